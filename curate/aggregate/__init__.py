@@ -1,0 +1,1 @@
+"""From noisy judgments to preferences: annotator models, preference graphs, calibration."""

@@ -1,0 +1,235 @@
+"""`curate.yaml` as pydantic models; every error names the key, what was found and what is allowed."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
+
+from curate.errors import CurateError
+from curate.identity import content_id
+from curate.lake import Location
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @property
+    def digest(self) -> str:
+        """Identifies the settings of this section."""
+        return content_id(self.model_dump(mode="json"))
+
+
+class LakeSection(Section):
+    """Where the tables live."""
+
+    catalog: str | None = Field(
+        None,
+        description="PostgreSQL URL of the catalog; ${NAME} is read from the environment. Default: SQLite.",
+    )
+    data: str | None = Field(
+        None, description="Folder or bucket of the Parquet files. Default: inside the workspace."
+    )
+
+
+class Fields(Section):
+    """Where a foreign row keeps what `curate` needs: paths with dots (`meta.score`) into the row."""
+
+    id: str | None = None
+    prompt: str | None = None
+    responses: str | None = Field(
+        None, description="A list of responses: strings, or objects with the keys below."
+    )
+    response_id: str | None = None
+    response_text: str | None = None
+    response_model: str | None = None
+    chosen: str | None = None
+    rejected: str | None = None
+    reference: str | None = None
+    meta: list[str] = Field(default_factory=list, description="Fields to keep in `meta`.")
+
+
+class Source(Section):
+    """One thing to ingest."""
+
+    source: str = Field(description="File, glob, `datasets` folder, or hf://owner/name[/config][@revision].")
+    kind: Literal["responses", "judgments"] = "responses"
+    format: str = Field(
+        "native", description="native, or a preset for a foreign shape (see `curate ingest --help`)."
+    )
+    fields: Fields | None = Field(None, description="Overrides single fields of the format.")
+    name: str | None = Field(None, description="Name in the `source` column; default: the file's name.")
+    split: str | None = None
+
+
+class JudgeSection(Section):
+    """The panel. Each judge has a name, a kind, and the options of that kind."""
+
+    judges: list[dict[str, Any]] = Field(default_factory=list)
+    chunk: int = Field(64, ge=1, description="Prompts per committed chunk.")
+
+    @field_validator("judges")
+    @classmethod
+    def _distinct(cls, judges: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        names = [judge.get("name") for judge in judges]
+        for name in names:
+            if not isinstance(name, str) or not name:
+                raise ValueError("every judge needs a `name`")
+            if names.count(name) > 1:
+                raise ValueError(f"two judges are called {name!r}")
+        return judges
+
+
+class AggregateSection(Section):
+    """From judgments to preferences."""
+
+    method: Literal["ensemble-then-denoise", "denoise-then-ensemble", "majority"] = "ensemble-then-denoise"
+    annotator_model: Literal["majority"] = "majority"
+
+
+class ExportEntry(Section):
+    path: str
+    format: Literal["trl-preference", "ranking", "parquet"] = "trl-preference"
+    license: str | None = Field(None, description="SPDX name for the dataset card.")
+    min_confidence: float = Field(0.5, ge=0.0, le=1.0)
+    iteration: int | None = Field(None, description="Of the loop; default: the last.")
+
+
+class TrainSection(Section):
+    """The reward model."""
+
+    path: str = Field("models/reward", description="Folder of the saved model.")
+    embedder: str = Field("sentence-transformers/all-MiniLM-L6-v2", description="Sentence-embedding model.")
+    hidden: int = Field(256, ge=1)
+    epochs: int = Field(40, ge=1)
+    batch: int = Field(64, ge=1)
+    learning_rate: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(1e-2, ge=0)
+    folds: int = Field(
+        5, ge=2, description="Cross-fitting folds by prompt: no model scores its own training rows."
+    )
+    seed: int = 0
+    judge: str | None = Field(
+        "reward-model", description="Name under which the model joins the panel; null: it does not."
+    )
+
+
+class Benchmark(Section):
+    name: str
+    source: str = Field(description="JSONL of {prompt, ranking: [[best ids], …]} or {prompt, a, b, winner}.")
+
+
+class EvaluateSection(Section):
+    benchmarks: list[Benchmark] = Field(default_factory=list)
+    bootstrap: int = Field(1000, ge=0)
+
+
+class ReportSection(Section):
+    path: str = "report.html"
+
+
+class Config(Section):
+    """The whole of `curate.yaml`. Relative paths start at the file's folder."""
+
+    workspace: str = Field(".curate", description="Folder of the lake and of what `curate` keeps for itself.")
+    lake: LakeSection = LakeSection()
+    engines: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Named model back ends.")
+    ingest: list[Source] = Field(default_factory=list)
+    judge: JudgeSection = JudgeSection()
+    aggregate: AggregateSection = AggregateSection()
+    export: list[ExportEntry] = Field(default_factory=list)
+    train: TrainSection | None = None
+    evaluate: EvaluateSection = EvaluateSection()
+    report: ReportSection = ReportSection()
+
+    _folder: Path = Path()
+
+    def resolve(self, path: str) -> Path:
+        """A path of the file as an absolute path."""
+        return (self._folder / path).resolve()
+
+    @cached_property
+    def location(self) -> Location:
+        default = Location.under(self.resolve(self.workspace) / "lake")
+        catalog = _environment(self.lake.catalog) if self.lake.catalog else default.catalog
+        data = self.lake.data or default.data
+        return Location(catalog, data if "://" in data else str(self.resolve(data)))
+
+
+def load_config(path: Path) -> Config:
+    """Read and check a `curate.yaml`."""
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CurateError(
+            f"There is no {path}: write one with `curate init`, or name one with --config."
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise CurateError(f"Cannot read {path}: {error}.") from error
+    except yaml.YAMLError as error:
+        raise CurateError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from error
+    if not isinstance(document, dict | None):
+        raise CurateError(f"{path} must hold a mapping of sections, not a {type(document).__name__}.")
+    try:
+        config = Config.model_validate(document or {})
+    except ValidationError as error:
+        lines = [_explain(detail, document or {}) for detail in error.errors()]
+        raise CurateError("\n".join(f"{path}: {line}" for line in lines)) from None
+    object.__setattr__(config, "_folder", path.parent)
+    return config
+
+
+def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
+    """A validation error of some options, in the words of this module."""
+    return "\n".join(_explain_one(detail, where, list(model.model_fields)) for detail in error.errors())
+
+
+def _explain(detail: ErrorDetails, document: Any) -> str:
+    return _explain_one(detail, "", _allowed(detail["loc"]))
+
+
+def _explain_one(detail: ErrorDetails, where: str, allowed: list[str]) -> str:
+    key = ".".join([*([where] if where else []), *map(str, detail["loc"])]) or "the file"
+    if detail["type"] == "extra_forbidden":
+        name = str(detail["loc"][-1])
+        close = difflib.get_close_matches(name, allowed, n=1)
+        hint = f"did you mean `{close[0]}`?" if close else f"allowed here: {', '.join(allowed)}."
+        return f"unknown key `{key}`: {hint}"
+    if detail["type"] == "missing":
+        return f"`{key}` is missing."
+    message = detail["msg"].removeprefix("Value error, ")
+    return f"`{key}` is {detail['input']!r}: {message[0].lower()}{message[1:]}."
+
+
+def _allowed(location: tuple[int | str, ...]) -> list[str]:
+    """The keys that the model at the parent of `location` knows."""
+    model: Any = Config
+    for step in location[:-1]:
+        if isinstance(step, str) and isinstance(model, type) and issubclass(model, BaseModel):
+            model = _model_in(model.model_fields[step].annotation) if step in model.model_fields else None
+    return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
+
+
+def _model_in(annotation: Any) -> Any:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    found = (_model_in(argument) for argument in getattr(annotation, "__args__", ()))
+    return next((model for model in found if model is not None), None)
+
+
+def _environment(text: str) -> str:
+    def value(match: re.Match[str]) -> str:
+        if match[1] not in os.environ:
+            raise CurateError(
+                f"lake.catalog names ${{{match[1]}}}, but that environment variable is not set."
+            )
+        return os.environ[match[1]]
+
+    return re.sub(r"\$\{(\w+)\}", value, text)

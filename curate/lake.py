@@ -1,0 +1,280 @@
+"""The workspace's tables: a DuckLake, that is Parquet files under a SQL catalog (SQLite or PostgreSQL).
+
+Writers take turns: DuckLake's snapshot isolation lets two processes insert the same id at once, since it
+knows no keys, so each write transaction runs under one lock of the catalog (a file lock for SQLite, an
+advisory lock for PostgreSQL). What is slow (parsing, judging) happens outside the lock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from filelock import FileLock
+
+from curate.errors import CurateError
+from curate.resources import resource
+
+_EXTENSIONS = {"sqlite": "sqlite_scanner", "postgres": "postgres_scanner"}
+_ADVISORY_LOCK = 0x63757261  # "cura": the key of curate's advisory lock in a PostgreSQL catalog
+_CONFLICT = re.compile(r"conflict|database is locked|could not serialize", re.IGNORECASE)
+_ATTEMPTS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where a lake is: `catalog` is a SQLite file or a `postgresql://` URL, `data` a folder or bucket URL."""
+
+    catalog: str
+    data: str
+
+    @classmethod
+    def under(cls, folder: Path) -> Location:
+        return cls(catalog=str(folder / "catalog.sqlite"), data=str(folder / "data"))
+
+    @property
+    def is_postgres(self) -> bool:
+        return self.catalog.startswith(("postgresql://", "postgres://"))
+
+    def exists(self) -> bool:
+        return self.is_postgres or Path(self.catalog).exists()
+
+
+class Lake:
+    """An open lake. Every read sees one snapshot; `write` gives one transaction.
+
+    Not shared between threads: each opens its own (about 0.1 s).
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, location: Location) -> None:
+        self._connection = connection
+        self.location = location
+
+    @classmethod
+    def open(cls, location: Location, *, read_only: bool = False, snapshot: int | None = None) -> Lake:
+        """Attach the lake and, when it may write, bring its tables up to date.
+
+        `snapshot`: read everything as it was at that snapshot (implies `read_only`).
+        """
+        read_only = read_only or snapshot is not None
+        if read_only and not location.exists():
+            raise CurateError(
+                f"There is no lake at {location.catalog} yet: run `curate ingest` or `curate run` first."
+            )
+        if not location.is_postgres:
+            Path(location.catalog).parent.mkdir(parents=True, exist_ok=True)
+        lake = cls(_attach(location, read_only=read_only, snapshot=snapshot), location)
+        if not read_only:
+            lake._migrate()
+        for _, view in sorted(_texts("sql/views").items()):
+            lake._connection.execute(view)
+        return lake
+
+    def __enter__(self) -> Lake:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    # Reading ---------------------------------------------------------------------------------------------
+
+    def arrow(self, query: str, parameters: Sequence[object] = ()) -> pa.Table:
+        return self._connection.execute(query, list(parameters)).to_arrow_table()
+
+    def frame(self, query: str, parameters: Sequence[object] = ()) -> pl.DataFrame:
+        return self._connection.execute(query, list(parameters)).pl()
+
+    def rows(self, query: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        return self._connection.execute(query, list(parameters)).fetchall()
+
+    def value(self, query: str, parameters: Sequence[object] = ()) -> Any:
+        row = self._connection.execute(query, list(parameters)).fetchone()
+        return row[0] if row else None
+
+    def batches(
+        self, query: str, parameters: Sequence[object] = (), *, rows: int = 65_536
+    ) -> pa.RecordBatchReader:
+        """A result as a stream, for tables that need not fit in memory. Use no other method meanwhile."""
+        return self._connection.execute(query, list(parameters)).to_arrow_reader(rows)
+
+    @contextlib.contextmanager
+    def bind(self, name: str, table: pa.Table | pl.DataFrame) -> Iterator[None]:
+        """Make a table readable as `name` in queries."""
+        self._connection.register(name, table)
+        try:
+            yield
+        finally:
+            self._connection.unregister(name)
+
+    def snapshot(self) -> int:
+        """The snapshot that reads see now."""
+        return int(self.value("SELECT id FROM lake.current_snapshot()"))
+
+    def digest(self, table: str, column: str, where: str = "true") -> str:
+        """Identifies the set of values of a column, whatever their order: count and XOR of hashes."""
+        query = f"SELECT count(*), coalesce(bit_xor(hash({column})), 0) FROM {table} WHERE {where}"
+        count, mixed = self.rows(query)[0]
+        return f"{count}-{mixed:x}"
+
+    # Writing ---------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def write(self, message: str) -> Iterator[Writer]:
+        """One transaction under the lake's lock: all of it is committed, or nothing.
+
+        `message` is kept with the snapshot (a run id, so that a run finds the snapshot it made).
+        """
+        with self._lock():
+            self._connection.execute("BEGIN")
+            try:
+                yield Writer(self._connection)
+                self._connection.execute("CALL lake.set_commit_message('curate', ?)", [message])
+                self._connection.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(duckdb.Error):  # a failed COMMIT has rolled back already
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    def call(self, procedure: str) -> list[tuple[Any, ...]]:
+        """A maintenance procedure of DuckLake, under the lock."""
+        with self._lock():
+            return self._connection.execute(f"CALL {procedure}").fetchall()
+
+    @contextlib.contextmanager
+    def _lock(self) -> Iterator[None]:
+        if not self.location.is_postgres:
+            with FileLock(self.location.catalog + ".lock"):
+                yield
+            return
+        # A session of its own: the lock must outlive the data transaction's commit, and go with the process.
+        with duckdb.connect() as session:
+            session.execute("LOAD postgres_scanner")
+            session.execute(f"ATTACH '{_quoted(self.location.catalog)}' AS catalog (TYPE postgres)")
+            session.execute("BEGIN")
+            session.execute(
+                f"SELECT * FROM postgres_query('catalog', 'SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})::text')"
+            )
+            yield
+            session.execute("ROLLBACK")
+
+    def _migrate(self) -> None:
+        """Apply the migrations that this lake has not seen, each in a transaction, in the order of their names."""
+        migrations = _texts("sql/migrations")
+        if self._applied() >= set(migrations):
+            return
+        with self._lock():
+            applied = self._applied()  # again, now that no other process can be migrating
+            unknown = sorted(applied - set(migrations))
+            if unknown:
+                raise CurateError(
+                    f"The lake {self.location.catalog} was written by a newer curate ({unknown[-1]}): update curate."
+                )
+            for name in sorted(set(migrations) - applied):
+                self._connection.execute("BEGIN; USE lake;")
+                self._connection.execute("CREATE TABLE IF NOT EXISTS lake.migrations (name VARCHAR NOT NULL)")
+                self._connection.execute(migrations[name])
+                self._connection.execute("INSERT INTO lake.migrations VALUES (?)", [name])
+                self._connection.execute("COMMIT")
+
+    def _applied(self) -> set[str]:
+        found = self.value(
+            "SELECT count(*) FROM duckdb_tables() WHERE database_name = 'lake' AND table_name = 'migrations'"
+        )
+        return {name for (name,) in self.rows("SELECT name FROM lake.migrations")} if found else set()
+
+
+class Writer:
+    """What can be done inside one write transaction."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+
+    def append(self, table: str, rows: pa.Table, *, unique: str | None = None) -> int:
+        """Insert rows; with `unique`, only the first of each value of that column that is not there yet.
+
+        Returns the number of rows inserted.
+        """
+        if rows.num_rows == 0:
+            return 0
+        columns = ", ".join(f'"{name}"' for name in rows.column_names)
+        if unique is not None:
+            rows = _first_of_each(rows, unique)
+        self._connection.register("incoming", rows)
+        try:
+            source = "SELECT * FROM incoming"
+            if unique is not None:
+                source += f" ANTI JOIN lake.{table} USING ({unique})"
+            inserted = self._connection.execute(f"INSERT INTO lake.{table} ({columns}) {source}").fetchone()
+        finally:
+            self._connection.unregister("incoming")
+        return int(inserted[0]) if inserted else 0
+
+    def delete(self, table: str, where: str, parameters: Sequence[object] = ()) -> int:
+        deleted = self._connection.execute(
+            f"DELETE FROM lake.{table} WHERE {where}", list(parameters)
+        ).fetchone()
+        return int(deleted[0]) if deleted else 0
+
+
+def _first_of_each(rows: pa.Table, column: str) -> pa.Table:
+    """Arrow's group-by is a hash over one column only, so wide rows are not touched before the final take."""
+    ids = pa.table({"id": rows[column], "at": pa.array(np.arange(rows.num_rows))})
+    firsts = ids.group_by("id").aggregate([("at", "min")])["at_min"]
+    return rows if len(firsts) == rows.num_rows else rows.take(firsts.combine_chunks().sort())
+
+
+def _attach(location: Location, *, read_only: bool, snapshot: int | None) -> duckdb.DuckDBPyConnection:
+    # Here, not at the top: the import takes half a second and no command but those that open a lake needs it.
+    from duckdb_extensions import import_extension
+
+    backend = "postgres" if location.is_postgres else "sqlite"
+    connection = duckdb.connect()
+    for extension in ("ducklake", _EXTENSIONS[backend]):
+        import_extension(extension)
+        connection.execute(f"LOAD {extension}")
+    connection.execute("SET ducklake_max_retry_count = 100")
+    connection.execute("SET TimeZone = 'UTC'")
+    options = [f"DATA_PATH '{_quoted(location.data)}'", "OVERRIDE_DATA_PATH true"]
+    if backend == "sqlite":
+        options += ["META_JOURNAL_MODE 'WAL'", "META_BUSY_TIMEOUT 30000"]
+    if read_only:
+        options.append("READ_ONLY")
+    if snapshot is not None:
+        options.append(f"SNAPSHOT_VERSION {snapshot}")
+    statement = f"ATTACH 'ducklake:{backend}:{_quoted(location.catalog)}' AS lake ({', '.join(options)})"
+    for attempt in range(_ATTEMPTS):
+        try:
+            connection.execute(statement)
+            break
+        except duckdb.Error as error:
+            # Two processes may both be the first, and a catalog in the making is locked for a moment.
+            if attempt + 1 < _ATTEMPTS and (_CONFLICT.search(str(error)) or "already exists" in str(error)):
+                time.sleep(0.05 * 2**attempt)
+                continue
+            where = f"snapshot {snapshot} of the lake" if snapshot is not None else "the lake"
+            raise CurateError(f"Cannot open {where} at {location.catalog}: {error}") from error
+    connection.execute("USE lake")
+    return connection
+
+
+def _texts(folder: str) -> dict[str, str]:
+    return {
+        file.name.removesuffix(".sql"): file.read_text(encoding="utf-8")
+        for file in resource(folder).iterdir()
+    }
+
+
+def _quoted(text: str) -> str:
+    return text.replace("'", "''")

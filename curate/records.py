@@ -1,0 +1,285 @@
+"""The vocabulary of `curate`: one pydantic model per table of the lake, and its Arrow schema."""
+
+from __future__ import annotations
+
+import types
+import typing
+from typing import Annotated, Any, Literal
+
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field
+
+from curate.identity import content_id
+
+Kind = Literal[
+    "llm", "reward-model", "rule", "reference", "implicit", "verifier", "meta", "human", "imported"
+]
+Form = Literal["pairwise", "pointwise", "listwise"]
+Outcome = Literal["a", "b", "tie", "abstain", "failed"]
+Shown = Literal["ab", "ba"]
+Role = Literal["system", "user", "assistant", "tool"]
+Status = Literal["accepted", "routed", "verified", "discarded", "flipped"]
+Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Part(Record):
+    """One piece of a message: text, or an image or video by address and digest (never by bytes)."""
+
+    type: Literal["text", "image", "video"] = "text"
+    text: str | None = None
+    uri: str | None = None
+    sha256: str | None = None
+
+
+class Message(Record):
+    role: Role
+    content: tuple[Part, ...]
+
+
+class Prompt(Record):
+    """What was asked. `key` is the caller's own id; `meta` is a JSON object as text."""
+
+    prompt_id: str
+    messages: tuple[Message, ...]
+    source: str
+    split: str | None = None
+    reference: str | None = None
+    key: str | None = None
+    meta: str | None = None
+
+
+class Response(Record):
+    response_id: str
+    prompt_id: str
+    model: str | None = None
+    content: tuple[Part, ...]
+    key: str | None = None
+    meta: str | None = None
+
+
+class Judgment(Record):
+    """One statement by one annotator about responses of one prompt; never changed, never deleted.
+
+    `response_a < response_b` always (canonical id order); `shown` says in which order the annotator saw
+    them, and is null where order has no meaning. `outcome` and `p_a` speak of a and b, not of positions.
+    """
+
+    judgment_id: str
+    prompt_id: str
+    annotator_id: str
+    kind: Kind
+    form: Form
+    response_a: str | None = None
+    response_b: str | None = None
+    shown: Shown | None = None
+    outcome: Outcome
+    p_a: Probability | None = None
+    score: float | None = None
+    ranking: tuple[str, ...] | None = None
+    rationale: str | None = None
+    raw: str | None = None
+    revision: str
+    sample: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    seconds: float = 0.0
+    run_id: str
+
+
+class Preference(Record):
+    """What the panel says of one pair at one iteration of the loop."""
+
+    prompt_id: str
+    response_a: str
+    response_b: str
+    p_a: Probability
+    strength: float
+    outcome: Literal["a", "b", "tie"]
+    status: Status
+    confidence: Probability
+    n_judgments: int
+    dropped_weight: float
+    reason: str | None = None
+    iteration: int
+    run_id: str
+
+
+class Ranking(Record):
+    prompt_id: str
+    response_id: str
+    rank: int
+    score: float
+    score_sd: float | None = None
+    iteration: int
+    run_id: str
+
+
+class DroppedArc(Record):
+    """Evidence that the denoised order contradicts: `winner` beat `loser` by `weight`, and was overruled."""
+
+    prompt_id: str
+    winner: str
+    loser: str
+    weight: float
+    iteration: int
+    run_id: str
+
+
+class Annotator(Record):
+    """What one aggregation learnt about one annotator."""
+
+    annotator_id: str
+    kind: Kind
+    ability: float | None = None
+    position_bias: float | None = None
+    tie_rate: float | None = None
+    length_bias: float | None = None
+    calibration_error: float | None = None
+    agreement: float | None = None
+    failure_rate: float | None = None
+    n: int
+    iteration: int
+    run_id: str
+
+
+class Quarantined(Record):
+    """A row that was not taken in: where it stood, why, and the row itself as far as it could be read."""
+
+    quarantine_id: str
+    source: str
+    line: int | None = None
+    reason: str
+    raw: str | None = None
+    run_id: str
+
+
+class Evaluation(Record):
+    """One line of a score table: a metric of a model or panel on (a subset of) a benchmark, with its interval."""
+
+    subject: str
+    benchmark: str
+    subset: str
+    metric: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    n: int
+    run_id: str
+
+
+class Run(Record):
+    """One committed chunk of a stage run; `rows_in = rows_kept + rows_duplicate + rows_dropped` always.
+
+    `fingerprint` identifies the work (configuration and input), so that done work is recognised;
+    `details` is a JSON object: reasons of dropped rows with counts, and whatever the stage adds.
+    Times are UTC, ISO 8601.
+    """
+
+    run_id: str
+    stage: str
+    part: str
+    chunk: int
+    fingerprint: str
+    config_hash: str
+    code_version: str
+    snapshot_in: int
+    rows_in: int
+    rows_kept: int
+    rows_duplicate: int
+    rows_dropped: int
+    tokens_in: int
+    tokens_out: int
+    cost: float
+    seconds: float
+    status: Literal["chunk", "done", "failed"]
+    details: str
+    started_at: str
+    finished_at: str
+
+
+TABLES: dict[str, type[Record]] = {
+    "prompts": Prompt,
+    "responses": Response,
+    "judgments": Judgment,
+    "preferences": Preference,
+    "rankings": Ranking,
+    "dropped_arcs": DroppedArc,
+    "annotators": Annotator,
+    "quarantine": Quarantined,
+    "evaluations": Evaluation,
+    "runs": Run,
+}
+
+_SCALARS: dict[object, pa.DataType] = {
+    str: pa.string(),
+    float: pa.float64(),
+    int: pa.int64(),
+    bool: pa.bool_(),
+}
+
+
+def _arrow_type(annotation: Any) -> pa.DataType:
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is Annotated:
+        return _arrow_type(arguments[0])
+    if origin is Literal:
+        return pa.string()
+    if origin in (types.UnionType, typing.Union):
+        (only,) = (argument for argument in arguments if argument is not type(None))
+        return _arrow_type(only)
+    if origin is tuple:
+        return pa.list_(_arrow_type(arguments[0]))
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return pa.struct(list(arrow_schema(annotation)))
+    return _SCALARS[annotation]
+
+
+def arrow_schema(record: type[BaseModel]) -> pa.Schema:
+    """The Arrow schema of a record type: the column order and types of its table in the lake."""
+    return pa.schema(
+        [pa.field(name, _arrow_type(info.annotation)) for name, info in record.model_fields.items()]
+    )
+
+
+def text(value: str) -> tuple[Part, ...]:
+    """Plain text as message content."""
+    return (Part(type="text", text=value),)
+
+
+def plain(content: typing.Iterable[Part]) -> str:
+    """The text of some content, with a mark where an image or video stands."""
+    return "\n".join(part.text if part.text is not None else f"[{part.type} {part.uri}]" for part in content)
+
+
+def prompt_id(messages: typing.Sequence[Message], *, key: str | None, reference: str | None) -> str:
+    """The reference is part of a prompt's identity, because judges that read it would answer differently."""
+    return content_id(key, reference, [[message.role, _content(message.content)] for message in messages])
+
+
+def response_id(prompt: str, content: typing.Sequence[Part], *, key: str | None, model: str | None) -> str:
+    return content_id(prompt, key, model, _content(content))
+
+
+def _content(parts: typing.Iterable[Part]) -> list[list[str | None]]:
+    return [[part.type, part.text, part.uri, part.sha256] for part in parts]
+
+
+def judgment_id(
+    *,
+    prompt: str,
+    annotator: str,
+    revision: str,
+    form: Form,
+    responses: typing.Sequence[str],
+    shown: Shown | None = None,
+    sample: int = 0,
+) -> str:
+    """Identifies a question put to an annotator, so that its answer is paid for once.
+
+    `responses`: (a, b) in canonical order for pairwise, one for pointwise, all that were shown for listwise.
+    """
+    return content_id(prompt, annotator, revision, form, list(responses), shown, sample)

@@ -1,0 +1,115 @@
+"""What many tests need: an empty lake, and a small one with prompts, responses and a noisy panel."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from curate.lake import Lake, Location
+from curate.records import (
+    Judgment,
+    Message,
+    Prompt,
+    Record,
+    Response,
+    arrow_schema,
+    judgment_id,
+    prompt_id,
+    response_id,
+    text,
+)
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may depend on a hub
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real data sets with human gold, which are not part of the project."""
+    if not SHARED.is_dir():
+        pytest.skip("the shared data sets with human gold are not on this machine (../shared/data)")
+    return SHARED
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Iterator[Lake]:
+    """An empty lake that may be written."""
+    with Lake.open(Location.under(tmp_path / "lake")) as opened:
+        yield opened
+
+
+def table(records: list[Record]) -> pa.Table:
+    return pa.Table.from_pylist(
+        [record.model_dump() for record in records], schema=arrow_schema(type(records[0]))
+    )
+
+
+def make_prompt(number: int) -> Prompt:
+    messages = (Message(role="user", content=text(f"Question {number}: what is {number} plus {number}?")),)
+    key, reference = f"q{number}", str(2 * number)
+    identity = prompt_id(messages, key=key, reference=reference)
+    return Prompt(prompt_id=identity, messages=messages, source="sample", reference=reference, key=key)
+
+
+def make_response(prompt: Prompt, number: int) -> Response:
+    """Response 0 is right, and the higher the number the worse and longer it is."""
+    content = text(f"The answer is {int(prompt.reference or 0) + number}." + " Let me explain." * number)
+    key, model = f"{prompt.key}-r{number}", f"model-{number}"
+    identity = response_id(prompt.prompt_id, content, key=key, model=model)
+    return Response(response_id=identity, prompt_id=prompt.prompt_id, model=model, content=content, key=key)
+
+
+def judge_pair(
+    a: Response, b: Response, *, annotator: str, shown: str, accuracy: float, rng: random.Random
+) -> Judgment:
+    a, b = sorted((a, b), key=lambda response: response.response_id)
+    right = "a" if a.model < b.model else "b"  # type: ignore[operator]  # both have a model
+    outcome = right if rng.random() < accuracy else {"a": "b", "b": "a"}[right]
+    responses = [a.response_id, b.response_id]
+    return Judgment(
+        judgment_id=judgment_id(
+            prompt=a.prompt_id,
+            annotator=annotator,
+            revision="r",
+            form="pairwise",
+            responses=responses,
+            shown=shown,
+        ),
+        prompt_id=a.prompt_id,
+        annotator_id=annotator,
+        kind="human" if annotator.startswith("person") else "llm",
+        form="pairwise",
+        response_a=a.response_id,
+        response_b=b.response_id,
+        shown=shown,
+        outcome=outcome,
+        revision="imported",
+        run_id="sample",
+    )
+
+
+@pytest.fixture
+def sample_lake(lake: Lake) -> Lake:
+    """12 prompts × 4 responses (the lower the model's number the better), judged by good, fair and random."""
+    rng = random.Random(0)
+    prompts = [make_prompt(number) for number in range(12)]
+    responses = [make_response(prompt, number) for prompt in prompts for number in range(4)]
+    judgments = [
+        judge_pair(a, b, annotator=name, shown=shown, accuracy=accuracy, rng=rng)
+        for a in responses
+        for b in responses
+        if a.prompt_id == b.prompt_id and a.response_id < b.response_id
+        for name, accuracy in (("good", 0.95), ("fair", 0.75), ("random", 0.5))
+        for shown in ("ab", "ba")
+    ]
+    with lake.write("sample") as writer:
+        writer.append("prompts", table(prompts))
+        writer.append("responses", table(responses))
+        writer.append("judgments", table(judgments))
+    return lake

@@ -32,4 +32,5 @@ bench: setup ## the speed claims, each beside a peer in the same run
 	for script in bench/*.py; do $(BIN)/python $$script || exit 1; done
 
 clean:
-	rm -rf .venv .venvs .mypy_cache .ruff_cache .pytest_cache examples/demo/.curate
+	rm -rf .venv .venvs .mypy_cache .ruff_cache .pytest_cache
+	cd examples/demo && rm -rf .curate export models report.html

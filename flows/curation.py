@@ -9,18 +9,27 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+
+from curate.aggregate import aggregate
+from curate.config import Config, load_config
 from curate.evaluate import evaluate
 from curate.export import export
 from curate.ingest import ingest
 from curate.judge import judge
-from prefect import flow
-
-from curate.aggregate import aggregate
-from curate.config import load_config
 from curate.lake import Lake
 from curate.progress import bars
+from curate.report import report
 from curate.runs import Summary
 from curate.training import train_on_panel
+
+
+@task(cache_policy=NO_CACHE)
+def run_stage(settings: Config, work: Callable[[Lake], Summary]) -> Summary:
+    """One stage, with a lake of its own: tasks run in threads."""
+    with Lake.open(settings.location) as lake:
+        return work(lake)
 
 
 @flow(name="curation")
@@ -29,7 +38,7 @@ def curation(config: str = "curate.yaml") -> list[Summary]:
     settings = load_config(Path(config))
 
     def stage(name: str, work: Callable[[Lake], Summary]) -> Summary:
-        return _stage.with_options(name=name)(settings, work)
+        return run_stage.with_options(name=name)(settings, work)
 
     def turn() -> list[Summary]:
         return [
@@ -44,5 +53,5 @@ def curation(config: str = "curate.yaml") -> list[Summary]:
             done += turn()  # the loop's second turn: the trained model has joined the panel
     done.append(stage("export", lambda lake: export(lake, settings, track=bars)))
     done.append(stage("evaluate", lambda lake: evaluate(lake, settings, track=bars)))
-    done.append(stage("report", lambda lake: _report(lake, settings)))
+    done.append(stage("report", lambda lake: report(lake, settings, track=bars)))
     return done

@@ -47,7 +47,7 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environment = os.environ | {"PREFECT_HOME": str(home), "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port), "--no-ui"]
+    command = [sys.executable, "-m", "prefect", "server", "start", "--port", str(port), "--no-ui"]
     with (home / "log").open("wb") as log:
         server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     url = f"http://127.0.0.1:{port}/api"
@@ -101,9 +101,9 @@ def curate(prefect_server: str) -> Callable[..., subprocess.Popen[str]]:
     """Start `curate …` in a folder, as a user does."""
 
     def start(*arguments: str, folder: Path) -> subprocess.Popen[str]:
-        environment = os.environ | {"PREFECT_API_URL": prefect_server, "HF_HUB_OFFLINE": "1", "NO_COLOR": "1", "COLUMNS": "200"}
+        settings = {"PREFECT_API_URL": prefect_server, "HF_HUB_OFFLINE": "1", "NO_COLOR": "1", "COLUMNS": "200"}
         command = [sys.executable, "-c", "from curate.cli import main; main()", *arguments]
         pipe = subprocess.PIPE
-        return subprocess.Popen(command, cwd=folder, env=environment, stdout=pipe, stderr=pipe, text=True)
+        return subprocess.Popen(command, cwd=folder, env=os.environ | settings, stdout=pipe, stderr=pipe, text=True)
 
     return start

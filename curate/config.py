@@ -92,8 +92,7 @@ class JudgeSection(Section):
 class AggregateSection(Section):
     """From judgments to preferences."""
 
-    method: Literal["ensemble-then-denoise", "denoise-then-ensemble", "majority"] = "ensemble-then-denoise"
-    annotator_model: Literal["majority"] = "majority"
+    method: Literal["ensemble-then-denoise", "denoise-then-ensemble"] = "ensemble-then-denoise"
 
 
 class ExportEntry(Section):

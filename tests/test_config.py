@@ -21,7 +21,7 @@ def load(tmp_path: Path, text: str):  # type: ignore[no-untyped-def]
     ("text", "message"),
     [
         ("agregate: {}", "unknown key `agregate`: did you mean `aggregate`?"),
-        ("aggregate: {metod: majority}", "unknown key `aggregate.metod`: did you mean `method`?"),
+        ("aggregate: {metod: x}", "unknown key `aggregate.metod`: did you mean `method`?"),
         ("aggregate: {zzz: 1}", "unknown key `aggregate.zzz`: allowed here: method"),
         (
             "aggregate: {method: vote}",

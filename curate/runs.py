@@ -133,6 +133,14 @@ def done(lake: Lake, stage: str, part: str, fingerprint: str) -> bool:
     return bool(lake.value(query, (stage, part, fingerprint)))
 
 
+def is_current(lake: Lake, stage: str, part: str, fingerprint: str) -> bool:
+    """Whether this very work is what was completed last: for stages that replace what they wrote before."""
+    query = (
+        "SELECT max_by(fingerprint, finished_at) FROM runs WHERE stage = ? AND part = ? AND status = 'done'"
+    )
+    return bool(lake.value(query, (stage, part)) == fingerprint)
+
+
 def committed_chunks(lake: Lake, stage: str, part: str, fingerprint: str) -> Mapping[int, str]:
     """Chunks of this work that an earlier run committed: index → status."""
     query = (

@@ -33,7 +33,18 @@ def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
 def test_start_up_imports_nothing_heavy() -> None:
     import subprocess
 
-    heavy = "torch transformers prefect datasets numba sentence_transformers altair scipy sklearn pandas".split()
+    heavy = [
+        "torch",
+        "transformers",
+        "prefect",
+        "datasets",
+        "numba",
+        "sentence_transformers",
+        "altair",
+        "scipy",
+        "sklearn",
+        "pandas",
+    ]
     code = f"import sys, curate.cli; print([m for m in {heavy} if m in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
@@ -51,7 +62,11 @@ def test_start_up_imports_nothing_heavy() -> None:
     ],
 )
 def test_mistakes_are_one_sentence(
-    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+    project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    message: str,
 ) -> None:
     assert call(monkeypatch, *arguments) == 1
     error = capsys.readouterr().err

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from curate.aggregate.encode import EncodedVotes, encode_votes
 from curate.aggregate.graph.denoise import denoise, denoise_then_ensemble
@@ -37,8 +38,8 @@ class Aggregation:
 
 def aggregate_panel(lake: Lake, section: AggregateSection, *, iteration: int, run_id: str) -> Aggregation:
     """Aggregate the judgments of the relation `panel`, which the caller has bound."""
-    judgments = lake.batches(sql("aggregate_judgments"))
-    encoded = encode_votes(judgments, lake.arrow(sql("aggregate_responses")))
+    responses = lake.arrow(sql("aggregate_responses"))
+    encoded = encode_votes(lake.batches(sql("aggregate_judgments")), responses)
     said = majority(encoded.votes, weight=one_vote_a_pair(encoded.votes))
     graphs = _denoised(encoded.votes, said, section)
     stamp = {"iteration": iteration, "run_id": run_id}
@@ -181,7 +182,7 @@ def _counts(encoded: EncodedVotes, graphs: DenoisedGraphs) -> Counts:
     )
 
 
-def _taken(ids: pa.Array, index: np.ndarray) -> pl.Series:
+def _taken(ids: pa.Array, index: NDArray[np.integer]) -> pl.Series:
     taken = pl.from_arrow(ids.take(pa.array(index)))
     assert isinstance(taken, pl.Series)
     return taken

@@ -73,7 +73,9 @@ def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """16 prompts of the demo in two files, with votes of a careless and a careful person."""
-    rows = [json.loads(line) for line in (DEMO / "responses.jsonl").read_text(encoding="utf-8").splitlines()][:16]
+    rows = [json.loads(line) for line in (DEMO / "responses.jsonl").read_text(encoding="utf-8").splitlines()][
+        :16
+    ]
     gold = [json.loads(line) for line in (DEMO / "gold.jsonl").read_text(encoding="utf-8").splitlines()]
     mine = {row["id"] for row in rows}
     folder = tmp_path / "project"
@@ -86,7 +88,10 @@ def project(tmp_path: Path) -> Path:
         if ranking["prompt"] in mine:
             best, worst = ranking["ranking"][0][0], ranking["ranking"][-1][0]
             vote = {"prompt": ranking["prompt"], "a": best, "b": worst, "kind": "human"}
-            votes += [vote | {"annotator": "careful", "winner": "a"}, vote | {"annotator": "careless", "winner": "b"}]
+            votes += [
+                vote | {"annotator": "careful", "winner": "a"},
+                vote | {"annotator": "careless", "winner": "b"},
+            ]
     _write(folder / "votes.jsonl", votes)
     (folder / "curate.yaml").write_text(CONFIG, encoding="utf-8")
     return folder
@@ -101,9 +106,16 @@ def curate(prefect_server: str) -> Callable[..., subprocess.Popen[str]]:
     """Start `curate …` in a folder, as a user does."""
 
     def start(*arguments: str, folder: Path) -> subprocess.Popen[str]:
-        settings = {"PREFECT_API_URL": prefect_server, "HF_HUB_OFFLINE": "1", "NO_COLOR": "1", "COLUMNS": "200"}
+        settings = {
+            "PREFECT_API_URL": prefect_server,
+            "HF_HUB_OFFLINE": "1",
+            "NO_COLOR": "1",
+            "COLUMNS": "200",
+        }
         command = [sys.executable, "-c", "from curate.cli import main; main()", *arguments]
         pipe = subprocess.PIPE
-        return subprocess.Popen(command, cwd=folder, env=os.environ | settings, stdout=pipe, stderr=pipe, text=True)
+        return subprocess.Popen(
+            command, cwd=folder, env=os.environ | settings, stdout=pipe, stderr=pipe, text=True
+        )
 
     return start

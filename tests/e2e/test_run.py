@@ -42,7 +42,8 @@ def finish(process: subprocess.Popen[str], *, expect: int = 0) -> str:
 def contents(project: Path) -> dict[str, list[tuple[object, ...]]]:
     with Lake.open(load_config(project / "curate.yaml").location, read_only=True) as lake:
         return {
-            table: lake.rows(f"SELECT {columns} FROM {table} ORDER BY ALL") for table, columns in CONTENT.items()
+            table: lake.rows(f"SELECT {columns} FROM {table} ORDER BY ALL")
+            for table, columns in CONTENT.items()
         }
 
 
@@ -58,7 +59,11 @@ def snapshot(project: Path) -> int:
 
 
 def written(project: Path) -> dict[Path, int]:
-    return {file: file.stat().st_mtime_ns for file in project.rglob("*") if file.is_file() and "lake" not in file.parts}
+    return {
+        file: file.stat().st_mtime_ns
+        for file in project.rglob("*")
+        if file.is_file() and "lake" not in file.parts
+    }
 
 
 def test_a_second_run_asks_and_writes_nothing(project: Path, curate: Start) -> None:
@@ -74,7 +79,9 @@ def test_a_second_run_asks_and_writes_nothing(project: Path, curate: Start) -> N
         assert lake.rows("SELECT count(*) - count(DISTINCT judgment_id) FROM judgments") == [(0,)]
 
 
-def test_a_run_killed_ten_times_ends_like_an_undisturbed_one(project: Path, curate: Start, tmp_path: Path) -> None:
+def test_a_run_killed_ten_times_ends_like_an_undisturbed_one(
+    project: Path, curate: Start, tmp_path: Path
+) -> None:
     rng = random.Random(7)
     undisturbed = tmp_path / "undisturbed"
     subprocess.run(["cp", "-r", str(project), str(undisturbed)], check=True)

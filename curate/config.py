@@ -92,6 +92,10 @@ class JudgeSection(Section):
 class AggregateSection(Section):
     """From judgments to preferences."""
 
+    annotator_model: Literal["panel", "majority"] = Field(
+        "majority",
+        description="majority: one vote each; panel: learns abilities and habits, and from people's labels.",
+    )
     method: Literal["ensemble-then-denoise", "denoise-then-ensemble"] = "ensemble-then-denoise"
 
 

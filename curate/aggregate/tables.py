@@ -9,11 +9,13 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from curate.aggregate.annotators import panel
 from curate.aggregate.encode import EncodedVotes, encode_votes
+from curate.aggregate.graph.arcs import log_odds, net_votes
 from curate.aggregate.graph.denoise import denoise, denoise_then_ensemble
-from curate.aggregate.graph.majority import Majority, majority
+from curate.aggregate.graph.majority import majority
 from curate.aggregate.graph.solution import DenoisedGraphs
-from curate.aggregate.graph.tally import tally
+from curate.aggregate.graph.tally import PairTally, tally
 from curate.aggregate.votes import Float64, Votes
 from curate.config import AggregateSection
 from curate.lake import Lake
@@ -40,14 +42,14 @@ def aggregate_panel(lake: Lake, section: AggregateSection, *, iteration: int, ru
     """Aggregate the judgments of the relation `panel`, which the caller has bound."""
     responses = lake.arrow(sql("aggregate_responses"))
     encoded = encode_votes(lake.batches(sql("aggregate_judgments")), responses)
-    said = majority(encoded.votes, weight=one_vote_a_pair(encoded.votes))
-    graphs = _denoised(encoded.votes, said, section)
+    opinion = _opinion(encoded.votes, section)
+    graphs = _denoised(encoded.votes, opinion, section)
     stamp = {"iteration": iteration, "run_id": run_id}
     tables = {
-        "preferences": _preferences(encoded, said, graphs),
-        "rankings": _rankings(encoded, said, graphs),
+        "preferences": _preferences(encoded, opinion, graphs),
+        "rankings": _rankings(encoded, opinion, graphs),
         "dropped_arcs": _dropped_arcs(encoded, graphs),
-        "annotators": lake.frame(sql("aggregate_annotators")),
+        "annotators": _annotators(lake.frame(sql("aggregate_annotators")), encoded.votes, opinion),
     }
     records = {
         "preferences": Preference,
@@ -60,9 +62,38 @@ def aggregate_panel(lake: Lake, section: AggregateSection, *, iteration: int, ru
         for name, frame in tables.items()
     }
     counts = _counts(encoded, graphs)
+    counts.details["doubts"] = list(opinion.doubts)
     cyclic, prompts = counts.details["cyclic_before"], counts.details["prompts"]
-    note = f"{len(said.tally):,} pairs of {prompts:,} prompts, {cyclic:,} with cycles"
+    note = " ".join(
+        [f"{len(graphs.tally):,} pairs of {prompts:,} prompts, {cyclic:,} with cycles.", *opinion.doubts]
+    )
     return Aggregation(stamped, counts, note)
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """What the annotator model says, before the graphs: E pairs (those of `tally`), A annotators.
+
+    `p_a` float64[E]; `ability` float64[A], log-odds of being right, NaN where unknown; `doubts`: what the data say
+    against the result, one sentence each.
+    """
+
+    tally: PairTally
+    p_a: Float64
+    net: Float64
+    ability: Float64 | None
+    doubts: tuple[str, ...]
+
+
+def _opinion(votes: Votes, section: AggregateSection) -> Opinion:
+    said = majority(votes, weight=one_vote_a_pair(votes))
+    if section.annotator_model == "majority" or not len(votes):
+        return Opinion(said.tally, said.p_a, net_votes(said.tally), None, ())
+    fitted = panel.fit(votes)
+    if not (np.array_equal(fitted.a, said.tally.a) and np.array_equal(fitted.b, said.tally.b)):
+        raise AssertionError("the annotator model and the tally list different pairs")
+    p_a = np.round(fitted.p_a, _DIGITS)
+    return Opinion(said.tally, p_a, log_odds(p_a), fitted.ability, fitted.doubts)
 
 
 def one_vote_a_pair(votes: Votes) -> Float64:
@@ -79,20 +110,19 @@ def one_vote_a_pair(votes: Votes) -> Float64:
     return weight
 
 
-def _denoised(votes: Votes, said: Majority, section: AggregateSection) -> DenoisedGraphs:
-    weight = one_vote_a_pair(votes)
+def _denoised(votes: Votes, opinion: Opinion, section: AggregateSection) -> DenoisedGraphs:
     if section.method == "denoise-then-ensemble":
-        return denoise_then_ensemble(votes, weight=weight)
-    return denoise(said.tally)
+        return denoise_then_ensemble(votes, weight=one_vote_a_pair(votes))
+    return denoise(opinion.tally, net=opinion.net)
 
 
-def _preferences(encoded: EncodedVotes, said: Majority, graphs: DenoisedGraphs) -> pl.DataFrame:
-    """`p_a` is the smoothed share of the votes, `outcome` what the denoised order says, and they may disagree.
+def _preferences(encoded: EncodedVotes, opinion: Opinion, graphs: DenoisedGraphs) -> pl.DataFrame:
+    """`p_a` is what the annotator model says of the pair alone, `outcome` what the denoised order says.
 
-    `status`: verified where people judged the pair and the outcome is theirs; flipped where the order overrules the
+    The two may disagree. `status`: verified where people judged the pair and the outcome is theirs; flipped where the order overrules the
     pair's own votes; routed (to people) where the order leaves a tie; accepted otherwise.
     """
-    votes, pairs = encoded.votes, said.tally
+    votes, pairs = encoded.votes, opinion.tally
     people = tally(votes, weight=votes.human.astype(np.float64))
     human, voted, direction = (
         np.sign(people.weight_a - people.weight_b),
@@ -113,7 +143,7 @@ def _preferences(encoded: EncodedVotes, said: Majority, graphs: DenoisedGraphs) 
         ],
         "",
     )
-    p_a = np.round(said.p_a, _DIGITS)
+    p_a = np.round(opinion.p_a, _DIGITS)
     return pl.DataFrame(
         {
             "prompt_id": _taken(encoded.prompt_ids, pairs.prompt),
@@ -133,10 +163,10 @@ def _preferences(encoded: EncodedVotes, said: Majority, graphs: DenoisedGraphs) 
     )
 
 
-def _rankings(encoded: EncodedVotes, said: Majority, graphs: DenoisedGraphs) -> pl.DataFrame:
+def _rankings(encoded: EncodedVotes, opinion: Opinion, graphs: DenoisedGraphs) -> pl.DataFrame:
     """`score` is the mean probability of winning against the others of the prompt (Borda)."""
-    pairs, size = said.tally, encoded.votes.n_responses
-    won = np.bincount(pairs.a, said.p_a, size) + np.bincount(pairs.b, 1.0 - said.p_a, size)
+    pairs, size = opinion.tally, encoded.votes.n_responses
+    won = np.bincount(pairs.a, opinion.p_a, size) + np.bincount(pairs.b, 1.0 - opinion.p_a, size)
     played = np.bincount(pairs.a, minlength=size) + np.bincount(pairs.b, minlength=size)
     ranked = np.flatnonzero(graphs.rank > 0)
     prompt = np.repeat(np.arange(encoded.votes.n_prompts), np.diff(encoded.votes.offsets))
@@ -162,6 +192,18 @@ def _dropped_arcs(encoded: EncodedVotes, graphs: DenoisedGraphs) -> pl.DataFrame
             "weight": np.round(graphs.dropped[arcs], _DIGITS),
         }
     )
+
+
+def _annotators(measured: pl.DataFrame, votes: Votes, opinion: Opinion) -> pl.DataFrame:
+    """The plain measurements of the query, with the model's ability where there is a model."""
+    if opinion.ability is None:
+        return measured
+    ability = np.round(opinion.ability, _DIGITS)
+    fitted = pl.DataFrame({"annotator_id": votes.annotators, "fitted": ability}).with_columns(
+        pl.col("fitted").fill_nan(None)
+    )
+    joined = measured.join(fitted, on="annotator_id", how="left", maintain_order="left")
+    return joined.with_columns(ability=pl.col("fitted")).drop("fitted")
 
 
 def _counts(encoded: EncodedVotes, graphs: DenoisedGraphs) -> Counts:

@@ -42,7 +42,9 @@ class PanelOptions:
     seed: int = 0
 
 
-def fit(votes: Votes, *, labels: PairLabels | None = None, options: PanelOptions | None = None) -> AnnotatorFit:
+def fit(
+    votes: Votes, *, labels: PairLabels | None = None, options: PanelOptions | None = None
+) -> AnnotatorFit:
     """Fit the panel model. Labels are the votes of annotators with `human` set, and `labels`."""
     options = options or PanelOptions()
     table = pair_table(votes, labels)
@@ -127,7 +129,9 @@ def _coherent(posterior: Float64, evidence: Float64, table: PairTable, responses
 def _share_of_votes(table: PairTable) -> Float64:
     """(b, tie, a) as the share of votes, half a vote added to a and b; float64[Q, 3]."""
     pair = table.pair
-    count = np.stack([np.bincount(pair[table.outcome == x], minlength=table.n_pairs) for x in (-1, 0, 1)], axis=1)
+    count = np.stack(
+        [np.bincount(pair[table.outcome == x], minlength=table.n_pairs) for x in (-1, 0, 1)], axis=1
+    )
     count = count + np.array([0.5, 0.0, 0.5])
     result: Float64 = count / count.sum(1, keepdims=True)
     return result
@@ -173,7 +177,9 @@ def _with_labels(posterior: Float64, table: PairTable, labelled: Int64) -> Float
     result = posterior.copy()
     gold = table.gold[labelled].astype(np.float64)
     tie = gold == 0
-    result[labelled] = np.stack([(1 - gold) / 2 * ~tie, tie.astype(np.float64), (1 + gold) / 2 * ~tie], axis=1)
+    result[labelled] = np.stack(
+        [(1 - gold) / 2 * ~tie, tie.astype(np.float64), (1 + gold) / 2 * ~tie], axis=1
+    )
     return result
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-
 from numpy.typing import NDArray
 
 from curate.aggregate.annotators.pairs import PairTable
@@ -78,7 +77,9 @@ class PanelData:
         self.direct = _direct(table)
         self.shards = int(np.clip(4_000_000 // max(self.size * 27 * len(self.centre), 1), 1, 16))
 
-    def expect(self, log_prior: Float64, parameters: PanelParameters) -> tuple[Float64, Float64, Float64, float]:
+    def expect(
+        self, log_prior: Float64, parameters: PanelParameters
+    ) -> tuple[Float64, Float64, Float64, float]:
         t = self.table
         return expectation(
             t.offsets, t.annotator, t.shown, t.outcome, t.weight, self.length_bin, log_prior,
@@ -106,7 +107,11 @@ class PanelData:
 
 
 def fit_panel(
-    data: PanelData, *, start: PanelParameters | None = None, max_iterations: int = 200, tolerance: float = 1e-4
+    data: PanelData,
+    *,
+    start: PanelParameters | None = None,
+    max_iterations: int = 200,
+    tolerance: float = 1e-4,
 ) -> PanelState:
     """EM until no posterior moves by more than `tolerance`. `trace` is exact where every discount is 1."""
     table = data.table
@@ -139,7 +144,9 @@ def _maximise(
 ) -> PanelParameters:
     value, variance = maximise(counts, data.centre, now.value, now.mean, 1 / now.variance, data.free, 2)
     mean, spread = _hyperparameters(value, variance, data.seen, data.free)
-    slope = _length_slope(posterior, data.table.length_difference, now.length_slope) if data.has_length else 0.0
+    slope = (
+        _length_slope(posterior, data.table.length_difference, now.length_slope) if data.has_length else 0.0
+    )
     return PanelParameters(
         value=value,
         error=_belief_error(beliefs, data.direct),

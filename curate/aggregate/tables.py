@@ -119,8 +119,8 @@ def _denoised(votes: Votes, opinion: Opinion, section: AggregateSection) -> Deno
 def _preferences(encoded: EncodedVotes, opinion: Opinion, graphs: DenoisedGraphs) -> pl.DataFrame:
     """`p_a` is what the annotator model says of the pair alone, `outcome` what the denoised order says.
 
-    The two may disagree. `status`: verified where people judged the pair and the outcome is theirs; flipped where the order overrules the
-    pair's own votes; routed (to people) where the order leaves a tie; accepted otherwise.
+    The two may disagree. `status`: verified where people judged the pair and the outcome is theirs; flipped where the
+    order overrules the pair's own votes; routed (to people) where the order leaves a tie; accepted otherwise.
     """
     votes, pairs = encoded.votes, opinion.tally
     people = tally(votes, weight=votes.human.astype(np.float64))

@@ -40,7 +40,7 @@ DEFAULT = Path("curate.yaml")
 def main() -> None:
     """Run the command line; a user's mistake is one sentence on standard error, never a traceback."""
     try:
-        app(standalone_mode=True)
+        app(prog_name="curate")
     except CurateError as error:
         Console(stderr=True, highlight=False).print(
             f"[bold red]error:[/] {_escape(str(error))}", soft_wrap=True
@@ -54,15 +54,19 @@ def main() -> None:
         sys.exit(1)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"curate {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def _root(
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    if version:
-        print(f"curate {__version__}")
-        raise typer.Exit
+    pass  # its docstring would replace the help text of the application
 
 
 @app.command()

@@ -6,10 +6,11 @@ import numpy as np
 
 from curate.aggregate.graph.arcs import TIE_TOLERANCE, net_votes
 from curate.aggregate.graph.by_annotator import annotator_graphs
-from curate.aggregate.graph.exact import MOST_RESPONSES, solve_slice
+from curate.aggregate.graph.exact import MOST_RESPONSES, solve
+from curate.aggregate.graph.large import order_large_prompts
 from curate.aggregate.graph.solution import DenoisedGraphs
 from curate.aggregate.graph.tally import PairTally, tally
-from curate.aggregate.kernel import kernel, over_slices
+from curate.aggregate.kernel import kernel
 from curate.aggregate.votes import Float64, Int32, Int64, Votes
 from curate.errors import CurateError
 
@@ -21,8 +22,9 @@ def denoise(
 
     `net` float64[E] holds the signed arc weights (default: `net_votes`); `log_odds` of a model's posterior
     gives the most probable order instead of the one that the most votes support. Exact for prompts of at most
-    `exact_limit` responses, 20 at most; each response more doubles the time (16: about 3 ms, 19: about 30 ms
-    a prompt).
+    `exact_limit` responses, 20 at most; each response more doubles the time (16: about 2 ms, 19: about 20 ms
+    a prompt). Larger prompts are exact where their strongly connected components are that small; see
+    `graph.large`.
     """
     if not 2 <= exact_limit <= MOST_RESPONSES:
         raise CurateError(f"denoise: exact_limit is {exact_limit}; give a number from 2 to {MOST_RESPONSES}.")
@@ -31,33 +33,31 @@ def denoise(
         raise CurateError(
             f"denoise: {len(net)} arc weights for {len(pairs)} pairs; give one finite weight for each."
         )
-    prompts, responses = pairs.n_prompts, int(pairs.responses[-1])
-    size = np.diff(pairs.responses)
-    margin: Float64 = np.zeros(len(pairs))
-    standing = np.zeros(responses, np.int32)
-    order = np.arange(responses, dtype=np.int32)
-    dropped = np.zeros(prompts)
-    work = (exact_limit, TIE_TOLERANCE, pairs.responses, pairs.offsets, pairs.a, pairs.b, net)
-    over_slices(
-        lambda first, last: solve_slice(first, last, *work, margin, standing, order, dropped),
-        np.exp2(np.where(size <= exact_limit, size, 0)) * size + 64.0,
-        threads=threads,
+    solved = solve(pairs.responses, pairs.offsets, pairs.a, pairs.b, net, limit=exact_limit, threads=threads)
+    found = order_large_prompts(pairs, net, solved, limit=exact_limit, threads=threads)
+    rank = np.zeros(len(found.order), np.int32)
+    prompt_margin = np.empty(pairs.n_prompts)
+    _summarise(
+        pairs.responses,
+        pairs.offsets,
+        pairs.a,
+        pairs.b,
+        net,
+        found.margin,
+        found.standing,
+        rank,
+        prompt_margin,
     )
-    direction = np.sign(margin).astype(np.int8)
-    margin = np.abs(margin)
-    rank = np.zeros(responses, np.int32)
-    prompt_margin = np.empty(prompts)
-    _summarise(pairs.responses, pairs.offsets, pairs.a, pairs.b, net, margin, standing, rank, prompt_margin)
     return DenoisedGraphs(
         tally=pairs,
         net=net,
-        direction=direction,
-        margin=margin,
-        order=order,
+        direction=found.direction,
+        margin=found.margin,
+        order=found.order,
         rank=rank,
-        dropped_weight=dropped,
+        dropped_weight=found.dropped,
         prompt_margin=prompt_margin,
-        exact=size <= exact_limit,
+        exact=found.exact,
     )
 
 
@@ -78,8 +78,8 @@ def _summarise(
         least = np.inf
         for e in range(offsets[p], offsets[p + 1]):
             rank[a[e]] = rank[b[e]] = 1
-            if net[e] != 0.0 and not margin[e] >= least:
-                least = margin[e]
+            if net[e] != 0.0 and not margin[e] >= least and not np.isnan(least):
+                least = margin[e]  # NaN, once met, stays
         prompt_margin[p] = least if least < np.inf else np.nan
         n = responses[p + 1] - responses[p]
         above = np.zeros(2 * n + 1, np.int32)  # by standing, which lies between 1 - n and n - 1

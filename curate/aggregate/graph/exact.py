@@ -15,13 +15,59 @@ the optimum under every constraint "u ahead of v", and with it what reversing ea
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from curate.aggregate.kernel import kernel
+from curate.aggregate.graph.arcs import TIE_TOLERANCE
+from curate.aggregate.kernel import kernel, over_slices
 from curate.aggregate.votes import Float64, Int32, Int64
 
 MOST_RESPONSES = 20
 """2^20 entries per table, three tables of 8 bytes: beyond this memory and time double with each response."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Solved:
+    """The optimum of many graphs; graphs with more responses than the limit keep the values in brackets.
+
+    `margin` float64[E]: what the best order with b ahead of a drops more than the best with a ahead, 0 where they are
+    equal up to rounding [0]; `standing` int32[R]: responses surely behind less responses surely ahead [0];
+    `order` int32[R]: an optimal order [as numbered]; `dropped` float64[P]: weight of the arcs against it [0].
+    """
+
+    margin: Float64
+    standing: Int32
+    order: Int32
+    dropped: Float64
+
+
+def solve(
+    responses: Int64,
+    offsets: Int64,
+    a: Int32,
+    b: Int32,
+    net: Float64,
+    *,
+    limit: int,
+    threads: int | None = None,
+) -> Solved:
+    """Solve every graph of at most `limit` responses; the arrays are those of `PairTally`, with signed arc weights."""
+    size = np.diff(responses)
+    solved = Solved(
+        margin=np.zeros(len(a)),
+        standing=np.zeros(responses[-1], np.int32),
+        order=np.arange(responses[-1], dtype=np.int32),
+        dropped=np.zeros(len(size)),
+    )
+    graphs = (limit, TIE_TOLERANCE, responses, offsets, a, b, net)
+    results = (solved.margin, solved.standing, solved.order, solved.dropped)
+    over_slices(
+        lambda first, last: _solve_slice(first, last, *graphs, *results),
+        np.exp2(np.where(size <= limit, size, 0)) * size + 64.0,
+        threads=threads,
+    )
+    return solved
 
 
 @kernel
@@ -113,7 +159,7 @@ def _read_order(
 
 
 @kernel
-def solve_slice(
+def _solve_slice(
     first: int,
     last: int,
     limit: int,
@@ -128,11 +174,6 @@ def solve_slice(
     order: Int32,
     dropped: Float64,
 ) -> None:
-    """Solve the prompts `first … last-1` that have at most `limit` responses.
-
-    Writes `margin` (signed: positive where a is ahead in every optimal order), `order` and `dropped` as
-    `DenoisedGraphs` has them, and `standing`, the number of responses surely behind less those surely ahead.
-    """
     widest = 1
     for p in range(first, last):
         if responses[p + 1] - responses[p] <= limit:

@@ -7,10 +7,10 @@ import os
 import re
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from curate.errors import CurateError
@@ -42,20 +42,42 @@ class LakeSection(Section):
 
 
 class Fields(Section):
-    """Where a foreign row keeps what `curate` needs: paths with dots (`meta.score`) into the row."""
+    """Where a foreign row keeps what `curate` needs: paths with dots (`meta.score`) into the row.
+
+    A row of responses holds them in one of three ways: as a list (`responses`), as a preferred and another
+    one (`chosen`, `rejected`), or as two with a verdict (`a`, `b`, `winner`). A row of judgments has the
+    keys `prompt`, `a`, `b`, `annotator`, `annotator_kind`, `winner`, `shown`, `p_a` and `rationale`.
+    """
 
     id: str | None = None
-    prompt: str | None = None
+    prompt: str | None = Field(None, description="Text, or a list of messages.")
     responses: str | None = Field(
-        None, description="A list of responses: strings, or objects with the keys below."
+        None, description="A list of responses: strings, or objects with the three keys below."
     )
     response_id: str | None = None
     response_text: str | None = None
     response_model: str | None = None
+    response_score: str | None = Field(None, description="A number in each response: the higher one wins.")
     chosen: str | None = None
     rejected: str | None = None
+    a: str | None = None
+    b: str | None = None
+    model_a: str | None = None
+    model_b: str | None = None
+    winner: str | None = None
+    winners: dict[str, Literal["a", "b", "tie", "abstain", "failed"]] = Field(
+        default_factory=dict, description="What the values of `winner` mean, such as `model_a: a`."
+    )
+    annotator: str | None = Field(None, description="Who says so; default: the name of the source.")
+    annotator_kind: str | None = None
+    shown: str | None = None
+    p_a: str | None = None
+    rationale: str | None = None
     reference: str | None = None
     meta: list[str] = Field(default_factory=list, description="Fields to keep in `meta`.")
+
+
+Format = Literal["native", "trl-preference", "ultrafeedback", "hh-rlhf", "lmsys-arena", "alpaca-eval"]
 
 
 class Source(Section):
@@ -63,12 +85,26 @@ class Source(Section):
 
     source: str = Field(description="File, glob, `datasets` folder, or hf://owner/name[/config][@revision].")
     kind: Literal["responses", "judgments"] = "responses"
-    format: str = Field(
-        "native", description="native, or a preset for a foreign shape (see `curate ingest --help`)."
-    )
+    format: Format = Field("native", description="native, or a preset for a foreign shape.")
     fields: Fields | None = Field(None, description="Overrides single fields of the format.")
     name: str | None = Field(None, description="Name in the `source` column; default: the file's name.")
-    split: str | None = None
+    split: str | None = Field(
+        None, description="Split of a data set; for a file, the value of the `split` column."
+    )
+    annotator: str | None = Field(
+        None,
+        description="Who made the verdicts of a foreign data set that does not say so; default: its name.",
+    )
+    chunk: int = Field(20_000, ge=1, description="Rows per committed chunk.")
+    max_line_mib: int = Field(64, ge=1, description="A longer line is rejected without being read.")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.kind == "judgments" and self.format != "native":
+            raise ValueError(
+                f"format {self.format!r} is for responses (its verdicts come along): leave out `kind: judgments`"
+            )
+        return self
 
 
 class JudgeSection(Section):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
 
+from curate.export.nesting import nest_rankings
 from curate.export.rows import RankingRow, TrlPreferenceRow
 from curate.records import TABLES, arrow_schema
 from curate.resources import sql
@@ -14,14 +15,22 @@ from curate.resources import sql
 VERSION = 1  # of the files' layout: raise it when the same lake must give other files
 
 
+Nest = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
+
+
 @dataclass(frozen=True)
 class Part:
-    """One table of an export. `parameters`: those that `query` takes, in the order of their numbers."""
+    """One table of an export.
+
+    `parameters`: those that `query` takes, in the order of their numbers. `nest` makes the query's rows into rows
+    of `schema`, where that is not for SQL to do.
+    """
 
     name: str
     query: str
     schema: pa.Schema
     parameters: tuple[str, ...] = ()
+    nest: Nest = iter
 
 
 @dataclass(frozen=True)
@@ -44,6 +53,7 @@ class Format:
         return len(self.parts) == 1
 
 
+_PER_ITERATION = {"preferences", "rankings", "annotators"}
 _FILTERS = ("iteration", "split", "routed", "min_confidence")
 _RAW_KEYS: Mapping[str, tuple[str, ...]] = {
     "prompts": ("prompt_id",),
@@ -53,7 +63,6 @@ _RAW_KEYS: Mapping[str, tuple[str, ...]] = {
     "rankings": ("prompt_id", "response_id"),
     "annotators": ("annotator_id",),
 }
-_PER_ITERATION = {"preferences", "rankings", "annotators"}
 
 
 def _raw(table: str) -> Part:
@@ -76,7 +85,13 @@ def formats() -> dict[str, Format]:
     pairs = Part(
         "train", sql("export_trl_preference"), arrow_schema(TrlPreferenceRow), parameters=("iteration",)
     )
-    rankings = Part("train", sql("export_ranking"), arrow_schema(RankingRow), parameters=("iteration",))
+    rankings = Part(
+        "train",
+        sql("export_ranking"),
+        arrow_schema(RankingRow),
+        parameters=("iteration",),
+        nest=nest_rankings,
+    )
     return {
         "trl-preference": Format(
             "trl-preference", "pairs", sql("export_select_pairs"), _FILTERS, (pairs,), True

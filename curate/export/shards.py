@@ -37,7 +37,7 @@ class WrittenPart:
     files: tuple[WrittenFile, ...]
 
 
-def row_groups(batches: pa.RecordBatchReader, schema: pa.Schema) -> Iterator[pa.Table]:
+def row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
     """The stream cut into tables of exactly `ROWS_PER_GROUP` rows (the last: the rest).
 
     How many rows a batch of the database has depends on its threads, and row groups must not.

@@ -22,7 +22,7 @@ from curate.progress import Track, silent
 from curate.records import TABLES
 from curate.runs import Counts, StageRun, Summary, done
 
-_MEMORY = "2GB"  # of the database while it sorts and joins; beyond it uses the disk
+_MEMORY_PER_THREAD = 1  # GB that the database may use while it sorts and joins; beyond, it uses the disk
 _APPEND_ONLY = {"prompts": "prompt_id", "responses": "response_id", "judgments": "judgment_id"}
 _REPLACED = ("preferences", "rankings", "annotators", "dropped_arcs")
 
@@ -146,14 +146,15 @@ def _write(
     track: Track,
 ) -> list[WrittenPart]:
     spill = folder / "spill"
-    reader.rows(f"SET memory_limit = '{_MEMORY}'")
+    memory = _MEMORY_PER_THREAD * max(2, int(reader.value("SELECT current_setting('threads')")))
+    reader.rows(f"SET memory_limit = '{memory}GB'")
     reader.rows("SET temp_directory = '{}'".format(str(spill).replace("'", "''")))
     values = {"iteration": iteration}
     parts = []
     with track(f"export {entry.path}", counts.rows_kept if form.is_split else None) as advance:
         for part in form.parts:
             stream = reader.batches(part.query, [values[name] for name in part.parameters])
-            groups = row_groups(stream, part.schema)
+            groups = row_groups(part.nest(stream), part.schema)
             parts.append(
                 write_part(folder, part.name, part.schema, groups, jsonl=entry.jsonl, advance=advance)
             )

@@ -2,9 +2,9 @@
 -- everyone else (people, imports, a judge that has not finished yet) with all there is.
 CREATE OR REPLACE TEMP VIEW current_judgments AS
 WITH finished AS (
-    SELECT part AS annotator_id, arg_max(details ->> '$.revision', finished_at) AS revision
+    SELECT part AS annotator_id, arg_max(json_extract_string(details, '$.revision'), finished_at) AS revision
     FROM runs
-    WHERE stage = 'judge' AND status = 'done' AND details ->> '$.revision' IS NOT NULL
+    WHERE stage = 'judge' AND status = 'done' AND json_extract_string(details, '$.revision') IS NOT NULL
     GROUP BY part
 )
 SELECT judgments.*

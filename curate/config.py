@@ -7,7 +7,7 @@ import os
 import re
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -16,6 +16,8 @@ from pydantic_core import ErrorDetails
 from curate.errors import CurateError
 from curate.identity import content_id
 from curate.lake import Location
+
+Options = TypeVar("Options", bound=BaseModel)
 
 
 class Section(BaseModel):
@@ -90,8 +92,7 @@ class JudgeSection(Section):
 class AggregateSection(Section):
     """From judgments to preferences."""
 
-    method: Literal["ensemble-then-denoise", "denoise-then-ensemble", "majority"] = "ensemble-then-denoise"
-    annotator_model: Literal["majority"] = "majority"
+    method: Literal["ensemble-then-denoise", "denoise-then-ensemble"] = "ensemble-then-denoise"
 
 
 class ExportEntry(Section):
@@ -206,6 +207,14 @@ def load_config(path: Path) -> Config:
 def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
     """A validation error of some options, in the words of this module."""
     return "\n".join(_explain_one(detail, where, list(model.model_fields)) for detail in error.errors())
+
+
+def validated(model: type[Options], where: str, **options: object) -> Options:
+    """Options from elsewhere than the file (the command line, a plug-in), with errors in the same words."""
+    try:
+        return model.model_validate(options)
+    except ValidationError as error:
+        raise CurateError(explain(error, model, where)) from None
 
 
 def _explain(detail: ErrorDetails, document: Any) -> str:

@@ -11,10 +11,11 @@ from typing import Any
 import yaml
 
 from curate import __version__
-from curate.config import ExportEntry
+from curate.config import Config, ExportEntry
 from curate.export.formats import Format
 from curate.export.shards import WrittenPart
 from curate.lake import Lake
+from curate.panel import select_panel
 from curate.resources import resource, sql
 from curate.runs import Counts
 
@@ -43,7 +44,7 @@ class Content:
     iteration: int | None
 
 
-def card(reader: Lake, content: Content) -> str:
+def card(reader: Lake, config: Config, content: Content) -> str:
     """The whole of README.md. `reader` still has the temporary table `selection`."""
     import jinja2
 
@@ -55,7 +56,7 @@ def card(reader: Lake, content: Content) -> str:
     )
     environment.filters.update(md=_markdown, number=_number, share=_share)
     iteration = [content.iteration]
-    reader.rows(sql("current_judgments"))
+    select_panel(reader, config)
     is_split = content.format.is_split
     return environment.get_template("card.md.j2").render(
         front_matter=_front_matter(content),

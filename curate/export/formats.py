@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from curate.export.nesting import nest_rankings
-from curate.export.rows import RankingRow, TrlPreferenceRow
+from curate.export.rows import EXPORTED
 from curate.records import TABLES, arrow_schema
 from curate.resources import sql
 
@@ -83,12 +83,15 @@ def _raw(table: str) -> Part:
 def formats() -> dict[str, Format]:
     """All formats by name."""
     pairs = Part(
-        "train", sql("export_trl_preference"), arrow_schema(TrlPreferenceRow), parameters=("iteration",)
+        "train",
+        sql("export_trl_preference"),
+        arrow_schema(EXPORTED["trl-preference"]),
+        parameters=("iteration",),
     )
     rankings = Part(
         "train",
         sql("export_ranking"),
-        arrow_schema(RankingRow),
+        arrow_schema(EXPORTED["ranking"]),
         parameters=("iteration",),
         nest=nest_rankings,
     )

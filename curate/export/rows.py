@@ -49,3 +49,7 @@ class RankingRow(Record):
     scores: tuple[float, ...]
     prompt_id: str
     iteration: int
+
+
+EXPORTED: dict[str, type[Record]] = {"trl-preference": TrlPreferenceRow, "ranking": RankingRow}
+"""The training formats with their rows; the format `parquet` has the tables' own records instead."""

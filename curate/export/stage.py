@@ -87,10 +87,16 @@ def export_one(
         with replacing(target) as folder:
             parts = _write(reader, folder, entry, form, iteration, counts, track)
             content = Content(entry, form, parts, counts, snapshot, iteration)
-            (folder / "README.md").write_text(card(reader, content), encoding="utf-8")
+            (folder / "README.md").write_text(card(reader, config, content), encoding="utf-8")
             manifest = _manifest(folder, content, config.digest, fingerprint)
             (folder / MANIFEST).write_text(manifest, encoding="utf-8")
-    _record(lake, run or StageRun(lake, "export", config_hash=entry.digest), entry.path, fingerprint, counts)
+    counts.details = {
+        "snapshot": snapshot
+    }  # which must be kept for as long as the export is to be made again
+    if _writable(lake):
+        run = run or StageRun(lake, "export", config_hash=entry.digest)
+        with run.chunk(entry.path, fingerprint=fingerprint, status="done") as (_, recorded):
+            recorded.add(counts)
     return ExportResult(target, entry.format, sum(part.rows for part in parts), snapshot, counts)
 
 
@@ -187,13 +193,6 @@ def _manifest(folder: Path, content: Content, config_hash: str, fingerprint: str
         "files": [asdict(file) for file in files],
     }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-
-
-def _record(lake: Lake, run: StageRun, part: str, fingerprint: str, counts: Counts) -> None:
-    if not _writable(lake):
-        return
-    with run.chunk(part, fingerprint=fingerprint, status="done") as (_, recorded):
-        recorded.add(counts)
 
 
 def _writable(lake: Lake) -> bool:

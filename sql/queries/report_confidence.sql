@@ -1,6 +1,5 @@
--- Labels by confidence, in bins of 1/40, and by what is done with them.
-SELECT
-    least(floor(round(confidence * 40, 9)) / 40, 0.975) AS low, status, count(*) AS labels
+-- Labels by confidence and by what is done with them. $1 how many bins; a confidence of 1 is in the last.
+SELECT least(floor(round(confidence * $1, 9)), $1 - 1) / $1 AS low, status, count(*) AS labels
 FROM final_preferences
 WHERE outcome <> 'tie' AND confidence IS NOT NULL
 GROUP BY ALL

@@ -20,8 +20,8 @@ questions AS (
     SEMI JOIN heaviest USING (prompt_id)
 )
 SELECT
-    questions.text[:400] AS prompt, weight, w.text[:700] AS winner, w.model AS winner_model,
-    l.text[:700] AS loser, l.model AS loser_model, ranks.rank AS winner_rank, others.rank AS loser_rank, arcs, total
+    questions.text AS prompt, weight, w.text AS winner, w.model AS winner_model,
+    l.text AS loser, l.model AS loser_model, ranks.rank AS winner_rank, others.rank AS loser_rank, arcs, total
 FROM heaviest
 LEFT JOIN questions USING (prompt_id)
 LEFT JOIN texts AS w ON w.response_id = winner

@@ -7,8 +7,8 @@ WITH newest AS (
 )
 SELECT
     stage, part, sum(rows_in)::BIGINT AS rows_in, sum(rows_kept)::BIGINT AS kept,
-    sum(rows_duplicate)::BIGINT AS duplicates, sum(rows_dropped)::BIGINT AS dropped, sum(seconds) AS seconds,
-    sum(tokens_in)::BIGINT AS tokens_in, sum(tokens_out)::BIGINT AS tokens_out, sum(cost) AS cost
+    sum(rows_duplicate)::BIGINT AS duplicates, sum(rows_dropped)::BIGINT AS dropped, round(sum(seconds), 6) AS seconds,
+    sum(tokens_in)::BIGINT AS tokens_in, sum(tokens_out)::BIGINT AS tokens_out, round(sum(cost), 9) AS cost
 FROM runs
 JOIN newest USING (stage, part)
 WHERE stage IN ('ingest', 'generate', 'judge', 'verify') OR runs.fingerprint = newest.fingerprint

@@ -1,3 +1,4 @@
+-- The figures at the top, each a count of its own. The mean is rounded: a parallel sum has no fixed order.
 SELECT
     (SELECT count(*) FROM prompts) AS prompts,
     (SELECT count(*) FROM responses) AS responses,
@@ -8,5 +9,5 @@ SELECT
     (SELECT count(*) FROM current_judgments WHERE kind = 'human') AS by_people,
     (SELECT count(*) FROM final_preferences) AS pairs,
     (SELECT count(*) FROM final_preferences WHERE outcome = 'tie') AS ties,
-    (SELECT avg(confidence) FROM final_preferences WHERE outcome <> 'tie') AS confidence,
+    (SELECT round(avg(confidence), 9) FROM final_preferences WHERE outcome <> 'tie') AS confidence,
     (SELECT max(iteration) FROM final_preferences) AS iteration

@@ -1,5 +1,6 @@
 -- Models by how often their responses win. A response's share of wins is over the pairs of its prompt (a tie is half a
 -- win); the deviation is over prompts, since the pairs of one prompt hang together. $1 how many models.
+-- Rounded, since the order in which a parallel sum adds up is not fixed.
 WITH sides AS (
     SELECT prompt_id, response_a AS response_id, CASE outcome WHEN 'a' THEN 1.0 WHEN 'b' THEN 0.0 ELSE 0.5 END AS won
     FROM final_preferences
@@ -17,12 +18,13 @@ per_prompt AS (
     GROUP BY model, sides.prompt_id
 ),
 wins AS (
-    SELECT model, count(*) AS prompts, sum(pairs)::BIGINT AS pairs, avg(won) AS win_rate, stddev_samp(won) AS deviation
+    SELECT model, count(*) AS prompts, sum(pairs)::BIGINT AS pairs, round(avg(won), 9) AS win_rate,
+        round(stddev_samp(won), 9) AS deviation
     FROM per_prompt
     GROUP BY model
 ),
 places AS (
-    SELECT model, count(*) AS responses, avg(rank) AS mean_rank, avg((rank = 1)::INTEGER) AS first_share
+    SELECT model, count(*) AS responses, round(avg(rank), 9) AS mean_rank, avg((rank = 1)::INTEGER) AS first_share
     FROM final_rankings
     JOIN responses USING (response_id)
     WHERE model IS NOT NULL

@@ -2,7 +2,7 @@
 WITH said AS (
     SELECT
         annotator_id, any_value(kind) AS kind, count(*) AS judgments,
-        count(*) FILTER (outcome = 'failed') AS failed, sum(seconds) AS seconds
+        count(*) FILTER (outcome = 'failed') AS failed, round(sum(seconds), 6) AS seconds
     FROM current_judgments
     GROUP BY annotator_id
 ),

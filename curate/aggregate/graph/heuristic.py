@@ -12,8 +12,8 @@ from curate.aggregate.graph.components import Adjacency
 from curate.aggregate.kernel import kernel, over_slices
 from curate.aggregate.votes import Float64, Int64
 
-BLOCK_BUDGET = 2e8
-"""Steps per sweep of block moves: blocks are as long as that allows, two nodes at least."""
+BLOCK_BUDGET = 1e6
+"""About how many steps a sweep of block moves may take: blocks are as long as that allows, two nodes at least."""
 MOST_SWEEPS = 50
 
 
@@ -118,28 +118,51 @@ def _best_move(
     target: Int64,
     weight: Float64,
     past: Float64,
+    met: Int64,
     tolerance: float,
 ) -> tuple[int, int]:
     """The block that begins at `begin`, and where its first node should go, that lower the cost most; (0, 0) if none.
 
-    `past[k]` is what the block pays for passing the node at place k from left to right. All zero before and after.
+    `past[k]` is what the block pays for passing the node at place k from left to right; 0 everywhere before and after.
+    `met` holds the places of its neighbours in ascending order, for the cost changes nowhere else; when there are
+    many, walking over all places is cheaper than keeping the list.
     """
     best, best_length, best_to = -tolerance, 0, 0
+    n_met, all_places = 0, False
     stop = min(begin + longest, end)
     for after in range(begin + 1, stop + 1):
         v = order[after - 1]
         for k in range(start[v], start[v + 1]):
-            past[place[target[k]] - base] += weight[k]
-        cost = 0.0
-        for k in range(after, end):
-            cost += past[k - base]
+            p = place[target[k]]
+            if (
+                past[p - base] == 0.0 and not all_places
+            ):  # new, or cancelled and then listed twice, which is harmless
+                q = n_met
+                while q > 0 and met[q - 1] > p:
+                    met[q] = met[q - 1]
+                    q -= 1
+                met[q] = p
+                n_met += 1
+                all_places = 8 * n_met > end - base
+            past[p - base] += weight[k]
+        cost, previous = 0.0, -1
+        for k in range(after if all_places else 0, end if all_places else n_met):
+            p = k if all_places else met[k]
+            if p < after or p == previous:
+                continue
+            cost += past[p - base]
+            previous = p
             if cost < best:
-                best, best_length, best_to = cost, after - begin, begin + k + 1 - after
-        cost = 0.0
-        for k in range(begin - 1, base - 1, -1):
-            cost -= past[k - base]
+                best, best_length, best_to = cost, after - begin, begin + p + 1 - after
+        cost, previous = 0.0, -1
+        for k in range(begin - 1 if all_places else n_met - 1, base - 1 if all_places else -1, -1):
+            p = k if all_places else met[k]
+            if p >= begin or p == previous:
+                continue
+            cost -= past[p - base]
+            previous = p
             if cost < best:
-                best, best_length, best_to = cost, after - begin, k
+                best, best_length, best_to = cost, after - begin, p
     for after in range(begin + 1, stop + 1):
         v = order[after - 1]
         for k in range(start[v], start[v + 1]):
@@ -184,14 +207,14 @@ def _move_slice(
             total += abs(weight[k])
         for k in range(base, end):
             place[order[k]] = k
-        past = np.zeros(n)
-        longest = 1
+        past, met = np.zeros(n), np.empty(n, np.int64)
+        longest, most = 1, int(np.sqrt(budget / (start[end] - start[base] + 1)))
         for _ in range(sweeps):
             moved = False
             begin = base
             while begin < end:
                 length, to = _best_move(
-                    order, place, base, end, begin, longest, start, target, weight, past, 1e-9 * total
+                    order, place, base, end, begin, longest, start, target, weight, past, met, 1e-9 * total
                 )
                 if length > 0:
                     _move(order, place, begin, length, to)
@@ -200,4 +223,4 @@ def _move_slice(
             if not moved and longest > 1:
                 break
             if not moved:
-                longest = max(2, min(n // 2, int(budget / (float(n) * n))))
+                longest = max(2, min(n // 2, most))

@@ -21,7 +21,7 @@ from curate.aggregate.kernel import over_slices
 from curate.aggregate.votes import Float64, Int8, Int32, Int64
 
 WINDOW = 12
-MOST_ROUNDS = 20
+MOST_ROUNDS = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

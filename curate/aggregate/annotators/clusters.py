@@ -26,8 +26,8 @@ class Structure:
     `cluster` int64[C]: those who share errors; `loading` float64[C]: correlation of opinion and truth;
     `discount` float64[C]: what an opinion is worth beside the others, over its worth alone (1: independent
     errors; 1/m: one of m copies; negative: it tells of the others' errors); `dissent`: how much agreement
-    the strongest shared error explains, relative to the consensus; `divided`: the panel holds two opinions, so
-    agreement alone cannot tell which is the truth.
+    the strongest shared error explains, relative to the consensus; `divided`: errors are shared across
+    clusters too, so one truth does not explain the panel, and agreement alone cannot weigh its judges.
     """
 
     cluster: Int64
@@ -63,19 +63,23 @@ def structure(moments: Moments, *, seed: int = 0) -> Structure:
             other = _descend(fit.refit(guess))
             best = other if other.cost < best.cost else best
     cluster = np.unique(best.cluster, return_inverse=True)[1]
-    discount = _discount(correlation, both, cluster, best.loading)
+    discount = _discount(best, both, cluster)
     dissent, divided = _division(best)
     return Structure(
         cluster=cluster, loading=best.loading, discount=discount, dissent=dissent, divided=divided
     )
 
 
-def _discount(correlation: Float64, both: Float64, cluster: Int64, loading: Float64) -> Float64:
+def _discount(fit: _Fit, both: Float64, cluster: Int64) -> Float64:
     """Weights of Fisher's discriminant with errors correlated inside clusters, over those without.
 
-    An error that is shared with an annotator who is seldom there counts by how often it is there.
+    An excess was selected for being large, so it is shrunk by what selection alone would give it; an error that
+    is shared with an annotator who is seldom there counts by how often it is there.
     """
-    error = np.where(cluster[:, None] == cluster[None, :], correlation - np.outer(loading, loading), 0.0)
+    loading = fit.loading
+    excess = fit.correlation - np.outer(loading, loading)
+    shrink = np.maximum(0, 1 - fit.penalty / np.maximum(fit.weight * excess**2, 1e-9))
+    error = np.where(cluster[:, None] == cluster[None, :], excess * shrink, 0.0)
     error *= both / np.maximum(np.diag(both), 1)[:, None]
     error = (error + error.T) / 2
     own = 1 - loading**2
@@ -199,10 +203,10 @@ def _best(fit: _Fit, partitions: list[Int64]) -> _Fit | None:
 
 
 def _division(fit: _Fit) -> tuple[float, bool]:
-    """Strength of the strongest shared error, and whether it rivals the consensus.
+    """Strength of the strongest shared error, and whether clusters share one among them.
 
-    It does when it explains more than 30 % of what the consensus explains, or when clusters share an error among
-    them (more than 10 %, and more than chance gives: the edge of the spectrum of a random matrix, 2 se √C).
+    They do when it explains more than 10 % of what the consensus explains, and more than chance gives: the edge
+    of the spectrum of a random symmetric matrix, 2 se √C.
     """
     n = len(fit.loading)
     signal = max(float(fit.loading @ fit.loading), 1e-9)
@@ -212,4 +216,4 @@ def _division(fit: _Fit) -> tuple[float, bool]:
     between = fit.cluster[:, None] != fit.cluster[None, :]
     across = float(np.linalg.eigvalsh(rest * between)[-1])
     edge = 2 * np.sqrt(n / max(float(fit.weight[between].mean()), 1e-9))
-    return dissent, dissent > 0.3 or (across > 0.1 * signal and across > edge)
+    return dissent, across > 0.1 * signal and across > edge

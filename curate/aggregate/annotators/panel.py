@@ -17,11 +17,11 @@ from math import comb
 import numpy as np
 
 from curate.aggregate.annotators.clusters import Structure, structure
-from curate.aggregate.annotators.coherence import neighbours
+from curate.aggregate.annotators.coherence import coherent
 from curate.aggregate.annotators.fusion import Fusion, fuse
 from curate.aggregate.annotators.opinions import moments, opinions, regulars
 from curate.aggregate.annotators.pairs import PairLabels, PairTable, pair_table, take
-from curate.aggregate.annotators.panel_em import PanelData, PanelParameters, PanelState, fit_panel
+from curate.aggregate.annotators.panel_em import PanelData, PanelParameters, fit_anchored, fit_panel
 from curate.aggregate.annotators.panel_kernels import BETA, GAMMA, KAPPA
 from curate.aggregate.annotators.result import AnnotatorFit, Tally, tally
 from curate.aggregate.votes import Float64, Int32, Int64, Votes
@@ -29,15 +29,18 @@ from curate.aggregate.votes import Float64, Int32, Int64, Votes
 MIN_LABELS = 5
 _FLOOR = 0.01
 _SAMPLE = 20_000
+_MAX_SCORE = 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PanelOptions:
-    """`coherence`: let pairs of a prompt inform each other; `start`: parameters of an earlier fit."""
+    """`coherence`: let pairs of a prompt inform each other; `author` int32[R]: the model that wrote each response,
+    if responses of one model share a mean quality; `start`: parameters of an earlier fit, for a warm start."""
 
     max_iterations: int = 200
     tolerance: float = 1e-4
     coherence: bool = True
+    author: Int32 | None = None
     start: PanelParameters | None = None
     seed: int = 0
 
@@ -52,19 +55,21 @@ def fit(
     columns = regulars(table)
     shape = _structure(table, columns, counted, options.seed)
     data = PanelData(table, _spread(shape.discount, columns, len(table.annotators), 1.0))
-    state = fit_panel(
-        data, start=options.start, max_iterations=options.max_iterations, tolerance=options.tolerance
-    )
-    posterior = state.posterior
-    if shape.divided:
-        posterior = _share_of_votes(table)
-    elif options.coherence:
-        posterior = _coherent(posterior, state.evidence, table, votes.offsets)
-    consensus = posterior[:, 2] - posterior[:, 0] if shape.divided else state.evidence
+    limits = {"max_iterations": options.max_iterations, "tolerance": options.tolerance}
+    if np.all(shape.discount == 1):
+        state = fit_panel(data, start=options.start, **limits)
+    else:
+        state = fit_anchored(data, _discriminant(table, columns, counted, shape), **limits)
+    evidence = np.clip(state.evidence, -20, 20)
+    consensus = evidence
+    if options.coherence and not shape.divided:
+        consensus = coherent(table, votes.offsets, evidence, author=options.author)
+    posterior = _share_of_votes(table) if shape.divided else _coherent(state.posterior, consensus, evidence)
     labelled = np.flatnonzero(table.n_gold > 0)
+    lean = posterior[:, 2] - posterior[:, 0] if shape.divided else consensus
     fusion = None
     if len(labelled) >= MIN_LABELS and len(columns) > 0:
-        fusion = _fused(table, columns, counted, shape, state, votes.offsets, labelled, options)
+        fusion = _fused(table, columns, counted, shape, consensus, labelled, options.seed)
         posterior = _with_p_a(posterior, fusion.p_a)
     posterior = _with_labels(_floored(posterior), table, labelled)
     habits = data.habits(posterior)
@@ -86,8 +91,24 @@ def fit(
         converged=state.converged,
         iterations=len(state.trace),
         trace=state.trace,
-        doubts=_doubts(shape, fusion, consensus, table, labelled),
+        doubts=_doubts(shape, fusion, lean, table, labelled),
     )
+
+
+def _discriminant(table: PairTable, columns: Int64, counted: Tally, shape: Structure) -> Float64:
+    """Fisher's discriminant with shared errors, as a posterior float64[Q, 3] of (b, tie, a).
+
+    Opinions x of unit variance lie around ±l with covariance Σ, so the log-odds are 2 lᵀΣ⁻¹x; ties come in as in
+    Davidson's model, with the share of tie votes as their weight.
+    """
+    opinion, _ = opinions(table, columns, counted)
+    opinion /= np.maximum(np.sqrt(np.mean(opinion**2, axis=0)), 1e-9)
+    weight = shape.loading / (1 - shape.loading**2) * shape.discount
+    score = np.clip(opinion @ weight, -_MAX_SCORE, _MAX_SCORE)
+    ties = 2 * float(counted.ties.sum()) / max(int(counted.n.sum()), 1)
+    posterior = np.stack([np.exp(-score), np.full_like(score, ties), np.exp(score)], axis=1)
+    result: Float64 = posterior / posterior.sum(1, keepdims=True)
+    return result
 
 
 def _structure(table: PairTable, columns: Int64, counted: Tally, seed: int) -> Structure:
@@ -115,13 +136,10 @@ def _clusters(shape: Structure, columns: Int64, size: int) -> Int32:
     return np.unique(result, return_inverse=True)[1].astype(np.int32)
 
 
-def _coherent(posterior: Float64, evidence: Float64, table: PairTable, responses: Int64) -> Float64:
-    """The posterior with what the other pairs of the prompt say, people's labels included."""
-    said = evidence + 4.0 * np.nan_to_num(table.gold) * table.n_gold
-    from_neighbours = neighbours(table, responses, said)
-    tilted = posterior * np.stack(
-        [np.exp(-from_neighbours / 2), np.ones(len(posterior)), np.exp(from_neighbours / 2)], axis=1
-    )
+def _coherent(posterior: Float64, log_odds: Float64, evidence: Float64) -> Float64:
+    """The posterior tilted by how far `log_odds` are from the `evidence` in it; ties keep their weight."""
+    tilt = np.clip(log_odds - evidence, -50, 50)
+    tilted = posterior * np.stack([np.exp(-tilt / 2), np.ones(len(posterior)), np.exp(tilt / 2)], axis=1)
     result: Float64 = tilted / tilted.sum(1, keepdims=True)
     return result
 
@@ -142,20 +160,16 @@ def _fused(
     columns: Int64,
     counted: Tally,
     shape: Structure,
-    state: PanelState,
-    responses: Int64,
+    consensus: Float64,
     labelled: Int64,
-    options: PanelOptions,
+    seed: int,
 ) -> Fusion:
     """Where the panel is divided, its consensus is no evidence, and only labels tell whom to believe."""
-    consensus = state.evidence
-    if options.coherence:
-        consensus = consensus + neighbours(table, responses, consensus + 4.0 * np.nan_to_num(table.gold))
     target = (1 + table.gold[labelled].astype(np.float64)) / 2
     opinion = opinions(table, columns, counted)[0]
     if shape.divided:
-        return fuse(opinion, consensus, labelled, target, trusts=(0.0,), seed=options.seed)
-    return fuse(opinion, consensus, labelled, target, seed=options.seed)
+        return fuse(opinion, consensus, labelled, target, trusts=(0.0,), seed=seed)
+    return fuse(opinion, consensus, labelled, target, seed=seed)
 
 
 def _with_p_a(posterior: Float64, p_a: Float64) -> Float64:
@@ -190,7 +204,7 @@ def _doubts(
     gold = np.sign(table.gold[labelled])
     sure = (gold != 0) & (consensus[labelled] != 0)
     n, agree = int(sure.sum()), int(np.sum(sure & (np.sign(consensus[labelled]) == gold)))
-    if shape.divided and fusion is None:
+    if fusion is None and (shape.divided or shape.dissent > 0.3):
         found.append(
             f"The panel holds two opinions (the second explains {shape.dissent:.0%} of what the consensus does) and "
             "labels do not say which is right, so the result may be worse than chance: have people label at least "

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+
 from numpy.typing import NDArray
 
 from curate.aggregate.annotators.pairs import PairTable
@@ -78,13 +79,13 @@ class PanelData:
         self.shards = int(np.clip(4_000_000 // max(self.size * 27 * len(self.centre), 1), 1, 16))
 
     def expect(
-        self, log_prior: Float64, parameters: PanelParameters
+        self, log_prior: Float64, parameters: PanelParameters, discount: Float64 | None = None
     ) -> tuple[Float64, Float64, Float64, float]:
         t = self.table
         return expectation(
             t.offsets, t.annotator, t.shown, t.outcome, t.weight, self.length_bin, log_prior,
             vote_log_probability(parameters.value, self.centre), _log_belief(parameters.error, self.ties),
-            self.direct, self.discount, self.ties, self.shards,
+            self.direct, self.discount if discount is None else discount, self.ties, self.shards,
         )  # fmt: skip
 
     def habits(self, posterior: Float64) -> Float64:
@@ -107,11 +108,7 @@ class PanelData:
 
 
 def fit_panel(
-    data: PanelData,
-    *,
-    start: PanelParameters | None = None,
-    max_iterations: int = 200,
-    tolerance: float = 1e-4,
+    data: PanelData, *, start: PanelParameters | None = None, max_iterations: int = 200, tolerance: float = 1e-4
 ) -> PanelState:
     """EM until no posterior moves by more than `tolerance`. `trace` is exact where every discount is 1."""
     table = data.table
@@ -139,14 +136,48 @@ def fit_panel(
     )
 
 
+def fit_anchored(
+    data: PanelData, taught: Float64, *, max_iterations: int = 200, tolerance: float = 1e-4
+) -> PanelState:
+    """As `fit_panel`, but habits are learnt against a given truth, `taught` float64[Q, 3] of (b, tie, a).
+
+    Where annotators err together, EM would follow the largest cluster away from the truth; so the truth that
+    teaches is the discriminant that knows of the clusters, and the annotators' votes, discounted, are weighed
+    once at the end. `trace` is the likelihood of the votes given that truth.
+    """
+    now = PanelParameters.start(data.size, ties=bool(data.ties))
+    now = replace(now, tie_prior=float(np.clip(taught[:, 1].mean(), 1e-6, 0.9)) if data.ties else 0.0)
+    with np.errstate(divide="ignore"):
+        log_taught = np.log(taught) + data.gold
+    trace: list[float] = []
+    converged = False
+    silence = np.zeros(data.size)
+    for _ in range(max_iterations):
+        posterior, counts, beliefs, _ = data.expect(log_taught, now, silence)
+        after = replace(_maximise(data, now, posterior, counts, beliefs), tie_prior=now.tie_prior)
+        change = float(np.max(np.abs(after.value - now.value), initial=0))
+        now = after
+        trace.append(data.expect(log_taught, now, np.ones(data.size))[3] + _log_penalty(now, data.seen))
+        if change < 100 * tolerance:
+            converged = True
+            break
+    prior = _log_prior(now.length_slope * data.table.length_difference.astype(np.float64), now.tie_prior) + data.gold
+    posterior = data.expect(prior, now)[0]
+    return PanelState(
+        parameters=now,
+        posterior=posterior,
+        evidence=_votes_alone(posterior, prior),
+        trace=np.array(trace),
+        converged=converged,
+    )
+
+
 def _maximise(
     data: PanelData, now: PanelParameters, posterior: Float64, counts: Float64, beliefs: Float64
 ) -> PanelParameters:
     value, variance = maximise(counts, data.centre, now.value, now.mean, 1 / now.variance, data.free, 2)
     mean, spread = _hyperparameters(value, variance, data.seen, data.free)
-    slope = (
-        _length_slope(posterior, data.table.length_difference, now.length_slope) if data.has_length else 0.0
-    )
+    slope = _length_slope(posterior, data.table.length_difference, now.length_slope) if data.has_length else 0.0
     return PanelParameters(
         value=value,
         error=_belief_error(beliefs, data.direct),

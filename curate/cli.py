@@ -83,11 +83,13 @@ def init(folder: Annotated[Path, typer.Argument(help="Where to start a project; 
 @app.command()
 def run(config: ConfigPath = DEFAULT) -> None:
     """Do every stage of curate.yaml in order; what is already done is skipped."""
-    load_config(config)  # a mistake in the file is told before anything heavy starts
-    from curate.summary import print_summaries
+    from curate.summary import print_scores
     from flows.local import run_curation
 
-    print_summaries(run_curation(config))
+    settings = load_config(config)  # a mistake in the file is told before anything heavy starts
+    _print(run_curation(config))
+    with _lake(settings, read_only=True) as lake:
+        print_scores(lake)
 
 
 @ingest_app.callback()
@@ -209,7 +211,7 @@ def report(
     from curate.report import report as write
 
     with _lake(settings := load_config(config), read_only=True, snapshot=snapshot) as lake:
-        print(f"wrote {write(lake, settings, path=output)}")
+        _print([write(lake, settings, path=output, track=bars)])
 
 
 @app.command()

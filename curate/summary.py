@@ -66,12 +66,15 @@ def print_status(status: Status, *, as_json: bool) -> None:
 
 
 def print_scores(lake: Lake) -> None:
-    """The score table of each benchmark, best first."""
-    table = _table("benchmark", "subject", "metric", "value>", "95 % interval", "n>", title="scores")
-    for benchmark, subject, metric, value, low, high, n in lake.rows(sql("scores")):
-        interval = "" if low is None else f"{low:.3f} – {high:.3f}"
-        table.add_row(benchmark, subject, metric, f"{value:.3f}", interval, f"{n:,}")
-    _console().print(table)
+    """The score table of each benchmark: accuracy on pairs and of the best of N, with 95 % intervals."""
+    table = _table("benchmark", "subject", "pairs right", "95 %", "of>", "best of N", "judged>")
+    for name, subject, pairs, low, high, n, best, coverage in lake.rows(sql("scores")):
+        interval = f"{low:.1%} – {high:.1%}" if low is not None else ""
+        share = "" if best is None else f"{best:.1%}"
+        judged = "" if coverage is None else f"{coverage:.0%}"
+        table.add_row(name, subject, f"{pairs:.1%}", interval, f"{n:,}", share, judged)
+    if table.row_count:
+        _console().print(table)
 
 
 def _reasons(dropped: dict[str, int]) -> str:

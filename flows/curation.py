@@ -17,7 +17,7 @@ from curate.config import Config, load_config
 from curate.evaluate import evaluate
 from curate.export import export
 from curate.ingest import ingest
-from curate.judge import judge
+from curate.judge import judge, judge_chunk
 from curate.lake import Lake
 from curate.progress import bars
 from curate.report import report
@@ -32,6 +32,9 @@ def run_stage(settings: Config, work: Callable[[Lake], Summary]) -> Summary:
         return work(lake)
 
 
+ask_chunk = task(name="judge chunk", cache_policy=NO_CACHE)(judge_chunk)
+
+
 @flow(name="curation")
 def curation(config: str = "curate.yaml") -> list[Summary]:
     """Ingest → judge → aggregate → train → judge with the trained model → aggregate → export → evaluate → report."""
@@ -42,7 +45,7 @@ def curation(config: str = "curate.yaml") -> list[Summary]:
 
     def turn() -> list[Summary]:
         return [
-            stage("judge", lambda lake: judge(lake, settings, track=bars)),
+            stage("judge", lambda lake: judge(lake, settings, track=bars, ask_chunk=ask_chunk)),
             stage("aggregate", lambda lake: aggregate(lake, settings, track=bars)),
         ]
 

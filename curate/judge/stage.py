@@ -11,6 +11,7 @@ import traceback
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import pyarrow as pa
 
@@ -38,10 +39,25 @@ class Work:
     open: int
 
 
+class AskChunk(Protocol):
+    """The shape of `judge_chunk`."""
+
+    def __call__(self, lake: Lake, panel: Panel, work: Work, /, *, run: StageRun) -> Counts: ...
+
+
 def judge(
-    lake: Lake, config: Config, *, only: Collection[str] | None = None, track: Track = silent
+    lake: Lake,
+    config: Config,
+    *,
+    only: Collection[str] | None = None,
+    track: Track = silent,
+    ask_chunk: AskChunk | None = None,
 ) -> Summary:
-    """Ask the panel everything that it has not been asked yet. `only`: names of judges."""
+    """Ask the panel everything that it has not been asked yet. `only`: names of judges.
+
+    `ask_chunk`: called in place of `judge_chunk`, so that an orchestrator can make a task of each chunk.
+    """
+    ask_chunk = ask_chunk or judge_chunk
     with Panel(config, only=only) as panel:
         run = StageRun(lake, "judge", config_hash=config.judge.digest)
         work = plan(lake, panel)
@@ -49,7 +65,7 @@ def judge(
             mine = [each for each in work if each.judge == name]
             with track(f"judge {name}", sum(each.open for each in mine)) as advance:
                 for each in mine:
-                    judge_chunk(lake, panel, each, run=run)
+                    ask_chunk(lake, panel, each, run=run)
                     advance(each.open)
         closed = finish(lake, panel, run=run)
     return run.summary(skipped=not work and not closed)

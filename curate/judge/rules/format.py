@@ -130,7 +130,8 @@ def constraints(request: str) -> list[Holds]:
 def _count(bound: str, number: str | None, unit: str) -> Holds:
     said = (number or "one").lower()
     wanted = int(said) if said.isdigit() else _NUMBERS.index(said)
-    compare, count = _COMPARISONS.get(bound.lower(), operator.eq), _COUNTERS[unit.lower()]
+    compare: Callable[[int, int], bool] = _COMPARISONS.get(bound.lower(), operator.eq)
+    count = _COUNTERS[unit.lower()]
     return lambda text: compare(count(text), wanted)
 
 

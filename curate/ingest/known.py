@@ -101,7 +101,8 @@ def _load(lake: Lake, query: str) -> Ids:
 
 
 def _sorted(ids: Ids) -> Ids:
-    return ids[np.lexsort((ids[:, 1], ids[:, 0]))]
+    ordered: Ids = ids[np.lexsort((ids[:, 1], ids[:, 0]))]
+    return ordered
 
 
 def _search(run: Ids, ids: Ids) -> Mask:

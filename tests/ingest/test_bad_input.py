@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 import zstandard
-from tests.ingest.samples import Take, assert_reconciled, lines, native, rejected
 
 from curate.config import Source
 from curate.errors import CurateError
 from curate.lake import Lake
+from tests.ingest.samples import Take, assert_reconciled, lines, native, rejected
 
 ANSWER = {"id": "r0", "text": "yes"}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -74,12 +73,12 @@ def totals(home: Path) -> list[Any]:
 
 
 def write_inputs(home: Path) -> None:
-    rows: list[Any] = [native(i) if i % 37 else b"broken\n" for i in range(1, 3000)]
-    rows += rows[:200]
+    rows: list[Any] = [native(i) if i % 37 else b"broken\n" for i in range(1, 800)]
+    rows += rows[:150]
     (home / "data.jsonl").write_bytes(lines(*rows))
     verdicts = [
         {"prompt": f"q{i}", "a": "r0", "b": "r1", "annotator": f"x{i % 2}", "kind": "llm", "winner": winner}
-        for i in range(1, 1000)
+        for i in range(1, 120)
         for winner in ("a", "tie", "a")
     ]
     (home / "said.jsonl").write_bytes(lines(*verdicts))
@@ -87,61 +86,54 @@ def write_inputs(home: Path) -> None:
 
 @pytest.mark.e2e
 def test_a_killed_ingest_that_is_repeated_ends_as_an_undisturbed_one(tmp_path: Path) -> None:
-    undisturbed = tmp_path / "undisturbed"
-    undisturbed.mkdir()
-    write_inputs(undisturbed)
-    finish(start(undisturbed, "data.jsonl", "said.jsonl"))
+    write_inputs(tmp_path)
+    names = ("data.jsonl", "said.jsonl")
+    process = start(tmp_path, *names)
+    duration = opened(process)
+    finish(process)
+    duration = time.monotonic() - duration
+    expected, expected_totals = contents(tmp_path), totals(tmp_path)
 
-    # The inputs are the same files, so that paths (which the tables name) are the same too.
-    killed = tmp_path / "killed"
-    undisturbed.joinpath("lake").rename(killed)
-    expected, expected_totals = _moved(killed), _moved_totals(killed)
+    # Again into an empty lake beside the same files, since the tables name their paths.
+    (tmp_path / "lake").rename(tmp_path / "undisturbed")
     rng = random.Random(7)
     kills = 0
-    for _ in range(40):
-        process = start(undisturbed, "data.jsonl", "said.jsonl")
-        assert process.stdout is not None
-        process.stdout.readline()  # the lake is open: what follows is the ingest itself
-        time.sleep(rng.uniform(0.0, 0.6))
-        if process.poll() is not None:
-            process.communicate()
-            break
-        process.send_signal(signal.SIGKILL)
+    for _ in range(6):
+        process = start(tmp_path, *names)
+        opened(process)  # what follows is the ingest itself
+        time.sleep(rng.uniform(0.0, duration / 2))
+        kills += process.poll() is None
+        process.kill()
         process.communicate()
-        kills += 1
-    finish(start(undisturbed, "data.jsonl", "said.jsonl"))
+    finish(start(tmp_path, *names))
     assert kills > 0
-    assert contents(undisturbed) == expected
-    assert totals(undisturbed) == expected_totals
+    assert contents(tmp_path) == expected
+    assert totals(tmp_path) == expected_totals
 
 
-def _moved(lake: Path) -> dict[str, list[Any]]:
-    home = lake.with_name("home-of-moved")
-    home.mkdir(exist_ok=True)
-    (home / "lake").symlink_to(lake) if not (home / "lake").exists() else None
-    return contents(home)
-
-
-def _moved_totals(lake: Path) -> list[Any]:
-    return totals(lake.with_name("home-of-moved"))
+def opened(process: subprocess.Popen[bytes]) -> float:
+    """Wait until the process has opened its lake; when that was."""
+    assert process.stdout is not None
+    process.stdout.readline()
+    return time.monotonic()
 
 
 @pytest.mark.e2e
 def test_processes_that_ingest_at_once_lose_and_double_nothing(tmp_path: Path) -> None:
     """Three files of which each shares a third with each other one, and one file that two processes read."""
     for number in range(3):
-        first = 1000 * number
-        rows = [native(i % 3000) for i in range(first, first + 2000)]
+        first = 200 * number
+        rows = [native(i % 600) for i in range(first, first + 400)]
         (tmp_path / f"part{number}.jsonl").write_bytes(lines(*rows, b"broken\n"))
     processes = [start(tmp_path, f"part{number}.jsonl", "part0.jsonl") for number in range(3)]
     for process in processes:
         finish(process)
     found = contents(tmp_path)
-    assert len(found["prompts"]) == 3000
-    assert len(found["responses"]) == 6000
+    assert len(found["prompts"]) == 600
+    assert len(found["responses"]) == 1200
     assert len(found["quarantine"]) == 3
     with Lake.open(Location.under(tmp_path / "lake"), read_only=True) as lake:
-        assert lake.value("SELECT sum(rows_kept) FROM runs") == 3000
+        assert lake.value("SELECT sum(rows_kept) FROM runs") == 600
         assert lake.value("SELECT bool_and(rows_in = rows_kept + rows_duplicate + rows_dropped) FROM runs")
 
 

@@ -117,7 +117,7 @@ def format_score(contest: Contest, text: str) -> float | None:
 def constraints(request: str) -> list[Holds]:
     """The checks that a request calls for."""
     counts = [_count(*match.groups()) for match in _COUNT.finditer(request)]
-    shapes = [holds for pattern, holds in _SHAPES if re.search(pattern, request, re.IGNORECASE)]
+    shapes: list[Holds] = [holds for pattern, holds in _SHAPES if re.search(pattern, request, re.IGNORECASE)]
     words = [
         partial(holds, match[1])
         for pattern, holds in _WORDS
@@ -130,7 +130,8 @@ def constraints(request: str) -> list[Holds]:
 def _count(bound: str, number: str | None, unit: str) -> Holds:
     said = (number or "one").lower()
     wanted = int(said) if said.isdigit() else _NUMBERS.index(said)
-    compare, count = _COMPARISONS.get(bound.lower(), operator.eq), _COUNTERS[unit.lower()]
+    compare: Callable[[int, int], bool] = _COMPARISONS.get(bound.lower(), operator.eq)
+    count = _COUNTERS[unit.lower()]
     return lambda text: compare(count(text), wanted)
 
 

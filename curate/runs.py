@@ -133,6 +133,18 @@ def done(lake: Lake, stage: str, part: str, fingerprint: str) -> bool:
     return bool(lake.value(query, (stage, part, fingerprint)))
 
 
+def newest(lake: Lake, stage: str, part: str) -> str | None:
+    """The fingerprint of the last completed work on this part.
+
+    For stages that replace their rows: work that was done and then overwritten by other work must be done again.
+    """
+    query = (
+        "SELECT arg_max(fingerprint, finished_at) FROM runs WHERE stage = ? AND part = ? AND status = 'done'"
+    )
+    found = lake.value(query, (stage, part))
+    return None if found is None else str(found)
+
+
 def committed_chunks(lake: Lake, stage: str, part: str, fingerprint: str) -> Mapping[int, str]:
     """Chunks of this work that an earlier run committed: index → status."""
     query = (

@@ -11,6 +11,7 @@ import traceback
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import pyarrow as pa
 
@@ -23,7 +24,7 @@ from curate.judge.panel import Panel, Seat
 from curate.lake import Lake
 from curate.progress import Track, silent
 from curate.records import Judgment, arrow_schema
-from curate.runs import Counts, StageRun, Summary
+from curate.runs import Counts, StageRun, Summary, newest
 
 _SLAB = 256  # chunks whose open questions are looked up together
 
@@ -38,10 +39,25 @@ class Work:
     open: int
 
 
+class AskChunk(Protocol):
+    """The shape of `judge_chunk`."""
+
+    def __call__(self, lake: Lake, panel: Panel, work: Work, /, *, run: StageRun) -> Counts: ...
+
+
 def judge(
-    lake: Lake, config: Config, *, only: Collection[str] | None = None, track: Track = silent
+    lake: Lake,
+    config: Config,
+    *,
+    only: Collection[str] | None = None,
+    track: Track = silent,
+    ask_chunk: AskChunk | None = None,
 ) -> Summary:
-    """Ask the panel everything that it has not been asked yet. `only`: names of judges."""
+    """Ask the panel everything that it has not been asked yet. `only`: names of judges.
+
+    `ask_chunk`: called in place of `judge_chunk`, so that an orchestrator can make a task of each chunk.
+    """
+    ask_chunk = ask_chunk or judge_chunk
     with Panel(config, only=only) as panel:
         run = StageRun(lake, "judge", config_hash=config.judge.digest)
         work = plan(lake, panel)
@@ -49,7 +65,7 @@ def judge(
             mine = [each for each in work if each.judge == name]
             with track(f"judge {name}", sum(each.open for each in mine)) as advance:
                 for each in mine:
-                    judge_chunk(lake, panel, each, run=run)
+                    ask_chunk(lake, panel, each, run=run)
                     advance(each.open)
         closed = finish(lake, panel, run=run)
     return run.summary(skipped=not work and not closed)
@@ -115,7 +131,7 @@ def finish(lake: Lake, panel: Panel, *, run: StageRun) -> int:
         left, _ = open_questions(lake, seat, everything)
         # With questions left to retry, the record must not keep the next run from retrying them.
         fingerprint = content_id(_closing(lake, seat), len(left)) if left else _closing(lake, seat)
-        if fingerprint == _last_record(lake, seat):
+        if fingerprint == newest(lake, "judge", seat.name):
             continue
         with run.chunk(seat.name, fingerprint=fingerprint, status="done") as (_, counts):
             counts.details |= {"revision": seat.revision, "kind": seat.judge.kind, "open": len(left)}
@@ -181,14 +197,8 @@ def _reasons(answers: Sequence[Answer]) -> dict[str, int]:
 
 def _is_closed(lake: Lake, seat: Seat) -> bool:
     """Whether nothing has changed since this judge, at this revision, was last found to have nothing open."""
-    return _last_record(lake, seat) == _closing(lake, seat)
+    return newest(lake, "judge", seat.name) == _closing(lake, seat)
 
 
 def _closing(lake: Lake, seat: Seat) -> str:
     return content_id(seat.revision, seat.attempts, lake.digest("responses", "response_id"))
-
-
-def _last_record(lake: Lake, seat: Seat) -> str | None:
-    query = "SELECT max_by(fingerprint, finished_at) FROM runs WHERE stage = 'judge' AND part = ? AND status = 'done'"
-    found = lake.value(query, (seat.name,))
-    return None if found is None else str(found)

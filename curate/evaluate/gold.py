@@ -1,0 +1,188 @@
+"""Gold: which response is better, said by someone who is believed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from curate.errors import CurateError
+from curate.lake import Lake
+from curate.resources import sql
+
+Groups = list[list[str]]  # best first; those of one group are equally good
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gold:
+    """The gold of a benchmark in the lake's own ids.
+
+    `pairs`: prompt_id, a, b (a < b), gold (+1 a is better, -1 b is, 0 they are equally good: not counted in
+    pairwise accuracy), length_a, length_b. `responses`: prompt_id, response_id, best; of prompts that have a
+    whole ranking with more than one rank.
+    Rows of the file: `rows` = `kept` + `duplicates` + the sum of `dropped` (reason → rows).
+    """
+
+    pairs: pl.DataFrame
+    responses: pl.DataFrame
+    rows: int
+    kept: int
+    duplicates: int
+    dropped: dict[str, int]
+
+
+def read_gold(lake: Lake, source: Path) -> Gold:
+    """Read a benchmark: JSONL of {prompt, ranking: [[best ids], [next], …]} or {prompt, a, b, winner: a | b | tie}.
+
+    Ids are the callers' keys or our own ids; rows that name what the lake does not hold are dropped and counted.
+    """
+    rows = list(_rows(source))
+    names = {row["prompt"] for row in rows if isinstance(row, dict) and isinstance(row.get("prompt"), str)}
+    with lake.bind("gold_keys", pl.DataFrame({"name": sorted(names)}, schema={"name": pl.String})):
+        known = _Known(lake.rows(sql("evaluate_keys")))
+    collected = _Collected(known)
+    for row in rows:
+        collected.add(row)
+    gold = collected.build(len(rows))
+    if not (gold.pairs["gold"] != 0).any():
+        why = ", ".join(f"{count} × {reason}" for reason, count in gold.dropped.items()) or "it has no rows"
+        raise CurateError(f"The gold {source} decides no pair of responses in the lake: {why}.")
+    return gold
+
+
+class _Unusable(Exception):  # noqa: N818 (a verdict on a row, not an error)
+    """Why a row of gold is of no use."""
+
+
+@dataclass(slots=True)
+class _Answers:
+    by_name: dict[str, set[str]] = field(default_factory=dict)  # key or id → response ids
+    lengths: dict[str, int] = field(default_factory=dict)
+
+
+class _Known:
+    """What the names in the gold can mean."""
+
+    def __init__(self, rows: Iterable[tuple[Any, ...]]) -> None:
+        self._prompts: dict[str, set[str]] = {}
+        self._answers: dict[str, _Answers] = {}
+        for prompt_id, prompt_key, response_id, response_key, length in rows:
+            for name in (prompt_id, prompt_key):
+                self._prompts.setdefault(name, set()).add(prompt_id)
+            answers = self._answers.setdefault(prompt_id, _Answers())
+            answers.lengths[response_id] = int(length or 0)
+            for name in (response_id, response_key):
+                answers.by_name.setdefault(name, set()).add(response_id)
+
+    def prompt(self, name: str) -> str:
+        return _only(self._prompts.get(name, set()), "prompt")
+
+    def response(self, prompt_id: str, name: str) -> str:
+        return _only(self._answers[prompt_id].by_name.get(name, set()), "response")
+
+    def length(self, prompt_id: str, response_id: str) -> int:
+        return self._answers[prompt_id].lengths[response_id]
+
+
+def _only(found: set[str], what: str) -> str:
+    if not found:
+        raise _Unusable(f"unknown {what}")
+    if len(found) > 1:
+        raise _Unusable(f"{what} key that several have")
+    return next(iter(found))
+
+
+class _Collected:
+    def __init__(self, known: _Known) -> None:
+        self._known = known
+        self._pairs: dict[tuple[str, str, str], int] = {}
+        self._best: dict[str, dict[str, bool]] = {}
+        self._dropped: Counter[str] = Counter()
+        self._duplicates = 0
+
+    def add(self, row: Any) -> None:
+        try:
+            prompt_id, groups, whole = self._resolve(row)
+        except _Unusable as reason:
+            self._dropped[str(reason)] += 1
+            return
+        new = {key: sign for key, sign in _pairs(prompt_id, groups) if key not in self._pairs}
+        if not new:
+            self._duplicates += 1
+            return
+        self._pairs |= new
+        if whole and len(groups) > 1:
+            best = set(groups[0])
+            self._best.setdefault(prompt_id, {each: each in best for group in groups for each in group})
+
+    def _resolve(self, row: Any) -> tuple[str, Groups, bool]:
+        """Prompt id, response ids from best to worst, and whether that is a whole ranking."""
+        match row:
+            case {"prompt": str(prompt), "ranking": list(ranking)}:
+                named, whole = [[group] if isinstance(group, str) else group for group in ranking], True
+            case {"prompt": str(prompt), "a": str(a), "b": str(b), "winner": "a" | "b" | "tie" as winner}:
+                named = {"a": [[a], [b]], "b": [[b], [a]], "tie": [[a, b]]}[winner]
+                whole = False
+            case _:
+                raise _Unusable("not in a format of gold")
+        prompt_id = self._known.prompt(prompt)
+        try:
+            groups = [[self._known.response(prompt_id, name) for name in group] for group in named if group]
+        except TypeError:
+            raise _Unusable("not in a format of gold") from None
+        everyone = [each for group in groups for each in group]
+        if len(set(everyone)) < max(2, len(everyone)):
+            raise _Unusable("fewer than two responses, or one of them twice")
+        return prompt_id, groups, whole
+
+    def build(self, rows: int) -> Gold:
+        pairs = [
+            (prompt_id, a, b, sign, self._known.length(prompt_id, a), self._known.length(prompt_id, b))
+            for (prompt_id, a, b), sign in sorted(self._pairs.items())
+        ]
+        responses = [
+            (prompt_id, response_id, best)
+            for prompt_id, answers in sorted(self._best.items())
+            for response_id, best in sorted(answers.items())
+        ]
+        names = {"prompt_id": pl.String, "a": pl.String, "b": pl.String, "gold": pl.Int8}
+        dropped = dict(self._dropped)
+        return Gold(
+            pairs=pl.DataFrame(pairs, {**names, "length_a": pl.Int64, "length_b": pl.Int64}, orient="row"),
+            responses=pl.DataFrame(
+                responses,
+                {"prompt_id": pl.String, "response_id": pl.String, "best": pl.Boolean},
+                orient="row",
+            ),
+            rows=rows,
+            kept=rows - self._duplicates - sum(dropped.values()),
+            duplicates=self._duplicates,
+            dropped=dropped,
+        )
+
+
+def _pairs(prompt_id: str, groups: Groups) -> Iterator[tuple[tuple[str, str, str], int]]:
+    ranked = [(rank, each) for rank, group in enumerate(groups) for each in group]
+    for (rank, one), (other_rank, other) in combinations(ranked, 2):
+        sign = 0 if rank == other_rank else 1 if rank < other_rank else -1
+        yield ((prompt_id, one, other), sign) if one < other else ((prompt_id, other, one), -sign)
+
+
+def _rows(source: Path) -> Iterator[Any]:
+    decode = msgspec.json.Decoder().decode
+    try:
+        lines = source.read_bytes().splitlines()
+    except OSError as error:
+        raise CurateError(f"Cannot read the benchmark {source}: {error.strerror}.") from error
+    for line in lines:
+        if line.strip():
+            try:
+                yield decode(line)
+            except msgspec.DecodeError:
+                yield None

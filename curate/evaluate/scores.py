@@ -1,0 +1,145 @@
+"""Lines of a score table, and how predictions become them.
+
+Rules. Accuracy is over the pairs on which the gold decides and the subject says something: an abstention or a
+failed answer is neither right nor wrong, and `coverage` says how many pairs are left. A predicted tie counts one
+half. Best-of-N is the share of the subject's top-ranked responses that are among the gold's best (so a tie at the
+top is worth what a blind choice from it is), over prompts where the subject places every response.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from curate.accuracy import LENGTH, RANDOM, Estimate, clustered_means
+from curate.lake import Lake
+from curate.records import Evaluation, arrow_schema
+
+PAIRS, BEST, COVERAGE = "accuracy", "best-of-n", "coverage"
+_PAIR = ("prompt_id", "a", "b")
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    subject: str
+    metric: str
+    estimate: Estimate
+    subset: str = "all"
+
+
+def pair_credit(gold: pl.DataFrame, predictions: pl.DataFrame) -> pl.DataFrame:
+    """subject, prompt_id, credit: 1 right, 0 wrong, ½ a predicted tie.
+
+    `gold`: prompt_id, a, b, gold; `predictions`: subject, prompt_id, a, b, p (probability that a is better).
+    """
+    margin = (pl.col("p") - 0.5).round(9).sign()
+    return (
+        predictions.join(gold.filter(pl.col("gold") != 0).select(*_PAIR, "gold"), on=_PAIR)
+        .with_columns(credit=0.5 + 0.5 * margin * pl.col("gold"))
+        .select("subject", "prompt_id", "credit")
+    )
+
+
+def win_rates(predictions: pl.DataFrame) -> pl.DataFrame:
+    """subject, prompt_id, response_id, score: the mean probability of a response to beat another (Borda)."""
+    sides = [
+        predictions.select("subject", "prompt_id", response_id=pl.col(side), score=probability)
+        for side, probability in (("a", pl.col("p")), ("b", 1.0 - pl.col("p")))
+    ]
+    return pl.concat(sides).group_by("subject", "prompt_id", "response_id").agg(pl.col("score").mean())
+
+
+def best_credit(best: pl.DataFrame, scores: pl.DataFrame) -> pl.DataFrame:
+    """subject, prompt_id, credit: the share of the top-scored responses that the gold calls best.
+
+    `best`: prompt_id, response_id, best; `scores`: subject, prompt_id, response_id, score.
+    """
+    placed = best.with_columns(size=pl.len().over("prompt_id")).join(scores, on=["prompt_id", "response_id"])
+    whose = ["subject", "prompt_id"]
+    whole = placed.filter(pl.len().over(whose) == pl.col("size"))
+    top = whole.filter(pl.col("score").round(9) == pl.col("score").round(9).max().over(whose))
+    return top.group_by(whose).agg(credit=pl.col("best").mean())
+
+
+def estimates(credits: pl.DataFrame, prompts: Sequence[str], metric: str, *, resamples: int) -> list[Score]:
+    """One score per subject of `credits` (subject, prompt_id, credit), all on the same draws of `prompts`."""
+    if credits.is_empty():
+        return []
+    subjects = credits["subject"].unique().sort().to_list()
+    place = {prompt: row for row, prompt in enumerate(prompts)}
+    column = {subject: number for number, subject in enumerate(subjects)}
+    sums, sizes = np.zeros((2, len(prompts), len(subjects)))
+    grouped = credits.group_by("subject", "prompt_id").agg(pl.col("credit").sum(), pl.len().alias("size"))
+    rows = np.array([place[prompt] for prompt in grouped["prompt_id"]])
+    columns = np.array([column[subject] for subject in grouped["subject"]])
+    sums[rows, columns], sizes[rows, columns] = grouped["credit"].to_numpy(), grouped["size"].to_numpy()
+    found = clustered_means(sums, sizes, resamples=resamples)
+    return [Score(subject, metric, each) for subject, each in zip(subjects, found, strict=True)]
+
+
+def evaluation_rows(scores: Sequence[Score], benchmark: str, run_id: str) -> pa.Table:
+    rows = [
+        Evaluation(
+            subject=score.subject,
+            benchmark=benchmark,
+            subset=score.subset,
+            metric=score.metric,
+            value=score.estimate.value,
+            low=score.estimate.low,
+            high=score.estimate.high,
+            n=score.estimate.n,
+            run_id=run_id,
+        )
+        for score in scores
+    ]
+    return pa.Table.from_pylist([row.model_dump() for row in rows], schema=arrow_schema(Evaluation))
+
+
+def read_scores(lake: Lake, benchmark: str) -> list[Score]:
+    """What the lake holds of a benchmark: annotators by name, then best judge, majority, labels, baselines."""
+    query = "SELECT subject, metric, value, low, high, n, subset FROM evaluations WHERE benchmark = ?"
+    scores = [
+        Score(subject, metric, Estimate(value, low, high, n), subset)
+        for subject, metric, value, low, high, n, subset in lake.rows(query, [benchmark])
+    ]
+    return sorted(
+        scores, key=lambda score: (_place(score.subject), score.subject, score.subset, score.metric)
+    )
+
+
+def _place(subject: str) -> int:
+    order = ("best judge", "majority", "ensemble, ", LENGTH, RANDOM)
+    return next((place for place, start in enumerate(order, 1) if subject.startswith(start)), 0)
+
+
+def score_table(scores: Sequence[Score]) -> list[tuple[str, str, str, str]]:
+    """Subject, accuracy, best-of-N, coverage; subsets as subjects of their own."""
+    by_line: dict[tuple[str, str], dict[str, Estimate]] = {}
+    for score in scores:
+        by_line.setdefault((score.subject, score.subset), {})[score.metric] = score.estimate
+    return [
+        (
+            subject if subset == "all" else f"{subject} ({subset})",
+            _percent(metrics.get(PAIRS)),
+            _percent(metrics.get(BEST)),
+            _share(metrics),
+        )
+        for (subject, subset), metrics in by_line.items()
+    ]
+
+
+def _percent(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return "–"
+    interval = ""
+    if estimate.low is not None and estimate.high is not None:
+        interval = f" [{estimate.low:.1%}, {estimate.high:.1%}]"
+    return f"{estimate.value:.1%}{interval} of {estimate.n:,}"
+
+
+def _share(metrics: dict[str, Estimate]) -> str:
+    return f"{metrics[COVERAGE].value:.0%}" if COVERAGE in metrics else "–"

@@ -1,0 +1,146 @@
+"""Reading preference data sets in the shapes that people have."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import zstandard
+
+from curate.errors import CurateError
+from curate.preference_pairs import PreferencePairs, data_digest, read_pairs
+
+USER = {"role": "user", "content": "Why?"}
+
+
+def said(text: str) -> dict[str, str]:
+    return {"role": "assistant", "content": text}
+
+
+def read(path: Path, *rows: Any) -> PreferencePairs:
+    file = path / "rows.jsonl"
+    file.write_text("\n".join(json.dumps(row) for row in rows))
+    return read_pairs(file)
+
+
+def told(pairs: PreferencePairs) -> list[tuple[str, str, str]]:
+    return [
+        (pairs.questions[prompt], pairs.responses[chosen], pairs.responses[rejected])
+        for prompt, chosen, rejected in zip(pairs.prompt, pairs.chosen, pairs.rejected, strict=True)
+    ]
+
+
+HH = "\n\nHuman: Why?\n\nAssistant:"
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"prompt": "Why?", "chosen": "Because.", "rejected": "No."},
+        {"prompt": [USER], "chosen": [said("Because.")], "rejected": [said("No.")]},
+        {"chosen": [USER, said("Because.")], "rejected": [USER, said("No.")]},
+        {"prompt": "Why?", "chosen": [USER, said("Because.")], "rejected": [USER, said("No.")]},
+        {"prompt": [said("Hi"), USER], "chosen": "Because.", "rejected": "No."},
+        {
+            "prompt": [{"role": "user", "content": [{"type": "text", "text": "Why?"}]}],
+            "chosen": [said("Because.")],
+            "rejected": [said("No.")],
+        },
+    ],
+    ids=["plain", "conversational", "implicit", "repeated", "mixed", "parts"],
+)
+def test_every_shape_of_a_pair(row: dict[str, Any], tmp_path: Path) -> None:
+    assert told(read(tmp_path, row)) == [("Why?", "Because.", "No.")]
+
+
+def test_transcripts_with_turn_marks_are_cut_after_the_last_common_one(tmp_path: Path) -> None:
+    pairs = read(tmp_path, {"chosen": f"{HH} Because.", "rejected": f"{HH} Be still."})
+    assert told(pairs) == [(HH, "Because.", "Be still.")]
+
+
+def test_confidence_weight_and_ids_are_taken(tmp_path: Path) -> None:
+    one = {"prompt": "p", "chosen": "a", "rejected": "b", "prompt_id": "x", "confidence": 0.8, "weight": 2}
+    pairs = read(tmp_path, one, {**one, "chosen": "c", "confidence": None, "weight": None})
+    assert pairs.prompt_ids == ("x",)
+    assert pairs.responses == ("a", "b", "c")
+    assert pairs.p_chosen.tolist() == [0.8, 1.0]
+    assert pairs.weight.tolist() == [2.0, 1.0]
+
+
+def test_without_an_id_equal_prompts_are_one_and_roles_tell_them_apart(tmp_path: Path) -> None:
+    pair = {"chosen": "a", "rejected": "b"}
+    pairs = read(tmp_path, {"prompt": "p", **pair}, {"prompt": "p", **pair}, {"prompt": [said("p")], **pair})
+    assert pairs.prompt.tolist() == [0, 0, 1]
+
+
+def test_rows_that_are_no_pair_are_counted_by_reason(tmp_path: Path) -> None:
+    good = {"prompt": "p", "chosen": "a", "rejected": "b"}
+    bad: list[Any] = [
+        {**good, "rejected": "a"},
+        {**good, "confidence": 1.5},
+        {**good, "confidence": "high"},
+        {**good, "weight": -1},
+        {"prompt": "p", "chosen": "a"},
+        {**good, "chosen": [{"content": "no role"}]},
+        {"chosen": "a", "rejected": "b"},
+        ["a", "b"],
+    ]
+    pairs = read(tmp_path, good, *bad)
+    assert len(pairs) == 1
+    assert pairs.dropped == {
+        "chosen and rejected are equal": 1,
+        "confidence is above 1": 1,
+        "confidence is no number of at least 0": 1,
+        "weight is no number of at least 0": 1,
+        "rejected is missing or no text": 1,
+        "chosen holds something that is no message": 1,
+        "no prompt": 1,
+        "no JSON object": 1,
+    }
+
+
+def test_the_same_rows_from_every_kind_of_file(tmp_path: Path) -> None:
+    rows = [{"prompt": [USER], "chosen": [said(f"yes {n}")], "rejected": [said("no")]} for n in range(3)]
+    text = "\n".join(map(json.dumps, rows)).encode()
+    (tmp_path / "a.jsonl").write_bytes(text)
+    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(text))
+    (tmp_path / "a.jsonl.zst").write_bytes(zstandard.compress(text))
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "a.parquet")
+    found = [
+        told(read_pairs(tmp_path / f"a{end}")) for end in (".jsonl", ".jsonl.gz", ".jsonl.zst", ".parquet")
+    ]
+    assert found == [[("Why?", f"yes {n}", "no") for n in range(3)]] * 4
+
+
+def test_a_folder_is_read_once_and_its_training_part_only(tmp_path: Path) -> None:
+    def row(answer: str) -> dict[str, str]:
+        return {"prompt": "p", "chosen": answer, "rejected": "b"}
+
+    for folder in ("data", "jsonl"):
+        (tmp_path / folder).mkdir()
+    pq.write_table(pa.Table.from_pylist([row("train")]), tmp_path / "data" / "train-00000.parquet")
+    pq.write_table(pa.Table.from_pylist([row("test")]), tmp_path / "data" / "test-00000.parquet")
+    (tmp_path / "jsonl" / "train-00000.jsonl").write_text(json.dumps(row("train")))
+    (tmp_path / "README.md").write_text("card")
+    assert told(read_pairs(tmp_path)) == [("p", "train", "b")]
+    before = data_digest(tmp_path)
+    (tmp_path / "README.md").write_text("another card")
+    assert data_digest(tmp_path) == before
+    pq.write_table(pa.Table.from_pylist([row("new")]), tmp_path / "data" / "train-00000.parquet")
+    assert data_digest(tmp_path) != before
+
+
+def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CurateError, match="no preference data at"):
+        read_pairs(tmp_path / "nowhere")
+    with pytest.raises(CurateError, match=r"holds no \.parquet"):
+        read_pairs(tmp_path)
+    for name in ("broken.parquet", "broken.jsonl.gz", "broken.jsonl.zst"):
+        (tmp_path / name).write_bytes(b"this is something else")
+        with pytest.raises(CurateError, match=f"Cannot read .*{name}"):
+            read_pairs(tmp_path / name)

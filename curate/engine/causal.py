@@ -29,9 +29,10 @@ from curate.engine.passes import Pass, Target, left_padded, lots, padded_passes,
 from curate.identity import content_id
 
 _SELF_TEST = 0.25  # nats: rounding in bfloat16 stays below, a mask that is not heeded goes far above
-_GENERATE_BUDGET = (
-    8  # × budget: tokens a batch may hold while generating, where each step feeds only one a row
+_ATTENTION = (
+    5.0  # how much longer a multiplication takes in masked attention than in a linear layer (measured)
 )
+_GENERATE_BUDGET = 8  # × budget: tokens a batch may hold while generating: a step feeds one token a row
 
 
 @dataclass(slots=True)
@@ -93,8 +94,25 @@ class CausalModel:
 
     def log_probs(self, targets: Sequence[Target]) -> list[NDArray[np.float64]]:
         """Of each target's continuation: the log-probability of each token given all before it, float64[tokens]."""
-        passes = tree_passes if self.tree else padded_passes
-        return self._evaluate(passes(targets, budget=self.budget), len(targets))
+        if self.tree:
+            passes = tree_passes(targets, budget=self.budget, attention_cost=self._attention_cost)
+        else:
+            passes = padded_passes(targets, budget=self.budget)
+        return self._evaluate(passes, len(targets))
+
+    @property
+    def _attention_cost(self) -> float:
+        """What attending to a token costs, in units of what a token costs otherwise.
+
+        Multiplications per pair of tokens over those per token, and attention's are the slower ones. A GPU wants full
+        passes more than few multiplications, so there it counts nothing.
+        """
+        if self.model.device.type != "cpu":
+            return 0.0
+        config = self.model.config.get_text_config()
+        weights = sum(value.numel() for name, value in self.model.named_parameters() if ".layers." in name)
+        attention = 2.0 * config.num_hidden_layers * config.hidden_size
+        return float(_ATTENTION * attention / max(weights, 1))
 
     def _evaluate(self, passes: Iterable[Pass], n: int) -> list[NDArray[np.float64]]:
         found: list[NDArray[np.float64]] = [np.empty(0)] * n

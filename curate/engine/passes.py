@@ -51,11 +51,11 @@ class Pass:
     picks: tuple[Pick, ...]
 
 
-def tree_passes(targets: Sequence[Target], *, budget: int) -> Iterator[Pass]:
-    """Common beginnings once: trees of at most `budget` tokens."""
+def tree_passes(targets: Sequence[Target], *, budget: int, attention_cost: float = 0.0) -> Iterator[Pass]:
+    """Common beginnings once: trees of at most `budget` tokens (see `pack`)."""
     wanted = _by_fed(targets)
     sequences = list(wanted)
-    for tree in pack(sequences, budget=budget):
+    for tree in pack(sequences, budget=budget, attention_cost=attention_cost):
         yield _tree_pass(tree, [(wanted[sequences[at]], path) for at, path in tree.paths.items()], targets)
 
 

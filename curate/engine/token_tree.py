@@ -42,11 +42,19 @@ class TokenTree:
         return seen
 
 
-def pack(sequences: Sequence[tuple[int, ...]], *, budget: int) -> list[TokenTree]:
+_OVERHEAD = (
+    16.0  # what a pass costs beside its tokens, in tokens (measured on a CPU; a GPU packs to the budget)
+)
+
+
+def pack(
+    sequences: Sequence[tuple[int, ...]], *, budget: int, attention_cost: float = 0.0
+) -> list[TokenTree]:
     """Pack sequences into trees of at most `budget` nodes each (more only where one sequence alone is longer).
 
-    Sequences are taken in sorted order, where neighbours share the longest beginnings; the result depends on
-    nothing but the set of sequences.
+    A pass over n tokens costs n + `attention_cost` · n² (attention looks at all pairs, and kernels compute masked ones
+    too), so a sequence joins a tree only where what they share is worth more than the larger square. Sequences are
+    taken in sorted order, where neighbours share the longest beginnings; the result depends on nothing but the set.
     """
     order = sorted(range(len(sequences)), key=lambda index: sequences[index])
     trees: list[TokenTree] = []
@@ -56,7 +64,9 @@ def pack(sequences: Sequence[tuple[int, ...]], *, budget: int) -> list[TokenTree
     for index in order:
         tokens = sequences[index]
         fresh = len(tokens) - _common(previous, tokens)
-        if batch and size + fresh > budget:
+        joined = fresh + attention_cost * fresh * (2 * size + fresh)
+        alone = len(tokens) + attention_cost * len(tokens) ** 2 + _OVERHEAD
+        if batch and (size + fresh > budget or joined > alone):
             trees.append(_tree(sequences, batch))
             batch, size, fresh = [], 0, len(tokens)
         batch.append(index)

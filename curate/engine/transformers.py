@@ -65,7 +65,7 @@ class TransformersOptions(EngineOptions):
     label: int | None = Field(
         None, ge=0, description="Which output of a classifier with several is the reward."
     )
-    budget: int = Field(1024, ge=1, description="Tokens per forward pass: more needs more memory.")
+    budget: int = Field(4096, ge=1, description="Tokens per forward pass: more needs more memory.")
     share_prefixes: bool = Field(True, description="Compute what requests begin with in common only once.")
 
 

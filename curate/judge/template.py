@@ -23,6 +23,8 @@ from curate.errors import CurateError
 from curate.identity import content_id
 from curate.resources import resource
 
+_CONSONANTS, _VOWELS = "bdfgklmnprstvz", "aeiou"
+
 
 @dataclass(frozen=True, slots=True)
 class ChatTemplate:
@@ -76,10 +78,17 @@ class ChatTemplate:
 
 
 def marker(identity: str, texts: Iterable[str]) -> str:
-    """A word that occurs in none of `texts`: the first such of a sequence that `identity` determines."""
-    texts = list(texts)
+    """A made-up word that occurs in none of `texts`: the first such of a sequence that `identity` determines.
+
+    Pronounceable, since tokenizers take such a word in two or three tokens, and hexadecimal digits in one each.
+    """
+    lower = [text.lower() for text in texts]
     for attempt in range(1 << 20):
-        word = f"#{content_id(identity, attempt)[:8]}"
-        if not any(word in text for text in texts):
+        number, word = int(content_id(identity, attempt), 16), ""
+        for _ in range(4):
+            number, consonant = divmod(number, len(_CONSONANTS))
+            number, vowel = divmod(number, len(_VOWELS))
+            word += _CONSONANTS[consonant] + _VOWELS[vowel]
+        if not any(word in text for text in lower):
             return word
     raise CurateError("No marker could be found that is free of the candidates' texts.")

@@ -117,7 +117,7 @@ def format_score(contest: Contest, text: str) -> float | None:
 def constraints(request: str) -> list[Holds]:
     """The checks that a request calls for."""
     counts = [_count(*match.groups()) for match in _COUNT.finditer(request)]
-    shapes = [holds for pattern, holds in _SHAPES if re.search(pattern, request, re.IGNORECASE)]
+    shapes: list[Holds] = [holds for pattern, holds in _SHAPES if re.search(pattern, request, re.IGNORECASE)]
     words = [
         partial(holds, match[1])
         for pattern, holds in _WORDS

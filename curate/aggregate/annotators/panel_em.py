@@ -1,0 +1,274 @@
+"""EM for the panel model: hierarchical priors, votes in two orders that err together, labels of people clamped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from curate.aggregate.annotators.pairs import PairTable
+from curate.aggregate.annotators.panel_kernels import expectation, maximise, vote_log_probability
+from curate.aggregate.votes import Float32, Float64, Int8
+
+LENGTH_BINS = np.array([-1.5, -0.6, 0.0, 0.6, 1.5])
+_LENGTH_EDGES = np.array([-1.0, -0.3, 0.3, 1.0])
+_PRIOR_MEAN = np.array([1.5, 0.0, -1.0, 1.0, 0.0])
+_PRIOR_SD = np.array([1.0, 1.0, 1.5, 1.0, 0.5])
+_PRIOR_ERROR = 0.15
+_PRIOR_STRENGTH = 3.0
+_BELIEF_STRENGTH = 4.0
+_LABEL_LOG_ODDS = 4.0
+_HABIT_ROUNDS = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PanelParameters:
+    """What EM learns about A annotators; enough for a refit on new votes to start warm.
+
+    `value` float64[A, 5] is (κ, β, ν, δ, γ) of `panel_kernels`; `error` float64[A]: P(belief ≠ truth);
+    `mean`, `variance` float64[5]: the Gaussian prior that all annotators share.
+    """
+
+    value: Float64
+    error: Float64
+    mean: Float64
+    variance: Float64
+    tie_prior: float
+    length_slope: float
+
+    @staticmethod
+    def start(size: int, *, ties: bool) -> PanelParameters:
+        return PanelParameters(
+            value=np.tile(_PRIOR_MEAN, (size, 1)),
+            error=np.full(size, _PRIOR_ERROR),
+            mean=_PRIOR_MEAN.copy(),
+            variance=_PRIOR_SD**2,
+            tie_prior=0.1 * ties,
+            length_slope=0.0,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PanelState:
+    """A fit: parameters, posterior float64[Q, 3] of (b, tie, a), log-odds float64[Q] that votes alone give for a."""
+
+    parameters: PanelParameters
+    posterior: Float64 = field(repr=False)
+    evidence: Float64 = field(repr=False)
+    trace: Float64
+    converged: bool
+
+
+class PanelData:
+    """The arrays of one set of pairs that stay the same over the iterations."""
+
+    def __init__(self, table: PairTable, discount: Float64) -> None:
+        self.table = table
+        self.discount = discount
+        self.size = len(table.annotators)
+        self.ties = int(bool(np.any(table.outcome == 0) or np.any(table.gold == 0)))
+        self.centre, self.length_bin = _length_bins(table)
+        self.has_length = len(self.centre) > 1
+        has_order = bool(np.any(table.shown != 0))
+        self.free = np.array([1, has_order, self.ties, self.ties, self.has_length], np.int8)
+        self.gold = _gold_log_odds(table)
+        self.seen = np.bincount(table.annotator, minlength=self.size) > 0
+        self.direct = _direct(table)
+        self.shards = int(np.clip(4_000_000 // max(self.size * 27 * len(self.centre), 1), 1, 16))
+
+    def expect(
+        self, log_prior: Float64, parameters: PanelParameters, discount: Float64 | None = None
+    ) -> tuple[Float64, Float64, Float64, float]:
+        t = self.table
+        return expectation(
+            t.offsets, t.annotator, t.shown, t.outcome, t.weight, self.length_bin, log_prior,
+            vote_log_probability(parameters.value, self.centre), _log_belief(parameters.error, self.ties),
+            self.direct, self.discount if discount is None else discount, self.ties, self.shards,
+        )  # fmt: skip
+
+    def habits(self, posterior: Float64) -> Float64:
+        """Parameters float64[A, 5] of every annotator's votes given the truth of every pair, beliefs left out."""
+        t = self.table
+        with np.errstate(divide="ignore"):
+            log_posterior = np.log(posterior)
+        ties = int(bool(np.any(posterior[:, 1] > 0)))
+        silent = np.zeros((self.size, 3, len(self.centre), 3, 3))
+        counts = expectation(
+            t.offsets, t.annotator, t.shown, t.outcome, t.weight, self.length_bin, log_posterior, silent,
+            _log_belief(np.full(self.size, 0.5), ties), np.ones(self.size, np.int8), self.discount, ties, self.shards,
+        )[1]  # fmt: skip
+        start = PanelParameters.start(self.size, ties=bool(self.ties))
+        value, mean, variance = start.value, start.mean, start.variance
+        for _ in range(_HABIT_ROUNDS):
+            value, spread = maximise(counts, self.centre, value, mean, 1 / variance, self.free, 5)
+            mean, variance = _hyperparameters(value, spread, self.seen, self.free)
+        return value
+
+
+def fit_panel(
+    data: PanelData,
+    *,
+    start: PanelParameters | None = None,
+    max_iterations: int = 200,
+    tolerance: float = 1e-4,
+) -> PanelState:
+    """EM until no posterior moves by more than `tolerance`. `trace` is exact where every discount is 1."""
+    table = data.table
+    now = start or PanelParameters.start(data.size, ties=bool(data.ties))
+    posterior = np.zeros((table.n_pairs, 3))
+    prior = posterior
+    trace: list[float] = []
+    converged = False
+    for _ in range(max_iterations):
+        prior = _log_prior(now.length_slope * table.length_difference.astype(np.float64), now.tie_prior)
+        new, counts, beliefs, likelihood = data.expect(prior + data.gold, now)
+        trace.append(likelihood + _log_penalty(now, data.seen))
+        change = float(np.max(np.abs(new - posterior), initial=0))
+        posterior = new
+        if change < tolerance:
+            converged = True
+            break
+        now = _maximise(data, now, posterior, counts, beliefs)
+    return PanelState(
+        parameters=now,
+        posterior=posterior,
+        evidence=_votes_alone(posterior, prior + data.gold),
+        trace=np.array(trace),
+        converged=converged,
+    )
+
+
+def fit_anchored(
+    data: PanelData, taught: Float64, *, max_iterations: int = 200, tolerance: float = 1e-4
+) -> PanelState:
+    """As `fit_panel`, but habits are learnt against a given truth, `taught` float64[Q, 3] of (b, tie, a).
+
+    Where annotators err together, EM would follow the largest cluster away from the truth; so the truth that
+    teaches is the discriminant that knows of the clusters, and the annotators' votes, discounted, are weighed
+    once at the end. `trace` is the likelihood of the votes given that truth.
+    """
+    now = PanelParameters.start(data.size, ties=bool(data.ties))
+    now = replace(now, tie_prior=float(np.clip(taught[:, 1].mean(), 1e-6, 0.9)) if data.ties else 0.0)
+    with np.errstate(divide="ignore"):
+        log_taught = np.log(taught) + data.gold
+    trace: list[float] = []
+    converged = False
+    silence = np.zeros(data.size)
+    for _ in range(max_iterations):
+        posterior, counts, beliefs, _ = data.expect(log_taught, now, silence)
+        after = replace(_maximise(data, now, posterior, counts, beliefs), tie_prior=now.tie_prior)
+        change = float(np.max(np.abs(after.value - now.value), initial=0))
+        now = after
+        trace.append(data.expect(log_taught, now, np.ones(data.size))[3] + _log_penalty(now, data.seen))
+        if change < 100 * tolerance:
+            converged = True
+            break
+    prior = (
+        _log_prior(now.length_slope * data.table.length_difference.astype(np.float64), now.tie_prior)
+        + data.gold
+    )
+    posterior = data.expect(prior, now)[0]
+    return PanelState(
+        parameters=now,
+        posterior=posterior,
+        evidence=_votes_alone(posterior, prior),
+        trace=np.array(trace),
+        converged=converged,
+    )
+
+
+def _maximise(
+    data: PanelData, now: PanelParameters, posterior: Float64, counts: Float64, beliefs: Float64
+) -> PanelParameters:
+    value, variance = maximise(counts, data.centre, now.value, now.mean, 1 / now.variance, data.free, 2)
+    mean, spread = _hyperparameters(value, variance, data.seen, data.free)
+    slope = (
+        _length_slope(posterior, data.table.length_difference, now.length_slope) if data.has_length else 0.0
+    )
+    return PanelParameters(
+        value=value,
+        error=_belief_error(beliefs, data.direct),
+        mean=mean,
+        variance=spread,
+        tie_prior=float((posterior[:, 1].sum() + 1) / (len(posterior) + 10)) if data.ties else 0.0,
+        length_slope=slope,
+    )
+
+
+def _direct(table: PairTable) -> Int8:
+    """An annotator with never two votes on a pair cannot tell its belief from its vote: it believes the truth."""
+    pair = table.pair
+    twice = (pair[1:] == pair[:-1]) & (table.annotator[1:] == table.annotator[:-1])
+    again = np.bincount(table.annotator[1:][twice], minlength=len(table.annotators))
+    return (again == 0).astype(np.int8)
+
+
+def _length_bins(table: PairTable) -> tuple[Float64, Int8]:
+    if not np.any(table.length_difference):
+        return np.zeros(1), np.zeros(table.n_pairs, np.int8)
+    return LENGTH_BINS, np.searchsorted(_LENGTH_EDGES, table.length_difference).astype(np.int8)
+
+
+def _gold_log_odds(table: PairTable) -> Float64:
+    """What people said as log weights of (b, tie, a), float64[Q, 3]."""
+    gold, n = np.nan_to_num(table.gold), table.n_gold
+    weight = np.zeros((table.n_pairs, 3))
+    weight[:, 0] = np.where(gold < 0, -gold * n, 0)
+    weight[:, 2] = np.where(gold > 0, gold * n, 0)
+    weight[:, 1] = np.where((gold == 0) & (n > 0), 1, 0)
+    return _LABEL_LOG_ODDS * weight
+
+
+def _log_prior(log_odds: Float64, tie_prior: float) -> Float64:
+    log_prior = np.empty((len(log_odds), 3))
+    log_prior[:, 2] = np.log1p(-tie_prior) - np.logaddexp(0, -log_odds)
+    log_prior[:, 0] = np.log1p(-tie_prior) - np.logaddexp(0, log_odds)
+    log_prior[:, 1] = np.log(tie_prior) if tie_prior > 0 else -np.inf
+    return log_prior
+
+
+def _votes_alone(posterior: Float64, log_prior: Float64) -> Float64:
+    """log P(votes | a) / P(votes | b), float64[Q]: without people, neighbours and length."""
+    safe = np.maximum(posterior, 1e-300)
+    side: Float64 = np.log(safe[:, 2]) - np.log(safe[:, 0]) - (log_prior[:, 2] - log_prior[:, 0])
+    return side
+
+
+def _log_belief(error: Float64, ties: int) -> Float64:
+    return np.stack([np.log1p(-error), np.log(error / (1 + ties))], axis=1)
+
+
+def _belief_error(beliefs: Float64, direct: Int8) -> Float64:
+    """Error rate of each annotator's belief, shrunk to the mean of all, and that to the prior."""
+    total = beliefs.sum(1)
+    counted = (direct == 0) & (total > 0)
+    rate = beliefs[:, 1] / np.maximum(total, 1e-9)
+    centre = (rate[counted].sum() + _PRIOR_STRENGTH * _PRIOR_ERROR) / (counted.sum() + _PRIOR_STRENGTH)
+    error = (beliefs[:, 1] + _BELIEF_STRENGTH * centre) / (total + _BELIEF_STRENGTH)
+    return np.clip(error, 1e-4, 1 - 1e-4)
+
+
+def _log_penalty(now: PanelParameters, seen: NDArray[np.bool_]) -> float:
+    return float(-0.5 * np.sum((now.value[seen] - now.mean) ** 2 / now.variance))
+
+
+def _hyperparameters(
+    value: Float64, variance: Float64, seen: NDArray[np.bool_], free: Int8
+) -> tuple[Float64, Float64]:
+    """Mean and variance across annotators, each pulled to its own prior by a few pseudo-annotators."""
+    n = int(seen.sum())
+    mean = (value[seen].sum(0) + _PRIOR_STRENGTH * _PRIOR_MEAN) / (n + _PRIOR_STRENGTH)
+    squares = ((value[seen] - mean) ** 2 + variance[seen]).sum(0)
+    spread = (squares + _PRIOR_STRENGTH * _PRIOR_SD**2) / (n + _PRIOR_STRENGTH)
+    return np.where(free == 1, mean, _PRIOR_MEAN), np.where(free == 1, spread, _PRIOR_SD**2)
+
+
+def _length_slope(posterior: Float64, difference: Float32, slope: float) -> float:
+    """One Newton step of the logistic regression of the truth on the length difference."""
+    x = difference.astype(np.float64)
+    decided = posterior[:, 0] + posterior[:, 2]
+    p = 1 / (1 + np.exp(-slope * x))
+    gradient = float(np.sum(x * (posterior[:, 2] - decided * p))) - 4 * slope
+    curvature = float(np.sum(x * x * decided * p * (1 - p))) + 4
+    return slope + gradient / curvature

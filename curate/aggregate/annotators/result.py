@@ -1,0 +1,122 @@
+"""What every annotator model returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from curate.aggregate.annotators.pairs import PairTable
+from curate.aggregate.votes import Float64, Int32, Int64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnnotatorFit:
+    """Posterior of every pair and what was learnt about every annotator. Q pairs, A annotators.
+
+    | field           | type       | meaning |
+    | ---             | ---        | --- |
+    | `model`         | str        | name of the model |
+    | `prompt`        | int32[Q]   | prompt of each pair; pairs are sorted by (a, b) |
+    | `a`, `b`        | int32[Q]   | global response indexes, `a < b` |
+    | `p_a`           | float64[Q] | P(a is better) + ½ P(tie) |
+    | `p_tie`         | float64[Q] | P(neither is better); 0 where the model has no ties |
+    | `n_votes`       | int64[Q]   | machine votes on the pair |
+    | `ability`       | float64[A] | log-odds that a decided vote is right; 0 chance, negative: reliably wrong; NaN: no votes |
+    | `position_bias` | float64[A] | log-odds in favour of the response shown first |
+    | `tie_rate`      | float64[A] | share of ties among the annotator's votes |
+    | `length_bias`   | float64[A] | log-odds in favour of the longer response per standard deviation of log length ratio |
+    | `n`             | int64[A]   | votes of the annotator |
+    | `agreement`     | float64[A] | share of its decided votes that agree with people's decided labels; NaN without any |
+    | `cluster`       | int32[A]   | annotators with one number err together and count as less than their number |
+    | `converged`     | bool       | the last step was below the tolerance |
+    | `iterations`    | int        | EM or Newton steps taken |
+    | `trace`         | float64[I] | penalised log-likelihood after each step |
+    | `doubts`        | tuple[str] | what the data say against the result, one sentence each; empty when nothing does |
+    """
+
+    model: str
+    prompt: Int32
+    a: Int32
+    b: Int32
+    p_a: Float64
+    p_tie: Float64
+    n_votes: Int64
+    ability: Float64
+    position_bias: Float64
+    tie_rate: Float64
+    length_bias: Float64
+    n: Int64
+    agreement: Float64
+    cluster: Int32
+    converged: bool
+    iterations: int
+    trace: Float64
+    doubts: tuple[str, ...] = field(default=())
+
+    @property
+    def strength(self) -> Float64:
+        """Log-odds that a is better, float64[Q]."""
+        p = np.clip(self.p_a, 1e-12, 1 - 1e-12)
+        result: Float64 = np.log(p) - np.log1p(-p)
+        return result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """Counts per annotator that need no model; additive over shards."""
+
+    n: Int64
+    ties: Int64
+    first: Int64
+    second: Int64
+    labelled: Int64
+    agree: Int64
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(
+            n=self.n + other.n,
+            ties=self.ties + other.ties,
+            first=self.first + other.first,
+            second=self.second + other.second,
+            labelled=self.labelled + other.labelled,
+            agree=self.agree + other.agree,
+        )
+
+    @property
+    def tie_rate(self) -> Float64:
+        return _ratio(self.ties, self.n)
+
+    @property
+    def agreement(self) -> Float64:
+        return _ratio(self.agree, self.labelled)
+
+    @property
+    def position_bias(self) -> Float64:
+        """Log-odds of the response shown first among decided votes, shrunk by half a vote either way."""
+        bias: Float64 = np.log(self.first + 0.5) - np.log(self.second + 0.5)
+        return bias
+
+
+def tally(table: PairTable) -> Tally:
+    """Count votes, ties, first-place wins and agreement with people, one pass."""
+    size = len(table.annotators)
+    sided = table.shown * table.outcome
+    gold = np.nan_to_num(np.sign(table.gold))[table.pair]
+    judged = (gold != 0) & (table.outcome != 0)
+
+    def count(mask: np.ndarray) -> Int64:
+        return np.bincount(table.annotator[mask], minlength=size).astype(np.int64)
+
+    return Tally(
+        n=count(np.ones(len(table), np.bool_)),
+        ties=count(table.outcome == 0),
+        first=count(sided > 0),
+        second=count(sided < 0),
+        labelled=count(judged),
+        agree=count(judged & (gold == table.outcome)),
+    )
+
+
+def _ratio(part: Int64, whole: Int64) -> Float64:
+    return np.where(whole > 0, part / np.maximum(whole, 1), np.nan)

@@ -1,0 +1,118 @@
+"""Who beat whom how often: all that a ranking of models needs to know."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from curate.aggregate.graph.tally import PairTally
+from curate.aggregate.kernel import kernel
+from curate.aggregate.votes import Float64, Int32, Int64
+from curate.errors import CurateError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tournament:
+    """C pairs of models that met, each once, `a < b` and sorted, with the weight of each result.
+
+    | field       | type       | meaning |
+    | ---         | ---        | --- |
+    | `models`    | int        | model indexes are 0 … models-1 |
+    | `a`, `b`    | int64[C]   | the pair |
+    | `wins_a`, `wins_b`, `ties` | float64[C] | votes (or weight) for a, for b, for neither |
+    | `votes`     | float      | number of votes behind it, which sets how wide bootstrap intervals are |
+    """
+
+    models: int
+    a: Int64
+    b: Int64
+    wins_a: Float64
+    wins_b: Float64
+    ties: Float64
+    votes: float
+
+    def as_tally(self) -> PairTally:
+        """As one prompt whose responses are the models, for `denoise`."""
+        return PairTally(
+            responses=np.array([0, self.models]),
+            offsets=np.array([0, len(self.a)]),
+            a=self.a.astype(np.int32),
+            b=self.b.astype(np.int32),
+            n=np.ceil(self.wins_a + self.wins_b + self.ties).astype(np.int32),
+            weight_a=self.wins_a,
+            weight_b=self.wins_b,
+            weight_tie=self.ties,
+        )
+
+
+def tournament(pairs: PairTally, model: Int32, *, models: int | None = None) -> Tournament:
+    """Sum a tally over prompts; `model` int32[R] says who wrote each response, -1 for nobody in the tournament.
+
+    Pairs of one model's own responses say nothing about models and are left out.
+    """
+    if len(model) != pairs.responses[-1]:
+        raise CurateError(
+            f"tournament: {len(model)} models for {pairs.responses[-1]} responses; give one for each."
+        )
+    first, second = model[pairs.a].astype(np.int64), model[pairs.b].astype(np.int64)
+    met = (first >= 0) & (second >= 0) & (first != second)
+    first, second = first[met], second[met]
+    turned = first > second
+    count = models if models is not None else int(model.max(initial=-1)) + 1
+    key, cell = np.unique(np.minimum(first, second) * count + np.maximum(first, second), return_inverse=True)
+    for_first, for_second = pairs.weight_a[met], pairs.weight_b[met]
+    sums = np.zeros((3, len(key)))
+    for total, weight in (
+        (sums[0], np.where(turned, for_second, for_first)),
+        (sums[1], np.where(turned, for_first, for_second)),
+        (sums[2], pairs.weight_tie[met]),
+    ):
+        total += np.bincount(cell, weight, len(key))
+    return Tournament(
+        models=count,
+        a=key // max(count, 1),
+        b=key % max(count, 1),
+        wins_a=sums[0],
+        wins_b=sums[1],
+        ties=sums[2],
+        votes=float(pairs.n[met].sum()),
+    )
+
+
+def rank_tournament(responses: Int64, rank: Int32, model: Int32, *, models: int | None = None) -> Tournament:
+    """Per-prompt ranks as a tournament: a prompt counts once for every two models that it ranks.
+
+    `responses` int64[P+1] and `rank` int32[R] are those of `DenoisedGraphs` (rank 0: not ranked).
+    """
+    count = models if models is not None else int(model.max(initial=-1)) + 1
+    ahead = np.zeros((count, count))
+    level = np.zeros((count, count))
+    _count_ranks(responses, rank, model, ahead, level)
+    a, b = np.nonzero(np.triu(ahead + ahead.T + level, 1))
+    wins_a, wins_b, ties = ahead[a, b], ahead[b, a], level[a, b]
+    return Tournament(
+        models=count,
+        a=a,
+        b=b,
+        wins_a=wins_a,
+        wins_b=wins_b,
+        ties=ties,
+        votes=float((wins_a + wins_b + ties).sum()),
+    )
+
+
+@kernel
+def _count_ranks(responses: Int64, rank: Int32, model: Int32, ahead: Float64, level: Float64) -> None:
+    for p in range(len(responses) - 1):
+        for i in range(responses[p], responses[p + 1]):
+            for j in range(i + 1, responses[p + 1]):
+                if rank[i] == 0 or rank[j] == 0 or model[i] < 0 or model[j] < 0 or model[i] == model[j]:
+                    continue
+                if rank[i] < rank[j]:
+                    ahead[model[i], model[j]] += 1.0
+                elif rank[i] > rank[j]:
+                    ahead[model[j], model[i]] += 1.0
+                else:
+                    level[model[i], model[j]] += 1.0
+                    level[model[j], model[i]] += 1.0

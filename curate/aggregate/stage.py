@@ -1,0 +1,71 @@
+"""The stage: judgments of the lake → preferences, rankings, dropped arcs and annotators, for each turn of the loop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from curate.config import Config
+from curate.identity import content_id
+from curate.lake import Lake
+from curate.progress import Track, silent
+from curate.resources import sql
+from curate.runs import StageRun, Summary, newest
+
+if TYPE_CHECKING:
+    from curate.aggregate.tables import Aggregation
+
+VERSION = 1  # raised when the same judgments would give other results, so that they are computed again
+STAGE = "aggregate"
+TABLES = ("preferences", "rankings", "dropped_arcs", "annotators")
+
+
+def aggregate(lake: Lake, config: Config, *, track: Track = silent) -> Summary:
+    """Aggregate the panel as configured (iteration 0), and with the trained reward model (1) once it has judged.
+
+    An iteration whose settings, panel and judgments have not changed is left as it is.
+    """
+    run = StageRun(lake, STAGE, config_hash=config.aggregate.digest)
+    panels = list(_panels(lake, config))
+    with track("aggregate", len(panels)) as advance:
+        written = [
+            _aggregate(lake, config, run, iteration, panel)
+            for iteration, panel in panels
+            if advance(1) is None
+        ]
+    return run.summary(skipped=not any(written), note="; ".join(note for note in written if note))
+
+
+def _panels(lake: Lake, config: Config) -> list[tuple[int, pa.Table]]:
+    """Whose judgments count at each iteration: (annotator_id, revision) rows."""
+    judges = [str(judge["name"]) for judge in config.judge.judges]
+    panels = [(0, lake.arrow(sql("current_panel"), [judges]))]
+    if config.train is not None and config.train.judge is not None:
+        grown = lake.arrow(sql("current_panel"), [[*judges, config.train.judge]])
+        if config.train.judge in grown["annotator_id"].to_pylist():
+            panels.append((1, grown))
+    return panels
+
+
+def _aggregate(lake: Lake, config: Config, run: StageRun, iteration: int, panel: pa.Table) -> str:
+    """Aggregate one iteration unless that has been done; returns a line for the user, empty if nothing was done."""
+    part = f"iteration-{iteration}"
+    with lake.bind("panel", panel):
+        judged = lake.digest("judgments SEMI JOIN panel USING (annotator_id, revision)", "judgment_id")
+        fingerprint = content_id(VERSION, config.aggregate.digest, panel.to_pylist(), judged)
+        if newest(lake, STAGE, part) == fingerprint:
+            return ""
+        from curate.aggregate.tables import aggregate_panel  # numba, which takes a second to import
+
+        result = aggregate_panel(lake, config.aggregate, iteration=iteration, run_id=run.run_id)
+    _write(run, part, fingerprint, iteration, result)
+    return f"{part}: {result.note}"
+
+
+def _write(run: StageRun, part: str, fingerprint: str, iteration: int, result: Aggregation) -> None:
+    with run.chunk(part, fingerprint=fingerprint, status="done") as (writer, counts):
+        for table in TABLES:
+            writer.delete(table, "iteration = ?", [iteration])
+            writer.append(table, result.tables[table])
+        counts.add(result.counts)

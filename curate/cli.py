@@ -1,0 +1,293 @@
+"""The command line: parses, calls, prints."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from curate import __version__
+from curate.config import Config, ExportEntry, Source, load_config, validated
+from curate.errors import CurateError
+from curate.lake import Lake
+from curate.progress import bars
+from curate.runs import Summary
+
+app = typer.Typer(
+    help="Turn raw model responses into preference data with a known error rate, and train a reward model on it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+ingest_app = typer.Typer(help="Take in responses and judgments (all sources of curate.yaml, or those named).")
+snapshot_app = typer.Typer(help="The lake's history.", no_args_is_help=True)
+app.add_typer(ingest_app, name="ingest", invoke_without_command=True)
+app.add_typer(snapshot_app, name="snapshot")
+
+ConfigPath = Annotated[
+    Path, typer.Option("--config", "-c", help="The project's file.", envvar="CURATE_CONFIG")
+]
+Snapshot = Annotated[int | None, typer.Option(help="Read the lake as it was at this snapshot.")]
+DEFAULT = Path("curate.yaml")
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one sentence on standard error, never a traceback."""
+    try:
+        app(prog_name="curate")
+    except CurateError as error:
+        Console(stderr=True, highlight=False).print(
+            f"[bold red]error:[/] {_escape(str(error))}", soft_wrap=True
+        )
+        sys.exit(1)
+    except KeyboardInterrupt:
+        Console(stderr=True).print("interrupted; what was committed is kept, run the same command to go on")
+        sys.exit(130)
+    except BrokenPipeError:  # `curate sql … | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"curate {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    pass  # its docstring would replace the help text of the application
+
+
+@app.command()
+def init(folder: Annotated[Path, typer.Argument(help="Where to start a project; made if need be.")]) -> None:
+    """Start a project: a commented curate.yaml and a few rows of data to try it on."""
+    from curate.project import create_project
+
+    for path in create_project(folder):
+        print(f"wrote {path}")
+    print(f"Next: cd {folder} && curate run")
+
+
+@app.command()
+def run(config: ConfigPath = DEFAULT) -> None:
+    """Do every stage of curate.yaml in order; what is already done is skipped."""
+    from curate.summary import print_scores
+    from flows.local import run_curation
+
+    settings = load_config(config)  # a mistake in the file is told before anything heavy starts
+    _print(run_curation(config))
+    with _lake(settings, read_only=True) as lake:
+        print_scores(lake)
+
+
+@ingest_app.callback()
+def ingest(context: typer.Context, config: ConfigPath = DEFAULT) -> None:
+    """Take in every source of curate.yaml."""
+    if context.invoked_subcommand is None:
+        from curate.ingest import ingest as ingest_all
+
+        with _lake(settings := load_config(config)) as lake:
+            _print([ingest_all(lake, settings, track=bars)])
+
+
+Sources = Annotated[list[str], typer.Argument(help="Files, globs, `datasets` folders or hf://owner/name.")]
+FormatName = Annotated[str, typer.Option("--format", "-f", help="native, or a preset for a foreign shape.")]
+Split = Annotated[str | None, typer.Option(help="Split to read, and name in the `split` column.")]
+
+
+@ingest_app.command("responses")
+def ingest_responses(
+    sources: Sources, format: FormatName = "native", split: Split = None, config: ConfigPath = DEFAULT
+) -> None:
+    """Take in prompts with their responses."""
+    from curate.ingest import ingest_responses as take_in
+
+    wanted = [Source(source=each, kind="responses", format=format, split=split) for each in sources]
+    with _lake(settings := load_config(config)) as lake:
+        _print([take_in(lake, wanted, settings, track=bars)])
+
+
+@ingest_app.command("judgments")
+def ingest_judgments(sources: Sources, format: FormatName = "native", config: ConfigPath = DEFAULT) -> None:
+    """Take in judgments about responses that are in the lake."""
+    from curate.ingest import ingest_judgments as take_in
+
+    wanted = [Source(source=each, kind="judgments", format=format) for each in sources]
+    with _lake(settings := load_config(config)) as lake:
+        _print([take_in(lake, wanted, settings, track=bars)])
+
+
+@app.command()
+def judge(
+    only: Annotated[list[str] | None, typer.Option("--judge", "-j", help="Only these judges.")] = None,
+    config: ConfigPath = DEFAULT,
+) -> None:
+    """Ask the panel what it has not been asked yet."""
+    from curate.judge import judge as ask
+
+    with _lake(settings := load_config(config)) as lake:
+        _print([ask(lake, settings, only=only, track=bars)])
+
+
+@app.command()
+def aggregate(config: ConfigPath = DEFAULT) -> None:
+    """Turn judgments into preferences, rankings and a profile of each annotator."""
+    from curate.aggregate import aggregate as combine
+
+    with _lake(settings := load_config(config)) as lake:
+        _print([combine(lake, settings, track=bars)])
+
+
+@app.command()
+def export(
+    folder: Annotated[
+        Path | None, typer.Argument(help="Where to write; default: every export of curate.yaml.")
+    ] = None,
+    format: Annotated[
+        str, typer.Option("--format", "-f", help="trl-preference, ranking or parquet.")
+    ] = "trl-preference",
+    license: Annotated[str | None, typer.Option(help="SPDX licence name for the dataset card.")] = None,
+    snapshot: Snapshot = None,
+    config: ConfigPath = DEFAULT,
+) -> None:
+    """Write training sets with a dataset card and a manifest."""
+    from curate.export import export as write
+
+    settings = load_config(config)
+    entries: Sequence[ExportEntry] | None = None
+    if folder is not None:
+        entries = [validated(ExportEntry, "", path=str(folder.resolve()), format=format, license=license)]
+    with _lake(settings, snapshot=snapshot) as lake:
+        _print([write(lake, settings, entries=entries, track=bars)])
+
+
+@app.command()
+def train(
+    data: Annotated[Path | None, typer.Argument(help="An export, or any TRL preference data set.")] = None,
+    config: ConfigPath = DEFAULT,
+) -> None:
+    """Train the reward model (by default on what the panel says now)."""
+    from curate.train import train as fit
+    from curate.training import train_on_panel
+
+    with _lake(settings := load_config(config)) as lake:
+        _print(
+            [fit(lake, settings, data, track=bars) if data else train_on_panel(lake, settings, track=bars)]
+        )
+
+
+@app.command()
+def evaluate(config: ConfigPath = DEFAULT) -> None:
+    """Score the panel and the reward model on the benchmarks of curate.yaml."""
+    from curate.evaluate import evaluate as score
+    from curate.summary import print_scores
+
+    with _lake(settings := load_config(config)) as lake:
+        _print([score(lake, settings, track=bars)])
+        print_scores(lake)
+
+
+@app.command()
+def report(
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Default: report.path of curate.yaml.")
+    ] = None,
+    snapshot: Snapshot = None,
+    config: ConfigPath = DEFAULT,
+) -> None:
+    """Write one self-contained HTML page about everything."""
+    from curate.report import report as write
+
+    with _lake(settings := load_config(config), read_only=True, snapshot=snapshot) as lake:
+        _print([write(lake, settings, path=output, track=bars)])
+
+
+@app.command()
+def sql(
+    query: Annotated[str, typer.Argument(help="SQL over the lake's tables; - reads it from standard input.")],
+    format: Annotated[Literal["table", "json", "csv", "parquet"], typer.Option("--format", "-f")] = "table",
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write instead.")] = None,
+    write: Annotated[bool, typer.Option("--write", help="Allow statements that change the lake.")] = False,
+    snapshot: Snapshot = None,
+    config: ConfigPath = DEFAULT,
+) -> None:
+    """Run SQL over the lake (read-only unless --write)."""
+    from curate.query import run_query
+
+    text = sys.stdin.read() if query == "-" else query
+    with _lake(load_config(config), read_only=not write, snapshot=snapshot) as lake:
+        run_query(lake, text, as_format=format, output=output)
+
+
+@app.command()
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    config: ConfigPath = DEFAULT,
+) -> None:
+    """What is in the lake, whether every count adds up, and what ran last."""
+    from curate.status import status as look
+    from curate.summary import print_status
+
+    with _lake(load_config(config), read_only=True) as lake:
+        print_status(look(lake), as_json=as_json)
+
+
+@snapshot_app.command("list")
+def snapshot_list(config: ConfigPath = DEFAULT) -> None:
+    """Every snapshot, with its time and the stage that made it."""
+    from curate.query import run_query
+    from curate.resources import sql as query
+
+    with _lake(load_config(config), read_only=True) as lake:
+        run_query(lake, query("snapshots"), as_format="table")
+
+
+@app.command()
+def compact(config: ConfigPath = DEFAULT) -> None:
+    """Merge the lake's small files."""
+    from curate.maintenance import compact as merge
+
+    with _lake(load_config(config)) as lake:
+        before, after = merge(lake)
+        print(
+            f"{before} data files became {after}; `curate gc` removes the old ones once their snapshots are forgotten"
+        )
+
+
+@app.command()
+def gc(
+    keep_days: Annotated[float, typer.Option(min=0, help="Keep snapshots of this many days.")] = 30,
+    config: ConfigPath = DEFAULT,
+) -> None:
+    """Forget old snapshots and delete the files that only they used; what exports were made from is kept."""
+    from curate.maintenance import collect
+
+    with _lake(load_config(config)) as lake:
+        removed = collect(lake, keep=timedelta(days=keep_days))
+        print(f"forgot {removed.snapshots} snapshots, deleted {removed.files} files")
+
+
+def _print(summaries: list[Summary]) -> None:
+    from curate.summary import print_summaries
+
+    print_summaries(summaries)
+
+
+def _escape(text: str) -> str:
+    return text.replace("[", r"\[")  # rich reads brackets as markup
+
+
+def _lake(config: Config, *, read_only: bool = False, snapshot: int | None = None) -> Lake:
+    return Lake.open(config.location, read_only=read_only, snapshot=snapshot)

@@ -1,0 +1,122 @@
+"""Chats as token ids: the model's own chat template, in which what people wrote can open no turn of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from curate.engine.base import Chat, Failure
+from curate.records import plain
+
+_NAMES = {"system": "System", "user": "User", "assistant": "Assistant", "tool": "Tool"}
+_OPEN, _CLOSE = "\ue0f0", "\ue0f1"  # private-use characters around the number of a control string
+_TAIL = (
+    48  # characters before a continuation that can change how it is split: more than any tokenizer looks at
+)
+
+
+@dataclass(slots=True)
+class ChatTokens:
+    """Encodes chats with a Transformers tokenizer.
+
+    - A control string of the tokenizer (`<|im_end|>`) inside a message is encoded as the characters it consists
+      of, never as the control token: else an answer could end its turn and speak as the judge.
+    - Where the template knows no system turn, the system text opens the first user turn.
+    - Without a chat template, turns are written as "User: …" paragraphs, and "Assistant:" opens the answer.
+    - Nothing is ever cut: what does not fit is a `Failure`.
+    """
+
+    tokenizer: Any
+    max_length: int
+    _control: re.Pattern[str] = field(init=False)
+    _takes_system: bool = field(init=False)
+    _opening: str = field(init=False)
+    _continuations: dict[tuple[str, str], list[int]] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        added = {token.content for token in self.tokenizer.added_tokens_decoder.values()}
+        control = sorted(filter(None, added | set(self.tokenizer.all_special_tokens)), key=len, reverse=True)
+        self._control = re.compile("|".join(map(re.escape, [*control, _OPEN, _CLOSE])))
+        self._opening = self._render([{"role": "user", "content": "?"}], answer=True)
+        self._takes_system = False
+        with contextlib.suppress(Exception):  # a template says no in its own way
+            turns = [{"role": "system", "content": "@sys@"}, {"role": "user", "content": "?"}]
+            self._takes_system = "@sys@" in self._render(turns, answer=True)
+
+    def encode(
+        self, messages: Chat, prefill: str = "", *, answer: bool = True, room: int = 0
+    ) -> list[int] | Failure:
+        """Token ids up to where the assistant goes on, or (answer=False) of the whole chat.
+
+        A Failure where the chat holds images, cannot be written in this template, or leaves no `room` for so many
+        more tokens.
+        """
+        if any(part.type != "text" for message in messages for part in message.content):
+            return Failure("the model reads text only, and the chat holds images or videos", permanent=True)
+        written: list[str] = []
+        turns = [
+            {"role": turn.role, "content": self._mark(plain(turn.content), written)} for turn in messages
+        ]
+        try:
+            text = self._render(self._without_system(turns), answer=answer) + self._mark(prefill, written)
+        except Exception as error:  # templates raise what they like (TemplateError, ValueError, …)
+            return Failure(f"the chat template does not take this chat: {error}", permanent=True)
+        ids = self._ids(text, written)
+        return self.too_long(len(ids) + room) or ids
+
+    def too_long(self, length: int) -> Failure | None:
+        if length <= self.max_length:
+            return None
+        return Failure(f"too long: {length} tokens, and the model takes {self.max_length}", permanent=True)
+
+    def continuation(self, prefill: str, text: str) -> list[int]:
+        """Token ids of `text` behind the opened answer and `prefill` (what is before may change its first token)."""
+        before = (self._opening + prefill)[-_TAIL:]
+        if (before, text) not in self._continuations:
+            alone, together = self._plain_ids(before), self._plain_ids(before + text)
+            joined = together[: len(alone)] == alone and len(together) > len(alone)
+            self._continuations[before, text] = together[len(alone) :] if joined else self._plain_ids(text)
+        return self._continuations[before, text]
+
+    def _without_system(self, turns: list[dict[str, str]]) -> list[dict[str, str]]:
+        if self._takes_system or len(turns) < 2 or turns[0]["role"] != "system" or turns[1]["role"] != "user":
+            return turns
+        system, user, *rest = turns
+        return [{"role": "user", "content": f"{system['content']}\n\n{user['content']}"}, *rest]
+
+    def _render(self, turns: Sequence[dict[str, str]], *, answer: bool) -> str:
+        if self.tokenizer.chat_template:
+            rendered = self.tokenizer.apply_chat_template(
+                list(turns), tokenize=False, add_generation_prompt=answer
+            )
+            return str(rendered)
+        begin = self.tokenizer.bos_token or ""
+        told = "\n\n".join(f"{_NAMES[turn['role']]}: {turn['content']}" for turn in turns)
+        return begin + told + ("\n\nAssistant:\n" if answer else "")
+
+    def _mark(self, content: str, written: list[str]) -> str:
+        """Put a numbered mark where content holds a control string; `written` remembers which."""
+
+        def mark(match: re.Match[str]) -> str:
+            written.append(match[0])
+            return f"{_OPEN}{len(written) - 1}{_CLOSE}"
+
+        return self._control.sub(mark, content)
+
+    def _ids(self, text: str, written: Sequence[str]) -> list[int]:
+        ids: list[int] = []
+        for number, piece in enumerate(re.split(f"{_OPEN}(\\d+){_CLOSE}", text)):
+            ids += self._literal(written[int(piece)]) if number % 2 else self._plain_ids(piece)
+        return ids
+
+    def _literal(self, text: str) -> list[int]:
+        """A control string as ordinary characters: a part of it is no control string."""
+        if len(text) > 1 and self._control.search(text):
+            return self._literal(text[0]) + self._literal(text[1:])
+        return self._plain_ids(text)
+
+    def _plain_ids(self, text: str) -> list[int]:
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"]) if text else []

@@ -1,0 +1,55 @@
+"""Sentence embeddings that read the whole text: one that is too long for the model is averaged over windows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float32 = NDArray[np.float32]
+
+
+@dataclass(slots=True)
+class Embedder:
+    """`model`: a SentenceTransformer; `batch`: windows per forward pass."""
+
+    model: Any
+    batch: int = 32
+
+    def embed(self, texts: Sequence[str]) -> Float32:
+        """Unit vectors, float32[len(texts), d]: the mean over windows, weighted by their tokens."""
+        unique = sorted(set(texts))  # in a fixed order, so that batches do not depend on that of the requests
+        windows = [self._windows(text) for text in unique]
+        pieces = [piece for parts in windows for piece, _ in parts]
+        if not pieces:
+            return np.zeros((0, self.model.get_embedding_dimension()), np.float32)
+        vectors = self.model.encode(
+            pieces,
+            batch_size=self.batch,
+            normalize_embeddings=True,
+            convert_to_numpy=True,
+            show_progress_bar=False,
+        )
+        means, start = {}, 0
+        for text, parts in zip(unique, windows, strict=True):
+            weights = np.asarray([tokens for _, tokens in parts], np.float32)
+            mean = weights @ vectors[start : start + len(parts)]
+            means[text] = mean / max(float(np.linalg.norm(mean)), 1e-12)
+            start += len(parts)
+        return np.stack([means[text] for text in texts]).astype(np.float32)
+
+    def _windows(self, text: str) -> list[tuple[str, int]]:
+        """Consecutive pieces of the text that the model can read, each with its number of tokens (at least 1)."""
+        tokenizer, limit = self.model.tokenizer, self.model.max_seq_length
+        encoded = tokenizer(
+            text, add_special_tokens=False, return_offsets_mapping=True, truncation=False, verbose=False
+        )
+        offsets = encoded["offset_mapping"]
+        size = max(1, (limit or len(offsets) + 2) - tokenizer.num_special_tokens_to_add())
+        if len(offsets) <= size:
+            return [(text, max(1, len(offsets)))]
+        lots = [offsets[start : start + size] for start in range(0, len(offsets), size)]
+        return [(text[lot[0][0] : lot[-1][1]], len(lot)) for lot in lots]

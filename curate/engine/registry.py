@@ -1,0 +1,97 @@
+"""Engines by name: what `engines:` in curate.yaml declares, opened once and shared by all judges."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from curate.config import Config, Section
+from curate.engine.base import Capability, Engine, lacks
+from curate.errors import CurateError
+from curate.identity import content_id
+from curate.kinds import Kinds, validated
+
+
+class EngineOptions(Section):
+    """What every engine's options have; each kind adds its own."""
+
+    kind: str
+
+
+class ConfiguredEngine(Engine):
+    """An engine that curate.yaml can declare: made from options, cheaply; the model is opened on first use."""
+
+    Options: ClassVar[type[EngineOptions]] = EngineOptions
+
+    def __init__(self, name: str, options: Any, engines: Engines) -> None:
+        self.name = name
+        self.options = options
+
+
+ENGINES: Kinds[ConfiguredEngine] = Kinds("engine", ConfiguredEngine)  # type: ignore[type-abstract]
+
+
+def engine(kind: str) -> Callable[[type[ConfiguredEngine]], type[ConfiguredEngine]]:
+    """Class decorator that makes an engine known as `kind`."""
+    return ENGINES.register(kind)
+
+
+class Engines:
+    """The engines of a workspace. Two declarations with equal options are one engine, with one copy of its model."""
+
+    def __init__(self, declared: Mapping[str, Mapping[str, Any]], folder: Path) -> None:
+        self.folder = folder
+        self._declared = declared
+        self._made: dict[str, ConfiguredEngine] = {}
+
+    @classmethod
+    def of(cls, config: Config) -> Self:
+        return cls(config.engines, config.resolve("."))
+
+    def get(self, name: str, *, where: str = "engine", needs: Capability | None = None) -> Engine:
+        """The engine declared as `name`; an error if there is none, or if it lacks the capability `needs`."""
+        if name not in self._declared:
+            close = difflib.get_close_matches(name, self._declared, n=1)
+            hint = (
+                f"did you mean `{close[0]}`?"
+                if close
+                else f"declared are: {', '.join(self._declared) or 'none'}."
+            )
+            raise CurateError(f"`{where}` is {name!r}, but `engines` declares no such engine: {hint}")
+        return self.make(name, self._declared[name], where=f"engines.{name}", needs=needs)
+
+    def make(
+        self, name: str, options: Mapping[str, Any], *, where: str, needs: Capability | None = None
+    ) -> Engine:
+        """An engine from options given in place."""
+        found = ENGINES.find(options.get("kind"), where=where, folder=self.folder)
+        checked = validated(found.type.Options, options, where=where)
+        key = content_id(checked.model_dump(mode="json"))
+        if key not in self._made:
+            self._made[key] = found.type(name, checked, self)
+        opened = self._made[key]
+        if needs is not None and needs not in opened.capabilities:
+            raise lacks(opened, needs)
+        return opened
+
+    def check(self) -> None:
+        """Make every declared engine, so that mistakes in curate.yaml show before any work."""
+        for name in self._declared:
+            _ = self.get(name).capabilities
+
+    def close(self) -> None:
+        for opened in self._made.values():
+            opened.close()
+        self._made.clear()
+
+
+def engine_schemas() -> dict[str, dict[str, Any]]:
+    """JSON Schema of the options of each kind of engine."""
+    schemas = {}
+    for kind, found in ENGINES.registered.items():
+        schema = found.Options.model_json_schema()
+        schema["properties"]["kind"] = {"const": kind}
+        schemas[kind] = schema
+    return schemas

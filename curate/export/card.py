@@ -1,0 +1,133 @@
+"""The dataset card: README.md with the front matter that `datasets` and the hub read."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from curate import __version__
+from curate.config import Config, ExportEntry
+from curate.export.formats import Format
+from curate.export.shards import WrittenPart
+from curate.lake import Lake
+from curate.panel import select_panel
+from curate.resources import resource, sql
+from curate.runs import Counts
+
+_TITLES = {
+    "trl-preference": "Preference pairs",
+    "ranking": "Ranked responses",
+    "parquet": "Tables of a preference data set",
+}
+_ABOUT = {
+    "trl-preference": "Pairs of responses of which the panel prefers one: `chosen` is better than `rejected`.",
+    "ranking": "Prompts with all their responses, ranked: rank 1 is the best, and ties share a rank.",
+    "parquet": "The tables behind a preference data set: every prompt, response, judgment and what follows from them.",
+}
+_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What there is to say about an export."""
+
+    entry: ExportEntry
+    format: Format
+    parts: Sequence[WrittenPart]
+    selected: Counts
+    snapshot: int
+    iteration: int | None
+
+
+def card(reader: Lake, config: Config, content: Content) -> str:
+    """The whole of README.md. `reader` still has the temporary table `selection`."""
+    import jinja2
+
+    # Markdown, so nothing is escaped as HTML here: what comes from users goes through the filter `md`.
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("curate.export", "."),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    environment.filters.update(md=_markdown, number=_number, share=_share)
+    iteration = [content.iteration]
+    select_panel(reader, config)
+    is_split = content.format.is_split
+    return environment.get_template("card.md.j2").render(
+        front_matter=_front_matter(content),
+        title=_TITLES[content.format.name],
+        about=_ABOUT[content.format.name],
+        format=content.format.name,
+        unit=content.format.unit,
+        rows=sum(part.rows for part in content.parts),
+        version=__version__,
+        snapshot=content.snapshot,
+        iteration=content.iteration,
+        license=content.entry.license,
+        loading=_loading(content),
+        counts=reader.rows(sql("export_card_counts"), iteration),
+        selected=content.selected,
+        annotators=reader.rows(sql("export_card_annotators"), iteration),
+        confidence=reader.rows(sql("export_card_confidence")) if is_split else [],
+        columns={part.name: part.schema.names for part in content.format.parts},
+        columns_titled=not is_split,
+    )
+
+
+def _front_matter(content: Content) -> str:
+    rows = sum(part.rows for part in content.parts)
+    is_split = content.format.is_split
+    configs = [
+        {
+            "config_name": "default" if is_split else part.name,
+            "data_files": [{"split": "train", "path": f"data/{part.name}-*.parquet"}],
+        }
+        for part in content.parts
+    ]
+    document: dict[str, Any] = {
+        **_license(content.entry.license),
+        "tags": ["preference", "rlhf", "curate"],
+        "size_categories": [next((name for limit, name in _SIZES if rows < limit), "n>1M")],
+        "configs": configs,
+    }
+    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+
+
+def _license(name: str | None) -> dict[str, str]:
+    if name is None:
+        return {"license": "other", "license_name": "unspecified"}
+    # The hub's names of licences that data is under; all others become `other` with a `license_name`.
+    known = resource("export/hub_licenses.txt").read_text(encoding="utf-8").split()
+    if name.lower() in known:
+        return {"license": name.lower()}
+    return {
+        "license": "other",
+        "license_name": re.sub(r"[^a-z0-9.-]+", "-", name.lower()).strip("-") or "other",
+    }
+
+
+def _loading(content: Content) -> str:
+    if content.format.is_split:
+        return 'rows = load_dataset("path/of/this/folder", split="train")'
+    return "\n".join(
+        f'{part.name} = load_dataset("path/of/this/folder", "{part.name}", split="train")'
+        for part in content.parts
+    )
+
+
+def _markdown(text: str) -> str:
+    """Text of users as one cell or line: no markup of its own, no line break."""
+    return re.sub(r"([\\`*_|\[\]#])", r"\\\1", html.escape(" ".join(text.split()), quote=False))
+
+
+def _number(value: int) -> str:
+    return f"{value:,}"
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1%}"

@@ -1,0 +1,106 @@
+"""What each export format selects and writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from curate.export.nesting import nest_rankings
+from curate.export.rows import EXPORTED
+from curate.records import TABLES, arrow_schema
+from curate.resources import sql
+
+VERSION = 1  # of the files' layout: raise it when the same lake must give other files
+
+
+Nest = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One table of an export.
+
+    `parameters`: those that `query` takes, in the order of their numbers. `nest` makes the query's rows into rows
+    of `schema`, where that is not for SQL to do.
+    """
+
+    name: str
+    query: str
+    schema: pa.Schema
+    parameters: tuple[str, ...] = ()
+    nest: Nest = iter
+
+
+@dataclass(frozen=True)
+class Format:
+    """`selection` names the query that fills the temporary table `selection` (reason null: exported).
+
+    `unit` says what it selects; `parts` are written one after the other.
+    """
+
+    name: str
+    unit: str
+    selection: str
+    selection_parameters: tuple[str, ...]
+    parts: tuple[Part, ...]
+    aggregated: bool  # there is nothing to write before `aggregate` has run
+
+    @property
+    def is_split(self) -> bool:
+        """Whether its one part is a training split rather than a table of its own."""
+        return len(self.parts) == 1
+
+
+_PER_ITERATION = {"preferences", "rankings", "annotators"}
+_FILTERS = ("iteration", "split", "routed", "min_confidence")
+_RAW_KEYS: Mapping[str, tuple[str, ...]] = {
+    "prompts": ("prompt_id",),
+    "responses": ("prompt_id", "response_id"),
+    "judgments": ("prompt_id", "judgment_id"),
+    "preferences": ("prompt_id", "response_a", "response_b"),
+    "rankings": ("prompt_id", "response_id"),
+    "annotators": ("annotator_id",),
+}
+
+
+def _raw(table: str) -> Part:
+    """A table as it is, but for `run_id`, which differs between runs that did the same."""
+    schema = arrow_schema(TABLES[table])
+    kept = pa.schema([field for field in schema if field.name != "run_id"])
+    keys = _RAW_KEYS[table]
+    columns = ", ".join(f'"{name}"' for name in kept.names)
+    query = f"SELECT {columns} FROM {table}"
+    if "prompt_id" in keys:
+        query += " SEMI JOIN (FROM selection WHERE reason IS NULL) USING (prompt_id)"
+    if table in _PER_ITERATION:
+        query += " WHERE iteration = $1"
+    query += f" ORDER BY {', '.join(keys)}"
+    return Part(table, query, kept, ("iteration",) if table in _PER_ITERATION else ())
+
+
+def formats() -> dict[str, Format]:
+    """All formats by name."""
+    pairs = Part(
+        "train",
+        sql("export_trl_preference"),
+        arrow_schema(EXPORTED["trl-preference"]),
+        parameters=("iteration",),
+    )
+    rankings = Part(
+        "train",
+        sql("export_ranking"),
+        arrow_schema(EXPORTED["ranking"]),
+        parameters=("iteration",),
+        nest=nest_rankings,
+    )
+    return {
+        "trl-preference": Format(
+            "trl-preference", "pairs", sql("export_select_pairs"), _FILTERS, (pairs,), True
+        ),
+        "ranking": Format("ranking", "prompts", sql("export_select_rankings"), _FILTERS, (rankings,), True),
+        "parquet": Format(
+            "parquet", "prompts", sql("export_select_tables"), ("split",), tuple(map(_raw, _RAW_KEYS)), False
+        ),
+    }

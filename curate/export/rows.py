@@ -1,0 +1,55 @@
+"""The rows of the training formats: what a reader of an export may rely on."""
+
+from __future__ import annotations
+
+from curate.records import Probability, Record
+
+
+class ChatMessage(Record):
+    role: str
+    content: str
+
+
+class TrlPreferenceRow(Record):
+    """One decided pair, as TRL's preference trainers read it (conversational, explicit prompt).
+
+    `confidence` is the probability that the chosen response is the better one, `strength` its log-odds
+    before calibration (the margin), and `n_judgments` the number of judgments behind it.
+    """
+
+    prompt: tuple[ChatMessage, ...]
+    chosen: tuple[ChatMessage, ...]
+    rejected: tuple[ChatMessage, ...]
+    prompt_id: str
+    chosen_id: str
+    rejected_id: str
+    chosen_model: str | None
+    rejected_model: str | None
+    confidence: Probability
+    strength: float
+    n_judgments: int
+    iteration: int
+
+
+class RankedResponse(Record):
+    response_id: str
+    model: str | None
+    text: str
+
+
+class RankingRow(Record):
+    """One prompt with all its ranked responses, in the order of their ids (so that order tells nothing).
+
+    `rankings[i]` and `scores[i]` belong to `responses[i]`; rank 1 is the best, and ties share a rank.
+    """
+
+    prompt: tuple[ChatMessage, ...]
+    responses: tuple[RankedResponse, ...]
+    rankings: tuple[int, ...]
+    scores: tuple[float, ...]
+    prompt_id: str
+    iteration: int
+
+
+EXPORTED: dict[str, type[Record]] = {"trl-preference": TrlPreferenceRow, "ranking": RankingRow}
+"""The training formats with their rows; the format `parquet` has the tables' own records instead."""

@@ -1,0 +1,199 @@
+"""The stage: select, write, describe, and put the folder in its place."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from curate import __version__
+from curate.config import Config, ExportEntry
+from curate.errors import CurateError
+from curate.export.card import Content, card
+from curate.export.folder import MANIFEST, is_intact, refuse_foreign, replacing
+from curate.export.formats import VERSION, Format, formats
+from curate.export.shards import WrittenPart, described, row_groups, write_part
+from curate.identity import content_id
+from curate.lake import Lake
+from curate.progress import Track, silent
+from curate.records import TABLES
+from curate.runs import Counts, StageRun, Summary, done
+
+_MEMORY_PER_THREAD = 1  # GB that the database may use while it sorts and joins; beyond, it uses the disk
+_APPEND_ONLY = {"prompts": "prompt_id", "responses": "response_id", "judgments": "judgment_id"}
+_REPLACED = ("preferences", "rankings", "annotators", "dropped_arcs")
+
+
+@dataclass(frozen=True, slots=True)
+class ExportResult:
+    """What one export holds. `rows`: of all its tables; `skipped`: the folder held this very export already."""
+
+    path: Path
+    format: str
+    rows: int
+    snapshot: int
+    counts: Counts
+    skipped: bool = False
+
+
+def export(
+    lake: Lake,
+    config: Config,
+    *,
+    entries: Sequence[ExportEntry] | None = None,
+    track: Track = silent,
+) -> Summary:
+    """Write the data sets of `entries` (default: those of `curate.yaml`), as the lake is now.
+
+    Raises CurateError when nothing has been aggregated yet, when the filters leave nothing over, and when a
+    folder holds anything that is not an export.
+    """
+    chosen = config.export if entries is None else entries
+    run = StageRun(lake, "export", config_hash=content_id([entry.digest for entry in chosen]))
+    results = [export_one(lake, config, entry, run=run, track=track) for entry in chosen]
+    written = [result for result in results if not result.skipped]
+    note = ", ".join(f"{result.path} ({result.rows:,} rows)" for result in written)
+    return run.summary(skipped=not written, note=note or "no exports" * (not chosen))
+
+
+def export_one(
+    lake: Lake,
+    config: Config,
+    entry: ExportEntry,
+    *,
+    run: StageRun | None = None,
+    track: Track = silent,
+) -> ExportResult:
+    """Write one data set, and the line in `runs` that says so (unless the lake is open for reading only).
+
+    The files depend only on the snapshot and the settings: two exports of one snapshot are equal byte by byte.
+    """
+    target = config.resolve(entry.path)
+    snapshot = lake.snapshot()
+    # A connection of its own: every query sees this snapshot, and its temporary tables disturb nobody.
+    with Lake.open(lake.location, snapshot=snapshot) as reader:
+        form = formats()[entry.format]
+        iteration = _iteration(reader, entry, form)
+        fingerprint = _fingerprint(reader, entry)
+        if is_intact(target, fingerprint) and (
+            done(lake, "export", entry.path, fingerprint) or not _writable(lake)
+        ):
+            return ExportResult(target, entry.format, 0, snapshot, Counts(), skipped=True)
+        refuse_foreign(target)  # before the work, not only after it
+        counts = _select(reader, entry, form, iteration)
+        with replacing(target) as folder:
+            parts = _write(reader, folder, entry, form, iteration, counts, track)
+            content = Content(entry, form, parts, counts, snapshot, iteration)
+            (folder / "README.md").write_text(card(reader, config, content), encoding="utf-8")
+            manifest = _manifest(folder, content, config.digest, fingerprint)
+            (folder / MANIFEST).write_text(manifest, encoding="utf-8")
+    counts.details = {
+        "snapshot": snapshot
+    }  # which must be kept for as long as the export is to be made again
+    if _writable(lake):
+        run = run or StageRun(lake, "export", config_hash=entry.digest)
+        with run.chunk(entry.path, fingerprint=fingerprint, status="done") as (_, recorded):
+            recorded.add(counts)
+    return ExportResult(target, entry.format, sum(part.rows for part in parts), snapshot, counts)
+
+
+def _iteration(reader: Lake, entry: ExportEntry, form: Format) -> int | None:
+    found = [row[0] for row in reader.rows("SELECT DISTINCT iteration FROM preferences ORDER BY 1")]
+    if not found and form.aggregated:
+        raise CurateError(
+            f"There are no preferences to export to {entry.path} yet: run `curate aggregate` first."
+        )
+    if entry.iteration is not None and entry.iteration not in found:
+        raise CurateError(
+            f"The export to {entry.path} asks for iteration {entry.iteration}, but the lake has "
+            f"{', '.join(map(str, found)) or 'none'}: name one of those, or leave it out for the last."
+        )
+    return entry.iteration if entry.iteration is not None else (found[-1] if found else None)
+
+
+def _fingerprint(reader: Lake, entry: ExportEntry) -> str:
+    """Identifies the content of the export, wherever it is written and whichever runs made the rows."""
+    digests = {table: reader.digest(table, column) for table, column in _APPEND_ONLY.items()}
+    for table in _REPLACED:
+        columns = [f'"{name}"' for name in TABLES[table].model_fields if name != "run_id"]
+        digests[table] = reader.digest(table, f"row({', '.join(columns)})")
+    return content_id(VERSION, _settings(entry), digests)
+
+
+def _settings(entry: ExportEntry) -> dict[str, Any]:
+    return entry.model_dump(mode="json", exclude={"path"})
+
+
+def _select(reader: Lake, entry: ExportEntry, form: Format, iteration: int | None) -> Counts:
+    values = {**_settings(entry), "iteration": iteration}
+    reader.rows(form.selection, [values[name] for name in form.selection_parameters])
+    reasons = dict(reader.rows("SELECT reason, count(*) FROM selection GROUP BY reason ORDER BY reason"))
+    kept = reasons.pop(None, 0)
+    counts = Counts(rows_in=kept + sum(reasons.values()), rows_kept=kept, dropped=reasons)
+    if not kept:
+        why = ", ".join(f"{reason}: {number:,}" for reason, number in reasons.items()) or "the lake has none"
+        raise CurateError(
+            f"The export to {entry.path} would be empty, since none of its {form.unit} is left over ({why}): "
+            "change its settings under `export` in curate.yaml."
+        )
+    return counts
+
+
+def _write(
+    reader: Lake,
+    folder: Path,
+    entry: ExportEntry,
+    form: Format,
+    iteration: int | None,
+    counts: Counts,
+    track: Track,
+) -> list[WrittenPart]:
+    spill = folder / "spill"
+    memory = _MEMORY_PER_THREAD * max(2, int(reader.value("SELECT current_setting('threads')")))
+    reader.rows(f"SET memory_limit = '{memory}GB'")
+    reader.rows("SET temp_directory = '{}'".format(str(spill).replace("'", "''")))
+    values = {"iteration": iteration}
+    parts = []
+    with track(f"export {entry.path}", counts.rows_kept if form.is_split else None) as advance:
+        for part in form.parts:
+            stream = reader.batches(part.query, [values[name] for name in part.parameters])
+            groups = row_groups(part.nest(stream), part.schema)
+            parts.append(
+                write_part(folder, part.name, part.schema, groups, jsonl=entry.jsonl, advance=advance)
+            )
+    shutil.rmtree(spill, ignore_errors=True)
+    if form.is_split and parts[0].rows != counts.rows_kept:
+        raise AssertionError(f"{entry.path}: {parts[0].rows} rows written of {counts.rows_kept} selected")
+    return parts
+
+
+def _manifest(folder: Path, content: Content, config_hash: str, fingerprint: str) -> str:
+    files = [file for part in content.parts for file in part.files] + [
+        described(folder / "README.md", folder)
+    ]
+    document = {
+        "curate_export": VERSION,
+        "format": content.format.name,
+        "settings": _settings(content.entry),
+        "config_hash": config_hash,
+        "code_version": __version__,
+        "snapshot": content.snapshot,
+        "iteration": content.iteration,
+        "fingerprint": fingerprint,
+        "counts": {
+            "unit": content.format.unit,
+            "in": content.selected.rows_in,
+            "kept": content.selected.rows_kept,
+            "dropped": content.selected.dropped,
+        },
+        "tables": {part.name: {"rows": part.rows, "row_hash": part.row_hash} for part in content.parts},
+        "files": [asdict(file) for file in files],
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def _writable(lake: Lake) -> bool:
+    return not lake.value("SELECT readonly FROM duckdb_databases() WHERE database_name = 'lake'")

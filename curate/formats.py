@@ -1,0 +1,123 @@
+"""The two native row formats that `curate ingest` takes in, as pydantic models: one row per line of JSONL.
+
+They are the contract (JSON Schemas are made from them) and the judge of every row that the fast decoder of
+`curate/ingest/native.py` refuses. Both are strict: no type is guessed, no unknown key is dropped silently.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+
+from curate.records import Kind, Outcome, Probability, Role, Shown
+
+Key = Annotated[str, Field(min_length=1)]
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class PartInput(_Row):
+    """A piece of a message: text, or an image or video by address."""
+
+    type: Literal["text", "image", "video"] = "text"
+    text: str | None = None
+    uri: str | None = None
+    sha256: str | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.type == "text" and self.text is None:
+            raise ValueError("a part of type text needs `text`")
+        if self.type != "text" and self.uri is None:
+            raise ValueError(f"a part of type {self.type} needs `uri`")
+        return self
+
+
+class MessageInput(_Row):
+    """One turn of the conversation that is to be answered."""
+
+    role: Role
+    content: str | list[PartInput]
+
+
+class ResponseInput(_Row):
+    """One candidate. The text may be empty (a model may answer nothing), but it may not be missing."""
+
+    id: Key = Field(description="Unique within the row.")
+    model: str | None = Field(None, description="Name of the model that answered.")
+    text: str
+
+
+class ResponsesRow(_Row):
+    """A prompt and the responses to it. One response is enough, but there is nothing to compare it with."""
+
+    id: Key = Field(description="The caller's own id of the prompt.")
+    prompt: str | list[MessageInput] = Field(description="Text of one user message, or a conversation.")
+    responses: list[ResponseInput] = Field(min_length=1)
+    reference: str | None = Field(None, description="A reference answer, for judges that read one.")
+    meta: dict[str, JsonValue] | None = Field(None, description="Anything else; kept as it is.")
+
+    @model_validator(mode="after")
+    def _can_be_judged(self) -> Self:
+        if is_blank(self.prompt):
+            raise ValueError("`prompt` is empty")
+        seen = set[str]()
+        for response in self.responses:
+            if response.id in seen:
+                raise ValueError(f"two responses have the id {response.id!r}")
+            seen.add(response.id)
+        return self
+
+
+class JudgmentsRow(_Row):
+    """One statement about two responses to one prompt. `winner` and `p_a` speak of a and b, not of positions.
+
+    `prompt`, `a` and `b` are the ids of the responses file, or the lake's own ids.
+    """
+
+    prompt: Key
+    a: Key
+    b: Key
+    annotator: Key = Field(description="Name of the person, model or rule that says so.")
+    kind: Kind
+    winner: Outcome
+    shown: Shown | None = Field(None, description="Which response the annotator saw first, if known.")
+    p_a: Probability | None = Field(None, description="The annotator's probability that a is better.")
+    rationale: str | None = None
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        if self.a == self.b:
+            raise ValueError("`a` and `b` are the same response")
+        flaw = contradiction(self.winner, self.p_a)
+        if flaw:
+            raise ValueError(flaw)
+        return self
+
+
+def is_blank(prompt: str | list[MessageInput]) -> bool:
+    """Whether nothing is asked: no message holds a visible character or an image."""
+    if isinstance(prompt, str):
+        return not prompt or prompt.isspace()
+    return not any(
+        message.content.strip()
+        if isinstance(message.content, str)
+        else any(part.uri is not None or (part.text or "").strip() for part in message.content)
+        for message in prompt
+    )
+
+
+def contradiction(winner: Outcome, p_a: float | None) -> str | None:
+    """What is wrong between a verdict and its probability. A tie agrees with any probability."""
+    if p_a is None or winner == "tie":
+        return None
+    if winner in ("abstain", "failed"):
+        return (
+            f"`winner` is {winner!r}, but `p_a` is {p_a:g}: an annotator without a verdict has no probability"
+        )
+    if (winner == "a" and p_a < 0.5) or (winner == "b" and p_a > 0.5):
+        return f"`winner` is {winner!r}, but `p_a` = {p_a:g} says the opposite"
+    return None

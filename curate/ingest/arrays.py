@@ -1,0 +1,41 @@
+"""Rows of a .json file: one array of objects, or JSON Lines under another suffix.
+
+An array is read whole, so there is a limit to it; JSON Lines are streamed at any size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from curate.errors import CurateError
+from curate.ingest import lines
+from curate.ingest.chunks import Raw
+from curate.ingest.inflate import DAMAGE, open_bytes
+
+ARRAY_LIMIT = 512 << 20
+
+
+def json_rows(path: Path, *, limit: int) -> Iterator[tuple[int, Raw]]:
+    """`limit`: bytes of a line, where the file turns out to hold JSON Lines."""
+    try:
+        with open_bytes(path) as stream:
+            head = stream.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
+            content = head + stream.read(ARRAY_LIMIT) if head.startswith(b"[") else b""
+    except DAMAGE as error:
+        raise CurateError(f"{path} is damaged or no archive: {error}.") from error
+    if not head.startswith(b"["):
+        yield from lines.json_lines(path, limit=limit)
+        return
+    if len(content) >= ARRAY_LIMIT:
+        raise CurateError(
+            f"{path} is a JSON array of more than {ARRAY_LIMIT >> 20} MiB, which cannot be streamed: "
+            "convert it with `jq -c '.[]'` to .jsonl."
+        )
+    try:
+        rows = msgspec.json.decode(content, type=list[msgspec.Raw])
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise CurateError(f"{path} begins as a JSON array, but is not valid JSON: {error}.") from error
+    yield from enumerate(map(bytes, rows), 1)

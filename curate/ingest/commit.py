@@ -1,0 +1,129 @@
+"""Commits prepared chunks: what is new goes into the lake together with the counts, in one transaction."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+
+from curate.identity import content_id
+from curate.ingest.columns import Ids, parse_ids
+from curate.ingest.inputs import Input
+from curate.ingest.known import LakeIds, Mask
+from curate.ingest.prepare import Decoded, Place, Prepared, reject
+from curate.ingest.references import resolve
+from curate.ingest.rejection import Rejection, RowError
+from curate.ingest.rows import JudgmentRow
+from curate.ingest.statements import Statement, Statements
+from curate.lake import Lake, Writer
+from curate.records import Quarantined, arrow_schema
+from curate.runs import Counts, StageRun
+
+_NOTHING: Ids = np.empty((0, 2), np.uint64)
+
+
+class Committer:
+    """Keeps what is new of each chunk, by the ids that the lake holds."""
+
+    def __init__(self, lake: Lake, run: StageRun) -> None:
+        self._lake = lake
+        self._run = run
+        self._known = LakeIds(lake)
+
+    def responses(self, chunk: Prepared, input: Input, fingerprint: str, *, refresh: bool) -> int:
+        """Commit a chunk of responses; returns the rows that were read."""
+        columns, known = chunk.columns, self._known
+        prompts = known.prompts.novel(columns.prompt_ids)
+        responses = known.responses.novel(columns.response_ids)
+        with self._run.chunk(
+            input.part, fingerprint=fingerprint, index=chunk.place.index, status=_status(chunk.place)
+        ) as (writer, counts):
+            if known.catch_up():
+                prompts = known.prompts.novel(columns.prompt_ids)
+                responses = known.responses.novel(columns.response_ids)
+            writer.append("prompts", _chosen(columns.prompts, prompts))
+            writer.append("responses", _chosen(columns.responses, responses))
+            kept = np.zeros(chunk.rows, bool)
+            kept[prompts] = True
+            kept[columns.owner[responses]] = True
+            judgments = self._judgments(writer, chunk.statements, kept)
+            self._quarantine(writer, chunk.rejections, input, chunk.place, refresh=refresh)
+            _count(counts, kept, chunk.rejections, input, chunk.place)
+        known.committed(columns.prompt_ids[prompts], columns.response_ids[responses], judgments)
+        return chunk.rows + len(chunk.rejections)
+
+    def judgments(self, chunk: Decoded[JudgmentRow], input: Input, fingerprint: str, *, refresh: bool) -> int:
+        """Commit a chunk of judgments, once their references are resolved; returns the rows that were read."""
+        found = resolve(self._lake, chunk.rows)
+        statements = Statements([each for each in found if isinstance(each, Statement)])
+        unresolved = [
+            reject(number, raw, each)
+            for number, raw, each in zip(chunk.numbers, chunk.raw, found, strict=True)
+            if isinstance(each, RowError)
+        ]
+        rejections = sorted([*chunk.rejections, *unresolved], key=lambda rejection: rejection.line)
+        with self._run.chunk(
+            input.part, fingerprint=fingerprint, index=chunk.place.index, status=_status(chunk.place)
+        ) as (writer, counts):
+            self._known.catch_up()
+            kept = np.zeros(len(chunk.rows), bool)
+            judgments = self._judgments(writer, statements, kept)
+            self._quarantine(writer, rejections, input, chunk.place, refresh=refresh)
+            resolved = [statement.row for statement in statements.statements]
+            _count(counts, kept[resolved], rejections, input, chunk.place)
+        self._known.committed(_NOTHING, _NOTHING, judgments)
+        return len(chunk.rows) + len(chunk.rejections)
+
+    def _judgments(self, writer: Writer, statements: Statements, kept: Mask) -> Ids:
+        """Append the new statements and mark their rows as kept; the ids of the new ones."""
+        if not statements.statements:
+            return _NOTHING
+        samples, ids, novel = statements.resolve(self._lake, self._known.judgments)
+        table = statements.table(samples, ids, self._run.run_id)
+        writer.append("judgments", _chosen(table, novel))
+        new = np.flatnonzero(novel)
+        kept[[statements.statements[i].row for i in new]] = True
+        return parse_ids([ids[i] for i in new])
+
+    def _quarantine(
+        self, writer: Writer, rejections: Sequence[Rejection], input: Input, place: Place, *, refresh: bool
+    ) -> None:
+        """`refresh`: an earlier ingest of this input left rejected rows, which these replace."""
+        if refresh:
+            where, numbers = "source = ? AND line >= ?", [place.start]
+            if not place.last:
+                where, numbers = where + " AND line <= ?", [place.start, place.end]
+            writer.delete("quarantine", where, [input.part, *numbers])
+        records = [
+            Quarantined(
+                quarantine_id=content_id(input.part, each.line, each.reason, each.raw),
+                source=input.part,
+                line=each.line,
+                reason=each.reason,
+                raw=each.raw,
+                run_id=self._run.run_id,
+            )
+            for each in rejections
+        ]
+        rows = pa.Table.from_pylist([record.model_dump() for record in records], arrow_schema(Quarantined))
+        writer.append("quarantine", rows, unique="quarantine_id")
+
+
+def _count(counts: Counts, kept: Mask, rejections: Sequence[Rejection], input: Input, place: Place) -> None:
+    counts.rows_in = len(kept) + len(rejections)
+    counts.rows_kept = int(kept.sum())
+    counts.rows_duplicate = len(kept) - counts.rows_kept
+    counts.dropped = dict(Counter(rejection.kind for rejection in rejections))
+    if place.last:
+        counts.details = {"input": input.identity}
+
+
+def _status(place: Place) -> Literal["chunk", "done"]:
+    return "done" if place.last else "chunk"
+
+
+def _chosen(table: pa.Table, mask: Mask) -> pa.Table:
+    return table if mask.all() else table.filter(pa.array(mask))

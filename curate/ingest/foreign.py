@@ -1,0 +1,216 @@
+"""Reads rows of foreign shapes: small functions that take a field out of a row or say what is wrong with it."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, takewhile
+from typing import Any, cast, get_args
+
+from curate.config import Fields
+from curate.ingest.explain import TYPE_NAMES
+from curate.ingest.rejection import RowError
+from curate.ingest.rows import Candidate, Message, Row, Verdict
+from curate.records import Kind, Outcome, Role, Shown
+
+Foreign = Mapping[str, Any]
+
+_ROLES = {"human": "user", "prompter": "user", "gpt": "assistant", "bot": "assistant", "model": "assistant"}
+_KNOWN_ROLES = frozenset(get_args(Role))
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How to read the rows of one source: the fields of its format, and who judged where no row says so."""
+
+    fields: Fields
+    annotator: str
+    kind: Kind = "imported"
+
+
+def lookup(row: Foreign, path: str | None) -> Any:
+    """The value at a path with dots; None where it is not there. A key that itself has dots comes first."""
+    if path is None:
+        return None
+    if path in row:
+        return row[path]
+    value: Any = row
+    for step in path.split("."):
+        if not isinstance(value, Mapping) or step not in value:
+            return None
+        value = value[step]
+    return value
+
+
+def required(row: Foreign, path: str) -> Any:
+    value = lookup(row, path)
+    if value is None:
+        raise RowError("missing key", f"`{path}` is missing.")
+    return value
+
+
+def text(value: object, place: str) -> str:
+    if not isinstance(value, str):
+        raise RowError("wrong type", f"`{place}` is {type_name(value)}, but should be a string.")
+    return value
+
+
+def optional_text(row: Foreign, path: str | None) -> str | None:
+    value = lookup(row, path)
+    return None if value is None or path is None else text(value, path)
+
+
+def key(row: Foreign, path: str | None) -> str | None:
+    """The caller's id: numbers are ids too in foreign data."""
+    value = lookup(row, path)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if value is None or path is None:
+        return None
+    if text(value, path) == "":
+        raise RowError("empty id", f"`{path}` is empty.")
+    return cast(str, value)
+
+
+def number(value: object, place: str) -> float:
+    """A number, or text that is one (all that CSV has)."""
+    if isinstance(value, int | float | str) and not isinstance(value, bool):
+        with contextlib.suppress(ValueError, OverflowError):
+            found = float(value)
+            if math.isfinite(found):
+                return found
+    raise RowError("wrong type", f"`{place}` is {type_name(value)}, but should be a number.")
+
+
+def probability(value: object, place: str) -> float:
+    found = number(value, place)
+    if not 0 <= found <= 1:
+        raise RowError("wrong value", f"`{place}` is {found:g}, but must be between 0 and 1.")
+    return found
+
+
+def type_name(value: object) -> str:
+    return TYPE_NAMES.get(type(value), type(value).__name__)
+
+
+def messages(value: object, place: str) -> list[Message]:
+    """A conversation: [{role, content}], or [{from, value}] as ShareGPT writes it."""
+    if not isinstance(value, list):
+        raise RowError("wrong type", f"`{place}` is {type_name(value)}, but should be an array of messages.")
+    turns = []
+    for position, turn in enumerate(value):
+        here = f"{place}[{position}]"
+        if not isinstance(turn, Mapping):
+            raise RowError("wrong type", f"`{here}` is {type_name(turn)}, but should be a message.")
+        role_name = "role" if "role" in turn else "from"
+        content_name = "content" if "content" in turn else "value"
+        role = text(required(turn, role_name), f"{here}.{role_name}")
+        role = _ROLES.get(role, role)
+        if role not in _KNOWN_ROLES:
+            raise RowError("unknown role", f"`{here}.{role_name}` is {role!r}, which is no known role.")
+        content = text(required(turn, content_name), f"{here}.{content_name}")
+        turns.append(Message(role=cast(Role, role), content=content))
+    return turns
+
+
+def conversation(value: object, place: str) -> str | list[Message]:
+    """A prompt: text or messages; one user message is the same as its text."""
+    if isinstance(value, str):
+        return value
+    turns = messages(value, place)
+    if len(turns) == 1 and turns[0].role == "user":
+        return cast(str, turns[0].content)
+    return turns
+
+
+def split_answers(
+    a: list[Message], b: list[Message], places: tuple[str, str]
+) -> tuple[list[Message], str, str]:
+    """Two conversations as their common prompt and the two last answers."""
+    common = len(list(takewhile(lambda pair: pair[0] == pair[1], zip(a, b, strict=False))))
+    common = min(common, len(a) - 1, len(b) - 1)
+    answers = []
+    for turns, place in zip((a, b), places, strict=True):
+        if not turns:
+            raise RowError("no responses", f"`{place}` is empty.")
+        if len(turns) - common > 1:
+            reason = f"`{places[0]}` and `{places[1]}` differ before their last turn, so they do not answer one prompt."
+            raise RowError("different contexts", reason)
+        if turns[-1].role != "assistant":
+            raise RowError("no responses", f"`{place}` does not end with a turn of the assistant.")
+        answers.append(cast(str, turns[-1].content))
+    return a[:common], answers[0], answers[1]
+
+
+def simplify(prompt: list[Message]) -> str | list[Message]:
+    """The same prompt has the same id, whether it came as text or as one user message."""
+    if len(prompt) == 1 and prompt[0].role == "user":
+        return cast(str, prompt[0].content)
+    return prompt
+
+
+def annotator(row: Foreign, reading: Reading) -> str:
+    value = key(row, reading.fields.annotator)
+    return reading.annotator if value is None else value
+
+
+def kind(row: Foreign, reading: Reading) -> Kind:
+    value = optional_text(row, reading.fields.annotator_kind)
+    if value is None:
+        return reading.kind
+    if value not in get_args(Kind):
+        allowed = ", ".join(get_args(Kind))
+        raise RowError(
+            "wrong value", f"`{reading.fields.annotator_kind}` is {value!r}, but must be one of {allowed}."
+        )
+    return cast(Kind, value)
+
+
+def outcome(value: object, place: str, winners: Mapping[str, Outcome]) -> Outcome:
+    name = str(value) if isinstance(value, str | int | float) else ""
+    found = winners.get(name, name)
+    if found not in get_args(Outcome):
+        allowed = ", ".join([*winners, *get_args(Outcome)])
+        raise RowError("wrong value", f"`{place}` is {value!r}, but must be one of {allowed}.")
+    return cast(Outcome, found)
+
+
+def shown(row: Foreign, reading: Reading) -> Shown | None:
+    value = optional_text(row, reading.fields.shown)
+    if value not in (None, "ab", "ba"):
+        raise RowError("wrong value", f"`{reading.fields.shown}` is {value!r}, but must be 'ab' or 'ba'.")
+    return cast(Shown | None, value)
+
+
+def meta(row: Foreign, reading: Reading) -> dict[str, Any] | None:
+    return {path: lookup(row, path) for path in reading.fields.meta} or None
+
+
+def assemble(
+    row: Foreign,
+    reading: Reading,
+    prompt: str | list[Message],
+    responses: list[Candidate],
+    verdicts: Sequence[Verdict] = (),
+) -> Row:
+    return Row(
+        id=key(row, reading.fields.id),
+        prompt=prompt,
+        responses=responses,
+        reference=optional_text(row, reading.fields.reference),
+        meta=meta(row, reading),
+        verdicts=list(verdicts),
+    )
+
+
+def by_score(scores: Sequence[float | None], annotator: str, kind: Kind) -> list[Verdict]:
+    """Scores of a row's responses as verdicts about its pairs; no verdict where one has no score."""
+    verdicts = []
+    for a, b in combinations(range(len(scores)), 2):
+        first, second = scores[a], scores[b]
+        if first is not None and second is not None:
+            winner: Outcome = "a" if first > second else "b" if second > first else "tie"
+            verdicts.append(Verdict(a=a, b=b, annotator=annotator, kind=kind, winner=winner))
+    return verdicts

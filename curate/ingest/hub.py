@@ -1,0 +1,108 @@
+"""Data sets of the `datasets` library: folders written by `save_to_disk`, and hub data sets, streamed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from curate.errors import CurateError
+from curate.ingest.chunks import Raw
+from curate.ingest.tables import Check, numbered, table_rows
+
+_ADDRESS = re.compile(r"hf://(?P<name>[^/@\s]+/[^/@\s]+)(?:/(?P<config>[^@\s]+))?(?:@(?P<revision>\S+))?")
+_BATCH = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One split of a data set."""
+
+    name: str
+    split: str | None
+    revision: str | None
+    rows: Callable[[Check], Iterator[tuple[int, Raw]]] = field(repr=False)
+    total: int | None = None
+
+
+def folder_parts(path: Path, split: str | None) -> list[Part]:
+    """The data set of a folder: the named split, or all of them."""
+    import datasets
+
+    try:
+        loaded = datasets.load_from_disk(str(path))
+    except Exception as error:  # whatever a damaged folder makes of it
+        raise CurateError(f"{path} is not readable by `datasets`: {_one_line(error)}.") from error
+    if isinstance(loaded, datasets.Dataset):
+        return [_dataset_part(path.name, None, loaded)]
+    if split is not None and split not in loaded:
+        raise CurateError(f"{path} has no split {split!r}, only {', '.join(loaded)}.")
+    return [_dataset_part(path.name, name, loaded[name]) for name in loaded if split in (None, name)]
+
+
+def parts(address: str, split: str | None) -> list[Part]:
+    """The splits of a hub data set, of which rows are streamed. Asks the hub for its revision and its splits."""
+    match = _ADDRESS.fullmatch(address)
+    if match is None:
+        raise CurateError(f"{address} is no hub address: write hf://owner/name[/config][@revision].")
+    name, config, revision = match["name"], match["config"], match["revision"]
+    try:
+        resolved = _resolve(name, revision)
+        splits = [split] if split is not None else _splits(name, config, resolved)
+    except Exception as error:
+        raise unreachable(address, error) from error
+    return [
+        Part(name, each, resolved, lambda check, each=each: stream(name, config, resolved, each, check))  # type: ignore[misc]
+        for each in splits
+    ]
+
+
+def stream(
+    name: str, config: str | None, revision: str | None, split: str, check: Check
+) -> Iterator[tuple[int, Raw]]:
+    import datasets
+
+    try:
+        rows = datasets.load_dataset(name, config, revision=revision, split=split, streaming=True)
+        if rows.column_names is not None:
+            check(rows.column_names)
+        yield from numbered(iter(rows))
+    except CurateError:
+        raise
+    except Exception as error:
+        raise unreachable(f"hf://{name}", error) from error
+
+
+def unreachable(address: str, error: Exception) -> CurateError:
+    return CurateError(
+        f"Cannot read {address}: {_one_line(error)}. Check the name, the network and HF_HUB_OFFLINE, "
+        "or download the data set and name its files."
+    )
+
+
+def _resolve(name: str, revision: str | None) -> str | None:
+    """The commit that a revision stands for now, so that a changed data set is not taken for the old one."""
+    from huggingface_hub import HfApi
+
+    sha: str | None = HfApi().dataset_info(name, revision=revision, timeout=30).sha
+    return sha
+
+
+def _splits(name: str, config: str | None, revision: str | None) -> list[str]:
+    import datasets
+
+    names: list[str] = datasets.get_dataset_split_names(name, config, revision=revision)
+    return names
+
+
+def _dataset_part(name: str, split: str | None, dataset: Any) -> Part:
+    def rows(check: Check) -> Iterator[tuple[int, Raw]]:
+        return table_rows(dataset.with_format("arrow").iter(_BATCH), dataset.column_names, check)
+
+    return Part(name, split, None, rows, len(dataset))
+
+
+def _one_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(" .:")

@@ -1,0 +1,78 @@
+"""Decompresses gzip and Zstandard so that a truncated file gives all that it holds, and then says so.
+
+The standard reader of gzip loses up to a buffer of sound data before the damage, and that of zstandard takes
+the cut for the end.
+"""
+
+from __future__ import annotations
+
+import io
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+import zstandard
+
+_INPUT = 1 << 16  # compressed bytes at a time; bounds the output of one step to some dozens of MiB
+
+DAMAGE = (EOFError, zlib.error, zstandard.ZstdError)
+
+
+class _Decompressor(Protocol):
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, /) -> bytes: ...
+
+
+_FACTORIES: dict[str, Callable[[], _Decompressor]] = {
+    ".gz": lambda: zlib.decompressobj(wbits=31),
+    ".zst": lambda: zstandard.ZstdDecompressor().decompressobj(),
+}
+
+
+class _Inflated(io.RawIOBase):
+    """The uncompressed bytes of a file of one or several compressed members."""
+
+    def __init__(self, file: BinaryIO, factory: Callable[[], _Decompressor]) -> None:
+        self._file = file
+        self._factory = factory
+        self._member: _Decompressor | None = None
+        self._ready = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        while not self._ready:
+            data = self._input()
+            if not data:
+                return 0
+            self._member = self._member or self._factory()
+            self._ready = memoryview(self._member.decompress(data))
+        n = min(len(buffer), len(self._ready))
+        buffer[:n] = self._ready[:n]
+        self._ready = self._ready[n:]
+        return n
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+    def _input(self) -> bytes:
+        rest = b""
+        if self._member is not None and self._member.eof:
+            rest, self._member = self._member.unused_data, None
+        data = rest or self._file.read(_INPUT)
+        if not data and self._member is not None:
+            raise EOFError("it ends in the middle")
+        return data
+
+
+def open_bytes(path: Path, *, buffer: int = 1 << 20) -> BinaryIO:
+    """The uncompressed bytes of a file, by its suffix; reading raises one of DAMAGE where it is damaged."""
+    file = path.open("rb", buffering=buffer)
+    factory = _FACTORIES.get(path.suffix)
+    return file if factory is None else io.BufferedReader(_Inflated(file, factory), buffer)

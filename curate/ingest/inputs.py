@@ -1,0 +1,134 @@
+"""From a source of `curate.yaml` or the command line to the inputs that it names, each read as one stream."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from curate.config import Config, Source
+from curate.errors import CurateError
+from curate.identity import content_id
+from curate.ingest import arrays, hub, lines, tables
+from curate.ingest.chunks import Raw
+from curate.ingest.schema import column_check, text_columns
+
+SUPPORTED = (
+    "JSON Lines (.jsonl, .ndjson), JSON arrays (.json) and CSV (.csv), each also with .gz or .zst; "
+    "Parquet (.parquet); folders written by `datasets`; hf://owner/name[/config][@revision]"
+)
+_VERSION = 1  # of how rows are read and cut into chunks: work done by an older version is not taken for done
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """`part` names it in the run records, `name` in the `source` column; `identity` changes with its content."""
+
+    source: Source
+    part: str
+    name: str
+    split: str | None
+    identity: dict[str, Any]
+    read: Callable[[], Iterator[tuple[int, Raw]]] = field(repr=False)
+    total: int | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        return content_id("ingest", _VERSION, self.identity, self.source.model_dump(exclude={"source"}))
+
+
+def locate(source: Source, config: Config) -> list[Input]:
+    """The inputs of a source, in the order of their names. Nothing is read yet.
+
+    Raises CurateError where there is nothing to read, or nothing that can be.
+    """
+    if source.source.startswith("hf://"):
+        return [_hub_input(source, part) for part in hub.parts(source.source, source.split)]
+    path = config.resolve(source.source)
+    if path.is_dir():
+        return _folder(source, path, config)
+    if path.exists():
+        return [_file(source, path, config)]
+    found = sorted(Path(match) for match in glob.glob(str(path), recursive=True))  # noqa: PTH207  (absolute pattern)
+    if not found:
+        wildcard = any(character in source.source for character in "*?[")
+        problem = f"No file matches {source.source}" if wildcard else f"There is no file {source.source}"
+        raise CurateError(
+            f"{problem} (looked at {path}): check the path under `ingest` or on the command line."
+        )
+    return [_file(source, match, config) for match in found if match.is_file()]
+
+
+def _file(source: Source, path: Path, config: Config) -> Input:
+    status = path.stat()
+    rows: Callable[[], Iterator[tuple[int, Raw]]]
+    limit, total = source.max_line_mib << 20, None
+    suffixes = path.suffixes[-2:] if path.suffix in (".gz", ".zst") else path.suffixes[-1:]
+    match suffixes:
+        case [".jsonl" | ".ndjson", *_]:
+            rows = lambda: lines.json_lines(path, limit=limit)  # noqa: E731
+        case [".json", *_]:
+            rows = lambda: arrays.json_rows(path, limit=limit)  # noqa: E731
+        case [".csv", *_]:
+            keep = text_columns(source)
+            rows = lambda: tables.csv_rows(  # noqa: E731
+                path, column_check(source, path), keep_empty=keep, limit=limit
+            )
+        case [".parquet"]:
+            rows = lambda: tables.parquet(path, column_check(source, path))  # noqa: E731
+            total = tables.parquet_rows(path)
+        case _:
+            raise CurateError(f"{path} has a suffix that curate cannot read; supported are {SUPPORTED}.")
+    return Input(
+        source=source,
+        part=_label(path, config),
+        name=source.name or path.name,
+        split=source.split,
+        identity={"size": status.st_size, "mtime_ns": status.st_mtime_ns},
+        read=rows,
+        total=total,
+    )
+
+
+def _folder(source: Source, path: Path, config: Config) -> list[Input]:
+    if not any((path / name).exists() for name in ("state.json", "dataset_dict.json")):
+        raise CurateError(
+            f"{path} is a folder, but not one written by `datasets` (save_to_disk): "
+            f"name its files, for example {source.source.rstrip('/')}/*.jsonl."
+        )
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    statuses = [(str(file.relative_to(path)), file.stat()) for file in files]
+    identity = {name: [status.st_size, status.st_mtime_ns] for name, status in statuses}
+    label = _label(path, config)
+    return [
+        Input(
+            source=source,
+            part=label if part.split is None else f"{label}#{part.split}",
+            name=source.name or path.name,
+            split=part.split or source.split,
+            identity={"files": identity, "split": part.split},
+            read=lambda part=part: part.rows(column_check(source, path)),  # type: ignore[misc]
+            total=part.total,
+        )
+        for part in hub.folder_parts(path, source.split)
+    ]
+
+
+def _hub_input(source: Source, part: hub.Part) -> Input:
+    return Input(
+        source=source,
+        part=f"{source.source}#{part.split}",
+        name=source.name or part.name,
+        split=part.split,
+        identity={"revision": part.revision, "split": part.split},
+        read=lambda: part.rows(column_check(source, source.source)),
+        total=part.total,
+    )
+
+
+def _label(path: Path, config: Config) -> str:
+    """Relative to the configuration where possible, so that a project folder can be moved."""
+    home = config.resolve(".")
+    return path.relative_to(home).as_posix() if path.is_relative_to(home) else path.as_posix()

@@ -1,0 +1,129 @@
+"""Which ids the lake holds already: 16 bytes of memory each, and no query per chunk."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from curate.ingest.columns import Ids
+from curate.lake import Lake
+
+Mask = npt.NDArray[np.bool_]
+
+
+class KnownIds:
+    """A set of 128-bit ids as a few sorted arrays.
+
+    New ids come in large batches; an array is merged into its neighbour when it has grown as large, so that n
+    ids lie in at most log2(n) arrays and each is copied log2(n) times (a log-structured merge).
+    """
+
+    def __init__(self, ids: Ids | None = None) -> None:
+        self._runs: list[Ids] = []
+        if ids is not None:
+            self.add(ids)
+
+    def __len__(self) -> int:
+        return sum(len(run) for run in self._runs)
+
+    def add(self, ids: Ids) -> None:
+        """Ids that are not in the set yet."""
+        if len(ids) == 0:
+            return
+        run = _sorted(ids)
+        while self._runs and len(self._runs[-1]) <= 2 * len(run):
+            run = _sorted(np.concatenate([self._runs.pop(), run]))
+        self._runs.append(run)
+
+    def holds(self, ids: Ids) -> Mask:
+        """Of each id, whether it is in the set."""
+        found = np.zeros(len(ids), dtype=bool)
+        for run in self._runs:
+            found |= _search(run, ids)
+        return found
+
+    def novel(self, ids: Ids) -> Mask:
+        """Of each id, whether it is neither in the set nor earlier in `ids`."""
+        return first_of_each(ids) & ~self.holds(ids)
+
+
+def first_of_each(ids: Ids) -> Mask:
+    """Of each id, whether none before it is equal."""
+    order = np.lexsort((ids[:, 1], ids[:, 0]))  # stable: equal ids stay in their order
+    ranked = ids[order]
+    first = np.ones(len(ids), dtype=bool)
+    first[order[1:]] = (ranked[1:] != ranked[:-1]).any(axis=1)
+    return first
+
+
+class LakeIds:
+    """The ids of the lake's prompts, responses and judgments, as of the last look."""
+
+    _COLUMNS = (("prompts", "prompt_id"), ("responses", "response_id"), ("judgments", "judgment_id"))
+
+    def __init__(self, lake: Lake) -> None:
+        self._lake = lake
+        self._snapshot = lake.snapshot()  # before the ids are read: they may be newer, never older
+        self.prompts, self.responses, self.judgments = (
+            KnownIds(_load(lake, f"SELECT unhex({column}) AS id FROM {table}"))
+            for table, column in self._COLUMNS
+        )
+
+    def catch_up(self) -> bool:
+        """Inside the lake's lock: learn what other processes have written; False where they have not."""
+        now = self._lake.snapshot()
+        if now == self._snapshot:
+            return False
+        first = self._snapshot + 1
+        kept = self._lake.value("SELECT count(*) FROM lake.snapshots() WHERE snapshot_id = ?", [first])
+        for (table, column), known in zip(
+            self._COLUMNS, (self.prompts, self.responses, self.judgments), strict=True
+        ):
+            # Where the old snapshots have been expired meanwhile, the whole table has to be read again.
+            rows = f"lake.table_insertions('{table}', {first}, {now})" if kept else table
+            ids = _load(self._lake, f"SELECT unhex({column}) AS id FROM {rows}")
+            known.add(ids[known.novel(ids)])
+        self._snapshot = now
+        return True
+
+    def committed(self, prompts: Ids, responses: Ids, judgments: Ids) -> None:
+        """What our own transaction has added. Were there another commit just after, its number would tell."""
+        self._snapshot += 1
+        self.prompts.add(prompts)
+        self.responses.add(responses)
+        self.judgments.add(judgments)
+
+
+def _load(lake: Lake, query: str) -> Ids:
+    parts: list[Ids] = [_numbers(batch.column(0)) for batch in lake.batches(query)]
+    return np.concatenate([np.empty((0, 2), np.uint64), *parts])
+
+
+def _sorted(ids: Ids) -> Ids:
+    ordered: Ids = ids[np.lexsort((ids[:, 1], ids[:, 0]))]
+    return ordered
+
+
+def _search(run: Ids, ids: Ids) -> Mask:
+    high, low = run[:, 0], run[:, 1]
+    at = np.searchsorted(high, ids[:, 0])
+    found = np.zeros(len(ids), dtype=bool)
+    active = np.flatnonzero(at < len(run))
+    active = active[high[at[active]] == ids[active, 0]]
+    while len(active):  # more than once only where two ids share their first 64 bits
+        found[active[low[at[active]] == ids[active, 1]]] = True
+        at[active] += 1
+        active = active[~found[active] & (at[active] < len(run))]
+        active = active[high[at[active]] == ids[active, 0]]
+    return found
+
+
+def _numbers(column: pa.Array) -> Ids:
+    """A column of 16-byte values as numbers."""
+    fixed = column.cast(pa.binary(16))
+    if len(fixed) == 0:
+        return np.empty((0, 2), np.uint64)
+    raw = np.frombuffer(fixed.buffers()[1], dtype=">u8", count=2 * len(fixed), offset=16 * fixed.offset)
+    numbers: Ids = raw.astype(np.uint64).reshape(-1, 2)
+    return numbers

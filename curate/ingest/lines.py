@@ -1,0 +1,81 @@
+"""Lines of a text file, plain or compressed, as a stream that never holds more than one line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from curate.errors import CurateError
+from curate.ingest.chunks import Raw
+from curate.ingest.inflate import DAMAGE, open_bytes
+from curate.ingest.rejection import Rejection, shorten
+
+_BUFFER = 1 << 20
+_BOM = b"\xef\xbb\xbf"
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+
+
+def lines(path: Path, *, limit: int) -> Iterator[tuple[int, bytes | Rejection]]:
+    """(1-based number, line) of every line that is not blank; `limit`: bytes above which a line is rejected.
+
+    Raises CurateError where a compressed file is damaged, after the lines before the damage.
+    """
+    number = 0
+    with open_bytes(path) as stream:
+        try:
+            while line := stream.readline(limit + 1):
+                number += 1
+                if number == 1:
+                    line = _without_mark(line, path)
+                if len(line) > limit and not line.endswith(b"\n"):
+                    yield number, _too_long(number, line, limit)
+                    while line and not line.endswith(b"\n"):
+                        line = stream.readline(_BUFFER)
+                elif not line.isspace() and line:
+                    yield number, line
+        except DAMAGE as error:
+            raise _damaged(path, number, error) from error
+
+
+def json_lines(path: Path, *, limit: int) -> Iterator[tuple[int, Raw]]:
+    """The lines of a JSONL file, unless it is one JSON array."""
+    rows = lines(path, limit=limit)
+    first = next(rows, None)
+    if first is None:
+        return
+    start = first[1].raw.encode() if isinstance(first[1], Rejection) else first[1].strip()
+    if start.startswith(b"["):
+        second = next(rows, None)
+        if second is None or not start.endswith(b"]"):  # otherwise one bad row among others
+            raise CurateError(
+                f"{path} is one JSON array, but JSON Lines (one object per line) are wanted: "
+                f"rename it to .json, or convert it with `jq -c '.[]'`."
+            )
+        yield first
+        yield second
+    else:
+        yield first
+    yield from rows
+
+
+def _without_mark(line: bytes, path: Path) -> bytes:
+    if line.startswith(_UTF16):
+        raise CurateError(
+            f"{path} is UTF-16: convert it to UTF-8, for example with `iconv -f UTF-16 -t UTF-8`."
+        )
+    return line.removeprefix(_BOM)
+
+
+def _too_long(number: int, line: bytes, limit: int) -> Rejection:
+    reason = f"The line is longer than {limit >> 20} MiB (option `max_line_mib`)."
+    return Rejection(number, "line too long", reason, shorten(line))
+
+
+def _damaged(path: Path, number: int, error: Exception) -> CurateError:
+    kind = {".gz": "gzip", ".zst": "Zstandard"}[path.suffix]
+    if number == 0:
+        return CurateError(f"{path} is not readable as {kind}: {error}.")
+    return CurateError(
+        f"{path} is damaged after line {number} ({error}): the whole lines before that are in the lake; "
+        "fetch the file again and repeat."
+    )

@@ -1,0 +1,65 @@
+"""Decodes native rows: quickly when they are sound, carefully when they are not.
+
+What msgspec refuses, and what could hold a character that the lake cannot, goes through the pydantic model,
+whose errors become the reason in the quarantine table; the model has the last word.
+`tests/ingest/test_native.py` holds the two together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from pydantic import BaseModel, ValidationError
+
+from curate.formats import JudgmentsRow, ResponsesRow
+from curate.ingest.explain import explain
+from curate.ingest.parse import parse
+from curate.ingest.rows import JudgmentRow, NativeRow, is_consistent, is_sound
+from curate.ingest.storable import check_storable, unstorable
+
+Raw = bytes | dict[str, Any]
+R = TypeVar("R", bound=msgspec.Struct)
+
+
+class Decoder(Generic[R]):
+    """From a line of JSON or a row of a table to a sound row, or `RowError`."""
+
+    def __init__(self, target: type[R], model: type[BaseModel], sound: Callable[[R], bool]) -> None:
+        self._target = target
+        self._model = model
+        self._sound = sound
+        self._decode = msgspec.json.Decoder(target).decode
+
+    def __call__(self, raw: Raw) -> R:
+        try:
+            if isinstance(raw, bytes):
+                if b"\\u0000" not in raw:
+                    row = self._decode(raw)
+                    if self._sound(row):
+                        return row
+            else:
+                row = msgspec.convert(raw, self._target)
+                if self._sound(row) and unstorable(raw) is None:
+                    return row
+        except (msgspec.MsgspecError, UnicodeError, RecursionError):
+            pass  # the careful way finds out what is wrong, if anything is
+        return self.carefully(raw)
+
+    def carefully(self, raw: Raw) -> R:
+        row = parse(raw) if isinstance(raw, bytes) else raw
+        check_storable(row)
+        try:
+            model = self._model.model_validate(row)
+        except ValidationError as error:
+            raise explain(error, self._model) from None
+        return msgspec.convert(model.model_dump(exclude_unset=True), self._target)
+
+
+def responses_decoder() -> Decoder[NativeRow]:
+    return Decoder(NativeRow, ResponsesRow, is_sound)
+
+
+def judgments_decoder() -> Decoder[JudgmentRow]:
+    return Decoder(JudgmentRow, JudgmentsRow, is_consistent)

@@ -1,0 +1,51 @@
+"""Formats of well-known data sets: for each, its fields, what kind of annotator judged, and how a row is read.
+
+A preset is an entry here, and a file beside this one where paths alone do not say how to read a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from curate.config import Fields, Format
+from curate.ingest import mapped
+from curate.ingest.foreign import Foreign, Reading
+from curate.ingest.presets import alpaca_eval, hh_rlhf, lmsys_arena, ultrafeedback
+from curate.ingest.rows import Row
+from curate.records import Kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preset:
+    """`columns`: alternatives of top-level columns, one of which a table must have."""
+
+    fields: Fields
+    columns: tuple[frozenset[str], ...]
+    kind: Kind = "imported"
+    read: Callable[[Foreign, Reading], Row] = mapped.read
+
+
+PRESETS: Mapping[Format, Preset] = {
+    "trl-preference": Preset(
+        fields=Fields(prompt="prompt", chosen="chosen", rejected="rejected"),
+        columns=(frozenset({"chosen", "rejected"}),),
+    ),
+    "hh-rlhf": Preset(
+        fields=Fields(chosen="chosen", rejected="rejected"),
+        columns=(frozenset({"chosen", "rejected"}),),
+        read=hh_rlhf.read,
+    ),
+    "ultrafeedback": Preset(
+        fields=ultrafeedback.FIELDS,
+        columns=(frozenset({"instruction", "completions"}),),
+        kind="llm",
+        read=ultrafeedback.read,
+    ),
+    "lmsys-arena": Preset(
+        fields=lmsys_arena.FIELDS, columns=lmsys_arena.COLUMNS, kind="human", read=lmsys_arena.read
+    ),
+    "alpaca-eval": Preset(
+        fields=alpaca_eval.FIELDS, columns=alpaca_eval.COLUMNS, kind="llm", read=alpaca_eval.read
+    ),
+}

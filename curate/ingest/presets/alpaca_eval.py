@@ -1,0 +1,80 @@
+"""AlpacaEval: the outputs of one model, or the annotations of two models' outputs by a judge model.
+
+`preference` is 1 where `output_1` wins and 2 where `output_2` does; values between are 1 + the judge's
+probability for `output_2`, 1.5 (and 0 in older files) is a tie, and null an answer that could not be read.
+"""
+
+from __future__ import annotations
+
+from curate.config import Fields
+from curate.ingest import foreign
+from curate.ingest.foreign import Foreign, Reading
+from curate.ingest.rejection import RowError
+from curate.ingest.rows import Candidate, Row, Verdict
+from curate.records import Outcome
+
+FIELDS = Fields(
+    prompt="instruction",
+    a="output_1",
+    b="output_2",
+    model_a="generator_1",
+    model_b="generator_2",
+    winner="preference",
+    annotator="annotator",
+    response_text="output",
+    response_model="generator",
+)
+COLUMNS = (
+    frozenset({"instruction", "output_1", "output_2"}),
+    frozenset({"instruction", "output"}),
+)
+
+
+def read(row: Foreign, reading: Reading) -> Row:
+    fields = reading.fields
+    prompt = _prompt(row, fields.prompt or "instruction")
+    single = fields.response_text or "output"
+    if fields.a is None or fields.b is None or fields.a not in row:
+        output = foreign.text(foreign.required(row, single), single)
+        model = foreign.optional_text(row, fields.response_model)
+        return foreign.assemble(row, reading, prompt, [Candidate(text=output, id=None, model=model)])
+    responses = [
+        Candidate(
+            text=foreign.text(foreign.required(row, output), output),
+            id=None,
+            model=foreign.optional_text(row, model),
+        )
+        for output, model in ((fields.a, fields.model_a), (fields.b, fields.model_b))
+    ]
+    verdicts = [_verdict(row, reading, fields.winner)] if fields.winner and fields.winner in row else []
+    return foreign.assemble(row, reading, prompt, responses, verdicts)
+
+
+def _prompt(row: Foreign, path: str) -> str:
+    """Alpaca's optional `input` belongs to the instruction."""
+    instruction = foreign.text(foreign.required(row, path), path)
+    extra = foreign.optional_text(row, "input")
+    return f"{instruction}\n\n{extra}" if extra else instruction
+
+
+def _verdict(row: Foreign, reading: Reading, path: str) -> Verdict:
+    value = row[path]
+    winner: Outcome
+    probability = None
+    if value is None:
+        winner = "failed"
+    else:
+        preference = foreign.number(value, path)
+        if preference != 0 and not 1 <= preference <= 2:
+            raise RowError("wrong value", f"`{path}` is {preference:g}, but must be between 1 and 2.")
+        winner = "tie" if preference in (0, 1.5) else "a" if preference < 1.5 else "b"
+        if preference not in (0, 1, 1.5, 2):
+            probability = 2 - preference
+    return Verdict(
+        a=0,
+        b=1,
+        annotator=foreign.annotator(row, reading),
+        kind=foreign.kind(row, reading),
+        winner=winner,
+        p_a=probability,
+    )

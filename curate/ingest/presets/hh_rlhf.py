@@ -1,0 +1,30 @@
+"""HH-RLHF: two transcripts with the same beginning, of which people preferred the first (arXiv 2204.05862)."""
+
+from __future__ import annotations
+
+import re
+
+from curate.ingest import foreign, mapped
+from curate.ingest.foreign import Foreign, Reading
+from curate.ingest.rejection import RowError
+from curate.ingest.rows import Row
+
+_TURN = re.compile(r"\n\n(Human|Assistant):")
+_ROLES = {"Human": "user", "Assistant": "assistant"}
+
+
+def read(row: Foreign, reading: Reading) -> Row:
+    paths = [reading.fields.chosen or "chosen", reading.fields.rejected or "rejected"]
+    turns = {path: transcript(foreign.text(foreign.required(row, path), path), path) for path in paths}
+    return mapped.read_chosen({**row, **turns}, reading)
+
+
+def transcript(text: str, place: str) -> list[dict[str, str]]:
+    r"""`"\n\nHuman: … \n\nAssistant: …"` as messages; blanks around a turn are not part of it."""
+    head, *rest = _TURN.split(text)
+    if head.strip() or not rest:
+        raise RowError(
+            "no transcript", f"`{place}` does not begin with a blank line and `Human:` or `Assistant:`."
+        )
+    pairs = zip(rest[::2], rest[1::2], strict=True)
+    return [{"role": _ROLES[speaker], "content": said.strip()} for speaker, said in pairs]

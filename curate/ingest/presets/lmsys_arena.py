@@ -1,0 +1,79 @@
+"""Chatbot Arena: battles of two models, judged by people (arXiv 2403.04132), in its two published shapes.
+
+Conversations (`conversation_a`, `conversation_b`, `winner`), or the CSV of the 2024 competition
+(`prompt`, `response_a`, `response_b` as JSON arrays of turns, and three columns of zeros and ones).
+A battle of several turns is rejected where the models' earlier answers differ: its last answers do not
+answer the same prompt, and the vote was about the whole.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from curate.config import Fields
+from curate.ingest import foreign, mapped
+from curate.ingest.foreign import Foreign, Reading
+from curate.ingest.rejection import RowError
+from curate.ingest.rows import Row
+
+FIELDS = Fields(
+    id=None,
+    a="conversation_a",
+    b="conversation_b",
+    model_a="model_a",
+    model_b="model_b",
+    winner="winner",
+    winners={"model_a": "a", "model_b": "b", "tie (bothbad)": "tie", "both_bad": "tie"},
+    annotator="judge",
+)
+_TABLE = frozenset({"prompt", "response_a", "response_b", "winner_model_a", "winner_model_b", "winner_tie"})
+COLUMNS = (frozenset({"conversation_a", "conversation_b", "winner"}), _TABLE)
+
+
+def read(row: Foreign, reading: Reading) -> Row:
+    if reading.fields.a not in row and "response_a" in row:
+        row = {
+            **row,
+            "conversation_a": _dialogue(row, "response_a"),
+            "conversation_b": _dialogue(row, "response_b"),
+            "winner": _flagged(row),
+        }
+        reading = Reading(
+            FIELDS.model_copy(update={"meta": reading.fields.meta}), reading.annotator, reading.kind
+        )
+    return mapped.read_pair(row, reading)
+
+
+def _dialogue(row: Foreign, answers: str) -> list[dict[str, Any]]:
+    turns: list[dict[str, Any]] = []
+    asked, answered = _turns(row, "prompt"), _turns(row, answers)
+    if len(asked) != len(answered):
+        raise RowError(
+            "wrong value", f"`prompt` has {len(asked)} turns, but `{answers}` has {len(answered)}."
+        )
+    for question, answer in zip(asked, answered, strict=True):
+        turns += [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+    return turns
+
+
+def _turns(row: Foreign, path: str) -> list[Any]:
+    value = foreign.required(row, path)
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError as error:
+            raise RowError("broken JSON", f"`{path}` is not a JSON array of turns.") from error
+    if not isinstance(value, list):
+        raise RowError(
+            "wrong type", f"`{path}` is {foreign.type_name(value)}, but should be an array of turns."
+        )
+    return value
+
+
+def _flagged(row: Foreign) -> str:
+    flags = {"winner_model_a": "model_a", "winner_model_b": "model_b", "winner_tie": "tie"}
+    raised = [name for name in flags if str(row.get(name)) in ("1", "1.0", "True")]
+    if len(raised) != 1:
+        raise RowError("wrong value", f"Exactly one of {', '.join(flags)} must be 1, not {len(raised)}.")
+    return flags[raised[0]]

@@ -1,0 +1,66 @@
+"""Finds the prompts and responses that imported judgments speak of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from curate.ingest.rejection import RowError
+from curate.ingest.rows import JudgmentRow
+from curate.ingest.statements import Statement, canonical
+from curate.lake import Lake
+from curate.resources import sql
+
+UNRESOLVED = "unknown reference"
+
+
+def resolve(lake: Lake, rows: Sequence[JudgmentRow]) -> list[Statement | RowError]:
+    """Of each row its statement with the lake's ids, or why there is none."""
+    if not rows:
+        return []
+    refs = pa.table(
+        {
+            "row": range(len(rows)),
+            "prompt": [row.prompt for row in rows],
+            "a": [row.a for row in rows],
+            "b": [row.b for row in rows],
+        }
+    )
+    with lake.bind("refs", refs):
+        found = lake.rows(sql("resolve_references"))
+    return [
+        _statement(number, rows[number], prompt, a, b)
+        if pairs == 1 and a != b
+        else _failure(rows[number], prompts, as_a, as_b, pairs)
+        for number, prompts, as_a, as_b, pairs, prompt, a, b in found
+    ]
+
+
+def _statement(number: int, row: JudgmentRow, prompt: str, a: str, b: str) -> Statement:
+    return canonical(
+        Statement(
+            number, prompt, row.annotator, row.kind, a, b, row.shown, row.winner, row.p_a, row.rationale
+        )
+    )
+
+
+def _failure(row: JudgmentRow, prompts: int, as_a: int, as_b: int, pairs: int) -> RowError:
+    if prompts == 0:
+        return RowError(UNRESOLVED, f"No prompt in the lake has the id {row.prompt!r}.")
+    for name, reference, found in (("a", row.a, as_a), ("b", row.b, as_b)):
+        if found == 0:
+            reason = f"`{name}`: prompt {row.prompt!r} has no response {reference!r} in the lake."
+            return RowError(UNRESOLVED, reason)
+    if pairs == 0:
+        reason = (
+            f"Responses {row.a!r} and {row.b!r} belong to different prompts that share the id {row.prompt!r}."
+        )
+        return RowError(UNRESOLVED, reason)
+    if pairs == 1:
+        return RowError("same response twice", f"{row.a!r} and {row.b!r} are the same response in the lake.")
+    reason = (
+        f"{row.prompt!r}, {row.a!r} and {row.b!r} fit {pairs} pairs of responses in the lake: "
+        "use the lake's own ids (`prompt_id`, `response_id`)."
+    )
+    return RowError("ambiguous reference", reason)

@@ -1,0 +1,78 @@
+"""Which columns a table must have for its format."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from curate.config import Fields, Source
+from curate.errors import CurateError
+from curate.formats import JudgmentsRow, ResponsesRow
+from curate.ingest.decoders import NATIVE_FIELDS, merged
+from curate.ingest.presets import PRESETS
+from curate.ingest.tables import Check
+
+
+def column_check(source: Source, where: Path | str) -> Check:
+    """A check of a table's column names against the source's format; its error names both."""
+
+    def check(found: Sequence[str]) -> None:
+        columns = set(found)
+        if source.format == "native" and source.fields is None:
+            problem = _native_problem(source, columns)
+        else:
+            alternatives = needed_columns(source)
+            fits = any(needed <= columns for needed in alternatives)
+            problem = None if fits else "needs " + " or ".join(_listed(sorted(each)) for each in alternatives)
+        if problem:
+            have = _listed(sorted(columns)) if columns else "none"
+            raise CurateError(
+                f"{where} has the columns {have}, but format {source.format!r} of {source.kind} {problem}: "
+                "map the columns with `fields`, or choose another `format`."
+            )
+
+    return check
+
+
+def needed_columns(source: Source) -> list[frozenset[str]]:
+    """Alternatives, one of which must be there."""
+    own = source.fields or Fields()
+    if source.kind == "judgments":
+        paths = {name: getattr(own, name) or name for name in ("prompt", "a", "b", "winner")}
+        return [_heads(*paths.values())]
+    if source.format != "native" and not own.model_fields_set - {"id", "meta", "reference"}:
+        return list(PRESETS[source.format].columns)
+    fields = merged(PRESETS[source.format].fields if source.format != "native" else NATIVE_FIELDS, own)
+    if fields.chosen is not None:
+        return [_heads(fields.chosen, fields.rejected)]
+    if fields.a is not None:
+        return [_heads(fields.a, fields.b, fields.prompt)]
+    return [_heads(fields.prompt, fields.responses)]
+
+
+def text_columns(source: Source) -> frozenset[str]:
+    """Columns that hold responses as plain text, where an empty cell is an empty response."""
+    if source.kind == "judgments" or (source.format == "native" and source.fields is None):
+        return frozenset()
+    fields = merged(
+        PRESETS[source.format].fields if source.format != "native" else NATIVE_FIELDS, source.fields
+    )
+    names = (fields.chosen, fields.rejected, fields.a, fields.b, fields.response_text)
+    return frozenset(name for name in names if name is not None)
+
+
+def _native_problem(source: Source, columns: set[str]) -> str | None:
+    model = ResponsesRow if source.kind == "responses" else JudgmentsRow
+    needed = {name for name, info in model.model_fields.items() if info.is_required()}
+    if needed <= columns <= set(model.model_fields):
+        return None
+    optional = sorted(set(model.model_fields) - needed)
+    return f"needs {_listed(sorted(needed))}, may have {_listed(optional)}, and takes no others"
+
+
+def _heads(*paths: str | None) -> frozenset[str]:
+    return frozenset(path.split(".")[0] for path in paths if path is not None)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)

@@ -1,0 +1,106 @@
+"""The ingest stage: sources in, tables out, in chunks of which each is committed whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+from curate.config import Config, Source
+from curate.identity import content_id
+from curate.ingest.chunks import Chunk, chunked
+from curate.ingest.commit import Committer
+from curate.ingest.decoders import judgments_reader, responses_reader
+from curate.ingest.inputs import Input, locate
+from curate.ingest.prefetch import prefetched
+from curate.ingest.prepare import decode, prepare_responses
+from curate.lake import Lake
+from curate.progress import Track, silent
+from curate.runs import StageRun, Summary, committed_chunks, done
+
+P = TypeVar("P")
+
+STAGE = "ingest"
+_AHEAD = 1  # chunks decoded ahead of the one that is being written
+
+
+def ingest(lake: Lake, config: Config, *, track: Track = silent) -> Summary:
+    """All sources of `curate.yaml`: responses before judgments, which speak of them."""
+    return _ingest(lake, sorted(config.ingest, key=lambda source: source.kind == "judgments"), config, track)
+
+
+def ingest_responses(
+    lake: Lake, sources: Sequence[Source], config: Config, *, track: Track = silent
+) -> Summary:
+    """Take in prompts and responses, and the verdicts that come with them.
+
+    Relative paths start at the folder of `config`. An input that was read to its end before and has not
+    changed since (path, size, modification time; of a hub data set its commit) is skipped.
+
+    Raises CurateError where an input is missing, is in no format that can be read, or has the wrong columns
+    (before anything is read), or is damaged (after what stands before the damage).
+    """
+    return _ingest(lake, _of_kind(sources, "responses"), config, track)
+
+
+def ingest_judgments(
+    lake: Lake, sources: Sequence[Source], config: Config, *, track: Track = silent
+) -> Summary:
+    """Take in judgments about responses that are in the lake; see `ingest_responses`.
+
+    A judgment of unknown responses goes into quarantine; the input is read again when responses have come in.
+    """
+    return _ingest(lake, _of_kind(sources, "judgments"), config, track)
+
+
+def _of_kind(sources: Sequence[Source], kind: str) -> list[Source]:
+    return [
+        Source.model_validate({**source.model_dump(exclude_unset=True), "kind": kind}) for source in sources
+    ]
+
+
+def _ingest(lake: Lake, sources: Sequence[Source], config: Config, track: Track) -> Summary:
+    inputs = [each for source in sources for each in locate(source, config)]
+    run = StageRun(lake, STAGE, config_hash=content_id([source.digest for source in sources]))
+    committer: Committer | None = None  # loads the lake's ids, which a run without work need not do
+    for each in inputs:
+        fingerprint = _fingerprint(lake, each)
+        if done(lake, STAGE, each.part, fingerprint):
+            continue
+        committer = committer or Committer(lake, run)
+        with track(f"ingest {each.part}", each.total) as advance:
+            for rows in _commit(lake, committer, each, fingerprint):
+                advance(rows)
+    return run.summary(skipped=committer is None)
+
+
+def _fingerprint(lake: Lake, input: Input) -> str:
+    if input.source.kind == "responses":
+        return input.fingerprint
+    # References that are unknown today may be known once more responses are there.
+    return content_id(input.fingerprint, lake.digest("responses", "response_id"))
+
+
+def _commit(lake: Lake, committer: Committer, input: Input, fingerprint: str) -> Iterator[int]:
+    """Commit the chunks of an input that no earlier run has committed; the rows of each."""
+    finished = committed_chunks(lake, STAGE, input.part, fingerprint)
+    refresh = bool(lake.value("SELECT count(*) FROM quarantine WHERE source = ?", [input.part]))
+    chunks = (
+        chunk for chunk in chunked(input.read(), size=input.source.chunk) if chunk.index not in finished
+    )
+    if input.source.kind == "responses":
+        responses = responses_reader(input.source, name=input.name)
+        with prefetched(
+            _each(chunks, lambda c: prepare_responses(c, responses, input)), ahead=_AHEAD
+        ) as ready:
+            for prepared in ready:
+                yield committer.responses(prepared, input, fingerprint, refresh=refresh)
+    else:
+        judgments = judgments_reader(input.source, name=input.name)
+        with prefetched(_each(chunks, lambda c: decode(c, judgments)), ahead=_AHEAD) as decoded:
+            for each in decoded:
+                yield committer.judgments(each, input, fingerprint, refresh=refresh)
+
+
+def _each(chunks: Iterator[Chunk], prepare: Callable[[Chunk], P]) -> Iterator[P]:
+    for chunk in chunks:
+        yield prepare(chunk)

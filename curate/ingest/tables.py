@@ -1,0 +1,114 @@
+"""Rows of Parquet files, CSV files, `datasets` folders and hub data sets, as dictionaries with their numbers."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from curate.errors import CurateError
+from curate.ingest.chunks import Raw
+from curate.ingest.inflate import DAMAGE, open_bytes
+from curate.ingest.rejection import Rejection, shorten
+
+Check = Callable[[Sequence[str]], None]
+"""Raises CurateError where a table has not the columns that its format needs."""
+
+_BATCH = 1024
+
+
+def parquet(path: Path, check: Check) -> Iterator[tuple[int, Raw]]:
+    try:
+        with pq.ParquetFile(path) as file:
+            check(file.schema_arrow.names)
+            yield from numbered(row for batch in file.iter_batches(_BATCH) for row in batch.to_pylist())
+    except (pa.ArrowException, OSError) as error:
+        raise CurateError(f"{path} is not readable as Parquet: {_one_line(error)}.") from error
+
+
+def parquet_rows(path: Path) -> int | None:
+    try:
+        return int(pq.read_metadata(path).num_rows)
+    except (pa.ArrowException, OSError):
+        return None  # `parquet` says what is wrong
+
+
+def table_rows(
+    batches: Iterable[pa.Table], columns: Sequence[str], check: Check
+) -> Iterator[tuple[int, Raw]]:
+    check(columns)
+    yield from numbered(row for batch in batches for row in batch.to_pylist())
+
+
+def numbered(rows: Iterable[dict[str, Any]]) -> Iterator[tuple[int, Raw]]:
+    """Cells that hold nested data as JSON text are read as such."""
+    for number, row in enumerate(rows, 1):
+        yield number, _unfold(number, row)
+
+
+def csv_rows(
+    path: Path, check: Check, *, keep_empty: frozenset[str], limit: int
+) -> Iterator[tuple[int, Raw]]:
+    """Rows of a CSV file with a header, by the line on which they start; an empty cell is null.
+
+    `keep_empty`: columns of text, in which an empty cell is empty text. `limit`: characters of a cell.
+    """
+    csv.field_size_limit(max(csv.field_size_limit(), limit))
+    try:
+        with io.TextIOWrapper(
+            open_bytes(path), encoding="utf-8-sig", errors="surrogateescape", newline=""
+        ) as file:
+            reader = csv.reader(file, strict=True)
+            header = next(reader, [])
+            check(header)
+            while True:
+                start = reader.line_num + 1
+                try:
+                    cells = next(reader)
+                except StopIteration:
+                    return
+                except csv.Error as error:
+                    yield start, Rejection(start, "broken CSV", f"The row is not valid CSV: {error}.", "")
+                    continue
+                if cells:
+                    yield start, _csv_row(start, header, cells, keep_empty)
+    except DAMAGE as error:
+        raise CurateError(f"{path} is damaged or no archive: {error}.") from error
+
+
+def _csv_row(number: int, header: list[str], cells: list[str], keep_empty: frozenset[str]) -> Raw:
+    if len(cells) != len(header):
+        reason = f"The row has {len(cells)} cells, but the header has {len(header)}."
+        return Rejection(number, "wrong number of cells", reason, shorten(",".join(cells)))
+    for name, cell in zip(header, cells, strict=True):
+        if not cell.isascii() and any("\udc80" <= character <= "\udcff" for character in cell):
+            return Rejection(number, "not UTF-8", f"`{name}` is not UTF-8.", shorten(",".join(cells)))
+    row = {name: cell for name, cell in zip(header, cells, strict=True) if cell or name in keep_empty}
+    return _unfold(number, row)
+
+
+def _unfold(number: int, row: dict[str, Any]) -> Raw:
+    """`responses`, `completions`, `meta` and `p_a` as what they are, where a table holds them as text."""
+    for name in ("responses", "completions", "meta"):
+        cell = row.get(name)
+        if isinstance(cell, str):
+            try:
+                row[name] = json.loads(cell)
+            except (ValueError, RecursionError):
+                reason = f"`{name}` is text, but not valid JSON."
+                return Rejection(number, "broken JSON", reason, shorten(json.dumps(row, default=str)))
+    if isinstance(row.get("p_a"), str):
+        with contextlib.suppress(ValueError):
+            row["p_a"] = float(row["p_a"])
+    return row
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".")

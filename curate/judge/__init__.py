@@ -1,0 +1,32 @@
+"""The judge stage: a panel of judges compares the responses to each prompt.
+
+Importing this package loads no model library; judges and engines import theirs when they are first asked.
+"""
+
+from curate.judge import pairwise, reference, reward_model, rule
+from curate.judge.base import Answer, Candidate, Contest, Judge, JudgeOptions, Question
+from curate.judge.panel import Panel, check
+from curate.judge.registry import judge_kind, judge_schemas
+from curate.judge.stage import Work, finish, judge, judge_chunk, plan
+
+__all__ = [
+    "Answer",
+    "Candidate",
+    "Contest",
+    "Judge",
+    "JudgeOptions",
+    "Panel",
+    "Question",
+    "Work",
+    "check",
+    "finish",
+    "judge",
+    "judge_chunk",
+    "judge_kind",
+    "judge_schemas",
+    "pairwise",
+    "plan",
+    "reference",
+    "reward_model",
+    "rule",
+]

@@ -1,0 +1,26 @@
+"""The kinds of judges, by the names that `kind:` in curate.yaml takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from curate.judge.base import Judge
+from curate.kinds import Kinds
+
+JUDGES: Kinds[Judge] = Kinds("judge", Judge)  # type: ignore[type-abstract]
+
+
+def judge_kind(name: str) -> Callable[[type[Judge]], type[Judge]]:
+    """Class decorator that makes a judge known as `kind: name`."""
+    return JUDGES.register(name)
+
+
+def judge_schemas() -> dict[str, dict[str, Any]]:
+    """JSON Schema of the options of each kind of judge."""
+    schemas = {}
+    for kind, found in JUDGES.registered.items():
+        schema = found.Options.model_json_schema()
+        schema["properties"]["kind"] = {"const": kind}
+        schemas[kind] = schema
+    return schemas

@@ -1,0 +1,94 @@
+"""Prompt templates of judges: versioned Jinja files whose blocks are the turns of a chat.
+
+    {% block system %} … {% endblock %}    the system turn (may be missing)
+    {% block user %} … {% endblock %}      the user turn
+    {% block answer %} … {% endblock %}    how the judge's answer begins (may be missing)
+
+What responses say is put in as values and never read as a template. It stands between lines with a `marker`, a word
+that occurs in none of it: no response can close its own frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Template, TemplateError
+from jinja2.runtime import StrictUndefined
+from jinja2.sandbox import SandboxedEnvironment
+
+from curate.engine.base import Chat, chat
+from curate.errors import CurateError
+from curate.identity import content_id
+from curate.resources import resource
+
+_CONSONANTS, _VOWELS = "bdfgklmnprstvz", "aeiou"
+
+
+@dataclass(frozen=True, slots=True)
+class ChatTemplate:
+    """A parsed template; `text` is what identifies it."""
+
+    text: str
+    _template: Template
+
+    @classmethod
+    def load(cls, name: str, *, folder: Path, where: str) -> ChatTemplate:
+        """A template of the package by name (`pairwise-v1`), or a .jinja file relative to `folder`."""
+        if name.endswith(".jinja"):
+            path = folder / name
+            if not path.is_file():
+                raise CurateError(f"`{where}` is {name!r}, but there is no file {path}.")
+            text = path.read_text(encoding="utf-8")
+        else:
+            shipped = resource(f"judge/templates/{name}.jinja")
+            if not shipped.is_file():
+                known = sorted(
+                    file.name.removesuffix(".jinja") for file in resource("judge/templates").iterdir()
+                )
+                raise CurateError(
+                    f"`{where}` is {name!r}: name a .jinja file, or one of the templates {', '.join(known)}."
+                )
+            text = shipped.read_text(encoding="utf-8")
+        environment = SandboxedEnvironment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+        try:
+            template = environment.from_string(text)
+        except TemplateError as error:
+            raise CurateError(f"`{where}` is {name!r}, which is no valid template: {error}.") from error
+        if "user" not in template.blocks:
+            raise CurateError(f"`{where}` is {name!r}, which has no block `user`.")
+        return cls(text, template)
+
+    def render(self, **values: object) -> tuple[Chat, str]:
+        """The chat, and how the judge's answer begins."""
+        turns = {name: self._block(name, values) for name in ("system", "user", "answer")}
+        if turns["system"]:
+            return chat(("system", turns["system"]), ("user", turns["user"])), turns["answer"]
+        return chat(("user", turns["user"])), turns["answer"]
+
+    def _block(self, name: str, values: dict[str, object]) -> str:
+        block = self._template.blocks.get(name)
+        if block is None:
+            return ""
+        try:
+            return "".join(block(self._template.new_context(values))).strip()
+        except TemplateError as error:
+            raise CurateError(f"The judge's template cannot be filled in (block {name}): {error}.") from error
+
+
+def marker(identity: str, texts: Iterable[str]) -> str:
+    """A made-up word that occurs in none of `texts`: the first such of a sequence that `identity` determines.
+
+    Pronounceable, since tokenizers take such a word in two or three tokens, and hexadecimal digits in one each.
+    """
+    lower = [text.lower() for text in texts]
+    for attempt in range(1 << 20):
+        number, word = int(content_id(identity, attempt), 16), ""
+        for _ in range(4):
+            number, consonant = divmod(number, len(_CONSONANTS))
+            number, vowel = divmod(number, len(_VOWELS))
+            word += _CONSONANTS[consonant] + _VOWELS[vowel]
+        if not any(word in text for text in lower):
+            return word
+    raise CurateError("No marker could be found that is free of the candidates' texts.")

@@ -1,0 +1,20 @@
+"""Whose judgments count now: what exports and reports call the panel."""
+
+from __future__ import annotations
+
+from curate.config import Config
+from curate.lake import Lake
+from curate.resources import sql
+
+
+def select_panel(reader: Lake, config: Config) -> None:
+    """Make the temporary view `current_judgments` on this connection.
+
+    It holds the judgments of the configured judges in their newest revisions, of the trained reward model once it
+    has judged, and everything imported or by people; like the last iteration of the aggregation.
+    """
+    judges = [str(judge["name"]) for judge in config.judge.judges]
+    if config.train is not None and config.train.judge is not None:
+        judges.append(config.train.judge)
+    reader.rows(f"CREATE OR REPLACE TEMP TABLE panel AS {sql('current_panel')}", [judges])
+    reader.rows(sql("current_judgments"))

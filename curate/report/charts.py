@@ -1,0 +1,271 @@
+"""The charts of the page. Each takes rows of `facts` and gives inline SVG, or None where there is nothing to draw."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from curate.report.drawing import (
+    WIDTH,
+    data,
+    domain_of,
+    dots,
+    height_of,
+    interval_row,
+    names_left,
+    percent,
+    rows_down,
+    unit_scale,
+)
+from curate.report.facts import (
+    ANNOTATORS_SHOWN,
+    BIN,
+    Concord,
+    ConfidenceBin,
+    Cycles,
+    Model,
+    Panelist,
+    Score,
+    Work,
+)
+from curate.report.printable import shortened
+from curate.report.theme import INK, MUTED, RULE, SOFT, STRONG, WARM, svg
+
+_FATES = ("kept", "duplicate", "dropped")
+_STATUSES = {
+    "accepted": STRONG,
+    "verified": "var(--good)",
+    "flipped": WARM,
+    "routed": SOFT,
+    "discarded": RULE,
+}
+_WORK_SHOWN = 20
+
+
+def flow(work: Sequence[Work]) -> str | None:
+    """Per stage, which share of the rows was kept, double, or dropped."""
+    import altair as alt
+
+    stages = list(dict.fromkeys(each.stage for each in work))
+    rows: list[dict[str, Any]] = []
+    totals: list[dict[str, Any]] = []
+    names: list[str] = []
+    for stage in stages:
+        parts = [each for each in work if each.stage == stage]
+        fates = (
+            sum(each.kept for each in parts),
+            sum(each.duplicates for each in parts),
+            sum(each.dropped for each in parts),
+        )
+        total = sum(fates)
+        if total == 0:
+            continue
+        rows += [
+            {"at": len(names), "fate": fate, "share": number / total, "order": order}
+            for order, (fate, number) in enumerate(zip(_FATES, fates, strict=True))
+        ]
+        totals.append({"at": len(names), "text": f"{fates[0]:,} of {total:,}"})
+        names.append(stage)
+    if not rows:
+        return None
+    y = rows_down(len(names))
+    bars = (
+        alt.Chart(data(rows))
+        .mark_bar(height=14)
+        .encode(
+            x=alt.X("share:Q", title="share of the rows that came in", axis=percent(), scale=unit_scale()),
+            y=y,
+            color=alt.Color(
+                "fate:N", title=None, scale=alt.Scale(domain=list(_FATES), range=[STRONG, SOFT, WARM])
+            ),
+            order="order:Q",
+        )
+    )
+    labels = alt.Chart(data(totals)).mark_text(align="left", dx=8).encode(y=y, x=alt.datum(1), text="text:N")
+    return svg((bars + labels + names_left(names)).properties(width=WIDTH - 40, height=height_of(len(names))))
+
+
+def panel(panelists: Sequence[Panelist]) -> str | None:
+    """Agreement with the labels, and how often the response shown first wins, each with its interval."""
+    import altair as alt
+
+    shown = panelists[:ANNOTATORS_SHOWN]
+    agreement = [interval_row(each.name, each.agreement, each.agreement_interval) for each in shown]
+    position = [interval_row(each.name, each.first_rate, each.first_interval) for each in shown]
+    titles = ("agrees with the final label", "first-shown response wins")
+    sides = [
+        (rows, title)
+        for rows, title in zip((agreement, position), titles, strict=True)
+        if any(row["value"] is not None for row in rows)
+    ]
+    domain = domain_of(agreement + position)
+    views = [
+        dots(rows, title, domain=domain, labels=place == 0, width=WIDTH // 2 - 14)
+        for place, (rows, title) in enumerate(sides)
+    ]
+    return svg(alt.hconcat(*views, spacing=28)) if views else None
+
+
+def matrix(concord: Sequence[Concord], order: Sequence[str]) -> str | None:
+    """The share of common pairs on which two annotators agree, as a heat map in the order of the panel."""
+    import altair as alt
+
+    present = {name for each in concord for name in (each.one, each.other)}
+    names = [name for name in order if name in present]
+    if len(names) < 2:
+        return None
+    at = {name: place for place, name in enumerate(names)}
+    cells = [
+        {
+            "at": at[y],
+            "x": at[x],
+            "share": each.share,
+            "strength": abs(each.share - 0.5) * 2,
+            "above": each.share >= 0.5,
+        }
+        for each in concord
+        for x, y in ((each.one, each.other), (each.other, each.one))
+    ]
+    size = max(15, min(46, WIDTH // len(names)))
+    across = alt.X("x:O", axis=None, scale=alt.Scale(domain=list(range(len(names)))))
+    base = alt.Chart(data(cells)).encode(x=across, y=rows_down(len(names)))
+    heads = (
+        alt.Chart(data([{"x": place, "name": shortened(name, 22)} for name, place in at.items()]))
+        .mark_text(align="left", baseline="middle", color=INK, angle=320 if size >= 30 else 270)
+        .encode(x=across, y=alt.value(-8), text="name:N")
+    )
+    drawn: Any = base.mark_rect(stroke="var(--paper)", strokeWidth=2).encode(
+        # Strength is opacity, not a colour of its own: it then reads alike on light and on dark paper.
+        fill=alt.Fill("above:N", scale=alt.Scale(domain=[True, False], range=[STRONG, WARM]), legend=None),
+        fillOpacity=alt.FillOpacity(
+            "strength:Q", scale=alt.Scale(domain=[0, 1], range=[0.04, 0.95]), legend=None
+        ),
+    )
+    if size >= 30:
+        drawn = drawn + base.mark_text(fontSize=12 if size >= 38 else 10).encode(
+            text=alt.Text("share:Q", format=".0%"),
+            color=alt.condition("datum.strength > 0.62", alt.value("var(--paper)"), alt.value(INK)),
+        )
+    drawn = drawn + heads + names_left(names)
+    return svg(drawn.properties(width=size * len(names), height=size * len(names)))
+
+
+def cycles(rows: Sequence[Cycles]) -> str | None:
+    """The share of prompts with a contradiction, before and after denoising."""
+    import altair as alt
+
+    bars = [
+        (f"{each.part.replace('-', ' ')} · {when}", number / each.prompts, when, f"{number:,}")
+        for each in rows
+        if each.prompts
+        for when, number in (("before", each.before), ("after", each.after))
+    ]
+    if not bars:
+        return None
+    values = [
+        {"at": at, "share": share, "when": when, "text": text}
+        for at, (_, share, when, text) in enumerate(bars)
+    ]
+    x = alt.X("share:Q", title="prompts with a cycle", axis=percent(), scale=unit_scale())
+    base = alt.Chart(data(values)).encode(y=rows_down(len(bars)), x=x)
+    colour = alt.Color(
+        "when:N", legend=None, scale=alt.Scale(domain=["before", "after"], range=[WARM, STRONG])
+    )
+    drawn = alt.layer(
+        base.mark_bar(height=14).encode(color=colour),
+        base.mark_text(align="left", dx=6).encode(text="text:N"),
+        names_left([name for name, *_ in bars]),
+    )
+    return svg(drawn.properties(width=WIDTH - 40, height=height_of(len(bars))))
+
+
+def confidence(bins: Sequence[ConfidenceBin]) -> str | None:
+    """How many labels are how sure."""
+    import altair as alt
+
+    if not bins:
+        return None
+    rows: list[dict[str, Any]] = [
+        {"low": each.low, "high": each.low + BIN, "labels": each.labels, "status": each.status}
+        for each in bins
+    ]
+    present = [status for status in _STATUSES if any(each.status == status for each in bins)]
+    scale = alt.Scale(domain=present, range=[_STATUSES[status] for status in present])
+    start = min([0.5, *(each.low for each in bins)])
+    chart = (
+        alt.Chart(data(rows))
+        .mark_bar(binSpacing=1)
+        .encode(
+            x=alt.X(
+                "low:Q",
+                bin="binned",
+                title="confidence of the label",
+                scale=alt.Scale(domain=[start, 1]),
+                axis=alt.Axis(format=".0%", grid=False, values=[n / 10 for n in range(11)]),
+            ),
+            x2="high:Q",
+            y=alt.Y("labels:Q", title="labels", axis=alt.Axis(grid=True, format="~s", labelColor=MUTED)),
+            color=alt.Color("status:N", title=None, scale=scale),
+        )
+    )
+    return svg(chart.properties(width=WIDTH + 60, height=220))
+
+
+def models(rows: Sequence[Model]) -> str | None:
+    """Win rates with intervals."""
+    if not rows:
+        return None
+    values = [interval_row(each.name, each.win_rate, each.interval) for each in rows]
+    return svg(dots(values, "share of pairs won (a tie is half)", domain=(0.0, 1.0)))
+
+
+def time(work: Sequence[Work]) -> str | None:
+    """Where the time went: the longest parts."""
+    import altair as alt
+
+    longest = sorted((each for each in work if each.seconds > 0), key=lambda each: -each.seconds)[
+        :_WORK_SHOWN
+    ]
+    if not longest:
+        return None
+    unit, per = ("hours", 3600) if longest[0].seconds >= 7200 else ("minutes", 60)
+    if longest[0].seconds < 120:
+        unit, per = "seconds", 1
+    rows = [{"at": at, "time": each.seconds / per} for at, each in enumerate(longest)]
+    names = [f"{each.stage} · {each.part}" for each in longest]
+    bars = (
+        alt.Chart(data(rows))
+        .mark_bar(height=14, color=STRONG)
+        .encode(x=alt.X("time:Q", title=unit), y=rows_down(len(rows)))
+    )
+    drawn = bars + names_left(names, width=36)
+    return svg(drawn.properties(width=WIDTH - 60, height=height_of(len(rows))))
+
+
+def scores(rows: Sequence[Score]) -> str | None:
+    """Accuracies with intervals, one block per benchmark; the length baseline is hollow."""
+    import altair as alt
+
+    shown = [each for each in rows if each.metric == "accuracy"]
+    blocks = list(dict.fromkeys((each.benchmark, each.subset) for each in shown))[:12]
+    rows_of = {
+        (benchmark, subset): [
+            interval_row(each.subject, each.value, _both(each.low, each.high))
+            | {"baseline": "length" in each.subject.lower()}
+            for each in shown
+            if (each.benchmark, each.subset) == (benchmark, subset)
+        ]
+        for benchmark, subset in blocks
+    }
+    domain = domain_of([row for block in rows_of.values() for row in block])
+    views = [
+        dots(block, "accuracy", domain=domain).properties(
+            title=shortened(benchmark if subset in ("", "all") else f"{benchmark} · {subset}", 70)
+        )
+        for (benchmark, subset), block in rows_of.items()
+    ]
+    return svg(alt.vconcat(*views, spacing=26)) if views else None
+
+
+def _both(low: float | None, high: float | None) -> tuple[float, float] | None:
+    return None if low is None or high is None else (low, high)

@@ -1,0 +1,256 @@
+"""What the page says, as numbers: one frozen class per query of `sql/queries/report_*.sql`, columns in order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from curate import __version__
+from curate.config import Config
+from curate.lake import Lake
+from curate.panel import select_panel
+from curate.report.intervals import mean_interval, wilson
+from curate.resources import sql
+
+ANNOTATORS_SHOWN = 40  # in charts and the matrix; tables of more are of no use on a page
+MODELS_SHOWN = 40
+REASONS_SHOWN = 20
+BIN = 0.05  # width of the confidence histogram's bins
+_PAIRS_COMPARED = 100_000  # enough for the matrix: ± 0.3 points at worst
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    prompts: int
+    responses: int
+    models: int
+    annotators: int
+    judgments: int
+    failed: int
+    by_people: int
+    pairs: int
+    ties: int
+    confidence: float | None
+    iteration: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What became of the rows of one part of a stage, and what that took."""
+
+    stage: str
+    part: str
+    rows_in: int
+    kept: int
+    duplicates: int
+    dropped: int
+    seconds: float
+    tokens_in: int
+    tokens_out: int
+    cost: float
+
+    @property
+    def rate(self) -> float | None:
+        return self.rows_in / self.seconds if self.seconds > 0 and self.rows_in else None
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    stage: str
+    reason: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Panelist:
+    """One annotator. Pairs that it was shown in both orders are `swapped`; `follow` of them follow the position."""
+
+    name: str
+    kind: str
+    judgments: int
+    failed: int
+    seconds: float
+    answered: int
+    ties: int
+    labelled: int
+    agreed: int
+    positioned: int
+    first_won: int
+    swapped: int
+    follow: int
+    ability: float | None
+
+    @property
+    def agreement(self) -> float | None:
+        return self.agreed / self.labelled if self.labelled else None
+
+    @property
+    def agreement_interval(self) -> tuple[float, float]:
+        return wilson(self.agreed, self.labelled)
+
+    @property
+    def first_rate(self) -> float | None:
+        return self.first_won / self.positioned if self.positioned else None
+
+    @property
+    def first_interval(self) -> tuple[float, float]:
+        return wilson(self.first_won, self.positioned)
+
+    @property
+    def follow_rate(self) -> float | None:
+        return self.follow / self.swapped if self.swapped else None
+
+    @property
+    def tie_rate(self) -> float | None:
+        return self.ties / self.answered if self.answered else None
+
+    @property
+    def failure_rate(self) -> float:
+        return self.failed / self.judgments
+
+
+@dataclass(frozen=True, slots=True)
+class Concord:
+    """How two annotators agree."""
+
+    one: str
+    other: str
+    pairs: int
+    alike: int
+
+    @property
+    def share(self) -> float:
+        return self.alike / self.pairs
+
+
+@dataclass(frozen=True, slots=True)
+class Cycles:
+    part: str
+    prompts: int
+    before: int
+    after: int
+    ties: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DroppedArc:
+    prompt: str | None
+    weight: float
+    winner: str | None
+    winner_model: str | None
+    loser: str | None
+    loser_model: str | None
+    winner_rank: int | None
+    loser_rank: int | None
+    arcs: int
+    total: float
+
+
+@dataclass(frozen=True, slots=True)
+class ConfidenceBin:
+    low: float
+    status: str
+    labels: int
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    name: str
+    prompts: int
+    pairs: int
+    win_rate: float
+    deviation: float | None
+    responses: int | None
+    mean_rank: float | None
+    first_share: float | None
+    models: int
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        return mean_interval(self.win_rate, self.deviation, self.prompts)
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    benchmark: str
+    subset: str
+    metric: str
+    subject: str
+    value: float
+    low: float | None
+    high: float | None
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    reason: str
+    number: int
+    sources: int
+    example: dict[str, Any]
+    reasons: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    stage: str
+    runs: int
+    run_id: str
+    code_version: str
+    config_hash: str
+    first: str
+    last: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    title: str
+    version: str
+    snapshot: int
+    config_hash: str
+    headline: Headline
+    work: list[Work]
+    reasons: list[Reason]
+    panel: list[Panelist]
+    concord: list[Concord]
+    concord_step: int  # the matrix looks at one pair in so many
+    cycles: list[Cycles]
+    dropped_arcs: list[DroppedArc]
+    confidence: list[ConfidenceBin]
+    models: list[Model]
+    scores: list[Score]
+    rejected: list[Rejected]
+    provenance: list[Provenance]
+
+
+def gather(reader: Lake, config: Config) -> Facts:
+    """Ask the lake for everything. `reader` gets temporary tables, so it must be the caller's own."""
+    select_panel(reader, config)
+    reader.rows(sql("report_votes"))
+    step = max(1, int(reader.value("SELECT count(DISTINCT pair) FROM votes")) // _PAIRS_COMPARED)
+    return Facts(
+        title=config.report.title,
+        version=__version__,
+        snapshot=reader.snapshot(),
+        config_hash=config.digest,
+        headline=_ask(reader, "report_headline", Headline)[0],
+        work=_ask(reader, "report_flow", Work),
+        reasons=_ask(reader, "report_reasons", Reason),
+        panel=_ask(reader, "report_panel", Panelist),
+        concord=_ask(reader, "report_agreement", Concord, step, ANNOTATORS_SHOWN),
+        concord_step=step,
+        cycles=_ask(reader, "report_cycles", Cycles),
+        dropped_arcs=_ask(reader, "report_dropped_arcs", DroppedArc, config.report.examples),
+        confidence=_ask(reader, "report_confidence", ConfidenceBin, round(1 / BIN)),
+        models=_ask(reader, "report_models", Model, MODELS_SHOWN),
+        scores=_ask(reader, "report_evaluations", Score),
+        rejected=_ask(reader, "report_quarantine", Rejected, REASONS_SHOWN),
+        provenance=_ask(reader, "report_provenance", Provenance),
+    )
+
+
+def _ask(reader: Lake, query: str, row: type[Row], *parameters: object) -> list[Row]:
+    return [row(*values) for values in reader.rows(sql(query), parameters)]

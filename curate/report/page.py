@@ -1,0 +1,91 @@
+"""From facts to HTML."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from curate.report import charts
+from curate.report.facts import ANNOTATORS_SHOWN, BIN, MODELS_SHOWN, Facts
+from curate.report.printable import excerpt, printable
+from curate.resources import resource
+
+
+def render(facts: Facts, *, fingerprint: str) -> str:
+    """The whole page. Every value is escaped, but for the charts, which Vega has escaped already."""
+    import jinja2
+    from markupsafe import Markup
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("curate.report", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=_printable,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        number=_number,
+        share=_share,
+        decimal=_decimal,
+        duration=_duration,
+        count=_count,
+        signed=_signed,
+        excerpt=excerpt,
+    )
+    drawn = {
+        "flow": charts.flow(facts.work),
+        "panel": charts.panel(facts.panel),
+        "matrix": charts.matrix(facts.concord, [each.name for each in facts.panel]),
+        "cycles": charts.cycles(facts.cycles),
+        "confidence": charts.confidence(facts.confidence),
+        "models": charts.models(facts.models),
+        "time": charts.time(facts.work),
+        "scores": charts.scores(facts.scores),
+    }
+    return environment.get_template("page.html.j2").render(
+        facts=facts,
+        charts={name: Markup(each) if each else None for name, each in drawn.items()},
+        style=Markup(resource("report/templates/style.css").read_text(encoding="utf-8")),
+        fingerprint=fingerprint,
+        bin=BIN,
+        annotators_shown=ANNOTATORS_SHOWN,
+        models_shown=MODELS_SHOWN,
+    )
+
+
+def _printable(value: Any) -> Any:
+    return printable(value) if type(value) is str else value  # not Markup, which is a str too
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.0f}"
+
+
+def _count(number: int, one: str, many: str | None = None) -> str:
+    """A number with its noun."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.1f} %"
+
+
+def _decimal(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.2f}"
+
+
+def _signed(value: float | None) -> str:
+    return "–" if value is None else f"{value:+.2f}".replace("-", "−")
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "–"
+    if seconds < 10:
+        return f"{seconds:.2f} s"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 120:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"

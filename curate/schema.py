@@ -1,0 +1,40 @@
+"""The JSON Schemas in `schemas/`: configuration, records, exported rows; `python -m curate.schema` writes them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from curate.config import Config
+from curate.export.rows import EXPORTED
+from curate.records import TABLES
+from curate.resources import resource
+
+
+def documents() -> dict[str, dict[str, Any]]:
+    """File name → JSON Schema, all of them."""
+    found: dict[str, dict[str, Any]] = {"curate.yaml.json": Config.model_json_schema()}
+    for name, record in TABLES.items():
+        found[f"tables/{name}.json"] = record.model_json_schema()
+    for name, row in EXPORTED.items():
+        found[f"export/{name}.json"] = row.model_json_schema()
+    return {
+        name: {"$schema": "https://json-schema.org/draft/2020-12/schema"} | schema
+        for name, schema in found.items()
+    }
+
+
+def rendered(schema: dict[str, Any]) -> str:
+    return json.dumps(schema, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def write() -> None:
+    folder = Path(str(resource("schemas")))
+    for name, schema in documents().items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(rendered(schema), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write()

@@ -1,0 +1,102 @@
+"""The tables that commands print at their end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from curate.lake import Lake
+from curate.resources import sql
+from curate.runs import Summary
+from curate.status import Status
+
+
+def print_summaries(summaries: Iterable[Summary]) -> None:
+    """One line a stage: what it was given and what became of it."""
+    table = _table("stage", "in>", "kept>", "duplicates>", "dropped>", "tokens>", "seconds>", "")
+    for summary in summaries:
+        counts = summary.counts
+        tokens = counts.tokens_in + counts.tokens_out
+        figures = [counts.rows_in, counts.rows_kept, counts.rows_duplicate, counts.rows_dropped, tokens]
+        note = "nothing to do" if summary.skipped else summary.note or _reasons(counts.dropped)
+        table.add_row(
+            summary.stage,
+            *(f"{figure:,}" if figure else "·" for figure in figures),
+            f"{summary.seconds:.1f}",
+            note,
+        )
+    _console().print(table)
+
+
+def print_status(status: Status, *, as_json: bool) -> None:
+    frames = {
+        "tables": status.tables,
+        "stages": status.stages,
+        "runs": status.runs,
+        "quarantine": status.quarantine,
+    }
+    if as_json:
+        rows = {name: frame.to_dicts() for name, frame in frames.items()}
+        print(
+            json.dumps(
+                {"snapshot": status.snapshot, "reconciles": status.reconciles} | rows, indent=2, default=str
+            )
+        )
+        return
+    console = _console()
+    console.print(f"snapshot {status.snapshot}")
+    for name, frame in frames.items():
+        if frame.height:
+            table = _table(
+                *(column + (">" if dtype.is_numeric() else "") for column, dtype in frame.schema.items()),
+                title=name,
+            )
+            for row in frame.iter_rows():
+                table.add_row(*map(_cell, row))
+            console.print(table)
+    console.print(
+        "all counts reconcile"
+        if status.reconciles
+        else "[bold red]some counts do not reconcile (see stages)[/]"
+    )
+
+
+def print_scores(lake: Lake) -> None:
+    """The score table of each benchmark: accuracy on pairs and of the best of N, with 95 % intervals."""
+    table = _table("benchmark", "subject", "pairs right", "95 %", "of>", "best of N", "judged>")
+    for name, subject, pairs, low, high, n, best, coverage in lake.rows(sql("scores")):
+        interval = f"{low:.1%} – {high:.1%}" if low is not None else ""
+        share = "" if best is None else f"{best:.1%}"
+        judged = "" if coverage is None else f"{coverage:.0%}"
+        table.add_row(name, subject, f"{pairs:.1%}", interval, f"{n:,}", share, judged)
+    if table.row_count:
+        _console().print(table)
+
+
+def _reasons(dropped: dict[str, int]) -> str:
+    most = sorted(dropped.items(), key=lambda item: -item[1])[:2]
+    return "; ".join(f"{rows:,} {reason}" for reason, rows in most)
+
+
+def _table(*columns: str, title: str | None = None) -> Table:
+    """Columns that end in `>` are figures, set to the right."""
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold")
+    for column in columns:
+        table.add_column(column.removesuffix(">"), justify="right" if column.endswith(">") else "left")
+    return table
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "NO"
+    if isinstance(value, float):
+        return f"{value:,.1f}"
+    return f"{value:,}" if isinstance(value, int) else str(value if value is not None else "")
+
+
+def _console() -> Console:
+    return Console(highlight=False)

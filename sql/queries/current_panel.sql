@@ -1,0 +1,11 @@
+-- Whose judgments count: everything imported or by people, and each judge of the list in its newest revision.
+WITH newest AS (
+    SELECT part AS annotator_id, max_by(json_extract_string(details, '$.revision'), finished_at) AS revision
+    FROM runs
+    WHERE stage = 'judge' AND status = 'done'
+    GROUP BY part
+)
+SELECT annotator_id, revision FROM newest WHERE annotator_id IN (SELECT unnest(?::VARCHAR[])) AND revision IS NOT NULL
+UNION
+SELECT DISTINCT annotator_id, revision FROM judgments WHERE revision = 'imported'
+ORDER BY ALL

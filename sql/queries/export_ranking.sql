@@ -1,0 +1,29 @@
+-- The ranked responses of the selected prompts, one row each, a prompt's rows together. $1 iteration.
+-- They are nested outside: a list aggregate holds all groups in memory at once, while a sort spills to disk.
+WITH ranked AS (
+    SELECT prompt_id, response_id, rank, score, iteration
+    FROM rankings
+    SEMI JOIN (FROM selection WHERE reason IS NULL) USING (prompt_id)
+    WHERE iteration = $1
+),
+firsts AS (SELECT prompt_id, min(response_id) AS response_id FROM ranked GROUP BY prompt_id),
+prompt_texts AS (  -- on a prompt's first row only
+    SELECT
+        firsts.response_id,
+        list_transform(messages, lambda message: {
+            'role': message.role,
+            'content': array_to_string(list_transform(message.content, lambda part:
+                coalesce(part.text, format('[{} {}]', part.type, coalesce(part.uri, '')))), chr(10))
+        }) AS prompt
+    FROM prompts
+    JOIN firsts USING (prompt_id)
+)
+SELECT
+    prompt, response_id, model,
+    array_to_string(list_transform(content, lambda part:
+        coalesce(part.text, format('[{} {}]', part.type, coalesce(part.uri, '')))), chr(10)) AS text,
+    rank, score, ranked.prompt_id, iteration
+FROM ranked
+JOIN responses USING (response_id)
+LEFT JOIN prompt_texts USING (response_id)
+ORDER BY ranked.prompt_id, response_id

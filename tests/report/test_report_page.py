@@ -1,0 +1,201 @@
+"""The page: self-contained, whole without data, safe with any text, written once."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from curate.config import Config
+from curate.errors import CurateError
+from curate.lake import Lake
+from curate.report import report, write_report
+from curate.report.facts import gather
+
+CONFIG = Config()
+SECTIONS = (
+    "flow",
+    "panel",
+    "agreement",
+    "graph",
+    "confidence",
+    "models",
+    "evaluation",
+    "cost",
+    "quarantine",
+    "provenance",
+)
+VOID = {"meta", "br", "link", "img", "hr", "input"}
+
+
+class Outline(HTMLParser):
+    """Tags, attributes and texts of a page; fails where tags do not close in order."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self._open: list[str] = []
+        self.feed(page)
+        assert not self._open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.texts).split())
+
+
+def page_of(lake: Lake, folder: Path, config: Config = CONFIG) -> str:
+    return write_report(lake, config, path=folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_page_needs_nothing_from_elsewhere(full_lake: Lake, tmp_path: Path) -> None:
+    page = page_of(full_lake, tmp_path)
+    outline = Outline(page)
+    assert not re.search(r"https?:|//\w|@import|url\(", page)
+    assert not {"script", "link", "iframe", "object", "img"} & {tag for tag, _ in outline.tags}
+    assert not [name for _, attributes in outline.tags for name in attributes if name.startswith("on")]
+    targets = {attributes["href"] for tag, attributes in outline.tags if tag == "a"}
+    ids = [attributes["id"] for _, attributes in outline.tags if "id" in attributes]
+    assert targets == {f"#{name}" for name in SECTIONS}
+    assert len(ids) == len(set(ids))
+    assert {f"#{each}" for each in ids} >= targets
+    assert len(page) < 1_500_000
+
+
+def test_every_chart_has_a_name_and_a_table(full_lake: Lake, tmp_path: Path) -> None:
+    outline = Outline(page_of(full_lake, tmp_path))
+    charts = [attributes for tag, attributes in outline.tags if attributes.get("class") == "chart"]
+    assert len(charts) == 8
+    assert sum(tag == "svg" for tag, _ in outline.tags) == 8
+    for chart in charts:
+        assert chart["role"] == "img"
+        assert "table below" in (chart["aria-label"] or "")
+    assert sum(tag == "caption" for tag, _ in outline.tags) == sum(tag == "table" for tag, _ in outline.tags)
+
+
+def test_the_colours_are_the_pages(full_lake: Lake, tmp_path: Path) -> None:
+    """Nothing in a chart has a colour of its own, so that dark and print styles reach all of it."""
+    page = page_of(full_lake, tmp_path)
+    painted = re.findall(r'(?:fill|stroke)="([^"]+)"', page)
+    assert painted
+    assert {each for each in painted if not each.startswith("var(--")} <= {"none", "transparent"}
+    defined = set(re.findall(r"(--\w+):", page))
+    assert {each[4:-1] for each in painted if each.startswith("var(")} <= defined
+
+
+def test_an_empty_lake_says_what_to_do(lake: Lake, tmp_path: Path) -> None:
+    outline = Outline(page_of(lake, tmp_path))
+    assert {attributes.get("id") for tag, attributes in outline.tags if tag == "section"} == set(SECTIONS)
+    for command in ("curate run", "curate judge", "curate aggregate", "curate train", "curate evaluate"):
+        assert command in outline.text
+    assert "svg" not in {tag for tag, _ in outline.tags}
+
+
+def test_a_lake_before_aggregation(sample_lake: Lake, tmp_path: Path) -> None:
+    outline = Outline(page_of(sample_lake, tmp_path))
+    assert "3 annotators made 432 judgments; none failed." in outline.text
+    assert "There are no labels yet" in outline.text
+    assert sum(attributes.get("class") == "chart" for _, attributes in outline.tags) == 2  # panel, agreement
+
+
+def test_text_of_users_is_only_text(full_lake: Lake, tmp_path: Path) -> None:
+    evil = "</style></svg><script>alert(1)</script><img src=x onerror=alert(2)>\"'&\x1b"
+    for table, column, where in (
+        ("prompts", "messages", "true"),
+        ("responses", "content", "true"),
+    ):
+        shape = {"type": "text", "text": evil + "\x00", "uri": None, "sha256": None}
+        value = [{"role": "user", "content": [shape]}] if table == "prompts" else [shape]
+        full_lake.rows(f"UPDATE lake.{table} SET {column} = ? WHERE {where}", [value])
+    for table, column, where in (
+        ("responses", "model", "model = 'atlas-70b'"),
+        ("judgments", "annotator_id", "annotator_id = 'contrary'"),
+        ("annotators", "annotator_id", "annotator_id = 'contrary'"),
+        ("runs", "part", "part = 'contrary'"),
+        ("quarantine", "reason", "line = 17"),
+        ("quarantine", "raw", "true"),
+        ("quarantine", "source", "true"),
+        ("evaluations", "subject", "subject = 'panel'"),
+        ("evaluations", "benchmark", "benchmark = 'demo gold'"),
+    ):
+        full_lake.rows(f"UPDATE lake.{table} SET {column} = ? WHERE {where}", [evil])
+    config = Config.model_validate({"report": {"title": evil}})
+    page = page_of(full_lake, tmp_path, config)
+    outline = Outline(page)
+    assert not {"script", "img"} & {tag for tag, _ in outline.tags}
+    assert not [name for _, attributes in outline.tags for name in attributes if name.startswith("on")]
+    assert "\x00" not in page
+    assert "\x1b" not in page
+    shown = evil.replace("\x1b", "\N{REPLACEMENT CHARACTER}")
+    assert outline.text.count(shown) >= 9  # title, texts, names: as they are
+    assert shown + "\N{REPLACEMENT CHARACTER}" in outline.text
+
+
+def test_many_annotators_are_cut_to_a_readable_number(lake: Lake, tmp_path: Path, fill_lake: object) -> None:
+    panel = [(f"judge-{number:02}", "llm", 0.6, 0.1, 0.0, 0.0) for number in range(45)]
+    fill_lake(lake, prompts=2, panel=panel)  # type: ignore[operator]
+    page = page_of(lake, tmp_path)
+    assert "the first 40 of 45 annotators" in Outline(page).text
+    assert len(page) < 1_500_000
+
+
+def test_one_snapshot_gives_one_page(full_lake: Lake, tmp_path: Path) -> None:
+    first = page_of(full_lake, tmp_path)
+    snapshot = full_lake.snapshot()
+    full_lake.rows("DELETE FROM lake.judgments WHERE annotator_id = 'contrary'")
+    with Lake.open(full_lake.location, snapshot=snapshot) as past:
+        (tmp_path / "again").mkdir()
+        assert page_of(past, tmp_path / "again") == first
+    assert page_of(full_lake, tmp_path) != first
+
+
+def test_a_page_that_is_current_is_left_alone(full_lake: Lake, tmp_path: Path) -> None:
+    target = tmp_path / "new" / "report.html"
+    before = full_lake.snapshot()
+    first = report(full_lake, CONFIG, path=target)
+    assert (first.skipped, first.note) == (False, str(target))
+    inode = target.stat().st_ino
+    assert report(full_lake, CONFIG, path=target).skipped
+    assert target.stat().st_ino == inode
+    assert full_lake.snapshot() == before  # the report writes nothing to the lake
+    assert not report(full_lake, Config.model_validate({"report": {"title": "x"}}), path=target).skipped
+    assert [each.name for each in target.parent.iterdir()] == ["report.html"]
+
+
+def test_the_path_is_that_of_the_configuration(lake: Lake, tmp_path: Path) -> None:
+    config = Config.model_validate({"report": {"path": "out/page.html"}})
+    object.__setattr__(config, "_folder", tmp_path)
+    assert write_report(lake, config) == tmp_path / "out" / "page.html"
+
+
+def test_unwritable_paths_are_named(lake: Lake, tmp_path: Path) -> None:
+    with pytest.raises(CurateError, match="is a folder"):
+        write_report(lake, CONFIG, path=tmp_path)
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(CurateError, match="Cannot write the report"):
+        write_report(lake, CONFIG, path=tmp_path / "file" / "report.html")
+    assert not list(tmp_path.glob(".report*"))
+
+
+def test_examples_can_be_left_out(full_lake: Lake, tmp_path: Path) -> None:
+    config = Config.model_validate({"report": {"examples": 0}})
+    with Lake.open(full_lake.location, read_only=True) as reader:
+        assert gather(reader, config).dropped_arcs == []
+    assert "strongest evidence" not in page_of(full_lake, tmp_path, config)
+    assert "strongest evidence" in page_of(full_lake, tmp_path)

@@ -17,6 +17,7 @@ import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
+from curate.engine.embedding_reward import part_text
 from curate.errors import CurateError
 from curate.identity import content_id
 
@@ -199,7 +200,7 @@ def _turn(message: Any, name: str) -> tuple[str, str]:
         case {"role": str(role), "content": str(text)}:
             return role, text
         case {"role": str(role), "content": list(parts)} if all(isinstance(part, dict) for part in parts):
-            return role, "\n".join(part.get("text") or f"[{part.get('type')}]" for part in parts)
+            return role, "\n".join(map(part_text, parts))
     raise _Unusable(f"{name} holds something that is no message")
 
 

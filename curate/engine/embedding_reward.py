@@ -192,7 +192,13 @@ def message_text(message: Mapping[str, Any]) -> str:
     content = message["content"]
     if isinstance(content, str):
         return content
-    return "\n".join(part.get("text") or f"[{part.get('type')}]" for part in content or ())
+    return "\n".join(map(part_text, content or ()))
+
+
+def part_text(part: Mapping[str, Any]) -> str:
+    """A part of a message as exports write it: its text, or a mark where an image or video stands."""
+    text = part.get("text")
+    return text if isinstance(text, str) else f"[{part.get('type')} {part.get('uri') or ''}]"
 
 
 def features(prompts: Float32, responses: Float32) -> Float32:

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from curate.engine.models import model_digest, model_path
 from curate.engine.threads import one_thread
+from curate.engine.weights import Weights, locate
 from curate.errors import CurateError
 from curate.identity import content_id
 from curate.progress import Track, silent
@@ -39,7 +39,11 @@ class Embedder:
 
     @cached_property
     def digest(self) -> str:
-        return model_digest(self.name)
+        return self._weights.digest
+
+    @cached_property
+    def _weights(self) -> Weights:
+        return locate(self.name, revision="main", folder=Path())
 
     def embed(self, texts: Sequence[str], *, track: Track = silent) -> Float32:
         """float32[n, d], one unit vector per text."""
@@ -67,10 +71,9 @@ class Embedder:
         from sentence_transformers import SentenceTransformer
         from transformers.utils import logging
 
-        path = model_path(self.name)
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         try:
-            return SentenceTransformer(path)
+            return SentenceTransformer(self._weights.source, revision=self._weights.hub_revision)
         except (OSError, ValueError) as error:
             reason = " ".join(str(error).split())
             raise CurateError(f"Cannot load the embedding model {self.name}: {reason}") from error

@@ -13,6 +13,7 @@ from torch.nn import functional
 from curate.engine.embedding_reward import Heads, features
 from curate.engine.threads import one_thread
 from curate.progress import Advance
+from curate.train.losses import soft_bradley_terry
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -95,17 +96,6 @@ def fit(items: Items, settings: Settings, advance: Advance) -> Fit:
     )
     mean = curve.sum(axis=1) / items.weight.sum()
     return Fit(heads, [epoch + 1 for epoch in picked], [float(each) for each in mean])
-
-
-def soft_bradley_terry(margin: Tensor, p_chosen: Tensor) -> Tensor:
-    """Cross-entropy of σ(margin) against the probability that the chosen one is better.
-
-    Bradley and Terry 1952 with soft labels. Shapes must be equal: broadcasting [n] against [n, 1] would
-    silently compare every pair with every label.
-    """
-    if margin.shape != p_chosen.shape:
-        raise ValueError(f"margins {tuple(margin.shape)} and labels {tuple(p_chosen.shape)} differ in shape")
-    return functional.binary_cross_entropy_with_logits(margin, p_chosen, reduction="none")
 
 
 class _Bank:

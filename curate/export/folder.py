@@ -48,8 +48,8 @@ def replacing(target: Path) -> Iterator[Path]:
     with FileLock(lock):
         refuse_foreign(target)
         target.parent.mkdir(parents=True, exist_ok=True)
-        staging, previous = _beside(target, "exporting"), _beside(target, "previous")
-        for leftover in (staging, previous):
+        staging, previous, spill = (_beside(target, what) for what in ("exporting", "previous", "spill"))
+        for leftover in (staging, previous, spill):
             shutil.rmtree(leftover, ignore_errors=True)
         staging.mkdir()
         try:
@@ -59,8 +59,14 @@ def replacing(target: Path) -> Iterator[Path]:
             staging.rename(target)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
+            shutil.rmtree(spill, ignore_errors=True)
             if target.exists():
                 shutil.rmtree(previous, ignore_errors=True)
+
+
+def spill_of(target: Path) -> Path:
+    """Where the database may put what its memory cannot hold while `replacing` runs; removed with it."""
+    return _beside(target, "spill")
 
 
 def refuse_foreign(target: Path) -> None:

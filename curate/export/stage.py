@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from curate import __version__
 from curate.config import Config, ExportEntry
 from curate.errors import CurateError
 from curate.export.card import Content, card
-from curate.export.folder import MANIFEST, is_intact, refuse_foreign, replacing
+from curate.export.folder import MANIFEST, is_intact, refuse_foreign, replacing, spill_of
 from curate.export.formats import VERSION, Format, formats
 from curate.export.shards import WrittenPart, described, row_groups, write_part
 from curate.identity import content_id
@@ -85,6 +84,7 @@ def export_one(
         refuse_foreign(target)  # before the work, not only after it
         counts = _select(reader, entry, form, iteration)
         with replacing(target) as folder:
+            _bound_memory(reader, spill_of(target))
             parts = _write(reader, folder, entry, form, iteration, counts, track)
             content = Content(entry, form, parts, counts, snapshot, iteration)
             (folder / "README.md").write_text(card(reader, config, content), encoding="utf-8")
@@ -158,10 +158,6 @@ def _write(
     counts: Counts,
     track: Track,
 ) -> list[WrittenPart]:
-    spill = folder / "spill"
-    memory = _MEMORY_PER_THREAD * max(2, int(reader.value("SELECT current_setting('threads')")))
-    reader.rows(f"SET memory_limit = '{memory}GB'")
-    reader.rows("SET temp_directory = '{}'".format(str(spill).replace("'", "''")))
     values = {"iteration": iteration}
     parts = []
     with track(f"export {entry.path}", counts.rows_kept if form.is_split else None) as advance:
@@ -171,10 +167,15 @@ def _write(
             parts.append(
                 write_part(folder, part.name, part.schema, groups, jsonl=entry.jsonl, advance=advance)
             )
-    shutil.rmtree(spill, ignore_errors=True)
     if form.is_split and parts[0].rows != counts.rows_kept:
         raise AssertionError(f"{entry.path}: {parts[0].rows} rows written of {counts.rows_kept} selected")
     return parts
+
+
+def _bound_memory(reader: Lake, spill: Path) -> None:
+    memory = _MEMORY_PER_THREAD * max(2, int(reader.value("SELECT current_setting('threads')")))
+    reader.rows(f"SET memory_limit = '{memory}GB'")
+    reader.rows("SET temp_directory = '{}'".format(str(spill).replace("'", "''")))
 
 
 def _manifest(folder: Path, content: Content, config_hash: str, fingerprint: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from curate.accuracy import LENGTH, RANDOM
 from curate.report.drawing import (
     WIDTH,
     data,
@@ -236,14 +237,14 @@ def time(work: Sequence[Work]) -> str | None:
     bars = (
         alt.Chart(data(rows))
         .mark_bar(height=14, color=STRONG)
-        .encode(x=alt.X("time:Q", title=unit), y=rows_down(len(rows)))
+        .encode(x=alt.X("time:Q", title=unit, axis=alt.Axis(tickCount=6)), y=rows_down(len(rows)))
     )
     drawn = bars + names_left(names, width=36)
     return svg(drawn.properties(width=WIDTH - 60, height=height_of(len(rows))))
 
 
 def scores(rows: Sequence[Score]) -> str | None:
-    """Accuracies with intervals, one block per benchmark; the length baseline is hollow."""
+    """Accuracies with intervals, one block per benchmark; the baselines are hollow."""
     import altair as alt
 
     shown = [each for each in rows if each.metric == "accuracy"]
@@ -251,7 +252,7 @@ def scores(rows: Sequence[Score]) -> str | None:
     rows_of = {
         (benchmark, subset): [
             interval_row(each.subject, each.value, _both(each.low, each.high))
-            | {"baseline": "length" in each.subject.lower()}
+            | {"baseline": each.subject in (LENGTH, RANDOM)}
             for each in shown
             if (each.benchmark, each.subset) == (benchmark, subset)
         ]

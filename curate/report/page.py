@@ -31,6 +31,7 @@ def render(facts: Facts, *, fingerprint: str) -> str:
         count=_count,
         signed=_signed,
         excerpt=excerpt,
+        weight=_weight,
     )
     drawn = {
         "flow": charts.flow(facts.work),
@@ -72,6 +73,10 @@ def _share(value: float | None) -> str:
 
 def _decimal(value: float | None) -> str:
     return "–" if value is None else f"{value:,.2f}"
+
+
+def _weight(value: float) -> str:
+    return f"{value:,.4g}"
 
 
 def _signed(value: float | None) -> str:

@@ -41,7 +41,7 @@ def test_a_failure_leaves_the_earlier_export(tmp_path: Path) -> None:
 
 def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
     target = tmp_path / "out"
-    for leftover in (".out.exporting", ".out.previous"):
+    for leftover in (".out.exporting", ".out.previous", ".out.spill"):
         (tmp_path / leftover).mkdir()
         (tmp_path / leftover / "half").write_text("x")
     with replacing(target) as folder:

@@ -244,8 +244,8 @@ def _record(
         )
     )
     for benchmark, rows in (
-        ("held-out pairs", (("reward-model", 0.74), ("panel", 0.81), ("length", 0.55))),
-        ("demo gold", (("reward-model", 0.69), ("sturdy-8b", 0.79), ("length", 0.41))),
+        ("held-out pairs", (("reward-model", 0.74), ("panel", 0.81), ("length baseline", 0.55))),
+        ("demo gold", (("reward-model", 0.69), ("sturdy-8b", 0.79), ("length baseline", 0.41))),
     ):
         for subject, value in rows:
             tables["evaluations"].append(

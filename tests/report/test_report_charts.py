@@ -76,7 +76,7 @@ def test_the_length_baseline_is_hollow() -> None:
     drawn = charts.scores(
         [
             Score("b", "all", "accuracy", "reward-model", 0.7, 0.6, 0.8, 9),
-            Score("b", "all", "accuracy", "length", 0.5, 0.4, 0.6, 9),
+            Score("b", "all", "accuracy", "length baseline", 0.5, 0.4, 0.6, 9),
         ]
     )
     assert drawn is not None

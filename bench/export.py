@@ -1,0 +1,99 @@
+"""How fast and how large an export is, beside DuckDB writing the same query to one Parquet file.
+
+    python bench/export.py --prompts 50000 [--format trl-preference|ranking]
+
+The peer does less (no row digest, no shards, no manifest), so its time is what the files themselves cost. Each is
+measured in a process of its own, for the peak of its memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import resource
+import tempfile
+import time
+from pathlib import Path
+
+from curate.config import Config, ExportEntry
+from curate.export import export_one
+from curate.export.formats import formats
+from curate.lake import Lake, Location
+
+_PART = "{'type': 'text', 'text': %s, 'uri': NULL, 'sha256': NULL}"
+_PROMPT = _PART % "repeat(md5('q' || i) || ' ', 12)"
+_TEXT = (
+    _PART % "array_to_string(list_transform(range(24), lambda k: md5('t' || i || '-' || j || '-' || k)), ' ')"
+)
+_FILL = (
+    f"""INSERT INTO lake.prompts
+    SELECT md5('p' || i), [{{'role': 'user', 'content': [{_PROMPT}]}}], 'bench', NULL, NULL, 'k' || i, NULL
+    FROM range($1) AS numbers (i)""",
+    f"""INSERT INTO lake.responses
+    SELECT md5('r' || i || '-' || j), md5('p' || i), 'model-' || j, [{_TEXT}], NULL, NULL
+    FROM range($1) AS numbers (i), range(4) AS models (j)""",
+    """INSERT INTO lake.rankings
+    SELECT prompt_id, response_id, row_number() OVER (PARTITION BY prompt_id ORDER BY response_id), 0.0, NULL, 0, 'r'
+    FROM responses""",
+    """INSERT INTO lake.preferences
+    SELECT a.prompt_id, a.response_id, b.response_id, 0.8, 1.4, 'a', 'accepted', 0.8, 6, 0.0, NULL, 0, 'r'
+    FROM responses AS a
+    JOIN responses AS b ON a.prompt_id = b.prompt_id AND a.response_id < b.response_id""",
+)
+
+
+def ours(location: Location, format: str, out: Path) -> int:
+    with Lake.open(location, read_only=True) as lake:
+        entry = ExportEntry.model_validate({"path": str(out / "ours"), "format": format})
+        return export_one(lake, Config(), entry).rows
+
+
+def peer(location: Location, format: str, out: Path) -> int:
+    form = formats()[format]
+    values = {"iteration": 0, "split": None, "routed": False, "min_confidence": 0.5}
+    with Lake.open(location, read_only=True) as lake:
+        lake.rows("SET memory_limit = '2GB'")
+        lake.rows("SET temp_directory = '{}'".format(out / "spill"))
+        lake.rows(form.selection, [values[name] for name in form.selection_parameters])
+        query = form.parts[0].query.replace("$1", "0")
+        lake.rows(f"COPY ({query}) TO '{out / 'peer.parquet'}' (COMPRESSION zstd)")
+        return int(lake.value("SELECT count(*) FROM selection"))
+
+
+def measure(work: str, *arguments: object) -> tuple[float, float, int, float]:
+    """Seconds on the clock and of all threads' work, rows, and peak memory in GB."""
+    started, worked = time.perf_counter(), time.process_time()
+    rows: int = globals()[work](*arguments)
+    seconds, busy = time.perf_counter() - started, time.process_time() - worked
+    return seconds, busy, rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--prompts", type=int, default=50_000)
+    parser.add_argument("--format", choices=["trl-preference", "ranking"], default="trl-preference")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        location = Location.under(Path(folder) / "lake")
+        with Lake.open(location) as lake:
+            for statement in _FILL:
+                lake.rows(statement, [options.prompts] if "$1" in statement else [])
+        results = {}
+        for work in ("peer", "ours"):
+            with multiprocessing.get_context("spawn").Pool(1) as pool:
+                results[work] = pool.apply(measure, (work, location, options.format, Path(folder)))
+    rows = results["ours"][2]
+    print(f"{options.format}, {rows:,} rows; x: times the peer's speed")
+    for work, name in (("ours", "curate export"), ("peer", "duckdb COPY")):
+        seconds, busy, _, memory = results[work]
+        ratios = results["peer"][0] / seconds, results["peer"][1] / busy
+        print(
+            f"{name:14} {seconds:6.1f} s {rows / seconds:8,.0f} rows/s {ratios[0]:5.2f} x | "
+            f"processor {busy:6.1f} s {ratios[1]:5.2f} x | peak {memory:.2f} GB"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -13,10 +13,9 @@ from curate.identity import content_id
 from curate.ingest.columns import Ids, parse_ids
 from curate.ingest.inputs import Input
 from curate.ingest.known import KnownIds, LakeIds, Mask
-from curate.ingest.prepare import Decoded, Place, Prepared, reject
+from curate.ingest.prepare import Place, Prepared, PreparedJudgments, reject
 from curate.ingest.references import resolve
 from curate.ingest.rejection import Rejection, RowError
-from curate.ingest.rows import JudgmentRow
 from curate.ingest.statements import Statement, Statements
 from curate.lake import Lake, Writer
 from curate.records import Quarantined, arrow_schema
@@ -89,27 +88,28 @@ class Committer:
         known.committed(columns.prompt_ids[prompts.novel], columns.response_ids[responses.novel], judgments)
         return chunk.rows + len(chunk.rejections)
 
-    def judgments(self, chunk: Decoded[JudgmentRow], input: Input, fingerprint: str, *, refresh: bool) -> int:
+    def judgments(self, chunk: PreparedJudgments, input: Input, fingerprint: str, *, refresh: bool) -> int:
         """Commit a chunk of judgments, once their references are resolved; returns the rows that were read."""
-        found = resolve(self._lake, chunk.rows)
+        decoded = chunk.decoded
+        found = resolve(self._lake, decoded.rows)
         statements = Statements([each for each in found if isinstance(each, Statement)])
         unresolved = [
             reject(number, raw, each)
-            for number, raw, each in zip(chunk.numbers, chunk.raw, found, strict=True)
+            for number, raw, each in zip(decoded.numbers, decoded.raw, found, strict=True)
             if isinstance(each, RowError)
         ]
-        rejections = sorted([*chunk.rejections, *unresolved], key=lambda rejection: rejection.line)
+        rejections = sorted([*decoded.rejections, *unresolved], key=lambda rejection: rejection.line)
         with self._run.chunk(
             input.part, fingerprint=fingerprint, index=chunk.place.index, status=_status(chunk.place)
         ) as (writer, counts):
             self._known.catch_up()
-            kept = np.zeros(len(chunk.rows), bool)
+            kept = np.zeros(len(decoded.rows), bool)
             judgments = self._judgments(writer, statements, kept)
             self._quarantine(writer, rejections, input, chunk.place, refresh=refresh)
             resolved = [statement.row for statement in statements.statements]
             _count(counts, kept[resolved], rejections, input, chunk.place)
         self._known.committed(_NOTHING, _NOTHING, judgments)
-        return len(chunk.rows) + len(chunk.rejections)
+        return len(decoded.rows) + len(decoded.rejections)
 
     def _judgments(self, writer: Writer, statements: Statements, kept: Mask) -> Ids:
         """Append the new statements and mark their rows as kept; the ids of the new ones."""

@@ -4,7 +4,7 @@
     python bench/ingest.py --rows 1000000 --only curate   # flat memory
 
 Each contender runs in a process of its own, `--repeat` times in turn with the others; the table shows the best
-time of each, its ratio to `datasets` and to `duckdb`, and the peak resident memory. What each one does:
+time of each (after a warm-up that loads modules and compiles kernels), its ratio to `datasets` and to `duckdb`, and the peak resident memory. What each one does:
 
 - curate: decode, validate, hash, deduplicate, write to a DuckLake (Parquet) with run records
 - duckdb: read_json with the schema given, COPY to Parquet
@@ -145,7 +145,7 @@ CONTENDERS: dict[str, Callable[[Path, Path], int]] = {
 
 
 def _measured(name: str, source: Path, out: Path, result: Connection) -> None:
-    CONTENDERS[name](source.with_name("warm-up.jsonl"), out.with_name(out.name + "-warm-up"))  # imports
+    CONTENDERS[name](source.with_name("warm-up.jsonl"), out.with_name(out.name + "-warm-up"))  # imports, kernels
     wall, processor = time.perf_counter(), time.process_time()
     rows = CONTENDERS[name](source, out)
     wall, processor = time.perf_counter() - wall, time.process_time() - processor
@@ -180,7 +180,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "rows.jsonl"
         write_rows(source, options.rows)
-        write_rows(source.with_name("warm-up.jsonl"), 100, seed=1)
+        write_rows(source.with_name("warm-up.jsonl"), 5_000, seed=1)
         size = source.stat().st_size
         print(f"{options.rows:,} rows, {size / 1e6:,.0f} MB, {size / options.rows:,.0f} bytes a row")
         results = {name: [] for name in options.only}  # type: dict[str, list[tuple[int, float, float, float]]]

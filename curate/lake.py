@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import re
 import time
+import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ import duckdb
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 from filelock import FileLock
 
 from curate.errors import CurateError
@@ -28,6 +30,17 @@ _EXTENSIONS = {"sqlite": "sqlite_scanner", "postgres": "postgres_scanner"}
 _ADVISORY_LOCK = 0x63757261  # "cura": the key of curate's advisory lock in a PostgreSQL catalog
 _CONFLICT = re.compile(r"conflict|database is locked|could not serialize", re.IGNORECASE)
 _ATTEMPTS = 8
+_STAGED_ROWS = 1000  # below, an INSERT is as quick
+
+# Which columns Arrow's Parquet writer should not try to encode as dictionaries: every value is another one.
+_VARIED = frozenset(
+    {"prompt_id", "response_id", "judgment_id", "key", "messages", "content", "rationale", "raw"}
+)
+_REPEATED = (
+    "messages.list.element.role",
+    "messages.list.element.content.list.element.type",
+    "content.list.element.type",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +60,18 @@ class Location:
 
     def exists(self) -> bool:
         return self.is_postgres or Path(self.catalog).exists()
+
+
+@dataclass(frozen=True, slots=True)
+class StagedFile:
+    """A Parquet file in the folder of a table that the table does not know yet."""
+
+    table: str
+    path: Path
+    rows: int
+
+    def discard(self) -> None:
+        self.path.unlink(missing_ok=True)
 
 
 class Lake:
@@ -147,6 +172,22 @@ class Lake:
                     self._connection.execute("ROLLBACK")
                 raise
 
+    def stage(self, table: str, rows: pa.Table) -> StagedFile | None:
+        """Write rows as a Parquet file of the table before the lock is taken; `Writer.adopt` appends it.
+
+        Arrow's Parquet writer takes a third of the time of an INSERT, and nobody waits for it. None where that
+        does not pay (few rows) or the data is in no local folder: then append the rows themselves. A file that
+        is never adopted is an orphan that DuckLake's clean-up removes.
+        """
+        if rows.num_rows < _STAGED_ROWS or "://" in self.location.data:
+            return None
+        folder = Path(self.location.data) / "main" / table
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"curate-{uuid.uuid4().hex}.parquet"
+        repeated = [name for name in rows.schema.names if name not in _VARIED]
+        pq.write_table(rows, path, use_dictionary=[*repeated, *_REPEATED])
+        return StagedFile(table, path, rows.num_rows)
+
     def call(self, procedure: str) -> list[tuple[Any, ...]]:
         """A maintenance procedure of DuckLake, under the lock."""
         with self._lock():
@@ -220,6 +261,13 @@ class Writer:
         finally:
             self._connection.unregister("incoming")
         return int(inserted[0]) if inserted else 0
+
+    def adopt(self, file: StagedFile) -> int:
+        """Append the rows of a file that `Lake.stage` wrote; the lake owns it from here on."""
+        self._connection.execute(
+            f"CALL ducklake_add_data_files('lake', '{file.table}', '{_quoted(str(file.path))}')"
+        )
+        return file.rows
 
     def delete(self, table: str, where: str, parameters: Sequence[object] = ()) -> int:
         deleted = self._connection.execute(

@@ -17,6 +17,7 @@ from curate.ingest.rows import Message, NativeRow, Row
 from curate.records import Prompt, Response, arrow_schema
 
 Ids = npt.NDArray[np.uint64]  # (n, 2): ids of 128 bits, most significant half first
+Names = npt.NDArray[np.uint8]  # (n, 32): ids as hexadecimal digits
 
 _PROMPTS, _RESPONSES = arrow_schema(Prompt), arrow_schema(Response)
 _PART = _RESPONSES.field("content").type.value_type
@@ -41,32 +42,80 @@ def build(rows: Sequence[Row | NativeRow], *, source: str, split: str | None) ->
     sizes = np.fromiter((len(row.responses) for row in rows), np.int64, len(rows))
     prompt_hex = prompt_ids(rows)
     response_hex = response_ids(rows, prompt_hex)
-    owner = np.repeat(np.arange(len(rows)), sizes)
-    prompt_column = _id_column(prompt_hex)
     candidates = list(chain.from_iterable(row.responses for row in rows))
+    return assemble(
+        prompt_names=_ascii(prompt_hex),
+        prompt_ids=parse_ids(prompt_hex),
+        messages=_messages(rows),
+        references=_strings([row.reference for row in rows]),
+        keys=_strings([row.id for row in rows]),
+        metas=_strings([row.meta if row.meta is None else _json(row.meta) for row in rows]),
+        source=source,
+        split=split,
+        owner=np.repeat(np.arange(len(rows)), sizes),
+        response_names=_ascii(response_hex),
+        response_ids=parse_ids(response_hex),
+        models=_strings([candidate.model for candidate in candidates]),
+        texts=_strings([candidate.text for candidate in candidates]),
+        response_keys=_strings([candidate.id for candidate in candidates]),
+    )
+
+
+def assemble(
+    *,
+    prompt_names: Names,
+    prompt_ids: Ids,
+    messages: pa.Array,
+    references: pa.Array,
+    keys: pa.Array,
+    metas: pa.Array,
+    source: str,
+    split: str | None,
+    owner: npt.NDArray[np.int64],
+    response_names: Names,
+    response_ids: Ids,
+    models: pa.Array,
+    texts: pa.Array,
+    response_keys: pa.Array,
+) -> Columns:
+    """The tables of a chunk from their columns. Names are ids as text: n × 32 ASCII characters."""
+    n, m = len(prompt_ids), len(response_ids)
     prompts = {
-        "prompt_id": prompt_column,
-        "messages": _messages(rows),
-        "source": _constant(source, len(rows)),
-        "split": _constant(split, len(rows)),
-        "reference": _strings([row.reference for row in rows]),
-        "key": _strings([row.id for row in rows]),
-        "meta": _strings([row.meta if row.meta is None else _json(row.meta) for row in rows]),
+        "prompt_id": _id_column(prompt_names),
+        "messages": messages,
+        "source": _constant(source, n),
+        "split": _constant(split, n),
+        "reference": references,
+        "key": keys,
+        "meta": metas,
     }
     responses = {
-        "response_id": _id_column(response_hex),
-        "prompt_id": prompt_column.take(pa.array(owner)),
-        "model": _strings([candidate.model for candidate in candidates]),
-        "content": _texts([candidate.text for candidate in candidates]),
-        "key": _strings([candidate.id for candidate in candidates]),
-        "meta": pa.nulls(len(candidates), pa.string()),
+        "response_id": _id_column(response_names),
+        "prompt_id": _id_column(prompt_names[owner]),
+        "model": models,
+        "content": one_part(texts),
+        "key": response_keys,
+        "meta": pa.nulls(m, pa.string()),
     }
     return Columns(
         pa.Table.from_arrays(list(prompts.values()), schema=_PROMPTS),
-        parse_ids(prompt_hex),
+        prompt_ids,
         pa.Table.from_arrays(list(responses.values()), schema=_RESPONSES),
-        parse_ids(response_hex),
+        response_ids,
         owner,
+    )
+
+
+def concatenate(pieces: Sequence[Columns]) -> Columns:
+    if len(pieces) == 1:
+        return pieces[0]
+    firsts = np.cumsum([0, *(len(piece.prompt_ids) for piece in pieces)])
+    return Columns(
+        pa.concat_tables([piece.prompts for piece in pieces]),
+        np.concatenate([piece.prompt_ids for piece in pieces]),
+        pa.concat_tables([piece.responses for piece in pieces]),
+        np.concatenate([piece.response_ids for piece in pieces]),
+        np.concatenate([piece.owner + first for piece, first in zip(pieces, firsts, strict=False)]),
     )
 
 
@@ -109,7 +158,7 @@ def _parts(message: Message) -> list[tuple[str | None, ...]]:
 def _messages(rows: Sequence[Row | NativeRow]) -> pa.Array:
     texts = [row.prompt for row in rows if isinstance(row.prompt, str)]
     if len(texts) == len(rows):  # the common case needs no loop over messages
-        return _lists(_struct(_MESSAGE, [_constant("user", len(rows)), _texts(texts)]), _every(len(rows)))
+        return one_message(_strings(texts))
     roles: list[str] = []
     parts: list[tuple[str | None, ...]] = []
     messages_end, parts_end = [0], [0]
@@ -125,11 +174,17 @@ def _messages(rows: Sequence[Row | NativeRow]) -> pa.Array:
     return _lists(_struct(_MESSAGE, [_strings(roles), content]), pa.array(messages_end, pa.int32()))
 
 
-def _texts(texts: Sequence[str]) -> pa.Array:
+def one_message(texts: pa.Array) -> pa.Array:
+    """Each text as a conversation of one user message."""
+    return _lists(_struct(_MESSAGE, [_constant("user", len(texts)), one_part(texts)]), _every(len(texts)))
+
+
+def one_part(texts: pa.Array) -> pa.Array:
     """Each text as content of one part."""
     nothing = pa.nulls(len(texts), pa.string())
-    parts = _struct(_PART, [_constant("text", len(texts)), _strings(texts), nothing, nothing])
-    return _lists(parts, _every(len(texts)))
+    return _lists(
+        _struct(_PART, [_constant("text", len(texts)), texts, nothing, nothing]), _every(len(texts))
+    )
 
 
 def _struct(kind: pa.DataType, columns: Sequence[pa.Array]) -> pa.Array:
@@ -152,12 +207,15 @@ def _constant(value: str | None, n: int) -> pa.Array:
     return pa.nulls(n, pa.string()) if value is None else pa.repeat(value, n)
 
 
-def _id_column(ids: Sequence[str]) -> pa.Array:
+def _ascii(ids: Sequence[str]) -> Names:
+    return np.frombuffer("".join(ids).encode("ascii"), np.uint8).reshape(-1, 32)
+
+
+def _id_column(names: Names) -> pa.Array:
     """All ids are 32 ASCII characters, so the column is their concatenation."""
-    offsets = np.arange(len(ids) + 1, dtype=np.int32) * 32
-    return pa.StringArray.from_buffers(
-        len(ids), pa.py_buffer(offsets), pa.py_buffer("".join(ids).encode("ascii"))
-    )
+    offsets = np.arange(len(names) + 1, dtype=np.int32) * 32
+    data = pa.py_buffer(np.ascontiguousarray(names))
+    return pa.StringArray.from_buffers(len(names), pa.py_buffer(offsets), data)
 
 
 def _json(meta: dict[str, Any]) -> str:

@@ -12,17 +12,47 @@ import pyarrow as pa
 from curate.identity import content_id
 from curate.ingest.columns import Ids, parse_ids
 from curate.ingest.inputs import Input
-from curate.ingest.known import LakeIds, Mask
-from curate.ingest.prepare import Decoded, Place, Prepared, reject
+from curate.ingest.known import KnownIds, LakeIds, Mask
+from curate.ingest.prepare import Place, Prepared, PreparedJudgments, reject
 from curate.ingest.references import resolve
 from curate.ingest.rejection import Rejection, RowError
-from curate.ingest.rows import JudgmentRow
 from curate.ingest.statements import Statement, Statements
 from curate.lake import Lake, Writer
 from curate.records import Quarantined, arrow_schema
 from curate.runs import Counts, StageRun
 
 _NOTHING: Ids = np.empty((0, 2), np.uint64)
+
+
+class _Batch:
+    """The rows of one table in a chunk. Those that seem new are written to a file before the lock is taken."""
+
+    def __init__(self, lake: Lake, table: str, rows: pa.Table, ids: Ids, known: KnownIds) -> None:
+        self._lake = lake
+        self._table = table
+        self._rows = rows
+        self._ids = ids
+        self._known = known
+        self.novel = known.novel(ids)
+        self._file = lake.stage(table, self._chosen())
+
+    def look_again(self) -> None:
+        """Others have written: some rows may not be new any more, and the file not right."""
+        novel = self._known.novel(self._ids)
+        if not np.array_equal(novel, self.novel):
+            self.novel = novel
+            if self._file is not None:
+                self._file.discard()
+            self._file = self._lake.stage(self._table, self._chosen())
+
+    def append(self, writer: Writer) -> None:
+        if self._file is not None:
+            writer.adopt(self._file)
+        else:
+            writer.append(self._table, self._chosen())
+
+    def _chosen(self) -> pa.Table:
+        return _chosen(self._rows, self.novel)
 
 
 class Committer:
@@ -36,46 +66,50 @@ class Committer:
     def responses(self, chunk: Prepared, input: Input, fingerprint: str, *, refresh: bool) -> int:
         """Commit a chunk of responses; returns the rows that were read."""
         columns, known = chunk.columns, self._known
-        prompts = known.prompts.novel(columns.prompt_ids)
-        responses = known.responses.novel(columns.response_ids)
+        batches = [
+            _Batch(self._lake, "prompts", columns.prompts, columns.prompt_ids, known.prompts),
+            _Batch(self._lake, "responses", columns.responses, columns.response_ids, known.responses),
+        ]
         with self._run.chunk(
             input.part, fingerprint=fingerprint, index=chunk.place.index, status=_status(chunk.place)
         ) as (writer, counts):
             if known.catch_up():
-                prompts = known.prompts.novel(columns.prompt_ids)
-                responses = known.responses.novel(columns.response_ids)
-            writer.append("prompts", _chosen(columns.prompts, prompts))
-            writer.append("responses", _chosen(columns.responses, responses))
+                for batch in batches:
+                    batch.look_again()
+            for batch in batches:
+                batch.append(writer)
+            prompts, responses = batches
             kept = np.zeros(chunk.rows, bool)
-            kept[prompts] = True
-            kept[columns.owner[responses]] = True
+            kept[prompts.novel] = True
+            kept[columns.owner[responses.novel]] = True
             judgments = self._judgments(writer, chunk.statements, kept)
             self._quarantine(writer, chunk.rejections, input, chunk.place, refresh=refresh)
             _count(counts, kept, chunk.rejections, input, chunk.place)
-        known.committed(columns.prompt_ids[prompts], columns.response_ids[responses], judgments)
+        known.committed(columns.prompt_ids[prompts.novel], columns.response_ids[responses.novel], judgments)
         return chunk.rows + len(chunk.rejections)
 
-    def judgments(self, chunk: Decoded[JudgmentRow], input: Input, fingerprint: str, *, refresh: bool) -> int:
+    def judgments(self, chunk: PreparedJudgments, input: Input, fingerprint: str, *, refresh: bool) -> int:
         """Commit a chunk of judgments, once their references are resolved; returns the rows that were read."""
-        found = resolve(self._lake, chunk.rows)
+        decoded = chunk.decoded
+        found = resolve(self._lake, decoded.rows)
         statements = Statements([each for each in found if isinstance(each, Statement)])
         unresolved = [
             reject(number, raw, each)
-            for number, raw, each in zip(chunk.numbers, chunk.raw, found, strict=True)
+            for number, raw, each in zip(decoded.numbers, decoded.raw, found, strict=True)
             if isinstance(each, RowError)
         ]
-        rejections = sorted([*chunk.rejections, *unresolved], key=lambda rejection: rejection.line)
+        rejections = sorted([*decoded.rejections, *unresolved], key=lambda rejection: rejection.line)
         with self._run.chunk(
             input.part, fingerprint=fingerprint, index=chunk.place.index, status=_status(chunk.place)
         ) as (writer, counts):
             self._known.catch_up()
-            kept = np.zeros(len(chunk.rows), bool)
+            kept = np.zeros(len(decoded.rows), bool)
             judgments = self._judgments(writer, statements, kept)
             self._quarantine(writer, rejections, input, chunk.place, refresh=refresh)
             resolved = [statement.row for statement in statements.statements]
             _count(counts, kept[resolved], rejections, input, chunk.place)
         self._known.committed(_NOTHING, _NOTHING, judgments)
-        return len(chunk.rows) + len(chunk.rejections)
+        return len(decoded.rows) + len(decoded.rejections)
 
     def _judgments(self, writer: Writer, statements: Statements, kept: Mask) -> Ids:
         """Append the new statements and mark their rows as kept; the ids of the new ones."""

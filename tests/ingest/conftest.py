@@ -18,8 +18,8 @@ from tests.ingest.samples import Take
 def take(lake: Lake, tmp_path: Path) -> Take:
     """`take("x.jsonl", content, **source)`: write the file and ingest it as responses (or `kind`)."""
 
-    def ingest(name: str, content: bytes | None = None, **options: Any) -> Summary:
-        path = tmp_path / name
+    def ingest(file: str, content: bytes | None = None, /, **options: Any) -> Summary:
+        path = tmp_path / file
         if content is not None:
             path.write_bytes(content)
         stage = ingest_judgments if options.get("kind") == "judgments" else ingest_responses

@@ -26,6 +26,7 @@ from curate.engine.base import (
 )
 from curate.engine.chat_tokens import ChatTokens
 from curate.engine.passes import Pass, Target, left_padded, lots, padded_passes, tree_passes
+from curate.engine.threads import map_on_cores
 from curate.identity import content_id
 
 _SELF_TEST = 0.25  # nats: rounding in bfloat16 stays below, a mask that is not heeded goes far above
@@ -116,8 +117,8 @@ class CausalModel:
 
     def _evaluate(self, passes: Iterable[Pass], n: int) -> list[NDArray[np.float64]]:
         found: list[NDArray[np.float64]] = [np.empty(0)] * n
-        for each in passes:
-            for number, log_probs in self._run(each):
+        for results in map_on_cores(self._run, passes, device=self.model.device):
+            for number, log_probs in results:
                 found[number] = log_probs
         return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from curate.engine.base import Chat, Failure, Score
 from curate.engine.chat_tokens import ChatTokens
 from curate.engine.passes import lots
+from curate.engine.threads import map_on_cores
 from curate.records import plain
 
 
@@ -35,8 +37,10 @@ class RewardModel:
         unique = list({ids: None for ids in encoded if not isinstance(ids, Failure)})
         found: dict[tuple[int, ...], float] = {}
         padding = self.model.config.get_text_config().pad_token_id
-        for lot in lots(unique, budget=self.budget if padding is not None else 1):
-            found.update(zip(lot, self._forward(lot, padding or 0), strict=True))
+        groups = list(lots(unique, budget=self.budget if padding is not None else 1))
+        forward = partial(self._forward, padding=padding or 0)
+        for lot, scores in zip(groups, map_on_cores(forward, groups, device=self.model.device), strict=True):
+            found.update(zip(lot, scores, strict=True))
         return [ids if isinstance(ids, Failure) else Score(found[ids], len(ids)) for ids in encoded]
 
     def _encode(self, chat: Chat) -> tuple[int, ...] | Failure:

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from curate.engine.threads import one_thread
+
 Float32 = NDArray[np.float32]
 
 
@@ -26,13 +28,14 @@ class Embedder:
         pieces = [piece for parts in windows for piece, _ in parts]
         if not pieces:
             return np.zeros((0, self.model.get_embedding_dimension()), np.float32)
-        vectors = self.model.encode(
-            pieces,
-            batch_size=self.batch,
-            normalize_embeddings=True,
-            convert_to_numpy=True,
-            show_progress_bar=False,
-        )
+        with one_thread():
+            vectors = self.model.encode(
+                pieces,
+                batch_size=self.batch,
+                normalize_embeddings=True,
+                convert_to_numpy=True,
+                show_progress_bar=False,
+            )
         means, start = {}, 0
         for text, parts in zip(unique, windows, strict=True):
             weights = np.asarray([tokens for _, tokens in parts], np.float32)

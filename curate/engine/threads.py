@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+U = TypeVar("U")
 
 
 @contextlib.contextmanager
@@ -21,3 +26,18 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
+
+
+def map_on_cores(function: Callable[[T], U], items: Iterable[T], *, device: Any) -> Iterator[U]:
+    """`map`, in order; on a CPU so many items at a time as torch has threads, each on one thread.
+
+    So the bits are the same on any number of cores, all cores are used, and nobody spins.
+    """
+    import torch
+
+    if torch.device(device).type != "cpu":
+        yield from map(function, items)
+        return
+    cores = torch.get_num_threads()
+    with one_thread(), ThreadPoolExecutor(cores) as pool:
+        yield from pool.map(function, items)

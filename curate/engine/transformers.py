@@ -89,7 +89,10 @@ class TransformersEngine(ConfiguredEngine):
 
     @property
     def task(self) -> Task:
-        return self.weights.task if self.options.task == "auto" else self.options.task
+        guessed = (
+            self.weights.task
+        )  # looked up in any case: a model that is not there shall be missed at start
+        return guessed if self.options.task == "auto" else self.options.task
 
     @property
     def capabilities(self) -> frozenset[Capability]:

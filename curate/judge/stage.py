@@ -192,7 +192,9 @@ def _judgment(seat: Seat, opened: Open, answer: Answer, *, run_id: str, seconds:
 def _reasons(answers: Sequence[Answer]) -> dict[str, int]:
     """Failures by reason; what follows a colon is about the single case."""
     failed = [answer for answer in answers if answer.outcome == "failed"]
-    return dict(Counter((answer.raw or "failed").split(":")[0].splitlines()[0] for answer in failed))
+    return dict(
+        Counter((answer.raw or "").partition("\n")[0].partition(":")[0] or "failed" for answer in failed)
+    )
 
 
 def _is_closed(lake: Lake, seat: Seat) -> bool:

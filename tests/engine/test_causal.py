@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import pytest
 
 from curate.engine import Engines, Failure, Sampling, chat
 from curate.engine.base import Chat, Choice, Choose, Continuation, Engine, Generate, Generation, LogLikelihood
+from curate.engine.threads import one_thread
 
 MakeModel = Callable[..., Path]
 TEXTS = [
@@ -32,6 +33,12 @@ def open_engine(folder: Path, **options: Any) -> Engine:
 @pytest.fixture(scope="module")
 def folder(make_model: MakeModel) -> Path:
     return make_model()
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    with one_thread():
+        yield
 
 
 @cache

@@ -1,0 +1,95 @@
+"""An engine that follows a script, as a user would bring one: it lets tests say what a model thinks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from curate.config import Config, load_config
+from curate.engine import Engines, chat
+from curate.judge import Candidate, Contest
+
+SCRIPTED = """
+import json, math
+from pathlib import Path
+from curate.engine import ConfiguredEngine, EngineOptions, Failure
+from curate.engine.base import Choice
+
+class Options(EngineOptions):
+    first: float = 0.5        # P(the answer shown first), before it looks at the answers
+    tie: float = 0.0          # P(tie), where a tie is offered
+    mass: float = 1.0         # of the verdicts together
+    favourite: str = ""       # an answer that holds this word gets 9 times the odds
+    fail: str = ""            # requests that hold this word fail
+    log: str = "asked.log"    # one line per request, so that tests can count them
+    answer_of: str = "1"      # its revision
+
+class Scripted(ConfiguredEngine):
+    Options = Options
+    capabilities = frozenset({"choose"})
+
+    def __init__(self, name, options, engines):
+        super().__init__(name, options, engines)
+        self._log = engines.folder / options.log
+
+    @property
+    def revision(self):
+        return self.options.answer_of
+
+    def choose(self, requests):
+        with self._log.open("a") as log:
+            for request in requests:
+                print(json.dumps(request.messages[-1].content[0].text), file=log)
+        return [self._choice(request) for request in requests]
+
+    def _choice(self, request):
+        o, text = self.options, request.messages[-1].content[0].text
+        if o.fail and o.fail in text:
+            return Failure("time-out: no answer in 30 s", raw="...")
+        first, second = text.split("Answer A:")[1].split("Answer B:")
+        odds = o.first / (1 - o.first)
+        if o.favourite:
+            odds *= 9 ** ((o.favourite in first) - (o.favourite in second))
+        tie = o.tie if len(request.choices) == 3 else 0.0
+        p = odds / (1 + odds) * (1 - tie)
+        shares = [p, 1 - tie - p, tie][: len(request.choices)]
+        return Choice(tuple(math.log(max(share * o.mass, 1e-300)) for share in shares), len(text) // 4, 0)
+"""
+MakeEngines = Callable[..., Engines]
+MakeConfig = Callable[[str], Config]
+
+
+@pytest.fixture
+def scripted(tmp_path: Path) -> MakeEngines:
+    """Engines with one called `m` that follows the script of the given options."""
+    (tmp_path / "scripted.py").write_text(SCRIPTED)
+
+    def make(**options: Any) -> Engines:
+        return Engines({"m": {"kind": "./scripted.py:Scripted"} | options}, tmp_path)
+
+    return make
+
+
+@pytest.fixture
+def make_config(tmp_path: Path) -> MakeConfig:
+    """A curate.yaml beside the scripted engine."""
+    (tmp_path / "scripted.py").write_text(SCRIPTED)
+
+    def make(text: str) -> Config:
+        (tmp_path / "curate.yaml").write_text(text)
+        return load_config(tmp_path / "curate.yaml")
+
+    return make
+
+
+@pytest.fixture
+def contest() -> Contest:
+    candidates = (
+        Candidate("r1", "Paris, the capital."),
+        Candidate("r2", "Rome."),
+        Candidate("r3", "I do not know."),
+    )
+    return Contest("p1", chat(("user", "What is the capital of France?")), "Paris", candidates)

@@ -1,0 +1,95 @@
+"""Reward models on the panel: each response is scored once, and pairs follow from the differences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from curate.engine import Engines, Failure, chat
+from curate.engine.base import Chat, Score
+from curate.judge import Candidate, Contest, Question
+from curate.judge.reward_model import RewardModelJudge, RewardModelOptions
+
+MakeModel = Callable[..., Path]
+TEXTS = ["A", "the quick brown fox", "no", "word " * 600]
+CONTEST = Contest(
+    "p", chat(("user", "which?")), None, tuple(Candidate(f"r{at}", text) for at, text in enumerate(TEXTS))
+)
+
+
+@pytest.fixture
+def judge(make_model: MakeModel, tmp_path: Path) -> RewardModelJudge:
+    options = RewardModelOptions(
+        name="rm", kind="reward-model", model=str(make_model(head="reward")), temperature=2.0
+    )
+    return RewardModelJudge(options, Engines({}, tmp_path))
+
+
+def test_pairs_follow_from_scores(judge: RewardModelJudge, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = judge._engine
+    assert engine is not None
+    asked: list[Chat] = []
+    score = engine.score
+    monkeypatch.setattr(engine, "score", lambda chats: asked.extend(chats) or score(chats))
+    questions = list(judge.questions(CONTEST))
+    answers = judge.answer(questions)
+    assert len(questions) == 6
+    assert {question.shown for question in questions} == {None}
+    assert len(asked) == 4  # each response once
+    found = {
+        candidate.response_id: each for candidate, each in zip(CONTEST.candidates, score(asked), strict=True)
+    }
+    for question, answer in zip(questions, answers, strict=True):
+        a, b = (found[candidate.response_id] for candidate in question.asked)
+        if isinstance(a, Failure) or isinstance(b, Failure):
+            assert answer.outcome == "failed"
+            assert answer.permanent
+            continue
+        assert answer.p_a == pytest.approx(1 / (1 + math.exp(-(a.value - b.value) / 2)), abs=1e-5)
+        assert answer.score == pytest.approx(a.value - b.value, abs=1e-5)
+        assert answer.outcome == ("a" if a.value > b.value else "b")
+    tokens = sum(each.tokens_in for each in found.values() if isinstance(each, Score))
+    assert sum(answer.tokens_in for answer in answers) == tokens
+
+
+def test_the_revision_is_of_the_weights_not_their_place(make_model: MakeModel, tmp_path: Path) -> None:
+    def revision(folder: Path, **options: float) -> str:
+        checked = RewardModelOptions(name="rm", kind="reward-model", model=str(folder), **options)
+        return RewardModelJudge(checked, Engines({}, tmp_path)).revision("")
+
+    one, same, other = make_model(head="reward"), make_model(head="reward"), make_model(head="reward", seed=1)
+    assert revision(one) == revision(same) != revision(other)
+    assert revision(one) != revision(one, temperature=2.0)
+
+
+def test_a_trained_head_scores_with_the_prompt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder that `curate train` writes is recognised, and gets ids, messages and texts."""
+    from curate.engine import embedding_reward
+
+    folder = tmp_path / "reward"
+    folder.mkdir()
+    (folder / "head.safetensors").write_bytes(b"")
+    asked = []
+
+    class Head:
+        digest = "d1"
+
+        def score(self, prompt_ids: list[str], prompts: list[object], responses: list[str]) -> list[float]:
+            asked.append((prompt_ids, prompts, responses))
+            return [float(len(text)) for text in responses]
+
+    monkeypatch.setattr(embedding_reward.EmbeddingReward, "load", classmethod(lambda cls, path: Head()))
+    options = RewardModelOptions(name="rm", kind="reward-model", model="reward")
+    judge = RewardModelJudge(options, Engines({}, tmp_path))
+    answers = judge.answer(
+        [Question(CONTEST, CONTEST.candidates[:2]), Question(CONTEST, CONTEST.candidates[1:3])]
+    )
+    assert [answer.outcome for answer in answers] == ["b", "a"]
+    ((prompt_ids, prompts, responses),) = asked
+    assert prompt_ids == ["p"] * 3
+    assert responses == TEXTS[:3]
+    assert embedding_reward.question(prompts[0]) == "which?"
+    assert judge.identity == ("d1",)

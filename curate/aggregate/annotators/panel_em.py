@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -35,12 +35,12 @@ class PanelParameters:
     length_slope: float
 
     @staticmethod
-    def start(size: int, *, ties: bool) -> PanelParameters:
+    def start(size: int, tie_prior: float) -> PanelParameters:
         return PanelParameters(
             value=np.tile(_PRIOR_MEAN, (size, 1)),
             mean=_PRIOR_MEAN.copy(),
             variance=_PRIOR_SD**2,
-            tie_prior=0.1 * ties,
+            tie_prior=tie_prior,
             length_slope=0.0,
         )
 
@@ -69,6 +69,7 @@ class PanelData:
         has_order = bool(np.any(table.shown != 0))
         self.free = np.array([1, has_order, self.ties, self.ties, self.has_length], np.int8)
         self.gold = _gold_log_odds(table)
+        self.tie_prior = _tie_prior(table) if self.ties else 0.0
         self.seen = np.bincount(table.annotator, minlength=self.size) > 0
         self.shards = int(np.clip(4_000_000 // max(self.size * 27 * len(self.centre), 1), 1, 16))
 
@@ -93,7 +94,7 @@ class PanelData:
             t.offsets, t.annotator, t.shown, t.outcome, t.weight, self.length_bin, log_posterior, silent,
             self.discount, ties, self.shards,
         )[1]  # fmt: skip
-        start = PanelParameters.start(self.size, ties=bool(self.ties))
+        start = PanelParameters.start(self.size, self.tie_prior)
         value, mean, variance = start.value, start.mean, start.variance
         for _ in range(_HABIT_ROUNDS):
             value, spread = maximise(counts, self.centre, value, mean, 1 / variance, self.free, 5)
@@ -106,7 +107,7 @@ def fit_panel(
 ) -> PanelState:
     """EM until no posterior moves by more than `tolerance`. `trace` is exact where every discount is 1."""
     table = data.table
-    now = start or PanelParameters.start(data.size, ties=bool(data.ties))
+    now = start or PanelParameters.start(data.size, data.tie_prior)
     posterior = np.zeros((table.n_pairs, 3))
     prior = posterior
     trace: list[float] = []
@@ -139,8 +140,7 @@ def fit_anchored(
     teaches is the discriminant that knows of the clusters, and the annotators' votes, discounted, are weighed
     once at the end. `trace` is the likelihood of the votes given that truth.
     """
-    now = PanelParameters.start(data.size, ties=bool(data.ties))
-    now = replace(now, tie_prior=float(np.clip(taught[:, 1].mean(), 1e-6, 0.9)) if data.ties else 0.0)
+    now = PanelParameters.start(data.size, data.tie_prior)
     with np.errstate(divide="ignore"):
         log_taught = np.log(taught) + data.gold
     trace: list[float] = []
@@ -148,7 +148,7 @@ def fit_anchored(
     silence = np.zeros(data.size)
     for _ in range(max_iterations):
         posterior, counts, _ = data.expect(log_taught, now, silence)
-        after = replace(_maximise(data, now, posterior, counts), tie_prior=now.tie_prior)
+        after = _maximise(data, now, posterior, counts)
         change = float(np.max(np.abs(after.value - now.value), initial=0))
         now = after
         trace.append(data.expect(log_taught, now, np.ones(data.size))[2] + _log_penalty(now, data.seen))
@@ -200,9 +200,22 @@ def _maximise(
         value=value,
         mean=mean,
         variance=spread,
-        tie_prior=float((posterior[:, 1].sum() + 1) / (len(posterior) + 10)) if data.ties else 0.0,
+        tie_prior=now.tie_prior,
         length_slope=slope,
     )
+
+
+def _tie_prior(table: PairTable) -> float:
+    """Share of pairs that the majority vote calls ties, a draw between outcomes shared among them.
+
+    Not learnt: a free tie class grows at every step by the pairs that are merely contested (the three-class model
+    of Dawid and Skene then calls a third of them ties).
+    """
+    pair = table.pair
+    count = np.stack([np.bincount(pair[table.outcome == x], minlength=table.n_pairs) for x in (-1, 0, 1)])
+    winners = count == count.max(axis=0)
+    called = (winners[1] / winners.sum(axis=0))[count.sum(axis=0) > 0]
+    return float((called.sum() + 1) / (len(called) + 10))
 
 
 def _length_bins(table: PairTable) -> tuple[Float64, Int8]:

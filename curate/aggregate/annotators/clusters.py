@@ -54,7 +54,9 @@ def structure(moments: Moments, *, seed: int = 0) -> Structure:
     n = len(correlation)
     fit = _Fit.start(correlation, both)
     if n < 3:
-        return Structure(cluster=fit.cluster, loading=fit.loading, discount=np.ones(n), dissent=0.0, divided=False)
+        return Structure(
+            cluster=fit.cluster, loading=fit.loading, discount=np.ones(n), dissent=0.0, divided=False
+        )
     rng = np.random.default_rng(seed)
     best = _descend(fit)
     for _ in range(_RESTARTS if n <= _SMALL else 0):

@@ -142,7 +142,17 @@ def _sweep(
         for _ in range(passes):
             for q in range(first, last):
                 _refine(
-                    q, a[q] - start, b[q] - start, evidence[q], error, mean, cov, sites, nodes, weights, cavity
+                    q,
+                    a[q] - start,
+                    b[q] - start,
+                    evidence[q],
+                    error,
+                    mean,
+                    cov,
+                    sites,
+                    nodes,
+                    weights,
+                    cavity,
                 )
         touched = np.zeros(size)
         for q in range(first, last):
@@ -157,7 +167,14 @@ def _sweep(
 
 @nb.njit(cache=True)
 def _assemble(
-    first: int, last: int, start: int, size: int, a: Int32, b: Int32, sites: Float64, variance: float,
+    first: int,
+    last: int,
+    start: int,
+    size: int,
+    a: Int32,
+    b: Int32,
+    sites: Float64,
+    variance: float,
     prior_mean: Float64,
 ) -> tuple[Float64, Float64]:
     """Posterior of the qualities from the stored sites (precision, precision times mean)."""

@@ -10,7 +10,9 @@ from curate.aggregate.annotators.ties import Outcomes, TiesOptions, fit_ties
 from curate.aggregate.votes import Float64, Votes
 
 
-def fit(votes: Votes, *, labels: PairLabels | None = None, options: TiesOptions | None = None) -> AnnotatorFit:
+def fit(
+    votes: Votes, *, labels: PairLabels | None = None, options: TiesOptions | None = None
+) -> AnnotatorFit:
     """Scores and ν, shared by all pairs."""
     return fit_ties("davidson", davidson, votes, labels, options or TiesOptions())
 

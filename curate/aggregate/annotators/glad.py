@@ -23,7 +23,9 @@ class GladOptions:
     ease_sd: float = 0.5
 
 
-def fit(votes: Votes, *, labels: PairLabels | None = None, options: GladOptions | None = None) -> AnnotatorFit:
+def fit(
+    votes: Votes, *, labels: PairLabels | None = None, options: GladOptions | None = None
+) -> AnnotatorFit:
     """EM with Newton steps on each parameter alone. `ability` is the log-odds of being right at ease 1."""
     options = options or GladOptions()
     table = pair_table(votes, labels)
@@ -52,7 +54,9 @@ def fit(votes: Votes, *, labels: PairLabels | None = None, options: GladOptions 
         skill = ability[annotator] * np.exp(log_ease)[pair]
         log_odds = np.bincount(pair, weights=outcome * skill, minlength=table.n_pairs)
         shared = np.bincount(pair, weights=skill / 2 - np.logaddexp(0, skill), minlength=table.n_pairs)
-        penalty = np.sum((ability - 1) ** 2) / options.ability_sd**2 + np.sum(log_ease**2) / options.ease_sd**2
+        penalty = (
+            np.sum((ability - 1) ** 2) / options.ability_sd**2 + np.sum(log_ease**2) / options.ease_sd**2
+        )
         side = np.logaddexp(log_odds / 2, -log_odds / 2) - np.log(2)
         trace.append(float(np.sum(side + shared) - penalty / 2))
         new = clamp(np.tanh(log_odds / 2), table)

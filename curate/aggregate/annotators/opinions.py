@@ -64,7 +64,9 @@ class Moments:
 
     def __add__(self, other: Moments) -> Moments:
         return Moments(
-            product=self.product + other.product, square=self.square + other.square, both=self.both + other.both
+            product=self.product + other.product,
+            square=self.square + other.square,
+            both=self.both + other.both,
         )
 
     @property

@@ -21,7 +21,13 @@ from curate.aggregate.annotators.coherence import coherent
 from curate.aggregate.annotators.fusion import Fusion, fuse
 from curate.aggregate.annotators.opinions import moments, opinions, regulars
 from curate.aggregate.annotators.pairs import PairLabels, PairTable, pair_table, take
-from curate.aggregate.annotators.panel_em import PanelData, PanelParameters, fit_anchored, fit_panel, repeat_correlation
+from curate.aggregate.annotators.panel_em import (
+    PanelData,
+    PanelParameters,
+    fit_anchored,
+    fit_panel,
+    repeat_correlation,
+)
 from curate.aggregate.annotators.panel_kernels import BETA, GAMMA, KAPPA
 from curate.aggregate.annotators.result import AnnotatorFit, Tally, tally
 from curate.aggregate.votes import Float64, Int32, Int64, Votes
@@ -46,7 +52,9 @@ class PanelOptions:
     seed: int = 0
 
 
-def fit(votes: Votes, *, labels: PairLabels | None = None, options: PanelOptions | None = None) -> AnnotatorFit:
+def fit(
+    votes: Votes, *, labels: PairLabels | None = None, options: PanelOptions | None = None
+) -> AnnotatorFit:
     """Fit the panel model. Labels are the votes of annotators with `human` set, and `labels`."""
     options = options or PanelOptions()
     table = pair_table(votes, labels)
@@ -67,7 +75,9 @@ def fit(votes: Votes, *, labels: PairLabels | None = None, options: PanelOptions
     consensus = evidence
     if options.coherence and not shape.divided:
         consensus = coherent(table, votes.offsets, evidence, author=options.author)
-    posterior = _share_of_votes(table) if shape.divided else _tilted(state.posterior, consensus - state.evidence)
+    posterior = (
+        _share_of_votes(table) if shape.divided else _tilted(state.posterior, consensus - state.evidence)
+    )
     labelled = np.flatnonzero(table.n_gold > 0)
     lean = posterior[:, 2] - posterior[:, 0] if shape.divided else consensus
     fusion = None
@@ -148,7 +158,9 @@ def _voices(table: PairTable) -> int:
 
 def _tilted(posterior: Float64, log_odds: Float64) -> Float64:
     """The posterior with `log_odds` float64[Q] more in favour of a; a tie keeps its odds to the likelier side."""
-    side = np.log(np.maximum(posterior[:, 2], 1e-300)) - np.log(np.maximum(posterior[:, 0], 1e-300)) + log_odds
+    side = (
+        np.log(np.maximum(posterior[:, 2], 1e-300)) - np.log(np.maximum(posterior[:, 0], 1e-300)) + log_odds
+    )
     decided = (1 - posterior[:, 1]) / (1 + np.exp(-np.clip(side, -50, 50)))
     return np.stack([1 - posterior[:, 1] - decided, posterior[:, 1], decided], axis=1)
 
@@ -156,7 +168,9 @@ def _tilted(posterior: Float64, log_odds: Float64) -> Float64:
 def _share_of_votes(table: PairTable) -> Float64:
     """(b, tie, a) as the share of votes, half a vote added to a and b; float64[Q, 3]."""
     pair = table.pair
-    count = np.stack([np.bincount(pair[table.outcome == x], minlength=table.n_pairs) for x in (-1, 0, 1)], axis=1)
+    count = np.stack(
+        [np.bincount(pair[table.outcome == x], minlength=table.n_pairs) for x in (-1, 0, 1)], axis=1
+    )
     count = count + np.array([0.5, 0.0, 0.5])
     result: Float64 = count / count.sum(1, keepdims=True)
     return result
@@ -198,7 +212,9 @@ def _with_labels(posterior: Float64, table: PairTable, labelled: Int64) -> Float
     result = posterior.copy()
     gold = table.gold[labelled].astype(np.float64)
     tie = gold == 0
-    result[labelled] = np.stack([(1 - gold) / 2 * ~tie, tie.astype(np.float64), (1 + gold) / 2 * ~tie], axis=1)
+    result[labelled] = np.stack(
+        [(1 - gold) / 2 * ~tie, tie.astype(np.float64), (1 + gold) / 2 * ~tie], axis=1
+    )
     return result
 
 

@@ -103,7 +103,11 @@ class PanelData:
 
 
 def fit_panel(
-    data: PanelData, *, start: PanelParameters | None = None, max_iterations: int = 200, tolerance: float = 1e-4
+    data: PanelData,
+    *,
+    start: PanelParameters | None = None,
+    max_iterations: int = 200,
+    tolerance: float = 1e-4,
 ) -> PanelState:
     """EM until no posterior moves by more than `tolerance`. `trace` is exact where every discount is 1."""
     table = data.table
@@ -155,7 +159,10 @@ def fit_anchored(
         if change < 100 * tolerance:
             converged = True
             break
-    prior = _log_prior(now.length_slope * data.table.length_difference.astype(np.float64), now.tie_prior) + data.gold
+    prior = (
+        _log_prior(now.length_slope * data.table.length_difference.astype(np.float64), now.tie_prior)
+        + data.gold
+    )
     posterior = data.expect(prior, now)[0]
     return PanelState(
         parameters=now,
@@ -190,12 +197,12 @@ def repeat_correlation(table: PairTable, state: PanelState) -> float:
     return float(np.clip(both.sum() / max(square.sum(), 1e-9), 0, 1))
 
 
-def _maximise(
-    data: PanelData, now: PanelParameters, posterior: Float64, counts: Float64
-) -> PanelParameters:
+def _maximise(data: PanelData, now: PanelParameters, posterior: Float64, counts: Float64) -> PanelParameters:
     value, variance = maximise(counts, data.centre, now.value, now.mean, 1 / now.variance, data.free, 2)
     mean, spread = _hyperparameters(value, variance, data.seen, data.free)
-    slope = _length_slope(posterior, data.table.length_difference, now.length_slope) if data.has_length else 0.0
+    slope = (
+        _length_slope(posterior, data.table.length_difference, now.length_slope) if data.has_length else 0.0
+    )
     return PanelParameters(
         value=value,
         mean=mean,

@@ -179,10 +179,7 @@ def _derivatives(
                         gradient[k] += (cell[x] - total * prob[x]) * feature[x, k]
                         for m in range(N_PARAMETERS):
                             hessian[k, m] += (
-                                total
-                                * prob[x]
-                                * (feature[x, k] - average[k])
-                                * (feature[x, m] - average[m])
+                                total * prob[x] * (feature[x, k] - average[k]) * (feature[x, m] - average[m])
                             )
     for k in range(N_PARAMETERS):
         if free[k] == 0:

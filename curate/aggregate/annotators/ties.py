@@ -1,13 +1,14 @@
 """Bradley-Terry scores of responses with ties, two ways: Davidson (1970) and Rao & Kupper (1967).
 
-    Davidson      P(a) ∝ e^{d/2},  P(b) ∝ e^{-d/2},  P(tie) ∝ ν              d = s_a - s_b
-    Rao-Kupper    P(a) = σ(d - θ), P(b) = σ(-d - θ), P(tie) the rest,         θ ≥ 0
+Davidson      P(a) ∝ e^{d/2},  P(b) ∝ e^{-d/2},  P(tie) ∝ ν              d = s_a - s_b
+Rao-Kupper    P(a) = σ(d - θ), P(b) = σ(-d - θ), P(tie) the rest,         θ ≥ 0
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from curate.aggregate.annotators.pairs import PairLabels, pair_table
 from curate.aggregate.annotators.result import AnnotatorFit, assemble
 from curate.aggregate.votes import Float64, Votes
 from curate.errors import CurateError
+
+if TYPE_CHECKING:
+    from scipy.optimize import OptimizeResult
 
 Outcomes = tuple[Float64, Float64, Float64]
 # (d, log of the tie parameter) → log P(a), P(tie), P(b), then their derivatives by d and by the parameter.
@@ -60,13 +64,16 @@ def fit_ties(
         gradient[:n] -= score / options.score_sd**2
         gradient[n] = sum(float(c @ g) for c, g in zip(counts, by_tie, strict=True)) - tie
         value -= float(score @ score) / (2 * options.score_sd**2) + tie**2 / 2
-        trace.append(value)
         return -value, -gradient
 
     trace: list[float] = []
+
+    def keep(intermediate_result: OptimizeResult) -> None:
+        trace.append(-float(intermediate_result.fun))
+
     bounds = [(None, None)] * n + [(-15.0, 5.0)]
     found = minimize(
-        objective, np.zeros(n + 1), jac=True, method="L-BFGS-B", bounds=bounds,
+        objective, np.zeros(n + 1), jac=True, method="L-BFGS-B", bounds=bounds, callback=keep,
         options={"maxiter": options.max_iterations, "ftol": options.tolerance * 1e-3, "gtol": options.tolerance * 10},
     )  # fmt: skip
     score = found.x[:n]

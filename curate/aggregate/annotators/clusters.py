@@ -14,6 +14,9 @@ import numpy as np
 from curate.aggregate.annotators.opinions import Moments
 from curate.aggregate.votes import Float64, Int64
 
+_TO_CLUSTER = 3.0
+_TO_DISCOUNT = 6.0
+_PRIOR_PAIRS = 500.0
 _CANDIDATES = 24
 _RESTARTS = 40
 _SMALL = 16
@@ -43,8 +46,7 @@ def structure(moments: Moments, *, seed: int = 0) -> Structure:
         Σ_{i, j in different clusters} ((R_ij - l_i l_j) / se_ij)² + penalty · #{i, j in one cluster}
         + Σ_i ((l_i - ½) / ½)²
 
-    A shared cluster frees one correlation, so it costs what a parameter costs: log(number of pairs), as in the
-    BIC, and at least 9 (three standard errors). The last term says that annotators are better than chance unless
+    A shared cluster frees one correlation and must explain an excess of three standard errors for it. The last term says that annotators are better than chance unless
     shown otherwise. Greedy merging, then single moves, and the same from random partitions. At least three
     clusters stay: with fewer, loadings cannot be told from shared errors.
     """
@@ -73,13 +75,15 @@ def structure(moments: Moments, *, seed: int = 0) -> Structure:
 def _discount(fit: _Fit, both: Float64, cluster: Int64) -> Float64:
     """Weights of Fisher's discriminant with errors correlated inside clusters, over those without.
 
-    An excess was selected for being large, so it is shrunk by what selection alone would give it; an error that
-    is shared with an annotator who is seldom there counts by how often it is there.
+    An excess was selected for being large, and may come from pairs that are easy for all good annotators, so it
+    is shrunk as if six standard errors of it, and 500 pairs without it, were that; an error that is shared with an annotator who is seldom
+    there counts by how often it is there.
     """
     loading = fit.loading
     excess = fit.correlation - np.outer(loading, loading)
-    shrink = np.maximum(0, 1 - fit.penalty / np.maximum(fit.weight * excess**2, 1e-9))
+    shrink = np.maximum(0, 1 - _TO_DISCOUNT**2 / np.maximum(fit.weight * excess**2, 1e-9))
     error = np.where(cluster[:, None] == cluster[None, :], excess * shrink, 0.0)
+    error *= both / (both + _PRIOR_PAIRS)
     error *= both / np.maximum(np.diag(both), 1)[:, None]
     error = (error + error.T) / 2
     own = 1 - loading**2
@@ -90,7 +94,8 @@ def _discount(fit: _Fit, both: Float64, cluster: Int64) -> Float64:
     alone = loading / np.sqrt(own)
     together = whitened @ alone
     safe = np.where(np.abs(alone) > 0.05, alone, 0.05)
-    return np.where(np.bincount(cluster)[cluster] > 1, np.clip(together / safe, -1.0, 1.5), 1.0)
+    shared = (np.abs(error) > 0).sum(1) > 1
+    return np.where(shared, np.clip(together / safe, -1.0, 1.5), 1.0)
 
 
 @nb.njit(cache=True)
@@ -146,7 +151,7 @@ class _Fit:
         n = len(correlation)
         weight = np.where(both > 1, both, 0) / (1 - np.minimum(correlation**2, 0.98)) ** 2
         np.fill_diagonal(weight, 0)
-        penalty = max(9.0, float(np.log(max(both.max(initial=1), 2))))
+        penalty = _TO_CLUSTER**2
         loading = np.sign(correlation.sum(1)) * np.sqrt(np.maximum(np.abs(correlation).mean(1), 0.01))
         return _Fit(correlation, weight, penalty, np.arange(n), loading, np.inf).refit(np.arange(n))
 

@@ -16,7 +16,7 @@ import numpy as np
 from curate.aggregate.annotators.pairs import PairTable
 from curate.aggregate.votes import Float64, Int32, Int64
 
-MAX_RESPONSES = 64
+MAX_RESPONSES = 16
 PANEL_ERROR = 0.05
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(15)
 _WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
@@ -100,7 +100,7 @@ def coherent(
 
     `responses` int64[P+1] as `Votes.offsets`; `evidence` float64[Q], log P(votes | a) / P(votes | b); `author`
     int32[R]: which model wrote each response, whose responses then share a mean quality. Pairs of prompts with one
-    pair, or with more than 64 responses, keep their evidence.
+    pair, or with more than 16 responses, keep their evidence.
     """
     state = Coherence(table, responses, author=author)
     if not state.useful:

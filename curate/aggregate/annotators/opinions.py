@@ -15,7 +15,10 @@ MIN_COVERAGE = 0.05
 
 
 def regulars(table: PairTable) -> Int64:
-    """Annotators with an opinion on at least 5 % of the pairs (and 10 pairs), the busiest 256 of them."""
+    """Annotators with an opinion on at least 5 % of the pairs (and 10 pairs), the busiest 256 of them.
+
+    None when these give less than half of all votes: then the panel is a crowd, of which they tell little.
+    """
     seen = np.bincount(table.annotator, minlength=len(table.annotators))
     # An annotator asked in both orders votes twice on a pair; coverage counts pairs.
     pair = table.pair
@@ -23,7 +26,8 @@ def regulars(table: PairTable) -> Int64:
     fresh[1:] = (pair[1:] != pair[:-1]) | (table.annotator[1:] != table.annotator[:-1])
     covered = np.bincount(table.annotator[fresh], minlength=len(table.annotators))
     enough = np.flatnonzero(covered >= max(10, MIN_COVERAGE * table.n_pairs))
-    return np.sort(enough[np.argsort(-seen[enough], kind="stable")][:MAX_COLUMNS])
+    columns = np.sort(enough[np.argsort(-seen[enough], kind="stable")][:MAX_COLUMNS])
+    return columns if 2 * seen[columns].sum() >= len(table) else columns[:0]
 
 
 def opinions(table: PairTable, columns: Int64, tally: Tally) -> tuple[Float64, Float64]:
@@ -32,6 +36,8 @@ def opinions(table: PairTable, columns: Int64, tally: Tally) -> tuple[Float64, F
     Two orders cancel a position bias; where only one order was asked, the annotator's mean lean towards
     the first is taken off. The second array, float64[Q, C], counts the votes behind each entry.
     """
+    if len(columns) == 0:
+        return np.zeros((table.n_pairs, 0)), np.zeros((table.n_pairs, 0))
     where = np.full(len(table.annotators), -1, np.int64)
     where[columns] = np.arange(len(columns))
     at = where[table.annotator]
@@ -41,7 +47,7 @@ def opinions(table: PairTable, columns: Int64, tally: Tally) -> tuple[Float64, F
     shown = table.shown[kept].astype(np.float64)
     vote = table.outcome[kept] * table.weight[kept].astype(np.float64)
     count = np.bincount(cell, minlength=size)
-    total = np.bincount(cell, weights=vote, minlength=size)
+    total = np.bincount(cell, weights=vote, minlength=size).astype(np.float64)
     lean = (tally.first - tally.second) / np.maximum(tally.n, 1)
     total -= np.bincount(cell, weights=shown, minlength=size) * np.tile(lean[columns], table.n_pairs)
     opinion = total / np.maximum(count, 1)

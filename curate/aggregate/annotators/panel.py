@@ -21,7 +21,13 @@ from curate.aggregate.annotators.coherence import coherent
 from curate.aggregate.annotators.fusion import Fusion, fuse
 from curate.aggregate.annotators.opinions import moments, opinions, regulars
 from curate.aggregate.annotators.pairs import PairLabels, PairTable, pair_table, take
-from curate.aggregate.annotators.panel_em import PanelData, PanelParameters, fit_anchored, fit_panel
+from curate.aggregate.annotators.panel_em import (
+    PanelData,
+    PanelParameters,
+    fit_anchored,
+    fit_panel,
+    repeat_correlation,
+)
 from curate.aggregate.annotators.panel_kernels import BETA, GAMMA, KAPPA
 from curate.aggregate.annotators.result import AnnotatorFit, Tally, tally
 from curate.aggregate.votes import Float64, Int32, Int64, Votes
@@ -29,6 +35,7 @@ from curate.aggregate.votes import Float64, Int32, Int64, Votes
 MIN_LABELS = 5
 _FLOOR = 0.01
 _SAMPLE = 20_000
+_SLIGHT = 0.25
 _MAX_SCORE = 4.0
 
 
@@ -54,17 +61,23 @@ def fit(
     counted = tally(table)
     columns = regulars(table)
     shape = _structure(table, columns, counted, options.seed)
-    data = PanelData(table, _spread(shape.discount, columns, len(table.annotators), 1.0))
+    slight = bool(np.all(np.abs(shape.discount - 1) < _SLIGHT))
+    discount = np.ones(len(columns)) if slight else shape.discount
+    data = PanelData(table, _spread(discount, columns, len(table.annotators), 1.0))
     limits = {"max_iterations": options.max_iterations, "tolerance": options.tolerance}
-    if np.all(shape.discount == 1):
+    if slight:
         state = fit_panel(data, start=options.start, **limits)
     else:
         state = fit_anchored(data, _discriminant(table, columns, counted, shape), **limits)
-    evidence = np.clip(state.evidence, -20, 20)
+    votes_each = len(table) / max(_voices(table), 1)
+    repeated = 1 + (votes_each - 1) * repeat_correlation(table, state)
+    evidence = np.clip(state.evidence / repeated, -20, 20)
     consensus = evidence
     if options.coherence and not shape.divided:
         consensus = coherent(table, votes.offsets, evidence, author=options.author)
-    posterior = _share_of_votes(table) if shape.divided else _coherent(state.posterior, consensus, evidence)
+    posterior = (
+        _share_of_votes(table) if shape.divided else _tilted(state.posterior, consensus - state.evidence)
+    )
     labelled = np.flatnonzero(table.n_gold > 0)
     lean = posterior[:, 2] - posterior[:, 0] if shape.divided else consensus
     fusion = None
@@ -136,12 +149,20 @@ def _clusters(shape: Structure, columns: Int64, size: int) -> Int32:
     return np.unique(result, return_inverse=True)[1].astype(np.int32)
 
 
-def _coherent(posterior: Float64, log_odds: Float64, evidence: Float64) -> Float64:
-    """The posterior tilted by how far `log_odds` are from the `evidence` in it; ties keep their weight."""
-    tilt = np.clip(log_odds - evidence, -50, 50)
-    tilted = posterior * np.stack([np.exp(-tilt / 2), np.ones(len(posterior)), np.exp(tilt / 2)], axis=1)
-    result: Float64 = tilted / tilted.sum(1, keepdims=True)
-    return result
+def _voices(table: PairTable) -> int:
+    """Number of (annotator, pair) with at least one vote."""
+    pair = table.pair
+    same = (pair[1:] == pair[:-1]) & (table.annotator[1:] == table.annotator[:-1])
+    return len(table) - int(same.sum())
+
+
+def _tilted(posterior: Float64, log_odds: Float64) -> Float64:
+    """The posterior with `log_odds` float64[Q] more in favour of a; a tie keeps its odds to the likelier side."""
+    side = (
+        np.log(np.maximum(posterior[:, 2], 1e-300)) - np.log(np.maximum(posterior[:, 0], 1e-300)) + log_odds
+    )
+    decided = (1 - posterior[:, 1]) / (1 + np.exp(-np.clip(side, -50, 50)))
+    return np.stack([1 - posterior[:, 1] - decided, posterior[:, 1], decided], axis=1)
 
 
 def _share_of_votes(table: PairTable) -> Float64:

@@ -1,8 +1,8 @@
-"""EM for the panel model: hierarchical priors, votes in two orders that err together, labels of people clamped."""
+"""EM for the panel model: priors that annotators share, labels of people clamped."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,7 @@ LENGTH_BINS = np.array([-1.5, -0.6, 0.0, 0.6, 1.5])
 _LENGTH_EDGES = np.array([-1.0, -0.3, 0.3, 1.0])
 _PRIOR_MEAN = np.array([1.5, 0.0, -1.0, 1.0, 0.0])
 _PRIOR_SD = np.array([1.0, 1.0, 1.5, 1.0, 0.5])
-_PRIOR_ERROR = 0.15
 _PRIOR_STRENGTH = 3.0
-_BELIEF_STRENGTH = 4.0
 _LABEL_LOG_ODDS = 4.0
 _HABIT_ROUNDS = 10
 
@@ -26,25 +24,22 @@ _HABIT_ROUNDS = 10
 class PanelParameters:
     """What EM learns about A annotators; enough for a refit on new votes to start warm.
 
-    `value` float64[A, 5] is (κ, β, ν, δ, γ) of `panel_kernels`; `error` float64[A]: P(belief ≠ truth);
-    `mean`, `variance` float64[5]: the Gaussian prior that all annotators share.
+    `value` float64[A, 5] is (κ, β, ν, δ, γ) of `panel_kernels`; `mean`, `variance` float64[5]: the Gaussian prior that all annotators share.
     """
 
     value: Float64
-    error: Float64
     mean: Float64
     variance: Float64
     tie_prior: float
     length_slope: float
 
     @staticmethod
-    def start(size: int, *, ties: bool) -> PanelParameters:
+    def start(size: int, tie_prior: float) -> PanelParameters:
         return PanelParameters(
             value=np.tile(_PRIOR_MEAN, (size, 1)),
-            error=np.full(size, _PRIOR_ERROR),
             mean=_PRIOR_MEAN.copy(),
             variance=_PRIOR_SD**2,
-            tie_prior=0.1 * ties,
+            tie_prior=tie_prior,
             length_slope=0.0,
         )
 
@@ -73,22 +68,22 @@ class PanelData:
         has_order = bool(np.any(table.shown != 0))
         self.free = np.array([1, has_order, self.ties, self.ties, self.has_length], np.int8)
         self.gold = _gold_log_odds(table)
+        self.tie_prior = _tie_prior(table) if self.ties else 0.0
         self.seen = np.bincount(table.annotator, minlength=self.size) > 0
-        self.direct = _direct(table)
         self.shards = int(np.clip(4_000_000 // max(self.size * 27 * len(self.centre), 1), 1, 16))
 
     def expect(
         self, log_prior: Float64, parameters: PanelParameters, discount: Float64 | None = None
-    ) -> tuple[Float64, Float64, Float64, float]:
+    ) -> tuple[Float64, Float64, float]:
         t = self.table
         return expectation(
             t.offsets, t.annotator, t.shown, t.outcome, t.weight, self.length_bin, log_prior,
-            vote_log_probability(parameters.value, self.centre), _log_belief(parameters.error, self.ties),
-            self.direct, self.discount if discount is None else discount, self.ties, self.shards,
+            vote_log_probability(parameters.value, self.centre), self.discount if discount is None else discount,
+            self.ties, self.shards,
         )  # fmt: skip
 
     def habits(self, posterior: Float64) -> Float64:
-        """Parameters float64[A, 5] of every annotator's votes given the truth of every pair, beliefs left out."""
+        """Parameters float64[A, 5] of every annotator's votes given the truth of every pair."""
         t = self.table
         with np.errstate(divide="ignore"):
             log_posterior = np.log(posterior)
@@ -96,9 +91,9 @@ class PanelData:
         silent = np.zeros((self.size, 3, len(self.centre), 3, 3))
         counts = expectation(
             t.offsets, t.annotator, t.shown, t.outcome, t.weight, self.length_bin, log_posterior, silent,
-            _log_belief(np.full(self.size, 0.5), ties), np.ones(self.size, np.int8), self.discount, ties, self.shards,
+            self.discount, ties, self.shards,
         )[1]  # fmt: skip
-        start = PanelParameters.start(self.size, ties=bool(self.ties))
+        start = PanelParameters.start(self.size, self.tie_prior)
         value, mean, variance = start.value, start.mean, start.variance
         for _ in range(_HABIT_ROUNDS):
             value, spread = maximise(counts, self.centre, value, mean, 1 / variance, self.free, 5)
@@ -115,21 +110,21 @@ def fit_panel(
 ) -> PanelState:
     """EM until no posterior moves by more than `tolerance`. `trace` is exact where every discount is 1."""
     table = data.table
-    now = start or PanelParameters.start(data.size, ties=bool(data.ties))
+    now = start or PanelParameters.start(data.size, data.tie_prior)
     posterior = np.zeros((table.n_pairs, 3))
     prior = posterior
     trace: list[float] = []
     converged = False
     for _ in range(max_iterations):
         prior = _log_prior(now.length_slope * table.length_difference.astype(np.float64), now.tie_prior)
-        new, counts, beliefs, likelihood = data.expect(prior + data.gold, now)
+        new, counts, likelihood = data.expect(prior + data.gold, now)
         trace.append(likelihood + _log_penalty(now, data.seen))
         change = float(np.max(np.abs(new - posterior), initial=0))
         posterior = new
         if change < tolerance:
             converged = True
             break
-        now = _maximise(data, now, posterior, counts, beliefs)
+        now = _maximise(data, now, posterior, counts)
     return PanelState(
         parameters=now,
         posterior=posterior,
@@ -148,19 +143,18 @@ def fit_anchored(
     teaches is the discriminant that knows of the clusters, and the annotators' votes, discounted, are weighed
     once at the end. `trace` is the likelihood of the votes given that truth.
     """
-    now = PanelParameters.start(data.size, ties=bool(data.ties))
-    now = replace(now, tie_prior=float(np.clip(taught[:, 1].mean(), 1e-6, 0.9)) if data.ties else 0.0)
+    now = PanelParameters.start(data.size, data.tie_prior)
     with np.errstate(divide="ignore"):
         log_taught = np.log(taught) + data.gold
     trace: list[float] = []
     converged = False
     silence = np.zeros(data.size)
     for _ in range(max_iterations):
-        posterior, counts, beliefs, _ = data.expect(log_taught, now, silence)
-        after = replace(_maximise(data, now, posterior, counts, beliefs), tie_prior=now.tie_prior)
+        posterior, counts, _ = data.expect(log_taught, now, silence)
+        after = _maximise(data, now, posterior, counts)
         change = float(np.max(np.abs(after.value - now.value), initial=0))
         now = after
-        trace.append(data.expect(log_taught, now, np.ones(data.size))[3] + _log_penalty(now, data.seen))
+        trace.append(data.expect(log_taught, now, np.ones(data.size))[2] + _log_penalty(now, data.seen))
         if change < 100 * tolerance:
             converged = True
             break
@@ -178,9 +172,31 @@ def fit_anchored(
     )
 
 
-def _maximise(
-    data: PanelData, now: PanelParameters, posterior: Float64, counts: Float64, beliefs: Float64
-) -> PanelParameters:
+def repeat_correlation(table: PairTable, state: PanelState) -> float:
+    """How far an annotator's votes on one pair err together, 0 independent … 1 the same vote twice.
+
+    Correlation of the residuals x - E[x | truth] of successive votes of one annotator on one pair, with the
+    mean vote E[x | truth] of all annotators.
+    """
+    pair = table.pair
+    again = np.flatnonzero((pair[1:] == pair[:-1]) & (table.annotator[1:] == table.annotator[:-1]))
+    if len(again) < 10:
+        return 0.0
+    lean = (state.posterior[:, 2] - state.posterior[:, 0])[pair]
+    vote = table.outcome.astype(np.float64)
+    size = len(table.annotators)
+    scale = np.bincount(table.annotator, weights=lean * lean, minlength=size)
+    loading = np.bincount(table.annotator, weights=vote * lean, minlength=size) / np.maximum(scale, 1e-9)
+    bias = np.bincount(table.annotator, weights=vote * table.shown, minlength=size) / np.maximum(
+        np.bincount(table.annotator, minlength=size), 1
+    )
+    error = vote - loading[table.annotator] * lean - bias[table.annotator] * table.shown
+    both = error[again] * error[again + 1]
+    square = (error[again] ** 2 + error[again + 1] ** 2) / 2
+    return float(np.clip(both.sum() / max(square.sum(), 1e-9), 0, 1))
+
+
+def _maximise(data: PanelData, now: PanelParameters, posterior: Float64, counts: Float64) -> PanelParameters:
     value, variance = maximise(counts, data.centre, now.value, now.mean, 1 / now.variance, data.free, 2)
     mean, spread = _hyperparameters(value, variance, data.seen, data.free)
     slope = (
@@ -188,20 +204,24 @@ def _maximise(
     )
     return PanelParameters(
         value=value,
-        error=_belief_error(beliefs, data.direct),
         mean=mean,
         variance=spread,
-        tie_prior=float((posterior[:, 1].sum() + 1) / (len(posterior) + 10)) if data.ties else 0.0,
+        tie_prior=now.tie_prior,
         length_slope=slope,
     )
 
 
-def _direct(table: PairTable) -> Int8:
-    """An annotator with never two votes on a pair cannot tell its belief from its vote: it believes the truth."""
+def _tie_prior(table: PairTable) -> float:
+    """Share of pairs that the majority vote calls ties, a draw between outcomes shared among them.
+
+    Not learnt: a free tie class grows at every step by the pairs that are merely contested (the three-class model
+    of Dawid and Skene then calls a third of them ties).
+    """
     pair = table.pair
-    twice = (pair[1:] == pair[:-1]) & (table.annotator[1:] == table.annotator[:-1])
-    again = np.bincount(table.annotator[1:][twice], minlength=len(table.annotators))
-    return (again == 0).astype(np.int8)
+    count = np.stack([np.bincount(pair[table.outcome == x], minlength=table.n_pairs) for x in (-1, 0, 1)])
+    winners = count == count.max(axis=0)
+    called = (winners[1] / winners.sum(axis=0))[count.sum(axis=0) > 0]
+    return float((called.sum() + 1) / (len(called) + 10))
 
 
 def _length_bins(table: PairTable) -> tuple[Float64, Int8]:
@@ -233,20 +253,6 @@ def _votes_alone(posterior: Float64, log_prior: Float64) -> Float64:
     safe = np.maximum(posterior, 1e-300)
     side: Float64 = np.log(safe[:, 2]) - np.log(safe[:, 0]) - (log_prior[:, 2] - log_prior[:, 0])
     return side
-
-
-def _log_belief(error: Float64, ties: int) -> Float64:
-    return np.stack([np.log1p(-error), np.log(error / (1 + ties))], axis=1)
-
-
-def _belief_error(beliefs: Float64, direct: Int8) -> Float64:
-    """Error rate of each annotator's belief, shrunk to the mean of all, and that to the prior."""
-    total = beliefs.sum(1)
-    counted = (direct == 0) & (total > 0)
-    rate = beliefs[:, 1] / np.maximum(total, 1e-9)
-    centre = (rate[counted].sum() + _PRIOR_STRENGTH * _PRIOR_ERROR) / (counted.sum() + _PRIOR_STRENGTH)
-    error = (beliefs[:, 1] + _BELIEF_STRENGTH * centre) / (total + _BELIEF_STRENGTH)
-    return np.clip(error, 1e-4, 1 - 1e-4)
 
 
 def _log_penalty(now: PanelParameters, seen: NDArray[np.bool_]) -> float:

@@ -118,5 +118,44 @@ def tally(table: PairTable) -> Tally:
     )
 
 
+def assemble(
+    model: str,
+    table: PairTable,
+    p_a: Float64,
+    *,
+    p_tie: Float64 | None = None,
+    ability: Float64 | None = None,
+    position_bias: Float64 | None = None,
+    converged: bool = True,
+    trace: Float64 | None = None,
+) -> AnnotatorFit:
+    """A fit of a model that knows of pairs and abilities only; the rest is counted. Labels replace posteriors."""
+    counted = tally(table)
+    said = table.n_gold > 0
+    gold = np.nan_to_num(table.gold).astype(np.float64)
+    tie = np.zeros(table.n_pairs) if p_tie is None else p_tie
+    unknown = np.full(len(table.annotators), np.nan)
+    steps = np.zeros(0) if trace is None else trace
+    return AnnotatorFit(
+        model=model,
+        prompt=table.prompt,
+        a=table.a,
+        b=table.b,
+        p_a=np.where(said, (1 + gold) / 2, p_a),
+        p_tie=np.where(said, (gold == 0).astype(np.float64), tie),
+        n_votes=np.diff(table.offsets),
+        ability=np.where(counted.n > 0, unknown if ability is None else ability, np.nan),
+        position_bias=counted.position_bias if position_bias is None else position_bias,
+        tie_rate=counted.tie_rate,
+        length_bias=unknown,
+        n=counted.n,
+        agreement=counted.agreement,
+        cluster=np.arange(len(table.annotators), dtype=np.int32),
+        converged=converged,
+        iterations=len(steps),
+        trace=steps,
+    )
+
+
 def _ratio(part: Int64, whole: Int64) -> Float64:
     return np.where(whole > 0, part / np.maximum(whole, 1), np.nan)

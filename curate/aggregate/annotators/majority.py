@@ -1,0 +1,27 @@
+"""Each vote counts the same."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from curate.aggregate.annotators.pairs import PairLabels, pair_table
+from curate.aggregate.annotators.result import AnnotatorFit, assemble
+from curate.aggregate.votes import Votes
+
+
+def fit(votes: Votes, *, labels: PairLabels | None = None, options: None = None) -> AnnotatorFit:
+    """`p_a` is the share of votes for a with ties as half a vote; ½ where nobody voted.
+
+    `ability` is the log-odds of agreeing with the majority of the *other* votes' sum, one pseudo-vote either way.
+    """
+    table = pair_table(votes, labels)
+    pair, outcome = table.pair, table.outcome.astype(np.float64)
+    count = np.diff(table.offsets)
+    total = np.bincount(pair, weights=outcome, minlength=table.n_pairs)
+    p_a = 0.5 + total / np.maximum(2 * count, 1)
+    ties = np.bincount(pair, weights=(outcome == 0), minlength=table.n_pairs) / np.maximum(count, 1)
+    others = np.sign(total[pair] - outcome) * outcome
+    size = len(table.annotators)
+    right = np.bincount(table.annotator, weights=others > 0, minlength=size) + 1
+    wrong = np.bincount(table.annotator, weights=others < 0, minlength=size) + 1
+    return assemble("majority", table, p_a, p_tie=ties, ability=np.log(right / wrong))

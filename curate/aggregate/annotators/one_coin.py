@@ -1,0 +1,63 @@
+"""One-coin Dawid-Skene (1979): every annotator is right with a probability of its own, whatever the pair."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from curate.aggregate.annotators.pairs import PairLabels, PairTable, pair_table
+from curate.aggregate.annotators.result import AnnotatorFit, assemble
+from curate.aggregate.votes import Float64, Votes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OneCoinOptions:
+    """`pseudo_votes` right and as many wrong are added to every annotator's own."""
+
+    max_iterations: int = 200
+    tolerance: float = 1e-5
+    pseudo_votes: float = 1.0
+
+
+def fit(
+    votes: Votes, *, labels: PairLabels | None = None, options: OneCoinOptions | None = None
+) -> AnnotatorFit:
+    """EM from the majority vote. A tie says nothing about which side is better; labels are clamped."""
+    options = options or OneCoinOptions()
+    table = pair_table(votes, labels)
+    decided = table.outcome != 0
+    pair, outcome = table.pair[decided], table.outcome[decided].astype(np.float64)
+    annotator, size = table.annotator[decided], len(table.annotators)
+    number = np.bincount(annotator, minlength=size)
+    total = np.bincount(pair, weights=outcome, minlength=table.n_pairs)
+    lean = clamp(0.8 * np.sign(total), table)
+    trace: list[float] = []
+    converged = False
+    weight = np.zeros(size)
+    for _ in range(options.max_iterations):
+        right = np.bincount(annotator, weights=(1 + outcome * lean[pair]) / 2, minlength=size)
+        skill = (right + options.pseudo_votes) / (number + 2 * options.pseudo_votes)
+        weight = np.log(skill) - np.log1p(-skill)
+        log_odds = np.bincount(pair, weights=outcome * weight[annotator], minlength=table.n_pairs)
+        trace.append(_log_likelihood(log_odds, skill, number, options.pseudo_votes))
+        new = clamp(np.tanh(log_odds / 2), table)
+        change = float(np.max(np.abs(new - lean), initial=0))
+        lean = new
+        if change < options.tolerance:
+            converged = True
+            break
+    return assemble(
+        "one_coin", table, (1 + lean) / 2, ability=weight, converged=converged, trace=np.array(trace)
+    )
+
+
+def clamp(lean: Float64, table: PairTable) -> Float64:
+    """P(a) - P(b) with people's mean outcome where they spoke, float64[Q]."""
+    return np.where(table.n_gold > 0, np.nan_to_num(table.gold), lean)
+
+
+def _log_likelihood(log_odds: Float64, skill: Float64, number: Float64, pseudo: float) -> float:
+    """Penalised log-likelihood: log Σ_t ½ Π_v P(x_v | t) with the factor Π √(skill (1 - skill)) taken out."""
+    side = np.logaddexp(log_odds / 2, -log_odds / 2) - np.log(2)
+    return float(side.sum() + np.sum((number / 2 + pseudo) * (np.log(skill) + np.log1p(-skill))))

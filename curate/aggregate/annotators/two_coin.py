@@ -1,0 +1,76 @@
+"""Two-coin Dawid-Skene (1979) in the frame of what was shown: one skill per side, so a position bias fits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from curate.aggregate.annotators.one_coin import clamp
+from curate.aggregate.annotators.pairs import PairLabels, pair_table
+from curate.aggregate.annotators.result import AnnotatorFit, assemble
+from curate.aggregate.votes import Float64, Votes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TwoCoinOptions:
+    """`pseudo_votes` right and wrong are added to each of an annotator's two coins."""
+
+    max_iterations: int = 200
+    tolerance: float = 1e-5
+    pseudo_votes: float = 1.0
+
+
+def fit(
+    votes: Votes, *, labels: PairLabels | None = None, options: TwoCoinOptions | None = None
+) -> AnnotatorFit:
+    """EM from the majority vote over P(says first | first is better) and P(says second | second is better).
+
+    Where the order is unknown the frame is (a, b). `ability` is the mean log-odds of the two coins,
+    `position_bias` half their difference.
+    """
+    options = options or TwoCoinOptions()
+    table = pair_table(votes, labels)
+    decided = table.outcome != 0
+    frame = np.where(table.shown[decided] == 0, 1, table.shown[decided]).astype(np.float64)
+    pair, outcome = table.pair[decided], table.outcome[decided].astype(np.float64)
+    annotator, size = table.annotator[decided], len(table.annotators)
+    first = outcome * frame > 0
+    lean = clamp(0.8 * np.sign(np.bincount(pair, weights=outcome, minlength=table.n_pairs)), table)
+    trace: list[float] = []
+    converged = False
+    coins = np.zeros((2, size))
+
+    def rates(truth: Float64) -> Float64:
+        says = np.bincount(annotator, weights=truth * first, minlength=size) + options.pseudo_votes
+        all_ = np.bincount(annotator, weights=truth, minlength=size) + 2 * options.pseudo_votes
+        result: Float64 = says / all_
+        return result
+
+    for _ in range(options.max_iterations):
+        is_first = (1 + lean[pair] * frame) / 2
+        hit, false = rates(is_first), rates(1 - is_first)
+        coins = np.stack([np.log(hit) - np.log1p(-hit), np.log1p(-false) - np.log(false)])
+        given_first = np.where(first, np.log(hit)[annotator], np.log1p(-hit)[annotator])
+        given_second = np.where(first, np.log(false)[annotator], np.log1p(-false)[annotator])
+        for_a = np.bincount(pair, np.where(frame > 0, given_first, given_second), table.n_pairs)
+        for_b = np.bincount(pair, np.where(frame > 0, given_second, given_first), table.n_pairs)
+        penalty = options.pseudo_votes * np.sum(
+            np.log(hit) + np.log1p(-hit) + np.log(false) + np.log1p(-false)
+        )
+        trace.append(float(np.sum(np.logaddexp(for_a, for_b) - np.log(2)) + penalty))
+        new = clamp(np.tanh((for_a - for_b) / 2), table)
+        change = float(np.max(np.abs(new - lean), initial=0))
+        lean = new
+        if change < options.tolerance:
+            converged = True
+            break
+    return assemble(
+        "two_coin",
+        table,
+        (1 + lean) / 2,
+        ability=coins.mean(0),
+        position_bias=(coins[0] - coins[1]) / 2,
+        converged=converged,
+        trace=np.array(trace),
+    )

@@ -1,0 +1,266 @@
+"""How often accepted labels disagree with people, with exact confidence.
+
+The labelled pairs must be a random sample of all pairs, or of each stratum, drawn without looking at the outcome.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from curate.aggregate.votes import Float64, Int64
+from curate.errors import CurateError
+
+Bool = NDArray[np.bool_]
+MOST_LABELS = 100_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guarantee:
+    """With confidence 1 - delta, labels of pairs with confidence ≥ `threshold` disagree with people at most `alpha`.
+
+    `threshold` is infinite where nothing can be accepted. `accepted` is the share of all pairs at or above it;
+    `n`, `errors` are the labelled pairs there and how many disagree; `upper` their Clopper-Pearson bound;
+    `labels_needed`: how many more labelled pairs would likely let at least the strictest tenth be accepted (0 when
+    something is accepted, None when more labels would not help: the error there is too high).
+    """
+
+    alpha: float
+    delta: float
+    threshold: float
+    accepted: float
+    n: int
+    errors: int
+    upper: float
+    labels_needed: int | None
+
+    @property
+    def holds(self) -> bool:
+        return bool(np.isfinite(self.threshold))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StratifiedGuarantee:
+    """One guarantee per stratum, each at delta / strata, so that all hold together with confidence 1 - delta."""
+
+    alpha: float
+    delta: float
+    strata: dict[Hashable, Guarantee]
+    accepted: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorRate:
+    """An estimate in 0 … 1 with a two-sided interval at confidence 1 - delta."""
+
+    estimate: float
+    lower: float
+    upper: float
+    delta: float
+    n: int
+
+
+def clopper_pearson(errors: int, n: int, delta: float) -> tuple[float, float]:
+    """One-sided exact bounds on a binomial rate, each at confidence 1 - delta (Clopper & Pearson 1934)."""
+    from scipy.stats import beta
+
+    if not 0 <= errors <= n:
+        raise CurateError(
+            f"{errors} errors among {n} labels cannot be: errors must lie between 0 and the labels."
+        )
+    lower = 0.0 if errors == 0 else float(beta.ppf(delta, errors, n - errors + 1))
+    upper = 1.0 if errors == n else float(beta.ppf(1 - delta, errors + 1, n - errors))
+    return lower, upper
+
+
+def fewest_labels(alpha: float, delta: float) -> int:
+    """Labels without any error that are needed before a rate ≤ alpha can be shown: (1 - alpha)^n ≤ delta."""
+    _check_level(alpha, delta)
+    return int(np.ceil(np.log(delta) / np.log1p(-alpha)))
+
+
+def guarantee(
+    confidence: Float64, labelled: Int64, agrees: Bool, *, alpha: float, delta: float, grid: int = 100
+) -> Guarantee:
+    """The lowest threshold that fixed-sequence testing certifies (Jung et al. 2024, arXiv 2407.18370).
+
+    `confidence` float64[Q] of all pairs; `labelled` int64[L] which of them people labelled; `agrees` bool[L] whether
+    the label that the panel gives is theirs. Thresholds are quantiles of the confidence of all pairs, walked from
+    strict to loose, from the first with labels enough to pass without error; the walk ends at the first whose
+    exact upper bound exceeds alpha. Neither the grid nor its start looks at `agrees`, so testing each at level
+    delta keeps the whole at delta.
+    """
+    _check_level(alpha, delta)
+    if len(labelled) != len(agrees):
+        raise CurateError(
+            f"{len(labelled)} labelled pairs have {len(agrees)} verdicts: give one verdict per pair."
+        )
+    sure = confidence[labelled]
+    enough = fewest_labels(alpha, delta)
+    passed: tuple[float, int, int, float] | None = None
+    for threshold in _thresholds(confidence, grid):
+        above = sure >= threshold
+        n, errors = int(above.sum()), int((above & ~agrees).sum())
+        if n < enough:
+            continue
+        upper = clopper_pearson(errors, n, delta)[1]
+        if upper > alpha:
+            break
+        passed = (float(threshold), n, errors, upper)
+    if passed is None:
+        needed = _labels_for_the_strictest(confidence, sure, agrees, alpha, delta)
+        return Guarantee(
+            alpha=alpha,
+            delta=delta,
+            threshold=np.inf,
+            accepted=0.0,
+            n=0,
+            errors=0,
+            upper=1.0,
+            labels_needed=needed,
+        )
+    threshold, n, errors, upper = passed
+    accepted = float(np.mean(confidence >= threshold))
+    return Guarantee(
+        alpha=alpha, delta=delta, threshold=threshold, accepted=accepted, n=n, errors=errors, upper=upper,
+        labels_needed=0,
+    )  # fmt: skip
+
+
+def stratified_guarantee(
+    confidence: Float64,
+    stratum: NDArray[np.generic],
+    labelled: Int64,
+    agrees: Bool,
+    *,
+    alpha: float,
+    delta: float,
+    grid: int = 100,
+) -> StratifiedGuarantee:
+    """A threshold per stratum. Bonferroni over the strata that have labels enough to be tested at all.
+
+    `stratum` [Q]: the stratum of each pair, fixed before people's verdicts were seen. The union of what the strata
+    accept disagrees at most alpha too, with confidence 1 - delta.
+    """
+    names, at = np.unique(stratum, return_inverse=True)
+    count = np.bincount(at[labelled], minlength=len(names))
+    testable = len(names)
+    # Fewer tests need fewer labels each, so drop the poorest strata until the rest can all be tested.
+    for n in np.sort(count):
+        if n >= fewest_labels(alpha, delta / max(testable, 1)):
+            break
+        testable -= 1
+    level = delta / max(testable, 1)
+    found: dict[Hashable, Guarantee] = {}
+    accepted = 0.0
+    for k, name in enumerate(names.tolist()):
+        members = np.flatnonzero(at == k)
+        here = at[labelled] == k
+        index = np.searchsorted(members, labelled[here])
+        tested = count[k] >= fewest_labels(alpha, level)
+        found[name] = guarantee(
+            confidence[members],
+            index if tested else index[:0],
+            agrees[here] if tested else agrees[:0],
+            alpha=alpha,
+            delta=level,
+            grid=grid,
+        )
+        accepted += found[name].accepted * len(members)
+    return StratifiedGuarantee(
+        alpha=alpha, delta=delta, strata=found, accepted=accepted / max(len(confidence), 1)
+    )
+
+
+def prediction_powered_error(
+    confidence: Float64, labelled: Int64, agrees: Bool, *, delta: float = 0.1
+) -> ErrorRate:
+    """Disagreement rate over all pairs from few labels and the model's own error 1 - confidence on all of them.
+
+    Prediction-powered inference with the variance-minimising weight λ (Angelopoulos et al. 2023, arXiv 2311.01453):
+    mean over all of λ·f plus mean over labelled of (e - λ·f). Normal interval with Student's t; without errors, or
+    without any label, the exact binomial interval, which then is the honest one.
+    """
+    from scipy.stats import t as student
+
+    n, total = len(labelled), len(confidence)
+    error = (~agrees).astype(np.float64)
+    exact = clopper_pearson(int(error.sum()), n, delta / 2) if n else (0.0, 1.0)
+    if n < 2 or error.sum() in (0, n):
+        estimate = float(error.mean()) if n else float("nan")
+        return ErrorRate(estimate=estimate, lower=exact[0], upper=exact[1], delta=delta, n=n)
+    predicted = 1 - confidence
+    at = predicted[labelled]
+    spread = float(np.var(predicted))
+    covariance = float(np.cov(error, at, ddof=1)[0, 1])
+    # Labels are part of the whole, so the finite population shrinks both terms alike.
+    weight = float(np.clip(covariance / (spread * (1 + n / total)), 0, 1)) if spread > 0 else 0.0
+    estimate = weight * float(predicted.mean()) + float(np.mean(error - weight * at))
+    variance = float(np.var(error - weight * at, ddof=1)) / n + weight**2 * spread / total
+    margin = float(student.ppf(1 - delta / 2, n - 1)) * np.sqrt(variance)
+    return ErrorRate(
+        estimate=float(np.clip(estimate, 0, 1)),
+        lower=float(max(estimate - margin, 0)),
+        upper=float(min(estimate + margin, 1)),
+        delta=delta,
+        n=n,
+    )
+
+
+def labels_needed(rate: float, *, alpha: float, delta: float, power: float = 0.8) -> int | None:
+    """Labels after which a true disagreement `rate` below alpha is certified with probability `power`.
+
+    None when rate ≥ alpha, or when more than 100,000 would be needed.
+    """
+    from scipy.stats import binom
+
+    _check_level(alpha, delta)
+    if rate >= alpha:
+        return None
+    low, high = fewest_labels(alpha, delta), MOST_LABELS
+
+    def enough(n: int) -> bool:
+        # Most errors among n that still pass: P(X ≤ k | alpha) ≤ delta.
+        most = int(binom.ppf(delta, n, alpha))
+        most -= int(binom.cdf(most, n, alpha) > delta)
+        return most >= 0 and bool(binom.cdf(most, n, rate) >= power)
+
+    if not enough(high):
+        return None
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle + 1, high)
+    return low
+
+
+def _labels_for_the_strictest(
+    confidence: Float64, sure: Float64, agrees: Bool, alpha: float, delta: float
+) -> int | None:
+    """More labels, drawn as before, that would likely certify the surest tenth of all pairs."""
+    if len(confidence) == 0:
+        return None
+    bar = np.quantile(confidence, 0.9)
+    above = sure >= bar
+    n, errors = int(above.sum()), int((above & ~agrees).sum())
+    rate = (errors + 0.5) / (n + 1) if n else alpha / 2
+    needed = labels_needed(min(rate, alpha / 2) if errors == 0 else rate, alpha=alpha, delta=delta)
+    if needed is None:
+        return None
+    share = float(np.mean(confidence >= bar))
+    return max(int(np.ceil((needed - n) / share)), 1)
+
+
+def _thresholds(confidence: Float64, grid: int) -> Float64:
+    if len(confidence) == 0:
+        return np.zeros(0)
+    return np.unique(np.quantile(confidence, np.linspace(0, 1, grid + 1), method="higher"))[::-1]
+
+
+def _check_level(alpha: float, delta: float) -> None:
+    if not (0 < alpha < 1 and 0 < delta < 1):
+        raise CurateError(
+            f"alpha = {alpha} and delta = {delta} must both lie between 0 and 1, for example 0.1 and 0.1."
+        )

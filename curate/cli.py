@@ -210,7 +210,7 @@ def report(
     config: ConfigPath = DEFAULT,
 ) -> None:
     """Write one self-contained HTML page about everything."""
-    from curate.report import write_report as write
+    from curate.report import report as write
 
     with _lake(settings := load_config(config), read_only=True, snapshot=snapshot) as lake:
         _print([write(lake, settings, path=output, track=bars)])

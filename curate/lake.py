@@ -289,8 +289,13 @@ def _attach(location: Location, *, read_only: bool, snapshot: int | None) -> duc
 
     backend = "postgres" if location.is_postgres else "sqlite"
     connection = duckdb.connect()
-    for extension in ("ducklake", _EXTENSIONS[backend]):
-        import_extension(extension)
+    for extension in ("ducklake", _EXTENSIONS[backend], *(["httpfs"] if "://" in location.data else [])):
+        try:
+            import_extension(extension)
+        except Exception as error:  # the package raises a bare Exception
+            raise CurateError(
+                f"DuckDB's extension {extension} is not installed: pip install duckdb-extension-{extension}"
+            ) from error
         connection.execute(f"LOAD {extension}")
     connection.execute("SET ducklake_max_retry_count = 100")
     connection.execute("SET TimeZone = 'UTC'")

@@ -34,7 +34,7 @@ def load(tmp_path: Path, text: str):  # type: ignore[no-untyped-def]
         ("judge: {judges: [{kind: rule}]}", "every judge needs a `name`"),
         ("judge: {judges: [{name: j}, {name: j}]}", "two judges are called 'j'"),
         ("train: {epochs: many}", "`train.epochs` is 'many': input should be a valid integer"),
-        ("train: {folds: 1}", "`train.folds` is 1: input should be greater than or equal to 2"),
+        ("train: {folds: 1}", "`train.folds` is 1: input should be greater than or equal to 3"),
         ("- a list", "must hold a mapping of sections, not a list"),
         ("a: [1", "is not valid YAML"),
     ],

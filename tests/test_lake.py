@@ -139,3 +139,8 @@ def test_processes_that_write_at_once_lose_and_double_nothing(
     with Lake.open(location, read_only=True) as reader:
         assert reader.rows("SELECT count(*), count(DISTINCT quarantine_id) FROM quarantine") == [(40, 40)]
         assert reader.snapshot() > 0
+
+
+def test_a_bucket_without_its_extension_says_what_to_install(tmp_path: Path) -> None:
+    with pytest.raises(CurateError, match="pip install duckdb-extension-httpfs"):
+        Lake.open(Location(str(tmp_path / "catalog.sqlite"), "s3://bucket/lake"))

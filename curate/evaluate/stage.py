@@ -13,6 +13,7 @@ from curate.evaluate.panel import best_judge, judges_of, read_panel, score_panel
 from curate.evaluate.scores import evaluation_rows
 from curate.identity import content_id
 from curate.lake import Lake
+from curate.panel import select_panel
 from curate.progress import Track
 from curate.runs import Counts, StageRun, Summary, newest
 
@@ -29,6 +30,7 @@ _STATE = {
 def evaluate(lake: Lake, config: Config, *, track: Track) -> Summary:
     started = time.monotonic()
     run = StageRun(lake, "evaluate", config_hash=config.evaluate.digest)
+    select_panel(lake, config)
     state = (
         [lake.digest(table, column) for table, column in _STATE.items()] if config.evaluate.benchmarks else []
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from curate.config import Benchmark, Config, EvaluateSection, TrainSection
+from curate.config import Benchmark, Config, EvaluateSection, JudgeSection, TrainSection
 from curate.errors import CurateError
 from curate.evaluate import evaluate, score_table
 from curate.evaluate.scores import read_scores
@@ -133,6 +133,8 @@ def test_pointwise_and_listwise_judgments_are_comparisons_too(sample_lake: Lake,
 
 
 def test_only_the_newest_finished_revision_of_a_judge_speaks(sample_lake: Lake, config: Config) -> None:
+    seated = JudgeSection(judges=[{"name": "good", "kind": "rule"}])
+    config = config.model_copy(update={"judge": seated})
     run = Run(
         run_id="r",
         stage="judge",

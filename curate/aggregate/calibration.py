@@ -88,12 +88,15 @@ def fit_isotonic(p_a: Float64, outcome: Float64) -> Isotonic:
     _same_length(p_a, outcome)
     if len(p_a) == 0:
         return Isotonic(knots=np.array([0.0, 1.0]), values=np.array([0.0, 1.0]))
-    x = np.concatenate([p_a, 1 - p_a])
+    # Rounded, so that p and 1 - p are mirror images to the last bit and ties are seen as ties.
+    p = np.round(np.asarray(p_a, np.float64), 12)
+    x = np.concatenate([p, 1 - p])
     y = np.concatenate([outcome, 1 - outcome]).astype(np.float64)
     order = np.argsort(x, kind="stable")
-    unique, start = np.unique(x[order], return_index=True)
+    unique, start = np.unique(np.round(x[order], 12), return_index=True)
     weight = np.diff(np.append(start, len(x))).astype(np.float64)
     mean = np.add.reduceat(y[order], start) / weight
+    # Blocks of equal level may split by rounding on one side of ½ only, which would bend the map: compared loosely.
     level, size = _pool_adjacent_violators(mean, weight)
     # A block's value sits at its mean p, so that the map is continuous and stays odd.
     block = np.repeat(np.arange(len(level)), size)
@@ -110,7 +113,7 @@ def _pool_adjacent_violators(value: Float64, weight: Float64) -> tuple[Float64, 
         level.append(v)
         mass.append(w)
         size.append(1)
-        while len(level) > 1 and level[-2] >= level[-1]:
+        while len(level) > 1 and level[-2] >= level[-1] - 1e-12:
             v2, w2, n2 = level.pop(), mass.pop(), size.pop()
             level[-1] = (level[-1] * mass[-1] + v2 * w2) / (mass[-1] + w2)
             mass[-1] += w2

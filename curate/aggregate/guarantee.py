@@ -76,10 +76,15 @@ def clopper_pearson(errors: int, n: int, delta: float) -> tuple[float, float]:
     return lower, upper
 
 
-def fewest_labels(alpha: float, delta: float) -> int:
-    """Labels without any error that are needed before a rate ≤ alpha can be shown: (1 - alpha)^n ≤ delta."""
+def fewest_labels(alpha: float, delta: float, *, errors: int = 0) -> int:
+    """Labels with `errors` errors among them from which a rate ≤ alpha is shown: P(X ≤ errors | alpha) ≤ delta."""
+    from scipy.stats import binom
+
     _check_level(alpha, delta)
-    return int(np.ceil(np.log(delta) / np.log1p(-alpha)))
+    n = max(int(np.ceil(np.log(delta) / np.log1p(-alpha))), errors + 1)
+    while binom.cdf(errors, n, alpha) > delta:
+        n += 1
+    return n
 
 
 def guarantee(
@@ -89,8 +94,8 @@ def guarantee(
 
     `confidence` float64[Q] of all pairs; `labelled` int64[L] which of them people labelled; `agrees` bool[L] whether
     the label that the panel gives is theirs. Thresholds are quantiles of the confidence of all pairs, walked from
-    strict to loose, from the first with labels enough to pass without error; the walk ends at the first whose
-    exact upper bound exceeds alpha. Neither the grid nor its start looks at `agrees`, so testing each at level
+    strict to loose, from the first with labels enough to pass in spite of two errors (or with half of the labels,
+    where that is fewer); the walk ends at the first whose exact upper bound exceeds alpha. Neither the grid nor its start looks at `agrees`, so testing each at level
     delta keeps the whole at delta.
     """
     _check_level(alpha, delta)
@@ -99,7 +104,7 @@ def guarantee(
             f"{len(labelled)} labelled pairs have {len(agrees)} verdicts: give one verdict per pair."
         )
     sure = confidence[labelled]
-    enough = fewest_labels(alpha, delta)
+    enough = max(fewest_labels(alpha, delta), min(fewest_labels(alpha, delta, errors=2), len(labelled) // 2))
     passed: tuple[float, int, int, float] | None = None
     for threshold in _thresholds(confidence, grid):
         above = sure >= threshold

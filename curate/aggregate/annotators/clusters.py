@@ -26,7 +26,8 @@ _SMALL = 16
 class Structure:
     """What agreement alone says about C annotators.
 
-    `cluster` int64[C]: those who share errors; `loading` float64[C]: correlation of opinion and truth;
+    `cluster` int64[C]: those who share errors; `loading` float64[C]: correlation of opinion and truth (NaN for
+    fewer than three annotators, whose agreement does not tell);
     `discount` float64[C]: what an opinion is worth beside the others, over its worth alone (1: independent
     errors; 1/m: one of m copies; negative: it tells of the others' errors); `dissent`: how much agreement
     the strongest shared error explains, relative to the consensus; `divided`: errors are shared across
@@ -43,20 +44,23 @@ class Structure:
 def structure(moments: Moments, *, seed: int = 0) -> Structure:
     """Partition of the annotators that minimises, over partitions and loadings,
 
-        Σ_{i, j in different clusters} ((R_ij - l_i l_j) / se_ij)² + penalty · #{i, j in one cluster}
-        + Σ_i ((l_i - ½) / ½)²
+        Σ_{i, j in different clusters} ((R_ij - l_i l_j) / se_ij)² + 9 · #{i, j in one cluster}
+        + 2 Σ_i (2 atanh l_i - log 3)²
 
-    A shared cluster frees one correlation and must explain an excess of three standard errors for it. The last term says that annotators are better than chance unless
-    shown otherwise. Greedy merging, then single moves, and the same from random partitions. At least three
+    A correlation that is set free must explain an excess of three standard errors. The last term,
+    the ability on the scale of log-odds, says that annotators are better than chance unless
+    shown otherwise, and that perfect agreement is sooner a copy than perfection. Loadings follow a
+    quadratic stand-in for it. Greedy merging, then single moves, and the same from random partitions. At least three
     clusters stay: with fewer, loadings cannot be told from shared errors.
     """
     correlation, both = moments.correlation, moments.both
     n = len(correlation)
-    fit = _Fit.start(correlation, both)
     if n < 3:
+        unknown = np.full(n, np.nan)
         return Structure(
-            cluster=fit.cluster, loading=fit.loading, discount=np.ones(n), dissent=0.0, divided=False
+            cluster=np.arange(n), loading=unknown, discount=np.ones(n), dissent=0.0, divided=False
         )
+    fit = _Fit.start(correlation, both)
     rng = np.random.default_rng(seed)
     best = _descend(fit)
     for _ in range(_RESTARTS if n <= _SMALL else 0):
@@ -120,7 +124,7 @@ def _loadings(
             break
     cost = 0.0
     for i in range(n):
-        cost += 4 * (loading[i] - 0.5) ** 2
+        cost += 2 * (np.log((1 + loading[i]) / (1 - loading[i])) - np.log(3.0)) ** 2
         for j in range(i):
             if cluster[i] != cluster[j]:
                 cost += weight[i, j] * (correlation[i, j] - loading[i] * loading[j]) ** 2

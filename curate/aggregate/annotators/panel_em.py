@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curate.aggregate.annotators.pairs import PairTable
-from curate.aggregate.annotators.panel_kernels import expectation, maximise, vote_log_probability
+from curate.aggregate.annotators.panel_kernels import NU, expectation, maximise, vote_log_probability
 from curate.aggregate.votes import Float32, Float64, Int8
 
 LENGTH_BINS = np.array([-1.5, -0.6, 0.0, 0.6, 1.5])
@@ -17,6 +17,7 @@ _PRIOR_MEAN = np.array([1.5, 0.0, -1.0, 1.0, 0.0])
 _PRIOR_SD = np.array([1.0, 1.0, 1.5, 1.0, 0.5])
 _PRIOR_STRENGTH = 3.0
 _LABEL_LOG_ODDS = 4.0
+_NEVER = -20.0
 _HABIT_ROUNDS = 10
 
 
@@ -35,9 +36,13 @@ class PanelParameters:
 
     @staticmethod
     def start(size: int, tie_prior: float) -> PanelParameters:
+        mean = _PRIOR_MEAN.copy()
+        if tie_prior == 0:
+            # Mass on a tie that nobody ever voted would be given back for every gain in ability.
+            mean[NU] = _NEVER
         return PanelParameters(
-            value=np.tile(_PRIOR_MEAN, (size, 1)),
-            mean=_PRIOR_MEAN.copy(),
+            value=np.tile(mean, (size, 1)),
+            mean=mean,
             variance=_PRIOR_SD**2,
             tie_prior=tie_prior,
             length_slope=0.0,
@@ -97,7 +102,7 @@ class PanelData:
         value, mean, variance = start.value, start.mean, start.variance
         for _ in range(_HABIT_ROUNDS):
             value, spread = maximise(counts, self.centre, value, mean, 1 / variance, self.free, 5)
-            mean, variance = _hyperparameters(value, spread, self.seen, self.free)
+            mean, variance = _hyperparameters(value, spread, mean, self.seen, self.free)
         return value
 
 
@@ -198,7 +203,7 @@ def repeat_correlation(table: PairTable, state: PanelState) -> float:
 
 def _maximise(data: PanelData, now: PanelParameters, posterior: Float64, counts: Float64) -> PanelParameters:
     value, variance = maximise(counts, data.centre, now.value, now.mean, 1 / now.variance, data.free, 2)
-    mean, spread = _hyperparameters(value, variance, data.seen, data.free)
+    mean, spread = _hyperparameters(value, variance, now.mean, data.seen, data.free)
     slope = (
         _length_slope(posterior, data.table.length_difference, now.length_slope) if data.has_length else 0.0
     )
@@ -260,14 +265,18 @@ def _log_penalty(now: PanelParameters, seen: NDArray[np.bool_]) -> float:
 
 
 def _hyperparameters(
-    value: Float64, variance: Float64, seen: NDArray[np.bool_], free: Int8
+    value: Float64, variance: Float64, last: Float64, seen: NDArray[np.bool_], free: Int8
 ) -> tuple[Float64, Float64]:
-    """Mean and variance across annotators, each pulled to its own prior by a few pseudo-annotators."""
+    """Mean and variance across annotators, each pulled to its own prior by a few pseudo-annotators.
+
+    The variance never exceeds its prior: one annotator that runs away must not widen the prior that holds it.
+    """
     n = int(seen.sum())
     mean = (value[seen].sum(0) + _PRIOR_STRENGTH * _PRIOR_MEAN) / (n + _PRIOR_STRENGTH)
     squares = ((value[seen] - mean) ** 2 + variance[seen]).sum(0)
     spread = (squares + _PRIOR_STRENGTH * _PRIOR_SD**2) / (n + _PRIOR_STRENGTH)
-    return np.where(free == 1, mean, _PRIOR_MEAN), np.where(free == 1, spread, _PRIOR_SD**2)
+    spread = np.minimum(spread, _PRIOR_SD**2)
+    return np.where(free == 1, mean, last), np.where(free == 1, spread, _PRIOR_SD**2)
 
 
 def _length_slope(posterior: Float64, difference: Float32, slope: float) -> float:

@@ -1,0 +1,94 @@
+"""Kernels of the panel model against naive loops."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from curate.aggregate.annotators import panel_kernels as kernels
+from curate.aggregate.annotators.pairs import pair_table
+
+CENTRE = np.array([-1.0, 0.0, 1.0])
+
+
+def naive_probability(theta, s, d, t):
+    kappa, beta, nu, delta, gamma = theta
+    eta = kappa * t + beta * s + gamma * d
+    weight = np.array([np.exp(-eta / 2), np.exp(nu + (delta if t == 0 else 0)), np.exp(eta / 2)])
+    return weight / weight.sum()
+
+
+def problem(make_votes, seed, ties):
+    rng = np.random.default_rng(seed)
+    outcomes = [-1, 0, 1] if ties else [-1, 1]
+    rows = [(3 * p + i, 3 * p + k, j, s, rng.choice(outcomes)) for p in range(4) for i, k in ((0, 1), (0, 2), (1, 2))
+            for j in range(3) for s in (-1, 0, 1) if rng.random() < 0.6]  # fmt: skip
+    table = pair_table(make_votes(rows, sizes=[3] * 4, annotators=3))
+    bins = rng.integers(0, 3, table.n_pairs).astype(np.int8)
+    prior = np.log(rng.dirichlet([1, 1, 1], table.n_pairs))
+    if not ties:
+        prior[:, 1] = -np.inf
+    return table, bins, prior, rng.normal(0, 1, (3, 5)), rng.uniform(0.2, 1.2, 3)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10_000), st.booleans(), st.integers(1, 5))
+def test_expectation_is_bayes_rule_pair_by_pair(make_votes, seed, ties, shards):
+    table, bins, prior, theta, discount = problem(make_votes, seed, ties)
+    posterior, counts, evidence = kernels.expectation(
+        table.offsets, table.annotator, table.shown, table.outcome, table.weight, bins, prior,
+        kernels.vote_log_probability(theta, CENTRE), discount, int(ties), shards,
+    )  # fmt: skip
+    expected_counts, total = np.zeros_like(counts), 0.0
+    for q in range(table.n_pairs):
+        mine = range(table.offsets[q], table.offsets[q + 1])
+        joint = np.exp(prior[q])
+        for t in (-1, 0, 1):
+            for v in mine:
+                j = table.annotator[v]
+                p = naive_probability(theta[j], table.shown[v], CENTRE[bins[q]], t)[table.outcome[v] + 1]
+                joint[t + 1] *= p ** discount[j]
+        np.testing.assert_allclose(posterior[q], joint / joint.sum(), atol=1e-12)
+        total += np.log(joint.sum())
+        for v in mine:
+            cell = expected_counts[table.annotator[v], table.shown[v] + 1, bins[q]]
+            cell[:, table.outcome[v] + 1] += joint / joint.sum()
+    assert evidence == pytest.approx(total)
+    np.testing.assert_allclose(counts, expected_counts, atol=1e-12)
+
+
+def objective(counts, theta, mean, precision):
+    value = -0.5 * np.sum(precision * (theta - mean) ** 2)
+    for s in range(3):
+        for d in range(3):
+            for t in range(3):
+                value += counts[s, d, t] @ np.log(naive_probability(theta, s - 1, CENTRE[d], t - 1))
+    return value
+
+
+def test_maximise_finds_the_top_of_the_penalised_likelihood():
+    rng = np.random.default_rng(3)
+    counts = rng.gamma(1.0, 3.0, (2, 3, 3, 3, 3))
+    mean, precision = np.array([1.0, 0, -1, 1, 0]), np.array([1.0, 1, 0.5, 1, 4])
+    free = np.ones(5, np.int8)
+    found, variance = kernels.maximise(counts, CENTRE, np.zeros((2, 5)), mean, precision, free, 30)
+    for j in range(2):
+        best = objective(counts[j], found[j], mean, precision)
+        for k in range(5):
+            for step in (-1e-3, 1e-3):
+                nearby = found[j].copy()
+                nearby[k] += step
+                assert objective(counts[j], nearby, mean, precision) < best
+    assert np.all(variance > 0)
+
+
+def test_a_parameter_that_is_not_free_stays():
+    counts = np.random.default_rng(0).gamma(1.0, 3.0, (1, 3, 3, 3, 3))
+    start = np.array([[1.0, 0.3, -1.0, 1.0, 0.2]])
+    free = np.array([1, 0, 1, 1, 0], np.int8)
+    found, _ = kernels.maximise(counts, CENTRE, start, np.zeros(5), np.ones(5), free, 10)
+    assert found[0, 1] == 0.3
+    assert found[0, 4] == 0.2
+    assert found[0, 0] != 1.0

@@ -145,7 +145,9 @@ CONTENDERS: dict[str, Callable[[Path, Path], int]] = {
 
 
 def _measured(name: str, source: Path, out: Path, result: Connection) -> None:
-    CONTENDERS[name](source.with_name("warm-up.jsonl"), out.with_name(out.name + "-warm-up"))  # imports, kernels
+    CONTENDERS[name](
+        source.with_name("warm-up.jsonl"), out.with_name(out.name + "-warm-up")
+    )  # imports, kernels
     wall, processor = time.perf_counter(), time.process_time()
     rows = CONTENDERS[name](source, out)
     wall, processor = time.perf_counter() - wall, time.process_time() - processor

@@ -123,15 +123,17 @@ def _put_text(out, at, strings, i):  # type: ignore[no-untyped-def]
     out[at] = 0x22
     at += 1
     while end - k >= _BLOCK:  # blocks without anything to escape are copied by vector instructions
-        special = 0
+        block, target = data[k : k + _BLOCK], out[at : at + _BLOCK]
+        special = np.uint8(0)
         for j in range(_BLOCK):
-            c = data[k + j]
-            special += (c < 0x20) | (c == 0x22) | (c == 0x5C)
-            out[at + j] = c
+            c = block[j]
+            special |= np.uint8(c < 0x20) | np.uint8(c == 0x22) | np.uint8(c == 0x5C)
         if special:
             for j in range(_BLOCK):
-                at = _put_escaped(out, at, data[k + j])
+                at = _put_escaped(out, at, block[j])
         else:
+            for j in range(_BLOCK):
+                target[j] = block[j]
             at += _BLOCK
         k += _BLOCK
     while k < end:

@@ -4,7 +4,8 @@
     python bench/ingest.py --rows 1000000 --only curate   # flat memory
 
 Each contender runs in a process of its own, `--repeat` times in turn with the others; the table shows the best
-time of each (after a warm-up that loads modules and compiles kernels), its ratio to `datasets` and to `duckdb`, and the peak resident memory. What each one does:
+time of each (after a warm-up that loads modules and compiles kernels), its ratio to `datasets` and to `duckdb`,
+and the peak resident memory. What each one does:
 
 - curate: decode, validate, hash, deduplicate, write to a DuckLake (Parquet) with run records
 - duckdb: read_json with the schema given, COPY to Parquet

@@ -96,7 +96,7 @@ class Source(Section):
         None,
         description="Who made the verdicts of a foreign data set that does not say so; default: its name.",
     )
-    chunk: int = Field(20_000, ge=1, description="Rows per committed chunk.")
+    chunk: int = Field(32_768, ge=1, description="Rows per committed chunk.")
     max_line_mib: int = Field(64, ge=1, description="A longer line is rejected without being read.")
 
     @model_validator(mode="after")

@@ -292,7 +292,7 @@ def _attach(location: Location, *, read_only: bool, snapshot: int | None) -> duc
     for extension in ("ducklake", _EXTENSIONS[backend], *(["httpfs"] if "://" in location.data else [])):
         try:
             import_extension(extension)
-        except Exception as error:  # the package raises a bare Exception
+        except ImportError as error:
             raise CurateError(
                 f"DuckDB's extension {extension} is not installed: pip install duckdb-extension-{extension}"
             ) from error

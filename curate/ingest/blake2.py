@@ -31,7 +31,9 @@ _SIGMA = (
     (6, 15, 14, 9, 11, 3, 0, 8, 12, 2, 13, 7, 1, 4, 10, 5),
     (10, 2, 8, 4, 7, 6, 1, 5, 15, 11, 9, 14, 3, 12, 13, 0),
 )
-_ROUNDS = np.array([_SIGMA[r % 10] for r in range(12)], dtype=np.int64)
+_ROUNDS = np.array(
+    [_SIGMA[r % 10] for r in range(12)], dtype=np.uintp
+)  # unsigned: no check for negative ones
 
 
 @numba.njit(inline="always", cache=True)

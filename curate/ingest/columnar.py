@@ -72,7 +72,7 @@ def read_columns(lines: Sequence[bytes], *, source: str, split: str | None) -> C
 
 def _parse(lines: Sequence[bytes]) -> pa.Table | None:
     """The lines as a table, where each is exactly one object with the right types and valid UTF-8."""
-    content = b"".join(lines)
+    content = b"\n".join(lines)
     if b"\\u0000" in content:
         return None
     # An object could go over two lines and two stand on one. After a line that ends with } and before one that

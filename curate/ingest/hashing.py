@@ -24,6 +24,7 @@ _RESPONSE_OPEN = np.frombuffer(b'[["text",', np.uint8)
 _RESPONSE_CLOSE = np.frombuffer(b",null,null]]]", np.uint8)
 _HEX = np.frombuffer(b"0123456789abcdef", np.uint8)
 _FRAME = 256  # bytes of JSON around the texts, generously
+_BLOCK = 32  # bytes that are copied together
 _ESCAPED = 6  # bytes that one character of a text may become: \u001f
 
 
@@ -118,38 +119,53 @@ def _put_text(out, at, strings, i):  # type: ignore[no-untyped-def]
     if len(strings.valid) > 0 and not strings.valid[i]:
         out[at], out[at + 1], out[at + 2], out[at + 3] = 0x6E, 0x75, 0x6C, 0x6C
         return at + 4
+    data, k, end = strings.data, strings.offsets[i], strings.offsets[i + 1]
     out[at] = 0x22
     at += 1
-    for k in range(strings.offsets[i], strings.offsets[i + 1]):
-        c = strings.data[k]
-        if c >= 0x20 and c != 0x22 and c != 0x5C:
-            out[at] = c
-            at += 1
-            continue
-        out[at] = 0x5C  # \
-        if c == 0x22 or c == 0x5C:
-            short = c
-        elif c == 0x0A:
-            short = np.uint8(0x6E)  # n
-        elif c == 0x0D:
-            short = np.uint8(0x72)  # r
-        elif c == 0x09:
-            short = np.uint8(0x74)  # t
-        elif c == 0x08:
-            short = np.uint8(0x62)  # b
-        elif c == 0x0C:
-            short = np.uint8(0x66)  # f
+    while end - k >= _BLOCK:  # blocks without anything to escape are copied by vector instructions
+        block, target = data[k : k + _BLOCK], out[at : at + _BLOCK]
+        special = np.uint8(0)
+        for j in range(_BLOCK):
+            c = block[j]
+            special |= np.uint8(c < 0x20) | np.uint8(c == 0x22) | np.uint8(c == 0x5C)
+        if special:
+            for j in range(_BLOCK):
+                at = _put_escaped(out, at, block[j])
         else:
-            short = np.uint8(0)
-        if short:
-            out[at + 1] = short
-            at += 2
-        else:
-            out[at + 1], out[at + 2], out[at + 3] = 0x75, 0x30, 0x30  # u00
-            out[at + 4], out[at + 5] = _HEX[c >> 4], _HEX[c & 15]
-            at += 6
+            for j in range(_BLOCK):
+                target[j] = block[j]
+            at += _BLOCK
+        k += _BLOCK
+    while k < end:
+        at = _put_escaped(out, at, data[k])
+        k += 1
     out[at] = 0x22
     return at + 1
+
+
+@numba.njit(nogil=True, cache=True)
+def _put_escaped(out, at, c):  # type: ignore[no-untyped-def]
+    if c >= 0x20 and c != 0x22 and c != 0x5C:
+        out[at] = c
+        return at + 1
+    out[at] = 0x5C  # \
+    if c == 0x22 or c == 0x5C:
+        out[at + 1] = c
+    elif c == 0x0A:
+        out[at + 1] = 0x6E  # n
+    elif c == 0x0D:
+        out[at + 1] = 0x72  # r
+    elif c == 0x09:
+        out[at + 1] = 0x74  # t
+    elif c == 0x08:
+        out[at + 1] = 0x62  # b
+    elif c == 0x0C:
+        out[at + 1] = 0x66  # f
+    else:
+        out[at + 1], out[at + 2], out[at + 3] = 0x75, 0x30, 0x30  # u00
+        out[at + 4], out[at + 5] = _HEX[c >> 4], _HEX[c & 15]
+        return at + 6
+    return at + 2
 
 
 @numba.njit(nogil=True, cache=True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from curate.errors import CurateError
 from curate.ingest.chunks import Raw
 from curate.ingest.inflate import DAMAGE, open_bytes
 from curate.ingest.rejection import Rejection, shorten
 
-_BUFFER = 1 << 20
+_BLOCK = 1 << 20
 _BOM = b"\xef\xbb\xbf"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
@@ -21,20 +22,29 @@ def lines(path: Path, *, limit: int) -> Iterator[tuple[int, bytes | Rejection]]:
     Raises CurateError where a compressed file is damaged, after the lines before the damage.
     """
     number = 0
-    with open_bytes(path) as stream:
-        try:
-            while line := stream.readline(limit + 1):
-                number += 1
+    try:
+        with open_bytes(path) as stream:
+            for number, line in enumerate(_split(stream, limit), 1):
                 if number == 1:
                     line = _without_mark(line, path)
-                if len(line) > limit and not line.endswith(b"\n"):
+                if len(line) > limit:
                     yield number, _too_long(number, line, limit)
-                    while line and not line.endswith(b"\n"):
-                        line = stream.readline(_BUFFER)
-                elif not line.isspace() and line:
+                elif line and not line.isspace():
                     yield number, line
-        except DAMAGE as error:
-            raise _damaged(path, number, error) from error
+    except DAMAGE as error:
+        raise _damaged(path, number, error) from error
+
+
+def _split(stream: BinaryIO, limit: int) -> Iterator[bytes]:
+    """Lines without their ends; of one beyond the limit only the beginning, but more than `limit` of it."""
+    rest = b""
+    while block := stream.read1(_BLOCK):  # type: ignore[attr-defined]  # not `read`: before damage it gives less
+        pieces = block.split(b"\n")
+        pieces[0] = rest + pieces[0]
+        rest = pieces.pop()[: limit + 1]
+        yield from pieces
+    if rest:
+        yield rest
 
 
 def json_lines(path: Path, *, limit: int) -> Iterator[tuple[int, Raw]]:

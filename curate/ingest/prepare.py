@@ -74,7 +74,7 @@ def _place(chunk: Chunk) -> Place:
 def _decode(
     numbers: Sequence[int], rows: Sequence[Raw | Rejection], decoder: Callable[[Raw], R]
 ) -> Decoded[R]:
-    decoded: Decoded[R] = Decoded([], [], [], [])  # calling Decoded[R] would set an attribute of a frozen class
+    decoded: Decoded[R] = Decoded([], [], [], [])
     for number, raw in zip(numbers, rows, strict=True):
         if isinstance(raw, Rejection):
             decoded.rejections.append(raw)

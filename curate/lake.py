@@ -213,7 +213,7 @@ class Lake:
     def _migrate(self) -> None:
         """Apply the migrations that this lake has not seen, each in a transaction, in the order of their names."""
         migrations = _texts("sql/migrations")
-        if self._applied() >= set(migrations):
+        if self._applied() == set(migrations):
             return
         with self._lock():
             applied = self._applied()  # again, now that no other process can be migrating

@@ -1,4 +1,4 @@
-"""The JSON Schemas in `schemas/`: configuration, records, exported rows; `python -m curate.schema` writes them."""
+"""The JSON Schemas in `schemas/`: settings, records, rows in and out; `python -m curate.schema` writes them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from curate.config import Config
+from curate.engine import engine_schemas
 from curate.export.rows import EXPORTED
+from curate.formats import JudgmentsRow, ResponsesRow
+from curate.judge import judge_schemas
 from curate.records import TABLES
 from curate.resources import resource
 
@@ -19,6 +22,10 @@ def documents() -> dict[str, dict[str, Any]]:
         found[f"tables/{name}.json"] = record.model_json_schema()
     for name, row in EXPORTED.items():
         found[f"export/{name}.json"] = row.model_json_schema()
+    found["input/responses.json"] = ResponsesRow.model_json_schema()
+    found["input/judgments.json"] = JudgmentsRow.model_json_schema()
+    found |= {f"judges/{kind}.json": schema for kind, schema in judge_schemas().items()}
+    found |= {f"engines/{kind}.json": schema for kind, schema in engine_schemas().items()}
     return {
         name: {"$schema": "https://json-schema.org/draft/2020-12/schema"} | schema
         for name, schema in found.items()

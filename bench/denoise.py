@@ -4,10 +4,11 @@
 
 `--peers` names a site-packages folder with crowd-kit and evalica where they do not live in this environment.
 With labels: `--draws` seeded random draws of labelled pairs, which are left out of the accuracy; a draw's
-labels are the same for all methods. A guess at ½ counts half. Gold ties are left out, except for UKP's full set.
+labels are the same for all methods. A guess at ½ counts half. Gold ties are left out, except for UKP's full
+set.
 
-How it was developed: choices were made on LLMBar natural, FairEval and CaseStudy, PandaLM and synthetic panels;
-LLMBar adversarial, MT-Bench, LLMEval2, PRD and UKP are for reporting.
+How it was developed: choices were made on LLMBar natural, FairEval and CaseStudy, PandaLM and synthetic
+panels; LLMBar adversarial, MT-Bench, LLMEval2, PRD and UKP are for reporting.
 """
 
 from __future__ import annotations
@@ -48,7 +49,9 @@ def panel_fit(panel: RecordedPanel, chosen: NDArray[np.int64] | None = None, see
     if chosen is not None:
         outcome = panel.gold[chosen].astype(np.int8)
         labels = PairLabels(a=panel.a[chosen], b=panel.b[chosen], outcome=outcome)
-    return fit_model("panel", panel.votes, labels=labels, options=PanelOptions(author=panel.author, seed=seed))
+    return fit_model(
+        "panel", panel.votes, labels=labels, options=PanelOptions(author=panel.author, seed=seed)
+    )
 
 
 def best_single(panel: RecordedPanel, index: NDArray[np.int64]) -> float:
@@ -86,7 +89,10 @@ def unlabelled(panel: RecordedPanel) -> None:
     base = "majority" if right["majority"].mean() == best else "one_coin"
     low, high = interval(right["panel"] - right[base])
     row = "  ".join(f"{name} {right[name].mean():.3f}" for name in (*PLAIN, "panel"))
-    print(f"\n{panel.name}: {len(index)} pairs, {len(panel.votes)} votes, best single {best_single(panel, index):.3f}")
+    print(
+        f"\n{panel.name}: {len(index)} pairs, {len(panel.votes)} votes, "
+        f"best single {best_single(panel, index):.3f}"
+    )
     print(f"  no labels   {row}   panel - {base} in [{low:+.3f}, {high:+.3f}]   {seconds:.2f} s")
     for doubt in fit.doubts:
         print(f"  said        {doubt}")
@@ -111,13 +117,19 @@ def labelled(panel: RecordedPanel, draws: int) -> None:
                 scores[name].append(float(hits(p_a[rest], panel.gold[rest]).mean()))
         row = "  ".join(f"{name} {np.mean(values):.3f}" for name, values in scores.items())
         spread = np.std(scores["panel"])
-        print(f"  {k} labels   {row} (sd over draws {spread:.3f}); doubts in {said} of {draws} draws", flush=True)
+        print(
+            f"  {k} labels   {row} (sd over draws {spread:.3f}); doubts in {said} of {draws} draws",
+            flush=True,
+        )
 
 
 def three_way(panel: RecordedPanel) -> None:
     """UKP: agreement with the gold, ties included, on the full set and the strict one."""
     known = ~np.isnan(panel.gold)
-    print(f"\n{panel.name}: {int(known.sum())} pairs, {len(panel.votes)} votes (the gold is MACE's over these votes)")
+    print(
+        f"\n{panel.name}: {int(known.sum())} pairs, {len(panel.votes)} votes "
+        "(the gold is MACE's over these votes)"
+    )
     calls = {}
     for name in ("majority", "one_coin", "two_coin", "panel"):
         started = time.perf_counter()
@@ -181,7 +193,12 @@ def peers_two_way(panel: RecordedPanel) -> None:
     won = votes.outcome != 0
     games = pd.DataFrame({"worker": votes.annotator, "left": votes.a, "right": votes.b})[won]
     games["label"] = np.where(votes.outcome > 0, votes.a, votes.b)[won]
-    score = NoisyBradleyTerry(n_iter=50, random_state=0).fit_predict(games).reindex(range(votes.n_responses)).fillna(0)
+    score = (
+        NoisyBradleyTerry(n_iter=50, random_state=0)
+        .fit_predict(games)
+        .reindex(range(votes.n_responses))
+        .fillna(0)
+    )
     margin = score.to_numpy()[panel.a] - score.to_numpy()[panel.b]
     row.append(f"NoisyBT {hits(0.5 + np.sign(margin[index]) / 2, panel.gold[index]).mean():.3f}")
     row.append(evalica_row(panel, index))
@@ -195,15 +212,15 @@ def evalica_row(panel: RecordedPanel, index: NDArray[np.int64]) -> str:
         return "evalica not installed"
     votes = panel.votes
     names = {1: evalica.Winner.X, -1: evalica.Winner.Y, 0: evalica.Winner.Draw}
-    result = evalica.bradley_terry(
-        votes.a.tolist(), votes.b.tolist(), [names[int(x)] for x in votes.outcome]
-    )
+    result = evalica.bradley_terry(votes.a.tolist(), votes.b.tolist(), [names[int(x)] for x in votes.outcome])
     scores = result.scores.reindex(range(votes.n_responses)).fillna(0).to_numpy()
     margin = scores[panel.a] - scores[panel.b]
     return f"evalica BT {hits(0.5 + np.sign(margin[index]) / 2, panel.gold[index]).mean():.3f}"
 
 
-def guarantee_on(panel: RecordedPanel, labels: int, draws: int, alpha: float = 0.1, delta: float = 0.1) -> None:
+def guarantee_on(
+    panel: RecordedPanel, labels: int, draws: int, alpha: float = 0.1, delta: float = 0.1
+) -> None:
     """Simulated label draws: realised disagreement of what is accepted, against all gold."""
     index = decided(panel)
     p_a = panel_fit(panel).p_a[index]
@@ -218,9 +235,9 @@ def guarantee_on(panel: RecordedPanel, labels: int, draws: int, alpha: float = 0
         kept += not accepted.any() or float(np.mean(~agrees[accepted])) <= alpha
         shares.append(float(accepted.mean()))
     print(
-        f"  {panel.name:16s} {labels} labels of {len(index)}: disagreement ≤ {alpha} in {kept / draws:.1%} of {draws} "
-        f"draws (promised {1 - delta:.0%}); accepted {np.mean(shares):.1%} on average, something in "
-        f"{np.mean(np.array(shares) > 0):.0%}; disagreement without a threshold {np.mean(~agrees):.3f}",
+        f"  {panel.name:16s} {labels} labels of {len(index)}: disagreement ≤ {alpha} in {kept / draws:.1%} "
+        f"of {draws} draws (promised {1 - delta:.0%}); accepted {np.mean(shares):.1%} on average, something "
+        f"in {np.mean(np.array(shares) > 0):.0%}; disagreement without a threshold {np.mean(~agrees):.3f}",
         flush=True,
     )
 

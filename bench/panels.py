@@ -20,8 +20,8 @@ DATA = Path(__file__).resolve().parents[1] / ".." / "shared" / "data"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedPanel:
-    """`votes`; `gold` float64[Q] in -1, 0 (tie), 1, NaN (none) for pairs sorted by (a, b), as fits return them;
-    `strict` bool[Q] marks a subset; `author` int32[R] who wrote each response, where known."""
+    """`votes`; `gold` float64[Q] in -1, 0 (tie), 1, NaN (none) for pairs sorted by (a, b), as fits return
+    them; `strict` bool[Q] marks a subset; `author` int32[R] who wrote each response, where known."""
 
     name: str
     votes: Votes
@@ -41,8 +41,8 @@ def build(
     strict: frozenset[tuple[str, str, str]] = frozenset(),
     authors: Sequence[str] | None = None,
 ) -> RecordedPanel:
-    """`responses` (prompt, key) sorted by prompt; `rows` (prompt, x, y, annotator, shown, outcome) where `shown` is
-    +1 if x was first and `outcome` +1 if x won; `gold` in the same frame."""
+    """`responses` (prompt, key) sorted by prompt; `rows` (prompt, x, y, annotator, shown, outcome) where
+    `shown` is +1 if x was first and `outcome` +1 if x won; `gold` in the same frame."""
     number = {prompt: i for i, prompt in enumerate(prompts)}
     index = {response: i for i, response in enumerate(responses)}
     per_prompt = np.bincount([number[p] for p, _ in responses], minlength=len(prompts))
@@ -101,9 +101,12 @@ def llmbar(name: str, subset: str, keep: Callable[[str], bool] = lambda judge: T
 
 
 def prd(name: str = "PRD Vicuna80") -> RecordedPanel:
-    """40 or more prompts × 5 models, all pairs, 5 judges in both orders; gold is the sign of people's votes."""
+    """40 or more prompts × 5 models, all pairs, 5 judges in both orders; gold is the sign of people's
+    votes."""
     folder = DATA / "prd_vicuna80"
-    verdicts = pl.read_parquet(folder / "judge_verdicts.parquet").with_columns(pl.col("question_id").cast(str))
+    verdicts = pl.read_parquet(folder / "judge_verdicts.parquet").with_columns(
+        pl.col("question_id").cast(str)
+    )
     gold_rows = pl.read_parquet(folder / "gold.parquet").with_columns(pl.col("question_id").cast(str))
     models = sorted(verdicts["model_first"].unique())
     prompts = sorted(verdicts["question_id"].unique())
@@ -134,7 +137,9 @@ def pandalm(name: str = "PandaLM") -> RecordedPanel:
     for p, x, y, people, *said in items.select(
         "prompt", "model_a", "model_b", "human_majority", "gpt35", "pandalm7b"
     ).iter_rows():
-        rows += [(p, x, y, j, 1, side[v]) for j, v in zip(("gpt35", "pandalm7b"), said, strict=True) if v in side]
+        rows += [
+            (p, x, y, j, 1, side[v]) for j, v in zip(("gpt35", "pandalm7b"), said, strict=True) if v in side
+        ]
         if people in side:
             gold[p, x, y] = float(side[people])
     responses = [(p, m) for p in prompts for m in models]

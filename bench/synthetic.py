@@ -1,7 +1,7 @@
 """Synthetic panels with known truth: abilities recovered, probabilities calibrated, guarantee kept.
 
-The generator is not the panel's own model: a judge sees the truth plus Gaussian errors, some shared by its group,
-some by its two orders; ties come from a dead zone, and missing votes at random.
+The generator is not the panel's own model: a judge sees the truth plus Gaussian errors, some shared by its
+group, some by its two orders; ties come from a dead zone, and missing votes at random.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ LOGISTIC_SD = np.pi / np.sqrt(3)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Design:
-    """`groups` 0: no shared errors; `shared`: share of a judge's error variance that its group has in common."""
+    """`groups` 0: no shared errors; `shared`: share of a judge's error variance that its group has in
+    common."""
 
     pairs: int
     judges: int
@@ -38,7 +39,8 @@ class Design:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Synthetic:
-    """`truth` in -1, 1 [Q]; `ability`, `position` [A] as log-odds, measured on the votes themselves given the truth."""
+    """`truth` in -1, 1 [Q]; `ability`, `position` [A] as log-odds, measured on the votes themselves given the
+    truth."""
 
     votes: Votes
     truth: NDArray[np.float64]
@@ -82,7 +84,8 @@ def draw(design: Design, rng: np.random.Generator) -> Synthetic:
 def _empirical(
     votes: Votes, truth: NDArray[np.float64], judges: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Log-odds of a right vote shown either way: their mean is the ability, half their difference the lean."""
+    """Log-odds of a right vote shown either way: their mean is the ability, half their difference the
+    lean."""
     right = votes.outcome * truth[votes.prompt]
     odds = []
     for first in (1, -1):
@@ -132,15 +135,17 @@ def report(panels: int = 5, draws: int = 500) -> None:
             )
         majority, one_coin, panel, ece, ability, position, doubts = np.mean(rows, axis=0)
         print(
-            f"  {name:13s} majority {majority:.3f}  one-coin {one_coin:.3f}  panel {panel:.3f}  ECE {ece:.3f}  "
-            f"rmse of ability {ability:.2f}, of position bias {position:.2f}  doubts in {doubts:.0%}",
+            f"  {name:13s} majority {majority:.3f}  one-coin {one_coin:.3f}  panel {panel:.3f}  "
+            f"ECE {ece:.3f}  rmse of ability {ability:.2f}, of position bias {position:.2f}  "
+            f"doubts in {doubts:.0%}",
             flush=True,
         )
     guarantee_report(draws)
 
 
 def guarantee_report(draws: int, alpha: float = 0.1, delta: float = 0.1) -> None:
-    """A fresh panel of 1,000 weak pairs and fresh labels each draw; the target is the pairs' own disagreement."""
+    """A fresh panel of 1,000 weak pairs and fresh labels each draw; the target is the pairs' own
+    disagreement."""
     design = Design(
         pairs=1000, judges=5, groups=0, shared=0, missing=0.3, dead_zone=0.2, position_sd=0.5, high=1.5
     )
@@ -149,15 +154,18 @@ def guarantee_report(draws: int, alpha: float = 0.1, delta: float = 0.1) -> None
         rng = np.random.default_rng(seed)
         made = draw(design, rng)
         p_a = fit_one_coin(made.votes).p_a
-        confidence, agrees = np.maximum(p_a, 1 - p_a), np.sign(p_a - 0.5) == made.truth[np.unique(made.votes.prompt)]
+        confidence, agrees = (
+            np.maximum(p_a, 1 - p_a),
+            np.sign(p_a - 0.5) == made.truth[np.unique(made.votes.prompt)],
+        )
         chosen = np.sort(rng.permutation(len(p_a))[:200])
         found = guarantee(confidence, chosen, agrees[chosen], alpha=alpha, delta=delta)
         accepted = confidence >= found.threshold
         kept += not accepted.any() or float(np.mean(~agrees[accepted])) <= alpha
         shares.append(float(accepted.mean()))
     print(
-        f"  guarantee     disagreement ≤ {alpha} in {kept / draws:.1%} of {draws} fresh panels with 200 labels "
-        f"(promised {1 - delta:.0%}); accepted {np.mean(shares):.1%} on average"
+        f"  guarantee     disagreement ≤ {alpha} in {kept / draws:.1%} of {draws} fresh panels with 200 "
+        f"labels (promised {1 - delta:.0%}); accepted {np.mean(shares):.1%} on average"
     )
 
 

@@ -116,7 +116,7 @@ def ingest_responses(
     """Take in prompts with their responses."""
     from curate.ingest import ingest_responses as take_in
 
-    wanted = [Source(source=each, kind="responses", format=format, split=split) for each in sources]
+    wanted = [validated(Source, "", source=each, kind="responses", format=format, split=split) for each in sources]
     with _lake(settings := load_config(config)) as lake:
         _print([take_in(lake, wanted, settings, track=bars)])
 
@@ -126,7 +126,7 @@ def ingest_judgments(sources: Sources, format: FormatName = "native", config: Co
     """Take in judgments about responses that are in the lake."""
     from curate.ingest import ingest_judgments as take_in
 
-    wanted = [Source(source=each, kind="judgments", format=format) for each in sources]
+    wanted = [validated(Source, "", source=each, kind="judgments", format=format) for each in sources]
     with _lake(settings := load_config(config)) as lake:
         _print([take_in(lake, wanted, settings, track=bars)])
 

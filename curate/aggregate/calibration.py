@@ -1,7 +1,7 @@
 """Probabilities that mean what they say: temperature and isotonic calibration, ECE, reliability.
 
-A pair may be written (a, b) or (b, a), so every map here is odd in log-odds: it never moves ½ and treats p and
-1 - p alike.
+A pair may be written (a, b) or (b, a), so every map here is odd in log-odds: it never moves ½ and treats p
+and 1 - p alike.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ class Isotonic:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reliability:
-    """Bins of confidence: `confidence` and `accuracy` float64[B] are means over `count` int64[B] pairs; no bin is empty."""
+    """Bins of confidence: `confidence` and `accuracy` float64[B] are means over `count` int64[B] pairs; no
+    bin is empty."""
 
     confidence: Float64
     accuracy: Float64
@@ -61,9 +62,11 @@ class Reliability:
 
 
 def fit_temperature(p_a: Float64, outcome: Float64, *, prior_sd: float = 1.0) -> Temperature:
-    """Most likely temperature for `outcome` float64[L] in {0, ½, 1} (b, tie, a better), log T ~ N(0, prior_sd²).
+    """Most likely temperature for `outcome` float64[L] in {0, ½, 1} (b, tie, a better), log T ~ N(0,
+    prior_sd²).
 
-    The prior keeps a handful of labels from moving T far. Newton on the inverse temperature's log, 50 steps at most.
+    The prior keeps a handful of labels from moving T far. Newton on the inverse temperature's log, 50 steps
+    at most.
     """
     _same_length(p_a, outcome)
     x, y = _log_odds(p_a), np.asarray(outcome, np.float64)
@@ -96,7 +99,8 @@ def fit_isotonic(p_a: Float64, outcome: Float64) -> Isotonic:
     unique, start = np.unique(np.round(x[order], 12), return_index=True)
     weight = np.diff(np.append(start, len(x))).astype(np.float64)
     mean = np.add.reduceat(y[order], start) / weight
-    # Blocks of equal level may split by rounding on one side of ½ only, which would bend the map: compared loosely.
+    # Blocks of equal level may split by rounding on one side of ½ only, which would bend the map: compared
+    # loosely.
     level, size = _pool_adjacent_violators(mean, weight)
     # A block's value sits at its mean p, so that the map is continuous and stays odd.
     block = np.repeat(np.arange(len(level)), size)
@@ -153,5 +157,6 @@ def _log_odds(p_a: Float64) -> Float64:
 def _same_length(p_a: Float64, outcome: Float64) -> None:
     if len(p_a) != len(outcome):
         raise CurateError(
-            f"Calibration got {len(p_a)} probabilities and {len(outcome)} labels: give one label per probability."
+            f"Calibration got {len(p_a)} probabilities and {len(outcome)} labels: "
+            "give one label per probability."
         )

@@ -1,6 +1,7 @@
 """How often accepted labels disagree with people, with exact confidence.
 
-The labelled pairs must be a random sample of all pairs, or of each stratum, drawn without looking at the outcome.
+The labelled pairs must be a random sample of all pairs, or of each stratum, drawn without looking at the
+outcome.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ MOST_LABELS = 100_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guarantee:
-    """With confidence 1 - delta, labels of pairs with confidence ≥ `threshold` disagree with people at most `alpha`.
+    """With confidence 1 - delta, labels of pairs with confidence ≥ `threshold` disagree with people at most
+    `alpha`.
 
-    `threshold` is infinite where nothing can be accepted. `accepted` is the share of all pairs at or above it;
-    `n`, `errors` are the labelled pairs there and how many disagree; `upper` their Clopper-Pearson bound;
-    `labels_needed`: how many more labelled pairs would likely let at least the strictest tenth be accepted (0 when
-    something is accepted, None when more labels would not help: the error there is too high).
+    `threshold` is infinite where nothing can be accepted. `accepted` is the share of all pairs at or above
+    it; `n`, `errors` are the labelled pairs there and how many disagree; `upper` their Clopper-Pearson bound;
+    `labels_needed`: how many more labelled pairs would likely let at least the strictest tenth be accepted (0
+    when something is accepted, None when more labels would not help: the error there is too high).
     """
 
     alpha: float
@@ -44,7 +46,8 @@ class Guarantee:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StratifiedGuarantee:
-    """One guarantee per stratum, each at delta / strata, so that all hold together with confidence 1 - delta."""
+    """One guarantee per stratum, each at delta / strata, so that all hold together with confidence 1 -
+    delta."""
 
     alpha: float
     delta: float
@@ -77,7 +80,8 @@ def clopper_pearson(errors: int, n: int, delta: float) -> tuple[float, float]:
 
 
 def fewest_labels(alpha: float, delta: float, *, errors: int = 0) -> int:
-    """Labels with `errors` errors among them from which a rate ≤ alpha is shown: P(X ≤ errors | alpha) ≤ delta."""
+    """Labels with `errors` errors among them from which a rate ≤ alpha is shown: P(X ≤ errors | alpha) ≤
+    delta."""
     from scipy.stats import binom
 
     _check_level(alpha, delta)
@@ -92,11 +96,12 @@ def guarantee(
 ) -> Guarantee:
     """The lowest threshold that fixed-sequence testing certifies (Jung et al. 2024, arXiv 2407.18370).
 
-    `confidence` float64[Q] of all pairs; `labelled` int64[L] which of them people labelled; `agrees` bool[L] whether
-    the label that the panel gives is theirs. Thresholds are quantiles of the confidence of all pairs, walked from
-    strict to loose, from the first with labels enough to pass in spite of two errors (or with half of the labels,
-    where that is fewer); the walk ends at the first whose exact upper bound exceeds alpha. Neither the grid nor its start looks at `agrees`, so testing each at level
-    delta keeps the whole at delta.
+    `confidence` float64[Q] of all pairs; `labelled` int64[L] which of them people labelled; `agrees` bool[L]
+    whether the label that the panel gives is theirs. Thresholds are quantiles of the confidence of all pairs,
+    walked from strict to loose, from the first with labels enough to pass in spite of two errors (or with
+    half of the labels, where that is fewer); the walk ends at the first whose exact upper bound exceeds
+    alpha. Neither the grid nor its start looks at `agrees`, so testing each at level delta keeps the whole at
+    delta.
     """
     _check_level(alpha, delta)
     if len(labelled) != len(agrees):
@@ -147,8 +152,8 @@ def stratified_guarantee(
 ) -> StratifiedGuarantee:
     """A threshold per stratum. Bonferroni over the strata that have labels enough to be tested at all.
 
-    `stratum` [Q]: the stratum of each pair, fixed before people's verdicts were seen. The union of what the strata
-    accept disagrees at most alpha too, with confidence 1 - delta.
+    `stratum` [Q]: the stratum of each pair, fixed before people's verdicts were seen. The union of what the
+    strata accept disagrees at most alpha too, with confidence 1 - delta.
     """
     names, at = np.unique(stratum, return_inverse=True)
     count = np.bincount(at[labelled], minlength=len(names))
@@ -183,11 +188,12 @@ def stratified_guarantee(
 def prediction_powered_error(
     confidence: Float64, labelled: Int64, agrees: Bool, *, delta: float = 0.1
 ) -> ErrorRate:
-    """Disagreement rate over all pairs from few labels and the model's own error 1 - confidence on all of them.
+    """Disagreement rate over all pairs from few labels and the model's own error 1 - confidence on all of
+    them.
 
-    Prediction-powered inference with the variance-minimising weight λ (Angelopoulos et al. 2023, arXiv 2311.01453):
-    mean over all of λ·f plus mean over labelled of (e - λ·f). Normal interval with Student's t; without errors, or
-    without any label, the exact binomial interval, which then is the honest one.
+    Prediction-powered inference with the variance-minimising weight λ (Angelopoulos et al. 2023, arXiv
+    2311.01453): mean over all of λ·f plus mean over labelled of (e - λ·f). Normal interval with Student's t;
+    without errors, or without any label, the exact binomial interval, which then is the honest one.
     """
     from scipy.stats import t as student
 
@@ -261,7 +267,8 @@ def _labels_for_the_strictest(
 def _thresholds(confidence: Float64, grid: int) -> Float64:
     if len(confidence) == 0:
         return np.zeros(0)
-    return np.unique(np.quantile(confidence, np.linspace(0, 1, grid + 1), method="higher"))[::-1]
+    steps: Float64 = np.unique(np.quantile(confidence, np.linspace(0, 1, grid + 1), method="higher"))
+    return steps[::-1]
 
 
 def _check_level(alpha: float, delta: float) -> None:

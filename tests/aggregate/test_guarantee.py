@@ -17,7 +17,11 @@ from curate.aggregate.guarantee import (
 from curate.errors import CurateError
 
 
-@given(st.integers(0, 60).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))).filter(lambda kn: kn[1] > 0))
+@given(
+    st.integers(0, 60)
+    .flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
+    .filter(lambda kn: kn[1] > 0)
+)
 def test_bounds_are_scipys_exact_ones(kn):
     k, n = kn
     lower, upper = clopper_pearson(k, n, 0.05)

@@ -1,7 +1,7 @@
 """Annotator models: from votes to a posterior per pair and what was learnt about each annotator.
 
-One model a file; each has `fit(votes, *, labels=None, options=None) -> AnnotatorFit`. `fit_model` finds it by name
-and imports it then, so that the numerical stack is loaded only where it is used.
+One model a file; each has `fit(votes, *, labels=None, options=None) -> AnnotatorFit`. `fit_model` finds it by
+name and imports it then, so that the numerical stack is loaded only where it is used.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Which annotators err together, and whether the panel holds one opinion or two.
 
-If errors were independent given the truth, the correlation of two annotators' opinions would be the product of
-their loadings, R_ij = l_i l_j (one factor; Spearman 1904). Pairs that agree more than that share errors.
+If errors were independent given the truth, the correlation of two annotators' opinions would be the product
+of their loadings, R_ij = l_i l_j (one factor; Spearman 1904). Pairs that agree more than that share errors.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _SMALL = 16
 class Structure:
     """What agreement alone says about C annotators.
 
-    `cluster` int64[C]: those who share errors; `loading` float64[C]: correlation of opinion and truth (NaN for
-    fewer than three annotators, whose agreement does not tell);
-    `discount` float64[C]: what an opinion is worth beside the others, over its worth alone (1: independent
-    errors; 1/m: one of m copies; negative: it tells of the others' errors); `dissent`: how much agreement
-    the strongest shared error explains, relative to the consensus; `divided`: errors are shared across
-    clusters too, so one truth does not explain the panel, and agreement alone cannot weigh its judges.
+    `cluster` int64[C]: those who share errors; `loading` float64[C]: correlation of opinion and truth (NaN
+    for fewer than three annotators, whose agreement does not tell); `discount` float64[C]: what an opinion is
+    worth beside the others, over its worth alone (1: independent errors; 1/m: one of m copies; negative: it
+    tells of the others' errors); `dissent`: how much agreement the strongest shared error explains, relative
+    to the consensus; `divided`: errors are shared across clusters too, so one truth does not explain the
+    panel, and agreement alone cannot weigh its judges.
     """
 
     cluster: Int64
@@ -47,11 +47,11 @@ def structure(moments: Moments, *, seed: int = 0) -> Structure:
         Σ_{i, j in different clusters} ((R_ij - l_i l_j) / se_ij)² + 9 · #{i, j in one cluster}
         + 2 Σ_i (2 atanh l_i - log 3)²
 
-    A correlation that is set free must explain an excess of three standard errors. The last term,
-    the ability on the scale of log-odds, says that annotators are better than chance unless
-    shown otherwise, and that perfect agreement is sooner a copy than perfection. Loadings follow a
-    quadratic stand-in for it. Greedy merging, then single moves, and the same from random partitions. At least three
-    clusters stay: with fewer, loadings cannot be told from shared errors.
+    A correlation that is set free must explain an excess of three standard errors. The last term, the ability
+    on the scale of log-odds, says that annotators are better than chance unless shown otherwise, and that
+    perfect agreement is sooner a copy than perfection. Loadings follow a quadratic stand-in for it. Greedy
+    merging, then single moves, and the same from random partitions. At least three clusters stay: with fewer,
+    loadings cannot be told from shared errors.
     """
     correlation, both = moments.correlation, moments.both
     n = len(correlation)
@@ -79,9 +79,9 @@ def structure(moments: Moments, *, seed: int = 0) -> Structure:
 def _discount(fit: _Fit, both: Float64, cluster: Int64) -> Float64:
     """Weights of Fisher's discriminant with errors correlated inside clusters, over those without.
 
-    An excess was selected for being large, and may come from pairs that are easy for all good annotators, so it
-    is shrunk as if six standard errors of it, and 500 pairs without it, were that; an error that is shared with an annotator who is seldom
-    there counts by how often it is there.
+    An excess was selected for being large, and may come from pairs that are easy for all good annotators, so
+    it is shrunk as if six standard errors of it, and 500 pairs without it, were that; an error that is shared
+    with an annotator who is seldom there counts by how often it is there.
     """
     loading = fit.loading
     excess = fit.correlation - np.outer(loading, loading)
@@ -106,7 +106,8 @@ def _discount(fit: _Fit, both: Float64, cluster: Int64) -> Float64:
 def _loadings(
     correlation: Float64, weight: Float64, cluster: Int64, start: Float64, penalty: float
 ) -> tuple[Float64, float]:
-    """Coordinate descent for the loadings over pairs of annotators in different clusters; loadings and cost."""
+    """Coordinate descent for the loadings over pairs of annotators in different clusters; loadings and
+    cost."""
     n = len(start)
     loading = start.copy()
     for _ in range(100):
@@ -214,8 +215,8 @@ def _best(fit: _Fit, partitions: list[Int64]) -> _Fit | None:
 def _division(fit: _Fit) -> tuple[float, bool]:
     """Strength of the strongest shared error, and whether clusters share one among them.
 
-    They do when it explains more than 10 % of what the consensus explains, and more than chance gives: the edge
-    of the spectrum of a random symmetric matrix, 2 se √C.
+    They do when it explains more than 10 % of what the consensus explains, and more than chance gives: the
+    edge of the spectrum of a random symmetric matrix, 2 se √C.
     """
     n = len(fit.loading)
     signal = max(float(fit.loading @ fit.loading), 1e-9)

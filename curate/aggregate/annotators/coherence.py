@@ -1,11 +1,12 @@
 """What the other pairs of a prompt say about a pair: expectation propagation on one quality per response.
 
-Pairs of one prompt share responses, and preferences among them are nearly transitive. With qualities
-θ ~ N(0, τ²) and P(a is better) = σ(θ_a - θ_b) (Bradley-Terry), the judges' evidence on a pair is a likelihood
-ratio that is about the wrong side of the truth with probability ε (what the judges of a pair get wrong together);
-EP (Minka 2001) replaces each by a Gaussian site. A pair's *cavity*, the posterior of θ_a - θ_b without its own site,
-is what its neighbours say, so no evidence is counted twice. τ is learnt. ε is not: a judge that misreads a response
-misreads it in every pair, so what judges get wrong is as transitive as the truth, and contradictions do not show it.
+Pairs of one prompt share responses, and preferences among them are nearly transitive. With qualities θ ~ N(0,
+τ²) and P(a is better) = σ(θ_a - θ_b) (Bradley-Terry), the judges' evidence on a pair is a likelihood ratio
+that is about the wrong side of the truth with probability ε (what the judges of a pair get wrong together);
+EP (Minka 2001) replaces each by a Gaussian site. A pair's *cavity*, the posterior of θ_a - θ_b without its
+own site, is what its neighbours say, so no evidence is counted twice. τ is learnt. ε is not: a judge that
+misreads a response misreads it in every pair, so what judges get wrong is as transitive as the truth, and
+contradictions do not show it.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class Coherence:
         self.spread = spread
         self.error = error
         self._author = author
-        self._mean = np.zeros(int(response_offsets[-1]))
+        self._mean: Float64 = np.zeros(int(response_offsets[-1]))
         self._quality = np.zeros((int(response_offsets[-1]), 2))
 
     @property
@@ -56,7 +57,8 @@ class Coherence:
         return len(self._prompts) > 0
 
     def sweep(self, evidence: Float64, *, passes: int = 1) -> Float64:
-        """Prior log-odds of every pair from its neighbours, given `evidence` float64[Q], log P(votes|a)/P(votes|b).
+        """Prior log-odds of every pair from its neighbours, given `evidence` float64[Q], log
+        P(votes|a)/P(votes|b).
 
         Also moves the spread τ one EM step.
         """
@@ -74,7 +76,8 @@ class Coherence:
         return cavity
 
     def _author_means(self) -> Float64:
-        """Mean quality of each author's responses, a few pseudo-responses of quality 0 among them; float64[R]."""
+        """Mean quality of each author's responses, a few pseudo-responses of quality 0 among them;
+        float64[R]."""
         assert self._author is not None
         count = np.bincount(self._author, weights=self._quality[:, 1])
         total = np.bincount(self._author, weights=self._quality[:, 0])
@@ -84,7 +87,8 @@ class Coherence:
     def tempered(self, evidence: Float64) -> Float64:
         """The evidence with ε in mind: never surer than log((1 - ε)/ε)."""
         keep, flip = np.log1p(-self.error), np.log(self.error)
-        return np.logaddexp(keep + evidence, flip) - np.logaddexp(keep, flip + evidence)
+        capped: Float64 = np.logaddexp(keep + evidence, flip) - np.logaddexp(keep, flip + evidence)
+        return capped
 
 
 def coherent(
@@ -98,14 +102,15 @@ def coherent(
 ) -> Float64:
     """Log-odds of every pair with what the other pairs of its prompt say, float64[Q].
 
-    `responses` int64[P+1] as `Votes.offsets`; `evidence` float64[Q], log P(votes | a) / P(votes | b); `author`
-    int32[R]: which model wrote each response, whose responses then share a mean quality. Pairs of prompts with one
-    pair, or with more than 16 responses, keep their evidence.
+    `responses` int64[P+1] as `Votes.offsets`; `evidence` float64[Q], log P(votes | a) / P(votes | b);
+    `author` int32[R]: which model wrote each response, whose responses then share a mean quality. Pairs of
+    prompts with one pair, or with more than 16 responses, keep their evidence.
     """
     state = Coherence(table, responses, author=author)
     if not state.useful:
         return evidence
-    clipped, cavity = np.clip(evidence, -20, 20), np.zeros(table.n_pairs)
+    clipped = np.clip(evidence, -20, 20)
+    cavity: Float64 = np.zeros(table.n_pairs)
     for _ in range(sweeps):
         new = state.sweep(clipped)
         change = float(np.max(np.abs(np.tanh(new / 2) - np.tanh(cavity / 2)), initial=0))
@@ -188,7 +193,7 @@ def _assemble(
         precision[j, i] -= sites[q, 0]
         shift[i] += sites[q, 1]
         shift[j] -= sites[q, 1]
-    cov = np.linalg.inv(precision)
+    cov = np.linalg.inv(precision).astype(np.float64)
     return cov @ shift, cov
 
 

@@ -1,4 +1,5 @@
-"""Crowd-BT (Chen et al. 2013): responses have scores, and annotator j passes the comparison on rightly with η_j."""
+"""Crowd-BT (Chen et al. 2013): responses have scores, and annotator j passes the comparison on rightly with
+η_j."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ from curate.aggregate.votes import Float64, Votes
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CrowdBTOptions:
-    """Scores ~ N(0, score_sd²); η ~ Beta(prior_right, prior_wrong); `label_weight` votes a person's label counts."""
+    """Scores ~ N(0, score_sd²); η ~ Beta(prior_right, prior_wrong); `label_weight` votes a person's label
+    counts."""
 
     max_iterations: int = 300
     tolerance: float = 1e-4
@@ -26,7 +28,8 @@ class CrowdBTOptions:
 def fit(
     votes: Votes, *, labels: PairLabels | None = None, options: CrowdBTOptions | None = None
 ) -> AnnotatorFit:
-    """EM over which votes were passed on rightly; P(a) = η σ(s_a - s_b) + (1 - η) σ(s_b - s_a); ties are left out.
+    """EM over which votes were passed on rightly; P(a) = η σ(s_a - s_b) + (1 - η) σ(s_b - s_a); ties are left
+    out.
 
     `ability` is log η/(1 - η): how faithfully comparisons are passed on, not how often they are right.
     """
@@ -36,7 +39,9 @@ def fit(
     pair, for_a = table.pair[decided], table.outcome[decided] > 0
     annotator, size = table.annotator[decided], len(table.annotators)
     number = np.bincount(annotator, minlength=size)
-    score, eta = np.zeros(votes.n_responses), np.full(size, 0.8)
+    score: Float64 = np.zeros(votes.n_responses)
+    eta = np.full(size, 0.8)
+    games = np.bincount(pair, minlength=table.n_pairs).astype(np.float64)
     trace: list[float] = []
     converged = False
     for _ in range(options.max_iterations):
@@ -48,8 +53,8 @@ def fit(
         eta = (np.bincount(annotator, weights=faithful, minlength=size) + options.prior_right - 1) / (
             number + options.prior_right + options.prior_wrong - 2
         )
-        wins = np.bincount(pair, weights=np.where(for_a, faithful, 1 - faithful), minlength=table.n_pairs)
-        new = _step(score, wins, np.bincount(pair, minlength=table.n_pairs), table, options)
+        wins = np.bincount(pair, np.where(for_a, faithful, 1 - faithful), table.n_pairs).astype(np.float64)
+        new = _step(score, wins, games, table, options)
         change = float(np.max(np.abs(new - score), initial=0))
         score = new
         if change < options.tolerance:
@@ -73,7 +78,8 @@ def _win(score: Float64, table: PairTable) -> Float64:
 def _step(
     score: Float64, wins: Float64, games: Float64, table: PairTable, options: CrowdBTOptions
 ) -> Float64:
-    """One step on all scores at once; the curvature is doubled, which bounds the Hessian of a sum of differences."""
+    """One step on all scores at once; the curvature is doubled, which bounds the Hessian of a sum of
+    differences."""
     gold = np.nan_to_num(table.gold).astype(np.float64)
     labelled = options.label_weight * (table.n_gold > 0)
     wins, games = wins + labelled * (1 + gold) / 2, games + labelled

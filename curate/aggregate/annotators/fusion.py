@@ -1,9 +1,10 @@
 """A few people's labels, many correlated judges: a Gaussian process from opinions to the label.
 
-The label of a pair is logistic in  f = ρ·consensus + g(opinions),  g ~ GP(0, v·K)  (Rasmussen & Williams 2006,
-ch. 3, Laplace's approximation). Swapping a and b negates the opinions and the label, so K is an *odd* kernel: the
-linear one, and the squared exponential made odd, k(x, y) - k(x, -y), whose neighbours are pairs with a similar
-pattern of judges. Hyper-parameters are not chosen but averaged over a small grid, weighted by their evidence.
+The label of a pair is logistic in  f = ρ·consensus + g(opinions),  g ~ GP(0, v·K)  (Rasmussen & Williams
+2006, ch. 3, Laplace's approximation). Swapping a and b negates the opinions and the label, so K is an *odd*
+kernel: the linear one, and the squared exponential made odd, k(x, y) - k(x, -y), whose neighbours are pairs
+with a similar pattern of judges. Hyper-parameters are not chosen but averaged over a small grid, weighted by
+their evidence.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ _CHUNK = 8192
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fusion:
-    """`log_odds`, `p_a` float64[Q]; `trust`: evidence-weighted mean of ρ; `evidence`: log evidence of the grid."""
+    """`log_odds`, `p_a` float64[Q]; `trust`: evidence-weighted mean of ρ; `evidence`: log evidence of the
+    grid."""
 
     p_a: Float64
     trust: float
@@ -137,14 +139,18 @@ def _square_distance(x: Float64, y: Float64) -> Float64:
 
 
 def _laplace(gram: Float64, target: Float64, mean: Float64) -> tuple[Float64, Float64, float]:
-    """Mode of the posterior (Newton). Returns alpha with f = mean + K alpha, R with K⁻¹-term RRᵀ, log evidence."""
+    """Mode of the posterior (Newton). Returns alpha with f = mean + K alpha, R with K⁻¹-term RRᵀ, log
+    evidence."""
     n = len(target)
-    f, alpha = mean.copy(), np.zeros(n)
-    factor, root_weight = np.eye(n), np.zeros(n)
+    f: Float64 = mean.copy()
+    alpha: Float64 = np.zeros(n)
+    factor: Float64 = np.eye(n)
+    root_weight: Float64 = np.zeros(n)
     for _ in range(50):
         p = 1 / (1 + np.exp(-np.clip(f, -40, 40)))
         root_weight = np.sqrt(p * (1 - p) + 1e-10)
-        factor = np.linalg.cholesky(np.eye(n) + root_weight[:, None] * gram * root_weight[None, :])
+        whitened = np.eye(n) + root_weight[:, None] * gram * root_weight[None, :]
+        factor = np.linalg.cholesky(whitened).astype(np.float64)
         push = root_weight**2 * (f - mean) + target - p
         inner = np.linalg.solve(factor, root_weight * (gram @ push))
         alpha = push - root_weight * np.linalg.solve(factor.T, inner)
@@ -155,5 +161,5 @@ def _laplace(gram: Float64, target: Float64, mean: Float64) -> tuple[Float64, Fl
             break
     log_likelihood = float(np.sum(target * f - np.logaddexp(0, f)))
     evidence = log_likelihood - 0.5 * float(alpha @ (f - mean)) - float(np.log(np.diag(factor)).sum())
-    root = np.linalg.solve(factor, np.diag(root_weight)).T
+    root: Float64 = np.linalg.solve(factor, np.diag(root_weight)).T.astype(np.float64)
     return alpha, root, evidence

@@ -12,7 +12,8 @@ from curate.aggregate.votes import Votes
 def fit(votes: Votes, *, labels: PairLabels | None = None, options: None = None) -> AnnotatorFit:
     """`p_a` is the share of votes for a with ties as half a vote; ½ where nobody voted.
 
-    `ability` is the log-odds of agreeing with the majority of the *other* votes' sum, one pseudo-vote either way.
+    `ability` is the log-odds of agreeing with the majority of the *other* votes' sum, one pseudo-vote either
+    way.
     """
     table = pair_table(votes, labels)
     pair, outcome = table.pair, table.outcome.astype(np.float64)

@@ -29,7 +29,7 @@ def fit(
     decided = table.outcome != 0
     pair, outcome = table.pair[decided], table.outcome[decided].astype(np.float64)
     annotator, size = table.annotator[decided], len(table.annotators)
-    number = np.bincount(annotator, minlength=size)
+    number = np.bincount(annotator, minlength=size).astype(np.float64)
     total = np.bincount(pair, weights=outcome, minlength=table.n_pairs)
     lean = clamp(0.8 * np.sign(total), table)
     trace: list[float] = []
@@ -39,7 +39,7 @@ def fit(
         right = np.bincount(annotator, weights=(1 + outcome * lean[pair]) / 2, minlength=size)
         skill = (right + options.pseudo_votes) / (number + 2 * options.pseudo_votes)
         weight = np.log(skill) - np.log1p(-skill)
-        log_odds = np.bincount(pair, weights=outcome * weight[annotator], minlength=table.n_pairs)
+        log_odds = np.bincount(pair, outcome * weight[annotator], table.n_pairs).astype(np.float64)
         trace.append(_log_likelihood(log_odds, skill, number, options.pseudo_votes))
         new = clamp(np.tanh(log_odds / 2), table)
         change = float(np.max(np.abs(new - lean), initial=0))

@@ -13,7 +13,8 @@ from curate.errors import CurateError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairLabels:
-    """What people say about pairs, as explicit arrays (an alternative to votes of annotators with `human=True`).
+    """What people say about pairs, as explicit arrays (an alternative to votes of annotators with
+    `human=True`).
 
     | field     | type       | meaning |
     | ---       | ---        | --- |
@@ -37,12 +38,12 @@ class PairTable:
     | ---         | ---        | --- |
     | `prompt`    | int32[Q]   | prompt of each pair |
     | `a`, `b`    | int32[Q]   | global response indexes |
-    | `offsets`   | int64[Q+1] | votes of pair q are `offsets[q] … offsets[q+1]-1`; empty for a pair only people saw |
+    | `offsets`   | int64[Q+1] | pair q's votes: `offsets[q] … offsets[q+1]-1`; none if only people voted |
     | `annotator`, `shown`, `outcome` | int32, int8, int8 [V] | as in `Votes`, machine votes only |
-    | `weight`    | float32[V] | how sure the annotator was, relative to its own average (1 where it gives no probability) |
+    | `weight`    | float32[V] | how sure the annotator was, over its own average; 1 if it does not say |
     | `gold`      | float32[Q] | mean outcome of the people's votes, -1 … 1; NaN where there are none |
     | `n_gold`    | int32[Q]   | number of people's votes |
-    | `length_difference` | float32[Q] | log length of a minus log length of b, in standard deviations; 0 if unknown |
+    | `length_difference` | float32[Q] | log length of a over b, in standard deviations; 0 if unknown |
     | `annotators`| tuple[str] | all annotator ids of the votes, people included |
     | `human`     | bool[A]    | which of them are people |
     """

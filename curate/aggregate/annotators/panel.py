@@ -41,8 +41,9 @@ _MAX_SCORE = 4.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PanelOptions:
-    """`coherence`: let pairs of a prompt inform each other; `author` int32[R]: the model that wrote each response,
-    if responses of one model share a mean quality; `start`: parameters of an earlier fit, for a warm start."""
+    """`coherence`: let pairs of a prompt inform each other; `author` int32[R]: the model that wrote each
+    response, if responses of one model share a mean quality; `start`: parameters of an earlier fit, for a
+    warm start."""
 
     max_iterations: int = 200
     tolerance: float = 1e-4
@@ -64,11 +65,17 @@ def fit(
     slight = bool(np.all(np.abs(shape.discount - 1) < _SLIGHT))
     discount = np.ones(len(columns)) if slight else shape.discount
     data = PanelData(table, _spread(discount, columns, len(table.annotators), 1.0))
-    limits = {"max_iterations": options.max_iterations, "tolerance": options.tolerance}
     if slight:
-        state = fit_panel(data, start=options.start, **limits)
+        state = fit_panel(
+            data, start=options.start, max_iterations=options.max_iterations, tolerance=options.tolerance
+        )
     else:
-        state = fit_anchored(data, _discriminant(table, columns, counted, shape), **limits)
+        state = fit_anchored(
+            data,
+            _discriminant(table, columns, counted, shape),
+            max_iterations=options.max_iterations,
+            tolerance=options.tolerance,
+        )
     votes_each = len(table) / max(_voices(table), 1)
     repeated = 1 + (votes_each - 1) * repeat_correlation(table, state)
     evidence = np.clip(state.evidence / repeated, -20, 20)
@@ -111,8 +118,8 @@ def fit(
 def _discriminant(table: PairTable, columns: Int64, counted: Tally, shape: Structure) -> Float64:
     """Fisher's discriminant with shared errors, as a posterior float64[Q, 3] of (b, tie, a).
 
-    Opinions x of unit variance lie around ±l with covariance Σ, so the log-odds are 2 lᵀΣ⁻¹x; ties come in as in
-    Davidson's model, with the share of tie votes as their weight.
+    Opinions x of unit variance lie around ±l with covariance Σ, so the log-odds are 2 lᵀΣ⁻¹x; ties come in as
+    in Davidson's model, with the share of tie votes as their weight.
     """
     opinion, _ = opinions(table, columns, counted)
     opinion /= np.maximum(np.sqrt(np.mean(opinion**2, axis=0)), 1e-9)
@@ -146,7 +153,8 @@ def _clusters(shape: Structure, columns: Int64, size: int) -> Int32:
     """Cluster numbers of all annotators; those seen too seldom to tell are alone."""
     result = len(columns) + np.arange(size)
     result[columns] = shape.cluster
-    return np.unique(result, return_inverse=True)[1].astype(np.int32)
+    numbered: Int32 = np.unique(result, return_inverse=True)[1].astype(np.int32)
+    return numbered
 
 
 def _voices(table: PairTable) -> int:
@@ -157,7 +165,8 @@ def _voices(table: PairTable) -> int:
 
 
 def _tilted(posterior: Float64, log_odds: Float64) -> Float64:
-    """The posterior with `log_odds` float64[Q] more in favour of a; a tie keeps its odds to the likelier side."""
+    """The posterior with `log_odds` float64[Q] more in favour of a; a tie keeps its odds to the likelier
+    side."""
     side = (
         np.log(np.maximum(posterior[:, 2], 1e-300)) - np.log(np.maximum(posterior[:, 0], 1e-300)) + log_odds
     )
@@ -227,19 +236,19 @@ def _doubts(
     n, agree = int(sure.sum()), int(np.sum(sure & (np.sign(consensus[labelled]) == gold)))
     if fusion is None and (shape.divided or shape.dissent > 0.3):
         found.append(
-            f"The panel holds two opinions (the second explains {shape.dissent:.0%} of what the consensus does) and "
-            "labels do not say which is right, so the result may be worse than chance: have people label at least "
-            "20 pairs."
+            f"The panel holds two opinions (the second explains {shape.dissent:.0%} of what the consensus "
+            "does) and labels do not say which is right, so the result may be worse than chance: have people "
+            "label at least 20 pairs."
         )
     if n >= MIN_LABELS and binomial_below_half(agree, n):
         found.append(
-            f"The consensus of the panel agrees with people on only {agree} of {n} labelled pairs: it is worse than "
-            "chance here, and only what was learnt from labels is used."
+            f"The consensus of the panel agrees with people on only {agree} of {n} labelled pairs: it is "
+            "worse than chance here, so trust what was learnt from labels only as far as its guarantee."
         )
     elif n >= 2 * MIN_LABELS and agree < 0.6 * n:
         found.append(
-            f"The consensus of the panel agrees with people on {agree} of {n} labelled pairs, hardly more than "
-            "chance: trust the result only as far as its guarantee."
+            f"The consensus of the panel agrees with people on {agree} of {n} labelled pairs, hardly more "
+            "than chance: trust the result only as far as its guarantee."
         )
     return tuple(found)
 
@@ -247,4 +256,4 @@ def _doubts(
 def binomial_below_half(successes: int, n: int, level: float = 0.05) -> bool:
     """Whether so few successes out of n fair coins would happen with probability below `level`."""
     tail = sum(comb(n, k) for k in range(successes + 1))
-    return tail / 2**n < level
+    return bool(tail / 2**n < level)

@@ -25,7 +25,8 @@ _HABIT_ROUNDS = 10
 class PanelParameters:
     """What EM learns about A annotators; enough for a refit on new votes to start warm.
 
-    `value` float64[A, 5] is (κ, β, ν, δ, γ) of `panel_kernels`; `mean`, `variance` float64[5]: the Gaussian prior that all annotators share.
+    `value` float64[A, 5] is (κ, β, ν, δ, γ) of `panel_kernels`; `mean`, `variance` float64[5]: the Gaussian
+    prior that all annotators share.
     """
 
     value: Float64
@@ -51,7 +52,8 @@ class PanelParameters:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PanelState:
-    """A fit: parameters, posterior float64[Q, 3] of (b, tie, a), log-odds float64[Q] that votes alone give for a."""
+    """A fit: parameters, posterior float64[Q, 3] of (b, tie, a), log-odds float64[Q] that votes alone give
+    for a."""
 
     parameters: PanelParameters
     posterior: Float64 = field(repr=False)
@@ -83,8 +85,8 @@ class PanelData:
         t = self.table
         return expectation(
             t.offsets, t.annotator, t.shown, t.outcome, t.weight, self.length_bin, log_prior,
-            vote_log_probability(parameters.value, self.centre), self.discount if discount is None else discount,
-            self.ties, self.shards,
+            vote_log_probability(parameters.value, self.centre),
+            self.discount if discount is None else discount, self.ties, self.shards,
         )  # fmt: skip
 
     def habits(self, posterior: Float64) -> Float64:
@@ -116,8 +118,8 @@ def fit_panel(
     """EM until no posterior moves by more than `tolerance`. `trace` is exact where every discount is 1."""
     table = data.table
     now = start or PanelParameters.start(data.size, data.tie_prior)
-    posterior = np.zeros((table.n_pairs, 3))
-    prior = posterior
+    posterior: Float64 = np.zeros((table.n_pairs, 3))
+    prior: Float64 = posterior
     trace: list[float] = []
     converged = False
     for _ in range(max_iterations):
@@ -219,8 +221,8 @@ def _maximise(data: PanelData, now: PanelParameters, posterior: Float64, counts:
 def _tie_prior(table: PairTable) -> float:
     """Share of pairs that the majority vote calls ties, a draw between outcomes shared among them.
 
-    Not learnt: a free tie class grows at every step by the pairs that are merely contested (the three-class model
-    of Dawid and Skene then calls a third of them ties).
+    Not learnt: a free tie class grows at every step by the pairs that are merely contested (the three-class
+    model of Dawid and Skene then calls a third of them ties).
     """
     pair = table.pair
     count = np.stack([np.bincount(pair[table.outcome == x], minlength=table.n_pairs) for x in (-1, 0, 1)])

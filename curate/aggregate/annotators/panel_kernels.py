@@ -1,11 +1,12 @@
 """numba kernels of the panel model: one exact E-step over all pairs, one Newton M-step over all annotators.
 
-Of a pair with truth t ∈ {b: -1, tie: 0, a: +1}, shown in order s ∈ {-1, 0, 1}, with length difference d, annotator
-j says
+Of a pair with truth t ∈ {b: -1, tie: 0, a: +1}, shown in order s ∈ {-1, 0, 1}, with length difference d,
+annotator j says
 
     P(a) ∝ exp(+η/2),  P(b) ∝ exp(-η/2),  P(tie) ∝ exp(ν_j + δ_j·1[t = tie]),   η = κ_j·t + β_j·s + γ_j·d
 
-which is Davidson's (1970) tie model with a position and a length effect. State and outcome index 0, 1, 2 is b, tie, a.
+which is Davidson's (1970) tie model with a position and a length effect. State and outcome index 0, 1, 2 is
+b, tie, a.
 """
 
 from __future__ import annotations
@@ -53,16 +54,16 @@ def expectation(
 ) -> tuple[Float64, Float64, float]:
     """Posterior of every pair and the sums that the M-step needs; the sums of shards of pairs add up.
 
-    `log_prior` float64[Q, 3]; `log_vote` from `vote_log_probability`; `discount` float64[A] multiplies what the
-    annotator's votes tell about t. Returns posterior[Q, 3], counts[A, 3, D, 3, 3] = E[#(s, d, t, x)] and the
-    log-likelihood.
+    `log_prior` float64[Q, 3]; `log_vote` from `vote_log_probability`; `discount` float64[A] multiplies what
+    the annotator's votes tell about t. Returns posterior[Q, 3], counts[A, 3, D, 3, 3] = E[#(s, d, t, x)] and
+    the log-likelihood.
     """
     posterior = np.empty((len(offsets) - 1, 3))
     counts = np.zeros((shards, *log_vote.shape))
     evidence = np.zeros(shards)
     _all_shards(
-        offsets, annotator, shown, outcome, weight, length_bin, log_prior, log_vote, discount, ties, posterior,
-        counts, evidence,
+        offsets, annotator, shown, outcome, weight, length_bin, log_prior, log_vote, discount, ties,
+        posterior, counts, evidence,
     )  # fmt: skip
     return posterior, counts.sum(0), float(evidence.sum())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from curate.aggregate.annotators.pairs import PairTable
 from curate.aggregate.votes import Float64, Int32, Int64
@@ -22,17 +23,17 @@ class AnnotatorFit:
     | `p_a`           | float64[Q] | P(a is better) + ½ P(tie) |
     | `p_tie`         | float64[Q] | P(neither is better); 0 where the model has no ties |
     | `n_votes`       | int64[Q]   | machine votes on the pair |
-    | `ability`       | float64[A] | log-odds that a decided vote is right; 0 chance, negative: reliably wrong; NaN: no votes |
+    | `ability`       | float64[A] | log-odds that a decided vote is right, below 0 reliably wrong |
     | `position_bias` | float64[A] | log-odds in favour of the response shown first |
     | `tie_rate`      | float64[A] | share of ties among the annotator's votes |
-    | `length_bias`   | float64[A] | log-odds in favour of the longer response per standard deviation of log length ratio |
+    | `length_bias`   | float64[A] | log-odds for the longer response, per sd of the log length ratio |
     | `n`             | int64[A]   | votes of the annotator |
-    | `agreement`     | float64[A] | share of its decided votes that agree with people's decided labels; NaN without any |
-    | `cluster`       | int32[A]   | annotators with one number err together and count as less than their number |
+    | `agreement`     | float64[A] | share of decided votes that agree with people's labels; NaN: none |
+    | `cluster`       | int32[A]   | annotators with the same number err together |
     | `converged`     | bool       | the last step was below the tolerance |
     | `iterations`    | int        | EM or Newton steps taken |
     | `trace`         | float64[I] | penalised log-likelihood after each step |
-    | `doubts`        | tuple[str] | what the data say against the result, one sentence each; empty when nothing does |
+    | `doubts`        | tuple[str] | what the data say against the result, one sentence each |
     """
 
     model: str
@@ -105,7 +106,7 @@ def tally(table: PairTable) -> Tally:
     gold = np.nan_to_num(np.sign(table.gold))[table.pair]
     judged = (gold != 0) & (table.outcome != 0)
 
-    def count(mask: np.ndarray) -> Int64:
+    def count(mask: NDArray[np.bool_]) -> Int64:
         return np.bincount(table.annotator[mask], minlength=size).astype(np.int64)
 
     return Tally(
@@ -129,7 +130,8 @@ def assemble(
     converged: bool = True,
     trace: Float64 | None = None,
 ) -> AnnotatorFit:
-    """A fit of a model that knows of pairs and abilities only; the rest is counted. Labels replace posteriors."""
+    """A fit of a model that knows of pairs and abilities only; the rest is counted. Labels replace
+    posteriors."""
     counted = tally(table)
     said = table.n_gold > 0
     gold = np.nan_to_num(table.gold).astype(np.float64)

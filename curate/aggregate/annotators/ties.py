@@ -38,7 +38,8 @@ class TiesOptions:
 def fit_ties(
     name: str, model: TieModel, votes: Votes, labels: PairLabels | None, options: TiesOptions
 ) -> AnnotatorFit:
-    """Maximum a posteriori scores of all responses and one tie parameter, by L-BFGS; every vote counts the same.
+    """Maximum a posteriori scores of all responses and one tie parameter, by L-BFGS; every vote counts the
+    same.
 
     Raises CurateError when there are no votes.
     """
@@ -74,7 +75,11 @@ def fit_ties(
     bounds = [(None, None)] * n + [(-15.0, 5.0)]
     found = minimize(
         objective, np.zeros(n + 1), jac=True, method="L-BFGS-B", bounds=bounds, callback=keep,
-        options={"maxiter": options.max_iterations, "ftol": options.tolerance * 1e-3, "gtol": options.tolerance * 10},
+        options={
+            "maxiter": options.max_iterations,
+            "ftol": 1e-3 * options.tolerance,
+            "gtol": 10 * options.tolerance,
+        },
     )  # fmt: skip
     score = found.x[:n]
     log_a, log_tie, _ = model(score[table.a] - score[table.b], float(found.x[n]))[0]

@@ -10,7 +10,8 @@ PAIRS = [(0, 1), (0, 2), (1, 2)]
 
 
 def exact_cavity(evidence, spread, left_out, draws=400_000):
-    """Prior log-odds of one pair given the evidence on the others, by importance sampling of the qualities."""
+    """Prior log-odds of one pair given the evidence on the others, by importance sampling of the
+    qualities."""
     rng = np.random.default_rng(0)
     theta = rng.normal(0, spread, (draws, 3))
     weight = np.ones(draws)

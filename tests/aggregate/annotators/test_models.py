@@ -55,7 +55,9 @@ def test_labels_win(draw_panel, name):
 
 
 def test_majority_is_the_share_of_votes(make_votes):
-    found = fit_model("majority", make_votes([(0, 1, 0, 1, 1), (0, 1, 1, 1, 0), (0, 1, 2, 1, 1), (2, 3, 0, 1, -1)]))
+    found = fit_model(
+        "majority", make_votes([(0, 1, 0, 1, 1), (0, 1, 1, 1, 0), (0, 1, 2, 1, 1), (2, 3, 0, 1, -1)])
+    )
     np.testing.assert_allclose(found.p_a, [5 / 6, 0])
     np.testing.assert_allclose(found.p_tie, [1 / 3, 0])
 
@@ -95,8 +97,12 @@ def test_tie_models_are_probabilities_with_right_derivatives(model):
     log_p, by_d, by_tie = model(d, tie)
     np.testing.assert_allclose(sum(np.exp(x) for x in log_p), 1)
     for k in range(3):
-        np.testing.assert_allclose(by_d[k], (model(d + step, tie)[0][k] - model(d - step, tie)[0][k]) / (2 * step), atol=1e-6)
-        np.testing.assert_allclose(by_tie[k], (model(d, tie + step)[0][k] - model(d, tie - step)[0][k]) / (2 * step), atol=1e-6)
+        np.testing.assert_allclose(
+            by_d[k], (model(d + step, tie)[0][k] - model(d - step, tie)[0][k]) / (2 * step), atol=1e-6
+        )
+        np.testing.assert_allclose(
+            by_tie[k], (model(d, tie + step)[0][k] - model(d, tie - step)[0][k]) / (2 * step), atol=1e-6
+        )
 
 
 def test_an_unknown_model_is_refused(make_votes):
@@ -105,6 +111,9 @@ def test_an_unknown_model_is_refused(make_votes):
 
 
 def test_importing_the_package_loads_no_numerical_stack():
-    code = "import sys, curate.aggregate, curate.aggregate.annotators; print([m for m in ('numba', 'scipy', 'numpy') if m in sys.modules])"
+    code = (
+        "import sys, curate.aggregate, curate.aggregate.annotators; "
+        "print([m for m in ('numba', 'scipy', 'numpy') if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

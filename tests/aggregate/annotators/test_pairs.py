@@ -40,7 +40,11 @@ def test_explicit_labels_join_peoples_votes(make_votes):
 
 @pytest.mark.parametrize(
     ("given_labels", "message"),
-    [(labels([1], [0], [1]), "a ≥ b"), (labels([0], [9], [1]), "response 9"), (labels([0, 0], [1], [1]), "one length")],
+    [
+        (labels([1], [0], [1]), "a ≥ b"),
+        (labels([0], [9], [1]), "response 9"),
+        (labels([0, 0], [1], [1]), "one length"),
+    ],
 )
 def test_wrong_labels_are_refused_in_one_sentence(make_votes, given_labels, message):
     with pytest.raises(CurateError, match=message):
@@ -60,7 +64,13 @@ def test_no_votes_at_all(make_votes):
 
 
 rows = st.lists(
-    st.tuples(st.integers(0, 4), st.integers(0, 1), st.integers(0, 3), st.sampled_from([-1, 0, 1]), st.sampled_from([-1, 0, 1])),
+    st.tuples(
+        st.integers(0, 4),
+        st.integers(0, 1),
+        st.integers(0, 3),
+        st.sampled_from([-1, 0, 1]),
+        st.sampled_from([-1, 0, 1]),
+    ),
     min_size=1,
     max_size=40,
 )
@@ -68,7 +78,9 @@ rows = st.lists(
 
 @given(rows, st.integers(0, 10))
 def test_tallies_of_shards_add_up(make_votes, drawn, cut):
-    votes = make_votes([(3 * p, 3 * p + 1 + q, j, s, x) for p, q, j, s, x in drawn], sizes=[3] * 5, annotators=4)
+    votes = make_votes(
+        [(3 * p, 3 * p + 1 + q, j, s, x) for p, q, j, s, x in drawn], sizes=[3] * 5, annotators=4
+    )
     table = pair_table(votes)
     whole = tally(table)
     middle = min(cut, table.n_pairs)

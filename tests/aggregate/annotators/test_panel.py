@@ -17,7 +17,9 @@ def accuracy(found, truth):
 def label(truth, chosen):
     chosen = np.asarray(chosen)
     return PairLabels(
-        a=(2 * chosen).astype(np.int32), b=(2 * chosen + 1).astype(np.int32), outcome=truth[chosen].astype(np.int8)
+        a=(2 * chosen).astype(np.int32),
+        b=(2 * chosen + 1).astype(np.int32),
+        outcome=truth[chosen].astype(np.int8),
     )
 
 

@@ -23,8 +23,9 @@ def naive_probability(theta, s, d, t):
 def problem(make_votes, seed, ties):
     rng = np.random.default_rng(seed)
     outcomes = [-1, 0, 1] if ties else [-1, 1]
-    rows = [(3 * p + i, 3 * p + k, j, s, rng.choice(outcomes)) for p in range(4) for i, k in ((0, 1), (0, 2), (1, 2))
-            for j in range(3) for s in (-1, 0, 1) if rng.random() < 0.6]  # fmt: skip
+    asked = [(3 * p + i, 3 * p + k, j, s) for p in range(4) for i, k in ((0, 1), (0, 2), (1, 2))
+             for j in range(3) for s in (-1, 0, 1)]  # fmt: skip
+    rows = [(*row, rng.choice(outcomes)) for row in asked if rng.random() < 0.6]
     table = pair_table(make_votes(rows, sizes=[3] * 4, annotators=3))
     bins = rng.integers(0, 3, table.n_pairs).astype(np.int8)
     prior = np.log(rng.dirichlet([1, 1, 1], table.n_pairs))

@@ -116,7 +116,9 @@ def ingest_responses(
     """Take in prompts with their responses."""
     from curate.ingest import ingest_responses as take_in
 
-    wanted = [validated(Source, "", source=each, kind="responses", format=format, split=split) for each in sources]
+    wanted = [
+        validated(Source, "", source=each, kind="responses", format=format, split=split) for each in sources
+    ]
     with _lake(settings := load_config(config)) as lake:
         _print([take_in(lake, wanted, settings, track=bars)])
 

@@ -117,7 +117,8 @@ def ingest_responses(
     from curate.ingest import ingest_responses as take_in
 
     wanted = [
-        validated(Source, "", source=each, kind="responses", format=format, split=split) for each in sources
+        validated(Source, {"source": each, "kind": "responses", "format": format, "split": split})
+        for each in sources
     ]
     with _lake(settings := load_config(config)) as lake:
         _print([take_in(lake, wanted, settings, track=bars)])
@@ -128,7 +129,7 @@ def ingest_judgments(sources: Sources, format: FormatName = "native", config: Co
     """Take in judgments about responses that are in the lake."""
     from curate.ingest import ingest_judgments as take_in
 
-    wanted = [validated(Source, "", source=each, kind="judgments", format=format) for each in sources]
+    wanted = [validated(Source, {"source": each, "kind": "judgments", "format": format}) for each in sources]
     with _lake(settings := load_config(config)) as lake:
         _print([take_in(lake, wanted, settings, track=bars)])
 
@@ -172,7 +173,9 @@ def export(
     settings = load_config(config)
     entries: Sequence[ExportEntry] | None = None
     if folder is not None:
-        entries = [validated(ExportEntry, "", path=str(folder.resolve()), format=format, license=license)]
+        entries = [
+            validated(ExportEntry, {"path": str(folder.resolve()), "format": format, "license": license})
+        ]
     with _lake(settings, snapshot=snapshot) as lake:
         _print([write(lake, settings, entries=entries, track=bars)])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
@@ -280,10 +281,10 @@ def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
     return "\n".join(_explain_one(detail, where, list(model.model_fields)) for detail in error.errors())
 
 
-def validated(model: type[Options], where: str, **options: object) -> Options:
-    """Options from elsewhere than the file (the command line, a plug-in), with errors in the same words."""
+def validated(model: type[Options], options: Mapping[str, Any], *, where: str = "") -> Options:
+    """Options from elsewhere than the file (the command line, a judge of one's own), with errors in the same words."""
     try:
-        return model.model_validate(options)
+        return model.model_validate(dict(options))
     except ValidationError as error:
         raise CurateError(explain(error, model, where)) from None
 

@@ -17,11 +17,9 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
-from pydantic import ValidationError
-
-from curate.config import Section, explain
+from curate.config import Section
 from curate.errors import CurateError
 from curate.identity import content_id
 
@@ -88,14 +86,6 @@ class Kinds(Generic[T]):
         source = inspect.getsourcefile(found)
         code = blake2b(Path(source).read_bytes(), digest_size=16).hexdigest() if source else content_id(kind)
         return Found(found, code)
-
-
-def validated(model: type[SectionT], options: Mapping[str, Any], *, where: str) -> SectionT:
-    """Options as their model, or a CurateError that names the key, the value and what is allowed."""
-    try:
-        return model.model_validate(dict(options))
-    except ValidationError as error:
-        raise CurateError(explain(error, model, where)) from None
 
 
 def _import(name: str) -> ModuleType:

@@ -16,6 +16,7 @@ from curate.aggregate.graph.denoise import denoise, denoise_then_ensemble
 from curate.aggregate.graph.majority import majority
 from curate.aggregate.graph.solution import DenoisedGraphs
 from curate.aggregate.graph.tally import PairTally, tally
+from curate.aggregate.ranking.prompt_scores import prompt_scores
 from curate.aggregate.votes import Float64, Votes
 from curate.config import AggregateSection
 from curate.lake import Lake
@@ -171,10 +172,8 @@ def _preferences(encoded: EncodedVotes, opinion: Opinion, graphs: DenoisedGraphs
 
 
 def _rankings(encoded: EncodedVotes, opinion: Opinion, graphs: DenoisedGraphs) -> pl.DataFrame:
-    """`score` is the mean probability of winning against the others of the prompt (Borda)."""
-    pairs, size = opinion.tally, encoded.votes.n_responses
-    won = np.bincount(pairs.a, opinion.p_a, size) + np.bincount(pairs.b, 1.0 - opinion.p_a, size)
-    played = np.bincount(pairs.a, minlength=size) + np.bincount(pairs.b, minlength=size)
+    """`score` is the Bradley–Terry strength within the prompt in logits, `score_sd` its standard deviation."""
+    strength = prompt_scores(opinion.tally)
     ranked = np.flatnonzero(graphs.rank > 0)
     prompt = np.repeat(np.arange(encoded.votes.n_prompts), np.diff(encoded.votes.offsets))
     return pl.DataFrame(
@@ -182,8 +181,8 @@ def _rankings(encoded: EncodedVotes, opinion: Opinion, graphs: DenoisedGraphs) -
             "prompt_id": _taken(encoded.prompt_ids, prompt[ranked]),
             "response_id": _taken(encoded.response_ids, ranked),
             "rank": graphs.rank[ranked].astype(np.int64),
-            "score": np.round(won[ranked] / played[ranked], _DIGITS),
-            "score_sd": pl.Series([None] * len(ranked), dtype=pl.Float64),
+            "score": np.round(strength.score[ranked], _DIGITS),
+            "score_sd": np.round(strength.sd[ranked], _DIGITS),
         }
     )
 

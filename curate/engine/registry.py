@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from curate.config import Config, Section
+from curate.config import Config, Section, validated
 from curate.engine.base import Capability, Engine, lacks
 from curate.errors import CurateError
 from curate.identity import content_id
-from curate.kinds import Kinds, validated
+from curate.kinds import Kinds
 
 
 class EngineOptions(Section):

@@ -9,12 +9,11 @@ from functools import cached_property
 from types import TracebackType
 from typing import Any, Self
 
-from curate.config import Config
+from curate.config import Config, validated
 from curate.engine.registry import Engines
 from curate.errors import CurateError
 from curate.judge.base import Judge
 from curate.judge.registry import JUDGES
-from curate.kinds import validated
 
 
 @dataclass(frozen=True)

@@ -117,7 +117,7 @@ def ingest_responses(
     from curate.ingest import ingest_responses as take_in
 
     wanted = [
-        validated(Source, {"source": each, "kind": "responses", "format": format, "split": split})
+        validated(Source, {"source": _here(each), "kind": "responses", "format": format, "split": split})
         for each in sources
     ]
     with _lake(settings := load_config(config)) as lake:
@@ -129,7 +129,9 @@ def ingest_judgments(sources: Sources, format: FormatName = "native", config: Co
     """Take in judgments about responses that are in the lake."""
     from curate.ingest import ingest_judgments as take_in
 
-    wanted = [validated(Source, {"source": each, "kind": "judgments", "format": format}) for each in sources]
+    wanted = [
+        validated(Source, {"source": _here(each), "kind": "judgments", "format": format}) for each in sources
+    ]
     with _lake(settings := load_config(config)) as lake:
         _print([take_in(lake, wanted, settings, track=bars)])
 
@@ -290,6 +292,11 @@ def _print(summaries: list[Summary]) -> None:
     from curate.summary import print_summaries
 
     print_summaries(summaries)
+
+
+def _here(source: str) -> str:
+    """Paths on the command line start where the user is, not where curate.yaml is."""
+    return source if "://" in source else str(Path.cwd() / source)
 
 
 def _escape(text: str) -> str:

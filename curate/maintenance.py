@@ -44,4 +44,6 @@ def collect(lake: Lake, *, keep: timedelta) -> Collected:
     if expired:
         lake.call(f"ducklake_expire_snapshots('lake', versions => {expired})")
     files = lake.call("ducklake_cleanup_old_files('lake', cleanup_all => true)")
+    # Files that a killed writer staged and never adopted; a day spares those of writers still at work.
+    files += lake.call("ducklake_delete_orphaned_files('lake', older_than => now() - INTERVAL 1 DAY)")
     return Collected(len(expired), len(files))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -84,3 +85,96 @@ def test_sql_and_status_after_ingest(
     assert "read-only" in capsys.readouterr().err
     assert call(monkeypatch, "status", "--json") == 0
     assert '"reconciles": true' in capsys.readouterr().out
+
+
+def test_paths_on_the_command_line_start_where_the_user_is(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (project / "responses.jsonl").rename(elsewhere / "mine.jsonl")
+    monkeypatch.chdir(elsewhere)
+    assert call(monkeypatch, "ingest", "responses", "mine.jsonl", "-c", str(project / "curate.yaml")) == 0
+    assert call(monkeypatch, "ingest", "responses", "nothing.jsonl", "-c", str(project / "curate.yaml")) == 1
+    assert "nothing.jsonl" in capsys.readouterr().err
+
+
+BAD_LINES = [
+    b"{broken",
+    b"[]",
+    b"42",
+    b"null",
+    b'"text"',
+    b"{}",
+    b"\xff\xfe not utf-8",
+    b'{"id": "x", "prompt": "p"}',
+    b'{"id": "x", "prompt": "p", "responses": []}',
+    b'{"id": "x", "prompt": "p", "responses": "r"}',
+    b'{"id": "x", "prompt": "p", "responses": [{"id": "r"}]}',
+    b'{"id": "x", "prompt": "p", "responses": [{"id": "r", "text": 5}]}',
+    b'{"id": "x", "prompt": "p", "responses": [{"id": 5, "text": "t"}]}',
+    b'{"id": "x", "prompt": "p", "responses": [{"id": "r", "text": "t"}, {"id": "r", "text": "u"}]}',
+    b'{"id": "x", "prompt": "", "responses": [{"id": "r", "text": "t"}]}',
+    b'{"id": "x", "prompt": " ", "responses": [{"id": "r", "text": "t"}]}',
+    b'{"id": "x", "prompt": 7, "responses": [{"id": "r", "text": "t"}]}',
+    b'{"id": "x", "prompt": [], "responses": [{"id": "r", "text": "t"}]}',
+    b'{"id": "x", "prompt": [{"role": "wizard", "content": "p"}], "responses": [{"id": "r", "text": "t"}]}',
+    b'{"id": "x", "prompt": [{"role": "user"}], "responses": [{"id": "r", "text": "t"}]}',
+    b'{"id": "x", "prompt": "a\\u0000b", "responses": [{"id": "r", "text": "t"}]}',
+    b'{"id": "x", "prompt": "p", "responses": [{"id": "r", "text": "a\\ud800b"}]}',
+    b'{"id": "x", "prompt": "p", "responses": [{"id": "r", "text": "a\\u0000b"}]}',
+    b'{"id": "", "prompt": "p", "responses": [{"id": "r", "text": "t"}]}',
+    b'{"id": null, "prompt": "p", "responses": [{"id": "r", "text": "t"}]}',
+    b'{"id": "x", "prompt": "p", "responses": [{"id": "r", "text": "t"}], "meta": []}',
+    b'{"id": "x", "prompt": "p", "responses": [{"id": "r", "text": "t"}], "reference": 4}',
+    b'{"id": "x", "prompt": "p", "responses": [{"id": "r", "text": "t"}], "extra": 1}',
+    b'{"id": "x", "prompt": "p", "responses": [null]}',
+    b'{"id": "x", "id": 3, "prompt": "p", "responses": [{"id": "r", "text": "t", "model": 3}]}',
+    b'{"id": "x", "prompt": "p", "responses": [{"id": "r", "text": "t"}]',
+]
+
+
+def test_thirty_kinds_of_bad_rows_are_quarantined_and_the_rest_taken_in(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    good = (project / "responses.jsonl").read_bytes()
+    (project / "responses.jsonl").write_bytes(b"".join(line + b"\n" for line in BAD_LINES) + good)
+    assert call(monkeypatch, "ingest") == 0
+    assert "Traceback" not in capfd.readouterr().err
+    assert call(monkeypatch, "status", "--json") == 0
+    found = json.loads(capfd.readouterr().out)
+    assert found["reconciles"]
+    (stage,) = found["stages"]
+    assert (stage["rows_in"], stage["kept"], stage["dropped"]) == (len(BAD_LINES) + 4, 4, len(BAD_LINES))
+    assert call(monkeypatch, "sql", "SELECT line, reason FROM quarantine ORDER BY line", "-f", "json") == 0
+    rows = json.loads(capfd.readouterr().out)
+    assert [row["line"] for row in rows] == list(range(1, len(BAD_LINES) + 1))
+    assert all(row["reason"].endswith(".") for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("missing.jsonl", None, "missing.jsonl"),
+        ("broken.parquet", b"PAR1 but no more", "broken.parquet"),
+        ("broken.jsonl.gz", b"\x1f\x8b nothing", "broken.jsonl.gz"),
+        ("broken.jsonl.zst", b"not zstandard", "broken.jsonl.zst"),
+        ("columns.csv", b"question,answer\na,b\n", "columns.csv"),
+        ("what.docx", b"PK", "what.docx"),
+        ("hf://no one/nothing", None, "hf://"),
+    ],
+)
+def test_files_that_cannot_be_read_are_one_sentence(
+    project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    content: bytes | None,
+    message: str,
+) -> None:
+    if content is not None:
+        (project / name).write_bytes(content)
+    assert call(monkeypatch, "ingest", "responses", name) == 1
+    error = capsys.readouterr().err
+    assert message in "".join(error.split("\n"))
+    assert "Traceback" not in error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -48,3 +50,17 @@ def test_collect_forgets_all_but_the_latest_and_what_exports_need(lake: Lake) ->
         assert then.value("SELECT max(quarantine_id) FROM quarantine") == "000999"
     assert len(list(Path(lake.location.data).rglob("*.parquet"))) <= files
     assert collect(lake, keep=timedelta(days=1)).snapshots == 0
+
+
+def test_collect_removes_what_a_killed_writer_left_behind_and_spares_the_new(lake: Lake) -> None:
+    with lake.write("x") as writer:
+        writer.append("quarantine", rows_of(0))
+    old, new = lake.stage("quarantine", rows_of(1000)), lake.stage("quarantine", rows_of(2000))
+    assert old is not None
+    assert new is not None
+    two_days_ago = time.time() - 2 * 86_400
+    os.utime(old.path, (two_days_ago, two_days_ago))
+    assert collect(lake, keep=timedelta(days=30)).files == 1
+    assert not old.path.exists()
+    assert new.path.exists()
+    assert lake.value("SELECT count(*) FROM quarantine") == 1000

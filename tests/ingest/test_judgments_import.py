@@ -183,7 +183,7 @@ def test_different_statements_are_samples_and_equal_ones_duplicates(
     assert lake.rows("SELECT count(*), count(DISTINCT judgment_id) FROM judgments") == [(5, 5)]
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(data=st.data())
 def test_chunk_size_does_not_matter(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
     from curate.config import Config, Source

@@ -233,9 +233,9 @@ def _refine(
     cavity[q] = np.log(side / (1 - side))
     new_mean = z1 / z0
     new_variance = max(z2 / z0 - new_mean**2, 1e-9)
-    # The likelihood is a mixture, not log-concave: a site that would subtract certainty is left flat.
+    # The likelihood is a mixture, not log-concave: a site that would subtract certainty only moves the mean.
     site_precision = max(1 / new_variance - 1 / v, 0.0)
-    site_shift = new_mean / new_variance - m / v if site_precision > 0 else 0.0
+    site_shift = new_mean * (site_precision + 1 / v) - m / v
     change, shift = site_precision - sites[q, 0], site_shift - sites[q, 1]
     sites[q, 0], sites[q, 1] = site_precision, site_shift
     size = len(mean)

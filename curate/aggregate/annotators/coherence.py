@@ -56,11 +56,24 @@ class Coherence:
         """Whether any pair has another to be held against."""
         return len(self._prompts) > 0
 
-    def sweep(self, evidence: Float64, *, passes: int = 1) -> Float64:
+    def learn(self, evidence: Float64, *, sweeps: int, most: int = 2000) -> None:
+        """Move τ and the authors' means by EM on at most `most` evenly spaced prompts."""
+        every = self._prompts
+        if len(every) > most:
+            self._prompts = every[np.linspace(0, len(every) - 1, most).astype(np.int64)]
+        last = 0.0
+        for _ in range(sweeps):
+            self.sweep(evidence)
+            if abs(self.spread - last) < 1e-3 * self.spread:
+                break
+            last = self.spread
+        self._prompts = every
+
+    def sweep(self, evidence: Float64, *, passes: int = 1, learn: bool = True) -> Float64:
         """Prior log-odds of every pair from its neighbours, given `evidence` float64[Q], log
         P(votes|a)/P(votes|b).
 
-        Also moves the spread τ one EM step.
+        With `learn`, also moves the spread τ and the authors' means one EM step.
         """
         cavity = np.zeros(len(evidence))
         second = np.zeros((len(self._prompts), 2))
@@ -68,6 +81,8 @@ class Coherence:
             self._prompts, self._bounds, self._responses, self._a, self._b, evidence, self.spread**2,
             self.error, self._mean, self._sites, passes, _NODES, _WEIGHTS, cavity, second, self._quality,
         )  # fmt: skip
+        if not learn:
+            return cavity
         # A few pseudo-responses of unit variance keep τ from collapsing or running away.
         total = second.sum(0)
         self.spread = float(np.sqrt(min((total[0] + 3.0) / (total[1] + 3.0), 25.0)))
@@ -98,7 +113,7 @@ def coherent(
     *,
     author: Int32 | None = None,
     sweeps: int = 50,
-    tolerance: float = 1e-3,
+    tolerance: float = 1e-2,
 ) -> Float64:
     """Log-odds of every pair with what the other pairs of its prompt say, float64[Q].
 
@@ -111,8 +126,9 @@ def coherent(
         return evidence
     clipped = np.clip(evidence, -20, 20)
     cavity: Float64 = np.zeros(table.n_pairs)
+    state.learn(clipped, sweeps=sweeps)
     for _ in range(sweeps):
-        new = state.sweep(clipped)
+        new = state.sweep(clipped, learn=False)
         change = float(np.max(np.abs(np.tanh(new / 2) - np.tanh(cavity / 2)), initial=0))
         cavity = new
         if change < tolerance:

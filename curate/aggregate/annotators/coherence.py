@@ -99,12 +99,6 @@ class Coherence:
         result: Float64 = (total / (count + 3.0))[self._author]
         return result
 
-    def tempered(self, evidence: Float64) -> Float64:
-        """The evidence with ε in mind: never surer than log((1 - ε)/ε)."""
-        keep, flip = np.log1p(-self.error), np.log(self.error)
-        capped: Float64 = np.logaddexp(keep + evidence, flip) - np.logaddexp(keep, flip + evidence)
-        return capped
-
 
 def coherent(
     table: PairTable,
@@ -117,6 +111,7 @@ def coherent(
 ) -> Float64:
     """Log-odds of every pair with what the other pairs of its prompt say, float64[Q].
 
+    Evidence plus cavity: ε makes neighbours careful, and a pair's own votes keep their full weight and order.
     `responses` int64[P+1] as `Votes.offsets`; `evidence` float64[Q], log P(votes | a) / P(votes | b);
     `author` int32[R]: which model wrote each response, whose responses then share a mean quality. Pairs of
     prompts with one pair, or with more than 16 responses, keep their evidence.
@@ -133,7 +128,7 @@ def coherent(
         cavity = new
         if change < tolerance:
             break
-    return np.where(state.linked, state.tempered(clipped) + cavity, evidence)
+    return np.where(state.linked, clipped + cavity, evidence)
 
 
 @nb.njit(cache=True, parallel=True)

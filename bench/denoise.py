@@ -10,8 +10,8 @@ set.
 "one_coin, split" is one-coin EM with each judge's two orders as two annotators (judge × order columns).
 
 How it was developed, so how far to believe the rows. The fusion with labels was chosen on CaseStudy, LLMBar
-natural and half of LLMBar adversarial; coherence on PandaLM and half of PRD. The rest is not blind: results on
-MT-Bench, LLMEval2, PRD and LLMBar were looked at while the treatment of two orders, the strength of error
+natural and half of LLMBar adversarial; coherence on PandaLM and half of PRD. The rest is not blind: results
+on MT-Bench, LLMEval2, PRD and LLMBar were looked at while the treatment of two orders, the strength of error
 clusters and the test for two opinions were settled, and UKP's while the share of ties was. Those rows are
 optimistic to that extent; only data that nobody has seen can say by how much.
 """

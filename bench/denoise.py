@@ -7,8 +7,13 @@ With labels: `--draws` seeded random draws of labelled pairs, which are left out
 labels are the same for all methods. A guess at ½ counts half. Gold ties are left out, except for UKP's full
 set.
 
-How it was developed: choices were made on LLMBar natural, FairEval and CaseStudy, PandaLM and synthetic
-panels; LLMBar adversarial, MT-Bench, LLMEval2, PRD and UKP are for reporting.
+"one_coin, split" is one-coin EM with each judge's two orders as two annotators (judge × order columns).
+
+How it was developed, so how far to believe the rows. The fusion with labels was chosen on CaseStudy, LLMBar
+natural and half of LLMBar adversarial; coherence on PandaLM and half of PRD. The rest is not blind: results
+on MT-Bench, LLMEval2, PRD and LLMBar were looked at while the treatment of two orders, the strength of error
+clusters and the test for two opinions were settled, and UKP's while the share of ties was. Those rows are
+optimistic to that extent; only data that nobody has seen can say by how much.
 """
 
 from __future__ import annotations
@@ -16,6 +21,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import panels
@@ -28,9 +34,11 @@ from curate.aggregate.annotators.pairs import PairLabels
 from curate.aggregate.annotators.panel import PanelOptions
 from curate.aggregate.annotators.result import AnnotatorFit
 from curate.aggregate.guarantee import guarantee
+from curate.aggregate.votes import Votes
 
 Float64 = NDArray[np.float64]
 PLAIN = ("majority", "one_coin", "two_coin", "glad", "crowd_bt", "davidson")
+SPLIT = "one_coin, split"
 LABELS = (20, 40)
 BOOTSTRAP = 2000
 
@@ -38,6 +46,16 @@ BOOTSTRAP = 2000
 def hits(p_a: Float64, gold: Float64) -> Float64:
     """1 right, 0 wrong, ½ undecided; float64 of p_a's shape."""
     return np.where(np.abs(p_a - 0.5) < 1e-12, 0.5, np.sign(p_a - 0.5) == gold)
+
+
+def split_by_order(votes: Votes) -> Votes:
+    """The same votes with each annotator's two orders as two annotators."""
+    return replace(
+        votes,
+        annotator=(2 * votes.annotator + (votes.shown < 0)).astype(np.int32),
+        annotators=tuple(f"{name} {order}" for name in votes.annotators for order in ("first", "second")),
+        human=np.repeat(votes.human, 2),
+    )
 
 
 def decided(panel: RecordedPanel) -> NDArray[np.int64]:
@@ -81,14 +99,14 @@ def unlabelled(panel: RecordedPanel) -> None:
     index = decided(panel)
     gold = panel.gold[index]
     right = {name: hits(fit_model(name, panel.votes).p_a[index], gold) for name in PLAIN}
+    right[SPLIT] = hits(fit_model("one_coin", split_by_order(panel.votes)).p_a[index], gold)
     started = time.perf_counter()
     fit = panel_fit(panel)
     seconds = time.perf_counter() - started
     right["panel"] = hits(fit.p_a[index], gold)
-    best = max(right["majority"].mean(), right["one_coin"].mean())
-    base = "majority" if right["majority"].mean() == best else "one_coin"
+    base = max(("majority", "one_coin", SPLIT), key=lambda name: right[name].mean())
     low, high = interval(right["panel"] - right[base])
-    row = "  ".join(f"{name} {right[name].mean():.3f}" for name in (*PLAIN, "panel"))
+    row = "  ".join(f"{name} {right[name].mean():.3f}" for name in (*PLAIN, SPLIT, "panel"))
     print(
         f"\n{panel.name}: {len(index)} pairs, {len(panel.votes)} votes, "
         f"best single {best_single(panel, index):.3f}"
@@ -101,12 +119,13 @@ def unlabelled(panel: RecordedPanel) -> None:
 def labelled(panel: RecordedPanel, draws: int) -> None:
     index = decided(panel)
     plain = {name: fit_model(name, panel.votes).p_a for name in ("majority", "one_coin")}
+    plain[SPLIT] = fit_model("one_coin", split_by_order(panel.votes)).p_a
     for k in LABELS:
         if k > len(index) - 10:
             print(f"  {k} labels   too few pairs would be left")
             continue
         rng = np.random.default_rng(0)
-        scores: dict[str, list[float]] = {"majority": [], "one_coin": [], "panel": []}
+        scores: dict[str, list[float]] = {"majority": [], "one_coin": [], SPLIT: [], "panel": []}
         said = 0
         for draw in range(draws):
             chosen = rng.permutation(len(index))[:k]
@@ -201,7 +220,9 @@ def peers_two_way(panel: RecordedPanel) -> None:
     )
     margin = score.to_numpy()[panel.a] - score.to_numpy()[panel.b]
     row.append(f"NoisyBT {hits(0.5 + np.sign(margin[index]) / 2, panel.gold[index]).mean():.3f}")
-    row.append(evalica_row(panel, index))
+    if np.diff(votes.offsets).max() > 2:
+        # With one pair a prompt the graph falls apart into pairs, which evalica does not score.
+        row.append(evalica_row(panel, index))
     print("  peers       crowd-kit " + "  ".join(row))
 
 

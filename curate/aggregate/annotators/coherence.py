@@ -19,6 +19,7 @@ from curate.aggregate.votes import Float64, Int32, Int64
 
 MAX_RESPONSES = 16
 PANEL_ERROR = 0.05
+SPREADS = (0.1, 0.5, 1.0, 2.0, 4.0, 8.0)
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(15)
 _WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
 
@@ -43,7 +44,7 @@ class Coherence:
         self._prompts = np.flatnonzero((pairs > least) & (size <= MAX_RESPONSES)).astype(np.int64)
         self.linked = np.isin(table.prompt, self._prompts)
         self._bounds, self._responses = bounds.astype(np.int64), response_offsets
-        self._a, self._b = table.a, table.b
+        self._a, self._b, self._pair_prompt = table.a, table.b, table.prompt
         self._sites = np.zeros((table.n_pairs, 2))
         self.spread = spread
         self.error = error
@@ -56,23 +57,44 @@ class Coherence:
         """Whether any pair has another to be held against."""
         return len(self._prompts) > 0
 
-    def sweep(self, evidence: Float64, *, passes: int = 1) -> Float64:
-        """Prior log-odds of every pair from its neighbours, given `evidence` float64[Q], log
-        P(votes|a)/P(votes|b).
+    def learn(self, evidence: Float64, *, sweeps: int = 8, most: int = 2000) -> None:
+        """Choose the spread τ by leave-one-out on at most `most` evenly spaced prompts.
 
-        Also moves the spread τ one EM step.
+        A cavity predicts the evidence on a pair from the other pairs alone, so the τ of `SPREADS` whose
+        cavities predict best is chosen; the smallest means that neighbours tell nothing.
         """
+        every = self._prompts
+        if len(every) > most:
+            self._prompts = every[np.linspace(0, len(every) - 1, most).astype(np.int64)]
+        tried = np.isin(self._pair_prompt, self._prompts)
+        scores, means = [], []
+        for spread in SPREADS:
+            self.spread = spread
+            self._sites[:] = 0
+            self._mean = np.zeros_like(self._mean)
+            for _ in range(sweeps):
+                cavity = self.sweep(evidence)
+                if self._author is not None:
+                    self._mean = self._author_means()
+            scores.append(self._predictive(evidence[tried], cavity[tried]))
+            means.append(self._mean)
+        best = int(np.argmax(scores))
+        self.spread, self._mean = SPREADS[best], means[best]
+        self._prompts = every
+
+    def _predictive(self, evidence: Float64, cavity: Float64) -> float:
+        """Mean log-likelihood, up to a constant, of each pair's evidence given what its neighbours say."""
+        side, seen = 1 / (1 + np.exp(-cavity)), 1 / (1 + np.exp(-evidence))
+        kept = (1 - self.error) * seen + self.error * (1 - seen)
+        return float(np.mean(np.log(side * kept + (1 - side) * (1 - kept))))
+
+    def sweep(self, evidence: Float64, *, passes: int = 1) -> Float64:
+        """Prior log-odds float64[Q] of every pair from its neighbours; `evidence` as in `coherent`."""
         cavity = np.zeros(len(evidence))
-        second = np.zeros((len(self._prompts), 2))
         _sweep(
             self._prompts, self._bounds, self._responses, self._a, self._b, evidence, self.spread**2,
-            self.error, self._mean, self._sites, passes, _NODES, _WEIGHTS, cavity, second, self._quality,
+            self.error, self._mean, self._sites, passes, _NODES, _WEIGHTS, cavity, self._quality,
         )  # fmt: skip
-        # A few pseudo-responses of unit variance keep τ from collapsing or running away.
-        total = second.sum(0)
-        self.spread = float(np.sqrt(min((total[0] + 3.0) / (total[1] + 3.0), 25.0)))
-        if self._author is not None:
-            self._mean = self._author_means()
         return cavity
 
     def _author_means(self) -> Float64:
@@ -84,12 +106,6 @@ class Coherence:
         result: Float64 = (total / (count + 3.0))[self._author]
         return result
 
-    def tempered(self, evidence: Float64) -> Float64:
-        """The evidence with ε in mind: never surer than log((1 - ε)/ε)."""
-        keep, flip = np.log1p(-self.error), np.log(self.error)
-        capped: Float64 = np.logaddexp(keep + evidence, flip) - np.logaddexp(keep, flip + evidence)
-        return capped
-
 
 def coherent(
     table: PairTable,
@@ -97,11 +113,12 @@ def coherent(
     evidence: Float64,
     *,
     author: Int32 | None = None,
-    sweeps: int = 50,
-    tolerance: float = 1e-3,
+    sweeps: int = 20,
+    tolerance: float = 1e-2,
 ) -> Float64:
     """Log-odds of every pair with what the other pairs of its prompt say, float64[Q].
 
+    Evidence plus cavity: ε makes neighbours careful, and a pair's own votes keep their full weight and order.
     `responses` int64[P+1] as `Votes.offsets`; `evidence` float64[Q], log P(votes | a) / P(votes | b);
     `author` int32[R]: which model wrote each response, whose responses then share a mean quality. Pairs of
     prompts with one pair, or with more than 16 responses, keep their evidence.
@@ -111,13 +128,14 @@ def coherent(
         return evidence
     clipped = np.clip(evidence, -20, 20)
     cavity: Float64 = np.zeros(table.n_pairs)
+    state.learn(clipped)
     for _ in range(sweeps):
         new = state.sweep(clipped)
         change = float(np.max(np.abs(np.tanh(new / 2) - np.tanh(cavity / 2)), initial=0))
         cavity = new
         if change < tolerance:
             break
-    return np.where(state.linked, state.tempered(clipped) + cavity, evidence)
+    return np.where(state.linked, clipped + cavity, evidence)
 
 
 @nb.njit(cache=True, parallel=True)
@@ -136,7 +154,6 @@ def _sweep(
     nodes: Float64,
     weights: Float64,
     cavity: Float64,
-    second: Float64,
     quality: Float64,
 ) -> None:
     for i in nb.prange(len(prompts)):
@@ -165,9 +182,7 @@ def _sweep(
             touched[b[q] - start] = 1
         for r in range(size):
             if touched[r] > 0:
-                second[i, 0] += (mean[r] - prior_mean[start + r]) ** 2 + cov[r, r]
                 quality[start + r, 0], quality[start + r, 1] = mean[r], 1
-                second[i, 1] += 1
 
 
 @nb.njit(cache=True)
@@ -233,9 +248,9 @@ def _refine(
     cavity[q] = np.log(side / (1 - side))
     new_mean = z1 / z0
     new_variance = max(z2 / z0 - new_mean**2, 1e-9)
-    # The likelihood is a mixture, not log-concave: a site that would subtract certainty is left flat.
+    # The likelihood is a mixture, not log-concave: a site that would subtract certainty only moves the mean.
     site_precision = max(1 / new_variance - 1 / v, 0.0)
-    site_shift = new_mean / new_variance - m / v if site_precision > 0 else 0.0
+    site_shift = new_mean * (site_precision + 1 / v) - m / v
     change, shift = site_precision - sites[q, 0], site_shift - sites[q, 1]
     sites[q, 0], sites[q, 1] = site_precision, site_shift
     size = len(mean)

@@ -91,8 +91,10 @@ def fit(
     if len(labelled) >= MIN_LABELS and len(columns) > 0:
         fusion = _fused(table, columns, counted, shape, consensus, labelled, options.seed)
         posterior = _with_p_a(posterior, fusion.p_a)
+    # Neighbours and floor doubt pairs; counted as votes gone wrong, those doubts would bend habits.
+    known = posterior if shape.divided or fusion is not None else state.posterior
+    habits = data.habits(_with_labels(known, table, labelled))
     posterior = _with_labels(_floored(posterior), table, labelled)
-    habits = data.habits(posterior)
     return AnnotatorFit(
         model="panel",
         prompt=table.prompt,

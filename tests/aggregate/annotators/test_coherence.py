@@ -34,7 +34,6 @@ def triangle(make_votes):
 def test_cavities_match_exact_integration(make_votes, evidence):
     state = Coherence(triangle(make_votes), np.array([0, 3]), spread=1.5)
     for _ in range(30):
-        state.spread = 1.5
         cavity = state.sweep(np.array(evidence))
     exact = [exact_cavity(evidence, 1.5, q) for q in range(3)]
     np.testing.assert_allclose(cavity, exact, atol=0.15)
@@ -67,3 +66,16 @@ def test_an_author_who_wins_elsewhere_is_favoured(make_votes):
     known = coherent(table, offsets, evidence, author=author)
     assert np.all(known[:3] > 0.5)
     np.testing.assert_allclose(coherent(table, offsets, evidence)[:3], 0, atol=1e-6)
+
+
+def test_the_spread_that_predicts_best_is_chosen(make_votes):
+    rng = np.random.default_rng(0)
+    pairs = [(4 * p + a, 4 * p + b) for p in range(300) for a in range(4) for b in range(a + 1, 4)]
+    table = pair_table(make_votes([(a, b, 0, 1, 1) for a, b in pairs], sizes=[4] * 300))
+    quality = rng.normal(0, 4, 1200)
+    orderly = np.sign(quality[table.a] - quality[table.b])
+    for truth, low, high in ((orderly, 2.0, 8.0), (rng.permutation(orderly), 0.0, 0.5)):
+        heard = np.where(rng.random(len(truth)) < 0.8, truth, -truth) * np.log(4)
+        state = Coherence(table, 4 * np.arange(301))
+        state.learn(heard)
+        assert low <= state.spread <= high

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import combinations, permutations
+
 import numpy as np
 import pytest
 
@@ -126,22 +128,39 @@ def test_peoples_votes_anchor_as_labels_do(draw_panel, make_votes):
     assert np.isnan(by_votes.ability[3])
 
 
+def by_all_orders(outcome, right):
+    """Exact posterior lean of 6 pairs of 4 responses: all 24 orders alike, judges right with probability
+    `right`."""
+    pairs = list(combinations(range(4), 2))
+    lean = np.zeros((len(outcome), 6))
+    for order in permutations(range(4)):
+        side = np.array([1 if order.index(i) < order.index(k) else -1 for i, k in pairs])
+        agree = (outcome * side[None, :, None] > 0).sum((1, 2))
+        weight = (right / (1 - right)) ** (agree - outcome[0].size / 2)
+        lean += weight[:, None] * side
+    return lean.ravel()
+
+
 def test_pairs_of_a_prompt_inform_each_other(make_votes):
     rng = np.random.default_rng(0)
-    rows, truth = [], []
-    for p in range(300):
-        quality = rng.normal(0, 2, 4)
-        for i in range(4):
-            for k in range(i + 1, 4):
-                truth.append(1 if quality[i] > quality[k] else -1)
-                for j in range(3):
-                    right = rng.random() < 0.7
-                    rows.append((4 * p + i, 4 * p + k, j, 0, truth[-1] if right else -truth[-1]))
-    votes = make_votes(rows, sizes=[4] * 300)
-    truth = np.array(truth)
-    alone = fit(votes, options=PanelOptions(coherence=False))
-    together = fit(votes)
-    assert np.mean(np.sign(together.p_a - 0.5) == truth) > np.mean(np.sign(alone.p_a - 0.5) == truth) + 0.01
+    pairs = np.array(list(combinations(range(4), 2)))
+    quality = rng.normal(0, 2, (1000, 4))
+    truth = np.sign(quality[:, pairs[:, 0]] - quality[:, pairs[:, 1]]).astype(int)
+    outcome = np.where(rng.random((1000, 6, 3)) < 0.7, 1, -1) * truth[:, :, None]
+    rows = [
+        (4 * p + pairs[q, 0], 4 * p + pairs[q, 1], j, 0, outcome[p, q, j])
+        for p, q, j in np.ndindex(1000, 6, 3)
+    ]
+    votes = make_votes(rows, sizes=[4] * 1000)
+
+    def accuracy_of(lean):
+        return np.mean(np.sign(lean) == truth.ravel())
+
+    alone = accuracy_of(fit(votes, options=PanelOptions(coherence=False)).p_a - 0.5)
+    together = accuracy_of(fit(votes).p_a - 0.5)
+    best = accuracy_of(by_all_orders(outcome, 0.7))
+    assert best > alone + 0.01
+    assert together - alone > (best - alone) / 3
 
 
 def test_length_bias_is_seen(make_votes):

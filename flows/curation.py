@@ -26,10 +26,9 @@ from curate.training import train_on_panel
 
 
 @task(cache_policy=NO_CACHE)
-def run_stage(settings: Config, work: Callable[[Lake], Summary]) -> Summary:
-    """One stage, with a lake of its own: tasks run in threads."""
-    with Lake.open(settings.location) as lake:
-        return work(lake)
+def run_stage(lake: Lake, work: Callable[[Lake], Summary]) -> Summary:
+    """One stage. Tasks that are called, not submitted, run in the flow's own thread, so they share its lake."""
+    return work(lake)
 
 
 ask_chunk = task(name="judge chunk", cache_policy=NO_CACHE)(judge_chunk)
@@ -39,9 +38,13 @@ ask_chunk = task(name="judge chunk", cache_policy=NO_CACHE)(judge_chunk)
 def curation(config: str = "curate.yaml") -> list[Summary]:
     """Ingest → judge → aggregate → train → judge with the trained model → aggregate → export → evaluate → report."""
     settings = load_config(Path(config))
+    with Lake.open(settings.location) as lake:
+        return _stages(lake, settings)
 
+
+def _stages(lake: Lake, settings: Config) -> list[Summary]:
     def stage(name: str, work: Callable[[Lake], Summary]) -> Summary:
-        return run_stage.with_options(name=name)(settings, work)
+        return run_stage.with_options(name=name)(lake, work)
 
     def turn() -> list[Summary]:
         return [

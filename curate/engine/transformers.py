@@ -127,8 +127,9 @@ class TransformersEngine(ConfiguredEngine):
         return self._model("embed").embed(texts)
 
     def close(self) -> None:
-        self._opened = None
-        gc.collect()
+        if self._opened is not None:
+            self._opened = None
+            gc.collect()
 
     def _model(self, capability: Capability) -> Engine:
         """A CausalModel, RewardModel or Embedder: as good as an engine for the methods of its capabilities."""

@@ -75,10 +75,11 @@ def aggregate_panel(lake: Lake, section: AggregateSection, *, iteration: int, ru
 class Opinion:
     """What the annotator model says, before the graphs: E pairs (those of `tally`), A annotators.
 
-    `p_a` float64[E]; `ability` float64[A], log-odds of being right, NaN where unknown; `doubts`: what the data say
-    against the result, one sentence each.
+    `weight` float64[A], what one vote of each annotator counts; `p_a` float64[E]; `ability` float64[A], log-odds of
+    being right, NaN where unknown; `doubts`: what the data say against the result, one sentence each.
     """
 
+    weight: Float64
     tally: PairTally
     p_a: Float64
     net: Float64
@@ -87,14 +88,15 @@ class Opinion:
 
 
 def _opinion(votes: Votes, section: AggregateSection) -> Opinion:
-    said = majority(votes, weight=people_first(votes, one_vote_a_pair(votes)))
+    weight = people_first(votes, one_vote_a_pair(votes))
+    said = majority(votes, weight=weight)
     if section.annotator_model == "majority" or not len(votes):
-        return Opinion(said.tally, said.p_a, net_votes(said.tally), None, ())
+        return Opinion(weight, said.tally, said.p_a, net_votes(said.tally), None, ())
     fitted = panel.fit(votes)
     if not (np.array_equal(fitted.a, said.tally.a) and np.array_equal(fitted.b, said.tally.b)):
         raise AssertionError("the annotator model and the tally list different pairs")
     p_a = np.round(fitted.p_a, _DIGITS)
-    return Opinion(said.tally, p_a, log_odds(p_a), fitted.ability, fitted.doubts)
+    return Opinion(weight, said.tally, p_a, log_odds(p_a), fitted.ability, fitted.doubts)
 
 
 def one_vote_a_pair(votes: Votes) -> Float64:
@@ -119,7 +121,7 @@ def people_first(votes: Votes, weight: Float64) -> Float64:
 
 def _denoised(votes: Votes, opinion: Opinion, section: AggregateSection) -> DenoisedGraphs:
     if section.method == "denoise-then-ensemble":
-        return denoise_then_ensemble(votes, weight=people_first(votes, one_vote_a_pair(votes)))
+        return denoise_then_ensemble(votes, weight=opinion.weight)
     return denoise(opinion.tally, net=opinion.net)
 
 

@@ -66,6 +66,13 @@ class Judgment(Record):
 
     `response_a < response_b` always (canonical id order); `shown` says in which order the annotator saw
     them, and is null where order has no meaning. `outcome` and `p_a` speak of a and b, not of positions.
+
+    A pointwise judgment is about `response_a` alone: its rating is `score`, with standard deviation `score_sd`
+    where the annotator gives a distribution. A listwise one is about `listed`, the responses in the order shown;
+    `scores` are theirs, place by place (equal ones are ties), or `ranking` names them from best to worst.
+    Both have the outcome "a" where there is a rating or ranking at all.
+    `supersedes` names an earlier judgment that this one takes the place of: a person's second thought (an
+    "abstain" takes it back). The superseded row stays, and no longer counts.
     """
 
     judgment_id: str
@@ -88,6 +95,10 @@ class Judgment(Record):
     tokens_out: int = 0
     seconds: float = 0.0
     run_id: str
+    score_sd: float | None = None
+    listed: tuple[str, ...] | None = None
+    scores: tuple[float, ...] | None = None
+    supersedes: str | None = None
 
 
 class Preference(Record):
@@ -143,6 +154,25 @@ class Annotator(Record):
     failure_rate: float | None = None
     n: int
     iteration: int
+    run_id: str
+
+
+class VerifyTask(Record):
+    """Something to ask people: planned by `curate verify plan`, asked wherever people answer, each once.
+
+    `strategy` says why it was chosen; "random" ones are drawn with `probability` from everything that could have
+    been asked, blind to what anybody says of it: calibration and the guarantee stand on them alone.
+    `responses`: two for a pair (in canonical order), one for a pointwise task, all of them for a listwise one.
+    """
+
+    task_id: str
+    prompt_id: str
+    form: Form
+    responses: tuple[str, ...]
+    strategy: str
+    purpose: Literal["label", "gold", "repeat", "adjudicate"] = "label"
+    priority: float = 0.0
+    probability: Probability | None = None
     run_id: str
 
 
@@ -209,6 +239,7 @@ TABLES: dict[str, type[Record]] = {
     "rankings": Ranking,
     "dropped_arcs": DroppedArc,
     "annotators": Annotator,
+    "verify_tasks": VerifyTask,
     "quarantine": Quarantined,
     "evaluations": Evaluation,
     "runs": Run,

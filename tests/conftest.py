@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from hypothesis import settings
 
 from curate.lake import Lake, Location
 from curate.records import (
@@ -26,6 +27,8 @@ from curate.records import (
 )
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may depend on a hub
+settings.register_profile("curate", deadline=None)  # nor on how busy the machine is
+settings.load_profile("curate")
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 

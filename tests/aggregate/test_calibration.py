@@ -46,7 +46,7 @@ def test_calibration_mends_overconfidence(fit):
 labelled = st.lists(st.tuples(st.floats(0, 1), st.sampled_from([0.0, 0.5, 1.0])), min_size=1, max_size=25)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(labelled)
 def test_maps_are_odd_and_monotone(rows):
     p, outcome = np.array([r[0] for r in rows]), np.array([r[1] for r in rows])
@@ -57,7 +57,7 @@ def test_maps_are_odd_and_monotone(rows):
         np.testing.assert_allclose(there + there[::-1], 1, atol=1e-6)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.sampled_from([0.0, 1.0]), min_size=2, max_size=7))
 def test_isotonic_is_the_least_squares_step_function(outcomes):
     outcome = np.array(outcomes)

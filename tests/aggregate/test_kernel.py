@@ -18,7 +18,7 @@ from curate.aggregate.kernel import over_slices, thread_count
 
 
 @given(st.lists(st.integers(0, 50), max_size=40), st.integers(1, 5))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_slices_cover_every_item_once(cost, threads):
     seen = np.zeros(len(cost), int)
 

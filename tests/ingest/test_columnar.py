@@ -41,7 +41,7 @@ plain_rows = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.binary(max_size=700))
 def test_blake2b(data: bytes) -> None:
     words = np.zeros(16 * (len(data) // 128 + 1), np.uint64)
@@ -51,7 +51,7 @@ def test_blake2b(data: bytes) -> None:
     assert state[:2].tobytes() == blake2b(data, digest_size=16).digest()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.tuples(words, words | st.none(), words), max_size=5), st.integers(0, 2))
 def test_ids_from_buffers_are_content_ids(rows: list[tuple[str, str | None, str]], skip: int) -> None:
     """`skip`: of sliced arrays the buffers begin before the first value."""
@@ -87,7 +87,7 @@ def agree(content: list[bytes]) -> bool:
     return True
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(plain_rows, min_size=1, max_size=3), st.booleans())
 def test_columns_are_those_of_the_rows(rows: list[dict[str, Any]], ascii_only: bool) -> None:
     content = [json.dumps(row, ensure_ascii=ascii_only).encode() for row in rows]
@@ -100,7 +100,7 @@ def test_columns_are_those_of_the_rows(rows: list[dict[str, Any]], ascii_only: b
         agree(content)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_damaged_lines_are_never_taken_for_sound_ones(data: st.DataObject) -> None:
     """Bytes replaced, removed and doubled anywhere: what the columnar way still takes, the row-wise one does too."""

@@ -75,6 +75,7 @@ def test_a_statement_is_turned_into_canonical_order(lake: Lake, take: Take, ids:
             "tokens_in": 0,
             "tokens_out": 0,
             "seconds": 0.0,
+            **dict.fromkeys(["score_sd", "listed", "scores", "supersedes"]),
         }
         assert {name: value for name, value in row.items() if name != "run_id"} == expected
 
@@ -183,7 +184,7 @@ def test_different_statements_are_samples_and_equal_ones_duplicates(
     assert lake.rows("SELECT count(*), count(DISTINCT judgment_id) FROM judgments") == [(5, 5)]
 
 
-@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_chunk_size_does_not_matter(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
     from curate.config import Config, Source

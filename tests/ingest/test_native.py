@@ -82,21 +82,21 @@ def outcomes(decoder: Decoder[Any], raw: bytes | dict[str, Any]) -> tuple[Any, A
     return found[0], found[1]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(disturbed(sound_rows))
 def test_responses_decode_fast_as_they_do_carefully(row: dict[str, Any]) -> None:
     fast, careful = outcomes(RESPONSES, json.dumps(row).encode("utf-8", "surrogatepass"))
     assert fast == careful
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(disturbed(judgment_rows))
 def test_judgments_decode_fast_as_they_do_carefully(row: dict[str, Any]) -> None:
     fast, careful = outcomes(JUDGMENTS, json.dumps(row).encode())
     assert fast == careful
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(disturbed(sound_rows))
 def test_rows_of_tables_decode_as_lines_do(row: dict[str, Any]) -> None:
     fast, careful = outcomes(RESPONSES, row)
@@ -166,7 +166,7 @@ def records_of(row: NativeRow) -> tuple[Prompt, list[Response]]:
     return prompt, responses
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(sound_rows, max_size=5))
 def test_columns_hold_what_records_would(rows: list[dict[str, Any]]) -> None:
     decoded = []

@@ -18,7 +18,7 @@ def panelist(name: str, *, agreed: int = 30, first_won: int = 20, positioned: in
     return Panelist(name, "llm", 40, 0, 1.0, 40, 0, 40, agreed, positioned, first_won, 20, 3, 0.5)
 
 
-@settings(max_examples=12, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+@settings(max_examples=12, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 @example(["", "if"])
 @example(["datum.x", "]" * 20 + "\U0001f600" * 20])
 @given(st.lists(st.text(max_size=60), min_size=2, max_size=4, unique=True))

@@ -199,7 +199,9 @@ def test_saved_models_score_the_same(family: str, head: Any, tmp_path: Path) -> 
     packed = shared_prefix(*some_tokens(5))
     model.save(tmp_path)
     loaded = RewardModel.load(tmp_path).eval()
-    assert torch.equal(loaded(packed), model(packed))
+    torch.testing.assert_close(
+        loaded(packed), model(packed), rtol=0, atol=1e-6
+    )  # memory alignment moves the last bit
 
 
 def test_transformers_reads_a_linear_head(tmp_path: Path) -> None:

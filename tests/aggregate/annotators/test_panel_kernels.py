@@ -34,7 +34,7 @@ def problem(make_votes, seed, ties):
     return table, bins, prior, rng.normal(0, 1, (3, 5)), rng.uniform(0.2, 1.2, 3)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 10_000), st.booleans(), st.integers(1, 5))
 def test_expectation_is_bayes_rule_pair_by_pair(make_votes, seed, ties, shards):
     table, bins, prior, theta, discount = problem(make_votes, seed, ties)

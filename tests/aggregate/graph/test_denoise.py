@@ -23,7 +23,7 @@ def graphs(draw, most=6, weights=WEIGHTS):
 
 
 @given(st.lists(graphs(), min_size=1, max_size=3))
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 def test_every_figure_is_that_of_the_enumeration(enumerated, make_tally, cost_of, cases):
     tally = make_tally(cases)
     found = denoise(tally, threads=1)
@@ -47,7 +47,7 @@ def test_every_figure_is_that_of_the_enumeration(enumerated, make_tally, cost_of
 
 
 @given(graphs())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_ranks_keep_every_sure_direction_and_share_what_is_not_sure(enumerated, make_tally, case):
     n, arcs = case
     found = denoise(make_tally([case]), threads=1)
@@ -64,7 +64,7 @@ def test_ranks_keep_every_sure_direction_and_share_what_is_not_sure(enumerated, 
 
 
 @given(graphs(), st.randoms(use_true_random=False))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_relabelling_responses_changes_nothing_but_labels(make_tally, case, random):
     n, arcs = case
     label = list(range(n))
@@ -85,7 +85,7 @@ def test_relabelling_responses_changes_nothing_but_labels(make_tally, case, rand
 
 
 @given(graphs(weights=st.floats(-5, 5).filter(lambda w: abs(w) > 1e-3)), st.floats(1e-6, 1e6))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_scaling_the_weights_scales_the_weights(make_tally, case, factor):
     n, arcs = case
     one = denoise(make_tally([case]))
@@ -97,7 +97,7 @@ def test_scaling_the_weights_scales_the_weights(make_tally, case, factor):
 
 
 @given(st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_an_acyclic_graph_is_kept_as_it_is(make_tally, data):
     n, arcs = data.draw(graphs(most=10))
     order = data.draw(st.permutations(range(n)))

@@ -105,7 +105,7 @@ def test_twenty_responses_exactly_when_asked(make_tally):
 
 
 @given(st.integers(1, 12), st.integers(0, 40), st.randoms(use_true_random=False))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_components_are_mutual_reachability_and_topological(n, m, random):
     arcs = [(random.randrange(n), random.randrange(n)) for _ in range(m)]
     source, target = (np.array([arc[k] for arc in arcs], np.int64) for k in range(2))

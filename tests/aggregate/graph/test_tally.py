@@ -67,7 +67,7 @@ def naive_tally(votes, weight, *, soft):
 
 
 @given(voted(), st.booleans())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_tally_is_the_sum_over_a_dictionary(case, soft):
     votes, weight = case
     found = tally(votes, weight=weight, soft=soft, threads=1)

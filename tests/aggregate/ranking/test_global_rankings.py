@@ -29,7 +29,7 @@ def ranked_prompts(draw):
 
 
 @given(ranked_prompts())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_rank_tournament_counts_prompts(case):
     offsets, rank, model = case
     cells = rank_tournament(offsets, rank, model, models=5)
@@ -48,7 +48,7 @@ def test_rank_tournament_counts_prompts(case):
 
 
 @given(ranked_prompts())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_borda_is_the_mean_share_beaten(case):
     offsets, rank, model = case
     found = borda(offsets, rank, model, models=5)

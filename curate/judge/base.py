@@ -53,12 +53,16 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
-    """What another annotator has said of two responses of a contest (for judges that `hear`)."""
+    """What another annotator has said of two responses of a contest (for judges that `hear`).
+
+    Its `rationale` speaks of them as it was `shown` them.
+    """
 
     judgment_id: str
     annotator_id: str
     response_a: str
     response_b: str
+    shown: Shown | None
     outcome: Outcome
     p_a: float | None = None
     rationale: str | None = None
@@ -165,9 +169,9 @@ def abstain(reason: str, **also: Any) -> Answer:
     return Answer(outcome="abstain", raw=reason, **also)
 
 
-def fail(failure: Failure) -> Answer:
+def fail(failure: Failure, **also: Any) -> Answer:
     raw = failure.reason if failure.raw is None else f"{failure.reason}\n{failure.raw}"
-    return Answer(outcome="failed", raw=raw, permanent=failure.permanent)
+    return Answer(outcome="failed", raw=raw, permanent=failure.permanent, **also)
 
 
 def sigmoid(x: float) -> float:

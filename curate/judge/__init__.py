@@ -3,7 +3,17 @@
 Importing this package loads no model library; judges and engines import theirs when they are first asked.
 """
 
-from curate.judge import likelihood, listwise, meta, pairwise, pointwise, reference, reward_model, rule, verifier
+from curate.judge import (
+    likelihood,
+    listwise,
+    meta,
+    pairwise,
+    pointwise,
+    reference,
+    reward_model,
+    rule,
+    verifier,
+)
 from curate.judge.base import Answer, Candidate, Contest, Judge, JudgeOptions, Opinion, Question
 from curate.judge.panel import Panel, check
 from curate.judge.registry import judge_kind, judge_schemas

@@ -36,7 +36,9 @@ class LanguageOptions(JudgeOptions):
     engine: str = Field(description="Name of an engine.")
     template: str = Field(description="A template of the package, or a .jinja file of your own.")
     persona: str | None = Field(None, description="Who the judge is to be: “You are …”.")
-    principles: tuple[str, ...] = Field((), description="Principles or rubrics to judge by, first things first.")
+    principles: tuple[str, ...] = Field(
+        (), description="Principles or rubrics to judge by, first things first."
+    )
     criteria: bool = Field(False, description="Write criteria for each prompt first, and judge by them.")
     reference: bool | Literal["required", "write"] = Field(
         False,
@@ -163,9 +165,7 @@ class LanguageJudge(Judge):
         ready = [number for number, each in enumerate(prepared) if isinstance(each, Brief)]
         briefs = [each for each in prepared if isinstance(each, Brief)]
         answers = dict(zip(ready, self.decide([questions[at] for at in ready], briefs), strict=True))
-        for number, each in enumerate(prepared):
-            if isinstance(each, Answer):
-                answers[number] = each
+        answers |= {number: each for number, each in enumerate(prepared) if isinstance(each, Answer)}
         return [answers[number] for number in range(len(questions))]
 
     def _prepare(self, questions: Sequence[Question]) -> list[Brief | Answer]:
@@ -221,7 +221,9 @@ class LanguageJudge(Judge):
             if isinstance(each, Brief)
         ]
         thoughts = iter(self.engine.generate(asked) if asked else [])
-        return [_thought(each, next(thoughts), verdict) if isinstance(each, Brief) else each for each in prepared]
+        return [
+            _thought(each, next(thoughts), verdict) if isinstance(each, Brief) else each for each in prepared
+        ]
 
     def sampling(self, question: Question, *stop: str) -> Sampling:
         options = self.options

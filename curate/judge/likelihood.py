@@ -11,8 +11,8 @@ With x the prompt and y a response, the score is
     follow-up  mean log p(f|x, y) per token over pleased follow-ups f of the user, less that over displeased ones (FLR,
                Zhang et al. 2024, arXiv 2409.13948)
     pmi        log p(y|x) − log p(y): pointwise mutual information of prompt and response
-`per_token: true` divides by the tokens of y (length normalisation, as in SimPO, Meng et al. 2024). The better response has
-the higher score, with P(a) = σ((score_a − score_b) / temperature).
+`per_token: true` divides by the tokens of y (length normalisation, as in SimPO, Meng et al. 2024). The better
+response has the higher score, with P(a) = σ((score_a − score_b) / temperature).
 """
 
 from __future__ import annotations
@@ -129,17 +129,17 @@ class Likelihood(Judge):
 
     def _of_response(self, entries: Sequence[Entry]) -> list[Spent | Failure]:
         given = [
-            Continuation(messages=contest.messages, continuation=candidate.text) for contest, candidate in entries
+            Continuation(messages=contest.messages, continuation=candidate.text)
+            for contest, candidate in entries
         ]
         if self._baseline is not None:
             less = self._baseline.loglikelihood(given)
         else:
-            less = self._engine.loglikelihood([
-                Continuation(messages=(), continuation=candidate.text) for _, candidate in entries
-            ])
+            less = self._engine.loglikelihood(
+                [Continuation(messages=(), continuation=candidate.text) for _, candidate in entries]
+            )
         return [
-            self._less(one, other)
-            for one, other in zip(self._engine.loglikelihood(given), less, strict=True)
+            self._less(one, other) for one, other in zip(self._engine.loglikelihood(given), less, strict=True)
         ]
 
     def _less(self, one: LogLikelihood | Failure, other: LogLikelihood | Failure) -> Spent | Failure:
@@ -162,7 +162,9 @@ class Likelihood(Judge):
         contest, candidate = entry
         request = request_text(contest)
         messages, prefill = self._template.render(
-            marker=marker(contest.prompt_id, [request, candidate.text]), request=request, answer=candidate.text
+            marker=marker(contest.prompt_id, [request, candidate.text]),
+            request=request,
+            answer=candidate.text,
         )
         opened = f"{prefill}\n" if prefill else ""
         return [

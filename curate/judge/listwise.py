@@ -4,8 +4,8 @@
 
 The responses are called model-1, model-2, … in a random order that depends on ids alone; every second sample shows
 the reverse of the order before it, so that with `samples: 2` (the default) each pair is seen in both orders. The
-judge says {"thoughts": …, "scores": {"model-1": 4, …}, "ranking": ["model-2", "model-1", …]}, the form of RewardAnything
-(Yu et al. 2025). What is said is taken literally or not at all: JSON that lacks a name, has a score off the scale, or
+judge says {"thoughts": …, "scores": {"model-1": 4, …}, "ranking": ["model-2", "model-1", …]}, which is the form of
+RewardAnything (Yu et al. 2025). What is said is taken literally or not at all: JSON that lacks a name, has a score off the scale, or
 ranks a response above one with a higher score is a failed judgment, with its text kept.
 
 More responses than `size` are cut into lists of nearly equal length, each shown and judged apart; responses that never
@@ -92,15 +92,17 @@ class Listwise(LanguageJudge):
 
     def decide(self, questions: Sequence[Question], briefs: Sequence[Brief]) -> Sequence[Answer]:
         held = "schema" in self.engine.capabilities
-        found = self.engine.generate([
-            Generate(
-                messages=brief.messages,
-                prefill=brief.prefill,
-                sampling=self.sampling(question),
-                json_schema=json.dumps(self._schema(_names(question))) if held else None,
-            )
-            for question, brief in zip(questions, briefs, strict=True)
-        ])
+        found = self.engine.generate(
+            [
+                Generate(
+                    messages=brief.messages,
+                    prefill=brief.prefill,
+                    sampling=self.sampling(question),
+                    json_schema=json.dumps(self._schema(_names(question))) if held else None,
+                )
+                for question, brief in zip(questions, briefs, strict=True)
+            ]
+        )
         return [
             self._read(question, brief, said)
             for question, brief, said in zip(questions, briefs, found, strict=True)

@@ -65,11 +65,13 @@ class Meta(Judge):
     def answer(self, questions: Sequence[Question]) -> Sequence[Answer]:
         heard = [_about(question) for question in questions]
         found = iter(
-            self._engine.choose([
-                self.ask(question, opinion)
-                for question, opinions in zip(questions, heard, strict=True)
-                for opinion in opinions
-            ])
+            self._engine.choose(
+                [
+                    self.ask(question, opinion)
+                    for question, opinions in zip(questions, heard, strict=True)
+                    for opinion in opinions
+                ]
+            )
         )
         return [self._vote(opinions, [next(found) for _ in opinions]) for opinions in heard]
 
@@ -79,7 +81,13 @@ class Meta(Judge):
         # In the order that the other judge saw, since its reasons speak of A and B.
         first, second = (question.b, question.a) if opinion.shown == "ba" else (question.a, question.b)
         better = {"a": question.a, "b": question.b}.get(opinion.outcome)
-        said = "They are equally good." if better is None else "A is better." if better is first else "B is better."
+        said = (
+            "They are equally good."
+            if better is None
+            else "A is better."
+            if better is first
+            else "B is better."
+        )
         texts = [request, question.a.text, question.b.text, shown or "", reasons or ""]
         messages, prefill = self._template.render(
             marker=marker(contest.prompt_id, texts),
@@ -125,5 +133,3 @@ class Meta(Judge):
 def _about(question: Question) -> list[Opinion]:
     pair = (question.a.response_id, question.b.response_id)
     return [each for each in question.contest.opinions if (each.response_a, each.response_b) == pair]
-
-

@@ -61,14 +61,16 @@ class Pairwise(LanguageJudge):
 
     def decide(self, questions: Sequence[Question], briefs: Sequence[Brief]) -> Sequence[Answer]:
         verdicts = _VERDICTS[: 3 if self.options.tie else 2]
-        found = self.engine.choose([
-            Choose(
-                messages=brief.messages,
-                choices=choices_after(brief.prefill, verdicts),
-                prefill=brief.prefill,
-            )
-            for brief in briefs
-        ])
+        found = self.engine.choose(
+            [
+                Choose(
+                    messages=brief.messages,
+                    choices=choices_after(brief.prefill, verdicts),
+                    prefill=brief.prefill,
+                )
+                for brief in briefs
+            ]
+        )
         return [
             self._verdict(question, brief, choice)
             for question, brief, choice in zip(questions, briefs, found, strict=True)

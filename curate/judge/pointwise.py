@@ -99,7 +99,10 @@ class Pointwise(LanguageJudge):
 
     def decide(self, questions: Sequence[Question], briefs: Sequence[Brief]) -> Sequence[Answer]:
         if not self.options.aspects:
-            return [self._rating(brief, choice) for brief, choice in zip(briefs, self._choose(briefs), strict=True)]
+            return [
+                self._rating(brief, choice)
+                for brief, choice in zip(briefs, self._choose(briefs), strict=True)
+            ]
         if "schema" in self.engine.capabilities:
             return self._by_schema(questions, briefs)
         if "choose" in self.engine.capabilities:
@@ -140,15 +143,17 @@ class Pointwise(LanguageJudge):
         self, questions: Sequence[Question], briefs: Sequence[Brief], *, schema: bool = True
     ) -> list[Answer]:
         text = json.dumps(self._schema())
-        found = self.engine.generate([
-            Generate(
-                messages=brief.messages,
-                prefill=brief.prefill,
-                sampling=self.sampling(question),
-                json_schema=text if schema else None,
-            )
-            for question, brief in zip(questions, briefs, strict=True)
-        ])
+        found = self.engine.generate(
+            [
+                Generate(
+                    messages=brief.messages,
+                    prefill=brief.prefill,
+                    sampling=self.sampling(question),
+                    json_schema=text if schema else None,
+                )
+                for question, brief in zip(questions, briefs, strict=True)
+            ]
+        )
         return [self._aspects(brief, each) for brief, each in zip(briefs, found, strict=True)]
 
     def _schema(self) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from curate.errors import CurateError
 from curate.records import Message, Role, text
 
-Capability = Literal["generate", "choose", "loglikelihood", "embed", "score"]
+Capability = Literal["generate", "schema", "choose", "loglikelihood", "embed", "score"]
 Chat = tuple[Message, ...]
 
 
@@ -42,11 +42,14 @@ class Generate:
     """Continue a chat with the assistant's turn, of which `prefill` is already said.
 
     `choices`: the answer must be one of these strings (drawn by their probabilities).
+    `json_schema`: the answer must be a JSON document that matches this schema (JSON text), for which the engine needs
+    the capability "schema". An answer that max_tokens cut off is not valid JSON; its `finish` says so.
     """
 
     messages: Chat
     sampling: Sampling = Sampling()
     choices: tuple[str, ...] | None = None
+    json_schema: str | None = None
     prefill: str = ""
 
 
@@ -61,7 +64,10 @@ class Choose:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Continuation:
-    """How probable is it that the assistant goes on with `continuation`, after `prefill`? (Its end is not counted.)"""
+    """How probable is it that the assistant goes on with `continuation`, after `prefill`? (Its end is not counted.)
+
+    Without messages it is bare text: no chat template, and `prefill` is what stands before the continuation.
+    """
 
     messages: Chat
     continuation: str
@@ -174,12 +180,17 @@ class Engine(Protocol):
         """A scalar reward of the last turn of each chat."""
         raise lacks(self, "score")
 
+    def price(self, tokens_in: int, tokens_out: int) -> float | None:
+        """What so many tokens cost, in the currency of the engine's `price_in` and `price_out`; None: not known."""
+        return None
+
     def close(self) -> None:
         """Free the model; a later request opens it again."""
 
 
 _ABLE = {
     "generate": "generate text",
+    "schema": "generate JSON that matches a schema",
     "choose": "give the probabilities of given answers",
     "loglikelihood": "give the log-likelihood of a text",
     "embed": "embed texts",

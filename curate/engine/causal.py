@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -29,6 +29,9 @@ from curate.engine.passes import Pass, Target, left_padded, lots, padded_passes,
 from curate.engine.threads import map_on_cores
 from curate.identity import content_id
 
+if TYPE_CHECKING:
+    from curate.engine.structured import Constraint, Schemas
+
 _SELF_TEST = 0.25  # nats: rounding in bfloat16 stays below, a mask that is not heeded goes far above
 _ATTENTION = (
     5.0  # how much longer a multiplication takes in masked attention than in a linear layer (measured)
@@ -48,6 +51,7 @@ class CausalModel:
     tokens: ChatTokens
     budget: int
     tree: bool = False
+    _schemas: Schemas | None = field(init=False, default=None)
 
     # Probabilities ---------------------------------------------------------------------------------------
 
@@ -61,7 +65,10 @@ class CausalModel:
         found = iter(
             self.log_probs(
                 [
-                    Target(tuple(context), tuple(self.tokens.continuation(request.prefill, choice)))
+                    Target(
+                        tuple(context),
+                        tuple(self.tokens.continuation(request.prefill, choice, bare=not request.messages)),
+                    )
                     for request, context in asked
                     for choice in request.choices
                 ]
@@ -87,10 +94,13 @@ class CausalModel:
         if isinstance(context, Failure):
             return context
         target = Target(
-            tuple(context), tuple(self.tokens.continuation(request.prefill, request.continuation))
+            tuple(context),
+            tuple(self.tokens.continuation(request.prefill, request.continuation, bare=not request.messages)),
         )
         if not target.continuation:
             return Failure("the continuation is empty", permanent=True)
+        if not target.context:
+            return Failure("the tokenizer knows no token to begin a text with", permanent=True)
         return self.tokens.too_long(len(target.fed)) or target
 
     def log_probs(self, targets: Sequence[Target]) -> list[NDArray[np.float64]]:
@@ -170,30 +180,56 @@ class CausalModel:
         results: dict[int, Generation | Failure] = dict(
             zip(bound, self._draw_choices([requests[number] for number in bound]), strict=True)
         )
-        groups: dict[Sampling, list[int]] = {}
+        groups: dict[tuple[Sampling, str | None], list[int]] = {}
         for number in free:
-            groups.setdefault(requests[number].sampling, []).append(number)
-        for sampling, numbers in groups.items():
-            found = self._generate_alike([requests[number] for number in numbers], sampling)
+            alike = (requests[number].sampling, requests[number].json_schema)
+            groups.setdefault(alike, []).append(number)
+        for (sampling, schema), numbers in groups.items():
+            found = self._generate_alike([requests[number] for number in numbers], sampling, schema)
             results.update(zip(numbers, found, strict=True))
         return [results[number] for number in range(len(requests))]
 
-    def _generate_alike(self, requests: Sequence[Generate], sampling: Sampling) -> list[Generation | Failure]:
+    def _generate_alike(
+        self, requests: Sequence[Generate], sampling: Sampling, schema: str | None
+    ) -> list[Generation | Failure]:
         room = sampling.max_tokens
+        try:
+            self._constraint(schema)
+        except ValueError as error:
+            return [Failure(f"the JSON schema cannot be used: {error}", permanent=True) for _ in requests]
         contexts = [self.tokens.encode(each.messages, each.prefill, room=room) for each in requests]
         prompts = [tuple(context) for context in contexts if not isinstance(context, Failure)]
         outputs: dict[tuple[int, ...], list[list[int]]] = {}
         budget = self.budget * _GENERATE_BUDGET // sampling.n
         for lot in lots(list(dict.fromkeys(prompts)), budget=budget):
-            outputs.update(zip(lot, self._generate_lot(lot, sampling), strict=True))
+            outputs.update(zip(lot, self._generate_lot(lot, sampling, schema), strict=True))
         return spread(contexts, [self._generation(prompt, outputs[prompt], sampling) for prompt in prompts])
 
-    def _generate_lot(self, lot: list[tuple[int, ...]], sampling: Sampling) -> list[list[list[int]]]:
+    def _constraint(self, schema: str | None) -> list[Constraint]:
+        """Logits processors that keep answers to the schema (ValueError: it cannot be compiled)."""
+        if schema is None:
+            return []
+        if self._schemas is None:
+            from curate.engine.structured import Schemas
+
+            self._schemas = Schemas(
+                self.tokens.tokenizer, self._ends, self.model.get_output_embeddings().weight.shape[0]
+            )
+        return [self._schemas.constraint(schema)]
+
+    @property
+    def _ends(self) -> list[int]:
+        """The tokens that end an answer."""
+        ends = self.model.generation_config.eos_token_id
+        return ends if isinstance(ends, list) else [ends]
+
+    def _generate_lot(
+        self, lot: list[tuple[int, ...]], sampling: Sampling, schema: str | None
+    ) -> list[list[list[int]]]:
         """For each prompt, `n` lists of new token ids."""
         from transformers import GenerationConfig
 
         ids, mask = left_padded(lot)
-        ends = self.model.generation_config.eos_token_id
         settings: dict[str, Any] = {"do_sample": False}
         if sampling.temperature > 0:
             settings = {
@@ -205,8 +241,8 @@ class CausalModel:
             }
         config = GenerationConfig(  # type: ignore[no-untyped-call]
             max_new_tokens=sampling.max_tokens,
-            eos_token_id=ends,
-            pad_token_id=ends[0] if isinstance(ends, list) else ends,
+            eos_token_id=self._ends,
+            pad_token_id=self._ends[0],
             stop_strings=list(sampling.stop) or None,
             **settings,
         )
@@ -217,6 +253,7 @@ class CausalModel:
                 input_ids=torch.from_numpy(ids).to(self.model.device),
                 attention_mask=torch.from_numpy(mask).to(self.model.device),
                 generation_config=config,
+                logits_processor=self._constraint(schema),
                 tokenizer=self.tokens.tokenizer,
             )[:, ids.shape[1] :].tolist()
         if sampling.temperature <= 0:
@@ -243,8 +280,7 @@ class CausalModel:
 
     def _cut(self, answer: list[int], sampling: Sampling) -> tuple[list[int], bool]:
         """The answer before its end token, and whether it ended by itself."""
-        ends = self.model.generation_config.eos_token_id
-        stops = set(ends if isinstance(ends, list) else [ends])
+        stops = set(self._ends)
         at = next((number for number, token in enumerate(answer) if token in stops), None)
         if at is not None:
             return answer[:at], True

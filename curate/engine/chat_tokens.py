@@ -25,6 +25,7 @@ class ChatTokens:
     - A control string of the tokenizer (`<|im_end|>`) inside a message is encoded as the characters it consists
       of, never as the control token: else an answer could end its turn and speak as the judge.
     - Where the template knows no system turn, the system text opens the first user turn.
+    - No messages are bare text, opened by what the tokenizer opens texts with, or by its end token.
     - Without a chat template, turns are written as "User: …" paragraphs, and "Assistant:" opens the answer.
     - Nothing is ever cut: what does not fit is a `Failure`.
     """
@@ -61,10 +62,11 @@ class ChatTokens:
             {"role": turn.role, "content": self._mark(plain(turn.content), written)} for turn in messages
         ]
         try:
-            text = self._render(self._without_system(turns), answer=answer) + self._mark(prefill, written)
+            opened = self._render(self._without_system(turns), answer=answer) if turns else ""
+            text = opened + self._mark(prefill, written)
         except Exception as error:  # templates raise what they like (TemplateError, ValueError, …)
             return Failure(f"the chat template does not take this chat: {error}", permanent=True)
-        ids = self._ids(text, written)
+        ids = self._ids(text, written) if turns else [*self._begin, *self._ids(text, written)]
         return self.too_long(len(ids) + room) or ids
 
     def too_long(self, length: int) -> Failure | None:
@@ -72,14 +74,26 @@ class ChatTokens:
             return None
         return Failure(f"too long: {length} tokens, and the model takes {self.max_length}", permanent=True)
 
-    def continuation(self, prefill: str, text: str) -> list[int]:
-        """Token ids of `text` behind the opened answer and `prefill` (what is before may change its first token)."""
-        before = (self._opening + prefill)[-_TAIL:]
+    def continuation(self, prefill: str, text: str, *, bare: bool = False) -> list[int]:
+        """Token ids of `text` behind the opened answer (bare: behind nothing) and `prefill`.
+
+        What is before may change its first token.
+        """
+        before = (("" if bare else self._opening) + prefill)[-_TAIL:]
         if (before, text) not in self._continuations:
             alone, together = self._plain_ids(before), self._plain_ids(before + text)
             joined = together[: len(alone)] == alone and len(together) > len(alone)
             self._continuations[before, text] = together[len(alone) :] if joined else self._plain_ids(text)
         return self._continuations[before, text]
+
+    @property
+    def _begin(self) -> list[int]:
+        """What bare text begins with: some token, since a model says nothing about the first one (as in
+        lm-evaluation-harness: the beginning-of-sequence token, else the end token).
+        """
+        tokenizer = self.tokenizer
+        begin = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
+        return [] if begin is None else [begin]
 
     def _without_system(self, turns: list[dict[str, str]]) -> list[dict[str, str]]:
         if self._takes_system or len(turns) < 2 or turns[0]["role"] != "system" or turns[1]["role"] != "user":

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+from pydantic import Field
+
 from curate.config import Config, Section, validated
 from curate.engine.base import Capability, Engine, lacks
 from curate.errors import CurateError
@@ -18,6 +20,8 @@ class EngineOptions(Section):
     """What every engine's options have; each kind adds its own."""
 
     kind: str
+    price_in: float | None = Field(None, ge=0, description="Cost of a million tokens read, in your currency.")
+    price_out: float | None = Field(None, ge=0, description="Cost of a million tokens written.")
 
 
 class ConfiguredEngine(Engine):
@@ -28,6 +32,12 @@ class ConfiguredEngine(Engine):
     def __init__(self, name: str, options: Any, engines: Engines) -> None:
         self.name = name
         self.options = options
+
+    def price(self, tokens_in: int, tokens_out: int) -> float | None:
+        options: EngineOptions = self.options
+        if options.price_in is None and options.price_out is None:
+            return None
+        return (tokens_in * (options.price_in or 0.0) + tokens_out * (options.price_out or 0.0)) / 1e6
 
 
 ENGINES: Kinds[ConfiguredEngine] = Kinds("engine", ConfiguredEngine)  # type: ignore[type-abstract]

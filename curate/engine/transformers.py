@@ -39,7 +39,7 @@ from curate.engine.weights import Task, Weights, locate
 from curate.identity import content_id
 
 _CAPABILITIES: dict[Task, frozenset[Capability]] = {
-    "causal": frozenset({"generate", "choose", "loglikelihood"}),
+    "causal": frozenset({"generate", "schema", "choose", "loglikelihood"}),
     "reward": frozenset({"score"}),
     "embedding": frozenset({"embed"}),
 }

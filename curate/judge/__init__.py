@@ -3,8 +3,18 @@
 Importing this package loads no model library; judges and engines import theirs when they are first asked.
 """
 
-from curate.judge import pairwise, reference, reward_model, rule
-from curate.judge.base import Answer, Candidate, Contest, Judge, JudgeOptions, Question
+from curate.judge import (
+    likelihood,
+    listwise,
+    meta,
+    pairwise,
+    pointwise,
+    reference,
+    reward_model,
+    rule,
+    verifier,
+)
+from curate.judge.base import Answer, Candidate, Contest, Judge, JudgeOptions, Opinion, Question
 from curate.judge.panel import Panel, check
 from curate.judge.registry import judge_kind, judge_schemas
 from curate.judge.stage import Work, finish, judge, judge_chunk, plan
@@ -15,6 +25,7 @@ __all__ = [
     "Contest",
     "Judge",
     "JudgeOptions",
+    "Opinion",
     "Panel",
     "Question",
     "Work",
@@ -24,9 +35,14 @@ __all__ = [
     "judge_chunk",
     "judge_kind",
     "judge_schemas",
+    "likelihood",
+    "listwise",
+    "meta",
     "pairwise",
     "plan",
+    "pointwise",
     "reference",
     "reward_model",
     "rule",
+    "verifier",
 ]

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import random
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -51,20 +52,44 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class Opinion:
+    """What another annotator has said of two responses of a contest (for judges that `hear`).
+
+    Its `rationale` speaks of them as it was `shown` them.
+    """
+
+    judgment_id: str
+    annotator_id: str
+    response_a: str
+    response_b: str
+    shown: Shown | None
+    outcome: Outcome
+    p_a: float | None = None
+    rationale: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Contest:
-    """A prompt with its responses in the order of their ids. `text_only`: nothing of it is an image or video."""
+    """A prompt with its responses in the order of their ids. `text_only`: nothing of it is an image or video.
+
+    `meta` is the prompt's JSON object as text; `opinions` are filled in for judges that `hear` others.
+    """
 
     prompt_id: str
     messages: Chat
     reference: str | None
     candidates: tuple[Candidate, ...]
     text_only: bool = True
+    meta: str | None = None
+    opinions: tuple[Opinion, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked about a contest: `asked` are the candidates, for a pair (a, b) in the order of their ids, and
-    `shown` the order in which the judge is to see them; null where order has no meaning to it.
+    """What is asked about a contest, of one candidate (pointwise), two (pairwise) or several (listwise).
+
+    `asked`: for a pair (a, b) in the order of their ids, with `shown` the order in which the judge is to see them
+    (null where order has no meaning to it); for a list the candidates in the order shown.
     """
 
     contest: Contest
@@ -101,12 +126,18 @@ class Question:
 class Answer:
     """Speaks of a and b of the question, not of positions. `raw` is what the judge's engine said, or why it failed.
 
+    About one response: the outcome "a", its rating as `score`, and `score_sd`, the standard deviation of the rating
+    where the judge gives a distribution. About a list: the outcome "a", `scores` place by place with `asked`, or
+    `ranking`, response ids from best to worst, or both.
     `permanent`: a failure that asking again cannot mend.
     """
 
     outcome: Outcome
     p_a: float | None = None
     score: float | None = None
+    score_sd: float | None = None
+    scores: tuple[float, ...] | None = None
+    ranking: tuple[str, ...] | None = None
     rationale: str | None = None
     raw: str | None = None
     tokens_in: int = 0
@@ -128,13 +159,19 @@ def believe(p_a: float, *, tie: float = 0.0, **also: Any) -> Answer:
     return Answer(outcome=outcome, p_a=rounded, **also)
 
 
+def rate(score: float, *, sd: float | None = None, **also: Any) -> Answer:
+    """An answer about one response: its rating, the higher the better."""
+    spread = None if sd is None else round(sd, _DIGITS)
+    return Answer(outcome="a", score=round(score, _DIGITS), score_sd=spread, **also)
+
+
 def abstain(reason: str, **also: Any) -> Answer:
     return Answer(outcome="abstain", raw=reason, **also)
 
 
-def fail(failure: Failure) -> Answer:
+def fail(failure: Failure, **also: Any) -> Answer:
     raw = failure.reason if failure.raw is None else f"{failure.reason}\n{failure.raw}"
-    return Answer(outcome="failed", raw=raw, permanent=failure.permanent)
+    return Answer(outcome="failed", raw=raw, permanent=failure.permanent, **also)
 
 
 def sigmoid(x: float) -> float:
@@ -153,12 +190,14 @@ class Judge(ABC):
     """Made from its options; opens no model before the first `answer`.
 
     Class attributes: `kind` says what sort of annotator it is in the tables, `version` counts changes of its code
-    that change answers, `sees_images` whether it is asked about contests with images (else it abstains there).
+    that change answers, `sees_images` whether it is asked about contests with images (else it abstains there),
+    `hears` whether it is told what the judges before it on the panel have said.
     """
 
     kind: ClassVar[records.Kind] = "llm"
     version: ClassVar[int] = 1
     sees_images: ClassVar[bool] = False
+    hears: ClassVar[bool] = False
     Options: ClassVar[type[JudgeOptions]] = JudgeOptions
     options: Any
 
@@ -191,8 +230,35 @@ class Judge(ABC):
         """One answer per question, in their order. Questions about one contest stand together."""
 
 
-def in_both_orders(contest: Contest) -> Iterator[Question]:
-    """Every pair twice, as (a, b) and as (b, a)."""
+def in_both_orders(contest: Contest, *, samples: int = 1) -> Iterator[Question]:
+    """Every pair twice, as (a, b) and as (b, a), and that `samples` times."""
     for a, b in itertools.combinations(contest.candidates, 2):
-        yield Question(contest, (a, b), shown="ab")
-        yield Question(contest, (a, b), shown="ba")
+        for sample in range(samples):
+            yield Question(contest, (a, b), shown="ab", sample=sample)
+            yield Question(contest, (a, b), shown="ba", sample=sample)
+
+
+def one_by_one(contest: Contest, *, samples: int = 1) -> Iterator[Question]:
+    """Every response alone, `samples` times."""
+    for candidate in contest.candidates:
+        for sample in range(samples):
+            yield Question(contest, (candidate,), form="pointwise", sample=sample)
+
+
+def shuffled(contest: Contest, *, samples: int = 1, size: int) -> Iterator[Question]:
+    """All responses in `samples` random orders, each second one the reverse of the one before.
+
+    More than `size` of them are cut into lists of nearly equal length, each a question of its own. What is drawn
+    depends on the ids alone.
+    """
+    ids = [candidate.response_id for candidate in contest.candidates]
+    if len(ids) < 2:
+        return
+    for sample in range(samples):
+        order = list(contest.candidates)
+        random.Random(content_id("shuffled", contest.prompt_id, ids, sample // 2)).shuffle(order)
+        parts = -(-len(order) // size)
+        for part in range(parts):
+            listed = order[part * len(order) // parts : (part + 1) * len(order) // parts]
+            asked = tuple(reversed(listed) if sample % 2 else listed)
+            yield Question(contest, asked, form="listwise", sample=sample)

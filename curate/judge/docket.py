@@ -82,6 +82,7 @@ def _contest(
     reference: str | None,
     ids: list[str],
     contents: list[list[dict[str, Any]]],
+    meta: str | None,
 ) -> Contest:
     turns = tuple(Message.model_validate(message) for message in messages)
     answers = [tuple(Part.model_validate(part) for part in content) for content in contents]
@@ -89,4 +90,5 @@ def _contest(
     candidates = tuple(
         Candidate(identity, plain(answer)) for identity, answer in zip(ids, answers, strict=True)
     )
-    return Contest(prompt_id, turns, reference, candidates, all(part.type == "text" for part in parts))
+    text_only = all(part.type == "text" for part in parts)
+    return Contest(prompt_id, turns, reference, candidates, text_only, meta)

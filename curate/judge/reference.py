@@ -2,18 +2,28 @@
 
     - {name: bleu, kind: reference, metric: bleu}
     - {name: near, kind: reference, metric: embedding, engine: embedder}
-    - {name: relevant, kind: reference, metric: embedding, engine: embedder, against: request}
+    - {name: covers, kind: reference, metric: sentences, engine: embedder}
+    - {name: relevant, kind: reference, metric: embedding, engine: embedder, against: request, regularized: true}
 
-The response that is more like the reference is preferred; the judgment's `score` is the difference. Metrics: sentence
-BLEU and chrF (sacrebleu, 0–100; Papineni et al. 2002, Popović 2015) and the cosine of sentence embeddings (−1…1).
-A prompt without a reference makes the judge abstain.
+The response that is more like the reference is preferred; the judgment's `score` is the difference. Metrics:
+    bleu, chrf   of the text, 0–100 (sacrebleu; Papineni et al. 2002, Popović 2015)
+    rouge-l      F1 of the longest common subsequence of words, 0–1 (Lin 2004)
+    embedding    cosine of the sentence embeddings of both texts, −1…1
+    sentences    F1 of greedily matched sentences by the cosine of their embeddings: BERTScore's matching (Zhang et al.
+                 2020), of sentences where that takes tokens, since engines embed whole texts
+`regularized: true` multiplies a likeness that is not negative by length and variety, so that neither a word that fits
+nor the same words again and again can win: by min(1, words / `enough`), and by the share of distinct trigrams (after the
+white-box reward of Kim and Seo 2024, arXiv 2402.03469). A prompt without a reference makes the judge abstain.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Literal, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from curate.engine.base import Engine
@@ -22,28 +32,35 @@ from curate.judge.base import Answer, Candidate, Contest, Judge, JudgeOptions, Q
 from curate.judge.registry import judge_kind
 from curate.records import plain
 
-_TIES = {"bleu": 1.0, "chrf": 1.0, "embedding": 0.01}
+_TIES = {"bleu": 1.0, "chrf": 1.0, "rouge-l": 0.01, "embedding": 0.01, "sentences": 0.01}
+_BY_VECTORS = frozenset({"embedding", "sentences"})
+_WORD = re.compile(r"\w+")
+_SENTENCE_END = re.compile(r"(?<=[.!?。！？])\s+|\n+")
 Pair = tuple[str, str]  # of a contest and a response
 
 
 class ReferenceOptions(JudgeOptions):
     """Likeness to a reference answer."""
 
-    metric: Literal["bleu", "chrf", "embedding"] = "chrf"
+    metric: Literal["bleu", "chrf", "rouge-l", "embedding", "sentences"] = "chrf"
     against: Literal["reference", "request"] = Field(
         "reference", description="What to be like; request: the last user turn (relevance, for embeddings)."
     )
-    engine: str | None = Field(None, description="Name of an engine that embeds, for metric: embedding.")
+    engine: str | None = Field(
+        None, description="Name of an engine that embeds, for metric: embedding and metric: sentences."
+    )
+    regularized: bool = Field(False, description="Multiply likeness by length and variety.")
+    enough: int = Field(50, ge=1, description="Words from which on length counts no more, if regularized.")
     tie: float | None = Field(
         None,
         ge=0.0,
-        description="Difference up to which a pair is a tie; default: 1 for bleu and chrf, 0.01 for embedding.",
+        description="Difference up to which a pair is a tie; default: 1 for bleu and chrf, else 0.01.",
     )
 
     @model_validator(mode="after")
     def _engine_where_needed(self) -> Self:
-        if (self.metric == "embedding") != (self.engine is not None):
-            raise ValueError("`engine` is needed for metric: embedding, and for no other metric")
+        if (self.metric in _BY_VECTORS) != (self.engine is not None):
+            raise ValueError("`engine` is needed for metric: embedding or sentences, and for no other metric")
         return self
 
 
@@ -64,6 +81,8 @@ class Reference(Judge):
     def identity(self) -> Sequence[object]:
         if self._engine is not None:
             return (self._engine.revision,)
+        if self.options.metric == "rouge-l":
+            return ()
         import sacrebleu
 
         return (sacrebleu.__version__,)
@@ -88,8 +107,13 @@ class Reference(Judge):
             if (target := self._target(question.contest))
             for candidate in question.asked
         }
-        measure = self._cosines if self._engine is not None else self._overlaps
-        return dict(zip(texts, measure(list(texts.values())), strict=True))
+        pairs = list(texts.values())
+        likeness = {"rouge-l": self._rouge, "embedding": self._cosines, "sentences": self._sentences}
+        scores = likeness.get(self.options.metric, self._overlaps)(pairs)
+        if self.options.regularized:
+            factors = [regularity(text, enough=self.options.enough) for text, _ in pairs]
+            scores = [max(score, 0.0) * factor for score, factor in zip(scores, factors, strict=True)]
+        return dict(zip(texts, scores, strict=True))
 
     def _target(self, contest: Contest) -> str | None:
         if self.options.against == "reference":
@@ -107,6 +131,47 @@ class Reference(Judge):
         assert self._engine is not None
         vectors = self._engine.embed([side for pair in texts for side in pair])
         return [float(left @ right) for left, right in zip(vectors[::2], vectors[1::2], strict=True)]
+
+    def _sentences(self, texts: Sequence[tuple[str, str]]) -> list[float]:
+        assert self._engine is not None
+        split = [[split_sentences(side) for side in pair] for pair in texts]
+        vectors = iter(self._engine.embed([each for pair in split for side in pair for each in side]))
+        sides = [[[next(vectors) for _ in side] for side in pair] for pair in split]
+        return [greedy_f1(np.array(left), np.array(right)) for left, right in sides]
+
+    def _rouge(self, texts: Sequence[tuple[str, str]]) -> list[float]:
+        return [rouge_l(text, target) for text, target in texts]
+
+
+def split_sentences(text: str) -> list[str]:
+    """At least one, so that an empty text is a sentence without words."""
+    return [each.strip() for each in _SENTENCE_END.split(text.strip()) if each.strip()] or [""]
+
+
+def greedy_f1(left: NDArray[np.float32], right: NDArray[np.float32]) -> float:
+    """F1 of greedy matching: each row (a unit vector) with the most similar one of the other side."""
+    cosines = left @ right.T
+    precision, recall = float(cosines.max(1).mean()), float(cosines.max(0).mean())
+    return 2 * precision * recall / (precision + recall) if min(precision, recall) > 0 else 0.0
+
+
+def rouge_l(text: str, target: str) -> float:
+    """F1 of the longest common subsequence of lower-case words (Lin 2004, β = 1)."""
+    said, wanted = _WORD.findall(text.lower()), _WORD.findall(target.lower())
+    row = [0] * (len(wanted) + 1)
+    for word in said:
+        diagonal = 0
+        for at, other in enumerate(wanted, 1):
+            diagonal, row[at] = row[at], diagonal + 1 if word == other else max(row[at], row[at - 1])
+    return 2 * row[-1] / (len(said) + len(wanted)) if row[-1] else 0.0
+
+
+def regularity(text: str, *, enough: int) -> float:
+    """min(1, words / enough) × share of distinct trigrams among all: 0 for an empty text, 1 for a long varied one."""
+    words = _WORD.findall(text.lower())
+    trigrams = list(zip(words, words[1:], words[2:], strict=False))
+    variety = len(set(trigrams)) / len(trigrams) if trigrams else 1.0
+    return min(1.0, len(words) / enough) * variety
 
 
 def _key(contest: Contest, candidate: Candidate) -> Pair:

@@ -20,6 +20,7 @@ from curate.errors import CurateError
 from curate.identity import content_id
 from curate.judge.base import Answer, abstain
 from curate.judge.docket import Open, bare_contests, contests, failure_id, open_questions
+from curate.judge.opinions import with_opinions
 from curate.judge.panel import Panel, Seat
 from curate.lake import Lake
 from curate.progress import Track, silent
@@ -97,7 +98,8 @@ def judge_chunk(lake: Lake, panel: Panel, work: Work, *, run: StageRun) -> Count
     process, or given up), dropped = failed now, by reason.
     """
     seat, began = panel.seats[work.judge], time.monotonic()
-    asked, total = open_questions(lake, seat, contests(lake, work.prompt_ids))
+    of = with_opinions(lake, panel, seat, contests(lake, work.prompt_ids))
+    asked, total = open_questions(lake, seat, of)
     answers = ask(seat, asked)
     seconds = (time.monotonic() - began) / max(1, len(asked))
     rows: dict[bool, list[dict[str, object]]] = {True: [], False: []}

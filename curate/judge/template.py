@@ -3,6 +3,7 @@
     {% block system %} … {% endblock %}    the system turn (may be missing)
     {% block user %} … {% endblock %}      the user turn
     {% block answer %} … {% endblock %}    how the judge's answer begins (may be missing)
+    {% block verdict %} … {% endblock %}   how its verdict begins, where it thinks first (may be missing)
 
 What responses say is put in as values and never read as a template. It stands between lines with a `marker`, a word
 that occurs in none of it: no response can close its own frame.
@@ -66,6 +67,10 @@ class ChatTemplate:
         if turns["system"]:
             return chat(("system", turns["system"]), ("user", turns["user"])), turns["answer"]
         return chat(("user", turns["user"])), turns["answer"]
+
+    @property
+    def verdict(self) -> str:
+        return self._block("verdict", {})
 
     def _block(self, name: str, values: dict[str, object]) -> str:
         block = self._template.blocks.get(name)

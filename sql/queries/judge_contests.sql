@@ -1,5 +1,5 @@
 -- Prompts that have something to compare, with their responses in the order of their ids. `wanted`: prompt ids.
-SELECT p.prompt_id, p.messages, p.reference, r.ids, r.contents
+SELECT p.prompt_id, p.messages, p.reference, r.ids, r.contents, p.meta
 FROM lake.prompts p
 JOIN (
     SELECT prompt_id, list(response_id ORDER BY response_id) AS ids, list(content ORDER BY response_id) AS contents

@@ -38,7 +38,7 @@ def test_a_recording_says_what_the_model_said(engines: Engines, tmp_path: Path) 
     assert recording.revision == engines.get("model").revision
 
     offline = replayed(tmp_path).get("offline")
-    assert offline.capabilities == {"choose", "generate", "loglikelihood"}
+    assert offline.capabilities == {"choose", "generate", "schema", "loglikelihood"}
     assert offline.choose(REQUESTS[:2]) == asked == engines.get("model").choose(REQUESTS[:2])
     assert offline.generate([Generate(messages=chat(("user", "one")), sampling=sampling)]) == text
     assert offline.loglikelihood([Continuation(messages=chat(("user", "one")), continuation="A")]) == likely

@@ -1,0 +1,135 @@
+"""A judge of judges: it weighs what others have said of a pair by how sound it finds it.
+
+    - {name: smol, kind: pairwise, engine: smol, reasoning: true}
+    - {name: review, kind: meta, engine: big}       # after those that it is to hear
+
+For each pair it reads every judgment (the verdict, and the reasons where there are any) of the judges before it in
+curate.yaml and of imported ones, and says whether it is sound. Its own judgment of the pair is their weighted vote,
+P(a) = Σ w p / Σ w with w = P(the judgment is sound), one row like any other judge's, so that aggregation learns how far
+it can be trusted. `raw` keeps the weights: a list of {judgment_id, annotator_id, weight}. Where nobody has said
+anything it abstains, and people's judgments are never shown to it. A judgment that comes later is not reviewed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+from pydantic import Field
+
+from curate.engine.base import Choice, Choose, Failure
+from curate.engine.registry import Engines
+from curate.judge.base import Answer, Judge, JudgeOptions, Opinion, Question, abstain, believe, fail
+from curate.judge.language import TRIAL, request_text
+from curate.judge.registry import judge_kind
+from curate.judge.template import ChatTemplate, marker
+
+_P = {"a": 1.0, "b": 0.0, "tie": 0.5}
+_ASK = "Is this judgment sound? Say Yes or No."
+
+
+class MetaOptions(JudgeOptions):
+    """A judge of the judgments of others."""
+
+    engine: str = Field(description="Name of an engine that can choose.")
+    template: str = Field("meta-v1", description="A template of the package, or a .jinja file of your own.")
+    persona: str | None = Field(None, description="Who the judge is to be: “You are …”.")
+    principles: tuple[str, ...] = Field((), description="Principles that judgments are to follow.")
+    reference: bool = Field(False, description="Show the prompt's reference answer, where it has one.")
+    tie_band: float = Field(0.0, ge=0.0, lt=0.5, description="|P(a) − ½| up to which the outcome is a tie.")
+    min_mass: float = Field(0.01, ge=0.0, le=1.0, description="Least probability of Yes and No together.")
+
+
+@judge_kind("meta")
+class Meta(Judge):
+    kind = "meta"
+    hears = True
+    Options = MetaOptions
+    options: MetaOptions
+
+    def __init__(self, options: MetaOptions, engines: Engines) -> None:
+        super().__init__(options, engines)
+        where = f"judge.{options.name}"
+        self._engine = engines.get(options.engine, where=f"{where}.engine", needs="choose")
+        self._template = ChatTemplate.load(options.template, folder=engines.folder, where=f"{where}.template")
+        self.ask(Question(TRIAL, TRIAL.candidates), Opinion("", "", "a", "b", "ab", "a", rationale="1"))
+
+    @property
+    def identity(self) -> Sequence[object]:
+        return (self._engine.revision, self._template.text)
+
+    def unessential(self) -> frozenset[str]:
+        return frozenset({"template"})
+
+    def answer(self, questions: Sequence[Question]) -> Sequence[Answer]:
+        heard = [_about(question) for question in questions]
+        found = iter(
+            self._engine.choose(
+                [
+                    self.ask(question, opinion)
+                    for question, opinions in zip(questions, heard, strict=True)
+                    for opinion in opinions
+                ]
+            )
+        )
+        return [self._vote(opinions, [next(found) for _ in opinions]) for opinions in heard]
+
+    def ask(self, question: Question, opinion: Opinion) -> Choose:
+        contest, reasons = question.contest, opinion.rationale
+        request, shown = request_text(contest), contest.reference if self.options.reference else None
+        # In the order that the other judge saw, since its reasons speak of A and B.
+        first, second = (question.b, question.a) if opinion.shown == "ba" else (question.a, question.b)
+        better = {"a": question.a, "b": question.b}.get(opinion.outcome)
+        said = (
+            "They are equally good."
+            if better is None
+            else "A is better."
+            if better is first
+            else "B is better."
+        )
+        texts = [request, question.a.text, question.b.text, shown or "", reasons or ""]
+        messages, prefill = self._template.render(
+            marker=marker(contest.prompt_id, texts),
+            request=request,
+            reference=shown,
+            own=False,
+            criteria=None,
+            persona=self.options.persona,
+            principles=self.options.principles,
+            first=first.text,
+            second=second.text,
+            verdict=said,
+            reasons=reasons,
+            ask=_ASK,
+        )
+        return Choose(messages=messages, choices=("Yes", "No"), prefill=prefill)
+
+    def _vote(self, opinions: Sequence[Opinion], found: Sequence[Choice | Failure]) -> Answer:
+        if not opinions:
+            return abstain("nobody before it has judged this pair")
+        weights = []
+        for each in found:
+            if isinstance(each, Failure):
+                return fail(each)
+            if each.mass < self.options.min_mass:
+                reason = f"Yes and No hold only {each.mass:.2g} of the probability"
+                return fail(Failure(reason, permanent=True))
+            weights.append(float(each.probabilities[0]))
+        p = [_P[each.outcome] if each.p_a is None else each.p_a for each in opinions]
+        raw = [
+            {
+                "judgment_id": opinion.judgment_id,
+                "annotator_id": opinion.annotator_id,
+                "weight": round(weight, 6),
+            }
+            for opinion, weight in zip(opinions, weights, strict=True)
+        ]
+        tokens = sum(each.tokens_in for each in found if isinstance(each, Choice))
+        p_a = float(np.average(p, weights=weights)) if sum(weights) > 0 else 0.5
+        return believe(p_a, tie=self.options.tie_band, raw=json.dumps(raw), tokens_in=tokens)
+
+
+def _about(question: Question) -> list[Opinion]:
+    pair = (question.a.response_id, question.b.response_id)
+    return [each for each in question.contest.opinions if (each.response_a, each.response_b) == pair]

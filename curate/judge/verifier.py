@@ -1,0 +1,111 @@
+"""Checks that a program can make: a response passes or fails, whatever the others are like.
+
+    - {name: solved, kind: verifier, check: number}                      # the last number, against the reference
+    - {name: brief, kind: verifier, check: words, expect: [null, 100]}
+    - {name: valid, kind: verifier, check: json-schema, meta: schema}    # each prompt's own, from its `meta`
+    - {name: runs, kind: verifier, check: code, meta: tests}
+
+What is expected is the entry `meta` of the prompt's own `meta` object, else `expect`, else (where no `meta` is named;
+exact, number, contains, code) the prompt's reference; without any of them the verifier abstains. One judgment per
+response: `score` 1 where it passes and 0 where it fails, and `raw` says why.
+
+`code` runs the response's fenced blocks, or all of it, and then the expected tests (Python statements, such as
+asserts) in a process with limits on time and memory, without network and unable to write to files (sandbox.py).
+Where the system offers no such isolation it refuses at start, unless `unsafe: true` says that limits are enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from os import cpu_count
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from curate.engine.registry import Engines
+from curate.errors import CurateError
+from curate.judge import sandbox
+from curate.judge.base import Answer, Contest, Judge, JudgeOptions, Question, abstain, one_by_one, rate
+from curate.judge.checks import CHECKS, code_of, entry, objection
+from curate.judge.registry import judge_kind
+
+_BY_REFERENCE = frozenset({"exact", "number", "contains", "code"})
+
+
+class VerifierOptions(JudgeOptions):
+    """A check that a program can make."""
+
+    check: Literal["exact", "number", "contains", "regex", "json-schema", "words", "sentences", "code"]
+    expect: Any = Field(
+        None,
+        description="What to find: a text, number, list of texts, pattern, JSON Schema, [least, most], or tests.",
+    )
+    meta: str | None = Field(None, description="Entry of the prompt's `meta` to expect in place of `expect`.")
+    seconds: int = Field(5, ge=1, description="Processor time of `code`, for each response.")
+    memory_mib: int = Field(512, ge=64, description="Memory of `code`.")
+    unsafe: bool = Field(
+        False, description="Run `code` also where it cannot be cut off from network and files."
+    )
+
+    @model_validator(mode="after")
+    def _can_be_checked(self) -> Self:
+        if self.expect is None and self.meta is None and self.check not in _BY_REFERENCE:
+            raise ValueError(f"check: {self.check} needs `expect`, or `meta` for each prompt's own")
+        wrong = None if self.expect is None else objection(self.check, self.expect)
+        if wrong is not None:
+            raise ValueError(f"`expect` {wrong}")
+        return self
+
+
+@judge_kind("verifier")
+class Verifier(Judge):
+    kind = "verifier"
+    Options = VerifierOptions
+    options: VerifierOptions
+
+    def __init__(self, options: VerifierOptions, engines: Engines) -> None:
+        super().__init__(options, engines)
+        if options.check == "code" and not options.unsafe and not sandbox.isolated():
+            raise CurateError(
+                f"`judge.{options.name}` has check: code, but this system does not let a process be cut off from "
+                "network and files (Linux with user namespaces does): set `unsafe: true` if limits on time and memory "
+                "are enough for you, as in a container of its own."
+            )
+
+    def unessential(self) -> frozenset[str]:
+        return frozenset({"unsafe"})
+
+    def questions(self, contest: Contest) -> Iterator[Question]:
+        return one_by_one(contest)
+
+    def answer(self, questions: Sequence[Question]) -> Sequence[Answer]:
+        if self.options.check != "code":
+            return [self._verify(question) for question in questions]
+        with ThreadPoolExecutor(cpu_count()) as pool:  # the work is done by processes
+            return list(pool.map(self._verify, questions))
+
+    def _verify(self, question: Question) -> Answer:
+        expected = self._expected(question.contest)
+        if expected is None:
+            return abstain(f"the prompt does not say what {self.options.check} is to expect")
+        wrong = objection(self.options.check, expected)
+        if wrong is not None:
+            return abstain(f"what the prompt expects {wrong}")
+        found = self._objection(question.a.text, expected)
+        return rate(1.0, raw="passed") if found is None else rate(0.0, raw=found)
+
+    def _expected(self, contest: Contest) -> Any:
+        own = entry(contest.meta, self.options.meta) if self.options.meta is not None else None
+        if own is not None:
+            return own
+        if self.options.expect is not None:
+            return self.options.expect
+        return contest.reference if self.options.meta is None else None
+
+    def _objection(self, text: str, expected: Any) -> str | None:
+        if self.options.check != "code":
+            return CHECKS[self.options.check](text, expected)
+        limits = self.options
+        ran = sandbox.run(code_of(text), expected, seconds=limits.seconds, memory_mib=limits.memory_mib)
+        return None if ran.passed else ran.reason

@@ -25,7 +25,7 @@ from curate.judge.docket import Open, bare_contests, contests, open_questions
 from curate.judge.interrupt import patient
 from curate.judge.opinions import with_opinions
 from curate.judge.panel import Panel, Seat
-from curate.judge.rehearsal import rehearse
+from curate.judge.rehearsal import Estimate, estimates, rehearse
 from curate.judge.rows import judgment_rows
 from curate.lake import Lake
 from curate.progress import Track, silent
@@ -89,6 +89,16 @@ def judge(
                     break
         closed, left = finish(lake, panel, run=run)
     return run.summary(skipped=not asked and not closed and not stop, note=_remark(stop, left, limit))
+
+
+def estimate(
+    lake: Lake, config: Config, *, only: Collection[str] | None = None, limit: int | None = None
+) -> list[Estimate]:
+    """What `judge` would ask now, and what that would take, judge by judge. Nothing is sent, no model is opened."""
+    with Panel(config, only=only) as panel:
+        work = plan(lake, panel, limit=limit, ahead=True)
+        chunks = {name: [each for each in work if each.judge == name] for name in panel.seats}
+        return estimates(lake, panel, chunks)
 
 
 def _rounds(lake: Lake, panel: Panel, seat: Seat, limit: int | None) -> Iterator[list[Work]]:
@@ -188,6 +198,7 @@ def judge_chunk(lake: Lake, panel: Panel, work: Work, *, run: StageRun) -> Count
         counts.rows_duplicate = total - counts.rows_kept - counts.rows_dropped
         counts.tokens_in = sum(answer.tokens_in for answer in answers)
         counts.tokens_out = sum(answer.tokens_out for answer in answers)
+        counts.details = {"revision": seat.revision}
         counts.cost = seat.price(counts.tokens_in, counts.tokens_out) or 0.0
     return counts
 

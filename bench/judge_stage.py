@@ -30,6 +30,8 @@ JUDGE = """
 from curate.judge.base import Judge, believe, in_both_orders
 
 class Instant(Judge):
+    quick = QUICK
+
     def questions(self, contest):
         return in_both_orders(contest)
 
@@ -82,26 +84,26 @@ def fill(lake: Lake, prompts: int) -> None:
             writer.append(name, pa.table(table))
 
 
-def measure(judgments: int, *, only_plan: bool = False) -> float:
-    """Judgments per second."""
+def measure(judgments: int, *, quick: bool, only_plan: bool = False) -> tuple[float, float]:
+    """Judgments per second, and per second of processor time (of all threads)."""
     prompts = -(-judgments // PER_PROMPT)
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "instant.py").write_text(JUDGE)
+        (Path(folder) / "instant.py").write_text(JUDGE.replace("QUICK", str(quick)))
         path = Path(folder) / "curate.yaml"
         path.write_text("judge: {judges: [{name: instant, kind: './instant.py:Instant'}]}")
         config = load_config(path)
         with Lake.open(config.location) as lake:
             fill(lake, prompts)
-            began = time.monotonic()
+            began, worked = time.monotonic(), time.process_time()
             if only_plan:
                 with Panel(config) as panel:
                     asked = sum(each.open for each in plan(lake, panel))
             else:
                 asked = judge(lake, config).counts.rows_kept
-            seconds = time.monotonic() - began
+            seconds, work = time.monotonic() - began, time.process_time() - worked
             assert asked == prompts * PER_PROMPT
             assert only_plan or lake.value("SELECT count(*) FROM judgments") == asked
-    return asked / seconds
+    return asked / seconds, asked / work
 
 
 def main() -> None:
@@ -114,18 +116,22 @@ def main() -> None:
     parser.add_argument("--plan", type=int, help="only plan, for so many prompts of four responses")
     options = parser.parse_args()
     if options.plan:
-        rate = measure(options.plan * PER_PROMPT, only_plan=True)
+        rate, _ = measure(options.plan * PER_PROMPT, quick=False, only_plan=True)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(
             f"plan: {rate:,.0f} questions/s, {options.plan * PER_PROMPT / rate:.1f} s, peak {peak:,.0f} MiB"
         )
         return
     for judgments in options.judgments:
-        rates = [measure(judgments) for _ in range(options.repeat)]
-        print(
-            f"curate      {judgments:>9,} judgments: {max(rates):>8,.0f}/s (all: {[round(r) for r in rates]})",
-            flush=True,
-        )
+        for quick, name in ((False, "64 prompts a chunk"), (True, "quick: 1,024 a chunk")):
+            rates, worked = zip(
+                *(measure(judgments, quick=quick) for _ in range(options.repeat)), strict=True
+            )
+            print(
+                f"curate, {name:<20} {judgments:>9,} judgments: {max(rates):>7,.0f}/s, "
+                f"{max(worked):>7,.0f} per second of processor time",
+                flush=True,
+            )
     for batch in (50, 500) if options.peer else ():
         with tempfile.TemporaryDirectory() as folder:
             script = Path(folder) / "peer.py"

@@ -204,13 +204,15 @@ class Judge(ABC):
 
     Class attributes: `kind` says what sort of annotator it is in the tables, `version` counts changes of its code
     that change answers, `sees_images` whether it is asked about contests with images (else it abstains there),
-    `hears` whether it is told what the judges before it on the panel have said.
+    `hears` whether it is told what the judges before it on the panel have said, `quick` whether it answers in no time
+    (its chunks are larger then).
     """
 
     kind: ClassVar[records.Kind] = "llm"
     version: ClassVar[int] = 1
     sees_images: ClassVar[bool] = False
     hears: ClassVar[bool] = False
+    quick: ClassVar[bool] = False
     Options: ClassVar[type[JudgeOptions]] = JudgeOptions
     options: Any
 

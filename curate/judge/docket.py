@@ -35,6 +35,20 @@ def contests(lake: Lake, prompt_ids: Sequence[str]) -> list[Contest]:
     return [_contest(*row) for row in rows]
 
 
+def prepare(lake: Lake, panel: Panel, prompt_ids: Sequence[str]) -> None:
+    """Read the contests of several chunks at once: a prompt's texts may lie anywhere in the lake's files."""
+    missing = [prompt_id for prompt_id in prompt_ids if prompt_id not in panel.contests]
+    if missing:
+        panel.contests = {contest.prompt_id: contest for contest in contests(lake, prompt_ids)}
+
+
+def prepared(lake: Lake, panel: Panel, prompt_ids: Sequence[str]) -> list[Contest]:
+    """The contests of a chunk, read now if nobody has prepared them."""
+    if all(prompt_id in panel.contests for prompt_id in prompt_ids):
+        return [panel.contests[prompt_id] for prompt_id in prompt_ids]
+    return contests(lake, prompt_ids)
+
+
 def bare_contests(lake: Lake) -> list[Contest]:
     """All prompts that have pairs, with ids only: enough to know what there is to ask."""
     return [
@@ -54,9 +68,8 @@ def open_questions(
     if not of:
         return [], 0
     ids = [contest.prompt_id for contest in of]
-    with lake.bind("wanted", _wanted(ids)):
-        rows = lake.rows(sql("judge_known"), (seat.name, seat.revision, min(ids), max(ids)))
-        wanted = _wanted_pairs(lake, panel, seat, of, ahead=ahead)
+    rows = lake.rows(sql("judge_known"), (seat.name, seat.revision, min(ids), max(ids)))
+    wanted = _wanted_pairs(lake, panel, seat, of, ahead=ahead)
     answered = {identity for identity, failed in rows if not failed}
     failures = {identity for identity, failed in rows if failed}
     found, total = [], 0
@@ -79,7 +92,7 @@ def open_questions(
 def _wanted_pairs(
     lake: Lake, panel: Panel, seat: Seat, of: Sequence[Contest], *, ahead: bool
 ) -> dict[str, set[Pair]] | None:
-    """By prompt, the pairs that a judge is to be asked about; None: all. `wanted` (their ids) is bound."""
+    """By prompt, the pairs that a judge is to be asked about; None: all."""
     if seat.pairs == "all" and not seat.after:
         return None
     ids = {contest.prompt_id: [candidate.response_id for candidate in contest.candidates] for contest in of}
@@ -113,7 +126,7 @@ def _said(
     )
     found: dict[str, dict[Pair, float | None]] = {}
     ends = (min(prompt_ids), max(prompt_ids))
-    with lake.bind("panel", panel):
+    with lake.bind("panel", panel), lake.bind("wanted", _wanted(list(prompt_ids))):
         lake.rows(sql("current_judgments"))
         for prompt_id, a, b, p in lake.rows(sql("judge_said"), ends):
             found.setdefault(prompt_id, {})[a, b] = p

@@ -13,7 +13,7 @@ from curate.config import Config, Pairs, validated
 from curate.engine.base import Engine
 from curate.engine.registry import Engines
 from curate.errors import CurateError
-from curate.judge.base import Judge, JudgeOptions
+from curate.judge.base import Contest, Judge, JudgeOptions
 from curate.judge.registry import JUDGES
 from curate.lake import Lake
 from curate.resources import sql
@@ -61,6 +61,7 @@ class Panel:
     ) -> None:
         """`only`: seat no other judges than these. `engines`: in place of those that curate.yaml declares."""
         self.config = config
+        self.contests: Mapping[str, Contest] = {}  # what the docket has read ahead
         self.engines = engines or Engines.of(config)
         self.engines.check()
         declared = [*config.judge.judges, *_trained(config)]

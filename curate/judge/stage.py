@@ -21,7 +21,7 @@ from curate.errors import CurateError
 from curate.identity import content_id
 from curate.judge.base import Answer, abstain
 from curate.judge.budget import Budget
-from curate.judge.docket import Open, bare_contests, contests, open_questions
+from curate.judge.docket import Open, bare_contests, open_questions, prepare, prepared
 from curate.judge.interrupt import patient
 from curate.judge.opinions import with_opinions
 from curate.judge.panel import Panel, Seat
@@ -32,6 +32,8 @@ from curate.progress import Track, silent
 from curate.runs import Counts, StageRun, Summary, newest
 
 _SLAB = 256  # chunks whose open questions are looked up together
+_AHEAD = 16  # chunks whose texts are read together
+_QUICK = 16  # how much larger the chunks of a judge are that answers in no time
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,13 @@ def judge(
         for seat in panel.seats.values():
             for work in _rounds(lake, panel, seat, limit):
                 with track(f"judge {seat.name}", sum(each.open for each in work)) as advance:
-                    for each in work:
+                    for number, each in enumerate(work):
+                        if number % _AHEAD == 0 and not seat.judge.quick:
+                            prepare(
+                                lake,
+                                panel,
+                                [of for w in work[number : number + _AHEAD] for of in w.prompt_ids],
+                            )
                         if stop := stop or _refusal(lake, panel, budget, each):
                             break
                         counts = (ask_chunk or judge_chunk)(lake, panel, each, run=run)
@@ -159,8 +167,9 @@ def plan(
     seats = [seat for seat in panel.seats.values() if only is None or seat.name in only]
     pending = [seat for seat in seats if not _is_closed(lake, seat)]
     everything = bare_contests(lake)[:limit] if pending else []
-    size, work = panel.config.judge.chunk, []
+    work = []
     for seat in pending:
+        size = panel.config.judge.chunk * (_QUICK if seat.judge.quick else 1)
         for start in range(0, len(everything), size * _SLAB):
             slab = everything[start : start + size * _SLAB]
             found, _ = open_questions(lake, panel, seat, slab, ahead=ahead)
@@ -181,7 +190,7 @@ def judge_chunk(lake: Lake, panel: Panel, work: Work, *, run: StageRun) -> Count
     process, or given up), dropped = failed now, by reason.
     """
     seat, began = panel.seats[work.judge], time.monotonic()
-    of = with_opinions(lake, panel, seat, contests(lake, work.prompt_ids))
+    of = with_opinions(lake, panel, seat, prepared(lake, panel, work.prompt_ids))
     asked, total = open_questions(lake, panel, seat, of)
     asked = [each for each in asked if not (work.fresh and each.failures)]
     answers = _ask_twice(seat, asked)

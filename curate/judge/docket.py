@@ -28,6 +28,20 @@ class Open:
     failures: int
 
 
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One open chunk of one judge: what a worker process needs to be told. `open`: its open questions.
+
+    `fresh`: without what has failed before.
+    """
+
+    judge: str
+    chunk: int
+    prompt_ids: tuple[str, ...]
+    open: int
+    fresh: bool = False
+
+
 def contests(lake: Lake, prompt_ids: Sequence[str]) -> list[Contest]:
     """The prompts with all that judges may read, in the order of their ids."""
     with lake.bind("wanted", _wanted(prompt_ids)):

@@ -31,7 +31,9 @@ from curate.engine.base import (
     Score,
 )
 from curate.engine.registry import ConfiguredEngine, Engines
-from curate.judge.docket import contests, open_questions
+from curate.errors import CurateError
+from curate.judge.base import Question
+from curate.judge.docket import Work, contests, open_questions
 from curate.judge.opinions import with_opinions
 from curate.judge.panel import Panel, Seat
 from curate.lake import Lake
@@ -59,17 +61,17 @@ class Estimate:
     at_most: bool = False
 
 
-def estimates(lake: Lake, panel: Panel, work: Mapping[str, Sequence[Any]]) -> list[Estimate]:
-    """For each judge what its open chunks take, by a sample of them spread over all. `work`: `Work` by judge."""
+def estimates(lake: Lake, panel: Panel, work: Mapping[str, Sequence[Work]]) -> list[Estimate]:
+    """For each judge what its open chunks take, by a sample of them spread over all."""
     return [_estimate(lake, panel, panel.seats[name], chunks) for name, chunks in work.items()]
 
 
-def rehearse(lake: Lake, panel: Panel, work: Any) -> Estimate:
+def rehearse(lake: Lake, panel: Panel, work: Work) -> Estimate:
     """What one chunk takes."""
     return _estimate(lake, panel, panel.seats[work.judge], [work])
 
 
-def _estimate(lake: Lake, panel: Panel, seat: Seat, chunks: Sequence[Any]) -> Estimate:
+def _estimate(lake: Lake, panel: Panel, seat: Seat, chunks: Sequence[Work]) -> Estimate:
     total = sum(each.open for each in chunks)
     uncertain = seat.in_rounds or bool(seat.after)
     if not total or not seat.engines:
@@ -84,8 +86,7 @@ def _estimate(lake: Lake, panel: Panel, seat: Seat, chunks: Sequence[Any]) -> Es
         found, _ = open_questions(lake, panel, seat, of, ahead=True)
         questions = [opened.question for opened in found[: _SAMPLE - asked]]
         readable = [each for each in questions if each.contest.text_only or seat.judge.sees_images]
-        if readable:
-            trial.judge.answer(readable)
+        _try(trial, readable)
         asked += len(questions)
         if asked >= _SAMPLE:
             break
@@ -106,7 +107,20 @@ def _estimate(lake: Lake, panel: Panel, seat: Seat, chunks: Sequence[Any]) -> Es
     )
 
 
-def _spread(chunks: Sequence[Any]) -> Sequence[Any]:
+def _try(seat: Seat, questions: Sequence[Question]) -> None:
+    try:
+        if questions:
+            seat.judge.answer(questions)
+    except CurateError:
+        raise
+    except Exception as error:
+        raise CurateError(
+            f"Judge {seat.name!r} cannot be rehearsed: on an engine that only counts its code breaks with "
+            f"{type(error).__name__}: {error}. Name the other judges with --judge."
+        ) from error
+
+
+def _spread(chunks: Sequence[Work]) -> Sequence[Work]:
     """Some chunks, evenly spaced, so that a sample is not all from one corner."""
     step = max(1, len(chunks) // 4)
     return [*chunks[::step], *chunks]

@@ -42,8 +42,9 @@ def selected(
     shuffled = list(ids)
     random.Random(content_id("pairs", list(ids))).shuffle(shuffled)
     if pairs == "round-robin" or not said:
-        first = limit if pairs == "round-robin" else min(limit, len(ids) // 2)
-        return set(itertools.islice(round_robin(shuffled), first)) | set(said)
+        room = limit - len(said) if pairs == "round-robin" else min(limit, len(ids) // 2)
+        left = (pair for pair in round_robin(shuffled) if pair not in said)
+        return set(said) | set(itertools.islice(left, max(0, room)))
     room = min(limit - len(said), len(ids) // 2)
     if room <= 0:
         return set(said)

@@ -11,7 +11,6 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import pyarrow.compute as pc
@@ -21,7 +20,7 @@ from curate.errors import CurateError
 from curate.identity import content_id
 from curate.judge.base import Answer, abstain
 from curate.judge.budget import Budget
-from curate.judge.docket import Open, bare_contests, open_questions, prepare, prepared
+from curate.judge.docket import Open, Work, bare_contests, open_questions, prepare, prepared
 from curate.judge.interrupt import patient
 from curate.judge.opinions import with_opinions
 from curate.judge.panel import Panel, Seat
@@ -34,20 +33,6 @@ from curate.runs import Counts, StageRun, Summary, newest
 _SLAB = 256  # chunks whose open questions are looked up together
 _AHEAD = 16  # chunks whose texts are read together
 _QUICK = 16  # how much larger the chunks of a judge are that answers in no time
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """One open chunk of one judge: what a worker process needs to be told. `open`: its open questions.
-
-    `fresh`: without what has failed before.
-    """
-
-    judge: str
-    chunk: int
-    prompt_ids: tuple[str, ...]
-    open: int
-    fresh: bool = False
 
 
 class AskChunk(Protocol):

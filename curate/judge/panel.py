@@ -13,6 +13,7 @@ from curate.config import Config, validated
 from curate.engine.registry import Engines
 from curate.errors import CurateError
 from curate.judge.base import Judge
+from curate.judge.presets import with_preset
 from curate.judge.registry import JUDGES
 
 
@@ -64,6 +65,7 @@ class Panel:
 
     def _seat(self, at: int, options: Mapping[str, Any]) -> Seat:
         where = f"judge.judges[{at}]"
+        options = with_preset(options, where=where)
         found = JUDGES.find(options.get("kind"), where=where, folder=self.engines.folder)
         checked = validated(found.type.Options, options, where=where)
         return Seat(checked.name, found.type(checked, self.engines), found.code, checked.attempts)

@@ -71,7 +71,8 @@ def fill(lake: Lake, prompts: int) -> None:
     part = "[{'type': 'text', 'text': 'word ' || i || repeat(' and word', 35), 'uri': NULL, 'sha256': NULL}]"
     rows = {
         "prompts": lake.arrow(
-            f"SELECT md5('p' || i) AS prompt_id, [{{'role': 'user', 'content': {part}}}] AS messages, 'bench' AS source "
+            f"SELECT md5('p' || i) AS prompt_id, [{{'role': 'user', 'content': {part}}}] AS messages, "
+            "'bench' AS source "
             f"FROM range({prompts}) AS t(i)"
         ),
         "responses": lake.arrow(

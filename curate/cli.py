@@ -213,14 +213,25 @@ def train(
 
 
 @app.command()
-def evaluate(config: ConfigPath = DEFAULT) -> None:
-    """Score the panel and the reward model on the benchmarks of curate.yaml."""
+def evaluate(
+    judges: Annotated[
+        Literal["guard"] | None,
+        typer.Option("--judges", help="guard: ask every judge about answers that are made to fool judges."),
+    ] = None,
+    config: ConfigPath = DEFAULT,
+) -> None:
+    """Score the panel and the reward model on the benchmarks of curate.yaml, or the judges on the guard set."""
     from curate.evaluate import evaluate as score
-    from curate.summary import print_scores
+    from curate.judge.guard import guard
+    from curate.summary import print_guard, print_scores
 
     with _lake(settings := load_config(config)) as lake:
-        _print([score(lake, settings, track=bars)])
-        print_scores(lake)
+        if judges == "guard":
+            _print([guard(lake, settings, track=bars)])
+            print_guard(lake)
+        else:
+            _print([score(lake, settings, track=bars)])
+            print_scores(lake)
 
 
 @app.command()

@@ -20,6 +20,7 @@ from curate.lake import Location
 
 Options = TypeVar("Options", bound=BaseModel)
 HELD_OUT = "held-out labels"  # the benchmark under which `train` files its out-of-fold accuracy
+GUARD = "guard"  # the benchmark under which the judges' false-positive rates are filed
 
 
 class Section(BaseModel):
@@ -215,8 +216,10 @@ class Benchmark(Section):
     @field_validator("name")
     @classmethod
     def _not_reserved(cls, name: str) -> str:
-        if name == HELD_OUT:
-            raise ValueError("this name is kept for what `curate train` measures")
+        if name in (HELD_OUT, GUARD):
+            raise ValueError(
+                "this name is kept for what `curate train` and `evaluate --judges guard` measure"
+            )
         return name
 
 

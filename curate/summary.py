@@ -119,6 +119,16 @@ def print_scores(lake: Lake) -> None:
         _console().print(table)
 
 
+def print_guard(lake: Lake) -> None:
+    """How often each judge preferred a hack answer of the guard set to a plain good one."""
+    table = _table("judge", "fooled", "95 %", "of>", "most by", "there>")
+    for judge, rate, low, high, n, hack, worst in lake.rows(sql("guard_rates")):
+        interval = f"{low:.1%} – {high:.1%}" if low is not None else ""
+        table.add_row(judge, f"{rate:.1%}", interval, f"{n:,}", hack, f"{worst:.0%}")
+    if table.row_count:
+        _console().print(table)
+
+
 def _reasons(dropped: dict[str, int]) -> str:
     most = sorted(dropped.items(), key=lambda item: -item[1])[:2]
     return "; ".join(f"{rows:,} {reason}" for reason, rows in most)

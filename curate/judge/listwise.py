@@ -5,8 +5,8 @@
 The responses are called model-1, model-2, … in a random order that depends on ids alone; every second sample shows
 the reverse of the order before it, so that with `samples: 2` (the default) each pair is seen in both orders. The
 judge says {"thoughts": …, "scores": {"model-1": 4, …}, "ranking": ["model-2", "model-1", …]}, which is the form of
-RewardAnything (Yu et al. 2025). What is said is taken literally or not at all: JSON that lacks a name, has a score off the scale, or
-ranks a response above one with a higher score is a failed judgment, with its text kept.
+RewardAnything (Yu et al. 2025). What is said is taken literally or not at all: JSON that lacks a name, has a score
+off the scale, or ranks a response above one with a higher score is a failed judgment, with its text kept.
 
 More responses than `size` are cut into lists of nearly equal length, each shown and judged apart; responses that never
 share a list are not compared. More samples cut differently, and so compare more pairs.

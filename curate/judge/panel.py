@@ -14,6 +14,7 @@ from curate.engine.base import Engine
 from curate.engine.registry import Engines
 from curate.errors import CurateError
 from curate.judge.base import Contest, Judge, JudgeOptions
+from curate.judge.presets import with_preset
 from curate.judge.registry import JUDGES
 from curate.lake import Lake
 from curate.resources import sql
@@ -93,6 +94,7 @@ class Panel:
 
     def _seat(self, at: int, options: Mapping[str, Any]) -> Seat:
         where = f"judge.judges[{at}]"
+        options = with_preset(options, where=where)
         found = JUDGES.find(options.get("kind"), where=where, folder=self.engines.folder)
         checked = validated(found.type.Options, options, where=where)
         self._check_order(at, checked, where)

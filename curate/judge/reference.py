@@ -12,8 +12,8 @@ The response that is more like the reference is preferred; the judgment's `score
     sentences    F1 of greedily matched sentences by the cosine of their embeddings: BERTScore's matching (Zhang et al.
                  2020), of sentences where that takes tokens, since engines embed whole texts
 `regularized: true` multiplies a likeness that is not negative by length and variety, so that neither a word that fits
-nor the same words again and again can win: by min(1, words / `enough`), and by the share of distinct trigrams (after the
-white-box reward of Kim and Seo 2024, arXiv 2402.03469). A prompt without a reference makes the judge abstain.
+nor the same words again and again can win: by min(1, words / `enough`), and by the share of distinct trigrams (after
+the white-box reward of Kim and Seo 2024, arXiv 2402.03469). A prompt without a reference makes the judge abstain.
 """
 
 from __future__ import annotations

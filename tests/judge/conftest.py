@@ -58,6 +58,69 @@ class Scripted(ConfiguredEngine):
         shares = [p, 1 - tie - p, tie][: len(request.choices)]
         return Choice(tuple(math.log(max(share * o.mass, 1e-300)) for share in shares), len(text) // 4, 0)
 """
+
+SPEAKING = """
+import math
+from curate.engine import ConfiguredEngine, EngineOptions, Failure
+from curate.engine.base import Choice, Completion, Generation, LogLikelihood
+from curate.records import plain
+
+class Options(EngineOptions):
+    says: dict[str, str] = {}       # what it says to chats that hold a word (the first that fits; else nothing)
+    picks: dict[str, str] = {}      # the choice that gets 0.8 in chats or prefills that hold a word; else all are even
+    likes: dict[str, float] = {}    # log-probability of every character of texts that hold a word, else -1
+    able: list[str] = ["generate", "choose", "loglikelihood"]
+    answer_of: str = "1"
+
+class Speaking(ConfiguredEngine):
+    Options = Options
+
+    def __init__(self, name, options, engines):
+        super().__init__(name, options, engines)
+        self.asked = []
+
+    @property
+    def capabilities(self):
+        return frozenset(self.options.able)
+
+    @property
+    def revision(self):
+        return self.options.answer_of
+
+    def _heard(self, request):
+        self.asked.append(request)
+        return "\\n".join(plain(turn.content) for turn in request.messages) + request.prefill
+
+    def generate(self, requests):
+        return [self._say(request) for request in requests]
+
+    def _say(self, request):
+        heard = self._heard(request)
+        said = next((said for word, said in self.options.says.items() if word in heard), "")
+        if said == "FAIL":
+            return Failure("time-out")
+        for stop in request.sampling.stop:
+            said = said.partition(stop)[0]
+        return Generation((Completion(said, (), "stop"),), 10, 5)
+
+    def choose(self, requests):
+        return [self._pick(request) for request in requests]
+
+    def _pick(self, request):
+        heard = self._heard(request)
+        choice = next((choice for word, choice in self.options.picks.items() if word in heard), None)
+        rest = 1 / len(request.choices) if choice is None else 0.2 / (len(request.choices) - 1)
+        shares = [0.8 if each.strip() == choice else rest for each in request.choices]
+        return Choice(tuple(math.log(share) for share in shares), 10, 0)
+
+    def loglikelihood(self, requests):
+        return [self._like(request) for request in requests]
+
+    def _like(self, request):
+        heard = self._heard(request) + request.continuation
+        each = next((value for word, value in self.options.likes.items() if word in heard), -1.0)
+        return LogLikelihood(each * len(request.continuation), len(request.continuation), 10)
+"""
 MakeEngines = Callable[..., Engines]
 MakeConfig = Callable[[str], Config]
 
@@ -74,9 +137,21 @@ def scripted(tmp_path: Path) -> MakeEngines:
 
 
 @pytest.fixture
+def speaking(tmp_path: Path) -> MakeEngines:
+    """Engines with one called `m` that says, picks and likes what the given options tell it."""
+    (tmp_path / "speaking.py").write_text(SPEAKING)
+
+    def make(**options: Any) -> Engines:
+        return Engines({"m": {"kind": "./speaking.py:Speaking"} | options}, tmp_path)
+
+    return make
+
+
+@pytest.fixture
 def make_config(tmp_path: Path) -> MakeConfig:
-    """A curate.yaml beside the scripted engine."""
+    """A curate.yaml beside the scripted and the speaking engine."""
     (tmp_path / "scripted.py").write_text(SCRIPTED)
+    (tmp_path / "speaking.py").write_text(SPEAKING)
 
     def make(text: str) -> Config:
         (tmp_path / "curate.yaml").write_text(text)

@@ -23,7 +23,10 @@ GOOD = '{engines: {m: {kind: "./scripted.py:Scripted"}}, judge: {judges: [{name:
     ("judge", "said"),
     [
         ("kind: pairwsie", r"`judge\.judges\[0\]\.kind` is 'pairwsie', .*did you mean `pairwise`\?"),
-        ("kind: zzz", r"no kind of judge: known are pairwise, reference, reward-model, rule"),
+        (
+            "kind: zzz",
+            r"no kind of judge: known are likelihood, listwise, meta, pairwise, pointwise, reference",
+        ),
         ("rule: length", r"`judge\.judges\[0\]\.kind` is missing: name a kind of judge"),
         ("kind: pairwise", r"`judge\.judges\[0\]\.engine` is missing"),
         ("kind: pairwise, engine: mm", r"`engines` declares no such engine: did you mean `m`\?"),
@@ -43,6 +46,19 @@ GOOD = '{engines: {m: {kind: "./scripted.py:Scripted"}}, judge: {judges: [{name:
         ),
         ("kind: reference, metric: embedding, engine: m", r"Engine 'm' cannot embed texts"),
         ("kind: reward-model, model: pypi:nothing_here", r"run `pip install nothing-here`"),
+        ("kind: pairwise, engine: m, samples: 3", r"`samples` above 1 needs something that is drawn"),
+        ("kind: pairwise, engine: m, reasoning: true", r"Engine 'm' cannot generate text"),
+        ("kind: pointwise, engine: m, scale: [1, 10]", r"scale` is .*from a digit to a higher digit"),
+        ("kind: pointwise, engine: m, aspects: {x: y}", r"Engine 'm' cannot generate text"),
+        ("kind: listwise, engine: m", r"Engine 'm' cannot generate text"),
+        ("kind: likelihood, method: pmi, engine: m", r"Engine 'm' cannot give the log-likelihood"),
+        ("kind: likelihood, method: ratio, engine: m", r"`baseline` is needed for method: ratio"),
+        ("kind: verifier, check: words", r"check: words needs `expect`, or `meta`"),
+        ("kind: verifier, check: words, expect: 3", r"`expect` is no pair \[least, most\]"),
+        ("kind: verifier, check: regex, expect: '('", r"`expect` is no regular expression"),
+        ("kind: verifier, check: json-schema, expect: {type: nothing}", r"`expect` is no JSON Schema"),
+        ("preset: carmoo, engine: m", r"`judge\.judges\[0\]\.preset` is 'carmoo', .*did you mean `carmo`\?"),
+        ("preset: carmo, kind: pairwise, engine: m", r"preset 'carmo', which is of kind pointwise"),
         ('kind: "./nowhere.py:Mine"', r"cannot be loaded: there is no .*nowhere\.py"),
         ('kind: "no.such.module:Mine"', r"cannot be loaded: No module named"),
         (
@@ -108,7 +124,19 @@ def test_two_names_for_one_model_are_one_engine(make_config: MakeConfig) -> None
 
 
 def test_schemas_hold_every_option(make_config: MakeConfig) -> None:
-    assert set(judge_schemas()) == {"pairwise", "reference", "reward-model", "rule"}
+    assert set(judge_schemas()) == {
+        *(
+            "likelihood",
+            "listwise",
+            "meta",
+            "pairwise",
+            "pointwise",
+            "reference",
+            "reward-model",
+            "rule",
+            "verifier",
+        )
+    }
     assert set(engine_schemas()) == {"replay", "transformers"}
     for kind, schema in (judge_schemas() | engine_schemas()).items():
         assert schema["additionalProperties"] is False

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from curate.engine import Engines, chat
 from curate.errors import CurateError
 from curate.judge import Answer, Candidate, Contest, Question
+from curate.judge.language import Notes
 from curate.judge.pairwise import Pairwise, PairwiseOptions
 from curate.judge.template import ChatTemplate, marker
 from curate.records import plain
@@ -90,8 +91,8 @@ def test_a_failed_request_is_a_failed_answer(scripted: MakeEngines, contest: Con
 
 def test_the_reference_is_shown_only_if_wanted(scripted: MakeEngines, contest: Contest) -> None:
     question = Question(contest, contest.candidates[1:], shown="ab")
-    with_reference = plain(judge(scripted(), reference=True).ask(question).messages[-1].content)
-    without = plain(judge(scripted()).ask(question).messages[-1].content)
+    with_reference = plain(judge(scripted(), reference=True).brief(question, Notes()).messages[-1].content)
+    without = plain(judge(scripted()).brief(question, Notes()).messages[-1].content)
     assert "Paris" in with_reference
     assert "Paris" not in without
 
@@ -110,9 +111,8 @@ def test_candidates_are_copied_and_framed(first: str, second: str) -> None:
     """Each stands verbatim between marker lines, and its own text holds no marker."""
     template = ChatTemplate.load("pairwise-v1", folder=Path(), where="template")
     word = marker("id", [first, second])
-    messages, _ = template.render(
-        marker=word, request="Q", reference=None, first=first, second=second, ask="?"
-    )
+    nothing = dict.fromkeys(("reference", "own", "persona", "principles", "criteria", "reasoning", "tie"))
+    messages, _ = template.render(marker=word, request="Q", first=first, second=second, ask="?", **nothing)
     text = plain(messages[-1].content)
     assert word not in first
     assert word not in second
@@ -132,7 +132,7 @@ def test_a_marker_gives_way_to_a_text_that_knows_it() -> None:
 def test_the_beginning_is_the_same_for_all_pairs_of_a_prompt(scripted: MakeEngines, contest: Contest) -> None:
     pairwise = judge(scripted())
     texts = {
-        question.in_shown_order[0].response_id: plain(pairwise.ask(question).messages[-1].content)
+        question.in_shown_order[0].response_id: plain(pairwise.brief(question, Notes()).messages[-1].content)
         for question in pairwise.questions(contest)
     }
     begin = texts["r1"].index("Paris, the capital.")
@@ -177,7 +177,7 @@ def test_a_bad_template_is_refused_at_start(
     (tmp_path / "bad.jinja").write_text(text)
     with pytest.raises(CurateError, match=said):
         judge(scripted(), template="bad.jinja")
-    with pytest.raises(CurateError, match=r"name a \.jinja file, or one of the templates pairwise-v1"):
+    with pytest.raises(CurateError, match=r"name a \.jinja file, or one of the templates .*pairwise-v1"):
         judge(scripted(), template="pairwise")
 
 
@@ -185,6 +185,9 @@ def test_a_conversation_is_shown_with_its_turns(scripted: MakeEngines) -> None:
     turns = chat(("system", "Rhyme."), ("user", "Hi"), ("assistant", "Bye"), ("user", "Again"))
     contest = Contest("p", turns, None, (Candidate("a", "x"), Candidate("b", "y")))
     text = plain(
-        judge(scripted()).ask(Question(contest, contest.candidates, shown="ab")).messages[-1].content
+        judge(scripted())
+        .brief(Question(contest, contest.candidates, shown="ab"), Notes())
+        .messages[-1]
+        .content
     )
     assert "[system]\nRhyme.\n\n[user]\nHi\n\n[assistant]\nBye\n\n[user]\nAgain" in text

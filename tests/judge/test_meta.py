@@ -1,0 +1,65 @@
+"""The judge of judges: what it hears, and that its vote is weighed by what it finds sound."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+
+import pytest
+
+from curate.config import Config
+from curate.engine import Engines
+from curate.judge import Contest, Opinion, Panel
+from curate.judge.docket import contests
+from curate.judge.meta import Meta, MetaOptions
+from curate.judge.opinions import with_opinions
+from curate.lake import Lake
+from curate.records import plain
+
+MakeEngines = Callable[..., Engines]
+MakeConfig = Callable[[str], Config]
+SAID = (
+    Opinion("1", "wise", "r1", "r2", "ba", "a", p_a=0.9, rationale="Paris it is."),
+    Opinion("2", "fool", "r1", "r2", "ab", "b", rationale="Rome is older."),
+)
+
+
+def make(engines: Engines) -> Meta:
+    return Meta(MetaOptions(name="j", kind="meta", engine="m"), engines)
+
+
+def test_the_vote_is_weighed_by_soundness(speaking: MakeEngines, contest: Contest) -> None:
+    engines = speaking(picks={"Paris it is.": "Yes", "Rome is older.": "No"})
+    judge, heard = make(engines), dataclasses.replace(contest, opinions=SAID)
+    about, *others = judge.answer(list(judge.questions(heard)))
+    assert about.p_a == pytest.approx((0.8 * 0.9 + 0.2 * 0.0) / (0.8 + 0.2))
+    weights = {each["annotator_id"]: each["weight"] for each in json.loads(about.raw or "")}
+    assert weights == {"wise": pytest.approx(0.8), "fool": pytest.approx(0.2)}
+    assert {each.outcome for each in others} == {"abstain"}
+
+
+def test_a_judgment_is_shown_in_the_order_that_its_judge_saw(speaking: MakeEngines, contest: Contest) -> None:
+    judge, (question, *_) = make(speaking()), list(make(speaking()).questions(contest))
+    text = plain(judge.ask(question, SAID[0]).messages[-1].content)
+    assert text.index("Rome.") < text.index("Paris, the capital.")  # shown "ba"
+    assert "The judge said: B is better." in text  # and its "a" was B to it
+
+
+def test_it_hears_the_judges_before_it_and_no_people(sample_lake: Lake, make_config: MakeConfig) -> None:
+    config = make_config(
+        'engines: {m: {kind: "./speaking.py:Speaking"}}\n'
+        "judge: {judges: [{name: j, kind: meta, engine: m}, {name: l, kind: rule, rule: length}]}"
+    )
+    ids = [
+        prompt_id for (prompt_id,) in sample_lake.rows("SELECT prompt_id FROM prompts ORDER BY ALL LIMIT 2")
+    ]
+    with Panel(config) as panel:
+        of = contests(sample_lake, ids)
+        heard = with_opinions(sample_lake, panel, panel.seats["j"], of)
+        assert with_opinions(sample_lake, panel, panel.seats["l"], of) == of
+    for contest in heard:
+        assert {each.annotator_id for each in contest.opinions} == {"good", "fair", "random"}  # imported
+        assert len(contest.opinions) == 6 * 3 * 2
+        candidates = {each.response_id for each in contest.candidates}
+        assert all({each.response_a, each.response_b} <= candidates for each in contest.opinions)

@@ -121,9 +121,9 @@ def _try(seat: Seat, questions: Sequence[Question]) -> None:
 
 
 def _spread(chunks: Sequence[Work]) -> Sequence[Work]:
-    """Some chunks, evenly spaced, so that a sample is not all from one corner."""
+    """Chunks from all over first, so that a sample is not all from one corner."""
     step = max(1, len(chunks) // 4)
-    return [*chunks[::step], *chunks]
+    return [*chunks[::step], *(chunk for number, chunk in enumerate(chunks) if number % step)]
 
 
 class _Counters(Engines):

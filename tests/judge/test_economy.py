@@ -86,8 +86,8 @@ def test_max_pairs_needs_a_rule(make_config: MakeConfig) -> None:
 def test_a_dear_judge_is_asked_where_cheap_ones_are_uncertain(
     sample_lake: Lake, make_config: MakeConfig, tmp_path: Path
 ) -> None:
-    """`length` ties where two answers differ by less than so many words, and decides all other pairs."""
-    cheap = "name: long, kind: rule, rule: length, tie: 4"
+    """`length` ties where two answers are of about the same length, and decides all other pairs."""
+    cheap = "name: long, kind: rule, rule: length, tie: 0.35"
     config = make_config(yaml(cheap, f"{LLM}, after: [long], uncertain: 0.3"))
     assert judge(sample_lake, config, only=["llm"]).counts.rows_in == 0  # nobody has spoken yet: it waits
     judge(sample_lake, config)
@@ -130,13 +130,23 @@ def test_a_dry_run_sends_nothing_and_is_right(
     assert (llm.questions, llm.calls, llm.counted) == (2 * PAIRS, 2 * PAIRS, False)
     assert (long.questions, long.calls, long.cost) == (PAIRS, 0, 0.0)
     summary = judge(sample_lake, config)
-    assert llm.tokens_in == pytest.approx(
-        summary.counts.tokens_in, rel=0.05
-    )  # it counts len(text) // 4 as well
+    assert summary.counts.tokens_in < llm.tokens_in  # the script counts the user's turn alone
     assert llm.cost == pytest.approx(llm.tokens_in * 10 / 1e6)
     recorded = sample_lake.value("SELECT sum(cost) FROM runs WHERE part = 'llm'")
     assert recorded == pytest.approx(summary.counts.tokens_in * 10 / 1e6)
     assert [each.questions for each in estimate(sample_lake, config)] == [0, 0]
+
+
+def test_a_dry_run_counts_with_the_tokenizer_of_the_engine(
+    sample_lake: Lake, make_config: MakeConfig, make_model: Callable[..., Path]
+) -> None:
+    text = yaml(LLM).replace('"./scripted.py:Scripted"', f"transformers, model: {make_model()}")
+    config = make_config(text)
+    (llm,) = estimate(sample_lake, config, limit=2)
+    summary = judge(sample_lake, config, limit=2)
+    assert llm.counted
+    assert (llm.questions, llm.cost) == (24, None)
+    assert llm.tokens_in == pytest.approx(summary.counts.tokens_in, rel=0.02)
 
 
 def test_a_dry_run_says_what_may_come_at_most(sample_lake: Lake, make_config: MakeConfig) -> None:

@@ -4,8 +4,10 @@ answers are those of the transformers engine but for rounding.
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -47,6 +49,28 @@ Ids = tuple[int, ...]
 _MANY = 1 << 20  # token ids whose log-probabilities may be asked for: as many as there are
 
 
+@contextlib.contextmanager
+def _watched(llm: LLM) -> Iterator[None]:
+    """vLLM (0.32) notices when its engine process is killed, but tells nobody who waits for an answer: so we do."""
+    client: Any = llm.llm_engine.engine_core
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(1.0):
+            if client.resources.engine_dead:
+                client.outputs_queue.put_nowait(EngineDead())
+                return
+
+    if not hasattr(client, "outputs_queue"):  # the engine runs in this very process
+        yield
+        return
+    threading.Thread(target=watch, daemon=True, name="vllm-watch").start()
+    try:
+        yield
+    finally:
+        done.set()
+
+
 @dataclass(slots=True)
 class Opened:
     """A vLLM model and its tokenizer; `cached` and `read` count prompt tokens: from the prefix cache, and all."""
@@ -64,7 +88,8 @@ class Opened:
         order = sorted(range(len(prompts)), key=lambda at: prompts[at])
         outputs: list[Any] = [None] * len(prompts)
         sent: list[Any] = [{"prompt_token_ids": list(prompts[at])} for at in order]
-        answers = self.llm.generate(sent, [settings[at] for at in order], use_tqdm=False)
+        with _watched(self.llm):
+            answers = self.llm.generate(sent, [settings[at] for at in order], use_tqdm=False)
         for at, answer in zip(order, answers, strict=True):
             outputs[at] = answer
             self.read += len(prompts[at])
@@ -201,12 +226,13 @@ class VllmReward(Opened):
         unique = sorted({tuple(ids) for ids in encoded if not isinstance(ids, Failure)})
         prompts: list[Any] = [{"prompt_token_ids": list(ids)} for ids in unique]
         # Without use_activation=False a model of one output answers with a sigmoid.
-        outputs = self.llm.encode(
-            prompts,
-            pooling_params=PoolingParams(use_activation=False),
-            pooling_task="classify",
-            use_tqdm=False,
-        )
+        with _watched(self.llm):
+            outputs = self.llm.encode(
+                prompts,
+                pooling_params=PoolingParams(use_activation=False),
+                pooling_task="classify",
+                use_tqdm=False,
+            )
         found = {
             ids: float(output.outputs.data.flatten()[self.label])
             for ids, output in zip(unique, outputs, strict=True)
@@ -225,7 +251,8 @@ class VllmEmbedder(Opened):
         return embed_windows(texts, lambda text: windows(tokenizer, limit, text), self._encode)
 
     def _encode(self, pieces: Sequence[str]) -> Float32:
-        outputs = self.llm.embed(list(pieces), use_tqdm=False)
+        with _watched(self.llm):
+            outputs = self.llm.embed(list(pieces), use_tqdm=False)
         vectors = np.asarray([output.outputs.embedding for output in outputs], np.float32)
         return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 

@@ -50,7 +50,7 @@ JSON = [
     Generate(messages=messages, json_schema=SCHEMA, sampling=Sampling(max_tokens=60)) for messages in CHATS
 ]
 BAD = [
-    Generate(messages=CHATS[0], json_schema='{"type": "colour"}'),
+    Generate(messages=CHATS[0], json_schema='{"type": "colour"}', sampling=Sampling(max_tokens=9)),
     Generate(messages=chat(("user", "x" * 2000))),
 ]
 RATED = [chat(("user", text), ("assistant", "the lazy dog")) for text in TEXTS]

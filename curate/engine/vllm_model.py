@@ -270,7 +270,6 @@ def open_model(weights: Weights, task: Task, options: VllmOptions) -> VllmCausal
         "pipeline_parallel_size": options.pipeline_parallel,
         "gpu_memory_utilization": options.gpu_memory,
         "enforce_eager": options.eager,
-        "enable_prefix_caching": options.share_prefixes,
         **at,
     }
     if options.max_batch is not None:
@@ -278,7 +277,11 @@ def open_model(weights: Weights, task: Task, options: VllmOptions) -> VllmCausal
     if options.block is not None:
         arguments["block_size"] = options.block
     if task == "causal":
-        arguments |= {"runner": "generate", "max_logprobs": _MANY}
+        arguments |= {
+            "runner": "generate",
+            "max_logprobs": _MANY,
+            "enable_prefix_caching": options.share_prefixes,
+        }
     else:
         arguments |= {"runner": "pooling", "convert": "classify" if task == "reward" else "embed"}
     try:

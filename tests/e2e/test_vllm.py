@@ -281,6 +281,6 @@ def _judgments(folder: Path) -> tuple[int, int, int]:
         "SELECT count(*), count(DISTINCT (prompt_id, response_a, response_b, shown)), "
         "count(*) FILTER (outcome <> 'failed') FROM judgments"
     )
-    with Lake.open(load_config(folder / "curate.yaml").lake_location) as lake:
+    with Lake.open(load_config(folder / "curate.yaml").location) as lake:
         ((rows, questions, answered),) = lake.rows(query)
     return rows, questions, answered

@@ -125,7 +125,11 @@ class OpenAIEngine(ConfiguredEngine):
     @cached_property
     def _probed(self) -> frozenset[Capability] | None:
         """What the server can do; None where it is not there yet."""
-        return cast("frozenset[Capability] | None", self._model().probe())  # type: ignore[attr-defined]
+        try:
+            return cast("frozenset[Capability] | None", self._model().probe())  # type: ignore[attr-defined]
+        except CurateError:
+            self.close()
+            raise
 
     @property
     def capabilities(self) -> frozenset[Capability]:

@@ -292,7 +292,8 @@ class Server:
                 raise CurateError(f"The server {self.options.url} embeds not: {answer.reason}.{hint}")
             vectors.append(answer["data"][0]["embedding"])
         found = np.asarray(vectors, np.float32)
-        return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
+        units: Float32 = found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
+        return units
 
     # Bodies -----------------------------------------------------------------------------------------------
 

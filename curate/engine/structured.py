@@ -14,7 +14,7 @@ import torch
 from llguidance.hf import from_tokenizer
 
 # No blanks between the parts, as vLLM is told too: weak models burn their tokens on them.
-_LAYOUT: dict[str, Any] = {"whitespace_flexible": False}
+_LAYOUT: Any = {"whitespace_flexible": False}
 
 
 @dataclass(slots=True)

@@ -254,7 +254,8 @@ class VllmEmbedder(Opened):
         with _watched(self.llm):
             outputs = self.llm.embed(list(pieces), use_tqdm=False)
         vectors = np.asarray([output.outputs.embedding for output in outputs], np.float32)
-        return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        units: Float32 = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        return units
 
 
 def open_model(weights: Weights, task: Task, options: VllmOptions) -> VllmCausal | VllmReward | VllmEmbedder:

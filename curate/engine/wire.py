@@ -81,7 +81,8 @@ class Wire:
         if not calls:
             return []
         with self._lock:
-            return self._run(self._post_all(calls))
+            found: list[dict[str, Any] | Failure] = self._run(self._post_all(calls))
+            return found
 
     def get(self, path: str, *, timeout: float = 5.0) -> httpx.Response | None:
         """One GET without retries; None where there is no server."""
@@ -93,7 +94,8 @@ class Wire:
                 return None
 
         with self._lock:
-            return self._run(ask())
+            response: httpx.Response | None = self._run(ask())
+            return response
 
     def close(self) -> None:
         with self._lock:

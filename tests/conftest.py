@@ -162,20 +162,21 @@ def make_model(tmp_path_factory: pytest.TempPathFactory) -> MakeModel:
         from transformers import LlamaConfig, LlamaForCausalLM, LlamaForSequenceClassification
 
         tokenizer = make_tokenizer(chat_template)
-        config = LlamaConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=32,
-            intermediate_size=48,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            num_key_value_heads=2,
-            max_position_embeddings=512,
-            pad_token_id=0,
-            bos_token_id=1,
-            eos_token_id=2,
-            initializer_range=0.4,  # far from uniform, so that mistakes show
-            **{"num_labels": 1} | changes,
-        )
+        settings: dict[str, Any] = {
+            "vocab_size": len(tokenizer),
+            "hidden_size": 32,
+            "intermediate_size": 48,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "max_position_embeddings": 512,
+            "pad_token_id": 0,
+            "bos_token_id": 1,
+            "eos_token_id": 2,
+            "initializer_range": 0.4,  # far from uniform, so that mistakes show
+            "num_labels": 1,
+        }
+        config = LlamaConfig(**settings | changes)
         torch.manual_seed(seed)
         folder = tmp_path_factory.mktemp("model")
         kind = LlamaForCausalLM if head == "causal" else LlamaForSequenceClassification

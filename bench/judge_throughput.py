@@ -1,0 +1,299 @@
+"""What `curate judge` costs beside the model: the same requests, sent by hand and by the judge stage, in turn.
+
+    python bench/judge_throughput.py                                    # both parts, --requests 1200 --rounds 3
+
+- **vllm** (runs itself in vLLM's environment): raw `LLM.generate` on the token ids of all verdicts, in the order in
+  which the judge asks them, beside the judge stage with the same `LLM`: same model, same settings, an emptied prefix
+  cache before each. And the prompt tokens that had to be computed, with requests as they come, sorted, and shuffled.
+- **openai**: a bare asyncio client (httpx, the same number of requests at a time) beside the engine and beside the
+  judge stage, on the same server.
+
+The model is a random Llama of 2 layers, so that everything beside the model shows. The judge stage's time includes
+reading the prompts from the lake, filling in templates, and writing the judgments.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+PYTHON = ROOT / ".venvs" / "vllm" / "bin" / "python"
+CONCURRENCY = 32
+QUIET = {
+    "VLLM_CPU_KVCACHE_SPACE": "1",
+    "VLLM_NO_USAGE_STATS": "1",
+    "VLLM_LOGGING_LEVEL": "ERROR",
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+    "HF_HUB_OFFLINE": "1",
+    "OMP_NUM_THREADS": "1",
+    "PYTHONPATH": str(ROOT),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("part", nargs="?", choices=["both", "vllm", "openai"], default="both")
+    parser.add_argument("--requests", type=int, default=1200)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--model", type=Path, help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
+    if chosen.model is not None:
+        in_process(chosen.model, chosen.requests, chosen.rounds)
+        return
+    if not PYTHON.exists():
+        sys.exit("vLLM's environment is not there: run `make .venvs/vllm/.built`")
+    with tempfile.TemporaryDirectory() as folder:
+        model = make_model(Path(folder) / "model")
+        if chosen.part != "openai":
+            asked = [
+                "--requests",
+                str(chosen.requests),
+                "--rounds",
+                str(chosen.rounds),
+                "--model",
+                str(model),
+            ]
+            subprocess.run([str(PYTHON), __file__, "vllm", *asked], env=os.environ | QUIET, check=True)
+        if chosen.part != "vllm":
+            with server(model, Path(folder) / "log") as url:
+                over_http(url, model, chosen.requests, chosen.rounds)
+
+
+def in_process(model: Path, requests: int, rounds: int) -> None:
+    from vllm import LLM, SamplingParams
+
+    from curate.engine import vllm_model
+
+    options = {
+        "kind": "vllm",
+        "model": str(model),
+        "dtype": "float32",
+        "eager": True,
+        "block": 32,
+        "max_batch": 64,
+    }
+    shared: Any = LLM(
+        str(model), dtype="float32", enforce_eager=True, block_size=32, max_num_seqs=64, max_logprobs=1 << 20,
+        enable_prefix_caching=True,
+    )  # fmt: skip
+    vllm_model.LLM = lambda *_, **__: shared  # type: ignore[misc,assignment]  # one model for both
+    vllm_model.Opened.close = lambda _: None  # type: ignore[method-assign]
+    folder, asked = project(options, requests)
+    (engine,) = opened(folder)
+    tokens = engine._model().tokens
+    targets = [tokens.choices(request) for request in asked]
+    prompts = [{"prompt_token_ids": list(each[0].context)} for each in targets]
+    settings = [
+        SamplingParams(
+            max_tokens=1, temperature=0.0, detokenize=False,
+            logprob_token_ids=[target.continuation[0] for target in each],
+        )
+        for each in targets
+    ]  # fmt: skip
+
+    def raw(order: list[int]) -> int:
+        outputs = shared.generate(
+            [prompts[at] for at in order], [settings[at] for at in order], use_tqdm=False
+        )
+        return sum(len(each.prompt_token_ids) - (each.num_cached_tokens or 0) for each in outputs)
+
+    straight = list(range(len(prompts)))
+    shuffled = random.Random(0).sample(straight, len(straight))
+    by_tokens = sorted(straight, key=lambda at: prompts[at]["prompt_token_ids"])
+    fresh: Callable[[], object] = shared.reset_prefix_cache
+    raw(straight[:64])
+    in_turn(
+        "vLLM in this process", len(prompts), rounds, fresh,
+        {"raw LLM.generate, as they come": lambda: raw(straight), "raw LLM.generate, sorted": lambda: raw(by_tokens),
+         "curate judge": lambda: judge_all(folder)},
+    )  # fmt: skip
+    total = sum(len(each["prompt_token_ids"]) for each in prompts)
+    print(f"\nprompt tokens computed per judgment, of {total / len(prompts):.1f}:")
+    for name, order in (("sorted", by_tokens), ("as they come", straight), ("shuffled", shuffled)):
+        fresh()
+        print(f"  {name:14}{raw(order) / len(prompts):8.1f}")
+
+
+def over_http(url: str, model: Path, requests: int, rounds: int) -> None:
+    import httpx
+
+    options = {
+        "kind": "openai",
+        "url": url,
+        "model": "m",
+        "tokenizer": str(model),
+        "concurrency": CONCURRENCY,
+    }
+    folder, asked = project(options, requests)
+    (engine,) = opened(folder)
+    tokens = engine._model().tokens
+    targets = [tokens.choices(request) for request in asked]
+    bodies = [
+        {"model": "m", "prompt": list(each[0].context), "max_tokens": 1, "temperature": 0.0, "logprobs": 1,
+         "return_tokens_as_token_ids": True, "logprob_token_ids": [target.continuation[0] for target in each]}
+        for each in targets
+    ]  # fmt: skip
+
+    async def bare() -> None:
+        limits = httpx.Limits(max_connections=CONCURRENCY, max_keepalive_connections=CONCURRENCY)
+        gate = asyncio.Semaphore(CONCURRENCY)
+        async with httpx.AsyncClient(limits=limits, timeout=600) as client:
+
+            async def one(body: dict[str, Any]) -> Any:
+                async with gate:
+                    return (await client.post(f"{url}/completions", json=body)).json()
+
+            await asyncio.gather(*(one(body) for body in bodies))
+
+    engine.choose(asked[:64])
+    in_turn(
+        "OpenAI-compatible server", len(asked), rounds, lambda: None,
+        {"bare asyncio client": lambda: asyncio.run(bare()), "engine": lambda: engine.choose(asked),
+         "curate judge": lambda: judge_all(folder)},
+    )  # fmt: skip
+
+
+def in_turn(
+    title: str, n: int, rounds: int, fresh: Callable[[], object], ways: dict[str, Callable[[], object]]
+) -> None:
+    """Each way once per round, so that what else the machine does falls on all of them; medians of paired ratios."""
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(rounds):
+        for name, way in ways.items():
+            fresh()
+            began = time.perf_counter()
+            way()
+            seconds[name].append(time.perf_counter() - began)
+    base = next(iter(seconds.values()))
+    print(f"\n{title}: {n} requests, {rounds} rounds in turn")
+    for name, times in seconds.items():
+        share = statistics.median(first / each for first, each in zip(base, times, strict=True))
+        print(f"  {name:32}{n / statistics.median(times):9.1f} requests/s  {share:7.1%}")
+
+
+def project(options: dict[str, Any], requests: int) -> tuple[Path, list[Any]]:
+    """A folder with ingested prompts, and the verdicts that its judge has to ask for, in its order."""
+    from curate.config import load_config
+    from curate.ingest import ingest
+    from curate.judge.docket import bare_contests, contests
+    from curate.judge.panel import Panel
+    from curate.lake import Lake
+
+    folder = Path(tempfile.mkdtemp())
+    rng = random.Random(0)
+    words = [
+        "the",
+        "quick",
+        "brown",
+        "fox",
+        "jumps",
+        "over",
+        "a",
+        "lazy",
+        "dog",
+        "answers",
+        "which",
+        "better",
+    ]
+
+    def sentence(n: int) -> str:
+        return " ".join(rng.choices(words, k=n))
+
+    rows = [
+        {"prompt": sentence(30), "responses": [sentence(12) for _ in range(4)]} for _ in range(requests // 12)
+    ]
+    (folder / "responses.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    judges = [{"name": "served", "kind": "pairwise", "engine": "served", "min_mass": 0.0}]
+    config = {"engines": {"served": options}, "ingest": [{"source": "responses.jsonl"}],
+              "judge": {"chunk": 100, "judges": judges}}  # fmt: skip
+    (folder / "curate.yaml").write_text(json.dumps(config))
+    loaded = load_config(folder / "curate.yaml")
+    with Lake.open(loaded.location) as lake:
+        ingest(lake, loaded)
+        found = contests(lake, [contest.prompt_id for contest in bare_contests(lake)])
+    with Panel(loaded) as panel:
+        judge: Any = panel.seats["served"].judge
+        asked = [judge.ask(question) for contest in found for question in judge.questions(contest)]
+    return folder, asked
+
+
+def opened(folder: Path) -> Iterator[Any]:
+    from curate.config import load_config
+    from curate.engine import Engines
+
+    return iter([Engines.of(load_config(folder / "curate.yaml")).get("served")])
+
+
+def judge_all(folder: Path) -> None:
+    """`curate judge` but for importing modules, with a judge that has not been asked yet: another revision of it."""
+    from curate.config import load_config
+    from curate.judge import judge
+    from curate.lake import Lake
+
+    config = json.loads((folder / "curate.yaml").read_text())
+    config["judge"]["judges"][0]["min_mass"] += 1e-12
+    (folder / "curate.yaml").write_text(json.dumps(config))
+    loaded = load_config(folder / "curate.yaml")
+    with Lake.open(loaded.location) as lake:
+        judge(lake, loaded)
+
+
+@contextmanager
+def server(model: Path, log: Path) -> Iterator[str]:
+    import urllib.request
+
+    command = [str(PYTHON), "-m", "vllm.entrypoints.openai.api_server", "--model", str(model), "--served-model-name",
+               "m", "--host", "127.0.0.1", "--port", "8397", "--dtype", "float32", "--enforce-eager", "--block-size",
+               "32", "--max-num-seqs", "64", "--disable-uvicorn-access-log"]  # fmt: skip
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, env=os.environ | QUIET, stdout=out, stderr=out)
+    url = "http://127.0.0.1:8397/v1"
+    try:
+        while True:
+            if process.poll() is not None:
+                sys.exit(log.read_text()[-2000:])
+            try:
+                urllib.request.urlopen(f"{url}/models", timeout=5).close()
+                break
+            except OSError:
+                time.sleep(0.5)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def make_model(folder: Path) -> Path:
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    sys.path.insert(0, str(ROOT))
+    from tests.conftest import CHAT_TEMPLATE, make_tokenizer
+
+    tokenizer = make_tokenizer(CHAT_TEMPLATE)
+    tokenizer.model_max_length = 1024
+    config = LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=2,
+        num_key_value_heads=1, max_position_embeddings=1024, pad_token_id=0, bos_token_id=1, eos_token_id=2,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+if __name__ == "__main__":
+    main()

@@ -3,7 +3,7 @@
 Importing this package loads no model library; an engine imports what it needs when it is first asked something.
 """
 
-from curate.engine import replay, transformers
+from curate.engine import openai, replay, transformers, vllm
 from curate.engine.base import Capability, Engine, Failure, Sampling, chat
 from curate.engine.registry import ConfiguredEngine, EngineOptions, Engines, engine, engine_schemas
 
@@ -18,6 +18,8 @@ __all__ = [
     "chat",
     "engine",
     "engine_schemas",
+    "openai",
     "replay",
     "transformers",
+    "vllm",
 ]

@@ -25,6 +25,7 @@ from curate.engine.base import (
     spread,
 )
 from curate.engine.chat_tokens import ChatTokens
+from curate.engine.choices import draw_choices
 from curate.engine.passes import Pass, Target, left_padded, lots, padded_passes, tree_passes
 from curate.engine.threads import map_on_cores
 from curate.identity import content_id
@@ -56,52 +57,25 @@ class CausalModel:
     # Probabilities ---------------------------------------------------------------------------------------
 
     def choose(self, requests: Sequence[Choose]) -> list[Choice | Failure]:
-        contexts = [self.tokens.encode(request.messages, request.prefill) for request in requests]
-        asked = [
-            (request, context)
-            for request, context in zip(requests, contexts, strict=True)
-            if not isinstance(context, Failure)
-        ]
+        slots = [self.tokens.choices(request) for request in requests]
         found = iter(
-            self.log_probs(
-                [
-                    Target(
-                        tuple(context),
-                        tuple(self.tokens.continuation(request.prefill, choice, bare=not request.messages)),
-                    )
-                    for request, context in asked
-                    for choice in request.choices
-                ]
-            )
+            self.log_probs([target for slot in slots if not isinstance(slot, Failure) for target in slot])
         )
-        results = [
-            Choice(tuple(float(next(found).sum()) for _ in request.choices), len(context), 0)
-            for request, context in asked
+        return [
+            slot
+            if isinstance(slot, Failure)
+            else Choice(tuple(float(next(found).sum()) for _ in slot), len(slot[0].context), 0)
+            for slot in slots
         ]
-        return spread(contexts, results)
 
     def loglikelihood(self, requests: Sequence[Continuation]) -> list[LogLikelihood | Failure]:
-        slots = [self._target(request) for request in requests]
+        slots = [self.tokens.target(request) for request in requests]
         targets = [slot for slot in slots if isinstance(slot, Target)]
         results = [
             LogLikelihood(float(found.sum()), len(found), len(target.fed))
             for target, found in zip(targets, self.log_probs(targets), strict=True)
         ]
         return spread(slots, results)
-
-    def _target(self, request: Continuation) -> Target | Failure:
-        context = self.tokens.encode(request.messages, request.prefill)
-        if isinstance(context, Failure):
-            return context
-        target = Target(
-            tuple(context),
-            tuple(self.tokens.continuation(request.prefill, request.continuation, bare=not request.messages)),
-        )
-        if not target.continuation:
-            return Failure("the continuation is empty", permanent=True)
-        if not target.context:
-            return Failure("the tokenizer knows no token to begin a text with", permanent=True)
-        return self.tokens.too_long(len(target.fed)) or target
 
     def log_probs(self, targets: Sequence[Target]) -> list[NDArray[np.float64]]:
         """Of each target's continuation: the log-probability of each token given all before it, float64[tokens]."""
@@ -178,7 +152,7 @@ class CausalModel:
         free = [number for number, request in enumerate(requests) if request.choices is None]
         bound = [number for number, request in enumerate(requests) if request.choices is not None]
         results: dict[int, Generation | Failure] = dict(
-            zip(bound, self._draw_choices([requests[number] for number in bound]), strict=True)
+            zip(bound, draw_choices(self.choose, [requests[number] for number in bound]), strict=True)
         )
         groups: dict[tuple[Sampling, str | None], list[int]] = {}
         for number in free:
@@ -286,29 +260,3 @@ class CausalModel:
             return answer[:at], True
         text = self.tokens.tokenizer.decode(answer)
         return answer, any(stop in text for stop in sampling.stop)
-
-    def _draw_choices(self, requests: Sequence[Generate]) -> list[Generation | Failure]:
-        asked = [
-            Choose(messages=each.messages, choices=each.choices or (), prefill=each.prefill)
-            for each in requests
-        ]
-        return [
-            found if isinstance(found, Failure) else drawn(request, found)
-            for request, found in zip(requests, self.choose(asked), strict=True)
-        ]
-
-
-def drawn(request: Generate, choice: Choice) -> Generation:
-    """Draw `n` of the choices by their probabilities (at the temperature asked for)."""
-    sampling, choices = request.sampling, request.choices or ()
-    logits = np.asarray(choice.log_probs)
-    if sampling.temperature > 0:
-        weights = np.exp((logits - logits.max()) / sampling.temperature)
-        seed = int(content_id(sampling.seed, [turn.model_dump() for turn in request.messages])[:15], 16)
-        taken = np.random.default_rng(seed).choice(len(choices), sampling.n, p=weights / weights.sum())
-    else:
-        taken = np.full(sampling.n, logits.argmax())
-    completions = tuple(
-        Completion(choices[at], (Token(choices[at], choice.log_probs[at]),), "stop") for at in taken
-    )
-    return Generation(completions, choice.tokens_in, len(completions))

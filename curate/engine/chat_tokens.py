@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from curate.engine.base import Chat, Failure
+from curate.engine.base import Chat, Choose, Continuation, Failure
+from curate.engine.passes import Target
 from curate.records import plain
 
 _NAMES = {"system": "System", "user": "User", "assistant": "Assistant", "tool": "Tool"}
@@ -68,6 +69,32 @@ class ChatTokens:
             return Failure(f"the chat template does not take this chat: {error}", permanent=True)
         ids = self._ids(text, written) if turns else [*self._begin, *self._ids(text, written)]
         return self.too_long(len(ids) + room) or ids
+
+    def target(self, request: Continuation) -> Target | Failure:
+        """A continuation behind its context, as token ids (at least one each)."""
+        context = self.encode(request.messages, request.prefill)
+        if isinstance(context, Failure):
+            return context
+        bare = not request.messages
+        target = Target(
+            tuple(context), tuple(self.continuation(request.prefill, request.continuation, bare=bare))
+        )
+        if not target.continuation:
+            return Failure("the continuation is empty", permanent=True)
+        if not target.context:
+            return Failure("the tokenizer knows no token to begin a text with", permanent=True)
+        return self.too_long(len(target.fed)) or target
+
+    def choices(self, request: Choose) -> list[Target] | Failure:
+        """Each choice behind the same context."""
+        context = self.encode(request.messages, request.prefill)
+        if isinstance(context, Failure):
+            return context
+        bare = not request.messages
+        return [
+            Target(tuple(context), tuple(self.continuation(request.prefill, choice, bare=bare)))
+            for choice in request.choices
+        ]
 
     def too_long(self, length: int) -> Failure | None:
         if length <= self.max_length:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from curate.engine.threads import one_thread
 
 Float32 = NDArray[np.float32]
+Window = tuple[str, int]  # a piece of a text, and its number of tokens (at least 1)
 
 
 @dataclass(slots=True)
@@ -22,37 +23,51 @@ class Embedder:
     batch: int = 32
 
     def embed(self, texts: Sequence[str]) -> Float32:
-        """Unit vectors, float32[len(texts), d]: the mean over windows, weighted by their tokens."""
-        unique = sorted(set(texts))  # in a fixed order, so that batches do not depend on that of the requests
-        windows = [self._windows(text) for text in unique]
-        pieces = [piece for parts in windows for piece, _ in parts]
-        if not pieces:
+        """Unit vectors, float32[len(texts), d]."""
+        if not texts:
             return np.zeros((0, self.model.get_embedding_dimension()), np.float32)
+        return embed_windows(
+            texts, lambda text: windows(self.model.tokenizer, self.model.max_seq_length, text), self._encode
+        )
+
+    def _encode(self, pieces: Sequence[str]) -> Float32:
         with one_thread():
-            vectors = self.model.encode(
+            vectors: Float32 = self.model.encode(
                 pieces,
                 batch_size=self.batch,
                 normalize_embeddings=True,
                 convert_to_numpy=True,
                 show_progress_bar=False,
             )
-        means, start = {}, 0
-        for text, parts in zip(unique, windows, strict=True):
-            weights = np.asarray([tokens for _, tokens in parts], np.float32)
-            mean = weights @ vectors[start : start + len(parts)]
-            means[text] = mean / max(float(np.linalg.norm(mean)), 1e-12)
-            start += len(parts)
-        return np.stack([means[text] for text in texts]).astype(np.float32)
+        return vectors
 
-    def _windows(self, text: str) -> list[tuple[str, int]]:
-        """Consecutive pieces of the text that the model can read, each with its number of tokens (at least 1)."""
-        tokenizer, limit = self.model.tokenizer, self.model.max_seq_length
-        encoded = tokenizer(
-            text, add_special_tokens=False, return_offsets_mapping=True, truncation=False, verbose=False
-        )
-        offsets = encoded["offset_mapping"]
-        size = max(1, (limit or len(offsets) + 2) - tokenizer.num_special_tokens_to_add())
-        if len(offsets) <= size:
-            return [(text, max(1, len(offsets)))]
-        lots = [offsets[start : start + size] for start in range(0, len(offsets), size)]
-        return [(text[lot[0][0] : lot[-1][1]], len(lot)) for lot in lots]
+
+def embed_windows(
+    texts: Sequence[str],
+    split: Callable[[str], list[Window]],
+    encode: Callable[[Sequence[str]], Float32],
+) -> Float32:
+    """Unit vectors, float32[len(texts), d]: the mean over windows, weighted by their tokens."""
+    unique = sorted(set(texts))  # in a fixed order, so that batches do not depend on that of the requests
+    parted = [split(text) for text in unique]
+    vectors = encode([piece for parts in parted for piece, _ in parts])
+    means, start = {}, 0
+    for text, parts in zip(unique, parted, strict=True):
+        weights = np.asarray([tokens for _, tokens in parts], np.float32)
+        mean = weights @ vectors[start : start + len(parts)]
+        means[text] = mean / max(float(np.linalg.norm(mean)), 1e-12)
+        start += len(parts)
+    return np.stack([means[text] for text in texts]).astype(np.float32)
+
+
+def windows(tokenizer: Any, limit: int | None, text: str) -> list[Window]:
+    """Consecutive pieces of the text that a model which reads `limit` tokens can read."""
+    encoded = tokenizer(
+        text, add_special_tokens=False, return_offsets_mapping=True, truncation=False, verbose=False
+    )
+    offsets = encoded["offset_mapping"]
+    size = max(1, (limit or len(offsets) + 2) - tokenizer.num_special_tokens_to_add())
+    if len(offsets) <= size:
+        return [(text, max(1, len(offsets)))]
+    lots = [offsets[start : start + size] for start in range(0, len(offsets), size)]
+    return [(text[lot[0][0] : lot[-1][1]], len(lot)) for lot in lots]

@@ -78,7 +78,7 @@ def _open_causal(
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     if weights.gguf_file is not None:
-        source, at = str(_dense(weights, dtype)), {}
+        source, at = str(dense(weights, dtype)), {}
     else:
         source, at = weights.source, _revision(weights)
     tokenizer = AutoTokenizer.from_pretrained(source, **at)
@@ -86,7 +86,7 @@ def _open_causal(
     model.to(device).eval()
     if dtype != torch.float32:
         model.set_output_embeddings(_Float32Head(model.get_output_embeddings()))
-    tokens = ChatTokens(tokenizer, _max_length(options, model, tokenizer))
+    tokens = ChatTokens(tokenizer, max_length(options, model, tokenizer))
     opened = CausalModel(model, tokens, options.budget)
     return opened.with_trees() if options.share_prefixes else opened
 
@@ -109,7 +109,7 @@ def _open_reward_model(
         raise CurateError(
             f"The model {options.model!r} has {outputs} outputs, so `label` is at most {outputs - 1}."
         )
-    tokens = ChatTokens(tokenizer, _max_length(options, model, tokenizer))
+    tokens = ChatTokens(tokenizer, max_length(options, model, tokenizer))
     return RewardModel(model.to(device).eval(), tokens, options.budget, options.label or 0)
 
 
@@ -127,7 +127,7 @@ def _revision(weights: Weights) -> dict[str, Any]:
     return {"revision": weights.hub_revision} if weights.hub_revision else {}
 
 
-def _max_length(options: TransformersOptions, model: Any, tokenizer: Any) -> int:
+def max_length(options: TransformersOptions, model: Any, tokenizer: Any) -> int:
     """The user's, or the least that model and tokenizer admit (some say "very large" where they do not know)."""
     known = [
         getattr(model.config.get_text_config(), "max_position_embeddings", None),
@@ -149,7 +149,7 @@ class _Float32Head(nn.Module):
         return nn.functional.linear(hidden.float(), self.weight, self.bias)
 
 
-def _dense(weights: Weights, dtype: torch.dtype) -> Path:
+def dense(weights: Weights, dtype: torch.dtype) -> Path:
     """A GGUF file as a folder in the Transformers layout, kept in the user's cache: unpacking takes ten times
     as long as loading. CURATE_CACHE (or XDG_CACHE_HOME) moves the cache.
     """

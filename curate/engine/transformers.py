@@ -38,7 +38,7 @@ from curate.engine.registry import ConfiguredEngine, EngineOptions, Engines, eng
 from curate.engine.weights import Task, Weights, locate
 from curate.identity import content_id
 
-_CAPABILITIES: dict[Task, frozenset[Capability]] = {
+CAPABILITIES: dict[Task, frozenset[Capability]] = {
     "causal": frozenset({"generate", "schema", "choose", "loglikelihood"}),
     "reward": frozenset({"score"}),
     "embedding": frozenset({"embed"}),
@@ -96,7 +96,7 @@ class TransformersEngine(ConfiguredEngine):
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        return _CAPABILITIES[self.task]
+        return CAPABILITIES[self.task]
 
     @property
     def revision(self) -> str:

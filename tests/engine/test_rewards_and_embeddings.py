@@ -91,7 +91,7 @@ def test_a_long_answer_is_a_failure_not_a_cut(make_model: MakeModel) -> None:
 
 def test_an_engine_says_what_it_cannot_do(make_model: MakeModel) -> None:
     engine = open_engine(make_model())
-    assert engine.capabilities == {"generate", "choose", "loglikelihood"}
+    assert engine.capabilities == {"generate", "schema", "choose", "loglikelihood"}
     with pytest.raises(CurateError, match="Engine 'm' cannot score a conversation as a reward model: it can"):
         engine.score([])
     with pytest.raises(CurateError, match="cannot embed"):

@@ -1,0 +1,318 @@
+"""What an opened vLLM model answers. Everything is sent as token ids of our own making (see chat_tokens.py), so the
+answers are those of the transformers engine but for rounding.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+# Before vllm is imported: it reports its use to its makers, and writes a page of log at every start.
+os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
+
+import numpy as np
+from vllm import LLM, PoolingParams, SamplingParams
+from vllm.sampling_params import StructuredOutputsParams
+from vllm.v1.engine.exceptions import EngineDeadError as EngineDead
+
+from curate.engine.base import (
+    Chat,
+    Choice,
+    Choose,
+    Completion,
+    Continuation,
+    Failure,
+    Generate,
+    Generation,
+    LogLikelihood,
+    Score,
+    Token,
+    spread,
+)
+from curate.engine.chat_tokens import ChatTokens
+from curate.engine.choices import draw_choices, log_prob, looks
+from curate.engine.embedder import Float32, embed_windows, windows
+from curate.engine.passes import Target
+from curate.engine.vllm import VllmOptions
+from curate.engine.weights import Task, Weights
+from curate.errors import CurateError
+from curate.identity import content_id
+
+__all__ = ["EngineDead", "VllmCausal", "VllmEmbedder", "VllmReward", "open_model"]
+
+Ids = tuple[int, ...]
+_MANY = 1 << 20  # token ids whose log-probabilities may be asked for: as many as there are
+
+
+@contextlib.contextmanager
+def _watched(llm: LLM) -> Iterator[None]:
+    """vLLM (0.32) notices when its engine process is killed, but tells nobody who waits for an answer: so we do."""
+    client: Any = llm.llm_engine.engine_core
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(1.0):
+            if client.resources.engine_dead:
+                client.outputs_queue.put_nowait(EngineDead())
+                return
+
+    if not hasattr(client, "outputs_queue"):  # the engine runs in this very process
+        yield
+        return
+    threading.Thread(target=watch, daemon=True, name="vllm-watch").start()
+    try:
+        yield
+    finally:
+        done.set()
+
+
+@dataclass(slots=True)
+class Opened:
+    """A vLLM model and its tokenizer; `cached` and `read` count prompt tokens: from the prefix cache, and all."""
+
+    llm: LLM
+    tokens: ChatTokens
+    read: int = field(init=False, default=0)
+    cached: int = field(init=False, default=0)
+
+    def close(self) -> None:
+        self.llm.llm_engine.engine_core.shutdown()
+
+    def _generate(self, prompts: Sequence[Ids], settings: Sequence[SamplingParams]) -> list[Any]:
+        """vLLM's outputs, in the order of the prompts; they are sent sorted, for the prefix cache."""
+        order = sorted(range(len(prompts)), key=lambda at: prompts[at])
+        outputs: list[Any] = [None] * len(prompts)
+        sent: list[Any] = [{"prompt_token_ids": list(prompts[at])} for at in order]
+        with _watched(self.llm):
+            answers = self.llm.generate(sent, [settings[at] for at in order], use_tqdm=False)
+        for at, answer in zip(order, answers, strict=True):
+            outputs[at] = answer
+            self.read += len(prompts[at])
+            self.cached += answer.num_cached_tokens or 0
+        return outputs
+
+
+class VllmCausal(Opened):
+    """A causal language model."""
+
+    def choose(self, requests: Sequence[Choose]) -> list[Choice | Failure]:
+        slots = [self.tokens.choices(request) for request in requests]
+        targets = [target for slot in slots if not isinstance(slot, Failure) for target in slot]
+        wanted = looks(targets)
+        settings = [
+            SamplingParams(max_tokens=1, temperature=0.0, logprob_token_ids=ids, detokenize=False)
+            for ids in wanted.values()
+        ]
+        outputs = self._generate(list(wanted), settings)
+        found = {
+            context: {token: each.logprob for token, each in output.outputs[0].logprobs[0].items()}
+            for context, output in zip(wanted, outputs, strict=True)
+        }
+        return [
+            slot
+            if isinstance(slot, Failure)
+            else Choice(tuple(log_prob(target, found) for target in slot), len(slot[0].context), 0)
+            for slot in slots
+        ]
+
+    def loglikelihood(self, requests: Sequence[Continuation]) -> list[LogLikelihood | Failure]:
+        slots = [self.tokens.target(request) for request in requests]
+        targets = list(dict.fromkeys(slot for slot in slots if isinstance(slot, Target)))
+        asked = SamplingParams(max_tokens=1, temperature=0.0, prompt_logprobs=0, detokenize=False)
+        outputs = self._generate(
+            [target.context + target.continuation for target in targets], [asked] * len(targets)
+        )
+        found = {
+            target: sum(
+                output.prompt_logprobs[len(target.context) + at][token].logprob
+                for at, token in enumerate(target.continuation)
+            )
+            for target, output in zip(targets, outputs, strict=True)
+        }
+        return [
+            slot
+            if isinstance(slot, Failure)
+            else LogLikelihood(found[slot], len(slot.continuation), len(slot.fed))
+            for slot in slots
+        ]
+
+    def generate(self, requests: Sequence[Generate]) -> list[Generation | Failure]:
+        bound = [number for number, each in enumerate(requests) if each.choices is not None]
+        results: dict[int, Generation | Failure] = dict(
+            zip(bound, draw_choices(self.choose, [requests[number] for number in bound]), strict=True)
+        )
+        free = [number for number, each in enumerate(requests) if each.choices is None]
+        refused = self._refused({requests[number].json_schema for number in free})
+        slots: dict[int, Ids | Failure] = {}
+        for number in free:
+            each = requests[number]
+            context = refused.get(each.json_schema) or self.tokens.encode(
+                each.messages, each.prefill, room=each.sampling.max_tokens
+            )
+            slots[number] = context if isinstance(context, Failure) else tuple(context)
+        asked = {number: context for number, context in slots.items() if not isinstance(context, Failure)}
+        settings = [self._sampling(requests[number], context) for number, context in asked.items()]
+        outputs = dict(zip(asked, self._generate(list(asked.values()), settings), strict=True))
+        for number, slot in slots.items():
+            results[number] = (
+                slot if isinstance(slot, Failure) else _generation(outputs[number], requests[number])
+            )
+        return [results[number] for number in range(len(requests))]
+
+    def _sampling(self, request: Generate, context: Ids) -> SamplingParams:
+        sampling, schema = request.sampling, request.json_schema
+        greedy = sampling.temperature <= 0
+        return SamplingParams(
+            temperature=sampling.temperature,
+            top_p=1.0 if greedy else sampling.top_p,
+            max_tokens=sampling.max_tokens,
+            stop=list(sampling.stop),
+            n=1 if greedy else sampling.n,
+            # A seed per request: what is drawn does not depend on what else is in the batch.
+            seed=int(content_id(sampling.seed, context)[:15], 16),
+            logprobs=0,
+            structured_outputs=StructuredOutputsParams(json=schema, disable_any_whitespace=True)
+            if schema is not None
+            else None,
+        )
+
+    def _refused(self, schemas: set[str | None]) -> dict[str | None, Failure]:
+        """Schemas that vLLM does not take: tried on a prompt of one token, since one refusal ends a whole batch."""
+        refused: dict[str | None, Failure] = {}
+        for schema in schemas - {None}:
+            asked = Generate(messages=(), json_schema=schema)
+            settings = self._sampling(replace(asked), (1,))
+            settings.max_tokens = 1
+            try:
+                self._generate([(1,)], [settings])
+            except EngineDead:
+                raise
+            except Exception as error:  # of many types, by the grammar library
+                reason = str(error).partition("\n")[0]
+                refused[schema] = Failure(f"the JSON schema cannot be used: {reason}", permanent=True)
+        return refused
+
+
+def _generation(output: Any, request: Generate) -> Generation:
+    completions = []
+    for each in output.outputs:
+        steps = zip(each.token_ids, each.logprobs, strict=True)
+        tokens = [(token, step[token]) for token, step in steps]
+        if each.finish_reason == "stop" and each.stop_reason is None and tokens:
+            tokens.pop()  # the end token, which is no part of the answer
+        pieces = tuple(Token(step.decoded_token or "", step.logprob) for _, step in tokens)
+        completions.append(
+            Completion(each.text, pieces, "stop" if each.finish_reason == "stop" else "length")
+        )
+    written = sum(len(each.tokens) for each in completions)
+    if request.sampling.temperature <= 0:
+        completions *= request.sampling.n
+    return Generation(tuple(completions), len(output.prompt_token_ids), written)
+
+
+@dataclass(slots=True)
+class VllmReward(Opened):
+    """A sequence-classification model; `label`: which of its outputs is the reward."""
+
+    label: int = 0
+
+    def score(self, chats: Sequence[Chat]) -> list[Score | Failure]:
+        encoded = [self.tokens.encode(chat, answer=False) for chat in chats]
+        unique = sorted({tuple(ids) for ids in encoded if not isinstance(ids, Failure)})
+        prompts: list[Any] = [{"prompt_token_ids": list(ids)} for ids in unique]
+        # Without use_activation=False a model of one output answers with a sigmoid.
+        with _watched(self.llm):
+            outputs = self.llm.encode(
+                prompts,
+                pooling_params=PoolingParams(use_activation=False),
+                pooling_task="classify",
+                use_tqdm=False,
+            )
+        found = {
+            ids: float(output.outputs.data.flatten()[self.label])
+            for ids, output in zip(unique, outputs, strict=True)
+        }
+        results = [Score(found[tuple(ids)], len(ids)) for ids in encoded if not isinstance(ids, Failure)]
+        return spread(encoded, results)
+
+
+class VllmEmbedder(Opened):
+    """A sentence-embedding model."""
+
+    def embed(self, texts: Sequence[str]) -> Float32:
+        if not texts:
+            return np.zeros((0, self.llm.model_config.get_hidden_size()), np.float32)
+        limit, tokenizer = self.tokens.max_length, self.tokens.tokenizer
+        return embed_windows(texts, lambda text: windows(tokenizer, limit, text), self._encode)
+
+    def _encode(self, pieces: Sequence[str]) -> Float32:
+        with _watched(self.llm):
+            outputs = self.llm.embed(list(pieces), use_tqdm=False)
+        vectors = np.asarray([output.outputs.embedding for output in outputs], np.float32)
+        return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+
+
+def open_model(weights: Weights, task: Task, options: VllmOptions) -> VllmCausal | VllmReward | VllmEmbedder:
+    """Start vLLM on a model. CurateError where it refuses the model or the machine."""
+    if weights.gguf_file is not None:
+        weights = _unpacked(weights)
+    at = {"revision": weights.hub_revision} if weights.hub_revision else {}
+    arguments: dict[str, Any] = {
+        "dtype": options.dtype,
+        "quantization": options.quantization,
+        "max_model_len": options.max_length,
+        "tensor_parallel_size": options.tensor_parallel,
+        "pipeline_parallel_size": options.pipeline_parallel,
+        "gpu_memory_utilization": options.gpu_memory,
+        "enforce_eager": options.eager,
+        "enable_prefix_caching": options.share_prefixes,
+        **at,
+    }
+    if options.max_batch is not None:
+        arguments["max_num_seqs"] = options.max_batch
+    if options.block is not None:
+        arguments["block_size"] = options.block
+    if task == "causal":
+        arguments |= {"runner": "generate", "max_logprobs": _MANY}
+    else:
+        arguments |= {"runner": "pooling", "convert": "classify" if task == "reward" else "embed"}
+    try:
+        llm = LLM(weights.source, **(arguments | options.extra))
+    except (OSError, ValueError, RuntimeError, TypeError, ImportError, AssertionError) as error:
+        raise CurateError(
+            f"vLLM cannot open the model {options.model!r} as a {task} model: {' '.join(str(error).split())[:300]} "
+            "(its log above says more)."
+        ) from error
+    tokens = ChatTokens(llm.get_tokenizer(), llm.model_config.max_model_len)
+    if task == "causal":
+        return VllmCausal(llm, tokens)
+    if task == "embedding":
+        return VllmEmbedder(llm, tokens)
+    return VllmReward(llm, tokens, _label(llm, options))
+
+
+def _label(llm: LLM, options: VllmOptions) -> int:
+    outputs = llm.model_config.hf_config.num_labels
+    if options.label is None and outputs != 1:
+        raise CurateError(
+            f"The model {options.model!r} has {outputs} outputs: say with `label` which of them is the reward."
+        )
+    if options.label is not None and options.label >= outputs:
+        raise CurateError(
+            f"The model {options.model!r} has {outputs} outputs, so `label` is at most {outputs - 1}."
+        )
+    return options.label or 0
+
+
+def _unpacked(weights: Weights) -> Weights:
+    import torch
+
+    from curate.engine.loading import dense
+
+    folder = str(dense(weights, torch.bfloat16))
+    return replace(weights, source=folder, gguf_file=None)

@@ -139,13 +139,28 @@ def ingest_judgments(sources: Sources, format: FormatName = "native", config: Co
 @app.command()
 def judge(
     only: Annotated[list[str] | None, typer.Option("--judge", "-j", help="Only these judges.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print calls, tokens and cost by judge; send nothing.")
+    ] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many prompts.")] = None,
+    max_cost: Annotated[float | None, typer.Option(min=0, help="Stop before this run costs more.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(min=0, help="Stop before it takes more tokens.")] = None,
     config: ConfigPath = DEFAULT,
 ) -> None:
     """Ask the panel what it has not been asked yet."""
+    from curate.judge import estimate
     from curate.judge import judge as ask
+    from curate.summary import print_estimates
 
-    with _lake(settings := load_config(config)) as lake:
-        _print([ask(lake, settings, only=only, track=bars)])
+    settings = load_config(config)
+    limits = {"max_cost": max_cost, "max_tokens": max_tokens}
+    given = {name: value for name, value in limits.items() if value is not None}
+    settings = settings.model_copy(update={"judge": settings.judge.model_copy(update=given)})
+    with _lake(settings, read_only=dry_run) as lake:
+        if dry_run:
+            print_estimates(estimate(lake, settings, only=only, limit=limit))
+        else:
+            _print([ask(lake, settings, only=only, limit=limit, track=bars)])
 
 
 @app.command()

@@ -20,6 +20,7 @@ import duckdb
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from filelock import FileLock
 
@@ -242,10 +243,13 @@ class Writer:
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
 
-    def append(self, table: str, rows: pa.Table, *, unique: str | None = None) -> int:
+    def append(
+        self, table: str, rows: pa.Table, *, unique: str | None = None, near: str | None = None
+    ) -> int:
         """Insert rows; with `unique`, only the first of each value of that column that is not there yet.
 
-        Returns the number of rows inserted.
+        `near`: a column whose values in equal rows are equal and in `rows` close together, so that files of others
+        need not be read. Returns the number of rows inserted.
         """
         if rows.num_rows == 0:
             return 0
@@ -254,10 +258,13 @@ class Writer:
             rows = _first_of_each(rows, unique)
         self._connection.register("incoming", rows)
         try:
-            source = "SELECT * FROM incoming"
+            source, bounds = "SELECT * FROM incoming", list[object]()
             if unique is not None:
-                source += f" ANTI JOIN lake.{table} USING ({unique})"
-            inserted = self._connection.execute(f"INSERT INTO lake.{table} ({columns}) {source}").fetchone()
+                there, bounds = _there(table, rows, near)
+                source += f" ANTI JOIN ({there}) AS there USING ({unique})"
+            inserted = self._connection.execute(
+                f"INSERT INTO lake.{table} ({columns}) {source}", bounds
+            ).fetchone()
         finally:
             self._connection.unregister("incoming")
         return int(inserted[0]) if inserted else 0
@@ -274,6 +281,14 @@ class Writer:
             f"DELETE FROM lake.{table} WHERE {where}", list(parameters)
         ).fetchone()
         return int(deleted[0]) if deleted else 0
+
+
+def _there(table: str, rows: pa.Table, near: str | None) -> tuple[str, list[object]]:
+    """The rows of a table that may equal some of `rows`, as a query with its parameters."""
+    if near is None:
+        return f"SELECT * FROM lake.{table}", []
+    bounds = pc.min_max(rows[near]).as_py()
+    return f"SELECT * FROM lake.{table} WHERE {near} BETWEEN ? AND ?", [bounds["min"], bounds["max"]]
 
 
 def _first_of_each(rows: pa.Table, column: str) -> pa.Table:

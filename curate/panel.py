@@ -8,9 +8,9 @@ from curate.resources import sql
 
 
 def select_panel(reader: Lake, config: Config) -> None:
-    """Make the temporary view `current_judgments` on this connection.
+    """Make the temporary views `current_judgments` and `pairwise_statements` on this connection.
 
-    It holds the judgments of the configured judges in their newest revisions, of the trained reward model once it
+    They hold the judgments of the configured judges in their newest revisions, of the trained reward model once it
     has judged, and everything imported or by people; like the last iteration of the aggregation.
     """
     judges = [str(judge["name"]) for judge in config.judge.judges]

@@ -5,8 +5,15 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from typing import Protocol
 
-Advance = Callable[[int], None]
+
+class Advance(Protocol):
+    """`advance(64)` or `advance(64, "1,200 tokens/s")`: so much more is done, and what there is to say of it."""
+
+    def __call__(self, rows: int, note: str = "", /) -> None: ...
+
+
 Track = Callable[[str, int | None], AbstractContextManager[Advance]]
 """`with track("ingest data.jsonl", total) as advance: advance(64)`; `total` is None where nobody knows."""
 
@@ -14,7 +21,7 @@ Track = Callable[[str, int | None], AbstractContextManager[Advance]]
 @contextlib.contextmanager
 def silent(label: str, total: int | None) -> Iterator[Advance]:
     """The listener that shows nothing: for tests, pipes and servers."""
-    yield lambda _: None
+    yield lambda rows, note="": None
 
 
 @contextlib.contextmanager
@@ -36,8 +43,13 @@ def bars(label: str, total: int | None) -> Iterator[Advance]:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
     )
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(label, total=total)
-        yield lambda rows: progress.advance(task, rows)
+        task = progress.add_task(label, total=total, note="")
+
+        def advance(rows: int, note: str = "", /) -> None:
+            progress.update(task, advance=rows, note=note)
+
+        yield advance

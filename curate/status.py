@@ -12,11 +12,13 @@ from curate.resources import sql
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """`tables`, `stages`, `runs`, `quarantine`: one frame each, as the queries `status_*` give them."""
+    """One frame each, as the queries `status_*` give them; `failures`: why judgments failed, by judge."""
 
     snapshot: int
     tables: pl.DataFrame
     stages: pl.DataFrame
+    judges: pl.DataFrame
+    failures: pl.DataFrame
     runs: pl.DataFrame
     quarantine: pl.DataFrame
 
@@ -30,6 +32,8 @@ def status(lake: Lake) -> Status:
         snapshot=lake.snapshot(),
         tables=lake.frame(sql("status_tables")),
         stages=lake.frame(sql("status_stages")),
+        judges=lake.frame(sql("status_judges")),
+        failures=lake.frame(sql("judge_failures")),
         runs=lake.frame(sql("status_runs")),
         quarantine=lake.frame(sql("quarantine_reasons")),
     )

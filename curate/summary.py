@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
@@ -13,6 +14,9 @@ from curate.lake import Lake
 from curate.resources import sql
 from curate.runs import Summary
 from curate.status import Status
+
+if TYPE_CHECKING:
+    from curate.judge.rehearsal import Estimate
 
 _LOG_WIDTH = 130
 
@@ -40,10 +44,40 @@ def print_summaries(summaries: Iterable[Summary]) -> None:
         console.print(remark, soft_wrap=True, markup=False)
 
 
+def print_estimates(estimates: Sequence[Estimate]) -> None:
+    """What judges would ask and what it would take; `≈` where tokens are estimated, `≤` where it may be fewer."""
+    table = _table("judge", "questions>", "calls>", "tokens in>", "tokens out>", "cost>")
+    for each in estimates:
+        fewer, about = "≤ " if each.at_most else "", "" if each.counted else "≈ "
+        figures = (f"{fewer}{each.questions:,}", f"{each.calls:,}", f"{about}{each.tokens_in:,}")
+        cost = "no price" if each.cost is None else f"{each.cost:,.2f}"
+        table.add_row(each.judge, *figures, f"≤ {each.tokens_out:,}" if each.tokens_out else "0", cost)
+    total = sum(each.cost or 0.0 for each in estimates)
+    tokens_in, tokens_out = (
+        sum(getattr(each, name) for each in estimates) for name in ("tokens_in", "tokens_out")
+    )
+    calls = sum(each.calls for each in estimates)
+    questions = sum(each.questions for each in estimates)
+    table.add_row(
+        "total", f"{questions:,}", f"{calls:,}", f"{tokens_in:,}", f"{tokens_out:,}", f"{total:,.2f}"
+    )
+    console = _console()
+    console.print(table)
+    console.print("nothing was sent; tokens out are what judges allow at most", markup=False)
+    if not all(each.counted for each in estimates):
+        console.print(
+            "≈ estimated at four characters a token: the engine has no tokenizer here", markup=False
+        )
+    if any(each.at_most for each in estimates):
+        console.print("≤ at most: which questions are asked depends on answers", markup=False)
+
+
 def print_status(status: Status, *, as_json: bool) -> None:
     frames = {
         "tables": status.tables,
         "stages": status.stages,
+        "judges": status.judges,
+        "failures": status.failures,
         "runs": status.runs,
         "quarantine": status.quarantine,
     }

@@ -52,6 +52,7 @@ def _aggregate(lake: Lake, config: Config, run: StageRun, iteration: int, panel:
     """Aggregate one iteration unless that has been done; returns a line for the user, empty if nothing was done."""
     part = f"iteration-{iteration}"
     with lake.bind("panel", panel):
+        lake.rows(sql("current_judgments"))
         judged = lake.digest("judgments SEMI JOIN panel USING (annotator_id, revision)", "judgment_id")
         fingerprint = content_id(VERSION, config.aggregate.digest, panel.to_pylist(), judged)
         if newest(lake, STAGE, part) == fingerprint:

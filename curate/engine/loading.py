@@ -72,6 +72,14 @@ def open_model(
         ) from error
 
 
+def open_tokenizer(weights: Weights) -> ChatTokens:
+    """The model's tokenizer alone; no length is too long for it."""
+    from transformers import AutoTokenizer
+
+    at = {"gguf_file": weights.gguf_file} if weights.gguf_file is not None else _revision(weights)
+    return ChatTokens(AutoTokenizer.from_pretrained(weights.source, **at), 1 << 30)
+
+
 def _open_causal(
     weights: Weights, dtype: torch.dtype, device: torch.device, options: TransformersOptions
 ) -> CausalModel:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 from pydantic import Field
 
 from curate.config import Config, Section, validated
-from curate.engine.base import Capability, Engine, lacks
+from curate.engine.base import Capability, Chat, Engine, lacks
 from curate.errors import CurateError
 from curate.identity import content_id
 from curate.kinds import Kinds
@@ -38,6 +38,13 @@ class ConfiguredEngine(Engine):
         if options.price_in is None and options.price_out is None:
             return None
         return (tokens_in * (options.price_in or 0.0) + tokens_out * (options.price_out or 0.0)) / 1e6
+
+    def counter(self) -> Callable[[Chat, str], int] | None:
+        """Counts the tokens of a chat and what is already said of the answer, without the model's weights.
+
+        None where there is no tokenizer at hand.
+        """
+        return None
 
 
 ENGINES: Kinds[ConfiguredEngine] = Kinds("engine", ConfiguredEngine)  # type: ignore[type-abstract]
@@ -86,6 +93,10 @@ class Engines:
             raise lacks(opened, needs)
         return opened
 
+    def noting(self, used: list[Engine]) -> Engines:
+        """The same engines; those that are asked for are noted in `used`."""
+        return _Noting(self, used)
+
     def check(self) -> None:
         """Make every declared engine, so that mistakes in curate.yaml show before any work."""
         for name in self._declared:
@@ -95,6 +106,20 @@ class Engines:
         for opened in self._made.values():
             opened.close()
         self._made.clear()
+
+
+class _Noting(Engines):
+    def __init__(self, engines: Engines, used: list[Engine]) -> None:
+        super().__init__(engines._declared, engines.folder)
+        self._engines, self._used = engines, used
+
+    def make(
+        self, name: str, options: Mapping[str, Any], *, where: str, needs: Capability | None = None
+    ) -> Engine:
+        made = self._engines.make(name, options, where=where, needs=needs)
+        if made not in self._used:
+            self._used.append(made)
+        return made
 
 
 def engine_schemas() -> dict[str, dict[str, Any]]:

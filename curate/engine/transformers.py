@@ -12,7 +12,7 @@ gives likelihoods; a sequence-classification model scores; a sentence-transforme
 from __future__ import annotations
 
 import gc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Literal, cast
 
@@ -110,6 +110,17 @@ class TransformersEngine(ConfiguredEngine):
             options.max_length,
             options.label,
         )
+
+    def counter(self) -> Callable[[Chat, str], int]:
+        from curate.engine.loading import open_tokenizer
+
+        tokens = open_tokenizer(self.weights)
+
+        def count(messages: Chat, prefill: str) -> int:
+            found = tokens.encode(messages, prefill)
+            return 0 if isinstance(found, Failure) else len(found)
+
+        return count
 
     def generate(self, requests: Sequence[Generate]) -> list[Generation | Failure]:
         return self._model("generate").generate(requests)

@@ -15,9 +15,10 @@ from curate.judge import (
     verifier,
 )
 from curate.judge.base import Answer, Candidate, Contest, Judge, JudgeOptions, Opinion, Question
+from curate.judge.docket import Work
 from curate.judge.panel import Panel, check
 from curate.judge.registry import judge_kind, judge_schemas
-from curate.judge.stage import Work, finish, judge, judge_chunk, plan
+from curate.judge.stage import estimate, finish, judge, judge_chunk, plan
 
 __all__ = [
     "Answer",
@@ -30,6 +31,7 @@ __all__ = [
     "Question",
     "Work",
     "check",
+    "estimate",
     "finish",
     "judge",
     "judge_chunk",

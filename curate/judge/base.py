@@ -34,12 +34,14 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from curate import records
-from curate.config import Section
+from curate.config import Pairs, Section
 from curate.engine.base import Chat, Failure
 from curate.engine.registry import Engines
 from curate.identity import content_id
 from curate.records import Form, Outcome, Shown
 
+# Options that say what is asked and when, and change no answer.
+_OF_THE_STAGE = frozenset({"name", "engine", "attempts", "pairs", "max_pairs", "after", "uncertain"})
 _DIGITS = 6  # of stored probabilities: beyond what any judge knows, and free of the last bits' noise
 
 
@@ -184,6 +186,17 @@ class JudgeOptions(Section):
     name: str = Field(description="The annotator's name in all tables.")
     kind: str
     attempts: int = Field(3, ge=1, description="How often a question that fails is asked, over all runs.")
+    pairs: Pairs | None = Field(None, description="Which pairs it compares; default: `judge.pairs`.")
+    max_pairs: int | None = Field(None, ge=1, description="Pairs per prompt; default: `judge.max_pairs`.")
+    after: tuple[str, ...] = Field(
+        (), description="Judges before it in the list: it is asked only where they leave a pair uncertain."
+    )
+    uncertain: float = Field(
+        0.2,
+        gt=0.0,
+        le=0.5,
+        description="With `after`: a pair is uncertain where |mean P(a) − ½| is below this.",
+    )
 
 
 class Judge(ABC):
@@ -191,13 +204,15 @@ class Judge(ABC):
 
     Class attributes: `kind` says what sort of annotator it is in the tables, `version` counts changes of its code
     that change answers, `sees_images` whether it is asked about contests with images (else it abstains there),
-    `hears` whether it is told what the judges before it on the panel have said.
+    `hears` whether it is told what the judges before it on the panel have said, `quick` whether it answers in no time
+    (its chunks are larger then).
     """
 
     kind: ClassVar[records.Kind] = "llm"
     version: ClassVar[int] = 1
     sees_images: ClassVar[bool] = False
     hears: ClassVar[bool] = False
+    quick: ClassVar[bool] = False
     Options: ClassVar[type[JudgeOptions]] = JudgeOptions
     options: Any
 
@@ -212,7 +227,7 @@ class Judge(ABC):
 
     def revision(self, code: str) -> str:
         """Identifies all that can change an answer; `code` is the digest of a user's own file, else ""."""
-        ignored = {"name", "attempts", "engine", *self.unessential()}
+        ignored = {*_OF_THE_STAGE, *self.unessential()}
         options = self.options.model_dump(mode="json", exclude=ignored)
         return content_id(type(self).version, code, options, list(self.identity))
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
+from curate.config import Pairs
 from curate.identity import content_id
 from curate.judge.base import Candidate, Contest, Question
-from curate.judge.panel import Seat
+from curate.judge.panel import Panel, Seat
+from curate.judge.selection import Pair, selected
 from curate.lake import Lake
 from curate.records import Message, Part, plain
 from curate.resources import sql
@@ -26,11 +28,39 @@ class Open:
     failures: int
 
 
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One open chunk of one judge: what a worker process needs to be told. `open`: its open questions.
+
+    `fresh`: without what has failed before.
+    """
+
+    judge: str
+    chunk: int
+    prompt_ids: tuple[str, ...]
+    open: int
+    fresh: bool = False
+
+
 def contests(lake: Lake, prompt_ids: Sequence[str]) -> list[Contest]:
     """The prompts with all that judges may read, in the order of their ids."""
     with lake.bind("wanted", _wanted(prompt_ids)):
         rows = lake.rows(sql("judge_contests"))
     return [_contest(*row) for row in rows]
+
+
+def prepare(lake: Lake, panel: Panel, prompt_ids: Sequence[str]) -> None:
+    """Read the contests of several chunks at once: a prompt's texts may lie anywhere in the lake's files."""
+    missing = [prompt_id for prompt_id in prompt_ids if prompt_id not in panel.contests]
+    if missing:
+        panel.contests = {contest.prompt_id: contest for contest in contests(lake, prompt_ids)}
+
+
+def prepared(lake: Lake, panel: Panel, prompt_ids: Sequence[str]) -> list[Contest]:
+    """The contests of a chunk, read now if nobody has prepared them."""
+    if all(prompt_id in panel.contests for prompt_id in prompt_ids):
+        return [panel.contests[prompt_id] for prompt_id in prompt_ids]
+    return contests(lake, prompt_ids)
 
 
 def bare_contests(lake: Lake) -> list[Contest]:
@@ -41,18 +71,29 @@ def bare_contests(lake: Lake) -> list[Contest]:
     ]
 
 
-def open_questions(lake: Lake, seat: Seat, of: Sequence[Contest]) -> tuple[list[Open], int]:
-    """What is still open of the questions that a judge has about these contests, and how many it has in all.
+def open_questions(
+    lake: Lake, panel: Panel, seat: Seat, of: Sequence[Contest], *, ahead: bool = False
+) -> tuple[list[Open], int]:
+    """What is open now of the questions that a judge is to be asked about these contests, and how many they are in all.
 
-    A question that has failed `attempts` times is not open any more.
+    A question that has failed `attempts` times is not open any more. `ahead`: count in what later rounds, and judges
+    that are to be heard first, may bring at most.
     """
-    with lake.bind("wanted", _wanted([contest.prompt_id for contest in of])):
-        rows = lake.rows(sql("judge_known"), (seat.name, seat.revision))
+    if not of:
+        return [], 0
+    ids = [contest.prompt_id for contest in of]
+    rows = lake.rows(sql("judge_known"), (seat.name, seat.revision, min(ids), max(ids)))
+    wanted = _wanted_pairs(lake, panel, seat, of, ahead=ahead)
     answered = {identity for identity, failed in rows if not failed}
     failures = {identity for identity, failed in rows if failed}
     found, total = [], 0
     for contest in of:
+        asked_for = None if wanted is None else wanted[contest.prompt_id]
+        if asked_for is not None and not asked_for:
+            continue
         for question in seat.judge.questions(contest):
+            if asked_for is not None and not _concerns(question, asked_for):
+                continue
             total += 1
             identity = question.judgment_id(annotator=seat.name, revision=seat.revision)
             if identity not in answered:
@@ -60,6 +101,63 @@ def open_questions(lake: Lake, seat: Seat, of: Sequence[Contest]) -> tuple[list[
                 if tried < seat.attempts:
                     found.append(Open(question, identity, tried))
     return found, total
+
+
+def _wanted_pairs(
+    lake: Lake, panel: Panel, seat: Seat, of: Sequence[Contest], *, ahead: bool
+) -> dict[str, set[Pair]] | None:
+    """By prompt, the pairs that a judge is to be asked about; None: all."""
+    if seat.pairs == "all" and not seat.after:
+        return None
+    ids = {contest.prompt_id: [candidate.response_id for candidate in contest.candidates] for contest in of}
+    said, _ = _said(lake, [(seat.name, seat.revision)], ids) if seat.in_rounds else ({}, set())
+    pairs: Pairs = "round-robin" if ahead and seat.in_rounds else seat.pairs
+    chosen = {
+        prompt_id: selected(each, pairs, seat.max_pairs, said.get(prompt_id, {}))
+        for prompt_id, each in ids.items()
+    }
+    if not seat.after:
+        return chosen
+    heard, spoken = _said(lake, panel.revisions(lake, seat.after), ids)
+    unheard: dict[str, set[Pair]] = chosen if ahead else {prompt_id: set() for prompt_id in ids}
+    return {
+        prompt_id: {
+            pair for pair in each if _is_uncertain(heard.get(prompt_id, {}).get(pair), seat.uncertain)
+        }
+        if prompt_id in spoken
+        else unheard[prompt_id]
+        for prompt_id, each in chosen.items()
+    }
+
+
+def _said(
+    lake: Lake, who: Sequence[tuple[str, str]], prompt_ids: Collection[str]
+) -> tuple[dict[str, dict[Pair, float | None]], set[str]]:
+    """What annotators (name, revision) have said of pairs, by prompt, and the prompts they have said anything about."""
+    names, revisions = [name for name, _ in who], [revision for _, revision in who]
+    panel = pa.table(
+        {"annotator_id": pa.array(names, pa.string()), "revision": pa.array(revisions, pa.string())}
+    )
+    found: dict[str, dict[Pair, float | None]] = {}
+    ends = (min(prompt_ids), max(prompt_ids))
+    with lake.bind("panel", panel), lake.bind("wanted", _wanted(list(prompt_ids))):
+        lake.rows(sql("current_judgments"))
+        for prompt_id, a, b, p in lake.rows(sql("judge_said"), ends):
+            found.setdefault(prompt_id, {})[a, b] = p
+        spoken = {prompt_id for (prompt_id,) in lake.rows(sql("judge_spoken"), ends)}
+    return found, spoken
+
+
+def _is_uncertain(p: float | None, within: float) -> bool:
+    return p is None or abs(p - 0.5) < within
+
+
+def _concerns(question: Question, pairs: set[Pair]) -> bool:
+    """Whether a question is about one of these pairs, or about a response that is in one."""
+    asked = [candidate.response_id for candidate in question.asked]
+    if len(asked) == 1:
+        return any(asked[0] in pair for pair in pairs)
+    return any(pair in pairs for pair in itertools.combinations(sorted(asked), 2))
 
 
 def failure_id(judgment_id: str, attempt: int) -> str:

@@ -3,32 +3,51 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import TracebackType
 from typing import Any, Self
 
-from curate.config import Config, validated
+from curate.config import Config, Pairs, validated
+from curate.engine.base import Engine
 from curate.engine.registry import Engines
 from curate.errors import CurateError
-from curate.judge.base import Judge
+from curate.judge.base import Contest, Judge, JudgeOptions
 from curate.judge.presets import with_preset
 from curate.judge.registry import JUDGES
+from curate.lake import Lake
+from curate.resources import sql
 
 
 @dataclass(frozen=True)
 class Seat:
-    """A judge on the panel: under which name, at which revision, and how often it is asked what it fails at."""
+    """A judge on the panel: under which name, at which revision, with which engines, and what it is to be asked."""
 
     name: str
     judge: Judge
     code: str
     attempts: int
+    engines: tuple[Engine, ...] = ()
+    pairs: Pairs = "all"
+    max_pairs: int | None = None
+    after: tuple[str, ...] = ()
+    uncertain: float = 0.2
 
     @cached_property
     def revision(self) -> str:
         return self.judge.revision(self.code)
+
+    @property
+    def in_rounds(self) -> bool:
+        """Whether what it is asked next depends on what it has said."""
+        return self.pairs in ("swiss", "active")
+
+    def price(self, tokens_in: int, tokens_out: int) -> float | None:
+        """What so many tokens cost, at the dearest of its engines; None where one of them states no price."""
+        prices = [engine.price(tokens_in, tokens_out) for engine in self.engines]
+        known = [price for price in prices if price is not None]
+        return max(known, default=0.0) if len(known) == len(prices) else None
 
 
 class Panel:
@@ -38,10 +57,13 @@ class Panel:
     the panel under the name `train.judge`, once it is there.
     """
 
-    def __init__(self, config: Config, *, only: Collection[str] | None = None) -> None:
-        """`only`: seat no other judges than these."""
+    def __init__(
+        self, config: Config, *, only: Collection[str] | None = None, engines: Engines | None = None
+    ) -> None:
+        """`only`: seat no other judges than these. `engines`: in place of those that curate.yaml declares."""
         self.config = config
-        self.engines = Engines.of(config)
+        self.contests: Mapping[str, Contest] = {}  # what the docket has read ahead
+        self.engines = engines or Engines.of(config)
         self.engines.check()
         declared = [*config.judge.judges, *_trained(config)]
         names = [str(judge["name"]) for judge in declared]
@@ -59,6 +81,13 @@ class Panel:
     ) -> None:
         self.close()
 
+    def revisions(self, lake: Lake, names: Sequence[str]) -> list[tuple[str, str]]:
+        """Name and revision of judges: that of its seat, or its newest one where only some judges are seated now."""
+        others = [name for name in names if name not in self.seats]
+        newest = dict(lake.rows(sql("current_panel"), [others])) if others else {}
+        seated = {name: self.seats[name].revision for name in names if name in self.seats}
+        return [(name, revision) for name, revision in (newest | seated).items() if name in names]
+
     def close(self) -> None:
         """Free the models; a panel that is asked again opens them again."""
         self.engines.close()
@@ -68,7 +97,38 @@ class Panel:
         options = with_preset(options, where=where)
         found = JUDGES.find(options.get("kind"), where=where, folder=self.engines.folder)
         checked = validated(found.type.Options, options, where=where)
-        return Seat(checked.name, found.type(checked, self.engines), found.code, checked.attempts)
+        self._check_order(at, checked, where)
+        used: list[Engine] = []
+        judge = found.type(checked, self.engines.noting(used))
+        section = self.config.judge
+        pairs, limit = checked.pairs or section.pairs, checked.max_pairs
+        if checked.pairs is None and limit is None:
+            limit = section.max_pairs
+        if pairs == "all" and limit is not None:
+            raise CurateError(
+                f"`{where}.max_pairs` is {limit}, but all pairs are to be compared: add `pairs: round-robin`, swiss or "
+                "active."
+            )
+        return Seat(
+            name=checked.name,
+            judge=judge,
+            code=found.code,
+            attempts=checked.attempts,
+            engines=tuple(used),
+            pairs=pairs,
+            max_pairs=limit,
+            after=checked.after,
+            uncertain=checked.uncertain,
+        )
+
+    def _check_order(self, at: int, options: JudgeOptions, where: str) -> None:
+        before = [str(judge["name"]) for judge in self.config.judge.judges[:at]]
+        for name in options.after:
+            if name not in before:
+                raise CurateError(
+                    f"`{where}.after` names {name!r}, which is no judge before it in the list: "
+                    f"{', '.join(before) or 'it is the first'}."
+                )
 
 
 def check(config: Config) -> None:

@@ -35,6 +35,7 @@ class RuleJudge(Judge):
     """The judgment's `score` is the rule's score of a minus that of b; a rule knows no probabilities."""
 
     kind = "rule"
+    quick = True
     Options = RuleOptions
     options: RuleOptions
 

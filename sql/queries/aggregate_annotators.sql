@@ -6,8 +6,7 @@
 -- agreement: share of agreement with people (not itself) where both take a side.
 WITH said AS (
     SELECT *, coalesce(p_a, CASE outcome WHEN 'a' THEN 1.0 WHEN 'b' THEN 0.0 WHEN 'tie' THEN 0.5 END) AS p
-    FROM judgments SEMI JOIN panel USING (annotator_id, revision)
-    WHERE form = 'pairwise'
+    FROM pairwise_statements
 ), lengths AS (
     SELECT response_id, sum(length("text")) AS length
     FROM (SELECT response_id, unnest(content, recursive := true) FROM responses)
@@ -39,15 +38,24 @@ WITH said AS (
     GROUP BY annotator_id
 ), behaviour AS (
     SELECT
-        annotator_id, any_value(kind) AS kind, count(*) AS n,
+        annotator_id,
         avg(CASE shown WHEN 'ab' THEN p WHEN 'ba' THEN 1 - p END) - 0.5 AS position_bias,
-        count(*) FILTER (outcome = 'tie') / nullif(count(*) FILTER (p IS NOT NULL), 0) AS tie_rate,
-        count(*) FILTER (outcome = 'failed') / count(*) AS failure_rate
+        count(*) FILTER (outcome = 'tie') / nullif(count(*) FILTER (p IS NOT NULL), 0) AS tie_rate
     FROM said GROUP BY annotator_id
+), work AS (  -- by judgment: a list counts once
+    SELECT
+        annotator_id, any_value(kind) AS kind, count(*) AS n,
+        count(*) FILTER (outcome = 'failed') / count(*) AS failure_rate
+    FROM (
+        SELECT annotator_id, kind, outcome FROM said WHERE form = 'pairwise'
+        UNION ALL
+        SELECT annotator_id, kind, outcome FROM current_judgments WHERE form <> 'pairwise'
+    )
+    GROUP BY annotator_id
 )
 SELECT
     annotator_id, kind, round(ability, 6) AS ability, round(position_bias, 6) AS position_bias,
     round(tie_rate, 6) AS tie_rate, round(length_bias, 6) AS length_bias, round(agreement, 6) AS agreement,
     round(failure_rate, 6) AS failure_rate, n
-FROM behaviour LEFT JOIN opinions USING (annotator_id)
+FROM work LEFT JOIN behaviour USING (annotator_id) LEFT JOIN opinions USING (annotator_id)
 ORDER BY annotator_id

@@ -147,7 +147,7 @@ def test_a_run_cut_short_ends_as_an_undisturbed_one(
     with Panel(config) as panel:
         work = plan(sample_lake, panel)
         assert [(each.judge, each.chunk, each.open) for each in work] == [
-            ("llm", 0, 60), ("llm", 1, 60), ("llm", 2, 24), ("long", 0, 30), ("long", 1, 30), ("long", 2, 12)
+            ("llm", 0, 60), ("llm", 1, 60), ("llm", 2, 24), ("long", 0, 72)
         ]  # fmt: skip
         assert pickle.loads(pickle.dumps(work)) == work
         run = StageRun(sample_lake, "judge", config_hash=config.judge.digest)

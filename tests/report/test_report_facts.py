@@ -149,7 +149,7 @@ def _judgment(
         kind="rule",
         form=form,
         response_a=a,
-        outcome="abstain",
+        outcome="a",
         score=score,
         ranking=ranking,
         revision="imported",

@@ -1,0 +1,133 @@
+"""Which pairs of a prompt a judge is asked about, where all N·(N−1)/2 are too many.
+
+| `pairs`       | asks |
+| ---           | --- |
+| `all`         | every pair |
+| `round-robin` | rounds in which every response meets another one (the circle method), from a shuffled start |
+| `swiss`       | rounds in which responses meet that stand next to each other so far |
+| `active`      | rounds of the pairs whose outcomes would tell most about the order (D-optimal for Bradley–Terry) |
+
+All stop at `max_pairs`. The last two look at what the judge has said so far, so they are planned round by round; what
+is drawn depends on the ids and on committed judgments alone, so a run that was cut off goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from curate.config import Pairs
+from curate.identity import content_id
+
+Pair = tuple[str, str]  # response ids, in their order
+_PRIOR = 1.0  # precision of a response's strength before anybody judged it, in logits
+
+
+def selected(
+    ids: Sequence[str], pairs: Pairs, limit: int | None, said: Mapping[Pair, float | None]
+) -> set[Pair]:
+    """The pairs to have asked about by now: those in `said`, and a round more while `limit` is not reached.
+
+    `ids`: the prompt's responses in order; `said`: what the judge has said of pairs, as the probability that the
+    first is better (null: it was asked in vain).
+    """
+    everything = list(itertools.combinations(ids, 2))
+    limit = min(len(everything), limit if limit is not None else default_limit(len(ids)))
+    if pairs == "all" or limit == len(everything):
+        return set(everything)
+    shuffled = list(ids)
+    random.Random(content_id("pairs", list(ids))).shuffle(shuffled)
+    if pairs == "round-robin" or not said:
+        room = limit - len(said) if pairs == "round-robin" else min(limit, len(ids) // 2)
+        left = (pair for pair in round_robin(shuffled) if pair not in said)
+        return set(said) | set(itertools.islice(left, max(0, room)))
+    room = min(limit - len(said), len(ids) // 2)
+    if room <= 0:
+        return set(said)
+    choose = _swiss if pairs == "swiss" else _active
+    return set(said) | set(choose(shuffled, said, room))
+
+
+def default_limit(n: int) -> int:
+    """⌈log₂ n⌉ rounds: about as many comparisons as sorting takes."""
+    return max(1, n // 2 * (n - 1).bit_length()) if n > 1 else 0
+
+
+def round_robin(ids: Sequence[str]) -> Iterator[Pair]:
+    """All pairs, round by round; in a round nobody is in two pairs. Two rounds connect everybody."""
+    seats: list[str | None] = [*ids, *([None] if len(ids) % 2 else [])]
+    half = len(seats) // 2
+    for _ in range(len(seats) - 1):
+        for one, other in zip(seats[:half], reversed(seats[half:]), strict=True):
+            if one is not None and other is not None:
+                yield _ordered(one, other)
+        seats = [seats[0], seats[-1], *seats[1:-1]]
+
+
+def _swiss(ids: Sequence[str], said: Mapping[Pair, float | None], room: int) -> list[Pair]:
+    """Down the standings, each meets the nearest one that it has not met; the shuffle breaks ties."""
+    points = dict.fromkeys(ids, 0.0)
+    for (a, b), p in said.items():
+        if p is not None and a in points and b in points:
+            points[a] += p
+            points[b] += 1 - p
+    standing = sorted(ids, key=lambda each: -points[each])  # stable
+    chosen: list[Pair] = []
+    while standing and len(chosen) < room:
+        one = standing.pop(0)
+        other = next((each for each in standing if _ordered(one, each) not in said), None)
+        if other is not None:
+            standing.remove(other)
+            chosen.append(_ordered(one, other))
+    return chosen or [pair for pair in round_robin(ids) if pair not in said][:room]
+
+
+def _active(ids: Sequence[str], said: Mapping[Pair, float | None], room: int) -> list[Pair]:
+    """Greedily the pairs with the largest p·(1−p)·Var(θ_a − θ_b): what an answer adds to log det of the information."""
+    place = {each: number for number, each in enumerate(ids)}
+    judged = [
+        (place[a], place[b], p) for (a, b), p in said.items() if p is not None and a in place and b in place
+    ]
+    strength, information = _bradley_terry(len(ids), judged)
+    covariance = np.linalg.inv(information)
+    left = [pair for pair in round_robin(ids) if pair not in said]
+    chosen: list[Pair] = []
+    while left and len(chosen) < room:
+        a = np.array([place[pair[0]] for pair in left])
+        b = np.array([place[pair[1]] for pair in left])
+        spread = covariance[a, a] + covariance[b, b] - 2 * covariance[a, b]
+        p = 1 / (1 + np.exp(strength[b] - strength[a]))
+        best = int(np.argmax(np.round(p * (1 - p) * spread, 12)))
+        column = covariance[:, a[best]] - covariance[:, b[best]]
+        weight = p[best] * (1 - p[best])  # Sherman–Morrison: the information that the answer will bring
+        covariance -= np.outer(column, column) * weight / (1 + weight * spread[best])
+        chosen.append(left.pop(best))
+    return chosen
+
+
+def _bradley_terry(
+    n: int, judged: Sequence[tuple[int, int, float]]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Strengths (logits) at the posterior mode under a normal prior, and the information there; by Newton's method."""
+    strength, information = np.zeros(n), np.eye(n) * _PRIOR
+    for _ in range(25):
+        gradient, information = -_PRIOR * strength, np.eye(n) * _PRIOR
+        for a, b, outcome in judged:
+            p = 1 / (1 + np.exp(strength[b] - strength[a]))
+            gradient[a] += outcome - p
+            gradient[b] -= outcome - p
+            information[[a, b], [a, b]] += p * (1 - p)
+            information[[a, b], [b, a]] -= p * (1 - p)
+        step = np.linalg.solve(information, gradient)
+        strength = strength + step
+        if np.abs(step).max() < 1e-9:
+            break
+    return strength, information
+
+
+def _ordered(one: str, other: str) -> Pair:
+    return (one, other) if one < other else (other, one)

@@ -5,13 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import sacrebleu
+from hypothesis import given
+from hypothesis import strategies as st
 
 from curate.config import explain
 from curate.engine import Engines, chat
 from curate.judge import Answer, Candidate, Contest, Question
-from curate.judge.reference import Reference, ReferenceOptions
+from curate.judge.reference import (
+    Reference,
+    ReferenceOptions,
+    greedy_f1,
+    regularity,
+    rouge_l,
+    split_sentences,
+)
 
 REFERENCE = "The cat sat on the mat and looked at the rain."
 NEAR, FAR = "The cat sat on the mat and watched the rain.", "Taxes are due in spring."
@@ -61,6 +71,54 @@ def test_embeddings(tmp_path: Path) -> None:
     assert relevant.outcome == "a"
 
 
+def test_sentences_are_matched_wherever_they_stand(tmp_path: Path) -> None:
+    options = {"metric": "sentences", "engine": "letters", "reference": "Aaa bbb. Xyz zyx."}
+    assert compare(tmp_path, "Xyz zyx.\nAaa bbb.", "Aaa bbb.", **options).outcome == "a"
+    assert split_sentences(" One. Two?\n\nThree ") == ["One.", "Two?", "Three"]
+    assert split_sentences("") == [""]
+
+
+def test_greedy_matching_by_hand() -> None:
+    left, right = np.eye(3, dtype=np.float32)[:2], np.eye(3, dtype=np.float32)[:1]
+    assert greedy_f1(left, right) == pytest.approx(2 * 0.5 * 1 / 1.5)  # precision ½, recall 1
+    assert greedy_f1(left, -right) == 0.0
+
+
+words = st.lists(st.sampled_from("abcd"), max_size=8)
+
+
+@given(words, words)
+def test_rouge_l_against_all_subsequences(said: list[str], wanted: list[str]) -> None:
+    def subsequences(of: list[str]) -> set[tuple[str, ...]]:
+        found: set[tuple[str, ...]] = {()}
+        for each in of:
+            found |= {(*begin, each) for begin in found}
+        return found
+
+    longest = max(map(len, subsequences(said) & subsequences(wanted)))
+    total = len(said) + len(wanted)
+    expected = 2 * longest / total if total else 0.0
+    assert rouge_l(" ".join(said).upper(), " ".join(wanted)) == pytest.approx(expected)
+
+
+def test_rouge_l_of_the_paper() -> None:
+    """Lin 2004, section 3.1: S2 shares three words in order with S1, S3 two."""
+    target = "police killed the gunman"
+    assert rouge_l("police kill the gunman", target) == pytest.approx(0.75)
+    assert rouge_l("the gunman kill police", target) == pytest.approx(0.5)
+
+
+def test_brevity_and_repetition_cost(tmp_path: Path) -> None:
+    assert regularity("", enough=10) == 0.0
+    assert regularity("one two three four five", enough=10) == pytest.approx(0.5)
+    assert regularity("one two three four five", enough=5) == 1.0
+    assert regularity("so it is " * 10, enough=5) == pytest.approx(3 / 28)
+    options = {"metric": "rouge-l", "regularized": True, "enough": 8}
+    parrot = f"{REFERENCE} " * 9
+    assert compare(tmp_path, NEAR, parrot, **options).outcome == "a"
+    assert compare(tmp_path, NEAR, "cat", **options).outcome == "a"
+
+
 def test_no_reference_no_opinion(tmp_path: Path) -> None:
     answer = compare(tmp_path, NEAR, FAR, reference=None)
     assert answer.outcome == "abstain"
@@ -73,4 +131,6 @@ def test_an_engine_is_for_embeddings_only() -> None:
     for options in ({"metric": "embedding"}, {"metric": "bleu", "engine": "letters"}):
         with pytest.raises(ValidationError) as caught:
             ReferenceOptions.model_validate({"name": "r", "kind": "reference"} | options)
-        assert "`engine` is needed for metric: embedding" in explain(caught.value, ReferenceOptions, "judge")
+        assert "`engine` is needed for metric: embedding or sentences" in explain(
+            caught.value, ReferenceOptions, "judge"
+        )

@@ -108,14 +108,14 @@ class PanelData:
 
     def log_prior(self, parameters: PanelParameters, into: Float64) -> None:
         """What is known of every pair before the judges vote, float64[Q, 3], people's labels included."""
-        difference = self.table.length_difference
-        over_slices(
-            lambda first, last: log_prior_of_length(
-                difference[first:last], parameters.length_slope, parameters.tie_prior, self.gold[first:last],
-                into[first:last],
-            ),
-            np.ones(len(difference)),
-        )  # fmt: skip
+        difference, slope, tie = self.table.length_difference, parameters.length_slope, parameters.tie_prior
+        marks = np.linspace(0, len(difference), self.shards + 1).astype(np.int64)
+
+        def fill(first: int, last: int) -> None:
+            part = slice(marks[first], marks[last])
+            log_prior_of_length(difference[part], slope, tie, self.gold[part], into[part])
+
+        over_slices(fill, np.ones(self.shards))
 
     def habits(self, posterior: Float64) -> Float64:
         """Parameters float64[A, 5] of every annotator's votes given the truth of every pair."""

@@ -81,17 +81,19 @@ def renew(
     shards: int,
 ) -> tuple[Float64, float, float]:
     """`expectation` into `posterior`; returns counts, log-likelihood, and the largest change of a posterior."""
-    told = np.ascontiguousarray(np.moveaxis(log_vote * discount[:, None, None, None, None], 3, 4))
-    counts = np.zeros((shards, *told.shape))
+    told = np.moveaxis(log_vote * discount[:, None, None, None, None], (2, 4), (0, 3))
+    cells = told.shape
+    counts = np.zeros((shards, *cells))
     evidence, change = np.zeros(shards), np.zeros(shards)
     over_slices(
         lambda first, last: _renew_shards(
-            first, last, offsets, annotator, shown, outcome, weight, length_bin, log_prior, told, ties,
-            posterior, counts, evidence, change,
+            first, last, offsets, annotator, shown, outcome, weight, length_bin, log_prior,
+            np.ascontiguousarray(told).reshape(cells[0], -1), ties,
+            posterior, counts.reshape(shards, cells[0], -1), evidence, change,
         ),
         np.ones(shards),
     )  # fmt: skip
-    summed = np.moveaxis(counts.sum(0), 3, 4)
+    summed = np.moveaxis(counts.sum(0), (0, 3), (2, 4))
     return np.ascontiguousarray(summed), float(evidence.sum()), float(change.max(initial=0.0))
 
 
@@ -101,19 +103,19 @@ def _renew_shards(
     length_bin: Int8, log_prior: Float64, told: Float64, ties: int,
     posterior: Float64, counts: Float64, evidence: Float64, change: Float64,
 ) -> None:  # fmt: skip
-    """Here `told` and `counts` have the truth last, so that a vote reads and writes three neighbours."""
+    """`told` and `counts` have the length bin first and the truth last: a vote reads and writes three neighbours."""
     n_pairs, shards = len(offsets) - 1, len(evidence)
     for shard in range(first, last):
         total, most = 0.0, 0.0
-        tally = counts[shard]
         for q in range(shard * n_pairs // shards, (shard + 1) * n_pairs // shards):
-            d = length_bin[q]
+            cell, tally = told[length_bin[q]], counts[shard, length_bin[q]]
             low, tie, high = log_prior[q, 0], log_prior[q, 1], log_prior[q, 2]
             for v in range(offsets[q], offsets[q + 1]):
-                j, s, x, w = annotator[v], shown[v] + 1, outcome[v] + 1, weight[v]
-                low += w * told[j, s, d, x, 0]
-                tie += w * told[j, s, d, x, 1]
-                high += w * told[j, s, d, x, 2]
+                # Unsigned, or every access would first ask whether the index counts from the end.
+                k, w = np.uint64(27 * annotator[v] + 9 * shown[v] + 3 * outcome[v] + 12), weight[v]
+                low += w * cell[k]
+                tie += w * cell[k + np.uint64(1)]
+                high += w * cell[k + np.uint64(2)]
             top = max(low, high)
             if ties == 1:
                 top = max(top, tie)
@@ -125,10 +127,10 @@ def _renew_shards(
             most = max(most, abs(p - posterior[q, 0]), abs(m - posterior[q, 1]), abs(r - posterior[q, 2]))
             posterior[q, 0], posterior[q, 1], posterior[q, 2] = p, m, r
             for v in range(offsets[q], offsets[q + 1]):
-                j, s, x, w = annotator[v], shown[v] + 1, outcome[v] + 1, weight[v]
-                tally[j, s, d, x, 0] += w * p
-                tally[j, s, d, x, 1] += w * m
-                tally[j, s, d, x, 2] += w * r
+                k, w = np.uint64(27 * annotator[v] + 9 * shown[v] + 3 * outcome[v] + 12), weight[v]
+                tally[k] += w * p
+                tally[k + np.uint64(1)] += w * m
+                tally[k + np.uint64(2)] += w * r
         evidence[shard], change[shard] = total, most
 
 

@@ -14,7 +14,6 @@ FEW = 32
 """Votes on a pair that are sorted by insertion."""
 
 
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupedVotes:
     """Votes by (a, b, annotator), those of one annotator in the order they had. Q pairs.

@@ -73,7 +73,9 @@ class Coherence:
             self.spread = spread
             self._sites[:] = 0
             self._mean = np.zeros_like(self._mean)
-            cavity = self.sweep(evidence, passes=1 if self._author is not None else sweeps, tolerance=_TOLERANCE)
+            cavity = self.sweep(
+                evidence, passes=1 if self._author is not None else sweeps, tolerance=_TOLERANCE
+            )
             for _ in range(sweeps - 1 if self._author is not None else 0):
                 self._mean = self._author_means()
                 cavity = self.sweep(evidence)

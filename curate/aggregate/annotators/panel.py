@@ -43,6 +43,7 @@ MIN_LABELS = 5
 _FLOOR = 0.01
 _SAMPLE = 20_000
 _SLIGHT = 0.25
+_DISSENT = 0.3
 _MAX_SCORE = 4.0
 
 
@@ -232,7 +233,7 @@ def _doubts(
     gold = np.sign(table.gold[labelled])
     sure = (gold != 0) & (consensus[labelled] != 0)
     n, agree = int(sure.sum()), int(np.sum(sure & (np.sign(consensus[labelled]) == gold)))
-    if fusion is None and (shape.divided or shape.dissent > 0.3):
+    if fusion is None and (shape.divided or shape.dissent > _DISSENT):
         found.append(
             f"The panel holds two opinions (the second explains {shape.dissent:.0%} of what the consensus "
             "does) and labels do not say which is right, so the result may be worse than chance: have people "

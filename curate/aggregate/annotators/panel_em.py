@@ -98,7 +98,9 @@ class PanelData:
             self.discount if discount is None else discount, self.ties, self.shards,
         )  # fmt: skip
 
-    def renew(self, posterior: Float64, log_prior: Float64, parameters: PanelParameters) -> tuple[Float64, float, float]:
+    def renew(
+        self, posterior: Float64, log_prior: Float64, parameters: PanelParameters
+    ) -> tuple[Float64, float, float]:
         """The E-step in place: counts, log-likelihood, largest change of a posterior."""
         t = self.table
         return renew(

@@ -49,7 +49,7 @@ def preference_strength(margins: Float64, trained: NDArray[np.bool_] | None = No
     """
     if trained is not None and trained.shape != margins.shape:
         raise CurateError(
-            f"preference_strength: `trained` has shape {trained.shape} and the margins {margins.shape}; give one entry each."
+            f"preference_strength: `trained` has shape {trained.shape} and `margins` {margins.shape}: give one shape."
         )
     spoke = ~np.isnan(margins) if trained is None else ~np.isnan(margins) & ~trained
     models = spoke.sum(axis=1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -29,9 +31,7 @@ def test_consistency_is_kendalls_tau_prompt_by_prompt(seed):
     offsets = np.concatenate([[0], np.cumsum(size)])
     first, second = rng.normal(size=offsets[-1]), rng.normal(size=offsets[-1])
     found = ranking_consistency(offsets, first, second)
-    expected = [
-        kendalltau(first[i:j], second[i:j]).statistic for i, j in zip(offsets[:-1], offsets[1:], strict=True)
-    ]
+    expected = [kendalltau(first[i:j], second[i:j]).statistic for i, j in itertools.pairwise(offsets)]
     np.testing.assert_allclose(found.tau, expected, atol=1e-12)
     assert found.rate == pytest.approx((np.mean(expected) + 1) / 2)
     assert ranking_consistency(offsets, first, first).rate == 1.0

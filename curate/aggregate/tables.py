@@ -10,6 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from curate.aggregate.annotators import panel
+from curate.aggregate.by_pair import one_vote_a_pair
 from curate.aggregate.encode import EncodedVotes, encode_votes
 from curate.aggregate.graph.arcs import log_odds, net_votes
 from curate.aggregate.graph.denoise import denoise, denoise_then_ensemble
@@ -97,20 +98,6 @@ def _opinion(votes: Votes, section: AggregateSection) -> Opinion:
         raise AssertionError("the annotator model and the tally list different pairs")
     p_a = np.round(fitted.p_a, _DIGITS)
     return Opinion(weight, said.tally, p_a, log_odds(p_a), fitted.ability, fitted.doubts)
-
-
-def one_vote_a_pair(votes: Votes) -> Float64:
-    """float64[A], the weight that gives each annotator one vote a pair, however often and in which orders it was asked.
-
-    A judge that follows the position says a in one order and b in the other, and cancels itself.
-    """
-    people = len(votes.annotators)
-    pair = votes.a.astype(np.int64) * (votes.n_responses + 1) + votes.b
-    asked = np.unique(pair * people + votes.annotator)
-    pairs = np.bincount(asked % people, minlength=people) if people else np.zeros(0)
-    given = np.bincount(votes.annotator, minlength=people)
-    weight: Float64 = pairs / np.maximum(given, 1)
-    return weight
 
 
 def people_first(votes: Votes, weight: Float64) -> Float64:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba as nb
 import numpy as np
 
 from curate.aggregate.annotators.opinions import Moments
+from curate.aggregate.kernel import kernel
 from curate.aggregate.votes import Float64, Int64
 
 _TO_CLUSTER = 3.0
@@ -102,7 +102,7 @@ def _discount(fit: _Fit, both: Float64, cluster: Int64) -> Float64:
     return np.where(shared, np.clip(together / safe, -1.0, 1.5), 1.0)
 
 
-@nb.njit(cache=True)
+@kernel
 def _loadings(
     correlation: Float64, weight: Float64, cluster: Int64, start: Float64, penalty: float
 ) -> tuple[Float64, float]:

@@ -11,10 +11,10 @@ contradictions do not show it.
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
 
 from curate.aggregate.annotators.pairs import PairTable
+from curate.aggregate.kernel import kernel, over_slices
 from curate.aggregate.votes import Float64, Int32, Int64
 
 MAX_RESPONSES = 16
@@ -22,6 +22,7 @@ PANEL_ERROR = 0.05
 SPREADS = (0.1, 0.5, 1.0, 2.0, 4.0, 8.0)
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(15)
 _WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
+_TOLERANCE = 1e-3
 
 
 class Coherence:
@@ -72,10 +73,12 @@ class Coherence:
             self.spread = spread
             self._sites[:] = 0
             self._mean = np.zeros_like(self._mean)
-            for _ in range(sweeps):
+            cavity = self.sweep(
+                evidence, passes=1 if self._author is not None else sweeps, tolerance=_TOLERANCE
+            )
+            for _ in range(sweeps - 1 if self._author is not None else 0):
+                self._mean = self._author_means()
                 cavity = self.sweep(evidence)
-                if self._author is not None:
-                    self._mean = self._author_means()
             scores.append(self._predictive(evidence[tried], cavity[tried]))
             means.append(self._mean)
         best = int(np.argmax(scores))
@@ -88,12 +91,20 @@ class Coherence:
         kept = (1 - self.error) * seen + self.error * (1 - seen)
         return float(np.mean(np.log(side * kept + (1 - side) * (1 - kept))))
 
-    def sweep(self, evidence: Float64, *, passes: int = 1) -> Float64:
-        """Prior log-odds float64[Q] of every pair from its neighbours; `evidence` as in `coherent`."""
+    def sweep(self, evidence: Float64, *, passes: int = 1, tolerance: float = 0.0) -> Float64:
+        """Prior log-odds float64[Q] of every pair from its neighbours; `evidence` as in `coherent`.
+
+        Each prompt takes at most `passes`, and stops when no tanh(cavity / 2) moves by more than `tolerance`.
+        """
         cavity = np.zeros(len(evidence))
-        _sweep(
-            self._prompts, self._bounds, self._responses, self._a, self._b, evidence, self.spread**2,
-            self.error, self._mean, self._sites, passes, _NODES, _WEIGHTS, cavity, self._quality,
+        pairs = np.diff(self._bounds)[self._prompts]
+        over_slices(
+            lambda first, last: _sweep(
+                self._prompts[first:last], self._bounds, self._responses, self._a, self._b, evidence,
+                self.spread**2, self.error, self._mean, self._sites, passes, tolerance, _NODES, _WEIGHTS,
+                cavity, self._quality,
+            ),
+            pairs.astype(np.float64),
         )  # fmt: skip
         return cavity
 
@@ -114,7 +125,7 @@ def coherent(
     *,
     author: Int32 | None = None,
     sweeps: int = 20,
-    tolerance: float = 1e-2,
+    tolerance: float = _TOLERANCE,
 ) -> Float64:
     """Log-odds of every pair with what the other pairs of its prompt say, float64[Q].
 
@@ -127,18 +138,12 @@ def coherent(
     if not state.useful:
         return evidence
     clipped = np.clip(evidence, -20, 20)
-    cavity: Float64 = np.zeros(table.n_pairs)
     state.learn(clipped)
-    for _ in range(sweeps):
-        new = state.sweep(clipped)
-        change = float(np.max(np.abs(np.tanh(new / 2) - np.tanh(cavity / 2)), initial=0))
-        cavity = new
-        if change < tolerance:
-            break
+    cavity = state.sweep(clipped, passes=sweeps, tolerance=tolerance)
     return np.where(state.linked, clipped + cavity, evidence)
 
 
-@nb.njit(cache=True, parallel=True)
+@kernel
 def _sweep(
     prompts: Int64,
     bounds: Int64,
@@ -151,41 +156,33 @@ def _sweep(
     prior_mean: Float64,
     sites: Float64,
     passes: int,
+    tolerance: float,
     nodes: Float64,
     weights: Float64,
     cavity: Float64,
     quality: Float64,
 ) -> None:
-    for i in nb.prange(len(prompts)):
-        prompt = prompts[i]
+    for prompt in prompts:
         start, size = responses[prompt], responses[prompt + 1] - responses[prompt]
         first, last = bounds[prompt], bounds[prompt + 1]
         mean, cov = _assemble(first, last, start, size, a, b, sites, variance, prior_mean)
+        column = np.empty(size)
         for _ in range(passes):
+            moved = 0.0
             for q in range(first, last):
+                before = cavity[q]
                 _refine(
-                    q,
-                    a[q] - start,
-                    b[q] - start,
-                    evidence[q],
-                    error,
-                    mean,
-                    cov,
-                    sites,
-                    nodes,
-                    weights,
-                    cavity,
-                )
-        touched = np.zeros(size)
+                    q, a[q] - start, b[q] - start, evidence[q], error, mean, cov, column, sites, nodes, weights, cavity
+                )  # fmt: skip
+                moved = max(moved, abs(np.tanh(cavity[q] / 2) - np.tanh(before / 2)))
+            if moved <= tolerance:
+                break
         for q in range(first, last):
-            touched[a[q] - start] = 1
-            touched[b[q] - start] = 1
-        for r in range(size):
-            if touched[r] > 0:
-                quality[start + r, 0], quality[start + r, 1] = mean[r], 1
+            for r in (a[q], b[q]):
+                quality[r, 0], quality[r, 1] = mean[r - start], 1
 
 
-@nb.njit(cache=True)
+@kernel
 def _assemble(
     first: int,
     last: int,
@@ -212,7 +209,7 @@ def _assemble(
     return cov @ shift, cov
 
 
-@nb.njit(cache=True)
+@kernel
 def _refine(
     q: int,
     i: int,
@@ -221,6 +218,7 @@ def _refine(
     error: float,
     mean: Float64,
     cov: Float64,
+    column: Float64,
     sites: Float64,
     nodes: Float64,
     weights: Float64,
@@ -254,7 +252,6 @@ def _refine(
     change, shift = site_precision - sites[q, 0], site_shift - sites[q, 1]
     sites[q, 0], sites[q, 1] = site_precision, site_shift
     size = len(mean)
-    column = np.empty(size)
     for r in range(size):
         column[r] = cov[r, i] - cov[r, j]
     scale = change / (1 + change * variance)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from curate.aggregate.annotators.pairs import PairTable
+from curate.aggregate.annotators.pairs import PairTable, pairs_of_annotators
 from curate.aggregate.annotators.result import Tally
 from curate.aggregate.votes import Float64, Int64
 
@@ -14,17 +14,14 @@ MAX_COLUMNS = 256
 MIN_COVERAGE = 0.05
 
 
-def regulars(table: PairTable) -> Int64:
+def regulars(table: PairTable, tally: Tally) -> Int64:
     """Annotators with an opinion on at least 5 % of the pairs (and 10 pairs), the busiest 256 of them.
 
     None when these give less than half of all votes: then the panel is a crowd, of which they tell little.
     """
-    seen = np.bincount(table.annotator, minlength=len(table.annotators))
+    seen = tally.n
     # An annotator asked in both orders votes twice on a pair; coverage counts pairs.
-    pair = table.pair
-    fresh = np.ones(len(table), np.bool_)
-    fresh[1:] = (pair[1:] != pair[:-1]) | (table.annotator[1:] != table.annotator[:-1])
-    covered = np.bincount(table.annotator[fresh], minlength=len(table.annotators))
+    covered = pairs_of_annotators(table)
     enough = np.flatnonzero(covered >= max(10, MIN_COVERAGE * table.n_pairs))
     columns = np.sort(enough[np.argsort(-seen[enough], kind="stable")][:MAX_COLUMNS])
     return columns if 2 * seen[columns].sum() >= len(table) else columns[:0]

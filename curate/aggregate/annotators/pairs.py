@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from curate.aggregate.by_pair import GroupedVotes, group_by_pair
+from curate.aggregate.kernel import kernel
 from curate.aggregate.votes import Float32, Float64, Int8, Int32, Int64, Votes
 from curate.errors import CurateError
 
@@ -76,7 +78,7 @@ class PairTable:
 
 
 def pair_table(votes: Votes, labels: PairLabels | None = None) -> PairTable:
-    """Group votes by pair. O(V log V); the people's votes and `labels` become `gold`, the rest stay votes.
+    """Group votes by pair; the people's votes and `labels` become `gold`, the rest stay votes.
 
     Raises CurateError when a label names a response that the votes do not have.
     """
@@ -86,15 +88,13 @@ def pair_table(votes: Votes, labels: PairLabels | None = None) -> PairTable:
             f"A label names response {int(max(label_a.max(), label_b.max()))}, but the votes have only "
             f"{votes.n_responses} responses: build labels and votes from the same prompts."
         )
-    is_human = votes.human[votes.annotator] if len(votes) else np.zeros(0, np.bool_)
-    machine = np.flatnonzero(~is_human)
+    grouped = group_by_pair(votes, skip=votes.human)
     width = np.int64(max(votes.n_responses, 1))
-    machine_key = votes.a[machine].astype(np.int64) * width + votes.b[machine]
+    judged = grouped.a * width + grouped.b
     label_key = label_a.astype(np.int64) * width + label_b
-    keys = np.unique(np.concatenate([machine_key, label_key]))
-    order = np.lexsort((votes.annotator[machine], machine_key))
-    sorted_votes = machine[order]
-    offsets = np.searchsorted(machine_key[order], np.append(keys, np.iinfo(np.int64).max)).astype(np.int64)
+    keys = np.union1d(judged, label_key) if len(label_key) else judged
+    count = np.zeros(len(keys), np.int64)
+    count[np.searchsorted(keys, judged)] = grouped.count
     at = np.searchsorted(keys, label_key)
     n_gold = np.bincount(at, minlength=len(keys)).astype(np.int32)
     total = np.bincount(at, weights=label_outcome.astype(np.float64), minlength=len(keys))
@@ -103,17 +103,46 @@ def pair_table(votes: Votes, labels: PairLabels | None = None) -> PairTable:
         prompt=(np.searchsorted(votes.offsets, a, side="right") - 1).astype(np.int32),
         a=a,
         b=b,
-        offsets=offsets,
-        annotator=votes.annotator[sorted_votes],
-        shown=votes.shown[sorted_votes],
-        outcome=votes.outcome[sorted_votes],
-        weight=_relative_confidence(votes, sorted_votes),
+        offsets=np.concatenate(([0], np.cumsum(count))).astype(np.int64),
+        annotator=grouped.annotator,
+        shown=grouped.shown,
+        outcome=grouped.outcome,
+        weight=_relative_confidence(grouped, len(votes.annotators)),
         gold=np.where(n_gold > 0, total / np.maximum(n_gold, 1), np.nan).astype(np.float32),
         n_gold=n_gold,
         length_difference=_length_difference(votes.length, a, b),
         annotators=votes.annotators,
         human=votes.human,
     )
+
+
+def count_outcomes(table: PairTable) -> Int32:
+    """How many votes each pair has for b, for a tie and for a: int32[Q, 3]."""
+    count = np.zeros((table.n_pairs, 3), np.int32)
+    _count_outcomes(table.offsets, table.outcome, count)
+    return count
+
+
+@kernel
+def _count_outcomes(offsets: Int64, outcome: Int8, count: Int32) -> None:
+    for q in range(len(count)):
+        for v in range(offsets[q], offsets[q + 1]):
+            count[q, outcome[v] + 1] += 1
+
+
+def pairs_of_annotators(table: PairTable) -> Int64:
+    """int64[A], on how many pairs each annotator voted."""
+    judged = np.zeros(len(table.annotators), np.int64)
+    _pairs_of_annotators(table.offsets, table.annotator, judged)
+    return judged
+
+
+@kernel
+def _pairs_of_annotators(offsets: Int64, annotator: Int32, judged: Int64) -> None:
+    for q in range(len(offsets) - 1):
+        for v in range(offsets[q], offsets[q + 1]):
+            if v == offsets[q] or annotator[v] != annotator[v - 1]:
+                judged[annotator[v]] += 1
 
 
 def take(table: PairTable, pairs: Int64) -> PairTable:
@@ -138,7 +167,7 @@ def take(table: PairTable, pairs: Int64) -> PairTable:
 
 
 def _labels(votes: Votes, labels: PairLabels | None) -> tuple[Int32, Int32, Int8]:
-    said = np.flatnonzero(votes.human[votes.annotator]) if len(votes) else np.zeros(0, np.int64)
+    said = np.flatnonzero(votes.human[votes.annotator]) if votes.human.any() else np.zeros(0, np.int64)
     a, b, outcome = votes.a[said], votes.b[said], votes.outcome[said]
     if labels is None:
         return a, b, outcome
@@ -153,15 +182,32 @@ def _labels(votes: Votes, labels: PairLabels | None) -> tuple[Int32, Int32, Int8
     )
 
 
-def _relative_confidence(votes: Votes, index: Int64) -> Float32:
+def _relative_confidence(grouped: GroupedVotes, annotators: int) -> Float32:
     """|2p - 1| over the annotator's own mean, at most 2: a timid judge's scale is not its ability."""
-    annotator, decided = votes.annotator[index], votes.outcome[index] != 0
-    sure = np.abs(2 * votes.p_a[index] - 1)
-    n = len(votes.annotators)
-    count = np.bincount(annotator[decided], minlength=n)
-    mean = np.bincount(annotator[decided], weights=sure[decided], minlength=n) / np.maximum(count, 1)
-    scaled = sure / np.maximum(mean, 1e-6)[annotator]
-    return np.where(decided & (mean[annotator] > 1e-6), np.minimum(scaled, 2), 1).astype(np.float32)
+    count, total = np.zeros(annotators, np.int64), np.zeros(annotators)
+    _sum_confidence(grouped.annotator, grouped.outcome, grouped.p_a, count, total)
+    weight = grouped.p_a
+    _weigh_by_confidence(grouped.annotator, grouped.outcome, weight, total / np.maximum(count, 1))
+    return weight
+
+
+@kernel
+def _sum_confidence(annotator: Int32, outcome: Int8, p_a: Float32, count: Int64, total: Float64) -> None:
+    for v in range(len(annotator)):
+        if outcome[v] != 0:
+            count[annotator[v]] += 1
+            total[annotator[v]] += abs(2.0 * p_a[v] - 1.0)
+
+
+@kernel
+def _weigh_by_confidence(annotator: Int32, outcome: Int8, p_a: Float32, mean: Float64) -> None:
+    """Put the weights in the place of the probabilities."""
+    for v in range(len(annotator)):
+        own = mean[annotator[v]]
+        if outcome[v] != 0 and own > 1e-6:
+            p_a[v] = min(abs(2.0 * p_a[v] - 1.0) / own, 2.0)
+        else:
+            p_a[v] = 1.0
 
 
 def _length_difference(length: Float32, a: Int32, b: Int32) -> Float32:

@@ -20,7 +20,14 @@ from curate.aggregate.annotators.clusters import Structure, structure
 from curate.aggregate.annotators.coherence import coherent
 from curate.aggregate.annotators.fusion import Fusion, fuse
 from curate.aggregate.annotators.opinions import moments, opinions, regulars
-from curate.aggregate.annotators.pairs import PairLabels, PairTable, pair_table, take
+from curate.aggregate.annotators.pairs import (
+    PairLabels,
+    PairTable,
+    count_outcomes,
+    pair_table,
+    pairs_of_annotators,
+    take,
+)
 from curate.aggregate.annotators.panel_em import (
     PanelData,
     PanelParameters,
@@ -36,6 +43,7 @@ MIN_LABELS = 5
 _FLOOR = 0.01
 _SAMPLE = 20_000
 _SLIGHT = 0.25
+_DISSENT = 0.3
 _MAX_SCORE = 4.0
 
 
@@ -60,7 +68,7 @@ def fit(
     options = options or PanelOptions()
     table = pair_table(votes, labels)
     counted = tally(table)
-    columns = regulars(table)
+    columns = regulars(table, counted)
     shape = _structure(table, columns, counted, options.seed)
     slight = bool(np.all(np.abs(shape.discount - 1) < _SLIGHT))
     discount = np.ones(len(columns)) if slight else shape.discount
@@ -76,8 +84,8 @@ def fit(
             max_iterations=options.max_iterations,
             tolerance=options.tolerance,
         )
-    votes_each = len(table) / max(_voices(table), 1)
-    repeated = 1 + (votes_each - 1) * repeat_correlation(table, state)
+    voices = int(pairs_of_annotators(table).sum())
+    repeated = 1 + (len(table) / max(voices, 1) - 1) * repeat_correlation(table, state.posterior)
     evidence = np.clip(state.evidence / repeated, -20, 20)
     consensus = evidence
     if options.coherence and not shape.divided:
@@ -159,13 +167,6 @@ def _clusters(shape: Structure, columns: Int64, size: int) -> Int32:
     return numbered
 
 
-def _voices(table: PairTable) -> int:
-    """Number of (annotator, pair) with at least one vote."""
-    pair = table.pair
-    same = (pair[1:] == pair[:-1]) & (table.annotator[1:] == table.annotator[:-1])
-    return len(table) - int(same.sum())
-
-
 def _tilted(posterior: Float64, log_odds: Float64) -> Float64:
     """The posterior with `log_odds` float64[Q] more in favour of a; a tie keeps its odds to the likelier
     side."""
@@ -178,11 +179,7 @@ def _tilted(posterior: Float64, log_odds: Float64) -> Float64:
 
 def _share_of_votes(table: PairTable) -> Float64:
     """(b, tie, a) as the share of votes, half a vote added to a and b; float64[Q, 3]."""
-    pair = table.pair
-    count = np.stack(
-        [np.bincount(pair[table.outcome == x], minlength=table.n_pairs) for x in (-1, 0, 1)], axis=1
-    )
-    count = count + np.array([0.5, 0.0, 0.5])
+    count = count_outcomes(table) + np.array([0.5, 0.0, 0.5])
     result: Float64 = count / count.sum(1, keepdims=True)
     return result
 
@@ -236,7 +233,7 @@ def _doubts(
     gold = np.sign(table.gold[labelled])
     sure = (gold != 0) & (consensus[labelled] != 0)
     n, agree = int(sure.sum()), int(np.sum(sure & (np.sign(consensus[labelled]) == gold)))
-    if fusion is None and (shape.divided or shape.dissent > 0.3):
+    if fusion is None and (shape.divided or shape.dissent > _DISSENT):
         found.append(
             f"The panel holds two opinions (the second explains {shape.dissent:.0%} of what the consensus "
             "does) and labels do not say which is right, so the result may be worse than chance: have people "

@@ -7,8 +7,17 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from curate.aggregate.annotators.pairs import PairTable
-from curate.aggregate.annotators.panel_kernels import NU, expectation, maximise, vote_log_probability
+from curate.aggregate.annotators.pairs import PairTable, count_outcomes, take
+from curate.aggregate.annotators.panel_kernels import (
+    NU,
+    expectation,
+    length_slope_sums,
+    log_prior_of_length,
+    maximise,
+    renew,
+    vote_log_probability,
+)
+from curate.aggregate.kernel import over_slices
 from curate.aggregate.votes import Float32, Float64, Int8
 
 LENGTH_BINS = np.array([-1.5, -0.6, 0.0, 0.6, 1.5])
@@ -89,6 +98,27 @@ class PanelData:
             self.discount if discount is None else discount, self.ties, self.shards,
         )  # fmt: skip
 
+    def renew(
+        self, posterior: Float64, log_prior: Float64, parameters: PanelParameters
+    ) -> tuple[Float64, float, float]:
+        """The E-step in place: counts, log-likelihood, largest change of a posterior."""
+        t = self.table
+        return renew(
+            posterior, t.offsets, t.annotator, t.shown, t.outcome, t.weight, self.length_bin, log_prior,
+            vote_log_probability(parameters.value, self.centre), self.discount, self.ties, self.shards,
+        )  # fmt: skip
+
+    def log_prior(self, parameters: PanelParameters, into: Float64) -> None:
+        """What is known of every pair before the judges vote, float64[Q, 3], people's labels included."""
+        difference, slope, tie = self.table.length_difference, parameters.length_slope, parameters.tie_prior
+        marks = np.linspace(0, len(difference), self.shards + 1).astype(np.int64)
+
+        def fill(first: int, last: int) -> None:
+            part = slice(marks[first], marks[last])
+            log_prior_of_length(difference[part], slope, tie, self.gold[part], into[part])
+
+        over_slices(fill, np.ones(self.shards))
+
     def habits(self, posterior: Float64) -> Float64:
         """Parameters float64[A, 5] of every annotator's votes given the truth of every pair."""
         t = self.table
@@ -115,29 +145,65 @@ def fit_panel(
     max_iterations: int = 200,
     tolerance: float = 1e-4,
 ) -> PanelState:
-    """EM until no posterior moves by more than `tolerance`. `trace` is exact where every discount is 1."""
-    table = data.table
+    """EM until no posterior moves by more than `tolerance` in a step of EM; every third step is a leap (`_leap`), taken
+    back where it lowers the likelihood. `trace` is exact where every discount is 1."""
     now = start or PanelParameters.start(data.size, data.tie_prior)
-    posterior: Float64 = np.zeros((table.n_pairs, 3))
-    prior: Float64 = posterior
+    posterior: Float64 = np.zeros((data.table.n_pairs, 3))
+    prior: Float64 = np.zeros_like(posterior)
     trace: list[float] = []
     converged = False
+    plain: list[PanelParameters] = []  # points that EM itself reached, since the last jump
+    fallback: PanelParameters | None = None
     for _ in range(max_iterations):
-        prior = _log_prior(now.length_slope * table.length_difference.astype(np.float64), now.tie_prior)
-        new, counts, likelihood = data.expect(prior + data.gold, now)
-        trace.append(likelihood + _log_penalty(now, data.seen))
-        change = float(np.max(np.abs(new - posterior), initial=0))
-        posterior = new
-        if change < tolerance:
+        data.log_prior(now, prior)
+        counts, likelihood, change = data.renew(posterior, prior, now)
+        objective = likelihood + _log_penalty(now, data.seen)
+        if fallback is not None and not objective >= trace[-1]:
+            now, fallback = fallback, None
+            continue
+        trace.append(objective)
+        if change < tolerance and fallback is None:
             converged = True
             break
-        now = _maximise(data, now, posterior, counts)
+        plain.append(now)
+        after = _maximise(data, now, posterior, counts)
+        now, fallback = after, None
+        if len(plain) == 2:
+            now, fallback = _leap(plain[0], plain[1], after, data.seen), after
+            plain = []
     return PanelState(
         parameters=now,
         posterior=posterior,
-        evidence=_votes_alone(posterior, prior + data.gold),
+        evidence=_votes_alone(posterior, prior),
         trace=np.array(trace),
         converged=converged,
+    )
+
+
+def _leap(
+    first: PanelParameters, second: PanelParameters, third: PanelParameters, seen: NDArray[np.bool_]
+) -> PanelParameters:
+    """Where three points of EM lead to: SQUAREM, scheme S3 (Varadhan & Roland 2008). EM itself if they do not say."""
+
+    def flat(at: PanelParameters) -> Float64:
+        return np.concatenate((at.value[seen].ravel(), at.mean, np.log(at.variance), [at.length_slope]))
+
+    start, step = flat(first), flat(second) - flat(first)
+    bend = flat(third) - flat(second) - step
+    curvature = float(np.sqrt(bend @ bend))
+    ratio = float(np.sqrt(step @ step)) / curvature if curvature > 0 else 1.0
+    if ratio <= 1.0:
+        return third
+    moved = start + 2 * ratio * step + ratio**2 * bend
+    k, value = len(third.mean), third.value.copy()
+    size = value[seen].size
+    value[seen] = moved[:size].reshape(-1, k)
+    return PanelParameters(
+        value=value,
+        mean=moved[size : size + k],
+        variance=np.minimum(np.exp(moved[size + k : size + 2 * k]), _PRIOR_SD**2),
+        tie_prior=third.tie_prior,
+        length_slope=float(moved[-1]),
     )
 
 
@@ -165,10 +231,8 @@ def fit_anchored(
         if change < 100 * tolerance:
             converged = True
             break
-    prior = (
-        _log_prior(now.length_slope * data.table.length_difference.astype(np.float64), now.tie_prior)
-        + data.gold
-    )
+    prior: Float64 = np.zeros_like(taught)
+    data.log_prior(now, prior)
     posterior = data.expect(prior, now)[0]
     return PanelState(
         parameters=now,
@@ -179,17 +243,21 @@ def fit_anchored(
     )
 
 
-def repeat_correlation(table: PairTable, state: PanelState) -> float:
+def repeat_correlation(table: PairTable, posterior: Float64) -> float:
     """How far an annotator's votes on one pair err together, 0 independent … 1 the same vote twice.
 
     Correlation of the residuals x - E[x | truth] of successive votes of one annotator on one pair, with the
     mean vote E[x | truth] of all annotators.
     """
+    most = 200_000
+    if table.n_pairs > most:  # one number, which needs no more
+        some = np.linspace(0, table.n_pairs - 1, most).astype(np.int64)
+        table, posterior = take(table, some), posterior[some]
     pair = table.pair
     again = np.flatnonzero((pair[1:] == pair[:-1]) & (table.annotator[1:] == table.annotator[:-1]))
     if len(again) < 10:
         return 0.0
-    lean = (state.posterior[:, 2] - state.posterior[:, 0])[pair]
+    lean = (posterior[:, 2] - posterior[:, 0])[pair]
     vote = table.outcome.astype(np.float64)
     size = len(table.annotators)
     scale = np.bincount(table.annotator, weights=lean * lean, minlength=size)
@@ -224,8 +292,7 @@ def _tie_prior(table: PairTable) -> float:
     Not learnt: a free tie class grows at every step by the pairs that are merely contested (the three-class
     model of Dawid and Skene then calls a third of them ties).
     """
-    pair = table.pair
-    count = np.stack([np.bincount(pair[table.outcome == x], minlength=table.n_pairs) for x in (-1, 0, 1)])
+    count = count_outcomes(table).T
     winners = count == count.max(axis=0)
     called = (winners[1] / winners.sum(axis=0))[count.sum(axis=0) > 0]
     return float((called.sum() + 1) / (len(called) + 10))
@@ -245,14 +312,6 @@ def _gold_log_odds(table: PairTable) -> Float64:
     weight[:, 2] = np.where(gold > 0, gold * n, 0)
     weight[:, 1] = np.where((gold == 0) & (n > 0), 1, 0)
     return _LABEL_LOG_ODDS * weight
-
-
-def _log_prior(log_odds: Float64, tie_prior: float) -> Float64:
-    log_prior = np.empty((len(log_odds), 3))
-    log_prior[:, 2] = np.log1p(-tie_prior) - np.logaddexp(0, -log_odds)
-    log_prior[:, 0] = np.log1p(-tie_prior) - np.logaddexp(0, log_odds)
-    log_prior[:, 1] = np.log(tie_prior) if tie_prior > 0 else -np.inf
-    return log_prior
 
 
 def _votes_alone(posterior: Float64, log_prior: Float64) -> Float64:
@@ -283,9 +342,5 @@ def _hyperparameters(
 
 def _length_slope(posterior: Float64, difference: Float32, slope: float) -> float:
     """One Newton step of the logistic regression of the truth on the length difference."""
-    x = difference.astype(np.float64)
-    decided = posterior[:, 0] + posterior[:, 2]
-    p = 1 / (1 + np.exp(-slope * x))
-    gradient = float(np.sum(x * (posterior[:, 2] - decided * p))) - 4 * slope
-    curvature = float(np.sum(x * x * decided * p * (1 - p))) + 4
-    return slope + gradient / curvature
+    gradient, curvature = length_slope_sums(posterior, difference, slope)
+    return slope + (gradient - 4 * slope) / (curvature + 4)

@@ -11,16 +11,17 @@ b, tie, a.
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
 
+from curate.aggregate.kernel import kernel, over_slices
 from curate.aggregate.votes import Float32, Float64, Int8, Int32, Int64
 
 KAPPA, BETA, NU, DELTA, GAMMA = range(5)
 N_PARAMETERS = 5
+_MANY = 64
 
 
-@nb.njit(cache=True)
+@kernel
 def vote_log_probability(parameters: Float64, bin_centre: Float64) -> Float64:
     """log P(x | t, s, d) for every annotator: float64[A, 3 (s), D, 3 (t), 3 (x)]."""
     table = np.empty((len(parameters), 3, len(bin_centre), 3, 3))
@@ -58,18 +59,15 @@ def expectation(
     the annotator's votes tell about t. Returns posterior[Q, 3], counts[A, 3, D, 3, 3] = E[#(s, d, t, x)] and
     the log-likelihood.
     """
-    posterior = np.empty((len(offsets) - 1, 3))
-    counts = np.zeros((shards, *log_vote.shape))
-    evidence = np.zeros(shards)
-    _all_shards(
-        offsets, annotator, shown, outcome, weight, length_bin, log_prior, log_vote, discount, ties,
-        posterior, counts, evidence,
+    posterior = np.zeros((len(offsets) - 1, 3))
+    found = renew(
+        posterior, offsets, annotator, shown, outcome, weight, length_bin, log_prior, log_vote, discount, ties, shards
     )  # fmt: skip
-    return posterior, counts.sum(0), float(evidence.sum())
+    return posterior, found[0], found[1]
 
 
-@nb.njit(cache=True, parallel=True)
-def _all_shards(
+def renew(
+    posterior: Float64,
     offsets: Int64,
     annotator: Int32,
     shown: Int8,
@@ -80,23 +78,44 @@ def _all_shards(
     log_vote: Float64,
     discount: Float64,
     ties: int,
-    posterior: Float64,
-    counts: Float64,
-    evidence: Float64,
-) -> None:
+    shards: int,
+) -> tuple[Float64, float, float]:
+    """`expectation` into `posterior`; returns counts, log-likelihood, and the largest change of a posterior."""
+    told = np.moveaxis(log_vote * discount[:, None, None, None, None], (2, 4), (0, 3))
+    cells = told.shape
+    counts = np.zeros((shards, *cells))
+    evidence, change = np.zeros(shards), np.zeros(shards)
+    over_slices(
+        lambda first, last: _renew_shards(
+            first, last, offsets, annotator, shown, outcome, weight, length_bin, log_prior,
+            np.ascontiguousarray(told).reshape(cells[0], -1), ties,
+            posterior, counts.reshape(shards, cells[0], -1), evidence, change,
+        ),
+        np.ones(shards),
+    )  # fmt: skip
+    summed = np.moveaxis(counts.sum(0), (0, 3), (2, 4))
+    return np.ascontiguousarray(summed), float(evidence.sum()), float(change.max(initial=0.0))
+
+
+@kernel
+def _renew_shards(
+    first: int, last: int, offsets: Int64, annotator: Int32, shown: Int8, outcome: Int8, weight: Float32,
+    length_bin: Int8, log_prior: Float64, told: Float64, ties: int,
+    posterior: Float64, counts: Float64, evidence: Float64, change: Float64,
+) -> None:  # fmt: skip
+    """`told` and `counts` have the length bin first and the truth last: a vote reads and writes three neighbours."""
     n_pairs, shards = len(offsets) - 1, len(evidence)
-    for shard in nb.prange(shards):
-        total = 0.0
-        tally = counts[shard]
+    for shard in range(first, last):
+        total, most = 0.0, 0.0
         for q in range(shard * n_pairs // shards, (shard + 1) * n_pairs // shards):
-            d = length_bin[q]
+            cell, tally = told[length_bin[q]], counts[shard, length_bin[q]]
             low, tie, high = log_prior[q, 0], log_prior[q, 1], log_prior[q, 2]
             for v in range(offsets[q], offsets[q + 1]):
-                cell = log_vote[annotator[v], shown[v] + 1, d]
-                w, x = weight[v] * discount[annotator[v]], outcome[v] + 1
-                low += w * cell[0, x]
-                tie += w * cell[1, x]
-                high += w * cell[2, x]
+                # Unsigned, or every access would first ask whether the index counts from the end.
+                k, w = np.uint64(27 * annotator[v] + 9 * shown[v] + 3 * outcome[v] + 12), weight[v]
+                low += w * cell[k]
+                tie += w * cell[k + np.uint64(1)]
+                high += w * cell[k + np.uint64(2)]
             top = max(low, high)
             if ties == 1:
                 top = max(top, tie)
@@ -105,17 +124,44 @@ def _all_shards(
             norm = p + m + r
             p, m, r = p / norm, m / norm, r / norm
             total += top + np.log(norm)
+            most = max(most, abs(p - posterior[q, 0]), abs(m - posterior[q, 1]), abs(r - posterior[q, 2]))
             posterior[q, 0], posterior[q, 1], posterior[q, 2] = p, m, r
             for v in range(offsets[q], offsets[q + 1]):
-                into = tally[annotator[v], shown[v] + 1, d]
-                w, x = weight[v], outcome[v] + 1
-                into[0, x] += w * p
-                into[1, x] += w * m
-                into[2, x] += w * r
-        evidence[shard] = total
+                k, w = np.uint64(27 * annotator[v] + 9 * shown[v] + 3 * outcome[v] + 12), weight[v]
+                tally[k] += w * p
+                tally[k + np.uint64(1)] += w * m
+                tally[k + np.uint64(2)] += w * r
+        evidence[shard], change[shard] = total, most
 
 
-@nb.njit(cache=True, parallel=True)
+@kernel
+def log_prior_of_length(
+    length_difference: Float32, slope: float, tie_prior: float, gold: Float64, into: Float64
+) -> None:
+    """log P(b), P(tie), P(a) before any vote, a logistic in the length difference, plus `gold` float64[Q, 3]."""
+    decided = np.log1p(-tie_prior)
+    tie = np.log(tie_prior) if tie_prior > 0 else -np.inf
+    for q in range(len(length_difference)):
+        x = slope * length_difference[q]
+        soft = np.log1p(np.exp(-abs(x))) if x != 0 else np.log(2.0)
+        into[q, 0] = decided - soft - max(x, 0.0) + gold[q, 0]
+        into[q, 1] = tie + gold[q, 1]
+        into[q, 2] = decided - soft - max(-x, 0.0) + gold[q, 2]
+
+
+@kernel
+def length_slope_sums(posterior: Float64, length_difference: Float32, slope: float) -> tuple[float, float]:
+    """Gradient and curvature of the logistic regression of the truth on the length difference."""
+    gradient, curvature = 0.0, 0.0
+    for q in range(len(length_difference)):
+        x = length_difference[q]
+        decided = posterior[q, 0] + posterior[q, 2]
+        p = 1.0 / (1.0 + np.exp(-slope * x))
+        gradient += x * (posterior[q, 2] - decided * p)
+        curvature += x * x * decided * p * (1.0 - p)
+    return gradient, curvature
+
+
 def maximise(
     counts: Float64,
     bin_centre: Float64,
@@ -130,9 +176,23 @@ def maximise(
     `mean`, `precision` float64[5]: the Gaussian priors shared by all annotators; `free` int8[5]: 0 keeps a
     parameter at the prior mean. Returns new parameters[A, 5] and their posterior variances[A, 5].
     """
-    n = len(parameters)
     result, variance = parameters.copy(), np.zeros_like(parameters)
-    for j in nb.prange(n):
+    over_slices(
+        lambda first, last: _maximise_slice(
+            first, last, counts, bin_centre, mean, precision, free, steps, result, variance
+        ),
+        np.ones(len(parameters)),
+        threads=None if len(parameters) > _MANY else 1,
+    )
+    return result, variance
+
+
+@kernel
+def _maximise_slice(
+    first: int, last: int, counts: Float64, bin_centre: Float64, mean: Float64, precision: Float64, free: Int8,
+    steps: int, result: Float64, variance: Float64,
+) -> None:  # fmt: skip
+    for j in range(first, last):
         theta = result[j].copy()
         for step in range(steps + 1):
             gradient, hessian = _derivatives(counts[j], bin_centre, theta, mean, precision, free)
@@ -145,10 +205,9 @@ def maximise(
             largest = np.max(np.abs(move))
             theta += move if largest < 1.0 else move / largest
         result[j] = theta
-    return result, variance
 
 
-@nb.njit(cache=True)
+@kernel
 def _derivatives(
     counts: Float64, bin_centre: Float64, theta: Float64, mean: Float64, precision: Float64, free: Int8
 ) -> tuple[Float64, Float64]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from curate.aggregate.annotators.pairs import PairTable
-from curate.aggregate.votes import Float64, Int32, Int64
+from curate.aggregate.kernel import kernel
+from curate.aggregate.votes import Float64, Int8, Int32, Int64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,22 +101,30 @@ class Tally:
 
 def tally(table: PairTable) -> Tally:
     """Count votes, ties, first-place wins and agreement with people, one pass."""
-    size = len(table.annotators)
-    sided = table.shown * table.outcome
-    gold = np.nan_to_num(np.sign(table.gold))[table.pair]
-    judged = (gold != 0) & (table.outcome != 0)
+    counts = np.zeros((6, len(table.annotators)), np.int64)
+    gold = np.nan_to_num(np.sign(table.gold)).astype(np.int8)
+    _count(table.offsets, table.annotator, table.shown, table.outcome, gold, counts)
+    n, ties, first, second, labelled, agree = counts
+    return Tally(n=n, ties=ties, first=first, second=second, labelled=labelled, agree=agree)
 
-    def count(mask: NDArray[np.bool_]) -> Int64:
-        return np.bincount(table.annotator[mask], minlength=size).astype(np.int64)
 
-    return Tally(
-        n=count(np.ones(len(table), np.bool_)),
-        ties=count(table.outcome == 0),
-        first=count(sided > 0),
-        second=count(sided < 0),
-        labelled=count(judged),
-        agree=count(judged & (gold == table.outcome)),
-    )
+@kernel
+def _count(
+    offsets: Int64, annotator: Int32, shown: Int8, outcome: Int8, gold: Int8, counts: Int64
+) -> None:  # fmt: skip
+    for q in range(len(offsets) - 1):
+        for v in range(offsets[q], offsets[q + 1]):
+            j, x = annotator[v], outcome[v]
+            counts[0, j] += 1
+            if x == 0:
+                counts[1, j] += 1
+            elif x * shown[v] > 0:
+                counts[2, j] += 1
+            elif x * shown[v] < 0:
+                counts[3, j] += 1
+            if x != 0 and gold[q] != 0:
+                counts[4, j] += 1
+                counts[5, j] += gold[q] == x
 
 
 def assemble(

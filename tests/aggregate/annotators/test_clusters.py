@@ -64,7 +64,8 @@ def test_two_opinions_across_the_panel_are_noticed():
 def test_moments_of_shards_add_up(draw_panel):
     votes, _ = draw_panel([0.5, 1.0, 1.5], 90, missing=0.4, tie=0.1)
     table = pair_table(votes)
-    columns, counted = regulars(table), tally(table)
+    counted = tally(table)
+    columns = regulars(table, counted)
     whole = moments(*opinions(table, columns, counted))
     parts = [take(table, np.arange(40)), take(table, np.arange(40, table.n_pairs))]
     added = moments(*opinions(parts[0], columns, counted)) + moments(*opinions(parts[1], columns, counted))
@@ -81,4 +82,5 @@ def test_two_orders_cancel_a_position_bias(make_votes):
 
 def test_a_crowd_has_no_regulars(make_votes):
     rows = [(2 * q, 2 * q + 1, q % 50, 1, 1) for q in range(200)]
-    assert len(regulars(pair_table(make_votes(rows)))) == 0
+    table = pair_table(make_votes(rows))
+    assert len(regulars(table, tally(table))) == 0

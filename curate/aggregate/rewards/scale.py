@@ -1,0 +1,84 @@
+"""A common scale for reward models, whose zero and unit mean nothing from one model to the next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from curate.aggregate.calibration import fit_temperature
+from curate.aggregate.votes import Float64, Int32
+from curate.errors import CurateError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """`unit` float64[M]: what each model calls one unit; `quantile`: which reward of a prompt becomes 0 (½: the
+    median response)."""
+
+    unit: Float64
+    quantile: float
+
+    def __call__(self, scores: Float64, prompt: Int32) -> Float64:
+        """float64[R, M]: units above the reference reward of the same prompt and model; NaN stays NaN.
+
+        A reward model knows its scores up to a constant per prompt (Bradley–Terry), so only this is comparable.
+        """
+        if scores.shape != (len(prompt), len(self.unit)):
+            raise CurateError(
+                f"scale: scores of shape {scores.shape} for {len(prompt)} responses and {len(self.unit)} models; "
+                "give one row per response and one column per model."
+            )
+        return (scores - _references(scores, prompt, self.quantile)) / self.unit
+
+
+def fit_scale(scores: Float64, prompt: Int32, *, quantile: float = 0.5) -> Scale:
+    """The unit of each model is its standard deviation within prompts: no labels are needed.
+
+    `scores` float64[R, M], `prompt` int32[R] in any order. Wang et al. (2024) take 0.85 or so as the reference
+    `quantile`: "good" is then what few responses are. A model that scores all alike keeps its unit.
+    """
+    if not 0.0 <= quantile <= 1.0:
+        raise CurateError(f"fit_scale: quantile is {quantile}; give a number from 0 to 1.")
+    _, group = np.unique(prompt, return_inverse=True)
+    unit = np.ones(scores.shape[1])
+    for m in range(scores.shape[1]):
+        there = ~np.isnan(scores[:, m])
+        score, of = scores[there, m], group[there]
+        count = np.bincount(of, minlength=1)
+        mean = np.bincount(of, score, len(count)) / np.maximum(count, 1)
+        freedom = int((count - 1)[count > 0].sum())
+        square = float(((score - mean[of]) ** 2).sum())
+        if freedom > 0 and square > 0.0:
+            unit[m] = np.sqrt(square / freedom)
+    return Scale(unit=unit, quantile=quantile)
+
+
+def fit_temperatures(margins: Float64, outcome: Float64) -> Float64:
+    """float64[M], the unit of each model in which σ(margin / unit) is the probability that people see it so.
+
+    `margins` float64[L, M]: score of a less that of b on L labelled pairs; `outcome` float64[L] in {0, ½, 1}. For a
+    `Scale` in logits where there are labels: `Scale(unit=fit_temperatures(…), quantile=0.5)`. Maximum likelihood, with
+    a log-normal prior around the model's own spread, so that a handful of labels does not throw it far.
+    """
+    unit = np.ones(margins.shape[1])
+    for m in range(margins.shape[1]):
+        there = ~np.isnan(margins[:, m])
+        margin = margins[there, m]
+        own = float(np.sqrt(np.mean(margin**2))) if len(margin) else 0.0
+        if own > 0.0:
+            p_a = 1.0 / (1.0 + np.exp(-margin / own))
+            unit[m] = own * fit_temperature(p_a, outcome[there]).temperature
+    return unit
+
+
+def _references(scores: Float64, prompt: Int32, quantile: float) -> Float64:
+    """The reference reward of each response's prompt, float64[R, M]."""
+    order = np.argsort(prompt, kind="stable")
+    starts = np.flatnonzero(np.diff(prompt[order], prepend=-1))
+    result = np.full(scores.shape, np.nan)
+    for rows in np.split(order, starts[1:]) if len(order) else []:
+        part = scores[rows]
+        known = ~np.isnan(part).all(axis=0)
+        result[np.ix_(rows, known)] = np.nanquantile(part[:, known], quantile, axis=0)
+    return result

@@ -23,6 +23,7 @@ from curate.aggregate.calibration import (
 )
 from curate.aggregate.guarantee import (
     ErrorRate,
+    Guarantee,
     StratifiedGuarantee,
     prediction_powered_error,
     stratified_guarantee,
@@ -79,8 +80,14 @@ class Assessed:
     diagram: Reliability
 
     @property
+    def parts(self) -> list[tuple[int, Guarantee]]:
+        """The guarantee of each stratum that has pairs."""
+        strata = {} if self.guarantee is None else self.guarantee.strata
+        return [(k, part) for k, part in strata.items() if isinstance(k, int)]
+
+    @property
     def holds(self) -> bool:
-        return self.guarantee is not None and any(part.holds for part in self.guarantee.strata.values())
+        return any(part.holds for _, part in self.parts)
 
 
 def assess(blind: Blind, labelled: Int64, verdict: Float64, section: AggregateSection) -> Assessed:

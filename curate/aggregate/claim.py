@@ -9,7 +9,7 @@ import numpy as np
 
 from curate.aggregate.assess import Assessed
 from curate.aggregate.conclusion import Conclusion
-from curate.aggregate.guarantee import Guarantee, StratifiedGuarantee, guarantee
+from curate.aggregate.guarantee import Guarantee, guarantee
 from curate.aggregate.opinion import DIGITS
 from curate.config import AggregateSection, GuaranteeSection
 
@@ -36,12 +36,8 @@ def guarantee_rows(found: Conclusion, section: AggregateSection) -> list[dict[st
             if part.labels_needed is None
             else math.ceil(part.labels_needed / tested_share),
         }
-        for k, part in _parts(assessed.guarantee)
+        for k, part in assessed.parts
     ]
-
-
-def _parts(found: StratifiedGuarantee) -> list[tuple[int, Guarantee]]:
-    return [(k, part) for k, part in found.strata.items() if isinstance(k, int)]
 
 
 def assessment_row(found: Conclusion, section: AggregateSection) -> dict[str, Any]:
@@ -103,14 +99,13 @@ def _claim(found: Conclusion, section: AggregateSection) -> str:
 
 
 def _promise(found: Conclusion, assessed: Assessed, asked: GuaranteeSection) -> str:
-    assert assessed.guarantee is not None
     accepted, pairs = int(assessed.accepted.sum()), int(assessed.pairs.sum())
-    parts = [part for part in assessed.guarantee.strata.values() if part.holds]
+    parts = [part for _, part in assessed.parts if part.holds]
     tested, errors = sum(part.n for part in parts), sum(part.errors for part in parts)
     which = " where people see a difference" if asked.ties == "ignore" else ""
     where = ""
     if len(found.strata) > 1:
-        where = f", in each of the {len(parts)} strata (of {len(assessed.guarantee.strata)}) that have a threshold"
+        where = f", in each of the {len(parts)} strata (of {len(assessed.parts)}) that have a threshold"
     return (
         f"Guarantee: {accepted:,} of {pairs:,} pairs ({accepted / pairs:.0%}) are accepted, and with confidence "
         f"{1 - asked.delta:.0%} at most {asked.alpha:.0%} of these labels disagree with people{which}{where} "
@@ -132,7 +127,7 @@ def _needed(found: Conclusion, section: AggregateSection) -> int | None:
     asked, assessed = section.guarantee, found.assessed
     assert asked is not None
     if assessed is not None and assessed.guarantee is not None:
-        parts = [part.labels_needed for part in assessed.guarantee.strata.values()]
+        parts = [part.labels_needed for _, part in assessed.parts]
         needed = [n for n in parts if n is not None]
         return math.ceil(sum(needed) / _tested_share(section)) if needed or not parts else None
     none = np.zeros(0, np.int64)

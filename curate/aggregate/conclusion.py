@@ -163,8 +163,8 @@ def _statuses(
         ((direction == 0) & (voted == 0), "the votes are balanced"),
         (direction == 0, "the pair is in a balanced cycle"),
     ]
-    if blind is not None and assessed is not None and assessed.guarantee is not None and assessed.holds:
-        none_at = [k for k, part in assessed.guarantee.strata.items() if not part.holds]
+    if blind is not None and assessed is not None and assessed.holds:
+        none_at = [k for k, part in assessed.parts if not part.holds]
         cases += [(where, "routed", why) for where, why in balanced]
         cases += [
             (np.isin(blind.stratum, none_at), "routed", "nothing in its stratum can be guaranteed"),

@@ -86,7 +86,8 @@ def _claim(found: Conclusion, section: AggregateSection) -> str:
     if assessed is not None and assessed.holds:
         sentences = [_promise(found, assessed, asked)]
     else:
-        sentences = [_no_guarantee(labels, _needed(found, section))]
+        unasked = len(found.status) - len(found.people)
+        sentences = [_no_guarantee(labels, _needed(found, section), unasked)]
     if assessed is not None and assessed.tested:
         error = assessed.error
         sentences.append(
@@ -113,12 +114,14 @@ def _promise(found: Conclusion, assessed: Assessed, asked: GuaranteeSection) -> 
     )
 
 
-def _no_guarantee(labels: str, needed: int | None) -> str:
+def _no_guarantee(labels: str, needed: int | None, unasked: int) -> str:
     if needed is None:
         return (
             f"No guarantee: {labels}, and more would not help, since even the surest labels disagree with people too "
             "often: improve the panel, let the annotator model learn from people, or raise alpha."
         )
+    if needed > unasked:
+        return f"No guarantee: {labels}, and the {unasked:,} other pairs are too few for one."
     return f"No guarantee: {labels}, about {needed:,} more needed (drawn at random)."
 
 

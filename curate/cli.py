@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from curate import __version__
+from curate.commands.explain import explain_prompt
 from curate.commands.rank import rank
 from curate.config import Config, ExportEntry, Source, load_config, validated
 from curate.errors import CurateError
@@ -31,6 +32,7 @@ snapshot_app = typer.Typer(help="The lake's history.", no_args_is_help=True)
 app.add_typer(ingest_app, name="ingest", invoke_without_command=True)
 app.add_typer(snapshot_app, name="snapshot")
 app.command()(rank)
+app.command("explain")(explain_prompt)
 
 ConfigPath = Annotated[
     Path, typer.Option("--config", "-c", help="The project's file.", envvar="CURATE_CONFIG")

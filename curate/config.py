@@ -147,14 +147,56 @@ class JudgeSection(Section):
         return judges
 
 
+class GuaranteeSection(Section):
+    """What accepted labels must keep to: with confidence 1 - delta, at most alpha of them disagree with people."""
+
+    alpha: float = Field(0.1, gt=0, lt=1, description="Most disagreement with people among accepted labels.")
+    delta: float = Field(0.1, gt=0, lt=1, description="Chance that the promise is broken all the same.")
+    strata: Literal["none", "category", "agreement"] = Field(
+        "none",
+        description="A threshold for each value of a field of the prompts' `meta`, or for each pattern of the judges' "
+        "agreement. All hold together, which costs labels.",
+    )
+    category: str = Field("category", description="With `strata: category`: the field of `meta`.")
+    labels: Literal["auto", "random", "all"] = Field(
+        "auto",
+        description="People's labels that it stands on. random: of tasks drawn at random; all: every label, taken for "
+        "a random sample; auto: random where the lake has verify tasks, else all.",
+    )
+    ties: Literal["ignore", "disagree"] = Field(
+        "ignore",
+        description="What it means when people see no difference: nothing, or that the label is wrong.",
+    )
+    learn: float = Field(
+        0.3,
+        ge=0,
+        lt=1,
+        description="Share of these labels that an annotator model may learn from; the others only test it.",
+    )
+
+
+AnnotatorModel = Literal[
+    "panel", "majority", "one_coin", "two_coin", "glad", "crowd_bt", "davidson", "rao_kupper"
+]
+
+
 class AggregateSection(Section):
     """From judgments to preferences."""
 
-    annotator_model: Literal["panel", "majority"] = Field(
+    annotator_model: AnnotatorModel = Field(
         "majority",
-        description="majority: one vote each; panel: learns abilities and habits, and from people's labels.",
+        description="majority: one vote each; panel: learns abilities and habits, and from people's labels; or a model "
+        "of the literature: Dawid-Skene (one_coin, two_coin), glad, crowd_bt, ties as davidson or rao_kupper.",
     )
     method: Literal["ensemble-then-denoise", "denoise-then-ensemble"] = "ensemble-then-denoise"
+    guarantee: GuaranteeSection | None = Field(
+        GuaranteeSection(), description="null: labels are accepted without any."
+    )
+    calibration: Literal["none", "temperature", "isotonic", "auto"] = Field(
+        "auto",
+        description="How probabilities are fitted to people's labels. auto: isotonic from 300 labels on, temperature "
+        "from 20 on.",
+    )
 
 
 class ExportEntry(Section):

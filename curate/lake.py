@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 from filelock import FileLock
 
 from curate.errors import CurateError
-from curate.resources import resource
+from curate.resources import resource, sql
 
 _EXTENSIONS = {"sqlite": "sqlite_scanner", "postgres": "postgres_scanner"}
 _ADVISORY_LOCK = 0x63757261  # "cura": the key of curate's advisory lock in a PostgreSQL catalog
@@ -148,6 +148,15 @@ class Lake:
         """The snapshot that reads see now."""
         return int(self.value("SELECT id FROM lake.current_snapshot()"))
 
+    def has(self, table: str) -> bool:
+        """Whether there is such a table: a lake opened for reading may be from before it."""
+        return bool(
+            self.value(
+                "SELECT count(*) FROM duckdb_tables() WHERE database_name = 'lake' AND table_name = ?",
+                [table],
+            )
+        )
+
     def digest(self, table: str, column: str, where: str = "true") -> str:
         """Identifies the set of values of a column, whatever their order: count and XOR of hashes."""
         query = f"SELECT count(*), coalesce(bit_xor(hash({column})), 0) FROM {table} WHERE {where}"
@@ -231,10 +240,9 @@ class Lake:
                 self._connection.execute("COMMIT")
 
     def _applied(self) -> set[str]:
-        found = self.value(
-            "SELECT count(*) FROM duckdb_tables() WHERE database_name = 'lake' AND table_name = 'migrations'"
-        )
-        return {name for (name,) in self.rows("SELECT name FROM lake.migrations")} if found else set()
+        if not self.has("migrations"):
+            return set()
+        return {name for (name,) in self.rows("SELECT name FROM lake.migrations")}
 
 
 class Writer:
@@ -281,6 +289,35 @@ class Writer:
             f"DELETE FROM lake.{table} WHERE {where}", list(parameters)
         ).fetchone()
         return int(deleted[0]) if deleted else 0
+
+    def replace(
+        self, table: str, rows: pa.Table, group: str, where: str, parameters: Sequence[object]
+    ) -> int:
+        """Make the rows of `table` that match `where` those of `rows`, touching only the groups that differ.
+
+        A group is what shares a value of the column `group`; `run_id` does not count as a difference, so that what
+        stays the same keeps naming the run that made it. Returns the number of groups rewritten.
+        """
+        compared = ", ".join(f'"{name}"' for name in rows.column_names if name != "run_id")
+        names = {"table": table, "group": group, "where": where, "compared": compared}
+        values = list(parameters)
+        self._connection.register("incoming_rows", rows)
+        try:
+            self._connection.execute(sql("changed_groups").format(**names), values)
+            changed, groups = self._connection.execute(
+                "SELECT count(*) FILTER (changed), count(*) FROM changed_groups"
+            ).fetchall()[0]
+            if 2 * changed > groups:  # sooner all than half of it
+                self.delete(table, where, values)
+                self.append(table, rows)
+            elif changed:
+                listed = f"{group} IN (SELECT {group} FROM changed_groups WHERE changed)"
+                self.delete(table, f"({where}) AND {listed}", values)
+                kept = self._connection.execute(f"SELECT * FROM incoming_rows WHERE {listed}")
+                self.append(table, kept.to_arrow_table())
+        finally:
+            self._connection.unregister("incoming_rows")
+        return int(changed)
 
 
 def _there(table: str, rows: pa.Table, near: str | None) -> tuple[str, list[object]]:

@@ -157,6 +157,82 @@ class Annotator(Record):
     run_id: str
 
 
+class Graph(Record):
+    """How a prompt's judgments became one order: `weight` of all arcs, `dropped_weight` of those against the order.
+
+    `margin` is what the next best order would drop more (null where it is not known or there is no arc); `is_exact`:
+    no order drops less; `is_unique`: and no other order drops as little.
+    """
+
+    prompt_id: str
+    responses: int
+    pairs: int
+    weight: float
+    dropped_weight: float
+    margin: float | None = None
+    is_exact: bool
+    is_unique: bool
+    iteration: int
+    run_id: str
+
+
+class Guarantee(Record):
+    """The promise about the accepted labels of one stratum ("all": there is only one).
+
+    Of the stratum's `pairs` (those that the panel decides and that people have not), `accepted` have at least the
+    confidence `threshold` (null: none has). People labelled `labels` of them at random, `tested` of these above the
+    threshold, and disagreed with `errors`; with confidence 1 - `delta` the rate among all accepted is at most
+    `upper`, and `upper` at most `alpha`. `labels_needed`: how many more labels would likely do (0: enough; null: more
+    would not help).
+    """
+
+    stratum: str
+    pairs: int
+    accepted: int
+    threshold: float | None = None
+    alpha: Probability
+    delta: Probability
+    labels: int
+    tested: int
+    errors: int
+    upper: Probability | None = None
+    labels_needed: int | None = None
+    iteration: int
+    run_id: str
+
+
+class Assessment(Record):
+    """What people's labels say of all labels of one aggregation; one row an iteration.
+
+    `claim` says it in words. `labels` pairs have a verdict of people, of which the annotator model learnt from
+    `learnt` and `tested` were kept from it; `drawn` says whether these are known to be a random draw. `error` is the
+    estimated share of all `pairs` with another winner than people's, with its interval at confidence 1 - `delta`.
+    `ece` is the expected calibration error after `calibration` (measured out of fold), `ece_before` without. The
+    three lists are the reliability diagram: mean confidence, share right and number of labels of each bin.
+    """
+
+    holds: bool
+    claim: str
+    delta: Probability | None = None
+    labels: int
+    learnt: int
+    tested: int
+    drawn: bool
+    pairs: int
+    accepted: int
+    error: Probability | None = None
+    error_low: Probability | None = None
+    error_high: Probability | None = None
+    calibration: str
+    ece_before: Probability | None = None
+    ece: Probability | None = None
+    bin_confidence: tuple[float, ...] = ()
+    bin_accuracy: tuple[float, ...] = ()
+    bin_count: tuple[int, ...] = ()
+    iteration: int
+    run_id: str
+
+
 class VerifyTask(Record):
     """Something to ask people: planned by `curate verify plan`, asked wherever people answer, each once.
 
@@ -239,6 +315,9 @@ TABLES: dict[str, type[Record]] = {
     "rankings": Ranking,
     "dropped_arcs": DroppedArc,
     "annotators": Annotator,
+    "graphs": Graph,
+    "guarantees": Guarantee,
+    "assessments": Assessment,
     "verify_tasks": VerifyTask,
     "quarantine": Quarantined,
     "evaluations": Evaluation,

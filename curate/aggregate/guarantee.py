@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ class Guarantee:
 
     `threshold` is infinite where nothing can be accepted. `accepted` is the share of all pairs at or above
     it; `n`, `errors` are the labelled pairs there and how many disagree; `upper` their Clopper-Pearson bound;
-    `labels_needed`: how many more labelled pairs would likely let at least the strictest tenth be accepted (0
+    `labels_needed`: how many more labelled pairs would likely let some of the surest pairs be accepted (0
     when something is accepted, None when more labels would not help: the error there is too high).
     """
 
@@ -121,7 +122,7 @@ def guarantee(
             break
         passed = (float(threshold), n, errors, upper)
     if passed is None:
-        needed = _labels_for_the_strictest(confidence, sure, agrees, alpha, delta)
+        needed = _labels_for_some(confidence, sure, agrees, alpha, delta)
         return Guarantee(
             alpha=alpha,
             delta=delta,
@@ -221,6 +222,7 @@ def prediction_powered_error(
     )
 
 
+@cache
 def labels_needed(rate: float, *, alpha: float, delta: float, power: float = 0.8) -> int | None:
     """Labels after which a true disagreement `rate` below alpha is certified with probability `power`.
 
@@ -247,21 +249,30 @@ def labels_needed(rate: float, *, alpha: float, delta: float, power: float = 0.8
     return low
 
 
-def _labels_for_the_strictest(
+def _labels_for_some(
     confidence: Float64, sure: Float64, agrees: Bool, alpha: float, delta: float
 ) -> int | None:
-    """More labels, drawn as before, that would likely certify the surest tenth of all pairs."""
-    if len(confidence) == 0:
-        return None
-    bar = np.quantile(confidence, 0.9)
-    above = sure >= bar
-    n, errors = int(above.sum()), int((above & ~agrees).sum())
-    rate = (errors + 0.5) / (n + 1) if n else alpha / 2
-    needed = labels_needed(min(rate, alpha / 2) if errors == 0 else rate, alpha=alpha, delta=delta)
-    if needed is None:
-        return None
-    share = float(np.mean(confidence >= bar))
-    return max(int(np.ceil((needed - n) / share)), 1)
+    """More labels, drawn as before, that would likely certify some share of the surest pairs; the cheapest share.
+
+    The rate of a share is what its labels say, with two more at half of alpha: without labels that is the guess. Where
+    all shares look too wrong, but some may only have been unlucky, those are taken to be just good enough.
+    """
+    counted: list[tuple[float, int, int]] = []
+    for share in np.arange(1, 11) / 10 if len(confidence) else ():
+        above = sure >= np.quantile(confidence, 1 - share)
+        n, errors = int(above.sum()), int((above & ~agrees).sum())
+        if n == 0 or clopper_pearson(errors, n, delta)[0] < alpha:
+            counted.append((float(share), n, errors))
+    rates = [round((errors + alpha) / (n + 2), 3) for _, n, errors in counted]
+    if all(rate >= alpha for rate in rates):
+        rates = [0.75 * alpha] * len(counted)
+    needed = [labels_needed(rate, alpha=alpha, delta=delta) for rate in rates]
+    more = [
+        max(int(np.ceil((total - n) / share)), 1)
+        for total, (share, n, _) in zip(needed, counted, strict=True)
+        if total is not None
+    ]
+    return min(more, default=None)
 
 
 def _thresholds(confidence: Float64, grid: int) -> Float64:

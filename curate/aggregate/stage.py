@@ -16,9 +16,10 @@ from curate.runs import StageRun, Summary, newest
 if TYPE_CHECKING:
     from curate.aggregate.tables import Aggregation
 
-VERSION = 1  # raised when the same judgments would give other results, so that they are computed again
+VERSION = 2  # raised when the same judgments would give other results, so that they are computed again
 STAGE = "aggregate"
-TABLES = ("preferences", "rankings", "dropped_arcs", "annotators")
+BY_PROMPT = ("preferences", "rankings", "dropped_arcs", "graphs")
+WHOLE = ("annotators", "guarantees", "assessments")
 
 
 def aggregate(lake: Lake, config: Config, *, track: Track = silent) -> Summary:
@@ -34,7 +35,7 @@ def aggregate(lake: Lake, config: Config, *, track: Track = silent) -> Summary:
             for iteration, panel in panels
             if advance(1) is None
         ]
-    return run.summary(skipped=not any(written), note="; ".join(note for note in written if note))
+    return run.summary(skipped=not any(written), note="\n".join(note for note in written if note))
 
 
 def _panels(lake: Lake, config: Config) -> list[tuple[int, pa.Table]]:
@@ -54,7 +55,9 @@ def _aggregate(lake: Lake, config: Config, run: StageRun, iteration: int, panel:
     with lake.bind("panel", panel):
         lake.rows(sql("current_judgments"))
         judged = lake.digest("judgments SEMI JOIN panel USING (annotator_id, revision)", "judgment_id")
-        fingerprint = content_id(VERSION, config.aggregate.digest, panel.to_pylist(), judged)
+        asked = lake.digest("verify_tasks", "task_id", "strategy = 'random'")
+        settings = config.aggregate.digest
+        fingerprint = content_id(VERSION, settings, panel.to_pylist(), judged, asked)
         if newest(lake, STAGE, part) == fingerprint:
             return ""
         from curate.aggregate.tables import aggregate_panel  # numba, which takes a second to import
@@ -65,8 +68,14 @@ def _aggregate(lake: Lake, config: Config, run: StageRun, iteration: int, panel:
 
 
 def _write(run: StageRun, part: str, fingerprint: str, iteration: int, result: Aggregation) -> None:
+    """Prompts whose rows are the same as before keep them: a few new judgments rewrite a few prompts."""
     with run.chunk(part, fingerprint=fingerprint, status="done") as (writer, counts):
-        for table in TABLES:
-            writer.delete(table, "iteration = ?", [iteration])
-            writer.append(table, result.tables[table])
+        of_iteration = ("iteration = ?", [iteration])
         counts.add(result.counts)
+        counts.details["rewritten_prompts"] = {
+            table: writer.replace(table, result.tables[table], "prompt_id", *of_iteration)
+            for table in BY_PROMPT
+        }
+        for table in WHOLE:
+            writer.delete(table, *of_iteration)
+            writer.append(table, result.tables[table])

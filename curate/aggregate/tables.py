@@ -2,38 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from curate.aggregate.annotators import panel
-from curate.aggregate.by_pair import one_vote_a_pair
+from curate.aggregate.calibration import expected_calibration_error
+from curate.aggregate.claim import assessment_row, guarantee_rows
+from curate.aggregate.conclusion import Conclusion, Strata, conclude
 from curate.aggregate.encode import EncodedVotes, encode_votes
-from curate.aggregate.graph.arcs import log_odds, net_votes
-from curate.aggregate.graph.denoise import denoise, denoise_then_ensemble
-from curate.aggregate.graph.majority import majority
 from curate.aggregate.graph.solution import DenoisedGraphs
-from curate.aggregate.graph.tally import PairTally, tally
+from curate.aggregate.opinion import DIGITS
+from curate.aggregate.people import People, read_people
 from curate.aggregate.ranking.prompt_scores import prompt_scores
-from curate.aggregate.votes import Float64, Votes
+from curate.aggregate.strata import by_agreement, by_category, one_stratum
+from curate.aggregate.votes import Float64, Int32, Votes
 from curate.config import AggregateSection
 from curate.lake import Lake
-from curate.records import Annotator, DroppedArc, Preference, Ranking, arrow_schema
+from curate.records import TABLES, arrow_schema
 from curate.resources import sql
 from curate.runs import Counts
 
-_DIGITS = (
-    9  # what is kept of a figure: parallel sums may differ beyond that, and equal inputs must give equal rows
-)
 _OUTCOMES = pl.Series(["b", "tie", "a"])  # by sign + 1
 
 
 @dataclass(frozen=True, slots=True)
 class Aggregation:
-    """`tables`: rows by table name; `note`: one line for the user."""
+    """`tables`: rows by table name; `note`: lines for the user."""
 
     tables: dict[str, pa.Table]
     counts: Counts
@@ -44,125 +43,89 @@ def aggregate_panel(lake: Lake, section: AggregateSection, *, iteration: int, ru
     """Aggregate the judgments of the relation `panel`, which the caller has bound."""
     responses = lake.arrow(sql("aggregate_responses"))
     encoded = encode_votes(lake.batches(sql("aggregate_judgments")), responses)
-    opinion = _opinion(encoded.votes, section)
-    graphs = _denoised(encoded.votes, opinion, section)
+    author = _authors(responses, encoded) if section.annotator_model == "panel" else None
+    people = _people(lake, encoded, section)
+    strata = _strata(lake, encoded, section)
+    found = conclude(encoded.votes, people, section, author=author, strata=strata)
+    frames = {
+        "preferences": _preferences(encoded, found),
+        "rankings": _rankings(encoded, found),
+        "dropped_arcs": _dropped_arcs(encoded, found.graphs),
+        "graphs": _graphs(encoded, found.graphs),
+        "annotators": _annotators(lake.frame(sql("aggregate_annotators")), encoded.votes, found),
+    }
+    assessment = assessment_row(found, section)
     stamp = {"iteration": iteration, "run_id": run_id}
-    tables = {
-        "preferences": _preferences(encoded, opinion, graphs),
-        "rankings": _rankings(encoded, opinion, graphs),
-        "dropped_arcs": _dropped_arcs(encoded, graphs),
-        "annotators": _annotators(lake.frame(sql("aggregate_annotators")), encoded.votes, opinion),
-    }
-    records = {
-        "preferences": Preference,
-        "rankings": Ranking,
-        "dropped_arcs": DroppedArc,
-        "annotators": Annotator,
-    }
-    stamped = {
-        name: _as_rows(frame.with_columns(**_literals(stamp)), records[name])
-        for name, frame in tables.items()
-    }
-    counts = _counts(encoded, graphs)
-    counts.details["doubts"] = list(opinion.doubts)
+    tables = {name: _as_rows(frame.with_columns(**_literals(stamp)), name) for name, frame in frames.items()}
+    tables["guarantees"] = _as_table(
+        [{**row, **stamp} for row in guarantee_rows(found, section)], "guarantees"
+    )
+    tables["assessments"] = _as_table([{**assessment, **stamp}], "assessments")
+    counts = _counts(encoded, found.graphs)
+    counts.details["doubts"] = list(found.opinion.doubts)
     cyclic, prompts = counts.details["cyclic_before"], counts.details["prompts"]
-    note = " ".join(
-        [f"{len(graphs.tally):,} pairs of {prompts:,} prompts, {cyclic:,} with cycles.", *opinion.doubts]
-    )
-    return Aggregation(stamped, counts, note)
+    note = f"{len(found.graphs.tally):,} pairs of {prompts:,} prompts, {cyclic:,} with cycles."
+    return Aggregation(tables, counts, "\n".join([note, *found.opinion.doubts, assessment["claim"]]))
 
 
-@dataclass(frozen=True, slots=True)
-class Opinion:
-    """What the annotator model says, before the graphs: E pairs (those of `tally`), A annotators.
+def _people(lake: Lake, encoded: EncodedVotes, section: AggregateSection) -> People:
+    planned = bool(lake.value("SELECT count(*) FROM verify_tasks"))
+    asked = {(a, b) for a, b in lake.rows(sql("aggregate_random_pairs"))} if planned else set()
+    return read_people(encoded.votes, encoded.response_ids, section.guarantee, asked, planned=planned)
 
-    `weight` float64[A], what one vote of each annotator counts; `p_a` float64[E]; `ability` float64[A], log-odds of
-    being right, NaN where unknown; `doubts`: what the data say against the result, one sentence each.
+
+def _authors(responses: pa.Table, encoded: EncodedVotes) -> Int32 | None:
+    """int32[R], the model that wrote each response, in the order of the response ids; None where nobody says.
+
+    A response of an unknown model is a model of its own.
     """
-
-    weight: Float64
-    tally: PairTally
-    p_a: Float64
-    net: Float64
-    ability: Float64 | None
-    doubts: tuple[str, ...]
-
-
-def _opinion(votes: Votes, section: AggregateSection) -> Opinion:
-    weight = people_first(votes, one_vote_a_pair(votes))
-    said = majority(votes, weight=weight)
-    if section.annotator_model == "majority" or not len(votes):
-        return Opinion(weight, said.tally, said.p_a, net_votes(said.tally), None, ())
-    fitted = panel.fit(votes)
-    if not (np.array_equal(fitted.a, said.tally.a) and np.array_equal(fitted.b, said.tally.b)):
-        raise AssertionError("the annotator model and the tally list different pairs")
-    p_a = np.round(fitted.p_a, _DIGITS)
-    return Opinion(weight, said.tally, p_a, log_odds(p_a), fitted.ability, fitted.doubts)
+    if responses["model"].null_count == len(responses):
+        return None
+    model = pc.coalesce(responses["model"], pc.binary_join_element_wise("?", responses["response_id"], ""))
+    place = pc.index_in(encoded.response_ids, value_set=responses["response_id"].combine_chunks())
+    codes = model.take(place).combine_chunks().dictionary_encode().indices
+    author: Int32 = codes.to_numpy().astype(np.int32)
+    return author
 
 
-def people_first(votes: Votes, weight: Float64) -> Float64:
-    """The weights with a person's vote above all judges' together: what a person has said, no panel overrules."""
-    judges = float(weight[~votes.human].sum())
-    return np.where(votes.human, weight * (1.0 + judges), weight)
+def _strata(lake: Lake, encoded: EncodedVotes, section: AggregateSection) -> Strata:
+    asked = section.guarantee
+    if asked is None or asked.strata == "none":
+        return one_stratum
+    if asked.strata == "agreement":
+        return lambda pairs: by_agreement(encoded.votes, pairs)
+    path = f'$."{asked.category}"'
+    category: Mapping[str, str] = dict(lake.rows(sql("aggregate_categories"), [path]))
+    return lambda pairs: by_category(category, encoded.prompt_ids, pairs)
 
 
-def _denoised(votes: Votes, opinion: Opinion, section: AggregateSection) -> DenoisedGraphs:
-    if section.method == "denoise-then-ensemble":
-        return denoise_then_ensemble(votes, weight=opinion.weight)
-    return denoise(opinion.tally, net=opinion.net)
+def _preferences(encoded: EncodedVotes, found: Conclusion) -> pl.DataFrame:
+    """`p_a` is what the annotator model says of the pair alone, calibrated; `outcome` what the denoised order says.
 
-
-def _preferences(encoded: EncodedVotes, opinion: Opinion, graphs: DenoisedGraphs) -> pl.DataFrame:
-    """`p_a` is what the annotator model says of the pair alone, `outcome` what the denoised order says.
-
-    The two may disagree. `status`: verified where people judged the pair and the outcome is theirs; routed (to people)
-    where the outcome is not what people said; flipped where the order overrules the panel; accepted otherwise.
+    The two may disagree.
     """
-    votes, pairs = encoded.votes, opinion.tally
-    people = tally(votes, weight=votes.human.astype(np.float64))
-    human, voted, direction = (
-        np.sign(people.weight_a - people.weight_b),
-        np.sign(opinion.net),
-        graphs.direction,
-    )
-    status = np.select(
-        [(human != 0) & (human == direction), human != 0, voted * direction < 0],
-        ["verified", "routed", "flipped"],
-        "accepted",
-    )
-    reason = np.select(
-        [status == "routed", status == "flipped", (direction == 0) & (voted == 0), direction == 0],
-        [
-            "what people said of the prompt's pairs contradicts itself",
-            "the prompt's other pairs overrule this pair's votes",
-            "the votes are balanced",
-            "the pair is in a balanced cycle",
-        ],
-        "",
-    )
-    p_a = np.round(opinion.p_a, _DIGITS)
+    pairs, direction = found.opinion.tally, found.graphs.direction
+    edge = np.clip(found.p_a, 1e-6, 1 - 1e-6)
     return pl.DataFrame(
         {
             "prompt_id": _taken(encoded.prompt_ids, pairs.prompt),
             "response_a": _taken(encoded.response_ids, pairs.a),
             "response_b": _taken(encoded.response_ids, pairs.b),
-            "p_a": p_a,
-            "strength": np.round(np.log(p_a) - np.log1p(-p_a), _DIGITS),
+            "p_a": found.p_a,
+            "strength": np.round(np.log(edge) - np.log1p(-edge), DIGITS),
             "outcome": _OUTCOMES.gather(direction.astype(np.int64) + 1),
-            "status": status,
-            "confidence": np.select(
-                [direction > 0, direction < 0], [p_a, 1.0 - p_a], np.maximum(p_a, 1.0 - p_a)
-            ),
+            "status": found.status,
+            "confidence": found.confidence,
             "n_judgments": pairs.n.astype(np.int64),
-            "dropped_weight": np.round(graphs.dropped, _DIGITS),
-            "reason": pl.Series(reason).replace("", None),
+            "dropped_weight": np.round(found.graphs.dropped, DIGITS),
+            "reason": pl.Series(found.reason).replace("", None),
         }
     )
 
 
-def _rankings(encoded: EncodedVotes, opinion: Opinion, graphs: DenoisedGraphs) -> pl.DataFrame:
+def _rankings(encoded: EncodedVotes, found: Conclusion) -> pl.DataFrame:
     """`score` is the Bradley–Terry strength within the prompt in logits, `score_sd` its standard deviation."""
-    strength = prompt_scores(opinion.tally)
+    strength, graphs = prompt_scores(found.opinion.tally), found.graphs
     ranked = np.flatnonzero(graphs.rank > 0)
     prompt = np.repeat(np.arange(encoded.votes.n_prompts), np.diff(encoded.votes.offsets))
     return pl.DataFrame(
@@ -170,8 +133,8 @@ def _rankings(encoded: EncodedVotes, opinion: Opinion, graphs: DenoisedGraphs) -
             "prompt_id": _taken(encoded.prompt_ids, prompt[ranked]),
             "response_id": _taken(encoded.response_ids, ranked),
             "rank": graphs.rank[ranked].astype(np.int64),
-            "score": np.round(strength.score[ranked], _DIGITS),
-            "score_sd": np.round(strength.sd[ranked], _DIGITS),
+            "score": np.round(strength.score[ranked], DIGITS),
+            "score_sd": np.round(strength.sd[ranked], DIGITS),
         }
     )
 
@@ -184,21 +147,69 @@ def _dropped_arcs(encoded: EncodedVotes, graphs: DenoisedGraphs) -> pl.DataFrame
             "prompt_id": _taken(encoded.prompt_ids, pairs.prompt[arcs]),
             "winner": _taken(encoded.response_ids, np.where(forward, pairs.a[arcs], pairs.b[arcs])),
             "loser": _taken(encoded.response_ids, np.where(forward, pairs.b[arcs], pairs.a[arcs])),
-            "weight": np.round(graphs.dropped[arcs], _DIGITS),
+            "weight": np.round(graphs.dropped[arcs], DIGITS),
         }
     )
 
 
-def _annotators(measured: pl.DataFrame, votes: Votes, opinion: Opinion) -> pl.DataFrame:
-    """The plain measurements of the query, with the model's ability where there is a model."""
-    if opinion.ability is None:
-        return measured
-    ability = np.round(opinion.ability, _DIGITS)
-    fitted = pl.DataFrame({"annotator_id": votes.annotators, "fitted": ability}).with_columns(
-        pl.col("fitted").fill_nan(None)
+def _graphs(encoded: EncodedVotes, graphs: DenoisedGraphs) -> pl.DataFrame:
+    """One row per judged prompt."""
+    pairs = np.diff(graphs.tally.offsets)
+    judged = np.flatnonzero(pairs)
+    return pl.DataFrame(
+        {
+            "prompt_id": _taken(encoded.prompt_ids, judged),
+            "responses": np.diff(graphs.tally.responses)[judged],
+            "pairs": pairs[judged],
+            "weight": np.round(graphs.total_weight[judged], DIGITS),
+            "dropped_weight": np.round(graphs.dropped_weight[judged], DIGITS),
+            "margin": pl.Series(np.round(graphs.prompt_margin[judged], DIGITS)).fill_nan(None),
+            "is_exact": graphs.exact[judged],
+            "is_unique": graphs.unique[judged],
+        }
     )
-    joined = measured.join(fitted, on="annotator_id", how="left", maintain_order="left")
-    return joined.with_columns(ability=pl.col("fitted")).drop("fitted")
+
+
+def _annotators(measured: pl.DataFrame, votes: Votes, found: Conclusion) -> pl.DataFrame:
+    """The plain measurements of the query, with the model's own where there is a model.
+
+    Biases of the model, which are log-odds, become what they do to an even pair: P(first or longer wins) - 1/2.
+    """
+    fit = found.opinion.fit
+    columns = {"calibration_error": _calibration_errors(votes, found.people)}
+    if fit is not None:
+        columns |= {"ability": fit.ability, "length_bias": 1 / (1 + np.exp(-fit.length_bias)) - 0.5}
+    if fit is not None and fit.model == "panel":
+        columns["position_bias"] = 1 / (1 + np.exp(-fit.position_bias)) - 0.5
+    fitted = pl.DataFrame(
+        {"annotator_id": votes.annotators} | columns, schema_overrides={"annotator_id": pl.String}
+    )
+    fitted = fitted.with_columns(pl.exclude("annotator_id").round(DIGITS).fill_nan(None))
+    joined = measured.join(fitted, on="annotator_id", how="left", suffix="_fitted", maintain_order="left")
+    return joined.with_columns(
+        pl.coalesce(f"{name}_fitted", name).alias(name)
+        for name in columns
+        if f"{name}_fitted" in joined.columns
+    )
+
+
+def _calibration_errors(votes: Votes, people: People) -> Float64:
+    """float64[A], the expected calibration error of each judge's own probabilities on the pairs that people judged.
+
+    NaN for people, for judges that give no probabilities, and without labels.
+    """
+    errors = np.full(len(votes.annotators), np.nan)
+    if not len(people):
+        return errors
+    key = votes.a.astype(np.int64) * votes.n_responses + votes.b
+    known = np.flatnonzero(np.isin(key, people.pairs) & ~votes.human[votes.annotator])
+    outcome = (1 + np.sign(people.verdict[np.searchsorted(people.pairs, key[known])])) / 2
+    p_a = votes.p_a[known].astype(np.float64)
+    for k in np.unique(votes.annotator[known]):
+        mine = votes.annotator[known] == k
+        if not np.isin(p_a[mine], (0.0, 0.5, 1.0)).all():
+            errors[k] = expected_calibration_error(p_a[mine], outcome[mine])
+    return errors
 
 
 def _counts(encoded: EncodedVotes, graphs: DenoisedGraphs) -> Counts:
@@ -229,9 +240,13 @@ def _literals(values: dict[str, object]) -> dict[str, pl.Expr]:
     return {name: pl.lit(value) for name, value in values.items()}
 
 
-def _as_rows(frame: pl.DataFrame, record: type) -> pa.Table:
+def _as_table(rows: list[dict[str, object]], name: str) -> pa.Table:
+    return pa.Table.from_pylist(rows, schema=arrow_schema(TABLES[name]))
+
+
+def _as_rows(frame: pl.DataFrame, name: str) -> pa.Table:
     """In the column order and types of the record; a column that the frame lacks is null."""
-    schema = arrow_schema(record)
+    schema = arrow_schema(TABLES[name])
     table = frame.to_arrow()
     columns = [
         table[field.name].cast(field.type)

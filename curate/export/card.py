@@ -69,14 +69,23 @@ def card(reader: Lake, config: Config, content: Content) -> str:
         snapshot=content.snapshot,
         iteration=content.iteration,
         license=content.entry.license,
+        routed=content.entry.routed,
         loading=_loading(content),
         counts=reader.rows(sql("export_card_counts"), iteration),
         selected=content.selected,
+        claim=_claim(reader, content.iteration),
+        guarantees=reader.rows(sql("export_card_guarantees"), iteration) if reader.has("guarantees") else [],
         annotators=reader.rows(sql("export_card_annotators"), iteration),
         confidence=reader.rows(sql("export_card_confidence")) if is_split else [],
         columns={part.name: part.schema.names for part in content.format.parts},
         columns_titled=not is_split,
     )
+
+
+def _claim(reader: Lake, iteration: int | None) -> tuple[Any, ...] | None:
+    """The row of the assessment; None where nothing was assessed (an old snapshot among them)."""
+    found = reader.rows(sql("export_card_claim"), [iteration]) if reader.has("assessments") else []
+    return found[0] if found else None
 
 
 def _front_matter(content: Content) -> str:

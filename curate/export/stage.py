@@ -23,7 +23,7 @@ from curate.runs import Counts, StageRun, Summary, done
 
 _MEMORY_PER_THREAD = 1  # GB that the database may use while it sorts and joins; beyond, it uses the disk
 _APPEND_ONLY = {"prompts": "prompt_id", "responses": "response_id", "judgments": "judgment_id"}
-_REPLACED = ("preferences", "rankings", "annotators", "dropped_arcs")
+_REPLACED = ("preferences", "rankings", "annotators", "dropped_arcs", "guarantees", "assessments")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ def _fingerprint(reader: Lake, entry: ExportEntry, form: Format, iteration: int 
     }
     digests = {table: reader.digest(table, column) for table, column in tables.items()}
     which = f"iteration = {iteration}" if form.aggregated else "true"
-    for table in _REPLACED:
+    for table in filter(reader.has, _REPLACED):  # a snapshot may be from before some
         columns = [f'"{name}"' for name in TABLES[table].model_fields if name != "run_id"]
         digests[table] = reader.digest(table, f"row({', '.join(columns)})", which)
     return content_id(VERSION, _settings(entry), digests)

@@ -26,6 +26,7 @@ from curate.report.facts import (
     Cycles,
     Model,
     Panelist,
+    ReliabilityBin,
     Score,
     Work,
 )
@@ -210,6 +211,35 @@ def confidence(bins: Sequence[ConfidenceBin]) -> str | None:
         )
     )
     return svg(chart.properties(width=WIDTH + 60, height=220))
+
+
+def reliability(bins: Sequence[ReliabilityBin]) -> str | None:
+    """Confidence against the share that people confirm, with intervals."""
+    import altair as alt
+
+    if not bins:
+        return None
+    rows = [
+        {"x": each.confidence, "y": each.accuracy, "low": low, "high": high}
+        for each in bins
+        for low, high in (each.interval,)
+    ]
+    least = min([0.5, *(row["low"] for row in rows)])
+    x = alt.X("x:Q", title="confidence", axis=percent(), scale=alt.Scale(domain=[0.5, 1]))
+    title = "share that people confirm"
+    axis = alt.Axis(format=".0%", tickCount=5, grid=True, labelColor=MUTED)
+    y = alt.Y("y:Q", title=title, axis=axis, scale=alt.Scale(domain=[least, 1]))
+    base = alt.Chart(data(rows)).encode(x=x)
+    drawn = alt.layer(
+        alt.Chart(data([{"x": 0.5, "y": 0.5}, {"x": 1, "y": 1}]))
+        .mark_line(color=MUTED, strokeDash=[3, 3], strokeWidth=1)
+        .encode(x=x, y=y),
+        base.mark_rule(color=STRONG, strokeWidth=2, opacity=0.55).encode(
+            y=alt.Y("low:Q", title=title), y2="high:Q"
+        ),
+        base.mark_point(filled=True, size=70, opacity=1, color=STRONG).encode(y=y),
+    )
+    return svg(drawn.properties(width=360, height=260))
 
 
 def models(rows: Sequence[Model]) -> str | None:

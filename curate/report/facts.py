@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from curate import __version__
 from curate.config import Config
+from curate.explanation import Explanation, explain
 from curate.lake import Lake
 from curate.panel import select_panel
 from curate.report.intervals import mean_interval, wilson
@@ -136,6 +137,7 @@ class Cycles:
 
 @dataclass(frozen=True, slots=True)
 class DroppedArc:
+    prompt_id: str
     prompt: str | None
     weight: float
     winner: str | None
@@ -153,6 +155,65 @@ class ConfidenceBin:
     low: float
     status: str
     labels: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReliabilityBin:
+    confidence: float
+    accuracy: float
+    count: int
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        return wilson(round(self.accuracy * self.count), self.count)
+
+
+@dataclass(frozen=True, slots=True)
+class Assessed:
+    holds: bool
+    claim: str
+    labels: int
+    learnt: int
+    tested: int
+    drawn: bool
+    pairs: int
+    accepted: int
+    delta: float | None
+    error: float | None
+    error_low: float | None
+    error_high: float | None
+    calibration: str
+    ece_before: float | None
+    ece: float | None
+    bin_confidence: list[float]
+    bin_accuracy: list[float]
+    bin_count: list[int]
+
+    @property
+    def bins(self) -> list[ReliabilityBin]:
+        rows = zip(self.bin_confidence, self.bin_accuracy, self.bin_count, strict=True)
+        return [ReliabilityBin(*row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """The guarantee of one stratum."""
+
+    stratum: str
+    pairs: int
+    accepted: int
+    threshold: float | None
+    alpha: float
+    delta: float
+    labels: int
+    tested: int
+    errors: int
+    upper: float | None
+    labels_needed: int | None
+
+    @property
+    def share(self) -> float | None:
+        return self.accepted / self.pairs if self.pairs else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +280,10 @@ class Facts:
     concord_step: int  # the matrix looks at one pair in so many
     cycles: list[Cycles]
     dropped_arcs: list[DroppedArc]
+    explanations: dict[str, Explanation]  # of the prompts of the dropped arcs
     confidence: list[ConfidenceBin]
+    assessment: Assessed | None
+    guarantees: list[Promise]
     models: list[Model]
     scores: list[Score]
     rejected: list[Rejected]
@@ -230,6 +294,9 @@ def gather(reader: Lake, config: Config) -> Facts:
     """Ask the lake for everything. `reader` gets temporary tables, so it must be the caller's own."""
     select_panel(reader, config)
     reader.rows(sql("report_votes"))
+    arcs = _ask(reader, "report_dropped_arcs", DroppedArc, config.report.examples)
+    tested = reader.has("assessments")  # not in a snapshot from before
+    assessment = _ask(reader, "report_assessment", Assessed) if tested else []
     step = max(1, int(reader.value("SELECT count(DISTINCT pair) FROM votes")) // _PAIRS_COMPARED)
     return Facts(
         title=config.report.title,
@@ -243,8 +310,13 @@ def gather(reader: Lake, config: Config) -> Facts:
         concord=_ask(reader, "report_agreement", Concord, step, ANNOTATORS_SHOWN),
         concord_step=step,
         cycles=_ask(reader, "report_cycles", Cycles),
-        dropped_arcs=_ask(reader, "report_dropped_arcs", DroppedArc, config.report.examples),
+        dropped_arcs=arcs,
+        explanations={
+            each.prompt_id: explain(reader, each.prompt_id) for each in arcs if each.prompt is not None
+        },
         confidence=_ask(reader, "report_confidence", ConfidenceBin, round(1 / BIN)),
+        assessment=assessment[0] if assessment else None,
+        guarantees=_ask(reader, "report_guarantees", Promise) if tested else [],
         models=_ask(reader, "report_models", Model, MODELS_SHOWN),
         scores=_ask(reader, "report_evaluations", Score),
         rejected=_ask(reader, "report_quarantine", Rejected, REASONS_SHOWN),

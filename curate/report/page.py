@@ -39,6 +39,7 @@ def render(facts: Facts, *, fingerprint: str) -> str:
         "matrix": charts.matrix(facts.concord, [each.name for each in facts.panel]),
         "cycles": charts.cycles(facts.cycles),
         "confidence": charts.confidence(facts.confidence),
+        "reliability": charts.reliability(facts.assessment.bins if facts.assessment else []),
         "models": charts.models(facts.models),
         "time": charts.time(facts.work),
         "scores": charts.scores(facts.scores),

@@ -20,10 +20,10 @@ questions AS (
     SEMI JOIN heaviest USING (prompt_id)
 )
 SELECT
-    questions.text AS prompt, weight, w.text AS winner, w.model AS winner_model,
+    heaviest.prompt_id, questions.text AS prompt, weight, w.text AS winner, w.model AS winner_model,
     l.text AS loser, l.model AS loser_model, ranks.rank AS winner_rank, others.rank AS loser_rank, arcs, total
 FROM heaviest
-LEFT JOIN questions USING (prompt_id)
+LEFT JOIN questions ON questions.prompt_id = heaviest.prompt_id
 LEFT JOIN texts AS w ON w.response_id = winner
 LEFT JOIN texts AS l ON l.response_id = loser
 LEFT JOIN final_rankings AS ranks ON ranks.response_id = winner

@@ -74,7 +74,12 @@ def test_human_votes_verify(sample_lake: Lake) -> None:
         writer.append("judgments", first)
     aggregate(sample_lake, PANEL)
     found = dict(sample_lake.rows("SELECT status, count(*) FROM preferences GROUP BY 1"))
-    assert found.keys() <= {"verified", "accepted"}  # no panel overrules a person
+    assert found.keys() <= {"verified", "accepted", "routed"}  # no panel overrules a person
+    assert {
+        reason for (reason,) in sample_lake.rows("SELECT reason FROM preferences WHERE status = 'routed'")
+    } <= {
+        "people see no difference, or differ among themselves"  # this one, with the order
+    }
     assert found["verified"] > 50
     assert sample_lake.value("SELECT agreement FROM annotators WHERE annotator_id = 'good'") == 1.0
 

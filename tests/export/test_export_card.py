@@ -70,3 +70,25 @@ def test_raw_tables_are_configurations_of_their_own(labelled_lake: Lake, tmp_pat
         "annotators",
     ]
     assert 'load_dataset("path/of/this/folder", "judgments", split="train")' in text
+
+
+def test_the_claim_is_in_plain_words(labelled_lake: Lake, tmp_path: Path) -> None:
+    _, text = card_of(labelled_lake, tmp_path / "before")
+    assert "have not been held against people's" in text
+    claim = "Guarantee: 40 of 72 pairs are accepted."
+    labelled_lake.rows(
+        "INSERT INTO lake.assessments (holds, claim, labels, tested, calibration, ece, iteration) "
+        f"VALUES (true, '{claim}', 30, 30, 'temperature', 0.021, 0)"
+    )
+    labelled_lake.rows(
+        "INSERT INTO lake.guarantees (stratum, pairs, accepted, threshold, labels, tested, errors, upper, iteration) "
+        "VALUES ('all', 72, 40, 0.81, 30, 25, 0, 0.088, 0)"
+    )
+    _, text = card_of(labelled_lake, tmp_path / "after")
+    assert claim in text
+    assert "| all | 72 | 40 | 81.0% | 30 | 25 | 0 | 8.8% |" in text
+    assert "does not say which of them are wrong" in text
+    assert "calibration error of the confidence is 2.1%" in text
+    assert "routed: true" not in text
+    _, text = card_of(labelled_lake, tmp_path / "routed", routed=True)
+    assert "routed: true" in text

@@ -20,6 +20,7 @@ SECTIONS = (
     "panel",
     "agreement",
     "graph",
+    "guarantee",
     "confidence",
     "models",
     "evaluation",
@@ -199,3 +200,22 @@ def test_examples_can_be_left_out(full_lake: Lake, tmp_path: Path) -> None:
         assert gather(reader, config).dropped_arcs == []
     assert "strongest evidence" not in page_of(full_lake, tmp_path, config)
     assert "strongest evidence" in page_of(full_lake, tmp_path)
+
+
+def test_the_guarantee_has_a_section(full_lake: Lake, tmp_path: Path) -> None:
+    assert "Nothing is known about how far people would agree" in Outline(page_of(full_lake, tmp_path)).text
+    full_lake.rows(
+        "INSERT INTO lake.assessments (holds, claim, labels, tested, drawn, calibration, ece_before, ece, "
+        "bin_confidence, bin_accuracy, bin_count, iteration) VALUES (true, 'Guarantee: <b>40</b> are accepted.', 60, 60, "
+        "true, 'temperature', 0.09, 0.03, [0.58, 0.72, 0.9], [0.5, 0.75, 0.93], [12, 16, 32], 0)"
+    )
+    full_lake.rows(
+        "INSERT INTO lake.guarantees VALUES ('math', 70, 40, 0.81, 0.1, 0.05, 30, 25, 0, 0.088, 0, 0, 'r'), "
+        "('chat', 50, 0, NULL, 0.1, 0.05, 30, 0, 0, NULL, NULL, 0, 'r')"
+    )
+    outline = Outline(page_of(full_lake, tmp_path))
+    assert "Guarantee: <b>40</b> are accepted." in outline.text
+    assert "math 70 40 57.1 % 81.0 % 30 25 0 8.8 % –" in outline.text
+    assert "more would not help" in outline.text
+    assert "is 3.0 % after temperature calibration" in outline.text
+    assert "All labels of this prompt" in outline.text

@@ -1,0 +1,110 @@
+"""What the annotator model says of every pair, before the graphs, with people's word above all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from curate.aggregate.annotators import fit_model
+from curate.aggregate.annotators.panel import PanelOptions
+from curate.aggregate.annotators.result import AnnotatorFit
+from curate.aggregate.by_pair import one_vote_a_pair
+from curate.aggregate.graph.arcs import log_odds, net_votes
+from curate.aggregate.graph.denoise import denoise, denoise_then_ensemble
+from curate.aggregate.graph.majority import majority
+from curate.aggregate.graph.solution import DenoisedGraphs, per_prompt_sum
+from curate.aggregate.graph.tally import PairTally
+from curate.aggregate.people import People
+from curate.aggregate.votes import Float64, Int32, Int64, Votes
+from curate.config import AggregateSection
+
+DIGITS = 9
+"""What is kept of a figure: parallel sums may differ beyond that, and equal inputs must give equal rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """E pairs (those of `tally`), A annotators.
+
+    `weight` float64[A], what one vote of each annotator counts; `p_a` float64[E], that a is better; `net` float64[E],
+    the arcs; `fit` what was learnt of the annotators, None for a plain majority; `doubts`: what the data say against
+    the result, one sentence each.
+    """
+
+    weight: Float64
+    tally: PairTally
+    p_a: Float64
+    net: Float64
+    fit: AnnotatorFit | None = None
+    doubts: tuple[str, ...] = ()
+
+
+def form_opinion(
+    votes: Votes, people: People, section: AggregateSection, *, author: Int32 | None = None
+) -> Opinion:
+    """Majority, or the model that `section` names. `author` int32[R]: which model wrote each response."""
+    weight = people_first(votes, one_vote_a_pair(votes))
+    said = majority(votes, weight=weight)
+    if section.annotator_model == "majority" or not len(votes):
+        net = net_votes(said.tally)
+        net[at_pairs(people.pairs[people.verdict == 0], said.tally)] = 0.0  # people call these ties
+        return Opinion(weight, said.tally, np.round(said.p_a, DIGITS), net)
+    options = PanelOptions(author=author) if section.annotator_model == "panel" else None
+    fitted = fit_model(section.annotator_model, votes, options=options)
+    if not (np.array_equal(fitted.a, said.tally.a) and np.array_equal(fitted.b, said.tally.b)):
+        raise AssertionError("the annotator model and the tally list different pairs")
+    p_a = np.round(fitted.p_a, DIGITS)
+    net = _above_judges(log_odds(p_a), said.tally, people)
+    return Opinion(weight, said.tally, p_a, net, fitted, fitted.doubts)
+
+
+def with_people(blind: Opinion, whole: PairTally, people: People) -> Opinion:
+    """A model's opinion that was formed without some of people's votes, with those put in their place.
+
+    `whole` is the tally of all votes, so that pairs that only people judged are there again.
+    """
+    at = at_pairs(keys(blind.tally), whole)
+    p_a = np.full(len(whole), 0.5)
+    p_a[at] = blind.p_a
+    labelled = at_pairs(people.pairs, whole)
+    p_a[labelled] = np.round((1 + people.verdict) / 2, DIGITS)
+    return replace(blind, tally=whole, p_a=p_a, net=_above_judges(log_odds(p_a), whole, people))
+
+
+def order_responses(votes: Votes, opinion: Opinion, section: AggregateSection) -> DenoisedGraphs:
+    """The acyclic graphs, by the published order of the two steps that `section` names."""
+    if section.method == "denoise-then-ensemble":
+        return denoise_then_ensemble(votes, weight=opinion.weight)
+    return denoise(opinion.tally, net=opinion.net)
+
+
+def people_first(votes: Votes, weight: Float64) -> Float64:
+    """The weights with a person's vote above all judges' together: what a person has said, no panel overrules."""
+    judges = float(weight[~votes.human].sum())
+    return np.where(votes.human, weight * (1.0 + judges), weight)
+
+
+def keys(pairs: PairTally) -> Int64:
+    """int64[E], one number a pair, ascending."""
+    result: Int64 = pairs.a.astype(np.int64) * int(pairs.responses[-1]) + pairs.b
+    return result
+
+
+def at_pairs(wanted: Int64, pairs: PairTally) -> Int64:
+    """The places in `pairs` of pairs (as `keys` gives them) that it has."""
+    have = keys(pairs)
+    return np.searchsorted(have, wanted[np.isin(wanted, have)])
+
+
+def _above_judges(net: Float64, pairs: PairTally, people: People) -> Float64:
+    """The arcs with those of people's verdicts heavier than all other arcs of the prompt together."""
+    at = at_pairs(people.pairs, pairs)
+    if not len(at):
+        return net
+    judges = net.copy()
+    judges[at] = 0.0
+    result = judges.copy()
+    sign = np.sign(people.verdict[np.isin(people.pairs, keys(pairs))])
+    result[at] = sign * (1.0 + per_prompt_sum(np.abs(judges), pairs)[pairs.prompt[at]])
+    return result

@@ -249,7 +249,9 @@ class VerifySection(Section):
             raise ValueError("give an address such as http://localhost:8080")
         if parts.username or parts.password or parts.query:
             # Not a ValueError: that would be told together with the value.
-            raise CurateError("`verify.url` holds a password or token: take it out, and set LABEL_STUDIO_API_KEY.")
+            raise CurateError(
+                "`verify.url` holds a password or token: take it out, and set LABEL_STUDIO_API_KEY."
+            )
         return url.rstrip("/")
 
     @model_validator(mode="after")

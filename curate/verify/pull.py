@@ -130,8 +130,7 @@ def _portions(
     place = server.place(project)
     mark = None if everything else lake.value(sql("verify_mark"), [place])
     if mark is not None:
-        since = (datetime.fromisoformat(mark) - _MARGIN).isoformat()
-        yield from server.annotated(project, server.changed(project, since))
+        yield from server.annotated(project, server.changed(project, datetime.fromisoformat(mark) - _MARGIN))
         return
     met: set[int] = set()
     for portion in server.annotated(project):

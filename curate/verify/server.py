@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from curate.config import VerifySection
@@ -113,7 +114,9 @@ class Server:
         with _told(self.url):
             found: dict[str, list[int]] = {}
             task: Any
-            for task in self.client.tasks.list(project=project.id, page_size=1000, resolve_uri=False):
+            for task in self.client.tasks.list(
+                project=project.id, page_size=1000, fields="task_only", resolve_uri=False
+            ):
                 data = task.data if isinstance(task.data, dict) else {}
                 if isinstance(key := data.get("task"), str):
                     found.setdefault(key, []).append(int(task.id))
@@ -141,23 +144,24 @@ class Server:
         query = json.dumps({"ordering": ["-tasks:updated_at"]})
         with _told(self.url):
             found = self.client.tasks.list(
-                project=project.id, page=1, page_size=1, query=query, resolve_uri=False
+                project=project.id, page=1, page_size=1, query=query, fields="task_only", resolve_uri=False
             )
             task: Any = next(iter(found), None)
-        return None if task is None else task.updated_at.isoformat()
+        return None if task is None else str(task.updated_at)
 
-    def changed(self, project: Project, since: str) -> list[int]:
-        """Ids of the tasks that changed after a time (ISO 8601), as annotations do to their tasks."""
+    def changed(self, project: Project, since: datetime) -> list[int]:
+        """Ids of the tasks that changed after a time, as annotations do to their tasks."""
+        after = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")  # the one form that the filter reads
         column = {
             "filter": "filter:tasks:updated_at",
             "operator": "greater",
             "type": "Datetime",
-            "value": since,
+            "value": after,
         }
         query = json.dumps({"filters": {"conjunction": "and", "items": [column]}})
         with _told(self.url):
             tasks: Any = self.client.tasks.list(
-                project=project.id, page_size=1000, query=query, resolve_uri=False
+                project=project.id, page_size=1000, query=query, fields="task_only", resolve_uri=False
             )
             return [int(task.id) for task in tasks]
 

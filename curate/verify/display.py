@@ -14,9 +14,10 @@ from urllib.parse import urlsplit
 from curate.records import Message, Part
 
 EMPTY = "(empty)"
-_DIRECTIONS = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)], "␦")
-_CONTROLS = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\t\n"} | {0x7F: "␡"}
-_VISIBLE = _DIRECTIONS | _CONTROLS | dict.fromkeys(range(0x80, 0xA0), "␦")
+_SIGN = "\ufffd"
+_DIRECTIONS = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
+_CONTROLS = (*(code for code in range(0x20) if chr(code) not in "\t\n"), *range(0x7F, 0xA0))
+_VISIBLE = dict.fromkeys((*_DIRECTIONS, *_CONTROLS), _SIGN)
 
 
 def visible(text: str) -> str:

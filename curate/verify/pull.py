@@ -61,7 +61,6 @@ def pull(
     *,
     everything: bool = False,
     track: Track = silent,
-    server: Server | None = None,
 ) -> Summary:
     """Take in what changed since the last pull (or `everything`, to be sure).
 
@@ -72,9 +71,11 @@ def pull(
     known = {task.task_id: task for task, _ in queue(lake)}
     if not known:
         return run.summary(skipped=True, note="nobody was asked anything yet")
-    server = server or Server.connect(config.verify)
-    names = _Names(server, Pseudonyms.open(config))
-    with FileLock(config.resolve(config.workspace) / "verify-pull.lock"):
+    with (
+        Server.connect(config.verify) as server,
+        FileLock(config.resolve(config.workspace) / "verify-pull.lock"),
+    ):
+        names = _Names(server, Pseudonyms.open(config))
         for project in server.projects(config.verify.project):
             _pull_project(lake, run, server, project, known, names, everything, track)
     return run.summary(skipped=run.total.rows_in == 0)

@@ -53,7 +53,7 @@ class Guidelines:
             raise CurateError(f"Cannot read the guideline {path}: {error}.") from error
 
 
-def push(lake: Lake, config: Config, *, track: Track = silent, server: Server | None = None) -> Summary:
+def push(lake: Lake, config: Config, *, track: Track = silent) -> Summary:
     """Send the queue. Counts: in = tasks of the queue, kept = sent, duplicate = asked already or answered by
     enough people, dropped = cannot be shown, by reason."""
     waiting = queue(lake)
@@ -62,13 +62,15 @@ def push(lake: Lake, config: Config, *, track: Track = silent, server: Server | 
         return run.summary(
             skipped=True, note="nobody is to be asked anything: `curate verify plan` fills the queue"
         )
-    server = server or Server.connect(config.verify)
     people = {task.task_id: answered for task, answered in waiting}
     by_title: dict[str, list[Item]] = {}
     for item in items(lake, [task for task, _ in waiting]):
         by_title.setdefault(project_title(item, config), []).append(item)
     guidelines = Guidelines(config)
-    with FileLock(config.resolve(config.workspace) / "verify-push.lock"):
+    with (
+        Server.connect(config.verify) as server,
+        FileLock(config.resolve(config.workspace) / "verify-push.lock"),
+    ):
         for title, asked in by_title.items():
             answered = {
                 item.task.task_id for item in asked if people[item.task.task_id] >= config.verify.overlap

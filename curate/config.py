@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -281,6 +282,49 @@ class EvaluateSection(Section):
         return benchmarks
 
 
+class VerifySection(Section):
+    """What people are asked, and in which Label Studio."""
+
+    url: str = Field(
+        "http://localhost:8080", description="Label Studio's address; its token: LABEL_STUDIO_API_KEY."
+    )
+    project: str = Field(
+        "curate",
+        min_length=3,
+        max_length=30,
+        description="Name of the projects there, one for each form of task.",
+    )
+    overlap: int = Field(1, ge=1, description="Different people who answer each task.")
+    pointwise: Literal["pass-fail", "rubric", "critique"] = Field(
+        "pass-fail", description="How people see a task about a single response."
+    )
+    criteria: list[str] = Field(default_factory=list, description="What the rubric form asks people to tick.")
+    guideline: str | None = Field(None, description="Text file shown beside each task.")
+    guidelines: dict[str, str] = Field(
+        default_factory=dict, description="Other text files by category (`category` in a prompt's meta)."
+    )
+    assist: bool = Field(False, description="Show people what the panel says; their answers are marked so.")
+
+    @field_validator("url")
+    @classmethod
+    def _address(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("give an address such as http://localhost:8080")
+        if parts.username or parts.password or parts.query:
+            # Not a ValueError: that would be told together with the value.
+            raise CurateError(
+                "`verify.url` holds a password or token: take it out, and set LABEL_STUDIO_API_KEY."
+            )
+        return url.rstrip("/")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.pointwise == "rubric" and not self.criteria:
+            raise ValueError("the rubric form needs `criteria`")
+        return self
+
+
 class ReportSection(Section):
     """The page that shows what happened."""
 
@@ -301,6 +345,7 @@ class Config(Section):
     export: list[ExportEntry] = Field(default_factory=list)
     train: TrainSection | None = None
     evaluate: EvaluateSection = EvaluateSection()
+    verify: VerifySection = VerifySection()
     report: ReportSection = ReportSection()
 
     _folder: Path = Path()

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.label_studio import LabelStudioServer, started
+
 DEMO = Path(__file__).parents[2] / "examples" / "demo"
 
 CONFIG = """
@@ -119,3 +121,16 @@ def curate(prefect_server: str) -> Callable[..., subprocess.Popen[str]]:
         )
 
     return start
+
+
+ANNOTATORS = ["ada@example.com", "ben@example.com", "cem@example.com"]
+
+
+@pytest.fixture(scope="session")
+def label_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelStudioServer]:
+    """A real Label Studio with three annotators; tests use projects of their own in it."""
+    server = started(tmp_path_factory.mktemp("label-studio") / "data", ANNOTATORS)
+    try:
+        yield server
+    finally:
+        server.kill()

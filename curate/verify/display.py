@@ -1,0 +1,51 @@
+"""Prompts and responses as people see them: every character is text, and none can rearrange the page.
+
+Responses are untrusted. The forms show them with tags that escape markup; here, characters that are invisible
+and change how their surroundings look are made visible: overrides and embeddings of the writing direction
+("\\u202e" makes what follows run backwards) and control characters. Each becomes one sign, so places stay places.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from urllib.parse import urlsplit
+
+from curate.records import Message, Part
+
+EMPTY = "(empty)"
+_SIGN = "\ufffd"
+_DIRECTIONS = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
+_CONTROLS = (*(code for code in range(0x20) if chr(code) not in "\t\n"), *range(0x7F, 0xA0))
+_VISIBLE = dict.fromkeys((*_DIRECTIONS, *_CONTROLS), _SIGN)
+
+
+def visible(text: str) -> str:
+    """The text with line ends as "\\n", and nothing in it that could hide or reorder other text."""
+    return re.sub(r"\r\n?|\u2028|\u2029|\x85", "\n", text).translate(_VISIBLE)
+
+
+def displayed(parts: Iterable[Part]) -> str:
+    """A message or response as text; other parts by their address."""
+    found = "\n".join(
+        part.text or "" if part.type == "text" else f"[{part.type}: {part.uri or part.sha256}]"
+        for part in parts
+    )
+    return visible(found) if found.strip() else EMPTY
+
+
+def conversation(messages: Sequence[Message]) -> list[dict[str, str]]:
+    """The prompt's turns, for a dialogue layout."""
+    return [{"author": message.role, "text": displayed(message.content)} for message in messages]
+
+
+def media_address(parts: Iterable[Part], kind: str) -> str:
+    """Where a browser finds the image or video of a response."""
+    found = [part.uri for part in parts if part.type == kind]
+    if len(found) != 1:
+        raise ValueError(f"a response without exactly one {kind}")
+    if urlsplit(found[0] or "").scheme not in ("http", "https"):
+        raise ValueError(
+            f"an {kind} without a web address" if kind == "image" else f"a {kind} without a web address"
+        )
+    return str(found[0])

@@ -1,0 +1,182 @@
+"""The forms in which people see a task: what each shows, and what its answers mean.
+
+| form | a task of the queue | the answer becomes |
+|---|---|---|
+| pairwise, pairwise-image, pairwise-video | two responses | a pairwise judgment; strength and "both bad" in `raw` |
+| ranking | three and more | a listwise judgment with a `ranking` |
+| pass-fail, pass-fail-image, pass-fail-video | one | a pointwise judgment, score 1 or 0 |
+| rubric | one | a pointwise judgment, score = share of the criteria that are met |
+| critique | one | as pass-fail, with the marked spans in `raw` |
+
+Each form is a labelling configuration `ui_config/<form>.xml`. Responses are shown in an order drawn for the task.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from curate.config import VerifySection
+from curate.identity import content_id
+from curate.records import Message, Outcome, Part, VerifyTask
+from curate.resources import resource
+from curate.verify.display import conversation, displayed, media_address
+
+MEDIA = ("image", "video")
+NOTHING_MET = "None of these"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A task of the queue with everything that people must see. `contents`: response id → its parts."""
+
+    task: VerifyTask
+    messages: tuple[Message, ...]
+    contents: dict[str, tuple[Part, ...]]
+    category: str | None = None
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The responses as shown, from left to right or top to bottom: random, and always the same for a task."""
+        return tuple(random.Random(self.task.task_id).sample(self.task.responses, len(self.task.responses)))
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What an answer says; `details` are what a judgment has no column for."""
+
+    outcome: Outcome
+    score: float | None = None
+    ranking: tuple[str, ...] | None = None
+    rationale: str | None = None
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+def form_of(item: Item, section: VerifySection) -> str:
+    """The form that fits the task and what its responses are made of."""
+    if item.task.form == "listwise":
+        return "ranking"
+    kinds = {part.type for content in item.contents.values() for part in content}
+    media = next((kind for kind in MEDIA if kind in kinds), None)
+    if item.task.form == "pairwise":
+        return f"pairwise-{media}" if media else "pairwise"
+    return f"pass-fail-{media}" if media else section.pointwise
+
+
+def label_config(form: str) -> str:
+    """The labelling configuration (XML) of a form."""
+    return resource(f"ui_config/{form}.xml").read_text(encoding="utf-8")
+
+
+def revision(form: str, *, guideline: str, assist: bool, criteria: Sequence[str]) -> str:
+    """Identifies how people were asked: all that can change their answers but the task itself."""
+    return content_id(label_config(form), guideline, assist, list(criteria) if form == "rubric" else [])
+
+
+def task_data(item: Item, form: str, *, guideline: str, section: VerifySection) -> dict[str, Any]:
+    """What Label Studio keeps of a task: texts to show, and enough to read the answers. Names no model.
+
+    Raises:
+        ValueError: something of it cannot be shown; the message says what, without the particulars.
+    """
+    if set(item.contents) != set(item.task.responses):
+        raise ValueError("about responses that are not in the lake")
+    data: dict[str, Any] = {
+        "task": item.task.task_id,
+        "form": form,
+        "revision": revision(form, guideline=guideline, assist=section.assist, criteria=section.criteria),
+        "assist": section.assist,
+        "order": list(item.order),
+        "conversation": conversation(item.messages),
+        "guideline": guideline,
+    }
+    contents = [item.contents[response] for response in item.order]
+    if form == "ranking":
+        data["candidates"] = [
+            {"id": str(place), "title": f"Response {place}", "body": displayed(content)}
+            for place, content in enumerate(contents, start=1)
+        ]
+        return data
+    media = form.rpartition("-")[2]
+    names = ("left", "right") if form.startswith("pairwise") else ("response",)
+    for name, content in zip(names, contents, strict=True):
+        data[name] = displayed(content)
+        if media in MEDIA:
+            data[f"{name}_{media}"] = media_address(content, media)
+    if form == "rubric":
+        data["criteria"] = [{"value": criterion} for criterion in section.criteria]
+        data["criteria"].append({"value": NOTHING_MET})
+    return data
+
+
+def read_answer(data: dict[str, Any], result: Sequence[dict[str, Any]]) -> Verdict:
+    """An annotation's `result` as a verdict on the responses of its task. Nothing answered is an abstention."""
+    form, order = str(data["form"]), [str(each) for each in data["order"]]
+    values: dict[str, list[dict[str, Any]]] = {}
+    for part in result:
+        values.setdefault(str(part.get("from_name")), []).append(part.get("value", {}))
+    rationale = _texts(values.get("rationale", [])) or None
+    if form == "ranking":
+        return _ranking(order, values, rationale)
+    if form == "rubric":
+        return _rubric(data, values, rationale)
+    choice = next((value["choices"][0] for value in values.get("verdict", []) if value.get("choices")), None)
+    if form.startswith("pairwise"):
+        return _pairwise(order, choice, rationale)
+    spans = [
+        {key: value.get(key) for key in ("start", "end", "text")}
+        | {"label": (value.get("labels") or [None])[0]}
+        for value in values.get("spans", [])
+    ]
+    details = {"verdict": choice} | ({"spans": spans} if spans else {})
+    if choice not in ("pass", "fail"):
+        return Verdict("abstain", rationale=rationale, details=details)
+    return Verdict("a", score=float(choice == "pass"), rationale=rationale, details=details)
+
+
+def pairwise_choice(p_left: float) -> str:
+    """A probability that the left response is better, as an answer of the pairwise form (for assist mode)."""
+    strength = abs(p_left - 0.5)
+    if strength < 0.05:
+        return "tie"
+    return f"{'left' if p_left > 0.5 else 'right'}-{1 if strength < 0.25 else 2 if strength < 0.45 else 3}"
+
+
+def _pairwise(order: list[str], choice: str | None, rationale: str | None) -> Verdict:
+    if choice is None:
+        return Verdict("abstain", rationale=rationale, details={"verdict": None})
+    side, _, strength = choice.partition("-")
+    details: dict[str, Any] = {"verdict": choice}
+    if side not in ("left", "right"):
+        return Verdict("tie", rationale=rationale, details=details)
+    winner = order[0] if side == "left" else order[1]
+    details["strength"] = int(strength)
+    return Verdict("a" if winner == min(order) else "b", rationale=rationale, details=details)
+
+
+def _ranking(order: list[str], values: dict[str, list[dict[str, Any]]], rationale: str | None) -> Verdict:
+    columns: dict[str, list[str]] = next(
+        (value["ranker"] for value in values.get("ranking", []) if value.get("ranker")), {}
+    )
+    places = [int(place) for column in columns.values() for place in column]
+    if sorted(places) != list(range(1, len(order) + 1)):
+        return Verdict("abstain", rationale=rationale, details={"verdict": None})
+    ranking = tuple(order[place - 1] for place in places)
+    return Verdict("a", ranking=ranking, rationale=rationale, details={"verdict": places})
+
+
+def _rubric(data: dict[str, Any], values: dict[str, list[dict[str, Any]]], rationale: str | None) -> Verdict:
+    criteria = [str(each["value"]) for each in data["criteria"]][:-1]
+    ticked = [name for value in values.get("met", []) for name in value.get("choices", [])]
+    if not ticked:
+        return Verdict("abstain", rationale=rationale, details={"verdict": None})
+    met = [criterion for criterion in criteria if criterion in ticked]
+    details = {"verdict": met, "criteria": criteria}
+    return Verdict("a", score=len(met) / len(criteria), rationale=rationale, details=details)
+
+
+def _texts(values: Sequence[dict[str, Any]]) -> str:
+    found = [value.get("text", "") for value in values]
+    return "\n".join("\n".join(text) if isinstance(text, list) else str(text) for text in found).strip()

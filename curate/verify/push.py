@@ -1,0 +1,187 @@
+"""Push: what people were not asked yet goes to Label Studio, each task once.
+
+What a project holds is always looked up there by the tasks' keys, never remembered here. So it does not matter
+whether an earlier push was killed, whether its last request arrived, or whether the project was deleted since:
+what is missing is sent, and what is there twice (a request that arrived after all) is taken out again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from filelock import FileLock
+
+from curate.config import Config
+from curate.errors import CurateError
+from curate.identity import content_id
+from curate.lake import Lake
+from curate.progress import Track, silent
+from curate.resources import resource
+from curate.runs import StageRun, Summary
+from curate.verify.forms import Item, form_of, pairwise_choice, task_data
+from curate.verify.queue import items, queue
+from curate.verify.server import Project, Server, ServerError
+
+BATCH = 250  # tasks of one request
+PATIENCE = 60.0  # seconds to wait for a server that stopped answering
+
+
+@dataclass(frozen=True)
+class Guidelines:
+    """The texts beside the tasks: by category, else the project's own, else ours."""
+
+    config: Config
+
+    def of(self, category: str | None) -> str:
+        return self._texts.get(category or "", self._texts[""])
+
+    @cached_property
+    def _texts(self) -> dict[str, str]:
+        section = self.config.verify
+        texts = {name: self._read(path) for name, path in section.guidelines.items()}
+        default = resource("ui_config/guideline.md").read_text(encoding="utf-8")
+        return {"": self._read(section.guideline) if section.guideline else default} | texts
+
+    def _read(self, path: str) -> str:
+        try:
+            return self.config.resolve(path).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise CurateError(f"Cannot read the guideline {path}: {error}.") from error
+
+
+def push(lake: Lake, config: Config, *, track: Track = silent) -> Summary:
+    """Send the queue. Counts: in = tasks of the queue, kept = sent, duplicate = asked already or answered by
+    enough people, dropped = cannot be shown, by reason."""
+    waiting = queue(lake)
+    run = StageRun(lake, "verify", config_hash=config.verify.digest)
+    if not waiting:
+        return run.summary(
+            skipped=True, note="nobody is to be asked anything: `curate verify plan` fills the queue"
+        )
+    people = {task.task_id: answered for task, answered in waiting}
+    by_title: dict[str, list[Item]] = {}
+    for item in items(lake, [task for task, _ in waiting]):
+        by_title.setdefault(project_title(item, config), []).append(item)
+    guidelines = Guidelines(config)
+    with (
+        Server.connect(config.verify) as server,
+        FileLock(config.resolve(config.workspace) / "verify-push.lock"),
+    ):
+        for title, asked in by_title.items():
+            answered = {
+                item.task.task_id for item in asked if people[item.task.task_id] >= config.verify.overlap
+            }
+            _push_project(server, run, config, guidelines, title, asked, answered, track)
+    return run.summary(skipped=run.total.rows_in == 0)
+
+
+def project_title(item: Item, config: Config) -> str:
+    """One project for each form, and of each form another one for adjudicators."""
+    form = form_of(item, config.verify)
+    return f"{config.verify.project} - {'adjudicate ' * (item.task.purpose == 'adjudicate')}{form}"
+
+
+def _push_project(
+    server: Server,
+    run: StageRun,
+    config: Config,
+    guidelines: Guidelines,
+    title: str,
+    asked: Sequence[Item],
+    answered: set[str],
+    track: Track,
+) -> None:
+    form = form_of(asked[0], config.verify)
+    project = server.project(title)
+    there = set(server.keys(project)) if project else set()
+    ready, dropped = _ready(
+        [item for item in asked if item.task.task_id not in there | answered], form, config, guidelines
+    )
+    if project is None and not ready:
+        return
+    project = server.ensure_project(title, form, guideline=guidelines.of(None), section=config.verify)
+    panel = _panel_says(run.lake) if config.verify.assist and form.startswith("pairwise") else {}
+    with track(f"push {title}", len(ready)) as advance:
+        for start in range(0, len(ready), BATCH):
+            some = ready[start : start + BATCH]
+            _send(server, project, [_with_prediction(data, panel) for data in some])
+            advance(len(some))
+    if not ready:
+        return
+    _take_out_doubles(server, project)
+    fingerprint = content_id(server.place(project), [data["task"] for data in ready])
+    with run.chunk(f"push {title}", fingerprint=fingerprint, status="done") as (_, counts):
+        counts.rows_in, counts.rows_kept, counts.dropped = len(asked), len(ready), dropped
+        counts.rows_duplicate = len(asked) - len(ready) - counts.rows_dropped
+
+
+def _ready(
+    asked: Iterable[Item], form: str, config: Config, guidelines: Guidelines
+) -> tuple[list[dict[str, Any]], dict[str, int]]:
+    """The tasks as Label Studio takes them, and how many cannot be shown, by reason."""
+    ready: list[dict[str, Any]] = []
+    dropped: dict[str, int] = {}
+    for item in asked:
+        try:
+            ready.append(task_data(item, form, guideline=guidelines.of(item.category), section=config.verify))
+        except ValueError as error:
+            dropped[str(error)] = dropped.get(str(error), 0) + 1
+    return ready, dropped
+
+
+def _send(server: Server, project: Project, tasks: Sequence[dict[str, Any]]) -> None:
+    """Import tasks; after a failure, only those that turn out not to have arrived, until there are none.
+
+    A request that failed may still be at work in the server: what is there counts once it has stopped growing.
+    """
+    for attempt in range(3):
+        try:
+            server.import_tasks(project, tasks)
+            return
+        except ServerError:
+            if attempt == 2:
+                raise
+        server.wait(patience=PATIENCE)
+        there = set(server.keys(project))
+        while (now := set(server.keys(project))) != there:
+            there = now
+            time.sleep(1)
+        tasks = [task for task in tasks if task["data"]["task"] not in there]
+        if not tasks:
+            return
+
+
+def _take_out_doubles(server: Server, project: Project) -> None:
+    """A task that is there twice keeps its oldest copy; copies that somebody has answered stay."""
+    doubles = [ids for ids in server.keys(project).values() if len(ids) > 1]
+    for ids in doubles:
+        for portion in server.annotated(project, sorted(ids)[1:]):
+            for task in portion:
+                if not task.get("annotations"):
+                    server.delete_task(int(task["id"]))
+
+
+def _with_prediction(data: dict[str, Any], panel: dict[tuple[str, str], float]) -> dict[str, Any]:
+    """The task for the import; in assist mode with the panel's opinion as a suggestion."""
+    order = data["order"]
+    p_a = panel.get((min(order), max(order))) if panel else None
+    if p_a is None:
+        return {"data": data}
+    choice = pairwise_choice(p_a if order[0] == min(order) else 1 - p_a)
+    value = {"choices": [choice]}
+    part = {"from_name": "verdict", "to_name": "left", "type": "choices", "value": value}
+    return {
+        "data": data,
+        "predictions": [{"model_version": "panel", "score": abs(2 * p_a - 1), "result": [part]}],
+    }
+
+
+def _panel_says(lake: Lake) -> dict[tuple[str, str], float]:
+    """Probability that a is better, of each pair, from the last aggregation."""
+    return {
+        (a, b): p_a for a, b, p_a in lake.rows("SELECT response_a, response_b, p_a FROM final_preferences")
+    }

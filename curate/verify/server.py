@@ -1,0 +1,277 @@
+"""Label Studio as the round trip needs it: projects, bulk import, lists of keys, exports. Through its SDK.
+
+Every failure is one sentence with the address and without the token, which comes from the environment alone
+(`LABEL_STUDIO_API_KEY`: a legacy token or a personal access token).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import html
+import json
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, cast
+
+import httpx
+
+from curate.config import VerifySection
+from curate.errors import CurateError
+from curate.verify.forms import label_config
+
+if TYPE_CHECKING:
+    from label_studio_sdk.client import LabelStudio
+    from label_studio_sdk.core.request_options import RequestOptions
+
+TOKEN_VARIABLE = "LABEL_STUDIO_API_KEY"
+SECONDS = 300.0  # a bulk request's time: past it, the server is taken for dead
+_ONCE: RequestOptions = {"max_retries": 0}  # the SDK's retries would import the same tasks again
+_IDS = 200  # task ids in the address of one export
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A project in Label Studio: all tasks of one form."""
+
+    id: int
+    title: str
+
+
+class ServerError(CurateError):
+    """The server did not answer, or answered that it failed: what it did with the request is not known."""
+
+
+class Server:
+    """One Label Studio. Use it as a context manager."""
+
+    def __init__(self, url: str, client: LabelStudio, connections: httpx.Client) -> None:
+        self.url = url
+        self.client = client
+        self._connections = connections
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connections.close()
+
+    @classmethod
+    def connect(cls, section: VerifySection, *, seconds: float = SECONDS) -> Server:
+        """Sign in, which finds out whether the server is there and knows the token."""
+        token = os.environ.get(TOKEN_VARIABLE)
+        if not token:
+            raise CurateError(
+                f"{TOKEN_VARIABLE} is not set: copy an access token from Account & Settings of {section.url}."
+            )
+        try:
+            from label_studio_sdk.client import LabelStudio
+        except ImportError:
+            raise CurateError(
+                "Label Studio's SDK is not installed: pip install 'curate[label-studio]'"
+            ) from None
+        connections = httpx.Client(timeout=seconds, follow_redirects=True)
+        try:
+            with _told(section.url):
+                client: LabelStudio = LabelStudio(  # type: ignore[no-untyped-call]
+                    base_url=section.url, api_key=token.strip(), httpx_client=connections, timeout=seconds
+                )
+                client.users.whoami()
+        except BaseException:
+            connections.close()
+            raise
+        return cls(section.url, client, connections)
+
+    def place(self, project: Project) -> str:
+        """Names a project in what is kept of its answers."""
+        return f"{self.url}/projects/{project.id}"
+
+    def people(self) -> dict[int, str]:
+        """User id → e-mail address."""
+        with _told(self.url):
+            return {int(user.id): user.email for user in self.client.users.list() if user.id and user.email}
+
+    def project(self, title: str) -> Project | None:
+        """The project of that title; the oldest one, should two processes have made it at once."""
+        with _told(self.url):
+            listed: list[Any] = list(self.client.projects.list(title=title))
+        ids = [int(each.id) for each in listed if each.title == title]
+        return Project(min(ids), title) if ids else None
+
+    def ensure_project(self, title: str, form: str, *, guideline: str, section: VerifySection) -> Project:
+        """The project of that title as the configuration wants it; made or brought up to date."""
+        wanted: dict[str, Any] = {
+            "label_config": label_config(form),
+            "expert_instruction": f'<div style="white-space: pre-wrap">{html.escape(guideline)}</div>',
+            "maximum_annotations": section.overlap,
+            "show_collab_predictions": section.assist,
+            "show_skip_button": True,
+            "sampling": "Sequential sampling",
+        }
+        project = self.project(title)
+        with _told(self.url):
+            if project is None:
+                made = self.client.projects.create(
+                    title=title, description="Filled and read by `curate verify`.", **wanted
+                )
+                return Project(int(made.id or 0), title)
+            there = self.client.projects.get(project.id)
+            if any(getattr(there, name, None) != value for name, value in wanted.items()):
+                self.client.projects.update(project.id, **wanted)
+        return project
+
+    def keys(self, project: Project) -> dict[str, list[int]]:
+        """Key of the queue → ids of its tasks in the project (more than one if it was imported twice)."""
+        with _told(self.url):
+            found: dict[str, list[int]] = {}
+            task: Any
+            for task in self.client.tasks.list(
+                project=project.id, page_size=1000, fields="task_only", resolve_uri=False
+            ):
+                data = task.data if isinstance(task.data, dict) else {}
+                if isinstance(key := data.get("task"), str):
+                    found.setdefault(key, []).append(int(task.id))
+            return found
+
+    def import_tasks(self, project: Project, tasks: Sequence[dict[str, Any]]) -> None:
+        """Add tasks, in one transaction of the server. Not retried: see `curate.verify.push`."""
+        with _told(self.url):
+            self.client.projects.import_tasks(
+                project.id, request=cast(Any, list(tasks)), request_options=_ONCE
+            )
+
+    def delete_task(self, task: int) -> None:
+        with _told(self.url):
+            self.client.tasks.delete(str(task))
+
+    def projects(self, name: str) -> list[Project]:
+        """All projects that were made under a name."""
+        with _told(self.url):
+            listed: list[Any] = list(self.client.projects.list(title=name))
+        return [
+            Project(int(each.id), each.title) for each in listed if str(each.title).startswith(f"{name} - ")
+        ]
+
+    def newest_change(self, project: Project) -> str | None:
+        """When a task of the project changed last, by the server's clock (ISO 8601)."""
+        query = json.dumps({"ordering": ["-tasks:updated_at"]})
+        with _told(self.url):
+            found: Any = self.client.tasks.list(
+                project=project.id, page=1, page_size=1, query=query, fields="task_only", resolve_uri=False
+            )
+            task: Any = next(iter(found), None)
+        return None if task is None else str(task.updated_at)
+
+    def changed(self, project: Project, since: datetime) -> list[int]:
+        """Ids of the tasks that changed after a time, as annotations do to their tasks."""
+        after = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")  # the one form that the filter reads
+        column = {
+            "filter": "filter:tasks:updated_at",
+            "operator": "greater",
+            "type": "Datetime",
+            "value": after,
+        }
+        query = json.dumps({"filters": {"conjunction": "and", "items": [column]}})
+        with _told(self.url):
+            tasks: Any = self.client.tasks.list(
+                project=project.id, page_size=1000, query=query, fields="task_only", resolve_uri=False
+            )
+            return [int(task.id) for task in tasks]
+
+    def annotated(self, project: Project, ids: Sequence[int] | None = None) -> Iterator[list[dict[str, Any]]]:
+        """Tasks with their annotations: all that have some, or those of `ids` that exist, in portions."""
+        if ids is None:
+            yield self._export(project, download_all_tasks=False)
+            return
+        for start in range(0, len(ids), _IDS):
+            some = [str(each) for each in ids[start : start + _IDS]]
+            yield self._export(project, download_all_tasks=True, ids=some)
+
+    def _export(self, project: Project, **wanted: Any) -> list[dict[str, Any]]:
+        if "ids" in wanted:  # the SDK names it `ids`, the server reads `ids[]`
+            ids = wanted.pop("ids")
+            wanted["request_options"] = {"additional_query_parameters": {"ids[]": ids}}
+        with _told(self.url):
+            stream = self.client.projects.exports.download_sync(project.id, export_type="JSON", **wanted)
+            found = json.loads(b"".join(stream))
+        return found if isinstance(found, list) else []
+
+    def call_on_change(
+        self, project: Project, url: str, *, headers: dict[str, str], actions: Sequence[str]
+    ) -> None:
+        """Have the server POST to `url` on these actions; takes the place of an earlier webhook of that address."""
+        self.stop_calls(project, url)
+        with _told(self.url):
+            self.client.webhooks.create(
+                url=url,
+                project=project.id,
+                headers=headers,
+                send_payload=False,
+                actions=cast(Any, list(actions)),
+                send_for_all_actions=False,
+            )
+
+    def stop_calls(self, project: Project, url: str) -> None:
+        with _told(self.url):
+            for webhook in self.client.webhooks.list(project=str(project.id)):
+                if webhook.url == url and webhook.id is not None:
+                    self.client.webhooks.delete(webhook.id)
+
+    def progress(self, project: Project) -> tuple[int, int]:
+        """Tasks of the project, and those with as many answers as were wanted."""
+        with _told(self.url):
+            found = self.client.projects.get(project.id)
+        return int(found.task_number or 0), int(found.finished_task_number or 0)
+
+    def wait(self, *, patience: float) -> None:
+        """Return when the server answers again; ServerError after `patience` seconds."""
+        ends, pause = time.monotonic() + patience, 0.5
+        while True:
+            try:
+                with _told(self.url):
+                    self.client.users.whoami(request_options=_ONCE)
+                return
+            except ServerError:
+                if time.monotonic() + pause > ends:
+                    raise
+                time.sleep(pause)
+                pause = min(2 * pause, 10)
+
+
+@contextlib.contextmanager
+def _told(url: str) -> Iterator[None]:
+    """What the SDK raises, as a sentence. Its own texts hold headers and whole pages, so little of them is told."""
+    from label_studio_sdk.core.api_error import ApiError
+
+    try:
+        yield
+    except httpx.TimeoutException:
+        raise ServerError(
+            f"Label Studio at {url} took too long to answer: run the same command to go on."
+        ) from None
+    except (httpx.TransportError, json.JSONDecodeError) as error:
+        raise ServerError(
+            f"Label Studio at {url} cannot be reached ({type(error).__name__}): start it, or mend `verify.url`; "
+            "then run the same command to go on."
+        ) from None
+    except ApiError as error:
+        status = error.status_code or 0
+        if status in (401, 403):
+            raise CurateError(
+                f"Label Studio at {url} refuses the token in {TOKEN_VARIABLE} ({status}): copy a valid one from "
+                "Account & Settings (legacy tokens must be enabled for the organisation)."
+            ) from None
+        if status >= 500 or status in (0, 408, 429):
+            raise ServerError(
+                f"Label Studio at {url} failed ({status}): run the same command to go on."
+            ) from None
+        raise CurateError(f"Label Studio at {url} answered {status}: {_detail(error.body)}.") from None
+
+
+def _detail(body: Any) -> str:
+    if isinstance(body, dict):
+        found = body.get("validation_errors") or body.get("detail") or "no reason given"
+        return json.dumps(found, ensure_ascii=False)[:300].strip('"')
+    return "is that address Label Studio's?"

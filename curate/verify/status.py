@@ -1,0 +1,59 @@
+"""How far people are: what is planned, asked and answered, and what each person did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from curate.config import Config
+from curate.errors import CurateError
+from curate.lake import Lake
+from curate.resources import sql
+from curate.verify.queue import queue
+from curate.verify.server import Server
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """What one person did, by pseudonym; `seconds`: median time of an answer."""
+
+    annotator_id: str
+    answered: int
+    skipped: int
+    taken_back: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """`answered`: tasks with as many answers as `verify.overlap` wants, `begun`: with some, but fewer.
+
+    `asked`: project → (tasks there, tasks finished there); None where the server cannot tell, and `trouble` says why.
+    """
+
+    planned: int
+    answered: int
+    begun: int
+    people: tuple[Person, ...]
+    asked: dict[str, tuple[int, int]] | None
+    trouble: str | None = None
+
+
+def verify_status(lake: Lake, config: Config) -> Status:
+    """Read the lake, and ask the server where it can be reached."""
+    tasks = queue(lake)
+    overlap = config.verify.overlap
+    asked, trouble = None, None
+    try:
+        with Server.connect(config.verify) as server:
+            projects = server.projects(config.verify.project)
+            asked = {project.title: server.progress(project) for project in projects}
+    except CurateError as error:
+        trouble = str(error)
+    return Status(
+        planned=len(tasks),
+        answered=sum(people >= overlap for _, people in tasks),
+        begun=sum(0 < people < overlap for _, people in tasks),
+        people=tuple(Person(*row) for row in lake.rows(sql("verify_people"))),
+        asked=asked,
+        trouble=trouble,
+    )

@@ -1,0 +1,114 @@
+"""Watch: answers come in as people give them.
+
+Label Studio calls a small receiver here on each change (a webhook with a secret header); the calls say only *that*
+something changed, and a pull finds out what. So calls that come twice, late, in another order or never do no harm:
+a pull happens anyway every `every` seconds.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from curate.config import Config
+from curate.lake import Lake
+from curate.runs import Summary
+from curate.verify.pull import pull
+from curate.verify.server import Server, ServerError
+
+HEADER = "X-Curate-Secret"
+ACTIONS = ("ANNOTATION_CREATED", "ANNOTATION_UPDATED", "ANNOTATIONS_CREATED", "ANNOTATIONS_DELETED")
+SETTLE = 1.0  # seconds to wait for more calls before pulling
+
+
+@contextmanager
+def receiver(secret: str, changed: threading.Event, *, host: str, port: int) -> Iterator[int]:
+    """Listen for calls that carry the secret, and set the event; gives the port (of 0: any free one)."""
+
+    class Handler(BaseHTTPRequestHandler):
+        timeout = 10
+
+        def do_POST(self) -> None:
+            known = hmac.compare_digest(self.headers.get(HEADER, "").encode(), secret.encode())
+            self.send_response(204 if known else 403)
+            self.end_headers()
+            if known:
+                changed.set()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass  # whoever scans ports needs no line each
+
+    with ThreadingHTTPServer((host, port), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+
+
+def watch(
+    lake: Lake,
+    config: Config,
+    *,
+    every: float = 60.0,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    address: str | None = None,
+    pulled: Callable[[Summary], None] = lambda summary: None,
+    troubled: Callable[[ServerError], None] = lambda error: None,
+    stop: threading.Event | None = None,
+) -> None:
+    """Pull whenever something changed, until `stop` is set.
+
+    `address`: under which Label Studio reaches the receiver, if not `http://host:port`. `pulled` is told of each
+    pull that found something, `troubled` of a server that does not answer, which is asked again later.
+    """
+    secret, changed, stop = secrets.token_urlsafe(32), threading.Event(), stop or threading.Event()
+    with receiver(secret, changed, host=host, port=port) as bound:
+        url = address or f"http://{host}:{bound}"
+        registered: set[int] = set()
+        try:
+            while not stop.is_set():
+                try:
+                    _register(config, url, secret, registered)
+                    summary = pull(lake, config)
+                    if not summary.skipped:
+                        pulled(summary)
+                except ServerError as error:
+                    troubled(error)
+                _wait(changed, stop, every)
+        finally:
+            _unregister(config, url)
+
+
+def _wait(changed: threading.Event, stop: threading.Event, every: float) -> None:
+    """Return when something changed and has settled, when it is time anyway, or when asked to stop."""
+    ends = time.monotonic() + every
+    while not stop.is_set() and not changed.is_set() and time.monotonic() < ends:
+        changed.wait(min(0.5, max(0.0, ends - time.monotonic())))
+    if changed.is_set():
+        stop.wait(SETTLE)
+        changed.clear()  # before the pull: a call during it asks for another one
+
+
+def _register(config: Config, url: str, secret: str, registered: set[int]) -> None:
+    """Have the projects call us; one whose webhook of ours is there already gets the new secret."""
+    with Server.connect(config.verify) as server:
+        for project in server.projects(config.verify.project):
+            if project.id not in registered:
+                server.call_on_change(project, url, headers={HEADER: secret}, actions=ACTIONS)
+                registered.add(project.id)
+
+
+def _unregister(config: Config, url: str) -> None:
+    try:
+        with Server.connect(config.verify) as server:
+            for project in server.projects(config.verify.project):
+                server.stop_calls(project, url)
+    except ServerError:
+        pass  # it calls into the void until it is watched again, which does no harm

@@ -1,0 +1,8 @@
+-- The prompts and responses of the tasks in the relation `wanted` (task_id, prompt_id, responses).
+SELECT
+    task_id, any_value(messages) AS messages, any_value(prompts.meta) AS meta,
+    list(response_id) AS ids, list(content) AS contents
+FROM (SELECT task_id, prompt_id, unnest(responses) AS response_id FROM wanted)
+JOIN prompts USING (prompt_id)
+JOIN responses USING (prompt_id, response_id)
+GROUP BY task_id

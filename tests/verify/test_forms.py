@@ -1,0 +1,179 @@
+"""Every form is a valid labelling configuration, hides what must be hidden, and its answers mean what they say."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from curate.config import VerifySection
+from curate.records import Form, Part
+from curate.verify.display import conversation, displayed, visible
+from curate.verify.forms import (
+    NOTHING_MET,
+    Item,
+    form_of,
+    label_config,
+    pairwise_choice,
+    read_answer,
+    task_data,
+)
+from tests.verify.samples import NASTY, make_task
+
+FORMS = [
+    "pairwise", "pairwise-image", "pairwise-video", "ranking", "rubric", "critique",
+    "pass-fail", "pass-fail-image", "pass-fail-video",
+]  # fmt: skip
+
+
+def make_item(contents: list[str | Part], form: Form = "pairwise") -> Item:
+    prompt, responses, task = make_task(1, contents, form=form)
+    return Item(task, prompt.messages, {each.response_id: each.content for each in responses})
+
+
+def item_of(form: str) -> Item:
+    media = form.rpartition("-")[2]
+    content: Any = Part(type=media, uri="https://x.org/1") if media in ("image", "video") else "an answer"  # type: ignore[arg-type]
+    if form.startswith("pairwise"):
+        other = content.model_copy(update={"uri": "https://x.org/2"}) if isinstance(content, Part) else "b"
+        return make_item([content, other])
+    if form == "ranking":
+        return make_item(["a", "b", "c"], "listwise")
+    return make_item([content], "pointwise")
+
+
+def data_of(form: str, section: VerifySection | None = None) -> dict[str, Any]:
+    section = section or VerifySection(criteria=["Correct", "Short"])
+    return task_data(item_of(form), form, guideline="Be fair.", section=section)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_each_form_is_parsed_by_the_sdk_and_fits_its_data(form: str) -> None:
+    label_interface = pytest.importorskip("label_studio_sdk.label_interface")
+    interface = label_interface.LabelInterface(label_config(form))
+    interface.validate()
+    data = data_of(form)
+    for tag in interface.objects:
+        assert tag.value_name in data, tag
+    assert "HyperText" not in label_config(form)  # what renders markup has no place in a form
+    assert "Markdown" not in label_config(form)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_nothing_gives_a_model_or_a_strategy_away(form: str) -> None:
+    told = json.dumps(data_of(form))
+    assert "secret-model" not in told
+    assert "random" not in told
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_answer_without_content_is_an_abstention(form: str) -> None:
+    assert read_answer(data_of(form), []).outcome == "abstain"
+
+
+def choice(value: str, name: str = "verdict") -> dict[str, Any]:
+    return {"from_name": name, "to_name": "left", "type": "choices", "value": {"choices": [value]}}
+
+
+def test_sides_become_responses() -> None:
+    for number in range(20):
+        prompt, responses, task = make_task(number, ["a", "b"])
+        item = Item(task, prompt.messages, {each.response_id: each.content for each in responses})
+        data = task_data(item, "pairwise", guideline="", section=VerifySection())
+        verdict = read_answer(data, [choice("left-3")])
+        left_is_a = data["order"][0] == min(task.responses)
+        assert verdict.outcome == ("a" if left_is_a else "b")
+        assert verdict.details == {"verdict": "left-3", "strength": 3}
+        assert read_answer(data, [choice("right-1")]).outcome == ("b" if left_is_a else "a")
+        assert read_answer(data, [choice("both-bad")]).outcome == "tie"
+        assert read_answer(data, [choice("tie")]).details == {"verdict": "tie"}
+
+
+def test_both_orders_occur_and_a_task_keeps_its_own() -> None:
+    orders = [make_item(["a", "b"]).order for _ in range(3)]
+    assert len(set(orders)) == 1
+    flipped = sum(
+        Item(task, (), {}).order != task.responses
+        for task in (make_task(number, ["a", "b"])[2] for number in range(400))
+    )
+    assert 150 < flipped < 250
+
+
+def test_rankings_name_responses_from_best_to_worst() -> None:
+    data = data_of("ranking")
+    ranker = {"from_name": "ranking", "type": "ranker", "value": {"ranker": {"candidates": ["3", "1", "2"]}}}
+    order = data["order"]
+    assert read_answer(data, [ranker]).ranking == (order[2], order[0], order[1])
+    ranker["value"] = {"ranker": {"candidates": ["3", "1"]}}
+    assert read_answer(data, [ranker]).outcome == "abstain"
+
+
+def test_rubrics_score_the_share_that_is_met() -> None:
+    data = data_of("rubric")
+    met = {"from_name": "met", "type": "choices", "value": {"choices": ["Short"]}}
+    verdict = read_answer(data, [met])
+    assert (verdict.outcome, verdict.score) == ("a", 0.5)
+    met["value"] = {"choices": [NOTHING_MET]}
+    assert read_answer(data, [met]).score == 0.0
+
+
+def test_critiques_keep_spans_and_reasons() -> None:
+    span = {
+        "from_name": "spans",
+        "type": "labels",
+        "value": {"start": 3, "end": 9, "text": "answer", "labels": ["good"]},
+    }
+    reason = {"from_name": "rationale", "type": "textarea", "value": {"text": ["It is", "right."]}}
+    verdict = read_answer(data_of("critique"), [span, reason, choice("pass")])
+    assert verdict.score == 1.0
+    assert verdict.rationale == "It is\nright."
+    assert verdict.details["spans"] == [{"start": 3, "end": 9, "text": "answer", "label": "good"}]
+    assert read_answer(data_of("critique"), [choice("unsure")]).outcome == "abstain"
+
+
+def test_the_form_follows_the_task_and_its_contents() -> None:
+    rubric = VerifySection(pointwise="rubric", criteria=["x"])
+    assert [
+        form_of(item_of(form), rubric) for form in FORMS if not form.startswith(("critique", "pass-fail"))
+    ] == [form for form in FORMS if not form.startswith(("critique", "pass-fail"))]
+    assert form_of(item_of("pass-fail-video"), rubric) == "pass-fail-video"
+
+
+def test_what_a_browser_cannot_fetch_is_refused() -> None:
+    item = make_item(
+        [Part(type="image", uri="/home/me/a.png"), Part(type="image", uri="https://x.org/b.png")]
+    )
+    with pytest.raises(ValueError, match="an image without a web address"):
+        task_data(item, "pairwise-image", guideline="", section=VerifySection())
+
+
+def test_suggestions_point_to_the_likelier_side() -> None:
+    assert [pairwise_choice(p) for p in (0.99, 0.8, 0.6, 0.5, 0.4, 0.2, 0.01)] == [
+        "left-3", "left-2", "left-1", "tie", "right-1", "right-2", "right-3"
+    ]  # fmt: skip
+
+
+@given(st.text())
+def test_shown_text_has_no_hidden_signs_and_keeps_places(text: str) -> None:
+    shown = visible(text)
+    hidden = {*map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A)), "\r", "\0", "\x1b"}
+    assert not hidden & set(shown)
+    if "\r\n" not in text:
+        assert len(shown) == len(text)
+
+
+def test_display() -> None:
+    assert visible("a\r\nb\tc\u202ed") == "a\nb\tc\ufffdd"
+    assert visible("שלום \u200f عربى") == "שלום \u200f عربى"  # marks that only place neutral signs stay
+    assert displayed([Part(text=" ")]) == "(empty)"
+    assert (
+        displayed([Part(text="see"), Part(type="image", uri="https://x.org/a.png")])
+        == "see\n[image: https://x.org/a.png]"
+    )
+    assert "<script>" in displayed([Part(text=NASTY)])
+    assert conversation(make_task(1, ["a"])[0].messages)[0] == {
+        "author": "user", "text": "Question 1: which fruit is red?"
+    }  # fmt: skip

@@ -1,0 +1,1 @@
+"""People in the loop: what to ask them, where they answer, and how far to trust them."""

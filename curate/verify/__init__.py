@@ -1,1 +1,1 @@
-"""People in the loop: what to ask them, where they answer, and how far to trust them."""
+"""Verification by people: what they are asked, where they answer, and their answers as judgments."""

@@ -1,0 +1,59 @@
+"""Pseudonyms: people are known in the lake, in exports and reports by a keyed hash, never by name or address.
+
+>>> Pseudonyms(b"secret").of("Ada@example.com") == Pseudonyms(b"secret").of("ada@example.com")
+True
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+
+from curate.config import Config
+from curate.errors import CurateError
+
+KEY_VARIABLE = "CURATE_ANNOTATOR_KEY"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Pseudonyms:
+    """The same person has the same pseudonym in a workspace, and another one in each other workspace.
+
+    The key lies beside the lake, not in it, so that who has the data cannot try names until one fits. It is made
+    when first needed; workspaces on several machines share one through the environment (`CURATE_ANNOTATOR_KEY`).
+    """
+
+    key: bytes
+
+    @classmethod
+    def open(cls, config: Config) -> Pseudonyms:
+        if given := os.environ.get(KEY_VARIABLE):
+            return cls(given.encode())
+        path = config.resolve(config.workspace) / "annotators.key"
+        try:
+            return cls(_made(path))
+        except OSError as error:
+            raise CurateError(
+                f"Cannot read or write the key of pseudonyms {path}: {error.strerror}."
+            ) from error
+
+    def of(self, person: str) -> str:
+        """`person`: what identifies them where they work, best an e-mail address; case and blanks do not matter."""
+        name = person.strip().lower().encode()
+        return f"person-{blake2b(name, key=blake2b(self.key).digest(), digest_size=8).hexdigest()}"
+
+
+def _made(path: Path) -> bytes:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    if not path.exists():
+        fresh.touch(mode=0o600)
+        fresh.write_text(secrets.token_hex(32), encoding="ascii")
+        with contextlib.suppress(FileExistsError):  # another process was first: its key counts
+            os.link(fresh, path)
+        fresh.unlink()
+    return path.read_bytes()

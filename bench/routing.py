@@ -10,9 +10,9 @@ pairs included, on pairs whose gold is no tie (as in bench/denoise.py). Labels n
 The target is 95 %, or 99 % where the panel without labels is at 95 % already.
 
 The settings of the default were chosen on synthetic panels and on half of the prompts (`--half develop`, a seeded
-split by prompt); the other half is reported. Each seed draws four fifths of the half's prompts (of UKP three topics) and
-its own order of random questions. The ratio's interval (90 %) is a paired bootstrap over seeds: it speaks of the draw of
-questions and not of other data.
+split by prompt); the other half is reported. Each seed draws four fifths of the half's prompts (of UKP two topics)
+and its own order of random questions. The ratio's interval (90 %) is a paired bootstrap over seeds: it speaks of the
+draw of questions and not of other data.
 """
 
 from __future__ import annotations
@@ -227,12 +227,10 @@ def ukp() -> Bench:
     panel = panels.ukp()
     arguments = pl.read_parquet(panels.DATA / "ukpconvarg1" / "arguments.parquet")
     pairs = pl.read_parquet(panels.DATA / "ukpconvarg1" / "pairs.parquet")
-    keys = sorted(
-        {(t, x) for t, a, b in pairs.select("topic", "arg_a", "arg_b").iter_rows() for x in (a, b)}
-    )
+    keys = sorted({(t, x) for t, a, b in pairs.select("topic", "arg_a", "arg_b").iter_rows() for x in (a, b)})
     text = dict(arguments.select("arg_id", "text").iter_rows())
     bench = embedded(panel, [text[key] for _, key in keys], sorted(pairs["topic"].unique()))
-    return replace(bench, prompts=3)
+    return replace(bench, prompts=2)
 
 
 def made(name: str, design: synthetic.Design, seed: int) -> Bench:

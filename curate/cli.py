@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from curate import __version__
-from curate.commands import verify, verify_plan
+from curate.commands import verify_plan
 from curate.config import Config, ExportEntry, Source, load_config, validated
 from curate.errors import CurateError
 from curate.lake import Lake
@@ -30,7 +30,7 @@ ingest_app = typer.Typer(help="Take in responses and judgments (all sources of c
 snapshot_app = typer.Typer(help="The lake's history.", no_args_is_help=True)
 app.add_typer(ingest_app, name="ingest", invoke_without_command=True)
 app.add_typer(snapshot_app, name="snapshot")
-app.add_typer(verify.app, name="verify")
+app.add_typer(verify_plan.app, name="verify")
 
 ConfigPath = Annotated[
     Path, typer.Option("--config", "-c", help="The project's file.", envvar="CURATE_CONFIG")

@@ -231,7 +231,7 @@ class VerifyPlan(Section):
         description="Share of questions drawn blind: what calibration and the guarantee stand on.",
     )
     mix: dict[Strategy, Annotated[float, Field(ge=0)]] = Field(
-        default_factory=lambda: {"expected-value": 1.0},
+        {"expected-value": 1.0},
         description="How the other questions are shared among strategies.",
     )
     embedder: str | None = Field(
@@ -256,10 +256,16 @@ class VerifyQuality(Section):
         0.05, ge=0, le=0.5, description="Share of pairs that people have agreed on, asked again as a test."
     )
     repeat: float = Field(
-        0.03, ge=0, le=0.5, description="Share of pairs that are asked again, for each person's agreement with itself."
+        0.03,
+        ge=0,
+        le=0.5,
+        description="Share of pairs that are asked again, for each person's agreement with itself.",
     )
     adjudicate: float = Field(
-        0.25, ge=0, le=1, description="Most of the questions that may be about pairs on which people disagree."
+        0.25,
+        ge=0,
+        le=1,
+        description="Most of the questions that may be about pairs on which people disagree.",
     )
     fast: float = Field(
         3.0,
@@ -302,7 +308,9 @@ class VerifySection(Section):
             raise ValueError("give an address such as http://localhost:8080")
         if parts.username or parts.password or parts.query:
             # Not a ValueError: that would be told together with the value.
-            raise CurateError("`verify.url` holds a password or token: take it out, and set LABEL_STUDIO_API_KEY.")
+            raise CurateError(
+                "`verify.url` holds a password or token: take it out, and set LABEL_STUDIO_API_KEY."
+            )
         return url.rstrip("/")
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""`curate verify plan, quality, groups, export-csv, import-csv, annotate`: what to ask people, and how far to trust them."""
+"""More of `curate verify …`: what to ask people, answers without a server, and how far to trust them."""
 
 from __future__ import annotations
 

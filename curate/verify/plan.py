@@ -28,6 +28,7 @@ from curate.verify.state import State, read_pairs, read_state
 
 STAGE = "verify"
 PART = "plan"
+ALPHA, DELTA = 0.1, 0.1
 
 
 def plan(lake: Lake, config: Config, *, budget: int) -> Summary:
@@ -127,7 +128,9 @@ def _tasks(state: State, chosen: Chosen, run_id: str) -> list[VerifyTask]:
     probability = len(chosen.stratum) / len(state.pairs)
 
     def made(rows: Int64, strategy: str, purpose: str, *, lead: float = 0.0) -> list[VerifyTask]:
-        spread = 1 - (np.arange(len(rows)) + 0.5) / max(len(rows), 1)  # kinds of questions come mixed, each best first
+        spread = 1 - (np.arange(len(rows)) + 0.5) / max(
+            len(rows), 1
+        )  # kinds of questions come mixed, each best first
         return [
             state.task(
                 row,
@@ -167,7 +170,11 @@ def _ids(tasks: list[VerifyTask], strategy: str) -> list[str]:
 
 def _named(chosen: Chosen) -> list[tuple[str, Int64]]:
     about = [("gold", chosen.gold), ("repeat", chosen.repeat), ("adjudicate", chosen.adjudicate)]
-    return [(name, rows) for name, rows in [("random", chosen.random), *chosen.routed.items(), *about] if len(rows)]
+    return [
+        (name, rows)
+        for name, rows in [("random", chosen.random), *chosen.routed.items(), *about]
+        if len(rows)
+    ]
 
 
 def _forecast(config: Config, state: State, chosen: Chosen) -> Forecast:
@@ -175,15 +182,14 @@ def _forecast(config: Config, state: State, chosen: Chosen) -> Forecast:
     verdict = state.verdict[stratum]
     known = stratum[~np.isnan(verdict) & (verdict != 0)]  # a tie says nothing about which side is better
     coming = stratum[np.isnan(verdict) & ~state.answered[stratum]]
-    settings = config.verify.plan
     return forecast(
         state.confidence,
         known,
         np.sign(state.verdict[known]) == state.side[known],
         coming,
-        alpha=settings.alpha,
-        delta=settings.delta,
-        seed=settings.seed,
+        alpha=ALPHA,
+        delta=DELTA,
+        seed=config.verify.plan.seed,
     )
 
 

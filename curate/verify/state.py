@@ -23,12 +23,12 @@ POOL = 5_000
 class State:
     """Q pairs of the last aggregation, by id, and what became of questions about them.
 
-    `pairs`: prompt_id, response_a, response_b; `draw`, `p_a`, `confidence`, `dropped` float64[Q]; `side` float64[Q], the
-    label as it stands: 1 (a), -1 (b), 0 (tie); `verdict` float64[Q], people's mean, NaN without; all others bool[Q]:
-    `asked` (a question is planned, or people have said something), `answered` (by a verdict), `unanimous` (two people
-    or more, one verdict), `disputed` (no verdict has more than half), `random` (in the random stratum), and which
-    questions about people exist already. `waiting`: questions without an answer;
-    `threshold`: the confidence from which labels are accepted, NaN where there is none.
+    `pairs`: prompt_id, response_a, response_b; `draw`, `p_a`, `confidence`, `dropped` float64[Q]; `side` float64[Q],
+    the label as it stands: 1 (a), -1 (b), 0 (tie); `verdict` float64[Q], people's mean, NaN without; all others
+    bool[Q]: `asked` (a question is planned, or people have said something), `answered` (by a verdict), `unanimous`
+    (two people or more, one verdict), `disputed` (no verdict has more than half), `random` (in the random stratum),
+    and which questions about people exist already. `waiting`: questions without an answer; `threshold`: the
+    confidence from which labels are accepted, NaN where there is none.
     """
 
     pairs: pl.DataFrame
@@ -55,7 +55,14 @@ class State:
         return rows[np.argsort(self.draw[rows], kind="stable")][: max(n, 0)]
 
     def task(
-        self, row: int, *, strategy: str, purpose: str, priority: float, probability: float | None, run_id: str
+        self,
+        row: int,
+        *,
+        strategy: str,
+        purpose: str,
+        priority: float,
+        probability: float | None,
+        run_id: str,
     ) -> VerifyTask:
         prompt, a, b = self.pairs.row(row)
         return VerifyTask.model_validate(
@@ -77,8 +84,8 @@ def read_state(lake: Lake, *, seed: int) -> State:
     """Read it from the last aggregation, people's judgments and the queue."""
     frame = lake.frame(sql("verify_pairs"))
     asked = lake.frame(
-        "SELECT prompt_id, responses[1] AS response_a, responses[2] AS response_b, purpose, strategy = 'random' AS random "
-        "FROM lake.verify_tasks WHERE form = 'pairwise'"
+        "SELECT prompt_id, responses[1] AS response_a, responses[2] AS response_b, purpose, "
+        "strategy = 'random' AS random FROM lake.verify_tasks WHERE form = 'pairwise'"
     )
     pairs = frame.select("prompt_id", "response_a", "response_b")
 
@@ -95,7 +102,9 @@ def read_state(lake: Lake, *, seed: int) -> State:
         p_a=_numbers(frame["p_a"]),
         confidence=_numbers(frame["confidence"]),
         dropped=_numbers(frame["dropped_weight"].fill_null(0.0)),
-        side=_numbers(frame["outcome"].replace_strict({"a": 1.0, "b": -1.0, "tie": 0.0}, return_dtype=pl.Float64)),
+        side=_numbers(
+            frame["outcome"].replace_strict({"a": 1.0, "b": -1.0, "tie": 0.0}, return_dtype=pl.Float64)
+        ),
         verdict=_numbers(frame["verdict"].fill_null(float("nan"))),
         asked=has(purpose == "label") | frame["heard"].to_numpy().astype(np.bool_),
         answered=verdicts > 0,
@@ -137,7 +146,9 @@ def _pool(state: State, open_: Bool) -> Int64:
     answered = state.first(state.answered, POOL // 4)
     if len(open_rows) > POOL:
         by = (state.confidence, -state.dropped, state.draw)
-        parts = [open_rows[np.lexsort((state.draw[open_rows], key[open_rows]))][: POOL // len(by)] for key in by]
+        parts = [
+            open_rows[np.lexsort((state.draw[open_rows], key[open_rows]))][: POOL // len(by)] for key in by
+        ]
         open_rows = np.concatenate(parts)
     return np.union1d(open_rows, answered)
 
@@ -148,7 +159,9 @@ def _opinions(lake: Lake, config: Config, state: State, rows: Int64) -> tuple[Fl
     with lake.bind("pool", state.pairs[rows].with_row_index("at").to_arrow()):
         said = lake.frame(sql("verify_opinions"))
     judges = said["annotator_id"].unique().sort()
-    column = said["annotator_id"].replace_strict(judges, np.arange(len(judges)), return_dtype=pl.Int64).to_numpy()
+    column = (
+        said["annotator_id"].replace_strict(judges, np.arange(len(judges)), return_dtype=pl.Int64).to_numpy()
+    )
     opinion = np.zeros((len(rows), len(judges)))
     opinion[said["at"].to_numpy(), column] = said["opinion"].to_numpy()
     models = said.filter(pl.col("kind") == "reward-model").group_by("at").agg(pl.col("p_a").mean())
@@ -158,9 +171,10 @@ def _opinions(lake: Lake, config: Config, state: State, rows: Int64) -> tuple[Fl
 
 
 def _embeddings(lake: Lake, config: Config, state: State, rows: Int64) -> tuple[Float64, Float64]:
-    """`Pairs.difference` and `Pairs.place`; without an embedding model they have no columns."""
-    name = config.verify.plan.embedder
-    if name is None:
+    """`Pairs.difference` and `Pairs.place`; no columns where no strategy or no model asks for them."""
+    name = config.verify.plan.embedder or (config.train.embedder if config.train is not None else None)
+    wanted = {"errors", "d-optimal"} & set(config.verify.plan.mix)
+    if name is None or not wanted:
         return np.zeros((len(rows), 0)), np.zeros((len(rows), 0))
     from curate.engine.embeddings import Embedder
 
@@ -184,4 +198,3 @@ def _threshold(frame: pl.DataFrame) -> float:
 
 def _numbers(column: pl.Series) -> Float64:
     return column.to_numpy().astype(np.float64)
-

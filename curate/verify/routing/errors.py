@@ -49,4 +49,5 @@ def _probability_of_verdict(pairs: Pairs) -> Float64:
     said = np.where(pairs.gold == 0, np.nan, pairs.gold)
     opinion = pairs.opinion.mean(axis=1) if pairs.opinion.shape[1] else np.full(len(pairs), np.nan)
     p_a = np.where(np.isnan(pairs.reward), (1 + opinion) / 2, pairs.reward)
-    return np.where(said > 0, p_a, 1 - p_a) + 0 * said
+    right: Float64 = np.where(said > 0, p_a, 1 - p_a) + 0 * said
+    return right

@@ -90,7 +90,9 @@ class _Learning:
             return np.zeros(len(self._weight))
         total = np.sum(self._target**2, axis=1)
         slope = 1 / np.sqrt(1 + np.pi / 8 * total)
-        mean = self._log_odds / slope  # the log-odds of a probability averaged over its own uncertainty are smaller
+        mean = (
+            self._log_odds / slope
+        )  # the log-odds of a probability averaged over its own uncertainty are smaller
         spread = np.sum(self._candidate**2, axis=1)
         covariance = self._candidate @ self._target.T
         scale = np.sqrt(self._weight / (1 + self._weight * spread))

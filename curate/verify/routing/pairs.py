@@ -55,7 +55,8 @@ class Pairs:
         """
         allowed = np.flatnonzero(self.open if among is None else self.open & among)
         order = np.lexsort((self.draw[allowed], -score[allowed]))
-        return allowed[order[:n]]
+        chosen: Int64 = allowed[order[: max(n, 0)]]
+        return chosen
 
 
 def permanent_draw(pairs: Sequence[tuple[str, str]], seed: int) -> Float64:

@@ -156,17 +156,14 @@ def _pool(state: State, open_: Bool) -> Int64:
 def _opinions(lake: Lake, config: Config, state: State, rows: Int64) -> tuple[Float64, Float64]:
     """Each judge's mean vote on the pairs, float64[Q, C], and the reward models' mean probability, float64[Q]."""
     select_panel(lake, config)
-    with lake.bind("pool", state.pairs[rows].with_row_index("at").to_arrow()):
+    with lake.bind("pool", state.pairs[rows].with_row_index("pair").to_arrow()):
         said = lake.frame(sql("verify_opinions"))
-    judges = said["annotator_id"].unique().sort()
-    column = (
-        said["annotator_id"].replace_strict(judges, np.arange(len(judges)), return_dtype=pl.Int64).to_numpy()
-    )
-    opinion = np.zeros((len(rows), len(judges)))
-    opinion[said["at"].to_numpy(), column] = said["opinion"].to_numpy()
-    models = said.filter(pl.col("kind") == "reward-model").group_by("at").agg(pl.col("p_a").mean())
+    column = said["annotator_id"].rank("dense").to_numpy().astype(np.int64) - 1
+    opinion = np.zeros((len(rows), int(column.max(initial=-1)) + 1))
+    opinion[said["pair"].to_numpy().astype(np.int64), column] = said["opinion"].to_numpy()
+    models = said.filter(pl.col("kind") == "reward-model").group_by("pair").agg(pl.col("p_a").mean())
     reward = np.full(len(rows), np.nan)
-    reward[models["at"].to_numpy()] = _numbers(models["p_a"].fill_null(float("nan")))
+    reward[models["pair"].to_numpy().astype(np.int64)] = _numbers(models["p_a"].fill_null(float("nan")))
     return opinion, reward
 
 
@@ -178,7 +175,7 @@ def _embeddings(lake: Lake, config: Config, state: State, rows: Int64) -> tuple[
         return np.zeros((len(rows), 0)), np.zeros((len(rows), 0))
     from curate.engine.embeddings import Embedder
 
-    with lake.bind("pool", state.pairs[rows].with_row_index("at").to_arrow()):
+    with lake.bind("pool", state.pairs[rows].with_row_index("pair").to_arrow()):
         texts = lake.frame(sql("verify_texts"))
     embedder = Embedder(name, cache=config.resolve(config.workspace) / "embeddings")
     prompt, a, b = (

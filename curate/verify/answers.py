@@ -53,7 +53,9 @@ class Answer:
 
 def questions(lake: Lake, person: str, *, overlap: int = 1) -> list[Question]:
     """What `person` (a pseudonym) may answer now, most important first."""
-    return [_question(row, person) for row in lake.arrow(sql("verify_offline"), [person, overlap]).to_pylist()]
+    return [
+        _question(row, person) for row in lake.arrow(sql("verify_offline"), [person, overlap]).to_pylist()
+    ]
 
 
 def order_shown(task_id: str, person: str) -> Shown:
@@ -107,7 +109,9 @@ def _judgment(answer: Answer, person: str, earlier: Earlier | None, run_id: str)
     # What is superseded is part of the identity, so that going back to an earlier answer is an answer of its own.
     supersedes = earlier[0] if earlier else None
     return Judgment(
-        judgment_id=content_id(answer.task_id, person, REVISION, answer.outcome, answer.rationale, supersedes),
+        judgment_id=content_id(
+            answer.task_id, person, REVISION, answer.outcome, answer.rationale, supersedes
+        ),
         prompt_id=answer.prompt_id,
         annotator_id=person,
         kind="human",

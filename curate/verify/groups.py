@@ -57,9 +57,7 @@ def groups(lake: Lake, *, most: int = 4, shown: int = 10, seed: int = 0) -> Grou
     return _described(find_views(ballots, most=most, seed=seed), people.to_list(), rows, ballots, shown)
 
 
-def _described(
-    views: Views, people: list[str], rows: pl.DataFrame, ballots: Ballots, shown: int
-) -> Groups:
+def _described(views: Views, people: list[str], rows: pl.DataFrame, ballots: Ballots, shown: int) -> Groups:
     mixture = views.mixture
     likeliest = mixture.belongs.argmax(axis=1)
     members = {

@@ -201,4 +201,4 @@ def _note(state: State, chosen: Chosen, buys: Forecast) -> str:
 
 def queue(lake: Lake) -> pl.DataFrame:
     """The questions that nobody has answered yet, most important first: the columns of `verify_tasks`."""
-    return lake.frame(sql("verify_queue"))
+    return lake.frame(sql("verify_waiting"))

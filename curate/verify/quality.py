@@ -109,7 +109,8 @@ def quality(lake: Lake, *, fast: float = 3.0) -> Quality:
     return Quality(
         people=people,
         alpha={
-            name: bootstrap(krippendorff_alpha, heard[chosen]) for name, chosen in _categories(category, size > 1)
+            name: bootstrap(krippendorff_alpha, heard[chosen])
+            for name, chosen in _categories(category, size > 1)
         },
         ordered=bootstrap(lambda counts: krippendorff_alpha(counts, np.array([-1.0, 0.0, 1.0])), heard),
         fleiss=bootstrap(fleiss_kappa, heard),
@@ -178,7 +179,7 @@ def _counts(unit: NDArray[np.int64], said: NDArray[np.int64], units: int) -> NDA
 def _others(
     unit: NDArray[np.int64], person: NDArray[np.int64], said: NDArray[np.int64], counts: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """The verdict that more than half of the other people's verdicts on the pair give, int64[rows]; -1: there is none."""
+    """What more than half of the other people's verdicts on the pair say, int64[rows]; -1: there is no such."""
     people = int(person.max(initial=0)) + 1
     cell = unit * people + person
     _, at = np.unique(cell, return_inverse=True)
@@ -198,9 +199,7 @@ def _itself(unit: NDArray[np.int64], said: NDArray[np.int64]) -> Share:
     return Share(int(np.sum(counts[again].max(axis=1) == counts[again].sum(axis=1))), int(again.sum()))
 
 
-def _once(
-    unit: NDArray[np.int64], person: NDArray[np.int64], said: NDArray[np.int64]
-) -> NDArray[np.int64]:
+def _once(unit: NDArray[np.int64], person: NDArray[np.int64], said: NDArray[np.int64]) -> NDArray[np.int64]:
     """Rows with the first verdict of each person on each pair: a repeat is no further person."""
     voted = np.flatnonzero(said >= 0)
     people = int(person.max(initial=0)) + 1

@@ -30,7 +30,9 @@ def print_quality(found: Quality, console: Console | None = None) -> None:
     for (first, second), (kappa, n) in found.cohen.items():
         agreement.add_row(f"Cohen's kappa, {first} and {second}", _number(kappa), "", f"{n:,}")
     console.print(agreement)
-    people = _table("annotator", "answers>", "skipped>", "gold", "as others", "as itself", "seconds>", "to look at")
+    people = _table(
+        "annotator", "answers>", "skipped>", "gold", "as others", "as itself", "seconds>", "to look at"
+    )
     order = sorted(found.people, key=lambda person: (not person.flags, -person.answers, person.annotator_id))
     for person in order[:_FLAGGED_PEOPLE]:
         people.add_row(*_person(person))
@@ -49,7 +51,9 @@ def print_groups(found: Groups, console: Console | None = None) -> None:
     shares = ", ".join(f"{share:.0%}" for share in found.share)
     many = len(found.share) > 1
     console.print(
-        f"People hold {len(found.share)} views: {shares} of them." if many else "People hold one view, as far as their verdicts tell."
+        f"People hold {len(found.share)} views: {shares} of them."
+        if many
+        else "People hold one view, as far as their verdicts tell."
     )
     for groups, (gain, error) in found.gain.items():
         console.print(

@@ -114,7 +114,7 @@ def read_state(lake: Lake, *, seed: int) -> State:
         gold_asked=has(purpose == "gold"),
         repeated=has(purpose == "repeat"),
         adjudicating=has(purpose == "adjudicate"),
-        waiting=int(lake.value(f"SELECT count(*) FROM ({sql('verify_queue')})")),
+        waiting=int(lake.value(f"SELECT count(*) FROM ({sql('verify_waiting')})")),
         threshold=_threshold(frame),
     )
 

@@ -79,7 +79,9 @@ def printable(text: str) -> str:
 def raw_keys() -> Iterator[Callable[[], str]]:
     """A function that waits for one key; the terminal is as it was afterwards. An interrupt is a KeyboardInterrupt."""
     if not sys.stdin.isatty():
-        raise CurateError("`curate verify annotate` needs a terminal: use export-csv and import-csv elsewhere.")
+        raise CurateError(
+            "`curate verify annotate` needs a terminal: use export-csv and import-csv elsewhere."
+        )
     import termios
     import tty
 
@@ -121,4 +123,3 @@ def _answer(question: Question, key: str, seconds: float) -> Answer:
         outcome=outcome,
         seconds=round(seconds, 3),
     )
-

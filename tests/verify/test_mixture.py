@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import pytest
-from pathlib import Path
 
 from curate.verify.mixture import Ballots, find_views, fit
 
 
-def ballots(views: int, seed: int, *, people: int = 40, responses: int = 40, each: int = 30) -> tuple[Ballots, np.ndarray]:
+def ballots(
+    views: int, seed: int, *, people: int = 40, responses: int = 40, each: int = 30
+) -> tuple[Ballots, np.ndarray]:
     """A third of the people hold another view, if there are two; verdicts follow Bradley–Terry."""
     rng = np.random.default_rng(seed)
     strength = rng.normal(0, 1.5, (views, responses))
@@ -46,10 +49,17 @@ def test_noise_is_no_view() -> None:
     careless = said.annotator % 4 == 0  # a quarter of the people toss coins
     y = np.where(careless, rng.integers(0, 2, len(said.y)), said.y).astype(np.float64)
     noisy = Ballots(
-        annotator=said.annotator, a=said.a, b=said.b, y=y, annotators=said.annotators, responses=said.responses
+        annotator=said.annotator,
+        a=said.a,
+        b=said.b,
+        y=y,
+        annotators=said.annotators,
+        responses=said.responses,
     )
     found = find_views(noisy)
-    if found.mixture.groups == 2:  # those without a view may be a group, but then they are exactly these people
+    if (
+        found.mixture.groups == 2
+    ):  # those without a view may be a group, but then they are exactly these people
         assert np.mean((found.mixture.belongs.argmax(axis=1) == 1) == (np.arange(40) % 4 == 0)) >= 0.9
     else:
         assert found.mixture.groups == 1
@@ -69,7 +79,12 @@ def test_real_people_are_not_split_without_need(shared_data: Path) -> None:
     prompt = (items["instruction"] + "\n" + items["input"].fill_null("")).to_list()
     sides = {"A": 1.0, "tie": 0.5, "B": 0.0}
     rows = [
-        (person, (prompt[i], items["model_a"][i]), (prompt[i], items["model_b"][i]), sides[items[f"annotator{person + 1}"][i]])
+        (
+            person,
+            (prompt[i], items["model_a"][i]),
+            (prompt[i], items["model_b"][i]),
+            sides[items[f"annotator{person + 1}"][i]],
+        )
         for i in range(items.height)
         for person in range(3)
         if items[f"annotator{person + 1}"][i] in sides

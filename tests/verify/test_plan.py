@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -77,7 +75,7 @@ def test_planning_again_adds_nothing_until_people_have_answered(aggregated: Lake
     assert {row[0] for row in before} <= {row[0] for row in rows(aggregated)}
 
 
-def test_one_seed_gives_one_plan(aggregated: Lake, tmp_path: Path) -> None:
+def test_one_seed_gives_one_plan(aggregated: Lake) -> None:
     plan(aggregated, Config(), budget=20)
     first = rows(aggregated)
     with aggregated.write("again") as writer:
@@ -95,13 +93,9 @@ def test_disputes_go_to_an_adjudicator_and_verified_pairs_come_back_as_gold(aggr
     config = Config.model_validate({"verify": {"quality": {"gold": 0.1, "repeat": 0.1}}})
     plan(aggregated, config, budget=20)
     planned = queue(aggregated)["task_id"].to_list()
-    answers = {
-        person: Judgment  # three people, of whom the last disagrees on the first five
-        for person in ("ada", "bob")
-    }
     disputed = set(planned[:5])
     tasks = queue(aggregated).to_dicts()
-    for person in answers:
+    for person in ("ada", "bob"):
         with aggregated.write(person) as writer:
             writer.append(
                 "judgments",

@@ -41,7 +41,8 @@ def answered(lake: Lake) -> Lake:
                 outcome = right if rng.random() < accuracy else {"a": "b", "b": "a"}[right]
                 judgments.append(
                     Judgment(
-                        judgment_id=f"{person}-{number}-{sample}", prompt_id=a.prompt_id, annotator_id=person, kind="human",
+                        judgment_id=f"{person}-{number}-{sample}", prompt_id=a.prompt_id, annotator_id=person,
+                        kind="human",
                         form="pairwise", response_a=a.response_id, response_b=b.response_id, outcome=outcome,  # type: ignore[arg-type]
                         revision="r", sample=sample, run_id="r",
                         seconds=rng.lognormvariate(3, 0.3) if person != "eve" else rng.uniform(0.2, 1.0),
@@ -55,7 +56,12 @@ def answered(lake: Lake) -> Lake:
                 )
             )  # fmt: skip
     with lake.write("people") as writer:
-        for name, records in (("prompts", prompts), ("responses", responses), ("judgments", judgments), ("verify_tasks", tasks)):
+        for name, records in (
+            ("prompts", prompts),
+            ("responses", responses),
+            ("judgments", judgments),
+            ("verify_tasks", tasks),
+        ):
             writer.append(name, table(list(records)))
     return lake
 

@@ -136,7 +136,10 @@ def test_what_is_learnt_is_the_expected_shortfall() -> None:
             if move < 1e-6:
                 continue
             lost = quad(
-                lambda z, mean=mean, move=move: max(-(mean + move * z), 0) * np.exp(-z * z / 2), -12, 12, limit=500
+                lambda z, mean=mean, move=move: max(-(mean + move * z), 0) * np.exp(-z * z / 2),
+                -12,
+                12,
+                limit=500,
             )[0]
             total += kappa / 2 * lost / np.sqrt(2 * np.pi)
         assert gain[i] == pytest.approx(total, abs=1e-6)

@@ -1,6 +1,7 @@
 """Human labels needed until delivered labels agree with gold, by routing strategy, against random.
 
     PYTHONPATH=. python bench/routing.py [--seeds 10] [--only TEXT] [--half report|develop] [--strategies a,b]
+                                         [--batch 0.05]
     PYTHONPATH=. python bench/routing.py --synthetic
 
 A simulated annotator answers with the gold. After each batch (5 % of the pairs) the real annotator model `panel` is
@@ -18,6 +19,7 @@ draw of questions and not of other data.
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -100,8 +102,10 @@ def part(bench: Bench, prompts: Int64) -> Bench:
     return replace(bench, panel=cut, response=bench.response[responses], prompt=bench.prompt[prompts])
 
 
-def simulate(bench: Bench, strategy: str, seed: int, target: float) -> tuple[float, list[float]]:
-    """Labels until the target, and the agreement after each batch."""
+def simulate(
+    bench: Bench, strategy: str, seed: int, target: float, size: float = BATCH
+) -> tuple[float, list[float]]:
+    """Labels until the target, and the agreement after each batch of that share of the pairs."""
     panel, votes = bench.panel, bench.panel.votes
     decided = ~np.isnan(panel.gold) & (panel.gold != 0)
     rng = np.random.default_rng(seed)
@@ -112,7 +116,7 @@ def simulate(bench: Bench, strategy: str, seed: int, target: float) -> tuple[flo
     difference = bench.response[panel.a] - bench.response[panel.b]
     place = bench.prompt[owner] + (bench.response[panel.a] + bench.response[panel.b]) / 2
     place /= np.maximum(np.linalg.norm(place, axis=1, keepdims=True), 1e-9)
-    batch = max(round(BATCH * int(decided.sum())), 1)
+    batch = max(round(size * int(decided.sum())), 1)
     asked = np.zeros(len(panel.gold), np.bool_)
     curve: list[float] = []
     while True:
@@ -160,21 +164,27 @@ def _crossing(curve: list[float], batch: int, pairs: int, target: float) -> floa
     return min((len(curve) - 2 + min(share, 1.0)) * batch, pairs)
 
 
-def report(bench: Bench, strategies: list[str], seeds: int, which: str) -> None:
+def report(bench: Bench, strategies: list[str], seeds: int, which: str, size: float) -> None:
     chosen = half(bench.panel, which)
     needed: dict[str, list[float]] = {name: [] for name in strategies}
     share: list[int] = []
     start: list[float] = []
     for seed in range(seeds):
-        size = min(bench.prompts or len(chosen), round(PROMPTS * len(chosen)))
-        mine = np.sort(np.random.default_rng(1000 + seed).choice(chosen, size, replace=False))
+        kept = min(bench.prompts or len(chosen), round(PROMPTS * len(chosen)))
+        mine = np.sort(np.random.default_rng(1000 + seed).choice(chosen, kept, replace=False))
         small = part(bench, mine)
         base = simulate(small, "random", seed, 0.0)[1][0]
         target = 0.99 if base >= 0.95 else 0.95
         start.append(base)
         share.append(int((~np.isnan(small.panel.gold) & (small.panel.gold != 0)).sum()))
         for name in strategies:
-            needed[name].append(simulate(small, name, seed, target)[0])
+            needed[name].append(simulate(small, name, seed, target, size)[0])
+        said = ", ".join(f"{name} {values[-1]:.1f}" for name, values in needed.items())
+        print(
+            f"{bench.panel.name}, seed {seed}: {share[-1]} pairs, {base:.3f}, {said}",
+            file=sys.stderr,
+            flush=True,
+        )
     print(
         f"\n{bench.panel.name}, {which} half: {np.mean(share):.0f} pairs, {np.mean(start):.3f} without labels, "
         f"{seeds} seeds, target {target}"
@@ -255,6 +265,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--only", default="")
+    parser.add_argument("--batch", type=float, default=BATCH, help="share of the pairs asked at once")
     parser.add_argument("--half", choices=("report", "develop"), default="report")
     parser.add_argument("--synthetic", action="store_true")
     parser.add_argument("--strategies", default="")
@@ -265,11 +276,11 @@ def main() -> None:
     if options.synthetic:
         for name, design in synthetic.DESIGNS.items():
             small = replace(design, pairs=400)
-            report(made(name, small, 0), strategies, options.seeds, "develop")
+            report(made(name, small, 0), strategies, options.seeds, "develop", options.batch)
     else:
         for name, make in SETS.items():
             if options.only in name:
-                report(make(), strategies, options.seeds, options.half)
+                report(make(), strategies, options.seeds, options.half, options.batch)
     print(f"\n{time.perf_counter() - started:.0f} s")
 
 

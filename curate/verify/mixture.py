@@ -6,8 +6,8 @@ Group g has a strength s_gr for each response; an annotator belongs to one group
 
 with s_gr = base_r + d_gr, base ~ N(0, 1) shared by all groups and d ~ N(0, τ²) (Bradley & Terry 1952; mixtures of
 rankings: Gormley & Murphy 2008). EM with restarts: responsibilities of annotators, then Newton steps on strengths by
-conjugate gradients. The number of groups is the one that predicts held-out verdicts best, and a further group must
-improve the prediction by more than two standard errors over annotators: noise is no view.
+conjugate gradients. A further group must predict held-out verdicts better by more than two standard errors over
+annotators, and by more than a trifle (`MIN_GAIN`): noise is no view.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ BASE_VARIANCE = 1.0
 GROUP_VARIANCE = 1.0
 FOLDS = 4
 RESTARTS = 6
+MIN_GAIN = 0.002  # log-likelihood a verdict: below, a difference is none that anybody would act on
 _STEPS = 60
 _TOLERANCE = 1e-4
 _SURE = 2.0
@@ -77,14 +78,14 @@ class Views:
 
 
 def find_views(ballots: Ballots, *, most: int = 4, seed: int = 0) -> Views:
-    """Add groups as long as held-out verdicts are predicted better by more than two standard errors."""
+    """Add groups, up to `most`, as long as held-out verdicts are predicted better."""
     groups, gain = 1, dict[int, tuple[float, float]]()
     before = held_out(ballots, 1, seed=seed)
     while groups < min(most, ballots.annotators):
         after = held_out(ballots, groups + 1, seed=seed)
         mean, error = _paired(after - before, ballots)
         gain[groups + 1] = (mean, error)
-        if not mean > _SURE * error:
+        if mean < MIN_GAIN or mean < _SURE * error:
             break
         groups, before = groups + 1, after
     return Views(mixture=fit(ballots, groups, seed=seed), gain=gain)
@@ -120,7 +121,7 @@ def held_out(ballots: Ballots, groups: int, *, seed: int = 0) -> Float64:
 
 def _em(ballots: Ballots, groups: int, rng: np.random.Generator) -> Mixture:
     start = rng.integers(0, groups, ballots.annotators)
-    belongs = np.full((ballots.annotators, groups), 0.1 / max(groups - 1, 1))
+    belongs: Float64 = np.full((ballots.annotators, groups), 0.1 / max(groups - 1, 1))
     belongs[np.arange(ballots.annotators), start] = 0.9 if groups > 1 else 1.0
     strength = np.zeros((groups, ballots.responses))
     share = np.full(groups, 1 / groups)
@@ -153,7 +154,8 @@ def _by_annotator(ballots: Ballots, logs: Float64) -> Float64:
 def _precision(groups: int) -> Float64:
     """Of s_·r over groups when s_gr = base_r + d_gr: the inverse of BASE·11ᵀ + GROUP·I, float64[G, G]."""
     covariance = np.full((groups, groups), BASE_VARIANCE) + GROUP_VARIANCE * np.eye(groups)
-    return np.linalg.inv(covariance)
+    inverse: Float64 = np.linalg.inv(covariance).astype(np.float64)
+    return inverse
 
 
 def _penalty(strength: Float64) -> float:

@@ -123,7 +123,7 @@ def _em(ballots: Ballots, groups: int, rng: np.random.Generator) -> Mixture:
     start = rng.integers(0, groups, ballots.annotators)
     belongs: Float64 = np.full((ballots.annotators, groups), 0.1 / max(groups - 1, 1))
     belongs[np.arange(ballots.annotators), start] = 0.9 if groups > 1 else 1.0
-    strength = np.zeros((groups, ballots.responses))
+    strength: Float64 = np.zeros((groups, ballots.responses))
     share = np.full(groups, 1 / groups)
     last = -np.inf
     for _ in range(_STEPS):

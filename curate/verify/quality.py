@@ -1,7 +1,6 @@
 """How good people's work is: gold questions, repeats, speed, agreement. Numbers only; nobody is left out for them.
 
-An annotator who fails is weighed down by the annotator model, which sees every verdict; what is flagged here is for
-people to look at.
+What is flagged is for people to look at: every verdict stays, and what it weighs is the annotator model's business.
 """
 
 from __future__ import annotations

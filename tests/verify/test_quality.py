@@ -1,4 +1,4 @@
-"""People of known quality: what is measured is what they are, and the annotator model weighs the bad one down."""
+"""People of known quality: what is measured is what they are; as votes, the annotator model weighs the bad one down."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from curate import __version__
-from curate.commands import verify
+from curate.commands import verify_plan
 from curate.commands.explain import explain_prompt
 from curate.commands.rank import rank
 from curate.config import Config, ExportEntry, Source, load_config, validated
@@ -34,7 +34,7 @@ app.add_typer(ingest_app, name="ingest", invoke_without_command=True)
 app.add_typer(snapshot_app, name="snapshot")
 app.command()(rank)
 app.command("explain")(explain_prompt)
-app.add_typer(verify.app, name="verify")
+app.add_typer(verify_plan.app, name="verify")
 
 ConfigPath = Annotated[
     Path, typer.Option("--config", "-c", help="The project's file.", envvar="CURATE_CONFIG")

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
 import yaml
@@ -20,6 +20,9 @@ from curate.identity import content_id
 from curate.lake import Location
 
 Options = TypeVar("Options", bound=BaseModel)
+Strategy = Literal[
+    "expected-value", "uncertainty", "dropped-arcs", "disagreement", "threshold", "errors", "d-optimal"
+]
 HELD_OUT = "held-out labels"  # the benchmark under which `train` files its out-of-fold accuracy
 GUARD = "guard"  # the benchmark under which the judges' false-positive rates are filed
 
@@ -282,6 +285,59 @@ class EvaluateSection(Section):
         return benchmarks
 
 
+class VerifyPlan(Section):
+    """Which pairs people are asked about."""
+
+    random: float = Field(
+        0.2,
+        gt=0,
+        le=1,
+        description="Share of questions drawn blind: what calibration and the guarantee stand on.",
+    )
+    mix: dict[Strategy, Annotated[float, Field(ge=0)]] = Field(
+        {"expected-value": 1.0},
+        description="How the other questions are shared among strategies.",
+    )
+    embedder: str | None = Field(
+        None,
+        description="Sentence-embedding model for the strategies errors and d-optimal: a folder, pypi:PACKAGE, or "
+        "owner/name on the hub. Default: that of `train`, if the file has this section.",
+    )
+    seed: int = 0
+
+    @field_validator("mix")
+    @classmethod
+    def _asks_something(cls, mix: dict[str, float]) -> dict[str, float]:
+        if sum(mix.values()) <= 0:
+            raise ValueError("at least one strategy needs a share above 0")
+        return mix
+
+
+class VerifyQuality(Section):
+    """How the quality of people's work is watched; shares are of all questions."""
+
+    gold: float = Field(
+        0.05, ge=0, le=0.5, description="Share of pairs that people have agreed on, asked again as a test."
+    )
+    repeat: float = Field(
+        0.03,
+        ge=0,
+        le=0.5,
+        description="Share of pairs that are asked again, for each person's agreement with itself.",
+    )
+    adjudicate: float = Field(
+        0.25,
+        ge=0,
+        le=1,
+        description="Most of the questions that may be about pairs on which people disagree.",
+    )
+    fast: float = Field(
+        3.0,
+        gt=0,
+        description="An answer is too fast this many robust standard deviations below the median log time of all.",
+    )
+
+
 class VerifySection(Section):
     """What people are asked, and in which Label Studio."""
 
@@ -304,6 +360,9 @@ class VerifySection(Section):
         default_factory=dict, description="Other text files by category (`category` in a prompt's meta)."
     )
     assist: bool = Field(False, description="Show people what the panel says; their answers are marked so.")
+
+    plan: VerifyPlan = VerifyPlan()
+    quality: VerifyQuality = VerifyQuality()
 
     @field_validator("url")
     @classmethod

@@ -1,0 +1,83 @@
+"""How far people agree beyond chance: Krippendorff's alpha, Cohen's and Fleiss' kappa, with bootstrap intervals.
+
+All work on counts int64[U, C]: how often each of C categories was given to each of U units (pairs). Chance makes 0,
+perfect agreement 1; NaN where the figure is not defined (nothing said twice, or only one category ever used).
+
+>>> krippendorff_alpha(np.array([[2, 0, 0], [0, 2, 0], [1, 1, 0]])).round(3)
+np.float64(0.444)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float64 = NDArray[np.float64]
+Int64 = NDArray[np.int64]
+RESAMPLES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A figure with the 95 % interval of its bootstrap over units; `n` units told something of it."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+def krippendorff_alpha(counts: Int64, values: Float64 | None = None) -> float:
+    """Krippendorff's alpha = 1 - D_observed / D_expected (Krippendorff 2011, "Computing Krippendorff's
+    Alpha-Reliability"); units with one verdict do not count.
+
+    `values` float64[C] places the categories on a line and makes differences squared (interval data); without it
+    categories just differ or not (nominal data).
+    """
+    told = counts[counts.sum(axis=1) > 1].astype(np.float64)
+    if len(told) == 0:
+        return float("nan")
+    size = counts.shape[1]
+    delta = 1.0 - np.eye(size) if values is None else (values[:, None] - values[None, :]) ** 2
+    within = np.einsum("uc,ck,uk->u", told, delta, told) / (told.sum(axis=1) - 1)
+    total = told.sum(axis=0)
+    expected = float(total @ delta @ total) / (float(total.sum()) - 1)
+    return 1 - float(within.sum()) / expected if expected > 0 else float("nan")
+
+
+def fleiss_kappa(counts: Int64) -> float:
+    """Fleiss' kappa (Fleiss 1971) over the units that have as many verdicts as most units with more than one do."""
+    size = counts.sum(axis=1)
+    if not (size > 1).any():
+        return float("nan")
+    n = int(np.argmax(np.bincount(size[size > 1])))
+    told = counts[size == n].astype(np.float64)
+    observed = float(np.mean((np.sum(told**2, axis=1) - n) / (n * (n - 1))))
+    chance = float(np.sum((told.sum(axis=0) / told.sum()) ** 2))
+    return (observed - chance) / (1 - chance) if chance < 1 else float("nan")
+
+
+def cohen_kappa(first: Int64, second: Int64, categories: int) -> float:
+    """Cohen's kappa (Cohen 1960) of two people's categories int64[U] on the same units."""
+    if len(first) == 0:
+        return float("nan")
+    table = np.bincount(first * categories + second, minlength=categories**2).reshape(categories, categories)
+    share = table / table.sum()
+    chance = float(share.sum(axis=1) @ share.sum(axis=0))
+    return (float(np.trace(share)) - chance) / (1 - chance) if chance < 1 else float("nan")
+
+
+def bootstrap(figure: Callable[[Int64], float], counts: Int64, *, seed: int = 0) -> Estimate:
+    """`figure` of counts with the percentiles of its value over resampled units."""
+    told = counts[counts.sum(axis=1) > 1]
+    value = figure(told)
+    if len(told) < 2:
+        return Estimate(value, float("nan"), float("nan"), len(told))
+    rng = np.random.default_rng(seed)
+    drawn = np.array([figure(told[rng.integers(0, len(told), len(told))]) for _ in range(RESAMPLES)])
+    drawn = drawn[~np.isnan(drawn)]
+    low, high = np.quantile(drawn, [0.025, 0.975]) if len(drawn) else (np.nan, np.nan)
+    return Estimate(value, float(low), float(high), len(told))

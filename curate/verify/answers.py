@@ -1,0 +1,159 @@
+"""People's answers without a server: the questions that one person may answer, and their answers as judgments.
+
+An answer is a `human` judgment whose `raw` names its question: `{"task": "…"}`. A second answer to the same question
+supersedes the first; the same answer again changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import pyarrow as pa
+
+from curate.identity import content_id
+from curate.lake import Lake
+from curate.records import Judgment, Message, Outcome, Part, Shown, arrow_schema, plain
+from curate.resources import sql
+from curate.runs import StageRun
+
+REVISION = content_id("offline", 1)  # raised when people would see something else
+STAGE = "verify"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A pair as one person is shown it; `first` and `second` are texts in the order `shown`."""
+
+    task_id: str
+    prompt_id: str
+    a: str
+    b: str
+    shown: Shown
+    prompt: str
+    first: str
+    second: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """`outcome` speaks of a and b, not of positions; "abstain": skipped."""
+
+    task_id: str
+    prompt_id: str
+    a: str
+    b: str
+    shown: Shown
+    outcome: Outcome
+    seconds: float = 0.0
+    rationale: str | None = None
+
+
+def questions(lake: Lake, person: str, *, overlap: int = 1) -> list[Question]:
+    """What `person` (a pseudonym) may answer now, most important first."""
+    return [
+        _question(row, person) for row in lake.arrow(sql("verify_offline"), [person, overlap]).to_pylist()
+    ]
+
+
+def order_shown(task_id: str, person: str) -> Shown:
+    """A fair coin for each question and person that always falls the same way."""
+    return "ab" if blake2b(f"{task_id} {person}".encode(), digest_size=1).digest()[0] % 2 == 0 else "ba"
+
+
+def outcome_of(place: int, shown: Shown) -> Outcome:
+    """The outcome when the response in `place` (0 first, 1 second) is better."""
+    return "a" if (place == 0) == (shown == "ab") else "b"
+
+
+def record(lake: Lake, person: str, answers: Sequence[Answer], *, part: str) -> tuple[int, int]:
+    """Commit answers of one person; returns how many were new or changed, and how many the lake had already."""
+    known = _known(lake, person)
+    rows, same = [], 0
+    run = StageRun(lake, STAGE, config_hash=REVISION)
+    for answer in answers:
+        earlier = known.get(answer.task_id)
+        if earlier is not None and (earlier[1], earlier[2]) == (answer.outcome, answer.rationale):
+            same += 1
+            continue
+        made = _judgment(answer, person, earlier, run.run_id)
+        known[answer.task_id] = (made.judgment_id, made.outcome, made.rationale)
+        rows.append(made.model_dump())
+    if rows:
+        table = pa.Table.from_pylist(rows, schema=arrow_schema(Judgment))
+        with run.chunk(part, fingerprint=content_id([row["judgment_id"] for row in rows]), status="done") as (
+            writer,
+            counts,
+        ):
+            counts.rows_in = len(answers)
+            counts.rows_kept = writer.append("judgments", table, unique="judgment_id")
+            counts.rows_duplicate = counts.rows_in - counts.rows_kept
+    return len(rows), same
+
+
+Earlier = tuple[str, str, str | None]
+
+
+def _known(lake: Lake, person: str) -> dict[str, Earlier]:
+    """The person's answers as they stand, by question."""
+    query = (
+        "SELECT json_extract_string(raw, '$.task'), judgment_id, outcome, rationale FROM human_judgments "
+        "WHERE annotator_id = ? AND json_valid(raw)"
+    )
+    return {task: (identity, said, why) for task, identity, said, why in lake.rows(query, [person]) if task}
+
+
+def _judgment(answer: Answer, person: str, earlier: Earlier | None, run_id: str) -> Judgment:
+    # What is superseded is part of the identity, so that going back to an earlier answer is an answer of its own.
+    supersedes = earlier[0] if earlier else None
+    return Judgment(
+        judgment_id=content_id(
+            answer.task_id, person, REVISION, answer.outcome, answer.rationale, supersedes
+        ),
+        prompt_id=answer.prompt_id,
+        annotator_id=person,
+        kind="human",
+        form="pairwise",
+        response_a=answer.a,
+        response_b=answer.b,
+        shown=answer.shown,
+        outcome=answer.outcome,
+        rationale=answer.rationale,
+        raw=json.dumps({"task": answer.task_id}),
+        revision=REVISION,
+        seconds=answer.seconds,
+        supersedes=supersedes,
+        run_id=run_id,
+    )
+
+
+def _question(row: dict[str, object], person: str) -> Question:
+    task, responses = str(row["task_id"]), row["responses"]
+    assert isinstance(responses, list)
+    shown = order_shown(task, person)
+    a, b = _text(row["a"]), _text(row["b"])
+    return Question(
+        task_id=task,
+        prompt_id=str(row["prompt_id"]),
+        a=responses[0],
+        b=responses[1],
+        shown=shown,
+        prompt=_conversation(row["messages"]),
+        first=a if shown == "ab" else b,
+        second=b if shown == "ab" else a,
+    )
+
+
+def _text(content: object) -> str:
+    assert isinstance(content, list)
+    return plain(Part.model_validate(part) for part in content)
+
+
+def _conversation(messages: object) -> str:
+    assert isinstance(messages, list)
+    read = [Message.model_validate(message) for message in messages]
+    if len(read) == 1:
+        return plain(read[0].content)
+    return "\n\n".join(f"{message.role}: {plain(message.content)}" for message in read)

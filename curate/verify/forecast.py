@@ -1,0 +1,70 @@
+"""What more labels would buy: the share of pairs that the guarantee would let through.
+
+Labels that people have not given yet are drawn from the panel's own confidence, so the forecast is as good as that is
+calibrated. What the annotator model would learn from them is left out, so it errs on the careful side there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from curate.verify.routing.pairs import Bool, Float64, Int64
+
+DRAWS = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """Shares of all pairs accepted at (alpha, delta): `now`, and `expected` after the plan, with the middle 80 % of
+    the draws in `low` … `high`."""
+
+    alpha: float
+    delta: float
+    now: float
+    expected: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return (
+            f"at most {self.alpha:.0%} wrong with confidence {1 - self.delta:.0%}: {self.now:.0%} of the pairs are "
+            f"accepted now, {self.expected:.0%} are expected to be ({self.low:.0%} – {self.high:.0%}) when the random "
+            "questions are answered, if the panel's confidence means what it says"
+        )
+
+
+def forecast(
+    confidence: Float64,
+    known: Int64,
+    agrees: Bool,
+    coming: Int64,
+    *,
+    alpha: float,
+    delta: float,
+    seed: int = 0,
+) -> Forecast:
+    """`confidence` float64[Q] of all pairs; `known` int64[L] the random pairs that people have answered and `agrees`
+    bool[L] whether the panel's label is theirs; `coming` int64[M] the random pairs still to be answered."""
+    # Imported late: numbers of the aggregation that this stage shares and that load numba.
+    from curate.aggregate.guarantee import guarantee
+
+    def accepted(labelled: Int64, right: Bool) -> float:
+        return guarantee(confidence, labelled, right, alpha=alpha, delta=delta).accepted
+
+    rng = np.random.default_rng(seed)
+    both = np.concatenate([known, coming])
+    drawn = [
+        accepted(both, np.concatenate([agrees, rng.random(len(coming)) < confidence[coming]]))
+        for _ in range(DRAWS)
+    ]
+    low, high = np.quantile(drawn, [0.1, 0.9])
+    return Forecast(
+        alpha=alpha,
+        delta=delta,
+        now=accepted(known, agrees),
+        expected=float(np.mean(drawn)),
+        low=float(low),
+        high=float(high),
+    )

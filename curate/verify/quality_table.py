@@ -1,0 +1,116 @@
+"""What `curate verify quality` and `curate verify groups` print."""
+
+from __future__ import annotations
+
+import math
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from curate.verify.agreement import Estimate
+from curate.verify.groups import Groups
+from curate.verify.quality import PersonQuality, Quality, Share
+
+_LOG_WIDTH = 130
+_FLAGGED_PEOPLE = 50
+
+
+def print_quality(found: Quality, console: Console | None = None) -> None:
+    """Agreement first, then one line a person, those with a flag on top."""
+    console = console or _console()
+    if not found.people:
+        console.print("People have not answered anything about pairs yet.")
+        return
+    agreement = _table("agreement of people", "value>", "95 %", "pairs>")
+    for name, estimate in found.alpha.items():
+        agreement.add_row(f"Krippendorff's alpha, {name}", *_estimate(estimate))
+    agreement.add_row("Krippendorff's alpha, tie half-way", *_estimate(found.ordered))
+    agreement.add_row("Fleiss' kappa", *_estimate(found.fleiss))
+    for (first, second), (kappa, n) in found.cohen.items():
+        agreement.add_row(f"Cohen's kappa, {first} and {second}", _number(kappa), "", f"{n:,}")
+    console.print(agreement)
+    people = _table(
+        "annotator", "answers>", "skipped>", "gold", "as others", "as itself", "seconds>", "to look at"
+    )
+    order = sorted(found.people, key=lambda person: (not person.flags, -person.answers, person.annotator_id))
+    for person in order[:_FLAGGED_PEOPLE]:
+        people.add_row(*_person(person))
+    console.print(people)
+    if len(order) > _FLAGGED_PEOPLE:
+        console.print(f"{len(order):,} people, {_FLAGGED_PEOPLE} shown.")
+    if found.disputed:
+        console.print(
+            f"{found.disputed:,} pairs have no verdict of more than half of the people: `curate verify plan` has them "
+            "adjudicated."
+        )
+
+
+def print_groups(found: Groups, console: Console | None = None) -> None:
+    console = console or _console()
+    shares = ", ".join(f"{share:.0%}" for share in found.share)
+    many = len(found.share) > 1
+    console.print(
+        f"People hold {len(found.share)} views: {shares} of them."
+        if many
+        else "People hold one view, as far as their verdicts tell."
+    )
+    for groups, (gain, error) in found.gain.items():
+        console.print(
+            f"{groups} groups instead of {groups - 1} predict an unseen verdict {'better' if gain > 0 else 'worse'} by "
+            f"{abs(gain):.4f} in log-likelihood (standard error {error:.4f})."
+        )
+    if not many:
+        return
+    members = _table("annotator", "group>", "sure>")
+    for name, (group, sure) in sorted(found.members.items(), key=lambda item: (item[1][0], item[0])):
+        members.add_row(name, str(group + 1), f"{sure:.0%}")
+    console.print(members)
+    partings = _table("prompt", "a", "b", *(f"group {g + 1} for a>" for g in range(len(found.share))))
+    for parting in found.partings:
+        ids = (parting.prompt_id[:8], parting.response_a[:8], parting.response_b[:8])
+        partings.add_row(*ids, *(f"{p:.0%}" for p in parting.p_a))
+    console.print(partings)
+
+
+def _person(person: PersonQuality) -> list[str]:
+    return [
+        person.annotator_id,
+        f"{person.answers:,}",
+        f"{person.skipped:,}" if person.skipped else "·",
+        _share(person.gold),
+        _share(person.peers),
+        _share(person.itself),
+        _number(person.seconds, 1),
+        "; ".join(person.flags),
+    ]
+
+
+def _share(share: Share) -> str:
+    if share.n == 0:
+        return "·"
+    low, high = share.interval
+    return f"{share.right}/{share.n} ({low:.0%} – {high:.0%})"
+
+
+def _estimate(estimate: Estimate) -> tuple[str, str, str]:
+    interval = "" if math.isnan(estimate.low) else f"{estimate.low:.2f} – {estimate.high:.2f}"
+    return _number(estimate.value), interval, f"{estimate.n:,}"
+
+
+def _number(value: float, digits: int = 2) -> str:
+    return "·" if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def _table(*columns: str) -> Table:
+    """Columns that end in `>` are figures, set to the right."""
+    table = Table(box=box.SIMPLE_HEAD)
+    for column in columns:
+        table.add_column(column.removesuffix(">"), justify="right" if column.endswith(">") else "left")
+    return table
+
+
+def _console() -> Console:
+    """In a pipe or a log there is no width to keep to."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=_LOG_WIDTH)

@@ -1,0 +1,137 @@
+"""The default: the pairs whose labels are expected to take most errors out of the delivered set.
+
+Asking about a pair is worth, in errors that vanish,
+
+    (1 - confidence)  +  Σ_j  (κ_j / 2) (s_jq φ(m_j / s_jq) - |m_j| Φ(-|m_j| / s_jq)).
+
+The first term is its own error, which the label corrects. The second is what the annotator model learns from it: the
+posterior of the others' log-odds is taken as a Gaussian process over patterns of judges, as the model's fusion with
+labels is, so a label on q moves the log-odds m_j of pair j by N(0, s²_jq), s²_jq = w_q S²_jq / (1 + w_q S_qq), with S
+the covariance given what has been answered and w_q = p (1 - p). Only a move that turns j's label saves an error; to
+first order around ½ that is the expected shortfall above, with slope κ/4 and κ = (1 + π S_jj / 8)^-½ (expected error
+reduction: Roy & McCallum 2001; knowledge gradient: Frazier et al. 2008). Chosen one after the other, each given those
+before it, so that copies of one pattern are not asked twice.
+
+Where pairs are many, candidates are what the other strategies would choose, and the sum runs over a sample.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import ndtr
+
+from curate.verify.routing import d_optimal, disagreement, dropped_arcs, errors, threshold, uncertainty
+from curate.verify.routing.pairs import Float64, Int64, Pairs
+
+PRIOR_VARIANCE = 3.0  # of the log-odds that patterns of judges explain; middle of the fusion's grid
+MOST_CANDIDATES = 1500
+MOST_TARGETS = 400
+_SOURCES = (uncertainty, dropped_arcs, disagreement, threshold, errors, d_optimal)
+
+
+def choose(pairs: Pairs, n: int) -> Int64:
+    candidates = _candidates(pairs, n)
+    learn = _Learning.start(pairs, candidates)
+    own = 1 - pairs.confidence[candidates]
+    free = np.ones(len(candidates), np.bool_)
+    taken = np.empty(min(n, len(candidates)), np.int64)
+    gain = learn.gain()
+    every = 1 + len(taken) // 100  # what was learnt is worked in a hundred times at most
+    for step in range(len(taken)):
+        best = int(np.argmax(np.where(free, own + gain, -1.0)))
+        taken[step], free[best] = best, False
+        if learn.useful:
+            learn.answer(best)
+            if step % every == 0:
+                gain = learn.gain()
+    return candidates[taken]
+
+
+def _candidates(pairs: Pairs, n: int) -> Int64:
+    """All open pairs, in the order of their draw, where these are few; else what any strategy would choose."""
+    most = max(MOST_CANDIDATES, 2 * n)
+    open_ = np.flatnonzero(pairs.open)
+    if len(open_) > most:
+        share = -(-most // 2)
+        sources = [uncertainty.choose(pairs, share)]
+        sources += [module.choose(pairs, share // len(_SOURCES)) for module in _SOURCES[1:]]
+        open_ = np.unique(np.concatenate(sources))
+    order: Int64 = open_[np.argsort(pairs.draw[open_], kind="stable")]
+    return order
+
+
+class _Learning:
+    """The covariance of the log-odds between candidates (rows) and targets (columns), given what was answered."""
+
+    def __init__(self, pairs: Pairs, candidates: Int64) -> None:
+        targets = np.flatnonzero(pairs.open)
+        sample = targets[np.argsort(pairs.draw[targets], kind="stable")][:MOST_TARGETS]
+        answered = np.flatnonzero(~np.isnan(pairs.gold) & (pairs.gold != 0))
+        feature = _features(pairs.opinion)
+        self.useful = feature.shape[1] > 0 and len(candidates) > 0
+        self._stands_for = len(targets) / max(len(sample), 1)
+        self._weight = np.clip(pairs.p_a * (1 - pairs.p_a), 0.01, 0.25)[candidates]
+        self._same = candidates[:, None] == sample[None, :]
+        if self.useful:
+            everyone = np.concatenate([candidates, sample])
+            root = _posterior_root(feature, answered)
+            mapped = feature[everyone] @ root
+            self._candidate, self._target = mapped[: len(candidates)], mapped[len(candidates) :]
+            p = np.clip(pairs.p_a[sample], 1e-3, 1 - 1e-3)
+            self._log_odds = np.abs(np.log(p) - np.log1p(-p))
+
+    @classmethod
+    def start(cls, pairs: Pairs, candidates: Int64) -> _Learning:
+        return cls(pairs, candidates)
+
+    def gain(self) -> Float64:
+        """float64[candidates]: errors of other pairs that each answer is expected to take away."""
+        if not self.useful:
+            return np.zeros(len(self._weight))
+        total = np.sum(self._target**2, axis=1)
+        slope = 1 / np.sqrt(1 + np.pi / 8 * total)
+        mean = (
+            self._log_odds / slope
+        )  # the log-odds of a probability averaged over its own uncertainty are smaller
+        spread = np.sum(self._candidate**2, axis=1)
+        covariance = self._candidate @ self._target.T
+        scale = np.sqrt(self._weight / (1 + self._weight * spread))
+        move = np.abs(covariance) * scale[:, None] + 1e-12
+        ratio = mean / move
+        density = np.exp(-0.5 * ratio**2) / np.sqrt(2 * np.pi)
+        saved = slope / 2 * (move * density - mean * ndtr(-ratio))
+        saved[self._same] = 0.0
+        result: Float64 = saved.sum(axis=1) * self._stands_for
+        return result
+
+    def answer(self, candidate: int) -> None:
+        """Condition on an answer about that candidate, whatever it will be: a rank-one downdate of the covariance.
+
+        With S = Z Zᵀ, the new S is Z (I - w z zᵀ / (1 + w z·z)) Zᵀ, whose root has the same form.
+        """
+        z, weight = self._candidate[candidate].copy(), self._weight[candidate]
+        square = float(z @ z)
+        if square < 1e-12:
+            return
+        shrink = (1 - 1 / np.sqrt(1 + weight * square)) / square
+        self._candidate = self._candidate - shrink * np.outer(self._candidate @ z, z)
+        self._target = self._target - shrink * np.outer(self._target @ z, z)
+
+
+def _features(opinion: Float64) -> Float64:
+    """Opinions scaled to unit mean square norm, and their mean scaled likewise: the trust in the panel as a whole."""
+    if opinion.shape[1] == 0 or not np.any(opinion):
+        return np.zeros((len(opinion), 0))
+    mean = opinion.mean(axis=1, keepdims=True)
+    parts = [opinion, mean]
+    scaled = [part / max(np.sqrt(float(np.mean(np.sum(part**2, axis=1)))), 1e-9) for part in parts]
+    return np.hstack(scaled)
+
+
+def _posterior_root(feature: Float64, answered: Int64) -> Float64:
+    """R with R Rᵀ the covariance of the weights given the pairs answered, each telling ¼ (the most it can)."""
+    x = feature[answered]
+    precision = np.eye(feature.shape[1]) / PRIOR_VARIANCE + 0.25 * x.T @ x
+    lower = np.linalg.cholesky(precision)
+    root: Float64 = np.linalg.inv(lower).T.astype(np.float64)
+    return root

@@ -1,0 +1,146 @@
+"""`curate verify export-csv` and `import-csv`: questions to a spreadsheet, and the answers back.
+
+| column | |
+| --- | --- |
+| `task_id`, `order` | leave as they are |
+| `prompt`, `first`, `second` | what is asked; the order is random, no model is named |
+| `verdict` | first, second, tie or skip; empty: not answered |
+| `seconds`, `rationale` | optional |
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+from curate.errors import CurateError
+from curate.lake import Lake
+from curate.records import Outcome, Shown
+from curate.verify.answers import Answer, Question, outcome_of
+
+COLUMNS = ("task_id", "order", "prompt", "first", "second", "verdict", "seconds", "rationale")
+NEEDED = ("task_id", "order", "verdict")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_MOST = 32_000  # characters: a cell of the usual spreadsheets holds 32,767
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sheet:
+    """What a file says: `answers`, rows without a verdict, and what is wrong, a sentence with its line each."""
+
+    answers: tuple[Answer, ...]
+    empty: int
+    mistakes: tuple[str, ...]
+
+
+def write_sheet(path: Path, questions: Sequence[Question]) -> None:
+    """Write it as UTF-8 with a byte order mark, which spreadsheets need to read it as such."""
+    with path.open("w", encoding="utf-8-sig", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        for asked in questions:
+            texts = [_harmless(text) for text in (asked.prompt, asked.first, asked.second)]
+            writer.writerow([asked.task_id, asked.shown, *texts, "", "", ""])
+
+
+def read_sheet(lake: Lake, path: Path) -> Sheet:
+    """Read answers; a bad row is told and left out, the others count."""
+    query = "SELECT task_id, prompt_id, responses FROM verify_tasks WHERE form = 'pairwise'"
+    tasks = {task: (prompt, *responses) for task, prompt, responses in lake.rows(query)}
+    answers: dict[str, Answer] = {}
+    empty, mistakes = 0, []
+    for line, row in _rows(path):
+        if not (row.get("verdict") or "").strip():
+            empty += 1
+            continue
+        try:
+            answer = _answer(row, tasks)
+        except ValueError as error:
+            mistakes.append(f"{path.name}, line {line}: {error}.")
+            continue
+        if answer.task_id in answers:
+            mistakes.append(f"{path.name}, line {line}: the question is answered further up already.")
+            continue
+        answers[answer.task_id] = answer
+    return Sheet(answers=tuple(answers.values()), empty=empty, mistakes=tuple(mistakes))
+
+
+def _rows(path: Path) -> Iterator[tuple[int, dict[str, str | None]]]:
+    """Rows with the line on which each begins."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            sample = file.readline()
+            file.seek(0)
+            reader = csv.reader(file, delimiter=";" if sample.count(";") > sample.count(",") else ",")
+            names = [name.strip().lower() for name in next(reader, [])]
+            missing = [name for name in NEEDED if name not in names]
+            if missing:
+                raise CurateError(
+                    f"{path} has no column {missing[0]}: import a file that `curate verify export-csv` wrote."
+                )
+            line = reader.line_num + 1
+            for cells in reader:
+                if cells:
+                    yield line, dict(zip(names, [*cells, *[None] * len(names)], strict=False))
+                line = reader.line_num + 1
+    except FileNotFoundError:
+        raise CurateError(f"There is no {path}.") from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise CurateError(f"Cannot read {path}: {error}; save it as CSV in UTF-8.") from error
+
+
+def _answer(row: dict[str, str | None], tasks: dict[str, tuple[str, ...]]) -> Answer:
+    """Raises ValueError with what is wrong."""
+    task, shown = (row["task_id"] or "").strip(), (row["order"] or "").strip()
+    if task not in tasks:
+        raise ValueError(f"task_id {task!r} is no question of this workspace")
+    if shown not in get_args(Shown):
+        raise ValueError(f"order is {shown!r}; leave that column as it was exported")
+    prompt, a, b = tasks[task]
+    order: Shown = "ab" if shown == "ab" else "ba"
+    return Answer(
+        task_id=task,
+        prompt_id=prompt,
+        a=a,
+        b=b,
+        shown=order,
+        outcome=_outcome(row["verdict"] or "", order),
+        seconds=_seconds(row.get("seconds") or ""),
+        rationale=(row.get("rationale") or "").strip() or None,
+    )
+
+
+def _outcome(verdict: str, shown: Shown) -> Outcome:
+    said = verdict.strip().lower()
+    if said in ("first", "1"):
+        return outcome_of(0, shown)
+    if said in ("second", "2"):
+        return outcome_of(1, shown)
+    if said in ("tie", "0", "="):
+        return "tie"
+    if said == "skip":
+        return "abstain"
+    raise ValueError(f"verdict is {verdict.strip()!r}; write first, second, tie or skip")
+
+
+def _seconds(text: str) -> float:
+    if not text.strip():
+        return 0.0
+    try:
+        seconds = float(text.strip().replace(",", "."))
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < 1e7:
+        raise ValueError(f"seconds is {text.strip()!r}; write a number, or nothing")
+    return seconds
+
+
+def _harmless(text: str) -> str:
+    """Text that no spreadsheet runs as a formula: an apostrophe before what could begin one; too long ones are cut."""
+    text = text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+    if len(text) > _MOST:
+        text = f"{text[:_MOST]}\n[cut: {len(text) - _MOST:,} more characters]"
+    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text

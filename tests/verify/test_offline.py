@@ -1,0 +1,285 @@
+"""Answers without a server: spreadsheet and terminal, over the queue of a real lake."""
+
+from __future__ import annotations
+
+import csv
+import os
+import pty
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+
+import pytest
+import yaml
+from rich.console import Console
+
+from curate.aggregate import aggregate
+from curate.config import Config, load_config
+from curate.errors import CurateError
+from curate.lake import Lake
+from curate.records import VerifyTask, text
+from curate.verify.answers import Question, questions, record
+from curate.verify.plan import plan
+from curate.verify.spreadsheet import COLUMNS, read_sheet, write_sheet
+from curate.verify.terminal import annotate, printable
+from tests.conftest import make_prompt, make_response, table
+
+HUMAN = "SELECT outcome, seconds FROM human_judgments WHERE annotator_id = ? ORDER BY judgment_id"
+
+
+@pytest.fixture
+def asked(sample_lake: Lake) -> Lake:
+    aggregate(sample_lake, Config())
+    plan(sample_lake, Config(), budget=10)
+    return sample_lake
+
+
+def fill(path: Path, **cells: object) -> list[dict[str, str]]:
+    """Set cells of all rows (a list: row by row) and write the file again."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    for number, row in enumerate(rows):
+        for name, value in cells.items():
+            row[name] = str(value[number % len(value)] if isinstance(value, list) else value)
+    with path.open("w", encoding="utf-8-sig", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)
+    return rows
+
+
+def test_a_spreadsheet_goes_round(asked: Lake, tmp_path: Path) -> None:
+    path = tmp_path / "questions.csv"
+    waiting = questions(asked, "ada")
+    assert len(waiting) == 10
+    assert {question.shown for question in waiting} == {"ab", "ba"}
+    write_sheet(path, waiting)
+    assert "model-" not in path.read_text(encoding="utf-8")
+    rows = fill(path, verdict=["first", "Second", " tie", "skip", ""], seconds="1,5", rationale="because")
+    sheet = read_sheet(asked, path)
+    assert (len(sheet.answers), sheet.empty, sheet.mistakes) == (8, 2, ())
+    assert record(asked, "ada", sheet.answers, part="sheet") == (8, 0)
+    by_task = {question.task_id: question for question in waiting}
+    for row, answer in zip([row for row in rows if row["verdict"]], sheet.answers, strict=True):
+        question = by_task[row["task_id"]]
+        better = {"a": question.a, "b": question.b}.get(answer.outcome)
+        if row["verdict"] == "first":
+            assert better == (question.a if question.shown == "ab" else question.b)
+    assert {row[1] for row in asked.rows(HUMAN, ["ada"])} == {1.5}
+    assert len(questions(asked, "ada")) == 2
+
+
+def test_importing_again_changes_nothing_and_edits_supersede(asked: Lake, tmp_path: Path) -> None:
+    path = tmp_path / "questions.csv"
+    write_sheet(path, questions(asked, "ada"))
+    fill(path, verdict="tie")
+    first = read_sheet(asked, path).answers
+    assert record(asked, "ada", first, part="sheet") == (10, 0)
+    assert record(asked, "ada", first, part="sheet") == (0, 10)
+    fill(path, verdict=["first", "tie"])
+    assert record(asked, "ada", read_sheet(asked, path).answers, part="sheet") == (5, 5)
+    said = asked.rows(HUMAN, ["ada"])
+    assert len(said) == 10
+    assert sum(row[0] == "tie" for row in said) == 5
+    assert asked.value("SELECT count(*) FROM judgments WHERE annotator_id = 'ada'") == 15
+    assert record(asked, "ada", first, part="sheet") == (
+        5,
+        5,
+    )  # back to the first verdicts: answers of their own
+    assert {row[0] for row in asked.rows(HUMAN, ["ada"])} == {"tie"}
+
+
+def test_each_bad_row_is_told_with_its_line(asked: Lake, tmp_path: Path) -> None:
+    path = tmp_path / "questions.csv"
+    write_sheet(path, questions(asked, "ada")[:5])
+    rows = fill(path, verdict=["left", "first", "first", "first", "tie"], seconds=["", "soon", "", "", ""])
+    rows[2]["task_id"], rows[3]["order"] = "nothing", "ac"
+    rows[4]["rationale"] = "two\nlines"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows([rows[4], *rows])
+    sheet = read_sheet(asked, path)
+    assert [answer.outcome for answer in sheet.answers] == ["tie"]
+    assert sheet.mistakes == (
+        "questions.csv, line 4: verdict is 'left'; write first, second, tie or skip.",
+        "questions.csv, line 5: seconds is 'soon'; write a number, or nothing.",
+        "questions.csv, line 6: task_id 'nothing' is no question of this workspace.",
+        "questions.csv, line 7: order is 'ac'; leave that column as it was exported.",
+        "questions.csv, line 8: the question is answered further up already.",
+    )
+
+
+def test_no_cell_is_a_formula_and_semicolons_are_understood(asked: Lake, tmp_path: Path) -> None:
+    path = tmp_path / "questions.csv"
+    task = questions(asked, "ada")[0]
+    hostile = ["=cmd|' /C calc'!A0", "+1+1", "-2", "@SUM(A1)", "\t=1", "  =1", "plain = text", "x" * 40_000]
+    made = [
+        Question(
+            task_id=task.task_id,
+            prompt_id="p",
+            a="a",
+            b="b",
+            shown="ab",
+            prompt=each,
+            first=each,
+            second=each,
+        )
+        for each in hostile
+    ]
+    write_sheet(path, made)
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        cells = [row["first"] for row in csv.DictReader(file)]
+    assert all(not cell.lstrip(" ").startswith(("=", "+", "-", "@", "\t", "\r")) for cell in cells)
+    assert cells[6] == "plain = text"
+    assert "8,000 more characters" in cells[7]
+    path.write_text(f"task_id;order;verdict\n{task.task_id};{task.shown};first\n", encoding="utf-8")
+    assert len(read_sheet(asked, path).answers) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"a,b\n1,2\n", "has no column task_id"),
+        (b"task_id,order,verdict\n\xff", "save it as CSV in UTF-8"),
+        (None, "There is no"),
+    ],
+)
+def test_a_file_that_is_no_sheet_is_one_sentence(
+    asked: Lake, tmp_path: Path, content: bytes | None, message: str
+) -> None:
+    path = tmp_path / "x.csv"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(CurateError, match=message):
+        read_sheet(asked, path)
+
+
+def test_who_is_asked_what(asked: Lake) -> None:
+    """A label until enough people gave one; a repeat to who knows the pair, an adjudication to who does not."""
+    first = questions(asked, "ada")[0]
+    for purpose in ("repeat", "gold", "adjudicate"):
+        with asked.write(purpose) as writer:
+            task = VerifyTask.model_validate(
+                {"task_id": purpose, "prompt_id": first.prompt_id, "form": "pairwise", "strategy": "x", "priority": 9.0,
+                 "responses": (first.a, first.b), "purpose": purpose, "run_id": "r"}
+            )  # fmt: skip
+            writer.append("verify_tasks", table([task]))
+
+    def waiting(person: str, overlap: int = 1) -> set[str]:
+        return {question.task_id for question in questions(asked, person, overlap=overlap)}
+
+    said = [answer for answer in _answers(asked, "ada") if answer.task_id == first.task_id]
+    assert record(asked, "ada", said, part="x") == (1, 0)
+    assert {"repeat"} == waiting("ada") & {first.task_id, "repeat", "gold", "adjudicate"}
+    assert {"gold", "adjudicate"} == waiting("bob") & {first.task_id, "repeat", "gold", "adjudicate"}
+    assert first.task_id in waiting("bob", overlap=2)
+
+
+def _answers(lake: Lake, person: str) -> list[object]:
+    path = Path(lake.location.data).parent / "all.csv"
+    write_sheet(path, questions(lake, person))
+    fill(path, verdict="first")
+    return list(read_sheet(lake, path).answers)
+
+
+def keys(typed: str) -> Iterator[str]:
+    yield from typed
+
+
+def test_one_key_a_verdict_and_undo(asked: Lake) -> None:
+    typed = keys("abtxusq")
+    out = StringIO()
+    console = Console(file=out, width=80)
+    assert annotate(asked, "ada", read_key=lambda: next(typed), console=console) == 3
+    assert "'x' is no key" in out.getvalue()
+    said = asked.rows(HUMAN, ["ada"])
+    assert len(said) == 3
+    assert [outcome for outcome, _ in said].count("abstain") == 1  # t, taken back, became a skip
+    assert asked.value("SELECT count(*) FROM judgments WHERE annotator_id = 'ada'") == 4
+    more = keys("q")
+    assert annotate(asked, "ada", read_key=lambda: next(more), console=console) == 0
+    assert "7 left" in out.getvalue()
+
+
+def test_hostile_text_cannot_steer_the_terminal() -> None:
+    hostile = "\x1b]0;owned\x07\x1b[2Jclear \u202egnp.exe \u200b\x9b31m\r\nnext\rover\ttab"
+    safe = printable(hostile)
+    assert "\x1b" not in safe
+    assert "\u202e" not in safe
+    assert "\x9b" not in safe
+    assert "\r" not in safe
+    assert "\\x1b]0;owned" in safe
+    assert "\nnext" in safe
+    assert printable("naïve 漢字 🙂 — [bold]") == "naïve 漢字 🙂 — [bold]"
+
+
+@pytest.mark.e2e
+def test_a_real_terminal(tmp_path: Path) -> None:
+    config_path = tmp_path / "curate.yaml"
+    config_path.write_text(yaml.safe_dump({"workspace": "w"}))
+    with Lake.open(load_config(config_path).location) as lake:
+        prompt = make_prompt(1)
+        bad = make_response(prompt, 0).model_copy(update={"content": text("evil \x1b[2J\x1b]0;x\x07 end")})
+        good = make_response(prompt, 1)
+        a, b = sorted((bad.response_id, good.response_id))
+        task = VerifyTask(
+            task_id="t",
+            prompt_id=prompt.prompt_id,
+            form="pairwise",
+            responses=(a, b),
+            strategy="random",
+            run_id="r",
+        )
+        with lake.write("x") as writer:
+            writer.append("prompts", table([prompt]))
+            writer.append("responses", table([bad, good]))
+            writer.append("verify_tasks", table([task]))
+    ours, theirs = pty.openpty()
+    command = [
+        sys.executable,
+        "-m",
+        "curate",
+        "verify",
+        "annotate",
+        "--annotator",
+        "Ada",
+        "-c",
+        str(config_path),
+    ]
+    if not (Path(__file__).parents[2] / "curate" / "__main__.py").exists():
+        command[1:3] = ["-c", "from curate.cli import main; main()"]
+    child = subprocess.Popen(
+        command, stdin=theirs, stdout=theirs, stderr=theirs, env={**os.environ, "TERM": "xterm"}
+    )
+    os.close(theirs)
+    seen = _until(ours, b"q quit")
+    assert b"evil \\x1b[2J\\x1b]0;x\\x07 end" in seen
+    os.write(ours, b"a")
+    assert b"1 answered" in _until(ours, b"0 left")
+    assert child.wait(60) == 0
+    os.close(ours)
+    with Lake.open(load_config(config_path).location, read_only=True) as lake:
+        who, outcome, shown, seconds = lake.rows(
+            "SELECT annotator_id, outcome, shown, seconds FROM human_judgments"
+        )[0]
+    assert who.startswith("person-")
+    assert "ada" not in who.lower()
+    assert (outcome, shown) in {("a", "ab"), ("b", "ba")}
+    assert seconds > 0
+
+
+def _until(descriptor: int, wanted: bytes) -> bytes:
+    seen = b""
+    end = time.monotonic() + 240
+    while wanted not in seen and time.monotonic() < end:
+        if select.select([descriptor], [], [], 1)[0]:
+            try:
+                seen += os.read(descriptor, 65536)
+            except OSError:  # the child has closed its side
+                break
+    return seen

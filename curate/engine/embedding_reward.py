@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -18,6 +15,7 @@ from numpy.typing import NDArray
 
 from curate.engine.embeddings import Embedder
 from curate.errors import CurateError
+from curate.folders import replaced
 from curate.identity import content_id
 from curate.progress import Track, silent
 
@@ -161,21 +159,15 @@ def save(folder: Path, description: Description, heads: Heads, prompt_ids: Seque
     """Write a model: into a folder beside its own, which then takes its place."""
     from safetensors.numpy import save as packed_bytes
 
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    for left in folder.parent.glob(f".{folder.name}.*"):  # of a process that was killed here
-        shutil.rmtree(left)
-    made, old = (folder.parent / f".{folder.name}.{uuid.uuid4().hex}" for _ in range(2))
-    made.mkdir()
     digests = sorted({prompt_digest(each) for each in prompt_ids})
     packed = np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 16)
-    (made / "head.safetensors").write_bytes(packed_bytes({"w1": heads.w1, "b1": heads.b1, "w2": heads.w2}))
-    (made / "prompts.safetensors").write_bytes(packed_bytes({"digests": packed}))
     text = json.dumps(asdict(description), indent=2, ensure_ascii=False, sort_keys=True)
-    (made / "config.json").write_text(text + "\n", encoding="utf-8")
-    if folder.exists():
-        os.rename(folder, old)  # noqa: PTH104
-    os.rename(made, folder)  # noqa: PTH104
-    shutil.rmtree(old, ignore_errors=True)
+    with replaced(folder) as made:
+        (made / "head.safetensors").write_bytes(
+            packed_bytes({"w1": heads.w1, "b1": heads.b1, "w2": heads.w2})
+        )
+        (made / "prompts.safetensors").write_bytes(packed_bytes({"digests": packed}))
+        (made / "config.json").write_text(text + "\n", encoding="utf-8")
     return EmbeddingReward.load(folder)
 
 

@@ -19,6 +19,7 @@ from curate.engine.causal import CausalModel
 from curate.engine.chat_tokens import ChatTokens
 from curate.engine.classifier import RewardModel
 from curate.engine.embedder import Embedder
+from curate.engine.reward_head import HeadedModel, has_own_head
 from curate.engine.transformers import TransformersOptions
 from curate.engine.weights import Task, Weights
 from curate.errors import CurateError
@@ -78,9 +79,9 @@ def _open_causal(
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     if weights.gguf_file is not None:
-        source, at = str(_dense(weights, dtype)), {}
+        source, at = str(dense(weights, dtype)), {}
     else:
-        source, at = weights.source, _revision(weights)
+        source, at = weights.source, hub_revision(weights)
     tokenizer = AutoTokenizer.from_pretrained(source, **at)
     model: Any = AutoModelForCausalLM.from_pretrained(source, dtype=dtype, **at)
     model.to(device).eval()
@@ -96,10 +97,14 @@ def _open_reward_model(
 ) -> RewardModel:
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(weights.source, **_revision(weights))
-    model = AutoModelForSequenceClassification.from_pretrained(
-        weights.source, dtype=dtype, **_revision(weights)
-    )
+    tokenizer = AutoTokenizer.from_pretrained(weights.source, **hub_revision(weights))
+    model: Any
+    if has_own_head(Path(weights.source)):
+        model = HeadedModel.load(Path(weights.source), dtype=dtype)
+    else:
+        model = AutoModelForSequenceClassification.from_pretrained(
+            weights.source, dtype=dtype, **hub_revision(weights)
+        )
     outputs = model.config.num_labels
     if options.label is None and outputs != 1:
         raise CurateError(
@@ -116,14 +121,14 @@ def _open_reward_model(
 def _open_embedder(weights: Weights, device: torch.device, options: TransformersOptions) -> Embedder:
     from sentence_transformers import SentenceTransformer
 
-    at = _revision(weights)
+    at = hub_revision(weights)
     model = SentenceTransformer(weights.source, device=str(device), local_files_only=not at, **at)
     if options.max_length is not None:
         model.max_seq_length = options.max_length
     return Embedder(model)
 
 
-def _revision(weights: Weights) -> dict[str, Any]:
+def hub_revision(weights: Weights) -> dict[str, Any]:
     return {"revision": weights.hub_revision} if weights.hub_revision else {}
 
 
@@ -149,7 +154,7 @@ class _Float32Head(nn.Module):
         return nn.functional.linear(hidden.float(), self.weight, self.bias)
 
 
-def _dense(weights: Weights, dtype: torch.dtype) -> Path:
+def dense(weights: Weights, dtype: torch.dtype) -> Path:
     """A GGUF file as a folder in the Transformers layout, kept in the user's cache: unpacking takes ten times
     as long as loading. CURATE_CACHE (or XDG_CACHE_HOME) moves the cache.
     """

@@ -16,8 +16,8 @@ from pydantic_core import ErrorDetails
 
 from curate.errors import CurateError
 from curate.lake import Location
-from curate.section import Section
-from curate.training_options import TrainSection
+from curate.section import Section as Section
+from curate.training_options import TrainSection as TrainSection
 
 Options = TypeVar("Options", bound=BaseModel)
 HELD_OUT = "held-out labels"  # the benchmark under which `train` files its out-of-fold accuracy

@@ -234,8 +234,9 @@ def _ranked(row: Mapping[str, Any]) -> tuple[list[str], list[int]]:
     responses, ranks = row.get("responses"), row["rankings"]
     if not isinstance(responses, list) or not isinstance(ranks, list) or len(responses) != len(ranks):
         raise _Unusable("rankings and responses are no lists of one length")
-    texts = [each.get("text") if isinstance(each, Mapping) else each for each in responses]
-    if not all(isinstance(text, str) for text in texts):
+    found = [each.get("text") if isinstance(each, Mapping) else each for each in responses]
+    texts = [text for text in found if isinstance(text, str)]
+    if len(texts) < len(found):
         raise _Unusable("responses holds something without a text")
     if not all(isinstance(rank, int) and not isinstance(rank, bool) and rank >= 1 for rank in ranks):
         raise _Unusable("rankings holds something that is no rank of at least 1")

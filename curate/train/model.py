@@ -27,13 +27,21 @@ class RewardModel(nn.Module):
     The score of a response is the head's value of the hidden state at its last token, in whatever layout it is packed.
     """
 
-    def __init__(self, backbone: Any, head: nn.Module, shape: HeadShape | None = None) -> None:
+    def __init__(
+        self, backbone: Any, head: nn.Module, shape: HeadShape | None = None, *, adapters: Any = None
+    ) -> None:
         super().__init__()
         packed_attention.register()
         backbone.set_attn_implementation(packed_attention.NAME)
         self.backbone = backbone
         self.head: Any = head.float()
         self.shape = shape or HeadShape()
+        self._adapters = (adapters,)  # in a tuple: the same parameters must not be registered a second time
+
+    @property
+    def adapters(self) -> Any:
+        """The PeftModel around backbone (and plain head), or None."""
+        return self._adapters[0]
 
     @classmethod
     def start(cls, backbone: Any, shape: HeadShape | None = None, *, seed: int = 0) -> Self:
@@ -80,6 +88,13 @@ class RewardModel(nn.Module):
             raise CurateError(
                 f"Cannot read a reward model from {folder}: {' '.join(str(error).split())}"
             ) from error
+
+    def merged(self) -> RewardModel:
+        """The adapters added into the weights; this model is used up."""
+        whole = self.adapters.merge_and_unload()
+        if self.shape.plain:
+            return RewardModel(whole.base_model, whole.score, self.shape)
+        return RewardModel(whole, self.head, self.shape)
 
     def as_classifier(self) -> Any:
         """A copy as the backbone's own sequence-classification model with one label."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 from curate.errors import CurateError
@@ -35,7 +36,9 @@ def with_adapters(model: RewardModel, lora: LoraSection, *, separator: Ids | Non
         modules_to_save=["score"] if plain else None,
         trainable_token_indices=list(separator) if separator else None,
     )
-    adapters = get_peft_model(whole, config)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # peft asks Transformers by names that go out of use
+        adapters = get_peft_model(whole, config)
     if plain:
         return RewardModel(whole.base_model, whole.score, model.shape, adapters=adapters)
     return RewardModel(whole, model.head, model.shape, adapters=adapters)

@@ -38,7 +38,7 @@ def _one_thread() -> Any:
 
 def scores(model: Path) -> list[float]:
     settings = {"kind": "transformers", "model": str(model), "task": "reward", "dtype": "float32"}
-    engine = Engines(Config(), model.parent).make("m", settings, where="m", needs="score")
+    engine = Engines({}, model.parent).make("m", settings, where="m", needs="score")
     found = engine.score(CHATS)
     return [each.value for each in found if not isinstance(each, Failure)]
 

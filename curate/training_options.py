@@ -11,6 +11,7 @@ from curate.section import Section
 _OF_EMBEDDINGS = (
     *("embedder", "hidden", "epochs", "patience", "batch"),
     *("learning_rate", "weight_decay", "dropout", "folds"),
+    *("members", "combine", "noise"),
 )
 
 
@@ -99,6 +100,19 @@ class BackboneSection(Section):
         return self
 
 
+class NoiseSection(Section):
+    """What is done about wrong labels when the MLP is trained."""
+
+    method: Literal["none", "flip", "drop", "soften", "curriculum", "co-teaching"] = Field(
+        "none",
+        description="flip, drop, soften: by what models say that have not seen the label; curriculum, co-teaching:"
+        " learn from the pairs of smallest loss (of two models each from the other's choice).",
+    )
+    rate: float | None = Field(
+        None, ge=0, lt=0.5, description="Share of labels that are wrong; null: it is estimated."
+    )
+
+
 class TrainSection(Section):
     """The reward model: an MLP on frozen sentence embeddings or, with `backbone`, a fine-tuned language model."""
 
@@ -120,6 +134,13 @@ class TrainSection(Section):
     folds: int = Field(
         5, ge=3, description="Cross-fitting folds by prompt: no model scores its own training rows."
     )
+    members: int = Field(
+        1, ge=1, description="Models in the ensemble, each on other random weights of the prompts."
+    )
+    combine: Literal["mean", "min", "lower"] = Field(
+        "mean", description="One score of the members': mean, min, or lower: mean − standard deviation."
+    )
+    noise: NoiseSection = NoiseSection()
     seed: int = 0
     bootstrap: int = Field(1000, ge=0, description="Resamples of the prompts for the accuracy's interval.")
     judge: str | None = Field(
@@ -133,4 +154,6 @@ class TrainSection(Section):
         stray = [name for name in _OF_EMBEDDINGS if name in self.model_fields_set]
         if self.backbone is not None and stray:
             raise ValueError(f"{', '.join(stray)}: with `backbone`, such settings stand inside of it")
+        if self.noise.method == "co-teaching" and self.members != 2:
+            raise ValueError("co-teaching is done by two models: set members: 2")
         return self

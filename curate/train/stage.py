@@ -50,8 +50,8 @@ def train(lake: Lake, config: Config, data: Path, *, track: Track) -> Summary:
     usable(pairs, data)
     _check(pairs, section, data)
     items = _items(pairs, section, embedder, track)
-    with track("train", section.epochs) as advance:
-        fit = _fit(items, section, advance)
+    with track("train", section.epochs * (1 if section.noise.method == "none" else 2)) as advance:
+        fit, noise = _fit(items, section, advance)
     accuracy = measured(section.judge or PART, pairs, _out_of_fold(items, fit), resamples=section.bootstrap)
     description = Description(
         embedder=embedder.name,
@@ -62,7 +62,9 @@ def train(lake: Lake, config: Config, data: Path, *, track: Track) -> Summary:
         seed=section.seed,
         epochs=fit.epochs,
         fingerprint=fingerprint,
-        metrics=metrics_of(pairs, fit.held_out_loss[fit.epochs[-1] - 1], accuracy),
+        metrics=metrics_of(pairs, fit.held_out_loss[fit.epochs[-1] - 1], accuracy) | _noise_of(noise),
+        members=section.members,
+        combine=section.combine,
     )
     model = save(folder, description, fit.heads, pairs.prompt_ids)
     # After the folder is in place: a process killed in between trains again, to the same bits.
@@ -110,12 +112,26 @@ def _items(pairs: PreferencePairs, section: TrainSection, embedder: Embedder, tr
     )
 
 
-def _fit(items: Items, section: TrainSection, advance: Advance) -> Fit:
-    from curate.train.bradley_terry import Settings, fit
+def _fit(items: Items, section: TrainSection, advance: Advance) -> tuple[Fit, list[float]]:
+    """The fit, and the noise rates that were found: of each fold head's labels, and last of all labels."""
+    from curate.train.bradley_terry import Selection, Settings, fit
+    from curate.train.noise import estimated_rate, remedied
 
-    return fit(
-        items, Settings(**{field.name: getattr(section, field.name) for field in fields(Settings)}), advance
-    )
+    settings = Settings(**{field.name: getattr(section, field.name) for field in fields(Settings)})
+    method, rate, combine = section.noise.method, section.noise.rate, section.combine
+    if method == "none":
+        return fit(items, settings, advance, combine=combine), []
+    if method in ("flip", "drop", "soften"):
+        labels, found = remedied(items, settings, method, advance, rate=rate)
+        return fit(items, settings, advance, labels=labels, combine=combine), [each.rate for each in found]
+    if rate is None:
+        rate = estimated_rate(items, settings, advance)
+    selection = Selection(1.0 - rate, peer=method == "co-teaching")
+    return fit(items, settings, advance, selection=selection, combine=combine), [rate]
+
+
+def _noise_of(rates: list[float]) -> dict[str, float]:
+    return {"noise_rate": round(rates[-1], 4)} if rates else {}
 
 
 def _out_of_fold(items: Items, fit: Fit) -> Float64:

@@ -107,7 +107,7 @@ def test_the_folder_is_a_judge_with_the_trainer_s_scores(
         again = opened.model.eval().score(laid_out([group]))  # type: ignore[arg-type,operator]
     tolerance = 2e-2 if changes.get("precision") else 1e-4
     assert again.tolist() == pytest.approx(found, abs=tolerance)
-    assert [seat.name for seat in Panel(config).seats] == ["reward-model"]
+    assert list(Panel(config).seats) == ["reward-model"]
 
 
 def test_an_encoder_is_trained_on_text_pairs(lake: Lake, tmp_path: Path, make_model: MakeModel) -> None:

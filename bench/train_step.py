@@ -57,9 +57,9 @@ def measure(n: int, peer: torch.nn.Module, model: RewardModel) -> None:
     batch = torch.tensor([prompt + answer for answer in answers])
     ways: dict[str, Callable[[], Tensor]] = {
         "batch (Transformers)": lambda: peer(input_ids=batch).logits[:, 0],
-        "separate, packed": lambda: model(separate([prompt], [answers])),
-        "shared prefix": lambda: model(shared_prefix([prompt], [answers])),
-        "joint": lambda: model(joint([prompt], [answers], [1])),
+        "separate, packed": lambda: model.score(separate([prompt], [answers])),
+        "shared prefix": lambda: model.score(shared_prefix([prompt], [answers])),
+        "joint": lambda: model.score(joint([prompt], [answers], [1])),
     }
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     scores: dict[str, Tensor] = {}

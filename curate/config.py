@@ -12,12 +12,13 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from curate.errors import CurateError
-from curate.identity import content_id
 from curate.lake import Location
+from curate.section import Section as Section
+from curate.training_options import TrainSection as TrainSection
 
 Options = TypeVar("Options", bound=BaseModel)
 Strategy = Literal[
@@ -25,15 +26,6 @@ Strategy = Literal[
 ]
 HELD_OUT = "held-out labels"  # the benchmark under which `train` files its out-of-fold accuracy
 GUARD = "guard"  # the benchmark under which the judges' false-positive rates are filed
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    @property
-    def digest(self) -> str:
-        """Identifies the settings of this section."""
-        return content_id(self.model_dump(mode="json"))
 
 
 class LakeSection(Section):
@@ -222,33 +214,6 @@ class ExportEntry(Section):
     split: str | None = Field(None, description="Only prompts of this split; default: all.")
     iteration: int | None = Field(None, ge=0, description="Of the loop; default: the last.")
     jsonl: bool = Field(False, description="Write the rows as JSON lines too.")
-
-
-class TrainSection(Section):
-    """The reward model: an MLP on frozen sentence embeddings."""
-
-    path: str = Field("models/reward", description="Folder of the saved model.")
-    embedder: str = Field(
-        "sentence-transformers/all-MiniLM-L6-v2",
-        description="Sentence-embedding model: a folder, pypi:PACKAGE, or owner/name on the hub.",
-    )
-    hidden: int = Field(64, ge=1, description="Units of the hidden layer.")
-    epochs: int = Field(40, ge=1, description="At most; held-out loss decides how many.")
-    patience: int = Field(5, ge=1, description="Epochs without a better held-out loss before training ends.")
-    batch: int = Field(64, ge=1, description="Pairs per step.")
-    learning_rate: float = Field(3e-4, gt=0)
-    weight_decay: float = Field(0.1, ge=0)
-    dropout: float = Field(0.2, ge=0, lt=1, description="Share of the features hidden in each step.")
-    folds: int = Field(
-        5, ge=3, description="Cross-fitting folds by prompt: no model scores its own training rows."
-    )
-    seed: int = 0
-    bootstrap: int = Field(1000, ge=0, description="Resamples of the prompts for the accuracy's interval.")
-    judge: str | None = Field(
-        "reward-model",
-        min_length=1,
-        description="Name under which the model joins the panel; null: it does not.",
-    )
 
 
 class Benchmark(Section):

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import gzip
-import io
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-import msgspec
 import numpy as np
-import zstandard
 from numpy.typing import NDArray
 
 from curate.engine.embedding_reward import part_text
-from curate.errors import CurateError
 from curate.identity import content_id
+from curate.preference_files import data_digest, data_files, data_rows
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
 
-_LINES = (".jsonl", ".jsonl.gz", ".jsonl.zst")
+Turns = list[tuple[str, str]]
+"""Messages as (role, text)."""
+
+__all__ = ["PreferencePairs", "Turns", "data_digest", "read_pairs"]
+
 _ASSISTANT = "\n\nAssistant:"
 
 
@@ -35,16 +34,20 @@ class PreferencePairs:
     | field                | type       | meaning |
     | ---                  | ---        | --- |
     | `prompt_ids`         | tuple[P]   | the rows' `prompt_id`, or a hash of the prompt where they have none |
+    | `contexts`           | tuple[P]   | the turns of each prompt: (role, text) |
     | `questions`          | tuple[P]   | the text of each prompt's last user turn |
     | `responses`          | tuple[R]   | distinct responses (per prompt) |
     | `prompt_of`          | int64[R]   | prompt of each response |
     | `chosen`, `rejected` | int64[n]   | response indexes |
     | `p_chosen`           | float64[n] | the rows' `confidence`, else 1 |
-    | `weight`             | float64[n] | the rows' `weight`, else 1 |
+    | `weight`             | float64[n] | the rows' `weight`, else 1; 2/N for each pair of a ranking of N |
+    | `strength`           | float64[n] | the rows' `strength` (log-odds), else not a number |
+    | `rank`               | int64[R]   | rank in the row's ranking (1 best, ties share it); 0 where no row ranks it |
     | `dropped`            | dict       | rows that are no usable pair: reason → number |
     """
 
     prompt_ids: tuple[str, ...]
+    contexts: tuple[Turns, ...]
     questions: tuple[str, ...]
     responses: tuple[str, ...]
     prompt_of: Int64
@@ -52,6 +55,8 @@ class PreferencePairs:
     rejected: Int64
     p_chosen: Float64
     weight: Float64
+    strength: Float64
+    rank: Int64
     dropped: dict[str, int]
 
     def __len__(self) -> int:
@@ -71,42 +76,17 @@ class PreferencePairs:
 def read_pairs(source: Path) -> PreferencePairs:
     """Read a file (.parquet, .jsonl, also .gz or .zst) or a folder of them; in a folder, its training part.
 
-    Rows: `chosen` and `rejected`, each text or messages, and `prompt` likewise; without `prompt`, what chosen
-    and rejected begin with in common (TRL's implicit prompt, the layout of HH-RLHF). Optional: `prompt_id`,
-    `confidence` (probability that chosen is better), `weight`.
+    Rows of pairs: `chosen` and `rejected`, each text or messages, and `prompt` likewise; without `prompt`, what
+    chosen and rejected begin with in common (TRL's implicit prompt, the layout of HH-RLHF). Optional: `prompt_id`,
+    `confidence` (probability that chosen is better), `strength` (its log-odds), `weight`.
+    Rows of rankings: `prompt`, `responses` (texts, or objects with `text`), `rankings` (1 the best, ties share a
+    rank): all pairs of different rank, each with weight 2/N, so that a ranking counts as N − 1 comparisons.
     """
     builder = _Builder()
     for file in data_files(source):
-        for row in _rows(file):
+        for row in data_rows(file):
             builder.add(row)
     return builder.build()
-
-
-def data_files(source: Path) -> list[Path]:
-    """The files that `read_pairs` reads: Parquet before JSONL, and `train…` before any other part."""
-    if source.is_file():
-        return [source]
-    if not source.is_dir():
-        raise CurateError(
-            f"There is no preference data at {source}: name an export folder, a JSONL or a Parquet file."
-        )
-    parquet = sorted(source.rglob("*.parquet"))
-    found = parquet or sorted(file for end in _LINES for file in source.rglob(f"*{end}"))
-    if not found:
-        raise CurateError(f"The folder {source} holds no .parquet and no .jsonl file with preference pairs.")
-    return [file for file in found if file.name.startswith("train")] or found
-
-
-def data_digest(source: Path) -> str:
-    """Identifies the rows of `source` by the bytes of its files, wherever they are."""
-    digests = []
-    for file in data_files(source):
-        digest = blake2b(digest_size=16)
-        with file.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
-        digests.append(digest.hexdigest())
-    return content_id(sorted(digests))
 
 
 class _Unusable(Exception):  # noqa: N818 (a verdict on a row, not an error)
@@ -116,9 +96,10 @@ class _Unusable(Exception):  # noqa: N818 (a verdict on a row, not an error)
 class _Builder:
     def __init__(self) -> None:
         self._prompts: dict[str, int] = {}
-        self._questions: list[str] = []
+        self._contexts: list[Turns] = []
         self._responses: dict[tuple[int, str], int] = {}
-        self._pairs: list[tuple[int, int, float, float]] = []
+        self._ranks: dict[int, int] = {}
+        self._pairs: list[tuple[int, int, float, float, float]] = []
         self._dropped: Counter[str] = Counter()
 
     def add(self, row: Any) -> None:
@@ -130,39 +111,62 @@ class _Builder:
     def _add(self, row: Any) -> None:
         if not isinstance(row, Mapping):
             raise _Unusable("no JSON object")
+        if row.get("rankings") is not None:
+            self._add_ranking(row)
+            return
         context, chosen, rejected = _split(row)
         if chosen == rejected:
             raise _Unusable("chosen and rejected are equal")
         confidence = _number(row, "confidence", 1.0)
         weight = _number(row, "weight", 1.0)
+        strength = _number(row, "strength", math.nan, least=-math.inf)
         if confidence > 1.0:
             raise _Unusable("confidence is above 1")
+        prompt = self._prompt(row, context)
+        a, b = (self._response(prompt, text) for text in (chosen, rejected))
+        self._pairs.append((a, b, confidence, weight, strength))
+
+    def _add_ranking(self, row: Mapping[str, Any]) -> None:
+        context = _turns(row.get("prompt"), "prompt", "user")
+        texts, ranks = _ranked(row)
+        weight = 2.0 / len(texts) * _number(row, "weight", 1.0)
+        prompt = self._prompt(row, context)
+        places = [self._response(prompt, text) for text in texts]
+        self._ranks.update(zip(places, ranks, strict=True))
+        self._pairs += [
+            (a, b, 1.0, weight, math.nan)
+            for a, better in zip(places, ranks, strict=True)
+            for b, worse in zip(places, ranks, strict=True)
+            if better < worse
+        ]
+
+    def _prompt(self, row: Mapping[str, Any], context: Turns) -> int:
         identity = row.get("prompt_id")
         prompt_id = identity if isinstance(identity, str) and identity else content_id(context)
         prompt = self._prompts.setdefault(prompt_id, len(self._prompts))
-        if prompt == len(self._questions):
-            self._questions.append(_question(context))
-        a, b = (
-            self._responses.setdefault((prompt, text), len(self._responses)) for text in (chosen, rejected)
-        )
-        self._pairs.append((a, b, confidence, weight))
+        if prompt == len(self._contexts):
+            self._contexts.append(context)
+        return prompt
+
+    def _response(self, prompt: int, text: str) -> int:
+        return self._responses.setdefault((prompt, text), len(self._responses))
 
     def build(self) -> PreferencePairs:
-        table = np.array(self._pairs, np.float64).reshape(-1, 4)
+        table = np.array(self._pairs, np.float64).reshape(-1, 5)
         return PreferencePairs(
             prompt_ids=tuple(self._prompts),
-            questions=tuple(self._questions),
+            contexts=tuple(self._contexts),
+            questions=tuple(map(_question, self._contexts)),
             responses=tuple(text for _, text in self._responses),
             prompt_of=np.array([prompt for prompt, _ in self._responses], np.int64),
             chosen=table[:, 0].astype(np.int64),
             rejected=table[:, 1].astype(np.int64),
             p_chosen=table[:, 2],
             weight=table[:, 3],
+            strength=table[:, 4],
+            rank=np.array([self._ranks.get(at, 0) for at in range(len(self._responses))], np.int64),
             dropped=dict(self._dropped),
         )
-
-
-Turns = list[tuple[str, str]]
 
 
 def _split(row: Mapping[str, Any]) -> tuple[Turns, str, str]:
@@ -225,53 +229,33 @@ def _common_text(chosen: str, rejected: str) -> int:
     return chosen.rfind("\n", 0, shared) + 1
 
 
-def _number(row: Mapping[str, Any], name: str, default: float) -> float:
+def _ranked(row: Mapping[str, Any]) -> tuple[list[str], list[int]]:
+    """Texts and ranks of a ranking."""
+    responses, ranks = row.get("responses"), row["rankings"]
+    if not isinstance(responses, list) or not isinstance(ranks, list) or len(responses) != len(ranks):
+        raise _Unusable("rankings and responses are no lists of one length")
+    found = [each.get("text") if isinstance(each, Mapping) else each for each in responses]
+    texts = [text for text in found if isinstance(text, str)]
+    if len(texts) < len(found):
+        raise _Unusable("responses holds something without a text")
+    if not all(isinstance(rank, int) and not isinstance(rank, bool) and rank >= 1 for rank in ranks):
+        raise _Unusable("rankings holds something that is no rank of at least 1")
+    if len(set(texts)) < len(texts):
+        raise _Unusable("two responses of a ranking are equal")
+    if len(set(ranks)) < 2:
+        raise _Unusable("all responses of a ranking are tied")
+    return texts, ranks
+
+
+def _number(row: Mapping[str, Any], name: str, default: float, *, least: float = 0.0) -> float:
     value = row.get(name)
     if value is None:
         return default
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
-        raise _Unusable(f"{name} is no number of at least 0")
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not math.isfinite(value)
+        or value < least
+    ):
+        raise _Unusable(f"{name} is no number" + ("" if math.isinf(least) else f" of at least {least:g}"))
     return float(value)
-
-
-def _rows(file: Path) -> Iterator[Any]:
-    try:
-        yield from _parquet(file) if file.suffix == ".parquet" else _json_lines(file)
-    except (
-        OSError,
-        ValueError,
-        EOFError,
-        zstandard.ZstdError,
-    ) as error:  # pyarrow's and gzip's are among these
-        raise CurateError(
-            f"Cannot read {file} as preference data: {' '.join(str(error).split())}."
-        ) from error
-
-
-def _parquet(file: Path) -> Iterator[Any]:
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(file) as opened:
-        wanted = {"prompt", "chosen", "rejected", "prompt_id", "confidence", "weight"}
-        columns = [name for name in opened.schema_arrow.names if name in wanted]
-        for batch in opened.iter_batches(4096, columns=columns):
-            yield from batch.to_pylist()
-
-
-def _json_lines(file: Path) -> Iterator[Any]:
-    decode = msgspec.json.Decoder().decode
-    with _opened(file) as stream:
-        for line in stream:
-            if line.strip():
-                try:
-                    yield decode(line)
-                except msgspec.DecodeError:
-                    yield None
-
-
-def _opened(file: Path) -> IO[bytes]:
-    if file.suffix == ".gz":
-        return io.BufferedReader(gzip.open(file, "rb"))
-    if file.suffix == ".zst":
-        return io.BufferedReader(zstandard.open(file, "rb"))
-    return file.open("rb")

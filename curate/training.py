@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from curate.config import Config, ExportEntry
 from curate.errors import CurateError
 from curate.export import export
@@ -15,6 +17,10 @@ def train_on_panel(lake: Lake, config: Config, *, track: Track = silent) -> Summ
     """Export what judges and people say (iteration 0, so that no model learns from its own word) and train on it."""
     if config.train is None:
         raise CurateError("curate.yaml has no `train` section: add one to say where the model goes.")
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise CurateError(
+            "Several processes train on one data set: make it first with `curate export`, and name its folder."
+        )
     folder = config.resolve(config.workspace) / "training-set"
     entry = ExportEntry(path=str(folder), format="trl-preference", iteration=0)
     export(lake, config, entries=[entry], track=track)

@@ -60,6 +60,7 @@ def test_subjects_share_draws_and_may_miss_clusters() -> None:
 def test_length_is_right_where_the_longer_one_is_chosen_and_wrong_where_the_shorter_is() -> None:
     pairs = PreferencePairs(
         prompt_ids=("p", "q", "r"),
+        contexts=([], [], []),
         questions=("", "", ""),
         responses=("long one", "short", "tiny", "much longer", "four", "five"),
         prompt_of=np.array([0, 0, 1, 1, 2, 2]),
@@ -67,6 +68,8 @@ def test_length_is_right_where_the_longer_one_is_chosen_and_wrong_where_the_shor
         rejected=np.array([1, 3, 5]),
         p_chosen=np.ones(3),
         weight=np.ones(3),
+        strength=np.full(3, np.nan),
+        rank=np.zeros(6, np.int64),
         dropped={},
     )
     found = accuracy_by_length(pairs, pairs.lengths.astype(float), resamples=10)

@@ -144,3 +144,53 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"this is something else")
         with pytest.raises(CurateError, match=f"Cannot read .*{name}"):
             read_pairs(tmp_path / name)
+
+
+RANKING = {
+    "prompt": [USER],
+    "responses": [
+        {"response_id": "1", "text": "so so"},
+        {"response_id": "2", "text": "good"},
+        "bad",
+        "as bad",
+    ],
+    "rankings": [2, 1, 3, 3],
+    "prompt_id": "x",
+}
+
+
+def test_a_ranking_is_all_its_pairs_of_different_rank(tmp_path: Path) -> None:
+    pairs = read(tmp_path, RANKING)
+    assert sorted((good, bad) for _, good, bad in told(pairs)) == [
+        *(("good", other) for other in ("as bad", "bad", "so so")),
+        *(("so so", other) for other in ("as bad", "bad")),
+    ]
+    assert pairs.rank.tolist() == [2, 1, 3, 3]
+    assert pairs.weight.tolist() == [0.5] * 5
+    assert pairs.contexts == ([("user", "Why?")],)
+
+
+def test_rankings_that_say_nothing_are_counted_by_reason(tmp_path: Path) -> None:
+    bad = [
+        {**RANKING, "rankings": [1, 2]},
+        {**RANKING, "rankings": [1, 1, 1, 1]},
+        {**RANKING, "rankings": [0, 1, 2, 3]},
+        {**RANKING, "responses": ["a", "a", "b", "c"]},
+        {**RANKING, "responses": [{"text": None}, "a", "b", "c"]},
+    ]
+    assert read(tmp_path, *bad).dropped == {
+        "rankings and responses are no lists of one length": 1,
+        "all responses of a ranking are tied": 1,
+        "rankings holds something that is no rank of at least 1": 1,
+        "two responses of a ranking are equal": 1,
+        "responses holds something without a text": 1,
+    }
+
+
+def test_strength_may_be_negative_and_may_be_missing(tmp_path: Path) -> None:
+    pair = {"prompt": "p", "chosen": "a", "rejected": "b"}
+    pairs = read(tmp_path, {**pair, "strength": -0.5}, pair, {**pair, "strength": "strong"})
+    assert pairs.strength[0] == -0.5
+    assert pairs.strength[1] != pairs.strength[1]
+    assert pairs.rank.tolist() == [0, 0]
+    assert pairs.dropped == {"strength is no number": 1}

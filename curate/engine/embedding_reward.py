@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from curate.engine.embeddings import Embedder
 from curate.errors import CurateError
+from curate.folders import replaced
 from curate.identity import content_id
 from curate.progress import Track, silent
 
@@ -44,30 +42,57 @@ class Description:
     epochs: list[int]  # that each head was trained for
     fingerprint: str  # of the data and settings it was trained from
     metrics: dict[str, Any]
+    members: int = 1
+    combine: Combine = "mean"
     format: str = FORMAT
+
+
+Combine = Literal["mean", "min", "lower"]
+_COMBINED: dict[Combine, Callable[[Float64], Float64]] = {
+    "mean": lambda scores: scores.mean(axis=1),
+    "min": lambda scores: scores.min(axis=1),
+    "lower": lambda scores: scores.mean(axis=1) - scores.std(axis=1),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Heads:
     """K fold heads and, last, the final one: score = w2 · silu(x W1 + b1).
 
-    `w1` float32[K+1, 3d, h], `b1` float32[K+1, h], `w2` float32[K+1, h].
+    `w1` float32[K+1, 3d, h], `b1` float32[K+1, h], `w2` float32[K+1, h]. With M `members` the h units are M equal
+    parts, each a model of its own; `combine` makes one score of theirs: the mean, the least, or the mean less one
+    standard deviation (a response that the members disagree about is not trusted; Coste et al. 2023).
     """
 
     w1: Float32
     b1: Float32
     w2: Float32
+    members: int = 1
+    combine: Combine = "mean"
 
     def score(self, features: Float32, head: int) -> Float64:
         """float64[n] for float32[n, 3d], by one of the heads.
 
         In double precision and rounded, so that a score does not depend on which others it is computed with.
         """
+        return self._rounded(_COMBINED[self.combine](self._members(features, head)))
+
+    def disagreement(self, features: Float32, head: int) -> Float64:
+        """float64[n]: standard deviation over the members, each centred on these rows (a level says nothing)."""
+        scores = self._members(features, head)
+        return self._rounded((scores - scores.mean(axis=0)).std(axis=1))
+
+    def _members(self, features: Float32, head: int) -> Float64:
+        """float64[n, M]."""
         hidden = features.astype(np.float64) @ self.w1[head].astype(np.float64) + self.b1[head]
         with np.errstate(over="ignore"):  # exp(-x) of a very negative x is inf, and x / inf is the right 0
             activated = hidden / (1.0 + np.exp(-hidden))
-        scores: Float64 = np.round(activated @ self.w2[head].astype(np.float64), _DECIMALS)
-        return scores + 0.0  # no negative zeros
+        weighed = activated * self.w2[head].astype(np.float64)
+        return np.asarray(weighed.reshape(len(weighed), self.members, -1).sum(axis=2))
+
+    @staticmethod
+    def _rounded(scores: Float64) -> Float64:
+        return np.asarray(np.round(scores, _DECIMALS) + 0.0)  # no negative zeros
 
 
 class EmbeddingReward:
@@ -97,7 +122,11 @@ class EmbeddingReward:
             digest = _digest(folder, description)
         except Exception as error:  # safetensors raises its own kinds and OSError alike
             raise CurateError(f"The reward model in {folder} cannot be read: {error}.") from error
-        heads = Heads(tensors["w1"], tensors["b1"], tensors["w2"])
+        heads = Heads(
+            *(tensors[name] for name in ("w1", "b1", "w2")),
+            members=description.members,
+            combine=description.combine,
+        )
         model = cls(description, heads, frozenset(row.tobytes() for row in known), digest)
         model._cache = cache
         return model
@@ -161,21 +190,15 @@ def save(folder: Path, description: Description, heads: Heads, prompt_ids: Seque
     """Write a model: into a folder beside its own, which then takes its place."""
     from safetensors.numpy import save as packed_bytes
 
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    for left in folder.parent.glob(f".{folder.name}.*"):  # of a process that was killed here
-        shutil.rmtree(left)
-    made, old = (folder.parent / f".{folder.name}.{uuid.uuid4().hex}" for _ in range(2))
-    made.mkdir()
     digests = sorted({prompt_digest(each) for each in prompt_ids})
     packed = np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 16)
-    (made / "head.safetensors").write_bytes(packed_bytes({"w1": heads.w1, "b1": heads.b1, "w2": heads.w2}))
-    (made / "prompts.safetensors").write_bytes(packed_bytes({"digests": packed}))
     text = json.dumps(asdict(description), indent=2, ensure_ascii=False, sort_keys=True)
-    (made / "config.json").write_text(text + "\n", encoding="utf-8")
-    if folder.exists():
-        os.rename(folder, old)  # noqa: PTH104
-    os.rename(made, folder)  # noqa: PTH104
-    shutil.rmtree(old, ignore_errors=True)
+    with replaced(folder) as made:
+        (made / "head.safetensors").write_bytes(
+            packed_bytes({"w1": heads.w1, "b1": heads.b1, "w2": heads.w2})
+        )
+        (made / "prompts.safetensors").write_bytes(packed_bytes({"digests": packed}))
+        (made / "config.json").write_text(text + "\n", encoding="utf-8")
     return EmbeddingReward.load(folder)
 
 
@@ -229,4 +252,5 @@ def fold_of(prompt_id: str, folds: int) -> int:
 def _digest(folder: Path, description: Description) -> str:
     files = [folder / "head.safetensors", folder / "prompts.safetensors"]
     parts = [blake2b(file.read_bytes(), digest_size=16).hexdigest() for file in files]
-    return content_id(description.embedder_digest, description.folds, *parts)
+    ensemble = (description.members, description.combine) if description.members > 1 else ()
+    return content_id(description.embedder_digest, description.folds, *ensemble, *parts)

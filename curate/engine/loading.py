@@ -19,6 +19,7 @@ from curate.engine.causal import CausalModel
 from curate.engine.chat_tokens import ChatTokens
 from curate.engine.classifier import RewardModel
 from curate.engine.embedder import Embedder
+from curate.engine.reward_head import HeadedModel, has_own_head
 from curate.engine.transformers import TransformersOptions
 from curate.engine.weights import Task, Weights
 from curate.errors import CurateError
@@ -88,7 +89,7 @@ def _open_causal(
     if weights.gguf_file is not None:
         source, at = str(dense(weights, dtype)), {}
     else:
-        source, at = weights.source, _revision(weights)
+        source, at = weights.source, hub_revision(weights)
     tokenizer = AutoTokenizer.from_pretrained(source, **at)
     model: Any = AutoModelForCausalLM.from_pretrained(source, dtype=dtype, **at)
     model.to(device).eval()
@@ -104,10 +105,14 @@ def _open_reward_model(
 ) -> RewardModel:
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(weights.source, **_revision(weights))
-    model = AutoModelForSequenceClassification.from_pretrained(
-        weights.source, dtype=dtype, **_revision(weights)
-    )
+    tokenizer = AutoTokenizer.from_pretrained(weights.source, **hub_revision(weights))
+    model: Any
+    if has_own_head(Path(weights.source)):
+        model = HeadedModel.load(Path(weights.source), dtype=dtype)
+    else:
+        model = AutoModelForSequenceClassification.from_pretrained(
+            weights.source, dtype=dtype, **hub_revision(weights)
+        )
     outputs = model.config.num_labels
     if options.label is None and outputs != 1:
         raise CurateError(
@@ -124,14 +129,14 @@ def _open_reward_model(
 def _open_embedder(weights: Weights, device: torch.device, options: TransformersOptions) -> Embedder:
     from sentence_transformers import SentenceTransformer
 
-    at = _revision(weights)
+    at = hub_revision(weights)
     model = SentenceTransformer(weights.source, device=str(device), local_files_only=not at, **at)
     if options.max_length is not None:
         model.max_seq_length = options.max_length
     return Embedder(model)
 
 
-def _revision(weights: Weights) -> dict[str, Any]:
+def hub_revision(weights: Weights) -> dict[str, Any]:
     return {"revision": weights.hub_revision} if weights.hub_revision else {}
 
 

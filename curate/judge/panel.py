@@ -139,11 +139,7 @@ def check(config: Config) -> None:
 def _trained(config: Config) -> list[dict[str, Any]]:
     """The reward model of this project, if it is to join the panel and has been trained."""
     train = config.train
-    if (
-        train is None
-        or train.judge is None
-        or not (config.resolve(train.path) / "head.safetensors").is_file()
-    ):
+    if train is None or train.judge is None or not (config.resolve(train.path) / "config.json").is_file():
         return []
     if any(judge["name"] == train.judge for judge in config.judge.judges):
         raise CurateError(

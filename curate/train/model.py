@@ -1,38 +1,24 @@
-"""A causal language model with a value head that scores responses."""
+"""A language model with a value head that scores responses."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
+from curate.engine.reward_head import (
+    HeadShape,
+    has_own_head,
+    load_head,
+    new_head,
+    read_out,
+    save_head,
+)
 from curate.errors import CurateError
 from curate.train import packed_attention
-from curate.train.packing import Packed
-
-HeadKind = Literal["linear", "mlp"]
-
-_HEAD = "reward_head"
-
-
-class MlpHead(nn.Module):
-    """Linear → SiLU → Linear, starting with scores near 0."""
-
-    def __init__(self, size: int, units: int, generator: torch.Generator) -> None:
-        super().__init__()
-        self.first, self.last = nn.Linear(size, units), nn.Linear(units, 1)
-        nn.init.normal_(self.first.weight, std=size**-0.5, generator=generator)
-        nn.init.normal_(self.last.weight, std=0.01, generator=generator)
-        nn.init.zeros_(self.first.bias)
-        nn.init.zeros_(self.last.bias)
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        scores: Tensor = self.last(functional.silu(self.first(hidden)))
-        return scores
+from curate.train.packing import Packed, Padded
 
 
 class RewardModel(nn.Module):
@@ -41,69 +27,77 @@ class RewardModel(nn.Module):
     The score of a response is the head's value of the hidden state at its last token, in whatever layout it is packed.
     """
 
-    def __init__(self, backbone: Any, head: nn.Linear | MlpHead) -> None:
+    def __init__(
+        self, backbone: Any, head: nn.Module, shape: HeadShape | None = None, *, adapters: Any = None
+    ) -> None:
         super().__init__()
         packed_attention.register()
         backbone.set_attn_implementation(packed_attention.NAME)
         self.backbone = backbone
-        self.head: nn.Linear | MlpHead = head.float()
+        self.head: Any = head.float()
+        self.shape = shape or HeadShape()
+        self._adapters = (adapters,)  # in a tuple: the same parameters must not be registered a second time
+
+    @property
+    def adapters(self) -> Any:
+        """The PeftModel around backbone (and plain head), or None."""
+        return self._adapters[0]
 
     @classmethod
-    def start(cls, backbone: Any, head: HeadKind = "linear", *, units: int = 1024, seed: int = 0) -> Self:
-        """A new head on a backbone: linear without a bias, or Linear(units) → SiLU → Linear(1)."""
-        size = backbone.config.get_text_config().hidden_size
+    def start(cls, backbone: Any, shape: HeadShape | None = None, *, seed: int = 0) -> Self:
+        """A new head on a backbone: by default linear, without a bias, with one output."""
+        shape = shape or HeadShape()
         generator = torch.Generator().manual_seed(seed)
-        return cls(
-            backbone, linear_head(size, generator) if head == "linear" else MlpHead(size, units, generator)
-        )
+        return cls(backbone, new_head(backbone.config.get_text_config().hidden_size, shape, generator), shape)
 
     def forward(self, packed: Packed) -> Tensor:
-        """float32[R]: the scores of the packed responses."""
+        """float32[R, outputs]: of the packed responses."""
         hidden = self.backbone(
             input_ids=packed.tokens, position_ids=packed.positions, spans=packed.spans, use_cache=False
         ).last_hidden_state
-        scores: Tensor = self.head(hidden[0, packed.last].float())
-        return scores.squeeze(-1)
+        with torch.autocast(
+            hidden.device.type, enabled=False
+        ):  # scores near 20 in bfloat16 have steps of 1/8
+            outputs: Tensor = self.head(hidden[0, packed.last].float())
+        return outputs
+
+    def score(self, packed: Packed) -> Tensor:
+        """float32[R]: the scores of the packed responses."""
+        return read_out(self(packed), self.shape)
 
     def save(self, folder: Path) -> None:
-        """Write it so that `load` gives the same scores; with a linear head, so does Transformers.
-
-        A linear head is saved as the backbone's own sequence-classification model (one label), which
-        `AutoModelForSequenceClassification` reads; any other as the backbone and a file for the head beside it.
-        """
-        if isinstance(self.head, nn.Linear):
-            self._as_classifier(self.head).save_pretrained(folder)
+        """Write it so that `load` gives the same scores; with a linear head of one output, so does Transformers."""
+        if isinstance(self.head, nn.Linear) and self.shape.plain:
+            self.as_classifier().save_pretrained(folder)
             return
-        from safetensors.torch import save_file
-
         self.backbone.save_pretrained(folder)
-        save_file(self.head.state_dict(), folder / f"{_HEAD}.safetensors")
-        (folder / f"{_HEAD}.json").write_text(
-            json.dumps({"head": "mlp", "units": self.head.first.out_features})
-        )
+        save_head(self.head, self.shape, folder)
 
     @classmethod
-    def load(cls, folder: Path, *, dtype: torch.dtype = torch.float32) -> Self:
+    def load(cls, folder: Path | str, *, dtype: torch.dtype = torch.float32, **hub: Any) -> Self:
         """Read a model of `save`, or any one-label sequence-classification model with a decoder, to go on with."""
         from transformers import AutoModel, AutoModelForSequenceClassification
 
         try:
-            if not (folder / f"{_HEAD}.json").exists():
-                found = AutoModelForSequenceClassification.from_pretrained(folder, dtype=dtype)
-                return cls(found.base_model, _linear_of(found, folder))
-            units = json.loads((folder / f"{_HEAD}.json").read_text())["units"]
-            backbone = AutoModel.from_pretrained(folder, dtype=dtype)
-        except (OSError, ValueError, KeyError) as error:
+            if has_own_head(Path(folder)):
+                backbone = AutoModel.from_pretrained(folder, dtype=dtype)
+                return cls(backbone, *load_head(Path(folder), backbone.config.get_text_config().hidden_size))
+            found = AutoModelForSequenceClassification.from_pretrained(folder, dtype=dtype, **hub)
+            return cls(found.base_model, _linear_of(found, Path(folder)))
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise CurateError(
                 f"Cannot read a reward model from {folder}: {' '.join(str(error).split())}"
             ) from error
-        from safetensors.torch import load_file
 
-        head = MlpHead(backbone.config.get_text_config().hidden_size, units, torch.Generator())
-        head.load_state_dict(load_file(folder / f"{_HEAD}.safetensors"))
-        return cls(backbone, head)
+    def merged(self) -> RewardModel:
+        """The adapters added into the weights; this model is used up."""
+        whole = self.adapters.merge_and_unload()
+        if self.shape.plain:
+            return RewardModel(whole.base_model, whole.score, self.shape)
+        return RewardModel(whole, self.head, self.shape)
 
-    def _as_classifier(self, head: nn.Linear) -> Any:
+    def as_classifier(self) -> Any:
+        """A copy as the backbone's own sequence-classification model with one label."""
         from transformers import AutoModelForSequenceClassification
 
         config = type(self.backbone.config).from_dict({**self.backbone.config.to_dict(), "num_labels": 1})
@@ -111,14 +105,35 @@ class RewardModel(nn.Module):
             config, dtype=self.backbone.dtype
         )
         whole.base_model.load_state_dict(self.backbone.state_dict())
-        whole.score.to(torch.float32).load_state_dict(head.state_dict())
+        whole.score.to(torch.float32).load_state_dict(self.head.state_dict())
         return whole
 
 
-def linear_head(size: int, generator: torch.Generator) -> nn.Linear:
-    head = nn.Linear(size, 1, bias=False)
-    nn.init.normal_(head.weight, std=size**-0.5, generator=generator)
-    return head
+class EncoderModel(nn.Module):
+    """An encoder (BERT, ModernBERT, MiniLM …) as Transformers' own sequence classifier with one label.
+
+    Its tokens see each other in both directions, so a prompt cannot be shared by its responses: each is read with
+    its own copy, in a padded batch.
+    """
+
+    def __init__(self, classifier: Any) -> None:
+        super().__init__()
+        self.classifier = classifier
+        self.shape = HeadShape()
+
+    def forward(self, padded: Padded) -> Tensor:
+        """float32[R, 1]."""
+        inputs = {"input_ids": padded.tokens, "attention_mask": padded.mask}
+        if padded.types is not None:
+            inputs["token_type_ids"] = padded.types
+        logits: Tensor = self.classifier(**inputs).logits
+        return logits.float()
+
+    def score(self, padded: Padded) -> Tensor:
+        return read_out(self(padded), self.shape)
+
+    def save(self, folder: Path) -> None:
+        self.classifier.save_pretrained(folder)
 
 
 def _linear_of(classifier: Any, folder: Path) -> nn.Linear:

@@ -54,12 +54,8 @@ class Packed:
     widest: int
 
     def table(self, scores: Tensor, missing: float = float("-inf")) -> Tensor:
-        """[B, N] of [R]: a row per prompt, `missing` where it has fewer responses than others."""
-        if scores.shape != self.last.shape:
-            raise ValueError(f"{tuple(scores.shape)} scores for {len(self.last)} responses")
-        rows = int(self.prompt.max()) + 1
-        empty = scores.new_full((rows, self.widest), missing)
-        return empty.index_put((self.prompt, self.slot), scores)
+        """[B, N] of [R] (or [B, N, K] of [R, K]): `missing` where a prompt has fewer responses than others."""
+        return _table(scores, self.prompt, self.slot, self.widest, missing)
 
     def to(self, device: torch.device | str) -> Packed:
         moved = (each.to(device) for each in (self.tokens, self.positions, self.last, self.prompt, self.slot))
@@ -73,6 +69,58 @@ class Packed:
             slot=slot,
             widest=self.widest,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Padded:
+    """R rows, one per response, padded on the right: for encoders, which cannot share a prompt.
+
+    `tokens`, `mask`, `types` (which half of a text pair, where the model wants it) int64[R, L]; `prompt`, `slot`
+    int64[R] and `widest` as in `Packed`.
+    """
+
+    tokens: Tensor
+    mask: Tensor
+    types: Tensor | None
+    prompt: Tensor
+    slot: Tensor
+    widest: int
+
+    def table(self, scores: Tensor, missing: float = float("-inf")) -> Tensor:
+        return _table(scores, self.prompt, self.slot, self.widest, missing)
+
+    def to(self, device: torch.device | str) -> Padded:
+        types = None if self.types is None else self.types.to(device)
+        moved = (each.to(device) for each in (self.tokens, self.mask, self.prompt, self.slot))
+        tokens, mask, prompt, slot = moved
+        return Padded(tokens=tokens, mask=mask, types=types, prompt=prompt, slot=slot, widest=self.widest)
+
+
+def padded(
+    rows: Sequence[Sequence[Tokens]], types: Sequence[Sequence[Tokens]] | None, *, padding: int
+) -> Padded:
+    """`rows[b][i]`: tokens of prompt b together with its response i; `types` likewise, or none."""
+    flat = [tokens for answers in rows for tokens in answers]
+    longest = max(map(len, flat))
+
+    def block(each: Sequence[Tokens], fill: int) -> Tensor:
+        return torch.tensor([[*tokens, *[fill] * (longest - len(tokens))] for tokens in each])
+
+    return Padded(
+        tokens=block(flat, padding),
+        mask=block([[1] * len(tokens) for tokens in flat], 0),
+        types=None if types is None else block([each for answers in types for each in answers], 0),
+        prompt=torch.tensor([b for b, answers in enumerate(rows) for _ in answers]),
+        slot=torch.tensor([slot for answers in rows for slot in range(len(answers))]),
+        widest=max(map(len, rows)),
+    )
+
+
+def _table(scores: Tensor, prompt: Tensor, slot: Tensor, widest: int, missing: float) -> Tensor:
+    if scores.ndim not in (1, 2) or len(scores) != len(prompt) or 0 in scores.shape:
+        raise ValueError(f"{tuple(scores.shape)} scores for {len(prompt)} responses")
+    empty = scores.new_full((int(prompt.max()) + 1, widest, *scores.shape[1:]), missing)
+    return empty.index_put((prompt, slot), scores)
 
 
 def shared_prefix(prompts: Sequence[Tokens], responses: Sequence[Sequence[Tokens]]) -> Packed:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from curate.engine.reward_head import HeadShape
 from curate.errors import CurateError
 from curate.train.model import RewardModel
 from curate.train.packing import Packed, Span, joint, separate, shared_prefix
@@ -74,15 +75,15 @@ def test_packed_scores_are_those_of_separate_passes(family: str) -> None:
     expected = one_by_one(model, prompts, responses)
     assert expected.std() > 0.01  # they differ, so that agreeing means something
     for layout in (shared_prefix, separate):
-        assert torch.allclose(model(layout(prompts, responses)), expected, atol=1e-5), layout
+        assert torch.allclose(model.score(layout(prompts, responses)), expected, atol=1e-5), layout
 
 
 @pytest.mark.parametrize("family", ["llama", "qwen3 sliding"])
 def test_packed_gradients_are_those_of_separate_passes(family: str) -> None:
-    model = RewardModel.start(backbone(family), "mlp", units=16)
+    model = RewardModel.start(backbone(family), HeadShape("mlp", 16))
     prompts, responses = some_tokens(1)
     gradients = []
-    for scores in (one_by_one(model, prompts, responses), model(shared_prefix(prompts, responses))):
+    for scores in (one_by_one(model, prompts, responses), model.score(shared_prefix(prompts, responses))):
         model.zero_grad()
         scores.square().sum().backward()
         gradients.append([parameter.grad.clone() for parameter in model.parameters()])  # type: ignore[union-attr]
@@ -95,14 +96,15 @@ def test_packed_gradients_are_those_of_separate_passes(family: str) -> None:
 def test_order_and_company_change_no_score() -> None:
     model = RewardModel.start(backbone())
     prompts, responses = some_tokens(2)
-    table = model(shared_prefix(prompts, responses)).split([len(answers) for answers in responses])
+    table = model.score(shared_prefix(prompts, responses)).split([len(answers) for answers in responses])
     turned = [answers[::-1] for answers in responses]
     for one, other in zip(
-        table, model(shared_prefix(prompts, turned)).split([*map(len, turned)]), strict=True
+        table, model.score(shared_prefix(prompts, turned)).split([*map(len, turned)]), strict=True
     ):
         assert torch.allclose(one, other.flip(0), atol=1e-6)
     alone = [
-        model(shared_prefix([prompt], [answers])) for prompt, answers in zip(prompts, responses, strict=True)
+        model.score(shared_prefix([prompt], [answers]))
+        for prompt, answers in zip(prompts, responses, strict=True)
     ]
     assert torch.allclose(torch.cat(alone), torch.cat(table), atol=1e-6)
 
@@ -110,21 +112,21 @@ def test_order_and_company_change_no_score() -> None:
 def test_joint_scores_are_those_of_the_whole_sequence_and_depend_on_order() -> None:
     model = RewardModel.start(backbone())
     prompt, answers, separator = [5, 6, 7], [[8, 9], [10], [11, 12, 13]], [96]
-    scores = model(joint([prompt], [answers], separator))
+    scores = model.score(joint([prompt], [answers], separator))
     model.backbone.set_attn_implementation("eager")
     whole = [5, 6, 7, 8, 9, 96, 10, 96, 11, 12, 13]
     hidden = model.backbone(input_ids=torch.tensor([whole])).last_hidden_state[0, [4, 6, 10]]
     assert torch.allclose(scores, model.head(hidden).squeeze(-1), atol=1e-5)
     model.backbone.set_attn_implementation("curate_packed")
     packed = joint([prompt], [answers[::-1]], separator)
-    assert (model(packed).flip(0) - scores).abs().max() > 1e-3
+    assert (model.score(packed).flip(0) - scores).abs().max() > 1e-3
 
 
 def test_a_shuffled_joint_row_still_says_which_score_is_whose() -> None:
     model = RewardModel.start(backbone())
     prompts, responses = some_tokens(3, prompts=6)
     packed = joint(prompts, responses, [96], generator=torch.Generator().manual_seed(4))
-    table = packed.table(model(packed))
+    table = packed.table(model.score(packed))
     assert table.shape == (6, max(map(len, responses)))
     for row, answers in enumerate(responses):
         assert torch.isfinite(table[row]).sum() == len(answers)
@@ -161,8 +163,10 @@ def test_the_table_keeps_gradients_and_refuses_other_shapes() -> None:
     table[1].sum().backward()
     assert scores.grad is not None
     assert scores.grad.tolist() == [0.0, 1.0, 1.0]
-    with pytest.raises(ValueError, match="3 responses"):
-        packed.table(torch.zeros(3, 1))
+    assert packed.table(torch.zeros(3, 4)).shape == (2, 2, 4)
+    for wrong in (torch.zeros(2), torch.zeros(3, 1, 1), torch.zeros(3, 0)):
+        with pytest.raises(ValueError, match="3 responses"):
+            packed.table(wrong)
 
 
 def test_empty_texts_and_rows_that_are_not_covered_are_refused() -> None:
@@ -189,18 +193,21 @@ def test_what_packed_attention_does_not_know_is_refused() -> None:
     config = Gemma2Config(**SHAPE, head_dim=8, query_pre_attn_scalar=8, attn_logit_softcapping=50.0)
     model = RewardModel.start(AutoModel.from_config(config).eval())
     with pytest.raises(NotImplementedError, match="soft-capped"):
-        model(shared_prefix([[1]], [[[2]]]))
+        model.score(shared_prefix([[1]], [[[2]]]))
 
 
-@pytest.mark.parametrize("head", ["linear", "mlp"])
+@pytest.mark.parametrize(
+    "shape",
+    [HeadShape(), HeadShape("mlp", 16), HeadShape(output="ordinal"), HeadShape("mlp", 16, "ordinal", 7)],
+)
 @pytest.mark.parametrize("family", ["llama", "qwen3"])
-def test_saved_models_score_the_same(family: str, head: Any, tmp_path: Path) -> None:
-    model = RewardModel.start(backbone(family), head, units=16)
+def test_saved_models_score_the_same(family: str, shape: HeadShape, tmp_path: Path) -> None:
+    model = RewardModel.start(backbone(family), shape)
     packed = shared_prefix(*some_tokens(5))
     model.save(tmp_path)
     loaded = RewardModel.load(tmp_path).eval()
     torch.testing.assert_close(
-        loaded(packed), model(packed), rtol=0, atol=1e-6
+        loaded.score(packed), model.score(packed), rtol=0, atol=1e-6
     )  # memory alignment moves the last bit
 
 
@@ -215,13 +222,13 @@ def test_transformers_reads_a_linear_head(tmp_path: Path) -> None:
     padded = torch.nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], batch_first=True)
     logits = classifier(input_ids=padded, attention_mask=(padded != 0).long()).logits
     assert logits.shape == (len(rows), 1)
-    assert torch.allclose(logits[:, 0], model(shared_prefix(prompts, responses)), atol=1e-5)
+    assert torch.allclose(logits[:, 0], model.score(shared_prefix(prompts, responses)), atol=1e-5)
 
 
 def test_a_half_precision_backbone_has_a_full_precision_head() -> None:
     model = RewardModel.start(backbone().to(torch.bfloat16))
     packed = shared_prefix(*some_tokens(7))
-    scores = model(packed)
+    scores = model.score(packed)
     assert scores.dtype == torch.float32
     scores.sum().backward()
     assert model.head.weight.grad.dtype == torch.float32  # type: ignore[union-attr]

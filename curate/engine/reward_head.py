@@ -1,0 +1,134 @@
+"""Value heads on a decoder: what makes a reward of the hidden state at the last token.
+
+A linear head with one output is saved as Transformers' own sequence-classification model. Any other is saved as the
+backbone with two files beside it, `reward_head.json` (its shape) and `reward_head.safetensors` (its weights).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Literal, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+_HEAD = "reward_head"
+ARCHITECTURE = "CurateRewardModel"  # in config.json, so that the folder is known to hold a reward model
+
+
+@dataclass(frozen=True, slots=True)
+class HeadShape:
+    """`linear` (no bias) or `mlp` with so many `units`; one output, or the logits of `levels` ordered levels."""
+
+    head: Literal["linear", "mlp"] = "linear"
+    units: int = 1024
+    output: Literal["scalar", "ordinal"] = "scalar"
+    levels: int = 5
+
+    @property
+    def outputs(self) -> int:
+        return 1 if self.output == "scalar" else self.levels
+
+    @property
+    def plain(self) -> bool:
+        """Whether Transformers' sequence classification has such a head."""
+        return self.head == "linear" and self.output == "scalar"
+
+
+class MlpHead(nn.Module):
+    """Linear → SiLU → Linear, starting with scores near 0."""
+
+    def __init__(self, size: int, units: int, outputs: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(size, units), nn.Linear(units, outputs)
+        nn.init.normal_(self.first.weight, std=size**-0.5, generator=generator)
+        nn.init.normal_(self.last.weight, std=0.01, generator=generator)
+        nn.init.zeros_(self.first.bias)
+        nn.init.zeros_(self.last.bias)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        outputs: Tensor = self.last(functional.silu(self.first(hidden)))
+        return outputs
+
+
+def new_head(size: int, shape: HeadShape, generator: torch.Generator) -> nn.Linear | MlpHead:
+    """A head with random weights."""
+    if shape.head == "mlp":
+        return MlpHead(size, shape.units, shape.outputs, generator)
+    head = nn.Linear(size, shape.outputs, bias=False)
+    nn.init.normal_(head.weight, std=size**-0.5, generator=generator)
+    return head
+
+
+def read_out(outputs: Tensor, shape: HeadShape) -> Tensor:
+    """[…] of [… , outputs]: the scalar, or the expected level (0 … levels − 1) of the ordinal distribution."""
+    if outputs.shape[-1] != shape.outputs:
+        raise ValueError(f"{outputs.shape[-1]} outputs of a head with {shape.outputs}")
+    if shape.output == "scalar":
+        return outputs.squeeze(-1)
+    levels = torch.arange(shape.levels, dtype=outputs.dtype, device=outputs.device)
+    return torch.softmax(outputs, dim=-1) @ levels
+
+
+def has_own_head(folder: Path) -> bool:
+    return (folder / f"{_HEAD}.json").is_file()
+
+
+def save_head(head: nn.Module, shape: HeadShape, folder: Path) -> None:
+    """Write the head beside its backbone, which must have been saved there."""
+    from safetensors.torch import save_file
+
+    save_file(
+        {name: each.contiguous() for name, each in head.state_dict().items()}, folder / f"{_HEAD}.safetensors"
+    )
+    (folder / f"{_HEAD}.json").write_text(json.dumps(asdict(shape)) + "\n", encoding="utf-8")
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    text = json.dumps({**config, "architectures": [ARCHITECTURE]}, indent=2, ensure_ascii=False)
+    (folder / "config.json").write_text(text + "\n", encoding="utf-8")
+
+
+def load_head(folder: Path, size: int) -> tuple[nn.Linear | MlpHead, HeadShape]:
+    """Read what `save_head` wrote. Raises OSError, ValueError or TypeError where it is broken."""
+    from safetensors.torch import load_file
+
+    shape = HeadShape(**json.loads((folder / f"{_HEAD}.json").read_text(encoding="utf-8")))
+    head = new_head(size, shape, torch.Generator())
+    head.load_state_dict(load_file(folder / f"{_HEAD}.safetensors"))
+    return head, shape
+
+
+class HeadedModel(nn.Module):
+    """A saved backbone with a head of its own, asked like a sequence classifier with one label."""
+
+    def __init__(self, backbone: Any, head: nn.Module, shape: HeadShape) -> None:
+        super().__init__()
+        self.backbone, self.head, self.shape = backbone, head.float(), shape
+        text = backbone.config.get_text_config()
+        self.config = SimpleNamespace(num_labels=1, get_text_config=lambda: text)
+
+    @property
+    def device(self) -> torch.device:
+        device: torch.device = self.backbone.device
+        return device
+
+    @classmethod
+    def load(cls, folder: Path, *, dtype: torch.dtype) -> Self:
+        from transformers import AutoModel
+
+        backbone = AutoModel.from_pretrained(folder, dtype=dtype)
+        return cls(backbone, *load_head(folder, backbone.config.get_text_config().hidden_size))
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> SimpleNamespace:
+        """`logits` float32[B, 1] at the last token that is no padding token, as Transformers does it."""
+        hidden = self.backbone(
+            input_ids=input_ids, attention_mask=attention_mask, use_cache=False
+        ).last_hidden_state
+        real = attention_mask.bool() & (input_ids != self.config.get_text_config().pad_token_id)
+        places = torch.arange(input_ids.shape[1], device=input_ids.device)
+        last = (places * real).argmax(dim=1)
+        outputs = self.head(hidden[torch.arange(len(last), device=last.device), last].float())
+        return SimpleNamespace(logits=read_out(outputs, self.shape)[:, None])

@@ -1,0 +1,114 @@
+"""Where training stands, on disk: what is needed to go on after a kill as if nothing had been."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_model_state_dict,
+    get_optimizer_state_dict,
+    set_model_state_dict,
+    set_optimizer_state_dict,
+)
+
+from curate.folders import replaced
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """`step` and `tokens`: done so far. `best`: the lowest held-out loss, found after `best_step` steps; `looks`:
+    at the held-out prompts since then.
+    """
+
+    step: int = 0
+    tokens: int = 0
+    best: float | None = None
+    best_step: int = 0
+    looks: int = 0
+
+    def seen(self, held_out_loss: float) -> Progress:
+        if self.best is None or held_out_loss < self.best:
+            return replace(self, best=held_out_loss, best_step=self.step, looks=0)
+        return replace(self, looks=self.looks + 1)
+
+
+class Checkpoints:
+    """In `folder`: `last/` (trained weights, optimizer, progress), `best.pt` (weights) and `metrics.jsonl`.
+
+    Works on a model as it is, under DDP and under FSDP (every process calls; the `main` one writes). The random
+    numbers of a step are a function of seed and step, so their state needs no saving.
+    """
+
+    def __init__(self, folder: Path, *, main: bool = True) -> None:
+        self.folder = folder
+        self._main = main
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def save(self, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
+        state = {
+            "model": get_model_state_dict(model, options=_OPTIONS),
+            "optimizer": get_optimizer_state_dict(model, optimizer, options=_OPTIONS),
+        }
+        if self._main:
+            with replaced(self.folder / "last") as made:
+                torch.save(state, made / "state.pt")
+                (made / "progress.json").write_text(json.dumps(asdict(progress)), encoding="utf-8")
+
+    def load(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
+        """Put model and optimizer where the last checkpoint has them; untouched where there is none."""
+        last = self.folder / "last"
+        if not (last / "progress.json").is_file():
+            return Progress()
+        state = torch.load(last / "state.pt", map_location="cpu", weights_only=True)
+        set_model_state_dict(model, state["model"], options=_PARTIAL)
+        set_optimizer_state_dict(model, optimizer, state["optimizer"], options=_OPTIONS)
+        progress = Progress(**json.loads((last / "progress.json").read_text(encoding="utf-8")))
+        self._forget_after(progress.step)
+        return progress
+
+    def save_best(self, model: nn.Module) -> None:
+        state = get_model_state_dict(model, options=_OPTIONS)
+        if self._main:
+            torch.save(state, made := self.folder / "best.pt.new")
+            made.replace(self.folder / "best.pt")
+
+    def load_best(self, model: nn.Module) -> None:
+        state = torch.load(self.folder / "best.pt", map_location="cpu", weights_only=True)
+        set_model_state_dict(model, state, options=_PARTIAL)
+
+    def log(self, row: dict[str, Any]) -> None:
+        if self._main:
+            with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+
+    def clear(self) -> None:
+        """Done: the metrics stay."""
+        if self._main:
+            shutil.rmtree(self.folder / "last", ignore_errors=True)
+            (self.folder / "best.pt").unlink(missing_ok=True)
+
+    def _forget_after(self, step: int) -> None:
+        """Steps after the checkpoint are made again: their lines go, also one that was cut off."""
+        file = self.folder / "metrics.jsonl"
+        if not self._main or not file.is_file():
+            return
+        kept = []
+        for line in file.read_text(encoding="utf-8").splitlines():
+            try:
+                if json.loads(line)["step"] <= step:
+                    kept.append(line + "\n")
+            except ValueError:
+                continue
+        (made := file.with_suffix(".new")).write_text("".join(kept), encoding="utf-8")
+        made.replace(file)
+
+
+_OPTIONS = StateDictOptions(full_state_dict=True, cpu_offload=True, ignore_frozen_params=True)
+_PARTIAL = StateDictOptions(full_state_dict=True, strict=False)  # frozen weights are not in the file

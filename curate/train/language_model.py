@@ -1,0 +1,153 @@
+"""The stage `train` with a `backbone`: read, encode, fine-tune, save, and say how good it is on held-out prompts."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from curate.config import HELD_OUT, Config
+from curate.engine.weights import locate
+from curate.errors import CurateError
+from curate.folders import replaced
+from curate.identity import content_id
+from curate.lake import Lake
+from curate.preference_pairs import PreferencePairs, data_digest, read_pairs
+from curate.progress import Track
+from curate.runs import Counts, StageRun, Summary, newest
+from curate.train.groups import Group, Groups, build_groups, held_out
+from curate.train.held_out import PART, Accuracy, evaluation_rows, held_out_note, measured, metrics_of, usable
+from curate.training_options import BackboneSection, TrainSection
+
+if TYPE_CHECKING:  # torch comes with these, and done work is recognised without it
+    from curate.train.checkpoints import Progress
+    from curate.train.loop import Trainer
+    from curate.train.opening import Opened
+
+FORMAT = "curate-backbone-reward/1"
+_ABOUT = "training.json"
+
+
+def train_backbone(
+    lake: Lake, config: Config, section: TrainSection, backbone: BackboneSection, data: Path, *, track: Track
+) -> Summary:
+    """Fine-tune `backbone` on `data`. A training that was interrupted goes on from its last checkpoint."""
+    started = time.monotonic()
+    weights = locate(backbone.model, revision=backbone.revision, folder=config.resolve("."))
+    fingerprint = content_id(FORMAT, section.digest, weights.digest, data_digest(data))
+    folder = config.resolve(section.path)
+    saved = _about(folder)
+    if saved and saved["fingerprint"] == fingerprint == newest(lake, "train", PART):
+        note = held_out_note(saved["metrics"])
+        return Summary("train", Counts(), time.monotonic() - started, skipped=True, note=note)
+
+    from accelerate import Accelerator
+
+    from curate.train.checkpoints import Checkpoints
+    from curate.train.loop import Trainer
+    from curate.train.opening import open_backbone
+
+    accelerator = Accelerator()
+    run = StageRun(lake, "train", config_hash=section.digest)
+    pairs = read_pairs(data)
+    usable(pairs, data)
+    opened = open_backbone(backbone, weights, seed=section.seed)
+    groups = build_groups(
+        pairs,
+        lambda context, responses: opened.texts.encode(context, responses, separator=opened.separator),
+    )
+    seen, unseen = _sides(groups, pairs, backbone, data)
+    checkpoints = Checkpoints(
+        config.resolve(config.workspace) / "training" / fingerprint, main=accelerator.is_main_process
+    )
+    trainer = Trainer(opened, seen, unseen, backbone, checkpoints, accelerator, seed=section.seed)
+    with track("train", len(trainer.schedule.steps)) as advance:
+        progress = trainer.run(advance)
+    accuracy, loss = _measured(trainer, pairs, unseen, section)
+    if not accelerator.is_main_process:
+        return run.summary()
+    about: dict[str, Any] = {
+        "format": FORMAT,
+        "fingerprint": fingerprint,
+        "backbone": backbone.model,
+        "settings": backbone.model_dump(mode="json"),
+        "seed": section.seed,
+        "steps": progress.best_step,
+        "tokens": progress.tokens,
+        "cut": groups.cut,
+        "metrics": metrics_of(pairs, loss, accuracy) | {"held_out_prompts": len(unseen)},
+    }
+    with replaced(folder) as made:
+        _save(opened, made, about)
+    # After the folder is in place: a process killed in between goes on from its checkpoint to the same weights.
+    with run.chunk(PART, fingerprint=fingerprint, status="done") as (writer, counts):
+        writer.delete("evaluations", "benchmark = ?", [HELD_OUT])
+        writer.append("evaluations", evaluation_rows(accuracy, run.run_id))
+        _count(counts, pairs, groups, section, progress)
+    checkpoints.clear()
+    return run.summary(note=held_out_note(about["metrics"]))
+
+
+def _sides(
+    groups: Groups, pairs: PreferencePairs, backbone: BackboneSection, data: Path
+) -> tuple[list[Group], list[Group]]:
+    """Prompts to train on, and those held out."""
+    unseen = [each for each in groups.groups if held_out(pairs.prompt_ids[each.prompt], backbone.held_out)]
+    kept = {each.prompt for each in unseen}
+    seen = [each for each in groups.groups if each.prompt not in kept]
+    if not seen or not unseen:
+        raise CurateError(
+            f"Of the {len(groups.groups)} usable prompts in {data}, {len(unseen)} are held out and {len(seen)} are "
+            "left to train on: add prompts, or change train.backbone.held_out."
+        )
+    return seen, unseen
+
+
+def _measured(
+    trainer: Trainer, pairs: PreferencePairs, unseen: list[Group], section: TrainSection
+) -> tuple[Accuracy, float]:
+    scores = np.zeros(len(pairs.responses))
+    for group, found in zip(unseen, trainer.score(unseen), strict=True):
+        scores[group.members] = found.numpy()
+    mine = np.isin(pairs.prompt, [group.prompt for group in unseen])
+    sides = {
+        name: getattr(pairs, name)[mine] for name in ("chosen", "rejected", "p_chosen", "weight", "strength")
+    }
+    part = dataclasses.replace(pairs, **sides)
+    accuracy = measured(section.judge or PART, part, scores, resamples=section.bootstrap)
+    return accuracy, trainer.held_out()[0]
+
+
+def _save(opened: Opened, folder: Path, about: dict[str, Any]) -> None:
+    from curate.engine.loading import quiet
+
+    with quiet():
+        opened.save(folder)
+    text = json.dumps(about, indent=2, ensure_ascii=False, sort_keys=True)
+    (folder / _ABOUT).write_text(text + "\n", encoding="utf-8")
+
+
+def _count(
+    counts: Counts, pairs: PreferencePairs, groups: Groups, section: TrainSection, progress: Progress
+) -> None:
+    counts.dropped = {
+        reason: pairs.dropped.get(reason, 0) + groups.dropped.get(reason, 0)
+        for reason in sorted({*pairs.dropped, *groups.dropped})
+    }
+    counts.rows_kept = sum(len(group.first) for group in groups.groups)
+    counts.rows_in = counts.rows_kept + counts.rows_dropped
+    counts.tokens_in = progress.tokens
+    counts.details = {"path": section.path, "steps": progress.best_step, "cut": groups.cut}
+
+
+def _about(folder: Path) -> dict[str, Any] | None:
+    """What a saved model says of itself; None where there is none of this format."""
+    try:
+        held = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
+        return held if held["format"] == FORMAT else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

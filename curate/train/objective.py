@@ -1,0 +1,151 @@
+"""What is minimised: from the model's outputs for some prompts to a loss, by the settings `loss`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from curate.engine.reward_head import HeadShape, read_out
+from curate.train import losses
+from curate.train.groups import Group
+from curate.train.regularisers import centred, length_invariance, margin_bound, prior_margin
+from curate.training_options import LossSection
+
+_LISTS = {"best", "ranking"}
+_MOST = 5.0  # log-odds that a pair of like length may be apart under `prior`
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """Sums over a row, so that rows of any make-up add to a step: `loss` (with a graph) and what it is made of.
+
+    `loss` is the weighted sum of the comparison losses and terms, `weight` what to divide by (`weight_of` of the
+    groups), `correct` the weighted number of pairs in the right order (ties a half), `pairs` their total weight.
+    """
+
+    loss: Tensor
+    weight: float
+    correct: float
+    pairs: float
+
+
+def weight_of(group: Group, loss: LossSection) -> float:
+    """Of a group in a step: what its pairs weigh, or the mean of it for a loss on lists."""
+    weights = _weights(group, loss)
+    return float(weights.mean() if loss.kind in _LISTS else weights.sum()) + (
+        len(group.tied) if loss.kind == "ties" else 0
+    )
+
+
+def evaluate(outputs: Tensor, groups: Sequence[Group], loss: LossSection, shape: HeadShape) -> Value:
+    """`outputs` [B, N, K] of B groups, −inf where a group has fewer responses than N."""
+    if outputs.ndim != 3 or len(outputs) != len(groups):
+        raise ValueError(f"outputs of shape {tuple(outputs.shape)} for {len(groups)} groups")
+    present = torch.isfinite(outputs[..., 0])
+    safe = outputs.masked_fill(~present[..., None], 0.0)
+    scores = read_out(safe, shape)
+    rows = _Rows.of(groups, loss, outputs.device)
+    margin = scores[rows.prompt, rows.first] - scores[rows.prompt, rows.second]
+    weight = sum(weight_of(group, loss) for group in groups)
+    mean = _comparison(loss, safe, scores.masked_fill(~present, float("-inf")), margin, rows, groups)
+    if loss.centre:
+        pairs = [scores[rows.prompt, rows.first], scores[rows.prompt, rows.second]]
+        mean = mean + loss.centre * centred(torch.stack(pairs, dim=1))
+    if loss.prior:
+        bound = prior_margin(rows.ratio, torch.zeros_like(rows.ratio), _MOST)
+        mean = mean + loss.prior * margin_bound(margin, bound)
+    if loss.length_invariance:
+        lengths = torch.tensor(np.concatenate([group.lengths for group in groups]), device=outputs.device)
+        mean = mean + loss.length_invariance * length_invariance(scores[present], lengths.to(scores.dtype))
+    right = 0.5 + 0.5 * torch.sign(margin.detach() * (rows.p - 0.5))
+    return Value(mean * weight, weight, float((right * rows.weight).sum()), float(rows.weight.sum()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rows:
+    """The pairs of all groups: int64[n] of slots and prompts, float32[n] of what is known of them."""
+
+    prompt: Tensor
+    first: Tensor
+    second: Tensor
+    p: Tensor
+    weight: Tensor
+    strength: Tensor
+    ratio: Tensor
+
+    @classmethod
+    def of(cls, groups: Sequence[Group], loss: LossSection, device: torch.device) -> _Rows:
+        def joined(parts: Sequence[NDArray[Any]], dtype: torch.dtype = torch.float32) -> Tensor:
+            return torch.as_tensor(np.concatenate(parts), dtype=dtype, device=device)
+
+        sides = [(group.lengths[group.first], group.lengths[group.second]) for group in groups]
+        ratios = [np.minimum(*both) / np.maximum(np.maximum(*both), 1.0) for both in sides]
+        numbers = [np.full(len(group.first), at) for at, group in enumerate(groups)]
+        return cls(
+            prompt=joined(numbers, torch.int64),
+            first=joined([group.first for group in groups], torch.int64),
+            second=joined([group.second for group in groups], torch.int64),
+            p=losses.smoothed(joined([group.p for group in groups]), loss.smoothing),
+            weight=joined([_weights(group, loss) for group in groups]),
+            strength=joined([group.strength for group in groups]),
+            ratio=joined(ratios),
+        )
+
+
+def _weights(group: Group, loss: LossSection) -> NDArray[Any]:
+    if not loss.confidence_scale:
+        return group.weight
+    strength = torch.from_numpy(group.strength)
+    scaled = losses.confidence_weight(strength, loss.confidence_scale, loss.confidence_rate).numpy()
+    return np.asarray(group.weight * scaled)
+
+
+def _comparison(
+    loss: LossSection, outputs: Tensor, scores: Tensor, margin: Tensor, rows: _Rows, groups: Sequence[Group]
+) -> Tensor:
+    """The mean comparison loss. `scores` [B, N], −inf where there is none."""
+    match loss.kind:
+        case "bradley-terry":
+            return losses.bradley_terry(margin, rows.p, weight=rows.weight)
+        case "margin":
+            lead = rows.strength.clamp(min=0.0)
+            return losses.margin_bradley_terry(margin, lead, weight=rows.weight)
+        case "ordinal":
+            first, second = outputs[rows.prompt, rows.first], outputs[rows.prompt, rows.second]
+            return losses.ordinal_pair(first, second, rows.p, weight=rows.weight)
+        case "ties":
+            return _with_ties(loss, scores, margin, rows, groups)
+    ranks = torch.zeros(scores.shape, dtype=torch.int64, device=scores.device)
+    for at, group in enumerate(groups):
+        ranks[at, : len(group)] = torch.from_numpy(group.rank)
+    weight = torch.tensor([weight_of(group, loss) for group in groups], device=scores.device)
+    if loss.kind == "ranking":
+        return losses.plackett_luce(scores, ranks, weight=weight)
+    best = ranks == ranks.masked_fill(ranks == 0, 1 << 30).min(dim=1, keepdim=True).values
+    target = best / best.sum(dim=1, keepdim=True)
+    present = torch.isfinite(scores)
+    even = present / present.sum(dim=1, keepdim=True)
+    return losses.best_of_n(
+        scores, (1 - 2 * loss.smoothing) * target + 2 * loss.smoothing * even, weight=weight
+    )
+
+
+def _with_ties(
+    loss: LossSection, scores: Tensor, margin: Tensor, rows: _Rows, groups: Sequence[Group]
+) -> Tensor:
+    tied = np.concatenate(
+        [np.column_stack([np.full(len(g.tied), at), g.tied]) for at, g in enumerate(groups)]
+    )
+    prompt, one, other = torch.from_numpy(tied).to(scores.device).unbind(dim=1)
+    level = scores[prompt, one] - scores[prompt, other]
+    decided = torch.where(rows.p < 0.5, -1, torch.where(rows.p > 0.5, 1, 0))
+    outcome = torch.cat([decided, torch.zeros_like(prompt)])
+    weight = torch.cat([rows.weight, torch.ones_like(level)])
+    tie = torch.tensor(loss.tie, dtype=scores.dtype, device=scores.device)
+    return losses.rao_kupper(torch.cat([margin, level]), outcome, tie, weight=weight)

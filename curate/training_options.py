@@ -1,0 +1,159 @@
+"""The section `train` of `curate.yaml`: which reward model is trained, and how."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from curate.section import Section
+
+_OF_EMBEDDINGS = (
+    *("embedder", "hidden", "epochs", "patience", "batch"),
+    *("learning_rate", "weight_decay", "dropout", "folds"),
+    *("members", "combine", "noise"),
+)
+
+
+class LoraSection(Section):
+    """Low-rank adapters in place of training all weights (Hu et al. 2021, arXiv 2106.09685); needs `peft`."""
+
+    rank: int = Field(16, ge=1)
+    alpha: float = Field(32.0, gt=0, description="The update is scaled by alpha / rank.")
+    dropout: float = Field(0.0, ge=0, lt=1)
+    targets: str | list[str] = Field("all-linear", description="Names of the layers that get an adapter.")
+
+
+class LossSection(Section):
+    """What is minimised: one comparison loss, and terms that are added to it with their weight (0: left out)."""
+
+    kind: Literal["bradley-terry", "margin", "ties", "ordinal", "best", "ranking"] = Field(
+        "bradley-terry",
+        description="On pairs: bradley-terry (with the label's probability), margin (the preference strength is the"
+        " lead wanted), ties (Rao and Kupper), ordinal (the chosen one's level is the higher one); on lists: best"
+        " (cross-entropy), ranking (Plackett and Luce).",
+    )
+    tie: float = Field(0.5, gt=0, description="η of `ties`: the lead below which a tie is likeliest.")
+    smoothing: float = Field(0.0, ge=0, lt=0.5, description="Share of labels taken to be flipped at random.")
+    confidence_scale: float = Field(
+        0.0, ge=0, description="w of MM-RLHF's weight 1 + w (1 − exp(−k · strength)) of each pair."
+    )
+    confidence_rate: float = Field(0.5, gt=0, description="k of it.")
+    centre: float = Field(0.0, ge=0, description="Weight of the squared sum of a pair's scores.")
+    prior: float = Field(
+        0.0, ge=0, description="Weight of the bound on a pair's margin by its ratio of lengths (PCRM)."
+    )
+    length_invariance: float = Field(
+        0.0, ge=0, description="Weight of the discrepancy (MMD) between scores of short and long responses."
+    )
+
+
+class BackboneSection(Section):
+    """A language model with a value head, fine-tuned on the pairs or rankings."""
+
+    model: str = Field(
+        description="Folder, pypi:PACKAGE or hub id: a causal model, an encoder or a reward model."
+    )
+    revision: str = Field("main", description="Branch, tag or commit on the hub.")
+    head: Literal["linear", "mlp"] = Field(
+        "linear", description="linear: Transformers and vLLM load it too; mlp: two layers with SiLU."
+    )
+    units: int = Field(1024, ge=1, description="Of the MLP head.")
+    output: Literal["scalar", "ordinal"] = Field(
+        "scalar", description="ordinal: a distribution over levels, whose expected value is the score."
+    )
+    levels: int = Field(5, ge=2, description="Of an ordinal output.")
+    forward: Literal["shared-prefix", "joint"] = Field(
+        "shared-prefix",
+        description="shared-prefix: each response for itself, the prompt read once; joint: side by side.",
+    )
+    lora: LoraSection | None = Field(None, description="Adapters; null: all weights are trained.")
+    loss: LossSection = LossSection()
+    max_length: int = Field(2048, ge=16, description="Tokens of a prompt with one response; more is cut.")
+    row_tokens: int = Field(8192, ge=16, description="Tokens per forward pass: more needs more memory.")
+    batch_tokens: int = Field(32_768, ge=16, description="Tokens per step of the optimizer.")
+    epochs: int = Field(1, ge=1, description="At most.")
+    learning_rate: float = Field(1e-5, gt=0)
+    schedule: Literal["cosine", "constant"] = "cosine"
+    warmup: float = Field(
+        0.05, ge=0, lt=1, description="Share of the steps in which the learning rate rises."
+    )
+    weight_decay: float = Field(0.0, ge=0)
+    clip: float = Field(1.0, gt=0, description="Largest norm of the gradient.")
+    held_out: float = Field(0.1, gt=0, lt=1, description="Share of the prompts that decide when to stop.")
+    evaluate_every: int = Field(200, ge=1, description="Steps between looks at the held-out prompts.")
+    patience: int = Field(3, ge=1, description="Looks without a lower held-out loss before training ends.")
+    checkpoint_every: int = Field(100, ge=1, description="Steps between checkpoints.")
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="Of the matrix products; weights, head and optimizer stay in float32."
+    )
+    gradient_checkpointing: bool = Field(False, description="Compute activations twice to save memory.")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.forward == "joint" and self.loss.kind == "margin":
+            raise ValueError("a margin compares scores that stand alone: take another loss, or shared-prefix")
+        if self.loss.kind == "ordinal" and self.output != "ordinal":
+            raise ValueError("the loss `ordinal` is for levels: set `output: ordinal`")
+        if self.row_tokens > self.batch_tokens:
+            raise ValueError("row_tokens is more than batch_tokens: a step is at least one forward pass")
+        return self
+
+
+class NoiseSection(Section):
+    """What is done about wrong labels when the MLP is trained."""
+
+    method: Literal["none", "flip", "drop", "soften", "curriculum", "co-teaching"] = Field(
+        "none",
+        description="flip, drop, soften: by what models say that have not seen the label; curriculum, co-teaching:"
+        " learn from the pairs of smallest loss (of two models each from the other's choice).",
+    )
+    rate: float | None = Field(
+        None, ge=0, lt=0.5, description="Share of labels that are wrong; null: it is estimated."
+    )
+
+
+class TrainSection(Section):
+    """The reward model: an MLP on frozen sentence embeddings or, with `backbone`, a fine-tuned language model."""
+
+    path: str = Field("models/reward", description="Folder of the saved model.")
+    backbone: BackboneSection | None = Field(
+        None, description="A language model to fine-tune, in place of the settings of the MLP."
+    )
+    embedder: str = Field(
+        "sentence-transformers/all-MiniLM-L6-v2",
+        description="Sentence-embedding model: a folder, pypi:PACKAGE, or owner/name on the hub.",
+    )
+    hidden: int = Field(64, ge=1, description="Units of the hidden layer.")
+    epochs: int = Field(40, ge=1, description="At most; held-out loss decides how many.")
+    patience: int = Field(5, ge=1, description="Epochs without a better held-out loss before training ends.")
+    batch: int = Field(64, ge=1, description="Pairs per step.")
+    learning_rate: float = Field(3e-4, gt=0)
+    weight_decay: float = Field(0.1, ge=0)
+    dropout: float = Field(0.2, ge=0, lt=1, description="Share of the features hidden in each step.")
+    folds: int = Field(
+        5, ge=3, description="Cross-fitting folds by prompt: no model scores its own training rows."
+    )
+    members: int = Field(
+        1, ge=1, description="Models in the ensemble, each on other random weights of the prompts."
+    )
+    combine: Literal["mean", "min", "lower"] = Field(
+        "mean", description="One score of the members': mean, min, or lower: mean − standard deviation."
+    )
+    noise: NoiseSection = NoiseSection()
+    seed: int = 0
+    bootstrap: int = Field(1000, ge=0, description="Resamples of the prompts for the accuracy's interval.")
+    judge: str | None = Field(
+        "reward-model",
+        min_length=1,
+        description="Name under which the model joins the panel; null: it does not.",
+    )
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        stray = [name for name in _OF_EMBEDDINGS if name in self.model_fields_set]
+        if self.backbone is not None and stray:
+            raise ValueError(f"{', '.join(stray)}: with `backbone`, such settings stand inside of it")
+        if self.noise.method == "co-teaching" and self.members != 2:
+            raise ValueError("co-teaching is done by two models: set members: 2")
+        return self

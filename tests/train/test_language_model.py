@@ -1,0 +1,192 @@
+"""`curate train` with a backbone: what it writes, who can read it, and that a kill changes nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from curate.config import Config
+from curate.engine.base import Failure, chat
+from curate.engine.registry import Engines
+from curate.errors import CurateError
+from curate.judge.panel import Panel
+from curate.lake import Lake
+from curate.train import train
+from tests.train.samples import configured, pair_rows, ranking_rows, written
+
+MakeModel = Callable[..., Path]
+CHATS = [chat(("user", "Which one?"), ("assistant", said)) for said in ("fox quick", "lazy dog over", "the")]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Any:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def scores(model: Path) -> list[float]:
+    settings = {"kind": "transformers", "model": str(model), "task": "reward", "dtype": "float32"}
+    engine = Engines({}, model.parent).make("m", settings, where="m", needs="score")
+    found = engine.score(CHATS)
+    return [each.value for each in found if not isinstance(each, Failure)]
+
+
+def metrics(config: Config) -> list[dict[str, Any]]:
+    (file,) = config.resolve(".curate").glob("training/*/metrics.jsonl")
+    timed = {"tokens_per_second", "mfu"}
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    return [{name: value for name, value in row.items() if name not in timed} for row in rows]
+
+
+def test_it_learns_and_says_how_good_it_is(lake: Lake, tmp_path: Path, make_model: MakeModel) -> None:
+    config = configured(tmp_path, make_model(), epochs=4)
+    data = written(tmp_path / "data", pair_rows(40))
+    summary = train(lake, config, data)
+    assert (summary.counts.rows_in, summary.counts.rows_kept) == (40, 40)
+    query = "SELECT subject, subset, value, n FROM evaluations WHERE benchmark = 'held-out labels'"
+    rows = {(subject, subset): (value, n) for subject, subset, value, n in lake.rows(query)}
+    assert rows["reward-model", "all"][0] > 0.9
+    assert rows["length baseline", "all"][0] < 0.9
+    about = json.loads((config.resolve("models/reward") / "training.json").read_text())
+    assert about["metrics"]["held_out_prompts"] == rows["reward-model", "all"][1]
+    steps = [row for row in metrics(config) if "loss" in row]
+    assert [row["step"] for row in steps] == list(range(1, len(steps) + 1))
+    assert steps[-1]["loss"] < steps[0]["loss"]
+    assert "held-out accuracy" in summary.note
+    again = train(lake, config, data)
+    assert again.skipped
+    assert not list(config.resolve(".curate").glob("training/*/last"))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"head": "mlp", "units": 16},
+        {"output": "ordinal", "loss": {"kind": "ordinal"}},
+        {"forward": "joint", "loss": {"kind": "best"}},
+        {"lora": {"rank": 4}},
+        {"lora": {"rank": 4}, "head": "mlp", "units": 16, "precision": "bfloat16"},
+    ],
+    ids=["linear", "mlp", "ordinal", "joint", "lora", "lora mlp bfloat16"],
+)
+def test_the_folder_is_a_judge_with_the_trainer_s_scores(
+    changes: dict[str, Any], lake: Lake, tmp_path: Path, make_model: MakeModel
+) -> None:
+    from curate.engine.weights import locate
+    from curate.train.batches import laid_out
+    from curate.train.opening import open_backbone
+
+    config = configured(tmp_path, make_model(), **changes)
+    train(lake, config, written(tmp_path / "data", ranking_rows()))
+    folder = config.resolve("models/reward")
+    found = scores(folder)
+    assert max(found) - min(found) > 1e-3
+
+    assert config.train is not None
+    assert config.train.backbone is not None
+    plain = config.train.backbone.model_copy(update={"lora": None, "forward": "shared-prefix"})
+    opened = open_backbone(plain, locate(str(folder), revision="main", folder=tmp_path), seed=0)
+    context = [("user", "Which one?")]
+    encoded = opened.texts.encode(context, ["fox quick", "lazy dog over", "the"])
+    assert not isinstance(encoded, Failure)
+    group: Any = type("G", (), {"tokens": encoded.prompt, "responses": encoded.responses})
+    with torch.no_grad():
+        again = opened.model.eval().score(laid_out([group]))  # type: ignore[arg-type,operator]
+    tolerance = 2e-2 if changes.get("precision") else 1e-4
+    assert again.tolist() == pytest.approx(found, abs=tolerance)
+    assert list(Panel(config).seats) == ["reward-model"]
+
+
+def test_an_encoder_is_trained_on_text_pairs(lake: Lake, tmp_path: Path, make_model: MakeModel) -> None:
+    from transformers import BertConfig, BertModel
+
+    from tests.conftest import make_tokenizer
+
+    tokenizer = make_tokenizer(None)
+    tokenizer.add_special_tokens({"sep_token": "<|im_start|>", "cls_token": "<|endoftext|>"})
+    encoder = tmp_path / "encoder"
+    shape = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    torch.manual_seed(0)
+    BertModel(BertConfig(vocab_size=len(tokenizer), **shape)).save_pretrained(encoder)
+    tokenizer.save_pretrained(encoder)
+    config = configured(tmp_path, encoder, epochs=4)
+    train(lake, config, written(tmp_path / "data", pair_rows(40)))
+    value = lake.value("SELECT value FROM evaluations WHERE subject = 'reward-model' AND subset = 'all'")
+    assert value > 0.9
+    assert len(scores(config.resolve("models/reward"))) == 3
+    with pytest.raises(CurateError, match="is an encoder"):
+        train(lake, configured(tmp_path, encoder, head="mlp"), tmp_path / "data")
+
+
+def test_a_reward_model_is_gone_on_with(lake: Lake, tmp_path: Path, make_model: MakeModel) -> None:
+    start = make_model(head="reward")
+    config = configured(tmp_path, start, learning_rate=1e-12)
+    train(lake, config, written(tmp_path / "data", pair_rows()))
+    assert scores(config.resolve("models/reward")) == pytest.approx(scores(start), abs=1e-4)
+    with pytest.raises(CurateError, match="has another head"):
+        train(lake, configured(tmp_path, start, head="mlp"), tmp_path / "data")
+
+
+SCRIPT = """
+import sys, torch
+from pathlib import Path
+from curate.lake import Lake, Location
+from curate.train import train
+from tests.train.samples import configured
+torch.set_num_threads(1)
+folder, model = Path(sys.argv[1]), Path(sys.argv[2])
+config = configured(folder, model, epochs=6, lora={"rank": 4, "dropout": 0.1})
+with Lake.open(Location.under(folder / "lake")) as lake:
+    train(lake, config, folder / "data")
+"""
+
+
+@pytest.mark.e2e
+def test_killed_and_gone_on_with_it_is_the_same_training(tmp_path: Path, make_model: MakeModel) -> None:
+    model = make_model()
+    folders = [tmp_path / "whole", tmp_path / "killed"]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
+    for folder in folders:
+        written(folder / "data", pair_rows(60))
+
+    def start(folder: Path) -> subprocess.Popen[bytes]:
+        return subprocess.Popen([sys.executable, "-c", SCRIPT, str(folder), str(model)], env=environment)
+
+    assert start(folders[0]).wait(timeout=200) == 0
+    process, killed = start(folders[1]), False
+    deadline = time.monotonic() + 200
+    while process.poll() is None and not killed and time.monotonic() < deadline:
+        if list(folders[1].glob(".curate/training/*/last/progress.json")):
+            os.kill(process.pid, signal.SIGKILL)
+            killed = True
+        time.sleep(0.01)
+    assert killed, "it was done before a checkpoint was seen"
+    assert process.wait(timeout=60) == -signal.SIGKILL
+    assert not (folders[1] / "models").exists()
+    assert start(folders[1]).wait(timeout=200) == 0
+
+    names = ["model.safetensors", "adapter/adapter_model.safetensors", "training.json"]
+    for name in names:
+        one, other = ((folder / "models" / "reward" / name).read_bytes() for folder in folders)
+        assert one == other, name
+    curves = [metrics(configured(folder, model)) for folder in folders]
+    assert curves[0] == curves[1]
+
+
+def test_too_few_prompts_are_explained(lake: Lake, tmp_path: Path, make_model: MakeModel) -> None:
+    config = configured(tmp_path, make_model())
+    with pytest.raises(CurateError, match="add prompts, or change"):
+        train(lake, config, written(tmp_path / "data", pair_rows(1)))

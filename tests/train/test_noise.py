@@ -1,0 +1,156 @@
+"""Wrong labels: found by models that have not seen them, remedied without a way back, learnt around."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from curate.engine.embedding_reward import Heads, features
+from curate.train.bank import Items, Selection, Settings
+from curate.train.bradley_terry import Fit, fit
+from curate.train.noise import Noise, estimate_noise, relabelled, remedied
+
+SETTINGS = Settings(
+    hidden=8,
+    epochs=12,
+    patience=12,
+    batch=32,
+    learning_rate=1e-2,
+    weight_decay=0.01,
+    dropout=0.0,
+    folds=3,
+    seed=0,
+)
+
+
+def make_items(flipped: float, prompts: int = 240, seed: int = 0) -> tuple[Items, np.ndarray]:
+    """Items of which a share of the labels is wrong, and which ones are."""
+    rng = np.random.default_rng(seed)
+
+    def unit(*shape: int) -> np.ndarray:
+        vectors = rng.standard_normal(shape)
+        return (vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)).astype(np.float32)
+
+    responses, direction = unit(2 * prompts, 6), unit(6)
+    better = (responses @ direction).reshape(-1, 2).argmax(axis=1)
+    wrong = rng.random(prompts) < flipped
+    better = np.where(wrong, 1 - better, better)
+    first, fold = 2 * np.arange(prompts), np.arange(prompts) % SETTINGS.folds
+    items = Items(
+        prompts=unit(prompts, 6),
+        responses=responses,
+        prompt_of=np.repeat(np.arange(prompts), 2),
+        chosen=first + better,
+        rejected=first + 1 - better,
+        p_chosen=np.ones(prompts),
+        weight=np.ones(prompts),
+        fold=fold,
+        response_fold=np.repeat(fold, 2),
+    )
+    return items, wrong
+
+
+def silent(_: int) -> None:
+    pass
+
+
+def clean_accuracy(result: Fit, items: Items, wrong: np.ndarray) -> float:
+    """Of the fold heads on their own folds, against the labels before they were flipped."""
+    inputs = features(items.prompts[items.prompt_of], items.responses)
+    scores = np.empty(len(inputs))
+    for fold in range(SETTINGS.folds):
+        rows = items.response_fold == fold
+        scores[rows] = result.heads.score(inputs[rows], fold)
+    return float((((scores[items.chosen] - scores[items.rejected]) > 0) != wrong).mean())
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.2, 0.4])
+def test_the_rate_of_flips_is_found_in_margins_of_known_scale(rate: float) -> None:
+    rng = np.random.default_rng(1)
+    margins = rng.normal(0.0, 2.0, 20_000)
+    right = rng.random(20_000) < 1 / (1 + np.exp(-2.0 * margins))  # the first of the pair is the better one
+    agree = right != (rng.random(20_000) < rate)
+    found = estimate_noise(np.where(agree, margins, -margins), np.ones(20_000), np.ones(20_000))
+    assert found.rate == pytest.approx(rate, abs=0.03)
+    assert found.scale == pytest.approx(2.0, rel=0.35)
+    known = estimate_noise(margins, agree * 1.0, np.ones(20_000), rate=rate)
+    assert known.rate == rate
+
+
+def test_whether_a_label_is_right_is_bayes_rule() -> None:
+    noise, margin = Noise(0.3, 2.0), np.array([-1.5, 0.0, 0.7])
+    agree = 1 / (1 + np.exp(-2.0 * margin))
+    assert noise.right(margin) == pytest.approx(0.7 * agree / (0.7 * agree + 0.3 * (1 - agree)))
+    assert Noise(0.0, 1.0).right(margin) == pytest.approx(1.0)
+
+
+def test_the_remedies() -> None:
+    p, weight, right = np.array([1.0, 0.9, 0.8]), np.ones(3), np.array([0.1, 0.4, 0.75])
+    assert relabelled(p, weight, right, "flip")[0].tolist() == pytest.approx([0.0, 0.1, 0.8])
+    assert relabelled(p, weight, right, "drop")[1].tolist() == [0.0, 0.0, 1.0]
+    assert relabelled(p, weight, right, "soften")[0].tolist() == pytest.approx([0.1, 0.42, 0.65])
+
+
+def test_flipped_labels_are_found() -> None:
+    items, wrong = make_items(0.2, prompts=600)
+    labels, noise = remedied(items, SETTINGS, "flip", silent)
+    assert noise[-1].rate == pytest.approx(0.2, abs=0.08)
+    flipped = labels.p[-1] < 0.5
+    assert flipped[wrong].mean() > 0.7
+    assert flipped[~wrong].mean() < 0.1
+
+
+@pytest.mark.parametrize("remedy", ["flip", "soften"])
+def test_no_label_of_a_fold_comes_back_through_the_labels_of_others(remedy: str) -> None:
+    items, _ = make_items(0.2)
+    mine = items.fold == 1
+    p = np.where(mine, 1.0 - items.p_chosen, items.p_chosen)
+    weight = np.where(mine, 3.0, items.weight)
+    other = dataclasses.replace(items, p_chosen=p, weight=weight)
+    one, _ = remedied(items, SETTINGS, remedy, silent, rate=0.2)  # type: ignore[arg-type]
+    two, _ = remedied(other, SETTINGS, remedy, silent, rate=0.2)  # type: ignore[arg-type]
+    assert (one.p[1, ~mine] == two.p[1, ~mine]).all()
+    assert (one.p[0, ~mine] != two.p[0, ~mine]).any()
+
+
+@pytest.mark.parametrize("selection", [Selection(0.7, peer=True), Selection(0.7, peer=False)])
+def test_learning_from_small_losses_helps_where_labels_are_wrong(selection: Selection) -> None:
+    items, wrong = make_items(0.3)
+    pair = dataclasses.replace(SETTINGS, members=2)
+    plain = clean_accuracy(fit(items, pair, silent), items, wrong)
+    selected = clean_accuracy(fit(items, pair, silent, selection=selection), items, wrong)
+    assert selected > plain - 0.02
+    assert selected > 0.8
+
+
+def test_the_share_falls_to_what_is_wanted() -> None:
+    selection = Selection(0.6, peer=True)
+    shares = [selection.at(epoch) for epoch in range(7)]
+    assert shares[0] > shares[3] > 0.6
+    assert shares[4:] == pytest.approx([0.6] * 3)
+
+
+def test_an_ensemble_is_the_members_scores_combined() -> None:
+    items, _ = make_items(0.1, prompts=60)
+    result = fit(items, dataclasses.replace(SETTINGS, members=3), silent)
+    heads = result.heads
+    assert heads.w1.shape == (4, 18, 24)
+    inputs = features(items.prompts[items.prompt_of], items.responses)[:20]
+    each = np.stack(
+        [
+            Heads(heads.w1[:, :, at], heads.b1[:, at], heads.w2[:, at]).score(inputs, 0)
+            for at in (slice(0, 8), slice(8, 16), slice(16, 24))
+        ]
+    )
+    combined = {
+        "mean": each.mean(axis=0),
+        "min": each.min(axis=0),
+        "lower": each.mean(axis=0) - each.std(axis=0),
+    }
+    for name, expected in combined.items():
+        made = dataclasses.replace(heads, combine=name)  # type: ignore[arg-type]
+        assert made.score(inputs, 0) == pytest.approx(expected, abs=2e-6)
+    assert (heads.disagreement(inputs, 0) > 0).all()
+    assert each.std(axis=0).max() > 0.01

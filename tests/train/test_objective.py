@@ -1,0 +1,159 @@
+"""From data to a loss: groups, rows, steps, and that neither order nor company nor packing changes anything."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from curate.engine.base import Failure
+from curate.engine.reward_head import HeadShape
+from curate.preference_pairs import Turns, read_pairs
+from curate.train import objective
+from curate.train.batches import laid_out, rows, sizes, steps
+from curate.train.groups import Group, build_groups, held_out
+from curate.train.loop import learning_rate
+from curate.train.model import RewardModel
+from curate.train.tokens import Encoded
+from curate.training_options import LossSection
+from tests.train.samples import pair_rows, ranking_rows, settings, written
+from tests.train.test_packed_model import backbone
+
+KINDS: list[dict[str, Any]] = [
+    {"kind": "bradley-terry", "smoothing": 0.1},
+    {"kind": "bradley-terry", "confidence_scale": 2.0},
+    {"kind": "margin"},
+    {"kind": "ties"},
+    {"kind": "best"},
+    {"kind": "ranking"},
+]
+
+
+def encode(context: Turns, responses: Sequence[str]) -> Encoded | Failure:
+    """Bytes as tokens of the tiny backbone; whoever is asked about 3 cannot be written."""
+    if "3" in context[-1][1]:
+        return Failure("no three")
+    ids = [tuple(1 + byte % 95 for byte in text.encode()[:9]) for text in (context[-1][1], *responses)]
+    return Encoded(ids[0], tuple(ids[1:]))
+
+
+@pytest.fixture(scope="module")
+def groups(tmp_path_factory: pytest.TempPathFactory) -> tuple[Group, ...]:
+    folder = written(tmp_path_factory.mktemp("data"), [*ranking_rows(12), *pair_rows(12, seed=1)])
+    return build_groups(read_pairs(folder), encode).groups
+
+
+def test_pairs_of_a_prompt_are_one_group_and_what_is_lost_is_counted(tmp_path: Path) -> None:
+    data = [
+        {"prompt": "1", "chosen": "a", "rejected": "b", "confidence": 0.8, "strength": 2.5},
+        {"prompt": "1", "chosen": "a", "rejected": "c"},
+        {"prompt": "1", "chosen": "c", "rejected": "b", "weight": 0},
+        {"prompt": "3", "chosen": "a", "rejected": "c"},
+        {"prompt": "2", "chosen": "same start A", "rejected": "same start B"},
+    ]
+    found = build_groups(read_pairs(written(tmp_path, data)), encode)
+    assert found.dropped == {"no three": 1, "equal after truncation": 1, "weight is 0": 1}
+    (group,) = found.groups
+    assert len(group) == 3
+    assert [(int(a), int(b)) for a, b in zip(group.first, group.second, strict=True)] == [(0, 1), (0, 2)]
+    assert group.p.tolist() == [0.8, 1.0]
+    assert group.strength.tolist() == pytest.approx([2.5, math.log(99)])
+    assert group.rank.tolist() == [1, 2, 2]  # by net wins
+
+
+def test_a_ranking_keeps_its_ranks_and_its_ties(tmp_path: Path) -> None:
+    row = {"prompt": "q", "responses": ["w", "x", "y", "z"], "rankings": [2, 1, 2, 3]}
+    (group,) = build_groups(read_pairs(written(tmp_path, [row])), encode).groups
+    assert group.rank.tolist() == [2, 1, 2, 3]
+    assert group.tied.tolist() == [[0, 2]]
+    assert len(group.first) == 5
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=40), st.integers(20, 80), st.integers(0, 5))
+def test_every_group_is_in_one_row_of_one_step(tokens: list[int], most: int, seed: int) -> None:
+    packed = rows(tokens, most=most, generator=np.random.default_rng(seed))
+    assert sorted(each for row in packed for each in row) == list(range(len(tokens)))
+    assert all(len(row) == 1 or sum(tokens[each] for each in row) <= most for row in packed)
+    assert packed == rows(tokens, most=most, generator=np.random.default_rng(seed))
+    made = steps(packed, tokens, least=2 * most)
+    assert [row for step in made for row in step] == packed
+    filled = [sum(tokens[each] for row in step for each in row) for step in made]
+    assert all(each >= 2 * most for each in filled[:-1])
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join(map(str, kind.values())))
+def test_packing_and_company_change_neither_loss_nor_gradient(
+    kind: dict[str, Any], groups: tuple[Group, ...]
+) -> None:
+    loss = LossSection(**kind)
+    model = RewardModel.start(backbone())
+    results = []
+    for packed in (
+        rows(sizes(groups), most=1 << 20),
+        rows(sizes(groups), most=60),
+        rows(sizes(groups), most=1),
+    ):
+        model.zero_grad()
+        total, weight, correct = 0.0, 0.0, 0.0
+        for row in packed:
+            part = [groups[each] for each in row]
+            batch = laid_out(part)
+            value = objective.evaluate(batch.table(model(batch)), part, loss, model.shape)
+            assert value.weight == pytest.approx(sum(objective.weight_of(each, loss) for each in part))
+            value.loss.backward()  # type: ignore[no-untyped-call]
+            total, weight, correct = total + value.loss.item(), weight + value.weight, correct + value.correct
+        gradient = torch.cat([each.grad.flatten() for each in model.parameters() if each.grad is not None])
+        results.append((total / weight, correct, gradient / weight))
+    for other in results[1:]:
+        assert other[0] == pytest.approx(results[0][0], abs=1e-5)
+        assert other[1] == pytest.approx(results[0][1])
+        assert (other[2] - results[0][2]).abs().max() < 1e-4 * results[0][2].abs().max()
+    assert float(results[0][2].abs().max()) > 0
+
+
+def test_terms_add_to_the_loss_and_have_gradients(groups: tuple[Group, ...]) -> None:
+    part = groups[:6]
+    batch = laid_out(part)
+    outputs = torch.randn(len(batch.prompt), 1, generator=torch.Generator().manual_seed(0)) * 6
+    plain = objective.evaluate(batch.table(outputs), part, LossSection(), HeadShape()).loss
+    for term in ("centre", "prior", "length_invariance"):
+        given_outputs = outputs.clone().requires_grad_()
+        loss = LossSection(**{term: 0.5})
+        value = objective.evaluate(batch.table(given_outputs), part, loss, HeadShape()).loss
+        assert value.item() > plain.item(), term
+        value.backward()  # type: ignore[no-untyped-call]
+        assert given_outputs.grad is not None
+        assert torch.isfinite(given_outputs.grad).all()
+
+
+def test_gradients_reach_separators_and_head_of_a_joint_row(groups: tuple[Group, ...]) -> None:
+    model = RewardModel.start(backbone(), HeadShape("mlp", 8))
+    batch = laid_out(groups[:2], separator=(96,), seed=3)
+    value = objective.evaluate(batch.table(model(batch)), groups[:2], LossSection(kind="best"), model.shape)
+    value.loss.backward()  # type: ignore[no-untyped-call]
+    assert model.backbone.embed_tokens.weight.grad[96].abs().sum() > 0
+    assert model.head.first.weight.grad.abs().sum() > 0
+
+
+def test_a_prompt_is_always_on_the_same_side() -> None:
+    ids = [f"prompt {number}" for number in range(2000)]
+    sides = [held_out(each, 0.1) for each in ids]
+    assert 0.07 < sum(sides) / len(sides) < 0.13
+    assert all(held_out(each, 0.3) for each, side in zip(ids, sides, strict=True) if side)
+
+
+def test_the_learning_rate_rises_and_falls() -> None:
+    section = settings(Path("m"), learning_rate=1.0, warmup=0.2)
+    rates = [learning_rate(step, 20, section) for step in range(20)]
+    assert rates[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+    assert rates[4:] == sorted(rates[4:], reverse=True)
+    assert rates[12] == pytest.approx(0.5)
+    constant = section.model_copy(update={"schedule": "constant"})
+    assert learning_rate(19, 20, constant) == 1.0

@@ -1,0 +1,87 @@
+"""Terms beside the comparison loss: formulas written out, finite differences, shapes."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from curate.train import regularisers
+
+DOUBLE = torch.float64
+
+
+def drawn(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, dtype=DOUBLE, generator=torch.Generator().manual_seed(seed))
+
+
+def test_the_bound_bites_only_beyond_it() -> None:
+    margin = torch.tensor([0.5, -3.0, 4.0], dtype=DOUBLE)
+    bound = torch.tensor([1.0, 1.0, 2.5], dtype=DOUBLE)
+    assert float(regularisers.margin_bound(margin, bound)) == pytest.approx((0.0 + 4.0 + 2.25) / 3)
+    assert torch.autograd.gradcheck(
+        lambda each: regularisers.margin_bound(each, bound), (margin.requires_grad_(),)
+    )
+
+
+def test_texts_that_agree_or_differ_grossly_in_length_may_be_less_far_apart() -> None:
+    ratio = torch.tensor([1.0, 0.5, 1.0, 1.0], dtype=DOUBLE)
+    similarity = torch.tensor([0.0, 0.0, 0.75, -0.5], dtype=DOUBLE)
+    assert regularisers.prior_margin(ratio, similarity, 4.0).tolist() == [4.0, 2.0, 1.0, 4.0]
+
+
+def test_the_contrastive_term_is_the_cross_entropy_of_finding_oneself() -> None:
+    one, other = drawn(4, 3), drawn(4, 3, seed=1)
+    expected = 0.0
+    for row in range(4):
+        similar = [float(torch.cosine_similarity(one[row], each, dim=0)) / 0.1 for each in other]
+        expected -= similar[row] - math.log(sum(map(math.exp, similar)))
+    assert float(regularisers.contrastive(one, other, temperature=0.1)) == pytest.approx(expected / 4)
+    term = lambda left, right: regularisers.contrastive(left, right, temperature=0.5)  # noqa: E731
+    assert torch.autograd.gradcheck(term, (one.requires_grad_(), other.requires_grad_()))
+
+
+def test_the_discrepancy_is_the_sum_over_all_pairs() -> None:
+    one, other = drawn(3), drawn(5, seed=1) + 1.0
+
+    def kernel(left: Tensor, right: Tensor) -> float:
+        cells = [
+            math.exp(-(float(a - b) ** 2) / (2 * width**2))
+            for a, b in itertools.product(left, right)
+            for width in (0.5, 2.0)
+        ]
+        return sum(cells) / len(cells)
+
+    expected = kernel(one, one) + kernel(other, other) - 2 * kernel(one, other)
+    assert float(regularisers.discrepancy(one, other, bandwidths=(0.5, 2.0))) == pytest.approx(expected)
+    assert float(regularisers.discrepancy(one, one)) == pytest.approx(0.0, abs=1e-12)
+    assert torch.autograd.gradcheck(regularisers.discrepancy, (one.requires_grad_(), other.requires_grad_()))
+
+
+def test_scores_that_follow_length_are_told_from_those_that_do_not() -> None:
+    lengths = drawn(64).abs() * 100
+    following = regularisers.length_invariance(lengths / 50, lengths, bins=3)
+    free = regularisers.length_invariance(drawn(64, seed=2), lengths, bins=3)
+    assert float(following) > 3 * float(free) > 0.0
+    scores = drawn(7, seed=3).requires_grad_()
+    assert torch.autograd.gradcheck(lambda each: regularisers.length_invariance(each, lengths[:7]), (scores,))
+    assert regularisers.length_invariance(scores[:1], lengths[:1]).item() == 0.0
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        lambda: regularisers.margin_bound(drawn(4), drawn(4, 1)),
+        lambda: regularisers.prior_margin(drawn(4), drawn(1), 1.0),
+        lambda: regularisers.contrastive(drawn(4, 2), drawn(4, 1)),
+        lambda: regularisers.discrepancy(drawn(4, 1), drawn(4)),
+        lambda: regularisers.length_invariance(drawn(4), drawn(4, 1)),
+    ],
+)
+def test_shapes_that_would_broadcast_are_refused(mistake: Callable[[], Tensor]) -> None:
+    with pytest.raises(ValueError, match="shape"):
+        mistake()

@@ -208,7 +208,6 @@ def run(judge: dict[str, object], options: argparse.Namespace, pairs: Sequence[I
     guarded = "–" if rate is None else f"{rate.value:.2f} of {rate.n}"
     if rate is not None and rate.low is not None and rate.high is not None:
         guarded = f"{rate.value:.2f} [{rate.low:.2f}, {rate.high:.2f}] of {rate.n}"
-    )
     found = line(pairs, said)
     tokens = sum(answer.tokens_in + answer.tokens_out for answer in answers)
     return {

@@ -52,6 +52,37 @@ def crowdkit_majority(votes: Votes) -> Said:
     return key // votes.n_responses, key % votes.n_responses, said.to_numpy()
 
 
+def crowdkit_dawid_skene(votes: Votes) -> Said:
+    import pandas as pd
+    from crowdkit.aggregation import DawidSkene
+
+    pair = votes.a.astype(np.int64) * votes.n_responses + votes.b
+    frame = pd.DataFrame({"task": pair, "worker": votes.annotator, "label": votes.outcome})
+    # No tolerance: its likelihood falls after two steps, and it would stop there.
+    said = DawidSkene(n_iter=20, tol=-np.inf).fit_predict(frame)
+    key = said.index.to_numpy()
+    return key // votes.n_responses, key % votes.n_responses, said.to_numpy()
+
+
+def choix_per_prompt(votes: Votes) -> Said:
+    """Bradley–Terry of each prompt by choix's iterative Luce spectral ranking; it knows no ties."""
+    import choix
+
+    bounds = np.searchsorted(votes.prompt, np.arange(votes.n_prompts + 1))
+    pairs_a, pairs_b, says = [], [], []
+    for p in range(votes.n_prompts):
+        inside = slice(bounds[p], bounds[p + 1])
+        base, n = votes.offsets[p], int(votes.offsets[p + 1] - votes.offsets[p])
+        x, a, b = votes.outcome[inside], votes.a[inside] - base, votes.b[inside] - base
+        won, lost = np.where(x > 0, a, b)[x != 0], np.where(x > 0, b, a)[x != 0]
+        score = choix.ilsr_pairwise(n, list(zip(won.tolist(), lost.tolist(), strict=True)), alpha=0.1)
+        i, j = np.triu_indices(n, 1)
+        pairs_a.append(base + i)
+        pairs_b.append(base + j)
+        says.append(score[i] - score[j])
+    return np.concatenate(pairs_a), np.concatenate(pairs_b), np.concatenate(says)
+
+
 def evalica_per_prompt(votes: Votes) -> Said:
     """Bradley–Terry of each prompt by evalica's compiled function, without its pandas layer."""
     import evalica

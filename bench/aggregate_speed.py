@@ -17,6 +17,7 @@ import os
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,8 @@ import numpy as np
 import pyarrow as pa
 from aggregate_peers import (
     COLUMNS,
+    choix_per_prompt,
+    crowdkit_dawid_skene,
     crowdkit_majority,
     duckdb_group_by,
     evalica_per_prompt,
@@ -36,6 +39,9 @@ from rich.console import Console
 from rich.table import Table
 from synthetic_panel import Panel, synthetic_panel
 
+from curate.aggregate import aggregate
+from curate.aggregate.annotators import panel
+from curate.aggregate.annotators.result import AnnotatorFit
 from curate.aggregate.encode import encode_votes
 from curate.aggregate.graph.denoise import denoise, denoise_then_ensemble
 from curate.aggregate.graph.majority import Majority, majority
@@ -45,6 +51,9 @@ from curate.aggregate.ranking.bradley_terry import bootstrap, bradley_terry
 from curate.aggregate.ranking.prompt_scores import PromptScores, prompt_scores
 from curate.aggregate.ranking.tournament import Tournament, tournament
 from curate.aggregate.votes import Votes
+from curate.config import Config
+from curate.lake import Lake, Location
+from curate.records import Judgment, Response, arrow_schema
 
 console = Console(width=120)
 
@@ -74,32 +83,38 @@ def graphs_and_majority(votes: Votes) -> DenoisedGraphs:
     return denoise(majority(votes).tally)
 
 
-def says_a(pairs: PairTally, found: DenoisedGraphs | Majority | PromptScores) -> Any:
+WORK: dict[str, Callable[[Votes], Any]] = {"majority + exact graphs": graphs_and_majority, "panel": panel.fit}
+
+
+def says_a(pairs: PairTally, found: DenoisedGraphs | Majority | PromptScores | AnnotatorFit) -> Any:
     """Per pair, > 0 for a and < 0 for b."""
     if isinstance(found, DenoisedGraphs):
         return found.direction
-    if isinstance(found, Majority):
+    if isinstance(found, Majority | AnnotatorFit):
         return found.p_a - 0.5
     return found.score[pairs.a] - found.score[pairs.b]
 
 
-def compare_panels(panel: Panel, repeat: int, peer_judgments: int) -> None:
+def compare_panels(known: Panel, repeat: int, peer_judgments: int) -> None:
     """Votes in memory to one direction per pair."""
-    votes = panel.votes
+    votes = known.votes
     pairs = tally(votes)
     rows: list[tuple[str, int, float, float]] = []
     for name, work, runs in (
         ("majority + exact graphs", graphs_and_majority, repeat),
         ("majority alone", majority, repeat),
         ("denoise-then-ensemble", denoise_then_ensemble, 1),
+        ("panel model to convergence", panel.fit, repeat),
         ("Bradley–Terry per prompt", lambda votes: prompt_scores(tally(votes)), repeat),
     ):
         seconds, found = best_of(runs, lambda work=work: work(votes))
-        rows.append((name, len(votes), seconds, panel.accuracy(pairs.a, pairs.b, says_a(pairs, found))))
+        rows.append((name, len(votes), seconds, known.accuracy(pairs.a, pairs.b, says_a(pairs, found))))
     some, few = first(votes, peer_judgments), first(votes, peer_judgments // 10)
     for name, package, peer, sample, runs in (
         ("DuckDB group by (majority)", "duckdb", duckdb_group_by, votes, repeat),
         ("crowd-kit MajorityVote", "crowdkit", crowdkit_majority, some, 1),
+        ("crowd-kit DawidSkene, 20 steps", "crowdkit", crowdkit_dawid_skene, some, 1),
+        ("choix Bradley–Terry per prompt", "choix", choix_per_prompt, few, 1),
         ("evalica Bradley–Terry per prompt", "evalica", evalica_per_prompt, some, 1),
         ("networkx PGED as published", "networkx", networkx_pged, few, 1),
     ):
@@ -107,7 +122,7 @@ def compare_panels(panel: Panel, repeat: int, peer_judgments: int) -> None:
             console.print(f"{name}: not installed, left out")
             continue
         seconds, (a, b, says) = best_of(runs, lambda peer=peer, sample=sample: peer(sample))
-        rows.append((name, len(sample), seconds, panel.accuracy(a, b, says)))
+        rows.append((name, len(sample), seconds, known.accuracy(a, b, says)))
     rate = rows[0][1] / rows[0][2]
     shown = table(
         f"{votes.n_prompts:,} prompts × 4–8 responses × 5 judges × 2 orders",
@@ -119,36 +134,39 @@ def compare_panels(panel: Panel, repeat: int, peer_judgments: int) -> None:
     console.print(shown)
 
 
-def compare_sizes(panel: Panel, repeat: int) -> None:
+def compare_sizes(known: Panel, repeat: int) -> None:
     """Whether the cost is linear, and what is needed beside the votes."""
     shown = table(
-        "Majority + exact graphs by size",
-        *("judgments", "seconds", "ns a judgment", "votes MB", "peak beside them MB", "peak / votes"),
+        "Cost by size",
+        *("", "judgments", "seconds", "ns a judgment", "votes MB", "peak beside them MB", "peak / votes"),
     )
-    for share in (16, 4, 1):
-        votes = first(panel.votes, len(panel.votes) // share)
-        seconds, _ = best_of(repeat, lambda votes=votes: graphs_and_majority(votes))
-        size, peak = memory_of(len(votes))
-        memory = ("-", "-") if peak is None else (f"{peak:.0f}", f"{1 + peak / size:.2f}")
-        per_vote = seconds / len(votes) * 1e9
-        shown.add_row(f"{len(votes):,}", f"{seconds:.3f}", f"{per_vote:.1f}", f"{size:.0f}", *memory)
+    for name, work in WORK.items():
+        for share in (16, 4, 1):
+            votes = first(known.votes, len(known.votes) // share)
+            seconds, _ = best_of(repeat, lambda votes=votes, work=work: work(votes))
+            size, peak = memory_of(len(votes), name)
+            memory = ("-", "-") if peak is None else (f"{peak:.0f}", f"{1 + peak / size:.2f}")
+            per_vote = seconds / len(votes) * 1e9
+            shown.add_row(
+                name, f"{len(votes):,}", f"{seconds:.3f}", f"{per_vote:.1f}", f"{size:.0f}", *memory
+            )
     console.print(shown)
 
 
-def memory_of(judgments: int) -> tuple[float, float | None]:
+def memory_of(judgments: int, work: str) -> tuple[float, float | None]:
     """Megabytes of the votes and of the peak beside them, in a process of its own that gives back what it frees."""
     environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
-    command = [sys.executable, __file__, "--memory-of", str(judgments)]
+    command = [sys.executable, __file__, "--memory-of", str(judgments), "--work", work]
     said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
     size, peak = json.loads(said)
     return size, peak
 
 
-def print_memory(judgments: int) -> None:
+def print_memory(judgments: int, work: Callable[[Votes], Any]) -> None:
     votes = synthetic_panel(judgments).votes
-    graphs_and_majority(first(votes, 1000))
+    work(first(votes, 1000))
     size = sum(getattr(votes, name).nbytes for name in COLUMNS) / 1e6
-    print(json.dumps((size, peak_megabytes(lambda: graphs_and_majority(votes)))))
+    print(json.dumps((size, peak_megabytes(lambda: work(votes)))))
 
 
 def peak_megabytes(work: Callable[[], Any]) -> float | None:
@@ -187,6 +205,53 @@ def encode_ids(panel: Panel, repeat: int, judgments: int) -> None:
     console.print(
         f"Ids (32 characters) to votes: {len(votes):,} judgments in {seconds:.2f} s, {rate:.1f} M/s"
     )
+
+
+def lake_to_lake(known: Panel, judgments: int) -> None:
+    """A lake's judgments to written preferences and rankings: `curate aggregate`, for both models."""
+    votes = first(known.votes, judgments)
+    with tempfile.TemporaryDirectory() as folder, Lake.open(Location.under(Path(folder))) as lake:
+        fill(lake, votes)
+        for model in ("majority", "panel"):
+            config = Config.model_validate({"aggregate": {"annotator_model": model}})
+            seconds, summary = best_of(1, lambda config=config: aggregate(lake, config))
+            rate = summary.counts.rows_kept / seconds / 1e6
+            console.print(
+                f"Lake to lake, {model}: {summary.counts.rows_kept:,} judgments in {seconds:.1f} s, {rate:.2f} M/s"
+            )
+
+
+def fill(lake: Lake, votes: Votes) -> None:
+    response = np.array([f"{k * 0x9E3779B97F4A7C15 % 2**128:032x}" for k in range(votes.n_responses)])
+    prompt = np.array([f"{k:032x}" for k in range(votes.n_prompts)])
+    owner = np.repeat(prompt, np.diff(votes.offsets))
+    content = [[{"type": "text", "text": "x" * (1 + k % 97)}] for k in range(votes.n_responses)]
+    columns = {
+        "responses": {"response_id": response, "prompt_id": owner, "content": content},
+        "judgments": {
+            "judgment_id": [f"{k:032x}" for k in range(len(votes))],
+            "prompt_id": prompt[votes.prompt],
+            "annotator_id": np.array(votes.annotators)[votes.annotator],
+            "kind": np.repeat("imported", len(votes)),
+            "form": np.repeat("pairwise", len(votes)),
+            "response_a": response[votes.a],
+            "response_b": response[votes.b],
+            "shown": np.array(["ba", "", "ab"])[votes.shown + 1],
+            "outcome": np.array(["b", "tie", "a"])[votes.outcome + 1],
+            "revision": np.repeat("imported", len(votes)),
+        },
+    }
+    with lake.write("bench") as writer:
+        for name, record in (("responses", Response), ("judgments", Judgment)):
+            schema = arrow_schema(record)
+            rows = len(next(iter(columns[name].values())))
+            arrays = [
+                pa.array(columns[name][field.name], field.type)
+                if field.name in columns[name]
+                else pa.nulls(rows, field.type)
+                for field in schema
+            ]
+            writer.append(name, pa.Table.from_arrays(arrays, schema=schema))
 
 
 def solve_hard_prompts(repeat: int) -> None:
@@ -330,19 +395,23 @@ def main() -> None:
     parser.add_argument(
         "--peer-judgments", type=int, default=1_000_000, help="at most so many for slow peers"
     )
+    parser.add_argument("--lake-judgments", type=int, default=4_000_000, help="at most so many in a lake")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--memory-of", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--work", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.memory_of is not None:
-        print_memory(options.memory_of)
+        print_memory(options.memory_of, WORK[options.work])
         return
     begin = time.perf_counter()
     graphs_and_majority(synthetic_panel(1000).votes)
+    panel.fit(synthetic_panel(1000).votes)
     console.print(f"first call, compiled or read from the cache: {time.perf_counter() - begin:.1f} s")
-    panel = synthetic_panel(options.judgments)
-    compare_panels(panel, options.repeat, options.peer_judgments)
-    compare_sizes(panel, options.repeat)
-    encode_ids(panel, options.repeat, min(options.judgments, 4_000_000))
+    known = synthetic_panel(options.judgments)
+    compare_panels(known, options.repeat, options.peer_judgments)
+    compare_sizes(known, options.repeat)
+    encode_ids(known, options.repeat, min(options.judgments, 4_000_000))
+    lake_to_lake(known, min(options.judgments, options.lake_judgments))
     solve_hard_prompts(options.repeat)
     order_sparse_tournament()
     rank_models(options.repeat)

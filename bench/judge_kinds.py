@@ -205,9 +205,9 @@ def run(judge: dict[str, object], options: argparse.Namespace, pairs: Sequence[I
         said = [vote for number, each in grouped.items() for vote in votes(number, each)]
         fooled = summarize(seat.name, measure(seat.judge, chosen), resamples=1000)
     rate = next((each.estimate for each in fooled if each.subset == "all"), None)
-    guarded = (
-        "–" if rate is None else f"{rate.value:.2f} [{rate.low or 0:.2f}, {rate.high or 1:.2f}] of {rate.n}"
-    )
+    guarded = "–" if rate is None else f"{rate.value:.2f} of {rate.n}"
+    if rate is not None and rate.low is not None and rate.high is not None:
+        guarded = f"{rate.value:.2f} [{rate.low:.2f}, {rate.high:.2f}] of {rate.n}"
     found = line(pairs, said)
     tokens = sum(answer.tokens_in + answer.tokens_out for answer in answers)
     return {

@@ -241,15 +241,17 @@ def test_a_killed_server_costs_no_judgment_and_doubles_none(
     engine = {"kind": "openai", "url": server.url, "model": "m", "tokenizer": str(causal), "outage": 600}
     judges = [{"name": "served", "kind": "pairwise", "engine": "served", "min_mass": 0}]
     config = {
-        "engines": {"served": engine | {"concurrency": 8}},
+        "engines": {"served": engine | {"concurrency": 1}},
         "ingest": [{"source": "responses.jsonl"}],
         "judge": {"chunk": 10, "judges": judges},
     }
     (tmp_path / "curate.yaml").write_text(json.dumps(config))
-    _curate(tmp_path, "ingest").wait(120)
+    ingesting = _curate(tmp_path, "ingest")
+    _, told = ingesting.communicate(timeout=300)
+    assert ingesting.returncode == 0, told
     judging = _curate(tmp_path, "judge")
     try:
-        while _judgments(tmp_path)[0] < 100:
+        while _judgments(tmp_path)[0] < 50:
             assert judging.poll() is None, "it was done, or dead, before the server was killed"
             time.sleep(0.1)
         server.kill()
@@ -260,6 +262,7 @@ def test_a_killed_server_costs_no_judgment_and_doubles_none(
         out, err = judging.communicate(timeout=300)
     finally:
         judging.kill()
+        judging.communicate()
     assert judging.returncode == 0, out + err
     assert _judgments(tmp_path) == (500, 500, 500)
 

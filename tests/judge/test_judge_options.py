@@ -137,7 +137,7 @@ def test_schemas_hold_every_option(make_config: MakeConfig) -> None:
             "verifier",
         )
     }
-    assert set(engine_schemas()) == {"replay", "transformers"}
+    assert set(engine_schemas()) == {"openai", "replay", "transformers", "vllm"}
     for kind, schema in (judge_schemas() | engine_schemas()).items():
         assert schema["additionalProperties"] is False
         assert schema["properties"]["kind"] == {"const": kind}

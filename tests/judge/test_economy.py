@@ -210,7 +210,6 @@ class Mortal(Scripted):
     lives = {lives}
 
     def close(self):
-        (self._log.parent / "closed").open("a").write("x")
         Mortal.lives += {revived}
 
     def choose(self, requests):
@@ -252,7 +251,7 @@ from scripted import Scripted
 
 class Slow(Scripted):
     def choose(self, requests):
-        (self._log.parent / "begun").open("a").write("x")
+        (self._log.parent / "begun").touch()
         time.sleep(1.5)
         return super().choose(requests)
 """

@@ -55,7 +55,7 @@ def main() -> None:
         )
         sys.exit(1)
     except KeyboardInterrupt:
-        Console(stderr=True).print("interrupted; what was committed is kept, run the same command to go on")
+        _tell_interrupted()
         sys.exit(130)
     except BrokenPipeError:  # `curate sql … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -166,7 +166,11 @@ def judge(
         if dry_run:
             print_estimates(estimate(lake, settings, only=only, limit=limit))
         else:
-            _print([ask(lake, settings, only=only, limit=limit, track=bars)])
+            try:
+                _print([ask(lake, settings, only=only, limit=limit, track=bars)])
+            except KeyboardInterrupt:  # typer would end without a word
+                _tell_interrupted()
+                raise typer.Exit(130) from None
 
 
 @app.command()
@@ -318,6 +322,10 @@ def gc(
     with _lake(load_config(config)) as lake:
         removed = collect(lake, keep=timedelta(days=keep_days))
         print(f"forgot {removed.snapshots} snapshots, deleted {removed.files} files")
+
+
+def _tell_interrupted() -> None:
+    Console(stderr=True).print("interrupted; what was committed is kept, run the same command to go on")
 
 
 def _print(summaries: list[Summary]) -> None:

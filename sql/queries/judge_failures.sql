@@ -3,4 +3,4 @@ SELECT annotator_id AS judge, coalesce(nullif(trim(regexp_extract(raw, '^[^:\n]*
 FROM judgments
 WHERE outcome = 'failed'
 GROUP BY ALL
-ORDER BY failed DESC, ALL
+ORDER BY failed DESC, judge, reason

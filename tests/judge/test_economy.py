@@ -210,7 +210,6 @@ class Mortal(Scripted):
     lives = {lives}
 
     def close(self):
-        (self._log.parent / "closed").open("a").write("x")
         Mortal.lives += {revived}
 
     def choose(self, requests):
@@ -252,7 +251,7 @@ from scripted import Scripted
 
 class Slow(Scripted):
     def choose(self, requests):
-        (self._log.parent / "begun").open("a").write("x")
+        (self._log.parent / "begun").touch()
         time.sleep(1.5)
         return super().choose(requests)
 """
@@ -289,7 +288,7 @@ def test_ctrl_c_finishes_the_chunk_in_flight_and_a_second_one_drops_it(
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, out + err
     assert "finishing the chunk in flight" in err
-    assert "run the same command to go on" in err
+    assert "run the same command to go on" in " ".join(err.split())
     assert "Traceback" not in err
     with Lake.open(config.location) as lake:
         assert rows(lake, "llm") == (60 if presses == 1 else 0)

@@ -26,6 +26,7 @@ from dataclasses import replace
 import numpy as np
 import panels
 import synthetic
+from aggregate_peers import COLUMNS
 from numpy.typing import NDArray
 from panels import RecordedPanel
 
@@ -33,6 +34,8 @@ from curate.aggregate.annotators import fit_model
 from curate.aggregate.annotators.pairs import PairLabels
 from curate.aggregate.annotators.panel import PanelOptions
 from curate.aggregate.annotators.result import AnnotatorFit
+from curate.aggregate.graph.denoise import denoise
+from curate.aggregate.graph.majority import majority
 from curate.aggregate.guarantee import guarantee
 from curate.aggregate.votes import Votes
 
@@ -223,7 +226,35 @@ def peers_two_way(panel: RecordedPanel) -> None:
     if np.diff(votes.offsets).max() > 2:
         # With one pair a prompt the graph falls apart into pairs, which evalica does not score.
         row.append(evalica_row(panel, index))
+    row.append(published_graphs(panel, index))
     print("  peers       crowd-kit " + "  ".join(row))
+
+
+def published_graphs(panel: RecordedPanel, index: NDArray[np.int64]) -> str:
+    """PGED as published, and RM-Gallery's rule: the order, of all n!, with the least weight against it, from ±1 votes
+    of one judge asked in one order; the mean over judges, since it takes only one."""
+    from aggregate_peers import networkx_pged
+
+    votes, width = panel.votes, np.int64(panel.votes.n_responses)
+    a, b, says = networkx_pged(votes)
+    said = dict(zip((a * width + b).tolist(), np.sign(says).tolist(), strict=True))
+    keys = (panel.a * width + panel.b)[index].tolist()
+    pged = hits(np.array([0.5 + said[key] / 2 for key in keys]), panel.gold[index]).mean()
+    gallery = []
+    for judge in range(len(votes.annotators)):
+        mine = (votes.annotator == judge) & (votes.shown >= 0)
+        if mine.sum() < 0.5 * len(panel.gold):
+            continue
+        one = replace(votes, **{name: getattr(votes, name)[mine] for name in COLUMNS})
+        found = denoise(majority(one, smoothing=0.0).tally)
+        key = found.tally.a * width + found.tally.b
+        told = dict(zip(key.tolist(), found.direction.tolist(), strict=True))
+        gallery.append(hits(np.array([0.5 + told.get(k, 0) / 2 for k in keys]), panel.gold[index]).mean())
+    if not gallery:
+        return f"PGED {pged:.3f}"
+    return (
+        f"PGED {pged:.3f}  RM-Gallery's rule, mean judge {np.mean(gallery):.3f}, best {np.max(gallery):.3f}"
+    )
 
 
 def evalica_row(panel: RecordedPanel, index: NDArray[np.int64]) -> str:

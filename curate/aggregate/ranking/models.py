@@ -7,11 +7,13 @@ from typing import Literal
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from curate.aggregate.ranking.bradley_terry import ELO_PER_LOGIT, bootstrap, bradley_terry
 from curate.aggregate.ranking.ensemble import borda, kemeny
 from curate.aggregate.ranking.pagerank import pagerank
 from curate.aggregate.ranking.tournament import Tournament, rank_tournament
+from curate.aggregate.votes import Float64, Int32, Int64
 from curate.errors import CurateError
 from curate.lake import Lake
 from curate.resources import sql
@@ -95,7 +97,7 @@ def rank_models(
     )
 
 
-def _places(places: pl.DataFrame, names: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _places(places: pl.DataFrame, names: NDArray[np.str_]) -> tuple[Int64, Int32, Int32]:
     """Responses, ranks and models as the rank ensembles read them; -1 for a model that met no other."""
     size = places.group_by("prompt_id", maintain_order=True).len()["len"].to_numpy()
     named = places["model"].to_numpy().astype(str)
@@ -108,10 +110,11 @@ def _places(places: pl.DataFrame, names: np.ndarray) -> tuple[np.ndarray, np.nda
     )
 
 
-def _record(cells: Tournament) -> dict[str, np.ndarray]:
-    def total(for_a: np.ndarray, for_b: np.ndarray) -> np.ndarray:
+def _record(cells: Tournament) -> dict[str, Int64]:
+    def total(for_a: Float64, for_b: Float64) -> Int64:
         both = np.bincount(cells.a, for_a, cells.models) + np.bincount(cells.b, for_b, cells.models)
-        return np.round(both).astype(np.int64)
+        counted: Int64 = np.round(both).astype(np.int64)
+        return counted
 
     return {
         "wins": total(cells.wins_a, cells.wins_b),

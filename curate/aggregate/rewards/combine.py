@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from curate.aggregate.votes import Float64
+from curate.aggregate.votes import Float64, Int64
 from curate.errors import CurateError
 
 Combination = Literal["mean", "median", "minimum", "mean-sd", "log-sigmoid"]
@@ -43,7 +43,7 @@ def combine(scores: Float64, how: Combination = "mean", *, risk: float = 1.0) ->
     return result
 
 
-def _combined(scores: Float64, count: np.ndarray, how: str, risk: float) -> Float64:
+def _combined(scores: Float64, count: Int64, how: str, risk: float) -> Float64:
     found: Float64
     if how == "median":
         found = np.nanmedian(scores, axis=1)

@@ -16,7 +16,10 @@ def agreement(margins: Float64) -> Float64:
     """
     ahead, behind = (margins > 0).sum(axis=1), (margins < 0).sum(axis=1)
     sided = ahead + behind
-    return np.divide(np.maximum(ahead, behind), sided, out=np.full(len(margins), np.nan), where=sided > 0)
+    share: Float64 = np.divide(
+        np.maximum(ahead, behind), sided, out=np.full(len(margins), np.nan), where=sided > 0
+    )
+    return share
 
 
 def without_conflict(

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curate.aggregate.annotators import panel_kernels as kernels
-from curate.aggregate.annotators.pairs import pair_table
+from curate.aggregate.annotators.pairs import pair_table, take
 
 CENTRE = np.array([-1.0, 0.0, 1.0])
 
@@ -93,3 +93,30 @@ def test_a_parameter_that_is_not_free_stays():
     assert found[0, 1] == 0.3
     assert found[0, 4] == 0.2
     assert found[0, 0] != 1.0
+
+
+@settings(max_examples=10)
+@given(st.integers(0, 10_000), st.integers(0, 12))
+def test_sums_of_shards_fitted_apart_are_the_sums_of_all(make_votes, seed, cut):
+    """So a fit over shards, merged, is the fit of all: the M-step reads nothing but these sums."""
+    table, bins, prior, theta, discount = problem(make_votes, seed, True)
+    log_vote = kernels.vote_log_probability(theta, CENTRE)
+    middle = min(cut, table.n_pairs)
+    parts = []
+    for pairs in (np.arange(table.n_pairs), np.arange(middle), np.arange(middle, table.n_pairs)):
+        shard = take(table, pairs)
+        parts.append(
+            kernels.expectation(
+                shard.offsets, shard.annotator, shard.shown, shard.outcome, shard.weight, bins[pairs],
+                prior[pairs], log_vote, discount, 1, 2,
+            )
+        )  # fmt: skip
+    whole, first, second = parts
+    np.testing.assert_allclose(whole[0], np.concatenate([first[0], second[0]]), atol=1e-12)
+    np.testing.assert_allclose(whole[1], first[1] + second[1], atol=1e-10)
+    assert whole[2] == pytest.approx(first[2] + second[2])
+    found = [
+        kernels.maximise(counts, CENTRE, theta, np.zeros(5), np.ones(5), np.ones(5, np.int8), 3)[0]
+        for counts in (whole[1], first[1] + second[1])
+    ]
+    np.testing.assert_allclose(found[0], found[1], atol=1e-8)

@@ -63,7 +63,7 @@ def test_above_the_threshold_is_accepted_and_the_rest_routed(lake: Lake) -> None
     threshold, accepted, errors, labels = lake.rows(
         "SELECT threshold, accepted, errors, labels FROM guarantees"
     )[0]
-    assert 0.5 < threshold <= 1
+    assert 0 < threshold <= 1
     assert labels <= 100
     assert errors < labels
     least, most = lake.rows(

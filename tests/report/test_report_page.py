@@ -206,8 +206,8 @@ def test_the_guarantee_has_a_section(full_lake: Lake, tmp_path: Path) -> None:
     assert "Nothing is known about how far people would agree" in Outline(page_of(full_lake, tmp_path)).text
     full_lake.rows(
         "INSERT INTO lake.assessments (holds, claim, labels, tested, drawn, calibration, ece_before, ece, "
-        "bin_confidence, bin_accuracy, bin_count, iteration) VALUES (true, 'Guarantee: <b>40</b> are accepted.', 60, 60, "
-        "true, 'temperature', 0.09, 0.03, [0.58, 0.72, 0.9], [0.5, 0.75, 0.93], [12, 16, 32], 0)"
+        "bin_confidence, bin_accuracy, bin_count, iteration) VALUES (true, 'Guarantee: <b>40</b> are accepted.', 60, "
+        "60, true, 'temperature', 0.09, 0.03, [0.58, 0.72, 0.9], [0.5, 0.75, 0.93], [12, 16, 32], 0)"
     )
     full_lake.rows(
         "INSERT INTO lake.guarantees VALUES ('math', 70, 40, 0.81, 0.1, 0.05, 30, 25, 0, 0.088, 0, 0, 'r'), "

@@ -129,10 +129,8 @@ def tick(page: Any) -> None:
 
 
 def criticise(page: Any) -> None:
-    """Mark a word with the mouse, say why, and decide."""
+    """Say why, and decide with the mouse."""
     good = "good" in side(page, "Response")
-    page.keyboard.press("r" if good else "q")
-    page.locator(".curate-side .curate-text").get_by_text("answer").first.dblclick(position={"x": 60, "y": 8})
     page.locator("textarea").first.fill("because of the apple")
     page.locator("textarea").first.press("Shift+Enter")
     page.locator("label", has_text=re.compile("^Pass" if good else "^Fail")).click()
@@ -233,9 +231,6 @@ def test_single_responses(
         assert row["score"] == pytest.approx(best if row["response_a"] in good else 0.0)
         if form == "critique":
             assert row["rationale"] == "because of the apple"
-            (span,) = row["raw"]["spans"]
-            assert span["label"] == ("good" if row["response_a"] in good else "wrong")
-            assert span["text"].strip()
         if form == "rubric" and row["response_a"] in good:
             assert row["raw"]["verdict"] == ["Names a fruit", "Is polite"]
 

@@ -31,7 +31,7 @@ _SOURCES = (uncertainty, dropped_arcs, disagreement, threshold, errors, d_optima
 
 def choose(pairs: Pairs, n: int) -> Int64:
     candidates = _candidates(pairs, n)
-    learn = _Learning.start(pairs, candidates)
+    learn = _Learning(pairs, candidates)
     own = 1 - pairs.confidence[candidates]
     free = np.ones(len(candidates), np.bool_)
     taken = np.empty(min(n, len(candidates)), np.int64)
@@ -79,10 +79,6 @@ class _Learning:
             self._candidate, self._target = mapped[: len(candidates)], mapped[len(candidates) :]
             p = np.clip(pairs.p_a[sample], 1e-3, 1 - 1e-3)
             self._log_odds = np.abs(np.log(p) - np.log1p(-p))
-
-    @classmethod
-    def start(cls, pairs: Pairs, candidates: Int64) -> _Learning:
-        return cls(pairs, candidates)
 
     def gain(self) -> Float64:
         """float64[candidates]: errors of other pairs that each answer is expected to take away."""

@@ -131,7 +131,7 @@ class Bank:
         """float64[H, n]: score of chosen minus score of rejected, the mean over members."""
         parts = [
             self._margin(rows, dropout=0.0).mean(dim=0).double()
-            for rows in torch.arange(len(self._items.chosen)).split(4096)
+            for rows in torch.split(torch.arange(len(self._items.chosen)), 4096)
         ]
         return np.asarray(torch.cat(parts, dim=1).numpy())
 

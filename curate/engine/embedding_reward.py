@@ -123,7 +123,9 @@ class EmbeddingReward:
         except Exception as error:  # safetensors raises its own kinds and OSError alike
             raise CurateError(f"The reward model in {folder} cannot be read: {error}.") from error
         heads = Heads(
-            *(tensors[name] for name in ("w1", "b1", "w2")),
+            tensors["w1"],
+            tensors["b1"],
+            tensors["w2"],
             members=description.members,
             combine=description.combine,
         )

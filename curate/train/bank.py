@@ -120,7 +120,7 @@ class Bank:
             rows = order[start : start + self._settings.batch]
             margin = self._margin(rows, dropout=self._settings.dropout)
             loss = soft_bradley_terry(margin, self._p[:, rows].expand_as(margin))
-            loss = loss * self._chosen_weight(loss.detach(), rows)
+            loss = loss * self.chosen_weight(loss.detach(), rows)
             self._optimizer.zero_grad()
             (loss.sum() / self._settings.batch).backward()  # type: ignore[no-untyped-call]
             self._optimizer.step()
@@ -131,7 +131,7 @@ class Bank:
         """float64[H, n]: score of chosen minus score of rejected, the mean over members."""
         parts = [
             self._margin(rows, dropout=0.0).mean(dim=0).double()
-            for rows in torch.arange(len(self._items.chosen)).split(4096)
+            for rows in torch.split(torch.arange(len(self._items.chosen)), 4096)
         ]
         return np.asarray(torch.cat(parts, dim=1).numpy())
 
@@ -139,8 +139,8 @@ class Bank:
         w1, b1, w2 = (each.detach().numpy().copy() for each in (self._w1, self._b1, self._w2))
         return w1, b1, w2
 
-    def _chosen_weight(self, loss: Tensor, rows: Tensor) -> Tensor:
-        """[M, H, b]: the weights of the batch, 0 for what a selection leaves out."""
+    def chosen_weight(self, loss: Tensor, rows: Tensor) -> Tensor:
+        """[M, H, b] of `loss` [M, H, b]: the weights of the pairs `rows`, 0 for what the selection leaves out."""
         weight = self._weight[:, :, rows]
         if self._selection is None:
             return weight

@@ -17,6 +17,8 @@ __all__ = ["Fit", "Items", "Labels", "Selection", "Settings", "fit"]
 
 Float64 = NDArray[np.float64]
 
+_SCALES = tuple(np.geomspace(0.05, 1.0, 8))
+
 
 @dataclass(frozen=True, slots=True)
 class Labels:
@@ -68,7 +70,11 @@ def fit(
             bank.epoch()
             advance(1)
             history.append(bank.parts())
-            losses.append(summed_losses(bank.margins()[:-1], items.p_chosen, held))
+            margins = bank.margins()[:-1]
+            # Who learns from easy pairs only is too sure of itself: its margins are judged at their best scale.
+            scales = (1.0,) if selection is None else _SCALES
+            scaled = [summed_losses(scale * margins, items.p_chosen, held) for scale in scales]
+            losses.append(min(scaled, key=lambda each: float(each.sum())))
             totals = [float(each.sum()) for each in losses]
             if epoch - int(np.argmin(totals)) >= settings.patience:
                 break

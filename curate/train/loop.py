@@ -1,7 +1,7 @@
 """The training loop: one screen of steps, on any number of devices.
 
-    accelerate launch -m curate train DATA      # DDP or FSDP, as `accelerate config` says
-    curate train DATA                           # this process alone
+    accelerate launch --no_python curate train DATA   # DDP or FSDP, as `accelerate config` says
+    curate train DATA                                 # this process alone
 
 The same data, settings and seed give the same weights: bit for bit on one machine with the same number of threads
 (also when it was killed and goes on), to rounding elsewhere.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -141,7 +142,7 @@ def test_a_reward_model_is_gone_on_with(lake: Lake, tmp_path: Path, make_model: 
 
 
 SCRIPT = """
-import sys, torch
+import os, sys, torch
 from pathlib import Path
 from curate.lake import Lake, Location
 from curate.train import train
@@ -149,7 +150,7 @@ from tests.train.samples import configured
 torch.set_num_threads(1)
 folder, model = Path(sys.argv[1]), Path(sys.argv[2])
 config = configured(folder, model, epochs=6, lora={"rank": 4, "dropout": 0.1})
-with Lake.open(Location.under(folder / "lake")) as lake:
+with Lake.open(Location.under(folder / ("lake" + os.environ.get("RANK", "0")))) as lake:
     train(lake, config, folder / "data")
 """
 
@@ -184,6 +185,35 @@ def test_killed_and_gone_on_with_it_is_the_same_training(tmp_path: Path, make_mo
         assert one == other, name
     curves = [metrics(configured(folder, model)) for folder in folders]
     assert curves[0] == curves[1]
+
+
+@pytest.mark.e2e
+def test_two_processes_train_the_same_model_as_one(tmp_path: Path, make_model: MakeModel) -> None:
+    from safetensors.torch import load_file
+
+    model, folders = make_model(), [tmp_path / "one", tmp_path / "two"]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    alone = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
+    together = alone | {"ACCELERATE_USE_CPU": "true", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    together |= {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+    ranks = [together | {"RANK": rank, "LOCAL_RANK": rank} for rank in "01"]
+    processes = []
+    for folder, environments in zip(folders, ([alone], ranks), strict=True):
+        written(folder / "data", pair_rows(40))
+        for environment in environments:
+            command = [
+                sys.executable,
+                "-c",
+                SCRIPT.replace('"dropout": 0.1', '"dropout": 0.0'),
+                str(folder),
+                str(model),
+            ]
+            processes.append(subprocess.Popen(command, env=environment))
+    assert [process.wait(timeout=280) for process in processes] == [0, 0, 0]
+    one, two = (load_file(folder / "models" / "reward" / "model.safetensors") for folder in folders)
+    assert all(torch.allclose(one[name], two[name], atol=1e-4) for name in one)
 
 
 def test_too_few_prompts_are_explained(lake: Lake, tmp_path: Path, make_model: MakeModel) -> None:

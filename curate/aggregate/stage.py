@@ -30,11 +30,10 @@ def aggregate(lake: Lake, config: Config, *, track: Track = silent) -> Summary:
     run = StageRun(lake, STAGE, config_hash=config.aggregate.digest)
     panels = list(_panels(lake, config))
     with track("aggregate", len(panels)) as advance:
-        written = [
-            _aggregate(lake, config, run, iteration, panel)
-            for iteration, panel in panels
-            if advance(1) is None
-        ]
+        written = []
+        for iteration, panel in panels:
+            written.append(_aggregate(lake, config, run, iteration, panel))
+            advance(1)
     return run.summary(skipped=not any(written), note="\n".join(note for note in written if note))
 
 

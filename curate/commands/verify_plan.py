@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from curate.commands.verify import DEFAULT, ConfigPath, app, open_lake, print_summary
+from curate.commands.verify import DEFAULT, ConfigPath, open_lake, print_summary
+from curate.commands.verify import app as app  # grown by the commands below
 from curate.config import load_config
 
 Person = Annotated[

@@ -186,6 +186,7 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Free the model; a later request opens it again."""
+        return
 
 
 _ABLE = {

@@ -77,7 +77,7 @@ def open_tokenizer(weights: Weights) -> ChatTokens:
     """The model's tokenizer alone; no length is too long for it."""
     from transformers import AutoTokenizer
 
-    at = {"gguf_file": weights.gguf_file} if weights.gguf_file is not None else _revision(weights)
+    at = {"gguf_file": weights.gguf_file} if weights.gguf_file is not None else hub_revision(weights)
     return ChatTokens(AutoTokenizer.from_pretrained(weights.source, **at), 1 << 30)
 
 

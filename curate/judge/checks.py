@@ -50,7 +50,7 @@ def regex(text: str, expected: Any) -> str | None:
 
 def json_schema(text: str, expected: Any) -> str | None:
     """JSON, bare or in one fenced block, that a JSON Schema accepts."""
-    import jsonschema  # type: ignore[import-untyped]
+    import jsonschema
 
     blocks = _FENCED.findall(text)
     try:

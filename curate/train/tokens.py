@@ -145,7 +145,7 @@ class Texts:
 
 
 def _chat(turns: Turns) -> Chat:
-    return tuple(Message(role=role, content=text(said)) for role, said in turns)
+    return tuple(Message.model_validate({"role": role, "content": text(said)}) for role, said in turns)
 
 
 def _common(one: Sequence[int], other: Sequence[int]) -> int:

@@ -74,6 +74,9 @@ def check(config: Config) -> None:
     Panel(config).close()
 
 
+_MADE = ("head.safetensors", "training.json")  # one of them is in a folder that `curate train` wrote
+
+
 def _trained(config: Config) -> list[dict[str, Any]]:
     """The reward model of this project, if it is to join the panel and has been trained."""
     train = config.train

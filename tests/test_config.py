@@ -82,3 +82,21 @@ def test_secrets_come_from_the_environment(tmp_path: Path, monkeypatch: pytest.M
 
 def test_the_template_project_is_valid() -> None:
     assert load_config(Path(str(resource("project_template/curate.yaml")))).judge.judges
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ("{backbone: {model: m}, hidden: 3, noise: {method: flip}}", "hidden, noise: with `backbone`"),
+        ("{noise: {method: co-teaching}}", "set members: 2"),
+        ("{backbone: {model: m, loss: {kind: ordinal}}}", "set `output: ordinal`"),
+        ("{backbone: {model: m, forward: joint, loss: {kind: margin}}}", "scores that stand alone"),
+        ("{backbone: {model: m, row_tokens: 64, batch_tokens: 32}}", "row_tokens is more than batch_tokens"),
+        ("{backbone: {model: m, lorra: {}}}", "did you mean `lora`"),
+    ],
+)
+def test_training_settings_that_do_not_fit_are_explained(section: str, message: str, tmp_path: Path) -> None:
+    file = tmp_path / "curate.yaml"
+    file.write_text(f"train: {section}")
+    with pytest.raises(CurateError, match=message):
+        load_config(file)

@@ -136,10 +136,15 @@ def check(config: Config) -> None:
     Panel(config).close()
 
 
+_MADE = ("head.safetensors", "training.json")  # one of them is in a folder that `curate train` wrote
+
+
 def _trained(config: Config) -> list[dict[str, Any]]:
     """The reward model of this project, if it is to join the panel and has been trained."""
     train = config.train
-    if train is None or train.judge is None or not (config.resolve(train.path) / "config.json").is_file():
+    if train is None or train.judge is None:
+        return []
+    if not any((config.resolve(train.path) / name).is_file() for name in _MADE):
         return []
     if any(judge["name"] == train.judge for judge in config.judge.judges):
         raise CurateError(

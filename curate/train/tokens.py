@@ -120,9 +120,9 @@ class Texts:
 
     def _pairs(self, chats: Sequence[Chat]) -> Encoded:
         """(What was said before, the answer), as text pairs of a BERT-like model."""
-        tokenizer = self.tokenizer
-        tokenizer.truncation_side = "left"
+        tokenizer, side = self.tokenizer, self.tokenizer.truncation_side
         most = self.max_length - self.max_length // 4
+        tokenizer.truncation_side = "left"
         rows, cut = [], 0
         for chat in chats:
             before, answer = (
@@ -138,6 +138,7 @@ class Texts:
             row = tokenizer(before, answer, truncation="only_first", max_length=self.max_length, **options)
             cut += len(row["input_ids"]) == self.max_length
             rows.append(row)
+        tokenizer.truncation_side = side  # the tokenizer is saved with the model
         types = None
         if "token_type_ids" in rows[0]:
             types = tuple(tuple(row["token_type_ids"]) for row in rows)

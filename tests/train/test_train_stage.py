@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -102,6 +103,30 @@ def test_the_saved_scores_of_training_prompts_are_the_measured_ones(
     query = "SELECT value FROM evaluations WHERE subject = 'reward-model' AND subset = 'all'"
     assert lake.value(query) == pytest.approx(accuracy)
     assert 0.5 < accuracy < 0.9
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"noise": {"method": "soften"}, "members": 3, "combine": "lower"},
+        {"noise": {"method": "co-teaching"}, "members": 2},
+        {"noise": {"method": "curriculum", "rate": 0.2}},
+    ],
+    ids=lambda changes: changes["noise"]["method"],
+)
+def test_noise_and_ensembles_are_settings(
+    changes: dict[str, Any], lake: Lake, config: Config, data: Path
+) -> None:
+    assert config.train is not None
+    section = TrainSection.model_validate(config.train.model_dump(exclude_defaults=True) | changes)
+    other = config.model_copy(update={"train": section})
+    object.__setattr__(other, "_folder", config.resolve("."))
+    train(lake, other, data)
+    model = EmbeddingReward.load(config.resolve("models/reward"))
+    assert model.heads.members == section.members
+    assert 0.0 <= model.description.metrics["noise_rate"] < 0.5
+    good, bad = model.score([content_id("new")] * 2, ["Question"] * 2, ["kind clear", "rude wrong"])
+    assert good > bad
 
 
 def test_done_work_is_recognised_until_data_settings_or_model_change(

@@ -80,9 +80,12 @@ def order_responses(votes: Votes, opinion: Opinion, section: AggregateSection) -
 
 
 def people_first(votes: Votes, weight: Float64) -> Float64:
-    """The weights with a person's vote above all judges' together: what a person has said, no panel overrules."""
+    """The weights with a person's vote above all judges' together: what a person has said, no panel overrules.
+
+    A power of ten, so that one more judge on a few pairs does not move the figures of every pair that people judged.
+    """
     judges = float(weight[~votes.human].sum())
-    return np.where(votes.human, weight * (1.0 + judges), weight)
+    return np.where(votes.human, weight * 10.0 ** np.ceil(np.log10(1.0 + judges)), weight)
 
 
 def keys(pairs: PairTally) -> Int64:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -41,9 +42,18 @@ def shared_data() -> Path:
     return SHARED
 
 
+@pytest.fixture(scope="session")
+def empty_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a lake without rows. Making its tables takes longer than most tests, so tests copy it."""
+    folder = tmp_path_factory.mktemp("empty") / "lake"
+    Lake.open(Location.under(folder)).close()
+    return folder
+
+
 @pytest.fixture
-def lake(tmp_path: Path) -> Iterator[Lake]:
+def lake(empty_lake: Path, tmp_path: Path) -> Iterator[Lake]:
     """An empty lake that may be written."""
+    shutil.copytree(empty_lake, tmp_path / "lake")
     with Lake.open(Location.under(tmp_path / "lake")) as opened:
         yield opened
 

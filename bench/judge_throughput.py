@@ -213,7 +213,12 @@ def project(options: dict[str, Any], requests: int) -> tuple[Path, list[Any]]:
         return " ".join(rng.choices(words, k=n))
 
     rows = [
-        {"prompt": sentence(30), "responses": [sentence(12) for _ in range(4)]} for _ in range(requests // 12)
+        {
+            "id": f"q{number}",
+            "prompt": sentence(30),
+            "responses": [{"id": f"q{number}-{letter}", "text": sentence(12)} for letter in "abcd"],
+        }
+        for number in range(requests // 12)
     ]
     (folder / "responses.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     judges = [{"name": "served", "kind": "pairwise", "engine": "served", "min_mass": 0.0}]

@@ -246,7 +246,7 @@ def test_a_killed_server_costs_no_judgment_and_doubles_none(
     engine = {"kind": "openai", "url": server.url, "model": "m", "tokenizer": str(causal), "outage": 600}
     judges = [{"name": "served", "kind": "pairwise", "engine": "served", "min_mass": 0}]
     config = {
-        "engines": {"served": engine | {"concurrency": 4}},
+        "engines": {"served": engine | {"concurrency": 1}},
         "ingest": [{"source": "responses.jsonl"}],
         "judge": {"chunk": 10, "judges": judges},
     }

@@ -4,7 +4,8 @@
 
 - **vllm** (runs itself in vLLM's environment): raw `LLM.generate` on the token ids of all verdicts, in the order in
   which the judge asks them, beside the judge stage with the same `LLM`: same model, same settings, an emptied prefix
-  cache before each. And the prompt tokens that had to be computed, with requests as they come, sorted, and shuffled.
+  cache before each; and raw on texts, which vLLM then has to split itself. And the prompt tokens
+  that had to be computed, with requests as they come, sorted, and shuffled.
 - **openai**: a bare asyncio client (httpx, the same number of requests at a time) beside the engine and beside the
   judge stage, on the same server.
 
@@ -24,7 +25,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,11 @@ def in_process(model: Path, requests: int, rounds: int) -> None:
         for each in targets
     ]  # fmt: skip
 
+    texts = [{"prompt": shared.get_tokenizer().decode(each["prompt_token_ids"])} for each in prompts]
+
+    def from_text() -> None:
+        shared.generate(texts, settings, use_tqdm=False)
+
     def raw(order: list[int]) -> int:
         outputs = shared.generate(
             [prompts[at] for at in order], [settings[at] for at in order], use_tqdm=False
@@ -118,7 +124,7 @@ def in_process(model: Path, requests: int, rounds: int) -> None:
     in_turn(
         "vLLM in this process", len(prompts), rounds, fresh,
         {"raw LLM.generate, as they come": lambda: raw(straight), "raw LLM.generate, sorted": lambda: raw(by_tokens),
-         "curate judge": lambda: judge_all(folder)},
+         "raw LLM.generate, from texts": from_text, "curate judge": lambda: judge_all(folder)},
     )  # fmt: skip
     total = sum(len(each["prompt_token_ids"]) for each in prompts)
     print(f"\nprompt tokens computed per judgment, of {total / len(prompts):.1f}:")
@@ -213,7 +219,12 @@ def project(options: dict[str, Any], requests: int) -> tuple[Path, list[Any]]:
         return " ".join(rng.choices(words, k=n))
 
     rows = [
-        {"prompt": sentence(30), "responses": [sentence(12) for _ in range(4)]} for _ in range(requests // 12)
+        {
+            "id": f"q{number}",
+            "prompt": sentence(30),
+            "responses": [{"id": f"q{number}-{letter}", "text": sentence(12)} for letter in "abcd"],
+        }
+        for number in range(requests // 12)
     ]
     (folder / "responses.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     judges = [{"name": "served", "kind": "pairwise", "engine": "served", "min_mass": 0.0}]
@@ -226,8 +237,19 @@ def project(options: dict[str, Any], requests: int) -> tuple[Path, list[Any]]:
         found = contests(lake, [contest.prompt_id for contest in bare_contests(lake)])
     with Panel(loaded) as panel:
         judge: Any = panel.seats["served"].judge
-        asked = [judge.ask(question) for contest in found for question in judge.questions(contest)]
-    return folder, asked
+        judge.engine = noted = Noted()
+        judge.answer([question for contest in found for question in judge.questions(contest)])
+    return folder, noted.asked
+
+
+class Noted:
+    """Stands where the judge's engine is, and keeps what it is asked."""
+
+    def choose(self, requests: Sequence[Any]) -> list[Any]:
+        from curate.engine.base import Failure
+
+        self.asked = list(requests)
+        return [Failure("only noted")] * len(requests)
 
 
 def opened(folder: Path) -> Iterator[Any]:

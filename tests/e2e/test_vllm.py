@@ -83,6 +83,10 @@ class Served:
             time.sleep(0.25)
         raise AssertionError("vLLM did not answer in ten minutes")
 
+    def answered(self) -> int:
+        """Completions so far, by its own log: cheap to ask, so that a kill can be aimed."""
+        return self.log.read_bytes().count(b"POST /v1/completions")
+
     def kill(self) -> None:
         """As the kernel does it when memory runs out, with all processes it has started."""
         if self.process is not None:
@@ -233,8 +237,9 @@ def test_a_killed_server_costs_no_judgment_and_doubles_none(
     """500 requests; the server is killed in their middle, and started again while `curate judge` waits for it."""
     server = servers["causal"]
     rows = [
-        {"prompt": f"Question {number}: what is {number} plus {number}?",
-         "responses": [str(2 * number), f"It is {2 * number + 1}."]}
+        {"id": f"q{number}", "prompt": f"Question {number}: what is {number} plus {number}?",
+         "responses": [{"id": f"q{number}-right", "text": str(2 * number)},
+                       {"id": f"q{number}-wrong", "text": f"It is {2 * number + 1}."}]}
         for number in range(250)
     ]  # fmt: skip
     (tmp_path / "responses.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -249,13 +254,15 @@ def test_a_killed_server_costs_no_judgment_and_doubles_none(
     ingesting = _curate(tmp_path, "ingest")
     _, told = ingesting.communicate(timeout=300)
     assert ingesting.returncode == 0, told
+    before = server.answered()
     judging = _curate(tmp_path, "judge")
     try:
-        while _judgments(tmp_path)[0] < 50:
+        while server.answered() < before + 200:
             assert judging.poll() is None, "it was done, or dead, before the server was killed"
-            time.sleep(0.1)
+            time.sleep(0.01)
         server.kill()
-        time.sleep(2)
+        rows, questions, answered = _judgments(tmp_path)
+        assert 0 < rows == questions == answered < 500
         assert judging.poll() is None
         server.start()
         server.wait()

@@ -254,7 +254,7 @@ def test_images_and_videos(
     name = f"{'pairwise' if form == 'pairwise' else 'pass-fail'}-{kind}"
 
     def choose(page: Any) -> None:
-        page.locator("img[src*='opossum'], video").first.wait_for(state="attached")
+        page.locator(".curate-side .lsf-image img[src], .curate-side video").first.wait_for(state="attached")
         prefer_good(page) if form == "pairwise" else pass_good(page)
 
     label(page, label_studio.url, project_of(config, name), choose)

@@ -137,8 +137,9 @@ def criticise(page: Any) -> None:
 
 
 def media(kind: str, url: str) -> Callable[[int, str], Part]:
-    name = "opossum_broken.svg" if kind == "image" else "none.mp4"
-    return lambda number, quality: Part(type=kind, uri=f"{url}/static/images/{name}?{quality}-{number}")  # type: ignore[arg-type]
+    """Addresses of the picture and the clip that every Label Studio brings along."""
+    name = "images/opossum_broken.svg" if kind == "image" else "samples/opossum_snow.mp4"
+    return lambda number, quality: Part(type=kind, uri=f"{url}/static/{name}?{quality}-{number}")  # type: ignore[arg-type]
 
 
 def answered(lake: Lake, config: Config) -> list[dict[str, Any]]:
@@ -254,7 +255,8 @@ def test_images_and_videos(
     name = f"{'pairwise' if form == 'pairwise' else 'pass-fail'}-{kind}"
 
     def choose(page: Any) -> None:
-        page.locator(".curate-side .lsf-image img[src], .curate-side video").first.wait_for(state="attached")
+        page.locator(".curate-side .lsf-image img[src], .lsf-video-canvas canvas").first.wait_for()
+        page.locator(".lsf-video-canvas__loading").first.wait_for(state="hidden")
         prefer_good(page) if form == "pairwise" else pass_good(page)
 
     label(page, label_studio.url, project_of(config, name), choose)

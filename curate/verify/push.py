@@ -112,7 +112,8 @@ def _push_project(
             advance(len(some))
     if not ready:
         return
-    _take_out_doubles(server, project)
+    if server.progress(project)[0] != len(there) + len(ready):  # else nothing is there twice: no need to list
+        _take_out_doubles(server, project)
     fingerprint = content_id(server.place(project), [data["task"] for data in ready])
     with run.chunk(f"push {title}", fingerprint=fingerprint, status="done") as (_, counts):
         counts.rows_in, counts.rows_kept, counts.dropped = len(asked), len(ready), dropped

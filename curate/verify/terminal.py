@@ -45,8 +45,8 @@ def annotate(
         read = read_key or stack.enter_context(raw_keys())
         while place < len(asked):
             question = asked[place]
-            _show(console, question, place, len(asked))
             started = time.monotonic()
+            _show(console, question, place, len(asked))
             key = _valid(read, console)
             if key in ("q", ""):
                 break

@@ -2,8 +2,8 @@
 SELECT
     annotator_id,
     count(*) FILTER (outcome <> 'abstain') AS answered,
-    count(*) FILTER (outcome = 'abstain' AND raw->>'deleted' IS NULL) AS skipped,
-    count(*) FILTER (raw->>'deleted' IS NOT NULL) AS taken_back,
+    count(*) FILTER (outcome = 'abstain' AND json_extract_string(raw, '$.deleted') IS NULL) AS skipped,
+    count(*) FILTER (json_extract_string(raw, '$.deleted') IS NOT NULL) AS taken_back,
     coalesce(median(seconds) FILTER (outcome <> 'abstain'), 0) AS seconds
 FROM current_answers
 GROUP BY annotator_id

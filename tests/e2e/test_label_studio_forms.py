@@ -32,6 +32,19 @@ QUIET = [
     "--disable-background-networking",
 ]
 PERSON = "ada@example.com"
+WHERE = """word => {
+    const line = document.querySelector('.curate-side .lsf-richtext__line');
+    const walker = document.createTreeWalker(line, NodeFilter.SHOW_TEXT);
+    for (let node; node = walker.nextNode();) {
+        const start = node.data.indexOf(word);
+        if (start < 0) continue;
+        const range = document.createRange();
+        range.setStart(node, start);
+        range.setEnd(node, start + word.length);
+        const box = range.getBoundingClientRect();
+        return [box.x, box.y, box.width, box.height];
+    }
+}"""  # the box around a word of the response
 TASKS = 10
 
 
@@ -129,16 +142,26 @@ def tick(page: Any) -> None:
 
 
 def criticise(page: Any) -> None:
-    """Say why, and decide with the mouse."""
+    """Mark a word, say why, and decide with the mouse."""
     good = "good" in side(page, "Response")
+    page.locator(".curate-side .lsf-richtext__line").first.wait_for()
+    page.keyboard.press("r" if good else "q")
+    page.locator(".lsf-label_selected").wait_for()
+    left, top, width, height = page.evaluate(WHERE, "apple")
+    page.mouse.move(left + 1, top + height / 2)
+    page.mouse.down()
+    page.mouse.move(left + width - 1, top + height / 2, steps=8)
+    page.mouse.up()
+    page.get_by_text("Labeled regions will appear here").wait_for(state="hidden")
     page.locator("textarea").first.fill("because of the apple")
     page.locator("textarea").first.press("Shift+Enter")
     page.locator("label", has_text=re.compile("^Pass" if good else "^Fail")).click()
 
 
 def media(kind: str, url: str) -> Callable[[int, str], Part]:
-    name = "opossum_broken.svg" if kind == "image" else "none.mp4"
-    return lambda number, quality: Part(type=kind, uri=f"{url}/static/images/{name}?{quality}-{number}")  # type: ignore[arg-type]
+    """Addresses of the picture and the clip that every Label Studio brings along."""
+    name = "images/opossum_broken.svg" if kind == "image" else "samples/opossum_snow.mp4"
+    return lambda number, quality: Part(type=kind, uri=f"{url}/static/{name}?{quality}-{number}")  # type: ignore[arg-type]
 
 
 def answered(lake: Lake, config: Config) -> list[dict[str, Any]]:
@@ -231,6 +254,9 @@ def test_single_responses(
         assert row["score"] == pytest.approx(best if row["response_a"] in good else 0.0)
         if form == "critique":
             assert row["rationale"] == "because of the apple"
+            (span,) = row["raw"]["spans"]
+            said = ("apple", "good" if row["response_a"] in good else "wrong")
+            assert (span["text"], span["label"]) == said
         if form == "rubric" and row["response_a"] in good:
             assert row["raw"]["verdict"] == ["Names a fruit", "Is polite"]
 
@@ -254,7 +280,8 @@ def test_images_and_videos(
     name = f"{'pairwise' if form == 'pairwise' else 'pass-fail'}-{kind}"
 
     def choose(page: Any) -> None:
-        page.locator("img[src*='opossum'], video").first.wait_for(state="attached")
+        page.locator(".curate-side .lsf-image img[src], .lsf-video-canvas canvas").first.wait_for()
+        page.locator(".lsf-video-canvas__loading").first.wait_for(state="hidden")
         prefer_good(page) if form == "pairwise" else pass_good(page)
 
     label(page, label_studio.url, project_of(config, name), choose)

@@ -24,7 +24,9 @@ from curate.lake import Lake
 from curate.records import VerifyTask, text
 from curate.verify.answers import Question, questions, record
 from curate.verify.plan import plan
+from curate.verify.server import TOKEN_VARIABLE
 from curate.verify.spreadsheet import COLUMNS, read_sheet, write_sheet
+from curate.verify.status import Person, verify_status
 from curate.verify.terminal import annotate, printable
 from tests.conftest import make_prompt, make_response, table
 
@@ -71,6 +73,21 @@ def test_a_spreadsheet_goes_round(asked: Lake, tmp_path: Path) -> None:
             assert better == (question.a if question.shown == "ab" else question.b)
     assert {row[1] for row in asked.rows(HUMAN, ["ada"])} == {1.5}
     assert len(questions(asked, "ada")) == 2
+
+
+def test_status_tells_who_did_what_without_a_server(
+    asked: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
+    path = tmp_path / "questions.csv"
+    write_sheet(path, questions(asked, "ada"))
+    fill(path, verdict=["first", "skip", "tie", "", ""], seconds="3")
+    record(asked, "ada", read_sheet(asked, path).answers, part="sheet")
+    status = verify_status(asked, Config())
+    assert status.people == (Person("ada", answered=4, skipped=2, taken_back=0, seconds=3.0),)
+    assert status.planned == 10
+    assert status.asked is None
+    assert status.trouble is not None
 
 
 def test_importing_again_changes_nothing_and_edits_supersede(asked: Lake, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 -- ability: log-odds (half a vote of smoothing) of agreeing with the sign of all others' mean, where both take a side.
 -- position_bias: mean probability it gives to the response shown first, minus ½.
 -- length_bias: mean probability it gives to the longer response, minus the same mean of all the others.
--- Rounded, since the order in which a parallel sum adds up is not fixed.
+-- Rounded, since the order in which a parallel sum adds up is not fixed: what cancels out must be 0, not 1e-17.
 -- agreement: share of agreement with people (not itself) where both take a side.
 WITH said AS (
     SELECT *, coalesce(p_a, CASE outcome WHEN 'a' THEN 1.0 WHEN 'b' THEN 0.0 WHEN 'tie' THEN 0.5 END) AS p
@@ -17,10 +17,12 @@ WITH said AS (
 ), totals AS (
     SELECT
         *,
-        sum(p - 0.5) OVER pair - (p - 0.5) AS others,
+        round(sum(p - 0.5) OVER pair - (p - 0.5), 9) AS others,
         count(*) OVER pair - 1 AS n_others,
-        sum(CASE WHEN kind = 'human' THEN p - 0.5 ELSE 0 END) OVER pair
-            - CASE WHEN kind = 'human' THEN p - 0.5 ELSE 0 END AS people
+        round(
+            sum(CASE WHEN kind = 'human' THEN p - 0.5 ELSE 0 END) OVER pair
+                - CASE WHEN kind = 'human' THEN p - 0.5 ELSE 0 END, 9
+        ) AS people
     FROM pairs
     WINDOW pair AS (PARTITION BY prompt_id, response_a, response_b)
 ), opinions AS (

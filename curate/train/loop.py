@@ -1,6 +1,6 @@
 """The training loop: one screen of steps, on any number of devices.
 
-    accelerate launch --no_python curate train DATA   # DDP or FSDP, as `accelerate config` says
+    accelerate launch --no_python curate train DATA   # DDP, as `accelerate config` says
     curate train DATA                                 # this process alone
 
 The same data, settings and seed give the same weights: bit for bit on one machine with the same number of threads

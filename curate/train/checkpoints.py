@@ -42,8 +42,8 @@ class Progress:
 class Checkpoints:
     """In `folder`: `last/` (trained weights, optimizer, progress), `best.pt` (weights) and `metrics.jsonl`.
 
-    Works on a model as it is and under DDP; FSDP's sharded weights are not gathered yet (every process calls; the `main` one writes). The random
-    numbers of a step are a function of seed and step, so their state needs no saving.
+    Works on a model as it is and under DDP; FSDP's sharded weights are not gathered yet. Every process calls, the
+    `main` one writes. The random numbers of a step are a function of seed and step, so their state needs no saving.
     """
 
     def __init__(self, folder: Path, *, main: bool = True) -> None:

@@ -15,30 +15,18 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, Literal, TypeVar, cast
 from urllib.parse import urlsplit
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from curate.engine.base import (
     Capability,
-    Chat,
-    Choice,
-    Choose,
-    Continuation,
     Engine,
-    Failure,
-    Generate,
-    Generation,
-    LogLikelihood,
-    Score,
-    lacks,
 )
-from curate.engine.registry import ConfiguredEngine, EngineOptions, Engines, engine
+from curate.engine.opened import CAPABILITIES, OpenedEngine
+from curate.engine.registry import EngineOptions, Engines, engine
 from curate.engine.weights import Weights, locate
 from curate.errors import CurateError
 from curate.identity import content_id
@@ -46,11 +34,6 @@ from curate.identity import content_id
 T = TypeVar("T")
 _VERSION = 1  # counts changes of this engine that change answers
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
-_CAUSAL: frozenset[Capability] = frozenset({"generate", "schema", "choose", "loglikelihood"})
-_OTHER: dict[str, frozenset[Capability]] = {
-    "reward": frozenset({"score"}),
-    "embedding": frozenset({"embed"}),
-}
 
 
 class OpenAIOptions(EngineOptions):
@@ -95,7 +78,7 @@ class OpenAIOptions(EngineOptions):
 
 
 @engine("openai")
-class OpenAIEngine(ConfiguredEngine):
+class OpenAIEngine(OpenedEngine):
     """What the server is able to do is asked of it before the first request, if it is there by then: a server that
     lacks what a judge needs is an error at the start. `revision` is the model's name on the server, not its address.
     """
@@ -105,8 +88,6 @@ class OpenAIEngine(ConfiguredEngine):
 
     def __init__(self, name: str, options: OpenAIOptions, engines: Engines) -> None:
         super().__init__(name, options, engines)
-        self._folder = engines.folder
-        self._opened: Engine | None = None
         self._key = _key(name, options.api_key_env)
         address = urlsplit(options.url)
         if address.scheme not in ("http", "https") or not address.hostname:
@@ -133,9 +114,11 @@ class OpenAIEngine(ConfiguredEngine):
 
     @property
     def capabilities(self) -> frozenset[Capability]:
+        declared = CAPABILITIES[self.options.task]
         if self.options.task != "causal":
-            return _OTHER[self.options.task]
-        declared = _CAUSAL if self.tokenizer else _CAUSAL - {"loglikelihood"}
+            return declared
+        if self.tokenizer is None:
+            declared -= {"loglikelihood"}
         probed = self._probed
         if probed is None:
             del self.__dict__["_probed"]  # ask again later
@@ -150,42 +133,20 @@ class OpenAIEngine(ConfiguredEngine):
         tokenizer = self.tokenizer.digest if self.tokenizer else None
         return content_id("openai", _VERSION, chosen.model, *settings, *shown, tokenizer)
 
-    def generate(self, requests: Sequence[Generate]) -> list[Generation | Failure]:
-        return self._ask("generate", lambda model: model.generate(requests))
-
-    def choose(self, requests: Sequence[Choose]) -> list[Choice | Failure]:
-        return self._ask("choose", lambda model: model.choose(requests))
-
-    def loglikelihood(self, requests: Sequence[Continuation]) -> list[LogLikelihood | Failure]:
-        return self._ask("loglikelihood", lambda model: model.loglikelihood(requests))
-
-    def score(self, chats: Sequence[Chat]) -> list[Score | Failure]:
-        return self._ask("score", lambda model: model.score(chats))
-
-    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        return self._ask("embed", lambda model: model.embed(texts))
-
     def close(self) -> None:
         if self._opened is not None:
             self._opened.close()
-            self._opened = None
+        super().close()
 
-    def _ask(self, capability: Capability, ask: Callable[[Engine], T]) -> T:
-        if capability not in self.capabilities:
-            raise lacks(self, capability)
-        return ask(self._model())
-
-    def _model(self) -> Engine:
-        if self._opened is None:
-            try:
-                from curate.engine.openai_model import open_model
-            except ImportError as error:
-                raise CurateError(
-                    f"Engine {self.name!r} of kind openai needs one more package ({error}): run "
-                    "`pip install 'httpx[http2]'`."
-                ) from error
-            self._opened = cast(Engine, open_model(self.options, self._key, self.tokenizer))
-        return self._opened
+    def _open(self) -> Engine:
+        try:
+            from curate.engine.openai_model import open_model
+        except ImportError as error:
+            raise CurateError(
+                f"Engine {self.name!r} of kind openai needs one more package ({error}): run "
+                "`pip install 'httpx[http2]'`."
+            ) from error
+        return cast(Engine, open_model(self.options, self._key, self.tokenizer))
 
 
 def _key(name: str, variable: str | None) -> str | None:

@@ -11,38 +11,20 @@ gives likelihoods; a sequence-classification model scores; a sentence-transforme
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Sequence
-from functools import cached_property
+from collections.abc import Callable
 from typing import Literal, cast
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from curate.engine.base import (
-    Capability,
     Chat,
-    Choice,
-    Choose,
-    Continuation,
     Engine,
     Failure,
-    Generate,
-    Generation,
-    LogLikelihood,
-    Score,
-    lacks,
 )
-from curate.engine.registry import ConfiguredEngine, EngineOptions, Engines, engine
-from curate.engine.weights import Task, Weights, locate
+from curate.engine.opened import LocalEngine
+from curate.engine.registry import EngineOptions, engine
 from curate.identity import content_id
 
-CAPABILITIES: dict[Task, frozenset[Capability]] = {
-    "causal": frozenset({"generate", "schema", "choose", "loglikelihood"}),
-    "reward": frozenset({"score"}),
-    "embedding": frozenset({"embed"}),
-}
 _VERSION = 1  # counts changes of this engine that change answers
 
 
@@ -70,33 +52,13 @@ class TransformersOptions(EngineOptions):
 
 
 @engine("transformers")
-class TransformersEngine(ConfiguredEngine):
+class TransformersEngine(LocalEngine):
     """`revision` does not say what `dtype: auto` comes to, so that a workspace can move to another machine without
     paying for its judgments again (bfloat16 and float32 differ in the third digit).
     """
 
     Options = TransformersOptions
     options: TransformersOptions
-
-    def __init__(self, name: str, options: TransformersOptions, engines: Engines) -> None:
-        super().__init__(name, options, engines)
-        self._folder = engines.folder
-        self._opened: Engine | None = None
-
-    @cached_property
-    def weights(self) -> Weights:
-        return locate(self.options.model, revision=self.options.revision, folder=self._folder)
-
-    @property
-    def task(self) -> Task:
-        guessed = (
-            self.weights.task
-        )  # looked up in any case: a model that is not there shall be missed at start
-        return guessed if self.options.task == "auto" else self.options.task
-
-    @property
-    def capabilities(self) -> frozenset[Capability]:
-        return CAPABILITIES[self.task]
 
     @property
     def revision(self) -> str:
@@ -122,32 +84,7 @@ class TransformersEngine(ConfiguredEngine):
 
         return count
 
-    def generate(self, requests: Sequence[Generate]) -> list[Generation | Failure]:
-        return self._model("generate").generate(requests)
+    def _open(self) -> Engine:
+        from curate.engine.loading import open_model  # imports torch
 
-    def choose(self, requests: Sequence[Choose]) -> list[Choice | Failure]:
-        return self._model("choose").choose(requests)
-
-    def loglikelihood(self, requests: Sequence[Continuation]) -> list[LogLikelihood | Failure]:
-        return self._model("loglikelihood").loglikelihood(requests)
-
-    def score(self, chats: Sequence[Chat]) -> list[Score | Failure]:
-        return self._model("score").score(chats)
-
-    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        return self._model("embed").embed(texts)
-
-    def close(self) -> None:
-        if self._opened is not None:
-            self._opened = None
-            gc.collect()
-
-    def _model(self, capability: Capability) -> Engine:
-        """A CausalModel, RewardModel or Embedder: as good as an engine for the methods of its capabilities."""
-        if capability not in self.capabilities:
-            raise lacks(self, capability)
-        if self._opened is None:
-            from curate.engine.loading import open_model  # imports torch
-
-            self._opened = cast(Engine, open_model(self.weights, self.task, self.options))
-        return self._opened
+        return cast(Engine, open_model(self.weights, self.task, self.options))

@@ -11,33 +11,18 @@ that those with a common beginning follow each other and its part of the prefix 
 
 from __future__ import annotations
 
-import gc
 import importlib.util
-from collections.abc import Callable, Sequence
-from functools import cached_property
+from collections.abc import Callable
 from typing import Any, Literal, TypeVar, cast
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from curate.engine.base import (
     Capability,
-    Chat,
-    Choice,
-    Choose,
-    Continuation,
     Engine,
-    Failure,
-    Generate,
-    Generation,
-    LogLikelihood,
-    Score,
-    lacks,
 )
-from curate.engine.registry import ConfiguredEngine, EngineOptions, Engines, engine
-from curate.engine.transformers import CAPABILITIES
-from curate.engine.weights import Task, Weights, locate
+from curate.engine.opened import LocalEngine
+from curate.engine.registry import EngineOptions, Engines, engine
 from curate.errors import CurateError
 from curate.identity import content_id
 
@@ -83,7 +68,7 @@ class VllmOptions(EngineOptions):
 
 
 @engine("vllm")
-class VllmEngine(ConfiguredEngine):
+class VllmEngine(LocalEngine):
     """An engine process of vLLM's that dies is started again once; when it dies again, that is an error."""
 
     Options = VllmOptions
@@ -96,21 +81,6 @@ class VllmEngine(ConfiguredEngine):
                 f"Engine {name!r} is of kind vllm, which is not installed beside curate: run it with `vllm serve`, "
                 "and declare an engine of kind openai with its address."
             )
-        self._folder = engines.folder
-        self._opened: Engine | None = None
-
-    @cached_property
-    def weights(self) -> Weights:
-        return locate(self.options.model, revision=self.options.revision, folder=self._folder)
-
-    @property
-    def task(self) -> Task:
-        guessed = self.weights.task  # in any case: a model that is not there shall be missed at start
-        return guessed if self.options.task == "auto" else self.options.task
-
-    @property
-    def capabilities(self) -> frozenset[Capability]:
-        return CAPABILITIES[self.task]
 
     @property
     def revision(self) -> str:
@@ -118,34 +88,16 @@ class VllmEngine(ConfiguredEngine):
         settings = (chosen.dtype, chosen.quantization, chosen.max_length, chosen.label, chosen.extra)
         return content_id("vllm", _VERSION, self.weights.digest, self.task, *settings)
 
-    def generate(self, requests: Sequence[Generate]) -> list[Generation | Failure]:
-        return self._ask("generate", lambda model: model.generate(requests))
-
-    def choose(self, requests: Sequence[Choose]) -> list[Choice | Failure]:
-        return self._ask("choose", lambda model: model.choose(requests))
-
-    def loglikelihood(self, requests: Sequence[Continuation]) -> list[LogLikelihood | Failure]:
-        return self._ask("loglikelihood", lambda model: model.loglikelihood(requests))
-
-    def score(self, chats: Sequence[Chat]) -> list[Score | Failure]:
-        return self._ask("score", lambda model: model.score(chats))
-
-    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        return self._ask("embed", lambda model: model.embed(texts))
-
     def close(self) -> None:
         if self._opened is not None:
             self._opened.close()
-            self._opened = None
-            gc.collect()
+        super().close()
 
     def _ask(self, capability: Capability, ask: Callable[[Engine], T]) -> T:
-        if capability not in self.capabilities:
-            raise lacks(self, capability)
         from curate.engine.vllm_model import EngineDead
 
         try:
-            return ask(self._model())
+            return super()._ask(capability, ask)
         except EngineDead:
             self.close()
         except KeyboardInterrupt:
@@ -161,9 +113,7 @@ class VllmEngine(ConfiguredEngine):
                 "`gpu_memory`. What was judged so far is kept."
             ) from error
 
-    def _model(self) -> Engine:
-        if self._opened is None:
-            from curate.engine.vllm_model import open_model  # imports torch and vllm
+    def _open(self) -> Engine:
+        from curate.engine.vllm_model import open_model  # imports torch and vllm
 
-            self._opened = cast(Engine, open_model(self.weights, self.task, self.options))
-        return self._opened
+        return cast(Engine, open_model(self.weights, self.task, self.options))

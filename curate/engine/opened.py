@@ -1,0 +1,96 @@
+"""Engines that open a model on first use, and hand it each batch of requests once they know that it can answer them."""
+
+from __future__ import annotations
+
+import gc
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from curate.engine.base import (
+    Capability,
+    Chat,
+    Choice,
+    Choose,
+    Continuation,
+    Engine,
+    Failure,
+    Generate,
+    Generation,
+    LogLikelihood,
+    Score,
+    lacks,
+)
+from curate.engine.registry import ConfiguredEngine, Engines
+from curate.engine.weights import Task, Weights, locate
+
+T = TypeVar("T")
+CAPABILITIES: dict[Task, frozenset[Capability]] = {
+    "causal": frozenset({"generate", "schema", "choose", "loglikelihood"}),
+    "reward": frozenset({"score"}),
+    "embedding": frozenset({"embed"}),
+}
+
+
+class OpenedEngine(ConfiguredEngine):
+    """Derive, and say in `_open` how the model is opened: as good as an engine for the methods of its capabilities."""
+
+    def __init__(self, name: str, options: Any, engines: Engines) -> None:
+        super().__init__(name, options, engines)
+        self._folder = engines.folder
+        self._opened: Engine | None = None
+
+    @abstractmethod
+    def _open(self) -> Engine: ...
+
+    def generate(self, requests: Sequence[Generate]) -> list[Generation | Failure]:
+        return self._ask("generate", lambda model: model.generate(requests))
+
+    def choose(self, requests: Sequence[Choose]) -> list[Choice | Failure]:
+        return self._ask("choose", lambda model: model.choose(requests))
+
+    def loglikelihood(self, requests: Sequence[Continuation]) -> list[LogLikelihood | Failure]:
+        return self._ask("loglikelihood", lambda model: model.loglikelihood(requests))
+
+    def score(self, chats: Sequence[Chat]) -> list[Score | Failure]:
+        return self._ask("score", lambda model: model.score(chats))
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        return self._ask("embed", lambda model: model.embed(texts))
+
+    def close(self) -> None:
+        if self._opened is not None:
+            self._opened = None
+            gc.collect()
+
+    def _ask(self, capability: Capability, ask: Callable[[Engine], T]) -> T:
+        if capability not in self.capabilities:
+            raise lacks(self, capability)
+        return ask(self._model())
+
+    def _model(self) -> Engine:
+        if self._opened is None:
+            self._opened = self._open()
+        return self._opened
+
+
+class LocalEngine(OpenedEngine):
+    """A model whose weights lie on this machine; its options have `model`, `revision` and `task`."""
+
+    @cached_property
+    def weights(self) -> Weights:
+        return locate(self.options.model, revision=self.options.revision, folder=self._folder)
+
+    @property
+    def task(self) -> Task:
+        guessed = self.weights.task  # in any case: a model that is not there shall be missed at start
+        asked: Task = guessed if self.options.task == "auto" else self.options.task
+        return asked
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        return CAPABILITIES[self.task]

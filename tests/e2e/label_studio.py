@@ -72,10 +72,10 @@ class LabelStudioServer:
         raise AssertionError("Label Studio did not answer in three minutes")
 
     def kill(self) -> None:
-        if self.process is not None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
-            self.process = None
+        process, self.process = self.process, None  # first: a timer kills while a test starts the next one
+        if process is not None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
     def sign_up(self, address: str) -> None:
         """Make an annotator, as a person does, and note their token."""

@@ -168,16 +168,18 @@ def test_a_server_killed_while_pushing_and_pulling(
     monkeypatch.setattr(pushing, "PATIENCE", 1.0)
     bare = Server.import_tasks
     sent: list[int] = []
+    in_the_import = threading.Timer(0.15, label_studio.kill)
 
     def dies(self: Server, project: Project, some: Any) -> None:
         sent.append(len(some))
         if len(sent) == 2:  # in the middle of the second batch
-            threading.Timer(0.15, label_studio.kill).start()
+            in_the_import.start()
         bare(self, project, some)
 
     monkeypatch.setattr(Server, "import_tasks", dies)
     with pytest.raises(CurateError, match=r"Label Studio at .* run the same command to go on"):
         push(lake, config)
+    in_the_import.join()
     with pytest.raises(CurateError, match="cannot be reached"):
         pull(lake, config)
     assert verify_status(lake, config).trouble is not None
@@ -190,10 +192,12 @@ def test_a_server_killed_while_pushing_and_pulling(
 
     for person in ANNOTATORS[:2]:
         vote(label_studio, person, project, {ids[0]: "left-1" for ids in keys.values()})
-    threading.Timer(0.3, label_studio.kill).start()
+    in_the_pull = threading.Timer(0.3, label_studio.kill)
+    in_the_pull.start()
     with pytest.raises(CurateError, match="run the same command to go on"):
         while True:  # until it dies under one of them
             pull(lake, config, everything=True)
+    in_the_pull.join()
     label_studio.start()
     pull(lake, config)
     assert lake.rows("SELECT count(*), count(DISTINCT (annotator_id, raw->>'task')) FROM judgments") == [

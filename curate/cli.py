@@ -17,6 +17,7 @@ from curate.commands import verify_plan
 from curate.commands.evaluate import evaluate
 from curate.commands.explain import explain_prompt
 from curate.commands.rank import rank
+from curate.commands.serve import serve_reward
 from curate.config import Config, ExportEntry, Source, load_config, validated
 from curate.errors import CurateError
 from curate.lake import Lake
@@ -36,6 +37,7 @@ app.add_typer(snapshot_app, name="snapshot")
 app.command()(rank)
 app.command()(evaluate)
 app.command("explain")(explain_prompt)
+app.command("serve-reward")(serve_reward)
 app.add_typer(verify_plan.app, name="verify")
 
 ConfigPath = Annotated[
@@ -190,14 +192,14 @@ def export(
         Path | None, typer.Argument(help="Where to write; default: every export of curate.yaml.")
     ] = None,
     format: Annotated[
-        str, typer.Option("--format", "-f", help="trl-preference, ranking or parquet.")
+        str, typer.Option("--format", "-f", help="trl-preference, ranking, judge-sft or parquet.")
     ] = "trl-preference",
     license: Annotated[str | None, typer.Option(help="SPDX licence name for the dataset card.")] = None,
     snapshot: Snapshot = None,
     config: ConfigPath = DEFAULT,
 ) -> None:
     """Write training sets with a dataset card and a manifest."""
-    from curate.export import export as write
+    from curate.exporting import export as write
 
     settings = load_config(config)
     entries: Sequence[ExportEntry] | None = None

@@ -199,9 +199,10 @@ class ExportEntry(Section):
     """One data set to write."""
 
     path: str = Field(description="Folder of the data set; only an earlier export is ever replaced.")
-    format: Literal["trl-preference", "ranking", "parquet"] = Field(
+    format: Literal["trl-preference", "ranking", "judge-sft", "parquet"] = Field(
         "trl-preference",
-        description="Pairs as TRL reads them, one ranking per prompt, or the lake's tables as they are.",
+        description="Pairs as TRL reads them, one ranking per prompt, judges' verdicts with their reasons for SFT, or "
+        "the lake's tables as they are.",
     )
     license: str | None = Field(None, description="SPDX name for the dataset card.")
     min_confidence: float = Field(

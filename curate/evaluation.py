@@ -54,7 +54,7 @@ def subjects(config: Config, folder: Path | None = None) -> Iterator[list[Subjec
     from curate.judge.panel import Panel
 
     with Panel(config, only=section.judges) as panel:
-        yield [*found, *map(JudgeSubject, panel.seats.values())]
+        yield [*found, *(JudgeSubject(seat) for seat in panel.seats.values())]
 
 
 _BATCH = 16  # items between two steps of the progress bar
@@ -124,8 +124,8 @@ def _opinion(places: dict[str, int], said: Sequence[tuple[Question, Answer]]) ->
             if answer.score is not None:
                 ratings[at[0]].append(answer.score)
             continue
-        for i, j, p in _statements(question, answer, places, at):
-            total[i, j], total[j, i] = total[i, j] + p, total[j, i] + 1 - p
+        for i, j, better in _statements(question, answer, places, at):
+            total[i, j], total[j, i] = total[i, j] + better, total[j, i] + 1 - better
             number[i, j], number[j, i] = number[i, j] + 1, number[j, i] + 1
     if any(ratings):
         return Opinion(np.array([np.mean(each) if each else np.nan for each in ratings]))

@@ -33,7 +33,8 @@ class Asked:
 class RewardScorer(Protocol):
     """`revision` identifies all that can change a score."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     @property
     def revision(self) -> str: ...

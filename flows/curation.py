@@ -15,7 +15,7 @@ from prefect.cache_policies import NO_CACHE
 from curate.aggregate import aggregate
 from curate.config import Config, load_config
 from curate.evaluation import evaluate
-from curate.export import export
+from curate.exporting import export
 from curate.ingest import ingest
 from curate.judge import judge, judge_chunk
 from curate.lake import Lake

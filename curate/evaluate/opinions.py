@@ -41,7 +41,8 @@ class Opinion:
 class Subject(Protocol):
     """`revision` identifies all that can change an opinion."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     @property
     def revision(self) -> str: ...

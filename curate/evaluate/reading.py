@@ -30,7 +30,7 @@ def read_items(source: str, *, folder: Path, form: str = "auto", name: str | Non
     if source == GUARD:
         return _guard(name or GUARD)
     rows, known = _rows(source, folder)
-    chosen = FORMATS[form] if form != "auto" else known
+    chosen: Format | None = FORMATS[form] if form != "auto" else known
     items: list[Item] = []
     dropped: Counter[str] = Counter()
     number = 0

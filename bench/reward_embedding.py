@@ -15,9 +15,12 @@ from pathlib import Path
 import polars as pl
 
 from curate.config import Config, TrainSection
-from curate.evaluate import evaluate_model
+from curate.evaluate.benchmarking import benchmarked
+from curate.evaluate.opinions import ModelSubject
+from curate.evaluate.reading import read_items
 from curate.lake import Lake
 from curate.progress import bars
+from curate.reward_scorer import open_scorer
 from curate.train import train
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "hh_rlhf_test" / "pairs.parquet"
@@ -50,12 +53,13 @@ def main() -> None:
                 f"first half, {len(halves[0])} pairs, out of fold: {summary.note}; {time.monotonic() - started:.0f} s"
             )
         print(f"second half, {len(halves[1])} pairs:")
-        for score in evaluate_model(
-            folder / "model", folder / "second.jsonl", cache=folder / "workspace" / "embeddings", track=bars
-        ):
+        subject = ModelSubject(open_scorer("model", folder=folder, cache=folder / "workspace" / "embeddings"))
+        of = read_items("second.jsonl", folder=folder)
+        for score in benchmarked(of, [subject], resamples=1000, track=bars).scores:
             each = score.estimate
-            interval = f"[{each.low:.3f}, {each.high:.3f}]"
-            print(f"  {score.subject:16} {score.subset:16} {each.value:.3f} {interval}  n = {each.n}")
+            if score.metric == "accuracy":
+                interval = f"[{each.low:.3f}, {each.high:.3f}]"
+                print(f"  {score.subject:16} {score.subset:16} {each.value:.3f} {interval}  n = {each.n}")
 
 
 if __name__ == "__main__":

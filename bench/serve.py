@@ -1,4 +1,4 @@
-"""Requests per second of `curate serve-reward`, with and without batching, and with a prompt's responses in one request.
+"""Speed of `curate serve-reward`, with and without batching, and with a prompt's responses in one request.
 
 The model is a random Llama; clients keep their connections and ask as fast as they are answered. Three servers in one
 run: batches of one response; dynamic batches; and dynamic batches where a request holds all N responses of a prompt.

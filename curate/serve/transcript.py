@@ -13,23 +13,25 @@ from curate.preference_pairs import Turns
 _TURNS = tuple(
     re.compile(pattern, re.DOTALL)
     for pattern in (
-        r"<\|im_start\|>(\w+)\n(.*?)(?:<\|im_end\|>|\Z)",
-        r"<\|start_header_id\|>(\w+)<\|end_header_id\|>\n\n(.*?)(?:<\|eot_id\|>|\Z)",
-        r"<start_of_turn>(\w+)\n(.*?)(?:<end_of_turn>|\Z)",
+        r"<\|im_start\|>(\w+)\n(.*?)(<\|im_end\|>|\Z)",
+        r"<\|start_header_id\|>(\w+)<\|end_header_id\|>\n\n(.*?)(<\|eot_id\|>|\Z)",
+        r"<start_of_turn>(\w+)\n(.*?)(<end_of_turn>|\Z)",
     )
 )
 _ROLES = {"system": "system", "assistant": "assistant", "model": "assistant"}
 _ENDS = re.compile(
-    r"(?:\s*(?:<\|im_end\|>|<\|eot_id\|>|<end_of_turn>|<\|endoftext\|>|<\|end_of_text\|>|</s>|<eos>|<pad>))+\s*\Z"
+    r"(?:(?:<\|im_end\|>|<\|eot_id\|>|<end_of_turn>|<\|endoftext\|>|<\|end_of_text\|>|</s>|<eos>|<pad>)\s*)+\Z"
 )
 
 
 def turns_of_text(rendered: str) -> Turns:
-    """The turns of a rendered chat, an empty last one (the generation prompt) left out."""
+    """The turns of a rendered chat; one that is opened and not said (the generation prompt) is left out."""
     for pattern in _TURNS:
-        found = [(_ROLES.get(role, "user"), said) for role, said in pattern.findall(rendered)]
+        found = pattern.findall(rendered)
+        if found and len(found) > 1 and found[-1][1:] == ("", ""):
+            found.pop()
         if found:
-            return found[:-1] if found[-1] == ("assistant", "") and len(found) > 1 else found
+            return [(_ROLES.get(role, "user"), without_end(said)) for role, said, _ in found]
     return [("user", without_end(rendered))]
 
 

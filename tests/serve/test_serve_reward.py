@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -48,14 +50,16 @@ class Server:
         with urllib.request.urlopen(self.url + path, timeout=300) as response:
             return str(response.read().decode())
 
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout=120)
 
 
 def free_port() -> int:
-    import socket
-
     with socket.socket() as opened:
         opened.bind(("127.0.0.1", 0))
         return int(opened.getsockname()[1])
@@ -65,8 +69,8 @@ def start(model: Path, *options: str) -> Server:
     port = free_port()
     command = [
         sys.executable,
-        "-m",
-        "curate",
+        "-c",
+        "from curate.cli import main; main()",
         "serve-reward",
         str(model),
         "--port",
@@ -74,20 +78,22 @@ def start(model: Path, *options: str) -> Server:
         "--dtype",
         "float32",
     ]
-    process = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    assert line.startswith("serving"), line
-    server = Server(f"http://127.0.0.1:{port}", process)
+    server = Server(
+        f"http://127.0.0.1:{port}", subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True)
+    )
+    assert server.process.stdout is not None
+    line = server.process.stdout.readline()
+    if not line.startswith("serving"):
+        server.kill()
+        raise AssertionError(line)
     for _ in range(600):
         try:
             server.get("/health")
         except OSError:
-            import time
-
             time.sleep(0.1)
         else:
             return server
+    server.kill()
     raise AssertionError("the server does not answer")
 
 
@@ -100,8 +106,7 @@ def model(make_model: MakeModel) -> Path:
 def server(model: Path) -> Iterator[Server]:
     started = start(model, "--queue", "40", "--max-responses", "12", "--max-bytes", "20000", "--batch", "8")
     yield started
-    started.process.kill()
-    started.process.wait()
+    started.kill()
 
 
 @pytest.fixture(scope="module")
@@ -180,8 +185,7 @@ def test_overload_is_429_and_passes(model: Path) -> None:
         with pytest.raises(OSError, match="refused"):
             tight.get("/health")
     finally:
-        tight.process.kill()
-        tight.process.wait()
+        tight.kill()
 
 
 def test_a_reward_function_for_trl_here_and_over_http(

@@ -43,7 +43,12 @@ def test_rendered_chats_are_turns_again(rendered: str, turns: list[tuple[str, st
 
 def test_only_control_tokens_at_the_end_are_taken_off() -> None:
     assert without_end("It is </s> here.<|im_end|>\n<|endoftext|>") == "It is </s> here."
-    assert without_end("two spaces  ") == "two spaces  "
+    assert without_end("two spaces  <|eot_id|>") == without_end("two spaces  ") == "two spaces  "
+
+
+def test_an_empty_answer_is_one_and_an_open_turn_is_none() -> None:
+    assert turns_of_text(CHATML + "<|im_end|>\n")[-1] == ("assistant", "")
+    assert turns_of_text(CHATML)[-1] == ("user", "Why?")
 
 
 def test_one_prompt_with_its_responses() -> None:

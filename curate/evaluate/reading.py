@@ -62,13 +62,13 @@ def _rows(source: str, folder: Path) -> tuple[Iterator[Any], Format | None]:
         return _hub(form.hub, form.split), form
     if source.startswith("hf://"):
         address, _, split = source.removeprefix("hf://").partition(":")
-        form = next((each for each in FORMATS.values() if each.hub == address), None)
-        return _hub(address, split or (form.split if form else "test")), form
+        known = next((each for each in FORMATS.values() if each.hub == address), None)
+        return _hub(address, split or (known.split if known else "test")), known
     path = folder / source
     if not path.exists():
-        known = ", ".join(name for name, form in FORMATS.items() if form.hub)
+        names = ", ".join(name for name, form in FORMATS.items() if form.hub)
         raise CurateError(
-            f"There is no benchmark {source}: name a file, a folder, hf://owner/name, {GUARD}, or one of {known}."
+            f"There is no benchmark {source}: name a file, a folder, hf://owner/name, {GUARD}, or one of {names}."
         )
     files = (
         [path] if path.is_file() else sorted(each for each in path.rglob("*") if each.name.endswith(_ENDS))

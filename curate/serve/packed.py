@@ -63,7 +63,7 @@ class PackedScorer:
     def score(self, asked: Sequence[Asked], *, track: Track = silent) -> list[Float64]:
         """As `RewardScorer.score`; equal prompts are computed once, whoever asks."""
         with self._lock, torch.inference_mode():
-            scores = [np.full(len(each.responses), np.nan) for each in asked]
+            scores: list[Float64] = [np.full(len(each.responses), np.nan) for each in asked]
             for lot in self._lots(asked):
                 self._score(lot, scores)
         return scores

@@ -181,7 +181,7 @@ def test_overload_is_429_and_passes(model: Path) -> None:
         assert statuses == {200, 429}
         assert all("ask again later" in answer["error"] for status, answer in found if status == 429)
         assert tight.post("/score", body)[0] == 200
-        assert tight.stop() == 0
+        assert tight.stop() in (0, -signal.SIGTERM)  # some versions of uvicorn raise it again at their end
         with pytest.raises(OSError, match="refused"):
             tight.get("/health")
     finally:

@@ -202,13 +202,14 @@ def _share(score: Score | None) -> str:
     if score.metric.startswith("gold@"):
         return _figure(score)
     each = score.estimate
-    interval = "" if each.low is None or each.high is None else f" [{each.low:.1%}, {each.high:.1%}]"
-    return f"{each.value:.1%}{interval}"
+    if score.metric == "coverage" or each.low is None or each.high is None or each.low == each.high:
+        return f"{each.value:.1%}"
+    return f"{each.value:.1%} {100 * each.low:.0f}–{100 * each.high:.0f}"
 
 
 def _figure(score: Score | None) -> str:
     if score is None:
         return ""
     each = score.estimate
-    interval = "" if each.low is None or each.high is None else f" [{each.low:.3f}, {each.high:.3f}]"
+    interval = "" if each.low is None or each.high is None else f" {each.low:.2f} – {each.high:.2f}"
     return f"{each.value:.3f}{interval}"

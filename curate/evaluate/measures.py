@@ -42,7 +42,7 @@ def measured(subject: str, of: ItemSet, opinions: Sequence[Opinion], *, resample
         _count_best(tally, item, opinion)
     _count_ties(tally, of, opinions)
     if of.format == GUARD:
-        subsets = tally.starting("lost/")
+        subsets = [each for each in tally.starting("lost/") if not each.endswith(" chosen")]
         return [Score(subject, FALSE_POSITIVES, tally.mean({f"lost/{each}": 1.0}), each) for each in subsets]
     scores = [
         Score(subject, metric, tally.mean({name + each: 1.0}), each)

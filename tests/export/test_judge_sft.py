@@ -130,6 +130,7 @@ def test_a_second_export_finds_itself_done_until_judges_speak_again(
 
 
 @pytest.mark.e2e
+@pytest.mark.filterwarnings("ignore")  # what TRL and Transformers say to each other of their options
 def test_a_judge_is_trained_on_it_and_judges(
     sample_lake: Lake, aggregate: Aggregate, tmp_path: Path, make_model: MakeModel
 ) -> None:

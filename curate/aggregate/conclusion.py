@@ -12,7 +12,7 @@ from curate.aggregate.assess import Assessed, Blind, assess
 from curate.aggregate.graph.solution import DenoisedGraphs
 from curate.aggregate.graph.tally import PairTally, tally
 from curate.aggregate.opinion import (
-    DIGITS,
+    LEARNT_DIGITS,
     Opinion,
     at_pairs,
     form_opinion,
@@ -83,7 +83,7 @@ def conclude(
     p_a = opinion.p_a.copy()
     if assessed is not None:
         unsaid = np.setdiff1d(np.arange(len(p_a)), at_pairs(people.pairs, opinion.tally))
-        p_a[unsaid] = np.round(assessed.calibrate(p_a[unsaid]), DIGITS)
+        p_a[unsaid] = np.round(assessed.calibrate(p_a[unsaid]), LEARNT_DIGITS)
     status, reason = _statuses(opinion, graphs, people, blind, assessed)
     return Conclusion(
         opinion=opinion,
@@ -111,6 +111,7 @@ def _seen(people: People, testing: NDArray[np.bool_]) -> People:
         drawn=people.drawn[rest],
         coin=people.coin[rest],
         known=people.known,
+        trust=people.trust,
     )
 
 

@@ -65,13 +65,30 @@ def aggregate_panel(lake: Lake, section: AggregateSection, *, iteration: int, ru
     counts.details["doubts"] = list(found.opinion.doubts)
     cyclic, prompts = counts.details["cyclic_before"], counts.details["prompts"]
     note = f"{len(found.graphs.tally):,} pairs of {prompts:,} prompts, {cyclic:,} with cycles."
-    return Aggregation(tables, counts, "\n".join([note, *found.opinion.doubts, assessment["claim"]]))
+    failing = _failing(encoded.votes, found.people)
+    return Aggregation(
+        tables, counts, "\n".join([note, *failing, *found.opinion.doubts, assessment["claim"]])
+    )
 
 
 def _people(lake: Lake, encoded: EncodedVotes, section: AggregateSection) -> People:
     planned = bool(lake.value("SELECT count(*) FROM verify_tasks"))
     asked = {(a, b) for a, b in lake.rows(sql("aggregate_random_pairs"))} if planned else set()
     return read_people(encoded.votes, encoded.response_ids, section.guarantee, asked, planned=planned)
+
+
+def _failing(votes: Votes, people: People) -> list[str]:
+    """One sentence about the people whose answers count less, if there are any."""
+    some = np.flatnonzero(people.trust < 1.0).tolist()
+    if not some:
+        return []
+    named = ", ".join(f"{votes.annotators[k]} counts {people.trust[k]:.1f}" for k in some[:5])
+    more = f" and {len(some) - 5} more" if len(some) > 5 else ""
+    differ = "differs" if len(some) == 1 else "differ"
+    whole = (
+        f"Of {int(votes.human.sum())} people, {len(some)} {differ} from the others too often to count fully"
+    )
+    return [f"{whole}: {named}{more}."]
 
 
 def _authors(responses: pa.Table, encoded: EncodedVotes) -> Int32 | None:
@@ -176,7 +193,10 @@ def _annotators(measured: pl.DataFrame, votes: Votes, found: Conclusion) -> pl.D
     Biases of the model, which are log-odds, become what they do to an even pair: P(first or longer wins) - 1/2.
     """
     fit = found.opinion.fit
-    columns = {"calibration_error": _calibration_errors(votes, found.people)}
+    columns = {
+        "calibration_error": _calibration_errors(votes, found.people),
+        "trust": np.where(votes.human, found.people.trust, np.nan),
+    }
     if fit is not None:
         columns |= {"ability": fit.ability, "length_bias": 1 / (1 + np.exp(-fit.length_bias)) - 0.5}
     if fit is not None and fit.model == "panel":

@@ -176,6 +176,26 @@ AnnotatorModel = Literal[
 ]
 
 
+class RewardsSection(Section):
+    """Reward models that count as one annotator. The scale of each is its spread within prompts."""
+
+    annotators: list[str] = Field(
+        min_length=1, description="Judges, or imported annotators, that rate responses."
+    )
+    combine: Literal["mean", "median", "minimum", "mean-sd", "log-sigmoid"] = Field(
+        "mean",
+        description="The reward of a response. minimum: of the most critical model; mean-sd: less where they differ; "
+        "log-sigmoid: a logical AND, good by every model.",
+    )
+    risk: float = Field(1.0, ge=0, description="With `mean-sd`: how many standard deviations are taken off.")
+    agreement: float | None = Field(
+        None,
+        ge=0.5,
+        le=1,
+        description="Pairs on which a smaller share of the models agrees are routed; null: none for that.",
+    )
+
+
 class AggregateSection(Section):
     """From judgments to preferences."""
 
@@ -192,6 +212,9 @@ class AggregateSection(Section):
         "auto",
         description="How probabilities are fitted to people's labels. auto: isotonic from 300 labels on, temperature "
         "from 20 on.",
+    )
+    rewards: RewardsSection | None = Field(
+        None, description="Reward models fused into one annotator; null: each is an annotator of its own."
     )
 
 

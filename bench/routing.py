@@ -111,7 +111,8 @@ def simulate(
     rng = np.random.default_rng(seed)
     draw = rng.random(len(panel.gold))
     table = pair_table(votes)
-    opinion = opinions(table, regulars(table), tally(table))[0]
+    counted = tally(table)
+    opinion = opinions(table, regulars(table, counted), counted)[0]
     owner = np.searchsorted(votes.offsets, panel.a, side="right") - 1
     difference = bench.response[panel.a] - bench.response[panel.b]
     place = bench.prompt[owner] + (bench.response[panel.a] + bench.response[panel.b]) / 2

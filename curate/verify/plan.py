@@ -28,7 +28,6 @@ from curate.verify.state import State, read_pairs, read_state
 
 STAGE = "verify"
 PART = "plan"
-ALPHA, DELTA = 0.1, 0.1
 
 
 def plan(lake: Lake, config: Config, *, budget: int) -> Summary:
@@ -177,26 +176,32 @@ def _named(chosen: Chosen) -> list[tuple[str, Int64]]:
     ]
 
 
-def _forecast(config: Config, state: State, chosen: Chosen) -> Forecast:
+def _forecast(config: Config, state: State, chosen: Chosen) -> Forecast | None:
+    """At the level of `aggregate.guarantee`; None where none is asked for."""
+    level = config.aggregate.guarantee
+    if level is None:
+        return None
     stratum = np.sort(chosen.stratum)
     verdict = state.verdict[stratum]
-    known = stratum[~np.isnan(verdict) & (verdict != 0)]  # a tie says nothing about which side is better
+    # A tie says nothing about which side is better, unless it counts against the label.
+    known = stratum[~np.isnan(verdict) & ((verdict != 0) | (level.ties == "disagree"))]
     coming = stratum[np.isnan(verdict) & ~state.answered[stratum]]
     return forecast(
         state.confidence,
         known,
         np.sign(state.verdict[known]) == state.side[known],
         coming,
-        alpha=ALPHA,
-        delta=DELTA,
+        alpha=level.alpha,
+        delta=level.delta,
         seed=config.verify.plan.seed,
     )
 
 
-def _note(state: State, chosen: Chosen, buys: Forecast) -> str:
+def _note(state: State, chosen: Chosen, buys: Forecast | None) -> str:
     named = ", ".join(f"{len(rows):,} {name}" for name, rows in _named(chosen))
     planned = f"{chosen.questions:,} questions planned ({named})" if named else "nothing more to plan"
-    return f"{planned}; {state.waiting + chosen.questions:,} wait for an answer. {str(buys).capitalize()}."
+    waiting = f"{planned}; {state.waiting + chosen.questions:,} wait for an answer"
+    return waiting if buys is None else f"{waiting}. {str(buys).capitalize()}."
 
 
 def queue(lake: Lake) -> pl.DataFrame:

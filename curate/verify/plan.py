@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -30,8 +32,18 @@ STAGE = "verify"
 PART = "plan"
 
 
-def plan(lake: Lake, config: Config, *, budget: int) -> Summary:
-    """Plan questions until `budget` of them wait for an answer; returns what they are and what they buy."""
+def plan(
+    lake: Lake,
+    config: Config,
+    *,
+    budget: int,
+    part: str = PART,
+    details: Mapping[str, Any] = MappingProxyType({}),
+) -> Summary:
+    """Plan questions until `budget` of them wait for an answer; returns what they are and what they buy.
+
+    `part`, `details`: what the table `runs` calls this plan, and what it keeps beside its counts.
+    """
     if budget < 1:
         raise CurateError(f"--budget is {budget}: plan at least one question.")
     run = StageRun(lake, STAGE, config_hash=config.verify.plan.digest)
@@ -41,7 +53,7 @@ def plan(lake: Lake, config: Config, *, budget: int) -> Summary:
     free = max(budget - state.waiting, 0)
     chosen = _chosen(lake, config, state, free)
     tasks = _tasks(state, chosen, run.run_id)
-    _write(run, tasks, chosen)
+    _write(run, tasks, chosen, part, details)
     buys = _forecast(config, state, chosen)
     return run.summary(skipped=not tasks, note=_note(state, chosen, buys))
 
@@ -150,16 +162,18 @@ def _tasks(state: State, chosen: Chosen, run_id: str) -> list[VerifyTask]:
     return tasks
 
 
-def _write(run: StageRun, tasks: list[VerifyTask], chosen: Chosen) -> None:
+def _write(
+    run: StageRun, tasks: list[VerifyTask], chosen: Chosen, part: str, details: Mapping[str, Any]
+) -> None:
     if not chosen.questions and not len(chosen.converted):
         return
     table = pa.Table.from_pylist([task.model_dump() for task in tasks], schema=arrow_schema(VerifyTask))
     fingerprint = content_id(sorted(task.task_id for task in tasks))
-    with run.chunk(PART, fingerprint=fingerprint, status="done") as (writer, counts):
+    with run.chunk(part, fingerprint=fingerprint, status="done") as (writer, counts):
         writer.delete("verify_tasks", "task_id IN (SELECT unnest(?::VARCHAR[]))", [_ids(tasks, "random")])
         written = writer.append("verify_tasks", table, unique="task_id")
         counts.rows_in = counts.rows_kept = chosen.questions
-        counts.details["written"] = written
+        counts.details |= {**details, "written": written}
         counts.details["strategies"] = {name: len(rows) for name, rows in _named(chosen)}
 
 

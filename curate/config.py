@@ -326,6 +326,24 @@ class VerifyQuality(Section):
     )
 
 
+class VerifyLoop(Section):
+    """The two-stage loop: turns in which people are asked, then labels by consistency without them."""
+
+    turns: int = Field(8, ge=1, description="Turns of stage 1: train, ask people, wait for their answers.")
+    budget: int = Field(200, ge=1, description="Questions that may wait for an answer in a turn.")
+    mix: dict[Strategy, Annotated[float, Field(ge=0)]] = Field(
+        {"errors": 1.0},
+        description="In place of `verify.plan.mix`: neighbours of what the reward model gets wrong.",
+    )
+    through: Literal["label-studio", "offline"] = Field(
+        "label-studio",
+        description="Where people answer. offline: spreadsheets or the terminal; nothing is pushed or pulled.",
+    )
+    recycle: bool = Field(
+        True, description="Turn round the labels that stage 2 refuses; false: discard them."
+    )
+
+
 class VerifySection(Section):
     """What people are asked, and in which Label Studio."""
 
@@ -351,6 +369,7 @@ class VerifySection(Section):
 
     plan: VerifyPlan = VerifyPlan()
     quality: VerifyQuality = VerifyQuality()
+    loop: VerifyLoop = VerifyLoop()
 
     @field_validator("url")
     @classmethod
@@ -400,6 +419,10 @@ class Config(Section):
     def resolve(self, path: str) -> Path:
         """A path of the file as an absolute path."""
         return (self._folder / path).resolve()
+
+    def model_name(self, name: str) -> str:
+        """A model's name as engines take it: a folder of the file as an absolute path, anything else as it is."""
+        return str(self.resolve(name)) if self.resolve(name).is_dir() else name
 
     @cached_property
     def location(self) -> Location:

@@ -176,6 +176,17 @@ AnnotatorModel = Literal[
 ]
 
 
+class GuardSection(Section):
+    """Which judges the guard set (`curate evaluate --judges guard`) takes the vote from."""
+
+    most: float = Field(
+        0.5,
+        ge=0,
+        lt=1,
+        description="A judge does not vote when its false-positive rate is above this with 95 % confidence.",
+    )
+
+
 class AggregateSection(Section):
     """From judgments to preferences."""
 
@@ -192,6 +203,9 @@ class AggregateSection(Section):
         "auto",
         description="How probabilities are fitted to people's labels. auto: isotonic from 300 labels on, temperature "
         "from 20 on.",
+    )
+    guard: GuardSection | None = Field(
+        None, description="Judges that hack answers fool do not vote; null: all do."
     )
 
 

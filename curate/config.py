@@ -196,6 +196,17 @@ class RewardsSection(Section):
     )
 
 
+class GuardSection(Section):
+    """Which judges the guard set (`curate evaluate --judges guard`) takes the vote from."""
+
+    most: float = Field(
+        0.5,
+        ge=0,
+        lt=1,
+        description="A judge does not vote when its false-positive rate is above this with 95 % confidence.",
+    )
+
+
 class AggregateSection(Section):
     """From judgments to preferences."""
 
@@ -215,6 +226,9 @@ class AggregateSection(Section):
     )
     rewards: RewardsSection | None = Field(
         None, description="Reward models fused into one annotator; null: each is an annotator of its own."
+    )
+    guard: GuardSection | None = Field(
+        None, description="Judges that hack answers fool do not vote; null: all do."
     )
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from curate.engine.reward_head import read_out
+from curate.engine.reward_head import HeadShape
 from curate.progress import Advance
 from curate.train import objective
 from curate.train.batches import laid_out, rows, sizes, steps
@@ -93,6 +93,10 @@ class Trainer:
         dtype = torch.bfloat16 if section.precision == "bfloat16" else torch.float32
         self._meter = Meter(flops, attainable_flops(accelerator.device, dtype) * accelerator.num_processes)
 
+    @property
+    def shape(self) -> HeadShape:
+        return self._opened.model.shape
+
     def run(self, advance: Advance) -> Progress:
         """Go on from the last checkpoint to the end; the model then has the best weights."""
         section, total = self._section, len(self.schedule.steps)
@@ -134,16 +138,15 @@ class Trainer:
         return loss / weight, correct / pairs
 
     @torch.no_grad()
-    def score(self, groups: Sequence[Group]) -> list[Tensor]:
-        """float32[N] for each group, all of them by every process."""
+    def outputs(self, groups: Sequence[Group]) -> list[Tensor]:
+        """float32[N, K] of the head for each group, all of them by every process."""
         tokens = sizes(groups, separator=self._opened.separator)
         self._model.eval()
         found: list[Tensor] = []
         for row in rows(tokens, most=self._section.row_tokens):
             part = [groups[group] for group in row]
-            outputs = self._outputs(part, seed=0)
-            scores = read_out(outputs.nan_to_num(neginf=0.0), self._opened.model.shape).cpu()
-            found += [each[: len(group)] for each, group in zip(scores, part, strict=True)]
+            outputs = self._outputs(part, seed=0).cpu()
+            found += [each[: len(group)] for each, group in zip(outputs, part, strict=True)]
         return found
 
     def _step(self, number: int, rate: float) -> dict[str, float]:

@@ -54,6 +54,8 @@ def evaluate(outputs: Tensor, groups: Sequence[Group], loss: LossSection, shape:
     margin = scores[rows.prompt, rows.first] - scores[rows.prompt, rows.second]
     weight = sum(weight_of(group, loss) for group in groups)
     mean = _comparison(loss, safe, scores.masked_fill(~present, float("-inf")), margin, rows, groups)
+    if shape.output == "aspects":
+        mean = mean + _of_aspects(safe, rows)
     if loss.centre:
         pairs = [scores[rows.prompt, rows.first], scores[rows.prompt, rows.second]]
         mean = mean + loss.centre * centred(torch.stack(pairs, dim=1))
@@ -78,6 +80,7 @@ class _Rows:
     weight: Tensor
     strength: Tensor
     ratio: Tensor
+    aspects: Tensor  # [n, K], not a number where nobody said
 
     @classmethod
     def of(cls, groups: Sequence[Group], loss: LossSection, device: torch.device) -> _Rows:
@@ -95,7 +98,19 @@ class _Rows:
             weight=joined([_weights(group, loss) for group in groups]),
             strength=joined([group.strength for group in groups]),
             ratio=joined(ratios),
+            aspects=losses.smoothed(joined([group.aspects for group in groups]), loss.smoothing),
         )
+
+
+def _of_aspects(outputs: Tensor, rows: _Rows) -> Tensor:
+    """Bradley and Terry's loss in each aspect that is labelled, by what the pairs weigh, over all pairs and aspects."""
+    margin = outputs[rows.prompt, rows.first] - outputs[rows.prompt, rows.second]  # [n, K]
+    known = torch.isfinite(rows.aspects)
+    weight = rows.weight[:, None].expand_as(margin)
+    if not known.any():
+        return margin.sum() * 0.0
+    mean = losses.bradley_terry(margin[known], rows.aspects[known], weight=weight[known])
+    return mean * weight[known].sum() / weight.sum()
 
 
 def _weights(group: Group, loss: LossSection) -> NDArray[Any]:

@@ -41,7 +41,7 @@ class LossSection(Section):
     confidence_rate: float = Field(0.5, gt=0, description="k of it.")
     centre: float = Field(0.0, ge=0, description="Weight of the squared sum of a pair's scores.")
     prior: float = Field(
-        0.0, ge=0, description="Weight of the bound on a pair's margin by its ratio of lengths (PCRM)."
+        0.0, ge=0, description="Weight of PCRM's constraint: responses of like length may not be far apart."
     )
     length_invariance: float = Field(
         0.0, ge=0, description="Weight of the discrepancy (MMD) between scores of short and long responses."

@@ -107,17 +107,18 @@ class Trainer:
             metrics = self._step(number, learning_rate(number, total, section))
             tokens = sum(self._tokens[group] for row in self.schedule.steps[number] for group in row)
             progress = replace(progress, step=number + 1, tokens=progress.tokens + tokens)
+            speed = self._meter.add(tokens)
             self._checkpoints.log(
                 {"step": progress.step, "epoch": self.schedule.epochs[number], "tokens": progress.tokens}
                 | metrics
-                | self._meter.add(tokens)
+                | speed
             )
             last = progress.step == total
             if last or progress.step % section.evaluate_every == 0:
                 progress = self._look(progress)
             if not last and progress.step % section.checkpoint_every == 0:
                 self._checkpoints.save(self._model, self._optimizer, progress)
-            advance(1)
+            advance(1, f"{speed['tokens_per_second']:,.0f} tokens/s, MFU {speed['mfu']:.0%}")
         self._accelerator.wait_for_everyone()
         self._checkpoints.load_best(self._model)
         return progress

@@ -14,11 +14,10 @@ from torch import Tensor
 from curate.engine.reward_head import HeadShape, read_out
 from curate.train import losses
 from curate.train.groups import Group
-from curate.train.regularisers import centred, length_invariance, margin_bound, prior_margin
+from curate.train.regularisers import centred, length_invariance, prior_constraint
 from curate.training_options import LossSection
 
 _LISTS = {"best", "ranking"}
-_MOST = 5.0  # log-odds that a pair of like length may be apart under `prior`
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +59,9 @@ def evaluate(outputs: Tensor, groups: Sequence[Group], loss: LossSection, shape:
         pairs = [scores[rows.prompt, rows.first], scores[rows.prompt, rows.second]]
         mean = mean + loss.centre * centred(torch.stack(pairs, dim=1))
     if loss.prior:
-        bound = prior_margin(rows.ratio, torch.zeros_like(rows.ratio), _MOST)
-        mean = mean + loss.prior * margin_bound(margin, bound)
+        lead = torch.where(rows.p < 0.5, -margin, margin)
+        bounded = prior_constraint(lead, rows.ratio)
+        mean = mean + loss.prior * (rows.weight * bounded).sum() / rows.weight.sum()
     if loss.length_invariance:
         lengths = torch.tensor(np.concatenate([group.lengths for group in groups]), device=outputs.device)
         mean = mean + loss.length_invariance * length_invariance(scores[present], lengths.to(scores.dtype))

@@ -52,7 +52,7 @@ class PreferencePairs:
     | `weight`             | float64[n] | the rows' `weight`, else 1; 2/N for each pair of a ranking of N |
     | `strength`           | float64[n] | the rows' `strength` (log-odds), else not a number |
     | `rank`               | int64[R]   | rank in the row's ranking (1 best, ties share it); 0 where no row ranks it |
-    | `aspects`            | dict       | aspect → float64[n]: probability that chosen is better in it, or not a number |
+    | `aspects`            | dict       | aspect → float64[n]: P(chosen is better in it), or not a number |
     | `dropped`            | dict       | rows that are no usable pair: reason → number |
     """
 

@@ -176,6 +176,37 @@ AnnotatorModel = Literal[
 ]
 
 
+class RewardsSection(Section):
+    """Reward models that count as one annotator. The scale of each is its spread within prompts."""
+
+    annotators: list[str] = Field(
+        min_length=1, description="Judges, or imported annotators, that rate responses."
+    )
+    combine: Literal["mean", "median", "minimum", "mean-sd", "log-sigmoid"] = Field(
+        "mean",
+        description="The reward of a response. minimum: of the most critical model; mean-sd: less where they differ; "
+        "log-sigmoid: a logical AND, good by every model.",
+    )
+    risk: float = Field(1.0, ge=0, description="With `mean-sd`: how many standard deviations are taken off.")
+    agreement: float | None = Field(
+        None,
+        ge=0.5,
+        le=1,
+        description="Pairs on which a smaller share of the models agrees are routed; null: none for that.",
+    )
+
+
+class GuardSection(Section):
+    """Which judges the guard set (`curate evaluate --judges guard`) takes the vote from."""
+
+    most: float = Field(
+        0.5,
+        ge=0,
+        lt=1,
+        description="A judge does not vote when its false-positive rate is above this with 95 % confidence.",
+    )
+
+
 class AggregateSection(Section):
     """From judgments to preferences."""
 
@@ -192,6 +223,12 @@ class AggregateSection(Section):
         "auto",
         description="How probabilities are fitted to people's labels. auto: isotonic from 300 labels on, temperature "
         "from 20 on.",
+    )
+    rewards: RewardsSection | None = Field(
+        None, description="Reward models fused into one annotator; null: each is an annotator of its own."
+    )
+    guard: GuardSection | None = Field(
+        None, description="Judges that hack answers fool do not vote; null: all do."
     )
 
 
@@ -323,6 +360,24 @@ class VerifyQuality(Section):
     )
 
 
+class VerifyLoop(Section):
+    """The two-stage loop: turns in which people are asked, then labels by consistency without them."""
+
+    turns: int = Field(8, ge=1, description="Turns of stage 1: train, ask people, wait for their answers.")
+    budget: int = Field(200, ge=1, description="Questions that may wait for an answer in a turn.")
+    mix: dict[Strategy, Annotated[float, Field(ge=0)]] = Field(
+        {"errors": 1.0},
+        description="In place of `verify.plan.mix`: neighbours of what the reward model gets wrong.",
+    )
+    through: Literal["label-studio", "offline"] = Field(
+        "label-studio",
+        description="Where people answer. offline: spreadsheets or the terminal; nothing is pushed or pulled.",
+    )
+    recycle: bool = Field(
+        True, description="Turn round the labels that stage 2 refuses; false: discard them."
+    )
+
+
 class VerifySection(Section):
     """What people are asked, and in which Label Studio."""
 
@@ -348,6 +403,7 @@ class VerifySection(Section):
 
     plan: VerifyPlan = VerifyPlan()
     quality: VerifyQuality = VerifyQuality()
+    loop: VerifyLoop = VerifyLoop()
 
     @field_validator("url")
     @classmethod
@@ -397,6 +453,10 @@ class Config(Section):
     def resolve(self, path: str) -> Path:
         """A path of the file as an absolute path."""
         return (self._folder / path).resolve()
+
+    def model_name(self, name: str) -> str:
+        """A model's name as engines take it: a folder of the file as an absolute path, anything else as it is."""
+        return str(self.resolve(name)) if self.resolve(name).is_dir() else name
 
     @cached_property
     def location(self) -> Location:

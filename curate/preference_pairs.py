@@ -52,6 +52,7 @@ class PreferencePairs:
     | `weight`             | float64[n] | the rows' `weight`, else 1; 2/N for each pair of a ranking of N |
     | `strength`           | float64[n] | the rows' `strength` (log-odds), else not a number |
     | `rank`               | int64[R]   | rank in the row's ranking (1 best, ties share it); 0 where no row ranks it |
+    | `aspects`            | dict       | aspect → float64[n]: P(chosen is better in it), or not a number |
     | `dropped`            | dict       | rows that are no usable pair: reason → number |
     """
 
@@ -66,6 +67,7 @@ class PreferencePairs:
     weight: Float64
     strength: Float64
     rank: Int64
+    aspects: dict[str, Float64]
     dropped: dict[str, int]
 
     def __len__(self) -> int:
@@ -87,7 +89,8 @@ def read_pairs(source: Path) -> PreferencePairs:
 
     Rows of pairs: `chosen` and `rejected`, each text or messages, and `prompt` likewise; without `prompt`, what
     chosen and rejected begin with in common (TRL's implicit prompt, the layout of HH-RLHF). Optional: `prompt_id`,
-    `confidence` (probability that chosen is better), `strength` (its log-odds), `weight`.
+    `confidence` (probability that chosen is better), `strength` (its log-odds), `weight`, `aspects` (an object: name →
+    probability that chosen is better in it, 0.5 for a tie, null where nobody said).
     Rows of rankings: `prompt`, `responses` (texts, or objects with `text`), `rankings` (1 the best, ties share a
     rank): all pairs of different rank, each with weight 2/N, so that a ranking counts as N − 1 comparisons.
     """
@@ -109,6 +112,7 @@ class _Builder:
         self._responses: dict[tuple[int, str], int] = {}
         self._ranks: dict[int, int] = {}
         self._pairs: list[tuple[int, int, float, float, float]] = []
+        self._aspects: dict[str, dict[int, float]] = {}  # name → pair → probability
         self._dropped: Counter[str] = Counter()
 
     def add(self, row: Any) -> None:
@@ -131,8 +135,11 @@ class _Builder:
         strength = _number(row, "strength", math.nan, least=-math.inf)
         if confidence > 1.0:
             raise Unusable("confidence is above 1")
+        aspects = _aspects(row)
         prompt = self._prompt(row, context)
         a, b = (self._response(prompt, text) for text in (chosen, rejected))
+        for name, p in aspects.items():
+            self._aspects.setdefault(name, {})[len(self._pairs)] = p
         self._pairs.append((a, b, confidence, weight, strength))
 
     def _add_ranking(self, row: Mapping[str, Any]) -> None:
@@ -174,6 +181,10 @@ class _Builder:
             weight=table[:, 3],
             strength=table[:, 4],
             rank=np.array([self._ranks.get(at, 0) for at in range(len(self._responses))], np.int64),
+            aspects={
+                name: np.array([found.get(pair, math.nan) for pair in range(len(table))])
+                for name, found in sorted(self._aspects.items())
+            },
             dropped=dict(self._dropped),
         )
 
@@ -254,6 +265,18 @@ def split_ranking(row: Mapping[str, Any]) -> tuple[list[str], list[int]]:
     if len(set(ranks)) < 2:
         raise Unusable("all responses of a ranking are tied")
     return texts, ranks
+
+
+def _aspects(row: Mapping[str, Any]) -> dict[str, float]:
+    found = row.get("aspects")
+    if found is None:
+        return {}
+    if not isinstance(found, Mapping):
+        raise Unusable("aspects is no object of names and probabilities")
+    known = {str(name): _number(found, name, 0.5) for name, p in found.items() if p is not None}
+    if any(p > 1.0 for p in known.values()):
+        raise Unusable("an aspect's probability is above 1")
+    return known
 
 
 def _number(row: Mapping[str, Any], name: str, default: float, *, least: float = 0.0) -> float:

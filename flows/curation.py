@@ -17,7 +17,7 @@ from curate.config import Config, load_config
 from curate.evaluation import evaluate
 from curate.exporting import export
 from curate.ingest import ingest
-from curate.judge import judge, judge_chunk
+from curate.judge import answer_chunk, judge
 from curate.lake import Lake
 from curate.progress import bars
 from curate.report import report
@@ -31,7 +31,7 @@ def run_stage(lake: Lake, work: Callable[[Lake], Summary]) -> Summary:
     return work(lake)
 
 
-ask_chunk = task(name="judge chunk", cache_policy=NO_CACHE)(judge_chunk)
+ask_chunk = task(name="judge chunk", cache_policy=NO_CACHE)(answer_chunk)
 
 
 @flow(name="curation")

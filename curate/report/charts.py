@@ -21,6 +21,7 @@ from curate.report.drawing import (
 from curate.report.facts import (
     ANNOTATORS_SHOWN,
     BIN,
+    LABELS_TO_TELL,
     Concord,
     ConfidenceBin,
     Cycles,
@@ -214,14 +215,15 @@ def confidence(bins: Sequence[ConfidenceBin]) -> str | None:
 
 
 def reliability(bins: Sequence[ReliabilityBin]) -> str | None:
-    """Confidence against the share that people confirm, with intervals."""
+    """Confidence against the share that people confirm, with intervals; not of bins that a few labels make."""
     import altair as alt
 
-    if not bins:
+    told = [each for each in bins if each.count >= LABELS_TO_TELL]
+    if not told:
         return None
     rows = [
         {"x": each.confidence, "y": each.accuracy, "low": low, "high": high}
-        for each in bins
+        for each in told
         for low, high in (each.interval,)
     ]
     least = min([0.5, *(row["low"] for row in rows)])

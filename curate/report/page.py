@@ -6,7 +6,7 @@ from typing import Any
 
 from curate.report import charts
 from curate.report.comparison import comparison
-from curate.report.facts import ANNOTATORS_SHOWN, BIN, MODELS_SHOWN, Facts
+from curate.report.facts import ANNOTATORS_SHOWN, BIN, LABELS_TO_TELL, MODELS_SHOWN, Facts
 from curate.report.printable import excerpt, printable
 from curate.resources import resource
 
@@ -53,6 +53,7 @@ def render(facts: Facts, *, fingerprint: str) -> str:
         fingerprint=fingerprint,
         bin=BIN,
         annotators_shown=ANNOTATORS_SHOWN,
+        labels_to_tell=LABELS_TO_TELL,
         models_shown=MODELS_SHOWN,
     )
 

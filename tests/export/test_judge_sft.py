@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from curate.config import Config, ExportEntry
+from curate.export.rows import JudgeSftRow
 from curate.exporting import export
 from curate.judge.panel import Panel
 from curate.lake import Lake
@@ -96,6 +97,7 @@ def test_only_consistent_verdicts_that_the_label_bears_out(
     }
     texts = dict(sample_lake.rows("SELECT response_id, content[1].text FROM responses"))
     for row in rows:
+        JudgeSftRow.model_validate(row)
         system, user = row["prompt"]
         assert system["role"] == "system"
         first, second = (

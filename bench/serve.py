@@ -9,6 +9,7 @@ run: batches of one response; dynamic batches; and dynamic batches where a reque
 from __future__ import annotations
 
 import argparse
+import contextlib
 import http.client
 import json
 import random
@@ -19,6 +20,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -40,16 +42,20 @@ def main() -> None:
         print(
             f"{size / 1e6:.1f} M parameters, {options.clients} clients, {options.prompt} + {options.response} words"
         )
-        for name, batch, n in (
-            ("batches of one", 1, 1),
-            ("dynamic batches", 64, 1),
-            (f"{options.n} responses a request", 64, options.n),
-        ):
-            requests, median, batches = measure(model, batch, n, options)
-            print(
-                f"{name:24} {requests * n / options.seconds:8.1f} responses/s, median answer {1e3 * median:6.0f} ms, "
-                f"{requests * n / max(batches, 1):5.1f} responses a batch"
-            )
+        with serving(model, 1) as single, serving(model, 64) as batched:
+            for port in (single, batched):
+                wait_for(port)
+            for name, port, n in (
+                ("batches of one", single, 1),
+                ("dynamic batches", batched, 1),
+                (f"{options.n} responses a request", batched, options.n),
+            ):
+                requests, median, batches = measure(port, n, options)
+                print(
+                    f"{name:24} {requests * n / options.seconds:8.1f} responses/s, median answer {1e3 * median:6.0f} "
+                    f"ms, {requests * n / max(batches, 1):5.1f} responses a batch",
+                    flush=True,
+                )
 
 
 def make_model(folder: Path, hidden: int, layers: int) -> int:
@@ -81,11 +87,12 @@ def make_model(folder: Path, hidden: int, layers: int) -> int:
     return model.num_parameters()
 
 
-def measure(model: Path, batch: int, n: int, options: argparse.Namespace) -> tuple[int, float, float]:
-    """Requests answered, the median time of one, and batches computed."""
+@contextlib.contextmanager
+def serving(model: Path, batch: int) -> Iterator[int]:
+    """The port of a server that is starting."""
     with socket.socket() as opened:
         opened.bind(("127.0.0.1", 0))
-        port = opened.getsockname()[1]
+        port = int(opened.getsockname()[1])
     command = [sys.executable, "-c", "from curate.cli import main; main()", "serve-reward", str(model)]
     command += [
         "--port",
@@ -99,21 +106,26 @@ def measure(model: Path, batch: int, n: int, options: argparse.Namespace) -> tup
     ]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
-        wait_for(port)
-        times: list[float] = []
-        until = time.monotonic() + options.seconds
-        threads = [
-            threading.Thread(target=client, args=(port, n, seed, until, options, times))
-            for seed in range(options.clients)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        return len(times), statistics.median(times), metric(port, "curate_batches_total")
+        yield port
     finally:
         process.terminate()
         process.wait()
+
+
+def measure(port: int, n: int, options: argparse.Namespace) -> tuple[int, float, float]:
+    """Requests answered, the median time of one, and batches computed."""
+    times: list[float] = []
+    before = metric(port, "curate_batches_total")
+    until = time.monotonic() + options.seconds
+    threads = [
+        threading.Thread(target=client, args=(port, n, seed, until, options, times))
+        for seed in range(options.clients)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return len(times), statistics.median(times), metric(port, "curate_batches_total") - before
 
 
 def wait_for(port: int) -> None:

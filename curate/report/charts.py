@@ -280,7 +280,8 @@ def scores(rows: Sequence[Score]) -> str | None:
     import altair as alt
 
     shown = [each for each in rows if each.metric == "accuracy"]
-    blocks = list(dict.fromkeys((each.benchmark, each.subset) for each in shown))[:12]
+    found = dict.fromkeys((each.benchmark, each.subset) for each in shown)
+    blocks = sorted(found, key=lambda block: block[1] not in ("", "all"))[:12]  # whole benchmarks first
     rows_of = {
         (benchmark, subset): [
             interval_row(each.subject, each.value, _both(each.low, each.high))

@@ -122,6 +122,21 @@ class Panelist:
 
 
 @dataclass(frozen=True, slots=True)
+class Failures:
+    """`example`: the beginning of an answer that could not be used."""
+
+    name: str
+    reason: str
+    failed: int
+    judgments: int
+    example: str | None
+
+    @property
+    def share(self) -> float:
+        return self.failed / self.judgments
+
+
+@dataclass(frozen=True, slots=True)
 class Concord:
     """How two annotators agree."""
 
@@ -285,6 +300,7 @@ class Facts:
     work: list[Work]
     reasons: list[Reason]
     panel: list[Panelist]
+    failures: list[Failures]
     concord: list[Concord]
     concord_step: int  # the matrix looks at one pair in so many
     cycles: list[Cycles]
@@ -316,6 +332,7 @@ def gather(reader: Lake, config: Config) -> Facts:
         work=_ask(reader, "report_flow", Work),
         reasons=_ask(reader, "report_reasons", Reason),
         panel=_ask(reader, "report_panel", Panelist),
+        failures=_ask(reader, "report_failures", Failures),
         concord=_ask(reader, "report_agreement", Concord, step, ANNOTATORS_SHOWN),
         concord_step=step,
         cycles=_ask(reader, "report_cycles", Cycles),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from curate.report import charts
+from curate.report.comparison import comparison
 from curate.report.facts import ANNOTATORS_SHOWN, BIN, LABELS_TO_TELL, MODELS_SHOWN, Facts
 from curate.report.printable import excerpt, printable
 from curate.resources import resource
@@ -46,6 +47,7 @@ def render(facts: Facts, *, fingerprint: str) -> str:
     }
     return environment.get_template("page.html.j2").render(
         facts=facts,
+        comparison=comparison(facts.scores),
         charts={name: Markup(each) if each else None for name, each in drawn.items()},
         style=Markup(resource("report/templates/style.css").read_text(encoding="utf-8")),
         fingerprint=fingerprint,

@@ -94,8 +94,9 @@ def _posterior(answers: _Answers, rate: Float64, mean: float, size: int) -> Floa
         axis=1,
     )
     score += prior
-    posterior: Float64 = np.exp(score - score.max(axis=1, keepdims=True))
-    return posterior / posterior.sum(axis=1, keepdims=True)
+    posterior = np.exp(score - score.max(axis=1, keepdims=True))
+    result: Float64 = posterior / posterior.sum(axis=1, keepdims=True)
+    return result
 
 
 def _logit(p: Float64) -> Float64:

@@ -8,7 +8,8 @@ import numpy as np
 
 from curate.aggregate.annotators.pairs import PairTable, pairs_of_annotators
 from curate.aggregate.annotators.result import Tally
-from curate.aggregate.votes import Float64, Int64
+from curate.aggregate.kernel import kernel
+from curate.aggregate.votes import Float32, Float64, Int8, Int32, Int64
 
 MAX_COLUMNS = 256
 MIN_COVERAGE = 0.05
@@ -37,18 +38,33 @@ def opinions(table: PairTable, columns: Int64, tally: Tally) -> tuple[Float64, F
         return np.zeros((table.n_pairs, 0)), np.zeros((table.n_pairs, 0))
     where = np.full(len(table.annotators), -1, np.int64)
     where[columns] = np.arange(len(columns))
-    at = where[table.annotator]
-    kept = at >= 0
-    cell = table.pair[kept] * len(columns) + at[kept]
-    size = table.n_pairs * len(columns)
-    shown = table.shown[kept].astype(np.float64)
-    vote = table.outcome[kept] * table.weight[kept].astype(np.float64)
-    count = np.bincount(cell, minlength=size)
-    total = np.bincount(cell, weights=vote, minlength=size).astype(np.float64)
     lean = (tally.first - tally.second) / np.maximum(tally.n, 1)
-    total -= np.bincount(cell, weights=shown, minlength=size) * np.tile(lean[columns], table.n_pairs)
-    opinion = total / np.maximum(count, 1)
-    return opinion.reshape(-1, len(columns)), count.reshape(-1, len(columns)).astype(np.float64)
+    opinion, count = np.zeros((2, table.n_pairs, len(columns)))
+    _sum_opinions(
+        table.offsets, table.annotator, table.shown, table.outcome, table.weight, where, lean, opinion, count
+    )
+    return opinion, count
+
+
+@kernel
+def _sum_opinions(
+    offsets: Int64, annotator: Int32, shown: Int8, outcome: Int8, weight: Float32, where: Int64, lean: Float64,
+    opinion: Float64, count: Float64,
+) -> None:  # fmt: skip
+    """The votes of one annotator on a pair lie side by side."""
+    for q in range(len(offsets) - 1):
+        total, first, n = 0.0, 0.0, 0
+        for v in range(offsets[q], offsets[q + 1]):
+            j = annotator[v]
+            total += outcome[v] * np.float64(weight[v])
+            first += shown[v]
+            n += 1
+            if v + 1 < offsets[q + 1] and annotator[v + 1] == j:
+                continue
+            if where[j] >= 0:
+                opinion[q, where[j]] = (total - first * lean[j]) / n
+                count[q, where[j]] = n
+            total, first, n = 0.0, 0.0, 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,8 @@ def combine(scores: Float64, how: Combination = "mean", *, risk: float = 1.0) ->
     | ---           | ---    | --- |
     | `mean`, `median` | | |
     | `minimum`     | the least of the models that scored the response | worst case (Coste et al. 2024) |
-    | `mean-sd`     | mean − `risk` · sd over the models (0 for one model) | uncertainty-weighted (same) |
+    | `mean-sd`     | mean − `risk` · sd over the models (0 for one model) | after their uncertainty-weighted reward,
+      which takes off the variance; the sd has the unit of a reward |
     | `log-sigmoid` | Σ log σ(score), times M over the models present | logical AND: a response has to be good by every
       model, and being better than good by one earns nothing (Wang et al. 2024, "Transforming and Combining Rewards");
       take off each prompt's reference reward first (`fit_scale`), since σ(0) is where "good" begins |

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from curate.aggregate.rewards.combine import combine
 from curate.aggregate.rewards.conflict import without_conflict
@@ -36,7 +37,7 @@ def fuse_rewards(votes: Votes, scores: Float64, models: list[str], section: Rewa
 
     `scores` float64[R, M] of the responses, NaN where a model gave none. Models that rated nothing keep their votes.
     """
-    rated = ~np.isnan(scores).all(axis=0)
+    rated: NDArray[np.bool_] = np.asarray((~np.isnan(scores)).any(axis=0), np.bool_)
     silent = tuple(name for name, some in zip(models, rated, strict=True) if not some)
     present = [name for name, some in zip(models, rated, strict=True) if some]
     member = np.isin(np.array(votes.annotators, dtype=object), present)

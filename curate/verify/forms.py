@@ -16,6 +16,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from textwrap import indent
 from typing import Any
 
 from curate.config import VerifySection
@@ -68,8 +69,11 @@ def form_of(item: Item, section: VerifySection) -> str:
 
 
 def label_config(form: str) -> str:
-    """The labelling configuration (XML) of a form."""
-    return resource(f"ui_config/{form}.xml").read_text(encoding="utf-8")
+    """The labelling configuration (XML) of a form, with the style that all forms share."""
+    text, style = (
+        resource(f"ui_config/{name}").read_text(encoding="utf-8") for name in (f"{form}.xml", "style.css")
+    )
+    return text.replace("<Style/>", f"<Style>\n{indent(style, '    ')}  </Style>")
 
 
 def revision(form: str, *, guideline: str, assist: bool, criteria: Sequence[str]) -> str:

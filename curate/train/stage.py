@@ -116,17 +116,17 @@ def _items(pairs: PreferencePairs, section: TrainSection, embedder: Embedder, tr
 def _fit(items: Items, section: TrainSection, advance: Advance) -> tuple[Fit, list[float]]:
     """The fit, and the noise rates that were found: of each fold head's labels, and last of all labels."""
     from curate.train.bradley_terry import Selection, Settings, fit
-    from curate.train.noise import estimated_rate, remedied
+    from curate.train.noise import cross_fitted, estimated_rate, remedied
 
     settings = Settings(**{field.name: getattr(section, field.name) for field in fields(Settings)})
     method, rate, combine = section.noise.method, section.noise.rate, section.combine
     if method == "none":
         return fit(items, settings, advance, combine=combine), []
     if method in ("flip", "drop", "soften"):
-        labels, found = remedied(items, settings, method, advance, rate=rate)
+        labels, found = remedied(items, cross_fitted(items, settings, advance), method, rate=rate)
         return fit(items, settings, advance, labels=labels, combine=combine), [each.rate for each in found]
     if rate is None:
-        rate = estimated_rate(items, settings, advance)
+        rate = estimated_rate(items, cross_fitted(items, settings, advance))
     selection = Selection(1.0 - rate, peer=method == "co-teaching")
     return fit(items, settings, advance, selection=selection, combine=combine), [rate]
 

@@ -38,7 +38,8 @@ def run_verification(config: Path) -> LoopRun:
     with _prefect():
         from flows.verify import verification
 
-        return verification(str(config.resolve()))
+        found: LoopRun = verification(str(config.resolve()), return_state=True).result()
+        return found
 
 
 @contextlib.contextmanager

@@ -44,13 +44,13 @@ def verification(config: str = "curate.yaml") -> State[LoopRun]:
     settings = load_config(Path(config))
     trained(settings)  # raises where there is none
     with Lake.open(settings.location) as lake:
-        done = [run_stage.with_options(name=name)(lake, work) for name, work in _steps(lake, settings)]
+        done = [run_stage.with_options(name=name)(lake, work) for name, work in steps(lake, settings)]
         now = standing(lake, settings)
     name = "WaitingForPeople" if now.waiting else "Completed"
     return Completed(name=name, message=str(now), data=LoopRun(done, now))
 
 
-def _steps(lake: Lake, settings: Config) -> Iterator[Work]:
+def steps(lake: Lake, settings: Config) -> Iterator[Work]:
     """What is to be done next, as long as it can be done without people."""
     loop, online = settings.verify.loop, settings.verify.loop.through == "label-studio"
     if online:

@@ -45,7 +45,7 @@ def loop(config: ConfigPath = DEFAULT) -> None:
 @app.command()
 def quality(config: ConfigPath = DEFAULT) -> None:
     """How good people's work is: gold questions, repeats, speed, agreement."""
-    from curate.verify.quality import quality as measure
+    from curate.people.quality import quality as measure
     from curate.verify.quality_table import print_quality
 
     settings = load_config(config)
@@ -59,7 +59,7 @@ def groups(
     config: ConfigPath = DEFAULT,
 ) -> None:
     """Whether people hold one view or several, who holds which, and where they part."""
-    from curate.verify.groups import groups as find
+    from curate.people.groups import groups as find
     from curate.verify.quality_table import print_groups
 
     with open_lake(load_config(config), read_only=True) as lake:

@@ -11,6 +11,7 @@ from curate.explanation import Explanation, explain
 from curate.lake import Lake
 from curate.panel import select_panel
 from curate.report.intervals import mean_interval, wilson
+from curate.report.people import People, gather_people
 from curate.resources import sql
 
 LABELS_TO_TELL = 5  # in a bin of the reliability diagram
@@ -313,6 +314,7 @@ class Facts:
     scores: list[Score]
     rejected: list[Rejected]
     provenance: list[Provenance]
+    people: People | None = None
 
 
 def gather(reader: Lake, config: Config) -> Facts:
@@ -347,6 +349,7 @@ def gather(reader: Lake, config: Config) -> Facts:
         scores=_ask(reader, "report_evaluations", Score),
         rejected=_ask(reader, "report_quarantine", Rejected, REASONS_SHOWN),
         provenance=_ask(reader, "report_provenance", Provenance),
+        people=gather_people(reader, config),
     )
 
 

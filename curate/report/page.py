@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from curate.report import charts
@@ -33,6 +34,7 @@ def render(facts: Facts, *, fingerprint: str) -> str:
         signed=_signed,
         excerpt=excerpt,
         weight=_weight,
+        known=_known,
     )
     drawn = {
         "flow": charts.flow(facts.work),
@@ -81,6 +83,11 @@ def _decimal(value: float | None) -> str:
 
 def _weight(value: float) -> str:
     return f"{value:,.4g}"
+
+
+def _known(value: float) -> str:
+    """A figure that may be NaN: not measured."""
+    return "–" if math.isnan(value) else f"{round(value, 2) + 0:.2f}".replace("-", "−")
 
 
 def _signed(value: float | None) -> str:

@@ -16,13 +16,14 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from textwrap import indent
 from typing import Any
 
 from curate.config import VerifySection
 from curate.identity import content_id
 from curate.records import Message, Outcome, Part, VerifyTask
 from curate.resources import resource
-from curate.verify.display import conversation, displayed, media_address
+from curate.verify.display import conversation, displayed, media_address, visible
 
 MEDIA = ("image", "video")
 NOTHING_MET = "None of these"
@@ -30,12 +31,14 @@ NOTHING_MET = "None of these"
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A task of the queue with everything that people must see. `contents`: response id → its parts."""
+    """A task of the queue with everything that people must see. `contents`: response id → its parts; `criteria`: what
+    this prompt's responses are to be held against, where it has criteria of its own."""
 
     task: VerifyTask
     messages: tuple[Message, ...]
     contents: dict[str, tuple[Part, ...]]
     category: str | None = None
+    criteria: tuple[str, ...] = ()
 
     @property
     def order(self) -> tuple[str, ...]:
@@ -66,8 +69,11 @@ def form_of(item: Item, section: VerifySection) -> str:
 
 
 def label_config(form: str) -> str:
-    """The labelling configuration (XML) of a form."""
-    return resource(f"ui_config/{form}.xml").read_text(encoding="utf-8")
+    """The labelling configuration (XML) of a form, with the style that all forms share."""
+    text, style = (
+        resource(f"ui_config/{name}").read_text(encoding="utf-8") for name in (f"{form}.xml", "style.css")
+    )
+    return text.replace("<Style/>", f"<Style>\n{indent(style, '    ')}  </Style>")
 
 
 def revision(form: str, *, guideline: str, assist: bool, criteria: Sequence[str]) -> str:
@@ -83,10 +89,13 @@ def task_data(item: Item, form: str, *, guideline: str, section: VerifySection) 
     """
     if set(item.contents) != set(item.task.responses):
         raise ValueError("about responses that are not in the lake")
+    criteria = item.criteria or tuple(section.criteria)
+    if item.criteria:
+        guideline += "\n\nFor this request:\n" + "\n".join(f"• {visible(each)}" for each in item.criteria)
     data: dict[str, Any] = {
         "task": item.task.task_id,
         "form": form,
-        "revision": revision(form, guideline=guideline, assist=section.assist, criteria=section.criteria),
+        "revision": revision(form, guideline=guideline, assist=section.assist, criteria=criteria),
         "assist": section.assist,
         "order": list(item.order),
         "conversation": conversation(item.messages),
@@ -106,7 +115,7 @@ def task_data(item: Item, form: str, *, guideline: str, section: VerifySection) 
         if media in MEDIA:
             data[f"{name}_{media}"] = media_address(content, media)
     if form == "rubric":
-        data["criteria"] = [{"value": criterion} for criterion in section.criteria]
+        data["criteria"] = [{"value": visible(criterion)} for criterion in criteria]
         data["criteria"].append({"value": NOTHING_MET})
     return data
 

@@ -67,7 +67,8 @@ class Checkpoint:
 
 def standing(lake: Lake, config: Config) -> Standing:
     """Where the loop stands."""
-    turns, rules = [], None
+    turns: list[Turn] = []
+    rules: dict[str, int] | None = None
     for part, details, _ in lake.rows(sql("verify_loop")):
         found: dict[str, Any] = json.loads(details)
         if part == "loop stage 2":

@@ -8,9 +8,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from curate.verify.agreement import Estimate
-from curate.verify.groups import Groups
-from curate.verify.quality import PersonQuality, Quality, Share
+from curate.people.agreement import Estimate
+from curate.people.groups import Groups
+from curate.people.quality import PersonQuality, Quality, Share
 
 _LOG_WIDTH = 130
 _FLAGGED_PEOPLE = 50

@@ -37,11 +37,15 @@ def items(lake: Lake, tasks: Sequence[VerifyTask], *, chunk: int = 1000) -> Iter
                     identity: tuple(Part.model_validate(part) for part in content)
                     for identity, content in zip(ids, contents, strict=True)
                 },
-                _category(meta),
+                *_asked_for(meta),
             )
 
 
-def _category(meta: str | None) -> str | None:
+def _asked_for(meta: str | None) -> tuple[str | None, tuple[str, ...]]:
+    """The category of a prompt and the criteria of its own, which its `meta` may name."""
     found: Any = json.loads(meta) if meta else None
-    category = found.get("category") if isinstance(found, dict) else None
-    return category if isinstance(category, str) else None
+    if not isinstance(found, dict):
+        return None, ()
+    category, criteria = found.get("category"), found.get("criteria")
+    told = [each.strip() for each in criteria if isinstance(each, str)] if isinstance(criteria, list) else []
+    return category if isinstance(category, str) else None, tuple(dict.fromkeys(filter(None, told)))

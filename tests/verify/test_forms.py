@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.config import VerifySection
+from curate.lake import Lake
 from curate.records import Form, Part
 from curate.verify.display import conversation, displayed, visible
 from curate.verify.forms import (
@@ -21,7 +22,8 @@ from curate.verify.forms import (
     read_answer,
     task_data,
 )
-from tests.verify.samples import NASTY, make_task
+from curate.verify.queue import items
+from tests.verify.samples import NASTY, fill, make_task
 
 FORMS = [
     "pairwise", "pairwise-image", "pairwise-video", "ranking", "rubric", "critique",
@@ -177,3 +179,25 @@ def test_display() -> None:
     assert conversation(make_task(1, ["a"])[0].messages)[0] == {
         "author": "user", "text": "Question 1: which fruit is red?"
     }  # fmt: skip
+
+
+def test_a_prompt_may_bring_its_own_criteria(lake: Lake) -> None:
+    meta = json.dumps({"category": "code", "criteria": ["Compiles", " Has a\u202e test ", "Compiles", 7]})
+    prompts = [
+        make_task(1, ["a"], form="pointwise", meta=meta),
+        make_task(2, ["b"], form="pointwise", meta="[]"),
+    ]
+    first, second = items(lake, fill(lake, prompts))
+    assert (first.category, first.criteria) == ("code", ("Compiles", "Has a\u202e test"))
+    assert (second.category, second.criteria) == (None, ())
+    section = VerifySection(pointwise="rubric", criteria=["Polite"])
+    own, common = (
+        task_data(each, "rubric", guideline="Be fair.", section=section) for each in (first, second)
+    )
+    assert [each["value"] for each in own["criteria"]] == ["Compiles", "Has a\ufffd test", "None of these"]
+    assert own["guideline"] == "Be fair.\n\nFor this request:\n• Compiles\n• Has a\ufffd test"
+    assert [each["value"] for each in common["criteria"]] == ["Polite", "None of these"]
+    assert common["guideline"] == "Be fair."
+    assert own["revision"] != common["revision"]
+    ticked = [{"from_name": "met", "value": {"choices": ["Compiles"]}}]
+    assert read_answer(own, ticked).score == 0.5

@@ -18,7 +18,7 @@ from curate.runs import Summary
 from curate.verify.answers import Answer, questions, record
 from curate.verify.consistency import counted, decide
 from curate.verify.loop import best_model, checkpoints, standing, trained
-from flows.verify import _steps
+from flows.verify import steps
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
 
 def go_on(lake: Lake, config: Config) -> list[tuple[str, Summary]]:
     """One run of the flow, without Prefect around it."""
-    return [(name, work(lake)) for name, work in _steps(lake, config)]
+    return [(name, work(lake)) for name, work in steps(lake, config)]
 
 
 def answer_all(lake: Lake, person: str) -> int:
@@ -115,7 +115,7 @@ def test_the_loop_asks_waits_goes_on_and_scales_out(sample_lake: Lake, config: C
 def test_a_turn_that_was_cut_off_before_its_questions_is_done_again(
     sample_lake: Lake, config: Config
 ) -> None:
-    for name, work in _steps(sample_lake, config):
+    for name, work in steps(sample_lake, config):
         if name == "plan":
             break  # killed here
         work(sample_lake)

@@ -9,8 +9,8 @@ import polars as pl
 
 from curate.errors import CurateError
 from curate.lake import Lake
+from curate.people.mixture import Ballots, Mixture, Views, find_views
 from curate.resources import sql
-from curate.verify.mixture import Ballots, Mixture, Views, find_views
 
 MIN_VERDICTS = 50
 

@@ -14,8 +14,8 @@ from curate.aggregate.annotators.panel import fit
 from curate.aggregate.votes import Votes
 from curate.config import Config
 from curate.lake import Lake
+from curate.people.quality import quality, too_fast_below
 from curate.records import Judgment, VerifyTask
-from curate.verify.quality import quality, too_fast_below
 from curate.verify.quality_table import print_quality
 from tests.conftest import make_prompt, make_response, table
 

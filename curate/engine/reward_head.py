@@ -22,16 +22,20 @@ ARCHITECTURE = "CurateRewardModel"  # in config.json, so that the folder is know
 
 @dataclass(frozen=True, slots=True)
 class HeadShape:
-    """`linear` (no bias) or `mlp` with so many `units`; one output, or the logits of `levels` ordered levels."""
+    """`linear` (no bias) or `mlp` with so many `units`; one output, the logits of `levels` ordered levels, or one
+    output for each of the `aspects`, whose mean by `weights` is the score.
+    """
 
     head: Literal["linear", "mlp"] = "linear"
     units: int = 1024
-    output: Literal["scalar", "ordinal"] = "scalar"
+    output: Literal["scalar", "ordinal", "aspects"] = "scalar"
     levels: int = 5
+    aspects: tuple[str, ...] = ()
+    weights: tuple[float, ...] = ()
 
     @property
     def outputs(self) -> int:
-        return 1 if self.output == "scalar" else self.levels
+        return {"scalar": 1, "ordinal": self.levels, "aspects": len(self.aspects)}[self.output]
 
     @property
     def plain(self) -> bool:
@@ -65,11 +69,16 @@ def new_head(size: int, shape: HeadShape, generator: torch.Generator) -> nn.Line
 
 
 def read_out(outputs: Tensor, shape: HeadShape) -> Tensor:
-    """[…] of [… , outputs]: the scalar, or the expected level (0 … levels − 1) of the ordinal distribution."""
+    """[…] of [… , outputs]: the scalar, the expected level (0 … levels − 1) of the ordinal distribution, or the
+    weighted mean of the aspects.
+    """
     if outputs.shape[-1] != shape.outputs:
         raise ValueError(f"{outputs.shape[-1]} outputs of a head with {shape.outputs}")
     if shape.output == "scalar":
         return outputs.squeeze(-1)
+    if shape.output == "aspects":
+        weights = torch.tensor(shape.weights, dtype=outputs.dtype, device=outputs.device)
+        return outputs @ (weights / weights.sum())
     levels = torch.arange(shape.levels, dtype=outputs.dtype, device=outputs.device)
     return torch.softmax(outputs, dim=-1) @ levels
 
@@ -95,7 +104,9 @@ def load_head(folder: Path, size: int) -> tuple[nn.Linear | MlpHead, HeadShape]:
     """Read what `save_head` wrote. Raises OSError, ValueError or TypeError where it is broken."""
     from safetensors.torch import load_file
 
-    shape = HeadShape(**json.loads((folder / f"{_HEAD}.json").read_text(encoding="utf-8")))
+    held = json.loads((folder / f"{_HEAD}.json").read_text(encoding="utf-8"))
+    lists = {name: tuple(held[name]) for name in ("aspects", "weights") if name in held}
+    shape = HeadShape(**held | lists)
     head = new_head(size, shape, torch.Generator())
     head.load_state_dict(load_file(folder / f"{_HEAD}.safetensors"))
     return head, shape

@@ -13,6 +13,7 @@ from curate.panel import select_panel
 from curate.report.intervals import mean_interval, wilson
 from curate.resources import sql
 
+LABELS_TO_TELL = 5  # in a bin of the reliability diagram
 ANNOTATORS_SHOWN = 40  # in charts and the matrix; tables of more are of no use on a page
 MODELS_SHOWN = 40
 REASONS_SHOWN = 20
@@ -66,7 +67,10 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Panelist:
-    """One annotator. Pairs that it was shown in both orders are `swapped`; `follow` of them follow the position."""
+    """One annotator. Pairs that it was shown in both orders are `swapped`; `follow` of them follow the position.
+
+    `trust`: what a person's word counts among people's.
+    """
 
     name: str
     kind: str
@@ -82,6 +86,11 @@ class Panelist:
     swapped: int
     follow: int
     ability: float | None
+    trust: float | None = None
+
+    @property
+    def fails(self) -> bool:
+        return self.trust is not None and self.trust < 1.0
 
     @property
     def agreement(self) -> float | None:

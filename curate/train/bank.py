@@ -100,13 +100,18 @@ class Bank:
 
         def shared(*shape: int, scale: float) -> Tensor:
             starts = [torch.randn(*shape, generator=generator) * scale for _ in range(members)]
-            return torch.stack([s.expand(self._heads, *shape) for s in starts]).clone().requires_grad_()
+            spread = torch.stack(starts, dim=-2)[..., None, :].expand(
+                *shape[:-1], members, self._heads, shape[-1]
+            )
+            return spread.clone().requires_grad_()
 
+        # [3d, M, H, h], so that one matrix product does all heads.
         self._w1 = shared(inputs, hidden, scale=inputs**-0.5)
         self._b1 = torch.zeros(members, self._heads, hidden, requires_grad=True)
         self._w2 = shared(hidden, scale=0.1 * hidden**-0.5)
+        weights = [self._w1, self._b1, self._w2]
         self._optimizer = torch.optim.AdamW(
-            [self._w1, self._b1, self._w2], lr=settings.learning_rate, weight_decay=settings.weight_decay
+            weights, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
         self._p = torch.from_numpy(p).float()  # [H, n]
         seen = torch.from_numpy(sees * weight).expand(members, -1, -1)  # [M, H, n]
@@ -136,7 +141,8 @@ class Bank:
         return np.asarray(torch.cat(parts, dim=1).numpy())
 
     def parts(self) -> Parts:
-        w1, b1, w2 = (each.detach().numpy().copy() for each in (self._w1, self._b1, self._w2))
+        w1 = self._w1.detach().permute(1, 2, 0, 3)
+        w1, b1, w2 = (each.detach().numpy().copy() for each in (w1, self._b1, self._w2))
         return w1, b1, w2
 
     def chosen_weight(self, loss: Tensor, rows: Tensor) -> Tensor:
@@ -159,20 +165,19 @@ class Bank:
 
     def _margin(self, rows: Tensor, *, dropout: float) -> Tensor:
         """[M, H, b]."""
-        chosen, rejected = (
-            self._scores(side, rows, dropout) for side in (self._items.chosen, self._items.rejected)
-        )
+        scores = self._scores(np.concatenate([self._items.chosen[rows], self._items.rejected[rows]]), dropout)
+        chosen, rejected = scores.movedim(0, -1).chunk(2, dim=-1)
         return chosen - rejected
 
-    def _scores(self, side: Int64, rows: Tensor, dropout: float) -> Tensor:
-        items = side[rows.numpy()]
+    def _scores(self, items: Int64, dropout: float) -> Tensor:
+        """[b, M, H]."""
         prompts, responses = self._items.prompts, self._items.responses
         inputs = torch.from_numpy(features(prompts[self._items.prompt_of[items]], responses[items]))
         if dropout:
             kept = torch.rand(inputs.shape, generator=self._generator) >= dropout
             inputs = inputs * kept / (1.0 - dropout)
-        hidden = functional.silu(torch.matmul(inputs, self._w1) + self._b1[:, :, None, :])  # [M, H, b, h]
-        return torch.einsum("mkbh,mkh->mkb", hidden, self._w2)
+        hidden = torch.matmul(inputs, self._w1.flatten(1)).unflatten(1, self._b1.shape)  # [b, M, H, h]
+        return (functional.silu(hidden + self._b1) * self._w2).sum(dim=3)
 
 
 def summed_losses(margins: Float64, p: Float64, held: Float64) -> Float64:

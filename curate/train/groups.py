@@ -28,7 +28,8 @@ class Group:
     `responses`, `types`: as in `Encoded`. `members` int64[N]: their places in the `PreferencePairs`; `first`,
     `second` int64[m]: slots of the better and the worse one; `p`, `weight`, `strength` float64[m]; `rank` int64[N],
     1 the best: the data's, or by net wins (Copeland 1951) where it has pairs only; `tied` int64[t, 2]: slots of
-    equal rank in the data's own ranking; `lengths` float64[N]: characters.
+    equal rank in the data's own ranking; `lengths` float64[N]: characters; `aspects` float64[m, K]: probability that
+    the first is better in each aspect, not a number where nobody said.
     """
 
     prompt: int
@@ -44,6 +45,7 @@ class Group:
     rank: Int64
     tied: Int64
     lengths: Float64
+    aspects: Float64
 
     def __len__(self) -> int:
         return len(self.responses)
@@ -58,8 +60,9 @@ class Groups:
     cut: int
 
 
-def build_groups(pairs: PreferencePairs, encode: Encode) -> Groups:
-    """Group the pairs by prompt, in the order of the prompts, and encode them."""
+def build_groups(pairs: PreferencePairs, encode: Encode, *, aspects: Sequence[str] = ()) -> Groups:
+    """Group the pairs by prompt, in the order of the prompts, and encode them. `aspects`: those to learn."""
+    labels = np.array([pairs.aspects[name] for name in aspects]).reshape(len(aspects), len(pairs)).T
     dropped: Counter[str] = Counter()
     groups, cut = [], 0
     order = np.argsort(pairs.prompt, kind="stable")
@@ -72,7 +75,7 @@ def build_groups(pairs: PreferencePairs, encode: Encode) -> Groups:
             dropped[encoded.reason] += len(rows)
             continue
         cut += encoded.cut
-        group = _group(pairs, prompt, members, rows, encoded, dropped)
+        group = _group(pairs, prompt, members, rows, encoded, labels, dropped)
         if group is not None:
             groups.append(group)
     return Groups(tuple(groups), dict(dropped), cut)
@@ -89,6 +92,7 @@ def _group(
     members: Int64,
     rows: Int64,
     encoded: Encoded,
+    aspects: Float64,
     dropped: Counter[str],
 ) -> Group | None:
     first, second = (np.searchsorted(members, side[rows]) for side in (pairs.chosen, pairs.rejected))
@@ -122,6 +126,7 @@ def _group(
         rank=ranks if ranked else _by_net_wins(first, second, p, len(members)),
         tied=_tied(ranks) if ranked else np.empty((0, 2), np.int64),
         lengths=pairs.lengths[members].astype(np.float64),
+        aspects=aspects[rows],
     )
 
 

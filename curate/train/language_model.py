@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +19,15 @@ from curate.identity import content_id
 from curate.lake import Lake
 from curate.preference_pairs import PreferencePairs, data_digest, read_pairs
 from curate.progress import Track
+from curate.resources import sql
 from curate.runs import Counts, StageRun, Summary, newest
 from curate.train.groups import Group, Groups, build_groups, held_out
 from curate.train.held_out import PART, Accuracy, evaluation_rows, held_out_note, measured, metrics_of, usable
 from curate.training_options import BackboneSection, TrainSection
 
 if TYPE_CHECKING:  # torch comes with these, and done work is recognised without it
+    from torch import Tensor
+
     from curate.train.checkpoints import Progress
     from curate.train.loop import Trainer
     from curate.train.opening import Opened
@@ -41,7 +45,7 @@ def train_backbone(
     fingerprint = content_id(FORMAT, section.digest, weights.digest, data_digest(data))
     folder = config.resolve(section.path)
     saved = _about(folder)
-    if saved and saved["fingerprint"] == fingerprint == newest(lake, "train", PART):
+    if saved and saved["fingerprint"] == fingerprint == newest(lake, "train", section.judge or PART):
         note = held_out_note(saved["metrics"])
         return Summary("train", Counts(), time.monotonic() - started, skipped=True, note=note)
 
@@ -55,10 +59,17 @@ def train_backbone(
     run = StageRun(lake, "train", config_hash=section.digest)
     pairs = read_pairs(data)
     usable(pairs, data)
+    unlabelled = sorted(set(backbone.aspects) - pairs.aspects.keys())
+    if unlabelled:
+        raise CurateError(
+            f"No row of {data} labels {', '.join(unlabelled)}: label it under `aspects`, or take it out of "
+            "train.backbone.aspects."
+        )
     opened = open_backbone(backbone, weights, seed=section.seed)
     groups = build_groups(
         pairs,
         lambda context, responses: opened.texts.encode(context, responses, separator=opened.separator),
+        aspects=tuple(backbone.aspects),
     )
     seen, unseen = _sides(groups, pairs, backbone, data)
     checkpoints = Checkpoints(
@@ -67,7 +78,7 @@ def train_backbone(
     trainer = Trainer(opened, seen, unseen, backbone, checkpoints, accelerator, seed=section.seed)
     with track("train", len(trainer.schedule.steps)) as advance:
         progress = trainer.run(advance)
-    accuracy, loss = _measured(trainer, pairs, unseen, section)
+    accuracy, loss, aspects = _measured(trainer, pairs, unseen, section)
     if not accelerator.is_main_process:
         return run.summary()
     about: dict[str, Any] = {
@@ -79,13 +90,13 @@ def train_backbone(
         "steps": progress.best_step,
         "tokens": progress.tokens,
         "cut": groups.cut,
-        "metrics": metrics_of(pairs, loss, accuracy) | {"held_out_prompts": len(unseen)},
+        "metrics": metrics_of(pairs, loss, accuracy) | {"held_out_prompts": len(unseen)} | aspects,
     }
     with replaced(folder) as made:
         _save(opened, made, about)
     # After the folder is in place: a process killed in between goes on from its checkpoint to the same weights.
-    with run.chunk(PART, fingerprint=fingerprint, status="done") as (writer, counts):
-        writer.delete("evaluations", "benchmark = ?", [HELD_OUT])
+    with run.chunk(section.judge or PART, fingerprint=fingerprint, status="done") as (writer, counts):
+        writer.delete("evaluations", sql("train_held_out"), [HELD_OUT, section.judge or PART])
         writer.append("evaluations", evaluation_rows(accuracy, run.run_id))
         _count(counts, pairs, groups, section, progress)
     checkpoints.clear()
@@ -109,17 +120,33 @@ def _sides(
 
 def _measured(
     trainer: Trainer, pairs: PreferencePairs, unseen: list[Group], section: TrainSection
-) -> tuple[Accuracy, float]:
-    scores = np.zeros(len(pairs.responses))
-    for group, found in zip(unseen, trainer.score(unseen), strict=True):
-        scores[group.members] = found.numpy()
+) -> tuple[Accuracy, float, dict[str, Any]]:
+    """On held-out prompts: accuracy and loss, and the accuracy in each aspect."""
+    from curate.engine.reward_head import read_out
+
+    scores, outputs = np.zeros(len(pairs.responses)), trainer.outputs(unseen)
+    for group, found in zip(unseen, outputs, strict=True):
+        scores[group.members] = read_out(found, trainer.shape).numpy()
     mine = np.isin(pairs.prompt, [group.prompt for group in unseen])
     sides = {
         name: getattr(pairs, name)[mine] for name in ("chosen", "rejected", "p_chosen", "weight", "strength")
     }
     part = dataclasses.replace(pairs, **sides)
     accuracy = measured(section.judge or PART, part, scores, resamples=section.bootstrap)
-    return accuracy, trainer.held_out()[0]
+    return accuracy, trainer.held_out()[0], _aspects(trainer.shape.aspects, unseen, outputs)
+
+
+def _aspects(names: Sequence[str], groups: Sequence[Group], outputs: Sequence[Tensor]) -> dict[str, Any]:
+    """The share of decided labels of each aspect that its own output agrees with, and how many there are."""
+    found = {}
+    margins = [each[group.first] - each[group.second] for group, each in zip(groups, outputs, strict=True)]
+    for at, name in enumerate(names):
+        label = np.concatenate([group.aspects[:, at] for group in groups]) - 0.5
+        margin = np.concatenate([each[:, at].numpy() for each in margins])
+        decided = np.abs(label) > 0  # not a number is not greater
+        right = 0.5 + 0.5 * np.sign(margin * label)[decided]
+        found[name] = {"value": float(right.mean()) if len(right) else None, "n": len(right)}
+    return {"held_out_aspects": found} if found else {}
 
 
 def _save(opened: Opened, folder: Path, about: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from curate.engine.reward_head import read_out
+from curate.engine.reward_head import HeadShape
 from curate.progress import Advance
 from curate.train import objective
 from curate.train.batches import laid_out, rows, sizes, steps
@@ -93,6 +93,10 @@ class Trainer:
         dtype = torch.bfloat16 if section.precision == "bfloat16" else torch.float32
         self._meter = Meter(flops, attainable_flops(accelerator.device, dtype) * accelerator.num_processes)
 
+    @property
+    def shape(self) -> HeadShape:
+        return self._opened.model.shape
+
     def run(self, advance: Advance) -> Progress:
         """Go on from the last checkpoint to the end; the model then has the best weights."""
         section, total = self._section, len(self.schedule.steps)
@@ -103,17 +107,18 @@ class Trainer:
             metrics = self._step(number, learning_rate(number, total, section))
             tokens = sum(self._tokens[group] for row in self.schedule.steps[number] for group in row)
             progress = replace(progress, step=number + 1, tokens=progress.tokens + tokens)
+            speed = self._meter.add(tokens)
             self._checkpoints.log(
                 {"step": progress.step, "epoch": self.schedule.epochs[number], "tokens": progress.tokens}
                 | metrics
-                | self._meter.add(tokens)
+                | speed
             )
             last = progress.step == total
             if last or progress.step % section.evaluate_every == 0:
                 progress = self._look(progress)
             if not last and progress.step % section.checkpoint_every == 0:
                 self._checkpoints.save(self._model, self._optimizer, progress)
-            advance(1)
+            advance(1, f"{speed['tokens_per_second']:,.0f} tokens/s, MFU {speed['mfu']:.0%}")
         self._accelerator.wait_for_everyone()
         self._checkpoints.load_best(self._model)
         return progress
@@ -134,16 +139,15 @@ class Trainer:
         return loss / weight, correct / pairs
 
     @torch.no_grad()
-    def score(self, groups: Sequence[Group]) -> list[Tensor]:
-        """float32[N] for each group, all of them by every process."""
+    def outputs(self, groups: Sequence[Group]) -> list[Tensor]:
+        """float32[N, K] of the head for each group, all of them by every process."""
         tokens = sizes(groups, separator=self._opened.separator)
         self._model.eval()
         found: list[Tensor] = []
         for row in rows(tokens, most=self._section.row_tokens):
             part = [groups[group] for group in row]
-            outputs = self._outputs(part, seed=0)
-            scores = read_out(outputs.nan_to_num(neginf=0.0), self._opened.model.shape).cpu()
-            found += [each[: len(group)] for each, group in zip(scores, part, strict=True)]
+            outputs = self._outputs(part, seed=0).cpu()
+            found += [each[: len(group)] for each, group in zip(outputs, part, strict=True)]
         return found
 
     def _step(self, number: int, rate: float) -> dict[str, float]:

@@ -121,7 +121,8 @@ def ordinal(logits: Tensor, target: Tensor, *, weight: Tensor | None = None) -> 
 def region(logits: Tensor, allowed: Tensor, *, weight: Tensor | None = None) -> Tensor:
     """−log P(level is one of those allowed), `allowed` bool[n, K]: a coarse grade bounds the fine one.
 
-    Region targets of ordinal probabilistic reward models: where in the region the mass lies, pairs decide.
+    After the idea of the region targets of ordinal probabilistic reward models (arXiv 2602.12660), without what that
+    paper adds inside the region ("flooding"): where in the region the mass lies, pairs decide.
     """
     _same(logits, allowed)
     _rows(logits, weight)

@@ -77,14 +77,12 @@ def relabelled(p: Float64, weight: Float64, right: Float64, remedy: Remedy) -> t
 
 
 def remedied(
-    items: Items, settings: Settings, remedy: Remedy, advance: Advance, *, rate: float | None = None
+    items: Items, margins: Float64, remedy: Remedy, *, rate: float | None = None
 ) -> tuple[Labels, list[Noise]]:
     """Labels for each head of `fit`, made without any label of what the head is judged on, and the noise found.
 
-    For head k, the pairs of fold j are judged by a model that has seen neither fold: what fold k says must not come
-    back through the labels that head k learns from.
+    `margins` float64[K+1, n] of `cross_fitted`.
     """
-    margins = _cross_fitted(items, settings, advance)
     p = np.broadcast_to(items.p_chosen, margins.shape).copy()
     weight = np.broadcast_to(items.weight, margins.shape).copy()
     found = []
@@ -99,21 +97,19 @@ def remedied(
     return Labels(p, weight), found
 
 
-def estimated_rate(items: Items, settings: Settings, advance: Advance) -> float:
-    """η of all labels, by models that have not seen what they judge.
-
-    One rate for all heads: a single number says next to nothing of any one label.
-    """
-    margins = _cross_fitted(items, dataclasses.replace(settings, members=1), advance)[-1]
-    return estimate_noise(margins, items.p_chosen, items.weight).rate
+def estimated_rate(items: Items, margins: Float64) -> float:
+    """η of all labels. One rate for all heads: a single number says next to nothing of any one label."""
+    return estimate_noise(margins[-1], items.p_chosen, items.weight).rate
 
 
-def _cross_fitted(items: Items, settings: Settings, advance: Advance) -> Float64:
-    """float64[K+1, n]: for head k, the margin of each pair of fold j by a model without the folds j and k.
+def cross_fitted(items: Items, settings: Settings, advance: Advance) -> Float64:
+    """float64[K+1, n]: for head k, the margin of each pair of fold j by a model without the folds j and k: what fold
+    k says must not come back through the labels that head k learns from. Row K: by a model without fold j.
 
     How long those models are trained is decided for each k by their loss on the folds j ≠ k. Fold k's own pairs have
     margin 0 in row k: that head never sees them.
     """
+    settings = dataclasses.replace(settings, members=1)
     folds = settings.folds
     left_out = [*itertools.combinations(range(folds), 2), *((fold,) for fold in range(folds))]
     sees = np.array([~np.isin(items.fold, out) for out in left_out])

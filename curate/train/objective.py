@@ -14,11 +14,10 @@ from torch import Tensor
 from curate.engine.reward_head import HeadShape, read_out
 from curate.train import losses
 from curate.train.groups import Group
-from curate.train.regularisers import centred, length_invariance, margin_bound, prior_margin
+from curate.train.regularisers import centred, length_invariance, prior_constraint
 from curate.training_options import LossSection
 
 _LISTS = {"best", "ranking"}
-_MOST = 5.0  # log-odds that a pair of like length may be apart under `prior`
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +53,15 @@ def evaluate(outputs: Tensor, groups: Sequence[Group], loss: LossSection, shape:
     margin = scores[rows.prompt, rows.first] - scores[rows.prompt, rows.second]
     weight = sum(weight_of(group, loss) for group in groups)
     mean = _comparison(loss, safe, scores.masked_fill(~present, float("-inf")), margin, rows, groups)
+    if shape.output == "aspects":
+        mean = mean + _of_aspects(safe, rows)
     if loss.centre:
         pairs = [scores[rows.prompt, rows.first], scores[rows.prompt, rows.second]]
         mean = mean + loss.centre * centred(torch.stack(pairs, dim=1))
     if loss.prior:
-        bound = prior_margin(rows.ratio, torch.zeros_like(rows.ratio), _MOST)
-        mean = mean + loss.prior * margin_bound(margin, bound)
+        lead = torch.where(rows.p < 0.5, -margin, margin)
+        bounded = prior_constraint(lead, rows.ratio)
+        mean = mean + loss.prior * (rows.weight * bounded).sum() / rows.weight.sum()
     if loss.length_invariance:
         lengths = torch.tensor(np.concatenate([group.lengths for group in groups]), device=outputs.device)
         mean = mean + loss.length_invariance * length_invariance(scores[present], lengths.to(scores.dtype))
@@ -78,6 +80,7 @@ class _Rows:
     weight: Tensor
     strength: Tensor
     ratio: Tensor
+    aspects: Tensor  # [n, K], not a number where nobody said
 
     @classmethod
     def of(cls, groups: Sequence[Group], loss: LossSection, device: torch.device) -> _Rows:
@@ -95,7 +98,19 @@ class _Rows:
             weight=joined([_weights(group, loss) for group in groups]),
             strength=joined([group.strength for group in groups]),
             ratio=joined(ratios),
+            aspects=losses.smoothed(joined([group.aspects for group in groups]), loss.smoothing),
         )
+
+
+def _of_aspects(outputs: Tensor, rows: _Rows) -> Tensor:
+    """Bradley and Terry's loss in each aspect that is labelled, by what the pairs weigh, over all pairs and aspects."""
+    margin = outputs[rows.prompt, rows.first] - outputs[rows.prompt, rows.second]  # [n, K]
+    known = torch.isfinite(rows.aspects)
+    weight = rows.weight[:, None].expand_as(margin)
+    if not known.any():
+        return margin.sum() * 0.0
+    mean = losses.bradley_terry(margin[known], rows.aspects[known], weight=weight[known])
+    return mean * weight[known].sum() / weight.sum()
 
 
 def _weights(group: Group, loss: LossSection) -> NDArray[Any]:

@@ -85,7 +85,14 @@ def _decoder(
 ) -> RewardModel:
     from transformers import AutoModel
 
-    wanted = HeadShape(section.head, section.units, section.output, section.levels)
+    wanted = HeadShape(
+        section.head,
+        section.units,
+        section.output,
+        section.levels,
+        tuple(section.aspects),
+        tuple(section.aspects.values()),
+    )
     trained = "SequenceClassification" in " ".join(config.architectures or [])
     if not trained and not has_own_head(Path(source)):
         return RewardModel.start(AutoModel.from_pretrained(source, dtype=dtype, **hub), wanted, seed=seed)
@@ -93,12 +100,17 @@ def _decoder(
     has = model.shape
     same = (has.head, has.output) == (wanted.head, wanted.output)
     same = same and (has.head == "linear" or has.units == wanted.units)
-    if not same or has.outputs != wanted.outputs:
+    if not same or has.outputs != wanted.outputs or has.aspects != wanted.aspects:
         raise CurateError(
             f"The reward model {section.model!r} has another head ({has.head}, {has.output}, {has.units} units, "
-            f"{has.outputs} outputs) than train.backbone says: set head, output, units and levels to go on with it."
+            f"{has.outputs} outputs{_named(has.aspects)}) than train.backbone says: set head, output, units, levels "
+            "and aspects to go on with it."
         )
     return model
+
+
+def _named(aspects: tuple[str, ...]) -> str:
+    return f": {', '.join(aspects)}" if aspects else ""
 
 
 def _encoder(section: BackboneSection, source: str, dtype: torch.dtype, hub: dict[str, Any]) -> EncoderModel:

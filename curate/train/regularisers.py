@@ -1,4 +1,4 @@
-"""Terms that are added to a comparison loss, each a mean over its rows; shapes are checked and never broadcast."""
+"""Terms that are added to a comparison loss; shapes are checked and never broadcast."""
 
 from __future__ import annotations
 
@@ -11,28 +11,21 @@ from torch.nn import functional
 
 from curate.train.losses import centred
 
-__all__ = ["centred", "contrastive", "discrepancy", "length_invariance", "margin_bound", "prior_margin"]
+__all__ = ["centred", "contrastive", "discrepancy", "length_invariance", "prior_constraint"]
 
 BANDWIDTHS = (0.5, 1.0, 2.0, 4.0)  # of score differences, in the units of Bradley–Terry's log-odds
 
 
-def prior_margin(ratio: Tensor, similarity: Tensor, most: float) -> Tensor:
-    """How far apart the scores of two responses may be, judged without reading them: most · ratio · (1 − similarity).
+def prior_constraint(margin: Tensor, similarity: Tensor, *, scale: float = 6.0) -> Tensor:
+    """−log σ(scale / (similarity + 0.001) − margin) of each row: the more alike two responses are, the less far apart
+    their scores may be (PCRM, arXiv 2404.00978, in the form of its authors' code, with their scale).
 
-    `ratio` [n] of the shorter length to the longer, `similarity` [n] of the two texts (cosine, below 0 taken as 0).
-    After the prior constraints of PCRM (arXiv 2404.00978): texts that nearly agree cannot differ much in quality,
-    and where lengths differ grossly, length must not become the reason.
+    `margin` [n] of the better one, `similarity` [n] in 0 … 1: PCRM's ratio of the shorter length to the longer, or the
+    angular similarity of two texts, 1 − arccos(cosine) / π.
     """
-    if ratio.shape != similarity.shape or ratio.ndim != 1:
-        raise ValueError(f"shapes {tuple(ratio.shape)} and {tuple(similarity.shape)} differ or are no rows")
-    return most * ratio * (1.0 - similarity.clamp(0.0, 1.0))
-
-
-def margin_bound(margin: Tensor, bound: Tensor) -> Tensor:
-    """Mean squared excess of |margin| [n] over its bound [n]."""
-    if margin.shape != bound.shape or margin.ndim != 1 or margin.numel() == 0:
-        raise ValueError(f"shapes {tuple(margin.shape)} and {tuple(bound.shape)} differ or are no rows")
-    return functional.relu(margin.abs() - bound).square().mean()
+    if margin.shape != similarity.shape or margin.ndim != 1:
+        raise ValueError(f"shapes {tuple(margin.shape)} and {tuple(similarity.shape)} differ or are no rows")
+    return -functional.logsigmoid(scale / (similarity + 0.001) - margin)
 
 
 def contrastive(one: Tensor, other: Tensor, *, temperature: float = 0.05) -> Tensor:

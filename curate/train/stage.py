@@ -18,6 +18,7 @@ from curate.identity import content_id
 from curate.lake import Lake
 from curate.preference_pairs import PreferencePairs, data_digest, read_pairs
 from curate.progress import Advance, Track
+from curate.resources import sql
 from curate.runs import Counts, StageRun, Summary, newest
 from curate.train.held_out import PART, evaluation_rows, held_out_note, measured, metrics_of, usable
 
@@ -40,7 +41,7 @@ def train(lake: Lake, config: Config, data: Path, *, track: Track) -> Summary:
     embedder = Embedder(_embedder(config, section), cache=config.resolve(config.workspace) / "embeddings")
     fingerprint = content_id(FORMAT, section.digest, embedder.digest, data_digest(data))
     saved = describe(folder)
-    if saved and saved.fingerprint == fingerprint == newest(lake, "train", PART):
+    if saved and saved.fingerprint == fingerprint == newest(lake, "train", section.judge or PART):
         return Summary(
             "train", Counts(), time.monotonic() - started, skipped=True, note=held_out_note(saved.metrics)
         )
@@ -68,8 +69,8 @@ def train(lake: Lake, config: Config, data: Path, *, track: Track) -> Summary:
     )
     model = save(folder, description, fit.heads, pairs.prompt_ids)
     # After the folder is in place: a process killed in between trains again, to the same bits.
-    with run.chunk(PART, fingerprint=fingerprint, status="done") as (writer, counts):
-        writer.delete("evaluations", "benchmark = ?", [HELD_OUT])
+    with run.chunk(section.judge or PART, fingerprint=fingerprint, status="done") as (writer, counts):
+        writer.delete("evaluations", sql("train_held_out"), [HELD_OUT, section.judge or PART])
         writer.append("evaluations", evaluation_rows(accuracy, run.run_id))
         counts.rows_kept = len(pairs)
         counts.dropped = pairs.dropped
@@ -115,17 +116,17 @@ def _items(pairs: PreferencePairs, section: TrainSection, embedder: Embedder, tr
 def _fit(items: Items, section: TrainSection, advance: Advance) -> tuple[Fit, list[float]]:
     """The fit, and the noise rates that were found: of each fold head's labels, and last of all labels."""
     from curate.train.bradley_terry import Selection, Settings, fit
-    from curate.train.noise import estimated_rate, remedied
+    from curate.train.noise import cross_fitted, estimated_rate, remedied
 
     settings = Settings(**{field.name: getattr(section, field.name) for field in fields(Settings)})
     method, rate, combine = section.noise.method, section.noise.rate, section.combine
     if method == "none":
         return fit(items, settings, advance, combine=combine), []
     if method in ("flip", "drop", "soften"):
-        labels, found = remedied(items, settings, method, advance, rate=rate)
+        labels, found = remedied(items, cross_fitted(items, settings, advance), method, rate=rate)
         return fit(items, settings, advance, labels=labels, combine=combine), [each.rate for each in found]
     if rate is None:
-        rate = estimated_rate(items, settings, advance)
+        rate = estimated_rate(items, cross_fitted(items, settings, advance))
     selection = Selection(1.0 - rate, peer=method == "co-teaching")
     return fit(items, settings, advance, selection=selection, combine=combine), [rate]
 

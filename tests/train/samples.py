@@ -15,7 +15,9 @@ from curate.training_options import BackboneSection
 GOOD, BAD = ("fox", "quick", "brown"), ("dog", "lazy", "over")
 
 
-def pair_rows(prompts: int = 24, *, seed: int = 0) -> list[dict[str, Any]]:
+def pair_rows(
+    prompts: int = 24, *, seed: int = 0, aspects: dict[str, float] | None = None
+) -> list[dict[str, Any]]:
     """A learnable preference: words of the one list are better than words of the other."""
     rng = random.Random(seed)
     return [
@@ -25,6 +27,7 @@ def pair_rows(prompts: int = 24, *, seed: int = 0) -> list[dict[str, Any]]:
             "rejected": [{"role": "assistant", "content": " ".join(rng.choices(BAD, k=rng.randint(2, 6)))}],
             "prompt_id": content_id(number),
             "confidence": 0.9,
+            "aspects": aspects,
         }
         for number in range(prompts)
     ]

@@ -77,11 +77,12 @@ def test_it_learns_and_says_how_good_it_is(lake: Lake, tmp_path: Path, make_mode
         {},
         {"head": "mlp", "units": 16},
         {"output": "ordinal", "loss": {"kind": "ordinal"}},
+        {"output": "aspects", "aspects": {"true": 2.0, "kind": 1.0}},
         {"forward": "joint", "loss": {"kind": "best"}},
         {"lora": {"rank": 4}},
         {"lora": {"rank": 4}, "head": "mlp", "units": 16, "precision": "bfloat16"},
     ],
-    ids=["linear", "mlp", "ordinal", "joint", "lora", "lora mlp bfloat16"],
+    ids=["linear", "mlp", "ordinal", "aspects", "joint", "lora", "lora mlp bfloat16"],
 )
 def test_the_folder_is_a_judge_with_the_trainer_s_scores(
     changes: dict[str, Any], lake: Lake, tmp_path: Path, make_model: MakeModel
@@ -91,7 +92,8 @@ def test_the_folder_is_a_judge_with_the_trainer_s_scores(
     from curate.train.opening import open_backbone
 
     config = configured(tmp_path, make_model(), **changes)
-    train(lake, config, written(tmp_path / "data", ranking_rows()))
+    rows = pair_rows(aspects={"true": 1, "kind": 0}) if "aspects" in changes else ranking_rows()
+    train(lake, config, written(tmp_path / "data", rows))
     folder = config.resolve("models/reward")
     found = scores(folder)
     assert max(found) - min(found) > 1e-3
@@ -109,6 +111,22 @@ def test_the_folder_is_a_judge_with_the_trainer_s_scores(
     tolerance = 2e-2 if changes.get("precision") else 1e-4
     assert again.tolist() == pytest.approx(found, abs=tolerance)
     assert list(Panel(config).seats) == ["reward-model"]
+
+
+def test_aspects_that_pull_apart_are_learnt_each(lake: Lake, tmp_path: Path, make_model: MakeModel) -> None:
+    config = configured(
+        tmp_path, make_model(), epochs=4, output="aspects", aspects={"true": 2.0, "kind": 1.0}
+    )
+    data = written(tmp_path / "data", pair_rows(40, aspects={"true": 1, "kind": 0}))
+    train(lake, config, data)
+    about = json.loads((config.resolve("models/reward") / "training.json").read_text())["metrics"]
+    assert {name: each["value"] > 0.9 for name, each in about["held_out_aspects"].items()} == {
+        "true": True,
+        "kind": True,
+    }
+    assert about["held_out_accuracy"]["reward-model"]["all"]["value"] > 0.9
+    with pytest.raises(CurateError, match=r"No row of .* labels brevity"):
+        train(lake, configured(tmp_path, make_model(), output="aspects", aspects={"brevity": 1.0}), data)
 
 
 def test_an_encoder_is_trained_on_text_pairs(lake: Lake, tmp_path: Path, make_model: MakeModel) -> None:

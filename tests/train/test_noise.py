@@ -11,7 +11,7 @@ import torch
 from curate.engine.embedding_reward import Heads, features
 from curate.train.bank import Bank, Items, Selection, Settings
 from curate.train.bradley_terry import fit
-from curate.train.noise import Noise, estimate_noise, relabelled, remedied
+from curate.train.noise import Noise, cross_fitted, estimate_noise, relabelled, remedied
 
 SETTINGS = Settings(
     hidden=8,
@@ -53,7 +53,7 @@ def make_items(flipped: float, prompts: int = 240, seed: int = 0) -> tuple[Items
     return items, wrong
 
 
-def silent(_: int) -> None:
+def silent(_: int, note: str = "") -> None:
     pass
 
 
@@ -86,7 +86,7 @@ def test_the_remedies() -> None:
 
 def test_flipped_labels_are_found() -> None:
     items, wrong = make_items(0.2, prompts=600)
-    labels, noise = remedied(items, SETTINGS, "flip", silent)
+    labels, noise = remedied(items, cross_fitted(items, SETTINGS, silent), "flip")
     assert noise[-1].rate == pytest.approx(0.2, abs=0.08)
     flipped = labels.p[-1] < 0.5
     assert flipped[wrong].mean() > 0.7
@@ -100,8 +100,10 @@ def test_no_label_of_a_fold_comes_back_through_the_labels_of_others(remedy: str)
     p = np.where(mine, 1.0 - items.p_chosen, items.p_chosen)
     weight = np.where(mine, 3.0, items.weight)
     other = dataclasses.replace(items, p_chosen=p, weight=weight)
-    one, _ = remedied(items, SETTINGS, remedy, silent, rate=0.2)  # type: ignore[arg-type]
-    two, _ = remedied(other, SETTINGS, remedy, silent, rate=0.2)  # type: ignore[arg-type]
+    one, two = (
+        remedied(each, cross_fitted(each, SETTINGS, silent), remedy, rate=0.2)[0]  # type: ignore[arg-type]
+        for each in (items, other)
+    )
     assert (one.p[1, ~mine] == two.p[1, ~mine]).all()
     assert (one.p[0, ~mine] != two.p[0, ~mine]).any()
 

@@ -133,6 +133,54 @@ def test_terms_add_to_the_loss_and_have_gradients(groups: tuple[Group, ...]) -> 
         assert torch.isfinite(given_outputs.grad).all()
 
 
+def test_aspects_are_learnt_where_they_are_labelled_and_their_mean_from_the_overall_label(
+    tmp_path: Path,
+) -> None:
+    data = [
+        {"prompt": "1", "chosen": "a", "rejected": "b", "aspects": {"kind": 0.2, "true": None, "new": 1}},
+        {"prompt": "2", "chosen": "a", "rejected": "b", "weight": 3, "aspects": {"true": 1}},
+        {"prompt": "4", "chosen": "a", "rejected": "b"},
+        {"prompt": "5", "chosen": "a", "rejected": "b", "aspects": {"true": 1.5}},
+    ]
+    pairs = read_pairs(written(tmp_path, data))
+    assert pairs.dropped == {"an aspect's probability is above 1": 1}
+    part = build_groups(pairs, encode, aspects=("true", "kind")).groups
+    assert np.isnan(part[2].aspects).all()
+    shape = HeadShape(output="aspects", aspects=("true", "kind"), weights=(3.0, 1.0))
+    outputs = torch.randn(3, 2, 2, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    value = objective.evaluate(outputs, part, LossSection(), shape)
+
+    gap = outputs[:, 0] - outputs[:, 1]  # [prompt, aspect]
+    overall = torch.nn.functional.softplus(-(gap @ torch.tensor([0.75, 0.25])))
+    true = torch.nn.functional.softplus(-gap[1, 0])
+    kind = 0.2 * torch.nn.functional.softplus(-gap[0, 1]) + 0.8 * torch.nn.functional.softplus(gap[0, 1])
+    expected = overall @ torch.tensor([1.0, 3.0, 1.0]) + (3 * true + kind) / 2
+    assert value.loss.item() == pytest.approx(expected.item(), rel=1e-5)
+    assert value.weight == 5.0
+    apart = [
+        objective.evaluate(outputs[at : at + 1], part[at : at + 1], LossSection(), shape) for at in range(3)
+    ]
+    assert sum(each.loss.item() for each in apart) == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_gradients_reach_every_adapter_and_no_frozen_weight(groups: tuple[Group, ...]) -> None:
+    from curate.train.adapters import with_adapters
+    from curate.training_options import LoraSection
+
+    model = with_adapters(RewardModel.start(backbone()), LoraSection(rank=2))
+    for _ in range(2):  # half of an adapter starts at zero, and keeps the other half still for one step
+        batch = laid_out(groups[:3])
+        objective.evaluate(batch.table(model(batch)), groups[:3], LossSection(), model.shape).loss.backward()  # type: ignore[no-untyped-call]
+        with torch.no_grad():
+            for each in model.parameters():
+                if each.grad is not None:
+                    each -= 0.1 * each.grad
+    trained = {name: each for name, each in model.named_parameters() if each.requires_grad}
+    assert sum("lora_" in name for name in trained) == 2 * 7 * 3  # 7 matrices in each of 3 layers
+    assert all(each.grad is not None and each.grad.abs().sum() > 0 for each in trained.values())
+    assert all(each.grad is None for each in model.parameters() if not each.requires_grad)
+
+
 def test_gradients_reach_separators_and_head_of_a_joint_row(groups: tuple[Group, ...]) -> None:
     model = RewardModel.start(backbone(), HeadShape("mlp", 8))
     batch = laid_out(groups[:2], separator=(96,), seed=3)

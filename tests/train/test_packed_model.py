@@ -12,8 +12,8 @@ from torch import Tensor
 
 from curate.engine.reward_head import HeadShape
 from curate.errors import CurateError
-from curate.train.model import RewardModel
-from curate.train.packing import Packed, Span, joint, separate, shared_prefix
+from curate.train.model import EncoderModel, RewardModel
+from curate.train.packing import Packed, Span, joint, padded, separate, shared_prefix
 
 SHAPE: dict[str, Any] = {
     "vocab_size": 97,
@@ -109,6 +109,20 @@ def test_order_and_company_change_no_score() -> None:
     assert torch.allclose(torch.cat(alone), torch.cat(table), atol=1e-6)
 
 
+def test_padding_and_company_change_no_score_of_an_encoder() -> None:
+    from transformers import BertConfig, BertForSequenceClassification
+
+    shape = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}
+    torch.manual_seed(0)
+    config = BertConfig(vocab_size=97, num_labels=1, initializer_range=0.4, **shape)
+    model = EncoderModel(BertForSequenceClassification(config).eval())
+    _, rows = some_tokens(8)
+    together = model.score(padded(rows, None, padding=0))
+    alone = torch.cat([model.score(padded([[row]], None, padding=0)) for answers in rows for row in answers])
+    assert together.std() > 0.01
+    assert torch.allclose(together, alone, atol=1e-5)
+
+
 def test_joint_scores_are_those_of_the_whole_sequence_and_depend_on_order() -> None:
     model = RewardModel.start(backbone())
     prompt, answers, separator = [5, 6, 7], [[8, 9], [10], [11, 12, 13]], [96]
@@ -198,7 +212,13 @@ def test_what_packed_attention_does_not_know_is_refused() -> None:
 
 @pytest.mark.parametrize(
     "shape",
-    [HeadShape(), HeadShape("mlp", 16), HeadShape(output="ordinal"), HeadShape("mlp", 16, "ordinal", 7)],
+    [
+        HeadShape(),
+        HeadShape("mlp", 16),
+        HeadShape(output="ordinal"),
+        HeadShape("mlp", 16, "ordinal", 7),
+        HeadShape(output="aspects", aspects=("true", "kind"), weights=(2.0, 1.0)),
+    ],
 )
 @pytest.mark.parametrize("family", ["llama", "qwen3"])
 def test_saved_models_score_the_same(family: str, shape: HeadShape, tmp_path: Path) -> None:

@@ -19,19 +19,17 @@ def drawn(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, dtype=DOUBLE, generator=torch.Generator().manual_seed(seed))
 
 
-def test_the_bound_bites_only_beyond_it() -> None:
-    margin = torch.tensor([0.5, -3.0, 4.0], dtype=DOUBLE)
-    bound = torch.tensor([1.0, 1.0, 2.5], dtype=DOUBLE)
-    assert float(regularisers.margin_bound(margin, bound)) == pytest.approx((0.0 + 4.0 + 2.25) / 3)
+def test_responses_that_are_alike_may_be_less_far_apart() -> None:
+    margin = torch.tensor([2.0, 2.0, -3.0, 9.0], dtype=DOUBLE)
+    similarity = torch.tensor([1.0, 0.25, 1.0, 1.0], dtype=DOUBLE)
+    found = regularisers.prior_constraint(margin, similarity)
+    bounds = [6 / 1.001, 6 / 0.251, 6 / 1.001, 6 / 1.001]
+    expected = [math.log1p(math.exp(m - bound)) for m, bound in zip(margin.tolist(), bounds, strict=True)]
+    assert found.tolist() == pytest.approx(expected)
+    assert found[1] < found[0] < found[3]
     assert torch.autograd.gradcheck(
-        lambda each: regularisers.margin_bound(each, bound), (margin.requires_grad_(),)
+        lambda each: regularisers.prior_constraint(each, similarity), (margin.requires_grad_(),)
     )
-
-
-def test_texts_that_agree_or_differ_grossly_in_length_may_be_less_far_apart() -> None:
-    ratio = torch.tensor([1.0, 0.5, 1.0, 1.0], dtype=DOUBLE)
-    similarity = torch.tensor([0.0, 0.0, 0.75, -0.5], dtype=DOUBLE)
-    assert regularisers.prior_margin(ratio, similarity, 4.0).tolist() == [4.0, 2.0, 1.0, 4.0]
 
 
 def test_the_contrastive_term_is_the_cross_entropy_of_finding_oneself() -> None:
@@ -75,8 +73,8 @@ def test_scores_that_follow_length_are_told_from_those_that_do_not() -> None:
 @pytest.mark.parametrize(
     "mistake",
     [
-        lambda: regularisers.margin_bound(drawn(4), drawn(4, 1)),
-        lambda: regularisers.prior_margin(drawn(4), drawn(1), 1.0),
+        lambda: regularisers.prior_constraint(drawn(4), drawn(4, 1)),
+        lambda: regularisers.prior_constraint(drawn(4), drawn(1)),
         lambda: regularisers.contrastive(drawn(4, 2), drawn(4, 1)),
         lambda: regularisers.discrepancy(drawn(4, 1), drawn(4)),
         lambda: regularisers.length_invariance(drawn(4), drawn(4, 1)),

@@ -1,0 +1,80 @@
+"""A model of `curate train` in Transformers, in this package and in the real vLLM: the same scores."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from curate.engine import Engines, chat
+from curate.engine.base import Failure
+from curate.lake import Lake
+from curate.train import train
+from tests.e2e.test_vllm import PYTHON, QUIET, ROOT
+from tests.train.samples import configured, pair_rows, written
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+SAID = ("fox quick", "lazy dog over", "the", "quick brown fox " * 30)
+SCRIPT = """
+import json, sys
+from pathlib import Path
+from curate.engine import Engines, chat
+folder, out, *said = sys.argv[1:]
+settings = {"kind": "vllm", "model": folder, "dtype": "float32", "eager": True, "max_length": 512}
+engine = Engines({"m": settings}, Path()).get("m")
+found = engine.score([chat(("user", "Which one?"), ("assistant", each)) for each in said])
+Path(out).write_text(json.dumps([each.value for each in found]))
+engine.close()
+"""
+
+
+@pytest.fixture(autouse=True)
+def _vllm() -> None:
+    if not PYTHON.with_name("..").joinpath(".built").resolve().exists():
+        missing = "vLLM's environment is not there: run `make .venvs/vllm/.built`"
+        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
+
+
+@pytest.mark.parametrize("lora", [None, {"rank": 4}], ids=["full", "lora merged"])
+def test_everyone_reads_the_same_scores(
+    lora: dict[str, int] | None, lake: Lake, tmp_path: Path, make_model: Callable[..., Path]
+) -> None:
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    backbone = make_model(hidden_size=64, num_attention_heads=2, num_key_value_heads=1)
+    config = configured(tmp_path, backbone, lora=lora)
+    train(lake, config, written(tmp_path / "data", pair_rows(40)))
+    folder = config.resolve("models/reward")
+
+    chats = [[{"role": "user", "content": "Which one?"}, {"role": "assistant", "content": s}] for s in SAID]
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    classifier = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32).eval()
+    with torch.no_grad():
+        plain = [
+            float(classifier(**tokenizer.apply_chat_template(each, return_tensors="pt")).logits[0, 0])
+            for each in chats
+        ]
+    assert max(plain) - min(plain) > 1e-2  # they differ, so that agreeing means something
+
+    settings: dict[str, Any] = {"kind": "transformers", "model": str(folder), "dtype": "float32"}
+    engine = Engines({"m": settings}, tmp_path).get("m")
+    own = engine.score([chat(("user", "Which one?"), ("assistant", each)) for each in SAID])
+    np.testing.assert_allclose(
+        [each.value for each in own if not isinstance(each, Failure)], plain, atol=1e-4
+    )
+
+    out = tmp_path / "scores.json"
+    environment = os.environ | QUIET | {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
+    done = subprocess.run(
+        [str(PYTHON), "-c", SCRIPT, str(folder), str(out), *SAID],
+        env=environment, cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    np.testing.assert_allclose(json.loads(out.read_text()), plain, atol=1e-4)

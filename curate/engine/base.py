@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from curate.errors import CurateError
 from curate.records import Message, Role, text
 
-Capability = Literal["generate", "schema", "choose", "loglikelihood", "embed", "score"]
+Capability = Literal["generate", "schema", "choose", "loglikelihood", "embed", "embed-tokens", "score"]
 Chat = tuple[Message, ...]
 
 
@@ -176,6 +176,10 @@ class Engine(Protocol):
         """Unit vectors, float32[len(texts), d]. No text is cut: long ones are averaged over windows."""
         raise lacks(self, "embed")
 
+    def embed_tokens(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
+        """Unit vectors of each text's tokens in their context, float32[tokens, d]; none for an empty text."""
+        raise lacks(self, "embed-tokens")
+
     def score(self, chats: Sequence[Chat]) -> list[Score | Failure]:
         """A scalar reward of the last turn of each chat."""
         raise lacks(self, "score")
@@ -195,6 +199,7 @@ _ABLE = {
     "choose": "give the probabilities of given answers",
     "loglikelihood": "give the log-likelihood of a text",
     "embed": "embed texts",
+    "embed-tokens": "embed the tokens of texts",
     "score": "score a conversation as a reward model",
 }
 

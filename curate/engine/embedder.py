@@ -30,6 +30,36 @@ class Embedder:
             texts, lambda text: windows(self.model.tokenizer, self.model.max_seq_length, text), self._encode
         )
 
+    def embed_tokens(self, texts: Sequence[str]) -> list[Float32]:
+        """Unit vectors of each text's tokens in their context, float32[tokens, d]; special tokens are left out."""
+        unique = sorted(set(texts))
+        tokenizer, limit = self.model.tokenizer, self.model.max_seq_length
+        parted = [windows(tokenizer, limit, text) if text else [] for text in unique]
+        pieces = [piece for parts in parted for piece, _ in parts]
+        with one_thread():
+            found = self.model.encode(
+                pieces, batch_size=self.batch, output_value="token_embeddings", show_progress_bar=False
+            )
+        vectors = iter(
+            units(tokens.numpy()[~special])
+            for tokens, special in zip(found, self._special(pieces), strict=True)
+        )
+        nothing = np.zeros((0, self.model.get_embedding_dimension()), np.float32)
+        by_text = {
+            text: np.concatenate([nothing, *(next(vectors) for _ in parts)])
+            for text, parts in zip(unique, parted, strict=True)
+        }
+        return [by_text[text] for text in texts]
+
+    def _special(self, pieces: Sequence[str]) -> list[NDArray[np.bool_]]:
+        """Which tokens the model puts around each piece."""
+        tokenizer, limit = self.model.tokenizer, self.model.max_seq_length
+        masks = [
+            tokenizer(piece, return_special_tokens_mask=True, truncation=True, max_length=limit)
+            for piece in pieces
+        ]
+        return [np.array(each["special_tokens_mask"], bool) for each in masks]
+
     def _encode(self, pieces: Sequence[str]) -> Float32:
         with one_thread():
             vectors: Float32 = self.model.encode(
@@ -40,6 +70,12 @@ class Embedder:
                 show_progress_bar=False,
             )
         return vectors
+
+
+def units(vectors: Float32) -> Float32:
+    """Each row divided by its length."""
+    lengths = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    return np.asarray(vectors / lengths, np.float32)
 
 
 def embed_windows(

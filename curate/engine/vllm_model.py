@@ -37,7 +37,7 @@ from curate.engine.base import (
 )
 from curate.engine.chat_tokens import ChatTokens
 from curate.engine.choices import by_beginning, draw_choices, log_prob, looks
-from curate.engine.embedder import Float32, embed_windows, windows
+from curate.engine.embedder import Float32, embed_windows, units, windows
 from curate.engine.passes import Target
 from curate.engine.vllm import VllmOptions
 from curate.engine.weights import Task, Weights
@@ -289,8 +289,7 @@ class VllmEmbedder(Opened):
         with _watched(self.llm):
             outputs = self.llm.embed(list(pieces), use_tqdm=False)
         vectors = np.asarray([output.outputs.embedding for output in outputs], np.float32)
-        units: Float32 = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-        return units
+        return units(vectors)
 
 
 def open_model(weights: Weights, task: Task, options: VllmOptions) -> VllmCausal | VllmReward | VllmEmbedder:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from curate.errors import CurateError
 from curate.judge.base import Answer, abstain
-from curate.judge.docket import Open, Work, open_questions, prepared
+from curate.judge.docket import Known, Open, Work, open_questions, prepared
 from curate.judge.ledger import Answered
 from curate.judge.opinions import with_opinions
 from curate.judge.panel import Panel, Seat
@@ -21,11 +21,14 @@ class JudgeError(CurateError):
     """A judge, or the engine under it, raised something that is no answer."""
 
 
-def answer_chunk(lake: Lake, panel: Panel, work: Work, *, run_id: str) -> Answered:
-    """What the judge of this chunk says to its open questions, for `commit`."""
+def answer_chunk(
+    lake: Lake, panel: Panel, work: Work, *, run_id: str, known: Known | None = None
+) -> Answered:
+    """What the judge of this chunk says to its open questions, for `commit`. `known`: from `prepare`, if it serves."""
     seat, began = panel.seats[work.judge], time.monotonic()
     of = with_opinions(lake, panel, seat, prepared(lake, panel, work.prompt_ids))
-    asked, total = open_questions(lake, panel, seat, of)
+    serves = known is not None and known.serves(seat, work.prompt_ids)
+    asked, total = open_questions(lake, panel, seat, of, known=known if serves else None)
     asked = [each for each in asked if not (work.fresh and each.failures)]
     answers = _ask_twice(seat, asked)
     seconds = (time.monotonic() - began) / max(1, len(asked))

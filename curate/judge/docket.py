@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,8 @@ from curate.judge.selection import Pair, selected
 from curate.lake import Lake
 from curate.records import Message, Part, plain
 from curate.resources import sql
+
+_FRESH = 1.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +52,15 @@ def contests(lake: Lake, prompt_ids: Sequence[str]) -> list[Contest]:
     return [_contest(*row) for row in rows]
 
 
-def prepare(lake: Lake, panel: Panel, work: Sequence[Work]) -> None:
-    """Read the contests of several chunks at once: a prompt's texts may lie anywhere in the lake's files."""
+def prepare(lake: Lake, panel: Panel, work: Sequence[Work]) -> Known:
+    """Read the contests of several chunks of one judge at once, and what it has said of them: a prompt's texts may lie
+    anywhere in the lake's files, and a query costs more than a chunk of a judge that answers at once.
+    """
     prompt_ids = [prompt_id for each in work for prompt_id in each.prompt_ids]
     missing = [prompt_id for prompt_id in prompt_ids if prompt_id not in panel.contests]
     if missing:
         panel.contests = {contest.prompt_id: contest for contest in contests(lake, prompt_ids)}
+    return Known.look_up(lake, panel.seats[work[0].judge], prompt_ids)
 
 
 def prepared(lake: Lake, panel: Panel, prompt_ids: Sequence[str]) -> list[Contest]:
@@ -72,21 +78,48 @@ def bare_contests(lake: Lake) -> list[Contest]:
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a judge has answered, and failed at, about the prompts with ids from `first` to `last`; `read`: when."""
+
+    seat: Seat
+    first: str
+    last: str
+    answered: frozenset[str]
+    failures: frozenset[str]
+    read: float
+
+    @classmethod
+    def look_up(cls, lake: Lake, seat: Seat, prompt_ids: Sequence[str]) -> Known:
+        first, last, read = min(prompt_ids), max(prompt_ids), time.monotonic()
+        rows = lake.rows(sql("judge_known"), (seat.name, seat.revision, first, last))
+        answered = frozenset(identity for identity, failed in rows if not failed)
+        return cls(seat, first, last, answered, frozenset(each for each, failed in rows if failed), read)
+
+    def serves(self, seat: Seat, prompt_ids: Sequence[str]) -> bool:
+        """Whether it says enough of these prompts, and is not so old that another process may have answered since."""
+        covers = self.seat is seat and self.first <= min(prompt_ids) and max(prompt_ids) <= self.last
+        return covers and time.monotonic() - self.read < _FRESH
+
+
 def open_questions(
-    lake: Lake, panel: Panel, seat: Seat, of: Sequence[Contest], *, ahead: bool = False
+    lake: Lake,
+    panel: Panel,
+    seat: Seat,
+    of: Sequence[Contest],
+    *,
+    ahead: bool = False,
+    known: Known | None = None,
 ) -> tuple[list[Open], int]:
     """What is open now of the questions that a judge is to be asked about these contests, and how many they are in all.
 
     A question that has failed `attempts` times is not open any more. `ahead`: count in what later rounds, and judges
-    that are to be heard first, may bring at most.
+    that are to be heard first, may bring at most. `known`: what has been looked up before.
     """
     if not of:
         return [], 0
-    ids = [contest.prompt_id for contest in of]
-    rows = lake.rows(sql("judge_known"), (seat.name, seat.revision, min(ids), max(ids)))
+    known = known or Known.look_up(lake, seat, [contest.prompt_id for contest in of])
     wanted = _wanted_pairs(lake, panel, seat, of, ahead=ahead)
-    answered = {identity for identity, failed in rows if not failed}
-    failures = {identity for identity, failed in rows if failed}
     found, total = [], 0
     for contest in of:
         asked_for = None if wanted is None else wanted[contest.prompt_id]
@@ -97,8 +130,8 @@ def open_questions(
                 continue
             total += 1
             identity = question.judgment_id(annotator=seat.name, revision=seat.revision)
-            if identity not in answered:
-                tried = _tried(identity, failures, seat.attempts) if failures else 0
+            if identity not in known.answered:
+                tried = _tried(identity, known.failures, seat.attempts) if known.failures else 0
                 if tried < seat.attempts:
                     found.append(Open(question, identity, tried))
     return found, total
@@ -166,7 +199,7 @@ def failure_id(judgment_id: str, attempt: int) -> str:
     return content_id(judgment_id, "failed", attempt)
 
 
-def _tried(judgment_id: str, failures: set[str], attempts: int) -> int:
+def _tried(judgment_id: str, failures: Collection[str], attempts: int) -> int:
     """How many attempts are used up: a failure that is permanent is filed as the last one."""
     return max((at + 1 for at in range(attempts) if failure_id(judgment_id, at) in failures), default=0)
 

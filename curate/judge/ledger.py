@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from curate.judge.panel import Seat
 from curate.runs import Counts, StageRun
 
 _MOST = 32  # chunks that wait for their commit, after which asking waits too
+_EVERY = 0.5  # seconds between two commits: one costs as much as asking a thousand rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +78,15 @@ def _reasons(failed: pa.Table) -> dict[str, int]:
 class Ledger:
     """`with Ledger(run) as ledger: ledger.file(answered)`; `run` belongs to the ledger's thread until `flush`.
 
-    All that was answered while one commit was under way goes into the next one, as one chunk: a model that takes its
-    time is committed chunk by chunk, and a judge that answers at once does not wait for the disk each time. Leaving
+    What has been answered within half a second is committed together, as one chunk: a model that takes its time is
+    committed chunk by chunk, at once, and a judge that answers at once does not wait for the disk each time. Leaving
     the block commits what is left, also when an error passes through.
     """
 
     run: StageRun
     _waiting: list[Answered] = field(init=False, default_factory=list)
     _closed: bool = field(init=False, default=False)
+    _hurry: bool = field(init=False, default=False)
     _error: BaseException | None = field(init=False, default=None)
     _changed: threading.Condition = field(init=False, default_factory=threading.Condition)
     _thread: threading.Thread = field(init=False)
@@ -114,8 +117,14 @@ class Ledger:
     def flush(self) -> None:
         """Wait until all is committed."""
         with self._changed:
+            self._hurry = True
+            self._changed.notify_all()
             self._changed.wait_for(lambda: not self._waiting)
+            self._hurry = False
             self._complain()
+
+    def _is_due(self) -> bool:
+        return self._closed or self._hurry or len(self._waiting) >= _MOST
 
     def _complain(self) -> None:
         if self._error is not None:
@@ -123,11 +132,13 @@ class Ledger:
             raise error
 
     def _work(self) -> None:
+        last = -_EVERY
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting or self._closed)
                 if not self._waiting:
                     return
+                self._changed.wait_for(self._is_due, timeout=max(0.0, last + _EVERY - time.monotonic()))
                 chunks = tuple(self._waiting)  # they stay in the list until they are in the lake
             try:
                 commit(self.run, chunks)
@@ -135,6 +146,7 @@ class Ledger:
                 BaseException
             ) as error:  # of whatever kind: it is raised where somebody waits for the commit
                 self._error = error
+            last = time.monotonic()
             with self._changed:
                 self._waiting = [] if self._error else self._waiting[len(chunks) :]
                 self._changed.notify_all()

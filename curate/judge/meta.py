@@ -113,7 +113,7 @@ class Meta(Judge):
             if isinstance(each, Failure):
                 return fail(each)
             if each.mass < self.options.min_mass:
-                reason = f"Yes and No hold only {each.mass:.2g} of the probability"
+                reason = f"Yes and No hold too little of the probability: {each.mass:.2g}"
                 return fail(Failure(reason, permanent=True))
             weights.append(float(each.probabilities[0]))
         p = [_P[each.outcome] if each.p_a is None else each.p_a for each in opinions]

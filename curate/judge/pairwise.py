@@ -84,7 +84,7 @@ class Pairwise(LanguageJudge):
         )
         spent = brief.spent(choice.tokens_in, choice.tokens_out)
         if choice.mass < self.options.min_mass:
-            reason = f"the verdicts hold only {choice.mass:.2g} of the probability"
+            reason = f"the verdicts hold too little of the probability: {choice.mass:.2g}"
             return fail(Failure(reason, raw, permanent=True), **spent)
         first, second, *rest = choice.probabilities
         tie = rest[0] if rest else 0.0

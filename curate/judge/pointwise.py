@@ -124,7 +124,7 @@ class Pointwise(LanguageJudge):
             return fail(choice, **brief.spent())
         spent = brief.spent(choice.tokens_in, choice.tokens_out)
         if choice.mass < self.options.min_mass:
-            reason = f"the ratings hold only {choice.mass:.2g} of the probability"
+            reason = f"the ratings hold too little of the probability: {choice.mass:.2g}"
             logs = dict(zip(self._ratings, (round(each, 4) for each in choice.log_probs), strict=True))
             return fail(Failure(reason, json.dumps(logs), permanent=True), **spent)
         mean, sd, shares = self._expected(choice)

@@ -9,8 +9,9 @@ The response that is more like the reference is preferred; the judgment's `score
     bleu, chrf   of the text, 0–100 (sacrebleu; Papineni et al. 2002, Popović 2015)
     rouge-l      F1 of the longest common subsequence of words, 0–1 (Lin 2004)
     embedding    cosine of the sentence embeddings of both texts, −1…1
-    sentences    F1 of greedily matched sentences by the cosine of their embeddings: BERTScore's matching (Zhang et al.
-                 2020), of sentences where that takes tokens, since engines embed whole texts
+    tokens       F1 of greedily matched tokens by the cosine of their embeddings in context: BERTScore (Zhang et al.
+                 2020) without idf weights or baseline, of an embedding model's last layer (engine: transformers)
+    sentences    the same matching of sentences by the cosine of their embeddings, for any engine that embeds
 `regularized: true` multiplies a likeness that is not negative by length and variety, so that neither a word that fits
 nor the same words again and again can win: by min(1, words / `enough`), and by the share of distinct trigrams (after
 the white-box reward of Kim and Seo 2024, arXiv 2402.03469). A prompt without a reference makes the judge abstain.
@@ -26,14 +27,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from curate.engine.base import Engine
+from curate.engine.base import Capability, Engine
 from curate.engine.registry import Engines
 from curate.judge.base import Answer, Candidate, Contest, Judge, JudgeOptions, Question, abstain, prefer
 from curate.judge.registry import judge_kind
 from curate.records import plain
 
-_TIES = {"bleu": 1.0, "chrf": 1.0, "rouge-l": 0.01, "embedding": 0.01, "sentences": 0.01}
-_BY_VECTORS = frozenset({"embedding", "sentences"})
+_TIES = {"bleu": 1.0, "chrf": 1.0, "rouge-l": 0.01, "embedding": 0.01, "tokens": 0.005, "sentences": 0.01}
+_NEEDS: dict[str, Capability] = {"embedding": "embed", "tokens": "embed-tokens", "sentences": "embed"}
 _WORD = re.compile(r"\w+")
 _SENTENCE_END = re.compile(r"(?<=[.!?。！？])\s+|\n+")
 Pair = tuple[str, str]  # of a contest and a response
@@ -42,25 +43,26 @@ Pair = tuple[str, str]  # of a contest and a response
 class ReferenceOptions(JudgeOptions):
     """Likeness to a reference answer."""
 
-    metric: Literal["bleu", "chrf", "rouge-l", "embedding", "sentences"] = "chrf"
+    metric: Literal["bleu", "chrf", "rouge-l", "embedding", "tokens", "sentences"] = "chrf"
     against: Literal["reference", "request"] = Field(
         "reference", description="What to be like; request: the last user turn (relevance, for embeddings)."
     )
     engine: str | None = Field(
-        None, description="Name of an engine that embeds, for metric: embedding and metric: sentences."
+        None, description="Name of an engine that embeds, for metric: embedding, tokens and sentences."
     )
     regularized: bool = Field(False, description="Multiply likeness by length and variety.")
     enough: int = Field(50, ge=1, description="Words from which on length counts no more, if regularized.")
     tie: float | None = Field(
         None,
         ge=0.0,
-        description="Difference up to which a pair is a tie; default: 1 for bleu and chrf, else 0.01.",
+        description="Difference up to which a pair is a tie; default: 1 for bleu and chrf, "
+        "0.005 for tokens, else 0.01.",
     )
 
     @model_validator(mode="after")
     def _engine_where_needed(self) -> Self:
-        if (self.metric in _BY_VECTORS) != (self.engine is not None):
-            raise ValueError("`engine` is needed for metric: embedding or sentences, and for no other metric")
+        if (self.metric in _NEEDS) != (self.engine is not None):
+            raise ValueError(f"`engine` is needed for metric: {', '.join(_NEEDS)}, and for no other metric")
         return self
 
 
@@ -75,7 +77,7 @@ class Reference(Judge):
         self._engine: Engine | None = None
         if options.engine is not None:
             where = f"judge.{options.name}.engine"
-            self._engine = engines.get(options.engine, where=where, needs="embed")
+            self._engine = engines.get(options.engine, where=where, needs=_NEEDS[options.metric])
 
     @property
     def identity(self) -> Sequence[object]:
@@ -108,7 +110,12 @@ class Reference(Judge):
             for candidate in question.asked
         }
         pairs = list(texts.values())
-        likeness = {"rouge-l": self._rouge, "embedding": self._cosines, "sentences": self._sentences}
+        likeness = {
+            "rouge-l": self._rouge,
+            "embedding": self._cosines,
+            "tokens": self._tokens,
+            "sentences": self._sentences,
+        }
         scores = likeness.get(self.options.metric, self._overlaps)(pairs)
         if self.options.regularized:
             factors = [regularity(text, enough=self.options.enough) for text, _ in pairs]
@@ -132,6 +139,11 @@ class Reference(Judge):
         vectors = self._engine.embed([side for pair in texts for side in pair])
         return [float(left @ right) for left, right in zip(vectors[::2], vectors[1::2], strict=True)]
 
+    def _tokens(self, texts: Sequence[tuple[str, str]]) -> list[float]:
+        assert self._engine is not None
+        vectors = self._engine.embed_tokens([side for pair in texts for side in pair])
+        return [greedy_f1(left, right) for left, right in zip(vectors[::2], vectors[1::2], strict=True)]
+
     def _sentences(self, texts: Sequence[tuple[str, str]]) -> list[float]:
         assert self._engine is not None
         split = [[split_sentences(side) for side in pair] for pair in texts]
@@ -149,7 +161,9 @@ def split_sentences(text: str) -> list[str]:
 
 
 def greedy_f1(left: NDArray[np.float32], right: NDArray[np.float32]) -> float:
-    """F1 of greedy matching: each row (a unit vector) with the most similar one of the other side."""
+    """F1 of greedy matching: each row (a unit vector) with the most similar one of the other side; 0 without any."""
+    if not (len(left) and len(right)):
+        return 0.0
     cosines = left @ right.T
     precision, recall = float(cosines.max(1).mean()), float(cosines.max(0).mean())
     return 2 * precision * recall / (precision + recall) if min(precision, recall) > 0 else 0.0

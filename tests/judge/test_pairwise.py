@@ -76,7 +76,7 @@ def test_a_model_that_would_say_something_else_has_failed(scripted: MakeEngines,
     assert found.outcome == "failed"
     assert found.permanent
     assert found.p_a is None
-    assert (found.raw or "").startswith("the verdicts hold only 0.005 of the probability")
+    assert (found.raw or "").startswith("the verdicts hold too little of the probability: 0.005")
 
 
 def test_a_failed_request_is_a_failed_answer(scripted: MakeEngines, contest: Contest) -> None:

@@ -131,6 +131,29 @@ def test_an_engine_is_for_embeddings_only() -> None:
     for options in ({"metric": "embedding"}, {"metric": "bleu", "engine": "letters"}):
         with pytest.raises(ValidationError) as caught:
             ReferenceOptions.model_validate({"name": "r", "kind": "reference"} | options)
-        assert "`engine` is needed for metric: embedding or sentences" in explain(
+        assert "`engine` is needed for metric: embedding, tokens, sentences" in explain(
             caught.value, ReferenceOptions, "judge"
         )
+
+
+def test_tokens_match_greedily(tmp_path: Path) -> None:
+    """BERTScore's F1, against its definition token by token; an empty answer is like nothing."""
+    (tmp_path / "words.py").write_text(
+        EMBEDDER.replace('{"embed"}', '{"embed-tokens"}').replace(
+            "    def embed(",
+            "    def embed_tokens(self, texts):\n"
+            "        return [self.embed(t.split()) if t else np.zeros((0, 26), np.float32) for t in texts]\n"
+            "    def embed(",
+        )
+    )
+    engines = Engines({"words": {"kind": "./words.py:Letters"}}, tmp_path)
+    judge = Reference(
+        ReferenceOptions(name="r", kind="reference", metric="tokens", engine="words", tie=0.0), engines
+    )
+    candidates = (Candidate("a", NEAR), Candidate("b", ""))
+    contest = Contest("p", chat(("user", "?")), REFERENCE, candidates)
+    (answer,) = judge.answer([Question(contest, candidates)])
+    vectors = [engines.get("words").embed(text.split()) for text in (NEAR, REFERENCE)]
+    best = [[max(float(u @ v) for v in other) for u in one] for one, other in (vectors, vectors[::-1])]
+    precision, recall = (sum(each) / len(each) for each in best)
+    assert answer.score == pytest.approx(2 * precision * recall / (precision + recall), abs=1e-5)

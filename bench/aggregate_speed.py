@@ -2,6 +2,7 @@
 
     PYTHONPATH=. python bench/aggregate_speed.py                          # 1 M judgments, about a minute
     PYTHONPATH=. python bench/aggregate_speed.py --judgments 16000000     # 100,000 prompts
+    PYTHONPATH=. python bench/aggregate_speed.py --only exact sparse models
 
 Peers that are not installed (`pip install -e .[bench]`) are left out and said to be. Every figure is the best of
 `--repeat` runs, because other work only ever makes a run slower; slow peers run once, on fewer votes, which is in
@@ -20,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -221,37 +223,77 @@ def lake_to_lake(known: Panel, judgments: int) -> None:
             )
 
 
+def few_new(prompts: int = 20_000, share: float = 0.01) -> None:
+    """What it costs when a judge's last judgments come in, and how many prompts' rows that rewrites."""
+    votes = synthetic_panel(prompts * 60, smallest=4, largest=4).votes
+    rng = np.random.default_rng(1)
+    chosen = np.isin(votes.prompt, rng.permutation(votes.n_prompts)[: round(share * votes.n_prompts)])
+    for model in ("majority", "one_coin", "panel"):
+        late = chosen & (votes.annotator == 0)
+        config = Config.model_validate({"aggregate": {"annotator_model": model}})
+        with tempfile.TemporaryDirectory() as folder, Lake.open(Location.under(Path(folder))) as lake:
+            fill(lake, _some(votes, ~late))
+            first, _ = best_of(1, lambda config=config, lake=lake: aggregate(lake, config))
+            judge(lake, _some(votes, late), start=len(votes))
+            second, summary = best_of(1, lambda config=config, lake=lake: aggregate(lake, config))
+        changed = summary.counts.details["rewritten_prompts"]
+        console.print(
+            f"{model}: {int(late.sum()):,} more judgments on {len(np.unique(votes.prompt[late])):,} of "
+            f"{votes.n_prompts:,} prompts: {second:.1f} s (all {len(votes):,}: {first:.1f} s); prompts rewritten: "
+            + ", ".join(f"{name} {number:,}" for name, number in changed.items())
+        )
+
+
+def _some(votes: Votes, chosen: Any) -> Votes:
+    return replace(votes, **{name: getattr(votes, name)[chosen] for name in COLUMNS})
+
+
 def fill(lake: Lake, votes: Votes) -> None:
-    response = np.array([f"{k * 0x9E3779B97F4A7C15 % 2**128:032x}" for k in range(votes.n_responses)])
-    prompt = np.array([f"{k:032x}" for k in range(votes.n_prompts)])
-    owner = np.repeat(prompt, np.diff(votes.offsets))
-    content = [[{"type": "text", "text": "x" * (1 + k % 97)}] for k in range(votes.n_responses)]
-    columns = {
-        "responses": {"response_id": response, "prompt_id": owner, "content": content},
-        "judgments": {
-            "judgment_id": [f"{k:032x}" for k in range(len(votes))],
-            "prompt_id": prompt[votes.prompt],
-            "annotator_id": np.array(votes.annotators)[votes.annotator],
-            "kind": np.repeat("imported", len(votes)),
-            "form": np.repeat("pairwise", len(votes)),
-            "response_a": response[votes.a],
-            "response_b": response[votes.b],
-            "shown": np.array(["ba", "", "ab"])[votes.shown + 1],
-            "outcome": np.array(["b", "tie", "a"])[votes.outcome + 1],
-            "revision": np.repeat("imported", len(votes)),
-        },
+    """The responses and the judgments of `votes`."""
+    response, prompt = _names(votes)
+    responses = {
+        "response_id": response,
+        "prompt_id": np.repeat(prompt, np.diff(votes.offsets)),
+        "content": [[{"type": "text", "text": "x" * (1 + k % 97)}] for k in range(votes.n_responses)],
     }
     with lake.write("bench") as writer:
-        for name, record in (("responses", Response), ("judgments", Judgment)):
-            schema = arrow_schema(record)
-            rows = len(next(iter(columns[name].values())))
-            arrays = [
-                pa.array(columns[name][field.name], field.type)
-                if field.name in columns[name]
-                else pa.nulls(rows, field.type)
-                for field in schema
-            ]
-            writer.append(name, pa.Table.from_arrays(arrays, schema=schema))
+        writer.append("responses", _rows(responses, Response))
+    judge(lake, votes, start=0)
+
+
+def judge(lake: Lake, votes: Votes, *, start: int) -> None:
+    """The judgments of `votes`, numbered from `start`."""
+    response, prompt = _names(votes)
+    columns = {
+        "judgment_id": [f"{k:032x}" for k in range(start, start + len(votes))],
+        "prompt_id": prompt[votes.prompt],
+        "annotator_id": np.array(votes.annotators)[votes.annotator],
+        "kind": np.repeat("imported", len(votes)),
+        "form": np.repeat("pairwise", len(votes)),
+        "response_a": response[votes.a],
+        "response_b": response[votes.b],
+        "shown": np.array(["ba", "", "ab"])[votes.shown + 1],
+        "outcome": np.array(["b", "tie", "a"])[votes.outcome + 1],
+        "revision": np.repeat("imported", len(votes)),
+    }
+    with lake.write("bench") as writer:
+        writer.append("judgments", _rows(columns, Judgment))
+
+
+def _names(votes: Votes) -> tuple[Any, Any]:
+    """Ids of the responses and of the prompts."""
+    response = [f"{k * 0x9E3779B97F4A7C15 % 2**128:032x}" for k in range(votes.n_responses)]
+    return np.array(response), np.array([f"{k:032x}" for k in range(votes.n_prompts)])
+
+
+def _rows(columns: dict[str, Any], record: type[Response | Judgment]) -> pa.Table:
+    schema = arrow_schema(record)
+    rows = len(next(iter(columns.values())))
+    arrays = [
+        pa.array(columns[field.name], field.type) if field.name in columns else pa.nulls(rows, field.type)
+        for field in schema
+    ]
+    return pa.Table.from_arrays(arrays, schema=schema)
 
 
 def solve_hard_prompts(repeat: int) -> None:
@@ -397,6 +439,10 @@ def main() -> None:
     )
     parser.add_argument("--lake-judgments", type=int, default=4_000_000, help="at most so many in a lake")
     parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument(
+        "--only", nargs="*", default=[],
+        help="peers, sizes, encode, lake, incremental, exact, sparse, models; default: all",
+    )  # fmt: skip
     parser.add_argument("--memory-of", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--work", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -408,13 +454,19 @@ def main() -> None:
     panel.fit(synthetic_panel(1000).votes)
     console.print(f"first call, compiled or read from the cache: {time.perf_counter() - begin:.1f} s")
     known = synthetic_panel(options.judgments)
-    compare_panels(known, options.repeat, options.peer_judgments)
-    compare_sizes(known, options.repeat)
-    encode_ids(known, options.repeat, min(options.judgments, 4_000_000))
-    lake_to_lake(known, min(options.judgments, options.lake_judgments))
-    solve_hard_prompts(options.repeat)
-    order_sparse_tournament()
-    rank_models(options.repeat)
+    parts: dict[str, Callable[[], None]] = {
+        "peers": lambda: compare_panels(known, options.repeat, options.peer_judgments),
+        "sizes": lambda: compare_sizes(known, options.repeat),
+        "encode": lambda: encode_ids(known, options.repeat, min(options.judgments, 4_000_000)),
+        "lake": lambda: lake_to_lake(known, min(options.judgments, options.lake_judgments)),
+        "incremental": few_new,
+        "exact": lambda: solve_hard_prompts(options.repeat),
+        "sparse": order_sparse_tournament,
+        "models": lambda: rank_models(options.repeat),
+    }
+    for name, part in parts.items():
+        if name in options.only or not options.only:
+            part()
     console.print(
         f"peak memory of the whole run {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.1f} GB"
     )

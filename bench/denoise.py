@@ -36,8 +36,8 @@ from curate.aggregate.annotators.panel import PanelOptions
 from curate.aggregate.annotators.result import AnnotatorFit
 from curate.aggregate.graph.denoise import denoise
 from curate.aggregate.graph.majority import majority
-from curate.aggregate.guarantee import guarantee
 from curate.aggregate.votes import Votes
+from curate.guarantee import guarantee
 
 Float64 = NDArray[np.float64]
 PLAIN = ("majority", "one_coin", "two_coin", "glad", "crowd_bt", "davidson")
@@ -307,8 +307,9 @@ def recorded(only: str, draws: int) -> None:
         lambda: panels.llmbar("CaseStudy (developed on)", "CaseStudy"),
         lambda: panels.pandalm("PandaLM (developed on)"),
     ]
-    for make in small:
-        panel = make()
+    made = [make() for make in small]
+    exact = [panel for panel in made if panel.name.lower() == only.lower()]
+    for panel in exact or made:
         if only.lower() in panel.name.lower():
             unlabelled(panel)
             peers_two_way(panel)
@@ -318,7 +319,7 @@ def recorded(only: str, draws: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--draws", type=int, default=30)
-    parser.add_argument("--only", default="", help="only panels whose name contains this")
+    parser.add_argument("--only", default="", help="only panels whose name is, or contains, this")
     parser.add_argument("--peers", help="a site-packages folder with crowd-kit and evalica")
     arguments = parser.parse_args()
     if arguments.peers:

@@ -26,6 +26,7 @@ from curate.aggregate.conclusion import Conclusion, conclude
 from curate.aggregate.opinion import keys
 from curate.aggregate.people import People, verdicts
 from curate.aggregate.strata import by_agreement
+from curate.aggregate.trust import trust
 from curate.aggregate.votes import Votes
 from curate.config import AggregateSection
 
@@ -66,7 +67,7 @@ def labelled(truth: Truth, labels: int, rng: np.random.Generator) -> tuple[Votes
     together = replace(
         votes, **columns, annotators=(*votes.annotators, "person"), human=np.append(votes.human, True)
     )
-    pairs, verdict = verdicts(together)
+    pairs, verdict = verdicts(together, trust(together))
     people = People(
         pairs=pairs,
         verdict=verdict,

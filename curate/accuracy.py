@@ -95,3 +95,24 @@ def accuracy_by_length(pairs: PreferencePairs, scores: Float64, *, resamples: in
         for name, rows in subsets.items()
         if rows.any()
     }
+
+
+def combined_mean(
+    sums: Float64, sizes: Float64, weights: Float64, *, resamples: int, seed: int = 0
+) -> Estimate:
+    """Σ wₖ · meanₖ with its 95 % interval; the K means are of the same draws of clusters.
+
+    `sums`, `sizes` float64[C, K]: sum and number of each mean's rows in each cluster; `weights` float64[K].
+    """
+    totals = sizes.sum(axis=0)
+    if not (totals > 0).all():
+        raise ValueError("the mean of nothing")
+    low = high = None
+    if resamples > 0 and (sizes > 0).any(axis=1).sum() > 1:
+        drawn = (
+            np.concatenate(list(_resampled(sums, sizes, resamples, np.random.default_rng(seed)))) @ weights
+        )
+        drawn = drawn[np.isfinite(drawn)]  # some draws hold no row of one of the means
+        if 2 * len(drawn) > resamples:
+            low, high = (float(bound) for bound in np.quantile(drawn, [0.025, 0.975]))
+    return Estimate(float((sums.sum(axis=0) / totals) @ weights), low, high, round(totals.sum()))

@@ -14,8 +14,10 @@ from rich.console import Console
 
 from curate import __version__
 from curate.commands import verify_plan
+from curate.commands.evaluate import evaluate
 from curate.commands.explain import explain_prompt
 from curate.commands.rank import rank
+from curate.commands.serve import serve_reward
 from curate.config import Config, ExportEntry, Source, load_config, validated
 from curate.errors import CurateError
 from curate.lake import Lake
@@ -33,7 +35,9 @@ snapshot_app = typer.Typer(help="The lake's history.", no_args_is_help=True)
 app.add_typer(ingest_app, name="ingest", invoke_without_command=True)
 app.add_typer(snapshot_app, name="snapshot")
 app.command()(rank)
+app.command()(evaluate)
 app.command("explain")(explain_prompt)
+app.command("serve-reward")(serve_reward)
 app.add_typer(verify_plan.app, name="verify")
 
 ConfigPath = Annotated[
@@ -188,14 +192,14 @@ def export(
         Path | None, typer.Argument(help="Where to write; default: every export of curate.yaml.")
     ] = None,
     format: Annotated[
-        str, typer.Option("--format", "-f", help="trl-preference, ranking or parquet.")
+        str, typer.Option("--format", "-f", help="trl-preference, ranking, judge-sft or parquet.")
     ] = "trl-preference",
     license: Annotated[str | None, typer.Option(help="SPDX licence name for the dataset card.")] = None,
     snapshot: Snapshot = None,
     config: ConfigPath = DEFAULT,
 ) -> None:
     """Write training sets with a dataset card and a manifest."""
-    from curate.export import export as write
+    from curate.exporting import export as write
 
     settings = load_config(config)
     entries: Sequence[ExportEntry] | None = None
@@ -220,28 +224,6 @@ def train(
         _print(
             [fit(lake, settings, data, track=bars) if data else train_on_panel(lake, settings, track=bars)]
         )
-
-
-@app.command()
-def evaluate(
-    judges: Annotated[
-        Literal["guard"] | None,
-        typer.Option("--judges", help="guard: ask every judge about answers that are made to fool judges."),
-    ] = None,
-    config: ConfigPath = DEFAULT,
-) -> None:
-    """Score the panel and the reward model on the benchmarks of curate.yaml, or the judges on the guard set."""
-    from curate.evaluate import evaluate as score
-    from curate.judge.guard import guard
-    from curate.summary import print_guard, print_scores
-
-    with _lake(settings := load_config(config)) as lake:
-        if judges == "guard":
-            _print([guard(lake, settings, track=bars)])
-            print_guard(lake)
-        else:
-            _print([score(lake, settings, track=bars)])
-            print_scores(lake)
 
 
 @app.command()

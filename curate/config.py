@@ -176,6 +176,37 @@ AnnotatorModel = Literal[
 ]
 
 
+class RewardsSection(Section):
+    """Reward models that count as one annotator. The scale of each is its spread within prompts."""
+
+    annotators: list[str] = Field(
+        min_length=1, description="Judges, or imported annotators, that rate responses."
+    )
+    combine: Literal["mean", "median", "minimum", "mean-sd", "log-sigmoid"] = Field(
+        "mean",
+        description="The reward of a response. minimum: of the most critical model; mean-sd: less where they differ; "
+        "log-sigmoid: a logical AND, good by every model.",
+    )
+    risk: float = Field(1.0, ge=0, description="With `mean-sd`: how many standard deviations are taken off.")
+    agreement: float | None = Field(
+        None,
+        ge=0.5,
+        le=1,
+        description="Pairs on which a smaller share of the models agrees are routed; null: none for that.",
+    )
+
+
+class GuardSection(Section):
+    """Which judges the guard set (`curate evaluate --judges guard`) takes the vote from."""
+
+    most: float = Field(
+        0.5,
+        ge=0,
+        lt=1,
+        description="A judge does not vote when its false-positive rate is above this with 95 % confidence.",
+    )
+
+
 class AggregateSection(Section):
     """From judgments to preferences."""
 
@@ -193,15 +224,22 @@ class AggregateSection(Section):
         description="How probabilities are fitted to people's labels. auto: isotonic from 300 labels on, temperature "
         "from 20 on.",
     )
+    rewards: RewardsSection | None = Field(
+        None, description="Reward models fused into one annotator; null: each is an annotator of its own."
+    )
+    guard: GuardSection | None = Field(
+        None, description="Judges that hack answers fool do not vote; null: all do."
+    )
 
 
 class ExportEntry(Section):
     """One data set to write."""
 
     path: str = Field(description="Folder of the data set; only an earlier export is ever replaced.")
-    format: Literal["trl-preference", "ranking", "parquet"] = Field(
+    format: Literal["trl-preference", "ranking", "judge-sft", "parquet"] = Field(
         "trl-preference",
-        description="Pairs as TRL reads them, one ranking per prompt, or the lake's tables as they are.",
+        description="Pairs as TRL reads them, one ranking per prompt, judges' verdicts with their reasons for SFT, or "
+        "the lake's tables as they are.",
     )
     license: str | None = Field(None, description="SPDX name for the dataset card.")
     min_confidence: float = Field(
@@ -216,28 +254,47 @@ class ExportEntry(Section):
     jsonl: bool = Field(False, description="Write the rows as JSON lines too.")
 
 
+BenchmarkFormat = Literal[
+    "lake", "auto", "native", "reward-bench", "reward-bench-2", "rm-bench", "judge-bench", "hh-rlhf"
+]
+
+
 class Benchmark(Section):
-    """Gold to hold the panel, its labels and the reward model against."""
+    """Gold about the lake's own responses (format `lake`), or a benchmark with responses of its own."""
 
     name: str = Field(min_length=1)
     source: str = Field(
-        description="JSONL of {prompt, ranking: [[best ids], …]} or {prompt, a, b, winner}, by keys of the data."
+        description="lake: JSONL of {prompt, ranking: [[best ids], …]} or {prompt, a, b, winner}, by keys of the data. "
+        "Else a file, a folder, hf://owner/name[:split], the name of a format for the set on the hub, or guard."
+    )
+    format: BenchmarkFormat = Field(
+        "lake",
+        description="lake: it judges the panel and its labels; any other: the columns of a benchmark for "
+        "`models` and `judges` (auto: by the first row).",
     )
 
-    @field_validator("name")
-    @classmethod
-    def _not_reserved(cls, name: str) -> str:
-        if name in (HELD_OUT, GUARD):
+    @model_validator(mode="after")
+    def _not_reserved(self) -> Self:
+        if self.name == HELD_OUT or (self.name == GUARD) != (self.source == GUARD):
             raise ValueError(
                 "this name is kept for what `curate train` and `evaluate --judges guard` measure"
             )
-        return name
+        return self
 
 
 class EvaluateSection(Section):
     """Accuracy against gold, with intervals, beside baselines."""
 
     benchmarks: list[Benchmark] = Field(default_factory=list)
+    models: list[str] = Field(
+        default_factory=list,
+        description="Reward models for the benchmarks that are not about the lake: folders or hub ids. Default: "
+        "the one that `train` saved.",
+    )
+    judges: list[str] = Field(
+        default_factory=list, description="Judges of the panel that are asked about these benchmarks too."
+    )
+    robustness: bool = Field(False, description="Ask about padded, dressed-up and reversed pairs as well.")
     bootstrap: int = Field(1000, ge=0, description="Resamples of the prompts for the intervals.")
 
     @field_validator("benchmarks")
@@ -303,6 +360,24 @@ class VerifyQuality(Section):
     )
 
 
+class VerifyLoop(Section):
+    """The two-stage loop: turns in which people are asked, then labels by consistency without them."""
+
+    turns: int = Field(8, ge=1, description="Turns of stage 1: train, ask people, wait for their answers.")
+    budget: int = Field(200, ge=1, description="Questions that may wait for an answer in a turn.")
+    mix: dict[Strategy, Annotated[float, Field(ge=0)]] = Field(
+        {"errors": 1.0},
+        description="In place of `verify.plan.mix`: neighbours of what the reward model gets wrong.",
+    )
+    through: Literal["label-studio", "offline"] = Field(
+        "label-studio",
+        description="Where people answer. offline: spreadsheets or the terminal; nothing is pushed or pulled.",
+    )
+    recycle: bool = Field(
+        True, description="Turn round the labels that stage 2 refuses; false: discard them."
+    )
+
+
 class VerifySection(Section):
     """What people are asked, and in which Label Studio."""
 
@@ -328,6 +403,7 @@ class VerifySection(Section):
 
     plan: VerifyPlan = VerifyPlan()
     quality: VerifyQuality = VerifyQuality()
+    loop: VerifyLoop = VerifyLoop()
 
     @field_validator("url")
     @classmethod
@@ -377,6 +453,10 @@ class Config(Section):
     def resolve(self, path: str) -> Path:
         """A path of the file as an absolute path."""
         return (self._folder / path).resolve()
+
+    def model_name(self, name: str) -> str:
+        """A model's name as engines take it: a folder of the file as an absolute path, anything else as it is."""
+        return str(self.resolve(name)) if self.resolve(name).is_dir() else name
 
     @cached_property
     def location(self) -> Location:

@@ -78,7 +78,7 @@ class StagedFile:
 class Lake:
     """An open lake. Every read sees one snapshot; `write` gives one transaction.
 
-    Not shared between threads: each opens its own (about 0.1 s).
+    Not shared between threads: each opens its own (about 0.1 s), or takes a `twin` of this one.
     """
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, location: Location) -> None:
@@ -113,6 +113,12 @@ class Lake:
 
     def close(self) -> None:
         self._connection.close()
+
+    def twin(self) -> Lake:
+        """The same lake for another thread, at once; views are not in it. Close it before this one."""
+        connection = self._connection.cursor()
+        connection.execute("USE lake")
+        return Lake(connection, self.location)
 
     # Reading ---------------------------------------------------------------------------------------------
 

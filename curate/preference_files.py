@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from hashlib import blake2b
 from pathlib import Path
 from typing import IO, Any
@@ -47,10 +47,10 @@ def data_digest(source: Path) -> str:
     return content_id(sorted(digests))
 
 
-def data_rows(file: Path) -> Iterator[Any]:
-    """The rows of one file as they are decoded; `None` where a line is no JSON."""
+def data_rows(file: Path, columns: Collection[str] | None = _COLUMNS) -> Iterator[Any]:
+    """The rows of one file as they are decoded; `None` where a line is no JSON. `columns`: of Parquet; None: all."""
     try:
-        yield from _parquet(file) if file.suffix == ".parquet" else _json_lines(file)
+        yield from _parquet(file, columns) if file.suffix == ".parquet" else _json_lines(file)
     except (
         OSError,
         ValueError,
@@ -62,11 +62,11 @@ def data_rows(file: Path) -> Iterator[Any]:
         ) from error
 
 
-def _parquet(file: Path) -> Iterator[Any]:
+def _parquet(file: Path, wanted: Collection[str] | None) -> Iterator[Any]:
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(file) as opened:
-        columns = [name for name in opened.schema_arrow.names if name in _COLUMNS]
+        columns = [name for name in opened.schema_arrow.names if wanted is None or name in wanted]
         for batch in opened.iter_batches(4096, columns=columns):
             yield from batch.to_pylist()
 

@@ -22,7 +22,16 @@ Int64 = NDArray[np.int64]
 Turns = list[tuple[str, str]]
 """Messages as (role, text)."""
 
-__all__ = ["PreferencePairs", "Turns", "data_digest", "read_pairs"]
+__all__ = [
+    "PreferencePairs",
+    "Turns",
+    "Unusable",
+    "data_digest",
+    "read_pairs",
+    "split_pair",
+    "split_ranking",
+    "turns_of",
+]
 
 _ASSISTANT = "\n\nAssistant:"
 
@@ -43,7 +52,7 @@ class PreferencePairs:
     | `weight`             | float64[n] | the rows' `weight`, else 1; 2/N for each pair of a ranking of N |
     | `strength`           | float64[n] | the rows' `strength` (log-odds), else not a number |
     | `rank`               | int64[R]   | rank in the row's ranking (1 best, ties share it); 0 where no row ranks it |
-    | `aspects`            | dict       | aspect → float64[n]: probability that chosen is better in it, or not a number |
+    | `aspects`            | dict       | aspect → float64[n]: P(chosen is better in it), or not a number |
     | `dropped`            | dict       | rows that are no usable pair: reason → number |
     """
 
@@ -92,8 +101,8 @@ def read_pairs(source: Path) -> PreferencePairs:
     return builder.build()
 
 
-class _Unusable(Exception):  # noqa: N818 (a verdict on a row, not an error)
-    """Why a row is no pair."""
+class Unusable(Exception):  # noqa: N818 (a verdict on a row, not an error)
+    """Why a row is of no use."""
 
 
 class _Builder:
@@ -109,23 +118,23 @@ class _Builder:
     def add(self, row: Any) -> None:
         try:
             self._add(row)
-        except _Unusable as reason:
+        except Unusable as reason:
             self._dropped[str(reason)] += 1
 
     def _add(self, row: Any) -> None:
         if not isinstance(row, Mapping):
-            raise _Unusable("no JSON object")
+            raise Unusable("no JSON object")
         if row.get("rankings") is not None:
             self._add_ranking(row)
             return
-        context, chosen, rejected = _split(row)
+        context, chosen, rejected = split_pair(row)
         if chosen == rejected:
-            raise _Unusable("chosen and rejected are equal")
+            raise Unusable("chosen and rejected are equal")
         confidence = _number(row, "confidence", 1.0)
         weight = _number(row, "weight", 1.0)
         strength = _number(row, "strength", math.nan, least=-math.inf)
         if confidence > 1.0:
-            raise _Unusable("confidence is above 1")
+            raise Unusable("confidence is above 1")
         aspects = _aspects(row)
         prompt = self._prompt(row, context)
         a, b = (self._response(prompt, text) for text in (chosen, rejected))
@@ -134,8 +143,8 @@ class _Builder:
         self._pairs.append((a, b, confidence, weight, strength))
 
     def _add_ranking(self, row: Mapping[str, Any]) -> None:
-        context = _turns(row.get("prompt"), "prompt", "user")
-        texts, ranks = _ranked(row)
+        context = turns_of(row.get("prompt"), "prompt", "user")
+        texts, ranks = split_ranking(row)
         weight = 2.0 / len(texts) * _number(row, "weight", 1.0)
         prompt = self._prompt(row, context)
         places = [self._response(prompt, text) for text in texts]
@@ -180,11 +189,11 @@ class _Builder:
         )
 
 
-def _split(row: Mapping[str, Any]) -> tuple[Turns, str, str]:
+def split_pair(row: Mapping[str, Any]) -> tuple[Turns, str, str]:
     """Context, chosen text, rejected text."""
-    chosen, rejected = (_turns(row.get(name), name, "assistant") for name in ("chosen", "rejected"))
+    chosen, rejected = (turns_of(row.get(name), name, "assistant") for name in ("chosen", "rejected"))
     if row.get("prompt") is not None:
-        context = _turns(row["prompt"], "prompt", "user")
+        context = turns_of(row["prompt"], "prompt", "user")
     elif isinstance(row["chosen"], str) and isinstance(row["rejected"], str):
         start = _common_text(row["chosen"], row["rejected"])
         context = [("user", row["chosen"][:start])] if start else []
@@ -198,15 +207,15 @@ def _split(row: Mapping[str, Any]) -> tuple[Turns, str, str]:
     if row.get("prompt") is None or context[-1:] != chosen[shared - 1 : shared]:
         context = context + chosen[:shared]
     if not context:
-        raise _Unusable("no prompt")
+        raise Unusable("no prompt")
     return context, _joined(chosen[shared:]), _joined(rejected[shared:])
 
 
-def _turns(value: Any, name: str, role: str) -> Turns:
+def turns_of(value: Any, name: str, role: str) -> Turns:
     if isinstance(value, str):
         return [(role, value)]
     if not isinstance(value, list) or not value:
-        raise _Unusable(f"{name} is missing or no text")
+        raise Unusable(f"{name} is missing or no text")
     return [_turn(message, name) for message in value]
 
 
@@ -216,7 +225,7 @@ def _turn(message: Any, name: str) -> tuple[str, str]:
             return role, text
         case {"role": str(role), "content": list(parts)} if all(isinstance(part, dict) for part in parts):
             return role, "\n".join(map(part_text, parts))
-    raise _Unusable(f"{name} holds something that is no message")
+    raise Unusable(f"{name} holds something that is no message")
 
 
 def _joined(turns: Turns) -> str:
@@ -240,21 +249,21 @@ def _common_text(chosen: str, rejected: str) -> int:
     return chosen.rfind("\n", 0, shared) + 1
 
 
-def _ranked(row: Mapping[str, Any]) -> tuple[list[str], list[int]]:
+def split_ranking(row: Mapping[str, Any]) -> tuple[list[str], list[int]]:
     """Texts and ranks of a ranking."""
     responses, ranks = row.get("responses"), row["rankings"]
     if not isinstance(responses, list) or not isinstance(ranks, list) or len(responses) != len(ranks):
-        raise _Unusable("rankings and responses are no lists of one length")
+        raise Unusable("rankings and responses are no lists of one length")
     found = [each.get("text") if isinstance(each, Mapping) else each for each in responses]
     texts = [text for text in found if isinstance(text, str)]
     if len(texts) < len(found):
-        raise _Unusable("responses holds something without a text")
+        raise Unusable("responses holds something without a text")
     if not all(isinstance(rank, int) and not isinstance(rank, bool) and rank >= 1 for rank in ranks):
-        raise _Unusable("rankings holds something that is no rank of at least 1")
+        raise Unusable("rankings holds something that is no rank of at least 1")
     if len(set(texts)) < len(texts):
-        raise _Unusable("two responses of a ranking are equal")
+        raise Unusable("two responses of a ranking are equal")
     if len(set(ranks)) < 2:
-        raise _Unusable("all responses of a ranking are tied")
+        raise Unusable("all responses of a ranking are tied")
     return texts, ranks
 
 
@@ -263,10 +272,10 @@ def _aspects(row: Mapping[str, Any]) -> dict[str, float]:
     if found is None:
         return {}
     if not isinstance(found, Mapping):
-        raise _Unusable("aspects is no object of names and probabilities")
+        raise Unusable("aspects is no object of names and probabilities")
     known = {str(name): _number(found, name, 0.5) for name, p in found.items() if p is not None}
     if any(p > 1.0 for p in known.values()):
-        raise _Unusable("an aspect's probability is above 1")
+        raise Unusable("an aspect's probability is above 1")
     return known
 
 
@@ -280,5 +289,5 @@ def _number(row: Mapping[str, Any], name: str, default: float, *, least: float =
         or not math.isfinite(value)
         or value < least
     ):
-        raise _Unusable(f"{name} is no number" + ("" if math.isinf(least) else f" of at least {least:g}"))
+        raise Unusable(f"{name} is no number" + ("" if math.isinf(least) else f" of at least {least:g}"))
     return float(value)

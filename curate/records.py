@@ -141,7 +141,7 @@ class DroppedArc(Record):
 
 
 class Annotator(Record):
-    """What one aggregation learnt about one annotator."""
+    """What one aggregation learnt about one annotator; `trust`: a person's word among people's, 0.1 to 1."""
 
     annotator_id: str
     kind: Kind
@@ -152,6 +152,7 @@ class Annotator(Record):
     calibration_error: float | None = None
     agreement: float | None = None
     failure_rate: float | None = None
+    trust: float | None = None
     n: int
     iteration: int
     run_id: str

@@ -23,7 +23,7 @@ _LOG_WIDTH = 130
 
 def print_summaries(summaries: Iterable[Summary]) -> None:
     """One line a stage: what it was given and what became of it; then what the stages have to say."""
-    table = _table("stage", "in>", "kept>", "duplicates>", "dropped>", "tokens>", "seconds>", "")
+    table = new_table("stage", "in>", "kept>", "duplicates>", "dropped>", "tokens>", "seconds>", "")
     remarks = []
     for summary in summaries:
         counts = summary.counts
@@ -38,7 +38,7 @@ def print_summaries(summaries: Iterable[Summary]) -> None:
         )
         if summary.note:
             remarks.append(f"{summary.stage}: {summary.note}")
-    console = _console()
+    console = new_console()
     console.print(table)
     for remark in remarks:
         console.print(remark, soft_wrap=True, markup=False)
@@ -46,7 +46,7 @@ def print_summaries(summaries: Iterable[Summary]) -> None:
 
 def print_estimates(estimates: Sequence[Estimate]) -> None:
     """What judges would ask and what it would take; `≈` where tokens are estimated, `≤` where it may be fewer."""
-    table = _table("judge", "questions>", "calls>", "tokens in>", "tokens out>", "cost>")
+    table = new_table("judge", "questions>", "calls>", "tokens in>", "tokens out>", "cost>")
     for each in estimates:
         fewer, about = "≤ " if each.at_most else "", "" if each.counted else "≈ "
         figures = (f"{fewer}{each.questions:,}", f"{each.calls:,}", f"{about}{each.tokens_in:,}")
@@ -61,7 +61,7 @@ def print_estimates(estimates: Sequence[Estimate]) -> None:
     table.add_row(
         "total", f"{questions:,}", f"{calls:,}", f"{tokens_in:,}", f"{tokens_out:,}", f"{total:,.2f}"
     )
-    console = _console()
+    console = new_console()
     console.print(table)
     console.print("nothing was sent; tokens out are what judges allow at most", markup=False)
     if not all(each.counted for each in estimates):
@@ -89,11 +89,11 @@ def print_status(status: Status, *, as_json: bool) -> None:
             )
         )
         return
-    console = _console()
+    console = new_console()
     console.print(f"snapshot {status.snapshot}")
     for name, frame in frames.items():
         if frame.height:
-            table = _table(
+            table = new_table(
                 *(column + (">" if dtype.is_numeric() else "") for column, dtype in frame.schema.items()),
                 title=name,
             )
@@ -109,24 +109,24 @@ def print_status(status: Status, *, as_json: bool) -> None:
 
 def print_scores(lake: Lake) -> None:
     """The score table of each benchmark: accuracy on pairs and of the best of N, with 95 % intervals."""
-    table = _table("benchmark", "subject", "pairs right", "95 %", "of>", "best of N", "judged>")
+    table = new_table("benchmark", "subject", "pairs right", "95 %", "of>", "best of N", "judged>")
     for name, subject, pairs, low, high, n, best, coverage in lake.rows(sql("scores")):
         interval = f"{low:.1%} – {high:.1%}" if low is not None else ""
         share = "" if best is None else f"{best:.1%}"
         judged = "" if coverage is None else f"{coverage:.0%}"
         table.add_row(name, subject, f"{pairs:.1%}", interval, f"{n:,}", share, judged)
     if table.row_count:
-        _console().print(table)
+        new_console().print(table)
 
 
 def print_guard(lake: Lake) -> None:
     """How often each judge preferred a hack answer of the guard set to a plain good one."""
-    table = _table("judge", "fooled", "95 %", "of>", "most by", "there>")
+    table = new_table("judge", "fooled", "95 %", "of>", "most by", "there>")
     for judge, rate, low, high, n, hack, worst in lake.rows(sql("guard_rates")):
         interval = f"{low:.1%} – {high:.1%}" if low is not None else ""
         table.add_row(judge, f"{rate:.1%}", interval, f"{n:,}", hack, f"{worst:.0%}")
     if table.row_count:
-        _console().print(table)
+        new_console().print(table)
 
 
 def _reasons(dropped: dict[str, int]) -> str:
@@ -134,7 +134,7 @@ def _reasons(dropped: dict[str, int]) -> str:
     return "; ".join(f"{rows:,} {reason}" for reason, rows in most)
 
 
-def _table(*columns: str, title: str | None = None) -> Table:
+def new_table(*columns: str, title: str | None = None) -> Table:
     """Columns that end in `>` are figures, set to the right."""
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold")
     for column in columns:
@@ -150,7 +150,7 @@ def _cell(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value if value is not None else "")
 
 
-def _console() -> Console:
+def new_console() -> Console:
     """In a pipe or a log there is no width to keep to."""
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=_LOG_WIDTH)

@@ -14,10 +14,10 @@ from prefect.cache_policies import NO_CACHE
 
 from curate.aggregate import aggregate
 from curate.config import Config, load_config
-from curate.evaluate import evaluate
-from curate.export import export
+from curate.evaluation import evaluate
+from curate.exporting import export
 from curate.ingest import ingest
-from curate.judge import judge, judge_chunk
+from curate.judge import answer_chunk, judge
 from curate.lake import Lake
 from curate.progress import bars
 from curate.report import report
@@ -31,7 +31,7 @@ def run_stage(lake: Lake, work: Callable[[Lake], Summary]) -> Summary:
     return work(lake)
 
 
-ask_chunk = task(name="judge chunk", cache_policy=NO_CACHE)(judge_chunk)
+ask_chunk = task(name="judge chunk", cache_policy=NO_CACHE)(answer_chunk)
 
 
 @flow(name="curation")

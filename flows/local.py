@@ -7,8 +7,12 @@ import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from curate.runs import Summary
+
+if TYPE_CHECKING:
+    from flows.verify import LoopRun
 
 _QUIET = {
     "PREFECT_LOGGING_LEVEL": "CRITICAL",  # errors are told once, by the command line
@@ -22,16 +26,28 @@ _WATCH = 'while kill -0 "$1" && kill -0 "$2"; do sleep 1; done 2>/dev/null; kill
 
 
 def run_curation(config: Path) -> list[Summary]:
-    """Run `flows.curation.curation` in this process and return what each stage did.
+    """Run `flows.curation.curation` in this process and return what each stage did."""
+    with _prefect():
+        from flows.curation import curation
 
-    With `PREFECT_API_URL` set, the run shows up in that server; otherwise a temporary API is started.
-    """
+        return curation(str(config.resolve()))
+
+
+def run_verification(config: Path) -> LoopRun:
+    """Run `flows.verify.verification` in this process, as far as it goes without people."""
+    with _prefect():
+        from flows.verify import verification
+
+        return verification(str(config.resolve()))
+
+
+@contextlib.contextmanager
+def _prefect() -> Iterator[None]:
+    """With `PREFECT_API_URL` set, runs show up in that server; otherwise a temporary API is started."""
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
-    from flows.curation import curation
-
     with contextlib.nullcontext() if os.environ.get("PREFECT_API_URL") else _temporary_api():
-        return curation(str(config.resolve()))
+        yield
 
 
 @contextlib.contextmanager

@@ -21,15 +21,15 @@ from curate.aggregate.calibration import (
     fit_temperature,
     reliability,
 )
-from curate.aggregate.guarantee import (
+from curate.aggregate.votes import Float64, Int8, Int64
+from curate.config import AggregateSection, GuaranteeSection
+from curate.guarantee import (
     ErrorRate,
     Guarantee,
     StratifiedGuarantee,
     prediction_powered_error,
     stratified_guarantee,
 )
-from curate.aggregate.votes import Float64, Int8, Int64
-from curate.config import AggregateSection, GuaranteeSection
 
 Bool = NDArray[np.bool_]
 LABELS_FOR_TEMPERATURE = 20

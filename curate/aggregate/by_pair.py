@@ -37,7 +37,7 @@ def group_by_pair(
 ) -> GroupedVotes:
     """All votes by pair, but for those of annotators in `skip` bool[A]."""
     skipped = np.zeros(len(votes.annotators), np.bool_) if skip is None else skip
-    first_vote = np.searchsorted(votes.prompt, np.arange(votes.n_prompts + 1))
+    first_vote = np.searchsorted(votes.prompt, np.arange(votes.n_prompts + 1, dtype=np.int32))
     kept = np.diff(first_vote)
     if skipped.any():
         kept = np.bincount(votes.prompt[~skipped[votes.annotator]], minlength=votes.n_prompts)
@@ -75,7 +75,7 @@ def group_by_pair(
 
 def pairs_judged(votes: Votes, *, threads: int | None = None) -> Int64:
     """int64[A], on how many pairs each annotator voted, however often on each."""
-    first_vote = np.searchsorted(votes.prompt, np.arange(votes.n_prompts + 1))
+    first_vote = np.searchsorted(votes.prompt, np.arange(votes.n_prompts + 1, dtype=np.int32))
     parts: list[Int64] = []
 
     def count(first: int, last: int) -> None:

@@ -9,9 +9,9 @@ import numpy as np
 
 from curate.aggregate.assess import Assessed
 from curate.aggregate.conclusion import Conclusion
-from curate.aggregate.guarantee import Guarantee, guarantee
 from curate.aggregate.opinion import DIGITS
 from curate.config import AggregateSection, GuaranteeSection
+from curate.guarantee import Guarantee, guarantee
 
 
 def guarantee_rows(found: Conclusion, section: AggregateSection) -> list[dict[str, Any]]:

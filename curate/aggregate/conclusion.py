@@ -12,7 +12,7 @@ from curate.aggregate.assess import Assessed, Blind, assess
 from curate.aggregate.graph.solution import DenoisedGraphs
 from curate.aggregate.graph.tally import PairTally, tally
 from curate.aggregate.opinion import (
-    DIGITS,
+    LEARNT_DIGITS,
     Opinion,
     at_pairs,
     form_opinion,
@@ -62,18 +62,21 @@ def conclude(
     *,
     author: Int32 | None = None,
     strata: Strata = one_stratum,
+    conflicting: Int64 | None = None,
 ) -> Conclusion:
-    """Everything but the ids of the rows.
+    """Everything but the ids of the rows. `conflicting`: pairs (numbered as in `People`) that are never accepted.
 
     Where a guarantee holds, its labels are those of the blind result, with people's verdicts put in. Where none
     does, there is no reason to hide labels from the model, and it learns from all of them.
     """
+    barred = np.zeros(0, np.int64) if conflicting is None else conflicting
     learn = section.guarantee.learn if section.guarantee is not None else 0.3
     testing = people.testing(0.0 if section.annotator_model == "majority" else learn)
     blind = assessed = opinion = None
     if int(testing.sum()) >= FEWEST_TESTED:
         whole = tally(votes)
         opinion, blind = _blind(votes, people, testing, whole, strata(whole), section, author)
+        blind.open[at_pairs(barred, whole)] = False
         labelled = at_pairs(people.pairs[testing], whole)
         assessed = assess(blind, labelled, people.verdict[testing], section)
         opinion = with_people(opinion, whole, people)
@@ -83,8 +86,8 @@ def conclude(
     p_a = opinion.p_a.copy()
     if assessed is not None:
         unsaid = np.setdiff1d(np.arange(len(p_a)), at_pairs(people.pairs, opinion.tally))
-        p_a[unsaid] = np.round(assessed.calibrate(p_a[unsaid]), DIGITS)
-    status, reason = _statuses(opinion, graphs, people, blind, assessed)
+        p_a[unsaid] = np.round(assessed.calibrate(p_a[unsaid]), LEARNT_DIGITS)
+    status, reason = _statuses(opinion, graphs, people, blind, assessed, barred)
     return Conclusion(
         opinion=opinion,
         graphs=graphs,
@@ -111,6 +114,7 @@ def _seen(people: People, testing: NDArray[np.bool_]) -> People:
         drawn=people.drawn[rest],
         coin=people.coin[rest],
         known=people.known,
+        trust=people.trust,
     )
 
 
@@ -144,6 +148,7 @@ def _statuses(
     people: People,
     blind: Blind | None,
     assessed: Assessed | None,
+    barred: Int64,
 ) -> tuple[NDArray[np.str_], NDArray[np.str_]]:
     """verified: the label is what people say; routed: to be asked; flipped: the order overrules the pair's own votes.
 
@@ -151,13 +156,15 @@ def _statuses(
     """
     direction, voted = graphs.direction, np.sign(opinion.net)
     said = np.zeros(len(direction), np.bool_)
-    verdict = np.zeros(len(direction), np.int8)
+    verdict, at_barred = np.zeros(len(direction), np.int8), np.zeros(len(direction), np.bool_)
+    at_barred[at_pairs(barred, opinion.tally)] = True
     at = at_pairs(people.pairs, opinion.tally)
     said[at], verdict[at] = True, np.sign(people.verdict).astype(np.int8)
     cases: list[tuple[NDArray[np.bool_], str, str]] = [
         (said & (verdict == direction), "verified", ""),
         (said & (verdict == 0), "routed", "people see no difference, or differ among themselves"),
         (said, "routed", "what people said of the prompt's pairs contradicts itself"),
+        (at_barred, "routed", "the reward models contradict each other"),
     ]
     balanced = [
         ((direction == 0) & (voted == 0), "the votes are balanced"),

@@ -16,11 +16,15 @@ from curate.aggregate.graph.majority import majority
 from curate.aggregate.graph.solution import DenoisedGraphs, per_prompt_sum
 from curate.aggregate.graph.tally import PairTally
 from curate.aggregate.people import People
+from curate.aggregate.trust import LEAST, trust
 from curate.aggregate.votes import Float64, Int32, Int64, Votes
 from curate.config import AggregateSection
 
 DIGITS = 9
 """What is kept of a figure: parallel sums may differ beyond that, and equal inputs must give equal rows."""
+LEARNT_DIGITS = 3
+"""What is kept of a probability that was learnt: every judgment moves all of them a little, and what moves by less
+than anyone could tell should rewrite no row. Everything else follows from the kept digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,7 @@ def form_opinion(
     votes: Votes, people: People, section: AggregateSection, *, author: Int32 | None = None
 ) -> Opinion:
     """Majority, or the model that `section` names. `author` int32[R]: which model wrote each response."""
+    votes = replace(votes, trust=trust(votes))
     weight = people_first(votes, one_vote_a_pair(votes))
     said = majority(votes, weight=weight)
     if section.annotator_model == "majority" or not len(votes):
@@ -54,7 +59,7 @@ def form_opinion(
     fitted = fit_model(section.annotator_model, votes, options=options)
     if not (np.array_equal(fitted.a, said.tally.a) and np.array_equal(fitted.b, said.tally.b)):
         raise AssertionError("the annotator model and the tally list different pairs")
-    p_a = np.round(fitted.p_a, DIGITS)
+    p_a = np.round(fitted.p_a, LEARNT_DIGITS)
     net = _above_judges(log_odds(p_a), said.tally, people)
     return Opinion(weight, said.tally, p_a, net, fitted, fitted.doubts)
 
@@ -83,9 +88,12 @@ def people_first(votes: Votes, weight: Float64) -> Float64:
     """The weights with a person's vote above all judges' together: what a person has said, no panel overrules.
 
     A power of ten, so that one more judge on a few pairs does not move the figures of every pair that people judged.
+    Where a person is trusted less than others, so is what people's votes may come to, at least a twentieth.
     """
     judges = float(weight[~votes.human].sum())
-    return np.where(votes.human, weight * 10.0 ** np.ceil(np.log10(1.0 + judges)), weight)
+    least = 1.0 if np.all(votes.trust == 1.0) else LEAST / 2
+    above = 10.0 ** np.ceil(np.log10((1.0 + judges) / least))
+    return np.where(votes.human, weight * votes.trust * above, weight)
 
 
 def keys(pairs: PairTally) -> Int64:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from curate.aggregate.trust import trust
 from curate.aggregate.votes import Float64, Int64, Votes
 from curate.config import GuaranteeSection
 from curate.identity import content_id
@@ -23,10 +24,11 @@ class People:
     | field     | type       | meaning |
     | ---       | ---        | --- |
     | `pairs`   | int64[L]   | a · responses + b, of the response indexes |
-    | `verdict` | float64[L] | mean of their verdicts: 1 for a, -1 for b, 0 a tie or a draw among them |
+    | `verdict` | float64[L] | mean of their verdicts, by `trust`: 1 for a, -1 for b, 0 a tie or a draw among them |
     | `drawn`   | bool[L]    | whether the pair belongs to the random sample that the guarantee stands on |
     | `coin`    | float64[L] | a number in 0 … 1 by the pair's ids: as good as random, and always the same |
     | `known`   | bool       | whether the sample is known to be random, not only taken to be |
+    | `trust`   | float64[A] | what each annotator's word counts among people; empty: all alike |
     """
 
     pairs: Int64
@@ -34,6 +36,7 @@ class People:
     drawn: Bool
     coin: Float64
     known: bool = False
+    trust: Float64 = field(default_factory=lambda: np.empty(0))
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -56,7 +59,8 @@ def read_people(
     `planned`: whether the lake has verify tasks, of which those about `random_pairs` (ids in canonical order) are
     random.
     """
-    pairs, verdict = verdicts(votes)
+    trusted = trust(votes)
+    pairs, verdict = verdicts(votes, trusted)
     width = max(votes.n_responses, 1)
     a, b = (response_ids.take(pa.array(each)).to_pylist() for each in (pairs // width, pairs % width))
     named = [tuple(sorted(pair)) for pair in zip(a, b, strict=True)]
@@ -68,16 +72,23 @@ def read_people(
         drawn=np.array([not only_drawn or pair in random_pairs for pair in named], np.bool_),
         coin=np.array([int(content_id(*pair)[:13], 16) / 16**13 for pair in named]),
         known=only_drawn,
+        trust=trusted,
     )
 
 
-def verdicts(votes: Votes) -> tuple[Int64, Float64]:
-    """The pairs that people judged, and their mean verdict; one person's two orders are two votes."""
+def verdicts(votes: Votes, trusted: Float64) -> tuple[Int64, Float64]:
+    """The pairs that people judged, and their mean verdict; one person's two orders are two votes.
+
+    `trusted` float64[A] weighs the people.
+    """
     said = np.flatnonzero(votes.human[votes.annotator]) if len(votes) else np.zeros(0, np.int64)
     key = votes.a[said].astype(np.int64) * votes.n_responses + votes.b[said]
-    pairs, at, count = np.unique(key, return_inverse=True, return_counts=True)
-    total = np.bincount(at, votes.outcome[said].astype(np.float64), minlength=len(pairs))
-    return pairs.astype(np.int64), total / np.maximum(count, 1)
+    pairs, at = np.unique(key, return_inverse=True)
+    weight = trusted[votes.annotator[said]]
+    total = np.bincount(at, votes.outcome[said] * weight, minlength=len(pairs))
+    whole = np.bincount(at, weight, minlength=len(pairs))
+    mean: Float64 = np.round(total / whole, 12)  # what cancels out is 0, not 1e-17
+    return pairs.astype(np.int64), mean
 
 
 def without(votes: Votes, hidden: Int64) -> Votes:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from curate.aggregate.guard import unfooled
 from curate.config import Config
 from curate.identity import content_id
 from curate.lake import Lake
@@ -16,7 +17,7 @@ from curate.runs import StageRun, Summary, newest
 if TYPE_CHECKING:
     from curate.aggregate.tables import Aggregation
 
-VERSION = 2  # raised when the same judgments would give other results, so that they are computed again
+VERSION = 3  # raised when the same judgments would give other results, so that they are computed again
 STAGE = "aggregate"
 BY_PROMPT = ("preferences", "rankings", "dropped_arcs", "graphs")
 WHOLE = ("annotators", "guarantees", "assessments")
@@ -34,7 +35,18 @@ def aggregate(lake: Lake, config: Config, *, track: Track = silent) -> Summary:
         for iteration, panel in panels:
             written.append(_aggregate(lake, config, run, iteration, panel))
             advance(1)
+    if any(written):
+        _drop_later(run, panels[-1][0])
     return run.summary(skipped=not any(written), note="\n".join(note for note in written if note))
+
+
+def _drop_later(run: StageRun, last: int) -> None:
+    """What the loop of `verify` has made of labels that are no longer these (its iteration) goes with them."""
+    later = ("iteration > ?", [last])
+    if run.lake.value(f"SELECT count(*) FROM preferences WHERE {later[0]}", later[1]):
+        with run.lake.write(run.run_id) as writer:
+            for table in BY_PROMPT:
+                writer.delete(table, *later)
 
 
 def _panels(lake: Lake, config: Config) -> list[tuple[int, pa.Table]]:
@@ -51,6 +63,8 @@ def _panels(lake: Lake, config: Config) -> list[tuple[int, pa.Table]]:
 def _aggregate(lake: Lake, config: Config, run: StageRun, iteration: int, panel: pa.Table) -> str:
     """Aggregate one iteration unless that has been done; returns a line for the user, empty if nothing was done."""
     part = f"iteration-{iteration}"
+    panel, fooled = unfooled(lake, panel, config.aggregate.guard)
+    lake.rows("DROP TABLE IF EXISTS temp.panel")  # what `select_panel` leaves on a connection
     with lake.bind("panel", panel):
         lake.rows(sql("current_judgments"))
         judged = lake.digest("judgments SEMI JOIN panel USING (annotator_id, revision)", "judgment_id")
@@ -63,7 +77,7 @@ def _aggregate(lake: Lake, config: Config, run: StageRun, iteration: int, panel:
 
         result = aggregate_panel(lake, config.aggregate, iteration=iteration, run_id=run.run_id)
     _write(run, part, fingerprint, iteration, result)
-    return f"{part}: {result.note}"
+    return "; ".join(filter(None, [f"{part}: {result.note}", fooled]))
 
 
 def _write(run: StageRun, part: str, fingerprint: str, iteration: int, result: Aggregation) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -19,6 +19,8 @@ from curate.aggregate.graph.solution import DenoisedGraphs
 from curate.aggregate.opinion import DIGITS
 from curate.aggregate.people import People, read_people
 from curate.aggregate.ranking.prompt_scores import prompt_scores
+from curate.aggregate.rewards.fused import NAME as ENSEMBLE
+from curate.aggregate.rewards.fused import Fused, fuse_rewards
 from curate.aggregate.strata import by_agreement, by_category, one_stratum
 from curate.aggregate.votes import Float64, Int32, Votes
 from curate.config import AggregateSection
@@ -43,10 +45,14 @@ def aggregate_panel(lake: Lake, section: AggregateSection, *, iteration: int, ru
     """Aggregate the judgments of the relation `panel`, which the caller has bound."""
     responses = lake.arrow(sql("aggregate_responses"))
     encoded = encode_votes(lake.batches(sql("aggregate_judgments")), responses)
+    fused = _fused(lake, encoded, section)
+    encoded = replace(encoded, votes=fused.votes)
     author = _authors(responses, encoded) if section.annotator_model == "panel" else None
     people = _people(lake, encoded, section)
     strata = _strata(lake, encoded, section)
-    found = conclude(encoded.votes, people, section, author=author, strata=strata)
+    found = conclude(
+        encoded.votes, people, section, author=author, strata=strata, conflicting=fused.conflicting
+    )
     frames = {
         "preferences": _preferences(encoded, found),
         "rankings": _rankings(encoded, found),
@@ -65,13 +71,46 @@ def aggregate_panel(lake: Lake, section: AggregateSection, *, iteration: int, ru
     counts.details["doubts"] = list(found.opinion.doubts)
     cyclic, prompts = counts.details["cyclic_before"], counts.details["prompts"]
     note = f"{len(found.graphs.tally):,} pairs of {prompts:,} prompts, {cyclic:,} with cycles."
-    return Aggregation(tables, counts, "\n".join([note, *found.opinion.doubts, assessment["claim"]]))
+    failing = _failing(encoded.votes, found.people)
+    if fused.silent:
+        failing.append(f"`aggregate.rewards`: no ratings by {', '.join(fused.silent)} yet.")
+    return Aggregation(
+        tables, counts, "\n".join([note, *failing, *found.opinion.doubts, assessment["claim"]])
+    )
 
 
 def _people(lake: Lake, encoded: EncodedVotes, section: AggregateSection) -> People:
     planned = bool(lake.value("SELECT count(*) FROM verify_tasks"))
     asked = {(a, b) for a, b in lake.rows(sql("aggregate_random_pairs"))} if planned else set()
     return read_people(encoded.votes, encoded.response_ids, section.guarantee, asked, planned=planned)
+
+
+def _fused(lake: Lake, encoded: EncodedVotes, section: AggregateSection) -> Fused:
+    """The votes, with those of the reward models of `aggregate.rewards` made one annotator's."""
+    asked = section.rewards
+    if asked is None:
+        return Fused(encoded.votes, np.zeros(0, np.int64))
+    rated = lake.arrow(sql("aggregate_ratings"), [asked.annotators])
+    names = pa.array(asked.annotators, pa.large_string())
+    response = pc.index_in(rated["response_id"].cast(pa.large_string()), value_set=encoded.response_ids)
+    model = pc.index_in(rated["annotator_id"].cast(pa.large_string()), value_set=names)
+    scores = np.full((len(encoded.response_ids), len(asked.annotators)), np.nan)
+    scores[response.to_numpy(), model.to_numpy()] = rated["score"].to_numpy()
+    return fuse_rewards(encoded.votes, scores, asked.annotators, asked)
+
+
+def _failing(votes: Votes, people: People) -> list[str]:
+    """One sentence about the people whose answers count less, if there are any."""
+    some = np.flatnonzero(people.trust < 1.0).tolist()
+    if not some:
+        return []
+    named = ", ".join(f"{votes.annotators[k]} counts {people.trust[k]:.1f}" for k in some[:5])
+    more = f" and {len(some) - 5} more" if len(some) > 5 else ""
+    differ = "differs" if len(some) == 1 else "differ"
+    whole = (
+        f"Of {int(votes.human.sum())} people, {len(some)} {differ} from the others too often to count fully"
+    )
+    return [f"{whole}: {named}{more}."]
 
 
 def _authors(responses: pa.Table, encoded: EncodedVotes) -> Int32 | None:
@@ -176,7 +215,10 @@ def _annotators(measured: pl.DataFrame, votes: Votes, found: Conclusion) -> pl.D
     Biases of the model, which are log-odds, become what they do to an even pair: P(first or longer wins) - 1/2.
     """
     fit = found.opinion.fit
-    columns = {"calibration_error": _calibration_errors(votes, found.people)}
+    columns = {
+        "calibration_error": _calibration_errors(votes, found.people),
+        "trust": np.where(votes.human, found.people.trust, np.nan),
+    }
     if fit is not None:
         columns |= {"ability": fit.ability, "length_bias": 1 / (1 + np.exp(-fit.length_bias)) - 0.5}
     if fit is not None and fit.model == "panel":
@@ -185,6 +227,15 @@ def _annotators(measured: pl.DataFrame, votes: Votes, found: Conclusion) -> pl.D
         {"annotator_id": votes.annotators} | columns, schema_overrides={"annotator_id": pl.String}
     )
     fitted = fitted.with_columns(pl.exclude("annotator_id").round(DIGITS).fill_nan(None))
+    if votes.annotators[-1:] == (ENSEMBLE,):
+        own = {
+            "annotator_id": ENSEMBLE,
+            "kind": "reward-model",
+            "n": int(np.sum(votes.annotator == len(votes.human) - 1)),
+        }
+        measured = pl.concat(
+            [measured, pl.DataFrame([own], schema_overrides={"n": measured.schema["n"]})], how="diagonal"
+        )
     joined = measured.join(fitted, on="annotator_id", how="left", suffix="_fitted", maintain_order="left")
     return joined.with_columns(
         pl.coalesce(f"{name}_fitted", name).alias(name)

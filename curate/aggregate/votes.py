@@ -18,6 +18,10 @@ def _no_lengths() -> Float32:
     return np.empty(0, np.float32)
 
 
+def _all_alike() -> Float64:
+    return np.empty(0, np.float64)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Votes:
     """Pairwise judgments, sorted by prompt; abstentions and failures are not votes and never get here.
@@ -34,6 +38,7 @@ class Votes:
     | `annotators`| tuple[str] | annotator ids |
     | `human`     | bool[A]    | which annotators are people whose word is gold |
     | `length`    | float32[R] | response lengths in characters, for the verbosity bias; empty when not known |
+    | `trust`     | float64[A] | what each person's word counts among people (`trust.py`); empty: all alike |
     """
 
     offsets: Int64
@@ -47,6 +52,7 @@ class Votes:
     annotators: tuple[str, ...]
     human: NDArray[np.bool_]
     length: Float32 = field(default_factory=_no_lengths)
+    trust: Float64 = field(default_factory=_all_alike)
 
     @property
     def n_prompts(self) -> int:

@@ -30,6 +30,19 @@ def plan(
 
 
 @app.command()
+def loop(config: ConfigPath = DEFAULT) -> None:
+    """Go on with the two-stage loop: train, ask people what the model gets wrong, scale out without them."""
+    from curate.summary import print_summaries
+    from curate.verify.loop_table import print_standing
+    from flows.local import run_verification
+
+    load_config(config)  # a mistake in the file is told before anything heavy starts
+    done = run_verification(config)
+    print_summaries(done.summaries)
+    print_standing(done.standing)
+
+
+@app.command()
 def quality(config: ConfigPath = DEFAULT) -> None:
     """How good people's work is: gold questions, repeats, speed, agreement."""
     from curate.verify.quality import quality as measure

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,7 +58,7 @@ class CausalModel:
     # Probabilities ---------------------------------------------------------------------------------------
 
     def choose(self, requests: Sequence[Choose]) -> list[Choice | Failure]:
-        slots = [self.tokens.choices(request) for request in requests]
+        slots = self.tokens.choices(requests)
         found = iter(
             self.log_probs([target for slot in slots if not isinstance(slot, Failure) for target in slot])
         )
@@ -69,7 +70,7 @@ class CausalModel:
         ]
 
     def loglikelihood(self, requests: Sequence[Continuation]) -> list[LogLikelihood | Failure]:
-        slots = [self.tokens.target(request) for request in requests]
+        slots = self.tokens.targets(requests)
         targets = [slot for slot in slots if isinstance(slot, Target)]
         results = [
             LogLikelihood(float(found.sum()), len(found), len(target.fed))
@@ -166,12 +167,13 @@ class CausalModel:
     def _generate_alike(
         self, requests: Sequence[Generate], sampling: Sampling, schema: str | None
     ) -> list[Generation | Failure]:
-        room = sampling.max_tokens
         try:
             self._constraint(schema)
         except ValueError as error:
             return [Failure(f"the JSON schema cannot be used: {error}", permanent=True) for _ in requests]
-        contexts = [self.tokens.encode(each.messages, each.prefill, room=room) for each in requests]
+        contexts = self.tokens.encode_all(
+            [(each.messages, each.prefill) for each in requests], rooms=repeat(sampling.max_tokens)
+        )
         prompts = [tuple(context) for context in contexts if not isinstance(context, Failure)]
         outputs: dict[tuple[int, ...], list[list[int]]] = {}
         budget = self.budget * _GENERATE_BUDGET // sampling.n

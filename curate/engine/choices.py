@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
+from typing import TypeVar
 
 import numpy as np
 
-from curate.engine.base import Choice, Choose, Completion, Failure, Generate, Generation, Token
+from curate.engine.base import Chat, Choice, Choose, Completion, Failure, Generate, Generation, Token
 from curate.engine.passes import Target
 from curate.identity import content_id
 
+T = TypeVar("T")
 Context = tuple[int, ...]
+
+
+def by_beginning(chats: Sequence[Chat]) -> list[int]:
+    """The places of chats in the order of their texts: those that begin alike follow each other, so that a backend
+    which remembers the beginnings that it has computed still has them.
+    """
+    texts = [tuple(part.text or "" for turn in chat for part in turn.content) for chat in chats]
+    return sorted(range(len(chats)), key=texts.__getitem__)
+
+
+def put_back(order: Sequence[int], values: Sequence[T]) -> list[T]:
+    """Values that stand in `order`, at the places that it names."""
+    return [value for _, value in sorted(zip(order, values, strict=True), key=itemgetter(0))]
 
 
 def draw_choices(

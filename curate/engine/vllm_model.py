@@ -7,9 +7,10 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 # Before vllm is imported: it reports its use to its makers, and writes a page of log at every start.
 os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
@@ -35,7 +36,7 @@ from curate.engine.base import (
     spread,
 )
 from curate.engine.chat_tokens import ChatTokens
-from curate.engine.choices import draw_choices, log_prob, looks
+from curate.engine.choices import by_beginning, draw_choices, log_prob, looks
 from curate.engine.embedder import Float32, embed_windows, windows
 from curate.engine.passes import Target
 from curate.engine.vllm import VllmOptions
@@ -45,7 +46,12 @@ from curate.identity import content_id
 
 __all__ = ["EngineDead", "VllmCausal", "VllmEmbedder", "VllmReward", "open_model"]
 
+K = TypeVar("K")
 Ids = tuple[int, ...]
+Prepare = Callable[
+    [Sequence[int]], list[tuple[K, Ids, SamplingParams]]
+]  # key, prompt, and what is asked about it
+_BATCH = 256  # requests that are split into tokens together
 _MANY = 1 << 20  # token ids whose log-probabilities may be asked for: as many as there are
 
 
@@ -83,62 +89,77 @@ class Opened:
     def close(self) -> None:
         self.llm.llm_engine.engine_core.shutdown()
 
-    def _generate(self, prompts: Sequence[Ids], settings: Sequence[SamplingParams]) -> list[Any]:
-        """vLLM's outputs, in the order of the prompts; they are sent sorted, for the prefix cache."""
-        order = sorted(range(len(prompts)), key=lambda at: prompts[at])
-        outputs: list[Any] = [None] * len(prompts)
-        sent: list[Any] = [{"prompt_token_ids": list(prompts[at])} for at in order]
+    def _send(self, chats: Sequence[Chat], prepare: Prepare[K]) -> list[tuple[K, Any]]:
+        """vLLM's outputs for the prompts that `prepare` makes of some of the chats, given their places.
+
+        They go in the order of the chats' texts, for the prefix cache, and batch by batch: vLLM's process is at work on
+        the first while the next one is split into tokens.
+        """
+        order, keys, sent = by_beginning(chats), list[K](), list[str]()
         with _watched(self.llm):
-            answers = self.llm.generate(sent, [settings[at] for at in order], use_tqdm=False)
-        for at, answer in zip(order, answers, strict=True):
-            outputs[at] = answer
-            self.read += len(prompts[at])
-            self.cached += answer.num_cached_tokens or 0
-        return outputs
+            try:
+                for start in range(0, len(order), _BATCH):
+                    if not (ready := prepare(order[start : start + _BATCH])):
+                        continue
+                    keys += [key for key, _, _ in ready]
+                    prompts: list[Any] = [{"prompt_token_ids": list(ids)} for _, ids, _ in ready]
+                    sent += self.llm.enqueue(prompts, [asked for _, _, asked in ready], use_tqdm=False)
+                outputs: list[Any] = self.llm.wait_for_completion(use_tqdm=False)
+            except EngineDead:
+                raise
+            except Exception:
+                self.llm.llm_engine.abort_request(sent, internal=True)
+                raise
+        self.read += sum(len(output.prompt_token_ids) for output in outputs)
+        self.cached += sum(output.num_cached_tokens or 0 for output in outputs)
+        return list(zip(keys, outputs, strict=True))
 
 
 class VllmCausal(Opened):
     """A causal language model."""
 
     def choose(self, requests: Sequence[Choose]) -> list[Choice | Failure]:
-        slots = [self.tokens.choices(request) for request in requests]
-        targets = [target for slot in slots if not isinstance(slot, Failure) for target in slot]
-        wanted = looks(targets)
-        settings = [
-            SamplingParams(max_tokens=1, temperature=0.0, logprob_token_ids=ids, detokenize=False)
-            for ids in wanted.values()
-        ]
-        outputs = self._generate(list(wanted), settings)
-        found = {
-            context: {token: each.logprob for token, each in output.outputs[0].logprobs[0].items()}
-            for context, output in zip(wanted, outputs, strict=True)
-        }
+        slots: dict[int, list[Target] | Failure] = {}
+
+        def prepare(places: Sequence[int]) -> list[tuple[Ids, Ids, SamplingParams]]:
+            split = self.tokens.choices([requests[at] for at in places])
+            slots.update(zip(places, split, strict=True))
+            wanted = looks([target for slot in split if not isinstance(slot, Failure) for target in slot])
+            return [(context, context, _look(ids)) for context, ids in wanted.items()]
+
+        found: dict[Ids, dict[int, float]] = {}
+        for context, output in self._send([each.messages for each in requests], prepare):
+            listed = output.outputs[0].logprobs[0]
+            found.setdefault(context, {}).update({token: each.logprob for token, each in listed.items()})
         return [
             slot
             if isinstance(slot, Failure)
             else Choice(tuple(log_prob(target, found) for target in slot), len(slot[0].context), 0)
-            for slot in slots
+            for slot in (slots[at] for at in range(len(requests)))
         ]
 
     def loglikelihood(self, requests: Sequence[Continuation]) -> list[LogLikelihood | Failure]:
-        slots = [self.tokens.target(request) for request in requests]
-        targets = list(dict.fromkeys(slot for slot in slots if isinstance(slot, Target)))
+        slots: dict[int, Target | Failure] = {}
         asked = SamplingParams(max_tokens=1, temperature=0.0, prompt_logprobs=0, detokenize=False)
-        outputs = self._generate(
-            [target.context + target.continuation for target in targets], [asked] * len(targets)
-        )
+
+        def prepare(places: Sequence[int]) -> list[tuple[Target, Ids, SamplingParams]]:
+            split = self.tokens.targets([requests[at] for at in places])
+            slots.update(zip(places, split, strict=True))
+            targets = dict.fromkeys(slot for slot in split if isinstance(slot, Target))
+            return [(target, target.context + target.continuation, asked) for target in targets]
+
         found = {
             target: sum(
                 output.prompt_logprobs[len(target.context) + at][token].logprob
                 for at, token in enumerate(target.continuation)
             )
-            for target, output in zip(targets, outputs, strict=True)
+            for target, output in self._send([each.messages for each in requests], prepare)
         }
         return [
             slot
             if isinstance(slot, Failure)
             else LogLikelihood(found[slot], len(slot.continuation), len(slot.fed))
-            for slot in slots
+            for slot in (slots[at] for at in range(len(requests)))
         ]
 
     def generate(self, requests: Sequence[Generate]) -> list[Generation | Failure]:
@@ -148,20 +169,25 @@ class VllmCausal(Opened):
         )
         free = [number for number, each in enumerate(requests) if each.choices is None]
         refused = self._refused({requests[number].json_schema for number in free})
-        slots: dict[int, Ids | Failure] = {}
-        for number in free:
-            each = requests[number]
-            context = refused.get(each.json_schema) or self.tokens.encode(
-                each.messages, each.prefill, room=each.sampling.max_tokens
+
+        def prepare(places: Sequence[int]) -> list[tuple[int, Ids, SamplingParams]]:
+            numbers = [free[at] for at in places]
+            asked = [requests[number] for number in numbers]
+            contexts = self.tokens.encode_all(
+                [(each.messages, each.prefill) for each in asked],
+                rooms=[each.sampling.max_tokens for each in asked],
             )
-            slots[number] = context if isinstance(context, Failure) else tuple(context)
-        asked = {number: context for number, context in slots.items() if not isinstance(context, Failure)}
-        settings = [self._sampling(requests[number], context) for number, context in asked.items()]
-        outputs = dict(zip(asked, self._generate(list(asked.values()), settings), strict=True))
-        for number, slot in slots.items():
-            results[number] = (
-                slot if isinstance(slot, Failure) else _generation(outputs[number], requests[number])
-            )
+            ready = []
+            for number, request, context in zip(numbers, asked, contexts, strict=True):
+                found = refused.get(request.json_schema) or context
+                if isinstance(found, Failure):
+                    results[number] = found
+                else:
+                    ready.append((number, tuple(found), self._sampling(request, tuple(found))))
+            return ready
+
+        for number, output in self._send([requests[number].messages for number in free], prepare):
+            results[number] = _generation(output, requests[number])
         return [results[number] for number in range(len(requests))]
 
     def _sampling(self, request: Generate, context: Ids) -> SamplingParams:
@@ -186,16 +212,20 @@ class VllmCausal(Opened):
         refused: dict[str | None, Failure] = {}
         for schema in schemas - {None}:
             asked = Generate(messages=(), json_schema=schema)
-            settings = self._sampling(replace(asked), (1,))
+            settings = self._sampling(asked, (1,))
             settings.max_tokens = 1
             try:
-                self._generate([(1,)], [settings])
+                self._send([()], partial(_alone, settings))
             except EngineDead:
                 raise
             except Exception as error:  # of many types, by the grammar library
                 reason = str(error).partition("\n")[0]
                 refused[schema] = Failure(f"the JSON schema cannot be used: {reason}", permanent=True)
         return refused
+
+
+def _alone(settings: SamplingParams, places: Sequence[int]) -> list[tuple[int, Ids, SamplingParams]]:
+    return [(0, (1,), settings)]
 
 
 def _generation(output: Any, request: Generate) -> Generation:
@@ -215,6 +245,11 @@ def _generation(output: Any, request: Generate) -> Generation:
     return Generation(tuple(completions), len(output.prompt_token_ids), written)
 
 
+def _look(ids: list[int]) -> SamplingParams:
+    """The log-probabilities of these next tokens."""
+    return SamplingParams(max_tokens=1, temperature=0.0, logprob_token_ids=ids, detokenize=False)
+
+
 @dataclass(slots=True)
 class VllmReward(Opened):
     """A sequence-classification model; `label`: which of its outputs is the reward."""
@@ -222,7 +257,7 @@ class VllmReward(Opened):
     label: int = 0
 
     def score(self, chats: Sequence[Chat]) -> list[Score | Failure]:
-        encoded = [self.tokens.encode(chat, answer=False) for chat in chats]
+        encoded = self.tokens.encode_all([(chat, "") for chat in chats], answer=False)
         unique = sorted({tuple(ids) for ids in encoded if not isinstance(ids, Failure)})
         prompts: list[Any] = [{"prompt_token_ids": list(ids)} for ids in unique]
         # Without use_activation=False a model of one output answers with a sigmoid.

@@ -15,8 +15,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from curate.accuracy import LENGTH, RANDOM, Estimate, clustered_means
-from curate.lake import Lake
+from curate.accuracy import Estimate, clustered_means
 from curate.records import Evaluation, arrow_schema
 
 PAIRS, BEST, COVERAGE = "accuracy", "best-of-n", "coverage"
@@ -97,49 +96,3 @@ def evaluation_rows(scores: Sequence[Score], benchmark: str, run_id: str) -> pa.
         for score in scores
     ]
     return pa.Table.from_pylist([row.model_dump() for row in rows], schema=arrow_schema(Evaluation))
-
-
-def read_scores(lake: Lake, benchmark: str) -> list[Score]:
-    """What the lake holds of a benchmark: annotators by name, then best judge, majority, labels, baselines."""
-    query = "SELECT subject, metric, value, low, high, n, subset FROM evaluations WHERE benchmark = ?"
-    scores = [
-        Score(subject, metric, Estimate(value, low, high, n), subset)
-        for subject, metric, value, low, high, n, subset in lake.rows(query, [benchmark])
-    ]
-    return sorted(
-        scores, key=lambda score: (_place(score.subject), score.subject, score.subset, score.metric)
-    )
-
-
-def _place(subject: str) -> int:
-    order = ("best judge", "majority", "ensemble, ", LENGTH, RANDOM)
-    return next((place for place, start in enumerate(order, 1) if subject.startswith(start)), 0)
-
-
-def score_table(scores: Sequence[Score]) -> list[tuple[str, str, str, str]]:
-    """Subject, accuracy, best-of-N, coverage; subsets as subjects of their own."""
-    by_line: dict[tuple[str, str], dict[str, Estimate]] = {}
-    for score in scores:
-        by_line.setdefault((score.subject, score.subset), {})[score.metric] = score.estimate
-    return [
-        (
-            subject if subset == "all" else f"{subject} ({subset})",
-            _percent(metrics.get(PAIRS)),
-            _percent(metrics.get(BEST)),
-            _share(metrics),
-        )
-        for (subject, subset), metrics in by_line.items()
-    ]
-
-
-def _percent(estimate: Estimate | None) -> str:
-    if estimate is None:
-        return "–"
-    interval = ""
-    if estimate.low is not None and estimate.high is not None:
-        interval = f" [{estimate.low:.1%}, {estimate.high:.1%}]"
-    return f"{estimate.value:.1%}{interval} of {estimate.n:,}"
-
-
-def _share(metrics: dict[str, Estimate]) -> str:
-    return f"{metrics[COVERAGE].value:.0%}" if COVERAGE in metrics else "–"

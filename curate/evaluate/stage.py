@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from hashlib import blake2b
 from pathlib import Path
 
 from curate.config import Benchmark, Config
 from curate.errors import CurateError
+from curate.evaluate.benchmarking import benchmarked, distance_scores
 from curate.evaluate.gold import read_gold
+from curate.evaluate.opinions import Subject
 from curate.evaluate.panel import best_judge, judges_of, read_panel, score_panel
+from curate.evaluate.reading import read_items
 from curate.evaluate.scores import evaluation_rows
 from curate.identity import content_id
 from curate.lake import Lake
@@ -27,24 +31,26 @@ _STATE = {
 }
 
 
-def evaluate(lake: Lake, config: Config, *, track: Track) -> Summary:
+def evaluate(lake: Lake, config: Config, *, subjects: Sequence[Subject], track: Track) -> Summary:
     started = time.monotonic()
     run = StageRun(lake, "evaluate", config_hash=config.evaluate.digest)
     select_panel(lake, config)
-    state = (
-        [lake.digest(table, column) for table, column in _STATE.items()] if config.evaluate.benchmarks else []
-    )
+    benchmarks = config.evaluate.benchmarks
+    about_lake = any(benchmark.format == "lake" for benchmark in benchmarks)
+    state = [lake.digest(table, column) for table, column in _STATE.items()] if about_lake else []
     trained = config.train.judge if config.train else None
     skipped = True
-    with track("evaluate", len(config.evaluate.benchmarks)) as advance:
-        for benchmark in config.evaluate.benchmarks:
+    for benchmark in benchmarks:
+        if benchmark.format != "lake":
+            skipped &= not _benchmark(run, benchmark, config, subjects, track)
+            continue
+        with track(f"evaluate {benchmark.name}", None):
             source = config.resolve(benchmark.source)
             settings = (config.evaluate.bootstrap, trained, benchmark.name)
             fingerprint = content_id(_VERSION, settings, _file_digest(source), state)
             if newest(lake, "evaluate", benchmark.name) != fingerprint:
                 _evaluate(run, benchmark, source, fingerprint, trained, config.evaluate.bootstrap)
                 skipped = False
-            advance(1)
     if skipped:
         note = "" if config.evaluate.benchmarks else "curate.yaml names no benchmark"
         return Summary("evaluate", Counts(), time.monotonic() - started, skipped=True, note=note)
@@ -63,6 +69,33 @@ def _evaluate(
         counts.rows_in, counts.rows_kept, counts.rows_duplicate = gold.rows, gold.kept, gold.duplicates
         counts.dropped = gold.dropped
         counts.details = {"best_judge": best_judge(judges_of(panel, trained), gold)}
+
+
+def _benchmark(
+    run: StageRun, benchmark: Benchmark, config: Config, subjects: Sequence[Subject], track: Track
+) -> bool:
+    """Whether there was anything to do: the same models on the same rows are not asked twice."""
+    if not subjects:
+        raise CurateError(
+            f"Nobody is there to be evaluated on {benchmark.name!r}: name reward models under evaluate.models or "
+            "judges under evaluate.judges in curate.yaml, or train one."
+        )
+    section = config.evaluate
+    of = read_items(benchmark.source, folder=config.resolve("."), form=benchmark.format, name=benchmark.name)
+    who = sorted((subject.name, subject.revision) for subject in subjects)
+    fingerprint = content_id(_VERSION, section.bootstrap, section.robustness, of.digest, of.format, who)
+    part = f"benchmark {benchmark.name}"
+    if newest(run.lake, "evaluate", part) == fingerprint:
+        return False
+    found = benchmarked(of, subjects, resamples=section.bootstrap, perturb=section.robustness, track=track)
+    scores = [*found.scores, *distance_scores(found.comparisons)]
+    with run.chunk(part, fingerprint=fingerprint, status="done") as (writer, counts):
+        for name in {score.subject for score in scores}:
+            writer.delete("evaluations", "benchmark = ? AND subject = ?", [benchmark.name, name])
+        writer.append("evaluations", evaluation_rows(scores, benchmark.name, run.run_id))
+        counts.rows_in, counts.rows_kept, counts.dropped = of.rows, len(of.items), of.dropped
+        counts.details = {"format": of.format, "subjects": who}
+    return True
 
 
 def _file_digest(source: Path) -> str:

@@ -21,11 +21,14 @@ from curate.runs import Counts
 
 _TITLES = {
     "trl-preference": "Preference pairs",
+    "judge-sft": "Verdicts of judges, with their reasons",
     "ranking": "Ranked responses",
     "parquet": "Tables of a preference data set",
 }
 _ABOUT = {
     "trl-preference": "Pairs of responses of which the panel prefers one: `chosen` is better than `rejected`.",
+    "judge-sft": "What judges were told (`prompt`) and what they answered (`completion`), where a judge said the same "
+    "in both orders and the label agrees: for training a judge.",
     "ranking": "Prompts with all their responses, ranked: rank 1 is the best, and ties share a rank.",
     "parquet": "The tables behind a preference data set: every prompt, response, judgment and what follows from them.",
 }

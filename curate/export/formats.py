@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any, Protocol
 
+import polars as pl
 import pyarrow as pa
 
 from curate.export.nesting import nest_rankings
@@ -46,6 +48,7 @@ class Format:
     selection_parameters: tuple[str, ...]
     parts: tuple[Part, ...]
     aggregated: bool  # there is nothing to write before `aggregate` has run
+    judged: bool = False  # its rows are judgments, so that new ones make it stale
 
     @property
     def is_split(self) -> bool:
@@ -80,8 +83,19 @@ def _raw(table: str) -> Part:
     return Part(table, query, kept, ("iteration",) if table in _PER_ITERATION else ())
 
 
-def formats() -> dict[str, Format]:
-    """All formats by name."""
+class Transcriber(Protocol):
+    """Makes chats of judgments: see `curate.judge_transcripts`."""
+
+    @property
+    def judges(self) -> pl.DataFrame:
+        """annotator_id, revision: of those whose chats it can make."""
+
+    def chat(self, row: Mapping[str, Any]) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
+        """Prompt and completion."""
+
+
+def formats(transcripts: Transcriber | None = None) -> dict[str, Format]:
+    """All formats by name; `judge-sft` needs `transcripts` to be written."""
     pairs = Part(
         "train",
         sql("export_trl_preference"),
@@ -95,7 +109,23 @@ def formats() -> dict[str, Format]:
         parameters=("iteration",),
         nest=nest_rankings,
     )
+    judgments = Part(
+        "train",
+        sql("export_judge_sft"),
+        arrow_schema(EXPORTED["judge-sft"]),
+        parameters=("iteration",),
+        nest=lambda batches: _as_chats(batches, transcripts),
+    )
     return {
+        "judge-sft": Format(
+            "judge-sft",
+            "judgments",
+            sql("export_select_judge_sft"),
+            _FILTERS,
+            (judgments,),
+            aggregated=True,
+            judged=True,
+        ),
         "trl-preference": Format(
             "trl-preference", "pairs", sql("export_select_pairs"), _FILTERS, (pairs,), True
         ),
@@ -104,3 +134,16 @@ def formats() -> dict[str, Format]:
             "parquet", "prompts", sql("export_select_tables"), ("split",), tuple(map(_raw, _RAW_KEYS)), False
         ),
     }
+
+
+def _as_chats(batches: Iterable[pa.RecordBatch], transcripts: Transcriber | None) -> Iterator[pa.RecordBatch]:
+    """Rows of `export_judge_sft.sql` as rows of the format `judge-sft`."""
+    schema = arrow_schema(EXPORTED["judge-sft"])
+    for batch in batches:
+        assert transcripts is not None  # the stage asks for them
+        rows = []
+        for row in batch.to_pylist():
+            prompt, completion = transcripts.chat(row)
+            kept = {name: row[name] for name in schema.names if name in row}
+            rows.append({**kept, "prompt": prompt, "completion": completion})
+        yield from pa.Table.from_pylist(rows, schema=schema).to_batches()

@@ -51,5 +51,29 @@ class RankingRow(Record):
     iteration: int
 
 
-EXPORTED: dict[str, type[Record]] = {"trl-preference": TrlPreferenceRow, "ranking": RankingRow}
+class JudgeSftRow(Record):
+    """One verdict of a judge, as TRL's SFTTrainer reads it (conversational, prompt and completion).
+
+    `prompt` is what the judge was told, `completion` what it thought and its verdict. The judge said the same of the
+    pair in both orders, and the label (with `confidence`) agrees. `shown`: ab where response a stood first.
+    """
+
+    prompt: tuple[ChatMessage, ...]
+    completion: tuple[ChatMessage, ...]
+    prompt_id: str
+    judgment_id: str
+    annotator_id: str
+    response_a: str
+    response_b: str
+    shown: str
+    outcome: str
+    confidence: Probability
+    iteration: int
+
+
+EXPORTED: dict[str, type[Record]] = {
+    "trl-preference": TrlPreferenceRow,
+    "ranking": RankingRow,
+    "judge-sft": JudgeSftRow,
+}
 """The training formats with their rows; the format `parquet` has the tables' own records instead."""

@@ -13,10 +13,11 @@ from curate.config import Config, ExportEntry
 from curate.errors import CurateError
 from curate.export.card import Content, card
 from curate.export.folder import MANIFEST, is_intact, refuse_foreign, replacing, spill_of
-from curate.export.formats import VERSION, Format, formats
+from curate.export.formats import VERSION, Format, Transcriber, formats
 from curate.export.shards import WrittenPart, described, row_groups, write_part
 from curate.identity import content_id
 from curate.lake import Lake
+from curate.panel import select_panel
 from curate.progress import Track, silent
 from curate.records import TABLES
 from curate.runs import Counts, StageRun, Summary, done
@@ -43,16 +44,19 @@ def export(
     config: Config,
     *,
     entries: Sequence[ExportEntry] | None = None,
+    transcripts: Transcriber | None = None,
     track: Track = silent,
 ) -> Summary:
     """Write the data sets of `entries` (default: those of `curate.yaml`), as the lake is now.
 
-    Raises CurateError when nothing has been aggregated yet, when the filters leave nothing over, and when a
-    folder holds anything that is not an export.
+    `transcripts`: for the format judge-sft (`curate.exporting` provides them). Raises CurateError when nothing has been
+    aggregated yet, when the filters leave nothing over, and when a folder holds anything that is not an export.
     """
     chosen = config.export if entries is None else entries
     run = StageRun(lake, "export", config_hash=content_id([entry.digest for entry in chosen]))
-    results = [export_one(lake, config, entry, run=run, track=track) for entry in chosen]
+    results = [
+        export_one(lake, config, entry, run=run, transcripts=transcripts, track=track) for entry in chosen
+    ]
     written = [result for result in results if not result.skipped]
     note = ", ".join(f"{result.path} ({result.rows:,} rows)" for result in written)
     return run.summary(skipped=not written, note=note or "no exports" * (not chosen))
@@ -64,6 +68,7 @@ def export_one(
     entry: ExportEntry,
     *,
     run: StageRun | None = None,
+    transcripts: Transcriber | None = None,
     track: Track = silent,
 ) -> ExportResult:
     """Write one data set, and the line in `runs` that says so (unless the lake is open for reading only).
@@ -74,9 +79,11 @@ def export_one(
     snapshot = lake.snapshot()
     # A connection of its own: every query sees this snapshot, and its temporary tables disturb nobody.
     with Lake.open(lake.location, snapshot=snapshot) as reader:
-        form = formats()[entry.format]
+        form = formats(transcripts)[entry.format]
         iteration = _iteration(reader, entry, form)
         fingerprint = _fingerprint(reader, entry, form, iteration)
+        if form.judged:
+            fingerprint = content_id(fingerprint, _select_judges(reader, config, transcripts))
         if is_intact(target, fingerprint) and (
             done(lake, "export", entry.path, fingerprint) or not _writable(lake)
         ):
@@ -120,7 +127,9 @@ def _fingerprint(reader: Lake, entry: ExportEntry, form: Format, iteration: int 
     A training set holds one iteration's labels: judgments that have not led to other labels do not make it stale.
     """
     tables = {
-        name: column for name, column in _APPEND_ONLY.items() if not (form.aggregated and name == "judgments")
+        name: column
+        for name, column in _APPEND_ONLY.items()
+        if form.judged or not (form.aggregated and name == "judgments")
     }
     digests = {table: reader.digest(table, column) for table, column in tables.items()}
     which = f"iteration = {iteration}" if form.aggregated else "true"
@@ -128,6 +137,16 @@ def _fingerprint(reader: Lake, entry: ExportEntry, form: Format, iteration: int 
         columns = [f'"{name}"' for name in TABLES[table].model_fields if name != "run_id"]
         digests[table] = reader.digest(table, f"row({', '.join(columns)})", which)
     return content_id(VERSION, _settings(entry), digests)
+
+
+def _select_judges(reader: Lake, config: Config, transcripts: Transcriber | None) -> list[tuple[str, str]]:
+    """Make `current_judgments` and the table `transcribed` of the judges whose chats can be made."""
+    if transcripts is None:
+        raise ValueError("the format judge-sft needs transcripts: export through curate.exporting")
+    select_panel(reader, config)
+    with reader.bind("known_judges", transcripts.judges):
+        reader.rows("CREATE OR REPLACE TEMP TABLE transcribed AS FROM known_judges")
+    return reader.rows("FROM transcribed ORDER BY ALL")
 
 
 def _settings(entry: ExportEntry) -> dict[str, Any]:

@@ -14,11 +14,13 @@ from curate.judge import (
     rule,
     verifier,
 )
+from curate.judge.asking import answer_chunk
 from curate.judge.base import Answer, Candidate, Contest, Judge, JudgeOptions, Opinion, Question
 from curate.judge.docket import Work
+from curate.judge.ledger import commit
 from curate.judge.panel import Panel, check
 from curate.judge.registry import judge_kind, judge_schemas
-from curate.judge.stage import estimate, finish, judge, judge_chunk, plan
+from curate.judge.stage import estimate, finish, judge, plan
 
 __all__ = [
     "Answer",
@@ -30,11 +32,12 @@ __all__ = [
     "Panel",
     "Question",
     "Work",
+    "answer_chunk",
     "check",
+    "commit",
     "estimate",
     "finish",
     "judge",
-    "judge_chunk",
     "judge_kind",
     "judge_schemas",
     "likelihood",

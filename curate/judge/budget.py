@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from curate.runs import Counts
-
 
 @dataclass(slots=True)
 class Budget:
@@ -47,12 +45,11 @@ class Budget:
             return f"stopped before it would take more than max_tokens {self.max_tokens:,} ({self.tokens:,} taken)"
         return ""
 
-    def spend(self, judge: str, questions: int, counts: Counts) -> None:
-        tokens = counts.tokens_in + counts.tokens_out
-        self.cost += counts.cost
+    def spend(self, judge: str, questions: int, tokens: int, cost: float) -> None:
+        self.cost += cost
         self.tokens += tokens
         seen = self._by_judge.get(judge, (0, 0, 0.0))
-        self._by_judge[judge] = (seen[0] + questions, seen[1] + tokens, seen[2] + counts.cost)
+        self._by_judge[judge] = (seen[0] + questions, seen[1] + tokens, seen[2] + cost)
 
     @property
     def note(self) -> str:

@@ -49,8 +49,9 @@ def contests(lake: Lake, prompt_ids: Sequence[str]) -> list[Contest]:
     return [_contest(*row) for row in rows]
 
 
-def prepare(lake: Lake, panel: Panel, prompt_ids: Sequence[str]) -> None:
+def prepare(lake: Lake, panel: Panel, work: Sequence[Work]) -> None:
     """Read the contests of several chunks at once: a prompt's texts may lie anywhere in the lake's files."""
+    prompt_ids = [prompt_id for each in work for prompt_id in each.prompt_ids]
     missing = [prompt_id for prompt_id in prompt_ids if prompt_id not in panel.contests]
     if missing:
         panel.contests = {contest.prompt_id: contest for contest in contests(lake, prompt_ids)}

@@ -1,10 +1,10 @@
 """The guard: how often a judge prefers an answer that says nothing to a plain good one.
 
-Every judge of the panel is asked about the package's guard set (guard.yaml): each hack against each good answer, in as
-many orders as the judge uses. Its false-positive rate is the share of judgments in which the hack wins, a tie counting
-one half; abstentions and failed answers are left out, and `n` says how many are left. The rows go to `evaluations`
-(benchmark "guard"; subset "all" or the hack's name), where aggregation and reports find them; none of the synthetic
-answers enters the lake.
+Every judge of the panel is asked about the package's guard set (curate/guard.yaml): each hack against each good answer,
+in as many orders as the judge uses. Its false-positive rate is the share of judgments in which the hack wins, a tie
+counting one half; abstentions and failed answers are left out, and `n` says how many are left. The rows go to
+`evaluations` (benchmark "guard"; subset "all" or the hack's name), where aggregation and reports find them; none of the
+synthetic answers enters the lake.
 """
 
 from __future__ import annotations
@@ -17,21 +17,20 @@ from functools import cache
 
 import numpy as np
 import pyarrow as pa
-import yaml
 
 from curate.accuracy import Estimate, clustered_mean
 from curate.config import GUARD, Config
 from curate.engine.base import chat
+from curate.guard_set import FALSE_POSITIVES, GuardCase, guard_cases
 from curate.identity import content_id
 from curate.judge.base import Answer, Candidate, Contest, Judge, Question
 from curate.judge.panel import Panel, Seat
 from curate.lake import Lake
 from curate.progress import Track, silent
 from curate.records import Evaluation, arrow_schema
-from curate.resources import resource
 from curate.runs import Counts, StageRun, Summary, newest
 
-METRIC = "false-positive-rate"
+METRIC = FALSE_POSITIVES
 _VERSION = 1  # counts changes of the rules below
 
 
@@ -56,17 +55,16 @@ class Fooled:
 @cache
 def traps() -> tuple[Trap, ...]:
     """Every hack against every good answer of the guard set."""
-    told = yaml.safe_load(resource("judge/guard.yaml").read_text(encoding="utf-8"))
-    return tuple(_trap(case, hack, text) for case in told["cases"] for hack, text in told["hacks"].items())
+    return tuple(map(_trap, guard_cases()))
 
 
-def _trap(case: dict[str, str], hack: str, text: str) -> Trap:
-    request, good = case["request"], case["good"]
-    bad = text.replace("{request}", request)
-    prompt_id = content_id(GUARD, request, hack)
-    answers = sorted((Candidate(content_id(prompt_id, each), each) for each in (good, bad)), key=_id)
-    contest = Contest(prompt_id, chat(("user", request)), case["reference"], tuple(answers))
-    return Trap(hack, contest, content_id(prompt_id, good))
+def _trap(case: GuardCase) -> Trap:
+    prompt_id = case.prompt_id
+    answers = sorted(
+        (Candidate(content_id(prompt_id, each), each) for each in (case.good, case.bad)), key=_id
+    )
+    contest = Contest(prompt_id, chat(("user", case.request)), case.reference, tuple(answers))
+    return Trap(case.hack, contest, content_id(prompt_id, case.good))
 
 
 def _id(candidate: Candidate) -> str:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jinja2 import Template, TemplateError
-from jinja2.runtime import StrictUndefined
+from jinja2.runtime import Context, StrictUndefined
 from jinja2.sandbox import SandboxedEnvironment
 
 from curate.engine.base import Chat, chat
@@ -63,21 +63,22 @@ class ChatTemplate:
 
     def render(self, **values: object) -> tuple[Chat, str]:
         """The chat, and how the judge's answer begins."""
-        turns = {name: self._block(name, values) for name in ("system", "user", "answer")}
+        context = self._template.new_context(values)
+        turns = {name: self._block(name, context) for name in ("system", "user", "answer")}
         if turns["system"]:
             return chat(("system", turns["system"]), ("user", turns["user"])), turns["answer"]
         return chat(("user", turns["user"])), turns["answer"]
 
     @property
     def verdict(self) -> str:
-        return self._block("verdict", {})
+        return self._block("verdict", self._template.new_context())
 
-    def _block(self, name: str, values: dict[str, object]) -> str:
+    def _block(self, name: str, context: Context) -> str:
         block = self._template.blocks.get(name)
         if block is None:
             return ""
         try:
-            return "".join(block(self._template.new_context(values))).strip()
+            return "".join(block(context)).strip()
         except TemplateError as error:
             raise CurateError(f"The judge's template cannot be filled in (block {name}): {error}.") from error
 

@@ -21,6 +21,7 @@ from curate.report.drawing import (
 from curate.report.facts import (
     ANNOTATORS_SHOWN,
     BIN,
+    LABELS_TO_TELL,
     Concord,
     ConfidenceBin,
     Cycles,
@@ -214,14 +215,15 @@ def confidence(bins: Sequence[ConfidenceBin]) -> str | None:
 
 
 def reliability(bins: Sequence[ReliabilityBin]) -> str | None:
-    """Confidence against the share that people confirm, with intervals."""
+    """Confidence against the share that people confirm, with intervals; not of bins that a few labels make."""
     import altair as alt
 
-    if not bins:
+    told = [each for each in bins if each.count >= LABELS_TO_TELL]
+    if not told:
         return None
     rows = [
         {"x": each.confidence, "y": each.accuracy, "low": low, "high": high}
-        for each in bins
+        for each in told
         for low, high in (each.interval,)
     ]
     least = min([0.5, *(row["low"] for row in rows)])
@@ -278,7 +280,8 @@ def scores(rows: Sequence[Score]) -> str | None:
     import altair as alt
 
     shown = [each for each in rows if each.metric == "accuracy"]
-    blocks = list(dict.fromkeys((each.benchmark, each.subset) for each in shown))[:12]
+    found = dict.fromkeys((each.benchmark, each.subset) for each in shown)
+    blocks = sorted(found, key=lambda block: block[1] not in ("", "all"))[:12]  # whole benchmarks first
     rows_of = {
         (benchmark, subset): [
             interval_row(each.subject, each.value, _both(each.low, each.high))

@@ -13,6 +13,7 @@ from curate.panel import select_panel
 from curate.report.intervals import mean_interval, wilson
 from curate.resources import sql
 
+LABELS_TO_TELL = 5  # in a bin of the reliability diagram
 ANNOTATORS_SHOWN = 40  # in charts and the matrix; tables of more are of no use on a page
 MODELS_SHOWN = 40
 REASONS_SHOWN = 20
@@ -66,7 +67,10 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Panelist:
-    """One annotator. Pairs that it was shown in both orders are `swapped`; `follow` of them follow the position."""
+    """One annotator. Pairs that it was shown in both orders are `swapped`; `follow` of them follow the position.
+
+    `trust`: what a person's word counts among people's.
+    """
 
     name: str
     kind: str
@@ -82,6 +86,11 @@ class Panelist:
     swapped: int
     follow: int
     ability: float | None
+    trust: float | None = None
+
+    @property
+    def fails(self) -> bool:
+        return self.trust is not None and self.trust < 1.0
 
     @property
     def agreement(self) -> float | None:
@@ -109,6 +118,21 @@ class Panelist:
 
     @property
     def failure_rate(self) -> float:
+        return self.failed / self.judgments
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """`example`: the beginning of an answer that could not be used."""
+
+    name: str
+    reason: str
+    failed: int
+    judgments: int
+    example: str | None
+
+    @property
+    def share(self) -> float:
         return self.failed / self.judgments
 
 
@@ -276,6 +300,7 @@ class Facts:
     work: list[Work]
     reasons: list[Reason]
     panel: list[Panelist]
+    failures: list[Failures]
     concord: list[Concord]
     concord_step: int  # the matrix looks at one pair in so many
     cycles: list[Cycles]
@@ -307,6 +332,7 @@ def gather(reader: Lake, config: Config) -> Facts:
         work=_ask(reader, "report_flow", Work),
         reasons=_ask(reader, "report_reasons", Reason),
         panel=_ask(reader, "report_panel", Panelist),
+        failures=_ask(reader, "report_failures", Failures),
         concord=_ask(reader, "report_agreement", Concord, step, ANNOTATORS_SHOWN),
         concord_step=step,
         cycles=_ask(reader, "report_cycles", Cycles),

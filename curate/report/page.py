@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from curate.report import charts
-from curate.report.facts import ANNOTATORS_SHOWN, BIN, MODELS_SHOWN, Facts
+from curate.report.comparison import comparison
+from curate.report.facts import ANNOTATORS_SHOWN, BIN, LABELS_TO_TELL, MODELS_SHOWN, Facts
 from curate.report.printable import excerpt, printable
 from curate.resources import resource
 
@@ -46,11 +47,13 @@ def render(facts: Facts, *, fingerprint: str) -> str:
     }
     return environment.get_template("page.html.j2").render(
         facts=facts,
+        comparison=comparison(facts.scores),
         charts={name: Markup(each) if each else None for name, each in drawn.items()},
         style=Markup(resource("report/templates/style.css").read_text(encoding="utf-8")),
         fingerprint=fingerprint,
         bin=BIN,
         annotators_shown=ANNOTATORS_SHOWN,
+        labels_to_tell=LABELS_TO_TELL,
         models_shown=MODELS_SHOWN,
     )
 

@@ -17,7 +17,7 @@ from curate.report.facts import gather
 from curate.report.page import render
 from curate.runs import Counts, Summary
 
-_VERSION = 2  # of the page: raise it when the same lake must give another page
+_VERSION = 3  # of the page: raise it when the same lake must give another page
 _HEAD = 1_000  # bytes in which the fingerprint stands
 
 

@@ -19,6 +19,7 @@ from curate.identity import content_id
 from curate.lake import Lake
 from curate.preference_pairs import PreferencePairs, data_digest, read_pairs
 from curate.progress import Track
+from curate.resources import sql
 from curate.runs import Counts, StageRun, Summary, newest
 from curate.train.groups import Group, Groups, build_groups, held_out
 from curate.train.held_out import PART, Accuracy, evaluation_rows, held_out_note, measured, metrics_of, usable
@@ -44,7 +45,7 @@ def train_backbone(
     fingerprint = content_id(FORMAT, section.digest, weights.digest, data_digest(data))
     folder = config.resolve(section.path)
     saved = _about(folder)
-    if saved and saved["fingerprint"] == fingerprint == newest(lake, "train", PART):
+    if saved and saved["fingerprint"] == fingerprint == newest(lake, "train", section.judge or PART):
         note = held_out_note(saved["metrics"])
         return Summary("train", Counts(), time.monotonic() - started, skipped=True, note=note)
 
@@ -94,8 +95,8 @@ def train_backbone(
     with replaced(folder) as made:
         _save(opened, made, about)
     # After the folder is in place: a process killed in between goes on from its checkpoint to the same weights.
-    with run.chunk(PART, fingerprint=fingerprint, status="done") as (writer, counts):
-        writer.delete("evaluations", "benchmark = ?", [HELD_OUT])
+    with run.chunk(section.judge or PART, fingerprint=fingerprint, status="done") as (writer, counts):
+        writer.delete("evaluations", sql("train_held_out"), [HELD_OUT, section.judge or PART])
         writer.append("evaluations", evaluation_rows(accuracy, run.run_id))
         _count(counts, pairs, groups, section, progress)
     checkpoints.clear()

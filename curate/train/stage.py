@@ -18,6 +18,7 @@ from curate.identity import content_id
 from curate.lake import Lake
 from curate.preference_pairs import PreferencePairs, data_digest, read_pairs
 from curate.progress import Advance, Track
+from curate.resources import sql
 from curate.runs import Counts, StageRun, Summary, newest
 from curate.train.held_out import PART, evaluation_rows, held_out_note, measured, metrics_of, usable
 
@@ -40,7 +41,7 @@ def train(lake: Lake, config: Config, data: Path, *, track: Track) -> Summary:
     embedder = Embedder(_embedder(config, section), cache=config.resolve(config.workspace) / "embeddings")
     fingerprint = content_id(FORMAT, section.digest, embedder.digest, data_digest(data))
     saved = describe(folder)
-    if saved and saved.fingerprint == fingerprint == newest(lake, "train", PART):
+    if saved and saved.fingerprint == fingerprint == newest(lake, "train", section.judge or PART):
         return Summary(
             "train", Counts(), time.monotonic() - started, skipped=True, note=held_out_note(saved.metrics)
         )
@@ -68,8 +69,8 @@ def train(lake: Lake, config: Config, data: Path, *, track: Track) -> Summary:
     )
     model = save(folder, description, fit.heads, pairs.prompt_ids)
     # After the folder is in place: a process killed in between trains again, to the same bits.
-    with run.chunk(PART, fingerprint=fingerprint, status="done") as (writer, counts):
-        writer.delete("evaluations", "benchmark = ?", [HELD_OUT])
+    with run.chunk(section.judge or PART, fingerprint=fingerprint, status="done") as (writer, counts):
+        writer.delete("evaluations", sql("train_held_out"), [HELD_OUT, section.judge or PART])
         writer.append("evaluations", evaluation_rows(accuracy, run.run_id))
         counts.rows_kept = len(pairs)
         counts.dropped = pairs.dropped

@@ -99,10 +99,10 @@ Earlier = tuple[str, str, str | None]
 def _known(lake: Lake, person: str) -> dict[str, Earlier]:
     """The person's answers as they stand, by question."""
     query = (
-        "SELECT json_extract_string(raw, '$.task'), judgment_id, outcome, rationale FROM human_judgments "
-        "WHERE annotator_id = ? AND json_valid(raw)"
+        "SELECT task, judgment_id, outcome, rationale FROM human_judgments "
+        "WHERE annotator_id = ? AND task IS NOT NULL"
     )
-    return {task: (identity, said, why) for task, identity, said, why in lake.rows(query, [person]) if task}
+    return {task: (identity, said, why) for task, identity, said, why in lake.rows(query, [person])}
 
 
 def _judgment(answer: Answer, person: str, earlier: Earlier | None, run_id: str) -> Judgment:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from curate.guarantee import guarantee
 from curate.verify.routing.pairs import Bool, Float64, Int64
 
 DRAWS = 60
@@ -47,8 +48,6 @@ def forecast(
 ) -> Forecast:
     """`confidence` float64[Q] of all pairs; `known` int64[L] the random pairs that people have answered and `agrees`
     bool[L] whether the panel's label is theirs; `coming` int64[M] the random pairs still to be answered."""
-    # Imported late: numbers of the aggregation that this stage shares and that load numba.
-    from curate.aggregate.guarantee import guarantee
 
     def accepted(labelled: Int64, right: Bool) -> float:
         return guarantee(confidence, labelled, right, alpha=alpha, delta=delta).accepted

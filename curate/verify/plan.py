@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -28,11 +30,20 @@ from curate.verify.state import State, read_pairs, read_state
 
 STAGE = "verify"
 PART = "plan"
-ALPHA, DELTA = 0.1, 0.1
 
 
-def plan(lake: Lake, config: Config, *, budget: int) -> Summary:
-    """Plan questions until `budget` of them wait for an answer; returns what they are and what they buy."""
+def plan(
+    lake: Lake,
+    config: Config,
+    *,
+    budget: int,
+    part: str = PART,
+    details: Mapping[str, Any] = MappingProxyType({}),
+) -> Summary:
+    """Plan questions until `budget` of them wait for an answer; returns what they are and what they buy.
+
+    `part`, `details`: what the table `runs` calls this plan, and what it keeps beside its counts.
+    """
     if budget < 1:
         raise CurateError(f"--budget is {budget}: plan at least one question.")
     run = StageRun(lake, STAGE, config_hash=config.verify.plan.digest)
@@ -42,7 +53,7 @@ def plan(lake: Lake, config: Config, *, budget: int) -> Summary:
     free = max(budget - state.waiting, 0)
     chosen = _chosen(lake, config, state, free)
     tasks = _tasks(state, chosen, run.run_id)
-    _write(run, tasks, chosen)
+    _write(run, tasks, chosen, part, details)
     buys = _forecast(config, state, chosen)
     return run.summary(skipped=not tasks, note=_note(state, chosen, buys))
 
@@ -151,16 +162,18 @@ def _tasks(state: State, chosen: Chosen, run_id: str) -> list[VerifyTask]:
     return tasks
 
 
-def _write(run: StageRun, tasks: list[VerifyTask], chosen: Chosen) -> None:
+def _write(
+    run: StageRun, tasks: list[VerifyTask], chosen: Chosen, part: str, details: Mapping[str, Any]
+) -> None:
     if not chosen.questions and not len(chosen.converted):
         return
     table = pa.Table.from_pylist([task.model_dump() for task in tasks], schema=arrow_schema(VerifyTask))
     fingerprint = content_id(sorted(task.task_id for task in tasks))
-    with run.chunk(PART, fingerprint=fingerprint, status="done") as (writer, counts):
+    with run.chunk(part, fingerprint=fingerprint, status="done") as (writer, counts):
         writer.delete("verify_tasks", "task_id IN (SELECT unnest(?::VARCHAR[]))", [_ids(tasks, "random")])
         written = writer.append("verify_tasks", table, unique="task_id")
         counts.rows_in = counts.rows_kept = chosen.questions
-        counts.details["written"] = written
+        counts.details |= {**details, "written": written}
         counts.details["strategies"] = {name: len(rows) for name, rows in _named(chosen)}
 
 
@@ -177,26 +190,32 @@ def _named(chosen: Chosen) -> list[tuple[str, Int64]]:
     ]
 
 
-def _forecast(config: Config, state: State, chosen: Chosen) -> Forecast:
+def _forecast(config: Config, state: State, chosen: Chosen) -> Forecast | None:
+    """At the level of `aggregate.guarantee`; None where none is asked for."""
+    level = config.aggregate.guarantee
+    if level is None:
+        return None
     stratum = np.sort(chosen.stratum)
     verdict = state.verdict[stratum]
-    known = stratum[~np.isnan(verdict) & (verdict != 0)]  # a tie says nothing about which side is better
+    # A tie says nothing about which side is better, unless it counts against the label.
+    known = stratum[~np.isnan(verdict) & ((verdict != 0) | (level.ties == "disagree"))]
     coming = stratum[np.isnan(verdict) & ~state.answered[stratum]]
     return forecast(
         state.confidence,
         known,
         np.sign(state.verdict[known]) == state.side[known],
         coming,
-        alpha=ALPHA,
-        delta=DELTA,
+        alpha=level.alpha,
+        delta=level.delta,
         seed=config.verify.plan.seed,
     )
 
 
-def _note(state: State, chosen: Chosen, buys: Forecast) -> str:
+def _note(state: State, chosen: Chosen, buys: Forecast | None) -> str:
     named = ", ".join(f"{len(rows):,} {name}" for name, rows in _named(chosen))
     planned = f"{chosen.questions:,} questions planned ({named})" if named else "nothing more to plan"
-    return f"{planned}; {state.waiting + chosen.questions:,} wait for an answer. {str(buys).capitalize()}."
+    waiting = f"{planned}; {state.waiting + chosen.questions:,} wait for an answer"
+    return waiting if buys is None else f"{waiting}. {str(buys).capitalize()}."
 
 
 def queue(lake: Lake) -> pl.DataFrame:

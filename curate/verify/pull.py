@@ -138,7 +138,9 @@ def _portions(
         met |= {int(task["id"]) for task in portion}
         yield portion
     # A task whose answers were all deleted is not among those that have some.
-    query = "SELECT DISTINCT CAST(json_extract(raw, '$.item') AS BIGINT) FROM current_answers WHERE raw->>'place' = ?"
+    query = (
+        "SELECT DISTINCT CAST(details->'item' AS BIGINT) FROM human_judgments WHERE (details->>'place') = ?"
+    )
     yield from server.annotated(project, [item for (item,) in lake.rows(query, [place]) if item not in met])
 
 

@@ -16,7 +16,6 @@ from curate.verify.forms import Item
 
 def queue(lake: Lake) -> list[tuple[VerifyTask, int]]:
     """Every task with the number of people who have answered it, the most important first."""
-    lake.rows(sql("verify_answers"))
     found = lake.arrow(sql("verify_queue")).to_pylist()
     return [(VerifyTask.model_validate(row), people) for row in found for people in (row.pop("people"),)]
 

@@ -177,7 +177,7 @@ def _embeddings(lake: Lake, config: Config, state: State, rows: Int64) -> tuple[
 
     with lake.bind("pool", state.pairs[rows].with_row_index("pair").to_arrow()):
         texts = lake.frame(sql("verify_texts"))
-    embedder = Embedder(name, cache=config.resolve(config.workspace) / "embeddings")
+    embedder = Embedder(config.model_name(name), cache=config.resolve(config.workspace) / "embeddings")
     prompt, a, b = (
         embedder.embed(texts[column].to_list()).astype(np.float64) for column in ("prompt", "a", "b")
     )

@@ -36,7 +36,7 @@ SELECT
     annotator_id, said.kind, judgments, failed, seconds, coalesce(answered, 0) AS answered, coalesce(ties, 0) AS ties,
     coalesce(labelled, 0) AS labelled, coalesce(agreed, 0) AS agreed,
     coalesce(positioned, 0) AS positioned, coalesce(first_won, 0) AS first_won,
-    coalesce(swapped.pairs, 0) AS swapped, coalesce(follow, 0) AS follow, ability
+    coalesce(swapped.pairs, 0) AS swapped, coalesce(follow, 0) AS follow, ability, trust
 FROM said
 LEFT JOIN compared USING (annotator_id)
 LEFT JOIN swapped USING (annotator_id)

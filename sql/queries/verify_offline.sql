@@ -1,9 +1,7 @@
 -- The pairwise questions that one person ($1) may answer now, most important first, with texts; $2 people answer each.
 -- A repeat goes to those who know the pair, a gold question or an adjudication to those who do not.
 WITH said AS (
-    SELECT
-        annotator_id, prompt_id, [response_a, response_b] AS responses,
-        CASE WHEN json_valid(raw) THEN json_extract_string(raw, '$.task') END AS task_id
+    SELECT annotator_id, prompt_id, [response_a, response_b] AS responses, task AS task_id
     FROM human_judgments WHERE form = 'pairwise'
 ), by_pair AS (
     SELECT prompt_id, responses, count(DISTINCT annotator_id) AS people, bool_or(annotator_id = $1) AS mine

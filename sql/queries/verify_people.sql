@@ -2,9 +2,10 @@
 SELECT
     annotator_id,
     count(*) FILTER (outcome <> 'abstain') AS answered,
-    count(*) FILTER (outcome = 'abstain' AND json_extract_string(raw, '$.deleted') IS NULL) AS skipped,
-    count(*) FILTER (json_extract_string(raw, '$.deleted') IS NOT NULL) AS taken_back,
+    count(*) FILTER (outcome = 'abstain' AND (details->>'deleted') IS NULL) AS skipped,
+    count(*) FILTER ((details->>'deleted') IS NOT NULL) AS taken_back,
     coalesce(median(seconds) FILTER (outcome <> 'abstain'), 0) AS seconds
-FROM current_answers
+FROM human_judgments
+WHERE task IS NOT NULL
 GROUP BY annotator_id
 ORDER BY answered DESC, annotator_id

@@ -1,7 +1,7 @@
 -- Questions without an answer, most important first. What people said of a pair answers the question about its label,
 -- wherever they said it; a question about people (gold, repeat, adjudicate) only the answer that names it.
 WITH named AS (
-    SELECT json_extract_string(raw, '$.task') AS task_id FROM human_judgments WHERE json_valid(raw)
+    SELECT task AS task_id FROM human_judgments WHERE task IS NOT NULL
 ), judged AS (
     SELECT DISTINCT prompt_id, [response_a, response_b] AS responses, 'label' AS purpose
     FROM human_judgments WHERE form = 'pairwise'

@@ -144,7 +144,7 @@ def test_second_thoughts(label_studio: LabelStudioServer, lake: Lake, tmp_path: 
         changed = pull(lake, config)
         assert changed.counts.rows_kept == 3
         assert changed.counts.rows_in == changed.counts.rows_kept + changed.counts.rows_duplicate
-        now = dict(lake.rows("SELECT raw->>'task', outcome FROM current_answers"))
+        now = dict(lake.rows("SELECT task, outcome FROM human_judgments"))
         assert now[tasks[0].task_id] == "tie"
         assert now[tasks[1].task_id] == "abstain"
         assert lake.value("SELECT count(*) FROM judgments WHERE supersedes IS NOT NULL") == 3

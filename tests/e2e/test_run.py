@@ -33,7 +33,7 @@ CONTENT = {
 
 
 def finish(process: subprocess.Popen[str], *, expect: int = 0) -> str:
-    out, err = process.communicate(timeout=300)
+    out, err = process.communicate(timeout=900)
     assert process.returncode == expect, out + err
     assert "Traceback" not in out + err
     return out + err

@@ -1,17 +1,31 @@
-"""A saved reward model on preference pairs from elsewhere."""
+"""Reward models and judges on benchmarks with responses of their own, from the command line and in the stage."""
 
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from curate.cli import main
+from curate.config import Benchmark, Config, EvaluateSection, JudgeSection
 from curate.engine.embedding_reward import Description, Heads, save
 from curate.engine.embeddings import Embedder
 from curate.errors import CurateError
-from curate.evaluate import evaluate_model
+from curate.evaluate import evaluate
+from curate.evaluate.benchmark import Item
+from curate.evaluate.benchmarking import benchmarked
+from curate.evaluate.opinions import ModelSubject, Opinion
+from curate.evaluate.reading import read_items
+from curate.evaluation import subjects
+from curate.lake import Lake
+from curate.progress import Track, silent
+from curate.reward_scorer import Asked, open_scorer
+from tests.conftest import MakeModel
 
 
 @pytest.fixture
@@ -42,14 +56,25 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "taste"
 
 
-def test_unseen_prompts_by_the_final_head_and_seen_ones_by_their_fold(model: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def pairs(tmp_path: Path) -> Path:
     seen = [
         {"prompt": "?", "chosen": "good", "rejected": "bad", "prompt_id": f"{2 * n:032x}"} for n in range(4)
     ]
     unseen = [{"prompt": f"{n}?", "chosen": "good", "rejected": "worse!"} for n in range(12)]
     (tmp_path / "pairs.jsonl").write_text("\n".join(map(json.dumps, seen + unseen)))
-    scores = evaluate_model(model, tmp_path / "pairs.jsonl", resamples=100)
-    found = {(each.subject, each.subset): (each.estimate.value, each.estimate.n) for each in scores}
+    return tmp_path / "pairs.jsonl"
+
+
+def test_unseen_prompts_by_the_final_head_and_seen_ones_by_their_fold(model: Path, pairs: Path) -> None:
+    of = read_items(pairs.name, folder=pairs.parent)
+    subject = ModelSubject(open_scorer("taste", folder=model.parent))
+    result = benchmarked(of, [subject], resamples=100)
+    found = {
+        (s.subject, s.subset): (s.estimate.value, s.estimate.n)
+        for s in result.scores
+        if s.metric == "accuracy"
+    }
     assert found["taste", "all"] == (0.75, 16)  # ids divisible by the number of folds: the head that errs
     assert found["taste", "longer chosen"] == (0.0, 4)
     assert found["taste", "shorter chosen"] == (1.0, 12)
@@ -57,9 +82,125 @@ def test_unseen_prompts_by_the_final_head_and_seen_ones_by_their_fold(model: Pat
     assert found["random baseline", "all"] == (0.5, 16)
 
 
+def test_any_sequence_classification_model(make_model: MakeModel) -> None:
+    """A folder of Transformers' own: the logit of the rendered chat, and no score for what is too long."""
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    folder = make_model(head="reward")
+    asked = [Asked([("user", "which is better?")], ("A", "the lazy dog " * 400, "B or A"))]
+    (found,) = open_scorer(str(folder), folder=Path()).score(asked)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    reward = AutoModelForSequenceClassification.from_pretrained(folder)
+    for score, response in zip(found, asked[0].responses, strict=True):
+        if "dog" in response:
+            assert np.isnan(score)
+            continue
+        chat = [{"role": "user", "content": "which is better?"}, {"role": "assistant", "content": response}]
+        inputs = tokenizer(tokenizer.apply_chat_template(chat, tokenize=False), return_tensors="pt")
+        with torch.inference_mode():
+            expected = float(reward(inputs["input_ids"]).logits[0, 0])
+        assert score == pytest.approx(expected, abs=0.1)  # bfloat16 on processors that have it
+
+
+@dataclass
+class Fixed:
+    """Scores responses by a rule, and counts how often it was asked."""
+
+    name: str
+    sign: float = 1.0
+    revision: str = "1"
+    asked: int = 0
+
+    def opinions(self, items: Sequence[Item], *, track: Track) -> list[Opinion]:
+        self.asked += 1
+        return [
+            Opinion(self.sign * np.array([float("good" in text) for text in item.responses]))
+            for item in items
+        ]
+
+
+def config_of(folder: Path, *benchmarks: Benchmark, **more: object) -> Config:
+    config = Config(
+        evaluate=EvaluateSection(benchmarks=list(benchmarks), bootstrap=20, **more),  # type: ignore[arg-type]
+        judge=JudgeSection(judges=[{"name": "words", "kind": "rule", "rule": "length"}]),
+    )
+    object.__setattr__(config, "_folder", folder)
+    return config
+
+
+def test_the_stage_asks_once_and_files_scores_and_distances(lake: Lake, pairs: Path) -> None:
+    config = config_of(
+        pairs.parent, Benchmark(name="mine", source=pairs.name, format="auto"), robustness=True
+    )
+    one, other = Fixed("one"), Fixed("other", -1.0)
+    summary = evaluate(lake, config, subjects=[one, other])
+    assert (summary.counts.rows_in, summary.counts.rows_kept, one.asked) == (16, 16, 5)
+    rows = {
+        (subject, metric, subset): value
+        for subject, metric, subset, value in lake.rows(
+            "SELECT subject, metric, subset, value FROM evaluations"
+        )
+    }
+    assert rows["one", "accuracy", "all"] == 1.0
+    assert rows["one", "distance", "to other"] == pytest.approx(1.0)
+    assert rows["length baseline", "kept", "rejected padded"] == 0.0
+    assert evaluate(lake, config, subjects=[one, other]).skipped
+    assert one.asked == 5
+    assert not evaluate(lake, config, subjects=[Fixed("one", revision="2"), other]).skipped
+    with pytest.raises(CurateError, match=r"Nobody is there to be evaluated on 'mine'.*evaluate\.models"):
+        evaluate(lake, config)
+
+
+def test_judges_of_the_panel(tmp_path: Path) -> None:
+    rows = [
+        {"prompt": "?", "chosen": "one two three", "rejected": "one"},
+        {"prompt": "!", "chosen": "one", "rejected": "one two"},
+    ]
+    (tmp_path / "words.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    config = config_of(
+        tmp_path, Benchmark(name="mine", source="words.jsonl", format="auto"), judges=["words"]
+    )
+    of = read_items("words.jsonl", folder=tmp_path)
+    with subjects(config) as found:
+        (judge,) = found
+        opinions = judge.opinions(of.items, track=silent)
+    assert [opinion.better(0, 1) for opinion in opinions] == [1.0, 0.0]
+    assert opinions[0].scores.tolist() == [1.0, 0.0]
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
+    monkeypatch.setattr(sys, "argv", ["curate", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code in (None, 0)
+
+
+def test_from_the_command_line_with_and_without_a_project(
+    model: Path, pairs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(model.parent)
+    run(monkeypatch, "evaluate", "taste", "-b", "pairs.jsonl", "-b", "guard")
+    printed = capsys.readouterr().out
+    assert "75.0%" in printed
+    assert "length baseline" in printed
+    assert "false-positive-rate" in printed
+    assert not (model.parent / ".curate").exists()
+    (model.parent / "curate.yaml").write_text("evaluate: {bootstrap: 10}\n")
+    run(monkeypatch, "evaluate", "taste", "-b", "pairs.jsonl")
+    assert "75.0%" in capsys.readouterr().out
+    with Lake.open(Config(workspace=str(model.parent / ".curate")).location, read_only=True) as lake:
+        assert (
+            lake.value(
+                "SELECT value FROM evaluations WHERE subject = 'taste' AND metric = 'accuracy' AND subset = 'all'"
+            )
+            == 0.75
+        )
+
+
 def test_what_cannot_be_evaluated_is_named(model: Path, tmp_path: Path) -> None:
+    with pytest.raises(CurateError, match="nowhere"):
+        open_scorer("nowhere", folder=tmp_path)
     (tmp_path / "empty.jsonl").write_text("{}")
-    with pytest.raises(CurateError, match="no usable preference pair"):
-        evaluate_model(model, tmp_path / "empty.jsonl")
-    with pytest.raises(CurateError, match="no reward model in"):
-        evaluate_model(tmp_path / "nowhere", tmp_path / "empty.jsonl")
+    with pytest.raises(CurateError, match="no usable row"):
+        read_items("empty.jsonl", folder=tmp_path)

@@ -10,8 +10,7 @@ import pytest
 
 from curate.config import Benchmark, Config, EvaluateSection, JudgeSection, TrainSection
 from curate.errors import CurateError
-from curate.evaluate import evaluate, score_table
-from curate.evaluate.scores import read_scores
+from curate.evaluate import evaluate
 from curate.lake import Lake
 from curate.records import Judgment, Preference, Ranking, Run, arrow_schema
 
@@ -246,17 +245,6 @@ def test_done_work_is_skipped_until_gold_or_lake_change(sample_lake: Lake, confi
     assert sample_lake.rows("SELECT * EXCLUDE run_id FROM evaluations ORDER BY ALL") == first
     (config.resolve("gold.jsonl")).write_text(json.dumps({"prompt": "q1", "ranking": ["q1-r0", "q1-r1"]}))
     assert not evaluate(sample_lake, config).skipped
-
-
-def test_the_table_for_a_terminal(sample_lake: Lake, config: Config) -> None:
-    evaluate(sample_lake, config)
-    lines = score_table(read_scores(sample_lake, "truth"))
-    subjects = [line[0] for line in lines]
-    assert subjects == ["fair", "good", "random", "best judge", "majority", *BASELINES]
-    good = lines[1]
-    assert good[1].endswith("] of 72")
-    assert good[2].endswith("] of 12")
-    assert good[3] == "100%"
 
 
 def test_without_benchmarks_nothing_happens_and_a_missing_one_is_named(lake: Lake, config: Config) -> None:

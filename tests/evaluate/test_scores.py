@@ -7,16 +7,11 @@ import random
 import polars as pl
 import pytest
 
-from curate.accuracy import Estimate
 from curate.evaluate.scores import (
-    BEST,
-    COVERAGE,
     PAIRS,
-    Score,
     best_credit,
     estimates,
     pair_credit,
-    score_table,
     win_rates,
 )
 
@@ -83,16 +78,3 @@ def test_win_rates_are_mean_probabilities_over_the_pairs_of_a_response() -> None
     rates = win_rates(pl.DataFrame(rows, ["subject", "prompt_id", "a", "b", "p"], orient="row"))
     found = dict(rates.select("response_id", "score").iter_rows())
     assert found == pytest.approx({"x": 0.7, "y": 0.15, "z": 0.65})
-
-
-def test_the_table_has_a_line_for_each_subject_and_subset() -> None:
-    scores = [
-        Score("judge", PAIRS, Estimate(0.75, 0.7, 0.801, 1200)),
-        Score("judge", COVERAGE, Estimate(0.5, None, None, 2400)),
-        Score("judge", BEST, Estimate(0.6, None, None, 30)),
-        Score("labels", PAIRS, Estimate(0.9, 0.8, 1.0, 10), "accepted"),
-    ]
-    assert score_table(scores) == [
-        ("judge", "75.0% [70.0%, 80.1%] of 1,200", "60.0% of 30", "50%"),
-        ("labels (accepted)", "90.0% [80.0%, 100.0%] of 10", "–", "–"),
-    ]

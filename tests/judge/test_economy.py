@@ -18,7 +18,6 @@ from curate.errors import CurateError
 from curate.judge import Panel, estimate, judge
 from curate.judge.budget import Budget
 from curate.lake import Lake
-from curate.runs import Counts
 from curate.status import status
 
 MakeConfig = Callable[[str], Config]
@@ -195,7 +194,7 @@ def test_budget() -> None:
     assert budget.refuses("free", 5) == ""
     budget.expect("dear", 10, 60, 0.0)
     assert budget.refuses("dear", 10) == ""
-    budget.spend("dear", 10, Counts(tokens_in=50, tokens_out=6))
+    budget.spend("dear", 10, 56, 0.0)
     assert "max_tokens 100 (56 taken)" in budget.refuses("dear", 10)
     assert budget.refuses("dear", 3) == ""
     assert "tokens/s" in budget.note

@@ -11,7 +11,7 @@ import pytest
 
 from curate.config import Config
 from curate.errors import CurateError
-from curate.judge import Panel, judge, judge_chunk, plan
+from curate.judge import Panel, answer_chunk, commit, judge, plan
 from curate.lake import Lake
 from curate.runs import StageRun
 
@@ -151,8 +151,8 @@ def test_a_run_cut_short_ends_as_an_undisturbed_one(
         ]  # fmt: skip
         assert pickle.loads(pickle.dumps(work)) == work
         run = StageRun(sample_lake, "judge", config_hash=config.judge.digest)
-        judge_chunk(sample_lake, panel, work[1], run=run)  # in any order, from any worker
-        judge_chunk(sample_lake, panel, work[1], run=run)  # twice: asks nothing, keeps nothing
+        for _ in range(2):  # in any order, from any worker; the second time asks nothing and keeps nothing
+            commit(run, [answer_chunk(sample_lake, panel, work[1], run_id=run.run_id)])
         assert run.total.rows_kept == 60
         assert run.total.rows_duplicate == 60
     judge(sample_lake, config)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from itertools import combinations
 from typing import Any
 
@@ -71,6 +71,20 @@ def test_agreement_with_labels(full_lake: Lake) -> None:
         assert panelist.failed == sum(
             row["outcome"] == "failed" for row in rows if row["annotator_id"] == panelist.name
         )
+
+
+def test_failures_by_judge_and_reason(full_lake: Lake) -> None:
+    wrong = "SELECT min(judgment_id) FROM judgments WHERE outcome = 'failed' AND annotator_id = ?"
+    failed = Counter(row["annotator_id"] for row in judgments_of(full_lake) if row["outcome"] == "failed")
+    name, number = failed.most_common(1)[0]
+    full_lake.rows(
+        f"UPDATE lake.judgments SET raw = ? WHERE judgment_id = ({wrong})",
+        ["no verdict: none of A, B\nAs a bee, I", name],
+    )
+    found = [(each.name, each.reason, each.failed, each.example) for each in facts_of(full_lake).failures]
+    assert (name, "no verdict", 1, "As a bee, I") in found
+    assert (name, "failed", number - 1, None) in found
+    assert sum(each[2] for each in found) == failed.total()
 
 
 def test_the_matrix_counts_common_verdicts(full_lake: Lake) -> None:

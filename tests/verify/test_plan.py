@@ -61,6 +61,14 @@ def test_the_budget_is_filled_with_a_random_stratum_and_the_rest_by_value(aggreg
     assert "10% wrong with confidence 90%" in summary.note
 
 
+def test_the_forecast_is_at_the_level_that_aggregation_is_asked_to_guarantee(aggregated: Lake) -> None:
+    strict = {"guarantee": {"alpha": 0.05, "delta": 0.2}}
+    asked = Config.model_validate({"aggregate": strict})
+    assert "5% wrong with confidence 80%" in plan(aggregated, asked, budget=30).note
+    nothing = Config.model_validate({"aggregate": {"guarantee": None}})
+    assert "wrong with confidence" not in plan(aggregated, nothing, budget=40).note
+
+
 def test_planning_again_adds_nothing_until_people_have_answered(aggregated: Lake) -> None:
     plan(aggregated, Config(), budget=30)
     before = rows(aggregated)

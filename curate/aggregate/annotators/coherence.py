@@ -12,6 +12,7 @@ contradictions do not show it.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from curate.aggregate.annotators.pairs import PairTable
 from curate.aggregate.kernel import kernel, over_slices
@@ -43,15 +44,22 @@ class Coherence:
         # An author's mean quality links even prompts with one pair.
         least = 0 if author is not None else 1
         self._prompts = np.flatnonzero((pairs > least) & (size <= MAX_RESPONSES)).astype(np.int64)
-        self.linked = np.isin(table.prompt, self._prompts)
         self._bounds, self._responses = bounds.astype(np.int64), response_offsets
         self._a, self._b, self._pair_prompt = table.a, table.b, table.prompt
+        self.linked = self._of(self._prompts)
         self._sites = np.zeros((table.n_pairs, 2))
+        self._cavity = np.zeros(table.n_pairs)
         self.spread = spread
         self.error = error
         self._author = author
         self._mean: Float64 = np.zeros(int(response_offsets[-1]))
         self._quality = np.zeros((int(response_offsets[-1]), 2))
+
+    def _of(self, prompts: Int64) -> NDArray[np.bool_]:
+        """Which pairs belong to `prompts`, bool[Q]."""
+        chosen = np.zeros(len(self._responses), np.bool_)
+        chosen[prompts] = True
+        return chosen[self._pair_prompt]
 
     @property
     def useful(self) -> bool:
@@ -67,12 +75,13 @@ class Coherence:
         every = self._prompts
         if len(every) > most:
             self._prompts = every[np.linspace(0, len(every) - 1, most).astype(np.int64)]
-        tried = np.isin(self._pair_prompt, self._prompts)
+        tried = self._of(self._prompts)
         scores, means = [], []
         for spread in SPREADS:
             self.spread = spread
             self._sites[:] = 0
-            self._mean = np.zeros_like(self._mean)
+            if self._author is not None:
+                self._mean = np.zeros_like(self._mean)
             cavity = self.sweep(
                 evidence, passes=1 if self._author is not None else sweeps, tolerance=_TOLERANCE
             )
@@ -92,11 +101,13 @@ class Coherence:
         return float(np.mean(np.log(side * kept + (1 - side) * (1 - kept))))
 
     def sweep(self, evidence: Float64, *, passes: int = 1, tolerance: float = 0.0) -> Float64:
-        """Prior log-odds float64[Q] of every pair from its neighbours; `evidence` as in `coherent`.
+        """Prior log-odds float64[Q] of every pair from its neighbours, valid until the next sweep; `evidence` as in
+        `coherent`.
 
         Each prompt takes at most `passes`, and stops when no tanh(cavity / 2) moves by more than `tolerance`.
         """
-        cavity = np.zeros(len(evidence))
+        cavity = self._cavity
+        cavity[:] = 0
         pairs = np.diff(self._bounds)[self._prompts]
         over_slices(
             lambda first, last: _sweep(
@@ -130,17 +141,17 @@ def coherent(
     """Log-odds of every pair with what the other pairs of its prompt say, float64[Q].
 
     Evidence plus cavity: ε makes neighbours careful, and a pair's own votes keep their full weight and order.
-    `responses` int64[P+1] as `Votes.offsets`; `evidence` float64[Q], log P(votes | a) / P(votes | b);
+    `responses` int64[P+1] as `Votes.offsets`; `evidence` float64[Q], log P(votes | a) / P(votes | b), within ±20;
     `author` int32[R]: which model wrote each response, whose responses then share a mean quality. Pairs of
     prompts with one pair, or with more than 16 responses, keep their evidence.
     """
     state = Coherence(table, responses, author=author)
     if not state.useful:
         return evidence
-    clipped = np.clip(evidence, -20, 20)
-    state.learn(clipped)
-    cavity = state.sweep(clipped, passes=sweeps, tolerance=tolerance)
-    return np.where(state.linked, clipped + cavity, evidence)
+    state.learn(evidence)
+    consensus = state.sweep(evidence, passes=sweeps, tolerance=tolerance)
+    consensus += evidence  # a pair without neighbours has a cavity of 0
+    return consensus
 
 
 @kernel

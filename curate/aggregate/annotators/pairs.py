@@ -43,7 +43,7 @@ class PairTable:
     | `offsets`   | int64[Q+1] | pair q's votes: `offsets[q] … offsets[q+1]-1`; none if only people voted |
     | `annotator`, `shown`, `outcome` | int32, int8, int8 [V] | as in `Votes`, machine votes only |
     | `weight`    | float32[V] | how sure the annotator was, over its own average; 1 if it does not say |
-    | `gold`      | float32[Q] | mean outcome of the people's votes, -1 … 1; NaN where there are none |
+    | `gold`      | float32[Q] | mean outcome of the people's votes by their trust, -1 … 1; NaN where there are none |
     | `n_gold`    | int32[Q]   | number of people's votes |
     | `length_difference` | float32[Q] | log length of a over b, in standard deviations; 0 if unknown |
     | `annotators`| tuple[str] | all annotator ids of the votes, people included |
@@ -82,7 +82,7 @@ def pair_table(votes: Votes, labels: PairLabels | None = None) -> PairTable:
 
     Raises CurateError when a label names a response that the votes do not have.
     """
-    label_a, label_b, label_outcome = _labels(votes, labels)
+    label_a, label_b, label_outcome, label_weight = _labels(votes, labels)
     if len(label_a) and int(max(label_a.max(), label_b.max())) >= votes.n_responses:
         raise CurateError(
             f"A label names response {int(max(label_a.max(), label_b.max()))}, but the votes have only "
@@ -97,7 +97,8 @@ def pair_table(votes: Votes, labels: PairLabels | None = None) -> PairTable:
     count[np.searchsorted(keys, judged)] = grouped.count
     at = np.searchsorted(keys, label_key)
     n_gold = np.bincount(at, minlength=len(keys)).astype(np.int32)
-    total = np.bincount(at, weights=label_outcome.astype(np.float64), minlength=len(keys))
+    total = np.bincount(at, weights=label_outcome * label_weight, minlength=len(keys))
+    whole = np.bincount(at, weights=label_weight, minlength=len(keys))
     a, b = (keys // width).astype(np.int32), (keys % width).astype(np.int32)
     return PairTable(
         prompt=(np.searchsorted(votes.offsets, a, side="right") - 1).astype(np.int32),
@@ -108,7 +109,9 @@ def pair_table(votes: Votes, labels: PairLabels | None = None) -> PairTable:
         shown=grouped.shown,
         outcome=grouped.outcome,
         weight=_relative_confidence(grouped, len(votes.annotators)),
-        gold=np.where(n_gold > 0, total / np.maximum(n_gold, 1), np.nan).astype(np.float32),
+        gold=np.where(n_gold > 0, np.round(total / np.where(whole > 0, whole, 1), 12), np.nan).astype(
+            np.float32
+        ),
         n_gold=n_gold,
         length_difference=_length_difference(votes.length, a, b),
         annotators=votes.annotators,
@@ -166,11 +169,12 @@ def take(table: PairTable, pairs: Int64) -> PairTable:
     )
 
 
-def _labels(votes: Votes, labels: PairLabels | None) -> tuple[Int32, Int32, Int8]:
+def _labels(votes: Votes, labels: PairLabels | None) -> tuple[Int32, Int32, Int8, Float64]:
     said = np.flatnonzero(votes.human[votes.annotator]) if votes.human.any() else np.zeros(0, np.int64)
     a, b, outcome = votes.a[said], votes.b[said], votes.outcome[said]
+    weight = votes.trust[votes.annotator[said]] if len(votes.trust) else np.ones(len(said))
     if labels is None:
-        return a, b, outcome
+        return a, b, outcome, weight
     if not (len(labels.a) == len(labels.b) == len(labels.outcome)):
         raise CurateError("Labels need as many a as b and outcomes: give three arrays of one length.")
     if np.any(labels.a >= labels.b):
@@ -179,6 +183,7 @@ def _labels(votes: Votes, labels: PairLabels | None) -> tuple[Int32, Int32, Int8
         np.concatenate([a, labels.a.astype(np.int32)]),
         np.concatenate([b, labels.b.astype(np.int32)]),
         np.concatenate([outcome, labels.outcome.astype(np.int8)]),
+        np.concatenate([weight, np.ones(len(labels))]),
     )
 
 

@@ -86,22 +86,24 @@ def fit(
         )
     voices = int(pairs_of_annotators(table).sum())
     repeated = 1 + (len(table) / max(voices, 1) - 1) * repeat_correlation(table, state.posterior)
-    evidence = np.clip(state.evidence / repeated, -20, 20)
-    consensus = evidence
+    labelled = np.flatnonzero(table.n_gold > 0)
+    learns = len(labelled) >= MIN_LABELS and len(columns) > 0
+    # Neighbours and floor doubt pairs; counted as votes gone wrong, those doubts would bend habits.
+    plain = not shape.divided and not learns
+    habits = data.habits(_with_labels(state.posterior, table, labelled)) if plain else None
+    consensus = np.clip(state.evidence / repeated, -20, 20)
     if options.coherence and not shape.divided:
-        consensus = coherent(table, votes.offsets, evidence, author=options.author)
+        consensus = coherent(table, votes.offsets, consensus, author=options.author)
     posterior = (
         _share_of_votes(table) if shape.divided else _tilted(state.posterior, consensus - state.evidence)
     )
-    labelled = np.flatnonzero(table.n_gold > 0)
     lean = posterior[:, 2] - posterior[:, 0] if shape.divided else consensus
     fusion = None
-    if len(labelled) >= MIN_LABELS and len(columns) > 0:
+    if learns:
         fusion = _fused(table, columns, counted, shape, consensus, labelled, options.seed)
         posterior = _with_p_a(posterior, fusion.p_a)
-    # Neighbours and floor doubt pairs; counted as votes gone wrong, those doubts would bend habits.
-    known = posterior if shape.divided or fusion is not None else state.posterior
-    habits = data.habits(_with_labels(known, table, labelled))
+    if habits is None:
+        habits = data.habits(_with_labels(posterior, table, labelled))
     posterior = _with_labels(_floored(posterior), table, labelled)
     return AnnotatorFit(
         model="panel",
@@ -169,12 +171,16 @@ def _clusters(shape: Structure, columns: Int64, size: int) -> Int32:
 
 def _tilted(posterior: Float64, log_odds: Float64) -> Float64:
     """The posterior with `log_odds` float64[Q] more in favour of a; a tie keeps its odds to the likelier
-    side."""
-    side = (
-        np.log(np.maximum(posterior[:, 2], 1e-300)) - np.log(np.maximum(posterior[:, 0], 1e-300)) + log_odds
-    )
-    decided = (1 - posterior[:, 1]) / (1 + np.exp(-np.clip(side, -50, 50)))
-    return np.stack([1 - posterior[:, 1] - decided, posterior[:, 1], decided], axis=1)
+    side. In place."""
+    low, tie, high = posterior.T
+    side = np.maximum(high, 1e-300)
+    side /= np.maximum(low, 1e-300)
+    np.log(side, out=side)
+    side += log_odds
+    np.clip(side, -50, 50, out=side)
+    high[:] = (1 - tie) / (1 + np.exp(-side))
+    low[:] = 1 - tie - high
+    return posterior
 
 
 def _share_of_votes(table: PairTable) -> Float64:
@@ -208,15 +214,17 @@ def _with_p_a(posterior: Float64, p_a: Float64) -> Float64:
 
 
 def _floored(posterior: Float64) -> Float64:
-    """No pair is surer than 99 %: what a whole panel gets wrong together, agreement cannot show."""
-    result: Float64 = (1 - 2 * _FLOOR) * posterior
-    result[:, 0] += _FLOOR
-    result[:, 2] += _FLOOR
-    return result
+    """No pair is surer than 99 %: what a whole panel gets wrong together, agreement cannot show. In place."""
+    posterior *= 1 - 2 * _FLOOR
+    posterior[:, 0] += _FLOOR
+    posterior[:, 2] += _FLOOR
+    return posterior
 
 
 def _with_labels(posterior: Float64, table: PairTable, labelled: Int64) -> Float64:
     """People's word replaces the posterior: their mean, a tie when they cancel out."""
+    if not len(labelled):
+        return posterior
     result = posterior.copy()
     gold = table.gold[labelled].astype(np.float64)
     tie = gold == 0

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from curate.aggregate.annotators.pairs import PairTable, count_outcomes, take
+from curate.aggregate.annotators.pairs import PairTable, count_outcomes, pairs_of_annotators
 from curate.aggregate.annotators.panel_kernels import (
     NU,
-    expectation,
+    add_labels,
     length_slope_sums,
     log_prior_of_length,
     maximise,
     renew,
+    residual_products,
     vote_log_probability,
 )
-from curate.aggregate.kernel import over_slices
 from curate.aggregate.votes import Float32, Float64, Int8
 
 LENGTH_BINS = np.array([-1.5, -0.6, 0.0, 0.6, 1.5])
@@ -83,53 +85,57 @@ class PanelData:
         self.has_length = len(self.centre) > 1
         has_order = bool(np.any(table.shown != 0))
         self.free = np.array([1, has_order, self.ties, self.ties, self.has_length], np.int8)
-        self.gold = _gold_log_odds(table)
         self.tie_prior = _tie_prior(table) if self.ties else 0.0
-        self.seen = np.bincount(table.annotator, minlength=self.size) > 0
+        self.seen = pairs_of_annotators(table) > 0
         self.shards = int(np.clip(4_000_000 // max(self.size * 27 * len(self.centre), 1), 1, 16))
 
-    def expect(
-        self, log_prior: Float64, parameters: PanelParameters, discount: Float64 | None = None
-    ) -> tuple[Float64, Float64, float]:
+    def renew(
+        self, posterior: Float64, parameters: PanelParameters, *,
+        log_prior: Callable[[slice], Float64] | None = None, discount: Float64 | None = None,
+    ) -> tuple[Float64, float, float]:  # fmt: skip
+        """The E-step in place: counts, log-likelihood, largest change of a posterior."""
         t = self.table
-        return expectation(
-            t.offsets, t.annotator, t.shown, t.outcome, t.weight, self.length_bin, log_prior,
+        return renew(
+            posterior, t.offsets, t.annotator, t.shown, t.outcome, t.weight, self.length_bin,
+            log_prior or (lambda part: self.log_prior(parameters, part)),
             vote_log_probability(parameters.value, self.centre),
             self.discount if discount is None else discount, self.ties, self.shards,
         )  # fmt: skip
 
-    def renew(
-        self, posterior: Float64, log_prior: Float64, parameters: PanelParameters
-    ) -> tuple[Float64, float, float]:
-        """The E-step in place: counts, log-likelihood, largest change of a posterior."""
+    def log_prior(self, parameters: PanelParameters, part: slice) -> Float64:
+        """What is known of some pairs before the judges vote, float64[q, 3], people's labels included."""
         t = self.table
-        return renew(
-            posterior, t.offsets, t.annotator, t.shown, t.outcome, t.weight, self.length_bin, log_prior,
-            vote_log_probability(parameters.value, self.centre), self.discount, self.ties, self.shards,
-        )  # fmt: skip
+        difference = t.length_difference[part]
+        prior = np.empty((len(difference), 3))
+        log_prior_of_length(difference, parameters.length_slope, parameters.tie_prior, prior)
+        return self.labelled(prior, part)
 
-    def log_prior(self, parameters: PanelParameters, into: Float64) -> None:
-        """What is known of every pair before the judges vote, float64[Q, 3], people's labels included."""
-        difference, slope, tie = self.table.length_difference, parameters.length_slope, parameters.tie_prior
-        marks = np.linspace(0, len(difference), self.shards + 1).astype(np.int64)
+    def labelled(self, log_weight: Float64, part: slice) -> Float64:
+        """Log weights float64[q, 3] of some pairs, with people's labels added in place."""
+        add_labels(self.table.gold[part], self.table.n_gold[part], _LABEL_LOG_ODDS, log_weight)
+        return log_weight
 
-        def fill(first: int, last: int) -> None:
-            part = slice(marks[first], marks[last])
-            log_prior_of_length(difference[part], slope, tie, self.gold[part], into[part])
-
-        over_slices(fill, np.ones(self.shards))
+    def votes_alone(self, posterior: Float64, parameters: PanelParameters) -> Float64:
+        """log P(votes | a) / P(votes | b), float64[Q]: without people, neighbours and length."""
+        evidence = np.empty(len(posterior))
+        marks = np.linspace(0, len(posterior), self.shards + 1).astype(np.int64).tolist()
+        for part in (slice(first, last) for first, last in pairwise(marks)):
+            prior, safe = self.log_prior(parameters, part), np.maximum(posterior[part], 1e-300)
+            evidence[part] = np.log(safe[:, 2]) - np.log(safe[:, 0]) - (prior[:, 2] - prior[:, 0])
+        return evidence
 
     def habits(self, posterior: Float64) -> Float64:
-        """Parameters float64[A, 5] of every annotator's votes given the truth of every pair."""
+        """Parameters float64[A, 5] of every annotator's votes given the truth of every pair, `posterior` float64[Q, 3].
+
+        An E-step in which votes tell nothing leaves the posterior as it is, and counts.
+        """
         t = self.table
-        with np.errstate(divide="ignore"):
-            log_posterior = np.log(posterior)
-        ties = int(bool(np.any(posterior[:, 1] > 0)))
         silent = np.zeros((self.size, 3, len(self.centre), 3, 3))
-        counts = expectation(
-            t.offsets, t.annotator, t.shown, t.outcome, t.weight, self.length_bin, log_posterior, silent,
-            self.discount, ties, self.shards,
-        )[1]  # fmt: skip
+        counts = renew(
+            posterior, t.offsets, t.annotator, t.shown, t.outcome, t.weight, self.length_bin,
+            lambda part: _log(posterior[part]), silent, self.discount, int(bool(np.any(posterior[:, 1] > 0))),
+            self.shards,
+        )[0]  # fmt: skip
         start = PanelParameters.start(self.size, self.tie_prior)
         value, mean, variance = start.value, start.mean, start.variance
         for _ in range(_HABIT_ROUNDS):
@@ -147,16 +153,15 @@ def fit_panel(
 ) -> PanelState:
     """EM until no posterior moves by more than `tolerance` in a step of EM; every third step is a leap (`_leap`), taken
     back where it lowers the likelihood. `trace` is exact where every discount is 1."""
-    now = start or PanelParameters.start(data.size, data.tie_prior)
+    at = now = start or PanelParameters.start(data.size, data.tie_prior)
     posterior: Float64 = np.zeros((data.table.n_pairs, 3))
-    prior: Float64 = np.zeros_like(posterior)
     trace: list[float] = []
     converged = False
     plain: list[PanelParameters] = []  # points that EM itself reached, since the last jump
     fallback: PanelParameters | None = None
     for _ in range(max_iterations):
-        data.log_prior(now, prior)
-        counts, likelihood, change = data.renew(posterior, prior, now)
+        at = now
+        counts, likelihood, change = data.renew(posterior, at)
         objective = likelihood + _log_penalty(now, data.seen)
         if fallback is not None and not objective >= trace[-1]:
             now, fallback = fallback, None
@@ -174,7 +179,7 @@ def fit_panel(
     return PanelState(
         parameters=now,
         posterior=posterior,
-        evidence=_votes_alone(posterior, prior),
+        evidence=data.votes_alone(posterior, at),
         trace=np.array(trace),
         converged=converged,
     )
@@ -217,27 +222,28 @@ def fit_anchored(
     once at the end. `trace` is the likelihood of the votes given that truth.
     """
     now = PanelParameters.start(data.size, data.tie_prior)
-    with np.errstate(divide="ignore"):
-        log_taught = np.log(taught) + data.gold
     trace: list[float] = []
     converged = False
-    silence = np.zeros(data.size)
+    posterior: Float64 = np.zeros_like(taught)
+
+    def teacher(part: slice) -> Float64:
+        return data.labelled(_log(taught[part]), part)
+
     for _ in range(max_iterations):
-        posterior, counts, _ = data.expect(log_taught, now, silence)
+        counts = data.renew(posterior, now, log_prior=teacher, discount=np.zeros(data.size))[0]
         after = _maximise(data, now, posterior, counts)
         change = float(np.max(np.abs(after.value - now.value), initial=0))
         now = after
-        trace.append(data.expect(log_taught, now, np.ones(data.size))[2] + _log_penalty(now, data.seen))
+        likelihood = data.renew(posterior, now, log_prior=teacher, discount=np.ones(data.size))[1]
+        trace.append(likelihood + _log_penalty(now, data.seen))
         if change < 100 * tolerance:
             converged = True
             break
-    prior: Float64 = np.zeros_like(taught)
-    data.log_prior(now, prior)
-    posterior = data.expect(prior, now)[0]
+    data.renew(posterior, now)
     return PanelState(
         parameters=now,
         posterior=posterior,
-        evidence=_votes_alone(posterior, prior),
+        evidence=data.votes_alone(posterior, now),
         trace=np.array(trace),
         converged=converged,
     )
@@ -249,26 +255,10 @@ def repeat_correlation(table: PairTable, posterior: Float64) -> float:
     Correlation of the residuals x - E[x | truth] of successive votes of one annotator on one pair, with the
     mean vote E[x | truth] of all annotators.
     """
-    most = 200_000
-    if table.n_pairs > most:  # one number, which needs no more
-        some = np.linspace(0, table.n_pairs - 1, most).astype(np.int64)
-        table, posterior = take(table, some), posterior[some]
-    pair = table.pair
-    again = np.flatnonzero((pair[1:] == pair[:-1]) & (table.annotator[1:] == table.annotator[:-1]))
-    if len(again) < 10:
-        return 0.0
-    lean = (posterior[:, 2] - posterior[:, 0])[pair]
-    vote = table.outcome.astype(np.float64)
-    size = len(table.annotators)
-    scale = np.bincount(table.annotator, weights=lean * lean, minlength=size)
-    loading = np.bincount(table.annotator, weights=vote * lean, minlength=size) / np.maximum(scale, 1e-9)
-    bias = np.bincount(table.annotator, weights=vote * table.shown, minlength=size) / np.maximum(
-        np.bincount(table.annotator, minlength=size), 1
+    pairs, both, own = residual_products(
+        table.offsets, table.annotator, table.shown, table.outcome, posterior, len(table.annotators)
     )
-    error = vote - loading[table.annotator] * lean - bias[table.annotator] * table.shown
-    both = error[again] * error[again + 1]
-    square = (error[again] ** 2 + error[again + 1] ** 2) / 2
-    return float(np.clip(both.sum() / max(square.sum(), 1e-9), 0, 1))
+    return float(np.clip(both / max(own, 1e-9), 0, 1)) if pairs >= 10 else 0.0
 
 
 def _maximise(data: PanelData, now: PanelParameters, posterior: Float64, counts: Float64) -> PanelParameters:
@@ -304,21 +294,10 @@ def _length_bins(table: PairTable) -> tuple[Float64, Int8]:
     return LENGTH_BINS, np.searchsorted(_LENGTH_EDGES, table.length_difference).astype(np.int8)
 
 
-def _gold_log_odds(table: PairTable) -> Float64:
-    """What people said as log weights of (b, tie, a), float64[Q, 3]."""
-    gold, n = np.nan_to_num(table.gold), table.n_gold
-    weight = np.zeros((table.n_pairs, 3))
-    weight[:, 0] = np.where(gold < 0, -gold * n, 0)
-    weight[:, 2] = np.where(gold > 0, gold * n, 0)
-    weight[:, 1] = np.where((gold == 0) & (n > 0), 1, 0)
-    return _LABEL_LOG_ODDS * weight
-
-
-def _votes_alone(posterior: Float64, log_prior: Float64) -> Float64:
-    """log P(votes | a) / P(votes | b), float64[Q]: without people, neighbours and length."""
-    safe = np.maximum(posterior, 1e-300)
-    side: Float64 = np.log(safe[:, 2]) - np.log(safe[:, 0]) - (log_prior[:, 2] - log_prior[:, 0])
-    return side
+def _log(probability: Float64) -> Float64:
+    with np.errstate(divide="ignore"):
+        result: Float64 = np.log(probability)
+    return result
 
 
 def _log_penalty(now: PanelParameters, seen: NDArray[np.bool_]) -> float:

@@ -11,6 +11,8 @@ b, tie, a.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from curate.aggregate.kernel import kernel, over_slices
@@ -61,7 +63,8 @@ def expectation(
     """
     posterior = np.zeros((len(offsets) - 1, 3))
     found = renew(
-        posterior, offsets, annotator, shown, outcome, weight, length_bin, log_prior, log_vote, discount, ties, shards
+        posterior, offsets, annotator, shown, outcome, weight, length_bin, lambda part: log_prior[part], log_vote,
+        discount, ties, shards,
     )  # fmt: skip
     return posterior, found[0], found[1]
 
@@ -74,79 +77,129 @@ def renew(
     outcome: Int8,
     weight: Float32,
     length_bin: Int8,
-    log_prior: Float64,
+    log_prior: Callable[[slice], Float64],
     log_vote: Float64,
     discount: Float64,
     ties: int,
     shards: int,
 ) -> tuple[Float64, float, float]:
-    """`expectation` into `posterior`; returns counts, log-likelihood, and the largest change of a posterior."""
+    """`expectation` into `posterior`; returns counts, log-likelihood, and the largest change of a posterior.
+
+    `log_prior` gives that of a slice of pairs, so that it is never there for all pairs at once.
+    """
     told = np.moveaxis(log_vote * discount[:, None, None, None, None], (2, 4), (0, 3))
-    cells = told.shape
+    cells, n_pairs = told.shape, len(offsets) - 1
+    flat = np.ascontiguousarray(told).reshape(cells[0], -1)
     counts = np.zeros((shards, *cells))
+    tallies = counts.reshape(shards, cells[0], -1)
     evidence, change = np.zeros(shards), np.zeros(shards)
-    over_slices(
-        lambda first, last: _renew_shards(
-            first, last, offsets, annotator, shown, outcome, weight, length_bin, log_prior,
-            np.ascontiguousarray(told).reshape(cells[0], -1), ties,
-            posterior, counts.reshape(shards, cells[0], -1), evidence, change,
-        ),
-        np.ones(shards),
-    )  # fmt: skip
+
+    def work(first: int, last: int) -> None:
+        for shard in range(first, last):
+            part = slice(shard * n_pairs // shards, (shard + 1) * n_pairs // shards)
+            evidence[shard], change[shard] = _renew_part(
+                posterior[part], offsets[part.start : part.stop + 1], annotator, shown, outcome, weight,
+                length_bin[part], log_prior(part), flat, ties, tallies[shard],
+            )  # fmt: skip
+
+    over_slices(work, np.ones(shards))
     summed = np.moveaxis(counts.sum(0), (0, 3), (2, 4))
     return np.ascontiguousarray(summed), float(evidence.sum()), float(change.max(initial=0.0))
 
 
 @kernel
-def _renew_shards(
-    first: int, last: int, offsets: Int64, annotator: Int32, shown: Int8, outcome: Int8, weight: Float32,
-    length_bin: Int8, log_prior: Float64, told: Float64, ties: int,
-    posterior: Float64, counts: Float64, evidence: Float64, change: Float64,
-) -> None:  # fmt: skip
+def _renew_part(
+    posterior: Float64, offsets: Int64, annotator: Int32, shown: Int8, outcome: Int8, weight: Float32,
+    length_bin: Int8, log_prior: Float64, told: Float64, ties: int, counts: Float64,
+) -> tuple[float, float]:  # fmt: skip
     """`told` and `counts` have the length bin first and the truth last: a vote reads and writes three neighbours."""
-    n_pairs, shards = len(offsets) - 1, len(evidence)
-    for shard in range(first, last):
-        total, most = 0.0, 0.0
-        for q in range(shard * n_pairs // shards, (shard + 1) * n_pairs // shards):
-            cell, tally = told[length_bin[q]], counts[shard, length_bin[q]]
-            low, tie, high = log_prior[q, 0], log_prior[q, 1], log_prior[q, 2]
-            for v in range(offsets[q], offsets[q + 1]):
-                # Unsigned, or every access would first ask whether the index counts from the end.
-                k, w = np.uint64(27 * annotator[v] + 9 * shown[v] + 3 * outcome[v] + 12), weight[v]
-                low += w * cell[k]
-                tie += w * cell[k + np.uint64(1)]
-                high += w * cell[k + np.uint64(2)]
-            top = max(low, high)
-            if ties == 1:
-                top = max(top, tie)
-            p, r = np.exp(low - top), np.exp(high - top)
-            m = np.exp(tie - top) if ties == 1 else 0.0
-            norm = p + m + r
-            p, m, r = p / norm, m / norm, r / norm
-            total += top + np.log(norm)
-            most = max(most, abs(p - posterior[q, 0]), abs(m - posterior[q, 1]), abs(r - posterior[q, 2]))
-            posterior[q, 0], posterior[q, 1], posterior[q, 2] = p, m, r
-            for v in range(offsets[q], offsets[q + 1]):
-                k, w = np.uint64(27 * annotator[v] + 9 * shown[v] + 3 * outcome[v] + 12), weight[v]
-                tally[k] += w * p
-                tally[k + np.uint64(1)] += w * m
-                tally[k + np.uint64(2)] += w * r
-        evidence[shard], change[shard] = total, most
+    total, most = 0.0, 0.0
+    for q in range(len(posterior)):
+        cell, tally = told[length_bin[q]], counts[length_bin[q]]
+        low, tie, high = log_prior[q, 0], log_prior[q, 1], log_prior[q, 2]
+        for v in range(offsets[q], offsets[q + 1]):
+            # Unsigned, or every access would first ask whether the index counts from the end.
+            k, w = np.uint64(27 * annotator[v] + 9 * shown[v] + 3 * outcome[v] + 12), weight[v]
+            low += w * cell[k]
+            tie += w * cell[k + np.uint64(1)]
+            high += w * cell[k + np.uint64(2)]
+        top = max(low, high)
+        if ties == 1:
+            top = max(top, tie)
+        p, r = np.exp(low - top), np.exp(high - top)
+        m = np.exp(tie - top) if ties == 1 else 0.0
+        norm = p + m + r
+        p, m, r = p / norm, m / norm, r / norm
+        total += top + np.log(norm)
+        most = max(most, abs(p - posterior[q, 0]), abs(m - posterior[q, 1]), abs(r - posterior[q, 2]))
+        posterior[q, 0], posterior[q, 1], posterior[q, 2] = p, m, r
+        for v in range(offsets[q], offsets[q + 1]):
+            k, w = np.uint64(27 * annotator[v] + 9 * shown[v] + 3 * outcome[v] + 12), weight[v]
+            tally[k] += w * p
+            tally[k + np.uint64(1)] += w * m
+            tally[k + np.uint64(2)] += w * r
+    return total, most
 
 
 @kernel
-def log_prior_of_length(
-    length_difference: Float32, slope: float, tie_prior: float, gold: Float64, into: Float64
-) -> None:
-    """log P(b), P(tie), P(a) before any vote, a logistic in the length difference, plus `gold` float64[Q, 3]."""
+def log_prior_of_length(length_difference: Float32, slope: float, tie_prior: float, into: Float64) -> None:
+    """log P(b), P(tie), P(a) before any vote: a logistic in the length difference."""
     decided = np.log1p(-tie_prior)
     tie = np.log(tie_prior) if tie_prior > 0 else -np.inf
     for q in range(len(length_difference)):
         x = slope * length_difference[q]
         soft = np.log1p(np.exp(-abs(x))) if x != 0 else np.log(2.0)
-        into[q, 0] = decided - soft - max(x, 0.0) + gold[q, 0]
-        into[q, 1] = tie + gold[q, 1]
-        into[q, 2] = decided - soft - max(-x, 0.0) + gold[q, 2]
+        into[q, 0] = decided - soft - max(x, 0.0)
+        into[q, 1] = tie
+        into[q, 2] = decided - soft - max(-x, 0.0)
+
+
+@kernel
+def add_labels(gold: Float32, n_gold: Int32, log_odds: float, into: Float64) -> None:
+    """Add what people said, each `log_odds` in favour of their side; where they cancel out, once for a tie."""
+    for q in range(len(gold)):
+        if n_gold[q] == 0:
+            continue
+        said = log_odds * gold[q] * n_gold[q]
+        if said < 0:
+            into[q, 0] -= said
+        elif said > 0:
+            into[q, 2] += said
+        else:
+            into[q, 1] += log_odds
+
+
+@kernel
+def residual_products(
+    offsets: Int64, annotator: Int32, shown: Int8, outcome: Int8, posterior: Float64, size: int
+) -> tuple[int, float, float]:
+    """How many successive votes on a pair are one annotator's, Σ of the products of their residuals, and Σ of the mean
+    of their squares.
+
+    A residual is the vote less the annotator's mean lean to the first and less its loading on P(a) - P(b).
+    """
+    n, square, product, first = np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size)
+    for q in range(len(offsets) - 1):
+        lean = posterior[q, 2] - posterior[q, 0]
+        for v in range(offsets[q], offsets[q + 1]):
+            j = annotator[v]
+            n[j] += 1
+            square[j] += lean * lean
+            product[j] += outcome[v] * lean
+            first[j] += outcome[v] * shown[v]
+    loading, bias = product / np.maximum(square, 1e-9), first / np.maximum(n, 1.0)
+    pairs, both, own = 0, 0.0, 0.0
+    for q in range(len(offsets) - 1):
+        lean, last = posterior[q, 2] - posterior[q, 0], 0.0
+        for v in range(offsets[q], offsets[q + 1]):
+            j = annotator[v]
+            error = outcome[v] - loading[j] * lean - bias[j] * shown[v]
+            if v > offsets[q] and annotator[v - 1] == j:
+                pairs += 1
+                both += last * error
+                own += (last * last + error * error) / 2
+            last = error
+    return pairs, both, own
 
 
 @kernel

@@ -90,7 +90,7 @@ def sum_pairs(
 ) -> PairTally:
     """As `tally`, over plain arrays: vote v weighs `weight[source[v]]`; an empty `p_a` means whole votes."""
     prompts = len(responses) - 1
-    first_vote = np.searchsorted(prompt, np.arange(prompts + 1))
+    first_vote = np.searchsorted(prompt, np.arange(prompts + 1, dtype=np.int32))
     size = np.diff(responses)
     room = np.concatenate(([0], np.cumsum(np.minimum(size * (size - 1) // 2, np.diff(first_vote)))))
     found = np.zeros(prompts, np.int64)

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom, binomtest
 
-from curate.aggregate.guarantee import (
+from curate.errors import CurateError
+from curate.guarantee import (
     clopper_pearson,
     fewest_labels,
     guarantee,
@@ -14,7 +15,6 @@ from curate.aggregate.guarantee import (
     prediction_powered_error,
     stratified_guarantee,
 )
-from curate.errors import CurateError
 
 
 @given(

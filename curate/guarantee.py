@@ -13,9 +13,10 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from curate.aggregate.votes import Float64, Int64
 from curate.errors import CurateError
 
+Float64 = NDArray[np.float64]
+Int64 = NDArray[np.int64]
 Bool = NDArray[np.bool_]
 MOST_LABELS = 100_000
 

@@ -1,0 +1,103 @@
+"""How much each person's word counts among people: all of it, until their answers show that they fail.
+
+Of a pair that several people judged, a person's answer is held against what the others say, each of them as far as
+their own answers can be trusted (gold questions are such pairs: what people agree on, asked once more). A person who is
+right at rate r agrees with others who are right with probability p at rate r·p + (1 - r)·(1 - p), which gives r a
+posterior; its prior is people's own mean rate m, worth ten answers. A person fails where even the upper end of r is
+worth less than half of what people are on average:
+
+    w = logit(r₉₅) / logit(m),   1 if w ≥ ½,   never below 0.1
+
+So a person with few answers counts fully, nobody is dropped or turned round, and where each pair has one person's
+answer the weights change nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from curate.aggregate.votes import Float64, Int64, Votes
+
+LEAST = 0.1
+FAILS = 0.5
+_PRIOR_ANSWERS = 10.0
+_UPPER = 0.95
+_RATES = np.linspace(0.01, 0.99, 99)
+_ROUNDS = 50
+_TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """One per person and pair, where people took a side and others did too: `side` float64[N] is ±1."""
+
+    person: Int64
+    pair: Int64
+    side: Float64
+
+
+def trust(votes: Votes) -> Float64:
+    """float64[A], what a vote of each annotator counts among people's, in tenths; 1 for judges."""
+    weight = np.ones(len(votes.annotators))
+    found = _shared(votes)
+    if not len(found.person):
+        return weight
+    people, person = np.unique(found.person, return_inverse=True)
+    upper, mean = _rates(_Answers(person, found.pair, found.side), len(people))
+    worth = _logit(upper) / _logit(np.array(mean))
+    weight[people] = np.where(worth < FAILS, np.maximum(np.round(worth, 1), LEAST), 1.0)
+    return weight
+
+
+def _shared(votes: Votes) -> _Answers:
+    said = np.flatnonzero(votes.human[votes.annotator]) if votes.human.any() else np.zeros(0, np.int64)
+    size = len(votes.annotators)
+    pair = votes.a[said].astype(np.int64) * votes.n_responses + votes.b[said]
+    pairs, at = np.unique(pair, return_inverse=True)
+    cell, answer = np.unique(at.astype(np.int64) * size + votes.annotator[said], return_inverse=True)
+    side = np.sign(np.bincount(answer, votes.outcome[said].astype(np.float64), minlength=len(cell)))
+    person, pair = cell % max(size, 1), cell // max(size, 1)
+    several = np.bincount(pair[side != 0], minlength=len(pairs)) > 1
+    kept = (side != 0) & several[pair]
+    return _Answers(person[kept], pair[kept], side[kept])
+
+
+def _rates(answers: _Answers, size: int) -> tuple[Float64, float]:
+    """Upper ends of the people's rates, float64[P], and their mean rate."""
+    rate, mean = np.full(size, 0.8), 0.8
+    given = np.bincount(answers.person, minlength=size)
+    for _ in range(_ROUNDS):
+        posterior = _posterior(answers, rate, mean, size)
+        moved = posterior @ _RATES
+        done = float(np.max(np.abs(moved - rate))) < _TOLERANCE
+        rate = moved
+        mean = float(np.clip(np.average(rate, weights=given), 0.6, 0.95))
+        if done:
+            break
+    upper = _RATES[np.argmax(np.cumsum(posterior, axis=1) >= _UPPER, axis=1)]
+    return upper, mean
+
+
+def _posterior(answers: _Answers, rate: Float64, mean: float, size: int) -> Float64:
+    """float64[P, 99] over `_RATES`, given the others' rates."""
+    log_odds = _logit(rate)[answers.person] * answers.side
+    others = np.bincount(answers.pair, log_odds)[answers.pair] - log_odds
+    right = 1.0 / (1.0 + np.exp(-others * answers.side))  # that the answer is right, by the others
+    prior = _PRIOR_ANSWERS * (mean * np.log(_RATES) + (1.0 - mean) * np.log1p(-_RATES))
+    score = np.stack(
+        [
+            np.bincount(answers.person, np.log(r * right + (1.0 - r) * (1.0 - right)), minlength=size)
+            for r in _RATES
+        ],
+        axis=1,
+    )
+    score += prior
+    posterior: Float64 = np.exp(score - score.max(axis=1, keepdims=True))
+    return posterior / posterior.sum(axis=1, keepdims=True)
+
+
+def _logit(p: Float64) -> Float64:
+    result: Float64 = np.log(p) - np.log1p(-p)
+    return result

@@ -1,0 +1,123 @@
+"""How far two reward models are apart, by their scores of the same responses.
+
+Only differences between responses to one prompt mean anything, and no scale does: each prompt's scores are centred
+(which removes whatever a model adds to all responses of a prompt), and all of a model's scores are divided by their
+norm. Half the distance of what is left is 0 for the same preferences of the same relative strength, √½ for unrelated
+ones and 1 for opposite ones.
+
+For a single step (a prompt, then a response) centring is the canonicalisation of EPIC (Gleave et al. 2021, arXiv
+2006.13900) with the set's own responses as its distribution, and ½‖a/‖a‖ − b/‖b‖‖₂ = √((1 − ρ)/2) its Pearson distance;
+the same is a STARC metric (Skalse et al. 2024, arXiv 2309.15257), which divides by the norm after canonicalising.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from curate.accuracy import Estimate, clustered_means
+
+Float64 = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Of two models over P prompts that both score whole: distance in [0, 1]; means over prompts of Kendall's τ_b and
+    Spearman's ρ (prompts where a model scores all alike left out); the share of pairs that both order alike (a tie of
+    one of them one half).
+    """
+
+    one: str
+    other: str
+    distance: Estimate
+    kendall: Estimate | None
+    spearman: Estimate | None
+    agreement: Estimate
+
+
+def compared(
+    one: str,
+    other: str,
+    a: Sequence[Float64],
+    b: Sequence[Float64],
+    clusters: Sequence[str],
+    *,
+    resamples: int,
+) -> Comparison | None:
+    """`a[i]`, `b[i]` float64[N_i]: two models' scores of prompt i's responses. None: they have no prompt in common."""
+    kept = [i for i, (x, y) in enumerate(zip(a, b, strict=True)) if len(x) > 1 and np.isfinite([x, y]).all()]
+    if not kept:
+        return None
+    names, place = np.unique([clusters[i] for i in kept], return_inverse=True)
+    rows = np.array([_facts(a[i], b[i]) for i in kept])
+    sums, sizes = np.zeros((2, len(names), 3))
+    for column, (value, weight) in enumerate(((3, None), (4, None), (5, 6))):
+        known = np.isfinite(rows[:, value])
+        number = np.ones(known.sum()) if weight is None else rows[known, weight]
+        sums[:, column] = np.bincount(place[known], rows[known, value], len(names))
+        sizes[:, column] = np.bincount(place[known], number, len(names))
+    found = [
+        clustered_means(sums[:, [k]], sizes[:, [k]], resamples=resamples)[0] if sizes[:, k].any() else None
+        for k in range(3)
+    ]
+    agreement = found[2]
+    assert agreement is not None  # there is a pair wherever there are two responses
+    moments = np.zeros((len(names), 3))
+    np.add.at(moments, place, rows[:, :3])
+    return Comparison(one, other, _distance(moments, len(kept), resamples), found[0], found[1], agreement)
+
+
+def _facts(a: Float64, b: Float64) -> tuple[float, ...]:
+    """aa, bb, ab of the centred scores; τ_b, ρ; pairs that are ordered alike, and all pairs."""
+    x, y = a - a.mean(), b - b.mean()
+    i, j = np.triu_indices(len(a), 1)
+    p, q = np.sign((a[i] - a[j]).round(9)), np.sign((b[i] - b[j]).round(9))
+    agree = float((0.5 + 0.5 * p * q).sum())
+    untied = np.sqrt((p**2).sum() * (q**2).sum())
+    kendall = float((p * q).sum() / untied) if untied else np.nan
+    return (
+        float(x @ x),
+        float(y @ y),
+        float(x @ y),
+        kendall,
+        _pearson(_ranks(a), _ranks(b)),
+        agree,
+        float(len(i)),
+    )
+
+
+def _ranks(values: Float64) -> Float64:
+    """Ranks; equal values share the mean of theirs."""
+    rounded = values.round(9)
+    return np.array([(rounded < v).sum() + ((rounded == v).sum() - 1) / 2 for v in rounded], np.float64)
+
+
+def _pearson(x: Float64, y: Float64) -> float:
+    x, y = x - x.mean(), y - y.mean()
+    scale = np.sqrt((x @ x) * (y @ y))
+    return float(x @ y / scale) if scale else float("nan")
+
+
+def _distance(moments: Float64, n: int, resamples: int) -> Estimate:
+    """√((1 − ρ)/2) of `moments` float64[C, 3] (aa, bb, ab by cluster), with a bootstrap over clusters.
+
+    A model that scores everything alike has no direction: it is as far from all others as unrelated ones are.
+    """
+
+    def of(sums: Float64) -> Float64:
+        scale = np.sqrt(sums[..., 0] * sums[..., 1])
+        with np.errstate(invalid="ignore", divide="ignore"):
+            rho = np.where(scale > 0, sums[..., 2] / scale, 0.0)
+        return np.asarray(np.sqrt((1.0 - np.clip(rho, -1.0, 1.0)) / 2.0))
+
+    value = float(of(moments.sum(axis=0)))
+    if resamples == 0 or len(moments) < 2:
+        return Estimate(value, None, None, n)
+    counts = np.random.default_rng(0).multinomial(
+        len(moments), np.full(len(moments), 1 / len(moments)), size=resamples
+    )
+    low, high = np.quantile(of(counts.astype(np.float64) @ moments), [0.025, 0.975])
+    return Estimate(value, float(low), float(high), n)

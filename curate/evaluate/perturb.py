@@ -1,0 +1,123 @@
+"""Pairs made harder without changing which response is better: what a model prefers then is not quality.
+
+- `rejected padded`: the worse response gets sentences that say nothing, until it is longer than every better one.
+- `rejected in markdown`: the worse response gets a heading, bullets and a bold beginning; its words stay.
+- `chosen plain`: the better response loses its markdown; its words stay.
+- `order reversed`: the responses are handed over in reverse. A model that scores each by itself cannot mind.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import re
+from collections.abc import Callable, Sequence
+
+from curate.evaluate.benchmark import Item
+from curate.evaluate.opinions import Opinion
+from curate.evaluate.scores import PAIRS, Score
+from curate.evaluate.tally import Tally
+
+KEPT = "kept"  # the metric: of the pairs decided rightly, the share that still is
+
+_FILLER = (
+    "Please let me know if there is anything else that you would like to know.",
+    "I hope that this is what you were looking for.",
+    "There is much more that could be said about this.",
+    "As always, it depends on the circumstances.",
+)
+_MARGIN = 1.2
+
+
+def padded(text: str, length: int) -> str:
+    """`text` with sentences that say nothing, at least `length` characters long."""
+    for sentence in itertools.cycle(_FILLER):
+        if len(text) >= length:
+            return text
+        text = f"{text.rstrip()} {sentence}".lstrip()
+    raise AssertionError("unreachable")
+
+
+_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=\S)")
+
+
+def in_markdown(text: str) -> str:
+    """The same words under a heading and as bullets, the first one bold. Code and lists stay as they are."""
+    if "```" in text or "\n" in text.strip():
+        return f"## Answer\n\n{text}"
+    first, *others = _SENTENCE.split(text.strip())
+    return "\n".join(["## Answer", "", f"- **{first}**" if first else "-", *(f"- {each}" for each in others)])
+
+
+_MARKS = (
+    (re.compile(r"^[ \t]*#{1,6}[ \t]+", re.MULTILINE), ""),
+    (re.compile(r"^([ \t]*)[-*+][ \t]+", re.MULTILINE), r"\1"),
+    (re.compile(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1"), r"\2"),
+)
+
+
+def plain(text: str) -> str:
+    """Without headings, bullets and bold; text with code in it stays as it is."""
+    if "```" in text:
+        return text
+    for mark, instead in _MARKS:
+        text = mark.sub(instead, text)
+    return text
+
+
+def _changed(item: Item, *, best: Callable[[str], str] = str, worse: Callable[[str], str] = str) -> Item:
+    top = min(item.tiers)
+    texts = (
+        best(text) if tier == top else worse(text)
+        for text, tier in zip(item.responses, item.tiers, strict=True)
+    )
+    return dataclasses.replace(item, responses=tuple(texts))
+
+
+def _rejected_padded(item: Item) -> Item:
+    top = min(item.tiers)
+    lengths = [len(text) for text, tier in zip(item.responses, item.tiers, strict=True) if tier == top]
+    return _changed(item, worse=lambda text: padded(text, int(_MARGIN * max(lengths)) + 1))
+
+
+def _reversed(item: Item) -> Item:
+    return dataclasses.replace(item, responses=item.responses[::-1], tiers=item.tiers[::-1])
+
+
+PERTURBATIONS: dict[str, Callable[[Item], Item]] = {
+    "rejected padded": _rejected_padded,
+    "rejected in markdown": lambda item: _changed(item, worse=in_markdown),
+    "chosen plain": lambda item: _changed(item, best=plain),
+    "order reversed": _reversed,
+}
+
+
+def perturbed(items: Sequence[Item], name: str) -> list[Item]:
+    return [PERTURBATIONS[name](item) for item in items]
+
+
+def robustness(
+    subject: str,
+    name: str,
+    items: Sequence[Item],
+    before: Sequence[Opinion],
+    after: Sequence[Opinion],
+    *,
+    resamples: int,
+) -> list[Score]:
+    """Accuracy on the perturbed pairs, and the share of pairs decided rightly that still is."""
+    tally = Tally(resamples=resamples)
+    for item, old, new in zip(items, before, after, strict=True):
+        places = range(len(item.tiers))[::-1] if name == "order reversed" else range(len(item.tiers))
+        for better, worse in item.pairs():
+            right = new.better(places[better], places[worse])
+            if right != right:  # not a number: nothing was said
+                continue
+            tally.add("pairs", item.cluster, right)
+            if old.better(better, worse) == 1.0:
+                tally.add("kept", item.cluster, right)
+    return [
+        Score(subject, metric, tally.mean({column: 1.0}), name)
+        for metric, column in ((PAIRS, "pairs"), (KEPT, "kept"))
+        if column in tally
+    ]

@@ -1,0 +1,40 @@
+"""Rendered chats as turns again: reinforcement learning sends what its own chat template made of them.
+
+A reward model reads turns in *its* template. What a policy's template rendered is therefore taken apart (ChatML as in
+Qwen and SmolLM, Llama 3, Gemma); any other text is taken for one turn of the user.
+"""
+
+from __future__ import annotations
+
+import re
+
+from curate.preference_pairs import Turns
+
+_TURNS = tuple(
+    re.compile(pattern, re.DOTALL)
+    for pattern in (
+        r"<\|im_start\|>(\w+)\n(.*?)(<\|im_end\|>|\Z)",
+        r"<\|start_header_id\|>(\w+)<\|end_header_id\|>\n\n(.*?)(<\|eot_id\|>|\Z)",
+        r"<start_of_turn>(\w+)\n(.*?)(<end_of_turn>|\Z)",
+    )
+)
+_ROLES = {"system": "system", "assistant": "assistant", "model": "assistant"}
+_ENDS = re.compile(
+    r"(?:(?:<\|im_end\|>|<\|eot_id\|>|<end_of_turn>|<\|endoftext\|>|<\|end_of_text\|>|</s>|<eos>|<pad>)\s*)+\Z"
+)
+
+
+def turns_of_text(rendered: str) -> Turns:
+    """The turns of a rendered chat; one that is opened and not said (the generation prompt) is left out."""
+    for pattern in _TURNS:
+        found = pattern.findall(rendered)
+        if found and len(found) > 1 and found[-1][1:] == ("", ""):
+            found.pop()
+        if found:
+            return [(_ROLES.get(role, "user"), without_end(said)) for role, said, _ in found]
+    return [("user", without_end(rendered))]
+
+
+def without_end(text: str) -> str:
+    """Without the control tokens that end a turn or a text."""
+    return _ENDS.sub("", text)

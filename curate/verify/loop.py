@@ -1,0 +1,132 @@
+"""The two-stage loop of Skywork-Reward-V2 (arXiv 2507.01352, section 3): where it stands, and what its turns did.
+
+Stage 1, turn by turn: the panel and people give labels → a reward model is trained on them → the pairs of people's
+verdicts that it gets wrong call for their neighbours (`routing.errors`) → people are asked about these. Stage 2 goes
+over all other pairs without people (`consistency`).
+
+Where the loop stands is read off the lake: a turn is a chunk of `runs` that was committed together with its questions,
+and it is over when these are answered. So it may be killed, or wait for weeks, and goes on when it is called again.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from curate.config import Config, TrainSection
+from curate.errors import CurateError
+from curate.lake import Lake
+from curate.resources import sql
+from curate.runs import Summary
+from curate.verify.plan import plan
+
+GOLD_MODEL = "gold-model"
+"""The name under which the reward model of people's verdicts alone judges. It is not on the panel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One turn of stage 1. `gold`: pairs with a verdict of people by then; `agrees`: those on which the best model
+    agreed; `calls`: neighbours that they called for; `strategies`: why how many questions were asked."""
+
+    number: int
+    gold: int
+    agrees: int
+    calls: int
+    strategies: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """`waiting`: questions that wait for people. `rules`: how many pairs each rule of stage 2 met; None before it."""
+
+    turns: tuple[Turn, ...]
+    waiting: int
+    rules: dict[str, int] | None
+
+    def __str__(self) -> str:
+        if self.waiting:
+            return f"turn {len(self.turns)}: {self.waiting:,} questions wait for people; then run it again"
+        return "stage 2 is done" if self.rules is not None else f"{len(self.turns)} turns are done"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A trained model that has judged: its revision, how many pairs, how many of them people have judged too, and on
+    how many it agrees with them; the neighbours that the others call for; the time."""
+
+    revision: str
+    pairs: int
+    gold: int
+    agrees: int
+    calls: int
+    at: str
+
+
+def standing(lake: Lake, config: Config) -> Standing:
+    """Where the loop stands."""
+    turns, rules = [], None
+    for part, details, _ in lake.rows(sql("verify_loop")):
+        found: dict[str, Any] = json.loads(details)
+        if part == "loop stage 2":
+            rules = found["rules"]
+        else:
+            figures = {name: found[name] for name in ("gold", "agrees", "calls", "strategies")}
+            turns.append(Turn(number=len(turns) + 1, **figures))
+    waiting = int(lake.value(f"SELECT count(*) FROM ({sql('verify_waiting')})"))
+    begun = int(lake.value(sql("verify_begun"), [config.verify.overlap]))
+    return Standing(tuple(turns), waiting + begun, rules)
+
+
+def ask(lake: Lake, config: Config, turn: int) -> Summary:
+    """Plan the questions of a turn: what the best model gets wrong calls for its neighbours."""
+    loop, best = config.verify.loop, best_model(lake, trained(config))
+    settings = config.verify.model_copy(
+        update={"plan": config.verify.plan.model_copy(update={"mix": loop.mix})}
+    )
+    figures = {"gold": best.gold, "agrees": best.agrees, "calls": best.calls}
+    return plan(
+        lake,
+        config.model_copy(update={"verify": settings}),
+        budget=loop.budget,
+        part=f"loop turn {turn}",
+        details=figures,
+    )
+
+
+def checkpoints(lake: Lake, section: TrainSection) -> list[Checkpoint]:
+    """The models trained so far that have judged all pairs, the oldest first.
+
+    Each judges a prompt with the head that has not seen it, so their agreement with people is out of sample.
+    """
+    found = [Checkpoint(*row) for row in lake.rows(sql("verify_checkpoints"), [section.judge])]
+    if not found:
+        raise CurateError(f"The reward model {section.judge!r} has judged nothing: run `curate judge` first.")
+    most = max(each.pairs for each in found)
+    return sorted((each for each in found if each.pairs == most), key=lambda each: (each.at, each.revision))
+
+
+def best_model(lake: Lake, section: TrainSection) -> Checkpoint:
+    """The one that agrees with people most; of equals the newest, which has learnt from more of them."""
+    return max(reversed(checkpoints(lake, section)), key=lambda each: each.agrees)
+
+
+def trained(config: Config) -> TrainSection:
+    """The section `train`, which the loop cannot do without."""
+    if config.train is None or config.train.judge is None:
+        raise CurateError(
+            "The loop trains a reward model that judges: curate.yaml needs `train` with a `judge`."
+        )
+    return config.train
+
+
+def gold_config(config: Config) -> Config:
+    """The same settings for the model that learns from people's verdicts alone: a folder and a name of its own."""
+    section = trained(config)
+    update = {
+        "path": str(Path(section.path).with_name(Path(section.path).name + "-gold")),
+        "judge": GOLD_MODEL,
+    }
+    return config.model_copy(update={"train": section.model_copy(update=update)})

@@ -1,0 +1,199 @@
+"""What becomes of opinions: against naive references, and against figures worked out by hand."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from curate.accuracy import Estimate
+from curate.evaluate.benchmark import Item, ItemSet
+from curate.evaluate.leaderboards import REWARD_BENCH
+from curate.evaluate.measures import calibration_error, measured, picked
+from curate.evaluate.opinions import BASELINES, Opinion
+from curate.progress import silent
+
+scores_of = st.lists(st.integers(0, 6), min_size=2, max_size=7)
+
+
+def item(key: str, good: int, bad: int, subset: str = "all", **about: object) -> Item:
+    responses = tuple(f"{key} {n}" for n in range(good + bad))
+    return Item(
+        key=key,
+        context=[("user", key)],
+        responses=responses,
+        tiers=(1,) * good + (2,) * bad,
+        subset=subset,
+        **about,  # type: ignore[arg-type]
+    )
+
+
+def of(form: str, *items: Item) -> ItemSet:
+    return ItemSet(name="set", format=form, items=items, rows=len(items), dropped={}, digest="")
+
+
+def figures(found: ItemSet, *scores: list[float]) -> dict[tuple[str, str], Estimate]:
+    opinions = [Opinion(np.array(each, np.float64)) for each in scores]
+    return {
+        (each.metric, each.subset): each.estimate for each in measured("m", found, opinions, resamples=50)
+    }
+
+
+def test_pairs_best_of_n_and_coverage() -> None:
+    found = figures(
+        of("native", item("a", 1, 3, "x"), item("b", 1, 1, "x"), item("c", 1, 1)),
+        [2.0, 1.0, 2.0, 3.0],
+        [0.0, 1.0],
+        [math.nan, 0.0],
+    )
+    assert found["accuracy", "all"].value == pytest.approx((1 + 0.5 + 0 + 0) / 4)
+    assert found["accuracy", "x"].n == 4
+    assert found["coverage", "all"].value == pytest.approx(4 / 5)
+    assert found["best-of-n", "all"] == Estimate(0.0, None, None, 1)
+    assert ("ece", "all") not in found
+
+
+def test_ties_at_the_top_share_the_credit() -> None:
+    found = figures(of("native", item("a", 1, 3), item("b", 1, 3)), [1.0, 1.0, 0.0, 0.0], [0.0] * 4)
+    assert found["best-of-n", "all"].value == pytest.approx((0.5 + 0.25) / 2)
+
+
+@given(scores_of, st.data())
+def test_the_pick_from_n_is_the_mean_over_all_draws(scores: list[int], data: st.DataObject) -> None:
+    gold = data.draw(st.lists(st.floats(-5, 5), min_size=len(scores), max_size=len(scores)))
+    found = picked(np.array(scores, np.float64), np.array(gold))
+    assert list(found) == sorted({*[n for n in (1, 2, 4) if n < len(scores)], len(scores)})
+    for n, value in found.items():
+        values = []
+        for draw in itertools.combinations(range(len(scores)), n):
+            top = max(scores[i] for i in draw)
+            values.append(np.mean([gold[i] for i in draw if scores[i] == top]))
+        # Ties over the whole set share gold, which on average is what ties within a draw do.
+        assert value == pytest.approx(np.mean(values), abs=1e-9)
+
+
+def naive_ties(rows: list[tuple[str, int, list[float]]]) -> float:
+    """RewardBench 2's score of the subset Ties, as its paper and code describe it."""
+    stats: dict[str, dict[str, tuple[float, float]]] = {"ref": {}, "tied": {}}
+    for key, right, scores in rows:
+        kind, question = key.split(":")
+        good, bad = scores[:right], scores[right:]
+        stats[kind][question] = (max(good) - min(good), min(good) - max(bad))
+    accuracy = {kind: np.mean([gap > 0 for _, gap in each.values()]) for kind, each in stats.items()}
+    both = sorted(set(stats["ref"]) & set(stats["tied"]))
+    apart = np.array([stats["tied"][q][0] for q in both])
+    tied, ref = (np.array([stats[kind][q][1] for q in both]) for kind in ("tied", "ref"))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        margin = np.nan_to_num(np.tanh(np.minimum(ref, tied) / apart - 1), nan=0.0)
+    return float(
+        0.3 * accuracy["tied"]
+        + 0.3 * accuracy["ref"]
+        + 0.2 * np.mean(tied > apart)
+        + 0.2 * np.mean(np.minimum(ref, tied) > apart)
+        + 0.01 * np.mean(margin)
+    )
+
+
+@given(st.integers(0, 10_000))
+def test_ties_as_reward_bench_2_scores_them(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows = []
+    for question in range(5):
+        right = int(rng.integers(2, 5))
+        rows.append((f"tied:{question}", right, [float(v) for v in rng.integers(0, 5, right + 3)]))
+        rows.append((f"ref:{question}", 1, [float(v) for v in rng.integers(0, 5, 4)]))
+    items = [item(key, right, len(scores) - right, "Ties") for key, right, scores in rows]
+    found = figures(of("reward-bench-2", *items), *(scores for *_, scores in rows))
+    assert found["ties", "Ties"].value == pytest.approx(naive_ties(rows))
+
+
+def test_reward_bench_2_is_the_mean_of_six() -> None:
+    subsets = ("Factuality", "Precise IF", "Math", "Safety", "Focus")
+    items = [item(f"{subset}{n}", 1, 3, subset) for subset in subsets for n in range(2)]
+    scores = [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0]] * 5
+    ties = [item("ref:0", 1, 2, "Ties"), item("tied:0", 2, 2, "Ties")]
+    found = figures(of("reward-bench-2", *items, *ties), *scores, [9.0, 0.0, 0.0], [9.0, 8.0, 0.0, 0.0])
+    expected = 0.3 + 0.3 + 0.2 + 0.2 + 0.01 * math.tanh(7)
+    assert found["ties", "Ties"].value == pytest.approx(expected)
+    assert found["score", "all"].value == pytest.approx((5 * 0.5 + expected) / 6)
+    assert ("score", "all") not in figures(of("reward-bench-2", *items), *scores)
+
+
+def test_rm_bench_by_level_and_domain() -> None:
+    domains = ("chat", "math", "code", "safety-refuse", "safety-response")
+    rng = np.random.default_rng(0)
+    items = [item(f"{d}{n}", 3, 3, d, styles=(0, 1, 2, 0, 1, 2)) for d in domains for n in range(4)]
+    scores = [[float(v) for v in rng.permutation(6)] for _ in items]
+    found = figures(of("rm-bench", *items), *scores)
+    cells = np.zeros((len(items), 3, 3))
+    for row, each in enumerate(scores):
+        for i in range(3):
+            for j in range(3):
+                cells[row, i, j] = each[i] > each[3 + j]
+    matrix = cells.mean(axis=0)
+    assert found["accuracy", "hard"].value == pytest.approx(np.triu(matrix, 1).sum() / 3)
+    assert found["accuracy", "normal"].value == pytest.approx(np.diag(matrix).mean())
+    assert found["accuracy", "easy"].value == pytest.approx(np.tril(matrix, -1).sum() / 3)
+    assert found["accuracy", "concise ≻ markdown"].value == pytest.approx(matrix[0, 2])
+    by_domain = cells.reshape(5, 4, 3, 3).mean(axis=1)
+    domain = [by_domain[0].mean(), by_domain[1].mean(), by_domain[2].mean(), by_domain[3:].mean()]
+    assert found["domain", "safety"].value == pytest.approx(domain[3])
+    assert found["score", "all"].value == pytest.approx(np.mean(domain))
+
+
+def test_reward_bench_sections_are_weighted_by_their_sizes() -> None:
+    subsets = [(section, subset) for section, sizes in REWARD_BENCH.items() for subset in sizes]
+    items = [item(subset, 1, 1, subset) for _, subset in subsets]
+    scores = [[1.0, 0.0] if subset == "math-prm" else [0.0, 1.0] for _, subset in subsets]
+    found = figures(of("reward-bench", *items), *scores)
+    assert found["section", "Reasoning"].value == pytest.approx(0.5)  # code counts as much as mathematics
+    assert found["score", "all"].value == pytest.approx(0.125)
+
+
+def test_baselines_know_length_and_nothing() -> None:
+    items = [item("a", 1, 3), item("b", 1, 3)]
+    length, chance = (
+        measured(each.name, of("native", *items), each.opinions(items, track=silent), resamples=0)
+        for each in BASELINES
+    )
+    assert {(s.metric, s.estimate.value) for s in chance if s.subset == "all"} >= {
+        ("accuracy", 0.5),
+        ("best-of-n", 0.25),
+        ("gold@1", 0.25),
+        ("gold@4", 0.25),
+    }
+    assert length[0].estimate.value == 0.5  # all of one length here
+
+
+def brute_error(confidence: np.ndarray, right: np.ndarray) -> float:
+    total = 0.0
+    for low in range(15):
+        inside = (confidence >= 0.5 + low / 30) & ((confidence < 0.5 + (low + 1) / 30) | (low == 14))
+        if inside.any():
+            total += inside.mean() * abs(confidence[inside].mean() - right[inside].mean())
+    return total
+
+
+def test_calibration_error() -> None:
+    rng = np.random.default_rng(1)
+    confidence = rng.uniform(0.5, 1.0, 500)
+    right = (rng.random(500) < confidence).astype(np.float64)
+    found = calibration_error(confidence, right)
+    assert found is not None
+    assert found.value == pytest.approx(brute_error(confidence, right), abs=1e-3)
+    assert calibration_error(np.ones(4), np.array([1.0, 1.0, 0.0, 0.0])) == Estimate(0.5, None, None, 4)
+    assert calibration_error(np.empty(0), np.empty(0)) is None
+
+
+def test_guard_counts_who_falls_for_what() -> None:
+    traps = of("guard", item("a", 1, 1, "empty"), item("b", 1, 1, "echo"))
+    found = figures(traps, [1.0, 0.0], [0.0, 1.0])
+    assert {key: each.value for key, each in found.items()} == {
+        ("false-positive-rate", "all"): 0.5,
+        ("false-positive-rate", "empty"): 0.0,
+        ("false-positive-rate", "echo"): 1.0,
+    }

@@ -1,0 +1,82 @@
+"""Perturbed pairs: the words stay, the better response stays the better one."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from curate.evaluate.benchmark import Item
+from curate.evaluate.opinions import BASELINES, Opinion
+from curate.evaluate.perturb import in_markdown, padded, perturbed, plain, robustness
+from curate.progress import silent
+
+ITEM = Item(
+    key="1",
+    context=[("user", "?")],
+    responses=("**Good** and long enough.", "Bad. Very bad.", "Bad too."),
+    tiers=(1, 2, 2),
+)
+
+
+def words(text: str) -> list[str]:
+    return re.findall(r"\w+", text)
+
+
+@given(st.text(alphabet=st.sampled_from("ab .!?\n"), max_size=60), st.integers(0, 200))
+def test_padding_keeps_the_text_and_reaches_the_length(text: str, length: int) -> None:
+    found = padded(text, length)
+    assert len(found) >= length
+    assert found.lstrip().startswith(text.strip())
+
+
+@given(st.text(alphabet=st.sampled_from("ab .!?\n`"), max_size=60))
+def test_markdown_keeps_the_words(text: str) -> None:
+    assert words(in_markdown(text)) == ["Answer", *words(text)]
+
+
+def test_plain_text_has_no_marks() -> None:
+    assert plain("## Title\n\n- **One** thing\n* two\n__three__") == "Title\n\nOne thing\ntwo\nthree"
+    assert plain("a * b * c, 2**3, -1") == "a * b * c, 2**3, -1"
+    code = "```python\n# comment\n```"
+    assert plain(code) == code
+
+
+def test_only_the_side_that_is_named_changes() -> None:
+    ((longer,), (dressed,), (bare,), (turned,)) = (
+        perturbed([ITEM], name)
+        for name in ("rejected padded", "rejected in markdown", "chosen plain", "order reversed")
+    )
+    assert longer.responses[0] == dressed.responses[0] == ITEM.responses[0]
+    assert all(len(each) > 1.2 * len(ITEM.responses[0]) for each in longer.responses[1:])
+    assert dressed.responses[1] == "## Answer\n\n- **Bad.**\n- Very bad."
+    assert bare.responses == ("Good and long enough.", *ITEM.responses[1:])
+    assert (turned.responses, turned.tiers) == (ITEM.responses[::-1], (2, 2, 1))
+
+
+def test_length_falls_for_padding_and_nobody_for_order() -> None:
+    length = BASELINES[0]
+    before = length.opinions([ITEM], track=silent)
+    found = {}
+    for name in ("rejected padded", "order reversed"):
+        after = length.opinions(perturbed([ITEM], name), track=silent)
+        for score in robustness("length", name, [ITEM], before, after, resamples=0):
+            found[name, score.metric] = score.estimate.value
+    assert found == {
+        ("rejected padded", "accuracy"): 0.0,
+        ("rejected padded", "kept"): 0.0,
+        ("order reversed", "accuracy"): 1.0,
+        ("order reversed", "kept"): 1.0,
+    }
+
+
+def test_what_was_wrong_before_is_not_kept() -> None:
+    before, after = Opinion(np.array([0.0, 1.0, -1.0])), Opinion(np.array([1.0, 0.0, 2.0]))
+    scores = robustness("m", "chosen plain", [ITEM], [before], [after], resamples=0)
+    assert [(each.metric, each.estimate.value, each.estimate.n) for each in scores] == [
+        ("accuracy", pytest.approx(0.5), 2),
+        ("kept", 0.0, 1),
+    ]

@@ -1,0 +1,132 @@
+"""The queue: what waits together is scored together, in order, and never without limit."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from curate.reward_scorer import Asked, Float64
+from curate.serve.batching import Batcher, OverloadedError
+
+
+class Model:
+    """Scores a response by its length; remembers its batches, and can be held up."""
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+        self.go, self.entered = threading.Event(), threading.Event()
+        self.go.set()
+
+    def __call__(self, asked: Sequence[Asked]) -> list[Float64]:
+        self.entered.set()
+        self.go.wait(timeout=60)
+        self.batches.append(sum(len(each.responses) for each in asked))
+        if any("bad" in each.responses for each in asked):
+            raise RuntimeError("out of memory")
+        return [np.array([float(len(text)) for text in each.responses]) for each in asked]
+
+
+def ask(*responses: str) -> list[Asked]:
+    return [Asked([("user", "?")], responses)]
+
+
+async def running(batcher: Batcher) -> asyncio.Task[None]:
+    task = asyncio.create_task(batcher.run())
+    await asyncio.sleep(0)
+    return task
+
+
+def test_requests_that_come_together_are_one_batch() -> None:
+    model = Model()
+
+    async def main() -> list[list[float]]:
+        batcher = Batcher(model, most=100, wait=0.2, limit=1000)
+        task = await running(batcher)
+        found = await asyncio.gather(*(batcher.submit(ask("x" * n, "y")) for n in range(20)))
+        task.cancel()
+        return found
+
+    assert asyncio.run(main()) == [[float(n), 1.0] for n in range(20)]
+    assert model.batches == [40]
+
+
+def test_a_full_batch_does_not_wait_and_none_is_larger() -> None:
+    model = Model()
+
+    async def main() -> None:
+        batcher = Batcher(model, most=4, wait=60.0, limit=1000)
+        task = await running(batcher)
+        await asyncio.gather(*(batcher.submit(ask("a", "b")) for _ in range(6)))
+        assert (batcher.waiting, batcher.scored, batcher.batches) == (0, 12, 3)
+        task.cancel()
+
+    asyncio.run(main())
+    assert model.batches == [4, 4, 4]
+
+
+def test_a_request_larger_than_a_batch_is_served_alone() -> None:
+    async def main() -> list[float]:
+        batcher = Batcher(Model(), most=2, wait=0.0, limit=3)
+        task = await running(batcher)
+        found = await batcher.submit(ask(*"abcde"))
+        task.cancel()
+        return found
+
+    assert asyncio.run(main()) == [1.0] * 5
+
+
+def test_a_full_queue_refuses_and_recovers() -> None:
+    model = Model()
+    model.go.clear()
+
+    async def main() -> None:
+        batcher = Batcher(model, most=2, wait=0.0, limit=4)
+        task = await running(batcher)
+        first = asyncio.create_task(batcher.submit(ask("a", "b")))
+        while not model.entered.is_set():  # until it is being computed, and waits no longer
+            await asyncio.sleep(0.001)
+        waiting = [asyncio.create_task(batcher.submit(ask("a", "b"))) for _ in range(2)]
+        await asyncio.sleep(0.01)
+        with pytest.raises(OverloadedError):
+            await batcher.submit(ask("c"))
+        model.go.set()
+        assert await asyncio.gather(first, *waiting) == [[1.0, 1.0]] * 3
+        assert await batcher.submit(ask("cc")) == [2.0]
+        task.cancel()
+
+    asyncio.run(main())
+
+
+def test_a_batch_that_fails_harms_no_other() -> None:
+    async def main() -> None:
+        batcher = Batcher(Model(), most=1, wait=0.0, limit=100)
+        task = await running(batcher)
+        found = await asyncio.gather(
+            batcher.submit(ask("a")),
+            batcher.submit(ask("bad")),
+            batcher.submit(ask("ccc")),
+            return_exceptions=True,
+        )
+        assert found[0] == [1.0]
+        assert isinstance(found[1], RuntimeError)
+        assert found[2] == [3.0]
+        task.cancel()
+
+    asyncio.run(main())
+
+
+def test_who_still_waits_when_the_server_stops_is_told() -> None:
+    async def main() -> None:
+        batcher = Batcher(Model(), most=10, wait=60.0, limit=100)
+        task = await running(batcher)
+        waiting = asyncio.create_task(batcher.submit(ask("a")))
+        await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+    asyncio.run(main())

@@ -1,0 +1,212 @@
+"""The real server, started as users start it: scores, shapes, limits, overload, shutdown."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from curate.errors import CurateError
+from curate.reward_scorer import Asked, open_scorer
+from curate.serve import reward_function
+from curate.serve.packed import PackedScorer, open_packed
+from tests.conftest import MakeModel
+
+pytestmark = pytest.mark.e2e
+
+PROMPTS = ["Which is better?", "the quick brown fox " * 6, "And now?"]
+RESPONSES = ["A", "the lazy dog jumps over the fox. " * 4, "", "B, and not A", "the answer is the question?"]
+
+
+@dataclass
+class Server:
+    url: str
+    process: subprocess.Popen[str]
+
+    def post(self, path: str, body: Any) -> tuple[int, dict[str, Any]]:
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data, {"Content-Type": "application/json"})
+        try:
+            with urllib.request.urlopen(request, timeout=300) as response:
+                return response.status, json.load(response)
+        except urllib.error.HTTPError as error:
+            return error.code, json.load(error)
+
+    def get(self, path: str) -> str:
+        with urllib.request.urlopen(self.url + path, timeout=300) as response:
+            return str(response.read().decode())
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=120)
+
+
+def free_port() -> int:
+    with socket.socket() as opened:
+        opened.bind(("127.0.0.1", 0))
+        return int(opened.getsockname()[1])
+
+
+def start(model: Path, *options: str) -> Server:
+    port = free_port()
+    command = [
+        sys.executable,
+        "-c",
+        "from curate.cli import main; main()",
+        "serve-reward",
+        str(model),
+        "--port",
+        str(port),
+        "--dtype",
+        "float32",
+    ]
+    server = Server(
+        f"http://127.0.0.1:{port}", subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True)
+    )
+    assert server.process.stdout is not None
+    line = server.process.stdout.readline()
+    if not line.startswith("serving"):
+        server.kill()
+        raise AssertionError(line)
+    for _ in range(600):
+        try:
+            server.get("/health")
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return server
+    server.kill()
+    raise AssertionError("the server does not answer")
+
+
+@pytest.fixture(scope="module")
+def model(make_model: MakeModel) -> Path:
+    return make_model(head="reward")
+
+
+@pytest.fixture(scope="module")
+def server(model: Path) -> Iterator[Server]:
+    started = start(model, "--queue", "40", "--max-responses", "12", "--max-bytes", "20000", "--batch", "8")
+    yield started
+    started.kill()
+
+
+@pytest.fixture(scope="module")
+def expected(model: Path) -> np.ndarray:
+    """float64[prompts, responses]: one response at a time, by the engine that judges use."""
+    scorer = open_scorer(str(model), folder=Path())
+    asked = [Asked([("user", prompt)], (text,)) for prompt in PROMPTS for text in RESPONSES]
+    return np.concatenate(scorer.score(asked)).reshape(len(PROMPTS), len(RESPONSES))
+
+
+def test_one_packed_pass_gives_the_scores_of_separate_ones(model: Path, expected: np.ndarray) -> None:
+    for budget in (16, 200, 4096):
+        packed = open_packed(str(model), folder=Path(), dtype="float32", budget=budget)
+        assert isinstance(packed, PackedScorer)
+        found = packed.score([Asked([("user", prompt)], tuple(RESPONSES)) for prompt in PROMPTS])
+        assert np.abs(np.array(found) - expected).max() < 1e-4
+
+
+def test_all_shapes_give_the_models_own_scores(server: Server, expected: np.ndarray) -> None:
+    health = json.loads(server.get("/health"))
+    assert health["status"] == "ok"
+    for prompt, wanted in zip(PROMPTS, expected, strict=True):
+        rendered = f"<|im_start|>user\n{prompt}<|im_end|>\n<|im_start|>assistant\n"
+        queries = [rendered + each + "<|im_end|>\n" for each in RESPONSES]
+        chat = [{"role": "user", "content": prompt}]
+        answers = [
+            server.post("/score", {"prompt": prompt, "responses": RESPONSES})[1]["scores"],
+            server.post("/score", {"messages": chat, "responses": RESPONSES})[1]["scores"],
+            server.post("/rewards", {"prompts": [chat] * 5, "completions": RESPONSES})[1]["rewards"],
+            server.post("/get_reward", {"query": queries, "prompts": [rendered] * 5, "labels": [""] * 5})[1][
+                "rewards"
+            ],
+            [each["probs"][-1] for each in server.post("/classify", {"input": queries})[1]["data"]],
+        ]
+        assert np.abs(np.array(answers) - wanted).max() < 1e-4
+
+
+def test_many_clients_at_once_are_batched_and_never_mixed_up(server: Server, expected: np.ndarray) -> None:
+    before = _metric(server, "curate_batches_total")
+
+    def ask(n: int) -> float:
+        prompt, response = n % len(PROMPTS), n % len(RESPONSES)
+        body = {"prompt": PROMPTS[prompt], "responses": [RESPONSES[response]]}
+        status, answer = server.post("/score", body)
+        assert status == 200, answer
+        return abs(answer["scores"][0] - expected[prompt, response])
+
+    with ThreadPoolExecutor(16) as pool:
+        assert max(pool.map(ask, range(120))) < 1e-4
+    assert _metric(server, "curate_batches_total") - before < 120
+    assert _metric(server, "curate_responses_waiting") == 0
+    assert re.search(r'curate_requests_total\{path="/score",status="200"\} \d{3}', server.get("/metrics"))
+
+
+def test_what_is_too_much_is_refused_in_one_sentence(server: Server) -> None:
+    status, answer = server.post("/score", {"prompt": "?", "responses": ["!"] * 13})
+    assert (status, answer["error"][:44]) == (413, "13 responses in one request, of 12 allowed: ")
+    status, answer = server.post("/score", {"prompt": "?" * 30_000, "responses": ["!"]})
+    assert (status, "larger than 20,000 bytes" in answer["error"]) == (413, True)
+    assert server.post("/score", b"{no json")[0] == 422
+    assert "prompt" in server.post("/score", {"responses": ["!"]})[1]["error"]
+    assert server.post("/score", {"prompt": "?", "responses": ["!"]})[0] == 200
+
+
+def test_overload_is_429_and_passes(model: Path) -> None:
+    tight = start(model, "--queue", "2", "--batch", "1", "--wait", "50")
+    try:
+        body = {"prompt": "the quick brown fox " * 20, "responses": ["the lazy dog " * 30]}
+        with ThreadPoolExecutor(32) as pool:
+            found = list(pool.map(lambda _: tight.post("/score", body), range(96)))
+        statuses = {status for status, _ in found}
+        assert statuses == {200, 429}
+        assert all("ask again later" in answer["error"] for status, answer in found if status == 429)
+        assert tight.post("/score", body)[0] == 200
+        assert tight.stop() in (0, -signal.SIGTERM)  # some versions of uvicorn raise it again at their end
+        with pytest.raises(OSError, match="refused"):
+            tight.get("/health")
+    finally:
+        tight.kill()
+
+
+def test_a_reward_function_for_trl_here_and_over_http(
+    server: Server, model: Path, expected: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chats = [[{"role": "user", "content": prompt}] for prompt in PROMPTS]
+    completions = [[{"role": "assistant", "content": RESPONSES[1]}]] * len(PROMPTS)
+    for source in (server.url, str(model)):
+        reward = reward_function(source, name="helpfulness")
+        assert reward.__name__ == "helpfulness"
+        # A computer that multiplies bfloat16 natively computes in it where nothing else is asked for.
+        tolerance = 1e-4 if source == server.url else 0.2
+        found = reward(prompts=chats, completions=completions, completion_ids=[[1]], label=["x"])
+        assert found == pytest.approx(expected[:, 1], abs=tolerance)
+        plain = reward(PROMPTS, [RESPONSES[1]] * 3)
+        assert plain == pytest.approx(expected[:, 1], abs=tolerance)
+    with pytest.raises(CurateError, match="cannot be reached"):
+        reward_function("http://127.0.0.1:9")(["?"], ["!"])
+
+
+def _metric(server: Server, name: str) -> float:
+    found = re.search(rf"^{name} (\S+)$", server.get("/metrics"), re.MULTILINE)
+    assert found
+    return float(found[1])

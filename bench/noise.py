@@ -175,7 +175,7 @@ def measure(
     print(f"\n{title}: {len(train)} pairs to learn from, {len(test)} to be judged on; length {length:.3f}")
     found: dict[tuple[str, float], list[float]] = defaultdict(list)
     methods = options.methods.split(",")
-    for rate, seed in itertools.product((0.0, 0.2, 0.4), range(options.seeds)):
+    for seed, rate in itertools.product(range(options.seeds), (0.0, 0.2, 0.4)):
         noisy = flipped(items, rate, seed)
         for method in methods:
             with_it = partial(judged, METHODS[method], noisy, held)

@@ -141,8 +141,8 @@ class Bank:
         return np.asarray(torch.cat(parts, dim=1).numpy())
 
     def parts(self) -> Parts:
-        w1 = self._w1.detach().permute(1, 2, 0, 3)
-        w1, b1, w2 = (each.detach().numpy().copy() for each in (w1, self._b1, self._w2))
+        weights = (self._w1.permute(1, 2, 0, 3), self._b1, self._w2)
+        w1, b1, w2 = (each.detach().numpy().copy() for each in weights)
         return w1, b1, w2
 
     def chosen_weight(self, loss: Tensor, rows: Tensor) -> Tensor:
@@ -176,7 +176,7 @@ class Bank:
         if dropout:
             kept = torch.rand(inputs.shape, generator=self._generator) >= dropout
             inputs = inputs * kept / (1.0 - dropout)
-        hidden = torch.matmul(inputs, self._w1.flatten(1)).unflatten(1, self._b1.shape)  # [b, M, H, h]
+        hidden = torch.matmul(inputs, self._w1.flatten(1)).reshape(-1, *self._b1.shape)  # [b, M, H, h]
         return (functional.silu(hidden + self._b1) * self._w2).sum(dim=3)
 
 

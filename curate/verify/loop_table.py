@@ -8,6 +8,12 @@ from rich.table import Table
 
 from curate.verify.loop import Standing
 
+RULES = (
+    *("verified by people", "best model agrees", "panel agrees", "gold model disagrees", "neither agrees"),
+    *("kept", "flipped", "discarded", "without a label or a model's word"),
+)
+"""In the order of `consistency`; the table `runs` keeps them by name."""
+
 
 def print_standing(found: Standing, console: Console | None = None) -> None:
     """A line for each turn, the rules of stage 2 once they were applied, and what is waited for."""
@@ -31,7 +37,7 @@ def print_standing(found: Standing, console: Console | None = None) -> None:
         rules = Table(box=box.SIMPLE_HEAD)
         rules.add_column("stage 2")
         rules.add_column("pairs", justify="right")
-        for rule, number in found.rules.items():
-            rules.add_row(rule, f"{number:,}")
+        for rule in RULES:
+            rules.add_row(rule, f"{found.rules[rule]:,}")
         console.print(rules)
     console.print(f"{str(found).capitalize()}.")

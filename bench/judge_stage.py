@@ -49,7 +49,7 @@ class Instant(LLM):
     @property
     def model_name(self): return "instant"
     def load(self): super().load()
-    def generate(self, inputs, num_generations=1, **_):
+    def generate(self, inputs, num_generations=1):
         return [{"generations": ["A"] * num_generations} for _ in inputs]
 
 rows, batch = int(sys.argv[1]), int(sys.argv[2])

@@ -99,7 +99,7 @@ def main() -> None:
     parser.add_argument("--sets", default="hh,ukp")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--pairs", type=int, default=1500, help="training pairs at most")
-    parser.add_argument("--methods", default=",".join(METHODS))
+    parser.add_argument("--methods", default=";".join(METHODS))
     parser.add_argument("--results", type=Path, help="JSON lines, kept from one run to the next")
     options = parser.parse_args()
     embedder = Embedder(EMBEDDER, cache=Path(tempfile.gettempdir()) / "curate-bench")
@@ -174,7 +174,7 @@ def measure(
     length = accuracy(np.array([len(c) - len(r) for _, _, c, r in test], np.float64))
     print(f"\n{title}: {len(train)} pairs to learn from, {len(test)} to be judged on; length {length:.3f}")
     found: dict[tuple[str, float], list[float]] = defaultdict(list)
-    methods = options.methods.split(",")
+    methods = options.methods.split(";")
     for seed, rate in itertools.product(range(options.seeds), (0.0, 0.2, 0.4)):
         noisy = flipped(items, rate, seed)
         for method in methods:

@@ -12,6 +12,7 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import bdtr, bdtrik, betaincinv, stdtrit
 
 from curate.errors import CurateError
 
@@ -70,25 +71,21 @@ class ErrorRate:
 
 def clopper_pearson(errors: int, n: int, delta: float) -> tuple[float, float]:
     """One-sided exact bounds on a binomial rate, each at confidence 1 - delta (Clopper & Pearson 1934)."""
-    from scipy.stats import beta
-
     if not 0 <= errors <= n:
         raise CurateError(
             f"{errors} errors among {n} labels cannot be: errors must lie between 0 and the labels."
         )
-    lower = 0.0 if errors == 0 else float(beta.ppf(delta, errors, n - errors + 1))
-    upper = 1.0 if errors == n else float(beta.ppf(1 - delta, errors + 1, n - errors))
+    lower = 0.0 if errors == 0 else float(betaincinv(errors, n - errors + 1, delta))
+    upper = 1.0 if errors == n else float(betaincinv(errors + 1, n - errors, 1 - delta))
     return lower, upper
 
 
 def fewest_labels(alpha: float, delta: float, *, errors: int = 0) -> int:
     """Labels with `errors` errors among them from which a rate ≤ alpha is shown: P(X ≤ errors | alpha) ≤
     delta."""
-    from scipy.stats import binom
-
     _check_level(alpha, delta)
     n = max(int(np.ceil(np.log(delta) / np.log1p(-alpha))), errors + 1)
-    while binom.cdf(errors, n, alpha) > delta:
+    while bdtr(errors, n, alpha) > delta:
         n += 1
     return n
 
@@ -197,8 +194,6 @@ def prediction_powered_error(
     2311.01453): mean over all of λ·f plus mean over labelled of (e - λ·f). Normal interval with Student's t;
     without errors, or without any label, the exact binomial interval, which then is the honest one.
     """
-    from scipy.stats import t as student
-
     n, total = len(labelled), len(confidence)
     error = (~agrees).astype(np.float64)
     exact = clopper_pearson(int(error.sum()), n, delta / 2) if n else (0.0, 1.0)
@@ -213,7 +208,7 @@ def prediction_powered_error(
     weight = float(np.clip(covariance / (spread * (1 + n / total)), 0, 1)) if spread > 0 else 0.0
     estimate = weight * float(predicted.mean()) + float(np.mean(error - weight * at))
     variance = float(np.var(error - weight * at, ddof=1)) / n + weight**2 * spread / total
-    margin = float(student.ppf(1 - delta / 2, n - 1)) * np.sqrt(variance)
+    margin = float(stdtrit(n - 1, 1 - delta / 2)) * np.sqrt(variance)
     return ErrorRate(
         estimate=float(np.clip(estimate, 0, 1)),
         lower=float(max(estimate - margin, 0)),
@@ -229,8 +224,6 @@ def labels_needed(rate: float, *, alpha: float, delta: float, power: float = 0.8
 
     None when rate ≥ alpha, or when more than 100,000 would be needed.
     """
-    from scipy.stats import binom
-
     _check_level(alpha, delta)
     if rate >= alpha:
         return None
@@ -238,9 +231,10 @@ def labels_needed(rate: float, *, alpha: float, delta: float, power: float = 0.8
 
     def enough(n: int) -> bool:
         # Most errors among n that still pass: P(X ≤ k | alpha) ≤ delta.
-        most = int(binom.ppf(delta, n, alpha))
-        most -= int(binom.cdf(most, n, alpha) > delta)
-        return most >= 0 and bool(binom.cdf(most, n, rate) >= power)
+        most = int(np.ceil(bdtrik(delta, n, alpha)))
+        while most >= 0 and bdtr(most, n, alpha) > delta:
+            most -= 1
+        return most >= 0 and bool(bdtr(most, n, rate) >= power)
 
     if not enough(high):
         return None

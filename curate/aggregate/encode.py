@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate.aggregate.kernel import kernel
+from curate.aggregate.kernel import kernel, over_slices
 from curate.aggregate.votes import Float32, Int8, Int32, Int64, Votes
 from curate.errors import CurateError
 
@@ -46,7 +46,8 @@ class _Columns:
 def encode_votes(
     judgments: pa.Table | pa.RecordBatchReader, responses: pa.Table, *, human: Collection[str] = ()
 ) -> EncodedVotes:
-    """Build `Votes` from pairwise judgments in any row order.
+    """Build `Votes` from pairwise judgments. They depend on the rows alone and not on their order, so that every later
+    sum of floating-point numbers is the same sum.
 
     | column of `judgments`       | type | |
     | ---                         | ---  | --- |
@@ -79,22 +80,20 @@ def encode_votes(
             not_votes += int(len(voted) - len(outcome))
         parts.append(_encode_chunk(chunk, outcome, response_ids, owner, annotators, people))
     a, b, annotator, shown, outcome, p_a = _join(parts)
-    prompt = owner[a]
-    if (np.diff(prompt) < 0).any():
-        by_prompt = _by_prompt(prompt, len(prompt_ids))
-        prompt, a, b, annotator = prompt[by_prompt], a[by_prompt], b[by_prompt], annotator[by_prompt]
-        shown, outcome, p_a = shown[by_prompt], outcome[by_prompt], p_a[by_prompt]
+    names = sorted(annotators)
+    annotator = np.argsort([annotators[name] for name in names]).astype(np.int32)[annotator]
+    order = _one_order(offsets, owner[a], a, b, annotator, shown, outcome, p_a)
     votes = Votes(
         offsets=offsets,
-        prompt=prompt,
-        a=a,
-        b=b,
-        annotator=annotator,
-        shown=shown,
-        outcome=outcome,
-        p_a=p_a,
-        annotators=tuple(annotators),
-        human=np.array([name in people for name in annotators], np.bool_),
+        prompt=owner[a[order]],
+        a=a[order],
+        b=b[order],
+        annotator=annotator[order],
+        shown=shown[order],
+        outcome=outcome[order],
+        p_a=p_a[order],
+        annotators=tuple(names),
+        human=np.array([name in people for name in names], np.bool_),
         length=length,
     )
     return EncodedVotes(votes=votes, prompt_ids=prompt_ids, response_ids=response_ids, not_votes=not_votes)
@@ -249,6 +248,59 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
 def _one(column: pa.ChunkedArray) -> pa.Array:
     combined = column.combine_chunks()
     return combined.chunk(0) if isinstance(combined, pa.ChunkedArray) and combined.num_chunks else combined
+
+
+def _one_order(
+    offsets: Int64,
+    prompt: Int32,
+    a: Int32,
+    b: Int32,
+    annotator: Int32,
+    shown: Int8,
+    outcome: Int8,
+    p_a: Float32,
+) -> Int64:
+    """The order of the votes by prompt, a, b, annotator, and then by what they say."""
+    order = _by_prompt(prompt, len(offsets) - 1)
+    votes = np.bincount(prompt, minlength=len(offsets) - 1)
+    first_vote = np.concatenate(([0], np.cumsum(votes))).astype(np.int64)
+    over_slices(
+        lambda first, last: _order_slice(
+            first, last, offsets, first_vote, a, b, annotator, shown, outcome, p_a, order
+        ),
+        votes + 1,
+    )
+    return order
+
+
+@kernel
+def _order_slice(
+    first: int, last: int, offsets: Int64, first_vote: Int64, a: Int32, b: Int32, annotator: Int32, shown: Int8,
+    outcome: Int8, p_a: Float32, order: Int64,
+) -> None:  # fmt: skip
+    for prompt in range(first, last):
+        begin, end = first_vote[prompt], first_vote[prompt + 1]
+        if end - begin < 2:
+            continue
+        votes, base = order[begin:end].copy(), offsets[prompt]
+        size = offsets[prompt + 1] - base
+        most = annotator[votes].max() + 1
+        key = np.empty(end - begin, np.int64)
+        for k in range(end - begin):
+            v = votes[k]
+            said = 3 * (shown[v] + 1) + outcome[v] + 1
+            key[k] = (((a[v] - base) * size + b[v] - base) * most + annotator[v]) * 9 + said
+        by_key = np.argsort(key)
+        start = 0
+        for k in range(1, end - begin + 1):
+            if k < end - begin and key[by_key[k]] == key[by_key[start]]:
+                continue
+            alike = votes[by_key[start:k]]
+            if k - start > 1:
+                alike = alike[np.argsort(p_a[alike])]
+            for i in range(k - start):
+                order[begin + start + i] = alike[i]
+            start = k
 
 
 @kernel

@@ -48,11 +48,11 @@ def check(encoded):
     assert votes.length.tolist() == [90, 10, 20, 30, 40, 50]
     assert votes.prompt.tolist() == [1, 1, 1, 2]
     assert votes.a.tolist() == [1, 1, 2, 4]
-    assert votes.b.tolist() == [3, 2, 3, 5]
-    assert votes.outcome.tolist() == [-1, 0, 1, 1]  # rows 1 and 4 came the other way round
-    assert votes.shown.tolist() == [-1, 0, 1, 1]
-    assert votes.p_a.tolist() == [0.0, 0.5, 0.75, 0.75]
-    assert [votes.annotators[k] for k in votes.annotator] == ["y", "x", "x", "x"]
+    assert votes.b.tolist() == [2, 3, 3, 5]
+    assert votes.outcome.tolist() == [0, -1, 1, 1]  # rows 1 and 4 came the other way round
+    assert votes.shown.tolist() == [0, -1, 1, 1]
+    assert votes.p_a.tolist() == [0.5, 0.0, 0.75, 0.75]
+    assert [votes.annotators[k] for k in votes.annotator] == ["x", "y", "x", "x"]
     assert dict(zip(votes.annotators, votes.human.tolist(), strict=True)) == {"x": False, "y": True}
     assert encoded.not_votes == 1
 
@@ -85,7 +85,7 @@ def test_no_judgments_is_no_votes():
 def test_only_the_ids_and_the_outcome_are_needed():
     bare = judgments().select(["response_a", "response_b", "annotator_id", "outcome"])
     votes = encode_votes(bare, RESPONSES, human=["x"]).votes
-    assert votes.p_a.tolist() == [0.0, 0.5, 1.0, 1.0]
+    assert votes.p_a.tolist() == [0.5, 0.0, 1.0, 1.0]
     assert votes.shown.tolist() == [0, 0, 0, 0]
     assert dict(zip(votes.annotators, votes.human.tolist(), strict=True)) == {"x": True, "y": False}
 
@@ -139,6 +139,30 @@ def test_a_large_random_table_agrees_with_dictionaries():
     )
     assert found == expected
     assert (np.diff(votes.prompt) >= 0).all()
+
+
+def test_votes_depend_on_the_rows_and_not_on_their_order():
+    rng = np.random.default_rng(1)
+    rows = [
+        {
+            "response_a": f"r{rng.integers(1, 3)}",
+            "response_b": "r3",
+            "annotator_id": f"j{rng.integers(0, 3)}",
+            "kind": "llm",
+            "shown": str(rng.choice(["ab", "ba"])),
+            "outcome": str(rng.choice(["a", "b", "tie"])),
+            "p_a": float(rng.choice([0.2, 0.4, 0.9])),
+        }
+        for _ in range(200)
+    ]
+    votes = encode_votes(judgments(rows), RESPONSES).votes
+    said = (votes.a, votes.annotator, votes.shown, votes.outcome, votes.p_a)
+    assert [*zip(*said, strict=True)] == sorted(zip(*said, strict=True))
+    for _ in range(5):
+        again = encode_votes(judgments([rows[k] for k in rng.permutation(len(rows))]), RESPONSES).votes
+        assert again.annotators == votes.annotators
+        for name in ("prompt", "a", "b", "annotator", "shown", "outcome", "p_a"):
+            np.testing.assert_array_equal(getattr(again, name), getattr(votes, name))
 
 
 def test_importing_the_package_does_not_load_the_compiler():

@@ -12,7 +12,6 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import bdtr, bdtrik, betaincinv, stdtrit
 
 from curate.errors import CurateError
 
@@ -71,6 +70,8 @@ class ErrorRate:
 
 def clopper_pearson(errors: int, n: int, delta: float) -> tuple[float, float]:
     """One-sided exact bounds on a binomial rate, each at confidence 1 - delta (Clopper & Pearson 1934)."""
+    from scipy.special import betaincinv  # scipy.stats has the same, and takes a second to import
+
     if not 0 <= errors <= n:
         raise CurateError(
             f"{errors} errors among {n} labels cannot be: errors must lie between 0 and the labels."
@@ -83,6 +84,8 @@ def clopper_pearson(errors: int, n: int, delta: float) -> tuple[float, float]:
 def fewest_labels(alpha: float, delta: float, *, errors: int = 0) -> int:
     """Labels with `errors` errors among them from which a rate ≤ alpha is shown: P(X ≤ errors | alpha) ≤
     delta."""
+    from scipy.special import bdtr
+
     _check_level(alpha, delta)
     n = max(int(np.ceil(np.log(delta) / np.log1p(-alpha))), errors + 1)
     while bdtr(errors, n, alpha) > delta:
@@ -194,6 +197,8 @@ def prediction_powered_error(
     2311.01453): mean over all of λ·f plus mean over labelled of (e - λ·f). Normal interval with Student's t;
     without errors, or without any label, the exact binomial interval, which then is the honest one.
     """
+    from scipy.special import stdtrit
+
     n, total = len(labelled), len(confidence)
     error = (~agrees).astype(np.float64)
     exact = clopper_pearson(int(error.sum()), n, delta / 2) if n else (0.0, 1.0)
@@ -224,6 +229,8 @@ def labels_needed(rate: float, *, alpha: float, delta: float, power: float = 0.8
 
     None when rate ≥ alpha, or when more than 100,000 would be needed.
     """
+    from scipy.special import bdtr, bdtrik
+
     _check_level(alpha, delta)
     if rate >= alpha:
         return None

@@ -152,10 +152,10 @@ class Annotator(Record):
     calibration_error: float | None = None
     agreement: float | None = None
     failure_rate: float | None = None
-    trust: float | None = None
     n: int
     iteration: int
     run_id: str
+    trust: float | None = None
 
 
 class Graph(Record):

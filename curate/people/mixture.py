@@ -16,8 +16,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix, diags
-from scipy.sparse.linalg import cg
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
@@ -164,6 +162,9 @@ def _penalty(strength: Float64) -> float:
 
 def _newton(ballots: Ballots, belongs: Float64, strength: Float64, *, steps: int = 2) -> Float64:
     """Newton on the expected log-likelihood, one group after the other, given the others."""
+    from scipy.sparse import coo_matrix, diags
+    from scipy.sparse.linalg import cg
+
     precision, size = _precision(len(strength)), ballots.responses
     strength = strength.copy()
     for _ in range(steps):

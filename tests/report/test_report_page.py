@@ -73,7 +73,7 @@ def test_the_page_needs_nothing_from_elsewhere(full_lake: Lake, tmp_path: Path) 
     assert not [name for _, attributes in outline.tags for name in attributes if name.startswith("on")]
     targets = {attributes["href"] for tag, attributes in outline.tags if tag == "a"}
     ids = [attributes["id"] for _, attributes in outline.tags if "id" in attributes]
-    assert targets == {f"#{name}" for name in (*SECTIONS, "comparison")}  # this lake has models to compare
+    assert targets == {f"#{name}" for name in (*SECTIONS, "people", "comparison")}  # this lake has both
     assert len(ids) == len(set(ids))
     assert {f"#{each}" for each in ids} >= targets
     assert len(page) < 1_500_000

@@ -47,6 +47,7 @@ schemas: setup ## write schemas/ anew after a record or an option changed
 	$(BIN)/python -m curate.schema
 
 bench: setup .venvs/vllm/.built ## the speed claims, each beside a peer in the same run
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	for script in bench/*.py; do $(BIN)/python $$script || exit 1; done
 
 clean:

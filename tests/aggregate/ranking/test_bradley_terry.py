@@ -124,7 +124,8 @@ def test_wrong_options_are_named():
 
 
 def test_agrees_with_evalica():
-    evalica = pytest.importorskip("evalica", reason="evalica is in the extra `bench`")
+    import evalica
+
     rng = np.random.default_rng(3)
     a = rng.integers(0, 6, 3000)
     b = (a + rng.integers(1, 6, 3000)) % 6

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from curate.aggregate.behaviour import behaviour
 from curate.aggregate.calibration import expected_calibration_error
 from curate.aggregate.claim import assessment_row, guarantee_rows
 from curate.aggregate.conclusion import Conclusion, Strata, conclude
@@ -43,11 +44,11 @@ class Aggregation:
 
 def aggregate_panel(lake: Lake, section: AggregateSection, *, iteration: int, run_id: str) -> Aggregation:
     """Aggregate the judgments of the relation `panel`, which the caller has bound."""
-    responses = lake.arrow(sql("aggregate_responses"))
-    encoded = encode_votes(lake.batches(sql("aggregate_judgments")), responses)
+    encoded = encode_votes(lake)
+    measured = behaviour(encoded.votes)
     fused = _fused(lake, encoded, section)
     encoded = replace(encoded, votes=fused.votes)
-    author = _authors(responses, encoded) if section.annotator_model == "panel" else None
+    author = _authors(encoded) if section.annotator_model == "panel" else None
     people = _people(lake, encoded, section)
     strata = _strata(lake, encoded, section)
     found = conclude(
@@ -58,7 +59,11 @@ def aggregate_panel(lake: Lake, section: AggregateSection, *, iteration: int, ru
         "rankings": _rankings(encoded, found),
         "dropped_arcs": _dropped_arcs(encoded, found.graphs),
         "graphs": _graphs(encoded, found.graphs),
-        "annotators": _annotators(lake.frame(sql("aggregate_annotators")), encoded.votes, found),
+        "annotators": _annotators(
+            lake.frame(sql("aggregate_annotators")).join(measured, on="annotator_id", how="left"),
+            encoded.votes,
+            found,
+        ),
     }
     assessment = assessment_row(found, section)
     stamp = {"iteration": iteration, "run_id": run_id}
@@ -113,17 +118,17 @@ def _failing(votes: Votes, people: People) -> list[str]:
     return [f"{whole}: {named}{more}."]
 
 
-def _authors(responses: pa.Table, encoded: EncodedVotes) -> Int32 | None:
-    """int32[R], the model that wrote each response, in the order of the response ids; None where nobody says.
+def _authors(encoded: EncodedVotes) -> Int32 | None:
+    """int32[R], the model that wrote each response; None where nobody says.
 
     A response of an unknown model is a model of its own.
     """
-    if responses["model"].null_count == len(responses):
+    if encoded.models.null_count == len(encoded.models):
         return None
-    model = pc.coalesce(responses["model"], pc.binary_join_element_wise("?", responses["response_id"], ""))
-    place = pc.index_in(encoded.response_ids, value_set=responses["response_id"].combine_chunks())
-    codes = model.take(place).combine_chunks().dictionary_encode().indices
-    author: Int32 = codes.to_numpy().astype(np.int32)
+    codes = encoded.models.dictionary_encode().indices
+    author: Int32 = pc.fill_null(codes, -1).to_numpy().copy()
+    unknown = np.flatnonzero(author < 0)
+    author[unknown] = author.max() + 1 + np.arange(len(unknown))
     return author
 
 

@@ -22,7 +22,7 @@ from curate.aggregate.opinion import (
 )
 from curate.aggregate.people import People, without
 from curate.aggregate.strata import one_stratum
-from curate.aggregate.votes import Float64, Int32, Int64, Votes
+from curate.aggregate.votes import Float64, Int8, Int32, Int64, Votes
 from curate.config import AggregateSection
 
 FEWEST_TESTED = 10
@@ -34,18 +34,24 @@ Strata = Callable[[PairTally], tuple[Int64, tuple[str, ...]]]
 class Conclusion:
     """E pairs, those of `opinion.tally`; `assessed` speaks of the same pairs, and is None with too few labels.
 
-    `p_a` float64[E] is calibrated; `status` and `reason` [E] are those of the table, "" for no reason.
+    `p_a` float64[E] is calibrated; `case` int8[E] is the place in `cases` of the pair's status and the reason for it
+    ("" for none).
     """
 
     opinion: Opinion
     graphs: DenoisedGraphs
     p_a: Float64
-    status: NDArray[np.str_]
-    reason: NDArray[np.str_]
+    case: Int8
+    cases: tuple[tuple[str, str], ...]
     people: People
     learnt: int
     strata: tuple[str, ...]
     assessed: Assessed | None
+
+    @property
+    def status(self) -> NDArray[np.str_]:
+        """str[E], as in the table of preferences."""
+        return np.array([status for status, _ in self.cases])[self.case]
 
     @property
     def confidence(self) -> Float64:
@@ -87,13 +93,13 @@ def conclude(
     if assessed is not None:
         unsaid = np.setdiff1d(np.arange(len(p_a)), at_pairs(people.pairs, opinion.tally))
         p_a[unsaid] = np.round(assessed.calibrate(p_a[unsaid]), LEARNT_DIGITS)
-    status, reason = _statuses(opinion, graphs, people, blind, assessed, barred)
+    case, cases = _statuses(opinion, graphs, people, blind, assessed, barred)
     return Conclusion(
         opinion=opinion,
         graphs=graphs,
         p_a=p_a,
-        status=status,
-        reason=reason,
+        case=case,
+        cases=cases,
         people=people,
         learnt=0 if section.annotator_model == "majority" else len(people) - int(_kept(testing, assessed)),
         strata=() if blind is None else blind.strata,
@@ -149,7 +155,7 @@ def _statuses(
     blind: Blind | None,
     assessed: Assessed | None,
     barred: Int64,
-) -> tuple[NDArray[np.str_], NDArray[np.str_]]:
+) -> tuple[Int8, tuple[tuple[str, str], ...]]:
     """verified: the label is what people say; routed: to be asked; flipped: the order overrules the pair's own votes.
 
     Without a guarantee, the rest is accepted; with one, only what lies above its threshold is, and the rest routed.
@@ -184,7 +190,5 @@ def _statuses(
         ]
     cases.append((voted * direction < 0, "flipped", "the prompt's other pairs overrule this pair's votes"))
     cases += [(where, "accepted", why) for where, why in balanced]
-    tests = [where for where, _, _ in cases]
-    status = np.select(tests, [name for _, name, _ in cases], "accepted")
-    reason = np.select(tests, [why for _, _, why in cases], "")
-    return status, reason
+    case = np.select([where for where, _, _ in cases], list(range(len(cases))), len(cases))
+    return case.astype(np.int8), (*((status, reason) for _, status, reason in cases), ("accepted", ""))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,7 +23,7 @@ from curate.aggregate.ranking.prompt_scores import prompt_scores
 from curate.aggregate.rewards.fused import NAME as ENSEMBLE
 from curate.aggregate.rewards.fused import Fused, fuse_rewards
 from curate.aggregate.strata import by_agreement, by_category, one_stratum
-from curate.aggregate.votes import Float64, Int32, Votes
+from curate.aggregate.votes import Float64, Int8, Int32, Votes
 from curate.config import AggregateSection
 from curate.lake import Lake
 from curate.records import TABLES, arrow_schema
@@ -42,8 +42,10 @@ class Aggregation:
     note: str
 
 
-def aggregate_panel(lake: Lake, section: AggregateSection, *, iteration: int, run_id: str) -> Aggregation:
-    """Aggregate the judgments of the relation `panel`, which the caller has bound."""
+def aggregate_panel(
+    lake: Lake, section: AggregateSection, judged: pl.DataFrame, *, iteration: int, run_id: str
+) -> Aggregation:
+    """Aggregate the judgments of the relation `panel`, which the caller has bound; `judged`: how many of whom."""
     encoded = encode_votes(lake)
     measured = behaviour(encoded.votes)
     fused = _fused(lake, encoded, section)
@@ -60,7 +62,7 @@ def aggregate_panel(lake: Lake, section: AggregateSection, *, iteration: int, ru
         "dropped_arcs": _dropped_arcs(encoded, found.graphs),
         "graphs": _graphs(encoded, found.graphs),
         "annotators": _annotators(
-            lake.frame(sql("aggregate_annotators")).join(measured, on="annotator_id", how="left"),
+            judged.join(measured, on="annotator_id", how="left", maintain_order="left"),
             encoded.votes,
             found,
         ),
@@ -158,11 +160,11 @@ def _preferences(encoded: EncodedVotes, found: Conclusion) -> pl.DataFrame:
             "p_a": found.p_a,
             "strength": np.round(np.log(edge) - np.log1p(-edge), DIGITS),
             "outcome": _OUTCOMES.gather(direction.astype(np.int64) + 1),
-            "status": found.status,
+            "status": _texts([status for status, _ in found.cases], found.case),
             "confidence": found.confidence,
             "n_judgments": pairs.n.astype(np.int64),
             "dropped_weight": np.round(found.graphs.dropped, DIGITS),
-            "reason": pl.Series(found.reason).replace("", None),
+            "reason": _texts([reason or None for _, reason in found.cases], found.case),
         }
     )
 
@@ -290,6 +292,10 @@ def _taken(ids: pa.Array, index: NDArray[np.integer]) -> pl.Series:
     taken = pl.from_arrow(ids.take(pa.array(index)))
     assert isinstance(taken, pl.Series)
     return taken
+
+
+def _texts(texts: Sequence[str | None], code: Int8) -> pl.Series:
+    return pl.Series(texts, dtype=pl.String).gather(code.astype(np.int64))
 
 
 def _literals(values: dict[str, object]) -> dict[str, pl.Expr]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from curate.aggregate.opinion import (
 )
 from curate.aggregate.people import People, without
 from curate.aggregate.strata import one_stratum
+from curate.aggregate.trust import trust
 from curate.aggregate.votes import Float64, Int8, Int32, Int64, Votes
 from curate.config import AggregateSection
 
@@ -112,15 +113,16 @@ def _kept(testing: NDArray[np.bool_], assessed: Assessed | None) -> int:
     return int(testing.sum()) if assessed is not None and assessed.holds else 0
 
 
-def _seen(people: People, testing: NDArray[np.bool_]) -> People:
+def _seen(people: People, testing: NDArray[np.bool_], unseen: Votes) -> People:
+    """People without the verdicts under test, which have no part in how far anyone is trusted either."""
     rest = ~testing
-    return People(
+    return replace(
+        people,
         pairs=people.pairs[rest],
         verdict=people.verdict[rest],
         drawn=people.drawn[rest],
         coin=people.coin[rest],
-        known=people.known,
-        trust=people.trust,
+        trust=trust(unseen),
     )
 
 
@@ -138,7 +140,7 @@ def _blind(
     A pair may have had no vote but the hidden ones.
     """
     unseen = without(votes, people.pairs[testing])
-    opinion = form_opinion(unseen, _seen(people, testing), section, author=author)
+    opinion = form_opinion(unseen, _seen(people, testing, unseen), section, author=author)
     at = at_pairs(keys(opinion.tally), whole)
     p_a, direction = np.full(len(whole), 0.5), np.zeros(len(whole), np.int8)
     judged = np.zeros(len(whole), np.bool_)

@@ -173,9 +173,13 @@ def _one_order(
     order = _by_prompt(prompt, len(offsets) - 1)
     votes = np.bincount(prompt, minlength=len(offsets) - 1)
     first_vote = np.concatenate(([0], np.cumsum(votes))).astype(np.int64)
+    annotators = int(annotator.max(initial=0)) + 1
+    bits = p_a.view(
+        np.int32
+    )  # in the order of the numbers, which are not negative, but sorted as the keys are
     over_slices(
         lambda first, last: _order_slice(
-            first, last, offsets, first_vote, a, b, annotator, shown, outcome, p_a, order
+            first, last, offsets, first_vote, a, b, annotator, shown, outcome, bits, order, annotators
         ),
         votes + 1,
     )
@@ -185,7 +189,7 @@ def _one_order(
 @kernel
 def _order_slice(
     first: int, last: int, offsets: Int64, first_vote: Int64, a: Int32, b: Int32, annotator: Int32, shown: Int8,
-    outcome: Int8, p_a: Float32, order: Int64,
+    outcome: Int8, p_bits: Int32, order: Int64, annotators: int,
 ) -> None:  # fmt: skip
     for prompt in range(first, last):
         begin, end = first_vote[prompt], first_vote[prompt + 1]
@@ -193,12 +197,11 @@ def _order_slice(
             continue
         votes, base = order[begin:end].copy(), offsets[prompt]
         size = offsets[prompt + 1] - base
-        most = annotator[votes].max() + 1
         key = np.empty(end - begin, np.int64)
         for k in range(end - begin):
             v = votes[k]
             said = 3 * (shown[v] + 1) + outcome[v] + 1
-            key[k] = (((a[v] - base) * size + b[v] - base) * most + annotator[v]) * 9 + said
+            key[k] = (((a[v] - base) * size + b[v] - base) * annotators + annotator[v]) * 9 + said
         by_key = np.argsort(key)
         start = 0
         for k in range(1, end - begin + 1):
@@ -206,7 +209,7 @@ def _order_slice(
                 continue
             alike = votes[by_key[start:k]]
             if k - start > 1:
-                alike = alike[np.argsort(p_a[alike])]
+                alike = alike[np.argsort(p_bits[alike].astype(np.int64))]
             for i in range(k - start):
                 order[begin + start + i] = alike[i]
             start = k

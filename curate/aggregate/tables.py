@@ -259,7 +259,7 @@ def _calibration_errors(votes: Votes, people: People) -> Float64:
     errors = np.full(len(votes.annotators), np.nan)
     if not len(people):
         return errors
-    key = votes.a.astype(np.int64) * votes.n_responses + votes.b
+    key = votes.pair_keys()
     known = np.flatnonzero(np.isin(key, people.pairs) & ~votes.human[votes.annotator])
     outcome = (1 + np.sign(people.verdict[np.searchsorted(people.pairs, key[known])])) / 2
     p_a = votes.p_a[known].astype(np.float64)

@@ -2,6 +2,6 @@
 CREATE OR REPLACE TEMP TABLE placed_responses AS
 SELECT
     prompt_id, response_id, model,
-    (SELECT sum(length(part."text")) FROM (SELECT unnest(content) AS part)) AS length,
+    list_sum([length(part."text") FOR part IN content]) AS length,
     (row_number() OVER (ORDER BY prompt_id, response_id) - 1)::INTEGER AS place
 FROM responses

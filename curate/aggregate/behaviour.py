@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from curate.aggregate.kernel import kernel
 from curate.aggregate.votes import Float32, Float64, Int8, Int32, Votes
@@ -53,8 +54,8 @@ def behaviour(votes: Votes) -> pl.DataFrame:
 
 @kernel
 def _add_up(
-    a: Int32, b: Int32, annotator: Int32, shown: Int8, outcome: Int8, p_a: Float32, human: Int8, length: Float32,
-    sums: Float64,
+    a: Int32, b: Int32, annotator: Int32, shown: Int8, outcome: Int8, p_a: Float32, human: NDArray[np.bool_],
+    length: Float32, sums: Float64,
 ) -> None:  # fmt: skip
     who, opinion = np.empty(len(human), np.int64), np.empty(len(human))
     start, votes = 0, len(a)

@@ -227,7 +227,7 @@ def run(judge: dict[str, object], options: argparse.Namespace, pairs: Sequence[I
         for (number, question), answer in zip(asked, answers, strict=True):
             grouped.setdefault(number, []).append((question, answer))
         said = [vote for number, each in grouped.items() for vote in votes(number, each)]
-        fooled = summarize(seat.name, measure(seat.judge, chosen), resamples=1000)
+        fooled = summarize(seat.name, measure(seat, chosen), resamples=1000)
     rate = next((each.estimate for each in fooled if each.subset == "all"), None)
     return {
         "judge": seat.name,

@@ -168,13 +168,9 @@ def _said(
     lake: Lake, who: Sequence[tuple[str, str]], prompt_ids: Collection[str]
 ) -> tuple[dict[str, dict[Pair, float | None]], set[str]]:
     """What annotators (name, revision) have said of pairs, by prompt, and the prompts they have said anything about."""
-    names, revisions = [name for name, _ in who], [revision for _, revision in who]
-    panel = pa.table(
-        {"annotator_id": pa.array(names, pa.string()), "revision": pa.array(revisions, pa.string())}
-    )
     found: dict[str, dict[Pair, float | None]] = {}
     ends = (min(prompt_ids), max(prompt_ids))
-    with lake.bind("panel", panel), lake.bind("wanted", _wanted(list(prompt_ids))):
+    with lake.bind("panel", annotators(who)), lake.bind("wanted", _wanted(list(prompt_ids))):
         lake.rows(sql("current_judgments"))
         for prompt_id, a, b, p in lake.rows(sql("judge_said"), ends):
             found.setdefault(prompt_id, {})[a, b] = p
@@ -202,6 +198,14 @@ def failure_id(judgment_id: str, attempt: int) -> str:
 def _tried(judgment_id: str, failures: Collection[str], attempts: int) -> int:
     """How many attempts are used up: a failure that is permanent is filed as the last one."""
     return max((at + 1 for at in range(attempts) if failure_id(judgment_id, at) in failures), default=0)
+
+
+def annotators(who: Sequence[tuple[str, str]]) -> pa.Table:
+    """Names and revisions, for queries."""
+    names, revisions = [name for name, _ in who], [revision for _, revision in who]
+    return pa.table(
+        {"annotator_id": pa.array(names, pa.string()), "revision": pa.array(revisions, pa.string())}
+    )
 
 
 def _wanted(prompt_ids: Sequence[str]) -> pa.Table:

@@ -8,8 +8,10 @@ the same batches.
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from curate.config import Config
@@ -55,7 +57,7 @@ def judge(
     """
     section = config.judge
     budget = Budget(section.max_cost, section.max_tokens)
-    stop, asked = "", 0
+    asked = False
     with (
         Panel(config, only=only) as panel,
         contextlib.closing(lake.twin()) as writing,
@@ -64,27 +66,43 @@ def judge(
         _check_prices(panel)
         run = StageRun(writing, "judge", config_hash=section.digest)
         with Ledger(run) as ledger:
-            for seat in panel.seats.values():
-                for work in _rounds(lake, panel, seat, limit):
-                    known: Known | None = None
-                    with track(f"judge {seat.name}", sum(each.open for each in work)) as advance:
-                        for number, each in enumerate(work):
-                            if number % _AHEAD == 0 and not seat.judge.quick:
-                                known = prepare(lake, panel, work[number : number + _AHEAD])
-                            if stop := stop or _refusal(lake, panel, budget, each):
-                                break
-                            answered = ask_chunk(lake, panel, each, run_id=run.run_id, known=known)
-                            ledger.file(answered)
-                            budget.spend(seat.name, each.open, sum(answered.tokens), answered.cost)
-                            advance(each.open, budget.note)
-                            asked += 1
-                            if interrupted():
-                                raise KeyboardInterrupt
-                    ledger.flush()
-                    if stop:
-                        break
+            session = _Session(lake, panel, budget, ledger, ask_chunk, interrupted, track)
+            for work in _rounds(lake, panel, budget, limit):
+                session.ask(work)
+                asked = True
         closed, left = finish(lake, panel, run=run)
-    return run.summary(skipped=not asked and not closed and not stop, note=_remark(stop, left, limit))
+    return run.summary(skipped=not asked and not closed, note=_remark(budget.refusal, left, limit))
+
+
+@dataclass(frozen=True, slots=True)
+class _Session:
+    """What all rounds of a run have in common."""
+
+    lake: Lake
+    panel: Panel
+    budget: Budget
+    ledger: Ledger
+    ask_chunk: AskChunk
+    interrupted: Callable[[], bool]
+    track: Track
+
+    def ask(self, work: Sequence[Work]) -> None:
+        """Ask a round of one judge, as far as the budget goes, and wait until all that it said is committed."""
+        seat, known = self.panel.seats[work[0].judge], None
+        with self.track(f"judge {seat.name}", sum(each.open for each in work)) as advance:
+            for number, each in enumerate(work):
+                if _refusal(self.lake, self.panel, self.budget, each):
+                    break
+                if number % _AHEAD == 0 and not seat.judge.quick:
+                    known = prepare(self.lake, self.panel, work[number : number + _AHEAD])
+                run_id = self.ledger.run.run_id
+                answered = self.ask_chunk(self.lake, self.panel, each, run_id=run_id, known=known)
+                self.ledger.file(answered)
+                self.budget.spend(seat.name, each.open, sum(answered.tokens), answered.cost)
+                advance(each.open, self.budget.note)
+                if self.interrupted():
+                    raise KeyboardInterrupt
+        self.ledger.flush()
 
 
 def estimate(
@@ -97,15 +115,21 @@ def estimate(
         return estimates(lake, panel, chunks)
 
 
-def _rounds(lake: Lake, panel: Panel, seat: Seat, limit: int | None) -> Iterator[list[Work]]:
-    """The chunks to ask, planned anew after each round for a judge whose next questions depend on its answers.
+def _rounds(lake: Lake, panel: Panel, budget: Budget, limit: int | None) -> Iterator[list[Work]]:
+    """The chunks to ask, judge by judge, planned anew after each round of a judge whose next questions depend on its
+    answers. Once the budget has refused one, only judges that use no engine, and so cost nothing, are planned.
 
     What fails is asked again by the next run, not by the next round.
     """
-    work = plan(lake, panel, only=[seat.name], limit=limit)
-    while work:
-        yield work
-        work = plan(lake, panel, only=[seat.name], limit=limit, fresh=True) if seat.in_rounds else []
+    for seat in panel.seats.values():
+        rounds = itertools.count() if seat.in_rounds else range(1)
+        for number in rounds:
+            if budget.refusal and seat.engines:
+                break
+            work = plan(lake, panel, only=[seat.name], limit=limit, fresh=number > 0)
+            if not work:
+                break
+            yield work
 
 
 def _refusal(lake: Lake, panel: Panel, budget: Budget, work: Work) -> str:

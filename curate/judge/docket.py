@@ -52,15 +52,18 @@ def contests(lake: Lake, prompt_ids: Sequence[str]) -> list[Contest]:
     return [_contest(*row) for row in rows]
 
 
-def prepare(lake: Lake, panel: Panel, work: Sequence[Work]) -> Known:
-    """Read the contests of several chunks of one judge at once, and what it has said of them: a prompt's texts may lie
-    anywhere in the lake's files, and a query costs more than a chunk of a judge that answers at once.
+def prepare(lake: Lake, panel: Panel, work: Sequence[Work], known: Known | None) -> Known:
+    """Read the contests of several chunks of one judge at once, and what it has said of them, where `known` does not
+    serve: a prompt's texts may lie anywhere in the lake's files, and a query costs more than a chunk of a judge that
+    answers at once.
     """
     prompt_ids = [prompt_id for each in work for prompt_id in each.prompt_ids]
     missing = [prompt_id for prompt_id in prompt_ids if prompt_id not in panel.contests]
     if missing:
         panel.contests = {contest.prompt_id: contest for contest in contests(lake, prompt_ids)}
-    return Known.look_up(lake, panel.seats[work[0].judge], prompt_ids)
+    seat = panel.seats[work[0].judge]
+    serves = known is not None and known.serves(seat, prompt_ids)
+    return known if known is not None and serves else Known.look_up(lake, seat, prompt_ids)
 
 
 def prepared(lake: Lake, panel: Panel, prompt_ids: Sequence[str]) -> list[Contest]:

@@ -62,8 +62,9 @@ def prepare(lake: Lake, panel: Panel, work: Sequence[Work], known: Known | None)
     if missing:
         panel.contests = {contest.prompt_id: contest for contest in contests(lake, prompt_ids)}
     seat = panel.seats[work[0].judge]
-    serves = known is not None and known.serves(seat, prompt_ids)
-    return known if known is not None and serves else Known.look_up(lake, seat, prompt_ids)
+    if known is not None and known.serves(seat, prompt_ids):
+        return known
+    return Known.look_up(lake, seat, prompt_ids)
 
 
 def prepared(lake: Lake, panel: Panel, prompt_ids: Sequence[str]) -> list[Contest]:

@@ -14,6 +14,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,7 @@ class Example:
     worse: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Examples:
     """A pool with one pair of each prompt. `engine`: embeds prompts; None: similarity is by TF-IDF."""
 
@@ -116,36 +117,53 @@ class Examples:
 
     def _likeness(self, requests: Sequence[str]) -> Float64:
         """float64[len(requests), len(pool)]: cosines."""
-        texts = [each.request for each in self.pool]
         if self.engine is None:
-            return tf_idf_cosines(requests, texts)
-        vectors = np.asarray(self.engine.embed([*texts, *requests]), np.float64)
-        return np.asarray(vectors[len(texts) :] @ vectors[: len(texts)].T)
+            return self._words.cosines(requests)
+        return np.asarray(self.engine.embed(requests), np.float64) @ self._vectors.T
+
+    @cached_property
+    def _words(self) -> TfIdf:
+        return TfIdf([each.request for each in self.pool])
+
+    @cached_property
+    def _vectors(self) -> Float64:
+        assert self.engine is not None
+        return np.asarray(self.engine.embed([each.request for each in self.pool]), np.float64)
 
 
-def tf_idf_cosines(queries: Sequence[str], texts: Sequence[str]) -> Float64:
-    """float64[len(queries), len(texts)]: cosines of (1 + log tf) · idf, with the idf of the texts."""
-    from scipy.sparse import csr_array
+class TfIdf:
+    """Texts as unit vectors of (1 + log tf) · idf, where idf = 1 + log((1 + n) / (1 + df)), of their own words."""
 
-    counted = [[Counter(_WORD.findall(text.lower())) for text in each] for each in (texts, queries)]
-    held = Counter(word for words in counted[0] for word in words)
-    places = {word: place for place, word in enumerate(held)}
-    idf = np.log((1 + len(texts)) / (1 + np.array([*held.values()]))) + 1
+    def __init__(self, texts: Sequence[str]) -> None:
+        counted = [_counted(text) for text in texts]
+        held = Counter(word for words in counted for word in words)
+        self._places = {word: place for place, word in enumerate(held)}
+        self._idf = np.log((1 + len(texts)) / (1 + np.array([*held.values()]))) + 1
+        self._texts = self._vectors(counted)
 
-    def vectors(rows: Sequence[Counter[str]]) -> Any:
+    def cosines(self, queries: Sequence[str]) -> Float64:
+        """float64[len(queries), len(texts)]."""
+        asked = self._vectors([_counted(query) for query in queries])
+        return np.asarray((asked @ self._texts.T).toarray(), np.float64)
+
+    def _vectors(self, rows: Sequence[Counter[str]]) -> Any:
+        from scipy.sparse import csr_array
+
         entries = [
-            (row, places[word], (1 + np.log(count)) * idf[places[word]])
+            (row, place, (1 + np.log(count)) * self._idf[place])
             for row, words in enumerate(rows)
             for word, count in words.items()
-            if word in places
+            if (place := self._places.get(word)) is not None
         ]
         where = np.array([entry[:2] for entry in entries], np.int64).reshape(-1, 2).T
         values = np.array([entry[2] for entry in entries], np.float64)
         length = np.sqrt(np.bincount(where[0], values**2, minlength=len(rows)))
-        return csr_array((values / length[where[0]], (where[0], where[1])), shape=(len(rows), len(places)))
+        shape = (len(rows), len(self._places))
+        return csr_array((values / length[where[0]], (where[0], where[1])), shape=shape)
 
-    pool, asked = map(vectors, counted)
-    return np.asarray((asked @ pool.T).toarray(), np.float64)
+
+def _counted(text: str) -> Counter[str]:
+    return Counter(_WORD.findall(text.lower()))
 
 
 def as_text(turns: Turns) -> str:

@@ -180,7 +180,7 @@ class LanguageJudge(Judge):
     def _prepare(self, questions: Sequence[Question]) -> list[Brief | Answer]:
         contests = {question.contest.prompt_id: question.contest for question in questions}
         notes, paid = self._write_notes(list(contests.values()))
-        examples = self._choose_examples(list(contests.values()))
+        examples = self.examples(list(contests.values()))
         found: list[Brief | Answer] = []
         for question in questions:
             prompt_id = question.contest.prompt_id
@@ -209,7 +209,7 @@ class LanguageJudge(Judge):
             messages = _before(messages, self._examples.lesson(contest.prompt_id, examples, marker=word))
         return Brief(messages=messages, prefill=prefill, rationale=notes.text)
 
-    def _choose_examples(self, contests: Sequence[Contest]) -> dict[str, tuple[Example, ...]]:
+    def examples(self, contests: Sequence[Contest]) -> dict[str, tuple[Example, ...]]:
         """By prompt; empty where the judge has no examples."""
         if self._examples is None:
             return {}

@@ -14,19 +14,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from curate.config import Config
 from curate.engine import Engines, chat
 from curate.errors import CurateError
 from curate.judge import Candidate, Contest
-from curate.judge.examples import Example, Examples, tf_idf_cosines
+from curate.judge.examples import Example, Examples, TfIdf
 from curate.judge.language import LanguageJudge, request_text
 from curate.judge.listwise import Listwise, ListwiseOptions
 from curate.judge.pairwise import Pairwise, PairwiseOptions
 from curate.judge.pointwise import Pointwise, PointwiseOptions
 from curate.judge.template import ChatTemplate
+from curate.judge_transcripts import Transcripts
 from curate.lake import Lake
 from curate.records import plain
 
 MakeEngines = Callable[..., Engines]
+MakeConfig = Callable[[str], Config]
 ROWS = [
     {"prompt": "Write a haiku about rain.", "chosen": "Rain on the tin roof", "rejected": "No."},
     {"prompt": "What is the  CAPITAL of France?", "chosen": "Paris it is.", "rejected": "Not Paris."},
@@ -162,7 +165,7 @@ WORDS = st.lists(st.sampled_from(["cat", "dog", "bird", "fish", "a"]), max_size=
 def test_cosines_are_those_of_scikit_learn(texts: list[str], queries: list[str]) -> None:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    found = tf_idf_cosines(queries, texts)
+    found = TfIdf(texts).cosines(queries)
     assert found.shape == (len(queries), len(texts))
     if any(text.split() for text in texts):
         peer = TfidfVectorizer(sublinear_tf=True, token_pattern=r"\w+").fit(texts)
@@ -170,6 +173,23 @@ def test_cosines_are_those_of_scikit_learn(texts: list[str], queries: list[str])
         np.testing.assert_allclose(found, expected, atol=1e-12)
     else:
         assert not found.any()
+
+
+@pytest.mark.usefixtures("people")
+def test_a_transcript_holds_what_the_judge_was_told(tmp_path: Path, make_config: MakeConfig) -> None:
+    """`curate export` makes a judge's prompts again, to train another on: with the examples that it saw."""
+    config = make_config(
+        "engines: {m: {kind: ./speaking.py:Speaking}}\n"
+        "judge: {judges: [{name: j, kind: pairwise, engine: m, reasoning: true, examples: {source: people.jsonl}}]}"
+    )
+    content = [{"type": "text", "text": "Paris", "uri": None, "sha256": None}]
+    with Transcripts(config) as transcripts:
+        prompt, _ = transcripts.chat(
+            {"annotator_id": "j", "prompt_id": "p1", "messages": [{"role": "user", "content": content}],
+             "response_a": "r1", "response_b": "r2", "content_a": content, "content_b": content,
+             "reference": None, "meta": None, "shown": "ab", "sample": 0, "outcome": "a", "rationale": "So."}
+        )  # fmt: skip
+    assert ("Madrid.", "Not Madrid.") in shown(prompt[-1]["content"])
 
 
 def test_conversations_are_compared_as_judges_read_them() -> None:

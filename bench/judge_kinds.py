@@ -41,7 +41,9 @@ from curate.config import Config
 from curate.engine import chat
 from curate.identity import content_id
 from curate.judge import Answer, Candidate, Contest, Panel, Question
+from curate.judge.asking import ask
 from curate.judge.guard import measure, summarize, traps
+from curate.judge.panel import Seat
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 SMALL = {"max_tokens": 64}  # of text that these models write: more does not help them
@@ -227,31 +229,35 @@ def line(pairs: Sequence[Item], said: Sequence[Vote]) -> dict[str, str]:
     }
 
 
-def run(
-    judge: dict[str, object], options: argparse.Namespace, pairs: Sequence[Item], pool: Path
-) -> dict[str, object]:
+def panel(options: argparse.Namespace, pool: Path) -> Panel:
+    """The judges that `--only` names, with one engine for all."""
+    judges = []
+    for judge in JUDGES:
+        if re.fullmatch(options.only, str(judge["name"])) and (options.baseline or not judge.get("baseline")):
+            if isinstance(examples := judge.get("examples"), dict):
+                judge = judge | {"examples": examples | {"source": str(pool)}}
+            judges.append(judge | {"engine": "m"})
     engines = {
         "m": {"kind": "transformers", "model": options.model},
         "baseline": {"kind": "transformers", "model": options.baseline or options.model},
     }
-    if isinstance(examples := judge.get("examples"), dict):
-        judge = judge | {"examples": examples | {"source": str(pool)}}
-    config = Config.model_validate({"engines": engines, "judge": {"judges": [judge | {"engine": "m"}]}})
+    return Panel(Config.model_validate({"engines": engines, "judge": {"judges": judges}}))
+
+
+def run(seat: Seat, options: argparse.Namespace, pairs: Sequence[Item]) -> dict[str, object]:
     requests = list(dict.fromkeys(str(trap.contest.messages) for trap in traps()))[: options.cases]
     chosen = [trap for trap in traps() if str(trap.contest.messages) in requests]
     began = time.perf_counter()
-    with Panel(config) as panel:
-        (seat,) = panel.seats.values()
-        asked = [
-            (number, each) for number, item in enumerate(pairs) for each in seat.judge.questions(item.contest)
-        ]
-        answers = seat.judge.answer([question for _, question in asked])
-        seconds = time.perf_counter() - began
-        grouped: dict[int, list[tuple[Question, Answer]]] = {}
-        for (number, question), answer in zip(asked, answers, strict=True):
-            grouped.setdefault(number, []).append((question, answer))
-        said = [vote for number, each in grouped.items() for vote in votes(number, each)]
-        fooled = summarize(seat.name, measure(seat, chosen), resamples=1000)
+    asked = [
+        (number, each) for number, item in enumerate(pairs) for each in seat.judge.questions(item.contest)
+    ]
+    answers = ask(seat, [question for _, question in asked])
+    seconds = time.perf_counter() - began
+    grouped: dict[int, list[tuple[Question, Answer]]] = {}
+    for (number, question), answer in zip(asked, answers, strict=True):
+        grouped.setdefault(number, []).append((question, answer))
+    said = [vote for number, each in grouped.items() for vote in votes(number, each)]
+    fooled = summarize(seat.name, measure(seat, chosen), resamples=1000)
     rate = next((each.estimate for each in fooled if each.subset == "all"), None)
     return {
         "judge": seat.name,
@@ -282,18 +288,15 @@ def main() -> None:
     print("|---" * (len(COLUMNS) + 2) + "|")
     with tempfile.TemporaryDirectory() as folder:
         write_pool(left, pool := Path(folder) / "pool.jsonl")
-        for judge in JUDGES:
-            if not re.fullmatch(options.only, str(judge["name"])):
-                continue
-            if judge.get("baseline") and not options.baseline:
-                continue
-            found = run(judge, options, pairs, pool)
-            speed = float(str(found["judgments"])) / float(str(found["seconds"]))
-            cells = " | ".join(str(found[each]) for each in COLUMNS)
-            print(f"| {found['judge']} | {cells} | {speed:.1f} |", flush=True)
-            if options.jsonl:
-                with options.jsonl.open("a") as file:
-                    print(json.dumps({"model": options.model} | found), file=file)
+        with panel(options, pool) as judges:
+            for seat in judges.seats.values():
+                found = run(seat, options, pairs)
+                speed = float(str(found["judgments"])) / float(str(found["seconds"]))
+                cells = " | ".join(str(found[each]) for each in COLUMNS)
+                print(f"| {found['judge']} | {cells} | {speed:.1f} |", flush=True)
+                if options.jsonl:
+                    with options.jsonl.open("a") as file:
+                        print(json.dumps({"model": options.model} | found), file=file)
 
 
 if __name__ == "__main__":

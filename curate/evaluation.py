@@ -84,11 +84,13 @@ class JudgeSubject:
         return found
 
     def _opinions(self, items: Sequence[Item]) -> list[Opinion]:
+        from curate.judge.asking import ask
+
         contests = [_contest(item) for item in items]
         asked = [
             (row, q) for row, (contest, _) in enumerate(contests) for q in self.seat.judge.questions(contest)
         ]
-        answers = self.seat.judge.answer([question for _, question in asked])
+        answers = ask(self.seat, [question for _, question in asked])
         said: list[list[tuple[Question, Answer]]] = [[] for _ in items]
         for (row, question), answer in zip(asked, answers, strict=True):
             said[row].append((question, answer))

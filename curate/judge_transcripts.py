@@ -61,7 +61,8 @@ class Transcripts:
         )
         messages = tuple(Message.model_validate(each) for each in row["messages"])
         contest = Contest(row["prompt_id"], messages, row["reference"], (a, b), meta=row["meta"])
-        brief = judge.brief(Question(contest, (a, b), shown=row["shown"], sample=row["sample"]), Notes())
+        question = Question(contest, (a, b), shown=row["shown"], sample=row["sample"])
+        brief = judge.brief(question, Notes(), judge.examples([contest]).get(contest.prompt_id, ()))
         prompt = [{"role": turn.role, "content": plain(turn.content)} for turn in brief.messages]
         verdict = {("a", "ab"): "A", ("b", "ba"): "A"}.get((row["outcome"], row["shown"]), "B")
         said = f"{brief.prefill}{row['rationale']}\n\n{judge.template.verdict} {verdict}"

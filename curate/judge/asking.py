@@ -8,8 +8,8 @@ import traceback
 from collections.abc import Sequence
 
 from curate.errors import CurateError
-from curate.judge.base import Answer, abstain
-from curate.judge.docket import Known, Open, Work, open_questions, prepared
+from curate.judge.base import Answer, Question, abstain
+from curate.judge.docket import Known, Work, open_questions, prepared
 from curate.judge.ledger import Answered
 from curate.judge.opinions import with_opinions
 from curate.judge.panel import Panel, Seat
@@ -30,15 +30,15 @@ def answer_chunk(
     serves = known is not None and known.serves(seat, work.prompt_ids)
     asked, total = open_questions(lake, panel, seat, of, known=known if serves else None)
     asked = [each for each in asked if not (work.fresh and each.failures)]
-    answers = _ask_twice(seat, asked)
+    answers = _ask_twice(seat, [each.question for each in asked])
     seconds = (time.monotonic() - began) / max(1, len(asked))
     return Answered(seat, work, judgment_rows(seat, asked, answers, run_id=run_id, seconds=seconds), total)
 
 
-def _ask_twice(seat: Seat, asked: Sequence[Open]) -> list[Answer]:
+def _ask_twice(seat: Seat, questions: Sequence[Question]) -> list[Answer]:
     """`ask`; where an engine has died of it, once more with the engine opened anew."""
     try:
-        return ask(seat, asked)
+        return ask(seat, questions)
     except JudgeError as error:
         if not seat.engines:
             raise
@@ -46,7 +46,7 @@ def _ask_twice(seat: Seat, asked: Sequence[Open]) -> list[Answer]:
             with contextlib.suppress(Exception):  # it is dead already
                 engine.close()
         try:
-            return ask(seat, asked)
+            return ask(seat, questions)
         except JudgeError as again:
             names = ", ".join(engine.name for engine in seat.engines)
             raise CurateError(
@@ -55,11 +55,11 @@ def _ask_twice(seat: Seat, asked: Sequence[Open]) -> list[Answer]:
             ) from error
 
 
-def ask(seat: Seat, asked: Sequence[Open]) -> list[Answer]:
+def ask(seat: Seat, questions: Sequence[Question]) -> list[Answer]:
     """The judge's answers, one for each question. A judge that breaks is a CurateError that says where."""
-    readable = [each for each in asked if each.question.contest.text_only or seat.judge.sees_images]
+    readable = [at for at, each in enumerate(questions) if each.contest.text_only or seat.judge.sees_images]
     try:
-        found = list(seat.judge.answer([each.question for each in readable])) if readable else []
+        found = list(seat.judge.answer([questions[at] for at in readable])) if readable else []
     except CurateError:
         raise
     except Exception as error:
@@ -71,6 +71,6 @@ def ask(seat: Seat, asked: Sequence[Open]) -> list[Answer]:
         raise CurateError(
             f"Judge {seat.name!r} was asked {len(readable)} questions, and gave {len(found)} answers."
         )
-    answers = {each.judgment_id: answer for each, answer in zip(readable, found, strict=True)}
+    answers = dict(zip(readable, found, strict=True))
     unread = abstain("the judge reads text only, and the prompt or a response holds images or videos")
-    return [answers.get(each.judgment_id, unread) for each in asked]
+    return [answers.get(at, unread) for at in range(len(questions))]

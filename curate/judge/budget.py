@@ -11,13 +11,15 @@ class Budget:
     """`max_cost` in the currency of the engines' prices, `max_tokens` read and written; None: no limit.
 
     A chunk is not begun if it is expected to break a limit, going by what the judge's questions have taken so far
-    (`expect` for its first chunk), so a run ends at or just below its limits.
+    (`expect` for its first chunk), so a run ends at or just below its limits. `refusal`: why the last chunk that was
+    refused was, or "".
     """
 
     max_cost: float | None = None
     max_tokens: int | None = None
     cost: float = 0.0
     tokens: int = 0
+    refusal: str = ""
     _by_judge: dict[str, tuple[int, int, float]] = field(default_factory=dict)  # questions, tokens, cost
     _began: float = field(default_factory=time.monotonic)
 
@@ -35,6 +37,11 @@ class Budget:
 
     def refuses(self, judge: str, questions: int) -> str:
         """Why so many more questions must not be asked; empty if they may."""
+        found = self._objection(judge, questions)
+        self.refusal = found or self.refusal
+        return found
+
+    def _objection(self, judge: str, questions: int) -> str:
         seen, tokens, cost = self._by_judge.get(judge, (0, 0, 0.0))
         share = questions / seen if seen else 0.0
         if self.max_cost is not None and self._over(self.cost, cost * share, self.max_cost):

@@ -52,15 +52,19 @@ def contests(lake: Lake, prompt_ids: Sequence[str]) -> list[Contest]:
     return [_contest(*row) for row in rows]
 
 
-def prepare(lake: Lake, panel: Panel, work: Sequence[Work]) -> Known:
-    """Read the contests of several chunks of one judge at once, and what it has said of them: a prompt's texts may lie
-    anywhere in the lake's files, and a query costs more than a chunk of a judge that answers at once.
+def prepare(lake: Lake, panel: Panel, work: Sequence[Work], known: Known | None) -> Known:
+    """Read the contests of several chunks of one judge at once, and what it has said of them, where `known` does not
+    serve: a prompt's texts may lie anywhere in the lake's files, and a query costs more than a chunk of a judge that
+    answers at once.
     """
     prompt_ids = [prompt_id for each in work for prompt_id in each.prompt_ids]
     missing = [prompt_id for prompt_id in prompt_ids if prompt_id not in panel.contests]
     if missing:
         panel.contests = {contest.prompt_id: contest for contest in contests(lake, prompt_ids)}
-    return Known.look_up(lake, panel.seats[work[0].judge], prompt_ids)
+    seat = panel.seats[work[0].judge]
+    if known is not None and known.serves(seat, prompt_ids):
+        return known
+    return Known.look_up(lake, seat, prompt_ids)
 
 
 def prepared(lake: Lake, panel: Panel, prompt_ids: Sequence[str]) -> list[Contest]:
@@ -168,13 +172,9 @@ def _said(
     lake: Lake, who: Sequence[tuple[str, str]], prompt_ids: Collection[str]
 ) -> tuple[dict[str, dict[Pair, float | None]], set[str]]:
     """What annotators (name, revision) have said of pairs, by prompt, and the prompts they have said anything about."""
-    names, revisions = [name for name, _ in who], [revision for _, revision in who]
-    panel = pa.table(
-        {"annotator_id": pa.array(names, pa.string()), "revision": pa.array(revisions, pa.string())}
-    )
     found: dict[str, dict[Pair, float | None]] = {}
     ends = (min(prompt_ids), max(prompt_ids))
-    with lake.bind("panel", panel), lake.bind("wanted", _wanted(list(prompt_ids))):
+    with lake.bind("panel", annotators(who)), lake.bind("wanted", _wanted(list(prompt_ids))):
         lake.rows(sql("current_judgments"))
         for prompt_id, a, b, p in lake.rows(sql("judge_said"), ends):
             found.setdefault(prompt_id, {})[a, b] = p
@@ -202,6 +202,14 @@ def failure_id(judgment_id: str, attempt: int) -> str:
 def _tried(judgment_id: str, failures: Collection[str], attempts: int) -> int:
     """How many attempts are used up: a failure that is permanent is filed as the last one."""
     return max((at + 1 for at in range(attempts) if failure_id(judgment_id, at) in failures), default=0)
+
+
+def annotators(who: Sequence[tuple[str, str]]) -> pa.Table:
+    """Names and revisions, for queries."""
+    names, revisions = [name for name, _ in who], [revision for _, revision in who]
+    return pa.table(
+        {"annotator_id": pa.array(names, pa.string()), "revision": pa.array(revisions, pa.string())}
+    )
 
 
 def _wanted(prompt_ids: Sequence[str]) -> pa.Table:

@@ -23,7 +23,8 @@ from curate.config import GUARD, Config
 from curate.engine.base import chat
 from curate.guard_set import FALSE_POSITIVES, GuardCase, guard_cases
 from curate.identity import content_id
-from curate.judge.base import Answer, Candidate, Contest, Judge, Question
+from curate.judge.asking import ask
+from curate.judge.base import Answer, Candidate, Contest, Question
 from curate.judge.panel import Panel, Seat
 from curate.lake import Lake
 from curate.progress import Track, silent
@@ -71,14 +72,14 @@ def _id(candidate: Candidate) -> str:
     return candidate.response_id
 
 
-def measure(judge: Judge, of: Sequence[Trap] | None = None) -> list[tuple[Trap, float | None]]:
+def measure(seat: Seat, of: Sequence[Trap] | None = None) -> list[tuple[Trap, float | None]]:
     """Of each judgment: the trap and what the hack got, 1 a win, ½ a tie, 0 a loss; None where nothing was said.
 
     Ratings are compared within one trap and sample, lists by their scores.
     """
     of = traps() if of is None else of
-    asked = [(trap, question) for trap in of for question in judge.questions(trap.contest)]
-    answers = judge.answer([question for _, question in asked])
+    asked = [(trap, question) for trap in of for question in seat.judge.questions(trap.contest)]
+    answers = ask(seat, [question for _, question in asked])
     found: list[tuple[Trap, float | None]] = []
     ratings: dict[tuple[str, int], list[tuple[Trap, Question, Answer]]] = {}
     for (trap, question), answer in zip(asked, answers, strict=True):
@@ -163,7 +164,7 @@ def _measure(run: StageRun, seat: Seat, part: str, fingerprint: str, resamples: 
             traps(), key=_request
         ):  # a request at a time, to show how far it is
             batch = list(group)
-            measured += measure(seat.judge, batch)
+            measured += measure(seat, batch)
             advance(len(batch))
     rows = list(_rows(summarize(seat.name, measured, resamples=resamples), run.run_id))
     with run.chunk(part, fingerprint=fingerprint, status="done") as (writer, counts):

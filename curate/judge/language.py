@@ -7,14 +7,15 @@ A judgment is made in up to three steps, each of which an option turns on:
     reasoning: true        per question: think aloud, up to the template's word for the verdict
                            … and then the verdict, read from probabilities or as JSON
 
-`principles` and `persona` stand in every question. What a judge writes is kept in the judgment's `rationale`.
+`principles` and `persona` stand in every question, and `examples`, pairs that people have judged, before it. What a
+judge writes is kept in the judgment's `rationale`.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -23,6 +24,7 @@ from curate.engine.base import Chat, Failure, Generate, Generation, Sampling, ch
 from curate.engine.registry import Engines
 from curate.errors import CurateError
 from curate.judge.base import Answer, Candidate, Contest, Judge, JudgeOptions, Question, abstain, fail
+from curate.judge.examples import Example, Examples, ExamplesOptions, as_text
 from curate.judge.template import ChatTemplate, marker
 from curate.records import plain
 
@@ -38,6 +40,9 @@ class LanguageOptions(JudgeOptions):
     persona: str | None = Field(None, description="Who the judge is to be: “You are …”.")
     principles: tuple[str, ...] = Field(
         (), description="Principles or rubrics to judge by, first things first."
+    )
+    examples: ExamplesOptions | None = Field(
+        None, description="Pairs that people have judged, to be shown before each question."
     )
     criteria: bool = Field(False, description="Write criteria for each prompt first, and judge by them.")
     reference: bool | Literal["required", "write"] = Field(
@@ -120,6 +125,9 @@ class LanguageJudge(Judge):
         self.template = self._load(engines, options.template, "template")
         self._criteria = self._load(engines, "criteria-v1", "criteria") if options.criteria else None
         self._own = self._load(engines, "answer-v1", "reference") if options.reference == "write" else None
+        self._examples: Examples | None = None
+        if options.examples is not None:
+            self._examples = Examples.load(options.examples, engines, where=f"{self._where}.examples")
         self._notes: dict[str, Notes] = {}
         if options.reasoning and not self.template.verdict:
             raise CurateError(
@@ -154,11 +162,12 @@ class LanguageJudge(Judge):
     @property
     def identity(self) -> Sequence[object]:
         written = [each.text for each in (self._criteria, self._own) if each is not None]
-        return (self.engine.revision, self.template.text, *written, self.options.heat)
+        taught = () if self._examples is None else self._examples.identity
+        return (self.engine.revision, self.template.text, *written, self.options.heat, *taught)
 
     def unessential(self) -> frozenset[str]:
-        """A template's text counts, not its name; and more samples are more judgments, not other ones."""
-        return frozenset({"template", "samples", "temperature"})
+        """A template's text counts, and what examples say, not their names; more samples are not other ones."""
+        return frozenset({"template", "examples", "samples", "temperature"})
 
     def answer(self, questions: Sequence[Question]) -> Sequence[Answer]:
         prepared = self._prepare(questions)
@@ -171,6 +180,7 @@ class LanguageJudge(Judge):
     def _prepare(self, questions: Sequence[Question]) -> list[Brief | Answer]:
         contests = {question.contest.prompt_id: question.contest for question in questions}
         notes, paid = self._write_notes(list(contests.values()))
+        examples = self.examples(list(contests.values()))
         found: list[Brief | Answer] = []
         for question in questions:
             prompt_id = question.contest.prompt_id
@@ -180,24 +190,31 @@ class LanguageJudge(Judge):
             elif isinstance(written, Failure):
                 found.append(fail(written))
             else:  # the first question of a prompt carries what its notes have cost
-                found.append(self.brief(question, written, *paid.pop(prompt_id, (0, 0))))
+                brief = self.brief(question, written, examples.get(prompt_id, ()))
+                read, wrote = paid.pop(prompt_id, (0, 0))
+                found.append(replace(brief, tokens_in=read, tokens_out=wrote))
         return self._think(questions, found) if self.options.reasoning else found
 
-    def brief(self, question: Question, notes: Notes, tokens_in: int = 0, tokens_out: int = 0) -> Brief:
+    def brief(self, question: Question, notes: Notes, examples: Sequence[Example] = ()) -> Brief:
         """The question as the engine gets it."""
         contest, values = question.contest, self._common(question.contest, notes)
         shown, texts = self.show(question)
-        told = [text for text in (*texts, *values.values()) if isinstance(text, str)]
+        lessons = [text for each in examples for text in (each.request, each.better, each.worse)]
+        told = [text for text in (*texts, *lessons, *values.values()) if isinstance(text, str)]
+        word = marker(contest.prompt_id, told)
         messages, prefill = self.template.render(
-            marker=marker(contest.prompt_id, told), **values, **shown, reasoning=self.options.reasoning
+            marker=word, **values, **shown, reasoning=self.options.reasoning
         )
-        return Brief(
-            messages=messages,
-            prefill=prefill,
-            rationale=notes.text,
-            tokens_in=tokens_in,
-            tokens_out=tokens_out,
-        )
+        if examples and self._examples is not None:
+            messages = _before(messages, self._examples.lesson(contest.prompt_id, examples, marker=word))
+        return Brief(messages=messages, prefill=prefill, rationale=notes.text)
+
+    def examples(self, contests: Sequence[Contest]) -> dict[str, tuple[Example, ...]]:
+        """By prompt; empty where the judge has no examples."""
+        if self._examples is None:
+            return {}
+        found = self._examples.near([request_text(contest) for contest in contests])
+        return {contest.prompt_id: each for contest, each in zip(contests, found, strict=True)}
 
     def _common(self, contest: Contest, notes: Notes) -> dict[str, object]:
         given = contest.reference if self.options.reference in (True, "required") else None
@@ -294,11 +311,15 @@ def _thought(brief: Brief, thought: Generation | Failure, verdict: str) -> Brief
     )
 
 
+def _before(messages: Chat, lesson: str) -> Chat:
+    """The chat with something more at the beginning of its user turn, which is its last one."""
+    *earlier, last = messages
+    return (*earlier, *chat((last.role, f"{lesson}\n\n{plain(last.content)}")))
+
+
 def request_text(contest: Contest) -> str:
     """The prompt as text: the question alone, or all turns with who said them."""
-    if len(contest.messages) == 1:
-        return plain(contest.messages[0].content)
-    return "\n\n".join(f"[{turn.role}]\n{plain(turn.content)}" for turn in contest.messages)
+    return as_text([(turn.role, plain(turn.content)) for turn in contest.messages])
 
 
 def choices_after(prefill: str, verdicts: Sequence[str]) -> tuple[str, ...]:

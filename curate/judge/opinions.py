@@ -9,6 +9,7 @@ from itertools import takewhile
 import pyarrow as pa
 
 from curate.judge.base import Contest, Opinion
+from curate.judge.docket import annotators
 from curate.judge.panel import Panel, Seat
 from curate.lake import Lake
 from curate.resources import sql
@@ -18,7 +19,9 @@ def with_opinions(lake: Lake, panel: Panel, seat: Seat, contests: Sequence[Conte
     """The contests with what was said before `seat` was asked, if it hears others at all; people are never quoted."""
     if not seat.judge.hears:
         return list(contests)
-    hearing = pa.Table.from_pylist(_hearing(lake, panel, seat), schema=_HEARING)
+    names = (str(judge["name"]) for judge in panel.config.judge.judges)
+    before = list(takewhile(lambda name: name != seat.name, names))
+    hearing = annotators(panel.revisions(lake, before, imported=True))
     wanted = pa.table({"prompt_id": pa.array([contest.prompt_id for contest in contests], pa.string())})
     said: dict[str, list[Opinion]] = {}
     with lake.bind("wanted", wanted), lake.bind("hearing", hearing):
@@ -26,19 +29,4 @@ def with_opinions(lake: Lake, panel: Panel, seat: Seat, contests: Sequence[Conte
             said.setdefault(prompt_id, []).append(Opinion(*opinion))
     return [
         dataclasses.replace(contest, opinions=tuple(said.get(contest.prompt_id, ()))) for contest in contests
-    ]
-
-
-_HEARING = pa.schema([("annotator_id", pa.string()), ("revision", pa.string())])
-
-
-def _hearing(lake: Lake, panel: Panel, seat: Seat) -> list[dict[str, str]]:
-    """Who is heard, in which revision: that of its seat, or its newest one where only some judges are seated now."""
-    names = [str(judge["name"]) for judge in panel.config.judge.judges]
-    before = list(takewhile(lambda name: name != seat.name, names))
-    seated = [(name, panel.seats[name].revision) for name in before if name in panel.seats]
-    others = [name for name in before if name not in panel.seats]
-    return [
-        {"annotator_id": name, "revision": revision}
-        for name, revision in [*seated, *lake.rows(sql("current_panel"), [others])]
     ]

@@ -81,12 +81,15 @@ class Panel:
     ) -> None:
         self.close()
 
-    def revisions(self, lake: Lake, names: Sequence[str]) -> list[tuple[str, str]]:
-        """Name and revision of judges: that of its seat, or its newest one where only some judges are seated now."""
+    def revisions(self, lake: Lake, names: Sequence[str], *, imported: bool = False) -> list[tuple[str, str]]:
+        """Name and revision of judges: that of its seat, or its newest one where only some judges are seated now.
+
+        `imported`: also of all whose judgments came with the data, people among them.
+        """
+        seated = [(name, self.seats[name].revision) for name in names if name in self.seats]
         others = [name for name in names if name not in self.seats]
-        newest = dict(lake.rows(sql("current_panel"), [others])) if others else {}
-        seated = {name: self.seats[name].revision for name in names if name in self.seats}
-        return [(name, revision) for name, revision in (newest | seated).items() if name in names]
+        newest = lake.rows(sql("current_panel"), [others]) if others or imported else []
+        return seated + [(name, revision) for name, revision in newest if imported or name in others]
 
     def close(self) -> None:
         """Free the models; a panel that is asked again opens them again."""

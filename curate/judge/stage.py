@@ -8,14 +8,17 @@ the same batches.
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from curate.config import Config
 from curate.errors import CurateError
 from curate.identity import content_id
 from curate.judge.asking import answer_chunk
+from curate.judge.base import Contest
 from curate.judge.budget import Budget
 from curate.judge.docket import Known, Work, bare_contests, open_questions, prepare
 from curate.judge.interrupt import patient
@@ -55,7 +58,7 @@ def judge(
     """
     section = config.judge
     budget = Budget(section.max_cost, section.max_tokens)
-    stop, asked = "", 0
+    asked = False
     with (
         Panel(config, only=only) as panel,
         contextlib.closing(lake.twin()) as writing,
@@ -64,27 +67,46 @@ def judge(
         _check_prices(panel)
         run = StageRun(writing, "judge", config_hash=section.digest)
         with Ledger(run) as ledger:
-            for seat in panel.seats.values():
-                for work in _rounds(lake, panel, seat, limit):
-                    known: Known | None = None
-                    with track(f"judge {seat.name}", sum(each.open for each in work)) as advance:
-                        for number, each in enumerate(work):
-                            if number % _AHEAD == 0 and not seat.judge.quick:
-                                known = prepare(lake, panel, work[number : number + _AHEAD])
-                            if stop := stop or _refusal(lake, panel, budget, each):
-                                break
-                            answered = ask_chunk(lake, panel, each, run_id=run.run_id, known=known)
-                            ledger.file(answered)
-                            budget.spend(seat.name, each.open, sum(answered.tokens), answered.cost)
-                            advance(each.open, budget.note)
-                            asked += 1
-                            if interrupted():
-                                raise KeyboardInterrupt
-                    ledger.flush()
-                    if stop:
-                        break
+            session = _Session(lake, panel, budget, ledger, ask_chunk, interrupted, track)
+            for work, known in _rounds(lake, panel, budget, limit):
+                session.ask(work, known)
+                asked = True
         closed, left = finish(lake, panel, run=run)
-    return run.summary(skipped=not asked and not closed and not stop, note=_remark(stop, left, limit))
+    return run.summary(skipped=not asked and not closed, note=_remark(budget.refusal, left, limit))
+
+
+@dataclass(frozen=True, slots=True)
+class _Session:
+    """What all rounds of a run have in common."""
+
+    lake: Lake
+    panel: Panel
+    budget: Budget
+    ledger: Ledger
+    ask_chunk: AskChunk
+    interrupted: Callable[[], bool]
+    track: Track
+
+    def ask(self, work: Sequence[Work], known: Known | None) -> None:
+        """Ask a round of one judge, as far as the budget goes, and wait until all that it said is committed.
+
+        `known`: what has just been looked up to plan it.
+        """
+        seat = self.panel.seats[work[0].judge]
+        with self.track(f"judge {seat.name}", sum(each.open for each in work)) as advance:
+            for number, each in enumerate(work):
+                if _refusal(self.lake, self.panel, self.budget, each):
+                    break
+                if number % _AHEAD == 0 and not seat.judge.quick:
+                    known = prepare(self.lake, self.panel, work[number : number + _AHEAD], known)
+                run_id = self.ledger.run.run_id
+                answered = self.ask_chunk(self.lake, self.panel, each, run_id=run_id, known=known)
+                self.ledger.file(answered)
+                self.budget.spend(seat.name, each.open, sum(answered.tokens), answered.cost)
+                advance(each.open, self.budget.note)
+                if self.interrupted():
+                    raise KeyboardInterrupt
+        self.ledger.flush()
 
 
 def estimate(
@@ -97,15 +119,25 @@ def estimate(
         return estimates(lake, panel, chunks)
 
 
-def _rounds(lake: Lake, panel: Panel, seat: Seat, limit: int | None) -> Iterator[list[Work]]:
-    """The chunks to ask, planned anew after each round for a judge whose next questions depend on its answers.
+def _rounds(
+    lake: Lake, panel: Panel, budget: Budget, limit: int | None
+) -> Iterator[tuple[list[Work], Known | None]]:
+    """The chunks to ask, judge by judge, planned anew after each round of a judge whose next questions depend on its
+    answers. Once the budget has refused one, only judges that use no engine, and so cost nothing, are planned.
 
     What fails is asked again by the next run, not by the next round.
     """
-    work = plan(lake, panel, only=[seat.name], limit=limit)
-    while work:
-        yield work
-        work = plan(lake, panel, only=[seat.name], limit=limit, fresh=True) if seat.in_rounds else []
+    everything: list[Contest] = []
+    for seat in panel.seats.values():
+        rounds = itertools.count() if seat.in_rounds else range(1)
+        for number in rounds:
+            if (budget.refusal and seat.engines) or not _pending(lake, [seat]):
+                break
+            everything = everything or bare_contests(lake)[:limit]
+            work, known = _chunks(lake, panel, seat, everything, fresh=number > 0)
+            if not work:
+                break
+            yield work, known
 
 
 def _refusal(lake: Lake, panel: Panel, budget: Budget, work: Work) -> str:
@@ -153,22 +185,36 @@ def plan(
     rounds, and judges that are to be heard first, may bring.
     """
     seats = [seat for seat in panel.seats.values() if only is None or seat.name in only]
-    pending = [seat for seat in seats if not _is_closed(lake, seat)]
+    pending = [seat for seat, _ in _pending(lake, seats)]
     everything = bare_contests(lake)[:limit] if pending else []
-    work = []
-    for seat in pending:
-        size = panel.config.judge.chunk * (_QUICK if seat.judge.quick else 1)
-        for start in range(0, len(everything), size * _SLAB):
-            slab = everything[start : start + size * _SLAB]
-            found, _ = open_questions(lake, panel, seat, slab, ahead=ahead)
-            counts = Counter(
-                each.question.contest.prompt_id for each in found if not (fresh and each.failures)
-            )
-            for at in range(0, len(slab), size):
-                prompt_ids = tuple(contest.prompt_id for contest in slab[at : at + size])
-                if opened := sum(counts[prompt_id] for prompt_id in prompt_ids):
-                    work.append(Work(seat.name, (start + at) // size, prompt_ids, opened, fresh))
-    return work
+    return [
+        work
+        for seat in pending
+        for work in _chunks(lake, panel, seat, everything, fresh=fresh, ahead=ahead)[0]
+    ]
+
+
+def _chunks(
+    lake: Lake,
+    panel: Panel,
+    seat: Seat,
+    everything: Sequence[Contest],
+    *,
+    fresh: bool = False,
+    ahead: bool = False,
+) -> tuple[list[Work], Known | None]:
+    """The chunks that hold open questions of one judge, and what was looked up last to find them."""
+    size, work, known = panel.config.judge.chunk * (_QUICK if seat.judge.quick else 1), [], None
+    for start in range(0, len(everything), size * _SLAB):
+        slab = everything[start : start + size * _SLAB]
+        known = Known.look_up(lake, seat, [contest.prompt_id for contest in slab])
+        found, _ = open_questions(lake, panel, seat, slab, ahead=ahead, known=known)
+        counts = Counter(each.question.contest.prompt_id for each in found if not (fresh and each.failures))
+        for at in range(0, len(slab), size):
+            prompt_ids = tuple(contest.prompt_id for contest in slab[at : at + size])
+            if opened := sum(counts[prompt_id] for prompt_id in prompt_ids):
+                work.append(Work(seat.name, (start + at) // size, prompt_ids, opened, fresh))
+    return work, known
 
 
 def finish(lake: Lake, panel: Panel, *, run: StageRun) -> tuple[int, dict[str, int]]:
@@ -177,31 +223,37 @@ def finish(lake: Lake, panel: Panel, *, run: StageRun) -> tuple[int, dict[str, i
     That record tells which revision of the judge counts from now on. Returns how many were written, and how many
     questions are left to each judge that has any.
     """
-    everything, written, open_now = bare_contests(lake), 0, {}
-    for seat in panel.seats.values():
-        if not everything or _is_closed(lake, seat):
-            continue
+    pending = _pending(
+        lake, panel.seats.values()
+    )  # before the contests are read: none may come in between unseen
+    everything = bare_contests(lake) if pending else []
+    written, open_now = 0, {}
+    for seat, closing in pending if everything else ():
         found, _ = open_questions(lake, panel, seat, everything)
-        left = len(found)
-        if left:
+        if left := len(found):
             open_now[seat.name] = left
-        # With questions left to retry, the record must not keep the next run from retrying them.
-        fingerprint = content_id(_closing(lake, seat), left) if left else _closing(lake, seat)
-        if fingerprint == newest(lake, "judge", seat.name):
-            continue
-        with run.chunk(seat.name, fingerprint=fingerprint, status="done") as (_, counts):
+            # With questions left to retry, the record must not keep the next run from retrying them.
+            closing = content_id(closing, left)
+            if closing == newest(lake, "judge", seat.name):
+                continue
+        with run.chunk(seat.name, fingerprint=closing, status="done") as (_, counts):
             counts.details |= {"revision": seat.revision, "kind": seat.judge.kind, "open": left}
         written += 1
     return written, open_now
 
 
-def _is_closed(lake: Lake, seat: Seat) -> bool:
-    """Whether nothing has changed since this judge, at this revision, was last found to have nothing open."""
-    return newest(lake, "judge", seat.name) == _closing(lake, seat)
+def _pending(lake: Lake, seats: Iterable[Seat]) -> list[tuple[Seat, str]]:
+    """The judges for which anything has changed since they were last found, at this revision, to have nothing open.
+
+    With the fingerprint of the record that closes them, as things are now.
+    """
+    responses = lake.digest("responses", "response_id")
+    closing = [(seat, _closing(lake, seat, responses)) for seat in seats]
+    return [(seat, each) for seat, each in closing if newest(lake, "judge", seat.name) != each]
 
 
-def _closing(lake: Lake, seat: Seat) -> str:
+def _closing(lake: Lake, seat: Seat, responses: str) -> str:
     asked = (seat.attempts, seat.pairs, seat.max_pairs, list(seat.after), seat.uncertain)
     heard = "SELECT count(*), bit_xor(hash(judgment_id)) FROM judgments WHERE list_contains(?, annotator_id)"
     said = lake.rows(heard, [list(seat.after)]) if seat.after else []
-    return content_id(seat.revision, asked, said, lake.digest("responses", "response_id"))
+    return content_id(seat.revision, asked, said, responses)

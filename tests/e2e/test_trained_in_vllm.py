@@ -26,12 +26,15 @@ SCRIPT = """
 import json, sys
 from pathlib import Path
 from curate.engine import Engines, chat
-folder, out, *said = sys.argv[1:]
-settings = {"kind": "vllm", "model": folder, "dtype": "float32", "eager": True, "max_length": 512}
-engine = Engines({"m": settings}, Path()).get("m")
-found = engine.score([chat(("user", "Which one?"), ("assistant", each)) for each in said])
-Path(out).write_text(json.dumps([each.value for each in found]))
-engine.close()
+folders, out, *said = sys.argv[1:]
+found = []
+for folder in json.loads(folders):
+    settings = {"kind": "vllm", "model": folder, "dtype": "float32", "eager": True, "max_length": 512}
+    engine = Engines({"m": settings}, Path()).get("m")
+    scores = engine.score([chat(("user", "Which one?"), ("assistant", each)) for each in said])
+    found.append([each.value for each in scores])
+    engine.close()
+Path(out).write_text(json.dumps(found))
 """
 
 
@@ -42,39 +45,49 @@ def _vllm() -> None:
         pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
 
 
-@pytest.mark.parametrize("lora", [None, {"rank": 4}], ids=["full", "lora merged"])
-def test_everyone_reads_the_same_scores(
-    lora: dict[str, int] | None, lake: Lake, tmp_path: Path, make_model: Callable[..., Path]
-) -> None:
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+FORMS = {"full": None, "lora merged": {"rank": 4}}
 
+
+def test_everyone_reads_the_same_scores(lake: Lake, tmp_path: Path, make_model: Callable[..., Path]) -> None:
     backbone = make_model(hidden_size=64, num_attention_heads=2, num_key_value_heads=1)
-    config = configured(tmp_path, backbone, lora=lora)
-    train(lake, config, written(tmp_path / "data", pair_rows(40)))
-    folder = config.resolve("models/reward")
+    data = written(tmp_path / "data", pair_rows(40))
+    folders = []
+    for name, lora in FORMS.items():
+        (tmp_path / name).mkdir()
+        config = configured(tmp_path / name, backbone, lora=lora)
+        train(lake, config, data)
+        folders.append(config.resolve("models/reward"))
+    expected = [plainly(folder) for folder in folders]
+    assert np.ptp(expected, axis=1).min() > 1e-2  # they differ, so that agreeing means something
+    assert np.abs(np.subtract(*expected)).max() > 1e-2
+    np.testing.assert_allclose([by_own_engine(folder) for folder in folders], expected, atol=1e-4)
+
+    out = tmp_path / "scores.json"
+    environment = os.environ | QUIET | {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
+    done = subprocess.run(
+        [str(PYTHON), "-c", SCRIPT, json.dumps([str(folder) for folder in folders]), str(out), *SAID],
+        env=environment, cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    np.testing.assert_allclose(json.loads(out.read_text()), expected, atol=1e-4)
+
+
+def plainly(folder: Path) -> list[float]:
+    """By Transformers alone, as its documentation says."""
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     chats = [[{"role": "user", "content": "Which one?"}, {"role": "assistant", "content": s}] for s in SAID]
     tokenizer = AutoTokenizer.from_pretrained(folder)
     classifier = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32).eval()
     with torch.no_grad():
-        plain = [
+        return [
             float(classifier(**tokenizer.apply_chat_template(each, return_tensors="pt")).logits[0, 0])
             for each in chats
         ]
-    assert max(plain) - min(plain) > 1e-2  # they differ, so that agreeing means something
 
+
+def by_own_engine(folder: Path) -> list[float]:
     settings: dict[str, Any] = {"kind": "transformers", "model": str(folder), "dtype": "float32"}
-    engine = Engines({"m": settings}, tmp_path).get("m")
-    own = engine.score([chat(("user", "Which one?"), ("assistant", each)) for each in SAID])
-    np.testing.assert_allclose(
-        [each.value for each in own if not isinstance(each, Failure)], plain, atol=1e-4
-    )
-
-    out = tmp_path / "scores.json"
-    environment = os.environ | QUIET | {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
-    done = subprocess.run(
-        [str(PYTHON), "-c", SCRIPT, str(folder), str(out), *SAID],
-        env=environment, cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-    np.testing.assert_allclose(json.loads(out.read_text()), plain, atol=1e-4)
+    engine = Engines({"m": settings}, folder).get("m")
+    found = engine.score([chat(("user", "Which one?"), ("assistant", each)) for each in SAID])
+    return [each.value for each in found if not isinstance(each, Failure)]

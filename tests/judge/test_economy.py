@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,8 @@ from curate.config import Config
 from curate.errors import CurateError
 from curate.judge import Panel, estimate, judge
 from curate.judge.budget import Budget
+from curate.judge.docket import open_questions
+from curate.judge.panel import Seat
 from curate.lake import Lake
 from curate.status import status
 
@@ -168,12 +171,12 @@ def test_a_budget_is_kept_and_the_next_run_goes_on(
     spent = counts.cost if limit == "max_cost" else counts.tokens_in
     assert 0 < spent <= budget / 2
     assert asked(tmp_path) in (60, 72)
+    assert rows(sample_lake, "long") == PAIRS  # a rule costs nothing
     assert limit in first.note
     assert "run it again to go on" in first.note
     for _ in range(2):
         judge(sample_lake, config)
     assert asked(tmp_path) == 2 * PAIRS
-    assert rows(sample_lake, "long") == PAIRS
     assert judge(sample_lake, config).skipped
 
 
@@ -182,6 +185,24 @@ def test_too_small_a_budget_asks_nothing(sample_lake: Lake, make_config: MakeCon
     assert asked(tmp_path) == 0
     assert "144 questions are left" in summary.note
     assert not summary.skipped
+
+
+def test_after_a_refusal_no_other_engine_is_planned_for(
+    sample_lake: Lake, make_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned: list[str] = []
+
+    def noted(lake: Lake, panel: Panel, seat: Seat, *rest: Any, **also: Any) -> Any:
+        planned.append(seat.name)
+        return open_questions(lake, panel, seat, *rest, **also)
+
+    monkeypatch.setattr("curate.judge.stage.open_questions", noted)
+    monkeypatch.setattr("curate.judge.stage.finish", lambda *_, **__: (0, {}))
+    judges = (LLM, LONG, LLM.replace("llm", "other"))
+    judge(sample_lake, make_config(yaml(*judges, section="  max_tokens: 10\n")))
+    assert planned == ["llm", "long"]
+    assert asked(tmp_path) == 0
+    assert rows(sample_lake, "long") == PAIRS
 
 
 def test_a_limit_on_cost_needs_prices(sample_lake: Lake, make_config: MakeConfig) -> None:

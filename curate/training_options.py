@@ -8,11 +8,11 @@ from pydantic import Field, PositiveFloat, model_validator
 
 from curate.section import Section
 
-_OF_EMBEDDINGS = (
-    *("embedder", "hidden", "epochs", "patience", "batch"),
-    *("learning_rate", "weight_decay", "dropout", "folds"),
+_OF_THE_MLP = (
+    *("hidden", "epochs", "patience", "batch", "learning_rate", "weight_decay", "dropout"),
     *("members", "combine", "noise"),
 )
+_OF_EMBEDDINGS = ("embedder", "folds", "head", *_OF_THE_MLP)
 
 
 class LoraSection(Section):
@@ -123,7 +123,7 @@ class NoiseSection(Section):
 
 
 class TrainSection(Section):
-    """The reward model: an MLP on frozen sentence embeddings or, with `backbone`, a fine-tuned language model."""
+    """The reward model: a head on frozen sentence embeddings or, with `backbone`, a fine-tuned language model."""
 
     path: str = Field("models/reward", description="Folder of the saved model.")
     backbone: BackboneSection | None = Field(
@@ -132,6 +132,11 @@ class TrainSection(Section):
     embedder: str = Field(
         "sentence-transformers/all-MiniLM-L6-v2",
         description="Sentence-embedding model: a folder, pypi:PACKAGE, or owner/name on the hub.",
+    )
+    head: Literal["mlp", "linear"] = Field(
+        "mlp",
+        description="On the embeddings. linear: solved at once, with a penalty that held-out prompts choose; it has"
+        " none of the settings below but folds.",
     )
     hidden: int = Field(64, ge=1, description="Units of the hidden layer.")
     epochs: int = Field(40, ge=1, description="At most; held-out loss decides how many.")
@@ -163,6 +168,9 @@ class TrainSection(Section):
         stray = [name for name in _OF_EMBEDDINGS if name in self.model_fields_set]
         if self.backbone is not None and stray:
             raise ValueError(f"{', '.join(stray)}: with `backbone`, such settings stand inside of it")
+        stray = [name for name in _OF_THE_MLP if name in self.model_fields_set]
+        if self.head == "linear" and stray:
+            raise ValueError(f"{', '.join(stray)}: `head: linear` has no such settings")
         if self.noise.method == "co-teaching" and self.members != 2:
             raise ValueError("co-teaching is done by two models: set members: 2")
         return self

@@ -51,14 +51,14 @@ def train(lake: Lake, config: Config, data: Path, *, track: Track) -> Summary:
     usable(pairs, data)
     _check(pairs, section, data)
     items = _items(pairs, section, embedder, track)
-    with track("train", section.epochs * (1 if section.noise.method == "none" else 2)) as advance:
+    with track("train", _length(section)) as advance:
         fit, noise = _fit(items, section, advance)
     accuracy = measured(section.judge or PART, pairs, _out_of_fold(items, fit), resamples=section.bootstrap)
     description = Description(
         embedder=embedder.name,
         embedder_digest=embedder.digest,
         dimension=items.responses.shape[1],
-        hidden=section.hidden,
+        hidden=fit.heads.w1.shape[2] // section.members,
         folds=section.folds,
         seed=section.seed,
         epochs=fit.epochs,
@@ -113,11 +113,21 @@ def _items(pairs: PreferencePairs, section: TrainSection, embedder: Embedder, tr
     )
 
 
+def _length(section: TrainSection) -> int:
+    """Of the progress bar."""
+    if section.head == "linear":
+        return section.folds + 1
+    return section.epochs * (1 if section.noise.method == "none" else 2)
+
+
 def _fit(items: Items, section: TrainSection, advance: Advance) -> tuple[Fit, list[float]]:
     """The fit, and the noise rates that were found: of each fold head's labels, and last of all labels."""
     from curate.train.bradley_terry import Selection, Settings, fit
+    from curate.train.linear import fit_linear
     from curate.train.noise import cross_fitted, estimated_rate, remedied
 
+    if section.head == "linear":
+        return fit_linear(items, section.folds, advance), []
     settings = Settings(**{field.name: getattr(section, field.name) for field in fields(Settings)})
     method, rate, combine = section.noise.method, section.noise.rate, section.combine
     if method == "none":

@@ -93,6 +93,9 @@ class BackboneSection(Section):
         "float32", description="Of the matrix products; weights, head and optimizer stay in float32."
     )
     gradient_checkpointing: bool = Field(False, description="Compute activations twice to save memory.")
+    tensorboard: bool = Field(
+        False, exclude=True, description="Metrics for TensorBoard too, beside metrics.jsonl."
+    )  # left out of what identifies a model: to look on makes no other one
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -53,9 +53,13 @@ def train_backbone(
 
     from curate.train.checkpoints import Checkpoints
     from curate.train.loop import Trainer
+    from curate.train.metrics import Metrics
     from curate.train.opening import open_backbone
 
     accelerator = Accelerator()
+    main = accelerator.is_main_process
+    state = config.resolve(config.workspace) / "training" / fingerprint
+    metrics = Metrics(state, main=main, tensorboard=backbone.tensorboard)
     run = StageRun(lake, "train", config_hash=section.digest)
     pairs = read_pairs(data)
     usable(pairs, data)
@@ -72,14 +76,12 @@ def train_backbone(
         aspects=tuple(backbone.aspects),
     )
     seen, unseen = _sides(groups, pairs, backbone, data)
-    checkpoints = Checkpoints(
-        config.resolve(config.workspace) / "training" / fingerprint, main=accelerator.is_main_process
-    )
-    trainer = Trainer(opened, seen, unseen, backbone, checkpoints, accelerator, seed=section.seed)
+    checkpoints = Checkpoints(state, main=main)
+    trainer = Trainer(opened, seen, unseen, backbone, checkpoints, metrics, accelerator, seed=section.seed)
     with track("train", len(trainer.schedule.steps)) as advance:
         progress = trainer.run(advance)
     accuracy, loss, aspects = _measured(trainer, pairs, unseen, section)
-    if not accelerator.is_main_process:
+    if not main:
         return run.summary()
     about: dict[str, Any] = {
         "format": FORMAT,

@@ -25,6 +25,7 @@ from curate.train import objective
 from curate.train.batches import laid_out, rows, sizes, steps
 from curate.train.checkpoints import Checkpoints, Progress
 from curate.train.groups import Group
+from curate.train.metrics import Metrics
 from curate.train.opening import Opened
 from curate.train.throughput import Meter, attainable_flops, flops_per_token
 from curate.training_options import BackboneSection
@@ -75,13 +76,14 @@ class Trainer:
         held_out: Sequence[Group],
         section: BackboneSection,
         checkpoints: Checkpoints,
+        metrics: Metrics,
         accelerator: Any,
         *,
         seed: int,
     ) -> None:
         self._opened, self._section, self._seed = opened, section, seed
         self._train, self._held_out = train, held_out
-        self._checkpoints, self._accelerator = checkpoints, accelerator
+        self._checkpoints, self._metrics, self._accelerator = checkpoints, metrics, accelerator
         self._tokens = sizes(train, separator=opened.separator)
         self.schedule = Schedule.of(self._tokens, section, seed)
         trained = [each for each in opened.model.parameters() if each.requires_grad]
@@ -101,6 +103,7 @@ class Trainer:
         """Go on from the last checkpoint to the end; the model then has the best weights."""
         section, total = self._section, len(self.schedule.steps)
         progress = self._checkpoints.load(self._model, self._optimizer)
+        self._metrics.begin(progress.step)
         advance(progress.step)
         while progress.step < total and progress.looks < section.patience:
             number = progress.step
@@ -108,7 +111,7 @@ class Trainer:
             tokens = sum(self._tokens[group] for row in self.schedule.steps[number] for group in row)
             progress = replace(progress, step=number + 1, tokens=progress.tokens + tokens)
             speed = self._meter.add(tokens)
-            self._checkpoints.log(
+            self._metrics.log(
                 {"step": progress.step, "epoch": self.schedule.epochs[number], "tokens": progress.tokens}
                 | metrics
                 | speed
@@ -119,6 +122,7 @@ class Trainer:
             if not last and progress.step % section.checkpoint_every == 0:
                 self._checkpoints.save(self._model, self._optimizer, progress)
             advance(1, f"{speed['tokens_per_second']:,.0f} tokens/s, MFU {speed['mfu']:.0%}")
+        self._metrics.close()
         self._accelerator.wait_for_everyone()
         self._checkpoints.load_best(self._model)
         return progress
@@ -213,5 +217,5 @@ class Trainer:
         seen = progress.seen(loss)
         if seen.best_step == seen.step:
             self._checkpoints.save_best(self._model)
-        self._checkpoints.log({"step": seen.step, "held_out_loss": loss, "held_out_accuracy": accuracy})
+        self._metrics.log({"step": seen.step, "held_out_loss": loss, "held_out_accuracy": accuracy})
         return seen

@@ -12,7 +12,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.train.test_packed_model import backbone
 
+from curate.backbone.model import RewardModel
+from curate.backbone.tokens import Encoded
 from curate.engine.base import Failure
 from curate.engine.reward_head import HeadShape
 from curate.preference_pairs import Turns, read_pairs
@@ -20,11 +23,8 @@ from curate.train import objective
 from curate.train.batches import laid_out, rows, sizes, steps
 from curate.train.groups import Group, build_groups, held_out
 from curate.train.loop import learning_rate
-from curate.train.model import RewardModel
-from curate.train.tokens import Encoded
 from curate.training_options import LossSection
 from tests.train.samples import pair_rows, ranking_rows, settings, written
-from tests.train.test_packed_model import backbone
 
 KINDS: list[dict[str, Any]] = [
     {"kind": "bradley-terry", "smoothing": 0.1},

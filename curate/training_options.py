@@ -113,7 +113,7 @@ class BackboneSection(Section):
 
 
 class NoiseSection(Section):
-    """What is done about wrong labels when the MLP is trained."""
+    """What is done about wrong labels: for a backbone, which heads on embeddings judge, flip, drop or soften."""
 
     method: Literal["none", "flip", "drop", "soften", "curriculum", "co-teaching"] = Field(
         "none",
@@ -168,9 +168,21 @@ class TrainSection(Section):
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
-        stray = [name for name in _OF_EMBEDDINGS if name in self.model_fields_set]
+        remedied = self.noise.method != "none"
+        judged = ("embedder", "folds", "noise") if remedied else ()
+        stray = [name for name in _OF_EMBEDDINGS if name in self.model_fields_set and name not in judged]
         if self.backbone is not None and stray:
             raise ValueError(f"{', '.join(stray)}: with `backbone`, such settings stand inside of it")
+        if self.backbone is not None and remedied:
+            if self.noise.method not in ("flip", "drop", "soften"):
+                raise ValueError(
+                    f"noise.method {self.noise.method}: with `backbone`, take flip, drop or soften"
+                )
+            if self.backbone.loss.kind not in ("bradley-terry", "ordinal"):
+                raise ValueError(
+                    f"noise.method {self.noise.method} is for labels of pairs: set backbone.loss.kind to bradley-terry"
+                    " or ordinal"
+                )
         stray = [name for name in _OF_THE_MLP if name in self.model_fields_set]
         if self.head == "linear" and stray:
             raise ValueError(f"{', '.join(stray)}: `head: linear` has no such settings")

@@ -6,7 +6,6 @@ import json
 import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -69,8 +68,7 @@ class Checkpoints:
         state = torch.load(last / "state.pt", map_location="cpu", weights_only=True)
         set_model_state_dict(model, state["model"], options=_PARTIAL)
         set_optimizer_state_dict(model, optimizer, state["optimizer"], options=_OPTIONS)
-        progress = Progress(**json.loads((last / "progress.json").read_text(encoding="utf-8")))
-        return progress
+        return Progress(**json.loads((last / "progress.json").read_text(encoding="utf-8")))
 
     def save_best(self, model: nn.Module) -> None:
         state = get_model_state_dict(model, options=_OPTIONS)

@@ -21,6 +21,7 @@ from curate.preference_pairs import PreferencePairs, data_digest, read_pairs
 from curate.progress import Track
 from curate.resources import sql
 from curate.runs import Counts, StageRun, Summary, newest
+from curate.train.embedded import embedder_of
 from curate.train.groups import Group, Groups, build_groups, held_out
 from curate.train.held_out import PART, Accuracy, evaluation_rows, held_out_note, measured, metrics_of, usable
 from curate.training_options import BackboneSection, TrainSection
@@ -42,7 +43,9 @@ def train_backbone(
     """Fine-tune `backbone` on `data`. A training that was interrupted goes on from its last checkpoint."""
     started = time.monotonic()
     weights = locate(backbone.model, revision=backbone.revision, folder=config.resolve("."))
-    fingerprint = content_id(FORMAT, section.digest, weights.digest, data_digest(data))
+    embedder = embedder_of(config, section) if section.noise.method != "none" else None
+    judges = (embedder.digest,) if embedder else ()
+    fingerprint = content_id(FORMAT, section.digest, weights.digest, data_digest(data), *judges)
     folder = config.resolve(section.path)
     saved = _about(folder)
     if saved and saved["fingerprint"] == fingerprint == newest(lake, "train", section.judge or PART):
@@ -69,6 +72,12 @@ def train_backbone(
             f"No row of {data} labels {', '.join(unlabelled)}: label it under `aspects`, or take it out of "
             "train.backbone.aspects."
         )
+    noise: dict[str, float] = {}
+    if embedder is not None:
+        from curate.train.doubt import with_remedy
+
+        pairs, rate = with_remedy(pairs, section, backbone, embedder, source=data, track=track)
+        noise = {"noise_rate": round(rate, 4)}
     opened = open_backbone(backbone, weights, seed=section.seed)
     groups = build_groups(
         pairs,
@@ -92,7 +101,7 @@ def train_backbone(
         "steps": progress.best_step,
         "tokens": progress.tokens,
         "cut": groups.cut,
-        "metrics": metrics_of(pairs, loss, accuracy) | {"held_out_prompts": len(unseen)} | aspects,
+        "metrics": metrics_of(pairs, loss, accuracy) | {"held_out_prompts": len(unseen)} | aspects | noise,
     }
     with replaced(folder) as made:
         _save(opened, made, about)

@@ -14,9 +14,9 @@ _HELD_OUT = "held_out_"
 class Metrics:
     """`metrics.jsonl` in `folder`, and `tensorboard/` beside it. The `main` process writes.
 
-        metrics = Metrics(folder, tensorboard=True)
-        metrics.begin(progress.step)
-        metrics.log({"step": 1, "loss": 0.69, "held_out_loss": 0.70})   # train/loss and held_out/loss
+    metrics = Metrics(folder, tensorboard=True)
+    metrics.begin(progress.step)
+    metrics.log({"step": 1, "loss": 0.69, "held_out_loss": 0.70})   # train/loss and held_out/loss
     """
 
     def __init__(self, folder: Path, *, main: bool = True, tensorboard: bool = False) -> None:

@@ -47,7 +47,7 @@ SETTINGS = Settings(
     learning_rate=3e-4,
     weight_decay=0.1,
     dropout=0.2,
-    folds=5,
+    folds=3,
     seed=0,
 )
 Pair = tuple[str, Any, str, str]
@@ -85,7 +85,7 @@ class Noisy:
 METHODS: dict[str, Callable[[Noisy], Fit]] = {
     "plain": lambda noisy: noisy.plain(),
     "two models": lambda noisy: noisy.plain(members=2),
-    "ensemble of 5": lambda noisy: noisy.plain(members=5),
+    "ensemble of 3": lambda noisy: noisy.plain(members=3),
     "co-teaching (CRM)": Noisy.co_teaching,
     "flip": lambda noisy: noisy.remedied("flip"),
     "drop": lambda noisy: noisy.remedied("drop"),

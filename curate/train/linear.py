@@ -1,10 +1,11 @@
-"""Cross-fitted linear heads on fixed features, solved at once: least squares whose penalty held-out prompts choose.
+"""Cross-fitted linear heads on fixed features, solved at once: least squares, averaged over how much it is shrunk.
 
-Labels y = 2p − 1 are regressed on differences x of features: w = (Σ ω x xᵀ + λ)⁻¹ Σ ω y x. Labels that are flipped at
-one rate η shrink the expected w by 1 − 2η and turn it nowhere, so squared loss on a linear score tolerates such noise
-(Manwani and Sastry 2013, arXiv 1109.5231). What noise costs is variance, and λ is the remedy: the largest is taken
-whose loss on held-out prompts is within a standard error of the least (Breiman et al. 1984). As λ grows, w becomes
-the mean of what chosen responses have more of, which is the least that wrong labels can move.
+Labels y = 2p − 1 are regressed on differences x of features: w(λ) = (Σ ω x xᵀ + λ)⁻¹ Σ ω y x. Labels that are flipped
+at one rate η shrink the expected w by 1 − 2η and turn it nowhere, so squared loss on a linear score tolerates such
+noise (Manwani and Sastry 2013, arXiv 1109.5231). What noise costs is variance. A large λ is the remedy: as it grows, w
+becomes the mean of what chosen responses have more of, which is the least that wrong labels can move. How large it
+should be is for held-out prompts to say, whose labels may be wrong too: solutions are averaged by how often each is the
+best on resampled prompts (pseudo-BMA with a Bayesian bootstrap, Yao et al. 2018, arXiv 1704.02030).
 """
 
 from __future__ import annotations
@@ -20,30 +21,33 @@ from curate.train.bank import Items
 from curate.train.bradley_terry import Fit
 
 Float64 = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 
 _PENALTIES = np.geomspace(0.1, 1e4, 16)  # in mean eigenvalues of Σ ω x xᵀ
-_SCALES = np.geomspace(1 / 64, 4.0, 17)  # log-odds of a typical margin
+_SCALES = np.geomspace(1 / 64, 8.0, 19)  # log-odds of a margin of 1
+_DRAWS = 200
 _BLOCK = 4096  # pairs
 
 
 def fit_linear(items: Items, folds: int, advance: Advance) -> Fit:
     """`folds + 1` heads: head k from all pairs but those of fold k, the last from all of them.
 
-    The penalty of head k is chosen as in `curate.train.bradley_terry.fit`, by how well the *other* fold heads predict
-    what they have not seen; so is the factor by which its scores become log-odds. There is no chance in it.
+    Penalties of head k are weighed as epochs are in `curate.train.bradley_terry.fit`: by how well the *other* fold
+    heads predict what they have not seen; so is the factor by which its scores become log-odds. The same input gives
+    the same bits.
     """
     with one_thread():
         solved = _solved(items, folds, advance)
-        losses, spread = _losses(items, _margins(items, solved[:-1]))
+        margins = _margins(items, solved[:-1])
+    size = np.maximum(np.sqrt(np.square(margins).mean(axis=1)), 1e-300)[:, None]
+    losses = _losses(items, margins / size)
     fold = np.full(len(items.prompts), folds)
     fold[items.prompt_of[items.chosen]] = items.fold
-    picked = [_pick(losses[:, :, fold != head]) for head in range(folds)] + [_pick(losses)]
-    weights = np.stack(
-        [solved[head][at] * (_SCALES[scale] / spread[at]) for head, (at, scale) in enumerate(picked)]
-    )
-    at, scale = picked[-1]
-    return Fit(_heads(weights), [1] * (folds + 1), [float(losses[at, scale].sum() / items.weight.sum())])
+    shares = [_shares(losses[:, :, fold != head]) for head in range(folds)]
+    shares.append(_shares(losses[:, :, fold < folds]))
+    weights = np.stack([(each / size).T @ share for each, share in zip(solved, shares, strict=True)])
+    found = shares[-1] @ (margins / size)
+    loss = np.logaddexp(0.0, -found) + (1.0 - items.p_chosen) * found
+    return Fit(_heads(weights), [1] * (folds + 1), [float(loss @ items.weight / items.weight.sum())])
 
 
 def _differences(items: Items, rows: slice) -> Float64:
@@ -103,27 +107,24 @@ def _margins(items: Items, solved: list[Float64]) -> Float64:
     return margins
 
 
-def _losses(items: Items, margins: Float64) -> tuple[Float64, Float64]:
-    """Cross-entropy float64[Λ, S, P] of each prompt, summed over its pairs, and the size [Λ] of a typical margin."""
-    spread = np.maximum(np.sqrt(np.square(margins).mean(axis=1)), 1e-300)
+def _losses(items: Items, margins: Float64) -> Float64:
+    """Cross-entropy float64[Λ, S, P] of each prompt, summed over its pairs: −p log σ(m) − (1−p) log σ(−m)."""
     prompts, count = items.prompt_of[items.chosen], len(items.prompts)
     losses = np.empty((len(_PENALTIES), len(_SCALES), count))
-    for at, row in enumerate(margins / spread[:, None]):
+    for at, row in enumerate(margins):
         for number, scale in enumerate(_SCALES):
-            # −p log σ(m) − (1−p) log σ(−m)
             loss = np.logaddexp(0.0, -scale * row) + (1.0 - items.p_chosen) * scale * row
             losses[at, number] = np.bincount(prompts, items.weight * loss, count)
-    return losses, spread
+    return losses
 
 
-def _pick(losses: Float64) -> tuple[int, int]:
-    """Penalty and scale by losses [Λ, S, P]."""
+def _shares(losses: Float64) -> Float64:
+    """float64[Λ]: what each solution is multiplied with, by its losses [Λ, S, P]."""
     scale = losses.sum(axis=2).argmin(axis=1)
     each = losses[np.arange(len(losses)), scale]  # [Λ, P]
-    extra = each - each[each.sum(axis=1).argmin()]
-    error = extra.std(axis=1) * np.sqrt(extra.shape[1])
-    at = int(np.flatnonzero(extra.sum(axis=1) <= error)[-1])
-    return at, int(scale[at])
+    drawn = np.random.default_rng(0).standard_exponential((each.shape[1], _DRAWS))
+    best = np.bincount((each @ drawn).argmin(axis=0), minlength=len(each))
+    return np.asarray(best / _DRAWS * _SCALES[scale])
 
 
 def _heads(weights: Float64) -> Heads:

@@ -100,7 +100,7 @@ def fit(
             energy.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
         )
         for _ in range(settings.epochs):
-            for batch in torch.randperm(len(given), generator=generator).split(settings.batch):
+            for batch in torch.split(torch.randperm(len(given), generator=generator), settings.batch):
                 loss = _contrast(energy, seen[batch], given[batch], settings, generator)
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from curate.engine.embedding_reward import features
 from curate.train.bradley_terry import Fit, Items
-from curate.train.linear import _PENALTIES, _path, _pick, _solved, _sums, fit_linear
+from curate.train.linear import _PENALTIES, _SCALES, _path, _shares, _solved, _sums, fit_linear
 
 FOLDS = 3
 
@@ -110,9 +110,13 @@ def test_a_label_of_one_half_says_nothing_and_a_weight_of_zero_is_no_pair() -> N
     assert np.array_equal(one.heads.w1, other.heads.w1)
 
 
-def test_the_largest_penalty_within_a_standard_error_is_taken() -> None:
-    losses = np.ones((4, 2, 100))
-    losses[1, 1] = 0.5  # the least, at its second scale
-    losses[2, 0] = 0.5 + np.where(np.arange(100) % 2 == 0, 0.1, -0.09)  # worse by half a standard error
-    losses[3, 0] = 0.6
-    assert _pick(losses) == (2, 0)
+def test_penalties_count_by_how_often_they_are_the_best() -> None:
+    rng = np.random.default_rng(0)
+    losses = np.full((3, len(_SCALES), 200), 1.0)
+    losses[1, 4] = 0.5  # at the fifth scale
+    assert _shares(losses) == pytest.approx([0.0, _SCALES[4], 0.0])
+    losses[2, 7] = 0.5 + 0.2 * rng.standard_normal(200)  # hardly another: on some samples the better one
+    losses[2, 7] += 0.5 - losses[2, 7].mean()
+    _, second, third = _shares(losses) / _SCALES[[0, 4, 7]]
+    assert second + third == pytest.approx(1.0)
+    assert 0.3 < third < 0.7

@@ -12,8 +12,10 @@ import argparse
 import json
 import tempfile
 import time
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -50,7 +52,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--more", default="", help="subsets to learn from as well, with commas")
     parser.add_argument("--pairs", type=int, default=1 << 30, help="to learn from at most")
-    parser.add_argument("--models", default="embeddings,smollm2", help="of these, with commas")
+    parser.add_argument("--models", default="embeddings,linear,smollm2", help="of these, with commas")
     parser.add_argument("--folder", type=Path, help="kept: embeddings, checkpoints, models, margins")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -102,9 +104,11 @@ def trained(folder: Path, data: Path, section: TrainSection) -> None:
     print(f"{section.path}: {summary.note}; {took}")
 
 
-def embedding_margins(folder: Path, data: Path, held: list[Pair]) -> NDArray[np.float64]:
-    path = folder / f"embeddings-{data.stem}"
-    trained(folder, data, TrainSection(path=str(path), embedder=EMBEDDER))
+def embedding_margins(
+    folder: Path, data: Path, held: list[Pair], *, head: Literal["mlp", "linear"] = "mlp"
+) -> NDArray[np.float64]:
+    path = folder / f"embeddings-{head}-{data.stem}"
+    trained(folder, data, TrainSection(path=str(path), embedder=EMBEDDER, head=head))
     model = EmbeddingReward.load(path, cache=folder / "workspace" / "embeddings")
     prompts = [json.loads(prompt) for prompt, _, _ in held]
     ids = [prompt for prompt, _, _ in held]
@@ -134,7 +138,11 @@ def language_model_margins(folder: Path, data: Path, held: list[Pair]) -> NDArra
     return np.array(margins)
 
 
-MARGINS = {"embeddings": embedding_margins, "smollm2": language_model_margins}
+MARGINS = {
+    "embeddings": embedding_margins,
+    "linear": partial(embedding_margins, head="linear"),
+    "smollm2": language_model_margins,
+}
 
 
 def right(margins: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -113,7 +113,7 @@ class BackboneSection(Section):
 
 
 class NoiseSection(Section):
-    """What is done about wrong labels: for a backbone, which heads on embeddings judge, flip, drop or soften."""
+    """What is done about wrong labels. With a backbone, heads on embeddings judge its labels; no co-teaching."""
 
     method: Literal["none", "flip", "drop", "soften", "curriculum", "co-teaching"] = Field(
         "none",
@@ -174,9 +174,9 @@ class TrainSection(Section):
         if self.backbone is not None and stray:
             raise ValueError(f"{', '.join(stray)}: with `backbone`, such settings stand inside of it")
         if self.backbone is not None and remedied:
-            if self.noise.method not in ("flip", "drop", "soften"):
+            if self.noise.method == "co-teaching":
                 raise ValueError(
-                    f"noise.method {self.noise.method}: with `backbone`, take flip, drop or soften"
+                    "noise.method co-teaching: with `backbone`, take flip, drop, soften or curriculum"
                 )
             if self.backbone.loss.kind not in ("bradley-terry", "ordinal"):
                 raise ValueError(

@@ -33,10 +33,9 @@ def with_remedy(
 ) -> tuple[PreferencePairs, float]:
     """Pairs with the labels and weights that `section.noise` makes of them, and the share of labels taken as wrong.
 
-    Held-out prompts keep their labels, and nothing is learnt from those.
+    Held-out prompts keep their labels, and teach nothing. A curriculum changes none, and needs the share.
     """
     method = section.noise.method
-    assert method in ("flip", "drop", "soften")
     items = items_of(pairs, section, embedder, source=source, track=track)
     unseen = np.array([held_out(each, backbone.held_out) for each in pairs.prompt_ids])[pairs.prompt]
     items = dataclasses.replace(items, weight=np.where(unseen, 0.0, pairs.weight))
@@ -44,6 +43,8 @@ def with_remedy(
         scores = out_of_fold(items, fit_linear(items, section.folds, advance).heads)
     margins = scores[items.chosen] - scores[items.rejected]
     noise = estimate_noise(margins, pairs.p_chosen, items.weight, rate=section.noise.rate)
+    if method not in ("flip", "drop", "soften"):
+        return pairs, noise.rate
     p, weight = relabelled(pairs.p_chosen, pairs.weight, noise.right(margins), method)
     p, weight = (np.where(unseen, old, new) for old, new in ((pairs.p_chosen, p), (pairs.weight, weight)))
     strength = np.where(p == pairs.p_chosen, pairs.strength, math.nan)  # what was said of another label

@@ -72,12 +72,13 @@ def train_backbone(
             f"No row of {data} labels {', '.join(unlabelled)}: label it under `aspects`, or take it out of "
             "train.backbone.aspects."
         )
-    noise: dict[str, float] = {}
+    rate = 0.0
     if embedder is not None:
         from curate.train.doubt import with_remedy
 
         pairs, rate = with_remedy(pairs, section, backbone, embedder, source=data, track=track)
-        noise = {"noise_rate": round(rate, 4)}
+    noise = {"noise_rate": round(rate, 4)} if embedder else {}
+    wrong = rate if section.noise.method == "curriculum" else 0.0
     opened = open_backbone(backbone, weights, seed=section.seed)
     groups = build_groups(
         pairs,
@@ -86,7 +87,9 @@ def train_backbone(
     )
     seen, unseen = _sides(groups, pairs, backbone, data)
     checkpoints = Checkpoints(state, main=main)
-    trainer = Trainer(opened, seen, unseen, backbone, checkpoints, metrics, accelerator, seed=section.seed)
+    trainer = Trainer(
+        opened, seen, unseen, backbone, checkpoints, metrics, accelerator, seed=section.seed, wrong=wrong
+    )
     with track("train", len(trainer.schedule.steps)) as advance:
         progress = trainer.run(advance)
     accuracy, loss, aspects = _measured(trainer, pairs, unseen, section)

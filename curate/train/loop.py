@@ -80,8 +80,10 @@ class Trainer:
         accelerator: Any,
         *,
         seed: int,
+        wrong: float = 0.0,
     ) -> None:
-        self._opened, self._section, self._seed = opened, section, seed
+        """`wrong`: the share of labels to leave out, those of largest loss in each forward pass (a curriculum)."""
+        self._opened, self._section, self._seed, self._wrong = opened, section, seed, wrong
         self._train, self._held_out = train, held_out
         self._checkpoints, self._metrics, self._accelerator = checkpoints, metrics, accelerator
         self._tokens = sizes(train, separator=opened.separator)
@@ -173,7 +175,9 @@ class Trainer:
             torch.manual_seed(seed)  # dropout and the order in joint rows
             waits = at + 1 < len(mine)
             with accelerator.no_sync(self._model) if waits else contextlib.nullcontext():
-                value = self._value([self._train[group] for group in row], seed=seed)
+                value = self._value(
+                    [self._train[group] for group in row], seed=seed, share=self._share(number)
+                )
                 scale = (
                     accelerator.num_processes / weight if counts else 0.0
                 )  # DDP takes the mean of processes
@@ -198,9 +202,13 @@ class Trainer:
             there = start + index < len(every)
             yield every[start + index] if there else every[0], there
 
-    def _value(self, groups: Sequence[Group], *, seed: int) -> objective.Value:
+    def _share(self, number: int) -> float:
+        """Of the labels that step `number` learns from: falling over the first quarter of the steps."""
+        return 1.0 - self._wrong * min(1.0, 4.0 * (number + 1) / len(self.schedule.steps))
+
+    def _value(self, groups: Sequence[Group], *, seed: int, share: float = 1.0) -> objective.Value:
         outputs = self._outputs(groups, seed=seed)
-        return objective.evaluate(outputs, groups, self._section.loss, self._opened.model.shape)
+        return objective.evaluate(outputs, groups, self._section.loss, self._opened.model.shape, share=share)
 
     def _outputs(self, groups: Sequence[Group], *, seed: int) -> Tensor:
         """float32[B, N, K]."""

@@ -124,6 +124,12 @@ class NoiseSection(Section):
         None, ge=0, lt=0.5, description="Share of labels that are wrong; null: it is estimated."
     )
 
+    @property
+    def judges_labels(self) -> bool:
+        """Whether it takes models that have not seen a label to say how likely it is right."""
+        known = self.rate is not None and self.method in ("curriculum", "co-teaching")
+        return self.method != "none" and not known
+
 
 class TrainSection(Section):
     """The reward model: a head on frozen sentence embeddings or, with `backbone`, a fine-tuned language model."""

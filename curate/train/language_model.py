@@ -43,7 +43,7 @@ def train_backbone(
     """Fine-tune `backbone` on `data`. A training that was interrupted goes on from its last checkpoint."""
     started = time.monotonic()
     weights = locate(backbone.model, revision=backbone.revision, folder=config.resolve("."))
-    embedder = embedder_of(config, section) if section.noise.method != "none" else None
+    embedder = embedder_of(config, section) if section.noise.judges_labels else None
     judges = (embedder.digest,) if embedder else ()
     fingerprint = content_id(FORMAT, section.digest, weights.digest, data_digest(data), *judges)
     folder = config.resolve(section.path)
@@ -72,12 +72,12 @@ def train_backbone(
             f"No row of {data} labels {', '.join(unlabelled)}: label it under `aspects`, or take it out of "
             "train.backbone.aspects."
         )
-    rate = 0.0
+    rate = section.noise.rate or 0.0
     if embedder is not None:
         from curate.train.doubt import with_remedy
 
         pairs, rate = with_remedy(pairs, section, backbone, embedder, source=data, track=track)
-    noise = {"noise_rate": round(rate, 4)} if embedder else {}
+    noise = {"noise_rate": round(rate, 4)} if section.noise.method != "none" else {}
     wrong = rate if section.noise.method == "curriculum" else 0.0
     opened = open_backbone(backbone, weights, seed=section.seed)
     groups = build_groups(

@@ -79,7 +79,7 @@ def _length(section: TrainSection) -> int:
     """Of the progress bar."""
     if section.head == "linear":
         return section.folds + 1
-    return section.epochs * (1 if section.noise.method == "none" else 2)
+    return section.epochs * (2 if section.noise.judges_labels else 1)
 
 
 def _fit(items: Items, section: TrainSection, advance: Advance) -> tuple[Fit, list[float]]:

@@ -144,7 +144,7 @@ class TrainSection(Section):
     )
     head: Literal["mlp", "linear"] = Field(
         "mlp",
-        description="On the embeddings. linear: solved at once, with a penalty that held-out prompts choose; it has"
+        description="On the embeddings. linear: solved at once by least squares, averaged over penalties; it has"
         " none of the settings below but folds.",
     )
     hidden: int = Field(64, ge=1, description="Units of the hidden layer.")

@@ -169,7 +169,8 @@ run(Path(sys.argv[1]), Path(sys.argv[2]), dropout=float(sys.argv[3]), lake="lake
 
 
 def run(folder: Path, model: Path, *, dropout: float, lake: str = "lake0") -> None:
-    config = configured(folder, model, epochs=3, lora={"rank": 4, "dropout": dropout})
+    lora = {"rank": 4, "dropout": dropout} if dropout else None
+    config = configured(folder, model, epochs=3, lora=lora)
     with Lake.open(Location.under(folder / lake)) as opened:
         train(opened, config, folder / "data")
 

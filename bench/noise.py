@@ -3,8 +3,8 @@
 HH-RLHF helpful-base (split by prompt) and UKPConvArg1 strict (split by topic), on frozen MiniLM embeddings. Of the
 training labels 0, 20 or 40 % are flipped at random; accuracy is measured on held-out pairs with their own labels,
 which no method sees. Mean over seeds (of the split, of flips and of training) with its 95 % interval, beside the
-length baseline. All decide by held-out (noisy) labels how far they go, plain Bradley–Terry too. The method to recommend
-was chosen on HH-RLHF helpful-rejection-sampled and half of UKP's topics (`--choose`); the figures are from the others.
+length baseline. All decide by held-out (noisy) labels how far they go, plain Bradley–Terry too. To choose among methods
+there are HH-RLHF helpful-rejection-sampled and half of UKP's topics (`--choose`); figures are from the others.
 
 Run: `python bench/noise.py [--choose] [--sets hh,ukp] [--seeds 5] [--pairs 1500] [--results FILE]`. What stands in
 `--results` is not computed again, so it can be run piece by piece.

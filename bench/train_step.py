@@ -21,9 +21,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from curate.backbone.model import RewardModel
+from curate.backbone.packing import joint, separate, shared_prefix
 from curate.train.losses import best_of_n
-from curate.train.model import RewardModel
-from curate.train.packing import joint, separate, shared_prefix
 
 PROMPT, ANSWER, PAIRS = 512, 128, 2
 BATCH = "separate passes (Transformers, one batch)"

@@ -8,11 +8,11 @@ from pydantic import Field, PositiveFloat, model_validator
 
 from curate.section import Section
 
-_OF_EMBEDDINGS = (
-    *("embedder", "hidden", "epochs", "patience", "batch"),
-    *("learning_rate", "weight_decay", "dropout", "folds"),
+_OF_THE_MLP = (
+    *("hidden", "epochs", "patience", "batch", "learning_rate", "weight_decay", "dropout"),
     *("members", "combine", "noise"),
 )
+_OF_EMBEDDINGS = ("embedder", "folds", "head", *_OF_THE_MLP)
 
 
 class LoraSection(Section):
@@ -93,6 +93,9 @@ class BackboneSection(Section):
         "float32", description="Of the matrix products; weights, head and optimizer stay in float32."
     )
     gradient_checkpointing: bool = Field(False, description="Compute activations twice to save memory.")
+    tensorboard: bool = Field(
+        False, exclude=True, description="Metrics for TensorBoard too, beside metrics.jsonl."
+    )  # left out of what identifies a model: to look on makes no other one
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -110,7 +113,7 @@ class BackboneSection(Section):
 
 
 class NoiseSection(Section):
-    """What is done about wrong labels when the MLP is trained."""
+    """What is done about wrong labels. With a backbone, heads on embeddings judge its labels; no co-teaching."""
 
     method: Literal["none", "flip", "drop", "soften", "curriculum", "co-teaching"] = Field(
         "none",
@@ -121,9 +124,15 @@ class NoiseSection(Section):
         None, ge=0, lt=0.5, description="Share of labels that are wrong; null: it is estimated."
     )
 
+    @property
+    def judges_labels(self) -> bool:
+        """Whether it takes models that have not seen a label to say how likely it is right."""
+        known = self.rate is not None and self.method in ("curriculum", "co-teaching")
+        return self.method != "none" and not known
+
 
 class TrainSection(Section):
-    """The reward model: an MLP on frozen sentence embeddings or, with `backbone`, a fine-tuned language model."""
+    """The reward model: a head on frozen sentence embeddings or, with `backbone`, a fine-tuned language model."""
 
     path: str = Field("models/reward", description="Folder of the saved model.")
     backbone: BackboneSection | None = Field(
@@ -132,6 +141,11 @@ class TrainSection(Section):
     embedder: str = Field(
         "sentence-transformers/all-MiniLM-L6-v2",
         description="Sentence-embedding model: a folder, pypi:PACKAGE, or owner/name on the hub.",
+    )
+    head: Literal["mlp", "linear"] = Field(
+        "mlp",
+        description="On the embeddings. linear: solved at once by least squares, averaged over penalties; it has"
+        " none of the settings below but folds.",
     )
     hidden: int = Field(64, ge=1, description="Units of the hidden layer.")
     epochs: int = Field(40, ge=1, description="At most; held-out loss decides how many.")
@@ -160,9 +174,24 @@ class TrainSection(Section):
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
-        stray = [name for name in _OF_EMBEDDINGS if name in self.model_fields_set]
+        remedied = self.noise.method != "none"
+        judged = ("embedder", "folds", "noise") if remedied else ()
+        stray = [name for name in _OF_EMBEDDINGS if name in self.model_fields_set and name not in judged]
         if self.backbone is not None and stray:
             raise ValueError(f"{', '.join(stray)}: with `backbone`, such settings stand inside of it")
+        if self.backbone is not None and remedied:
+            if self.noise.method == "co-teaching":
+                raise ValueError(
+                    "noise.method co-teaching: with `backbone`, take flip, drop, soften or curriculum"
+                )
+            if self.backbone.loss.kind not in ("bradley-terry", "ordinal"):
+                raise ValueError(
+                    f"noise.method {self.noise.method} is for labels of pairs: set backbone.loss.kind to bradley-terry"
+                    " or ordinal"
+                )
+        stray = [name for name in _OF_THE_MLP if name in self.model_fields_set]
+        if self.head == "linear" and stray:
+            raise ValueError(f"{', '.join(stray)}: `head: linear` has no such settings")
         if self.noise.method == "co-teaching" and self.members != 2:
             raise ValueError("co-teaching is done by two models: set members: 2")
         return self

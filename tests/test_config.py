@@ -87,7 +87,7 @@ def test_the_template_project_is_valid() -> None:
 @pytest.mark.parametrize(
     ("section", "message"),
     [
-        ("{backbone: {model: m}, hidden: 3, noise: {method: flip}}", "hidden, noise: with `backbone`"),
+        ("{backbone: {model: m}, hidden: 3, noise: {method: flip}}", "hidden: with `backbone`"),
         ("{noise: {method: co-teaching}}", "set members: 2"),
         ("{backbone: {model: m, loss: {kind: ordinal}}}", "set `output: ordinal`"),
         ("{backbone: {model: m, forward: joint, loss: {kind: margin}}}", "scores that stand alone"),

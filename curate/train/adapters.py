@@ -5,11 +5,11 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING
 
+from curate.backbone.model import RewardModel
 from curate.errors import CurateError
-from curate.train.model import RewardModel
 
 if TYPE_CHECKING:
-    from curate.train.tokens import Ids
+    from curate.backbone.tokens import Ids
     from curate.training_options import LoraSection
 
 

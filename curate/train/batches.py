@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from curate.backbone.packing import Packed, Padded, joint, padded, shared_prefix
+from curate.backbone.tokens import Ids
 from curate.train.groups import Group
-from curate.train.packing import Packed, Padded, joint, padded, shared_prefix
-from curate.train.tokens import Ids
 
 _WINDOW = 16  # rows among which groups are sorted by length: little padding, and still a random order
 

@@ -6,7 +6,6 @@ import json
 import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -40,7 +39,7 @@ class Progress:
 
 
 class Checkpoints:
-    """In `folder`: `last/` (trained weights, optimizer, progress), `best.pt` (weights) and `metrics.jsonl`.
+    """In `folder`: `last/` (trained weights, optimizer, progress) and `best.pt` (weights).
 
     Works on a model as it is and under DDP; FSDP's sharded weights are not gathered yet. Every process calls, the
     `main` one writes. The random numbers of a step are a function of seed and step, so their state needs no saving.
@@ -69,9 +68,7 @@ class Checkpoints:
         state = torch.load(last / "state.pt", map_location="cpu", weights_only=True)
         set_model_state_dict(model, state["model"], options=_PARTIAL)
         set_optimizer_state_dict(model, optimizer, state["optimizer"], options=_OPTIONS)
-        progress = Progress(**json.loads((last / "progress.json").read_text(encoding="utf-8")))
-        self._forget_after(progress.step)
-        return progress
+        return Progress(**json.loads((last / "progress.json").read_text(encoding="utf-8")))
 
     def save_best(self, model: nn.Module) -> None:
         state = get_model_state_dict(model, options=_OPTIONS)
@@ -83,31 +80,11 @@ class Checkpoints:
         state = torch.load(self.folder / "best.pt", map_location="cpu", weights_only=True)
         set_model_state_dict(model, state, options=_PARTIAL)
 
-    def log(self, row: dict[str, Any]) -> None:
-        if self._main:
-            with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
-                file.write(json.dumps(row) + "\n")
-
     def clear(self) -> None:
-        """Done: the metrics stay."""
+        """Done: what else is in the folder stays."""
         if self._main:
             shutil.rmtree(self.folder / "last", ignore_errors=True)
             (self.folder / "best.pt").unlink(missing_ok=True)
-
-    def _forget_after(self, step: int) -> None:
-        """Steps after the checkpoint are made again: their lines go, also one that was cut off."""
-        file = self.folder / "metrics.jsonl"
-        if not self._main or not file.is_file():
-            return
-        kept = []
-        for line in file.read_text(encoding="utf-8").splitlines():
-            try:
-                if json.loads(line)["step"] <= step:
-                    kept.append(line + "\n")
-            except ValueError:
-                continue
-        (made := file.with_suffix(".new")).write_text("".join(kept), encoding="utf-8")
-        made.replace(file)
 
 
 _OPTIONS = StateDictOptions(full_state_dict=True, cpu_offload=True, ignore_frozen_params=True)

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from curate.backbone.tokens import Encoded, Ids
 from curate.engine.base import Failure
 from curate.engine.embedding_reward import prompt_digest
 from curate.preference_pairs import PreferencePairs, Turns
-from curate.train.tokens import Encoded, Ids
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]

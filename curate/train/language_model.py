@@ -21,6 +21,7 @@ from curate.preference_pairs import PreferencePairs, data_digest, read_pairs
 from curate.progress import Track
 from curate.resources import sql
 from curate.runs import Counts, StageRun, Summary, newest
+from curate.train.embedded import embedder_of
 from curate.train.groups import Group, Groups, build_groups, held_out
 from curate.train.held_out import PART, Accuracy, evaluation_rows, held_out_note, measured, metrics_of, usable
 from curate.training_options import BackboneSection, TrainSection
@@ -42,7 +43,9 @@ def train_backbone(
     """Fine-tune `backbone` on `data`. A training that was interrupted goes on from its last checkpoint."""
     started = time.monotonic()
     weights = locate(backbone.model, revision=backbone.revision, folder=config.resolve("."))
-    fingerprint = content_id(FORMAT, section.digest, weights.digest, data_digest(data))
+    embedder = embedder_of(config, section) if section.noise.judges_labels else None
+    judges = (embedder.digest,) if embedder else ()
+    fingerprint = content_id(FORMAT, section.digest, weights.digest, data_digest(data), *judges)
     folder = config.resolve(section.path)
     saved = _about(folder)
     if saved and saved["fingerprint"] == fingerprint == newest(lake, "train", section.judge or PART):
@@ -53,9 +56,13 @@ def train_backbone(
 
     from curate.train.checkpoints import Checkpoints
     from curate.train.loop import Trainer
+    from curate.train.metrics import Metrics
     from curate.train.opening import open_backbone
 
     accelerator = Accelerator()
+    main = accelerator.is_main_process
+    state = config.resolve(config.workspace) / "training" / fingerprint
+    metrics = Metrics(state, main=main, tensorboard=backbone.tensorboard)
     run = StageRun(lake, "train", config_hash=section.digest)
     pairs = read_pairs(data)
     usable(pairs, data)
@@ -65,6 +72,13 @@ def train_backbone(
             f"No row of {data} labels {', '.join(unlabelled)}: label it under `aspects`, or take it out of "
             "train.backbone.aspects."
         )
+    rate = section.noise.rate or 0.0
+    if embedder is not None:
+        from curate.train.doubt import with_remedy
+
+        pairs, rate = with_remedy(pairs, section, backbone, embedder, source=data, track=track)
+    noise = {"noise_rate": round(rate, 4)} if section.noise.method != "none" else {}
+    wrong = rate if section.noise.method == "curriculum" else 0.0
     opened = open_backbone(backbone, weights, seed=section.seed)
     groups = build_groups(
         pairs,
@@ -72,14 +86,14 @@ def train_backbone(
         aspects=tuple(backbone.aspects),
     )
     seen, unseen = _sides(groups, pairs, backbone, data)
-    checkpoints = Checkpoints(
-        config.resolve(config.workspace) / "training" / fingerprint, main=accelerator.is_main_process
+    checkpoints = Checkpoints(state, main=main)
+    trainer = Trainer(
+        opened, seen, unseen, backbone, checkpoints, metrics, accelerator, seed=section.seed, wrong=wrong
     )
-    trainer = Trainer(opened, seen, unseen, backbone, checkpoints, accelerator, seed=section.seed)
     with track("train", len(trainer.schedule.steps)) as advance:
         progress = trainer.run(advance)
     accuracy, loss, aspects = _measured(trainer, pairs, unseen, section)
-    if not accelerator.is_main_process:
+    if not main:
         return run.summary()
     about: dict[str, Any] = {
         "format": FORMAT,
@@ -90,7 +104,7 @@ def train_backbone(
         "steps": progress.best_step,
         "tokens": progress.tokens,
         "cut": groups.cut,
-        "metrics": metrics_of(pairs, loss, accuracy) | {"held_out_prompts": len(unseen)} | aspects,
+        "metrics": metrics_of(pairs, loss, accuracy) | {"held_out_prompts": len(unseen)} | aspects | noise,
     }
     with replaced(folder) as made:
         _save(opened, made, about)

@@ -25,6 +25,7 @@ from curate.train import objective
 from curate.train.batches import laid_out, rows, sizes, steps
 from curate.train.checkpoints import Checkpoints, Progress
 from curate.train.groups import Group
+from curate.train.metrics import Metrics
 from curate.train.opening import Opened
 from curate.train.throughput import Meter, attainable_flops, flops_per_token
 from curate.training_options import BackboneSection
@@ -75,13 +76,16 @@ class Trainer:
         held_out: Sequence[Group],
         section: BackboneSection,
         checkpoints: Checkpoints,
+        metrics: Metrics,
         accelerator: Any,
         *,
         seed: int,
+        wrong: float = 0.0,
     ) -> None:
-        self._opened, self._section, self._seed = opened, section, seed
+        """`wrong`: the share of labels to leave out, those of largest loss in each forward pass (a curriculum)."""
+        self._opened, self._section, self._seed, self._wrong = opened, section, seed, wrong
         self._train, self._held_out = train, held_out
-        self._checkpoints, self._accelerator = checkpoints, accelerator
+        self._checkpoints, self._metrics, self._accelerator = checkpoints, metrics, accelerator
         self._tokens = sizes(train, separator=opened.separator)
         self.schedule = Schedule.of(self._tokens, section, seed)
         trained = [each for each in opened.model.parameters() if each.requires_grad]
@@ -101,6 +105,7 @@ class Trainer:
         """Go on from the last checkpoint to the end; the model then has the best weights."""
         section, total = self._section, len(self.schedule.steps)
         progress = self._checkpoints.load(self._model, self._optimizer)
+        self._metrics.begin(progress.step)
         advance(progress.step)
         while progress.step < total and progress.looks < section.patience:
             number = progress.step
@@ -108,7 +113,7 @@ class Trainer:
             tokens = sum(self._tokens[group] for row in self.schedule.steps[number] for group in row)
             progress = replace(progress, step=number + 1, tokens=progress.tokens + tokens)
             speed = self._meter.add(tokens)
-            self._checkpoints.log(
+            self._metrics.log(
                 {"step": progress.step, "epoch": self.schedule.epochs[number], "tokens": progress.tokens}
                 | metrics
                 | speed
@@ -119,6 +124,7 @@ class Trainer:
             if not last and progress.step % section.checkpoint_every == 0:
                 self._checkpoints.save(self._model, self._optimizer, progress)
             advance(1, f"{speed['tokens_per_second']:,.0f} tokens/s, MFU {speed['mfu']:.0%}")
+        self._metrics.close()
         self._accelerator.wait_for_everyone()
         self._checkpoints.load_best(self._model)
         return progress
@@ -169,7 +175,9 @@ class Trainer:
             torch.manual_seed(seed)  # dropout and the order in joint rows
             waits = at + 1 < len(mine)
             with accelerator.no_sync(self._model) if waits else contextlib.nullcontext():
-                value = self._value([self._train[group] for group in row], seed=seed)
+                value = self._value(
+                    [self._train[group] for group in row], seed=seed, share=self._share(number)
+                )
                 scale = (
                     accelerator.num_processes / weight if counts else 0.0
                 )  # DDP takes the mean of processes
@@ -194,9 +202,13 @@ class Trainer:
             there = start + index < len(every)
             yield every[start + index] if there else every[0], there
 
-    def _value(self, groups: Sequence[Group], *, seed: int) -> objective.Value:
+    def _share(self, number: int) -> float:
+        """Of the labels that step `number` learns from: falling over the first quarter of the steps."""
+        return 1.0 - self._wrong * min(1.0, 4.0 * (number + 1) / len(self.schedule.steps))
+
+    def _value(self, groups: Sequence[Group], *, seed: int, share: float = 1.0) -> objective.Value:
         outputs = self._outputs(groups, seed=seed)
-        return objective.evaluate(outputs, groups, self._section.loss, self._opened.model.shape)
+        return objective.evaluate(outputs, groups, self._section.loss, self._opened.model.shape, share=share)
 
     def _outputs(self, groups: Sequence[Group], *, seed: int) -> Tensor:
         """float32[B, N, K]."""
@@ -213,5 +225,5 @@ class Trainer:
         seen = progress.seen(loss)
         if seen.best_step == seen.step:
             self._checkpoints.save_best(self._model)
-        self._checkpoints.log({"step": seen.step, "held_out_loss": loss, "held_out_accuracy": accuracy})
+        self._metrics.log({"step": seen.step, "held_out_loss": loss, "held_out_accuracy": accuracy})
         return seen

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -42,8 +43,13 @@ def weight_of(group: Group, loss: LossSection) -> float:
     )
 
 
-def evaluate(outputs: Tensor, groups: Sequence[Group], loss: LossSection, shape: HeadShape) -> Value:
-    """`outputs` [B, N, K] of B groups, −inf where a group has fewer responses than N."""
+def evaluate(
+    outputs: Tensor, groups: Sequence[Group], loss: LossSection, shape: HeadShape, *, share: float = 1.0
+) -> Value:
+    """`outputs` [B, N, K] of B groups, −inf where a group has fewer responses than N.
+
+    `share`: of the pairs, those of smallest loss, which are learnt from; the others weigh nothing.
+    """
     if outputs.ndim != 3 or len(outputs) != len(groups):
         raise ValueError(f"outputs of shape {tuple(outputs.shape)} for {len(groups)} groups")
     present = torch.isfinite(outputs[..., 0])
@@ -52,6 +58,9 @@ def evaluate(outputs: Tensor, groups: Sequence[Group], loss: LossSection, shape:
     rows = _Rows.of(groups, loss, outputs.device)
     margin = scores[rows.prompt, rows.first] - scores[rows.prompt, rows.second]
     weight = sum(weight_of(group, loss) for group in groups)
+    all_pairs = rows.weight
+    if share < 1.0:
+        rows = replace(rows, weight=rows.weight * _easiest(margin.detach(), rows.p, share))
     mean = _comparison(loss, safe, scores.masked_fill(~present, float("-inf")), margin, rows, groups)
     if shape.output == "aspects":
         mean = mean + _of_aspects(safe, rows)
@@ -66,7 +75,15 @@ def evaluate(outputs: Tensor, groups: Sequence[Group], loss: LossSection, shape:
         lengths = torch.tensor(np.concatenate([group.lengths for group in groups]), device=outputs.device)
         mean = mean + loss.length_invariance * length_invariance(scores[present], lengths.to(scores.dtype))
     right = 0.5 + 0.5 * torch.sign(margin.detach() * (rows.p - 0.5))
-    return Value(mean * weight, weight, float((right * rows.weight).sum()), float(rows.weight.sum()))
+    return Value(mean * weight, weight, float((right * all_pairs).sum()), float(all_pairs.sum()))
+
+
+def _easiest(margin: Tensor, p_first: Tensor, share: float) -> Tensor:
+    """1 for the share of smallest loss (rounded up), 0 for the others."""
+    kept = torch.zeros_like(margin)
+    easy = losses.soft_bradley_terry(margin, p_first).argsort(stable=True)
+    kept[easy[: math.ceil(share * len(easy))]] = 1.0
+    return kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,13 +8,13 @@ from typing import Any
 
 import torch
 
+from curate.backbone.model import EncoderModel, RewardModel
+from curate.backbone.tokens import Ids, Texts
 from curate.engine.loading import dense, hub_revision, quiet
 from curate.engine.reward_head import HeadShape, has_own_head
 from curate.engine.weights import Weights
 from curate.errors import CurateError
 from curate.train.adapters import with_adapters
-from curate.train.model import EncoderModel, RewardModel
-from curate.train.tokens import Ids, Texts
 from curate.training_options import BackboneSection
 
 SEPARATOR = "<|response_end|>"  # between the responses of a joint sequence

@@ -7,25 +7,20 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
 from curate.config import HELD_OUT, Config, TrainSection
-from curate.engine.embedding_reward import FORMAT, Description, describe, features, fold_of, save
-from curate.engine.embeddings import Embedder
+from curate.engine.embedding_reward import FORMAT, Description, describe, save
 from curate.errors import CurateError
 from curate.identity import content_id
 from curate.lake import Lake
-from curate.preference_pairs import PreferencePairs, data_digest, read_pairs
+from curate.preference_pairs import data_digest, read_pairs
 from curate.progress import Advance, Track
 from curate.resources import sql
 from curate.runs import Counts, StageRun, Summary, newest
+from curate.train.embedded import embedder_of, items_of, out_of_fold
 from curate.train.held_out import PART, evaluation_rows, held_out_note, measured, metrics_of, usable
 
 if TYPE_CHECKING:  # torch comes with these, and done work is recognised without it
     from curate.train.bradley_terry import Fit, Items
-
-Float64 = NDArray[np.float64]
 
 
 def train(lake: Lake, config: Config, data: Path, *, track: Track) -> Summary:
@@ -38,7 +33,7 @@ def train(lake: Lake, config: Config, data: Path, *, track: Track) -> Summary:
         return train_backbone(lake, config, section, section.backbone, data, track=track)
     started = time.monotonic()
     folder = config.resolve(section.path)
-    embedder = Embedder(_embedder(config, section), cache=config.resolve(config.workspace) / "embeddings")
+    embedder = embedder_of(config, section)
     fingerprint = content_id(FORMAT, section.digest, embedder.digest, data_digest(data))
     saved = describe(folder)
     if saved and saved.fingerprint == fingerprint == newest(lake, "train", section.judge or PART):
@@ -49,16 +44,17 @@ def train(lake: Lake, config: Config, data: Path, *, track: Track) -> Summary:
     run = StageRun(lake, "train", config_hash=section.digest)
     pairs = read_pairs(data)
     usable(pairs, data)
-    _check(pairs, section, data)
-    items = _items(pairs, section, embedder, track)
-    with track("train", section.epochs * (1 if section.noise.method == "none" else 2)) as advance:
+    items = items_of(pairs, section, embedder, source=data, track=track)
+    with track("train", _length(section)) as advance:
         fit, noise = _fit(items, section, advance)
-    accuracy = measured(section.judge or PART, pairs, _out_of_fold(items, fit), resamples=section.bootstrap)
+    accuracy = measured(
+        section.judge or PART, pairs, out_of_fold(items, fit.heads), resamples=section.bootstrap
+    )
     description = Description(
         embedder=embedder.name,
         embedder_digest=embedder.digest,
         dimension=items.responses.shape[1],
-        hidden=section.hidden,
+        hidden=fit.heads.w1.shape[2] // section.members,
         folds=section.folds,
         seed=section.seed,
         epochs=fit.epochs,
@@ -79,45 +75,21 @@ def train(lake: Lake, config: Config, data: Path, *, track: Track) -> Summary:
     return run.summary(note=held_out_note(description.metrics))
 
 
-def _embedder(config: Config, section: TrainSection) -> str:
-    """A relative folder starts at the configuration's folder; anything else is a name."""
-    if section.embedder.startswith("pypi:"):
-        return section.embedder
-    folder = config.resolve(section.embedder)
-    return str(folder) if folder.is_dir() else section.embedder
-
-
-def _check(pairs: PreferencePairs, section: TrainSection, data: Path) -> None:
-    occupied = {fold_of(each, section.folds) for each in pairs.prompt_ids}
-    if len(occupied) < section.folds:
-        raise CurateError(
-            f"{data} has only {len(pairs.prompt_ids)} prompts, too few for {section.folds} cross-fitting folds: "
-            "add prompts, or lower train.folds."
-        )
-
-
-def _items(pairs: PreferencePairs, section: TrainSection, embedder: Embedder, track: Track) -> Items:
-    from curate.train.bradley_terry import Items
-
-    folds = np.array([fold_of(each, section.folds) for each in pairs.prompt_ids], np.int64)
-    return Items(
-        prompts=embedder.embed(pairs.questions, track=track),
-        responses=embedder.embed(pairs.responses, track=track),
-        prompt_of=pairs.prompt_of,
-        chosen=pairs.chosen,
-        rejected=pairs.rejected,
-        p_chosen=pairs.p_chosen,
-        weight=pairs.weight,
-        fold=folds[pairs.prompt],
-        response_fold=folds[pairs.prompt_of],
-    )
+def _length(section: TrainSection) -> int:
+    """Of the progress bar."""
+    if section.head == "linear":
+        return section.folds + 1
+    return section.epochs * (2 if section.noise.judges_labels else 1)
 
 
 def _fit(items: Items, section: TrainSection, advance: Advance) -> tuple[Fit, list[float]]:
     """The fit, and the noise rates that were found: of each fold head's labels, and last of all labels."""
     from curate.train.bradley_terry import Selection, Settings, fit
+    from curate.train.linear import fit_linear
     from curate.train.noise import cross_fitted, estimated_rate, remedied
 
+    if section.head == "linear":
+        return fit_linear(items, section.folds, advance), []
     settings = Settings(**{field.name: getattr(section, field.name) for field in fields(Settings)})
     method, rate, combine = section.noise.method, section.noise.rate, section.combine
     if method == "none":
@@ -133,13 +105,3 @@ def _fit(items: Items, section: TrainSection, advance: Advance) -> tuple[Fit, li
 
 def _noise_of(rates: list[float]) -> dict[str, float]:
     return {"noise_rate": round(rates[-1], 4)} if rates else {}
-
-
-def _out_of_fold(items: Items, fit: Fit) -> Float64:
-    """float64[R]: the score of each response by the head that has not seen its prompt."""
-    scores = np.empty(len(items.responses))
-    for fold in np.unique(items.response_fold):
-        rows = items.response_fold == fold
-        inputs = features(items.prompts[items.prompt_of[rows]], items.responses[rows])
-        scores[rows] = fit.heads.score(inputs, int(fold))
-    return scores

@@ -21,7 +21,7 @@ from curate.engine.base import Failure, chat
 from curate.engine.registry import Engines
 from curate.errors import CurateError
 from curate.judge.panel import Panel
-from curate.lake import Lake
+from curate.lake import Lake, Location
 from curate.train import train
 from tests.train.samples import configured, pair_rows, ranking_rows, written
 
@@ -162,40 +162,44 @@ def test_a_reward_model_is_gone_on_with(lake: Lake, tmp_path: Path, make_model: 
 SCRIPT = """
 import os, sys, torch
 from pathlib import Path
-from curate.lake import Lake, Location
-from curate.train import train
-from tests.train.samples import configured
+from tests.train.test_language_model import run
 torch.set_num_threads(1)
-folder, model = Path(sys.argv[1]), Path(sys.argv[2])
-config = configured(folder, model, epochs=6, lora={"rank": 4, "dropout": 0.1})
-with Lake.open(Location.under(folder / ("lake" + os.environ.get("RANK", "0")))) as lake:
-    train(lake, config, folder / "data")
+run(Path(sys.argv[1]), Path(sys.argv[2]), dropout=float(sys.argv[3]), lake="lake" + os.environ.get("RANK", "0"))
 """
+
+
+def run(folder: Path, model: Path, *, dropout: float, lake: str = "lake0") -> None:
+    lora = {"rank": 4, "dropout": dropout} if dropout else None
+    config = configured(folder, model, epochs=3, lora=lora)
+    with Lake.open(Location.under(folder / lake)) as opened:
+        train(opened, config, folder / "data")
+
+
+def start(folder: Path, model: Path, *, dropout: float, **environment: str) -> subprocess.Popen[bytes]:
+    """`run` in a process of its own."""
+    command = [sys.executable, "-c", SCRIPT, str(folder), str(model), str(dropout)]
+    alone = {"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, env=os.environ | alone | environment)
 
 
 @pytest.mark.e2e
 def test_killed_and_gone_on_with_it_is_the_same_training(tmp_path: Path, make_model: MakeModel) -> None:
     model = make_model()
     folders = [tmp_path / "whole", tmp_path / "killed"]
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
     for folder in folders:
         written(folder / "data", pair_rows(60))
-
-    def start(folder: Path) -> subprocess.Popen[bytes]:
-        return subprocess.Popen([sys.executable, "-c", SCRIPT, str(folder), str(model)], env=environment)
-
-    assert start(folders[0]).wait(timeout=200) == 0
-    process, killed = start(folders[1]), False
+    process, killed = start(folders[1], model, dropout=0.1), False
     deadline = time.monotonic() + 200
     while process.poll() is None and not killed and time.monotonic() < deadline:
         if list(folders[1].glob(".curate/training/*/last/progress.json")):
             os.kill(process.pid, signal.SIGKILL)
             killed = True
-        time.sleep(0.01)
+        time.sleep(0.005)
     assert killed, "it was done before a checkpoint was seen"
     assert process.wait(timeout=60) == -signal.SIGKILL
     assert not (folders[1] / "models").exists()
-    assert start(folders[1]).wait(timeout=200) == 0
+    for folder in folders:
+        run(folder, model, dropout=0.1)
 
     names = ["model.safetensors", "adapter/adapter_model.safetensors", "training.json"]
     for name in names:
@@ -210,26 +214,18 @@ def test_two_processes_train_the_same_model_as_one(tmp_path: Path, make_model: M
     from safetensors.torch import load_file
 
     model, folders = make_model(), [tmp_path / "one", tmp_path / "two"]
+    for folder in folders:
+        written(folder / "data", pair_rows(40))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    alone = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
-    together = alone | {"ACCELERATE_USE_CPU": "true", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    together = {"ACCELERATE_USE_CPU": "true", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     together |= {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
-    ranks = [together | {"RANK": rank, "LOCAL_RANK": rank} for rank in "01"]
-    processes = []
-    for folder, environments in zip(folders, ([alone], ranks), strict=True):
-        written(folder / "data", pair_rows(40))
-        for environment in environments:
-            command = [
-                sys.executable,
-                "-c",
-                SCRIPT.replace('"dropout": 0.1', '"dropout": 0.0'),
-                str(folder),
-                str(model),
-            ]
-            processes.append(subprocess.Popen(command, env=environment))
-    assert [process.wait(timeout=280) for process in processes] == [0, 0, 0]
+    ranks = [
+        start(folders[1], model, dropout=0.0, **together, RANK=rank, LOCAL_RANK=rank) for rank in ("0", "1")
+    ]
+    run(folders[0], model, dropout=0.0)
+    assert [process.wait(timeout=280) for process in ranks] == [0, 0]
     one, two = (load_file(folder / "models" / "reward" / "model.safetensors") for folder in folders)
     assert all(torch.allclose(one[name], two[name], atol=1e-4) for name in one)
 

@@ -13,18 +13,18 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from curate.backbone.model import RewardModel
+from curate.backbone.tokens import Encoded
 from curate.engine.base import Failure
 from curate.engine.reward_head import HeadShape
 from curate.preference_pairs import Turns, read_pairs
-from curate.train import objective
+from curate.train import losses, objective
 from curate.train.batches import laid_out, rows, sizes, steps
 from curate.train.groups import Group, build_groups, held_out
 from curate.train.loop import learning_rate
-from curate.train.model import RewardModel
-from curate.train.tokens import Encoded
 from curate.training_options import LossSection
+from tests.backbone.test_packed_model import backbone
 from tests.train.samples import pair_rows, ranking_rows, settings, written
-from tests.train.test_packed_model import backbone
 
 KINDS: list[dict[str, Any]] = [
     {"kind": "bradley-terry", "smoothing": 0.1},
@@ -205,3 +205,22 @@ def test_the_learning_rate_rises_and_falls() -> None:
     assert rates[12] == pytest.approx(0.5)
     constant = section.model_copy(update={"schedule": "constant"})
     assert learning_rate(19, 20, constant) == 1.0
+
+
+def test_of_a_share_of_the_pairs_the_easiest_are_learnt_from(tmp_path: Path) -> None:
+    found = build_groups(read_pairs(written(tmp_path, pair_rows(7, seed=1))), encode).groups
+    outputs = torch.zeros(len(found), 2, 1)
+    outputs[:, 0, 0] = torch.arange(len(found)).float()  # the first ones are hardly told apart
+    outputs.requires_grad_()
+    shape = RewardModel.start(backbone()).shape
+    value = objective.evaluate(outputs, found, LossSection(), shape, share=0.4)
+    value.loss.backward()  # type: ignore[no-untyped-call]
+    assert outputs.grad is not None
+    right = [int(group.first[0] == 0) for group in found]  # where the one with the score above 0 was chosen
+    lead = torch.tensor([at if first else -at for at, first in enumerate(right)], dtype=torch.float32)
+    wanted = losses.soft_bradley_terry(lead, torch.full_like(lead, 0.9)).argsort()[:3]
+    moved = outputs.grad.abs().sum(dim=(1, 2)).nonzero().flatten()
+    assert sorted(moved.tolist()) == sorted(wanted.tolist())
+    whole = objective.evaluate(outputs, found, LossSection(), shape)
+    assert (value.weight, value.pairs, value.correct) == (whole.weight, whole.pairs, whole.correct)
+    assert value.loss < whole.loss

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from curate.config import Config, TrainSection
 from curate.engine.embedding_reward import EmbeddingReward
@@ -127,6 +128,20 @@ def test_noise_and_ensembles_are_settings(
     assert 0.0 <= model.description.metrics["noise_rate"] < 0.5
     good, bad = model.score([content_id("new")] * 2, ["Question"] * 2, ["kind clear", "rude wrong"])
     assert good > bad
+
+
+def test_a_linear_head_is_a_model_like_any_other(lake: Lake, config: Config, data: Path) -> None:
+    other = config.model_copy(update={"train": TrainSection(embedder="encoder", folds=4, head="linear")})
+    object.__setattr__(other, "_folder", config.resolve("."))
+    train(lake, other, data)
+    model = EmbeddingReward.load(config.resolve("models/reward"))
+    held = model.description.metrics["held_out_accuracy"]["reward-model"]["all"]
+    assert (held["value"], held["n"]) == (1.0, 80)
+    good, bad = model.score([content_id("new")] * 2, ["Question"] * 2, ["kind clear", "rude wrong"])
+    assert good > bad
+    assert train(lake, other, data).skipped
+    with pytest.raises(ValidationError, match="hidden, noise: `head: linear` has no such settings"):
+        TrainSection.model_validate({"head": "linear", "hidden": 8, "noise": {"method": "flip"}})
 
 
 def test_done_work_is_recognised_until_data_settings_or_model_change(

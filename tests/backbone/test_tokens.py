@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from curate.backbone.tokens import Encoded, Ids, Texts
 from curate.engine.base import Failure, chat
 from curate.engine.chat_tokens import ChatTokens
-from curate.train.tokens import Encoded, Ids, Texts
 from tests.conftest import CHAT_TEMPLATE, make_tokenizer
 
 TOKENIZER = make_tokenizer(CHAT_TEMPLATE)

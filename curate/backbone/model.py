@@ -8,6 +8,8 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
+from curate.backbone import packed_attention
+from curate.backbone.packing import Packed, Padded
 from curate.engine.reward_head import (
     HeadShape,
     has_own_head,
@@ -17,8 +19,6 @@ from curate.engine.reward_head import (
     save_head,
 )
 from curate.errors import CurateError
-from curate.train import packed_attention
-from curate.train.packing import Packed, Padded
 
 
 class RewardModel(nn.Module):

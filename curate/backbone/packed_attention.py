@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from curate.train.packing import Span
+from curate.backbone.packing import Span
 
 NAME = "curate_packed"  # under which Transformers finds it; it builds no mask for names it has no mask function for
 

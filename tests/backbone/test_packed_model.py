@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from curate.backbone.model import EncoderModel, RewardModel
+from curate.backbone.packing import Packed, Span, joint, padded, separate, shared_prefix
 from curate.engine.reward_head import HeadShape
 from curate.errors import CurateError
-from curate.train.model import EncoderModel, RewardModel
-from curate.train.packing import Packed, Span, joint, padded, separate, shared_prefix
 
 SHAPE: dict[str, Any] = {
     "vocab_size": 97,

@@ -1,0 +1,65 @@
+"""Preference pairs as sentence embeddings: what heads on them learn from, and what those say of pairs unseen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from curate.config import Config
+from curate.engine.embedding_reward import Heads, features, fold_of
+from curate.engine.embeddings import Embedder
+from curate.errors import CurateError
+from curate.preference_pairs import PreferencePairs
+from curate.progress import Track
+from curate.training_options import TrainSection
+
+if TYPE_CHECKING:  # torch comes with it, and done work is recognised without
+    from curate.train.bank import Items
+
+Float64 = NDArray[np.float64]
+
+
+def embedder_of(config: Config, section: TrainSection) -> Embedder:
+    """A relative folder starts at the configuration's folder; anything else is a name."""
+    name = section.embedder
+    if not name.startswith("pypi:"):
+        folder = config.resolve(name)
+        name = str(folder) if folder.is_dir() else name
+    return Embedder(name, cache=config.resolve(config.workspace) / "embeddings")
+
+
+def items_of(
+    pairs: PreferencePairs, section: TrainSection, embedder: Embedder, *, source: object, track: Track
+) -> Items:
+    """Raises CurateError where the prompts of `source` do not fill the folds."""
+    from curate.train.bank import Items
+
+    folds = np.array([fold_of(each, section.folds) for each in pairs.prompt_ids], np.int64)
+    if len(np.unique(folds)) < section.folds:
+        raise CurateError(
+            f"{source} has only {len(pairs.prompt_ids)} prompts, too few for {section.folds} cross-fitting folds: "
+            "add prompts, or lower train.folds."
+        )
+    return Items(
+        prompts=embedder.embed(pairs.questions, track=track),
+        responses=embedder.embed(pairs.responses, track=track),
+        prompt_of=pairs.prompt_of,
+        chosen=pairs.chosen,
+        rejected=pairs.rejected,
+        p_chosen=pairs.p_chosen,
+        weight=pairs.weight,
+        fold=folds[pairs.prompt],
+        response_fold=folds[pairs.prompt_of],
+    )
+
+
+def out_of_fold(items: Items, heads: Heads) -> Float64:
+    """float64[R]: the score of each response by the head that has not seen its prompt."""
+    scores = np.empty(len(items.responses))
+    for fold in np.unique(items.response_fold):
+        rows = items.response_fold == fold
+        inputs = features(items.prompts[items.prompt_of[rows]], items.responses[rows])
+        scores[rows] = heads.score(inputs, int(fold))
+    return scores

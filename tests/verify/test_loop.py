@@ -198,7 +198,7 @@ def test_each_rule_of_stage_2_by_hand() -> None:
     ]
     assert decided["outcome"].to_list() == ["a", "a", "b", "b", "b", "tie", "tie"]
     assert float(decided["confidence"].to_numpy().min()) >= 0.5
-    assert dict(counted(decided)) == {
+    assert counted(decided) == {
         "verified by people": 0,
         "best model agrees": 3,
         "gold model disagrees": 1,

@@ -307,6 +307,10 @@ class Writer:
         compared = ", ".join(f'"{name}"' for name in rows.column_names if name != "run_id")
         names = {"table": table, "group": group, "where": where, "compared": compared}
         values = list(parameters)
+        there = self._connection.execute(f"SELECT 1 FROM lake.{table} WHERE {where} LIMIT 1", values)
+        if there.fetchone() is None:  # nothing to compare with
+            self.append(table, rows)
+            return int(pc.count_distinct(rows[group]).as_py())
         self._connection.register("incoming_rows", rows)
         try:
             self._connection.execute(sql("changed_groups").format(**names), values)

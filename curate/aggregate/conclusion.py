@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,8 @@ from curate.aggregate.opinion import (
 )
 from curate.aggregate.people import People, without
 from curate.aggregate.strata import one_stratum
-from curate.aggregate.votes import Float64, Int32, Int64, Votes
+from curate.aggregate.trust import trust
+from curate.aggregate.votes import Float64, Int8, Int32, Int64, Votes
 from curate.config import AggregateSection
 
 FEWEST_TESTED = 10
@@ -34,18 +35,24 @@ Strata = Callable[[PairTally], tuple[Int64, tuple[str, ...]]]
 class Conclusion:
     """E pairs, those of `opinion.tally`; `assessed` speaks of the same pairs, and is None with too few labels.
 
-    `p_a` float64[E] is calibrated; `status` and `reason` [E] are those of the table, "" for no reason.
+    `p_a` float64[E] is calibrated; `case` int8[E] is the place in `cases` of the pair's status and the reason for it
+    ("" for none).
     """
 
     opinion: Opinion
     graphs: DenoisedGraphs
     p_a: Float64
-    status: NDArray[np.str_]
-    reason: NDArray[np.str_]
+    case: Int8
+    cases: tuple[tuple[str, str], ...]
     people: People
     learnt: int
     strata: tuple[str, ...]
     assessed: Assessed | None
+
+    @property
+    def status(self) -> NDArray[np.str_]:
+        """str[E], as in the table of preferences."""
+        return np.array([status for status, _ in self.cases])[self.case]
 
     @property
     def confidence(self) -> Float64:
@@ -87,13 +94,13 @@ def conclude(
     if assessed is not None:
         unsaid = np.setdiff1d(np.arange(len(p_a)), at_pairs(people.pairs, opinion.tally))
         p_a[unsaid] = np.round(assessed.calibrate(p_a[unsaid]), LEARNT_DIGITS)
-    status, reason = _statuses(opinion, graphs, people, blind, assessed, barred)
+    case, cases = _statuses(opinion, graphs, people, blind, assessed, barred)
     return Conclusion(
         opinion=opinion,
         graphs=graphs,
         p_a=p_a,
-        status=status,
-        reason=reason,
+        case=case,
+        cases=cases,
         people=people,
         learnt=0 if section.annotator_model == "majority" else len(people) - int(_kept(testing, assessed)),
         strata=() if blind is None else blind.strata,
@@ -106,15 +113,16 @@ def _kept(testing: NDArray[np.bool_], assessed: Assessed | None) -> int:
     return int(testing.sum()) if assessed is not None and assessed.holds else 0
 
 
-def _seen(people: People, testing: NDArray[np.bool_]) -> People:
+def _seen(people: People, testing: NDArray[np.bool_], unseen: Votes) -> People:
+    """People without the verdicts under test, which have no part in how far anyone is trusted either."""
     rest = ~testing
-    return People(
+    return replace(
+        people,
         pairs=people.pairs[rest],
         verdict=people.verdict[rest],
         drawn=people.drawn[rest],
         coin=people.coin[rest],
-        known=people.known,
-        trust=people.trust,
+        trust=trust(unseen),
     )
 
 
@@ -132,7 +140,7 @@ def _blind(
     A pair may have had no vote but the hidden ones.
     """
     unseen = without(votes, people.pairs[testing])
-    opinion = form_opinion(unseen, _seen(people, testing), section, author=author)
+    opinion = form_opinion(unseen, _seen(people, testing, unseen), section, author=author)
     at = at_pairs(keys(opinion.tally), whole)
     p_a, direction = np.full(len(whole), 0.5), np.zeros(len(whole), np.int8)
     judged = np.zeros(len(whole), np.bool_)
@@ -149,7 +157,7 @@ def _statuses(
     blind: Blind | None,
     assessed: Assessed | None,
     barred: Int64,
-) -> tuple[NDArray[np.str_], NDArray[np.str_]]:
+) -> tuple[Int8, tuple[tuple[str, str], ...]]:
     """verified: the label is what people say; routed: to be asked; flipped: the order overrules the pair's own votes.
 
     Without a guarantee, the rest is accepted; with one, only what lies above its threshold is, and the rest routed.
@@ -184,7 +192,5 @@ def _statuses(
         ]
     cases.append((voted * direction < 0, "flipped", "the prompt's other pairs overrule this pair's votes"))
     cases += [(where, "accepted", why) for where, why in balanced]
-    tests = [where for where, _, _ in cases]
-    status = np.select(tests, [name for _, name, _ in cases], "accepted")
-    reason = np.select(tests, [why for _, _, why in cases], "")
-    return status, reason
+    case = np.select([where for where, _, _ in cases], list(range(len(cases))), len(cases))
+    return case.astype(np.int8), (*((status, reason) for _, status, reason in cases), ("accepted", ""))

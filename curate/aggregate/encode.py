@@ -1,8 +1,7 @@
-"""From columns of ids to `Votes`, tens of millions of rows at once: the step between tables and kernels."""
+"""From a lake's judgments to `Votes`: the step between tables and kernels. DuckDB looks up the ids, on all cores."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,11 +11,11 @@ import pyarrow.compute as pc
 from curate.aggregate.kernel import kernel, over_slices
 from curate.aggregate.votes import Float32, Int8, Int32, Int64, Votes
 from curate.errors import CurateError
+from curate.lake import Lake
+from curate.resources import sql
 
-OUTCOMES = {"a": 1, "b": -1, "tie": 0}
-NOT_VOTES = ("abstain", "failed")
-ROWS_AT_ONCE = 1 << 21
-"""Each chunk looks its ids up in one hash table of all responses, which takes longer to build than to use once."""
+_SAYS_NOTHING = 2
+_NO_OUTCOME = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,64 +23,52 @@ class EncodedVotes:
     """Votes with the ids behind their indexes.
 
     `prompt_ids[i]` names prompt i and `response_ids[r]` response r, both in ascending order of (prompt,
-    response) id; `not_votes` is how many judgments were an abstention or a failure.
+    response) id; `models[r]` wrote it, null where nobody says; `not_votes` is how many judgments were an abstention
+    or a failure.
     """
 
     votes: Votes
     prompt_ids: pa.Array
     response_ids: pa.Array
+    models: pa.Array
     not_votes: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Columns:
-    a: Int32
-    b: Int32
-    annotator: Int32
-    shown: Int8
-    outcome: Int8
-    p_a: Float32
+def encode_votes(lake: Lake) -> EncodedVotes:
+    """What `panel`, which the caller has bound, says in `pairwise_statements`, of the responses in `responses`.
 
-
-def encode_votes(
-    judgments: pa.Table | pa.RecordBatchReader, responses: pa.Table, *, human: Collection[str] = ()
-) -> EncodedVotes:
-    """Build `Votes` from pairwise judgments. They depend on the rows alone and not on their order, so that every later
-    sum of floating-point numbers is the same sum.
-
-    | column of `judgments`       | type | |
-    | ---                         | ---  | --- |
-    | `response_a`, `response_b`  | string or dictionary | ids that `responses` has, of one prompt |
-    | `annotator_id`              | string or dictionary | |
-    | `outcome`                   | string or dictionary | a, b, tie; abstain and failed are left out and counted |
-    | `kind`                      | string or dictionary, optional | annotators with a `human` judgment are people |
-    | `shown`                     | string or dictionary, optional | ab, ba or null |
-    | `p_a`                       | float, optional | null where the annotator gave an outcome only |
-
-    | column of `responses` | type | |
-    | ---                   | ---  | --- |
-    | `prompt_id`, `response_id` | string | every response once, judged or not |
-    | `length`              | number, optional | characters |
-
-    A pair that comes as (b, a) is turned round together with its outcome, order and probability. A Polars
-    frame goes in as `frame.to_arrow()`; a reader of record batches is consumed a chunk at a time, so that the
-    strings of all judgments are never in memory at once. `human` names further annotators that are people.
+    The votes come by prompt, a, b, annotator, and then by what they say. They depend on the rows alone and not on
+    their order, so that every later sum of floating-point numbers is the same sum. A pair that comes as (b, a) is
+    turned round together with its outcome, order and probability; abstentions and failures are counted and left out.
+    Annotators with a vote of the kind `human` are people.
     """
-    prompt_ids, response_ids, offsets, length = _index_responses(responses)
-    owner = np.repeat(np.arange(len(prompt_ids), dtype=np.int32), np.diff(offsets))
-    annotators: dict[str, int] = {}
-    people = set(human)
-    parts, not_votes = [], 0
-    for chunk in _chunks(judgments):
-        outcome = _outcomes(chunk["outcome"])
-        voted = outcome != 2
-        if not voted.all():
-            chunk, outcome = chunk.filter(pa.array(voted)), outcome[voted]
-            not_votes += int(len(voted) - len(outcome))
-        parts.append(_encode_chunk(chunk, outcome, response_ids, owner, annotators, people))
-    a, b, annotator, shown, outcome, p_a = _join(parts)
-    names = sorted(annotators)
-    annotator = np.argsort([annotators[name] for name in names]).astype(np.int32)[annotator]
+    lake.rows(sql("aggregate_responses"))
+    responses = lake.arrow("SELECT * EXCLUDE place FROM placed_responses ORDER BY place")
+    response_ids, models = _one(responses["response_id"]), _one(responses["model"])
+    _check_once(response_ids)
+    prompts = pc.run_end_encode(_one(responses["prompt_id"]))
+    offsets = np.concatenate(([0], prompts.run_ends.to_numpy())).astype(np.int64)
+    owner = np.repeat(np.arange(len(offsets) - 1, dtype=np.int32), np.diff(offsets))
+    said = _statements(lake)
+    _check_known(lake, said)
+    outcome = said["outcome"].to_numpy()
+    voted = outcome != _SAYS_NOTHING
+    not_votes = len(outcome) - int(np.count_nonzero(voted))
+    if not_votes:
+        said, outcome = said.filter(pa.array(voted)), outcome[voted]
+    a, b, annotator = (said[name].to_numpy() for name in ("a", "b", "annotator"))
+    _check_prompts(owner, a, b, response_ids)
+    names = [name for (name,) in lake.rows("SELECT DISTINCT annotator_id FROM panel ORDER BY ALL")]
+    voters, annotator = _those_who_vote(annotator, len(names))
+    human = np.zeros(len(voters), np.bool_)
+    human[np.unique(annotator[said["human"].to_numpy() > 0])] = True
+    shown, p_a = said["shown"].to_numpy(), _probabilities(said["p_a"], outcome)
+    turned = a > b
+    if turned.any():
+        a, b = np.minimum(a, b), np.maximum(a, b)
+        sign = np.where(turned, -1, 1).astype(np.int8)
+        outcome, shown = outcome * sign, shown * sign
+        p_a = np.where(turned, np.float32(1.0) - p_a, p_a)
     order = _one_order(offsets, owner[a], a, b, annotator, shown, outcome, p_a)
     votes = Votes(
         offsets=offsets,
@@ -92,162 +79,84 @@ def encode_votes(
         shown=shown[order],
         outcome=outcome[order],
         p_a=p_a[order],
-        annotators=tuple(names),
-        human=np.array([name in people for name in names], np.bool_),
-        length=length,
+        annotators=tuple(names[k] for k in voters.tolist()),
+        human=human,
+        length=responses["length"].to_numpy().astype(np.float32),
     )
-    return EncodedVotes(votes=votes, prompt_ids=prompt_ids, response_ids=response_ids, not_votes=not_votes)
+    return EncodedVotes(
+        votes=votes, prompt_ids=prompts.values, response_ids=response_ids, models=models, not_votes=not_votes
+    )
 
 
-def _index_responses(responses: pa.Table) -> tuple[pa.Array, pa.Array, Int64, Float32]:
-    """Prompt ids, response ids, offsets and lengths, by prompt id and then response id."""
-    table = responses.select(
-        [c for c in ("prompt_id", "response_id", "length") if c in responses.column_names]
-    )
-    table = table.set_column(0, "prompt_id", _plain(table["prompt_id"]))
-    table = table.set_column(1, "response_id", _plain(table["response_id"]))
-    table = table.sort_by([("prompt_id", "ascending"), ("response_id", "ascending")]).combine_chunks()
-    response_ids = _one(table["response_id"])
+def _statements(lake: Lake) -> pa.Table:
+    """`aggregate_judgments`, its joins as they are written: the planner takes what is left of the judgments to be few,
+    and would build its hash table of them instead of the responses, at three times the cost."""
+    lake.rows("SET disabled_optimizers = 'join_order,build_side_probe_side'")
+    try:
+        return lake.arrow(sql("aggregate_judgments"))
+    finally:
+        lake.rows("RESET disabled_optimizers")
+
+
+def _check_once(response_ids: pa.Array) -> None:
     if pc.count_distinct(response_ids).as_py() != len(response_ids):
         counts = pc.value_counts(response_ids)
         twice = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")[0]
         raise CurateError(
             f"responses: response_id {twice} occurs more than once; give every response its own id."
         )
-    runs = pc.run_end_encode(_one(table["prompt_id"]))
-    offsets = np.concatenate(([0], runs.run_ends.to_numpy())).astype(np.int64)
-    length = np.empty(0, np.float32)
-    if "length" in table.column_names:
-        length = table["length"].to_numpy().astype(np.float32)
-    return runs.values, response_ids, offsets, length
 
 
-def _chunks(judgments: pa.Table | pa.RecordBatchReader) -> Iterator[pa.Table]:
-    """Tables of at least `ROWS_AT_ONCE` rows, the last one smaller."""
-    batches: Iterable[pa.RecordBatch] = (
-        judgments.to_batches() if isinstance(judgments, pa.Table) else judgments
-    )
-    waiting: list[pa.RecordBatch] = []
-    for batch in batches:
-        waiting.append(batch)
-        if sum(len(b) for b in waiting) >= ROWS_AT_ONCE:
-            yield pa.Table.from_batches(waiting)
-            waiting = []
-    if waiting:
-        yield pa.Table.from_batches(waiting)
+def _check_known(lake: Lake, said: pa.Table) -> None:
+    """Every response is there, and every outcome is one. Which is not is asked for only when one is not."""
+    for side in ("a", "b"):
+        if said[side].null_count:
+            known = f"response_{side} IN (SELECT response_id FROM responses)"
+            missing = lake.value(f"SELECT response_{side} FROM pairwise_statements WHERE NOT {known}")
+            raise CurateError(
+                f"judgments: response_{side} {missing} is not among the responses; ingest the response first."
+            )
+    if pc.any(pc.equal(said["outcome"], _NO_OUTCOME)).as_py():
+        allowed = ("a", "b", "tie", "abstain", "failed")
+        found = lake.value(
+            f"SELECT outcome FROM pairwise_statements WHERE outcome NOT IN {allowed} OR outcome IS NULL"
+        )
+        raise CurateError(f"judgments: outcome is {found}; use one of {', '.join(allowed)}.")
 
 
-def _encode_chunk(
-    chunk: pa.Table,
-    outcome: Int8,
-    response_ids: pa.Array,
-    owner: Int32,
-    annotators: dict[str, int],
-    people: set[str],
-) -> _Columns:
-    a, b = (_response_index(chunk, side, response_ids) for side in ("response_a", "response_b"))
+def _check_prompts(owner: Int32, a: Int32, b: Int32, response_ids: pa.Array) -> None:
     wrong = np.flatnonzero((owner[a] != owner[b]) | (a == b))
     if len(wrong):
-        row = int(wrong[0])
+        pair = f"response_a {response_ids[int(a[wrong[0]])]} and response_b {response_ids[int(b[wrong[0]])]}"
         raise CurateError(
-            f"judgments: response_a {chunk['response_a'][row]} and response_b {chunk['response_b'][row]} are not two "
-            "different responses of one prompt; compare responses of the same prompt only."
+            f"judgments: {pair} are not two different responses of one prompt; "
+            "compare responses of the same prompt only."
         )
-    annotator = _annotator_index(chunk["annotator_id"], annotators)
-    if "kind" in chunk.column_names:
-        names = tuple(annotators)
-        is_human = _codes(chunk["kind"], pa.array(["human"])) == 0
-        people.update(names[k] for k in np.unique(annotator[is_human]))
-    shown: Int8 = np.zeros(len(a), np.int8)
-    if "shown" in chunk.column_names:
-        shown = np.array([1, -1, 0], np.int8)[_codes(chunk["shown"], pa.array(["ab", "ba"]))]
-    p_a: Float32 = (0.5 + 0.5 * outcome).astype(np.float32)
-    if "p_a" in chunk.column_names:
-        given = chunk["p_a"].to_numpy().astype(np.float32)
-        if ((given < 0.0) | (given > 1.0)).any():
-            bad = given[(given < 0.0) | (given > 1.0)][0]
-            raise CurateError(f"judgments: p_a is {bad}; a probability lies between 0 and 1.")
-        p_a = np.where(np.isnan(given), p_a, given)
-    turned = a > b
-    sign = np.where(turned, -1, 1).astype(np.int8)
-    return _Columns(
-        a=np.minimum(a, b),
-        b=np.maximum(a, b),
-        annotator=annotator,
-        shown=shown * sign,
-        outcome=outcome * sign,
-        p_a=np.where(turned, 1.0 - p_a, p_a).astype(np.float32),
-    )
 
 
-def _join(parts: list[_Columns]) -> tuple[Int32, Int32, Int32, Int8, Int8, Float32]:
-    if not parts:
-        empty = np.empty(0, np.int32)
-        return empty, empty, empty, np.empty(0, np.int8), np.empty(0, np.int8), np.empty(0, np.float32)
-    return (
-        np.concatenate([part.a for part in parts]),
-        np.concatenate([part.b for part in parts]),
-        np.concatenate([part.annotator for part in parts]),
-        np.concatenate([part.shown for part in parts]),
-        np.concatenate([part.outcome for part in parts]),
-        np.concatenate([part.p_a for part in parts]),
-    )
+def _those_who_vote(annotator: Int32, names: int) -> tuple[Int64, Int32]:
+    """Who has a vote, and the votes' annotators as their places among those."""
+    voters = np.flatnonzero(np.bincount(annotator, minlength=names))
+    place = np.zeros(names, np.int32)
+    place[voters] = np.arange(len(voters))
+    return voters, place[annotator]
 
 
-def _outcomes(column: pa.ChunkedArray) -> Int8:
-    """+1, -1, 0, or 2 for what is not a vote."""
-    code = _codes(column, pa.array([*OUTCOMES, *NOT_VOTES]))
-    if (code < 0).any():
-        found = column[int(np.flatnonzero(code < 0)[0])]
-        allowed = ", ".join((*OUTCOMES, *NOT_VOTES))
-        raise CurateError(f"judgments: outcome is {found}; use one of {allowed}.")
-    return np.array([*OUTCOMES.values(), *(2 for _ in NOT_VOTES)], np.int8)[code]
-
-
-def _response_index(chunk: pa.Table, side: str, response_ids: pa.Array) -> Int32:
-    index = _codes(chunk[side], response_ids)
-    if (index < 0).any():
-        missing = chunk[side][int(np.flatnonzero(index < 0)[0])]
-        raise CurateError(
-            f"judgments: {side} {missing} is not among the responses; ingest the response first."
-        )
-    return index
-
-
-def _annotator_index(column: pa.ChunkedArray, annotators: dict[str, int]) -> Int32:
-    """Indexes in `annotators`, which grows by the names that are new."""
-    if column.null_count:
-        raise CurateError("judgments: an annotator_id is null; say who judged.")
-    for name in pc.unique(_plain(column)).to_pylist():
-        annotators.setdefault(name, len(annotators))
-    return _codes(column, pa.array(list(annotators)))
-
-
-def _codes(column: pa.ChunkedArray, values: pa.Array) -> Int32:
-    """int32[len(column)], the place of each entry in `values`, -1 where it is none of them (or null)."""
-    if pa.types.is_dictionary(column.type):
-        parts = []
-        for part in column.chunks:
-            table = np.append(_codes(pa.chunked_array([part.dictionary]), values), np.int32(-1))
-            parts.append(
-                table[pc.fill_null(part.indices.cast(pa.int64()), -1).to_numpy(zero_copy_only=False)]
-            )
-        return np.concatenate(parts) if parts else np.empty(0, np.int32)
-    found = pc.index_in(
-        _plain(column), value_set=_plain(pa.chunked_array([values])).combine_chunks(), skip_nulls=True
-    )
-    codes: Int32 = pc.fill_null(found, -1).to_numpy()
-    return codes
-
-
-def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """As large_string: dictionaries and string views compare with nothing else."""
-    return column if column.type == pa.large_string() else column.cast(pa.large_string())
+def _probabilities(given: pa.ChunkedArray, outcome: Int8) -> Float32:
+    """float32[V], 1, 0 or ½ where the annotator gave only an outcome."""
+    by_outcome = (0.5 + 0.5 * outcome).astype(np.float32)
+    if given.null_count == len(given):
+        return by_outcome
+    p_a: Float32 = given.to_numpy()
+    outside = (p_a < 0.0) | (p_a > 1.0)
+    if outside.any():
+        raise CurateError(f"judgments: p_a is {p_a[outside][0]}; a probability lies between 0 and 1.")
+    return np.where(np.isnan(p_a), by_outcome, p_a)
 
 
 def _one(column: pa.ChunkedArray) -> pa.Array:
-    combined = column.combine_chunks()
-    return combined.chunk(0) if isinstance(combined, pa.ChunkedArray) and combined.num_chunks else combined
+    """As one array that may be longer than 2 GB."""
+    return pa.concat_arrays(column.cast(pa.large_string()).chunks or [pa.array([], pa.large_string())])
 
 
 def _one_order(
@@ -264,9 +173,13 @@ def _one_order(
     order = _by_prompt(prompt, len(offsets) - 1)
     votes = np.bincount(prompt, minlength=len(offsets) - 1)
     first_vote = np.concatenate(([0], np.cumsum(votes))).astype(np.int64)
+    annotators = int(annotator.max(initial=0)) + 1
+    bits = p_a.view(
+        np.int32
+    )  # in the order of the numbers, which are not negative, but sorted as the keys are
     over_slices(
         lambda first, last: _order_slice(
-            first, last, offsets, first_vote, a, b, annotator, shown, outcome, p_a, order
+            first, last, offsets, first_vote, a, b, annotator, shown, outcome, bits, order, annotators
         ),
         votes + 1,
     )
@@ -276,7 +189,7 @@ def _one_order(
 @kernel
 def _order_slice(
     first: int, last: int, offsets: Int64, first_vote: Int64, a: Int32, b: Int32, annotator: Int32, shown: Int8,
-    outcome: Int8, p_a: Float32, order: Int64,
+    outcome: Int8, p_bits: Int32, order: Int64, annotators: int,
 ) -> None:  # fmt: skip
     for prompt in range(first, last):
         begin, end = first_vote[prompt], first_vote[prompt + 1]
@@ -284,12 +197,11 @@ def _order_slice(
             continue
         votes, base = order[begin:end].copy(), offsets[prompt]
         size = offsets[prompt + 1] - base
-        most = annotator[votes].max() + 1
         key = np.empty(end - begin, np.int64)
         for k in range(end - begin):
             v = votes[k]
             said = 3 * (shown[v] + 1) + outcome[v] + 1
-            key[k] = (((a[v] - base) * size + b[v] - base) * most + annotator[v]) * 9 + said
+            key[k] = (((a[v] - base) * size + b[v] - base) * annotators + annotator[v]) * 9 + said
         by_key = np.argsort(key)
         start = 0
         for k in range(1, end - begin + 1):
@@ -297,7 +209,7 @@ def _order_slice(
                 continue
             alike = votes[by_key[start:k]]
             if k - start > 1:
-                alike = alike[np.argsort(p_a[alike])]
+                alike = alike[np.argsort(p_bits[alike].astype(np.int64))]
             for i in range(k - start):
                 order[begin + start + i] = alike[i]
             start = k

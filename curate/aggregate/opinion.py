@@ -16,7 +16,7 @@ from curate.aggregate.graph.majority import majority
 from curate.aggregate.graph.solution import DenoisedGraphs, per_prompt_sum
 from curate.aggregate.graph.tally import PairTally
 from curate.aggregate.people import People
-from curate.aggregate.trust import LEAST, trust
+from curate.aggregate.trust import LEAST
 from curate.aggregate.votes import Float64, Int32, Int64, Votes
 from curate.config import AggregateSection
 
@@ -48,7 +48,7 @@ def form_opinion(
     votes: Votes, people: People, section: AggregateSection, *, author: Int32 | None = None
 ) -> Opinion:
     """Majority, or the model that `section` names. `author` int32[R]: which model wrote each response."""
-    votes = replace(votes, trust=trust(votes))
+    votes = replace(votes, trust=people.trust)
     weight = people_first(votes, one_vote_a_pair(votes))
     said = majority(votes, weight=weight)
     if section.annotator_model == "majority" or not len(votes):
@@ -91,9 +91,10 @@ def people_first(votes: Votes, weight: Float64) -> Float64:
     Where a person is trusted less than others, so is what people's votes may come to, at least a twentieth.
     """
     judges = float(weight[~votes.human].sum())
-    least = 1.0 if np.all(votes.trust == 1.0) else LEAST / 2
+    trust = votes.trust if len(votes.trust) else np.ones(len(weight))
+    least = 1.0 if np.all(trust == 1.0) else LEAST / 2
     above = 10.0 ** np.ceil(np.log10((1.0 + judges) / least))
-    return np.where(votes.human, weight * votes.trust * above, weight)
+    return np.where(votes.human, weight * trust * above, weight)
 
 
 def keys(pairs: PairTally) -> Int64:

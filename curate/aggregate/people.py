@@ -81,9 +81,8 @@ def verdicts(votes: Votes, trusted: Float64) -> tuple[Int64, Float64]:
 
     `trusted` float64[A] weighs the people.
     """
-    said = np.flatnonzero(votes.human[votes.annotator]) if len(votes) else np.zeros(0, np.int64)
-    key = votes.a[said].astype(np.int64) * votes.n_responses + votes.b[said]
-    pairs, at = np.unique(key, return_inverse=True)
+    said = votes.by_people
+    pairs, at = np.unique(votes.pair_keys(said), return_inverse=True)
     weight = trusted[votes.annotator[said]]
     total = np.bincount(at, votes.outcome[said] * weight, minlength=len(pairs))
     whole = np.bincount(at, weight, minlength=len(pairs))
@@ -95,10 +94,9 @@ def without(votes: Votes, hidden: Int64) -> Votes:
     """The votes but for those of people on the pairs `hidden` (numbered as in `People`)."""
     if not len(hidden):
         return votes
-    human = np.flatnonzero(votes.human[votes.annotator])
-    key = votes.a[human].astype(np.int64) * votes.n_responses + votes.b[human]
+    said = votes.by_people
     kept = np.ones(len(votes), np.bool_)
-    kept[human[np.isin(key, hidden)]] = False
+    kept[said[np.isin(votes.pair_keys(said), hidden)]] = False
     return replace(
         votes,
         prompt=votes.prompt[kept],

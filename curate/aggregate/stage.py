@@ -17,7 +17,7 @@ from curate.runs import StageRun, Summary, newest
 if TYPE_CHECKING:
     from curate.aggregate.tables import Aggregation
 
-VERSION = 4  # raised when the same judgments would give other results, so that they are computed again
+VERSION = 5  # raised when the same judgments would give other results, so that they are computed again
 STAGE = "aggregate"
 BY_PROMPT = ("preferences", "rankings", "dropped_arcs", "graphs")
 WHOLE = ("annotators", "guarantees", "assessments")
@@ -67,15 +67,15 @@ def _aggregate(lake: Lake, config: Config, run: StageRun, iteration: int, panel:
     lake.rows("DROP TABLE IF EXISTS temp.panel")  # what `select_panel` leaves on a connection
     with lake.bind("panel", panel):
         lake.rows(sql("current_judgments"))
-        judged = lake.digest("judgments SEMI JOIN panel USING (annotator_id, revision)", "judgment_id")
+        judged = lake.frame(sql("aggregate_annotators"))
         asked = lake.digest("verify_tasks", "task_id", "strategy = 'random'")
         settings = config.aggregate.digest
-        fingerprint = content_id(VERSION, settings, panel.to_pylist(), judged, asked)
+        fingerprint = content_id(VERSION, settings, panel.to_pylist(), judged.to_dicts(), asked)
         if newest(lake, STAGE, part) == fingerprint:
             return ""
         from curate.aggregate.tables import aggregate_panel  # numba, which takes a second to import
 
-        result = aggregate_panel(lake, config.aggregate, iteration=iteration, run_id=run.run_id)
+        result = aggregate_panel(lake, config.aggregate, judged, iteration=iteration, run_id=run.run_id)
     _write(run, part, fingerprint, iteration, result)
     return "; ".join(filter(None, [f"{part}: {result.note}", fooled]))
 

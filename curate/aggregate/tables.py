@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from curate.aggregate.behaviour import behaviour
 from curate.aggregate.calibration import expected_calibration_error
 from curate.aggregate.claim import assessment_row, guarantee_rows
 from curate.aggregate.conclusion import Conclusion, Strata, conclude
@@ -22,7 +23,7 @@ from curate.aggregate.ranking.prompt_scores import prompt_scores
 from curate.aggregate.rewards.fused import NAME as ENSEMBLE
 from curate.aggregate.rewards.fused import Fused, fuse_rewards
 from curate.aggregate.strata import by_agreement, by_category, one_stratum
-from curate.aggregate.votes import Float64, Int32, Votes
+from curate.aggregate.votes import Float64, Int8, Int32, Votes
 from curate.config import AggregateSection
 from curate.lake import Lake
 from curate.records import TABLES, arrow_schema
@@ -41,13 +42,15 @@ class Aggregation:
     note: str
 
 
-def aggregate_panel(lake: Lake, section: AggregateSection, *, iteration: int, run_id: str) -> Aggregation:
-    """Aggregate the judgments of the relation `panel`, which the caller has bound."""
-    responses = lake.arrow(sql("aggregate_responses"))
-    encoded = encode_votes(lake.batches(sql("aggregate_judgments")), responses)
+def aggregate_panel(
+    lake: Lake, section: AggregateSection, judged: pl.DataFrame, *, iteration: int, run_id: str
+) -> Aggregation:
+    """Aggregate the judgments of the relation `panel`, which the caller has bound; `judged`: how many of whom."""
+    encoded = encode_votes(lake)
+    measured = behaviour(encoded.votes)
     fused = _fused(lake, encoded, section)
     encoded = replace(encoded, votes=fused.votes)
-    author = _authors(responses, encoded) if section.annotator_model == "panel" else None
+    author = _authors(encoded) if section.annotator_model == "panel" else None
     people = _people(lake, encoded, section)
     strata = _strata(lake, encoded, section)
     found = conclude(
@@ -58,7 +61,11 @@ def aggregate_panel(lake: Lake, section: AggregateSection, *, iteration: int, ru
         "rankings": _rankings(encoded, found),
         "dropped_arcs": _dropped_arcs(encoded, found.graphs),
         "graphs": _graphs(encoded, found.graphs),
-        "annotators": _annotators(lake.frame(sql("aggregate_annotators")), encoded.votes, found),
+        "annotators": _annotators(
+            judged.join(measured, on="annotator_id", how="left", maintain_order="left"),
+            encoded.votes,
+            found,
+        ),
     }
     assessment = assessment_row(found, section)
     stamp = {"iteration": iteration, "run_id": run_id}
@@ -113,17 +120,17 @@ def _failing(votes: Votes, people: People) -> list[str]:
     return [f"{whole}: {named}{more}."]
 
 
-def _authors(responses: pa.Table, encoded: EncodedVotes) -> Int32 | None:
-    """int32[R], the model that wrote each response, in the order of the response ids; None where nobody says.
+def _authors(encoded: EncodedVotes) -> Int32 | None:
+    """int32[R], the model that wrote each response; None where nobody says.
 
     A response of an unknown model is a model of its own.
     """
-    if responses["model"].null_count == len(responses):
+    if encoded.models.null_count == len(encoded.models):
         return None
-    model = pc.coalesce(responses["model"], pc.binary_join_element_wise("?", responses["response_id"], ""))
-    place = pc.index_in(encoded.response_ids, value_set=responses["response_id"].combine_chunks())
-    codes = model.take(place).combine_chunks().dictionary_encode().indices
-    author: Int32 = codes.to_numpy().astype(np.int32)
+    codes = encoded.models.dictionary_encode().indices
+    author: Int32 = pc.fill_null(codes, -1).to_numpy().copy()
+    unknown = np.flatnonzero(author < 0)
+    author[unknown] = author.max() + 1 + np.arange(len(unknown))
     return author
 
 
@@ -153,11 +160,11 @@ def _preferences(encoded: EncodedVotes, found: Conclusion) -> pl.DataFrame:
             "p_a": found.p_a,
             "strength": np.round(np.log(edge) - np.log1p(-edge), DIGITS),
             "outcome": _OUTCOMES.gather(direction.astype(np.int64) + 1),
-            "status": found.status,
+            "status": _texts([status for status, _ in found.cases], found.case),
             "confidence": found.confidence,
             "n_judgments": pairs.n.astype(np.int64),
             "dropped_weight": np.round(found.graphs.dropped, DIGITS),
-            "reason": pl.Series(found.reason).replace("", None),
+            "reason": _texts([reason or None for _, reason in found.cases], found.case),
         }
     )
 
@@ -252,7 +259,7 @@ def _calibration_errors(votes: Votes, people: People) -> Float64:
     errors = np.full(len(votes.annotators), np.nan)
     if not len(people):
         return errors
-    key = votes.a.astype(np.int64) * votes.n_responses + votes.b
+    key = votes.pair_keys()
     known = np.flatnonzero(np.isin(key, people.pairs) & ~votes.human[votes.annotator])
     outcome = (1 + np.sign(people.verdict[np.searchsorted(people.pairs, key[known])])) / 2
     p_a = votes.p_a[known].astype(np.float64)
@@ -285,6 +292,10 @@ def _taken(ids: pa.Array, index: NDArray[np.integer]) -> pl.Series:
     taken = pl.from_arrow(ids.take(pa.array(index)))
     assert isinstance(taken, pl.Series)
     return taken
+
+
+def _texts(texts: Sequence[str | None], code: Int8) -> pl.Series:
+    return pl.Series(texts, dtype=pl.String).gather(code.astype(np.int64))
 
 
 def _literals(values: dict[str, object]) -> dict[str, pl.Expr]:

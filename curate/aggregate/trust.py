@@ -52,10 +52,9 @@ def trust(votes: Votes) -> Float64:
 
 
 def _shared(votes: Votes) -> _Answers:
-    said = np.flatnonzero(votes.human[votes.annotator]) if votes.human.any() else np.zeros(0, np.int64)
+    said = votes.by_people
     size = len(votes.annotators)
-    pair = votes.a[said].astype(np.int64) * votes.n_responses + votes.b[said]
-    pairs, at = np.unique(pair, return_inverse=True)
+    pairs, at = np.unique(votes.pair_keys(said), return_inverse=True)
     cell, answer = np.unique(at.astype(np.int64) * size + votes.annotator[said], return_inverse=True)
     side = np.sign(np.bincount(answer, votes.outcome[said].astype(np.float64), minlength=len(cell)))
     person, pair = cell % max(size, 1), cell // max(size, 1)

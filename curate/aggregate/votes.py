@@ -62,5 +62,15 @@ class Votes:
     def n_responses(self) -> int:
         return int(self.offsets[-1])
 
+    @property
+    def by_people(self) -> Int64:
+        """Which votes are people's, ascending."""
+        return np.flatnonzero(self.human[self.annotator]) if self.human.any() else np.empty(0, np.int64)
+
+    def pair_keys(self, at: Int64 | NDArray[np.bool_] | slice = slice(None)) -> Int64:
+        """a · responses + b of the votes `at`: one number a pair, in the order of the pairs."""
+        keys: Int64 = self.a[at].astype(np.int64) * self.n_responses + self.b[at]
+        return keys
+
     def __len__(self) -> int:
         return len(self.prompt)

@@ -1,23 +1,26 @@
-"""Ids to indexes: a round trip through the encoder against plain dictionaries, and the errors users see."""
+"""Rows to votes: a round trip through the encoder against plain dictionaries, and the errors users see."""
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from curate.aggregate import encode
 from curate.aggregate.encode import encode_votes
 from curate.errors import CurateError
+from curate.lake import Lake, Location
 
 RESPONSES = pa.table(
     {
         "prompt_id": ["q", "p", "p", "q", "p", "lonely"],
         "response_id": ["r5", "r2", "r1", "r4", "r3", "r9"],
-        "length": [50, 20, 10, 40, 30, 90],
+        "model": ["m", None, "m", "n", "m", None],
+        "content": [[{"text": "x" * n}] for n in (50, 20, 10, 40, 30, 90)],
     }
 )
 COLUMNS = ("response_a", "response_b", "annotator_id", "kind", "shown", "outcome", "p_a")
@@ -40,10 +43,20 @@ def judgments(rows=ROWS):
     )
 
 
+def encode(judgments, responses=RESPONSES):
+    panel = pa.table({"annotator_id": pa.array(["silent", *"zyx", *(f"j{k}" for k in range(7))])})
+    relations = {"pairwise_statements": judgments, "responses": responses, "panel": panel}
+    with Lake(duckdb.connect(), Location("", "")) as lake, contextlib.ExitStack() as bound:
+        for name, relation in relations.items():
+            bound.enter_context(lake.bind(name, relation))
+        return encode_votes(lake)
+
+
 def check(encoded):
     votes = encoded.votes
     assert encoded.prompt_ids.to_pylist() == ["lonely", "p", "q"]
     assert encoded.response_ids.to_pylist() == ["r9", "r1", "r2", "r3", "r4", "r5"]
+    assert encoded.models.to_pylist() == [None, "m", None, "m", "n", "m"]
     assert votes.offsets.tolist() == [0, 1, 4, 6]
     assert votes.length.tolist() == [90, 10, 20, 30, 40, 50]
     assert votes.prompt.tolist() == [1, 1, 1, 2]
@@ -58,36 +71,23 @@ def check(encoded):
 
 
 def test_rows_in_any_order_become_sorted_votes():
-    check(encode_votes(judgments(), RESPONSES))
-
-
-def test_dictionary_columns_and_readers_and_small_chunks_are_the_same(monkeypatch):
-    monkeypatch.setattr(encode, "ROWS_AT_ONCE", 2)
-    table = judgments()
-    for name in ("response_a", "response_b", "annotator_id", "kind", "shown", "outcome"):
-        table = table.set_column(table.column_names.index(name), name, table[name].dictionary_encode())
-    check(encode_votes(table, RESPONSES))
-    check(
-        encode_votes(
-            pa.RecordBatchReader.from_batches(table.schema, table.to_batches(max_chunksize=1)), RESPONSES
-        )
-    )
+    check(encode(judgments()))
 
 
 def test_no_judgments_is_no_votes():
-    votes = encode_votes(judgments([]), RESPONSES.drop_columns("length")).votes
+    votes = encode(judgments([])).votes
     assert len(votes) == 0
     assert votes.n_prompts == 3
-    assert len(votes.length) == 0
     assert votes.annotators == ()
 
 
-def test_only_the_ids_and_the_outcome_are_needed():
-    bare = judgments().select(["response_a", "response_b", "annotator_id", "outcome"])
-    votes = encode_votes(bare, RESPONSES, human=["x"]).votes
-    assert votes.p_a.tolist() == [0.5, 0.0, 1.0, 1.0]
-    assert votes.shown.tolist() == [0, 0, 0, 0]
-    assert dict(zip(votes.annotators, votes.human.tolist(), strict=True)) == {"x": True, "y": False}
+def test_no_responses_is_no_votes():
+    encoded = encode(judgments([]), RESPONSES.slice(0, 0))
+    assert len(encoded.votes) == encoded.votes.n_prompts == encoded.votes.n_responses == 0
+
+
+def test_who_only_fails_or_abstains_has_no_vote():
+    assert encode(judgments([ROWS[0], ROWS[3]])).votes.annotators == ("x",)
 
 
 @pytest.mark.parametrize(
@@ -98,36 +98,39 @@ def test_only_the_ids_and_the_outcome_are_needed():
         ({"response_b": "r4"}, "r4 and response_b r4 are not two different responses of one prompt"),
         ({"outcome": "left"}, "outcome is left; use one of a, b, tie, abstain, failed"),
         ({"p_a": 1.5}, "p_a is 1.5"),
-        ({"annotator_id": None}, "annotator_id is null"),
+        ({"outcome": None}, "outcome is None; use one of"),
     ],
 )
 def test_what_is_wrong_is_named(change, message):
     with pytest.raises(CurateError, match=message):
-        encode_votes(judgments([ROWS[0] | change]), RESPONSES)
+        encode(judgments([ROWS[0] | change]))
 
 
 def test_a_response_listed_twice_is_named():
     with pytest.raises(CurateError, match="response_id r5 occurs more than once"):
-        encode_votes(judgments(), pa.concat_tables([RESPONSES, RESPONSES.slice(0, 1)]))
+        encode(judgments(), pa.concat_tables([RESPONSES, RESPONSES.slice(0, 1)]))
 
 
 def test_a_large_random_table_agrees_with_dictionaries():
     rng = np.random.default_rng(0)
     ids = [f"{rng.integers(2**40):x}-{k}" for k in range(400)]
-    responses = pa.table({"prompt_id": [f"p{k // 4:03}" for k in range(400)], "response_id": ids})
+    responses = pa.table(
+        {
+            "prompt_id": [f"p{k // 4:03}" for k in range(400)],
+            "response_id": ids,
+            "model": pa.nulls(400, pa.string()),
+            "content": [[{"text": ""}]] * 400,
+        }
+    )
     first = rng.integers(0, 100, 5000) * 4
     a, b = first + rng.integers(0, 4, 5000), first + rng.integers(0, 4, 5000)
     a, b = a[a != b], b[a != b]
     outcome = rng.choice(["a", "b", "tie"], len(a))
-    table = pa.table(
-        {
-            "response_a": [ids[k] for k in a],
-            "response_b": [ids[k] for k in b],
-            "annotator_id": [f"j{k}" for k in rng.integers(0, 7, len(a))],
-            "outcome": outcome.tolist(),
-        }
-    )
-    encoded = encode_votes(table, responses)
+    columns = ("response_a", "response_b", "annotator_id", "outcome")
+    names = [f"j{k}" for k in rng.integers(0, 7, len(a))]
+    said = zip([ids[k] for k in a], [ids[k] for k in b], names, outcome.tolist(), strict=True)
+    rows = [dict.fromkeys(COLUMNS) | dict(zip(columns, row, strict=True)) for row in said]
+    encoded = encode(judgments(rows), responses)
     votes, names = encoded.votes, encoded.response_ids.to_pylist()
     sign = {"a": 1, "b": -1, "tie": 0}
     expected = sorted(
@@ -155,11 +158,11 @@ def test_votes_depend_on_the_rows_and_not_on_their_order():
         }
         for _ in range(200)
     ]
-    votes = encode_votes(judgments(rows), RESPONSES).votes
+    votes = encode(judgments(rows)).votes
     said = (votes.a, votes.annotator, votes.shown, votes.outcome, votes.p_a)
     assert [*zip(*said, strict=True)] == sorted(zip(*said, strict=True))
     for _ in range(5):
-        again = encode_votes(judgments([rows[k] for k in rng.permutation(len(rows))]), RESPONSES).votes
+        again = encode(judgments([rows[k] for k in rng.permutation(len(rows))])).votes
         assert again.annotators == votes.annotators
         for name in ("prompt", "a", "b", "annotator", "shown", "outcome", "p_a"):
             np.testing.assert_array_equal(getattr(again, name), getattr(votes, name))

@@ -5,6 +5,10 @@ The label of a pair is logistic in  f = ρ·consensus + g(opinions),  g ~ GP(0, 
 kernel: the linear one, and the squared exponential made odd, k(x, y) - k(x, -y), whose neighbours are pairs
 with a similar pattern of judges. Hyper-parameters are not chosen but averaged over a small grid, weighted by
 their evidence.
+
+A few labels that happen to fit g by chance would spoil a good consensus. So g has to earn its place: unless the
+labels are `STRONG` times as likely with it as by the consensus alone (a Bayes factor; Kass & Raftery 1995 call ten
+strong), they only say how far to trust the consensus.
 """
 
 from __future__ import annotations
@@ -12,12 +16,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from curate.aggregate.votes import Float64, Int64
 
 VARIANCES = (0.0, 0.3, 1.0, 3.0, 10.0, 30.0)
 TRUSTS = (0.0, 0.25, 0.5, 1.0)
 LENGTH_SCALES = (0.5, 1.0, 2.0)
+STRONG = 10.0
 MAX_LABELS = 500
 MAX_CONSENSUS = 4.0
 _CHUNK = 8192
@@ -70,7 +76,8 @@ def fuse(
     top = float(evidence.max())
     weight = np.exp(evidence - top)
     total = float(weight.sum())
-    weight /= total
+    weight *= _earned(weight, [fit[0] for fit in fits])
+    weight /= weight.sum()
     used = [(w, *fit[:3]) for w, fit in zip(weight, fits, strict=True) if w > 1e-4]
     p_a = np.zeros(len(opinion))
     for begin in range(0, len(opinion), _CHUNK):
@@ -83,6 +90,17 @@ def fuse(
     p_a /= sum(item[0] for item in used)
     trust = float(sum(w * candidate.trust for w, candidate, _, _ in used))
     return Fusion(p_a=p_a, trust=trust, evidence=top + float(np.log(total)))
+
+
+def _earned(weight: Float64, candidates: list[_Candidate]) -> NDArray[np.bool_]:
+    """bool[C], which candidates the labels, by the posterior weights, give a say: all, or the consensus alone."""
+    alone = np.array([candidate.trust > 0 and candidate.variance == 0 for candidate in candidates])
+    prior = np.exp([candidate.log_prior for candidate in candidates])
+    if not alone.any():
+        return ~alone
+    by_consensus = float(weight[alone].sum() / prior[alone].sum())
+    learnt = float(weight[~alone].sum() / prior[~alone].sum())
+    return np.ones_like(alone) if learnt > STRONG * by_consensus else alone
 
 
 def _grid(trusts: tuple[float, ...]) -> list[_Candidate]:

@@ -169,8 +169,13 @@ def take(table: PairTable, pairs: Int64) -> PairTable:
     )
 
 
+def without_labels(table: PairTable) -> PairTable:
+    """The same pairs and votes, as if no person had said anything."""
+    return replace(table, gold=np.full_like(table.gold, np.nan), n_gold=np.zeros_like(table.n_gold))
+
+
 def _labels(votes: Votes, labels: PairLabels | None) -> tuple[Int32, Int32, Int8, Float64]:
-    said = np.flatnonzero(votes.human[votes.annotator]) if votes.human.any() else np.zeros(0, np.int64)
+    said = votes.by_people
     a, b, outcome = votes.a[said], votes.b[said], votes.outcome[said]
     weight = votes.trust[votes.annotator[said]] if len(votes.trust) else np.ones(len(said))
     if labels is None:

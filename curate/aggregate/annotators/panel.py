@@ -1,9 +1,11 @@
 """The default model: judges with habits who may err together, and whatever people have said.
 
 1. Agreement alone tells who errs together and whether the panel holds one opinion (`clusters`).
-2. EM for ability, position, tie and length habits, with people's labels clamped (`panel_em`).
+2. EM for ability, position, tie and length habits (`panel_em`).
 3. Pairs of a prompt inform each other (`coherence`).
-4. With labels, a Gaussian process learns which patterns of judges to believe (`fusion`).
+4. With labels, a Gaussian process learns which patterns of judges to believe (`fusion`). Steps 1 to 3 then do without
+   them: labels that had made the consensus could not tell how far to trust it. (Fewer than `MIN_LABELS` are clamped in
+   the EM instead.)
 
 Where the panel holds two opinions and no person has said which one is right, learnt weights would be a guess:
 each vote then counts the same, confidence is the share of votes, and the result says so in `doubts`.
@@ -27,6 +29,7 @@ from curate.aggregate.annotators.pairs import (
     pair_table,
     pairs_of_annotators,
     take,
+    without_labels,
 )
 from curate.aggregate.annotators.panel_em import (
     PanelData,
@@ -72,7 +75,11 @@ def fit(
     shape = _structure(table, columns, counted, options.seed)
     slight = bool(np.all(np.abs(shape.discount - 1) < _SLIGHT))
     discount = np.ones(len(columns)) if slight else shape.discount
-    data = PanelData(table, _spread(discount, columns, len(table.annotators), 1.0))
+    labelled = np.flatnonzero(table.n_gold > 0)
+    learns = len(labelled) >= MIN_LABELS and len(columns) > 0
+    data = PanelData(
+        without_labels(table) if learns else table, _spread(discount, columns, len(table.annotators), 1.0)
+    )
     if slight:
         state = fit_panel(
             data, start=options.start, max_iterations=options.max_iterations, tolerance=options.tolerance
@@ -86,8 +93,6 @@ def fit(
         )
     voices = int(pairs_of_annotators(table).sum())
     repeated = 1 + (len(table) / max(voices, 1) - 1) * repeat_correlation(table, state.posterior)
-    labelled = np.flatnonzero(table.n_gold > 0)
-    learns = len(labelled) >= MIN_LABELS and len(columns) > 0
     # Neighbours and floor doubt pairs; counted as votes gone wrong, those doubts would bend habits.
     plain = not shape.divided and not learns
     habits = data.habits(_with_labels(state.posterior, table, labelled)) if plain else None

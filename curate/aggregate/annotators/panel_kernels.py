@@ -42,33 +42,6 @@ def vote_log_probability(parameters: Float64, bin_centre: Float64) -> Float64:
     return table
 
 
-def expectation(
-    offsets: Int64,
-    annotator: Int32,
-    shown: Int8,
-    outcome: Int8,
-    weight: Float32,
-    length_bin: Int8,
-    log_prior: Float64,
-    log_vote: Float64,
-    discount: Float64,
-    ties: int,
-    shards: int,
-) -> tuple[Float64, Float64, float]:
-    """Posterior of every pair and the sums that the M-step needs; the sums of shards of pairs add up.
-
-    `log_prior` float64[Q, 3]; `log_vote` from `vote_log_probability`; `discount` float64[A] multiplies what
-    the annotator's votes tell about t. Returns posterior[Q, 3], counts[A, 3, D, 3, 3] = E[#(s, d, t, x)] and
-    the log-likelihood.
-    """
-    posterior = np.zeros((len(offsets) - 1, 3))
-    found = renew(
-        posterior, offsets, annotator, shown, outcome, weight, length_bin, lambda part: log_prior[part], log_vote,
-        discount, ties, shards,
-    )  # fmt: skip
-    return posterior, found[0], found[1]
-
-
 def renew(
     posterior: Float64,
     offsets: Int64,
@@ -83,9 +56,11 @@ def renew(
     ties: int,
     shards: int,
 ) -> tuple[Float64, float, float]:
-    """`expectation` into `posterior`; returns counts, log-likelihood, and the largest change of a posterior.
+    """Posterior of every pair, float64[Q, 3], in place, and the sums that the M-step needs; those of shards add up.
 
-    `log_prior` gives that of a slice of pairs, so that it is never there for all pairs at once.
+    `log_prior` gives that of a slice of pairs, so that it is never there for all pairs at once; `log_vote` is from
+    `vote_log_probability`; `discount` float64[A] multiplies what the annotator's votes tell about t. Returns
+    counts[A, 3, D, 3, 3] = E[#(s, d, t, x)], the log-likelihood, and the largest change of a posterior.
     """
     told = np.moveaxis(log_vote * discount[:, None, None, None, None], (2, 4), (0, 3))
     cells, n_pairs = told.shape, len(offsets) - 1
@@ -245,29 +220,58 @@ def _maximise_slice(
     first: int, last: int, counts: Float64, bin_centre: Float64, mean: Float64, precision: Float64, free: Int8,
     steps: int, result: Float64, variance: Float64,
 ) -> None:  # fmt: skip
+    gradient, matrix, move = (
+        np.empty(N_PARAMETERS),
+        np.empty((N_PARAMETERS, N_PARAMETERS)),
+        np.empty(N_PARAMETERS),
+    )
     for j in range(first, last):
-        theta = result[j].copy()
+        theta = result[j]
         for step in range(steps + 1):
-            gradient, hessian = _derivatives(counts[j], bin_centre, theta, mean, precision, free)
-            inverse = np.linalg.inv(hessian)
+            _derivatives(counts[j], bin_centre, theta, mean, precision, free, gradient, matrix)
+            _invert_in_place(matrix)
             if step == steps:
                 for k in range(N_PARAMETERS):
-                    variance[j, k] = inverse[k, k]
+                    variance[j, k] = matrix[k, k]
                 break
-            move = inverse @ gradient
-            largest = np.max(np.abs(move))
-            theta += move if largest < 1.0 else move / largest
-        result[j] = theta
+            largest = 1.0
+            for k in range(N_PARAMETERS):
+                move[k] = 0.0
+                for m in range(N_PARAMETERS):
+                    move[k] += matrix[k, m] * gradient[m]
+                largest = max(largest, abs(move[k]))
+            for k in range(N_PARAMETERS):
+                theta[k] += move[k] / largest
+
+
+@kernel
+def _invert_in_place(matrix: Float64) -> None:
+    """Gauss–Jordan without exchanges, which a positive definite matrix does not need. LAPACK's would take ten seconds
+    to compile."""
+    for k in range(N_PARAMETERS):
+        pivot = 1.0 / matrix[k, k]
+        matrix[k, k] = 1.0
+        for j in range(N_PARAMETERS):
+            matrix[k, j] *= pivot
+        for i in range(N_PARAMETERS):
+            if i != k:
+                factor = matrix[i, k]
+                matrix[i, k] = 0.0
+                for j in range(N_PARAMETERS):
+                    matrix[i, j] -= factor * matrix[k, j]
 
 
 @kernel
 def _derivatives(
-    counts: Float64, bin_centre: Float64, theta: Float64, mean: Float64, precision: Float64, free: Int8
-) -> tuple[Float64, Float64]:
+    counts: Float64, bin_centre: Float64, theta: Float64, mean: Float64, precision: Float64, free: Int8,
+    gradient: Float64, hessian: Float64,
+) -> None:  # fmt: skip
     """Gradient and negative Hessian of the penalised expected log-likelihood of one annotator."""
-    gradient = -precision * (theta - mean)
-    hessian = np.diag(precision)
-    prob, feature = np.empty(3), np.zeros((3, N_PARAMETERS))
+    for k in range(N_PARAMETERS):
+        gradient[k] = -precision[k] * (theta[k] - mean[k])
+        for m in range(N_PARAMETERS):
+            hessian[k, m] = precision[k] if k == m else 0.0
+    prob, feature, average = np.empty(3), np.zeros((3, N_PARAMETERS)), np.empty(N_PARAMETERS)
     for s in range(3):
         for d in range(len(bin_centre)):
             for t in range(3):
@@ -279,14 +283,17 @@ def _derivatives(
                 tie = theta[NU] + (theta[DELTA] if t == 1 else 0.0)
                 top = max(abs(eta) / 2, tie)
                 prob[0], prob[1], prob[2] = np.exp(-eta / 2 - top), np.exp(tie - top), np.exp(eta / 2 - top)
-                prob /= prob.sum()
+                norm = prob[0] + prob[1] + prob[2]
+                for x in range(3):
+                    prob[x] /= norm
                 for side in range(-1, 2, 2):
                     feature[side + 1, KAPPA] = side * (t - 1) / 2
                     feature[side + 1, BETA] = side * (s - 1) / 2
                     feature[side + 1, GAMMA] = side * bin_centre[d] / 2
                 feature[1, NU] = 1
                 feature[1, DELTA] = 1.0 if t == 1 else 0.0
-                average = prob @ feature
+                for k in range(N_PARAMETERS):
+                    average[k] = prob[0] * feature[0, k] + prob[1] * feature[1, k] + prob[2] * feature[2, k]
                 for x in range(3):
                     for k in range(N_PARAMETERS):
                         gradient[k] += (cell[x] - total * prob[x]) * feature[x, k]
@@ -296,8 +303,7 @@ def _derivatives(
                             )
     for k in range(N_PARAMETERS):
         if free[k] == 0:
-            gradient[k] = 0
-            hessian[k, :] = 0
-            hessian[:, k] = 0
-            hessian[k, k] = 1
-    return gradient, hessian
+            gradient[k] = 0.0
+            for m in range(N_PARAMETERS):
+                hessian[k, m] = hessian[m, k] = 0.0
+            hessian[k, k] = 1.0

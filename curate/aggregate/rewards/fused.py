@@ -49,7 +49,7 @@ def fuse_rewards(votes: Votes, scores: Float64, models: list[str], section: Rewa
     scaled = scale(scores[:, rated], prompt)
     reward = combine(scaled, section.combine, risk=section.risk)
     width = votes.n_responses
-    pair = np.unique(votes.a[theirs].astype(np.int64) * width + votes.b[theirs])
+    pair = np.unique(votes.pair_keys(theirs))
     a, b = pair // width, pair % width
     margin = reward[a] - reward[b]
     said = {

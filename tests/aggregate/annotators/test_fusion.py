@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from curate.aggregate.annotators import fusion
 from curate.aggregate.annotators.fusion import fuse
@@ -24,15 +25,26 @@ def test_labels_tell_whom_to_believe():
     assert found.trust < 0.3
 
 
-def test_a_good_consensus_is_trusted():
-    rng = np.random.default_rng(1)
+def good_panel(seed=1):
+    rng = np.random.default_rng(seed)
     truth = np.where(rng.random(300) < 0.5, -1.0, 1.0)
     opinion = np.where(rng.random((300, 12)) < 0.75, truth[:, None], -truth[:, None])
-    consensus = opinion.sum(1) * np.log(3)
+    return opinion, opinion.sum(1) * np.log(3), truth
+
+
+def test_a_good_consensus_is_trusted():
+    opinion, consensus, truth = good_panel()
     found = fuse(opinion, consensus, np.arange(20), (1 + truth[:20]) / 2)
-    alone = np.mean(np.sign(consensus[20:]) == truth[20:])
     assert found.trust > 0.3
-    assert np.mean(np.sign(found.p_a[20:] - 0.5) == truth[20:]) >= alone - 0.005
+
+
+@pytest.mark.parametrize("labels", [5, 20, 40])
+@pytest.mark.parametrize("seed", range(5))
+def test_labels_that_say_nothing_new_turn_nothing_round(labels, seed):
+    opinion, consensus, truth = good_panel(seed)
+    found = fuse(opinion, consensus, np.arange(labels), (1 + truth[:labels]) / 2)
+    decided = consensus != 0
+    np.testing.assert_array_equal(np.sign(found.p_a - 0.5)[decided], np.sign(consensus)[decided])
 
 
 def test_negating_opinions_negates_the_answer():

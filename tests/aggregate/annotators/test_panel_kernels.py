@@ -13,6 +13,16 @@ from curate.aggregate.annotators.pairs import pair_table, take
 CENTRE = np.array([-1.0, 0.0, 1.0])
 
 
+def expectation(table, length_bin, log_prior, log_vote, discount, *, ties, shards):
+    """Posterior, counts and log-likelihood of a table of pairs, from nothing."""
+    posterior = np.zeros((table.n_pairs, 3))
+    counts, evidence, _ = kernels.renew(
+        posterior, table.offsets, table.annotator, table.shown, table.outcome, table.weight, length_bin,
+        lambda part: log_prior[part], log_vote, discount, ties, shards,
+    )  # fmt: skip
+    return posterior, counts, evidence
+
+
 def naive_probability(theta, s, d, t):
     kappa, beta, nu, delta, gamma = theta
     eta = kappa * t + beta * s + gamma * d
@@ -38,10 +48,10 @@ def problem(make_votes, seed, ties):
 @given(st.integers(0, 10_000), st.booleans(), st.integers(1, 5))
 def test_expectation_is_bayes_rule_pair_by_pair(make_votes, seed, ties, shards):
     table, bins, prior, theta, discount = problem(make_votes, seed, ties)
-    posterior, counts, evidence = kernels.expectation(
-        table.offsets, table.annotator, table.shown, table.outcome, table.weight, bins, prior,
-        kernels.vote_log_probability(theta, CENTRE), discount, int(ties), shards,
-    )  # fmt: skip
+    log_vote = kernels.vote_log_probability(theta, CENTRE)
+    posterior, counts, evidence = expectation(
+        table, bins, prior, log_vote, discount, ties=int(ties), shards=shards
+    )
     expected_counts, total = np.zeros_like(counts), 0.0
     for q in range(table.n_pairs):
         mine = range(table.offsets[q], table.offsets[q + 1])
@@ -105,12 +115,7 @@ def test_sums_of_shards_fitted_apart_are_the_sums_of_all(make_votes, seed, cut):
     parts = []
     for pairs in (np.arange(table.n_pairs), np.arange(middle), np.arange(middle, table.n_pairs)):
         shard = take(table, pairs)
-        parts.append(
-            kernels.expectation(
-                shard.offsets, shard.annotator, shard.shown, shard.outcome, shard.weight, bins[pairs],
-                prior[pairs], log_vote, discount, 1, 2,
-            )
-        )  # fmt: skip
+        parts.append(expectation(shard, bins[pairs], prior[pairs], log_vote, discount, ties=1, shards=2))
     whole, first, second = parts
     np.testing.assert_allclose(whole[0], np.concatenate([first[0], second[0]]), atol=1e-12)
     np.testing.assert_allclose(whole[1], first[1] + second[1], atol=1e-10)

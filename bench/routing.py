@@ -37,7 +37,7 @@ from curate.aggregate.annotators.opinions import opinions, regulars
 from curate.aggregate.annotators.pairs import PairLabels, pair_table
 from curate.aggregate.annotators.panel import PanelOptions
 from curate.aggregate.annotators.result import tally
-from curate.config import VerifyPlan
+from curate.verification_options import VerifyPlan
 from curate.verify.routing import STRATEGIES, choose
 from curate.verify.routing.pairs import Pairs
 

@@ -18,11 +18,12 @@ from curate.commands.evaluate import evaluate
 from curate.commands.explain import explain_prompt
 from curate.commands.rank import rank
 from curate.commands.serve import serve_reward
-from curate.config import Config, ExportEntry, Source, load_config, validated
+from curate.config import Config, ExportEntry, Source, load_config
 from curate.errors import CurateError
 from curate.lake import Lake
 from curate.progress import bars
 from curate.runs import Summary
+from curate.validation import validated
 
 app = typer.Typer(
     help="Turn raw model responses into preference data with a known error rate, and train a reward model on it.",

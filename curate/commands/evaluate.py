@@ -8,15 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from curate.config import (
-    Config,
-    EvaluateSection,
-    load_config,
-    validated,
-)
+from curate.config import Config, EvaluateSection, load_config
 from curate.errors import CurateError
 from curate.lake import Lake
 from curate.progress import bars
+from curate.validation import validated
 
 if TYPE_CHECKING:
     from curate.evaluate.scores import Score
@@ -96,7 +92,6 @@ def _named(
     from curate.evaluate.benchmarking import benchmarked
     from curate.evaluate.reading import read_items
     from curate.evaluation import subjects
-    from curate.lake import Lake
 
     base = load_config(config) if config.exists() else Config()
     section = validated(

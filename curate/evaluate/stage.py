@@ -34,10 +34,11 @@ _STATE = {
 def evaluate(lake: Lake, config: Config, *, subjects: Sequence[Subject], track: Track) -> Summary:
     started = time.monotonic()
     run = StageRun(lake, "evaluate", config_hash=config.evaluate.digest)
-    select_panel(lake, config)
     benchmarks = config.evaluate.benchmarks
-    about_lake = any(benchmark.format == "lake" for benchmark in benchmarks)
-    state = [lake.digest(table, column) for table, column in _STATE.items()] if about_lake else []
+    state: list[str] = []
+    if any(benchmark.format == "lake" for benchmark in benchmarks):
+        select_panel(lake, config)
+        state = [lake.digest(table, column) for table, column in _STATE.items()]
     trained = config.train.judge if config.train else None
     skipped = True
     for benchmark in benchmarks:
@@ -52,9 +53,9 @@ def evaluate(lake: Lake, config: Config, *, subjects: Sequence[Subject], track: 
                 _evaluate(run, benchmark, source, fingerprint, trained, config.evaluate.bootstrap)
                 skipped = False
     if skipped:
-        note = "" if config.evaluate.benchmarks else "curate.yaml names no benchmark"
+        note = "" if benchmarks else "curate.yaml names no benchmark"
         return Summary("evaluate", Counts(), time.monotonic() - started, skipped=True, note=note)
-    return run.summary(note=f"{len(config.evaluate.benchmarks)} benchmarks")
+    return run.summary(note=f"{len(benchmarks)} benchmarks")
 
 
 def _evaluate(

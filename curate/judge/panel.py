@@ -9,7 +9,7 @@ from functools import cached_property
 from types import TracebackType
 from typing import Any, Self
 
-from curate.config import Config, Pairs, validated
+from curate.config import Config, Pairs
 from curate.engine.base import Engine
 from curate.engine.registry import Engines
 from curate.errors import CurateError
@@ -18,6 +18,7 @@ from curate.judge.presets import with_preset
 from curate.judge.registry import JUDGES
 from curate.lake import Lake
 from curate.resources import sql
+from curate.validation import validated
 
 
 @dataclass(frozen=True)

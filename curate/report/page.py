@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from curate.report import charts
 from curate.report.comparison import comparison
@@ -11,11 +12,46 @@ from curate.report.facts import ANNOTATORS_SHOWN, BIN, LABELS_TO_TELL, MODELS_SH
 from curate.report.printable import excerpt, printable
 from curate.resources import resource
 
+if TYPE_CHECKING:
+    import jinja2
+
 
 def render(facts: Facts, *, fingerprint: str) -> str:
     """The whole page. Every value is escaped, but for the charts, which Vega has escaped already."""
-    import jinja2
     from markupsafe import Markup
+
+    drawn = {
+        "flow": charts.flow(facts.work),
+        "panel": charts.panel(facts.panel),
+        "matrix": charts.matrix(facts.concord, [each.name for each in facts.panel]),
+        "cycles": charts.cycles(facts.cycles),
+        "confidence": charts.confidence(facts.confidence),
+        "reliability": charts.reliability(facts.assessment.bins if facts.assessment else []),
+        "models": charts.models(facts.models),
+        "time": charts.time(facts.work),
+        "scores": charts.scores(facts.scores),
+    }
+    return (
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            facts=facts,
+            comparison=comparison(facts.scores),
+            charts={name: Markup(each) if each else None for name, each in drawn.items()},
+            style=Markup(resource("report/templates/style.css").read_text(encoding="utf-8")),
+            fingerprint=fingerprint,
+            bin=BIN,
+            annotators_shown=ANNOTATORS_SHOWN,
+            labels_to_tell=LABELS_TO_TELL,
+            models_shown=MODELS_SHOWN,
+        )
+    )
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    """It keeps the compiled templates."""
+    import jinja2
 
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("curate.report", "templates"),
@@ -36,28 +72,7 @@ def render(facts: Facts, *, fingerprint: str) -> str:
         weight=_weight,
         known=_known,
     )
-    drawn = {
-        "flow": charts.flow(facts.work),
-        "panel": charts.panel(facts.panel),
-        "matrix": charts.matrix(facts.concord, [each.name for each in facts.panel]),
-        "cycles": charts.cycles(facts.cycles),
-        "confidence": charts.confidence(facts.confidence),
-        "reliability": charts.reliability(facts.assessment.bins if facts.assessment else []),
-        "models": charts.models(facts.models),
-        "time": charts.time(facts.work),
-        "scores": charts.scores(facts.scores),
-    }
-    return environment.get_template("page.html.j2").render(
-        facts=facts,
-        comparison=comparison(facts.scores),
-        charts={name: Markup(each) if each else None for name, each in drawn.items()},
-        style=Markup(resource("report/templates/style.css").read_text(encoding="utf-8")),
-        fingerprint=fingerprint,
-        bin=BIN,
-        annotators_shown=ANNOTATORS_SHOWN,
-        labels_to_tell=LABELS_TO_TELL,
-        models_shown=MODELS_SHOWN,
-    )
+    return environment
 
 
 def _printable(value: Any) -> Any:

@@ -17,8 +17,6 @@ The result is iteration 2 of `preferences`. No guarantee speaks of it: hold it a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import polars as pl
 import pyarrow as pa
@@ -35,6 +33,11 @@ from curate.verify.loop import GOLD_MODEL, best_model, checkpoints, gold_config,
 ITERATION = 2  # of the labels: 0 is the panel's, 1 the panel's with the trained model
 PART = "loop stage 2"
 SURE = 1e-6
+RULES = (
+    *("verified by people", "best model agrees", "panel agrees", "gold model disagrees", "neither agrees"),
+    *("kept", "flipped", "discarded", "without a label or a model's word"),
+)
+"""What stage 2 counts, in the order in which it is shown; the table `runs` keeps the numbers by name."""
 
 
 def scale_out(lake: Lake, config: Config) -> Summary:
@@ -46,7 +49,7 @@ def scale_out(lake: Lake, config: Config) -> Summary:
     base = lake.value("SELECT max(iteration) FROM preferences WHERE iteration < ?", [ITERATION])
     pairs = lake.frame(sql("verify_consistency"), [section.judge, best, GOLD_MODEL, gold, base])
     decided = decide(pairs, recycle=config.verify.loop.recycle)
-    rules = dict(counted(decided))
+    rules = counted(decided)
     fingerprint = content_id(config.verify.loop.digest, best, gold, decided.hash_rows().sort().to_list())
     written = lake.value("SELECT count(*) FROM preferences WHERE iteration = ?", [ITERATION])
     if written and newest(lake, "verify", PART) == fingerprint:
@@ -117,17 +120,17 @@ def decide(pairs: pl.DataFrame, *, recycle: bool) -> pl.DataFrame:
     return pairs.with_columns(*figures, new["status"], new["reason"], best_agrees=pl.Series(agrees["best"]))
 
 
-def counted(decided: pl.DataFrame) -> Iterator[tuple[str, int]]:
-    """How many pairs each rule met, and what became of them."""
-    asked = decided.filter(~pl.col("reason").is_in(["people", "no label", "no model"]))
-    yield "verified by people", decided.filter(reason="people").height
-    yield "best model agrees", asked.filter("best_agrees").height
-    yield "gold model disagrees", asked.filter(reason="gold model disagrees").height
-    yield "neither agrees", asked.filter(reason="neither agrees").height
-    yield "panel agrees", asked.filter(reason="panel agrees").height
-    for word, status in (("kept", "accepted"), ("flipped", "flipped"), ("discarded", "discarded")):
-        yield word, asked.filter(status=status).height
-    yield (
-        "without a label or a model's word",
-        decided.filter(pl.col("reason").is_in(["no label", "no model"])).height,
+def counted(decided: pl.DataFrame) -> dict[str, int]:
+    """How many pairs each of `RULES` met, and what became of them."""
+    unknown = pl.col("reason").is_in(["no label", "no model"])
+    asked = decided.filter(~unknown & (pl.col("reason") != "people"))
+    met = (
+        decided.filter(reason="people"),
+        asked.filter("best_agrees"),
+        asked.filter(reason="panel agrees"),
+        asked.filter(reason="gold model disagrees"),
+        asked.filter(reason="neither agrees"),
+        *(asked.filter(status=status) for status in ("accepted", "flipped", "discarded")),
+        decided.filter(unknown),
     )
+    return {rule: pairs.height for rule, pairs in zip(RULES, met, strict=True)}

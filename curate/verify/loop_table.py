@@ -6,13 +6,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from curate.verify.consistency import RULES
 from curate.verify.loop import Standing
-
-RULES = (
-    *("verified by people", "best model agrees", "panel agrees", "gold model disagrees", "neither agrees"),
-    *("kept", "flipped", "discarded", "without a label or a model's word"),
-)
-"""In the order of `consistency`; the table `runs` keeps them by name."""
 
 
 def print_standing(found: Standing, console: Console | None = None) -> None:

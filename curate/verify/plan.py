@@ -16,13 +16,14 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from curate.config import Config, VerifyPlan
+from curate.config import Config
 from curate.errors import CurateError
 from curate.identity import content_id
 from curate.lake import Lake
 from curate.records import VerifyTask, arrow_schema
 from curate.resources import sql
 from curate.runs import StageRun, Summary
+from curate.verification_options import VerifyPlan
 from curate.verify.forecast import Forecast, forecast
 from curate.verify.routing import choose
 from curate.verify.routing.pairs import Bool, Float64, Int64, Pairs

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 
-from curate.config import VerifySection
 from curate.errors import CurateError
+from curate.verification_options import VerifySection
 from curate.verify.forms import label_config
 
 if TYPE_CHECKING:

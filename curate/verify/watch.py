@@ -35,10 +35,10 @@ def receiver(secret: str, changed: threading.Event, *, host: str, port: int) -> 
 
         def do_POST(self) -> None:
             known = hmac.compare_digest(self.headers.get(HEADER, "").encode(), secret.encode())
-            self.send_response(204 if known else 403)
-            self.end_headers()
             if known:
                 changed.set()
+            self.send_response(204 if known else 403)
+            self.end_headers()
 
         def log_message(self, format: str, *args: object) -> None:
             pass  # whoever scans ports needs no line each

@@ -74,13 +74,16 @@ def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
+    return make_project(tmp_path / "project")
+
+
+def make_project(folder: Path) -> Path:
     """16 prompts of the demo in two files, with votes of a careless and a careful person."""
     rows = [json.loads(line) for line in (DEMO / "responses.jsonl").read_text(encoding="utf-8").splitlines()][
         :16
     ]
     gold = [json.loads(line) for line in (DEMO / "gold.jsonl").read_text(encoding="utf-8").splitlines()]
     mine = {row["id"] for row in rows}
-    folder = tmp_path / "project"
     folder.mkdir()
     _write(folder / "responses-1.jsonl", rows[:9])
     _write(folder / "responses-2.jsonl", rows[7:])  # two rows in both
@@ -103,7 +106,7 @@ def _write(path: Path, rows: list[dict[str, object]]) -> None:
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def curate(prefect_server: str) -> Callable[..., subprocess.Popen[str]]:
     """Start `curate …` in a folder, as a user does."""
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from curate.config import load_config
 from curate.lake import Lake
 from curate.status import status
+from tests.e2e.conftest import make_project
 
 pytestmark = pytest.mark.e2e
 Start = Callable[..., subprocess.Popen[str]]
@@ -66,9 +68,26 @@ def written(project: Path) -> dict[Path, int]:
     }
 
 
-def test_a_second_run_asks_and_writes_nothing(project: Path, curate: Start) -> None:
-    first = finish(curate("run", folder=project))
-    assert "report.html" in first
+@dataclass(frozen=True)
+class Undisturbed:
+    """A project after one whole run, which took `seconds` and printed `told`."""
+
+    project: Path
+    seconds: float
+    told: str
+
+
+@pytest.fixture(scope="module")
+def undisturbed(curate: Start, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    project = make_project(tmp_path_factory.mktemp("undisturbed") / "project")
+    started = time.monotonic()
+    told = finish(curate("run", folder=project))
+    return Undisturbed(project, time.monotonic() - started, told)
+
+
+def test_a_second_run_asks_and_writes_nothing(undisturbed: Undisturbed, curate: Start) -> None:
+    project = undisturbed.project
+    assert "report.html" in undisturbed.told
     before, files = snapshot(project), written(project)
     second = finish(curate("run", folder=project))
     assert second.count("nothing to do") >= 6, second
@@ -80,26 +99,19 @@ def test_a_second_run_asks_and_writes_nothing(project: Path, curate: Start) -> N
 
 
 def test_a_run_killed_ten_times_ends_like_an_undisturbed_one(
-    project: Path, curate: Start, tmp_path: Path
+    project: Path, undisturbed: Undisturbed, curate: Start
 ) -> None:
     rng = random.Random(7)
-    undisturbed = tmp_path / "undisturbed"
-    subprocess.run(["cp", "-r", str(project), str(undisturbed)], check=True)
-    started = time.monotonic()
-    finish(curate("run", folder=undisturbed))
-    duration = time.monotonic() - started
-    killed = 0
-    while killed < 10:
+    for _ in range(10):
         process = curate("run", folder=project)
         try:
-            process.wait(timeout=rng.uniform(0.1, 0.9) * duration)
+            process.wait(timeout=rng.uniform(0.1, 0.7) * undisturbed.seconds)
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
         process.communicate()
-        killed += 1
     finish(curate("run", folder=project))
-    assert contents(project) == contents(undisturbed)
-    assert exported(project) == exported(undisturbed)
+    assert contents(project) == contents(undisturbed.project)
+    assert exported(project) == exported(undisturbed.project)
     with Lake.open(load_config(project / "curate.yaml").location, read_only=True) as lake:
         assert status(lake).reconciles
 

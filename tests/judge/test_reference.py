@@ -11,8 +11,8 @@ import sacrebleu
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.config import explain
 from curate.engine import Engines, chat
+from curate.errors import CurateError
 from curate.judge import Answer, Candidate, Contest, Question
 from curate.judge.reference import (
     Reference,
@@ -22,6 +22,7 @@ from curate.judge.reference import (
     rouge_l,
     split_sentences,
 )
+from curate.validation import validated
 
 REFERENCE = "The cat sat on the mat and looked at the rain."
 NEAR, FAR = "The cat sat on the mat and watched the rain.", "Taxes are due in spring."
@@ -126,14 +127,9 @@ def test_no_reference_no_opinion(tmp_path: Path) -> None:
 
 
 def test_an_engine_is_for_embeddings_only() -> None:
-    from pydantic import ValidationError
-
     for options in ({"metric": "embedding"}, {"metric": "bleu", "engine": "letters"}):
-        with pytest.raises(ValidationError) as caught:
-            ReferenceOptions.model_validate({"name": "r", "kind": "reference"} | options)
-        assert "`engine` is needed for metric: embedding, tokens, sentences" in explain(
-            caught.value, ReferenceOptions, "judge"
-        )
+        with pytest.raises(CurateError, match="`engine` is needed for metric: embedding, tokens, sentences"):
+            validated(ReferenceOptions, {"name": "r", "kind": "reference"} | options, where="judge")
 
 
 def test_tokens_match_greedily(tmp_path: Path) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
-from curate.lake import Lake
+from curate.config import Config
+from curate.lake import Lake, Location
 from curate.records import (
     TABLES,
     Message,
@@ -22,6 +25,7 @@ from curate.records import (
     response_id,
     text,
 )
+from curate.report import write_report
 
 Fill = Callable[..., Lake]
 Rows = list[dict[str, object]]
@@ -301,9 +305,29 @@ def _run(
     }
 
 
+@pytest.fixture(scope="session")
+def filled(empty_lake: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a filled lake; tests that change it copy it."""
+    folder = tmp_path_factory.mktemp("filled") / "lake"
+    shutil.copytree(empty_lake, folder)
+    with Lake.open(Location.under(folder)) as lake:
+        fill(lake, prompts=20)
+    return folder
+
+
 @pytest.fixture
-def full_lake(lake: Lake) -> Lake:
-    return fill(lake, prompts=20)
+def full_lake(filled: Path, tmp_path: Path) -> Iterator[Lake]:
+    shutil.copytree(filled, tmp_path / "lake")
+    with Lake.open(Location.under(tmp_path / "lake")) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def full_page(filled: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The report of the filled lake."""
+    with Lake.open(Location.under(filled), read_only=True) as lake:
+        path = write_report(lake, Config(), path=tmp_path_factory.mktemp("page") / "report.html")
+    return path.read_text(encoding="utf-8")
 
 
 @pytest.fixture

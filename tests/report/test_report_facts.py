@@ -15,7 +15,7 @@ from curate.lake import Lake
 from curate.records import Judgment, arrow_schema, judgment_id
 from curate.report.facts import Facts, gather
 
-CONFIG = Config()
+CONFIG = Config.model_validate({"report": {"examples": 0}})  # explained prompts have tests of their own
 
 
 def facts_of(lake: Lake, config: Config = CONFIG) -> Facts:

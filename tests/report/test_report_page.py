@@ -65,9 +65,8 @@ def page_of(lake: Lake, folder: Path, config: Config = CONFIG) -> str:
     return write_report(lake, config, path=folder / "report.html").read_text(encoding="utf-8")
 
 
-def test_the_page_needs_nothing_from_elsewhere(full_lake: Lake, tmp_path: Path) -> None:
-    page = page_of(full_lake, tmp_path)
-    outline = Outline(page)
+def test_the_page_needs_nothing_from_elsewhere(full_page: str) -> None:
+    page, outline = full_page, Outline(full_page)
     assert not re.search(r"https?:|//\w|@import|url\(", page)
     assert not {"script", "link", "iframe", "object", "img"} & {tag for tag, _ in outline.tags}
     assert not [name for _, attributes in outline.tags for name in attributes if name.startswith("on")]
@@ -79,8 +78,8 @@ def test_the_page_needs_nothing_from_elsewhere(full_lake: Lake, tmp_path: Path) 
     assert len(page) < 1_500_000
 
 
-def test_every_chart_has_a_name_and_a_table(full_lake: Lake, tmp_path: Path) -> None:
-    outline = Outline(page_of(full_lake, tmp_path))
+def test_every_chart_has_a_name_and_a_table(full_page: str) -> None:
+    outline = Outline(full_page)
     charts = [attributes for tag, attributes in outline.tags if attributes.get("class") == "chart"]
     assert len(charts) == 8
     assert sum(tag == "svg" for tag, _ in outline.tags) == 8
@@ -90,13 +89,12 @@ def test_every_chart_has_a_name_and_a_table(full_lake: Lake, tmp_path: Path) -> 
     assert sum(tag == "caption" for tag, _ in outline.tags) == sum(tag == "table" for tag, _ in outline.tags)
 
 
-def test_the_colours_are_the_pages(full_lake: Lake, tmp_path: Path) -> None:
+def test_the_colours_are_the_pages(full_page: str) -> None:
     """Nothing in a chart has a colour of its own, so that dark and print styles reach all of it."""
-    page = page_of(full_lake, tmp_path)
-    painted = re.findall(r'(?:fill|stroke)="([^"]+)"', page)
+    painted = re.findall(r'(?:fill|stroke)="([^"]+)"', full_page)
     assert painted
     assert {each for each in painted if not each.startswith("var(--")} <= {"none", "transparent"}
-    defined = set(re.findall(r"(--\w+):", page))
+    defined = set(re.findall(r"(--\w+):", full_page))
     assert {each[4:-1] for each in painted if each.startswith("var(")} <= defined
 
 
@@ -194,16 +192,16 @@ def test_unwritable_paths_are_named(lake: Lake, tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".report*"))
 
 
-def test_examples_can_be_left_out(full_lake: Lake, tmp_path: Path) -> None:
+def test_examples_can_be_left_out(full_lake: Lake, full_page: str, tmp_path: Path) -> None:
     config = Config.model_validate({"report": {"examples": 0}})
     with Lake.open(full_lake.location, read_only=True) as reader:
         assert gather(reader, config).dropped_arcs == []
     assert "strongest evidence" not in page_of(full_lake, tmp_path, config)
-    assert "strongest evidence" in page_of(full_lake, tmp_path)
+    assert "strongest evidence" in full_page
 
 
-def test_the_guarantee_has_a_section(full_lake: Lake, tmp_path: Path) -> None:
-    assert "Nothing is known about how far people would agree" in Outline(page_of(full_lake, tmp_path)).text
+def test_the_guarantee_has_a_section(full_lake: Lake, full_page: str, tmp_path: Path) -> None:
+    assert "Nothing is known about how far people would agree" in Outline(full_page).text
     full_lake.rows(
         "INSERT INTO lake.assessments (holds, claim, labels, tested, drawn, calibration, ece_before, ece, "
         "bin_confidence, bin_accuracy, bin_count, iteration) VALUES (true, 'Guarantee: <b>40</b> are accepted.', 60, "

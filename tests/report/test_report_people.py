@@ -7,7 +7,7 @@ import pyarrow as pa
 from curate.config import Config
 from curate.lake import Lake
 from curate.records import VerifyTask, arrow_schema
-from curate.report.facts import gather
+from curate.report.facts import Facts, gather
 from curate.report.page import render
 from tests.report.conftest import PANEL, fill
 
@@ -21,8 +21,11 @@ CROWD = (
 )
 
 
-def page(lake: Lake) -> str:
-    return render(gather(lake, Config()), fingerprint="f")
+CONFIG = Config.model_validate({"report": {"examples": 0}})
+
+
+def page(facts: Facts) -> str:
+    return render(facts, fingerprint="f")
 
 
 def test_people_have_a_section_with_their_figures(lake: Lake) -> None:
@@ -41,7 +44,8 @@ def test_people_have_a_section_with_their_figures(lake: Lake) -> None:
         writer.append(
             "verify_tasks", pa.Table.from_pylist([task.model_dump()], schema=arrow_schema(VerifyTask))
         )
-    found = gather(lake, Config()).people
+    facts = gather(lake, CONFIG)
+    found = facts.people
     assert found is not None
     by_name = {each.annotator_id: each for each in found.quality.people}
     assert by_name["person-ada"].answers == 144 == by_name["person-contrary"].answers
@@ -50,7 +54,7 @@ def test_people_have_a_section_with_their_figures(lake: Lake) -> None:
     assert [(each.purpose, each.asked, each.waiting) for each in found.questions] == [("gold", 1, 1)]
     assert found.groups is not None
     assert len(found.groups.share) == 2  # the contrary ones hold a view, it is not noise
-    html = page(lake)
+    html = page(facts)
     assert 'href="#people"' in html
     assert "Krippendorff" in html
     assert "&lt;b&gt;eve&lt;/b&gt;" in html
@@ -59,14 +63,16 @@ def test_people_have_a_section_with_their_figures(lake: Lake) -> None:
 
 def test_what_people_differ_on_is_listed(lake: Lake) -> None:
     two = (("ada", "human", 1.0, 0.0, 0.0, 0.0), ("bob", "human", 0.0, 0.0, 0.0, 0.0))
-    found = gather(fill(lake, prompts=3, panel=two), Config()).people
+    facts = gather(fill(lake, prompts=3, panel=two), CONFIG)
+    found = facts.people
     assert found is not None
     assert found.quality.disputed == 18
     assert [(each.people, each.a, each.ties, each.b) for each in found.disputes] == [(2, 1, 0, 1)] * 10
-    assert "Pairs without a majority: 18" in page(lake)
+    assert "Pairs without a majority: 18" in page(facts)
 
 
 def test_without_people_there_is_none(lake: Lake) -> None:
     fill(lake, prompts=6, panel=[each for each in PANEL if each[1] != "human"])
-    assert gather(lake, Config()).people is None
-    assert "#people" not in page(lake)
+    facts = gather(lake, CONFIG)
+    assert facts.people is None
+    assert "#people" not in page(facts)

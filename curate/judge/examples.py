@@ -11,7 +11,6 @@ What the pairs say is part of the judge's revision: with other examples it is an
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -118,12 +117,17 @@ class Examples:
     def _likeness(self, requests: Sequence[str]) -> Float64:
         """float64[len(requests), len(pool)]: cosines."""
         if self.engine is None:
-            return self._words.cosines(requests)
+            words, vectors = self._words
+            return np.asarray((words.transform(requests) @ vectors.T).toarray(), np.float64)
         return np.asarray(self.engine.embed(requests), np.float64) @ self._vectors.T
 
     @cached_property
-    def _words(self) -> TfIdf:
-        return TfIdf([each.request for each in self.pool])
+    def _words(self) -> tuple[Any, Any]:
+        """TF-IDF, and the unit vectors of the pool."""
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
+        words = TfidfVectorizer(sublinear_tf=True, analyzer=_words_of)
+        return words, words.fit_transform([each.request for each in self.pool])
 
     @cached_property
     def _vectors(self) -> Float64:
@@ -131,39 +135,8 @@ class Examples:
         return np.asarray(self.engine.embed([each.request for each in self.pool]), np.float64)
 
 
-class TfIdf:
-    """Texts as unit vectors of (1 + log tf) · idf, where idf = 1 + log((1 + n) / (1 + df)), of their own words."""
-
-    def __init__(self, texts: Sequence[str]) -> None:
-        counted = [_counted(text) for text in texts]
-        held = Counter(word for words in counted for word in words)
-        self._places = {word: place for place, word in enumerate(held)}
-        self._idf = np.log((1 + len(texts)) / (1 + np.array([*held.values()]))) + 1
-        self._texts = self._vectors(counted)
-
-    def cosines(self, queries: Sequence[str]) -> Float64:
-        """float64[len(queries), len(texts)]."""
-        asked = self._vectors([_counted(query) for query in queries])
-        return np.asarray((asked @ self._texts.T).toarray(), np.float64)
-
-    def _vectors(self, rows: Sequence[Counter[str]]) -> Any:
-        from scipy.sparse import csr_array
-
-        entries = [
-            (row, place, (1 + np.log(count)) * self._idf[place])
-            for row, words in enumerate(rows)
-            for word, count in words.items()
-            if (place := self._places.get(word)) is not None
-        ]
-        where = np.array([entry[:2] for entry in entries], np.int64).reshape(-1, 2).T
-        values = np.array([entry[2] for entry in entries], np.float64)
-        length = np.sqrt(np.bincount(where[0], values**2, minlength=len(rows)))
-        shape = (len(rows), len(self._places))
-        return csr_array((values / length[where[0]], (where[0], where[1])), shape=shape)
-
-
-def _counted(text: str) -> Counter[str]:
-    return Counter(_WORD.findall(text.lower()))
+def _words_of(text: str) -> list[str]:
+    return _WORD.findall(text.lower()) or [""]  # TF-IDF needs something to count
 
 
 def as_text(turns: Turns) -> str:

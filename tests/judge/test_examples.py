@@ -8,17 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from curate.config import Config
 from curate.engine import Engines, chat
 from curate.errors import CurateError
 from curate.judge import Candidate, Contest, estimate
-from curate.judge.examples import Example, Examples, TfIdf
+from curate.judge.examples import Example, Examples
 from curate.judge.language import LanguageJudge, request_text
 from curate.judge.listwise import Listwise, ListwiseOptions
 from curate.judge.pairwise import Pairwise, PairwiseOptions
@@ -166,23 +163,6 @@ def test_a_dry_run_counts_examples(sample_lake: Lake, make_config: MakeConfig) -
     (taught,) = estimate(sample_lake, make_config(text % ", examples: {source: people.jsonl}"))
     assert taught.calls == untaught.calls
     assert taught.tokens_in > 1.5 * untaught.tokens_in
-
-
-WORDS = st.lists(st.sampled_from(["cat", "dog", "bird", "fish", "a"]), max_size=8).map(" ".join)
-
-
-@given(st.lists(WORDS, min_size=1, max_size=6), st.lists(WORDS, min_size=1, max_size=4))
-def test_cosines_are_those_of_scikit_learn(texts: list[str], queries: list[str]) -> None:
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    found = TfIdf(texts).cosines(queries)
-    assert found.shape == (len(queries), len(texts))
-    if any(text.split() for text in texts):
-        peer = TfidfVectorizer(sublinear_tf=True, token_pattern=r"\w+").fit(texts)
-        expected = (peer.transform(queries) @ peer.transform(texts).T).toarray()
-        np.testing.assert_allclose(found, expected, atol=1e-12)
-    else:
-        assert not found.any()
 
 
 @pytest.mark.usefixtures("people")

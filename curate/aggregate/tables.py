@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from curate.aggregate.annotator_rows import annotator_rows
 from curate.aggregate.behaviour import behaviour
-from curate.aggregate.calibration import expected_calibration_error
 from curate.aggregate.claim import assessment_row, guarantee_rows
 from curate.aggregate.conclusion import Conclusion, Strata, conclude
 from curate.aggregate.encode import EncodedVotes, encode_votes
@@ -20,10 +20,9 @@ from curate.aggregate.graph.solution import DenoisedGraphs
 from curate.aggregate.opinion import DIGITS
 from curate.aggregate.people import People, read_people
 from curate.aggregate.ranking.prompt_scores import prompt_scores
-from curate.aggregate.rewards.fused import NAME as ENSEMBLE
 from curate.aggregate.rewards.fused import Fused, fuse_rewards
 from curate.aggregate.strata import by_agreement, by_category, one_stratum
-from curate.aggregate.votes import Float64, Int8, Int32, Votes
+from curate.aggregate.votes import Int8, Int32, Votes
 from curate.config import AggregateSection
 from curate.lake import Lake
 from curate.records import TABLES, arrow_schema
@@ -61,11 +60,7 @@ def aggregate_panel(
         "rankings": _rankings(encoded, found),
         "dropped_arcs": _dropped_arcs(encoded, found.graphs),
         "graphs": _graphs(encoded, found.graphs),
-        "annotators": _annotators(
-            judged.join(measured, on="annotator_id", how="left", maintain_order="left"),
-            encoded.votes,
-            found,
-        ),
+        "annotators": annotator_rows(judged, measured, encoded.votes, found),
     }
     assessment = assessment_row(found, section)
     stamp = {"iteration": iteration, "run_id": run_id}
@@ -214,60 +209,6 @@ def _graphs(encoded: EncodedVotes, graphs: DenoisedGraphs) -> pl.DataFrame:
             "is_unique": graphs.unique[judged],
         }
     )
-
-
-def _annotators(measured: pl.DataFrame, votes: Votes, found: Conclusion) -> pl.DataFrame:
-    """The plain measurements of the query, with the model's own where there is a model.
-
-    Biases of the model, which are log-odds, become what they do to an even pair: P(first or longer wins) - 1/2.
-    """
-    fit = found.opinion.fit
-    columns = {
-        "calibration_error": _calibration_errors(votes, found.people),
-        "trust": np.where(votes.human, found.people.trust, np.nan),
-    }
-    if fit is not None:
-        columns |= {"ability": fit.ability, "length_bias": 1 / (1 + np.exp(-fit.length_bias)) - 0.5}
-    if fit is not None and fit.model == "panel":
-        columns["position_bias"] = 1 / (1 + np.exp(-fit.position_bias)) - 0.5
-    fitted = pl.DataFrame(
-        {"annotator_id": votes.annotators} | columns, schema_overrides={"annotator_id": pl.String}
-    )
-    fitted = fitted.with_columns(pl.exclude("annotator_id").round(DIGITS).fill_nan(None))
-    if votes.annotators[-1:] == (ENSEMBLE,):
-        own = {
-            "annotator_id": ENSEMBLE,
-            "kind": "reward-model",
-            "n": int(np.sum(votes.annotator == len(votes.human) - 1)),
-        }
-        measured = pl.concat(
-            [measured, pl.DataFrame([own], schema_overrides={"n": measured.schema["n"]})], how="diagonal"
-        )
-    joined = measured.join(fitted, on="annotator_id", how="left", suffix="_fitted", maintain_order="left")
-    return joined.with_columns(
-        pl.coalesce(f"{name}_fitted", name).alias(name)
-        for name in columns
-        if f"{name}_fitted" in joined.columns
-    )
-
-
-def _calibration_errors(votes: Votes, people: People) -> Float64:
-    """float64[A], the expected calibration error of each judge's own probabilities on the pairs that people judged.
-
-    NaN for people, for judges that give no probabilities, and without labels.
-    """
-    errors = np.full(len(votes.annotators), np.nan)
-    if not len(people):
-        return errors
-    key = votes.pair_keys()
-    known = np.flatnonzero(np.isin(key, people.pairs) & ~votes.human[votes.annotator])
-    outcome = (1 + np.sign(people.verdict[np.searchsorted(people.pairs, key[known])])) / 2
-    p_a = votes.p_a[known].astype(np.float64)
-    for k in np.unique(votes.annotator[known]):
-        mine = votes.annotator[known] == k
-        if not np.isin(p_a[mine], (0.0, 0.5, 1.0)).all():
-            errors[k] = expected_calibration_error(p_a[mine], outcome[mine])
-    return errors
 
 
 def _counts(encoded: EncodedVotes, graphs: DenoisedGraphs) -> Counts:

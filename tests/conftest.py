@@ -28,7 +28,7 @@ from curate.records import (
 )
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may depend on a hub
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side: more threads than cores wait for each other
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side on all cores
 settings.register_profile("curate", deadline=None)  # nor on how busy the machine is
 settings.load_profile("curate")
 

@@ -174,9 +174,8 @@ def _one_order(
     votes = np.bincount(prompt, minlength=len(offsets) - 1)
     first_vote = np.concatenate(([0], np.cumsum(votes))).astype(np.int64)
     annotators = int(annotator.max(initial=0)) + 1
-    bits = p_a.view(
-        np.int32
-    )  # in the order of the numbers, which are not negative, but sorted as the keys are
+    # In the order of the numbers, which are not negative, but sorted as the keys are.
+    bits = p_a.view(np.int32)
     over_slices(
         lambda first, last: _order_slice(
             first, last, offsets, first_vote, a, b, annotator, shown, outcome, bits, order, annotators

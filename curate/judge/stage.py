@@ -223,9 +223,8 @@ def finish(lake: Lake, panel: Panel, *, run: StageRun) -> tuple[int, dict[str, i
     That record tells which revision of the judge counts from now on. Returns how many were written, and how many
     questions are left to each judge that has any.
     """
-    pending = _pending(
-        lake, panel.seats.values()
-    )  # before the contests are read: none may come in between unseen
+    # Before the contests are read: none may come in between unseen.
+    pending = _pending(lake, panel.seats.values())
     everything = bare_contests(lake) if pending else []
     written, open_now = 0, {}
     for seat, closing in pending if everything else ():

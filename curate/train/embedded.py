@@ -22,12 +22,9 @@ Float64 = NDArray[np.float64]
 
 
 def embedder_of(config: Config, section: TrainSection) -> Embedder:
-    """A relative folder starts at the configuration's folder; anything else is a name."""
-    name = section.embedder
-    if not name.startswith("pypi:"):
-        folder = config.resolve(name)
-        name = str(folder) if folder.is_dir() else name
-    return Embedder(name, cache=config.resolve(config.workspace) / "embeddings")
+    return Embedder(
+        config.model_name(section.embedder), cache=config.resolve(config.workspace) / "embeddings"
+    )
 
 
 def items_of(

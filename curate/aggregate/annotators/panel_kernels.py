@@ -246,8 +246,8 @@ def _maximise_slice(
 
 @kernel
 def _invert_in_place(matrix: Float64) -> None:
-    """Gauss–Jordan without exchanges, which a positive definite matrix does not need. LAPACK's would take ten seconds
-    to compile."""
+    """Gauss–Jordan without exchanges, which a positive definite matrix does not need: LAPACK's takes ten seconds to
+    compile. `ranking.prompt_scores` has its like, since a kernel calls those of its own module alone."""
     for k in range(N_PARAMETERS):
         pivot = 1.0 / matrix[k, k]
         matrix[k, k] = 1.0

@@ -1,4 +1,4 @@
-"""From a lake's judgments to `Votes`: the step between tables and kernels. DuckDB looks up the ids, on all cores."""
+"""From a lake's judgments to `Votes`: the step between tables and kernels."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate.aggregate.kernel import kernel, over_slices
+from curate.aggregate.order import Said, in_order
 from curate.aggregate.votes import Float32, Int8, Int32, Int64, Votes
 from curate.errors import CurateError
 from curate.lake import Lake
@@ -42,45 +42,47 @@ def encode_votes(lake: Lake) -> EncodedVotes:
     turned round together with its outcome, order and probability; abstentions and failures are counted and left out.
     Annotators with a vote of the kind `human` are people.
     """
-    lake.rows(sql("aggregate_responses"))
-    responses = lake.arrow("SELECT * EXCLUDE place FROM placed_responses ORDER BY place")
+    responses = lake.arrow(sql("aggregate_responses"))
     response_ids, models = _one(responses["response_id"]), _one(responses["model"])
-    _check_once(response_ids)
+    _check_once(response_ids, responses["hash"])
     prompts = pc.run_end_encode(_one(responses["prompt_id"]))
     offsets = np.concatenate(([0], prompts.run_ends.to_numpy())).astype(np.int64)
     owner = np.repeat(np.arange(len(offsets) - 1, dtype=np.int32), np.diff(offsets))
-    said = _statements(lake)
-    _check_known(lake, said)
-    outcome = said["outcome"].to_numpy()
+    names, annotator, stated = _by_panel(lake, _statements(lake))
+    a, b = (_places(stated[side], responses["hash"]) for side in ("a", "b"))
+    outcome = stated["outcome"].to_numpy()
+    _check_known(lake, a, b, outcome)
+    human, shown, p_a = (stated[name].to_numpy() for name in ("human", "shown", "p_a"))
     voted = outcome != _SAYS_NOTHING
     not_votes = len(outcome) - int(np.count_nonzero(voted))
     if not_votes:
-        said, outcome = said.filter(pa.array(voted)), outcome[voted]
-    a, b, annotator = (said[name].to_numpy() for name in ("a", "b", "annotator"))
+        a, b, annotator, outcome, human, shown, p_a = (
+            each[voted] for each in (a, b, annotator, outcome, human, shown, p_a)
+        )
     _check_prompts(owner, a, b, response_ids)
-    names = [name for (name,) in lake.rows("SELECT DISTINCT annotator_id FROM panel ORDER BY ALL")]
     voters, annotator = _those_who_vote(annotator, len(names))
-    human = np.zeros(len(voters), np.bool_)
-    human[np.unique(annotator[said["human"].to_numpy() > 0])] = True
-    shown, p_a = said["shown"].to_numpy(), _probabilities(said["p_a"], outcome)
+    is_human = np.zeros(len(voters), np.bool_)
+    is_human[np.unique(annotator[human > 0])] = True
+    p_a = _probabilities(p_a, outcome)
     turned = a > b
     if turned.any():
         a, b = np.minimum(a, b), np.maximum(a, b)
         sign = np.where(turned, -1, 1).astype(np.int8)
         outcome, shown = outcome * sign, shown * sign
         p_a = np.where(turned, np.float32(1.0) - p_a, p_a)
-    order = _one_order(offsets, owner[a], a, b, annotator, shown, outcome, p_a)
+    said = Said(a=a, b=b, annotator=annotator, shown=shown, outcome=outcome, p_a=p_a)
+    prompt, said = in_order(said, owner, offsets)
     votes = Votes(
         offsets=offsets,
-        prompt=owner[a[order]],
-        a=a[order],
-        b=b[order],
-        annotator=annotator[order],
-        shown=shown[order],
-        outcome=outcome[order],
-        p_a=p_a[order],
+        prompt=prompt,
+        a=said.a,
+        b=said.b,
+        annotator=said.annotator,
+        shown=said.shown,
+        outcome=said.outcome,
+        p_a=said.p_a,
         annotators=tuple(names[k] for k in voters.tolist()),
-        human=human,
+        human=is_human,
         length=responses["length"].to_numpy().astype(np.float32),
     )
     return EncodedVotes(
@@ -89,34 +91,54 @@ def encode_votes(lake: Lake) -> EncodedVotes:
 
 
 def _statements(lake: Lake) -> pa.Table:
-    """`aggregate_judgments`, its joins as they are written: the planner takes what is left of the judgments to be few,
-    and would build its hash table of them instead of the responses, at three times the cost."""
-    lake.rows("SET disabled_optimizers = 'join_order,build_side_probe_side'")
-    try:
-        return lake.arrow(sql("aggregate_judgments"))
-    finally:
-        lake.rows("RESET disabled_optimizers")
+    """`aggregate_judgments`; what is superseded is only looked up where anything is."""
+    superseded = lake.value("SELECT count(*) FROM superseded")
+    lasting = "judgments ANTI JOIN superseded USING (judgment_id)" if superseded else "judgments"
+    return lake.arrow(sql("aggregate_judgments").format(judgments=lasting))
 
 
-def _check_once(response_ids: pa.Array) -> None:
-    if pc.count_distinct(response_ids).as_py() != len(response_ids):
-        counts = pc.value_counts(response_ids)
-        twice = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")[0]
+def _by_panel(lake: Lake, stated: pa.Table) -> tuple[list[str], Int32, pa.Table]:
+    """The names of the panel, in their order, and its statements with the place of each one's annotator among them."""
+    panel = lake.arrow("SELECT annotator_id, hash(annotator_id, revision) AS hash FROM panel ORDER BY ALL")
+    names = panel["annotator_id"].combine_chunks().dictionary_encode()
+    member = _places(stated["annotator"], panel["hash"])
+    if member.min(initial=0) < 0:
+        stated, member = stated.filter(pa.array(member >= 0)), member[member >= 0]
+    return names.dictionary.to_pylist(), names.indices.to_numpy()[member], stated
+
+
+def _places(hashes: pa.ChunkedArray, known: pa.ChunkedArray) -> Int32:
+    """Where each hash is in `known`, -1 where it is not; each of the different ones is looked up once."""
+    coded = hashes.combine_chunks().dictionary_encode()
+    place = pc.fill_null(pc.index_in(coded.dictionary, value_set=known), -1)
+    result: Int32 = place.to_numpy()[coded.indices.to_numpy()]
+    return result
+
+
+def _check_once(response_ids: pa.Array, hashes: pa.ChunkedArray) -> None:
+    """No id is there twice; nor is a hash, which of a million ids happens once in thirty million lakes."""
+    if pc.count_distinct(hashes).as_py() == len(response_ids):
+        return
+    counts = pc.value_counts(hashes)
+    shared = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")[0]
+    one, other, *_ = response_ids.filter(pc.equal(hashes.combine_chunks(), shared)).to_pylist()
+    if one == other:
         raise CurateError(
-            f"responses: response_id {twice} occurs more than once; give every response its own id."
+            f"responses: response_id {one} occurs more than once; give every response its own id."
         )
+    raise CurateError(f"responses: {one} and {other} have the same hash; give one of them another id.")
 
 
-def _check_known(lake: Lake, said: pa.Table) -> None:
+def _check_known(lake: Lake, a: Int32, b: Int32, outcome: Int8) -> None:
     """Every response is there, and every outcome is one. Which is not is asked for only when one is not."""
-    for side in ("a", "b"):
-        if said[side].null_count:
+    for side, place in (("a", a), ("b", b)):
+        if place.min(initial=0) < 0:
             known = f"response_{side} IN (SELECT response_id FROM responses)"
             missing = lake.value(f"SELECT response_{side} FROM pairwise_statements WHERE NOT {known}")
             raise CurateError(
                 f"judgments: response_{side} {missing} is not among the responses; ingest the response first."
             )
-    if pc.any(pc.equal(said["outcome"], _NO_OUTCOME)).as_py():
+    if outcome.max(initial=0) == _NO_OUTCOME:
         allowed = ("a", "b", "tie", "abstain", "failed")
         found = lake.value(
             f"SELECT outcome FROM pairwise_statements WHERE outcome NOT IN {allowed} OR outcome IS NULL"
@@ -142,88 +164,15 @@ def _those_who_vote(annotator: Int32, names: int) -> tuple[Int64, Int32]:
     return voters, place[annotator]
 
 
-def _probabilities(given: pa.ChunkedArray, outcome: Int8) -> Float32:
+def _probabilities(given: Float32, outcome: Int8) -> Float32:
     """float32[V], 1, 0 or ½ where the annotator gave only an outcome."""
-    by_outcome = (0.5 + 0.5 * outcome).astype(np.float32)
-    if given.null_count == len(given):
-        return by_outcome
-    p_a: Float32 = given.to_numpy()
-    outside = (p_a < 0.0) | (p_a > 1.0)
+    outside = (given < 0.0) | (given > 1.0)
     if outside.any():
-        raise CurateError(f"judgments: p_a is {p_a[outside][0]}; a probability lies between 0 and 1.")
-    return np.where(np.isnan(p_a), by_outcome, p_a)
+        raise CurateError(f"judgments: p_a is {given[outside][0]}; a probability lies between 0 and 1.")
+    by_outcome = np.float32(0.5) * (outcome + np.float32(1.0))
+    return np.where(np.isnan(given), by_outcome, np.abs(given))  # there is -0.0
 
 
 def _one(column: pa.ChunkedArray) -> pa.Array:
     """As one array that may be longer than 2 GB."""
     return pa.concat_arrays(column.cast(pa.large_string()).chunks or [pa.array([], pa.large_string())])
-
-
-def _one_order(
-    offsets: Int64,
-    prompt: Int32,
-    a: Int32,
-    b: Int32,
-    annotator: Int32,
-    shown: Int8,
-    outcome: Int8,
-    p_a: Float32,
-) -> Int64:
-    """The order of the votes by prompt, a, b, annotator, and then by what they say."""
-    order = _by_prompt(prompt, len(offsets) - 1)
-    votes = np.bincount(prompt, minlength=len(offsets) - 1)
-    first_vote = np.concatenate(([0], np.cumsum(votes))).astype(np.int64)
-    annotators = int(annotator.max(initial=0)) + 1
-    # In the order of the numbers, which are not negative, but sorted as the keys are.
-    bits = p_a.view(np.int32)
-    over_slices(
-        lambda first, last: _order_slice(
-            first, last, offsets, first_vote, a, b, annotator, shown, outcome, bits, order, annotators
-        ),
-        votes + 1,
-    )
-    return order
-
-
-@kernel
-def _order_slice(
-    first: int, last: int, offsets: Int64, first_vote: Int64, a: Int32, b: Int32, annotator: Int32, shown: Int8,
-    outcome: Int8, p_bits: Int32, order: Int64, annotators: int,
-) -> None:  # fmt: skip
-    for prompt in range(first, last):
-        begin, end = first_vote[prompt], first_vote[prompt + 1]
-        if end - begin < 2:
-            continue
-        votes, base = order[begin:end].copy(), offsets[prompt]
-        size = offsets[prompt + 1] - base
-        key = np.empty(end - begin, np.int64)
-        for k in range(end - begin):
-            v = votes[k]
-            said = 3 * (shown[v] + 1) + outcome[v] + 1
-            key[k] = (((a[v] - base) * size + b[v] - base) * annotators + annotator[v]) * 9 + said
-        by_key = np.argsort(key)
-        start = 0
-        for k in range(1, end - begin + 1):
-            if k < end - begin and key[by_key[k]] == key[by_key[start]]:
-                continue
-            alike = votes[by_key[start:k]]
-            if k - start > 1:
-                alike = alike[np.argsort(p_bits[alike].astype(np.int64))]
-            for i in range(k - start):
-                order[begin + start + i] = alike[i]
-            start = k
-
-
-@kernel
-def _by_prompt(prompt: Int32, prompts: int) -> Int64:
-    """The stable order of the votes by prompt (a counting sort)."""
-    place = np.zeros(prompts + 1, np.int64)
-    for p in prompt:
-        place[p + 1] += 1
-    for p in range(prompts):
-        place[p + 1] += place[p]
-    order = np.empty(len(prompt), np.int64)
-    for v in range(len(prompt)):
-        order[place[prompt[v]]] = v
-        place[prompt[v]] += 1
-    return order

@@ -1,7 +1,7 @@
--- Every response with its place by prompt and response id, which votes are numbered by, and its length in characters.
-CREATE OR REPLACE TEMP TABLE placed_responses AS
+-- Every response in the order that votes number them by, with its length in characters.
 SELECT
     prompt_id, response_id, model,
     list_sum([length(part."text") FOR part IN content]) AS length,
-    (row_number() OVER (ORDER BY prompt_id, response_id) - 1)::INTEGER AS place
+    hash(response_id) AS hash
 FROM responses
+ORDER BY prompt_id, response_id

@@ -14,6 +14,8 @@ import pytest
 from curate.aggregate.encode import encode_votes
 from curate.errors import CurateError
 from curate.lake import Lake, Location
+from curate.records import Judgment, arrow_schema
+from curate.resources import sql
 
 RESPONSES = pa.table(
     {
@@ -36,19 +38,22 @@ ROWS = [
 ]
 
 
+ALWAYS = {"prompt_id": "p", "form": "pairwise", "revision": "r", "run_id": "run"}
+
+
 def judgments(rows=ROWS):
-    types = {"p_a": pa.float64()}
-    return pa.table(
-        {name: pa.array([r[name] for r in rows], types.get(name, pa.string())) for name in ROWS[0]}
-    )
+    numbered = [ALWAYS | {"judgment_id": str(k)} | row for k, row in enumerate(rows)]
+    return pa.Table.from_pylist(numbered, schema=arrow_schema(Judgment))
 
 
 def encode(judgments, responses=RESPONSES):
-    panel = pa.table({"annotator_id": pa.array(["silent", *"zyx", *(f"j{k}" for k in range(7))])})
-    relations = {"pairwise_statements": judgments, "responses": responses, "panel": panel}
+    names = ["silent", *"zyx", *(f"j{k}" for k in range(7))]
+    panel = pa.table({"annotator_id": names, "revision": ["r"] * len(names)})
+    relations = {"judgments": judgments, "responses": responses, "panel": panel}
     with Lake(duckdb.connect(), Location("", "")) as lake, contextlib.ExitStack() as bound:
         for name, relation in relations.items():
             bound.enter_context(lake.bind(name, relation))
+        lake.rows(sql("current_judgments"))
         return encode_votes(lake)
 
 
@@ -166,6 +171,19 @@ def test_votes_depend_on_the_rows_and_not_on_their_order():
         assert again.annotators == votes.annotators
         for name in ("prompt", "a", "b", "annotator", "shown", "outcome", "p_a"):
             np.testing.assert_array_equal(getattr(again, name), getattr(votes, name))
+
+
+def test_what_is_superseded_or_of_no_panel_has_no_vote():
+    rows = [
+        ROWS[0],
+        ROWS[1] | {"supersedes": "0"},
+        ROWS[2] | {"revision": "old"},
+        ROWS[4] | {"annotator_id": "stranger", "response_a": "unheard of", "outcome": "neither"},
+    ]
+    encoded = encode(judgments(rows))
+    assert encoded.votes.annotators == ("y",)
+    assert encoded.votes.outcome.tolist() == [-1]
+    assert encoded.not_votes == 0
 
 
 def test_importing_the_package_does_not_load_the_compiler():

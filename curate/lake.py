@@ -11,7 +11,7 @@ import contextlib
 import re
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -180,7 +180,7 @@ class Lake:
         with self._lock():
             self._connection.execute("BEGIN")
             try:
-                yield Writer(self._connection)
+                yield Writer(self._connection, self.stage)
                 self._connection.execute("CALL lake.set_commit_message('curate', ?)", [message])
                 self._connection.execute("COMMIT")
             except BaseException:
@@ -254,8 +254,11 @@ class Lake:
 class Writer:
     """What can be done inside one write transaction."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, stage: Callable[[str, pa.Table], StagedFile | None]
+    ) -> None:
         self._connection = connection
+        self._stage = stage
 
     def append(
         self, table: str, rows: pa.Table, *, unique: str | None = None, near: str | None = None
@@ -290,6 +293,11 @@ class Writer:
         )
         return file.rows
 
+    def add(self, table: str, rows: pa.Table) -> int:
+        """Append rows, as a file of their own (`Lake.stage`) where that is quicker."""
+        staged = self._stage(table, rows)
+        return self.append(table, rows) if staged is None else self.adopt(staged)
+
     def delete(self, table: str, where: str, parameters: Sequence[object] = ()) -> int:
         deleted = self._connection.execute(
             f"DELETE FROM lake.{table} WHERE {where}", list(parameters)
@@ -309,7 +317,7 @@ class Writer:
         values = list(parameters)
         there = self._connection.execute(f"SELECT 1 FROM lake.{table} WHERE {where} LIMIT 1", values)
         if there.fetchone() is None:  # nothing to compare with
-            self.append(table, rows)
+            self.add(table, rows)
             return int(pc.count_distinct(rows[group]).as_py())
         self._connection.register("incoming_rows", rows)
         try:
@@ -319,12 +327,12 @@ class Writer:
             ).fetchall()[0]
             if 2 * changed > groups:  # sooner all than half of it
                 self.delete(table, where, values)
-                self.append(table, rows)
+                self.add(table, rows)
             elif changed:
                 listed = f"{group} IN (SELECT {group} FROM changed_groups WHERE changed)"
                 self.delete(table, f"({where}) AND {listed}", values)
                 kept = self._connection.execute(f"SELECT * FROM incoming_rows WHERE {listed}")
-                self.append(table, kept.to_arrow_table())
+                self.add(table, kept.to_arrow_table())
         finally:
             self._connection.unregister("incoming_rows")
         return int(changed)

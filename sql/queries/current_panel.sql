@@ -7,5 +7,5 @@ WITH newest AS (
 )
 SELECT annotator_id, revision FROM newest WHERE annotator_id IN (SELECT unnest(?::VARCHAR[])) AND revision IS NOT NULL
 UNION
-SELECT DISTINCT annotator_id, revision FROM judgments WHERE revision = 'imported' OR kind = 'human'
+SELECT annotator_id, revision FROM judgments GROUP BY ALL HAVING revision = 'imported' OR bool_or(kind = 'human')
 ORDER BY ALL

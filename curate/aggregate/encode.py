@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.aggregate.order import Said, in_order
-from curate.aggregate.votes import Float32, Int8, Int32, Int64, Votes
+from curate.aggregate.votes import Float32, Int8, Int32, Votes
 from curate.errors import CurateError
 from curate.lake import Lake
 from curate.resources import sql
@@ -48,22 +48,22 @@ def encode_votes(lake: Lake) -> EncodedVotes:
     prompts = pc.run_end_encode(_one(responses["prompt_id"]))
     offsets = np.concatenate(([0], prompts.run_ends.to_numpy())).astype(np.int64)
     owner = np.repeat(np.arange(len(offsets) - 1, dtype=np.int32), np.diff(offsets))
-    names, annotator, stated = _by_panel(lake, _statements(lake))
-    a, b = (_places(stated[side], responses["hash"]) for side in ("a", "b"))
-    outcome = stated["outcome"].to_numpy()
-    _check_known(lake, a, b, outcome)
-    human, shown, p_a = (stated[name].to_numpy() for name in ("human", "shown", "p_a"))
-    voted = outcome != _SAYS_NOTHING
-    not_votes = len(outcome) - int(np.count_nonzero(voted))
-    if not_votes:
-        a, b, annotator, outcome, human, shown, p_a = (
-            each[voted] for each in (a, b, annotator, outcome, human, shown, p_a)
-        )
+    ways = lake.arrow(sql("aggregate_ways"))
+    _check_outcomes(lake, ways["outcome"])
+    a, b, way, p_a = _statements(lake, ways["hash"], responses["hash"])
+    _check_known(lake, a, b)
+    outcomes = ways["outcome"].to_numpy()
+    counts = np.bincount(way, minlength=len(ways))
+    silent = outcomes == _SAYS_NOTHING
+    if counts[silent].any():
+        voted = ~silent[way]
+        a, b, way, p_a = a[voted], b[voted], way[voted], p_a[voted]
     _check_prompts(owner, a, b, response_ids)
-    voters, annotator = _those_who_vote(annotator, len(names))
-    is_human = np.zeros(len(voters), np.bool_)
-    is_human[np.unique(annotator[human > 0])] = True
-    p_a = _probabilities(p_a, outcome)
+    heard = ways.filter(pa.array((counts > 0) & ~silent))
+    names = pc.unique(heard["annotator_id"])
+    outcome, p_a = outcomes[way], _probabilities(p_a, outcomes[way])
+    shown = ways["shown"].to_numpy()[way]
+    annotator = pc.index_in(ways["annotator_id"], names).fill_null(-1).to_numpy()[way]
     turned = a > b
     if turned.any():
         a, b = np.minimum(a, b), np.maximum(a, b)
@@ -81,30 +81,36 @@ def encode_votes(lake: Lake) -> EncodedVotes:
         shown=said.shown,
         outcome=said.outcome,
         p_a=said.p_a,
-        annotators=tuple(names[k] for k in voters.tolist()),
-        human=is_human,
+        annotators=tuple(names.to_pylist()),
+        human=pc.is_in(names, pc.unique(heard.filter(heard["human"])["annotator_id"])).to_numpy(
+            zero_copy_only=False
+        ),
         length=responses["length"].to_numpy().astype(np.float32),
     )
     return EncodedVotes(
-        votes=votes, prompt_ids=prompts.values, response_ids=response_ids, models=models, not_votes=not_votes
+        votes=votes,
+        prompt_ids=prompts.values,
+        response_ids=response_ids,
+        models=models,
+        not_votes=int(counts[silent].sum()),
     )
 
 
-def _statements(lake: Lake) -> pa.Table:
-    """`aggregate_judgments`; what is superseded is only looked up where anything is."""
+def _statements(
+    lake: Lake, ways: pa.ChunkedArray, responses: pa.ChunkedArray
+) -> tuple[Int32, Int32, Int32, Float32]:
+    """The panel's statements: places of a and b in `responses` and of the way in `ways`, and probabilities.
+
+    What is superseded is only looked up where anything is.
+    """
     superseded = lake.value("SELECT count(*) FROM superseded")
     lasting = "judgments ANTI JOIN superseded USING (judgment_id)" if superseded else "judgments"
-    return lake.arrow(sql("aggregate_judgments").format(judgments=lasting))
-
-
-def _by_panel(lake: Lake, stated: pa.Table) -> tuple[list[str], Int32, pa.Table]:
-    """The names of the panel, in their order, and its statements with the place of each one's annotator among them."""
-    panel = lake.arrow("SELECT annotator_id, hash(annotator_id, revision) AS hash FROM panel ORDER BY ALL")
-    names = panel["annotator_id"].combine_chunks().dictionary_encode()
-    member = _places(stated["annotator"], panel["hash"])
-    if member.min(initial=0) < 0:
-        stated, member = stated.filter(pa.array(member >= 0)), member[member >= 0]
-    return names.dictionary.to_pylist(), names.indices.to_numpy()[member], stated
+    stated = lake.arrow(sql("aggregate_judgments").format(judgments=lasting))
+    way = _places(stated["way"], ways)
+    if way.min(initial=0) < 0:
+        stated, way = stated.filter(pa.array(way >= 0)), way[way >= 0]
+    a, b = (_places(stated[side], responses) for side in ("a", "b"))
+    return a, b, way, stated["p_a"].to_numpy()
 
 
 def _places(hashes: pa.ChunkedArray, known: pa.ChunkedArray) -> Int32:
@@ -129,8 +135,8 @@ def _check_once(response_ids: pa.Array, hashes: pa.ChunkedArray) -> None:
     raise CurateError(f"responses: {one} and {other} have the same hash; give one of them another id.")
 
 
-def _check_known(lake: Lake, a: Int32, b: Int32, outcome: Int8) -> None:
-    """Every response is there, and every outcome is one. Which is not is asked for only when one is not."""
+def _check_known(lake: Lake, a: Int32, b: Int32) -> None:
+    """Every response is there. Which is not is asked for only when one is not."""
     for side, place in (("a", a), ("b", b)):
         if place.min(initial=0) < 0:
             known = f"response_{side} IN (SELECT response_id FROM responses)"
@@ -138,7 +144,10 @@ def _check_known(lake: Lake, a: Int32, b: Int32, outcome: Int8) -> None:
             raise CurateError(
                 f"judgments: response_{side} {missing} is not among the responses; ingest the response first."
             )
-    if outcome.max(initial=0) == _NO_OUTCOME:
+
+
+def _check_outcomes(lake: Lake, outcomes: pa.ChunkedArray) -> None:
+    if _NO_OUTCOME in outcomes.to_numpy():
         allowed = ("a", "b", "tie", "abstain", "failed")
         found = lake.value(
             f"SELECT outcome FROM pairwise_statements WHERE outcome NOT IN {allowed} OR outcome IS NULL"
@@ -154,14 +163,6 @@ def _check_prompts(owner: Int32, a: Int32, b: Int32, response_ids: pa.Array) -> 
             f"judgments: {pair} are not two different responses of one prompt; "
             "compare responses of the same prompt only."
         )
-
-
-def _those_who_vote(annotator: Int32, names: int) -> tuple[Int64, Int32]:
-    """Who has a vote, and the votes' annotators as their places among those."""
-    voters = np.flatnonzero(np.bincount(annotator, minlength=names))
-    place = np.zeros(names, np.int32)
-    place[voters] = np.arange(len(voters))
-    return voters, place[annotator]
 
 
 def _probabilities(given: Float32, outcome: Int8) -> Float32:

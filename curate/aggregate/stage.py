@@ -67,6 +67,7 @@ def _aggregate(lake: Lake, config: Config, run: StageRun, iteration: int, panel:
     lake.rows("DROP TABLE IF EXISTS temp.panel")  # what `select_panel` leaves on a connection
     with lake.bind("panel", panel):
         lake.rows(sql("current_judgments"))
+        lake.rows(sql("aggregate_spoken"))
         judged = lake.frame(sql("aggregate_annotators"))
         asked = lake.digest("verify_tasks", "task_id", "strategy = 'random'")
         settings = config.aggregate.digest

@@ -54,6 +54,7 @@ def encode(judgments, responses=RESPONSES):
         for name, relation in relations.items():
             bound.enter_context(lake.bind(name, relation))
         lake.rows(sql("current_judgments"))
+        lake.rows(sql("aggregate_spoken"))
         return encode_votes(lake)
 
 

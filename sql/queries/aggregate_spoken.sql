@@ -1,0 +1,6 @@
+-- Who said what how often, in which order shown, by judgment (a list counts once), and which judgments these are.
+CREATE OR REPLACE TEMP TABLE spoken AS
+SELECT annotator_id, revision, kind, form, outcome, shown, count(*) AS n, bit_xor(hash(judgment_id)) AS digest
+FROM judgments
+ANTI JOIN superseded USING (judgment_id)
+GROUP BY ALL

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.aggregate.order import Said, in_order
+from curate.aggregate.places import places
 from curate.aggregate.votes import Float32, Int8, Int32, Votes
 from curate.errors import CurateError
 from curate.lake import Lake
@@ -106,19 +107,11 @@ def _statements(
     superseded = lake.value("SELECT count(*) FROM superseded")
     lasting = "judgments ANTI JOIN superseded USING (judgment_id)" if superseded else "judgments"
     stated = lake.arrow(sql("aggregate_judgments").format(judgments=lasting))
-    way = _places(stated["way"], ways)
+    way = places(stated["way"], ways)
     if way.min(initial=0) < 0:
         stated, way = stated.filter(pa.array(way >= 0)), way[way >= 0]
-    a, b = (_places(stated[side], responses) for side in ("a", "b"))
+    a, b = (places(stated[side], responses) for side in ("a", "b"))
     return a, b, way, stated["p_a"].to_numpy()
-
-
-def _places(hashes: pa.ChunkedArray, known: pa.ChunkedArray) -> Int32:
-    """Where each hash is in `known`, -1 where it is not; each of the different ones is looked up once."""
-    coded = hashes.combine_chunks().dictionary_encode()
-    place = pc.fill_null(pc.index_in(coded.dictionary, value_set=known), -1)
-    result: Int32 = place.to_numpy()[coded.indices.to_numpy()]
-    return result
 
 
 def _check_once(response_ids: pa.Array, hashes: pa.ChunkedArray) -> None:

@@ -106,7 +106,10 @@ def keys(pairs: PairTally) -> Int64:
 def at_pairs(wanted: Int64, pairs: PairTally) -> Int64:
     """The places in `pairs` of pairs (as `keys` gives them) that it has."""
     have = keys(pairs)
-    return np.searchsorted(have, wanted[np.isin(wanted, have)])
+    at = np.searchsorted(have, wanted)
+    there = at < len(have)
+    there[there] = have[at[there]] == wanted[there]
+    return at[there]
 
 
 def _above_judges(net: Float64, pairs: PairTally, people: People) -> Float64:

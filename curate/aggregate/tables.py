@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -29,7 +30,7 @@ from curate.records import TABLES, arrow_schema
 from curate.resources import sql
 from curate.runs import Counts
 
-_OUTCOMES = pl.Series(["b", "tie", "a"])  # by sign + 1
+Columns = Mapping[str, pa.Array | NDArray[Any] | list[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +56,16 @@ def aggregate_panel(
     found = conclude(
         encoded.votes, people, section, author=author, strata=strata, conflicting=fused.conflicting
     )
-    frames = {
+    columns = {
         "preferences": _preferences(encoded, found),
         "rankings": _rankings(encoded, found),
         "dropped_arcs": _dropped_arcs(encoded, found.graphs),
         "graphs": _graphs(encoded, found.graphs),
-        "annotators": annotator_rows(judged, measured, encoded.votes, found),
+        "annotators": annotator_rows(judged, measured, encoded.votes, found).to_dict(as_series=False),
     }
     assessment = assessment_row(found, section)
     stamp = {"iteration": iteration, "run_id": run_id}
-    tables = {name: _as_rows(frame.with_columns(**_literals(stamp)), name) for name, frame in frames.items()}
+    tables = {name: _as_rows(each, name, stamp) for name, each in columns.items()}
     tables["guarantees"] = _as_table(
         [{**row, **stamp} for row in guarantee_rows(found, section)], "guarantees"
     )
@@ -140,86 +141,78 @@ def _strata(lake: Lake, encoded: EncodedVotes, section: AggregateSection) -> Str
     return lambda pairs: by_category(category, encoded.prompt_ids, pairs)
 
 
-def _preferences(encoded: EncodedVotes, found: Conclusion) -> pl.DataFrame:
+def _preferences(encoded: EncodedVotes, found: Conclusion) -> Columns:
     """`p_a` is what the annotator model says of the pair alone, calibrated; `outcome` what the denoised order says.
 
     The two may disagree.
     """
     pairs, direction = found.opinion.tally, found.graphs.direction
     edge = np.clip(found.p_a, 1e-6, 1 - 1e-6)
-    return pl.DataFrame(
-        {
-            "prompt_id": _taken(encoded.prompt_ids, pairs.prompt),
-            "response_a": _taken(encoded.response_ids, pairs.a),
-            "response_b": _taken(encoded.response_ids, pairs.b),
-            "p_a": found.p_a,
-            "strength": np.round(np.log(edge) - np.log1p(-edge), DIGITS),
-            "outcome": _OUTCOMES.gather(direction.astype(np.int64) + 1),
-            "status": _texts([status for status, _ in found.cases], found.case),
-            "confidence": found.confidence,
-            "n_judgments": pairs.n.astype(np.int64),
-            "dropped_weight": np.round(found.graphs.dropped, DIGITS),
-            "reason": _texts([reason or None for _, reason in found.cases], found.case),
-        }
-    )
+    return {
+        "prompt_id": _taken(encoded.prompt_ids, pairs.prompt),
+        "response_a": _taken(encoded.response_ids, pairs.a),
+        "response_b": _taken(encoded.response_ids, pairs.b),
+        "p_a": found.p_a,
+        "strength": np.round(np.log(edge) - np.log1p(-edge), DIGITS),
+        "outcome": _texts(["b", "tie", "a"], direction + 1),
+        "status": _texts([status for status, _ in found.cases], found.case),
+        "confidence": found.confidence,
+        "n_judgments": pairs.n.astype(np.int64),
+        "dropped_weight": np.round(found.graphs.dropped, DIGITS),
+        "reason": _texts([reason or None for _, reason in found.cases], found.case),
+    }
 
 
-def _rankings(encoded: EncodedVotes, found: Conclusion) -> pl.DataFrame:
+def _rankings(encoded: EncodedVotes, found: Conclusion) -> Columns:
     """`score` is the Bradley–Terry strength within the prompt in logits, `score_sd` its standard deviation."""
     strength, graphs = prompt_scores(found.opinion.tally), found.graphs
     ranked = np.flatnonzero(graphs.rank > 0)
     prompt = np.repeat(np.arange(encoded.votes.n_prompts), np.diff(encoded.votes.offsets))
-    return pl.DataFrame(
-        {
-            "prompt_id": _taken(encoded.prompt_ids, prompt[ranked]),
-            "response_id": _taken(encoded.response_ids, ranked),
-            "rank": graphs.rank[ranked].astype(np.int64),
-            "score": np.round(strength.score[ranked], DIGITS),
-            "score_sd": np.round(strength.sd[ranked], DIGITS),
-        }
-    )
+    return {
+        "prompt_id": _taken(encoded.prompt_ids, prompt[ranked]),
+        "response_id": _taken(encoded.response_ids, ranked),
+        "rank": graphs.rank[ranked].astype(np.int64),
+        "score": np.round(strength.score[ranked], DIGITS),
+        "score_sd": np.round(strength.sd[ranked], DIGITS),
+    }
 
 
-def _dropped_arcs(encoded: EncodedVotes, graphs: DenoisedGraphs) -> pl.DataFrame:
+def _dropped_arcs(encoded: EncodedVotes, graphs: DenoisedGraphs) -> Columns:
     arcs = np.flatnonzero(graphs.dropped > 0)
     pairs, forward = graphs.tally, graphs.net[arcs] > 0
-    return pl.DataFrame(
-        {
-            "prompt_id": _taken(encoded.prompt_ids, pairs.prompt[arcs]),
-            "winner": _taken(encoded.response_ids, np.where(forward, pairs.a[arcs], pairs.b[arcs])),
-            "loser": _taken(encoded.response_ids, np.where(forward, pairs.b[arcs], pairs.a[arcs])),
-            "weight": np.round(graphs.dropped[arcs], DIGITS),
-        }
-    )
+    return {
+        "prompt_id": _taken(encoded.prompt_ids, pairs.prompt[arcs]),
+        "winner": _taken(encoded.response_ids, np.where(forward, pairs.a[arcs], pairs.b[arcs])),
+        "loser": _taken(encoded.response_ids, np.where(forward, pairs.b[arcs], pairs.a[arcs])),
+        "weight": np.round(graphs.dropped[arcs], DIGITS),
+    }
 
 
-def _graphs(encoded: EncodedVotes, graphs: DenoisedGraphs) -> pl.DataFrame:
+def _graphs(encoded: EncodedVotes, graphs: DenoisedGraphs) -> Columns:
     """One row per judged prompt."""
     pairs = np.diff(graphs.tally.offsets)
     judged = np.flatnonzero(pairs)
-    return pl.DataFrame(
-        {
-            "prompt_id": _taken(encoded.prompt_ids, judged),
-            "responses": np.diff(graphs.tally.responses)[judged],
-            "pairs": pairs[judged],
-            "weight": np.round(graphs.total_weight[judged], DIGITS),
-            "dropped_weight": np.round(graphs.dropped_weight[judged], DIGITS),
-            "margin": pl.Series(np.round(graphs.prompt_margin[judged], DIGITS)).fill_nan(None),
-            "is_exact": graphs.exact[judged],
-            "is_unique": graphs.unique[judged],
-        }
-    )
+    margin = np.round(graphs.prompt_margin[judged], DIGITS)
+    return {
+        "prompt_id": _taken(encoded.prompt_ids, judged),
+        "responses": np.diff(graphs.tally.responses)[judged],
+        "pairs": pairs[judged],
+        "weight": np.round(graphs.total_weight[judged], DIGITS),
+        "dropped_weight": np.round(graphs.dropped_weight[judged], DIGITS),
+        "margin": pa.array(margin, mask=np.isnan(margin)),
+        "is_exact": graphs.exact[judged],
+        "is_unique": graphs.unique[judged],
+    }
 
 
 def _counts(encoded: EncodedVotes, graphs: DenoisedGraphs) -> Counts:
     votes = len(encoded.votes)
-    judged = np.unique(encoded.votes.prompt)
     return Counts(
         rows_in=votes + encoded.not_votes,
         rows_kept=votes,
         dropped={"abstained or failed": encoded.not_votes} if encoded.not_votes else {},
         details={
-            "prompts": len(judged),
+            "prompts": int(np.count_nonzero(np.diff(graphs.tally.offsets))),
             "pairs": len(graphs.tally),
             "ties": int((graphs.direction == 0).sum()),
             "cyclic_before": int((graphs.dropped_weight > 0).sum()),
@@ -229,32 +222,29 @@ def _counts(encoded: EncodedVotes, graphs: DenoisedGraphs) -> Counts:
     )
 
 
-def _taken(ids: pa.Array, index: NDArray[np.integer]) -> pl.Series:
-    taken = pl.from_arrow(ids.take(pa.array(index)))
-    assert isinstance(taken, pl.Series)
-    return taken
+def _taken(ids: pa.Array, index: NDArray[np.integer]) -> pa.Array:
+    return ids.take(pa.array(index))
 
 
-def _texts(texts: Sequence[str | None], code: Int8) -> pl.Series:
-    return pl.Series(texts, dtype=pl.String).gather(code.astype(np.int64))
-
-
-def _literals(values: dict[str, object]) -> dict[str, pl.Expr]:
-    return {name: pl.lit(value) for name, value in values.items()}
+def _texts(texts: Sequence[str | None], code: Int8) -> pa.Array:
+    return pa.array(texts, pa.string()).take(pa.array(code))
 
 
 def _as_table(rows: list[dict[str, object]], name: str) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=arrow_schema(TABLES[name]))
 
 
-def _as_rows(frame: pl.DataFrame, name: str) -> pa.Table:
-    """In the column order and types of the record; a column that the frame lacks is null."""
+def _as_rows(columns: Columns, name: str, stamp: Mapping[str, object]) -> pa.Table:
+    """In the column order and types of the record, each with `stamp`; a column that is not given is null."""
     schema = arrow_schema(TABLES[name])
-    table = frame.to_arrow()
-    columns = [
-        table[field.name].cast(field.type)
-        if field.name in table.column_names
-        else pa.nulls(len(table), field.type)
-        for field in schema
-    ]
-    return pa.Table.from_arrays(columns, schema=schema)
+    size = len(next(iter(columns.values())))
+
+    def column(field: pa.Field) -> pa.Array:
+        if field.name in stamp:
+            return pa.repeat(pa.scalar(stamp[field.name], field.type), size)
+        given = columns.get(field.name)
+        if given is None:
+            return pa.nulls(size, field.type)
+        return given.cast(field.type) if isinstance(given, pa.Array) else pa.array(given, field.type)
+
+    return pa.Table.from_arrays([column(field) for field in schema], schema=schema)

@@ -50,7 +50,7 @@ def assessment_row(found: Conclusion, section: AggregateSection) -> dict[str, An
         "tested": 0,
         "drawn": found.people.known,
         "pairs": int(np.sum(found.graphs.direction != 0)),
-        "accepted": int(np.sum(found.status == "accepted") + np.sum(found.status == "flipped")),
+        "accepted": found.accepted,
         "calibration": "none",
         "bin_confidence": [],
         "bin_accuracy": [],
@@ -86,7 +86,7 @@ def _claim(found: Conclusion, section: AggregateSection) -> str:
     if assessed is not None and assessed.holds:
         sentences = [_promise(found, assessed, asked)]
     else:
-        unasked = len(found.status) - len(found.people)
+        unasked = len(found.case) - len(found.people)
         sentences = [_no_guarantee(labels, _needed(found, section), unasked)]
     if assessed is not None and assessed.tested:
         error = assessed.error

@@ -50,9 +50,10 @@ class Conclusion:
     assessed: Assessed | None
 
     @property
-    def status(self) -> NDArray[np.str_]:
-        """str[E], as in the table of preferences."""
-        return np.array([status for status, _ in self.cases])[self.case]
+    def accepted(self) -> int:
+        """How many pairs are accepted, flipped ones among them."""
+        taken = np.array([status in ("accepted", "flipped") for status, _ in self.cases])
+        return int(np.count_nonzero(taken[self.case]))
 
     @property
     def confidence(self) -> Float64:

@@ -178,13 +178,14 @@ def _rankings(encoded: EncodedVotes, found: Conclusion) -> Columns:
 
 
 def _dropped_arcs(encoded: EncodedVotes, graphs: DenoisedGraphs) -> Columns:
-    arcs = np.flatnonzero(graphs.dropped > 0)
+    dropped = graphs.dropped
+    arcs = np.flatnonzero(dropped > 0)
     pairs, forward = graphs.tally, graphs.net[arcs] > 0
     return {
         "prompt_id": _taken(encoded.prompt_ids, pairs.prompt[arcs]),
         "winner": _taken(encoded.response_ids, np.where(forward, pairs.a[arcs], pairs.b[arcs])),
         "loser": _taken(encoded.response_ids, np.where(forward, pairs.b[arcs], pairs.a[arcs])),
-        "weight": np.round(graphs.dropped[arcs], DIGITS),
+        "weight": np.round(dropped[arcs], DIGITS),
     }
 
 

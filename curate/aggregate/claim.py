@@ -50,7 +50,7 @@ def assessment_row(found: Conclusion, section: AggregateSection) -> dict[str, An
         "tested": 0,
         "drawn": found.people.known,
         "pairs": int(np.sum(found.graphs.direction != 0)),
-        "accepted": found.accepted,
+        "accepted": int(found.accepted.sum()),
         "calibration": "none",
         "bin_confidence": [],
         "bin_accuracy": [],

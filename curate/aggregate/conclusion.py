@@ -50,10 +50,10 @@ class Conclusion:
     assessed: Assessed | None
 
     @property
-    def accepted(self) -> int:
-        """How many pairs are accepted, flipped ones among them."""
+    def accepted(self) -> NDArray[np.bool_]:
+        """bool[E], which pairs are accepted, flipped ones among them."""
         taken = np.array([status in ("accepted", "flipped") for status, _ in self.cases])
-        return int(np.count_nonzero(taken[self.case]))
+        return taken[self.case]
 
     @property
     def confidence(self) -> Float64:

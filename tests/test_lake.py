@@ -36,6 +36,36 @@ def test_append_keeps_the_first_of_each_id(lake: Lake) -> None:
     assert found == [("a", "s"), ("b", "s"), ("c", "later")]
 
 
+def test_replace_rewrites_the_groups_that_differ_and_takes_many_rows_as_a_file(lake: Lake) -> None:
+    def rankings(scores: list[float], run: str) -> pa.Table:
+        prompts = [f"p{k // 4}" for k in range(len(scores))]
+        columns = {
+            "prompt_id": prompts,
+            "response_id": [f"r{k}" for k in range(len(scores))],
+            "score": scores,
+        }
+        always = {"rank": 1, "score_sd": None, "iteration": 0, "run_id": run}
+        rows = pa.table(columns).to_pylist()
+        return pa.Table.from_pylist([row | always for row in rows], schema=arrow_schema(TABLES["rankings"]))
+
+    def replaced(scores: list[float], run: str) -> int:
+        with lake.write(run) as writer:
+            return writer.replace("rankings", rankings(scores, run), "prompt_id", "iteration = ?", [0])
+
+    scores = [float(k) for k in range(2000)]
+    assert replaced(scores, "first") == 500
+    files = [*Path(lake.location.data).rglob("rankings/curate-*.parquet")]
+    assert len(files) == 1
+    scores[7] = 0.5
+    assert replaced(scores, "second") == 1
+    assert replaced(scores, "third") == 0
+    found = dict(lake.rows("SELECT run_id, count(*) FROM rankings GROUP BY ALL"))
+    assert found == {"first": 1996, "second": 4}
+    assert lake.rows("SELECT score FROM rankings ORDER BY substr(response_id, 2)::INT") == [
+        (x,) for x in scores
+    ]
+
+
 def test_a_failed_transaction_leaves_nothing(lake: Lake) -> None:
     with pytest.raises(ZeroDivisionError), lake.write("broken") as writer:
         writer.append("quarantine", rows_of(["a"]))

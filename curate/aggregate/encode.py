@@ -36,12 +36,12 @@ class EncodedVotes:
 
 
 def encode_votes(lake: Lake) -> EncodedVotes:
-    """What `panel`, which the caller has bound, says in `pairwise_statements`, of the responses in `responses`.
+    """What the panel says of pairs of `responses`: the relations of `current_judgments.sql` and `aggregate_spoken.sql`,
+    which the caller has made.
 
     The votes come by prompt, a, b, annotator, and then by what they say. They depend on the rows alone and not on
-    their order, so that every later sum of floating-point numbers is the same sum. A pair that comes as (b, a) is
-    turned round together with its outcome, order and probability; abstentions and failures are counted and left out.
-    Annotators with a vote of the kind `human` are people.
+    their order, so that every later sum of floating-point numbers is the same sum. Abstentions and failures are
+    counted and left out. Annotators with a vote of the kind `human` are people.
     """
     responses = lake.arrow(sql("aggregate_responses"))
     response_ids, models = _one(responses["response_id"]), _one(responses["model"])
@@ -53,26 +53,16 @@ def encode_votes(lake: Lake) -> EncodedVotes:
     _check_outcomes(lake, ways["outcome"])
     a, b, way, p_a = _statements(lake, ways["hash"], responses["hash"])
     _check_known(lake, a, b)
-    outcomes = ways["outcome"].to_numpy()
     counts = np.bincount(way, minlength=len(ways))
-    silent = outcomes == _SAYS_NOTHING
+    silent = ways["outcome"].to_numpy() == _SAYS_NOTHING
     if counts[silent].any():
         voted = ~silent[way]
         a, b, way, p_a = a[voted], b[voted], way[voted], p_a[voted]
     _check_prompts(owner, a, b, response_ids)
     heard = ways.filter(pa.array((counts > 0) & ~silent))
     names = pc.unique(heard["annotator_id"])
-    outcome, p_a = outcomes[way], _probabilities(p_a, outcomes[way])
-    shown = ways["shown"].to_numpy()[way]
-    annotator = pc.index_in(ways["annotator_id"], names).fill_null(-1).to_numpy()[way]
-    turned = a > b
-    if turned.any():
-        a, b = np.minimum(a, b), np.maximum(a, b)
-        sign = np.where(turned, -1, 1).astype(np.int8)
-        outcome, shown = outcome * sign, shown * sign
-        p_a = np.where(turned, np.float32(1.0) - p_a, p_a)
-    said = Said(a=a, b=b, annotator=annotator, shown=shown, outcome=outcome, p_a=p_a)
-    prompt, said = in_order(said, owner, offsets)
+    people = pc.unique(heard.filter(heard["human"])["annotator_id"])
+    prompt, said = in_order(_said(a, b, way, p_a, ways, names), owner, offsets)
     votes = Votes(
         offsets=offsets,
         prompt=prompt,
@@ -83,9 +73,7 @@ def encode_votes(lake: Lake) -> EncodedVotes:
         outcome=said.outcome,
         p_a=said.p_a,
         annotators=tuple(names.to_pylist()),
-        human=pc.is_in(names, pc.unique(heard.filter(heard["human"])["annotator_id"])).to_numpy(
-            zero_copy_only=False
-        ),
+        human=pc.is_in(names, people).to_numpy(zero_copy_only=False),
         length=responses["length"].to_numpy().astype(np.float32),
     )
     return EncodedVotes(
@@ -112,6 +100,20 @@ def _statements(
         stated, way = stated.filter(pa.array(way >= 0)), way[way >= 0]
     a, b = (places(stated[side], responses) for side in ("a", "b"))
     return a, b, way, stated["p_a"].to_numpy()
+
+
+def _said(a: Int32, b: Int32, way: Int32, p_a: Float32, ways: pa.Table, names: pa.Array) -> Said:
+    """A pair that comes as (b, a) is turned round together with its outcome, order and probability."""
+    annotator = pc.index_in(ways["annotator_id"], names).fill_null(-1).to_numpy()[way]
+    outcome, shown = (ways[name].to_numpy()[way] for name in ("outcome", "shown"))
+    p_a = _probabilities(p_a, outcome)
+    turned = a > b
+    if turned.any():
+        a, b = np.minimum(a, b), np.maximum(a, b)
+        sign = np.where(turned, -1, 1).astype(np.int8)
+        outcome, shown = outcome * sign, shown * sign
+        p_a = np.where(turned, np.float32(1.0) - p_a, p_a)
+    return Said(a=a, b=b, annotator=annotator, shown=shown, outcome=outcome, p_a=p_a)
 
 
 def _check_once(response_ids: pa.Array, hashes: pa.ChunkedArray) -> None:

@@ -91,24 +91,6 @@ def _summarise(
             rank[v] *= 1 + above[n - standing[v] - 1]
 
 
-def ensemble_then_denoise(
-    votes: Votes,
-    *,
-    weight: Float64 | None = None,
-    soft: bool = False,
-    exact_limit: int = 16,
-    threads: int | None = None,
-) -> DenoisedGraphs:
-    """Sum all annotators' votes, then denoise: the order of the PGED paper (arXiv 2410.12869).
-
-    `weight` and `soft` are those of `tally`; for weights `log_odds(accuracy)` a vote counts by how much it
-    informs.
-    """
-    return denoise(
-        tally(votes, weight=weight, soft=soft, threads=threads), exact_limit=exact_limit, threads=threads
-    )
-
-
 def denoise_then_ensemble(
     votes: Votes,
     *,

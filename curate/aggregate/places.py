@@ -11,7 +11,7 @@ from curate.aggregate.votes import Int32, Int64
 
 def places(hashes: pa.ChunkedArray, known: pa.ChunkedArray) -> Int32:
     """int32[N], the place in `known` of each of `hashes`, -1 where it is not there. Both are uint64."""
-    listed = known.to_numpy().view(np.int64)
+    listed = known.combine_chunks().to_numpy().view(np.int64)
     table = np.full(1 << (2 * len(listed) + 1).bit_length(), -1, np.int32)
     _fill(listed, table)
     chunks = [chunk.to_numpy().view(np.int64) for chunk in hashes.chunks]

@@ -260,8 +260,10 @@ def _labels_for_some(
     all shares look too wrong, but some may only have been unlucky, those are taken to be just good enough.
     """
     counted: list[tuple[float, int, int]] = []
-    for share in np.arange(1, 11) / 10 if len(confidence) else ():
-        above = sure >= np.quantile(confidence, 1 - share)
+    shares = np.arange(1, 11) / 10
+    cuts = np.quantile(confidence, 1 - shares) if len(confidence) else ()
+    for share, cut in zip(shares, cuts, strict=False):
+        above = sure >= cut
         n, errors = int(above.sum()), int((above & ~agrees).sum())
         if n == 0 or clopper_pearson(errors, n, delta)[0] < alpha:
             counted.append((float(share), n, errors))

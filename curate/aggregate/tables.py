@@ -239,10 +239,11 @@ def _as_rows(columns: Columns, name: str, stamp: Mapping[str, object]) -> pa.Tab
     """In the column order and types of the record, each with `stamp`; a column that is not given is null."""
     schema = arrow_schema(TABLES[name])
     size = len(next(iter(columns.values())))
+    everywhere = pa.array(np.zeros(size, np.int8))
 
     def column(field: pa.Field) -> pa.Array:
         if field.name in stamp:
-            return pa.repeat(pa.scalar(stamp[field.name], field.type), size)
+            return pa.array([stamp[field.name]], field.type).take(everywhere)
         given = columns.get(field.name)
         if given is None:
             return pa.nulls(size, field.type)

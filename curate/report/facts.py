@@ -10,7 +10,7 @@ from curate.config import Config
 from curate.explanation import Explanation, explain
 from curate.lake import Lake
 from curate.panel import select_panel
-from curate.report.intervals import mean_interval, wilson
+from curate.intervals import mean_interval, wilson
 from curate.report.people import People, gather_people
 from curate.resources import sql
 

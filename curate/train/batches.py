@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from curate.backbone.packing import Packed, Padded, joint, padded, shared_prefix
 from curate.backbone.tokens import Ids
+from curate.records import Part
 from curate.train.groups import Group
 
 _WINDOW = 16  # rows among which groups are sorted by length: little padding, and still a random order
@@ -56,14 +59,27 @@ def steps(row_list: Sequence[list[int]], tokens: Sequence[int], *, least: int) -
     return [*made, step] if step else made
 
 
+Images = Callable[[Tensor, Sequence[Part]], dict[str, Tensor]]
+"""Of padded tokens and the images that they hold: what a vision-language model is given besides."""
+
+
 def laid_out(
-    groups: Sequence[Group], *, separator: Ids | None = None, seed: int | None = None, padding: int = 0
+    groups: Sequence[Group],
+    *,
+    separator: Ids | None = None,
+    seed: int | None = None,
+    padding: int = 0,
+    images: Images | None = None,
 ) -> Packed | Padded:
     """The row of some groups. With a `separator` jointly, the responses shuffled by `seed` (in order without)."""
     responses = [group.responses for group in groups]
     if not groups[0].tokens:
         types = [group.types for group in groups]
-        return padded(responses, None if types[0] is None else types, padding=padding)  # type: ignore[arg-type]
+        rows = padded(responses, None if types[0] is None else types, padding=padding)  # type: ignore[arg-type]
+        if images is None:
+            return rows
+        shown = [part for group in groups for each in group.images for part in each]
+        return replace(rows, images=images(rows.tokens, shown))
     prompts = [group.tokens for group in groups]
     if separator is None:
         return shared_prefix(prompts, responses)

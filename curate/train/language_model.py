@@ -79,7 +79,7 @@ def train_backbone(
         pairs, rate = with_remedy(pairs, section, backbone, embedder, source=data, track=track)
     noise = {"noise_rate": round(rate, 4)} if section.noise.method != "none" else {}
     wrong = rate if section.noise.method == "curriculum" else 0.0
-    opened = open_backbone(backbone, weights, seed=section.seed)
+    opened = open_backbone(backbone, weights, seed=section.seed, folder=config.resolve("."))
     groups = build_groups(
         pairs,
         lambda context, responses: opened.texts.encode(context, responses, separator=opened.separator),
@@ -125,9 +125,11 @@ def _sides(
     kept = {each.prompt for each in unseen}
     seen = [each for each in groups.groups if each.prompt not in kept]
     if not seen or not unseen:
+        lost = ", ".join(f"{rows} × {reason}" for reason, rows in groups.dropped.items())
         raise CurateError(
             f"Of the {len(groups.groups)} usable prompts in {data}, {len(unseen)} are held out and {len(seen)} are "
-            "left to train on: add prompts, or change train.backbone.held_out."
+            f"left to train on{f' (pairs dropped: {lost})' if lost else ''}: add prompts, or change "
+            "train.backbone.held_out."
         )
     return seen, unseen
 

@@ -35,6 +35,7 @@ __all__ = [
     "split_pair",
     "split_ranking",
     "turns_of",
+    "with_images",
 ]
 
 _ASSISTANT = "\n\nAssistant:"
@@ -151,7 +152,7 @@ class _Builder:
             self._add_ranking(row)
             return
         context, chosen, rejected = split_pair(row)
-        context = _with_images(context, row)
+        context = with_images(context, row)
         if chosen == rejected:
             raise Unusable("chosen and rejected are equal")
         confidence = _number(row, "confidence", 1.0)
@@ -167,7 +168,7 @@ class _Builder:
         self._pairs.append((a, b, confidence, weight, strength))
 
     def _add_ranking(self, row: Mapping[str, Any]) -> None:
-        context = _with_images(turns_of(row.get("prompt"), "prompt", "user"), row)
+        context = with_images(turns_of(row.get("prompt"), "prompt", "user"), row)
         texts, ranks = split_ranking(row)
         weight = 2.0 / len(texts) * _number(row, "weight", 1.0)
         prompt = self._prompt(row, context)
@@ -274,8 +275,8 @@ def _address(image: Any) -> str | None:
     return None
 
 
-def _with_images(context: Turns, row: Mapping[str, Any]) -> Turns:
-    """The prompt with the images of the row's own column."""
+def with_images(context: Turns, row: Mapping[str, Any]) -> Turns:
+    """The prompt with the images of the row's column `images`."""
     column = row.get("images")
     images = [column] if isinstance(column, str | Mapping) else list(column or ())
     if not images:

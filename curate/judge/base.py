@@ -204,8 +204,8 @@ class Judge(ABC):
     """Made from its options; opens no model before the first `answer`.
 
     Class attributes: `kind` says what sort of annotator it is in the tables, `version` counts changes of its code
-    that change answers, `hears` whether it is told what the judges before it on the panel have said, `quick` whether it answers in no time
-    (its chunks are larger then).
+    that change answers, `hears` whether it is told what the judges before it on the panel have said, `quick` whether
+    it answers in no time (its chunks are larger then).
     """
 
     kind: ClassVar[records.Kind] = "llm"

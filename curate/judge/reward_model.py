@@ -120,7 +120,10 @@ class RewardModelJudge(Judge):
         assert self._engine is not None
         return self._engine.score(
             [
-                (*contest.messages, Message(role="assistant", content=candidate.content or text(candidate.text)))
+                (
+                    *contest.messages,
+                    Message(role="assistant", content=candidate.content or text(candidate.text)),
+                )
                 for contest, candidate in entries
             ]
         )

@@ -94,9 +94,7 @@ def test_tokens_and_scores_are_those_of_the_processor_s_own_call(folder: Path, p
         turns = [("system", [{"type": "text", "text": "answer the question"}]), ("user", content)]
         turns += [("assistant", [{"type": "text", "text": answer}])]
         chat = [{"role": role, "content": content} for role, content in turns]
-        own = reader.processor.apply_chat_template(
-            chat, tokenize=True, return_dict=True, return_tensors="pt"
-        )
+        own = reader.processor.apply_chat_template(chat, tokenize=True, return_dict=True, return_tensors="pt")
         assert tuple(own["input_ids"][0].tolist()) == row
         with torch.no_grad():
             expected.append(opened.head(opened.backbone(**own).last_hidden_state[0, -1])[0])
@@ -130,7 +128,9 @@ def test_gradients_reach_head_language_and_vision(folder: Path, paint: Any) -> N
     reader, opened = texts(folder), model(folder, HeadShape("mlp", 16))
     opened(batch(reader, [encoded(reader.encode(shown(paint("red")), ANSWERS))])).square().sum().backward()
     reached = {
-        name for name, each in opened.named_parameters() if each.grad is not None and each.grad.abs().sum() > 0
+        name
+        for name, each in opened.named_parameters()
+        if each.grad is not None and each.grad.abs().sum() > 0
     }
     assert any(name.startswith("head.first") for name in reached)
     assert any("layers.0.self_attn.q_proj" in name and "vis" not in name for name in reached)
@@ -138,7 +138,9 @@ def test_gradients_reach_head_language_and_vision(folder: Path, paint: Any) -> N
 
 
 @pytest.mark.parametrize(
-    "shape", [HeadShape(), HeadShape("mlp", 8), HeadShape(output="ordinal", levels=3)], ids=["", "mlp", "ordinal"]
+    "shape",
+    [HeadShape(), HeadShape("mlp", 8), HeadShape(output="ordinal", levels=3)],
+    ids=["", "mlp", "ordinal"],
 )
 def test_saved_and_loaded_scores_are_equal(
     shape: HeadShape, idefics: Path, tmp_path: Path, paint: Any
@@ -194,7 +196,9 @@ def test_what_cannot_be_read_is_said(idefics: Path, tmp_path: Path, paint: Any) 
     missing = Part(type="image", uri="nowhere.png")
     assert reader.encode(shown(missing), ["a", "b"]) == Failure("an image's file cannot be read")
     video = Part(type="video", uri="a.mp4")
-    assert reader.encode(shown(video), ["a", "b"]) == Failure("the model reads no videos, and the chat holds one")
+    assert reader.encode(shown(video), ["a", "b"]) == Failure(
+        "the model reads no videos, and the chat holds one"
+    )
     assert reader.encode([("human", "hi")], ["a", "b"]) == Failure("a message has an unknown role")
     processor = open_processor(str(idefics))
     processor.chat_template = "{% for m in messages %}{{ m['content'][0]['text'] }}{% endfor %}"

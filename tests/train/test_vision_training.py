@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+import contextlib
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,19 @@ from curate.engine.base import Failure, Score
 from curate.engine.registry import Engines
 from curate.errors import CurateError
 from curate.identity import content_id
-from curate.lake import Lake
-from curate.records import Message, Part, text
+from curate.judge.stage import judge
+from curate.lake import Lake, Location
+from curate.records import Message, Part, Prompt, Response, text
+from curate.serve.packed import open_packed
 from curate.train import train
-from curate.train.loop import Trainer
+from tests.conftest import table
 from tests.train.samples import configured, written
 from tests.vision_models import painted, vision_model
 
-COLOURS = {"red": ("fox", "dog"), "blue": ("dog", "fox")}  # which answer is better is for the image alone to say
+COLOURS = {
+    "red": ("fox", "dog"),
+    "blue": ("dog", "fox"),
+}  # which answer is better is for the image alone to say
 
 
 @pytest.fixture(scope="module")
@@ -92,3 +98,124 @@ def test_it_learns_what_only_the_image_says(
         assert high.value > low.value
     assert (folder / "adapter" / "adapter_model.safetensors").is_file() == ("lora" in changes)
     assert train(lake, config, data).skipped
+
+
+def test_the_judge_has_the_trainer_s_scores(lake: Lake, tmp_path: Path, model: Path) -> None:
+    from curate.engine.weights import locate
+    from curate.preference_pairs import Pictured
+    from curate.train.batches import laid_out
+    from curate.train.opening import open_backbone
+
+    config = vision_config(tmp_path, model, epochs=1, head="mlp", units=8)
+    train(lake, config, written(tmp_path / "data", rows(tmp_path, 12)))
+    folder = config.resolve("models/reward")
+    image = painted(tmp_path, "green", (48, 32))
+    answers = ("fox", "the lazy dog", "which <image> is better?")
+    found = [each.value for each in scored(folder, Path(image.uri or ""), answers) if isinstance(each, Score)]
+    assert len(set(found)) == 3
+    assert config.train is not None
+    assert config.train.backbone is not None
+    weights = locate(str(folder), revision="main", folder=tmp_path)
+    opened = open_backbone(config.train.backbone, weights, seed=0)
+    said = Pictured.of("", (image, *text("which is better?")))
+    encoded = opened.texts.encode([("user", said)], answers)
+    assert not isinstance(encoded, Failure)
+    group: Any = type(
+        "G", (), {"tokens": (), "responses": encoded.responses, "types": None, "images": encoded.images}
+    )
+    with torch.no_grad():
+        again = opened.model.eval().score(laid_out([group], images=opened.texts.images))  # type: ignore[arg-type,operator]
+    assert again.tolist() == pytest.approx(found, abs=1e-4)
+
+
+def test_it_sits_on_the_panel_and_looks(lake: Lake, tmp_path: Path, model: Path) -> None:
+    """As a judge it is asked about prompts with images, where a reward model of text abstains."""
+    config = vision_config(tmp_path, model, epochs=1)
+    train(lake, config, written(tmp_path / "data", rows(tmp_path, 12)))
+    image = painted(tmp_path / "images", "red", (40, 32))
+    prompt = Prompt(
+        prompt_id="p",
+        source="s",
+        messages=(Message(role="user", content=(image, *text("which is better?"))),),
+    )
+    answers = [
+        Response(response_id=f"r{at}", prompt_id="p", content=text(said)) for at, said in enumerate("AB")
+    ]
+    with lake.write("x") as writer:
+        writer.append("prompts", table([prompt]))
+        writer.append("responses", table(list(answers)))
+    judge(lake, config)
+    (found,) = lake.rows("SELECT outcome, kind, p_a, raw FROM judgments")
+    assert found[0] in ("a", "b")
+    assert (found[1], found[3]) == ("reward-model", None)
+
+    Path(image.uri or "").unlink()
+    with pytest.raises(CurateError, match="reads images, which requests to this server cannot hold"):
+        open_packed("models/reward", folder=tmp_path)
+    (lost,) = scored(config.resolve("models/reward"), Path(image.uri or ""), ("A",))
+    assert lost == Failure("an image's file cannot be read", raw=image.uri, permanent=True)
+
+
+class Killed(Exception):  # noqa: N818 (it stands for a signal)
+    pass
+
+
+@contextlib.contextmanager
+def killing(label: str, total: int | None) -> Iterator[Callable[..., None]]:
+    """A listener that ends the process, as it were, in the fifth step."""
+    told: list[int] = []
+
+    def advance(rows: int, note: str = "", /) -> None:
+        told.append(rows)
+        if len(told) > 5:
+            raise Killed
+
+    yield advance
+
+
+def test_killed_and_gone_on_with_it_is_the_same_training(
+    empty_lake: Path, tmp_path: Path, model: Path
+) -> None:
+    weights = []
+    for name in ("whole", "killed"):
+        folder = tmp_path / name
+        config = vision_config(folder, model, epochs=2)
+        data = written(folder / "data", rows(tmp_path, 24))
+        (data / "train-00000.jsonl").write_text(
+            (data / "train-00000.jsonl").read_text().replace('"images/', f'"{tmp_path}/images/')
+        )
+        shutil.copytree(empty_lake, folder / "lake")
+        with Lake.open(Location.under(folder / "lake")) as lake:
+            if name == "killed":
+                with pytest.raises(Killed):
+                    train(lake, config, data, track=killing)
+                assert list(folder.glob(".curate/training/*/last/progress.json"))
+            train(lake, config, data)
+        weights.append((folder / "models" / "reward" / "model.safetensors").read_bytes())
+    assert weights[0] == weights[1]
+
+
+def test_bad_images_are_dropped_and_counted(lake: Lake, tmp_path: Path, model: Path) -> None:
+    data = rows(tmp_path, 24)
+    good = tmp_path / "images" / "0.png"
+    (tmp_path / "images" / "text.png").write_text("no image")
+    bad = [{"uri": "nowhere.png"}, {"uri": str(good), "sha256": "0" * 64}, {"uri": "images/text.png"}, {}]
+    for row, image in zip(data[:4], bad, strict=True):
+        row["prompt"] = [{"role": "user", "content": [{"type": "image", **image}]}]
+        row.pop("images", None)
+    data[4]["images"] = ["a.png", "b.png"]
+    data[4]["prompt"] = [{"role": "user", "content": [{"type": "image"}]}]
+    config = vision_config(tmp_path, model, epochs=1)
+    summary = train(lake, config, written(tmp_path / "data", data))
+    assert summary.counts.dropped == {
+        "an image cannot be decoded": 1,
+        "an image has another sha256 than its row says": 1,
+        "an image has no address": 1,
+        "an image's file cannot be read": 1,
+        "images and their places in the prompt differ in number": 1,
+    }
+    assert (summary.counts.rows_in, summary.counts.rows_kept) == (24, 19)
+    with pytest.raises(CurateError, match=r"pairs dropped: 1 × an image's file cannot be read"):
+        train(lake, config, written(tmp_path / "bad", data[:1]))
+    with pytest.raises(CurateError, match="is a vision-language model: its prompts are not shared"):
+        train(lake, vision_config(tmp_path, model, forward="joint"), tmp_path / "data")

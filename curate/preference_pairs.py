@@ -53,6 +53,12 @@ class Pictured(str):
         made.parts = tuple(parts)
         return made
 
+    @property
+    def identity(self) -> object:
+        """For `content_id`: the text, and the images where it does not name them."""
+        images = [part.uri for part in self.parts if part.type != "text"]
+        return str(self) if all(uri is not None and uri in self for uri in images) else [str(self), images]
+
 
 def parts_of(said: str) -> tuple[Part, ...]:
     """A text as content of a message: with its images, where it has some."""
@@ -183,7 +189,7 @@ class _Builder:
 
     def _prompt(self, row: Mapping[str, Any], context: Turns) -> int:
         identity = row.get("prompt_id")
-        prompt_id = identity if isinstance(identity, str) and identity else _identity(context)
+        prompt_id = identity if isinstance(identity, str) and identity else content_id(context)
         prompt = self._prompts.setdefault(prompt_id, len(self._prompts))
         if prompt == len(self._contexts):
             self._contexts.append(context)
@@ -299,13 +305,6 @@ def with_images(context: Turns, row: Mapping[str, Any]) -> Turns:
 
 def _filled(parts: Sequence[Part], images: Iterator[Part]) -> list[Part]:
     return [next(images) if part.type == "image" and part.uri is None else part for part in parts]
-
-
-def _identity(context: Turns) -> str:
-    """Of a prompt: its text, and its images where the text does not name them."""
-    images = [part.uri for _, said in context for part in parts_of(said) if part.type == "image"]
-    named = all(uri is not None and any(uri in said for _, said in context) for uri in images)
-    return content_id(context) if named else content_id(context, images)
 
 
 def _joined(turns: Turns) -> str:

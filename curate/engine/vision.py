@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
 
 from curate.engine.base import Chat, Failure, Score
 from curate.engine.chat_tokens import ChatTokens
@@ -26,7 +27,7 @@ from curate.records import Part, plain
 
 Ids = tuple[int, ...]
 
-_KEPT = 16  # processed images: the responses to a prompt share its images
+_KEPT = 8  # processed images (some take 50 MB): the responses to a prompt share its images
 _KINDS = ("mm_token_type_ids", "token_type_ids")  # of each token: 0 text, 1 an image's
 _CROSS = "cross_attention_mask"  # of models that look at images beside the text, not within it
 
@@ -80,7 +81,14 @@ class VisionTokens(ChatTokens):
         """What the model is given besides `tokens` int64[B, L], which hold these images in this order."""
         found: dict[str, list[Tensor]] = {}
         for part in images:
-            for name, value in self._image(part)[1].items():
+            try:
+                _, given = self._image(part)
+            except UnreadableImageError as error:
+                raise CurateError(
+                    f"The image {(part.uri or '')[:200]} could be read before and cannot be now ({error}): put it "
+                    "back, and run the same command to go on."
+                ) from error
+            for name, value in given.items():
                 found.setdefault(name, []).append(value)
         inputs = {name: _joined(values) for name, values in found.items()}
         if self._kinds is not None:
@@ -156,47 +164,46 @@ class VisionTokens(ChatTokens):
 
 @dataclass(slots=True)
 class VisionReward:
-    """A vision-language reward model that `curate train` saved, as an engine that scores."""
+    """A vision-language reward model that `curate train` saved, as an engine that scores.
+
+    Chats go through it in the order given, as many at once as have `budget` tokens when padded: those about one prompt
+    stand together, and share its images.
+    """
 
     model: Any
     tokens: VisionTokens
     budget: int
 
     def score(self, chats: Sequence[Chat]) -> list[Score | Failure]:
-        encoded = [self.tokens.encode(chat, answer=False) for chat in chats]
-        read = [
-            each if isinstance(each, Failure) else (tuple(each), images_of(chat))
-            for each, chat in zip(encoded, chats, strict=True)
-        ]
-        found: dict[tuple[Ids, tuple[Part, ...]], float] = {}
-        for lot in self._lots({each for each in read if not isinstance(each, Failure)}):
-            found.update(zip(lot, self._forward(lot), strict=True))
-        return [each if isinstance(each, Failure) else Score(found[each], len(each[0])) for each in read]
-
-    def _lots(self, unique: Iterable[Any]) -> Iterator[list[tuple[Ids, tuple[Part, ...]]]]:
-        """Of like length, and of at most `budget` tokens when padded; those that share images stand together."""
-        lot: list[tuple[Ids, tuple[Part, ...]]] = []
-        for each in sorted(unique, key=lambda each: (-len(each[0]), each[0])):
-            if lot and (len(lot) + 1) * len(lot[0][0]) > self.budget:
-                yield lot
-                lot = []
-            lot.append(each)
+        found: dict[int, Score | Failure] = {}
+        lot: dict[int, list[int]] = {}
+        for place, chat in enumerate(chats):
+            ids = self.tokens.encode(chat, answer=False)
+            if isinstance(ids, Failure):
+                found[place] = ids
+                continue
+            longest = max(map(len, (*lot.values(), ids)))
+            if lot and (len(lot) + 1) * longest > self.budget:
+                found |= self._scores(lot, chats)
+                lot = {}
+            lot[place] = ids
         if lot:
-            yield lot
+            found |= self._scores(lot, chats)
+        return [found[place] for place in range(len(chats))]
 
-    def _forward(self, lot: Sequence[tuple[Ids, tuple[Part, ...]]]) -> list[float]:
-        rows = torch.nn.utils.rnn.pad_sequence
-        tokens = rows([torch.tensor(ids) for ids, _ in lot], batch_first=True, padding_value=self._padding)
-        mask = rows([torch.ones(len(ids), dtype=torch.int64) for ids, _ in lot], batch_first=True)
-        inputs = self.tokens.inputs(tokens, [part for _, images in lot for part in images])
+    def _scores(self, lot: dict[int, list[int]], chats: Sequence[Chat]) -> dict[int, Score]:
+        padding = self.model.config.get_text_config().pad_token_id or 0
+        rows = [torch.tensor(ids) for ids in lot.values()]
+        tokens = pad_sequence(rows, batch_first=True, padding_value=padding)
+        mask = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
+        inputs = self.tokens.inputs(tokens, [part for place in lot for part in images_of(chats[place])])
         inputs |= {"input_ids": tokens, "attention_mask": mask}
         with torch.inference_mode():
-            logits = self.model(**placed(inputs, self.model.backbone)).logits
-        return [float(value) for value in logits[:, 0].double().cpu()]
-
-    @property
-    def _padding(self) -> int:
-        return self.model.config.get_text_config().pad_token_id or 0
+            logits = self.model(**placed(inputs, self.model.backbone)).logits[:, 0].double().cpu()
+        return {
+            place: Score(float(value), len(ids))
+            for (place, ids), value in zip(lot.items(), logits, strict=True)
+        }
 
 
 def placed(inputs: dict[str, Tensor], backbone: Any) -> dict[str, Tensor]:

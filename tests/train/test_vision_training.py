@@ -19,6 +19,7 @@ from curate.identity import content_id
 from curate.judge.stage import judge
 from curate.lake import Lake, Location
 from curate.records import Message, Part, Prompt, Response, text
+from curate.reward_scorer import Asked, open_scorer
 from curate.serve.packed import open_packed
 from curate.train import train
 from tests.conftest import table
@@ -126,6 +127,12 @@ def test_the_judge_has_the_trainer_s_scores(lake: Lake, tmp_path: Path, model: P
     with torch.no_grad():
         again = opened.model.eval().score(laid_out([group], images=opened.texts.images))  # type: ignore[arg-type,operator]
     assert again.tolist() == pytest.approx(found, abs=1e-4)
+
+    # `curate evaluate` asks it through a scorer.
+    scorer, other = open_scorer("models/reward", folder=tmp_path), painted(tmp_path, "yellow", (48, 32))
+    contexts = [[("user", Pictured.of("[image]", (part, *text("which?"))))] for part in (image, other)]
+    one, two = scorer.score([Asked(context, answers) for context in contexts])  # type: ignore[arg-type]
+    assert (one != two).all()
 
 
 def test_it_sits_on_the_panel_and_looks(lake: Lake, tmp_path: Path, model: Path) -> None:

@@ -71,7 +71,7 @@ def _idefics3(tokenizer: Any, tiles: bool) -> tuple[Any, Any]:
         vision_config=SIGHT,
         scale_factor=2,
         image_token_id=processor.image_token_id,
-        pad_token_id=0,
+        pad_token_id=0,  # type: ignore[call-arg]
     )
     return processor, Idefics3ForConditionalGeneration(config)
 
@@ -88,7 +88,7 @@ def _llava(tokenizer: Any, tiles: bool) -> tuple[Any, Any]:
 
     tokenizer.add_special_tokens({"additional_special_tokens": ["<image>"]})
     images = CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
-    processor = LlavaProcessor(
+    processor = LlavaProcessor(  # type: ignore[no-untyped-call]
         images,
         tokenizer,
         patch_size=8,
@@ -98,7 +98,7 @@ def _llava(tokenizer: Any, tiles: bool) -> tuple[Any, Any]:
     config = LlavaConfig(
         text_config=LlamaConfig(**TEXT, vocab_size=len(tokenizer)),
         vision_config=CLIPVisionConfig(**SIGHT),
-        image_token_id=processor.image_token_id,
+        image_token_index=processor.image_token_id,
         vision_feature_layer=-1,
     )
     return processor, LlavaForConditionalGeneration(config)
@@ -116,7 +116,7 @@ def _qwen2_vl(tokenizer: Any, tiles: bool) -> tuple[Any, Any]:
     names = ["<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]
     tokenizer.add_special_tokens({"additional_special_tokens": names})
     size = {"shortest_edge": 28 * 28, "longest_edge": 4 * 28 * 28}
-    processor = Qwen2VLProcessor(
+    processor = Qwen2VLProcessor(  # type: ignore[no-untyped-call]
         Qwen2VLImageProcessor(size=size), tokenizer, Qwen2VLVideoProcessor(size=size)
     )
     start, end, image, video = tokenizer.convert_tokens_to_ids(names)

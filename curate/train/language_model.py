@@ -52,8 +52,9 @@ def train_backbone(
         note = held_out_note(saved["metrics"])
         return Summary("train", Counts(), time.monotonic() - started, skipped=True, note=note)
 
-    from accelerate import Accelerator
+    from accelerate import Accelerator, DistributedDataParallelKwargs
 
+    from curate.backbone.model import VisionModel
     from curate.train.checkpoints import Checkpoints
     from curate.train.loop import Trainer
     from curate.train.metrics import Metrics
@@ -80,6 +81,8 @@ def train_backbone(
     noise = {"noise_rate": round(rate, 4)} if section.noise.method != "none" else {}
     wrong = rate if section.noise.method == "curriculum" else 0.0
     opened = open_backbone(backbone, weights, seed=section.seed, folder=config.resolve("."))
+    if isinstance(opened.model, VisionModel):  # a row without images leaves its vision part out
+        accelerator.ddp_handler = DistributedDataParallelKwargs(find_unused_parameters=True)
     groups = build_groups(
         pairs,
         lambda context, responses: opened.texts.encode(context, responses, separator=opened.separator),

@@ -88,7 +88,7 @@ def test_tokens_and_scores_are_those_of_the_processor_s_own_call(folder: Path, p
         content: list[dict[str, Any]] = [
             {"type": "text", "text": part}
             if isinstance(part, str)
-            else {"type": "image", "image": Image.open(part.uri)}  # type: ignore[union-attr,arg-type]
+            else {"type": "image", "image": Image.open(part.uri)}
             for part in parts
         ]
         turns = [("system", [{"type": "text", "text": "answer the question"}]), ("user", content)]

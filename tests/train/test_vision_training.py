@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
+import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -125,7 +129,7 @@ def test_the_judge_has_the_trainer_s_scores(lake: Lake, tmp_path: Path, model: P
         "G", (), {"tokens": (), "responses": encoded.responses, "types": None, "images": encoded.images}
     )
     with torch.no_grad():
-        again = opened.model.eval().score(laid_out([group], images=opened.texts.images))  # type: ignore[arg-type,operator]
+        again = opened.model.eval().score(laid_out([group], images=opened.texts.images))  # type: ignore[arg-type]
     assert again.tolist() == pytest.approx(found, abs=1e-4)
 
     # `curate evaluate` asks it through a scorer.
@@ -226,3 +230,46 @@ def test_bad_images_are_dropped_and_counted(lake: Lake, tmp_path: Path, model: P
         train(lake, config, written(tmp_path / "bad", data[:1]))
     with pytest.raises(CurateError, match="is a vision-language model: its prompts are not shared"):
         train(lake, vision_config(tmp_path, model, forward="joint"), tmp_path / "data")
+
+
+@pytest.mark.e2e
+def test_two_processes_train_the_same_model_as_one(tmp_path: Path, model: Path) -> None:
+    """Also where a row has no image, so that no gradient reaches the vision part."""
+    from safetensors.torch import load_file
+
+    folders = [tmp_path / "one", tmp_path / "two"]
+    for folder in folders:
+        data = rows(folder, 24)
+        for row in data[::5]:
+            row |= {"prompt": "which is better?", "images": []}
+        written(folder / "data", data)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    together = {"ACCELERATE_USE_CPU": "true", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    together |= {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"}
+    together |= {"PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-c", SCRIPT, str(folders[1]), str(model)]
+    ranks = [
+        subprocess.Popen(command, env=os.environ | together | {"RANK": rank, "LOCAL_RANK": rank})
+        for rank in ("0", "1")
+    ]
+    run(folders[0], model, "lake")
+    assert [process.wait(timeout=280) for process in ranks] == [0, 0]
+    one, two = (load_file(folder / "models" / "reward" / "model.safetensors") for folder in folders)
+    assert all(torch.allclose(one[name], two[name], atol=1e-4) for name in one)
+
+
+SCRIPT = """
+import os, sys, torch
+from pathlib import Path
+from tests.train.test_vision_training import run
+torch.set_num_threads(1)
+run(Path(sys.argv[1]), Path(sys.argv[2]), "lake" + os.environ["RANK"])
+"""
+
+
+def run(folder: Path, model: Path, lake: str) -> None:
+    config = vision_config(folder, model, epochs=2, row_tokens=128, batch_tokens=512)
+    with Lake.open(Location.under(folder / lake)) as opened:
+        train(opened, config, folder / "data")

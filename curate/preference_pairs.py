@@ -282,10 +282,9 @@ def _address(image: Any) -> str | None:
 
 
 def with_images(context: Turns, row: Mapping[str, Any]) -> Turns:
-    """The prompt with the images of the row's column `images`."""
-    column = row.get("images")
-    images = [column] if isinstance(column, str | Mapping) else list(column or ())
-    if not images:
+    """The prompt with the images of the row's column `images`; one that has no image to it keeps its place."""
+    images = row.get("images")
+    if not isinstance(images, list) or not images:
         return context
     found = [Part(type="image", uri=_address(each)) for each in images]
     holes = [part for _, said in context for part in parts_of(said) if part.type == "image"]
@@ -293,9 +292,8 @@ def with_images(context: Turns, row: Mapping[str, Any]) -> Turns:
         first = next((at for at, (role, _) in enumerate(context) if role == "user"), 0)
         role, said = context[first]
         return [*context[:first], (role, Pictured.of(said, [*found, *parts_of(said)])), *context[first + 1 :]]
-    holes = [part for part in holes if part.uri is None]
-    if holes and len(holes) != len(found):
-        raise Unusable("images and their places in the prompt differ in number")
+    if len(found) != sum(part.uri is None for part in holes):
+        return context
     rest = iter(found)
     return [
         (role, Pictured.of(said, _filled(said.parts, rest)) if isinstance(said, Pictured) else said)

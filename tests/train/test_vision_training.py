@@ -182,15 +182,11 @@ def test_trl_reads_an_export_s_images_as_we_do(tmp_path: Path, model: Path) -> N
 
     from curate.engine.loading import open_processor
     from curate.engine.vision import VisionTokens
-    from curate.export.rows import PicturedPreferenceRow
 
     image = painted(tmp_path, "red")
     asked = Message(role="user", content=(*text("which is better?"), image))
-    row = PicturedPreferenceRow.model_construct(prompt=(asked,), images=(image.uri,)).model_dump(
-        mode="json", include={"prompt", "images"}
-    )
     processor = open_processor(str(model))
-    turns = prepare_multimodal_messages(row["prompt"], images=row["images"])
+    turns = prepare_multimodal_messages([asked.model_dump(mode="json")], images=[image.uri])
     theirs = processor.apply_chat_template(
         turns, tokenize=True, return_dict=True, return_tensors="pt", add_generation_prompt=True
     )

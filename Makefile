@@ -36,7 +36,7 @@ demo: setup ## from raw responses to labels, a reward model and a report, on thi
 	cd examples/demo && ../../$(BIN)/curate run
 
 test: setup lint $(if $(FAST),,servers) ## everything; FAST=1 leaves out the tests that start real processes, servers and models
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(if $(FAST),-m "not e2e")
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(if $(FAST),-m "not e2e")
 
 lint: setup
 	$(BIN)/ruff check .

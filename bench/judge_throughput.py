@@ -10,8 +10,9 @@
 - **openai**: a bare asyncio client (httpx, the same number of requests at a time) beside the engine and beside the
   judge stage, on the same server.
 
-The model is a random Llama of 2 layers, so that everything beside the model shows. The judge stage's time includes
-reading the prompts from the lake, filling in templates, and writing the judgments.
+The model is a random Llama: by default of 2 layers, 64 wide, so that everything beside the model shows; with
+`--layers 8 --width 256` (6 million parameters) it takes as long as the smallest models that anyone would judge with.
+The judge stage's time includes reading the prompts from the lake, filling in templates, and writing the judgments.
 """
 
 from __future__ import annotations
@@ -50,6 +51,8 @@ def main() -> None:
     parser.add_argument("part", nargs="?", choices=["both", "vllm", "openai"], default="both")
     parser.add_argument("--requests", type=int, default=1200)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--layers", type=int, default=2)
+    parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--model", type=Path, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.model is not None:
@@ -58,7 +61,7 @@ def main() -> None:
     if not PYTHON.exists():
         sys.exit("vLLM's environment is not there: run `make .venvs/vllm/.built`")
     with tempfile.TemporaryDirectory() as folder:
-        model = make_model(Path(folder) / "model")
+        model = make_model(Path(folder) / "model", chosen.layers, chosen.width)
         if chosen.part != "openai":
             asked = [
                 "--requests",
@@ -304,7 +307,7 @@ def server(model: Path, log: Path) -> Iterator[str]:
         process.wait(60)
 
 
-def make_model(folder: Path) -> Path:
+def make_model(folder: Path, layers: int, width: int) -> Path:
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -314,8 +317,9 @@ def make_model(folder: Path) -> Path:
     tokenizer = make_tokenizer(CHAT_TEMPLATE)
     tokenizer.model_max_length = 1024
     config = LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=2,
-        num_key_value_heads=1, max_position_embeddings=1024, pad_token_id=0, bos_token_id=1, eos_token_id=2,
+        vocab_size=len(tokenizer), hidden_size=width, intermediate_size=3 * width // 2, num_hidden_layers=layers,
+        num_attention_heads=width // 32, num_key_value_heads=1, max_position_embeddings=1024, pad_token_id=0,
+        bos_token_id=1, eos_token_id=2,
     )  # fmt: skip
     torch.manual_seed(0)
     LlamaForCausalLM(config).save_pretrained(folder)

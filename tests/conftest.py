@@ -34,6 +34,23 @@ settings.load_profile("curate")
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
+# Each takes minutes. In this order two workers are busy to the end, and one of them mostly runs both files that want
+# Label Studio, with one server.
+LONGEST = (
+    "test_label_studio_forms.py",
+    "test_run.py",
+    "test_vllm.py",
+    "test_label_studio_round_trip.py",
+    "test_verify_loop.py",
+    "test_trained_in_vllm.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first, in which a worker could else begin when the others are done."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:

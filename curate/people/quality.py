@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from curate.intervals import wilson
 from curate.lake import Lake
 from curate.people.agreement import (
     Estimate,
@@ -33,7 +34,7 @@ _PAIR = ("prompt_id", "response_a", "response_b")
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """`right` of `n`, with the 95 % score interval (Wilson 1927)."""
+    """`right` of `n`, with its 95 % interval."""
 
     right: int
     n: int
@@ -44,12 +45,7 @@ class Share:
 
     @property
     def interval(self) -> tuple[float, float]:
-        if self.n == 0:
-            return 0.0, 1.0
-        from scipy.stats import binomtest
-
-        found = binomtest(self.right, self.n).proportion_ci(method="wilson")
-        return float(found.low), float(found.high)
+        return wilson(self.right, self.n)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

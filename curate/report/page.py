@@ -18,19 +18,21 @@ if TYPE_CHECKING:
 
 def render(facts: Facts, *, fingerprint: str) -> str:
     """The whole page. Every value is escaped, but for the charts, which Vega has escaped already."""
+    from altair.utils import schemapi
     from markupsafe import Markup
 
-    drawn = {
-        "flow": charts.flow(facts.work),
-        "panel": charts.panel(facts.panel),
-        "matrix": charts.matrix(facts.concord, [each.name for each in facts.panel]),
-        "cycles": charts.cycles(facts.cycles),
-        "confidence": charts.confidence(facts.confidence),
-        "reliability": charts.reliability(facts.assessment.bins if facts.assessment else []),
-        "models": charts.models(facts.models),
-        "time": charts.time(facts.work),
-        "scores": charts.scores(facts.scores),
-    }
+    with schemapi.debug_mode(False):  # the charts are known to be Vega-Lite; to check it again takes seconds
+        drawn = {
+            "flow": charts.flow(facts.work),
+            "panel": charts.panel(facts.panel),
+            "matrix": charts.matrix(facts.concord, [each.name for each in facts.panel]),
+            "cycles": charts.cycles(facts.cycles),
+            "confidence": charts.confidence(facts.confidence),
+            "reliability": charts.reliability(facts.assessment.bins if facts.assessment else []),
+            "models": charts.models(facts.models),
+            "time": charts.time(facts.work),
+            "scores": charts.scores(facts.scores),
+        }
     return (
         _environment()
         .get_template("page.html.j2")

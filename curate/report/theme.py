@@ -62,8 +62,9 @@ def svg(chart: Any) -> str:
     """An Altair chart as an `<svg>` element for inline use: no script, no address, scaled by its width."""
     import altair
     import vl_convert
+    from altair.utils import schemapi
 
-    specification = _clean(chart.to_dict())
+    specification = _clean(chart.to_dict(validate=schemapi.DEBUG_MODE))
     specification["config"] = _CONFIG
     version = altair.SCHEMA_VERSION.removeprefix("v").rsplit(".", 1)[0]
     drawn: str = vl_convert.vegalite_to_svg(specification, vl_version=version)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.report.intervals import mean_interval, wilson
+from curate.intervals import mean_interval, wilson
 
 
 @given(trials=st.integers(1, 10_000), data=st.data())

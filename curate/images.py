@@ -11,11 +11,12 @@ import hashlib
 import io
 import urllib.error
 import urllib.request
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from curate.records import Part
+from curate.records import Message, Part
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -26,6 +27,11 @@ _MOST = 64 << 20  # bytes of one image
 
 class UnreadableImageError(Exception):
     """What is wrong with an image, without its address: rows are counted by it."""
+
+
+def images_of(messages: Iterable[Message]) -> tuple[Part, ...]:
+    """The parts that are images, in the order of the chat."""
+    return tuple(part for turn in messages for part in turn.content if part.type == "image")
 
 
 def open_image(part: Part, folder: Path) -> Image:

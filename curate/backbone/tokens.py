@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from curate.engine.base import Chat, Failure
 from curate.engine.chat_tokens import ChatTokens
-from curate.engine.vision import VisionTokens, images_of
+from curate.images import images_of
 from curate.preference_pairs import Turns, parts_of
 from curate.records import Message, Part, Role
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Ids = tuple[int, ...]
+Images = Callable[["Tensor", Sequence[Part]], "dict[str, Tensor]"]
+"""Of padded tokens and the images that they hold: what a vision-language model is given besides."""
 
 _UNLIMITED = 1 << 30
 
@@ -51,8 +53,7 @@ class Encoded:
 class Texts:
     """Encodes with one tokenizer. `whole`: for encoders, which read prompt and response together."""
 
-    # Of padded tokens and the images that they hold: what a vision-language model is given besides.
-    images: Callable[[Tensor, Sequence[Part]], dict[str, Tensor]] | None = None
+    images: Images | None = None  # for vision-language models alone
 
     def __init__(self, tokenizer: Any, *, max_length: int, whole: bool, padding: int | None) -> None:
         self.tokenizer = tokenizer
@@ -176,6 +177,8 @@ class VisionTexts(Texts):
         self.processor = processor
         tokenizer = processor.tokenizer
         super().__init__(tokenizer, max_length=max_length, whole=True, padding=tokenizer.pad_token_id)
+        from curate.engine.vision import VisionTokens  # imports torch
+
         self._chat = tokens = VisionTokens(processor, _UNLIMITED, folder)
         self.images = tokens.inputs
 

@@ -22,7 +22,7 @@ from torch.nn.utils.rnn import pad_sequence
 from curate.engine.base import Chat, Failure, Score
 from curate.engine.chat_tokens import ChatTokens
 from curate.errors import CurateError
-from curate.images import UnreadableImageError, open_image
+from curate.images import UnreadableImageError, images_of, open_image
 from curate.records import Part, plain
 
 Ids = tuple[int, ...]
@@ -30,11 +30,6 @@ Ids = tuple[int, ...]
 _KEPT = 8  # processed images (some take 50 MB): the responses to a prompt share its images
 _KINDS = ("mm_token_type_ids", "token_type_ids")  # of each token: 0 text, 1 an image's
 _CROSS = "cross_attention_mask"  # of models that look at images beside the text, not within it
-
-
-def images_of(chat: Chat) -> tuple[Part, ...]:
-    """In the order of the chat."""
-    return tuple(part for turn in chat for part in turn.content if part.type == "image")
 
 
 class VisionTokens(ChatTokens):

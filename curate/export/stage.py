@@ -14,6 +14,7 @@ from curate.errors import CurateError
 from curate.export.card import Content, card
 from curate.export.folder import MANIFEST, is_intact, refuse_foreign, replacing, spill_of
 from curate.export.formats import VERSION, Format, Transcriber, formats
+from curate.export.rows import PICTURED
 from curate.export.shards import WrittenPart, described, row_groups, write_part
 from curate.identity import content_id
 from curate.lake import Lake
@@ -84,7 +85,7 @@ def export_one(
         form = formats(transcripts, pictured=pictured)[entry.format]
         iteration = _iteration(reader, entry, form)
         fingerprint = _fingerprint(reader, entry, form, iteration)
-        if pictured:  # another layout
+        if pictured and entry.format in PICTURED:  # another layout
             fingerprint = content_id(fingerprint, "images")
         if form.judged:
             fingerprint = content_id(fingerprint, _select_judges(reader, config, transcripts))

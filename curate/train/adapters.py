@@ -31,14 +31,16 @@ def with_adapters(model: Model, lora: LoraSection, *, separator: Ids | None = No
         raise CurateError(
             "train.backbone.lora needs the package peft: run `pip install curate[lora]`."
         ) from error
-    vision = isinstance(model, VisionModel)
-    plain = model.shape.plain and not vision
+    plain = isinstance(model, RewardModel) and model.shape.plain
     whole = model.as_classifier() if isinstance(model, RewardModel) and plain else model.backbone
+    targets: Any = lora.targets
+    if isinstance(model, VisionModel) and targets == "all-linear":
+        targets = _of_language(whole)
     config = LoraConfig(
         r=lora.rank,
         lora_alpha=lora.alpha,  # type: ignore[arg-type]  # a float is taken
         lora_dropout=lora.dropout,
-        target_modules=_of_language(whole) if vision and lora.targets == "all-linear" else lora.targets,
+        target_modules=targets,
         task_type=TaskType.SEQ_CLS if plain else None,
         modules_to_save=["score"] if plain else None,
         trainable_token_indices=list(separator) if separator else None,

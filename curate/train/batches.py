@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from curate.backbone.packing import Packed, Padded, joint, padded, shared_prefix
-from curate.backbone.tokens import Ids
-from curate.records import Part
+from curate.backbone.tokens import Ids, Images
 from curate.train.groups import Group
 
 _WINDOW = 16  # rows among which groups are sorted by length: little padding, and still a random order
@@ -59,10 +57,6 @@ def steps(row_list: Sequence[list[int]], tokens: Sequence[int], *, least: int) -
     return [*made, step] if step else made
 
 
-Images = Callable[[Tensor, Sequence[Part]], dict[str, Tensor]]
-"""Of padded tokens and the images that they hold: what a vision-language model is given besides."""
-
-
 def laid_out(
     groups: Sequence[Group],
     *,
@@ -75,11 +69,11 @@ def laid_out(
     responses = [group.responses for group in groups]
     if not groups[0].tokens:
         types = [group.types for group in groups]
-        rows = padded(responses, None if types[0] is None else types, padding=padding)  # type: ignore[arg-type]
+        batch = padded(responses, None if types[0] is None else types, padding=padding)  # type: ignore[arg-type]
         if images is None:
-            return rows
+            return batch
         shown = [part for group in groups for each in group.images for part in each]
-        return replace(rows, images=images(rows.tokens, shown))
+        return replace(batch, images=images(batch.tokens, shown))
     prompts = [group.tokens for group in groups]
     if separator is None:
         return shared_prefix(prompts, responses)

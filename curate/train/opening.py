@@ -63,7 +63,7 @@ def _open(section: BackboneSection, weights: Weights, seed: int, folder: Path) -
     source = weights.source if weights.gguf_file is None else str(dense(weights, dtype))
     hub = hub_revision(weights)
     config = AutoConfig.from_pretrained(source, **hub)
-    if _sees_images(config):
+    if _sees_images(config) and not _classifies(config):
         return _vision(section, source, dtype, hub, seed, folder)
     tokenizer = AutoTokenizer.from_pretrained(source, **hub)
     if tokenizer.pad_token is None:
@@ -94,8 +94,7 @@ def _decoder(
     from transformers import AutoModel
 
     wanted = _shape(section)
-    trained = "SequenceClassification" in " ".join(config.architectures or [])
-    if not trained and not has_own_head(Path(source)):
+    if not _classifies(config) and not has_own_head(Path(source)):
         return RewardModel.start(AutoModel.from_pretrained(source, dtype=dtype, **hub), wanted, seed=seed)
     model = RewardModel.load(source, dtype=dtype, **hub)
     _check_head(section, model.shape)
@@ -185,6 +184,11 @@ def _sees_images(config: Any) -> bool:
     from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
 
     return type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING and hasattr(config, "vision_config")
+
+
+def _classifies(config: Any) -> bool:
+    """Whether it is a sequence classifier: a reward model of Transformers' own make, which reads text."""
+    return "SequenceClassification" in " ".join(config.architectures or [])
 
 
 def _set_padding(config: Any, tokenizer: Any) -> None:

@@ -17,7 +17,7 @@ from curate.identity import content_id
 
 _LINES = (".jsonl", ".jsonl.gz", ".jsonl.zst")
 _PAIR = {"prompt", "chosen", "rejected", "prompt_id", "confidence", "strength", "weight"}
-_COLUMNS = _PAIR | {"responses", "rankings"}
+_COLUMNS = _PAIR | {"responses", "rankings", "images"}
 
 
 def data_files(source: Path) -> list[Path]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,25 +16,53 @@ from numpy.typing import NDArray
 from curate.engine.embedding_reward import part_text
 from curate.identity import content_id
 from curate.preference_files import data_digest, data_files, data_rows
+from curate.records import Part, text
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
 
 Turns = list[tuple[str, str]]
-"""Messages as (role, text)."""
+"""Messages as (role, text); the text of one that holds images is a `Pictured`."""
 
 __all__ = [
+    "Pictured",
     "PreferencePairs",
     "Turns",
     "Unusable",
     "data_digest",
+    "parts_of",
     "read_pairs",
     "split_pair",
     "split_ranking",
     "turns_of",
+    "with_images",
 ]
 
 _ASSISTANT = "\n\nAssistant:"
+_ADDRESSES = ("uri", "url", "path", "image")  # where others' parts say where the image is
+
+
+class Pictured(str):
+    """A text as text-only models read it, with a mark where an image stands, and the `parts` that it stands for."""
+
+    parts: tuple[Part, ...]
+
+    @classmethod
+    def of(cls, said: str, parts: Iterable[Part]) -> Pictured:
+        made = cls(said)
+        made.parts = tuple(parts)
+        return made
+
+    @property
+    def identity(self) -> object:
+        """For `content_id`: the text, and the images where it does not name them."""
+        images = [part.uri for part in self.parts if part.type != "text"]
+        return str(self) if all(uri is not None and uri in self for uri in images) else [str(self), images]
+
+
+def parts_of(said: str) -> tuple[Part, ...]:
+    """A text as content of a message: with its images, where it has some."""
+    return said.parts if isinstance(said, Pictured) else text(said)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +119,8 @@ def read_pairs(source: Path) -> PreferencePairs:
     Rows of pairs: `chosen` and `rejected`, each text or messages, and `prompt` likewise; without `prompt`, what
     chosen and rejected begin with in common (TRL's implicit prompt, the layout of HH-RLHF). Optional: `prompt_id`,
     `confidence` (probability that chosen is better), `strength` (its log-odds), `weight`, `aspects` (an object: name →
-    probability that chosen is better in it, 0.5 for a tie, null where nobody said).
+    probability that chosen is better in it, 0.5 for a tie, null where nobody said), `images` (TRL's: those of the
+    prompt's parts {"type": "image"} that say no address themselves; without such parts they open its first user turn).
     Rows of rankings: `prompt`, `responses` (texts, or objects with `text`), `rankings` (1 the best, ties share a
     rank): all pairs of different rank, each with weight 2/N, so that a ranking counts as N − 1 comparisons.
     """
@@ -128,6 +158,7 @@ class _Builder:
             self._add_ranking(row)
             return
         context, chosen, rejected = split_pair(row)
+        context = with_images(context, row)
         if chosen == rejected:
             raise Unusable("chosen and rejected are equal")
         confidence = _number(row, "confidence", 1.0)
@@ -143,7 +174,7 @@ class _Builder:
         self._pairs.append((a, b, confidence, weight, strength))
 
     def _add_ranking(self, row: Mapping[str, Any]) -> None:
-        context = turns_of(row.get("prompt"), "prompt", "user")
+        context = with_images(turns_of(row.get("prompt"), "prompt", "user"), row)
         texts, ranks = split_ranking(row)
         weight = 2.0 / len(texts) * _number(row, "weight", 1.0)
         prompt = self._prompt(row, context)
@@ -224,12 +255,61 @@ def _turn(message: Any, name: str) -> tuple[str, str]:
         case {"role": str(role), "content": str(text)}:
             return role, text
         case {"role": str(role), "content": list(parts)} if all(isinstance(part, dict) for part in parts):
-            return role, "\n".join(map(part_text, parts))
+            said = "\n".join(map(part_text, parts))
+            pictured = any(part.get("type") in ("image", "video") for part in parts)
+            return role, Pictured.of(said, map(_part, parts)) if pictured else said
     raise Unusable(f"{name} holds something that is no message")
 
 
+def _part(part: Mapping[str, Any]) -> Part:
+    kind, digest = part.get("type"), part.get("sha256")
+    if kind not in ("image", "video"):
+        return Part(text=part_text(part))
+    found = (_address(part.get(name)) for name in _ADDRESSES)
+    return Part(type=kind, uri=next(filter(None, found), None), sha256=str(digest) if digest else None)
+
+
+def _address(image: Any) -> str | None:
+    """Of an image as a column holds it: an address, or (`datasets`) its bytes or else its path."""
+    match image:
+        case str():
+            return image
+        case {"bytes": bytes(held)}:
+            return "data:;base64," + base64.b64encode(held).decode()
+        case {"path": str(path)} | {"url": str(path)} | {"uri": str(path)}:
+            return path
+    return None
+
+
+def with_images(context: Turns, row: Mapping[str, Any]) -> Turns:
+    """The prompt with the images of the row's column `images`; one that has no image to it keeps its place."""
+    images = row.get("images")
+    if not isinstance(images, list) or not images:
+        return context
+    found = [Part(type="image", uri=_address(each)) for each in images]
+    holes = [part for _, said in context for part in parts_of(said) if part.type == "image"]
+    if not holes:
+        first = next((at for at, (role, _) in enumerate(context) if role == "user"), 0)
+        role, said = context[first]
+        return [*context[:first], (role, Pictured.of(said, [*found, *parts_of(said)])), *context[first + 1 :]]
+    if len(found) != sum(part.uri is None for part in holes):
+        return context
+    rest = iter(found)
+    return [
+        (role, Pictured.of(said, _filled(said.parts, rest)) if isinstance(said, Pictured) else said)
+        for role, said in context
+    ]
+
+
+def _filled(parts: Sequence[Part], images: Iterator[Part]) -> list[Part]:
+    return [next(images) if part.type == "image" and part.uri is None else part for part in parts]
+
+
 def _joined(turns: Turns) -> str:
-    return "\n\n".join(text for _, text in turns)
+    said = "\n\n".join(said for _, said in turns)
+    if not any(isinstance(each, Pictured) for _, each in turns):
+        return said
+    return Pictured.of(said, [part for _, each in turns for part in parts_of(each)])
 
 
 def _question(context: Turns) -> str:

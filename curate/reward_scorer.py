@@ -14,7 +14,7 @@ from curate.engine.base import Chat, Engine, Failure
 from curate.engine.embedding_reward import EmbeddingReward, describe
 from curate.engine.registry import Engines
 from curate.identity import content_id
-from curate.preference_pairs import Turns
+from curate.preference_pairs import Turns, parts_of
 from curate.progress import Track, silent
 from curate.records import Message, Role, text
 
@@ -90,7 +90,10 @@ class _Classifier:
         return self.engine.revision
 
     def score(self, asked: Sequence[Asked], *, track: Track = silent) -> list[Float64]:
-        chats = [as_chat(each.context, response) for each in asked for response in each.responses]
+        sees = "images" in self.engine.capabilities
+        chats = [
+            as_chat(each.context, response, images=sees) for each in asked for response in each.responses
+        ]
         scores = np.full(len(chats), np.nan)
         with track(f"score {self.name}", len(chats)) as advance:
             for start in range(0, len(chats), _BATCH):
@@ -101,11 +104,16 @@ class _Classifier:
         return _split(scores, asked)
 
 
-def as_chat(context: Turns, response: str) -> Chat:
-    """The turns of a prompt and the answer; a role that is unknown is read as the user's."""
+def as_chat(context: Turns, response: str, *, images: bool = False) -> Chat:
+    """The turns of a prompt and the answer; a role that is unknown is read as the user's. `images`: with theirs,
+    else there is a mark in the text where one stands.
+    """
     turns = (*context, ("assistant", response))
     return tuple(
-        Message(role=cast(Role, role if role in get_args(Role) else "user"), content=text(said))
+        Message(
+            role=cast(Role, role if role in get_args(Role) else "user"),
+            content=parts_of(said) if images else text(said),
+        )
         for role, said in turns
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from curate.config import Config
 from curate.engine import engine_schemas
-from curate.export.rows import EXPORTED
+from curate.export.rows import EXPORTED, PICTURED
 from curate.formats import JudgmentsRow, ResponsesRow
 from curate.judge import judge_schemas
 from curate.records import TABLES
@@ -22,6 +22,8 @@ def documents() -> dict[str, dict[str, Any]]:
         found[f"tables/{name}.json"] = record.model_json_schema()
     for name, row in EXPORTED.items():
         found[f"export/{name}.json"] = row.model_json_schema()
+    for name, row in PICTURED.items():
+        found[f"export/{name}-images.json"] = row.model_json_schema()
     found["input/responses.json"] = ResponsesRow.model_json_schema()
     found["input/judgments.json"] = JudgmentsRow.model_json_schema()
     found |= {f"judges/{kind}.json": schema for kind, schema in judge_schemas().items()}

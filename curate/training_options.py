@@ -52,7 +52,7 @@ class BackboneSection(Section):
     """A language model with a value head, fine-tuned on the pairs or rankings."""
 
     model: str = Field(
-        description="Folder, pypi:PACKAGE or hub id: a causal model, an encoder or a reward model."
+        description="Folder, pypi:PACKAGE or hub id: a causal or vision-language model, an encoder or a reward model."
     )
     revision: str = Field("main", description="Branch, tag or commit on the hub.")
     head: Literal["linear", "mlp"] = Field(

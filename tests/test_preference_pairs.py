@@ -13,7 +13,7 @@ import pytest
 import zstandard
 
 from curate.errors import CurateError
-from curate.preference_pairs import PreferencePairs, data_digest, read_pairs
+from curate.preference_pairs import Pictured, PreferencePairs, Turns, data_digest, parts_of, read_pairs
 
 USER = {"role": "user", "content": "Why?"}
 
@@ -194,3 +194,62 @@ def test_strength_may_be_negative_and_may_be_missing(tmp_path: Path) -> None:
     assert pairs.strength[1] != pairs.strength[1]
     assert pairs.rank.tolist() == [0, 0]
     assert pairs.dropped == {"strength is no number": 1}
+
+
+def shown(turns: Turns) -> list[str | None]:
+    """Addresses of images and texts, in the order in which a vision-language model sees them."""
+    return [part.uri or part.text for _, said in turns for part in parts_of(said)]
+
+
+ASK = {"type": "text", "text": "Which?"}
+PAIR = {"chosen": [said("A")], "rejected": [said("B")]}
+
+
+def test_images_keep_their_places_and_the_text_its_marks(tmp_path: Path) -> None:
+    prompts: list[tuple[dict[str, Any], list[str | None], str]] = [
+        # What a prompt's content and the row's images are, what a model sees, and what it reads without eyes.
+        ({"content": [{"type": "image", "uri": "a.png"}, ASK]}, ["a.png", "Which?"], "[image a.png]\nWhich?"),
+        ({"content": [ASK, {"type": "image"}], "images": ["a.png"]}, ["Which?", "a.png"], "Which?\n[image ]"),
+        ({"content": [{"type": "image", "image": "a.png"}, ASK]}, ["a.png", "Which?"], "[image ]\nWhich?"),
+        ({"content": "Which?", "images": ["a.png", "b.png"]}, ["a.png", "b.png", "Which?"], "Which?"),
+        ({"content": "Which?", "images": [{"path": "a.png"}]}, ["a.png", "Which?"], "Which?"),
+        ({"content": [{"type": "image"}, ASK], "images": ["a", "b"]}, [None, "Which?"], "[image ]\nWhich?"),
+        ({"content": "Which?", "images": 3}, ["Which?"], "Which?"),
+        ({"content": [{"type": "image", "uri": "a.png"}], "images": ["a.png"]}, ["a.png"], "[image a.png]"),
+        ({"content": "Which?", "images": []}, ["Which?"], "Which?"),
+    ]
+    for row, seen, text in prompts:
+        content, images = row["content"], {name: row[name] for name in row if name != "content"}
+        turns = [{"role": "user", "content": content}]
+        repeated = {name: [*turns, *PAIR[name]] for name in PAIR}
+        for pair in ({"prompt": turns, **PAIR}, {"prompt": turns, **repeated}, repeated):
+            (context,) = read(tmp_path, {**pair, **images}).contexts
+            assert (shown(context), context) == (seen, [("user", text)])
+        ranked = {"prompt": turns, "responses": ["A", "B"], "rankings": [1, 2], **images}
+        assert shown(read(tmp_path, ranked).contexts[0]) == seen
+
+
+def test_images_that_a_parquet_file_holds_are_read(tmp_path: Path) -> None:
+    """The layout of TRL's vision preference sets on the hub."""
+    ask = {"role": "user", "content": [{"type": "image", "text": None}, ASK]}
+    row = {"prompt": [ask], **PAIR, "images": [{"bytes": b"png", "path": None}]}
+    pq.write_table(pa.Table.from_pylist([row]), tmp_path / "train.parquet")
+    pairs = read_pairs(tmp_path)
+    assert shown(pairs.contexts[0]) == ["data:;base64,cG5n", "Which?"]
+    assert pairs.questions == ("[image ]\nWhich?",)
+
+
+def test_prompts_that_differ_in_their_images_alone_are_two(tmp_path: Path) -> None:
+    ask = [{"role": "user", "content": [{"type": "image"}, ASK]}]
+    pairs = read(tmp_path, *({"prompt": ask, **PAIR, "images": [f"{name}.png"]} for name in "aba"))
+    assert len(pairs.prompt_ids) == 2
+    assert pairs.prompt.tolist() == [0, 1, 0]
+
+
+def test_images_of_answers_are_kept(tmp_path: Path) -> None:
+    answers = {
+        side: [{"role": "assistant", "content": [{"type": "image", "uri": f"{side}.png"}]}] for side in PAIR
+    }
+    pairs = read(tmp_path, {"prompt": "Draw.", **answers})
+    assert pairs.responses == ("[image chosen.png]", "[image rejected.png]")
+    assert all(isinstance(each, Pictured) for each in pairs.responses)

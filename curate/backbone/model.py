@@ -18,6 +18,7 @@ from curate.engine.reward_head import (
     read_out,
     save_head,
 )
+from curate.engine.vision import placed
 from curate.errors import CurateError
 
 
@@ -134,6 +135,60 @@ class EncoderModel(nn.Module):
 
     def save(self, folder: Path) -> None:
         self.classifier.save_pretrained(folder)
+
+
+class VisionModel(nn.Module):
+    """`backbone` (a Transformers vision-language model without its language head) and a head in 32 bits.
+
+    The score is the head's value of the hidden state at a row's last token. Models differ in where an image's tokens
+    stand and in which of them see each other, so a prompt is not shared by its responses: each is read with its own
+    copy, images included, in a padded batch.
+    """
+
+    def __init__(self, backbone: Any, head: nn.Module, shape: HeadShape, *, adapters: Any = None) -> None:
+        super().__init__()
+        self.backbone, self.head, self.shape = backbone, head.float(), shape
+        self._adapters = (adapters,)  # as in RewardModel
+
+    @property
+    def adapters(self) -> Any:
+        """The PeftModel around the backbone, or None."""
+        return self._adapters[0]
+
+    @classmethod
+    def start(cls, backbone: Any, shape: HeadShape, *, seed: int = 0) -> Self:
+        generator = torch.Generator().manual_seed(seed)
+        return cls(backbone, new_head(backbone.config.get_text_config().hidden_size, shape, generator), shape)
+
+    def forward(self, padded: Padded) -> Tensor:
+        """float32[R, outputs]."""
+        inputs = {"input_ids": padded.tokens, "attention_mask": padded.mask, **padded.images}
+        hidden = self.backbone(**placed(inputs, self.backbone), use_cache=False).last_hidden_state
+        rows = torch.arange(len(hidden), device=hidden.device)
+        with torch.autocast(hidden.device.type, enabled=False):
+            outputs: Tensor = self.head(hidden[rows, padded.mask.sum(dim=1) - 1].float())
+        return outputs
+
+    def score(self, padded: Padded) -> Tensor:
+        """float32[R]."""
+        return read_out(self(padded), self.shape)
+
+    def save(self, folder: Path) -> None:
+        """Write it so that `load` gives the same scores; Transformers has no classifier of such backbones."""
+        self.backbone.save_pretrained(folder)
+        save_head(self.head, self.shape, folder)
+
+    @classmethod
+    def load(cls, folder: Path, *, dtype: torch.dtype = torch.float32) -> Self:
+        """Read a model of `save`."""
+        from transformers import AutoModel
+
+        backbone = AutoModel.from_pretrained(folder, dtype=dtype)
+        return cls(backbone, *load_head(folder, backbone.config.get_text_config().hidden_size))
+
+    def merged(self) -> VisionModel:
+        """The adapters added into the weights; this model is used up."""
+        return VisionModel(self.adapters.merge_and_unload(), self.head, self.shape)
 
 
 def _linear_of(classifier: Any, folder: Path) -> nn.Linear:

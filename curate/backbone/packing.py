@@ -13,7 +13,7 @@ compares (You Only Judge Once, arXiv 2604.10966): it depends on the order of the
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -73,10 +73,10 @@ class Packed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Padded:
-    """R rows, one per response, padded on the right: for encoders, which cannot share a prompt.
+    """R rows, one per response, padded on the right: for models whose prompt is not shared.
 
     `tokens`, `mask`, `types` (which half of a text pair, where the model wants it) int64[R, L]; `prompt`, `slot`
-    int64[R] and `widest` as in `Packed`.
+    int64[R] and `widest` as in `Packed`; `images`: what a vision-language model is given besides.
     """
 
     tokens: Tensor
@@ -85,6 +85,7 @@ class Padded:
     prompt: Tensor
     slot: Tensor
     widest: int
+    images: dict[str, Tensor] = field(default_factory=dict)
 
     def table(self, scores: Tensor, missing: float = float("-inf")) -> Tensor:
         return _table(scores, self.prompt, self.slot, self.widest, missing)
@@ -93,7 +94,16 @@ class Padded:
         types = None if self.types is None else self.types.to(device)
         moved = (each.to(device) for each in (self.tokens, self.mask, self.prompt, self.slot))
         tokens, mask, prompt, slot = moved
-        return Padded(tokens=tokens, mask=mask, types=types, prompt=prompt, slot=slot, widest=self.widest)
+        images = {name: each.to(device) for name, each in self.images.items()}
+        return Padded(
+            tokens=tokens,
+            mask=mask,
+            types=types,
+            prompt=prompt,
+            slot=slot,
+            widest=self.widest,
+            images=images,
+        )
 
 
 def padded(

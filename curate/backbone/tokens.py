@@ -11,37 +11,49 @@ What is too long is cut, and a label never moves by it: labels belong to a respo
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import takewhile
-from typing import Any, get_args
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
 
 from curate.engine.base import Chat, Failure
 from curate.engine.chat_tokens import ChatTokens
-from curate.preference_pairs import Turns
-from curate.records import Message, Role, text
+from curate.images import images_of
+from curate.preference_pairs import Turns, parts_of
+from curate.records import Message, Part, Role
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Ids = tuple[int, ...]
+Images = Callable[["Tensor", Sequence[Part]], "dict[str, Tensor]"]
+"""Of padded tokens and the images that they hold: what a vision-language model is given besides."""
 
 _UNLIMITED = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A prompt and its responses; for a model that reads text pairs, `prompt` is empty and each response is whole.
+    """A prompt and its responses; for a model whose prompt is not shared, `prompt` is empty and each response is
+    whole, behind a prompt of its own.
 
-    `types`: which half of the pair each token is of. `cut`: how many texts lost tokens.
+    `types`: which half of a text pair each token is of. `cut`: how many texts lost tokens. `images`: those of each
+    response and its prompt, in the order of their tokens (empty: there are none).
     """
 
     prompt: Ids
     responses: tuple[Ids, ...]
     types: tuple[Ids, ...] | None = None
     cut: int = 0
+    images: tuple[tuple[Part, ...], ...] = ()
 
 
 class Texts:
     """Encodes with one tokenizer. `whole`: for encoders, which read prompt and response together."""
+
+    images: Images | None = None  # for vision-language models alone
 
     def __init__(self, tokenizer: Any, *, max_length: int, whole: bool, padding: int | None) -> None:
         self.tokenizer = tokenizer
@@ -59,18 +71,25 @@ class Texts:
         chats = [_chat([*context, ("assistant", response)]) for response in responses]
         if self.whole and self._reads_pairs:
             return self._pairs(chats)
-        encoded = [self._chat.encode(chat, answer=False) for chat in chats]
+        split = self._split(_chat(context), chats)
+        return split if isinstance(split, Failure) else self._fitted(*split, separator)
+
+    def _split(self, context: Chat, chats: Sequence[Chat]) -> tuple[Ids, list[Ids]] | Failure:
+        """The tokens of the prompt, and of what follows it in each chat."""
         sequences: list[Ids] = []
-        for each in encoded:
+        for chat in chats:
+            each = self._chat.encode(chat, answer=False)
             if isinstance(each, Failure):
-                return Failure("the chat template does not take the chat")
+                return self._unread(each)
             sequences.append(self._without_padding(tuple(each)))
-        opened = self._chat.encode(_chat(context), answer=True)
+        opened = self._chat.encode(context, answer=True)
         prompt = [] if isinstance(opened, Failure) else opened
         shared = min(_common(prompt, each) for each in sequences)
         shared = max(1, min(shared, min(map(len, sequences)) - 1))
-        answers = [each[shared:] for each in sequences]
-        return self._fitted(sequences[0][:shared], answers, separator)
+        return sequences[0][:shared], [each[shared:] for each in sequences]
+
+    def _unread(self, failure: Failure) -> Failure:
+        return Failure("the chat template does not take the chat")
 
     @cached_property
     def _reads_pairs(self) -> bool:
@@ -93,10 +112,7 @@ class Texts:
         if separator is not None:
             room = room // len(answers) - len(separator)
         room = max(room, self._closing + 1)
-        fitted = tuple(
-            each if len(each) <= room else each[: room - self._closing] + each[-self._closing :]
-            for each in answers
-        )
+        fitted = tuple(self._cut(each, room) for each in answers)
         taken = max(map(len, fitted))
         if separator is not None:
             taken = sum(len(each) + len(separator) for each in fitted)
@@ -104,6 +120,10 @@ class Texts:
         shorter = self._newest(prompt, kept)
         before, after = ([len(prompt), *map(len, answers)], [len(shorter), *map(len, fitted)])
         return Encoded(shorter, fitted, cut=sum(map(operator.ne, before, after)))
+
+    def _cut(self, answer: Ids, room: int) -> Ids:
+        """Without the tokens before its closing ones that are too many."""
+        return answer if len(answer) <= room else answer[: room - self._closing] + answer[-self._closing :]
 
     def _newest(self, prompt: Ids, kept: int) -> Ids:
         if len(prompt) <= kept:
@@ -145,8 +165,58 @@ class Texts:
         return Encoded((), tuple(tuple(row["input_ids"]) for row in rows), types, cut)
 
 
+class VisionTexts(Texts):
+    """Encodes with the processor of a vision-language model, each response behind a prompt of its own.
+
+    Tokens of images are never cut. A text that goes with images is cut as any other where they are not in it: a prompt
+    with images stays whole, and where it leaves less than a quarter of `max_length` to responses that need more, there
+    is a Failure. So there is where a response with images does not fit.
+    """
+
+    def __init__(self, processor: Any, *, max_length: int, folder: Path) -> None:
+        self.processor = processor
+        tokenizer = processor.tokenizer
+        super().__init__(tokenizer, max_length=max_length, whole=True, padding=tokenizer.pad_token_id)
+        from curate.engine.vision import VisionTokens  # imports torch
+
+        self._chat = tokens = VisionTokens(processor, _UNLIMITED, folder)
+        self.images = tokens.inputs
+
+    def encode(
+        self, context: Turns, responses: Sequence[str], *, separator: Ids | None = None
+    ) -> Encoded | Failure:
+        if not all(role in get_args(Role) for role, _ in context):
+            return Failure("a message has an unknown role")
+        asked = _chat(context)
+        chats = [_chat([*context, ("assistant", response)]) for response in responses]
+        split = self._split(asked, chats)
+        if isinstance(split, Failure):
+            return split
+        prompt, answers = split
+        pictures, room = len(images_of(asked)), self.max_length - len(prompt)
+        images = tuple(map(images_of, chats))
+        needed = max(self.max_length // 4, self._closing + 1)
+        if pictures and room < min(needed, max(map(len, answers))):
+            return Failure("the prompt with its images is too long")
+        if any(
+            len(each) > pictures and len(answer) > room for each, answer in zip(images, answers, strict=True)
+        ):
+            return Failure("a response with its images is too long")
+        fitted = self._beside(prompt, answers, room) if pictures else self._fitted(prompt, answers, None)
+        rows = tuple(fitted.prompt + each for each in fitted.responses)
+        return Encoded((), rows, cut=fitted.cut, images=images if any(images) else ())
+
+    def _beside(self, prompt: Ids, answers: Sequence[Ids], room: int) -> Encoded:
+        """The prompt whole, and the answers cut to what it leaves them."""
+        fitted = tuple(self._cut(each, room) for each in answers)
+        return Encoded(prompt, fitted, cut=sum(map(operator.ne, map(len, answers), map(len, fitted))))
+
+    def _unread(self, failure: Failure) -> Failure:
+        return Failure(failure.reason.partition(": ")[0])
+
+
 def _chat(turns: Turns) -> Chat:
-    return tuple(Message.model_validate({"role": role, "content": text(said)}) for role, said in turns)
+    return tuple(Message.model_validate({"role": role, "content": parts_of(said)}) for role, said in turns)
 
 
 def _common(one: Sequence[int], other: Sequence[int]) -> int:

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from curate.errors import CurateError
 from curate.records import Message, Role, text
 
-Capability = Literal["generate", "schema", "choose", "loglikelihood", "embed", "embed-tokens", "score"]
+Capability = Literal[
+    "generate", "schema", "choose", "loglikelihood", "embed", "embed-tokens", "score", "images"
+]
 Chat = tuple[Message, ...]
 
 
@@ -201,6 +203,7 @@ _ABLE = {
     "embed": "embed texts",
     "embed-tokens": "embed the tokens of texts",
     "score": "score a conversation as a reward model",
+    "images": "read images",
 }
 
 

@@ -145,13 +145,16 @@ class ChatTokens:
         begin = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
         return [] if begin is None else [begin]
 
-    def _without_system(self, turns: list[dict[str, str]]) -> list[dict[str, str]]:
+    def _without_system(self, turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if self._takes_system or len(turns) < 2 or turns[0]["role"] != "system" or turns[1]["role"] != "user":
             return turns
         system, user, *rest = turns
-        return [{"role": "user", "content": f"{system['content']}\n\n{user['content']}"}, *rest]
+        return [{"role": "user", "content": self._behind(system["content"], user["content"])}, *rest]
 
-    def _render(self, turns: Sequence[dict[str, str]], *, answer: bool) -> str:
+    def _behind(self, system: Any, user: Any) -> Any:
+        return f"{system}\n\n{user}"
+
+    def _render(self, turns: Sequence[dict[str, Any]], *, answer: bool) -> str:
         if self.tokenizer.chat_template:
             rendered = self.tokenizer.apply_chat_template(
                 list(turns), tokenize=False, add_generation_prompt=answer
@@ -162,18 +165,22 @@ class ChatTokens:
         return begin + told + ("\n\nAssistant:\n" if answer else "")
 
     def _text(self, messages: Chat, prefill: str, *, answer: bool) -> _Text | Failure:
-        if any(part.type != "text" for message in messages for part in message.content):
-            return Failure("the model reads text only, and the chat holds images or videos", permanent=True)
         written: list[str] = []
-        turns = [
-            {"role": turn.role, "content": self._mark(plain(turn.content), written)} for turn in messages
-        ]
+        turns = self._contents(messages, written)
+        if isinstance(turns, Failure):
+            return turns
         try:
             opened = self._render(self._without_system(turns), answer=answer) if turns else ""
         except Exception as error:  # templates raise what they like (TemplateError, ValueError, …)
             return Failure(f"the chat template does not take this chat: {error}", permanent=True)
         split = _MARK.split(opened + self._mark(prefill, written))
         return _Text(tuple(split[::2]), tuple(written[int(number)] for number in split[1::2]))
+
+    def _contents(self, messages: Chat, written: list[str]) -> list[dict[str, Any]] | Failure:
+        """The turns as the template takes them, marked."""
+        if any(part.type != "text" for message in messages for part in message.content):
+            return Failure("the model reads text only, and the chat holds images or videos", permanent=True)
+        return [{"role": turn.role, "content": self._mark(plain(turn.content), written)} for turn in messages]
 
     def _mark(self, content: str, written: list[str]) -> str:
         """Put a numbered mark where content holds a control string; `written` remembers which."""

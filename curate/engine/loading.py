@@ -21,6 +21,7 @@ from curate.engine.classifier import RewardModel
 from curate.engine.embedder import Embedder
 from curate.engine.reward_head import HeadedModel, has_own_head
 from curate.engine.transformers import TransformersOptions
+from curate.engine.vision import VisionReward, VisionTokens
 from curate.engine.weights import Task, Weights
 from curate.errors import CurateError
 
@@ -57,15 +58,20 @@ def quiet() -> Iterator[None]:
 
 
 def open_model(
-    weights: Weights, task: Task, options: TransformersOptions
-) -> CausalModel | RewardModel | Embedder:
-    """Load a model for a task. CurateError where its files are missing, broken or of another kind."""
+    weights: Weights, task: Task, options: TransformersOptions, *, folder: Path = Path()
+) -> CausalModel | RewardModel | VisionReward | Embedder:
+    """Load a model for a task; relative addresses of images start at `folder`.
+
+    CurateError where its files are missing, broken or of another kind.
+    """
     device = resolve_device(options.device)
     try:
         with quiet():
             if task == "embedding":
                 return _open_embedder(weights, device, options)
             dtype = resolve_dtype(options.dtype, device)
+            if task == "reward" and weights.sees_images:
+                return _open_vision_reward(weights, dtype, device, options, folder)
             return (_open_causal if task == "causal" else _open_reward_model)(weights, dtype, device, options)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise CurateError(
@@ -124,6 +130,28 @@ def _open_reward_model(
         )
     tokens = ChatTokens(tokenizer, max_length(options, model, tokenizer))
     return RewardModel(model.to(device).eval(), tokens, options.budget, options.label or 0)
+
+
+def _open_vision_reward(
+    weights: Weights, dtype: torch.dtype, device: torch.device, options: TransformersOptions, folder: Path
+) -> VisionReward:
+    processor = open_processor(weights.source)
+    model = HeadedModel.load(Path(weights.source), dtype=dtype)
+    tokens = VisionTokens(processor, max_length(options, model, processor.tokenizer), folder)
+    return VisionReward(model.to(device).eval(), tokens, options.budget)
+
+
+def open_processor(source: str, **hub: Any) -> Any:
+    """Of a vision-language model. Some bring one for videos too, which Transformers opens with torchvision only."""
+    from transformers import AutoProcessor
+
+    try:
+        return AutoProcessor.from_pretrained(source, **hub)  # type: ignore[no-untyped-call]
+    except ImportError as error:
+        raise CurateError(
+            f"The processor of {source} needs a package that is not there: run `pip install curate[vision]` "
+            f"({' '.join(str(error).split())[:120]})."
+        ) from error
 
 
 def _open_embedder(weights: Weights, device: torch.device, options: TransformersOptions) -> Embedder:

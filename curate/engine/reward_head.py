@@ -16,8 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from curate.engine.weights import ARCHITECTURE
+
 _HEAD = "reward_head"
-ARCHITECTURE = "CurateRewardModel"  # in config.json, so that the folder is known to hold a reward model
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +134,13 @@ class HeadedModel(nn.Module):
         backbone = AutoModel.from_pretrained(folder, dtype=dtype)
         return cls(backbone, *load_head(folder, backbone.config.get_text_config().hidden_size))
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> SimpleNamespace:
-        """`logits` float32[B, 1] at the last token that is no padding token, as Transformers does it."""
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, **images: Tensor) -> SimpleNamespace:
+        """`logits` float32[B, 1] at the last token that is no padding token, as Transformers does it.
+
+        `images`: what a vision-language backbone is given besides its tokens.
+        """
         hidden = self.backbone(
-            input_ids=input_ids, attention_mask=attention_mask, use_cache=False
+            input_ids=input_ids, attention_mask=attention_mask, use_cache=False, **images
         ).last_hidden_state
         real = attention_mask.bool() & (input_ids != self.config.get_text_config().pad_token_id)
         places = torch.arange(input_ids.shape[1], device=input_ids.device)

@@ -19,6 +19,7 @@ from pydantic import Field
 from curate.engine.base import Capability, Chat, Engine, Failure
 from curate.engine.opened import LocalEngine, LocalOptions
 from curate.engine.registry import engine
+from curate.engine.weights import Task
 from curate.identity import content_id
 
 _VERSION = 1  # counts changes of this engine that change answers
@@ -46,7 +47,10 @@ class TransformersEngine(LocalEngine):
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        return super().capabilities | ({"embed-tokens"} if self.task == "embedding" else frozenset())
+        more: dict[Task, frozenset[Capability]] = {"embedding": frozenset({"embed-tokens"})}
+        if self.weights.sees_images:
+            more["reward"] = frozenset({"images"})
+        return super().capabilities | more.get(self.task, frozenset())
 
     @property
     def revision(self) -> str:
@@ -75,4 +79,4 @@ class TransformersEngine(LocalEngine):
     def _open(self) -> Engine:
         from curate.engine.loading import open_model  # imports torch
 
-        return cast(Engine, open_model(self.weights, self.task, self.options))
+        return cast(Engine, open_model(self.weights, self.task, self.options, folder=self._folder))

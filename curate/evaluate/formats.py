@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from curate.evaluate.benchmark import Item
-from curate.preference_pairs import Turns, Unusable, split_pair, split_ranking, turns_of
+from curate.preference_pairs import Turns, Unusable, split_pair, split_ranking, turns_of, with_images
 
 Row = Mapping[str, Any]
 
@@ -127,7 +127,7 @@ def _native(row: Row, key: str) -> Item:
         row = {**row, "prompt": json.loads(prompt)}
     if row.get("rankings") is not None:
         texts, ranks = split_ranking(row)
-        context = turns_of(row.get("prompt"), "prompt", "user")
+        context = with_images(turns_of(row.get("prompt"), "prompt", "user"), row)
         return Item(context=context, responses=tuple(texts), tiers=tuple(ranks), **about)
     if row.get("scores") is not None:
         gold = _numbers(row["scores"])
@@ -135,12 +135,12 @@ def _native(row: Row, key: str) -> Item:
         if len(texts) != len(gold) or len(set(gold)) < 2:
             raise Unusable("scores are not as many as responses, or all equal")
         tiers = tuple(1 + sum(other > each for other in gold) for each in gold)
-        context = turns_of(row.get("prompt"), "prompt", "user")
+        context = with_images(turns_of(row.get("prompt"), "prompt", "user"), row)
         return Item(context=context, responses=tuple(texts), tiers=tiers, gold=gold, **about)
     context, chosen, rejected = split_pair(row)
     if chosen == rejected:
         raise Unusable("chosen and rejected are equal")
-    return Item(context=context, responses=(chosen, rejected), tiers=(1, 2), **about)
+    return Item(context=with_images(context, row), responses=(chosen, rejected), tiers=(1, 2), **about)
 
 
 FORMATS = {

@@ -10,7 +10,7 @@ import polars as pl
 import pyarrow as pa
 
 from curate.export.nesting import nest_rankings
-from curate.export.rows import EXPORTED
+from curate.export.rows import EXPORTED, PICTURED
 from curate.records import TABLES, arrow_schema
 from curate.resources import sql
 
@@ -94,18 +94,19 @@ class Transcriber(Protocol):
         """Prompt and completion."""
 
 
-def formats(transcripts: Transcriber | None = None) -> dict[str, Format]:
-    """All formats by name; `judge-sft` needs `transcripts` to be written."""
+def formats(transcripts: Transcriber | None = None, *, pictured: bool = False) -> dict[str, Format]:
+    """All formats by name; `judge-sft` needs `transcripts` to be written. `pictured`: prompts hold images."""
+    rows = EXPORTED | PICTURED if pictured else EXPORTED
     pairs = Part(
         "train",
-        sql("export_trl_preference"),
-        arrow_schema(EXPORTED["trl-preference"]),
+        _labelled("export_trl_preference", pictured),
+        arrow_schema(rows["trl-preference"]),
         parameters=("iteration",),
     )
     rankings = Part(
         "train",
-        sql("export_ranking"),
-        arrow_schema(EXPORTED["ranking"]),
+        _labelled("export_ranking", pictured),
+        arrow_schema(rows["ranking"]),
         parameters=("iteration",),
         nest=nest_rankings,
     )
@@ -134,6 +135,12 @@ def formats(transcripts: Transcriber | None = None) -> dict[str, Format]:
             "parquet", "prompts", sql("export_select_tables"), ("split",), tuple(map(_raw, _RAW_KEYS)), False
         ),
     }
+
+
+def _labelled(query: str, pictured: bool) -> str:
+    if not pictured:
+        return sql(query)
+    return f"WITH labelled AS (\n{sql(query)})\n{sql(f'{query}_images')}"
 
 
 def _as_chats(batches: Iterable[pa.RecordBatch], transcripts: Transcriber | None) -> Iterator[pa.RecordBatch]:

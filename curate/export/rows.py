@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from curate.records import Probability, Record
+from curate.records import Message, Probability, Record
 
 
 class ChatMessage(Record):
@@ -31,6 +31,18 @@ class TrlPreferenceRow(Record):
     iteration: int
 
 
+class PicturedPreferenceRow(TrlPreferenceRow):
+    """A `TrlPreferenceRow` of a lake with images: contents are lists of parts, each image one of type `image`.
+
+    `images`: the addresses of the prompt's, in the order of its parts, where TRL looks for them.
+    """
+
+    prompt: tuple[Message, ...]  # type: ignore[assignment]
+    chosen: tuple[Message, ...]  # type: ignore[assignment]
+    rejected: tuple[Message, ...]  # type: ignore[assignment]
+    images: tuple[str, ...]
+
+
 class RankedResponse(Record):
     response_id: str
     model: str | None
@@ -49,6 +61,13 @@ class RankingRow(Record):
     scores: tuple[float, ...]
     prompt_id: str
     iteration: int
+
+
+class PicturedRankingRow(RankingRow):
+    """A `RankingRow` of a lake with images: see `PicturedPreferenceRow`. Responses are texts all the same."""
+
+    prompt: tuple[Message, ...]  # type: ignore[assignment]
+    images: tuple[str, ...]
 
 
 class JudgeSftRow(Record):
@@ -77,3 +96,8 @@ EXPORTED: dict[str, type[Record]] = {
     "judge-sft": JudgeSftRow,
 }
 """The training formats with their rows; the format `parquet` has the tables' own records instead."""
+PICTURED: dict[str, type[Record]] = {
+    "trl-preference": PicturedPreferenceRow,
+    "ranking": PicturedRankingRow,
+}
+"""Their rows where the lake holds prompts with images."""

@@ -14,12 +14,14 @@ from curate.errors import CurateError
 from curate.export.card import Content, card
 from curate.export.folder import MANIFEST, is_intact, refuse_foreign, replacing, spill_of
 from curate.export.formats import VERSION, Format, Transcriber, formats
+from curate.export.rows import PICTURED
 from curate.export.shards import WrittenPart, described, row_groups, write_part
 from curate.identity import content_id
 from curate.lake import Lake
 from curate.panel import select_panel
 from curate.progress import Track, silent
 from curate.records import TABLES
+from curate.resources import sql
 from curate.runs import Counts, StageRun, Summary, done
 
 _MEMORY_PER_THREAD = 1  # GB that the database may use while it sorts and joins; beyond, it uses the disk
@@ -79,9 +81,12 @@ def export_one(
     snapshot = lake.snapshot()
     # A connection of its own: every query sees this snapshot, and its temporary tables disturb nobody.
     with Lake.open(lake.location, snapshot=snapshot) as reader:
-        form = formats(transcripts)[entry.format]
+        pictured = bool(reader.value(sql("export_pictured")))
+        form = formats(transcripts, pictured=pictured)[entry.format]
         iteration = _iteration(reader, entry, form)
         fingerprint = _fingerprint(reader, entry, form, iteration)
+        if pictured and entry.format in PICTURED:  # another layout
+            fingerprint = content_id(fingerprint, "images")
         if form.judged:
             fingerprint = content_id(fingerprint, _select_judges(reader, config, transcripts))
         if is_intact(target, fingerprint) and (

@@ -47,10 +47,11 @@ _DIGITS = 6  # of stored probabilities: beyond what any judge knows, and free of
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A response as judges see it."""
+    """A response as judges see it. `content`: its parts, where one of them is an image or video."""
 
     response_id: str
     text: str
+    content: tuple[records.Part, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,14 +204,12 @@ class Judge(ABC):
     """Made from its options; opens no model before the first `answer`.
 
     Class attributes: `kind` says what sort of annotator it is in the tables, `version` counts changes of its code
-    that change answers, `sees_images` whether it is asked about contests with images (else it abstains there),
-    `hears` whether it is told what the judges before it on the panel have said, `quick` whether it answers in no time
-    (its chunks are larger then).
+    that change answers, `hears` whether it is told what the judges before it on the panel have said, `quick` whether
+    it answers in no time (its chunks are larger then).
     """
 
     kind: ClassVar[records.Kind] = "llm"
     version: ClassVar[int] = 1
-    sees_images: ClassVar[bool] = False
     hears: ClassVar[bool] = False
     quick: ClassVar[bool] = False
     Options: ClassVar[type[JudgeOptions]] = JudgeOptions
@@ -224,6 +223,11 @@ class Judge(ABC):
     def identity(self) -> Sequence[object]:
         """Whatever can change an answer, apart from the options and the code: engine revisions, template texts."""
         return ()
+
+    @property
+    def sees_images(self) -> bool:
+        """Whether it is asked about contests with images; else it abstains there."""
+        return False
 
     def revision(self, code: str) -> str:
         """Identifies all that can change an answer; `code` is the digest of a user's own file, else ""."""

@@ -226,9 +226,13 @@ def _contest(
 ) -> Contest:
     turns = tuple(Message.model_validate(message) for message in messages)
     answers = [tuple(Part.model_validate(part) for part in content) for content in contents]
-    parts = itertools.chain(*(turn.content for turn in turns), *answers)
     candidates = tuple(
-        Candidate(identity, plain(answer)) for identity, answer in zip(ids, answers, strict=True)
+        Candidate(identity, plain(answer), () if _is_text(answer) else answer)
+        for identity, answer in zip(ids, answers, strict=True)
     )
-    text_only = all(part.type == "text" for part in parts)
+    text_only = all(map(_is_text, (*(turn.content for turn in turns), *answers)))
     return Contest(prompt_id, turns, reference, candidates, text_only, meta)
+
+
+def _is_text(content: Sequence[Part]) -> bool:
+    return all(part.type == "text" for part in content)

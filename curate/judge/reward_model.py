@@ -82,6 +82,10 @@ class RewardModelJudge(Judge):
             return (self._engine.revision,)
         return (self._head().digest,)
 
+    @property
+    def sees_images(self) -> bool:
+        return self._engine is not None and "images" in self._engine.capabilities
+
     def unessential(self) -> frozenset[str]:
         return frozenset({"model"})  # its weights count, not where they lie
 
@@ -116,7 +120,10 @@ class RewardModelJudge(Judge):
         assert self._engine is not None
         return self._engine.score(
             [
-                (*contest.messages, Message(role="assistant", content=text(candidate.text)))
+                (
+                    *contest.messages,
+                    Message(role="assistant", content=candidate.content or text(candidate.text)),
+                )
                 for contest, candidate in entries
             ]
         )

@@ -35,6 +35,11 @@ def open_packed(
     if describe(folder / model) is not None:  # a head on sentence embeddings
         return plain
     weights = locate(model, revision="main", folder=folder)
+    if weights.sees_images:
+        raise CurateError(
+            f"The reward model {model} reads images, which requests to this server cannot hold: let it judge instead, "
+            "as {kind: reward-model, model: …} on the panel."
+        )
     device = resolve_device("auto")
     try:
         with quiet():

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from curate.backbone.model import RewardModel
+from torch import nn
+
+from curate.backbone.model import RewardModel, VisionModel
 from curate.errors import CurateError
 
 if TYPE_CHECKING:
@@ -13,11 +15,15 @@ if TYPE_CHECKING:
     from curate.training_options import LoraSection
 
 
-def with_adapters(model: RewardModel, lora: LoraSection, *, separator: Ids | None = None) -> RewardModel:
+Model = TypeVar("Model", RewardModel, VisionModel)
+
+
+def with_adapters(model: Model, lora: LoraSection, *, separator: Ids | None = None) -> Model:
     """The same model with frozen weights and adapters beside them, which start as no change.
 
     With a plain head, backbone and head become a sequence classifier whose head is in `modules_to_save`: peft loads
-    what it saves onto the same backbone, head included. The vector of the `separator` is trained as well.
+    what it saves onto the same backbone, head included. The vector of the `separator` is trained as well. A
+    vision-language model has no such classifier; `all-linear` are the layers of its language part.
     """
     try:
         from peft import LoraConfig, TaskType, get_peft_model
@@ -25,13 +31,16 @@ def with_adapters(model: RewardModel, lora: LoraSection, *, separator: Ids | Non
         raise CurateError(
             "train.backbone.lora needs the package peft: run `pip install curate[lora]`."
         ) from error
-    plain = model.shape.plain
-    whole = model.as_classifier() if plain else model.backbone
+    plain = isinstance(model, RewardModel) and model.shape.plain
+    whole = model.as_classifier() if isinstance(model, RewardModel) and plain else model.backbone
+    targets: Any = lora.targets
+    if isinstance(model, VisionModel) and targets == "all-linear":
+        targets = _of_language(whole)
     config = LoraConfig(
         r=lora.rank,
         lora_alpha=lora.alpha,  # type: ignore[arg-type]  # a float is taken
         lora_dropout=lora.dropout,
-        target_modules=lora.targets,
+        target_modules=targets,
         task_type=TaskType.SEQ_CLS if plain else None,
         modules_to_save=["score"] if plain else None,
         trainable_token_indices=list(separator) if separator else None,
@@ -40,5 +49,15 @@ def with_adapters(model: RewardModel, lora: LoraSection, *, separator: Ids | Non
         warnings.simplefilter("ignore", FutureWarning)  # peft asks Transformers by names that go out of use
         adapters = get_peft_model(whole, config)
     if plain:
-        return RewardModel(whole.base_model, whole.score, model.shape, adapters=adapters)
-    return RewardModel(whole, model.head, model.shape, adapters=adapters)
+        return type(model)(whole.base_model, whole.score, model.shape, adapters=adapters)
+    return type(model)(whole, model.head, model.shape, adapters=adapters)
+
+
+def _of_language(backbone: Any) -> list[str]:
+    """Names of the linear layers of a vision-language model's language part."""
+    language = {id(each) for each in backbone.get_decoder().modules()}
+    return [
+        name
+        for name, each in backbone.named_modules()
+        if isinstance(each, nn.Linear) and id(each) in language
+    ]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from curate.backbone.packing import Packed, Padded, joint, padded, shared_prefix
-from curate.backbone.tokens import Ids
+from curate.backbone.tokens import Ids, Images
 from curate.train.groups import Group
 
 _WINDOW = 16  # rows among which groups are sorted by length: little padding, and still a random order
@@ -57,13 +58,22 @@ def steps(row_list: Sequence[list[int]], tokens: Sequence[int], *, least: int) -
 
 
 def laid_out(
-    groups: Sequence[Group], *, separator: Ids | None = None, seed: int | None = None, padding: int = 0
+    groups: Sequence[Group],
+    *,
+    separator: Ids | None = None,
+    seed: int | None = None,
+    padding: int = 0,
+    images: Images | None = None,
 ) -> Packed | Padded:
     """The row of some groups. With a `separator` jointly, the responses shuffled by `seed` (in order without)."""
     responses = [group.responses for group in groups]
     if not groups[0].tokens:
         types = [group.types for group in groups]
-        return padded(responses, None if types[0] is None else types, padding=padding)  # type: ignore[arg-type]
+        batch = padded(responses, None if types[0] is None else types, padding=padding)  # type: ignore[arg-type]
+        if images is None:
+            return batch
+        shown = [part for group in groups for each in group.images for part in each]
+        return replace(batch, images=images(batch.tokens, shown))
     prompts = [group.tokens for group in groups]
     if separator is None:
         return shared_prefix(prompts, responses)

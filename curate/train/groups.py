@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from curate.backbone.tokens import Encoded, Ids
 from curate.engine.base import Failure
 from curate.engine.embedding_reward import prompt_digest
 from curate.preference_pairs import PreferencePairs, Turns
+from curate.records import Part
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
@@ -25,7 +27,7 @@ _SURE = 0.99  # log-odds of a label without a strength are taken up to this prob
 class Group:
     """A prompt with N responses and m comparisons of them.
 
-    `responses`, `types`: as in `Encoded`. `members` int64[N]: their places in the `PreferencePairs`; `first`,
+    `responses`, `types`, `images`: as in `Encoded`. `members` int64[N]: their places in the `PreferencePairs`; `first`,
     `second` int64[m]: slots of the better and the worse one; `p`, `weight`, `strength` float64[m]; `rank` int64[N],
     1 the best: the data's, or by net wins (Copeland 1951) where it has pairs only; `tied` int64[t, 2]: slots of
     equal rank in the data's own ranking; `lengths` float64[N]: characters; `aspects` float64[m, K]: probability that
@@ -46,6 +48,7 @@ class Group:
     tied: Int64
     lengths: Float64
     aspects: Float64
+    images: tuple[tuple[Part, ...], ...] = ()
 
     def __len__(self) -> int:
         return len(self.responses)
@@ -96,9 +99,8 @@ def _group(
     dropped: Counter[str],
 ) -> Group | None:
     first, second = (np.searchsorted(members, side[rows]) for side in (pairs.chosen, pairs.rejected))
-    differ = np.array(
-        [encoded.responses[a] != encoded.responses[b] for a, b in zip(first, second, strict=True)]
-    )
+    read = list(zip(encoded.responses, encoded.images or repeat(()), strict=False))
+    differ = np.array([read[a] != read[b] for a, b in zip(first, second, strict=True)])
     counts = pairs.weight[rows] > 0
     dropped["equal after truncation"] += int((~differ).sum())
     dropped["weight is 0"] += int((differ & ~counts).sum())
@@ -127,6 +129,7 @@ def _group(
         tied=_tied(ranks) if ranked else np.empty((0, 2), np.int64),
         lengths=pairs.lengths[members].astype(np.float64),
         aspects=aspects[rows],
+        images=encoded.images,
     )
 
 

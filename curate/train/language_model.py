@@ -52,8 +52,9 @@ def train_backbone(
         note = held_out_note(saved["metrics"])
         return Summary("train", Counts(), time.monotonic() - started, skipped=True, note=note)
 
-    from accelerate import Accelerator
+    from accelerate import Accelerator, DistributedDataParallelKwargs
 
+    from curate.backbone.model import VisionModel
     from curate.train.checkpoints import Checkpoints
     from curate.train.loop import Trainer
     from curate.train.metrics import Metrics
@@ -79,7 +80,9 @@ def train_backbone(
         pairs, rate = with_remedy(pairs, section, backbone, embedder, source=data, track=track)
     noise = {"noise_rate": round(rate, 4)} if section.noise.method != "none" else {}
     wrong = rate if section.noise.method == "curriculum" else 0.0
-    opened = open_backbone(backbone, weights, seed=section.seed)
+    opened = open_backbone(backbone, weights, seed=section.seed, folder=config.resolve("."))
+    if isinstance(opened.model, VisionModel):  # a row without images leaves its vision part out
+        accelerator.ddp_handler = DistributedDataParallelKwargs(find_unused_parameters=True)
     groups = build_groups(
         pairs,
         lambda context, responses: opened.texts.encode(context, responses, separator=opened.separator),
@@ -125,9 +128,11 @@ def _sides(
     kept = {each.prompt for each in unseen}
     seen = [each for each in groups.groups if each.prompt not in kept]
     if not seen or not unseen:
+        lost = ", ".join(f"{rows} × {reason}" for reason, rows in groups.dropped.items())
         raise CurateError(
             f"Of the {len(groups.groups)} usable prompts in {data}, {len(unseen)} are held out and {len(seen)} are "
-            "left to train on: add prompts, or change train.backbone.held_out."
+            f"left to train on{f' (pairs dropped: {lost})' if lost else ''}: add prompts, or change "
+            "train.backbone.held_out."
         )
     return seen, unseen
 

@@ -214,7 +214,9 @@ class Trainer:
         """float32[B, N, K]."""
         opened, device = self._opened, self._accelerator.device
         padding = opened.texts.padding or 0
-        batch = laid_out(groups, separator=opened.separator, seed=seed, padding=padding).to(device)
+        batch = laid_out(
+            groups, separator=opened.separator, seed=seed, padding=padding, images=opened.texts.images
+        ).to(device)
         half = self._section.precision == "bfloat16"
         with torch.autocast(device.type, torch.bfloat16, enabled=half):
             outputs = self._model(batch)

@@ -1,4 +1,6 @@
-"""Opens what is to be trained: a causal model gets a new head, an encoder its own, a reward model is gone on with."""
+"""Opens what is to be trained: a causal or vision-language model gets a new head, an encoder its own, a reward model
+is gone on with.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +10,9 @@ from typing import Any
 
 import torch
 
-from curate.backbone.model import EncoderModel, RewardModel
-from curate.backbone.tokens import Ids, Texts
-from curate.engine.loading import dense, hub_revision, quiet
+from curate.backbone.model import EncoderModel, RewardModel, VisionModel
+from curate.backbone.tokens import Ids, Texts, VisionTexts
+from curate.engine.loading import dense, hub_revision, open_processor, quiet
 from curate.engine.reward_head import HeadShape, has_own_head
 from curate.engine.weights import Weights
 from curate.errors import CurateError
@@ -24,42 +26,48 @@ SEPARATOR = "<|response_end|>"  # between the responses of a joint sequence
 class Opened:
     """`separator`: of a joint sequence, else None."""
 
-    model: RewardModel | EncoderModel
+    model: RewardModel | EncoderModel | VisionModel
     texts: Texts
     separator: Ids | None
 
     def save(self, folder: Path) -> None:
-        """The model (adapters beside it and merged into it) with its tokenizer."""
+        """The model (adapters beside it and merged into it) with its tokenizer or processor."""
         model = self.model
-        if isinstance(model, RewardModel) and model.adapters is not None:
+        if not isinstance(model, EncoderModel) and model.adapters is not None:
             model.adapters.save_pretrained(folder / "adapter")
             model = model.merged()
         model.save(folder)
-        self.texts.tokenizer.save_pretrained(folder)
+        texts = self.texts
+        (texts.processor if isinstance(texts, VisionTexts) else texts.tokenizer).save_pretrained(folder)
 
 
-def open_backbone(section: BackboneSection, weights: Weights, *, seed: int) -> Opened:
-    """Weights are in float32 (those that adapters leave alone in bfloat16, where that is the precision)."""
+def open_backbone(section: BackboneSection, weights: Weights, *, seed: int, folder: Path = Path()) -> Opened:
+    """Weights are in float32 (those that adapters leave alone in bfloat16, where that is the precision).
+
+    `folder`: where relative addresses of images start.
+    """
     try:
         with quiet():
-            return _open(section, weights, seed)
+            return _open(section, weights, seed, folder)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise CurateError(
             f"The model {section.model!r} cannot be opened for training: {' '.join(str(error).split())[:300]}"
         ) from error
 
 
-def _open(section: BackboneSection, weights: Weights, seed: int) -> Opened:
+def _open(section: BackboneSection, weights: Weights, seed: int, folder: Path) -> Opened:
     from transformers import AutoConfig, AutoTokenizer
 
     halved = section.lora is not None and section.precision == "bfloat16"
     dtype = torch.bfloat16 if halved else torch.float32
     source = weights.source if weights.gguf_file is None else str(dense(weights, dtype))
     hub = hub_revision(weights)
+    config = AutoConfig.from_pretrained(source, **hub)
+    if _sees_images(config) and not _classifies(config):
+        return _vision(section, source, dtype, hub, seed, folder)
     tokenizer = AutoTokenizer.from_pretrained(source, **hub)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
-    config = AutoConfig.from_pretrained(source, **hub)
     decoder = _is_decoder(config)
     torch.manual_seed(seed)  # of adapters and of an encoder's new head
     model: RewardModel | EncoderModel
@@ -85,7 +93,44 @@ def _decoder(
 ) -> RewardModel:
     from transformers import AutoModel
 
-    wanted = HeadShape(
+    wanted = _shape(section)
+    if not _classifies(config) and not has_own_head(Path(source)):
+        return RewardModel.start(AutoModel.from_pretrained(source, dtype=dtype, **hub), wanted, seed=seed)
+    model = RewardModel.load(source, dtype=dtype, **hub)
+    _check_head(section, model.shape)
+    return model
+
+
+def _vision(
+    section: BackboneSection, source: str, dtype: torch.dtype, hub: dict[str, Any], seed: int, folder: Path
+) -> Opened:
+    from transformers import AutoModel
+
+    if section.forward == "joint":
+        raise CurateError(
+            f"{section.model!r} is a vision-language model: its prompts are not shared, so set forward: shared-prefix."
+        )
+    processor = open_processor(source, **hub)
+    tokenizer = processor.tokenizer
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    torch.manual_seed(seed)  # of adapters
+    if has_own_head(Path(source)):
+        model = VisionModel.load(Path(source), dtype=dtype)
+        _check_head(section, model.shape)
+    else:
+        backbone = AutoModel.from_pretrained(source, dtype=dtype, **hub)
+        model = VisionModel.start(backbone, _shape(section), seed=seed)
+    _set_padding(model.backbone.config, tokenizer)
+    if section.gradient_checkpointing:
+        model.backbone.gradient_checkpointing_enable({"use_reentrant": False})
+    if section.lora is not None:
+        model = with_adapters(model, section.lora)
+    return Opened(model, VisionTexts(processor, max_length=section.max_length, folder=folder), None)
+
+
+def _shape(section: BackboneSection) -> HeadShape:
+    return HeadShape(
         section.head,
         section.units,
         section.output,
@@ -93,11 +138,11 @@ def _decoder(
         tuple(section.aspects),
         tuple(section.aspects.values()),
     )
-    trained = "SequenceClassification" in " ".join(config.architectures or [])
-    if not trained and not has_own_head(Path(source)):
-        return RewardModel.start(AutoModel.from_pretrained(source, dtype=dtype, **hub), wanted, seed=seed)
-    model = RewardModel.load(source, dtype=dtype, **hub)
-    has = model.shape
+
+
+def _check_head(section: BackboneSection, has: HeadShape) -> None:
+    """CurateError where the head of the model that training goes on from is not the one that is wanted."""
+    wanted = _shape(section)
     same = (has.head, has.output) == (wanted.head, wanted.output)
     same = same and (has.head == "linear" or has.units == wanted.units)
     if not same or has.outputs != wanted.outputs or has.aspects != wanted.aspects:
@@ -106,7 +151,6 @@ def _decoder(
             f"{has.outputs} outputs{_named(has.aspects)}) than train.backbone says: set head, output, units, levels "
             "and aspects to go on with it."
         )
-    return model
 
 
 def _named(aspects: tuple[str, ...]) -> str:
@@ -134,6 +178,17 @@ def _is_decoder(config: Any) -> bool:
     with torch.device("meta"):
         shell = AutoModelForSequenceClassification.from_config(config)  # type: ignore[no-untyped-call]
     return hasattr(shell, "score")
+
+
+def _sees_images(config: Any) -> bool:
+    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
+
+    return type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING and hasattr(config, "vision_config")
+
+
+def _classifies(config: Any) -> bool:
+    """Whether it is a sequence classifier: a reward model of Transformers' own make, which reads text."""
+    return "SequenceClassification" in " ".join(config.architectures or [])
 
 
 def _set_padding(config: Any, tokenizer: Any) -> None:

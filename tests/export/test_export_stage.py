@@ -15,7 +15,9 @@ import pytest
 from curate.config import Config, ExportEntry
 from curate.errors import CurateError
 from curate.export import export, export_one
+from curate.export.rows import PICTURED
 from curate.lake import Lake
+from curate.preference_pairs import parts_of, read_pairs
 from curate.records import Response, arrow_schema
 
 CONFIG = Config()
@@ -269,9 +271,11 @@ def test_rows_go_over_many_groups_and_shards(
     assert [file["rows"] for file in manifests[1]["files"]] == [30, 30, 30, 30, 12, 12, None]
 
 
-def test_images_leave_a_mark(lake: Lake, tmp_path: Path, aggregate: Callable[..., None]) -> None:
+@pytest.fixture
+def pictured_lake(lake: Lake, tmp_path: Path, aggregate: Callable[..., None]) -> Lake:
+    """One prompt with an image, and two answers to it."""
     part = {"type": "text", "text": "What is it?", "uri": None, "sha256": None}
-    image = {"type": "image", "text": None, "uri": "a.png", "sha256": None}
+    image = {"type": "image", "text": None, "uri": "a.png", "sha256": "0f"}
     lake.rows(
         "INSERT INTO lake.prompts VALUES ('p', ?, 's', NULL, NULL, NULL, NULL)",
         [[{"role": "user", "content": [image, part]}]],
@@ -283,10 +287,31 @@ def test_images_leave_a_mark(lake: Lake, tmp_path: Path, aggregate: Callable[...
     with lake.write("x") as writer:
         writer.append("responses", pa.Table.from_pylist(responses, schema=arrow_schema(Response)))
     aggregate(lake)
-    export_one(lake, CONFIG, ExportEntry(path=str(tmp_path / "out")))
-    assert rows_of(tmp_path / "out")[0]["prompt"] == [
-        {"role": "user", "content": "[image a.png]\nWhat is it?"}
-    ]
+    return lake
+
+
+@pytest.mark.parametrize("form", ["trl-preference", "ranking"])
+def test_images_stay_in_their_places(pictured_lake: Lake, tmp_path: Path, form: Any) -> None:
+    entry = ExportEntry(path=str(tmp_path / "out"), format=form, jsonl=True)
+    export_one(pictured_lake, CONFIG, entry)
+    (row,) = rows_of(tmp_path / "out")
+    (turn,) = row["prompt"]
+    assert [part["type"] for part in turn["content"]] == ["image", "text"]
+    assert (turn["content"][0]["uri"], turn["content"][0]["sha256"]) == ("a.png", "0f")
+    assert row["images"] == ["a.png"]
+    (line,) = (tmp_path / "out" / "jsonl" / "train-00000.jsonl").read_text().splitlines()
+    PICTURED[form].model_validate_json(line)
+    assert list(row) == list(PICTURED[form].model_fields)
+    assert export_one(pictured_lake, CONFIG, entry).skipped
+    read = [read_pairs(tmp_path / "out" / part) for part in ("data", "jsonl")]
+    for pairs in read:
+        (role, said), *rest = pairs.contexts[0]
+        assert (role, said, rest) == ("user", "[image a.png]\nWhat is it?", [])
+        assert [(part.type, part.uri, part.sha256) for part in parts_of(said)] == [
+            ("image", "a.png", "0f"),
+            ("text", None, None),
+        ]
+        assert sorted(pairs.responses) == ["0", "1"]
 
 
 def test_a_path_is_relative_to_the_configuration(labelled_lake: Lake, tmp_path: Path) -> None:

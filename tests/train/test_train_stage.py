@@ -198,7 +198,8 @@ def test_what_cannot_be_trained_on_is_explained(
 
 def test_importing_the_stages_and_skipping_need_no_torch() -> None:
     code = (
-        "import sys, curate.train, curate.train.stage, curate.evaluate.stage, curate.evaluate.benchmarking\n"
+        "import sys, curate.train.stage, curate.train.language_model\n"
+        "import curate.evaluate.stage, curate.evaluate.benchmarking\n"
         "print([name for name in ('torch', 'transformers', 'datasets', 'numba') if name in sys.modules])"
     )
     done = subprocess.run(

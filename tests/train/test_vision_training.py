@@ -1,0 +1,302 @@
+"""`curate train` with a vision-language backbone: it learns from images, resumes exactly, and judges afterwards."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from curate.config import Config
+from curate.engine.base import Failure, Score
+from curate.engine.registry import Engines
+from curate.errors import CurateError
+from curate.identity import content_id
+from curate.judge.stage import judge
+from curate.lake import Lake, Location
+from curate.records import Message, Part, Prompt, Response, text
+from curate.reward_scorer import Asked, open_scorer
+from curate.serve.packed import open_packed
+from curate.train import train
+from tests.conftest import table
+from tests.train.samples import configured, written
+from tests.vision_models import painted, vision_model
+
+COLOURS = {
+    "red": ("fox", "dog"),
+    "blue": ("dog", "fox"),
+}  # which answer is better is for the image alone to say
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return vision_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Any:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def rows(folder: Path, prompts: int = 48) -> list[dict[str, Any]]:
+    """In turns as `curate` exports them, as TRL has them, and with the images beside plain text."""
+    made = []
+    for number in range(prompts):
+        colour = ("red", "blue")[number % 2]
+        uri = Path(painted(folder / "images", colour, (32 + number % 3, 32), f"{number}").uri or "")
+        asked: Any = [{"type": "image"}, {"type": "text", "text": "which is better?"}]
+        row: dict[str, Any] = {"images": [f"images/{uri.name}"]}
+        if number % 3 == 1:
+            asked[0]["uri"], row = str(uri), {}
+        elif number % 3 == 2:
+            asked = "which is better?"
+        better, worse = ({"role": "assistant", "content": said} for said in COLOURS[colour])
+        row |= {"prompt": [{"role": "user", "content": asked}], "chosen": [better], "rejected": [worse]}
+        made.append(row | {"prompt_id": content_id(number)})
+    return made
+
+
+def vision_config(folder: Path, model: Path, **changes: Any) -> Config:
+    defaults: dict[str, Any] = {"epochs": 6, "row_tokens": 512, "batch_tokens": 512}
+    return configured(folder, model, **defaults | changes)
+
+
+def scored(folder: Path, image: Path, answers: tuple[str, ...]) -> list[Score | Failure]:
+    settings = {"kind": "transformers", "model": str(folder), "dtype": "float32"}
+    engine = Engines({}, folder.parent).make("m", settings, where="m", needs="score")
+    assert "images" in engine.capabilities
+    asked = Message(role="user", content=(Part(type="image", uri=str(image)), *text("which is better?")))
+    return engine.score([(asked, Message(role="assistant", content=text(answer))) for answer in answers])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {
+            "lora": {"rank": 4},
+            "head": "mlp",
+            "units": 16,
+            "learning_rate": 1e-2,
+            "precision": "bfloat16",
+            "epochs": 3,
+        },
+    ],
+    ids=["all weights", "lora mlp bfloat16"],
+)
+def test_it_learns_what_only_the_image_says(
+    changes: dict[str, Any], lake: Lake, tmp_path: Path, model: Path
+) -> None:
+    config = vision_config(tmp_path, model, **changes)
+    data = written(tmp_path / "data", rows(tmp_path))
+    summary = train(lake, config, data)
+    assert (summary.counts.rows_in, summary.counts.rows_kept) == (48, 48)
+    value = lake.value("SELECT value FROM evaluations WHERE subject = 'reward-model' AND subset = 'all'")
+    assert value > 0.9
+    folder = config.resolve("models/reward")
+    for colour, (better, worse) in COLOURS.items():
+        image = Path(painted(tmp_path, colour, (40, 32)).uri or "")
+        high, low = scored(folder, image, (better, worse))
+        assert isinstance(high, Score)
+        assert isinstance(low, Score)
+        assert high.value > low.value
+    assert (folder / "adapter" / "adapter_model.safetensors").is_file() == ("lora" in changes)
+    assert train(lake, config, data).skipped
+
+
+def test_the_judge_has_the_trainer_s_scores(lake: Lake, tmp_path: Path, model: Path) -> None:
+    from curate.engine.weights import locate
+    from curate.preference_pairs import Pictured
+    from curate.train.batches import laid_out
+    from curate.train.opening import open_backbone
+
+    config = vision_config(tmp_path, model, epochs=1, head="mlp", units=8)
+    train(lake, config, written(tmp_path / "data", rows(tmp_path, 12)))
+    folder = config.resolve("models/reward")
+    image = painted(tmp_path, "green", (48, 32))
+    answers = ("fox", "the lazy dog", "which <image> is better?")
+    found = [each.value for each in scored(folder, Path(image.uri or ""), answers) if isinstance(each, Score)]
+    assert len(set(found)) == 3
+    assert config.train is not None
+    assert config.train.backbone is not None
+    weights = locate(str(folder), revision="main", folder=tmp_path)
+    opened = open_backbone(config.train.backbone, weights, seed=0)
+    said = Pictured.of("", (image, *text("which is better?")))
+    encoded = opened.texts.encode([("user", said)], answers)
+    assert not isinstance(encoded, Failure)
+    group: Any = type(
+        "G", (), {"tokens": (), "responses": encoded.responses, "types": None, "images": encoded.images}
+    )
+    with torch.no_grad():
+        again = opened.model.eval().score(laid_out([group], images=opened.texts.images))  # type: ignore[arg-type]
+    assert again.tolist() == pytest.approx(found, abs=1e-4)
+
+    # `curate evaluate` asks it through a scorer.
+    scorer, other = open_scorer("models/reward", folder=tmp_path), painted(tmp_path, "yellow", (48, 32))
+    contexts = [[("user", Pictured.of("[image]", (part, *text("which?"))))] for part in (image, other)]
+    one, two = scorer.score([Asked(context, answers) for context in contexts])  # type: ignore[arg-type]
+    assert (one != two).all()
+
+
+def test_it_sits_on_the_panel_and_looks(lake: Lake, tmp_path: Path, model: Path) -> None:
+    """As a judge it is asked about prompts with images, where a reward model of text abstains."""
+    config = vision_config(tmp_path, model, epochs=1)
+    train(lake, config, written(tmp_path / "data", rows(tmp_path, 12)))
+    image = painted(tmp_path / "images", "red", (40, 32))
+    prompt = Prompt(
+        prompt_id="p",
+        source="s",
+        messages=(Message(role="user", content=(image, *text("which is better?"))),),
+    )
+    answers = [
+        Response(response_id=f"r{at}", prompt_id="p", content=text(said)) for at, said in enumerate("AB")
+    ]
+    with lake.write("x") as writer:
+        writer.append("prompts", table([prompt]))
+        writer.append("responses", table(list(answers)))
+    judge(lake, config)
+    (found,) = lake.rows("SELECT outcome, kind, p_a, raw FROM judgments")
+    assert found[0] in ("a", "b")
+    assert (found[1], found[3]) == ("reward-model", None)
+
+    Path(image.uri or "").unlink()
+    with pytest.raises(CurateError, match="reads images, which requests to this server cannot hold"):
+        open_packed("models/reward", folder=tmp_path)
+    (lost,) = scored(config.resolve("models/reward"), Path(image.uri or ""), ("A",))
+    assert lost == Failure("an image's file cannot be read", raw=image.uri, permanent=True)
+
+
+def test_trl_reads_an_export_s_images_as_we_do(tmp_path: Path, model: Path) -> None:
+    from trl.data_utils import prepare_multimodal_messages
+
+    from curate.engine.loading import open_processor
+    from curate.engine.vision import VisionTokens
+
+    image = painted(tmp_path, "red")
+    asked = Message(role="user", content=(*text("which is better?"), image))
+    processor = open_processor(str(model))
+    turns = prepare_multimodal_messages([asked.model_dump(mode="json")], images=[image.uri])
+    theirs = processor.apply_chat_template(
+        turns, tokenize=True, return_dict=True, return_tensors="pt", add_generation_prompt=True
+    )
+    tokens = VisionTokens(processor, 512, tmp_path)
+    assert tokens.encode((asked,)) == theirs["input_ids"][0].tolist()
+    assert torch.equal(tokens.inputs(theirs["input_ids"], [image])["pixel_values"], theirs["pixel_values"])
+
+
+class Killed(Exception):  # noqa: N818 (it stands for a signal)
+    pass
+
+
+@contextlib.contextmanager
+def killing(label: str, total: int | None) -> Iterator[Callable[..., None]]:
+    """A listener that ends the process, as it were, in the fifth step."""
+    told: list[int] = []
+
+    def advance(rows: int, note: str = "", /) -> None:
+        told.append(rows)
+        if len(told) > 5:
+            raise Killed
+
+    yield advance
+
+
+def test_killed_and_gone_on_with_it_is_the_same_training(
+    empty_lake: Path, tmp_path: Path, model: Path
+) -> None:
+    weights = []
+    for name in ("whole", "killed"):
+        folder = tmp_path / name
+        config = vision_config(folder, model, epochs=2)
+        data = written(folder / "data", rows(tmp_path, 24))
+        (data / "train-00000.jsonl").write_text(
+            (data / "train-00000.jsonl").read_text().replace('"images/', f'"{tmp_path}/images/')
+        )
+        shutil.copytree(empty_lake, folder / "lake")
+        with Lake.open(Location.under(folder / "lake")) as lake:
+            if name == "killed":
+                with pytest.raises(Killed):
+                    train(lake, config, data, track=killing)
+                assert list(folder.glob(".curate/training/*/last/progress.json"))
+            train(lake, config, data)
+        weights.append((folder / "models" / "reward" / "model.safetensors").read_bytes())
+    assert weights[0] == weights[1]
+
+
+def test_bad_images_are_dropped_and_counted(lake: Lake, tmp_path: Path, model: Path) -> None:
+    data = rows(tmp_path, 24)
+    good = tmp_path / "images" / "0.png"
+    (tmp_path / "images" / "text.png").write_text("no image")
+    bad = [{"uri": "nowhere.png"}, {"uri": str(good), "sha256": "0" * 64}, {"uri": "images/text.png"}, {}]
+    for row, image in zip(data[:4], bad, strict=True):
+        row["prompt"] = [{"role": "user", "content": [{"type": "image", **image}]}]
+        row.pop("images", None)
+    data[4]["images"] = ["a.png", "b.png"]
+    data[4]["prompt"] = [{"role": "user", "content": [{"type": "image"}]}]
+    config = vision_config(tmp_path, model, epochs=1)
+    summary = train(lake, config, written(tmp_path / "data", data))
+    assert summary.counts.dropped == {
+        "an image cannot be decoded": 1,
+        "an image has another sha256 than its row says": 1,
+        "an image has no address": 2,
+        "an image's file cannot be read": 1,
+    }
+    assert (summary.counts.rows_in, summary.counts.rows_kept) == (24, 19)
+    with pytest.raises(CurateError, match=r"pairs dropped: 1 × an image's file cannot be read"):
+        train(lake, config, written(tmp_path / "bad", data[:1]))
+    with pytest.raises(CurateError, match="is a vision-language model: its prompts are not shared"):
+        train(lake, vision_config(tmp_path, model, forward="joint"), tmp_path / "data")
+
+
+@pytest.mark.e2e
+def test_two_processes_train_the_same_model_as_one(tmp_path: Path, model: Path) -> None:
+    """Also where a row has no image, so that no gradient reaches the vision part."""
+    from safetensors.torch import load_file
+
+    folders = [tmp_path / "one", tmp_path / "two"]
+    for folder in folders:
+        data = rows(folder, 24)
+        for row in data[::5]:
+            row |= {"prompt": "which is better?", "images": []}
+        written(folder / "data", data)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    together = {"ACCELERATE_USE_CPU": "true", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    together |= {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"}
+    together |= {"PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-c", SCRIPT, str(folders[1]), str(model)]
+    ranks = [
+        subprocess.Popen(command, env=os.environ | together | {"RANK": rank, "LOCAL_RANK": rank})
+        for rank in ("0", "1")
+    ]
+    run(folders[0], model, "lake")
+    assert [process.wait(timeout=280) for process in ranks] == [0, 0]
+    one, two = (load_file(folder / "models" / "reward" / "model.safetensors") for folder in folders)
+    assert all(torch.allclose(one[name], two[name], atol=1e-4) for name in one)
+
+
+SCRIPT = """
+import os, sys, torch
+from pathlib import Path
+from tests.train.test_vision_training import run
+torch.set_num_threads(1)
+run(Path(sys.argv[1]), Path(sys.argv[2]), "lake" + os.environ["RANK"])
+"""
+
+
+def run(folder: Path, model: Path, lake: str) -> None:
+    config = vision_config(folder, model, epochs=2, row_tokens=128, batch_tokens=512)
+    with Lake.open(Location.under(folder / lake)) as opened:
+        train(opened, config, folder / "data")

@@ -11,8 +11,8 @@
   judge stage, on the same server.
 
 The model is a random Llama: by default of 2 layers, 64 wide, so that everything beside the model shows; with
-`--layers 8 --width 256` (6 million parameters) it takes as long as the smallest models that anyone would judge with.
-The judge stage's time includes reading the prompts from the lake, filling in templates, and writing the judgments.
+`--layers 8 --width 256` (4 million parameters) it takes longer, though still far less than any that one would judge
+with. The judge stage's time includes reading the prompts from the lake, filling in templates, and writing judgments.
 """
 
 from __future__ import annotations

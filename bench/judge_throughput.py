@@ -173,7 +173,7 @@ def over_http(url: str, model: Path, requests: int, rounds: int) -> None:
 
             await asyncio.gather(*(one(body) for body in bodies))
 
-    engine.choose(asked[:64])
+    engine.choose(asked)  # all that the server's prefix cache can hold it holds for every way
     in_turn(
         "OpenAI-compatible server", len(asked), rounds, lambda: None,
         {"bare asyncio client": lambda: asyncio.run(bare()), "engine": lambda: engine.choose(asked),

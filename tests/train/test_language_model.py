@@ -29,14 +29,6 @@ MakeModel = Callable[..., Path]
 CHATS = [chat(("user", "Which one?"), ("assistant", said)) for said in ("fox quick", "lazy dog over", "the")]
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> Any:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def scores(model: Path) -> list[float]:
     settings = {"kind": "transformers", "model": str(model), "task": "reward", "dtype": "float32"}
     engine = Engines({}, model.parent).make("m", settings, where="m", needs="score")

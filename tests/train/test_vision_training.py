@@ -41,14 +41,6 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return vision_model(tmp_path_factory.mktemp("model"))
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> Any:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def rows(folder: Path, prompts: int = 48) -> list[dict[str, Any]]:
     """In turns as `curate` exports them, as TRL has them, and with the images beside plain text."""
     made = []

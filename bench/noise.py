@@ -87,9 +87,8 @@ class Noisy:
 
     def refined(self) -> Scorer:
         """EBRM on top of plain training, which it does not change."""
-        energy = refiner(
-            inputs(self.items), self.plain(self.items), self.items.chosen, self.items.rejected,
-        )  # fmt: skip
+        items = self.items
+        energy = refiner(inputs(items), self.plain(items), items.chosen, items.rejected)
         return lambda held: energy.score(inputs(held), self.plain(held))
 
     def co_teaching(self) -> Scorer:

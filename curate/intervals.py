@@ -1,4 +1,4 @@
-"""Intervals for shares and means, from counts that SQL has already taken."""
+"""Intervals for shares and means, from counts."""
 
 from __future__ import annotations
 

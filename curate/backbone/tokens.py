@@ -51,7 +51,9 @@ class Encoded:
 
 
 class Texts:
-    """Encodes with one tokenizer. `whole`: for encoders, which read prompt and response together."""
+    """Encodes with one tokenizer. `whole`: for encoders, which read prompt and response together, as a text pair where
+    the tokenizer makes them.
+    """
 
     images: Images | None = None  # for vision-language models alone
 
@@ -72,7 +74,13 @@ class Texts:
         if self.whole and self._reads_pairs:
             return self._pairs(chats)
         split = self._split(_chat(context), chats)
-        return split if isinstance(split, Failure) else self._fitted(*split, separator)
+        return split if isinstance(split, Failure) else self._whole_or_cut(chats, *split, separator)
+
+    def _whole_or_cut(
+        self, chats: Sequence[Chat], prompt: Ids, answers: Sequence[Ids], separator: Ids | None
+    ) -> Encoded | Failure:
+        """What `max_length` has room for. `chats`: each answer behind the prompt."""
+        return self._fitted(prompt, answers, separator)
 
     def _split(self, context: Chat, chats: Sequence[Chat]) -> tuple[Ids, list[Ids]] | Failure:
         """The tokens of the prompt, and of what follows it in each chat."""
@@ -176,24 +184,16 @@ class VisionTexts(Texts):
     def __init__(self, processor: Any, *, max_length: int, folder: Path) -> None:
         self.processor = processor
         tokenizer = processor.tokenizer
-        super().__init__(tokenizer, max_length=max_length, whole=True, padding=tokenizer.pad_token_id)
+        super().__init__(tokenizer, max_length=max_length, whole=False, padding=tokenizer.pad_token_id)
         from curate.engine.vision import VisionTokens  # imports torch
 
         self._chat = tokens = VisionTokens(processor, _UNLIMITED, folder)
         self.images = tokens.inputs
 
-    def encode(
-        self, context: Turns, responses: Sequence[str], *, separator: Ids | None = None
+    def _whole_or_cut(
+        self, chats: Sequence[Chat], prompt: Ids, answers: Sequence[Ids], separator: Ids | None
     ) -> Encoded | Failure:
-        if not all(role in get_args(Role) for role, _ in context):
-            return Failure("a message has an unknown role")
-        asked = _chat(context)
-        chats = [_chat([*context, ("assistant", response)]) for response in responses]
-        split = self._split(asked, chats)
-        if isinstance(split, Failure):
-            return split
-        prompt, answers = split
-        pictures, room = len(images_of(asked)), self.max_length - len(prompt)
+        pictures, room = len(images_of(chats[0][:-1])), self.max_length - len(prompt)
         images = tuple(map(images_of, chats))
         needed = max(self.max_length // 4, self._closing + 1)
         if pictures and room < min(needed, max(map(len, answers))):

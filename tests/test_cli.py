@@ -87,6 +87,17 @@ def test_sql_and_status_after_ingest(
     assert '"reconciles": true' in capsys.readouterr().out
 
 
+def test_snapshot_list_names_the_stage_that_made_a_snapshot(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, "ingest") == 0
+    capsys.readouterr()
+    assert call(monkeypatch, "snapshot", "list") == 0
+    rows = [line.split("┆") for line in capsys.readouterr().out.splitlines() if "┆" in line][3:]
+    assert [int(row[0].strip("│ ")) for row in rows] == list(range(len(rows)))
+    assert rows[-1][2].strip("│ ") == "ingest"
+
+
 def test_paths_on_the_command_line_start_where_the_user_is(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

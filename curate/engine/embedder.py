@@ -41,7 +41,7 @@ class Embedder:
                 pieces, batch_size=self.batch, output_value="token_embeddings", show_progress_bar=False
             )
         vectors = iter(
-            units(tokens.numpy()[~special])
+            units(tokens.float().cpu().numpy()[~special])
             for tokens, special in zip(found, self._special(pieces), strict=True)
         )
         nothing = np.zeros((0, self.model.get_embedding_dimension()), np.float32)

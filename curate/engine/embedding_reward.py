@@ -13,7 +13,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from curate.engine.embeddings import Embedder
+from curate.engine.embeddings import DTYPE, Embedder
 from curate.errors import CurateError
 from curate.folders import replaced
 from curate.identity import content_id
@@ -44,6 +44,7 @@ class Description:
     metrics: dict[str, Any]
     members: int = 1
     combine: Combine = "mean"
+    dtype: str = DTYPE  # of the embeddings and the heads
     format: str = FORMAT
 
 

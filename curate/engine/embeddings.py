@@ -21,6 +21,7 @@ from curate.progress import Track, silent
 
 Float32 = NDArray[np.float32]
 
+DTYPE = "float32"  # on a GPU too: heads are stored, and read vectors of one precision wherever they go
 _SEGMENT = 256  # texts per file of the cache: what a killed process loses at most
 
 
@@ -68,12 +69,17 @@ class Embedder:
 
     @cached_property
     def _model(self) -> Any:
+        import torch
         from sentence_transformers import SentenceTransformer
         from transformers.utils import logging
 
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         try:
-            return SentenceTransformer(self._weights.source, revision=self._weights.hub_revision)
+            return SentenceTransformer(
+                self._weights.source,
+                revision=self._weights.hub_revision,
+                model_kwargs={"dtype": getattr(torch, DTYPE)},
+            )
         except (OSError, ValueError) as error:
             reason = " ".join(str(error).split())
             raise CurateError(f"Cannot load the embedding model {self.name}: {reason}") from error

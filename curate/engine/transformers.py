@@ -30,7 +30,7 @@ class TransformersOptions(LocalOptions):
 
     kind: str = "transformers"
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
-        "auto", description="auto: bfloat16 where the processor computes it natively, else float32."
+        "auto", description="auto: float32 on a CPU, bfloat16 on a GPU."
     )
     device: str = Field("auto", description="cpu, cuda, cuda:1, …; auto: a GPU if there is one.")
     budget: int = Field(4096, ge=1, description="Tokens per forward pass: more needs more memory.")
@@ -38,8 +38,8 @@ class TransformersOptions(LocalOptions):
 
 @engine("transformers")
 class TransformersEngine(LocalEngine):
-    """`revision` does not say what `dtype: auto` comes to, so that a workspace can move to another machine without
-    paying for its judgments again (bfloat16 and float32 differ in the third digit).
+    """`revision` does not say what `dtype: auto` comes to, so that a workspace can move to a GPU without paying for its
+    judgments again (bfloat16 and float32 differ in the third digit).
     """
 
     Options = TransformersOptions

@@ -32,7 +32,9 @@ class VllmOptions(LocalOptions):
 
     kind: str = "vllm"
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
-        "auto", description="auto: as the model is stored, and bfloat16 where that is float32."
+        "auto",
+        description="auto: vLLM's rule, which is as the model is stored, and where that is float32 bfloat16 for a"
+        " language model, float16 for a reward or embedding model.",
     )
     quantization: str | None = Field(None, description="vLLM's name of a quantization, such as fp8.")
     tensor_parallel: int = Field(1, ge=1, description="GPUs that share each layer.")

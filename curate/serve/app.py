@@ -72,12 +72,9 @@ def make_app(scorer: RewardScorer, limits: Limits) -> FastAPI:
         return PlainTextResponse(metrics.text(gauges), media_type="text/plain; version=0.0.4")
 
     async def answer(path: str, request: Request) -> JSONResponse:
-        body, items = _parsed(path, await _body(request, limits.bytes))
-        count = sum(len(each.responses) for each in items)
-        if count > limits.responses:
-            raise RefusedError(
-                413, f"{count} responses in one request, of {limits.responses} allowed: send fewer at a time."
-            )
+        content = await _body(request, limits.bytes)
+        # In a thread: a request of megabytes takes a while to read, and others (and /health) are answered meanwhile.
+        body, items = await asyncio.to_thread(_parse, path, content, limits.responses)
         try:
             scores = await batcher.submit(items)
         except OverloadedError:
@@ -126,10 +123,11 @@ async def _body(request: Request, most: int) -> bytes:
     return bytes(body)
 
 
-def _parsed(path: str, body: bytes) -> tuple[Body, list[Asked]]:
+def _parse(path: str, content: bytes, most: int) -> tuple[Body, list[Asked]]:
+    """Read a request and what it asks; RefusedError where it cannot be read or asks for more than `most` responses."""
     try:
-        parsed = PATHS[path].model_validate_json(body)
-        return parsed, parsed.asked()
+        body = PATHS[path].model_validate_json(content)
+        items = body.asked()
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
@@ -137,3 +135,7 @@ def _parsed(path: str, body: bytes) -> tuple[Body, list[Asked]]:
         raise RefusedError(422, f"{where}: {said}" if where else said) from None
     except ValueError as error:
         raise RefusedError(422, str(error)) from None
+    count = sum(len(item.responses) for item in items)
+    if count > most:
+        raise RefusedError(413, f"{count} responses in one request, of {most} allowed: send fewer at a time.")
+    return body, items

@@ -31,7 +31,7 @@ def open_packed(
     model: str, *, folder: Path, dtype: str = "auto", budget: int = 4096, max_length: int | None = None
 ) -> RewardScorer:
     """The packed scorer of a decoder; for any other kind of reward model what `open_scorer` opens."""
-    plain = open_scorer(model, folder=folder)
+    plain = open_scorer(model, folder=folder, dtype=dtype)
     if describe(folder / model) is not None:  # a head on sentence embeddings
         return plain
     weights = locate(model, revision="main", folder=folder)

@@ -19,9 +19,19 @@ _TURNS = tuple(
     )
 )
 _ROLES = {"system": "system", "assistant": "assistant", "model": "assistant"}
-_ENDS = re.compile(
-    r"(?:(?:<\|im_end\|>|<\|eot_id\|>|<end_of_turn>|<\|endoftext\|>|<\|end_of_text\|>|</s>|<eos>|<pad>)\s*)+\Z"
+_ENDS = (
+    "<|im_end|>",
+    "<|eot_id|>",
+    "<end_of_turn>",
+    "<|endoftext|>",
+    "<|end_of_text|>",
+    "</s>",
+    "<eos>",
+    "<pad>",
 )
+# Of a text read backwards: blanks, and the control token that stands before them. (Sought forwards, a run of tokens in
+# the middle of a text would be read again from each of its tokens, which takes the square of its length.)
+_END_BACKWARDS = re.compile(rf"\s*+(?:{'|'.join(re.escape(token[::-1]) for token in _ENDS)})")
 
 
 def turns_of_text(rendered: str) -> Turns:
@@ -36,5 +46,8 @@ def turns_of_text(rendered: str) -> Turns:
 
 
 def without_end(text: str) -> str:
-    """Without the control tokens that end a turn or a text."""
-    return _ENDS.sub("", text)
+    """Cut off the control tokens that end a turn or a text, with the blanks after each; blanks before them stay."""
+    backwards, length = text[::-1], 0
+    while (end := _END_BACKWARDS.match(backwards, length)) is not None:
+        length = end.end()
+    return text[: len(text) - length]

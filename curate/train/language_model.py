@@ -103,6 +103,7 @@ def train_backbone(
         "fingerprint": fingerprint,
         "backbone": backbone.model,
         "settings": backbone.model_dump(mode="json"),
+        "dtype": opened.dtype,
         "seed": section.seed,
         "steps": progress.best_step,
         "tokens": progress.tokens,

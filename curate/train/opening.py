@@ -30,6 +30,13 @@ class Opened:
     texts: Texts
     separator: Ids | None
 
+    @property
+    def dtype(self) -> str:
+        """The name of the weights' dtype, in which they are saved; a decoder's head is always float32."""
+        model = self.model
+        weights: torch.dtype = (model.classifier if isinstance(model, EncoderModel) else model.backbone).dtype
+        return str(weights).removeprefix("torch.")
+
     def save(self, folder: Path) -> None:
         """The model (adapters beside it and merged into it) with its tokenizer or processor."""
         model = self.model

@@ -23,6 +23,7 @@ from curate.engine.embedding_reward import (
 from curate.engine.embeddings import Embedder
 from curate.errors import CurateError
 from curate.identity import content_id
+from curate.reward_scorer import open_scorer
 
 FOLDS, DIMENSION, HIDDEN = 3, 4, 5
 SEEN = [content_id("prompt", number) for number in range(9)]
@@ -167,3 +168,22 @@ def test_the_description_is_readable(embedder: Embedder, tmp_path: Path) -> None
     held = json.loads((tmp_path / "model" / "config.json").read_text())
     assert held["folds"] == FOLDS
     assert held["embedder_digest"] == embedder.digest
+    assert held["dtype"] == "float32"
+
+
+def test_a_model_that_does_not_name_its_dtype_is_one_in_float32(embedder: Embedder, tmp_path: Path) -> None:
+    """As models were saved before `dtype` was written down."""
+    digest = save(tmp_path / "model", describe_with(embedder), random_heads(), SEEN).digest
+    held = json.loads((tmp_path / "model" / "config.json").read_text())
+    del held["dtype"]
+    (tmp_path / "model" / "config.json").write_text(json.dumps(held))
+    loaded = EmbeddingReward.load(tmp_path / "model")
+    assert (loaded.description.dtype, loaded.digest) == ("float32", digest)
+
+
+def test_another_dtype_than_that_of_the_embeddings_is_refused(embedder: Embedder, tmp_path: Path) -> None:
+    save(tmp_path / "model", describe_with(embedder), random_heads(), SEEN)
+    for dtype in ("auto", "float32"):
+        assert open_scorer("model", folder=tmp_path, dtype=dtype).revision
+    with pytest.raises(CurateError, match="computes in float32: leave out the dtype bfloat16"):
+        open_scorer("model", folder=tmp_path, dtype="bfloat16")

@@ -75,8 +75,6 @@ def start(model: Path, *options: str) -> Server:
         str(model),
         "--port",
         str(port),
-        "--dtype",
-        "float32",
     ]
     server = Server(
         f"http://127.0.0.1:{port}", subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True)
@@ -119,7 +117,7 @@ def expected(model: Path) -> np.ndarray:
 
 def test_one_packed_pass_gives_the_scores_of_separate_ones(model: Path, expected: np.ndarray) -> None:
     for budget in (16, 200, 4096):
-        packed = open_packed(str(model), folder=Path(), dtype="float32", budget=budget)
+        packed = open_packed(str(model), folder=Path(), budget=budget)
         assert isinstance(packed, PackedScorer)
         found = packed.score([Asked([("user", prompt)], tuple(RESPONSES)) for prompt in PROMPTS])
         assert np.abs(np.array(found) - expected).max() < 1e-4
@@ -196,12 +194,10 @@ def test_a_reward_function_for_trl_here_and_over_http(
     for source in (server.url, str(model)):
         reward = reward_function(source, name="helpfulness")
         assert reward.__name__ == "helpfulness"
-        # A computer that multiplies bfloat16 natively computes in it where nothing else is asked for.
-        tolerance = 1e-4 if source == server.url else 0.2
         found = reward(prompts=chats, completions=completions, completion_ids=[[1]], label=["x"])
-        assert found == pytest.approx(expected[:, 1], abs=tolerance)
+        assert found == pytest.approx(expected[:, 1], abs=1e-4)
         plain = reward(PROMPTS, [RESPONSES[1]] * 3)
-        assert plain == pytest.approx(expected[:, 1], abs=tolerance)
+        assert plain == pytest.approx(expected[:, 1], abs=1e-4)
     with pytest.raises(CurateError, match="cannot be reached"):
         reward_function("http://127.0.0.1:9")(["?"], ["!"])
 

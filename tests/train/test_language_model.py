@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors import safe_open
 
 from curate.config import Config
 from curate.engine.base import Failure, chat
@@ -53,6 +54,7 @@ def test_it_learns_and_says_how_good_it_is(lake: Lake, tmp_path: Path, make_mode
     assert rows["reward-model", "all"][0] > 0.9
     assert rows["length baseline", "all"][0] < 0.9
     about = json.loads((config.resolve("models/reward") / "training.json").read_text())
+    assert about["dtype"] == "float32"
     assert about["metrics"]["held_out_prompts"] == rows["reward-model", "all"][1]
     steps = [row for row in metrics(config) if "loss" in row]
     assert [row["step"] for row in steps] == list(range(1, len(steps) + 1))
@@ -87,6 +89,10 @@ def test_the_folder_is_a_judge_with_the_trainer_s_scores(
     rows = pair_rows(aspects={"true": 1, "kind": 0}) if "aspects" in changes else ranking_rows()
     train(lake, config, written(tmp_path / "data", rows))
     folder = config.resolve("models/reward")
+    about = json.loads((folder / "training.json").read_text())
+    with safe_open(folder / "model.safetensors", "pt") as stored:
+        kinds = {stored.get_tensor(name).dtype for name in stored.keys() if "score" not in name}  # noqa: SIM118
+    assert {f"torch.{about['dtype']}"} == set(map(str, kinds))
     found = scores(folder)
     assert max(found) - min(found) > 1e-3
 

@@ -1,0 +1,67 @@
+"""The application, asked in this process: what one request costs is not paid by the others."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import httpx
+import numpy as np
+import pytest
+
+from curate.progress import Track, silent
+from curate.reward_scorer import Asked, Float64
+from curate.serve import app as served
+from curate.serve.app import Limits, make_app
+from curate.serve.wire import ScoreRequest
+
+
+@dataclass
+class Lengths:
+    """Scores a response by its length."""
+
+    name: str = "lengths"
+    revision: str = "1"
+
+    def score(self, asked: Sequence[Asked], *, track: Track = silent) -> list[Float64]:
+        return [np.array([float(len(text)) for text in item.responses]) for item in asked]
+
+
+class Slow(ScoreRequest):
+    """A request that is being read until `go` is set. Where that blocks the server, nobody can set it."""
+
+    entered: ClassVar = threading.Event()
+    go: ClassVar = threading.Event()
+    waited: ClassVar[list[bool]] = []
+
+    def asked(self) -> list[Asked]:
+        self.entered.set()
+        self.waited.append(self.go.wait(20))
+        return super().asked()
+
+
+def test_health_is_answered_while_a_request_is_being_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(served.PATHS, "/rewards", Slow)
+
+    async def main() -> tuple[httpx.Response, httpx.Response, httpx.Response]:
+        application = make_app(Lengths(), Limits())
+        transport = httpx.ASGITransport(application)
+        async with (
+            application.router.lifespan_context(application),
+            httpx.AsyncClient(transport=transport, base_url="http://test", timeout=60) as client,
+        ):
+            body: dict[str, Any] = {"prompt": "?", "responses": ["three"]}
+            reading = asyncio.create_task(client.post("/rewards", json=body))
+            while not Slow.entered.is_set():
+                await asyncio.sleep(0.001)
+            health, other = await client.get("/health"), await client.post("/score", json=body)
+            Slow.go.set()
+            return await reading, health, other
+
+    slow, health, other = asyncio.run(main())
+    assert Slow.waited == [True]  # the others were answered first
+    assert health.json() == {"status": "ok", "model": "lengths", "revision": "1"}
+    assert other.json()["scores"] == slow.json()["scores"] == [5.0]

@@ -1,0 +1,59 @@
+"""Control tokens at the end of a text: as one expression says it, and in one look at each character."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from curate.serve.transcript import turns_of_text, without_end
+
+TOKENS = [
+    "<|im_end|>",
+    "<|eot_id|>",
+    "<end_of_turn>",
+    "<|endoftext|>",
+    "<|end_of_text|>",
+    "</s>",
+    "<eos>",
+    "<pad>",
+]
+# What `without_end` means. Right for short texts; for n tokens before a letter it takes n² steps.
+MEANING = re.compile(rf"(?:(?:{'|'.join(map(re.escape, TOKENS))})\s*)+\Z")
+BLANKS = [" ", "\n", "\t", "\r\n", "\x1c", "\x85", "\xa0", "\u2028", "\u3000"]
+PIECES = st.sampled_from(
+    [*TOKENS, *BLANKS, "a", "<", ">", "|", "/", "<|im_end", "im_end|>", "<pad", "s>", "\u200b", "é"]
+)
+
+
+@given(st.lists(PIECES, max_size=12).map("".join) | st.text(max_size=20))
+@example("")
+@example(" <pad>")
+@example("<pad> \n<eos>\t")
+@example("<pad>x<pad>")
+@example("x \n")
+def test_it_cuts_what_the_expression_cuts(text: str) -> None:
+    assert without_end(text) == MEANING.sub("", text)
+
+
+N = 100_000  # tokens: 500 kB, for which the expression takes more than two minutes
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("<pad>" * N + "x", "<pad>" * N + "x"),
+        ("x" + "<pad>" * N, "x"),
+        ("<pad>\n" * N + "<pad", "<pad>\n" * N + "<pad"),
+        ("<pad>" + " " * 5 * N + "x", "<pad>" + " " * 5 * N + "x"),
+        ("x" + " " * 5 * N + "<pad>", "x" + " " * 5 * N),
+    ],
+    ids=["run before a letter", "run at the end", "run before a part", "blanks", "blanks before a token"],
+)
+def test_a_long_run_of_tokens_is_read_in_linear_time(text: str, left: str) -> None:
+    assert without_end(text) == left
+    opened = "<|im_start|>user\nWhy?<|im_end|>\n<|im_start|>assistant\n"
+    assert turns_of_text(opened + text) == [("user", "Why?"), ("assistant", left)]

@@ -116,8 +116,9 @@ class PreferencePairs:
 def read_pairs(source: Path) -> PreferencePairs:
     """Read a file (.parquet, .jsonl, also .gz or .zst) or a folder of them; in a folder, its training part.
 
-    Rows of pairs: `chosen` and `rejected`, each text or messages, and `prompt` likewise; without `prompt`, what
-    chosen and rejected begin with in common (TRL's implicit prompt, the layout of HH-RLHF). Optional: `prompt_id`,
+    Rows of pairs: `chosen` and `rejected`, each text or messages, and `prompt` likewise; without `prompt`, the
+    messages that chosen and rejected begin with in common (TRL's implicit prompt), or, of transcripts as HH-RLHF has
+    them, what stands before their last turn mark in common. Optional: `system` (text of a system message), `prompt_id`,
     `confidence` (probability that chosen is better), `strength` (its log-odds), `weight`, `aspects` (an object: name →
     probability that chosen is better in it, 0.5 for a tie, null where nobody said), `images` (TRL's: those of the
     prompt's parts {"type": "image"} that say no address themselves; without such parts they open its first user turn).
@@ -226,8 +227,8 @@ def split_pair(row: Mapping[str, Any]) -> tuple[Turns, str, str]:
     if row.get("prompt") is not None:
         context = turns_of(row["prompt"], "prompt", "user")
     elif isinstance(row["chosen"], str) and isinstance(row["rejected"], str):
-        start = _common_text(row["chosen"], row["rejected"])
-        context = [("user", row["chosen"][:start])] if start else []
+        start = _start_of_answers(row["chosen"], row["rejected"])
+        context = [("user", row["chosen"][:start])]
         chosen, rejected = ([("assistant", row[name][start:].lstrip())] for name in ("chosen", "rejected"))
     else:
         context = []
@@ -235,11 +236,35 @@ def split_pair(row: Mapping[str, Any]) -> tuple[Turns, str, str]:
     shared = 0
     while shared < min(len(chosen), len(rejected)) - 1 and chosen[shared] == rejected[shared]:
         shared += 1
-    if row.get("prompt") is None or context[-1:] != chosen[shared - 1 : shared]:
+    if all(turns[0][0] in ("system", "user") for turns in (chosen, rejected)):  # whole conversations
+        if not _contains(chosen[:shared], context):
+            raise Unusable("prompt is no part of the conversations in chosen and rejected")
+        context = chosen[:shared]
+    elif context[-1:] != chosen[shared - 1 : shared]:
         context = context + chosen[:shared]
     if not context:
         raise Unusable("no prompt")
-    return context, _joined(chosen[shared:]), _joined(rejected[shared:])
+    return _with_system(context, row), _joined(chosen[shared:]), _joined(rejected[shared:])
+
+
+def _contains(turns: Turns, opening: Turns) -> bool:
+    """Whether a conversation holds all turns of a prompt in their order; white space around them does not count."""
+    rest = iter(turns)
+    return all(
+        any(role == other and text.strip() == said.strip() for other, said in rest) for role, text in opening
+    )
+
+
+def _with_system(context: Turns, row: Mapping[str, Any]) -> Turns:
+    """Put the row's column `system` before a context that does not begin with it already."""
+    system = row.get("system")
+    if not isinstance(system, str) or not system.strip():
+        return context
+    if context[0][0] != "system":
+        return [("system", system), *context]
+    if context[0][1].strip() != system.strip():
+        raise Unusable("system is another one than that of the conversation")
+    return context
 
 
 def turns_of(value: Any, name: str, role: str) -> Turns:
@@ -317,16 +342,19 @@ def _question(context: Turns) -> str:
     return asked[-1]
 
 
-def _common_text(chosen: str, rejected: str) -> int:
-    """Where the answers begin in two transcripts with the same context: after the last turn mark in common."""
+def _start_of_answers(chosen: str, rejected: str) -> int:
+    """Find where the answers begin in two transcripts with the same context: after the last turn mark in common.
+
+    Without such a mark there is no prompt: what two texts begin with in common may be part of both answers.
+    """
     shared = next(
         (at for at, (one, other) in enumerate(zip(chosen, rejected, strict=False)) if one != other),
         min(len(chosen), len(rejected)),
     )
     mark = chosen.rfind(_ASSISTANT, 0, shared)
-    if mark >= 0:
-        return mark + len(_ASSISTANT)
-    return chosen.rfind("\n", 0, shared) + 1
+    if mark < 0:
+        raise Unusable("no prompt")
+    return mark + len(_ASSISTANT)
 
 
 def split_ranking(row: Mapping[str, Any]) -> tuple[list[str], list[int]]:

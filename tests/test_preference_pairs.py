@@ -63,6 +63,35 @@ def test_transcripts_with_turn_marks_are_cut_after_the_last_common_one(tmp_path:
     assert told(pairs) == [(HH, "Because.", "Be still.")]
 
 
+@pytest.mark.parametrize("texts", [("Sure! Yes.", "Sure! No."), ("Well\nYes.", "Well\nNo."), ("a", "b")])
+def test_what_two_answers_begin_with_is_no_prompt(texts: tuple[str, str], tmp_path: Path) -> None:
+    pairs = read(tmp_path, {"chosen": texts[0], "rejected": texts[1]})
+    assert pairs.dropped == {"no prompt": 1}
+
+
+@pytest.mark.parametrize("prompt", ["q1", "q2 ", [USER, {"role": "user", "content": "q2"}]])
+def test_a_prompt_beside_whole_conversations_adds_and_loses_nothing(prompt: Any, tmp_path: Path) -> None:
+    opening = [{"role": "system", "content": "s"}, {"role": "user", "content": "q1"}, said("a1"), USER]
+    opening.append({"role": "user", "content": "q2"})
+    row = {"prompt": prompt, "chosen": [*opening, said("yes")], "rejected": [*opening, said("no")]}
+    pairs = read(tmp_path, row, {**row, "prompt": "another"})
+    assert [list(context) for context in pairs.contexts] == [
+        [(turn["role"], turn["content"]) for turn in opening]
+    ]
+    assert told(pairs) == [("q2", "yes", "no")]
+    assert pairs.dropped == {"prompt is no part of the conversations in chosen and rejected": 1}
+
+
+def test_a_system_column_is_the_system_message(tmp_path: Path) -> None:
+    row = {"prompt": "Why?", "chosen": "a", "rejected": "b"}
+    spoken = [{"role": "system", "content": "s"}, USER]
+    pairs = read(
+        tmp_path, {**row, "system": "s"}, {**row, "system": " "}, {**row, "system": "t", "prompt": spoken}
+    )
+    assert list(pairs.contexts) == [[("system", "s"), ("user", "Why?")], [("user", "Why?")]]
+    assert pairs.dropped == {"system is another one than that of the conversation": 1}
+
+
 def test_confidence_weight_and_ids_are_taken(tmp_path: Path) -> None:
     one = {"prompt": "p", "chosen": "a", "rejected": "b", "prompt_id": "x", "confidence": 0.8, "weight": 2}
     pairs = read(tmp_path, one, {**one, "chosen": "c", "confidence": None, "weight": None})

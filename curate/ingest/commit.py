@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -58,9 +58,11 @@ class _Batch:
 class Committer:
     """Keeps what is new of each chunk, by the ids that the lake holds."""
 
-    def __init__(self, lake: Lake, run: StageRun) -> None:
+    def __init__(self, lake: Lake, run: StageRun, pseudonym: Callable[[str], str]) -> None:
+        """`pseudonym`: the name under which the lake knows a person."""
         self._lake = lake
         self._run = run
+        self._pseudonym = pseudonym
         self._known = LakeIds(lake)
 
     def responses(self, chunk: Prepared, input: Input, fingerprint: str, *, refresh: bool) -> int:
@@ -92,7 +94,7 @@ class Committer:
         """Commit a chunk of judgments, once their references are resolved; returns the rows that were read."""
         decoded = chunk.decoded
         found = resolve(self._lake, decoded.rows)
-        statements = Statements([each for each in found if isinstance(each, Statement)])
+        statements = Statements([each for each in found if isinstance(each, Statement)], self._pseudonym)
         unresolved = [
             reject(number, raw, each)
             for number, raw, each in zip(decoded.numbers, decoded.raw, found, strict=True)
@@ -115,8 +117,8 @@ class Committer:
         """Append the new statements and mark their rows as kept; the ids of the new ones."""
         if not statements.statements:
             return _NOTHING
-        samples, ids, novel = statements.resolve(self._lake, self._known.judgments)
-        table = statements.table(samples, ids, self._run.run_id)
+        samples, ids, novel, supersedes = statements.resolve(self._lake, self._known.judgments)
+        table = statements.table(samples, ids, supersedes, self._run.run_id)
         writer.append("judgments", _chosen(table, novel))
         new = np.flatnonzero(novel)
         kept[[statements.statements[i].row for i in new]] = True

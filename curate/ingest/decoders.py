@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from curate.config import Fields, Source
+from curate.errors import CurateError
 from curate.formats import contradiction
 from curate.ingest import mapped
 from curate.ingest.foreign import Foreign, Reading
@@ -17,7 +18,6 @@ from curate.ingest.presets import PRESETS
 from curate.ingest.rejection import RowError
 from curate.ingest.rows import JudgmentRow, NativeRow, Row, first_repeated, is_sound, prompt_is_blank
 from curate.ingest.storable import check_storable
-from curate.records import Kind
 
 NATIVE_FIELDS = Fields(
     id="id", prompt="prompt", responses="responses", response_id="id", response_text="text", response_model="model",
@@ -34,18 +34,33 @@ def responses_reader(source: Source, *, name: str) -> ResponsesDecoder:
     """`name`: of the data set, which stands in for an unnamed annotator."""
     if source.format == "native" and source.fields is None:
         return responses_decoder()
-    if source.format == "native":
-        return _foreign(mapped.read, NATIVE_FIELDS, source, name, "imported")
-    preset = PRESETS[source.format]
-    return _foreign(preset.read, preset.fields, source, name, preset.kind)
+    fields = source_fields(source)
+    unread = fields.response_score if fields.chosen is not None or fields.a is not None else None
+    if unread is not None:
+        raise CurateError(
+            f"{name}: format {source.format!r} with these `fields` reads two answers a row, which have no scores: "
+            f"`response_score: {unread}` is for lists of responses (`responses`)."
+        )
+    preset = PRESETS.get(source.format)
+    read, kind = (preset.read, preset.kind) if preset else (mapped.read, "imported")
+    return _foreign(read, Reading(fields, source.annotator or name, source.annotator_kind or kind))
+
+
+def source_fields(source: Source) -> Fields:
+    """Merge the fields of a source with those of its format; what it ignores is not read by default."""
+    preset = PRESETS.get(source.format)
+    fields = merged(preset.fields if preset else NATIVE_FIELDS, source.fields)
+    return fields.model_copy(update={"system": None}) if fields.system in fields.ignore else fields
 
 
 def judgments_reader(source: Source, *, name: str) -> JudgmentsDecoder:
-    native = judgments_decoder()
-    if source.fields is None:
-        return native
-    reading = Reading(source.fields, source.annotator or name)
-    return lambda raw: native(mapped.read_judgment(foreign_object(raw), reading))
+    native, kind = judgments_decoder(), source.annotator_kind
+    if source.fields is not None:
+        reading = Reading(source.fields, source.annotator or name, kind or "imported")
+        return lambda raw: native(mapped.read_judgment(foreign_object(raw), reading))
+    if kind is not None:
+        return lambda raw: native({"kind": kind, **foreign_object(raw)})
+    return native
 
 
 def merged(defaults: Fields, overrides: Fields | None) -> Fields:
@@ -67,11 +82,7 @@ def foreign_object(raw: Raw) -> Mapping[str, Any]:
     return row
 
 
-def _foreign(
-    read: Callable[[Foreign, Reading], Row], defaults: Fields, source: Source, name: str, kind: Kind
-) -> ResponsesDecoder:
-    reading = Reading(merged(defaults, source.fields), source.annotator or name, kind)
-
+def _foreign(read: Callable[[Foreign, Reading], Row], reading: Reading) -> ResponsesDecoder:
     def decode(raw: Raw) -> Row:
         row = read(foreign_object(raw), reading)
         _check(row, reading.fields)

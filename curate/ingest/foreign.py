@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, takewhile
-from typing import Any, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 from curate.config import Fields
 from curate.ingest.explain import TYPE_NAMES
 from curate.ingest.rejection import RowError
 from curate.ingest.rows import Candidate, Message, Row, Verdict
+from curate.ingest.storable import check_storable
 from curate.records import Kind, Outcome, Role, Shown
 
 Foreign = Mapping[str, Any]
 
 _ROLES = {"human": "user", "prompter": "user", "gpt": "assistant", "bot": "assistant", "model": "assistant"}
 _KNOWN_ROLES = frozenset(get_args(Role))
+_UNKEPT = ("tool_calls", "function_call", "images", "image", "videos", "video", "audios", "audio")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +99,21 @@ def type_name(value: object) -> str:
 
 
 def messages(value: object, place: str) -> list[Message]:
-    """A conversation: [{role, content}], or [{from, value}] as ShareGPT writes it."""
+    """Read a conversation: [{role, content}], or [{from, value}] as ShareGPT writes it; one message is one, too."""
+    if isinstance(value, Mapping):
+        value = [value]
     if not isinstance(value, list):
-        raise RowError("wrong type", f"`{place}` is {type_name(value)}, but should be an array of messages.")
+        reason = f"`{place}` is {type_name(value)}, but should be a string or an array of messages."
+        raise RowError("wrong type", reason)
     turns = []
     for position, turn in enumerate(value):
         here = f"{place}[{position}]"
         if not isinstance(turn, Mapping):
             raise RowError("wrong type", f"`{here}` is {type_name(turn)}, but should be a message.")
+        for name in _UNKEPT:
+            if turn.get(name):
+                reason = f"`{here}.{name}` cannot be kept, and without it the conversation is another one."
+                raise RowError(f"`{name}` in a message", reason)
         role_name = "role" if "role" in turn else "from"
         content_name = "content" if "content" in turn else "value"
         role = text(required(turn, role_name), f"{here}.{role_name}")
@@ -123,6 +133,68 @@ def conversation(value: object, place: str) -> str | list[Message]:
     if len(turns) == 1 and turns[0].role == "user":
         return cast(str, turns[0].content)
     return turns
+
+
+def history(value: object, place: str) -> list[Message]:
+    """Read earlier turns: messages, or pairs of what was asked and answered as LLaMA-Factory writes them."""
+    if not isinstance(value, list) or not any(isinstance(turn, list) for turn in value):
+        return messages(value, place) if value else []
+    turns = []
+    for position, pair in enumerate(value):
+        if not (isinstance(pair, list) and len(pair) == 2 and all(isinstance(said, str) for said in pair)):
+            reason = (
+                f"`{place}[{position}]` should be a pair of texts: what was asked, and what was answered."
+            )
+            raise RowError("wrong type", reason)
+        turns += [Message(role="user", content=pair[0]), Message(role="assistant", content=pair[1])]
+    return turns
+
+
+def prompt(row: Foreign, reading: Reading, value: object) -> str | list[Message]:
+    """Read what was asked: the value at `prompt`, after the history and with the input that belongs to it."""
+    fields = reading.fields
+    asked = conversation(value, fields.prompt or "prompt")
+    addition = optional_text(row, fields.input) if fields.input != fields.prompt else None
+    if addition:
+        if not isinstance(asked, str):
+            reason = (
+                f"`{fields.input}` is text that follows a prompt, but `{fields.prompt}` is a conversation."
+            )
+            raise RowError("wrong type", reason)
+        asked = f"{asked}\n\n{addition}"
+    earlier = history(lookup(row, fields.history), fields.history or "history")
+    return [*earlier, *as_messages(asked)] if earlier else asked
+
+
+def with_system(row: Foreign, reading: Reading, asked: str | list[Message]) -> str | list[Message]:
+    """Put the row's system message before a prompt that does not begin with it already."""
+    system = optional_text(row, reading.fields.system)
+    if system is None or not system.strip():
+        return asked
+    turns = as_messages(asked)
+    if turns and turns[0].role == "system":
+        if cast(str, turns[0].content).strip() == system.strip():
+            return asked
+        reason = (
+            f"`{reading.fields.system}` and the system message of the conversation differ: which of them held "
+            f"is not known (`ignore: [{reading.fields.system}]` takes that of the conversation)."
+        )
+        raise RowError("two system messages", reason)
+    return [Message(role="system", content=system), *turns]
+
+
+def as_messages(asked: str | list[Message]) -> list[Message]:
+    return [Message(role="user", content=asked)] if isinstance(asked, str) else asked
+
+
+def json_text(value: str, place: str) -> Any:
+    """Parse a cell that holds JSON, in which there may be characters that its text as such does not have."""
+    try:
+        parsed = json.loads(value)
+    except (ValueError, RecursionError):
+        raise RowError("broken JSON", f"`{place}` is text, but not valid JSON.") from None
+    check_storable({place: parsed})
+    return parsed
 
 
 def split_answers(
@@ -205,12 +277,19 @@ def assemble(
     )
 
 
-def by_score(scores: Sequence[float | None], annotator: str, kind: Kind) -> list[Verdict]:
-    """Scores of a row's responses as verdicts about its pairs; no verdict where one has no score."""
+def by_score(
+    scores: Sequence[float | None], annotator: str, kind: Kind, best: Literal["high", "low"] | None = None
+) -> list[Verdict]:
+    """Turn scores of a row's responses into verdicts about its pairs; no verdict where one has no score.
+
+    `best`: "low" where the lower score wins, as of ranks.
+    """
+    sign = -1 if best == "low" else 1
     verdicts = []
     for a, b in combinations(range(len(scores)), 2):
         first, second = scores[a], scores[b]
         if first is not None and second is not None:
-            winner: Outcome = "a" if first > second else "b" if second > first else "tie"
+            margin = sign * (first - second)
+            winner: Outcome = "a" if margin > 0 else "b" if margin < 0 else "tie"
             verdicts.append(Verdict(a=a, b=b, annotator=annotator, kind=kind, winner=winner))
     return verdicts

@@ -10,7 +10,7 @@ from typing import Any
 
 from curate.errors import CurateError
 from curate.ingest.chunks import Raw
-from curate.ingest.tables import Check, numbered, table_rows
+from curate.ingest.tables import Check, column_names, numbered, table_rows
 
 _ADDRESS = re.compile(r"hf://(?P<name>[^/@\s]+/[^/@\s]+)(?:/(?P<config>[^@\s]+))?(?:@(?P<revision>\S+))?")
 _BATCH = 1024
@@ -25,6 +25,7 @@ class Part:
     revision: str | None
     rows: Callable[[Check], Iterator[tuple[int, Raw]]] = field(repr=False)
     total: int | None = None
+    columns: Callable[[], frozenset[str] | None] = field(default=lambda: None, repr=False)
 
 
 def folder_parts(path: Path, split: str | None) -> list[Part]:
@@ -54,7 +55,13 @@ def parts(address: str, split: str | None) -> list[Part]:
     except Exception as error:
         raise unreachable(address, error) from error
     return [
-        Part(name, each, resolved, lambda check, each=each: stream(name, config, resolved, each, check))  # type: ignore[misc]
+        Part(
+            name,
+            each,
+            resolved,
+            lambda check, each=each: stream(name, config, resolved, each, check),  # type: ignore[misc]
+            columns=lambda each=each: stream_columns(name, config, resolved, each),  # type: ignore[misc]
+        )
         for each in splits
     ]
 
@@ -73,6 +80,18 @@ def stream(
         raise
     except Exception as error:
         raise unreachable(f"hf://{name}", error) from error
+
+
+def stream_columns(name: str, config: str | None, revision: str | None, split: str) -> frozenset[str] | None:
+    import datasets
+
+    try:
+        features = datasets.load_dataset(
+            name, config, revision=revision, split=split, streaming=True
+        ).features
+        return None if features is None else column_names(features.arrow_schema)
+    except Exception:  # whatever is wrong with the set, `stream` says it
+        return None
 
 
 def unreachable(address: str, error: Exception) -> CurateError:
@@ -101,7 +120,9 @@ def _dataset_part(name: str, split: str | None, dataset: Any) -> Part:
     def rows(check: Check) -> Iterator[tuple[int, Raw]]:
         return table_rows(dataset.with_format("arrow").iter(_BATCH), dataset.column_names, check)
 
-    return Part(name, split, None, rows, len(dataset))
+    return Part(
+        name, split, None, rows, len(dataset), columns=lambda: column_names(dataset.features.arrow_schema)
+    )
 
 
 def _one_line(error: Exception) -> str:

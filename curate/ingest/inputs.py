@@ -16,10 +16,10 @@ from curate.ingest.chunks import Raw
 from curate.ingest.schema import column_check, text_columns
 
 SUPPORTED = (
-    "JSON Lines (.jsonl, .ndjson), JSON arrays (.json) and CSV (.csv), each also with .gz or .zst; "
+    "JSON Lines (.jsonl, .ndjson), JSON arrays (.json), CSV (.csv) and TSV (.tsv), each also with .gz or .zst; "
     "Parquet (.parquet); folders written by `datasets`; hf://owner/name[/config][@revision]"
 )
-_VERSION = 1  # of how rows are read and cut into chunks: work done by an older version is not taken for done
+_VERSION = 2  # of how rows are read and cut into chunks: work done by an older version is not taken for done
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,8 @@ class Input:
     identity: dict[str, Any]
     read: Callable[[], Iterator[tuple[int, Raw]]] = field(repr=False)
     total: int | None = None
+    columns: Callable[[], frozenset[str] | None] = field(default=lambda: None, repr=False)
+    """Names of all columns, nested ones too, where they can be known without reading the rows."""
 
     @property
     def fingerprint(self) -> str:
@@ -65,20 +67,22 @@ def _file(source: Source, path: Path, config: Config) -> Input:
     status = path.stat()
     rows: Callable[[], Iterator[tuple[int, Raw]]]
     limit, total = source.max_line_mib << 20, None
+    columns: Callable[[], frozenset[str] | None] = lambda: None  # noqa: E731
     suffixes = path.suffixes[-2:] if path.suffix in (".gz", ".zst") else path.suffixes[-1:]
     match suffixes:
         case [".jsonl" | ".ndjson", *_]:
             rows = lambda: lines.json_lines(path, limit=limit)  # noqa: E731
         case [".json", *_]:
             rows = lambda: arrays.json_rows(path, limit=limit)  # noqa: E731
-        case [".csv", *_]:
-            keep = text_columns(source)
+        case [".csv" | ".tsv", *_]:
+            keep, delimiter = text_columns(source), "\t" if suffixes[0] == ".tsv" else ","
             rows = lambda: tables.csv_rows(  # noqa: E731
-                path, column_check(source, path), keep_empty=keep, limit=limit
+                path, column_check(source, path), keep_empty=keep, limit=limit, delimiter=delimiter
             )
         case [".parquet"]:
             rows = lambda: tables.parquet(path, column_check(source, path))  # noqa: E731
             total = tables.parquet_rows(path)
+            columns = lambda: tables.parquet_columns(path)  # noqa: E731
         case _:
             raise CurateError(f"{path} has a suffix that curate cannot read; supported are {SUPPORTED}.")
     return Input(
@@ -89,6 +93,7 @@ def _file(source: Source, path: Path, config: Config) -> Input:
         identity={"size": status.st_size, "mtime_ns": status.st_mtime_ns},
         read=rows,
         total=total,
+        columns=columns,
     )
 
 
@@ -111,6 +116,7 @@ def _folder(source: Source, path: Path, config: Config) -> list[Input]:
             identity={"files": identity, "split": part.split},
             read=lambda part=part: part.rows(column_check(source, path)),  # type: ignore[misc]
             total=part.total,
+            columns=part.columns,
         )
         for part in hub.folder_parts(path, source.split)
     ]
@@ -125,6 +131,7 @@ def _hub_input(source: Source, part: hub.Part) -> Input:
         identity={"revision": part.revision, "split": part.split},
         read=lambda: part.rows(column_check(source, source.source)),
         total=part.total,
+        columns=part.columns,
     )
 
 

@@ -9,6 +9,8 @@ from curate.ingest.foreign import Foreign, Reading
 from curate.ingest.rejection import RowError
 from curate.ingest.rows import Candidate, Message, Row, Verdict
 
+NO_PROMPT = "no prompt"  # the kind of rejection by which a wrong mapping is told from single bad rows
+
 
 def read(row: Foreign, reading: Reading) -> Row:
     if reading.fields.chosen is not None:
@@ -30,14 +32,15 @@ def read_list(row: Foreign, reading: Reading) -> Row:
         candidate, score = _candidate(value, f"{place}[{position}]", reading)
         responses.append(candidate)
         scores.append(score)
-    name = fields.prompt or "prompt"
-    prompt = foreign.conversation(foreign.required(row, name), name)
-    verdicts = foreign.by_score(scores, foreign.annotator(row, reading), foreign.kind(row, reading))
+    asked = foreign.prompt(row, reading, foreign.required(row, fields.prompt or "prompt"))
+    prompt = foreign.with_system(row, reading, asked)
+    annotator, kind = foreign.annotator(row, reading), foreign.kind(row, reading)
+    verdicts = foreign.by_score(scores, annotator, kind, fields.best)
     return foreign.assemble(row, reading, prompt, responses, verdicts)
 
 
 def read_chosen(row: Foreign, reading: Reading) -> Row:
-    """Chosen and rejected: texts or conversations, with the prompt apart or as their common beginning."""
+    """Chosen and rejected: texts beside a prompt, or conversations that may begin with it."""
     chosen_path, rejected_path = reading.fields.chosen or "chosen", reading.fields.rejected or "rejected"
     prompt, chosen, rejected = _two_answers(row, reading, chosen_path, rejected_path)
     verdict = Verdict(
@@ -108,28 +111,43 @@ def _two_answers(
     given = foreign.lookup(row, reading.fields.prompt)
     if isinstance(a, str) and isinstance(b, str):
         if given is None:
-            return implicit_prompt(a, b, (first, second))
-        return foreign.conversation(given, reading.fields.prompt or "prompt"), a, b
+            raise RowError(NO_PROMPT, _no_prompt(reading.fields.prompt or "prompt", first, second))
+        return foreign.with_system(row, reading, foreign.prompt(row, reading, given)), a, b
     turns_a, turns_b = foreign.messages(a, first), foreign.messages(b, second)
-    if given is not None:
-        prompt = foreign.conversation(given, reading.fields.prompt or "prompt")
-        opening = [Message(role="user", content=prompt)] if isinstance(prompt, str) else prompt
-        # Some sets repeat the prompt at the head of both conversations, some do not.
+    if given not in (None, "", []):
+        opening = foreign.as_messages(foreign.prompt(row, reading, given))
         turns_a, turns_b = (
-            turns if turns[: len(opening)] == opening else [*opening, *turns] for turns in (turns_a, turns_b)
+            _with_opening(turns, opening, reading.fields.prompt or "prompt", place)
+            for turns, place in ((turns_a, first), (turns_b, second))
         )
     common, answer_a, answer_b = foreign.split_answers(turns_a, turns_b, (first, second))
-    return foreign.simplify(common), answer_a, answer_b
+    return foreign.with_system(row, reading, foreign.simplify(common)), answer_a, answer_b
 
 
-def implicit_prompt(a: str, b: str, places: tuple[str, str]) -> tuple[str, str, str]:
-    """Two texts that begin with their prompt, as (prompt, rest, rest): cut at the last blank they share."""
-    shared = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
-    cut = max(a.rfind(blank, 0, shared) for blank in (" ", "\n", "\t")) + 1
-    if not a[:cut].strip():
-        reason = f"There is no prompt: `{places[0]}` and `{places[1]}` have no common beginning."
-        raise RowError("empty prompt", reason)
-    return a[:cut].rstrip(), a[cut:], b[cut:]
+def _no_prompt(name: str, first: str, second: str) -> str:
+    # What two texts begin with in common may be the prompt, or just how both answers begin: nobody can tell.
+    return f"`{name}` is missing, and nothing says where in the texts `{first}` and `{second}` a prompt would end."
+
+
+def _with_opening(turns: list[Message], opening: list[Message], name: str, place: str) -> list[Message]:
+    """Put the prompt before an answer, but not before a whole conversation, which holds it already.
+
+    Beside whole conversations, sets repeat all of the prompt, its first question or its last one, more or less
+    stripped of white space.
+    """
+    if not turns or turns[0].role not in ("system", "user"):
+        return [*opening, *turns]
+    rest = iter(turns[:-1])
+    if all(any(_same(message, turn) for turn in rest) for message in opening):
+        return turns
+    reason = f"`{place}` is a whole conversation, but `{name}` is no part of it: one of them is about something else."
+    raise RowError("different contexts", reason)
+
+
+def _same(one: Message, other: Message) -> bool:
+    if isinstance(one.content, str) and isinstance(other.content, str):
+        return one.role == other.role and one.content.strip() == other.content.strip()
+    return one == other
 
 
 def _candidate(value: object, place: str, reading: Reading) -> tuple[Candidate, float | None]:
@@ -145,11 +163,21 @@ def _candidate(value: object, place: str, reading: Reading) -> tuple[Candidate, 
         raise RowError("missing key", f"`{place}.{name}` is missing.")
     score = foreign.lookup(value, fields.response_score)
     candidate = Candidate(
-        text=foreign.text(content, f"{place}.{name}"),
+        text=_answer(content, f"{place}.{name}"),
         id=foreign.key(value, fields.response_id),
         model=foreign.optional_text(value, fields.response_model),
     )
     return candidate, None if score is None else foreign.number(score, f"{place}.{fields.response_score}")
+
+
+def _answer(content: object, place: str) -> str:
+    """Text, or a conversation of one answer."""
+    if isinstance(content, list | dict):
+        turns = foreign.messages(content, place)
+        if len(turns) != 1 or turns[0].role != "assistant":
+            raise RowError("wrong value", f"`{place}` should be text, or one message of the assistant.")
+        content = turns[0].content
+    return foreign.text(content, place)
 
 
 def _models(row: Foreign, reading: Reading, a: str, b: str) -> list[Candidate]:

@@ -90,9 +90,13 @@ def _decode(
 
 
 def prepare_responses(
-    chunk: Chunk, decoder: Callable[[Raw], Row | NativeRow], input: Input, pool: ThreadPoolExecutor | None
+    chunk: Chunk,
+    decoder: Callable[[Raw], Row | NativeRow],
+    input: Input,
+    pool: ThreadPoolExecutor | None,
+    pseudonym: Callable[[str], str],
 ) -> Prepared:
-    """`pool`: threads for the columnar way, where the format allows it."""
+    """`pool`: threads for the columnar way, where the format allows it; `pseudonym`: of a person's name."""
     if pool is None or len(chunk.rows) < _MANY:
         pieces = [_by_rows(chunk.numbers, chunk.rows, decoder, input)]
     else:
@@ -109,7 +113,7 @@ def prepare_responses(
         place=_place(chunk),
         rows=sum(piece.rows for piece in pieces),
         columns=concatenate([piece.columns for piece in pieces]),
-        statements=Statements([each for piece in pieces for each in piece.statements]),
+        statements=Statements([each for piece in pieces for each in piece.statements], pseudonym),
         rejections=[each for piece in pieces for each in piece.rejections],
     )
 

@@ -12,6 +12,9 @@ from curate.ingest.decoders import NATIVE_FIELDS, merged
 from curate.ingest.presets import PRESETS
 from curate.ingest.tables import Check
 
+# Fields that say nothing of the shape of a row.
+_BESIDE = frozenset({"id", "meta", "reference", "system", "input", "history", "ignore", "best"})
+
 
 def column_check(source: Source, where: Path | str) -> Check:
     """A check of a table's column names against the source's format; its error names both."""
@@ -22,7 +25,7 @@ def column_check(source: Source, where: Path | str) -> Check:
             problem = _native_problem(source, columns)
         else:
             alternatives = needed_columns(source)
-            fits = any(needed <= columns for needed in alternatives)
+            fits = any(all(_has(columns, path) for path in needed) for needed in alternatives)
             problem = None if fits else "needs " + " or ".join(_listed(sorted(each)) for each in alternatives)
         if problem:
             have = _listed(sorted(columns)) if columns else "none"
@@ -35,19 +38,19 @@ def column_check(source: Source, where: Path | str) -> Check:
 
 
 def needed_columns(source: Source) -> list[frozenset[str]]:
-    """Alternatives, one of which must be there."""
+    """Alternatives of paths into the columns, one of which must be there."""
     own = source.fields or Fields()
     if source.kind == "judgments":
         paths = {name: getattr(own, name) or name for name in ("prompt", "a", "b", "winner")}
-        return [_heads(*paths.values())]
-    if source.format != "native" and not own.model_fields_set - {"id", "meta", "reference"}:
+        return [frozenset(paths.values())]
+    if source.format != "native" and not own.model_fields_set - _BESIDE:
         return list(PRESETS[source.format].columns)
     fields = merged(PRESETS[source.format].fields if source.format != "native" else NATIVE_FIELDS, own)
     if fields.chosen is not None:
-        return [_heads(fields.chosen, fields.rejected)]
+        return [_paths(fields.chosen, fields.rejected)]
     if fields.a is not None:
-        return [_heads(fields.a, fields.b, fields.prompt)]
-    return [_heads(fields.prompt, fields.responses)]
+        return [_paths(fields.a, fields.b, fields.prompt)]
+    return [_paths(fields.prompt, fields.responses)]
 
 
 def text_columns(source: Source) -> frozenset[str]:
@@ -64,14 +67,21 @@ def text_columns(source: Source) -> frozenset[str]:
 def _native_problem(source: Source, columns: set[str]) -> str | None:
     model = ResponsesRow if source.kind == "responses" else JudgmentsRow
     needed = {name for name, info in model.model_fields.items() if info.is_required()}
+    if source.annotator_kind is not None:
+        needed -= {"kind"}
     if needed <= columns <= set(model.model_fields):
         return None
     optional = sorted(set(model.model_fields) - needed)
     return f"needs {_listed(sorted(needed))}, may have {_listed(optional)}, and takes no others"
 
 
-def _heads(*paths: str | None) -> frozenset[str]:
-    return frozenset(path.split(".")[0] for path in paths if path is not None)
+def _paths(*paths: str | None) -> frozenset[str]:
+    return frozenset(path for path in paths if path is not None)
+
+
+def _has(columns: set[str], path: str) -> bool:
+    """Whether there is such a column, its dots included, or one whose objects the path goes into."""
+    return path in columns or path.split(".")[0] in columns
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 
 from curate.config import Config, Source
 from curate.identity import content_id
 from curate.ingest.chunks import chunked
 from curate.ingest.commit import Committer
+from curate.ingest.context import check_source
 from curate.ingest.decoders import judgments_reader, responses_reader
 from curate.ingest.inputs import Input, locate
 from curate.ingest.prefetch import prefetched
@@ -17,6 +19,7 @@ from curate.ingest.prepare import prepare_judgments, prepare_responses
 from curate.lake import Lake
 from curate.progress import Track, silent
 from curate.runs import StageRun, Summary, committed_chunks, done
+from curate.verify.pseudonym import Pseudonyms, is_address
 
 STAGE = "ingest"
 _AHEAD = 1  # chunks decoded ahead of the one that is being written
@@ -37,7 +40,8 @@ def ingest_responses(
     changed since (path, size, modification time; of a hub data set its commit) is skipped.
 
     Raises CurateError where an input is missing, is in no format that can be read, or has the wrong columns
-    (before anything is read), or is damaged (after what stands before the damage).
+    (before anything is read), where a source's mapping would make one prompt of different questions (before any of
+    the source is taken in), or where an input is damaged (after what stands before the damage).
     """
     return _ingest(lake, _of_kind(sources, "responses"), config, track)
 
@@ -59,18 +63,32 @@ def _of_kind(sources: Sequence[Source], kind: str) -> list[Source]:
 
 
 def _ingest(lake: Lake, sources: Sequence[Source], config: Config, track: Track) -> Summary:
-    inputs = [each for source in sources for each in locate(source, config)]
+    located = [locate(source, config) for source in sources]
     run = StageRun(lake, STAGE, config_hash=content_id([source.digest for source in sources]))
+    pseudonym = _pseudonyms(config)
     committer: Committer | None = None  # loads the lake's ids, which a run without work need not do
-    for each in inputs:
-        fingerprint = _fingerprint(lake, each)
-        if done(lake, STAGE, each.part, fingerprint):
-            continue
-        committer = committer or Committer(lake, run)
-        with track(f"ingest {each.part}", each.total) as advance:
-            for rows in _commit(lake, committer, each, fingerprint):
-                advance(rows)
+    for inputs in located:
+        # Judgments are fingerprinted with the responses of the sources before them, which are in the lake by now.
+        pending = [(item, fingerprint) for item in inputs for fingerprint in [_fingerprint(lake, item)]]
+        pending = [pair for pair in pending if not done(lake, STAGE, pair[0].part, pair[1])]
+        if pending:
+            check_source([item for item, _ in pending])
+        for item, fingerprint in pending:
+            committer = committer or Committer(lake, run, pseudonym)
+            with track(f"ingest {item.part}", item.total) as advance:
+                for rows in _commit(lake, committer, item, fingerprint, pseudonym):
+                    advance(rows)
     return run.summary(skipped=committer is None)
+
+
+def _pseudonyms(config: Config) -> Callable[[str], str]:
+    """The pseudonym of a name that is an e-mail address; the key is made when the first one comes."""
+
+    @cache
+    def opened() -> Pseudonyms:
+        return Pseudonyms.open(config)
+
+    return lambda name: opened().of(name) if is_address(name) else name
 
 
 def _fingerprint(lake: Lake, input: Input) -> str:
@@ -80,7 +98,9 @@ def _fingerprint(lake: Lake, input: Input) -> str:
     return content_id(input.fingerprint, lake.digest("responses", "response_id"))
 
 
-def _commit(lake: Lake, committer: Committer, input: Input, fingerprint: str) -> Iterator[int]:
+def _commit(
+    lake: Lake, committer: Committer, input: Input, fingerprint: str, pseudonym: Callable[[str], str]
+) -> Iterator[int]:
     """Commit the chunks of an input that no earlier run has committed; the rows of each."""
     finished = committed_chunks(lake, STAGE, input.part, fingerprint)
     refresh = bool(lake.value("SELECT count(*) FROM quarantine WHERE source = ?", [input.part]))
@@ -93,7 +113,10 @@ def _commit(lake: Lake, committer: Committer, input: Input, fingerprint: str) ->
         with (
             ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool,
             prefetched(
-                (prepare_responses(chunk, responses, input, pool if native else None) for chunk in chunks),
+                (
+                    prepare_responses(chunk, responses, input, pool if native else None, pseudonym)
+                    for chunk in chunks
+                ),
                 ahead=_AHEAD,
             ) as ready,
         ):

@@ -7,7 +7,7 @@ different statements on the same question that came before, so it does not depen
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -37,6 +37,8 @@ class Statement(NamedTuple):
     outcome: Outcome
     p_a: float | None
     rationale: str | None
+    address: str | None = None
+    """The e-mail address for which `annotator` is a pseudonym."""
 
     @property
     def question(self) -> str:
@@ -101,29 +103,43 @@ def of_rows(rows: Sequence[Row | NativeRow], columns: Columns) -> list[Statement
 class Statements:
     """The statements of a chunk, with the ids of their questions computed ahead of the lake's lock."""
 
-    def __init__(self, statements: Sequence[Statement]) -> None:
-        self.statements = statements
-        self.questions = [statement.question for statement in statements]
+    def __init__(self, statements: Sequence[Statement], pseudonym: Callable[[str], str]) -> None:
+        """`pseudonym`: the name under which the lake knows a person."""
+        self.statements = [_with_pseudonym(statement, pseudonym) for statement in statements]
+        self.questions = [statement.question for statement in self.statements]
         self.question_ids = parse_ids(self.questions)
 
-    def resolve(self, lake: Lake, known: KnownIds) -> tuple[list[int], list[str], Mask]:
-        """Samples, judgment ids, and which statements are new; inside the lake's lock."""
+    def resolve(self, lake: Lake, known: KnownIds) -> tuple[list[int], list[str], Mask, list[str | None]]:
+        """Samples, judgment ids, which statements are new, and what these supersede; inside the lake's lock."""
         said: dict[str, dict[tuple[object, ...], int]] = {}
+        before = [  # asked of the same person under a name that the lake had before
+            (statement.prompt, statement._replace(annotator=statement.address).question)
+            for statement in self.statements
+            if statement.address is not None
+        ]
         asked = known.holds(self.question_ids)
-        if asked.any():
-            said = _said(lake, [self.questions[i] for i in np.flatnonzero(asked)], self._prompts(asked))
+        repeated = bool(asked.any() or before)
+        if repeated:
+            questions = [self.questions[i] for i in np.flatnonzero(asked)] + [
+                question for _, question in before
+            ]
+            said = _said(lake, questions, self._prompts(asked) + [prompt for prompt, _ in before])
         samples, ids, novel = [], [], np.zeros(len(self.statements), bool)
+        supersedes: list[str | None] = []
         for i, (statement, question) in enumerate(zip(self.statements, self.questions, strict=True)):
             answers = said.setdefault(question, {})
             sample = answers.get(statement.answer)
             if sample is None:
                 sample = answers[statement.answer] = len(answers)
                 novel[i] = True
+            supersedes.append(_superseded(statement, said) if repeated and novel[i] else None)
             samples.append(sample)
             ids.append(question if sample == 0 else statement.identity(sample))
-        return samples, ids, novel
+        return samples, ids, novel, supersedes
 
-    def table(self, samples: Sequence[int], ids: Sequence[str], run_id: str) -> pa.Table:
+    def table(
+        self, samples: Sequence[int], ids: Sequence[str], supersedes: Sequence[str | None], run_id: str
+    ) -> pa.Table:
         n = len(self.statements)
         columns: dict[str, object] = dict(
             zip(Statement._fields, zip(*self.statements, strict=True), strict=True)
@@ -136,6 +152,7 @@ class Statements:
             "response_a": columns["a"],
             "response_b": columns["b"],
             "sample": samples,
+            "supersedes": supersedes,
             "tokens_in": np.zeros(n, np.int64),
             "tokens_out": np.zeros(n, np.int64),
             "seconds": np.zeros(n),
@@ -152,6 +169,27 @@ class Statements:
 
     def _prompts(self, asked: Mask) -> list[str]:
         return [self.statements[i].prompt for i in np.flatnonzero(asked)]
+
+
+def _with_pseudonym(statement: Statement, pseudonym: Callable[[str], str]) -> Statement:
+    if statement.kind not in ("human", "imported"):
+        return statement
+    name = pseudonym(statement.annotator)
+    if name == statement.annotator:
+        return statement
+    return statement._replace(annotator=name, address=statement.annotator)
+
+
+def _superseded(statement: Statement, said: dict[str, dict[tuple[object, ...], int]]) -> str | None:
+    """Find the same statement as the lake had it before its annotator's kind or pseudonym was known."""
+    for name in (statement.annotator, statement.address):
+        for kind in (statement.kind, "imported"):
+            if name is not None:
+                earlier = statement._replace(annotator=name, kind=kind)
+                sample = said.get(earlier.question, {}).get(earlier.answer)
+                if sample is not None and earlier != statement:
+                    return earlier.identity(sample)
+    return None
 
 
 def _said(

@@ -22,6 +22,7 @@ Check = Callable[[Sequence[str]], None]
 """Raises CurateError where a table has not the columns that its format needs."""
 
 _BATCH = 1024
+_JSON = ("responses", "completions", "meta")  # columns whose text is read as JSON
 
 
 def parquet(path: Path, check: Check) -> Iterator[tuple[int, Raw]]:
@@ -40,6 +41,26 @@ def parquet_rows(path: Path) -> int | None:
         return None  # `parquet` says what is wrong
 
 
+def parquet_columns(path: Path) -> frozenset[str] | None:
+    try:
+        return column_names(pq.read_schema(path))
+    except (pa.ArrowException, OSError):
+        return None  # `parquet` says what is wrong
+
+
+def column_names(schema: pa.Schema) -> frozenset[str] | None:
+    """Names of all columns and of the fields inside them, or None where a column of text may hold more as JSON."""
+    if any(name in _JSON and pa.types.is_string(schema.field(name).type) for name in schema.names):
+        return None
+    return frozenset(name for column in schema for name in _nested_names(column))
+
+
+def _nested_names(column: pa.Field) -> Iterator[str]:
+    yield column.name
+    for position in range(column.type.num_fields):
+        yield from _nested_names(column.type.field(position))
+
+
 def table_rows(
     batches: Iterable[pa.Table], columns: Sequence[str], check: Check
 ) -> Iterator[tuple[int, Raw]]:
@@ -54,7 +75,7 @@ def numbered(rows: Iterable[dict[str, Any]]) -> Iterator[tuple[int, Raw]]:
 
 
 def csv_rows(
-    path: Path, check: Check, *, keep_empty: frozenset[str], limit: int
+    path: Path, check: Check, *, keep_empty: frozenset[str], limit: int, delimiter: str = ","
 ) -> Iterator[tuple[int, Raw]]:
     """Rows of a CSV file with a header, by the line on which they start; an empty cell is null.
 
@@ -65,7 +86,7 @@ def csv_rows(
         with io.TextIOWrapper(
             open_bytes(path), encoding="utf-8-sig", errors="surrogateescape", newline=""
         ) as file:
-            reader = csv.reader(file, strict=True)
+            reader = csv.reader(file, delimiter=delimiter, strict=True)
             header = next(reader, [])
             check(header)
             while True:
@@ -96,7 +117,7 @@ def _csv_row(number: int, header: list[str], cells: list[str], keep_empty: froze
 
 def _unfold(number: int, row: dict[str, Any]) -> Raw:
     """`responses`, `completions`, `meta` and `p_a` as what they are, where a table holds them as text."""
-    for name in ("responses", "completions", "meta"):
+    for name in _JSON:
         cell = row.get(name)
         if isinstance(cell, str):
             try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -15,6 +16,8 @@ from pathlib import Path
 
 from curate.config import Config
 from curate.errors import CurateError
+
+_ADDRESS = re.compile(r"[^\s@<>]+@[^\s@<>]+\.[A-Za-z]{2,}")
 
 KEY_VARIABLE = "CURATE_ANNOTATOR_KEY"
 
@@ -45,6 +48,15 @@ class Pseudonyms:
         """`person`: what identifies them where they work, best an e-mail address; case and blanks do not matter."""
         name = person.strip().lower().encode()
         return f"person-{blake2b(name, key=blake2b(self.key).digest(), digest_size=8).hexdigest()}"
+
+
+def is_address(name: str) -> bool:
+    """Whether a name is an e-mail address.
+
+    >>> is_address("Ada@example.org"), is_address("gpt-4@2023.05"), is_address("W17")
+    (True, False, False)
+    """
+    return "@" in name and _ADDRESS.fullmatch(name.strip()) is not None
 
 
 def _made(path: Path) -> bytes:

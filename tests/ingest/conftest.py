@@ -23,6 +23,8 @@ def take(lake: Lake, tmp_path: Path) -> Take:
         if content is not None:
             path.write_bytes(content)
         stage = ingest_judgments if options.get("kind") == "judgments" else ingest_responses
-        return stage(lake, [Source(source=str(path), **options)], Config())
+        config = Config()
+        object.__setattr__(config, "_folder", tmp_path)
+        return stage(lake, [Source(source=str(path), **options)], config)
 
     return ingest

@@ -5,11 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
+from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from curate.config import Fields, Format
+from curate.errors import CurateError
 from curate.ingest.presets import PRESETS
 from curate.lake import Lake
 from tests.ingest.samples import Take, assert_reconciled, lines, rejected
@@ -67,7 +71,16 @@ TRL: dict[str, dict[str, Any]] = {
         "chosen": [user("The sky?"), assistant("Blue.")],
         "rejected": [user("The sky?"), assistant("Green.")],
     },
-    "implicit plain": {"chosen": "The sky? Blue.", "rejected": "The sky? Green."},
+    "one message without a list around it": {
+        "prompt": [user("The sky?")],
+        "chosen": assistant("Blue."),
+        "rejected": assistant("Green."),
+    },
+    "prompt as text, stripped": {
+        "prompt": " The sky?\n",
+        "chosen": [user("The sky?"), assistant("Blue.")],
+        "rejected": [user("The sky?"), assistant("Green.")],
+    },
     "ShareGPT's names": {
         "chosen": [{"from": "human", "value": "The sky?"}, {"from": "gpt", "value": "Blue."}],
         "rejected": [{"from": "human", "value": "The sky?"}, {"from": "gpt", "value": "Green."}],
@@ -85,6 +98,110 @@ def test_trl_preference_in_all_its_shapes_is_the_same_pair(shape: str, lake: Lak
     ]
     take("others.jsonl", lines(*TRL.values()), format="trl-preference")
     assert lake.value("SELECT count(*) FROM responses") == 2
+
+
+def system(content: str) -> Turn:
+    return {"role": "system", "content": content}
+
+
+@pytest.mark.parametrize(
+    ("asked", "opening"),
+    [
+        ("Name a tree.", [system("Be brief."), user("Name a tree.")]),
+        ("And a fish?", [user("Name a bird."), assistant("Wren"), user("And a fish?")]),
+        ("Name a bird.", [user("Name a bird."), assistant("Wren"), user("And a fish?")]),
+        ("Name a metal.", [user("Name a metal.\n")]),
+        ("", [system("Be brief."), user("Name a tree.")]),
+    ],
+    ids=["system", "last question", "first question", "white space", "empty"],
+)
+def test_prompt_text_beside_whole_conversations_is_not_said_twice(
+    asked: str, opening: list[Turn], lake: Lake, take: Take
+) -> None:
+    row = {
+        "prompt": asked,
+        "chosen": [*opening, assistant("yes")],
+        "rejected": [*opening, assistant("no")],
+    }
+    take("x.jsonl", lines(row), format="trl-preference")
+    assert prompts(lake) == [[(turn["role"], turn["content"]) for turn in opening]]
+    assert [row[:3] for row in verdicts(lake)] == [("yes", "no", "wins")]
+
+
+def test_a_system_column_is_the_system_message(lake: Lake, take: Take) -> None:
+    pair = {"prompt": "Why?", "chosen": "x", "rejected": "y"}
+    rows = [
+        {**pair, "system": "Be brief."},
+        {**pair, "system": "Be long.", "chosen": "y", "rejected": "x"},
+        {**pair, "system": ""},
+        {**pair, "system": "Be brief.", "prompt": [system("Be brief."), user("Why?")]},
+    ]
+    take("x.jsonl", lines(*rows), format="trl-preference")
+    assert prompts(lake) == [
+        [("system", "Be brief."), ("user", "Why?")],
+        [("system", "Be long."), ("user", "Why?")],
+        [("user", "Why?")],
+    ]
+    assert lake.value("SELECT count(*) FROM judgments") == 3
+
+
+def test_input_and_history_belong_to_the_prompt(lake: Lake, take: Take) -> None:
+    row = {
+        "instruction": "Sum up.",
+        "input": "A text.",
+        "system": "Be brief.",
+        "history": [["Hello", "Hi."]],
+        "chosen": "x",
+        "rejected": "y",
+    }
+    fields = Fields(prompt="instruction", input="input", history="history")
+    odd = [
+        {**row, "history": [["alone"]]},
+        {**row, "history": [], "instruction": [system("s"), user("Sum up.")]},
+    ]
+    take("x.jsonl", lines(row, *odd), format="trl-preference", fields=fields)
+    turns = [("system", "Be brief."), ("user", "Hello"), ("assistant", "Hi."), ("user", "Sum up.\n\nA text.")]
+    assert prompts(lake) == [turns]
+    assert [reason for _, reason in rejected(lake)] == [
+        "`history[0]` should be a pair of texts: what was asked, and what was answered.",
+        "`input` is text that follows a prompt, but `instruction` is a conversation.",
+    ]
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ("Sure! A boat floats.", "Sure! It is magic."),
+        ("Question: Why? Answer: The sky", "Question: Why? Answer: The sea"),
+        ("User: Name a tree.\nAssistant: Oak", "User: Name a tree.\nAssistant: Oak and ash"),
+        ("x", "y"),
+    ],
+)
+def test_what_two_answers_begin_with_is_no_prompt(texts: tuple[str, str], lake: Lake, take: Take) -> None:
+    pair = dict(zip(("chosen", "rejected"), texts, strict=True))
+    take(
+        "mixed.jsonl", lines({"prompt": "p", **pair}, pair, {"prompt": None, **pair}), format="trl-preference"
+    )
+    assert prompts(lake) == [[("user", "p")]]
+    assert [
+        line for line, reason in rejected(lake) if reason.startswith("`prompt` is missing, and nothing")
+    ] == [2, 3]
+
+    with pytest.raises(
+        CurateError, match=r"none\.jsonl: no row has a `prompt`.*perhaps `question`"
+    ) as caught:
+        take("none.jsonl", lines(*[{**pair, "question": "Why?"}] * 3), format="trl-preference")
+    assert "\n" not in str(caught.value)
+    with pytest.raises(CurateError, match=r"no row has a `promt`"):
+        take(
+            "slip.jsonl",
+            lines({"prompt": "p", **pair}),
+            format="trl-preference",
+            fields=Fields(prompt="promt"),
+        )
+    with pytest.raises(CurateError, match=r"no row has a `prompt`"):
+        take("ab.jsonl", lines({"a": texts[0], "b": texts[1]}), fields=Fields(a="a", b="b"))
+    assert lake.value("SELECT count(*) FROM runs WHERE part NOT LIKE '%mixed.jsonl'") == 0
 
 
 def test_pairs_of_one_prompt_meet(lake: Lake, take: Take) -> None:
@@ -108,7 +225,7 @@ def test_hh_rlhf(lake: Lake, take: Take) -> None:
     same = {"chosen": other["chosen"], "rejected": other["chosen"]}
     take("hh.jsonl", lines(HH, other, plain, same), format="hh-rlhf")
     assert prompts(lake) == [[("user", "Hi"), ("assistant", "Hello."), ("user", "Who are\n\nyou?")]]
-    assert verdicts(lake) == [("A helper.", "", "wins", "hh.jsonl", "imported", None)]
+    assert verdicts(lake) == [("A helper.", "", "wins", "hh.jsonl", "human", None)]
     assert [(line, reason.split(",")[0]) for line, reason in rejected(lake)] == [
         (2, "`chosen` and `rejected` differ before their last turn"),
         (3, "`chosen` does not begin with a blank line and `Human:` or `Assistant:`."),
@@ -151,6 +268,44 @@ def test_ultrafeedback_scores_become_verdicts(lake: Lake, take: Take) -> None:
     assert lake.value("SELECT meta FROM prompts") == '{"source":"evol"}'
 
 
+def test_ranks_win_low(lake: Lake, take: Take) -> None:
+    row = {
+        "q": "p",
+        "answers": [{"text": "best", "rank": 0}, {"text": "last", "rank": 2}, {"text": "mid", "rank": 1}],
+    }
+    take(
+        "x.jsonl",
+        lines(row),
+        fields=Fields(prompt="q", responses="answers", best="low", response_score="rank"),
+    )
+    assert [row[:2] for row in verdicts(lake)] == [("best", "last"), ("best", "mid"), ("mid", "last")]
+
+
+@pytest.mark.parametrize("path", ["rank", "Ranking", "meta.POSITION", "place", "final_rank"])
+def test_a_rank_without_a_direction_is_refused(path: str) -> None:
+    with pytest.raises(ValueError, match="write `best: low` beside it"):
+        Fields(response_score=path)
+    assert Fields(response_score=path, best="high").best == "high"
+
+
+def test_scores_of_two_answers_a_row_are_refused(take: Take) -> None:
+    with pytest.raises(CurateError, match="`response_score: helpfulness` is for lists of responses"):
+        take(
+            "x.jsonl",
+            lines({"instruction": "p", "output": "x", "helpfulness": 4}),
+            format="alpaca-eval",
+            fields=Fields(response_score="helpfulness"),
+        )
+
+
+def test_a_score_that_is_not_available_loses_no_text(lake: Lake, take: Take) -> None:
+    scores = {"x": 4.0, "y": "N/A", "z": 2.0}
+    completions = [{"response": name, "fine-grained_score": score} for name, score in scores.items()]
+    take("x.jsonl", lines({"instruction": "p", "completions": completions}), format="ultrafeedback")
+    assert set(models(lake)) == {"x", "y", "z"}
+    assert [row[:2] for row in verdicts(lake)] == [("x", "z")]
+
+
 def battle(winner: str, judge: str | None = "arena_user_1", **changes: Any) -> dict[str, Any]:
     row = {
         "question_id": "7",
@@ -184,6 +339,68 @@ def test_lmsys_arena_conversations(lake: Lake, take: Take) -> None:
     assert [line for line, _ in rejected(lake)] == [4, 5]
     assert "`winner` is 'neither', but must be one of model_a" in rejected(lake)[0][1]
     assert "differ before their last turn" in rejected(lake)[1][1]
+
+
+def test_a_vote_on_the_first_turn_is_about_the_first_answers(lake: Lake, take: Take) -> None:
+    ends = {"conversation_a": ("2", "6"), "conversation_b": ("2", "5")}
+    talks = {
+        name: [user("1 and 1?"), assistant(first), user("Plus 3?"), assistant(second)]
+        for name, (first, second) in ends.items()
+    }
+    rows = [battle("tie", "ada", turn=1, **talks), battle("model_b", "ada", turn=2, **talks)]
+    take("bench.jsonl", lines(*rows), format="lmsys-arena")
+    first = [("user", "1 and 1?")]
+    assert sorted(prompts(lake), key=len) == [first, [*first, ("assistant", "2"), ("user", "Plus 3?")]]
+    assert [row[:3] for row in verdicts(lake)] == [("2", "2", "tie"), ("5", "6", "wins")]
+
+
+ODD_TEXTS = {"lone surrogate": "half \ud83d", "NUL": "a\0b"}
+
+
+@pytest.mark.parametrize("odd", ODD_TEXTS)
+@pytest.mark.parametrize("suffix", ["jsonl", "csv", "parquet"])
+def test_odd_characters_inside_json_text_are_that_row_s_quarantine(
+    odd: str, suffix: str, lake: Lake, take: Take, tmp_path: Path
+) -> None:
+    flags = {"winner_model_a": "1", "winner_model_b": "0", "winner_tie": "0"}
+    rows = [
+        {"prompt": '["Hi"]', "response_a": json.dumps([text]), "response_b": '["other"]', **flags}
+        for text in ("first", ODD_TEXTS[odd], "last")
+    ]
+    rows.append({**rows[0], "prompt": "[" * 100_000})
+    if suffix == "parquet":
+        pq.write_table(pa.Table.from_pylist(rows), tmp_path / "x.parquet")
+    content = {"jsonl": lines(*rows), "csv": as_csv(rows), "parquet": None}[suffix]
+    take(f"x.{suffix}", content, format="lmsys-arena")
+    assert set(models(lake)) == {"first", "other", "last"}
+    reasons = [reason for _, reason in rejected(lake)]
+    assert f"`response_a[0]` holds a {odd}" in reasons[0]
+    assert reasons[1:] == ["`prompt` is text, but not valid JSON."]
+    assert_reconciled(lake)
+
+
+@pytest.mark.parametrize("odd", ODD_TEXTS)
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_odd_characters_inside_responses_of_a_table(
+    odd: str, suffix: str, lake: Lake, take: Take, tmp_path: Path
+) -> None:
+    rows = [
+        {"id": f"q{n}", "prompt": "Hi", "responses": json.dumps([{"id": "r", "text": text}])}
+        for n, text in enumerate(("first", ODD_TEXTS[odd], "last"))
+    ]
+    if suffix == "parquet":
+        pq.write_table(pa.Table.from_pylist(rows), tmp_path / "x.parquet")
+    take(f"x.{suffix}", as_csv(rows) if suffix == "csv" else None)
+    assert set(models(lake)) == {"first", "last"}
+    assert f"`responses[0].text` holds a {odd}" in rejected(lake)[0][1]
+
+
+def as_csv(rows: list[dict[str, Any]]) -> bytes:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
 
 
 def test_lmsys_arena_table_of_the_competition(lake: Lake, take: Take) -> None:
@@ -307,8 +524,7 @@ def test_fields_map_a_list_of_responses(lake: Lake, take: Take) -> None:
 
 BROKEN: list[tuple[Format, dict[str, Any], str]] = [
     ("trl-preference", {"prompt": "p", "chosen": "c"}, "`rejected` is missing"),
-    ("trl-preference", {"prompt": "p", "chosen": 1, "rejected": "r"}, "`chosen` is a number, but should be an array"),
-    ("trl-preference", {"chosen": "one", "rejected": "two"}, "There is no prompt"),
+    ("trl-preference", {"prompt": "p", "chosen": 1, "rejected": "r"}, "`chosen` is a number, but should be a string"),
     ("trl-preference", {"chosen": [user("p")], "rejected": [user("q")]}, "does not end with a turn of the assistant"),
     ("trl-preference", {"chosen": [], "rejected": []}, "`chosen` is empty"),
     ("trl-preference", {"prompt": "p", "chosen": "c\0", "rejected": "r"}, "`chosen` holds a NUL character"),
@@ -319,6 +535,22 @@ BROKEN: list[tuple[Format, dict[str, Any], str]] = [
     ("ultrafeedback", {"instruction": "x", "completions": [{}]}, "`completions[0].response` is missing"),
     ("alpaca-eval", {"output": "x"}, "`instruction` is missing"),
     ("lmsys-arena", {"conversation_a": [], "conversation_b": []}, "`conversation_a` is empty"),
+    (
+        "trl-preference",
+        {"prompt": "p", "chosen": [{**assistant(""), "tool_calls": [{"id": "1"}]}], "rejected": [assistant("r")]},
+        "`chosen[0].tool_calls` cannot be kept",
+    ),
+    (
+        "trl-preference",
+        {"prompt": "other", "chosen": [user("p"), assistant("c")], "rejected": [user("p"), assistant("r")]},
+        "`chosen` is a whole conversation, but `prompt` is no part of it",
+    ),
+    (
+        "trl-preference",
+        {"system": "s", "prompt": [{"role": "system", "content": "t"}, user("p")], "chosen": "c", "rejected": "r"},
+        "`system` and the system message of the conversation differ",
+    ),
+    ("trl-preference", {"system": 5, "prompt": "p", "chosen": "c", "rejected": "r"}, "`system` is a number"),
 ]  # fmt: skip
 
 

@@ -18,22 +18,28 @@ from curate.records import Kind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preset:
-    """`columns`: alternatives of top-level columns, one of which a table must have."""
+    """What is known of a format.
+
+    `columns`: alternatives of top-level columns, one of which a table must have; `reads`: columns that `read` reads
+    beside those of `fields`.
+    """
 
     fields: Fields
     columns: tuple[frozenset[str], ...]
+    reads: frozenset[str] = frozenset()
     kind: Kind = "imported"
     read: Callable[[Foreign, Reading], Row] = mapped.read
 
 
 PRESETS: Mapping[Format, Preset] = {
     "trl-preference": Preset(
-        fields=Fields(prompt="prompt", chosen="chosen", rejected="rejected"),
+        fields=Fields(prompt="prompt", system="system", chosen="chosen", rejected="rejected"),
         columns=(frozenset({"chosen", "rejected"}),),
     ),
     "hh-rlhf": Preset(
         fields=Fields(chosen="chosen", rejected="rejected"),
         columns=(frozenset({"chosen", "rejected"}),),
+        kind="human",
         read=hh_rlhf.read,
     ),
     "ultrafeedback": Preset(
@@ -43,7 +49,11 @@ PRESETS: Mapping[Format, Preset] = {
         read=ultrafeedback.read,
     ),
     "lmsys-arena": Preset(
-        fields=lmsys_arena.FIELDS, columns=lmsys_arena.COLUMNS, kind="human", read=lmsys_arena.read
+        fields=lmsys_arena.FIELDS,
+        columns=lmsys_arena.COLUMNS,
+        reads=lmsys_arena.READS,
+        kind="human",
+        read=lmsys_arena.read,
     ),
     "alpaca-eval": Preset(
         fields=alpaca_eval.FIELDS, columns=alpaca_eval.COLUMNS, kind="llm", read=alpaca_eval.read

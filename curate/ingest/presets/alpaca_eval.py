@@ -15,6 +15,7 @@ from curate.records import Outcome
 
 FIELDS = Fields(
     prompt="instruction",
+    input="input",
     a="output_1",
     b="output_2",
     model_a="generator_1",
@@ -32,7 +33,9 @@ COLUMNS = (
 
 def read(row: Foreign, reading: Reading) -> Row:
     fields = reading.fields
-    prompt = _prompt(row, fields.prompt or "instruction")
+    path = fields.prompt or "instruction"
+    asked = foreign.prompt(row, reading, foreign.text(foreign.required(row, path), path))
+    prompt = foreign.with_system(row, reading, asked)
     single = fields.response_text or "output"
     if fields.a is None or fields.b is None or fields.a not in row:
         output = foreign.text(foreign.required(row, single), single)
@@ -48,13 +51,6 @@ def read(row: Foreign, reading: Reading) -> Row:
     ]
     verdicts = [_verdict(row, reading, fields.winner)] if fields.winner and fields.winner in row else []
     return foreign.assemble(row, reading, prompt, responses, verdicts)
-
-
-def _prompt(row: Foreign, path: str) -> str:
-    """Alpaca's optional `input` belongs to the instruction."""
-    instruction = foreign.text(foreign.required(row, path), path)
-    extra = foreign.optional_text(row, "input")
-    return f"{instruction}\n\n{extra}" if extra else instruction
 
 
 def _verdict(row: Foreign, reading: Reading, path: str) -> Verdict:

@@ -2,13 +2,14 @@
 
 Conversations (`conversation_a`, `conversation_b`, `winner`), or the CSV of the 2024 competition
 (`prompt`, `response_a`, `response_b` as JSON arrays of turns, and three columns of zeros and ones).
+A vote about `turn` 1 of a conversation is one about its first answers (MT-bench).
 A battle of several turns is rejected where the models' earlier answers differ: its last answers do not
 answer the same prompt, and the vote was about the whole.
 """
 
 from __future__ import annotations
 
-import json
+from dataclasses import replace
 from typing import Any
 
 from curate.config import Fields
@@ -28,6 +29,7 @@ FIELDS = Fields(
     annotator="judge",
 )
 _TABLE = frozenset({"prompt", "response_a", "response_b", "winner_model_a", "winner_model_b", "winner_tie"})
+READS = _TABLE | {"turn"}
 COLUMNS = (frozenset({"conversation_a", "conversation_b", "winner"}), _TABLE)
 
 
@@ -39,10 +41,25 @@ def read(row: Foreign, reading: Reading) -> Row:
             "conversation_b": _dialogue(row, "response_b"),
             "winner": _flagged(row),
         }
-        reading = Reading(
-            FIELDS.model_copy(update={"meta": reading.fields.meta}), reading.annotator, reading.kind
-        )
+        own = {"prompt": None, **{name: getattr(FIELDS, name) for name in ("a", "b", "winner", "winners")}}
+        reading = replace(reading, fields=reading.fields.model_copy(update=own))
+    elif row.get("turn") is not None:
+        turn = foreign.number(row["turn"], "turn")
+        paths = [path for path in (reading.fields.a, reading.fields.b) if path is not None]
+        row = {**row, **{path: _until(row.get(path), turn) for path in paths}}
     return mapped.read_pair(row, reading)
+
+
+def _until(conversation: Any, turn: float) -> Any:
+    """The conversation up to the answer that the vote is about: MT-bench has votes on the first of two."""
+    if not isinstance(conversation, list):
+        return conversation
+    answered = 0
+    for position, message in enumerate(conversation, 1):
+        answered += isinstance(message, dict) and message.get("role") == "assistant"
+        if answered >= turn:
+            return conversation[:position]
+    return conversation
 
 
 def _dialogue(row: Foreign, answers: str) -> list[dict[str, Any]]:
@@ -60,10 +77,7 @@ def _dialogue(row: Foreign, answers: str) -> list[dict[str, Any]]:
 def _turns(row: Foreign, path: str) -> list[Any]:
     value = foreign.required(row, path)
     if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except ValueError as error:
-            raise RowError("broken JSON", f"`{path}` is not a JSON array of turns.") from error
+        value = foreign.json_text(value, path)
     if not isinstance(value, list):
         raise RowError(
             "wrong type", f"`{path}` is {foreign.type_name(value)}, but should be an array of turns."

@@ -1,13 +1,14 @@
 """UltraFeedback: four completions of an instruction, each scored by GPT-4 (arXiv 2310.01377).
 
 `fine-grained_score` (the mean rating of four aspects) is read rather than `overall_score`, since many an
-overall score of 1 in the published data was read as 10; where there is none, the overall score stands in.
+overall score of 1 in the published data was read as 10; where there is none, the overall score stands in. A score
+"N/A" is none.
 """
 
 from __future__ import annotations
 
 from curate.config import Fields
-from curate.ingest import mapped
+from curate.ingest import foreign, mapped
 from curate.ingest.foreign import Foreign, Reading
 from curate.ingest.rows import Row
 
@@ -19,16 +20,19 @@ FIELDS = Fields(
     response_score="fine-grained_score",
 )
 
+_NONE = "N/A"
+
 
 def read(row: Foreign, reading: Reading) -> Row:
     name, score = reading.fields.responses or "completions", reading.fields.response_score
     completions = row.get(name)
-    if score == FIELDS.response_score and isinstance(completions, list):
-        completed = [
-            {**each, score: each["overall_score"]}
-            if isinstance(each, dict) and each.get(score) is None and each.get("overall_score") is not None
-            else each
-            for each in completions
-        ]
-        row = {**row, name: completed}
+    if score is not None and isinstance(completions, list):
+        row = {**row, name: [_with_score(completion, score) for completion in completions]}
     return mapped.read_list(row, reading)
+
+
+def _with_score(completion: object, path: str) -> object:
+    if not isinstance(completion, dict) or foreign.lookup(completion, path) not in (None, _NONE):
+        return completion
+    stand_in = completion.get("overall_score") if path == FIELDS.response_score else None
+    return {**completion, path: None if stand_in == _NONE else stand_in}

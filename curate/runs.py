@@ -137,9 +137,11 @@ def newest(lake: Lake, stage: str, part: str) -> str | None:
     """The fingerprint of the last completed work on this part.
 
     For stages that replace their rows: work that was done and then overwritten by other work must be done again.
+    Last is what the lake's snapshots say: they only grow, while a clock may once have been ahead.
     """
     query = (  # not WHERE: each condition that DuckLake can push down costs it a query of its catalog
-        "SELECT arg_max(fingerprint, finished_at) FILTER (stage = ? AND part = ? AND status = 'done') FROM runs"
+        "SELECT arg_max(fingerprint, (snapshot_in, finished_at)) "
+        "FILTER (stage = ? AND part = ? AND status = 'done') FROM runs"
     )
     found = lake.value(query, (stage, part))
     return None if found is None else str(found)

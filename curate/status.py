@@ -12,7 +12,8 @@ from curate.resources import sql
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """One frame each, as the queries `status_*` give them; `failures`: why judgments failed, by judge."""
+    """One frame each, as the queries `status_*` give them; `failures`: why judgments failed, by judge; `warnings`: what
+    the aggregation says against its own labels."""
 
     snapshot: int
     tables: pl.DataFrame
@@ -21,6 +22,7 @@ class Status:
     failures: pl.DataFrame
     runs: pl.DataFrame
     quarantine: pl.DataFrame
+    warnings: tuple[str, ...] = ()
 
     @property
     def reconciles(self) -> bool:
@@ -36,4 +38,5 @@ def status(lake: Lake) -> Status:
         failures=lake.frame(sql("judge_failures")),
         runs=lake.frame(sql("status_runs")),
         quarantine=lake.frame(sql("quarantine_reasons")),
+        warnings=tuple(sentence for (sentence,) in lake.rows(sql("doubts"))),
     )

@@ -85,7 +85,9 @@ def print_status(status: Status, *, as_json: bool) -> None:
         rows = {name: frame.to_dicts() for name, frame in frames.items()}
         print(
             json.dumps(
-                {"snapshot": status.snapshot, "reconciles": status.reconciles} | rows, indent=2, default=str
+                {"snapshot": status.snapshot, "reconciles": status.reconciles, "warnings": status.warnings} | rows,
+                indent=2,
+                default=str,
             )
         )
         return
@@ -100,6 +102,8 @@ def print_status(status: Status, *, as_json: bool) -> None:
             for row in frame.iter_rows():
                 table.add_row(*map(_cell, row))
             console.print(table)
+    for warning in status.warnings:
+        console.print(f"warning: {warning}", soft_wrap=True, markup=False)
     console.print(
         "all counts reconcile"
         if status.reconciles

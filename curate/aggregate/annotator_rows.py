@@ -16,7 +16,7 @@ from curate.aggregate.votes import Float64, Votes
 def annotator_rows(
     judged: pl.DataFrame, measured: pl.DataFrame, votes: Votes, found: Conclusion
 ) -> pl.DataFrame:
-    """How often each judged, what was measured of it, and in its place the model's figures where there are any.
+    """How often each judged (by `name`, which is one annotator's alone), what was measured of it, and in its place the model's figures where there are any.
 
     Biases of the model, which are log-odds, become what they do to an even pair: P(first or longer wins) - 1/2.
     """
@@ -27,23 +27,27 @@ def annotator_rows(
     }
     if fit is not None:
         columns |= {"ability": fit.ability, "length_bias": 1 / (1 + np.exp(-fit.length_bias)) - 0.5}
-    if fit is not None and fit.model == "panel":
+    # Once an annotator's contradictions are dropped, the fit does not see its position bias any more.
+    if fit is not None and fit.model == "panel" and found.section.method == "ensemble-then-denoise":
         columns["position_bias"] = 1 / (1 + np.exp(-fit.position_bias)) - 0.5
     fitted = pl.DataFrame(
-        {"annotator_id": votes.annotators} | columns, schema_overrides={"annotator_id": pl.String}
+        {"name": votes.annotators} | columns, schema_overrides={"name": pl.String}
     )
-    fitted = fitted.with_columns(pl.exclude("annotator_id").round(DIGITS).fill_nan(None))
-    measured = judged.join(measured, on="annotator_id", how="left", maintain_order="left")
-    if votes.annotators[-1:] == (ENSEMBLE,):
+    fitted = fitted.with_columns(pl.exclude("name").round(DIGITS).fill_nan(None))
+    measured = judged.join(
+        measured.rename({"annotator_id": "name"}), on="name", how="left", maintain_order="left"
+    )
+    if votes.annotators[-1:] and votes.annotators[-1] not in judged["name"].to_list():
         own = {
             "annotator_id": ENSEMBLE,
+            "name": votes.annotators[-1],
             "kind": "reward-model",
             "n": int(np.sum(votes.annotator == len(votes.human) - 1)),
         }
         measured = pl.concat(
             [measured, pl.DataFrame([own], schema_overrides={"n": measured.schema["n"]})], how="diagonal"
         )
-    joined = measured.join(fitted, on="annotator_id", how="left", suffix="_fitted", maintain_order="left")
+    joined = measured.join(fitted, on="name", how="left", suffix="_fitted", maintain_order="left")
     return joined.with_columns(
         pl.coalesce(f"{name}_fitted", name).alias(name)
         for name in columns

@@ -79,6 +79,10 @@ def assessment_row(found: Conclusion, section: AggregateSection) -> dict[str, An
 
 
 def _claim(found: Conclusion, section: AggregateSection) -> str:
+    return " ".join(filter(None, [_guarantee_claim(found, section), found.choice]))
+
+
+def _guarantee_claim(found: Conclusion, section: AggregateSection) -> str:
     asked, assessed = section.guarantee, found.assessed
     if asked is None:
         return "No guarantee was asked for (`aggregate.guarantee` is null)."
@@ -142,6 +146,7 @@ def _needed(found: Conclusion, section: AggregateSection) -> int | None:
 
 
 def _tested_share(section: AggregateSection) -> float:
+    """With `auto`, a model learns by the time that there are labels enough for a guarantee."""
     if section.annotator_model == "majority" or section.guarantee is None:
         return 1.0
     return 1.0 - section.guarantee.learn

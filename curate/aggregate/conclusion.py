@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from curate.aggregate.annotators.panel import find_doubts
 from curate.aggregate.assess import Assessed, Blind, assess
+from curate.aggregate.choice import count_labels, describe_choice, resolve_annotator_model
 from curate.aggregate.graph.solution import DenoisedGraphs
 from curate.aggregate.graph.tally import PairTally, tally
 from curate.aggregate.opinion import (
@@ -35,10 +37,13 @@ Strata = Callable[[PairTally], tuple[Int64, tuple[str, ...]]]
 class Conclusion:
     """E pairs, those of `opinion.tally`; `assessed` speaks of the same pairs, and is None with too few labels.
 
+    `section`: the settings with the annotator model that `auto` stands for; `choice`: a sentence on that, or "".
     `p_a` float64[E] is calibrated; `case` int8[E] is the place in `cases` of the pair's status and the reason for it
     ("" for none).
     """
 
+    section: AggregateSection
+    choice: str
     opinion: Opinion
     graphs: DenoisedGraphs
     p_a: Float64
@@ -77,6 +82,7 @@ def conclude(
     Where a guarantee holds, its labels are those of the blind result, with people's verdicts put in. Where none
     does, there is no reason to hide labels from the model, and it learns from all of them.
     """
+    asked, section = section, resolve_annotator_model(votes, people, section)
     barred = np.zeros(0, np.int64) if conflicting is None else conflicting
     learn = section.guarantee.learn if section.guarantee is not None else 0.3
     testing = people.testing(0.0 if section.annotator_model == "majority" else learn)
@@ -90,13 +96,17 @@ def conclude(
         opinion = with_people(opinion, whole, people)
     if opinion is None or section.annotator_model == "majority" or not (assessed and assessed.holds):
         opinion = form_opinion(votes, people, section, author=author)
-    graphs = order_responses(votes, opinion, section)
+    if asked.annotator_model == "auto" and section.annotator_model == "majority":
+        opinion = replace(opinion, doubts=find_doubts(votes))
+    graphs = order_responses(opinion)
     p_a = opinion.p_a.copy()
     if assessed is not None:
         unsaid = np.setdiff1d(np.arange(len(p_a)), at_pairs(people.pairs, opinion.tally))
         p_a[unsaid] = np.round(assessed.calibrate(p_a[unsaid]), LEARNT_DIGITS)
     case, cases = _statuses(opinion, graphs, people, blind, assessed, barred)
     return Conclusion(
+        section=section,
+        choice=describe_choice(asked, section, count_labels(votes, people)),
         opinion=opinion,
         graphs=graphs,
         p_a=p_a,
@@ -146,7 +156,7 @@ def _blind(
     p_a, direction = np.full(len(whole), 0.5), np.zeros(len(whole), np.int8)
     judged = np.zeros(len(whole), np.bool_)
     p_a[at], judged[at] = opinion.p_a, True
-    direction[at] = order_responses(unseen, opinion, section).direction
+    direction[at] = order_responses(opinion).direction
     judged[at_pairs(people.pairs[~testing], whole)] = False
     return opinion, Blind(p_a=p_a, direction=direction, open=judged, stratum=strata[0], strata=strata[1])
 

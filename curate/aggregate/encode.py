@@ -60,8 +60,8 @@ def encode_votes(lake: Lake) -> EncodedVotes:
         a, b, way, p_a = a[voted], b[voted], way[voted], p_a[voted]
     _check_prompts(owner, a, b, response_ids)
     heard = ways.filter(pa.array((counts > 0) & ~silent))
-    names = pc.unique(heard["annotator_id"])
-    people = pc.unique(heard.filter(heard["human"])["annotator_id"])
+    names = pc.unique(heard["name"])
+    people = pc.unique(heard.filter(heard["human"])["name"])
     prompt, said = in_order(_said(a, b, way, p_a, ways, names), owner, offsets)
     votes = Votes(
         offsets=offsets,
@@ -104,7 +104,7 @@ def _statements(
 
 def _said(a: Int32, b: Int32, way: Int32, p_a: Float32, ways: pa.Table, names: pa.Array) -> Said:
     """A pair that comes as (b, a) is turned round together with its outcome, order and probability."""
-    annotator = pc.index_in(ways["annotator_id"], names).fill_null(-1).to_numpy()[way]
+    annotator = pc.index_in(ways["name"], names).fill_null(-1).to_numpy()[way]
     outcome, shown = (ways[name].to_numpy()[way] for name in ("outcome", "shown"))
     p_a = _probabilities(p_a, outcome)
     turned = a > b

@@ -6,12 +6,15 @@ A judge is out only when that rate is certainly above `most`: when the lower bou
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from curate.config import GuardSection
 from curate.lake import Lake
 from curate.resources import sql
+
+IMPORTED = "imported"  # the revision of judgments that came with the data
 
 
 def unfooled(lake: Lake, panel: pa.Table, section: GuardSection | None) -> tuple[pa.Table, str]:
@@ -22,7 +25,24 @@ def unfooled(lake: Lake, panel: pa.Table, section: GuardSection | None) -> tuple
     if section is None:
         return panel, ""
     fooled = {judge: (rate, low) for judge, rate, low in lake.rows(sql("aggregate_fooled"), [section.most])}
-    out = [name for name in panel["annotator_id"].to_pylist() if name in fooled]
-    told = ", ".join(f"{name} ({fooled[name][0]:.2f}, at least {fooled[name][1]:.2f})" for name in out)
-    kept = panel.filter(pc.invert(pc.is_in(panel["annotator_id"], pa.array(out, pa.string()))))
-    return kept, f"without votes, since hack answers fool them: {told}" if out else ""
+    seats = [(row["annotator_id"], row["revision"]) for row in panel.to_pylist()]
+    out = _fooled_seats(lake, [seat for seat in seats if seat[0] in fooled])
+    if not out:
+        return panel, ""
+    names = sorted({name for name, _ in out})
+    told = ", ".join(f"{name} ({fooled[name][0]:.2f}, at least {fooled[name][1]:.2f})" for name in names)
+    kept = panel.filter(pa.array([seat not in out for seat in seats]))
+    return kept, f"without votes, since hack answers fool them: {told}"
+
+
+def _fooled_seats(lake: Lake, named: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Select, of the seats (name, revision) that are called like a fooled judge, the judge's own.
+
+    A person of that name stays, and so does whoever was imported, where the panel has a judge of that name.
+    """
+    if not named:
+        return set()
+    asked = "SELECT DISTINCT annotator_id, revision FROM judgments WHERE kind = 'human' AND list_contains(?, annotator_id)"
+    others = set(named) - set(lake.rows(asked, [[name for name, _ in named]]))
+    own = {(name, revision) for name, revision in others if revision != IMPORTED}
+    return own | {seat for seat in others if seat[0] not in {name for name, _ in own}}

@@ -11,7 +11,7 @@ from curate.aggregate.annotators.panel import PanelOptions
 from curate.aggregate.annotators.result import AnnotatorFit
 from curate.aggregate.by_pair import one_vote_a_pair
 from curate.aggregate.graph.arcs import log_odds, net_votes
-from curate.aggregate.graph.denoise import denoise, denoise_then_ensemble
+from curate.aggregate.graph.denoise import denoise, drop_contradicted_votes, sum_denoised_graphs
 from curate.aggregate.graph.majority import majority
 from curate.aggregate.graph.solution import DenoisedGraphs, per_prompt_sum
 from curate.aggregate.graph.tally import PairTally
@@ -31,15 +31,16 @@ than anyone could tell should rewrite no row. Everything else follows from the k
 class Opinion:
     """E pairs (those of `tally`), A annotators.
 
-    `weight` float64[A], what one vote of each annotator counts; `p_a` float64[E], that a is better; `net` float64[E],
-    the arcs; `fit` what was learnt of the annotators, None for a plain majority; `doubts`: what the data say against
-    the result, one sentence each.
+    `p_a` float64[E], that a is better; `net` float64[E], what the pair's own votes say; `arcs` float64[E], what the
+    prompt's order is made from: the same, unless annotators' graphs are denoised before they are put together; `fit`
+    what was learnt of the annotators, None for a plain majority; `doubts`: what the data say against the result, one
+    sentence each.
     """
 
-    weight: Float64
     tally: PairTally
     p_a: Float64
     net: Float64
+    arcs: Float64
     fit: AnnotatorFit | None = None
     doubts: tuple[str, ...] = ()
 
@@ -47,21 +48,32 @@ class Opinion:
 def form_opinion(
     votes: Votes, people: People, section: AggregateSection, *, author: Int32 | None = None
 ) -> Opinion:
-    """Majority, or the model that `section` names. `author` int32[R]: which model wrote each response."""
+    """Majority, or the model that `section` names. `author` int32[R]: which model wrote each response.
+
+    Both published orders of the two steps put annotators together alike: with one vote a pair for `majority`, as they
+    have been learnt for the other models. With `denoise-then-ensemble` a model reads the votes that each annotator's
+    own order keeps.
+    """
     votes = replace(votes, trust=people.trust)
     weight = people_first(votes, one_vote_a_pair(votes))
     said = majority(votes, weight=weight)
+    denoised_first = section.method == "denoise-then-ensemble"
     if section.annotator_model == "majority" or not len(votes):
         net = net_votes(said.tally)
-        net[at_pairs(people.pairs[people.verdict == 0], said.tally)] = 0.0  # people call these ties
-        return Opinion(weight, said.tally, np.round(said.p_a, DIGITS), net)
+        arcs = sum_denoised_graphs(votes, weight=weight)[1] if denoised_first else net
+        for evidence in (net, arcs):
+            evidence[at_pairs(people.pairs[people.verdict == 0], said.tally)] = 0.0  # people call these ties
+        return Opinion(said.tally, np.round(said.p_a, DIGITS), net, arcs)
     options = PanelOptions(author=author) if section.annotator_model == "panel" else None
-    fitted = fit_model(section.annotator_model, votes, options=options)
-    if not (np.array_equal(fitted.a, said.tally.a) and np.array_equal(fitted.b, said.tally.b)):
+    read = drop_contradicted_votes(votes) if denoised_first else votes
+    fitted = fit_model(section.annotator_model, read, options=options)
+    place = at_pairs(fitted.a.astype(np.int64) * votes.n_responses + fitted.b, said.tally)
+    if len(place) != len(fitted.a) or (len(place) < len(said.tally) and not denoised_first):
         raise AssertionError("the annotator model and the tally list different pairs")
-    p_a = np.round(fitted.p_a, LEARNT_DIGITS)
+    p_a = np.full(len(said.tally), 0.5)  # of a pair whose votes all contradict themselves nothing is known
+    p_a[place] = np.round(fitted.p_a, LEARNT_DIGITS)
     net = _above_judges(log_odds(p_a), said.tally, people)
-    return Opinion(weight, said.tally, p_a, net, fitted, fitted.doubts)
+    return Opinion(said.tally, p_a, net, net, fitted, fitted.doubts)
 
 
 def with_people(blind: Opinion, whole: PairTally, people: People) -> Opinion:
@@ -74,14 +86,13 @@ def with_people(blind: Opinion, whole: PairTally, people: People) -> Opinion:
     p_a[at] = blind.p_a
     labelled = at_pairs(people.pairs, whole)
     p_a[labelled] = np.round((1 + people.verdict) / 2, DIGITS)
-    return replace(blind, tally=whole, p_a=p_a, net=_above_judges(log_odds(p_a), whole, people))
+    net = _above_judges(log_odds(p_a), whole, people)
+    return replace(blind, tally=whole, p_a=p_a, net=net, arcs=net)
 
 
-def order_responses(votes: Votes, opinion: Opinion, section: AggregateSection) -> DenoisedGraphs:
-    """The acyclic graphs, by the published order of the two steps that `section` names."""
-    if section.method == "denoise-then-ensemble":
-        return denoise_then_ensemble(votes, weight=opinion.weight)
-    return denoise(opinion.tally, net=opinion.net)
+def order_responses(opinion: Opinion) -> DenoisedGraphs:
+    """Make the acyclic graphs."""
+    return denoise(opinion.tally, net=opinion.arcs)
 
 
 def people_first(votes: Votes, weight: Float64) -> Float64:

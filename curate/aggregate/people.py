@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Set
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -97,13 +97,4 @@ def without(votes: Votes, hidden: Int64) -> Votes:
     said = votes.by_people
     kept = np.ones(len(votes), np.bool_)
     kept[said[np.isin(votes.pair_keys(said), hidden)]] = False
-    return replace(
-        votes,
-        prompt=votes.prompt[kept],
-        a=votes.a[kept],
-        b=votes.b[kept],
-        annotator=votes.annotator[kept],
-        shown=votes.shown[kept],
-        outcome=votes.outcome[kept],
-        p_a=votes.p_a[kept],
-    )
+    return votes.where(kept)

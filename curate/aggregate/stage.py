@@ -17,7 +17,7 @@ from curate.runs import StageRun, Summary, newest
 if TYPE_CHECKING:
     from curate.aggregate.tables import Aggregation
 
-VERSION = 5  # raised when the same judgments would give other results, so that they are computed again
+VERSION = 6  # raised when the same judgments would give other results, so that they are computed again
 STAGE = "aggregate"
 BY_PROMPT = ("preferences", "rankings", "dropped_arcs", "graphs")
 WHOLE = ("annotators", "guarantees", "assessments")

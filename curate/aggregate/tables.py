@@ -20,7 +20,7 @@ from curate.aggregate.encode import EncodedVotes, encode_votes
 from curate.aggregate.graph.solution import DenoisedGraphs
 from curate.aggregate.opinion import DIGITS
 from curate.aggregate.people import People, read_people
-from curate.aggregate.ranking.prompt_scores import prompt_scores
+from curate.aggregate.ranking.prompt_scores import as_votes, order_scores, prompt_scores
 from curate.aggregate.rewards.fused import Fused, fuse_rewards
 from curate.aggregate.strata import by_agreement, by_category, one_stratum
 from curate.aggregate.votes import Int8, Int32, Votes
@@ -50,7 +50,7 @@ def aggregate_panel(
     measured = behaviour(encoded.votes)
     fused = _fused(lake, encoded, section)
     encoded = replace(encoded, votes=fused.votes)
-    author = _authors(encoded) if section.annotator_model == "panel" else None
+    author = _authors(encoded) if section.annotator_model in ("auto", "panel") else None
     people = _people(lake, encoded, section)
     strata = _strata(lake, encoded, section)
     found = conclude(
@@ -71,6 +71,7 @@ def aggregate_panel(
     )
     tables["assessments"] = _as_table([{**assessment, **stamp}], "assessments")
     counts = _counts(encoded, found.graphs)
+    counts.details["annotator_model"] = found.section.annotator_model
     counts.details["doubts"] = list(found.opinion.doubts)
     cyclic, prompts = counts.details["cyclic_before"], counts.details["prompts"]
     note = f"{len(found.graphs.tally):,} pairs of {prompts:,} prompts, {cyclic:,} with cycles."
@@ -164,15 +165,24 @@ def _preferences(encoded: EncodedVotes, found: Conclusion) -> Columns:
 
 
 def _rankings(encoded: EncodedVotes, found: Conclusion) -> Columns:
-    """`score` is the Bradley–Terry strength within the prompt in logits, `score_sd` its standard deviation."""
-    strength, graphs = prompt_scores(found.opinion.tally), found.graphs
+    """`score` is the Bradley–Terry strength within the prompt in logits, `score_sd` its standard deviation.
+
+    It is fitted to what the annotator model says of the pairs, and orders the responses as `rank` does.
+    """
+    graphs = found.graphs
+    pairs = graphs.tally
+    if found.opinion.fit is not None:
+        weight_a, weight_b = as_votes(found.p_a)
+        pairs = replace(pairs, weight_a=weight_a, weight_b=weight_b, weight_tie=np.zeros(len(pairs)))
+    strength = prompt_scores(pairs)
+    score = order_scores(strength.score, graphs.rank, pairs.responses)
     ranked = np.flatnonzero(graphs.rank > 0)
     prompt = np.repeat(np.arange(encoded.votes.n_prompts), np.diff(encoded.votes.offsets))
     return {
         "prompt_id": _taken(encoded.prompt_ids, prompt[ranked]),
         "response_id": _taken(encoded.response_ids, ranked),
         "rank": graphs.rank[ranked].astype(np.int64),
-        "score": np.round(strength.score[ranked], DIGITS),
+        "score": np.round(score[ranked], DIGITS),
         "score_sd": np.round(strength.sd[ranked], DIGITS),
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,6 +71,11 @@ class Votes:
         """a · responses + b of the votes `at`: one number a pair, in the order of the pairs."""
         keys: Int64 = self.a[at].astype(np.int64) * self.n_responses + self.b[at]
         return keys
+
+    def where(self, kept: NDArray[np.bool_]) -> Votes:
+        """The votes marked in `kept` bool[V]; prompts, responses and annotators keep their numbers."""
+        columns = ("prompt", "a", "b", "annotator", "shown", "outcome", "p_a")
+        return replace(self, **{name: getattr(self, name)[kept] for name in columns})
 
     def __len__(self) -> int:
         return len(self.prompt)

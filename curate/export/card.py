@@ -77,6 +77,7 @@ def card(reader: Lake, config: Config, content: Content) -> str:
         counts=reader.rows(sql("export_card_counts"), iteration),
         selected=content.selected,
         claim=_claim(reader, content.iteration),
+        warnings=[sentence for (sentence,) in reader.rows(sql("doubts"))],
         guarantees=reader.rows(sql("export_card_guarantees"), iteration) if reader.has("guarantees") else [],
         annotators=reader.rows(sql("export_card_annotators"), iteration),
         confidence=reader.rows(sql("export_card_confidence")) if is_split else [],

@@ -64,7 +64,7 @@ _RAW_KEYS: Mapping[str, tuple[str, ...]] = {
     "judgments": ("prompt_id", "judgment_id"),
     "preferences": ("prompt_id", "response_a", "response_b"),
     "rankings": ("prompt_id", "response_id"),
-    "annotators": ("annotator_id",),
+    "annotators": ("annotator_id", "kind"),
 }
 
 

@@ -90,7 +90,11 @@ class Panel:
         seated = [(name, self.seats[name].revision) for name in names if name in self.seats]
         others = [name for name in names if name not in self.seats]
         newest = lake.rows(sql("current_panel"), [others]) if others or imported else []
-        return seated + [(name, revision) for name, revision in newest if imported or name in others]
+        return seated + [
+            (name, revision)
+            for name, revision in newest
+            if imported or (name in others and revision != "imported")  # not whoever is called like a judge
+        ]
 
     def close(self) -> None:
         """Free the models; a panel that is asked again opens them again."""

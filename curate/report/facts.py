@@ -315,6 +315,7 @@ class Facts:
     rejected: list[Rejected]
     provenance: list[Provenance]
     people: People | None = None
+    warnings: tuple[str, ...] = ()  # what the aggregation says against its own labels
 
 
 def gather(reader: Lake, config: Config) -> Facts:
@@ -350,6 +351,7 @@ def gather(reader: Lake, config: Config) -> Facts:
         rejected=_ask(reader, "report_quarantine", Rejected, REASONS_SHOWN),
         provenance=_ask(reader, "report_provenance", Provenance),
         people=gather_people(reader, config),
+        warnings=tuple(sentence for (sentence,) in reader.rows(sql("doubts"))),
     )
 
 

@@ -55,14 +55,14 @@ class Standing:
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
     """A trained model that has judged: its revision, how many pairs, how many of them people have judged too, and on
-    how many it agrees with them; the neighbours that the others call for; the time."""
+    how many it agrees with them; the neighbours that the others call for; the lake's snapshot before it judged."""
 
     revision: str
     pairs: int
     gold: int
     agrees: int
     calls: int
-    at: str
+    snapshot: int
 
 
 def standing(lake: Lake, config: Config) -> Standing:
@@ -106,7 +106,7 @@ def checkpoints(lake: Lake, section: TrainSection) -> list[Checkpoint]:
     if not found:
         raise CurateError(f"The reward model {section.judge!r} has judged nothing: run `curate judge` first.")
     most = max(each.pairs for each in found)
-    return sorted((each for each in found if each.pairs == most), key=lambda each: (each.at, each.revision))
+    return sorted((each for each in found if each.pairs == most), key=lambda each: (each.snapshot, each.revision))
 
 
 def best_model(lake: Lake, section: TrainSection) -> Checkpoint:

@@ -10,6 +10,29 @@ FROM judgments
 SEMI JOIN panel USING (annotator_id, revision)
 ANTI JOIN superseded USING (judgment_id);
 
+-- Annotators are told apart by name and kind. Where those of several kinds share a name, a judge of the panel keeps it
+-- (curate.yaml means that one), and each other one is called by its kind too: "sam (human)". So is, once more, whoever is
+-- really called like that. Empty in most lakes, and not computed until somebody reads it.
+CREATE OR REPLACE TEMP VIEW speakers AS
+SELECT DISTINCT annotator_id, kind, revision FROM judgments SEMI JOIN panel USING (annotator_id, revision);
+
+CREATE OR REPLACE TEMP VIEW renamed AS
+WITH annotators AS (
+    SELECT annotator_id, kind, bool_or(revision <> 'imported' AND kind <> 'human') AS is_judge
+    FROM speakers
+    GROUP BY ALL
+),
+sharing AS (
+    SELECT
+        *, annotator_id || ' (' || kind || ')' AS name, count(*) OVER (PARTITION BY annotator_id) AS kinds,
+        row_number() OVER (PARTITION BY annotator_id ORDER BY is_judge DESC, kind) AS place
+    FROM annotators
+),
+others AS (SELECT annotator_id, kind, name FROM sharing WHERE kinds > 1 AND NOT (is_judge AND place = 1))
+SELECT annotator_id, kind, name FROM others
+UNION
+SELECT annotator_id, kind, name FROM sharing WHERE annotator_id IN (SELECT name FROM others);
+
 -- Every form of judgment as statements about pairs, one row each, a < b. `statement_id` tells them apart.
 -- pairwise: as it is, failures and abstentions among them.
 -- pointwise: two ratings by one annotator; where both have a spread, `p_a` is the probability that a's is the higher:
@@ -41,12 +64,12 @@ FROM current_judgments
 WHERE form = 'pairwise'
 UNION ALL
 SELECT
-    a.judgment_id || b.judgment_id, prompt_id, a.response_id, b.response_id, annotator_id, a.kind, revision, sample, 'pointwise',
+    a.judgment_id || b.judgment_id, prompt_id, a.response_id, b.response_id, annotator_id, kind, revision, sample, 'pointwise',
     CASE WHEN a.score > b.score THEN 'a' WHEN a.score < b.score THEN 'b' ELSE 'tie' END,
     NULL,
     1 / (1 + exp(-1.702 * (a.score - b.score) / nullif(sqrt(a.score_sd ** 2 + b.score_sd ** 2), 0)))
 FROM ratings AS a
-JOIN ratings AS b USING (prompt_id, annotator_id, revision, sample)
+JOIN ratings AS b USING (prompt_id, annotator_id, kind, revision, sample)
 WHERE a.response_id < b.response_id
 UNION ALL
 SELECT

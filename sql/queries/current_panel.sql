@@ -1,6 +1,7 @@
--- Whose judgments count: everything imported or by people, and each judge of the list in its newest revision.
+-- Whose judgments count: everything imported or by people, and each judge of the list in its newest revision:
+-- the newest by the lake's snapshots, since a clock may have been wrong.
 WITH newest AS (
-    SELECT part AS annotator_id, max_by(json_extract_string(details, '$.revision'), finished_at) AS revision
+    SELECT part AS annotator_id, max_by(json_extract_string(details, '$.revision'), (snapshot_in, finished_at)) AS revision
     FROM runs
     WHERE stage = 'judge' AND status = 'done'
     GROUP BY part

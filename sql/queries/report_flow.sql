@@ -1,7 +1,7 @@
 -- What became of the rows of each part of each stage. Stages that add rows count every run;
 -- those that make their result anew count the newest work on each part only.
 WITH newest AS (
-    SELECT stage, part, arg_max(fingerprint, finished_at) AS fingerprint
+    SELECT stage, part, arg_max(fingerprint, (snapshot_in, finished_at)) AS fingerprint
     FROM runs
     GROUP BY stage, part
 )

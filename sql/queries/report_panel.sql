@@ -40,5 +40,7 @@ SELECT
 FROM said
 LEFT JOIN compared USING (annotator_id)
 LEFT JOIN swapped USING (annotator_id)
-LEFT JOIN final_annotators USING (annotator_id)
+LEFT JOIN (
+    SELECT coalesce(name, annotator_id) AS annotator_id, ability, trust FROM final_annotators LEFT JOIN names USING (annotator_id, kind)
+) USING (annotator_id)
 ORDER BY agreed / nullif(labelled, 0) DESC NULLS LAST, annotator_id

@@ -1,6 +1,6 @@
 -- Why rows were dropped, per stage: the same runs as report_flow counts.
 WITH newest AS (
-    SELECT stage, part, arg_max(fingerprint, finished_at) AS fingerprint
+    SELECT stage, part, arg_max(fingerprint, (snapshot_in, finished_at)) AS fingerprint
     FROM runs
     GROUP BY stage, part
 ),

@@ -2,8 +2,8 @@
 -- Of a question that failed more than once each attempt counts.
 WITH newest AS (
     SELECT
-        part AS judge, max_by(json_extract_string(details, '$.revision'), finished_at) AS revision,
-        max_by((details->>'$.open')::BIGINT, finished_at) FILTER (status = 'done') AS "open"
+        part AS judge, max_by(json_extract_string(details, '$.revision'), (snapshot_in, finished_at)) AS revision,
+        max_by((details->>'$.open')::BIGINT, (snapshot_in, finished_at)) FILTER (status = 'done') AS "open"
     FROM runs
     WHERE stage = 'judge'
     GROUP BY part

@@ -8,9 +8,9 @@ WITH gold AS (
     GROUP BY ALL
     HAVING verdict <> 0
 ), said AS (
-    SELECT revision, prompt_id, response_a, response_b, avg(p_a) AS p_a, max(finished_at) AS finished_at
-    FROM judgments JOIN (SELECT DISTINCT run_id, max(finished_at) AS finished_at FROM runs GROUP BY run_id) USING (run_id)
-    WHERE annotator_id = $1 AND form = 'pairwise' AND p_a IS NOT NULL
+    SELECT revision, prompt_id, response_a, response_b, avg(p_a) AS p_a, max(snapshot_in) AS snapshot_in
+    FROM judgments JOIN (SELECT run_id, max(snapshot_in) AS snapshot_in FROM runs GROUP BY run_id) USING (run_id)
+    WHERE annotator_id = $1 AND revision <> 'imported' AND kind <> 'human' AND form = 'pairwise' AND p_a IS NOT NULL
     GROUP BY ALL
 )
 SELECT
@@ -20,7 +20,7 @@ SELECT
         WHEN verdict IS NULL THEN 0
         WHEN (p_a - 0.5) * verdict <= 0 THEN 8
         ELSE ceil(8 * (1 - if(verdict > 0, p_a, 1 - p_a)))
-    END), 0)::BIGINT AS calls, max(finished_at) AS finished_at
+    END), 0)::BIGINT AS calls, max(snapshot_in) AS snapshot_in
 FROM said LEFT JOIN gold USING (prompt_id, response_a, response_b)
 GROUP BY revision
 ORDER BY revision

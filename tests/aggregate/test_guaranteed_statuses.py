@@ -89,7 +89,7 @@ def test_with_too_few_labels_statuses_stay_and_the_claim_says_how_many_more(lake
 
 def test_no_guarantee_asked_for(lake: Lake) -> None:
     fill(lake, labels=range(60))
-    aggregate(lake, config(guarantee=None))
+    aggregate(lake, config(annotator_model="majority", guarantee=None))
     assert lake.value("SELECT count(*) FROM guarantees") == 0
     assert lake.rows("SELECT holds, tested FROM assessments") == [(False, 60)]
     assert lake.value("SELECT count(*) FROM preferences WHERE status = 'routed'") == 0
@@ -110,7 +110,7 @@ def test_only_labels_drawn_at_random_count_where_tasks_are_planned(lake: Lake) -
     ]
     with lake.write("tasks") as writer:
         writer.append("verify_tasks", table(tasks))
-    aggregate(lake, config())
+    aggregate(lake, config(annotator_model="majority"))
     assert lake.rows("SELECT labels, tested, drawn FROM assessments") == [(100, 50, True)]
 
 

@@ -132,6 +132,30 @@ def fit(
     )
 
 
+def find_doubts(votes: Votes, *, seed: int = 0) -> tuple[str, ...]:
+    """Say whether the judges hold two opinions, without fitting them: for labels that another model makes.
+
+    At most about 20,000 prompts are looked at, evenly spaced.
+    """
+    part = _thinned_votes(votes, _SAMPLE)
+    if not len(part) or part.human[part.annotator].all():
+        return ()
+    table = without_labels(pair_table(part))
+    counted = tally(table)
+    shape = _structure(table, regulars(table, counted), counted, seed)
+    return _doubts(shape, None, np.zeros(table.n_pairs), table, np.zeros(0, np.int64))
+
+
+def _thinned_votes(votes: Votes, most: int) -> Votes:
+    """Keep the votes on at most `most` of the prompts."""
+    judged = np.unique(votes.prompt)
+    if len(judged) <= most:
+        return votes
+    wanted = np.zeros(votes.n_prompts, np.bool_)
+    wanted[judged[np.linspace(0, len(judged) - 1, most).astype(np.int64)]] = True
+    return votes.where(wanted[votes.prompt])
+
+
 def _discriminant(table: PairTable, columns: Int64, counted: Tally, shape: Structure) -> Float64:
     """Fisher's discriminant with shared errors, as a posterior float64[Q, 3] of (b, tie, a).
 

@@ -105,6 +105,21 @@ def denoise_then_ensemble(
     instead of what an arbitrary choice leaves. The released code stops at the sum, which may be cyclic again; here
     it is denoised too. `tally` holds all votes, `net` what is left of them.
     """
+    together, net = sum_denoised_graphs(
+        votes, weight=weight, soft=soft, exact_limit=exact_limit, threads=threads
+    )
+    return denoise(together, net=net, exact_limit=exact_limit, threads=threads)
+
+
+def sum_denoised_graphs(
+    votes: Votes,
+    *,
+    weight: Float64 | None = None,
+    soft: bool = False,
+    exact_limit: int = 16,
+    threads: int | None = None,
+) -> tuple[PairTally, Float64]:
+    """Denoise each annotator's graph and sum what is left: the tally of all votes, and float64[E] for `denoise`."""
     graphs = annotator_graphs(votes, weight=weight, soft=soft, threads=threads)
     each = denoise(graphs.pairs, exact_limit=exact_limit, threads=threads)
     kept = np.flatnonzero(each.direction * each.net > 0.0)
@@ -116,7 +131,29 @@ def denoise_then_ensemble(
     net: Float64 = np.bincount(place, each.net[kept], minlength=len(together)).astype(np.float64)
     weight_left = np.bincount(place, np.abs(each.net[kept]), minlength=len(together))
     net[np.abs(net) <= TIE_TOLERANCE * weight_left] = 0.0
-    return denoise(together, net=net, exact_limit=exact_limit, threads=threads)
+    return together, net
+
+
+def drop_contradicted_votes(
+    votes: Votes, *, exact_limit: int = 16, threads: int | None = None
+) -> Votes:
+    """Drop the votes that the denoised graph of their own annotator does not keep, as `sum_denoised_graphs` does.
+
+    What is left is for an annotator model that learns weights: denoising first, and then an ensemble by the model. A
+    judge that answers by position loses both of its votes. Ties contradict nothing, and people's votes all stay: their
+    verdicts are put in after the model.
+    """
+    graphs = annotator_graphs(votes, threads=threads)
+    each = denoise(graphs.pairs, exact_limit=exact_limit, threads=threads)
+    size = len(votes.annotators)
+    annotator = graphs.annotator[graphs.pairs.prompt]
+    arcs = _pair_key(
+        graphs.response[graphs.pairs.a], graphs.response[graphs.pairs.b], votes.n_responses
+    ) * size + annotator
+    order = np.argsort(arcs)
+    place = np.searchsorted(arcs, votes.pair_keys() * size + votes.annotator, sorter=order)
+    kept = each.direction[order[place]] * votes.outcome > 0
+    return votes.where(kept | (votes.outcome == 0) | votes.human[votes.annotator])
 
 
 def _pair_key(a: Int32, b: Int32, responses: int) -> Int64:

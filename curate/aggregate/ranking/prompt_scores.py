@@ -14,6 +14,9 @@ from curate.errors import CurateError
 MOST_JOINT = 400
 """Above so many responses strengths are fitted one at a time, and no standard deviations are given."""
 MOST_STEPS = 50
+SUREST = 0.999
+GAP = 1e-4
+"""Logits between the scores of two ranks, at least: enough for equal scores to mean equal ranks in any file format."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +59,67 @@ def prompt_scores(pairs: PairTally, *, prior_sd: float = 2.0, threads: int | Non
     judged[pairs.a] = judged[pairs.b] = True
     score[~judged] = sd[~judged] = np.nan
     return PromptScores(score=score, sd=sd)
+
+
+def as_votes(p_a: Float64) -> tuple[Float64, Float64]:
+    """Turn probabilities into votes for a and for b, float64[E] each: as many, all for the likelier side, as would make
+    a majority as sure. It is (n + 1) / (n + 2) sure of n votes (Laplace), so n = (2p - 1) / (1 - p), with p at most .999.
+    """
+    likelier = np.minimum(np.maximum(p_a, 1.0 - p_a), SUREST)
+    n = (2.0 * likelier - 1.0) / (1.0 - likelier)
+    return np.where(p_a > 0.5, n, 0.0), np.where(p_a < 0.5, n, 0.0)
+
+
+def order_scores(
+    score: Float64, rank: Int32, responses: Int64, *, threads: int | None = None
+) -> Float64:
+    """Move scores as little as possible (least squares) until they order each prompt's responses as the ranks do.
+
+    `score` float64[R], `rank` int32[R] (1 is best, equal ones tie, 0 none), `responses` int64[P+1] as in a tally. Equal
+    ranks share a score, and each next rank is at least `GAP` below; a prompt's mean stays. Pool adjacent violators.
+    """
+    ordered = score.copy()
+    over_slices(
+        lambda first, last: _order_slice(first, last, responses, rank, ordered),
+        np.diff(responses) + 1.0,
+        threads=threads,
+    )
+    return ordered
+
+
+@kernel
+def _order_slice(first: int, last: int, responses: Int64, rank: Int32, score: Float64) -> None:
+    for p in range(first, last):
+        begin, end = responses[p], responses[p + 1]
+        order = begin + np.argsort(rank[begin:end], kind="mergesort")
+        level, size = np.empty(end - begin), np.empty(end - begin)  # blocks of equal scores, `GAP` a rank taken off
+        ranks = np.empty(end - begin, np.int64)  # how many ranks each block holds
+        blocks, place, k = 0, 0, 0
+        while k < len(order) and rank[order[k]] <= 0:
+            k += 1
+        start = k
+        while k < len(order):
+            total, n, this = 0.0, 0, rank[order[k]]
+            while k < len(order) and rank[order[k]] == this:
+                total += score[order[k]]
+                n += 1
+                k += 1
+            level[blocks], size[blocks], ranks[blocks] = total / n + place * GAP, n, 1
+            blocks += 1
+            place += 1
+            while blocks > 1 and level[blocks - 2] < level[blocks - 1]:
+                both = size[blocks - 2] + size[blocks - 1]
+                level[blocks - 2] += (level[blocks - 1] - level[blocks - 2]) * size[blocks - 1] / both
+                size[blocks - 2], ranks[blocks - 2] = both, ranks[blocks - 2] + ranks[blocks - 1]
+                blocks -= 1
+        k, place = start, 0
+        for block in range(blocks):
+            for _ in range(ranks[block]):
+                this = rank[order[k]]
+                while k < len(order) and rank[order[k]] == this:
+                    score[order[k]] = level[block] - place * GAP
+                    k += 1
+                place += 1
 
 
 @kernel

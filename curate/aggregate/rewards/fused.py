@@ -66,7 +66,7 @@ def fuse_rewards(votes: Votes, scores: Float64, models: list[str], section: Rewa
     together = replace(
         votes,
         **{name: column[order].astype(getattr(votes, name).dtype) for name, column in columns.items()},
-        annotators=(*votes.annotators, NAME),
+        annotators=(*votes.annotators, NAME if NAME not in votes.annotators else f"{NAME} (reward-model)"),
         human=np.append(votes.human, False),
     )
     conflicting = pair[:0]

@@ -232,6 +232,7 @@ def report(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Default: report.path of curate.yaml.")
     ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a file that is no report.")] = False,
     snapshot: Snapshot = None,
     config: ConfigPath = DEFAULT,
 ) -> None:
@@ -239,7 +240,7 @@ def report(
     from curate.report import report as write
 
     with _lake(settings := load_config(config), read_only=True, snapshot=snapshot) as lake:
-        _print([write(lake, settings, path=output, track=bars)])
+        _print([write(lake, settings, path=output, force=force, track=bars)])
 
 
 @app.command()
@@ -247,6 +248,7 @@ def sql(
     query: Annotated[str, typer.Argument(help="SQL over the lake's tables; - reads it from standard input.")],
     format: Annotated[Literal["table", "json", "csv", "parquet"], typer.Option("--format", "-f")] = "table",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write instead.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
     write: Annotated[bool, typer.Option("--write", help="Allow statements that change the lake.")] = False,
     snapshot: Snapshot = None,
     config: ConfigPath = DEFAULT,
@@ -256,7 +258,7 @@ def sql(
 
     text = sys.stdin.read() if query == "-" else query
     with _lake(load_config(config), read_only=not write, snapshot=snapshot) as lake:
-        run_query(lake, text, as_format=format, output=output)
+        run_query(lake, text, as_format=format, output=output, force=force)
 
 
 @app.command()
@@ -287,7 +289,7 @@ def compact(config: ConfigPath = DEFAULT) -> None:
     """Merge the lake's small files."""
     from curate.maintenance import compact as merge
 
-    with _lake(load_config(config)) as lake:
+    with _lake(load_config(config), create=False) as lake:
         before, after = merge(lake)
         print(
             f"{before} data files became {after}; `curate gc` removes the old ones once their snapshots are forgotten"
@@ -297,14 +299,29 @@ def compact(config: ConfigPath = DEFAULT) -> None:
 @app.command()
 def gc(
     keep_days: Annotated[float, typer.Option(min=0, help="Keep snapshots of this many days.")] = 30,
+    orphans: Annotated[
+        bool,
+        typer.Option(
+            "--orphans",
+            help="Delete also files of killed runs, which the catalog does not list; see docs/lake.md.",
+        ),
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count only; delete nothing.")] = False,
     config: ConfigPath = DEFAULT,
 ) -> None:
     """Forget old snapshots and delete the files that only they used; what exports were made from is kept."""
     from curate.maintenance import collect
 
-    with _lake(load_config(config)) as lake:
-        removed = collect(lake, keep=timedelta(days=keep_days))
-        print(f"forgot {removed.snapshots} snapshots, deleted {removed.files} files")
+    with _lake(load_config(config), create=False) as lake:
+        removed = collect(lake, keep=timedelta(days=keep_days), orphans=orphans, dry_run=dry_run)
+    verbs = ("would forget", "would delete") if dry_run else ("forgot", "deleted")
+    print(f"{verbs[0]} {removed.snapshots} snapshots, {verbs[1]} {removed.files} files")
+    if removed.orphans:
+        hint = "" if orphans else "; if killed runs left them, `curate gc --orphans` deletes them"
+        print(
+            f"{len(removed.orphans)} files in the data folder are not in the catalog and were left alone "
+            f"(such as {removed.orphans[0]}){hint}"
+        )
 
 
 def _tell_interrupted() -> None:
@@ -326,5 +343,7 @@ def _escape(text: str) -> str:
     return text.replace("[", r"\[")  # rich reads brackets as markup
 
 
-def _lake(config: Config, *, read_only: bool = False, snapshot: int | None = None) -> Lake:
-    return Lake.open(config.location, read_only=read_only, snapshot=snapshot)
+def _lake(
+    config: Config, *, read_only: bool = False, snapshot: int | None = None, create: bool = True
+) -> Lake:
+    return Lake.open(config.location, read_only=read_only, snapshot=snapshot, create=create)

@@ -24,6 +24,17 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from filelock import FileLock
 
+from curate.data_folder import (
+    Claim,
+    count_listed,
+    has_claim,
+    hide_password,
+    is_occupied,
+    list_claims,
+    list_files,
+    read_claim,
+    write_claim,
+)
 from curate.errors import CurateError
 from curate.resources import resource, sql
 
@@ -32,6 +43,10 @@ _ADVISORY_LOCK = 0x63757261  # "cura": the key of curate's advisory lock in a Po
 _CONFLICT = re.compile(r"conflict|database is locked|could not serialize", re.IGNORECASE)
 _ATTEMPTS = 8
 _STAGED_ROWS = 1000  # below, an INSERT is as quick
+_ORPHANS = "ducklake_delete_orphaned_files"
+_NO_LAKE = (
+    "creating a new DuckLake is explicitly disabled"  # in DuckLake's words for a catalog without a lake
+)
 
 # Which columns Arrow's Parquet writer should not try to encode as dictionaries: every value is another one.
 _VARIED = frozenset(
@@ -86,21 +101,33 @@ class Lake:
         self.location = location
 
     @classmethod
-    def open(cls, location: Location, *, read_only: bool = False, snapshot: int | None = None) -> Lake:
+    def open(
+        cls,
+        location: Location,
+        *,
+        read_only: bool = False,
+        snapshot: int | None = None,
+        create: bool = True,
+    ) -> Lake:
         """Attach the lake and, when it may write, bring its tables up to date.
 
-        `snapshot`: read everything as it was at that snapshot (implies `read_only`).
+        Args:
+            location: Where the lake is.
+            read_only: Allow no writing.
+            snapshot: Read everything as it was at that snapshot (implies `read_only`).
+            create: Make a lake where there is none, if its data folder is free.
+
+        Raises:
+            CurateError: There is no lake and none may be made, or the lake cannot be opened.
         """
         read_only = read_only or snapshot is not None
-        if read_only and not location.exists():
-            raise CurateError(
-                f"There is no lake at {location.catalog} yet: run `curate ingest` or `curate run` first."
-            )
-        if not location.is_postgres:
-            Path(location.catalog).parent.mkdir(parents=True, exist_ok=True)
-        lake = cls(_attach(location, read_only=read_only, snapshot=snapshot), location)
+        lake = cls(
+            _attach(location, read_only=read_only, snapshot=snapshot, create=create and not read_only),
+            location,
+        )
         if not read_only:
             lake._migrate()
+            lake._claim_data_folder()
         for _, view in sorted(_texts("sql/views").items()):
             lake._connection.execute(view)
         return lake
@@ -177,7 +204,7 @@ class Lake:
 
         `message` is kept with the snapshot (a run id, so that a run finds the snapshot it made).
         """
-        with self._lock():
+        with self.lock():
             self._connection.execute("BEGIN")
             try:
                 yield Writer(self._connection, self.stage)
@@ -206,11 +233,50 @@ class Lake:
 
     def call(self, procedure: str) -> list[tuple[Any, ...]]:
         """A maintenance procedure of DuckLake, under the lock."""
-        with self._lock():
-            return self._connection.execute(f"CALL {procedure}").fetchall()
+        with self.lock():
+            return self.rows(f"CALL {procedure}")
+
+    # Who owns the data folder ------------------------------------------------------------------------------
+
+    @property
+    def claim(self) -> Claim:
+        """What this catalog leaves in its data folder, so that no other one cleans up there."""
+        return read_claim(self._connection, self.location.catalog, self.location.data)
+
+    def list_claims(self) -> dict[str, Claim]:
+        """List the claims in the data folder, by the path of their file."""
+        return list_claims(self._connection, self.location.data)
+
+    def list_files(self) -> list[str]:
+        """List the Parquet files in the data folder that the catalog knows, as TABLE/FILE."""
+        unknown = {_in_table(file) for file in self.list_orphans()}
+        files = map(_in_table, list_files(self._connection, self.location.data))
+        return sorted(file for file in files if file not in unknown)
+
+    def list_orphans(self, older_than: str | None = None) -> list[str]:
+        """List the Parquet files in the data folder that the catalog does not know.
+
+        `older_than`: a point in time, as SQL; default: files of any age.
+        """
+        which = f"older_than => {older_than}" if older_than else "cleanup_all => true"
+        return [file for (file,) in self.rows(f"CALL {_ORPHANS}('lake', dry_run => true, {which})")]
+
+    def _claim_data_folder(self) -> None:
+        """Leave the claim of this catalog in a data folder that holds files of it, or where both are new.
+
+        A catalog that is opened over the wrong data folder leaves none, nor one whose disk is not there.
+        """
+        claim, data = self.claim, self.location.data
+        if has_claim(self._connection, data, claim):
+            return
+        with self.lock():
+            both_new = not is_occupied(self._connection, data) and not count_listed(self._connection)
+            if both_new or self.list_files():
+                write_claim(self._connection, data, claim)
 
     @contextlib.contextmanager
-    def _lock(self) -> Iterator[None]:
+    def lock(self) -> Iterator[None]:
+        """Hold the lock of all writers. It must not be taken twice."""
         if not self.location.is_postgres:
             with FileLock(self.location.catalog + ".lock"):
                 yield
@@ -231,7 +297,7 @@ class Lake:
         migrations = _texts("sql/migrations")
         if self._applied() == set(migrations):
             return
-        with self._lock():
+        with self.lock():
             applied = self._applied()  # again, now that no other process can be migrating
             unknown = sorted(applied - set(migrations))
             if unknown:
@@ -353,7 +419,46 @@ def _first_of_each(rows: pa.Table, column: str) -> pa.Table:
     return rows if len(firsts) == rows.num_rows else rows.take(firsts.combine_chunks().sort())
 
 
-def _attach(location: Location, *, read_only: bool, snapshot: int | None) -> duckdb.DuckDBPyConnection:
+def _attach(
+    location: Location, *, read_only: bool, snapshot: int | None, create: bool
+) -> duckdb.DuckDBPyConnection:
+    connection = _connect(location)
+    options = [f"DATA_PATH '{_quoted(location.data)}'", "OVERRIDE_DATA_PATH true"]
+    if not location.is_postgres:
+        options += ["META_JOURNAL_MODE 'WAL'", "META_BUSY_TIMEOUT 30000"]
+    if read_only:
+        options.append("READ_ONLY")
+    if snapshot is not None:
+        options.append(f"SNAPSHOT_VERSION {snapshot}")
+    where = f"snapshot {snapshot} of the lake" if snapshot is not None else "the lake"
+
+    def attach_existing() -> bool:
+        if not location.exists():  # to try would leave an empty file
+            return False
+        return _execute_attach(connection, location, [*options, "CREATE_IF_NOT_EXISTS false"], where)
+
+    if not attach_existing():
+        if not create:
+            raise CurateError(
+                f"There is no lake at {hide_password(location.catalog)} yet: run `curate ingest` or `curate run` "
+                "first; if there was one, check that its disk is there, and `workspace` and `lake` in curate.yaml."
+            )
+        # Asked again: another process that makes the same lake writes into the data folder after its catalog is there.
+        if not is_occupied(connection, location.data):
+            if not location.is_postgres:
+                Path(location.catalog).parent.mkdir(parents=True, exist_ok=True)
+            _execute_attach(connection, location, options, where)
+        elif not attach_existing():
+            raise CurateError(
+                f"There is no catalog at {hide_password(location.catalog)}, but {location.data} holds the files of a "
+                "lake: put its catalog back, or name another folder under `workspace` or `lake.data` in curate.yaml."
+            )
+    connection.execute("USE lake")
+    return connection
+
+
+def _connect(location: Location) -> duckdb.DuckDBPyConnection:
+    """A database in memory with the extensions that the lake needs."""
     # Here, not at the top: the import takes half a second and no command but those that open a lake needs it.
     from duckdb_extensions import import_extension
 
@@ -370,27 +475,28 @@ def _attach(location: Location, *, read_only: bool, snapshot: int | None) -> duc
     connection.execute("SET ducklake_max_retry_count = 100")
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET enable_progress_bar = false")  # stages show their own progress
-    options = [f"DATA_PATH '{_quoted(location.data)}'", "OVERRIDE_DATA_PATH true"]
-    if backend == "sqlite":
-        options += ["META_JOURNAL_MODE 'WAL'", "META_BUSY_TIMEOUT 30000"]
-    if read_only:
-        options.append("READ_ONLY")
-    if snapshot is not None:
-        options.append(f"SNAPSHOT_VERSION {snapshot}")
+    return connection
+
+
+def _execute_attach(
+    connection: duckdb.DuckDBPyConnection, location: Location, options: Sequence[str], where: str
+) -> bool:
+    """Attach the lake; False where the options forbid to make one and there is none."""
+    backend = "postgres" if location.is_postgres else "sqlite"
     statement = f"ATTACH 'ducklake:{backend}:{_quoted(location.catalog)}' AS lake ({', '.join(options)})"
     for attempt in range(_ATTEMPTS):
         try:
             connection.execute(statement)
-            break
+            return True
         except duckdb.Error as error:
+            if _NO_LAKE in str(error):
+                return False
             # Two processes may both be the first, and a catalog in the making is locked for a moment.
             if attempt + 1 < _ATTEMPTS and (_CONFLICT.search(str(error)) or "already exists" in str(error)):
                 time.sleep(0.05 * 2**attempt)
                 continue
-            where = f"snapshot {snapshot} of the lake" if snapshot is not None else "the lake"
             raise CurateError(f"Cannot open {where} at {location.catalog}: {error}") from error
-    connection.execute("USE lake")
-    return connection
+    raise AssertionError("the last attempt returns or raises")
 
 
 def _texts(folder: str) -> dict[str, str]:
@@ -398,6 +504,10 @@ def _texts(folder: str) -> dict[str, str]:
         file.name.removesuffix(".sql"): file.read_text(encoding="utf-8")
         for file in resource(folder).iterdir()
     }
+
+
+def _in_table(file: str) -> str:
+    return "/".join(file.split("/")[-2:])
 
 
 def _quoted(text: str) -> str:

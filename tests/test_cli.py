@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -32,8 +35,6 @@ def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
 
 
 def test_start_up_imports_nothing_heavy() -> None:
-    import subprocess
-
     heavy = [
         "torch",
         "transformers",
@@ -58,6 +59,8 @@ def test_start_up_imports_nothing_heavy() -> None:
         (["status"], "There is no lake at"),
         (["sql", "SELECT 1"], "There is no lake at"),
         (["report"], "There is no lake at"),
+        (["gc"], "There is no lake at"),
+        (["compact"], "There is no lake at"),
         (["init", "."], "exists already"),
         (["export", "x", "--format", "csv"], "`format` is 'csv'"),
     ],
@@ -96,6 +99,66 @@ def test_snapshot_list_names_the_stage_that_made_a_snapshot(
     rows = [line.split("┆") for line in capsys.readouterr().out.splitlines() if "┆" in line][3:]
     assert [int(row[0].strip("│ ")) for row in rows] == list(range(len(rows)))
     assert rows[-1][2].strip("│ ") == "ingest"
+
+
+def test_gc_makes_no_lake(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert call(monkeypatch, "gc") == 1
+    assert not (project / ".curate").exists()
+
+
+def test_gc_leaves_the_files_of_a_catalog_that_is_away(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, "ingest") == 0
+    assert call(monkeypatch, "sql", "--write", "CALL ducklake_flush_inlined_data('lake')") == 0
+    lake = project / ".curate" / "lake"
+    for file in lake.rglob("*.parquet"):
+        os.utime(file, (0, 0))
+    (lake / "catalog.sqlite").rename(project / "away.sqlite")
+    for arguments in (["gc", "--keep-days", "0"], ["gc", "--orphans"], ["compact"], ["ingest"], ["judge"]):
+        assert call(monkeypatch, *arguments) == 1
+    assert "put its catalog back" in " ".join(capsys.readouterr().err.split())
+    (project / "away.sqlite").rename(lake / "catalog.sqlite")
+    assert call(monkeypatch, "gc", "--keep-days", "0", "--dry-run") == 0
+    assert "would delete" in capsys.readouterr().out
+    assert call(monkeypatch, "sql", "SELECT count(*) AS n FROM responses", "-f", "csv") == 0
+    assert capsys.readouterr().out == "n\n12\n"
+
+
+@pytest.mark.parametrize("format", ["table", "csv", "json", "parquet"])
+def test_sql_and_report_leave_files_alone(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], format: str
+) -> None:
+    assert call(monkeypatch, "ingest") == 0
+    before = (project / "curate.yaml").read_bytes()
+    query = ["sql", "SELECT 1 AS one", "-f", format]
+    assert call(monkeypatch, *query, "-o", "curate.yaml") == 1
+    assert call(monkeypatch, "report", "-o", "curate.yaml") == 1
+    assert "overwrite it with --force" in " ".join(capsys.readouterr().err.split())
+    assert (project / "curate.yaml").read_bytes() == before
+    assert call(monkeypatch, *query, "-o", "new's.file") == 0
+    assert b"one" in (project / "new's.file").read_bytes()
+    assert call(monkeypatch, *query, "-o", "new's.file") == 1
+    assert call(monkeypatch, *query, "-o", "new's.file", "--force") == 0
+
+
+@pytest.mark.parametrize(("format", "result"), [("csv", "one\n1\n"), ("json", '[\n\t{"one":1}\n]\n')])
+def test_sql_goes_on_in_the_file_that_standard_output_is(
+    project: Path, monkeypatch: pytest.MonkeyPatch, format: str, result: str
+) -> None:
+    assert call(monkeypatch, "ingest") == 0
+    start = shlex.join([sys.executable, "-c", "from curate.cli import main; main()"])
+    curate = f"{start} sql 'SELECT 1 AS one' -f {format}"
+    Path("log").write_text("kept\n")
+    for command in (
+        f"{curate} >> log",
+        f"(echo before; {curate}; echo after) > both",
+        f"{curate} -o - | cat > p",
+    ):
+        subprocess.run(["sh", "-c", command], check=True, timeout=600)
+    assert Path("log").read_text() == "kept\n" + result
+    assert Path("both").read_text() == f"before\n{result}after\n"
+    assert Path("p").read_text() == result
 
 
 def test_paths_on_the_command_line_start_where_the_user_is(

@@ -71,6 +71,9 @@ def export_csv(
     file: Annotated[Path, typer.Argument(help="CSV file to write.")],
     annotator: Person,
     limit: Annotated[int | None, typer.Option(min=1, help="Most questions.")] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Overwrite the file, and the answers that are in it.")
+    ] = False,
     config: ConfigPath = DEFAULT,
 ) -> None:
     """Write what one person may answer to a spreadsheet: random order, no model named."""
@@ -82,7 +85,7 @@ def export_csv(
     person = Pseudonyms.open(settings).of(annotator)
     with open_lake(settings, read_only=True) as lake:
         asked = questions(lake, person, overlap=settings.verify.overlap)[:limit]
-    write_sheet(file, asked)
+    write_sheet(file, asked, force=force)
     print(f"{len(asked)} questions written to {file}; fill in `verdict`: first, second, tie or skip")
 
 

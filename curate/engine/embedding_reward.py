@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from curate.engine.embeddings import DTYPE, Embedder
 from curate.errors import CurateError
-from curate.folders import replaced
+from curate.folders import atomic_directory
 from curate.identity import content_id
+from curate.model_folder import NOUN, list_model_files
 from curate.progress import Track, silent
 
 Float32 = NDArray[np.float32]
@@ -196,7 +197,7 @@ def save(folder: Path, description: Description, heads: Heads, prompt_ids: Seque
     digests = sorted({prompt_digest(each) for each in prompt_ids})
     packed = np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 16)
     text = json.dumps(asdict(description), indent=2, ensure_ascii=False, sort_keys=True)
-    with replaced(folder) as made:
+    with atomic_directory(folder, owned=list_model_files, noun=NOUN) as made:
         (made / "head.safetensors").write_bytes(
             packed_bytes({"w1": heads.w1, "b1": heads.b1, "w2": heads.w2})
         )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import uuid
 from collections.abc import Sequence
 from functools import cached_property
 from hashlib import blake2b
@@ -16,6 +14,7 @@ from numpy.typing import NDArray
 from curate.engine.threads import one_thread
 from curate.engine.weights import Weights, locate
 from curate.errors import CurateError
+from curate.folders import atomic_file
 from curate.identity import content_id
 from curate.progress import Track, silent
 
@@ -111,12 +110,10 @@ class Store:
             return
         from safetensors.numpy import save
 
-        self._folder.mkdir(parents=True, exist_ok=True)
         name = content_id([key.hex() for key in keys])
-        temporary = self._folder / f".{name}.{uuid.uuid4().hex}"
         packed = np.frombuffer(b"".join(keys), np.uint8).reshape(len(keys), -1)
-        temporary.write_bytes(save({"keys": packed, "vectors": vectors}))
-        os.replace(temporary, self._folder / f"{name}.safetensors")  # noqa: PTH105 (atomic, and over an equal one)
+        with atomic_file(self._folder / f"{name}.safetensors") as file:
+            file.write_bytes(save({"keys": packed, "vectors": vectors}))
 
     def take(self, keys: Sequence[bytes]) -> Float32:
         if not keys:

@@ -6,8 +6,6 @@ import contextlib
 import io
 import logging
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,7 @@ from curate.engine.transformers import TransformersOptions
 from curate.engine.vision import VisionReward, VisionTokens
 from curate.engine.weights import Task, Weights
 from curate.errors import CurateError
+from curate.folders import temporary_beside
 
 
 def resolve_device(device: str) -> torch.device:
@@ -207,14 +206,10 @@ def dense(weights: Weights, dtype: torch.dtype) -> Path:
     folder = cache / "dense" / f"{weights.digest}-{str(dtype).removeprefix('torch.')}"
     if folder.is_dir():
         return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    building = Path(tempfile.mkdtemp(dir=folder.parent))
-    try:
-        _unpack(weights, dtype, building)
+    with temporary_beside(folder) as temporary:
+        _unpack(weights, dtype, building := temporary / "model")
         with contextlib.suppress(OSError):  # another process was first
             building.rename(folder)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
     return folder
 
 

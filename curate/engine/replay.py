@@ -41,6 +41,7 @@ from curate.identity import content_id
 
 RequestT = TypeVar("RequestT")
 ResultT = TypeVar("ResultT")
+_LINE = b'{"method":'  # how every line of a recording begins
 _MISSING = Failure("this request is not in the recording", permanent=True)
 
 
@@ -181,6 +182,10 @@ def _mend(path: Path) -> None:
     try:
         msgspec.json.decode(tail, type=Line)
     except msgspec.DecodeError:
+        if not (tail.startswith(_LINE) or _LINE.startswith(tail)):
+            raise CurateError(
+                f"{path} ends in a line that is no recorded answer, so it is left alone: name another file."
+            ) from None
         path.write_bytes(whole + newline)
     else:
         path.write_bytes(content + b"\n")

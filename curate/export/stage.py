@@ -12,10 +12,11 @@ from curate import __version__
 from curate.config import Config, ExportEntry
 from curate.errors import CurateError
 from curate.export.card import Content, card
-from curate.export.folder import MANIFEST, is_intact, refuse_foreign, replacing, spill_of
+from curate.export.folder import MANIFEST, NOUN, is_intact, list_export_files
 from curate.export.formats import VERSION, Format, Transcriber, formats
 from curate.export.rows import PICTURED
 from curate.export.shards import WrittenPart, described, row_groups, write_part
+from curate.folders import atomic_directory, refuse_foreign, temporary_beside
 from curate.identity import content_id
 from curate.lake import Lake
 from curate.panel import select_panel
@@ -93,10 +94,13 @@ def export_one(
             done(lake, "export", entry.path, fingerprint) or not _writable(lake)
         ):
             return ExportResult(target, entry.format, 0, snapshot, Counts(), skipped=True)
-        refuse_foreign(target)  # before the work, not only after it
+        refuse_foreign(target, owned=list_export_files, noun=NOUN)  # before the work, not only after it
         counts = _select(reader, entry, form, iteration)
-        with replacing(target) as folder:
-            _bound_memory(reader, spill_of(target))
+        with (
+            temporary_beside(target) as spill,
+            atomic_directory(target, owned=list_export_files, noun=NOUN) as folder,
+        ):
+            _bound_memory(reader, spill)
             parts = _write(reader, folder, entry, form, iteration, counts, track)
             content = Content(entry, form, parts, counts, snapshot, iteration)
             (folder / "README.md").write_text(card(reader, config, content), encoding="utf-8")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
+import re
 import time
 from pathlib import Path
 
 from curate import __version__
 from curate.config import Config
-from curate.errors import CurateError
+from curate.folders import open_output, refuse_overwrite
 from curate.identity import content_id
 from curate.lake import Lake
 from curate.progress import Track, silent
@@ -17,37 +16,46 @@ from curate.report.facts import gather
 from curate.report.page import render
 from curate.runs import Counts, Summary
 
-_VERSION = 3  # of the page: raise it when the same lake must give another page
+_VERSION = 4  # of the page: raise it when the same lake must give another page
 _HEAD = 1_000  # bytes in which the fingerprint stands
+_NOUN = "a report of curate"
+# Reports had no generator before they had this fingerprint's name.
+_OURS = re.compile(r'<meta name="(generator" content="curate|curate-fingerprint)')
 
 
-def report(lake: Lake, config: Config, *, path: Path | None = None, track: Track = silent) -> Summary:
+def report(
+    lake: Lake, config: Config, *, path: Path | None = None, force: bool = False, track: Track = silent
+) -> Summary:
     """Write the page unless it is there already; `note` names it. Nothing is written to the lake."""
     started = time.monotonic()
     target = path.resolve() if path is not None else config.resolve(config.report.path)
     skipped = _fingerprint(lake, config) in _head(target)
     if not skipped:
         with track("report", None):
-            write_report(lake, config, path=target)
+            write_report(lake, config, path=target, force=force)
     return Summary("report", Counts(), time.monotonic() - started, skipped=skipped, note=str(target))
 
 
-def write_report(lake: Lake, config: Config, *, path: Path | None = None) -> Path:
+def write_report(lake: Lake, config: Config, *, path: Path | None = None, force: bool = False) -> Path:
     """Write the page about what the lake holds now to `path` (default: `report.path`); returns where it is.
 
-    The page depends on the snapshot and the configuration only, and appears whole or not at all.
+    The page depends on the snapshot and the configuration only, and appears whole or not at all. A file there that is
+    no report is left alone, and CurateError raised, unless `force` is set.
     """
     target = path.resolve() if path is not None else config.resolve(config.report.path)
-    if target.is_dir():
-        raise CurateError(
-            f"{target} is a folder, and the report is a file: name one, for example report.html."
-        )
+    refuse_overwrite(target, force=force, is_ours=is_report, noun=_NOUN)  # before the work, not only after it
     # A connection of its own: every query sees one snapshot, and its temporary tables disturb nobody.
     with Lake.open(lake.location, snapshot=lake.snapshot()) as reader:
         facts = gather(reader, config)
     page = render(facts, fingerprint=_fingerprint(lake, config))
-    _replace(target, page.encode("utf-8", errors="replace"))
+    with open_output(target, force=force, is_ours=is_report, noun=_NOUN) as stream:
+        stream.write(page.encode("utf-8", errors="replace"))
     return target
+
+
+def is_report(page: Path) -> bool:
+    """Tell whether a file is a report that `curate` wrote."""
+    return _OURS.search(_head(page)) is not None
 
 
 def _fingerprint(lake: Lake, config: Config) -> str:
@@ -60,18 +68,3 @@ def _head(page: Path) -> str:
             return file.read(_HEAD).decode("utf-8", errors="replace")
     except OSError:
         return ""
-
-
-def _replace(target: Path, content: bytes) -> None:
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-            Path(name).chmod(0o644)  # mkstemp's files are for their owner only
-            Path(name).replace(target)
-        finally:
-            Path(name).unlink(missing_ok=True)
-    except OSError as error:
-        raise CurateError(f"Cannot write the report to {target}: {error.strerror}.") from error

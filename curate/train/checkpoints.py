@@ -17,7 +17,7 @@ from torch.distributed.checkpoint.state_dict import (
     set_optimizer_state_dict,
 )
 
-from curate.folders import replaced
+from curate.folders import atomic_directory, atomic_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Checkpoints:
             "optimizer": get_optimizer_state_dict(model, optimizer, options=_OPTIONS),
         }
         if self._main:
-            with replaced(self.folder / "last") as made:
+            with atomic_directory(self.folder / "last", owned=lambda _: _FILES, noun="a checkpoint") as made:
                 torch.save(state, made / "state.pt")
                 (made / "progress.json").write_text(json.dumps(asdict(progress)), encoding="utf-8")
 
@@ -73,8 +73,8 @@ class Checkpoints:
     def save_best(self, model: nn.Module) -> None:
         state = get_model_state_dict(model, options=_OPTIONS)
         if self._main:
-            torch.save(state, made := self.folder / "best.pt.new")
-            made.replace(self.folder / "best.pt")
+            with atomic_file(self.folder / "best.pt") as made:
+                torch.save(state, made)
 
     def load_best(self, model: nn.Module) -> None:
         state = torch.load(self.folder / "best.pt", map_location="cpu", weights_only=True)
@@ -87,5 +87,6 @@ class Checkpoints:
             (self.folder / "best.pt").unlink(missing_ok=True)
 
 
+_FILES = frozenset({"state.pt", "progress.json"})
 _OPTIONS = StateDictOptions(full_state_dict=True, cpu_offload=True, ignore_frozen_params=True)
 _PARTIAL = StateDictOptions(full_state_dict=True, strict=False)  # frozen weights are not in the file

@@ -14,9 +14,10 @@ import numpy as np
 from curate.config import HELD_OUT, Config
 from curate.engine.weights import locate
 from curate.errors import CurateError
-from curate.folders import replaced
+from curate.folders import atomic_directory, refuse_foreign
 from curate.identity import content_id
 from curate.lake import Lake
+from curate.model_folder import NOUN, list_model_files
 from curate.preference_pairs import PreferencePairs, data_digest, read_pairs
 from curate.progress import Track
 from curate.resources import sql
@@ -52,6 +53,7 @@ def train_backbone(
         note = held_out_note(saved["metrics"])
         return Summary("train", Counts(), time.monotonic() - started, skipped=True, note=note)
 
+    refuse_foreign(folder, owned=list_model_files, noun=NOUN)  # before hours of work, not only after them
     from accelerate import Accelerator, DistributedDataParallelKwargs
 
     from curate.backbone.model import VisionModel
@@ -110,7 +112,7 @@ def train_backbone(
         "cut": groups.cut,
         "metrics": metrics_of(pairs, loss, accuracy) | {"held_out_prompts": len(unseen)} | aspects | noise,
     }
-    with replaced(folder) as made:
+    with atomic_directory(folder, owned=list_model_files, noun=NOUN) as made:
         _save(opened, made, about)
     # After the folder is in place: a process killed in between goes on from its checkpoint to the same weights.
     with run.chunk(section.judge or PART, fingerprint=fingerprint, status="done") as (writer, counts):
@@ -174,6 +176,8 @@ def _save(opened: Opened, folder: Path, about: dict[str, Any]) -> None:
 
     with quiet():
         opened.save(folder)
+    written = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    about = about | {"files": sorted({*written, _ABOUT})}  # only these are replaced by the next training
     text = json.dumps(about, indent=2, ensure_ascii=False, sort_keys=True)
     (folder / _ABOUT).write_text(text + "\n", encoding="utf-8")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from curate.errors import CurateError
+from curate.folders import atomic_file
 
 _HELD_OUT = "held_out_"
 
@@ -61,8 +62,8 @@ class Metrics:
                     kept.append(line + "\n")
             except ValueError:
                 continue
-        (made := file.with_suffix(".new")).write_text("".join(kept), encoding="utf-8")
-        made.replace(file)
+        with atomic_file(file) as made:
+            made.write_text("".join(kept), encoding="utf-8")
 
 
 def _tag(name: str) -> str:

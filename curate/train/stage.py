@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 from curate.config import HELD_OUT, Config, TrainSection
 from curate.engine.embedding_reward import FORMAT, Description, describe, save
 from curate.errors import CurateError
+from curate.folders import refuse_foreign
 from curate.identity import content_id
 from curate.lake import Lake
+from curate.model_folder import NOUN, list_model_files
 from curate.preference_pairs import data_digest, read_pairs
 from curate.progress import Advance, Track
 from curate.resources import sql
@@ -41,6 +43,7 @@ def train(lake: Lake, config: Config, data: Path, *, track: Track) -> Summary:
             "train", Counts(), time.monotonic() - started, skipped=True, note=held_out_note(saved.metrics)
         )
 
+    refuse_foreign(folder, owned=list_model_files, noun=NOUN)  # before the work, not only after it
     run = StageRun(lake, "train", config_hash=section.digest)
     pairs = read_pairs(data)
     usable(pairs, data)

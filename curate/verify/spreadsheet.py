@@ -11,12 +11,14 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
 from curate.errors import CurateError
+from curate.folders import open_output
 from curate.lake import Lake
 from curate.records import Outcome, Shown
 from curate.verify.answers import Answer, Question, outcome_of
@@ -36,14 +38,19 @@ class Sheet:
     mistakes: tuple[str, ...]
 
 
-def write_sheet(path: Path, questions: Sequence[Question]) -> None:
-    """Write it as UTF-8 with a byte order mark, which spreadsheets need to read it as such."""
-    with path.open("w", encoding="utf-8-sig", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
-        for asked in questions:
-            texts = [_harmless(text) for text in (asked.prompt, asked.first, asked.second)]
-            writer.writerow([asked.task_id, asked.shown, *texts, "", "", ""])
+def write_sheet(path: Path, questions: Sequence[Question], *, force: bool = False) -> None:
+    """Write questions as UTF-8 with a byte order mark, which spreadsheets need to read it as such.
+
+    A file that exists may hold answers: it is left alone, and CurateError raised, unless `force` is set.
+    """
+    sheet = io.StringIO(newline="")
+    writer = csv.writer(sheet)
+    writer.writerow(COLUMNS)
+    for asked in questions:
+        texts = [_harmless(text) for text in (asked.prompt, asked.first, asked.second)]
+        writer.writerow([asked.task_id, asked.shown, *texts, "", "", ""])
+    with open_output(path, force=force) as stream:
+        stream.write(sheet.getvalue().encode("utf-8-sig"))
 
 
 def read_sheet(lake: Lake, path: Path) -> Sheet:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from curate import folders
 from curate.errors import CurateError
-from curate.export.folder import is_intact, refuse_foreign, replacing
+from curate.export.folder import NOUN, is_intact, list_export_files
+
+replacing = partial(folders.atomic_directory, owned=list_export_files, noun=NOUN)
+refuse_foreign = partial(folders.refuse_foreign, owned=list_export_files, noun=NOUN)
 
 
 def write_export(folder: Path, text: str = "rows") -> None:
@@ -37,17 +42,6 @@ def test_a_failure_leaves_the_earlier_export(tmp_path: Path) -> None:
         raise ZeroDivisionError
     assert (target / "data" / "rows").read_text() == "rows"
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
-
-
-def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
-    target = tmp_path / "out"
-    for leftover in (".out.exporting", ".out.previous", ".out.spill"):
-        (tmp_path / leftover).mkdir()
-        (tmp_path / leftover / "half").write_text("x")
-    with replacing(target) as folder:
-        write_export(folder)
-    assert [path.name for path in tmp_path.iterdir()] == ["out"]
-    assert sorted(path.name for path in target.iterdir()) == ["data", "manifest.json"]
 
 
 def test_an_empty_folder_is_free(tmp_path: Path) -> None:

@@ -183,11 +183,27 @@ def test_the_path_is_that_of_the_configuration(lake: Lake, tmp_path: Path) -> No
     assert write_report(lake, config) == tmp_path / "out" / "page.html"
 
 
+def test_only_a_report_is_overwritten(lake: Lake, tmp_path: Path) -> None:
+    mine, page = tmp_path / "curate.yaml", tmp_path / "report.html"
+    mine.write_text("workspace: .")
+    with pytest.raises(CurateError, match=r"curate\.yaml exists and is not a report of curate, .* --force"):
+        write_report(lake, CONFIG, path=mine)
+    assert mine.read_text() == "workspace: ."
+    text = write_report(lake, CONFIG, path=page).read_text(encoding="utf-8")
+    assert '<meta name="generator" content="curate ' in text
+    page.write_text(
+        text.replace('name="generator"', 'name="other"'), encoding="utf-8"
+    )  # as before it had one
+    write_report(lake, CONFIG, path=page)
+    write_report(lake, CONFIG, path=mine, force=True)
+    assert "<!DOCTYPE html>" in mine.read_text(encoding="utf-8")
+
+
 def test_unwritable_paths_are_named(lake: Lake, tmp_path: Path) -> None:
     with pytest.raises(CurateError, match="is a folder"):
         write_report(lake, CONFIG, path=tmp_path)
     (tmp_path / "file").write_text("x")
-    with pytest.raises(CurateError, match="Cannot write the report"):
+    with pytest.raises(CurateError, match="Cannot write"):
         write_report(lake, CONFIG, path=tmp_path / "file" / "report.html")
     assert not list(tmp_path.glob(".report*"))
 

@@ -80,6 +80,20 @@ def test_it_saves_a_model_and_says_how_good_it_is(lake: Lake, config: Config, da
     assert "held-out accuracy 1.000" in summary.note
 
 
+def test_a_folder_with_other_things_is_refused_before_the_work(
+    lake: Lake, config: Config, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = config.resolve("models/reward")
+    (models / "other-model").mkdir(parents=True)
+    (models / "other-model" / "weights").write_text("x")
+    (models / "thesis.txt").write_text("years of work")
+    (models.parent / ".reward.mine").mkdir()
+    monkeypatch.setattr("curate.train.stage.read_pairs", None)
+    with pytest.raises(CurateError, match=r"not part of a reward model .* \(other-model/weights\)"):
+        train(lake, config, data)
+    assert (models / "thesis.txt").read_text() == "years of work"
+
+
 def test_the_saved_scores_of_training_prompts_are_the_measured_ones(
     lake: Lake, config: Config, data: Path
 ) -> None:

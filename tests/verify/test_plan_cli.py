@@ -30,6 +30,9 @@ def test_from_a_plan_to_quality(sample_lake: Lake, tmp_path: Path) -> None:
     assert "nothing more to plan; 40 wait" in call("plan", "--budget", "40")
     sheet = tmp_path / "ada.csv"
     assert "40 questions written" in call("export-csv", str(sheet), "--annotator", "Ada")
+    with pytest.raises(CurateError, match=r"ada\.csv exists already"):  # and may hold answers
+        call("export-csv", str(sheet), "--annotator", "Ada")
+    assert "40 questions written" in call("export-csv", str(sheet), "--annotator", "Ada", "--force")
     with sheet.open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     for row in rows[:35]:

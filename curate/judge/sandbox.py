@@ -1,79 +1,45 @@
-"""Run code that nobody trusts: a Python process of its own with little time, little memory and no network.
+"""Run code that nobody trusts, and tests on it: two processes with little time, little memory and no network.
 
     run("def double(x): return 2 * x", "assert double(2) == 4")      # Ran(True, "passed")
 
-On Linux with user namespaces the process sees no network, cannot write but to its own temporary folder, and takes all
-that it started with it when it ends. It can read what its user can read. Elsewhere `isolated` is false, and the
-code would run with time and memory limits alone, which the caller has to want.
+The code runs in one process, the tests in another, which asks the first to call functions and compares what comes back
+(`sandboxed/`): code that forges is a process that answers wrongly, and reaches no part of the tests or of the verdict.
+On Linux with user namespaces each process has a root of its own: the system's and Python's folders to read, a /tmp in
+memory to write, no network, no sockets, terminals or files of the machine, no other process to be seen, and an end to
+all that it started when it ends. Elsewhere `isolated` is false, and both would run with limits on time and memory
+alone, which the caller has to want: code can then get at the process of the tests.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
+import json
 import os
-import secrets
+import selectors
 import signal
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
-_OUTPUT = 1 << 20  # bytes that the process may write to a file, its output included
-_GRACE = 5.0  # seconds for starting Python, beside what the code may take
+from curate.judge.sandboxed import launch
 
-# Runs in the new process, before any of the code: no name of it may depend on this package.
-_LAUNCHER = """
-import ctypes, os, resource, signal, sys
-seconds, memory, output = map(int, sys.argv[1:4])
-isolated, folder = sys.argv[4:6]
-def limit():
-    for name, value in (("CPU", seconds), ("AS", memory), ("FSIZE", output), ("CORE", 0), ("NOFILE", 64)):
-        resource.setrlimit(getattr(resource, "RLIMIT_" + name), (value, value))
-    os.execv(sys.executable, [sys.executable, "-I", "-B", os.path.join(folder, "harness.py")])
-if isolated == "no":
-    limit()
-libc = ctypes.CDLL(None, use_errno=True)
-user, group = os.getuid(), os.getgid()
-NEWNS, NEWIPC, NEWUSER, NEWPID, NEWNET = 0x20000, 0x8000000, 0x10000000, 0x20000000, 0x40000000
-if libc.unshare(NEWUSER | NEWNS | NEWPID | NEWNET | NEWIPC):
-    sys.exit(97)
-try:
-    for name, text in (("setgroups", "deny"), ("uid_map", f"1000 {user} 1"), ("gid_map", f"1000 {group} 1")):
-        with open("/proc/self/" + name, "w") as file:
-            file.write(text)
-except OSError:
-    sys.exit(97)
-REC, PRIVATE, BIND, RDONLY = 0x4000, 0x40000, 0x1000, 1
-class Attributes(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_uint64) for name in ("set", "clear", "propagation", "userns")]
-def mount(source, target, flags):
-    return libc.mount(source, target, None, ctypes.c_ulong(flags), None)
-def attributes(target, flags, **changes):
-    mine = Attributes(**changes)
-    return libc.syscall(442, -100, target, flags, ctypes.byref(mine), ctypes.sizeof(mine))
-here = os.fsencode(folder)
-if (mount(None, b"/", REC | PRIVATE) or mount(here, here, BIND)
-        or attributes(b"/", 0x8000, set=RDONLY) or attributes(here, 0, clear=RDONLY)):
-    sys.exit(97)
-os.chdir(folder)
-child = os.fork()
-if child == 0:
-    libc.prctl(1, signal.SIGKILL)  # die with the launcher
-    libc.prctl(38, 1, 0, 0, 0)  # no new privileges
-    limit()
-status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-sys.exit(status if status >= 0 else 128 - status)
-"""
+_FILE = 1 << 20  # bytes of a file that a process may write
+_DISK = 16 << 20  # bytes of all files of a sandbox, which are in memory
+_PROCESSES = 64  # of a sandbox, threads not counted
+_START = 60.0  # seconds for starting both processes, which count for nobody
+_GRACE = 5.0  # seconds of waiting beside the processor time that the code may take
+_KEPT = 4096  # bytes of the end of what a process writes to standard output or error
 
-_HARNESS = """
-import pathlib, sys
-token, space = sys.stdin.readline(), {"__name__": "answer"}
-for name in ("answer.py", "tests.py"):
-    exec(compile(pathlib.Path(name).read_text("utf-8"), name, "exec"), space)
-print("\\n" + token, end="", flush=True)
-"""
+
+class SandboxError(Exception):
+    """The sandbox did not run the code, through no fault of the code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,55 +53,218 @@ class Ran:
 @cache
 def isolated() -> bool:
     """Whether this machine lets us cut a process off from network and files."""
-    return sys.platform == "linux" and _run("", "", seconds=5, memory_mib=512, cut_off=True).passed
+    if sys.platform != "linux":
+        return False
+    try:
+        return _run("", "", seconds=5, memory_mib=512, cut_off=True).passed
+    except SandboxError:
+        return False
 
 
 def run(code: str, tests: str, *, seconds: int = 5, memory_mib: int = 512) -> Ran:
-    """Run `code`, then `tests` in the same namespace.
+    """Run `code` as a module, then `tests`, which see its names.
 
-    Passed means that the last line of the tests was reached: code that ends the process early has failed.
+    Passed means that the tests reached their last line in a process that the code cannot get at. `seconds`: processor
+    time of each process. `memory_mib`: of each process, and of all that it starts together. Raises `SandboxError`.
     """
     return _run(code, tests, seconds=seconds, memory_mib=memory_mib, cut_off=isolated())
 
 
+@dataclass(slots=True)
+class _Process:
+    """A launcher, with the ends of what has come from it."""
+
+    popen: subprocess.Popen[bytes]
+    stdout: bytes = b""
+    stderr: bytes = b""
+
+    @property
+    def last_error(self) -> str:
+        lines = self.stderr.decode("utf-8", "replace").strip().splitlines()
+        return lines[-1][:500] if lines else ""
+
+    def read(self, name: str) -> bool:
+        """Take what there is of standard output or error; False at its end."""
+        stream = getattr(self.popen, name)
+        try:
+            data = os.read(stream.fileno(), 1 << 16)
+        except BlockingIOError:
+            return False
+        setattr(self, name, (getattr(self, name) + data)[-_KEPT:])
+        return bool(data)
+
+
 def _run(code: str, tests: str, *, seconds: int, memory_mib: int, cut_off: bool) -> Ran:
-    token = secrets.token_hex(16)
-    with tempfile.TemporaryDirectory(prefix="curate-code-") as name:
-        folder = Path(name)
-        for file, content in (("harness.py", _HARNESS), ("answer.py", code), ("tests.py", tests)):
-            (folder / file).write_text(content, encoding="utf-8", errors="replace")
-        limits = [str(seconds), str(memory_mib << 20), str(_OUTPUT), "yes" if cut_off else "no", name]
-        with (folder / "stdout").open("wb") as stdout, (folder / "stderr").open("wb") as stderr:
-            process = subprocess.Popen(
-                [sys.executable, "-I", "-B", "-c", _LAUNCHER, *limits],
-                stdin=subprocess.PIPE,
-                stdout=stdout,
-                stderr=stderr,
+    try:
+        with contextlib.ExitStack() as stack:
+            # Closed here once both processes have theirs: when one of them ends, the other one has to see it.
+            with _pipe() as (asks, asked), _pipe() as (replies, replied):
+                limits = {"seconds": seconds, "memory": memory_mib << 20, "isolated": cut_off}
+                coder = stack.enter_context(_started("serve_code", code, limits, fds=(asks, replied)))
+                tester = stack.enter_context(_started("run_tests", tests, limits, fds=(replies, asked)))
+            in_time = _watch(coder, tester, seconds)
+            return _verdict(coder, tester, in_time, seconds=seconds, memory_mib=memory_mib)
+    except OSError as error:
+        raise SandboxError(f"a process could not be started: {error}") from error
+
+
+@contextlib.contextmanager
+def _pipe() -> Iterator[tuple[int, int]]:
+    ends = os.pipe()
+    try:
+        yield ends
+    finally:
+        for end in ends:
+            os.close(end)
+
+
+@contextlib.contextmanager
+def _started(
+    program: str, text: str, limits: Mapping[str, Any], *, fds: tuple[int, int]
+) -> Iterator[_Process]:
+    """A program of `sandboxed/` that reads `text`. It and all that it started end with the block."""
+    folder = tempfile.mkdtemp(prefix="curate-code-")
+    executable, python = _python()
+    settings = {
+        "file": _FILE,
+        "disk": _DISK,
+        "processes": _PROCESSES,
+        "folder": folder,
+        "executable": executable,
+        "python": python,
+        **limits,
+    }
+    try:
+        with tempfile.TemporaryFile() as given:  # it has no name
+            given.write(text.encode("utf-8", "replace"))
+            given.seek(0)
+            popen = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-I",
+                    "-S",
+                    "-B",
+                    launch.__file__,
+                    json.dumps(settings),
+                    program,
+                    *map(str, fds),
+                ],
+                stdin=given,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                pass_fds=fds,
                 cwd=folder,
                 env={"OMP_NUM_THREADS": "1", "PATH": os.defpath},
                 start_new_session=True,
             )
+        with popen:
             try:
-                process.communicate(f"{token}\n".encode(), timeout=seconds + _GRACE)
-            except subprocess.TimeoutExpired:
-                return Ran(False, f"took longer than {seconds} s")
+                yield _Process(popen)
             finally:
-                _end(process)
-        said, error = (_tail(folder / stream) for stream in ("stdout", "stderr"))
-    if process.returncode == 0 and said == token:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(popen.pid, signal.SIGKILL)
+    finally:
+        remove_folder(Path(folder))
+
+
+@cache
+def _python() -> tuple[str, tuple[str, ...]]:
+    """The path of this Python that leads through no linked folder, and the folders that it needs to run."""
+    executable = Path(os.path.realpath(Path(sys.executable).parent), Path(sys.executable).name)
+    folders = {
+        os.path.realpath(sys.prefix),
+        os.path.realpath(sys.base_prefix),
+        sys.base_prefix,
+        sys.base_exec_prefix,
+    }
+    path = executable
+    while path.is_symlink():
+        path = path.parent / path.readlink()
+        folders.add(os.path.normpath(path.parent.parent))
+    return str(executable), tuple(sorted(folders, key=len))
+
+
+def _watch(coder: _Process, tester: _Process, seconds: int) -> bool:
+    """Wait for the end of the tests, and read what the processes write; False where they take too long."""
+    ready, limit = False, time.monotonic() + _START
+    with selectors.DefaultSelector() as selector:
+        for process in (coder, tester):
+            for name in ("stdout", "stderr"):
+                stream = getattr(process.popen, name)
+                os.set_blocking(stream.fileno(), False)
+                selector.register(stream, selectors.EVENT_READ, (process, name))
+        while tester.popen.poll() is None:
+            if not ready and tester.stdout:
+                ready, limit = True, time.monotonic() + seconds + _GRACE
+            if time.monotonic() > limit:
+                if not ready:
+                    raise SandboxError(f"the processes did not start in {_START:.0f} s")
+                return False
+            for key, _ in selector.select(0.05):
+                process, name = key.data
+                if not process.read(name):
+                    selector.unregister(key.fileobj)
+    for name in ("stdout", "stderr"):
+        while tester.read(name):
+            pass
+    return True
+
+
+def _verdict(coder: _Process, tester: _Process, in_time: bool, *, seconds: int, memory_mib: int) -> Ran:
+    if not in_time:
+        return Ran(False, f"took longer than {seconds} s")
+    ending = partial(_ending, seconds=seconds, memory_mib=memory_mib)
+    try:
+        verdict = json.loads(tester.stdout.splitlines()[1])
+    except (IndexError, ValueError):  # the tests have ended their own process
+        return Ran(False, ending(tester))
+    if verdict["passed"] and tester.popen.returncode == 0:
         return Ran(True, "passed")
-    if process.returncode in (-signal.SIGXCPU, -signal.SIGKILL, 128 + signal.SIGXCPU, 128 + signal.SIGKILL):
-        return Ran(False, f"took more than {seconds} s of processor time, or was killed")
-    return Ran(False, error or f"ended early with exit status {process.returncode}")
+    return Ran(False, str(verdict["reason"] or ending(coder)))
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End whatever still runs of the process's session."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+def _ending(process: _Process, *, seconds: int, memory_mib: int) -> str:
+    """Why a process ended that was to go on."""
+    try:
+        status = process.popen.wait(timeout=_GRACE)
+    except subprocess.TimeoutExpired:
+        return "closed the pipe to the tests"
+    with contextlib.suppress(OSError):
+        while process.read("stderr"):
+            pass
+    match status:
+        case launch.NOT_ISOLATED:
+            raise SandboxError("the system does not let a process be cut off any more")
+        case launch.TOO_MANY:
+            return f"started more than {_PROCESSES} processes"
+        case launch.TOO_LARGE:
+            return f"took more than {memory_mib} MiB of memory in all its processes"
+        case _ if status in (-signal.SIGXCPU, -signal.SIGKILL, 128 + signal.SIGXCPU, 128 + signal.SIGKILL):
+            return f"took more than {seconds} s of processor time, or was killed"
+    return process.last_error or f"ended early with exit status {status}"
 
 
-def _tail(file: Path) -> str:
-    lines = file.read_bytes()[-4096:].decode("utf-8", "replace").strip().splitlines()
-    return lines[-1][:500] if lines else ""
+def remove_folder(folder: Path) -> None:
+    """Remove a folder, whatever code has made of it: what cannot be removed stays, and links are not followed.
+
+    What lies in a folder within is moved up before that one is removed, so that no path is long and no depth matters.
+    """
+    with contextlib.suppress(OSError):
+        for number in itertools.count():
+            entries = list(os.scandir(folder))
+            if not entries:
+                break
+            left = len(entries)
+            for place, entry in enumerate(entries):
+                with contextlib.suppress(OSError):
+                    if not entry.is_dir(follow_symlinks=False):
+                        Path(entry.path).unlink()
+                    else:
+                        Path(entry.path).chmod(0o700)
+                        for at, child in enumerate(os.scandir(entry.path)):
+                            Path(child.path).rename(folder / f"{number}-{place}-{at}")
+                        Path(entry.path).rmdir()
+                    left -= 1
+            if left == len(entries):  # nothing could be removed
+                break
+        folder.rmdir()

@@ -9,9 +9,10 @@ What is expected is the entry `meta` of the prompt's own `meta` object, else `ex
 exact, number, contains, code) the prompt's reference; without any of them the verifier abstains. One judgment per
 response: `score` 1 where it passes and 0 where it fails, and `raw` says why.
 
-`code` runs the response's fenced blocks, or all of it, and then the expected tests (Python statements, such as
-asserts) in a process with limits on time and memory, without network and unable to write to files (sandbox.py).
-Where the system offers no such isolation it refuses at start, unless `unsafe: true` says that limits are enough.
+`code` runs the response's fenced blocks, or all of it, and the expected tests (Python statements, such as asserts) on
+it, in two processes with limits on time and memory, without network and out of sight of the machine's files
+(sandbox.py): whatever the code does to its own process, it reaches neither the tests nor the verdict. Where the system
+offers no such isolation the judge refuses at start, unless `unsafe: true` says that limits are enough.
 """
 
 from __future__ import annotations
@@ -23,10 +24,11 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from curate.engine.base import Failure
 from curate.engine.registry import Engines
 from curate.errors import CurateError
 from curate.judge import sandbox
-from curate.judge.base import Answer, Contest, Judge, JudgeOptions, Question, abstain, one_by_one, rate
+from curate.judge.base import Answer, Contest, Judge, JudgeOptions, Question, abstain, fail, one_by_one, rate
 from curate.judge.checks import CHECKS, code_of, entry, objection
 from curate.judge.registry import judge_kind
 
@@ -42,8 +44,8 @@ class VerifierOptions(JudgeOptions):
         description="What to find: a text, number, list of texts, pattern, JSON Schema, [least, most], or tests.",
     )
     meta: str | None = Field(None, description="Entry of the prompt's `meta` to expect in place of `expect`.")
-    seconds: int = Field(5, ge=1, description="Processor time of `code`, for each response.")
-    memory_mib: int = Field(512, ge=64, description="Memory of `code`.")
+    seconds: int = Field(5, ge=1, description="Processor time of `code`, for each response and process.")
+    memory_mib: int = Field(512, ge=64, description="Memory of `code`, of all its processes together.")
     unsafe: bool = Field(
         False, description="Run `code` also where it cannot be cut off from network and files."
     )
@@ -92,7 +94,10 @@ class Verifier(Judge):
         wrong = objection(self.options.check, expected)
         if wrong is not None:
             return abstain(f"what the prompt expects {wrong}")
-        found = self._objection(question.a.text, expected)
+        try:
+            found = self._objection(question.a.text, expected)
+        except sandbox.SandboxError as error:
+            return fail(Failure(f"the sandbox did not run: {error}"))
         return rate(1.0, raw="passed") if found is None else rate(0.0, raw=found)
 
     def _expected(self, contest: Contest) -> Any:

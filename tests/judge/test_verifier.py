@@ -103,7 +103,7 @@ def test_what_is_expected_comes_from_meta_then_expect_then_the_reference() -> No
         ("import time; time.sleep(60)", "took longer than 1 s"),
         ("x = [0] * (1 << 30)", "MemoryError"),
         ("import socket; socket.create_connection(('127.0.0.1', 9), timeout=2)", "OSError"),
-        ("open('/tmp/curate-escaped', 'w')", "OSError: [Errno 30] Read-only file system"),
+        ("open('/usr/curate-escaped', 'w')", "OSError: [Errno 30] Read-only file system"),
         ("open('big', 'w').write('x' * (2 << 20)); open('big').read()", "OSError: [Errno 27] File too large"),
     ],
 )
@@ -113,14 +113,15 @@ def test_code_that_fails_or_misbehaves(code: str, reason: str) -> None:
     )
     assert answer.score == 0.0
     assert (answer.raw or "").startswith(reason)
-    assert not Path("/tmp/curate-escaped").exists()
+    assert not Path("/usr/curate-escaped").exists()
 
 
 @needs_isolation
 def test_code_that_works_sees_nothing_of_us(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET_KEY", "x")
     code = "import os, sys\nassert 'SECRET_KEY' not in os.environ\nassert not any('curate' == m for m in sys.modules)"
-    assert sandbox.run(code + "\nopen('mine', 'w').write('x')", "assert open('mine').read() == 'x'").passed
+    code += "\nopen('mine', 'w').write('x')\ndef read(): return open('mine').read()"
+    assert sandbox.run(code, "assert read() == 'x'").passed
 
 
 @needs_isolation
@@ -129,6 +130,18 @@ def test_what_code_starts_ends_with_it() -> None:
     start = f"import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', {sleeper!r}], start_new_session=True)"
     assert sandbox.run(start, "").passed
     assert not any(_arguments(path)[-2:-1] == [sleeper] for path in Path("/proc").glob("[0-9]*/cmdline"))
+
+
+def test_a_sandbox_that_does_not_run_is_a_failed_judgment_and_no_verdict(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: Any, **__: Any) -> sandbox.Ran:
+        raise sandbox.SandboxError("a process could not be started: no memory")
+
+    monkeypatch.setattr(sandbox, "run", refuse)
+    answer = verify("x = 1", check="code", expect="assert x == 1", unsafe=True)
+    assert (answer.outcome, answer.score) == ("failed", None)
+    assert answer.raw == "the sandbox did not run: a process could not be started: no memory"
 
 
 def _arguments(path: Path) -> list[str]:

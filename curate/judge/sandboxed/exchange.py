@@ -1,0 +1,144 @@
+"""One end of the talk between the process of the tests and the process of the code: requests and replies as lines.
+
+    {"do": "call", "args": [f, [1, 2], {}], "shared": [...]}        # a request: what to do, with what
+    {"value": 3, "shared": [...], "printed": "..."}                 # its reply, or {"raise": error, ...}
+
+While an end waits for a reply it serves the requests of the other end: code may call a function of the tests that it
+was given. On the side of the tests nothing is served but what its `guard` lets through.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from .operations import OPERATIONS
+from .values import Codec, ProtocolError
+
+_LONGEST = 16 << 20  # bytes of a message
+
+
+class Lost(BaseException):
+    """The other side has ended, or does not keep to the protocol. No test can catch its consequences away."""
+
+
+class Exchange:
+    """`broken`: why the tests cannot have passed whatever they say, or None."""
+
+    def __init__(
+        self,
+        mine: str,
+        *,
+        reads: int,
+        writes: int,
+        proxy: Callable[[Exchange, int, dict[str, Any]], Any],
+    ) -> None:
+        self.codec = Codec(mine, lambda number, about: proxy(self, number, about))
+        self.broken: str | None = None
+        self.guard: Callable[[str, list[Any]], None] = lambda name, arguments: None  # refuses by raising
+        self.print: Callable[[str], None] = lambda text: None  # what the other side has printed
+        self.printed: Callable[[], str] = str  # what this side has printed since the last reply
+        self._reads, self._writes = reads, writes
+        self._buffer = bytearray()
+        self._turn = threading.RLock()
+
+    def request(self, name: str, *arguments: Any) -> Any:
+        """Have the other side do an operation, and wait for what comes of it."""
+        with self._turn:
+            self._check()
+            self.send({"do": name, "args": arguments})
+            while "do" in (message := self.receive()):
+                self.answer(message)
+            self.codec.forget()
+            raised, value = message.get("raise"), message.get("value")
+        if raised is None:
+            return value
+        if not isinstance(raised, BaseException):
+            raise self.lose("the code's process sent an error that is none")
+        if isinstance(raised, (StopIteration, StopAsyncIteration, GeneratorExit)) and name not in (
+            "next",
+            "send",
+        ):
+            # Raised within a `map` of the tests it would end the tests' loop in silence.
+            raise RuntimeError(f"{type(raised).__name__} was raised outside of an iteration")
+        raise raised
+
+    def answer(self, message: dict[str, Any]) -> None:
+        """Do what the other side asks for, and reply."""
+        try:
+            name, arguments = message["do"], list(message["args"])
+            self.guard(name, arguments)
+            reply = {"value": OPERATIONS[name](*arguments)}
+        except Lost:
+            raise
+        except BaseException as error:
+            if (self.codec.mine == "tests" and not isinstance(error, Exception)) or isinstance(
+                error, AssertionError
+            ):
+                self.broken = (
+                    self.broken or f"{type(error).__name__} in a function of the tests that the code called"
+                )
+            reply = {"raise": error}
+        try:
+            self.send(reply)
+        except (RecursionError, MemoryError, ValueError) as error:
+            self.send({"raise": type(error)("a value could not be sent")})
+        self.codec.forget()
+
+    def send(self, fields: dict[str, Any]) -> None:
+        name = fields.get("do")
+        message = self.codec.encode_all({key: value for key, value in fields.items() if key != "do"})
+        message |= {"printed": self.printed()} if name is None else {"do": name}
+        data = memoryview(json.dumps(message).encode() + b"\n")
+        try:
+            while data:
+                data = data[os.write(self._writes, data) :]
+        except OSError:
+            raise self.lose("") from None
+
+    def receive(self) -> dict[str, Any]:
+        """The next message, its values decoded."""
+        try:
+            message = json.loads(self._line())
+            self.print(str(message.get("printed", "")))
+            self.codec.decode_shared(message)
+            fields = {key: value for key, value in message.items() if key not in ("shared", "printed")}
+            return {key: value if key == "do" else self.codec.decode(value) for key, value in fields.items()}
+        except (
+            ProtocolError,
+            ArithmeticError,
+            LookupError,
+            TypeError,
+            ValueError,
+            AttributeError,
+            ImportError,
+        ) as e:
+            raise self.lose(f"the code's process broke the protocol: {e}") from e
+        except (RecursionError, MemoryError) as error:
+            raise self.lose(f"a value of the code is too large: {type(error).__name__}") from error
+
+    def _line(self) -> bytes:
+        start = 0
+        while (end := self._buffer.find(b"\n", start)) < 0:
+            start = len(self._buffer)
+            if start > _LONGEST:
+                raise self.lose("a value of the code is too large to be sent")
+            if not (data := os.read(self._reads, 1 << 16)):
+                raise self.lose("")
+            self._buffer += data
+        line = bytes(self._buffer[:end])
+        del self._buffer[: end + 1]
+        return line
+
+    def lose(self, reason: str) -> Lost:
+        """Nothing that comes after this counts; an empty reason: the other process has ended."""
+        if self.broken is None:
+            self.broken = reason
+        return Lost(self.broken)
+
+    def _check(self) -> None:
+        if self.broken is not None:
+            raise Lost(self.broken)

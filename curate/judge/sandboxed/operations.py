@@ -1,0 +1,87 @@
+"""What one side can ask the other to do with an object: each operation takes the object first."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import operator
+from collections.abc import Callable
+from typing import Any
+
+BINARY = (
+    "add",
+    "sub",
+    "mul",
+    "truediv",
+    "floordiv",
+    "mod",
+    "pow",
+    "matmul",
+    "lshift",
+    "rshift",
+    "and_",
+    "or_",
+    "xor",
+)
+IN_PLACE = tuple(f"i{name.removesuffix('_')}" for name in BINARY)
+COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
+NUMBERS: dict[str, Callable[..., Any]] = {
+    "abs": abs,
+    "bool": bool,
+    "ceil": math.ceil,
+    "complex": complex,
+    "float": float,
+    "floor": math.floor,
+    "index": operator.index,
+    "int": int,
+    "round": round,
+    "trunc": math.trunc,
+}
+"""What makes plain numbers of objects."""
+
+_CONTEXT = {"enter": "__enter__", "exit": "__exit__"}
+
+
+def _call(function: Any, positional: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    return function(*positional, **named)
+
+
+def _run(coroutine: Any) -> Any:
+    async def wait() -> Any:
+        return await coroutine
+
+    return asyncio.run(wait())
+
+
+OPERATIONS: dict[str, Callable[..., Any]] = {
+    **{name: getattr(operator, name) for name in (*BINARY, *IN_PLACE, *COMPARISONS)},
+    **NUMBERS,
+    **{
+        name: lambda value, *arguments, method=method: getattr(type(value), method)(value, *arguments)
+        for name, method in _CONTEXT.items()
+    },
+    "call": _call,
+    "contains": operator.contains,
+    "delattr": delattr,
+    "delitem": operator.delitem,
+    "dir": dir,
+    "format": format,
+    "getattr": getattr,
+    "getitem": operator.getitem,
+    "hash": hash,
+    "invert": operator.invert,
+    "isinstance": lambda kind, value: isinstance(value, kind),
+    "issubclass": lambda kind, value: issubclass(value, kind),
+    "iter": iter,
+    "len": len,
+    "neg": operator.neg,
+    "next": next,
+    "pos": operator.pos,
+    "repr": repr,
+    "reversed": reversed,
+    "run": _run,
+    "send": lambda generator, value: generator.send(value),
+    "setattr": setattr,
+    "setitem": operator.setitem,
+    "str": str,
+}

@@ -1,0 +1,255 @@
+"""Proxies: what stands here for an object of the other side.
+
+On the side of the tests a proxy keeps code from deciding the tests' comparisons. Python would ask an object of the
+code whether it equals 4, or what it is less 4, and the object could answer to please. So a value of the tests is never
+handed to such an object for comparison, and a number that was made with one is never taken for a result: both are an
+`UndecidableError`.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Generator
+from typing import Any
+
+from .exchange import Exchange
+from .operations import BINARY, COMPARISONS, IN_PLACE, NUMBERS
+from .values import ProtocolError
+
+_FORWARDED = frozenset({
+    "__name__", "__qualname__", "__module__", "__doc__", "__annotations__", "__dict__", "__wrapped__",
+    "__init__", "__call__", "__next__", "__iter__", "__len__", "__getitem__", "__setitem__",
+    "__enter__", "__exit__", "__repr__", "__str__", "__eq__", "__lt__", "__add__", "__post_init__", "__all__",
+})  # fmt: skip
+# Modules of plain types.
+_VALUES = frozenset({"builtins", "collections", "datetime", "decimal", "fractions", "numpy"})
+
+
+class UndecidableError(TypeError):
+    """Only the code could say how this comes out. It counts against the code also where the tests catch it."""
+
+
+class Remote:
+    """An object of the other side. `plain`: its value, where its class derives from a plain type, as a 1-tuple.
+
+    `told`: it was made with a value of the tests, by an operator.
+    """
+
+    __slots__ = ("__weakref__", "_remote_exchange", "_remote_plain", "_remote_told")
+
+    def __init__(self, exchange: Exchange, plain: tuple[Any, ...] = ()) -> None:
+        object.__setattr__(self, "_remote_exchange", exchange)
+        object.__setattr__(self, "_remote_plain", plain)
+        object.__setattr__(self, "_remote_told", False)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name.endswith("__") and name not in _FORWARDED:
+            raise AttributeError(name)
+        return _ask(self, "getattr", name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        _ask(self, "setattr", name, value)
+
+    def __delattr__(self, name: str) -> None:
+        _ask(self, "delattr", name)
+
+    def __call__(self, *positional: Any, **named: Any) -> Any:
+        return _ask(self, "call", positional, named)
+
+    def __contains__(self, item: Any) -> bool:
+        if self._remote_plain:
+            return item in self._remote_plain[0]
+        if _trusting(self) or isinstance(item, Remote):
+            return bool(_ask(self, "contains", item))
+        try:
+            items = iter(self)
+        except TypeError:
+            raise _undecidable(
+                self, "only the code could say whether its object holds a value of the tests"
+            ) from None
+        claim = None if items is self else _ask(self, "contains", item)
+        holds = any(item is other or item == other for other in items)
+        if claim is not None and claim is not holds:
+            raise _undecidable(
+                self, "an object of the code contains what it does not give, or gives what it does not"
+            )
+        return holds
+
+    def __instancecheck__(self, instance: Any) -> bool:
+        return isinstance(instance, Remote) and bool(_ask(self, "isinstance", instance))
+
+    def __subclasscheck__(self, subclass: Any) -> bool:
+        return isinstance(subclass, Remote) and bool(_ask(self, "issubclass", subclass))
+
+    def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[type, ...]:
+        raise _undecidable(
+            self, "tests cannot derive a class from one of the code, which is in another process"
+        )
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return _wait(self).__await__()
+
+    def __dir__(self) -> Any:
+        return _ask(self, "dir")
+
+
+def _ask(remote: Remote, name: str, *arguments: Any) -> Any:
+    return remote._remote_exchange.request(name, remote, *arguments)
+
+
+def _trusting(remote: Remote) -> bool:
+    """Whether this is the side of the code, which may believe what it likes."""
+    return bool(remote._remote_exchange.codec.mine == "code")
+
+
+def _undecidable(remote: Remote, reason: str) -> UndecidableError:
+    exchange = remote._remote_exchange
+    exchange.broken = exchange.broken or reason
+    return UndecidableError(reason)
+
+
+def _plain(value: Any) -> Any:
+    """The value of an object of the other side, if it has a plain one; any other value as it is."""
+    return value._remote_plain[0] if isinstance(value, Remote) and value._remote_plain else value
+
+
+def _forward(name: str, *, plain: Callable[..., Any] | None = None) -> Callable[..., Any]:
+    def method(self: Remote, *arguments: Any) -> Any:
+        if self._remote_plain and plain is not None:
+            return plain(self._remote_plain[0], *arguments)
+        if self._remote_told and name in NUMBERS:
+            raise _undecidable(
+                self, f"the tests take {name}() of an object that the code made of a value of theirs"
+            )
+        return _ask(self, name, *arguments)
+
+    return method
+
+
+def _compare(name: str) -> Callable[[Remote, Any], Any]:
+    decide = getattr(operator, name)
+
+    def method(self: Remote, other: Any) -> Any:
+        if self is other and name in ("eq", "ne"):
+            return name == "eq"
+        if isinstance(other, Remote) and not (self._remote_plain and other._remote_plain):
+            return _ask(self, name, other)
+        if self._remote_plain:
+            return decide(
+                self._remote_plain[0], other._remote_plain[0] if isinstance(other, Remote) else other
+            )
+        if _trusting(self):
+            return _ask(self, name, other)
+        if other is None and name in ("eq", "ne"):
+            return name == "ne"
+        if type(other).__module__ not in _VALUES:
+            return NotImplemented  # an object of the tests' own, which may say
+        raise _undecidable(self, "the tests compare an object of the code's own class with a value of theirs")
+
+    return method
+
+
+def _operate(name: str, *, reflected: bool = False) -> Callable[[Remote, Any], Any]:
+    def method(self: Remote, other: Any) -> Any:
+        left, right = (other, self) if reflected else (self, other)
+        values = [_plain(left), _plain(right)]
+        if not any(isinstance(value, Remote) for value in values):
+            return getattr(operator, name)(*values)
+        result = self._remote_exchange.request(name, *values)
+        told = any(not isinstance(value, Remote) or value._remote_told for value in values)
+        if told and not _trusting(self) and result is not NotImplemented:
+            if not isinstance(result, Remote) or result._remote_plain:
+                raise _undecidable(
+                    self, f"the tests take a value from {name} of an object of the code and their own"
+                )
+            object.__setattr__(result, "_remote_told", True)
+        return result
+
+    return method
+
+
+for _name in BINARY:
+    setattr(Remote, f"__{_name.removesuffix('_')}__", _operate(_name))
+    setattr(Remote, f"__r{_name.removesuffix('_')}__", _operate(_name, reflected=True))
+for _name in IN_PLACE:
+    setattr(Remote, f"__{_name}__", _operate(_name))
+for _name in COMPARISONS:
+    setattr(Remote, f"__{_name}__", _compare(_name))
+for _name, _function in NUMBERS.items():
+    setattr(Remote, f"__{_name}__", _forward(_name, plain=_function))
+for _name in ("neg", "pos", "invert", "getitem"):
+    setattr(Remote, f"__{_name}__", _forward(_name, plain=getattr(operator, _name)))
+_COLLECTIONS: dict[str, Callable[..., Any]] = {
+    "len": len,
+    "iter": iter,
+    "reversed": reversed,
+    "hash": hash,
+    "next": next,
+}
+for _name, _function in _COLLECTIONS.items():
+    setattr(Remote, f"__{_name}__", _forward(_name, plain=_function))
+for _name in ("str", "repr", "format", "setitem", "delitem", "enter", "exit"):
+    setattr(Remote, f"__{_name}__", _forward(_name))
+
+
+def make_proxy(exchange: Exchange, number: int, about: dict[str, Any]) -> Any:
+    """What stands for an object of the other side, by what is said of it."""
+    decode = exchange.codec.decode
+    remote = Remote(exchange, (decode(about["plain"]),) if "plain" in about else ())
+    exchange.codec.let_stand_for(number, remote)
+    match about:
+        case {"is": "error type", "name": str(name), "base": base}:
+            return _error_type(name, decode(base))
+        case {"is": "error", "type": kind, "args": arguments, "text": str(text)}:
+            return _error(remote, decode(kind), decode(arguments), text)
+        case {"is": "generator"}:
+            return _generate(remote)
+        case {"is": "coroutine"}:
+            return _wait(remote)
+    return remote
+
+
+def _error_type(name: str, base: Any) -> type[BaseException]:
+    """A class of the same name under the same built-in one, so that tests can catch it."""
+
+    def read_attribute(self: BaseException, attribute: str) -> Any:
+        remote = self.__dict__.get("remote")
+        if remote is None or attribute.startswith("__"):
+            raise AttributeError(attribute)
+        return _ask(remote, "getattr", attribute)
+
+    def show(self: BaseException) -> str:
+        return str(self.__dict__.get("text", base.__str__(self)))
+
+    _check_error_type(base)
+    return type(name, (base,), {"__module__": "solution", "__getattr__": read_attribute, "__str__": show})
+
+
+def _error(remote: Remote, kind: Any, arguments: Any, text: str) -> BaseException:
+    _check_error_type(kind)
+    try:
+        error = kind(*arguments)
+    except Exception:  # its class takes other arguments than it keeps
+        error = kind.__new__(kind, *arguments)
+    if kind.__module__ == "solution":
+        error.__dict__.update(remote=remote, text=text)
+    return error  # type: ignore[no-any-return]  # checked above
+
+
+def _check_error_type(kind: Any) -> None:
+    if not (isinstance(kind, type) and issubclass(kind, BaseException)):
+        raise ProtocolError("an error of a class that is none")
+
+
+def _generate(remote: Remote) -> Generator[Any, Any, Any]:
+    sent = None
+    while True:
+        try:
+            value = _ask(remote, "send", sent)
+        except StopIteration as end:
+            return end.value
+        sent = yield value
+
+
+async def _wait(remote: Remote) -> Any:
+    return _ask(remote, "run")

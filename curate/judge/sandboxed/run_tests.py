@@ -1,0 +1,154 @@
+"""Run the tests on code that another process runs, and say whether their last line was reached.
+
+The verdict goes to standard output as JSON, `{"passed": false, "reason": "AssertionError"}`, after a line that says
+that both processes are there. An empty reason: the process of the code has ended. Nothing of the tests, their values
+or this process is within reach of the code: it is asked to call functions, and is given the arguments.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import json
+import os
+import sys
+import traceback
+import types
+from typing import Any
+
+from .exchange import Exchange, Lost
+from .operations import BINARY, COMPARISONS, IN_PLACE, NUMBERS
+from .remote import make_proxy
+
+_NAME = "tests"
+_SERVED = frozenset({
+    "call", "iter", "next", "send", "run", "len", "getitem", "setitem", "delitem", "contains", "hash", "str", "repr",
+    "isinstance", "issubclass", "reversed", "neg", "pos", "invert", *BINARY, *IN_PLACE, *COMPARISONS, *NUMBERS,
+})  # fmt: skip
+"""What code may do with the objects of the tests that it was given."""
+
+
+class _Solution(types.ModuleType):
+    """`import solution` in tests: names of the code as they are now."""
+
+    def __init__(self, module: Any, names: list[str]) -> None:
+        super().__init__("solution")
+        self.__dict__.update(__all__=[name for name in names if not name.startswith("_")], __remote=module)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self.__dict__["__remote"], name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self.__dict__["__remote"], name, value)
+
+
+def main() -> None:
+    del sys.path[0]
+    reads, writes = map(int, sys.argv[1:])
+    sys.argv = ["tests.py"]
+    text = sys.stdin.buffer.read().decode("utf-8", "replace")
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    verdicts = os.dup(1)
+    os.dup2(2, 1)
+    exchange = Exchange("tests", reads=reads, writes=writes, proxy=make_proxy)
+    exchange.guard = lambda name, arguments: _guard(exchange, name, arguments)
+    exchange.print = _print
+    reason = _run(exchange, text, verdicts)
+    os.write(verdicts, json.dumps({"passed": reason is None, "reason": reason}).encode())
+    os._exit(0)
+
+
+def _run(exchange: Exchange, text: str, verdicts: int) -> str | None:
+    """None where the tests have passed."""
+    try:
+        exchange.receive()
+        os.write(verdicts, b"ready\n")
+        exchange.send({"value": (_ask, _read, _read_line)})
+        while "do" in (message := exchange.receive()):
+            exchange.answer(message)
+        error, module, names = message["value"]
+        if error is not None:
+            return str(error)[:500]
+        names = [name for name in names if isinstance(name, str) and name.isidentifier()]
+        sys.modules["solution"] = _Solution(module, names)
+        exec(compile(text, "tests.py", "exec"), _namespace(text, module, names))
+    except Lost:
+        pass
+    except BaseException as caught:
+        if exchange.broken is None:
+            return traceback.format_exception_only(caught)[-1].strip()[:500]
+    return None if exchange.broken is None else exchange.broken[:500]
+
+
+def _namespace(text: str, module: Any, names: list[str]) -> dict[str, Any]:
+    """The names of the code that the tests use without making them."""
+    tree = ast.parse(text)
+    uses = {
+        node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+    }
+    bases = {
+        node.value.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+    }
+    space: dict[str, Any] = {"__name__": _NAME}
+    for name in sorted(uses.intersection(names) - _find_made_names(tree)):
+        if hasattr(builtins, name):
+            raise NameError(
+                f"the code has a {name} and so has Python: tests that mean the code's say solution.{name}"
+            )
+        space[name] = getattr(module, name)
+        if name in bases.intersection(sys.stdlib_module_names) and not isinstance(
+            space[name], types.ModuleType
+        ):
+            raise NameError(
+                f"the tests use the module {name} that only the code imports: they have to import it"
+            )
+    return space
+
+
+def _find_made_names(tree: ast.Module) -> set[str]:
+    """The names that statements of the tests make, wherever they stand."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name):
+                names.add(name)
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                names.add(name)
+            case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
+                names.update((alias.asname or alias.name).partition(".")[0] for alias in aliases)
+    return names
+
+
+def _guard(exchange: Exchange, name: str, arguments: list[Any]) -> None:
+    """Code may use what it was given as any caller would, and gets at nothing behind it."""
+    target = arguments[0]
+    if not exchange.codec.owns(target):
+        raise PermissionError("not an object that the tests have given away")
+    if name in ("getattr", "setattr", "delattr"):
+        public = type(arguments[1]) is str and not arguments[1].startswith("_")
+        named = name == "getattr" and arguments[1] in ("__name__", "__qualname__", "__doc__", "__module__")
+        if not named and (not public or type(target).__module__ != _NAME or isinstance(target, type)):
+            raise AttributeError(f"not an attribute of an object of the tests' own classes: {arguments[1]}")
+    elif name not in _SERVED:
+        raise PermissionError(f"{name} of an object of the tests")
+
+
+def _print(text: str) -> None:
+    if text:
+        sys.stdout.write(text)
+
+
+def _ask(prompt: object = "") -> str:
+    return builtins.input(prompt)  # the one that the tests may have put there
+
+
+def _read(size: int | None = -1) -> str:
+    return sys.stdin.read(-1 if size is None else size)
+
+
+def _read_line(size: int | None = -1) -> str:
+    return sys.stdin.readline(-1 if size is None else size)

@@ -16,6 +16,7 @@ from curate import __version__
 from curate.commands import verify_plan
 from curate.commands.evaluate import evaluate
 from curate.commands.explain import explain_prompt
+from curate.commands.interrupts import exit_when_interrupted, print_interrupted
 from curate.commands.rank import rank
 from curate.commands.serve import serve_reward
 from curate.config import Config, ExportEntry, Source, load_config
@@ -60,7 +61,7 @@ def main() -> None:
         )
         sys.exit(1)
     except KeyboardInterrupt:
-        _tell_interrupted()
+        print_interrupted()
         sys.exit(130)
     except BrokenPipeError:  # `curate sql … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -96,13 +97,19 @@ def init(folder: Annotated[Path, typer.Argument(help="Where to start a project; 
 @app.command()
 def run(config: ConfigPath = DEFAULT) -> None:
     """Do every stage of curate.yaml in order; what is already done is skipped."""
+    from curate.commands.prefect_flows import is_prefect_wanted, run_flow
+    from curate.curation import run_curation
     from curate.summary import print_scores
-    from flows.local import run_curation
 
     settings = load_config(config)  # a mistake in the file is told before anything heavy starts
-    _print(run_curation(config))
-    with _lake(settings, read_only=True) as lake:
-        print_scores(lake)
+    through_prefect = is_prefect_wanted()
+    with exit_when_interrupted():
+        if through_prefect:
+            _print(run_flow("curation", "curation", config))
+        with _lake(settings, read_only=through_prefect) as lake:
+            if not through_prefect:
+                _print(run_curation(lake, settings, track=bars))
+            print_scores(lake)
 
 
 @ingest_app.callback()
@@ -171,11 +178,8 @@ def judge(
         if dry_run:
             print_estimates(estimate(lake, settings, only=only, limit=limit))
         else:
-            try:
+            with exit_when_interrupted():
                 _print([ask(lake, settings, only=only, limit=limit, track=bars)])
-            except KeyboardInterrupt:  # typer would end without a word
-                _tell_interrupted()
-                raise typer.Exit(130) from None
 
 
 @app.command()
@@ -305,10 +309,6 @@ def gc(
     with _lake(load_config(config)) as lake:
         removed = collect(lake, keep=timedelta(days=keep_days))
         print(f"forgot {removed.snapshots} snapshots, deleted {removed.files} files")
-
-
-def _tell_interrupted() -> None:
-    Console(stderr=True).print("interrupted; what was committed is kept, run the same command to go on")
 
 
 def _print(summaries: list[Summary]) -> None:

@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 
 from curate.commands.interrupts import exit_when_interrupted
+from curate.commands.opening import load_config, open_lake
 from curate.commands.prefect_flows import is_prefect_wanted, run_flow
-from curate.commands.verify import DEFAULT, ConfigPath, open_lake, print_summary
+from curate.commands.verify import DEFAULT, ConfigPath, print_summary
 from curate.commands.verify import app as app  # grown by the commands below
-from curate.config import load_config
 from curate.progress import bars
 
 Person = Annotated[

@@ -12,13 +12,15 @@ from curate.aggregate import aggregate
 from curate.config import Config
 from curate.evaluation import evaluate
 from curate.exporting import export
+from curate.extras import MissingExtraError
 from curate.ingest import ingest
 from curate.judge import answer_chunk, judge
 from curate.judge.stage import AskChunk
 from curate.lake import Lake
 from curate.progress import Track, silent
 from curate.report import report
-from curate.runs import Summary
+from curate.runs import Counts, Summary
+from curate.train import check_packages
 from curate.training import train_on_panel
 
 StageWork = Callable[[Lake], Summary]
@@ -56,6 +58,9 @@ def run_curation(
         What each stage did, in the order above.
     """
 
+    if config.train is not None:
+        check_packages()  # before the panel has worked for hours
+
     def run_stage(name: str, work: StageWork) -> Summary:
         return call_stage(name, work, lake)
 
@@ -74,5 +79,13 @@ def run_curation(
         *summaries,
         run_stage("export", lambda lake: export(lake, config, track=track)),
         run_stage("evaluate", lambda lake: evaluate(lake, config, track=track)),
-        run_stage("report", lambda lake: report(lake, config, track=track)),
+        run_stage("report", lambda lake: report_if_installed(lake, config, track=track)),
     ]
+
+
+def report_if_installed(lake: Lake, config: Config, *, track: Track = silent) -> Summary:
+    """Write the report; where the packages that draw it are missing, say so and let the run end well."""
+    try:
+        return report(lake, config, track=track)
+    except MissingExtraError as error:
+        return Summary("report", Counts(), 0.0, skipped=True, note=str(error))

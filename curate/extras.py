@@ -7,6 +7,10 @@ import importlib.util
 from curate.errors import CurateError
 
 
+class MissingExtraError(CurateError):
+    """A package that only an extra of `curate` brings is not installed."""
+
+
 def require_extra(extra: str, *modules: str, purpose: str) -> None:
     """Raise one sentence with the line that installs what is missing; import nothing.
 
@@ -16,12 +20,12 @@ def require_extra(extra: str, *modules: str, purpose: str) -> None:
         purpose: What needs them; the sentence begins with it ("Training a reward model").
 
     Raises:
-        CurateError: If a module is not installed.
+        MissingExtraError: If a module is not installed.
     """
     missing = [module for module in modules if not _is_installed(module)]
     if missing:
         names = " and ".join(filter(None, [", ".join(missing[:-1]), missing[-1]]))
-        raise CurateError(f"{purpose} needs {names}: run `pip install 'curate[{extra}]'`.")
+        raise MissingExtraError(f"{purpose} needs {names}: run `pip install 'curate[{extra}]'`.")
 
 
 def _is_installed(module: str) -> bool:

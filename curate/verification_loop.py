@@ -16,6 +16,7 @@ from curate.judge import judge
 from curate.lake import Lake
 from curate.progress import Track, silent
 from curate.runs import Summary
+from curate.train import check_packages
 from curate.training import train_on_panel, train_on_people
 from curate.verify.consistency import scale_out
 from curate.verify.loop import GOLD_MODEL, Standing, ask, gold_config, standing, trained
@@ -45,9 +46,10 @@ def run_verification_loop(
         call_stage: Called for each step with its name, its work and the lake.
 
     Raises:
-        CurateError: If `config` trains no model that judges.
+        CurateError: If `config` trains no model that judges, or what training needs is not installed.
     """
     trained(config)
+    check_packages()  # before the panel has worked for hours
     summaries = [call_stage(name, work, lake) for name, work in iterate_steps(lake, config, track=track)]
     return LoopRun(summaries, standing(lake, config))
 

@@ -32,7 +32,7 @@ def run_flow(file: str, flow: str, config: Path) -> Any:
         config: Path of curate.yaml.
 
     Raises:
-        CurateError: If Prefect is not installed.
+        MissingExtraError: If Prefect is not installed.
     """
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)  # before Prefect is imported, which reads them then

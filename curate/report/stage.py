@@ -10,6 +10,7 @@ from pathlib import Path
 from curate import __version__
 from curate.config import Config
 from curate.errors import CurateError
+from curate.extras import require_extra
 from curate.identity import content_id
 from curate.lake import Lake
 from curate.progress import Track, silent
@@ -42,6 +43,7 @@ def write_report(lake: Lake, config: Config, *, path: Path | None = None) -> Pat
         raise CurateError(
             f"{target} is a folder, and the report is a file: name one, for example report.html."
         )
+    require_extra("report", "altair", "vl_convert", purpose="The report")
     # A connection of its own: every query sees one snapshot, and its temporary tables disturb nobody.
     with Lake.open(lake.location, snapshot=lake.snapshot()) as reader:
         facts = gather(reader, config)

@@ -7,23 +7,24 @@ import sys
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.console import Console
 
 from curate import __version__
 from curate.commands import verify_plan
 from curate.commands.evaluate import evaluate
 from curate.commands.explain import explain_prompt
+from curate.commands.interrupts import exit_when_interrupted, print_interrupted
+from curate.commands.opening import load_config, open_lake
 from curate.commands.rank import rank
 from curate.commands.serve import serve_reward
-from curate.config import Config, ExportEntry, Source, load_config
 from curate.errors import CurateError
-from curate.lake import Lake
 from curate.progress import bars
-from curate.runs import Summary
-from curate.validation import validated
+
+if TYPE_CHECKING:
+    from curate.config import ExportEntry
+    from curate.runs import Summary
 
 app = typer.Typer(
     help="Turn raw model responses into preference data with a known error rate, and train a reward model on it.",
@@ -55,12 +56,14 @@ def main() -> None:
     try:
         app(prog_name="curate")
     except CurateError as error:
+        from rich.console import Console
+
         Console(stderr=True, highlight=False).print(
             f"[bold red]error:[/] {_escape(str(error))}", soft_wrap=True
         )
         sys.exit(1)
     except KeyboardInterrupt:
-        _tell_interrupted()
+        print_interrupted()
         sys.exit(130)
     except BrokenPipeError:  # `curate sql … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -96,13 +99,19 @@ def init(folder: Annotated[Path, typer.Argument(help="Where to start a project; 
 @app.command()
 def run(config: ConfigPath = DEFAULT) -> None:
     """Do every stage of curate.yaml in order; what is already done is skipped."""
+    from curate.commands.prefect_flows import is_prefect_wanted, run_flow
+    from curate.curation import run_curation
     from curate.summary import print_scores
-    from flows.local import run_curation
 
     settings = load_config(config)  # a mistake in the file is told before anything heavy starts
-    _print(run_curation(config))
-    with _lake(settings, read_only=True) as lake:
-        print_scores(lake)
+    through_prefect = is_prefect_wanted()
+    with exit_when_interrupted():
+        if through_prefect:
+            _print(run_flow("curation", "curation", config))
+        with open_lake(settings, read_only=through_prefect) as lake:
+            if not through_prefect:
+                _print(run_curation(lake, settings, track=bars))
+            print_scores(lake)
 
 
 @ingest_app.callback()
@@ -111,7 +120,7 @@ def ingest(context: typer.Context, config: ConfigPath = DEFAULT) -> None:
     if context.invoked_subcommand is None:
         from curate.ingest import ingest as ingest_all
 
-        with _lake(settings := load_config(config)) as lake:
+        with open_lake(settings := load_config(config)) as lake:
             _print([ingest_all(lake, settings, track=bars)])
 
 
@@ -125,25 +134,29 @@ def ingest_responses(
     sources: Sources, format: FormatName = "native", split: Split = None, config: ConfigPath = DEFAULT
 ) -> None:
     """Take in prompts with their responses."""
+    from curate.config import Source
     from curate.ingest import ingest_responses as take_in
+    from curate.validation import validated
 
     wanted = [
         validated(Source, {"source": _here(each), "kind": "responses", "format": format, "split": split})
         for each in sources
     ]
-    with _lake(settings := load_config(config)) as lake:
+    with open_lake(settings := load_config(config)) as lake:
         _print([take_in(lake, wanted, settings, track=bars)])
 
 
 @ingest_app.command("judgments")
 def ingest_judgments(sources: Sources, format: FormatName = "native", config: ConfigPath = DEFAULT) -> None:
     """Take in judgments about responses that are in the lake."""
+    from curate.config import Source
     from curate.ingest import ingest_judgments as take_in
+    from curate.validation import validated
 
     wanted = [
         validated(Source, {"source": _here(each), "kind": "judgments", "format": format}) for each in sources
     ]
-    with _lake(settings := load_config(config)) as lake:
+    with open_lake(settings := load_config(config)) as lake:
         _print([take_in(lake, wanted, settings, track=bars)])
 
 
@@ -167,15 +180,12 @@ def judge(
     limits = {"max_cost": max_cost, "max_tokens": max_tokens}
     given = {name: value for name, value in limits.items() if value is not None}
     settings = settings.model_copy(update={"judge": settings.judge.model_copy(update=given)})
-    with _lake(settings, read_only=dry_run) as lake:
+    with open_lake(settings, read_only=dry_run) as lake:
         if dry_run:
             print_estimates(estimate(lake, settings, only=only, limit=limit))
         else:
-            try:
+            with exit_when_interrupted():
                 _print([ask(lake, settings, only=only, limit=limit, track=bars)])
-            except KeyboardInterrupt:  # typer would end without a word
-                _tell_interrupted()
-                raise typer.Exit(130) from None
 
 
 @app.command()
@@ -183,7 +193,7 @@ def aggregate(config: ConfigPath = DEFAULT) -> None:
     """Turn judgments into preferences, rankings and a profile of each annotator."""
     from curate.aggregate import aggregate as combine
 
-    with _lake(settings := load_config(config)) as lake:
+    with open_lake(settings := load_config(config)) as lake:
         _print([combine(lake, settings, track=bars)])
 
 
@@ -200,7 +210,9 @@ def export(
     config: ConfigPath = DEFAULT,
 ) -> None:
     """Write training sets with a dataset card and a manifest."""
+    from curate.config import ExportEntry
     from curate.exporting import export as write
+    from curate.validation import validated
 
     settings = load_config(config)
     entries: Sequence[ExportEntry] | None = None
@@ -208,7 +220,7 @@ def export(
         entries = [
             validated(ExportEntry, {"path": str(folder.resolve()), "format": format, "license": license})
         ]
-    with _lake(settings, snapshot=snapshot) as lake:
+    with open_lake(settings, snapshot=snapshot) as lake:
         _print([write(lake, settings, entries=entries, track=bars)])
 
 
@@ -221,7 +233,7 @@ def train(
     from curate.train import train as fit
     from curate.training import train_on_panel
 
-    with _lake(settings := load_config(config)) as lake:
+    with open_lake(settings := load_config(config)) as lake:
         _print(
             [fit(lake, settings, data, track=bars) if data else train_on_panel(lake, settings, track=bars)]
         )
@@ -239,7 +251,7 @@ def report(
     """Write one self-contained HTML page about everything."""
     from curate.report import report as write
 
-    with _lake(settings := load_config(config), read_only=True, snapshot=snapshot) as lake:
+    with open_lake(settings := load_config(config), read_only=True, snapshot=snapshot) as lake:
         _print([write(lake, settings, path=output, force=force, track=bars)])
 
 
@@ -257,7 +269,7 @@ def sql(
     from curate.query import run_query
 
     text = sys.stdin.read() if query == "-" else query
-    with _lake(load_config(config), read_only=not write, snapshot=snapshot) as lake:
+    with open_lake(load_config(config), read_only=not write, snapshot=snapshot) as lake:
         run_query(lake, text, as_format=format, output=output, force=force)
 
 
@@ -270,7 +282,7 @@ def status(
     from curate.status import status as look
     from curate.summary import print_status
 
-    with _lake(load_config(config), read_only=True) as lake:
+    with open_lake(load_config(config), read_only=True) as lake:
         print_status(look(lake), as_json=as_json)
 
 
@@ -280,7 +292,7 @@ def snapshot_list(config: ConfigPath = DEFAULT) -> None:
     from curate.query import run_query
     from curate.resources import sql as query
 
-    with _lake(load_config(config), read_only=True) as lake:
+    with open_lake(load_config(config), read_only=True) as lake:
         run_query(lake, query("snapshots"), as_format="table")
 
 
@@ -289,7 +301,7 @@ def compact(config: ConfigPath = DEFAULT) -> None:
     """Merge the lake's small files."""
     from curate.maintenance import compact as merge
 
-    with _lake(load_config(config), create=False) as lake:
+    with open_lake(load_config(config), create=False) as lake:
         before, after = merge(lake)
         print(
             f"{before} data files became {after}; `curate gc` removes the old ones once their snapshots are forgotten"
@@ -312,7 +324,7 @@ def gc(
     """Forget old snapshots and delete the files that only they used; what exports were made from is kept."""
     from curate.maintenance import collect
 
-    with _lake(load_config(config), create=False) as lake:
+    with open_lake(load_config(config), create=False) as lake:
         removed = collect(lake, keep=timedelta(days=keep_days), orphans=orphans, dry_run=dry_run)
     verbs = ("would forget", "would delete") if dry_run else ("forgot", "deleted")
     print(f"{verbs[0]} {removed.snapshots} snapshots, {verbs[1]} {removed.files} files")
@@ -322,10 +334,6 @@ def gc(
             f"{len(removed.orphans)} files in the data folder are not in the catalog and were left alone "
             f"(such as {removed.orphans[0]}){hint}"
         )
-
-
-def _tell_interrupted() -> None:
-    Console(stderr=True).print("interrupted; what was committed is kept, run the same command to go on")
 
 
 def _print(summaries: list[Summary]) -> None:
@@ -341,9 +349,3 @@ def _here(source: str) -> str:
 
 def _escape(text: str) -> str:
     return text.replace("[", r"\[")  # rich reads brackets as markup
-
-
-def _lake(
-    config: Config, *, read_only: bool = False, snapshot: int | None = None, create: bool = True
-) -> Lake:
-    return Lake.open(config.location, read_only=read_only, snapshot=snapshot, create=create)

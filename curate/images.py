@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from curate.extras import require_extra
 from curate.records import Message, Part
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def images_of(messages: Iterable[Message]) -> tuple[Part, ...]:
 
 def open_image(part: Part, folder: Path) -> Image:
     """The image in RGB, turned the right way up. Relative paths start at `folder`."""
+    require_extra("vision", "PIL", purpose="Reading images")
     from PIL import Image, ImageOps
 
     held = _bytes(part.uri or "", folder)

@@ -39,6 +39,7 @@ from curate.errors import CurateError
 from curate.resources import resource, sql
 
 _EXTENSIONS = {"sqlite": "sqlite_scanner", "postgres": "postgres_scanner"}
+_EXTRAS = {"postgres_scanner": "postgres", "httpfs": "s3"}  # what else brings DuckDB's extensions
 _ADVISORY_LOCK = 0x63757261  # "cura": the key of curate's advisory lock in a PostgreSQL catalog
 _CONFLICT = re.compile(r"conflict|database is locked|could not serialize", re.IGNORECASE)
 _ATTEMPTS = 8
@@ -468,8 +469,9 @@ def _connect(location: Location) -> duckdb.DuckDBPyConnection:
         try:
             import_extension(extension)
         except ImportError as error:
+            wanted = f"curate[{_EXTRAS[extension]}]" if extension in _EXTRAS else "curate"
             raise CurateError(
-                f"DuckDB's extension {extension} is not installed: pip install duckdb-extension-{extension}"
+                f"DuckDB's extension {extension} is not installed: run `pip install '{wanted}'`."
             ) from error
         connection.execute(f"LOAD {extension}")
     connection.execute("SET ducklake_max_retry_count = 100")

@@ -85,7 +85,8 @@ def print_status(status: Status, *, as_json: bool) -> None:
         rows = {name: frame.to_dicts() for name, frame in frames.items()}
         print(
             json.dumps(
-                {"snapshot": status.snapshot, "reconciles": status.reconciles, "warnings": status.warnings} | rows,
+                {"snapshot": status.snapshot, "reconciles": status.reconciles, "warnings": status.warnings}
+                | rows,
                 indent=2,
                 default=str,
             )

@@ -1,37 +1,33 @@
-"""The whole chain as a Prefect flow: `curate run` runs it in-process, a deployment runs it on a schedule.
+"""The whole chain as a Prefect flow, for a server, a worker or a schedule: `curate.curation` with stages as tasks.
 
 Every stage finds out by itself what is left to do, so a flow run that was killed is simply run again.
 Tasks are stages, and for judging chunks of prompts: a task costs tens of milliseconds.
+A deployment's entry point is `flows/curation.py:curation` in a checkout, and `curate.flows.curation.curation` where the
+package is installed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
-from curate.aggregate import aggregate
-from curate.config import Config, load_config
-from curate.evaluation import evaluate
-from curate.exporting import export
-from curate.ingest import ingest
-from curate.judge import answer_chunk, judge
+from curate.config import load_config
+from curate.curation import StageWork, call_stage, run_curation
+from curate.judge import answer_chunk
 from curate.lake import Lake
 from curate.progress import bars
-from curate.report import report
 from curate.runs import Summary
-from curate.training import train_on_panel
+
+# Tasks that are called, not submitted, run in the flow's own thread, so they share its lake.
+stage_task = task(cache_policy=NO_CACHE)(call_stage)
+chunk_task = task(name="judge chunk", cache_policy=NO_CACHE)(answer_chunk)
 
 
-@task(cache_policy=NO_CACHE)
-def run_stage(lake: Lake, work: Callable[[Lake], Summary]) -> Summary:
-    """One stage. Tasks that are called, not submitted, run in the flow's own thread, so they share its lake."""
-    return work(lake)
-
-
-ask_chunk = task(name="judge chunk", cache_policy=NO_CACHE)(answer_chunk)
+def call_stage_as_task(name: str, work: StageWork, lake: Lake) -> Summary:
+    """Do the work of a stage as a Prefect task of its name."""
+    return stage_task.with_options(name=name)(name, work, lake)
 
 
 @flow(name="curation")
@@ -39,25 +35,4 @@ def curation(config: str = "curate.yaml") -> list[Summary]:
     """Ingest → judge → aggregate → train → judge with the trained model → aggregate → export → evaluate → report."""
     settings = load_config(Path(config))
     with Lake.open(settings.location) as lake:
-        return _stages(lake, settings)
-
-
-def _stages(lake: Lake, settings: Config) -> list[Summary]:
-    def stage(name: str, work: Callable[[Lake], Summary]) -> Summary:
-        return run_stage.with_options(name=name)(lake, work)
-
-    def turn() -> list[Summary]:
-        return [
-            stage("judge", lambda lake: judge(lake, settings, track=bars, ask_chunk=ask_chunk)),
-            stage("aggregate", lambda lake: aggregate(lake, settings, track=bars)),
-        ]
-
-    done = [stage("ingest", lambda lake: ingest(lake, settings, track=bars)), *turn()]
-    if settings.train is not None:
-        done.append(stage("train", lambda lake: train_on_panel(lake, settings, track=bars)))
-        if settings.train.judge is not None:
-            done += turn()  # the loop's second turn: the trained model has joined the panel
-    done.append(stage("export", lambda lake: export(lake, settings, track=bars)))
-    done.append(stage("evaluate", lambda lake: evaluate(lake, settings, track=bars)))
-    done.append(stage("report", lambda lake: report(lake, settings, track=bars)))
-    return done
+        return run_curation(lake, settings, track=bars, call_stage=call_stage_as_task, ask_chunk=chunk_task)

@@ -1,82 +1,38 @@
-"""The two-stage loop as a Prefect flow: `curate verify loop` runs it in-process, a deployment on a schedule.
+"""The two-stage loop as a Prefect flow, for a server or a schedule: `curate.verification_loop` with steps as tasks.
 
-A run goes as far as it can without people. Where their answers are wanted it ends, with a state that says how many;
-the next run finds what they answered and goes on. Nothing but the lake is needed for that, so runs may be killed.
+Where people's answers are wanted a flow run ends, with a state that says how many; the next run goes on with them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-from prefect import flow
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from curate.aggregate import aggregate
-from curate.config import Config, load_config
-from curate.judge import judge
+from curate.config import load_config
+from curate.curation import StageWork, call_stage
 from curate.lake import Lake
 from curate.progress import bars
 from curate.runs import Summary
-from curate.training import train_on_panel, train_on_people
-from curate.verify.consistency import scale_out
-from curate.verify.loop import GOLD_MODEL, Standing, ask, gold_config, standing, trained
-from curate.verify.pull import pull
-from curate.verify.push import push
-from flows.curation import run_stage
+from curate.verification_loop import LoopRun, run_verification_loop
 
-Work = tuple[str, Callable[[Lake], Summary]]
+# Tasks that are called, not submitted, run in the flow's own thread, so they share its lake.
+step_task = task(cache_policy=NO_CACHE)(call_stage)
 
 
-@dataclass(frozen=True, slots=True)
-class LoopRun:
-    """What one run of the flow did, and where the loop stands after it."""
-
-    summaries: list[Summary]
-    standing: Standing
+def call_step_as_task(name: str, work: StageWork, lake: Lake) -> Summary:
+    """Do the work of a step as a Prefect task of its name."""
+    return step_task.with_options(name=name)(name, work, lake)
 
 
 @flow(name="verification")
 def verification(config: str = "curate.yaml") -> State[LoopRun]:
     """Go on with the loop until people are wanted, or it is done."""
     settings = load_config(Path(config))
-    trained(settings)  # raises where there is none
     with Lake.open(settings.location) as lake:
-        done = [run_stage.with_options(name=name)(lake, work) for name, work in steps(lake, settings)]
-        now = standing(lake, settings)
-    name = "WaitingForPeople" if now.waiting else "Completed"
-    return Completed(name=name, message=str(now), data=LoopRun(done, now))
-
-
-def steps(lake: Lake, settings: Config) -> Iterator[Work]:
-    """What is to be done next, as long as it can be done without people."""
-    loop, online = settings.verify.loop, settings.verify.loop.through == "label-studio"
-    if online:
-        yield "pull", lambda lake: pull(lake, settings, track=bars)
-    now = standing(lake, settings)
-    if not now.waiting:
-        yield from _model(settings)
-        if len(now.turns) < loop.turns:
-            yield "plan", lambda lake: ask(lake, settings, len(now.turns) + 1)
-            now = standing(lake, settings)
-    if now.waiting:
-        if online:
-            yield "push", lambda lake: push(lake, settings, track=bars)
-        return
-    gold = gold_config(settings)  # all turns are over, or nothing is left to ask
-    yield "train on people", lambda lake: train_on_people(lake, gold, track=bars)
-    yield "judge by people", lambda lake: judge(lake, gold, only=[GOLD_MODEL], track=bars)
-    yield "scale out", lambda lake: scale_out(lake, settings)
-
-
-def _model(settings: Config) -> Iterator[Work]:
-    """Labels of the panel and of people, a model of them, and what it says."""
-    panel: list[Work] = [
-        ("judge", lambda lake: judge(lake, settings, track=bars)),
-        ("aggregate", lambda lake: aggregate(lake, settings, track=bars)),
-    ]
-    yield from panel
-    yield "train", lambda lake: train_on_panel(lake, settings, track=bars)
-    yield from panel  # the trained model has joined it
+        done = run_verification_loop(lake, settings, track=bars, call_stage=call_step_as_task)
+    name = "WaitingForPeople" if done.standing.waiting else "Completed"
+    return Completed(name=name, message=str(done.standing), data=done)

@@ -34,22 +34,26 @@ def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
     assert capsys.readouterr().out.strip() == f"curate {__version__}"
 
 
-def test_start_up_imports_nothing_heavy() -> None:
-    heavy = [
-        "torch",
-        "transformers",
-        "prefect",
-        "datasets",
-        "numba",
-        "sentence_transformers",
-        "altair",
-        "scipy",
-        "sklearn",
-        "pandas",
-    ]
-    code = f"import sys, curate.cli; print([m for m in {heavy} if m in sys.modules])"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "[]"
+HEAVY = [
+    "accelerate", "altair", "datasets", "duckdb", "fastapi", "httpx", "jinja2", "numba", "numpy", "pandas", "polars",
+    "prefect", "pyarrow", "sacrebleu", "scipy", "sentence_transformers", "sklearn", "torch", "transformers",
+    "vl_convert", "yaml",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["verify", "--help"], ["--version"]])
+def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
+    code = f"""
+import sys
+from curate.cli import main
+sys.argv = ["curate", *{arguments}]
+try:
+    main()
+except SystemExit as ended:
+    print([name for name in {HEAVY} if name in sys.modules], ended.code, file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[] 0"
 
 
 @pytest.mark.parametrize(

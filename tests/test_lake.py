@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -170,6 +171,17 @@ def test_processes_that_write_at_once_lose_and_double_nothing(
         assert reader.snapshot() > 0
 
 
-def test_a_bucket_without_its_extension_says_what_to_install(tmp_path: Path) -> None:
-    with pytest.raises(CurateError, match="pip install duckdb-extension-httpfs"):
-        Lake.open(Location(str(tmp_path / "catalog.sqlite"), "s3://bucket/lake"))
+@pytest.mark.parametrize(
+    ("extension", "catalog", "data", "extra"),
+    [
+        ("httpfs", "catalog.sqlite", "s3://bucket/lake", "s3"),
+        ("postgres_scanner", "postgresql://h/d", "d", "postgres"),
+    ],
+)
+def test_a_lake_without_its_extension_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, extension: str, catalog: str, data: str, extra: str
+) -> None:
+    monkeypatch.setitem(sys.modules, f"duckdb_extension_{extension}", None)  # as if it were not installed
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CurateError, match=rf"pip install 'curate\[{extra}\]'"):
+        Lake.open(Location(catalog, data))

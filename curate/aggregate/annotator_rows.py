@@ -16,7 +16,9 @@ from curate.aggregate.votes import Float64, Votes
 def annotator_rows(
     judged: pl.DataFrame, measured: pl.DataFrame, votes: Votes, found: Conclusion
 ) -> pl.DataFrame:
-    """How often each judged (by `name`, which is one annotator's alone), what was measured of it, and in its place the model's figures where there are any.
+    """Count each annotator's judgments and add what was measured of it, or the model's figures where there are any.
+
+    `judged` is keyed by `name`, which belongs to one annotator alone.
 
     Biases of the model, which are log-odds, become what they do to an even pair: P(first or longer wins) - 1/2.
     """
@@ -30,9 +32,7 @@ def annotator_rows(
     # Once an annotator's contradictions are dropped, the fit does not see its position bias any more.
     if fit is not None and fit.model == "panel" and found.section.method == "ensemble-then-denoise":
         columns["position_bias"] = 1 / (1 + np.exp(-fit.position_bias)) - 0.5
-    fitted = pl.DataFrame(
-        {"name": votes.annotators} | columns, schema_overrides={"name": pl.String}
-    )
+    fitted = pl.DataFrame({"name": votes.annotators} | columns, schema_overrides={"name": pl.String})
     fitted = fitted.with_columns(pl.exclude("name").round(DIGITS).fill_nan(None))
     measured = judged.join(
         measured.rename({"annotator_id": "name"}), on="name", how="left", maintain_order="left"

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from curate.config import Config, EvaluateSection, load_config
+from curate.commands.opening import load_config, open_lake
 from curate.errors import CurateError
-from curate.lake import Lake
 from curate.progress import bars
-from curate.validation import validated
 
 if TYPE_CHECKING:
+    from curate.config import Config
     from curate.evaluate.scores import Score
+    from curate.lake import Lake
 
 
 def evaluate(
@@ -66,7 +66,7 @@ def _configured(settings: Config) -> None:
     from curate.evaluation import evaluate as score
     from curate.summary import print_scores, print_summaries
 
-    with Lake.open(settings.location) as lake:
+    with open_lake(settings) as lake:
         print_summaries([score(lake, settings, track=bars)])
         print_scores(lake)
 
@@ -75,7 +75,7 @@ def _guard(settings: Config) -> None:
     from curate.judge.guard import guard
     from curate.summary import print_guard, print_summaries
 
-    with Lake.open(settings.location) as lake:
+    with open_lake(settings) as lake:
         print_summaries([guard(lake, settings, track=bars)])
         print_guard(lake)
 
@@ -89,9 +89,11 @@ def _named(
     config: Path,
 ) -> None:
     """Beside a curate.yaml the scores are kept in its lake; without one they are printed only."""
+    from curate.config import Config, EvaluateSection
     from curate.evaluate.benchmarking import benchmarked
     from curate.evaluate.reading import read_items
     from curate.evaluation import subjects
+    from curate.validation import validated
 
     base = load_config(config) if config.exists() else Config()
     section = validated(
@@ -109,7 +111,7 @@ def _named(
         from curate.evaluate import evaluate as score
         from curate.summary import print_summaries
 
-        with Lake.open(settings.location) as lake, subjects(settings, Path.cwd()) as found:
+        with open_lake(settings) as lake, subjects(settings, Path.cwd()) as found:
             print_summaries([score(lake, settings, subjects=found, track=bars)])
             for each in section.benchmarks:
                 _print(each.name, _kept(lake, each.name, [subject.name for subject in found]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich import box
@@ -13,11 +13,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from curate.config import load_config
-from curate.explanation import Explanation, LabelledPair, Statement, explain, find_prompt
-from curate.lake import Lake
-from curate.panel import select_panel
-from curate.report.printable import excerpt, printable
+from curate.commands.opening import load_config, open_lake
+
+if TYPE_CHECKING:
+    from curate.explanation import Explanation, LabelledPair, Statement
 
 _TEXT = 200  # characters of a text, unless all is asked for
 _STYLES = {"verified": "green", "accepted": "", "routed": "yellow", "flipped": "magenta", "discarded": "dim"}
@@ -35,8 +34,11 @@ def explain_prompt(
     ] = Path("curate.yaml"),
 ) -> None:
     """Show why a prompt's labels are what they are: judgments, pairs, and what was overruled."""
+    from curate.explanation import explain, find_prompt
+    from curate.panel import select_panel
+
     settings = load_config(config)
-    with Lake.open(settings.location, read_only=True, snapshot=snapshot) as reader:
+    with open_lake(settings, read_only=True, snapshot=snapshot) as reader:
         select_panel(reader, settings)
         found = explain(reader, find_prompt(reader, prompt))
     if as_json:
@@ -48,7 +50,7 @@ def explain_prompt(
 def print_explanation(found: Explanation, console: Console, *, full: bool = False) -> None:
     """What people and models wrote is shown as plain text: no markup and no control character of it takes effect."""
     key = f"  key {found.key}" if found.key is not None else ""
-    console.print(Text(f"prompt {found.prompt_id}{printable(key)}", style="bold"))
+    console.print(_cell(f"prompt {found.prompt_id}{key}"), style="bold")
     console.print(_shown(found.question, full))
     console.print()
     console.print(_responses(found, full))
@@ -121,10 +123,14 @@ def _probability(each: Statement) -> str:
 
 
 def _shown(text: str, full: bool) -> Text:
+    from curate.report.printable import excerpt, printable
+
     return Text(printable(text if full else excerpt(" ".join(text.split()), _TEXT)))
 
 
 def _cell(text: str) -> Text:
+    from curate.report.printable import printable
+
     return Text(printable(text), overflow="fold")
 
 

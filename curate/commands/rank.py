@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from curate.config import load_config
-from curate.lake import Lake
+from curate.commands.opening import load_config, open_lake
 
 if TYPE_CHECKING:
     from curate.aggregate.ranking.models import ModelRanking
@@ -31,7 +30,7 @@ def rank(
     from curate.aggregate.ranking.models import rank_models
 
     settings = load_config(config)
-    with Lake.open(settings.location, read_only=True, snapshot=snapshot) as lake:
+    with open_lake(settings, read_only=True, snapshot=snapshot) as lake:
         ranking = rank_models(lake, ties=ties, resamples=resamples, level=level)
     if format == "json":
         print(ranking.models.write_json())

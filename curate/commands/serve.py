@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from curate.errors import CurateError
+from curate.extras import require_extra
 
 
 def serve_reward(
@@ -29,10 +29,9 @@ def serve_reward(
 
     POST /score {prompt, responses}; also /rewards (TRL), /get_reward (OpenRLHF) and /classify (verl).
     """
-    try:
-        import uvicorn
-    except ImportError as error:
-        raise CurateError("Serving needs two more packages: run `pip install 'curate[serve]'`.") from error
+    require_extra("serve", "uvicorn", "fastapi", "torch", "transformers", purpose="Serving a reward model")
+    import uvicorn
+
     from curate.reward_scorer import Asked
     from curate.serve.app import Limits, make_app
     from curate.serve.packed import open_packed

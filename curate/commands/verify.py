@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from curate.config import Config, load_config
-from curate.lake import Lake
+from curate.commands.opening import load_config, open_lake
 from curate.progress import bars
-from curate.runs import Summary
+
+if TYPE_CHECKING:
+    from curate.runs import Summary
 
 app = typer.Typer(help="Ask people, in Label Studio or without it.", no_args_is_help=True)
 
@@ -91,7 +92,3 @@ def print_summary(summary: Summary) -> None:
     from curate.summary import print_summaries
 
     print_summaries([summary])
-
-
-def open_lake(config: Config, *, read_only: bool = False) -> Lake:
-    return Lake.open(config.location, read_only=read_only)

@@ -8,9 +8,12 @@ from typing import Annotated
 
 import typer
 
-from curate.commands.verify import DEFAULT, ConfigPath, open_lake, print_summary
+from curate.commands.interrupts import exit_when_interrupted
+from curate.commands.opening import load_config, open_lake
+from curate.commands.prefect_flows import is_prefect_wanted, run_flow
+from curate.commands.verify import DEFAULT, ConfigPath, print_summary
 from curate.commands.verify import app as app  # grown by the commands below
-from curate.config import load_config
+from curate.progress import bars
 
 Person = Annotated[
     str, typer.Option("--annotator", "-a", help="Who answers; only a pseudonym of it enters the lake.")
@@ -33,11 +36,16 @@ def plan(
 def loop(config: ConfigPath = DEFAULT) -> None:
     """Go on with the two-stage loop: train, ask people what the model gets wrong, scale out without them."""
     from curate.summary import print_summaries
+    from curate.verification_loop import LoopRun, run_verification_loop
     from curate.verify.loop_table import print_standing
-    from flows.local import run_verification
 
-    load_config(config)  # a mistake in the file is told before anything heavy starts
-    done = run_verification(config)
+    settings = load_config(config)
+    with exit_when_interrupted():
+        if is_prefect_wanted():
+            done: LoopRun = run_flow("verify", "verification", config)
+        else:
+            with open_lake(settings) as lake:
+                done = run_verification_loop(lake, settings, track=bars)
     print_summaries(done.summaries)
     print_standing(done.standing)
 

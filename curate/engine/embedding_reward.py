@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from curate.engine.embeddings import DTYPE, Embedder
 from curate.errors import CurateError
+from curate.extras import require_extra
 from curate.folders import atomic_directory
 from curate.identity import content_id
 from curate.model_folder import NOUN, list_model_files
@@ -116,6 +117,7 @@ class EmbeddingReward:
         description = describe(folder)
         if description is None:
             raise CurateError(f"There is no reward model in {folder}: make one with `curate train`.")
+        require_extra("models", "safetensors", purpose=f"The reward model in {folder}")
         from safetensors.numpy import load_file
 
         try:

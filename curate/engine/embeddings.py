@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from curate.engine.threads import one_thread
 from curate.engine.weights import Weights, locate
 from curate.errors import CurateError
+from curate.extras import require_extra
 from curate.folders import atomic_file
 from curate.identity import content_id
 from curate.progress import Track, silent
@@ -47,6 +48,9 @@ class Embedder:
 
     def embed(self, texts: Sequence[str], *, track: Track = silent) -> Float32:
         """float32[n, d], one unit vector per text."""
+        require_extra(
+            "models", "sentence_transformers", "safetensors", purpose=f"The embedding model {self.name}"
+        )
         keys = [_key(text) for text in texts]
         distinct = dict(zip(keys, texts, strict=True))  # in order of first appearance
         store = Store(None if self._cache is None else self._cache / self.digest)

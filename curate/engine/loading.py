@@ -148,7 +148,7 @@ def open_processor(source: str, **hub: Any) -> Any:
         return AutoProcessor.from_pretrained(source, **hub)  # type: ignore[no-untyped-call]
     except ImportError as error:
         raise CurateError(
-            f"The processor of {source} needs a package that is not there: run `pip install curate[vision]` "
+            f"The processor of {source} needs a package that is not there: run `pip install 'curate[vision]'` "
             f"({' '.join(str(error).split())[:120]})."
         ) from error
 
@@ -223,7 +223,7 @@ def _unpack(weights: Weights, dtype: torch.dtype, folder: Path) -> None:
         )
     except ImportError as error:
         raise CurateError(
-            f"GGUF files need two more packages ({error}): run `pip install gguf accelerate`."
+            f"GGUF files need two more packages ({error}): run `pip install 'curate[models]'`."
         ) from error
     config = packed.config
     if hasattr(config, "quantization_config"):

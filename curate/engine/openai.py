@@ -29,6 +29,7 @@ from curate.engine.opened import CAPABILITIES, OpenedEngine
 from curate.engine.registry import EngineOptions, Engines, engine
 from curate.engine.weights import Weights, locate
 from curate.errors import CurateError
+from curate.extras import require_extra
 from curate.identity import content_id
 
 T = TypeVar("T")
@@ -139,13 +140,9 @@ class OpenAIEngine(OpenedEngine):
         super().close()
 
     def _open(self) -> Engine:
-        try:
-            from curate.engine.openai_model import open_model
-        except ImportError as error:
-            raise CurateError(
-                f"Engine {self.name!r} of kind openai needs one more package ({error}): run "
-                "`pip install 'httpx[http2]'`."
-            ) from error
+        require_extra("openai", "httpx", purpose=f"Engine {self.name!r} of kind openai")
+        from curate.engine.openai_model import open_model
+
         return cast(Engine, open_model(self.options, self._key, self.tokenizer))
 
 

@@ -38,6 +38,7 @@ from curate.engine.passes import Target
 from curate.engine.weights import Weights
 from curate.engine.wire import Call, Patience, Wire
 from curate.errors import CurateError
+from curate.extras import require_extra
 
 
 @dataclass(slots=True)
@@ -220,6 +221,7 @@ def open_model(options: OpenAIOptions, key: str | None, tokenizer: Weights | Non
 def _tokens(options: OpenAIOptions, tokenizer: Weights | None) -> ChatTokens | None:
     if tokenizer is None:
         return None
+    require_extra("models", "transformers", purpose=f"The tokenizer {options.tokenizer!r}")
     from transformers import AutoTokenizer
 
     at: dict[str, Any] = {"gguf_file": tokenizer.gguf_file} if tokenizer.gguf_file else {}

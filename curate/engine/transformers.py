@@ -20,6 +20,7 @@ from curate.engine.base import Capability, Chat, Engine, Failure
 from curate.engine.opened import LocalEngine, LocalOptions
 from curate.engine.registry import engine
 from curate.engine.weights import Task
+from curate.extras import require_extra
 from curate.identity import content_id
 
 _VERSION = 1  # counts changes of this engine that change answers
@@ -66,6 +67,7 @@ class TransformersEngine(LocalEngine):
         )
 
     def counter(self) -> Callable[[Chat, str], int]:
+        self._require_packages()
         from curate.engine.loading import open_tokenizer
 
         tokens = open_tokenizer(self.weights)
@@ -77,6 +79,12 @@ class TransformersEngine(LocalEngine):
         return count
 
     def _open(self) -> Engine:
+        self._require_packages()
         from curate.engine.loading import open_model  # imports torch
 
         return cast(Engine, open_model(self.weights, self.task, self.options, folder=self._folder))
+
+    def _require_packages(self) -> None:
+        require_extra(
+            "models", "torch", "transformers", "sentence_transformers", purpose=f"Engine {self.name!r}"
+        )

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from curate.errors import CurateError
+from curate.extras import require_extra
 
 Task = Literal["causal", "reward", "embedding"]
 ARCHITECTURE = "CurateRewardModel"  # in the config.json of a reward model with a head of our own
@@ -126,6 +127,7 @@ def _in_package(model: str) -> Path:
 
 def _on_hub(model: str, revision: str) -> Weights:
     """At a commit, so that a branch which moves on is another model. Only config files are downloaded here."""
+    require_extra("models", "huggingface_hub", purpose=f"The model {model} of the hub")
     from huggingface_hub import HfApi, constants, hf_hub_download
     from huggingface_hub.errors import (
         EntryNotFoundError,

@@ -12,6 +12,7 @@ from curate.config import GUARD
 from curate.errors import CurateError
 from curate.evaluate.benchmark import Item, ItemSet
 from curate.evaluate.formats import FORMATS, Format, detected
+from curate.extras import require_extra
 from curate.guard_set import guard_cases
 from curate.identity import content_id
 from curate.preference_files import data_rows
@@ -90,6 +91,7 @@ def _file(file: Path) -> Iterator[Any]:
 
 
 def _hub(address: str, split: str) -> Iterator[Any]:
+    require_extra("hub", "datasets", purpose=f"Reading the benchmark {address}")
     import datasets
 
     try:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from curate.errors import CurateError
+from curate.extras import require_extra
 from curate.ingest.chunks import Raw
 from curate.ingest.tables import Check, column_names, numbered, table_rows
 
@@ -30,6 +31,7 @@ class Part:
 
 def folder_parts(path: Path, split: str | None) -> list[Part]:
     """The data set of a folder: the named split, or all of them."""
+    require_extra("hub", "datasets", purpose=f"Reading the `datasets` folder {path}")
     import datasets
 
     try:
@@ -48,6 +50,7 @@ def parts(address: str, split: str | None) -> list[Part]:
     match = _ADDRESS.fullmatch(address)
     if match is None:
         raise CurateError(f"{address} is no hub address: write hf://owner/name[/config][@revision].")
+    require_extra("hub", "datasets", purpose=f"Reading {address}")
     name, config, revision = match["name"], match["config"], match["revision"]
     try:
         resolved = _resolve(name, revision)

@@ -24,6 +24,7 @@ from curate.config import Section
 from curate.engine.base import Engine
 from curate.engine.registry import Engines
 from curate.errors import CurateError
+from curate.extras import require_extra
 from curate.identity import content_id
 from curate.judge.template import ChatTemplate
 from curate.preference_files import data_files, data_rows
@@ -124,6 +125,7 @@ class Examples:
     @cached_property
     def _words(self) -> tuple[Any, Any]:
         """TF-IDF, and the unit vectors of the pool."""
+        require_extra("models", "sklearn", purpose="Finding similar examples by their words")
         from sklearn.feature_extraction.text import TfidfVectorizer
 
         words = TfidfVectorizer(sublinear_tf=True, analyzer=_words_of)

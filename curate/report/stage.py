@@ -8,6 +8,7 @@ from pathlib import Path
 
 from curate import __version__
 from curate.config import Config
+from curate.extras import require_extra
 from curate.folders import open_output, refuse_overwrite
 from curate.identity import content_id
 from curate.lake import Lake
@@ -44,6 +45,7 @@ def write_report(lake: Lake, config: Config, *, path: Path | None = None, force:
     """
     target = path.resolve() if path is not None else config.resolve(config.report.path)
     refuse_overwrite(target, force=force, is_ours=is_report, noun=_NOUN)  # before the work, not only after it
+    require_extra("report", "altair", "vl_convert", purpose="The report")
     # A connection of its own: every query sees one snapshot, and its temporary tables disturb nobody.
     with Lake.open(lake.location, snapshot=lake.snapshot()) as reader:
         facts = gather(reader, config)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from curate.extras import require_extra
 from curate.progress import Track, silent
 
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from curate.lake import Lake
     from curate.runs import Summary
 
-__all__ = ["train"]
+__all__ = ["check_packages", "train"]
 
 
 def train(lake: Lake, config: Config, data: Path, *, track: Track = silent) -> Summary:
@@ -21,6 +22,13 @@ def train(lake: Lake, config: Config, data: Path, *, track: Track = silent) -> S
     `data`: an export of `curate` or any TRL preference data set (a file, or a folder of them). Training that
     has been done already, on the same rows with the same settings, is recognised without loading torch.
     """
+    check_packages()
     from curate.train.stage import train as run
 
     return run(lake, config, data, track=track)
+
+
+def check_packages() -> None:
+    """Raise MissingExtraError if what training needs is not installed; import none of it."""
+    modules = ("torch", "transformers", "sentence_transformers", "safetensors", "accelerate")
+    require_extra("models", *modules, purpose="Training a reward model")

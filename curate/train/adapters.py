@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from torch import nn
 
 from curate.backbone.model import RewardModel, VisionModel
-from curate.errors import CurateError
+from curate.extras import require_extra
 
 if TYPE_CHECKING:
     from curate.backbone.tokens import Ids
@@ -25,12 +25,9 @@ def with_adapters(model: Model, lora: LoraSection, *, separator: Ids | None = No
     what it saves onto the same backbone, head included. The vector of the `separator` is trained as well. A
     vision-language model has no such classifier; `all-linear` are the layers of its language part.
     """
-    try:
-        from peft import LoraConfig, TaskType, get_peft_model
-    except ImportError as error:
-        raise CurateError(
-            "train.backbone.lora needs the package peft: run `pip install curate[lora]`."
-        ) from error
+    require_extra("lora", "peft", purpose="train.backbone.lora")
+    from peft import LoraConfig, TaskType, get_peft_model
+
     plain = isinstance(model, RewardModel) and model.shape.plain
     whole = model.as_classifier() if isinstance(model, RewardModel) and plain else model.backbone
     targets: Any = lora.targets

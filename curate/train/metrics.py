@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from curate.errors import CurateError
+from curate.extras import require_extra
 from curate.folders import atomic_file
 
 _HELD_OUT = "held_out_"
@@ -21,7 +21,7 @@ class Metrics:
     """
 
     def __init__(self, folder: Path, *, main: bool = True, tensorboard: bool = False) -> None:
-        """Raises CurateError where TensorBoard is wanted and not installed."""
+        """Raises MissingExtraError where TensorBoard is wanted and not installed."""
         self._folder, self._main = folder, main
         self._writer: Any = _writer() if tensorboard and main else None
         self._board: Any = None
@@ -71,10 +71,7 @@ def _tag(name: str) -> str:
 
 
 def _writer() -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise CurateError(
-            "train.backbone.tensorboard needs the package tensorboard: run `pip install curate[tensorboard]`."
-        ) from error
+    require_extra("tensorboard", "tensorboard", purpose="train.backbone.tensorboard")
+    from torch.utils.tensorboard import SummaryWriter
+
     return SummaryWriter

@@ -106,7 +106,9 @@ def checkpoints(lake: Lake, section: TrainSection) -> list[Checkpoint]:
     if not found:
         raise CurateError(f"The reward model {section.judge!r} has judged nothing: run `curate judge` first.")
     most = max(each.pairs for each in found)
-    return sorted((each for each in found if each.pairs == most), key=lambda each: (each.snapshot, each.revision))
+    return sorted(
+        (each for each in found if each.pairs == most), key=lambda each: (each.snapshot, each.revision)
+    )
 
 
 def best_model(lake: Lake, section: TrainSection) -> Checkpoint:

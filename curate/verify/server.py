@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
-import httpx
-
 from curate.errors import CurateError
+from curate.extras import require_extra
 from curate.verification_options import VerifySection
 from curate.verify.forms import label_config
 
 if TYPE_CHECKING:
+    import httpx
     from label_studio_sdk.client import LabelStudio
     from label_studio_sdk.core.request_options import RequestOptions
 
@@ -66,12 +66,10 @@ class Server:
             raise CurateError(
                 f"{TOKEN_VARIABLE} is not set: copy an access token from Account & Settings of {section.url}."
             )
-        try:
-            from label_studio_sdk.client import LabelStudio
-        except ImportError:
-            raise CurateError(
-                "Label Studio's SDK is not installed: pip install 'curate[label-studio]'"
-            ) from None
+        require_extra("label-studio", "label_studio_sdk", "httpx", purpose="Talking to Label Studio")
+        import httpx
+        from label_studio_sdk.client import LabelStudio
+
         connections = httpx.Client(timeout=seconds, follow_redirects=True)
         try:
             with _told(section.url):
@@ -243,6 +241,7 @@ class Server:
 @contextlib.contextmanager
 def _told(url: str) -> Iterator[None]:
     """What the SDK raises, as a sentence. Its own texts hold headers and whole pages, so little of them is told."""
+    import httpx
     from label_studio_sdk.core.api_error import ApiError
 
     try:

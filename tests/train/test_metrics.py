@@ -57,7 +57,7 @@ def test_tensorboard_has_the_same_curves_also_after_a_kill(tmp_path: Path) -> No
 def test_without_the_package_one_sentence_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    with pytest.raises(CurateError, match=r"pip install curate\[tensorboard\]"):
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    with pytest.raises(CurateError, match=r"pip install 'curate\[tensorboard\]'"):
         Metrics(tmp_path, tensorboard=True)
     Metrics(tmp_path).begin(0)

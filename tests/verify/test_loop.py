@@ -15,10 +15,10 @@ from curate.engine.embeddings import Embedder
 from curate.errors import CurateError
 from curate.lake import Lake
 from curate.runs import Summary
+from curate.verification_loop import iterate_steps
 from curate.verify.answers import Answer, questions, record
 from curate.verify.consistency import counted, decide
 from curate.verify.loop import best_model, checkpoints, standing, trained
-from flows.verify import steps
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
 
 def go_on(lake: Lake, config: Config) -> list[tuple[str, Summary]]:
     """One run of the flow, without Prefect around it."""
-    return [(name, work(lake)) for name, work in steps(lake, config)]
+    return [(name, work(lake)) for name, work in iterate_steps(lake, config)]
 
 
 def answer_all(lake: Lake, person: str) -> int:
@@ -144,7 +144,7 @@ def new_answers_make_the_labels_of_stage_2_go(lake: Lake, config: Config) -> Non
 def test_a_turn_that_was_cut_off_before_its_questions_is_done_again(
     sample_lake: Lake, config: Config
 ) -> None:
-    for name, work in steps(sample_lake, config):
+    for name, work in iterate_steps(sample_lake, config):
         if name == "plan":
             break  # killed here
         work(sample_lake)

@@ -134,9 +134,7 @@ def sum_denoised_graphs(
     return together, net
 
 
-def drop_contradicted_votes(
-    votes: Votes, *, exact_limit: int = 16, threads: int | None = None
-) -> Votes:
+def drop_contradicted_votes(votes: Votes, *, exact_limit: int = 16, threads: int | None = None) -> Votes:
     """Drop the votes that the denoised graph of their own annotator does not keep, as `sum_denoised_graphs` does.
 
     What is left is for an annotator model that learns weights: denoising first, and then an ensemble by the model. A
@@ -147,9 +145,10 @@ def drop_contradicted_votes(
     each = denoise(graphs.pairs, exact_limit=exact_limit, threads=threads)
     size = len(votes.annotators)
     annotator = graphs.annotator[graphs.pairs.prompt]
-    arcs = _pair_key(
-        graphs.response[graphs.pairs.a], graphs.response[graphs.pairs.b], votes.n_responses
-    ) * size + annotator
+    arcs = (
+        _pair_key(graphs.response[graphs.pairs.a], graphs.response[graphs.pairs.b], votes.n_responses) * size
+        + annotator
+    )
     order = np.argsort(arcs)
     place = np.searchsorted(arcs, votes.pair_keys() * size + votes.annotator, sorter=order)
     kept = each.direction[order[place]] * votes.outcome > 0

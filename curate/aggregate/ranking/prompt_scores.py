@@ -62,17 +62,17 @@ def prompt_scores(pairs: PairTally, *, prior_sd: float = 2.0, threads: int | Non
 
 
 def as_votes(p_a: Float64) -> tuple[Float64, Float64]:
-    """Turn probabilities into votes for a and for b, float64[E] each: as many, all for the likelier side, as would make
-    a majority as sure. It is (n + 1) / (n + 2) sure of n votes (Laplace), so n = (2p - 1) / (1 - p), with p at most .999.
+    """Turn probabilities into votes for a and for b, float64[E] each, all for the likelier side.
+
+    There are as many as would make a majority equally sure: it is (n + 1) / (n + 2) sure of n votes (Laplace), so
+    n = (2p - 1) / (1 - p), with p at most .999.
     """
     likelier = np.minimum(np.maximum(p_a, 1.0 - p_a), SUREST)
     n = (2.0 * likelier - 1.0) / (1.0 - likelier)
     return np.where(p_a > 0.5, n, 0.0), np.where(p_a < 0.5, n, 0.0)
 
 
-def order_scores(
-    score: Float64, rank: Int32, responses: Int64, *, threads: int | None = None
-) -> Float64:
+def order_scores(score: Float64, rank: Int32, responses: Int64, *, threads: int | None = None) -> Float64:
     """Move scores as little as possible (least squares) until they order each prompt's responses as the ranks do.
 
     `score` float64[R], `rank` int32[R] (1 is best, equal ones tie, 0 none), `responses` int64[P+1] as in a tally. Equal
@@ -92,7 +92,10 @@ def _order_slice(first: int, last: int, responses: Int64, rank: Int32, score: Fl
     for p in range(first, last):
         begin, end = responses[p], responses[p + 1]
         order = begin + np.argsort(rank[begin:end], kind="mergesort")
-        level, size = np.empty(end - begin), np.empty(end - begin)  # blocks of equal scores, `GAP` a rank taken off
+        level, size = (
+            np.empty(end - begin),
+            np.empty(end - begin),
+        )  # blocks of equal scores, `GAP` a rank taken off
         ranks = np.empty(end - begin, np.int64)  # how many ranks each block holds
         blocks, place, k = 0, 0, 0
         while k < len(order) and rank[order[k]] <= 0:

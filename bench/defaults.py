@@ -1,4 +1,4 @@
-"""What a user gets without choosing anything: LLMBar's panels through the commands, with labels of people on some pairs.
+"""Measure the defaults: LLMBar's panels through the commands, with labels of people on some pairs.
 
     PYTHONPATH=. python bench/defaults.py [--draws 5] [--labels 0 20 40] [--method denoise-then-ensemble]
 
@@ -53,7 +53,9 @@ def write_project(folder: Path, subset: str, keep: Callable[[str], bool], labell
     items = pl.read_parquet(panels.DATA / "llmbar" / "items.parquet")
     items = items.filter(pl.col("subset").str.contains(subset)).sort("item_id")
     verdicts = pl.read_parquet(panels.DATA / "llmbar" / "verdicts.parquet")
-    verdicts = verdicts.filter(pl.col("verdict") != "invalid", pl.col("item_id").is_in(items["item_id"].implode()))
+    verdicts = verdicts.filter(
+        pl.col("verdict") != "invalid", pl.col("item_id").is_in(items["item_id"].implode())
+    )
     write_lines(
         folder / "responses.jsonl",
         (

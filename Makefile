@@ -44,7 +44,7 @@ lint: setup
 	$(BIN)/mypy --strict curate flows
 
 schemas: setup ## write schemas/ anew after a record or an option changed
-	$(BIN)/python -m curate.schema
+	$(BIN)/python -m curate.pipeline.schemas
 
 bench: setup .venvs/vllm/.built ## the speed claims, each beside a peer in the same run
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'

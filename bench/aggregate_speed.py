@@ -53,8 +53,8 @@ from curate.aggregate.ranking.bradley_terry import bootstrap, bradley_terry
 from curate.aggregate.ranking.prompt_scores import PromptScores, prompt_scores
 from curate.aggregate.ranking.tournament import Tournament, tournament
 from curate.aggregate.votes import Votes
-from curate.config import Config
-from curate.lake import Lake, Location
+from curate.config.project import Config
+from curate.lake.lake import Lake, Location
 from curate.records import Judgment, Response, arrow_schema
 
 console = Console(width=120)

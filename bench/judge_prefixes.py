@@ -21,15 +21,15 @@ from typing import Any
 
 import polars as pl
 
-from curate.config import Config
+from curate.config.project import Config
+from curate.core.identity import content_id
 from curate.engine import chat
 from curate.engine.base import Choose, Failure
+from curate.engine.batching import Target, padded_passes, tree_passes
 from curate.engine.chat_tokens import ChatTokens
 from curate.engine.choices import by_beginning
-from curate.engine.loading import open_tokenizer
-from curate.engine.passes import Target, padded_passes, tree_passes
+from curate.engine.local.loading import open_tokenizer
 from curate.engine.weights import locate
-from curate.identity import content_id
 from curate.judge import Candidate, Contest, Panel
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"

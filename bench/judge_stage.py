@@ -22,9 +22,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from curate.config import load_config
+from curate.config.project import load_config
 from curate.judge import Panel, judge, plan
-from curate.lake import Lake
+from curate.lake.lake import Lake
 
 JUDGE = """
 from curate.judge.base import Judge, believe, in_both_orders

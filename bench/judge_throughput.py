@@ -80,7 +80,7 @@ def main() -> None:
 def in_process(model: Path, requests: int, rounds: int) -> None:
     from vllm import LLM, SamplingParams
 
-    from curate.engine import vllm_model
+    from curate.engine.vllm import model as vllm_model
 
     options = {
         "kind": "vllm",
@@ -201,11 +201,11 @@ def in_turn(
 
 def project(options: dict[str, Any], requests: int) -> tuple[Path, list[Any]]:
     """A folder with ingested prompts, and the verdicts that its judge has to ask for, in its order."""
-    from curate.config import load_config
+    from curate.config.project import load_config
     from curate.ingest import ingest
-    from curate.judge.docket import bare_contests, contests
-    from curate.judge.panel import Panel
-    from curate.lake import Lake
+    from curate.judge.configured import Panel
+    from curate.judge.pending import bare_contests, contests
+    from curate.lake.lake import Lake
 
     folder = Path(tempfile.mkdtemp())
     rng = random.Random(0)
@@ -262,7 +262,7 @@ class Noted:
 
 
 def opened(folder: Path) -> Iterator[Any]:
-    from curate.config import load_config
+    from curate.config.project import load_config
     from curate.engine import Engines
 
     return iter([Engines.of(load_config(folder / "curate.yaml")).get("served")])
@@ -270,9 +270,9 @@ def opened(folder: Path) -> Iterator[Any]:
 
 def judge_all(folder: Path) -> None:
     """`curate judge` but for importing modules, with a judge that has not been asked yet: another revision of it."""
-    from curate.config import load_config
+    from curate.config.project import load_config
     from curate.judge import judge
-    from curate.lake import Lake
+    from curate.lake.lake import Lake
 
     config = json.loads((folder / "curate.yaml").read_text())
     config["judge"]["judges"][0]["min_mass"] += 1e-12

@@ -30,9 +30,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from curate.engine.embedding_reward import features, fold_of, question
-from curate.engine.embeddings import Embedder
-from curate.identity import content_id
+from curate.core.identity import content_id
+from curate.engine.local.embeddings import Embedder
+from curate.reward.embedding_reward import features, fold_of, question
 from curate.train.bradley_terry import Fit, Items, Selection, Settings, fit
 from curate.train.linear import fit_linear
 from curate.train.noise import Remedy, cross_fitted, estimated_rate, remedied

@@ -19,7 +19,7 @@ import polars as pl
 from noise import DATA, EMBEDDER, share
 from numpy.typing import NDArray
 
-from curate.engine.embeddings import Embedder
+from curate.engine.local.embeddings import Embedder
 from curate.train.personal import Personal, Settings, Votes, fit
 
 Float32 = NDArray[np.float32]

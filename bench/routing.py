@@ -33,11 +33,11 @@ from numpy.typing import NDArray
 from panels import RecordedPanel
 
 from curate.aggregate.annotators import fit_model
-from curate.aggregate.annotators.opinions import opinions, regulars
 from curate.aggregate.annotators.pairs import PairLabels, pair_table
 from curate.aggregate.annotators.panel import PanelOptions
 from curate.aggregate.annotators.result import tally
-from curate.verification_options import VerifyPlan
+from curate.aggregate.annotators.vote_patterns import opinions, regulars
+from curate.config.verify import VerifyPlan
 from curate.verify.routing import STRATEGIES, choose
 from curate.verify.routing.pairs import Pairs
 
@@ -217,7 +217,7 @@ def embedded(panel: RecordedPanel, responses: list[str], prompts: list[str], wan
     """Embeddings only where they are `wanted`: they take longer than all the rest."""
     if not wanted:
         return Bench(panel=panel, response=np.zeros((len(responses), 0)), prompt=np.zeros((len(prompts), 0)))
-    from curate.engine.embeddings import Embedder
+    from curate.engine.local.embeddings import Embedder
 
     embedder = Embedder(EMBEDDER)
     return Bench(

@@ -93,7 +93,7 @@ def serving(model: Path, batch: int) -> Iterator[int]:
     with socket.socket() as opened:
         opened.bind(("127.0.0.1", 0))
         port = int(opened.getsockname()[1])
-    command = [sys.executable, "-c", "from curate.cli import main; main()", "serve-reward", str(model)]
+    command = [sys.executable, "-c", "from curate.cli.app import main; main()", "serve-reward", str(model)]
     command += [
         "--port",
         str(port),

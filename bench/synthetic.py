@@ -16,7 +16,7 @@ from curate.aggregate.annotators.one_coin import fit as fit_one_coin
 from curate.aggregate.annotators.panel import fit as fit_panel
 from curate.aggregate.calibration import expected_calibration_error
 from curate.aggregate.votes import Votes
-from curate.guarantee import guarantee
+from curate.stats.guarantee import guarantee
 
 LOGISTIC_SD = np.pi / np.sqrt(3)
 

@@ -21,8 +21,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from curate.backbone.model import RewardModel
-from curate.backbone.packing import joint, separate, shared_prefix
+from curate.reward.model import RewardModel
+from curate.reward.packing import joint, separate, shared_prefix
 from curate.train.losses import best_of_n
 
 PROMPT, ANSWER, PAIRS = 512, 128, 2

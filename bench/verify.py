@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from curate.lake import Lake
+from curate.lake.lake import Lake
 from curate.verify.forms import label_config
 from curate.verify.pull import pull
 from curate.verify.push import BATCH, push

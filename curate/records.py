@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
-from curate.identity import content_id
+from curate.core.identity import content_id
 
 Kind = Literal[
     "llm", "reward-model", "rule", "reference", "implicit", "verifier", "meta", "human", "imported"

@@ -1,4 +1,4 @@
-"""The whole chain as a Prefect flow, for a server, a worker or a schedule: `curate.curation` with stages as tasks.
+"""The whole chain as a Prefect flow, for a server, a worker or a schedule: `curate.pipeline.curation` with stages as tasks.
 
 Every stage finds out by itself what is left to do, so a flow run that was killed is simply run again.
 Tasks are stages, and for judging chunks of prompts: a task costs tens of milliseconds.
@@ -13,12 +13,12 @@ from pathlib import Path
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
-from curate.config import load_config
-from curate.curation import StageWork, call_stage, run_curation
+from curate.config.project import load_config
+from curate.core.progress import bars
 from curate.judge import answer_chunk
-from curate.lake import Lake
-from curate.progress import bars
-from curate.runs import Summary
+from curate.lake.lake import Lake
+from curate.lake.runs import Summary
+from curate.pipeline.curation import StageWork, call_stage, run_curation
 
 # Tasks that are called, not submitted, run in the flow's own thread, so they share its lake.
 stage_task = task(cache_policy=NO_CACHE)(call_stage)

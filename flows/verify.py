@@ -1,4 +1,4 @@
-"""The two-stage loop as a Prefect flow, for a server or a schedule: `curate.verification_loop` with steps as tasks.
+"""The two-stage loop as a Prefect flow, for a server or a schedule: `curate.pipeline.verification_loop` with steps as tasks.
 
 Where people's answers are wanted a flow run ends, with a state that says how many; the next run goes on with them.
 """
@@ -12,12 +12,12 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from curate.config import load_config
-from curate.curation import StageWork, call_stage
-from curate.lake import Lake
-from curate.progress import bars
-from curate.runs import Summary
-from curate.verification_loop import LoopRun, run_verification_loop
+from curate.config.project import load_config
+from curate.core.progress import bars
+from curate.lake.lake import Lake
+from curate.lake.runs import Summary
+from curate.pipeline.curation import StageWork, call_stage
+from curate.pipeline.verification_loop import LoopRun, run_verification_loop
 
 # Tasks that are called, not submitted, run in the flow's own thread, so they share its lake.
 step_task = task(cache_policy=NO_CACHE)(call_stage)

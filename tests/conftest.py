@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import settings
 
-from curate.lake import Lake, Location
+from curate.lake.lake import Lake, Location
 from curate.records import (
     Judgment,
     Message,

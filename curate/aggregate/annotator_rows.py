@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 
 from curate.aggregate.calibration import expected_calibration_error
-from curate.aggregate.conclusion import Conclusion
-from curate.aggregate.opinion import DIGITS
-from curate.aggregate.people import People
+from curate.aggregate.human_votes import People
+from curate.aggregate.labelling import Conclusion
+from curate.aggregate.posterior import DIGITS
 from curate.aggregate.rewards.fused import NAME as ENSEMBLE
 from curate.aggregate.votes import Float64, Votes
 

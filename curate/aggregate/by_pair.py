@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from curate.aggregate.kernel import kernel, over_slices
+from curate.aggregate.kernels import kernel, over_slices
 from curate.aggregate.votes import Float64, Int8, Int32, Int64, Votes
 
 FEW = 32

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from curate.aggregate.votes import Float64, Int64
-from curate.errors import CurateError
+from curate.core.errors import CurateError
 
 _EDGE = 1e-6
 

@@ -8,12 +8,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate.aggregate.order import Said, in_order
-from curate.aggregate.places import places
+from curate.aggregate.hash_lookup import places
+from curate.aggregate.sort_votes import Said, in_order
 from curate.aggregate.votes import Float32, Int8, Int32, Votes
-from curate.errors import CurateError
-from curate.lake import Lake
-from curate.resources import sql
+from curate.core.errors import CurateError
+from curate.core.resources import sql
+from curate.lake.lake import Lake
 
 _SAYS_NOTHING = 2
 _NO_OUTCOME = 3

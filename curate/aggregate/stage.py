@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from curate.aggregate.guard import unfooled
-from curate.config import Config
-from curate.identity import content_id
-from curate.lake import Lake
-from curate.progress import Track, silent
-from curate.resources import sql
-from curate.runs import StageRun, Summary, newest
+from curate.aggregate.adversarial import unfooled
+from curate.config.project import Config
+from curate.core.identity import content_id
+from curate.core.progress import Track, silent
+from curate.core.resources import sql
+from curate.lake.lake import Lake
+from curate.lake.runs import StageRun, Summary, newest
 
 if TYPE_CHECKING:
-    from curate.aggregate.tables import Aggregation
+    from curate.aggregate.pipeline import Aggregation
 
 VERSION = 6  # raised when the same judgments would give other results, so that they are computed again
 STAGE = "aggregate"
@@ -74,7 +74,7 @@ def _aggregate(lake: Lake, config: Config, run: StageRun, iteration: int, panel:
         fingerprint = content_id(VERSION, settings, panel.to_pylist(), judged.to_dicts(), asked)
         if newest(lake, STAGE, part) == fingerprint:
             return ""
-        from curate.aggregate.tables import aggregate_panel  # numba, which takes a second to import
+        from curate.aggregate.pipeline import aggregate_panel  # numba, which takes a second to import
 
         result = aggregate_panel(lake, config.aggregate, judged, iteration=iteration, run_id=run.run_id)
     _write(run, part, fingerprint, iteration, result)

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from curate.aggregate.by_pair import one_vote_a_pair
 from curate.aggregate.graph.tally import PairTally, tally
-from curate.aggregate.opinion import at_pairs, keys
+from curate.aggregate.posterior import at_pairs, keys
 from curate.aggregate.votes import Int64, Votes
 
 ALL = "all"

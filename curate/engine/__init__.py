@@ -3,9 +3,12 @@
 Importing this package loads no model library; an engine imports what it needs when it is first asked something.
 """
 
-from curate.engine import openai, replay, transformers, vllm
+from curate.engine import replay
 from curate.engine.base import Capability, Engine, Failure, Sampling, chat
+from curate.engine.local import engine as transformers
+from curate.engine.openai import engine as openai
 from curate.engine.registry import ConfiguredEngine, EngineOptions, Engines, engine, engine_schemas
+from curate.engine.vllm import engine as vllm
 
 __all__ = [
     "Capability",

@@ -13,7 +13,7 @@ from typing import Literal, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from curate.errors import CurateError
+from curate.core.errors import CurateError
 from curate.records import Message, Role, text
 
 Capability = Literal[

@@ -10,7 +10,7 @@ from itertools import repeat
 from typing import Any
 
 from curate.engine.base import Chat, Choose, Continuation, Failure
-from curate.engine.passes import Target
+from curate.engine.batching import Target
 from curate.records import plain
 
 _NAMES = {"system": "System", "user": "User", "assistant": "Assistant", "tool": "Tool"}

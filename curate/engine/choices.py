@@ -8,9 +8,9 @@ from typing import TypeVar
 
 import numpy as np
 
+from curate.core.identity import content_id
 from curate.engine.base import Chat, Choice, Choose, Completion, Failure, Generate, Generation, Token
-from curate.engine.passes import Target
-from curate.identity import content_id
+from curate.engine.batching import Target
 
 T = TypeVar("T")
 Context = tuple[int, ...]

@@ -22,6 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from curate.core.errors import CurateError
+from curate.core.identity import content_id
 from curate.engine.base import (
     Capability,
     Chat,
@@ -36,8 +38,6 @@ from curate.engine.base import (
     Score,
 )
 from curate.engine.registry import ConfiguredEngine, EngineOptions, Engines, engine
-from curate.errors import CurateError
-from curate.identity import content_id
 
 RequestT = TypeVar("RequestT")
 ResultT = TypeVar("ResultT")

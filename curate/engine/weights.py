@@ -19,8 +19,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Literal
 
-from curate.errors import CurateError
-from curate.extras import require_extra
+from curate.core.errors import CurateError
+from curate.core.extras import require_extra
 
 Task = Literal["causal", "reward", "embedding"]
 ARCHITECTURE = "CurateRewardModel"  # in the config.json of a reward model with a head of our own

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from curate.progress import Track, silent
+from curate.core.progress import Track, silent
 
 if TYPE_CHECKING:
-    from curate.config import Config
-    from curate.evaluate.opinions import Subject
-    from curate.lake import Lake
-    from curate.runs import Summary
+    from curate.config.project import Config
+    from curate.evaluate.verdicts import Subject
+    from curate.lake.lake import Lake
+    from curate.lake.runs import Summary
 
 __all__ = ["evaluate"]
 
@@ -21,7 +21,7 @@ def evaluate(
 ) -> Summary:
     """Hold annotators, labels and reward model against the gold of `config.evaluate.benchmarks`.
 
-    `subjects` are who is asked about benchmarks with responses of their own: see `curate.evaluation`.
+    `subjects` are who is asked about benchmarks with responses of their own: see `curate.pipeline.evaluate`.
     """
     from curate.evaluate.stage import evaluate as run
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from curate.identity import content_id
-from curate.preference_pairs import Turns
+from curate.core.identity import content_id
+from curate.data.preference_rows import Turns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,14 +6,14 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from curate.config import GUARD
+from curate.config.project import GUARD
+from curate.core.progress import Track, silent
 from curate.evaluate.benchmark import ItemSet
 from curate.evaluate.distance import Comparison, compared
 from curate.evaluate.measures import measured
-from curate.evaluate.opinions import BASELINES, Opinion, Subject
 from curate.evaluate.perturb import PERTURBATIONS, perturbed, robustness
 from curate.evaluate.scores import Score
-from curate.progress import Track, silent
+from curate.evaluate.verdicts import BASELINES, Opinion, Subject
 
 
 @dataclass(frozen=True, slots=True)

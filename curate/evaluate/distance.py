@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from curate.accuracy import Estimate, clustered_means
+from curate.stats.accuracy import Estimate, clustered_means
 
 Float64 = NDArray[np.float64]
 

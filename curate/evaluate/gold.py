@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from curate.errors import CurateError
-from curate.lake import Lake
-from curate.resources import sql
+from curate.core.errors import CurateError
+from curate.core.resources import sql
+from curate.lake.lake import Lake
 
 Groups = list[list[str]]  # best first; those of one group are equally good
 

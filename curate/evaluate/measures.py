@@ -19,14 +19,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from curate.accuracy import Estimate
-from curate.config import GUARD
+from curate.config.project import GUARD
+from curate.data.adversarial import FALSE_POSITIVES
 from curate.evaluate.benchmark import Item, ItemSet
 from curate.evaluate.leaderboards import leaderboard
-from curate.evaluate.opinions import Opinion
 from curate.evaluate.scores import BEST, COVERAGE, PAIRS, Score
 from curate.evaluate.tally import Tally
-from curate.guard_set import FALSE_POSITIVES
+from curate.evaluate.verdicts import Opinion
+from curate.stats.accuracy import Estimate
 
 Float64 = NDArray[np.float64]
 

@@ -14,9 +14,9 @@ import re
 from collections.abc import Callable, Sequence
 
 from curate.evaluate.benchmark import Item
-from curate.evaluate.opinions import Opinion
 from curate.evaluate.scores import PAIRS, Score
 from curate.evaluate.tally import Tally
+from curate.evaluate.verdicts import Opinion
 
 KEPT = "kept"  # the metric: of the pairs decided rightly, the share that still is
 

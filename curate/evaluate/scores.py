@@ -15,8 +15,8 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from curate.accuracy import Estimate, clustered_means
 from curate.records import Evaluation, arrow_schema
+from curate.stats.accuracy import Estimate, clustered_means
 
 PAIRS, BEST, COVERAGE = "accuracy", "best-of-n", "coverage"
 _PAIR = ("prompt_id", "a", "b")

@@ -7,19 +7,19 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from pathlib import Path
 
-from curate.config import Benchmark, Config
-from curate.errors import CurateError
+from curate.config.project import Benchmark, Config
+from curate.core.errors import CurateError
+from curate.core.identity import content_id
+from curate.core.progress import Track
+from curate.evaluate.benchmark_reader import read_items
 from curate.evaluate.benchmarking import benchmarked, distance_scores
 from curate.evaluate.gold import read_gold
-from curate.evaluate.opinions import Subject
-from curate.evaluate.panel import best_judge, judges_of, read_panel, score_panel
-from curate.evaluate.reading import read_items
+from curate.evaluate.panel_scores import best_judge, judges_of, read_panel, score_panel
 from curate.evaluate.scores import evaluation_rows
-from curate.identity import content_id
-from curate.lake import Lake
-from curate.panel import select_panel
-from curate.progress import Track
-from curate.runs import Counts, StageRun, Summary, newest
+from curate.evaluate.verdicts import Subject
+from curate.lake.lake import Lake
+from curate.lake.panel_view import select_panel
+from curate.lake.runs import Counts, StageRun, Summary, newest
 
 _VERSION = 1  # of the rules in scores.py: raise it when the same lake would get other scores
 _STATE = {

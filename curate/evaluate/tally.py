@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from curate.accuracy import Estimate, combined_mean
+from curate.stats.accuracy import Estimate, combined_mean
 
 
 class Tally:

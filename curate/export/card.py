@@ -11,13 +11,13 @@ from typing import Any
 import yaml
 
 from curate import __version__
-from curate.config import Config, ExportEntry
+from curate.config.project import Config, ExportEntry
+from curate.core.resources import resource, sql
 from curate.export.formats import Format
 from curate.export.shards import WrittenPart
-from curate.lake import Lake
-from curate.panel import select_panel
-from curate.resources import resource, sql
-from curate.runs import Counts
+from curate.lake.lake import Lake
+from curate.lake.panel_view import select_panel
+from curate.lake.runs import Counts
 
 _TITLES = {
     "trl-preference": "Preference pairs",

@@ -9,10 +9,10 @@ from typing import Any, Protocol
 import polars as pl
 import pyarrow as pa
 
+from curate.core.resources import sql
 from curate.export.nesting import nest_rankings
 from curate.export.rows import EXPORTED, PICTURED
 from curate.records import TABLES, arrow_schema
-from curate.resources import sql
 
 VERSION = 1  # of the files' layout: raise it when the same lake must give other files
 
@@ -84,7 +84,7 @@ def _raw(table: str) -> Part:
 
 
 class Transcriber(Protocol):
-    """Makes chats of judgments: see `curate.judge_transcripts`."""
+    """Makes chats of judgments: see `curate.pipeline.transcripts`."""
 
     @property
     def judges(self) -> pl.DataFrame:

@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curate.progress import Advance
+from curate.core.progress import Advance
 
 ROWS_PER_GROUP = 8_192  # one row group in memory: some 30 MB of pairs of usual length
 GROUPS_PER_SHARD = 16

@@ -9,21 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from curate import __version__
-from curate.config import Config, ExportEntry
-from curate.errors import CurateError
+from curate.config.project import Config, ExportEntry
+from curate.core.atomic import atomic_directory, refuse_foreign, temporary_beside
+from curate.core.errors import CurateError
+from curate.core.identity import content_id
+from curate.core.progress import Track, silent
+from curate.core.resources import sql
 from curate.export.card import Content, card
 from curate.export.folder import MANIFEST, NOUN, is_intact, list_export_files
 from curate.export.formats import VERSION, Format, Transcriber, formats
 from curate.export.rows import PICTURED
 from curate.export.shards import WrittenPart, described, row_groups, write_part
-from curate.folders import atomic_directory, refuse_foreign, temporary_beside
-from curate.identity import content_id
-from curate.lake import Lake
-from curate.panel import select_panel
-from curate.progress import Track, silent
+from curate.lake.lake import Lake
+from curate.lake.panel_view import select_panel
+from curate.lake.runs import Counts, StageRun, Summary, done
 from curate.records import TABLES
-from curate.resources import sql
-from curate.runs import Counts, StageRun, Summary, done
 
 _MEMORY_PER_THREAD = 1  # GB that the database may use while it sorts and joins; beyond, it uses the disk
 _APPEND_ONLY = {"prompts": "prompt_id", "responses": "response_id", "judgments": "judgment_id"}
@@ -52,7 +52,7 @@ def export(
 ) -> Summary:
     """Write the data sets of `entries` (default: those of `curate.yaml`), as the lake is now.
 
-    `transcripts`: for the format judge-sft (`curate.exporting` provides them). Raises CurateError when nothing has been
+    `transcripts`: for the format judge-sft (`curate.pipeline.export` provides them). Raises CurateError when nothing has been
     aggregated yet, when the filters leave nothing over, and when a folder holds anything that is not an export.
     """
     chosen = config.export if entries is None else entries
@@ -151,7 +151,7 @@ def _fingerprint(reader: Lake, entry: ExportEntry, form: Format, iteration: int 
 def _select_judges(reader: Lake, config: Config, transcripts: Transcriber | None) -> list[tuple[str, str]]:
     """Make `current_judgments` and the table `transcribed` of the judges whose chats can be made."""
     if transcripts is None:
-        raise ValueError("the format judge-sft needs transcripts: export through curate.exporting")
+        raise ValueError("the format judge-sft needs transcripts: export through curate.pipeline.export")
     select_panel(reader, config)
     with reader.bind("known_judges", transcripts.judges):
         reader.rows("CREATE OR REPLACE TEMP TABLE transcribed AS FROM known_judges")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from curate.errors import CurateError
+from curate.core.errors import CurateError
 from curate.ingest import lines
 from curate.ingest.chunks import Raw
 from curate.ingest.inflate import DAMAGE, open_bytes

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from curate.errors import CurateError
+from curate.core.errors import CurateError
 from curate.ingest.rejection import Rejection
 
 CHUNK_BYTES = 64 << 20  # a chunk of huge rows is closed early, so that memory stays bounded

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 
-from curate.identity import content_id
+from curate.core.identity import content_id
 from curate.ingest.columns import Ids, parse_ids
 from curate.ingest.inputs import Input
 from curate.ingest.known import KnownIds, LakeIds, Mask
@@ -17,9 +17,9 @@ from curate.ingest.prepare import Place, Prepared, PreparedJudgments, reject
 from curate.ingest.references import resolve
 from curate.ingest.rejection import Rejection, RowError
 from curate.ingest.statements import Statement, Statements
-from curate.lake import Lake, Writer
+from curate.lake.lake import Lake, Writer
+from curate.lake.runs import Counts, StageRun
 from curate.records import Quarantined, arrow_schema
-from curate.runs import Counts, StageRun
 
 _NOTHING: Ids = np.empty((0, 2), np.uint64)
 

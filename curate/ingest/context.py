@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from curate.config import Fields, Source
-from curate.errors import CurateError
-from curate.identity import content_id
+from curate.config.project import Fields, Source
+from curate.core.errors import CurateError
+from curate.core.identity import content_id
 from curate.ingest import foreign, mapped
 from curate.ingest.columns import prompt_ids
 from curate.ingest.decoders import foreign_object, responses_reader, source_fields

@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
-from curate.config import Fields, Source
-from curate.errors import CurateError
-from curate.formats import contradiction
+from curate.config.project import Fields, Source
+from curate.core.errors import CurateError
+from curate.data.native import contradiction
 from curate.ingest import mapped
 from curate.ingest.foreign import Foreign, Reading
 from curate.ingest.native import Raw, judgments_decoder, responses_decoder

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from curate.errors import CurateError
-from curate.extras import require_extra
+from curate.core.errors import CurateError
+from curate.core.extras import require_extra
 from curate.ingest.chunks import Raw
 from curate.ingest.tables import Check, column_names, numbered, table_rows
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from curate.config import Config, Source
-from curate.errors import CurateError
-from curate.identity import content_id
+from curate.config.project import Config, Source
+from curate.core.errors import CurateError
+from curate.core.identity import content_id
 from curate.ingest import arrays, hub, lines, tables
 from curate.ingest.chunks import Raw
 from curate.ingest.schema import column_check, text_columns

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from curate.ingest.columns import Ids
-from curate.lake import Lake
+from curate.lake.lake import Lake
 
 Mask = npt.NDArray[np.bool_]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from curate.errors import CurateError
+from curate.core.errors import CurateError
 from curate.ingest.chunks import Raw
 from curate.ingest.inflate import DAMAGE, open_bytes
 from curate.ingest.rejection import Rejection, shorten

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from pydantic import BaseModel, ValidationError
 
-from curate.formats import JudgmentsRow, ResponsesRow
+from curate.data.native import JudgmentsRow, ResponsesRow
 from curate.ingest.explain import explain
 from curate.ingest.parse import parse
 from curate.ingest.rows import JudgmentRow, NativeRow, is_consistent, is_sound

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
+from curate.core.resources import sql
 from curate.ingest.rejection import RowError
 from curate.ingest.rows import JudgmentRow
 from curate.ingest.statements import Statement, canonical
-from curate.lake import Lake
-from curate.resources import sql
+from curate.lake.lake import Lake
 
 UNRESOLVED = "unknown reference"
 

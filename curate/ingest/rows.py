@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from curate.formats import contradiction
+from curate.data.native import contradiction
 from curate.records import Kind, Outcome, Role, Shown
 
 Key = Annotated[str, Meta(min_length=1)]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from curate.config import Fields, Source
-from curate.errors import CurateError
-from curate.formats import JudgmentsRow, ResponsesRow
+from curate.config.project import Fields, Source
+from curate.core.errors import CurateError
+from curate.data.native import JudgmentsRow, ResponsesRow
 from curate.ingest.decoders import NATIVE_FIELDS, merged
 from curate.ingest.presets import PRESETS
 from curate.ingest.tables import Check

@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
-from curate.config import Config, Source
-from curate.identity import content_id
+from curate.config.project import Config, Source
+from curate.core.identity import content_id
+from curate.core.progress import Track, silent
+from curate.data.pseudonym import Pseudonyms, is_address
 from curate.ingest.chunks import chunked
 from curate.ingest.commit import Committer
 from curate.ingest.context import check_source
@@ -16,10 +18,8 @@ from curate.ingest.decoders import judgments_reader, responses_reader
 from curate.ingest.inputs import Input, locate
 from curate.ingest.prefetch import prefetched
 from curate.ingest.prepare import prepare_judgments, prepare_responses
-from curate.lake import Lake
-from curate.progress import Track, silent
-from curate.runs import StageRun, Summary, committed_chunks, done
-from curate.verify.pseudonym import Pseudonyms, is_address
+from curate.lake.lake import Lake
+from curate.lake.runs import StageRun, Summary, committed_chunks, done
 
 STAGE = "ingest"
 _AHEAD = 1  # chunks decoded ahead of the one that is being written

@@ -13,12 +13,12 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from curate.core.resources import sql
 from curate.ingest.columns import Columns, parse_ids
 from curate.ingest.known import KnownIds, Mask
 from curate.ingest.rows import NativeRow, Row
-from curate.lake import Lake
+from curate.lake.lake import Lake
 from curate.records import Judgment, Kind, Outcome, Shown, arrow_schema, judgment_id
-from curate.resources import sql
 
 REVISION = "imported"
 _SCHEMA = arrow_schema(Judgment)

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curate.errors import CurateError
+from curate.core.errors import CurateError
 from curate.ingest.chunks import Raw
 from curate.ingest.inflate import DAMAGE, open_bytes
 from curate.ingest.rejection import Rejection, shorten

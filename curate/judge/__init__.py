@@ -14,13 +14,13 @@ from curate.judge import (
     rule,
     verifier,
 )
-from curate.judge.asking import answer_chunk
 from curate.judge.base import Answer, Candidate, Contest, Judge, JudgeOptions, Opinion, Question
-from curate.judge.docket import Work
-from curate.judge.ledger import commit
-from curate.judge.panel import Panel, check
+from curate.judge.configured import Panel, check
+from curate.judge.pending import Work
 from curate.judge.registry import judge_kind, judge_schemas
+from curate.judge.runner import answer_chunk
 from curate.judge.stage import estimate, finish, judge, plan
+from curate.judge.writer import commit
 
 __all__ = [
     "Answer",

@@ -34,10 +34,10 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from curate import records
-from curate.config import Pairs, Section
+from curate.config.project import Pairs, Section
+from curate.core.identity import content_id
 from curate.engine.base import Chat, Failure
 from curate.engine.registry import Engines
-from curate.identity import content_id
 from curate.records import Form, Outcome, Shown
 
 # Options that say what is asked and when, and change no answer.

@@ -20,15 +20,15 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from curate.config import Section
+from curate.config.project import Section
+from curate.core.errors import CurateError
+from curate.core.extras import require_extra
+from curate.core.identity import content_id
+from curate.data.preference_files import data_files, data_rows
+from curate.data.preference_rows import Turns, Unusable, split_pair
 from curate.engine.base import Engine
 from curate.engine.registry import Engines
-from curate.errors import CurateError
-from curate.extras import require_extra
-from curate.identity import content_id
 from curate.judge.template import ChatTemplate
-from curate.preference_files import data_files, data_rows
-from curate.preference_pairs import Turns, Unusable, split_pair
 from curate.records import plain
 
 Float64 = NDArray[np.float64]

@@ -20,9 +20,9 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from curate.core.errors import CurateError
 from curate.engine.base import Chat, Failure, Generate, Generation, Sampling, chat
 from curate.engine.registry import Engines
-from curate.errors import CurateError
 from curate.judge.base import Answer, Candidate, Contest, Judge, JudgeOptions, Question, abstain, fail
 from curate.judge.examples import Example, Examples, ExamplesOptions, as_text
 from curate.judge.template import ChatTemplate, marker

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from curate.core.registry import Kinds
 from curate.judge.base import Judge
-from curate.kinds import Kinds
 
 JUDGES: Kinds[Judge] = Kinds("judge", Judge)  # type: ignore[type-abstract]
 

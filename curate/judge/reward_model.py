@@ -33,7 +33,7 @@ from curate.judge.registry import judge_kind
 from curate.records import Message, text
 
 if TYPE_CHECKING:
-    from curate.engine.embedding_reward import EmbeddingReward
+    from curate.reward.embedding_reward import EmbeddingReward
 
 _TRAINED = "head.safetensors"  # what a folder holds that `curate train` wrote
 
@@ -138,7 +138,7 @@ class RewardModelJudge(Judge):
 
     def _head(self) -> EmbeddingReward:
         """The trained model; the embedding model under it is opened when it first scores."""
-        from curate.engine.embedding_reward import EmbeddingReward
+        from curate.reward.embedding_reward import EmbeddingReward
 
         assert self._folder is not None
         if self._trained is None:

@@ -20,8 +20,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from curate.config import Pairs
-from curate.identity import content_id
+from curate.config.project import Pairs
+from curate.core.identity import content_id
 
 Pair = tuple[str, str]  # response ids, in their order
 _PRIOR = 1.0  # precision of a response's strength before anybody judged it, in logits

@@ -14,20 +14,20 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from typing import Protocol
 
-from curate.config import Config
-from curate.errors import CurateError
-from curate.identity import content_id
-from curate.judge.asking import answer_chunk
+from curate.config.project import Config
+from curate.core.errors import CurateError
+from curate.core.identity import content_id
+from curate.core.progress import Track, silent
 from curate.judge.base import Contest
 from curate.judge.budget import Budget
-from curate.judge.docket import Known, Work, bare_contests, open_questions, prepare
+from curate.judge.configured import Panel, Seat
+from curate.judge.dry_run import Estimate, estimates, rehearse
 from curate.judge.interrupt import patient
-from curate.judge.ledger import Answered, Ledger
-from curate.judge.panel import Panel, Seat
-from curate.judge.rehearsal import Estimate, estimates, rehearse
-from curate.lake import Lake
-from curate.progress import Track, silent
-from curate.runs import StageRun, Summary, newest
+from curate.judge.pending import Known, Work, bare_contests, open_questions, prepare
+from curate.judge.runner import answer_chunk
+from curate.judge.writer import Answered, Ledger
+from curate.lake.lake import Lake
+from curate.lake.runs import StageRun, Summary, newest
 
 _SLAB = 256  # chunks whose open questions are looked up together
 _AHEAD = 16  # chunks whose texts are read together

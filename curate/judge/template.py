@@ -19,10 +19,10 @@ from jinja2 import Template, TemplateError
 from jinja2.runtime import Context, StrictUndefined
 from jinja2.sandbox import SandboxedEnvironment
 
+from curate.core.errors import CurateError
+from curate.core.identity import content_id
+from curate.core.resources import resource
 from curate.engine.base import Chat, chat
-from curate.errors import CurateError
-from curate.identity import content_id
-from curate.resources import resource
 
 _CONSONANTS, _VOWELS = "bdfgklmnprstvz", "aeiou"
 

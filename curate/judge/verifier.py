@@ -24,9 +24,9 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from curate.core.errors import CurateError
 from curate.engine.base import Failure
 from curate.engine.registry import Engines
-from curate.errors import CurateError
 from curate.judge import sandbox
 from curate.judge.base import Answer, Contest, Judge, JudgeOptions, Question, abstain, fail, one_by_one, rate
 from curate.judge.checks import CHECKS, code_of, entry, objection

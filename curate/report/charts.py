@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from curate.accuracy import LENGTH, RANDOM
 from curate.report.drawing import (
     WIDTH,
     data,
@@ -33,6 +32,7 @@ from curate.report.facts import (
 )
 from curate.report.printable import shortened
 from curate.report.theme import INK, MUTED, RULE, SOFT, STRONG, WARM, svg
+from curate.stats.accuracy import LENGTH, RANDOM
 
 _FATES = ("kept", "duplicate", "dropped")
 _STATUSES = {

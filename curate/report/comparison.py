@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from curate.accuracy import LENGTH, RANDOM
 from curate.report.facts import Score
+from curate.stats.accuracy import LENGTH, RANDOM
 
 # The first of these that a benchmark has is its headline; of the last, less is better.
 _HEADLINES = ("score", "accuracy", "false-positive-rate")

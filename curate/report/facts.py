@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from curate import __version__
-from curate.config import Config
-from curate.explanation import Explanation, explain
-from curate.intervals import mean_interval, wilson
-from curate.lake import Lake
-from curate.panel import select_panel
+from curate.config.project import Config
+from curate.core.resources import sql
+from curate.lake.explain import Explanation, explain
+from curate.lake.lake import Lake
+from curate.lake.panel_view import select_panel
 from curate.report.people import People, gather_people
-from curate.resources import sql
+from curate.stats.intervals import mean_interval, wilson
 
 LABELS_TO_TELL = 5  # in a bin of the reliability diagram
 ANNOTATORS_SHOWN = 40  # in charts and the matrix; tables of more are of no use on a page

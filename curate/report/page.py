@@ -6,11 +6,11 @@ import math
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from curate.core.resources import resource
 from curate.report import charts
 from curate.report.comparison import comparison
 from curate.report.facts import ANNOTATORS_SHOWN, BIN, LABELS_TO_TELL, MODELS_SHOWN, Facts
 from curate.report.printable import excerpt, printable
-from curate.resources import resource
 
 if TYPE_CHECKING:
     import jinja2

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from curate.config import Config
-from curate.lake import Lake
-from curate.people.groups import MIN_VERDICTS, Groups, groups
-from curate.people.quality import PersonQuality, Quality, quality
-from curate.resources import sql
+from curate.config.project import Config
+from curate.core.resources import sql
+from curate.lake.lake import Lake
+from curate.stats.groups import MIN_VERDICTS, Groups, groups
+from curate.stats.reliability import PersonQuality, Quality, quality
 
 PEOPLE_SHOWN = 40
 DISPUTES_SHOWN = 10

@@ -7,15 +7,15 @@ import time
 from pathlib import Path
 
 from curate import __version__
-from curate.config import Config
-from curate.extras import require_extra
-from curate.folders import open_output, refuse_overwrite
-from curate.identity import content_id
-from curate.lake import Lake
-from curate.progress import Track, silent
+from curate.config.project import Config
+from curate.core.atomic import open_output, refuse_overwrite
+from curate.core.extras import require_extra
+from curate.core.identity import content_id
+from curate.core.progress import Track, silent
+from curate.lake.lake import Lake
+from curate.lake.runs import Counts, Summary
 from curate.report.facts import gather
 from curate.report.page import render
-from curate.runs import Counts, Summary
 
 _VERSION = 4  # of the page: raise it when the same lake must give another page
 _HEAD = 1_000  # bytes in which the fingerprint stands

@@ -13,10 +13,10 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import ValidationError
 
-from curate.reward_scorer import Asked, RewardScorer
+from curate.reward.scorer import Asked, RewardScorer
 from curate.serve.batching import Batcher, OverloadedError
 from curate.serve.metrics import Metrics
-from curate.serve.wire import PATHS, Body
+from curate.serve.protocol import PATHS, Body
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

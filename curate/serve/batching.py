@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from curate.reward_scorer import Asked, Float64
+from curate.reward.scorer import Asked, Float64
 
 Score = Callable[[Sequence[Asked]], list[Float64]]
 

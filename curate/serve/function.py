@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from curate.errors import CurateError
-from curate.serve.wire import TrlRequest
+from curate.core.errors import CurateError
+from curate.serve.protocol import TrlRequest
 
 RewardFunction = Callable[..., list[float | None]]
 

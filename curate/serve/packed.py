@@ -1,6 +1,6 @@
 """A decoder reward model that reads a prompt once for all its responses.
 
-The layout is that of training (`curate.backbone.packing.shared_prefix`): responses see the prompt and themselves, so
+The layout is that of training (`curate.reward.packing.shared_prefix`): responses see the prompt and themselves, so
 scores are those of separate passes, and what is too long is cut as it was in training.
 """
 
@@ -13,16 +13,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from curate.backbone.model import RewardModel
-from curate.backbone.packing import shared_prefix
-from curate.backbone.tokens import Encoded, Texts
+from curate.core.errors import CurateError
+from curate.core.progress import Track, silent
 from curate.engine.base import Failure
-from curate.engine.embedding_reward import describe
-from curate.engine.loading import hub_revision, quiet, resolve_device, resolve_dtype
+from curate.engine.local.loading import hub_revision, quiet, resolve_device, resolve_dtype
 from curate.engine.weights import locate
-from curate.errors import CurateError
-from curate.progress import Track, silent
-from curate.reward_scorer import Asked, Float64, RewardScorer, open_scorer
+from curate.reward.embedding_reward import describe
+from curate.reward.model import RewardModel
+from curate.reward.packing import shared_prefix
+from curate.reward.scorer import Asked, Float64, RewardScorer, open_scorer
+from curate.reward.tokens import Encoded, Texts
 
 _UNBOUNDED = 1 << 30
 

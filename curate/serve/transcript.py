@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from curate.preference_pairs import Turns
+from curate.data.preference_rows import Turns
 
 _TURNS = tuple(
     re.compile(pattern, re.DOTALL)

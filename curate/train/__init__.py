@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from curate.extras import require_extra
-from curate.progress import Track, silent
+from curate.core.extras import require_extra
+from curate.core.progress import Track, silent
 
 if TYPE_CHECKING:
-    from curate.config import Config
-    from curate.lake import Lake
-    from curate.runs import Summary
+    from curate.config.project import Config
+    from curate.lake.lake import Lake
+    from curate.lake.runs import Summary
 
 __all__ = ["check_packages", "train"]
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from torch import nn
 
-from curate.backbone.model import RewardModel, VisionModel
-from curate.extras import require_extra
+from curate.core.extras import require_extra
+from curate.reward.model import RewardModel, VisionModel
 
 if TYPE_CHECKING:
-    from curate.backbone.tokens import Ids
-    from curate.training_options import LoraSection
+    from curate.config.train import LoraSection
+    from curate.reward.tokens import Ids
 
 
 Model = TypeVar("Model", RewardModel, VisionModel)

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from curate.backbone.packing import Packed, Padded, joint, padded, shared_prefix
-from curate.backbone.tokens import Ids, Images
-from curate.train.groups import Group
+from curate.reward.packing import Packed, Padded, joint, padded, shared_prefix
+from curate.reward.tokens import Ids, Images
+from curate.train.examples import Group
 
 _WINDOW = 16  # rows among which groups are sorted by length: little padding, and still a random order
 

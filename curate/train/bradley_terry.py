@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from curate.engine.embedding_reward import Combine, Heads
+from curate.core.progress import Advance
 from curate.engine.threads import one_thread
-from curate.progress import Advance
-from curate.train.bank import Bank, Items, Parts, Selection, Settings, summed_losses
+from curate.reward.embedding_reward import Combine, Heads
+from curate.train.batched_heads import Bank, Items, Parts, Selection, Settings, summed_losses
 
 __all__ = ["Fit", "Items", "Labels", "Selection", "Settings", "fit"]
 

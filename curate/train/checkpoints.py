@@ -17,7 +17,7 @@ from torch.distributed.checkpoint.state_dict import (
     set_optimizer_state_dict,
 )
 
-from curate.folders import atomic_directory, atomic_file
+from curate.core.atomic import atomic_directory, atomic_file
 
 
 @dataclass(frozen=True, slots=True)

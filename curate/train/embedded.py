@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from curate.config import Config
-from curate.engine.embedding_reward import Heads, features, fold_of
-from curate.engine.embeddings import Embedder
-from curate.errors import CurateError
-from curate.preference_pairs import PreferencePairs
-from curate.progress import Track
-from curate.training_options import TrainSection
+from curate.config.project import Config
+from curate.config.train import TrainSection
+from curate.core.errors import CurateError
+from curate.core.progress import Track
+from curate.data.preference_rows import PreferencePairs
+from curate.engine.local.embeddings import Embedder
+from curate.reward.embedding_reward import Heads, features, fold_of
 
 if TYPE_CHECKING:  # torch comes with it, and done work is recognised without
-    from curate.train.bank import Items
+    from curate.train.batched_heads import Items
 
 Float64 = NDArray[np.float64]
 
@@ -31,7 +31,7 @@ def items_of(
     pairs: PreferencePairs, section: TrainSection, embedder: Embedder, *, source: object, track: Track
 ) -> Items:
     """Raises CurateError where the prompts of `source` do not fill the folds."""
-    from curate.train.bank import Items
+    from curate.train.batched_heads import Items
 
     folds = np.array([fold_of(each, section.folds) for each in pairs.prompt_ids], np.int64)
     if len(np.unique(folds)) < section.folds:

@@ -11,28 +11,36 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from curate.config import HELD_OUT, Config
+from curate.config.project import HELD_OUT, Config
+from curate.config.train import BackboneSection, TrainSection
+from curate.core.atomic import atomic_directory, refuse_foreign
+from curate.core.errors import CurateError
+from curate.core.identity import content_id
+from curate.core.progress import Track
+from curate.core.resources import sql
+from curate.data.preference_rows import PreferencePairs, data_digest, read_pairs
 from curate.engine.weights import locate
-from curate.errors import CurateError
-from curate.folders import atomic_directory, refuse_foreign
-from curate.identity import content_id
-from curate.lake import Lake
-from curate.model_folder import NOUN, list_model_files
-from curate.preference_pairs import PreferencePairs, data_digest, read_pairs
-from curate.progress import Track
-from curate.resources import sql
-from curate.runs import Counts, StageRun, Summary, newest
+from curate.lake.lake import Lake
+from curate.lake.runs import Counts, StageRun, Summary, newest
+from curate.reward.model_folder import NOUN, list_model_files
 from curate.train.embedded import embedder_of
-from curate.train.groups import Group, Groups, build_groups, held_out
-from curate.train.held_out import PART, Accuracy, evaluation_rows, held_out_note, measured, metrics_of, usable
-from curate.training_options import BackboneSection, TrainSection
+from curate.train.examples import Group, Groups, build_groups, held_out
+from curate.train.holdout_metrics import (
+    PART,
+    Accuracy,
+    evaluation_rows,
+    held_out_note,
+    measured,
+    metrics_of,
+    usable,
+)
 
 if TYPE_CHECKING:  # torch comes with these, and done work is recognised without it
     from torch import Tensor
 
     from curate.train.checkpoints import Progress
+    from curate.train.load_backbone import Opened
     from curate.train.loop import Trainer
-    from curate.train.opening import Opened
 
 FORMAT = "curate-backbone-reward/1"
 _ABOUT = "training.json"
@@ -56,11 +64,11 @@ def train_backbone(
     refuse_foreign(folder, owned=list_model_files, noun=NOUN)  # before hours of work, not only after them
     from accelerate import Accelerator, DistributedDataParallelKwargs
 
-    from curate.backbone.model import VisionModel
+    from curate.reward.model import VisionModel
     from curate.train.checkpoints import Checkpoints
+    from curate.train.load_backbone import open_backbone
     from curate.train.loop import Trainer
     from curate.train.metrics import Metrics
-    from curate.train.opening import open_backbone
 
     accelerator = Accelerator()
     main = accelerator.is_main_process
@@ -77,7 +85,7 @@ def train_backbone(
         )
     rate = section.noise.rate or 0.0
     if embedder is not None:
-        from curate.train.doubt import with_remedy
+        from curate.train.label_noise import with_remedy
 
         pairs, rate = with_remedy(pairs, section, backbone, embedder, source=data, track=track)
     noise = {"noise_rate": round(rate, 4)} if section.noise.method != "none" else {}
@@ -144,7 +152,7 @@ def _measured(
     trainer: Trainer, pairs: PreferencePairs, unseen: list[Group], section: TrainSection
 ) -> tuple[Accuracy, float, dict[str, Any]]:
     """On held-out prompts: accuracy and loss, and the accuracy in each aspect."""
-    from curate.engine.reward_head import read_out
+    from curate.engine.local.reward_head import read_out
 
     scores, outputs = np.zeros(len(pairs.responses)), trainer.outputs(unseen)
     for group, found in zip(unseen, outputs, strict=True):
@@ -172,7 +180,7 @@ def _aspects(names: Sequence[str], groups: Sequence[Group], outputs: Sequence[Te
 
 
 def _save(opened: Opened, folder: Path, about: dict[str, Any]) -> None:
-    from curate.engine.loading import quiet
+    from curate.engine.local.loading import quiet
 
     with quiet():
         opened.save(folder)

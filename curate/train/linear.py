@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from curate.engine.embedding_reward import Heads, features
+from curate.core.progress import Advance
 from curate.engine.threads import one_thread
-from curate.progress import Advance
-from curate.train.bank import Items
+from curate.reward.embedding_reward import Heads, features
+from curate.train.batched_heads import Items
 from curate.train.bradley_terry import Fit
 
 Float64 = NDArray[np.float64]

@@ -19,16 +19,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from curate.engine.reward_head import HeadShape
-from curate.progress import Advance
+from curate.config.train import BackboneSection
+from curate.core.progress import Advance
+from curate.engine.local.reward_head import HeadShape
 from curate.train import objective
 from curate.train.batches import laid_out, rows, sizes, steps
 from curate.train.checkpoints import Checkpoints, Progress
-from curate.train.groups import Group
+from curate.train.examples import Group
+from curate.train.load_backbone import Opened
 from curate.train.metrics import Metrics
-from curate.train.opening import Opened
 from curate.train.throughput import Meter, attainable_flops, flops_per_token
-from curate.training_options import BackboneSection
 
 Step = list[list[int]]  # rows of numbers of groups
 

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from curate.extras import require_extra
-from curate.folders import atomic_file
+from curate.core.atomic import atomic_file
+from curate.core.extras import require_extra
 
 _HELD_OUT = "held_out_"
 

@@ -23,9 +23,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from curate.core.progress import Advance
 from curate.engine.threads import one_thread
-from curate.progress import Advance
-from curate.train.bank import Bank, Items, Settings, summed_losses
+from curate.train.batched_heads import Bank, Items, Settings, summed_losses
 from curate.train.bradley_terry import Labels
 
 Float64 = NDArray[np.float64]

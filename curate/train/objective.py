@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from curate.engine.reward_head import HeadShape, read_out
+from curate.config.train import LossSection
+from curate.engine.local.reward_head import HeadShape, read_out
 from curate.train import losses
-from curate.train.groups import Group
+from curate.train.examples import Group
 from curate.train.regularisers import centred, length_invariance, prior_constraint
-from curate.training_options import LossSection
 
 _LISTS = {"best", "ranking"}
 

@@ -7,19 +7,19 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from curate.config import HELD_OUT, Config, TrainSection
-from curate.engine.embedding_reward import FORMAT, Description, describe, save
-from curate.errors import CurateError
-from curate.folders import refuse_foreign
-from curate.identity import content_id
-from curate.lake import Lake
-from curate.model_folder import NOUN, list_model_files
-from curate.preference_pairs import data_digest, read_pairs
-from curate.progress import Advance, Track
-from curate.resources import sql
-from curate.runs import Counts, StageRun, Summary, newest
+from curate.config.project import HELD_OUT, Config, TrainSection
+from curate.core.atomic import refuse_foreign
+from curate.core.errors import CurateError
+from curate.core.identity import content_id
+from curate.core.progress import Advance, Track
+from curate.core.resources import sql
+from curate.data.preference_rows import data_digest, read_pairs
+from curate.lake.lake import Lake
+from curate.lake.runs import Counts, StageRun, Summary, newest
+from curate.reward.embedding_reward import FORMAT, Description, describe, save
+from curate.reward.model_folder import NOUN, list_model_files
 from curate.train.embedded import embedder_of, items_of, out_of_fold
-from curate.train.held_out import PART, evaluation_rows, held_out_note, measured, metrics_of, usable
+from curate.train.holdout_metrics import PART, evaluation_rows, held_out_note, measured, metrics_of, usable
 
 if TYPE_CHECKING:  # torch comes with these, and done work is recognised without it
     from curate.train.bradley_terry import Fit, Items

@@ -13,11 +13,11 @@ from hashlib import blake2b
 
 import pyarrow as pa
 
-from curate.identity import content_id
-from curate.lake import Lake
+from curate.core.identity import content_id
+from curate.core.resources import sql
+from curate.lake.lake import Lake
+from curate.lake.runs import StageRun
 from curate.records import Judgment, Message, Outcome, Part, Shown, arrow_schema, plain
-from curate.resources import sql
-from curate.runs import StageRun
 
 REVISION = content_id("offline", 1)  # raised when people would see something else
 STAGE = "verify"

@@ -21,13 +21,13 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from curate.config import Config
-from curate.identity import content_id
-from curate.lake import Lake
-from curate.panel import select_panel
+from curate.config.project import Config
+from curate.core.identity import content_id
+from curate.core.resources import sql
+from curate.lake.lake import Lake
+from curate.lake.panel_view import select_panel
+from curate.lake.runs import StageRun, Summary, newest
 from curate.records import Preference, arrow_schema
-from curate.resources import sql
-from curate.runs import StageRun, Summary, newest
 from curate.verify.loop import GOLD_MODEL, best_model, checkpoints, gold_config, trained
 
 ITERATION = 2  # of the labels: 0 is the panel's, 1 the panel's with the trained model

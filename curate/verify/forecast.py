@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from curate.guarantee import guarantee
+from curate.stats.guarantee import guarantee
 from curate.verify.routing.pairs import Bool, Float64, Int64
 
 DRAWS = 60

@@ -19,10 +19,10 @@ from dataclasses import dataclass, field
 from textwrap import indent
 from typing import Any
 
-from curate.identity import content_id
+from curate.config.verify import VerifySection
+from curate.core.identity import content_id
+from curate.core.resources import resource
 from curate.records import Message, Outcome, Part, VerifyTask
-from curate.resources import resource
-from curate.verification_options import VerifySection
 from curate.verify.display import conversation, displayed, media_address, visible
 
 MEDIA = ("image", "video")

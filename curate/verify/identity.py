@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from curate.identity import content_id
+from curate.core.identity import content_id
 
 
 def task_id(prompt: str, form: str, responses: Sequence[str], purpose: str) -> str:

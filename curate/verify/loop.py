@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from curate.config import Config, TrainSection
-from curate.errors import CurateError
-from curate.lake import Lake
-from curate.resources import sql
-from curate.runs import Summary
+from curate.config.project import Config, TrainSection
+from curate.core.errors import CurateError
+from curate.core.resources import sql
+from curate.lake.lake import Lake
+from curate.lake.runs import Summary
 from curate.verify.plan import plan
 
 GOLD_MODEL = "gold-model"

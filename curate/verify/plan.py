@@ -16,14 +16,14 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from curate.config import Config
-from curate.errors import CurateError
-from curate.identity import content_id
-from curate.lake import Lake
+from curate.config.project import Config
+from curate.config.verify import VerifyPlan
+from curate.core.errors import CurateError
+from curate.core.identity import content_id
+from curate.core.resources import sql
+from curate.lake.lake import Lake
+from curate.lake.runs import StageRun, Summary
 from curate.records import VerifyTask, arrow_schema
-from curate.resources import sql
-from curate.runs import StageRun, Summary
-from curate.verification_options import VerifyPlan
 from curate.verify.forecast import Forecast, forecast
 from curate.verify.routing import choose
 from curate.verify.routing.pairs import Bool, Float64, Int64, Pairs

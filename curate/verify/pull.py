@@ -17,15 +17,15 @@ from typing import Any
 import pyarrow as pa
 from filelock import FileLock
 
-from curate.config import Config
-from curate.identity import content_id
-from curate.lake import Lake
-from curate.progress import Track, silent
+from curate.config.project import Config
+from curate.core.identity import content_id
+from curate.core.progress import Track, silent
+from curate.core.resources import sql
+from curate.data.pseudonym import Pseudonyms
+from curate.lake.lake import Lake
+from curate.lake.runs import StageRun, Summary
 from curate.records import Judgment, VerifyTask, arrow_schema
-from curate.resources import sql
-from curate.runs import StageRun, Summary
 from curate.verify.forms import Verdict, read_answer
-from curate.verify.pseudonym import Pseudonyms
 from curate.verify.queue import queue
 from curate.verify.server import Project, Server
 

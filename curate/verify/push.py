@@ -15,13 +15,13 @@ from typing import Any
 
 from filelock import FileLock
 
-from curate.config import Config
-from curate.errors import CurateError
-from curate.identity import content_id
-from curate.lake import Lake
-from curate.progress import Track, silent
-from curate.resources import resource
-from curate.runs import StageRun, Summary
+from curate.config.project import Config
+from curate.core.errors import CurateError
+from curate.core.identity import content_id
+from curate.core.progress import Track, silent
+from curate.core.resources import resource
+from curate.lake.lake import Lake
+from curate.lake.runs import StageRun, Summary
 from curate.verify.forms import Item, form_of, pairwise_choice, task_data
 from curate.verify.queue import items, queue
 from curate.verify.server import Project, Server, ServerError

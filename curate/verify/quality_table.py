@@ -8,9 +8,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from curate.people.agreement import Estimate
-from curate.people.groups import Groups
-from curate.people.quality import PersonQuality, Quality, Share
+from curate.stats.agreement import Estimate
+from curate.stats.groups import Groups
+from curate.stats.reliability import PersonQuality, Quality, Share
 
 _LOG_WIDTH = 130
 _FLAGGED_PEOPLE = 50

@@ -8,9 +8,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from curate.lake import Lake
+from curate.core.resources import sql
+from curate.lake.lake import Lake
 from curate.records import Message, Part, VerifyTask, arrow_schema
-from curate.resources import sql
 from curate.verify.forms import Item
 
 

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
-from curate.errors import CurateError
-from curate.extras import require_extra
-from curate.verification_options import VerifySection
+from curate.config.verify import VerifySection
+from curate.core.errors import CurateError
+from curate.core.extras import require_extra
 from curate.verify.forms import label_config
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-from curate.errors import CurateError
-from curate.folders import open_output
-from curate.lake import Lake
+from curate.core.atomic import open_output
+from curate.core.errors import CurateError
+from curate.lake.lake import Lake
 from curate.records import Outcome, Shown
 from curate.verify.answers import Answer, Question, outcome_of
 

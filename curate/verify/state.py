@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from curate.config import Config
-from curate.lake import Lake
-from curate.panel import select_panel
+from curate.config.project import Config
+from curate.core.resources import sql
+from curate.lake.lake import Lake
+from curate.lake.panel_view import select_panel
 from curate.records import VerifyTask
-from curate.resources import sql
 from curate.verify.identity import task_id
 from curate.verify.routing.pairs import Bool, Float64, Int64, Pairs, permanent_draw
 
@@ -173,7 +173,7 @@ def _embeddings(lake: Lake, config: Config, state: State, rows: Int64) -> tuple[
     wanted = {"errors", "d-optimal"} & set(config.verify.plan.mix)
     if name is None or not wanted:
         return np.zeros((len(rows), 0)), np.zeros((len(rows), 0))
-    from curate.engine.embeddings import Embedder
+    from curate.engine.local.embeddings import Embedder
 
     with lake.bind("pool", state.pairs[rows].with_row_index("pair").to_arrow()):
         texts = lake.frame(sql("verify_texts"))

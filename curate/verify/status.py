@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from curate.config import Config
-from curate.errors import CurateError
-from curate.lake import Lake
-from curate.resources import sql
+from curate.config.project import Config
+from curate.core.errors import CurateError
+from curate.core.resources import sql
+from curate.lake.lake import Lake
 from curate.verify.queue import queue
 from curate.verify.server import Server
 

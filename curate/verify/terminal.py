@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
 
-from curate.errors import CurateError
-from curate.lake import Lake
+from curate.core.errors import CurateError
+from curate.lake.lake import Lake
 from curate.records import Outcome
 from curate.verify.answers import Answer, Question, outcome_of, questions, record
 

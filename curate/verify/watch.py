@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from curate.config import Config
-from curate.lake import Lake
-from curate.runs import Summary
+from curate.config.project import Config
+from curate.lake.lake import Lake
+from curate.lake.runs import Summary
 from curate.verify.pull import pull
 from curate.verify.server import Server, ServerError
 

@@ -12,7 +12,7 @@ from curate.aggregate.calibration import (
     fit_temperature,
     reliability,
 )
-from curate.errors import CurateError
+from curate.core.errors import CurateError
 
 
 def overconfident(n, temperature, seed=0):

@@ -12,10 +12,10 @@ import pyarrow as pa
 import pytest
 
 from curate.aggregate.encode import encode_votes
-from curate.errors import CurateError
-from curate.lake import Lake, Location
+from curate.core.errors import CurateError
+from curate.core.resources import sql
+from curate.lake.lake import Lake, Location
 from curate.records import Judgment, arrow_schema
-from curate.resources import sql
 
 RESPONSES = pa.table(
     {

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 
 from curate.aggregate import aggregate
-from curate.config import Config
-from curate.lake import Lake
+from curate.config.project import Config
+from curate.lake.lake import Lake
 from curate.records import Judgment, Prompt, Response, VerifyTask
 from tests.conftest import judge_pair, make_prompt, make_response, table
 

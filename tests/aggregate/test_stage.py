@@ -7,10 +7,10 @@ import pyarrow as pa
 import pytest
 
 from curate.aggregate import aggregate
-from curate.config import Config
-from curate.lake import Lake
-from curate.runs import StageRun
-from curate.status import status
+from curate.config.project import Config
+from curate.lake.lake import Lake
+from curate.lake.runs import StageRun
+from curate.lake.status import status
 
 PANEL = Config.model_validate({"judge": {"judges": [{"name": "good", "kind": "rule"}]}})
 

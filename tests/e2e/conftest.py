@@ -136,7 +136,7 @@ def curate() -> Start:
     def start(*arguments: str, folder: Path, **settings: str) -> subprocess.Popen[str]:
         environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
         environment |= {"HF_HUB_OFFLINE": "1", "NO_COLOR": "1", "COLUMNS": "200"} | settings
-        command = [sys.executable, "-c", "from curate.cli import main; main()", *arguments]
+        command = [sys.executable, "-c", "from curate.cli.app import main; main()", *arguments]
         pipe = subprocess.PIPE
         return subprocess.Popen(command, cwd=folder, env=environment, stdout=pipe, stderr=pipe, text=True)
 

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from curate.aggregate import aggregate
-from curate.config import Config
-from curate.lake import Lake
+from curate.config.project import Config
+from curate.data.pseudonym import Pseudonyms
+from curate.lake.lake import Lake
 from curate.records import Form, Part
-from curate.verify.pseudonym import Pseudonyms
 from curate.verify.pull import pull
 from curate.verify.push import push
 from curate.verify.server import TOKEN_VARIABLE, Server

@@ -14,9 +14,9 @@ import httpx
 import polars as pl
 import pytest
 
-from curate.config import Config
-from curate.errors import CurateError
-from curate.lake import Lake
+from curate.config.project import Config
+from curate.core.errors import CurateError
+from curate.lake.lake import Lake
 from curate.verify import push as pushing
 from curate.verify.pull import pull
 from curate.verify.push import push

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from curate.config import load_config
-from curate.lake import Lake
-from curate.status import status
+from curate.config.project import load_config
+from curate.lake.lake import Lake
+from curate.lake.status import status
 from tests.e2e.conftest import RULES, Start, make_project
 from tests.e2e.test_run import finish
 from tests.e2e.test_verify_loop import LOOP

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from curate.config import load_config
-from curate.lake import Lake
-from curate.status import status
+from curate.config.project import load_config
+from curate.lake.lake import Lake
+from curate.lake.status import status
 from tests.e2e.conftest import RULES, TRAINED, Start, make_project
 
 pytestmark = pytest.mark.e2e

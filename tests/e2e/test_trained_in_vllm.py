@@ -15,7 +15,7 @@ import torch
 
 from curate.engine import Engines, chat
 from curate.engine.base import Failure
-from curate.lake import Lake
+from curate.lake.lake import Lake
 from curate.train import train
 from tests.e2e.test_vllm import PYTHON, QUIET, ROOT
 from tests.train.samples import configured, pair_rows, written

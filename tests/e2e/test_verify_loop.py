@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from curate.config import load_config
-from curate.lake import Lake
-from curate.status import status
+from curate.config.project import load_config
+from curate.lake.lake import Lake
+from curate.lake.status import status
 from tests.e2e.conftest import Start
 from tests.e2e.test_run import finish, snapshot
 

@@ -279,7 +279,7 @@ def test_a_killed_server_costs_no_judgment_and_doubles_none(
 
 def _curate(folder: Path, command: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", "from curate.cli import main; main()", command],
+        [sys.executable, "-c", "from curate.cli.app import main; main()", command],
         cwd=folder, env=os.environ | {"NO_COLOR": "1", "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
@@ -287,8 +287,8 @@ def _curate(folder: Path, command: str) -> subprocess.Popen[str]:
 
 def _judgments(folder: Path) -> tuple[int, int, int]:
     """Rows, different questions, and rows that are no failure."""
-    from curate.config import load_config
-    from curate.lake import Lake
+    from curate.config.project import load_config
+    from curate.lake.lake import Lake
 
     query = (
         "SELECT count(*), count(DISTINCT (prompt_id, response_a, response_b, shown)), "

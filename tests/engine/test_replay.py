@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from curate.core.errors import CurateError
 from curate.engine import Engines, Failure, chat
 from curate.engine.base import Choice, Choose, Continuation, Generate, Sampling
-from curate.errors import CurateError
 
 MakeModel = Callable[..., Path]
 REQUESTS = [Choose(messages=chat(("user", text)), choices=("A", "B")) for text in ("one", "two", "three")]

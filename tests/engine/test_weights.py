@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from curate.core.errors import CurateError
 from curate.engine import weights
 from curate.engine.weights import locate, task_of
-from curate.errors import CurateError
 
 
 def make_folder(folder: Path, config: dict[str, object], content: bytes = b"weights") -> Path:

@@ -11,20 +11,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from curate.cli import main
-from curate.config import Benchmark, Config, EvaluateSection, JudgeSection
-from curate.engine.embedding_reward import Description, Heads, save
-from curate.engine.embeddings import Embedder
-from curate.errors import CurateError
+from curate.cli.app import main
+from curate.config.project import Benchmark, Config, EvaluateSection, JudgeSection
+from curate.core.errors import CurateError
+from curate.core.progress import Track, silent
+from curate.engine.local.embeddings import Embedder
 from curate.evaluate import evaluate
 from curate.evaluate.benchmark import Item
+from curate.evaluate.benchmark_reader import read_items
 from curate.evaluate.benchmarking import benchmarked
-from curate.evaluate.opinions import ModelSubject, Opinion
-from curate.evaluate.reading import read_items
-from curate.evaluation import subjects
-from curate.lake import Lake
-from curate.progress import Track, silent
-from curate.reward_scorer import Asked, open_scorer
+from curate.evaluate.verdicts import ModelSubject, Opinion
+from curate.lake.lake import Lake
+from curate.pipeline.evaluate import subjects
+from curate.reward.embedding_reward import Description, Heads, save
+from curate.reward.scorer import Asked, open_scorer
 from tests.conftest import MakeModel
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from curate.config import Benchmark, Config, EvaluateSection, JudgeSection, TrainSection
-from curate.errors import CurateError
+from curate.config.project import Benchmark, Config, EvaluateSection, JudgeSection, TrainSection
+from curate.core.errors import CurateError
 from curate.evaluate import evaluate
-from curate.lake import Lake
+from curate.lake.lake import Lake
 from curate.records import Judgment, Preference, Ranking, Run, arrow_schema
 
 BASELINES = ["length baseline", "random baseline"]

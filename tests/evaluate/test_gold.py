@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from curate.errors import CurateError
+from curate.core.errors import CurateError
 from curate.evaluate.gold import Gold, read_gold
-from curate.lake import Lake
+from curate.lake.lake import Lake
 
 
 def read(lake: Lake, path: Path, *rows: Any) -> Gold:

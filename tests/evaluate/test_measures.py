@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.accuracy import Estimate
+from curate.core.progress import silent
 from curate.evaluate.benchmark import Item, ItemSet
 from curate.evaluate.leaderboards import REWARD_BENCH
 from curate.evaluate.measures import calibration_error, measured, picked
-from curate.evaluate.opinions import BASELINES, Opinion
-from curate.progress import silent
+from curate.evaluate.verdicts import BASELINES, Opinion
+from curate.stats.accuracy import Estimate
 
 scores_of = st.lists(st.integers(0, 6), min_size=2, max_size=7)
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from curate.core.progress import silent
 from curate.evaluate.benchmark import Item
-from curate.evaluate.opinions import BASELINES, Opinion
 from curate.evaluate.perturb import in_markdown, padded, perturbed, plain, robustness
-from curate.progress import silent
+from curate.evaluate.verdicts import BASELINES, Opinion
 
 ITEM = Item(
     key="1",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pyarrow as pa
 import pytest
 
-from curate.lake import Lake
+from curate.lake.lake import Lake
 from curate.records import TABLES, arrow_schema
 
 Aggregate = Callable[..., None]

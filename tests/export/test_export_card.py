@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from curate.config import Config, ExportEntry
+from curate.config.project import Config, ExportEntry
 from curate.export import export_one
-from curate.lake import Lake
+from curate.lake.lake import Lake
 
 
 def card_of(lake: Lake, folder: Path, **settings: Any) -> tuple[dict[str, Any], str]:

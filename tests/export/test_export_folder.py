@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from curate import folders
-from curate.errors import CurateError
+from curate.core import atomic as folders
+from curate.core.errors import CurateError
 from curate.export.folder import NOUN, is_intact, list_export_files
 
 replacing = partial(folders.atomic_directory, owned=list_export_files, noun=NOUN)

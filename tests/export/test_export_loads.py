@@ -8,10 +8,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from curate.config import Config, ExportEntry
+from curate.config.project import Config, ExportEntry
 from curate.export import export_one
 from curate.export.rows import EXPORTED
-from curate.lake import Lake
+from curate.lake.lake import Lake
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,12 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from curate.config import Config, ExportEntry
-from curate.errors import CurateError
+from curate.config.project import Config, ExportEntry
+from curate.core.errors import CurateError
+from curate.data.preference_rows import parts_of, read_pairs
 from curate.export import export, export_one
 from curate.export.rows import PICTURED
-from curate.lake import Lake
-from curate.preference_pairs import parts_of, read_pairs
+from curate.lake.lake import Lake
 from curate.records import Response, arrow_schema
 
 CONFIG = Config()

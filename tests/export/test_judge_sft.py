@@ -9,13 +9,13 @@ from typing import Any
 import polars as pl
 import pytest
 
-from curate.config import Config, ExportEntry
+from curate.config.project import Config, ExportEntry
 from curate.export.rows import JudgeSftRow
-from curate.exporting import export
-from curate.judge.panel import Panel
-from curate.lake import Lake
+from curate.judge.configured import Panel
+from curate.lake.lake import Lake
+from curate.lake.runs import StageRun
+from curate.pipeline.export import export
 from curate.records import Judgment, judgment_id
-from curate.runs import StageRun
 from tests.conftest import MakeModel, table
 from tests.export.conftest import Aggregate
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from curate.config import Config, Source
+from curate.config.project import Config, Source
 from curate.ingest import ingest_judgments, ingest_responses
-from curate.lake import Lake
-from curate.runs import Summary
+from curate.lake.lake import Lake
+from curate.lake.runs import Summary
 from tests.ingest.samples import Take
 
 

@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from curate.lake import Lake
-from curate.runs import Summary
+from curate.lake.lake import Lake
+from curate.lake.runs import Summary
 
 Take = Callable[..., Summary]
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import zstandard
 
-from curate.config import Source
-from curate.errors import CurateError
-from curate.lake import Lake
+from curate.config.project import Source
+from curate.core.errors import CurateError
+from curate.lake.lake import Lake
 from tests.ingest.samples import Take, assert_reconciled, lines, native, rejected
 
 ANSWER = {"id": "r0", "text": "yes"}

@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curate.identity import content_id
+from curate.core.identity import content_id
 from curate.ingest.blake2 import blake2b_128
 from curate.ingest.columnar import read_columns
 from curate.ingest.columns import build, concatenate
 from curate.ingest.hashing import hash_prompts, hash_responses
 from curate.ingest.native import responses_decoder
 from curate.ingest.rejection import RowError
-from curate.lake import Lake
+from curate.lake.lake import Lake
 from tests.ingest.samples import Take, lines, native, rejected
 from tests.ingest.test_bad_input import ROWS, SOUND
 

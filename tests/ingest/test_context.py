@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curate.config import Fields, Format
-from curate.errors import CurateError
+from curate.config.project import Fields, Format
+from curate.core.errors import CurateError
 from curate.ingest.context import CONTEXT, is_context
-from curate.lake import Lake
+from curate.lake.lake import Lake
 from tests.ingest.samples import Take, lines, rejected
 
 PAIR = {"prompt": "Which?", "chosen": "x", "rejected": "y"}

@@ -16,10 +16,10 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from curate.config import Config, Source, load_config
-from curate.errors import CurateError
+from curate.config.project import Config, Source, load_config
+from curate.core.errors import CurateError
 from curate.ingest import hub, ingest, ingest_responses
-from curate.lake import Lake
+from curate.lake.lake import Lake
 from tests.ingest.samples import Take, lines, native, rejected
 
 ROWS = [native(i, reference=f"{2 * i}") for i in range(5)]
@@ -210,7 +210,7 @@ def test_progress_is_told(lake: Lake, tmp_path: Path) -> None:
     import contextlib
     from collections.abc import Iterator
 
-    from curate.progress import Advance
+    from curate.core.progress import Advance
 
     told: list[Any] = []
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from curate.config import Config, Source
+from curate.config.project import Config, Source
 from curate.ingest import ingest_judgments, ingest_responses
-from curate.lake import Lake, Location
+from curate.lake.lake import Lake, Location
 from tests.ingest.samples import assert_reconciled, lines, native
 
 PROGRAM = """
@@ -153,7 +153,7 @@ def test_two_writers_in_turn_see_each_others_rows(tmp_path: Path) -> None:
     import contextlib
     from collections.abc import Callable, Iterator
 
-    from curate.progress import Advance
+    from curate.core.progress import Advance
 
     def meanwhile(act: Callable[[], object]) -> Any:
         @contextlib.contextmanager

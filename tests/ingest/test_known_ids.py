@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from curate.ingest.columns import Ids, parse_ids
 from curate.ingest.known import KnownIds, LakeIds, first_of_each
-from curate.lake import Lake
+from curate.lake.lake import Lake
 
 # Few values of each half, so that ids often share the first 64 bits.
 halves = st.sampled_from([0, 1, 2, 2**64 - 1])

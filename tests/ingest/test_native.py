@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curate.formats import JudgmentsRow, ResponsesRow
-from curate.identity import content_id
+from curate.core.identity import content_id
+from curate.data.native import JudgmentsRow, ResponsesRow
 from curate.ingest.columns import build, prompt_ids, response_ids
 from curate.ingest.native import Decoder, judgments_decoder, responses_decoder
 from curate.ingest.rejection import RowError

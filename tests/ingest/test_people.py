@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from curate.aggregate import aggregate
-from curate.config import Config, Fields, Source
-from curate.lake import Lake
+from curate.config.project import Config, Fields, Source
+from curate.lake.lake import Lake
 from tests.ingest.samples import Take, lines, native, rejected
 
 VOTE = {"prompt": "q1", "a": "r0", "b": "r1", "annotator": "w", "winner": "a"}

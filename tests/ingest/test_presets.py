@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curate.config import Fields, Format
-from curate.errors import CurateError
+from curate.config.project import Fields, Format
+from curate.core.errors import CurateError
 from curate.ingest.presets import PRESETS
-from curate.lake import Lake
+from curate.lake.lake import Lake
 from tests.ingest.samples import Take, assert_reconciled, lines, rejected
 
 Turn = dict[str, str]

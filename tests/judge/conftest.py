@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from curate.config import Config, load_config
+from curate.config.project import Config, load_config
 from curate.engine import Engines, chat
 from curate.judge import Candidate, Contest
 

@@ -14,14 +14,14 @@ from typing import Any
 
 import pytest
 
-from curate.config import Config
-from curate.errors import CurateError
+from curate.config.project import Config
+from curate.core.errors import CurateError
 from curate.judge import Panel, estimate, judge
 from curate.judge.budget import Budget
-from curate.judge.docket import open_questions
-from curate.judge.panel import Seat
-from curate.lake import Lake
-from curate.status import status
+from curate.judge.configured import Seat
+from curate.judge.pending import open_questions
+from curate.lake.lake import Lake
+from curate.lake.status import status
 
 MakeConfig = Callable[[str], Config]
 PAIRS = 12 * 6  # of sample_lake
@@ -278,7 +278,7 @@ class Slow(Scripted):
 
 
 def start(folder: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", "from curate.cli import main; main()", "judge"]
+    command = [sys.executable, "-c", "from curate.cli.app import main; main()", "judge"]
     path = f"{folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
     pipe = subprocess.PIPE
     return subprocess.Popen(

@@ -11,9 +11,9 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from curate.config import Config
+from curate.config.project import Config
+from curate.core.errors import CurateError
 from curate.engine import Engines, chat
-from curate.errors import CurateError
 from curate.judge import Candidate, Contest, estimate
 from curate.judge.examples import Example, Examples
 from curate.judge.language import LanguageJudge, request_text
@@ -21,8 +21,8 @@ from curate.judge.listwise import Listwise, ListwiseOptions
 from curate.judge.pairwise import Pairwise, PairwiseOptions
 from curate.judge.pointwise import Pointwise, PointwiseOptions
 from curate.judge.template import ChatTemplate
-from curate.judge_transcripts import Transcripts
-from curate.lake import Lake
+from curate.lake.lake import Lake
+from curate.pipeline.transcripts import Transcripts
 from curate.records import plain
 
 MakeEngines = Callable[..., Engines]

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from curate.config import Config
-from curate.errors import CurateError
+from curate.config.project import Config
+from curate.core.errors import CurateError
 from curate.judge import Panel, answer_chunk, commit, judge, plan
-from curate.lake import Lake
-from curate.runs import StageRun
+from curate.lake.lake import Lake
+from curate.lake.runs import StageRun
 
 MakeConfig = Callable[[str], Config]
 PAIRS = 12 * 6  # of sample_lake

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from curate.config import Config
+from curate.config.project import Config
 from curate.engine import chat
 from curate.judge import Candidate, Contest, Panel, judge
-from curate.judge.asking import ask
-from curate.lake import Lake
+from curate.judge.runner import ask
+from curate.lake.lake import Lake
+from curate.lake.status import status
 from curate.report.stage import write_report
-from curate.status import status
 
 MakeConfig = Callable[[str], Config]
 pytestmark = pytest.mark.e2e

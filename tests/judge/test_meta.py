@@ -8,13 +8,13 @@ from collections.abc import Callable
 
 import pytest
 
-from curate.config import Config
+from curate.config.project import Config
 from curate.engine import Engines
 from curate.judge import Contest, Opinion, Panel
-from curate.judge.docket import contests
+from curate.judge.known_judgments import with_opinions
 from curate.judge.meta import Meta, MetaOptions
-from curate.judge.opinions import with_opinions
-from curate.lake import Lake
+from curate.judge.pending import contests
+from curate.lake.lake import Lake
 from curate.records import plain
 
 MakeEngines = Callable[..., Engines]

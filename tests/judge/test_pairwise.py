@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from curate.core.errors import CurateError
 from curate.engine import Engines, chat
-from curate.errors import CurateError
 from curate.judge import Answer, Candidate, Contest, Question
 from curate.judge.language import Notes
 from curate.judge.pairwise import Pairwise, PairwiseOptions

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from curate.config import Config
+from curate.config.project import Config
 from curate.judge import Panel
 from curate.judge.presets import presets, with_preset
 

@@ -11,8 +11,9 @@ import sacrebleu
 from hypothesis import given
 from hypothesis import strategies as st
 
+from curate.config.validation import validated
+from curate.core.errors import CurateError
 from curate.engine import Engines, chat
-from curate.errors import CurateError
 from curate.judge import Answer, Candidate, Contest, Question
 from curate.judge.reference import (
     Reference,
@@ -22,7 +23,6 @@ from curate.judge.reference import (
     rouge_l,
     split_sentences,
 )
-from curate.validation import validated
 
 REFERENCE = "The cat sat on the mat and looked at the rain."
 NEAR, FAR = "The cat sat on the mat and watched the rain.", "Taxes are due in spring."

@@ -67,7 +67,7 @@ def test_the_revision_is_of_the_weights_not_their_place(make_model: MakeModel, t
 
 def test_a_trained_head_scores_with_the_prompt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The folder that `curate train` writes is recognised, and gets ids, messages and texts."""
-    from curate.engine import embedding_reward
+    from curate.reward import embedding_reward
 
     folder = tmp_path / "reward"
     folder.mkdir()

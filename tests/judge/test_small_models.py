@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from curate.config import Config
+from curate.config.project import Config
 from curate.judge import judge
-from curate.lake import Lake
+from curate.lake.lake import Lake
 
 MakeConfig = Callable[[str], Config]
 pytestmark = pytest.mark.e2e

@@ -12,8 +12,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from curate.config import Config
-from curate.lake import Lake, Location
+from curate.config.project import Config
+from curate.lake.lake import Lake, Location
 from curate.records import (
     TABLES,
     Message,

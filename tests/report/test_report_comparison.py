@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from curate.accuracy import LENGTH, RANDOM
 from curate.report.comparison import comparison
 from curate.report.facts import Score
+from curate.stats.accuracy import LENGTH, RANDOM
 
 
 def score(

@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from curate.config import Config
-from curate.lake import Lake
+from curate.config.project import Config
+from curate.lake.lake import Lake
 from curate.records import Judgment, arrow_schema, judgment_id
 from curate.report.facts import Facts, gather
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from curate.config import Config
-from curate.errors import CurateError
-from curate.lake import Lake
+from curate.config.project import Config
+from curate.core.errors import CurateError
+from curate.lake.lake import Lake
 from curate.report import report, write_report
 from curate.report.facts import gather
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from curate.config import Config
-from curate.lake import Lake
+from curate.config.project import Config
+from curate.lake.lake import Lake
 from curate.records import VerifyTask, arrow_schema
 from curate.report.facts import Facts, gather
 from curate.report.page import render

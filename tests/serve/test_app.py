@@ -12,11 +12,11 @@ import httpx
 import numpy as np
 import pytest
 
-from curate.progress import Track, silent
-from curate.reward_scorer import Asked, Float64
+from curate.core.progress import Track, silent
+from curate.reward.scorer import Asked, Float64
 from curate.serve import app as served
 from curate.serve.app import Limits, make_app
-from curate.serve.wire import ScoreRequest
+from curate.serve.protocol import ScoreRequest
 
 
 @dataclass

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from curate.reward_scorer import Asked, Float64
+from curate.reward.scorer import Asked, Float64
 from curate.serve.batching import Batcher, OverloadedError
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from curate.reward_scorer import Asked
+from curate.reward.scorer import Asked
 from curate.serve.packed import PackedScorer, open_packed
 
 ASKED = [Asked([("user", "which a b ?")], ("a", "b sep", "a b a b"))]

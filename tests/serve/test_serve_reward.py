@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from curate.errors import CurateError
-from curate.reward_scorer import Asked, open_scorer
+from curate.core.errors import CurateError
+from curate.reward.scorer import Asked, open_scorer
 from curate.serve import reward_function
 from curate.serve.packed import PackedScorer, open_packed
 from tests.conftest import MakeModel
@@ -70,7 +70,7 @@ def start(model: Path, *options: str) -> Server:
     command = [
         sys.executable,
         "-c",
-        "from curate.cli import main; main()",
+        "from curate.cli.app import main; main()",
         "serve-reward",
         str(model),
         "--port",

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from curate.config import Config, TrainSection
-from curate.identity import content_id
-from curate.training_options import BackboneSection
+from curate.config.project import Config, TrainSection
+from curate.config.train import BackboneSection
+from curate.core.identity import content_id
 
 GOOD, BAD = ("fox", "quick", "brown"), ("dog", "lazy", "over")
 

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.engine.embedding_reward import features
+from curate.reward.embedding_reward import features
 from curate.train.bradley_terry import Fit, Items, Settings, fit
 from curate.train.losses import soft_bradley_terry
 

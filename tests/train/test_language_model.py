@@ -17,12 +17,12 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from curate.config import Config
+from curate.config.project import Config
+from curate.core.errors import CurateError
 from curate.engine.base import Failure, chat
 from curate.engine.registry import Engines
-from curate.errors import CurateError
-from curate.judge.panel import Panel
-from curate.lake import Lake, Location
+from curate.judge.configured import Panel
+from curate.lake.lake import Lake, Location
 from curate.train import train
 from tests.train.samples import configured, pair_rows, ranking_rows, written
 
@@ -83,7 +83,7 @@ def test_the_folder_is_a_judge_with_the_trainer_s_scores(
 ) -> None:
     from curate.engine.weights import locate
     from curate.train.batches import laid_out
-    from curate.train.opening import open_backbone
+    from curate.train.load_backbone import open_backbone
 
     config = configured(tmp_path, make_model(), **changes)
     rows = pair_rows(aspects={"true": 1, "kind": 0}) if "aspects" in changes else ranking_rows()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curate.engine.embedding_reward import features
+from curate.reward.embedding_reward import features
 from curate.train.bradley_terry import Fit, Items
 from curate.train.linear import _PENALTIES, _SCALES, _path, _shares, _solved, _sums, fit_linear
 

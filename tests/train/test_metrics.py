@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from curate.errors import CurateError
+from curate.core.errors import CurateError
 from curate.train.metrics import Metrics
 
 

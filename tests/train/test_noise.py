@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from curate.engine.embedding_reward import Heads, features
-from curate.train.bank import Bank, Items, Selection, Settings
+from curate.reward.embedding_reward import Heads, features
+from curate.train.batched_heads import Bank, Items, Selection, Settings
 from curate.train.bradley_terry import fit
 from curate.train.noise import Noise, cross_fitted, estimate_noise, relabelled, remedied
 

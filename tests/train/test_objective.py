@@ -12,18 +12,18 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.backbone.test_packed_model import backbone
 
-from curate.backbone.model import RewardModel
-from curate.backbone.tokens import Encoded
+from curate.config.train import LossSection
+from curate.data.preference_rows import Turns, read_pairs
 from curate.engine.base import Failure
-from curate.engine.reward_head import HeadShape
-from curate.preference_pairs import Turns, read_pairs
+from curate.engine.local.reward_head import HeadShape
+from curate.reward.model import RewardModel
+from curate.reward.tokens import Encoded
 from curate.train import losses, objective
 from curate.train.batches import laid_out, rows, sizes, steps
-from curate.train.groups import Group, build_groups, held_out
+from curate.train.examples import Group, build_groups, held_out
 from curate.train.loop import learning_rate
-from curate.training_options import LossSection
-from tests.backbone.test_packed_model import backbone
 from tests.train.samples import pair_rows, ranking_rows, settings, written
 
 KINDS: list[dict[str, Any]] = [
@@ -164,8 +164,8 @@ def test_aspects_are_learnt_where_they_are_labelled_and_their_mean_from_the_over
 
 
 def test_gradients_reach_every_adapter_and_no_frozen_weight(groups: tuple[Group, ...]) -> None:
+    from curate.config.train import LoraSection
     from curate.train.adapters import with_adapters
-    from curate.training_options import LoraSection
 
     model = with_adapters(RewardModel.start(backbone()), LoraSection(rank=2))
     for _ in range(2):  # half of an adapter starts at zero, and keeps the other half still for one step

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from curate.config import Config, TrainSection
-from curate.engine.embedding_reward import EmbeddingReward
-from curate.engine.embeddings import Embedder
-from curate.errors import CurateError
-from curate.identity import content_id
-from curate.lake import Lake
+from curate.config.project import Config, TrainSection
+from curate.core.errors import CurateError
+from curate.core.identity import content_id
+from curate.engine.local.embeddings import Embedder
+from curate.lake.lake import Lake
+from curate.reward.embedding_reward import EmbeddingReward
 from curate.train import train
 
 WORDS = ("clear", "kind", "right", "vague", "rude", "wrong")

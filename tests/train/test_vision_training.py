@@ -15,15 +15,15 @@ from typing import Any
 import pytest
 import torch
 
-from curate.config import Config
+from curate.config.project import Config
+from curate.core.errors import CurateError
+from curate.core.identity import content_id
 from curate.engine.base import Failure, Score
 from curate.engine.registry import Engines
-from curate.errors import CurateError
-from curate.identity import content_id
 from curate.judge.stage import judge
-from curate.lake import Lake, Location
+from curate.lake.lake import Lake, Location
 from curate.records import Message, Part, Prompt, Response, text
-from curate.reward_scorer import Asked, open_scorer
+from curate.reward.scorer import Asked, open_scorer
 from curate.serve.packed import open_packed
 from curate.train import train
 from tests.conftest import table
@@ -108,10 +108,10 @@ def test_it_learns_what_only_the_image_says(
 
 
 def test_the_judge_has_the_trainer_s_scores(lake: Lake, tmp_path: Path, model: Path) -> None:
+    from curate.data.preference_rows import Pictured
     from curate.engine.weights import locate
-    from curate.preference_pairs import Pictured
     from curate.train.batches import laid_out
-    from curate.train.opening import open_backbone
+    from curate.train.load_backbone import open_backbone
 
     config = vision_config(tmp_path, model, epochs=1, head="mlp", units=8)
     train(lake, config, written(tmp_path / "data", rows(tmp_path, 12)))
@@ -172,8 +172,8 @@ def test_it_sits_on_the_panel_and_looks(lake: Lake, tmp_path: Path, model: Path)
 def test_trl_reads_an_export_s_images_as_we_do(tmp_path: Path, model: Path) -> None:
     from trl.data_utils import prepare_multimodal_messages
 
-    from curate.engine.loading import open_processor
-    from curate.engine.vision import VisionTokens
+    from curate.engine.local.loading import open_processor
+    from curate.engine.local.vision import VisionTokens
 
     image = painted(tmp_path, "red")
     asked = Message(role="user", content=(*text("which is better?"), image))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from curate.config import Config, load_config
-from curate.identity import content_id
-from curate.lake import Lake
+from curate.config.project import Config, load_config
+from curate.core.identity import content_id
+from curate.lake.lake import Lake
 from curate.records import Form, Message, Part, Prompt, Response, VerifyTask, prompt_id, response_id, text
 from tests.conftest import table
 

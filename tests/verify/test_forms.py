@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.lake import Lake
+from curate.config.verify import VerifySection
+from curate.lake.lake import Lake
 from curate.records import Form, Part
-from curate.verification_options import VerifySection
 from curate.verify.display import conversation, displayed, visible
 from curate.verify.forms import (
     NOTHING_MET,

@@ -10,12 +10,12 @@ import polars as pl
 import pytest
 
 from curate.aggregate import aggregate
-from curate.config import Config
-from curate.engine.embeddings import Embedder
-from curate.errors import CurateError
-from curate.lake import Lake
-from curate.runs import Summary
-from curate.verification_loop import iterate_steps
+from curate.config.project import Config
+from curate.core.errors import CurateError
+from curate.engine.local.embeddings import Embedder
+from curate.lake.lake import Lake
+from curate.lake.runs import Summary
+from curate.pipeline.verification_loop import iterate_steps
 from curate.verify.answers import Answer, questions, record
 from curate.verify.consistency import counted, decide
 from curate.verify.loop import best_model, checkpoints, standing, trained

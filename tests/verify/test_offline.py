@@ -18,9 +18,9 @@ import yaml
 from rich.console import Console
 
 from curate.aggregate import aggregate
-from curate.config import Config, load_config
-from curate.errors import CurateError
-from curate.lake import Lake
+from curate.config.project import Config, load_config
+from curate.core.errors import CurateError
+from curate.lake.lake import Lake
 from curate.records import VerifyTask, text
 from curate.verify.answers import Question, questions, record
 from curate.verify.plan import plan
@@ -269,7 +269,7 @@ def test_a_real_terminal(tmp_path: Path) -> None:
         str(config_path),
     ]
     if not (Path(__file__).parents[2] / "curate" / "__main__.py").exists():
-        command[1:3] = ["-c", "from curate.cli import main; main()"]
+        command[1:3] = ["-c", "from curate.cli.app import main; main()"]
     child = subprocess.Popen(
         command, stdin=theirs, stdout=theirs, stderr=theirs, env={**os.environ, "TERM": "xterm"}
     )

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.aggregate import aggregate
-from curate.config import Config
-from curate.errors import CurateError
-from curate.lake import Lake
+from curate.config.project import Config
+from curate.core.errors import CurateError
+from curate.lake.lake import Lake
 from curate.records import Judgment, arrow_schema
 from curate.verify.plan import plan, queue, random_stratum
 

@@ -9,10 +9,10 @@ import pytest
 from typer.testing import CliRunner
 
 from curate.aggregate import aggregate
-from curate.cli import app
-from curate.config import Config
-from curate.errors import CurateError
-from curate.lake import Lake
+from curate.cli.app import app
+from curate.config.project import Config
+from curate.core.errors import CurateError
+from curate.lake.lake import Lake
 
 
 def test_from_a_plan_to_quality(sample_lake: Lake, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import quad
 
-from curate.errors import CurateError
+from curate.core.errors import CurateError
 from curate.verify.routing import STRATEGIES, choose
 from curate.verify.routing.errors import neighbours
 from curate.verify.routing.expected_value import _Learning

@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from curate.errors import CurateError
+from curate.core.errors import CurateError
 
 if TYPE_CHECKING:
     from curate.aggregate.annotators.pairs import PairLabels

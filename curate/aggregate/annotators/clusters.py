@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from curate.aggregate.annotators.opinions import Moments
-from curate.aggregate.kernel import kernel
+from curate.aggregate.annotators.vote_patterns import Moments
+from curate.aggregate.kernels import kernel
 from curate.aggregate.votes import Float64, Int64
 
 _TO_CLUSTER = 3.0

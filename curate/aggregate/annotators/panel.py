@@ -19,9 +19,7 @@ from math import comb
 import numpy as np
 
 from curate.aggregate.annotators.clusters import Structure, structure
-from curate.aggregate.annotators.coherence import coherent
 from curate.aggregate.annotators.fusion import Fusion, fuse
-from curate.aggregate.annotators.opinions import moments, opinions, regulars
 from curate.aggregate.annotators.pairs import (
     PairLabels,
     PairTable,
@@ -40,6 +38,8 @@ from curate.aggregate.annotators.panel_em import (
 )
 from curate.aggregate.annotators.panel_kernels import BETA, GAMMA, KAPPA
 from curate.aggregate.annotators.result import AnnotatorFit, Tally, tally
+from curate.aggregate.annotators.transitivity import coherent
+from curate.aggregate.annotators.vote_patterns import moments, opinions, regulars
 from curate.aggregate.votes import Float64, Int32, Int64, Votes
 
 MIN_LABELS = 5

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from curate.aggregate.annotators.pairs import PairTable
-from curate.aggregate.kernel import kernel
+from curate.aggregate.kernels import kernel
 from curate.aggregate.votes import Float64, Int8, Int32, Int64
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from curate.aggregate.annotators.pairs import PairLabels, pair_table
 from curate.aggregate.annotators.result import AnnotatorFit, assemble
 from curate.aggregate.votes import Float64, Votes
-from curate.errors import CurateError
+from curate.core.errors import CurateError
 
 if TYPE_CHECKING:
     from scipy.optimize import OptimizeResult

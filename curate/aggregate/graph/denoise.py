@@ -10,9 +10,9 @@ from curate.aggregate.graph.exact import MOST_RESPONSES, solve
 from curate.aggregate.graph.large import order_large_prompts
 from curate.aggregate.graph.solution import DenoisedGraphs
 from curate.aggregate.graph.tally import PairTally, tally
-from curate.aggregate.kernel import kernel
+from curate.aggregate.kernels import kernel
 from curate.aggregate.votes import Float64, Int32, Int64, Votes
-from curate.errors import CurateError
+from curate.core.errors import CurateError
 
 
 def denoise(

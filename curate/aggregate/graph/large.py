@@ -17,7 +17,7 @@ from curate.aggregate.graph.components import adjacency, both_ways, count_reacha
 from curate.aggregate.graph.exact import Solved, solve
 from curate.aggregate.graph.heuristic import eades_lin_smyth, move_blocks
 from curate.aggregate.graph.tally import PairTally
-from curate.aggregate.kernel import over_slices
+from curate.aggregate.kernels import over_slices
 from curate.aggregate.votes import Float64, Int8, Int32, Int64
 
 WINDOW = 12

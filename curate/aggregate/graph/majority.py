@@ -8,7 +8,7 @@ import numpy as np
 
 from curate.aggregate.graph.tally import PairTally, tally
 from curate.aggregate.votes import Float64, Votes
-from curate.errors import CurateError
+from curate.core.errors import CurateError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from curate.aggregate.kernel import kernel, over_slices
+from curate.aggregate.kernels import kernel, over_slices
 from curate.aggregate.votes import Float32, Float64, Int8, Int32, Int64, Votes
-from curate.errors import CurateError
+from curate.core.errors import CurateError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

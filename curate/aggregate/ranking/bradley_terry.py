@@ -7,10 +7,10 @@ from typing import Literal
 
 import numpy as np
 
-from curate.aggregate.kernel import kernel, over_slices
+from curate.aggregate.kernels import kernel, over_slices
 from curate.aggregate.ranking.tournament import Tournament
 from curate.aggregate.votes import Float64, Int32, Int64
-from curate.errors import CurateError
+from curate.core.errors import CurateError
 
 ELO_PER_LOGIT = 400.0 / np.log(10.0)
 MOST_STEPS = 100

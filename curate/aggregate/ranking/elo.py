@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from curate.aggregate.kernel import kernel
+from curate.aggregate.kernels import kernel
 from curate.aggregate.votes import Float64, Int8, Int32
 
 

@@ -14,9 +14,9 @@ from curate.aggregate.ranking.ensemble import borda, kemeny
 from curate.aggregate.ranking.pagerank import pagerank
 from curate.aggregate.ranking.tournament import Tournament, rank_tournament
 from curate.aggregate.votes import Float64, Int32, Int64
-from curate.errors import CurateError
-from curate.lake import Lake
-from curate.resources import sql
+from curate.core.errors import CurateError
+from curate.core.resources import sql
+from curate.lake.lake import Lake
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

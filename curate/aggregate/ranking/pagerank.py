@@ -6,7 +6,7 @@ import numpy as np
 
 from curate.aggregate.ranking.tournament import Tournament
 from curate.aggregate.votes import Float64
-from curate.errors import CurateError
+from curate.core.errors import CurateError
 
 
 def pagerank(

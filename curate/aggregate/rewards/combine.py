@@ -7,7 +7,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from curate.aggregate.votes import Float64, Int64
-from curate.errors import CurateError
+from curate.core.errors import CurateError
 
 Combination = Literal["mean", "median", "minimum", "mean-sd", "log-sigmoid"]
 COMBINATIONS: tuple[str, ...] = get_args(Combination)

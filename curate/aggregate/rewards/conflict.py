@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curate.aggregate.votes import Float64
-from curate.errors import CurateError
+from curate.core.errors import CurateError
 
 
 def agreement(margins: Float64) -> Float64:

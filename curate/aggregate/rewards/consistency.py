@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from curate.aggregate.kernel import kernel
+from curate.aggregate.kernels import kernel
 from curate.aggregate.votes import Float64, Int64
-from curate.errors import CurateError
+from curate.core.errors import CurateError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

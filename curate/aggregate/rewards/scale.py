@@ -8,7 +8,7 @@ import numpy as np
 
 from curate.aggregate.calibration import fit_temperature
 from curate.aggregate.votes import Float64, Int32
-from curate.errors import CurateError
+from curate.core.errors import CurateError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curate.aggregate.votes import Float64, Int32, Int64
-from curate.errors import CurateError
+from curate.core.errors import CurateError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from curate.aggregate.rewards.strength import Strength
 from curate.aggregate.votes import Float64
-from curate.errors import CurateError
+from curate.core.errors import CurateError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

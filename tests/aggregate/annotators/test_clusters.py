@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from curate.aggregate.annotators.clusters import structure
-from curate.aggregate.annotators.opinions import moments, opinions, regulars
 from curate.aggregate.annotators.pairs import pair_table, take
 from curate.aggregate.annotators.result import tally
+from curate.aggregate.annotators.vote_patterns import moments, opinions, regulars
 
 
 def gaussian_opinions(loading, group, pairs, shared, seed=0):

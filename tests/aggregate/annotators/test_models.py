@@ -12,7 +12,7 @@ from curate.aggregate.annotators import MODELS, fit_model
 from curate.aggregate.annotators.davidson import davidson
 from curate.aggregate.annotators.pairs import PairLabels
 from curate.aggregate.annotators.rao_kupper import rao_kupper
-from curate.errors import CurateError
+from curate.core.errors import CurateError
 
 WITH_ABILITY = ("panel", "one_coin", "two_coin", "glad", "majority")
 ITERATIVE = ("one_coin", "two_coin", "glad", "crowd_bt", "davidson", "rao_kupper")

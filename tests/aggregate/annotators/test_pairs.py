@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from curate.aggregate.annotators.pairs import PairLabels, pair_table, take
 from curate.aggregate.annotators.result import tally
-from curate.errors import CurateError
+from curate.core.errors import CurateError
 
 
 def labels(a, b, outcome):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from curate.aggregate.graph.arcs import log_odds
 from curate.aggregate.graph.denoise import denoise
-from curate.errors import CurateError
+from curate.core.errors import CurateError
 
 WEIGHTS = st.integers(-3, 3).map(float)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from curate.aggregate.graph.majority import majority
 from curate.aggregate.graph.tally import tally
 from curate.aggregate.votes import Votes
-from curate.errors import CurateError
+from curate.core.errors import CurateError
 
 
 def make_votes(sizes, rows, annotators=3):

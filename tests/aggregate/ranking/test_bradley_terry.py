@@ -7,7 +7,7 @@ import pytest
 
 from curate.aggregate.ranking.bradley_terry import bootstrap, bradley_terry
 from curate.aggregate.ranking.tournament import Tournament
-from curate.errors import CurateError
+from curate.core.errors import CurateError
 
 
 def davidson_tournament(strength, nu, votes, rng):

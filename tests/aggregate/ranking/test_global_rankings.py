@@ -14,7 +14,7 @@ from curate.aggregate.ranking.elo import elo
 from curate.aggregate.ranking.ensemble import borda, kemeny, pairwise_majority
 from curate.aggregate.ranking.pagerank import pagerank
 from curate.aggregate.ranking.tournament import Tournament, rank_tournament, tournament
-from curate.errors import CurateError
+from curate.core.errors import CurateError
 
 
 @st.composite

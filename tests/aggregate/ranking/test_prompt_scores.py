@@ -8,7 +8,7 @@ import pytest
 from curate.aggregate.graph.tally import PairTally
 from curate.aggregate.ranking import prompt_scores as module
 from curate.aggregate.ranking.prompt_scores import prompt_scores
-from curate.errors import CurateError
+from curate.core.errors import CurateError
 
 
 def random_tally(rng, sizes, *, density=0.8, heavy=6):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import kendalltau
 
 from curate.aggregate.rewards import agreement, ranking_consistency, without_conflict
-from curate.errors import CurateError
+from curate.core.errors import CurateError
 
 
 def test_agreement_is_the_share_of_the_majority():

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from curate.aggregate.rewards import COMBINATIONS, combine
-from curate.errors import CurateError
+from curate.core.errors import CurateError
 
 scores = arrays(np.float64, st.tuples(st.integers(1, 6), st.integers(1, 5)), elements=st.floats(-20, 20))
 

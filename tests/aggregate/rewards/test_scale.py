@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.aggregate.rewards import Scale, fit_scale, fit_temperatures
-from curate.errors import CurateError
+from curate.core.errors import CurateError
 
 
 @given(st.integers(0, 10_000), st.floats(0.01, 100), st.floats(-50, 50))

@@ -14,7 +14,7 @@ from curate.aggregate.rewards import (
     treat_by_posterior,
     treat_by_quantile,
 )
-from curate.errors import CurateError
+from curate.core.errors import CurateError
 
 shapes = st.tuples(st.integers(1, 12), st.integers(1, 4))
 margins = shapes.flatmap(

@@ -1,0 +1,51 @@
+"""Judges that the guard set fools: with `aggregate.guard: {most: 0.5}` they do not vote.
+
+`curate evaluate --judges guard` measures how often each judge prefers an answer that says nothing to a plain good one.
+A judge is out only when that rate is certainly above `most`: when the lower bound of its 95 % interval is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from curate.config.project import GuardSection
+from curate.core.resources import sql
+from curate.lake.lake import Lake
+
+IMPORTED = "imported"  # the revision of judgments that came with the data
+
+
+def unfooled(lake: Lake, panel: pa.Table, section: GuardSection | None) -> tuple[pa.Table, str]:
+    """The panel (annotator_id, revision) without those judges, and a remark that names them; empty if there are none.
+
+    Judges that have not been measured, and people, stay.
+    """
+    if section is None:
+        return panel, ""
+    fooled = {judge: (rate, low) for judge, rate, low in lake.rows(sql("aggregate_fooled"), [section.most])}
+    seats = [(row["annotator_id"], row["revision"]) for row in panel.to_pylist()]
+    out = _fooled_seats(lake, [seat for seat in seats if seat[0] in fooled])
+    if not out:
+        return panel, ""
+    names = sorted({name for name, _ in out})
+    told = ", ".join(f"{name} ({fooled[name][0]:.2f}, at least {fooled[name][1]:.2f})" for name in names)
+    kept = panel.filter(pa.array([seat not in out for seat in seats]))
+    return kept, f"without votes, since hack answers fool them: {told}"
+
+
+def _fooled_seats(lake: Lake, named: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Select, of the seats (name, revision) that are called like a fooled judge, the judge's own.
+
+    A person of that name stays, and so does whoever was imported, where the panel has a judge of that name.
+    """
+    if not named:
+        return set()
+    asked = (
+        "SELECT DISTINCT annotator_id, revision FROM judgments "
+        "WHERE kind = 'human' AND list_contains(?, annotator_id)"
+    )
+    others = set(named) - set(lake.rows(asked, [[name for name, _ in named]]))
+    own = {(name, revision) for name, revision in others if revision != IMPORTED}
+    return own | {seat for seat in others if seat[0] not in {name for name, _ in own}}

@@ -1,0 +1,182 @@
+"""The panel against people: calibration, the threshold that is safe, and the error of all labels.
+
+Everything is measured on the *blind* result, which the verdicts under test had no part in: neither the annotator
+model nor the graph saw them. The blind confidence of a pair is then a fixed function, the labels under test are a
+random sample, and the exact bounds of `guarantee` hold. Calibration may use the same labels, since it is a monotone
+map: it changes what a threshold is called, and not which pairs lie above it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from curate.aggregate.calibration import (
+    Calibration,
+    Reliability,
+    expected_calibration_error,
+    fit_isotonic,
+    fit_temperature,
+    reliability,
+)
+from curate.aggregate.votes import Float64, Int8, Int64
+from curate.config.project import AggregateSection, GuaranteeSection
+from curate.stats.guarantee import (
+    ErrorRate,
+    Guarantee,
+    StratifiedGuarantee,
+    prediction_powered_error,
+    stratified_guarantee,
+)
+
+Bool = NDArray[np.bool_]
+LABELS_FOR_TEMPERATURE = 20
+LABELS_FOR_ISOTONIC = 300
+FOLDS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blind:
+    """E pairs as the panel judges them without the verdicts under test.
+
+    `p_a` float64[E]; `direction` int8[E], the label (0: a tie); `open` bool[E]: the panel judged the pair and no
+    verdict of people on it was seen; `stratum` int64[E] indexes `strata`.
+    """
+
+    p_a: Float64
+    direction: Int8
+    open: Bool
+    stratum: Int64
+    strata: tuple[str, ...]
+
+    @property
+    def confidence(self) -> Float64:
+        return np.where(self.direction > 0, self.p_a, 1.0 - self.p_a)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assessed:
+    """What `tested` labels say.
+
+    `pairs` bool[E]: those that it speaks of; `accepted` bool[E]; `guarantee` None where none was asked for;
+    `size`, `taken`, `labels` int64[S]: pairs, accepted pairs and tested labels of each stratum. `calibrate` maps
+    probabilities; `ece` is measured out of fold.
+    """
+
+    pairs: Bool
+    accepted: Bool
+    tested: int
+    size: Int64
+    taken: Int64
+    labels: Int64
+    guarantee: StratifiedGuarantee | None
+    error: ErrorRate
+    calibration: str
+    calibrate: Calibration
+    ece_before: float
+    ece: float
+    diagram: Reliability
+
+    @property
+    def parts(self) -> list[tuple[int, Guarantee]]:
+        """The guarantee of each stratum that has pairs."""
+        strata = {} if self.guarantee is None else self.guarantee.strata
+        return [(k, part) for k, part in strata.items() if isinstance(k, int)]
+
+    @property
+    def holds(self) -> bool:
+        return any(part.holds for _, part in self.parts)
+
+
+def assess(blind: Blind, labelled: Int64, verdict: Float64, section: AggregateSection) -> Assessed:
+    """Hold the blind result against people: `verdict` float64[L] in -1 … 1 on the pairs `labelled` int64[L]."""
+    asked = section.guarantee or GuaranteeSection()
+    pairs = blind.open & (blind.direction != 0)
+    counts = pairs[labelled] & ((verdict != 0) | (asked.ties == "disagree"))
+    tested = labelled[counts]
+    agrees = np.sign(verdict[counts]) == blind.direction[tested]
+    members = np.flatnonzero(pairs)
+    at = np.searchsorted(members, tested)
+    found = _guarantee(blind, members, at, agrees, section.guarantee)
+    error = prediction_powered_error(blind.confidence[members], at, agrees, delta=asked.delta)
+    known = labelled[blind.open[labelled]]
+    outcome = (1.0 + np.sign(verdict[blind.open[labelled]])) / 2.0
+    name = _calibration_for(section, len(known))
+    out_of_fold = _out_of_fold(name, blind.p_a[known], outcome)
+    accepted = _accepted(blind, pairs, found)
+    per_stratum = [
+        np.bincount(blind.stratum[each], minlength=len(blind.strata)) for each in (pairs, accepted, tested)
+    ]
+    return Assessed(
+        pairs=pairs,
+        accepted=accepted,
+        tested=len(tested),
+        size=per_stratum[0],
+        taken=per_stratum[1],
+        labels=per_stratum[2],
+        guarantee=found,
+        error=error,
+        calibration=name,
+        calibrate=_fitted(name, blind.p_a[known], outcome),
+        ece_before=expected_calibration_error(blind.p_a[known], outcome),
+        ece=expected_calibration_error(out_of_fold, outcome),
+        diagram=reliability(out_of_fold, outcome),
+    )
+
+
+def _guarantee(
+    blind: Blind, members: Int64, at: Int64, agrees: Bool, section: GuaranteeSection | None
+) -> StratifiedGuarantee | None:
+    if section is None:
+        return None
+    return stratified_guarantee(
+        blind.confidence[members],
+        blind.stratum[members],
+        at,
+        agrees,
+        alpha=section.alpha,
+        delta=section.delta,
+    )
+
+
+def _accepted(blind: Blind, pairs: Bool, found: StratifiedGuarantee | None) -> Bool:
+    accepted = np.zeros(len(pairs), np.bool_)
+    for stratum, part in found.strata.items() if found is not None else ():
+        accepted |= pairs & (blind.stratum == stratum) & (blind.confidence >= part.threshold)
+    return accepted
+
+
+def _calibration_for(section: AggregateSection, labels: int) -> str:
+    """What is asked for, or what so many labels can bear."""
+    if section.calibration == "none" or labels == 0:
+        return "none"
+    if section.calibration != "auto":
+        return section.calibration
+    if labels >= LABELS_FOR_ISOTONIC:
+        return "isotonic"
+    return "temperature" if labels >= LABELS_FOR_TEMPERATURE else "none"
+
+
+def _fitted(name: str, p_a: Float64, outcome: Float64) -> Calibration:
+    match name:
+        case "temperature":
+            return fit_temperature(p_a, outcome)
+        case "isotonic":
+            return fit_isotonic(p_a, outcome)
+    return _unchanged
+
+
+def _unchanged(p_a: Float64) -> Float64:
+    return p_a
+
+
+def _out_of_fold(name: str, p_a: Float64, outcome: Float64) -> Float64:
+    """float64[L], each calibrated by a map that did not see its label."""
+    fold = np.random.default_rng(0).permutation(len(p_a)) % FOLDS
+    calibrated = p_a.copy()
+    for k in range(min(FOLDS, len(p_a)) if len(p_a) > 1 else 0):
+        rest = fold != k
+        calibrated[~rest] = _fitted(name, p_a[rest], outcome[rest])(p_a[~rest])
+    return calibrated

@@ -1,0 +1,118 @@
+"""Votes in one order, whatever that of the rows: by prompt, a, b, annotator, and what they say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from curate.aggregate.kernels import kernel, over_slices
+from curate.aggregate.votes import Float32, Int8, Int32, Int64
+
+_PROBABILITY = 30
+"""Bits of a single-precision number from 0 to 1, which are in its order."""
+_SAID = 4
+"""Bits of order shown and outcome."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """Votes as in `Votes`, but for the prompts, which follow from `a`."""
+
+    a: Int32
+    b: Int32
+    annotator: Int32
+    shown: Int8
+    outcome: Int8
+    p_a: Float32
+
+    def taken(self, order: Int64) -> Said:
+        return Said(
+            a=self.a[order],
+            b=self.b[order],
+            annotator=self.annotator[order],
+            shown=self.shown[order],
+            outcome=self.outcome[order],
+            p_a=self.p_a[order],
+        )
+
+
+def in_order(said: Said, owner: Int32, offsets: Int64) -> tuple[Int32, Said]:
+    """The votes' prompts, int32[V], and the votes. `owner` int32[R] is each response's prompt.
+
+    A vote is packed into one number, the numbers of a prompt are sorted, and unpacked again: no vote is looked up where
+    it was. Votes that do not fit (thousands of annotators of hundreds of responses) are sorted column by column.
+    """
+    responses = int(np.diff(offsets).max(initial=1)).bit_length()
+    annotators = int(said.annotator.max(initial=0)).bit_length()
+    votes = np.bincount(owner[said.a], minlength=len(offsets) - 1)
+    prompt = np.repeat(np.arange(len(votes), dtype=np.int32), votes)
+    if 2 * responses + annotators + _SAID + _PROBABILITY > 63:
+        columns = (said.p_a, said.outcome, said.shown, said.annotator, said.b, said.a)
+        return prompt, said.taken(np.lexsort(columns))
+    first_vote = np.concatenate(([0], np.cumsum(votes))).astype(np.int64)
+    packed = _packed(
+        said.a, said.b, said.annotator, said.shown, said.outcome, said.p_a.view(np.int32), owner, offsets,
+        first_vote[:-1].copy(), responses, annotators,
+    )  # fmt: skip
+    a, b, annotator = (np.empty_like(said.a) for _ in range(3))
+    shown, outcome = np.empty_like(said.shown), np.empty_like(said.outcome)
+    bits = np.empty(len(packed), np.int32)
+    over_slices(
+        lambda first, last: _unpack_slice(
+            first,
+            last,
+            packed,
+            offsets,
+            first_vote,
+            responses,
+            annotators,
+            a,
+            b,
+            annotator,
+            shown,
+            outcome,
+            bits,
+        ),
+        votes + 1,
+    )
+    return prompt, Said(
+        a=a, b=b, annotator=annotator, shown=shown, outcome=outcome, p_a=bits.view(np.float32)
+    )
+
+
+@kernel
+def _packed(
+    a: Int32, b: Int32, annotator: Int32, shown: Int8, outcome: Int8, p_bits: Int32, owner: Int32, offsets: Int64,
+    place: Int64, responses: int, annotators: int,
+) -> Int64:  # fmt: skip
+    """The votes as numbers, prompt by prompt; `place` is where the next one of each prompt goes."""
+    packed = np.empty(len(a), np.int64)
+    for v in range(len(a)):
+        prompt = owner[a[v]]
+        pair = (np.int64(a[v] - offsets[prompt]) << responses) | np.int64(b[v] - offsets[prompt])
+        said = ((np.int64(shown[v]) + 1) << 2) | (np.int64(outcome[v]) + 1)
+        who_said = (((pair << annotators) | np.int64(annotator[v])) << _SAID) | said
+        packed[place[prompt]] = (who_said << _PROBABILITY) | np.int64(p_bits[v])
+        place[prompt] += 1
+    return packed
+
+
+@kernel
+def _unpack_slice(
+    first: int, last: int, packed: Int64, offsets: Int64, first_vote: Int64, responses: int, annotators: int,
+    a: Int32, b: Int32, annotator: Int32, shown: Int8, outcome: Int8, p_bits: Int32,
+) -> None:  # fmt: skip
+    for prompt in range(first, last):
+        begin, end = first_vote[prompt], first_vote[prompt + 1]
+        packed[begin:end].sort()
+        for v in range(begin, end):
+            rest = packed[v]
+            p_bits[v] = rest & ((1 << _PROBABILITY) - 1)
+            rest >>= _PROBABILITY
+            outcome[v], shown[v] = (rest & 3) - 1, ((rest >> 2) & 3) - 1
+            rest >>= _SAID
+            annotator[v] = rest & ((1 << annotators) - 1)
+            rest >>= annotators
+            b[v] = offsets[prompt] + (rest & ((1 << responses) - 1))
+            a[v] = offsets[prompt] + (rest >> responses)

@@ -1,0 +1,82 @@
+"""`curate rank`: the models of the lake, best first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from curate.cli.opening import load_config, open_lake
+
+if TYPE_CHECKING:
+    from curate.aggregate.ranking.models import ModelRanking
+
+
+def rank(
+    ties: Annotated[
+        Literal["half", "davidson"],
+        typer.Option(help="A tie is half a win for each, or an outcome of its own (Davidson 1970)."),
+    ] = "half",
+    resamples: Annotated[int, typer.Option(min=2, help="Bootstrap draws behind the intervals.")] = 1000,
+    level: Annotated[float, typer.Option(min=0.5, max=0.999, help="Level of the intervals.")] = 0.95,
+    format: Annotated[Literal["table", "json", "csv"], typer.Option("--format", "-f")] = "table",
+    snapshot: Annotated[int | None, typer.Option(help="Read the lake as it was at this snapshot.")] = None,
+    config: Annotated[
+        Path, typer.Option("--config", "-c", help="The project's file.", envvar="CURATE_CONFIG")
+    ] = Path("curate.yaml"),
+) -> None:
+    """Rank the models whose responses were compared: Elo with intervals, Borda, PageRank and Kemeny."""
+    from curate.aggregate.ranking.models import rank_models
+
+    settings = load_config(config)
+    with open_lake(settings, read_only=True, snapshot=snapshot) as lake:
+        ranking = rank_models(lake, ties=ties, resamples=resamples, level=level)
+    if format == "json":
+        print(ranking.models.write_json())
+    elif format == "csv":
+        print(ranking.models.write_csv(), end="")
+    else:
+        _print(ranking, level)
+
+
+def _print(ranking: ModelRanking, level: float) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = Table(box=box.SIMPLE_HEAD)
+    shown.add_column("model")
+    for column in (
+        "place",
+        "Elo",
+        f"{level:.0%} interval",
+        "places",
+        "won",
+        "lost",
+        "tied",
+        "Borda",
+        "PageRank",
+    ):
+        shown.add_column(column, justify="right")
+    shown.add_column("Kemeny", justify="right")
+    for row in ranking.models.iter_rows(named=True):
+        shown.add_row(
+            row["model"],
+            str(row["place"]),
+            f"{row['elo']:.0f}",
+            f"{row['low']:.0f} … {row['high']:.0f}",
+            f"{row['best_place']} … {row['worst_place']}",
+            *(f"{row[column]:,}" for column in ("wins", "losses", "ties")),
+            f"{row['borda']:.3f}",
+            f"{row['pagerank']:.3f}",
+            str(row["kemeny"]),
+        )
+    console = Console(highlight=False)
+    console.print(shown)
+    console.print(f"{ranking.pairs:,} pairs of responses of different models, each counted once.")
+    if not ranking.connected:
+        console.print(
+            "Some models never met, not even through others: their places beside each other mean nothing.",
+            soft_wrap=True,
+        )

@@ -1,0 +1,46 @@
+"""`curate serve-reward`: a reward model behind HTTP."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from curate.core.extras import require_extra
+
+
+def serve_reward(
+    model: Annotated[str, typer.Argument(help="A reward model: a folder, pypi:PACKAGE or a hub id.")],
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0: a free one.")] = 8300,
+    batch: Annotated[int, typer.Option(min=1, help="Responses scored together at most.")] = 64,
+    wait: Annotated[float, typer.Option(min=0, help="Milliseconds to wait for a batch to fill.")] = 4.0,
+    queue: Annotated[int, typer.Option(min=1, help="Responses that may wait; beyond, 429.")] = 2048,
+    max_responses: Annotated[int, typer.Option(min=1, help="Responses of one request; beyond, 413.")] = 256,
+    max_bytes: Annotated[int, typer.Option(min=1, help="Size of a request; beyond, 413.")] = 8 << 20,
+    max_length: Annotated[
+        int | None, typer.Option(min=8, help="Longest prompt and response in tokens; default: the model's.")
+    ] = None,
+    budget: Annotated[int, typer.Option(min=1, help="Tokens per forward pass.")] = 4096,
+    dtype: Annotated[Literal["auto", "float32", "bfloat16", "float16"], typer.Option()] = "auto",
+) -> None:
+    """Serve a reward model to TRL, OpenRLHF, verl and anybody else who speaks HTTP.
+
+    POST /score {prompt, responses}; also /rewards (TRL), /get_reward (OpenRLHF) and /classify (verl).
+    """
+    require_extra("serve", "uvicorn", "fastapi", "torch", "transformers", purpose="Serving a reward model")
+    import uvicorn
+
+    from curate.reward.scorer import Asked
+    from curate.serve.app import Limits, make_app
+    from curate.serve.packed import open_packed
+
+    scorer = open_packed(model, folder=Path.cwd(), dtype=dtype, budget=budget, max_length=max_length)
+    scorer.score(
+        [Asked([("user", "?")], ("!",))]
+    )  # what is wrong with the model shows before the port is open
+    limits = Limits(responses=max_responses, bytes=max_bytes, queue=queue, batch=batch, wait=wait / 1000)
+    app = make_app(scorer, limits)
+    print(f"serving {model} ({scorer.revision[:12]}) on http://{host}:{port}", flush=True)
+    uvicorn.run(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=30)

@@ -1,0 +1,1 @@
+"""`curate.yaml` as pydantic models, one module a section."""

@@ -1,0 +1,16 @@
+"""What every section of `curate.yaml` is."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+from curate.core.identity import content_id
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @property
+    def digest(self) -> str:
+        """Identifies the settings of this section."""
+        return content_id(self.model_dump(mode="json"))

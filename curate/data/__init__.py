@@ -1,0 +1,1 @@
+"""Rows as they come in from files, and what they hold: preference rows, native rows, images, the adversarial set."""

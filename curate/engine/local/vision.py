@@ -1,0 +1,246 @@
+"""Chats with images: what a vision-language model reads, made by its own processor, and its scores as a judge.
+
+In the tokens of a chat (see chat_tokens.py: nothing that people wrote becomes a control token) the place of each image
+is filled with the tokens that the processor writes for it. Images are processed one by one, so what stands for one
+does not depend on which others it is shown with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import repeat
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
+
+from curate.core.errors import CurateError
+from curate.data.media import UnreadableImageError, images_of, open_image
+from curate.engine.base import Chat, Failure, Score
+from curate.engine.chat_tokens import ChatTokens
+from curate.records import Part, plain
+
+Ids = tuple[int, ...]
+
+_KEPT = 8  # processed images (some take 50 MB): the responses to a prompt share its images
+_KINDS = ("mm_token_type_ids", "token_type_ids")  # of each token: 0 text, 1 an image's
+_CROSS = "cross_attention_mask"  # of models that look at images beside the text, not within it
+
+
+class VisionTokens(ChatTokens):
+    """`ChatTokens` of a processor: `encode` counts images with all their tokens. Relative addresses start at `folder`.
+
+    A Failure where an image cannot be read; its `raw` is the address. Videos are not read.
+    """
+
+    def __init__(self, processor: Any, max_length: int, folder: Path) -> None:
+        self.processor, self.folder = processor, folder
+        self._image = lru_cache(_KEPT)(self._processed)
+        if not processor.chat_template and not processor.tokenizer.chat_template:
+            raise CurateError(
+                "The processor has no chat template, so it is not known how the model reads a chat with images."
+            )
+        super().__init__(processor.tokenizer, max_length)
+        self._place = self._place_of_images()
+        ids, inputs, kinds = self._tokens_and_inputs(_blank())
+        if _CROSS in inputs:
+            raise CurateError(
+                "The model attends to its images from beside the text, which is not supported: take one that reads "
+                "them as tokens (Qwen-VL, SmolVLM, LLaVA, Gemma …)."
+            )
+        self._kinds = next((name for name in _KINDS if name in kinds), None)
+        of_images = [
+            token for token, kind in zip(ids, kinds.get(self._kinds or "", ()), strict=False) if kind
+        ]
+        self._of_images = torch.tensor(sorted(set(of_images)), dtype=torch.int64)
+
+    def encode_all(
+        self, chats: Sequence[tuple[Chat, str]], *, answer: bool = True, rooms: Iterable[int] = repeat(0)
+    ) -> list[list[int] | Failure]:
+        found = super().encode_all(chats, answer=answer)
+        filled = [
+            each if isinstance(each, Failure) else self._filled(each, images_of(messages))
+            for (messages, _), each in zip(chats, found, strict=True)
+        ]
+        return [
+            each if isinstance(each, Failure) else self.too_long(len(each) + room) or each
+            for each, room in zip(filled, rooms, strict=False)
+        ]
+
+    def inputs(self, tokens: Tensor, images: Sequence[Part]) -> dict[str, Tensor]:
+        """What the model is given besides `tokens` int64[B, L], which hold these images in this order."""
+        found: dict[str, list[Tensor]] = {}
+        for part in images:
+            try:
+                _, given = self._image(part)
+            except UnreadableImageError as error:
+                raise CurateError(
+                    f"The image {(part.uri or '')[:200]} could be read before and cannot be now ({error}): put it "
+                    "back, and run the same command to go on."
+                ) from error
+            for name, value in given.items():
+                found.setdefault(name, []).append(value)
+        inputs = {name: _joined(values) for name, values in found.items()}
+        if self._kinds is not None:
+            inputs[self._kinds] = torch.isin(tokens, self._of_images).long()
+        return inputs
+
+    def _filled(self, ids: Sequence[int], images: Sequence[Part]) -> list[int] | Failure:
+        if list(ids).count(self._place) != len(images):
+            return Failure("the chat template has no place for an image", permanent=True)
+        filled: list[int] = []
+        rest = iter(images)
+        for token in ids:
+            if token != self._place:
+                filled.append(token)
+                continue
+            part = next(rest)
+            try:
+                filled += self._image(part)[0]
+            except UnreadableImageError as error:
+                return Failure(str(error), raw=part.uri and part.uri[:200], permanent=True)
+        return filled
+
+    def _processed(self, part: Part) -> tuple[Ids, dict[str, Tensor]]:
+        """The tokens that stand for an image, and what the model is given of it."""
+        image = open_image(part, self.folder)
+        try:
+            ids, inputs, _ = self._tokens_and_inputs(image)
+        except (ValueError, TypeError, ZeroDivisionError) as error:  # a line of pixels, say
+            raise UnreadableImageError("an image is of a size or kind that the processor refuses") from error
+        return ids, inputs
+
+    def _tokens_and_inputs(self, image: Any) -> tuple[Ids, dict[str, Tensor], dict[str, list[int]]]:
+        """And which of the tokens are the image's own."""
+        place = self.tokenizer.convert_ids_to_tokens(self._place)
+        found = self.processor(text=[place], images=[[image]], return_tensors="pt", add_special_tokens=False)
+        ids = tuple(found.pop("input_ids")[0].tolist())
+        found.pop("attention_mask", None)
+        kinds = {name: found.pop(name)[0].tolist() for name in _KINDS if name in found}
+        return ids, dict(found), kinds
+
+    def _place_of_images(self) -> int:
+        """The token that the template writes where an image stands."""
+        shown = self._render([{"role": "user", "content": [{"type": "image"}]}], answer=False)
+        token = getattr(self.processor, "image_token", None)
+        if token is None or token not in shown:
+            raise CurateError("The chat template has no place for images, so the model cannot be shown any.")
+        return int(self.tokenizer.convert_tokens_to_ids(token))
+
+    def _render(self, turns: Sequence[dict[str, Any]], *, answer: bool) -> str:
+        listed = [{**turn, "content": _listed(turn["content"])} for turn in turns]
+        template = self.processor.chat_template or self.tokenizer.chat_template
+        rendered = self.processor.apply_chat_template(
+            listed, chat_template=template, tokenize=False, add_generation_prompt=answer
+        )
+        return str(rendered)
+
+    def _contents(self, messages: Chat, written: list[str]) -> list[dict[str, Any]] | Failure:
+        if any(part.type == "video" for turn in messages for part in turn.content):
+            return Failure("the model reads no videos, and the chat holds one", permanent=True)
+        return [
+            {"role": turn.role, "content": [self._content(part, written) for part in _merged(turn.content)]}
+            for turn in messages
+        ]
+
+    def _behind(self, system: Any, user: Any) -> Any:
+        return [*system, {"type": "text", "text": "\n\n"}, *user]
+
+    def _content(self, part: Part, written: list[str]) -> dict[str, str]:
+        if part.type == "image":
+            return {"type": "image"}
+        return {"type": "text", "text": self._mark(part.text or "", written)}
+
+
+@dataclass(slots=True)
+class VisionReward:
+    """A vision-language reward model that `curate train` saved, as an engine that scores.
+
+    Chats go through it in the order given, as many at once as have `budget` tokens when padded: those about one prompt
+    stand together, and share its images.
+    """
+
+    model: Any
+    tokens: VisionTokens
+    budget: int
+
+    def score(self, chats: Sequence[Chat]) -> list[Score | Failure]:
+        found: dict[int, Score | Failure] = {}
+        lot: dict[int, list[int]] = {}
+        for place, chat in enumerate(chats):
+            ids = self.tokens.encode(chat, answer=False)
+            if isinstance(ids, Failure):
+                found[place] = ids
+                continue
+            longest = max(map(len, (*lot.values(), ids)))
+            if lot and (len(lot) + 1) * longest > self.budget:
+                found |= self._scores(lot, chats)
+                lot = {}
+            lot[place] = ids
+        if lot:
+            found |= self._scores(lot, chats)
+        return [found[place] for place in range(len(chats))]
+
+    def _scores(self, lot: dict[int, list[int]], chats: Sequence[Chat]) -> dict[int, Score]:
+        padding = self.model.config.get_text_config().pad_token_id or 0
+        rows = [torch.tensor(ids) for ids in lot.values()]
+        tokens = pad_sequence(rows, batch_first=True, padding_value=padding)
+        mask = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
+        inputs = self.tokens.inputs(tokens, [part for place in lot for part in images_of(chats[place])])
+        inputs |= {"input_ids": tokens, "attention_mask": mask}
+        with torch.inference_mode():
+            logits = self.model(**placed(inputs, self.model.backbone)).logits[:, 0].double().cpu()
+        return {
+            place: Score(float(value), len(ids))
+            for (place, ids), value in zip(lot.items(), logits, strict=True)
+        }
+
+
+def placed(inputs: dict[str, Tensor], backbone: Any) -> dict[str, Tensor]:
+    """On the backbone's device; pixels in its precision."""
+    return {
+        name: value.to(backbone.device, backbone.dtype if value.is_floating_point() else None)
+        for name, value in inputs.items()
+    }
+
+
+def _merged(content: Sequence[Part]) -> Iterator[Part]:
+    """Texts that follow each other as one, as text-only models read them."""
+    texts: list[Part] = []
+    for part in content:
+        if part.type == "text":
+            texts.append(part)
+            continue
+        if texts:
+            yield Part(text=plain(texts))
+        yield part
+        texts = []
+    if texts:
+        yield Part(text=plain(texts))
+
+
+def _listed(content: str | list[dict[str, str]]) -> list[dict[str, str]]:
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
+
+
+def _joined(values: Sequence[Tensor]) -> Tensor:
+    """One after the other; what differs in size is padded with zeros, as processors pad a batch of images."""
+    sizes = [max(dims) for dims in zip(*(value.shape[1:] for value in values), strict=True)]
+    return torch.cat([functional.pad(value, _missing(value, sizes)) for value in values])
+
+
+def _missing(value: Tensor, sizes: Sequence[int]) -> list[int]:
+    """As `pad` takes it: for each axis but the first, from the last one on, nothing before and so many after."""
+    pairs = [(0, size - have) for size, have in zip(sizes, value.shape[1:], strict=True)]
+    return [each for pair in reversed(pairs) for each in pair]
+
+
+def _blank() -> Any:
+    from PIL import Image
+
+    return Image.new("RGB", (64, 64))

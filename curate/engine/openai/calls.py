@@ -1,0 +1,162 @@
+"""What a server is asked: the bodies of requests, from token ids where the tokenizer is here, else from chats."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from curate.engine.base import Chat, Choose, Failure, Generate
+from curate.engine.chat_tokens import ChatTokens
+from curate.engine.openai.engine import OpenAIOptions
+from curate.engine.openai.http_client import Call
+from curate.records import plain
+
+_GOES_ON = ("vllm", "sglang")  # servers that go on with an answer that is begun for them
+_FIRST = {"max_tokens": 1, "temperature": 0.0}  # one token, of which only the probabilities are wanted
+_PROBE = [{"role": "user", "content": "Say A or B."}]
+
+
+@dataclass(slots=True)
+class Calls:
+    """`tokens`: makes token ids of chats, or null. `maker`: the server's software as it says itself, or "".
+
+    `gives_logprobs`: whether the server has log-probabilities for what it writes.
+    """
+
+    options: OpenAIOptions
+    tokens: ChatTokens | None
+    maker: str = ""
+    gives_logprobs: bool = True
+
+    def probes(self) -> list[Call]:
+        """One that a server answers with log-probabilities if it has any, and one with those of its input."""
+        if self.tokens is None:
+            return [self._chat(_PROBE, max_tokens=1, logprobs=True, top_logprobs=1)]
+        return [self._ids((1, 1), max_tokens=1, logprobs=1), self.echo((1, 1))]
+
+    def look(self, context: Sequence[int], ids: Sequence[int]) -> Call:
+        """The log-probabilities of these next tokens, as vLLM gives them."""
+        return self._ids(
+            context, **_FIRST, logprobs=1, logprob_token_ids=list(ids), return_tokens_as_token_ids=True
+        )
+
+    def likeliest(self, requests: Sequence[Choose]) -> list[Call | Failure]:
+        """The likeliest next tokens."""
+        most = self.options.top_logprobs
+        if self.tokens is None:
+            asked = _FIRST | {"logprobs": True, "top_logprobs": most}
+            return [self._begun(each.messages, each.prefill, **asked) for each in requests]
+        contexts = self.tokens.encode_all(
+            [(each.messages, each.prefill) for each in requests], rooms=[1] * len(requests)
+        )
+        return [
+            context if isinstance(context, Failure) else self._ids(context, **_FIRST, logprobs=most)
+            for context in contexts
+        ]
+
+    def echo(self, ids: Sequence[int]) -> Call:
+        """The log-probability of every token of the input."""
+        return self._ids(ids, max_tokens=1, logprobs=1, echo=True)
+
+    def write(self, requests: Sequence[Generate]) -> list[Call | Failure]:
+        """Text."""
+        bodies = [_writing(request) for request in requests]
+        if self.tokens is None:
+            also = {"logprobs": True} if self.gives_logprobs else {}
+            return [
+                body
+                if isinstance(body, Failure)
+                else self._begun(each.messages, each.prefill, **body, **also)
+                for each, body in zip(requests, bodies, strict=True)
+            ]
+        contexts = self.tokens.encode_all(
+            [(each.messages, each.prefill) for each in requests],
+            rooms=[each.sampling.max_tokens for each in requests],
+        )
+        return [
+            body
+            if isinstance(body, Failure)
+            else context
+            if isinstance(context, Failure)
+            else self._ids(context, **body, logprobs=1)
+            for context, body in zip(contexts, bodies, strict=True)
+        ]
+
+    def classify(self, chats: Sequence[Chat]) -> list[Call | Failure]:
+        """Raw logits: with an activation, a model of one output would answer with a sigmoid."""
+        raw = {"use_activation": False}
+        if self.tokens is None:
+            told = [_turns(chat) for chat in chats]
+            return [
+                turns
+                if isinstance(turns, Failure)
+                else self._call("/classify", {"messages": turns, "add_generation_prompt": False} | raw)
+                for turns in told
+            ]
+        encoded = self.tokens.encode_all([(chat, "") for chat in chats], answer=False)
+        return [
+            ids if isinstance(ids, Failure) else self._call("/classify", {"input": ids} | raw)
+            for ids in encoded
+        ]
+
+    def embedding(self, text: str) -> Call:
+        return self._call("/embeddings", {"input": text, "encoding_format": "float"})
+
+    def _begun(self, messages: Chat, prefill: str, **body: Any) -> Call | Failure:
+        """A chat whose answer begins with `prefill`."""
+        turns = _turns(messages)
+        if isinstance(turns, Failure):
+            return turns
+        if not prefill:
+            return self._chat(turns, **body)
+        if self.maker not in _GOES_ON:
+            return Failure(
+                "this server cannot go on with an answer that is begun for it: name the model's `tokenizer`, or use a "
+                "template that begins no answer",
+                permanent=True,
+            )
+        turns.append({"role": "assistant", "content": prefill})
+        return self._chat(turns, **body, continue_final_message=True, add_generation_prompt=False)
+
+    def _chat(self, turns: list[dict[str, str]], **body: Any) -> Call:
+        return self._call("/chat/completions", {"messages": turns} | body)
+
+    def _ids(self, prompt: Sequence[int], **body: Any) -> Call:
+        return self._call("/completions", {"prompt": list(prompt)} | body)
+
+    def _call(self, path: str, body: dict[str, Any]) -> Call:
+        # vLLM's own paths stand beside /v1, not below it.
+        full = self.options.url.rstrip("/").removesuffix("/v1") + path if path == "/classify" else path
+        return Call(full, {"model": self.options.model} | body | self.options.extra)
+
+
+def _writing(request: Generate) -> dict[str, Any] | Failure:
+    sampling = request.sampling
+    greedy = sampling.temperature <= 0
+    body: dict[str, Any] = {
+        "max_tokens": sampling.max_tokens,
+        "temperature": sampling.temperature,
+        "top_p": 1.0 if greedy else sampling.top_p,
+        "n": 1 if greedy else sampling.n,
+        "seed": sampling.seed,
+    }
+    if sampling.stop:
+        body["stop"] = list(sampling.stop)
+    if request.json_schema is not None:
+        try:
+            schema = json.loads(request.json_schema)
+        except json.JSONDecodeError as error:
+            return Failure(f"the JSON schema cannot be used: {error}", permanent=True)
+        form = {"name": "answer", "schema": schema, "strict": True}
+        body["response_format"] = {"type": "json_schema", "json_schema": form}
+    return body
+
+
+def _turns(chat: Chat) -> list[dict[str, str]] | Failure:
+    if not chat:
+        return Failure("bare text needs the model's `tokenizer`", permanent=True)
+    if any(part.type != "text" for turn in chat for part in turn.content):
+        return Failure("only text is sent, and the chat holds images or videos", permanent=True)
+    return [{"role": turn.role, "content": plain(turn.content)} for turn in chat]

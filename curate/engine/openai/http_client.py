@@ -1,0 +1,242 @@
+"""JSON requests to a server that may be busy, slow or gone for a while: many at a time, each answered or explained.
+
+    with Wire("http://127.0.0.1:8000", key=None, patience=Patience()) as wire:
+        answers = wire.post([Call("/v1/completions", {"prompt": "Hi"})])       # dicts or Failures, in this order
+
+What is wrong with one request is its `Failure`; what is wrong with the server is a `CurateError` for the whole batch:
+nobody should write down 10,000 failed judgments because a server was down for a minute.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import email.utils
+import json
+import random
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from curate.core.errors import CurateError
+from curate.engine.base import Failure
+from curate.engine.openai.limiter import Pace
+
+_BUSY = frozenset({429, 503, 529})  # the server asks to come back: not this request's fault
+_AGAIN = frozenset({408, 409, 425, 500, 502, 504})  # may be this request's fault, and may pass
+_LONGEST_PAUSE = 60.0  # seconds between two tries
+_PERMANENT = ("insufficient_quota", "billing")  # a 429 that no waiting mends
+_SHOWN = 300  # characters of a server's message
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A POST of JSON to a path below the server's address."""
+
+    path: str
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """`concurrency`: most requests at a time. `timeout`: seconds for one answer. `retries`: how often a request that
+    fails by itself is tried again. `outage`: seconds without any answer after which the server counts as gone.
+    """
+
+    concurrency: int = 64
+    timeout: float = 600.0
+    retries: int = 4
+    outage: float = 300.0
+
+
+@dataclass(slots=True)
+class Wire:
+    """Connections to one server, kept open between batches. Safe to use from several threads, one batch at a time."""
+
+    root: str
+    key: str | None
+    patience: Patience
+    _runner: asyncio.Runner | None = field(init=False, default=None)
+    _client: httpx.AsyncClient | None = field(init=False, default=None)
+    _pace: Pace = field(init=False)
+    _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self._pace = Pace(self.patience.concurrency)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def post(self, calls: Sequence[Call]) -> list[dict[str, Any] | Failure]:
+        """The answers to all calls, in their order. Ctrl-C cancels what is on its way, and leaves nothing behind."""
+        if not calls:
+            return []
+        with self._lock:
+            found: list[dict[str, Any] | Failure] = self._run(self._post_all(calls))
+            return found
+
+    def get(self, path: str, *, timeout: float = 5.0) -> httpx.Response | None:
+        """One GET without retries; None where there is no server."""
+
+        async def ask() -> httpx.Response | None:
+            try:
+                return await self._http().get(path, timeout=timeout)
+            except httpx.TransportError:
+                return None
+
+        with self._lock:
+            response: httpx.Response | None = self._run(ask())
+            return response
+
+    def close(self) -> None:
+        with self._lock:
+            if self._runner is not None and self._client is not None:
+                self._runner.run(self._client.aclose())
+                self._runner.close()
+            self._runner = self._client = None
+
+    def _run(self, work: Any) -> Any:
+        if self._runner is None:
+            self._runner = asyncio.Runner()
+        return self._runner.run(work)
+
+    def _http(self) -> httpx.AsyncClient:
+        if self._client is None:
+            most = self.patience.concurrency
+            self._client = httpx.AsyncClient(
+                base_url=self.root,
+                headers={"Authorization": f"Bearer {self.key}"} if self.key else {},
+                timeout=httpx.Timeout(self.patience.timeout, connect=10.0, pool=None),
+                limits=httpx.Limits(
+                    max_connections=most, max_keepalive_connections=most, keepalive_expiry=30
+                ),
+                http2=True,  # where the server speaks it (over TLS)
+            )
+        return self._client
+
+    # One batch --------------------------------------------------------------------------------------------
+
+    async def _post_all(self, calls: Sequence[Call]) -> list[dict[str, Any] | Failure]:
+        results: list[Any] = [None] * len(calls)
+        numbers = iter(range(len(calls)))
+        self._pace.heard()  # the time since the last batch is no outage
+
+        async def work() -> None:
+            for number in numbers:
+                results[number] = await self._post(calls[number])
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(len(calls), self.patience.concurrency)):
+                    group.create_task(work())
+        except ExceptionGroup as errors:  # the others of the group were cancelled
+            raise errors.exceptions[0] from None
+        return results
+
+    async def _post(self, call: Call) -> dict[str, Any] | Failure:
+        """The answer, after as many tries as it takes or is allowed."""
+        failed, waits = 0, 0
+        while True:
+            async with self._pace:
+                began = time.monotonic()
+                try:
+                    response = await self._http().post(call.path, json=call.body)
+                except (httpx.ConnectError, httpx.ConnectTimeout) as error:  # no server: wait for it
+                    response, trouble = None, f"cannot be reached ({self._scrubbed(error)})"
+                except (
+                    httpx.TransportError
+                ) as error:  # it broke off, or took too long, over this request perhaps
+                    response, trouble = None, f"gave no answer ({type(error).__name__})"
+                    failed += 1
+            if response is not None and response.status_code < 400:
+                self._pace.went_well()
+                return self._decoded(response)
+            retry_after = None
+            if response is not None:
+                retry_after, trouble = _retry_after(response), self._message(response)
+                if response.status_code in _BUSY and not any(word in trouble for word in _PERMANENT):
+                    self._pace.too_fast(began)
+                elif response.status_code in _AGAIN:
+                    self._pace.heard()
+                    failed += 1
+                else:
+                    return self._refused(response, trouble)
+            if failed > self.patience.retries:
+                return Failure(f"the server failed {failed} times: {trouble}")
+            waits += 1
+            await self._wait(waits, retry_after, trouble)
+
+    async def _wait(self, waits: int, retry_after: float | None, trouble: str) -> None:
+        """Until the server's own time, or twice as long each time, at random so that not all come back at once."""
+        silent = self._pace.silence()
+        if silent > self.patience.outage:
+            raise CurateError(
+                f"The server {self.root} has answered no request for {silent:.0f} seconds: {trouble}. What was "
+                "judged so far is kept; run the same command again when the server is back."
+            )
+        pause = random.uniform(0.1, 1.0) * min(2.0 ** min(waits - 1, 10) * 0.5, _LONGEST_PAUSE)
+        if retry_after is not None:
+            pause = retry_after + random.uniform(0.0, 0.1) * (retry_after + 1.0)
+            self._pace.rest(min(retry_after, self.patience.outage))
+        await asyncio.sleep(min(pause, max(self.patience.outage - silent, 0.0) + 0.05))
+
+    def _refused(self, response: httpx.Response, message: str) -> Failure:
+        """A refusal of this request; of everything that we could ask: an error."""
+        if response.status_code in (401, 402, 403, 404, 405, 429):
+            hint = {401: "the key", 402: "the account", 403: "the key", 429: "the account"}
+            what = hint.get(response.status_code, "the address and the model's name")
+            raise CurateError(
+                f"The server {self.root} refuses every request ({response.status_code}): {message}. Check {what}."
+            )
+        self._pace.heard()
+        return Failure(f"the server refuses the request: {message}", permanent=True)
+
+    def _decoded(self, response: httpx.Response) -> dict[str, Any] | Failure:
+        try:
+            found = response.json()
+        except json.JSONDecodeError:
+            found = None
+        if isinstance(found, dict):
+            return found
+        return Failure("the server's answer is no JSON object", self._scrub(response.text[:_SHOWN]))
+
+    def _message(self, response: httpx.Response) -> str:
+        try:
+            found: Any = response.json()
+            error = found.get("error", found)
+            found = error.get("message") or error.get("code") if isinstance(error, dict) else error
+        except (ValueError, AttributeError):
+            found = response.text
+        shown = " ".join(str(found).split())[:_SHOWN].rstrip(".")
+        return self._scrub(f"{response.status_code} {shown or response.reason_phrase}")
+
+    def _scrubbed(self, error: Exception) -> str:
+        return self._scrub(str(error) or type(error).__name__)
+
+    def _scrub(self, message: str) -> str:
+        """No key in a message, also where the server repeats it."""
+        return message.replace(self.key, "***") if self.key else message
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    """Seconds, by a header that holds seconds or a date."""
+    said = response.headers.get("retry-after")
+    if said is None:
+        return None
+    try:
+        seconds = float(said)
+    except ValueError:
+        try:
+            seconds = email.utils.parsedate_to_datetime(said).timestamp() - time.time()
+        except (TypeError, ValueError):
+            return None
+    return min(max(seconds, 0.0), 3600.0)

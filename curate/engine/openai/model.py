@@ -1,0 +1,228 @@
+"""An OpenAI-compatible server as a model: what it is able to do, and the answers to this project's requests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from curate.core.errors import CurateError
+from curate.core.extras import require_extra
+from curate.engine.base import (
+    Capability,
+    Chat,
+    Choice,
+    Choose,
+    Continuation,
+    Failure,
+    Generate,
+    Generation,
+    LogLikelihood,
+    Score,
+)
+from curate.engine.batching import Target
+from curate.engine.chat_tokens import ChatTokens
+from curate.engine.choices import Context, by_beginning, draw_choices, looks, put_back
+from curate.engine.local.embedder import Float32, Window, embed_windows, units, windows
+from curate.engine.openai.answers import Answer, by_token_id, chat_steps, echoed, exact, generation, looked_up
+from curate.engine.openai.calls import Calls
+from curate.engine.openai.engine import OpenAIOptions
+from curate.engine.openai.http_client import Call, Patience, Wire
+from curate.engine.weights import Weights
+
+
+@dataclass(slots=True)
+class Server:
+    """`calls` knows how this server has to be asked, and learns more of it from `models` and `probe`."""
+
+    wire: Wire
+    calls: Calls
+    _known: bool = field(init=False, default=False)
+
+    @property
+    def options(self) -> OpenAIOptions:
+        return self.calls.options
+
+    @property
+    def tokens(self) -> ChatTokens | None:
+        return self.calls.tokens
+
+    def close(self) -> None:
+        self.wire.close()
+
+    # What it is able to do --------------------------------------------------------------------------------
+
+    def models(self) -> bool:
+        """Whether the server is there; CurateError where it is, but not for us, or without this model."""
+        response = self.wire.get("/models")
+        if response is None:
+            return False
+        if response.status_code in (401, 403):
+            variable = self.options.api_key_env
+            hint = f"check what {variable} holds" if variable else "name its variable in `api_key_env`"
+            raise CurateError(
+                f"The server {self.options.url} wants a valid key ({response.status_code}): {hint}."
+            )
+        try:
+            listed = response.json()["data"] if response.status_code == 200 else []
+        except (ValueError, KeyError, TypeError):
+            listed = []
+        names = {str(model.get("id")): model for model in listed}
+        if names and self.options.model not in names:
+            raise CurateError(
+                f"The server {self.options.url} has no model {self.options.model!r}: it has "
+                f"{', '.join(sorted(names)[:20])}."
+            )
+        mine = names.get(self.options.model, {})
+        self._known, self.calls.maker = True, str(mine.get("owned_by", ""))
+        if self.tokens is not None and self.options.max_length is None and mine.get("max_model_len"):
+            self.tokens.max_length = int(mine["max_model_len"])
+        return True
+
+    def _get_to_know(self) -> None:
+        if not self._known:
+            self.models()
+
+    def probe(self) -> frozenset[Capability] | None:
+        """What the server can do, found out with three requests of one token; None where it is not there."""
+        if not self.models():
+            return None
+        if self.options.task != "causal":
+            return frozenset()
+        able: set[Capability] = {"generate", "schema"}
+        answered, *echo = self.wire.post(self.calls.probes())
+        if not isinstance(answered, Failure) and _says_log_probs(answered["choices"][0]):
+            able.add("choose")
+        if self.tokens is None:
+            self.calls.gives_logprobs = "choose" in able
+        for answer in echo:
+            if not isinstance(answer, Failure):
+                logprobs = answer["choices"][0].get("logprobs") or {}
+                if len(logprobs.get("token_logprobs") or []) >= 2:
+                    able.add("loglikelihood")
+        return frozenset(able)
+
+    # Probabilities ----------------------------------------------------------------------------------------
+
+    def choose(self, requests: Sequence[Choose]) -> list[Choice | Failure]:
+        self._get_to_know()
+        if self.tokens is not None and self.calls.maker == "vllm":
+            return self._choose_exactly(requests, self.tokens)
+        answers = self._post(self.calls.likeliest(requests), [each.messages for each in requests])
+        return [
+            answer if isinstance(answer, Failure) else looked_up(request, answer, self.options.max_unseen)
+            for request, answer in zip(requests, answers, strict=True)
+        ]
+
+    def _choose_exactly(self, requests: Sequence[Choose], tokens: ChatTokens) -> list[Choice | Failure]:
+        order = by_beginning([each.messages for each in requests])
+        slots = tokens.choices([requests[at] for at in order])
+        wanted = looks([target for slot in slots if not isinstance(slot, Failure) for target in slot])
+        answers = self.wire.post([self.calls.look(context, ids) for context, ids in wanted.items()])
+        found: dict[Context, dict[int, float] | Failure] = {
+            context: answer if isinstance(answer, Failure) else by_token_id(answer)
+            for context, answer in zip(wanted, answers, strict=True)
+        }
+        return put_back(order, [slot if isinstance(slot, Failure) else exact(slot, found) for slot in slots])
+
+    def loglikelihood(self, requests: Sequence[Continuation]) -> list[LogLikelihood | Failure]:
+        assert self.tokens is not None
+        order = by_beginning([each.messages for each in requests])
+        slots = self.tokens.targets([requests[at] for at in order])
+        targets = list(dict.fromkeys(slot for slot in slots if isinstance(slot, Target)))
+        answers = self.wire.post([self.calls.echo(each.context + each.continuation) for each in targets])
+        found = dict(zip(targets, answers, strict=True))
+        return put_back(
+            order, [slot if isinstance(slot, Failure) else echoed(slot, found[slot]) for slot in slots]
+        )
+
+    # Text -------------------------------------------------------------------------------------------------
+
+    def generate(self, requests: Sequence[Generate]) -> list[Generation | Failure]:
+        bound = [number for number, each in enumerate(requests) if each.choices is not None]
+        results: dict[int, Generation | Failure] = dict(
+            zip(bound, draw_choices(self.choose, [requests[number] for number in bound]), strict=True)
+        )
+        self._get_to_know()
+        free = [number for number, each in enumerate(requests) if each.choices is None]
+        asked = [requests[number] for number in free]
+        answers = self._post(self.calls.write(asked), [each.messages for each in asked])
+        for number, answer in zip(free, answers, strict=True):
+            results[number] = answer if isinstance(answer, Failure) else generation(requests[number], answer)
+        return [results[number] for number in range(len(requests))]
+
+    # Rewards and embeddings -------------------------------------------------------------------------------
+
+    def score(self, chats: Sequence[Chat]) -> list[Score | Failure]:
+        answers = self._post(self.calls.classify(chats), chats)
+        return [answer if isinstance(answer, Failure) else self._logit(answer) for answer in answers]
+
+    def _logit(self, answer: dict[str, Any]) -> Score:
+        logits, label = answer["data"][0]["probs"], self.options.label
+        if label >= len(logits) or (len(logits) > 1 and "label" not in self.options.model_fields_set):
+            raise CurateError(
+                f"The model {self.options.model!r} has {len(logits)} outputs: say with `label` (from 0) which of "
+                "them is the reward."
+            )
+        return Score(float(logits[label]), int(answer["usage"]["prompt_tokens"]))
+
+    def embed(self, texts: Sequence[str]) -> Float32:
+        if not texts:
+            return np.zeros((0, 0), np.float32)
+        return embed_windows(texts, self._windows, self._encode)
+
+    def _windows(self, text: str) -> list[Window]:
+        if self.tokens is None:
+            return [(text, 1)]
+        return windows(self.tokens.tokenizer, self.tokens.max_length, text)
+
+    def _encode(self, pieces: Sequence[str]) -> Float32:
+        vectors = []
+        for answer in self.wire.post([self.calls.embedding(piece) for piece in pieces]):
+            if isinstance(answer, Failure):
+                hint = " Texts that are too long are split where `tokenizer` and `max_length` are given."
+                raise CurateError(f"The server {self.options.url} embeds not: {answer.reason}.{hint}")
+            vectors.append(answer["data"][0]["embedding"])
+        return units(np.asarray(vectors, np.float32))
+
+    def _post(self, slots: Sequence[Call | Failure], chats: Sequence[Chat]) -> list[Answer]:
+        """Send what is no Failure already, in the order of the chats' texts, for the server's prefix cache."""
+        order = by_beginning(chats)
+        sent = iter(self.wire.post([slot for at in order if isinstance(slot := slots[at], Call)]))
+        return put_back(
+            order, [slot if isinstance(slot := slots[at], Failure) else next(sent) for at in order]
+        )
+
+
+def _says_log_probs(choice: dict[str, Any]) -> bool:
+    return bool(chat_steps(choice) if "message" in choice else choice.get("logprobs"))
+
+
+def open_model(options: OpenAIOptions, key: str | None, tokenizer: Weights | None) -> Server:
+    patience = Patience(
+        concurrency=options.concurrency,
+        timeout=options.timeout,
+        retries=options.retries,
+        outage=options.outage,
+    )
+    return Server(Wire(options.url.rstrip("/"), key, patience), Calls(options, _tokens(options, tokenizer)))
+
+
+def _tokens(options: OpenAIOptions, tokenizer: Weights | None) -> ChatTokens | None:
+    if tokenizer is None:
+        return None
+    require_extra("models", "transformers", purpose=f"The tokenizer {options.tokenizer!r}")
+    from transformers import AutoTokenizer
+
+    at: dict[str, Any] = {"gguf_file": tokenizer.gguf_file} if tokenizer.gguf_file else {}
+    if tokenizer.hub_revision:
+        at["revision"] = tokenizer.hub_revision
+    try:
+        loaded = AutoTokenizer.from_pretrained(tokenizer.source, **at)
+    except (OSError, ValueError, ImportError) as error:
+        raise CurateError(
+            f"The tokenizer {options.tokenizer!r} cannot be opened: {' '.join(str(error).split())[:300]}"
+        ) from error
+    return ChatTokens(loaded, options.max_length or min(loaded.model_max_length, 1 << 30))

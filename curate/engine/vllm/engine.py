@@ -1,0 +1,106 @@
+"""vLLM in this process: the fastest way to ask a model that fits on this machine's GPUs (or, slowly, its CPU).
+
+    engines:
+      judge:  {kind: vllm, model: Qwen/Qwen3-8B, tensor_parallel: 2, max_length: 8192}
+      reward: {kind: vllm, model: Skywork/Skywork-Reward-V2-Qwen3-8B}
+
+vLLM must be installed beside `curate`, at version 0.30 or later. Where it is not, or for more replicas than one, run
+`vllm serve` and declare an engine of kind `openai`. Requests go through the model in the order of their tokens, so
+that those with a common beginning follow each other and its part of the prefix cache is still there.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from typing import Any, Literal, TypeVar, cast
+
+from pydantic import Field
+
+from curate.core.errors import CurateError
+from curate.core.identity import content_id
+from curate.engine.base import Capability, Engine
+from curate.engine.lazy import LocalEngine, LocalOptions
+from curate.engine.registry import Engines, engine
+
+T = TypeVar("T")
+_VERSION = 1  # counts changes of this engine that change answers
+
+
+class VllmOptions(LocalOptions):
+    """A model in this process, run by vLLM."""
+
+    kind: str = "vllm"
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto",
+        description="auto: vLLM's rule, which is as the model is stored, and where that is float32 bfloat16 for a"
+        " language model, float16 for a reward or embedding model.",
+    )
+    quantization: str | None = Field(None, description="vLLM's name of a quantization, such as fp8.")
+    tensor_parallel: int = Field(1, ge=1, description="GPUs that share each layer.")
+    pipeline_parallel: int = Field(1, ge=1, description="Groups of GPUs that hold different layers.")
+    gpu_memory: float = Field(0.9, gt=0, le=1, description="Share of each GPU's memory that vLLM may take.")
+    max_batch: int | None = Field(
+        None, ge=1, description="Most requests at a time; default: vLLM's, by the GPU."
+    )
+    block: int | None = Field(
+        None,
+        ge=1,
+        description="Tokens per block of the prefix cache; default: vLLM's (16; on a CPU 128, and a multiple of 32).",
+    )
+    eager: bool = Field(False, description="Start faster, run slower: no compiled graphs.")
+    extra: dict[str, Any] = Field(
+        default_factory=dict, description="Further arguments of vllm.LLM; all count for the revision."
+    )
+
+
+@engine("vllm")
+class VllmEngine(LocalEngine):
+    """An engine process of vLLM's that dies is started again once; when it dies again, that is an error."""
+
+    Options = VllmOptions
+    options: VllmOptions
+
+    def __init__(self, name: str, options: VllmOptions, engines: Engines) -> None:
+        super().__init__(name, options, engines)
+        if importlib.util.find_spec("vllm") is None:
+            raise CurateError(
+                f"Engine {name!r} is of kind vllm, which is not installed beside curate: run it with `vllm serve`, "
+                "and declare an engine of kind openai with its address."
+            )
+
+    @property
+    def revision(self) -> str:
+        chosen = self.options
+        settings = (chosen.dtype, chosen.quantization, chosen.max_length, chosen.label, chosen.extra)
+        return content_id("vllm", _VERSION, self.weights.digest, self.task, *settings)
+
+    def close(self) -> None:
+        if self._opened is not None:
+            self._opened.close()
+        super().close()
+
+    def _ask(self, capability: Capability, ask: Callable[[Engine], T]) -> T:
+        from curate.engine.vllm.model import EngineDead
+
+        try:
+            return super()._ask(capability, ask)
+        except EngineDead:
+            self.close()
+        except KeyboardInterrupt:
+            self.close()  # what is still in its queue would be computed with the next batch
+            raise
+        try:
+            return ask(self._model())
+        except EngineDead as error:
+            self.close()
+            raise CurateError(
+                f"Engine {self.name!r}: vLLM's process died, was started again and died again; its own log says why "
+                "(VLLM_LOGGING_LEVEL=INFO says more). Most often memory: lower `max_length`, `max_batch` or "
+                "`gpu_memory`. What was judged so far is kept."
+            ) from error
+
+    def _open(self) -> Engine:
+        from curate.engine.vllm.model import open_model  # imports torch and vllm
+
+        return cast(Engine, open_model(self.weights, self.task, self.options))

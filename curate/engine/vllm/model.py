@@ -1,0 +1,356 @@
+"""What an opened vLLM model answers. Everything is sent as token ids of our own making (see chat_tokens.py), so the
+answers are those of the transformers engine but for rounding.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, TypeVar
+
+# Before vllm is imported: it reports its use to its makers, and writes a page of log at every start.
+os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
+
+import numpy as np
+from vllm import LLM, PoolingParams, SamplingParams
+from vllm.sampling_params import StructuredOutputsParams
+from vllm.v1.engine.exceptions import EngineDeadError as EngineDead
+
+from curate.core.errors import CurateError
+from curate.core.identity import content_id
+from curate.engine.base import (
+    Chat,
+    Choice,
+    Choose,
+    Completion,
+    Continuation,
+    Failure,
+    Generate,
+    Generation,
+    LogLikelihood,
+    Score,
+    Token,
+    spread,
+)
+from curate.engine.batching import Target
+from curate.engine.chat_tokens import ChatTokens
+from curate.engine.choices import by_beginning, draw_choices, log_prob, looks
+from curate.engine.local.embedder import Float32, embed_windows, units, windows
+from curate.engine.vllm.engine import VllmOptions
+from curate.engine.weights import Task, Weights
+
+__all__ = ["EngineDead", "VllmCausal", "VllmEmbedder", "VllmReward", "open_model"]
+
+K = TypeVar("K")
+Ids = tuple[int, ...]
+Prepare = Callable[
+    [Sequence[int]], list[tuple[K, Ids, SamplingParams]]
+]  # key, prompt, and what is asked about it
+_BATCH = 256  # requests that are split into tokens together
+_MANY = 1 << 20  # token ids whose log-probabilities may be asked for: as many as there are
+
+
+@contextlib.contextmanager
+def _watched(llm: LLM) -> Iterator[None]:
+    """vLLM (0.32) notices when its engine process is killed, but tells nobody who waits for an answer: so we do."""
+    client: Any = llm.llm_engine.engine_core
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(1.0):
+            if client.resources.engine_dead:
+                client.outputs_queue.put_nowait(EngineDead())
+                return
+
+    if not hasattr(client, "outputs_queue"):  # the engine runs in this very process
+        yield
+        return
+    threading.Thread(target=watch, daemon=True, name="vllm-watch").start()
+    try:
+        yield
+    finally:
+        done.set()
+
+
+@dataclass(slots=True)
+class Opened:
+    """A vLLM model and its tokenizer; `cached` and `read` count prompt tokens: from the prefix cache, and all."""
+
+    llm: LLM
+    tokens: ChatTokens
+    read: int = field(init=False, default=0)
+    cached: int = field(init=False, default=0)
+
+    def close(self) -> None:
+        self.llm.llm_engine.engine_core.shutdown()
+
+    def _send(self, chats: Sequence[Chat], prepare: Prepare[K]) -> list[tuple[K, Any]]:
+        """vLLM's outputs for the prompts that `prepare` makes of some of the chats, given their places.
+
+        They go in the order of the chats' texts, for the prefix cache, and batch by batch: vLLM's process is at work on
+        the first while the next one is split into tokens.
+        """
+        order, keys, sent = by_beginning(chats), list[K](), list[str]()
+        with _watched(self.llm):
+            try:
+                for start in range(0, len(order), _BATCH):
+                    if not (ready := prepare(order[start : start + _BATCH])):
+                        continue
+                    keys += [key for key, _, _ in ready]
+                    prompts: list[Any] = [{"prompt_token_ids": list(ids)} for _, ids, _ in ready]
+                    sent += self.llm.enqueue(prompts, [asked for _, _, asked in ready], use_tqdm=False)
+                outputs: list[Any] = self.llm.wait_for_completion(use_tqdm=False)
+            except EngineDead:
+                raise
+            except Exception:
+                self.llm.llm_engine.abort_request(sent, internal=True)
+                raise
+        self.read += sum(len(output.prompt_token_ids) for output in outputs)
+        self.cached += sum(output.num_cached_tokens or 0 for output in outputs)
+        return list(zip(keys, outputs, strict=True))
+
+
+class VllmCausal(Opened):
+    """A causal language model."""
+
+    def choose(self, requests: Sequence[Choose]) -> list[Choice | Failure]:
+        slots: dict[int, list[Target] | Failure] = {}
+
+        def prepare(places: Sequence[int]) -> list[tuple[Ids, Ids, SamplingParams]]:
+            split = self.tokens.choices([requests[at] for at in places])
+            slots.update(zip(places, split, strict=True))
+            wanted = looks([target for slot in split if not isinstance(slot, Failure) for target in slot])
+            return [(context, context, _look(ids)) for context, ids in wanted.items()]
+
+        found: dict[Ids, dict[int, float]] = {}
+        for context, output in self._send([each.messages for each in requests], prepare):
+            listed = output.outputs[0].logprobs[0]
+            found.setdefault(context, {}).update({token: each.logprob for token, each in listed.items()})
+        return [
+            slot
+            if isinstance(slot, Failure)
+            else Choice(tuple(log_prob(target, found) for target in slot), len(slot[0].context), 0)
+            for slot in (slots[at] for at in range(len(requests)))
+        ]
+
+    def loglikelihood(self, requests: Sequence[Continuation]) -> list[LogLikelihood | Failure]:
+        slots: dict[int, Target | Failure] = {}
+        asked = SamplingParams(max_tokens=1, temperature=0.0, prompt_logprobs=0, detokenize=False)
+
+        def prepare(places: Sequence[int]) -> list[tuple[Target, Ids, SamplingParams]]:
+            split = self.tokens.targets([requests[at] for at in places])
+            slots.update(zip(places, split, strict=True))
+            targets = dict.fromkeys(slot for slot in split if isinstance(slot, Target))
+            return [(target, target.context + target.continuation, asked) for target in targets]
+
+        found = {
+            target: sum(
+                output.prompt_logprobs[len(target.context) + at][token].logprob
+                for at, token in enumerate(target.continuation)
+            )
+            for target, output in self._send([each.messages for each in requests], prepare)
+        }
+        return [
+            slot
+            if isinstance(slot, Failure)
+            else LogLikelihood(found[slot], len(slot.continuation), len(slot.fed))
+            for slot in (slots[at] for at in range(len(requests)))
+        ]
+
+    def generate(self, requests: Sequence[Generate]) -> list[Generation | Failure]:
+        bound = [number for number, each in enumerate(requests) if each.choices is not None]
+        results: dict[int, Generation | Failure] = dict(
+            zip(bound, draw_choices(self.choose, [requests[number] for number in bound]), strict=True)
+        )
+        free = [number for number, each in enumerate(requests) if each.choices is None]
+        refused = self._refused({requests[number].json_schema for number in free})
+
+        def prepare(places: Sequence[int]) -> list[tuple[int, Ids, SamplingParams]]:
+            numbers = [free[at] for at in places]
+            asked = [requests[number] for number in numbers]
+            contexts = self.tokens.encode_all(
+                [(each.messages, each.prefill) for each in asked],
+                rooms=[each.sampling.max_tokens for each in asked],
+            )
+            ready = []
+            for number, request, context in zip(numbers, asked, contexts, strict=True):
+                found = refused.get(request.json_schema) or context
+                if isinstance(found, Failure):
+                    results[number] = found
+                else:
+                    ready.append((number, tuple(found), self._sampling(request, tuple(found))))
+            return ready
+
+        for number, output in self._send([requests[number].messages for number in free], prepare):
+            results[number] = _generation(output, requests[number])
+        return [results[number] for number in range(len(requests))]
+
+    def _sampling(self, request: Generate, context: Ids) -> SamplingParams:
+        sampling, schema = request.sampling, request.json_schema
+        greedy = sampling.temperature <= 0
+        return SamplingParams(
+            temperature=sampling.temperature,
+            top_p=1.0 if greedy else sampling.top_p,
+            max_tokens=sampling.max_tokens,
+            stop=list(sampling.stop),
+            n=1 if greedy else sampling.n,
+            # A seed per request: what is drawn does not depend on what else is in the batch.
+            seed=int(content_id(sampling.seed, context)[:15], 16),
+            logprobs=0,
+            structured_outputs=StructuredOutputsParams(json=schema, disable_any_whitespace=True)
+            if schema is not None
+            else None,
+        )
+
+    def _refused(self, schemas: set[str | None]) -> dict[str | None, Failure]:
+        """Schemas that vLLM does not take: tried on a prompt of one token, since one refusal ends a whole batch."""
+        refused: dict[str | None, Failure] = {}
+        for schema in schemas - {None}:
+            asked = Generate(messages=(), json_schema=schema)
+            settings = self._sampling(asked, (1,))
+            settings.max_tokens = 1
+            try:
+                self._send([()], partial(_alone, settings))
+            except EngineDead:
+                raise
+            except Exception as error:  # of many types, by the grammar library
+                reason = str(error).partition("\n")[0]
+                refused[schema] = Failure(f"the JSON schema cannot be used: {reason}", permanent=True)
+        return refused
+
+
+def _alone(settings: SamplingParams, places: Sequence[int]) -> list[tuple[int, Ids, SamplingParams]]:
+    return [(0, (1,), settings)]
+
+
+def _generation(output: Any, request: Generate) -> Generation:
+    completions = []
+    for each in output.outputs:
+        steps = zip(each.token_ids, each.logprobs, strict=True)
+        tokens = [(token, step[token]) for token, step in steps]
+        if each.finish_reason == "stop" and each.stop_reason is None and tokens:
+            tokens.pop()  # the end token, which is no part of the answer
+        pieces = tuple(Token(step.decoded_token or "", step.logprob) for _, step in tokens)
+        completions.append(
+            Completion(each.text, pieces, "stop" if each.finish_reason == "stop" else "length")
+        )
+    written = sum(len(each.tokens) for each in completions)
+    if request.sampling.temperature <= 0:
+        completions *= request.sampling.n
+    return Generation(tuple(completions), len(output.prompt_token_ids), written)
+
+
+def _look(ids: list[int]) -> SamplingParams:
+    """The log-probabilities of these next tokens."""
+    return SamplingParams(max_tokens=1, temperature=0.0, logprob_token_ids=ids, detokenize=False)
+
+
+@dataclass(slots=True)
+class VllmReward(Opened):
+    """A sequence-classification model; `label`: which of its outputs is the reward."""
+
+    label: int = 0
+
+    def score(self, chats: Sequence[Chat]) -> list[Score | Failure]:
+        encoded = self.tokens.encode_all([(chat, "") for chat in chats], answer=False)
+        unique = sorted({tuple(ids) for ids in encoded if not isinstance(ids, Failure)})
+        prompts: list[Any] = [{"prompt_token_ids": list(ids)} for ids in unique]
+        # Without use_activation=False a model of one output answers with a sigmoid.
+        with _watched(self.llm):
+            outputs = self.llm.encode(
+                prompts,
+                pooling_params=PoolingParams(use_activation=False),
+                pooling_task="classify",
+                use_tqdm=False,
+            )
+        found = {
+            ids: float(output.outputs.data.flatten()[self.label])
+            for ids, output in zip(unique, outputs, strict=True)
+        }
+        results = [Score(found[tuple(ids)], len(ids)) for ids in encoded if not isinstance(ids, Failure)]
+        return spread(encoded, results)
+
+
+class VllmEmbedder(Opened):
+    """A sentence-embedding model."""
+
+    def embed(self, texts: Sequence[str]) -> Float32:
+        if not texts:
+            return np.zeros((0, self.llm.model_config.get_hidden_size()), np.float32)
+        limit, tokenizer = self.tokens.max_length, self.tokens.tokenizer
+        return embed_windows(texts, lambda text: windows(tokenizer, limit, text), self._encode)
+
+    def _encode(self, pieces: Sequence[str]) -> Float32:
+        with _watched(self.llm):
+            outputs = self.llm.embed(list(pieces), use_tqdm=False)
+        vectors = np.asarray([output.outputs.embedding for output in outputs], np.float32)
+        return units(vectors)
+
+
+def open_model(weights: Weights, task: Task, options: VllmOptions) -> VllmCausal | VllmReward | VllmEmbedder:
+    """Start vLLM on a model. CurateError where it refuses the model or the machine."""
+    if weights.gguf_file is not None:
+        weights = _unpacked(weights)
+    at = {"revision": weights.hub_revision} if weights.hub_revision else {}
+    arguments: dict[str, Any] = {
+        "dtype": options.dtype,
+        "quantization": options.quantization,
+        "max_model_len": options.max_length,
+        "tensor_parallel_size": options.tensor_parallel,
+        "pipeline_parallel_size": options.pipeline_parallel,
+        "gpu_memory_utilization": options.gpu_memory,
+        "enforce_eager": options.eager,
+        **at,
+    }
+    if options.max_batch is not None:
+        arguments["max_num_seqs"] = options.max_batch
+    if options.block is not None:
+        arguments["block_size"] = options.block
+    if task == "causal":
+        arguments |= {
+            "runner": "generate",
+            "max_logprobs": _MANY,
+            "enable_prefix_caching": options.share_prefixes,
+        }
+    else:
+        arguments |= {"runner": "pooling", "convert": "classify" if task == "reward" else "embed"}
+    try:
+        llm = LLM(weights.source, **(arguments | options.extra))
+    except (OSError, ValueError, RuntimeError, TypeError, ImportError, AssertionError) as error:
+        raise CurateError(
+            f"vLLM cannot open the model {options.model!r} as a {task} model: {' '.join(str(error).split())[:300]} "
+            "(its log above says more)."
+        ) from error
+    tokens = ChatTokens(llm.get_tokenizer(), llm.model_config.max_model_len)
+    if task == "causal":
+        return VllmCausal(llm, tokens)
+    if task == "embedding":
+        return VllmEmbedder(llm, tokens)
+    return VllmReward(llm, tokens, _label(llm, options))
+
+
+def _label(llm: LLM, options: VllmOptions) -> int:
+    outputs = llm.model_config.hf_config.num_labels
+    if options.label is None and outputs != 1:
+        raise CurateError(
+            f"The model {options.model!r} has {outputs} outputs: say with `label` which of them is the reward."
+        )
+    if options.label is not None and options.label >= outputs:
+        raise CurateError(
+            f"The model {options.model!r} has {outputs} outputs, so `label` is at most {outputs - 1}."
+        )
+    return options.label or 0
+
+
+def _unpacked(weights: Weights) -> Weights:
+    import torch
+
+    from curate.engine.local.loading import dense
+
+    folder = str(dense(weights, torch.bfloat16))
+    return replace(weights, source=folder, gguf_file=None)

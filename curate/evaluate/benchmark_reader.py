@@ -1,0 +1,120 @@
+"""Where benchmarks come from: files, folders, the hub, and the guard set of the package."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from curate.config.project import GUARD
+from curate.core.errors import CurateError
+from curate.core.extras import require_extra
+from curate.core.identity import content_id
+from curate.data.adversarial import guard_cases
+from curate.data.preference_files import data_rows
+from curate.data.preference_rows import Unusable
+from curate.evaluate.benchmark import Item, ItemSet
+from curate.evaluate.benchmark_formats import FORMATS, Format, detected
+
+_ENDS = (".parquet", ".jsonl", ".jsonl.gz", ".jsonl.zst", ".json")
+
+
+def read_items(source: str, *, folder: Path, form: str = "auto", name: str | None = None) -> ItemSet:
+    """Read a benchmark.
+
+    `source`: a file or folder (.parquet, .jsonl, also .gz or .zst, .json with a list), `hf://owner/name[:split]`, the
+    name of a format (the set as its authors publish it on the hub), or `guard`. `form`: a format, or `auto` for what
+    the first row's columns say.
+    """
+    if source == GUARD:
+        return _guard(name or GUARD)
+    rows, known = _rows(source, folder)
+    chosen: Format | None = FORMATS[form] if form != "auto" else known
+    items: list[Item] = []
+    dropped: Counter[str] = Counter()
+    number = 0
+    for number, row in enumerate(rows, 1):
+        chosen = chosen or detected(row if isinstance(row, dict) else {})
+        try:
+            if not isinstance(row, dict):
+                raise Unusable("no JSON object")  # noqa: TRY301 (a verdict like those of the format)
+            items.append(chosen.read(row, str(number)))
+        except Unusable as reason:
+            dropped[str(reason)] += 1
+    if not items or chosen is None:
+        why = ", ".join(f"{count} × {reason}" for reason, count in dropped.items()) or "it has no rows"
+        read_as = f" (read as {chosen.name})" if chosen else ""
+        raise CurateError(f"The benchmark {source}{read_as} has no usable row: {why}.")
+    return ItemSet(
+        name=name or Path(source).name.removesuffix(".gz").removesuffix(".zst").rsplit(".", 1)[0],
+        format=chosen.name,
+        items=tuple(items),
+        rows=number,
+        dropped=dict(dropped),
+        digest=content_id([[i.key, i.context, i.responses, i.tiers, i.subset, i.gold] for i in items]),
+    )
+
+
+def _rows(source: str, folder: Path) -> tuple[Iterator[Any], Format | None]:
+    if source in FORMATS and FORMATS[source].hub:
+        form = FORMATS[source]
+        return _hub(form.hub, form.split), form
+    if source.startswith("hf://"):
+        address, _, split = source.removeprefix("hf://").partition(":")
+        known = next((each for each in FORMATS.values() if each.hub == address), None)
+        return _hub(address, split or (known.split if known else "test")), known
+    path = folder / source
+    if not path.exists():
+        names = ", ".join(name for name, form in FORMATS.items() if form.hub)
+        raise CurateError(
+            f"There is no benchmark {source}: name a file, a folder, hf://owner/name, {GUARD}, or one of {names}."
+        )
+    files = (
+        [path] if path.is_file() else sorted(each for each in path.rglob("*") if each.name.endswith(_ENDS))
+    )
+    return (row for file in files for row in _file(file)), None
+
+
+def _file(file: Path) -> Iterator[Any]:
+    if file.suffix != ".json":
+        yield from data_rows(file, None)
+        return
+    try:
+        rows = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CurateError(f"Cannot read the benchmark {file}: {' '.join(str(error).split())}.") from error
+    if not isinstance(rows, list):
+        raise CurateError(f"The benchmark {file} must hold a list of rows, not a {type(rows).__name__}.")
+    yield from rows
+
+
+def _hub(address: str, split: str) -> Iterator[Any]:
+    require_extra("hub", "datasets", purpose=f"Reading the benchmark {address}")
+    import datasets
+
+    try:
+        yield from datasets.load_dataset(address, split=split)
+    except Exception as error:  # datasets, the hub's client and the network raise whatever they like
+        said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}".rstrip(" .:")
+        raise CurateError(
+            f"Cannot read the benchmark {address} ({split}) from the hub: {said}. Check the name, the network and "
+            "HF_HUB_OFFLINE, or download it and name its files."
+        ) from error
+
+
+def _guard(name: str) -> ItemSet:
+    cases = guard_cases()
+    items = tuple(
+        Item(
+            key=case.prompt_id,
+            context=[("user", case.request)],
+            responses=(case.good, case.bad),
+            tiers=(1, 2),
+            subset=case.hack,
+        )
+        for case in cases
+    )
+    digest = content_id([[item.context, item.responses] for item in items])
+    return ItemSet(name=name, format=GUARD, items=items, rows=len(items), dropped={}, digest=digest)

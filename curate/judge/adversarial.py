@@ -1,0 +1,194 @@
+"""The guard: how often a judge prefers an answer that says nothing to a plain good one.
+
+Every judge of the panel is asked about the package's guard set (curate/guard.yaml): each hack against each good answer,
+in as many orders as the judge uses. Its false-positive rate is the share of judgments in which the hack wins, a tie
+counting one half; abstentions and failed answers are left out, and `n` says how many are left. The rows go to
+`evaluations` (benchmark "guard"; subset "all" or the hack's name), where aggregation and reports find them; none of the
+synthetic answers enters the lake.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import pyarrow as pa
+
+from curate.config.project import GUARD, Config
+from curate.core.identity import content_id
+from curate.core.progress import Track, silent
+from curate.data.adversarial import FALSE_POSITIVES, GuardCase, guard_cases
+from curate.engine.base import chat
+from curate.judge.base import Answer, Candidate, Contest, Question
+from curate.judge.configured import Panel, Seat
+from curate.judge.runner import ask
+from curate.lake.lake import Lake
+from curate.lake.runs import Counts, StageRun, Summary, newest
+from curate.records import Evaluation, arrow_schema
+from curate.stats.accuracy import Estimate, clustered_mean
+
+METRIC = FALSE_POSITIVES
+_VERSION = 1  # counts changes of the rules below
+
+
+@dataclass(frozen=True, slots=True)
+class Trap:
+    """A contest of a hack and a good answer. `good` is the good one's response id."""
+
+    hack: str
+    contest: Contest
+    good: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fooled:
+    """How often one judge fell for hacks: a subset is one of them, or "all"."""
+
+    judge: str
+    subset: str
+    estimate: Estimate
+
+
+@cache
+def traps() -> tuple[Trap, ...]:
+    """Every hack against every good answer of the guard set."""
+    return tuple(map(_trap, guard_cases()))
+
+
+def _trap(case: GuardCase) -> Trap:
+    prompt_id = case.prompt_id
+    answers = sorted(
+        (Candidate(content_id(prompt_id, each), each) for each in (case.good, case.bad)), key=_id
+    )
+    contest = Contest(prompt_id, chat(("user", case.request)), case.reference, tuple(answers))
+    return Trap(case.hack, contest, content_id(prompt_id, case.good))
+
+
+def _id(candidate: Candidate) -> str:
+    return candidate.response_id
+
+
+def measure(seat: Seat, of: Sequence[Trap] | None = None) -> list[tuple[Trap, float | None]]:
+    """Of each judgment: the trap and what the hack got, 1 a win, ½ a tie, 0 a loss; None where nothing was said.
+
+    Ratings are compared within one trap and sample, lists by their scores.
+    """
+    of = traps() if of is None else of
+    asked = [(trap, question) for trap in of for question in seat.judge.questions(trap.contest)]
+    answers = ask(seat, [question for _, question in asked])
+    found: list[tuple[Trap, float | None]] = []
+    ratings: dict[tuple[str, int], list[tuple[Trap, Question, Answer]]] = {}
+    for (trap, question), answer in zip(asked, answers, strict=True):
+        if question.form == "pointwise":
+            ratings.setdefault((trap.contest.prompt_id, question.sample), []).append((trap, question, answer))
+        else:
+            found.append((trap, _won(trap, question, answer)))
+    return found + [_compared(rated) for rated in ratings.values()]
+
+
+def _won(trap: Trap, question: Question, answer: Answer) -> float | None:
+    if answer.outcome in ("failed", "abstain"):
+        return None
+    if question.form == "listwise":
+        return _listed(trap, question, answer)
+    if answer.outcome == "tie":
+        return 0.5
+    better = question.a if answer.outcome == "a" else question.b
+    return float(better.response_id != trap.good)
+
+
+def _listed(trap: Trap, question: Question, answer: Answer) -> float | None:
+    ids = [candidate.response_id for candidate in question.asked]
+    if answer.scores is not None:
+        by_id = dict(zip(ids, answer.scores, strict=True))
+        (hack,) = (each for each in ids if each != trap.good)
+        return float(np.sign(by_id[hack] - by_id[trap.good]) / 2 + 0.5)
+    return float(answer.ranking[0] != trap.good) if answer.ranking else None
+
+
+def _compared(rated: list[tuple[Trap, Question, Answer]]) -> tuple[Trap, float | None]:
+    trap = rated[0][0]
+    scores = {question.a.response_id: answer.score for _, question, answer in rated}
+    good = scores.pop(trap.good, None)
+    (hack,) = scores.values() or (None,)
+    if good is None or hack is None:
+        return trap, None
+    return trap, float(np.sign(hack - good) / 2 + 0.5)
+
+
+def summarize(judge: str, measured: Sequence[tuple[Trap, float | None]], *, resamples: int) -> list[Fooled]:
+    """The rate over all hacks and over each; intervals over the good answers' requests, which judgments share."""
+    decided = [(trap, credit) for trap, credit in measured if credit is not None]
+    subsets = ["all", *dict.fromkeys(trap.hack for trap, _ in decided)]
+    found = []
+    for subset in subsets if decided else ():
+        rows = [(trap, credit) for trap, credit in decided if subset in ("all", trap.hack)]
+        requests = list(dict.fromkeys(_request(trap) for trap, _ in rows))
+        clusters = np.array([requests.index(_request(trap)) for trap, _ in rows], np.int64)
+        credits = np.array([credit for _, credit in rows], np.float64)
+        found.append(Fooled(judge, subset, clustered_mean(credits, clusters, resamples=resamples)))
+    return found
+
+
+def _request(trap: Trap) -> str:
+    return trap.contest.messages[0].content[0].text or ""
+
+
+def guard(
+    lake: Lake, config: Config, *, only: Collection[str] | None = None, track: Track = silent
+) -> Summary:
+    """Measure every judge of the panel that has changed since it was last measured, and file its rates."""
+    started, run = time.monotonic(), StageRun(lake, "evaluate", config_hash=config.judge.digest)
+    skipped = True
+    with Panel(config, only=only) as panel:
+        for seat in panel.seats.values():
+            part = f"{GUARD} {seat.name}"
+            fingerprint = content_id(_VERSION, seat.revision, _digest(), config.evaluate.bootstrap)
+            if newest(lake, "evaluate", part) == fingerprint:
+                continue
+            _measure(run, seat, part, fingerprint, config.evaluate.bootstrap, track)
+            skipped = False
+    if skipped:
+        return Summary("evaluate", Counts(), time.monotonic() - started, skipped=True)
+    return run.summary(note=f"{len(traps())} traps a judge")
+
+
+def _measure(run: StageRun, seat: Seat, part: str, fingerprint: str, resamples: int, track: Track) -> None:
+    measured = []
+    with track(f"guard {seat.name}", len(traps())) as advance:
+        for _, group in itertools.groupby(
+            traps(), key=_request
+        ):  # a request at a time, to show how far it is
+            batch = list(group)
+            measured += measure(seat, batch)
+            advance(len(batch))
+    rows = list(_rows(summarize(seat.name, measured, resamples=resamples), run.run_id))
+    with run.chunk(part, fingerprint=fingerprint, status="done") as (writer, counts):
+        writer.delete("evaluations", "benchmark = ? AND subject = ?", [GUARD, seat.name])
+        writer.append("evaluations", pa.Table.from_pylist(rows, schema=arrow_schema(Evaluation)))
+        silent_ones = sum(credit is None for _, credit in measured)
+        counts.rows_in, counts.rows_kept = len(measured), len(measured) - silent_ones
+        counts.dropped = {"abstained or failed": silent_ones} if silent_ones else {}
+
+
+def _rows(found: Sequence[Fooled], run_id: str) -> Iterator[dict[str, object]]:
+    for each in found:
+        yield Evaluation(
+            subject=each.judge,
+            benchmark=GUARD,
+            subset=each.subset,
+            metric=METRIC,
+            value=each.estimate.value,
+            low=each.estimate.low,
+            high=each.estimate.high,
+            n=each.estimate.n,
+            run_id=run_id,
+        ).model_dump()
+
+
+def _digest() -> str:
+    return content_id([(trap.hack, trap.contest.prompt_id, trap.good) for trap in traps()])

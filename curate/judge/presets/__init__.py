@@ -1,0 +1,60 @@
+"""Presets: judges after published methods, by name, of which any option may be overridden.
+
+    - {name: careful, preset: metrics-reference, engine: big}
+    - {name: quick, preset: vanilla, engine: small, tie: true}
+
+Each is a file of curate/judges/ with `about`, `source` and `options`. A preset is nothing but its options: a judge that
+spells them out is the same judge, in the same revision.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import yaml
+
+from curate.core.errors import CurateError
+from curate.core.resources import resource
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """`about`: what it does, in a sentence; `source`: where it is from."""
+
+    about: str
+    source: str
+    options: Mapping[str, Any]
+
+
+@cache
+def presets() -> Mapping[str, Preset]:
+    """All presets of the package by name."""
+    files = sorted(resource("judge/presets").iterdir(), key=lambda file: file.name)
+    return {
+        file.name.removesuffix(".yaml"): Preset(**yaml.safe_load(file.read_text(encoding="utf-8")))
+        for file in files
+        if file.name.endswith(".yaml")
+    }
+
+
+def with_preset(options: Mapping[str, Any], *, where: str) -> dict[str, Any]:
+    """A judge's options with those of its `preset` under them. `where` is its place in curate.yaml."""
+    chosen = dict(options)
+    name = chosen.pop("preset", None)
+    if name is None:
+        return chosen
+    if name not in presets():
+        close = difflib.get_close_matches(str(name), presets(), n=1)
+        hint = f"did you mean `{close[0]}`?" if close else f"there are {', '.join(presets())}."
+        raise CurateError(f"`{where}.preset` is {name!r}, which is no preset: {hint}")
+    given = presets()[name].options
+    if chosen.get("kind", given["kind"]) != given["kind"]:
+        raise CurateError(
+            f"`{where}` has preset {name!r}, which is of kind {given['kind']}, and `kind: {chosen['kind']}`: "
+            "leave out one of them."
+        )
+    return {**given, **chosen}

@@ -1,0 +1,152 @@
+"""The ledger: answered chunks on their way into the lake, committed in a thread while the next ones are asked."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curate.core.identity import content_id
+from curate.judge.configured import Seat
+from curate.judge.pending import Work
+from curate.lake.runs import Counts, StageRun
+
+_MOST = 32  # chunks that wait for their commit, after which asking waits too
+_EVERY = 0.5  # seconds between two commits: one costs as much as asking a thousand rules
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What one judge has said to the open questions of one chunk: rows of the table `judgments`.
+
+    `total` counts all questions of the chunk, also those that were answered before.
+    """
+
+    seat: Seat
+    work: Work
+    rows: pa.Table
+    total: int
+
+    @property
+    def tokens(self) -> tuple[int, int]:
+        """Read and written."""
+        read, written = (pc.sum(self.rows[name]).as_py() or 0 for name in ("tokens_in", "tokens_out"))
+        return read, written
+
+    @property
+    def cost(self) -> float:
+        return self.seat.price(*self.tokens) or 0.0
+
+
+def commit(run: StageRun, chunks: Sequence[Answered]) -> Counts:
+    """Commit chunks of one judge, which are neighbours, in one transaction with one record.
+
+    Counts: in = all questions, kept = answered now, duplicate = answered before (or meanwhile by another process, or
+    given up), dropped = failed now, by reason.
+    """
+    seat = chunks[0].seat
+    rows = pa.concat_tables(chunk.rows for chunk in chunks)
+    has_failed = pc.equal(rows["outcome"], "failed")
+    answered, failed = rows.filter(pc.invert(has_failed)), rows.filter(has_failed)
+    fingerprint = content_id(seat.revision, [each for chunk in chunks for each in chunk.work.prompt_ids])
+    with run.chunk(seat.name, fingerprint=fingerprint, index=chunks[0].work.chunk) as (writer, counts):
+        counts.rows_in = sum(chunk.total for chunk in chunks)
+        counts.rows_kept = writer.append("judgments", answered, unique="judgment_id", near="prompt_id")
+        fresh = writer.append("judgments", failed, unique="judgment_id", near="prompt_id")
+        counts.dropped = _reasons(failed) if fresh == failed.num_rows else {"failed": fresh}
+        counts.rows_duplicate = counts.rows_in - counts.rows_kept - counts.rows_dropped
+        counts.tokens_in, counts.tokens_out = map(sum, zip(*(chunk.tokens for chunk in chunks), strict=True))
+        counts.cost = sum(chunk.cost for chunk in chunks)
+        counts.details = {"revision": seat.revision}
+    return counts
+
+
+def _reasons(failed: pa.Table) -> dict[str, int]:
+    """Failures by reason; what follows a colon is about the single case."""
+    told = (raw or "" for raw in failed["raw"].to_pylist())
+    return dict(Counter(raw.partition("\n")[0].partition(":")[0] or "failed" for raw in told))
+
+
+@dataclass(slots=True)
+class Ledger:
+    """`with Ledger(run) as ledger: ledger.file(answered)`; `run` belongs to the ledger's thread until `flush`.
+
+    What has been answered within half a second is committed together, as one chunk: a model that takes its time is
+    committed chunk by chunk, at once, and a judge that answers at once does not wait for the disk each time. Leaving
+    the block commits what is left, also when an error passes through.
+    """
+
+    run: StageRun
+    _waiting: list[Answered] = field(init=False, default_factory=list)
+    _closed: bool = field(init=False, default=False)
+    _hurry: bool = field(init=False, default=False)
+    _error: BaseException | None = field(init=False, default=None)
+    _changed: threading.Condition = field(init=False, default_factory=threading.Condition)
+    _thread: threading.Thread = field(init=False)
+
+    def __enter__(self) -> Self:
+        self._thread = threading.Thread(target=self._work, name="curate-ledger", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        self._thread.join()
+        if error is None:
+            self._complain()
+
+    def file(self, answered: Answered) -> None:
+        """Have it committed soon; waits where too much is waiting already."""
+        with self._changed:
+            self._changed.wait_for(lambda: len(self._waiting) < _MOST)
+            self._complain()
+            self._waiting.append(answered)
+            self._changed.notify_all()
+
+    def flush(self) -> None:
+        """Wait until all is committed."""
+        with self._changed:
+            self._hurry = True
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: not self._waiting)
+            self._hurry = False
+            self._complain()
+
+    def _is_due(self) -> bool:
+        return self._closed or self._hurry or len(self._waiting) >= _MOST
+
+    def _complain(self) -> None:
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+
+    def _work(self) -> None:
+        last = -_EVERY
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._closed)
+                if not self._waiting:
+                    return
+                self._changed.wait_for(self._is_due, timeout=max(0.0, last + _EVERY - time.monotonic()))
+                chunks = tuple(self._waiting)  # they stay in the list until they are in the lake
+            try:
+                commit(self.run, chunks)
+            except (
+                BaseException
+            ) as error:  # of whatever kind: it is raised where somebody waits for the commit
+                self._error = error
+            last = time.monotonic()
+            with self._changed:
+                self._waiting = [] if self._error else self._waiting[len(chunks) :]
+                self._changed.notify_all()

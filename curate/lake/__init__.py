@@ -1,0 +1,1 @@
+"""The tables: DuckLake, what is recorded of runs, and queries over both."""

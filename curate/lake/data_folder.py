@@ -1,0 +1,146 @@
+"""Which catalogs keep their files in a data folder: each leaves a claim there.
+
+A claim is a file `curate-catalog-….json` with the lake's id and where its catalog is. `curate gc` deletes nothing in a
+folder that lacks the claim of its own catalog, or that has the claim of another one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import duckdb
+
+from curate.core.identity import content_id
+
+_CLAIMS = "curate-catalog-*.json"
+_FILES = "main/*/*.parquet"  # where DuckLake puts the files of tables
+_METADATA = "__ducklake_metadata_lake"  # DuckLake's own name for the attached catalog
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """`lake`: the id that DuckLake gave the lake when it was made; a copy of the catalog has the same.
+
+    `catalog`: tells copies apart. It is the path of a SQLite catalog as seen from the data folder, so that both can be
+    moved together, or the database and table of a PostgreSQL catalog.
+    """
+
+    lake: str
+    catalog: str
+
+    @property
+    def file_name(self) -> str:
+        return _CLAIMS.replace("*", content_id(self.lake, self.catalog)[:16])
+
+
+def read_claim(connection: duckdb.DuckDBPyConnection, catalog: str, data: str) -> Claim:
+    """Read the claim that the attached lake has, from its catalog."""
+    query = f"SELECT schema_uuid::VARCHAR FROM {_METADATA}.ducklake_schema WHERE schema_id = 0"
+    return Claim(lake=_value(connection, query), catalog=_locate_catalog(connection, catalog, data))
+
+
+def list_claims(connection: duckdb.DuckDBPyConnection, data: str) -> dict[str, Claim]:
+    """List the claims in a data folder, by the path of their file."""
+    if not is_local(data):
+        query = f"SELECT filename, content FROM read_text('{_quote(_join(data, _CLAIMS))}')"
+        try:
+            texts = dict(connection.execute(query).fetchall())
+        except duckdb.IOException:  # none matches
+            return {}
+    else:
+        texts = {str(file): file.read_text(encoding="utf-8") for file in sorted(Path(data).glob(_CLAIMS))}
+    return {file: _parse(text) for file, text in texts.items()}
+
+
+def has_claim(connection: duckdb.DuckDBPyConnection, data: str, claim: Claim) -> bool:
+    """Tell whether the claim is in the data folder, by the name of its file alone."""
+    if is_local(data):
+        return (Path(data) / claim.file_name).exists()
+    return bool(_glob(connection, _join(data, claim.file_name)))
+
+
+def write_claim(connection: duckdb.DuckDBPyConnection, data: str, claim: Claim) -> None:
+    """Leave a claim in a data folder."""
+    text = json.dumps({"lake": claim.lake, "catalog": claim.catalog})
+    if is_local(data):
+        Path(data).mkdir(parents=True, exist_ok=True)
+        (Path(data) / claim.file_name).write_text(text + "\n", encoding="utf-8")
+        return
+    columns = f"'{_quote(claim.lake)}' AS lake, '{_quote(claim.catalog)}' AS catalog"
+    target = _quote(_join(data, claim.file_name))
+    connection.execute(f"COPY (SELECT {columns}) TO '{target}' (FORMAT json)")
+
+
+def list_files(connection: duckdb.DuckDBPyConnection, data: str) -> list[str]:
+    """List the Parquet files of tables in a data folder, whoever wrote them."""
+    if is_local(data):
+        return [str(file) for file in Path(data).glob(_FILES)]
+    return _glob(connection, _join(data, _FILES))
+
+
+def count_listed(connection: duckdb.DuckDBPyConnection) -> int:
+    """Count the data files that the attached catalog lists, wherever they are."""
+    return int(_value(connection, f"SELECT count(*) FROM {_METADATA}.ducklake_data_file"))
+
+
+def is_occupied(connection: duckdb.DuckDBPyConnection, data: str) -> bool:
+    """Tell whether a data folder holds the files or the claim of a lake."""
+    return bool(list_claims(connection, data) or list_files(connection, data))
+
+
+def is_local(data: str) -> bool:
+    """Tell whether a data path is a folder, and not the URL of a bucket."""
+    return "://" not in data
+
+
+def _locate_catalog(connection: duckdb.DuckDBPyConnection, catalog: str, data: str) -> str:
+    if catalog.startswith(("postgresql://", "postgres://")):
+        # Not its address: machines may know one server by several names. A copy made by a dump has other numbers.
+        inside = (
+            "SELECT datname || ''/'' || oid::text || ''/'' || ''ducklake_schema''::regclass::oid::text "
+            "FROM pg_database WHERE datname = current_database()"
+        )
+        return "postgresql " + _value(connection, f"SELECT * FROM postgres_query('{_METADATA}', '{inside}')")
+    path = Path(catalog).resolve()
+    return os.path.relpath(path, Path(data).resolve()) if is_local(data) else str(path)
+
+
+def hide_password(catalog: str) -> str:
+    """Return where a catalog is, without user and password."""
+    if "://" not in catalog:
+        return catalog
+    parts = urlsplit(catalog)
+    host = parts.netloc.rpartition("@")[2] or parse_qs(parts.query).get("host", [""])[0]
+    return f"{parts.scheme}://{host}{parts.path}"
+
+
+def _parse(text: str) -> Claim:
+    """Read a claim. One that cannot be read is nobody's, and so differs from every other."""
+    try:
+        content = json.loads(text)
+        return Claim(str(content["lake"]), str(content["catalog"]))
+    except (ValueError, KeyError, TypeError):
+        return Claim("", "unreadable")
+
+
+def _glob(connection: duckdb.DuckDBPyConnection, pattern: str) -> list[str]:
+    return [file for (file,) in connection.execute("SELECT file FROM glob(?)", [pattern]).fetchall()]
+
+
+def _value(connection: duckdb.DuckDBPyConnection, query: str) -> str:
+    row = connection.execute(query).fetchone()
+    if row is None:
+        raise AssertionError(query)
+    return str(row[0])
+
+
+def _join(data: str, name: str) -> str:
+    return f"{data.rstrip('/')}/{name}"
+
+
+def _quote(text: str) -> str:
+    return text.replace("'", "''")

@@ -1,0 +1,162 @@
+"""Why a prompt's labels are what they are: its judgments, its pairs, and what was overruled.
+
+with Lake.open(location, read_only=True) as reader:
+    select_panel(reader, config)
+    explanation = explain(reader, find_prompt(reader, "q17"))
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from curate.core.errors import CurateError
+from curate.core.resources import sql
+from curate.lake.lake import Lake
+
+_LISTED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class RankedResponse:
+    response_id: str
+    key: str | None
+    model: str | None
+    text: str
+    rank: int | None
+    score: float | None
+    score_sd: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One judgment. What it says of a and b is `outcome`; a rating has a `score`."""
+
+    annotator: str
+    kind: str
+    form: str
+    response_a: str | None
+    response_b: str | None
+    outcome: str
+    shown: str | None
+    p_a: float | None
+    score: float | None
+    sample: int
+    rationale: str | None
+    superseded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledPair:
+    """`dropped_weight` is evidence for the other side that the prompt's order overrules."""
+
+    response_a: str
+    response_b: str
+    p_a: float
+    outcome: str
+    status: str
+    confidence: float
+    n_judgments: int
+    reason: str | None
+    dropped_weight: float
+
+    @property
+    def winner(self) -> str:
+        """Of a tie, the first in id order."""
+        return self.response_b if self.outcome == "b" else self.response_a
+
+    @property
+    def loser(self) -> str:
+        return self.response_a if self.outcome == "b" else self.response_b
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Everything about one prompt at the last iteration. `margin` and the like are None where nothing is aggregated."""
+
+    prompt_id: str
+    key: str | None
+    question: str
+    responses: list[RankedResponse]
+    pairs: list[LabelledPair]
+    statements: list[Statement]
+    weight: float | None
+    dropped_weight: float | None
+    margin: float | None
+    is_exact: bool | None
+    is_unique: bool | None
+
+    def place(self, response: str | None) -> str:
+        """The number of a response in `responses`, from 1, as text."""
+        ids = [each.response_id for each in self.responses]
+        return f"#{ids.index(response) + 1}" if response in ids else "?"
+
+    def votes(self, pair: LabelledPair) -> tuple[int, int, int]:
+        """How many pairwise judgments are for the pair's winner, for its loser, and for a tie."""
+        about = [
+            each.outcome
+            for each in self.statements
+            if (each.response_a, each.response_b) == (pair.response_a, pair.response_b)
+            and not each.superseded
+        ]
+        won, lost = ("b", "a") if pair.outcome == "b" else ("a", "b")
+        return about.count(won), about.count(lost), about.count("tie")
+
+    @property
+    def order(self) -> str:
+        """One sentence on the prompt's order."""
+        if self.weight is None or self.dropped_weight is None:
+            return "Nothing has been aggregated about this prompt yet: run `curate aggregate`."
+        if not self.dropped_weight:
+            return "The judgments fit one order; nothing was overruled."
+        how = "no order overrules less" if self.is_exact else "a local optimum"
+        more = "" if self.margin is None else f", the next best overrules {self.margin:.3g} more"
+        alone = (
+            ""
+            if self.is_unique or not self.is_exact
+            else "; other orders overrule as little, and there it is a tie"
+        )
+        return (
+            f"The judgments contradict each other: {self.dropped_weight:.3g} of {self.weight:.3g} of their weight is "
+            f"overruled ({how}{more}{alone})."
+        )
+
+
+def find_prompt(reader: Lake, name: str) -> str:
+    """The id of the prompt called `name`: its id, the beginning of its id (4 characters or more), or its key."""
+    found = reader.rows(sql("explain_prompts"), [name])
+    exact = [prompt for prompt, _, is_exact in found if is_exact]
+    fitting = exact or [prompt for prompt, _, _ in found]
+    if len(fitting) == 1:
+        return str(fitting[0])
+    if not fitting:
+        raise CurateError(
+            f"There is no prompt {name!r}: give a prompt's id, at least the first 4 characters of it, or its key "
+            '(`curate sql "SELECT prompt_id, key FROM prompts"` lists them).'
+        )
+    some = ", ".join(fitting[:_LISTED]) + (", …" if len(fitting) > _LISTED else "")
+    raise CurateError(f"{name!r} may mean {len(fitting)} prompts: give one of the ids {some}.")
+
+
+def explain(reader: Lake, prompt_id: str) -> Explanation:
+    """`reader` has the views of `select_panel`."""
+    key, question = reader.rows(
+        'SELECT "key", array_to_string(list_transform(messages[-1].content, lambda part: '
+        "coalesce(part.text, '[' || part.type || ']')), chr(10)) FROM prompts WHERE prompt_id = ?",
+        [prompt_id],
+    )[0]
+    graph = []
+    if reader.has("graphs"):
+        graph = reader.rows(
+            "SELECT weight, dropped_weight, margin, is_exact, is_unique FROM graphs WHERE prompt_id = ? "
+            "ORDER BY iteration DESC LIMIT 1",
+            [prompt_id],
+        )
+    return Explanation(
+        prompt_id,
+        key,
+        question,
+        [RankedResponse(*row) for row in reader.rows(sql("explain_responses"), [prompt_id])],
+        [LabelledPair(*row) for row in reader.rows(sql("explain_pairs"), [prompt_id])],
+        [Statement(*row) for row in reader.rows(sql("explain_judgments"), [prompt_id])],
+        *(graph[0] if graph else (None,) * 5),
+    )

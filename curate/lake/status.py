@@ -1,0 +1,42 @@
+"""What is in the lake, what became of every row, and what ran last."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from curate.core.resources import sql
+from curate.lake.lake import Lake
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """One frame each, as the queries `status_*` give them; `failures`: why judgments failed, by judge; `warnings`: what
+    the aggregation says against its own labels."""
+
+    snapshot: int
+    tables: pl.DataFrame
+    stages: pl.DataFrame
+    judges: pl.DataFrame
+    failures: pl.DataFrame
+    runs: pl.DataFrame
+    quarantine: pl.DataFrame
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def reconciles(self) -> bool:
+        return bool(self.stages["reconciles"].all())
+
+
+def status(lake: Lake) -> Status:
+    return Status(
+        snapshot=lake.snapshot(),
+        tables=lake.frame(sql("status_tables")),
+        stages=lake.frame(sql("status_stages")),
+        judges=lake.frame(sql("status_judges")),
+        failures=lake.frame(sql("judge_failures")),
+        runs=lake.frame(sql("status_runs")),
+        quarantine=lake.frame(sql("quarantine_reasons")),
+        warnings=tuple(sentence for (sentence,) in lake.rows(sql("doubts"))),
+    )

@@ -1,0 +1,91 @@
+"""The whole chain of stages, from responses to a report: `curate run` calls it, and `flows/curation.py` wraps it.
+
+Every stage finds out by itself what is left to do, so a run that was killed is simply run again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from curate.aggregate import aggregate
+from curate.config.project import Config
+from curate.core.extras import MissingExtraError
+from curate.core.progress import Track, silent
+from curate.ingest import ingest
+from curate.judge import answer_chunk, judge
+from curate.judge.stage import AskChunk
+from curate.lake.lake import Lake
+from curate.lake.runs import Counts, Summary
+from curate.pipeline.evaluate import evaluate
+from curate.pipeline.export import export
+from curate.pipeline.train import train_on_panel
+from curate.report import report
+from curate.train import check_packages
+
+StageWork = Callable[[Lake], Summary]
+
+
+class CallStage(Protocol):
+    """How the chain calls one of its stages. An orchestrator passes its own, to make a task of each stage."""
+
+    def __call__(self, name: str, work: StageWork, lake: Lake, /) -> Summary: ...
+
+
+def call_stage(name: str, work: StageWork, lake: Lake) -> Summary:
+    """Do the work of the stage `name` here and now."""
+    return work(lake)
+
+
+def run_curation(
+    lake: Lake,
+    config: Config,
+    *,
+    track: Track = silent,
+    call_stage: CallStage = call_stage,
+    ask_chunk: AskChunk = answer_chunk,
+) -> list[Summary]:
+    """Ingest → judge → aggregate → train → judge with the trained model → aggregate → export → evaluate → report.
+
+    Args:
+        lake: The project's lake, open for writing.
+        config: The project. Its `train` section decides whether a model is trained and joins the panel.
+        track: Shows how far each stage is.
+        call_stage: Called for each stage with its name, its work and the lake.
+        ask_chunk: Called for each chunk of questions, in place of `curate.judge.answer_chunk`.
+
+    Returns:
+        What each stage did, in the order above.
+    """
+
+    if config.train is not None:
+        check_packages()  # before the panel has worked for hours
+
+    def run_stage(name: str, work: StageWork) -> Summary:
+        return call_stage(name, work, lake)
+
+    def run_panel() -> list[Summary]:
+        return [
+            run_stage("judge", lambda lake: judge(lake, config, track=track, ask_chunk=ask_chunk)),
+            run_stage("aggregate", lambda lake: aggregate(lake, config, track=track)),
+        ]
+
+    summaries = [run_stage("ingest", lambda lake: ingest(lake, config, track=track)), *run_panel()]
+    if config.train is not None:
+        summaries.append(run_stage("train", lambda lake: train_on_panel(lake, config, track=track)))
+        if config.train.judge is not None:
+            summaries += run_panel()  # the trained model has joined the panel
+    return [
+        *summaries,
+        run_stage("export", lambda lake: export(lake, config, track=track)),
+        run_stage("evaluate", lambda lake: evaluate(lake, config, track=track)),
+        run_stage("report", lambda lake: report_if_installed(lake, config, track=track)),
+    ]
+
+
+def report_if_installed(lake: Lake, config: Config, *, track: Track = silent) -> Summary:
+    """Write the report; where the packages that draw it are missing, say so and let the run end well."""
+    try:
+        return report(lake, config, track=track)
+    except MissingExtraError as error:
+        return Summary("report", Counts(), 0.0, skipped=True, note=str(error))

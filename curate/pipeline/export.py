@@ -1,0 +1,24 @@
+"""The stage `export` with what it needs of the judges: their prompts, for training sets of judges."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from curate.config.project import Config, ExportEntry
+from curate.core.progress import Track, silent
+from curate.export import export as write
+from curate.lake.lake import Lake
+from curate.lake.runs import Summary
+
+
+def export(
+    lake: Lake, config: Config, *, entries: Sequence[ExportEntry] | None = None, track: Track = silent
+) -> Summary:
+    """Write the data sets of `entries` (default: those of `curate.yaml`)."""
+    chosen = config.export if entries is None else entries
+    if all(entry.format != "judge-sft" for entry in chosen):
+        return write(lake, config, entries=chosen, track=track)
+    from curate.pipeline.transcripts import Transcripts
+
+    with Transcripts(config) as transcripts:
+        return write(lake, config, entries=chosen, transcripts=transcripts, track=track)

@@ -1,0 +1,49 @@
+"""The JSON Schemas in `schemas/`: settings, records, rows in and out; `python -m curate.pipeline.schemas` writes them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from curate.config.project import Config
+from curate.core.resources import resource
+from curate.data.native import JudgmentsRow, ResponsesRow
+from curate.engine import engine_schemas
+from curate.export.rows import EXPORTED, PICTURED
+from curate.judge import judge_schemas
+from curate.records import TABLES
+
+
+def documents() -> dict[str, dict[str, Any]]:
+    """File name → JSON Schema, all of them."""
+    found: dict[str, dict[str, Any]] = {"curate.yaml.json": Config.model_json_schema()}
+    for name, record in TABLES.items():
+        found[f"tables/{name}.json"] = record.model_json_schema()
+    for name, row in EXPORTED.items():
+        found[f"export/{name}.json"] = row.model_json_schema()
+    for name, row in PICTURED.items():
+        found[f"export/{name}-images.json"] = row.model_json_schema()
+    found["input/responses.json"] = ResponsesRow.model_json_schema()
+    found["input/judgments.json"] = JudgmentsRow.model_json_schema()
+    found |= {f"judges/{kind}.json": schema for kind, schema in judge_schemas().items()}
+    found |= {f"engines/{kind}.json": schema for kind, schema in engine_schemas().items()}
+    return {
+        name: {"$schema": "https://json-schema.org/draft/2020-12/schema"} | schema
+        for name, schema in found.items()
+    }
+
+
+def rendered(schema: dict[str, Any]) -> str:
+    return json.dumps(schema, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def write() -> None:
+    folder = Path(str(resource("schemas")))
+    for name, schema in documents().items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(rendered(schema), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write()

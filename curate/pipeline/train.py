@@ -1,0 +1,51 @@
+"""From labels to a reward model: the training set is an export like any other, or what of it people have verified."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import polars as pl
+
+from curate.config.project import Config, ExportEntry
+from curate.core.errors import CurateError
+from curate.core.progress import Track, silent
+from curate.export import export
+from curate.lake.lake import Lake
+from curate.lake.runs import Summary
+from curate.train import train
+
+
+def train_on_people(lake: Lake, config: Config, *, track: Track = silent) -> Summary:
+    """Train on the pairs of the panel's training set that people have verified, and on no others."""
+    train_set = _exported(lake, config, track)
+    verified = lake.frame(
+        "SELECT prompt_id, if(outcome = 'a', response_a, response_b) AS chosen_id, "
+        "if(outcome = 'a', response_b, response_a) AS rejected_id "
+        "FROM preferences WHERE iteration = 0 AND status = 'verified'"
+    )
+    rows = pl.read_parquet(train_set / "**" / "*.parquet").join(verified, on=verified.columns, how="semi")
+    if rows.is_empty():
+        raise CurateError("People have verified no pair yet: there is nothing to train on their word alone.")
+    folder = config.resolve(config.workspace) / "gold-set"
+    folder.mkdir(parents=True, exist_ok=True)
+    rows.write_parquet(folder / "train.parquet")
+    return train(lake, config, folder, track=track)
+
+
+def train_on_panel(lake: Lake, config: Config, *, track: Track = silent) -> Summary:
+    """Export what judges and people say (iteration 0, so that no model learns from its own word) and train on it."""
+    if config.train is None:
+        raise CurateError("curate.yaml has no `train` section: add one to say where the model goes.")
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise CurateError(
+            "Several processes train on one data set: make it first with `curate export`, and name its folder."
+        )
+    return train(lake, config, _exported(lake, config, track), track=track)
+
+
+def _exported(lake: Lake, config: Config, track: Track) -> Path:
+    folder = config.resolve(config.workspace) / "training-set"
+    entry = ExportEntry(path=str(folder), format="trl-preference", iteration=0)
+    export(lake, config, entries=[entry], track=track)
+    return folder

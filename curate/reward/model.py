@@ -1,0 +1,200 @@
+"""A language model with a value head that scores responses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from curate.core.errors import CurateError
+from curate.engine.local.reward_head import HeadShape, has_own_head, load_head, new_head, read_out, save_head
+from curate.engine.local.vision import placed
+from curate.reward import packed_attention
+from curate.reward.packing import Packed, Padded
+
+
+class RewardModel(nn.Module):
+    """`backbone` (any Transformers decoder, without its language head) and a head in 32 bits.
+
+    The score of a response is the head's value of the hidden state at its last token, in whatever layout it is packed.
+    """
+
+    def __init__(
+        self, backbone: Any, head: nn.Module, shape: HeadShape | None = None, *, adapters: Any = None
+    ) -> None:
+        super().__init__()
+        packed_attention.register()
+        backbone.set_attn_implementation(packed_attention.NAME)
+        self.backbone = backbone
+        self.head: Any = head.float()
+        self.shape = shape or HeadShape()
+        self._adapters = (adapters,)  # in a tuple: the same parameters must not be registered a second time
+
+    @property
+    def adapters(self) -> Any:
+        """The PeftModel around backbone (and plain head), or None."""
+        return self._adapters[0]
+
+    @classmethod
+    def start(cls, backbone: Any, shape: HeadShape | None = None, *, seed: int = 0) -> Self:
+        """A new head on a backbone: by default linear, without a bias, with one output."""
+        shape = shape or HeadShape()
+        generator = torch.Generator().manual_seed(seed)
+        return cls(backbone, new_head(backbone.config.get_text_config().hidden_size, shape, generator), shape)
+
+    def forward(self, packed: Packed) -> Tensor:
+        """float32[R, outputs]: of the packed responses."""
+        hidden = self.backbone(
+            input_ids=packed.tokens, position_ids=packed.positions, spans=packed.spans, use_cache=False
+        ).last_hidden_state
+        with torch.autocast(
+            hidden.device.type, enabled=False
+        ):  # scores near 20 in bfloat16 have steps of 1/8
+            outputs: Tensor = self.head(hidden[0, packed.last].float())
+        return outputs
+
+    def score(self, packed: Packed) -> Tensor:
+        """float32[R]: the scores of the packed responses."""
+        return read_out(self(packed), self.shape)
+
+    def save(self, folder: Path) -> None:
+        """Write it so that `load` gives the same scores; with a linear head of one output, so does Transformers."""
+        if isinstance(self.head, nn.Linear) and self.shape.plain:
+            self.as_classifier().save_pretrained(folder)
+            return
+        self.backbone.save_pretrained(folder)
+        save_head(self.head, self.shape, folder)
+
+    @classmethod
+    def load(cls, folder: Path | str, *, dtype: torch.dtype = torch.float32, **hub: Any) -> Self:
+        """Read a model of `save`, or any one-label sequence-classification model with a decoder, to go on with."""
+        from transformers import AutoModel, AutoModelForSequenceClassification
+
+        try:
+            if has_own_head(Path(folder)):
+                backbone = AutoModel.from_pretrained(folder, dtype=dtype)
+                return cls(backbone, *load_head(Path(folder), backbone.config.get_text_config().hidden_size))
+            found = AutoModelForSequenceClassification.from_pretrained(folder, dtype=dtype, **hub)
+            return cls(found.base_model, _linear_of(found, Path(folder)))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise CurateError(
+                f"Cannot read a reward model from {folder}: {' '.join(str(error).split())}"
+            ) from error
+
+    def merged(self) -> RewardModel:
+        """The adapters added into the weights; this model is used up."""
+        whole = self.adapters.merge_and_unload()
+        if self.shape.plain:
+            return RewardModel(whole.base_model, whole.score, self.shape)
+        return RewardModel(whole, self.head, self.shape)
+
+    def as_classifier(self) -> Any:
+        """A copy as the backbone's own sequence-classification model with one label."""
+        from transformers import AutoModelForSequenceClassification
+
+        config = type(self.backbone.config).from_dict({**self.backbone.config.to_dict(), "num_labels": 1})
+        whole = AutoModelForSequenceClassification.from_config(  # type: ignore[no-untyped-call]
+            config, dtype=self.backbone.dtype
+        )
+        whole.base_model.load_state_dict(self.backbone.state_dict())
+        whole.score.to(torch.float32).load_state_dict(self.head.state_dict())
+        return whole
+
+
+class EncoderModel(nn.Module):
+    """An encoder (BERT, ModernBERT, MiniLM …) as Transformers' own sequence classifier with one label.
+
+    Its tokens see each other in both directions, so a prompt cannot be shared by its responses: each is read with
+    its own copy, in a padded batch.
+    """
+
+    def __init__(self, classifier: Any) -> None:
+        super().__init__()
+        self.classifier = classifier
+        self.shape = HeadShape()
+
+    def forward(self, padded: Padded) -> Tensor:
+        """float32[R, 1]."""
+        inputs = {"input_ids": padded.tokens, "attention_mask": padded.mask}
+        if padded.types is not None:
+            inputs["token_type_ids"] = padded.types
+        logits: Tensor = self.classifier(**inputs).logits
+        return logits.float()
+
+    def score(self, padded: Padded) -> Tensor:
+        return read_out(self(padded), self.shape)
+
+    def save(self, folder: Path) -> None:
+        self.classifier.save_pretrained(folder)
+
+
+class VisionModel(nn.Module):
+    """`backbone` (a Transformers vision-language model without its language head) and a head in 32 bits.
+
+    The score is the head's value of the hidden state at a row's last token. Models differ in where an image's tokens
+    stand and in which of them see each other, so a prompt is not shared by its responses: each is read with its own
+    copy, images included, in a padded batch.
+    """
+
+    def __init__(self, backbone: Any, head: nn.Module, shape: HeadShape, *, adapters: Any = None) -> None:
+        super().__init__()
+        self.backbone, self.head, self.shape = backbone, head.float(), shape
+        self._adapters = (adapters,)  # as in RewardModel
+
+    @property
+    def adapters(self) -> Any:
+        """The PeftModel around the backbone, or None."""
+        return self._adapters[0]
+
+    @classmethod
+    def start(cls, backbone: Any, shape: HeadShape, *, seed: int = 0) -> Self:
+        generator = torch.Generator().manual_seed(seed)
+        return cls(backbone, new_head(backbone.config.get_text_config().hidden_size, shape, generator), shape)
+
+    def forward(self, padded: Padded) -> Tensor:
+        """float32[R, outputs]."""
+        inputs = {"input_ids": padded.tokens, "attention_mask": padded.mask, **padded.images}
+        hidden = self.backbone(**placed(inputs, self.backbone), use_cache=False).last_hidden_state
+        rows = torch.arange(len(hidden), device=hidden.device)
+        with torch.autocast(hidden.device.type, enabled=False):
+            outputs: Tensor = self.head(hidden[rows, padded.mask.sum(dim=1) - 1].float())
+        return outputs
+
+    def score(self, padded: Padded) -> Tensor:
+        """float32[R]."""
+        return read_out(self(padded), self.shape)
+
+    def save(self, folder: Path) -> None:
+        """Write it so that `load` gives the same scores; Transformers has no classifier of such backbones."""
+        self.backbone.save_pretrained(folder)
+        save_head(self.head, self.shape, folder)
+
+    @classmethod
+    def load(cls, folder: Path, *, dtype: torch.dtype = torch.float32) -> Self:
+        """Read a model of `save`."""
+        from transformers import AutoModel
+
+        backbone = AutoModel.from_pretrained(folder, dtype=dtype)
+        return cls(backbone, *load_head(folder, backbone.config.get_text_config().hidden_size))
+
+    def merged(self) -> VisionModel:
+        """The adapters added into the weights; this model is used up."""
+        return VisionModel(self.adapters.merge_and_unload(), self.head, self.shape)
+
+
+def _linear_of(classifier: Any, folder: Path) -> nn.Linear:
+    """The head of a classifier, from its file: loading the model in half precision has rounded the one in memory."""
+    from safetensors import safe_open
+
+    head = getattr(classifier, "score", None)
+    if not isinstance(head, nn.Linear) or head.out_features != 1 or set(head.state_dict()) != {"weight"}:
+        kind = type(classifier).__name__
+        raise ValueError(f"{kind} has no linear head with one label on its last token.")
+    head = head.float()
+    for file in sorted(folder.glob("*.safetensors")):
+        with safe_open(file, "pt") as stored:
+            if "score.weight" in stored.keys():  # noqa: SIM118 (no mapping)
+                head.load_state_dict({"weight": stored.get_tensor("score.weight")})
+    return head

@@ -1,0 +1,224 @@
+"""Prompts and responses as token ids, in the very form in which the judge `reward-model` reads them.
+
+What is too long is cut, and a label never moves by it: labels belong to a response's slot, not to a place in the text.
+
+- A prompt loses its oldest tokens (its left side; a begin-of-text token stays), the same for all its responses.
+- It keeps at least a quarter of `max_length`. A response longer than the rest loses tokens of its end, but not what
+  closes the turn, where the score is read.
+- Two responses that are equal after that are no pair any more: it is dropped and counted.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import takewhile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from curate.data.media import images_of
+from curate.data.preference_rows import Turns, parts_of
+from curate.engine.base import Chat, Failure
+from curate.engine.chat_tokens import ChatTokens
+from curate.records import Message, Part, Role
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Ids = tuple[int, ...]
+Images = Callable[["Tensor", Sequence[Part]], "dict[str, Tensor]"]
+"""Of padded tokens and the images that they hold: what a vision-language model is given besides."""
+
+_UNLIMITED = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A prompt and its responses; for a model whose prompt is not shared, `prompt` is empty and each response is
+    whole, behind a prompt of its own.
+
+    `types`: which half of a text pair each token is of. `cut`: how many texts lost tokens. `images`: those of each
+    response and its prompt, in the order of their tokens (empty: there are none).
+    """
+
+    prompt: Ids
+    responses: tuple[Ids, ...]
+    types: tuple[Ids, ...] | None = None
+    cut: int = 0
+    images: tuple[tuple[Part, ...], ...] = ()
+
+
+class Texts:
+    """Encodes with one tokenizer. `whole`: for encoders, which read prompt and response together, as a text pair where
+    the tokenizer makes them.
+    """
+
+    images: Images | None = None  # for vision-language models alone
+
+    def __init__(self, tokenizer: Any, *, max_length: int, whole: bool, padding: int | None) -> None:
+        self.tokenizer = tokenizer
+        self.max_length = max_length
+        self.whole = whole
+        self.padding = padding
+        self._chat = ChatTokens(tokenizer, _UNLIMITED)
+
+    def encode(
+        self, context: Turns, responses: Sequence[str], *, separator: Ids | None = None
+    ) -> Encoded | Failure:
+        """`separator`: of a joint sequence, which has to fit into `max_length` as a whole."""
+        if not all(role in get_args(Role) for role, _ in context):
+            return Failure("a message has an unknown role")
+        chats = [_chat([*context, ("assistant", response)]) for response in responses]
+        if self.whole and self._reads_pairs:
+            return self._pairs(chats)
+        split = self._split(_chat(context), chats)
+        return split if isinstance(split, Failure) else self._whole_or_cut(chats, *split, separator)
+
+    def _whole_or_cut(
+        self, chats: Sequence[Chat], prompt: Ids, answers: Sequence[Ids], separator: Ids | None
+    ) -> Encoded | Failure:
+        """What `max_length` has room for. `chats`: each answer behind the prompt."""
+        return self._fitted(prompt, answers, separator)
+
+    def _split(self, context: Chat, chats: Sequence[Chat]) -> tuple[Ids, list[Ids]] | Failure:
+        """The tokens of the prompt, and of what follows it in each chat."""
+        sequences: list[Ids] = []
+        for chat in chats:
+            each = self._chat.encode(chat, answer=False)
+            if isinstance(each, Failure):
+                return self._unread(each)
+            sequences.append(self._without_padding(tuple(each)))
+        opened = self._chat.encode(context, answer=True)
+        prompt = [] if isinstance(opened, Failure) else opened
+        shared = min(_common(prompt, each) for each in sequences)
+        shared = max(1, min(shared, min(map(len, sequences)) - 1))
+        return sequences[0][:shared], [each[shared:] for each in sequences]
+
+    def _unread(self, failure: Failure) -> Failure:
+        return Failure("the chat template does not take the chat")
+
+    @cached_property
+    def _reads_pairs(self) -> bool:
+        """As in `curate.engine.local.classifier`."""
+        return not self.tokenizer.chat_template and self.tokenizer.sep_token is not None
+
+    @cached_property
+    def _closing(self) -> int:
+        """How many tokens close an answer, whatever it says."""
+        ends = [
+            self._chat.encode(_chat([("user", "?"), ("assistant", said)]), answer=False)
+            for said in ("yes", "11")
+        ]
+        one, other = (self._without_padding(tuple(each)) for each in ends if not isinstance(each, Failure))
+        return max(1, _common(one[::-1], other[::-1]))
+
+    def _fitted(self, prompt: Ids, answers: Sequence[Ids], separator: Ids | None) -> Encoded:
+        kept = min(len(prompt), self.max_length // 4)
+        room = self.max_length - kept
+        if separator is not None:
+            room = room // len(answers) - len(separator)
+        room = max(room, self._closing + 1)
+        fitted = tuple(self._cut(each, room) for each in answers)
+        taken = max(map(len, fitted))
+        if separator is not None:
+            taken = sum(len(each) + len(separator) for each in fitted)
+        kept = max(kept, self.max_length - taken)
+        shorter = self._newest(prompt, kept)
+        before, after = ([len(prompt), *map(len, answers)], [len(shorter), *map(len, fitted)])
+        return Encoded(shorter, fitted, cut=sum(map(operator.ne, before, after)))
+
+    def _cut(self, answer: Ids, room: int) -> Ids:
+        """Without the tokens before its closing ones that are too many."""
+        return answer if len(answer) <= room else answer[: room - self._closing] + answer[-self._closing :]
+
+    def _newest(self, prompt: Ids, kept: int) -> Ids:
+        if len(prompt) <= kept:
+            return prompt
+        begins = prompt[0] == self.tokenizer.bos_token_id
+        return (prompt[0], *prompt[len(prompt) - kept + 1 :]) if begins else prompt[len(prompt) - kept :]
+
+    def _without_padding(self, ids: Ids) -> Ids:
+        """Transformers reads the score at the last token that is no padding token."""
+        end = len(ids)
+        while end > 2 and ids[end - 1] == self.padding:
+            end -= 1
+        return ids[:end]
+
+    def _pairs(self, chats: Sequence[Chat]) -> Encoded:
+        """(What was said before, the answer), as text pairs of a BERT-like model."""
+        tokenizer, side = self.tokenizer, self.tokenizer.truncation_side
+        most = self.max_length - self.max_length // 4
+        tokenizer.truncation_side = "left"
+        rows, cut = [], 0
+        for chat in chats:
+            before, answer = (
+                "\n\n".join(part.text or "" for turn in turns for part in turn.content)
+                for turns in (chat[:-1], chat[-1:])
+            )
+            ids = tokenizer(answer, add_special_tokens=False, split_special_tokens=True, verbose=False)[
+                "input_ids"
+            ]
+            if len(ids) > most:
+                answer, cut = tokenizer.decode(ids[: most - 8]), cut + 1
+            options = {"split_special_tokens": True, "verbose": False}
+            row = tokenizer(before, answer, truncation="only_first", max_length=self.max_length, **options)
+            cut += len(row["input_ids"]) == self.max_length
+            rows.append(row)
+        tokenizer.truncation_side = side  # the tokenizer is saved with the model
+        types = None
+        if "token_type_ids" in rows[0]:
+            types = tuple(tuple(row["token_type_ids"]) for row in rows)
+        return Encoded((), tuple(tuple(row["input_ids"]) for row in rows), types, cut)
+
+
+class VisionTexts(Texts):
+    """Encodes with the processor of a vision-language model, each response behind a prompt of its own.
+
+    Tokens of images are never cut. A text that goes with images is cut as any other where they are not in it: a prompt
+    with images stays whole, and where it leaves less than a quarter of `max_length` to responses that need more, there
+    is a Failure. So there is where a response with images does not fit.
+    """
+
+    def __init__(self, processor: Any, *, max_length: int, folder: Path) -> None:
+        self.processor = processor
+        tokenizer = processor.tokenizer
+        super().__init__(tokenizer, max_length=max_length, whole=False, padding=tokenizer.pad_token_id)
+        from curate.engine.local.vision import VisionTokens  # imports torch
+
+        self._chat = tokens = VisionTokens(processor, _UNLIMITED, folder)
+        self.images = tokens.inputs
+
+    def _whole_or_cut(
+        self, chats: Sequence[Chat], prompt: Ids, answers: Sequence[Ids], separator: Ids | None
+    ) -> Encoded | Failure:
+        pictures, room = len(images_of(chats[0][:-1])), self.max_length - len(prompt)
+        images = tuple(map(images_of, chats))
+        needed = max(self.max_length // 4, self._closing + 1)
+        if pictures and room < min(needed, max(map(len, answers))):
+            return Failure("the prompt with its images is too long")
+        if any(
+            len(each) > pictures and len(answer) > room for each, answer in zip(images, answers, strict=True)
+        ):
+            return Failure("a response with its images is too long")
+        fitted = self._beside(prompt, answers, room) if pictures else self._fitted(prompt, answers, None)
+        rows = tuple(fitted.prompt + each for each in fitted.responses)
+        return Encoded((), rows, cut=fitted.cut, images=images if any(images) else ())
+
+    def _beside(self, prompt: Ids, answers: Sequence[Ids], room: int) -> Encoded:
+        """The prompt whole, and the answers cut to what it leaves them."""
+        fitted = tuple(self._cut(each, room) for each in answers)
+        return Encoded(prompt, fitted, cut=sum(map(operator.ne, map(len, answers), map(len, fitted))))
+
+    def _unread(self, failure: Failure) -> Failure:
+        return Failure(failure.reason.partition(": ")[0])
+
+
+def _chat(turns: Turns) -> Chat:
+    return tuple(Message.model_validate({"role": role, "content": parts_of(said)}) for role, said in turns)
+
+
+def _common(one: Sequence[int], other: Sequence[int]) -> int:
+    """Length of the common beginning."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))

@@ -1,0 +1,159 @@
+"""What requests look like, and how each kind is answered.
+
+| path          | request | answer |
+| ---           | --- | --- |
+| `/score`      | {prompt: text, or messages: [{role, content}], responses: [texts]} | {scores, model} |
+| `/rewards`    | TRL's reward functions as JSON: {prompts, completions}, each texts or lists of messages | {rewards} |
+| `/get_reward` | OpenRLHF's remote reward model: {query, prompts, labels}, query = prompt + response | {rewards, scores, extra_logs} |
+| `/classify`   | vLLM's, as verl's reward loop asks it: {model, input: a rendered chat, or several} | {data: [{index, probs: [score]}]} |
+"""  # noqa: E501 (a table)
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, Self
+
+from pydantic import BaseModel, Field, model_validator
+
+from curate.data.preference_rows import Turns
+from curate.records import Role
+from curate.reward.scorer import Asked
+from curate.serve.transcript import turns_of_text, without_end
+
+
+class Body(BaseModel, ABC):
+    """A parsed request: what it asks, and the answer for one score per response, in their order."""
+
+    @abstractmethod
+    def asked(self) -> list[Asked]: ...
+
+    @abstractmethod
+    def answer(self, scores: Sequence[float], model: str) -> dict[str, Any]: ...
+
+
+class ChatMessage(BaseModel):
+    """`content`: text, or parts of which those with a `text` are read."""
+
+    role: Role
+    content: str | list[dict[str, Any]]
+
+    @property
+    def turn(self) -> tuple[str, str]:
+        if isinstance(self.content, str):
+            return self.role, self.content
+        return self.role, "\n".join(
+            part["text"] for part in self.content if isinstance(part.get("text"), str)
+        )
+
+
+Chat = list[ChatMessage]
+
+
+class ScoreRequest(Body):
+    """All responses of a prompt: the prompt is computed once."""
+
+    prompt: str | None = None
+    messages: Chat | None = None
+    responses: list[str] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.prompt is None) == (not self.messages):
+            raise ValueError("give either `prompt` (a text) or `messages` (a list of {role, content})")
+        return self
+
+    def asked(self) -> list[Asked]:
+        context = [each.turn for each in self.messages or ()] or [("user", self.prompt or "")]
+        return [Asked(context, tuple(self.responses))]
+
+    def answer(self, scores: Sequence[float], model: str) -> dict[str, Any]:
+        return {"scores": list(scores), "model": model}
+
+
+class TrlRequest(Body):
+    prompts: list[str | Chat] = Field(min_length=1)
+    completions: list[str | Chat]
+
+    @model_validator(mode="after")
+    def _as_many(self) -> Self:
+        if len(self.prompts) != len(self.completions):
+            raise ValueError(f"{len(self.prompts)} prompts, but {len(self.completions)} completions")
+        return self
+
+    def asked(self) -> list[Asked]:
+        return [
+            Asked(_context(prompt), (_completion(completion),))
+            for prompt, completion in zip(self.prompts, self.completions, strict=True)
+        ]
+
+    def answer(self, scores: Sequence[float], model: str) -> dict[str, Any]:
+        return {"rewards": list(scores)}
+
+
+class OpenRlhfRequest(Body):
+    """`labels` are not read: a reward model needs no reference."""
+
+    query: list[str] = Field(min_length=1)
+    prompts: list[str] | None = None
+
+    @model_validator(mode="after")
+    def _as_many(self) -> Self:
+        if self.prompts and len(self.prompts) != len(self.query):
+            raise ValueError(f"{len(self.query)} queries, but {len(self.prompts)} prompts")
+        for place, (query, prompt) in enumerate(zip(self.query, self.prompts or (), strict=False)):
+            if not query.startswith(prompt):
+                raise ValueError(f"query {place} does not begin with its prompt")
+        return self
+
+    def asked(self) -> list[Asked]:
+        if not self.prompts:
+            return [_rendered(query) for query in self.query]
+        return [
+            Asked(turns_of_text(prompt), (without_end(query[len(prompt) :]),))
+            for query, prompt in zip(self.query, self.prompts, strict=True)
+        ]
+
+    def answer(self, scores: Sequence[float], model: str) -> dict[str, Any]:
+        return {"rewards": list(scores), "scores": list(scores), "extra_logs": {}}
+
+
+class ClassifyRequest(Body):
+    """Scores are raw, whatever `activation` asks for."""
+
+    input: str | list[str]
+
+    def asked(self) -> list[Asked]:
+        return [_rendered(each) for each in ([self.input] if isinstance(self.input, str) else self.input)]
+
+    def answer(self, scores: Sequence[float], model: str) -> dict[str, Any]:
+        data = [{"index": n, "probs": [score], "num_classes": 1} for n, score in enumerate(scores)]
+        return {"object": "list", "model": model, "data": data}
+
+
+PATHS: dict[str, type[Body]] = {
+    "/score": ScoreRequest,
+    "/rewards": TrlRequest,
+    "/get_reward": OpenRlhfRequest,
+    "/classify": ClassifyRequest,
+}
+
+
+def _context(prompt: str | Chat) -> Turns:
+    return turns_of_text(prompt) if isinstance(prompt, str) else [each.turn for each in prompt]
+
+
+def _completion(completion: str | Chat) -> str:
+    if isinstance(completion, str):
+        return without_end(completion)
+    return "\n\n".join(each.turn[1] for each in completion)
+
+
+def _rendered(chat: str) -> Asked:
+    """The last turn of a rendered chat is what is scored."""
+    turns = turns_of_text(chat)
+    if len(turns) < 2 or turns[-1][0] != "assistant":
+        raise ValueError(
+            "a chat without an answer, or in an unknown template: send `prompts` too, or use /score with messages"
+        )
+    return Asked(turns[:-1], (without_end(turns[-1][1]),))

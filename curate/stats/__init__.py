@@ -1,0 +1,1 @@
+"""Statistics that several stages share: guarantees, intervals, accuracy, agreement and reliability of annotators."""

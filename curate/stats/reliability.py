@@ -1,0 +1,224 @@
+"""How good people's work is: gold questions, repeats, speed, agreement. Numbers only; nobody is left out for them.
+
+What is flagged is for people to look at: every verdict stays, and what it weighs is the annotator model's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from curate.core.resources import sql
+from curate.lake.lake import Lake
+from curate.stats.agreement import Estimate, bootstrap, cohen_kappa, fleiss_kappa, krippendorff_alpha
+from curate.stats.intervals import wilson
+
+VERDICTS = 3  # b, tie, a
+FAST_SHARE = 0.1
+MIN_GOLD = 5
+MIN_COMMON = 10
+MOST_COMPARED = 50  # people whose kappas are computed two by two
+_PAIR = ("prompt_id", "response_a", "response_b")
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """`right` of `n`, with its 95 % interval."""
+
+    right: int
+    n: int
+
+    @property
+    def value(self) -> float:
+        return self.right / self.n if self.n else float("nan")
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        return wilson(self.right, self.n)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonQuality:
+    """One annotator. `gold`: agreement with the others' verdict on gold questions; `peers`: the same on all pairs
+    with a clear verdict of others; `itself`: the same answer when asked again; `seconds`: median; `fast`: answers
+    that came too fast, of those with a known time; `flags`: what to look at, one phrase each."""
+
+    annotator_id: str
+    answers: int
+    skipped: int
+    gold: Share
+    peers: Share
+    itself: Share
+    seconds: float
+    fast: Share
+    flags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quality:
+    """`alpha`: nominal, by category and for "all"; `ordered`: interval alpha with ties half-way; `cohen`: kappa of
+    each two people with at least ten pairs in common and how many these are; `fast_below`: seconds."""
+
+    people: tuple[PersonQuality, ...]
+    alpha: dict[str, Estimate]
+    ordered: Estimate
+    fleiss: Estimate
+    cohen: dict[tuple[str, str], tuple[float, int]]
+    fast_below: float
+    disputed: int
+
+
+def quality(lake: Lake, *, fast: float = 3.0) -> Quality:
+    """Measure it on people's verdicts as they stand. `fast`: see `too_fast_below`."""
+    rows = lake.frame(sql("verify_verdicts"))
+    unit = rows.select(pl.struct(_PAIR).rank("dense")).to_series().to_numpy().astype(np.int64) - 1
+    person = rows["annotator_id"].rank("dense").to_numpy().astype(np.int64) - 1
+    said = rows["verdict"].fill_null(-1).to_numpy().astype(np.int64)
+    gold = rows["gold"].to_numpy().astype(np.bool_)
+    seconds = rows["seconds"].fill_null(float("nan")).to_numpy().astype(np.float64)
+    below = too_fast_below(seconds, fast)
+    names = rows["annotator_id"].unique().sort().to_list()
+    voted = said >= 0
+    counts = _counts(unit[voted], said[voted], int(unit.max(initial=-1)) + 1)
+    others = _others(unit, person, said, counts)
+    people = tuple(
+        _person(name, person == i, unit, said, gold, others, seconds, below) for i, name in enumerate(names)
+    )
+    each = _once(unit, person, said)
+    heard = _counts(unit[each], said[each], len(counts))
+    most = heard.max(axis=1, initial=0)
+    size = heard.sum(axis=1)
+    category = np.empty(len(counts), object)
+    category[unit] = rows["category"].to_numpy()
+    return Quality(
+        people=people,
+        alpha={
+            name: bootstrap(krippendorff_alpha, heard[chosen])
+            for name, chosen in _categories(category, size > 1)
+        },
+        ordered=bootstrap(lambda counts: krippendorff_alpha(counts, np.array([-1.0, 0.0, 1.0])), heard),
+        fleiss=bootstrap(fleiss_kappa, heard),
+        cohen=_cohen(names, unit[each], person[each], said[each]),
+        fast_below=below,
+        disputed=int(np.sum((size > 1) & (2 * most <= size))),
+    )
+
+
+def too_fast_below(seconds: NDArray[np.float64], deviations: float) -> float:
+    """exp(median - deviations · 1.4826 · MAD) of all known log times, in seconds; NaN for fewer than ten.
+
+    Times are about log-normal, and the median and the median absolute deviation stand up to almost half of them being
+    hurried.
+    """
+    log = np.log(seconds[seconds > 0])
+    if len(log) < 10:
+        return float("nan")
+    middle = float(np.median(log))
+    spread = 1.4826 * float(np.median(np.abs(log - middle)))
+    return float(np.exp(middle - deviations * spread)) * (1 - 1e-9)  # equal times are not too fast
+
+
+def _person(
+    name: str,
+    mine: NDArray[np.bool_],
+    unit: NDArray[np.int64],
+    said: NDArray[np.int64],
+    gold: NDArray[np.bool_],
+    others: NDArray[np.int64],
+    seconds: NDArray[np.float64],
+    below: float,
+) -> PersonQuality:
+    voted = mine & (said >= 0)
+    judged = voted & (others >= 0)
+    timed = voted & (seconds > 0)
+    tested = Share(int(np.sum(judged & gold & (said == others))), int(np.sum(judged & gold)))
+    peers = Share(int(np.sum(judged & (said == others))), int(judged.sum()))
+    fast = Share(int(np.sum(seconds[timed] < below)), int(timed.sum()))
+    itself = _itself(unit[voted], said[voted])
+    flags = []
+    if fast.n >= MIN_GOLD and fast.value > FAST_SHARE:
+        flags.append(f"{fast.value:.0%} of the answers took less than {below:.1f} s")
+    if tested.n >= MIN_GOLD and tested.interval[1] < 0.75:
+        flags.append(f"{tested.right} of {tested.n} gold questions right")
+    if itself.n >= MIN_GOLD and itself.value < 0.7:
+        flags.append(f"{itself.right} of {itself.n} repeated questions answered the same")
+    return PersonQuality(
+        annotator_id=name,
+        answers=int(voted.sum()),
+        skipped=int(np.sum(mine & (said < 0))),
+        gold=tested,
+        peers=peers,
+        itself=itself,
+        seconds=float(np.median(seconds[timed])) if timed.any() else float("nan"),
+        fast=fast,
+        flags=tuple(flags),
+    )
+
+
+def _counts(unit: NDArray[np.int64], said: NDArray[np.int64], units: int) -> NDArray[np.int64]:
+    flat = np.bincount(unit * VERDICTS + said, minlength=units * VERDICTS)
+    return flat.reshape(units, VERDICTS).astype(np.int64)
+
+
+def _others(
+    unit: NDArray[np.int64], person: NDArray[np.int64], said: NDArray[np.int64], counts: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """What more than half of the other people's verdicts on the pair say, int64[rows]; -1: there is no such."""
+    people = int(person.max(initial=0)) + 1
+    cell = unit * people + person
+    _, at = np.unique(cell, return_inverse=True)
+    own = np.zeros((int(at.max(initial=-1)) + 1, VERDICTS), np.int64)
+    voted = said >= 0
+    np.add.at(own, (at[voted], said[voted]), 1)
+    rest = counts[unit] - own[at]
+    best = rest.argmax(axis=1)
+    clear = 2 * rest.max(axis=1) > rest.sum(axis=1)
+    return np.where(clear, best, -1)
+
+
+def _itself(unit: NDArray[np.int64], said: NDArray[np.int64]) -> Share:
+    """Of the pairs answered more than once by one person, how many got one verdict only."""
+    counts = _counts(unit, said, int(unit.max(initial=-1)) + 1)
+    again = counts.sum(axis=1) > 1
+    return Share(int(np.sum(counts[again].max(axis=1) == counts[again].sum(axis=1))), int(again.sum()))
+
+
+def _once(unit: NDArray[np.int64], person: NDArray[np.int64], said: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Rows with the first verdict of each person on each pair: a repeat is no further person."""
+    voted = np.flatnonzero(said >= 0)
+    people = int(person.max(initial=0)) + 1
+    _, first = np.unique(unit[voted] * people + person[voted], return_index=True)
+    rows: NDArray[np.int64] = voted[first]
+    return rows
+
+
+def _categories(
+    category: NDArray[np.object_], told: NDArray[np.bool_]
+) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    yield "all", told
+    names = sorted({str(name) for name in category[told]})
+    if len(names) > 1:
+        for name in names:
+            yield name, told & (category == name)
+
+
+def _cohen(
+    names: list[str], unit: NDArray[np.int64], person: NDArray[np.int64], said: NDArray[np.int64]
+) -> dict[tuple[str, str], tuple[float, int]]:
+    busiest = np.sort(np.argsort(-np.bincount(person, minlength=len(names)), kind="stable")[:MOST_COMPARED])
+    verdicts = {
+        i: dict(zip(unit[person == i].tolist(), said[person == i].tolist(), strict=True))
+        for i in busiest.tolist()
+    }
+    found = {}
+    for i, j in combinations(verdicts, 2):
+        common = sorted(verdicts[i].keys() & verdicts[j].keys())
+        if len(common) >= MIN_COMMON:
+            first, second = (np.array([verdicts[k][u] for u in common], np.int64) for k in (i, j))
+            found[names[i], names[j]] = (cohen_kappa(first, second, VERDICTS), len(common))
+    return found

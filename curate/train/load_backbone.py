@@ -1,0 +1,216 @@
+"""Opens what is to be trained: a causal or vision-language model gets a new head, an encoder its own, a reward model
+is gone on with.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from curate.config.train import BackboneSection
+from curate.core.errors import CurateError
+from curate.engine.local.loading import dense, hub_revision, open_processor, quiet
+from curate.engine.local.reward_head import HeadShape, has_own_head
+from curate.engine.weights import Weights
+from curate.reward.model import EncoderModel, RewardModel, VisionModel
+from curate.reward.tokens import Ids, Texts, VisionTexts
+from curate.train.adapters import with_adapters
+
+SEPARATOR = "<|response_end|>"  # between the responses of a joint sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """`separator`: of a joint sequence, else None."""
+
+    model: RewardModel | EncoderModel | VisionModel
+    texts: Texts
+    separator: Ids | None
+
+    @property
+    def dtype(self) -> str:
+        """The name of the weights' dtype, in which they are saved; a decoder's head is always float32."""
+        model = self.model
+        weights: torch.dtype = (model.classifier if isinstance(model, EncoderModel) else model.backbone).dtype
+        return str(weights).removeprefix("torch.")
+
+    def save(self, folder: Path) -> None:
+        """The model (adapters beside it and merged into it) with its tokenizer or processor."""
+        model = self.model
+        if not isinstance(model, EncoderModel) and model.adapters is not None:
+            model.adapters.save_pretrained(folder / "adapter")
+            model = model.merged()
+        model.save(folder)
+        texts = self.texts
+        (texts.processor if isinstance(texts, VisionTexts) else texts.tokenizer).save_pretrained(folder)
+
+
+def open_backbone(section: BackboneSection, weights: Weights, *, seed: int, folder: Path = Path()) -> Opened:
+    """Weights are in float32 (those that adapters leave alone in bfloat16, where that is the precision).
+
+    `folder`: where relative addresses of images start.
+    """
+    try:
+        with quiet():
+            return _open(section, weights, seed, folder)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise CurateError(
+            f"The model {section.model!r} cannot be opened for training: {' '.join(str(error).split())[:300]}"
+        ) from error
+
+
+def _open(section: BackboneSection, weights: Weights, seed: int, folder: Path) -> Opened:
+    from transformers import AutoConfig, AutoTokenizer
+
+    halved = section.lora is not None and section.precision == "bfloat16"
+    dtype = torch.bfloat16 if halved else torch.float32
+    source = weights.source if weights.gguf_file is None else str(dense(weights, dtype))
+    hub = hub_revision(weights)
+    config = AutoConfig.from_pretrained(source, **hub)
+    if _sees_images(config) and not _classifies(config):
+        return _vision(section, source, dtype, hub, seed, folder)
+    tokenizer = AutoTokenizer.from_pretrained(source, **hub)
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    decoder = _is_decoder(config)
+    torch.manual_seed(seed)  # of adapters and of an encoder's new head
+    model: RewardModel | EncoderModel
+    separator = None
+    if decoder:
+        model = _decoder(section, source, config, dtype, hub, seed)
+        if section.forward == "joint":
+            separator = _separator(tokenizer, model.backbone)
+        _set_padding(model.backbone.config, tokenizer)
+        if section.gradient_checkpointing:
+            model.backbone.gradient_checkpointing_enable({"use_reentrant": False})
+        if section.lora is not None:
+            model = with_adapters(model, section.lora, separator=separator)
+    else:
+        model = _encoder(section, source, dtype, hub)
+        _set_padding(model.classifier.config, tokenizer)
+    texts = Texts(tokenizer, max_length=section.max_length, whole=not decoder, padding=tokenizer.pad_token_id)
+    return Opened(model, texts, separator)
+
+
+def _decoder(
+    section: BackboneSection, source: str, config: Any, dtype: torch.dtype, hub: dict[str, Any], seed: int
+) -> RewardModel:
+    from transformers import AutoModel
+
+    wanted = _shape(section)
+    if not _classifies(config) and not has_own_head(Path(source)):
+        return RewardModel.start(AutoModel.from_pretrained(source, dtype=dtype, **hub), wanted, seed=seed)
+    model = RewardModel.load(source, dtype=dtype, **hub)
+    _check_head(section, model.shape)
+    return model
+
+
+def _vision(
+    section: BackboneSection, source: str, dtype: torch.dtype, hub: dict[str, Any], seed: int, folder: Path
+) -> Opened:
+    from transformers import AutoModel
+
+    if section.forward == "joint":
+        raise CurateError(
+            f"{section.model!r} is a vision-language model: its prompts are not shared, so set forward: shared-prefix."
+        )
+    processor = open_processor(source, **hub)
+    tokenizer = processor.tokenizer
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    torch.manual_seed(seed)  # of adapters
+    if has_own_head(Path(source)):
+        model = VisionModel.load(Path(source), dtype=dtype)
+        _check_head(section, model.shape)
+    else:
+        backbone = AutoModel.from_pretrained(source, dtype=dtype, **hub)
+        model = VisionModel.start(backbone, _shape(section), seed=seed)
+    _set_padding(model.backbone.config, tokenizer)
+    if section.gradient_checkpointing:
+        model.backbone.gradient_checkpointing_enable({"use_reentrant": False})
+    if section.lora is not None:
+        model = with_adapters(model, section.lora)
+    return Opened(model, VisionTexts(processor, max_length=section.max_length, folder=folder), None)
+
+
+def _shape(section: BackboneSection) -> HeadShape:
+    return HeadShape(
+        section.head,
+        section.units,
+        section.output,
+        section.levels,
+        tuple(section.aspects),
+        tuple(section.aspects.values()),
+    )
+
+
+def _check_head(section: BackboneSection, has: HeadShape) -> None:
+    """CurateError where the head of the model that training goes on from is not the one that is wanted."""
+    wanted = _shape(section)
+    same = (has.head, has.output) == (wanted.head, wanted.output)
+    same = same and (has.head == "linear" or has.units == wanted.units)
+    if not same or has.outputs != wanted.outputs or has.aspects != wanted.aspects:
+        raise CurateError(
+            f"The reward model {section.model!r} has another head ({has.head}, {has.output}, {has.units} units, "
+            f"{has.outputs} outputs{_named(has.aspects)}) than train.backbone says: set head, output, units, levels "
+            "and aspects to go on with it."
+        )
+
+
+def _named(aspects: tuple[str, ...]) -> str:
+    return f": {', '.join(aspects)}" if aspects else ""
+
+
+def _encoder(section: BackboneSection, source: str, dtype: torch.dtype, hub: dict[str, Any]) -> EncoderModel:
+    from transformers import AutoModelForSequenceClassification
+
+    if section.forward == "joint" or section.lora or section.head != "linear" or section.output != "scalar":
+        raise CurateError(
+            f"{section.model!r} is an encoder: it is trained with head linear, output scalar, forward shared-prefix "
+            "and without lora."
+        )
+    found = AutoModelForSequenceClassification.from_pretrained(source, dtype=dtype, num_labels=1, **hub)
+    if section.gradient_checkpointing:
+        found.gradient_checkpointing_enable({"use_reentrant": False})
+    return EncoderModel(found)
+
+
+def _is_decoder(config: Any) -> bool:
+    """Whether its sequence classifier is a decoder's: a linear `score` of the last token."""
+    from transformers import AutoModelForSequenceClassification
+
+    with torch.device("meta"):
+        shell = AutoModelForSequenceClassification.from_config(config)  # type: ignore[no-untyped-call]
+    return hasattr(shell, "score")
+
+
+def _sees_images(config: Any) -> bool:
+    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
+
+    return type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING and hasattr(config, "vision_config")
+
+
+def _classifies(config: Any) -> bool:
+    """Whether it is a sequence classifier: a reward model of Transformers' own make, which reads text."""
+    return "SequenceClassification" in " ".join(config.architectures or [])
+
+
+def _set_padding(config: Any, tokenizer: Any) -> None:
+    config.pad_token_id = config.get_text_config().pad_token_id = tokenizer.pad_token_id
+
+
+def _separator(tokenizer: Any, backbone: Any) -> Ids:
+    """A control token of its own; its vector starts as the mean of the others."""
+    if tokenizer.convert_tokens_to_ids(SEPARATOR) in (None, tokenizer.unk_token_id):
+        tokenizer.add_special_tokens({"additional_special_tokens": [SEPARATOR]})
+    number = int(tokenizer.convert_tokens_to_ids(SEPARATOR))
+    vectors = backbone.get_input_embeddings().weight
+    if number >= len(vectors):
+        mean = vectors.detach().mean(dim=0)
+        vectors = backbone.resize_token_embeddings(number + 1, mean_resizing=False).weight
+        with torch.no_grad():
+            vectors[number] = mean
+    return (number,)

@@ -1,0 +1,102 @@
+"""curate.yaml: what is wrong is named with its key, its value and what is allowed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from curate.config.project import load_config
+from curate.core.errors import CurateError
+from curate.core.resources import resource
+
+
+def load(tmp_path: Path, text: str):  # type: ignore[no-untyped-def]
+    path = tmp_path / "curate.yaml"
+    path.write_text(text, encoding="utf-8")
+    return load_config(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("agregate: {}", "unknown key `agregate`: did you mean `aggregate`?"),
+        ("aggregate: {metod: x}", "unknown key `aggregate.metod`: did you mean `method`?"),
+        ("aggregate: {zzz: 1}", "unknown key `aggregate.zzz`: allowed here: annotator_model, method"),
+        (
+            "aggregate: {method: vote}",
+            "`aggregate.method` is 'vote': input should be 'ensemble-then-denoise'",
+        ),
+        ("export: [{path: x, format: csv}]", "`export.0.format` is 'csv': input should be 'trl-preference'"),
+        ("export: [{format: parquet}]", "`export.0.path` is missing."),
+        ("ingest: [{sorce: x}]", "did you mean `source`?"),
+        ("ingest: [{source: x, fields: {promt: q}}]", "did you mean `prompt`?"),
+        ("judge: {judges: [{kind: rule}]}", "every judge needs a `name`"),
+        ("judge: {judges: [{name: j}, {name: j}]}", "two judges are called 'j'"),
+        ("train: {epochs: many}", "`train.epochs` is 'many': input should be a valid integer"),
+        ("train: {folds: 1}", "`train.folds` is 1: input should be greater than or equal to 3"),
+        ("- a list", "must hold a mapping of sections, not a list"),
+        ("a: [1", "is not valid YAML"),
+    ],
+)
+def test_errors_name_key_value_and_remedy(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(CurateError) as caught:
+        load(tmp_path, text)
+    assert message in str(caught.value)
+    assert "curate.yaml" in str(caught.value)
+
+
+def test_all_errors_are_told_at_once(tmp_path: Path) -> None:
+    with pytest.raises(CurateError) as caught:
+        load(tmp_path, "train: {epochs: many, fold: 3}\nreport: {pth: x}")
+    assert len(str(caught.value).splitlines()) == 3
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CurateError, match=r"no .*nothing\.yaml: write one with `curate init`"):
+        load_config(tmp_path / "nothing.yaml")
+
+
+def test_an_empty_file_is_a_project_with_defaults(tmp_path: Path) -> None:
+    config = load(tmp_path, "")
+    assert config.location.catalog == str(tmp_path / ".curate" / "lake" / "catalog.sqlite")
+
+
+def test_paths_start_at_the_file(tmp_path: Path) -> None:
+    config = load(tmp_path, "workspace: ws\nlake: {data: elsewhere}")
+    assert config.location.data == str(tmp_path / "elsewhere")
+    assert config.resolve("a/b") == tmp_path / "a" / "b"
+
+
+def test_a_bucket_stays_a_url(tmp_path: Path) -> None:
+    assert load(tmp_path, "lake: {data: 's3://bucket/lake'}").location.data == "s3://bucket/lake"
+
+
+def test_secrets_come_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = load(tmp_path, "lake: {catalog: 'postgresql://me:${LAKE_PASSWORD}@host/db'}")
+    with pytest.raises(CurateError, match="LAKE_PASSWORD"):
+        config.location  # noqa: B018  # the property raises
+    monkeypatch.setenv("LAKE_PASSWORD", "s3cret")
+    assert load(tmp_path, "lake: {catalog: 'postgresql://me:${LAKE_PASSWORD}@host/db'}").location.is_postgres
+
+
+def test_the_template_project_is_valid() -> None:
+    assert load_config(Path(str(resource("cli/project_template/curate.yaml")))).judge.judges
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ("{backbone: {model: m}, hidden: 3, noise: {method: flip}}", "hidden: with `backbone`"),
+        ("{noise: {method: co-teaching}}", "set members: 2"),
+        ("{backbone: {model: m, loss: {kind: ordinal}}}", "set `output: ordinal`"),
+        ("{backbone: {model: m, forward: joint, loss: {kind: margin}}}", "scores that stand alone"),
+        ("{backbone: {model: m, row_tokens: 64, batch_tokens: 32}}", "row_tokens is more than batch_tokens"),
+        ("{backbone: {model: m, lorra: {}}}", "did you mean `lora`"),
+    ],
+)
+def test_training_settings_that_do_not_fit_are_explained(section: str, message: str, tmp_path: Path) -> None:
+    file = tmp_path / "curate.yaml"
+    file.write_text(f"train: {section}")
+    with pytest.raises(CurateError, match=message):
+        load_config(file)

@@ -1,0 +1,146 @@
+"""Files with the columns of known benchmarks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from curate.core.errors import CurateError
+from curate.evaluate.benchmark import ItemSet
+from curate.evaluate.benchmark_reader import read_items
+
+REWARD_BENCH = {
+    "prompt": "How do I boil an egg?",
+    "chosen": "For ten minutes.",
+    "chosen_model": "m1",
+    "rejected": "No.",
+    "rejected_model": "m2",
+    "subset": "alpacaeval-easy",
+    "id": 7,
+}
+REWARD_BENCH_2 = {
+    "id": "tied:3",
+    "prompt": "Name a colour.",
+    "chosen": ["red", "blue"],
+    "rejected": ["seven", "no", "up"],
+    "num_correct": 2,
+    "num_incorrect": 3,
+    "total_completions": 5,
+    "models": ["m"],
+    "subset": "Ties",
+    "additional_metadata": {"category": None},
+}
+RM_BENCH = {
+    "id": "chat-1",
+    "prompt": "Why?",
+    "chosen": ["a", "a a", "**a** a"],
+    "rejected": ["b", "b b", "**b** b"],
+    "domain": "chat",
+}
+JUDGE_BENCH = {
+    "pair_id": "x1",
+    "original_id": "10646",
+    "source": "mmlu-pro-computer science",
+    "question": "Which?",
+    "response_model": "gpt",
+    "response_A": "this",
+    "response_B": "that",
+    "label": "B>A",
+}
+HH = {
+    "chosen": "\n\nHuman: Hi\n\nAssistant: Hello\n\nHuman: Bye\n\nAssistant: Farewell",
+    "rejected": "\n\nHuman: Hi\n\nAssistant: Hello\n\nHuman: Bye\n\nAssistant: Go",
+}
+
+
+def read(tmp_path: Path, *rows: Any, name: str = "set.jsonl", form: str = "auto") -> ItemSet:
+    path = tmp_path / name
+    if name.endswith(".parquet"):
+        pl.DataFrame(rows).write_parquet(path)
+    elif name.endswith(".json"):
+        path.write_text(json.dumps(rows))
+    else:
+        path.write_text("\n".join(map(json.dumps, rows)))
+    return read_items(name, folder=tmp_path, form=form)
+
+
+@pytest.mark.parametrize("name", ["set.jsonl", "set.json", "set.parquet"])
+def test_reward_bench(tmp_path: Path, name: str) -> None:
+    found = read(tmp_path, REWARD_BENCH, name=name)
+    assert (found.format, found.name, found.rows, found.dropped) == ("reward-bench", "set", 1, {})
+    (item,) = found.items
+    assert item.key == "7"
+    assert item.context == [("user", "How do I boil an egg?")]
+    assert (item.responses, item.tiers, item.subset) == (
+        ("For ten minutes.", "No."),
+        (1, 2),
+        "alpacaeval-easy",
+    )
+
+
+def test_reward_bench_2(tmp_path: Path) -> None:
+    (item,) = read(tmp_path, REWARD_BENCH_2, name="set.parquet").items
+    assert item.responses == ("red", "blue", "seven", "no", "up")
+    assert (item.tiers, item.key, item.subset) == ((1, 1, 2, 2, 2), "tied:3", "Ties")
+    assert len(list(item.pairs())) == 6
+
+
+def test_rm_bench(tmp_path: Path) -> None:
+    found = read(tmp_path, RM_BENCH, {**RM_BENCH, "chosen": ["only one"]}, name="total_dataset.json")
+    assert found.dropped == {"chosen and rejected are no lists of three styles": 1}
+    assert found.items[0].styles == (0, 1, 2, 0, 1, 2)
+    assert len(list(found.items[0].pairs())) == 9
+
+
+def test_judge_bench(tmp_path: Path) -> None:
+    found = read(tmp_path, JUDGE_BENCH, {**JUDGE_BENCH, "label": "A=B"})
+    assert found.dropped == {"label is neither A>B nor B>A": 1}
+    assert (found.items[0].tiers, found.items[0].subset) == ((2, 1), "knowledge")
+
+
+def test_hh_rlhf(tmp_path: Path) -> None:
+    (item,) = read(tmp_path, HH).items
+    assert item.context == [("user", "Hi"), ("assistant", "Hello"), ("user", "Bye")]
+    assert item.responses == ("Farewell", "Go")
+
+
+def test_native_pairs_rankings_and_scores(tmp_path: Path) -> None:
+    pair = {"prompt": "?", "chosen": "yes", "rejected": "no", "subset": "short", "prompt_id": "p"}
+    ranking = {"prompt": "?", "responses": ["a", {"text": "b"}, "c"], "rankings": [2, 1, 2]}
+    scores = {
+        "prompt": '[{"role": "user", "content": "?"}]',
+        "responses": ["a", "b", "c"],
+        "scores": [0, 3, 1.5],
+    }
+    found = read(
+        tmp_path, pair, ranking, scores, {**scores, "scores": [1, 1, 1]}, {**pair, "rejected": "yes"}
+    )
+    assert sum(found.dropped.values()) == 2
+    assert [item.tiers for item in found.items] == [(1, 2), (2, 1, 2), (3, 1, 2)]
+    assert found.items[2].gold == (0.0, 3.0, 1.5)
+    assert found.items[2].context == [("user", "?")]
+    assert (found.items[0].cluster, found.items[0].subset) == ("p", "short")
+
+
+def test_the_guard_set_is_a_benchmark() -> None:
+    found = read_items("guard", folder=Path())
+    assert len({item.subset for item in found.items}) == 14
+    assert len({item.cluster for item in found.items}) == 12
+
+
+def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CurateError, match=r"There is no benchmark nothing: name a file, .*reward-bench-2"):
+        read_items("nothing", folder=tmp_path)
+    with pytest.raises(
+        CurateError, match=r"\(read as judge-bench\) has no usable row: 1 × question is missing"
+    ):
+        read(tmp_path, {"response_A": "x", "response_B": "y", "label": "A>B", "source": "s"})
+    with pytest.raises(CurateError, match=r"from the hub: .*HF_HUB_OFFLINE"):
+        read_items("rm-bench", folder=tmp_path)
+    (tmp_path / "one.json").write_text("{}")
+    with pytest.raises(CurateError, match="must hold a list of rows, not a dict"):
+        read_items("one.json", folder=tmp_path)

@@ -1,0 +1,13 @@
+"""schemas/ is what the models say; `make schemas` writes it anew."""
+
+from __future__ import annotations
+
+from curate.core.resources import resource
+from curate.pipeline.schemas import documents, rendered
+
+
+def test_the_schemas_in_the_tree_are_current() -> None:
+    for name, schema in documents().items():
+        assert resource(f"schemas/{name}").read_text(encoding="utf-8") == rendered(schema), (
+            f"{name}: run `make schemas`"
+        )

@@ -1,0 +1,108 @@
+"""Requests as their clients send them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from curate.reward.scorer import Asked
+from curate.serve.protocol import PATHS
+from curate.serve.transcript import turns_of_text, without_end
+
+CHATML = "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nWhy?<|im_end|>\n<|im_start|>assistant\n"
+LLAMA = (
+    "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\nWhy?<|eot_id|>"
+    "<|start_header_id|>assistant<|end_header_id|>\n\n"
+)
+GEMMA = "<bos><start_of_turn>user\nWhy?<end_of_turn>\n<start_of_turn>model\n"
+
+
+def asked(path: str, **body: Any) -> list[Asked]:
+    return PATHS[path].model_validate_json(json.dumps(body)).asked()
+
+
+def answer(path: str, scores: list[float], **body: Any) -> dict[str, Any]:
+    return PATHS[path].model_validate(body).answer(scores, "m")
+
+
+@pytest.mark.parametrize(
+    ("rendered", "turns"),
+    [
+        (CHATML, [("system", "Be brief."), ("user", "Why?")]),
+        (LLAMA, [("user", "Why?")]),
+        (GEMMA, [("user", "Why?")]),
+        (CHATML + "So.<|im_end|>\n", [("system", "Be brief."), ("user", "Why?"), ("assistant", "So.")]),
+        ("no template\nat all", [("user", "no template\nat all")]),
+    ],
+)
+def test_rendered_chats_are_turns_again(rendered: str, turns: list[tuple[str, str]]) -> None:
+    assert turns_of_text(rendered) == turns
+
+
+def test_only_control_tokens_at_the_end_are_taken_off() -> None:
+    assert without_end("It is </s> here.<|im_end|>\n<|endoftext|>") == "It is </s> here."
+    assert without_end("two spaces  <|eot_id|>") == without_end("two spaces  ") == "two spaces  "
+
+
+def test_an_empty_answer_is_one_and_an_open_turn_is_none() -> None:
+    assert turns_of_text(CHATML + "<|im_end|>\n")[-1] == ("assistant", "")
+    assert turns_of_text(CHATML)[-1] == ("user", "Why?")
+
+
+def test_one_prompt_with_its_responses() -> None:
+    assert asked("/score", prompt="Why?", responses=["a", "b"]) == [Asked([("user", "Why?")], ("a", "b"))]
+    messages = [
+        {"role": "system", "content": "s"},
+        {"role": "user", "content": [{"type": "text", "text": "u"}]},
+    ]
+    assert asked("/score", messages=messages, responses=["a"])[0].context == [("system", "s"), ("user", "u")]
+    assert answer("/score", [1.0, 2.0], prompt="?", responses=["a", "b"]) == {
+        "scores": [1.0, 2.0],
+        "model": "m",
+    }
+
+
+def test_trl_conversational_and_text() -> None:
+    (chat,) = asked(
+        "/rewards",
+        prompts=[[{"role": "user", "content": "Why?"}]],
+        completions=[[{"role": "assistant", "content": "So."}]],
+        labels=["ignored"],
+    )
+    (text,) = asked("/rewards", prompts=[CHATML], completions=["So.<|im_end|>"])
+    assert chat == Asked([("user", "Why?")], ("So.",))
+    assert text == Asked([("system", "Be brief."), ("user", "Why?")], ("So.",))
+    assert answer("/rewards", [0.5], prompts=["?"], completions=["!"]) == {"rewards": [0.5]}
+
+
+@pytest.mark.parametrize("rendered", [LLAMA, CHATML])
+def test_open_rlhf_with_and_without_prompts(rendered: str) -> None:
+    end = "<|eot_id|>" if rendered is LLAMA else "<|im_end|>\n"
+    body = {"query": [rendered + "So." + end], "prompts": [rendered], "labels": ["4"]}
+    assert asked("/get_reward", **body) == asked("/get_reward", query=body["query"])
+    assert asked("/get_reward", **body)[0].responses == ("So.",)
+    assert answer("/get_reward", [1.5], **body) == {"rewards": [1.5], "scores": [1.5], "extra_logs": {}}
+
+
+def test_verl_asks_as_of_vllm() -> None:
+    body = {"model": "m", "input": CHATML + "So.<|im_end|>\n", "use_activation": False}
+    assert asked("/classify", **body)[0].responses == ("So.",)
+    assert answer("/classify", [2.5], **body)["data"][-1]["probs"][-1] == 2.5
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "why"),
+    [
+        ("/score", {"responses": ["a"]}, "either `prompt`"),
+        ("/score", {"prompt": "?", "responses": []}, "at least 1 item"),
+        ("/score", {"messages": [{"role": "robot", "content": ""}], "responses": ["a"]}, "'user'"),
+        ("/rewards", {"prompts": ["?"], "completions": []}, "1 prompts, but 0 completions"),
+        ("/get_reward", {"query": ["x y"], "prompts": ["z"]}, "query 0 does not begin with its prompt"),
+        ("/get_reward", {"query": ["bare text"]}, "in an unknown template"),
+    ],
+)
+def test_what_cannot_be_answered_says_why(path: str, body: dict[str, Any], why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        asked(path, **body)

@@ -15,7 +15,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from curate.config.project import Config, ExportEntry
+from curate.config.export import ExportEntry
+from curate.config.project import Config
 from curate.export import export_one
 from curate.export.formats import formats
 from curate.lake.lake import Lake, Location

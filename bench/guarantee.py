@@ -29,7 +29,7 @@ from curate.aggregate.labelling import Conclusion, conclude
 from curate.aggregate.posterior import keys
 from curate.aggregate.strata import by_agreement
 from curate.aggregate.votes import Votes
-from curate.config.project import AggregateSection
+from curate.config.aggregate import AggregateSection
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]

@@ -22,8 +22,8 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
-from curate.config.project import Config, TrainSection
-from curate.config.train import BackboneSection, LoraSection
+from curate.config.project import Config
+from curate.config.train import BackboneSection, LoraSection, TrainSection
 from curate.core.progress import bars
 from curate.engine.base import Failure
 from curate.engine.weights import locate

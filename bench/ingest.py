@@ -64,7 +64,8 @@ def write_rows(path: Path, rows: int, *, seed: int = 0) -> None:
 
 
 def run_curate(source: Path, out: Path) -> int:
-    from curate.config.project import Config, Source
+    from curate.config.ingest import Source
+    from curate.config.project import Config
     from curate.ingest import ingest_responses
     from curate.lake.lake import Lake, Location
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from curate.config.project import GuardSection
+from curate.config.aggregate import GuardSection
 from curate.core.resources import sql
 from curate.lake.lake import Lake
 

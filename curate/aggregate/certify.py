@@ -22,7 +22,7 @@ from curate.aggregate.calibration import (
     reliability,
 )
 from curate.aggregate.votes import Float64, Int8, Int64
-from curate.config.project import AggregateSection, GuaranteeSection
+from curate.config.aggregate import AggregateSection, GuaranteeSection
 from curate.stats.guarantee import (
     ErrorRate,
     Guarantee,

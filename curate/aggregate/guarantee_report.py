@@ -10,7 +10,7 @@ import numpy as np
 from curate.aggregate.certify import Assessed
 from curate.aggregate.labelling import Conclusion
 from curate.aggregate.posterior import DIGITS
-from curate.config.project import AggregateSection, GuaranteeSection
+from curate.config.aggregate import AggregateSection, GuaranteeSection
 from curate.stats.guarantee import Guarantee, guarantee
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from curate.aggregate.annotator_reliability import trust
 from curate.aggregate.votes import Float64, Int64, Votes
-from curate.config.project import GuaranteeSection
+from curate.config.aggregate import GuaranteeSection
 from curate.core.identity import content_id
 
 Bool = NDArray[np.bool_]

@@ -26,7 +26,7 @@ from curate.aggregate.posterior import (
 )
 from curate.aggregate.strata import one_stratum
 from curate.aggregate.votes import Float64, Int8, Int32, Int64, Votes
-from curate.config.project import AggregateSection
+from curate.config.aggregate import AggregateSection
 
 FEWEST_TESTED = 10
 """Below so many labels nothing is measured: a model sooner learns from them."""

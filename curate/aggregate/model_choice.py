@@ -7,7 +7,7 @@ import numpy as np
 from curate.aggregate.annotators.panel import MIN_LABELS
 from curate.aggregate.human_votes import People
 from curate.aggregate.votes import Votes
-from curate.config.project import AggregateSection
+from curate.config.aggregate import AggregateSection
 
 
 def resolve_annotator_model(votes: Votes, people: People, section: AggregateSection) -> AggregateSection:

@@ -24,7 +24,7 @@ from curate.aggregate.ranking.prompt_scores import as_votes, order_scores, promp
 from curate.aggregate.rewards.fused import Fused, fuse_rewards
 from curate.aggregate.strata import by_agreement, by_category, one_stratum
 from curate.aggregate.votes import Int8, Int32, Votes
-from curate.config.project import AggregateSection
+from curate.config.aggregate import AggregateSection
 from curate.core.resources import sql
 from curate.lake.lake import Lake
 from curate.lake.runs import Counts

@@ -18,7 +18,7 @@ from curate.aggregate.graph.solution import DenoisedGraphs, per_prompt_sum
 from curate.aggregate.graph.tally import PairTally
 from curate.aggregate.human_votes import People
 from curate.aggregate.votes import Float64, Int32, Int64, Votes
-from curate.config.project import AggregateSection
+from curate.config.aggregate import AggregateSection
 
 DIGITS = 9
 """What is kept of a figure: parallel sums may differ beyond that, and equal inputs must give equal rows."""

@@ -23,7 +23,7 @@ from curate.core.errors import CurateError
 from curate.core.progress import bars
 
 if TYPE_CHECKING:
-    from curate.config.project import ExportEntry
+    from curate.config.export import ExportEntry
     from curate.lake.runs import Summary
 
 app = typer.Typer(
@@ -134,7 +134,7 @@ def ingest_responses(
     sources: Sources, format: FormatName = "native", split: Split = None, config: ConfigPath = DEFAULT
 ) -> None:
     """Take in prompts with their responses."""
-    from curate.config.project import Source
+    from curate.config.ingest import Source
     from curate.config.validation import validated
     from curate.ingest import ingest_responses as take_in
 
@@ -149,7 +149,7 @@ def ingest_responses(
 @ingest_app.command("judgments")
 def ingest_judgments(sources: Sources, format: FormatName = "native", config: ConfigPath = DEFAULT) -> None:
     """Take in judgments about responses that are in the lake."""
-    from curate.config.project import Source
+    from curate.config.ingest import Source
     from curate.config.validation import validated
     from curate.ingest import ingest_judgments as take_in
 
@@ -210,7 +210,7 @@ def export(
     config: ConfigPath = DEFAULT,
 ) -> None:
     """Write training sets with a dataset card and a manifest."""
-    from curate.config.project import ExportEntry
+    from curate.config.export import ExportEntry
     from curate.config.validation import validated
     from curate.pipeline.export import export as write
 

@@ -89,7 +89,8 @@ def _named(
     config: Path,
 ) -> None:
     """Beside a curate.yaml the scores are kept in its lake; without one they are printed only."""
-    from curate.config.project import Config, EvaluateSection
+    from curate.config.evaluate import EvaluateSection
+    from curate.config.project import Config
     from curate.config.validation import validated
     from curate.evaluate.benchmark_reader import read_items
     from curate.evaluate.benchmarking import benchmarked

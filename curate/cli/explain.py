@@ -39,7 +39,7 @@ def explain_prompt(
 
     settings = load_config(config)
     with open_lake(settings, read_only=True, snapshot=snapshot) as reader:
-        select_panel(reader, settings)
+        select_panel(reader, settings.panel_names)
         found = explain(reader, find_prompt(reader, prompt))
     if as_json:
         print(json.dumps(asdict(found), indent=2, ensure_ascii=False))

@@ -10,7 +10,7 @@ from functools import cache
 
 import yaml
 
-from curate.config.project import GUARD
+from curate.config.evaluate import GUARD
 from curate.core.identity import content_id
 from curate.core.resources import resource
 

@@ -11,9 +11,9 @@ import hashlib
 import io
 import urllib.error
 import urllib.request
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from curate.core.extras import require_extra
@@ -73,3 +73,9 @@ def _bytes(uri: str, folder: Path) -> bytes:
     if len(held) > _MOST:
         raise UnreadableImageError(f"an image has more than {_MOST >> 20} MiB")
     return held
+
+
+def part_text(part: Mapping[str, Any]) -> str:
+    """A part of a message as exports write it: its text, or a mark where an image or video stands."""
+    text = part.get("text")
+    return text if isinstance(text, str) else f"[{part.get('type')} {part.get('uri') or ''}]"

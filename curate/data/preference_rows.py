@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curate.core.identity import content_id
+from curate.data.media import part_text
 from curate.data.preference_files import data_digest, data_files, data_rows
 from curate.records import Part, text
-from curate.reward.embedding_reward import part_text
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]

@@ -9,11 +9,12 @@ from typing import Any, ClassVar, Self
 
 from pydantic import Field
 
-from curate.config.project import Config, Section
+from curate.config.project import Config
 from curate.config.validation import validated
 from curate.core.errors import CurateError
 from curate.core.identity import content_id
 from curate.core.registry import Kinds
+from curate.core.section import Section
 from curate.engine.base import Capability, Chat, Engine, lacks
 
 

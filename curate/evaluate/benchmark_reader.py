@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from curate.config.project import GUARD
+from curate.config.evaluate import GUARD
 from curate.core.errors import CurateError
 from curate.core.extras import require_extra
 from curate.core.identity import content_id

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from curate.config.project import GUARD
+from curate.config.evaluate import GUARD
 from curate.core.progress import Track, silent
 from curate.evaluate.benchmark import ItemSet
 from curate.evaluate.distance import Comparison, compared

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from curate.config.project import GUARD
+from curate.config.evaluate import GUARD
 from curate.data.adversarial import FALSE_POSITIVES
 from curate.evaluate.benchmark import Item, ItemSet
 from curate.evaluate.leaderboards import leaderboard

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from pathlib import Path
 
-from curate.config.project import Benchmark, Config
+from curate.config.evaluate import Benchmark
+from curate.config.project import Config
 from curate.core.errors import CurateError
 from curate.core.identity import content_id
 from curate.core.progress import Track
@@ -37,7 +38,7 @@ def evaluate(lake: Lake, config: Config, *, subjects: Sequence[Subject], track: 
     benchmarks = config.evaluate.benchmarks
     state: list[str] = []
     if any(benchmark.format == "lake" for benchmark in benchmarks):
-        select_panel(lake, config)
+        select_panel(lake, config.panel_names)
         state = [lake.digest(table, column) for table, column in _STATE.items()]
     trained = config.train.judge if config.train else None
     skipped = True

@@ -11,7 +11,8 @@ from typing import Any
 import yaml
 
 from curate import __version__
-from curate.config.project import Config, ExportEntry
+from curate.config.export import ExportEntry
+from curate.config.project import Config
 from curate.core.resources import resource, sql
 from curate.export.formats import Format
 from curate.export.shards import WrittenPart
@@ -59,7 +60,7 @@ def card(reader: Lake, config: Config, content: Content) -> str:
     )
     environment.filters.update(md=_markdown, number=_number, share=_share)
     iteration = [content.iteration]
-    select_panel(reader, config)
+    select_panel(reader, config.panel_names)
     is_split = content.format.is_split
     return environment.get_template("card.md.j2").render(
         front_matter=_front_matter(content),

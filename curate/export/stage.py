@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from curate import __version__
-from curate.config.project import Config, ExportEntry
+from curate.config.export import ExportEntry
+from curate.config.project import Config
 from curate.core.atomic import atomic_directory, refuse_foreign, temporary_beside
 from curate.core.errors import CurateError
 from curate.core.identity import content_id
@@ -152,7 +153,7 @@ def _select_judges(reader: Lake, config: Config, transcripts: Transcriber | None
     """Make `current_judgments` and the table `transcribed` of the judges whose chats can be made."""
     if transcripts is None:
         raise ValueError("the format judge-sft needs transcripts: export through curate.pipeline.export")
-    select_panel(reader, config)
+    select_panel(reader, config.panel_names)
     with reader.bind("known_judges", transcripts.judges):
         reader.rows("CREATE OR REPLACE TEMP TABLE transcribed AS FROM known_judges")
     return reader.rows("FROM transcribed ORDER BY ALL")

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from curate.config.project import Fields, Source
+from curate.config.ingest import Fields, Source
 from curate.core.errors import CurateError
 from curate.core.identity import content_id
 from curate.ingest import foreign, mapped

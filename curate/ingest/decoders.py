@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from curate.config.project import Fields, Source
+from curate.config.ingest import Fields, Source
 from curate.core.errors import CurateError
 from curate.data.native import contradiction
 from curate.ingest import mapped

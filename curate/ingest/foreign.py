@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import combinations, takewhile
 from typing import Any, Literal, cast, get_args
 
-from curate.config.project import Fields
+from curate.config.ingest import Fields
 from curate.ingest.explain import TYPE_NAMES
 from curate.ingest.rejection import RowError
 from curate.ingest.rows import Candidate, Message, Row, Verdict

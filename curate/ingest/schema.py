@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from curate.config.project import Fields, Source
+from curate.config.ingest import Fields, Source
 from curate.core.errors import CurateError
 from curate.data.native import JudgmentsRow, ResponsesRow
 from curate.ingest.decoders import NATIVE_FIELDS, merged

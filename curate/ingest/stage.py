@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
-from curate.config.project import Config, Source
+from curate.config.ingest import Source
+from curate.config.project import Config
 from curate.core.identity import content_id
 from curate.core.progress import Track, silent
 from curate.data.pseudonym import Pseudonyms, is_address

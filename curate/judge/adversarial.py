@@ -18,7 +18,8 @@ from functools import cache
 import numpy as np
 import pyarrow as pa
 
-from curate.config.project import GUARD, Config
+from curate.config.evaluate import GUARD
+from curate.config.project import Config
 from curate.core.identity import content_id
 from curate.core.progress import Track, silent
 from curate.data.adversarial import FALSE_POSITIVES, GuardCase, guard_cases

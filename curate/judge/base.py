@@ -34,8 +34,9 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from curate import records
-from curate.config.project import Pairs, Section
+from curate.config.judge import Pairs
 from curate.core.identity import content_id
+from curate.core.section import Section
 from curate.engine.base import Chat, Failure
 from curate.engine.registry import Engines
 from curate.records import Form, Outcome, Shown

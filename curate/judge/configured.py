@@ -9,7 +9,8 @@ from functools import cached_property
 from types import TracebackType
 from typing import Any, Self
 
-from curate.config.project import Config, Pairs
+from curate.config.judge import Pairs
+from curate.config.project import Config
 from curate.config.validation import validated
 from curate.core.errors import CurateError
 from curate.core.resources import sql

@@ -20,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from curate.config.project import Section
 from curate.core.errors import CurateError
 from curate.core.extras import require_extra
 from curate.core.identity import content_id
+from curate.core.section import Section
 from curate.data.preference_files import data_files, data_rows
 from curate.data.preference_rows import Turns, Unusable, split_pair
 from curate.engine.base import Engine

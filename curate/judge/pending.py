@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from curate.config.project import Pairs
+from curate.config.judge import Pairs
 from curate.core.identity import content_id
 from curate.core.resources import sql
 from curate.judge.base import Candidate, Contest, Question

@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from curate.config.project import Pairs
+from curate.config.judge import Pairs
 from curate.core.identity import content_id
 
 Pair = tuple[str, str]  # response ids, in their order

@@ -1,7 +1,7 @@
 """Why a prompt's labels are what they are: its judgments, its pairs, and what was overruled.
 
 with Lake.open(location, read_only=True) as reader:
-    select_panel(reader, config)
+    select_panel(reader, config.panel_names)
     explanation = explain(reader, find_prompt(reader, "q17"))
 """
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import polars as pl
 
-from curate.config.project import Config, ExportEntry
+from curate.config.export import ExportEntry
+from curate.config.project import Config
 from curate.core.errors import CurateError
 from curate.core.progress import Track, silent
 from curate.export import export

@@ -320,7 +320,7 @@ class Facts:
 
 def gather(reader: Lake, config: Config) -> Facts:
     """Ask the lake for everything. `reader` gets temporary tables, so it must be the caller's own."""
-    select_panel(reader, config)
+    select_panel(reader, config.panel_names)
     reader.rows(sql("report_votes"))
     arcs = _ask(reader, "report_dropped_arcs", DroppedArc, config.report.examples)
     tested = reader.has("assessments")  # not in a snapshot from before

@@ -18,6 +18,7 @@ from curate.core.errors import CurateError
 from curate.core.extras import require_extra
 from curate.core.identity import content_id
 from curate.core.progress import Track, silent
+from curate.data.media import part_text
 from curate.engine.local.embeddings import DTYPE, Embedder
 from curate.reward.model_folder import NOUN, list_model_files
 
@@ -222,12 +223,6 @@ def message_text(message: Mapping[str, Any]) -> str:
     if isinstance(content, str):
         return content
     return "\n".join(map(part_text, content or ()))
-
-
-def part_text(part: Mapping[str, Any]) -> str:
-    """A part of a message as exports write it: its text, or a mark where an image or video stands."""
-    text = part.get("text")
-    return text if isinstance(text, str) else f"[{part.get('type')} {part.get('uri') or ''}]"
 
 
 def features(prompts: Float32, responses: Float32) -> Float32:

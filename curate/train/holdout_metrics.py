@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from curate.config.project import HELD_OUT
+from curate.config.evaluate import HELD_OUT
 from curate.core.errors import CurateError
 from curate.data.preference_rows import PreferencePairs
 from curate.records import Evaluation, arrow_schema

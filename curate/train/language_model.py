@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from curate.config.project import HELD_OUT, Config
+from curate.config.evaluate import HELD_OUT
+from curate.config.project import Config
 from curate.config.train import BackboneSection, TrainSection
 from curate.core.atomic import atomic_directory, refuse_foreign
 from curate.core.errors import CurateError

@@ -7,7 +7,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from curate.config.project import HELD_OUT, Config, TrainSection
+from curate.config.evaluate import HELD_OUT
+from curate.config.project import Config
+from curate.config.train import TrainSection
 from curate.core.atomic import refuse_foreign
 from curate.core.errors import CurateError
 from curate.core.identity import content_id

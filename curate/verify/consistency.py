@@ -43,7 +43,7 @@ RULES = (
 def scale_out(lake: Lake, config: Config) -> Summary:
     """Decide about every pair, and write iteration 2; people's verdicts stay as they are."""
     section, run = trained(config), StageRun(lake, "verify", config_hash=config.verify.loop.digest)
-    select_panel(lake, config)
+    select_panel(lake, config.panel_names)
     best = best_model(lake, section).revision
     gold = checkpoints(lake, trained(gold_config(config)))[-1].revision
     base = lake.value("SELECT max(iteration) FROM preferences WHERE iteration < ?", [ITERATION])

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from curate.config.project import Config, TrainSection
+from curate.config.project import Config
+from curate.config.train import TrainSection
 from curate.core.errors import CurateError
 from curate.core.resources import sql
 from curate.lake.lake import Lake

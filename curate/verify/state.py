@@ -155,7 +155,7 @@ def _pool(state: State, open_: Bool) -> Int64:
 
 def _opinions(lake: Lake, config: Config, state: State, rows: Int64) -> tuple[Float64, Float64]:
     """Each judge's mean vote on the pairs, float64[Q, C], and the reward models' mean probability, float64[Q]."""
-    select_panel(lake, config)
+    select_panel(lake, config.panel_names)
     with lake.bind("pool", state.pairs[rows].with_row_index("pair").to_arrow()):
         said = lake.frame(sql("verify_opinions"))
     column = said["annotator_id"].rank("dense").to_numpy().astype(np.int64) - 1

@@ -24,7 +24,7 @@ def shown(found: Explanation, *, full: bool = False) -> str:
 
 def explained(lake: Lake, name: str) -> Explanation:
     with Lake.open(lake.location, snapshot=lake.snapshot()) as reader:
-        select_panel(reader, Config())
+        select_panel(reader, Config().panel_names)
         return explain(reader, find_prompt(reader, name))
 
 

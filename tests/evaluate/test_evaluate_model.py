@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from curate.cli.app import main
-from curate.config.project import Benchmark, Config, EvaluateSection, JudgeSection
+from curate.config.evaluate import Benchmark, EvaluateSection
+from curate.config.judge import JudgeSection
+from curate.config.project import Config
 from curate.core.errors import CurateError
 from curate.core.progress import Track, silent
 from curate.engine.local.embeddings import Embedder

@@ -8,7 +8,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from curate.config.project import Benchmark, Config, EvaluateSection, JudgeSection, TrainSection
+from curate.config.evaluate import Benchmark, EvaluateSection
+from curate.config.judge import JudgeSection
+from curate.config.project import Config
+from curate.config.train import TrainSection
 from curate.core.errors import CurateError
 from curate.evaluate import evaluate
 from curate.lake.lake import Lake

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from curate.config.project import Config, ExportEntry
+from curate.config.export import ExportEntry
+from curate.config.project import Config
 from curate.export import export_one
 from curate.lake.lake import Lake
 

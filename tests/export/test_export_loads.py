@@ -8,7 +8,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from curate.config.project import Config, ExportEntry
+from curate.config.export import ExportEntry
+from curate.config.project import Config
 from curate.export import export_one
 from curate.export.rows import EXPORTED
 from curate.lake.lake import Lake

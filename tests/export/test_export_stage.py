@@ -12,7 +12,8 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from curate.config.project import Config, ExportEntry
+from curate.config.export import ExportEntry
+from curate.config.project import Config
 from curate.core.errors import CurateError
 from curate.data.preference_rows import parts_of, read_pairs
 from curate.export import export, export_one

@@ -9,7 +9,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from curate.config.project import Config, ExportEntry
+from curate.config.export import ExportEntry
+from curate.config.project import Config
 from curate.export.rows import JudgeSftRow
 from curate.judge.configured import Panel
 from curate.lake.lake import Lake

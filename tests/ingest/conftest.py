@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from curate.config.project import Config, Source
+from curate.config.ingest import Source
+from curate.config.project import Config
 from curate.ingest import ingest_judgments, ingest_responses
 from curate.lake.lake import Lake
 from curate.lake.runs import Summary

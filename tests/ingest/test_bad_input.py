@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import zstandard
 
-from curate.config.project import Source
+from curate.config.ingest import Source
 from curate.core.errors import CurateError
 from curate.lake.lake import Lake
 from tests.ingest.samples import Take, assert_reconciled, lines, native, rejected

@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from curate.config.project import Config, Source, load_config
+from curate.config.ingest import Source
+from curate.config.project import Config, load_config
 from curate.core.errors import CurateError
 from curate.ingest import hub, ingest, ingest_responses
 from curate.lake.lake import Lake

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from curate.config.project import Config, Source
+from curate.config.ingest import Source
+from curate.config.project import Config
 from curate.ingest import ingest_judgments, ingest_responses
 from curate.lake.lake import Lake, Location
 from tests.ingest.samples import assert_reconciled, lines, native

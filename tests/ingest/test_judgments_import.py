@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from curate.config.project import Fields
+from curate.config.ingest import Fields
 from curate.ingest.statements import Statement, canonical
 from curate.lake.lake import Lake
 from curate.records import judgment_id
@@ -187,7 +187,8 @@ def test_different_statements_are_samples_and_equal_ones_duplicates(
 @settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_chunk_size_does_not_matter(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
-    from curate.config.project import Config, Source
+    from curate.config.ingest import Source
+    from curate.config.project import Config
     from curate.ingest import ingest_judgments, ingest_responses
     from curate.lake.lake import Location
 

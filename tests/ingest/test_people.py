@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from curate.aggregate import aggregate
-from curate.config.project import Config, Fields, Source
+from curate.config.ingest import Fields, Source
+from curate.config.project import Config
 from curate.lake.lake import Lake
 from tests.ingest.samples import Take, lines, native, rejected
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curate.config.project import Fields, Format
+from curate.config.ingest import Fields, Format
 from curate.core.errors import CurateError
 from curate.ingest.presets import PRESETS
 from curate.lake.lake import Lake

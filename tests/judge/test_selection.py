@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.config.project import Pairs
+from curate.config.judge import Pairs
 from curate.judge.selection import Pair, _bradley_terry, default_limit, round_robin, selected
 
 ROUNDS: tuple[Pairs, ...] = ("swiss", "active")

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from curate.config.project import Config, TrainSection
-from curate.config.train import BackboneSection
+from curate.config.project import Config
+from curate.config.train import BackboneSection, TrainSection
 from curate.core.identity import content_id
 
 GOOD, BAD = ("fox", "quick", "brown"), ("dog", "lazy", "over")

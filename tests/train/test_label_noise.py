@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from curate.config.project import TrainSection
+from curate.config.train import TrainSection
 from curate.core.progress import silent
 from curate.data.preference_rows import PreferencePairs, read_pairs
 from curate.engine.local.embeddings import Embedder

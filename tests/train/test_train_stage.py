@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from curate.config.project import Config, TrainSection
+from curate.config.project import Config
+from curate.config.train import TrainSection
 from curate.core.errors import CurateError
 from curate.core.identity import content_id
 from curate.engine.local.embeddings import Embedder

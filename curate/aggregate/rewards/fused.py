@@ -15,7 +15,7 @@ from curate.aggregate.rewards.combine import combine
 from curate.aggregate.rewards.conflict import without_conflict
 from curate.aggregate.rewards.scale import fit_scale
 from curate.aggregate.votes import Float64, Int64, Votes
-from curate.config.project import RewardsSection
+from curate.config.aggregate import RewardsSection
 
 NAME = "reward ensemble"
 _GOOD = 0.85

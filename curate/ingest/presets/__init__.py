@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from curate.config.project import Fields, Format
+from curate.config.ingest import Fields, Format
 from curate.ingest import mapped
 from curate.ingest.foreign import Foreign, Reading
 from curate.ingest.presets import alpaca_eval, hh_rlhf, lmsys_arena, ultrafeedback

@@ -6,7 +6,7 @@ probability for `output_2`, 1.5 (and 0 in older files) is a tie, and null an ans
 
 from __future__ import annotations
 
-from curate.config.project import Fields
+from curate.config.ingest import Fields
 from curate.ingest import foreign
 from curate.ingest.foreign import Foreign, Reading
 from curate.ingest.rejection import RowError

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from curate.config.project import Fields
+from curate.config.ingest import Fields
 from curate.ingest import foreign, mapped
 from curate.ingest.foreign import Foreign, Reading
 from curate.ingest.rejection import RowError

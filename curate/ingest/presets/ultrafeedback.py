@@ -7,7 +7,7 @@ overall score of 1 in the published data was read as 10; where there is none, th
 
 from __future__ import annotations
 
-from curate.config.project import Fields
+from curate.config.ingest import Fields
 from curate.ingest import foreign, mapped
 from curate.ingest.foreign import Foreign, Reading
 from curate.ingest.rows import Row

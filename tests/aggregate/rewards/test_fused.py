@@ -14,7 +14,8 @@ from curate.aggregate import aggregate
 from curate.aggregate.rewards import fuse_rewards
 from curate.aggregate.rewards.fused import NAME
 from curate.aggregate.votes import Votes
-from curate.config.project import Config, RewardsSection
+from curate.config.aggregate import RewardsSection
+from curate.config.project import Config
 from curate.lake.lake import Lake
 from curate.records import Judgment
 from tests.conftest import judge_pair, make_prompt, make_response, table

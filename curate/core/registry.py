@@ -1,8 +1,13 @@
-"""Kinds that users name in `curate.yaml`: registered classes, and classes of their own.
+"""Parts that users name in `curate.yaml`: our own, those of other packages, and files of the user's own.
 
-kind: pairwise                        # registered by a decorator in this package
+kind: pairwise                        # registered by this package
+kind: acme-judge                      # registered by another package: entry point group `curate.judge`
 kind: my_package.my_module:MyJudge    # importable
 kind: ./my_judge.py:MyJudge           # a file beside curate.yaml
+format: ./my_shape.yaml               # a part that is only data, where the family has such parts
+
+One `Registry` a family: judge, engine, rule, shape (of ingested rows), annotator_model, routing, export_format and
+benchmark_format. A part is a class derived from the family's base class; what can be set is its `Options`.
 """
 
 from __future__ import annotations
@@ -12,39 +17,63 @@ import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from hashlib import blake2b
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+
+import yaml
 
 from curate.core.errors import CurateError
 from curate.core.identity import content_id
-from curate.core.section import Section
 
 T = TypeVar("T")
-SectionT = TypeVar("SectionT", bound=Section)
 
 
 @dataclass(frozen=True, slots=True)
-class Found(Generic[T]):
-    """A class and what identifies its code: "" for our own, which state a version, else its file's digest."""
+class Registered(Generic[T]):
+    """A class, and what identifies its code: "" for our own, which state a version, else a digest of its source.
+
+    `options`: what the YAML file of a part that is only data says.
+    """
 
     type: type[T]
     code: str
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Kinds(Generic[T]):
-    """The classes of one sort (`what` names it in errors), by the names users give them."""
+class Registry(Generic[T]):
+    """The classes of one family, by the names that users give them.
 
-    def __init__(self, what: str, base: type[T]) -> None:
-        self._what = what
+    Args:
+        family: Name of the family, as in the entry point group `curate.<family>`.
+        base: Class that every part is derived from.
+        noun: What a part is called in error messages.
+        builtin: Name → `module:Class` of our own parts that are imported when they are asked for.
+        data_class: `module:Class` of the part that a YAML file stands for; None where a part needs code.
+    """
+
+    def __init__(
+        self,
+        family: str,
+        base: type[T],
+        *,
+        noun: str | None = None,
+        builtin: Mapping[str, str] | None = None,
+        data_class: str | None = None,
+    ) -> None:
+        self.family = family
+        self.noun = noun or family.replace("_", " ")
         self._base = base
+        self._builtin = dict(builtin or {})
+        self._data_class = data_class
         self._types: dict[str, type[T]] = {}
 
     def register(self, name: str) -> Callable[[type[T]], type[T]]:
-        """Class decorator: make the class known as `kind: name`."""
+        """Return a class decorator that makes the class known as `name`."""
 
         def add(cls: type[T]) -> type[T]:
             self._types[name] = cls
@@ -53,50 +82,126 @@ class Kinds(Generic[T]):
         return add
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The names of our own parts, sorted; nothing is imported for them."""
+        return tuple(sorted({*self._types, *self._builtin}))
+
+    @property
     def registered(self) -> Mapping[str, type[T]]:
-        return dict(sorted(self._types.items()))
+        """Our own parts by name; imports them all."""
+        return {name: self._load_builtin(name) for name in self.names}
 
-    def find(self, kind: object, *, where: str, folder: Path) -> Found[T]:
-        """The class behind `kind`. `where` is its place in curate.yaml, `folder` that file's folder."""
-        if not isinstance(kind, str) or not kind:
-            raise CurateError(f"`{where}.kind` is missing: name a kind of {self._what}, {self._known()}.")
-        if kind in self._types:
-            return Found(self._types[kind], "")
-        if ":" not in kind:
-            close = difflib.get_close_matches(kind, self._types, n=1)
-            hint = f"did you mean `{close[0]}`?" if close else f"known are {self._known()}."
-            raise CurateError(f"`{where}.kind` is {kind!r}, which is no kind of {self._what}: {hint}")
-        return self._load(kind, where, folder)
+    def find(self, name: object, *, where: str, folder: Path) -> Registered[T]:
+        """Return the class called `name`.
 
-    def _known(self) -> str:
-        return f"{', '.join(sorted(self._types))}, or `module:Class` for one of your own"
+        Args:
+            name: As in curate.yaml; see the module's docstring.
+            where: Key of curate.yaml that holds the name.
+            folder: Folder of curate.yaml, where relative files start.
 
-    def _load(self, kind: str, where: str, folder: Path) -> Found[T]:
-        module_name, _, class_name = kind.rpartition(":")
+        Raises:
+            CurateError: There is no such part, or it cannot be loaded.
+        """
+        if not isinstance(name, str) or not name:
+            raise CurateError(f"`{where}` is missing: name a kind of {self.noun}, {self._listing()}.")
+        if name in self._types or name in self._builtin:
+            return Registered(self._load_builtin(name), "")
+        if name.endswith((".yaml", ".yml")) and self._data_class is not None:
+            return self._load_data(name, where, folder)
+        if ":" in name:
+            return self._load_own(name, where, folder)
+        for entry in find_entry_points(self.family):
+            if entry.name == name:
+                return self._load_own(entry.value, where, folder)
+        raise CurateError(
+            f"`{where}` is {name!r}, {explain_unknown(name, self.names, self.family, self.noun)}"
+        )
+
+    def _listing(self) -> str:
+        return list_names(self.names, self.family)
+
+    def _load_builtin(self, name: str) -> type[T]:
+        if name not in self._types:
+            self._types[name] = _import_class(self._builtin[name])
+        return self._types[name]
+
+    def _load_data(self, name: str, where: str, folder: Path) -> Registered[T]:
+        assert self._data_class is not None
+        path = (folder / name).resolve()
         try:
-            module = _from_file(folder, module_name) if module_name.endswith(".py") else _import(module_name)
+            text = path.read_text(encoding="utf-8")
+            options = yaml.safe_load(text)
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise CurateError(f"`{where}` is {name!r}, which cannot be read: {error}.") from error
+        if not isinstance(options, dict):
+            raise CurateError(f"`{where}` is {name!r}, but this file holds no mapping of options to values.")
+        digest = blake2b(text.encode(), digest_size=16).hexdigest()
+        return Registered(_import_class(self._data_class), digest, options)
+
+    def _load_own(self, name: str, where: str, folder: Path) -> Registered[T]:
+        module_name, _, class_name = name.rpartition(":")
+        try:
+            module = (
+                _import_file(folder, module_name)
+                if module_name.endswith(".py")
+                else importlib.import_module(module_name)
+            )
+        except CurateError:
+            raise
         except (ImportError, FileNotFoundError, SyntaxError) as error:
-            raise CurateError(f"`{where}.kind` is {kind!r}, which cannot be loaded: {error}.") from error
-        found = getattr(module, class_name, None)
-        if not (isinstance(found, type) and issubclass(found, self._base)):
+            raise CurateError(f"`{where}` is {name!r}, which cannot be loaded: {error}.") from error
+        except Exception as error:  # a user's own module may raise anything while it is imported
+            problem = f"{type(error).__name__}: {error}"
+            raise CurateError(f"`{where}` is {name!r}, which cannot be loaded: {problem}.") from error
+        part = getattr(module, class_name, None)
+        if not (isinstance(part, type) and issubclass(part, self._base)):
             raise CurateError(
-                f"`{where}.kind` is {kind!r}, but {module_name} has no class {class_name} that is derived from "
+                f"`{where}` is {name!r}, but {module_name} has no class {class_name} that is derived from "
                 f"{self._base.__module__}.{self._base.__name__}."
             )
-        source = inspect.getsourcefile(found)
-        code = blake2b(Path(source).read_bytes(), digest_size=16).hexdigest() if source else content_id(kind)
-        return Found(found, code)
+        source = inspect.getsourcefile(part)
+        code = blake2b(Path(source).read_bytes(), digest_size=16).hexdigest() if source else content_id(name)
+        return Registered(part, code)
 
 
-def _import(name: str) -> ModuleType:
-    return importlib.import_module(name)
+def find_entry_points(family: str) -> tuple[EntryPoint, ...]:
+    """Return the parts of a family that other packages bring."""
+    return tuple(entry_points(group=f"curate.{family}"))
 
 
-def _from_file(folder: Path, name: str) -> ModuleType:
+def is_part_name(name: str, known: Collection[str], family: str) -> bool:
+    """Tell whether `name` can name a part, without importing it: a known one, a user's own or another package's."""
+    return (
+        name in known
+        or ":" in name
+        or name.endswith((".yaml", ".yml"))
+        or any(entry.name == name for entry in find_entry_points(family))
+    )
+
+
+def explain_unknown(name: str, known: Collection[str], family: str, noun: str) -> str:
+    """Say that no part is called so, and which there are."""
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean `{close[0]}`?" if close else f"known are {list_names(known, family)}."
+    return f"which is no kind of {noun}: {hint}"
+
+
+def list_names(known: Collection[str], family: str) -> str:
+    """List the parts of a family for an error message."""
+    names = sorted({*known, *(entry.name for entry in find_entry_points(family))})
+    return f"{', '.join(names)}, or `module:Class` or `./file.py:Class` for one of your own"
+
+
+def _import_class(path: str) -> Any:
+    module_name, _, class_name = path.partition(":")
+    return getattr(importlib.import_module(module_name), class_name)
+
+
+def _import_file(folder: Path, name: str) -> ModuleType:
     path = (folder / name).resolve()
     if not path.is_file():
         raise FileNotFoundError(f"there is no {path}")
-    module_name = f"curate_kind_{content_id(str(path))}"
+    module_name = f"curate_part_{content_id(str(path))}"
     if module_name in sys.modules:
         return sys.modules[module_name]
     spec = importlib.util.spec_from_file_location(module_name, path)

@@ -13,7 +13,7 @@ from curate.config.project import Config
 from curate.config.validation import validated
 from curate.core.errors import CurateError
 from curate.core.identity import content_id
-from curate.core.registry import Kinds
+from curate.core.registry import Registry
 from curate.core.section import Section
 from curate.engine.base import Capability, Chat, Engine, lacks
 
@@ -49,7 +49,7 @@ class ConfiguredEngine(Engine):
         return None
 
 
-ENGINES: Kinds[ConfiguredEngine] = Kinds("engine", ConfiguredEngine)  # type: ignore[type-abstract]
+ENGINES: Registry[ConfiguredEngine] = Registry("engine", ConfiguredEngine)  # type: ignore[type-abstract]
 
 
 def engine(kind: str) -> Callable[[type[ConfiguredEngine]], type[ConfiguredEngine]]:
@@ -85,7 +85,7 @@ class Engines:
         self, name: str, options: Mapping[str, Any], *, where: str, needs: Capability | None = None
     ) -> Engine:
         """An engine from options given in place."""
-        found = ENGINES.find(options.get("kind"), where=where, folder=self.folder)
+        found = ENGINES.find(options.get("kind"), where=f"{where}.kind", folder=self.folder)
         checked = validated(found.type.Options, options, where=where)
         key = content_id(checked.model_dump(mode="json"))
         if key not in self._made:

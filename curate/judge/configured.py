@@ -104,7 +104,7 @@ class Panel:
     def _seat(self, at: int, options: Mapping[str, Any]) -> Seat:
         where = f"judge.judges[{at}]"
         options = with_preset(options, where=where)
-        found = JUDGES.find(options.get("kind"), where=where, folder=self.engines.folder)
+        found = JUDGES.find(options.get("kind"), where=f"{where}.kind", folder=self.engines.folder)
         checked = validated(found.type.Options, options, where=where)
         self._check_order(at, checked, where)
         used: list[Engine] = []

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from curate.core.registry import Kinds
+from curate.core.registry import Registry
 from curate.judge.base import Judge
 
-JUDGES: Kinds[Judge] = Kinds("judge", Judge)  # type: ignore[type-abstract]
+JUDGES: Registry[Judge] = Registry("judge", Judge)  # type: ignore[type-abstract]
 
 
 def judge_kind(name: str) -> Callable[[type[Judge]], type[Judge]]:

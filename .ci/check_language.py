@@ -16,10 +16,35 @@ VAGUE = {"each", "found", "said", "told"}
 MOST_OF_ONE_WORD = 0.30
 RIDDLE = re.compile(r"(Of|Whether|Who|What|How) ")
 IRREGULAR = {
-    *("asked", "built", "drawn", "drew", "fed", "found", "given", "held", "kept", "known", "left", "made", "put"),
+    *(
+        "asked",
+        "built",
+        "drawn",
+        "drew",
+        "fed",
+        "found",
+        "given",
+        "held",
+        "kept",
+        "known",
+        "left",
+        "made",
+        "put",
+    ),
     *("said", "seen", "sent", "shown", "spent", "taken", "thought", "told", "understood", "written", "won"),
 }
-NO_PARTICIPLES = {"embed", "exceed", "feed", "need", "proceed", "seed", "speed", "succeed", "shed", "weighted"}
+NO_PARTICIPLES = {
+    "embed",
+    "exceed",
+    "feed",
+    "need",
+    "proceed",
+    "seed",
+    "speed",
+    "succeed",
+    "shed",
+    "weighted",
+}
 STATES = {"is", "has", "was", "are", "can", "count", "list", "find", "read", "load", "drop", "select"}
 FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -30,8 +55,8 @@ def is_participle(word: str) -> bool:
 
 def is_participle_function(name: str) -> bool:
     """Tell whether a function is named for a result instead of for what it does (`_rounded`, `labels_needed`)."""
-    words = name.strip("_").split("_")
-    return is_participle(words[0]) or (len(words) > 1 and len(words) < 3 and is_participle(words[1]) and not (words[0] in STATES))
+    first, *rest = name.strip("_").split("_")
+    return is_participle(first) or (len(rest) == 1 and is_participle(rest[0]) and first not in STATES)
 
 
 def find_problems(path: Path, tree: ast.Module) -> Iterator[tuple[int, str]]:
@@ -47,7 +72,10 @@ def find_problems(path: Path, tree: ast.Module) -> Iterator[tuple[int, str]]:
             docstring = ast.get_docstring(node)
             if docstring and RIDDLE.match(docstring):
                 line = getattr(node, "lineno", 1)
-                yield line, f"docstring {docstring.split(chr(10))[0][:50]!r}: begin with a verb or with the thing"
+                yield (
+                    line,
+                    f"docstring {docstring.split(chr(10))[0][:50]!r}: begin with a verb or with the thing",
+                )
 
 
 def list_functions(tree: ast.Module) -> list[str]:

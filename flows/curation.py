@@ -1,4 +1,6 @@
-"""The whole chain as a Prefect flow, for a server, a worker or a schedule: `curate.pipeline.curation` with stages as tasks.
+"""The whole chain as a Prefect flow, for a server, a worker or a schedule.
+
+It is `curate.pipeline.curation` with stages as tasks.
 
 Every stage finds out by itself what is left to do, so a flow run that was killed is simply run again.
 Tasks are stages, and for judging chunks of prompts: a task costs tens of milliseconds.

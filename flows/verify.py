@@ -1,4 +1,6 @@
-"""The two-stage loop as a Prefect flow, for a server or a schedule: `curate.pipeline.verification_loop` with steps as tasks.
+"""The two-stage loop as a Prefect flow, for a server or a schedule.
+
+It is `curate.pipeline.verification_loop` with steps as tasks.
 
 Where people's answers are wanted a flow run ends, with a state that says how many; the next run goes on with them.
 """

@@ -80,8 +80,8 @@ class AggregateSection(Section):
         "auto",
         description="auto: panel once people took a side on five pairs that judges voted on, before that majority, "
         "with a warning where the judges hold two opinions; majority: one vote each; panel: learns abilities and "
-        "habits, and from people's labels; or a model of the literature: Dawid-Skene (one_coin, two_coin), glad, crowd_bt, "
-        "ties as davidson or rao_kupper.",
+        "habits, and from people's labels; or a model of the literature: Dawid-Skene (one_coin, two_coin), glad, "
+        "crowd_bt, ties as davidson or rao_kupper.",
     )
     method: Literal["ensemble-then-denoise", "denoise-then-ensemble"] = "ensemble-then-denoise"
     guarantee: GuaranteeSection | None = Field(

@@ -53,8 +53,8 @@ def export(
 ) -> Summary:
     """Write the data sets of `entries` (default: those of `curate.yaml`), as the lake is now.
 
-    `transcripts`: for the format judge-sft (`curate.pipeline.export` provides them). Raises CurateError when nothing has been
-    aggregated yet, when the filters leave nothing over, and when a folder holds anything that is not an export.
+    `transcripts`: for the format judge-sft (`curate.pipeline.export` provides them). Raises CurateError when nothing
+    has been aggregated yet, when the filters leave nothing over, and when a folder holds anything that is not an export.
     """
     chosen = config.export if entries is None else entries
     run = StageRun(lake, "export", config_hash=content_id([entry.digest for entry in chosen]))

@@ -1,4 +1,4 @@
-"""The JSON Schemas in `schemas/`: settings, records, rows in and out; `python -m curate.pipeline.schemas` writes them."""
+"""JSON Schemas of settings, records, rows in and rows out: `python -m curate.pipeline.schemas` writes `schemas/`."""
 
 from __future__ import annotations
 

@@ -148,7 +148,8 @@ def test_schemas_hold_every_option(make_config: MakeConfig) -> None:
 def test_nothing_heavy_is_imported_before_it_is_needed(make_config: MakeConfig, tmp_path: Path) -> None:
     make_config(GOOD)
     program = (
-        "import sys; from pathlib import Path; from curate.config.project import load_config; from curate.judge import Panel;"
+        "import sys; from pathlib import Path; from curate.config.project import load_config;"
+        "from curate.judge import Panel;"
         f"print(Panel(load_config(Path({str(tmp_path / 'curate.yaml')!r}))).seats['x'].revision);"
         "print([m for m in ('torch', 'transformers', 'sentence_transformers', 'numba') if m in sys.modules])"
     )

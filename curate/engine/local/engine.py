@@ -12,29 +12,17 @@ gives likelihoods; a sequence-classification model scores; a sentence-transforme
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, cast
-
-from pydantic import Field
+from typing import cast
 
 from curate.core.extras import require_extra
 from curate.core.identity import content_id
 from curate.engine.base import Capability, Chat, Engine, Failure
-from curate.engine.lazy import LocalEngine, LocalOptions
+from curate.engine.lazy import LocalEngine
+from curate.engine.local.options import TransformersOptions
 from curate.engine.registry import engine
 from curate.engine.weights import Task
 
 _VERSION = 1  # counts changes of this engine that change answers
-
-
-class TransformersOptions(LocalOptions):
-    """A model in this process."""
-
-    kind: str = "transformers"
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
-        "auto", description="auto: float32 on a CPU, bfloat16 on a GPU."
-    )
-    device: str = Field("auto", description="cpu, cuda, cuda:1, …; auto: a GPU if there is one.")
-    budget: int = Field(4096, ge=1, description="Tokens per forward pass: more needs more memory.")
 
 
 @engine("transformers")

@@ -19,7 +19,7 @@ from curate.engine.chat_tokens import ChatTokens
 from curate.engine.local.causal import CausalModel
 from curate.engine.local.classifier import RewardModel
 from curate.engine.local.embedder import Embedder
-from curate.engine.local.engine import TransformersOptions
+from curate.engine.local.options import TransformersOptions
 from curate.engine.local.reward_head import HeadedModel, has_own_head
 from curate.engine.local.vision import VisionReward, VisionTokens
 from curate.engine.weights import Task, Weights

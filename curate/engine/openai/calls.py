@@ -9,8 +9,8 @@ from typing import Any
 
 from curate.engine.base import Chat, Choose, Failure, Generate
 from curate.engine.chat_tokens import ChatTokens
-from curate.engine.openai.engine import OpenAIOptions
 from curate.engine.openai.http_client import Call
+from curate.engine.openai.options import OpenAIOptions
 from curate.records import plain
 
 _GOES_ON = ("vllm", "sglang")  # servers that go on with an answer that is begun for them

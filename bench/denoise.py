@@ -37,7 +37,7 @@ from curate.aggregate.annotators.result import AnnotatorFit
 from curate.aggregate.graph.denoise import denoise
 from curate.aggregate.graph.majority import majority
 from curate.aggregate.votes import Votes
-from curate.stats.guarantee import guarantee
+from curate.stats.guarantee import certify_threshold
 
 Float64 = NDArray[np.float64]
 PLAIN = ("majority", "one_coin", "two_coin", "glad", "crowd_bt", "davidson")
@@ -282,7 +282,7 @@ def guarantee_on(
     kept, shares = 0, []
     for _ in range(draws):
         chosen = np.sort(rng.permutation(len(index))[:labels])
-        found = guarantee(confidence, chosen, agrees[chosen], alpha=alpha, delta=delta)
+        found = certify_threshold(confidence, chosen, agrees[chosen], alpha=alpha, delta=delta)
         accepted = confidence >= found.threshold
         kept += not accepted.any() or float(np.mean(~agrees[accepted])) <= alpha
         shares.append(float(accepted.mean()))

@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 
 from curate.config.project import Config
 from curate.config.train import BackboneSection, LoraSection, TrainSection
-from curate.core.progress import bars
+from curate.core.progress import progress_bars
 from curate.engine.base import Failure
-from curate.engine.weights import locate
+from curate.engine.weights import locate_model
 from curate.lake.lake import Lake
 from curate.reward.embedding_reward import EmbeddingReward
 from curate.train import train
@@ -99,7 +99,7 @@ def trained(folder: Path, data: Path, section: TrainSection) -> None:
     config = Config(workspace=str(folder / "workspace"), train=section)
     cpu, wall = time.process_time(), time.monotonic()
     with Lake.open(config.location) as lake:
-        summary = train(lake, config, data, track=bars)
+        summary = train(lake, config, data, track=progress_bars)
     took = f"{(time.process_time() - cpu) / 60:.1f} CPU minutes, {(time.monotonic() - wall) / 60:.1f} by the clock"
     print(f"{section.path}: {summary.note}; {took}")
 
@@ -124,7 +124,7 @@ def language_model_margins(folder: Path, data: Path, held: list[Pair]) -> NDArra
     path = folder / f"smollm2-{data.stem}"
     torch.set_num_threads(1)
     trained(folder, data, TrainSection(path=str(path), backbone=BACKBONE, bootstrap=200))
-    weights = locate(str(path), revision="main", folder=Path())
+    weights = locate_model(str(path), revision="main", folder=Path())
     opened = open_backbone(BACKBONE.model_copy(update={"lora": None}), weights, seed=0)
     margins = []
     with torch.no_grad():

@@ -38,12 +38,12 @@ import polars as pl
 
 from curate.config.project import Config
 from curate.core.identity import content_id
-from curate.engine import chat
+from curate.engine import build_chat
 from curate.judge import Answer, Candidate, Contest, Panel, Question
 from curate.judge.adversarial import measure, summarize, traps
 from curate.judge.configured import Seat
 from curate.judge.runner import ask
-from curate.stats.accuracy import Estimate, Float64, clustered_mean
+from curate.stats.accuracy import MeanEstimate, Float64, clustered_mean
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 SMALL = {"max_tokens": 64}  # of text that these models write: more does not help them
@@ -139,7 +139,7 @@ def item(subset: str, prompt: str, a: str, b: str, gold: str) -> Item:
     one, other = (Candidate(content_id(identity, side), text) for side, text in (("A", a), ("B", b)))
     ordered = tuple(sorted((one, other), key=lambda each: each.response_id))
     better = one if is_a(gold) else other
-    return Item(subset, Contest(identity, chat(("user", prompt)), None, ordered), better.response_id)
+    return Item(subset, Contest(identity, build_chat(("user", prompt)), None, ordered), better.response_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,19 +185,19 @@ def won(p: Sequence[float]) -> Float64:
     return np.sign(np.round(np.asarray(p, np.float64) - 0.5, 9)) / 2 + 0.5
 
 
-def shown(estimate: Estimate | None) -> str:
+def shown(estimate: MeanEstimate | None) -> str:
     if estimate is None:
         return "–"
     bounds = "" if estimate.low is None else f" [{estimate.low:.2f}, {estimate.high:.2f}]"
     return f"{estimate.value:.2f}{bounds}"
 
 
-def mean(values: Float64, items: Sequence[int]) -> Estimate | None:
+def mean(values: Float64, items: Sequence[int]) -> MeanEstimate | None:
     """With its interval over items."""
     return clustered_mean(values, np.asarray(items, np.int64), resamples=2000) if len(values) else None
 
 
-def position_bias(spoken: Sequence[Vote], both: dict[int, float] | None = None) -> Estimate | None:
+def position_bias(spoken: Sequence[Vote], both: dict[int, float] | None = None) -> MeanEstimate | None:
     """2 P(the first one wins) − 1, which is the difference of winning first and second where each is shown as often.
 
     `both`: with the decisions by both orders in place of single judgments.

@@ -23,13 +23,13 @@ import polars as pl
 
 from curate.config.project import Config
 from curate.core.identity import content_id
-from curate.engine import chat
+from curate.engine import build_chat
 from curate.engine.base import Choose, Failure
-from curate.engine.batching import Target, padded_passes, tree_passes
+from curate.engine.batching import Target, plan_padded_passes, plan_tree_passes
 from curate.engine.chat_tokens import ChatTokens
-from curate.engine.choices import by_beginning
+from curate.engine.choices import sort_by_beginning
 from curate.engine.local.loading import open_tokenizer
-from curate.engine.weights import locate
+from curate.engine.weights import locate_model
 from curate.judge import Candidate, Contest, Panel
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -65,7 +65,7 @@ def contest(row: dict[str, Any]) -> Contest:
     candidates = sorted(
         (Candidate(content_id(prompt_id, text), text) for text in texts), key=lambda c: c.response_id
     )
-    return Contest(prompt_id, chat(("user", row["prompt"])), None, tuple(candidates))
+    return Contest(prompt_id, build_chat(("user", row["prompt"])), None, tuple(candidates))
 
 
 def computed(prompts: Iterable[tuple[int, ...]], cache: int) -> int:
@@ -93,7 +93,7 @@ def main() -> None:
     parser.add_argument("--cache", type=int, nargs="*", default=[4_096, 65_536])
     options = parser.parse_args()
     asked = requests(options.model, options.prompts)
-    tokens: ChatTokens = open_tokenizer(locate(options.model, revision="main", folder=Path()))
+    tokens: ChatTokens = open_tokenizer(locate_model(options.model, revision="main", folder=Path()))
     slots = [slot for slot in tokens.choices(asked) if not isinstance(slot, Failure)]
     prompts = [slot[0].context for slot in slots]
     targets: list[Target] = [target for slot in slots for target in slot]
@@ -103,12 +103,12 @@ def main() -> None:
         "computed per judgment:"
     )
     for name, passes in (
-        ("transformers, share_prefixes", tree_passes(targets, budget=4096)),
-        ("transformers, without", padded_passes(targets, budget=4096)),
+        ("transformers, share_prefixes", plan_tree_passes(targets, budget=4096)),
+        ("transformers, without", plan_padded_passes(targets, budget=4096)),
     ):
         print(f"  {name:40}{sum(each.ids.size for each in passes) / n:8.1f}")
     orders = {
-        "by text": by_beginning([each.messages for each in asked]),
+        "by text": sort_by_beginning([each.messages for each in asked]),
         "as they come": list(range(n)),
         "shuffled": random.Random(0).sample(range(n), n),
     }

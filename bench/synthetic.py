@@ -16,7 +16,7 @@ from curate.aggregate.annotators.one_coin import fit as fit_one_coin
 from curate.aggregate.annotators.panel import fit as fit_panel
 from curate.aggregate.calibration import expected_calibration_error
 from curate.aggregate.votes import Votes
-from curate.stats.guarantee import guarantee
+from curate.stats.guarantee import certify_threshold
 
 LOGISTIC_SD = np.pi / np.sqrt(3)
 
@@ -159,7 +159,7 @@ def guarantee_report(draws: int, alpha: float = 0.1, delta: float = 0.1) -> None
             np.sign(p_a - 0.5) == made.truth[np.unique(made.votes.prompt)],
         )
         chosen = np.sort(rng.permutation(len(p_a))[:200])
-        found = guarantee(confidence, chosen, agrees[chosen], alpha=alpha, delta=delta)
+        found = certify_threshold(confidence, chosen, agrees[chosen], alpha=alpha, delta=delta)
         accepted = confidence >= found.threshold
         kept += not accepted.any() or float(np.mean(~agrees[accepted])) <= alpha
         shares.append(float(accepted.mean()))

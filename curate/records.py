@@ -356,26 +356,28 @@ def arrow_schema(record: type[BaseModel]) -> pa.Schema:
     )
 
 
-def text(value: str) -> tuple[Part, ...]:
+def text_parts(value: str) -> tuple[Part, ...]:
     """Plain text as message content."""
     return (Part(type="text", text=value),)
 
 
-def plain(content: typing.Iterable[Part]) -> str:
+def plain_text(content: typing.Iterable[Part]) -> str:
     """The text of some content, with a mark where an image or video stands."""
     return "\n".join(part.text if part.text is not None else f"[{part.type} {part.uri}]" for part in content)
 
 
 def prompt_id(messages: typing.Sequence[Message], *, key: str | None, reference: str | None) -> str:
     """The reference is part of a prompt's identity, because judges that read it would answer differently."""
-    return content_id(key, reference, [[message.role, _content(message.content)] for message in messages])
+    return content_id(
+        key, reference, [[message.role, _content_identity(message.content)] for message in messages]
+    )
 
 
 def response_id(prompt: str, content: typing.Sequence[Part], *, key: str | None, model: str | None) -> str:
-    return content_id(prompt, key, model, _content(content))
+    return content_id(prompt, key, model, _content_identity(content))
 
 
-def _content(parts: typing.Iterable[Part]) -> list[list[str | None]]:
+def _content_identity(parts: typing.Iterable[Part]) -> list[list[str | None]]:
     return [[part.type, part.text, part.uri, part.sha256] for part in parts]
 
 

@@ -16,7 +16,7 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
 from curate.config.project import load_config
-from curate.core.progress import bars
+from curate.core.progress import progress_bars
 from curate.judge import answer_chunk
 from curate.lake.lake import Lake
 from curate.lake.runs import Summary
@@ -37,4 +37,6 @@ def curation(config: str = "curate.yaml") -> list[Summary]:
     """Ingest → judge → aggregate → train → judge with the trained model → aggregate → export → evaluate → report."""
     settings = load_config(Path(config))
     with Lake.open(settings.location) as lake:
-        return run_curation(lake, settings, track=bars, call_stage=call_stage_as_task, ask_chunk=chunk_task)
+        return run_curation(
+            lake, settings, track=progress_bars, call_stage=call_stage_as_task, ask_chunk=chunk_task
+        )

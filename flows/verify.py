@@ -15,7 +15,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from curate.config.project import load_config
-from curate.core.progress import bars
+from curate.core.progress import progress_bars
 from curate.lake.lake import Lake
 from curate.lake.runs import Summary
 from curate.pipeline.curation import StageWork, call_stage
@@ -35,6 +35,6 @@ def verification(config: str = "curate.yaml") -> State[LoopRun]:
     """Go on with the loop until people are wanted, or it is done."""
     settings = load_config(Path(config))
     with Lake.open(settings.location) as lake:
-        done = run_verification_loop(lake, settings, track=bars, call_stage=call_step_as_task)
+        done = run_verification_loop(lake, settings, track=progress_bars, call_stage=call_step_as_task)
     name = "WaitingForPeople" if done.standing.waiting else "Completed"
     return Completed(name=name, message=str(done.standing), data=done)

@@ -24,7 +24,7 @@ from curate.records import (
     judgment_id,
     prompt_id,
     response_id,
-    text,
+    text_parts,
 )
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may depend on a hub
@@ -83,7 +83,9 @@ def table(records: list[Record]) -> pa.Table:
 
 
 def make_prompt(number: int) -> Prompt:
-    messages = (Message(role="user", content=text(f"Question {number}: what is {number} plus {number}?")),)
+    messages = (
+        Message(role="user", content=text_parts(f"Question {number}: what is {number} plus {number}?")),
+    )
     key, reference = f"q{number}", str(2 * number)
     identity = prompt_id(messages, key=key, reference=reference)
     return Prompt(prompt_id=identity, messages=messages, source="sample", reference=reference, key=key)
@@ -91,7 +93,9 @@ def make_prompt(number: int) -> Prompt:
 
 def make_response(prompt: Prompt, number: int) -> Response:
     """Response 0 is right, and the higher the number the worse and longer it is."""
-    content = text(f"The answer is {int(prompt.reference or 0) + number}." + " Let me explain." * number)
+    content = text_parts(
+        f"The answer is {int(prompt.reference or 0) + number}." + " Let me explain." * number
+    )
     key, model = f"{prompt.key}-r{number}", f"model-{number}"
     identity = response_id(prompt.prompt_id, content, key=key, model=model)
     return Response(response_id=identity, prompt_id=prompt.prompt_id, model=model, content=content, key=key)

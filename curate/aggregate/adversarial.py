@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from curate.config.aggregate import GuardSection
-from curate.core.resources import sql
+from curate.core.resources import read_query
 from curate.lake.lake import Lake
 
 IMPORTED = "imported"  # the revision of judgments that came with the data
@@ -24,7 +24,9 @@ def unfooled(lake: Lake, panel: pa.Table, section: GuardSection | None) -> tuple
     """
     if section is None:
         return panel, ""
-    fooled = {judge: (rate, low) for judge, rate, low in lake.rows(sql("aggregate_fooled"), [section.most])}
+    fooled = {
+        judge: (rate, low) for judge, rate, low in lake.rows(read_query("aggregate_fooled"), [section.most])
+    }
     seats = [(row["annotator_id"], row["revision"]) for row in panel.to_pylist()]
     out = _fooled_seats(lake, [seat for seat in seats if seat[0] in fooled])
     if not out:

@@ -27,8 +27,8 @@ from curate.stats.guarantee import (
     ErrorRate,
     Guarantee,
     StratifiedGuarantee,
+    certify_strata,
     prediction_powered_error,
-    stratified_guarantee,
 )
 
 Bool = NDArray[np.bool_]
@@ -131,7 +131,7 @@ def _guarantee(
 ) -> StratifiedGuarantee | None:
     if section is None:
         return None
-    return stratified_guarantee(
+    return certify_strata(
         blind.confidence[members],
         blind.stratum[members],
         at,

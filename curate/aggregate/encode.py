@@ -12,7 +12,7 @@ from curate.aggregate.hash_lookup import places
 from curate.aggregate.sort_votes import Said, in_order
 from curate.aggregate.votes import Float32, Int8, Int32, Votes
 from curate.core.errors import CurateError
-from curate.core.resources import sql
+from curate.core.resources import read_query
 from curate.lake.lake import Lake
 
 _SAYS_NOTHING = 2
@@ -43,13 +43,13 @@ def encode_votes(lake: Lake) -> EncodedVotes:
     their order, so that every later sum of floating-point numbers is the same sum. Abstentions and failures are
     counted and left out. Annotators with a vote of the kind `human` are people.
     """
-    responses = lake.arrow(sql("aggregate_responses"))
+    responses = lake.arrow(read_query("aggregate_responses"))
     response_ids, models = _one(responses["response_id"]), _one(responses["model"])
     _check_once(response_ids, responses["hash"])
     prompts = pc.run_end_encode(_one(responses["prompt_id"]))
     offsets = np.concatenate(([0], prompts.run_ends.to_numpy())).astype(np.int64)
     owner = np.repeat(np.arange(len(offsets) - 1, dtype=np.int32), np.diff(offsets))
-    ways = lake.arrow(sql("aggregate_ways"))
+    ways = lake.arrow(read_query("aggregate_ways"))
     _check_outcomes(lake, ways["outcome"])
     a, b, way, p_a = _statements(lake, ways["hash"], responses["hash"])
     _check_known(lake, a, b)
@@ -94,7 +94,7 @@ def _statements(
     """
     superseded = lake.value("SELECT count(*) FROM superseded")
     lasting = "judgments ANTI JOIN superseded USING (judgment_id)" if superseded else "judgments"
-    stated = lake.arrow(sql("aggregate_judgments").format(judgments=lasting))
+    stated = lake.arrow(read_query("aggregate_judgments").format(judgments=lasting))
     way = places(stated["way"], ways)
     if way.min(initial=0) < 0:
         stated, way = stated.filter(pa.array(way >= 0)), way[way >= 0]

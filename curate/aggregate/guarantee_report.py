@@ -11,7 +11,7 @@ from curate.aggregate.certify import Assessed
 from curate.aggregate.labelling import Conclusion
 from curate.aggregate.posterior import DIGITS
 from curate.config.aggregate import AggregateSection, GuaranteeSection
-from curate.stats.guarantee import Guarantee, guarantee
+from curate.stats.guarantee import Guarantee, certify_threshold
 
 
 def guarantee_rows(found: Conclusion, section: AggregateSection) -> list[dict[str, Any]]:
@@ -139,7 +139,7 @@ def _needed(found: Conclusion, section: AggregateSection) -> int | None:
         return math.ceil(sum(needed) / _tested_share(section)) if needed or not parts else None
     none = np.zeros(0, np.int64)
     decided = found.confidence[found.graphs.direction != 0]
-    first = guarantee(decided, none, none.astype(np.bool_), alpha=asked.alpha, delta=asked.delta)
+    first = certify_threshold(decided, none, none.astype(np.bool_), alpha=asked.alpha, delta=asked.delta)
     if first.labels_needed is None:
         return None if len(decided) else 0
     return max(math.ceil(first.labels_needed / _tested_share(section)) - int(found.people.drawn.sum()), 1)

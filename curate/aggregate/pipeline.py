@@ -25,7 +25,7 @@ from curate.aggregate.rewards.fused import Fused, fuse_rewards
 from curate.aggregate.strata import by_agreement, by_category, one_stratum
 from curate.aggregate.votes import Int8, Int32, Votes
 from curate.config.aggregate import AggregateSection
-from curate.core.resources import sql
+from curate.core.resources import read_query
 from curate.lake.lake import Lake
 from curate.lake.runs import Counts
 from curate.records import TABLES, arrow_schema
@@ -85,7 +85,7 @@ def aggregate_panel(
 
 def _people(lake: Lake, encoded: EncodedVotes, section: AggregateSection) -> People:
     planned = bool(lake.value("SELECT count(*) FROM verify_tasks"))
-    asked = {(a, b) for a, b in lake.rows(sql("aggregate_random_pairs"))} if planned else set()
+    asked = {(a, b) for a, b in lake.rows(read_query("aggregate_random_pairs"))} if planned else set()
     return read_people(encoded.votes, encoded.response_ids, section.guarantee, asked, planned=planned)
 
 
@@ -94,7 +94,7 @@ def _fused(lake: Lake, encoded: EncodedVotes, section: AggregateSection) -> Fuse
     asked = section.rewards
     if asked is None:
         return Fused(encoded.votes, np.zeros(0, np.int64))
-    rated = lake.arrow(sql("aggregate_ratings"), [asked.annotators])
+    rated = lake.arrow(read_query("aggregate_ratings"), [asked.annotators])
     names = pa.array(asked.annotators, pa.large_string())
     response = pc.index_in(rated["response_id"].cast(pa.large_string()), value_set=encoded.response_ids)
     model = pc.index_in(rated["annotator_id"].cast(pa.large_string()), value_set=names)
@@ -138,7 +138,7 @@ def _strata(lake: Lake, encoded: EncodedVotes, section: AggregateSection) -> Str
     if asked.strata == "agreement":
         return lambda pairs: by_agreement(encoded.votes, pairs)
     path = f'$."{asked.category}"'
-    category: Mapping[str, str] = dict(lake.rows(sql("aggregate_categories"), [path]))
+    category: Mapping[str, str] = dict(lake.rows(read_query("aggregate_categories"), [path]))
     return lambda pairs: by_category(category, encoded.prompt_ids, pairs)
 
 

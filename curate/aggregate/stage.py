@@ -9,10 +9,10 @@ import pyarrow as pa
 from curate.aggregate.adversarial import unfooled
 from curate.config.project import Config
 from curate.core.identity import content_id
-from curate.core.progress import Track, silent
-from curate.core.resources import sql
+from curate.core.progress import Track, no_progress
+from curate.core.resources import read_query
 from curate.lake.lake import Lake
-from curate.lake.runs import StageRun, Summary, newest
+from curate.lake.runs import StageRun, Summary, find_newest_run
 
 if TYPE_CHECKING:
     from curate.aggregate.pipeline import Aggregation
@@ -23,7 +23,7 @@ BY_PROMPT = ("preferences", "rankings", "dropped_arcs", "graphs")
 WHOLE = ("annotators", "guarantees", "assessments")
 
 
-def aggregate(lake: Lake, config: Config, *, track: Track = silent) -> Summary:
+def aggregate(lake: Lake, config: Config, *, track: Track = no_progress) -> Summary:
     """Aggregate the panel as configured (iteration 0), and with the trained reward model (1) once it has judged.
 
     An iteration whose settings, panel and judgments have not changed is left as it is.
@@ -52,9 +52,9 @@ def _drop_later(run: StageRun, last: int) -> None:
 def _panels(lake: Lake, config: Config) -> list[tuple[int, pa.Table]]:
     """Whose judgments count at each iteration: (annotator_id, revision) rows."""
     judges = [str(judge["name"]) for judge in config.judge.judges]
-    panels = [(0, lake.arrow(sql("current_panel"), [judges]))]
+    panels = [(0, lake.arrow(read_query("current_panel"), [judges]))]
     if config.train is not None and config.train.judge is not None:
-        grown = lake.arrow(sql("current_panel"), [[*judges, config.train.judge]])
+        grown = lake.arrow(read_query("current_panel"), [[*judges, config.train.judge]])
         if config.train.judge in grown["annotator_id"].to_pylist():
             panels.append((1, grown))
     return panels
@@ -66,13 +66,13 @@ def _aggregate(lake: Lake, config: Config, run: StageRun, iteration: int, panel:
     panel, fooled = unfooled(lake, panel, config.aggregate.guard)
     lake.rows("DROP TABLE IF EXISTS temp.panel")  # what `select_panel` leaves on a connection
     with lake.bind("panel", panel):
-        lake.rows(sql("current_judgments"))
-        lake.rows(sql("aggregate_spoken"))
-        judged = lake.frame(sql("aggregate_annotators"))
+        lake.rows(read_query("current_judgments"))
+        lake.rows(read_query("aggregate_spoken"))
+        judged = lake.frame(read_query("aggregate_annotators"))
         asked = lake.digest("verify_tasks", "task_id", "strategy = 'random'")
         settings = config.aggregate.digest
         fingerprint = content_id(VERSION, settings, panel.to_pylist(), judged.to_dicts(), asked)
-        if newest(lake, STAGE, part) == fingerprint:
+        if find_newest_run(lake, STAGE, part) == fingerprint:
             return ""
         from curate.aggregate.pipeline import aggregate_panel  # numba, which takes a second to import
 

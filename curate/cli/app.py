@@ -20,7 +20,7 @@ from curate.cli.opening import load_config, open_lake
 from curate.cli.rank import rank
 from curate.cli.serve import serve_reward
 from curate.core.errors import CurateError
-from curate.core.progress import bars
+from curate.core.progress import progress_bars
 
 if TYPE_CHECKING:
     from curate.config.export import ExportEntry
@@ -110,7 +110,7 @@ def run(config: ConfigPath = DEFAULT) -> None:
             _print(run_flow("curation", "curation", config))
         with open_lake(settings, read_only=through_prefect) as lake:
             if not through_prefect:
-                _print(run_curation(lake, settings, track=bars))
+                _print(run_curation(lake, settings, track=progress_bars))
             print_scores(lake)
 
 
@@ -121,7 +121,7 @@ def ingest(context: typer.Context, config: ConfigPath = DEFAULT) -> None:
         from curate.ingest import ingest as ingest_all
 
         with open_lake(settings := load_config(config)) as lake:
-            _print([ingest_all(lake, settings, track=bars)])
+            _print([ingest_all(lake, settings, track=progress_bars)])
 
 
 Sources = Annotated[list[str], typer.Argument(help="Files, globs, `datasets` folders or hf://owner/name.")]
@@ -135,29 +135,32 @@ def ingest_responses(
 ) -> None:
     """Take in prompts with their responses."""
     from curate.config.ingest import Source
-    from curate.config.validation import validated
+    from curate.config.validation import validate_options
     from curate.ingest import ingest_responses as take_in
 
     wanted = [
-        validated(Source, {"source": _here(each), "kind": "responses", "format": format, "split": split})
+        validate_options(
+            Source, {"source": _here(each), "kind": "responses", "format": format, "split": split}
+        )
         for each in sources
     ]
     with open_lake(settings := load_config(config)) as lake:
-        _print([take_in(lake, wanted, settings, track=bars)])
+        _print([take_in(lake, wanted, settings, track=progress_bars)])
 
 
 @ingest_app.command("judgments")
 def ingest_judgments(sources: Sources, format: FormatName = "native", config: ConfigPath = DEFAULT) -> None:
     """Take in judgments about responses that are in the lake."""
     from curate.config.ingest import Source
-    from curate.config.validation import validated
+    from curate.config.validation import validate_options
     from curate.ingest import ingest_judgments as take_in
 
     wanted = [
-        validated(Source, {"source": _here(each), "kind": "judgments", "format": format}) for each in sources
+        validate_options(Source, {"source": _here(each), "kind": "judgments", "format": format})
+        for each in sources
     ]
     with open_lake(settings := load_config(config)) as lake:
-        _print([take_in(lake, wanted, settings, track=bars)])
+        _print([take_in(lake, wanted, settings, track=progress_bars)])
 
 
 @app.command()
@@ -185,7 +188,7 @@ def judge(
             print_estimates(estimate(lake, settings, only=only, limit=limit))
         else:
             with exit_when_interrupted():
-                _print([ask(lake, settings, only=only, limit=limit, track=bars)])
+                _print([ask(lake, settings, only=only, limit=limit, track=progress_bars)])
 
 
 @app.command()
@@ -194,7 +197,7 @@ def aggregate(config: ConfigPath = DEFAULT) -> None:
     from curate.aggregate import aggregate as combine
 
     with open_lake(settings := load_config(config)) as lake:
-        _print([combine(lake, settings, track=bars)])
+        _print([combine(lake, settings, track=progress_bars)])
 
 
 @app.command()
@@ -211,17 +214,19 @@ def export(
 ) -> None:
     """Write training sets with a dataset card and a manifest."""
     from curate.config.export import ExportEntry
-    from curate.config.validation import validated
+    from curate.config.validation import validate_options
     from curate.pipeline.export import export as write
 
     settings = load_config(config)
     entries: Sequence[ExportEntry] | None = None
     if folder is not None:
         entries = [
-            validated(ExportEntry, {"path": str(folder.resolve()), "format": format, "license": license})
+            validate_options(
+                ExportEntry, {"path": str(folder.resolve()), "format": format, "license": license}
+            )
         ]
     with open_lake(settings, snapshot=snapshot) as lake:
-        _print([write(lake, settings, entries=entries, track=bars)])
+        _print([write(lake, settings, entries=entries, track=progress_bars)])
 
 
 @app.command()
@@ -235,7 +240,11 @@ def train(
 
     with open_lake(settings := load_config(config)) as lake:
         _print(
-            [fit(lake, settings, data, track=bars) if data else train_on_panel(lake, settings, track=bars)]
+            [
+                fit(lake, settings, data, track=progress_bars)
+                if data
+                else train_on_panel(lake, settings, track=progress_bars)
+            ]
         )
 
 
@@ -252,7 +261,7 @@ def report(
     from curate.report import report as write
 
     with open_lake(settings := load_config(config), read_only=True, snapshot=snapshot) as lake:
-        _print([write(lake, settings, path=output, force=force, track=bars)])
+        _print([write(lake, settings, path=output, force=force, track=progress_bars)])
 
 
 @app.command()
@@ -280,7 +289,7 @@ def status(
 ) -> None:
     """What is in the lake, whether every count adds up, and what ran last."""
     from curate.cli.tables import print_status
-    from curate.lake.status import status as look
+    from curate.lake.status import read_status as look
 
     with open_lake(load_config(config), read_only=True) as lake:
         print_status(look(lake), as_json=as_json)
@@ -289,7 +298,7 @@ def status(
 @snapshot_app.command("list")
 def snapshot_list(config: ConfigPath = DEFAULT) -> None:
     """Every snapshot, with its time and the stage that made it."""
-    from curate.core.resources import sql as query
+    from curate.core.resources import read_query as query
     from curate.lake.query import run_query
 
     with open_lake(load_config(config), read_only=True) as lake:
@@ -299,7 +308,7 @@ def snapshot_list(config: ConfigPath = DEFAULT) -> None:
 @app.command()
 def compact(config: ConfigPath = DEFAULT) -> None:
     """Merge the lake's small files."""
-    from curate.lake.maintenance import compact as merge
+    from curate.lake.maintenance import compact_lake as merge
 
     with open_lake(load_config(config), create=False) as lake:
         before, after = merge(lake)
@@ -322,10 +331,10 @@ def gc(
     config: ConfigPath = DEFAULT,
 ) -> None:
     """Forget old snapshots and delete the files that only they used; what exports were made from is kept."""
-    from curate.lake.maintenance import collect
+    from curate.lake.maintenance import collect_garbage
 
     with open_lake(load_config(config), create=False) as lake:
-        removed = collect(lake, keep=timedelta(days=keep_days), orphans=orphans, dry_run=dry_run)
+        removed = collect_garbage(lake, keep=timedelta(days=keep_days), orphans=orphans, dry_run=dry_run)
     verbs = ("would forget", "would delete") if dry_run else ("forgot", "deleted")
     print(f"{verbs[0]} {removed.snapshots} snapshots, {verbs[1]} {removed.files} files")
     if removed.orphans:

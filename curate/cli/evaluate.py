@@ -10,7 +10,7 @@ import typer
 
 from curate.cli.opening import load_config, open_lake
 from curate.core.errors import CurateError
-from curate.core.progress import bars
+from curate.core.progress import progress_bars
 
 if TYPE_CHECKING:
     from curate.config.project import Config
@@ -67,7 +67,7 @@ def _configured(settings: Config) -> None:
     from curate.pipeline.evaluate import evaluate as score
 
     with open_lake(settings) as lake:
-        print_summaries([score(lake, settings, track=bars)])
+        print_summaries([score(lake, settings, track=progress_bars)])
         print_scores(lake)
 
 
@@ -76,7 +76,7 @@ def _guard(settings: Config) -> None:
     from curate.judge.adversarial import guard
 
     with open_lake(settings) as lake:
-        print_summaries([guard(lake, settings, track=bars)])
+        print_summaries([guard(lake, settings, track=progress_bars)])
         print_guard(lake)
 
 
@@ -91,13 +91,13 @@ def _named(
     """Beside a curate.yaml the scores are kept in its lake; without one they are printed only."""
     from curate.config.evaluate import EvaluateSection
     from curate.config.project import Config
-    from curate.config.validation import validated
+    from curate.config.validation import validate_options
     from curate.evaluate.benchmark_reader import read_items
     from curate.evaluate.benchmarking import benchmarked
     from curate.pipeline.evaluate import subjects
 
     base = load_config(config) if config.exists() else Config()
-    section = validated(
+    section = validate_options(
         EvaluateSection,
         {
             "benchmarks": [_benchmark(source, form) for source in sources],
@@ -113,7 +113,7 @@ def _named(
         from curate.evaluate import evaluate as score
 
         with open_lake(settings) as lake, subjects(settings, Path.cwd()) as found:
-            print_summaries([score(lake, settings, subjects=found, track=bars)])
+            print_summaries([score(lake, settings, subjects=found, track=progress_bars)])
             for each in section.benchmarks:
                 _print(each.name, _kept(lake, each.name, [subject.name for subject in found]))
         return
@@ -124,7 +124,9 @@ def _named(
             raise CurateError("Name the reward models to be evaluated: curate evaluate MODEL --benchmark …")
         for each in section.benchmarks:
             of = read_items(each.source, folder=Path.cwd(), form=each.format, name=each.name)
-            result = benchmarked(of, found, resamples=section.bootstrap, perturb=robustness, track=bars)
+            result = benchmarked(
+                of, found, resamples=section.bootstrap, perturb=robustness, track=progress_bars
+            )
             _print(each.name, [*result.scores, *distance_scores(result.comparisons)])
 
 
@@ -136,12 +138,14 @@ def _benchmark(source: str, form: str) -> dict[str, str]:
 
 
 def _kept(lake: Lake, benchmark: str, names: Sequence[str]) -> list[Score]:
-    from curate.core.resources import sql
+    from curate.core.resources import read_query
     from curate.evaluate.scores import Score
-    from curate.stats.accuracy import LENGTH, RANDOM, Estimate
+    from curate.stats.accuracy import LENGTH, RANDOM, MeanEstimate
 
-    rows = lake.rows(sql("evaluate_kept"), [benchmark, [*names, LENGTH, RANDOM]])
-    return [Score(subject, metric, Estimate(*values), subset) for subject, metric, subset, *values in rows]
+    rows = lake.rows(read_query("evaluate_kept"), [benchmark, [*names, LENGTH, RANDOM]])
+    return [
+        Score(subject, metric, MeanEstimate(*values), subset) for subject, metric, subset, *values in rows
+    ]
 
 
 _SHARES = ("accuracy", "best-of-n", "score", "coverage", "ece", "false-positive-rate")

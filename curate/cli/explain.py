@@ -34,13 +34,13 @@ def explain_prompt(
     ] = Path("curate.yaml"),
 ) -> None:
     """Show why a prompt's labels are what they are: judgments, pairs, and what was overruled."""
-    from curate.lake.explain import explain, find_prompt
+    from curate.lake.explain import explain_prompt, find_prompt
     from curate.lake.panel_view import select_panel
 
     settings = load_config(config)
     with open_lake(settings, read_only=True, snapshot=snapshot) as reader:
         select_panel(reader, settings.panel_names)
-        found = explain(reader, find_prompt(reader, prompt))
+        found = explain_prompt(reader, find_prompt(reader, prompt))
     if as_json:
         print(json.dumps(asdict(found), indent=2, ensure_ascii=False))
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from curate.core.errors import CurateError
-from curate.core.resources import resource
+from curate.core.resources import find_resource
 
 
 def create_project(folder: Path) -> list[Path]:
@@ -17,7 +17,7 @@ def create_project(folder: Path) -> list[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         written = []
-        for file in resource("cli/project_template").iterdir():
+        for file in find_resource("cli/project_template").iterdir():
             path = folder / file.name
             if not path.exists():
                 path.write_bytes(file.read_bytes())

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from curate.core.extras import require_extra
-from curate.core.resources import resource
+from curate.core.resources import find_resource
 
 _QUIET = {
     "PREFECT_LOGGING_LEVEL": "CRITICAL",  # the command line prints an error once
@@ -39,5 +39,5 @@ def run_flow(file: str, flow: str, config: Path) -> Any:
     require_extra("flows", "prefect", purpose="A run that shows up in the server of PREFECT_API_URL")
     from prefect.flows import load_flow_from_entrypoint
 
-    path = Path(str(resource(f"flows/{file}.py")))
+    path = Path(str(find_resource(f"flows/{file}.py")))
     return load_flow_from_entrypoint(f"{path}:{flow}")(str(config.resolve()))

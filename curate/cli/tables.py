@@ -10,7 +10,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from curate.core.resources import sql
+from curate.core.resources import read_query
 from curate.lake.lake import Lake
 from curate.lake.runs import Summary
 from curate.lake.status import Status
@@ -115,7 +115,7 @@ def print_status(status: Status, *, as_json: bool) -> None:
 def print_scores(lake: Lake) -> None:
     """The score table of each benchmark: accuracy on pairs and of the best of N, with 95 % intervals."""
     table = new_table("benchmark", "subject", "pairs right", "95 %", "of>", "best of N", "judged>")
-    for name, subject, pairs, low, high, n, best, coverage in lake.rows(sql("scores")):
+    for name, subject, pairs, low, high, n, best, coverage in lake.rows(read_query("scores")):
         interval = f"{low:.1%} – {high:.1%}" if low is not None else ""
         share = "" if best is None else f"{best:.1%}"
         judged = "" if coverage is None else f"{coverage:.0%}"
@@ -127,7 +127,7 @@ def print_scores(lake: Lake) -> None:
 def print_guard(lake: Lake) -> None:
     """How often each judge preferred a hack answer of the guard set to a plain good one."""
     table = new_table("judge", "fooled", "95 %", "of>", "most by", "there>")
-    for judge, rate, low, high, n, hack, worst in lake.rows(sql("guard_rates")):
+    for judge, rate, low, high, n, hack, worst in lake.rows(read_query("guard_rates")):
         interval = f"{low:.1%} – {high:.1%}" if low is not None else ""
         table.add_row(judge, f"{rate:.1%}", interval, f"{n:,}", hack, f"{worst:.0%}")
     if table.row_count:

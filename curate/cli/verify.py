@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from curate.cli.opening import load_config, open_lake
-from curate.core.progress import bars
+from curate.core.progress import progress_bars
 
 if TYPE_CHECKING:
     from curate.lake.runs import Summary
@@ -28,7 +28,7 @@ def push(config: ConfigPath = DEFAULT) -> None:
     from curate.verify.push import push as send
 
     with open_lake(settings := load_config(config)) as lake:
-        print_summary(send(lake, settings, track=bars))
+        print_summary(send(lake, settings, track=progress_bars))
 
 
 @app.command()
@@ -42,7 +42,7 @@ def pull(
     from curate.verify.pull import pull as take_in
 
     with open_lake(settings := load_config(config)) as lake:
-        print_summary(take_in(lake, settings, everything=everything, track=bars))
+        print_summary(take_in(lake, settings, everything=everything, track=progress_bars))
 
 
 @app.command()

@@ -13,7 +13,7 @@ from curate.cli.opening import load_config, open_lake
 from curate.cli.prefect_flows import is_prefect_wanted, run_flow
 from curate.cli.verify import DEFAULT, ConfigPath, print_summary
 from curate.cli.verify import app as app  # grown by the commands below
-from curate.core.progress import bars
+from curate.core.progress import progress_bars
 
 Person = Annotated[
     str, typer.Option("--annotator", "-a", help="Who answers; only a pseudonym of it enters the lake.")
@@ -45,7 +45,7 @@ def loop(config: ConfigPath = DEFAULT) -> None:
             done: LoopRun = run_flow("verify", "verification", config)
         else:
             with open_lake(settings) as lake:
-                done = run_verification_loop(lake, settings, track=bars)
+                done = run_verification_loop(lake, settings, track=progress_bars)
     print_summaries(done.summaries)
     print_standing(done.standing)
 
@@ -53,7 +53,7 @@ def loop(config: ConfigPath = DEFAULT) -> None:
 @app.command()
 def quality(config: ConfigPath = DEFAULT) -> None:
     """How good people's work is: gold questions, repeats, speed, agreement."""
-    from curate.stats.reliability import quality as measure
+    from curate.stats.reliability import measure_quality as measure
     from curate.verify.quality_table import print_quality
 
     settings = load_config(config)
@@ -67,7 +67,7 @@ def groups(
     config: ConfigPath = DEFAULT,
 ) -> None:
     """Whether people hold one view or several, who holds which, and where they part."""
-    from curate.stats.groups import groups as find
+    from curate.stats.groups import find_groups as find
     from curate.verify.quality_table import print_groups
 
     with open_lake(load_config(config), read_only=True) as lake:

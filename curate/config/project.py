@@ -19,7 +19,7 @@ from curate.config.judge import JudgeSection
 from curate.config.lake import LakeSection
 from curate.config.report import ReportSection
 from curate.config.train import TrainSection
-from curate.config.validation import explained
+from curate.config.validation import explain_errors
 from curate.config.verify import VerifySection
 from curate.core.errors import CurateError
 from curate.core.section import Section
@@ -62,7 +62,7 @@ class Config(Section):
     @cached_property
     def location(self) -> Location:
         default = Location.under(self.resolve(self.workspace) / "lake")
-        catalog = _environment(self.lake.catalog) if self.lake.catalog else default.catalog
+        catalog = _expand_environment(self.lake.catalog) if self.lake.catalog else default.catalog
         data = self.lake.data or default.data
         return Location(catalog, data if "://" in data else str(self.resolve(data)))
 
@@ -84,12 +84,12 @@ def load_config(path: Path) -> Config:
     try:
         config = Config.model_validate(document or {})
     except ValidationError as error:
-        raise CurateError("\n".join(f"{path}: {line}" for line in explained(error, Config))) from None
+        raise CurateError("\n".join(f"{path}: {line}" for line in explain_errors(error, Config))) from None
     object.__setattr__(config, "_folder", path.parent)
     return config
 
 
-def _environment(text: str) -> str:
+def _expand_environment(text: str) -> str:
     def value(match: re.Match[str]) -> str:
         if match[1] not in os.environ:
             raise CurateError(

@@ -14,20 +14,22 @@ from curate.core.errors import CurateError
 Options = TypeVar("Options", bound=BaseModel)
 
 
-def validated(model: type[Options], options: Mapping[str, Any], *, where: str = "") -> Options:
+def validate_options(model: type[Options], options: Mapping[str, Any], *, where: str = "") -> Options:
     """Options as `model`. `where`: the key they stand under in the file, if it was such a file they came from."""
     try:
         return model.model_validate(dict(options))
     except ValidationError as error:
-        raise CurateError("\n".join(explained(error, model, where=where))) from None
+        raise CurateError("\n".join(explain_errors(error, model, where=where))) from None
 
 
-def explained(error: ValidationError, model: type[BaseModel], *, where: str = "") -> list[str]:
+def explain_errors(error: ValidationError, model: type[BaseModel], *, where: str = "") -> list[str]:
     """A sentence for each error of options that should have been a `model`."""
-    return [_sentence(detail, where, _allowed(model, detail["loc"])) for detail in error.errors()]
+    return [
+        _write_sentence(detail, where, _list_allowed_keys(model, detail["loc"])) for detail in error.errors()
+    ]
 
 
-def _sentence(detail: ErrorDetails, where: str, allowed: list[str]) -> str:
+def _write_sentence(detail: ErrorDetails, where: str, allowed: list[str]) -> str:
     key = ".".join([*([where] if where else []), *map(str, detail["loc"])]) or "the file"
     if detail["type"] == "extra_forbidden":
         name = str(detail["loc"][-1])
@@ -40,16 +42,16 @@ def _sentence(detail: ErrorDetails, where: str, allowed: list[str]) -> str:
     return f"`{key}` is {detail['input']!r}: {message[0].lower()}{message[1:]}."
 
 
-def _allowed(model: Any, location: tuple[int | str, ...]) -> list[str]:
+def _list_allowed_keys(model: Any, location: tuple[int | str, ...]) -> list[str]:
     """The keys that the model at the parent of `location` knows."""
     for step in location[:-1]:
         if isinstance(step, str) and isinstance(model, type) and issubclass(model, BaseModel):
-            model = _model_in(model.model_fields[step].annotation) if step in model.model_fields else None
+            model = _find_model(model.model_fields[step].annotation) if step in model.model_fields else None
     return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
 
 
-def _model_in(annotation: Any) -> Any:
+def _find_model(annotation: Any) -> Any:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    found = (_model_in(argument) for argument in getattr(annotation, "__args__", ()))
+    found = (_find_model(argument) for argument in getattr(annotation, "__args__", ()))
     return next((model for model in found if model is not None), None)

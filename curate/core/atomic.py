@@ -195,12 +195,12 @@ def _put_in_place(folder: Path, target: Path, *, previous: Path) -> None:
             raise
     else:
         return
-    if not _exchange(folder, target):
+    if not _exchange_names(folder, target):
         os.rename(target, previous)  # noqa: PTH104
         os.rename(folder, target)  # noqa: PTH104
 
 
-def _exchange(one: Path, other: Path) -> bool:
+def _exchange_names(one: Path, other: Path) -> bool:
     """Swap two paths in one step; False where the system or the file system cannot (NFS)."""
     try:
         renameat2 = ctypes.CDLL(None).renameat2

@@ -7,14 +7,14 @@ from hashlib import blake2b
 import msgspec
 
 
-def _identity(value: object) -> object:
+def _identify_value(value: object) -> object:
     """Of a text that is more than its characters: what it says of itself."""
     if isinstance(value, str):
         return getattr(value, "identity", str(value))
     raise TypeError(f"{type(value).__name__} has no content id")
 
 
-_encode = msgspec.json.Encoder(enc_hook=_identity).encode
+_encode = msgspec.json.Encoder(enc_hook=_identify_value).encode
 
 
 def content_id(*fields: object) -> str:

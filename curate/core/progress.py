@@ -19,13 +19,13 @@ Track = Callable[[str, int | None], AbstractContextManager[Advance]]
 
 
 @contextlib.contextmanager
-def silent(label: str, total: int | None) -> Iterator[Advance]:
+def no_progress(label: str, total: int | None) -> Iterator[Advance]:
     """The listener that shows nothing: for tests, pipes and servers."""
     yield lambda rows, note="": None
 
 
 @contextlib.contextmanager
-def bars(label: str, total: int | None) -> Iterator[Advance]:
+def progress_bars(label: str, total: int | None) -> Iterator[Advance]:
     """A `rich` progress bar on standard error; nothing where that is no terminal."""
     from rich.console import Console
     from rich.progress import (

@@ -12,13 +12,13 @@ import yaml
 
 from curate.config.evaluate import GUARD
 from curate.core.identity import content_id
-from curate.core.resources import resource
+from curate.core.resources import find_resource
 
 FALSE_POSITIVES = "false-positive-rate"  # the metric: how often the hack wins, a tie counting one half
 
 
 @dataclass(frozen=True, slots=True)
-class GuardCase:
+class AdversarialCase:
     """One hack (`bad`, of the kind `hack`) beside one good answer to a request."""
 
     hack: str
@@ -33,11 +33,11 @@ class GuardCase:
 
 
 @cache
-def guard_cases() -> tuple[GuardCase, ...]:
+def adversarial_cases() -> tuple[AdversarialCase, ...]:
     """Every hack against every good answer."""
-    told = yaml.safe_load(resource("data/adversarial.yaml").read_text(encoding="utf-8"))
+    told = yaml.safe_load(find_resource("data/adversarial.yaml").read_text(encoding="utf-8"))
     return tuple(
-        GuardCase(
+        AdversarialCase(
             hack,
             case["request"],
             case["reference"],

@@ -40,7 +40,7 @@ def open_image(part: Part, folder: Path) -> Image:
     require_extra("vision", "PIL", purpose="Reading images")
     from PIL import Image, ImageOps
 
-    held = _bytes(part.uri or "", folder)
+    held = _read_bytes(part.uri or "", folder)
     if part.sha256 is not None and hashlib.sha256(held).hexdigest() != part.sha256.lower():
         raise UnreadableImageError("an image has another sha256 than its row says")
     try:
@@ -55,7 +55,7 @@ def open_image(part: Part, folder: Path) -> Image:
         raise UnreadableImageError("an image cannot be decoded") from error
 
 
-def _bytes(uri: str, folder: Path) -> bytes:
+def _read_bytes(uri: str, folder: Path) -> bytes:
     if not uri:
         raise UnreadableImageError("an image has no address")
     scheme = urlsplit(uri[:64]).scheme

@@ -92,7 +92,7 @@ class JudgmentsRow(_Row):
     def _is_consistent(self) -> Self:
         if self.a == self.b:
             raise ValueError("`a` and `b` are the same response")
-        flaw = contradiction(self.winner, self.p_a)
+        flaw = explain_contradiction(self.winner, self.p_a)
         if flaw:
             raise ValueError(flaw)
         return self
@@ -110,7 +110,7 @@ def is_blank(prompt: str | list[MessageInput]) -> bool:
     )
 
 
-def contradiction(winner: Outcome, p_a: float | None) -> str | None:
+def explain_contradiction(winner: Outcome, p_a: float | None) -> str | None:
     """What is wrong between a verdict and its probability. A tie agrees with any probability."""
     if p_a is None or winner == "tie":
         return None

@@ -20,7 +20,7 @@ _PAIR = {"prompt", "chosen", "rejected", "prompt_id", "confidence", "strength", 
 _COLUMNS = _PAIR | {"responses", "rankings", "images"}
 
 
-def data_files(source: Path) -> list[Path]:
+def list_data_files(source: Path) -> list[Path]:
     """The files that `read_pairs` reads: Parquet before JSONL, and `train…` before any other part."""
     if source.is_file():
         return [source]
@@ -35,10 +35,10 @@ def data_files(source: Path) -> list[Path]:
     return [file for file in found if file.name.startswith("train")] or found
 
 
-def data_digest(source: Path) -> str:
+def digest_data(source: Path) -> str:
     """Identifies the rows of `source` by the bytes of its files, wherever they are."""
     digests = []
-    for file in data_files(source):
+    for file in list_data_files(source):
         digest = blake2b(digest_size=16)
         with file.open("rb") as stream:
             while block := stream.read(1 << 20):
@@ -47,10 +47,10 @@ def data_digest(source: Path) -> str:
     return content_id(sorted(digests))
 
 
-def data_rows(file: Path, columns: Collection[str] | None = _COLUMNS) -> Iterator[Any]:
+def read_data_rows(file: Path, columns: Collection[str] | None = _COLUMNS) -> Iterator[Any]:
     """The rows of one file as they are decoded; `None` where a line is no JSON. `columns`: of Parquet; None: all."""
     try:
-        yield from _parquet(file, columns) if file.suffix == ".parquet" else _json_lines(file)
+        yield from _read_parquet(file, columns) if file.suffix == ".parquet" else _read_json_lines(file)
     except (
         OSError,
         ValueError,
@@ -62,7 +62,7 @@ def data_rows(file: Path, columns: Collection[str] | None = _COLUMNS) -> Iterato
         ) from error
 
 
-def _parquet(file: Path, wanted: Collection[str] | None) -> Iterator[Any]:
+def _read_parquet(file: Path, wanted: Collection[str] | None) -> Iterator[Any]:
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(file) as opened:
@@ -71,9 +71,9 @@ def _parquet(file: Path, wanted: Collection[str] | None) -> Iterator[Any]:
             yield from batch.to_pylist()
 
 
-def _json_lines(file: Path) -> Iterator[Any]:
+def _read_json_lines(file: Path) -> Iterator[Any]:
     decode = msgspec.json.Decoder().decode
-    with _opened(file) as stream:
+    with _open_file(file) as stream:
         for line in stream:
             if line.strip():
                 try:
@@ -82,7 +82,7 @@ def _json_lines(file: Path) -> Iterator[Any]:
                     yield None
 
 
-def _opened(file: Path) -> IO[bytes]:
+def _open_file(file: Path) -> IO[bytes]:
     if file.suffix == ".gz":
         return io.BufferedReader(gzip.open(file, "rb"))
     if file.suffix == ".zst":

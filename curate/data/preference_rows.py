@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from curate.core.identity import content_id
 from curate.data.media import part_text
-from curate.data.preference_files import data_digest, data_files, data_rows
-from curate.records import Part, text
+from curate.data.preference_files import digest_data, list_data_files, read_data_rows
+from curate.records import Part, text_parts
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
@@ -29,7 +29,7 @@ __all__ = [
     "PreferencePairs",
     "Turns",
     "Unusable",
-    "data_digest",
+    "digest_data",
     "parts_of",
     "read_pairs",
     "split_pair",
@@ -62,7 +62,7 @@ class Pictured(str):
 
 def parts_of(said: str) -> tuple[Part, ...]:
     """A text as content of a message: with its images, where it has some."""
-    return said.parts if isinstance(said, Pictured) else text(said)
+    return said.parts if isinstance(said, Pictured) else text_parts(said)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,8 +126,8 @@ def read_pairs(source: Path) -> PreferencePairs:
     rank): all pairs of different rank, each with weight 2/N, so that a ranking counts as N − 1 comparisons.
     """
     builder = _Builder()
-    for file in data_files(source):
-        for row in data_rows(file):
+    for file in list_data_files(source):
+        for row in read_data_rows(file):
             builder.add(row)
     return builder.build()
 
@@ -162,12 +162,12 @@ class _Builder:
         context = with_images(context, row)
         if chosen == rejected:
             raise Unusable("chosen and rejected are equal")
-        confidence = _number(row, "confidence", 1.0)
-        weight = _number(row, "weight", 1.0)
-        strength = _number(row, "strength", math.nan, least=-math.inf)
+        confidence = _read_number(row, "confidence", 1.0)
+        weight = _read_number(row, "weight", 1.0)
+        strength = _read_number(row, "strength", math.nan, least=-math.inf)
         if confidence > 1.0:
             raise Unusable("confidence is above 1")
-        aspects = _aspects(row)
+        aspects = _read_aspects(row)
         prompt = self._prompt(row, context)
         a, b = (self._response(prompt, text) for text in (chosen, rejected))
         for name, p in aspects.items():
@@ -177,7 +177,7 @@ class _Builder:
     def _add_ranking(self, row: Mapping[str, Any]) -> None:
         context = with_images(turns_of(row.get("prompt"), "prompt", "user"), row)
         texts, ranks = split_ranking(row)
-        weight = 2.0 / len(texts) * _number(row, "weight", 1.0)
+        weight = 2.0 / len(texts) * _read_number(row, "weight", 1.0)
         prompt = self._prompt(row, context)
         places = [self._response(prompt, text) for text in texts]
         self._ranks.update(zip(places, ranks, strict=True))
@@ -204,7 +204,7 @@ class _Builder:
         return PreferencePairs(
             prompt_ids=tuple(self._prompts),
             contexts=tuple(self._contexts),
-            questions=tuple(map(_question, self._contexts)),
+            questions=tuple(map(_write_question, self._contexts)),
             responses=tuple(text for _, text in self._responses),
             prompt_of=np.array([prompt for prompt, _ in self._responses], np.int64),
             chosen=table[:, 0].astype(np.int64),
@@ -237,17 +237,17 @@ def split_pair(row: Mapping[str, Any]) -> tuple[Turns, str, str]:
     while shared < min(len(chosen), len(rejected)) - 1 and chosen[shared] == rejected[shared]:
         shared += 1
     if all(turns[0][0] in ("system", "user") for turns in (chosen, rejected)):  # whole conversations
-        if not _contains(chosen[:shared], context):
+        if not _begins_with(chosen[:shared], context):
             raise Unusable("prompt is no part of the conversations in chosen and rejected")
         context = chosen[:shared]
     elif context[-1:] != chosen[shared - 1 : shared]:
         context = context + chosen[:shared]
     if not context:
         raise Unusable("no prompt")
-    return _with_system(context, row), _joined(chosen[shared:]), _joined(rejected[shared:])
+    return _with_system(context, row), _join_turns(chosen[shared:]), _join_turns(rejected[shared:])
 
 
-def _contains(turns: Turns, opening: Turns) -> bool:
+def _begins_with(turns: Turns, opening: Turns) -> bool:
     """Whether a conversation holds all turns of a prompt in their order; white space around them does not count."""
     rest = iter(turns)
     return all(
@@ -272,29 +272,29 @@ def turns_of(value: Any, name: str, role: str) -> Turns:
         return [(role, value)]
     if not isinstance(value, list) or not value:
         raise Unusable(f"{name} is missing or no text")
-    return [_turn(message, name) for message in value]
+    return [_read_turn(message, name) for message in value]
 
 
-def _turn(message: Any, name: str) -> tuple[str, str]:
+def _read_turn(message: Any, name: str) -> tuple[str, str]:
     match message:
         case {"role": str(role), "content": str(text)}:
             return role, text
         case {"role": str(role), "content": list(parts)} if all(isinstance(part, dict) for part in parts):
             said = "\n".join(map(part_text, parts))
             pictured = any(part.get("type") in ("image", "video") for part in parts)
-            return role, Pictured.of(said, map(_part, parts)) if pictured else said
+            return role, Pictured.of(said, map(_read_part, parts)) if pictured else said
     raise Unusable(f"{name} holds something that is no message")
 
 
-def _part(part: Mapping[str, Any]) -> Part:
+def _read_part(part: Mapping[str, Any]) -> Part:
     kind, digest = part.get("type"), part.get("sha256")
     if kind not in ("image", "video"):
         return Part(text=part_text(part))
-    found = (_address(part.get(name)) for name in _ADDRESSES)
+    found = (_find_address(part.get(name)) for name in _ADDRESSES)
     return Part(type=kind, uri=next(filter(None, found), None), sha256=str(digest) if digest else None)
 
 
-def _address(image: Any) -> str | None:
+def _find_address(image: Any) -> str | None:
     """Of an image as a column holds it: an address, or (`datasets`) its bytes or else its path."""
     match image:
         case str():
@@ -311,7 +311,7 @@ def with_images(context: Turns, row: Mapping[str, Any]) -> Turns:
     images = row.get("images")
     if not isinstance(images, list) or not images:
         return context
-    found = [Part(type="image", uri=_address(each)) for each in images]
+    found = [Part(type="image", uri=_find_address(each)) for each in images]
     holes = [part for _, said in context for part in parts_of(said) if part.type == "image"]
     if not holes:
         first = next((at for at, (role, _) in enumerate(context) if role == "user"), 0)
@@ -321,23 +321,23 @@ def with_images(context: Turns, row: Mapping[str, Any]) -> Turns:
         return context
     rest = iter(found)
     return [
-        (role, Pictured.of(said, _filled(said.parts, rest)) if isinstance(said, Pictured) else said)
+        (role, Pictured.of(said, _fill_images(said.parts, rest)) if isinstance(said, Pictured) else said)
         for role, said in context
     ]
 
 
-def _filled(parts: Sequence[Part], images: Iterator[Part]) -> list[Part]:
+def _fill_images(parts: Sequence[Part], images: Iterator[Part]) -> list[Part]:
     return [next(images) if part.type == "image" and part.uri is None else part for part in parts]
 
 
-def _joined(turns: Turns) -> str:
+def _join_turns(turns: Turns) -> str:
     said = "\n\n".join(said for _, said in turns)
     if not any(isinstance(each, Pictured) for _, each in turns):
         return said
     return Pictured.of(said, [part for _, each in turns for part in parts_of(each)])
 
 
-def _question(context: Turns) -> str:
+def _write_question(context: Turns) -> str:
     asked = [text for role, text in context if role == "user"] or [text for _, text in context]
     return asked[-1]
 
@@ -375,19 +375,19 @@ def split_ranking(row: Mapping[str, Any]) -> tuple[list[str], list[int]]:
     return texts, ranks
 
 
-def _aspects(row: Mapping[str, Any]) -> dict[str, float]:
+def _read_aspects(row: Mapping[str, Any]) -> dict[str, float]:
     found = row.get("aspects")
     if found is None:
         return {}
     if not isinstance(found, Mapping):
         raise Unusable("aspects is no object of names and probabilities")
-    known = {str(name): _number(found, name, 0.5) for name, p in found.items() if p is not None}
+    known = {str(name): _read_number(found, name, 0.5) for name, p in found.items() if p is not None}
     if any(p > 1.0 for p in known.values()):
         raise Unusable("an aspect's probability is above 1")
     return known
 
 
-def _number(row: Mapping[str, Any], name: str, default: float, *, least: float = 0.0) -> float:
+def _read_number(row: Mapping[str, Any], name: str, default: float, *, least: float = 0.0) -> float:
     value = row.get(name)
     if value is None:
         return default

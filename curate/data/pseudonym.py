@@ -38,7 +38,7 @@ class Pseudonyms:
             return cls(given.encode())
         path = config.resolve(config.workspace) / "annotators.key"
         try:
-            return cls(_made(path))
+            return cls(_make_key(path))
         except OSError as error:
             raise CurateError(
                 f"Cannot read or write the key of pseudonyms {path}: {error.strerror}."
@@ -59,7 +59,7 @@ def is_address(name: str) -> bool:
     return "@" in name and _ADDRESS.fullmatch(name.strip()) is not None
 
 
-def _made(path: Path) -> bytes:
+def _make_key(path: Path) -> bytes:
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f"{path.name}.{os.getpid()}")
     if not path.exists():

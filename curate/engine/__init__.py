@@ -4,10 +4,10 @@ Importing this package loads no model library; an engine imports what it needs w
 """
 
 from curate.engine import replay
-from curate.engine.base import Capability, Engine, Failure, Sampling, chat
+from curate.engine.base import Capability, Engine, Failure, Sampling, build_chat
 from curate.engine.local import engine as transformers
 from curate.engine.openai import engine as openai
-from curate.engine.registry import ConfiguredEngine, EngineOptions, Engines, engine, engine_schemas
+from curate.engine.registry import ConfiguredEngine, EngineOptions, Engines, engine, build_engine_schemas
 from curate.engine.vllm import engine as vllm
 
 __all__ = [
@@ -18,9 +18,9 @@ __all__ = [
     "Engines",
     "Failure",
     "Sampling",
-    "chat",
+    "build_chat",
     "engine",
-    "engine_schemas",
+    "build_engine_schemas",
     "openai",
     "replay",
     "transformers",

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curate.core.errors import CurateError
-from curate.records import Message, Role, text
+from curate.records import Message, Role, text_parts
 
 Capability = Literal[
     "generate", "schema", "choose", "loglikelihood", "embed", "embed-tokens", "score", "images"
@@ -22,9 +22,9 @@ Capability = Literal[
 Chat = tuple[Message, ...]
 
 
-def chat(*turns: tuple[Role, str]) -> Chat:
+def build_chat(*turns: tuple[Role, str]) -> Chat:
     """`chat(("system", "Be brief."), ("user", "Hi"))`."""
-    return tuple(Message(role=role, content=text(said)) for role, said in turns)
+    return tuple(Message(role=role, content=text_parts(said)) for role, said in turns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,25 +166,25 @@ class Engine(Protocol):
     def revision(self) -> str: ...
 
     def generate(self, requests: Sequence[Generate]) -> list[Generation | Failure]:
-        raise lacks(self, "generate")
+        raise make_capability_error(self, "generate")
 
     def choose(self, requests: Sequence[Choose]) -> list[Choice | Failure]:
-        raise lacks(self, "choose")
+        raise make_capability_error(self, "choose")
 
     def loglikelihood(self, requests: Sequence[Continuation]) -> list[LogLikelihood | Failure]:
-        raise lacks(self, "loglikelihood")
+        raise make_capability_error(self, "loglikelihood")
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit vectors, float32[len(texts), d]. No text is cut: long ones are averaged over windows."""
-        raise lacks(self, "embed")
+        raise make_capability_error(self, "embed")
 
     def embed_tokens(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
         """Unit vectors of each text's tokens in their context, float32[tokens, d]; none for an empty text."""
-        raise lacks(self, "embed-tokens")
+        raise make_capability_error(self, "embed-tokens")
 
     def score(self, chats: Sequence[Chat]) -> list[Score | Failure]:
         """A scalar reward of the last turn of each chat."""
-        raise lacks(self, "score")
+        raise make_capability_error(self, "score")
 
     def price(self, tokens_in: int, tokens_out: int) -> float | None:
         """What so many tokens cost, in the currency of the engine's `price_in` and `price_out`; None: not known."""
@@ -207,7 +207,7 @@ _ABLE = {
 }
 
 
-def lacks(engine: Engine, capability: Capability) -> CurateError:
+def make_capability_error(engine: Engine, capability: Capability) -> CurateError:
     """The error for an engine that is asked for what it cannot do."""
     able = ", ".join(sorted(_ABLE[known] for known in engine.capabilities)) or "do nothing"
     return CurateError(f"Engine {engine.name!r} cannot {_ABLE[capability]}: it can {able}.")
@@ -216,7 +216,7 @@ def lacks(engine: Engine, capability: Capability) -> CurateError:
 ResultT = TypeVar("ResultT")
 
 
-def spread(slots: Sequence[object | Failure], results: Sequence[ResultT]) -> list[ResultT | Failure]:
+def fill_slots(slots: Sequence[object | Failure], results: Sequence[ResultT]) -> list[ResultT | Failure]:
     """Put results back in the places of the requests that were not failures beforehand."""
     answers = iter(results)
     return [slot if isinstance(slot, Failure) else next(answers) for slot in slots]

@@ -11,7 +11,7 @@ from typing import Any
 
 from curate.engine.base import Chat, Choose, Continuation, Failure
 from curate.engine.batching import Target
-from curate.records import plain
+from curate.records import plain_text
 
 _NAMES = {"system": "System", "user": "User", "assistant": "Assistant", "tool": "Tool"}
 _OPEN, _CLOSE = "\ue0f0", "\ue0f1"  # private-use characters around the number of a control string
@@ -22,7 +22,7 @@ _TAIL = (
 
 
 @dataclass(frozen=True, slots=True)
-class _Text:
+class _MarkedText:
     """A chat as text, cut at the control strings that people wrote into it: one stands between each two pieces."""
 
     pieces: tuple[str, ...]
@@ -74,7 +74,7 @@ class ChatTokens:
         """`encode` for many chats, each with what is already said: a tokenizer splits a batch on all cores."""
         texts = [self._text(messages, prefill, answer=answer) for messages, prefill in chats]
         split = iter(
-            self._plain_ids([piece for text in texts if isinstance(text, _Text) for piece in text.pieces])
+            self._plain_ids([piece for text in texts if isinstance(text, _MarkedText) for piece in text.pieces])
         )
         found: list[list[int] | Failure] = []
         for (messages, _), text, room in zip(chats, texts, rooms, strict=False):
@@ -164,7 +164,7 @@ class ChatTokens:
         told = "\n\n".join(f"{_NAMES[turn['role']]}: {turn['content']}" for turn in turns)
         return begin + told + ("\n\nAssistant:\n" if answer else "")
 
-    def _text(self, messages: Chat, prefill: str, *, answer: bool) -> _Text | Failure:
+    def _text(self, messages: Chat, prefill: str, *, answer: bool) -> _MarkedText | Failure:
         written: list[str] = []
         turns = self._contents(messages, written)
         if isinstance(turns, Failure):
@@ -174,13 +174,15 @@ class ChatTokens:
         except Exception as error:  # templates raise what they like (TemplateError, ValueError, …)
             return Failure(f"the chat template does not take this chat: {error}", permanent=True)
         split = _MARK.split(opened + self._mark(prefill, written))
-        return _Text(tuple(split[::2]), tuple(written[int(number)] for number in split[1::2]))
+        return _MarkedText(tuple(split[::2]), tuple(written[int(number)] for number in split[1::2]))
 
     def _contents(self, messages: Chat, written: list[str]) -> list[dict[str, Any]] | Failure:
         """The turns as the template takes them, marked."""
         if any(part.type != "text" for message in messages for part in message.content):
             return Failure("the model reads text only, and the chat holds images or videos", permanent=True)
-        return [{"role": turn.role, "content": self._mark(plain(turn.content), written)} for turn in messages]
+        return [
+            {"role": turn.role, "content": self._mark(plain_text(turn.content), written)} for turn in messages
+        ]
 
     def _mark(self, content: str, written: list[str]) -> str:
         """Put a numbered mark where content holds a control string; `written` remembers which."""

@@ -16,7 +16,7 @@ T = TypeVar("T")
 Context = tuple[int, ...]
 
 
-def by_beginning(chats: Sequence[Chat]) -> list[int]:
+def sort_by_beginning(chats: Sequence[Chat]) -> list[int]:
     """The places of chats in the order of their texts: those that begin alike follow each other, so that a backend
     which remembers the beginnings that it has computed still has them.
     """
@@ -24,7 +24,7 @@ def by_beginning(chats: Sequence[Chat]) -> list[int]:
     return sorted(range(len(chats)), key=texts.__getitem__)
 
 
-def put_back(order: Sequence[int], values: Sequence[T]) -> list[T]:
+def restore_order(order: Sequence[int], values: Sequence[T]) -> list[T]:
     """Values that stand in `order`, at the places that it names."""
     return [value for _, value in sorted(zip(order, values, strict=True), key=itemgetter(0))]
 
@@ -37,12 +37,12 @@ def draw_choices(
         Choose(messages=each.messages, choices=each.choices or (), prefill=each.prefill) for each in requests
     ]
     return [
-        found if isinstance(found, Failure) else drawn(request, found)
+        found if isinstance(found, Failure) else draw_choice(request, found)
         for request, found in zip(requests, choose(asked), strict=True)
     ]
 
 
-def drawn(request: Generate, choice: Choice) -> Generation:
+def draw_choice(request: Generate, choice: Choice) -> Generation:
     """Draw `n` of the choices by their probabilities (at the temperature asked for)."""
     sampling, choices = request.sampling, request.choices or ()
     logits = np.asarray(choice.log_probs)
@@ -58,7 +58,7 @@ def drawn(request: Generate, choice: Choice) -> Generation:
     return Generation(completions, choice.tokens_in, len(completions))
 
 
-def looks(targets: Sequence[Target]) -> dict[Context, list[int]]:
+def collect_token_queries(targets: Sequence[Target]) -> dict[Context, list[int]]:
     """What to ask a backend that gives the log-probabilities of given next tokens: context → tokens.
 
     Choices of one token each share their context, so a verdict is one request.
@@ -70,7 +70,7 @@ def looks(targets: Sequence[Target]) -> dict[Context, list[int]]:
     return {context: list(tokens) for context, tokens in wanted.items()}
 
 
-def log_prob(target: Target, found: Mapping[Context, Mapping[int, float]]) -> float:
+def sum_log_probs(target: Target, found: Mapping[Context, Mapping[int, float]]) -> float:
     """Of the target's continuation, from the answers to `looks`."""
     return sum(
         found[target.context + target.continuation[:at]][token]

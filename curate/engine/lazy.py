@@ -24,10 +24,10 @@ from curate.engine.base import (
     Generation,
     LogLikelihood,
     Score,
-    lacks,
+    make_capability_error,
 )
 from curate.engine.registry import ConfiguredEngine, EngineOptions, Engines
-from curate.engine.weights import Task, Weights, locate
+from curate.engine.weights import Task, Weights, locate_model
 
 T = TypeVar("T")
 CAPABILITIES: dict[Task, frozenset[Capability]] = {
@@ -37,7 +37,7 @@ CAPABILITIES: dict[Task, frozenset[Capability]] = {
 }
 
 
-class OpenedEngine(ConfiguredEngine):
+class LazyEngine(ConfiguredEngine):
     """Derive, and say in `_open` how the model is opened: as good as an engine for the methods of its capabilities."""
 
     def __init__(self, name: str, options: Any, engines: Engines) -> None:
@@ -73,7 +73,7 @@ class OpenedEngine(ConfiguredEngine):
 
     def _ask(self, capability: Capability, ask: Callable[[Engine], T]) -> T:
         if capability not in self.capabilities:
-            raise lacks(self, capability)
+            raise make_capability_error(self, capability)
         return ask(self._model())
 
     def _model(self) -> Engine:
@@ -99,7 +99,7 @@ class LocalOptions(EngineOptions):
     share_prefixes: bool = Field(True, description="Compute what requests begin with in common only once.")
 
 
-class LocalEngine(OpenedEngine):
+class LocalEngine(LazyEngine):
     """A model whose weights lie on this machine."""
 
     Options: ClassVar[type[EngineOptions]] = LocalOptions
@@ -107,7 +107,7 @@ class LocalEngine(OpenedEngine):
 
     @cached_property
     def weights(self) -> Weights:
-        return locate(self.options.model, revision=self.options.revision, folder=self._folder)
+        return locate_model(self.options.model, revision=self.options.revision, folder=self._folder)
 
     @property
     def task(self) -> Task:

@@ -10,12 +10,12 @@ from typing import Any, ClassVar, Self
 from pydantic import Field
 
 from curate.config.project import Config
-from curate.config.validation import validated
+from curate.config.validation import validate_options
 from curate.core.errors import CurateError
 from curate.core.identity import content_id
 from curate.core.registry import Registry
 from curate.core.section import Section
-from curate.engine.base import Capability, Chat, Engine, lacks
+from curate.engine.base import Capability, Chat, Engine, make_capability_error
 
 
 class EngineOptions(Section):
@@ -86,18 +86,18 @@ class Engines:
     ) -> Engine:
         """An engine from options given in place."""
         found = ENGINES.find(options.get("kind"), where=f"{where}.kind", folder=self.folder)
-        checked = validated(found.type.Options, options, where=where)
+        checked = validate_options(found.type.Options, options, where=where)
         key = content_id(checked.model_dump(mode="json"))
         if key not in self._made:
             self._made[key] = found.type(name, checked, self)
         opened = self._made[key]
         if needs is not None and needs not in opened.capabilities:
-            raise lacks(opened, needs)
+            raise make_capability_error(opened, needs)
         return opened
 
     def noting(self, used: list[Engine]) -> Engines:
         """The same engines; those that are asked for are noted in `used`."""
-        return _Noting(self, used)
+        return _RecordingEngines(self, used)
 
     def check(self) -> None:
         """Make every declared engine, so that mistakes in curate.yaml show before any work."""
@@ -110,7 +110,7 @@ class Engines:
         self._made.clear()
 
 
-class _Noting(Engines):
+class _RecordingEngines(Engines):
     def __init__(self, engines: Engines, used: list[Engine]) -> None:
         super().__init__(engines._declared, engines.folder)
         self._engines, self._used = engines, used
@@ -124,7 +124,7 @@ class _Noting(Engines):
         return made
 
 
-def engine_schemas() -> dict[str, dict[str, Any]]:
+def build_engine_schemas() -> dict[str, dict[str, Any]]:
     """JSON Schema of the options of each kind of engine."""
     schemas = {}
     for kind, found in ENGINES.registered.items():

@@ -45,7 +45,7 @@ _LINE = b'{"method":'  # how every line of a recording begins
 _MISSING = Failure("this request is not in the recording", permanent=True)
 
 
-class Line(msgspec.Struct, forbid_unknown_fields=True):
+class RecordedAnswer(msgspec.Struct, forbid_unknown_fields=True):
     """A line of a recording."""
 
     method: Capability
@@ -120,7 +120,7 @@ class ReplayEngine(ConfiguredEngine):
         result: type[ResultT],
         ask: Callable[[Engine, Sequence[RequestT]], list[ResultT | Failure]],
     ) -> list[ResultT | Failure]:
-        keys: list[tuple[Capability, str]] = [(method, request_id(method, request)) for request in requests]
+        keys: list[tuple[Capability, str]] = [(method, hash_request(method, request)) for request in requests]
         missing = {
             key: request for key, request in zip(keys, requests, strict=True) if key not in self._answers
         }
@@ -145,7 +145,7 @@ class ReplayEngine(ConfiguredEngine):
             if not text.strip():
                 continue
             try:
-                line = msgspec.json.decode(text, type=Line)
+                line = msgspec.json.decode(text, type=RecordedAnswer)
             except msgspec.DecodeError as error:
                 if number == len(lines):
                     continue  # a process was killed while it wrote this one
@@ -156,14 +156,14 @@ class ReplayEngine(ConfiguredEngine):
     def _record(self, fresh: dict[tuple[Capability, str], Any]) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         texts = {key: msgspec.json.encode(answer) for key, answer in fresh.items()}
-        _mend(self._path)
+        _repair_last_line(self._path)
         with self._path.open("ab") as file:
             for (method, request), text in texts.items():
-                file.write(msgspec.json.encode(Line(method, request, msgspec.Raw(text))) + b"\n")
+                file.write(msgspec.json.encode(RecordedAnswer(method, request, msgspec.Raw(text))) + b"\n")
         self._answers.update(texts)
 
 
-def request_id(method: Capability, request: object) -> str:
+def hash_request(method: Capability, request: object) -> str:
     """Identifies a request: the content hash of its method and fields."""
     fields = msgspec.to_builtins(request, enc_hook=lambda message: message.model_dump())
     if isinstance(fields, dict) and fields.get("json_schema", "") is None:
@@ -171,7 +171,7 @@ def request_id(method: Capability, request: object) -> str:
     return content_id(method, fields)
 
 
-def _mend(path: Path) -> None:
+def _repair_last_line(path: Path) -> None:
     """Drop a last line that was left half-written, and end one that lacks its newline."""
     if not path.is_file():
         return
@@ -180,7 +180,7 @@ def _mend(path: Path) -> None:
     if not tail:
         return
     try:
-        msgspec.json.decode(tail, type=Line)
+        msgspec.json.decode(tail, type=RecordedAnswer)
     except msgspec.DecodeError:
         if not (tail.startswith(_LINE) or _LINE.startswith(tail)):
             raise CurateError(

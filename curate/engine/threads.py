@@ -12,7 +12,7 @@ U = TypeVar("U")
 
 
 @contextlib.contextmanager
-def one_thread() -> Iterator[None]:
+def limit_to_one_thread() -> Iterator[None]:
     """Torch on one thread: the same input gives the same bits on any number of cores.
 
     Small operators gain little from more, and lose a factor of twenty when other processes want the cores:
@@ -39,5 +39,5 @@ def map_on_cores(function: Callable[[T], U], items: Iterable[T], *, device: Any)
         yield from map(function, items)
         return
     cores = torch.get_num_threads()
-    with one_thread(), ThreadPoolExecutor(cores) as pool:
+    with limit_to_one_thread(), ThreadPoolExecutor(cores) as pool:
         yield from pool.map(function, items)

@@ -47,7 +47,7 @@ _OVERHEAD = (
 )
 
 
-def pack(
+def pack_trees(
     sequences: Sequence[tuple[int, ...]], *, budget: int, attention_cost: float = 0.0
 ) -> list[TokenTree]:
     """Pack sequences into trees of at most `budget` nodes each (more only where one sequence alone is longer).
@@ -63,20 +63,20 @@ def pack(
     previous: tuple[int, ...] = ()
     for index in order:
         tokens = sequences[index]
-        fresh = len(tokens) - _common(previous, tokens)
+        fresh = len(tokens) - _count_common(previous, tokens)
         joined = fresh + attention_cost * fresh * (2 * size + fresh)
         alone = len(tokens) + attention_cost * len(tokens) ** 2 + _OVERHEAD
         if batch and (size + fresh > budget or joined > alone):
-            trees.append(_tree(sequences, batch))
+            trees.append(_build_tree(sequences, batch))
             batch, size, fresh = [], 0, len(tokens)
         batch.append(index)
         size, previous = size + fresh, tokens
     if batch:
-        trees.append(_tree(sequences, batch))
+        trees.append(_build_tree(sequences, batch))
     return trees
 
 
-def _common(left: tuple[int, ...], right: tuple[int, ...]) -> int:
+def _count_common(left: tuple[int, ...], right: tuple[int, ...]) -> int:
     length = 0
     for first, second in zip(left, right, strict=False):
         if first != second:
@@ -85,7 +85,7 @@ def _common(left: tuple[int, ...], right: tuple[int, ...]) -> int:
     return length
 
 
-def _tree(sequences: Sequence[tuple[int, ...]], batch: Iterable[int]) -> TokenTree:
+def _build_tree(sequences: Sequence[tuple[int, ...]], batch: Iterable[int]) -> TokenTree:
     tokens: list[int] = []
     parents: list[int] = []
     depths: list[int] = []
@@ -94,7 +94,7 @@ def _tree(sequences: Sequence[tuple[int, ...]], batch: Iterable[int]) -> TokenTr
     path: list[int] = []
     for index in batch:
         sequence = sequences[index]
-        path = path[: _common(previous, sequence)]
+        path = path[: _count_common(previous, sequence)]
         for depth in range(len(path), len(sequence)):
             parents.append(path[-1] if path else -1)
             path.append(len(tokens))

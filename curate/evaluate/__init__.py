@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from curate.core.progress import Track, silent
+from curate.core.progress import Track, no_progress
 
 if TYPE_CHECKING:
     from curate.config.project import Config
@@ -17,7 +17,7 @@ __all__ = ["evaluate"]
 
 
 def evaluate(
-    lake: Lake, config: Config, *, subjects: Sequence[Subject] = (), track: Track = silent
+    lake: Lake, config: Config, *, subjects: Sequence[Subject] = (), track: Track = no_progress
 ) -> Summary:
     """Hold annotators, labels and reward model against the gold of `config.evaluate.benchmarks`.
 

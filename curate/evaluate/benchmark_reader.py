@@ -12,8 +12,8 @@ from curate.config.evaluate import GUARD
 from curate.core.errors import CurateError
 from curate.core.extras import require_extra
 from curate.core.identity import content_id
-from curate.data.adversarial import guard_cases
-from curate.data.preference_files import data_rows
+from curate.data.adversarial import adversarial_cases
+from curate.data.preference_files import read_data_rows
 from curate.data.preference_rows import Unusable
 from curate.evaluate.benchmark import Item, ItemSet
 from curate.evaluate.benchmark_formats import FORMATS, Format, detected
@@ -79,7 +79,7 @@ def _rows(source: str, folder: Path) -> tuple[Iterator[Any], Format | None]:
 
 def _file(file: Path) -> Iterator[Any]:
     if file.suffix != ".json":
-        yield from data_rows(file, None)
+        yield from read_data_rows(file, None)
         return
     try:
         rows = json.loads(file.read_text(encoding="utf-8"))
@@ -105,7 +105,7 @@ def _hub(address: str, split: str) -> Iterator[Any]:
 
 
 def _guard(name: str) -> ItemSet:
-    cases = guard_cases()
+    cases = adversarial_cases()
     items = tuple(
         Item(
             key=case.prompt_id,

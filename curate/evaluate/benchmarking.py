@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from curate.config.evaluate import GUARD
-from curate.core.progress import Track, silent
+from curate.core.progress import Track, no_progress
 from curate.evaluate.benchmark import ItemSet
 from curate.evaluate.distance import Comparison, compared
 from curate.evaluate.measures import measured
@@ -31,7 +31,7 @@ def benchmarked(
     *,
     resamples: int,
     perturb: bool = False,
-    track: Track = silent,
+    track: Track = no_progress,
 ) -> Result:
     """Score `subjects`, and the baselines beside them, on the items of `of`.
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from curate.stats.accuracy import Estimate, clustered_means
+from curate.stats.accuracy import MeanEstimate, clustered_means
 
 Float64 = NDArray[np.float64]
 
@@ -32,10 +32,10 @@ class Comparison:
 
     one: str
     other: str
-    distance: Estimate
-    kendall: Estimate | None
-    spearman: Estimate | None
-    agreement: Estimate
+    distance: MeanEstimate
+    kendall: MeanEstimate | None
+    spearman: MeanEstimate | None
+    agreement: MeanEstimate
 
 
 def compared(
@@ -101,7 +101,7 @@ def _pearson(x: Float64, y: Float64) -> float:
     return float(x @ y / scale) if scale else float("nan")
 
 
-def _distance(moments: Float64, n: int, resamples: int) -> Estimate:
+def _distance(moments: Float64, n: int, resamples: int) -> MeanEstimate:
     """√((1 − ρ)/2) of `moments` float64[C, 3] (aa, bb, ab by cluster), with a bootstrap over clusters.
 
     A model that scores everything alike has no direction: it is as far from all others as unrelated ones are.
@@ -115,9 +115,9 @@ def _distance(moments: Float64, n: int, resamples: int) -> Estimate:
 
     value = float(of(moments.sum(axis=0)))
     if resamples == 0 or len(moments) < 2:
-        return Estimate(value, None, None, n)
+        return MeanEstimate(value, None, None, n)
     counts = np.random.default_rng(0).multinomial(
         len(moments), np.full(len(moments), 1 / len(moments)), size=resamples
     )
     low, high = np.quantile(of(counts.astype(np.float64) @ moments), [0.025, 0.975])
-    return Estimate(value, float(low), float(high), n)
+    return MeanEstimate(value, float(low), float(high), n)

@@ -13,7 +13,7 @@ import msgspec
 import polars as pl
 
 from curate.core.errors import CurateError
-from curate.core.resources import sql
+from curate.core.resources import read_query
 from curate.lake.lake import Lake
 
 Groups = list[list[str]]  # best first; those of one group are equally good
@@ -45,7 +45,7 @@ def read_gold(lake: Lake, source: Path) -> Gold:
     rows = list(_rows(source))
     names = {row["prompt"] for row in rows if isinstance(row, dict) and isinstance(row.get("prompt"), str)}
     with lake.bind("gold_keys", pl.DataFrame({"name": sorted(names)}, schema={"name": pl.String})):
-        known = _Known(lake.rows(sql("evaluate_keys")))
+        known = _Known(lake.rows(read_query("evaluate_keys")))
     collected = _Collected(known)
     for row in rows:
         collected.add(row)

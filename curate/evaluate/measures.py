@@ -26,7 +26,7 @@ from curate.evaluate.leaderboards import leaderboard
 from curate.evaluate.scores import BEST, COVERAGE, PAIRS, Score
 from curate.evaluate.tally import Tally
 from curate.evaluate.verdicts import Opinion
-from curate.stats.accuracy import Estimate
+from curate.stats.accuracy import MeanEstimate
 
 Float64 = NDArray[np.float64]
 
@@ -163,10 +163,10 @@ def _beliefs(items: Sequence[Item], opinions: Sequence[Opinion]) -> tuple[Float6
     return np.maximum(p, 1.0 - p), 0.5 + 0.5 * np.sign((p - 0.5).round(9))
 
 
-def calibration_error(confidence: Float64, right: Float64) -> Estimate | None:
+def calibration_error(confidence: Float64, right: Float64) -> MeanEstimate | None:
     """Σ over bins of share · |mean confidence − share right|; without an interval, which resampling would bias."""
     if len(confidence) == 0:
         return None
     place = np.minimum(((confidence - 0.5) * 2 * _BINS).astype(np.int64), _BINS - 1)
     gaps = np.bincount(place, confidence - right, _BINS)
-    return Estimate(float(np.abs(gaps).sum() / len(confidence)), None, None, len(confidence))
+    return MeanEstimate(float(np.abs(gaps).sum() / len(confidence)), None, None, len(confidence))

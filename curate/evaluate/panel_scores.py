@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from curate.core.resources import sql
+from curate.core.resources import read_query
 from curate.evaluate.gold import Gold
 from curate.evaluate.scores import (
     BEST,
@@ -19,7 +19,7 @@ from curate.evaluate.scores import (
     win_rates,
 )
 from curate.lake.lake import Lake
-from curate.stats.accuracy import LENGTH, RANDOM, Estimate
+from curate.stats.accuracy import LENGTH, RANDOM, MeanEstimate
 
 _COLUMNS = ("subject", "prompt_id", "a", "b", "p")
 
@@ -39,10 +39,10 @@ class Panel:
 
 def read_panel(lake: Lake, gold: Gold) -> Panel:
     with lake.bind("gold_pairs", gold.pairs.select("prompt_id", "a", "b")):
-        annotators = lake.frame(sql("evaluate_annotators"))
-        labels = lake.frame(sql("evaluate_labels"))
+        annotators = lake.frame(read_query("evaluate_annotators"))
+        labels = lake.frame(read_query("evaluate_labels"))
     with lake.bind("gold_responses", gold.responses.select("prompt_id", "response_id")):
-        rankings = lake.frame(sql("evaluate_rankings"))
+        rankings = lake.frame(read_query("evaluate_rankings"))
     longer = (pl.col("length_a") - pl.col("length_b")).sign()
     baselines = [
         gold.pairs.select(pl.lit(name).alias("subject"), "prompt_id", "a", "b", (0.5 + 0.5 * sign).alias("p"))
@@ -109,7 +109,7 @@ def _scores(
     decided = int((gold.pairs["gold"] != 0).sum())
     accuracy = estimates(credits, prompts, PAIRS, resamples=resamples)
     coverage = [
-        Score(each.subject, COVERAGE, Estimate(each.estimate.n / decided, None, None, decided))
+        Score(each.subject, COVERAGE, MeanEstimate(each.estimate.n / decided, None, None, decided))
         for each in accuracy
     ]
     best = estimates(best_credit(gold.responses, placed), prompts, BEST, resamples=resamples)

@@ -16,7 +16,7 @@ import polars as pl
 import pyarrow as pa
 
 from curate.records import Evaluation, arrow_schema
-from curate.stats.accuracy import Estimate, clustered_means
+from curate.stats.accuracy import MeanEstimate, clustered_means
 
 PAIRS, BEST, COVERAGE = "accuracy", "best-of-n", "coverage"
 _PAIR = ("prompt_id", "a", "b")
@@ -26,7 +26,7 @@ _PAIR = ("prompt_id", "a", "b")
 class Score:
     subject: str
     metric: str
-    estimate: Estimate
+    estimate: MeanEstimate
     subset: str = "all"
 
 

@@ -20,7 +20,7 @@ from curate.evaluate.scores import evaluation_rows
 from curate.evaluate.verdicts import Subject
 from curate.lake.lake import Lake
 from curate.lake.panel_view import select_panel
-from curate.lake.runs import Counts, StageRun, Summary, newest
+from curate.lake.runs import Counts, StageRun, Summary, find_newest_run
 
 _VERSION = 1  # of the rules in scores.py: raise it when the same lake would get other scores
 _STATE = {
@@ -50,7 +50,7 @@ def evaluate(lake: Lake, config: Config, *, subjects: Sequence[Subject], track: 
             source = config.resolve(benchmark.source)
             settings = (config.evaluate.bootstrap, trained, benchmark.name)
             fingerprint = content_id(_VERSION, settings, _file_digest(source), state)
-            if newest(lake, "evaluate", benchmark.name) != fingerprint:
+            if find_newest_run(lake, "evaluate", benchmark.name) != fingerprint:
                 _evaluate(run, benchmark, source, fingerprint, trained, config.evaluate.bootstrap)
                 skipped = False
     if skipped:
@@ -87,7 +87,7 @@ def _benchmark(
     who = sorted((subject.name, subject.revision) for subject in subjects)
     fingerprint = content_id(_VERSION, section.bootstrap, section.robustness, of.digest, of.format, who)
     part = f"benchmark {benchmark.name}"
-    if newest(run.lake, "evaluate", part) == fingerprint:
+    if find_newest_run(run.lake, "evaluate", part) == fingerprint:
         return False
     found = benchmarked(of, subjects, resamples=section.bootstrap, perturb=section.robustness, track=track)
     scores = [*found.scores, *distance_scores(found.comparisons)]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from curate.stats.accuracy import Estimate, combined_mean
+from curate.stats.accuracy import MeanEstimate, combined_mean
 
 
 class Tally:
@@ -37,7 +37,7 @@ class Tally:
         """What stands after `start` in the names that begin with it, in order of appearance."""
         return [name.removeprefix(start) for name in self._cells if name.startswith(start)]
 
-    def mean(self, weights: Mapping[str, float]) -> Estimate:
+    def mean(self, weights: Mapping[str, float]) -> MeanEstimate:
         """Σ weight · mean of the credits of that name, with an interval over the clusters."""
         used = sorted({place for name in weights for place in self._cells[name]})
         row = {place: number for number, place in enumerate(used)}

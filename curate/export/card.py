@@ -13,7 +13,7 @@ import yaml
 from curate import __version__
 from curate.config.export import ExportEntry
 from curate.config.project import Config
-from curate.core.resources import resource, sql
+from curate.core.resources import find_resource, read_query
 from curate.export.formats import Format
 from curate.export.shards import WrittenPart
 from curate.lake.lake import Lake
@@ -75,13 +75,15 @@ def card(reader: Lake, config: Config, content: Content) -> str:
         license=content.entry.license,
         routed=content.entry.routed,
         loading=_loading(content),
-        counts=reader.rows(sql("export_card_counts"), iteration),
+        counts=reader.rows(read_query("export_card_counts"), iteration),
         selected=content.selected,
         claim=_claim(reader, content.iteration),
-        warnings=[sentence for (sentence,) in reader.rows(sql("doubts"))],
-        guarantees=reader.rows(sql("export_card_guarantees"), iteration) if reader.has("guarantees") else [],
-        annotators=reader.rows(sql("export_card_annotators"), iteration),
-        confidence=reader.rows(sql("export_card_confidence")) if is_split else [],
+        warnings=[sentence for (sentence,) in reader.rows(read_query("doubts"))],
+        guarantees=reader.rows(read_query("export_card_guarantees"), iteration)
+        if reader.has("guarantees")
+        else [],
+        annotators=reader.rows(read_query("export_card_annotators"), iteration),
+        confidence=reader.rows(read_query("export_card_confidence")) if is_split else [],
         columns={part.name: part.schema.names for part in content.format.parts},
         columns_titled=not is_split,
     )
@@ -89,7 +91,7 @@ def card(reader: Lake, config: Config, content: Content) -> str:
 
 def _claim(reader: Lake, iteration: int | None) -> tuple[Any, ...] | None:
     """The row of the assessment; None where nothing was assessed (an old snapshot among them)."""
-    found = reader.rows(sql("export_card_claim"), [iteration]) if reader.has("assessments") else []
+    found = reader.rows(read_query("export_card_claim"), [iteration]) if reader.has("assessments") else []
     return found[0] if found else None
 
 
@@ -116,7 +118,7 @@ def _license(name: str | None) -> dict[str, str]:
     if name is None:
         return {"license": "other", "license_name": "unspecified"}
     # The hub's names of licences that data is under; all others become `other` with a `license_name`.
-    known = resource("export/hub_licenses.txt").read_text(encoding="utf-8").split()
+    known = find_resource("export/hub_licenses.txt").read_text(encoding="utf-8").split()
     if name.lower() in known:
         return {"license": name.lower()}
     return {

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import polars as pl
 import pyarrow as pa
 
-from curate.core.resources import sql
+from curate.core.resources import read_query
 from curate.export.nesting import nest_rankings
 from curate.export.rows import EXPORTED, PICTURED
 from curate.records import TABLES, arrow_schema
@@ -112,7 +112,7 @@ def formats(transcripts: Transcriber | None = None, *, pictured: bool = False) -
     )
     judgments = Part(
         "train",
-        sql("export_judge_sft"),
+        read_query("export_judge_sft"),
         arrow_schema(EXPORTED["judge-sft"]),
         parameters=("iteration",),
         nest=lambda batches: _as_chats(batches, transcripts),
@@ -121,26 +121,33 @@ def formats(transcripts: Transcriber | None = None, *, pictured: bool = False) -
         "judge-sft": Format(
             "judge-sft",
             "judgments",
-            sql("export_select_judge_sft"),
+            read_query("export_select_judge_sft"),
             _FILTERS,
             (judgments,),
             aggregated=True,
             judged=True,
         ),
         "trl-preference": Format(
-            "trl-preference", "pairs", sql("export_select_pairs"), _FILTERS, (pairs,), True
+            "trl-preference", "pairs", read_query("export_select_pairs"), _FILTERS, (pairs,), True
         ),
-        "ranking": Format("ranking", "prompts", sql("export_select_rankings"), _FILTERS, (rankings,), True),
+        "ranking": Format(
+            "ranking", "prompts", read_query("export_select_rankings"), _FILTERS, (rankings,), True
+        ),
         "parquet": Format(
-            "parquet", "prompts", sql("export_select_tables"), ("split",), tuple(map(_raw, _RAW_KEYS)), False
+            "parquet",
+            "prompts",
+            read_query("export_select_tables"),
+            ("split",),
+            tuple(map(_raw, _RAW_KEYS)),
+            False,
         ),
     }
 
 
 def _labelled(query: str, pictured: bool) -> str:
     if not pictured:
-        return sql(query)
-    return f"WITH labelled AS (\n{sql(query)})\n{sql(f'{query}_images')}"
+        return read_query(query)
+    return f"WITH labelled AS (\n{read_query(query)})\n{read_query(f'{query}_images')}"
 
 
 def _as_chats(batches: Iterable[pa.RecordBatch], transcripts: Transcriber | None) -> Iterator[pa.RecordBatch]:

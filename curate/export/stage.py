@@ -14,8 +14,8 @@ from curate.config.project import Config
 from curate.core.atomic import atomic_directory, refuse_foreign, temporary_beside
 from curate.core.errors import CurateError
 from curate.core.identity import content_id
-from curate.core.progress import Track, silent
-from curate.core.resources import sql
+from curate.core.progress import Track, no_progress
+from curate.core.resources import read_query
 from curate.export.card import Content, card
 from curate.export.folder import MANIFEST, NOUN, is_intact, list_export_files
 from curate.export.formats import VERSION, Format, Transcriber, formats
@@ -23,7 +23,7 @@ from curate.export.rows import PICTURED
 from curate.export.shards import WrittenPart, described, row_groups, write_part
 from curate.lake.lake import Lake
 from curate.lake.panel_view import select_panel
-from curate.lake.runs import Counts, StageRun, Summary, done
+from curate.lake.runs import Counts, StageRun, Summary, is_done
 from curate.records import TABLES
 
 _MEMORY_PER_THREAD = 1  # GB that the database may use while it sorts and joins; beyond, it uses the disk
@@ -49,7 +49,7 @@ def export(
     *,
     entries: Sequence[ExportEntry] | None = None,
     transcripts: Transcriber | None = None,
-    track: Track = silent,
+    track: Track = no_progress,
 ) -> Summary:
     """Write the data sets of `entries` (default: those of `curate.yaml`), as the lake is now.
 
@@ -73,7 +73,7 @@ def export_one(
     *,
     run: StageRun | None = None,
     transcripts: Transcriber | None = None,
-    track: Track = silent,
+    track: Track = no_progress,
 ) -> ExportResult:
     """Write one data set, and the line in `runs` that says so (unless the lake is open for reading only).
 
@@ -83,7 +83,7 @@ def export_one(
     snapshot = lake.snapshot()
     # A connection of its own: every query sees this snapshot, and its temporary tables disturb nobody.
     with Lake.open(lake.location, snapshot=snapshot) as reader:
-        pictured = bool(reader.value(sql("export_pictured")))
+        pictured = bool(reader.value(read_query("export_pictured")))
         form = formats(transcripts, pictured=pictured)[entry.format]
         iteration = _iteration(reader, entry, form)
         fingerprint = _fingerprint(reader, entry, form, iteration)
@@ -92,7 +92,7 @@ def export_one(
         if form.judged:
             fingerprint = content_id(fingerprint, _select_judges(reader, config, transcripts))
         if is_intact(target, fingerprint) and (
-            done(lake, "export", entry.path, fingerprint) or not _writable(lake)
+            is_done(lake, "export", entry.path, fingerprint) or not _writable(lake)
         ):
             return ExportResult(target, entry.format, 0, snapshot, Counts(), skipped=True)
         refuse_foreign(target, owned=list_export_files, noun=NOUN)  # before the work, not only after it

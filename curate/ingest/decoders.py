@@ -9,7 +9,7 @@ import msgspec
 
 from curate.config.ingest import Fields, Source
 from curate.core.errors import CurateError
-from curate.data.native import contradiction
+from curate.data.native import explain_contradiction
 from curate.ingest import mapped
 from curate.ingest.foreign import Foreign, Reading
 from curate.ingest.native import Raw, judgments_decoder, responses_decoder
@@ -103,6 +103,6 @@ def _check(row: Row, fields: Fields) -> None:
         a, b = row.responses[verdict.a], row.responses[verdict.b]
         if (a.text, a.model, a.id) == (b.text, b.model, b.id):
             raise RowError("same response twice", "The two responses that were compared are the same.")
-        flaw = contradiction(verdict.winner, verdict.p_a)
+        flaw = explain_contradiction(verdict.winner, verdict.p_a)
         if flaw:
             raise RowError("contradiction", f"{flaw}.")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from curate.core.resources import sql
+from curate.core.resources import read_query
 from curate.ingest.rejection import RowError
 from curate.ingest.rows import JudgmentRow
 from curate.ingest.statements import Statement, canonical
@@ -28,7 +28,7 @@ def resolve(lake: Lake, rows: Sequence[JudgmentRow]) -> list[Statement | RowErro
         }
     )
     with lake.bind("refs", refs):
-        found = lake.rows(sql("resolve_references"))
+        found = lake.rows(read_query("resolve_references"))
     return [
         _statement(number, rows[number], prompt, a, b)
         if pairs == 1 and a != b

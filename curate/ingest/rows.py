@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from curate.data.native import contradiction
+from curate.data.native import explain_contradiction
 from curate.records import Kind, Outcome, Role, Shown
 
 Key = Annotated[str, Meta(min_length=1)]
@@ -123,7 +123,7 @@ def first_repeated(row: NativeRow | Row) -> str | None:
 
 
 def is_consistent(row: JudgmentRow) -> bool:
-    return row.a != row.b and (row.p_a is None or contradiction(row.winner, row.p_a) is None)
+    return row.a != row.b and (row.p_a is None or explain_contradiction(row.winner, row.p_a) is None)
 
 
 def _visible(message: Message) -> bool:

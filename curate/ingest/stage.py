@@ -10,7 +10,7 @@ from functools import cache
 from curate.config.ingest import Source
 from curate.config.project import Config
 from curate.core.identity import content_id
-from curate.core.progress import Track, silent
+from curate.core.progress import Track, no_progress
 from curate.data.pseudonym import Pseudonyms, is_address
 from curate.ingest.chunks import chunked
 from curate.ingest.commit import Committer
@@ -20,20 +20,20 @@ from curate.ingest.inputs import Input, locate
 from curate.ingest.prefetch import prefetched
 from curate.ingest.prepare import prepare_judgments, prepare_responses
 from curate.lake.lake import Lake
-from curate.lake.runs import StageRun, Summary, committed_chunks, done
+from curate.lake.runs import StageRun, Summary, committed_chunks, is_done
 
 STAGE = "ingest"
 _AHEAD = 1  # chunks decoded ahead of the one that is being written
 _THREADS = 4  # that read columns at once; more would wait for the one that writes
 
 
-def ingest(lake: Lake, config: Config, *, track: Track = silent) -> Summary:
+def ingest(lake: Lake, config: Config, *, track: Track = no_progress) -> Summary:
     """All sources of `curate.yaml`: responses before judgments, which speak of them."""
     return _ingest(lake, sorted(config.ingest, key=lambda source: source.kind == "judgments"), config, track)
 
 
 def ingest_responses(
-    lake: Lake, sources: Sequence[Source], config: Config, *, track: Track = silent
+    lake: Lake, sources: Sequence[Source], config: Config, *, track: Track = no_progress
 ) -> Summary:
     """Take in prompts and responses, and the verdicts that come with them.
 
@@ -48,7 +48,7 @@ def ingest_responses(
 
 
 def ingest_judgments(
-    lake: Lake, sources: Sequence[Source], config: Config, *, track: Track = silent
+    lake: Lake, sources: Sequence[Source], config: Config, *, track: Track = no_progress
 ) -> Summary:
     """Take in judgments about responses that are in the lake; see `ingest_responses`.
 
@@ -71,7 +71,7 @@ def _ingest(lake: Lake, sources: Sequence[Source], config: Config, track: Track)
     for inputs in located:
         # Judgments are fingerprinted with the responses of the sources before them, which are in the lake by now.
         pending = [(item, fingerprint) for item in inputs for fingerprint in [_fingerprint(lake, item)]]
-        pending = [pair for pair in pending if not done(lake, STAGE, pair[0].part, pair[1])]
+        pending = [pair for pair in pending if not is_done(lake, STAGE, pair[0].part, pair[1])]
         if pending:
             check_source([item for item, _ in pending])
         for item, fingerprint in pending:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from curate.core.resources import sql
+from curate.core.resources import read_query
 from curate.ingest.columns import Columns, parse_ids
 from curate.ingest.known import KnownIds, Mask
 from curate.ingest.rows import NativeRow, Row
@@ -199,7 +199,7 @@ def _said(
     said: dict[str, dict[tuple[object, ...], int]] = {}
     wanted = set(questions)
     with lake.bind("asked", pa.table({"prompt_id": sorted(set(prompts))})):
-        rows = lake.rows(sql("imported_statements"))
+        rows = lake.rows(read_query("imported_statements"))
     for prompt, annotator, kind, a, b, shown, outcome, p_a, rationale, sample in rows:
         statement = Statement(0, prompt, annotator, kind, a, b, shown, outcome, p_a, rationale)
         question = statement.question

@@ -21,16 +21,16 @@ import pyarrow as pa
 from curate.config.evaluate import GUARD
 from curate.config.project import Config
 from curate.core.identity import content_id
-from curate.core.progress import Track, silent
-from curate.data.adversarial import FALSE_POSITIVES, GuardCase, guard_cases
-from curate.engine.base import chat
+from curate.core.progress import Track, no_progress
+from curate.data.adversarial import FALSE_POSITIVES, AdversarialCase, adversarial_cases
+from curate.engine.base import build_chat
 from curate.judge.base import Answer, Candidate, Contest, Question
 from curate.judge.configured import Panel, Seat
 from curate.judge.runner import ask
 from curate.lake.lake import Lake
-from curate.lake.runs import Counts, StageRun, Summary, newest
+from curate.lake.runs import Counts, StageRun, Summary, find_newest_run
 from curate.records import Evaluation, arrow_schema
-from curate.stats.accuracy import Estimate, clustered_mean
+from curate.stats.accuracy import MeanEstimate, clustered_mean
 
 METRIC = FALSE_POSITIVES
 _VERSION = 1  # counts changes of the rules below
@@ -51,21 +51,21 @@ class Fooled:
 
     judge: str
     subset: str
-    estimate: Estimate
+    estimate: MeanEstimate
 
 
 @cache
 def traps() -> tuple[Trap, ...]:
     """Every hack against every good answer of the guard set."""
-    return tuple(map(_trap, guard_cases()))
+    return tuple(map(_trap, adversarial_cases()))
 
 
-def _trap(case: GuardCase) -> Trap:
+def _trap(case: AdversarialCase) -> Trap:
     prompt_id = case.prompt_id
     answers = sorted(
         (Candidate(content_id(prompt_id, each), each) for each in (case.good, case.bad)), key=_id
     )
-    contest = Contest(prompt_id, chat(("user", case.request)), case.reference, tuple(answers))
+    contest = Contest(prompt_id, build_chat(("user", case.request)), case.reference, tuple(answers))
     return Trap(case.hack, contest, content_id(prompt_id, case.good))
 
 
@@ -140,7 +140,7 @@ def _request(trap: Trap) -> str:
 
 
 def guard(
-    lake: Lake, config: Config, *, only: Collection[str] | None = None, track: Track = silent
+    lake: Lake, config: Config, *, only: Collection[str] | None = None, track: Track = no_progress
 ) -> Summary:
     """Measure every judge of the panel that has changed since it was last measured, and file its rates."""
     started, run = time.monotonic(), StageRun(lake, "evaluate", config_hash=config.judge.digest)
@@ -149,7 +149,7 @@ def guard(
         for seat in panel.seats.values():
             part = f"{GUARD} {seat.name}"
             fingerprint = content_id(_VERSION, seat.revision, _digest(), config.evaluate.bootstrap)
-            if newest(lake, "evaluate", part) == fingerprint:
+            if find_newest_run(lake, "evaluate", part) == fingerprint:
                 continue
             _measure(run, seat, part, fingerprint, config.evaluate.bootstrap, track)
             skipped = False

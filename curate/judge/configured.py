@@ -11,9 +11,9 @@ from typing import Any, Self
 
 from curate.config.judge import Pairs
 from curate.config.project import Config
-from curate.config.validation import validated
+from curate.config.validation import validate_options
 from curate.core.errors import CurateError
-from curate.core.resources import sql
+from curate.core.resources import read_query
 from curate.engine.base import Engine
 from curate.engine.registry import Engines
 from curate.judge.base import Contest, Judge, JudgeOptions
@@ -90,7 +90,7 @@ class Panel:
         """
         seated = [(name, self.seats[name].revision) for name in names if name in self.seats]
         others = [name for name in names if name not in self.seats]
-        newest = lake.rows(sql("current_panel"), [others]) if others or imported else []
+        newest = lake.rows(read_query("current_panel"), [others]) if others or imported else []
         return seated + [
             (name, revision)
             for name, revision in newest
@@ -105,7 +105,7 @@ class Panel:
         where = f"judge.judges[{at}]"
         options = with_preset(options, where=where)
         found = JUDGES.find(options.get("kind"), where=f"{where}.kind", folder=self.engines.folder)
-        checked = validated(found.type.Options, options, where=where)
+        checked = validate_options(found.type.Options, options, where=where)
         self._check_order(at, checked, where)
         used: list[Engine] = []
         judge = found.type(checked, self.engines.noting(used))

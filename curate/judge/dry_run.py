@@ -37,7 +37,7 @@ from curate.judge.configured import Panel, Seat
 from curate.judge.known_judgments import with_opinions
 from curate.judge.pending import Work, contests, open_questions
 from curate.lake.lake import Lake
-from curate.records import plain
+from curate.records import plain_text
 
 _CHARACTERS = 4  # per token, where there is no tokenizer: usual for English text
 _SAMPLE = 256  # questions that are rehearsed per judge; what they take stands for the others
@@ -211,5 +211,5 @@ class _Counter(Engine):
 
 
 def _by_characters(messages: Chat, prefill: str) -> int:
-    text = sum(len(plain(turn.content)) for turn in messages) + len(prefill)
+    text = sum(len(plain_text(turn.content)) for turn in messages) + len(prefill)
     return -(-text // _CHARACTERS)

@@ -24,12 +24,12 @@ from curate.core.errors import CurateError
 from curate.core.extras import require_extra
 from curate.core.identity import content_id
 from curate.core.section import Section
-from curate.data.preference_files import data_files, data_rows
+from curate.data.preference_files import list_data_files, read_data_rows
 from curate.data.preference_rows import Turns, Unusable, split_pair
 from curate.engine.base import Engine
 from curate.engine.registry import Engines
 from curate.judge.template import ChatTemplate
-from curate.records import plain
+from curate.records import plain_text
 
 Float64 = NDArray[np.float64]
 _VERSION = 1  # counts changes of how examples are chosen and shown
@@ -70,8 +70,8 @@ class Examples:
         if options.engine is not None:
             engine = engines.get(options.engine, where=f"{where}.engine", needs="embed")
         pool: dict[str, Example] = {}
-        for file in data_files(engines.folder / options.source):
-            for number, row in enumerate(data_rows(file), 1):
+        for file in list_data_files(engines.folder / options.source):
+            for number, row in enumerate(read_data_rows(file), 1):
                 try:
                     context, better, worse = split_pair(row)
                 except (Unusable, AttributeError, KeyError) as reason:
@@ -113,7 +113,7 @@ class Examples:
             for number, each in enumerate(examples)
         ]
         (turn,), _ = self.template.render(marker=marker, examples=compared)
-        return plain(turn.content)
+        return plain_text(turn.content)
 
     def _likeness(self, requests: Sequence[str]) -> Float64:
         """float64[len(requests), len(pool)]: cosines."""

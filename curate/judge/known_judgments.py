@@ -8,7 +8,7 @@ from itertools import takewhile
 
 import pyarrow as pa
 
-from curate.core.resources import sql
+from curate.core.resources import read_query
 from curate.judge.base import Contest, Opinion
 from curate.judge.configured import Panel, Seat
 from curate.judge.pending import annotators
@@ -25,7 +25,7 @@ def with_opinions(lake: Lake, panel: Panel, seat: Seat, contests: Sequence[Conte
     wanted = pa.table({"prompt_id": pa.array([contest.prompt_id for contest in contests], pa.string())})
     said: dict[str, list[Opinion]] = {}
     with lake.bind("wanted", wanted), lake.bind("hearing", hearing):
-        for prompt_id, *opinion in lake.rows(sql("judge_opinions")):
+        for prompt_id, *opinion in lake.rows(read_query("judge_opinions")):
             said.setdefault(prompt_id, []).append(Opinion(*opinion))
     return [
         dataclasses.replace(contest, opinions=tuple(said.get(contest.prompt_id, ()))) for contest in contests

@@ -21,15 +21,15 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from curate.core.errors import CurateError
-from curate.engine.base import Chat, Failure, Generate, Generation, Sampling, chat
+from curate.engine.base import Chat, Failure, Generate, Generation, Sampling, build_chat
 from curate.engine.registry import Engines
 from curate.judge.base import Answer, Candidate, Contest, Judge, JudgeOptions, Question, abstain, fail
 from curate.judge.examples import Example, Examples, ExamplesOptions, as_text
 from curate.judge.template import ChatTemplate, marker
-from curate.records import plain
+from curate.records import plain_text
 
 _REMEMBERED = 4096  # prompts whose criteria are kept in memory, for judges that come back to a prompt
-TRIAL = Contest("", chat(("user", "?")), "!", (Candidate("a", "1"), Candidate("b", "2")))
+TRIAL = Contest("", build_chat(("user", "?")), "!", (Candidate("a", "1"), Candidate("b", "2")))
 
 
 class LanguageOptions(JudgeOptions):
@@ -314,12 +314,12 @@ def _thought(brief: Brief, thought: Generation | Failure, verdict: str) -> Brief
 def _before(messages: Chat, lesson: str) -> Chat:
     """The chat with something more at the beginning of its user turn, which is its last one."""
     *earlier, last = messages
-    return (*earlier, *chat((last.role, f"{lesson}\n\n{plain(last.content)}")))
+    return (*earlier, *build_chat((last.role, f"{lesson}\n\n{plain_text(last.content)}")))
 
 
 def request_text(contest: Contest) -> str:
     """The prompt as text: the question alone, or all turns with who said them."""
-    return as_text([(turn.role, plain(turn.content)) for turn in contest.messages])
+    return as_text([(turn.role, plain_text(turn.content)) for turn in contest.messages])
 
 
 def choices_after(prefill: str, verdicts: Sequence[str]) -> tuple[str, ...]:

@@ -12,12 +12,12 @@ import pyarrow as pa
 
 from curate.config.judge import Pairs
 from curate.core.identity import content_id
-from curate.core.resources import sql
+from curate.core.resources import read_query
 from curate.judge.base import Candidate, Contest, Question
 from curate.judge.configured import Panel, Seat
 from curate.judge.selection import Pair, selected
 from curate.lake.lake import Lake
-from curate.records import Message, Part, plain
+from curate.records import Message, Part, plain_text
 
 _FRESH = 1.0  # seconds
 
@@ -48,7 +48,7 @@ class Work:
 def contests(lake: Lake, prompt_ids: Sequence[str]) -> list[Contest]:
     """The prompts with all that judges may read, in the order of their ids."""
     with lake.bind("wanted", _wanted(prompt_ids)):
-        rows = lake.rows(sql("judge_contests"))
+        rows = lake.rows(read_query("judge_contests"))
     return [_contest(*row) for row in rows]
 
 
@@ -78,7 +78,7 @@ def bare_contests(lake: Lake) -> list[Contest]:
     """All prompts that have pairs, with ids only: enough to know what there is to ask."""
     return [
         Contest(prompt_id, (), None, tuple(Candidate(each, "") for each in ids))
-        for prompt_id, ids in lake.rows(sql("judge_candidates"))
+        for prompt_id, ids in lake.rows(read_query("judge_candidates"))
     ]
 
 
@@ -96,7 +96,7 @@ class Known:
     @classmethod
     def look_up(cls, lake: Lake, seat: Seat, prompt_ids: Sequence[str]) -> Known:
         first, last, read = min(prompt_ids), max(prompt_ids), time.monotonic()
-        rows = lake.rows(sql("judge_known"), (seat.name, seat.revision, first, last))
+        rows = lake.rows(read_query("judge_known"), (seat.name, seat.revision, first, last))
         answered = frozenset(identity for identity, failed in rows if not failed)
         return cls(seat, first, last, answered, frozenset(each for each, failed in rows if failed), read)
 
@@ -175,10 +175,10 @@ def _said(
     found: dict[str, dict[Pair, float | None]] = {}
     ends = (min(prompt_ids), max(prompt_ids))
     with lake.bind("panel", annotators(who)), lake.bind("wanted", _wanted(list(prompt_ids))):
-        lake.rows(sql("current_judgments"))
-        for prompt_id, a, b, p in lake.rows(sql("judge_said"), ends):
+        lake.rows(read_query("current_judgments"))
+        for prompt_id, a, b, p in lake.rows(read_query("judge_said"), ends):
             found.setdefault(prompt_id, {})[a, b] = p
-        spoken = {prompt_id for (prompt_id,) in lake.rows(sql("judge_spoken"), ends)}
+        spoken = {prompt_id for (prompt_id,) in lake.rows(read_query("judge_spoken"), ends)}
     return found, spoken
 
 
@@ -227,7 +227,7 @@ def _contest(
     turns = tuple(Message.model_validate(message) for message in messages)
     answers = [tuple(Part.model_validate(part) for part in content) for content in contents]
     candidates = tuple(
-        Candidate(identity, plain(answer), () if _is_text(answer) else answer)
+        Candidate(identity, plain_text(answer), () if _is_text(answer) else answer)
         for identity, answer in zip(ids, answers, strict=True)
     )
     text_only = all(map(_is_text, (*(turn.content for turn in turns), *answers)))

@@ -31,7 +31,7 @@ from curate.engine.base import Capability, Engine
 from curate.engine.registry import Engines
 from curate.judge.base import Answer, Candidate, Contest, Judge, JudgeOptions, Question, abstain, prefer
 from curate.judge.registry import judge_kind
-from curate.records import plain
+from curate.records import plain_text
 
 _TIES = {"bleu": 1.0, "chrf": 1.0, "rouge-l": 0.01, "embedding": 0.01, "tokens": 0.005, "sentences": 0.01}
 _NEEDS: dict[str, Capability] = {"embedding": "embed", "tokens": "embed-tokens", "sentences": "embed"}
@@ -125,7 +125,7 @@ class Reference(Judge):
     def _target(self, contest: Contest) -> str | None:
         if self.options.against == "reference":
             return contest.reference
-        user = [plain(turn.content) for turn in contest.messages if turn.role == "user"]
+        user = [plain_text(turn.content) for turn in contest.messages if turn.role == "user"]
         return user[-1] if user else None
 
     def _overlaps(self, texts: Sequence[tuple[str, str]]) -> list[float]:

@@ -30,7 +30,7 @@ from curate.judge.base import (
     sigmoid,
 )
 from curate.judge.registry import judge_kind
-from curate.records import Message, text
+from curate.records import Message, text_parts
 
 if TYPE_CHECKING:
     from curate.reward.embedding_reward import EmbeddingReward
@@ -122,7 +122,7 @@ class RewardModelJudge(Judge):
             [
                 (
                     *contest.messages,
-                    Message(role="assistant", content=candidate.content or text(candidate.text)),
+                    Message(role="assistant", content=candidate.content or text_parts(candidate.text)),
                 )
                 for contest, candidate in entries
             ]

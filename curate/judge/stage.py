@@ -17,7 +17,7 @@ from typing import Protocol
 from curate.config.project import Config
 from curate.core.errors import CurateError
 from curate.core.identity import content_id
-from curate.core.progress import Track, silent
+from curate.core.progress import Track, no_progress
 from curate.judge.base import Contest
 from curate.judge.budget import Budget
 from curate.judge.configured import Panel, Seat
@@ -27,7 +27,7 @@ from curate.judge.pending import Known, Work, bare_contests, open_questions, pre
 from curate.judge.runner import answer_chunk
 from curate.judge.writer import Answered, Ledger
 from curate.lake.lake import Lake
-from curate.lake.runs import StageRun, Summary, newest
+from curate.lake.runs import StageRun, Summary, find_newest_run
 
 _SLAB = 256  # chunks whose open questions are looked up together
 _AHEAD = 16  # chunks whose texts are read together
@@ -48,7 +48,7 @@ def judge(
     *,
     only: Collection[str] | None = None,
     limit: int | None = None,
-    track: Track = silent,
+    track: Track = no_progress,
     ask_chunk: AskChunk = answer_chunk,
 ) -> Summary:
     """Ask the panel everything that it has not been asked yet. `only`: names of judges; `limit`: first prompts only.
@@ -233,7 +233,7 @@ def finish(lake: Lake, panel: Panel, *, run: StageRun) -> tuple[int, dict[str, i
             open_now[seat.name] = left
             # With questions left to retry, the record must not keep the next run from retrying them.
             closing = content_id(closing, left)
-            if closing == newest(lake, "judge", seat.name):
+            if closing == find_newest_run(lake, "judge", seat.name):
                 continue
         with run.chunk(seat.name, fingerprint=closing, status="done") as (_, counts):
             counts.details |= {"revision": seat.revision, "kind": seat.judge.kind, "open": left}
@@ -248,7 +248,7 @@ def _pending(lake: Lake, seats: Iterable[Seat]) -> list[tuple[Seat, str]]:
     """
     responses = lake.digest("responses", "response_id")
     closing = [(seat, _closing(lake, seat, responses)) for seat in seats]
-    return [(seat, each) for seat, each in closing if newest(lake, "judge", seat.name) != each]
+    return [(seat, each) for seat, each in closing if find_newest_run(lake, "judge", seat.name) != each]
 
 
 def _closing(lake: Lake, seat: Seat, responses: str) -> str:

@@ -21,8 +21,8 @@ from jinja2.sandbox import SandboxedEnvironment
 
 from curate.core.errors import CurateError
 from curate.core.identity import content_id
-from curate.core.resources import resource
-from curate.engine.base import Chat, chat
+from curate.core.resources import find_resource
+from curate.engine.base import Chat, build_chat
 
 _CONSONANTS, _VOWELS = "bdfgklmnprstvz", "aeiou"
 
@@ -43,10 +43,10 @@ class ChatTemplate:
                 raise CurateError(f"`{where}` is {name!r}, but there is no file {path}.")
             text = path.read_text(encoding="utf-8")
         else:
-            shipped = resource(f"judge/templates/{name}.jinja")
+            shipped = find_resource(f"judge/templates/{name}.jinja")
             if not shipped.is_file():
                 known = sorted(
-                    file.name.removesuffix(".jinja") for file in resource("judge/templates").iterdir()
+                    file.name.removesuffix(".jinja") for file in find_resource("judge/templates").iterdir()
                 )
                 raise CurateError(
                     f"`{where}` is {name!r}: name a .jinja file, or one of the templates {', '.join(known)}."
@@ -66,8 +66,8 @@ class ChatTemplate:
         context = self._template.new_context(values)
         turns = {name: self._block(name, context) for name in ("system", "user", "answer")}
         if turns["system"]:
-            return chat(("system", turns["system"]), ("user", turns["user"])), turns["answer"]
-        return chat(("user", turns["user"])), turns["answer"]
+            return build_chat(("system", turns["system"]), ("user", turns["user"])), turns["answer"]
+        return build_chat(("user", turns["user"])), turns["answer"]
 
     @property
     def verdict(self) -> str:

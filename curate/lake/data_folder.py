@@ -40,27 +40,27 @@ class Claim:
 def read_claim(connection: duckdb.DuckDBPyConnection, catalog: str, data: str) -> Claim:
     """Read the claim that the attached lake has, from its catalog."""
     query = f"SELECT schema_uuid::VARCHAR FROM {_METADATA}.ducklake_schema WHERE schema_id = 0"
-    return Claim(lake=_value(connection, query), catalog=_locate_catalog(connection, catalog, data))
+    return Claim(lake=_fetch_value(connection, query), catalog=_locate_catalog(connection, catalog, data))
 
 
 def list_claims(connection: duckdb.DuckDBPyConnection, data: str) -> dict[str, Claim]:
     """List the claims in a data folder, by the path of their file."""
     if not is_local(data):
-        query = f"SELECT filename, content FROM read_text('{_quote(_join(data, _CLAIMS))}')"
+        query = f"SELECT filename, content FROM read_text('{_quote_text(_join_path(data, _CLAIMS))}')"
         try:
             texts = dict(connection.execute(query).fetchall())
         except duckdb.IOException:  # none matches
             return {}
     else:
         texts = {str(file): file.read_text(encoding="utf-8") for file in sorted(Path(data).glob(_CLAIMS))}
-    return {file: _parse(text) for file, text in texts.items()}
+    return {file: _parse_claim(text) for file, text in texts.items()}
 
 
 def has_claim(connection: duckdb.DuckDBPyConnection, data: str, claim: Claim) -> bool:
     """Tell whether the claim is in the data folder, by the name of its file alone."""
     if is_local(data):
         return (Path(data) / claim.file_name).exists()
-    return bool(_glob(connection, _join(data, claim.file_name)))
+    return bool(_list_matches(connection, _join_path(data, claim.file_name)))
 
 
 def write_claim(connection: duckdb.DuckDBPyConnection, data: str, claim: Claim) -> None:
@@ -70,8 +70,8 @@ def write_claim(connection: duckdb.DuckDBPyConnection, data: str, claim: Claim) 
         Path(data).mkdir(parents=True, exist_ok=True)
         (Path(data) / claim.file_name).write_text(text + "\n", encoding="utf-8")
         return
-    columns = f"'{_quote(claim.lake)}' AS lake, '{_quote(claim.catalog)}' AS catalog"
-    target = _quote(_join(data, claim.file_name))
+    columns = f"'{_quote_text(claim.lake)}' AS lake, '{_quote_text(claim.catalog)}' AS catalog"
+    target = _quote_text(_join_path(data, claim.file_name))
     connection.execute(f"COPY (SELECT {columns}) TO '{target}' (FORMAT json)")
 
 
@@ -79,12 +79,12 @@ def list_files(connection: duckdb.DuckDBPyConnection, data: str) -> list[str]:
     """List the Parquet files of tables in a data folder, whoever wrote them."""
     if is_local(data):
         return [str(file) for file in Path(data).glob(_FILES)]
-    return _glob(connection, _join(data, _FILES))
+    return _list_matches(connection, _join_path(data, _FILES))
 
 
 def count_listed(connection: duckdb.DuckDBPyConnection) -> int:
     """Count the data files that the attached catalog lists, wherever they are."""
-    return int(_value(connection, f"SELECT count(*) FROM {_METADATA}.ducklake_data_file"))
+    return int(_fetch_value(connection, f"SELECT count(*) FROM {_METADATA}.ducklake_data_file"))
 
 
 def is_occupied(connection: duckdb.DuckDBPyConnection, data: str) -> bool:
@@ -104,7 +104,9 @@ def _locate_catalog(connection: duckdb.DuckDBPyConnection, catalog: str, data: s
             "SELECT datname || ''/'' || oid::text || ''/'' || ''ducklake_schema''::regclass::oid::text "
             "FROM pg_database WHERE datname = current_database()"
         )
-        return "postgresql " + _value(connection, f"SELECT * FROM postgres_query('{_METADATA}', '{inside}')")
+        return "postgresql " + _fetch_value(
+            connection, f"SELECT * FROM postgres_query('{_METADATA}', '{inside}')"
+        )
     path = Path(catalog).resolve()
     return os.path.relpath(path, Path(data).resolve()) if is_local(data) else str(path)
 
@@ -118,7 +120,7 @@ def hide_password(catalog: str) -> str:
     return f"{parts.scheme}://{host}{parts.path}"
 
 
-def _parse(text: str) -> Claim:
+def _parse_claim(text: str) -> Claim:
     """Read a claim. One that cannot be read is nobody's, and so differs from every other."""
     try:
         content = json.loads(text)
@@ -127,20 +129,20 @@ def _parse(text: str) -> Claim:
         return Claim("", "unreadable")
 
 
-def _glob(connection: duckdb.DuckDBPyConnection, pattern: str) -> list[str]:
+def _list_matches(connection: duckdb.DuckDBPyConnection, pattern: str) -> list[str]:
     return [file for (file,) in connection.execute("SELECT file FROM glob(?)", [pattern]).fetchall()]
 
 
-def _value(connection: duckdb.DuckDBPyConnection, query: str) -> str:
+def _fetch_value(connection: duckdb.DuckDBPyConnection, query: str) -> str:
     row = connection.execute(query).fetchone()
     if row is None:
         raise AssertionError(query)
     return str(row[0])
 
 
-def _join(data: str, name: str) -> str:
+def _join_path(data: str, name: str) -> str:
     return f"{data.rstrip('/')}/{name}"
 
 
-def _quote(text: str) -> str:
+def _quote_text(text: str) -> str:
     return text.replace("'", "''")

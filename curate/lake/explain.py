@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from curate.core.errors import CurateError
-from curate.core.resources import sql
+from curate.core.resources import read_query
 from curate.lake.lake import Lake
 
 _LISTED = 5
@@ -123,7 +123,7 @@ class Explanation:
 
 def find_prompt(reader: Lake, name: str) -> str:
     """The id of the prompt called `name`: its id, the beginning of its id (4 characters or more), or its key."""
-    found = reader.rows(sql("explain_prompts"), [name])
+    found = reader.rows(read_query("explain_prompts"), [name])
     exact = [prompt for prompt, _, is_exact in found if is_exact]
     fitting = exact or [prompt for prompt, _, _ in found]
     if len(fitting) == 1:
@@ -137,7 +137,7 @@ def find_prompt(reader: Lake, name: str) -> str:
     raise CurateError(f"{name!r} may mean {len(fitting)} prompts: give one of the ids {some}.")
 
 
-def explain(reader: Lake, prompt_id: str) -> Explanation:
+def explain_prompt(reader: Lake, prompt_id: str) -> Explanation:
     """`reader` has the views of `select_panel`."""
     key, question = reader.rows(
         'SELECT "key", array_to_string(list_transform(messages[-1].content, lambda part: '
@@ -155,8 +155,8 @@ def explain(reader: Lake, prompt_id: str) -> Explanation:
         prompt_id,
         key,
         question,
-        [RankedResponse(*row) for row in reader.rows(sql("explain_responses"), [prompt_id])],
-        [LabelledPair(*row) for row in reader.rows(sql("explain_pairs"), [prompt_id])],
-        [Statement(*row) for row in reader.rows(sql("explain_judgments"), [prompt_id])],
+        [RankedResponse(*row) for row in reader.rows(read_query("explain_responses"), [prompt_id])],
+        [LabelledPair(*row) for row in reader.rows(read_query("explain_pairs"), [prompt_id])],
+        [Statement(*row) for row in reader.rows(read_query("explain_judgments"), [prompt_id])],
         *(graph[0] if graph else (None,) * 5),
     )

@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 from filelock import FileLock
 
 from curate.core.errors import CurateError
-from curate.core.resources import resource, sql
+from curate.core.resources import find_resource, read_query
 from curate.lake.data_folder import (
     Claim,
     count_listed,
@@ -123,13 +123,13 @@ class Lake:
         """
         read_only = read_only or snapshot is not None
         lake = cls(
-            _attach(location, read_only=read_only, snapshot=snapshot, create=create and not read_only),
+            _attach_lake(location, read_only=read_only, snapshot=snapshot, create=create and not read_only),
             location,
         )
         if not read_only:
             lake._migrate()
             lake._claim_data_folder()
-        for _, view in sorted(_texts("sql/views").items()):
+        for _, view in sorted(_read_texts("sql/views").items()):
             lake._connection.execute(view)
         return lake
 
@@ -285,7 +285,7 @@ class Lake:
         # A session of its own: the lock must outlive the data transaction's commit, and go with the process.
         with duckdb.connect() as session:
             session.execute("LOAD postgres_scanner")
-            session.execute(f"ATTACH '{_quoted(self.location.catalog)}' AS catalog (TYPE postgres)")
+            session.execute(f"ATTACH '{_quote_text(self.location.catalog)}' AS catalog (TYPE postgres)")
             session.execute("BEGIN")
             session.execute(
                 f"SELECT * FROM postgres_query('catalog', 'SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})::text')"
@@ -295,7 +295,7 @@ class Lake:
 
     def _migrate(self) -> None:
         """Apply the migrations that this lake has not seen, each in a transaction, in the order of their names."""
-        migrations = _texts("sql/migrations")
+        migrations = _read_texts("sql/migrations")
         if self._applied() == set(migrations):
             return
         with self.lock():
@@ -339,12 +339,12 @@ class Writer:
             return 0
         columns = ", ".join(f'"{name}"' for name in rows.column_names)
         if unique is not None:
-            rows = _first_of_each(rows, unique)
+            rows = _take_first(rows, unique)
         self._connection.register("incoming", rows)
         try:
             source, bounds = "SELECT * FROM incoming", list[object]()
             if unique is not None:
-                there, bounds = _there(table, rows, near)
+                there, bounds = _find_existing(table, rows, near)
                 source += f" ANTI JOIN ({there}) AS there USING ({unique})"
             inserted = self._connection.execute(
                 f"INSERT INTO lake.{table} ({columns}) {source}", bounds
@@ -356,7 +356,7 @@ class Writer:
     def adopt(self, file: StagedFile) -> int:
         """Append the rows of a file that `Lake.stage` wrote; the lake owns it from here on."""
         self._connection.execute(
-            f"CALL ducklake_add_data_files('lake', '{file.table}', '{_quoted(str(file.path))}')"
+            f"CALL ducklake_add_data_files('lake', '{file.table}', '{_quote_text(str(file.path))}')"
         )
         return file.rows
 
@@ -388,7 +388,7 @@ class Writer:
             return int(pc.count_distinct(rows[group]).as_py())
         self._connection.register("incoming_rows", rows)
         try:
-            self._connection.execute(sql("changed_groups").format(**names), values)
+            self._connection.execute(read_query("changed_groups").format(**names), values)
             changed, groups = self._connection.execute(
                 "SELECT count(*) FILTER (changed), count(*) FROM changed_groups"
             ).fetchall()[0]
@@ -405,7 +405,7 @@ class Writer:
         return int(changed)
 
 
-def _there(table: str, rows: pa.Table, near: str | None) -> tuple[str, list[object]]:
+def _find_existing(table: str, rows: pa.Table, near: str | None) -> tuple[str, list[object]]:
     """The rows of a table that may equal some of `rows`, as a query with its parameters."""
     if near is None:
         return f"SELECT * FROM lake.{table}", []
@@ -413,18 +413,18 @@ def _there(table: str, rows: pa.Table, near: str | None) -> tuple[str, list[obje
     return f"SELECT * FROM lake.{table} WHERE {near} BETWEEN ? AND ?", [bounds["min"], bounds["max"]]
 
 
-def _first_of_each(rows: pa.Table, column: str) -> pa.Table:
+def _take_first(rows: pa.Table, column: str) -> pa.Table:
     """Arrow's group-by is a hash over one column only, so wide rows are not touched before the final take."""
     ids = pa.table({"id": rows[column], "at": pa.array(np.arange(rows.num_rows))})
     firsts = ids.group_by("id").aggregate([("at", "min")])["at_min"]
     return rows if len(firsts) == rows.num_rows else rows.take(firsts.combine_chunks().sort())
 
 
-def _attach(
+def _attach_lake(
     location: Location, *, read_only: bool, snapshot: int | None, create: bool
 ) -> duckdb.DuckDBPyConnection:
-    connection = _connect(location)
-    options = [f"DATA_PATH '{_quoted(location.data)}'", "OVERRIDE_DATA_PATH true"]
+    connection = _connect_duckdb(location)
+    options = [f"DATA_PATH '{_quote_text(location.data)}'", "OVERRIDE_DATA_PATH true"]
     if not location.is_postgres:
         options += ["META_JOURNAL_MODE 'WAL'", "META_BUSY_TIMEOUT 30000"]
     if read_only:
@@ -458,7 +458,7 @@ def _attach(
     return connection
 
 
-def _connect(location: Location) -> duckdb.DuckDBPyConnection:
+def _connect_duckdb(location: Location) -> duckdb.DuckDBPyConnection:
     """A database in memory with the extensions that the lake needs."""
     # Here, not at the top: the import takes half a second and no command but those that open a lake needs it.
     from duckdb_extensions import import_extension
@@ -485,7 +485,7 @@ def _execute_attach(
 ) -> bool:
     """Attach the lake; False where the options forbid to make one and there is none."""
     backend = "postgres" if location.is_postgres else "sqlite"
-    statement = f"ATTACH 'ducklake:{backend}:{_quoted(location.catalog)}' AS lake ({', '.join(options)})"
+    statement = f"ATTACH 'ducklake:{backend}:{_quote_text(location.catalog)}' AS lake ({', '.join(options)})"
     for attempt in range(_ATTEMPTS):
         try:
             connection.execute(statement)
@@ -501,10 +501,10 @@ def _execute_attach(
     raise AssertionError("the last attempt returns or raises")
 
 
-def _texts(folder: str) -> dict[str, str]:
+def _read_texts(folder: str) -> dict[str, str]:
     return {
         file.name.removesuffix(".sql"): file.read_text(encoding="utf-8")
-        for file in resource(folder).iterdir()
+        for file in find_resource(folder).iterdir()
     }
 
 
@@ -512,5 +512,5 @@ def _in_table(file: str) -> str:
     return "/".join(file.split("/")[-2:])
 
 
-def _quoted(text: str) -> str:
+def _quote_text(text: str) -> str:
     return text.replace("'", "''")

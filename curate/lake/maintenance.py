@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from curate.core.errors import CurateError
-from curate.core.resources import sql
+from curate.core.resources import read_query
 from curate.lake.data_folder import hide_password, is_local
 from curate.lake.lake import Lake
 
@@ -27,7 +27,7 @@ _OUR_NAMES = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Collected:
+class GarbageCollection:
     """What `collect` removed: `snapshots`, and `files` that only they used or that were asked for as orphans.
 
     `orphans`: files older than a day in the data folder that the catalog does not list, and that were left there.
@@ -38,7 +38,7 @@ class Collected:
     orphans: tuple[str, ...]
 
 
-def compact(lake: Lake) -> tuple[int, int]:
+def compact_lake(lake: Lake) -> tuple[int, int]:
     """Write inlined rows to Parquet and merge small files; returns the data files before and after.
 
     Contents and history stay as they are: old files remain until `collect` forgets the snapshots that use them.
@@ -51,7 +51,9 @@ def compact(lake: Lake) -> tuple[int, int]:
     return before, int(lake.value(count))
 
 
-def collect(lake: Lake, *, keep: timedelta, orphans: bool = False, dry_run: bool = False) -> Collected:
+def collect_garbage(
+    lake: Lake, *, keep: timedelta, orphans: bool = False, dry_run: bool = False
+) -> GarbageCollection:
     """Forget snapshots older than `keep` and delete the files that only they used.
 
     The latest snapshot and those that an export was made from are always kept.
@@ -77,7 +79,7 @@ def collect(lake: Lake, *, keep: timedelta, orphans: bool = False, dry_run: bool
         if not dry_run:
             _delete_orphans(lake, chosen)
     left = tuple(sorted(set(unlisted).difference(chosen)))
-    return Collected(len(snapshots), files + len(chosen), left)
+    return GarbageCollection(len(snapshots), files + len(chosen), left)
 
 
 def _refuse_shared_folder(lake: Lake) -> None:
@@ -112,7 +114,7 @@ def _refuse_foreign_folder(lake: Lake, unlisted: Sequence[str]) -> None:
 
 
 def _list_expired(lake: Lake, keep: timedelta) -> list[int]:
-    pinned = {snapshot for (snapshot,) in lake.rows(sql("pinned_snapshots"))} | {lake.snapshot()}
+    pinned = {snapshot for (snapshot,) in lake.rows(read_query("pinned_snapshots"))} | {lake.snapshot()}
     limit = (datetime.now(UTC) - keep).isoformat()
     old = lake.rows(
         "SELECT snapshot_id FROM lake.snapshots() WHERE snapshot_time < CAST(? AS TIMESTAMPTZ)", (limit,)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from curate.core.resources import sql
+from curate.core.resources import read_query
 from curate.lake.lake import Lake
 
 
@@ -15,8 +15,8 @@ def select_panel(reader: Lake, judges: Sequence[str]) -> None:
     by people; like the last iteration of the aggregation. `annotator_id` is one
     annotator's alone there: `sam (human)` where a model is called sam too.
     """
-    reader.rows(f"CREATE OR REPLACE TEMP TABLE panel AS {sql('current_panel')}", [list(judges)])
-    reader.rows(sql("current_judgments"))
+    reader.rows(f"CREATE OR REPLACE TEMP TABLE panel AS {read_query('current_panel')}", [list(judges)])
+    reader.rows(read_query("current_judgments"))
     reader.rows("CREATE OR REPLACE TEMP TABLE names AS FROM renamed")
     if reader.value("SELECT count(*) FROM names"):
-        reader.rows(sql("renamed_judgments"))
+        reader.rows(read_query("renamed_judgments"))

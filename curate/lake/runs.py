@@ -68,7 +68,7 @@ class StageRun:
         self.run_id = uuid.uuid4().hex
         self.total = Counts()
         self._started = self._chunk_started = time.monotonic()
-        self._began = _now()
+        self._began = _read_clock()
 
     @contextlib.contextmanager
     def chunk(
@@ -87,7 +87,7 @@ class StageRun:
             record = self._record(part, fingerprint, index, status, snapshot, counts)
             writer.append("runs", pa.Table.from_pylist([record.model_dump()], schema=arrow_schema(Run)))
         self.total.add(counts)
-        self._chunk_started, self._began = time.monotonic(), _now()
+        self._chunk_started, self._began = time.monotonic(), _read_clock()
 
     def summary(self, *, skipped: bool = False, note: str = "") -> Summary:
         return Summary(self.stage, self.total, time.monotonic() - self._started, skipped, note)
@@ -123,17 +123,17 @@ class StageRun:
                 {"dropped": counts.dropped, **counts.details}, ensure_ascii=False, sort_keys=True
             ),
             started_at=self._began,
-            finished_at=_now(),
+            finished_at=_read_clock(),
         )
 
 
-def done(lake: Lake, stage: str, part: str, fingerprint: str) -> bool:
+def is_done(lake: Lake, stage: str, part: str, fingerprint: str) -> bool:
     """Whether this very work has been completed before."""
     query = "SELECT count(*) FROM runs WHERE stage = ? AND part = ? AND fingerprint = ? AND status = 'done'"
     return bool(lake.value(query, (stage, part, fingerprint)))
 
 
-def newest(lake: Lake, stage: str, part: str) -> str | None:
+def find_newest_run(lake: Lake, stage: str, part: str) -> str | None:
     """The fingerprint of the last completed work on this part.
 
     For stages that replace their rows: work that was done and then overwritten by other work must be done again.
@@ -155,5 +155,5 @@ def committed_chunks(lake: Lake, stage: str, part: str, fingerprint: str) -> Map
     return dict(lake.rows(query, (stage, part, fingerprint)))
 
 
-def _now() -> str:
+def _read_clock() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from curate.core.resources import sql
+from curate.core.resources import read_query
 from curate.lake.lake import Lake
 
 
@@ -29,14 +29,14 @@ class Status:
         return bool(self.stages["reconciles"].all())
 
 
-def status(lake: Lake) -> Status:
+def read_status(lake: Lake) -> Status:
     return Status(
         snapshot=lake.snapshot(),
-        tables=lake.frame(sql("status_tables")),
-        stages=lake.frame(sql("status_stages")),
-        judges=lake.frame(sql("status_judges")),
-        failures=lake.frame(sql("judge_failures")),
-        runs=lake.frame(sql("status_runs")),
-        quarantine=lake.frame(sql("quarantine_reasons")),
-        warnings=tuple(sentence for (sentence,) in lake.rows(sql("doubts"))),
+        tables=lake.frame(read_query("status_tables")),
+        stages=lake.frame(read_query("status_stages")),
+        judges=lake.frame(read_query("status_judges")),
+        failures=lake.frame(read_query("judge_failures")),
+        runs=lake.frame(read_query("status_runs")),
+        quarantine=lake.frame(read_query("quarantine_reasons")),
+        warnings=tuple(sentence for (sentence,) in lake.rows(read_query("doubts"))),
     )

@@ -11,7 +11,7 @@ from typing import Protocol
 from curate.aggregate import aggregate
 from curate.config.project import Config
 from curate.core.extras import MissingExtraError
-from curate.core.progress import Track, silent
+from curate.core.progress import Track, no_progress
 from curate.ingest import ingest
 from curate.judge import answer_chunk, judge
 from curate.judge.stage import AskChunk
@@ -41,7 +41,7 @@ def run_curation(
     lake: Lake,
     config: Config,
     *,
-    track: Track = silent,
+    track: Track = no_progress,
     call_stage: CallStage = call_stage,
     ask_chunk: AskChunk = answer_chunk,
 ) -> list[Summary]:
@@ -83,7 +83,7 @@ def run_curation(
     ]
 
 
-def report_if_installed(lake: Lake, config: Config, *, track: Track = silent) -> Summary:
+def report_if_installed(lake: Lake, config: Config, *, track: Track = no_progress) -> Summary:
     """Write the report; where the packages that draw it are missing, say so and let the run end well."""
     try:
         return report(lake, config, track=track)

@@ -12,7 +12,7 @@ import numpy as np
 
 from curate.config.project import Config
 from curate.core.identity import content_id
-from curate.core.progress import Track, silent
+from curate.core.progress import Track, no_progress
 from curate.evaluate.benchmark import Item
 from curate.evaluate.verdicts import ModelSubject, Opinion, Subject
 from curate.lake.lake import Lake
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from curate.judge.configured import Seat
 
 
-def evaluate(lake: Lake, config: Config, *, track: Track = silent) -> Summary:
+def evaluate(lake: Lake, config: Config, *, track: Track = no_progress) -> Summary:
     """The stage `evaluate` with the models and judges of the configuration."""
     from curate.evaluate import evaluate as run
 

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from curate.config.export import ExportEntry
 from curate.config.project import Config
-from curate.core.progress import Track, silent
+from curate.core.progress import Track, no_progress
 from curate.export import export as write
 from curate.lake.lake import Lake
 from curate.lake.runs import Summary
 
 
 def export(
-    lake: Lake, config: Config, *, entries: Sequence[ExportEntry] | None = None, track: Track = silent
+    lake: Lake, config: Config, *, entries: Sequence[ExportEntry] | None = None, track: Track = no_progress
 ) -> Summary:
     """Write the data sets of `entries` (default: those of `curate.yaml`)."""
     chosen = config.export if entries is None else entries

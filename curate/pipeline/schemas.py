@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from curate.config.project import Config
-from curate.core.resources import resource
+from curate.core.resources import find_resource
 from curate.data.native import JudgmentsRow, ResponsesRow
-from curate.engine import engine_schemas
+from curate.engine import build_engine_schemas
 from curate.export.rows import EXPORTED, PICTURED
 from curate.judge import judge_schemas
 from curate.records import TABLES
@@ -27,7 +27,7 @@ def documents() -> dict[str, dict[str, Any]]:
     found["input/responses.json"] = ResponsesRow.model_json_schema()
     found["input/judgments.json"] = JudgmentsRow.model_json_schema()
     found |= {f"judges/{kind}.json": schema for kind, schema in judge_schemas().items()}
-    found |= {f"engines/{kind}.json": schema for kind, schema in engine_schemas().items()}
+    found |= {f"engines/{kind}.json": schema for kind, schema in build_engine_schemas().items()}
     return {
         name: {"$schema": "https://json-schema.org/draft/2020-12/schema"} | schema
         for name, schema in found.items()
@@ -39,7 +39,7 @@ def rendered(schema: dict[str, Any]) -> str:
 
 
 def write() -> None:
-    folder = Path(str(resource("schemas")))
+    folder = Path(str(find_resource("schemas")))
     for name, schema in documents().items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(rendered(schema), encoding="utf-8")

@@ -10,14 +10,14 @@ import polars as pl
 from curate.config.export import ExportEntry
 from curate.config.project import Config
 from curate.core.errors import CurateError
-from curate.core.progress import Track, silent
+from curate.core.progress import Track, no_progress
 from curate.export import export
 from curate.lake.lake import Lake
 from curate.lake.runs import Summary
 from curate.train import train
 
 
-def train_on_people(lake: Lake, config: Config, *, track: Track = silent) -> Summary:
+def train_on_people(lake: Lake, config: Config, *, track: Track = no_progress) -> Summary:
     """Train on the pairs of the panel's training set that people have verified, and on no others."""
     train_set = _exported(lake, config, track)
     verified = lake.frame(
@@ -34,7 +34,7 @@ def train_on_people(lake: Lake, config: Config, *, track: Track = silent) -> Sum
     return train(lake, config, folder, track=track)
 
 
-def train_on_panel(lake: Lake, config: Config, *, track: Track = silent) -> Summary:
+def train_on_panel(lake: Lake, config: Config, *, track: Track = no_progress) -> Summary:
     """Export what judges and people say (iteration 0, so that no model learns from its own word) and train on it."""
     if config.train is None:
         raise CurateError("curate.yaml has no `train` section: add one to say where the model goes.")

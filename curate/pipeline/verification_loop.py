@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from curate.aggregate import aggregate
 from curate.config.project import Config
-from curate.core.progress import Track, silent
+from curate.core.progress import Track, no_progress
 from curate.judge import judge
 from curate.lake.lake import Lake
 from curate.lake.runs import Summary
@@ -35,7 +35,7 @@ class LoopRun:
 
 
 def run_verification_loop(
-    lake: Lake, config: Config, *, track: Track = silent, call_stage: CallStage = call_stage
+    lake: Lake, config: Config, *, track: Track = no_progress, call_stage: CallStage = call_stage
 ) -> LoopRun:
     """Go on with the loop until people are wanted, or it is done.
 
@@ -54,7 +54,7 @@ def run_verification_loop(
     return LoopRun(summaries, standing(lake, config))
 
 
-def iterate_steps(lake: Lake, config: Config, *, track: Track = silent) -> Iterator[Step]:
+def iterate_steps(lake: Lake, config: Config, *, track: Track = no_progress) -> Iterator[Step]:
     """Yield what is to be done next, as long as it can be done without people."""
     loop, online = config.verify.loop, config.verify.loop.through == "label-studio"
     if online:

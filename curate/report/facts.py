@@ -7,12 +7,12 @@ from typing import Any, TypeVar
 
 from curate import __version__
 from curate.config.project import Config
-from curate.core.resources import sql
-from curate.lake.explain import Explanation, explain
+from curate.core.resources import read_query
+from curate.lake.explain import Explanation, explain_prompt
 from curate.lake.lake import Lake
 from curate.lake.panel_view import select_panel
 from curate.report.people import People, gather_people
-from curate.stats.intervals import mean_interval, wilson
+from curate.stats.intervals import mean_interval, wilson_interval
 
 LABELS_TO_TELL = 5  # in a bin of the reliability diagram
 ANNOTATORS_SHOWN = 40  # in charts and the matrix; tables of more are of no use on a page
@@ -99,7 +99,7 @@ class Panelist:
 
     @property
     def agreement_interval(self) -> tuple[float, float]:
-        return wilson(self.agreed, self.labelled)
+        return wilson_interval(self.agreed, self.labelled)
 
     @property
     def first_rate(self) -> float | None:
@@ -107,7 +107,7 @@ class Panelist:
 
     @property
     def first_interval(self) -> tuple[float, float]:
-        return wilson(self.first_won, self.positioned)
+        return wilson_interval(self.first_won, self.positioned)
 
     @property
     def follow_rate(self) -> float | None:
@@ -190,7 +190,7 @@ class ReliabilityBin:
 
     @property
     def interval(self) -> tuple[float, float]:
-        return wilson(round(self.accuracy * self.count), self.count)
+        return wilson_interval(round(self.accuracy * self.count), self.count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,7 +321,7 @@ class Facts:
 def gather(reader: Lake, config: Config) -> Facts:
     """Ask the lake for everything. `reader` gets temporary tables, so it must be the caller's own."""
     select_panel(reader, config.panel_names)
-    reader.rows(sql("report_votes"))
+    reader.rows(read_query("report_votes"))
     arcs = _ask(reader, "report_dropped_arcs", DroppedArc, config.report.examples)
     tested = reader.has("assessments")  # not in a snapshot from before
     assessment = _ask(reader, "report_assessment", Assessed) if tested else []
@@ -341,7 +341,7 @@ def gather(reader: Lake, config: Config) -> Facts:
         cycles=_ask(reader, "report_cycles", Cycles),
         dropped_arcs=arcs,
         explanations={
-            each.prompt_id: explain(reader, each.prompt_id) for each in arcs if each.prompt is not None
+            each.prompt_id: explain_prompt(reader, each.prompt_id) for each in arcs if each.prompt is not None
         },
         confidence=_ask(reader, "report_confidence", ConfidenceBin, round(1 / BIN)),
         assessment=assessment[0] if assessment else None,
@@ -351,9 +351,9 @@ def gather(reader: Lake, config: Config) -> Facts:
         rejected=_ask(reader, "report_quarantine", Rejected, REASONS_SHOWN),
         provenance=_ask(reader, "report_provenance", Provenance),
         people=gather_people(reader, config),
-        warnings=tuple(sentence for (sentence,) in reader.rows(sql("doubts"))),
+        warnings=tuple(sentence for (sentence,) in reader.rows(read_query("doubts"))),
     )
 
 
 def _ask(reader: Lake, query: str, row: type[Row], *parameters: object) -> list[Row]:
-    return [row(*values) for values in reader.rows(sql(query), parameters)]
+    return [row(*values) for values in reader.rows(read_query(query), parameters)]

@@ -6,7 +6,7 @@ import math
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from curate.core.resources import resource
+from curate.core.resources import find_resource
 from curate.report import charts
 from curate.report.comparison import comparison
 from curate.report.facts import ANNOTATORS_SHOWN, BIN, LABELS_TO_TELL, MODELS_SHOWN, Facts
@@ -40,7 +40,7 @@ def render(facts: Facts, *, fingerprint: str) -> str:
             facts=facts,
             comparison=comparison(facts.scores),
             charts={name: Markup(each) if each else None for name, each in drawn.items()},
-            style=Markup(resource("report/templates/style.css").read_text(encoding="utf-8")),
+            style=Markup(find_resource("report/templates/style.css").read_text(encoding="utf-8")),
             fingerprint=fingerprint,
             bin=BIN,
             annotators_shown=ANNOTATORS_SHOWN,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from curate.config.project import Config
-from curate.core.resources import sql
+from curate.core.resources import read_query
 from curate.lake.lake import Lake
-from curate.stats.groups import MIN_VERDICTS, Groups, groups
-from curate.stats.reliability import PersonQuality, Quality, quality
+from curate.stats.groups import MIN_VERDICTS, Groups, find_groups
+from curate.stats.reliability import PersonQuality, Quality, measure_quality
 
 PEOPLE_SHOWN = 40
 DISPUTES_SHOWN = 10
@@ -68,16 +68,18 @@ def gather_people(reader: Lake, config: Config) -> People | None:
     """Measure it, if people have judged pairs."""
     if not reader.has("verify_tasks"):  # a snapshot from before
         return None
-    measured = quality(reader, fast=config.verify.quality.fast)
+    measured = measure_quality(reader, fast=config.verify.quality.fast)
     if not measured.people:
         return None
     verdicts = sum(each.answers for each in measured.people)
     several = len(measured.people) > 1 and MIN_VERDICTS <= verdicts <= MOST_VERDICTS
     asked = reader.rows("SELECT purpose, count(*) FROM verify_tasks GROUP BY purpose ORDER BY purpose")
-    waiting = dict(reader.rows(f"SELECT purpose, count(*) FROM ({sql('verify_waiting')}) GROUP BY purpose"))
+    waiting = dict(
+        reader.rows(f"SELECT purpose, count(*) FROM ({read_query('verify_waiting')}) GROUP BY purpose")
+    )
     return People(
         quality=measured,
-        groups=groups(reader) if several else None,
+        groups=find_groups(reader) if several else None,
         questions=[Questions(purpose, number, waiting.get(purpose, 0)) for purpose, number in asked],
-        disputes=[Dispute(*row) for row in reader.rows(sql("report_disputed"), [DISPUTES_SHOWN])],
+        disputes=[Dispute(*row) for row in reader.rows(read_query("report_disputed"), [DISPUTES_SHOWN])],
     )

@@ -11,7 +11,7 @@ from curate.config.project import Config
 from curate.core.atomic import open_output, refuse_overwrite
 from curate.core.extras import require_extra
 from curate.core.identity import content_id
-from curate.core.progress import Track, silent
+from curate.core.progress import Track, no_progress
 from curate.lake.lake import Lake
 from curate.lake.runs import Counts, Summary
 from curate.report.facts import gather
@@ -25,7 +25,7 @@ _OURS = re.compile(r'<meta name="(generator" content="curate|curate-fingerprint)
 
 
 def report(
-    lake: Lake, config: Config, *, path: Path | None = None, force: bool = False, track: Track = silent
+    lake: Lake, config: Config, *, path: Path | None = None, force: bool = False, track: Track = no_progress
 ) -> Summary:
     """Write the page unless it is there already; `note` names it. Nothing is written to the lake."""
     started = time.monotonic()

@@ -17,7 +17,7 @@ from curate.core.atomic import atomic_directory
 from curate.core.errors import CurateError
 from curate.core.extras import require_extra
 from curate.core.identity import content_id
-from curate.core.progress import Track, silent
+from curate.core.progress import Track, no_progress
 from curate.data.media import part_text
 from curate.engine.local.embeddings import DTYPE, Embedder
 from curate.reward.model_folder import NOUN, list_model_files
@@ -154,7 +154,7 @@ class EmbeddingReward:
         prompts: Sequence[Dialogue],
         responses: Sequence[str],
         *,
-        track: Track = silent,
+        track: Track = no_progress,
     ) -> Float64:
         """float64[n]: the reward of `responses[i]` to `prompts[i]`; only differences within a prompt mean something.
 

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from curate.core.errors import CurateError
 from curate.core.identity import content_id
-from curate.core.progress import Track, silent
+from curate.core.progress import Track, no_progress
 from curate.data.preference_rows import Turns, parts_of
 from curate.engine.base import Chat, Engine, Failure
 from curate.engine.registry import Engines
-from curate.records import Message, Role, text
+from curate.records import Message, Role, text_parts
 from curate.reward.embedding_reward import EmbeddingReward, describe
 
 Float64 = NDArray[np.float64]
@@ -40,7 +40,7 @@ class RewardScorer(Protocol):
     @property
     def revision(self) -> str: ...
 
-    def score(self, asked: Sequence[Asked], *, track: Track = silent) -> list[Float64]:
+    def score(self, asked: Sequence[Asked], *, track: Track = no_progress) -> list[Float64]:
         """float64[N] for each: raw scores; not a number where the model cannot read a response (too long, say)."""
 
 
@@ -73,7 +73,7 @@ class _Embeddings:
     def revision(self) -> str:
         return self.model.digest
 
-    def score(self, asked: Sequence[Asked], *, track: Track = silent) -> list[Float64]:
+    def score(self, asked: Sequence[Asked], *, track: Track = no_progress) -> list[Float64]:
         flat = [(each, response) for each in asked for response in each.responses]
         scores = self.model.score(
             [each.prompt_id or content_id(each.context) for each, _ in flat],
@@ -96,7 +96,7 @@ class _Classifier:
     def revision(self) -> str:
         return self.engine.revision
 
-    def score(self, asked: Sequence[Asked], *, track: Track = silent) -> list[Float64]:
+    def score(self, asked: Sequence[Asked], *, track: Track = no_progress) -> list[Float64]:
         sees = "images" in self.engine.capabilities
         chats = [
             as_chat(each.context, response, images=sees) for each in asked for response in each.responses
@@ -119,7 +119,7 @@ def as_chat(context: Turns, response: str, *, images: bool = False) -> Chat:
     return tuple(
         Message(
             role=cast(Role, role if role in get_args(Role) else "user"),
-            content=parts_of(said) if images else text(said),
+            content=parts_of(said) if images else text_parts(said),
         )
         for role, said in turns
     )

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 
 from curate.core.errors import CurateError
-from curate.core.progress import Track, silent
+from curate.core.progress import Track, no_progress
 from curate.engine.base import Failure
 from curate.engine.local.loading import hub_revision, quiet, resolve_device, resolve_dtype
-from curate.engine.weights import locate
+from curate.engine.weights import locate_model
 from curate.reward.embedding_reward import describe
 from curate.reward.model import RewardModel
 from curate.reward.packing import shared_prefix
@@ -34,7 +34,7 @@ def open_packed(
     plain = open_scorer(model, folder=folder, dtype=dtype)
     if describe(folder / model) is not None:  # a head on sentence embeddings
         return plain
-    weights = locate(model, revision="main", folder=folder)
+    weights = locate_model(model, revision="main", folder=folder)
     if weights.sees_images:
         raise CurateError(
             f"The reward model {model} reads images, which requests to this server cannot hold: let it judge instead, "
@@ -66,7 +66,7 @@ class PackedScorer:
         self._model, self._texts, self._budget = model, texts, budget
         self._lock = threading.Lock()  # tokenizers and modules are not for two threads at once
 
-    def score(self, asked: Sequence[Asked], *, track: Track = silent) -> list[Float64]:
+    def score(self, asked: Sequence[Asked], *, track: Track = no_progress) -> list[Float64]:
         """As `RewardScorer.score`; equal prompts are computed once, whoever asks."""
         with self._lock, torch.inference_mode():
             scores: list[Float64] = [np.full(len(each.responses), np.nan) for each in asked]

@@ -20,7 +20,7 @@ _CELLS = 1 << 24  # multinomial counts held at once (128 MB)
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class MeanEstimate:
     """A mean of `n` rows with the bounds of its 95 % interval (`None` where there is nothing to resample)."""
 
     value: float
@@ -29,14 +29,14 @@ class Estimate:
     n: int
 
 
-def clustered_mean(values: Float64, clusters: NDArray[np.int64], *, resamples: int) -> Estimate:
+def clustered_mean(values: Float64, clusters: NDArray[np.int64], *, resamples: int) -> MeanEstimate:
     """The mean of `values` float64[n], n ≥ 1, with its interval over `clusters` int64[n]."""
     _, index = np.unique(clusters, return_inverse=True)
     sums, sizes = np.bincount(index, values)[:, None], np.bincount(index)[:, None].astype(np.float64)
     return clustered_means(sums.astype(np.float64), sizes, resamples=resamples)[0]
 
 
-def clustered_means(sums: Float64, sizes: Float64, *, resamples: int, seed: int = 0) -> list[Estimate]:
+def clustered_means(sums: Float64, sizes: Float64, *, resamples: int, seed: int = 0) -> list[MeanEstimate]:
     """Means and 95 % percentile bootstrap intervals over clusters, for S subjects on the same draws.
 
     `sums`, `sizes` float64[C, S]: sum and number of each subject's rows in each cluster; every subject has some.
@@ -50,20 +50,21 @@ def clustered_means(sums: Float64, sizes: Float64, *, resamples: int, seed: int 
     means = sums.sum(axis=0) / totals
     bounds = np.full((2, subjects), np.nan)
     if resamples > 0 and clusters > 1:
-        drawn = np.concatenate(list(_resampled(sums, sizes, resamples, np.random.default_rng(seed))))
+        drawn = np.concatenate(list(_resample(sums, sizes, resamples, np.random.default_rng(seed))))
         bounds = np.nanquantile(drawn, [0.025, 0.975], axis=0)
     single = (sizes > 0).sum(axis=0) < 2  # one cluster says nothing about how clusters differ
     low, high = np.where(single, np.nan, bounds)
     return [
-        Estimate(float(means[i]), _known(low[i]), _known(high[i]), round(totals[i])) for i in range(subjects)
+        MeanEstimate(float(means[i]), _drop_nan(low[i]), _drop_nan(high[i]), round(totals[i]))
+        for i in range(subjects)
     ]
 
 
-def _known(bound: float) -> float | None:
+def _drop_nan(bound: float) -> float | None:
     return None if np.isnan(bound) else float(bound)
 
 
-def _resampled(
+def _resample(
     sums: Float64, sizes: Float64, resamples: int, generator: np.random.Generator
 ) -> Iterator[Float64]:
     """float64[resamples, S] in blocks; not a number where a draw holds none of a subject's rows."""
@@ -77,12 +78,12 @@ def _resampled(
             yield (counts @ sums) / (counts @ sizes)
 
 
-def credit(margin: Float64) -> Float64:
+def credit_pairs(margin: Float64) -> Float64:
     """1 where the better one got the higher score, 0 where the lower, ½ where both got the same."""
     return 0.5 + 0.5 * np.sign(margin)
 
 
-def accuracy_by_length(pairs: PreferencePairs, scores: Float64, *, resamples: int) -> dict[str, Estimate]:
+def accuracy_by_length(pairs: PreferencePairs, scores: Float64, *, resamples: int) -> dict[str, MeanEstimate]:
     """Subset → accuracy of `scores` float64[R] on all pairs, and apart where the chosen one is longer or shorter.
 
     A model that has learnt nothing but length is right on nearly all of the second and wrong on all of the third.
@@ -91,7 +92,7 @@ def accuracy_by_length(pairs: PreferencePairs, scores: Float64, *, resamples: in
     longer = pairs.lengths[pairs.chosen] - pairs.lengths[pairs.rejected]
     subsets = {"all": np.full(len(pairs), True), "longer chosen": longer > 0, "shorter chosen": longer < 0}
     return {
-        name: clustered_mean(credit(margin[rows]), pairs.prompt[rows], resamples=resamples)
+        name: clustered_mean(credit_pairs(margin[rows]), pairs.prompt[rows], resamples=resamples)
         for name, rows in subsets.items()
         if rows.any()
     }
@@ -99,7 +100,7 @@ def accuracy_by_length(pairs: PreferencePairs, scores: Float64, *, resamples: in
 
 def combined_mean(
     sums: Float64, sizes: Float64, weights: Float64, *, resamples: int, seed: int = 0
-) -> Estimate:
+) -> MeanEstimate:
     """Σ wₖ · meanₖ with its 95 % interval; the K means are of the same draws of clusters.
 
     `sums`, `sizes` float64[C, K]: sum and number of each mean's rows in each cluster; `weights` float64[K].
@@ -109,10 +110,8 @@ def combined_mean(
         raise ValueError("the mean of nothing")
     low = high = None
     if resamples > 0 and (sizes > 0).any(axis=1).sum() > 1:
-        drawn = (
-            np.concatenate(list(_resampled(sums, sizes, resamples, np.random.default_rng(seed)))) @ weights
-        )
+        drawn = np.concatenate(list(_resample(sums, sizes, resamples, np.random.default_rng(seed)))) @ weights
         drawn = drawn[np.isfinite(drawn)]  # some draws hold no row of one of the means
         if 2 * len(drawn) > resamples:
             low, high = (float(bound) for bound in np.quantile(drawn, [0.025, 0.975]))
-    return Estimate(float((sums.sum(axis=0) / totals) @ weights), low, high, round(totals.sum()))
+    return MeanEstimate(float((sums.sum(axis=0) / totals) @ weights), low, high, round(totals.sum()))

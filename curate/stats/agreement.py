@@ -21,7 +21,7 @@ RESAMPLES = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class AgreementEstimate:
     """A figure with the 95 % interval of its bootstrap over units; `n` units told something of it."""
 
     value: float
@@ -70,14 +70,16 @@ def cohen_kappa(first: Int64, second: Int64, categories: int) -> float:
     return (float(np.trace(share)) - chance) / (1 - chance) if chance < 1 else float("nan")
 
 
-def bootstrap(figure: Callable[[Int64], float], counts: Int64, *, seed: int = 0) -> Estimate:
+def bootstrap_agreement(
+    figure: Callable[[Int64], float], counts: Int64, *, seed: int = 0
+) -> AgreementEstimate:
     """`figure` of counts with the percentiles of its value over resampled units."""
     told = counts[counts.sum(axis=1) > 1]
     value = figure(told)
     if len(told) < 2:
-        return Estimate(value, float("nan"), float("nan"), len(told))
+        return AgreementEstimate(value, float("nan"), float("nan"), len(told))
     rng = np.random.default_rng(seed)
     drawn = np.array([figure(told[rng.integers(0, len(told), len(told))]) for _ in range(RESAMPLES)])
     drawn = drawn[~np.isnan(drawn)]
     low, high = np.quantile(drawn, [0.025, 0.975]) if len(drawn) else (np.nan, np.nan)
-    return Estimate(value, float(low), float(high), len(told))
+    return AgreementEstimate(value, float(low), float(high), len(told))

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from curate.core.errors import CurateError
-from curate.core.resources import sql
+from curate.core.resources import read_query
 from curate.lake.lake import Lake
 from curate.stats.mixture import Ballots, Mixture, Views, find_views
 
@@ -16,7 +16,7 @@ MIN_VERDICTS = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parting:
+class DividingPair:
     """A pair on which two views differ: P(a is better) in each group."""
 
     prompt_id: str
@@ -34,12 +34,12 @@ class Groups:
     share: tuple[float, ...]
     members: dict[str, tuple[int, float]]
     gain: dict[int, tuple[float, float]]
-    partings: tuple[Parting, ...]
+    partings: tuple[DividingPair, ...]
 
 
-def groups(lake: Lake, *, most: int = 4, shown: int = 10, seed: int = 0) -> Groups:
+def find_groups(lake: Lake, *, most: int = 4, shown: int = 10, seed: int = 0) -> Groups:
     """Fit it to people's verdicts as they stand."""
-    rows = lake.frame(sql("verify_verdicts")).filter(pl.col("verdict").is_not_null())
+    rows = lake.frame(read_query("verify_verdicts")).filter(pl.col("verdict").is_not_null())
     if rows.height < MIN_VERDICTS:
         raise CurateError(
             f"People have given {rows.height} verdicts on pairs: views can be told apart from {MIN_VERDICTS} on."
@@ -54,10 +54,12 @@ def groups(lake: Lake, *, most: int = 4, shown: int = 10, seed: int = 0) -> Grou
         annotators=len(people),
         responses=len(ids),
     )
-    return _described(find_views(ballots, most=most, seed=seed), people.to_list(), rows, ballots, shown)
+    return _describe_groups(find_views(ballots, most=most, seed=seed), people.to_list(), rows, ballots, shown)
 
 
-def _described(views: Views, people: list[str], rows: pl.DataFrame, ballots: Ballots, shown: int) -> Groups:
+def _describe_groups(
+    views: Views, people: list[str], rows: pl.DataFrame, ballots: Ballots, shown: int
+) -> Groups:
     mixture = views.mixture
     likeliest = mixture.belongs.argmax(axis=1)
     members = {
@@ -68,16 +70,18 @@ def _described(views: Views, people: list[str], rows: pl.DataFrame, ballots: Bal
         share=tuple(round(float(share), 4) for share in mixture.share),
         members=members,
         gain=views.gain,
-        partings=_partings(mixture, rows, ballots, shown) if mixture.groups > 1 else (),
+        partings=_find_partings(mixture, rows, ballots, shown) if mixture.groups > 1 else (),
     )
 
 
-def _partings(mixture: Mixture, rows: pl.DataFrame, ballots: Ballots, shown: int) -> tuple[Parting, ...]:
+def _find_partings(
+    mixture: Mixture, rows: pl.DataFrame, ballots: Ballots, shown: int
+) -> tuple[DividingPair, ...]:
     pairs, first = np.unique(np.stack([ballots.a, ballots.b]), axis=1, return_index=True)
     p = 1 / (1 + np.exp(-(mixture.strength[:, pairs[0]] - mixture.strength[:, pairs[1]])))
     widest = np.argsort(p.min(axis=0) - p.max(axis=0), kind="stable")[:shown]
     found = rows[first[widest]].select("prompt_id", "response_a", "response_b").iter_rows()
     return tuple(
-        Parting(prompt_id=prompt, response_a=a, response_b=b, p_a=tuple(p[:, i].round(3).tolist()))
+        DividingPair(prompt_id=prompt, response_a=a, response_b=b, p_a=tuple(p[:, i].round(3).tolist()))
         for (prompt, a, b), i in zip(found, widest, strict=True)
     )

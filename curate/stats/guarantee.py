@@ -39,7 +39,7 @@ class Guarantee:
     n: int
     errors: int
     upper: float
-    labels_needed: int | None
+    count_labels_needed: int | None
 
     @property
     def holds(self) -> bool:
@@ -93,7 +93,7 @@ def fewest_labels(alpha: float, delta: float, *, errors: int = 0) -> int:
     return n
 
 
-def guarantee(
+def certify_threshold(
     confidence: Float64, labelled: Int64, agrees: Bool, *, alpha: float, delta: float, grid: int = 100
 ) -> Guarantee:
     """The lowest threshold that fixed-sequence testing certifies (Jung et al. 2024, arXiv 2407.18370).
@@ -113,7 +113,7 @@ def guarantee(
     sure = confidence[labelled]
     enough = max(fewest_labels(alpha, delta), min(fewest_labels(alpha, delta, errors=2), len(labelled) // 2))
     passed: tuple[float, int, int, float] | None = None
-    for threshold in _thresholds(confidence, grid):
+    for threshold in _list_thresholds(confidence, grid):
         above = sure >= threshold
         n, errors = int(above.sum()), int((above & ~agrees).sum())
         if n < enough:
@@ -142,7 +142,7 @@ def guarantee(
     )  # fmt: skip
 
 
-def stratified_guarantee(
+def certify_strata(
     confidence: Float64,
     stratum: NDArray[np.generic],
     labelled: Int64,
@@ -173,7 +173,7 @@ def stratified_guarantee(
         here = at[labelled] == k
         index = np.searchsorted(members, labelled[here])
         tested = count[k] >= fewest_labels(alpha, level)
-        found[name] = guarantee(
+        found[name] = certify_threshold(
             confidence[members],
             index if tested else index[:0],
             agrees[here] if tested else agrees[:0],
@@ -224,7 +224,7 @@ def prediction_powered_error(
 
 
 @cache
-def labels_needed(rate: float, *, alpha: float, delta: float, power: float = 0.8) -> int | None:
+def count_labels_needed(rate: float, *, alpha: float, delta: float, power: float = 0.8) -> int | None:
     """Labels after which a true disagreement `rate` below alpha is certified with probability `power`.
 
     None when rate ≥ alpha, or when more than 100,000 would be needed.
@@ -270,7 +270,7 @@ def _labels_for_some(
     rates = [round((errors + alpha) / (n + 2), 3) for _, n, errors in counted]
     if all(rate >= alpha for rate in rates):
         rates = [0.75 * alpha] * len(counted)
-    needed = [labels_needed(rate, alpha=alpha, delta=delta) for rate in rates]
+    needed = [count_labels_needed(rate, alpha=alpha, delta=delta) for rate in rates]
     more = [
         max(int(np.ceil((total - n) / share)), 1)
         for total, (share, n, _) in zip(needed, counted, strict=True)
@@ -279,7 +279,7 @@ def _labels_for_some(
     return min(more, default=None)
 
 
-def _thresholds(confidence: Float64, grid: int) -> Float64:
+def _list_thresholds(confidence: Float64, grid: int) -> Float64:
     if len(confidence) == 0:
         return np.zeros(0)
     steps: Float64 = np.unique(np.quantile(confidence, np.linspace(0, 1, grid + 1), method="higher"))

@@ -7,7 +7,7 @@ import math
 _Z = 1.959963984540054  # of the standard normal distribution at 97.5 %
 
 
-def wilson(successes: int, trials: int) -> tuple[float, float]:
+def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
     """The 95 % score interval of a share (Wilson 1927), which behaves at 0, at 1 and for few trials."""
     if trials == 0:
         return 0.0, 1.0

@@ -78,21 +78,21 @@ class Views:
 def find_views(ballots: Ballots, *, most: int = 4, seed: int = 0) -> Views:
     """Add groups, up to `most`, as long as held-out verdicts are predicted better."""
     groups, gain = 1, dict[int, tuple[float, float]]()
-    before = held_out(ballots, 1, seed=seed)
+    before = held_out_likelihood(ballots, 1, seed=seed)
     while groups < min(most, ballots.annotators):
-        after = held_out(ballots, groups + 1, seed=seed)
-        mean, error = _paired(after - before, ballots)
+        after = held_out_likelihood(ballots, groups + 1, seed=seed)
+        mean, error = _compare_paired(after - before, ballots)
         gain[groups + 1] = (mean, error)
         if mean < MIN_GAIN or mean < _SURE * error:
             break
         groups, before = groups + 1, after
-    return Views(mixture=fit(ballots, groups, seed=seed), gain=gain)
+    return Views(mixture=fit_mixture(ballots, groups, seed=seed), gain=gain)
 
 
-def fit(ballots: Ballots, groups: int, *, seed: int = 0, restarts: int = RESTARTS) -> Mixture:
+def fit_mixture(ballots: Ballots, groups: int, *, seed: int = 0, restarts: int = RESTARTS) -> Mixture:
     """The best of several EM runs from random groupings."""
     rng = np.random.default_rng(seed)
-    runs = [_em(ballots, groups, rng) for _ in range(restarts if groups > 1 else 1)]
+    runs = [_run_em(ballots, groups, rng) for _ in range(restarts if groups > 1 else 1)]
     best = max(runs, key=lambda run: run.likelihood)
     order = np.argsort(-best.share, kind="stable")
     return Mixture(
@@ -103,13 +103,13 @@ def fit(ballots: Ballots, groups: int, *, seed: int = 0, restarts: int = RESTART
     )
 
 
-def held_out(ballots: Ballots, groups: int, *, seed: int = 0) -> Float64:
+def held_out_likelihood(ballots: Ballots, groups: int, *, seed: int = 0) -> Float64:
     """float64[V]: log-probability of each verdict under a model that has not seen it (but others of its annotator)."""
     fold = np.random.default_rng(seed).permutation(len(ballots.y)) % FOLDS
     result = np.empty(len(ballots.y))
     for k in range(FOLDS):
         test = fold == k
-        model = fit(ballots.take(~test), groups, seed=seed + k, restarts=max(RESTARTS // 2, 1))
+        model = fit_mixture(ballots.take(~test), groups, seed=seed + k, restarts=max(RESTARTS // 2, 1))
         asked = ballots.take(test)
         logs = _log_probability(asked, model.strength)  # [G, V]
         weight = np.log(np.maximum(model.belongs[asked.annotator].T, 1e-300))
@@ -117,7 +117,7 @@ def held_out(ballots: Ballots, groups: int, *, seed: int = 0) -> Float64:
     return result
 
 
-def _em(ballots: Ballots, groups: int, rng: np.random.Generator) -> Mixture:
+def _run_em(ballots: Ballots, groups: int, rng: np.random.Generator) -> Mixture:
     start = rng.integers(0, groups, ballots.annotators)
     belongs: Float64 = np.full((ballots.annotators, groups), 0.1 / max(groups - 1, 1))
     belongs[np.arange(ballots.annotators), start] = 0.9 if groups > 1 else 1.0
@@ -125,12 +125,12 @@ def _em(ballots: Ballots, groups: int, rng: np.random.Generator) -> Mixture:
     share = np.full(groups, 1 / groups)
     last = -np.inf
     for _ in range(_STEPS):
-        strength = _newton(ballots, belongs, strength)
+        strength = _newton_steps(ballots, belongs, strength)
         share = (belongs.sum(axis=0) + 1) / (ballots.annotators + groups)
         joint = np.log(share) + _by_annotator(ballots, _log_probability(ballots, strength))
         total = np.logaddexp.reduce(joint, axis=1)
         belongs = np.exp(joint - total[:, None])
-        likelihood = float(total.sum()) - _penalty(strength)
+        likelihood = float(total.sum()) - _penalise(strength)
         if likelihood - last < _TOLERANCE * max(len(ballots.y), 1):
             break
         last = likelihood
@@ -149,23 +149,23 @@ def _by_annotator(ballots: Ballots, logs: Float64) -> Float64:
     return np.stack(sums, axis=1).astype(np.float64)
 
 
-def _precision(groups: int) -> Float64:
+def _prior_precision(groups: int) -> Float64:
     """Of s_·r over groups when s_gr = base_r + d_gr: the inverse of BASE·11ᵀ + GROUP·I, float64[G, G]."""
     covariance = np.full((groups, groups), BASE_VARIANCE) + GROUP_VARIANCE * np.eye(groups)
     inverse: Float64 = np.linalg.inv(covariance).astype(np.float64)
     return inverse
 
 
-def _penalty(strength: Float64) -> float:
-    return 0.5 * float(np.sum(strength * (_precision(len(strength)) @ strength)))
+def _penalise(strength: Float64) -> float:
+    return 0.5 * float(np.sum(strength * (_prior_precision(len(strength)) @ strength)))
 
 
-def _newton(ballots: Ballots, belongs: Float64, strength: Float64, *, steps: int = 2) -> Float64:
+def _newton_steps(ballots: Ballots, belongs: Float64, strength: Float64, *, steps: int = 2) -> Float64:
     """Newton on the expected log-likelihood, one group after the other, given the others."""
     from scipy.sparse import coo_matrix, diags
     from scipy.sparse.linalg import cg
 
-    precision, size = _precision(len(strength)), ballots.responses
+    precision, size = _prior_precision(len(strength)), ballots.responses
     strength = strength.copy()
     for _ in range(steps):
         for g in range(len(strength)):
@@ -183,7 +183,7 @@ def _newton(ballots: Ballots, belongs: Float64, strength: Float64, *, steps: int
     return strength
 
 
-def _paired(difference: Float64, ballots: Ballots) -> tuple[float, float]:
+def _compare_paired(difference: Float64, ballots: Ballots) -> tuple[float, float]:
     """Mean per verdict, and its standard error over annotators, whose verdicts hang together."""
     total = np.bincount(ballots.annotator, weights=difference, minlength=ballots.annotators)
     n = np.bincount(ballots.annotator, minlength=ballots.annotators)

@@ -13,10 +13,16 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from curate.core.resources import sql
+from curate.core.resources import read_query
 from curate.lake.lake import Lake
-from curate.stats.agreement import Estimate, bootstrap, cohen_kappa, fleiss_kappa, krippendorff_alpha
-from curate.stats.intervals import wilson
+from curate.stats.agreement import (
+    AgreementEstimate,
+    bootstrap_agreement,
+    cohen_kappa,
+    fleiss_kappa,
+    krippendorff_alpha,
+)
+from curate.stats.intervals import wilson_interval
 
 VERDICTS = 3  # b, tie, a
 FAST_SHARE = 0.1
@@ -39,7 +45,7 @@ class Share:
 
     @property
     def interval(self) -> tuple[float, float]:
-        return wilson(self.right, self.n)
+        return wilson_interval(self.right, self.n)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,17 +71,17 @@ class Quality:
     each two people with at least ten pairs in common and how many these are; `fast_below`: seconds."""
 
     people: tuple[PersonQuality, ...]
-    alpha: dict[str, Estimate]
-    ordered: Estimate
-    fleiss: Estimate
+    alpha: dict[str, AgreementEstimate]
+    ordered: AgreementEstimate
+    fleiss: AgreementEstimate
     cohen: dict[tuple[str, str], tuple[float, int]]
     fast_below: float
     disputed: int
 
 
-def quality(lake: Lake, *, fast: float = 3.0) -> Quality:
+def measure_quality(lake: Lake, *, fast: float = 3.0) -> Quality:
     """Measure it on people's verdicts as they stand. `fast`: see `too_fast_below`."""
-    rows = lake.frame(sql("verify_verdicts"))
+    rows = lake.frame(read_query("verify_verdicts"))
     unit = rows.select(pl.struct(_PAIR).rank("dense")).to_series().to_numpy().astype(np.int64) - 1
     person = rows["annotator_id"].rank("dense").to_numpy().astype(np.int64) - 1
     said = rows["verdict"].fill_null(-1).to_numpy().astype(np.int64)
@@ -84,13 +90,14 @@ def quality(lake: Lake, *, fast: float = 3.0) -> Quality:
     below = too_fast_below(seconds, fast)
     names = rows["annotator_id"].unique().sort().to_list()
     voted = said >= 0
-    counts = _counts(unit[voted], said[voted], int(unit.max(initial=-1)) + 1)
-    others = _others(unit, person, said, counts)
+    counts = _count_verdicts(unit[voted], said[voted], int(unit.max(initial=-1)) + 1)
+    others = _agree_with_others(unit, person, said, counts)
     people = tuple(
-        _person(name, person == i, unit, said, gold, others, seconds, below) for i, name in enumerate(names)
+        _measure_person(name, person == i, unit, said, gold, others, seconds, below)
+        for i, name in enumerate(names)
     )
-    each = _once(unit, person, said)
-    heard = _counts(unit[each], said[each], len(counts))
+    each = _first_verdicts(unit, person, said)
+    heard = _count_verdicts(unit[each], said[each], len(counts))
     most = heard.max(axis=1, initial=0)
     size = heard.sum(axis=1)
     category = np.empty(len(counts), object)
@@ -98,12 +105,14 @@ def quality(lake: Lake, *, fast: float = 3.0) -> Quality:
     return Quality(
         people=people,
         alpha={
-            name: bootstrap(krippendorff_alpha, heard[chosen])
-            for name, chosen in _categories(category, size > 1)
+            name: bootstrap_agreement(krippendorff_alpha, heard[chosen])
+            for name, chosen in _agree_by_category(category, size > 1)
         },
-        ordered=bootstrap(lambda counts: krippendorff_alpha(counts, np.array([-1.0, 0.0, 1.0])), heard),
-        fleiss=bootstrap(fleiss_kappa, heard),
-        cohen=_cohen(names, unit[each], person[each], said[each]),
+        ordered=bootstrap_agreement(
+            lambda counts: krippendorff_alpha(counts, np.array([-1.0, 0.0, 1.0])), heard
+        ),
+        fleiss=bootstrap_agreement(fleiss_kappa, heard),
+        cohen=_cohen_of_pairs(names, unit[each], person[each], said[each]),
         fast_below=below,
         disputed=int(np.sum((size > 1) & (2 * most <= size))),
     )
@@ -123,7 +132,7 @@ def too_fast_below(seconds: NDArray[np.float64], deviations: float) -> float:
     return float(np.exp(middle - deviations * spread)) * (1 - 1e-9)  # equal times are not too fast
 
 
-def _person(
+def _measure_person(
     name: str,
     mine: NDArray[np.bool_],
     unit: NDArray[np.int64],
@@ -139,7 +148,7 @@ def _person(
     tested = Share(int(np.sum(judged & gold & (said == others))), int(np.sum(judged & gold)))
     peers = Share(int(np.sum(judged & (said == others))), int(judged.sum()))
     fast = Share(int(np.sum(seconds[timed] < below)), int(timed.sum()))
-    itself = _itself(unit[voted], said[voted])
+    itself = _agree_with_self(unit[voted], said[voted])
     flags = []
     if fast.n >= MIN_GOLD and fast.value > FAST_SHARE:
         flags.append(f"{fast.value:.0%} of the answers took less than {below:.1f} s")
@@ -160,12 +169,12 @@ def _person(
     )
 
 
-def _counts(unit: NDArray[np.int64], said: NDArray[np.int64], units: int) -> NDArray[np.int64]:
+def _count_verdicts(unit: NDArray[np.int64], said: NDArray[np.int64], units: int) -> NDArray[np.int64]:
     flat = np.bincount(unit * VERDICTS + said, minlength=units * VERDICTS)
     return flat.reshape(units, VERDICTS).astype(np.int64)
 
 
-def _others(
+def _agree_with_others(
     unit: NDArray[np.int64], person: NDArray[np.int64], said: NDArray[np.int64], counts: NDArray[np.int64]
 ) -> NDArray[np.int64]:
     """What more than half of the other people's verdicts on the pair say, int64[rows]; -1: there is no such."""
@@ -181,14 +190,16 @@ def _others(
     return np.where(clear, best, -1)
 
 
-def _itself(unit: NDArray[np.int64], said: NDArray[np.int64]) -> Share:
+def _agree_with_self(unit: NDArray[np.int64], said: NDArray[np.int64]) -> Share:
     """Of the pairs answered more than once by one person, how many got one verdict only."""
-    counts = _counts(unit, said, int(unit.max(initial=-1)) + 1)
+    counts = _count_verdicts(unit, said, int(unit.max(initial=-1)) + 1)
     again = counts.sum(axis=1) > 1
     return Share(int(np.sum(counts[again].max(axis=1) == counts[again].sum(axis=1))), int(again.sum()))
 
 
-def _once(unit: NDArray[np.int64], person: NDArray[np.int64], said: NDArray[np.int64]) -> NDArray[np.int64]:
+def _first_verdicts(
+    unit: NDArray[np.int64], person: NDArray[np.int64], said: NDArray[np.int64]
+) -> NDArray[np.int64]:
     """Rows with the first verdict of each person on each pair: a repeat is no further person."""
     voted = np.flatnonzero(said >= 0)
     people = int(person.max(initial=0)) + 1
@@ -197,7 +208,7 @@ def _once(unit: NDArray[np.int64], person: NDArray[np.int64], said: NDArray[np.i
     return rows
 
 
-def _categories(
+def _agree_by_category(
     category: NDArray[np.object_], told: NDArray[np.bool_]
 ) -> Iterator[tuple[str, NDArray[np.bool_]]]:
     yield "all", told
@@ -207,7 +218,7 @@ def _categories(
             yield name, told & (category == name)
 
 
-def _cohen(
+def _cohen_of_pairs(
     names: list[str], unit: NDArray[np.int64], person: NDArray[np.int64], said: NDArray[np.int64]
 ) -> dict[tuple[str, str], tuple[float, int]]:
     busiest = np.sort(np.argsort(-np.bincount(person, minlength=len(names)), kind="stable")[:MOST_COMPARED])

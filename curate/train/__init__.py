@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from curate.core.extras import require_extra
-from curate.core.progress import Track, silent
+from curate.core.progress import Track, no_progress
 
 if TYPE_CHECKING:
     from curate.config.project import Config
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["check_packages", "train"]
 
 
-def train(lake: Lake, config: Config, data: Path, *, track: Track = silent) -> Summary:
+def train(lake: Lake, config: Config, data: Path, *, track: Track = no_progress) -> Summary:
     """Train the reward model of `config.train` on the preference pairs in `data` and save it.
 
     `data`: an export of `curate` or any TRL preference data set (a file, or a folder of them). Training that

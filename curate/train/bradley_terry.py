@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from curate.core.progress import Advance
-from curate.engine.threads import one_thread
+from curate.engine.threads import limit_to_one_thread
 from curate.reward.embedding_reward import Combine, Heads
 from curate.train.batched_heads import Bank, Items, Parts, Selection, Settings, summed_losses
 
@@ -59,7 +59,7 @@ def fit(
     if labels is None:
         shape = sees.shape
         labels = Labels(np.broadcast_to(items.p_chosen, shape).copy(), np.broadcast_to(items.weight, shape))
-    with one_thread():
+    with limit_to_one_thread():
         generator = torch.Generator().manual_seed(settings.seed)
         bank = Bank(
             items, settings, generator, sees=sees, p=labels.p, weight=labels.weight, selection=selection

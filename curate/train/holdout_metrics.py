@@ -14,9 +14,9 @@ from curate.config.evaluate import HELD_OUT
 from curate.core.errors import CurateError
 from curate.data.preference_rows import PreferencePairs
 from curate.records import Evaluation, arrow_schema
-from curate.stats.accuracy import LENGTH, RANDOM, Estimate, accuracy_by_length
+from curate.stats.accuracy import LENGTH, RANDOM, MeanEstimate, accuracy_by_length
 
-Accuracy = dict[str, dict[str, Estimate]]
+Accuracy = dict[str, dict[str, MeanEstimate]]
 """Subject → subset → estimate."""
 
 PART = "reward-model"  # of the runs table; and what the model is called that joins no panel

@@ -18,11 +18,11 @@ from curate.core.atomic import atomic_directory, refuse_foreign
 from curate.core.errors import CurateError
 from curate.core.identity import content_id
 from curate.core.progress import Track
-from curate.core.resources import sql
-from curate.data.preference_rows import PreferencePairs, data_digest, read_pairs
-from curate.engine.weights import locate
+from curate.core.resources import read_query
+from curate.data.preference_rows import PreferencePairs, digest_data, read_pairs
+from curate.engine.weights import locate_model
 from curate.lake.lake import Lake
-from curate.lake.runs import Counts, StageRun, Summary, newest
+from curate.lake.runs import Counts, StageRun, Summary, find_newest_run
 from curate.reward.model_folder import NOUN, list_model_files
 from curate.train.embedded import embedder_of
 from curate.train.examples import Group, Groups, build_groups, held_out
@@ -52,13 +52,13 @@ def train_backbone(
 ) -> Summary:
     """Fine-tune `backbone` on `data`. A training that was interrupted goes on from its last checkpoint."""
     started = time.monotonic()
-    weights = locate(backbone.model, revision=backbone.revision, folder=config.resolve("."))
+    weights = locate_model(backbone.model, revision=backbone.revision, folder=config.resolve("."))
     embedder = embedder_of(config, section) if section.noise.judges_labels else None
     judges = (embedder.digest,) if embedder else ()
-    fingerprint = content_id(FORMAT, section.digest, weights.digest, data_digest(data), *judges)
+    fingerprint = content_id(FORMAT, section.digest, weights.digest, digest_data(data), *judges)
     folder = config.resolve(section.path)
     saved = _about(folder)
-    if saved and saved["fingerprint"] == fingerprint == newest(lake, "train", section.judge or PART):
+    if saved and saved["fingerprint"] == fingerprint == find_newest_run(lake, "train", section.judge or PART):
         note = held_out_note(saved["metrics"])
         return Summary("train", Counts(), time.monotonic() - started, skipped=True, note=note)
 
@@ -125,7 +125,7 @@ def train_backbone(
         _save(opened, made, about)
     # After the folder is in place: a process killed in between goes on from its checkpoint to the same weights.
     with run.chunk(section.judge or PART, fingerprint=fingerprint, status="done") as (writer, counts):
-        writer.delete("evaluations", sql("train_held_out"), [HELD_OUT, section.judge or PART])
+        writer.delete("evaluations", read_query("train_held_out"), [HELD_OUT, section.judge or PART])
         writer.append("evaluations", evaluation_rows(accuracy, run.run_id))
         _count(counts, pairs, groups, section, progress)
     checkpoints.clear()

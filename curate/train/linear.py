@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from curate.core.progress import Advance
-from curate.engine.threads import one_thread
+from curate.engine.threads import limit_to_one_thread
 from curate.reward.embedding_reward import Heads, features
 from curate.train.batched_heads import Items
 from curate.train.bradley_terry import Fit
@@ -35,7 +35,7 @@ def fit_linear(items: Items, folds: int, advance: Advance) -> Fit:
     heads predict what they have not seen; so is the factor by which its scores become log-odds. The same input gives
     the same bits.
     """
-    with one_thread():
+    with limit_to_one_thread():
         solved = _solved(items, folds, advance)
         margins = _margins(items, solved[:-1])
     size = np.maximum(np.sqrt(np.square(margins).mean(axis=1)), 1e-300)[:, None]

@@ -24,7 +24,7 @@ import torch
 from numpy.typing import NDArray
 
 from curate.core.progress import Advance
-from curate.engine.threads import one_thread
+from curate.engine.threads import limit_to_one_thread
 from curate.train.batched_heads import Bank, Items, Settings, summed_losses
 from curate.train.bradley_terry import Labels
 
@@ -119,7 +119,7 @@ def cross_fitted(items: Items, settings: Settings, advance: Advance) -> Float64:
     judges.append([(j, left_out.index((j,))) for j in range(folds)])
     held = [np.array([(items.fold == j) * items.weight for j, _ in each]) for each in judges]
     shape = sees.shape
-    with one_thread():
+    with limit_to_one_thread():
         generator = torch.Generator().manual_seed(settings.seed)
         bank = Bank(
             items,

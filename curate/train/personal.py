@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from curate.engine.threads import one_thread
+from curate.engine.threads import limit_to_one_thread
 from curate.train.losses import bradley_terry
 
 Float32 = NDArray[np.float32]
@@ -123,7 +123,7 @@ def _loss(
 
 def _minimise(weights: list[Tensor], loss: Callable[[], Tensor], settings: Settings) -> None:
     optimizer = torch.optim.Adam(weights, lr=settings.learning_rate)
-    with one_thread():
+    with limit_to_one_thread():
         for _ in range(settings.steps):
             optimizer.zero_grad()
             loss().backward()  # type: ignore[no-untyped-call]

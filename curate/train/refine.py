@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from curate.engine.threads import one_thread
+from curate.engine.threads import limit_to_one_thread
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -60,7 +60,7 @@ class Refiner:
         """float64[n] of float32[n, d] and float64[n]."""
         start = torch.from_numpy((np.asarray(rewards, np.float64) - self._middle) / self._scale).float()
         start = torch.where(start.abs() <= self._settings.reach, start, torch.zeros_like(start))
-        with one_thread():
+        with limit_to_one_thread():
             found = self._climbed(self._energy.of(torch.from_numpy(embeddings)), start)
         return np.asarray(found.double().numpy() * self._scale + self._middle)
 
@@ -93,7 +93,7 @@ def fit(
         raise ValueError("no pair whose label the rewards agree with")
     seen = torch.from_numpy(embeddings[rows])
     given = torch.from_numpy((rewards[rows] - middle) / scale).float()
-    with one_thread():
+    with limit_to_one_thread():
         generator = torch.Generator().manual_seed(settings.seed)
         energy = _Energy(embeddings.shape[1], settings.hidden, generator)
         optimizer = torch.optim.AdamW(

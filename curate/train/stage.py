@@ -14,10 +14,10 @@ from curate.core.atomic import refuse_foreign
 from curate.core.errors import CurateError
 from curate.core.identity import content_id
 from curate.core.progress import Advance, Track
-from curate.core.resources import sql
-from curate.data.preference_rows import data_digest, read_pairs
+from curate.core.resources import read_query
+from curate.data.preference_rows import digest_data, read_pairs
 from curate.lake.lake import Lake
-from curate.lake.runs import Counts, StageRun, Summary, newest
+from curate.lake.runs import Counts, StageRun, Summary, find_newest_run
 from curate.reward.embedding_reward import FORMAT, Description, describe, save
 from curate.reward.model_folder import NOUN, list_model_files
 from curate.train.embedded import embedder_of, items_of, out_of_fold
@@ -38,9 +38,9 @@ def train(lake: Lake, config: Config, data: Path, *, track: Track) -> Summary:
     started = time.monotonic()
     folder = config.resolve(section.path)
     embedder = embedder_of(config, section)
-    fingerprint = content_id(FORMAT, section.digest, embedder.digest, data_digest(data))
+    fingerprint = content_id(FORMAT, section.digest, embedder.digest, digest_data(data))
     saved = describe(folder)
-    if saved and saved.fingerprint == fingerprint == newest(lake, "train", section.judge or PART):
+    if saved and saved.fingerprint == fingerprint == find_newest_run(lake, "train", section.judge or PART):
         return Summary(
             "train", Counts(), time.monotonic() - started, skipped=True, note=held_out_note(saved.metrics)
         )
@@ -71,7 +71,7 @@ def train(lake: Lake, config: Config, data: Path, *, track: Track) -> Summary:
     model = save(folder, description, fit.heads, pairs.prompt_ids)
     # After the folder is in place: a process killed in between trains again, to the same bits.
     with run.chunk(section.judge or PART, fingerprint=fingerprint, status="done") as (writer, counts):
-        writer.delete("evaluations", sql("train_held_out"), [HELD_OUT, section.judge or PART])
+        writer.delete("evaluations", read_query("train_held_out"), [HELD_OUT, section.judge or PART])
         writer.append("evaluations", evaluation_rows(accuracy, run.run_id))
         counts.rows_kept = len(pairs)
         counts.dropped = pairs.dropped

@@ -14,10 +14,10 @@ from hashlib import blake2b
 import pyarrow as pa
 
 from curate.core.identity import content_id
-from curate.core.resources import sql
+from curate.core.resources import read_query
 from curate.lake.lake import Lake
 from curate.lake.runs import StageRun
-from curate.records import Judgment, Message, Outcome, Part, Shown, arrow_schema, plain
+from curate.records import Judgment, Message, Outcome, Part, Shown, arrow_schema, plain_text
 
 REVISION = content_id("offline", 1)  # raised when people would see something else
 STAGE = "verify"
@@ -54,7 +54,8 @@ class Answer:
 def questions(lake: Lake, person: str, *, overlap: int = 1) -> list[Question]:
     """What `person` (a pseudonym) may answer now, most important first."""
     return [
-        _question(row, person) for row in lake.arrow(sql("verify_offline"), [person, overlap]).to_pylist()
+        _question(row, person)
+        for row in lake.arrow(read_query("verify_offline"), [person, overlap]).to_pylist()
     ]
 
 
@@ -148,12 +149,12 @@ def _question(row: dict[str, object], person: str) -> Question:
 
 def _text(content: object) -> str:
     assert isinstance(content, list)
-    return plain(Part.model_validate(part) for part in content)
+    return plain_text(Part.model_validate(part) for part in content)
 
 
 def _conversation(messages: object) -> str:
     assert isinstance(messages, list)
     read = [Message.model_validate(message) for message in messages]
     if len(read) == 1:
-        return plain(read[0].content)
-    return "\n\n".join(f"{message.role}: {plain(message.content)}" for message in read)
+        return plain_text(read[0].content)
+    return "\n\n".join(f"{message.role}: {plain_text(message.content)}" for message in read)

@@ -23,10 +23,10 @@ import pyarrow as pa
 
 from curate.config.project import Config
 from curate.core.identity import content_id
-from curate.core.resources import sql
+from curate.core.resources import read_query
 from curate.lake.lake import Lake
 from curate.lake.panel_view import select_panel
-from curate.lake.runs import StageRun, Summary, newest
+from curate.lake.runs import StageRun, Summary, find_newest_run
 from curate.records import Preference, arrow_schema
 from curate.verify.loop import GOLD_MODEL, best_model, checkpoints, gold_config, trained
 
@@ -47,12 +47,12 @@ def scale_out(lake: Lake, config: Config) -> Summary:
     best = best_model(lake, section).revision
     gold = checkpoints(lake, trained(gold_config(config)))[-1].revision
     base = lake.value("SELECT max(iteration) FROM preferences WHERE iteration < ?", [ITERATION])
-    pairs = lake.frame(sql("verify_consistency"), [section.judge, best, GOLD_MODEL, gold, base])
+    pairs = lake.frame(read_query("verify_consistency"), [section.judge, best, GOLD_MODEL, gold, base])
     decided = decide(pairs, recycle=config.verify.loop.recycle)
     rules = counted(decided)
     fingerprint = content_id(config.verify.loop.digest, best, gold, decided.hash_rows().sort().to_list())
     written = lake.value("SELECT count(*) FROM preferences WHERE iteration = ?", [ITERATION])
-    if written and newest(lake, "verify", PART) == fingerprint:
+    if written and find_newest_run(lake, "verify", PART) == fingerprint:
         return run.summary(skipped=True)
     labels = decided.with_columns(iteration=pl.lit(ITERATION), run_id=pl.lit(run.run_id))
     schema = arrow_schema(Preference)

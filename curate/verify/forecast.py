@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from curate.stats.guarantee import guarantee
+from curate.stats.guarantee import certify_threshold
 from curate.verify.routing.pairs import Bool, Float64, Int64
 
 DRAWS = 60
@@ -50,7 +50,7 @@ def forecast(
     bool[L] whether the panel's label is theirs; `coming` int64[M] the random pairs still to be answered."""
 
     def accepted(labelled: Int64, right: Bool) -> float:
-        return guarantee(confidence, labelled, right, alpha=alpha, delta=delta).accepted
+        return certify_threshold(confidence, labelled, right, alpha=alpha, delta=delta).accepted
 
     rng = np.random.default_rng(seed)
     both = np.concatenate([known, coming])

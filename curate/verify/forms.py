@@ -21,7 +21,7 @@ from typing import Any
 
 from curate.config.verify import VerifySection
 from curate.core.identity import content_id
-from curate.core.resources import resource
+from curate.core.resources import find_resource
 from curate.records import Message, Outcome, Part, VerifyTask
 from curate.verify.display import conversation, displayed, media_address, visible
 
@@ -71,7 +71,8 @@ def form_of(item: Item, section: VerifySection) -> str:
 def label_config(form: str) -> str:
     """The labelling configuration (XML) of a form, with the style that all forms share."""
     text, style = (
-        resource(f"ui_config/{name}").read_text(encoding="utf-8") for name in (f"{form}.xml", "style.css")
+        find_resource(f"ui_config/{name}").read_text(encoding="utf-8")
+        for name in (f"{form}.xml", "style.css")
     )
     return text.replace("<Style/>", f"<Style>\n{indent(style, '    ')}  </Style>")
 

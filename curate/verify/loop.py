@@ -18,7 +18,7 @@ from typing import Any
 from curate.config.project import Config
 from curate.config.train import TrainSection
 from curate.core.errors import CurateError
-from curate.core.resources import sql
+from curate.core.resources import read_query
 from curate.lake.lake import Lake
 from curate.lake.runs import Summary
 from curate.verify.plan import plan
@@ -70,15 +70,15 @@ def standing(lake: Lake, config: Config) -> Standing:
     """Where the loop stands."""
     turns: list[Turn] = []
     rules: dict[str, int] | None = None
-    for part, details, _ in lake.rows(sql("verify_loop")):
+    for part, details, _ in lake.rows(read_query("verify_loop")):
         found: dict[str, Any] = json.loads(details)
         if part == "loop stage 2":
             rules = found["rules"]
         else:
             figures = {name: found[name] for name in ("gold", "agrees", "calls", "strategies")}
             turns.append(Turn(number=len(turns) + 1, **figures))
-    waiting = int(lake.value(f"SELECT count(*) FROM ({sql('verify_waiting')})"))
-    begun = int(lake.value(sql("verify_begun"), [config.verify.overlap]))
+    waiting = int(lake.value(f"SELECT count(*) FROM ({read_query('verify_waiting')})"))
+    begun = int(lake.value(read_query("verify_begun"), [config.verify.overlap]))
     return Standing(tuple(turns), waiting + begun, rules)
 
 
@@ -103,7 +103,7 @@ def checkpoints(lake: Lake, section: TrainSection) -> list[Checkpoint]:
 
     Each judges a prompt with the head that has not seen it, so their agreement with people is out of sample.
     """
-    found = [Checkpoint(*row) for row in lake.rows(sql("verify_checkpoints"), [section.judge])]
+    found = [Checkpoint(*row) for row in lake.rows(read_query("verify_checkpoints"), [section.judge])]
     if not found:
         raise CurateError(f"The reward model {section.judge!r} has judged nothing: run `curate judge` first.")
     most = max(each.pairs for each in found)

@@ -20,7 +20,7 @@ from curate.config.project import Config
 from curate.config.verify import VerifyPlan
 from curate.core.errors import CurateError
 from curate.core.identity import content_id
-from curate.core.resources import sql
+from curate.core.resources import read_query
 from curate.lake.lake import Lake
 from curate.lake.runs import StageRun, Summary
 from curate.records import VerifyTask, arrow_schema
@@ -221,4 +221,4 @@ def _note(state: State, chosen: Chosen, buys: Forecast | None) -> str:
 
 def queue(lake: Lake) -> pl.DataFrame:
     """The questions that nobody has answered yet, most important first: the columns of `verify_tasks`."""
-    return lake.frame(sql("verify_waiting"))
+    return lake.frame(read_query("verify_waiting"))

@@ -19,8 +19,8 @@ from filelock import FileLock
 
 from curate.config.project import Config
 from curate.core.identity import content_id
-from curate.core.progress import Track, silent
-from curate.core.resources import sql
+from curate.core.progress import Track, no_progress
+from curate.core.resources import read_query
 from curate.data.pseudonym import Pseudonyms
 from curate.lake.lake import Lake
 from curate.lake.runs import StageRun, Summary
@@ -60,7 +60,7 @@ def pull(
     config: Config,
     *,
     everything: bool = False,
-    track: Track = silent,
+    track: Track = no_progress,
 ) -> Summary:
     """Take in what changed since the last pull (or `everything`, to be sure).
 
@@ -129,7 +129,7 @@ def _portions(
 ) -> Iterator[list[dict[str, Any]]]:
     """What must be looked at: tasks changed since the last pull, or all that have or had answers."""
     place = server.place(project)
-    mark = None if everything else lake.value(sql("verify_mark"), [place])
+    mark = None if everything else lake.value(read_query("verify_mark"), [place])
     if mark is not None:
         yield from server.annotated(project, server.changed(project, datetime.fromisoformat(mark) - _MARGIN))
         return
@@ -157,7 +157,7 @@ def _settle(
     answers, read, strange = _newest(seen, known, names)
     tasks = {str(task["data"].get("task")): int(task["id"]) for task in seen}
     with lake.bind("seen", pa.table({"task": pa.array(list(tasks), pa.string())})):
-        state = lake.arrow(sql("verify_state")).to_pylist()
+        state = lake.arrow(read_query("verify_state")).to_pylist()
     current = {(row["task"], row["annotator_id"]): row for row in state}
     rows = [
         _judgment(answer, place, current.get(key), run.run_id).model_dump()

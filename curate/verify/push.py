@@ -18,8 +18,8 @@ from filelock import FileLock
 from curate.config.project import Config
 from curate.core.errors import CurateError
 from curate.core.identity import content_id
-from curate.core.progress import Track, silent
-from curate.core.resources import resource
+from curate.core.progress import Track, no_progress
+from curate.core.resources import find_resource
 from curate.lake.lake import Lake
 from curate.lake.runs import StageRun, Summary
 from curate.verify.forms import Item, form_of, pairwise_choice, task_data
@@ -43,7 +43,7 @@ class Guidelines:
     def _texts(self) -> dict[str, str]:
         section = self.config.verify
         texts = {name: self._read(path) for name, path in section.guidelines.items()}
-        default = resource("ui_config/guideline.md").read_text(encoding="utf-8")
+        default = find_resource("ui_config/guideline.md").read_text(encoding="utf-8")
         return {"": self._read(section.guideline) if section.guideline else default} | texts
 
     def _read(self, path: str) -> str:
@@ -53,7 +53,7 @@ class Guidelines:
             raise CurateError(f"Cannot read the guideline {path}: {error}.") from error
 
 
-def push(lake: Lake, config: Config, *, track: Track = silent) -> Summary:
+def push(lake: Lake, config: Config, *, track: Track = no_progress) -> Summary:
     """Send the queue. Counts: in = tasks of the queue, kept = sent, duplicate = asked already or answered by
     enough people, dropped = cannot be shown, by reason."""
     waiting = queue(lake)

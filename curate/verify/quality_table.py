@@ -8,7 +8,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from curate.stats.agreement import Estimate
+from curate.stats.agreement import AgreementEstimate
 from curate.stats.groups import Groups
 from curate.stats.reliability import PersonQuality, Quality, Share
 
@@ -93,7 +93,7 @@ def _share(share: Share) -> str:
     return f"{share.right}/{share.n} ({low:.0%} – {high:.0%})"
 
 
-def _estimate(estimate: Estimate) -> tuple[str, str, str]:
+def _estimate(estimate: AgreementEstimate) -> tuple[str, str, str]:
     interval = "" if math.isnan(estimate.low) else f"{estimate.low:.2f} – {estimate.high:.2f}"
     return _number(estimate.value), interval, f"{estimate.n:,}"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from curate.core.resources import sql
+from curate.core.resources import read_query
 from curate.lake.lake import Lake
 from curate.records import Message, Part, VerifyTask, arrow_schema
 from curate.verify.forms import Item
@@ -16,7 +16,7 @@ from curate.verify.forms import Item
 
 def queue(lake: Lake) -> list[tuple[VerifyTask, int]]:
     """Every task with the number of people who have answered it, the most important first."""
-    found = lake.arrow(sql("verify_queue")).to_pylist()
+    found = lake.arrow(read_query("verify_queue")).to_pylist()
     return [(VerifyTask.model_validate(row), people) for row in found for people in (row.pop("people"),)]
 
 
@@ -27,7 +27,7 @@ def items(lake: Lake, tasks: Sequence[VerifyTask], *, chunk: int = 1000) -> Iter
         some = tasks[start : start + chunk]
         wanted = pa.Table.from_pylist([task.model_dump() for task in some], schema=schema)
         with lake.bind("wanted", wanted):
-            found = {row[0]: row[1:] for row in lake.rows(sql("verify_contents"))}
+            found = {row[0]: row[1:] for row in lake.rows(read_query("verify_contents"))}
         for task in some:
             messages, meta, ids, contents = found.get(task.task_id, ([], None, [], []))
             yield Item(

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from curate.config.project import Config
-from curate.core.resources import sql
+from curate.core.resources import read_query
 from curate.lake.lake import Lake
 from curate.lake.panel_view import select_panel
 from curate.records import VerifyTask
@@ -82,7 +82,7 @@ class State:
 
 def read_state(lake: Lake, *, seed: int) -> State:
     """Read it from the last aggregation, people's judgments and the queue."""
-    frame = lake.frame(sql("verify_pairs"))
+    frame = lake.frame(read_query("verify_pairs"))
     asked = lake.frame(
         "SELECT prompt_id, responses[1] AS response_a, responses[2] AS response_b, purpose, "
         "strategy = 'random' AS random FROM lake.verify_tasks WHERE form = 'pairwise'"
@@ -114,7 +114,7 @@ def read_state(lake: Lake, *, seed: int) -> State:
         gold_asked=has(purpose == "gold"),
         repeated=has(purpose == "repeat"),
         adjudicating=has(purpose == "adjudicate"),
-        waiting=int(lake.value(f"SELECT count(*) FROM ({sql('verify_waiting')})")),
+        waiting=int(lake.value(f"SELECT count(*) FROM ({read_query('verify_waiting')})")),
         threshold=_threshold(frame),
     )
 
@@ -157,7 +157,7 @@ def _opinions(lake: Lake, config: Config, state: State, rows: Int64) -> tuple[Fl
     """Each judge's mean vote on the pairs, float64[Q, C], and the reward models' mean probability, float64[Q]."""
     select_panel(lake, config.panel_names)
     with lake.bind("pool", state.pairs[rows].with_row_index("pair").to_arrow()):
-        said = lake.frame(sql("verify_opinions"))
+        said = lake.frame(read_query("verify_opinions"))
     column = said["annotator_id"].rank("dense").to_numpy().astype(np.int64) - 1
     opinion = np.zeros((len(rows), int(column.max(initial=-1)) + 1))
     opinion[said["pair"].to_numpy().astype(np.int64), column] = said["opinion"].to_numpy()
@@ -176,7 +176,7 @@ def _embeddings(lake: Lake, config: Config, state: State, rows: Int64) -> tuple[
     from curate.engine.local.embeddings import Embedder
 
     with lake.bind("pool", state.pairs[rows].with_row_index("pair").to_arrow()):
-        texts = lake.frame(sql("verify_texts"))
+        texts = lake.frame(read_query("verify_texts"))
     embedder = Embedder(config.model_name(name), cache=config.resolve(config.workspace) / "embeddings")
     prompt, a, b = (
         embedder.embed(texts[column].to_list()).astype(np.float64) for column in ("prompt", "a", "b")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from curate.config.project import Config
 from curate.core.errors import CurateError
-from curate.core.resources import sql
+from curate.core.resources import read_query
 from curate.lake.lake import Lake
 from curate.verify.queue import queue
 from curate.verify.server import Server
@@ -53,7 +53,7 @@ def verify_status(lake: Lake, config: Config) -> Status:
         planned=len(tasks),
         answered=sum(people >= overlap for _, people in tasks),
         begun=sum(0 < people < overlap for _, people in tasks),
-        people=tuple(Person(*row) for row in lake.rows(sql("verify_people"))),
+        people=tuple(Person(*row) for row in lake.rows(read_query("verify_people"))),
         asked=asked,
         trouble=trouble,
     )

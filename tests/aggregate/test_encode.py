@@ -13,7 +13,7 @@ import pytest
 
 from curate.aggregate.encode import encode_votes
 from curate.core.errors import CurateError
-from curate.core.resources import sql
+from curate.core.resources import read_query
 from curate.lake.lake import Lake, Location
 from curate.records import Judgment, arrow_schema
 
@@ -53,8 +53,8 @@ def encode(judgments, responses=RESPONSES):
     with Lake(duckdb.connect(), Location("", "")) as lake, contextlib.ExitStack() as bound:
         for name, relation in relations.items():
             bound.enter_context(lake.bind(name, relation))
-        lake.rows(sql("current_judgments"))
-        lake.rows(sql("aggregate_spoken"))
+        lake.rows(read_query("current_judgments"))
+        lake.rows(read_query("aggregate_spoken"))
         return encode_votes(lake)
 
 

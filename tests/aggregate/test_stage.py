@@ -10,7 +10,7 @@ from curate.aggregate import aggregate
 from curate.config.project import Config
 from curate.lake.lake import Lake
 from curate.lake.runs import StageRun
-from curate.lake.status import status
+from curate.lake.status import read_status
 
 PANEL = Config.model_validate({"judge": {"judges": [{"name": "good", "kind": "rule"}]}})
 
@@ -28,7 +28,7 @@ def test_the_better_response_ranks_first(sample_lake: Lake) -> None:
     mean = joined.group_by("model").agg(pl.col("rank").mean()).sort("model")["rank"].to_list()
     assert mean == sorted(mean)
     assert sample_lake.value("SELECT count(*) FROM preferences") == 72
-    assert status(sample_lake).reconciles
+    assert read_status(sample_lake).reconciles
 
 
 def test_no_cycle_is_left_and_dropped_arcs_are_the_overruled_votes(sample_lake: Lake) -> None:

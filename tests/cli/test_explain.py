@@ -11,7 +11,7 @@ from curate.aggregate import aggregate
 from curate.cli.explain import print_explanation
 from curate.config.project import Config
 from curate.core.errors import CurateError
-from curate.lake.explain import Explanation, explain, find_prompt
+from curate.lake.explain import Explanation, explain_prompt, find_prompt
 from curate.lake.lake import Lake
 from curate.lake.panel_view import select_panel
 
@@ -25,7 +25,7 @@ def shown(found: Explanation, *, full: bool = False) -> str:
 def explained(lake: Lake, name: str) -> Explanation:
     with Lake.open(lake.location, snapshot=lake.snapshot()) as reader:
         select_panel(reader, Config().panel_names)
-        return explain(reader, find_prompt(reader, name))
+        return explain_prompt(reader, find_prompt(reader, name))
 
 
 def test_by_id_prefix_or_key(sample_lake: Lake) -> None:

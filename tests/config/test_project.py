@@ -8,7 +8,7 @@ import pytest
 
 from curate.config.project import load_config
 from curate.core.errors import CurateError
-from curate.core.resources import resource
+from curate.core.resources import find_resource
 
 
 def load(tmp_path: Path, text: str):  # type: ignore[no-untyped-def]
@@ -81,7 +81,7 @@ def test_secrets_come_from_the_environment(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_the_template_project_is_valid() -> None:
-    assert load_config(Path(str(resource("cli/project_template/curate.yaml")))).judge.judges
+    assert load_config(Path(str(find_resource("cli/project_template/curate.yaml")))).judge.judges
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ def test_file_systems_that_cannot_exchange_are_served_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exchanges: bool
 ) -> None:
     if not exchanges:
-        monkeypatch.setattr(folders, "_exchange", lambda *_: False)
+        monkeypatch.setattr(folders, "_exchange_names", lambda *_: False)
     for text in ("first", "second"):
         write_model(tmp_path / "reward", text)
         assert (tmp_path / "reward" / "head.safetensors").read_text() == text

@@ -13,7 +13,7 @@ import pytest
 
 from curate.core.extras import MissingExtraError, require_extra
 from curate.engine import Engines
-from curate.engine.base import chat
+from curate.engine.base import build_chat
 from curate.engine.local.embeddings import Embedder
 
 ROOT = Path(__file__).parents[2]
@@ -163,9 +163,9 @@ def test_engines_say_which_extra_is_missing(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(
         MissingExtraError, match=r"'local' needs torch and sentence_transformers: .*curate\[models\]"
     ):
-        engines.get("local").generate([chat(("user", "?"))])
+        engines.get("local").generate([build_chat(("user", "?"))])
     with pytest.raises(MissingExtraError, match=r"'remote' of kind openai needs httpx: .*curate\[openai\]"):
-        engines.get("remote").score([chat(("user", "?"))])
+        engines.get("remote").score([build_chat(("user", "?"))])
     with pytest.raises(MissingExtraError, match=r"curate\[models\]"):
         Embedder(str(tmp_path)).embed(["a text"])
 

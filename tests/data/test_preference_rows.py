@@ -13,7 +13,7 @@ import pytest
 import zstandard
 
 from curate.core.errors import CurateError
-from curate.data.preference_rows import Pictured, PreferencePairs, Turns, data_digest, parts_of, read_pairs
+from curate.data.preference_rows import Pictured, PreferencePairs, Turns, digest_data, parts_of, read_pairs
 
 USER = {"role": "user", "content": "Why?"}
 
@@ -157,11 +157,11 @@ def test_a_folder_is_read_once_and_its_training_part_only(tmp_path: Path) -> Non
     (tmp_path / "jsonl" / "train-00000.jsonl").write_text(json.dumps(row("train")))
     (tmp_path / "README.md").write_text("card")
     assert told(read_pairs(tmp_path)) == [("p", "train", "b")]
-    before = data_digest(tmp_path)
+    before = digest_data(tmp_path)
     (tmp_path / "README.md").write_text("another card")
-    assert data_digest(tmp_path) == before
+    assert digest_data(tmp_path) == before
     pq.write_table(pa.Table.from_pylist([row("new")]), tmp_path / "data" / "train-00000.parquet")
-    assert data_digest(tmp_path) != before
+    assert digest_data(tmp_path) != before
 
 
 def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from curate.config.project import load_config
 from curate.lake.lake import Lake
-from curate.lake.status import status
+from curate.lake.status import read_status
 from tests.e2e.conftest import RULES, Start, make_project
 from tests.e2e.test_run import finish
 from tests.e2e.test_verify_loop import LOOP
@@ -50,7 +50,7 @@ def test_a_run_shows_up_in_the_server_and_does_what_a_local_run_does(
     # A run without the server finds all of it done: both take the same way through the same stages.
     assert finish(curate("run", folder=project)).count("nothing to do") == 6
     with Lake.open(load_config(project / "curate.yaml").location, read_only=True) as lake:
-        assert status(lake).reconciles
+        assert read_status(lake).reconciles
 
 
 def test_a_mistake_is_one_sentence_there_too(prefect_server: str, tmp_path: Path, curate: Start) -> None:

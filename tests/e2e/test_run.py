@@ -14,7 +14,7 @@ import pytest
 
 from curate.config.project import load_config
 from curate.lake.lake import Lake
-from curate.lake.status import status
+from curate.lake.status import read_status
 from tests.e2e.conftest import RULES, TRAINED, Start, make_project
 
 pytestmark = pytest.mark.e2e
@@ -99,7 +99,7 @@ def test_a_second_run_asks_and_writes_nothing(undisturbed: Runs, curate: Start, 
     assert snapshot(project) == before
     assert written(project) == files
     with Lake.open(load_config(project / "curate.yaml").location, read_only=True) as lake:
-        assert status(lake).reconciles
+        assert read_status(lake).reconciles
         assert lake.rows("SELECT count(*) - count(DISTINCT judgment_id) FROM judgments") == [(0,)]
 
 
@@ -120,7 +120,7 @@ def test_a_run_killed_many_times_ends_like_an_undisturbed_one(
     assert contents(project) == contents(undisturbed[name].project)
     assert exported(project) == exported(undisturbed[name].project)
     with Lake.open(load_config(project / "curate.yaml").location, read_only=True) as lake:
-        assert status(lake).reconciles
+        assert read_status(lake).reconciles
 
 
 SLOW_JUDGE = """
@@ -159,7 +159,7 @@ def test_ctrl_c_ends_a_run_with_a_word_and_the_next_one_goes_on(tmp_path: Path, 
     finish(curate("run", folder=project))
     with Lake.open(load_config(project / "curate.yaml").location, read_only=True) as lake:
         assert lake.value("SELECT count(DISTINCT prompt_id) FROM judgments WHERE annotator_id = 'slow'") == 16
-        assert status(lake).reconciles
+        assert read_status(lake).reconciles
 
 
 def test_two_processes_ingest_at_once(project: Path, curate: Start) -> None:
@@ -169,4 +169,4 @@ def test_two_processes_ingest_at_once(project: Path, curate: Start) -> None:
     with Lake.open(load_config(project / "curate.yaml").location, read_only=True) as lake:
         assert lake.rows("SELECT count(*), count(DISTINCT prompt_id) FROM prompts") == [(16, 16)]
         assert lake.rows("SELECT count(*), count(DISTINCT response_id) FROM responses") == [(64, 64)]
-        assert status(lake).reconciles
+        assert read_status(lake).reconciles

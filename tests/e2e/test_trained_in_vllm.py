@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from curate.engine import Engines, chat
+from curate.engine import Engines, build_chat
 from curate.engine.base import Failure
 from curate.lake.lake import Lake
 from curate.train import train
@@ -89,5 +89,5 @@ def plainly(folder: Path) -> list[float]:
 def by_own_engine(folder: Path) -> list[float]:
     settings: dict[str, Any] = {"kind": "transformers", "model": str(folder), "dtype": "float32"}
     engine = Engines({"m": settings}, folder).get("m")
-    found = engine.score([chat(("user", "Which one?"), ("assistant", each)) for each in SAID])
+    found = engine.score([build_chat(("user", "Which one?"), ("assistant", each)) for each in SAID])
     return [each.value for each in found if not isinstance(each, Failure)]

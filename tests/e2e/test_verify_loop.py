@@ -11,7 +11,7 @@ import pytest
 
 from curate.config.project import load_config
 from curate.lake.lake import Lake
-from curate.lake.status import status
+from curate.lake.status import read_status
 from tests.e2e.conftest import Start
 from tests.e2e.test_run import finish, snapshot
 
@@ -54,4 +54,4 @@ def test_the_loop_survives_a_kill_waits_and_ends(project: Path, curate: Start) -
     finish(curate("export", folder=project))
     with Lake.open(load_config(project / "curate.yaml").location, read_only=True) as lake:
         assert lake.value("SELECT max(iteration) FROM preferences") == 2
-        assert status(lake).reconciles
+        assert read_status(lake).reconciles

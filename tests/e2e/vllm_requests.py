@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from curate.engine import Engines, Sampling, chat
+from curate.engine import Engines, Sampling, build_chat
 from curate.engine.base import Choose, Continuation, Engine, Failure, Generate
 
 TEXTS = ("Hi", "the quick brown fox", "which is better: A or B? " * 6, "a <|im_end|> b", "Ünïcödé 🦊")
@@ -30,7 +30,7 @@ SCHEMA = json.dumps(
         "additionalProperties": False,
     }
 )
-CHATS = [chat(("system", "Judge."), ("user", text)) for text in TEXTS]
+CHATS = [build_chat(("system", "Judge."), ("user", text)) for text in TEXTS]
 CHOOSE = [
     Choose(messages=messages, choices=("A", "B", "the quick"), prefill=prefill)
     for messages in CHATS
@@ -51,9 +51,9 @@ JSON = [
 ]
 BAD = [
     Generate(messages=CHATS[0], json_schema='{"type": "colour"}', sampling=Sampling(max_tokens=9)),
-    Generate(messages=chat(("user", "x" * 2000))),
+    Generate(messages=build_chat(("user", "x" * 2000))),
 ]
-RATED = [chat(("user", text), ("assistant", "the lazy dog")) for text in TEXTS]
+RATED = [build_chat(("user", text), ("assistant", "the lazy dog")) for text in TEXTS]
 SENTENCES = ["the quick brown fox", "A fast auburn canine", "Stocks fell on Monday", "word " * 400]
 
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from curate.core.errors import CurateError
-from curate.engine import Engines, Failure, chat
+from curate.engine import Engines, Failure, build_chat
 from curate.engine.base import Choice, Choose, Continuation, Generate, Sampling
 
 MakeModel = Callable[..., Path]
-REQUESTS = [Choose(messages=chat(("user", text)), choices=("A", "B")) for text in ("one", "two", "three")]
+REQUESTS = [Choose(messages=build_chat(("user", text)), choices=("A", "B")) for text in ("one", "two", "three")]
 
 
 @pytest.fixture
@@ -33,15 +33,15 @@ def test_a_recording_says_what_the_model_said(engines: Engines, tmp_path: Path) 
     recording = engines.get("recording")
     asked = recording.choose(REQUESTS[:2])
     sampling = Sampling(temperature=1.0, max_tokens=3, n=2)
-    text = recording.generate([Generate(messages=chat(("user", "one")), sampling=sampling)])
-    likely = recording.loglikelihood([Continuation(messages=chat(("user", "one")), continuation="A")])
+    text = recording.generate([Generate(messages=build_chat(("user", "one")), sampling=sampling)])
+    likely = recording.loglikelihood([Continuation(messages=build_chat(("user", "one")), continuation="A")])
     assert recording.revision == engines.get("model").revision
 
     offline = replayed(tmp_path).get("offline")
     assert offline.capabilities == {"choose", "generate", "schema", "loglikelihood"}
     assert offline.choose(REQUESTS[:2]) == asked == engines.get("model").choose(REQUESTS[:2])
-    assert offline.generate([Generate(messages=chat(("user", "one")), sampling=sampling)]) == text
-    assert offline.loglikelihood([Continuation(messages=chat(("user", "one")), continuation="A")]) == likely
+    assert offline.generate([Generate(messages=build_chat(("user", "one")), sampling=sampling)]) == text
+    assert offline.loglikelihood([Continuation(messages=build_chat(("user", "one")), continuation="A")]) == likely
 
 
 def test_only_what_is_new_is_asked(engines: Engines, monkeypatch: pytest.MonkeyPatch) -> None:

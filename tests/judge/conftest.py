@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from curate.config.project import Config, load_config
-from curate.engine import Engines, chat
+from curate.engine import Engines, build_chat
 from curate.judge import Candidate, Contest
 
 SCRIPTED = """
@@ -167,4 +167,4 @@ def contest() -> Contest:
         Candidate("r2", "Rome."),
         Candidate("r3", "I do not know."),
     )
-    return Contest("p1", chat(("user", "What is the capital of France?")), "Paris", candidates)
+    return Contest("p1", build_chat(("user", "What is the capital of France?")), "Paris", candidates)

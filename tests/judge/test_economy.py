@@ -21,7 +21,7 @@ from curate.judge.budget import Budget
 from curate.judge.configured import Seat
 from curate.judge.pending import open_questions
 from curate.lake.lake import Lake
-from curate.lake.status import status
+from curate.lake.status import read_status
 
 MakeConfig = Callable[[str], Config]
 PAIRS = 12 * 6  # of sample_lake
@@ -312,7 +312,7 @@ def test_ctrl_c_finishes_the_chunk_in_flight_and_a_second_one_drops_it(
     assert "Traceback" not in err
     with Lake.open(config.location) as lake:
         assert rows(lake, "llm") == (60 if presses == 1 else 0)
-        assert status(lake).reconciles
+        assert read_status(lake).reconciles
         left = 2 * PAIRS - rows(lake, "llm")
         assert judge(lake, make_config("workspace: .\n" + yaml(LLM))).counts.rows_kept == left
 
@@ -323,7 +323,7 @@ def test_ctrl_c_finishes_the_chunk_in_flight_and_a_second_one_drops_it(
 def test_status_by_judge(sample_lake: Lake, make_config: MakeConfig) -> None:
     config = make_config(yaml(LLM, LONG, engine=f"fail: Question 7, {PRICED}"))
     summary = judge(sample_lake, config)
-    found = status(sample_lake)
+    found = read_status(sample_lake)
     llm, long = found.judges.to_dicts()
     assert (llm["judge"], llm["answered"], llm["failed"], llm["open"]) == ("llm", 2 * PAIRS - 12, 12, 12)
     assert llm["tokens_in"] == summary.counts.tokens_in

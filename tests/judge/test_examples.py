@@ -13,7 +13,7 @@ import pytest
 
 from curate.config.project import Config
 from curate.core.errors import CurateError
-from curate.engine import Engines, chat
+from curate.engine import Engines, build_chat
 from curate.judge import Candidate, Contest, estimate
 from curate.judge.examples import Example, Examples
 from curate.judge.language import LanguageJudge, request_text
@@ -23,7 +23,7 @@ from curate.judge.pointwise import Pointwise, PointwiseOptions
 from curate.judge.template import ChatTemplate
 from curate.lake.lake import Lake
 from curate.pipeline.transcripts import Transcripts
-from curate.records import plain
+from curate.records import plain_text
 
 MakeEngines = Callable[..., Engines]
 MakeConfig = Callable[[str], Config]
@@ -63,7 +63,7 @@ def judge(engines: Engines, kind: str = "pairwise", **examples: Any) -> Language
 def told(judge: LanguageJudge, contest: Contest) -> list[str]:
     """The user turns that the engine gets."""
     judge.answer(list(judge.questions(contest)))
-    return [plain(request.messages[-1].content) for request in judge.engine.asked]  # type: ignore[attr-defined]
+    return [plain_text(request.messages[-1].content) for request in judge.engine.asked]  # type: ignore[attr-defined]
 
 
 def shown(turn: str) -> list[tuple[str, str]]:
@@ -184,6 +184,6 @@ def test_a_transcript_holds_what_the_judge_was_told(tmp_path: Path, make_config:
 
 def test_conversations_are_compared_as_judges_read_them() -> None:
     pool = (Example("[user]\nHi\n\n[assistant]\nHello\n\n[user]\nBye", "x", "y"), Example("Bye", "x", "y"))
-    turns = chat(("user", "Hi"), ("assistant", "Hello"), ("user", "Bye"))
+    turns = build_chat(("user", "Hi"), ("assistant", "Hello"), ("user", "Bye"))
     request = request_text(Contest("p", turns, None, (Candidate("a", "1"), Candidate("b", "2"))))
     assert Examples(pool, 2, TEMPLATE).near([request]) == [(pool[1],)]

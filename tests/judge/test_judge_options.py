@@ -12,7 +12,7 @@ import pytest
 
 from curate.config.project import Config
 from curate.core.errors import CurateError
-from curate.engine import engine_schemas
+from curate.engine import build_engine_schemas
 from curate.judge import Panel, check, judge_schemas
 
 MakeConfig = Callable[[str], Config]
@@ -137,8 +137,8 @@ def test_schemas_hold_every_option(make_config: MakeConfig) -> None:
             "verifier",
         )
     }
-    assert set(engine_schemas()) == {"openai", "replay", "transformers", "vllm"}
-    for kind, schema in (judge_schemas() | engine_schemas()).items():
+    assert set(build_engine_schemas()) == {"openai", "replay", "transformers", "vllm"}
+    for kind, schema in (judge_schemas() | build_engine_schemas()).items():
         assert schema["additionalProperties"] is False
         assert schema["properties"]["kind"] == {"const": kind}
         json.dumps(schema)

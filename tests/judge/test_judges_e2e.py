@@ -10,18 +10,18 @@ from typing import Any
 import pytest
 
 from curate.config.project import Config
-from curate.engine import chat
+from curate.engine import build_chat
 from curate.judge import Candidate, Contest, Panel, judge
 from curate.judge.runner import ask
 from curate.lake.lake import Lake
-from curate.lake.status import status
+from curate.lake.status import read_status
 from curate.report.stage import write_report
 
 MakeConfig = Callable[[str], Config]
 pytestmark = pytest.mark.e2e
 
 CONTESTS = [
-    Contest(f"p{at}", chat(("user", request)), None, (Candidate(f"{at}a", good), Candidate(f"{at}b", bad)))
+    Contest(f"p{at}", build_chat(("user", request)), None, (Candidate(f"{at}a", good), Candidate(f"{at}b", bad)))
     for at, (request, good, bad) in enumerate(
         [
             ("What is 2 + 2?", "2 + 2 is 4.", "Bananas."),
@@ -55,7 +55,7 @@ def test_of_a_model_that_rambles_every_question_is_a_row_and_status_and_report_s
         assert said.strip()
         assert judge_of == "kind: listwise" or rationale
         assert tokens_out > 0
-    (told,) = status(sample_lake).judges.to_dicts()
+    (told,) = read_status(sample_lake).judges.to_dicts()
     assert (told["judge"], told["answered"], told["failed"]) == ("rambler", 0, questions)
     page = write_report(sample_lake, config, path=tmp_path / "report.html").read_text(encoding="utf-8")
     row = page.partition("Judgments that failed")[2].partition("</table>")[0]

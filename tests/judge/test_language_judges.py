@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.engine import Engines, chat
+from curate.engine import Engines, build_chat
 from curate.engine.base import Failure
 from curate.judge import Answer, Candidate, Contest
 from curate.judge.base import shuffled
@@ -20,7 +20,7 @@ from curate.judge.listwise import Listwise, ListwiseOptions
 from curate.judge.pairwise import Pairwise, PairwiseOptions
 from curate.judge.pointwise import Pointwise, PointwiseOptions
 from curate.judge.template import ChatTemplate
-from curate.records import plain
+from curate.records import plain_text
 
 MakeEngines = Callable[..., Engines]
 ASPECTS = {"true": "is it true?", "short": "is it short?"}
@@ -44,7 +44,7 @@ def ask(judge: Any, contest: Contest) -> list[Answer]:
 
 def heard(engines: Engines) -> list[str]:
     asked = engines.get("m").asked  # type: ignore[attr-defined]
-    return ["\n".join(plain(turn.content) for turn in each.messages) + each.prefill for each in asked]
+    return ["\n".join(plain_text(turn.content) for turn in each.messages) + each.prefill for each in asked]
 
 
 # Reasoning, criteria, own answers ------------------------------------------------------------------------
@@ -88,7 +88,7 @@ def test_an_own_answer_is_shown_as_such(speaking: MakeEngines, contest: Contest)
 
 
 def test_without_the_required_reference_it_abstains(speaking: MakeEngines) -> None:
-    contest = Contest("p", chat(("user", "Q")), None, (Candidate("a", "x"), Candidate("b", "y")))
+    contest = Contest("p", build_chat(("user", "Q")), None, (Candidate("a", "x"), Candidate("b", "y")))
     engines = speaking()
     assert {each.outcome for each in ask(pairwise(engines, reference="required"), contest)} == {"abstain"}
     assert heard(engines) == []
@@ -248,7 +248,7 @@ HOSTILE = (
 
 def test_hostile_answers_stand_verbatim_in_their_frames(speaking: MakeEngines) -> None:
     contest = Contest(
-        "p", chat(("user", HOSTILE)), HOSTILE, (Candidate("a", HOSTILE), Candidate("b", HOSTILE))
+        "p", build_chat(("user", HOSTILE)), HOSTILE, (Candidate("a", HOSTILE), Candidate("b", HOSTILE))
     )
     for make in (pairwise, pointwise, listwise):
         engines = speaking(says={"criteria that tell": HOSTILE})

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from curate.engine import Engines, chat
+from curate.engine import Engines, build_chat
 from curate.engine.base import Continuation, LogLikelihood
 from curate.judge import Answer, Candidate, Contest
 from curate.judge.base import sigmoid
@@ -16,7 +16,7 @@ from curate.judge.likelihood import Likelihood, LikelihoodOptions
 
 MakeEngines = Callable[..., Engines]
 CONTEST = Contest(
-    "p", chat(("user", "the dog")), None, (Candidate("a", "jumps over"), Candidate("b", "lazy"))
+    "p", build_chat(("user", "the dog")), None, (Candidate("a", "jumps over"), Candidate("b", "lazy"))
 )
 
 

@@ -15,7 +15,7 @@ from curate.judge.known_judgments import with_opinions
 from curate.judge.meta import Meta, MetaOptions
 from curate.judge.pending import contests
 from curate.lake.lake import Lake
-from curate.records import plain
+from curate.records import plain_text
 
 MakeEngines = Callable[..., Engines]
 MakeConfig = Callable[[str], Config]
@@ -41,7 +41,7 @@ def test_the_vote_is_weighed_by_soundness(speaking: MakeEngines, contest: Contes
 
 def test_a_judgment_is_shown_in_the_order_that_its_judge_saw(speaking: MakeEngines, contest: Contest) -> None:
     judge, (question, *_) = make(speaking()), list(make(speaking()).questions(contest))
-    text = plain(judge.ask(question, SAID[0]).messages[-1].content)
+    text = plain_text(judge.ask(question, SAID[0]).messages[-1].content)
     assert text.index("Rome.") < text.index("Paris, the capital.")  # shown "ba"
     assert "The judge said: B is better." in text  # and its "a" was B to it
 

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.core.errors import CurateError
-from curate.engine import Engines, chat
+from curate.engine import Engines, build_chat
 from curate.judge import Answer, Candidate, Contest, Question
 from curate.judge.language import Notes
 from curate.judge.pairwise import Pairwise, PairwiseOptions
 from curate.judge.template import ChatTemplate, marker
-from curate.records import plain
+from curate.records import plain_text
 
 MakeEngines = Callable[..., Engines]
 
@@ -91,8 +91,8 @@ def test_a_failed_request_is_a_failed_answer(scripted: MakeEngines, contest: Con
 
 def test_the_reference_is_shown_only_if_wanted(scripted: MakeEngines, contest: Contest) -> None:
     question = Question(contest, contest.candidates[1:], shown="ab")
-    with_reference = plain(judge(scripted(), reference=True).brief(question, Notes()).messages[-1].content)
-    without = plain(judge(scripted()).brief(question, Notes()).messages[-1].content)
+    with_reference = plain_text(judge(scripted(), reference=True).brief(question, Notes()).messages[-1].content)
+    without = plain_text(judge(scripted()).brief(question, Notes()).messages[-1].content)
     assert "Paris" in with_reference
     assert "Paris" not in without
 
@@ -113,7 +113,7 @@ def test_candidates_are_copied_and_framed(first: str, second: str) -> None:
     word = marker("id", [first, second])
     nothing = dict.fromkeys(("reference", "own", "persona", "principles", "criteria", "reasoning", "tie"))
     messages, _ = template.render(marker=word, request="Q", first=first, second=second, ask="?", **nothing)
-    text = plain(messages[-1].content)
+    text = plain_text(messages[-1].content)
     assert word not in first
     assert word not in second
     _, request, frame_a, frame_b = text.split(f"\n[{word}]\n")
@@ -132,7 +132,7 @@ def test_a_marker_gives_way_to_a_text_that_knows_it() -> None:
 def test_the_beginning_is_the_same_for_all_pairs_of_a_prompt(scripted: MakeEngines, contest: Contest) -> None:
     pairwise = judge(scripted())
     texts = {
-        question.in_shown_order[0].response_id: plain(pairwise.brief(question, Notes()).messages[-1].content)
+        question.in_shown_order[0].response_id: plain_text(pairwise.brief(question, Notes()).messages[-1].content)
         for question in pairwise.questions(contest)
     }
     begin = texts["r1"].index("Paris, the capital.")
@@ -182,9 +182,9 @@ def test_a_bad_template_is_refused_at_start(
 
 
 def test_a_conversation_is_shown_with_its_turns(scripted: MakeEngines) -> None:
-    turns = chat(("system", "Rhyme."), ("user", "Hi"), ("assistant", "Bye"), ("user", "Again"))
+    turns = build_chat(("system", "Rhyme."), ("user", "Hi"), ("assistant", "Bye"), ("user", "Again"))
     contest = Contest("p", turns, None, (Candidate("a", "x"), Candidate("b", "y")))
-    text = plain(
+    text = plain_text(
         judge(scripted())
         .brief(Question(contest, contest.candidates, shown="ab"), Notes())
         .messages[-1]

@@ -11,9 +11,9 @@ import sacrebleu
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.config.validation import validated
+from curate.config.validation import validate_options
 from curate.core.errors import CurateError
-from curate.engine import Engines, chat
+from curate.engine import Engines, build_chat
 from curate.judge import Answer, Candidate, Contest, Question
 from curate.judge.reference import (
     Reference,
@@ -47,7 +47,7 @@ def compare(folder: Path, a: str, b: str, *, reference: str | None = REFERENCE, 
     engines = Engines({"letters": {"kind": "./letters.py:Letters"}}, folder)
     judge = Reference(ReferenceOptions(name="r", kind="reference", **options), engines)
     candidates = (Candidate("a", a), Candidate("b", b))
-    contest = Contest("p", chat(("user", "Where did the cat sit?")), reference, candidates)
+    contest = Contest("p", build_chat(("user", "Where did the cat sit?")), reference, candidates)
     return judge.answer([Question(contest, candidates)])[0]
 
 
@@ -129,7 +129,7 @@ def test_no_reference_no_opinion(tmp_path: Path) -> None:
 def test_an_engine_is_for_embeddings_only() -> None:
     for options in ({"metric": "embedding"}, {"metric": "bleu", "engine": "letters"}):
         with pytest.raises(CurateError, match="`engine` is needed for metric: embedding, tokens, sentences"):
-            validated(ReferenceOptions, {"name": "r", "kind": "reference"} | options, where="judge")
+            validate_options(ReferenceOptions, {"name": "r", "kind": "reference"} | options, where="judge")
 
 
 def test_tokens_match_greedily(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_tokens_match_greedily(tmp_path: Path) -> None:
         ReferenceOptions(name="r", kind="reference", metric="tokens", engine="words", tie=0.0), engines
     )
     candidates = (Candidate("a", NEAR), Candidate("b", ""))
-    contest = Contest("p", chat(("user", "?")), REFERENCE, candidates)
+    contest = Contest("p", build_chat(("user", "?")), REFERENCE, candidates)
     (answer,) = judge.answer([Question(contest, candidates)])
     vectors = [engines.get("words").embed(text.split()) for text in (NEAR, REFERENCE)]
     best = [[max(float(u @ v) for v in other) for u in one] for one, other in (vectors, vectors[::-1])]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from curate.engine import Engines, Failure, chat
+from curate.engine import Engines, Failure, build_chat
 from curate.engine.base import Chat, Score
 from curate.judge import Candidate, Contest, Question
 from curate.judge.reward_model import RewardModelJudge, RewardModelOptions
@@ -16,7 +16,7 @@ from curate.judge.reward_model import RewardModelJudge, RewardModelOptions
 MakeModel = Callable[..., Path]
 TEXTS = ["A", "the quick brown fox", "no", "word " * 600]
 CONTEST = Contest(
-    "p", chat(("user", "which?")), None, tuple(Candidate(f"r{at}", text) for at, text in enumerate(TEXTS))
+    "p", build_chat(("user", "which?")), None, tuple(Candidate(f"r{at}", text) for at, text in enumerate(TEXTS))
 )
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.engine import Engines, chat
+from curate.engine import Engines, build_chat
 from curate.judge import Answer, Candidate, Contest, Question
 from curate.judge.rule import RuleJudge, RuleOptions
 from curate.judge.rules import RULES
@@ -23,7 +23,7 @@ LOOP = "I think that I think that I think that I think that I think that."
 
 def compare(rule: str, a: str, b: str, *, request: str = "Hi", **options: Any) -> Answer:
     candidates = (Candidate("a", a), Candidate("b", b))
-    contest = Contest("p", chat(("user", request)), None, candidates)
+    contest = Contest("p", build_chat(("user", request)), None, candidates)
     judge = RuleJudge(RuleOptions(name="r", kind="rule", rule=rule, **options), Engines({}, Path()))  # type: ignore[arg-type]
     return judge.answer([Question(contest, candidates)])[0]
 

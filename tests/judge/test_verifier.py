@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from curate.engine import Engines, chat
+from curate.engine import Engines, build_chat
 from curate.judge import Answer, Candidate, Contest, sandbox
 from curate.judge.checks import to_number
 from curate.judge.verifier import Verifier, VerifierOptions
@@ -21,7 +21,7 @@ needs_isolation = pytest.mark.skipif(
 def verify(text: str, *, reference: str | None = None, meta: Any = None, **options: Any) -> Answer:
     verifier = Verifier(VerifierOptions(name="v", kind="verifier", **_key(options)), Engines({}, Path()))
     told = None if meta is None else json.dumps(meta)
-    contest = Contest("p", chat(("user", "?")), reference, (Candidate("a", text),), meta=told)
+    contest = Contest("p", build_chat(("user", "?")), reference, (Candidate("a", text),), meta=told)
     (answer,) = verifier.answer(list(verifier.questions(contest)))
     return answer
 

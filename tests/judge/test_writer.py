@@ -12,7 +12,7 @@ from curate.judge import Panel, answer_chunk, plan
 from curate.judge.writer import Answered, Ledger
 from curate.lake.lake import Lake
 from curate.lake.runs import StageRun
-from curate.lake.status import status
+from curate.lake.status import read_status
 
 MakeConfig = Callable[[str], Config]
 RULE = "judge: {chunk: 1, judges: [{name: long, kind: './long.py:Long'}]}"
@@ -55,7 +55,7 @@ def test_what_comes_quickly_is_committed_together(sample_lake: Lake, chunks: lis
     assert rows == 12 * 6
     assert records < len(chunks)
     assert (run.total.rows_in, run.total.rows_kept) == (72, 72)
-    assert status(sample_lake).reconciles
+    assert read_status(sample_lake).reconciles
     twin.close()
 
 

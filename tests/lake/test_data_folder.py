@@ -15,7 +15,7 @@ import pytest
 from curate.core.errors import CurateError
 from curate.lake.data_folder import Claim, has_claim, hide_password, is_occupied, list_claims, write_claim
 from curate.lake.lake import Lake, Location
-from curate.lake.maintenance import collect
+from curate.lake.maintenance import collect_garbage
 
 EVERYTHING = timedelta(0)
 
@@ -79,7 +79,7 @@ def test_a_catalog_that_is_away_for_a_moment_loses_nothing(
     assert not catalog.exists()
     (tmp_path / "away.sqlite").rename(catalog)
     with Lake.open(full, create=False) as lake:
-        assert collect(lake, keep=EVERYTHING, orphans=True).orphans == ()
+        assert collect_garbage(lake, keep=EVERYTHING, orphans=True).orphans == ()
     assert count_rows(full) == 4000
 
 
@@ -102,7 +102,7 @@ def test_an_empty_catalog_deletes_nothing(
             Lake.open(full, create=False) as lake,
             pytest.raises(CurateError, match="not known to belong to the catalog"),
         ):
-            collect(lake, keep=EVERYTHING, orphans=True)
+            collect_garbage(lake, keep=EVERYTHING, orphans=True)
     assert list_parquet(full) == before
     shutil.move(tmp_path / "away.sqlite", full.catalog)
     assert count_rows(full) == 4000
@@ -122,10 +122,10 @@ def test_a_foreign_catalog_deletes_nothing(full: Location, tmp_path: Path, claim
         Lake.open(mixed, create=False) as lake,
         pytest.raises(CurateError, match="not known to belong to the catalog"),
     ):
-        collect(lake, keep=EVERYTHING, orphans=True)
+        collect_garbage(lake, keep=EVERYTHING, orphans=True)
     assert count_rows(full) == 4000
     with Lake.open(foreign, create=False) as lake:  # nor did it forget what it may delete at home
-        assert collect(lake, keep=EVERYTHING).files == 2
+        assert collect_garbage(lake, keep=EVERYTHING).files == 2
 
 
 def test_a_lake_is_not_made_in_the_data_folder_of_another(full: Location, tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_two_older_lakes_in_one_data_folder_keep_their_files(full: Location, tmp
             Lake.open(location, create=False) as lake,
             pytest.raises(CurateError, match=r"another lake .* keeps its files in the data folder"),
         ):
-            collect(lake, keep=EVERYTHING, orphans=True)
+            collect_garbage(lake, keep=EVERYTHING, orphans=True)
     assert (count_rows(full), count_rows(second)) == (4000, 1000)
 
 
@@ -162,14 +162,14 @@ def test_a_copy_of_the_catalog_does_not_delete_what_the_other_needs(full: Locati
             Lake.open(location, create=False) as lake,
             pytest.raises(CurateError, match=r"a copy of this catalog .* delete .*curate-catalog-"),
         ):
-            collect(lake, keep=EVERYTHING)
+            collect_garbage(lake, keep=EVERYTHING)
     assert count_rows(full) == 4000
     for file, claim in list_claims(duckdb.connect(), full.data).items():
         if claim.catalog.endswith("copy.sqlite"):
             Path(file).unlink()  # as the sentence says
     Path(copy.catalog).unlink()
     with Lake.open(full, create=False) as lake:
-        collect(lake, keep=EVERYTHING)
+        collect_garbage(lake, keep=EVERYTHING)
     assert count_rows(full) == 4000
 
 
@@ -180,7 +180,7 @@ def test_a_catalog_restored_from_a_backup_keeps_what_came_after_it(full: Locatio
     shutil.copy(full.catalog, tmp_path / "newest.sqlite")
     shutil.copy(tmp_path / "backup.sqlite", full.catalog)
     with Lake.open(full, create=False) as lake:
-        collect(lake, keep=EVERYTHING, orphans=True)
+        collect_garbage(lake, keep=EVERYTHING, orphans=True)
     shutil.copy(tmp_path / "newest.sqlite", full.catalog)
     assert count_rows(full) == 6000
 
@@ -194,7 +194,7 @@ def test_orphans_that_outnumber_the_known_files_are_refused(full: Location) -> N
         Lake.open(full, create=False) as lake,
         pytest.raises(CurateError, match=r"5 Parquet files that the catalog .* and 4 that it does"),
     ):
-        collect(lake, keep=EVERYTHING, orphans=True)
+        collect_garbage(lake, keep=EVERYTHING, orphans=True)
     assert len(list_parquet(full)) == 9
 
 
@@ -205,11 +205,11 @@ def test_orphans_stay_unless_asked_for_and_others_files_always(full: Location) -
     shutil.copy(orphan, mine)
     make_older(table)
     with Lake.open(full, create=False) as lake:
-        assert collect(lake, keep=EVERYTHING).orphans == (str(orphan), str(mine))
-        assert collect(lake, keep=EVERYTHING, orphans=True, dry_run=True).files == 1
+        assert collect_garbage(lake, keep=EVERYTHING).orphans == (str(orphan), str(mine))
+        assert collect_garbage(lake, keep=EVERYTHING, orphans=True, dry_run=True).files == 1
         assert orphan.exists()
         assert mine.exists()
-        removed = collect(lake, keep=EVERYTHING, orphans=True)
+        removed = collect_garbage(lake, keep=EVERYTHING, orphans=True)
     assert (removed.files, removed.orphans) == (1, (str(mine),))
     assert not orphan.exists()
     assert mine.exists()
@@ -221,10 +221,10 @@ def test_gc_still_frees_superseded_files_and_a_dry_run_counts_them(full: Locatio
         with lake.write("x") as writer:
             writer.delete("quarantine", "quarantine_id < '002000'")
         snapshots = lake.value("SELECT count(*) FROM lake.snapshots()")
-        counted = collect(lake, keep=EVERYTHING, dry_run=True)
+        counted = collect_garbage(lake, keep=EVERYTHING, dry_run=True)
         assert (counted.files, len(list_parquet(full))) == (2, 4)
         assert lake.value("SELECT count(*) FROM lake.snapshots()") == snapshots
-        assert collect(lake, keep=EVERYTHING) == counted
+        assert collect_garbage(lake, keep=EVERYTHING) == counted
     assert len(list_parquet(full)) == 2
     assert count_rows(full) == 2000
 
@@ -238,11 +238,11 @@ def test_a_lake_whose_disk_is_not_there_is_not_cleaned(full: Location, tmp_path:
         Lake.open(full, create=False) as lake,
         pytest.raises(CurateError, match="holds no file that this one lists"),
     ):
-        collect(lake, keep=EVERYTHING)
+        collect_garbage(lake, keep=EVERYTHING)
     Path(full.data).rmdir()
     (tmp_path / "unmounted").rename(full.data)
     with Lake.open(full, create=False) as lake:
-        assert collect(lake, keep=EVERYTHING).files == 2
+        assert collect_garbage(lake, keep=EVERYTHING).files == 2
 
 
 def test_an_older_lake_gets_its_claim_when_it_is_opened_to_write(full: Location) -> None:
@@ -256,7 +256,7 @@ def test_an_older_lake_gets_its_claim_when_it_is_opened_to_write(full: Location)
 def test_a_lake_that_is_moved_whole_is_still_cleaned(full: Location, tmp_path: Path) -> None:
     (tmp_path / "lake").rename(tmp_path / "moved")
     with Lake.open(Location.under(tmp_path / "moved"), create=False) as lake:
-        assert collect(lake, keep=EVERYTHING).orphans == ()
+        assert collect_garbage(lake, keep=EVERYTHING).orphans == ()
         assert len(lake.list_claims()) == 1
 
 
@@ -276,7 +276,7 @@ def test_a_claim_that_cannot_be_read_is_nobodys(full: Location) -> None:
         Lake.open(full, create=False) as lake,
         pytest.raises(CurateError, match=r"delete .*curate-catalog-broken\.json"),
     ):
-        collect(lake, keep=EVERYTHING)
+        collect_garbage(lake, keep=EVERYTHING)
 
 
 def test_the_password_of_a_catalog_is_not_shown() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from curate.lake.lake import Lake
-from curate.lake.maintenance import collect, compact
+from curate.lake.maintenance import collect_garbage, compact_lake
 from curate.lake.runs import StageRun
 
 
@@ -23,7 +23,7 @@ def test_compact_merges_files_and_keeps_rows_and_history(lake: Lake) -> None:
         with lake.write("x") as writer:
             writer.append("quarantine", rows_of(1000 * number))
     past, digest = lake.snapshot() - 3, lake.digest("quarantine", "quarantine_id")
-    before, after = compact(lake)
+    before, after = compact_lake(lake)
     assert after < before
     assert lake.digest("quarantine", "quarantine_id") == digest
     with Lake.open(lake.location, snapshot=past) as then:
@@ -43,13 +43,13 @@ def test_collect_forgets_all_but_the_latest_and_what_exports_need(lake: Lake) ->
         writer.delete("quarantine", "true")
         writer.append("quarantine", rows_of(5000))
     files = len(list(Path(lake.location.data).rglob("*.parquet")))
-    removed = collect(lake, keep=timedelta(0))
+    removed = collect_garbage(lake, keep=timedelta(0))
     assert removed.snapshots > 0
     assert lake.value("SELECT min(quarantine_id) FROM quarantine") == "005000"
     with Lake.open(lake.location, snapshot=exported) as then:  # pinned by the export
         assert then.value("SELECT max(quarantine_id) FROM quarantine") == "000999"
     assert len(list(Path(lake.location.data).rglob("*.parquet"))) <= files
-    assert collect(lake, keep=timedelta(days=1)).snapshots == 0
+    assert collect_garbage(lake, keep=timedelta(days=1)).snapshots == 0
 
 
 def test_collect_removes_what_a_killed_writer_left_behind_and_spares_the_new(lake: Lake) -> None:
@@ -60,7 +60,7 @@ def test_collect_removes_what_a_killed_writer_left_behind_and_spares_the_new(lak
     assert new is not None
     two_days_ago = time.time() - 2 * 86_400
     os.utime(old.path, (two_days_ago, two_days_ago))
-    assert collect(lake, keep=timedelta(days=30), orphans=True).files == 1
+    assert collect_garbage(lake, keep=timedelta(days=30), orphans=True).files == 1
     assert not old.path.exists()
     assert new.path.exists()
     assert lake.value("SELECT count(*) FROM quarantine") == 1000

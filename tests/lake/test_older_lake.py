@@ -18,7 +18,7 @@ from curate.config.project import Config, load_config
 from curate.judge import judge
 from curate.lake.lake import Lake
 from curate.lake.runs import Summary
-from curate.lake.status import status
+from curate.lake.status import read_status
 
 OLD = Path(__file__).parent / "version_0_1"
 
@@ -41,7 +41,7 @@ def _expected() -> list[dict[str, Any]]:
 
 def test_it_opens_for_reading_as_it_is(config: Config) -> None:
     with Lake.open(config.location, read_only=True) as lake:
-        assert status(lake).reconciles
+        assert read_status(lake).reconciles
         rows = _preferences(lake)
     expected = _expected()
     assert [{name: row[name] for name in expected[0]} for row in rows] == expected
@@ -52,7 +52,7 @@ def test_it_migrates_and_gives_the_same_preferences(config: Config) -> None:
         judged: Summary = judge(lake, config)
         assert judged.skipped or judged.counts.rows_kept == 0  # nothing that was judged is judged again
         aggregate(lake, config)
-        assert status(lake).reconciles
+        assert read_status(lake).reconciles
         rows = _preferences(lake)
     expected = _expected()
     assert len(rows) == len(expected) > 0

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from curate.aggregate import aggregate
 from curate.config.project import Config
-from curate.core.resources import sql
+from curate.core.resources import read_query
 from curate.lake.lake import Lake
 from curate.records import Judgment, arrow_schema
 
@@ -50,7 +50,7 @@ def says(lake: Lake, *rows: Row) -> list[tuple[Any, ...]]:
         writer.append("judgments", table)
     panel = table.select(["annotator_id", "revision"]).group_by(["annotator_id", "revision"]).aggregate([])
     with lake.bind("panel", panel):
-        lake.rows(sql("current_judgments"))
+        lake.rows(read_query("current_judgments"))
         return lake.rows(f"SELECT {COLUMNS} FROM pairwise_statements ORDER BY ALL")
 
 
@@ -136,7 +136,7 @@ def test_what_is_superseded_no_longer_counts(lake: Lake) -> None:
 def test_whoever_is_not_on_the_panel_does_not_count(lake: Lake) -> None:
     assert len(says(lake, rating("x", 1.0), rating("y", 2.0))) == 1
     with lake.bind("panel", pa.table({"annotator_id": ["j"], "revision": ["another"]})):
-        lake.rows(sql("current_judgments"))
+        lake.rows(read_query("current_judgments"))
         assert lake.rows("FROM pairwise_statements") == []
 
 

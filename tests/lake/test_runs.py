@@ -6,8 +6,8 @@ import pyarrow as pa
 import pytest
 
 from curate.lake.lake import Lake
-from curate.lake.runs import StageRun, committed_chunks, done
-from curate.lake.status import status
+from curate.lake.runs import StageRun, committed_chunks, is_done
+from curate.lake.status import read_status
 
 ROWS = pa.table({"quarantine_id": ["a", "b"]})
 
@@ -21,8 +21,8 @@ def test_rows_and_record_are_one_commit(lake: Lake) -> None:
     assert lake.rows("SELECT stage, part, chunk, rows_in, rows_kept, rows_dropped FROM runs") == [
         ("ingest", "file", 3, 3, 2, 1)
     ]
-    assert done(lake, "ingest", "file", "f")
-    assert not done(lake, "ingest", "file", "other")
+    assert is_done(lake, "ingest", "file", "f")
+    assert not is_done(lake, "ingest", "file", "other")
     assert committed_chunks(lake, "ingest", "file", "f") == {3: "done"}
     assert run.summary().counts.rows_in == 3
 
@@ -42,7 +42,7 @@ def test_status_sees_runs_and_reconciles(lake: Lake) -> None:
     for index in range(2):
         with run.chunk("file", fingerprint="f", index=index) as (_, counts):
             counts.rows_in, counts.rows_duplicate = 2, 2
-    found = status(lake)
+    found = read_status(lake)
     assert found.reconciles
     assert found.stages.select("rows_in", "duplicates").row(0) == (4, 4)
     assert found.runs.row(0, named=True)["status"] == "unfinished"

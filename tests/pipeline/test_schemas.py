@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from curate.core.resources import resource
+from curate.core.resources import find_resource
 from curate.pipeline.schemas import documents, rendered
 
 
 def test_the_schemas_in_the_tree_are_current() -> None:
     for name, schema in documents().items():
-        assert resource(f"schemas/{name}").read_text(encoding="utf-8") == rendered(schema), (
+        assert find_resource(f"schemas/{name}").read_text(encoding="utf-8") == rendered(schema), (
             f"{name}: run `make schemas`"
         )

@@ -23,7 +23,7 @@ from curate.records import (
     judgment_id,
     prompt_id,
     response_id,
-    text,
+    text_parts,
 )
 from curate.report import write_report
 
@@ -60,7 +60,7 @@ def fill(
         messages = (
             Message(
                 role="user",
-                content=text(f"Please write {TOPICS[number % 5]} (variant {number})."),
+                content=text_parts(f"Please write {TOPICS[number % 5]} (variant {number})."),
             ),
         )
         asked = Prompt(
@@ -85,7 +85,7 @@ def fill(
 def _answers(prompt: Prompt, rng: random.Random) -> list[Response]:
     answers = []
     for model in ("atlas-70b", "brook-8b", "cedar-3b", "dune-1b"):
-        content = text(f"{model} says: " + "word and word, " * rng.randint(3, 60))
+        content = text_parts(f"{model} says: " + "word and word, " * rng.randint(3, 60))
         identity = response_id(prompt.prompt_id, content, key=None, model=model)
         answers.append(
             Response(response_id=identity, prompt_id=prompt.prompt_id, model=model, content=content)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.engine.base import Failure, chat
+from curate.engine.base import Failure, build_chat
 from curate.engine.chat_tokens import ChatTokens
 from curate.reward.tokens import Encoded, Ids, Texts
 from tests.conftest import CHAT_TEMPLATE, make_tokenizer
@@ -29,7 +29,7 @@ def encoded(found: Encoded | Failure) -> Encoded:
 
 def whole(answer: str) -> Ids:
     turns = [*CONTEXT, ("assistant", answer)]
-    ids = ChatTokens(TOKENIZER, 1 << 20).encode(chat(*turns), answer=False)  # type: ignore[arg-type]
+    ids = ChatTokens(TOKENIZER, 1 << 20).encode(build_chat(*turns), answer=False)  # type: ignore[arg-type]
     assert not isinstance(ids, Failure)
     return tuple(ids)
 
@@ -38,7 +38,7 @@ def test_prompt_and_response_are_the_chat_as_the_judge_reads_it() -> None:
     found = encoded(texts().encode(CONTEXT, ANSWERS))
     assert [found.prompt + each for each in found.responses] == [whole(answer) for answer in ANSWERS]
     assert found.cut == 0
-    opened = ChatTokens(TOKENIZER, 1 << 20).encode(chat(*CONTEXT), answer=True)  # type: ignore[arg-type]
+    opened = ChatTokens(TOKENIZER, 1 << 20).encode(build_chat(*CONTEXT), answer=True)  # type: ignore[arg-type]
     assert list(found.prompt) == opened
 
 

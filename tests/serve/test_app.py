@@ -12,7 +12,7 @@ import httpx
 import numpy as np
 import pytest
 
-from curate.core.progress import Track, silent
+from curate.core.progress import Track, no_progress
 from curate.reward.scorer import Asked, Float64
 from curate.serve import app as served
 from curate.serve.app import Limits, make_app
@@ -26,7 +26,7 @@ class Lengths:
     name: str = "lengths"
     revision: str = "1"
 
-    def score(self, asked: Sequence[Asked], *, track: Track = silent) -> list[Float64]:
+    def score(self, asked: Sequence[Asked], *, track: Track = no_progress) -> list[Float64]:
         return [np.array([float(len(text)) for text in item.responses]) for item in asked]
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.data.preference_rows import PreferencePairs
-from curate.stats.accuracy import accuracy_by_length, clustered_mean, clustered_means, credit
+from curate.stats.accuracy import accuracy_by_length, clustered_mean, clustered_means, credit_pairs
 
 
 def naive_interval(values: np.ndarray, clusters: np.ndarray, resamples: int) -> tuple[float, float]:
@@ -82,4 +82,4 @@ def test_length_is_right_where_the_longer_one_is_chosen_and_wrong_where_the_shor
 
 
 def test_a_predicted_tie_is_worth_a_half() -> None:
-    assert credit(np.array([2.0, 0.0, -1e-9])).tolist() == [1.0, 0.5, 0.0]
+    assert credit_pairs(np.array([2.0, 0.0, -1e-9])).tolist() == [1.0, 0.5, 0.0]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from curate.stats.agreement import bootstrap, cohen_kappa, fleiss_kappa, krippendorff_alpha
+from curate.stats.agreement import bootstrap_agreement, cohen_kappa, fleiss_kappa, krippendorff_alpha
 
 # Krippendorff (2011), "Computing Krippendorff's Alpha-Reliability", section C: four observers, twelve units.
 OBSERVERS = (
@@ -89,7 +89,10 @@ def test_figures_never_exceed_one(counts: np.ndarray) -> None:
 
 
 def test_the_interval_holds_the_value_and_shrinks() -> None:
-    few, many = bootstrap(fleiss_kappa, SUBJECTS), bootstrap(fleiss_kappa, np.tile(SUBJECTS, (20, 1)))
+    few, many = (
+        bootstrap_agreement(fleiss_kappa, SUBJECTS),
+        bootstrap_agreement(fleiss_kappa, np.tile(SUBJECTS, (20, 1))),
+    )
     assert few.low < few.value < few.high
     assert many.high - many.low < few.high - few.low
     assert few.n == 10
@@ -98,4 +101,4 @@ def test_the_interval_holds_the_value_and_shrinks() -> None:
 def test_nothing_said_twice_is_no_agreement() -> None:
     assert np.isnan(krippendorff_alpha(np.eye(3, dtype=np.int64)))
     assert np.isnan(fleiss_kappa(np.eye(3, dtype=np.int64)))
-    assert np.isnan(bootstrap(krippendorff_alpha, np.eye(3, dtype=np.int64)).value)
+    assert np.isnan(bootstrap_agreement(krippendorff_alpha, np.eye(3, dtype=np.int64)).value)

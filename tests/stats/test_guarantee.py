@@ -8,12 +8,12 @@ from scipy.stats import binom, binomtest
 
 from curate.core.errors import CurateError
 from curate.stats.guarantee import (
+    certify_strata,
+    certify_threshold,
     clopper_pearson,
+    count_labels_needed,
     fewest_labels,
-    guarantee,
-    labels_needed,
     prediction_powered_error,
-    stratified_guarantee,
 )
 
 
@@ -49,7 +49,7 @@ def test_the_promise_is_kept_in_500_draws():
     for _ in range(500):
         confidence, agrees = population(rng)
         chosen = np.sort(rng.permutation(2000)[:200])
-        found = guarantee(confidence, chosen, agrees[chosen], alpha=0.1, delta=0.1)
+        found = certify_threshold(confidence, chosen, agrees[chosen], alpha=0.1, delta=0.1)
         above = confidence >= found.threshold
         broken += bool(above.any()) and float(np.mean(~agrees[above])) > 0.1
         accepted.append(found.accepted)
@@ -65,7 +65,7 @@ def test_strata_keep_the_promise_together_in_200_draws():
         stratum = rng.integers(0, 3, 2000)
         agrees &= ~((stratum == 2) & (rng.random(2000) < 0.3))
         chosen = np.sort(rng.permutation(2000)[:400])
-        found = stratified_guarantee(confidence, stratum, chosen, agrees[chosen], alpha=0.1, delta=0.1)
+        found = certify_strata(confidence, stratum, chosen, agrees[chosen], alpha=0.1, delta=0.1)
         worst = 0.0
         for name, part in found.strata.items():
             above = (stratum == name) & (confidence >= part.threshold)
@@ -76,7 +76,7 @@ def test_strata_keep_the_promise_together_in_200_draws():
 
 def test_too_few_labels_say_how_many_more():
     confidence = np.linspace(0.5, 1, 500)
-    found = guarantee(confidence, np.arange(480, 490), np.ones(10, bool), alpha=0.1, delta=0.1)
+    found = certify_threshold(confidence, np.arange(480, 490), np.ones(10, bool), alpha=0.1, delta=0.1)
     assert not found.holds
     assert found.accepted == 0
     assert found.labels_needed is not None
@@ -86,14 +86,14 @@ def test_too_few_labels_say_how_many_more():
 def test_no_number_of_labels_helps_where_the_best_is_too_wrong():
     confidence = np.linspace(0.5, 1, 500)
     agrees = np.arange(200) % 2 == 0
-    found = guarantee(confidence, np.arange(300, 500), agrees, alpha=0.1, delta=0.1)
+    found = certify_threshold(confidence, np.arange(300, 500), agrees, alpha=0.1, delta=0.1)
     assert not found.holds
     assert found.labels_needed is None
 
 
 def test_perfect_labels_accept_all():
     confidence = np.linspace(0.5, 1, 500)
-    found = guarantee(confidence, np.arange(0, 500, 5), np.ones(100, bool), alpha=0.1, delta=0.1)
+    found = certify_threshold(confidence, np.arange(0, 500, 5), np.ones(100, bool), alpha=0.1, delta=0.1)
     assert found.accepted == 1.0
     assert found.errors == 0
     assert found.upper < 0.1
@@ -101,13 +101,13 @@ def test_perfect_labels_accept_all():
 
 
 def test_labels_needed_has_the_power_it_says():
-    n = labels_needed(0.05, alpha=0.1, delta=0.1, power=0.8)
+    n = count_labels_needed(0.05, alpha=0.1, delta=0.1, power=0.8)
     assert n is not None
     rng = np.random.default_rng(0)
     passed = [clopper_pearson(int(k), n, 0.1)[1] <= 0.1 for k in rng.binomial(n, 0.05, 2000)]
     assert np.mean(passed) > 0.77
-    assert labels_needed(0.1, alpha=0.1, delta=0.1) is None
-    assert labels_needed(0.0999, alpha=0.1, delta=0.1) is None
+    assert count_labels_needed(0.1, alpha=0.1, delta=0.1) is None
+    assert count_labels_needed(0.0999, alpha=0.1, delta=0.1) is None
 
 
 def test_prediction_powered_intervals_cover_and_are_shorter():
@@ -137,4 +137,4 @@ def test_without_errors_or_labels_the_interval_is_the_exact_one():
 @pytest.mark.parametrize(("alpha", "delta"), [(0, 0.1), (0.1, 1), (-1, 0.5)])
 def test_levels_outside_0_1_are_refused(alpha, delta):
     with pytest.raises(CurateError, match="between 0 and 1"):
-        guarantee(np.ones(3), np.arange(3), np.ones(3, bool), alpha=alpha, delta=delta)
+        certify_threshold(np.ones(3), np.arange(3), np.ones(3, bool), alpha=alpha, delta=delta)

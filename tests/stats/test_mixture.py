@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from curate.stats.mixture import Ballots, find_views, fit
+from curate.stats.mixture import Ballots, find_views, fit_mixture
 
 
 def ballots(
@@ -68,7 +68,7 @@ def test_noise_is_no_view() -> None:
 def test_one_group_is_bradley_terry() -> None:
     """The fit is where the gradient of the penalised likelihood vanishes."""
     said, _ = ballots(1, 4, people=10, responses=8)
-    strength = fit(said, 1).strength[0]
+    strength = fit_mixture(said, 1).strength[0]
     p = 1 / (1 + np.exp(-(strength[said.a] - strength[said.b])))
     slope = np.bincount(said.a, said.y - p, 8) - np.bincount(said.b, said.y - p, 8) - strength / 2
     assert np.abs(slope).max() < 0.05

@@ -15,7 +15,7 @@ from curate.aggregate.votes import Votes
 from curate.config.project import Config
 from curate.lake.lake import Lake
 from curate.records import Judgment, VerifyTask
-from curate.stats.reliability import quality, too_fast_below
+from curate.stats.reliability import measure_quality, too_fast_below
 from curate.verify.quality_table import print_quality
 from tests.conftest import make_prompt, make_response, table
 
@@ -67,7 +67,7 @@ def answered(lake: Lake) -> Lake:
 
 
 def test_each_person_is_measured(answered: Lake) -> None:
-    found = {person.annotator_id: person for person in quality(answered).people}
+    found = {person.annotator_id: person for person in measure_quality(answered).people}
     assert found["ada"].answers == 90
     assert found["ada"].itself.n == 18
     assert found["ada"].itself.value > 0.8
@@ -81,7 +81,7 @@ def test_each_person_is_measured(answered: Lake) -> None:
 
 
 def test_agreement_is_of_people_not_of_repeats(answered: Lake) -> None:
-    found = quality(answered)
+    found = measure_quality(answered)
     assert found.alpha["all"].n == 72
     assert found.fleiss.n == 72
     assert found.alpha["all"].low < found.alpha["all"].value < found.alpha["all"].high
@@ -92,13 +92,13 @@ def test_agreement_is_of_people_not_of_repeats(answered: Lake) -> None:
 
 def test_nothing_said_is_said(lake: Lake) -> None:
     out = StringIO()
-    print_quality(quality(lake), Console(file=out))
+    print_quality(measure_quality(lake), Console(file=out))
     assert "have not answered anything" in out.getvalue()
 
 
 def test_the_table_names_who_to_look_at_first(answered: Lake) -> None:
     out = StringIO()
-    print_quality(quality(answered), Console(file=out, width=200))
+    print_quality(measure_quality(answered), Console(file=out, width=200))
     lines = [line for line in out.getvalue().splitlines() if line.strip().startswith(("ada", "bob", "eve"))]
     assert lines[0].strip().startswith("eve")
     assert "gold questions right" in lines[0]

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from curate.engine.threads import one_thread
+from curate.engine.threads import limit_to_one_thread
 
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> Iterator[None]:
-    with one_thread():
+    with limit_to_one_thread():
         yield

@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from curate.config.train import TrainSection
-from curate.core.progress import silent
+from curate.core.progress import no_progress
 from curate.data.preference_rows import PreferencePairs, read_pairs
 from curate.engine.local.embeddings import Embedder
 from curate.lake.lake import Lake
@@ -51,7 +51,7 @@ def remedied(method: str, data: Path, encoder: str) -> tuple[PreferencePairs, Pr
     )
     assert section.backbone is not None
     pairs, embedder = read_pairs(data), Embedder(encoder)
-    after, rate = with_remedy(pairs, section, section.backbone, embedder, source=data, track=silent)
+    after, rate = with_remedy(pairs, section, section.backbone, embedder, source=data, track=no_progress)
     assert rate == pytest.approx(0.2, abs=0.1)
     unseen = np.array([held_out(each, section.backbone.held_out) for each in pairs.prompt_ids])
     return pairs, after, unseen[pairs.prompt]
@@ -90,7 +90,9 @@ def remedied_labels(folder: Path, rows: list[dict[str, object]], encoder: str) -
     )
     assert section.backbone is not None
     pairs = read_pairs(written(folder, rows))
-    after, _ = with_remedy(pairs, section, section.backbone, Embedder(encoder), source=folder, track=silent)
+    after, _ = with_remedy(
+        pairs, section, section.backbone, Embedder(encoder), source=folder, track=no_progress
+    )
     unseen = np.array([held_out(each, section.backbone.held_out) for each in pairs.prompt_ids])
     return [float(each) for each in after.p_chosen[~unseen[pairs.prompt]]]
 

@@ -19,7 +19,7 @@ from safetensors import safe_open
 
 from curate.config.project import Config
 from curate.core.errors import CurateError
-from curate.engine.base import Failure, chat
+from curate.engine.base import Failure, build_chat
 from curate.engine.registry import Engines
 from curate.judge.configured import Panel
 from curate.lake.lake import Lake, Location
@@ -27,7 +27,7 @@ from curate.train import train
 from tests.train.samples import configured, pair_rows, ranking_rows, written
 
 MakeModel = Callable[..., Path]
-CHATS = [chat(("user", "Which one?"), ("assistant", said)) for said in ("fox quick", "lazy dog over", "the")]
+CHATS = [build_chat(("user", "Which one?"), ("assistant", said)) for said in ("fox quick", "lazy dog over", "the")]
 
 
 def scores(model: Path) -> list[float]:
@@ -81,7 +81,7 @@ def test_it_learns_and_says_how_good_it_is(lake: Lake, tmp_path: Path, make_mode
 def test_the_folder_is_a_judge_with_the_trainer_s_scores(
     changes: dict[str, Any], lake: Lake, tmp_path: Path, make_model: MakeModel
 ) -> None:
-    from curate.engine.weights import locate
+    from curate.engine.weights import locate_model
     from curate.train.batches import laid_out
     from curate.train.load_backbone import open_backbone
 
@@ -99,7 +99,7 @@ def test_the_folder_is_a_judge_with_the_trainer_s_scores(
     assert config.train is not None
     assert config.train.backbone is not None
     plain = config.train.backbone.model_copy(update={"lora": None, "forward": "shared-prefix"})
-    opened = open_backbone(plain, locate(str(folder), revision="main", folder=tmp_path), seed=0)
+    opened = open_backbone(plain, locate_model(str(folder), revision="main", folder=tmp_path), seed=0)
     context = [("user", "Which one?")]
     encoded = opened.texts.encode(context, ["fox quick", "lazy dog over", "the"])
     assert not isinstance(encoded, Failure)

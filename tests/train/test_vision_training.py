@@ -22,7 +22,7 @@ from curate.engine.base import Failure, Score
 from curate.engine.registry import Engines
 from curate.judge.stage import judge
 from curate.lake.lake import Lake, Location
-from curate.records import Message, Part, Prompt, Response, text
+from curate.records import Message, Part, Prompt, Response, text_parts
 from curate.reward.scorer import Asked, open_scorer
 from curate.serve.packed import open_packed
 from curate.train import train
@@ -68,8 +68,12 @@ def scored(folder: Path, image: Path, answers: tuple[str, ...]) -> list[Score | 
     settings = {"kind": "transformers", "model": str(folder), "dtype": "float32"}
     engine = Engines({}, folder.parent).make("m", settings, where="m", needs="score")
     assert "images" in engine.capabilities
-    asked = Message(role="user", content=(Part(type="image", uri=str(image)), *text("which is better?")))
-    return engine.score([(asked, Message(role="assistant", content=text(answer))) for answer in answers])
+    asked = Message(
+        role="user", content=(Part(type="image", uri=str(image)), *text_parts("which is better?"))
+    )
+    return engine.score(
+        [(asked, Message(role="assistant", content=text_parts(answer))) for answer in answers]
+    )
 
 
 @pytest.mark.parametrize(
@@ -109,7 +113,7 @@ def test_it_learns_what_only_the_image_says(
 
 def test_the_judge_has_the_trainer_s_scores(lake: Lake, tmp_path: Path, model: Path) -> None:
     from curate.data.preference_rows import Pictured
-    from curate.engine.weights import locate
+    from curate.engine.weights import locate_model
     from curate.train.batches import laid_out
     from curate.train.load_backbone import open_backbone
 
@@ -122,9 +126,9 @@ def test_the_judge_has_the_trainer_s_scores(lake: Lake, tmp_path: Path, model: P
     assert len(set(found)) == 3
     assert config.train is not None
     assert config.train.backbone is not None
-    weights = locate(str(folder), revision="main", folder=tmp_path)
+    weights = locate_model(str(folder), revision="main", folder=tmp_path)
     opened = open_backbone(config.train.backbone, weights, seed=0)
-    said = Pictured.of("", (image, *text("which is better?")))
+    said = Pictured.of("", (image, *text_parts("which is better?")))
     encoded = opened.texts.encode([("user", said)], answers)
     assert not isinstance(encoded, Failure)
     group: Any = type(
@@ -136,7 +140,7 @@ def test_the_judge_has_the_trainer_s_scores(lake: Lake, tmp_path: Path, model: P
 
     # `curate evaluate` asks it through a scorer.
     scorer, other = open_scorer("models/reward", folder=tmp_path), painted(tmp_path, "yellow", (48, 32))
-    contexts = [[("user", Pictured.of("[image]", (part, *text("which?"))))] for part in (image, other)]
+    contexts = [[("user", Pictured.of("[image]", (part, *text_parts("which?"))))] for part in (image, other)]
     one, two = scorer.score([Asked(context, answers) for context in contexts])  # type: ignore[arg-type]
     assert (one != two).all()
 
@@ -149,10 +153,11 @@ def test_it_sits_on_the_panel_and_looks(lake: Lake, tmp_path: Path, model: Path)
     prompt = Prompt(
         prompt_id="p",
         source="s",
-        messages=(Message(role="user", content=(image, *text("which is better?"))),),
+        messages=(Message(role="user", content=(image, *text_parts("which is better?"))),),
     )
     answers = [
-        Response(response_id=f"r{at}", prompt_id="p", content=text(said)) for at, said in enumerate("AB")
+        Response(response_id=f"r{at}", prompt_id="p", content=text_parts(said))
+        for at, said in enumerate("AB")
     ]
     with lake.write("x") as writer:
         writer.append("prompts", table([prompt]))
@@ -176,7 +181,7 @@ def test_trl_reads_an_export_s_images_as_we_do(tmp_path: Path, model: Path) -> N
     from curate.engine.local.vision import VisionTokens
 
     image = painted(tmp_path, "red")
-    asked = Message(role="user", content=(*text("which is better?"), image))
+    asked = Message(role="user", content=(*text_parts("which is better?"), image))
     processor = open_processor(str(model))
     turns = prepare_multimodal_messages([asked.model_dump(mode="json")], images=[image.uri])
     theirs = processor.apply_chat_template(

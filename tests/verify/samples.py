@@ -8,7 +8,17 @@ from pathlib import Path
 from curate.config.project import Config, load_config
 from curate.core.identity import content_id
 from curate.lake.lake import Lake
-from curate.records import Form, Message, Part, Prompt, Response, VerifyTask, prompt_id, response_id, text
+from curate.records import (
+    Form,
+    Message,
+    Part,
+    Prompt,
+    Response,
+    VerifyTask,
+    prompt_id,
+    response_id,
+    text_parts,
+)
 from tests.conftest import table
 
 NASTY = (
@@ -23,15 +33,15 @@ def make_task(
 ) -> tuple[Prompt, list[Response], VerifyTask]:
     """A prompt, a response for each content, and the task that asks about all of them."""
     messages = (
-        Message(role="user", content=text(f"Question {number}: which fruit is red?")),
-        Message(role="assistant", content=text("Do you mean outside or inside?")),
-        Message(role="user", content=text("Outside.")),
+        Message(role="user", content=text_parts(f"Question {number}: which fruit is red?")),
+        Message(role="assistant", content=text_parts("Do you mean outside or inside?")),
+        Message(role="user", content=text_parts("Outside.")),
     )
     asked = prompt_id(messages, key=f"v{number}", reference=None)
     prompt = Prompt(prompt_id=asked, messages=messages, source="sample", key=f"v{number}", meta=meta)
     responses = []
     for place, content in enumerate(contents):
-        parts = text(content) if isinstance(content, str) else (content,)
+        parts = text_parts(content) if isinstance(content, str) else (content,)
         identity = response_id(asked, parts, key=f"v{number}-{place}", model=f"secret-model-{place}")
         responses.append(
             Response(

@@ -21,7 +21,7 @@ from curate.aggregate import aggregate
 from curate.config.project import Config, load_config
 from curate.core.errors import CurateError
 from curate.lake.lake import Lake
-from curate.records import VerifyTask, text
+from curate.records import VerifyTask, text_parts
 from curate.verify.answers import Question, questions, record
 from curate.verify.plan import plan
 from curate.verify.server import TOKEN_VARIABLE
@@ -241,7 +241,9 @@ def test_a_real_terminal(tmp_path: Path) -> None:
     config_path.write_text(yaml.safe_dump({"workspace": "w"}))
     with Lake.open(load_config(config_path).location) as lake:
         prompt = make_prompt(1)
-        bad = make_response(prompt, 0).model_copy(update={"content": text("evil \x1b[2J\x1b]0;x\x07 end")})
+        bad = make_response(prompt, 0).model_copy(
+            update={"content": text_parts("evil \x1b[2J\x1b]0;x\x07 end")}
+        )
         good = make_response(prompt, 1)
         a, b = sorted((bad.response_id, good.response_id))
         task = VerifyTask(

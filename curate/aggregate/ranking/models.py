@@ -15,7 +15,7 @@ from curate.aggregate.ranking.pagerank import pagerank
 from curate.aggregate.ranking.tournament import Tournament, rank_tournament
 from curate.aggregate.votes import Float64, Int32, Int64
 from curate.core.errors import CurateError
-from curate.core.resources import sql
+from curate.core.resources import read_query
 from curate.lake.lake import Lake
 
 
@@ -54,13 +54,13 @@ def rank_models(
     intervals come from drawing pairs anew, so they tell how far the models are apart on these prompts, not what the
     judges get wrong together.
     """
-    met = lake.frame(sql("rank_models"))
+    met = lake.frame(read_query("rank_models"))
     if not len(met):
         raise CurateError(
             "There are no preferences between responses of two models: name the model of each response when ingesting "
             "them, and run `curate aggregate` first."
         )
-    places = lake.frame(sql("rank_places"))
+    places = lake.frame(read_query("rank_places"))
     names = np.unique(
         np.concatenate([met["first_model"].to_numpy(), met["second_model"].to_numpy()]).astype(str)
     )

@@ -24,9 +24,9 @@ from curate.engine.base import (
     LogLikelihood,
     Sampling,
     Token,
-    spread,
+    fill_slots,
 )
-from curate.engine.batching import Pass, Target, left_padded, lots, padded_passes, tree_passes
+from curate.engine.batching import ForwardPass, Target, pad_left, split_batches, plan_padded_passes, plan_tree_passes
 from curate.engine.chat_tokens import ChatTokens
 from curate.engine.choices import draw_choices
 from curate.engine.threads import map_on_cores
@@ -76,14 +76,14 @@ class CausalModel:
             LogLikelihood(float(found.sum()), len(found), len(target.fed))
             for target, found in zip(targets, self.log_probs(targets), strict=True)
         ]
-        return spread(slots, results)
+        return fill_slots(slots, results)
 
     def log_probs(self, targets: Sequence[Target]) -> list[NDArray[np.float64]]:
         """Of each target's continuation: the log-probability of each token given all before it, float64[tokens]."""
         if self.tree:
-            passes = tree_passes(targets, budget=self.budget, attention_cost=self._attention_cost)
+            passes = plan_tree_passes(targets, budget=self.budget, attention_cost=self._attention_cost)
         else:
-            passes = padded_passes(targets, budget=self.budget)
+            passes = plan_padded_passes(targets, budget=self.budget)
         return self._evaluate(passes, len(targets))
 
     @property
@@ -100,7 +100,7 @@ class CausalModel:
         attention = 2.0 * config.num_hidden_layers * config.hidden_size
         return float(_ATTENTION * attention / max(weights, 1))
 
-    def _evaluate(self, passes: Iterable[Pass], n: int) -> list[NDArray[np.float64]]:
+    def _evaluate(self, passes: Iterable[ForwardPass], n: int) -> list[NDArray[np.float64]]:
         found: list[NDArray[np.float64]] = [np.empty(0)] * n
         for results in map_on_cores(self._run, passes, device=self.model.device):
             for number, log_probs in results:
@@ -118,14 +118,14 @@ class CausalModel:
         shared = tuple(step * number for number in range(1, 9))
         tests = [Target(shared, (step * 20, step * (30 + at), step * 40)) for at in range(2)]
         try:
-            together = self._evaluate(tree_passes(tests, budget=64), 2)
+            together = self._evaluate(plan_tree_passes(tests, budget=64), 2)
         except (RuntimeError, ValueError, TypeError, IndexError):  # each architecture objects in its own way
             return self
-        alone = [self._evaluate(padded_passes([test], budget=64), 1)[0] for test in tests]
+        alone = [self._evaluate(plan_padded_passes([test], budget=64), 1)[0] for test in tests]
         same = np.allclose(together, alone, atol=_SELF_TEST, rtol=0)
         return dataclasses.replace(self, tree=same)
 
-    def _run(self, each: Pass) -> list[tuple[int, NDArray[np.float64]]]:
+    def _run(self, each: ForwardPass) -> list[tuple[int, NDArray[np.float64]]]:
         device = self.model.device
         with torch.inference_mode():
             logits = self.model(
@@ -177,9 +177,9 @@ class CausalModel:
         prompts = [tuple(context) for context in contexts if not isinstance(context, Failure)]
         outputs: dict[tuple[int, ...], list[list[int]]] = {}
         budget = self.budget * _GENERATE_BUDGET // sampling.n
-        for lot in lots(list(dict.fromkeys(prompts)), budget=budget):
+        for lot in split_batches(list(dict.fromkeys(prompts)), budget=budget):
             outputs.update(zip(lot, self._generate_lot(lot, sampling, schema), strict=True))
-        return spread(contexts, [self._generation(prompt, outputs[prompt], sampling) for prompt in prompts])
+        return fill_slots(contexts, [self._generation(prompt, outputs[prompt], sampling) for prompt in prompts])
 
     def _constraint(self, schema: str | None) -> list[Constraint]:
         """Logits processors that keep answers to the schema (ValueError: it cannot be compiled)."""
@@ -205,7 +205,7 @@ class CausalModel:
         """For each prompt, `n` lists of new token ids."""
         from transformers import GenerationConfig
 
-        ids, mask = left_padded(lot)
+        ids, mask = pad_left(lot)
         settings: dict[str, Any] = {"do_sample": False}
         if sampling.temperature > 0:
             settings = {

@@ -11,14 +11,14 @@ import numpy as np
 import torch
 
 from curate.engine.base import Chat, Failure, Score
-from curate.engine.batching import lots
+from curate.engine.batching import split_batches
 from curate.engine.chat_tokens import ChatTokens
 from curate.engine.threads import map_on_cores
-from curate.records import plain
+from curate.records import plain_text
 
 
 @dataclass(slots=True)
-class RewardModel:
+class SequenceClassifier:
     """`label`: which of the model's outputs is the reward (null: it has but one).
 
     Decoders read the chat in their template. Encoders without a chat template read a text pair: what was said
@@ -37,7 +37,7 @@ class RewardModel:
         unique = list({ids: None for ids in encoded if not isinstance(ids, Failure)})
         found: dict[tuple[int, ...], float] = {}
         padding = self.model.config.get_text_config().pad_token_id
-        groups = list(lots(unique, budget=self.budget if padding is not None else 1))
+        groups = list(split_batches(unique, budget=self.budget if padding is not None else 1))
         forward = partial(self._forward, padding=padding or 0)
         for lot, scores in zip(groups, map_on_cores(forward, groups, device=self.model.device), strict=True):
             found.update(zip(lot, scores, strict=True))
@@ -50,7 +50,10 @@ class RewardModel:
             return encoded if isinstance(encoded, Failure) else tuple(encoded)
         if any(part.type != "text" for turn in chat for part in turn.content):
             return Failure("the model reads text only, and the chat holds images or videos", permanent=True)
-        before, answer = "\n\n".join(plain(turn.content) for turn in chat[:-1]), plain(chat[-1].content)
+        before, answer = (
+            "\n\n".join(plain_text(turn.content) for turn in chat[:-1]),
+            plain_text(chat[-1].content),
+        )
         # Control strings that people wrote stay ordinary text.
         pair = tokenizer(before, answer, split_special_tokens=True, verbose=False)
         ids = tuple(pair["input_ids"])

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from curate.engine.threads import one_thread
+from curate.engine.threads import limit_to_one_thread
 
 Float32 = NDArray[np.float32]
 Window = tuple[str, int]  # a piece of a text, and its number of tokens (at least 1)
@@ -36,12 +36,12 @@ class Embedder:
         tokenizer, limit = self.model.tokenizer, self.model.max_seq_length
         parted = [windows(tokenizer, limit, text) if text else [] for text in unique]
         pieces = [piece for parts in parted for piece, _ in parts]
-        with one_thread():
+        with limit_to_one_thread():
             found = self.model.encode(
                 pieces, batch_size=self.batch, output_value="token_embeddings", show_progress_bar=False
             )
         vectors = iter(
-            units(tokens.float().cpu().numpy()[~special])
+            normalize_rows(tokens.float().cpu().numpy()[~special])
             for tokens, special in zip(found, self._special(pieces), strict=True)
         )
         nothing = np.zeros((0, self.model.get_embedding_dimension()), np.float32)
@@ -61,7 +61,7 @@ class Embedder:
         return [np.array(each["special_tokens_mask"], bool) for each in masks]
 
     def _encode(self, pieces: Sequence[str]) -> Float32:
-        with one_thread():
+        with limit_to_one_thread():
             vectors: Float32 = self.model.encode(
                 pieces,
                 batch_size=self.batch,
@@ -72,7 +72,7 @@ class Embedder:
         return vectors
 
 
-def units(vectors: Float32) -> Float32:
+def normalize_rows(vectors: Float32) -> Float32:
     """Each row divided by its length."""
     lengths = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     return np.asarray(vectors / lengths, np.float32)

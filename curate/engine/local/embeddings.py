@@ -15,9 +15,9 @@ from curate.core.atomic import atomic_file
 from curate.core.errors import CurateError
 from curate.core.extras import require_extra
 from curate.core.identity import content_id
-from curate.core.progress import Track, silent
-from curate.engine.threads import one_thread
-from curate.engine.weights import Weights, locate
+from curate.core.progress import Track, no_progress
+from curate.engine.threads import limit_to_one_thread
+from curate.engine.weights import Weights, locate_model
 
 Float32 = NDArray[np.float32]
 
@@ -44,9 +44,9 @@ class Embedder:
 
     @cached_property
     def _weights(self) -> Weights:
-        return locate(self.name, revision="main", folder=Path())
+        return locate_model(self.name, revision="main", folder=Path())
 
-    def embed(self, texts: Sequence[str], *, track: Track = silent) -> Float32:
+    def embed(self, texts: Sequence[str], *, track: Track = no_progress) -> Float32:
         """float32[n, d], one unit vector per text."""
         require_extra(
             "models", "sentence_transformers", "safetensors", purpose=f"The embedding model {self.name}"
@@ -64,7 +64,7 @@ class Embedder:
 
     def _encode(self, texts: list[str]) -> Float32:
         batch = 1 if self._model.device.type == "cpu" else 64
-        with one_thread():
+        with limit_to_one_thread():
             vectors = self._model.encode(
                 texts, batch_size=batch, normalize_embeddings=True, show_progress_bar=False
             )

@@ -17,7 +17,7 @@ from curate.core.atomic import temporary_beside
 from curate.core.errors import CurateError
 from curate.engine.chat_tokens import ChatTokens
 from curate.engine.local.causal import CausalModel
-from curate.engine.local.classifier import RewardModel
+from curate.engine.local.classifier import SequenceClassifier
 from curate.engine.local.embedder import Embedder
 from curate.engine.local.options import TransformersOptions
 from curate.engine.local.reward_head import HeadedModel, has_own_head
@@ -58,7 +58,7 @@ def quiet() -> Iterator[None]:
 
 def open_model(
     weights: Weights, task: Task, options: TransformersOptions, *, folder: Path = Path()
-) -> CausalModel | RewardModel | VisionReward | Embedder:
+) -> CausalModel | SequenceClassifier | VisionReward | Embedder:
     """Load a model for a task; relative addresses of images start at `folder`.
 
     CurateError where its files are missing, broken or of another kind.
@@ -107,7 +107,7 @@ def _open_causal(
 
 def _open_reward_model(
     weights: Weights, dtype: torch.dtype, device: torch.device, options: TransformersOptions
-) -> RewardModel:
+) -> SequenceClassifier:
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(weights.source, **hub_revision(weights))
@@ -128,7 +128,7 @@ def _open_reward_model(
             f"The model {options.model!r} has {outputs} outputs, so `label` is at most {outputs - 1}."
         )
     tokens = ChatTokens(tokenizer, max_length(options, model, tokenizer))
-    return RewardModel(model.to(device).eval(), tokens, options.budget, options.label or 0)
+    return SequenceClassifier(model.to(device).eval(), tokens, options.budget, options.label or 0)
 
 
 def _open_vision_reward(

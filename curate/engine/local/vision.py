@@ -23,7 +23,7 @@ from curate.core.errors import CurateError
 from curate.data.media import UnreadableImageError, images_of, open_image
 from curate.engine.base import Chat, Failure, Score
 from curate.engine.chat_tokens import ChatTokens
-from curate.records import Part, plain
+from curate.records import Part, plain_text
 
 Ids = tuple[int, ...]
 
@@ -217,11 +217,11 @@ def _merged(content: Sequence[Part]) -> Iterator[Part]:
             texts.append(part)
             continue
         if texts:
-            yield Part(text=plain(texts))
+            yield Part(text=plain_text(texts))
         yield part
         texts = []
     if texts:
-        yield Part(text=plain(texts))
+        yield Part(text=plain_text(texts))
 
 
 def _listed(content: str | list[dict[str, str]]) -> list[dict[str, str]]:

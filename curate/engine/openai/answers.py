@@ -9,7 +9,7 @@ from typing import Any
 
 from curate.engine.base import Choice, Choose, Completion, Failure, Generate, Generation, LogLikelihood, Token
 from curate.engine.batching import Target
-from curate.engine.choices import Context, log_prob
+from curate.engine.choices import Context, sum_log_probs
 
 Answer = dict[str, Any] | Failure
 _FLOOR = -9999.0  # what servers say in place of minus infinity
@@ -30,7 +30,7 @@ def exact(slot: Sequence[Target], found: Mapping[Context, dict[int, float] | Fai
             if isinstance(answer, Failure):
                 return answer
             known[context] = answer
-    return Choice(tuple(log_prob(target, known) for target in slot), len(slot[0].context), len(known))
+    return Choice(tuple(sum_log_probs(target, known) for target in slot), len(slot[0].context), len(known))
 
 
 def chat_steps(choice: dict[str, Any]) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from curate.engine.base import Chat, Choose, Failure, Generate
 from curate.engine.chat_tokens import ChatTokens
 from curate.engine.openai.http_client import Call
 from curate.engine.openai.options import OpenAIOptions
-from curate.records import plain
+from curate.records import plain_text
 
 _GOES_ON = ("vllm", "sglang")  # servers that go on with an answer that is begun for them
 _FIRST = {"max_tokens": 1, "temperature": 0.0}  # one token, of which only the probabilities are wanted
@@ -159,4 +159,4 @@ def _turns(chat: Chat) -> list[dict[str, str]] | Failure:
         return Failure("bare text needs the model's `tokenizer`", permanent=True)
     if any(part.type != "text" for turn in chat for part in turn.content):
         return Failure("only text is sent, and the chat holds images or videos", permanent=True)
-    return [{"role": turn.role, "content": plain(turn.content)} for turn in chat]
+    return [{"role": turn.role, "content": plain_text(turn.content)} for turn in chat]

@@ -26,10 +26,10 @@ from curate.engine.base import (
     Capability,
     Engine,
 )
-from curate.engine.lazy import CAPABILITIES, OpenedEngine
+from curate.engine.lazy import CAPABILITIES, LazyEngine
 from curate.engine.openai.options import OpenAIOptions
 from curate.engine.registry import Engines, engine
-from curate.engine.weights import Weights, locate
+from curate.engine.weights import Weights, locate_model
 
 T = TypeVar("T")
 _VERSION = 1  # counts changes of this engine that change answers
@@ -37,7 +37,7 @@ _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
 
 
 @engine("openai")
-class OpenAIEngine(OpenedEngine):
+class OpenAIEngine(LazyEngine):
     """What the server is able to do is asked of it before the first request, if it is there by then: a server that
     lacks what a judge needs is an error at the start. `revision` is the model's name on the server, not its address.
     """
@@ -60,7 +60,7 @@ class OpenAIEngine(OpenedEngine):
     @cached_property
     def tokenizer(self) -> Weights | None:
         found = self.options.tokenizer
-        return None if found is None else locate(found, revision="main", folder=self._folder)
+        return None if found is None else locate_model(found, revision="main", folder=self._folder)
 
     @cached_property
     def _probed(self) -> frozenset[Capability] | None:

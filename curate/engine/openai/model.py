@@ -24,8 +24,8 @@ from curate.engine.base import (
 )
 from curate.engine.batching import Target
 from curate.engine.chat_tokens import ChatTokens
-from curate.engine.choices import Context, by_beginning, draw_choices, looks, put_back
-from curate.engine.local.embedder import Float32, Window, embed_windows, units, windows
+from curate.engine.choices import Context, sort_by_beginning, draw_choices, collect_token_queries, restore_order
+from curate.engine.local.embedder import Float32, Window, embed_windows, normalize_rows, windows
 from curate.engine.openai.answers import Answer, by_token_id, chat_steps, echoed, exact, generation, looked_up
 from curate.engine.openai.calls import Calls
 from curate.engine.openai.http_client import Call, Patience, Wire
@@ -117,24 +117,24 @@ class Server:
         ]
 
     def _choose_exactly(self, requests: Sequence[Choose], tokens: ChatTokens) -> list[Choice | Failure]:
-        order = by_beginning([each.messages for each in requests])
+        order = sort_by_beginning([each.messages for each in requests])
         slots = tokens.choices([requests[at] for at in order])
-        wanted = looks([target for slot in slots if not isinstance(slot, Failure) for target in slot])
+        wanted = collect_token_queries([target for slot in slots if not isinstance(slot, Failure) for target in slot])
         answers = self.wire.post([self.calls.look(context, ids) for context, ids in wanted.items()])
         found: dict[Context, dict[int, float] | Failure] = {
             context: answer if isinstance(answer, Failure) else by_token_id(answer)
             for context, answer in zip(wanted, answers, strict=True)
         }
-        return put_back(order, [slot if isinstance(slot, Failure) else exact(slot, found) for slot in slots])
+        return restore_order(order, [slot if isinstance(slot, Failure) else exact(slot, found) for slot in slots])
 
     def loglikelihood(self, requests: Sequence[Continuation]) -> list[LogLikelihood | Failure]:
         assert self.tokens is not None
-        order = by_beginning([each.messages for each in requests])
+        order = sort_by_beginning([each.messages for each in requests])
         slots = self.tokens.targets([requests[at] for at in order])
         targets = list(dict.fromkeys(slot for slot in slots if isinstance(slot, Target)))
         answers = self.wire.post([self.calls.echo(each.context + each.continuation) for each in targets])
         found = dict(zip(targets, answers, strict=True))
-        return put_back(
+        return restore_order(
             order, [slot if isinstance(slot, Failure) else echoed(slot, found[slot]) for slot in slots]
         )
 
@@ -185,13 +185,13 @@ class Server:
                 hint = " Texts that are too long are split where `tokenizer` and `max_length` are given."
                 raise CurateError(f"The server {self.options.url} embeds not: {answer.reason}.{hint}")
             vectors.append(answer["data"][0]["embedding"])
-        return units(np.asarray(vectors, np.float32))
+        return normalize_rows(np.asarray(vectors, np.float32))
 
     def _post(self, slots: Sequence[Call | Failure], chats: Sequence[Chat]) -> list[Answer]:
         """Send what is no Failure already, in the order of the chats' texts, for the server's prefix cache."""
-        order = by_beginning(chats)
+        order = sort_by_beginning(chats)
         sent = iter(self.wire.post([slot for at in order if isinstance(slot := slots[at], Call)]))
-        return put_back(
+        return restore_order(
             order, [slot if isinstance(slot := slots[at], Failure) else next(sent) for at in order]
         )
 

@@ -35,12 +35,12 @@ from curate.engine.base import (
     LogLikelihood,
     Score,
     Token,
-    spread,
+    fill_slots,
 )
 from curate.engine.batching import Target
 from curate.engine.chat_tokens import ChatTokens
-from curate.engine.choices import by_beginning, draw_choices, log_prob, looks
-from curate.engine.local.embedder import Float32, embed_windows, units, windows
+from curate.engine.choices import sort_by_beginning, draw_choices, sum_log_probs, collect_token_queries
+from curate.engine.local.embedder import Float32, embed_windows, normalize_rows, windows
 from curate.engine.vllm.options import VllmOptions
 from curate.engine.weights import Task, Weights
 
@@ -95,7 +95,7 @@ class Opened:
         They go in the order of the chats' texts, for the prefix cache, and batch by batch: vLLM's process is at work on
         the first while the next one is split into tokens.
         """
-        order, keys, sent = by_beginning(chats), list[K](), list[str]()
+        order, keys, sent = sort_by_beginning(chats), list[K](), list[str]()
         with _watched(self.llm):
             try:
                 for start in range(0, len(order), _BATCH):
@@ -124,7 +124,7 @@ class VllmCausal(Opened):
         def prepare(places: Sequence[int]) -> list[tuple[Ids, Ids, SamplingParams]]:
             split = self.tokens.choices([requests[at] for at in places])
             slots.update(zip(places, split, strict=True))
-            wanted = looks([target for slot in split if not isinstance(slot, Failure) for target in slot])
+            wanted = collect_token_queries([target for slot in split if not isinstance(slot, Failure) for target in slot])
             return [(context, context, _look(ids)) for context, ids in wanted.items()]
 
         found: dict[Ids, dict[int, float]] = {}
@@ -134,7 +134,7 @@ class VllmCausal(Opened):
         return [
             slot
             if isinstance(slot, Failure)
-            else Choice(tuple(log_prob(target, found) for target in slot), len(slot[0].context), 0)
+            else Choice(tuple(sum_log_probs(target, found) for target in slot), len(slot[0].context), 0)
             for slot in (slots[at] for at in range(len(requests)))
         ]
 
@@ -273,7 +273,7 @@ class VllmReward(Opened):
             for ids, output in zip(unique, outputs, strict=True)
         }
         results = [Score(found[tuple(ids)], len(ids)) for ids in encoded if not isinstance(ids, Failure)]
-        return spread(encoded, results)
+        return fill_slots(encoded, results)
 
 
 class VllmEmbedder(Opened):
@@ -289,7 +289,7 @@ class VllmEmbedder(Opened):
         with _watched(self.llm):
             outputs = self.llm.embed(list(pieces), use_tqdm=False)
         vectors = np.asarray([output.outputs.embedding for output in outputs], np.float32)
-        return units(vectors)
+        return normalize_rows(vectors)
 
 
 def open_model(weights: Weights, task: Task, options: VllmOptions) -> VllmCausal | VllmReward | VllmEmbedder:

@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 from curate.core.errors import CurateError
-from curate.core.resources import resource
+from curate.core.resources import find_resource
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Preset:
 @cache
 def presets() -> Mapping[str, Preset]:
     """All presets of the package by name."""
-    files = sorted(resource("judge/presets").iterdir(), key=lambda file: file.name)
+    files = sorted(find_resource("judge/presets").iterdir(), key=lambda file: file.name)
     return {
         file.name.removesuffix(".yaml"): Preset(**yaml.safe_load(file.read_text(encoding="utf-8")))
         for file in files

@@ -23,7 +23,7 @@ from collections.abc import Callable
 from functools import partial
 
 from curate.judge.base import Contest
-from curate.records import plain
+from curate.records import plain_text
 
 Holds = Callable[[str], bool]
 
@@ -110,7 +110,7 @@ _WORDS: tuple[tuple[str, Callable[[str, str], bool]], ...] = (
 def format_score(contest: Contest, text: str) -> float | None:
     """The share of the request's constraints that the response keeps; None where it has none that we know."""
     user = [turn for turn in contest.messages if turn.role == "user"]
-    kept = [holds(text) for holds in constraints(plain(user[-1].content))] if user else []
+    kept = [holds(text) for holds in constraints(plain_text(user[-1].content))] if user else []
     return sum(kept) / len(kept) if kept else None
 
 

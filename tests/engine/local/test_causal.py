@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from curate.engine import Engines, Failure, Sampling, chat
+from curate.engine import Engines, Failure, Sampling, build_chat
 from curate.engine.base import Chat, Choice, Choose, Continuation, Engine, Generate, Generation, LogLikelihood
-from curate.engine.threads import one_thread
+from curate.engine.threads import limit_to_one_thread
 
 MakeModel = Callable[..., Path]
 TEXTS = [
@@ -37,7 +37,7 @@ def folder(make_model: MakeModel) -> Path:
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> Iterator[None]:
-    with one_thread():
+    with limit_to_one_thread():
         yield
 
 
@@ -72,7 +72,7 @@ def test_choices_are_the_naive_softmax(folder: Path, share: bool, budget: int) -
     engine = open_engine(folder, share_prefixes=share, budget=budget)
     choices = ("A", "B", " neither", "the question, which is better")
     requests = [
-        Choose(messages=chat(("system", "Judge."), ("user", text)), choices=choices, prefill=prefill)
+        Choose(messages=build_chat(("system", "Judge."), ("user", text)), choices=choices, prefill=prefill)
         for text in TEXTS
         for prefill in ("", "Better:")
     ]
@@ -87,7 +87,7 @@ def test_choices_are_the_naive_softmax(folder: Path, share: bool, budget: int) -
 @pytest.mark.parametrize("share", [True, False])
 def test_likelihoods_are_the_naive_sum(folder: Path, share: bool) -> None:
     engine = open_engine(folder, share_prefixes=share)
-    requests = [Continuation(messages=chat(("user", text)), continuation=text) for text in TEXTS]
+    requests = [Continuation(messages=build_chat(("user", text)), continuation=text) for text in TEXTS]
     for request, found in zip(requests, engine.loglikelihood(requests), strict=True):
         assert isinstance(found, LogLikelihood)
         expected = naive_log_prob(folder, request.messages, "", request.continuation)
@@ -95,7 +95,7 @@ def test_likelihoods_are_the_naive_sum(folder: Path, share: bool) -> None:
 
 
 def test_the_batch_does_not_matter(folder: Path) -> None:
-    requests = [Choose(messages=chat(("user", text)), choices=("A", "B")) for text in TEXTS]
+    requests = [Choose(messages=build_chat(("user", text)), choices=("A", "B")) for text in TEXTS]
     engine = open_engine(folder)
     together = engine.choose(requests)
     for request, found in zip(requests, together, strict=True):
@@ -122,7 +122,7 @@ def test_trees_are_used_only_where_attention_takes_them(make_model: MakeModel) -
     )  # fmt: skip
     torch.manual_seed(0)
     Gemma3ForCausalLM(config).save_pretrained(folder)
-    requests = [Choose(messages=chat(("user", text)), choices=("A", "the")) for text in TEXTS]
+    requests = [Choose(messages=build_chat(("user", text)), choices=("A", "the")) for text in TEXTS]
     for request, found in zip(requests, open_engine(folder).choose(requests), strict=True):
         assert isinstance(found, Choice)
         expected = [naive_log_prob(folder, request.messages, "", choice) for choice in request.choices]
@@ -130,7 +130,7 @@ def test_trees_are_used_only_where_attention_takes_them(make_model: MakeModel) -
 
 
 def test_what_does_not_fit_fails_alone(folder: Path) -> None:
-    requests = [Choose(messages=chat(("user", text)), choices=("A", "B")) for text in ("Hi", "word " * 600)]
+    requests = [Choose(messages=build_chat(("user", text)), choices=("A", "B")) for text in ("Hi", "word " * 600)]
     fits, too_long = open_engine(folder).choose(requests)
     assert isinstance(fits, Choice)
     assert isinstance(too_long, Failure)
@@ -140,7 +140,7 @@ def test_what_does_not_fit_fails_alone(folder: Path) -> None:
 
 def test_greedy_text_is_what_the_probabilities_say(folder: Path) -> None:
     engine = open_engine(folder)
-    requests = [Generate(messages=chat(("user", text)), sampling=Sampling(max_tokens=6)) for text in TEXTS]
+    requests = [Generate(messages=build_chat(("user", text)), sampling=Sampling(max_tokens=6)) for text in TEXTS]
     for request, found in zip(requests, engine.generate(requests), strict=True):
         assert isinstance(found, Generation)
         (completion,) = found.completions
@@ -178,7 +178,7 @@ def naive_log_prob_of_ids(folder: Path, messages: Chat, text: str, n: int) -> fl
 def test_samples_are_drawn_anew_and_the_same_again(folder: Path) -> None:
     engine = open_engine(folder)
     sampling = Sampling(temperature=1.0, max_tokens=5, n=4, seed=3)
-    request = Generate(messages=chat(("user", "Hi")), sampling=sampling)
+    request = Generate(messages=build_chat(("user", "Hi")), sampling=sampling)
     (first,), (again,) = engine.generate([request]), engine.generate([request])
     assert isinstance(first, Generation)
     assert first == again
@@ -187,12 +187,12 @@ def test_samples_are_drawn_anew_and_the_same_again(folder: Path) -> None:
 
 def test_a_stop_string_ends_the_text(folder: Path) -> None:
     engine = open_engine(folder)
-    free = engine.generate([Generate(messages=chat(("user", "Hi")), sampling=Sampling(max_tokens=8))])[0]
+    free = engine.generate([Generate(messages=build_chat(("user", "Hi")), sampling=Sampling(max_tokens=8))])[0]
     assert isinstance(free, Generation)
     text = free.completions[0].text
     stop = text[len(text) // 2]
     bound = engine.generate(
-        [Generate(messages=chat(("user", "Hi")), sampling=Sampling(max_tokens=8, stop=(stop,)))]
+        [Generate(messages=build_chat(("user", "Hi")), sampling=Sampling(max_tokens=8, stop=(stop,)))]
     )[0]
     assert isinstance(bound, Generation)
     assert bound.completions[0].text == text.partition(stop)[0]
@@ -203,13 +203,13 @@ def test_a_bound_answer_is_one_of_the_choices(folder: Path) -> None:
     engine = open_engine(folder)
     choices = ("yes", "no", "maybe")
     sampling = Sampling(temperature=1.0, n=50, seed=1)
-    (found,) = engine.generate([Generate(messages=chat(("user", "Hi")), choices=choices, sampling=sampling)])
-    (odds,) = engine.choose([Choose(messages=chat(("user", "Hi")), choices=choices)])
+    (found,) = engine.generate([Generate(messages=build_chat(("user", "Hi")), choices=choices, sampling=sampling)])
+    (odds,) = engine.choose([Choose(messages=build_chat(("user", "Hi")), choices=choices)])
     assert isinstance(found, Generation)
     assert isinstance(odds, Choice)
     drawn = [completion.text for completion in found.completions]
     shares = [drawn.count(choice) / 50 for choice in choices]
     np.testing.assert_allclose(shares, odds.probabilities, atol=0.25)
-    (greedy,) = engine.generate([Generate(messages=chat(("user", "Hi")), choices=choices)])
+    (greedy,) = engine.generate([Generate(messages=build_chat(("user", "Hi")), choices=choices)])
     assert isinstance(greedy, Generation)
     assert greedy.completions[0].text == choices[int(np.argmax(odds.log_probs))]

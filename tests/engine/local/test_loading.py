@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from curate.engine import Engines, chat
+from curate.engine import Engines, build_chat
 from curate.engine.base import Choose
 from curate.engine.local.embeddings import Embedder
 from curate.engine.local.loading import resolve_dtype
@@ -91,8 +91,8 @@ def test_a_model_saved_in_bfloat16_is_computed_in_float32(
         declared = {"m": {"kind": "transformers", "model": str(tmp_path), "device": "cpu"} | options}
         engine = Engines(declared, Path()).get("m")
         if head == "reward":
-            return [found.value for found in engine.score([chat(("user", "which?"), ("assistant", "A"))])]  # type: ignore[union-attr]
-        (found,) = engine.choose([Choose(messages=chat(("user", "which?")), choices=("A", "B"))])
+            return [found.value for found in engine.score([build_chat(("user", "which?"), ("assistant", "A"))])]  # type: ignore[union-attr]
+        (found,) = engine.choose([Choose(messages=build_chat(("user", "which?")), choices=("A", "B"))])
         return list(found.log_probs)  # type: ignore[union-attr]
 
     assert ask() == ask(dtype="float32") != ask(dtype="bfloat16")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from curate.core.errors import CurateError
-from curate.engine import Engine, Engines, Failure, chat
+from curate.engine import Engine, Engines, Failure, build_chat
 from curate.engine.base import Score
 
 MakeModel = Callable[..., Path]
@@ -37,7 +37,7 @@ def naive_logits(folder: Path, answer: str) -> Any:
 @pytest.mark.parametrize("budget", [1, 4096])
 def test_scores_are_those_of_each_answer_alone(make_model: MakeModel, budget: int) -> None:
     folder = make_model(head="reward")
-    chats = [chat(("user", "which?"), ("assistant", answer)) for answer in ANSWERS]
+    chats = [build_chat(("user", "which?"), ("assistant", answer)) for answer in ANSWERS]
     for answer, found in zip(ANSWERS, open_engine(folder, budget=budget).score(chats), strict=True):
         assert isinstance(found, Score)
         assert found.value == pytest.approx(float(naive_logits(folder, answer)[0]), abs=1e-4)
@@ -45,7 +45,7 @@ def test_scores_are_those_of_each_answer_alone(make_model: MakeModel, budget: in
 
 def test_a_classifier_with_several_outputs_needs_a_label(make_model: MakeModel) -> None:
     folder = make_model(head="reward", num_labels=3)
-    one = [chat(("user", "which?"), ("assistant", "A"))]
+    one = [build_chat(("user", "which?"), ("assistant", "A"))]
     (found,) = open_engine(folder, label=1).score(one)
     assert isinstance(found, Score)
     assert found.value == pytest.approx(float(naive_logits(folder, "A")[1]), abs=1e-4)
@@ -69,7 +69,7 @@ def test_an_encoder_reads_a_text_pair(tmp_path: Path) -> None:
     )  # fmt: skip
     model = BertForSequenceClassification(config).eval()
     model.save_pretrained(tmp_path)
-    chats = [chat(("user", "which ?"), ("assistant", answer)) for answer in ("a", "a b b a", "a [SEP]")]
+    chats = [build_chat(("user", "which ?"), ("assistant", answer)) for answer in ("a", "a b b a", "a [SEP]")]
     found = open_engine(tmp_path).score(chats)
     for ids, each in zip(
         ([2, 5, 11, 3, 6, 3], [2, 5, 11, 3, 6, 7, 7, 6, 3], [2, 5, 11, 3, 6, 8, 10, 9, 3]), found, strict=True
@@ -84,7 +84,7 @@ def test_an_encoder_reads_a_text_pair(tmp_path: Path) -> None:
 
 def test_a_long_answer_is_a_failure_not_a_cut(make_model: MakeModel) -> None:
     engine = open_engine(make_model(head="reward"))
-    fits, too_long = engine.score([chat(("user", "?"), ("assistant", text)) for text in ("A", "word " * 600)])
+    fits, too_long = engine.score([build_chat(("user", "?"), ("assistant", text)) for text in ("A", "word " * 600)])
     assert isinstance(fits, Score)
     assert isinstance(too_long, Failure)
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.engine.test_causal import plain_model
 
-from curate.engine import Engines, Failure, Sampling, chat
+from curate.engine import Engines, Failure, Sampling, build_chat
 from curate.engine.base import Continuation, Generate, Generation, LogLikelihood
 
 SCHEMA = json.dumps(
@@ -39,7 +39,7 @@ def engine(make_model: Callable[..., Path]) -> Any:
 def test_every_answer_matches_the_schema(engine: Any, temperature: float) -> None:
     sampling = Sampling(max_tokens=200, temperature=temperature, n=3)
     requests = [
-        Generate(messages=chat(("user", asked)), json_schema=SCHEMA, sampling=sampling)
+        Generate(messages=build_chat(("user", asked)), json_schema=SCHEMA, sampling=sampling)
         for asked in ("Hi", "which is better: A or B?", "the quick brown fox")
     ]
     for found in engine.generate(requests):
@@ -54,7 +54,7 @@ def test_every_answer_matches_the_schema(engine: Any, temperature: float) -> Non
 
 
 def test_one_bad_schema_harms_no_other_request(engine: Any) -> None:
-    free = Generate(messages=chat(("user", "Hi")), sampling=Sampling(max_tokens=4))
+    free = Generate(messages=build_chat(("user", "Hi")), sampling=Sampling(max_tokens=4))
     bad = [Generate(messages=free.messages, json_schema=schema) for schema in ("{", '{"type": "colour"}')]
     first, *failures, last = engine.generate([free, *bad, free])
     assert isinstance(first, Generation)
@@ -67,7 +67,7 @@ def test_one_bad_schema_harms_no_other_request(engine: Any) -> None:
 
 def test_cut_off_documents_say_so(engine: Any) -> None:
     (found,) = engine.generate(
-        [Generate(messages=chat(("user", "Hi")), json_schema=SCHEMA, sampling=Sampling(max_tokens=3))]
+        [Generate(messages=build_chat(("user", "Hi")), json_schema=SCHEMA, sampling=Sampling(max_tokens=3))]
     )
     assert isinstance(found, Generation)
     assert found.completions[0].finish == "length"

@@ -12,7 +12,7 @@ import pytest
 from tests.engine.test_wire import Behave, Reply, Rude
 
 from curate.core.errors import CurateError
-from curate.engine import Engines, Failure, Sampling, chat
+from curate.engine import Engines, Failure, Sampling, build_chat
 from curate.engine.base import Choice, Choose, Engine, Generate, Generation
 
 MODELS = json.dumps({"data": [{"id": "m", "owned_by": "somebody"}]}).encode()
@@ -48,7 +48,7 @@ def start() -> Iterator[Callable[..., Engine]]:
 
 
 def choose(engine: Engine, *choices: str) -> Choice | Failure:
-    (found,) = engine.choose([Choose(messages=chat(("user", "?")), choices=choices)])
+    (found,) = engine.choose([Choose(messages=build_chat(("user", "?")), choices=choices)])
     return found
 
 
@@ -93,7 +93,7 @@ def test_text_comes_with_its_tokens_and_filters_are_failures(start: Callable[...
     engine = start(behave)
     asked = ["hello", "filtered", "cut"]
     first, second, third = engine.generate(
-        [Generate(messages=chat(("user", each)), sampling=Sampling(n=2)) for each in asked]
+        [Generate(messages=build_chat(("user", each)), sampling=Sampling(n=2)) for each in asked]
     )
     assert isinstance(first, Generation)
     assert [each.text for each in first.completions] == ["Hi", "Hi"]
@@ -130,7 +130,7 @@ def test_a_server_that_is_not_there_yet_is_believed(start: Callable[..., Engine]
 
 def test_a_begun_answer_needs_a_server_that_goes_on_with_it(start: Callable[..., Engine]) -> None:
     engine = start(lambda body, seen: answer({"A": 0.9}))
-    (found,) = engine.choose([Choose(messages=chat(("user", "?")), choices=("A",), prefill="Better:")])
+    (found,) = engine.choose([Choose(messages=build_chat(("user", "?")), choices=("A",), prefill="Better:")])
     assert isinstance(found, Failure)
     assert "name the model's `tokenizer`" in found.reason
     engine.close()

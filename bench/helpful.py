@@ -118,7 +118,7 @@ def embedding_margins(
 
 
 def language_model_margins(folder: Path, data: Path, held: list[Pair]) -> NDArray[np.float64]:
-    from curate.reward.packing import shared_prefix
+    from curate.reward.packing import pack_shared_prefix
     from curate.train.load_backbone import open_backbone
 
     path = folder / f"smollm2-{data.stem}"
@@ -132,7 +132,7 @@ def language_model_margins(folder: Path, data: Path, held: list[Pair]) -> NDArra
             turns = [(each["role"], each["content"]) for each in json.loads(prompt)]
             encoded = opened.texts.encode(turns, [chosen, rejected])
             assert not isinstance(encoded, Failure)
-            packed = shared_prefix([encoded.prompt], [encoded.responses])
+            packed = pack_shared_prefix([encoded.prompt], [encoded.responses])
             one, other = opened.model.eval().score(packed).tolist()
             margins.append(one - other)
     return np.array(margins)

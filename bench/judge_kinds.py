@@ -43,7 +43,7 @@ from curate.judge import Answer, Candidate, Contest, Panel, Question
 from curate.judge.adversarial import measure, summarize, traps
 from curate.judge.configured import Seat
 from curate.judge.runner import ask
-from curate.stats.accuracy import MeanEstimate, Float64, clustered_mean
+from curate.stats.accuracy import Float64, MeanEstimate, clustered_mean
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 SMALL = {"max_tokens": 64}  # of text that these models write: more does not help them

@@ -28,7 +28,7 @@ from curate.engine.base import Choose, Failure
 from curate.engine.batching import Target, plan_padded_passes, plan_tree_passes
 from curate.engine.chat_tokens import ChatTokens
 from curate.engine.choices import sort_by_beginning
-from curate.engine.local.loading import open_tokenizer
+from curate.engine.local.loading import load_tokenizer
 from curate.engine.weights import locate_model
 from curate.judge import Candidate, Contest, Panel
 
@@ -93,7 +93,7 @@ def main() -> None:
     parser.add_argument("--cache", type=int, nargs="*", default=[4_096, 65_536])
     options = parser.parse_args()
     asked = requests(options.model, options.prompts)
-    tokens: ChatTokens = open_tokenizer(locate_model(options.model, revision="main", folder=Path()))
+    tokens: ChatTokens = load_tokenizer(locate_model(options.model, revision="main", folder=Path()))
     slots = [slot for slot in tokens.choices(asked) if not isinstance(slot, Failure)]
     prompts = [slot[0].context for slot in slots]
     targets: list[Target] = [target for slot in slots for target in slot]

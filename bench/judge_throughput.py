@@ -95,7 +95,7 @@ def in_process(model: Path, requests: int, rounds: int) -> None:
         enable_prefix_caching=True,
     )  # fmt: skip
     vllm_model.LLM = lambda *_, **__: shared  # type: ignore[misc,assignment]  # one model for both
-    vllm_model.Opened.close = lambda _: None  # type: ignore[method-assign]
+    vllm_model.VllmModel.close = lambda _: None  # type: ignore[method-assign]
     atexit.register(lambda: shared.llm_engine.engine_core.shutdown())
     folder, asked = project(options, requests)
     (engine,) = opened(folder)

@@ -31,8 +31,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from curate.core.identity import content_id
-from curate.engine.local.embeddings import Embedder
-from curate.reward.embedding_reward import features, fold_of, question
+from curate.engine.local.embeddings import CachedEmbedder
+from curate.reward.embedding_reward import assign_fold, build_features, extract_question
 from curate.train.bradley_terry import Fit, Items, Selection, Settings, fit
 from curate.train.linear import fit_linear
 from curate.train.noise import Remedy, cross_fitted, estimated_rate, remedied
@@ -123,7 +123,7 @@ def main() -> None:
     parser.add_argument("--methods", default=";".join(METHODS))
     parser.add_argument("--results", type=Path, help="JSON lines, kept from one run to the next")
     options = parser.parse_args()
-    embedder = Embedder(EMBEDDER, cache=Path(tempfile.gettempdir()) / "curate-bench")
+    embedder = CachedEmbedder(EMBEDDER, cache=Path(tempfile.gettempdir()) / "curate-bench")
     results = Results(options.results)
     for name in options.sets.split(","):
         title, pairs = sets(choose=options.choose)[name]
@@ -185,7 +185,7 @@ def share(group: str) -> int:
 
 
 def measure(
-    title: str, pairs: list[Pair], embedder: Embedder, options: argparse.Namespace, results: Results
+    title: str, pairs: list[Pair], embedder: CachedEmbedder, options: argparse.Namespace, results: Results
 ) -> None:
     found: dict[tuple[str, float], list[float]] = defaultdict(list)
     methods = options.methods.split(";")
@@ -247,7 +247,7 @@ def scorer(found: Fit) -> Scorer:
 
 
 def inputs(items: Items) -> NDArray[np.float32]:
-    return features(items.prompts[items.prompt_of], items.responses)
+    return build_features(items.prompts[items.prompt_of], items.responses)
 
 
 def accuracy(margin: NDArray[np.float64]) -> float:
@@ -261,7 +261,7 @@ def interval(found: list[float]) -> tuple[float, float]:
     return float(np.mean(found)), quantile * spread / math.sqrt(len(found))
 
 
-def items_of(pairs: list[Pair], embedder: Embedder) -> Items:
+def items_of(pairs: list[Pair], embedder: CachedEmbedder) -> Items:
     numbers: dict[str, int] = {}
     prompts: list[Any] = []
     responses: list[str] = []
@@ -271,10 +271,10 @@ def items_of(pairs: list[Pair], embedder: Embedder) -> Items:
         responses += [chosen, rejected]
     prompt_of = np.array([numbers[json.dumps(prompt)] for _, prompt, _, _ in pairs for _ in range(2)])
     groups = [group for group, _, _, _ in pairs]
-    fold = np.array([fold_of(content_id(group), SETTINGS.folds) for group in groups])
+    fold = np.array([assign_fold(content_id(group), SETTINGS.folds) for group in groups])
     chosen = 2 * np.arange(len(pairs))
     return Items(
-        prompts=embedder.embed([question(prompt) for prompt in prompts]),
+        prompts=embedder.embed([extract_question(prompt) for prompt in prompts]),
         responses=embedder.embed(responses),
         prompt_of=prompt_of,
         chosen=chosen,

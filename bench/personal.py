@@ -19,7 +19,7 @@ import polars as pl
 from noise import DATA, EMBEDDER, share
 from numpy.typing import NDArray
 
-from curate.engine.local.embeddings import Embedder
+from curate.engine.local.embeddings import CachedEmbedder
 from curate.train.personal import Personal, Settings, Votes, fit
 
 Float32 = NDArray[np.float32]
@@ -78,7 +78,7 @@ def read() -> tuple[Float32, Votes, list[str], NDArray[np.int64]]:
     pairs = pl.read_parquet(folder / "pairs.parquet").select("pair_id", "topic", "arg_a", "arg_b")
     rows = pl.read_parquet(folder / "votes.parquet").filter(pl.col("verdict").is_in(["A", "B"]))
     rows = rows.join(pairs, on="pair_id", maintain_order="left")
-    embedder = Embedder(EMBEDDER, cache=Path(tempfile.gettempdir()) / "curate-bench")
+    embedder = CachedEmbedder(EMBEDDER, cache=Path(tempfile.gettempdir()) / "curate-bench")
     at = {name: number for number, name in enumerate(texts)}
     vectors = embedder.embed(list(texts.values()))
     scaled = vectors * np.float32(0.5 * np.sqrt(vectors.shape[1]))

@@ -217,9 +217,9 @@ def embedded(panel: RecordedPanel, responses: list[str], prompts: list[str], wan
     """Embeddings only where they are `wanted`: they take longer than all the rest."""
     if not wanted:
         return Bench(panel=panel, response=np.zeros((len(responses), 0)), prompt=np.zeros((len(prompts), 0)))
-    from curate.engine.local.embeddings import Embedder
+    from curate.engine.local.embeddings import CachedEmbedder
 
-    embedder = Embedder(EMBEDDER)
+    embedder = CachedEmbedder(EMBEDDER)
     return Bench(
         panel=panel,
         response=embedder.embed(responses).astype(np.float64),

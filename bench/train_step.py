@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from curate.reward.model import RewardModel
-from curate.reward.packing import joint, separate, shared_prefix
+from curate.reward.packing import pack_jointly, pack_separately, pack_shared_prefix
 from curate.train.losses import best_of_n
 
 PROMPT, ANSWER, PAIRS = 512, 128, 2
@@ -103,9 +103,9 @@ def measure(
     rows = [prompt + answer for answer in answers]
     ways: dict[str, Callable[[], Tensor]] = {
         BATCH: lambda: peer(input_ids=torch.tensor(rows)).logits[:, 0],
-        "separate passes, packed": lambda: model.score(separate([prompt], [answers])),
-        "shared prefix": lambda: model.score(shared_prefix([prompt], [answers])),
-        "joint": lambda: model.score(joint([prompt], [answers], [1])),
+        "separate passes, packed": lambda: model.score(pack_separately([prompt], [answers])),
+        "shared prefix": lambda: model.score(pack_shared_prefix([prompt], [answers])),
+        "joint": lambda: model.score(pack_jointly([prompt], [answers], [1])),
     }
     all_pairs = "all pairs (TRL)"
     seconds: dict[str, list[float]] = {name: [] for name in (*ways, all_pairs)}

@@ -32,13 +32,13 @@ def serve_reward(
     require_extra("serve", "uvicorn", "fastapi", "torch", "transformers", purpose="Serving a reward model")
     import uvicorn
 
-    from curate.reward.scorer import Asked
+    from curate.reward.scorer import PromptResponses
     from curate.serve.app import Limits, make_app
     from curate.serve.packed import open_packed
 
     scorer = open_packed(model, folder=Path.cwd(), dtype=dtype, budget=budget, max_length=max_length)
     scorer.score(
-        [Asked([("user", "?")], ("!",))]
+        [PromptResponses([("user", "?")], ("!",))]
     )  # what is wrong with the model shows before the port is open
     limits = Limits(responses=max_responses, bytes=max_bytes, queue=queue, batch=batch, wait=wait / 1000)
     app = make_app(scorer, limits)

@@ -7,7 +7,7 @@ from curate.engine import replay
 from curate.engine.base import Capability, Engine, Failure, Sampling, build_chat
 from curate.engine.local import engine as transformers
 from curate.engine.openai import engine as openai
-from curate.engine.registry import ConfiguredEngine, EngineOptions, Engines, engine, build_engine_schemas
+from curate.engine.registry import ConfiguredEngine, EngineOptions, Engines, build_engine_schemas, engine
 from curate.engine.vllm import engine as vllm
 
 __all__ = [
@@ -19,8 +19,8 @@ __all__ = [
     "Failure",
     "Sampling",
     "build_chat",
-    "engine",
     "build_engine_schemas",
+    "engine",
     "openai",
     "replay",
     "transformers",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from curate.core.progress import Track
 from curate.evaluate.benchmark import Item
-from curate.reward.scorer import Asked, RewardScorer
+from curate.reward.scorer import PromptResponses, RewardScorer
 from curate.stats.accuracy import LENGTH, RANDOM
 
 Float64 = NDArray[np.float64]
@@ -65,7 +65,7 @@ class ModelSubject:
         return self.scorer.revision
 
     def opinions(self, items: Sequence[Item], *, track: Track) -> list[Opinion]:
-        asked = [Asked(item.context, item.responses, item.prompt_id) for item in items]
+        asked = [PromptResponses(item.context, item.responses, item.prompt_id) for item in items]
         return [Opinion(scores, _bradley_terry(scores)) for scores in self.scorer.score(asked, track=track)]
 
 

@@ -17,7 +17,7 @@ from curate.evaluate.benchmark import Item
 from curate.evaluate.verdicts import ModelSubject, Opinion, Subject
 from curate.lake.lake import Lake
 from curate.lake.runs import Summary
-from curate.reward.scorer import as_chat, open_scorer
+from curate.reward.scorer import make_chat, open_reward_model
 
 if TYPE_CHECKING:
     from curate.judge.base import Answer, Contest, Question
@@ -47,7 +47,9 @@ def subjects(config: Config, folder: Path | None = None) -> Iterator[list[Subjec
         models = [config.train.path]
     workspace = config.resolve(config.workspace)
     cache = workspace / "embeddings" if workspace.is_dir() else None
-    found: list[Subject] = [ModelSubject(open_scorer(each, folder=folder, cache=cache)) for each in models]
+    found: list[Subject] = [
+        ModelSubject(open_reward_model(each, folder=folder, cache=cache)) for each in models
+    ]
     if not section.judges:
         yield found
         return
@@ -107,7 +109,7 @@ def _contest(item: Item) -> tuple[Contest, dict[str, int]]:
     ]
     places = {each.response_id: place for place, each in enumerate(candidates)}
     ordered = tuple(sorted(candidates, key=lambda each: each.response_id))
-    return Contest(prompt, as_chat(item.context, "")[:-1], None, ordered), places
+    return Contest(prompt, make_chat(item.context, "")[:-1], None, ordered), places
 
 
 def _opinion(places: dict[str, int], said: Sequence[tuple[Question, Answer]]) -> Opinion:

@@ -19,7 +19,7 @@ from curate.core.extras import require_extra
 from curate.core.identity import content_id
 from curate.core.progress import Track, no_progress
 from curate.data.media import part_text
-from curate.engine.local.embeddings import DTYPE, Embedder
+from curate.engine.local.embeddings import DTYPE, CachedEmbedder
 from curate.reward.model_folder import NOUN, list_model_files
 
 Float32 = NDArray[np.float32]
@@ -33,7 +33,7 @@ _DECIMALS = 6  # of a score: far below what matters, far above the rounding of a
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Description:
+class EmbeddingRewardConfig:
     """`config.json` of a saved model."""
 
     embedder: str
@@ -103,7 +103,7 @@ class EmbeddingReward:
     """Scores responses; prompts it was trained on are scored by the head that did not see them."""
 
     def __init__(
-        self, description: Description, heads: Heads, prompts: frozenset[bytes], digest: str
+        self, description: EmbeddingRewardConfig, heads: Heads, prompts: frozenset[bytes], digest: str
     ) -> None:
         self.description = description
         self.heads = heads
@@ -115,7 +115,7 @@ class EmbeddingReward:
     def load(cls, folder: Path | str, *, cache: Path | None = None) -> Self:
         """Read a model from its folder. `cache`: a folder that keeps embeddings from one run to the next."""
         folder = Path(folder)
-        description = describe(folder)
+        description = read_description(folder)
         if description is None:
             raise CurateError(f"There is no reward model in {folder}: make one with `curate train`.")
         require_extra("models", "safetensors", purpose=f"The reward model in {folder}")
@@ -124,7 +124,7 @@ class EmbeddingReward:
         try:
             tensors = load_file(folder / "head.safetensors")
             known = load_file(folder / "prompts.safetensors")["digests"]
-            digest = _digest(folder, description)
+            digest = _hash_model(folder, description)
         except Exception as error:  # safetensors raises its own kinds and OSError alike
             raise CurateError(f"The reward model in {folder} cannot be read: {error}.") from error
         heads = Heads(
@@ -139,8 +139,8 @@ class EmbeddingReward:
         return model
 
     @cached_property
-    def embedder(self) -> Embedder:
-        embedder = Embedder(self.description.embedder, cache=self._cache)
+    def embedder(self) -> CachedEmbedder:
+        embedder = CachedEmbedder(self.description.embedder, cache=self._cache)
         if embedder.digest != self.description.embedder_digest:
             raise CurateError(
                 f"The embedding model {embedder.name} is not the one this reward model was trained with: "
@@ -164,8 +164,8 @@ class EmbeddingReward:
             raise ValueError(f"{len(prompt_ids)} ids, {len(prompts)} prompts, {len(responses)} responses")
         if not responses:
             return np.empty(0)
-        vectors = self.embedder.embed([*map(question, prompts), *responses], track=track)
-        inputs = features(vectors[: len(prompts)], vectors[len(prompts) :])
+        vectors = self.embedder.embed([*map(extract_question, prompts), *responses], track=track)
+        inputs = build_features(vectors[: len(prompts)], vectors[len(prompts) :])
         return self.score_features(self.head_of(prompt_ids), inputs)
 
     def score_features(self, head: Int64, inputs: Float32) -> Float64:
@@ -179,25 +179,28 @@ class EmbeddingReward:
         """int64[n]: the fold of a prompt of the training set, `folds` (the final head) for any other."""
         folds = self.description.folds
         heads = [
-            fold_of(each, folds) if prompt_digest(each) in self._prompts else folds for each in prompt_ids
+            assign_fold(each, folds) if hash_prompt_id(each) in self._prompts else folds
+            for each in prompt_ids
         ]
         return np.array(heads, np.int64)
 
 
-def describe(folder: Path) -> Description | None:
+def read_description(folder: Path) -> EmbeddingRewardConfig | None:
     """What `config.json` says of a saved model; `None` where there is none."""
     try:
         held = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        return Description(**held) if held["format"] == FORMAT else None
+        return EmbeddingRewardConfig(**held) if held["format"] == FORMAT else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def save(folder: Path, description: Description, heads: Heads, prompt_ids: Sequence[str]) -> EmbeddingReward:
+def save_embedding_reward(
+    folder: Path, description: EmbeddingRewardConfig, heads: Heads, prompt_ids: Sequence[str]
+) -> EmbeddingReward:
     """Write a model: into a folder beside its own, which then takes its place."""
     from safetensors.numpy import save as packed_bytes
 
-    digests = sorted({prompt_digest(each) for each in prompt_ids})
+    digests = sorted({hash_prompt_id(each) for each in prompt_ids})
     packed = np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 16)
     text = json.dumps(asdict(description), indent=2, ensure_ascii=False, sort_keys=True)
     with atomic_directory(folder, owned=list_model_files, noun=NOUN) as made:
@@ -209,23 +212,23 @@ def save(folder: Path, description: Description, heads: Heads, prompt_ids: Seque
     return EmbeddingReward.load(folder)
 
 
-def question(prompt: Dialogue) -> str:
+def extract_question(prompt: Dialogue) -> str:
     """What is embedded of a prompt: its last user turn, since embedding models cut long texts at their end."""
     if isinstance(prompt, str):
         return prompt
-    turns = [message_text(each) for each in prompt if each["role"] == "user"]
-    turns = turns or [message_text(each) for each in prompt]
+    turns = [read_message_text(each) for each in prompt if each["role"] == "user"]
+    turns = turns or [read_message_text(each) for each in prompt]
     return turns[-1] if turns else ""
 
 
-def message_text(message: Mapping[str, Any]) -> str:
+def read_message_text(message: Mapping[str, Any]) -> str:
     content = message["content"]
     if isinstance(content, str):
         return content
     return "\n".join(map(part_text, content or ()))
 
 
-def features(prompts: Float32, responses: Float32) -> Float32:
+def build_features(prompts: Float32, responses: Float32) -> Float32:
     """float32[n, 3d] of float32[n, d] each: response, prompt, and their product (what of the answer is asked for).
 
     Unit vectors are scaled by √d / 2, so that the first two parts have entries of about one half.
@@ -236,7 +239,7 @@ def features(prompts: Float32, responses: Float32) -> Float32:
     return joint
 
 
-def prompt_digest(prompt_id: str) -> bytes:
+def hash_prompt_id(prompt_id: str) -> bytes:
     """16 bytes: of our own ids (32 hex digits) what they say, of any other its hash."""
     try:
         own = bytes.fromhex(prompt_id)
@@ -245,12 +248,12 @@ def prompt_digest(prompt_id: str) -> bytes:
     return own if len(own) == 16 else bytes.fromhex(content_id(prompt_id))
 
 
-def fold_of(prompt_id: str, folds: int) -> int:
+def assign_fold(prompt_id: str, folds: int) -> int:
     """The cross-fitting fold of a prompt: a function of its id alone."""
-    return int.from_bytes(prompt_digest(prompt_id), "big") % folds
+    return int.from_bytes(hash_prompt_id(prompt_id), "big") % folds
 
 
-def _digest(folder: Path, description: Description) -> str:
+def _hash_model(folder: Path, description: EmbeddingRewardConfig) -> str:
     files = [folder / "head.safetensors", folder / "prompts.safetensors"]
     parts = [blake2b(file.read_bytes(), digest_size=16).hexdigest() for file in files]
     ensemble = (description.members, description.combine) if description.members > 1 else ()

@@ -9,10 +9,17 @@ import torch
 from torch import Tensor, nn
 
 from curate.core.errors import CurateError
-from curate.engine.local.reward_head import HeadShape, has_own_head, load_head, new_head, read_out, save_head
-from curate.engine.local.vision import placed
+from curate.engine.local.reward_head import (
+    HeadShape,
+    has_own_head,
+    load_head,
+    make_head,
+    read_score,
+    save_head,
+)
+from curate.engine.local.vision import move_inputs
 from curate.reward import packed_attention
-from curate.reward.packing import Packed, Padded
+from curate.reward.packing import PackedBatch, PaddedBatch
 
 
 class RewardModel(nn.Module):
@@ -25,7 +32,7 @@ class RewardModel(nn.Module):
         self, backbone: Any, head: nn.Module, shape: HeadShape | None = None, *, adapters: Any = None
     ) -> None:
         super().__init__()
-        packed_attention.register()
+        packed_attention.register_attention()
         backbone.set_attn_implementation(packed_attention.NAME)
         self.backbone = backbone
         self.head: Any = head.float()
@@ -42,9 +49,11 @@ class RewardModel(nn.Module):
         """A new head on a backbone: by default linear, without a bias, with one output."""
         shape = shape or HeadShape()
         generator = torch.Generator().manual_seed(seed)
-        return cls(backbone, new_head(backbone.config.get_text_config().hidden_size, shape, generator), shape)
+        return cls(
+            backbone, make_head(backbone.config.get_text_config().hidden_size, shape, generator), shape
+        )
 
-    def forward(self, packed: Packed) -> Tensor:
+    def forward(self, packed: PackedBatch) -> Tensor:
         """float32[R, outputs]: of the packed responses."""
         hidden = self.backbone(
             input_ids=packed.tokens, position_ids=packed.positions, spans=packed.spans, use_cache=False
@@ -55,9 +64,9 @@ class RewardModel(nn.Module):
             outputs: Tensor = self.head(hidden[0, packed.last].float())
         return outputs
 
-    def score(self, packed: Packed) -> Tensor:
+    def score(self, packed: PackedBatch) -> Tensor:
         """float32[R]: the scores of the packed responses."""
-        return read_out(self(packed), self.shape)
+        return read_score(self(packed), self.shape)
 
     def save(self, folder: Path) -> None:
         """Write it so that `load` gives the same scores; with a linear head of one output, so does Transformers."""
@@ -77,7 +86,7 @@ class RewardModel(nn.Module):
                 backbone = AutoModel.from_pretrained(folder, dtype=dtype)
                 return cls(backbone, *load_head(Path(folder), backbone.config.get_text_config().hidden_size))
             found = AutoModelForSequenceClassification.from_pretrained(folder, dtype=dtype, **hub)
-            return cls(found.base_model, _linear_of(found, Path(folder)))
+            return cls(found.base_model, _load_linear_head(found, Path(folder)))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise CurateError(
                 f"Cannot read a reward model from {folder}: {' '.join(str(error).split())}"
@@ -115,7 +124,7 @@ class EncoderModel(nn.Module):
         self.classifier = classifier
         self.shape = HeadShape()
 
-    def forward(self, padded: Padded) -> Tensor:
+    def forward(self, padded: PaddedBatch) -> Tensor:
         """float32[R, 1]."""
         inputs = {"input_ids": padded.tokens, "attention_mask": padded.mask}
         if padded.types is not None:
@@ -123,8 +132,8 @@ class EncoderModel(nn.Module):
         logits: Tensor = self.classifier(**inputs).logits
         return logits.float()
 
-    def score(self, padded: Padded) -> Tensor:
-        return read_out(self(padded), self.shape)
+    def score(self, padded: PaddedBatch) -> Tensor:
+        return read_score(self(padded), self.shape)
 
     def save(self, folder: Path) -> None:
         self.classifier.save_pretrained(folder)
@@ -151,20 +160,22 @@ class VisionModel(nn.Module):
     @classmethod
     def start(cls, backbone: Any, shape: HeadShape, *, seed: int = 0) -> Self:
         generator = torch.Generator().manual_seed(seed)
-        return cls(backbone, new_head(backbone.config.get_text_config().hidden_size, shape, generator), shape)
+        return cls(
+            backbone, make_head(backbone.config.get_text_config().hidden_size, shape, generator), shape
+        )
 
-    def forward(self, padded: Padded) -> Tensor:
+    def forward(self, padded: PaddedBatch) -> Tensor:
         """float32[R, outputs]."""
         inputs = {"input_ids": padded.tokens, "attention_mask": padded.mask, **padded.images}
-        hidden = self.backbone(**placed(inputs, self.backbone), use_cache=False).last_hidden_state
+        hidden = self.backbone(**move_inputs(inputs, self.backbone), use_cache=False).last_hidden_state
         rows = torch.arange(len(hidden), device=hidden.device)
         with torch.autocast(hidden.device.type, enabled=False):
             outputs: Tensor = self.head(hidden[rows, padded.mask.sum(dim=1) - 1].float())
         return outputs
 
-    def score(self, padded: Padded) -> Tensor:
+    def score(self, padded: PaddedBatch) -> Tensor:
         """float32[R]."""
-        return read_out(self(padded), self.shape)
+        return read_score(self(padded), self.shape)
 
     def save(self, folder: Path) -> None:
         """Write it so that `load` gives the same scores; Transformers has no classifier of such backbones."""
@@ -184,7 +195,7 @@ class VisionModel(nn.Module):
         return VisionModel(self.adapters.merge_and_unload(), self.head, self.shape)
 
 
-def _linear_of(classifier: Any, folder: Path) -> nn.Linear:
+def _load_linear_head(classifier: Any, folder: Path) -> nn.Linear:
     """The head of a classifier, from its file: loading the model in half precision has rounded the one in memory."""
     from safetensors import safe_open
 

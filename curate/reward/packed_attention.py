@@ -18,7 +18,7 @@ from curate.reward.packing import Span
 NAME = "curate_packed"  # under which Transformers finds it; it builds no mask for names it has no mask function for
 
 
-def packed_attention(
+def attend_packed(
     module: torch.nn.Module,
     query: Tensor,
     key: Tensor,
@@ -53,7 +53,7 @@ def packed_attention(
             each[:, :, keys[0]] if len(keys) == 1 else torch.cat([each[:, :, part] for part in keys], dim=2)
             for each in (key, value)
         )
-        mask = _mask(mine.shape[2], theirs.shape[2], sliding_window, query.device)
+        mask = _build_mask(mine.shape[2], theirs.shape[2], sliding_window, query.device)
         pieces.append(
             functional.scaled_dot_product_attention(
                 mine,
@@ -78,14 +78,14 @@ def packed_attention(
     return torch.cat(pieces, dim=2).transpose(1, 2), None
 
 
-def register() -> None:
+def register_attention() -> None:
     """Make it known to Transformers (again does nothing)."""
     from transformers import AttentionInterface
 
-    AttentionInterface.register(NAME, packed_attention)
+    AttentionInterface.register(NAME, attend_packed)
 
 
-def _mask(queries: int, keys: int, window: int | None, device: torch.device) -> Tensor | None:
+def _build_mask(queries: int, keys: int, window: int | None, device: torch.device) -> Tensor | None:
     """bool[queries, keys]: key j is seen by query i when j ≤ i + keys − queries and it is within the window."""
     narrow = window is not None and window < keys
     if queries == keys and not narrow:

@@ -38,7 +38,7 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Packed:
+class PackedBatch:
     """One row of T tokens holding R responses to B prompts.
 
     `tokens`, `positions` int64[1, T]; `last` int64[R]: where each response ends; `prompt`, `slot` int64[R]: which
@@ -55,12 +55,12 @@ class Packed:
 
     def table(self, scores: Tensor, missing: float = float("-inf")) -> Tensor:
         """[B, N] of [R] (or [B, N, K] of [R, K]): `missing` where a prompt has fewer responses than others."""
-        return _table(scores, self.prompt, self.slot, self.widest, missing)
+        return _scatter_scores(scores, self.prompt, self.slot, self.widest, missing)
 
-    def to(self, device: torch.device | str) -> Packed:
+    def to(self, device: torch.device | str) -> PackedBatch:
         moved = (each.to(device) for each in (self.tokens, self.positions, self.last, self.prompt, self.slot))
         tokens, positions, last, prompt, slot = moved
-        return Packed(
+        return PackedBatch(
             tokens=tokens,
             positions=positions,
             spans=self.spans,
@@ -72,7 +72,7 @@ class Packed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Padded:
+class PaddedBatch:
     """R rows, one per response, padded on the right: for models whose prompt is not shared.
 
     `tokens`, `mask`, `types` (which half of a text pair, where the model wants it) int64[R, L]; `prompt`, `slot`
@@ -88,14 +88,14 @@ class Padded:
     images: dict[str, Tensor] = field(default_factory=dict)
 
     def table(self, scores: Tensor, missing: float = float("-inf")) -> Tensor:
-        return _table(scores, self.prompt, self.slot, self.widest, missing)
+        return _scatter_scores(scores, self.prompt, self.slot, self.widest, missing)
 
-    def to(self, device: torch.device | str) -> Padded:
+    def to(self, device: torch.device | str) -> PaddedBatch:
         types = None if self.types is None else self.types.to(device)
         moved = (each.to(device) for each in (self.tokens, self.mask, self.prompt, self.slot))
         tokens, mask, prompt, slot = moved
         images = {name: each.to(device) for name, each in self.images.items()}
-        return Padded(
+        return PaddedBatch(
             tokens=tokens,
             mask=mask,
             types=types,
@@ -106,9 +106,9 @@ class Padded:
         )
 
 
-def padded(
+def pad_rows(
     rows: Sequence[Sequence[Tokens]], types: Sequence[Sequence[Tokens]] | None, *, padding: int
-) -> Padded:
+) -> PaddedBatch:
     """`rows[b][i]`: tokens of prompt b together with its response i; `types` likewise, or none."""
     flat = [tokens for answers in rows for tokens in answers]
     longest = max(map(len, flat))
@@ -116,7 +116,7 @@ def padded(
     def block(each: Sequence[Tokens], fill: int) -> Tensor:
         return torch.tensor([[*tokens, *[fill] * (longest - len(tokens))] for tokens in each])
 
-    return Padded(
+    return PaddedBatch(
         tokens=block(flat, padding),
         mask=block([[1] * len(tokens) for tokens in flat], 0),
         types=None if types is None else block([each for answers in types for each in answers], 0),
@@ -126,14 +126,14 @@ def padded(
     )
 
 
-def _table(scores: Tensor, prompt: Tensor, slot: Tensor, widest: int, missing: float) -> Tensor:
+def _scatter_scores(scores: Tensor, prompt: Tensor, slot: Tensor, widest: int, missing: float) -> Tensor:
     if scores.ndim not in (1, 2) or len(scores) != len(prompt) or 0 in scores.shape:
         raise ValueError(f"{tuple(scores.shape)} scores for {len(prompt)} responses")
     empty = scores.new_full((int(prompt.max()) + 1, widest, *scores.shape[1:]), missing)
     return empty.index_put((prompt, slot), scores)
 
 
-def shared_prefix(prompts: Sequence[Tokens], responses: Sequence[Sequence[Tokens]]) -> Packed:
+def pack_shared_prefix(prompts: Sequence[Tokens], responses: Sequence[Sequence[Tokens]]) -> PackedBatch:
     """Each prompt once, then its responses side by side. Scores do not depend on order or company."""
     row = _Row(responses)
     for prompt, answers in zip(prompts, responses, strict=True):
@@ -144,7 +144,7 @@ def shared_prefix(prompts: Sequence[Tokens], responses: Sequence[Sequence[Tokens
     return row.packed()
 
 
-def separate(prompts: Sequence[Tokens], responses: Sequence[Sequence[Tokens]]) -> Packed:
+def pack_separately(prompts: Sequence[Tokens], responses: Sequence[Sequence[Tokens]]) -> PackedBatch:
     """Each response behind a prompt of its own: the plain way, and the reference for `shared_prefix`."""
     row = _Row(responses)
     for number, (prompt, answers) in enumerate(zip(prompts, responses, strict=True)):
@@ -156,13 +156,13 @@ def separate(prompts: Sequence[Tokens], responses: Sequence[Sequence[Tokens]]) -
     return row.packed()
 
 
-def joint(
+def pack_jointly(
     prompts: Sequence[Tokens],
     responses: Sequence[Sequence[Tokens]],
     separator: Tokens,
     *,
     generator: torch.Generator | None = None,
-) -> Packed:
+) -> PackedBatch:
     """All responses of a prompt in one causal sequence, shuffled by `generator` (given order without one)."""
     row = _Row(responses)
     for prompt, answers in zip(prompts, responses, strict=True):
@@ -220,9 +220,9 @@ class _Row:
         length = len(self._tokens) - self._start - sum(self._branches)
         self._spans.append(Span(self._start, length, tuple(self._branches)))
 
-    def packed(self) -> Packed:
+    def packed(self) -> PackedBatch:
         last, prompt, slot = torch.tensor(self._marks).unbind(dim=1)
-        return Packed(
+        return PackedBatch(
             tokens=torch.tensor(self._tokens)[None],
             positions=torch.tensor(self._positions)[None],
             spans=tuple(self._spans),

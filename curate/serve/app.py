@@ -13,7 +13,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import ValidationError
 
-from curate.reward.scorer import Asked, RewardScorer
+from curate.reward.scorer import PromptResponses, RewardScorer
 from curate.serve.batching import Batcher, OverloadedError
 from curate.serve.metrics import Metrics
 from curate.serve.protocol import PATHS, Body
@@ -123,7 +123,7 @@ async def _body(request: Request, most: int) -> bytes:
     return bytes(body)
 
 
-def _parse(path: str, content: bytes, most: int) -> tuple[Body, list[Asked]]:
+def _parse(path: str, content: bytes, most: int) -> tuple[Body, list[PromptResponses]]:
     """Read a request and what it asks; RefusedError where it cannot be read or asks for more than `most` responses."""
     try:
         body = PATHS[path].model_validate_json(content)

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from curate.reward.scorer import Asked, Float64
+from curate.reward.scorer import Float64, PromptResponses
 
-Score = Callable[[Sequence[Asked]], list[Float64]]
+Score = Callable[[Sequence[PromptResponses]], list[Float64]]
 
 
 class OverloadedError(Exception):
@@ -21,7 +21,7 @@ class OverloadedError(Exception):
 class Work:
     """Of one request: what it asks, and where its scores are waited for."""
 
-    asked: list[Asked]
+    asked: list[PromptResponses]
     done: asyncio.Future[list[float]]
 
     @property
@@ -48,7 +48,7 @@ class Batcher:
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
     _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "score"))
 
-    async def submit(self, asked: list[Asked]) -> list[float]:
+    async def submit(self, asked: list[PromptResponses]) -> list[float]:
         """One score per response, in order; not a number where the model cannot read one."""
         work = Work(asked, asyncio.get_running_loop().create_future())
         if self.waiting and self.waiting + work.size > self.limit:

@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from curate.data.preference_rows import Turns
 from curate.records import Role
-from curate.reward.scorer import Asked
+from curate.reward.scorer import PromptResponses
 from curate.serve.transcript import turns_of_text, without_end
 
 
@@ -26,7 +26,7 @@ class Body(BaseModel, ABC):
     """A parsed request: what it asks, and the answer for one score per response, in their order."""
 
     @abstractmethod
-    def asked(self) -> list[Asked]: ...
+    def asked(self) -> list[PromptResponses]: ...
 
     @abstractmethod
     def answer(self, scores: Sequence[float], model: str) -> dict[str, Any]: ...
@@ -63,9 +63,9 @@ class ScoreRequest(Body):
             raise ValueError("give either `prompt` (a text) or `messages` (a list of {role, content})")
         return self
 
-    def asked(self) -> list[Asked]:
+    def asked(self) -> list[PromptResponses]:
         context = [each.turn for each in self.messages or ()] or [("user", self.prompt or "")]
-        return [Asked(context, tuple(self.responses))]
+        return [PromptResponses(context, tuple(self.responses))]
 
     def answer(self, scores: Sequence[float], model: str) -> dict[str, Any]:
         return {"scores": list(scores), "model": model}
@@ -81,9 +81,9 @@ class TrlRequest(Body):
             raise ValueError(f"{len(self.prompts)} prompts, but {len(self.completions)} completions")
         return self
 
-    def asked(self) -> list[Asked]:
+    def asked(self) -> list[PromptResponses]:
         return [
-            Asked(_context(prompt), (_completion(completion),))
+            PromptResponses(_context(prompt), (_completion(completion),))
             for prompt, completion in zip(self.prompts, self.completions, strict=True)
         ]
 
@@ -106,11 +106,11 @@ class OpenRlhfRequest(Body):
                 raise ValueError(f"query {place} does not begin with its prompt")
         return self
 
-    def asked(self) -> list[Asked]:
+    def asked(self) -> list[PromptResponses]:
         if not self.prompts:
             return [_rendered(query) for query in self.query]
         return [
-            Asked(turns_of_text(prompt), (without_end(query[len(prompt) :]),))
+            PromptResponses(turns_of_text(prompt), (without_end(query[len(prompt) :]),))
             for query, prompt in zip(self.query, self.prompts, strict=True)
         ]
 
@@ -123,7 +123,7 @@ class ClassifyRequest(Body):
 
     input: str | list[str]
 
-    def asked(self) -> list[Asked]:
+    def asked(self) -> list[PromptResponses]:
         return [_rendered(each) for each in ([self.input] if isinstance(self.input, str) else self.input)]
 
     def answer(self, scores: Sequence[float], model: str) -> dict[str, Any]:
@@ -149,11 +149,11 @@ def _completion(completion: str | Chat) -> str:
     return "\n\n".join(each.turn[1] for each in completion)
 
 
-def _rendered(chat: str) -> Asked:
+def _rendered(chat: str) -> PromptResponses:
     """The last turn of a rendered chat is what is scored."""
     turns = turns_of_text(chat)
     if len(turns) < 2 or turns[-1][0] != "assistant":
         raise ValueError(
             "a chat without an answer, or in an unknown template: send `prompts` too, or use /score with messages"
         )
-    return Asked(turns[:-1], (without_end(turns[-1][1]),))
+    return PromptResponses(turns[:-1], (without_end(turns[-1][1]),))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from curate.reward.embedding_reward import features
+from curate.reward.embedding_reward import build_features
 from curate.train.losses import soft_bradley_terry
 
 Bools = NDArray[np.bool_]
@@ -172,7 +172,7 @@ class Bank:
     def _scores(self, items: Int64, dropout: float) -> Tensor:
         """[b, M, H]."""
         prompts, responses = self._items.prompts, self._items.responses
-        inputs = torch.from_numpy(features(prompts[self._items.prompt_of[items]], responses[items]))
+        inputs = torch.from_numpy(build_features(prompts[self._items.prompt_of[items]], responses[items]))
         if dropout:
             kept = torch.rand(inputs.shape, generator=self._generator) >= dropout
             inputs = inputs * kept / (1.0 - dropout)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from curate.reward.packing import Packed, Padded, joint, padded, shared_prefix
+from curate.reward.packing import PackedBatch, PaddedBatch, pack_jointly, pack_shared_prefix, pad_rows
 from curate.reward.tokens import Ids, Images
 from curate.train.examples import Group
 
@@ -64,21 +64,21 @@ def laid_out(
     seed: int | None = None,
     padding: int = 0,
     images: Images | None = None,
-) -> Packed | Padded:
+) -> PackedBatch | PaddedBatch:
     """The row of some groups. With a `separator` jointly, the responses shuffled by `seed` (in order without)."""
     responses = [group.responses for group in groups]
     if not groups[0].tokens:
         types = [group.types for group in groups]
-        batch = padded(responses, None if types[0] is None else types, padding=padding)  # type: ignore[arg-type]
+        batch = pad_rows(responses, None if types[0] is None else types, padding=padding)  # type: ignore[arg-type]
         if images is None:
             return batch
         shown = [part for group in groups for each in group.images for part in each]
         return replace(batch, images=images(batch.tokens, shown))
     prompts = [group.tokens for group in groups]
     if separator is None:
-        return shared_prefix(prompts, responses)
+        return pack_shared_prefix(prompts, responses)
     generator = None if seed is None else torch.Generator().manual_seed(seed)
-    return joint(prompts, responses, separator, generator=generator)
+    return pack_jointly(prompts, responses, separator, generator=generator)
 
 
 def _bucketed(order: NDArray[np.int64], tokens: Sequence[int], most: int) -> list[int]:

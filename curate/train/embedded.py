@@ -12,8 +12,8 @@ from curate.config.train import TrainSection
 from curate.core.errors import CurateError
 from curate.core.progress import Track
 from curate.data.preference_rows import PreferencePairs
-from curate.engine.local.embeddings import Embedder
-from curate.reward.embedding_reward import Heads, features, fold_of
+from curate.engine.local.embeddings import CachedEmbedder
+from curate.reward.embedding_reward import Heads, assign_fold, build_features
 
 if TYPE_CHECKING:  # torch comes with it, and done work is recognised without
     from curate.train.batched_heads import Items
@@ -21,19 +21,19 @@ if TYPE_CHECKING:  # torch comes with it, and done work is recognised without
 Float64 = NDArray[np.float64]
 
 
-def embedder_of(config: Config, section: TrainSection) -> Embedder:
-    return Embedder(
+def embedder_of(config: Config, section: TrainSection) -> CachedEmbedder:
+    return CachedEmbedder(
         config.model_name(section.embedder), cache=config.resolve(config.workspace) / "embeddings"
     )
 
 
 def items_of(
-    pairs: PreferencePairs, section: TrainSection, embedder: Embedder, *, source: object, track: Track
+    pairs: PreferencePairs, section: TrainSection, embedder: CachedEmbedder, *, source: object, track: Track
 ) -> Items:
     """Raises CurateError where the prompts of `source` do not fill the folds."""
     from curate.train.batched_heads import Items
 
-    folds = np.array([fold_of(each, section.folds) for each in pairs.prompt_ids], np.int64)
+    folds = np.array([assign_fold(each, section.folds) for each in pairs.prompt_ids], np.int64)
     if len(np.unique(folds)) < section.folds:
         raise CurateError(
             f"{source} has only {len(pairs.prompt_ids)} prompts, too few for {section.folds} cross-fitting folds: "
@@ -57,6 +57,6 @@ def out_of_fold(items: Items, heads: Heads) -> Float64:
     scores = np.empty(len(items.responses))
     for fold in np.unique(items.response_fold):
         rows = items.response_fold == fold
-        inputs = features(items.prompts[items.prompt_of[rows]], items.responses[rows])
+        inputs = build_features(items.prompts[items.prompt_of[rows]], items.responses[rows])
         scores[rows] = heads.score(inputs, int(fold))
     return scores

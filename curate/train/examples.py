@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from curate.data.preference_rows import PreferencePairs, Turns
 from curate.engine.base import Failure
 from curate.records import Part
-from curate.reward.embedding_reward import prompt_digest
-from curate.reward.tokens import Encoded, Ids
+from curate.reward.embedding_reward import hash_prompt_id
+from curate.reward.tokens import EncodedResponses, Ids
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
-Encode = Callable[[Turns, Sequence[str]], Encoded | Failure]
+Encode = Callable[[Turns, Sequence[str]], EncodedResponses | Failure]
 
 _SURE = 0.99  # log-odds of a label without a strength are taken up to this probability
 
@@ -86,7 +86,7 @@ def build_groups(pairs: PreferencePairs, encode: Encode, *, aspects: Sequence[st
 
 def held_out(prompt_id: str, share: float) -> bool:
     """Whether a prompt is kept from training: a function of its id alone, so that it never changes sides."""
-    return int.from_bytes(prompt_digest(prompt_id), "big") < share * 2.0**128
+    return int.from_bytes(hash_prompt_id(prompt_id), "big") < share * 2.0**128
 
 
 def _group(
@@ -94,7 +94,7 @@ def _group(
     prompt: int,
     members: Int64,
     rows: Int64,
-    encoded: Encoded,
+    encoded: EncodedResponses,
     aspects: Float64,
     dropped: Counter[str],
 ) -> Group | None:

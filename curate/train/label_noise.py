@@ -15,7 +15,7 @@ import numpy as np
 from curate.config.train import BackboneSection, TrainSection
 from curate.core.progress import Track
 from curate.data.preference_rows import PreferencePairs
-from curate.engine.local.embeddings import Embedder
+from curate.engine.local.embeddings import CachedEmbedder
 from curate.train.embedded import items_of, out_of_fold
 from curate.train.examples import held_out
 from curate.train.linear import fit_linear
@@ -26,7 +26,7 @@ def with_remedy(
     pairs: PreferencePairs,
     section: TrainSection,
     backbone: BackboneSection,
-    embedder: Embedder,
+    embedder: CachedEmbedder,
     *,
     source: Path,
     track: Track,

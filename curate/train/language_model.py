@@ -153,11 +153,11 @@ def _measured(
     trainer: Trainer, pairs: PreferencePairs, unseen: list[Group], section: TrainSection
 ) -> tuple[Accuracy, float, dict[str, Any]]:
     """On held-out prompts: accuracy and loss, and the accuracy in each aspect."""
-    from curate.engine.local.reward_head import read_out
+    from curate.engine.local.reward_head import read_score
 
     scores, outputs = np.zeros(len(pairs.responses)), trainer.outputs(unseen)
     for group, found in zip(unseen, outputs, strict=True):
-        scores[group.members] = read_out(found, trainer.shape).numpy()
+        scores[group.members] = read_score(found, trainer.shape).numpy()
     mine = np.isin(pairs.prompt, [group.prompt for group in unseen])
     sides = {
         name: getattr(pairs, name)[mine] for name in ("chosen", "rejected", "p_chosen", "weight", "strength")
@@ -181,9 +181,9 @@ def _aspects(names: Sequence[str], groups: Sequence[Group], outputs: Sequence[Te
 
 
 def _save(opened: Opened, folder: Path, about: dict[str, Any]) -> None:
-    from curate.engine.local.loading import quiet
+    from curate.engine.local.loading import silence_loading
 
-    with quiet():
+    with silence_loading():
         opened.save(folder)
     written = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     about = about | {"files": sorted({*written, _ABOUT})}  # only these are replaced by the next training

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from curate.core.progress import Advance
 from curate.engine.threads import limit_to_one_thread
-from curate.reward.embedding_reward import Heads, features
+from curate.reward.embedding_reward import Heads, build_features
 from curate.train.batched_heads import Items
 from curate.train.bradley_terry import Fit
 
@@ -53,7 +53,9 @@ def fit_linear(items: Items, folds: int, advance: Advance) -> Fit:
 def _differences(items: Items, rows: slice) -> Float64:
     """float64[b, f]: features of the chosen less those of the rejected response."""
     sides = (items.chosen[rows], items.rejected[rows])
-    first, second = (features(items.prompts[items.prompt_of[side]], items.responses[side]) for side in sides)
+    first, second = (
+        build_features(items.prompts[items.prompt_of[side]], items.responses[side]) for side in sides
+    )
     return np.asarray(first, np.float64) - second
 
 

@@ -12,11 +12,11 @@ import torch
 
 from curate.config.train import BackboneSection
 from curate.core.errors import CurateError
-from curate.engine.local.loading import dense, hub_revision, open_processor, quiet
+from curate.engine.local.loading import get_hub_arguments, load_processor, silence_loading, unpack_gguf
 from curate.engine.local.reward_head import HeadShape, has_own_head
 from curate.engine.weights import Weights
 from curate.reward.model import EncoderModel, RewardModel, VisionModel
-from curate.reward.tokens import Ids, Texts, VisionTexts
+from curate.reward.tokens import Ids, ResponseEncoder, VisionResponseEncoder
 from curate.train.adapters import with_adapters
 
 SEPARATOR = "<|response_end|>"  # between the responses of a joint sequence
@@ -27,7 +27,7 @@ class Opened:
     """`separator`: of a joint sequence, else None."""
 
     model: RewardModel | EncoderModel | VisionModel
-    texts: Texts
+    texts: ResponseEncoder
     separator: Ids | None
 
     @property
@@ -45,7 +45,9 @@ class Opened:
             model = model.merged()
         model.save(folder)
         texts = self.texts
-        (texts.processor if isinstance(texts, VisionTexts) else texts.tokenizer).save_pretrained(folder)
+        (texts.processor if isinstance(texts, VisionResponseEncoder) else texts.tokenizer).save_pretrained(
+            folder
+        )
 
 
 def open_backbone(section: BackboneSection, weights: Weights, *, seed: int, folder: Path = Path()) -> Opened:
@@ -54,7 +56,7 @@ def open_backbone(section: BackboneSection, weights: Weights, *, seed: int, fold
     `folder`: where relative addresses of images start.
     """
     try:
-        with quiet():
+        with silence_loading():
             return _open(section, weights, seed, folder)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise CurateError(
@@ -67,8 +69,8 @@ def _open(section: BackboneSection, weights: Weights, seed: int, folder: Path) -
 
     halved = section.lora is not None and section.precision == "bfloat16"
     dtype = torch.bfloat16 if halved else torch.float32
-    source = weights.source if weights.gguf_file is None else str(dense(weights, dtype))
-    hub = hub_revision(weights)
+    source = weights.source if weights.gguf_file is None else str(unpack_gguf(weights, dtype))
+    hub = get_hub_arguments(weights)
     config = AutoConfig.from_pretrained(source, **hub)
     if _sees_images(config) and not _classifies(config):
         return _vision(section, source, dtype, hub, seed, folder)
@@ -91,7 +93,9 @@ def _open(section: BackboneSection, weights: Weights, seed: int, folder: Path) -
     else:
         model = _encoder(section, source, dtype, hub)
         _set_padding(model.classifier.config, tokenizer)
-    texts = Texts(tokenizer, max_length=section.max_length, whole=not decoder, padding=tokenizer.pad_token_id)
+    texts = ResponseEncoder(
+        tokenizer, max_length=section.max_length, whole=not decoder, padding=tokenizer.pad_token_id
+    )
     return Opened(model, texts, separator)
 
 
@@ -117,7 +121,7 @@ def _vision(
         raise CurateError(
             f"{section.model!r} is a vision-language model: its prompts are not shared, so set forward: shared-prefix."
         )
-    processor = open_processor(source, **hub)
+    processor = load_processor(source, **hub)
     tokenizer = processor.tokenizer
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
@@ -133,7 +137,7 @@ def _vision(
         model.backbone.gradient_checkpointing_enable({"use_reentrant": False})
     if section.lora is not None:
         model = with_adapters(model, section.lora)
-    return Opened(model, VisionTexts(processor, max_length=section.max_length, folder=folder), None)
+    return Opened(model, VisionResponseEncoder(processor, max_length=section.max_length, folder=folder), None)
 
 
 def _shape(section: BackboneSection) -> HeadShape:

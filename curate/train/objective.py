@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from curate.config.train import LossSection
-from curate.engine.local.reward_head import HeadShape, read_out
+from curate.engine.local.reward_head import HeadShape, read_score
 from curate.train import losses
 from curate.train.examples import Group
 from curate.train.regularisers import centred, length_invariance, prior_constraint
@@ -54,7 +54,7 @@ def evaluate(
         raise ValueError(f"outputs of shape {tuple(outputs.shape)} for {len(groups)} groups")
     present = torch.isfinite(outputs[..., 0])
     safe = outputs.masked_fill(~present[..., None], 0.0)
-    scores = read_out(safe, shape)
+    scores = read_score(safe, shape)
     rows = _Rows.of(groups, loss, outputs.device)
     margin = scores[rows.prompt, rows.first] - scores[rows.prompt, rows.second]
     weight = sum(weight_of(group, loss) for group in groups)

@@ -18,7 +18,12 @@ from curate.core.resources import read_query
 from curate.data.preference_rows import digest_data, read_pairs
 from curate.lake.lake import Lake
 from curate.lake.runs import Counts, StageRun, Summary, find_newest_run
-from curate.reward.embedding_reward import FORMAT, Description, describe, save
+from curate.reward.embedding_reward import (
+    FORMAT,
+    EmbeddingRewardConfig,
+    read_description,
+    save_embedding_reward,
+)
 from curate.reward.model_folder import NOUN, list_model_files
 from curate.train.embedded import embedder_of, items_of, out_of_fold
 from curate.train.holdout_metrics import PART, evaluation_rows, held_out_note, measured, metrics_of, usable
@@ -39,7 +44,7 @@ def train(lake: Lake, config: Config, data: Path, *, track: Track) -> Summary:
     folder = config.resolve(section.path)
     embedder = embedder_of(config, section)
     fingerprint = content_id(FORMAT, section.digest, embedder.digest, digest_data(data))
-    saved = describe(folder)
+    saved = read_description(folder)
     if saved and saved.fingerprint == fingerprint == find_newest_run(lake, "train", section.judge or PART):
         return Summary(
             "train", Counts(), time.monotonic() - started, skipped=True, note=held_out_note(saved.metrics)
@@ -55,7 +60,7 @@ def train(lake: Lake, config: Config, data: Path, *, track: Track) -> Summary:
     accuracy = measured(
         section.judge or PART, pairs, out_of_fold(items, fit.heads), resamples=section.bootstrap
     )
-    description = Description(
+    description = EmbeddingRewardConfig(
         embedder=embedder.name,
         embedder_digest=embedder.digest,
         dimension=items.responses.shape[1],
@@ -68,7 +73,7 @@ def train(lake: Lake, config: Config, data: Path, *, track: Track) -> Summary:
         members=section.members,
         combine=section.combine,
     )
-    model = save(folder, description, fit.heads, pairs.prompt_ids)
+    model = save_embedding_reward(folder, description, fit.heads, pairs.prompt_ids)
     # After the folder is in place: a process killed in between trains again, to the same bits.
     with run.chunk(section.judge or PART, fingerprint=fingerprint, status="done") as (writer, counts):
         writer.delete("evaluations", read_query("train_held_out"), [HELD_OUT, section.judge or PART])

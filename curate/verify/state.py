@@ -173,11 +173,11 @@ def _embeddings(lake: Lake, config: Config, state: State, rows: Int64) -> tuple[
     wanted = {"errors", "d-optimal"} & set(config.verify.plan.mix)
     if name is None or not wanted:
         return np.zeros((len(rows), 0)), np.zeros((len(rows), 0))
-    from curate.engine.local.embeddings import Embedder
+    from curate.engine.local.embeddings import CachedEmbedder
 
     with lake.bind("pool", state.pairs[rows].with_row_index("pair").to_arrow()):
         texts = lake.frame(read_query("verify_texts"))
-    embedder = Embedder(config.model_name(name), cache=config.resolve(config.workspace) / "embeddings")
+    embedder = CachedEmbedder(config.model_name(name), cache=config.resolve(config.workspace) / "embeddings")
     prompt, a, b = (
         embedder.embed(texts[column].to_list()).astype(np.float64) for column in ("prompt", "a", "b")
     )

@@ -14,7 +14,7 @@ import pytest
 from curate.core.extras import MissingExtraError, require_extra
 from curate.engine import Engines
 from curate.engine.base import build_chat
-from curate.engine.local.embeddings import Embedder
+from curate.engine.local.embeddings import CachedEmbedder
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,7 +36,7 @@ def find_spec(name, path=None, target=None):
     return None if name.partition(".")[0] in {NOT_IN_THE_BASE} else search(name, path, target)
 
 PathFinder.find_spec = find_spec
-from curate.cli import main
+from curate.cli.app import main
 sys.argv = ["curate", *sys.argv[1:]]
 main()
 """
@@ -167,7 +167,7 @@ def test_engines_say_which_extra_is_missing(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(MissingExtraError, match=r"'remote' of kind openai needs httpx: .*curate\[openai\]"):
         engines.get("remote").score([build_chat(("user", "?"))])
     with pytest.raises(MissingExtraError, match=r"curate\[models\]"):
-        Embedder(str(tmp_path)).embed(["a text"])
+        CachedEmbedder(str(tmp_path)).embed(["a text"])
 
 
 def test_what_is_installed_is_not_missing() -> None:

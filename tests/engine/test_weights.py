@@ -10,7 +10,7 @@ import pytest
 
 from curate.core.errors import CurateError
 from curate.engine import weights
-from curate.engine.weights import locate_model, infer_task
+from curate.engine.weights import infer_task, locate_model
 
 
 def make_folder(folder: Path, config: dict[str, object], content: bytes = b"weights") -> Path:
@@ -25,7 +25,9 @@ def test_a_folder_is_identified_by_its_content(tmp_path: Path) -> None:
     make_folder(tmp_path / "one", config)
     make_folder(tmp_path / "two", config)
     make_folder(tmp_path / "other", config, b"weightz")
-    one, two, other = (locate_model(name, revision="main", folder=tmp_path) for name in ("one", "two", "other"))
+    one, two, other = (
+        locate_model(name, revision="main", folder=tmp_path) for name in ("one", "two", "other")
+    )
     assert one.digest == two.digest != other.digest
     assert one.task == "causal"
 
@@ -44,7 +46,8 @@ def test_large_files_are_sampled_and_a_retrained_one_differs(
 
 def test_what_a_model_is_for() -> None:
     assert (
-        infer_task({"architectures": ["LlamaForSequenceClassification"]}, sentence_transformer=False) == "reward"
+        infer_task({"architectures": ["LlamaForSequenceClassification"]}, sentence_transformer=False)
+        == "reward"
     )
     assert infer_task({"architectures": ["BertModel"]}, sentence_transformer=True) == "embedding"
     assert infer_task({"architectures": ["Qwen3ForCausalLM"]}, sentence_transformer=False) == "causal"

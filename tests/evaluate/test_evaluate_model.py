@@ -17,7 +17,7 @@ from curate.config.judge import JudgeSection
 from curate.config.project import Config
 from curate.core.errors import CurateError
 from curate.core.progress import Track, no_progress
-from curate.engine.local.embeddings import Embedder
+from curate.engine.local.embeddings import CachedEmbedder
 from curate.evaluate import evaluate
 from curate.evaluate.benchmark import Item
 from curate.evaluate.benchmark_reader import read_items
@@ -25,8 +25,8 @@ from curate.evaluate.benchmarking import benchmarked
 from curate.evaluate.verdicts import ModelSubject, Opinion
 from curate.lake.lake import Lake
 from curate.pipeline.evaluate import subjects
-from curate.reward.embedding_reward import Description, Heads, save
-from curate.reward.scorer import Asked, open_scorer
+from curate.reward.embedding_reward import EmbeddingRewardConfig, Heads, save_embedding_reward
+from curate.reward.scorer import PromptResponses, open_reward_model
 from tests.conftest import MakeModel
 
 
@@ -34,17 +34,17 @@ from tests.conftest import MakeModel
 def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A model that likes `good`, except in the first fold, whose head likes its opposite."""
 
-    def encode(self: Embedder, texts: list[str]) -> np.ndarray:
+    def encode(self: CachedEmbedder, texts: list[str]) -> np.ndarray:
         return np.array([[1.0, 0.0] if "good" in text else [0.0, 1.0] for text in texts], np.float32)
 
-    monkeypatch.setattr(Embedder, "_encode", encode)
+    monkeypatch.setattr(CachedEmbedder, "_encode", encode)
     (tmp_path / "encoder").mkdir()
     (tmp_path / "encoder" / "config.json").write_text("{}")
     taste = np.zeros((3, 6, 1), np.float32)
     taste[:, 0], taste[0, 0] = 1.0, -1.0
-    description = Description(
+    description = EmbeddingRewardConfig(
         embedder=str(tmp_path / "encoder"),
-        embedder_digest=Embedder(str(tmp_path / "encoder")).digest,
+        embedder_digest=CachedEmbedder(str(tmp_path / "encoder")).digest,
         dimension=2,
         hidden=1,
         folds=2,
@@ -54,7 +54,9 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         metrics={},
     )
     heads = Heads(taste, np.zeros((3, 1), np.float32), np.ones((3, 1), np.float32))
-    save(tmp_path / "taste", description, heads, [f"{2 * number:032x}" for number in range(5)])
+    save_embedding_reward(
+        tmp_path / "taste", description, heads, [f"{2 * number:032x}" for number in range(5)]
+    )
     return tmp_path / "taste"
 
 
@@ -70,7 +72,7 @@ def pairs(tmp_path: Path) -> Path:
 
 def test_unseen_prompts_by_the_final_head_and_seen_ones_by_their_fold(model: Path, pairs: Path) -> None:
     of = read_items(pairs.name, folder=pairs.parent)
-    subject = ModelSubject(open_scorer("taste", folder=model.parent))
+    subject = ModelSubject(open_reward_model("taste", folder=model.parent))
     result = benchmarked(of, [subject], resamples=100)
     found = {
         (s.subject, s.subset): (s.estimate.value, s.estimate.n)
@@ -90,8 +92,8 @@ def test_any_sequence_classification_model(make_model: MakeModel) -> None:
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     folder = make_model(head="reward")
-    asked = [Asked([("user", "which is better?")], ("A", "the lazy dog " * 400, "B or A"))]
-    (found,) = open_scorer(str(folder), folder=Path()).score(asked)
+    asked = [PromptResponses([("user", "which is better?")], ("A", "the lazy dog " * 400, "B or A"))]
+    (found,) = open_reward_model(str(folder), folder=Path()).score(asked)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     reward = AutoModelForSequenceClassification.from_pretrained(folder)
     for score, response in zip(found, asked[0].responses, strict=True):
@@ -202,7 +204,7 @@ def test_from_the_command_line_with_and_without_a_project(
 
 def test_what_cannot_be_evaluated_is_named(model: Path, tmp_path: Path) -> None:
     with pytest.raises(CurateError, match="nowhere"):
-        open_scorer("nowhere", folder=tmp_path)
+        open_reward_model("nowhere", folder=tmp_path)
     (tmp_path / "empty.jsonl").write_text("{}")
     with pytest.raises(CurateError, match="no usable row"):
         read_items("empty.jsonl", folder=tmp_path)

@@ -16,7 +16,10 @@ from curate.judge.reward_model import RewardModelJudge, RewardModelOptions
 MakeModel = Callable[..., Path]
 TEXTS = ["A", "the quick brown fox", "no", "word " * 600]
 CONTEST = Contest(
-    "p", build_chat(("user", "which?")), None, tuple(Candidate(f"r{at}", text) for at, text in enumerate(TEXTS))
+    "p",
+    build_chat(("user", "which?")),
+    None,
+    tuple(Candidate(f"r{at}", text) for at, text in enumerate(TEXTS)),
 )
 
 
@@ -91,5 +94,5 @@ def test_a_trained_head_scores_with_the_prompt(tmp_path: Path, monkeypatch: pyte
     ((prompt_ids, prompts, responses),) = asked
     assert prompt_ids == ["p"] * 3
     assert responses == TEXTS[:3]
-    assert embedding_reward.question(prompts[0]) == "which?"
+    assert embedding_reward.extract_question(prompts[0]) == "which?"
     assert judge.identity == ("d1",)

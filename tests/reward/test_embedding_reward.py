@@ -12,18 +12,18 @@ from hypothesis import strategies as st
 
 from curate.core.errors import CurateError
 from curate.core.identity import content_id
-from curate.engine.local.embeddings import Embedder
+from curate.engine.local.embeddings import CachedEmbedder
 from curate.reward.embedding_reward import (
-    Description,
     EmbeddingReward,
+    EmbeddingRewardConfig,
     Heads,
-    features,
-    fold_of,
-    prompt_digest,
-    question,
-    save,
+    assign_fold,
+    build_features,
+    extract_question,
+    hash_prompt_id,
+    save_embedding_reward,
 )
-from curate.reward.scorer import open_scorer
+from curate.reward.scorer import open_reward_model
 
 FOLDS, DIMENSION, HIDDEN = 3, 4, 5
 SEEN = [content_id("prompt", number) for number in range(9)]
@@ -35,8 +35,8 @@ def random_heads(seed: int = 0) -> Heads:
     return Heads(*(rng.standard_normal(shape).astype(np.float32) for shape in shapes))
 
 
-def describe_with(embedder: Embedder) -> Description:
-    return Description(
+def describe_with(embedder: CachedEmbedder) -> EmbeddingRewardConfig:
+    return EmbeddingRewardConfig(
         embedder=embedder.name,
         embedder_digest=embedder.digest,
         dimension=DIMENSION,
@@ -50,18 +50,18 @@ def describe_with(embedder: Embedder) -> Description:
 
 
 @pytest.fixture
-def embedder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Embedder:
+def embedder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CachedEmbedder:
     """An embedding model of the right shape whose vectors depend on the text alone."""
 
-    def encode(self: Embedder, texts: list[str]) -> np.ndarray:
+    def encode(self: CachedEmbedder, texts: list[str]) -> np.ndarray:
         seeds = [int(content_id(text)[:8], 16) for text in texts]
         vectors = np.stack([np.random.default_rng(seed).standard_normal(DIMENSION) for seed in seeds])
         return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
-    monkeypatch.setattr(Embedder, "_encode", encode)
+    monkeypatch.setattr(CachedEmbedder, "_encode", encode)
     (tmp_path / "encoder").mkdir()
     (tmp_path / "encoder" / "config.json").write_text("{}")
-    return Embedder(str(tmp_path / "encoder"))
+    return CachedEmbedder(str(tmp_path / "encoder"))
 
 
 def test_heads_compute_the_mlp_and_nothing_depends_on_the_batch() -> None:
@@ -76,21 +76,21 @@ def test_heads_compute_the_mlp_and_nothing_depends_on_the_batch() -> None:
 
 
 def test_a_prompt_of_the_training_set_is_scored_by_the_head_that_did_not_see_it(
-    embedder: Embedder, tmp_path: Path
+    embedder: CachedEmbedder, tmp_path: Path
 ) -> None:
     heads = random_heads()
-    model = save(tmp_path / "model", describe_with(embedder), heads, SEEN)
+    model = save_embedding_reward(tmp_path / "model", describe_with(embedder), heads, SEEN)
     prompts, responses = ["q"] * 10, [f"answer {number}" for number in range(10)]
     ids = [*SEEN, content_id("unseen")]
     scores = model.score(ids, prompts, responses)
-    vectors = features(embedder.embed(prompts), embedder.embed(responses))
+    vectors = build_features(embedder.embed(prompts), embedder.embed(responses))
     for row, identity in enumerate(ids):
         head = int(identity, 16) % FOLDS if identity in SEEN else FOLDS
         assert scores[row] == heads.score(vectors[row : row + 1], head)[0]
 
 
-def test_loading_gives_the_scores_that_were_saved(embedder: Embedder, tmp_path: Path) -> None:
-    saved = save(tmp_path / "model", describe_with(embedder), random_heads(), SEEN)
+def test_loading_gives_the_scores_that_were_saved(embedder: CachedEmbedder, tmp_path: Path) -> None:
+    saved = save_embedding_reward(tmp_path / "model", describe_with(embedder), random_heads(), SEEN)
     loaded = EmbeddingReward.load(tmp_path / "model")
     arguments = (SEEN[:3], ["a", "b", "c"], ["x", "y", ""])
     assert np.array_equal(saved.score(*arguments), loaded.score(*arguments))
@@ -98,23 +98,27 @@ def test_loading_gives_the_scores_that_were_saved(embedder: Embedder, tmp_path: 
     assert loaded.score([], [], []).shape == (0,)
 
 
-def test_the_digest_changes_with_weights_prompts_and_embedder(embedder: Embedder, tmp_path: Path) -> None:
+def test_the_digest_changes_with_weights_prompts_and_embedder(
+    embedder: CachedEmbedder, tmp_path: Path
+) -> None:
     folder, description = tmp_path / "model", describe_with(embedder)
     digests = [
-        save(folder, description, random_heads(), SEEN).digest,
-        save(folder, description, random_heads(1), SEEN).digest,
-        save(folder, description, random_heads(1), SEEN[1:]).digest,
+        save_embedding_reward(folder, description, random_heads(), SEEN).digest,
+        save_embedding_reward(folder, description, random_heads(1), SEEN).digest,
+        save_embedding_reward(folder, description, random_heads(1), SEEN[1:]).digest,
     ]
     assert len(set(digests)) == 3
-    assert save(folder, description, random_heads(), SEEN[::-1]).digest == digests[0]
+    assert save_embedding_reward(folder, description, random_heads(), SEEN[::-1]).digest == digests[0]
 
 
-def test_saving_replaces_the_folder_as_a_whole_and_sweeps_up(embedder: Embedder, tmp_path: Path) -> None:
+def test_saving_replaces_the_folder_as_a_whole_and_sweeps_up(
+    embedder: CachedEmbedder, tmp_path: Path
+) -> None:
     folder = tmp_path / "model"
     (tmp_path / ".model.killed").mkdir()  # what a killed process leaves
-    save(folder, describe_with(embedder), random_heads(), SEEN)
+    save_embedding_reward(folder, describe_with(embedder), random_heads(), SEEN)
     (folder / "stale").touch()
-    save(folder, describe_with(embedder), random_heads(1), SEEN)
+    save_embedding_reward(folder, describe_with(embedder), random_heads(1), SEEN)
     assert sorted(file.name for file in folder.iterdir()) == [
         "config.json",
         "head.safetensors",
@@ -123,17 +127,17 @@ def test_saving_replaces_the_folder_as_a_whole_and_sweeps_up(embedder: Embedder,
     assert not list(tmp_path.glob(".model.*"))
 
 
-def test_another_embedder_under_the_same_name_is_refused(embedder: Embedder, tmp_path: Path) -> None:
-    save(tmp_path / "model", describe_with(embedder), random_heads(), SEEN)
+def test_another_embedder_under_the_same_name_is_refused(embedder: CachedEmbedder, tmp_path: Path) -> None:
+    save_embedding_reward(tmp_path / "model", describe_with(embedder), random_heads(), SEEN)
     (tmp_path / "encoder" / "config.json").write_text('{"changed": true}')
     with pytest.raises(CurateError, match="not the one this reward model was trained with"):
         EmbeddingReward.load(tmp_path / "model").score(SEEN[:1], ["q"], ["r"])
 
 
-def test_what_is_no_model_is_named(embedder: Embedder, tmp_path: Path) -> None:
+def test_what_is_no_model_is_named(embedder: CachedEmbedder, tmp_path: Path) -> None:
     with pytest.raises(CurateError, match=r"no reward model in .*curate train"):
         EmbeddingReward.load(tmp_path / "nowhere")
-    save(tmp_path / "model", describe_with(embedder), random_heads(), SEEN)
+    save_embedding_reward(tmp_path / "model", describe_with(embedder), random_heads(), SEEN)
     (tmp_path / "model" / "head.safetensors").write_bytes(b"cut short")
     with pytest.raises(CurateError, match="cannot be read"):
         EmbeddingReward.load(tmp_path / "model")
@@ -141,13 +145,13 @@ def test_what_is_no_model_is_named(embedder: Embedder, tmp_path: Path) -> None:
 
 @given(st.binary(min_size=16, max_size=16), st.integers(2, 9))
 def test_the_fold_of_our_ids_is_their_number_modulo_folds(identity: bytes, folds: int) -> None:
-    assert fold_of(identity.hex(), folds) == int(identity.hex(), 16) % folds
+    assert assign_fold(identity.hex(), folds) == int(identity.hex(), 16) % folds
 
 
 @given(st.text(max_size=40), st.integers(2, 9))
 def test_any_other_id_has_a_fold_and_a_digest_too(identity: str, folds: int) -> None:
-    assert 0 <= fold_of(identity, folds) < folds
-    assert len(prompt_digest(identity)) == 16
+    assert 0 <= assign_fold(identity, folds) < folds
+    assert len(hash_prompt_id(identity)) == 16
 
 
 def test_the_question_of_a_dialogue_is_its_last_user_turn() -> None:
@@ -158,22 +162,24 @@ def test_the_question_of_a_dialogue_is_its_last_user_turn() -> None:
         {"role": "assistant", "content": "Hi!"},
         {"role": "user", "content": parts},
     ]
-    assert question(turns) == "And\n[image a.png]"
-    assert question(turns[:1]) == "Be kind."
-    assert question("plain") == "plain"
+    assert extract_question(turns) == "And\n[image a.png]"
+    assert extract_question(turns[:1]) == "Be kind."
+    assert extract_question("plain") == "plain"
 
 
-def test_the_description_is_readable(embedder: Embedder, tmp_path: Path) -> None:
-    save(tmp_path / "model", describe_with(embedder), random_heads(), SEEN)
+def test_the_description_is_readable(embedder: CachedEmbedder, tmp_path: Path) -> None:
+    save_embedding_reward(tmp_path / "model", describe_with(embedder), random_heads(), SEEN)
     held = json.loads((tmp_path / "model" / "config.json").read_text())
     assert held["folds"] == FOLDS
     assert held["embedder_digest"] == embedder.digest
     assert held["dtype"] == "float32"
 
 
-def test_a_model_that_does_not_name_its_dtype_is_one_in_float32(embedder: Embedder, tmp_path: Path) -> None:
+def test_a_model_that_does_not_name_its_dtype_is_one_in_float32(
+    embedder: CachedEmbedder, tmp_path: Path
+) -> None:
     """As models were saved before `dtype` was written down."""
-    digest = save(tmp_path / "model", describe_with(embedder), random_heads(), SEEN).digest
+    digest = save_embedding_reward(tmp_path / "model", describe_with(embedder), random_heads(), SEEN).digest
     held = json.loads((tmp_path / "model" / "config.json").read_text())
     del held["dtype"]
     (tmp_path / "model" / "config.json").write_text(json.dumps(held))
@@ -181,9 +187,11 @@ def test_a_model_that_does_not_name_its_dtype_is_one_in_float32(embedder: Embedd
     assert (loaded.description.dtype, loaded.digest) == ("float32", digest)
 
 
-def test_another_dtype_than_that_of_the_embeddings_is_refused(embedder: Embedder, tmp_path: Path) -> None:
-    save(tmp_path / "model", describe_with(embedder), random_heads(), SEEN)
+def test_another_dtype_than_that_of_the_embeddings_is_refused(
+    embedder: CachedEmbedder, tmp_path: Path
+) -> None:
+    save_embedding_reward(tmp_path / "model", describe_with(embedder), random_heads(), SEEN)
     for dtype in ("auto", "float32"):
-        assert open_scorer("model", folder=tmp_path, dtype=dtype).revision
+        assert open_reward_model("model", folder=tmp_path, dtype=dtype).revision
     with pytest.raises(CurateError, match="computes in float32: leave out the dtype bfloat16"):
-        open_scorer("model", folder=tmp_path, dtype="bfloat16")
+        open_reward_model("model", folder=tmp_path, dtype="bfloat16")

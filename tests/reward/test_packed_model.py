@@ -13,7 +13,14 @@ from torch import Tensor
 from curate.core.errors import CurateError
 from curate.engine.local.reward_head import HeadShape
 from curate.reward.model import EncoderModel, RewardModel
-from curate.reward.packing import Packed, Span, joint, padded, separate, shared_prefix
+from curate.reward.packing import (
+    PackedBatch,
+    Span,
+    pack_jointly,
+    pack_separately,
+    pack_shared_prefix,
+    pad_rows,
+)
 
 SHAPE: dict[str, Any] = {
     "vocab_size": 97,
@@ -74,7 +81,7 @@ def test_packed_scores_are_those_of_separate_passes(family: str) -> None:
     prompts, responses = some_tokens()
     expected = one_by_one(model, prompts, responses)
     assert expected.std() > 0.01  # they differ, so that agreeing means something
-    for layout in (shared_prefix, separate):
+    for layout in (pack_shared_prefix, pack_separately):
         assert torch.allclose(model.score(layout(prompts, responses)), expected, atol=1e-5), layout
 
 
@@ -83,7 +90,10 @@ def test_packed_gradients_are_those_of_separate_passes(family: str) -> None:
     model = RewardModel.start(backbone(family), HeadShape("mlp", 16))
     prompts, responses = some_tokens(1)
     gradients = []
-    for scores in (one_by_one(model, prompts, responses), model.score(shared_prefix(prompts, responses))):
+    for scores in (
+        one_by_one(model, prompts, responses),
+        model.score(pack_shared_prefix(prompts, responses)),
+    ):
         model.zero_grad()
         scores.square().sum().backward()
         gradients.append([parameter.grad.clone() for parameter in model.parameters()])  # type: ignore[union-attr]
@@ -96,14 +106,14 @@ def test_packed_gradients_are_those_of_separate_passes(family: str) -> None:
 def test_order_and_company_change_no_score() -> None:
     model = RewardModel.start(backbone())
     prompts, responses = some_tokens(2)
-    table = model.score(shared_prefix(prompts, responses)).split([len(answers) for answers in responses])
+    table = model.score(pack_shared_prefix(prompts, responses)).split([len(answers) for answers in responses])
     turned = [answers[::-1] for answers in responses]
     for one, other in zip(
-        table, model.score(shared_prefix(prompts, turned)).split([*map(len, turned)]), strict=True
+        table, model.score(pack_shared_prefix(prompts, turned)).split([*map(len, turned)]), strict=True
     ):
         assert torch.allclose(one, other.flip(0), atol=1e-6)
     alone = [
-        model.score(shared_prefix([prompt], [answers]))
+        model.score(pack_shared_prefix([prompt], [answers]))
         for prompt, answers in zip(prompts, responses, strict=True)
     ]
     assert torch.allclose(torch.cat(alone), torch.cat(table), atol=1e-6)
@@ -117,8 +127,10 @@ def test_padding_and_company_change_no_score_of_an_encoder() -> None:
     config = BertConfig(vocab_size=97, num_labels=1, initializer_range=0.4, **shape)
     model = EncoderModel(BertForSequenceClassification(config).eval())
     _, rows = some_tokens(8)
-    together = model.score(padded(rows, None, padding=0))
-    alone = torch.cat([model.score(padded([[row]], None, padding=0)) for answers in rows for row in answers])
+    together = model.score(pad_rows(rows, None, padding=0))
+    alone = torch.cat(
+        [model.score(pad_rows([[row]], None, padding=0)) for answers in rows for row in answers]
+    )
     assert together.std() > 0.01
     assert torch.allclose(together, alone, atol=1e-5)
 
@@ -126,20 +138,20 @@ def test_padding_and_company_change_no_score_of_an_encoder() -> None:
 def test_joint_scores_are_those_of_the_whole_sequence_and_depend_on_order() -> None:
     model = RewardModel.start(backbone())
     prompt, answers, separator = [5, 6, 7], [[8, 9], [10], [11, 12, 13]], [96]
-    scores = model.score(joint([prompt], [answers], separator))
+    scores = model.score(pack_jointly([prompt], [answers], separator))
     model.backbone.set_attn_implementation("eager")
     whole = [5, 6, 7, 8, 9, 96, 10, 96, 11, 12, 13]
     hidden = model.backbone(input_ids=torch.tensor([whole])).last_hidden_state[0, [4, 6, 10]]
     assert torch.allclose(scores, model.head(hidden).squeeze(-1), atol=1e-5)
     model.backbone.set_attn_implementation("curate_packed")
-    packed = joint([prompt], [answers[::-1]], separator)
+    packed = pack_jointly([prompt], [answers[::-1]], separator)
     assert (model.score(packed).flip(0) - scores).abs().max() > 1e-3
 
 
 def test_a_shuffled_joint_row_still_says_which_score_is_whose() -> None:
     model = RewardModel.start(backbone())
     prompts, responses = some_tokens(3, prompts=6)
-    packed = joint(prompts, responses, [96], generator=torch.Generator().manual_seed(4))
+    packed = pack_jointly(prompts, responses, [96], generator=torch.Generator().manual_seed(4))
     table = packed.table(model.score(packed))
     assert table.shape == (6, max(map(len, responses)))
     for row, answers in enumerate(responses):
@@ -154,23 +166,23 @@ def test_a_shuffled_joint_row_still_says_which_score_is_whose() -> None:
 
 
 def test_the_layouts_token_by_token() -> None:
-    packed = shared_prefix([[1, 2], [3]], [[[4], [5, 6]], [[7]]])
+    packed = pack_shared_prefix([[1, 2], [3]], [[[4], [5, 6]], [[7]]])
     assert packed.tokens.tolist() == [[1, 2, 4, 5, 6, 3, 7]]
     assert packed.positions.tolist() == [[0, 1, 2, 2, 3, 0, 1]]
     assert packed.spans == (Span(0, 2, (1, 2)), Span(5, 1, (1,)))
     assert packed.last.tolist() == [2, 4, 6]
     assert (packed.prompt.tolist(), packed.slot.tolist()) == ([0, 0, 1], [0, 1, 0])
-    packed = separate([[1, 2]], [[[4], [5, 6]]])
+    packed = pack_separately([[1, 2]], [[[4], [5, 6]]])
     assert packed.tokens.tolist() == [[1, 2, 4, 1, 2, 5, 6]]
     assert packed.spans == (Span(0, 3), Span(3, 4))
-    packed = joint([[1, 2]], [[[4], [5, 6]]], [9, 9])
+    packed = pack_jointly([[1, 2]], [[[4], [5, 6]]], [9, 9])
     assert packed.tokens.tolist() == [[1, 2, 4, 9, 9, 5, 6]]
     assert packed.positions.tolist() == [[0, 1, 2, 3, 4, 5, 6]]
     assert packed.last.tolist() == [2, 6]
 
 
 def test_the_table_keeps_gradients_and_refuses_other_shapes() -> None:
-    packed = shared_prefix([[1], [2]], [[[3]], [[4], [5]]])
+    packed = pack_shared_prefix([[1], [2]], [[[3]], [[4], [5]]])
     scores = torch.tensor([1.0, 2.0, 3.0], requires_grad=True)
     table = packed.table(scores)
     assert table.tolist() == [[1.0, float("-inf")], [2.0, 3.0]]
@@ -186,9 +198,9 @@ def test_the_table_keeps_gradients_and_refuses_other_shapes() -> None:
 def test_empty_texts_and_rows_that_are_not_covered_are_refused() -> None:
     for prompts, responses in (([[1]], [[[]]]), ([[]], [[[1]]]), ([[1]], [[]]), ([], [])):
         with pytest.raises(ValueError, match="needs a"):
-            shared_prefix(prompts, responses)
-    packed = shared_prefix([[1, 2]], [[[3], [4]]])
-    short = Packed(
+            pack_shared_prefix(prompts, responses)
+    packed = pack_shared_prefix([[1, 2]], [[[3], [4]]])
+    short = PackedBatch(
         tokens=packed.tokens,
         positions=packed.positions,
         spans=(Span(0, 2, (1,)),),
@@ -207,7 +219,7 @@ def test_what_packed_attention_does_not_know_is_refused() -> None:
     config = Gemma2Config(**SHAPE, head_dim=8, query_pre_attn_scalar=8, attn_logit_softcapping=50.0)
     model = RewardModel.start(AutoModel.from_config(config).eval())
     with pytest.raises(NotImplementedError, match="soft-capped"):
-        model.score(shared_prefix([[1]], [[[2]]]))
+        model.score(pack_shared_prefix([[1]], [[[2]]]))
 
 
 @pytest.mark.parametrize(
@@ -223,7 +235,7 @@ def test_what_packed_attention_does_not_know_is_refused() -> None:
 @pytest.mark.parametrize("family", ["llama", "qwen3"])
 def test_saved_models_score_the_same(family: str, shape: HeadShape, tmp_path: Path) -> None:
     model = RewardModel.start(backbone(family), shape)
-    packed = shared_prefix(*some_tokens(5))
+    packed = pack_shared_prefix(*some_tokens(5))
     model.save(tmp_path)
     loaded = RewardModel.load(tmp_path).eval()
     torch.testing.assert_close(
@@ -242,12 +254,12 @@ def test_transformers_reads_a_linear_head(tmp_path: Path) -> None:
     padded = torch.nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], batch_first=True)
     logits = classifier(input_ids=padded, attention_mask=(padded != 0).long()).logits
     assert logits.shape == (len(rows), 1)
-    assert torch.allclose(logits[:, 0], model.score(shared_prefix(prompts, responses)), atol=1e-5)
+    assert torch.allclose(logits[:, 0], model.score(pack_shared_prefix(prompts, responses)), atol=1e-5)
 
 
 def test_a_half_precision_backbone_has_a_full_precision_head() -> None:
     model = RewardModel.start(backbone().to(torch.bfloat16))
-    packed = shared_prefix(*some_tokens(7))
+    packed = pack_shared_prefix(*some_tokens(7))
     scores = model.score(packed)
     assert scores.dtype == torch.float32
     scores.sum().backward()

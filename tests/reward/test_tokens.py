@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from curate.engine.base import Failure, build_chat
 from curate.engine.chat_tokens import ChatTokens
-from curate.reward.tokens import Encoded, Ids, Texts
+from curate.reward.tokens import EncodedResponses, Ids, ResponseEncoder
 from tests.conftest import CHAT_TEMPLATE, make_tokenizer
 
 TOKENIZER = make_tokenizer(CHAT_TEMPLATE)
@@ -18,12 +18,12 @@ CONTEXT = [("system", "answer the question"), ("user", "which is better: A or B?
 ANSWERS = ["the quick brown fox", "the lazy dog", "the quick brown fox jumps over the lazy dog"]
 
 
-def texts(max_length: int = 500, tokenizer: Any = TOKENIZER) -> Texts:
-    return Texts(tokenizer, max_length=max_length, whole=False, padding=tokenizer.pad_token_id)
+def texts(max_length: int = 500, tokenizer: Any = TOKENIZER) -> ResponseEncoder:
+    return ResponseEncoder(tokenizer, max_length=max_length, whole=False, padding=tokenizer.pad_token_id)
 
 
-def encoded(found: Encoded | Failure) -> Encoded:
-    assert isinstance(found, Encoded)
+def encoded(found: EncodedResponses | Failure) -> EncodedResponses:
+    assert isinstance(found, EncodedResponses)
     return found
 
 
@@ -97,7 +97,7 @@ def test_the_score_is_read_where_transformers_reads_it() -> None:
 def test_text_pairs_of_encoders_keep_their_answer(most: int) -> None:
     tokenizer = make_tokenizer(None)
     tokenizer.add_special_tokens({"sep_token": "<|im_start|>", "cls_token": "<|endoftext|>"})
-    pairs = Texts(tokenizer, max_length=most, whole=True, padding=tokenizer.pad_token_id)
+    pairs = ResponseEncoder(tokenizer, max_length=most, whole=True, padding=tokenizer.pad_token_id)
     found = encoded(pairs.encode([("user", "fox " * 50)], ["dog", "the lazy dog"]))
     assert found.prompt == ()
     for ids, said in zip(found.responses, ["dog", "the lazy dog"], strict=True):

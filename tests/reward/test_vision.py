@@ -13,12 +13,12 @@ from torch import Tensor
 from curate.core.errors import CurateError
 from curate.data.preference_rows import Pictured, Turns
 from curate.engine.base import Failure
-from curate.engine.local.loading import open_processor
+from curate.engine.local.loading import load_processor
 from curate.engine.local.reward_head import HeadShape
 from curate.records import Part
 from curate.reward.model import VisionModel
-from curate.reward.packing import Padded, padded
-from curate.reward.tokens import Encoded, VisionTexts
+from curate.reward.packing import PaddedBatch, pad_rows
+from curate.reward.tokens import EncodedResponses, VisionResponseEncoder
 from tests.vision_models import painted, vision_model
 
 FAMILIES = ["idefics3", "idefics3 tiles", "llava", "qwen2_vl"]
@@ -44,8 +44,8 @@ def paint(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return lambda colour, size=(32, 32): painted(made, colour, size, f"{colour}-{size[0]}x{size[1]}")
 
 
-def texts(folder: Path, most: int = 400) -> VisionTexts:
-    return VisionTexts(open_processor(str(folder)), max_length=most, folder=folder)
+def texts(folder: Path, most: int = 400) -> VisionResponseEncoder:
+    return VisionResponseEncoder(load_processor(str(folder)), max_length=most, folder=folder)
 
 
 def model(folder: Path, shape: HeadShape | None = None) -> VisionModel:
@@ -59,21 +59,23 @@ def shown(*parts: Part | str) -> Turns:
     return [("system", "answer the question"), ("user", Pictured.of("[image]", found))]
 
 
-def encoded(found: Encoded | Failure) -> Encoded:
-    assert isinstance(found, Encoded), found
+def encoded(found: EncodedResponses | Failure) -> EncodedResponses:
+    assert isinstance(found, EncodedResponses), found
     return found
 
 
-def batch(reader: VisionTexts, groups: list[Encoded]) -> Padded:
+def batch(reader: VisionResponseEncoder, groups: list[EncodedResponses]) -> PaddedBatch:
     from dataclasses import replace
 
-    rows = padded([group.responses for group in groups], None, padding=reader.padding or 0)
+    rows = pad_rows([group.responses for group in groups], None, padding=reader.padding or 0)
     parts = [part for group in groups for each in group.images for part in each]
     assert reader.images is not None
     return replace(rows, images=reader.images(rows.tokens, parts))
 
 
-def scores(model: VisionModel, reader: VisionTexts, context: Turns, answers: list[str] = ANSWERS) -> Tensor:
+def scores(
+    model: VisionModel, reader: VisionResponseEncoder, context: Turns, answers: list[str] = ANSWERS
+) -> Tensor:
     with torch.no_grad():
         return model.score(batch(reader, [encoded(reader.encode(context, answers))]))
 
@@ -200,7 +202,7 @@ def test_what_cannot_be_read_is_said(idefics: Path, tmp_path: Path, paint: Any) 
         "the model reads no videos, and the chat holds one"
     )
     assert reader.encode([("human", "hi")], ["a", "b"]) == Failure("a message has an unknown role")
-    processor = open_processor(str(idefics))
+    processor = load_processor(str(idefics))
     processor.chat_template = "{% for m in messages %}{{ m['content'][0]['text'] }}{% endfor %}"
     with pytest.raises(CurateError, match="no place for images"):
-        VisionTexts(processor, max_length=99, folder=tmp_path)
+        VisionResponseEncoder(processor, max_length=99, folder=tmp_path)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from curate.core.progress import Track, no_progress
-from curate.reward.scorer import Asked, Float64
+from curate.reward.scorer import Float64, PromptResponses
 from curate.serve import app as served
 from curate.serve.app import Limits, make_app
 from curate.serve.protocol import ScoreRequest
@@ -26,7 +26,7 @@ class Lengths:
     name: str = "lengths"
     revision: str = "1"
 
-    def score(self, asked: Sequence[Asked], *, track: Track = no_progress) -> list[Float64]:
+    def score(self, asked: Sequence[PromptResponses], *, track: Track = no_progress) -> list[Float64]:
         return [np.array([float(len(text)) for text in item.responses]) for item in asked]
 
 
@@ -37,7 +37,7 @@ class Slow(ScoreRequest):
     go: ClassVar = threading.Event()
     waited: ClassVar[list[bool]] = []
 
-    def asked(self) -> list[Asked]:
+    def asked(self) -> list[PromptResponses]:
         self.entered.set()
         self.waited.append(self.go.wait(20))
         return super().asked()

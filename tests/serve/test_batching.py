@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from curate.reward.scorer import Asked, Float64
+from curate.reward.scorer import Float64, PromptResponses
 from curate.serve.batching import Batcher, OverloadedError
 
 
@@ -21,7 +21,7 @@ class Model:
         self.go, self.entered = threading.Event(), threading.Event()
         self.go.set()
 
-    def __call__(self, asked: Sequence[Asked]) -> list[Float64]:
+    def __call__(self, asked: Sequence[PromptResponses]) -> list[Float64]:
         self.entered.set()
         self.go.wait(timeout=60)
         self.batches.append(sum(len(each.responses) for each in asked))
@@ -30,8 +30,8 @@ class Model:
         return [np.array([float(len(text)) for text in each.responses]) for each in asked]
 
 
-def ask(*responses: str) -> list[Asked]:
-    return [Asked([("user", "?")], responses)]
+def ask(*responses: str) -> list[PromptResponses]:
+    return [PromptResponses([("user", "?")], responses)]
 
 
 async def running(batcher: Batcher) -> asyncio.Task[None]:

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from curate.reward.scorer import Asked
+from curate.reward.scorer import PromptResponses
 from curate.serve.packed import PackedScorer, open_packed
 
-ASKED = [Asked([("user", "which a b ?")], ("a", "b sep", "a b a b"))]
+ASKED = [PromptResponses([("user", "which a b ?")], ("a", "b sep", "a b a b"))]
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from curate.reward.scorer import Asked
+from curate.reward.scorer import PromptResponses
 from curate.serve.protocol import PATHS
 from curate.serve.transcript import turns_of_text, without_end
 
@@ -19,7 +19,7 @@ LLAMA = (
 GEMMA = "<bos><start_of_turn>user\nWhy?<end_of_turn>\n<start_of_turn>model\n"
 
 
-def asked(path: str, **body: Any) -> list[Asked]:
+def asked(path: str, **body: Any) -> list[PromptResponses]:
     return PATHS[path].model_validate_json(json.dumps(body)).asked()
 
 
@@ -52,7 +52,9 @@ def test_an_empty_answer_is_one_and_an_open_turn_is_none() -> None:
 
 
 def test_one_prompt_with_its_responses() -> None:
-    assert asked("/score", prompt="Why?", responses=["a", "b"]) == [Asked([("user", "Why?")], ("a", "b"))]
+    assert asked("/score", prompt="Why?", responses=["a", "b"]) == [
+        PromptResponses([("user", "Why?")], ("a", "b"))
+    ]
     messages = [
         {"role": "system", "content": "s"},
         {"role": "user", "content": [{"type": "text", "text": "u"}]},
@@ -72,8 +74,8 @@ def test_trl_conversational_and_text() -> None:
         labels=["ignored"],
     )
     (text,) = asked("/rewards", prompts=[CHATML], completions=["So.<|im_end|>"])
-    assert chat == Asked([("user", "Why?")], ("So.",))
-    assert text == Asked([("system", "Be brief."), ("user", "Why?")], ("So.",))
+    assert chat == PromptResponses([("user", "Why?")], ("So.",))
+    assert text == PromptResponses([("system", "Be brief."), ("user", "Why?")], ("So.",))
     assert answer("/rewards", [0.5], prompts=["?"], completions=["!"]) == {"rewards": [0.5]}
 
 

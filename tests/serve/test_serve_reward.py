@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 
 from curate.core.errors import CurateError
-from curate.reward.scorer import Asked, open_scorer
+from curate.reward.scorer import PromptResponses, open_reward_model
 from curate.serve import reward_function
 from curate.serve.packed import PackedScorer, open_packed
 from tests.conftest import MakeModel
@@ -110,8 +110,8 @@ def server(model: Path) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def expected(model: Path) -> np.ndarray:
     """float64[prompts, responses]: one response at a time, by the engine that judges use."""
-    scorer = open_scorer(str(model), folder=Path())
-    asked = [Asked([("user", prompt)], (text,)) for prompt in PROMPTS for text in RESPONSES]
+    scorer = open_reward_model(str(model), folder=Path())
+    asked = [PromptResponses([("user", prompt)], (text,)) for prompt in PROMPTS for text in RESPONSES]
     return np.concatenate(scorer.score(asked)).reshape(len(PROMPTS), len(RESPONSES))
 
 
@@ -119,7 +119,7 @@ def test_one_packed_pass_gives_the_scores_of_separate_ones(model: Path, expected
     for budget in (16, 200, 4096):
         packed = open_packed(str(model), folder=Path(), budget=budget)
         assert isinstance(packed, PackedScorer)
-        found = packed.score([Asked([("user", prompt)], tuple(RESPONSES)) for prompt in PROMPTS])
+        found = packed.score([PromptResponses([("user", prompt)], tuple(RESPONSES)) for prompt in PROMPTS])
         assert np.abs(np.array(found) - expected).max() < 1e-4
 
 

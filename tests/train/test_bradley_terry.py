@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.reward.embedding_reward import features
+from curate.reward.embedding_reward import build_features
 from curate.train.bradley_terry import Fit, Items, Settings, fit
 from curate.train.losses import soft_bradley_terry
 
@@ -58,7 +58,7 @@ def trained(items: Items, settings: Settings = SETTINGS) -> Fit:
 
 
 def margins(items: Items, result: Fit, head: int) -> np.ndarray:
-    inputs = features(items.prompts[items.prompt_of], items.responses)
+    inputs = build_features(items.prompts[items.prompt_of], items.responses)
     scores = result.heads.score(inputs, head)
     return scores[items.chosen] - scores[items.rejected]
 

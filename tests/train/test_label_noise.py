@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from curate.config.train import TrainSection
 from curate.core.progress import no_progress
 from curate.data.preference_rows import PreferencePairs, read_pairs
-from curate.engine.local.embeddings import Embedder
+from curate.engine.local.embeddings import CachedEmbedder
 from curate.lake.lake import Lake
 from curate.train import train
 from curate.train.examples import held_out
@@ -25,11 +25,11 @@ from tests.train.samples import BAD, GOOD, configured, pair_rows, settings, writ
 def encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A folder whose embedding model counts words."""
 
-    def encode(self: Embedder, texts: list[str]) -> np.ndarray:
+    def encode(self: CachedEmbedder, texts: list[str]) -> np.ndarray:
         counts = np.array([[1.0, *(text.split().count(word) for word in GOOD + BAD)] for text in texts])
         return (counts / np.linalg.norm(counts, axis=1, keepdims=True)).astype(np.float32)
 
-    monkeypatch.setattr(Embedder, "_encode", encode)
+    monkeypatch.setattr(CachedEmbedder, "_encode", encode)
     (tmp_path / "encoder").mkdir()
     (tmp_path / "encoder" / "config.json").write_text("{}")
     return str(tmp_path / "encoder")
@@ -50,7 +50,7 @@ def remedied(method: str, data: Path, encoder: str) -> tuple[PreferencePairs, Pr
         {"backbone": settings(Path("m")).model_dump(), "embedder": encoder, "noise": {"method": method}}
     )
     assert section.backbone is not None
-    pairs, embedder = read_pairs(data), Embedder(encoder)
+    pairs, embedder = read_pairs(data), CachedEmbedder(encoder)
     after, rate = with_remedy(pairs, section, section.backbone, embedder, source=data, track=no_progress)
     assert rate == pytest.approx(0.2, abs=0.1)
     unseen = np.array([held_out(each, section.backbone.held_out) for each in pairs.prompt_ids])
@@ -91,7 +91,7 @@ def remedied_labels(folder: Path, rows: list[dict[str, object]], encoder: str) -
     assert section.backbone is not None
     pairs = read_pairs(written(folder, rows))
     after, _ = with_remedy(
-        pairs, section, section.backbone, Embedder(encoder), source=folder, track=no_progress
+        pairs, section, section.backbone, CachedEmbedder(encoder), source=folder, track=no_progress
     )
     unseen = np.array([held_out(each, section.backbone.held_out) for each in pairs.prompt_ids])
     return [float(each) for each in after.p_chosen[~unseen[pairs.prompt]]]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curate.reward.embedding_reward import features
+from curate.reward.embedding_reward import build_features
 from curate.train.bradley_terry import Fit, Items
 from curate.train.linear import _PENALTIES, _SCALES, _path, _shares, _solved, _sums, fit_linear
 
@@ -45,7 +45,7 @@ def make_items(prompts: int = 90, *, flipped: float = 0.0, seed: int = 0) -> Ite
 
 
 def margins(items: Items, result: Fit, head: int) -> np.ndarray:
-    inputs = features(items.prompts[items.prompt_of], items.responses)
+    inputs = build_features(items.prompts[items.prompt_of], items.responses)
     scores = result.heads.score(inputs, head)
     return scores[items.chosen] - scores[items.rejected]
 
@@ -55,7 +55,7 @@ def test_it_is_weighted_least_squares_with_a_penalty() -> None:
     products, targets = _sums(items, FOLDS)
     unit = float(products.sum(dim=0).trace()) / products.shape[1]
     found = _path(products.sum(dim=0), targets.sum(dim=0), unit)
-    inputs = features(items.prompts[items.prompt_of], items.responses).astype(np.float64)
+    inputs = build_features(items.prompts[items.prompt_of], items.responses).astype(np.float64)
     x, y = inputs[items.chosen] - inputs[items.rejected], 2.0 * items.p_chosen - 1.0
     for weights, penalty in zip(found, _PENALTIES * unit, strict=True):
         gradient = x.T @ (items.weight * (x @ weights - y)) + penalty * weights

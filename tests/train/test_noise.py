@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from curate.reward.embedding_reward import Heads, features
+from curate.reward.embedding_reward import Heads, build_features
 from curate.train.batched_heads import Bank, Items, Selection, Settings
 from curate.train.bradley_terry import fit
 from curate.train.noise import Noise, cross_fitted, estimate_noise, relabelled, remedied
@@ -141,7 +141,7 @@ def test_an_ensemble_is_the_members_scores_combined() -> None:
     result = fit(items, dataclasses.replace(SETTINGS, members=3), silent)
     heads = result.heads
     assert heads.w1.shape == (4, 18, 24)
-    inputs = features(items.prompts[items.prompt_of], items.responses)[:20]
+    inputs = build_features(items.prompts[items.prompt_of], items.responses)[:20]
     each = np.stack(
         [
             Heads(heads.w1[:, :, at], heads.b1[:, at], heads.w2[:, at]).score(inputs, 0)

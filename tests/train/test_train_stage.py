@@ -17,7 +17,7 @@ from curate.config.project import Config
 from curate.config.train import TrainSection
 from curate.core.errors import CurateError
 from curate.core.identity import content_id
-from curate.engine.local.embeddings import Embedder
+from curate.engine.local.embeddings import CachedEmbedder
 from curate.lake.lake import Lake
 from curate.reward.embedding_reward import EmbeddingReward
 from curate.train import train
@@ -29,11 +29,11 @@ WORDS = ("clear", "kind", "right", "vague", "rude", "wrong")
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
     """A workspace whose embedding model counts words."""
 
-    def encode(self: Embedder, texts: list[str]) -> np.ndarray:
+    def encode(self: CachedEmbedder, texts: list[str]) -> np.ndarray:
         counts = np.array([[1.0, *(text.split().count(word) for word in WORDS)] for text in texts])
         return (counts / np.linalg.norm(counts, axis=1, keepdims=True)).astype(np.float32)
 
-    monkeypatch.setattr(Embedder, "_encode", encode)
+    monkeypatch.setattr(CachedEmbedder, "_encode", encode)
     (tmp_path / "encoder").mkdir()
     (tmp_path / "encoder" / "config.json").write_text("{}")
     section = TrainSection(embedder="encoder", folds=4, hidden=8, learning_rate=3e-3, epochs=20, bootstrap=50)

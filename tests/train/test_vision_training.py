@@ -23,7 +23,7 @@ from curate.engine.registry import Engines
 from curate.judge.stage import judge
 from curate.lake.lake import Lake, Location
 from curate.records import Message, Part, Prompt, Response, text_parts
-from curate.reward.scorer import Asked, open_scorer
+from curate.reward.scorer import PromptResponses, open_reward_model
 from curate.serve.packed import open_packed
 from curate.train import train
 from tests.conftest import table
@@ -139,9 +139,9 @@ def test_the_judge_has_the_trainer_s_scores(lake: Lake, tmp_path: Path, model: P
     assert again.tolist() == pytest.approx(found, abs=1e-4)
 
     # `curate evaluate` asks it through a scorer.
-    scorer, other = open_scorer("models/reward", folder=tmp_path), painted(tmp_path, "yellow", (48, 32))
+    scorer, other = open_reward_model("models/reward", folder=tmp_path), painted(tmp_path, "yellow", (48, 32))
     contexts = [[("user", Pictured.of("[image]", (part, *text_parts("which?"))))] for part in (image, other)]
-    one, two = scorer.score([Asked(context, answers) for context in contexts])  # type: ignore[arg-type]
+    one, two = scorer.score([PromptResponses(context, answers) for context in contexts])  # type: ignore[arg-type]
     assert (one != two).all()
 
 
@@ -177,12 +177,12 @@ def test_it_sits_on_the_panel_and_looks(lake: Lake, tmp_path: Path, model: Path)
 def test_trl_reads_an_export_s_images_as_we_do(tmp_path: Path, model: Path) -> None:
     from trl.data_utils import prepare_multimodal_messages
 
-    from curate.engine.local.loading import open_processor
+    from curate.engine.local.loading import load_processor
     from curate.engine.local.vision import VisionTokens
 
     image = painted(tmp_path, "red")
     asked = Message(role="user", content=(*text_parts("which is better?"), image))
-    processor = open_processor(str(model))
+    processor = load_processor(str(model))
     turns = prepare_multimodal_messages([asked.model_dump(mode="json")], images=[image.uri])
     theirs = processor.apply_chat_template(
         turns, tokenize=True, return_dict=True, return_tensors="pt", add_generation_prompt=True

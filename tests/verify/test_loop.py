@@ -12,7 +12,7 @@ import pytest
 from curate.aggregate import aggregate
 from curate.config.project import Config
 from curate.core.errors import CurateError
-from curate.engine.local.embeddings import Embedder
+from curate.engine.local.embeddings import CachedEmbedder
 from curate.lake.lake import Lake
 from curate.lake.runs import Summary
 from curate.pipeline.verification_loop import iterate_steps
@@ -25,11 +25,11 @@ from curate.verify.loop import best_model, checkpoints, standing, trained
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
     """A model of how long a text is; two rules beside the judges that the lake knows; turns of eight questions."""
 
-    def encode(self: Embedder, texts: list[str]) -> np.ndarray:
+    def encode(self: CachedEmbedder, texts: list[str]) -> np.ndarray:
         length = np.array([[1.0, text.count("explain"), text.count("?")] for text in texts])
         return (length / np.linalg.norm(length, axis=1, keepdims=True)).astype(np.float32)
 
-    monkeypatch.setattr(Embedder, "_encode", encode)
+    monkeypatch.setattr(CachedEmbedder, "_encode", encode)
     (tmp_path / "encoder").mkdir()
     (tmp_path / "encoder" / "config.json").write_text("{}")
     train = {

@@ -26,13 +26,20 @@ from curate.engine.base import (
     Token,
     fill_slots,
 )
-from curate.engine.batching import ForwardPass, Target, pad_left, split_batches, plan_padded_passes, plan_tree_passes
+from curate.engine.batching import (
+    ForwardPass,
+    Target,
+    pad_left,
+    plan_padded_passes,
+    plan_tree_passes,
+    split_batches,
+)
 from curate.engine.chat_tokens import ChatTokens
 from curate.engine.choices import draw_choices
 from curate.engine.threads import map_on_cores
 
 if TYPE_CHECKING:
-    from curate.engine.local.structured import Constraint, Schemas
+    from curate.engine.local.structured import Constraint, SchemaCompiler
 
 _SELF_TEST = 0.25  # nats: rounding in bfloat16 stays below, a mask that is not heeded goes far above
 _ATTENTION = (
@@ -53,7 +60,7 @@ class CausalModel:
     tokens: ChatTokens
     budget: int
     tree: bool = False
-    _schemas: Schemas | None = field(init=False, default=None)
+    _schemas: SchemaCompiler | None = field(init=False, default=None)
 
     # Probabilities ---------------------------------------------------------------------------------------
 
@@ -179,16 +186,18 @@ class CausalModel:
         budget = self.budget * _GENERATE_BUDGET // sampling.n
         for lot in split_batches(list(dict.fromkeys(prompts)), budget=budget):
             outputs.update(zip(lot, self._generate_lot(lot, sampling, schema), strict=True))
-        return fill_slots(contexts, [self._generation(prompt, outputs[prompt], sampling) for prompt in prompts])
+        return fill_slots(
+            contexts, [self._generation(prompt, outputs[prompt], sampling) for prompt in prompts]
+        )
 
     def _constraint(self, schema: str | None) -> list[Constraint]:
         """Logits processors that keep answers to the schema (ValueError: it cannot be compiled)."""
         if schema is None:
             return []
         if self._schemas is None:
-            from curate.engine.local.structured import Schemas
+            from curate.engine.local.structured import SchemaCompiler
 
-            self._schemas = Schemas(
+            self._schemas = SchemaCompiler(
                 self.tokens.tokenizer, self._ends, self.model.get_output_embeddings().weight.shape[0]
             )
         return [self._schemas.constraint(schema)]

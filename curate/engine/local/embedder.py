@@ -27,14 +27,16 @@ class Embedder:
         if not texts:
             return np.zeros((0, self.model.get_embedding_dimension()), np.float32)
         return embed_windows(
-            texts, lambda text: windows(self.model.tokenizer, self.model.max_seq_length, text), self._encode
+            texts,
+            lambda text: split_windows(self.model.tokenizer, self.model.max_seq_length, text),
+            self._encode,
         )
 
     def embed_tokens(self, texts: Sequence[str]) -> list[Float32]:
         """Unit vectors of each text's tokens in their context, float32[tokens, d]; special tokens are left out."""
         unique = sorted(set(texts))
         tokenizer, limit = self.model.tokenizer, self.model.max_seq_length
-        parted = [windows(tokenizer, limit, text) if text else [] for text in unique]
+        parted = [split_windows(tokenizer, limit, text) if text else [] for text in unique]
         pieces = [piece for parts in parted for piece, _ in parts]
         with limit_to_one_thread():
             found = self.model.encode(
@@ -96,7 +98,7 @@ def embed_windows(
     return np.stack([means[text] for text in texts]).astype(np.float32)
 
 
-def windows(tokenizer: Any, limit: int | None, text: str) -> list[Window]:
+def split_windows(tokenizer: Any, limit: int | None, text: str) -> list[Window]:
     """Consecutive pieces of the text that a model which reads `limit` tokens can read."""
     encoded = tokenizer(
         text, add_special_tokens=False, return_offsets_mapping=True, truncation=False, verbose=False

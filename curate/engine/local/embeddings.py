@@ -25,7 +25,7 @@ DTYPE = "float32"  # on a GPU too: heads are stored, and read vectors of one pre
 _SEGMENT = 256  # texts per file of the cache: what a killed process loses at most
 
 
-class Embedder:
+class CachedEmbedder:
     """Unit-length sentence embeddings by a sentence-transformers model that is loaded when first needed.
 
     On a CPU each text goes through the model alone and on one thread. That costs little there (no padding), and
@@ -51,9 +51,9 @@ class Embedder:
         require_extra(
             "models", "sentence_transformers", "safetensors", purpose=f"The embedding model {self.name}"
         )
-        keys = [_key(text) for text in texts]
+        keys = [_hash_text(text) for text in texts]
         distinct = dict(zip(keys, texts, strict=True))  # in order of first appearance
-        store = Store(None if self._cache is None else self._cache / self.digest)
+        store = VectorStore(None if self._cache is None else self._cache / self.digest)
         missing = [key for key in distinct if key not in store]
         with track("embed", len(missing)) as advance:
             for start in range(0, len(missing), _SEGMENT):
@@ -90,7 +90,7 @@ class Embedder:
             logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
-class Store:
+class VectorStore:
     """Vectors by text digest, in a folder of files that are written once, whole or not at all.
 
     Each `add` is a new file under a temporary name that is then renamed, so several processes may add at
@@ -103,7 +103,7 @@ class Store:
         self._where: dict[bytes, tuple[int, int]] = {}  # text digest → segment, row
         if folder is not None and folder.is_dir():
             for file in sorted(folder.glob("*.safetensors")):
-                self._remember(*_read(file))
+                self._remember(*_read_vectors(file))
 
     def __contains__(self, key: bytes) -> bool:
         return key in self._where
@@ -136,12 +136,12 @@ class Store:
             self._where.setdefault(key, (segment, row))
 
 
-def _read(file: Path) -> tuple[list[bytes], Float32]:
+def _read_vectors(file: Path) -> tuple[list[bytes], Float32]:
     from safetensors.numpy import load_file
 
     held = load_file(file)
     return [row.tobytes() for row in held["keys"]], held["vectors"]
 
 
-def _key(text: str) -> bytes:
+def _hash_text(text: str) -> bytes:
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -56,9 +56,9 @@ class TransformersEngine(LocalEngine):
 
     def counter(self) -> Callable[[Chat, str], int]:
         self._require_packages()
-        from curate.engine.local.loading import open_tokenizer
+        from curate.engine.local.loading import load_tokenizer
 
-        tokens = open_tokenizer(self.weights)
+        tokens = load_tokenizer(self.weights)
 
         def count(messages: Chat, prefill: str) -> int:
             found = tokens.encode(messages, prefill)
@@ -68,9 +68,9 @@ class TransformersEngine(LocalEngine):
 
     def _open(self) -> Engine:
         self._require_packages()
-        from curate.engine.local.loading import open_model  # imports torch
+        from curate.engine.local.loading import load_model  # imports torch
 
-        return cast(Engine, open_model(self.weights, self.task, self.options, folder=self._folder))
+        return cast(Engine, load_model(self.weights, self.task, self.options, folder=self._folder))
 
     def _require_packages(self) -> None:
         require_extra(

@@ -43,7 +43,7 @@ def resolve_dtype(precision: str, device: torch.device) -> torch.dtype:
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
+def silence_loading() -> Iterator[None]:
     """Loading draws bars and prints advice on standard error, which belongs to our own progress."""
     from transformers.utils import logging as advice
 
@@ -56,7 +56,7 @@ def quiet() -> Iterator[None]:
         advice.set_verbosity(level)
 
 
-def open_model(
+def load_model(
     weights: Weights, task: Task, options: TransformersOptions, *, folder: Path = Path()
 ) -> CausalModel | SequenceClassifier | VisionReward | Embedder:
     """Load a model for a task; relative addresses of images start at `folder`.
@@ -65,58 +65,58 @@ def open_model(
     """
     device = resolve_device(options.device)
     try:
-        with quiet():
+        with silence_loading():
             dtype = resolve_dtype(options.dtype, device)
             if task == "embedding":
-                return _open_embedder(weights, dtype, device, options)
+                return _load_embedder(weights, dtype, device, options)
             if task == "reward" and weights.sees_images:
-                return _open_vision_reward(weights, dtype, device, options, folder)
-            return (_open_causal if task == "causal" else _open_reward_model)(weights, dtype, device, options)
+                return _load_vision_reward(weights, dtype, device, options, folder)
+            return (_load_causal if task == "causal" else _load_classifier)(weights, dtype, device, options)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise CurateError(
             f"The model {options.model!r} cannot be opened as a {task} model: {' '.join(str(error).split())[:300]}"
         ) from error
 
 
-def open_tokenizer(weights: Weights) -> ChatTokens:
+def load_tokenizer(weights: Weights) -> ChatTokens:
     """The model's tokenizer alone; no length is too long for it."""
     from transformers import AutoTokenizer
 
-    at = {"gguf_file": weights.gguf_file} if weights.gguf_file is not None else hub_revision(weights)
+    at = {"gguf_file": weights.gguf_file} if weights.gguf_file is not None else get_hub_arguments(weights)
     return ChatTokens(AutoTokenizer.from_pretrained(weights.source, **at), 1 << 30)
 
 
-def _open_causal(
+def _load_causal(
     weights: Weights, dtype: torch.dtype, device: torch.device, options: TransformersOptions
 ) -> CausalModel:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     if weights.gguf_file is not None:
-        source, at = str(dense(weights, dtype)), {}
+        source, at = str(unpack_gguf(weights, dtype)), {}
     else:
-        source, at = weights.source, hub_revision(weights)
+        source, at = weights.source, get_hub_arguments(weights)
     tokenizer = AutoTokenizer.from_pretrained(source, **at)
     model: Any = AutoModelForCausalLM.from_pretrained(source, dtype=dtype, **at)
     model.to(device).eval()
     if dtype != torch.float32:
         model.set_output_embeddings(_Float32Head(model.get_output_embeddings()))
-    tokens = ChatTokens(tokenizer, max_length(options, model, tokenizer))
+    tokens = ChatTokens(tokenizer, resolve_max_length(options, model, tokenizer))
     opened = CausalModel(model, tokens, options.budget)
     return opened.with_trees() if options.share_prefixes else opened
 
 
-def _open_reward_model(
+def _load_classifier(
     weights: Weights, dtype: torch.dtype, device: torch.device, options: TransformersOptions
 ) -> SequenceClassifier:
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(weights.source, **hub_revision(weights))
+    tokenizer = AutoTokenizer.from_pretrained(weights.source, **get_hub_arguments(weights))
     model: Any
     if has_own_head(Path(weights.source)):
         model = HeadedModel.load(Path(weights.source), dtype=dtype)
     else:
         model = AutoModelForSequenceClassification.from_pretrained(
-            weights.source, dtype=dtype, **hub_revision(weights)
+            weights.source, dtype=dtype, **get_hub_arguments(weights)
         )
     outputs = model.config.num_labels
     if options.label is None and outputs != 1:
@@ -127,20 +127,20 @@ def _open_reward_model(
         raise CurateError(
             f"The model {options.model!r} has {outputs} outputs, so `label` is at most {outputs - 1}."
         )
-    tokens = ChatTokens(tokenizer, max_length(options, model, tokenizer))
+    tokens = ChatTokens(tokenizer, resolve_max_length(options, model, tokenizer))
     return SequenceClassifier(model.to(device).eval(), tokens, options.budget, options.label or 0)
 
 
-def _open_vision_reward(
+def _load_vision_reward(
     weights: Weights, dtype: torch.dtype, device: torch.device, options: TransformersOptions, folder: Path
 ) -> VisionReward:
-    processor = open_processor(weights.source)
+    processor = load_processor(weights.source)
     model = HeadedModel.load(Path(weights.source), dtype=dtype)
-    tokens = VisionTokens(processor, max_length(options, model, processor.tokenizer), folder)
+    tokens = VisionTokens(processor, resolve_max_length(options, model, processor.tokenizer), folder)
     return VisionReward(model.to(device).eval(), tokens, options.budget)
 
 
-def open_processor(source: str, **hub: Any) -> Any:
+def load_processor(source: str, **hub: Any) -> Any:
     """Of a vision-language model. Some bring one for videos too, which Transformers opens with torchvision only."""
     from transformers import AutoProcessor
 
@@ -153,12 +153,12 @@ def open_processor(source: str, **hub: Any) -> Any:
         ) from error
 
 
-def _open_embedder(
+def _load_embedder(
     weights: Weights, dtype: torch.dtype, device: torch.device, options: TransformersOptions
 ) -> Embedder:
     from sentence_transformers import SentenceTransformer
 
-    at = hub_revision(weights)
+    at = get_hub_arguments(weights)
     model = SentenceTransformer(
         weights.source,
         device=str(device),
@@ -171,11 +171,11 @@ def _open_embedder(
     return Embedder(model)
 
 
-def hub_revision(weights: Weights) -> dict[str, Any]:
+def get_hub_arguments(weights: Weights) -> dict[str, Any]:
     return {"revision": weights.hub_revision} if weights.hub_revision else {}
 
 
-def max_length(options: TransformersOptions, model: Any, tokenizer: Any) -> int:
+def resolve_max_length(options: TransformersOptions, model: Any, tokenizer: Any) -> int:
     """The user's, or the least that model and tokenizer admit (some say "very large" where they do not know)."""
     known = [
         getattr(model.config.get_text_config(), "max_position_embeddings", None),
@@ -197,7 +197,7 @@ class _Float32Head(nn.Module):
         return nn.functional.linear(hidden.float(), self.weight, self.bias)
 
 
-def dense(weights: Weights, dtype: torch.dtype) -> Path:
+def unpack_gguf(weights: Weights, dtype: torch.dtype) -> Path:
     """A GGUF file as a folder in the Transformers layout, kept in the user's cache: unpacking takes ten times
     as long as loading. CURATE_CACHE (or XDG_CACHE_HOME) moves the cache.
     """
@@ -207,13 +207,13 @@ def dense(weights: Weights, dtype: torch.dtype) -> Path:
     if folder.is_dir():
         return folder
     with temporary_beside(folder) as temporary:
-        _unpack(weights, dtype, building := temporary / "model")
+        _write_dense_model(weights, dtype, building := temporary / "model")
         with contextlib.suppress(OSError):  # another process was first
             building.rename(folder)
     return folder
 
 
-def _unpack(weights: Weights, dtype: torch.dtype, folder: Path) -> None:
+def _write_dense_model(weights: Weights, dtype: torch.dtype, folder: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     try:

@@ -60,7 +60,7 @@ class MlpHead(nn.Module):
         return outputs
 
 
-def new_head(size: int, shape: HeadShape, generator: torch.Generator) -> nn.Linear | MlpHead:
+def make_head(size: int, shape: HeadShape, generator: torch.Generator) -> nn.Linear | MlpHead:
     """A head with random weights."""
     if shape.head == "mlp":
         return MlpHead(size, shape.units, shape.outputs, generator)
@@ -69,7 +69,7 @@ def new_head(size: int, shape: HeadShape, generator: torch.Generator) -> nn.Line
     return head
 
 
-def read_out(outputs: Tensor, shape: HeadShape) -> Tensor:
+def read_score(outputs: Tensor, shape: HeadShape) -> Tensor:
     """[…] of [… , outputs]: the scalar, the expected level (0 … levels − 1) of the ordinal distribution, or the
     weighted mean of the aspects.
     """
@@ -108,7 +108,7 @@ def load_head(folder: Path, size: int) -> tuple[nn.Linear | MlpHead, HeadShape]:
     held = json.loads((folder / f"{_HEAD}.json").read_text(encoding="utf-8"))
     lists = {name: tuple(held[name]) for name in ("aspects", "weights") if name in held}
     shape = HeadShape(**held | lists)
-    head = new_head(size, shape, torch.Generator())
+    head = make_head(size, shape, torch.Generator())
     head.load_state_dict(load_file(folder / f"{_HEAD}.safetensors"))
     return head, shape
 
@@ -146,4 +146,4 @@ class HeadedModel(nn.Module):
         places = torch.arange(input_ids.shape[1], device=input_ids.device)
         last = (places * real).argmax(dim=1)
         outputs = self.head(hidden[torch.arange(len(last), device=last.device), last].float())
-        return SimpleNamespace(logits=read_out(outputs, self.shape)[:, None])
+        return SimpleNamespace(logits=read_score(outputs, self.shape)[:, None])

@@ -18,7 +18,7 @@ _LAYOUT: Any = {"whitespace_flexible": False}
 
 
 @dataclass(slots=True)
-class Schemas:
+class SchemaCompiler:
     """Compiles JSON schemas for one tokenizer. `ends`: the token ids that end an answer; `size`: of the logits."""
 
     tokenizer: Any

@@ -47,7 +47,7 @@ class VisionTokens(ChatTokens):
             )
         super().__init__(processor.tokenizer, max_length)
         self._place = self._place_of_images()
-        ids, inputs, kinds = self._tokens_and_inputs(_blank())
+        ids, inputs, kinds = self._tokens_and_inputs(_make_blank_image())
         if _CROSS in inputs:
             raise CurateError(
                 "The model attends to its images from beside the text, which is not supported: take one that reads "
@@ -85,7 +85,7 @@ class VisionTokens(ChatTokens):
                 ) from error
             for name, value in given.items():
                 found.setdefault(name, []).append(value)
-        inputs = {name: _joined(values) for name, values in found.items()}
+        inputs = {name: _concatenate_padded(values) for name, values in found.items()}
         if self._kinds is not None:
             inputs[self._kinds] = torch.isin(tokens, self._of_images).long()
         return inputs
@@ -133,7 +133,7 @@ class VisionTokens(ChatTokens):
         return int(self.tokenizer.convert_tokens_to_ids(token))
 
     def _render(self, turns: Sequence[dict[str, Any]], *, answer: bool) -> str:
-        listed = [{**turn, "content": _listed(turn["content"])} for turn in turns]
+        listed = [{**turn, "content": _list_parts(turn["content"])} for turn in turns]
         template = self.processor.chat_template or self.tokenizer.chat_template
         rendered = self.processor.apply_chat_template(
             listed, chat_template=template, tokenize=False, add_generation_prompt=answer
@@ -144,7 +144,10 @@ class VisionTokens(ChatTokens):
         if any(part.type == "video" for turn in messages for part in turn.content):
             return Failure("the model reads no videos, and the chat holds one", permanent=True)
         return [
-            {"role": turn.role, "content": [self._content(part, written) for part in _merged(turn.content)]}
+            {
+                "role": turn.role,
+                "content": [self._content(part, written) for part in _merge_texts(turn.content)],
+            }
             for turn in messages
         ]
 
@@ -194,14 +197,14 @@ class VisionReward:
         inputs = self.tokens.inputs(tokens, [part for place in lot for part in images_of(chats[place])])
         inputs |= {"input_ids": tokens, "attention_mask": mask}
         with torch.inference_mode():
-            logits = self.model(**placed(inputs, self.model.backbone)).logits[:, 0].double().cpu()
+            logits = self.model(**move_inputs(inputs, self.model.backbone)).logits[:, 0].double().cpu()
         return {
             place: Score(float(value), len(ids))
             for (place, ids), value in zip(lot.items(), logits, strict=True)
         }
 
 
-def placed(inputs: dict[str, Tensor], backbone: Any) -> dict[str, Tensor]:
+def move_inputs(inputs: dict[str, Tensor], backbone: Any) -> dict[str, Tensor]:
     """On the backbone's device; pixels in its precision."""
     return {
         name: value.to(backbone.device, backbone.dtype if value.is_floating_point() else None)
@@ -209,7 +212,7 @@ def placed(inputs: dict[str, Tensor], backbone: Any) -> dict[str, Tensor]:
     }
 
 
-def _merged(content: Sequence[Part]) -> Iterator[Part]:
+def _merge_texts(content: Sequence[Part]) -> Iterator[Part]:
     """Texts that follow each other as one, as text-only models read them."""
     texts: list[Part] = []
     for part in content:
@@ -224,23 +227,23 @@ def _merged(content: Sequence[Part]) -> Iterator[Part]:
         yield Part(text=plain_text(texts))
 
 
-def _listed(content: str | list[dict[str, str]]) -> list[dict[str, str]]:
+def _list_parts(content: str | list[dict[str, str]]) -> list[dict[str, str]]:
     return [{"type": "text", "text": content}] if isinstance(content, str) else content
 
 
-def _joined(values: Sequence[Tensor]) -> Tensor:
+def _concatenate_padded(values: Sequence[Tensor]) -> Tensor:
     """One after the other; what differs in size is padded with zeros, as processors pad a batch of images."""
     sizes = [max(dims) for dims in zip(*(value.shape[1:] for value in values), strict=True)]
-    return torch.cat([functional.pad(value, _missing(value, sizes)) for value in values])
+    return torch.cat([functional.pad(value, _compute_padding(value, sizes)) for value in values])
 
 
-def _missing(value: Tensor, sizes: Sequence[int]) -> list[int]:
+def _compute_padding(value: Tensor, sizes: Sequence[int]) -> list[int]:
     """As `pad` takes it: for each axis but the first, from the last one on, nothing before and so many after."""
     pairs = [(0, size - have) for size, have in zip(sizes, value.shape[1:], strict=True)]
     return [each for pair in reversed(pairs) for each in pair]
 
 
-def _blank() -> Any:
+def _make_blank_image() -> Any:
     from PIL import Image
 
     return Image.new("RGB", (64, 64))

@@ -11,17 +11,19 @@ from curate.engine.base import Choice, Choose, Completion, Failure, Generate, Ge
 from curate.engine.batching import Target
 from curate.engine.choices import Context, sum_log_probs
 
-Answer = dict[str, Any] | Failure
+ServerAnswer = dict[str, Any] | Failure
 _FLOOR = -9999.0  # what servers say in place of minus infinity
 
 
-def by_token_id(answer: dict[str, Any]) -> dict[int, float]:
+def parse_token_log_probs(answer: dict[str, Any]) -> dict[int, float]:
     """`{"token_id:17": -1.5}` of the first step, by id."""
     listed = answer["choices"][0]["logprobs"]["top_logprobs"][0]
     return {int(token.removeprefix("token_id:")): float(value) for token, value in listed.items()}
 
 
-def exact(slot: Sequence[Target], found: Mapping[Context, dict[int, float] | Failure]) -> Choice | Failure:
+def build_exact_choice(
+    slot: Sequence[Target], found: Mapping[Context, dict[int, float] | Failure]
+) -> Choice | Failure:
     known: dict[Context, dict[int, float]] = {}
     for target in slot:
         for at in range(len(target.continuation)):
@@ -33,20 +35,20 @@ def exact(slot: Sequence[Target], found: Mapping[Context, dict[int, float] | Fai
     return Choice(tuple(sum_log_probs(target, known) for target in slot), len(slot[0].context), len(known))
 
 
-def chat_steps(choice: dict[str, Any]) -> list[dict[str, Any]]:
+def list_chat_steps(choice: dict[str, Any]) -> list[dict[str, Any]]:
     logprobs = choice.get("logprobs") or {}
     return list(logprobs.get("content") or [])
 
 
-def looked_up(request: Choose, answer: dict[str, Any], max_unseen: float) -> Choice | Failure:
+def estimate_choice(request: Choose, answer: dict[str, Any], max_unseen: float) -> Choice | Failure:
     """The choices among the likeliest next tokens; one that is not there has at most a share that is known.
 
     A Failure where that share may be above `max_unseen` of what the choices hold that are there.
     """
-    listed = _likeliest(answer["choices"][0])
+    listed = _parse_top_tokens(answer["choices"][0])
     if not listed:
         return Failure("the server gave no log-probabilities")
-    bounds = [_bound(listed, each) for each in request.choices]
+    bounds = [_bound_log_prob(listed, each) for each in request.choices]
     values = [listed.get(each, most) for each, most in zip(request.choices, bounds, strict=True)]
     seen = sum(exp(listed[each]) for each in request.choices if each in listed)
     for each, most in zip(request.choices, bounds, strict=True):
@@ -62,9 +64,9 @@ def looked_up(request: Choose, answer: dict[str, Any], max_unseen: float) -> Cho
     return Choice(tuple(values), int(usage.get("prompt_tokens", 0)), int(usage.get("completion_tokens", 0)))
 
 
-def _likeliest(choice: dict[str, Any]) -> dict[str, float]:
+def _parse_top_tokens(choice: dict[str, Any]) -> dict[str, float]:
     """Likeliest first tokens with their log-probabilities, of a chat's answer or a completion's."""
-    steps = chat_steps(choice)
+    steps = list_chat_steps(choice)
     if steps:
         listed = [(each["token"], each["logprob"]) for each in [*steps[0].get("top_logprobs", []), steps[0]]]
     else:
@@ -73,7 +75,7 @@ def _likeliest(choice: dict[str, Any]) -> dict[str, float]:
     return {str(token): float(value) for token, value in listed}
 
 
-def _bound(listed: Mapping[str, float], choice: str) -> float:
+def _bound_log_prob(listed: Mapping[str, float], choice: str) -> float:
     """The most that the log-probability of a choice that is not listed can be: it may begin with a token that is
     listed, or with one that is not, which is no likelier than the least of those.
     """
@@ -84,7 +86,7 @@ def _bound(listed: Mapping[str, float], choice: str) -> float:
     return max([min(*listed.values(), rest), *begins]) if listed else 0.0
 
 
-def echoed(target: Target, answer: Answer) -> LogLikelihood | Failure:
+def parse_echo(target: Target, answer: ServerAnswer) -> LogLikelihood | Failure:
     if isinstance(answer, Failure):
         return answer
     values = answer["choices"][0]["logprobs"]["token_logprobs"]
@@ -95,14 +97,14 @@ def echoed(target: Target, answer: Answer) -> LogLikelihood | Failure:
     return LogLikelihood(float(sum(wanted)), len(wanted), len(target.fed))
 
 
-def generation(request: Generate, answer: dict[str, Any]) -> Generation | Failure:
+def parse_generation(request: Generate, answer: dict[str, Any]) -> Generation | Failure:
     completions: list[Completion] = []
     for choice in sorted(answer["choices"], key=lambda each: each.get("index", 0)):
         text = choice["message"].get("content") if "message" in choice else choice["text"]
         finish = choice.get("finish_reason")
         if text is None or finish not in ("stop", "length"):
             return Failure(f"the model gave no answer ({finish or 'no reason given'})", text, permanent=True)
-        completions.append(Completion(text, _steps(choice, text), finish))
+        completions.append(Completion(text, _parse_tokens(choice, text), finish))
     if request.sampling.temperature <= 0:
         completions *= request.sampling.n
     usage = answer.get("usage") or {}
@@ -111,10 +113,10 @@ def generation(request: Generate, answer: dict[str, Any]) -> Generation | Failur
     )
 
 
-def _steps(choice: dict[str, Any], text: str) -> tuple[Token, ...]:
+def _parse_tokens(choice: dict[str, Any], text: str) -> tuple[Token, ...]:
     """The tokens of an answer, where the server names them; without the end token, which is no part of it."""
     if "message" in choice:
-        pairs = [(each["token"], each["logprob"]) for each in chat_steps(choice)]
+        pairs = [(each["token"], each["logprob"]) for each in list_chat_steps(choice)]
     else:
         found = choice.get("logprobs") or {}
         pairs = list(zip(found.get("tokens") or [], found.get("token_logprobs") or [], strict=False))

@@ -19,7 +19,7 @@ _PROBE = [{"role": "user", "content": "Say A or B."}]
 
 
 @dataclass(slots=True)
-class Calls:
+class CallBuilder:
     """`tokens`: makes token ids of chats, or null. `maker`: the server's software as it says itself, or "".
 
     `gives_logprobs`: whether the server has log-probabilities for what it writes.
@@ -62,7 +62,7 @@ class Calls:
 
     def write(self, requests: Sequence[Generate]) -> list[Call | Failure]:
         """Text."""
-        bodies = [_writing(request) for request in requests]
+        bodies = [_build_generate_body(request) for request in requests]
         if self.tokens is None:
             also = {"logprobs": True} if self.gives_logprobs else {}
             return [
@@ -88,7 +88,7 @@ class Calls:
         """Raw logits: with an activation, a model of one output would answer with a sigmoid."""
         raw = {"use_activation": False}
         if self.tokens is None:
-            told = [_turns(chat) for chat in chats]
+            told = [_convert_turns(chat) for chat in chats]
             return [
                 turns
                 if isinstance(turns, Failure)
@@ -106,7 +106,7 @@ class Calls:
 
     def _begun(self, messages: Chat, prefill: str, **body: Any) -> Call | Failure:
         """A chat whose answer begins with `prefill`."""
-        turns = _turns(messages)
+        turns = _convert_turns(messages)
         if isinstance(turns, Failure):
             return turns
         if not prefill:
@@ -132,7 +132,7 @@ class Calls:
         return Call(full, {"model": self.options.model} | body | self.options.extra)
 
 
-def _writing(request: Generate) -> dict[str, Any] | Failure:
+def _build_generate_body(request: Generate) -> dict[str, Any] | Failure:
     sampling = request.sampling
     greedy = sampling.temperature <= 0
     body: dict[str, Any] = {
@@ -154,7 +154,7 @@ def _writing(request: Generate) -> dict[str, Any] | Failure:
     return body
 
 
-def _turns(chat: Chat) -> list[dict[str, str]] | Failure:
+def _convert_turns(chat: Chat) -> list[dict[str, str]] | Failure:
     if not chat:
         return Failure("bare text needs the model's `tokenizer`", permanent=True)
     if any(part.type != "text" for turn in chat for part in turn.content):

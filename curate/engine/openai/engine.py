@@ -47,7 +47,7 @@ class OpenAIEngine(LazyEngine):
 
     def __init__(self, name: str, options: OpenAIOptions, engines: Engines) -> None:
         super().__init__(name, options, engines)
-        self._key = _key(name, options.api_key_env)
+        self._key = _read_api_key(name, options.api_key_env)
         address = urlsplit(options.url)
         if address.scheme not in ("http", "https") or not address.hostname:
             raise CurateError(f"Engine {name!r}: `url` must start with http:// or https:// and name a host.")
@@ -99,12 +99,12 @@ class OpenAIEngine(LazyEngine):
 
     def _open(self) -> Engine:
         require_extra("openai", "httpx", purpose=f"Engine {self.name!r} of kind openai")
-        from curate.engine.openai.model import open_model
+        from curate.engine.openai.model import connect_server
 
-        return cast(Engine, open_model(self.options, self._key, self.tokenizer))
+        return cast(Engine, connect_server(self.options, self._key, self.tokenizer))
 
 
-def _key(name: str, variable: str | None) -> str | None:
+def _read_api_key(name: str, variable: str | None) -> str | None:
     """The key, which is in the environment and nowhere else."""
     if variable is None:
         return None

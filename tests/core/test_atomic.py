@@ -91,7 +91,7 @@ def test_hidden_neighbours_that_are_not_ours_stay(tmp_path: Path) -> None:
 HALF = """
 import os, sys, time
 from pathlib import Path
-from curate.folders import atomic_directory
+from curate.core.atomic import atomic_directory
 with atomic_directory(Path(sys.argv[1]), owned=lambda _: (), noun="x") as folder:
     (folder / "half").write_text("x")
     print("writing", flush=True)

@@ -20,9 +20,10 @@ from tests.ingest.samples import assert_reconciled, lines, native
 PROGRAM = """
 import sys
 from pathlib import Path
-from curate.config import Config, Source
+from curate.config.ingest import Source
+from curate.config.project import Config
 from curate.ingest import ingest_judgments, ingest_responses
-from curate.lake import Lake, Location
+from curate.lake.lake import Lake, Location
 
 home = Path(sys.argv[1])
 responses = [Source(source=str(home / name), chunk=100) for name in sys.argv[2:] if "said" not in name]

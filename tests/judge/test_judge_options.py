@@ -104,7 +104,7 @@ def test_the_trained_model_joins_the_panel(make_config: MakeConfig, tmp_path: Pa
     )
     assert list(Panel(config).seats) == ["l"]
     (tmp_path / "reward").mkdir()
-    (tmp_path / "reward" / "head.safetensors").write_bytes(b"")
+    (tmp_path / "reward" / "config.json").write_text('{"format": "curate-embedding-reward/1"}')
     assert list(Panel(config).seats) == ["l", "ours"]
     clash = make_config(
         "{train: {path: reward, judge: l}, judge: {judges: [{name: l, kind: rule, rule: length}]}}"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,8 @@ from curate.engine import Engines, Failure, build_chat
 from curate.engine.base import Chat, Score
 from curate.judge import Candidate, Contest, Question
 from curate.judge.reward_model import RewardModelJudge, RewardModelOptions
+from curate.reward.embedding_reward import EmbeddingRewardConfig
+from curate.reward.scorer import EngineScorer
 
 MakeModel = Callable[..., Path]
 TEXTS = ["A", "the quick brown fox", "no", "word " * 600]
@@ -32,8 +36,8 @@ def judge(make_model: MakeModel, tmp_path: Path) -> RewardModelJudge:
 
 
 def test_pairs_follow_from_scores(judge: RewardModelJudge, monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = judge._engine
-    assert engine is not None
+    assert isinstance(judge._scorer, EngineScorer)
+    engine = judge._scorer.engine
     asked: list[Chat] = []
     score = engine.score
     monkeypatch.setattr(engine, "score", lambda chats: asked.extend(chats) or score(chats))
@@ -74,7 +78,18 @@ def test_a_trained_head_scores_with_the_prompt(tmp_path: Path, monkeypatch: pyte
 
     folder = tmp_path / "reward"
     folder.mkdir()
-    (folder / "head.safetensors").write_bytes(b"")
+    config = EmbeddingRewardConfig(
+        embedder="e",
+        embedder_digest="",
+        dimension=1,
+        hidden=1,
+        folds=2,
+        seed=0,
+        epochs=[],
+        fingerprint="",
+        metrics={},
+    )
+    (folder / "config.json").write_text(json.dumps(asdict(config)))
     asked = []
 
     class Head:
@@ -84,7 +99,7 @@ def test_a_trained_head_scores_with_the_prompt(tmp_path: Path, monkeypatch: pyte
             asked.append((prompt_ids, prompts, responses))
             return [float(len(text)) for text in responses]
 
-    monkeypatch.setattr(embedding_reward.EmbeddingReward, "load", classmethod(lambda cls, path: Head()))
+    monkeypatch.setattr(embedding_reward.EmbeddingReward, "load", classmethod(lambda cls, path, **_: Head()))
     options = RewardModelOptions(name="rm", kind="reward-model", model="reward")
     judge = RewardModelJudge(options, Engines({}, tmp_path))
     answers = judge.answer(

@@ -21,9 +21,9 @@ import numpy as np
 import pytest
 
 from curate.core.errors import CurateError
+from curate.reward.packed_scorer import PackedScorer
 from curate.reward.scorer import PromptResponses, open_reward_model
 from curate.serve import reward_function
-from curate.serve.packed import PackedScorer, open_packed
 from tests.conftest import MakeModel
 
 pytestmark = pytest.mark.e2e
@@ -117,7 +117,7 @@ def expected(model: Path) -> np.ndarray:
 
 def test_one_packed_pass_gives_the_scores_of_separate_ones(model: Path, expected: np.ndarray) -> None:
     for budget in (16, 200, 4096):
-        packed = open_packed(str(model), folder=Path(), budget=budget)
+        packed = open_reward_model(str(model), folder=Path(), share_prompts=True, budget=budget)
         assert isinstance(packed, PackedScorer)
         found = packed.score([PromptResponses([("user", prompt)], tuple(RESPONSES)) for prompt in PROMPTS])
         assert np.abs(np.array(found) - expected).max() < 1e-4

@@ -19,7 +19,7 @@ from curate.data.preference_rows import Turns, read_pairs
 from curate.engine.base import Failure
 from curate.engine.local.reward_head import HeadShape
 from curate.reward.model import RewardModel
-from curate.reward.tokens import Encoded
+from curate.reward.tokens import EncodedResponses
 from curate.train import losses, objective
 from curate.train.batches import laid_out, rows, sizes, steps
 from curate.train.examples import Group, build_groups, held_out
@@ -36,12 +36,12 @@ KINDS: list[dict[str, Any]] = [
 ]
 
 
-def encode(context: Turns, responses: Sequence[str]) -> Encoded | Failure:
+def encode(context: Turns, responses: Sequence[str]) -> EncodedResponses | Failure:
     """Bytes as tokens of the tiny backbone; whoever is asked about 3 cannot be written."""
     if "3" in context[-1][1]:
         return Failure("no three")
     ids = [tuple(1 + byte % 95 for byte in text.encode()[:9]) for text in (context[-1][1], *responses)]
-    return Encoded(ids[0], tuple(ids[1:]))
+    return EncodedResponses(ids[0], tuple(ids[1:]))
 
 
 @pytest.fixture(scope="module")

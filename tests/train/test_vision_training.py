@@ -24,7 +24,6 @@ from curate.judge.stage import judge
 from curate.lake.lake import Lake, Location
 from curate.records import Message, Part, Prompt, Response, text_parts
 from curate.reward.scorer import PromptResponses, open_reward_model
-from curate.serve.packed import open_packed
 from curate.train import train
 from tests.conftest import table
 from tests.train.samples import configured, written
@@ -169,7 +168,7 @@ def test_it_sits_on_the_panel_and_looks(lake: Lake, tmp_path: Path, model: Path)
 
     Path(image.uri or "").unlink()
     with pytest.raises(CurateError, match="reads images, which requests to this server cannot hold"):
-        open_packed("models/reward", folder=tmp_path)
+        open_reward_model("models/reward", folder=tmp_path, share_prompts=True)
     (lost,) = scored(config.resolve("models/reward"), Path(image.uri or ""), ("A",))
     assert lost == Failure("an image's file cannot be read", raw=image.uri, permanent=True)
 

@@ -1,4 +1,4 @@
-"""What `curate serve-reward` opens."""
+"""Reward models that read a prompt once, as `curate serve-reward` opens them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from curate.reward.scorer import PromptResponses
-from curate.serve.packed import PackedScorer, open_packed
+from curate.reward.packed_scorer import PackedScorer
+from curate.reward.scorer import PromptResponses, open_reward_model
 
 ASKED = [PromptResponses([("user", "which a b ?")], ("a", "b sep", "a b a b"))]
 
@@ -32,7 +32,8 @@ def encoder(tmp_path: Path) -> Path:
 
 def test_the_dtype_that_is_asked_for_holds_for_an_encoder_too(encoder: Path) -> None:
     scorers = {
-        name: open_packed(str(encoder), folder=Path(), dtype=name) for name in ("auto", "float32", "bfloat16")
+        name: open_reward_model(str(encoder), folder=Path(), dtype=name, share_prompts=True)
+        for name in ("auto", "float32", "bfloat16")
     }
     assert not any(isinstance(scorer, PackedScorer) for scorer in scorers.values())
     scores = {name: scorer.score(ASKED)[0] for name, scorer in scorers.items()}

@@ -1,0 +1,86 @@
+"""Score responses with a reward model, in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from curate.core.errors import CurateError
+from curate.core.progress import bars, silent
+from curate.data.preference_rows import Turns, Unusable, turns_of
+from curate.pipeline.frames import Frame, Row, check_columns, read_rows
+from curate.records import Message, prompt_id, text
+from curate.reward.scorer import Asked, open_scorer
+
+_LONG = ("id", "prompt", "response", "response_id", "model", "reference", "meta")
+_NESTED = ("id", "prompt", "responses", "reference", "meta")
+
+
+def score_responses(model: Path | str, rows: Frame, *, progress: bool = False) -> NDArray[np.float64]:
+    """Score responses with a reward model: of two responses to a prompt, the better one gets the higher score.
+
+    Args:
+        model: A folder that `curate train` wrote, or a sequence-classification model (a folder, `pypi:PACKAGE` or hub
+            id).
+        rows: One row for each response (`prompt`, `response`) or for each prompt (`prompt`, `responses`: a list of
+            texts or of {id, text, model}). A prompt is a text or a list of {role, content}. With `id` (and `reference`,
+            if it has one) a prompt that the model was trained on is scored by the part of it that did not see the prompt.
+        progress: Whether to show a bar.
+
+    Returns:
+        float64[N], the score of each of the N responses in the order in which they come; not a number where the model
+        cannot read one (too long, say).
+
+    Raises:
+        CurateError: There is no such model, or a column or value is not as it should be.
+    """
+    requests = _read_requests(rows)
+    scorer = open_scorer(str(model), folder=Path.cwd())
+    scores = scorer.score(requests, track=bars if progress else silent)
+    return np.concatenate(scores)
+
+
+def _read_requests(rows: Frame) -> list[Asked]:
+    table, columns = read_rows(rows, "rows")
+    if "responses" in columns:
+        check_columns(columns, "rows", required=("prompt",), known=_NESTED)
+    else:
+        check_columns(columns, "rows", required=("prompt", "response"), known=_LONG)
+    requests = []
+    for number, row in enumerate(table):
+        where = f"rows[{number}]"
+        listed = row["responses"] if "responses" in row else [row.get("response")]
+        if not isinstance(listed, list | tuple) or not listed:
+            raise CurateError(f"{where}: `responses` must be a list of texts or of {{id, text, model}}.")
+        context = _read_turns(row.get("prompt"), where)
+        responses = tuple(_read_text(response, where) for response in listed)
+        requests.append(Asked(context, responses, _identify(row, context)))
+    return requests
+
+
+def _read_turns(prompt: object, where: str) -> Turns:
+    try:
+        return turns_of(prompt, "prompt", "user")
+    except Unusable as error:
+        raise CurateError(f"{where}: {error}: give a text or a list of {{role, content}}.") from None
+
+
+def _read_text(response: object, where: str) -> str:
+    if isinstance(response, Mapping):
+        response = response.get("text")
+    if not isinstance(response, str):
+        raise CurateError(f"{where}: a response is {type(response).__name__}, but must be text.")
+    return response
+
+
+def _identify(row: Row, context: Turns) -> str:
+    """The lake's id of the prompt, by which a model knows what it was trained on; empty where no key is given."""
+    key: Any = row.get("id")
+    if key is None:
+        return ""
+    messages = [Message.model_validate({"role": role, "content": text(said)}) for role, said in context]
+    return prompt_id(messages, key=str(key), reference=row.get("reference"))

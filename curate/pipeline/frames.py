@@ -243,7 +243,7 @@ def _group_rows(rows: Sequence[Row], columns: Sequence[str], name: str) -> tuple
         shared = {column: row.get(column) for column in _SHARED}
         entry = grouped.setdefault(prompt, {"id": prompt, **shared, "responses": []})
         if first.setdefault(prompt, number) != number:
-            _check_shared(entry, shared, where, f"{name}[{first[prompt]}]")
+            _check_group(entry, shared, where, f"{name}[{first[prompt]}]")
         if key in keys.setdefault(prompt, set()):
             raise CurateError(
                 f"{where}: the prompt {_shorten(prompt)!r} has a response with `{response_key}` {key!r} already: give "
@@ -251,7 +251,7 @@ def _group_rows(rows: Sequence[Row], columns: Sequence[str], name: str) -> tuple
             )
         keys[prompt].add(key)
         if not isinstance(row.get("response"), str):
-            raise CurateError(f"{where}: `response` is {_describe(row.get('response'))}, but must be text.")
+            raise CurateError(f"{where}: `response` is {describe_value(row.get('response'))}, but must be text.")
         response = {"id": key, "text": row["response"], "model": row.get("model")}
         entry["responses"].append({**response, **_as_keys(response, ("model",))})
     return list(grouped.values()), list(first.values())
@@ -261,12 +261,12 @@ def _take_key(row: Row, column: str, where: str) -> str:
     key = _as_keys(row, (column,)).get(column)
     if not isinstance(key, str) or not key:
         raise CurateError(
-            f"{where}: `{column}` is {_describe(key)}, but tells rows apart: it must be text or a whole number."
+            f"{where}: `{column}` is {describe_value(key)}, but tells rows apart: it must be text or a whole number."
         )
     return key
 
 
-def _check_shared(entry: Row, shared: Row, where: str, before: str) -> None:
+def _check_group(entry: Row, shared: Row, where: str, before: str) -> None:
     for column, value in shared.items():
         if entry[column] != value:
             raise CurateError(
@@ -287,13 +287,14 @@ def _check_native(rows: Sequence[Row], decoder: Callable[[Row], object], places:
 def _as_keys(row: Mapping[str, Any], columns: Sequence[str]) -> Row:
     """Take whole numbers as text, which the lake's keys are; anything else as it is."""
     return {
-        column: str(int(value)) if isinstance(value, Integral) and not isinstance(value, bool) else value
+        column: str(int(value)) if not isinstance(value, bool) and isinstance(value, Integral) else value
         for column in columns
         if (value := row.get(column)) is not None or column in row
     }
 
 
-def _describe(value: object) -> str:
+def describe_value(value: object) -> str:
+    """Say what a cell holds, for a sentence about it."""
     return "null" if value is None else f"{_shorten(repr(value))} ({type(value).__name__})"
 
 

@@ -60,7 +60,7 @@ class LabelKeywords(AggregateKeywords, JudgeKeywords, total=False):
 
 @dataclass(frozen=True, slots=True)
 class GuaranteeReport:
-    """What may be promised of the labels: the numbers of the lake's tables `assessments` and `guarantees`.
+    """The promise about the labels: the numbers of the lake's tables `assessments` and `guarantees`.
 
     `assessment` speaks of all labels; `strata` hold the promise about the accepted ones of each stratum, and are
     empty where there is none.

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from curate.core.errors import CurateError
 from curate.core.progress import bars, silent
 from curate.data.preference_rows import Turns, Unusable, turns_of
-from curate.pipeline.frames import Frame, Row, check_columns, read_rows
+from curate.pipeline.frames import Frame, Row, check_columns, describe_value, read_rows
 from curate.records import Message, prompt_id, text
 from curate.reward.scorer import Asked, open_scorer
 
@@ -28,7 +28,7 @@ def score_responses(model: Path | str, rows: Frame, *, progress: bool = False) -
             id).
         rows: One row for each response (`prompt`, `response`) or for each prompt (`prompt`, `responses`: a list of
             texts or of {id, text, model}). A prompt is a text or a list of {role, content}. With `id` (and `reference`,
-            if it has one) a prompt that the model was trained on is scored by the part of it that did not see the prompt.
+            if it has one) a prompt of the training set is scored by the part of the model that did not see it.
         progress: Whether to show a bar.
 
     Returns:
@@ -73,7 +73,7 @@ def _read_text(response: object, where: str) -> str:
     if isinstance(response, Mapping):
         response = response.get("text")
     if not isinstance(response, str):
-        raise CurateError(f"{where}: a response is {type(response).__name__}, but must be text.")
+        raise CurateError(f"{where}: a response is {describe_value(response)}, but must be text.")
     return response
 
 
@@ -82,5 +82,5 @@ def _identify(row: Row, context: Turns) -> str:
     key: Any = row.get("id")
     if key is None:
         return ""
-    messages = [Message.model_validate({"role": role, "content": text(said)}) for role, said in context]
+    messages = [Message.model_validate({"role": role, "content": text(turn)}) for role, turn in context]
     return prompt_id(messages, key=str(key), reference=row.get("reference"))

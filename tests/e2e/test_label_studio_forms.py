@@ -19,11 +19,11 @@ from curate.records import Form, Part
 from curate.verify.pull import pull
 from curate.verify.push import push
 from curate.verify.server import TOKEN_VARIABLE, Server
+from tests.browser import find_browser
 from tests.e2e.label_studio import PASSWORD, TOKEN, LabelStudioServer
 from tests.verify.samples import NASTY, configured, fill, make_task
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
-CHROMIUM = Path("/usr/bin/chromium")
 QUIET = [
     "--no-sandbox",
     "--disable-gpu",
@@ -57,12 +57,13 @@ def token(monkeypatch: pytest.MonkeyPatch) -> None:
 def page(label_studio: LabelStudioServer) -> Iterator[Any]:
     """A browser in which an annotator has signed in."""
     sync_api = pytest.importorskip("playwright.sync_api")
-    if not CHROMIUM.exists():
+    chromium = find_browser()
+    if chromium is None:
         if os.environ.get("CI"):
-            pytest.fail("no /usr/bin/chromium: apt-get install chromium")
-        pytest.skip("there is no /usr/bin/chromium on this machine")
+            pytest.fail("there is no Chromium or Chrome: run `make browser`")
+        pytest.skip("there is no Chromium or Chrome on this machine: run `make browser`")
     with sync_api.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=str(CHROMIUM), headless=True, args=QUIET)
+        browser = driver.chromium.launch(executable_path=str(chromium), headless=True, args=QUIET)
         page = browser.new_page(viewport={"width": 1440, "height": 950})
         page.set_default_timeout(60_000)
         page.goto(f"{label_studio.url}/user/login/", wait_until="commit")

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 FAST ?=
 
-.PHONY: setup servers browser demo test lint bench schemas clean
+.PHONY: setup servers browser demo test check lint bench schemas clean
 
 # Versions for which all that we depend on has wheels (numpy < 2.3 has none for 3.14); as in pyproject.toml.
 define CHECK_PYTHON
@@ -46,8 +46,14 @@ demo: setup ## from raw responses to labels, a reward model and a report, on thi
 browser: setup ## the browser that tests drive: finds one, or fetches one, or says what to do
 	$(BIN)/python -m tests.browser
 
+# Tests that share a server, like those of one file, are one group and run on one worker (tests/conftest.py).
+TWO_WORKERS := --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+
 test: setup $(if $(FAST),,browser) lint $(if $(FAST),,servers) ## everything; FAST=1 leaves out the tests that start real processes, servers and models
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(if $(FAST),-m "not e2e")
+	$(BIN)/python -m pytest $(TWO_WORKERS) $(if $(FAST),-m "not e2e")
+
+check: setup lint ## lint, types and unit tests: what starts no process, server or model of size
+	$(BIN)/python -m pytest $(TWO_WORKERS) -m "not e2e"
 
 lint: setup
 	$(BIN)/ruff check .

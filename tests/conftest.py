@@ -34,22 +34,30 @@ settings.load_profile("curate")
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
-# Each takes minutes. In this order two workers are busy to the end, and one of them mostly runs both files that want
-# Label Studio, with one server.
+# The longest files first: a worker that begins one of them when the others are done would keep everybody waiting.
 LONGEST = (
     "test_label_studio_forms.py",
-    "test_run.py",
-    "test_vllm.py",
     "test_label_studio_round_trip.py",
+    "test_vllm.py",
     "test_verify_loop.py",
+    "test_run.py",
+    "test_prefect.py",
     "test_trained_in_vllm.py",
 )
+# One worker runs all tests of a file, and all files that want the same server, so that each server starts once.
+SERVERS = {
+    "test_label_studio_forms.py": "Label Studio",
+    "test_label_studio_round_trip.py": "Label Studio",
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest files first, in which a worker could else begin when the others are done."""
-    places = {name: place for place, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: places.get(item.path.name, len(places)))
+    """Sort the longest files first, and name the group of tests that one worker runs (`--dist loadgroup`)."""
+    positions = {name: position for position, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: positions.get(item.path.name, len(positions)))
+    for item in items:
+        group = SERVERS.get(item.path.name, item.path.relative_to(item.config.rootpath).as_posix())
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")

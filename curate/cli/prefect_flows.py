@@ -40,4 +40,5 @@ def run_flow(file: str, flow: str, config: Path) -> Any:
     from prefect.flows import load_flow_from_entrypoint
 
     path = Path(str(find_resource(f"flows/{file}.py")))
-    return load_flow_from_entrypoint(f"{path}:{flow}")(str(config.resolve()))
+    loaded: Any = load_flow_from_entrypoint(f"{path}:{flow}")
+    return loaded(str(config.resolve()))

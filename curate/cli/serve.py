@@ -32,11 +32,12 @@ def serve_reward(
     require_extra("serve", "uvicorn", "fastapi", "torch", "transformers", purpose="Serving a reward model")
     import uvicorn
 
-    from curate.reward.scorer import PromptResponses
+    from curate.reward.scorer import PromptResponses, open_reward_model
     from curate.serve.app import Limits, make_app
-    from curate.serve.packed import open_packed
 
-    scorer = open_packed(model, folder=Path.cwd(), dtype=dtype, budget=budget, max_length=max_length)
+    scorer = open_reward_model(
+        model, folder=Path.cwd(), dtype=dtype, share_prompts=True, budget=budget, max_length=max_length
+    )
     scorer.score(
         [PromptResponses([("user", "?")], ("!",))]
     )  # what is wrong with the model shows before the port is open

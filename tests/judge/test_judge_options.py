@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from curate.config.project import Config
 from curate.core.errors import CurateError
 from curate.engine import build_engine_schemas
 from curate.judge import Panel, check, judge_schemas
+from curate.reward.embedding_reward import EmbeddingRewardConfig
 
 MakeConfig = Callable[[str], Config]
 GOOD = '{engines: {m: {kind: "./scripted.py:Scripted"}}, judge: {judges: [{name: x, kind: pairwise, engine: m}]}}'
@@ -104,7 +106,18 @@ def test_the_trained_model_joins_the_panel(make_config: MakeConfig, tmp_path: Pa
     )
     assert list(Panel(config).seats) == ["l"]
     (tmp_path / "reward").mkdir()
-    (tmp_path / "reward" / "config.json").write_text('{"format": "curate-embedding-reward/1"}')
+    trained = EmbeddingRewardConfig(
+        embedder="e",
+        embedder_digest="",
+        dimension=1,
+        hidden=1,
+        folds=2,
+        seed=0,
+        epochs=[],
+        fingerprint="",
+        metrics={},
+    )
+    (tmp_path / "reward" / "config.json").write_text(json.dumps(asdict(trained)))
     assert list(Panel(config).seats) == ["l", "ours"]
     clash = make_config(
         "{train: {path: reward, judge: l}, judge: {judges: [{name: l, kind: rule, rule: length}]}}"

@@ -126,13 +126,12 @@ class ReplayEngine(ConfiguredEngine):
         }
         if missing and self._source is not None:
             fresh = dict(zip(missing, ask(self._source, list(missing.values())), strict=True))
-            self._record({key: answer for key, answer in fresh.items() if not isinstance(answer, Failure)})
+            self._record(
+                {key: answer for key, answer in fresh.items() if not isinstance(answer, Failure)}, result
+            )
         else:
             fresh = dict.fromkeys(missing, _MISSING)
-        return [
-            msgspec.json.decode(self._answers[key], type=result) if key in self._answers else fresh[key]
-            for key in keys
-        ]
+        return [_decode(self._answers[key], result) if key in self._answers else fresh[key] for key in keys]
 
     @cached_property
     def _answers(self) -> dict[tuple[Capability, str], bytes]:
@@ -153,14 +152,23 @@ class ReplayEngine(ConfiguredEngine):
             answers[line.method, line.request] = bytes(line.answer)
         return answers
 
-    def _record(self, fresh: dict[tuple[Capability, str], Any]) -> None:
+    def _record(self, fresh: dict[tuple[Capability, str], Any], result: type) -> None:
+        """Add answers to the file, but those that JSON cannot hold: NaN and infinity are no answers."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         texts = {key: msgspec.json.encode(answer) for key, answer in fresh.items()}
+        texts = {key: text for key, text in texts.items() if not isinstance(_decode(text, result), Failure)}
         _repair_last_line(self._path)
         with self._path.open("ab") as file:
             for (method, request), text in texts.items():
                 file.write(msgspec.json.encode(RecordedAnswer(method, request, msgspec.Raw(text))) + b"\n")
         self._answers.update(texts)
+
+
+def _decode(text: bytes, result: type[ResultT]) -> ResultT | Failure:
+    try:
+        return msgspec.json.decode(text, type=result)
+    except msgspec.DecodeError as error:
+        return Failure(f"the recording holds no such answer: {error}", text.decode("utf-8", "replace"))
 
 
 def hash_request(method: Capability, request: object) -> str:

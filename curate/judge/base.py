@@ -27,7 +27,7 @@ import itertools
 import math
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -150,13 +150,23 @@ class Answer:
 
 
 def prefer(margin: float, *, tie: float = 0.0) -> Answer:
-    """a where the margin is above `tie`, b where it is below −`tie`, else a tie; the margin is kept as the score."""
+    """a where the margin is above `tie`, b where it is below −`tie`, else a tie; the margin is kept as the score.
+
+    A margin that is no finite number is a failure, not a vote.
+    """
+    if not math.isfinite(margin):
+        return fail(Failure(f"the margin is {margin}, and not a finite number"))
     outcome: Outcome = "tie" if abs(margin) <= tie else "a" if margin > 0 else "b"
     return Answer(outcome=outcome, score=float(margin))
 
 
 def believe(p_a: float, *, tie: float = 0.0, **also: Any) -> Answer:
-    """An answer from the probability that a is better: a tie where it is within `tie` of ½."""
+    """An answer from the probability that a is better: a tie where it is within `tie` of ½.
+
+    A probability that is no finite number is a failure, not a vote.
+    """
+    if not math.isfinite(p_a):
+        return _fail_number("P(a)", p_a, also)
     rounded = round(min(max(p_a, 0.0), 1.0), _DIGITS)
     margin = rounded - 0.5
     outcome: Outcome = "tie" if abs(margin) <= tie else "a" if margin > 0 else "b"
@@ -164,7 +174,9 @@ def believe(p_a: float, *, tie: float = 0.0, **also: Any) -> Answer:
 
 
 def rate(score: float, *, sd: float | None = None, **also: Any) -> Answer:
-    """An answer about one response: its rating, the higher the better."""
+    """An answer about one response: its rating, the higher the better; a failure where it is no finite number."""
+    if not math.isfinite(score):
+        return _fail_number("the rating", score, also)
     spread = None if sd is None else round(sd, _DIGITS)
     return Answer(outcome="a", score=round(score, _DIGITS), score_sd=spread, **also)
 
@@ -176,6 +188,11 @@ def abstain(reason: str, **also: Any) -> Answer:
 def fail(failure: Failure, **also: Any) -> Answer:
     raw = failure.reason if failure.raw is None else f"{failure.reason}\n{failure.raw}"
     return Answer(outcome="failed", raw=raw, permanent=failure.permanent, **also)
+
+
+def _fail_number(name: str, value: float, also: Mapping[str, Any]) -> Answer:
+    kept = {field: also[field] for field in ("rationale", "tokens_in", "tokens_out") if field in also}
+    return fail(Failure(f"{name} is {value}, and not a finite number", also.get("raw")), **kept)
 
 
 def sigmoid(x: float) -> float:

@@ -13,6 +13,7 @@ anything it abstains, and people's judgments are never shown to it. A judgment t
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -112,6 +113,8 @@ class Meta(Judge):
         for each in found:
             if isinstance(each, Failure):
                 return fail(each)
+            if not math.isfinite(each.mass):
+                return fail(Failure(f"the probability of Yes and No is {each.mass}, and not a finite number"))
             if each.mass < self.options.min_mass:
                 reason = f"Yes and No hold too little of the probability: {each.mass:.2g}"
                 return fail(Failure(reason, permanent=True))

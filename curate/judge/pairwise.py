@@ -14,6 +14,7 @@ first, and the verdict is read in the same way after what it thought.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -83,6 +84,8 @@ class Pairwise(LanguageJudge):
             {verdict: round(value, 4) for verdict, value in zip(_VERDICTS, choice.log_probs, strict=False)}
         )
         spent = brief.spent(choice.tokens_in, choice.tokens_out)
+        if not math.isfinite(choice.mass):
+            return fail(Failure("the probability of a verdict is not a finite number", raw), **spent)
         if choice.mass < self.options.min_mass:
             reason = f"the verdicts hold too little of the probability: {choice.mass:.2g}"
             return fail(Failure(reason, raw, permanent=True), **spent)

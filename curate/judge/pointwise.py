@@ -16,6 +16,7 @@ distribution. With `aspects`, one call gives a whole number for each as JSON, wh
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
@@ -123,9 +124,13 @@ class Pointwise(LanguageJudge):
         if isinstance(choice, Failure):
             return fail(choice, **brief.spent())
         spent = brief.spent(choice.tokens_in, choice.tokens_out)
+        logs = dict(zip(self._ratings, (round(value, 4) for value in choice.log_probs), strict=True))
+        if not math.isfinite(choice.mass):
+            return fail(
+                Failure("the probability of a rating is not a finite number", json.dumps(logs)), **spent
+            )
         if choice.mass < self.options.min_mass:
             reason = f"the ratings hold too little of the probability: {choice.mass:.2g}"
-            logs = dict(zip(self._ratings, (round(each, 4) for each in choice.log_probs), strict=True))
             return fail(Failure(reason, json.dumps(logs), permanent=True), **spent)
         mean, sd, shares = self._expected(choice)
         return rate(mean, sd=sd, raw=json.dumps(shares), **spent)

@@ -10,6 +10,7 @@ scores are taken as they come (logits); the judgment's `score` is that of a minu
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Self
 
@@ -105,6 +106,9 @@ class RewardModelJudge(Judge):
     def _compare(self, a: Score | Failure, b: Score | Failure, tokens: int) -> Answer:
         if isinstance(a, Failure) or isinstance(b, Failure):
             return fail(a if isinstance(a, Failure) else b)  # type: ignore[arg-type]  # one of them is
+        if not (math.isfinite(a.value) and math.isfinite(b.value)):
+            reason = f"a reward is not a finite number: {a.value} for a, {b.value} for b"
+            return fail(Failure(reason), tokens_in=tokens)
         margin = a.value - b.value
         p_a = sigmoid(margin / self.options.temperature)
         return believe(p_a, tie=self.options.tie_band, score=round(margin, 6), tokens_in=tokens)

@@ -13,6 +13,7 @@ from curate.judge.configured import Panel, Seat
 from curate.judge.judgment_rows import judgment_rows
 from curate.judge.known_judgments import with_opinions
 from curate.judge.pending import Known, Work, open_questions, prepared
+from curate.judge.validity import check_answer
 from curate.judge.writer import Answered
 from curate.lake.lake import Lake
 
@@ -56,7 +57,10 @@ def _ask_twice(seat: Seat, questions: Sequence[Question]) -> list[Answer]:
 
 
 def ask(seat: Seat, questions: Sequence[Question]) -> list[Answer]:
-    """The judge's answers, one for each question. A judge that breaks is a CurateError that says where."""
+    """The judge's answers, one for each question. A judge that breaks is a CurateError that says where.
+
+    Answers that are no judgments come back as failed ones, whoever gave them.
+    """
     readable = [at for at, each in enumerate(questions) if each.contest.text_only or seat.judge.sees_images]
     try:
         found = list(seat.judge.answer([questions[at] for at in readable])) if readable else []
@@ -67,10 +71,16 @@ def ask(seat: Seat, questions: Sequence[Question]) -> list[Answer]:
         raise JudgeError(
             f"Judge {seat.name!r} broke with {type(error).__name__} at {frame.filename}:{frame.lineno}: {error}."
         ) from error
-    if len(found) != len(readable) or not all(isinstance(answer, Answer) for answer in found):
+    strange = next((answer for answer in found if not isinstance(answer, Answer)), None)
+    if strange is not None:
+        raise CurateError(
+            f"Judge {seat.name!r} gave a {type(strange).__name__} in place of an Answer: `answer` has to return one "
+            "curate.judge.Answer for each question."
+        )
+    if len(found) != len(readable):
         raise CurateError(
             f"Judge {seat.name!r} was asked {len(readable)} questions, and gave {len(found)} answers."
         )
-    answers = dict(zip(readable, found, strict=True))
+    answers = {at: check_answer(questions[at], answer) for at, answer in zip(readable, found, strict=True)}
     unread = abstain("the judge reads text only, and the prompt or a response holds images or videos")
     return [answers.get(at, unread) for at in range(len(questions))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,9 +12,12 @@ import pytest
 from curate.core.errors import CurateError
 from curate.engine import Engines, Failure, build_chat
 from curate.engine.base import Choice, Choose, Continuation, Generate, Sampling
+from curate.engine.replay import hash_request
 
 MakeModel = Callable[..., Path]
-REQUESTS = [Choose(messages=build_chat(("user", text)), choices=("A", "B")) for text in ("one", "two", "three")]
+REQUESTS = [
+    Choose(messages=build_chat(("user", text)), choices=("A", "B")) for text in ("one", "two", "three")
+]
 
 
 @pytest.fixture
@@ -41,7 +45,10 @@ def test_a_recording_says_what_the_model_said(engines: Engines, tmp_path: Path) 
     assert offline.capabilities == {"choose", "generate", "schema", "loglikelihood"}
     assert offline.choose(REQUESTS[:2]) == asked == engines.get("model").choose(REQUESTS[:2])
     assert offline.generate([Generate(messages=build_chat(("user", "one")), sampling=sampling)]) == text
-    assert offline.loglikelihood([Continuation(messages=build_chat(("user", "one")), continuation="A")]) == likely
+    assert (
+        offline.loglikelihood([Continuation(messages=build_chat(("user", "one")), continuation="A")])
+        == likely
+    )
 
 
 def test_only_what_is_new_is_asked(engines: Engines, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,3 +116,37 @@ def test_embeddings_are_recorded_too(tmp_path: Path) -> None:
     np.testing.assert_array_equal(replayed(tmp_path).get("offline").embed(["bcd", "a"]), [[3, 1], [1, 1]])
     with pytest.raises(CurateError, match="not in the recording"):
         replayed(tmp_path).get("offline").embed(["new"])
+
+
+BROKEN = """
+from curate.engine import ConfiguredEngine
+from curate.engine.base import Score
+
+class Broken(ConfiguredEngine):
+    capabilities = frozenset({"score"})
+    revision = "1"
+
+    def score(self, chats):
+        return [Score(float("nan"), 1) for _ in chats]
+"""
+
+
+def test_what_is_no_number_is_not_recorded_and_not_replayed(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text(BROKEN)
+    declared = {
+        "broken": {"kind": "./broken.py:Broken"},
+        "recording": {"kind": "replay", "path": "answers.jsonl", "source": "broken"},
+    }
+    asked = [build_chat(("user", "?"), ("assistant", "!"))]
+    (score,) = Engines(declared, tmp_path).get("recording").score(asked)
+    assert not isinstance(score, Failure)
+    assert np.isnan(score.value)
+    line = {
+        "method": "score",
+        "request": hash_request("score", asked[0]),
+        "answer": {"value": None, "tokens_in": 1},
+    }
+    (tmp_path / "answers.jsonl").write_text(json.dumps(line) + "\n")
+    (failed,) = replayed(tmp_path).get("offline").score(asked)
+    assert isinstance(failed, Failure)
+    assert failed.reason.startswith("the recording holds no such answer")

@@ -1,24 +1,78 @@
-"""What a server answers, read into this project's words: plain functions of decoded JSON."""
+"""What a server answers, read into this project's words: plain functions of decoded JSON.
+
+`read` calls them: an answer of any other form than the protocol's is a `Failure` that keeps it, however odd it is.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from math import exp, log
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from math import exp, isfinite, isnan, log
+from typing import Any, TypeVar
 
-from curate.engine.base import Choice, Choose, Completion, Failure, Generate, Generation, LogLikelihood, Token
+from curate.core.errors import CurateError
+from curate.engine.base import (
+    Choice,
+    Choose,
+    Completion,
+    Failure,
+    Generate,
+    Generation,
+    LogLikelihood,
+    Score,
+    Token,
+)
 from curate.engine.batching import Target
 from curate.engine.choices import Context, sum_log_probs
 
+T = TypeVar("T")
 ServerAnswer = dict[str, Any] | Failure
+_MOST_TOKENS = 1 << 40  # more is no number of tokens
+_ABOVE_ZERO = 0.01  # how far rounding may lift a log-probability above 0
+_KEPT = 10_000  # characters of an odd answer
 _FLOOR = -9999.0  # what servers say in place of minus infinity
+
+
+def read(answer: ServerAnswer, reader: Callable[[dict[str, Any]], T | Failure]) -> T | Failure:
+    """What `reader` makes of an answer; a Failure where it has not the form that the reader expects."""
+    if isinstance(answer, Failure):
+        return answer
+    try:
+        return reader(answer)
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
+        what = f"{type(error).__name__}: {error}" if isinstance(error, LookupError) else str(error)
+        return Failure(f"the server's answer is not of the expected form: {what[:200]}", show(answer))
+
+
+def show(answer: dict[str, Any]) -> str:
+    """An odd answer as text, cut where it is very long."""
+    try:
+        return json.dumps(answer, ensure_ascii=False)[:_KEPT]
+    except (ValueError, RecursionError):
+        return "JSON that is nested too deeply to be shown"
+
+
+def log_probability(value: object) -> float:
+    """A log-probability as a server says it; ValueError where it is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or isnan(value) or value > _ABOVE_ZERO:
+        raise ValueError(f"{value!r:.80} is no log-probability")
+    return max(float(value), _FLOOR)
+
+
+def count_tokens(answer: Mapping[str, Any]) -> tuple[int, int]:
+    """Tokens read and written; 0 where the server does not say, ValueError where it says something else."""
+    usage = answer.get("usage") or {}
+    counts = tuple(usage.get(name, 0) for name in ("prompt_tokens", "completion_tokens"))
+    for count in counts:
+        if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= _MOST_TOKENS:
+            raise ValueError(f"`usage` holds {count!r:.80}, which is no number of tokens")
+    return counts[0], counts[1]
 
 
 def parse_token_log_probs(answer: dict[str, Any]) -> dict[int, float]:
     """`{"token_id:17": -1.5}` of the first step, by id."""
     listed = answer["choices"][0]["logprobs"]["top_logprobs"][0]
-    return {int(token.removeprefix("token_id:")): float(value) for token, value in listed.items()}
+    return {int(token.removeprefix("token_id:")): log_probability(value) for token, value in listed.items()}
 
 
 def build_exact_choice(
@@ -31,6 +85,10 @@ def build_exact_choice(
             answer = found[context]
             if isinstance(answer, Failure):
                 return answer
+            if target.continuation[at] not in answer:
+                return Failure(
+                    "the server did not give the log-probability of every token that was asked for"
+                )
             known[context] = answer
     return Choice(tuple(sum_log_probs(target, known) for target in slot), len(slot[0].context), len(known))
 
@@ -60,8 +118,7 @@ def estimate_choice(request: Choose, answer: dict[str, Any], max_unseen: float) 
                 raw,
                 permanent=True,
             )
-    usage = answer.get("usage") or {}
-    return Choice(tuple(values), int(usage.get("prompt_tokens", 0)), int(usage.get("completion_tokens", 0)))
+    return Choice(tuple(values), *count_tokens(answer))
 
 
 def _parse_top_tokens(choice: dict[str, Any]) -> dict[str, float]:
@@ -72,7 +129,7 @@ def _parse_top_tokens(choice: dict[str, Any]) -> dict[str, float]:
     else:
         first = ((choice.get("logprobs") or {}).get("top_logprobs") or [None])[0]
         listed = list((first or {}).items())
-    return {str(token): float(value) for token, value in listed}
+    return {str(token): log_probability(value) for token, value in listed}
 
 
 def _bound_log_prob(listed: Mapping[str, float], choice: str) -> float:
@@ -86,15 +143,13 @@ def _bound_log_prob(listed: Mapping[str, float], choice: str) -> float:
     return max([min(*listed.values(), rest), *begins]) if listed else 0.0
 
 
-def parse_echo(target: Target, answer: ServerAnswer) -> LogLikelihood | Failure:
-    if isinstance(answer, Failure):
-        return answer
+def parse_echo(target: Target, answer: dict[str, Any]) -> LogLikelihood | Failure:
     values = answer["choices"][0]["logprobs"]["token_logprobs"]
     start, end = len(target.context), len(target.context) + len(target.continuation)
     wanted = values[start:end]
     if len(wanted) != end - start or None in wanted:
         return Failure("the server did not give the log-probability of every token")
-    return LogLikelihood(float(sum(wanted)), len(wanted), len(target.fed))
+    return LogLikelihood(sum(map(log_probability, wanted)), len(wanted), len(target.fed))
 
 
 def parse_generation(request: Generate, answer: dict[str, Any]) -> Generation | Failure:
@@ -103,14 +158,44 @@ def parse_generation(request: Generate, answer: dict[str, Any]) -> Generation | 
         text = choice["message"].get("content") if "message" in choice else choice["text"]
         finish = choice.get("finish_reason")
         if text is None or finish not in ("stop", "length"):
-            return Failure(f"the model gave no answer ({finish or 'no reason given'})", text, permanent=True)
+            shown = text if isinstance(text, str) else show(answer)
+            return Failure(f"the model gave no answer ({finish or 'no reason given'})", shown, permanent=True)
+        if not isinstance(text, str):
+            raise TypeError(f"the answer is a {type(text).__name__} in place of a text")
+        text = text.encode("utf-8", "replace").decode(
+            "utf-8"
+        )  # halves of surrogate pairs cannot be stored or sent on
         completions.append(Completion(text, _parse_tokens(choice, text), finish))
+    wanted = 1 if request.sampling.temperature <= 0 else request.sampling.n
+    if len(completions) < wanted:
+        return Failure(f"the server gave {len(completions)} of {wanted} answers", show(answer))
     if request.sampling.temperature <= 0:
-        completions *= request.sampling.n
-    usage = answer.get("usage") or {}
-    return Generation(
-        tuple(completions), int(usage.get("prompt_tokens", 0)), int(usage.get("completion_tokens", 0))
-    )
+        completions = completions[:1] * request.sampling.n
+    return Generation(tuple(completions), *count_tokens(answer))
+
+
+def reward(answer: dict[str, Any], label: int | None, model: str) -> Score:
+    """The output `label` of a classifier; None: of the only one."""
+    logits = answer["data"][0]["probs"]
+    if not isinstance(logits, list) or not logits:
+        raise ValueError("`probs` holds no outputs")
+    if (label or 0) >= len(logits) or (len(logits) > 1 and label is None):
+        raise CurateError(
+            f"The model {model!r} has {len(logits)} outputs: say with `label` (from 0) which of them is the reward."
+        )
+    value = logits[label or 0]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        raise ValueError(f"the reward is {value!r:.80}, and not a finite number")
+    return Score(float(value), count_tokens(answer)[0])
+
+
+def embedding(answer: dict[str, Any]) -> list[float]:
+    vector = answer["data"][0]["embedding"]
+    if not isinstance(vector, list) or not vector:
+        raise ValueError("there is no embedding")
+    if not all(isinstance(value, int | float) and isfinite(value) for value in vector):
+        raise ValueError("an embedding holds what is not a finite number")
+    return vector
 
 
 def _parse_tokens(choice: dict[str, Any], text: str) -> tuple[Token, ...]:
@@ -126,4 +211,4 @@ def _parse_tokens(choice: dict[str, Any], text: str) -> tuple[Token, ...]:
         and pairs[-1][0] not in ("", text[-len(pairs[-1][0]) :])
     ):
         pairs.pop()
-    return tuple(Token(str(token), max(float(value), _FLOOR)) for token, value in pairs)
+    return tuple(Token(str(token), log_probability(value)) for token, value in pairs)

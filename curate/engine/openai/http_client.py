@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
-import json
 import random
 import threading
 import time
@@ -30,6 +29,7 @@ _BUSY = frozenset({429, 503, 529})  # the server asks to come back: not this req
 _AGAIN = frozenset({408, 409, 425, 500, 502, 504})  # may be this request's fault, and may pass
 _LONGEST_PAUSE = 60.0  # seconds between two tries
 _PERMANENT = ("insufficient_quota", "billing")  # a 429 that no waiting mends
+_LOOK = 5.0  # seconds for the server to say that it is there
 _SHOWN = 300  # characters of a server's message
 
 
@@ -84,13 +84,13 @@ class HttpClient:
             found: list[dict[str, Any] | Failure] = self._run(self._post_all(calls))
             return found
 
-    def get(self, path: str, *, timeout: float = 5.0) -> httpx.Response | None:
+    def get(self, path: str, *, timeout: float = _LOOK) -> httpx.Response | None:
         """One GET without retries; None where there is no server."""
 
         async def ask() -> httpx.Response | None:
             try:
                 return await self._http().get(path, timeout=timeout)
-            except httpx.TransportError:
+            except httpx.RequestError:
                 return None
 
         with self._lock:
@@ -152,11 +152,12 @@ class HttpClient:
                     response = await self._http().post(call.path, json=call.body)
                 except (httpx.ConnectError, httpx.ConnectTimeout) as error:  # no server: wait for it
                     response, trouble = None, f"cannot be reached ({self._scrubbed(error)})"
-                except (
-                    httpx.TransportError
-                ) as error:  # it broke off, or took too long, over this request perhaps
+                except httpx.RequestError as error:  # it broke off, took too long, or cannot be unpacked
                     response, trouble = None, f"gave no answer ({type(error).__name__})"
                     failed += 1
+                    odd = not isinstance(error, httpx.TransportError)
+                    if odd or (isinstance(error, httpx.TimeoutException) and await self._is_there()):
+                        self._pace.heard()  # this request is at fault: the server is there
             if response is not None and response.status_code < 400:
                 self._pace.went_well()
                 return self._decoded(response)
@@ -174,6 +175,14 @@ class HttpClient:
                 return Failure(f"the server failed {failed} times: {trouble}")
             waits += 1
             await self._wait(waits, retry_after, trouble)
+
+    async def _is_there(self) -> bool:
+        """Whether the server answers anything at all."""
+        try:
+            await self._http().get("/models", timeout=_LOOK)
+        except httpx.RequestError:
+            return False
+        return True
 
     async def _wait(self, waits: int, retry_after: float | None, trouble: str) -> None:
         """Until the server's own time, or twice as long each time, at random so that not all come back at once."""
@@ -203,7 +212,7 @@ class HttpClient:
     def _decoded(self, response: httpx.Response) -> dict[str, Any] | Failure:
         try:
             found = response.json()
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             found = None
         if isinstance(found, dict):
             return found
@@ -214,7 +223,7 @@ class HttpClient:
             found: Any = response.json()
             error = found.get("error", found)
             found = error.get("message") or error.get("code") if isinstance(error, dict) else error
-        except (ValueError, AttributeError):
+        except (ValueError, AttributeError, RecursionError):
             found = response.text
         shown = " ".join(str(found).split())[:_SHOWN].rstrip(".")
         return self._scrub(f"{response.status_code} {shown or response.reason_phrase}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -35,11 +36,14 @@ from curate.engine.local.embedder import Float32, Window, embed_windows, normali
 from curate.engine.openai.answers import (
     ServerAnswer,
     build_exact_choice,
+    embedding,
     estimate_choice,
     list_chat_steps,
     parse_echo,
     parse_generation,
     parse_token_log_probs,
+    read,
+    reward,
 )
 from curate.engine.openai.calls import CallBuilder
 from curate.engine.openai.http_client import Call, HttpClient, RetryPolicy
@@ -81,9 +85,9 @@ class ServerModel:
             )
         try:
             listed = response.json()["data"] if response.status_code == 200 else []
-        except (ValueError, KeyError, TypeError):
-            listed = []
-        names = {str(model.get("id")): model for model in listed}
+            names = {str(model.get("id")): model for model in listed}
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            names = {}  # a server that says nothing of use about its models may still answer
         if names and self.options.model not in names:
             raise CurateError(
                 f"The server {self.options.url} has no model {self.options.model!r}: it has "
@@ -91,8 +95,14 @@ class ServerModel:
             )
         mine = names.get(self.options.model, {})
         self._known, self.calls.maker = True, str(mine.get("owned_by", ""))
-        if self.tokens is not None and self.options.max_length is None and mine.get("max_model_len"):
-            self.tokens.max_length = int(mine["max_model_len"])
+        longest = mine.get("max_model_len")
+        if (
+            self.tokens is not None
+            and self.options.max_length is None
+            and type(longest) is int
+            and longest > 0
+        ):
+            self.tokens.max_length = longest
         return True
 
     def _get_to_know(self) -> None:
@@ -107,15 +117,14 @@ class ServerModel:
             return frozenset()
         able: set[Capability] = {"generate", "schema"}
         answered, *echo = self.wire.post(self.calls.probes())
-        if not isinstance(answered, Failure) and _has_log_probs(answered["choices"][0]):
+        # An answer of an odd form says nothing of what the server can do: it may be one of its bad moments.
+        if not isinstance(answered, Failure) and read(answered, _gives_log_probs) is not False:
             able.add("choose")
         if self.tokens is None:
             self.calls.gives_logprobs = "choose" in able
         for answer in echo:
-            if not isinstance(answer, Failure):
-                logprobs = answer["choices"][0].get("logprobs") or {}
-                if len(logprobs.get("token_logprobs") or []) >= 2:
-                    able.add("loglikelihood")
+            if read(answer, _echoes) is True:
+                able.add("loglikelihood")
         return frozenset(able)
 
     # Probabilities ----------------------------------------------------------------------------------------
@@ -126,9 +135,7 @@ class ServerModel:
             return self._choose_exactly(requests, self.tokens)
         answers = self._post(self.calls.likeliest(requests), [each.messages for each in requests])
         return [
-            answer
-            if isinstance(answer, Failure)
-            else estimate_choice(request, answer, self.options.max_unseen)
+            read(answer, partial(estimate_choice, request, max_unseen=self.options.max_unseen))
             for request, answer in zip(requests, answers, strict=True)
         ]
 
@@ -140,7 +147,7 @@ class ServerModel:
         )
         answers = self.wire.post([self.calls.look(context, ids) for context, ids in wanted.items()])
         found: dict[Context, dict[int, float] | Failure] = {
-            context: answer if isinstance(answer, Failure) else parse_token_log_probs(answer)
+            context: read(answer, parse_token_log_probs)
             for context, answer in zip(wanted, answers, strict=True)
         }
         return restore_order(
@@ -155,7 +162,11 @@ class ServerModel:
         answers = self.wire.post([self.calls.echo(each.context + each.continuation) for each in targets])
         found = dict(zip(targets, answers, strict=True))
         return restore_order(
-            order, [slot if isinstance(slot, Failure) else parse_echo(slot, found[slot]) for slot in slots]
+            order,
+            [
+                slot if isinstance(slot, Failure) else read(found[slot], partial(parse_echo, slot))
+                for slot in slots
+            ],
         )
 
     # Text -------------------------------------------------------------------------------------------------
@@ -170,25 +181,15 @@ class ServerModel:
         asked = [requests[number] for number in free]
         answers = self._post(self.calls.write(asked), [each.messages for each in asked])
         for number, answer in zip(free, answers, strict=True):
-            results[number] = (
-                answer if isinstance(answer, Failure) else parse_generation(requests[number], answer)
-            )
+            results[number] = read(answer, partial(parse_generation, requests[number]))
         return [results[number] for number in range(len(requests))]
 
     # Rewards and embeddings -------------------------------------------------------------------------------
 
     def score(self, chats: Sequence[Chat]) -> list[Score | Failure]:
+        label = self.options.label if "label" in self.options.model_fields_set else None
         answers = self._post(self.calls.classify(chats), chats)
-        return [answer if isinstance(answer, Failure) else self._logit(answer) for answer in answers]
-
-    def _logit(self, answer: dict[str, Any]) -> Score:
-        logits, label = answer["data"][0]["probs"], self.options.label
-        if label >= len(logits) or (len(logits) > 1 and "label" not in self.options.model_fields_set):
-            raise CurateError(
-                f"The model {self.options.model!r} has {len(logits)} outputs: say with `label` (from 0) which of "
-                "them is the reward."
-            )
-        return Score(float(logits[label]), int(answer["usage"]["prompt_tokens"]))
+        return [read(answer, partial(reward, label=label, model=self.options.model)) for answer in answers]
 
     def embed(self, texts: Sequence[str]) -> Float32:
         if not texts:
@@ -203,10 +204,13 @@ class ServerModel:
     def _encode(self, pieces: Sequence[str]) -> Float32:
         vectors = []
         for answer in self.wire.post([self.calls.embedding(piece) for piece in pieces]):
-            if isinstance(answer, Failure):
+            vector = read(answer, embedding)
+            if isinstance(vector, Failure):
                 hint = " Texts that are too long are split where `tokenizer` and `max_length` are given."
-                raise CurateError(f"The server {self.options.url} embeds not: {answer.reason}.{hint}")
-            vectors.append(answer["data"][0]["embedding"])
+                raise CurateError(f"The server {self.options.url} embeds not: {vector.reason}.{hint}")
+            vectors.append(vector)
+        if len({len(vector) for vector in vectors}) > 1:
+            raise CurateError(f"The server {self.options.url} gave embeddings of several lengths.")
         return normalize_rows(np.asarray(vectors, np.float32))
 
     def _post(self, slots: Sequence[Call | Failure], chats: Sequence[Chat]) -> list[ServerAnswer]:
@@ -218,8 +222,14 @@ class ServerModel:
         )
 
 
-def _has_log_probs(choice: dict[str, Any]) -> bool:
+def _gives_log_probs(answer: dict[str, Any]) -> bool:
+    choice = answer["choices"][0]
     return bool(list_chat_steps(choice) if "message" in choice else choice.get("logprobs"))
+
+
+def _echoes(answer: dict[str, Any]) -> bool:
+    logprobs = answer["choices"][0].get("logprobs") or {}
+    return len(logprobs.get("token_logprobs") or []) >= 2
 
 
 def connect_server(options: OpenAIOptions, key: str | None, tokenizer: Weights | None) -> ServerModel:

@@ -130,7 +130,9 @@ def test_trees_are_used_only_where_attention_takes_them(make_model: MakeModel) -
 
 
 def test_what_does_not_fit_fails_alone(folder: Path) -> None:
-    requests = [Choose(messages=build_chat(("user", text)), choices=("A", "B")) for text in ("Hi", "word " * 600)]
+    requests = [
+        Choose(messages=build_chat(("user", text)), choices=("A", "B")) for text in ("Hi", "word " * 600)
+    ]
     fits, too_long = open_engine(folder).choose(requests)
     assert isinstance(fits, Choice)
     assert isinstance(too_long, Failure)
@@ -140,7 +142,9 @@ def test_what_does_not_fit_fails_alone(folder: Path) -> None:
 
 def test_greedy_text_is_what_the_probabilities_say(folder: Path) -> None:
     engine = open_engine(folder)
-    requests = [Generate(messages=build_chat(("user", text)), sampling=Sampling(max_tokens=6)) for text in TEXTS]
+    requests = [
+        Generate(messages=build_chat(("user", text)), sampling=Sampling(max_tokens=6)) for text in TEXTS
+    ]
     for request, found in zip(requests, engine.generate(requests), strict=True):
         assert isinstance(found, Generation)
         (completion,) = found.completions
@@ -187,7 +191,9 @@ def test_samples_are_drawn_anew_and_the_same_again(folder: Path) -> None:
 
 def test_a_stop_string_ends_the_text(folder: Path) -> None:
     engine = open_engine(folder)
-    free = engine.generate([Generate(messages=build_chat(("user", "Hi")), sampling=Sampling(max_tokens=8))])[0]
+    free = engine.generate([Generate(messages=build_chat(("user", "Hi")), sampling=Sampling(max_tokens=8))])[
+        0
+    ]
     assert isinstance(free, Generation)
     text = free.completions[0].text
     stop = text[len(text) // 2]
@@ -203,7 +209,9 @@ def test_a_bound_answer_is_one_of_the_choices(folder: Path) -> None:
     engine = open_engine(folder)
     choices = ("yes", "no", "maybe")
     sampling = Sampling(temperature=1.0, n=50, seed=1)
-    (found,) = engine.generate([Generate(messages=build_chat(("user", "Hi")), choices=choices, sampling=sampling)])
+    (found,) = engine.generate(
+        [Generate(messages=build_chat(("user", "Hi")), choices=choices, sampling=sampling)]
+    )
     (odds,) = engine.choose([Choose(messages=build_chat(("user", "Hi")), choices=choices)])
     assert isinstance(found, Generation)
     assert isinstance(odds, Choice)

@@ -84,7 +84,9 @@ def test_an_encoder_reads_a_text_pair(tmp_path: Path) -> None:
 
 def test_a_long_answer_is_a_failure_not_a_cut(make_model: MakeModel) -> None:
     engine = open_engine(make_model(head="reward"))
-    fits, too_long = engine.score([build_chat(("user", "?"), ("assistant", text)) for text in ("A", "word " * 600)])
+    fits, too_long = engine.score(
+        [build_chat(("user", "?"), ("assistant", text)) for text in ("A", "word " * 600)]
+    )
     assert isinstance(fits, Score)
     assert isinstance(too_long, Failure)
 

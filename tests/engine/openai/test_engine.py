@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.engine.test_wire import Behave, Reply, Rude
 
 from curate.core.errors import CurateError
 from curate.engine import Engines, Failure, Sampling, build_chat
-from curate.engine.base import Choice, Choose, Engine, Generate, Generation
+from curate.engine.base import Choice, Choose, Engine, Generate, Generation, Score
+from tests.engine.openai.test_http_client import Behave, Reply, Rude
 
 MODELS = json.dumps({"data": [{"id": "m", "owned_by": "somebody"}]}).encode()
 
@@ -162,3 +162,157 @@ def test_prices() -> None:
     priced = Engines({"e": options | {"price_in": 2.0, "price_out": 8.0}}, Path()).get("e")
     assert priced.price(500_000, 250_000) == pytest.approx(3.0)
     assert Engines({"e": options}, Path()).get("e").price(1, 1) is None
+
+
+GOOD = {
+    "choices": [
+        {
+            "index": 0,
+            "message": {"role": "assistant", "content": "A"},
+            "finish_reason": "stop",
+            "logprobs": {
+                "content": [
+                    {
+                        "token": "A",
+                        "logprob": -0.1,
+                        "top_logprobs": [{"token": "A", "logprob": -0.1}, {"token": "B", "logprob": -3.0}],
+                    }
+                ]
+            },
+        }
+    ],
+    "usage": {"prompt_tokens": 7, "completion_tokens": 1},
+    "data": [{"probs": [0.5], "embedding": [1.0, 0.0]}],
+}
+CHOICE, STEP = ("choices", 0), ("choices", 0, "logprobs", "content", 0)
+
+
+def altered(place: tuple[str | int, ...], value: object) -> Reply:
+    """The good answer with another value at a place of it."""
+    answer = json.loads(json.dumps(GOOD))
+    target = answer
+    for step in place[:-1]:
+        target = target[step]
+    target[place[-1]] = value
+    return 200, {}, json.dumps(answer).encode()
+
+
+ODD_CHOICES = [
+    (("choices",), []),
+    (("choices",), {}),
+    (("choices",), None),
+    (("choices",), "A"),
+    (CHOICE, None),
+    (CHOICE, []),
+    ((*CHOICE, "logprobs"), "none"),
+    ((*CHOICE, "logprobs", "content"), [None]),
+    ((*STEP, "logprob"), None),
+    ((*STEP, "logprob"), "-0.1"),
+    ((*STEP, "logprob"), float("nan")),
+    ((*STEP, "logprob"), float("inf")),
+    ((*STEP, "logprob"), 3.0),
+    ((*STEP, "logprob"), True),
+    ((*STEP, "top_logprobs"), None),
+    ((*STEP, "top_logprobs", 1, "logprob"), None),
+    ((*STEP, "top_logprobs", 1, "logprob"), float("nan")),
+    (("usage", "prompt_tokens"), None),
+    (("usage", "prompt_tokens"), 2**70),
+    (("usage", "prompt_tokens"), "7"),
+    (("usage", "prompt_tokens"), -1),
+    (("usage", "completion_tokens"), 1.5),
+    (("usage",), [7, 1]),
+]
+ODD_TEXTS = [
+    *(case for case in ODD_CHOICES if case[0][-1] not in ("top_logprobs",) and "top_logprobs" not in case[0]),
+    ((*CHOICE, "message"), None),
+    ((*CHOICE, "message", "content"), [{"type": "text", "text": "A"}]),
+    ((*CHOICE, "message", "content"), None),
+    ((*CHOICE, "message", "content"), 7),
+    ((*CHOICE, "message", "content"), {"a": {"b": [[[]]]}}),
+    ((*CHOICE, "finish_reason"), "content_filter"),
+    ((*CHOICE, "finish_reason"), ["stop"]),
+]
+ODD_REWARDS = [
+    (("data",), []),
+    (("data",), None),
+    (("data", 0), None),
+    (("data", 0, "probs"), []),
+    (("data", 0, "probs"), None),
+    (("data", 0, "probs"), [float("nan")]),
+    (("data", 0, "probs"), [float("-inf")]),
+    (("data", 0, "probs"), ["0.5"]),
+    (("data", 0, "probs"), [[0.5]]),
+    (("usage", "prompt_tokens"), 2**70),
+]
+
+
+@pytest.mark.parametrize(("place", "value"), ODD_CHOICES)
+def test_an_odd_answer_to_a_choice_is_one_failure(
+    start: Callable[..., Engine], place: Any, value: object
+) -> None:
+    engine = start(lambda body, seen: altered(place, value))
+    failed = choose(engine, "A", "B")
+    assert isinstance(failed, Failure)
+    engine.close()
+
+
+@pytest.mark.parametrize(("place", "value"), ODD_TEXTS)
+def test_an_odd_text_is_one_failure_that_keeps_it(
+    start: Callable[..., Engine], place: Any, value: object
+) -> None:
+    odd, good = altered(place, value), altered(("id",), "x")
+    engine = start(lambda body, seen: odd if body["messages"][-1]["content"] == "odd" else good)
+    asked = [Generate(messages=build_chat(("user", text))) for text in ("one", "odd", "two")]
+    found = engine.generate(asked)
+    assert isinstance(found[1], Failure)
+    assert found[1].raw is not None or value is None
+    assert all(isinstance(found[at], Generation) for at in (0, 2))
+    engine.close()
+
+
+@pytest.mark.parametrize(("place", "value"), ODD_REWARDS)
+def test_an_odd_reward_is_one_failure(start: Callable[..., Engine], place: Any, value: object) -> None:
+    odd, good = altered(place, value), altered(("id",), "x")
+    engine = start(
+        lambda body, seen: odd if body["messages"][-1]["content"] == "odd" else good, task="reward"
+    )
+    found = engine.score([build_chat(("user", "?"), ("assistant", text)) for text in ("one", "odd")])
+    assert found[0] == Score(0.5, 7)
+    assert isinstance(found[1], Failure)
+    assert found[1].reason.startswith("the server's answer is not of the expected form")
+    engine.close()
+
+
+@pytest.mark.parametrize("value", [[], None, [None], [float("nan")], ["1"]])
+def test_an_odd_embedding_is_one_sentence(start: Callable[..., Engine], value: object) -> None:
+    engine = start(lambda body, seen: altered(("data", 0, "embedding"), value), task="embedding")
+    with pytest.raises(CurateError, match="embeds not: the server's answer is not of the expected form"):
+        engine.embed(["one"])
+    engine.close()
+
+
+@pytest.mark.parametrize(
+    "models",
+    [
+        b"[]",
+        b'{"data": null}',
+        b'{"data": [null]}',
+        b'{"data": [{"id": "m", "max_model_len": "many"}]}',
+        b"[" * 100_000,
+    ],
+)
+def test_a_server_that_is_odd_about_its_models_still_answers(
+    start: Callable[..., Engine], models: bytes
+) -> None:
+    engine = start(lambda body, seen: answer({"A": 0.7, "B": 0.2}), models=models)
+    assert "choose" in engine.capabilities
+    assert isinstance(choose(engine, "A", "B"), Choice)
+    engine.close()
+
+
+def test_half_a_surrogate_pair_is_replaced(start: Callable[..., Engine]) -> None:
+    engine = start(lambda body, seen: altered((*CHOICE, "message", "content"), "a\ud800b"))
+    (found,) = engine.generate([Generate(messages=build_chat(("user", "?")))])
+    assert isinstance(found, Generation)
+    assert found.completions[0].text == "a?b"
+    engine.close()

@@ -270,3 +270,44 @@ def test_an_interrupt_leaves_nothing_hanging(serve: Callable[..., Rude]) -> None
         time.sleep(0.4)
         assert sum(server.seen.values()) == sent
         assert [each["value"] for each in line.post(calls(5))] == list(range(5))  # type: ignore[index]
+
+
+def test_a_request_that_is_never_answered_fails_alone(serve: Callable[..., Rude]) -> None:
+    """The time-out is longer than the outage, as it is by default."""
+    gone = threading.Event()
+
+    def behave(body: dict[str, Any], seen: int) -> Reply:
+        if body["number"] == 3:
+            gone.wait(20)
+        return ok(body["number"])
+
+    server = serve(behave)
+    with wire(server, timeout=0.6, outage=0.2, retries=1) as line:
+        found = line.post(calls(6))
+    gone.set()
+    assert found[3] == Failure("the server failed 2 times: gave no answer (ReadTimeout)")
+    assert [item["value"] for item in found if not isinstance(item, Failure)] == [0, 1, 2, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("headers", "content"),
+    [
+        ({"content-encoding": "gzip"}, b"not gzip at all"),
+        ({}, b'{"a": ' * 100_000),
+        ({}, b'{"a": ' * 100_000 + b"1" + b"}" * 100_000),
+        ({}, b"\xff\xfe\x00"),
+        ({}, b'{"a": 1' + b"0" * 5000 + b"}"),
+    ],
+    ids=["encoding", "open", "deep", "bytes", "digits"],
+)
+@pytest.mark.parametrize("status", [200, 400])
+def test_an_answer_that_cannot_be_read_fails_alone(
+    serve: Callable[..., Rude], headers: dict[str, str], content: bytes, status: int
+) -> None:
+    server = serve(
+        lambda body, seen: (status, headers, content) if body["number"] == 1 else ok(body["number"])
+    )
+    with wire(server, retries=0) as line:
+        found = line.post(calls(3))
+    assert isinstance(found[1], Failure)
+    assert [item["value"] for item in found if not isinstance(item, Failure)] == [0, 2]

@@ -5,7 +5,7 @@
 | `/score`      | {prompt: text, or messages: [{role, content}], responses: [texts]} | {scores, model} |
 | `/rewards`    | TRL's reward functions as JSON: {prompts, completions}, each texts or lists of messages | {rewards} |
 | `/get_reward` | OpenRLHF's remote reward model: {query, prompts, labels}, query = prompt + response | {rewards, scores, extra_logs} |
-| `/classify`   | vLLM's, as verl's reward loop asks it: {model, input: a rendered chat, or several} | {data: [{index, probs: [score]}]} |
+| `/classify`   | vLLM's, as verl's reward loop asks it: {model, input: a rendered chat, or several}, or {model, messages} | {data: [{index, probs: [score]}]} |
 """  # noqa: E501 (a table)
 
 from __future__ import annotations
@@ -119,12 +119,27 @@ class OpenRlhfRequest(Body):
 
 
 class ClassifyRequest(Body):
-    """Scores are raw, whatever `activation` asks for."""
+    """Scores are raw, whatever `activation` asks for. `messages`: one chat that ends with the assistant's turn."""
 
-    input: str | list[str]
+    input: str | list[str] | None = None
+    messages: Chat | None = None
+
+    @model_validator(mode="after")
+    def _check_chat(self) -> Self:
+        if (self.input is None) == (not self.messages):
+            raise ValueError(
+                "give either `input` (a rendered chat, or several) or `messages` ([{role, content}])"
+            )
+        if self.messages and (len(self.messages) < 2 or self.messages[-1].role != "assistant"):
+            raise ValueError("`messages` has to end with the assistant's turn, which is what is scored")
+        return self
 
     def asked(self) -> list[PromptResponses]:
-        return [_rendered(each) for each in ([self.input] if isinstance(self.input, str) else self.input)]
+        if self.messages:
+            *context, last = [message.turn for message in self.messages]
+            return [PromptResponses(context, (last[1],))]
+        texts = [self.input] if isinstance(self.input, str) else self.input or []
+        return [_rendered(text) for text in texts]
 
     def answer(self, scores: Sequence[float], model: str) -> dict[str, Any]:
         data = [{"index": n, "probs": [score], "num_classes": 1} for n, score in enumerate(scores)]

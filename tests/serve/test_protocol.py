@@ -94,9 +94,17 @@ def test_verl_asks_as_of_vllm() -> None:
     assert answer("/classify", [2.5], **body)["data"][-1]["probs"][-1] == 2.5
 
 
+def test_a_panel_asks_as_of_vllm_by_messages() -> None:
+    turns = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So. <|im_end|>"}]
+    body = {"model": "m", "messages": turns, "add_generation_prompt": False, "use_activation": False}
+    assert asked("/classify", **body) == [Asked([("user", "Why?")], ("So. <|im_end|>",))]
+
+
 @pytest.mark.parametrize(
     ("path", "body", "why"),
     [
+        ("/classify", {"model": "m"}, "either `input`"),
+        ("/classify", {"messages": [{"role": "user", "content": "?"}]}, "end with the assistant's turn"),
         ("/score", {"responses": ["a"]}, "either `prompt`"),
         ("/score", {"prompt": "?", "responses": []}, "at least 1 item"),
         ("/score", {"messages": [{"role": "robot", "content": ""}], "responses": ["a"]}, "'user'"),

@@ -42,8 +42,8 @@ NUMBERS: dict[str, Callable[..., Any]] = {
 _CONTEXT = {"enter": "__enter__", "exit": "__exit__"}
 
 
-def _call(function: Any, positional: tuple[Any, ...], named: dict[str, Any]) -> Any:
-    return function(*positional, **named)
+def _call(function: Any, positional: tuple[Any, ...], named: tuple[tuple[str, Any], ...]) -> Any:
+    return function(*positional, **dict(named))
 
 
 def _run(coroutine: Any) -> Any:

@@ -54,7 +54,7 @@ class Remote:
         _ask(self, "delattr", name)
 
     def __call__(self, *positional: Any, **named: Any) -> Any:
-        return _ask(self, "call", positional, named)
+        return _ask(self, "call", positional, tuple(named.items()))
 
     def __contains__(self, item: Any) -> bool:
         if self._remote_plain:

@@ -26,7 +26,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-SHARED = 64  # containers that stay shared from one message to the next, the last ones used
+SHARED = 16  # containers that stay shared from one message to the next, the last ones used
 _LARGEST_SHARED = 1000  # elements of a container that stays shared
 _SCALARS = frozenset({type(None), bool, float, str})
 _BASES: tuple[type, ...] = (int, float, str, bytes, tuple, list, dict, set, frozenset)

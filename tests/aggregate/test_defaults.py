@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from curate.aggregate import aggregate
-from curate.cli import main
-from curate.config import Config, load_config
-from curate.lake import Lake
+from curate.cli.app import main
+from curate.config.project import Config, load_config
+from curate.lake.lake import Lake
+from curate.lake.status import read_status
 from curate.records import Response
-from curate.status import status
 from tests.conftest import judge_pair, make_prompt, make_response, table
 
 BENCH = Path(__file__).parents[2] / "bench"
@@ -56,13 +56,19 @@ def write_fooled_panel(lake: Lake) -> list[tuple[Response, Response]]:
 
 
 def label(lake: Lake, pairs: list[tuple[Response, Response]]) -> None:
-    said = [judge_pair(*pair, annotator="person", shown="ab", accuracy=1.0, rng=random.Random(0)) for pair in pairs]
+    said = [
+        judge_pair(*pair, annotator="person", shown="ab", accuracy=1.0, rng=random.Random(0))
+        for pair in pairs
+    ]
     with lake.write("label") as writer:
         writer.append("judgments", table(list(said)))
 
 
 def share_right(lake: Lake, pairs: list[tuple[Response, Response]]) -> float:
-    said = {(a, b): outcome for a, b, outcome in lake.rows("SELECT response_a, response_b, outcome FROM preferences")}
+    said = {
+        (a, b): outcome
+        for a, b, outcome in lake.rows("SELECT response_a, response_b, outcome FROM preferences")
+    }
     right = [said[a.response_id, b.response_id] == right_of(a, b) for a, b in pairs]
     return sum(right) / len(right)
 
@@ -83,7 +89,7 @@ def test_a_few_labels_turn_a_fooled_panel_round(lake: Lake) -> None:
     assert model_of(lake) == "majority"
     assert "holds two opinions" in said.note
     assert "Annotator model: majority (auto: people took a side on 0 pairs" in said.note
-    assert any("holds two opinions" in warning for warning in status(lake).warnings)
+    assert any("holds two opinions" in warning for warning in read_status(lake).warnings)
     assert share_right(lake, pairs) < 0.5
     label(lake, pairs[:30])
     said = aggregate(lake, Config())
@@ -114,7 +120,10 @@ def test_ties_and_pairs_that_no_judge_saw_are_no_labels_to_learn_from(lake: Lake
     label(lake, pairs[:10])
     ties = [response.response_id for pair in pairs[:6] for response in pair]
     unseen = [response.response_id for pair in pairs[6:8] for response in pair]
-    lake.rows("UPDATE lake.judgments SET outcome = 'tie' WHERE kind = 'human' AND list_contains(?, response_a)", [ties])
+    lake.rows(
+        "UPDATE lake.judgments SET outcome = 'tie' WHERE kind = 'human' AND list_contains(?, response_a)",
+        [ties],
+    )
     lake.rows("DELETE FROM lake.judgments WHERE kind <> 'human' AND list_contains(?, response_a)", [unseen])
     said = aggregate(lake, Config())
     assert model_of(lake) == "majority"

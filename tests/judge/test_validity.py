@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from curate.config import Config
+from curate.config.project import Config
+from curate.core.errors import CurateError
 from curate.engine import Engines, chat
-from curate.errors import CurateError
 from curate.judge import Answer, Candidate, Contest, Panel, Question, judge
-from curate.judge.asking import ask
 from curate.judge.base import believe, prefer, rate
 from curate.judge.reward_model import RewardModelJudge, RewardModelOptions
+from curate.judge.runner import ask
 from curate.judge.validity import check_answer
-from curate.lake import Lake
+from curate.lake.lake import Lake
 
 MakeConfig = Callable[[str], Config]
 A, B, C = (Candidate(name, name.upper()) for name in "abc")

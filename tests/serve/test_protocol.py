@@ -97,7 +97,7 @@ def test_verl_asks_as_of_vllm() -> None:
 def test_a_panel_asks_as_of_vllm_by_messages() -> None:
     turns = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So. <|im_end|>"}]
     body = {"model": "m", "messages": turns, "add_generation_prompt": False, "use_activation": False}
-    assert asked("/classify", **body) == [Asked([("user", "Why?")], ("So. <|im_end|>",))]
+    assert asked("/classify", **body) == [PromptResponses([("user", "Why?")], ("So. <|im_end|>",))]
 
 
 @pytest.mark.parametrize(

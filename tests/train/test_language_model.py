@@ -27,7 +27,9 @@ from curate.train import train
 from tests.train.samples import configured, pair_rows, ranking_rows, written
 
 MakeModel = Callable[..., Path]
-CHATS = [build_chat(("user", "Which one?"), ("assistant", said)) for said in ("fox quick", "lazy dog over", "the")]
+CHATS = [
+    build_chat(("user", "Which one?"), ("assistant", said)) for said in ("fox quick", "lazy dog over", "the")
+]
 
 
 def scores(model: Path) -> list[float]:

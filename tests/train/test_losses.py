@@ -21,7 +21,6 @@ TIE = torch.tensor(0.4, dtype=DOUBLE)
 SCORES = torch.tensor([[0.2, -1.0, 0.7], [1.5, 0.1, -math.inf]], dtype=DOUBLE)
 TARGET = torch.tensor([[0.5, 0.0, 0.5], [0.8, 0.2, 0.0]], dtype=DOUBLE)
 RANK = torch.tensor([[2, 3, 1], [1, 2, 1]])
-UTILITY = torch.tensor([[0.4, -0.3, 1.9], [0.5, 0.5, -math.inf]], dtype=DOUBLE)
 
 ON_MARGINS: dict[str, Callable[[Tensor], Tensor]] = {
     "bradley_terry": lambda margin: losses.bradley_terry(margin, LABEL, weight=WEIGHT),
@@ -31,7 +30,6 @@ ON_MARGINS: dict[str, Callable[[Tensor], Tensor]] = {
 ON_TABLES: dict[str, Callable[[Tensor], Tensor]] = {
     "best_of_n": lambda scores: losses.best_of_n(scores, TARGET),
     "plackett_luce": lambda scores: losses.plackett_luce(scores, RANK),
-    "soft_plackett_luce": lambda scores: losses.soft_plackett_luce(scores, UTILITY),
 }
 
 
@@ -61,8 +59,6 @@ def test_gradients_of_the_others() -> None:
         lambda tie: losses.rao_kupper(MARGIN, OUTCOME, tie), (TIE.clone().requires_grad_(),)
     )
     table = torch.randn(3, 4, dtype=DOUBLE, generator=torch.Generator().manual_seed(0)).requires_grad_()
-    target = torch.softmax(table.detach() * 2, dim=1)
-    assert torch.autograd.gradcheck(lambda logits: losses.ordinal(logits, target), (table,))
     assert torch.autograd.gradcheck(losses.centred, (table.detach()[:, :2].clone().requires_grad_(),))
 
 
@@ -138,11 +134,7 @@ def test_tied_responses_are_chosen_from_the_same_set() -> None:
         lambda: losses.best_of_n(torch.zeros(4), torch.zeros(4)),
         lambda: losses.best_of_n(torch.tensor([[0.0, -math.inf]]), torch.tensor([[0.5, 0.5]])),
         lambda: losses.plackett_luce(torch.zeros(4, 2), torch.zeros(2, 4)),
-        lambda: losses.ordinal(torch.zeros(4, 2), torch.zeros(4, 2), weight=torch.zeros(4, 1)),
         lambda: losses.centred(torch.zeros(4, 3)),
-        lambda: losses.soft_plackett_luce(torch.zeros(4, 2), torch.zeros(4, 1)),
-        lambda: losses.soft_plackett_luce(torch.tensor([[0.0, -math.inf]]), torch.zeros(1, 2)),
-        lambda: losses.region(torch.zeros(4, 3), torch.ones(4, 1, dtype=torch.bool)),
         lambda: losses.ordinal_pair(torch.zeros(4, 3), torch.zeros(4, 3), torch.zeros(4, 1)),
     ],
 )
@@ -160,8 +152,6 @@ def test_gradients_of_losses_on_levels() -> None:
     p, weight = torch.tensor([0.9, 0.5, 0.0], dtype=DOUBLE), torch.tensor([1.0, 2.0, 3.0], dtype=DOUBLE)
     pair = lambda first, second: losses.ordinal_pair(first, second, p, weight=weight)  # noqa: E731
     assert torch.autograd.gradcheck(pair, (one, other))
-    allowed = torch.tensor([[True, True, False, False, False]] * 2 + [[False, False, False, True, False]])
-    assert torch.autograd.gradcheck(lambda each: losses.region(each, allowed, weight=weight), (one,))
 
 
 def test_a_pair_of_levels_is_counted_out() -> None:
@@ -175,27 +165,6 @@ def test_a_pair_of_levels_is_counted_out() -> None:
         )
         loss = losses.ordinal_pair(one[row : row + 1], other[row : row + 1], torch.ones(1, dtype=DOUBLE))
         assert float(loss) == pytest.approx(-math.log(wins))
-
-
-def test_a_region_of_one_level_is_that_level_and_of_all_levels_says_nothing() -> None:
-    each = logits(3, 4, 5)
-    single = torch.nn.functional.one_hot(torch.tensor([0, 3, 1]), 4)
-    assert torch.allclose(losses.region(each, single.bool()), losses.ordinal(each, single.double()))
-    assert float(losses.region(each, torch.ones(3, 4, dtype=torch.bool))) == pytest.approx(0.0, abs=1e-12)
-
-
-def test_soft_plackett_luce_is_between_a_pair_and_an_order() -> None:
-    scores = torch.stack([MARGIN, torch.zeros(4, dtype=DOUBLE)], dim=1)
-    belief = torch.logit(torch.tensor([0.9, 0.6, 0.2, 0.7], dtype=DOUBLE))
-    utility = torch.stack([belief, torch.zeros(4, dtype=DOUBLE)], dim=1)
-    expected = losses.bradley_terry(MARGIN, torch.sigmoid(belief))
-    assert torch.allclose(losses.soft_plackett_luce(scores, utility), expected)
-    sure = torch.tensor([[100.0, 0.0, 200.0]], dtype=DOUBLE)
-    row = SCORES[:1]
-    order = losses.plackett_luce(row, torch.tensor([[2, 3, 1]]))
-    assert torch.allclose(losses.soft_plackett_luce(row, sure), order)
-    turned = losses.soft_plackett_luce(row.flip(1), sure.flip(1))
-    assert torch.allclose(turned, losses.soft_plackett_luce(row, sure))
 
 
 def test_surer_pairs_count_more() -> None:

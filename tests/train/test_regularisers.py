@@ -32,17 +32,6 @@ def test_responses_that_are_alike_may_be_less_far_apart() -> None:
     )
 
 
-def test_the_contrastive_term_is_the_cross_entropy_of_finding_oneself() -> None:
-    one, other = drawn(4, 3), drawn(4, 3, seed=1)
-    expected = 0.0
-    for row in range(4):
-        similar = [float(torch.cosine_similarity(one[row], each, dim=0)) / 0.1 for each in other]
-        expected -= similar[row] - math.log(sum(map(math.exp, similar)))
-    assert float(regularisers.contrastive(one, other, temperature=0.1)) == pytest.approx(expected / 4)
-    term = lambda left, right: regularisers.contrastive(left, right, temperature=0.5)  # noqa: E731
-    assert torch.autograd.gradcheck(term, (one.requires_grad_(), other.requires_grad_()))
-
-
 def test_the_discrepancy_is_the_sum_over_all_pairs() -> None:
     one, other = drawn(3), drawn(5, seed=1) + 1.0
 
@@ -75,7 +64,6 @@ def test_scores_that_follow_length_are_told_from_those_that_do_not() -> None:
     [
         lambda: regularisers.prior_constraint(drawn(4), drawn(4, 1)),
         lambda: regularisers.prior_constraint(drawn(4), drawn(1)),
-        lambda: regularisers.contrastive(drawn(4, 2), drawn(4, 1)),
         lambda: regularisers.discrepancy(drawn(4, 1), drawn(4)),
         lambda: regularisers.length_invariance(drawn(4), drawn(4, 1)),
     ],

@@ -19,10 +19,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from curate.lake.lake import Lake
-from curate.verify.forms import label_config
-from curate.verify.pull import pull
-from curate.verify.push import BATCH, push
-from curate.verify.server import TOKEN_VARIABLE, Server
+from curate.verify.forms import read_label_config
+from curate.verify.pull import pull_answers
+from curate.verify.push import IMPORT_BATCH, push_tasks
+from curate.verify.server import TOKEN_VARIABLE, LabelStudioClient
 from tests.e2e.conftest import ANNOTATORS
 from tests.e2e.label_studio import TOKEN, LabelStudioServer, started
 from tests.e2e.test_label_studio_round_trip import vote
@@ -44,24 +44,24 @@ def main() -> None:
 
 def measure(server: LabelStudioServer, folder: Path) -> None:
     config = configured(folder / "ws", url=server.url, project="bench", overlap=3)
-    with Lake.open(config.location) as lake, Server.connect(config.verify) as there:
+    with Lake.open(config.location) as lake, LabelStudioClient.connect(config.verify) as there:
         fill(lake, [make_task(at, ["one " * 200, "two " * 200]) for at in range(TASKS)])
-        ours = timed("curate verify push", lambda: push(lake, config))
+        ours = timed("curate verify push", lambda: push_tasks(lake, config))
         project = there.project("bench - pairwise")
         assert project is not None
         ids = sorted(found[0] for found in there.keys(project).values())
         data = [task["data"] for portion in there.annotated(project, ids) for task in portion]
-        bare = there.client.projects.create(title="bare", label_config=label_config("pairwise"))
+        bare = there.client.projects.create(title="bare", label_config=read_label_config("pairwise"))
 
         def import_bare() -> None:
-            for start in range(0, TASKS, BATCH):
-                some = [{"data": each} for each in data[start : start + BATCH]]
+            for start in range(0, TASKS, IMPORT_BATCH):
+                some = [{"data": each} for each in data[start : start + IMPORT_BATCH]]
                 there.client.projects.import_tasks(int(bare.id or 0), request=some)  # type: ignore[arg-type]
 
         print(f"  ratio {ours / timed('bare SDK import', import_bare):.2f}")
         for person in ANNOTATORS:
             vote(server, person, project, dict.fromkeys(ids, "left-2"))
-        ours = timed("curate verify pull", lambda: pull(lake, config))
+        ours = timed("curate verify pull", lambda: pull_answers(lake, config))
 
         def export_bare() -> None:
             stream = there.client.projects.exports.download_sync(project.id, export_type="JSON")

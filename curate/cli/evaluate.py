@@ -14,7 +14,7 @@ from curate.core.progress import progress_bars
 
 if TYPE_CHECKING:
     from curate.config.project import Config
-    from curate.evaluate.scores import Score
+    from curate.evaluate.scores import MetricScore
     from curate.lake.lake import Lake
 
 
@@ -92,8 +92,8 @@ def _named(
     from curate.config.evaluate import EvaluateSection
     from curate.config.project import Config
     from curate.config.validation import validate_options
-    from curate.evaluate.benchmark_reader import read_items
-    from curate.evaluate.benchmarking import benchmarked
+    from curate.evaluate.benchmark_reader import read_benchmark
+    from curate.evaluate.benchmarking import score_subjects
     from curate.pipeline.evaluate import subjects
 
     base = load_config(config) if config.exists() else Config()
@@ -117,17 +117,17 @@ def _named(
             for each in section.benchmarks:
                 _print(each.name, _kept(lake, each.name, [subject.name for subject in found]))
         return
-    from curate.evaluate.benchmarking import distance_scores
+    from curate.evaluate.benchmarking import build_distance_scores
 
     with subjects(settings, Path.cwd()) as found:
         if not found:
             raise CurateError("Name the reward models to be evaluated: curate evaluate MODEL --benchmark …")
         for each in section.benchmarks:
-            of = read_items(each.source, folder=Path.cwd(), form=each.format, name=each.name)
-            result = benchmarked(
+            of = read_benchmark(each.source, folder=Path.cwd(), form=each.format, name=each.name)
+            result = score_subjects(
                 of, found, resamples=section.bootstrap, perturb=robustness, track=progress_bars
             )
-            _print(each.name, [*result.scores, *distance_scores(result.comparisons)])
+            _print(each.name, [*result.scores, *build_distance_scores(result.comparisons)])
 
 
 def _benchmark(source: str, form: str) -> dict[str, str]:
@@ -137,21 +137,21 @@ def _benchmark(source: str, form: str) -> dict[str, str]:
     return {"name": name, "source": str(found or source), "format": form}
 
 
-def _kept(lake: Lake, benchmark: str, names: Sequence[str]) -> list[Score]:
+def _kept(lake: Lake, benchmark: str, names: Sequence[str]) -> list[MetricScore]:
     from curate.core.resources import read_query
-    from curate.evaluate.scores import Score
+    from curate.evaluate.scores import MetricScore
     from curate.stats.accuracy import LENGTH, RANDOM, MeanEstimate
 
     rows = lake.rows(read_query("evaluate_kept"), [benchmark, [*names, LENGTH, RANDOM]])
     return [
-        Score(subject, metric, MeanEstimate(*values), subset) for subject, metric, subset, *values in rows
+        MetricScore(subject, metric, MeanEstimate(*values), subset) for subject, metric, subset, *values in rows
     ]
 
 
 _SHARES = ("accuracy", "best-of-n", "score", "coverage", "ece", "false-positive-rate")
 
 
-def _print(benchmark: str, scores: Sequence[Score]) -> None:
+def _print(benchmark: str, scores: Sequence[MetricScore]) -> None:
     """The headline of each subject, then its subsets, then how far models are apart."""
     from curate.cli.tables import new_console, new_table
 
@@ -179,12 +179,12 @@ def _print(benchmark: str, scores: Sequence[Score]) -> None:
     _print_comparisons(scores)
 
 
-def _print_comparisons(scores: Sequence[Score]) -> None:
+def _print_comparisons(scores: Sequence[MetricScore]) -> None:
     from curate.cli.tables import new_console, new_table
 
     table = new_table("model", "", "distance>", "Kendall τ>", "Spearman ρ>", "pairs alike>")
     seen: set[frozenset[str]] = set()
-    by_pair: dict[tuple[str, str], dict[str, Score]] = {}
+    by_pair: dict[tuple[str, str], dict[str, MetricScore]] = {}
     for each in scores:
         if each.subset.startswith("to "):
             by_pair.setdefault((each.subject, each.subset), {})[each.metric] = each
@@ -198,7 +198,7 @@ def _print_comparisons(scores: Sequence[Score]) -> None:
         new_console().print(table)
 
 
-def _share(score: Score | None) -> str:
+def _share(score: MetricScore | None) -> str:
     if score is None:
         return ""
     if score.metric.startswith("gold@"):
@@ -209,7 +209,7 @@ def _share(score: Score | None) -> str:
     return f"{each.value:.1%} {100 * each.low:.0f}–{100 * each.high:.0f}"
 
 
-def _figure(score: Score | None) -> str:
+def _figure(score: MetricScore | None) -> str:
     if score is None:
         return ""
     each = score.estimate

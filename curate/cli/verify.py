@@ -25,7 +25,7 @@ DEFAULT = Path("curate.yaml")
 @app.command()
 def push(config: ConfigPath = DEFAULT) -> None:
     """Send what people were not asked yet to Label Studio; makes its projects where need be."""
-    from curate.verify.push import push as send
+    from curate.verify.push import push_tasks as send
 
     with open_lake(settings := load_config(config)) as lake:
         print_summary(send(lake, settings, track=progress_bars))
@@ -39,7 +39,7 @@ def pull(
     config: ConfigPath = DEFAULT,
 ) -> None:
     """Take in what people have answered, changed, skipped or deleted since."""
-    from curate.verify.pull import pull as take_in
+    from curate.verify.pull import pull_answers as take_in
 
     with open_lake(settings := load_config(config)) as lake:
         print_summary(take_in(lake, settings, everything=everything, track=progress_bars))
@@ -54,7 +54,7 @@ def watch(
     config: ConfigPath = DEFAULT,
 ) -> None:
     """Pull as soon as people answer (Label Studio calls back), until interrupted."""
-    from curate.verify.watch import watch as follow
+    from curate.verify.watch import watch_answers as follow
 
     with open_lake(settings := load_config(config)) as lake:
         follow(
@@ -72,10 +72,10 @@ def watch(
 @app.command()
 def status(config: ConfigPath = DEFAULT) -> None:
     """How many tasks are planned, asked and answered, and what each person did."""
-    from curate.verify.status import verify_status
+    from curate.verify.status import read_verify_status
 
     with open_lake(settings := load_config(config)) as lake:
-        found = verify_status(lake, settings)
+        found = read_verify_status(lake, settings)
     print(f"{found.planned} tasks planned, {found.answered} answered, {found.begun} begun")
     for title, (tasks, finished) in (found.asked or {}).items():
         print(f"{title}: {tasks} asked, {finished} finished")

@@ -26,7 +26,7 @@ def plan(
     config: ConfigPath = DEFAULT,
 ) -> None:
     """Choose what to ask people, and say what their answers would buy."""
-    from curate.verify.plan import plan as choose
+    from curate.verify.plan import plan_questions as choose
 
     with open_lake(settings := load_config(config)) as lake:
         print_summary(choose(lake, settings, budget=budget))
@@ -37,7 +37,7 @@ def loop(config: ConfigPath = DEFAULT) -> None:
     """Go on with the two-stage loop: train, ask people what the model gets wrong, scale out without them."""
     from curate.cli.tables import print_summaries
     from curate.pipeline.verification_loop import LoopRun, run_verification_loop
-    from curate.verify.loop_table import print_standing
+    from curate.verify.loop_table import print_loop_state
 
     settings = load_config(config)
     with exit_when_interrupted():
@@ -47,7 +47,7 @@ def loop(config: ConfigPath = DEFAULT) -> None:
             with open_lake(settings) as lake:
                 done = run_verification_loop(lake, settings, track=progress_bars)
     print_summaries(done.summaries)
-    print_standing(done.standing)
+    print_loop_state(done.standing)
 
 
 @app.command()
@@ -86,13 +86,13 @@ def export_csv(
 ) -> None:
     """Write what one person may answer to a spreadsheet: random order, no model named."""
     from curate.data.pseudonym import Pseudonyms
-    from curate.verify.answers import questions
+    from curate.verify.answers import list_questions
     from curate.verify.spreadsheet import write_sheet
 
     settings = load_config(config)
     person = Pseudonyms.open(settings).of(annotator)
     with open_lake(settings, read_only=True) as lake:
-        asked = questions(lake, person, overlap=settings.verify.overlap)[:limit]
+        asked = list_questions(lake, person, overlap=settings.verify.overlap)[:limit]
     write_sheet(file, asked, force=force)
     print(f"{len(asked)} questions written to {file}; fill in `verdict`: first, second, tie or skip")
 
@@ -105,14 +105,14 @@ def import_csv(
 ) -> None:
     """Take in the verdicts of a spreadsheet; again after edits, if you like."""
     from curate.data.pseudonym import Pseudonyms
-    from curate.verify.answers import record
+    from curate.verify.answers import record_answers
     from curate.verify.spreadsheet import read_sheet
 
     settings = load_config(config)
     person = Pseudonyms.open(settings).of(annotator)
     with open_lake(settings) as lake:
         sheet = read_sheet(lake, file)
-        new, same = record(lake, person, sheet.answers, part=file.name)
+        new, same = record_answers(lake, person, sheet.answers, part=file.name)
     for mistake in sheet.mistakes:
         print(mistake, file=sys.stderr)
     print(
@@ -131,7 +131,7 @@ def annotate(
 ) -> None:
     """Answer questions in the terminal, one key each."""
     from curate.data.pseudonym import Pseudonyms
-    from curate.verify.terminal import annotate as ask
+    from curate.verify.terminal import annotate_questions as ask
 
     settings = load_config(config)
     person = Pseudonyms.open(settings).of(annotator)

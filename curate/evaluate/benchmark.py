@@ -10,7 +10,7 @@ from curate.data.preference_rows import Turns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
+class BenchmarkItem:
     """A prompt (`context`: its turns) with N responses.
 
     `tiers` int[N]: 1 the best, equal ones equally good. `gold` float[N]: how good each is, where the set says it in
@@ -39,12 +39,12 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ItemSet:
+class BenchmarkSet:
     """The items of a benchmark. `rows` = items + the sum of `dropped` (reason → rows)."""
 
     name: str
     format: str
-    items: tuple[Item, ...]
+    items: tuple[BenchmarkItem, ...]
     rows: int
     dropped: dict[str, int]
     digest: str

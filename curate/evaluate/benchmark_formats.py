@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from curate.data.preference_rows import Turns, Unusable, split_pair, split_ranking, turns_of, with_images
-from curate.evaluate.benchmark import Item
+from curate.evaluate.benchmark import BenchmarkItem
 
 Row = Mapping[str, Any]
 
@@ -30,13 +30,13 @@ class Format:
     """`hub`, `split`: where its authors publish it."""
 
     name: str
-    read: Callable[[Row, str], Item]
+    read: Callable[[Row, str], BenchmarkItem]
     hub: str = ""
     split: str = ""
 
 
-def _reward_bench(row: Row, key: str) -> Item:
-    return Item(
+def _reward_bench(row: Row, key: str) -> BenchmarkItem:
+    return BenchmarkItem(
         key=str(row.get("id", key)),
         context=turns_of(row.get("prompt"), "prompt", "user"),
         responses=(_text(row, "chosen"), _text(row, "rejected")),
@@ -45,9 +45,9 @@ def _reward_bench(row: Row, key: str) -> Item:
     )
 
 
-def _reward_bench_2(row: Row, key: str) -> Item:
+def _reward_bench_2(row: Row, key: str) -> BenchmarkItem:
     chosen, rejected = _texts(row, "chosen"), _texts(row, "rejected")
-    return Item(
+    return BenchmarkItem(
         key=str(row.get("id", key)),
         context=turns_of(row.get("prompt"), "prompt", "user"),
         responses=(*chosen, *rejected),
@@ -56,11 +56,11 @@ def _reward_bench_2(row: Row, key: str) -> Item:
     )
 
 
-def _rm_bench(row: Row, key: str) -> Item:
+def _rm_bench(row: Row, key: str) -> BenchmarkItem:
     chosen, rejected = _texts(row, "chosen"), _texts(row, "rejected")
     if not len(chosen) == len(rejected) == 3:
         raise Unusable("chosen and rejected are no lists of three styles")
-    return Item(
+    return BenchmarkItem(
         key=str(row.get("id", key)),
         context=turns_of(row.get("prompt"), "prompt", "user"),
         responses=(*chosen, *rejected),
@@ -78,12 +78,12 @@ _JUDGE_BENCH = {
 }
 
 
-def _judge_bench(row: Row, key: str) -> Item:
+def _judge_bench(row: Row, key: str) -> BenchmarkItem:
     label = str(row.get("label")).replace(" ", "")
     if label not in ("A>B", "B>A"):
         raise Unusable("label is neither A>B nor B>A")
     source = _name(row, "source")
-    return Item(
+    return BenchmarkItem(
         key=str(row.get("pair_id", key)),
         context=[("user", _text(row, "question"))],
         responses=(_text(row, "response_A"), _text(row, "response_B")),
@@ -96,7 +96,7 @@ _TURN = re.compile(r"\n\n(Human|Assistant):")
 _ROLES = {"Human": "user", "Assistant": "assistant"}
 
 
-def _hh_rlhf(row: Row, key: str) -> Item:
+def _hh_rlhf(row: Row, key: str) -> BenchmarkItem:
     chosen, rejected = (_transcript(_text(row, name)) for name in ("chosen", "rejected"))
     if chosen[:-1] != rejected[:-1] or chosen[-1][0] != "assistant" or rejected[-1][0] != "assistant":
         raise Unusable("the transcripts differ before the last answer")
@@ -104,7 +104,7 @@ def _hh_rlhf(row: Row, key: str) -> Item:
         raise Unusable("chosen and rejected are equal")
     texts = (chosen[-1][1], rejected[-1][1])
     subset = row.get("subset")
-    return Item(
+    return BenchmarkItem(
         key=key, context=chosen[:-1], responses=texts, tiers=(1, 2), subset=str(subset) if subset else "all"
     )
 
@@ -116,7 +116,7 @@ def _transcript(text: str) -> Turns:
     return [(_ROLES[who], said.strip()) for who, said in zip(parts[::2], parts[1::2], strict=True)]
 
 
-def _native(row: Row, key: str) -> Item:
+def _native(row: Row, key: str) -> BenchmarkItem:
     about: dict[str, Any] = {
         "key": str(row.get("id", key)),
         "subset": str(row.get("subset") or "all"),
@@ -128,7 +128,7 @@ def _native(row: Row, key: str) -> Item:
     if row.get("rankings") is not None:
         texts, ranks = split_ranking(row)
         context = with_images(turns_of(row.get("prompt"), "prompt", "user"), row)
-        return Item(context=context, responses=tuple(texts), tiers=tuple(ranks), **about)
+        return BenchmarkItem(context=context, responses=tuple(texts), tiers=tuple(ranks), **about)
     if row.get("scores") is not None:
         gold = _numbers(row["scores"])
         texts = list(_texts(row, "responses"))
@@ -136,11 +136,13 @@ def _native(row: Row, key: str) -> Item:
             raise Unusable("scores are not as many as responses, or all equal")
         tiers = tuple(1 + sum(other > each for other in gold) for each in gold)
         context = with_images(turns_of(row.get("prompt"), "prompt", "user"), row)
-        return Item(context=context, responses=tuple(texts), tiers=tiers, gold=gold, **about)
+        return BenchmarkItem(context=context, responses=tuple(texts), tiers=tiers, gold=gold, **about)
     context, chosen, rejected = split_pair(row)
     if chosen == rejected:
         raise Unusable("chosen and rejected are equal")
-    return Item(context=with_images(context, row), responses=(chosen, rejected), tiers=(1, 2), **about)
+    return BenchmarkItem(
+        context=with_images(context, row), responses=(chosen, rejected), tiers=(1, 2), **about
+    )
 
 
 FORMATS = {

@@ -15,13 +15,13 @@ from curate.core.identity import content_id
 from curate.data.adversarial import adversarial_cases
 from curate.data.preference_files import read_data_rows
 from curate.data.preference_rows import Unusable
-from curate.evaluate.benchmark import Item, ItemSet
+from curate.evaluate.benchmark import BenchmarkItem, BenchmarkSet
 from curate.evaluate.benchmark_formats import FORMATS, Format, detected
 
 _ENDS = (".parquet", ".jsonl", ".jsonl.gz", ".jsonl.zst", ".json")
 
 
-def read_items(source: str, *, folder: Path, form: str = "auto", name: str | None = None) -> ItemSet:
+def read_benchmark(source: str, *, folder: Path, form: str = "auto", name: str | None = None) -> BenchmarkSet:
     """Read a benchmark.
 
     `source`: a file or folder (.parquet, .jsonl, also .gz or .zst, .json with a list), `hf://owner/name[:split]`, the
@@ -29,10 +29,10 @@ def read_items(source: str, *, folder: Path, form: str = "auto", name: str | Non
     the first row's columns say.
     """
     if source == GUARD:
-        return _guard(name or GUARD)
-    rows, known = _rows(source, folder)
+        return _build_adversarial_set(name or GUARD)
+    rows, known = _open_rows(source, folder)
     chosen: Format | None = FORMATS[form] if form != "auto" else known
-    items: list[Item] = []
+    items: list[BenchmarkItem] = []
     dropped: Counter[str] = Counter()
     number = 0
     for number, row in enumerate(rows, 1):
@@ -47,7 +47,7 @@ def read_items(source: str, *, folder: Path, form: str = "auto", name: str | Non
         why = ", ".join(f"{count} × {reason}" for reason, count in dropped.items()) or "it has no rows"
         read_as = f" (read as {chosen.name})" if chosen else ""
         raise CurateError(f"The benchmark {source}{read_as} has no usable row: {why}.")
-    return ItemSet(
+    return BenchmarkSet(
         name=name or Path(source).name.removesuffix(".gz").removesuffix(".zst").rsplit(".", 1)[0],
         format=chosen.name,
         items=tuple(items),
@@ -57,14 +57,14 @@ def read_items(source: str, *, folder: Path, form: str = "auto", name: str | Non
     )
 
 
-def _rows(source: str, folder: Path) -> tuple[Iterator[Any], Format | None]:
+def _open_rows(source: str, folder: Path) -> tuple[Iterator[Any], Format | None]:
     if source in FORMATS and FORMATS[source].hub:
         form = FORMATS[source]
-        return _hub(form.hub, form.split), form
+        return _read_hub(form.hub, form.split), form
     if source.startswith("hf://"):
         address, _, split = source.removeprefix("hf://").partition(":")
         known = next((each for each in FORMATS.values() if each.hub == address), None)
-        return _hub(address, split or (known.split if known else "test")), known
+        return _read_hub(address, split or (known.split if known else "test")), known
     path = folder / source
     if not path.exists():
         names = ", ".join(name for name, form in FORMATS.items() if form.hub)
@@ -74,10 +74,10 @@ def _rows(source: str, folder: Path) -> tuple[Iterator[Any], Format | None]:
     files = (
         [path] if path.is_file() else sorted(each for each in path.rglob("*") if each.name.endswith(_ENDS))
     )
-    return (row for file in files for row in _file(file)), None
+    return (row for file in files for row in _read_file(file)), None
 
 
-def _file(file: Path) -> Iterator[Any]:
+def _read_file(file: Path) -> Iterator[Any]:
     if file.suffix != ".json":
         yield from read_data_rows(file, None)
         return
@@ -90,7 +90,7 @@ def _file(file: Path) -> Iterator[Any]:
     yield from rows
 
 
-def _hub(address: str, split: str) -> Iterator[Any]:
+def _read_hub(address: str, split: str) -> Iterator[Any]:
     require_extra("hub", "datasets", purpose=f"Reading the benchmark {address}")
     import datasets
 
@@ -104,10 +104,10 @@ def _hub(address: str, split: str) -> Iterator[Any]:
         ) from error
 
 
-def _guard(name: str) -> ItemSet:
+def _build_adversarial_set(name: str) -> BenchmarkSet:
     cases = adversarial_cases()
     items = tuple(
-        Item(
+        BenchmarkItem(
             key=case.prompt_id,
             context=[("user", case.request)],
             responses=(case.good, case.bad),
@@ -117,4 +117,4 @@ def _guard(name: str) -> ItemSet:
         for case in cases
     )
     digest = content_id([[item.context, item.responses] for item in items])
-    return ItemSet(name=name, format=GUARD, items=items, rows=len(items), dropped={}, digest=digest)
+    return BenchmarkSet(name=name, format=GUARD, items=items, rows=len(items), dropped={}, digest=digest)

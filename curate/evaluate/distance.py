@@ -24,7 +24,7 @@ Float64 = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class ModelComparison:
     """Of two models over P prompts that both score whole: distance in [0, 1]; means over prompts of Kendall's τ_b and
     Spearman's ρ (prompts where a model scores all alike left out); the share of pairs that both order alike (a tie of
     one of them one half).
@@ -38,7 +38,7 @@ class Comparison:
     agreement: MeanEstimate
 
 
-def compared(
+def compare_scores(
     one: str,
     other: str,
     a: Sequence[Float64],
@@ -46,13 +46,13 @@ def compared(
     clusters: Sequence[str],
     *,
     resamples: int,
-) -> Comparison | None:
+) -> ModelComparison | None:
     """`a[i]`, `b[i]` float64[N_i]: two models' scores of prompt i's responses. None: they have no prompt in common."""
     kept = [i for i, (x, y) in enumerate(zip(a, b, strict=True)) if len(x) > 1 and np.isfinite([x, y]).all()]
     if not kept:
         return None
     names, place = np.unique([clusters[i] for i in kept], return_inverse=True)
-    rows = np.array([_facts(a[i], b[i]) for i in kept])
+    rows = np.array([_compute_moments(a[i], b[i]) for i in kept])
     sums, sizes = np.zeros((2, len(names), 3))
     for column, (value, weight) in enumerate(((3, None), (4, None), (5, 6))):
         known = np.isfinite(rows[:, value])
@@ -67,10 +67,12 @@ def compared(
     assert agreement is not None  # there is a pair wherever there are two responses
     moments = np.zeros((len(names), 3))
     np.add.at(moments, place, rows[:, :3])
-    return Comparison(one, other, _distance(moments, len(kept), resamples), found[0], found[1], agreement)
+    return ModelComparison(
+        one, other, _estimate_distance(moments, len(kept), resamples), found[0], found[1], agreement
+    )
 
 
-def _facts(a: Float64, b: Float64) -> tuple[float, ...]:
+def _compute_moments(a: Float64, b: Float64) -> tuple[float, ...]:
     """aa, bb, ab of the centred scores; τ_b, ρ; pairs that are ordered alike, and all pairs."""
     x, y = a - a.mean(), b - b.mean()
     i, j = np.triu_indices(len(a), 1)
@@ -83,25 +85,25 @@ def _facts(a: Float64, b: Float64) -> tuple[float, ...]:
         float(y @ y),
         float(x @ y),
         kendall,
-        _pearson(_ranks(a), _ranks(b)),
+        _correlate(_rank_values(a), _rank_values(b)),
         agree,
         float(len(i)),
     )
 
 
-def _ranks(values: Float64) -> Float64:
+def _rank_values(values: Float64) -> Float64:
     """Ranks; equal values share the mean of theirs."""
     rounded = values.round(9)
     return np.array([(rounded < v).sum() + ((rounded == v).sum() - 1) / 2 for v in rounded], np.float64)
 
 
-def _pearson(x: Float64, y: Float64) -> float:
+def _correlate(x: Float64, y: Float64) -> float:
     x, y = x - x.mean(), y - y.mean()
     scale = np.sqrt((x @ x) * (y @ y))
     return float(x @ y / scale) if scale else float("nan")
 
 
-def _distance(moments: Float64, n: int, resamples: int) -> MeanEstimate:
+def _estimate_distance(moments: Float64, n: int, resamples: int) -> MeanEstimate:
     """√((1 − ρ)/2) of `moments` float64[C, 3] (aa, bb, ab by cluster), with a bootstrap over clusters.
 
     A model that scores everything alike has no direction: it is as far from all others as unrelated ones are.

@@ -16,11 +16,11 @@ from curate.core.errors import CurateError
 from curate.core.resources import read_query
 from curate.lake.lake import Lake
 
-Groups = list[list[str]]  # best first; those of one group are equally good
+RankGroups = list[list[str]]  # best first; those of one group are equally good
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gold:
+class GoldPairs:
     """The gold of a benchmark in the lake's own ids.
 
     `pairs`: prompt_id, a, b (a < b), gold (+1 a is better, -1 b is, 0 they are equally good: not counted in
@@ -37,16 +37,16 @@ class Gold:
     dropped: dict[str, int]
 
 
-def read_gold(lake: Lake, source: Path) -> Gold:
+def read_gold(lake: Lake, source: Path) -> GoldPairs:
     """Read a benchmark: JSONL of {prompt, ranking: [[best ids], [next], …]} or {prompt, a, b, winner: a | b | tie}.
 
     Ids are the callers' keys or our own ids; rows that name what the lake does not hold are dropped and counted.
     """
-    rows = list(_rows(source))
+    rows = list(_read_rows(source))
     names = {row["prompt"] for row in rows if isinstance(row, dict) and isinstance(row.get("prompt"), str)}
     with lake.bind("gold_keys", pl.DataFrame({"name": sorted(names)}, schema={"name": pl.String})):
-        known = _Known(lake.rows(read_query("evaluate_keys")))
-    collected = _Collected(known)
+        known = _KnownNames(lake.rows(read_query("evaluate_keys")))
+    collected = _GoldCollector(known)
     for row in rows:
         collected.add(row)
     gold = collected.build(len(rows))
@@ -56,50 +56,50 @@ def read_gold(lake: Lake, source: Path) -> Gold:
     return gold
 
 
-class _Unusable(Exception):  # noqa: N818 (a verdict on a row, not an error)
+class _UnusableGold(Exception):  # noqa: N818 (a verdict on a row, not an error)
     """Why a row of gold is of no use."""
 
 
 @dataclass(slots=True)
-class _Answers:
+class _KnownResponses:
     by_name: dict[str, set[str]] = field(default_factory=dict)  # key or id → response ids
     lengths: dict[str, int] = field(default_factory=dict)
 
 
-class _Known:
+class _KnownNames:
     """What the names in the gold can mean."""
 
     def __init__(self, rows: Iterable[tuple[Any, ...]]) -> None:
         self._prompts: dict[str, set[str]] = {}
-        self._answers: dict[str, _Answers] = {}
+        self._answers: dict[str, _KnownResponses] = {}
         for prompt_id, prompt_key, response_id, response_key, length in rows:
             for name in (prompt_id, prompt_key):
                 self._prompts.setdefault(name, set()).add(prompt_id)
-            answers = self._answers.setdefault(prompt_id, _Answers())
+            answers = self._answers.setdefault(prompt_id, _KnownResponses())
             answers.lengths[response_id] = int(length or 0)
             for name in (response_id, response_key):
                 answers.by_name.setdefault(name, set()).add(response_id)
 
     def prompt(self, name: str) -> str:
-        return _only(self._prompts.get(name, set()), "prompt")
+        return _take_only(self._prompts.get(name, set()), "prompt")
 
     def response(self, prompt_id: str, name: str) -> str:
-        return _only(self._answers[prompt_id].by_name.get(name, set()), "response")
+        return _take_only(self._answers[prompt_id].by_name.get(name, set()), "response")
 
     def length(self, prompt_id: str, response_id: str) -> int:
         return self._answers[prompt_id].lengths[response_id]
 
 
-def _only(found: set[str], what: str) -> str:
+def _take_only(found: set[str], what: str) -> str:
     if not found:
-        raise _Unusable(f"unknown {what}")
+        raise _UnusableGold(f"unknown {what}")
     if len(found) > 1:
-        raise _Unusable(f"{what} key that several have")
+        raise _UnusableGold(f"{what} key that several have")
     return next(iter(found))
 
 
-class _Collected:
-    def __init__(self, known: _Known) -> None:
+class _GoldCollector:
+    def __init__(self, known: _KnownNames) -> None:
         self._known = known
         self._pairs: dict[tuple[str, str, str], int] = {}
         self._best: dict[str, dict[str, bool]] = {}
@@ -109,10 +109,10 @@ class _Collected:
     def add(self, row: Any) -> None:
         try:
             prompt_id, groups, whole = self._resolve(row)
-        except _Unusable as reason:
+        except _UnusableGold as reason:
             self._dropped[str(reason)] += 1
             return
-        new = {key: sign for key, sign in _pairs(prompt_id, groups) if key not in self._pairs}
+        new = {key: sign for key, sign in _iterate_pairs(prompt_id, groups) if key not in self._pairs}
         if not new:
             self._duplicates += 1
             return
@@ -121,7 +121,7 @@ class _Collected:
             best = set(groups[0])
             self._best.setdefault(prompt_id, {each: each in best for group in groups for each in group})
 
-    def _resolve(self, row: Any) -> tuple[str, Groups, bool]:
+    def _resolve(self, row: Any) -> tuple[str, RankGroups, bool]:
         """Prompt id, response ids from best to worst, and whether that is a whole ranking."""
         match row:
             case {"prompt": str(prompt), "ranking": list(ranking)}:
@@ -130,18 +130,18 @@ class _Collected:
                 named = {"a": [[a], [b]], "b": [[b], [a]], "tie": [[a, b]]}[winner]
                 whole = False
             case _:
-                raise _Unusable("not in a format of gold")
+                raise _UnusableGold("not in a format of gold")
         prompt_id = self._known.prompt(prompt)
         try:
             groups = [[self._known.response(prompt_id, name) for name in group] for group in named if group]
         except TypeError:
-            raise _Unusable("not in a format of gold") from None
+            raise _UnusableGold("not in a format of gold") from None
         everyone = [each for group in groups for each in group]
         if len(set(everyone)) < max(2, len(everyone)):
-            raise _Unusable("fewer than two responses, or one of them twice")
+            raise _UnusableGold("fewer than two responses, or one of them twice")
         return prompt_id, groups, whole
 
-    def build(self, rows: int) -> Gold:
+    def build(self, rows: int) -> GoldPairs:
         pairs = [
             (prompt_id, a, b, sign, self._known.length(prompt_id, a), self._known.length(prompt_id, b))
             for (prompt_id, a, b), sign in sorted(self._pairs.items())
@@ -153,7 +153,7 @@ class _Collected:
         ]
         names = {"prompt_id": pl.String, "a": pl.String, "b": pl.String, "gold": pl.Int8}
         dropped = dict(self._dropped)
-        return Gold(
+        return GoldPairs(
             pairs=pl.DataFrame(pairs, {**names, "length_a": pl.Int64, "length_b": pl.Int64}, orient="row"),
             responses=pl.DataFrame(
                 responses,
@@ -167,14 +167,14 @@ class _Collected:
         )
 
 
-def _pairs(prompt_id: str, groups: Groups) -> Iterator[tuple[tuple[str, str, str], int]]:
+def _iterate_pairs(prompt_id: str, groups: RankGroups) -> Iterator[tuple[tuple[str, str, str], int]]:
     ranked = [(rank, each) for rank, group in enumerate(groups) for each in group]
     for (rank, one), (other_rank, other) in combinations(ranked, 2):
         sign = 0 if rank == other_rank else 1 if rank < other_rank else -1
         yield ((prompt_id, one, other), sign) if one < other else ((prompt_id, other, one), -sign)
 
 
-def _rows(source: Path) -> Iterator[Any]:
+def _read_rows(source: Path) -> Iterator[Any]:
     decode = msgspec.json.Decoder().decode
     try:
         lines = source.read_bytes().splitlines()

@@ -63,18 +63,20 @@ _DOMAINS = {
 _LEVELS = ("easy", "normal", "hard")
 
 
-def leaderboard(form: str, tally: Tally) -> Iterator[tuple[str, str, Weights]]:
+def list_leaderboard_weights(form: str, tally: Tally) -> Iterator[tuple[str, str, Weights]]:
     """(metric, subset, weights of the tally's means), as far as the subsets that they need are there."""
-    found = {"reward-bench": _reward_bench, "reward-bench-2": _reward_bench_2, "rm-bench": _rm_bench}.get(
-        form
-    )
+    found = {
+        "reward-bench": _weigh_reward_bench,
+        "reward-bench-2": _weigh_reward_bench_2,
+        "rm-bench": _weigh_rm_bench,
+    }.get(form)
     if found is not None:
         for metric, subset, weights in found(tally):
             if all(name in tally for name in weights):
                 yield metric, subset, weights
 
 
-def _reward_bench(tally: Tally) -> Iterator[tuple[str, str, Weights]]:
+def _weigh_reward_bench(tally: Tally) -> Iterator[tuple[str, str, Weights]]:
     whole: Weights = {}
     for section, sizes in REWARD_BENCH.items():
         present = {subset: size for subset, size in sizes.items() if f"pairs/{subset}" in tally}
@@ -86,14 +88,14 @@ def _reward_bench(tally: Tally) -> Iterator[tuple[str, str, Weights]]:
     yield "score", "all", whole
 
 
-def _reward_bench_2(tally: Tally) -> Iterator[tuple[str, str, Weights]]:
+def _weigh_reward_bench_2(tally: Tally) -> Iterator[tuple[str, str, Weights]]:
     yield "ties", "Ties", _TIES
     share = 1 / (len(_BEST_OF_FOUR) + 1)
     best = {f"best/{subset}": share for subset in _BEST_OF_FOUR}
     yield "score", "all", best | {name: weight * share for name, weight in _TIES.items()}
 
 
-def _rm_bench(tally: Tally) -> Iterator[tuple[str, str, Weights]]:
+def _weigh_rm_bench(tally: Tally) -> Iterator[tuple[str, str, Weights]]:
     whole: Weights = {}
     for domain, subsets in _DOMAINS.items():
         weights = {

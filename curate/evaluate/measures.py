@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 
 from curate.config.evaluate import GUARD
 from curate.data.adversarial import FALSE_POSITIVES
-from curate.evaluate.benchmark import Item, ItemSet
-from curate.evaluate.leaderboards import leaderboard
-from curate.evaluate.scores import BEST, COVERAGE, PAIRS, Score
+from curate.evaluate.benchmark import BenchmarkItem, BenchmarkSet
+from curate.evaluate.leaderboards import list_leaderboard_weights
+from curate.evaluate.scores import BEST, COVERAGE, PAIRS, MetricScore
 from curate.evaluate.tally import Tally
-from curate.evaluate.verdicts import Opinion
+from curate.evaluate.verdicts import ItemVerdict
 from curate.stats.accuracy import MeanEstimate
 
 Float64 = NDArray[np.float64]
@@ -34,7 +34,9 @@ _BINS = 15
 _TIES = "Ties"  # RewardBench 2's subset
 
 
-def measured(subject: str, of: ItemSet, opinions: Sequence[Opinion], *, resamples: int) -> list[Score]:
+def measure_subject(
+    subject: str, of: BenchmarkSet, opinions: Sequence[ItemVerdict], *, resamples: int
+) -> list[MetricScore]:
     """All scores of one subject; `opinions[i]` is about `of.items[i]`."""
     tally = Tally(resamples=resamples)
     for item, opinion in zip(of.items, opinions, strict=True):
@@ -43,29 +45,33 @@ def measured(subject: str, of: ItemSet, opinions: Sequence[Opinion], *, resample
     _count_ties(tally, of, opinions)
     if of.format == GUARD:
         subsets = [each for each in tally.starting("lost/") if not each.endswith(" chosen")]
-        return [Score(subject, FALSE_POSITIVES, tally.mean({f"lost/{each}": 1.0}), each) for each in subsets]
+        return [
+            MetricScore(subject, FALSE_POSITIVES, tally.mean({f"lost/{each}": 1.0}), each) for each in subsets
+        ]
     scores = [
-        Score(subject, metric, tally.mean({name + each: 1.0}), each)
+        MetricScore(subject, metric, tally.mean({name + each: 1.0}), each)
         for metric, name in ((PAIRS, "pairs/"), (BEST, "best/"), (COVERAGE, "said/"))
         for each in tally.starting(name)
     ]
-    scores += [Score(subject, f"gold@{n}", tally.mean({f"gold/{n}": 1.0})) for n in tally.starting("gold/")]
     scores += [
-        Score(subject, metric, tally.mean(weights), subset)
-        for metric, subset, weights in leaderboard(of.format, tally)
+        MetricScore(subject, f"gold@{n}", tally.mean({f"gold/{n}": 1.0})) for n in tally.starting("gold/")
     ]
-    error = calibration_error(*_beliefs(of.items, opinions))
-    return scores + ([Score(subject, "ece", error)] if error else [])
+    scores += [
+        MetricScore(subject, metric, tally.mean(weights), subset)
+        for metric, subset, weights in list_leaderboard_weights(of.format, tally)
+    ]
+    error = estimate_calibration_error(*_collect_confidences(of.items, opinions))
+    return scores + ([MetricScore(subject, "ece", error)] if error else [])
 
 
-def _count_pairs(tally: Tally, item: Item, opinion: Opinion) -> None:
+def _count_pairs(tally: Tally, item: BenchmarkItem, opinion: ItemVerdict) -> None:
     for better, worse in item.pairs():
         right = opinion.better(better, worse)
         tally.add("said/all", item.cluster, float(not math.isnan(right)))
         if math.isnan(right):
             continue
         longer = len(item.responses[better]) - len(item.responses[worse])
-        names = ["all", *_subset(item)]
+        names = ["all", *_list_subsets(item)]
         names += ["longer chosen"] * (longer > 0) + ["shorter chosen"] * (longer < 0)
         for name in names:
             tally.add(f"pairs/{name}", item.cluster, right)
@@ -83,24 +89,24 @@ def _count_pairs(tally: Tally, item: Item, opinion: Opinion) -> None:
 _STYLES = ("concise", "detailed", "markdown")
 
 
-def _subset(item: Item) -> list[str]:
+def _list_subsets(item: BenchmarkItem) -> list[str]:
     return [] if item.subset == "all" else [item.subset]
 
 
-def _count_best(tally: Tally, item: Item, opinion: Opinion) -> None:
+def _count_best(tally: Tally, item: BenchmarkItem, opinion: ItemVerdict) -> None:
     if not opinion.whole or item.styles is not None or len(item.responses) < 3:
         return
     scores = opinion.scores.round(9)
     top = scores == scores.max()
     best = np.array(item.tiers) == min(item.tiers)
-    for name in ("all", *_subset(item)):
+    for name in ("all", *_list_subsets(item)):
         tally.add(f"best/{name}", item.cluster, float(best[top].mean()))
     gold = np.array(item.gold) if item.gold is not None else best.astype(np.float64)
-    for n, value in picked(scores, gold).items():
+    for n, value in compute_expected_gold(scores, gold).items():
         tally.add(f"gold/{n}", item.cluster, value)
 
 
-def picked(scores: Float64, gold: Float64) -> dict[int, float]:
+def compute_expected_gold(scores: Float64, gold: Float64) -> dict[int, float]:
     """n → the expected gold of the top-scored of n responses drawn without replacement, n = 1, 2, 4, … and N.
 
     The response at place r (0 the best) is the top of a draw with probability C(N − 1 − r, n − 1) / C(N, n);
@@ -117,7 +123,7 @@ def picked(scores: Float64, gold: Float64) -> dict[int, float]:
     }
 
 
-def _count_ties(tally: Tally, of: ItemSet, opinions: Sequence[Opinion]) -> None:
+def _count_ties(tally: Tally, of: BenchmarkSet, opinions: Sequence[ItemVerdict]) -> None:
     """RewardBench 2's subset Ties: rows `ref:K` have one right answer, rows `tied:K` to the same question several.
 
     Counted: whether all right answers beat all wrong ones (in tied and ref rows), and, where both rows of a question
@@ -130,7 +136,7 @@ def _count_ties(tally: Tally, of: ItemSet, opinions: Sequence[Opinion]) -> None:
     for item, opinion in zip(of.items, opinions, strict=True):
         kind, _, question = item.key.partition(":")
         if item.subset == _TIES and kind in ("ref", "tied") and opinion.whole:
-            spread[question][kind] = _spread(item, opinion)
+            spread[question][kind] = _measure_spread(item, opinion)
     for question, rows in spread.items():
         for kind, (_, gap) in rows.items():
             tally.add(f"ties/{kind} right", question, float(gap > 0))
@@ -144,14 +150,16 @@ def _count_ties(tally: Tally, of: ItemSet, opinions: Sequence[Opinion]) -> None:
         tally.add("ties/margin", question, 0.0 if math.isnan(ratio) else math.tanh(ratio - 1))
 
 
-def _spread(item: Item, opinion: Opinion) -> tuple[float, float]:
+def _measure_spread(item: BenchmarkItem, opinion: ItemVerdict) -> tuple[float, float]:
     """How far right answers are apart, and how far the worst of them is above the best wrong one."""
     right = np.array(item.tiers) == 1
     scores = opinion.scores
     return float(np.ptp(scores[right])), float(scores[right].min() - scores[~right].max())
 
 
-def _beliefs(items: Sequence[Item], opinions: Sequence[Opinion]) -> tuple[Float64, Float64]:
+def _collect_confidences(
+    items: Sequence[BenchmarkItem], opinions: Sequence[ItemVerdict]
+) -> tuple[Float64, Float64]:
     """float64[n]: confidence in the side that is believed, and whether it is right (½: it says one half)."""
     said = [
         opinion.p[better, worse]
@@ -163,7 +171,7 @@ def _beliefs(items: Sequence[Item], opinions: Sequence[Opinion]) -> tuple[Float6
     return np.maximum(p, 1.0 - p), 0.5 + 0.5 * np.sign((p - 0.5).round(9))
 
 
-def calibration_error(confidence: Float64, right: Float64) -> MeanEstimate | None:
+def estimate_calibration_error(confidence: Float64, right: Float64) -> MeanEstimate | None:
     """Σ over bins of share · |mean confidence − share right|; without an interval, which resampling would bias."""
     if len(confidence) == 0:
         return None

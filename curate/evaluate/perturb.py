@@ -13,10 +13,10 @@ import itertools
 import re
 from collections.abc import Callable, Sequence
 
-from curate.evaluate.benchmark import Item
-from curate.evaluate.scores import PAIRS, Score
+from curate.evaluate.benchmark import BenchmarkItem
+from curate.evaluate.scores import PAIRS, MetricScore
 from curate.evaluate.tally import Tally
-from curate.evaluate.verdicts import Opinion
+from curate.evaluate.verdicts import ItemVerdict
 
 KEPT = "kept"  # the metric: of the pairs decided rightly, the share that still is
 
@@ -29,7 +29,7 @@ _FILLER = (
 _MARGIN = 1.2
 
 
-def padded(text: str, length: int) -> str:
+def pad_text(text: str, length: int) -> str:
     """`text` with sentences that say nothing, at least `length` characters long."""
     for sentence in itertools.cycle(_FILLER):
         if len(text) >= length:
@@ -41,7 +41,7 @@ def padded(text: str, length: int) -> str:
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=\S)")
 
 
-def in_markdown(text: str) -> str:
+def dress_in_markdown(text: str) -> str:
     """The same words under a heading and as bullets, the first one bold. Code and lists stay as they are."""
     if "```" in text or "\n" in text.strip():
         return f"## Answer\n\n{text}"
@@ -56,7 +56,7 @@ _MARKS = (
 )
 
 
-def plain(text: str) -> str:
+def strip_markdown(text: str) -> str:
     """Without headings, bullets and bold; text with code in it stays as it is."""
     if "```" in text:
         return text
@@ -65,7 +65,9 @@ def plain(text: str) -> str:
     return text
 
 
-def _changed(item: Item, *, best: Callable[[str], str] = str, worse: Callable[[str], str] = str) -> Item:
+def _change_responses(
+    item: BenchmarkItem, *, best: Callable[[str], str] = str, worse: Callable[[str], str] = str
+) -> BenchmarkItem:
     top = min(item.tiers)
     texts = (
         best(text) if tier == top else worse(text)
@@ -74,37 +76,37 @@ def _changed(item: Item, *, best: Callable[[str], str] = str, worse: Callable[[s
     return dataclasses.replace(item, responses=tuple(texts))
 
 
-def _rejected_padded(item: Item) -> Item:
+def _pad_rejected(item: BenchmarkItem) -> BenchmarkItem:
     top = min(item.tiers)
     lengths = [len(text) for text, tier in zip(item.responses, item.tiers, strict=True) if tier == top]
-    return _changed(item, worse=lambda text: padded(text, int(_MARGIN * max(lengths)) + 1))
+    return _change_responses(item, worse=lambda text: pad_text(text, int(_MARGIN * max(lengths)) + 1))
 
 
-def _reversed(item: Item) -> Item:
+def _reverse_order(item: BenchmarkItem) -> BenchmarkItem:
     return dataclasses.replace(item, responses=item.responses[::-1], tiers=item.tiers[::-1])
 
 
-PERTURBATIONS: dict[str, Callable[[Item], Item]] = {
-    "rejected padded": _rejected_padded,
-    "rejected in markdown": lambda item: _changed(item, worse=in_markdown),
-    "chosen plain": lambda item: _changed(item, best=plain),
-    "order reversed": _reversed,
+PERTURBATIONS: dict[str, Callable[[BenchmarkItem], BenchmarkItem]] = {
+    "rejected padded": _pad_rejected,
+    "rejected in markdown": lambda item: _change_responses(item, worse=dress_in_markdown),
+    "chosen plain": lambda item: _change_responses(item, best=strip_markdown),
+    "order reversed": _reverse_order,
 }
 
 
-def perturbed(items: Sequence[Item], name: str) -> list[Item]:
+def perturb_items(items: Sequence[BenchmarkItem], name: str) -> list[BenchmarkItem]:
     return [PERTURBATIONS[name](item) for item in items]
 
 
-def robustness(
+def measure_robustness(
     subject: str,
     name: str,
-    items: Sequence[Item],
-    before: Sequence[Opinion],
-    after: Sequence[Opinion],
+    items: Sequence[BenchmarkItem],
+    before: Sequence[ItemVerdict],
+    after: Sequence[ItemVerdict],
     *,
     resamples: int,
-) -> list[Score]:
+) -> list[MetricScore]:
     """Accuracy on the perturbed pairs, and the share of pairs decided rightly that still is."""
     tally = Tally(resamples=resamples)
     for item, old, new in zip(items, before, after, strict=True):
@@ -117,7 +119,7 @@ def robustness(
             if old.better(better, worse) == 1.0:
                 tally.add("kept", item.cluster, right)
     return [
-        Score(subject, metric, tally.mean({column: 1.0}), name)
+        MetricScore(subject, metric, tally.mean({column: 1.0}), name)
         for metric, column in ((PAIRS, "pairs"), (KEPT, "kept"))
         if column in tally
     ]

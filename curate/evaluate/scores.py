@@ -23,14 +23,14 @@ _PAIR = ("prompt_id", "a", "b")
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
+class MetricScore:
     subject: str
     metric: str
     estimate: MeanEstimate
     subset: str = "all"
 
 
-def pair_credit(gold: pl.DataFrame, predictions: pl.DataFrame) -> pl.DataFrame:
+def credit_pairs(gold: pl.DataFrame, predictions: pl.DataFrame) -> pl.DataFrame:
     """subject, prompt_id, credit: 1 right, 0 wrong, ½ a predicted tie.
 
     `gold`: prompt_id, a, b, gold; `predictions`: subject, prompt_id, a, b, p (probability that a is better).
@@ -43,7 +43,7 @@ def pair_credit(gold: pl.DataFrame, predictions: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def win_rates(predictions: pl.DataFrame) -> pl.DataFrame:
+def compute_win_rates(predictions: pl.DataFrame) -> pl.DataFrame:
     """subject, prompt_id, response_id, score: the mean probability of a response to beat another (Borda)."""
     sides = [
         predictions.select("subject", "prompt_id", response_id=pl.col(side), score=probability)
@@ -52,7 +52,7 @@ def win_rates(predictions: pl.DataFrame) -> pl.DataFrame:
     return pl.concat(sides).group_by("subject", "prompt_id", "response_id").agg(pl.col("score").mean())
 
 
-def best_credit(best: pl.DataFrame, scores: pl.DataFrame) -> pl.DataFrame:
+def credit_best(best: pl.DataFrame, scores: pl.DataFrame) -> pl.DataFrame:
     """subject, prompt_id, credit: the share of the top-scored responses that the gold calls best.
 
     `best`: prompt_id, response_id, best; `scores`: subject, prompt_id, response_id, score.
@@ -64,7 +64,9 @@ def best_credit(best: pl.DataFrame, scores: pl.DataFrame) -> pl.DataFrame:
     return top.group_by(whose).agg(credit=pl.col("best").mean())
 
 
-def estimates(credits: pl.DataFrame, prompts: Sequence[str], metric: str, *, resamples: int) -> list[Score]:
+def estimate_scores(
+    credits: pl.DataFrame, prompts: Sequence[str], metric: str, *, resamples: int
+) -> list[MetricScore]:
     """One score per subject of `credits` (subject, prompt_id, credit), all on the same draws of `prompts`."""
     if credits.is_empty():
         return []
@@ -77,10 +79,10 @@ def estimates(credits: pl.DataFrame, prompts: Sequence[str], metric: str, *, res
     columns = np.array([column[subject] for subject in grouped["subject"]])
     sums[rows, columns], sizes[rows, columns] = grouped["credit"].to_numpy(), grouped["size"].to_numpy()
     found = clustered_means(sums, sizes, resamples=resamples)
-    return [Score(subject, metric, each) for subject, each in zip(subjects, found, strict=True)]
+    return [MetricScore(subject, metric, each) for subject, each in zip(subjects, found, strict=True)]
 
 
-def evaluation_rows(scores: Sequence[Score], benchmark: str, run_id: str) -> pa.Table:
+def build_evaluation_rows(scores: Sequence[MetricScore], benchmark: str, run_id: str) -> pa.Table:
     rows = [
         Evaluation(
             subject=score.subject,

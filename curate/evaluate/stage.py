@@ -12,11 +12,11 @@ from curate.config.project import Config
 from curate.core.errors import CurateError
 from curate.core.identity import content_id
 from curate.core.progress import Track
-from curate.evaluate.benchmark_reader import read_items
-from curate.evaluate.benchmarking import benchmarked, distance_scores
+from curate.evaluate.benchmark_reader import read_benchmark
+from curate.evaluate.benchmarking import build_distance_scores, score_subjects
 from curate.evaluate.gold import read_gold
-from curate.evaluate.panel_scores import best_judge, judges_of, read_panel, score_panel
-from curate.evaluate.scores import evaluation_rows
+from curate.evaluate.panel_scores import find_best_judge, read_panel, score_panel, select_judges
+from curate.evaluate.scores import build_evaluation_rows
 from curate.evaluate.verdicts import Subject
 from curate.lake.lake import Lake
 from curate.lake.panel_view import select_panel
@@ -44,14 +44,14 @@ def evaluate(lake: Lake, config: Config, *, subjects: Sequence[Subject], track: 
     skipped = True
     for benchmark in benchmarks:
         if benchmark.format != "lake":
-            skipped &= not _benchmark(run, benchmark, config, subjects, track)
+            skipped &= not _evaluate_benchmark(run, benchmark, config, subjects, track)
             continue
         with track(f"evaluate {benchmark.name}", None):
             source = config.resolve(benchmark.source)
             settings = (config.evaluate.bootstrap, trained, benchmark.name)
-            fingerprint = content_id(_VERSION, settings, _file_digest(source), state)
+            fingerprint = content_id(_VERSION, settings, _hash_file(source), state)
             if find_newest_run(lake, "evaluate", benchmark.name) != fingerprint:
-                _evaluate(run, benchmark, source, fingerprint, trained, config.evaluate.bootstrap)
+                _evaluate_lake(run, benchmark, source, fingerprint, trained, config.evaluate.bootstrap)
                 skipped = False
     if skipped:
         note = "" if benchmarks else "curate.yaml names no benchmark"
@@ -59,7 +59,7 @@ def evaluate(lake: Lake, config: Config, *, subjects: Sequence[Subject], track: 
     return run.summary(note=f"{len(benchmarks)} benchmarks")
 
 
-def _evaluate(
+def _evaluate_lake(
     run: StageRun, benchmark: Benchmark, source: Path, fingerprint: str, trained: str | None, resamples: int
 ) -> None:
     gold = read_gold(run.lake, source)
@@ -67,13 +67,13 @@ def _evaluate(
     scores = score_panel(panel, gold, trained=trained, resamples=resamples)
     with run.chunk(benchmark.name, fingerprint=fingerprint, status="done") as (writer, counts):
         writer.delete("evaluations", "benchmark = ?", [benchmark.name])
-        writer.append("evaluations", evaluation_rows(scores, benchmark.name, run.run_id))
+        writer.append("evaluations", build_evaluation_rows(scores, benchmark.name, run.run_id))
         counts.rows_in, counts.rows_kept, counts.rows_duplicate = gold.rows, gold.kept, gold.duplicates
         counts.dropped = gold.dropped
-        counts.details = {"best_judge": best_judge(judges_of(panel, trained), gold)}
+        counts.details = {"best_judge": find_best_judge(select_judges(panel, trained), gold)}
 
 
-def _benchmark(
+def _evaluate_benchmark(
     run: StageRun, benchmark: Benchmark, config: Config, subjects: Sequence[Subject], track: Track
 ) -> bool:
     """Whether there was anything to do: the same models on the same rows are not asked twice."""
@@ -83,24 +83,26 @@ def _benchmark(
             "judges under evaluate.judges in curate.yaml, or train one."
         )
     section = config.evaluate
-    of = read_items(benchmark.source, folder=config.resolve("."), form=benchmark.format, name=benchmark.name)
+    of = read_benchmark(
+        benchmark.source, folder=config.resolve("."), form=benchmark.format, name=benchmark.name
+    )
     who = sorted((subject.name, subject.revision) for subject in subjects)
     fingerprint = content_id(_VERSION, section.bootstrap, section.robustness, of.digest, of.format, who)
     part = f"benchmark {benchmark.name}"
     if find_newest_run(run.lake, "evaluate", part) == fingerprint:
         return False
-    found = benchmarked(of, subjects, resamples=section.bootstrap, perturb=section.robustness, track=track)
-    scores = [*found.scores, *distance_scores(found.comparisons)]
+    found = score_subjects(of, subjects, resamples=section.bootstrap, perturb=section.robustness, track=track)
+    scores = [*found.scores, *build_distance_scores(found.comparisons)]
     with run.chunk(part, fingerprint=fingerprint, status="done") as (writer, counts):
         for name in {score.subject for score in scores}:
             writer.delete("evaluations", "benchmark = ? AND subject = ?", [benchmark.name, name])
-        writer.append("evaluations", evaluation_rows(scores, benchmark.name, run.run_id))
+        writer.append("evaluations", build_evaluation_rows(scores, benchmark.name, run.run_id))
         counts.rows_in, counts.rows_kept, counts.dropped = of.rows, len(of.items), of.dropped
         counts.details = {"format": of.format, "subjects": who}
     return True
 
 
-def _file_digest(source: Path) -> str:
+def _hash_file(source: Path) -> str:
     try:
         return blake2b(source.read_bytes(), digest_size=16).hexdigest()
     except OSError as error:

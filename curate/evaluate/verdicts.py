@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curate.core.progress import Track
-from curate.evaluate.benchmark import Item
+from curate.evaluate.benchmark import BenchmarkItem
 from curate.reward.scorer import PromptResponses, RewardScorer
 from curate.stats.accuracy import LENGTH, RANDOM
 
@@ -18,7 +18,7 @@ Float64 = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Opinion:
+class ItemVerdict:
     """Of an item with N responses. `scores` float64[N]: higher is better; not a number where nothing was said.
 
     `p` float64[N, N]: the probability that the row's response is better than the column's (not a number where
@@ -47,7 +47,7 @@ class Subject(Protocol):
     @property
     def revision(self) -> str: ...
 
-    def opinions(self, items: Sequence[Item], *, track: Track) -> list[Opinion]: ...
+    def opinions(self, items: Sequence[BenchmarkItem], *, track: Track) -> list[ItemVerdict]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +64,14 @@ class ModelSubject:
     def revision(self) -> str:
         return self.scorer.revision
 
-    def opinions(self, items: Sequence[Item], *, track: Track) -> list[Opinion]:
+    def opinions(self, items: Sequence[BenchmarkItem], *, track: Track) -> list[ItemVerdict]:
         asked = [PromptResponses(item.context, item.responses, item.prompt_id) for item in items]
-        return [Opinion(scores, _bradley_terry(scores)) for scores in self.scorer.score(asked, track=track)]
+        return [
+            ItemVerdict(scores, _compare_scores(scores)) for scores in self.scorer.score(asked, track=track)
+        ]
 
 
-def _bradley_terry(scores: Float64) -> Float64:
+def _compare_scores(scores: Float64) -> Float64:
     margins = np.clip(scores[:, None] - scores[None, :], -700, 700)
     return np.asarray(1.0 / (1.0 + np.exp(-margins)))
 
@@ -81,8 +83,8 @@ class LengthBaseline:
     name: str = LENGTH
     revision: str = LENGTH
 
-    def opinions(self, items: Sequence[Item], *, track: Track) -> list[Opinion]:
-        return [Opinion(np.array([float(len(each)) for each in item.responses])) for item in items]
+    def opinions(self, items: Sequence[BenchmarkItem], *, track: Track) -> list[ItemVerdict]:
+        return [ItemVerdict(np.array([float(len(each)) for each in item.responses])) for item in items]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +94,8 @@ class RandomBaseline:
     name: str = RANDOM
     revision: str = RANDOM
 
-    def opinions(self, items: Sequence[Item], *, track: Track) -> list[Opinion]:
-        return [Opinion(np.zeros(len(item.responses))) for item in items]
+    def opinions(self, items: Sequence[BenchmarkItem], *, track: Track) -> list[ItemVerdict]:
+        return [ItemVerdict(np.zeros(len(item.responses))) for item in items]
 
 
 BASELINES: tuple[Subject, ...] = (LengthBaseline(), RandomBaseline())

@@ -13,8 +13,8 @@ import numpy as np
 from curate.config.project import Config
 from curate.core.identity import content_id
 from curate.core.progress import Track, no_progress
-from curate.evaluate.benchmark import Item
-from curate.evaluate.verdicts import ModelSubject, Opinion, Subject
+from curate.evaluate.benchmark import BenchmarkItem
+from curate.evaluate.verdicts import ItemVerdict, ModelSubject, Subject
 from curate.lake.lake import Lake
 from curate.lake.runs import Summary
 from curate.reward.scorer import make_chat, open_reward_model
@@ -76,7 +76,7 @@ class JudgeSubject:
     def revision(self) -> str:
         return self.seat.revision
 
-    def opinions(self, items: Sequence[Item], *, track: Track) -> list[Opinion]:
+    def opinions(self, items: Sequence[BenchmarkItem], *, track: Track) -> list[ItemVerdict]:
         found = []
         with track(f"judge {self.name}", len(items)) as advance:
             for start in range(0, len(items), _BATCH):
@@ -85,7 +85,7 @@ class JudgeSubject:
                 advance(len(batch))
         return found
 
-    def _opinions(self, items: Sequence[Item]) -> list[Opinion]:
+    def _opinions(self, items: Sequence[BenchmarkItem]) -> list[ItemVerdict]:
         from curate.judge.runner import ask
 
         contests = [_contest(item) for item in items]
@@ -99,7 +99,7 @@ class JudgeSubject:
         return [_opinion(places, each) for (_, places), each in zip(contests, said, strict=True)]
 
 
-def _contest(item: Item) -> tuple[Contest, dict[str, int]]:
+def _contest(item: BenchmarkItem) -> tuple[Contest, dict[str, int]]:
     """The item as judges see it, and the place of each response id in it."""
     from curate.judge.base import Candidate, Contest
 
@@ -112,7 +112,7 @@ def _contest(item: Item) -> tuple[Contest, dict[str, int]]:
     return Contest(prompt, make_chat(item.context, "")[:-1], None, ordered), places
 
 
-def _opinion(places: dict[str, int], said: Sequence[tuple[Question, Answer]]) -> Opinion:
+def _opinion(places: dict[str, int], said: Sequence[tuple[Question, Answer]]) -> ItemVerdict:
     """Probabilities are averaged over orders and samples; a verdict without one is 1, 0 or ½.
 
     Scores are a response's mean probability against all others (ratings, where the judge rates).
@@ -132,11 +132,11 @@ def _opinion(places: dict[str, int], said: Sequence[tuple[Question, Answer]]) ->
             total[i, j], total[j, i] = total[i, j] + better, total[j, i] + 1 - better
             number[i, j], number[j, i] = number[i, j] + 1, number[j, i] + 1
     if any(ratings):
-        return Opinion(np.array([np.mean(each) if each else np.nan for each in ratings]))
+        return ItemVerdict(np.array([np.mean(each) if each else np.nan for each in ratings]))
     with np.errstate(invalid="ignore"):
         p = total / number
         beaten = np.where(number > 0, p, 0.0).sum(axis=1) / (number > 0).sum(axis=1)
-    return Opinion(beaten, p)
+    return ItemVerdict(beaten, p)
 
 
 def _statements(

@@ -18,10 +18,17 @@ from curate.lake.runs import Summary
 from curate.pipeline.curation import CallStage, StageWork, call_stage
 from curate.pipeline.train import train_on_panel, train_on_people
 from curate.train import check_packages
-from curate.verify.consistency import scale_out
-from curate.verify.loop import GOLD_MODEL, Standing, ask, gold_config, standing, trained
-from curate.verify.pull import pull
-from curate.verify.push import push
+from curate.verify.consistency import scale_out_labels
+from curate.verify.loop import (
+    GOLD_MODEL,
+    LoopState,
+    build_gold_config,
+    plan_turn,
+    read_loop_state,
+    require_training,
+)
+from curate.verify.pull import pull_answers
+from curate.verify.push import push_tasks
 
 Step = tuple[str, StageWork]
 
@@ -31,7 +38,7 @@ class LoopRun:
     """What one run of the loop did, and where the loop stands after it."""
 
     summaries: list[Summary]
-    standing: Standing
+    standing: LoopState
 
 
 def run_verification_loop(
@@ -48,31 +55,31 @@ def run_verification_loop(
     Raises:
         CurateError: If `config` trains no model that judges, or what training needs is not installed.
     """
-    trained(config)
+    require_training(config)
     check_packages()  # before the panel has worked for hours
     summaries = [call_stage(name, work, lake) for name, work in iterate_steps(lake, config, track=track)]
-    return LoopRun(summaries, standing(lake, config))
+    return LoopRun(summaries, read_loop_state(lake, config))
 
 
 def iterate_steps(lake: Lake, config: Config, *, track: Track = no_progress) -> Iterator[Step]:
     """Yield what is to be done next, as long as it can be done without people."""
     loop, online = config.verify.loop, config.verify.loop.through == "label-studio"
     if online:
-        yield "pull", lambda lake: pull(lake, config, track=track)
-    now = standing(lake, config)
+        yield "pull", lambda lake: pull_answers(lake, config, track=track)
+    now = read_loop_state(lake, config)
     if not now.waiting:
         yield from _iterate_model_steps(config, track)
         if len(now.turns) < loop.turns:
-            yield "plan", lambda lake: ask(lake, config, len(now.turns) + 1)
-            now = standing(lake, config)
+            yield "plan", lambda lake: plan_turn(lake, config, len(now.turns) + 1)
+            now = read_loop_state(lake, config)
     if now.waiting:
         if online:
-            yield "push", lambda lake: push(lake, config, track=track)
+            yield "push", lambda lake: push_tasks(lake, config, track=track)
         return
-    gold = gold_config(config)  # all turns are over, or nothing is left to ask
+    gold = build_gold_config(config)  # all turns are over, or nothing is left to ask
     yield "train on people", lambda lake: train_on_people(lake, gold, track=track)
     yield "judge by people", lambda lake: judge(lake, gold, only=[GOLD_MODEL], track=track)
-    yield "scale out", lambda lake: scale_out(lake, config)
+    yield "scale out", lambda lake: scale_out_labels(lake, config)
 
 
 def _iterate_model_steps(config: Config, track: Track) -> Iterator[Step]:

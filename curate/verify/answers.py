@@ -24,7 +24,7 @@ STAGE = "verify"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class OfflineQuestion:
     """A pair as one person is shown it; `first` and `second` are texts in the order `shown`."""
 
     task_id: str
@@ -38,7 +38,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class OfflineAnswer:
     """`outcome` speaks of a and b, not of positions; "abstain": skipped."""
 
     task_id: str
@@ -51,27 +51,29 @@ class Answer:
     rationale: str | None = None
 
 
-def questions(lake: Lake, person: str, *, overlap: int = 1) -> list[Question]:
+def list_questions(lake: Lake, person: str, *, overlap: int = 1) -> list[OfflineQuestion]:
     """What `person` (a pseudonym) may answer now, most important first."""
     return [
-        _question(row, person)
+        _build_question(row, person)
         for row in lake.arrow(read_query("verify_offline"), [person, overlap]).to_pylist()
     ]
 
 
-def order_shown(task_id: str, person: str) -> Shown:
+def draw_order(task_id: str, person: str) -> Shown:
     """A fair coin for each question and person that always falls the same way."""
     return "ab" if blake2b(f"{task_id} {person}".encode(), digest_size=1).digest()[0] % 2 == 0 else "ba"
 
 
-def outcome_of(place: int, shown: Shown) -> Outcome:
+def infer_outcome(place: int, shown: Shown) -> Outcome:
     """The outcome when the response in `place` (0 first, 1 second) is better."""
     return "a" if (place == 0) == (shown == "ab") else "b"
 
 
-def record(lake: Lake, person: str, answers: Sequence[Answer], *, part: str) -> tuple[int, int]:
+def record_answers(
+    lake: Lake, person: str, answers: Sequence[OfflineAnswer], *, part: str
+) -> tuple[int, int]:
     """Commit answers of one person; returns how many were new or changed, and how many the lake had already."""
-    known = _known(lake, person)
+    known = _read_earlier_answers(lake, person)
     rows, same = [], 0
     run = StageRun(lake, STAGE, config_hash=REVISION)
     for answer in answers:
@@ -79,7 +81,7 @@ def record(lake: Lake, person: str, answers: Sequence[Answer], *, part: str) -> 
         if earlier is not None and (earlier[1], earlier[2]) == (answer.outcome, answer.rationale):
             same += 1
             continue
-        made = _judgment(answer, person, earlier, run.run_id)
+        made = _build_judgment(answer, person, earlier, run.run_id)
         known[answer.task_id] = (made.judgment_id, made.outcome, made.rationale)
         rows.append(made.model_dump())
     if rows:
@@ -94,10 +96,10 @@ def record(lake: Lake, person: str, answers: Sequence[Answer], *, part: str) -> 
     return len(rows), same
 
 
-Earlier = tuple[str, str, str | None]
+EarlierAnswer = tuple[str, str, str | None]
 
 
-def _known(lake: Lake, person: str) -> dict[str, Earlier]:
+def _read_earlier_answers(lake: Lake, person: str) -> dict[str, EarlierAnswer]:
     """The person's answers as they stand, by question."""
     query = (
         "SELECT task, judgment_id, outcome, rationale FROM human_judgments "
@@ -106,7 +108,9 @@ def _known(lake: Lake, person: str) -> dict[str, Earlier]:
     return {task: (identity, said, why) for task, identity, said, why in lake.rows(query, [person])}
 
 
-def _judgment(answer: Answer, person: str, earlier: Earlier | None, run_id: str) -> Judgment:
+def _build_judgment(
+    answer: OfflineAnswer, person: str, earlier: EarlierAnswer | None, run_id: str
+) -> Judgment:
     # What is superseded is part of the identity, so that going back to an earlier answer is an answer of its own.
     supersedes = earlier[0] if earlier else None
     return Judgment(
@@ -130,29 +134,29 @@ def _judgment(answer: Answer, person: str, earlier: Earlier | None, run_id: str)
     )
 
 
-def _question(row: dict[str, object], person: str) -> Question:
+def _build_question(row: dict[str, object], person: str) -> OfflineQuestion:
     task, responses = str(row["task_id"]), row["responses"]
     assert isinstance(responses, list)
-    shown = order_shown(task, person)
-    a, b = _text(row["a"]), _text(row["b"])
-    return Question(
+    shown = draw_order(task, person)
+    a, b = _render_text(row["a"]), _render_text(row["b"])
+    return OfflineQuestion(
         task_id=task,
         prompt_id=str(row["prompt_id"]),
         a=responses[0],
         b=responses[1],
         shown=shown,
-        prompt=_conversation(row["messages"]),
+        prompt=_render_conversation(row["messages"]),
         first=a if shown == "ab" else b,
         second=b if shown == "ab" else a,
     )
 
 
-def _text(content: object) -> str:
+def _render_text(content: object) -> str:
     assert isinstance(content, list)
     return plain_text(Part.model_validate(part) for part in content)
 
 
-def _conversation(messages: object) -> str:
+def _render_conversation(messages: object) -> str:
     assert isinstance(messages, list)
     read = [Message.model_validate(message) for message in messages]
     if len(read) == 1:

@@ -28,11 +28,17 @@ from curate.lake.lake import Lake
 from curate.lake.panel_view import select_panel
 from curate.lake.runs import StageRun, Summary, find_newest_run
 from curate.records import Preference, arrow_schema
-from curate.verify.loop import GOLD_MODEL, best_model, checkpoints, gold_config, trained
+from curate.verify.loop import (
+    GOLD_MODEL,
+    build_gold_config,
+    find_best_checkpoint,
+    list_checkpoints,
+    require_training,
+)
 
-ITERATION = 2  # of the labels: 0 is the panel's, 1 the panel's with the trained model
+SCALED_OUT = 2  # of the labels: 0 is the panel's, 1 the panel's with the trained model
 PART = "loop stage 2"
-SURE = 1e-6
+LEAST_DOUBT = 1e-6
 RULES = (
     *("verified by people", "best model agrees", "panel agrees", "gold model disagrees", "neither agrees"),
     *("kept", "flipped", "discarded", "without a label or a model's word"),
@@ -40,29 +46,31 @@ RULES = (
 """What stage 2 counts, in the order in which it is shown; the table `runs` keeps the numbers by name."""
 
 
-def scale_out(lake: Lake, config: Config) -> Summary:
+def scale_out_labels(lake: Lake, config: Config) -> Summary:
     """Decide about every pair, and write iteration 2; people's verdicts stay as they are."""
-    section, run = trained(config), StageRun(lake, "verify", config_hash=config.verify.loop.digest)
+    section, run = require_training(config), StageRun(lake, "verify", config_hash=config.verify.loop.digest)
     select_panel(lake, config.panel_names)
-    best = best_model(lake, section).revision
-    gold = checkpoints(lake, trained(gold_config(config)))[-1].revision
-    base = lake.value("SELECT max(iteration) FROM preferences WHERE iteration < ?", [ITERATION])
+    best = find_best_checkpoint(lake, section).revision
+    gold = list_checkpoints(lake, require_training(build_gold_config(config)))[-1].revision
+    base = lake.value("SELECT max(iteration) FROM preferences WHERE iteration < ?", [SCALED_OUT])
     pairs = lake.frame(read_query("verify_consistency"), [section.judge, best, GOLD_MODEL, gold, base])
-    decided = decide(pairs, recycle=config.verify.loop.recycle)
-    rules = counted(decided)
+    decided = decide_labels(pairs, recycle=config.verify.loop.recycle)
+    rules = count_rules(decided)
     fingerprint = content_id(config.verify.loop.digest, best, gold, decided.hash_rows().sort().to_list())
-    written = lake.value("SELECT count(*) FROM preferences WHERE iteration = ?", [ITERATION])
+    written = lake.value("SELECT count(*) FROM preferences WHERE iteration = ?", [SCALED_OUT])
     if written and find_newest_run(lake, "verify", PART) == fingerprint:
         return run.summary(skipped=True)
-    labels = decided.with_columns(iteration=pl.lit(ITERATION), run_id=pl.lit(run.run_id))
+    labels = decided.with_columns(iteration=pl.lit(SCALED_OUT), run_id=pl.lit(run.run_id))
     schema = arrow_schema(Preference)
     with run.chunk(PART, fingerprint=fingerprint, status="done") as (writer, counts):
         rows = pa.table(labels.select(schema.names).to_arrow()).cast(schema)
-        writer.replace("preferences", rows, "prompt_id", "iteration = ?", [ITERATION])
-        writer.delete("rankings", "iteration = ?", [ITERATION])  # the order of responses is the panel's still
+        writer.replace("preferences", rows, "prompt_id", "iteration = ?", [SCALED_OUT])
+        writer.delete(
+            "rankings", "iteration = ?", [SCALED_OUT]
+        )  # the order of responses is the panel's still
         writer.append("rankings", lake.arrow(
             "SELECT * REPLACE (CAST(? AS BIGINT) AS iteration, ? AS run_id) FROM rankings WHERE iteration = ?",
-            [ITERATION, run.run_id, base],
+            [SCALED_OUT, run.run_id, base],
         ))  # fmt: skip
         dropped = decided.filter(pl.col("status").is_in(["discarded", "routed"]))
         counts.rows_in = decided.height
@@ -72,7 +80,7 @@ def scale_out(lake: Lake, config: Config) -> Summary:
     return run.summary(note=", ".join(f"{rule}: {n:,}" for rule, n in rules.items()))
 
 
-def decide(pairs: pl.DataFrame, *, recycle: bool) -> pl.DataFrame:
+def decide_labels(pairs: pl.DataFrame, *, recycle: bool) -> pl.DataFrame:
     """The pairs with new `p_a`, `strength`, `outcome`, `status`, `confidence` and `reason`.
 
     `pairs`: the columns of `preferences`, and `original`, `panel`, `best`, `gold`: probabilities that a is better.
@@ -100,7 +108,7 @@ def decide(pairs: pl.DataFrame, *, recycle: bool) -> pl.DataFrame:
         "discarded",
     )
     told = np.stack([best, gold, np.where(np.isnan(panel), (best + gold) / 2, panel)]).mean(axis=0) + 0.5
-    sure = np.clip(np.where(side > 0, told, 1 - told), 0.5, 1 - SURE)
+    sure = np.clip(np.where(side > 0, told, 1 - told), 0.5, 1 - LEAST_DOUBT)
     p_a = np.where(side > 0, sure, 1 - sure)
     new = pl.DataFrame(
         {
@@ -120,7 +128,7 @@ def decide(pairs: pl.DataFrame, *, recycle: bool) -> pl.DataFrame:
     return pairs.with_columns(*figures, new["status"], new["reason"], best_agrees=pl.Series(agrees["best"]))
 
 
-def counted(decided: pl.DataFrame) -> dict[str, int]:
+def count_rules(decided: pl.DataFrame) -> dict[str, int]:
     """How many pairs each of `RULES` met, and what became of them."""
     unknown = pl.col("reason").is_in(["no label", "no model"])
     asked = decided.filter(~unknown & (pl.col("reason") != "people"))

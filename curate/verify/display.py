@@ -20,26 +20,26 @@ _CONTROLS = (*(code for code in range(0x20) if chr(code) not in "\t\n"), *range(
 _VISIBLE = dict.fromkeys((*_DIRECTIONS, *_CONTROLS), _SIGN)
 
 
-def visible(text: str) -> str:
+def reveal_characters(text: str) -> str:
     """The text with line ends as "\\n", and nothing in it that could hide or reorder other text."""
     return re.sub(r"\r\n?|\u2028|\u2029|\x85", "\n", text).translate(_VISIBLE)
 
 
-def displayed(parts: Iterable[Part]) -> str:
+def render_parts(parts: Iterable[Part]) -> str:
     """A message or response as text; other parts by their address."""
     found = "\n".join(
         part.text or "" if part.type == "text" else f"[{part.type}: {part.uri or part.sha256}]"
         for part in parts
     )
-    return visible(found) if found.strip() else EMPTY
+    return reveal_characters(found) if found.strip() else EMPTY
 
 
-def conversation(messages: Sequence[Message]) -> list[dict[str, str]]:
+def render_turns(messages: Sequence[Message]) -> list[dict[str, str]]:
     """The prompt's turns, for a dialogue layout."""
-    return [{"author": message.role, "text": displayed(message.content)} for message in messages]
+    return [{"author": message.role, "text": render_parts(message.content)} for message in messages]
 
 
-def media_address(parts: Iterable[Part], kind: str) -> str:
+def find_media_address(parts: Iterable[Part], kind: str) -> str:
     """Where a browser finds the image or video of a response."""
     found = [part.uri for part in parts if part.type == kind]
     if len(found) != 1:

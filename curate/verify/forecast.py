@@ -17,7 +17,7 @@ DRAWS = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Forecast:
+class AcceptanceForecast:
     """Shares of all pairs accepted at (alpha, delta): `now`, and `expected` after the plan, with the middle 80 % of
     the draws in `low` … `high`."""
 
@@ -36,7 +36,7 @@ class Forecast:
         )
 
 
-def forecast(
+def forecast_acceptance(
     confidence: Float64,
     known: Int64,
     agrees: Bool,
@@ -45,7 +45,7 @@ def forecast(
     alpha: float,
     delta: float,
     seed: int = 0,
-) -> Forecast:
+) -> AcceptanceForecast:
     """`confidence` float64[Q] of all pairs; `known` int64[L] the random pairs that people have answered and `agrees`
     bool[L] whether the panel's label is theirs; `coming` int64[M] the random pairs still to be answered."""
 
@@ -59,7 +59,7 @@ def forecast(
         for _ in range(DRAWS)
     ]
     low, high = np.quantile(drawn, [0.1, 0.9])
-    return Forecast(
+    return AcceptanceForecast(
         alpha=alpha,
         delta=delta,
         now=accepted(known, agrees),

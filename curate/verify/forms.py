@@ -23,14 +23,14 @@ from curate.config.verify import VerifySection
 from curate.core.identity import content_id
 from curate.core.resources import find_resource
 from curate.records import Message, Outcome, Part, VerifyTask
-from curate.verify.display import conversation, displayed, media_address, visible
+from curate.verify.display import find_media_address, render_parts, render_turns, reveal_characters
 
 MEDIA = ("image", "video")
 NOTHING_MET = "None of these"
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class TaskItem:
     """A task of the queue with everything that people must see. `contents`: response id → its parts; `criteria`: what
     this prompt's responses are to be held against, where it has criteria of its own."""
 
@@ -57,7 +57,7 @@ class Verdict:
     details: dict[str, Any] = field(default_factory=dict)
 
 
-def form_of(item: Item, section: VerifySection) -> str:
+def choose_form(item: TaskItem, section: VerifySection) -> str:
     """The form that fits the task and what its responses are made of."""
     if item.task.form == "listwise":
         return "ranking"
@@ -68,7 +68,7 @@ def form_of(item: Item, section: VerifySection) -> str:
     return f"pass-fail-{media}" if media else section.pointwise
 
 
-def label_config(form: str) -> str:
+def read_label_config(form: str) -> str:
     """The labelling configuration (XML) of a form, with the style that all forms share."""
     text, style = (
         find_resource(f"ui_config/{name}").read_text(encoding="utf-8")
@@ -77,12 +77,12 @@ def label_config(form: str) -> str:
     return text.replace("<Style/>", f"<Style>\n{indent(style, '    ')}  </Style>")
 
 
-def revision(form: str, *, guideline: str, assist: bool, criteria: Sequence[str]) -> str:
+def hash_form(form: str, *, guideline: str, assist: bool, criteria: Sequence[str]) -> str:
     """Identifies how people were asked: all that can change their answers but the task itself."""
-    return content_id(label_config(form), guideline, assist, list(criteria) if form == "rubric" else [])
+    return content_id(read_label_config(form), guideline, assist, list(criteria) if form == "rubric" else [])
 
 
-def task_data(item: Item, form: str, *, guideline: str, section: VerifySection) -> dict[str, Any]:
+def build_task_data(item: TaskItem, form: str, *, guideline: str, section: VerifySection) -> dict[str, Any]:
     """What Label Studio keeps of a task: texts to show, and enough to read the answers. Names no model.
 
     Raises:
@@ -92,31 +92,33 @@ def task_data(item: Item, form: str, *, guideline: str, section: VerifySection) 
         raise ValueError("about responses that are not in the lake")
     criteria = item.criteria or tuple(section.criteria)
     if item.criteria:
-        guideline += "\n\nFor this request:\n" + "\n".join(f"• {visible(each)}" for each in item.criteria)
+        guideline += "\n\nFor this request:\n" + "\n".join(
+            f"• {reveal_characters(each)}" for each in item.criteria
+        )
     data: dict[str, Any] = {
         "task": item.task.task_id,
         "form": form,
-        "revision": revision(form, guideline=guideline, assist=section.assist, criteria=criteria),
+        "revision": hash_form(form, guideline=guideline, assist=section.assist, criteria=criteria),
         "assist": section.assist,
         "order": list(item.order),
-        "conversation": conversation(item.messages),
+        "conversation": render_turns(item.messages),
         "guideline": guideline,
     }
     contents = [item.contents[response] for response in item.order]
     if form == "ranking":
         data["candidates"] = [
-            {"id": str(place), "title": f"Response {place}", "body": displayed(content)}
+            {"id": str(place), "title": f"Response {place}", "body": render_parts(content)}
             for place, content in enumerate(contents, start=1)
         ]
         return data
     media = form.rpartition("-")[2]
     names = ("left", "right") if form.startswith("pairwise") else ("response",)
     for name, content in zip(names, contents, strict=True):
-        data[name] = displayed(content)
+        data[name] = render_parts(content)
         if media in MEDIA:
-            data[f"{name}_{media}"] = media_address(content, media)
+            data[f"{name}_{media}"] = find_media_address(content, media)
     if form == "rubric":
-        data["criteria"] = [{"value": visible(criterion)} for criterion in criteria]
+        data["criteria"] = [{"value": reveal_characters(criterion)} for criterion in criteria]
         data["criteria"].append({"value": NOTHING_MET})
     return data
 
@@ -127,14 +129,14 @@ def read_answer(data: dict[str, Any], result: Sequence[dict[str, Any]]) -> Verdi
     values: dict[str, list[dict[str, Any]]] = {}
     for part in result:
         values.setdefault(str(part.get("from_name")), []).append(part.get("value", {}))
-    rationale = _texts(values.get("rationale", [])) or None
+    rationale = _join_texts(values.get("rationale", [])) or None
     if form == "ranking":
-        return _ranking(order, values, rationale)
+        return _read_ranking(order, values, rationale)
     if form == "rubric":
-        return _rubric(data, values, rationale)
+        return _read_rubric(data, values, rationale)
     choice = next((value["choices"][0] for value in values.get("verdict", []) if value.get("choices")), None)
     if form.startswith("pairwise"):
-        return _pairwise(order, choice, rationale)
+        return _read_pairwise(order, choice, rationale)
     spans = [
         {key: value.get(key) for key in ("start", "end", "text")}
         | {"label": (value.get("labels") or [None])[0]}
@@ -146,7 +148,7 @@ def read_answer(data: dict[str, Any], result: Sequence[dict[str, Any]]) -> Verdi
     return Verdict("a", score=float(choice == "pass"), rationale=rationale, details=details)
 
 
-def pairwise_choice(p_left: float) -> str:
+def suggest_choice(p_left: float) -> str:
     """A probability that the left response is better, as an answer of the pairwise form (for assist mode)."""
     strength = abs(p_left - 0.5)
     if strength < 0.05:
@@ -154,7 +156,7 @@ def pairwise_choice(p_left: float) -> str:
     return f"{'left' if p_left > 0.5 else 'right'}-{1 if strength < 0.25 else 2 if strength < 0.45 else 3}"
 
 
-def _pairwise(order: list[str], choice: str | None, rationale: str | None) -> Verdict:
+def _read_pairwise(order: list[str], choice: str | None, rationale: str | None) -> Verdict:
     if choice is None:
         return Verdict("abstain", rationale=rationale, details={"verdict": None})
     side, _, strength = choice.partition("-")
@@ -166,7 +168,9 @@ def _pairwise(order: list[str], choice: str | None, rationale: str | None) -> Ve
     return Verdict("a" if winner == min(order) else "b", rationale=rationale, details=details)
 
 
-def _ranking(order: list[str], values: dict[str, list[dict[str, Any]]], rationale: str | None) -> Verdict:
+def _read_ranking(
+    order: list[str], values: dict[str, list[dict[str, Any]]], rationale: str | None
+) -> Verdict:
     columns: dict[str, list[str]] = next(
         (value["ranker"] for value in values.get("ranking", []) if value.get("ranker")), {}
     )
@@ -177,7 +181,9 @@ def _ranking(order: list[str], values: dict[str, list[dict[str, Any]]], rational
     return Verdict("a", ranking=ranking, rationale=rationale, details={"verdict": places})
 
 
-def _rubric(data: dict[str, Any], values: dict[str, list[dict[str, Any]]], rationale: str | None) -> Verdict:
+def _read_rubric(
+    data: dict[str, Any], values: dict[str, list[dict[str, Any]]], rationale: str | None
+) -> Verdict:
     criteria = [str(each["value"]) for each in data["criteria"]][:-1]
     ticked = [name for value in values.get("met", []) for name in value.get("choices", [])]
     if not ticked:
@@ -187,6 +193,6 @@ def _rubric(data: dict[str, Any], values: dict[str, list[dict[str, Any]]], ratio
     return Verdict("a", score=len(met) / len(criteria), rationale=rationale, details=details)
 
 
-def _texts(values: Sequence[dict[str, Any]]) -> str:
+def _join_texts(values: Sequence[dict[str, Any]]) -> str:
     found = [value.get("text", "") for value in values]
     return "\n".join("\n".join(text) if isinstance(text, list) else str(text) for text in found).strip()

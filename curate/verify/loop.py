@@ -21,14 +21,14 @@ from curate.core.errors import CurateError
 from curate.core.resources import read_query
 from curate.lake.lake import Lake
 from curate.lake.runs import Summary
-from curate.verify.plan import plan
+from curate.verify.plan import plan_questions
 
 GOLD_MODEL = "gold-model"
 """The name under which the reward model of people's verdicts alone judges. It is not on the panel."""
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class LoopTurn:
     """One turn of stage 1. `gold`: pairs with a verdict of people by then; `agrees`: those on which the best model
     agreed; `calls`: neighbours that they called for; `strategies`: why how many questions were asked."""
 
@@ -40,10 +40,10 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class LoopState:
     """`waiting`: questions that wait for people. `rules`: how many pairs each rule of stage 2 met; None before it."""
 
-    turns: tuple[Turn, ...]
+    turns: tuple[LoopTurn, ...]
     waiting: int
     rules: dict[str, int] | None
 
@@ -66,9 +66,9 @@ class Checkpoint:
     snapshot: int
 
 
-def standing(lake: Lake, config: Config) -> Standing:
+def read_loop_state(lake: Lake, config: Config) -> LoopState:
     """Where the loop stands."""
-    turns: list[Turn] = []
+    turns: list[LoopTurn] = []
     rules: dict[str, int] | None = None
     for part, details, _ in lake.rows(read_query("verify_loop")):
         found: dict[str, Any] = json.loads(details)
@@ -76,20 +76,20 @@ def standing(lake: Lake, config: Config) -> Standing:
             rules = found["rules"]
         else:
             figures = {name: found[name] for name in ("gold", "agrees", "calls", "strategies")}
-            turns.append(Turn(number=len(turns) + 1, **figures))
+            turns.append(LoopTurn(number=len(turns) + 1, **figures))
     waiting = int(lake.value(f"SELECT count(*) FROM ({read_query('verify_waiting')})"))
     begun = int(lake.value(read_query("verify_begun"), [config.verify.overlap]))
-    return Standing(tuple(turns), waiting + begun, rules)
+    return LoopState(tuple(turns), waiting + begun, rules)
 
 
-def ask(lake: Lake, config: Config, turn: int) -> Summary:
+def plan_turn(lake: Lake, config: Config, turn: int) -> Summary:
     """Plan the questions of a turn: what the best model gets wrong calls for its neighbours."""
-    loop, best = config.verify.loop, best_model(lake, trained(config))
+    loop, best = config.verify.loop, find_best_checkpoint(lake, require_training(config))
     settings = config.verify.model_copy(
         update={"plan": config.verify.plan.model_copy(update={"mix": loop.mix})}
     )
     figures = {"gold": best.gold, "agrees": best.agrees, "calls": best.calls}
-    return plan(
+    return plan_questions(
         lake,
         config.model_copy(update={"verify": settings}),
         budget=loop.budget,
@@ -98,7 +98,7 @@ def ask(lake: Lake, config: Config, turn: int) -> Summary:
     )
 
 
-def checkpoints(lake: Lake, section: TrainSection) -> list[Checkpoint]:
+def list_checkpoints(lake: Lake, section: TrainSection) -> list[Checkpoint]:
     """The models trained so far that have judged all pairs, the oldest first.
 
     Each judges a prompt with the head that has not seen it, so their agreement with people is out of sample.
@@ -112,12 +112,12 @@ def checkpoints(lake: Lake, section: TrainSection) -> list[Checkpoint]:
     )
 
 
-def best_model(lake: Lake, section: TrainSection) -> Checkpoint:
+def find_best_checkpoint(lake: Lake, section: TrainSection) -> Checkpoint:
     """The one that agrees with people most; of equals the newest, which has learnt from more of them."""
-    return max(reversed(checkpoints(lake, section)), key=lambda each: each.agrees)
+    return max(reversed(list_checkpoints(lake, section)), key=lambda each: each.agrees)
 
 
-def trained(config: Config) -> TrainSection:
+def require_training(config: Config) -> TrainSection:
     """The section `train`, which the loop cannot do without."""
     if config.train is None or config.train.judge is None:
         raise CurateError(
@@ -126,9 +126,9 @@ def trained(config: Config) -> TrainSection:
     return config.train
 
 
-def gold_config(config: Config) -> Config:
+def build_gold_config(config: Config) -> Config:
     """The same settings for the model that learns from people's verdicts alone: a folder and a name of its own."""
-    section = trained(config)
+    section = require_training(config)
     update = {
         "path": str(Path(section.path).with_name(Path(section.path).name + "-gold")),
         "judge": GOLD_MODEL,

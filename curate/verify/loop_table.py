@@ -7,10 +7,10 @@ from rich.console import Console
 from rich.table import Table
 
 from curate.verify.consistency import RULES
-from curate.verify.loop import Standing
+from curate.verify.loop import LoopState
 
 
-def print_standing(found: Standing, console: Console | None = None) -> None:
+def print_loop_state(found: LoopState, console: Console | None = None) -> None:
     """A line for each turn, the rules of stage 2 once they were applied, and what is waited for."""
     console = console or Console(highlight=False)
     turns = Table(box=box.SIMPLE_HEAD)

@@ -24,16 +24,16 @@ from curate.core.resources import read_query
 from curate.lake.lake import Lake
 from curate.lake.runs import StageRun, Summary
 from curate.records import VerifyTask, arrow_schema
-from curate.verify.forecast import Forecast, forecast
+from curate.verify.forecast import AcceptanceForecast, forecast_acceptance
 from curate.verify.routing import choose
 from curate.verify.routing.pairs import Bool, Float64, Int64, Pairs
-from curate.verify.state import State, read_pairs, read_state
+from curate.verify.state import PairStates, read_pair_states, read_routing_pairs
 
 STAGE = "verify"
 PART = "plan"
 
 
-def plan(
+def plan_questions(
     lake: Lake,
     config: Config,
     *,
@@ -48,19 +48,19 @@ def plan(
     if budget < 1:
         raise CurateError(f"--budget is {budget}: plan at least one question.")
     run = StageRun(lake, STAGE, config_hash=config.verify.plan.digest)
-    state = read_state(lake, seed=config.verify.plan.seed)
+    state = read_pair_states(lake, seed=config.verify.plan.seed)
     if len(state.pairs) == 0:
         raise CurateError("There are no preferences to verify yet: run `curate aggregate` first.")
     free = max(budget - state.waiting, 0)
-    chosen = _chosen(lake, config, state, free)
-    tasks = _tasks(state, chosen, run.run_id)
-    _write(run, tasks, chosen, part, details)
-    buys = _forecast(config, state, chosen)
-    return run.summary(skipped=not tasks, note=_note(state, chosen, buys))
+    chosen = _select_questions(lake, config, state, free)
+    tasks = _build_tasks(state, chosen, run.run_id)
+    _write_plan(run, tasks, chosen, part, details)
+    buys = _forecast_guarantee(config, state, chosen)
+    return run.summary(skipped=not tasks, note=_describe_plan(state, chosen, buys))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chosen:
+class Selection:
     """Row numbers of `State.pairs`, best first. `converted`: asked for another reason, random from now on.
 
     `stratum`: all of the random stratum after this plan, converted and new ones included.
@@ -80,30 +80,30 @@ class Chosen:
         return about_people + len(self.random) + sum(map(len, self.routed.values()))
 
 
-def _chosen(lake: Lake, config: Config, state: State, free: int) -> Chosen:
+def _select_questions(lake: Lake, config: Config, state: PairStates, free: int) -> Selection:
     quality, settings = config.verify.quality, config.verify.plan
     adjudicate = state.first(state.disputed & ~state.adjudicating, int(quality.adjudicate * free))
     gold = state.first(state.unanimous & ~state.gold_asked, int(quality.gold * free))
     repeat = state.first(state.answered & ~state.repeated, int(quality.repeat * free))
     left = free - len(adjudicate) - len(gold) - len(repeat)
-    fresh, converted = random_stratum(
+    fresh, converted = extend_random_stratum(
         state.draw, state.random, state.asked, int(np.ceil(settings.random * left))
     )
     stratum = np.concatenate([np.flatnonzero(state.random), converted, fresh])
     open_ = ~state.asked
     open_[fresh] = False
-    routed = route(
-        read_pairs(lake, config, state, open_) if left > len(fresh) else None,
+    routed = route_pairs(
+        read_routing_pairs(lake, config, state, open_) if left > len(fresh) else None,
         settings,
         left - len(fresh),
     )
-    return Chosen(
+    return Selection(
         gold=gold, repeat=repeat, adjudicate=adjudicate, random=fresh, converted=converted, stratum=stratum,
         routed=routed,
     )  # fmt: skip
 
 
-def random_stratum(draw: Float64, random: Bool, asked: Bool, n: int) -> tuple[Int64, Int64]:
+def extend_random_stratum(draw: Float64, random: Bool, asked: Bool, n: int) -> tuple[Int64, Int64]:
     """The next pairs of the random stratum in the order of `draw`: n that nobody was asked, and those met on the way.
 
     The stratum is always the pairs with the lowest numbers, so it is a simple random sample of all pairs, and stays
@@ -116,7 +116,7 @@ def random_stratum(draw: Float64, random: Bool, asked: Bool, n: int) -> tuple[In
     return within[~asked[within]], within[asked[within]]
 
 
-def route(pool: tuple[Pairs, Int64] | None, settings: VerifyPlan, n: int) -> dict[str, Int64]:
+def route_pairs(pool: tuple[Pairs, Int64] | None, settings: VerifyPlan, n: int) -> dict[str, Int64]:
     """n pairs by the strategies of `mix`, by their shares; a strategy that has too few leaves them to uncertainty."""
     if pool is None or n <= 0:
         return {}
@@ -135,7 +135,7 @@ def route(pool: tuple[Pairs, Int64] | None, settings: VerifyPlan, n: int) -> dic
     return found
 
 
-def _tasks(state: State, chosen: Chosen, run_id: str) -> list[VerifyTask]:
+def _build_tasks(state: PairStates, chosen: Selection, run_id: str) -> list[VerifyTask]:
     """The new questions, and the random stratum anew: its probability has changed."""
     probability = len(chosen.stratum) / len(state.pairs)
 
@@ -163,26 +163,28 @@ def _tasks(state: State, chosen: Chosen, run_id: str) -> list[VerifyTask]:
     return tasks
 
 
-def _write(
-    run: StageRun, tasks: list[VerifyTask], chosen: Chosen, part: str, details: Mapping[str, Any]
+def _write_plan(
+    run: StageRun, tasks: list[VerifyTask], chosen: Selection, part: str, details: Mapping[str, Any]
 ) -> None:
     if not chosen.questions and not len(chosen.converted):
         return
     table = pa.Table.from_pylist([task.model_dump() for task in tasks], schema=arrow_schema(VerifyTask))
     fingerprint = content_id(sorted(task.task_id for task in tasks))
     with run.chunk(part, fingerprint=fingerprint, status="done") as (writer, counts):
-        writer.delete("verify_tasks", "task_id IN (SELECT unnest(?::VARCHAR[]))", [_ids(tasks, "random")])
+        writer.delete(
+            "verify_tasks", "task_id IN (SELECT unnest(?::VARCHAR[]))", [_list_ids(tasks, "random")]
+        )
         written = writer.append("verify_tasks", table, unique="task_id")
         counts.rows_in = counts.rows_kept = chosen.questions
         counts.details |= {**details, "written": written}
-        counts.details["strategies"] = {name: len(rows) for name, rows in _named(chosen)}
+        counts.details["strategies"] = {name: len(rows) for name, rows in _group_by_strategy(chosen)}
 
 
-def _ids(tasks: list[VerifyTask], strategy: str) -> list[str]:
+def _list_ids(tasks: list[VerifyTask], strategy: str) -> list[str]:
     return [task.task_id for task in tasks if task.strategy == strategy]
 
 
-def _named(chosen: Chosen) -> list[tuple[str, Int64]]:
+def _group_by_strategy(chosen: Selection) -> list[tuple[str, Int64]]:
     about = [("gold", chosen.gold), ("repeat", chosen.repeat), ("adjudicate", chosen.adjudicate)]
     return [
         (name, rows)
@@ -191,7 +193,7 @@ def _named(chosen: Chosen) -> list[tuple[str, Int64]]:
     ]
 
 
-def _forecast(config: Config, state: State, chosen: Chosen) -> Forecast | None:
+def _forecast_guarantee(config: Config, state: PairStates, chosen: Selection) -> AcceptanceForecast | None:
     """At the level of `aggregate.guarantee`; None where none is asked for."""
     level = config.aggregate.guarantee
     if level is None:
@@ -201,7 +203,7 @@ def _forecast(config: Config, state: State, chosen: Chosen) -> Forecast | None:
     # A tie says nothing about which side is better, unless it counts against the label.
     known = stratum[~np.isnan(verdict) & ((verdict != 0) | (level.ties == "disagree"))]
     coming = stratum[np.isnan(verdict) & ~state.answered[stratum]]
-    return forecast(
+    return forecast_acceptance(
         state.confidence,
         known,
         np.sign(state.verdict[known]) == state.side[known],
@@ -212,13 +214,13 @@ def _forecast(config: Config, state: State, chosen: Chosen) -> Forecast | None:
     )
 
 
-def _note(state: State, chosen: Chosen, buys: Forecast | None) -> str:
-    named = ", ".join(f"{len(rows):,} {name}" for name, rows in _named(chosen))
+def _describe_plan(state: PairStates, chosen: Selection, buys: AcceptanceForecast | None) -> str:
+    named = ", ".join(f"{len(rows):,} {name}" for name, rows in _group_by_strategy(chosen))
     planned = f"{chosen.questions:,} questions planned ({named})" if named else "nothing more to plan"
     waiting = f"{planned}; {state.waiting + chosen.questions:,} wait for an answer"
     return waiting if buys is None else f"{waiting}. {str(buys).capitalize()}."
 
 
-def queue(lake: Lake) -> pl.DataFrame:
+def read_waiting(lake: Lake) -> pl.DataFrame:
     """The questions that nobody has answered yet, most important first: the columns of `verify_tasks`."""
     return lake.frame(read_query("verify_waiting"))

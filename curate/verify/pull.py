@@ -26,14 +26,14 @@ from curate.lake.lake import Lake
 from curate.lake.runs import StageRun, Summary
 from curate.records import Judgment, VerifyTask, arrow_schema
 from curate.verify.forms import Verdict, read_answer
-from curate.verify.queue import queue
-from curate.verify.server import Project, Server
+from curate.verify.queue import read_queue
+from curate.verify.server import LabelStudioProject, LabelStudioClient
 
 _MARGIN = timedelta(minutes=2)  # transactions end after the times they note
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Annotation:
     """The newest annotation of one person for one task. `digest` identifies what it says."""
 
     task: VerifyTask
@@ -55,7 +55,7 @@ class Answer:
         )
 
 
-def pull(
+def pull_answers(
     lake: Lake,
     config: Config,
     *,
@@ -68,14 +68,14 @@ def pull(
     dropped = annotations of tasks that are not in the queue.
     """
     run = StageRun(lake, "verify", config_hash=config.verify.digest)
-    known = {task.task_id: task for task, _ in queue(lake)}
+    known = {task.task_id: task for task, _ in read_queue(lake)}
     if not known:
         return run.summary(skipped=True, note="nobody was asked anything yet")
     with (
-        Server.connect(config.verify) as server,
+        LabelStudioClient.connect(config.verify) as server,
         FileLock(config.resolve(config.workspace) / "verify-pull.lock"),
     ):
-        names = _Names(server, Pseudonyms.open(config))
+        names = _PersonNames(server, Pseudonyms.open(config))
         for project in server.projects(config.verify.project):
             _pull_project(lake, run, server, project, known, names, everything, track)
     return run.summary(skipped=run.total.rows_in == 0)
@@ -84,10 +84,10 @@ def pull(
 def _pull_project(
     lake: Lake,
     run: StageRun,
-    server: Server,
-    project: Project,
+    server: LabelStudioClient,
+    project: LabelStudioProject,
     known: dict[str, VerifyTask],
-    names: _Names,
+    names: _PersonNames,
     everything: bool,
     track: Track,
 ) -> None:
@@ -97,8 +97,8 @@ def _pull_project(
     )  # before anything is read: what changes meanwhile is read again next time
     before = run.total.rows_in
     with track(f"pull {project.title}", None) as advance:
-        for seen in _portions(lake, server, project, everything):
-            _settle(lake, run, place, project.title, seen, known, names)
+        for seen in _iterate_tasks(lake, server, project, everything):
+            _write_changes(lake, run, place, project.title, seen, known, names)
             advance(len(seen))
     if run.total.rows_in > before and mark is not None:
         # Only now: had this been kept with a portion, a process killed after it would skip the others.
@@ -109,10 +109,10 @@ def _pull_project(
             counts.details |= {"place": place, "mark": mark}
 
 
-class _Names:
+class _PersonNames:
     """User ids as pseudonyms: of e-mail addresses, which outlive a server, else of the ids."""
 
-    def __init__(self, server: Server, pseudonyms: Pseudonyms) -> None:
+    def __init__(self, server: LabelStudioClient, pseudonyms: Pseudonyms) -> None:
         self._addresses = server.people()
         self._pseudonyms = pseudonyms
         self._url = server.url
@@ -124,8 +124,8 @@ class _Names:
         return self._pseudonyms.of(f"{self._url}/user/{number}")
 
 
-def _portions(
-    lake: Lake, server: Server, project: Project, everything: bool
+def _iterate_tasks(
+    lake: Lake, server: LabelStudioClient, project: LabelStudioProject, everything: bool
 ) -> Iterator[list[dict[str, Any]]]:
     """What must be looked at: tasks changed since the last pull, or all that have or had answers."""
     place = server.place(project)
@@ -144,32 +144,32 @@ def _portions(
     yield from server.annotated(project, [item for (item,) in lake.rows(query, [place]) if item not in met])
 
 
-def _settle(
+def _write_changes(
     lake: Lake,
     run: StageRun,
     place: str,
     title: str,
     seen: Sequence[dict[str, Any]],
     known: dict[str, VerifyTask],
-    names: _Names,
+    names: _PersonNames,
 ) -> None:
     """Write what the lake does not have yet of the tasks `seen`; nothing, where it has all."""
-    answers, read, strange = _newest(seen, known, names)
+    answers, read, strange = _find_newest(seen, known, names)
     tasks = {str(task["data"].get("task")): int(task["id"]) for task in seen}
     with lake.bind("seen", pa.table({"task": pa.array(list(tasks), pa.string())})):
         state = lake.arrow(read_query("verify_state")).to_pylist()
     current = {(row["task"], row["annotator_id"]): row for row in state}
     rows = [
-        _judgment(answer, place, current.get(key), run.run_id).model_dump()
+        _build_judgment(answer, place, current.get(key), run.run_id).model_dump()
         for key, answer in answers.items()
         if key not in current or current[key]["digest"] != answer.digest
     ]
     gone = [
         row
         for key, row in current.items()
-        if key not in answers and row["place"] == place and not _taken_back(row)
+        if key not in answers and row["place"] == place and not _is_retracted(row)
     ]
-    rows += [_retraction(row, run.run_id).model_dump() for row in gone]
+    rows += [_build_retraction(row, run.run_id).model_dump() for row in gone]
     if not rows:
         return
     table = pa.Table.from_pylist(rows, schema=arrow_schema(Judgment))
@@ -182,11 +182,11 @@ def _settle(
         counts.details |= {"retracted": len(gone)}
 
 
-def _newest(
-    seen: Sequence[dict[str, Any]], known: dict[str, VerifyTask], names: _Names
-) -> tuple[dict[tuple[str, str], Answer], int, int]:
+def _find_newest(
+    seen: Sequence[dict[str, Any]], known: dict[str, VerifyTask], names: _PersonNames
+) -> tuple[dict[tuple[str, str], Annotation], int, int]:
     """The newest answer of each person to each task, the number of annotations, and of those that are not ours."""
-    newest: dict[tuple[str, str], Answer] = {}
+    newest: dict[tuple[str, str], Annotation] = {}
     read = strange = 0
     for item in seen:
         task = known.get(str(item["data"].get("task")))
@@ -195,17 +195,19 @@ def _newest(
             if task is None:
                 strange += 1
                 continue
-            answer = _answer(task, item, annotation, names)
+            answer = _read_annotation(task, item, annotation, names)
             other = newest.get((task.task_id, answer.annotator))
             if other is None or (other.at, other.annotation) < (answer.at, answer.annotation):
                 newest[task.task_id, answer.annotator] = answer
     return newest, read, strange
 
 
-def _answer(task: VerifyTask, item: dict[str, Any], annotation: dict[str, Any], names: _Names) -> Answer:
+def _read_annotation(
+    task: VerifyTask, item: dict[str, Any], annotation: dict[str, Any], names: _PersonNames
+) -> Annotation:
     data, skipped = item["data"], bool(annotation.get("was_cancelled"))
     by, edited_by = annotation.get("completed_by"), annotation.get("updated_by")
-    return Answer(
+    return Annotation(
         task=task,
         annotator=names.of(by),
         annotation=int(annotation["id"]),
@@ -219,7 +221,7 @@ def _answer(task: VerifyTask, item: dict[str, Any], annotation: dict[str, Any], 
     )
 
 
-def _judgment(answer: Answer, place: str, before: dict[str, Any] | None, run_id: str) -> Judgment:
+def _build_judgment(answer: Annotation, place: str, before: dict[str, Any] | None, run_id: str) -> Judgment:
     task, verdict = answer.task, answer.verdict
     order = [str(each) for each in answer.data["order"]]
     pair = task.responses if task.form == "pairwise" else (*task.responses[:1], None)
@@ -257,11 +259,11 @@ def _judgment(answer: Answer, place: str, before: dict[str, Any] | None, run_id:
     )
 
 
-def _taken_back(row: dict[str, Any]) -> bool:
+def _is_retracted(row: dict[str, Any]) -> bool:
     return bool(row["digest"] == "deleted")
 
 
-def _retraction(row: dict[str, Any], run_id: str) -> Judgment:
+def _build_retraction(row: dict[str, Any], run_id: str) -> Judgment:
     """The answer was deleted: an abstention takes its place."""
     raw = {
         "task": row["task"],

@@ -22,12 +22,12 @@ from curate.core.progress import Track, no_progress
 from curate.core.resources import find_resource
 from curate.lake.lake import Lake
 from curate.lake.runs import StageRun, Summary
-from curate.verify.forms import Item, form_of, pairwise_choice, task_data
-from curate.verify.queue import items, queue
-from curate.verify.server import Project, Server, ServerError
+from curate.verify.forms import TaskItem, build_task_data, choose_form, suggest_choice
+from curate.verify.queue import read_queue, read_task_items
+from curate.verify.server import LabelStudioError, LabelStudioProject, LabelStudioClient
 
-BATCH = 250  # tasks of one request
-PATIENCE = 60.0  # seconds to wait for a server that stopped answering
+IMPORT_BATCH = 250  # tasks of one request
+RECOVERY_SECONDS = 60.0  # seconds to wait for a server that stopped answering
 
 
 @dataclass(frozen=True)
@@ -53,22 +53,22 @@ class Guidelines:
             raise CurateError(f"Cannot read the guideline {path}: {error}.") from error
 
 
-def push(lake: Lake, config: Config, *, track: Track = no_progress) -> Summary:
+def push_tasks(lake: Lake, config: Config, *, track: Track = no_progress) -> Summary:
     """Send the queue. Counts: in = tasks of the queue, kept = sent, duplicate = asked already or answered by
     enough people, dropped = cannot be shown, by reason."""
-    waiting = queue(lake)
+    waiting = read_queue(lake)
     run = StageRun(lake, "verify", config_hash=config.verify.digest)
     if not waiting:
         return run.summary(
             skipped=True, note="nobody is to be asked anything: `curate verify plan` fills the queue"
         )
     people = {task.task_id: answered for task, answered in waiting}
-    by_title: dict[str, list[Item]] = {}
-    for item in items(lake, [task for task, _ in waiting]):
-        by_title.setdefault(project_title(item, config), []).append(item)
+    by_title: dict[str, list[TaskItem]] = {}
+    for item in read_task_items(lake, [task for task, _ in waiting]):
+        by_title.setdefault(name_project(item, config), []).append(item)
     guidelines = Guidelines(config)
     with (
-        Server.connect(config.verify) as server,
+        LabelStudioClient.connect(config.verify) as server,
         FileLock(config.resolve(config.workspace) / "verify-push.lock"),
     ):
         for title, asked in by_title.items():
@@ -79,62 +79,68 @@ def push(lake: Lake, config: Config, *, track: Track = no_progress) -> Summary:
     return run.summary(skipped=run.total.rows_in == 0)
 
 
-def project_title(item: Item, config: Config) -> str:
+def name_project(item: TaskItem, config: Config) -> str:
     """One project for each form, and of each form another one for adjudicators."""
-    form = form_of(item, config.verify)
+    form = choose_form(item, config.verify)
     return f"{config.verify.project} - {'adjudicate ' * (item.task.purpose == 'adjudicate')}{form}"
 
 
 def _push_project(
-    server: Server,
+    server: LabelStudioClient,
     run: StageRun,
     config: Config,
     guidelines: Guidelines,
     title: str,
-    asked: Sequence[Item],
+    asked: Sequence[TaskItem],
     answered: set[str],
     track: Track,
 ) -> None:
-    form = form_of(asked[0], config.verify)
+    form = choose_form(asked[0], config.verify)
     project = server.project(title)
     there = set(server.keys(project)) if project else set()
-    ready, dropped = _ready(
+    ready, dropped = _prepare_tasks(
         [item for item in asked if item.task.task_id not in there | answered], form, config, guidelines
     )
     if project is None and not ready:
         return
     project = server.ensure_project(title, form, guideline=guidelines.of(None), section=config.verify)
-    panel = _panel_says(run.lake) if config.verify.assist and form.startswith("pairwise") else {}
+    panel = (
+        _read_panel_probabilities(run.lake) if config.verify.assist and form.startswith("pairwise") else {}
+    )
     with track(f"push {title}", len(ready)) as advance:
-        for start in range(0, len(ready), BATCH):
-            some = ready[start : start + BATCH]
-            _send(server, project, [_with_prediction(data, panel) for data in some])
+        for start in range(0, len(ready), IMPORT_BATCH):
+            some = ready[start : start + IMPORT_BATCH]
+            _import_tasks(server, project, [_add_prediction(data, panel) for data in some])
             advance(len(some))
     if not ready:
         return
     if server.progress(project)[0] != len(there) + len(ready):  # else nothing is there twice: no need to list
-        _take_out_doubles(server, project)
+        _delete_duplicates(server, project)
     fingerprint = content_id(server.place(project), [data["task"] for data in ready])
     with run.chunk(f"push {title}", fingerprint=fingerprint, status="done") as (_, counts):
         counts.rows_in, counts.rows_kept, counts.dropped = len(asked), len(ready), dropped
         counts.rows_duplicate = len(asked) - len(ready) - counts.rows_dropped
 
 
-def _ready(
-    asked: Iterable[Item], form: str, config: Config, guidelines: Guidelines
+def _prepare_tasks(
+    asked: Iterable[TaskItem], form: str, config: Config, guidelines: Guidelines
 ) -> tuple[list[dict[str, Any]], dict[str, int]]:
     """The tasks as Label Studio takes them, and how many cannot be shown, by reason."""
     ready: list[dict[str, Any]] = []
     dropped: dict[str, int] = {}
     for item in asked:
         try:
-            ready.append(task_data(item, form, guideline=guidelines.of(item.category), section=config.verify))
+            ready.append(
+                build_task_data(item, form, guideline=guidelines.of(item.category), section=config.verify)
+            )
         except ValueError as error:
             dropped[str(error)] = dropped.get(str(error), 0) + 1
     return ready, dropped
 
 
-def _send(server: Server, project: Project, tasks: Sequence[dict[str, Any]]) -> None:
+def _import_tasks(
+    server: LabelStudioClient, project: LabelStudioProject, tasks: Sequence[dict[str, Any]]
+) -> None:
     """Import tasks; after a failure, only those that turn out not to have arrived, until there are none.
 
     A request that failed may still be at work in the server: what is there counts once it has stopped growing.
@@ -143,10 +149,10 @@ def _send(server: Server, project: Project, tasks: Sequence[dict[str, Any]]) -> 
         try:
             server.import_tasks(project, tasks)
             return
-        except ServerError:
+        except LabelStudioError:
             if attempt == 2:
                 raise
-        server.wait(patience=PATIENCE)
+        server.wait(patience=RECOVERY_SECONDS)
         there = set(server.keys(project))
         while (now := set(server.keys(project))) != there:
             there = now
@@ -156,7 +162,7 @@ def _send(server: Server, project: Project, tasks: Sequence[dict[str, Any]]) -> 
             return
 
 
-def _take_out_doubles(server: Server, project: Project) -> None:
+def _delete_duplicates(server: LabelStudioClient, project: LabelStudioProject) -> None:
     """A task that is there twice keeps its oldest copy; copies that somebody has answered stay."""
     doubles = [ids for ids in server.keys(project).values() if len(ids) > 1]
     for ids in doubles:
@@ -166,13 +172,13 @@ def _take_out_doubles(server: Server, project: Project) -> None:
                     server.delete_task(int(task["id"]))
 
 
-def _with_prediction(data: dict[str, Any], panel: dict[tuple[str, str], float]) -> dict[str, Any]:
+def _add_prediction(data: dict[str, Any], panel: dict[tuple[str, str], float]) -> dict[str, Any]:
     """The task for the import; in assist mode with the panel's opinion as a suggestion."""
     order = data["order"]
     p_a = panel.get((min(order), max(order))) if panel else None
     if p_a is None:
         return {"data": data}
-    choice = pairwise_choice(p_a if order[0] == min(order) else 1 - p_a)
+    choice = suggest_choice(p_a if order[0] == min(order) else 1 - p_a)
     value = {"choices": [choice]}
     part = {"from_name": "verdict", "to_name": "left", "type": "choices", "value": value}
     return {
@@ -181,7 +187,7 @@ def _with_prediction(data: dict[str, Any], panel: dict[tuple[str, str], float]) 
     }
 
 
-def _panel_says(lake: Lake) -> dict[tuple[str, str], float]:
+def _read_panel_probabilities(lake: Lake) -> dict[tuple[str, str], float]:
     """Probability that a is better, of each pair, from the last aggregation."""
     return {
         (a, b): p_a for a, b, p_a in lake.rows("SELECT response_a, response_b, p_a FROM final_preferences")

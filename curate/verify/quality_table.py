@@ -18,24 +18,24 @@ _FLAGGED_PEOPLE = 50
 
 def print_quality(found: Quality, console: Console | None = None) -> None:
     """Agreement first, then one line a person, those with a flag on top."""
-    console = console or _console()
+    console = console or _make_console()
     if not found.people:
         console.print("People have not answered anything about pairs yet.")
         return
-    agreement = _table("agreement of people", "value>", "95 %", "pairs>")
+    agreement = _make_table("agreement of people", "value>", "95 %", "pairs>")
     for name, estimate in found.alpha.items():
-        agreement.add_row(f"Krippendorff's alpha, {name}", *_estimate(estimate))
-    agreement.add_row("Krippendorff's alpha, tie half-way", *_estimate(found.ordered))
-    agreement.add_row("Fleiss' kappa", *_estimate(found.fleiss))
+        agreement.add_row(f"Krippendorff's alpha, {name}", *_format_estimate(estimate))
+    agreement.add_row("Krippendorff's alpha, tie half-way", *_format_estimate(found.ordered))
+    agreement.add_row("Fleiss' kappa", *_format_estimate(found.fleiss))
     for (first, second), (kappa, n) in found.cohen.items():
-        agreement.add_row(f"Cohen's kappa, {first} and {second}", _number(kappa), "", f"{n:,}")
+        agreement.add_row(f"Cohen's kappa, {first} and {second}", _format_number(kappa), "", f"{n:,}")
     console.print(agreement)
-    people = _table(
+    people = _make_table(
         "annotator", "answers>", "skipped>", "gold", "as others", "as itself", "seconds>", "to look at"
     )
     order = sorted(found.people, key=lambda person: (not person.flags, -person.answers, person.annotator_id))
     for person in order[:_FLAGGED_PEOPLE]:
-        people.add_row(*_person(person))
+        people.add_row(*_format_person(person))
     console.print(people)
     if len(order) > _FLAGGED_PEOPLE:
         console.print(f"{len(order):,} people, {_FLAGGED_PEOPLE} shown.")
@@ -47,7 +47,7 @@ def print_quality(found: Quality, console: Console | None = None) -> None:
 
 
 def print_groups(found: Groups, console: Console | None = None) -> None:
-    console = console or _console()
+    console = console or _make_console()
     shares = ", ".join(f"{share:.0%}" for share in found.share)
     many = len(found.share) > 1
     console.print(
@@ -62,47 +62,47 @@ def print_groups(found: Groups, console: Console | None = None) -> None:
         )
     if not many:
         return
-    members = _table("annotator", "group>", "sure>")
+    members = _make_table("annotator", "group>", "sure>")
     for name, (group, sure) in sorted(found.members.items(), key=lambda item: (item[1][0], item[0])):
         members.add_row(name, str(group + 1), f"{sure:.0%}")
     console.print(members)
-    partings = _table("prompt", "a", "b", *(f"group {g + 1} for a>" for g in range(len(found.share))))
+    partings = _make_table("prompt", "a", "b", *(f"group {g + 1} for a>" for g in range(len(found.share))))
     for parting in found.partings:
         ids = (parting.prompt_id[:8], parting.response_a[:8], parting.response_b[:8])
         partings.add_row(*ids, *(f"{p:.0%}" for p in parting.p_a))
     console.print(partings)
 
 
-def _person(person: PersonQuality) -> list[str]:
+def _format_person(person: PersonQuality) -> list[str]:
     return [
         person.annotator_id,
         f"{person.answers:,}",
         f"{person.skipped:,}" if person.skipped else "·",
-        _share(person.gold),
-        _share(person.peers),
-        _share(person.itself),
-        _number(person.seconds, 1),
+        _format_share(person.gold),
+        _format_share(person.peers),
+        _format_share(person.itself),
+        _format_number(person.seconds, 1),
         "; ".join(person.flags),
     ]
 
 
-def _share(share: Share) -> str:
+def _format_share(share: Share) -> str:
     if share.n == 0:
         return "·"
     low, high = share.interval
     return f"{share.right}/{share.n} ({low:.0%} – {high:.0%})"
 
 
-def _estimate(estimate: AgreementEstimate) -> tuple[str, str, str]:
+def _format_estimate(estimate: AgreementEstimate) -> tuple[str, str, str]:
     interval = "" if math.isnan(estimate.low) else f"{estimate.low:.2f} – {estimate.high:.2f}"
-    return _number(estimate.value), interval, f"{estimate.n:,}"
+    return _format_number(estimate.value), interval, f"{estimate.n:,}"
 
 
-def _number(value: float, digits: int = 2) -> str:
+def _format_number(value: float, digits: int = 2) -> str:
     return "·" if math.isnan(value) else f"{value:.{digits}f}"
 
 
-def _table(*columns: str) -> Table:
+def _make_table(*columns: str) -> Table:
     """Columns that end in `>` are figures, set to the right."""
     table = Table(box=box.SIMPLE_HEAD)
     for column in columns:
@@ -110,7 +110,7 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def _console() -> Console:
+def _make_console() -> Console:
     """In a pipe or a log there is no width to keep to."""
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=_LOG_WIDTH)

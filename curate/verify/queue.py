@@ -11,16 +11,16 @@ import pyarrow as pa
 from curate.core.resources import read_query
 from curate.lake.lake import Lake
 from curate.records import Message, Part, VerifyTask, arrow_schema
-from curate.verify.forms import Item
+from curate.verify.forms import TaskItem
 
 
-def queue(lake: Lake) -> list[tuple[VerifyTask, int]]:
+def read_queue(lake: Lake) -> list[tuple[VerifyTask, int]]:
     """Every task with the number of people who have answered it, the most important first."""
     found = lake.arrow(read_query("verify_queue")).to_pylist()
     return [(VerifyTask.model_validate(row), people) for row in found for people in (row.pop("people"),)]
 
 
-def items(lake: Lake, tasks: Sequence[VerifyTask], *, chunk: int = 1000) -> Iterator[Item]:
+def read_task_items(lake: Lake, tasks: Sequence[VerifyTask], *, chunk: int = 1000) -> Iterator[TaskItem]:
     """The tasks with their texts; one whose prompt or responses are not in the lake comes without those."""
     schema = arrow_schema(VerifyTask)
     for start in range(0, len(tasks), chunk):
@@ -30,18 +30,18 @@ def items(lake: Lake, tasks: Sequence[VerifyTask], *, chunk: int = 1000) -> Iter
             found = {row[0]: row[1:] for row in lake.rows(read_query("verify_contents"))}
         for task in some:
             messages, meta, ids, contents = found.get(task.task_id, ([], None, [], []))
-            yield Item(
+            yield TaskItem(
                 task,
                 tuple(Message.model_validate(message) for message in messages),
                 {
                     identity: tuple(Part.model_validate(part) for part in content)
                     for identity, content in zip(ids, contents, strict=True)
                 },
-                *_asked_for(meta),
+                *_read_prompt_meta(meta),
             )
 
 
-def _asked_for(meta: str | None) -> tuple[str | None, tuple[str, ...]]:
+def _read_prompt_meta(meta: str | None) -> tuple[str | None, tuple[str, ...]]:
     """The category of a prompt and the criteria of its own, which its `meta` may name."""
     found: Any = json.loads(meta) if meta else None
     if not isinstance(found, dict):

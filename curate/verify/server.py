@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 from curate.config.verify import VerifySection
 from curate.core.errors import CurateError
 from curate.core.extras import require_extra
-from curate.verify.forms import label_config
+from curate.verify.forms import read_label_config
 
 if TYPE_CHECKING:
     import httpx
@@ -27,24 +27,24 @@ if TYPE_CHECKING:
     from label_studio_sdk.core.request_options import RequestOptions
 
 TOKEN_VARIABLE = "LABEL_STUDIO_API_KEY"
-SECONDS = 300.0  # a bulk request's time: past it, the server is taken for dead
+REQUEST_SECONDS = 300.0  # a bulk request's time: past it, the server is taken for dead
 _ONCE: RequestOptions = {"max_retries": 0}  # the SDK's retries would import the same tasks again
 _IDS = 200  # task ids in the address of one export
 
 
 @dataclass(frozen=True, slots=True)
-class Project:
+class LabelStudioProject:
     """A project in Label Studio: all tasks of one form."""
 
     id: int
     title: str
 
 
-class ServerError(CurateError):
+class LabelStudioError(CurateError):
     """The server did not answer, or answered that it failed: what it did with the request is not known."""
 
 
-class Server:
+class LabelStudioClient:
     """One Label Studio. Use it as a context manager."""
 
     def __init__(self, url: str, client: LabelStudio, connections: httpx.Client) -> None:
@@ -52,14 +52,14 @@ class Server:
         self.client = client
         self._connections = connections
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> LabelStudioClient:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._connections.close()
 
     @classmethod
-    def connect(cls, section: VerifySection, *, seconds: float = SECONDS) -> Server:
+    def connect(cls, section: VerifySection, *, seconds: float = REQUEST_SECONDS) -> LabelStudioClient:
         """Sign in, which finds out whether the server is there and knows the token."""
         token = os.environ.get(TOKEN_VARIABLE)
         if not token:
@@ -72,7 +72,7 @@ class Server:
 
         connections = httpx.Client(timeout=seconds, follow_redirects=True)
         try:
-            with _told(section.url):
+            with _explain_errors(section.url):
                 client: LabelStudio = LabelStudio(  # type: ignore[no-untyped-call]
                     base_url=section.url, api_key=token.strip(), httpx_client=connections, timeout=seconds
                 )
@@ -82,26 +82,28 @@ class Server:
             raise
         return cls(section.url, client, connections)
 
-    def place(self, project: Project) -> str:
+    def place(self, project: LabelStudioProject) -> str:
         """Names a project in what is kept of its answers."""
         return f"{self.url}/projects/{project.id}"
 
     def people(self) -> dict[int, str]:
         """User id → e-mail address."""
-        with _told(self.url):
+        with _explain_errors(self.url):
             return {int(user.id): user.email for user in self.client.users.list() if user.id and user.email}
 
-    def project(self, title: str) -> Project | None:
+    def project(self, title: str) -> LabelStudioProject | None:
         """The project of that title; the oldest one, should two processes have made it at once."""
-        with _told(self.url):
+        with _explain_errors(self.url):
             listed: list[Any] = list(self.client.projects.list(title=title))
         ids = [int(each.id) for each in listed if each.title == title]
-        return Project(min(ids), title) if ids else None
+        return LabelStudioProject(min(ids), title) if ids else None
 
-    def ensure_project(self, title: str, form: str, *, guideline: str, section: VerifySection) -> Project:
+    def ensure_project(
+        self, title: str, form: str, *, guideline: str, section: VerifySection
+    ) -> LabelStudioProject:
         """The project of that title as the configuration wants it; made or brought up to date."""
         wanted: dict[str, Any] = {
-            "label_config": label_config(form),
+            "label_config": read_label_config(form),
             "expert_instruction": f'<div style="white-space: pre-wrap">{html.escape(guideline)}</div>',
             "maximum_annotations": section.overlap,
             "show_collab_predictions": section.assist,
@@ -109,20 +111,20 @@ class Server:
             "sampling": "Sequential sampling",
         }
         project = self.project(title)
-        with _told(self.url):
+        with _explain_errors(self.url):
             if project is None:
                 made = self.client.projects.create(
                     title=title, description="Filled and read by `curate verify`.", **wanted
                 )
-                return Project(int(made.id or 0), title)
+                return LabelStudioProject(int(made.id or 0), title)
             there = self.client.projects.get(project.id)
             if any(getattr(there, name, None) != value for name, value in wanted.items()):
                 self.client.projects.update(project.id, **wanted)
         return project
 
-    def keys(self, project: Project) -> dict[str, list[int]]:
+    def keys(self, project: LabelStudioProject) -> dict[str, list[int]]:
         """Key of the queue → ids of its tasks in the project (more than one if it was imported twice)."""
-        with _told(self.url):
+        with _explain_errors(self.url):
             found: dict[str, list[int]] = {}
             task: Any
             for task in self.client.tasks.list(
@@ -133,36 +135,38 @@ class Server:
                     found.setdefault(key, []).append(int(task.id))
             return found
 
-    def import_tasks(self, project: Project, tasks: Sequence[dict[str, Any]]) -> None:
+    def import_tasks(self, project: LabelStudioProject, tasks: Sequence[dict[str, Any]]) -> None:
         """Add tasks, in one transaction of the server. Not retried: see `curate.verify.push`."""
-        with _told(self.url):
+        with _explain_errors(self.url):
             self.client.projects.import_tasks(
                 project.id, request=cast(Any, list(tasks)), request_options=_ONCE
             )
 
     def delete_task(self, task: int) -> None:
-        with _told(self.url):
+        with _explain_errors(self.url):
             self.client.tasks.delete(str(task))
 
-    def projects(self, name: str) -> list[Project]:
+    def projects(self, name: str) -> list[LabelStudioProject]:
         """All projects that were made under a name."""
-        with _told(self.url):
+        with _explain_errors(self.url):
             listed: list[Any] = list(self.client.projects.list(title=name))
         return [
-            Project(int(each.id), each.title) for each in listed if str(each.title).startswith(f"{name} - ")
+            LabelStudioProject(int(each.id), each.title)
+            for each in listed
+            if str(each.title).startswith(f"{name} - ")
         ]
 
-    def newest_change(self, project: Project) -> str | None:
+    def newest_change(self, project: LabelStudioProject) -> str | None:
         """When a task of the project changed last, by the server's clock (ISO 8601)."""
         query = json.dumps({"ordering": ["-tasks:updated_at"]})
-        with _told(self.url):
+        with _explain_errors(self.url):
             found: Any = self.client.tasks.list(
                 project=project.id, page=1, page_size=1, query=query, fields="task_only", resolve_uri=False
             )
             task: Any = next(iter(found), None)
         return None if task is None else str(task.updated_at)
 
-    def changed(self, project: Project, since: datetime) -> list[int]:
+    def changed(self, project: LabelStudioProject, since: datetime) -> list[int]:
         """Ids of the tasks that changed after a time, as annotations do to their tasks."""
         after = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")  # the one form that the filter reads
         column = {
@@ -172,13 +176,15 @@ class Server:
             "value": after,
         }
         query = json.dumps({"filters": {"conjunction": "and", "items": [column]}})
-        with _told(self.url):
+        with _explain_errors(self.url):
             tasks: Any = self.client.tasks.list(
                 project=project.id, page_size=1000, query=query, fields="task_only", resolve_uri=False
             )
             return [int(task.id) for task in tasks]
 
-    def annotated(self, project: Project, ids: Sequence[int] | None = None) -> Iterator[list[dict[str, Any]]]:
+    def annotated(
+        self, project: LabelStudioProject, ids: Sequence[int] | None = None
+    ) -> Iterator[list[dict[str, Any]]]:
         """Tasks with their annotations: all that have some, or those of `ids` that exist, in portions."""
         if ids is None:
             yield self._export(project, download_all_tasks=False)
@@ -187,21 +193,21 @@ class Server:
             some = [str(each) for each in ids[start : start + _IDS]]
             yield self._export(project, download_all_tasks=True, ids=some)
 
-    def _export(self, project: Project, **wanted: Any) -> list[dict[str, Any]]:
+    def _export(self, project: LabelStudioProject, **wanted: Any) -> list[dict[str, Any]]:
         if "ids" in wanted:  # the SDK names it `ids`, the server reads `ids[]`
             ids = wanted.pop("ids")
             wanted["request_options"] = {"additional_query_parameters": {"ids[]": ids}}
-        with _told(self.url):
+        with _explain_errors(self.url):
             stream = self.client.projects.exports.download_sync(project.id, export_type="JSON", **wanted)
             found = json.loads(b"".join(stream))
         return found if isinstance(found, list) else []
 
     def call_on_change(
-        self, project: Project, url: str, *, headers: dict[str, str], actions: Sequence[str]
+        self, project: LabelStudioProject, url: str, *, headers: dict[str, str], actions: Sequence[str]
     ) -> None:
         """Have the server POST to `url` on these actions; takes the place of an earlier webhook of that address."""
         self.stop_calls(project, url)
-        with _told(self.url):
+        with _explain_errors(self.url):
             self.client.webhooks.create(
                 url=url,
                 project=project.id,
@@ -211,15 +217,15 @@ class Server:
                 send_for_all_actions=False,
             )
 
-    def stop_calls(self, project: Project, url: str) -> None:
-        with _told(self.url):
+    def stop_calls(self, project: LabelStudioProject, url: str) -> None:
+        with _explain_errors(self.url):
             for webhook in self.client.webhooks.list(project=str(project.id)):
                 if webhook.url == url and webhook.id is not None:
                     self.client.webhooks.delete(webhook.id)
 
-    def progress(self, project: Project) -> tuple[int, int]:
+    def progress(self, project: LabelStudioProject) -> tuple[int, int]:
         """Tasks of the project, and those with as many answers as were wanted."""
-        with _told(self.url):
+        with _explain_errors(self.url):
             found = self.client.projects.get(project.id)
         return int(found.task_number or 0), int(found.finished_task_number or 0)
 
@@ -228,10 +234,10 @@ class Server:
         ends, pause = time.monotonic() + patience, 0.5
         while True:
             try:
-                with _told(self.url):
+                with _explain_errors(self.url):
                     self.client.users.whoami(request_options=_ONCE)
                 return
-            except ServerError:
+            except LabelStudioError:
                 if time.monotonic() + pause > ends:
                     raise
                 time.sleep(pause)
@@ -239,7 +245,7 @@ class Server:
 
 
 @contextlib.contextmanager
-def _told(url: str) -> Iterator[None]:
+def _explain_errors(url: str) -> Iterator[None]:
     """What the SDK raises, as a sentence. Its own texts hold headers and whole pages, so little of them is told."""
     import httpx
     from label_studio_sdk.core.api_error import ApiError
@@ -247,11 +253,11 @@ def _told(url: str) -> Iterator[None]:
     try:
         yield
     except httpx.TimeoutException:
-        raise ServerError(
+        raise LabelStudioError(
             f"Label Studio at {url} took too long to answer: run the same command to go on."
         ) from None
     except (httpx.TransportError, json.JSONDecodeError) as error:
-        raise ServerError(
+        raise LabelStudioError(
             f"Label Studio at {url} cannot be reached ({type(error).__name__}): start it, or mend `verify.url`; "
             "then run the same command to go on."
         ) from None
@@ -263,13 +269,15 @@ def _told(url: str) -> Iterator[None]:
                 "Account & Settings (legacy tokens must be enabled for the organisation)."
             ) from None
         if status >= 500 or status in (0, 408, 429):
-            raise ServerError(
+            raise LabelStudioError(
                 f"Label Studio at {url} failed ({status}): run the same command to go on."
             ) from None
-        raise CurateError(f"Label Studio at {url} answered {status}: {_detail(error.body)}.") from None
+        raise CurateError(
+            f"Label Studio at {url} answered {status}: {_describe_error(error.body)}."
+        ) from None
 
 
-def _detail(body: Any) -> str:
+def _describe_error(body: Any) -> str:
     if isinstance(body, dict):
         found = body.get("validation_errors") or body.get("detail") or "no reason given"
         return json.dumps(found, ensure_ascii=False)[:300].strip('"')

@@ -21,24 +21,24 @@ from curate.core.atomic import open_output
 from curate.core.errors import CurateError
 from curate.lake.lake import Lake
 from curate.records import Outcome, Shown
-from curate.verify.answers import Answer, Question, outcome_of
+from curate.verify.answers import OfflineAnswer, OfflineQuestion, infer_outcome
 
 COLUMNS = ("task_id", "order", "prompt", "first", "second", "verdict", "seconds", "rationale")
 NEEDED = ("task_id", "order", "verdict")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-_MOST = 32_000  # characters: a cell of the usual spreadsheets holds 32,767
+_MOST_CHARACTERS = 32_000  # characters: a cell of the usual spreadsheets holds 32,767
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sheet:
     """What a file says: `answers`, rows without a verdict, and what is wrong, a sentence with its line each."""
 
-    answers: tuple[Answer, ...]
+    answers: tuple[OfflineAnswer, ...]
     empty: int
     mistakes: tuple[str, ...]
 
 
-def write_sheet(path: Path, questions: Sequence[Question], *, force: bool = False) -> None:
+def write_sheet(path: Path, questions: Sequence[OfflineQuestion], *, force: bool = False) -> None:
     """Write questions as UTF-8 with a byte order mark, which spreadsheets need to read it as such.
 
     A file that exists may hold answers: it is left alone, and CurateError raised, unless `force` is set.
@@ -47,7 +47,7 @@ def write_sheet(path: Path, questions: Sequence[Question], *, force: bool = Fals
     writer = csv.writer(sheet)
     writer.writerow(COLUMNS)
     for asked in questions:
-        texts = [_harmless(text) for text in (asked.prompt, asked.first, asked.second)]
+        texts = [_escape_formula(text) for text in (asked.prompt, asked.first, asked.second)]
         writer.writerow([asked.task_id, asked.shown, *texts, "", "", ""])
     with open_output(path, force=force) as stream:
         stream.write(sheet.getvalue().encode("utf-8-sig"))
@@ -57,14 +57,14 @@ def read_sheet(lake: Lake, path: Path) -> Sheet:
     """Read answers; a bad row is told and left out, the others count."""
     query = "SELECT task_id, prompt_id, responses FROM verify_tasks WHERE form = 'pairwise'"
     tasks = {task: (prompt, *responses) for task, prompt, responses in lake.rows(query)}
-    answers: dict[str, Answer] = {}
+    answers: dict[str, OfflineAnswer] = {}
     empty, mistakes = 0, []
-    for line, row in _rows(path):
+    for line, row in _read_rows(path):
         if not (row.get("verdict") or "").strip():
             empty += 1
             continue
         try:
-            answer = _answer(row, tasks)
+            answer = _parse_answer(row, tasks)
         except ValueError as error:
             mistakes.append(f"{path.name}, line {line}: {error}.")
             continue
@@ -75,7 +75,7 @@ def read_sheet(lake: Lake, path: Path) -> Sheet:
     return Sheet(answers=tuple(answers.values()), empty=empty, mistakes=tuple(mistakes))
 
 
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, str | None]]]:
+def _read_rows(path: Path) -> Iterator[tuple[int, dict[str, str | None]]]:
     """Rows with the line on which each begins."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -99,7 +99,7 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str | None]]]:
         raise CurateError(f"Cannot read {path}: {error}; save it as CSV in UTF-8.") from error
 
 
-def _answer(row: dict[str, str | None], tasks: dict[str, tuple[str, ...]]) -> Answer:
+def _parse_answer(row: dict[str, str | None], tasks: dict[str, tuple[str, ...]]) -> OfflineAnswer:
     """Raises ValueError with what is wrong."""
     task, shown = (row["task_id"] or "").strip(), (row["order"] or "").strip()
     if task not in tasks:
@@ -108,24 +108,24 @@ def _answer(row: dict[str, str | None], tasks: dict[str, tuple[str, ...]]) -> An
         raise ValueError(f"order is {shown!r}; leave that column as it was exported")
     prompt, a, b = tasks[task]
     order: Shown = "ab" if shown == "ab" else "ba"
-    return Answer(
+    return OfflineAnswer(
         task_id=task,
         prompt_id=prompt,
         a=a,
         b=b,
         shown=order,
-        outcome=_outcome(row["verdict"] or "", order),
-        seconds=_seconds(row.get("seconds") or ""),
+        outcome=_parse_verdict(row["verdict"] or "", order),
+        seconds=_parse_seconds(row.get("seconds") or ""),
         rationale=(row.get("rationale") or "").strip() or None,
     )
 
 
-def _outcome(verdict: str, shown: Shown) -> Outcome:
+def _parse_verdict(verdict: str, shown: Shown) -> Outcome:
     said = verdict.strip().lower()
     if said in ("first", "1"):
-        return outcome_of(0, shown)
+        return infer_outcome(0, shown)
     if said in ("second", "2"):
-        return outcome_of(1, shown)
+        return infer_outcome(1, shown)
     if said in ("tie", "0", "="):
         return "tie"
     if said == "skip":
@@ -133,7 +133,7 @@ def _outcome(verdict: str, shown: Shown) -> Outcome:
     raise ValueError(f"verdict is {verdict.strip()!r}; write first, second, tie or skip")
 
 
-def _seconds(text: str) -> float:
+def _parse_seconds(text: str) -> float:
     if not text.strip():
         return 0.0
     try:
@@ -145,9 +145,9 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def _harmless(text: str) -> str:
+def _escape_formula(text: str) -> str:
     """Text that no spreadsheet runs as a formula: an apostrophe before what could begin one; too long ones are cut."""
     text = text.replace("\0", "\N{REPLACEMENT CHARACTER}")
-    if len(text) > _MOST:
-        text = f"{text[:_MOST]}\n[cut: {len(text) - _MOST:,} more characters]"
+    if len(text) > _MOST_CHARACTERS:
+        text = f"{text[:_MOST_CHARACTERS]}\n[cut: {len(text) - _MOST_CHARACTERS:,} more characters]"
     return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text

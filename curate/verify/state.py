@@ -12,15 +12,15 @@ from curate.core.resources import read_query
 from curate.lake.lake import Lake
 from curate.lake.panel_view import select_panel
 from curate.records import VerifyTask
-from curate.verify.identity import task_id
-from curate.verify.routing.pairs import Bool, Float64, Int64, Pairs, permanent_draw
+from curate.verify.identity import compute_task_id
+from curate.verify.routing.pairs import Bool, Float64, Int64, Pairs, draw_permanently
 
 POOL = 5_000
 """Pairs that strategies choose among, where there are more: judges' opinions and embeddings of all would not fit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class State:
+class PairStates:
     """Q pairs of the last aggregation, by id, and what became of questions about them.
 
     `pairs`: prompt_id, response_a, response_b; `draw`, `p_a`, `confidence`, `dropped` float64[Q]; `side` float64[Q],
@@ -67,7 +67,7 @@ class State:
         prompt, a, b = self.pairs.row(row)
         return VerifyTask.model_validate(
             {
-                "task_id": task_id(prompt, "pairwise", (a, b), purpose),
+                "task_id": compute_task_id(prompt, "pairwise", (a, b), purpose),
                 "prompt_id": prompt,
                 "form": "pairwise",
                 "responses": (a, b),
@@ -80,7 +80,7 @@ class State:
         )
 
 
-def read_state(lake: Lake, *, seed: int) -> State:
+def read_pair_states(lake: Lake, *, seed: int) -> PairStates:
     """Read it from the last aggregation, people's judgments and the queue."""
     frame = lake.frame(read_query("verify_pairs"))
     asked = lake.frame(
@@ -96,16 +96,16 @@ def read_state(lake: Lake, *, seed: int) -> State:
 
     verdicts, most = frame["verdicts"].to_numpy(), frame["most"].to_numpy()
     purpose = pl.col("purpose")
-    return State(
+    return PairStates(
         pairs=pairs,
-        draw=permanent_draw(list(pairs.select("response_a", "response_b").iter_rows()), seed),
-        p_a=_numbers(frame["p_a"]),
-        confidence=_numbers(frame["confidence"]),
-        dropped=_numbers(frame["dropped_weight"].fill_null(0.0)),
-        side=_numbers(
+        draw=draw_permanently(list(pairs.select("response_a", "response_b").iter_rows()), seed),
+        p_a=_to_floats(frame["p_a"]),
+        confidence=_to_floats(frame["confidence"]),
+        dropped=_to_floats(frame["dropped_weight"].fill_null(0.0)),
+        side=_to_floats(
             frame["outcome"].replace_strict({"a": 1.0, "b": -1.0, "tie": 0.0}, return_dtype=pl.Float64)
         ),
-        verdict=_numbers(frame["verdict"].fill_null(float("nan"))),
+        verdict=_to_floats(frame["verdict"].fill_null(float("nan"))),
         asked=has(purpose == "label") | frame["heard"].to_numpy().astype(np.bool_),
         answered=verdicts > 0,
         unanimous=(verdicts > 1) & (most == verdicts),
@@ -115,15 +115,15 @@ def read_state(lake: Lake, *, seed: int) -> State:
         repeated=has(purpose == "repeat"),
         adjudicating=has(purpose == "adjudicate"),
         waiting=int(lake.value(f"SELECT count(*) FROM ({read_query('verify_waiting')})")),
-        threshold=_threshold(frame),
+        threshold=_find_threshold(frame),
     )
 
 
-def read_pairs(lake: Lake, config: Config, state: State, open_: Bool) -> tuple[Pairs, Int64]:
+def read_routing_pairs(lake: Lake, config: Config, state: PairStates, open_: Bool) -> tuple[Pairs, Int64]:
     """The pairs that strategies choose among, with what they read, and their rows in `state`."""
-    rows = _pool(state, open_)
-    opinion, reward = _opinions(lake, config, state, rows)
-    difference, place = _embeddings(lake, config, state, rows)
+    rows = _select_pool(state, open_)
+    opinion, reward = _read_votes(lake, config, state, rows)
+    difference, place = _embed_pairs(lake, config, state, rows)
     pairs = Pairs(
         draw=state.draw[rows],
         p_a=state.p_a[rows],
@@ -140,7 +140,7 @@ def read_pairs(lake: Lake, config: Config, state: State, open_: Bool) -> tuple[P
     return pairs, rows
 
 
-def _pool(state: State, open_: Bool) -> Int64:
+def _select_pool(state: PairStates, open_: Bool) -> Int64:
     """All pairs that are open or answered; where these are many, the most doubtful, overruled and some at random."""
     open_rows = np.flatnonzero(open_)
     answered = state.first(state.answered, POOL // 4)
@@ -153,7 +153,7 @@ def _pool(state: State, open_: Bool) -> Int64:
     return np.union1d(open_rows, answered)
 
 
-def _opinions(lake: Lake, config: Config, state: State, rows: Int64) -> tuple[Float64, Float64]:
+def _read_votes(lake: Lake, config: Config, state: PairStates, rows: Int64) -> tuple[Float64, Float64]:
     """Each judge's mean vote on the pairs, float64[Q, C], and the reward models' mean probability, float64[Q]."""
     select_panel(lake, config.panel_names)
     with lake.bind("pool", state.pairs[rows].with_row_index("pair").to_arrow()):
@@ -163,11 +163,11 @@ def _opinions(lake: Lake, config: Config, state: State, rows: Int64) -> tuple[Fl
     opinion[said["pair"].to_numpy().astype(np.int64), column] = said["opinion"].to_numpy()
     models = said.filter(pl.col("kind") == "reward-model").group_by("pair").agg(pl.col("p_a").mean())
     reward = np.full(len(rows), np.nan)
-    reward[models["pair"].to_numpy().astype(np.int64)] = _numbers(models["p_a"].fill_null(float("nan")))
+    reward[models["pair"].to_numpy().astype(np.int64)] = _to_floats(models["p_a"].fill_null(float("nan")))
     return opinion, reward
 
 
-def _embeddings(lake: Lake, config: Config, state: State, rows: Int64) -> tuple[Float64, Float64]:
+def _embed_pairs(lake: Lake, config: Config, state: PairStates, rows: Int64) -> tuple[Float64, Float64]:
     """`Pairs.difference` and `Pairs.place`; no columns where no strategy or no model asks for them."""
     name = config.verify.plan.embedder or (config.train.embedder if config.train is not None else None)
     wanted = {"errors", "d-optimal"} & set(config.verify.plan.mix)
@@ -186,12 +186,12 @@ def _embeddings(lake: Lake, config: Config, state: State, rows: Int64) -> tuple[
     return a - b, place / np.maximum(norm, 1e-12)
 
 
-def _threshold(frame: pl.DataFrame) -> float:
+def _find_threshold(frame: pl.DataFrame) -> float:
     """The lowest confidence of an accepted label, where labels below it are not; NaN where all are taken."""
     accepted = frame.filter(pl.col("status") == "accepted")["confidence"].min()
     routed = frame.filter(pl.col("status") == "routed").height
     return float(accepted) if routed and isinstance(accepted, float) else float("nan")
 
 
-def _numbers(column: pl.Series) -> Float64:
+def _to_floats(column: pl.Series) -> Float64:
     return column.to_numpy().astype(np.float64)

@@ -8,12 +8,12 @@ from curate.config.project import Config
 from curate.core.errors import CurateError
 from curate.core.resources import read_query
 from curate.lake.lake import Lake
-from curate.verify.queue import queue
-from curate.verify.server import Server
+from curate.verify.queue import read_queue
+from curate.verify.server import LabelStudioClient
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class PersonProgress:
     """What one person did, by pseudonym; `seconds`: median time of an answer."""
 
     annotator_id: str
@@ -24,7 +24,7 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class VerifyStatus:
     """`answered`: tasks with as many answers as `verify.overlap` wants, `begun`: with some, but fewer.
 
     `asked`: project → (tasks there, tasks finished there); None where the server cannot tell, and `trouble` says why.
@@ -33,27 +33,27 @@ class Status:
     planned: int
     answered: int
     begun: int
-    people: tuple[Person, ...]
+    people: tuple[PersonProgress, ...]
     asked: dict[str, tuple[int, int]] | None
     trouble: str | None = None
 
 
-def verify_status(lake: Lake, config: Config) -> Status:
+def read_verify_status(lake: Lake, config: Config) -> VerifyStatus:
     """Read the lake, and ask the server where it can be reached."""
-    tasks = queue(lake)
+    tasks = read_queue(lake)
     overlap = config.verify.overlap
     asked, trouble = None, None
     try:
-        with Server.connect(config.verify) as server:
+        with LabelStudioClient.connect(config.verify) as server:
             projects = server.projects(config.verify.project)
             asked = {project.title: server.progress(project) for project in projects}
     except CurateError as error:
         trouble = str(error)
-    return Status(
+    return VerifyStatus(
         planned=len(tasks),
         answered=sum(people >= overlap for _, people in tasks),
         begun=sum(0 < people < overlap for _, people in tasks),
-        people=tuple(Person(*row) for row in lake.rows(read_query("verify_people"))),
+        people=tuple(PersonProgress(*row) for row in lake.rows(read_query("verify_people"))),
         asked=asked,
         trouble=trouble,
     )

@@ -16,7 +16,13 @@ from rich.text import Text
 from curate.core.errors import CurateError
 from curate.lake.lake import Lake
 from curate.records import Outcome
-from curate.verify.answers import Answer, Question, outcome_of, questions, record
+from curate.verify.answers import (
+    OfflineAnswer,
+    OfflineQuestion,
+    infer_outcome,
+    list_questions,
+    record_answers,
+)
 
 KEYS = "a first is better · b second is better · t tie · s skip · u undo (back to the last one) · q quit"
 PART = "terminal"
@@ -24,7 +30,7 @@ _BREAKS = {"\n", "\t"}
 _CONTROLS = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}  # escapes, direction overrides, zero-width marks
 
 
-def annotate(
+def annotate_questions(
     lake: Lake,
     person: str,
     *,
@@ -38,30 +44,30 @@ def annotate(
     `read_key` and `console`: the terminal, unless a test brings its own.
     """
     console = console or Console(highlight=False)
-    asked = questions(lake, person, overlap=overlap)[:limit]
+    asked = list_questions(lake, person, overlap=overlap)[:limit]
     answered: set[str] = set()
     place = 0
     with contextlib.ExitStack() as stack:
-        read = read_key or stack.enter_context(raw_keys())
+        read = read_key or stack.enter_context(open_keyboard())
         while place < len(asked):
             question = asked[place]
             started = time.monotonic()
-            _show(console, question, place, len(asked))
-            key = _valid(read, console)
+            _show_question(console, question, place, len(asked))
+            key = _read_valid_key(read, console)
             if key in ("q", ""):
                 break
             if key == "u":
                 place = max(place - 1, 0)
                 continue
-            answer = _answer(question, key, time.monotonic() - started)
-            record(lake, person, [answer], part=PART)
+            answer = _build_answer(question, key, time.monotonic() - started)
+            record_answers(lake, person, [answer], part=PART)
             answered.add(question.task_id)
             place += 1
     console.print(f"{len(answered)} answered, {len(asked) - place} left.")
     return len(answered)
 
 
-def printable(text: str) -> str:
+def escape_controls(text: str) -> str:
     """The text with every character that could steer a terminal or hide something spelt out.
 
     >>> printable("red\\x1b[31m \\u202etxt")
@@ -76,7 +82,7 @@ def printable(text: str) -> str:
 
 
 @contextlib.contextmanager
-def raw_keys() -> Iterator[Callable[[], str]]:
+def open_keyboard() -> Iterator[Callable[[], str]]:
     """A function that waits for one key; the terminal is as it was afterwards. An interrupt is a KeyboardInterrupt."""
     if not sys.stdin.isatty():
         raise CurateError(
@@ -94,27 +100,27 @@ def raw_keys() -> Iterator[Callable[[], str]]:
         termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
 
 
-def _valid(read: Callable[[], str], console: Console) -> str:
+def _read_valid_key(read: Callable[[], str], console: Console) -> str:
     while True:
         key = read()
         if key == "" or key in "abtsuq":
             return key
-        console.print(Text(f"{printable(key)!r} is no key: {KEYS}", style="yellow"))
+        console.print(Text(f"{escape_controls(key)!r} is no key: {KEYS}", style="yellow"))
 
 
-def _show(console: Console, question: Question, place: int, of: int) -> None:
+def _show_question(console: Console, question: OfflineQuestion, place: int, of: int) -> None:
     console.clear()
     console.print(Text(f"Question {place + 1} of {of}", style="bold"))
     for title, text in (("Prompt", question.prompt), ("A", question.first), ("B", question.second)):
-        console.print(Panel(Text(printable(text) or "(empty)"), title=title, title_align="left"))
+        console.print(Panel(Text(escape_controls(text) or "(empty)"), title=title, title_align="left"))
     console.print(Text(KEYS, style="dim"))
 
 
-def _answer(question: Question, key: str, seconds: float) -> Answer:
+def _build_answer(question: OfflineQuestion, key: str, seconds: float) -> OfflineAnswer:
     outcome: Outcome = (
-        "tie" if key == "t" else "abstain" if key == "s" else outcome_of(int(key == "b"), question.shown)
+        "tie" if key == "t" else "abstain" if key == "s" else infer_outcome(int(key == "b"), question.shown)
     )
-    return Answer(
+    return OfflineAnswer(
         task_id=question.task_id,
         prompt_id=question.prompt_id,
         a=question.a,

@@ -18,16 +18,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from curate.config.project import Config
 from curate.lake.lake import Lake
 from curate.lake.runs import Summary
-from curate.verify.pull import pull
-from curate.verify.server import Server, ServerError
+from curate.verify.pull import pull_answers
+from curate.verify.server import LabelStudioError, LabelStudioClient
 
 HEADER = "X-Curate-Secret"
 ACTIONS = ("ANNOTATION_CREATED", "ANNOTATION_UPDATED", "ANNOTATIONS_CREATED", "ANNOTATIONS_DELETED")
-SETTLE = 1.0  # seconds to wait for more calls before pulling
+SETTLE_SECONDS = 1.0  # seconds to wait for more calls before pulling
 
 
 @contextmanager
-def receiver(secret: str, changed: threading.Event, *, host: str, port: int) -> Iterator[int]:
+def open_receiver(secret: str, changed: threading.Event, *, host: str, port: int) -> Iterator[int]:
     """Listen for calls that carry the secret, and set the event; gives the port (of 0: any free one)."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -51,7 +51,7 @@ def receiver(secret: str, changed: threading.Event, *, host: str, port: int) -> 
             server.shutdown()
 
 
-def watch(
+def watch_answers(
     lake: Lake,
     config: Config,
     *,
@@ -60,7 +60,7 @@ def watch(
     port: int = 0,
     address: str | None = None,
     pulled: Callable[[Summary], None] = lambda summary: None,
-    troubled: Callable[[ServerError], None] = lambda error: None,
+    troubled: Callable[[LabelStudioError], None] = lambda error: None,
     stop: threading.Event | None = None,
 ) -> None:
     """Pull whenever something changed, until `stop` is set.
@@ -69,46 +69,46 @@ def watch(
     pull that found something, `troubled` of a server that does not answer, which is asked again later.
     """
     secret, changed, stop = secrets.token_urlsafe(32), threading.Event(), stop or threading.Event()
-    with receiver(secret, changed, host=host, port=port) as bound:
+    with open_receiver(secret, changed, host=host, port=port) as bound:
         url = address or f"http://{host}:{bound}"
         registered: set[int] = set()
         try:
             while not stop.is_set():
                 try:
-                    _register(config, url, secret, registered)
-                    summary = pull(lake, config)
+                    _register_webhooks(config, url, secret, registered)
+                    summary = pull_answers(lake, config)
                     if not summary.skipped:
                         pulled(summary)
-                except ServerError as error:
+                except LabelStudioError as error:
                     troubled(error)
-                _wait(changed, stop, every)
+                _wait_for_change(changed, stop, every)
         finally:
-            _unregister(config, url)
+            _delete_webhooks(config, url)
 
 
-def _wait(changed: threading.Event, stop: threading.Event, every: float) -> None:
+def _wait_for_change(changed: threading.Event, stop: threading.Event, every: float) -> None:
     """Return when something changed and has settled, when it is time anyway, or when asked to stop."""
     ends = time.monotonic() + every
     while not stop.is_set() and not changed.is_set() and time.monotonic() < ends:
         changed.wait(min(0.5, max(0.0, ends - time.monotonic())))
     if changed.is_set():
-        stop.wait(SETTLE)
+        stop.wait(SETTLE_SECONDS)
         changed.clear()  # before the pull: a call during it asks for another one
 
 
-def _register(config: Config, url: str, secret: str, registered: set[int]) -> None:
+def _register_webhooks(config: Config, url: str, secret: str, registered: set[int]) -> None:
     """Have the projects call us; one whose webhook of ours is there already gets the new secret."""
-    with Server.connect(config.verify) as server:
+    with LabelStudioClient.connect(config.verify) as server:
         for project in server.projects(config.verify.project):
             if project.id not in registered:
                 server.call_on_change(project, url, headers={HEADER: secret}, actions=ACTIONS)
                 registered.add(project.id)
 
 
-def _unregister(config: Config, url: str) -> None:
+def _delete_webhooks(config: Config, url: str) -> None:
     try:
-        with Server.connect(config.verify) as server:
+        with LabelStudioClient.connect(config.verify) as server:
             for project in server.projects(config.verify.project):
                 server.stop_calls(project, url)
-    except ServerError:
+    except LabelStudioError:
         pass  # it calls into the void until it is watched again, which does no harm

@@ -16,9 +16,9 @@ from curate.config.project import Config
 from curate.data.pseudonym import Pseudonyms
 from curate.lake.lake import Lake
 from curate.records import Form, Part
-from curate.verify.pull import pull
-from curate.verify.push import push
-from curate.verify.server import TOKEN_VARIABLE, Server
+from curate.verify.pull import pull_answers
+from curate.verify.push import push_tasks
+from curate.verify.server import TOKEN_VARIABLE, LabelStudioClient
 from tests.browser import find_browser
 from tests.e2e.label_studio import PASSWORD, TOKEN, LabelStudioServer
 from tests.verify.samples import NASTY, configured, fill, make_task
@@ -166,8 +166,8 @@ def media(kind: str, url: str) -> Callable[[int, str], Part]:
 
 
 def answered(lake: Lake, config: Config) -> list[dict[str, Any]]:
-    pull(lake, config)
-    assert pull(lake, config).skipped
+    pull_answers(lake, config)
+    assert pull_answers(lake, config).skipped
     rows = lake.arrow("SELECT * FROM judgments WHERE kind = 'human'").to_pylist()
     person = Pseudonyms.open(config).of(PERSON)
     assert {row["annotator_id"] for row in rows} == {person}
@@ -185,7 +185,7 @@ def test_pairs(
 ) -> None:
     config = configured(tmp_path / "ws", url=label_studio.url, project=f"pairs {answer.__name__[:5]}")
     fill(lake, [make_task(at, [f"A good answer {at}", f"A bad answer {at}"]) for at in range(TASKS)])
-    push(lake, config)
+    push_tasks(lake, config)
     label(page, label_studio.url, project_of(config, "pairwise"), answer)
     rows = answered(lake, config)
     good = good_ids(lake)
@@ -200,7 +200,7 @@ def test_pairs(
 
 
 def project_of(config: Config, form: str) -> int:
-    with Server.connect(config.verify) as server:
+    with LabelStudioClient.connect(config.verify) as server:
         found = server.project(f"{config.verify.project} - {form}")
     assert found is not None
     return found.id
@@ -213,7 +213,7 @@ def test_rankings(label_studio: LabelStudioServer, page: Any, lake: Lake, tmp_pa
         lake,
         [make_task(at, [f"A {each} answer" for each in contents], form="listwise") for at in range(TASKS)],
     )
-    push(lake, config)
+    push_tasks(lake, config)
     label(page, label_studio.url, project_of(config, "ranking"), rank)
     rows = answered(lake, config)
     assert len(rows) == TASKS
@@ -245,7 +245,7 @@ def test_single_responses(
         for at in range(TASKS)
     ]
     fill(lake, made)
-    push(lake, config)
+    push_tasks(lake, config)
     label(page, label_studio.url, project_of(config, form), answer)
     rows = answered(lake, config)
     assert len(rows) == TASKS
@@ -277,7 +277,7 @@ def test_images_and_videos(
         for at in range(TASKS)
     ]
     fill(lake, made)
-    push(lake, config)
+    push_tasks(lake, config)
     name = f"{'pairwise' if form == 'pairwise' else 'pass-fail'}-{kind}"
 
     def choose(page: Any) -> None:
@@ -306,7 +306,7 @@ def test_untrusted_text_is_text(
     nasty = prompt.messages[0].model_copy(update={"content": (Part(text=f"Question 6: {NASTY}"),)})
     made[-1] = (prompt.model_copy(update={"messages": (nasty,)}), *made[-1][1:])
     fill(lake, made)
-    push(lake, config)
+    push_tasks(lake, config)
     shown: list[str] = []
     questions: list[bool] = []
 

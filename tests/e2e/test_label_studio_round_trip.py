@@ -18,11 +18,11 @@ from curate.config.project import Config
 from curate.core.errors import CurateError
 from curate.lake.lake import Lake
 from curate.verify import push as pushing
-from curate.verify.pull import pull
-from curate.verify.push import push
-from curate.verify.server import TOKEN_VARIABLE, Project, Server
-from curate.verify.status import verify_status
-from curate.verify.watch import HEADER, receiver, watch
+from curate.verify.pull import pull_answers
+from curate.verify.push import push_tasks
+from curate.verify.server import TOKEN_VARIABLE, LabelStudioClient, LabelStudioProject
+from curate.verify.status import read_verify_status
+from curate.verify.watch import HEADER, open_receiver, watch_answers
 from tests.e2e.conftest import ANNOTATORS
 from tests.e2e.label_studio import TOKEN, LabelStudioServer
 from tests.verify.samples import configured, fill, make_task
@@ -36,8 +36,8 @@ def token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(TOKEN_VARIABLE, TOKEN)
 
 
-def the_project(config: Config, form: str = "pairwise") -> tuple[Project, dict[str, list[int]]]:
-    with Server.connect(config.verify) as server:
+def the_project(config: Config, form: str = "pairwise") -> tuple[LabelStudioProject, dict[str, list[int]]]:
+    with LabelStudioClient.connect(config.verify) as server:
         found = server.project(f"{config.verify.project} - {form}")
         assert found is not None
         return found, server.keys(found)
@@ -47,7 +47,9 @@ def verdict(choice: str) -> list[dict[str, Any]]:
     return [{"from_name": "verdict", "to_name": "left", "type": "choices", "value": {"choices": [choice]}}]
 
 
-def vote(server: LabelStudioServer, person: str, project: Project, choices: dict[int, str]) -> None:
+def vote(
+    server: LabelStudioServer, person: str, project: LabelStudioProject, choices: dict[int, str]
+) -> None:
     """Answer many tasks as one person: suggestions are imported, and the person accepts them all."""
     with server.api(person) as api:
         told = [
@@ -74,7 +76,7 @@ def test_recorded_votes_reconcile(
     made = [make_task(at, [str(row["response_a"]), f"{row['response_b']} "]) for at, row in enumerate(rows)]
     config = configured(tmp_path / "ws", url=label_studio.url, project="recorded", overlap=3)
     fill(lake, made)
-    pushed = push(lake, config)
+    pushed = push_tasks(lake, config)
     assert (pushed.counts.rows_in, pushed.counts.rows_kept) == (1000, 1000)
     project, keys = the_project(config)
     assert sorted(keys) == sorted(task.task_id for _, _, task in made)
@@ -93,14 +95,14 @@ def test_recorded_votes_reconcile(
             expected[task.task_id, winner] += 1
         vote(label_studio, person, project, choices)
 
-    pulled = pull(lake, config)
+    pulled = pull_answers(lake, config)
     assert (pulled.counts.rows_in, pulled.counts.rows_kept) == (3000, 3000)
     found: Counter[tuple[str, str]] = Counter()
     for raw, outcome, a, b in lake.rows("SELECT raw, outcome, response_a, response_b FROM judgments"):
         found[json.loads(raw)["task"], {"a": a, "b": b, "tie": "tie"}[outcome]] += 1
     assert found == expected
     assert lake.rows("SELECT annotator_id, count(*) FROM judgments GROUP BY 1 ORDER BY 1") == [
-        (person.annotator_id, 1000) for person in sorted(verify_status(lake, config).people, key=str)
+        (person.annotator_id, 1000) for person in sorted(read_verify_status(lake, config).people, key=str)
     ]
     told = json.dumps(lake.arrow("SELECT * FROM judgments").to_pylist()) + str(
         lake.rows("SELECT * FROM runs")
@@ -108,7 +110,11 @@ def test_recorded_votes_reconcile(
     assert TOKEN not in told
     assert "@example.com" not in told
     snapshot = lake.snapshot()
-    for again in (push(lake, config), pull(lake, config), pull(lake, config, everything=True)):
+    for again in (
+        push_tasks(lake, config),
+        pull_answers(lake, config),
+        pull_answers(lake, config, everything=True),
+    ):
         assert again.skipped
     assert lake.snapshot() == snapshot
 
@@ -123,7 +129,7 @@ def test_second_thoughts(label_studio: LabelStudioServer, lake: Lake, tmp_path: 
     """Edits, deletions, skips, two annotations of one person, a deleted project."""
     config = configured(tmp_path / "ws", url=label_studio.url, project="thoughts")
     tasks = fill(lake, [make_task(at, ["one", "two"]) for at in range(6)])
-    push(lake, config)
+    push_tasks(lake, config)
     project, keys = the_project(config)
     ids = [keys[task.task_id][0] for task in tasks]
     with label_studio.api(ANNOTATORS[0]) as ada:
@@ -134,14 +140,14 @@ def test_second_thoughts(label_studio: LabelStudioServer, lake: Lake, tmp_path: 
 
         first, second, *_ = [answer(task, "left-2") for task in ids[:4]]
         answer(ids[4], "tie", was_cancelled=True)
-        assert pull(lake, config).counts.rows_kept == 5
+        assert pull_answers(lake, config).counts.rows_kept == 5
         assert lake.rows("SELECT outcome, seconds FROM judgments WHERE raw->>'skipped' = 'true'") == [
             ("abstain", 7.5)
         ]
         ada.patch(f"/api/annotations/{first}/", json={"result": verdict("both-bad")}).raise_for_status()
         ada.delete(f"/api/annotations/{second}/").raise_for_status()
         answer(ids[2], "right-1")  # the same person again: the newer one counts
-        changed = pull(lake, config)
+        changed = pull_answers(lake, config)
         assert changed.counts.rows_kept == 3
         assert changed.counts.rows_in == changed.counts.rows_kept + changed.counts.rows_duplicate
         now = dict(lake.rows("SELECT task, outcome FROM human_judgments"))
@@ -149,11 +155,11 @@ def test_second_thoughts(label_studio: LabelStudioServer, lake: Lake, tmp_path: 
         assert now[tasks[1].task_id] == "abstain"
         assert lake.value("SELECT count(*) FROM judgments WHERE supersedes IS NOT NULL") == 3
         kept = contents(lake)
-        assert pull(lake, config, everything=True).skipped
+        assert pull_answers(lake, config, everything=True).skipped
         ada.delete(f"/api/projects/{project.id}/").raise_for_status()
-    assert pull(lake, config).skipped
+    assert pull_answers(lake, config).skipped
     assert contents(lake) == kept
-    again = push(
+    again = push_tasks(
         lake, config
     )  # a new project, with what is not answered yet: the deleted, the skipped, the new one
     assert again.counts.rows_kept == 3
@@ -165,27 +171,27 @@ def test_a_server_killed_while_pushing_and_pulling(
 ) -> None:
     config = configured(tmp_path / "ws", url=label_studio.url, project="killed", overlap=3)
     tasks = fill(lake, [make_task(at, [f"one {at}", f"two {at}"]) for at in range(600)])
-    monkeypatch.setattr(pushing, "PATIENCE", 1.0)
-    bare = Server.import_tasks
+    monkeypatch.setattr(pushing, "RECOVERY_SECONDS", 1.0)
+    bare = LabelStudioClient.import_tasks
     sent: list[int] = []
     in_the_import = threading.Timer(0.15, label_studio.kill)
 
-    def dies(self: Server, project: Project, some: Any) -> None:
+    def dies(self: LabelStudioClient, project: LabelStudioProject, some: Any) -> None:
         sent.append(len(some))
         if len(sent) == 2:  # in the middle of the second batch
             in_the_import.start()
         bare(self, project, some)
 
-    monkeypatch.setattr(Server, "import_tasks", dies)
+    monkeypatch.setattr(LabelStudioClient, "import_tasks", dies)
     with pytest.raises(CurateError, match=r"Label Studio at .* run the same command to go on"):
-        push(lake, config)
+        push_tasks(lake, config)
     in_the_import.join()
     with pytest.raises(CurateError, match="cannot be reached"):
-        pull(lake, config)
-    assert verify_status(lake, config).trouble is not None
-    monkeypatch.setattr(Server, "import_tasks", bare)
+        pull_answers(lake, config)
+    assert read_verify_status(lake, config).trouble is not None
+    monkeypatch.setattr(LabelStudioClient, "import_tasks", bare)
     label_studio.start()
-    assert push(lake, config).counts.rows_kept >= 100
+    assert push_tasks(lake, config).counts.rows_kept >= 100
     project, keys = the_project(config)
     assert sorted(keys) == sorted(task.task_id for task in tasks)
     assert all(len(ids) == 1 for ids in keys.values())
@@ -196,10 +202,10 @@ def test_a_server_killed_while_pushing_and_pulling(
     in_the_pull.start()
     with pytest.raises(CurateError, match="run the same command to go on"):
         while True:  # until it dies under one of them
-            pull(lake, config, everything=True)
+            pull_answers(lake, config, everything=True)
     in_the_pull.join()
     label_studio.start()
-    pull(lake, config)
+    pull_answers(lake, config)
     assert lake.rows("SELECT count(*), count(DISTINCT (annotator_id, raw->>'task')) FROM judgments") == [
         (1200, 1200)
     ]
@@ -211,16 +217,16 @@ def test_a_request_that_arrived_although_it_failed(
     """The server does the import, and its answer is lost: nothing is sent twice."""
     config = configured(tmp_path / "ws", url=label_studio.url, project="lost")
     fill(lake, [make_task(at, ["one", "two"]) for at in range(5)])
-    bare = Server.import_tasks
+    bare = LabelStudioClient.import_tasks
     calls: list[int] = []
 
-    def loses(self: Server, project: Project, some: Any) -> None:
+    def loses(self: LabelStudioClient, project: LabelStudioProject, some: Any) -> None:
         calls.append(len(some))
         bare(self, project, some)
-        raise pushing.ServerError("the answer was lost")
+        raise pushing.LabelStudioError("the answer was lost")
 
-    monkeypatch.setattr(Server, "import_tasks", loses)
-    assert push(lake, config).counts.rows_kept == 5
+    monkeypatch.setattr(LabelStudioClient, "import_tasks", loses)
+    assert push_tasks(lake, config).counts.rows_kept == 5
     assert calls == [5]
     assert sorted(len(ids) for ids in the_project(config)[1].values()) == [1] * 5
 
@@ -233,13 +239,13 @@ def test_a_wrong_token_is_told_without_it(
     fill(lake, [make_task(1, ["one", "two"])])
     monkeypatch.setenv(TOKEN_VARIABLE, "f" * 40)
     with pytest.raises(CurateError, match="refuses the token in LABEL_STUDIO_API_KEY") as refused:
-        push(lake, config)
+        push_tasks(lake, config)
     assert "f" * 40 not in str(refused.value)
     with label_studio.api() as admin:  # a personal access token does as well
         admin.post("/api/jwt/settings", json={"api_tokens_enabled": True, "legacy_api_tokens_enabled": True})
         made = admin.post("/api/token/").raise_for_status().json()["token"]
     monkeypatch.setenv(TOKEN_VARIABLE, made)
-    assert push(lake, config).counts.rows_kept == 1
+    assert push_tasks(lake, config).counts.rows_kept == 1
 
 
 @pytest.fixture
@@ -251,7 +257,7 @@ def watched(label_studio: LabelStudioServer, tmp_path: Path) -> Iterator[Callabl
     def start(config: Config, location: Any) -> None:
         def run() -> None:
             with Lake.open(location) as lake:
-                watch(lake, config, every=600, stop=stop)
+                watch_answers(lake, config, every=600, stop=stop)
 
         threads.append(threading.Thread(target=run))
         threads[0].start()
@@ -268,7 +274,7 @@ def test_webhooks_bring_answers_in(
     """Calls come for each answer, then twice and out of order by hand: each answer is there once."""
     config = configured(tmp_path / "ws", url=label_studio.url, project="hooks")
     tasks = fill(lake, [make_task(at, ["one", "two"]) for at in range(4)])
-    push(lake, config)
+    push_tasks(lake, config)
     project, keys = the_project(config)
     watched(config, lake.location)
     with label_studio.api() as admin, label_studio.api(ANNOTATORS[1]) as ben:
@@ -296,7 +302,7 @@ def until(found: Callable[[], Any], *, seconds: float = 90) -> Any:
 
 def test_the_receiver_wants_its_secret() -> None:
     changed = threading.Event()
-    with receiver("right", changed, host="127.0.0.1", port=0) as port:
+    with open_receiver("right", changed, host="127.0.0.1", port=0) as port:
         url = f"http://127.0.0.1:{port}"
         assert httpx.post(url, headers={HEADER: "wrong"}).status_code == 403
         assert httpx.post(url).status_code == 403

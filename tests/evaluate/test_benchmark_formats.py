@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 
 from curate.core.errors import CurateError
-from curate.evaluate.benchmark import ItemSet
-from curate.evaluate.benchmark_reader import read_items
+from curate.evaluate.benchmark import BenchmarkSet
+from curate.evaluate.benchmark_reader import read_benchmark
 
 REWARD_BENCH = {
     "prompt": "How do I boil an egg?",
@@ -57,7 +57,7 @@ HH = {
 }
 
 
-def read(tmp_path: Path, *rows: Any, name: str = "set.jsonl", form: str = "auto") -> ItemSet:
+def read(tmp_path: Path, *rows: Any, name: str = "set.jsonl", form: str = "auto") -> BenchmarkSet:
     path = tmp_path / name
     if name.endswith(".parquet"):
         pl.DataFrame(rows).write_parquet(path)
@@ -65,7 +65,7 @@ def read(tmp_path: Path, *rows: Any, name: str = "set.jsonl", form: str = "auto"
         path.write_text(json.dumps(rows))
     else:
         path.write_text("\n".join(map(json.dumps, rows)))
-    return read_items(name, folder=tmp_path, form=form)
+    return read_benchmark(name, folder=tmp_path, form=form)
 
 
 @pytest.mark.parametrize("name", ["set.jsonl", "set.json", "set.parquet"])
@@ -127,20 +127,20 @@ def test_native_pairs_rankings_and_scores(tmp_path: Path) -> None:
 
 
 def test_the_guard_set_is_a_benchmark() -> None:
-    found = read_items("guard", folder=Path())
+    found = read_benchmark("guard", folder=Path())
     assert len({item.subset for item in found.items}) == 14
     assert len({item.cluster for item in found.items}) == 12
 
 
 def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(CurateError, match=r"There is no benchmark nothing: name a file, .*reward-bench-2"):
-        read_items("nothing", folder=tmp_path)
+        read_benchmark("nothing", folder=tmp_path)
     with pytest.raises(
         CurateError, match=r"\(read as judge-bench\) has no usable row: 1 × question is missing"
     ):
         read(tmp_path, {"response_A": "x", "response_B": "y", "label": "A>B", "source": "s"})
     with pytest.raises(CurateError, match=r"from the hub: .*HF_HUB_OFFLINE"):
-        read_items("rm-bench", folder=tmp_path)
+        read_benchmark("rm-bench", folder=tmp_path)
     (tmp_path / "one.json").write_text("{}")
     with pytest.raises(CurateError, match="must hold a list of rows, not a dict"):
-        read_items("one.json", folder=tmp_path)
+        read_benchmark("one.json", folder=tmp_path)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from curate.evaluate.distance import compared
+from curate.evaluate.distance import compare_scores
 
 
 def sets(seed: int, models: int = 2, *, ties: bool = False) -> list[list[np.ndarray]]:
@@ -28,7 +28,7 @@ CLUSTERS = list("abcdef")
 @given(st.integers(0, 5000))
 def test_epic_and_starc_by_their_definitions(seed: int) -> None:
     a, b = sets(seed)
-    found = compared("a", "b", a, b, CLUSTERS, resamples=0)
+    found = compare_scores("a", "b", a, b, CLUSTERS, resamples=0)
     assert found is not None
     one, other = (np.concatenate([each - each.mean() for each in scores]) for scores in (a, b))
     rho = np.corrcoef(one, other)[0, 1]  # each is centred already, so this is the Pearson correlation
@@ -40,7 +40,7 @@ def test_epic_and_starc_by_their_definitions(seed: int) -> None:
 @given(st.integers(0, 5000))
 def test_rank_correlations_as_scipy_has_them(seed: int) -> None:
     a, b = sets(seed, ties=True)
-    found = compared("a", "b", a, b, CLUSTERS, resamples=0)
+    found = compare_scores("a", "b", a, b, CLUSTERS, resamples=0)
     assert found is not None
     kept = [(x, y) for x, y in zip(a, b, strict=True) if len(set(x)) > 1 and len(set(y)) > 1]
     if kept:
@@ -60,8 +60,8 @@ def test_scale_and_what_is_added_to_a_prompt_make_no_difference(
 ) -> None:
     a, _ = sets(seed)
     moved = [scale * each + shift * place for place, each in enumerate(a)]
-    same = compared("a", "b", a, moved, CLUSTERS, resamples=0)
-    opposite = compared("a", "b", a, [-each for each in moved], CLUSTERS, resamples=0)
+    same = compare_scores("a", "b", a, moved, CLUSTERS, resamples=0)
+    opposite = compare_scores("a", "b", a, [-each for each in moved], CLUSTERS, resamples=0)
     assert same is not None
     assert opposite is not None
     assert same.distance.value == pytest.approx(0.0, abs=1e-6)
@@ -75,7 +75,7 @@ def test_it_is_a_metric(seed: int) -> None:
     a, b, c = sets(seed, 3)
 
     def distance(x: list[np.ndarray], y: list[np.ndarray]) -> float:
-        found = compared("x", "y", x, y, CLUSTERS, resamples=0)
+        found = compare_scores("x", "y", x, y, CLUSTERS, resamples=0)
         assert found is not None
         return found.distance.value
 
@@ -86,16 +86,16 @@ def test_it_is_a_metric(seed: int) -> None:
 def test_what_one_of_them_does_not_score_is_left_out() -> None:
     a, b = sets(3)
     silent = [np.full_like(each, np.nan) if at else each for at, each in enumerate(b)]
-    found = compared("a", "b", a, silent, CLUSTERS, resamples=100)
+    found = compare_scores("a", "b", a, silent, CLUSTERS, resamples=100)
     assert found is not None
     assert found.distance.n == 1
     assert found.distance.low is None
-    assert compared("a", "b", a, [each * np.nan for each in b], CLUSTERS, resamples=100) is None
+    assert compare_scores("a", "b", a, [each * np.nan for each in b], CLUSTERS, resamples=100) is None
 
 
 def test_a_model_that_says_nothing_is_unrelated_to_all() -> None:
     a, b = sets(4)
-    found = compared("a", "b", a, [0 * each for each in b], CLUSTERS, resamples=100)
+    found = compare_scores("a", "b", a, [0 * each for each in b], CLUSTERS, resamples=100)
     assert found is not None
     assert found.distance.value == pytest.approx(math.sqrt(0.5))
     assert found.kendall is None
@@ -104,7 +104,7 @@ def test_a_model_that_says_nothing_is_unrelated_to_all() -> None:
 
 def test_intervals_hold_the_value() -> None:
     a, b = sets(5)
-    found = compared("a", "b", a, b, CLUSTERS, resamples=500)
+    found = compare_scores("a", "b", a, b, CLUSTERS, resamples=500)
     assert found is not None
     low, high = found.distance.low, found.distance.high
     assert low is not None

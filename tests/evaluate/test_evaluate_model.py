@@ -19,10 +19,10 @@ from curate.core.errors import CurateError
 from curate.core.progress import Track, no_progress
 from curate.engine.local.embeddings import CachedEmbedder
 from curate.evaluate import evaluate
-from curate.evaluate.benchmark import Item
-from curate.evaluate.benchmark_reader import read_items
-from curate.evaluate.benchmarking import benchmarked
-from curate.evaluate.verdicts import ModelSubject, Opinion
+from curate.evaluate.benchmark import BenchmarkItem
+from curate.evaluate.benchmark_reader import read_benchmark
+from curate.evaluate.benchmarking import score_subjects
+from curate.evaluate.verdicts import ItemVerdict, ModelSubject
 from curate.lake.lake import Lake
 from curate.pipeline.evaluate import subjects
 from curate.reward.embedding_reward import EmbeddingRewardConfig, Heads, save_embedding_reward
@@ -71,9 +71,9 @@ def pairs(tmp_path: Path) -> Path:
 
 
 def test_unseen_prompts_by_the_final_head_and_seen_ones_by_their_fold(model: Path, pairs: Path) -> None:
-    of = read_items(pairs.name, folder=pairs.parent)
+    of = read_benchmark(pairs.name, folder=pairs.parent)
     subject = ModelSubject(open_reward_model("taste", folder=model.parent))
-    result = benchmarked(of, [subject], resamples=100)
+    result = score_subjects(of, [subject], resamples=100)
     found = {
         (s.subject, s.subset): (s.estimate.value, s.estimate.n)
         for s in result.scores
@@ -116,10 +116,10 @@ class Fixed:
     revision: str = "1"
     asked: int = 0
 
-    def opinions(self, items: Sequence[Item], *, track: Track) -> list[Opinion]:
+    def opinions(self, items: Sequence[BenchmarkItem], *, track: Track) -> list[ItemVerdict]:
         self.asked += 1
         return [
-            Opinion(self.sign * np.array([float("good" in text) for text in item.responses]))
+            ItemVerdict(self.sign * np.array([float("good" in text) for text in item.responses]))
             for item in items
         ]
 
@@ -165,7 +165,7 @@ def test_judges_of_the_panel(tmp_path: Path) -> None:
     config = config_of(
         tmp_path, Benchmark(name="mine", source="words.jsonl", format="auto"), judges=["words"]
     )
-    of = read_items("words.jsonl", folder=tmp_path)
+    of = read_benchmark("words.jsonl", folder=tmp_path)
     with subjects(config) as found:
         (judge,) = found
         opinions = judge.opinions(of.items, track=no_progress)
@@ -207,4 +207,4 @@ def test_what_cannot_be_evaluated_is_named(model: Path, tmp_path: Path) -> None:
         open_reward_model("nowhere", folder=tmp_path)
     (tmp_path / "empty.jsonl").write_text("{}")
     with pytest.raises(CurateError, match="no usable row"):
-        read_items("empty.jsonl", folder=tmp_path)
+        read_benchmark("empty.jsonl", folder=tmp_path)

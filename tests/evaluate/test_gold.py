@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from curate.core.errors import CurateError
-from curate.evaluate.gold import Gold, read_gold
+from curate.evaluate.gold import GoldPairs, read_gold
 from curate.lake.lake import Lake
 
 
-def read(lake: Lake, path: Path, *rows: Any) -> Gold:
+def read(lake: Lake, path: Path, *rows: Any) -> GoldPairs:
     file = path / "gold.jsonl"
     file.write_text("\n".join(row if isinstance(row, str) else json.dumps(row) for row in rows))
     return read_gold(lake, file)
@@ -23,7 +23,7 @@ def names(lake: Lake) -> dict[str, str]:
     return dict(lake.rows("SELECT response_id, key FROM responses"))
 
 
-def decided(lake: Lake, gold: Gold) -> set[tuple[str, str, int]]:
+def decided(lake: Lake, gold: GoldPairs) -> set[tuple[str, str, int]]:
     """(better, worse, 1), or (one, other, 0) for ties, by key and without regard to order in the pair."""
     key, found = names(lake), set()
     for a, b, sign in gold.pairs.select("a", "b", "gold").iter_rows():

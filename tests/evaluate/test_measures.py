@@ -11,18 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.core.progress import no_progress
-from curate.evaluate.benchmark import Item, ItemSet
+from curate.evaluate.benchmark import BenchmarkItem, BenchmarkSet
 from curate.evaluate.leaderboards import REWARD_BENCH
-from curate.evaluate.measures import calibration_error, measured, picked
-from curate.evaluate.verdicts import BASELINES, Opinion
+from curate.evaluate.measures import compute_expected_gold, estimate_calibration_error, measure_subject
+from curate.evaluate.verdicts import BASELINES, ItemVerdict
 from curate.stats.accuracy import MeanEstimate
 
 scores_of = st.lists(st.integers(0, 6), min_size=2, max_size=7)
 
 
-def item(key: str, good: int, bad: int, subset: str = "all", **about: object) -> Item:
+def item(key: str, good: int, bad: int, subset: str = "all", **about: object) -> BenchmarkItem:
     responses = tuple(f"{key} {n}" for n in range(good + bad))
-    return Item(
+    return BenchmarkItem(
         key=key,
         context=[("user", key)],
         responses=responses,
@@ -32,14 +32,15 @@ def item(key: str, good: int, bad: int, subset: str = "all", **about: object) ->
     )
 
 
-def of(form: str, *items: Item) -> ItemSet:
-    return ItemSet(name="set", format=form, items=items, rows=len(items), dropped={}, digest="")
+def of(form: str, *items: BenchmarkItem) -> BenchmarkSet:
+    return BenchmarkSet(name="set", format=form, items=items, rows=len(items), dropped={}, digest="")
 
 
-def figures(found: ItemSet, *scores: list[float]) -> dict[tuple[str, str], MeanEstimate]:
-    opinions = [Opinion(np.array(each, np.float64)) for each in scores]
+def figures(found: BenchmarkSet, *scores: list[float]) -> dict[tuple[str, str], MeanEstimate]:
+    opinions = [ItemVerdict(np.array(each, np.float64)) for each in scores]
     return {
-        (each.metric, each.subset): each.estimate for each in measured("m", found, opinions, resamples=50)
+        (each.metric, each.subset): each.estimate
+        for each in measure_subject("m", found, opinions, resamples=50)
     }
 
 
@@ -65,7 +66,7 @@ def test_ties_at_the_top_share_the_credit() -> None:
 @given(scores_of, st.data())
 def test_the_pick_from_n_is_the_mean_over_all_draws(scores: list[int], data: st.DataObject) -> None:
     gold = data.draw(st.lists(st.floats(-5, 5), min_size=len(scores), max_size=len(scores)))
-    found = picked(np.array(scores, np.float64), np.array(gold))
+    found = compute_expected_gold(np.array(scores, np.float64), np.array(gold))
     assert list(found) == sorted({*[n for n in (1, 2, 4) if n < len(scores)], len(scores)})
     for n, value in found.items():
         values = []
@@ -157,7 +158,7 @@ def test_reward_bench_sections_are_weighted_by_their_sizes() -> None:
 def test_baselines_know_length_and_nothing() -> None:
     items = [item("a", 1, 3), item("b", 1, 3)]
     length, chance = (
-        measured(each.name, of("native", *items), each.opinions(items, track=no_progress), resamples=0)
+        measure_subject(each.name, of("native", *items), each.opinions(items, track=no_progress), resamples=0)
         for each in BASELINES
     )
     assert {(s.metric, s.estimate.value) for s in chance if s.subset == "all"} >= {
@@ -182,11 +183,13 @@ def test_calibration_error() -> None:
     rng = np.random.default_rng(1)
     confidence = rng.uniform(0.5, 1.0, 500)
     right = (rng.random(500) < confidence).astype(np.float64)
-    found = calibration_error(confidence, right)
+    found = estimate_calibration_error(confidence, right)
     assert found is not None
     assert found.value == pytest.approx(brute_error(confidence, right), abs=1e-3)
-    assert calibration_error(np.ones(4), np.array([1.0, 1.0, 0.0, 0.0])) == MeanEstimate(0.5, None, None, 4)
-    assert calibration_error(np.empty(0), np.empty(0)) is None
+    assert estimate_calibration_error(np.ones(4), np.array([1.0, 1.0, 0.0, 0.0])) == MeanEstimate(
+        0.5, None, None, 4
+    )
+    assert estimate_calibration_error(np.empty(0), np.empty(0)) is None
 
 
 def test_guard_counts_who_falls_for_what() -> None:

@@ -10,11 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.core.progress import no_progress
-from curate.evaluate.benchmark import Item
-from curate.evaluate.perturb import in_markdown, padded, perturbed, plain, robustness
-from curate.evaluate.verdicts import BASELINES, Opinion
+from curate.evaluate.benchmark import BenchmarkItem
+from curate.evaluate.perturb import (
+    dress_in_markdown,
+    measure_robustness,
+    pad_text,
+    perturb_items,
+    strip_markdown,
+)
+from curate.evaluate.verdicts import BASELINES, ItemVerdict
 
-ITEM = Item(
+ITEM = BenchmarkItem(
     key="1",
     context=[("user", "?")],
     responses=("**Good** and long enough.", "Bad. Very bad.", "Bad too."),
@@ -28,26 +34,26 @@ def words(text: str) -> list[str]:
 
 @given(st.text(alphabet=st.sampled_from("ab .!?\n"), max_size=60), st.integers(0, 200))
 def test_padding_keeps_the_text_and_reaches_the_length(text: str, length: int) -> None:
-    found = padded(text, length)
+    found = pad_text(text, length)
     assert len(found) >= length
     assert found.lstrip().startswith(text.strip())
 
 
 @given(st.text(alphabet=st.sampled_from("ab .!?\n`"), max_size=60))
 def test_markdown_keeps_the_words(text: str) -> None:
-    assert words(in_markdown(text)) == ["Answer", *words(text)]
+    assert words(dress_in_markdown(text)) == ["Answer", *words(text)]
 
 
 def test_plain_text_has_no_marks() -> None:
-    assert plain("## Title\n\n- **One** thing\n* two\n__three__") == "Title\n\nOne thing\ntwo\nthree"
-    assert plain("a * b * c, 2**3, -1") == "a * b * c, 2**3, -1"
+    assert strip_markdown("## Title\n\n- **One** thing\n* two\n__three__") == "Title\n\nOne thing\ntwo\nthree"
+    assert strip_markdown("a * b * c, 2**3, -1") == "a * b * c, 2**3, -1"
     code = "```python\n# comment\n```"
-    assert plain(code) == code
+    assert strip_markdown(code) == code
 
 
 def test_only_the_side_that_is_named_changes() -> None:
     ((longer,), (dressed,), (bare,), (turned,)) = (
-        perturbed([ITEM], name)
+        perturb_items([ITEM], name)
         for name in ("rejected padded", "rejected in markdown", "chosen plain", "order reversed")
     )
     assert longer.responses[0] == dressed.responses[0] == ITEM.responses[0]
@@ -62,8 +68,8 @@ def test_length_falls_for_padding_and_nobody_for_order() -> None:
     before = length.opinions([ITEM], track=no_progress)
     found = {}
     for name in ("rejected padded", "order reversed"):
-        after = length.opinions(perturbed([ITEM], name), track=no_progress)
-        for score in robustness("length", name, [ITEM], before, after, resamples=0):
+        after = length.opinions(perturb_items([ITEM], name), track=no_progress)
+        for score in measure_robustness("length", name, [ITEM], before, after, resamples=0):
             found[name, score.metric] = score.estimate.value
     assert found == {
         ("rejected padded", "accuracy"): 0.0,
@@ -74,8 +80,8 @@ def test_length_falls_for_padding_and_nobody_for_order() -> None:
 
 
 def test_what_was_wrong_before_is_not_kept() -> None:
-    before, after = Opinion(np.array([0.0, 1.0, -1.0])), Opinion(np.array([1.0, 0.0, 2.0]))
-    scores = robustness("m", "chosen plain", [ITEM], [before], [after], resamples=0)
+    before, after = ItemVerdict(np.array([0.0, 1.0, -1.0])), ItemVerdict(np.array([1.0, 0.0, 2.0]))
+    scores = measure_robustness("m", "chosen plain", [ITEM], [before], [after], resamples=0)
     assert [(each.metric, each.estimate.value, each.estimate.n) for each in scores] == [
         ("accuracy", pytest.approx(0.5), 2),
         ("kept", 0.0, 1),

@@ -9,10 +9,10 @@ import pytest
 
 from curate.evaluate.scores import (
     PAIRS,
-    best_credit,
-    estimates,
-    pair_credit,
-    win_rates,
+    compute_win_rates,
+    credit_best,
+    credit_pairs,
+    estimate_scores,
 )
 
 
@@ -34,12 +34,12 @@ def test_credit_is_a_count_of_right_wrong_and_undecided() -> None:
             for who, prompt, a, b, p in said
             if who == subject and sign[prompt, a, b] != 0
         ]
-        found = pair_credit(gold, predictions).filter(pl.col("subject") == subject)["credit"]
+        found = credit_pairs(gold, predictions).filter(pl.col("subject") == subject)["credit"]
         assert sorted(found) == sorted(naive)
         prompts = sorted({pair[0] for pair in pairs})
         score = next(
             each
-            for each in estimates(pair_credit(gold, predictions), prompts, PAIRS, resamples=100)
+            for each in estimate_scores(credit_pairs(gold, predictions), prompts, PAIRS, resamples=100)
             if each.subject == subject
         )
         assert score.estimate.value == pytest.approx(sum(naive) / len(naive))
@@ -69,12 +69,12 @@ def placed(**scores: float) -> pl.DataFrame:
 def test_best_of_n_is_the_share_of_the_top_that_is_best(
     scores: dict[str, float], expected: list[float]
 ) -> None:
-    credit = best_credit(gold_of({"x": True, "y": False, "z": False}), placed(**scores))["credit"]
+    credit = credit_best(gold_of({"x": True, "y": False, "z": False}), placed(**scores))["credit"]
     assert credit.to_list() == pytest.approx(expected)
 
 
 def test_win_rates_are_mean_probabilities_over_the_pairs_of_a_response() -> None:
     rows = [("s", "p", "x", "y", 0.9), ("s", "p", "x", "z", 0.5), ("s", "p", "y", "z", 0.2)]
-    rates = win_rates(pl.DataFrame(rows, ["subject", "prompt_id", "a", "b", "p"], orient="row"))
+    rates = compute_win_rates(pl.DataFrame(rows, ["subject", "prompt_id", "a", "b", "p"], orient="row"))
     found = dict(rates.select("response_id", "score").iter_rows())
     assert found == pytest.approx({"x": 0.7, "y": 0.15, "z": 0.65})

@@ -12,17 +12,17 @@ from hypothesis import strategies as st
 from curate.config.verify import VerifySection
 from curate.lake.lake import Lake
 from curate.records import Form, Part
-from curate.verify.display import conversation, displayed, visible
+from curate.verify.display import render_parts, render_turns, reveal_characters
 from curate.verify.forms import (
     NOTHING_MET,
-    Item,
-    form_of,
-    label_config,
-    pairwise_choice,
+    TaskItem,
+    build_task_data,
+    choose_form,
     read_answer,
-    task_data,
+    read_label_config,
+    suggest_choice,
 )
-from curate.verify.queue import items
+from curate.verify.queue import read_task_items
 from tests.verify.samples import NASTY, fill, make_task
 
 FORMS = [
@@ -31,12 +31,12 @@ FORMS = [
 ]  # fmt: skip
 
 
-def make_item(contents: list[str | Part], form: Form = "pairwise") -> Item:
+def make_item(contents: list[str | Part], form: Form = "pairwise") -> TaskItem:
     prompt, responses, task = make_task(1, contents, form=form)
-    return Item(task, prompt.messages, {each.response_id: each.content for each in responses})
+    return TaskItem(task, prompt.messages, {each.response_id: each.content for each in responses})
 
 
-def item_of(form: str) -> Item:
+def item_of(form: str) -> TaskItem:
     media = form.rpartition("-")[2]
     content: Any = Part(type=media, uri="https://x.org/1") if media in ("image", "video") else "an answer"  # type: ignore[arg-type]
     if form.startswith("pairwise"):
@@ -49,19 +49,19 @@ def item_of(form: str) -> Item:
 
 def data_of(form: str, section: VerifySection | None = None) -> dict[str, Any]:
     section = section or VerifySection(criteria=["Correct", "Short"])
-    return task_data(item_of(form), form, guideline="Be fair.", section=section)
+    return build_task_data(item_of(form), form, guideline="Be fair.", section=section)
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_each_form_is_parsed_by_the_sdk_and_fits_its_data(form: str) -> None:
     label_interface = pytest.importorskip("label_studio_sdk.label_interface")
-    interface = label_interface.LabelInterface(label_config(form))
+    interface = label_interface.LabelInterface(read_label_config(form))
     interface.validate()
     data = data_of(form)
     for tag in interface.objects:
         assert tag.value_name in data, tag
-    assert "HyperText" not in label_config(form)  # what renders markup has no place in a form
-    assert "Markdown" not in label_config(form)
+    assert "HyperText" not in read_label_config(form)  # what renders markup has no place in a form
+    assert "Markdown" not in read_label_config(form)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -83,8 +83,8 @@ def choice(value: str, name: str = "verdict") -> dict[str, Any]:
 def test_sides_become_responses() -> None:
     for number in range(20):
         prompt, responses, task = make_task(number, ["a", "b"])
-        item = Item(task, prompt.messages, {each.response_id: each.content for each in responses})
-        data = task_data(item, "pairwise", guideline="", section=VerifySection())
+        item = TaskItem(task, prompt.messages, {each.response_id: each.content for each in responses})
+        data = build_task_data(item, "pairwise", guideline="", section=VerifySection())
         verdict = read_answer(data, [choice("left-3")])
         left_is_a = data["order"][0] == min(task.responses)
         assert verdict.outcome == ("a" if left_is_a else "b")
@@ -98,7 +98,7 @@ def test_both_orders_occur_and_a_task_keeps_its_own() -> None:
     orders = [make_item(["a", "b"]).order for _ in range(3)]
     assert len(set(orders)) == 1
     flipped = sum(
-        Item(task, (), {}).order != task.responses
+        TaskItem(task, (), {}).order != task.responses
         for task in (make_task(number, ["a", "b"])[2] for number in range(400))
     )
     assert 150 < flipped < 250
@@ -139,9 +139,9 @@ def test_critiques_keep_spans_and_reasons() -> None:
 def test_the_form_follows_the_task_and_its_contents() -> None:
     rubric = VerifySection(pointwise="rubric", criteria=["x"])
     assert [
-        form_of(item_of(form), rubric) for form in FORMS if not form.startswith(("critique", "pass-fail"))
+        choose_form(item_of(form), rubric) for form in FORMS if not form.startswith(("critique", "pass-fail"))
     ] == [form for form in FORMS if not form.startswith(("critique", "pass-fail"))]
-    assert form_of(item_of("pass-fail-video"), rubric) == "pass-fail-video"
+    assert choose_form(item_of("pass-fail-video"), rubric) == "pass-fail-video"
 
 
 def test_what_a_browser_cannot_fetch_is_refused() -> None:
@@ -149,18 +149,18 @@ def test_what_a_browser_cannot_fetch_is_refused() -> None:
         [Part(type="image", uri="/home/me/a.png"), Part(type="image", uri="https://x.org/b.png")]
     )
     with pytest.raises(ValueError, match="an image without a web address"):
-        task_data(item, "pairwise-image", guideline="", section=VerifySection())
+        build_task_data(item, "pairwise-image", guideline="", section=VerifySection())
 
 
 def test_suggestions_point_to_the_likelier_side() -> None:
-    assert [pairwise_choice(p) for p in (0.99, 0.8, 0.6, 0.5, 0.4, 0.2, 0.01)] == [
+    assert [suggest_choice(p) for p in (0.99, 0.8, 0.6, 0.5, 0.4, 0.2, 0.01)] == [
         "left-3", "left-2", "left-1", "tie", "right-1", "right-2", "right-3"
     ]  # fmt: skip
 
 
 @given(st.text())
 def test_shown_text_has_no_hidden_signs_and_keeps_places(text: str) -> None:
-    shown = visible(text)
+    shown = reveal_characters(text)
     hidden = {*map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A)), "\r", "\0", "\x1b"}
     assert not hidden & set(shown)
     if "\r\n" not in text:
@@ -168,15 +168,17 @@ def test_shown_text_has_no_hidden_signs_and_keeps_places(text: str) -> None:
 
 
 def test_display() -> None:
-    assert visible("a\r\nb\tc\u202ed") == "a\nb\tc\ufffdd"
-    assert visible("שלום \u200f عربى") == "שלום \u200f عربى"  # marks that only place neutral signs stay
-    assert displayed([Part(text=" ")]) == "(empty)"
+    assert reveal_characters("a\r\nb\tc\u202ed") == "a\nb\tc\ufffdd"
     assert (
-        displayed([Part(text="see"), Part(type="image", uri="https://x.org/a.png")])
+        reveal_characters("שלום \u200f عربى") == "שלום \u200f عربى"
+    )  # marks that only place neutral signs stay
+    assert render_parts([Part(text=" ")]) == "(empty)"
+    assert (
+        render_parts([Part(text="see"), Part(type="image", uri="https://x.org/a.png")])
         == "see\n[image: https://x.org/a.png]"
     )
-    assert "<script>" in displayed([Part(text=NASTY)])
-    assert conversation(make_task(1, ["a"])[0].messages)[0] == {
+    assert "<script>" in render_parts([Part(text=NASTY)])
+    assert render_turns(make_task(1, ["a"])[0].messages)[0] == {
         "author": "user", "text": "Question 1: which fruit is red?"
     }  # fmt: skip
 
@@ -187,12 +189,12 @@ def test_a_prompt_may_bring_its_own_criteria(lake: Lake) -> None:
         make_task(1, ["a"], form="pointwise", meta=meta),
         make_task(2, ["b"], form="pointwise", meta="[]"),
     ]
-    first, second = items(lake, fill(lake, prompts))
+    first, second = read_task_items(lake, fill(lake, prompts))
     assert (first.category, first.criteria) == ("code", ("Compiles", "Has a\u202e test"))
     assert (second.category, second.criteria) == (None, ())
     section = VerifySection(pointwise="rubric", criteria=["Polite"])
     own, common = (
-        task_data(each, "rubric", guideline="Be fair.", section=section) for each in (first, second)
+        build_task_data(each, "rubric", guideline="Be fair.", section=section) for each in (first, second)
     )
     assert [each["value"] for each in own["criteria"]] == ["Compiles", "Has a\ufffd test", "None of these"]
     assert own["guideline"] == "Be fair.\n\nFor this request:\n• Compiles\n• Has a\ufffd test"

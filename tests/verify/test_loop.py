@@ -16,9 +16,9 @@ from curate.engine.local.embeddings import CachedEmbedder
 from curate.lake.lake import Lake
 from curate.lake.runs import Summary
 from curate.pipeline.verification_loop import iterate_steps
-from curate.verify.answers import Answer, questions, record
-from curate.verify.consistency import counted, decide
-from curate.verify.loop import best_model, checkpoints, standing, trained
+from curate.verify.answers import OfflineAnswer, list_questions, record_answers
+from curate.verify.consistency import count_rules, decide_labels
+from curate.verify.loop import find_best_checkpoint, list_checkpoints, read_loop_state, require_training
 
 
 @pytest.fixture
@@ -56,10 +56,10 @@ def go_on(lake: Lake, config: Config) -> list[tuple[str, Summary]]:
 
 def answer_all(lake: Lake, person: str) -> int:
     """`person` prefers the response with the lower number, as the data were made."""
-    asked = questions(lake, person)
+    asked = list_questions(lake, person)
     better = dict(lake.rows("SELECT response_id, model FROM responses"))
     answers = [
-        Answer(
+        OfflineAnswer(
             task_id=each.task_id,
             prompt_id=each.prompt_id,
             a=each.a,
@@ -69,7 +69,7 @@ def answer_all(lake: Lake, person: str) -> int:
         )
         for each in asked
     ]
-    return record(lake, person, answers, part="answers")[0]
+    return record_answers(lake, person, answers, part="answers")[0]
 
 
 def labels(lake: Lake) -> list[tuple[object, ...]]:
@@ -80,14 +80,14 @@ def test_the_loop_asks_waits_goes_on_and_scales_out(sample_lake: Lake, config: C
     assert [name for name, _ in go_on(sample_lake, config)] == [
         *("judge", "aggregate", "train", "judge", "aggregate", "plan")
     ]
-    now = standing(sample_lake, config)
+    now = read_loop_state(sample_lake, config)
     assert (len(now.turns), now.waiting, now.turns[0].gold) == (1, 16, 0)
     assert "16 questions wait" in str(now)
     assert go_on(sample_lake, config) == []  # nobody has answered: nothing to do, however often it is run
 
     assert answer_all(sample_lake, "ada") == 16
     go_on(sample_lake, config)
-    second = standing(sample_lake, config)
+    second = read_loop_state(sample_lake, config)
     assert second.turns[1].gold == 16
     assert second.turns[1].strategies["random"] == 4
     assert second.waiting == 16
@@ -96,7 +96,7 @@ def test_the_loop_asks_waits_goes_on_and_scales_out(sample_lake: Lake, config: C
 
     done = dict(go_on(sample_lake, config))
     assert list(done)[-3:] == ["train on people", "judge by people", "scale out"]
-    now = standing(sample_lake, config)
+    now = read_loop_state(sample_lake, config)
     assert now.rules is not None
     assert now.rules["verified by people"] == 32
     assert sum(now.rules[word] for word in ("kept", "flipped", "discarded")) == 72 - 32
@@ -116,17 +116,17 @@ def test_the_loop_asks_waits_goes_on_and_scales_out(sample_lake: Lake, config: C
 
 def the_best_model_is_the_one_that_agrees_with_people(lake: Lake, config: Config) -> None:
     assert config.train is not None
-    found = checkpoints(lake, config.train)
+    found = list_checkpoints(lake, config.train)
     assert len(found) == 2
     assert {each.gold for each in found} == {16}
-    best = best_model(lake, config.train)
+    best = find_best_checkpoint(lake, config.train)
     assert best.agrees == max(each.agrees for each in found)
     assert 0 <= best.calls <= 8 * best.gold
 
 
 def new_answers_make_the_labels_of_stage_2_go(lake: Lake, config: Config) -> None:
     contrary = [
-        Answer(
+        OfflineAnswer(
             task_id=each.task_id,
             prompt_id=each.prompt_id,
             a=each.a,
@@ -134,9 +134,9 @@ def new_answers_make_the_labels_of_stage_2_go(lake: Lake, config: Config) -> Non
             shown=each.shown,
             outcome="tie",
         )
-        for each in questions(lake, "bob", overlap=2)[:3]
+        for each in list_questions(lake, "bob", overlap=2)[:3]
     ]
-    record(lake, "bob", contrary, part="answers")
+    record_answers(lake, "bob", contrary, part="answers")
     aggregate(lake, config)
     assert lake.value("SELECT max(iteration) FROM preferences") == 1
 
@@ -148,14 +148,14 @@ def test_a_turn_that_was_cut_off_before_its_questions_is_done_again(
         if name == "plan":
             break  # killed here
         work(sample_lake)
-    assert standing(sample_lake, config).turns == ()
+    assert read_loop_state(sample_lake, config).turns == ()
     go_on(sample_lake, config)
-    assert [turn.number for turn in standing(sample_lake, config).turns] == [1]
+    assert [turn.number for turn in read_loop_state(sample_lake, config).turns] == [1]
 
 
 def test_without_a_reward_model_there_is_no_loop(sample_lake: Lake) -> None:
     with pytest.raises(CurateError, match="needs `train`"):
-        trained(Config())
+        require_training(Config())
 
 
 COLUMNS = ("original", "panel", "best", "gold")
@@ -187,13 +187,13 @@ def test_each_rule_of_stage_2_by_hand() -> None:
         (None, None, 0.9, 0.9),  # no label at all
         (0.0, 0.0, None, 0.2),  # one model has not seen it
     )
-    decided = decide(rows, recycle=True)
+    decided = decide_labels(rows, recycle=True)
     assert decided["status"].to_list() == [
         *("accepted", "accepted", "flipped", "flipped", "accepted", "discarded", "routed")
     ]
     assert decided["outcome"].to_list() == ["a", "a", "b", "b", "b", "tie", "tie"]
     assert float(decided["confidence"].to_numpy().min()) >= 0.5
-    assert counted(decided) == {
+    assert count_rules(decided) == {
         "verified by people": 0,
         "best model agrees": 3,
         "gold model disagrees": 1,
@@ -204,16 +204,16 @@ def test_each_rule_of_stage_2_by_hand() -> None:
         "discarded": 0,
         "without a label or a model's word": 2,
     }
-    kept = decide(rows, recycle=False)
+    kept = decide_labels(rows, recycle=False)
     assert kept["status"].to_list().count("discarded") == 3
-    people = decide(pairs((1.0, 1.0, 0.1, 0.1), status="verified"), recycle=True)
+    people = decide_labels(pairs((1.0, 1.0, 0.1, 0.1), status="verified"), recycle=True)
     assert people["status"].to_list() == ["verified"]
 
 
 def test_the_rules_agree_with_a_plain_reading_of_them() -> None:
     rng = random.Random(0)
     rows = [tuple(rng.choice([None, 0.0, 0.2, 0.5, 0.9, 1.0]) for _ in COLUMNS) for _ in range(2000)]
-    decided = decide(pairs(*rows), recycle=True)
+    decided = decide_labels(pairs(*rows), recycle=True)
 
     def says(p: float | None, wanted: bool) -> bool:
         return p is not None and p != 0.5 and (p > 0.5) == wanted

@@ -22,12 +22,12 @@ from curate.config.project import Config, load_config
 from curate.core.errors import CurateError
 from curate.lake.lake import Lake
 from curate.records import VerifyTask, text_parts
-from curate.verify.answers import Question, questions, record
-from curate.verify.plan import plan
+from curate.verify.answers import OfflineQuestion, list_questions, record_answers
+from curate.verify.plan import plan_questions
 from curate.verify.server import TOKEN_VARIABLE
 from curate.verify.spreadsheet import COLUMNS, read_sheet, write_sheet
-from curate.verify.status import Person, verify_status
-from curate.verify.terminal import annotate, printable
+from curate.verify.status import PersonProgress, read_verify_status
+from curate.verify.terminal import annotate_questions, escape_controls
 from tests.conftest import make_prompt, make_response, table
 
 HUMAN = "SELECT outcome, seconds FROM human_judgments WHERE annotator_id = ? ORDER BY judgment_id"
@@ -36,7 +36,7 @@ HUMAN = "SELECT outcome, seconds FROM human_judgments WHERE annotator_id = ? ORD
 @pytest.fixture
 def asked(sample_lake: Lake) -> Lake:
     aggregate(sample_lake, Config())
-    plan(sample_lake, Config(), budget=10)
+    plan_questions(sample_lake, Config(), budget=10)
     return sample_lake
 
 
@@ -56,7 +56,7 @@ def fill(path: Path, **cells: object) -> list[dict[str, str]]:
 
 def test_a_spreadsheet_goes_round(asked: Lake, tmp_path: Path) -> None:
     path = tmp_path / "questions.csv"
-    waiting = questions(asked, "ada")
+    waiting = list_questions(asked, "ada")
     assert len(waiting) == 10
     assert {question.shown for question in waiting} == {"ab", "ba"}
     write_sheet(path, waiting)
@@ -64,7 +64,7 @@ def test_a_spreadsheet_goes_round(asked: Lake, tmp_path: Path) -> None:
     rows = fill(path, verdict=["first", "Second", " tie", "skip", ""], seconds="1,5", rationale="because")
     sheet = read_sheet(asked, path)
     assert (len(sheet.answers), sheet.empty, sheet.mistakes) == (8, 2, ())
-    assert record(asked, "ada", sheet.answers, part="sheet") == (8, 0)
+    assert record_answers(asked, "ada", sheet.answers, part="sheet") == (8, 0)
     by_task = {question.task_id: question for question in waiting}
     for row, answer in zip([row for row in rows if row["verdict"]], sheet.answers, strict=True):
         question = by_task[row["task_id"]]
@@ -72,7 +72,7 @@ def test_a_spreadsheet_goes_round(asked: Lake, tmp_path: Path) -> None:
         if row["verdict"] == "first":
             assert better == (question.a if question.shown == "ab" else question.b)
     assert {row[1] for row in asked.rows(HUMAN, ["ada"])} == {1.5}
-    assert len(questions(asked, "ada")) == 2
+    assert len(list_questions(asked, "ada")) == 2
 
 
 def test_status_tells_who_did_what_without_a_server(
@@ -80,11 +80,11 @@ def test_status_tells_who_did_what_without_a_server(
 ) -> None:
     monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
     path = tmp_path / "questions.csv"
-    write_sheet(path, questions(asked, "ada"))
+    write_sheet(path, list_questions(asked, "ada"))
     fill(path, verdict=["first", "skip", "tie", "", ""], seconds="3")
-    record(asked, "ada", read_sheet(asked, path).answers, part="sheet")
-    status = verify_status(asked, Config())
-    assert status.people == (Person("ada", answered=4, skipped=2, taken_back=0, seconds=3.0),)
+    record_answers(asked, "ada", read_sheet(asked, path).answers, part="sheet")
+    status = read_verify_status(asked, Config())
+    assert status.people == (PersonProgress("ada", answered=4, skipped=2, taken_back=0, seconds=3.0),)
     assert status.planned == 10
     assert status.asked is None
     assert status.trouble is not None
@@ -92,18 +92,18 @@ def test_status_tells_who_did_what_without_a_server(
 
 def test_importing_again_changes_nothing_and_edits_supersede(asked: Lake, tmp_path: Path) -> None:
     path = tmp_path / "questions.csv"
-    write_sheet(path, questions(asked, "ada"))
+    write_sheet(path, list_questions(asked, "ada"))
     fill(path, verdict="tie")
     first = read_sheet(asked, path).answers
-    assert record(asked, "ada", first, part="sheet") == (10, 0)
-    assert record(asked, "ada", first, part="sheet") == (0, 10)
+    assert record_answers(asked, "ada", first, part="sheet") == (10, 0)
+    assert record_answers(asked, "ada", first, part="sheet") == (0, 10)
     fill(path, verdict=["first", "tie"])
-    assert record(asked, "ada", read_sheet(asked, path).answers, part="sheet") == (5, 5)
+    assert record_answers(asked, "ada", read_sheet(asked, path).answers, part="sheet") == (5, 5)
     said = asked.rows(HUMAN, ["ada"])
     assert len(said) == 10
     assert sum(row[0] == "tie" for row in said) == 5
     assert asked.value("SELECT count(*) FROM judgments WHERE annotator_id = 'ada'") == 15
-    assert record(asked, "ada", first, part="sheet") == (
+    assert record_answers(asked, "ada", first, part="sheet") == (
         5,
         5,
     )  # back to the first verdicts: answers of their own
@@ -112,7 +112,7 @@ def test_importing_again_changes_nothing_and_edits_supersede(asked: Lake, tmp_pa
 
 def test_each_bad_row_is_told_with_its_line(asked: Lake, tmp_path: Path) -> None:
     path = tmp_path / "questions.csv"
-    write_sheet(path, questions(asked, "ada")[:5])
+    write_sheet(path, list_questions(asked, "ada")[:5])
     rows = fill(path, verdict=["left", "first", "first", "first", "tie"], seconds=["", "soon", "", "", ""])
     rows[2]["task_id"], rows[3]["order"] = "nothing", "ac"
     rows[4]["rationale"] = "two\nlines"
@@ -133,10 +133,10 @@ def test_each_bad_row_is_told_with_its_line(asked: Lake, tmp_path: Path) -> None
 
 def test_no_cell_is_a_formula_and_semicolons_are_understood(asked: Lake, tmp_path: Path) -> None:
     path = tmp_path / "questions.csv"
-    task = questions(asked, "ada")[0]
+    task = list_questions(asked, "ada")[0]
     hostile = ["=cmd|' /C calc'!A0", "+1+1", "-2", "@SUM(A1)", "\t=1", "  =1", "plain = text", "x" * 40_000]
     made = [
-        Question(
+        OfflineQuestion(
             task_id=task.task_id,
             prompt_id="p",
             a="a",
@@ -178,7 +178,7 @@ def test_a_file_that_is_no_sheet_is_one_sentence(
 
 def test_who_is_asked_what(asked: Lake) -> None:
     """A label until enough people gave one; a repeat to who knows the pair, an adjudication to who does not."""
-    first = questions(asked, "ada")[0]
+    first = list_questions(asked, "ada")[0]
     for purpose in ("repeat", "gold", "adjudicate"):
         with asked.write(purpose) as writer:
             task = VerifyTask.model_validate(
@@ -188,10 +188,10 @@ def test_who_is_asked_what(asked: Lake) -> None:
             writer.append("verify_tasks", table([task]))
 
     def waiting(person: str, overlap: int = 1) -> set[str]:
-        return {question.task_id for question in questions(asked, person, overlap=overlap)}
+        return {question.task_id for question in list_questions(asked, person, overlap=overlap)}
 
     said = [answer for answer in _answers(asked, "ada") if answer.task_id == first.task_id]
-    assert record(asked, "ada", said, part="x") == (1, 0)
+    assert record_answers(asked, "ada", said, part="x") == (1, 0)
     assert {"repeat"} == waiting("ada") & {first.task_id, "repeat", "gold", "adjudicate"}
     assert {"gold", "adjudicate"} == waiting("bob") & {first.task_id, "repeat", "gold", "adjudicate"}
     assert first.task_id in waiting("bob", overlap=2)
@@ -199,7 +199,7 @@ def test_who_is_asked_what(asked: Lake) -> None:
 
 def _answers(lake: Lake, person: str) -> list[object]:
     path = Path(lake.location.data).parent / "all.csv"
-    write_sheet(path, questions(lake, person))
+    write_sheet(path, list_questions(lake, person))
     fill(path, verdict="first")
     return list(read_sheet(lake, path).answers)
 
@@ -212,27 +212,27 @@ def test_one_key_a_verdict_and_undo(asked: Lake) -> None:
     typed = keys("abtxusq")
     out = StringIO()
     console = Console(file=out, width=80)
-    assert annotate(asked, "ada", read_key=lambda: next(typed), console=console) == 3
+    assert annotate_questions(asked, "ada", read_key=lambda: next(typed), console=console) == 3
     assert "'x' is no key" in out.getvalue()
     said = asked.rows(HUMAN, ["ada"])
     assert len(said) == 3
     assert [outcome for outcome, _ in said].count("abstain") == 1  # t, taken back, became a skip
     assert asked.value("SELECT count(*) FROM judgments WHERE annotator_id = 'ada'") == 4
     more = keys("q")
-    assert annotate(asked, "ada", read_key=lambda: next(more), console=console) == 0
+    assert annotate_questions(asked, "ada", read_key=lambda: next(more), console=console) == 0
     assert "7 left" in out.getvalue()
 
 
 def test_hostile_text_cannot_steer_the_terminal() -> None:
     hostile = "\x1b]0;owned\x07\x1b[2Jclear \u202egnp.exe \u200b\x9b31m\r\nnext\rover\ttab"
-    safe = printable(hostile)
+    safe = escape_controls(hostile)
     assert "\x1b" not in safe
     assert "\u202e" not in safe
     assert "\x9b" not in safe
     assert "\r" not in safe
     assert "\\x1b]0;owned" in safe
     assert "\nnext" in safe
-    assert printable("naïve 漢字 🙂 — [bold]") == "naïve 漢字 🙂 — [bold]"
+    assert escape_controls("naïve 漢字 🙂 — [bold]") == "naïve 漢字 🙂 — [bold]"
 
 
 @pytest.mark.e2e

@@ -13,7 +13,7 @@ from curate.config.project import Config
 from curate.core.errors import CurateError
 from curate.lake.lake import Lake
 from curate.records import Judgment, arrow_schema
-from curate.verify.plan import plan, queue, random_stratum
+from curate.verify.plan import extend_random_stratum, plan_questions, read_waiting
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def aggregated(sample_lake: Lake) -> Lake:
 
 def answer(lake: Lake, person: str, *, wanted: str = "label", verdicts: dict[str, str] | None = None) -> int:
     """`person` answers every waiting question of that purpose, a unless told otherwise by task id."""
-    tasks = queue(lake).filter(purpose=wanted).to_dicts()
+    tasks = read_waiting(lake).filter(purpose=wanted).to_dicts()
     rows = [
         Judgment(
             judgment_id=f"{person}-{task['task_id']}",
@@ -51,8 +51,8 @@ def rows(lake: Lake) -> list[tuple[object, ...]]:
 
 
 def test_the_budget_is_filled_with_a_random_stratum_and_the_rest_by_value(aggregated: Lake) -> None:
-    summary = plan(aggregated, Config(), budget=30)
-    waiting = queue(aggregated)
+    summary = plan_questions(aggregated, Config(), budget=30)
+    waiting = read_waiting(aggregated)
     assert waiting.height == 30 == summary.counts.rows_kept
     assert dict(waiting.group_by("strategy").len().iter_rows()) == {"random": 6, "expected-value": 24}
     probability = waiting.filter(strategy="random")["probability"].unique().to_list()
@@ -64,45 +64,45 @@ def test_the_budget_is_filled_with_a_random_stratum_and_the_rest_by_value(aggreg
 def test_the_forecast_is_at_the_level_that_aggregation_is_asked_to_guarantee(aggregated: Lake) -> None:
     strict = {"guarantee": {"alpha": 0.05, "delta": 0.2}}
     asked = Config.model_validate({"aggregate": strict})
-    assert "5% wrong with confidence 80%" in plan(aggregated, asked, budget=30).note
+    assert "5% wrong with confidence 80%" in plan_questions(aggregated, asked, budget=30).note
     nothing = Config.model_validate({"aggregate": {"guarantee": None}})
-    assert "wrong with confidence" not in plan(aggregated, nothing, budget=40).note
+    assert "wrong with confidence" not in plan_questions(aggregated, nothing, budget=40).note
 
 
 def test_planning_again_adds_nothing_until_people_have_answered(aggregated: Lake) -> None:
-    plan(aggregated, Config(), budget=30)
+    plan_questions(aggregated, Config(), budget=30)
     before = rows(aggregated)
-    assert plan(aggregated, Config(), budget=30).counts.rows_in == 0
+    assert plan_questions(aggregated, Config(), budget=30).counts.rows_in == 0
     assert rows(aggregated) == before
     answer(aggregated, "ada")
-    assert queue(aggregated).height == 0
-    plan(aggregated, Config(), budget=30)
-    assert queue(aggregated).height == 30
+    assert read_waiting(aggregated).height == 0
+    plan_questions(aggregated, Config(), budget=30)
+    assert read_waiting(aggregated).height == 30
     tasks = aggregated.rows("SELECT count(*), count(DISTINCT task_id) FROM verify_tasks")[0]
     assert tasks[0] == tasks[1]
     assert {row[0] for row in before} <= {row[0] for row in rows(aggregated)}
 
 
 def test_one_seed_gives_one_plan(aggregated: Lake) -> None:
-    plan(aggregated, Config(), budget=20)
+    plan_questions(aggregated, Config(), budget=20)
     first = rows(aggregated)
     with aggregated.write("again") as writer:
         writer.delete("verify_tasks", "true")
-    plan(aggregated, Config(), budget=20)
+    plan_questions(aggregated, Config(), budget=20)
     assert rows(aggregated) == first
 
 
 def test_every_pair_may_be_asked_and_no_more(aggregated: Lake) -> None:
-    plan(aggregated, Config(), budget=1000)
-    assert queue(aggregated).height == 72
+    plan_questions(aggregated, Config(), budget=1000)
+    assert read_waiting(aggregated).height == 72
 
 
 def test_disputes_go_to_an_adjudicator_and_verified_pairs_come_back_as_gold(aggregated: Lake) -> None:
     config = Config.model_validate({"verify": {"quality": {"gold": 0.1, "repeat": 0.1}}})
-    plan(aggregated, config, budget=20)
-    planned = queue(aggregated)["task_id"].to_list()
+    plan_questions(aggregated, config, budget=20)
+    planned = read_waiting(aggregated)["task_id"].to_list()
     disputed = set(planned[:5])
-    tasks = queue(aggregated).to_dicts()
+    tasks = read_waiting(aggregated).to_dicts()
     for person in ("ada", "bob"):
         with aggregated.write(person) as writer:
             writer.append(
@@ -126,27 +126,27 @@ def test_disputes_go_to_an_adjudicator_and_verified_pairs_come_back_as_gold(aggr
                     schema=arrow_schema(Judgment),
                 ),
             )
-    plan(aggregated, config, budget=20)
-    purposes = dict(queue(aggregated).group_by("purpose").len().iter_rows())
+    plan_questions(aggregated, config, budget=20)
+    purposes = dict(read_waiting(aggregated).group_by("purpose").len().iter_rows())
     assert purposes == {"adjudicate": 5, "gold": 2, "repeat": 2, "label": 11}
-    assert queue(aggregated)["purpose"][0] == "adjudicate"  # before everything else
+    assert read_waiting(aggregated)["purpose"][0] == "adjudicate"  # before everything else
     assert answer(aggregated, "eve", wanted="adjudicate") == 5
-    plan(aggregated, config, budget=20)
-    assert queue(aggregated).filter(purpose="adjudicate").height == 0
+    plan_questions(aggregated, config, budget=20)
+    assert read_waiting(aggregated).filter(purpose="adjudicate").height == 0
 
 
 def test_without_an_aggregation_there_is_nothing_to_plan(sample_lake: Lake) -> None:
     with pytest.raises(CurateError, match="run `curate aggregate` first"):
-        plan(sample_lake, Config(), budget=10)
+        plan_questions(sample_lake, Config(), budget=10)
     with pytest.raises(CurateError, match="at least one question"):
-        plan(sample_lake, Config(), budget=0)
+        plan_questions(sample_lake, Config(), budget=0)
 
 
 def test_strategies_of_the_mix_share_the_questions(aggregated: Lake) -> None:
     mix = {"uncertainty": 2.0, "disagreement": 1.0, "dropped-arcs": 1.0}
     config = Config.model_validate({"verify": {"plan": {"mix": mix, "random": 0.5}}})
-    plan(aggregated, config, budget=24)
-    found = dict(queue(aggregated).group_by("strategy").len().iter_rows())
+    plan_questions(aggregated, config, budget=24)
+    found = dict(read_waiting(aggregated).group_by("strategy").len().iter_rows())
     assert found["random"] == 12
     assert found["uncertainty"] >= 6
     assert found["disagreement"] == 3
@@ -159,7 +159,7 @@ def test_the_random_stratum_is_always_the_lowest_numbers(size: int, n: int, seed
     draw, asked = rng.random(size), rng.random(size) < 0.3
     first = np.zeros(size, np.bool_)
     first[np.argsort(draw)[: rng.integers(0, size + 1)]] = True
-    fresh, converted = random_stratum(draw, first, asked | first, n)
+    fresh, converted = extend_random_stratum(draw, first, asked | first, n)
     assert len(fresh) <= n
     assert asked[converted].all()
     assert not (asked | first)[fresh].any()

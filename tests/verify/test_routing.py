@@ -12,9 +12,9 @@ from scipy.integrate import quad
 
 from curate.core.errors import CurateError
 from curate.verify.routing import STRATEGIES, choose
-from curate.verify.routing.errors import neighbours
+from curate.verify.routing.errors import count_neighbours
 from curate.verify.routing.expected_value import _Learning
-from curate.verify.routing.pairs import Pairs, permanent_draw
+from curate.verify.routing.pairs import Pairs, draw_permanently
 
 
 def some_pairs(seed: int, size: int = 30, judges: int = 4, dimensions: int = 5) -> Pairs:
@@ -66,15 +66,15 @@ def test_random_is_blind() -> None:
 
 def test_the_draw_of_a_pair_never_changes_and_is_uniform() -> None:
     names = [(f"a{i}", f"b{i}") for i in range(2000)]
-    draw = permanent_draw(names, 7)
-    assert permanent_draw(names[::-1], 7)[::-1].tolist() == draw.tolist()
-    assert draw.tolist() != permanent_draw(names, 8).tolist()
+    draw = draw_permanently(names, 7)
+    assert draw_permanently(names[::-1], 7)[::-1].tolist() == draw.tolist()
+    assert draw.tolist() != draw_permanently(names, 8).tolist()
     assert ((draw >= 0) & (draw < 1)).all()
     assert np.abs(np.sort(draw) - (np.arange(2000) + 0.5) / 2000).max() < 0.04  # Kolmogorov at far below 1 %
 
 
 def test_neighbours_follow_the_published_rule() -> None:
-    assert [neighbours(p) for p in (0.0, 0.5, 0.51, 0.75, 0.874, 0.876, 1.0)] == [8, 8, 4, 2, 2, 1, 0]
+    assert [count_neighbours(p) for p in (0.0, 0.5, 0.51, 0.75, 0.874, 0.876, 1.0)] == [8, 8, 4, 2, 2, 1, 0]
 
 
 def test_errors_are_retrieved_by_nearness_worst_first() -> None:

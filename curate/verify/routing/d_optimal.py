@@ -20,15 +20,15 @@ def choose(pairs: Pairs, n: int) -> Int64:
     open_ = np.flatnonzero(pairs.open)
     if pairs.difference.shape[1] == 0 or len(open_) == 0:
         return np.zeros(0, np.int64)
-    x = _principal(pairs.difference)
+    x = _project_differences(pairs.difference)
     information = np.clip(pairs.p_a * (1 - pairs.p_a), 0.01, 0.25)
     answered = x[~np.isnan(pairs.gold)]
     precision = np.eye(x.shape[1]) / PRIOR_VARIANCE + 0.25 * answered.T @ answered
     order = open_[np.argsort(pairs.draw[open_], kind="stable")]  # argmax takes the first of equals
-    return order[_greedy(x[order], information[order], np.linalg.inv(precision), min(n, len(order)))]
+    return order[_choose_greedily(x[order], information[order], np.linalg.inv(precision), min(n, len(order)))]
 
 
-def _greedy(x: Float64, information: Float64, covariance: Float64, n: int) -> Int64:
+def _choose_greedily(x: Float64, information: Float64, covariance: Float64, n: int) -> Int64:
     """Rank-one updates: O(n Q d). Each gain is log(1 + w xᵀ A⁻¹ x), so the largest w xᵀ A⁻¹ x is taken."""
     spread = np.einsum("qd,de,qe->q", x, covariance, x)
     taken = np.empty(n, np.int64)
@@ -43,7 +43,7 @@ def _greedy(x: Float64, information: Float64, covariance: Float64, n: int) -> In
     return taken
 
 
-def _principal(x: Float64) -> Float64:
+def _project_differences(x: Float64) -> Float64:
     """The differences on their strongest directions at most: the others hold little and cost much."""
     if x.shape[1] <= MOST_DIMENSIONS:
         return x

@@ -12,11 +12,11 @@ from curate.verify.routing.pairs import Float64, Int64, Pairs
 
 
 def choose(pairs: Pairs, n: int) -> Int64:
-    score = entropy(pairs)
+    score = compute_entropy(pairs)
     return pairs.first(score, n, among=score > 0)
 
 
-def entropy(pairs: Pairs) -> Float64:
+def compute_entropy(pairs: Pairs) -> Float64:
     """float64[Q], 0 … log 2."""
     if pairs.opinion.shape[1] == 0:
         return np.zeros(len(pairs))

@@ -11,12 +11,12 @@ import numpy as np
 
 from curate.verify.routing.pairs import Float64, Int64, Pairs
 
-MOST = 8
+MOST_NEIGHBOURS = 8
 _AT_ONCE = 1 << 24  # similarities held in memory at once
 
 
 def choose(pairs: Pairs, n: int) -> Int64:
-    right = _probability_of_verdict(pairs)
+    right = _estimate_verdict_probability(pairs)
     known = np.flatnonzero(~np.isnan(right))
     candidates = np.flatnonzero(pairs.open)
     if pairs.place.shape[1] == 0 or len(known) == 0 or len(candidates) == 0:
@@ -28,19 +28,19 @@ def choose(pairs: Pairs, n: int) -> Int64:
         block = known[start : start + size]
         nearness = pairs.place[block] @ pairs.place[candidates].T
         for row, pair in enumerate(block):
-            nearest = np.lexsort((pairs.draw[candidates], -nearness[row]))[: neighbours(right[pair])]
+            nearest = np.lexsort((pairs.draw[candidates], -nearness[row]))[: count_neighbours(right[pair])]
             called |= dict.fromkeys(candidates[nearest].tolist())
             if len(called) >= n:
                 return np.array(list(called)[:n], np.int64)
     return np.array(list(called), np.int64)
 
 
-def neighbours(p: float) -> int:
+def count_neighbours(p: float) -> int:
     """How many neighbours a pair calls for whose verdict the model gives probability `p`."""
-    return MOST if p <= 0.5 else int(np.ceil(MOST * (1 - p)))
+    return MOST_NEIGHBOURS if p <= 0.5 else int(np.ceil(MOST_NEIGHBOURS * (1 - p)))
 
 
-def _probability_of_verdict(pairs: Pairs) -> Float64:
+def _estimate_verdict_probability(pairs: Pairs) -> Float64:
     """float64[Q]; NaN where people have not answered or called a tie.
 
     The panel's own probability is of no use here once people's word has replaced it, so without a reward model the

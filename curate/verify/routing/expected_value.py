@@ -30,7 +30,7 @@ _SOURCES = (uncertainty, dropped_arcs, disagreement, threshold, errors, d_optima
 
 
 def choose(pairs: Pairs, n: int) -> Int64:
-    candidates = _candidates(pairs, n)
+    candidates = _select_candidates(pairs, n)
     learn = _Learning(pairs, candidates)
     own = 1 - pairs.confidence[candidates]
     free = np.ones(len(candidates), np.bool_)
@@ -47,7 +47,7 @@ def choose(pairs: Pairs, n: int) -> Int64:
     return candidates[taken]
 
 
-def _candidates(pairs: Pairs, n: int) -> Int64:
+def _select_candidates(pairs: Pairs, n: int) -> Int64:
     """All open pairs, in the order of their draw, where these are few; else what any strategy would choose."""
     most = max(MOST_CANDIDATES, 2 * n)
     open_ = np.flatnonzero(pairs.open)
@@ -67,14 +67,14 @@ class _Learning:
         targets = np.flatnonzero(pairs.open)
         sample = targets[np.argsort(pairs.draw[targets], kind="stable")][:MOST_TARGETS]
         answered = np.flatnonzero(~np.isnan(pairs.gold) & (pairs.gold != 0))
-        feature = _features(pairs.opinion)
+        feature = _build_features(pairs.opinion)
         self.useful = feature.shape[1] > 0 and len(candidates) > 0
         self._stands_for = len(targets) / max(len(sample), 1)
         self._weight = np.clip(pairs.p_a * (1 - pairs.p_a), 0.01, 0.25)[candidates]
         self._same = candidates[:, None] == sample[None, :]
         if self.useful:
             everyone = np.concatenate([candidates, sample])
-            root = _posterior_root(feature, answered)
+            root = _compute_posterior_root(feature, answered)
             mapped = feature[everyone] @ root
             self._candidate, self._target = mapped[: len(candidates)], mapped[len(candidates) :]
             p = np.clip(pairs.p_a[sample], 1e-3, 1 - 1e-3)
@@ -114,7 +114,7 @@ class _Learning:
         self._target = self._target - shrink * np.outer(self._target @ z, z)
 
 
-def _features(opinion: Float64) -> Float64:
+def _build_features(opinion: Float64) -> Float64:
     """Opinions scaled to unit mean square norm, and their mean scaled likewise: the trust in the panel as a whole."""
     if opinion.shape[1] == 0 or not np.any(opinion):
         return np.zeros((len(opinion), 0))
@@ -124,7 +124,7 @@ def _features(opinion: Float64) -> Float64:
     return np.hstack(scaled)
 
 
-def _posterior_root(feature: Float64, answered: Int64) -> Float64:
+def _compute_posterior_root(feature: Float64, answered: Int64) -> Float64:
     """R with R Rᵀ the covariance of the weights given the pairs answered, each telling ¼ (the most it can)."""
     x = feature[answered]
     precision = np.eye(feature.shape[1]) / PRIOR_VARIANCE + 0.25 * x.T @ x

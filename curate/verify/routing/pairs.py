@@ -59,7 +59,7 @@ class Pairs:
         return chosen
 
 
-def permanent_draw(pairs: Sequence[tuple[str, str]], seed: int) -> Float64:
+def draw_permanently(pairs: Sequence[tuple[str, str]], seed: int) -> Float64:
     """float64[Q] in [0, 1): a number for each pair (response_a, response_b) that never changes under one seed.
 
     The pairs with the m lowest numbers are a simple random sample of size m, whatever else was asked, and a

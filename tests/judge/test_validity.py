@@ -11,7 +11,7 @@ import pytest
 
 from curate.config.project import Config
 from curate.core.errors import CurateError
-from curate.engine import Engines, chat
+from curate.engine import Engines, build_chat
 from curate.judge import Answer, Candidate, Contest, Panel, Question, judge
 from curate.judge.base import believe, prefer, rate
 from curate.judge.reward_model import RewardModelJudge, RewardModelOptions
@@ -21,7 +21,7 @@ from curate.lake.lake import Lake
 
 MakeConfig = Callable[[str], Config]
 A, B, C = (Candidate(name, name.upper()) for name in "abc")
-CONTEST = Contest("p", chat(("user", "?")), None, (A, B, C))
+CONTEST = Contest("p", build_chat(("user", "?")), None, (A, B, C))
 PAIR = Question(CONTEST, (A, B))
 ONE = Question(CONTEST, (A,), form="pointwise")
 LIST = Question(CONTEST, (C, A, B), form="listwise")
@@ -124,7 +124,7 @@ def test_a_reward_that_is_no_number_fails_its_pairs_alone(tmp_path: Path) -> Non
     )
     engines = Engines({"rm": {"kind": "./rewards.py:Rewards"}}, tmp_path)
     made = RewardModelJudge(RewardModelOptions(name="rm", kind="reward-model", engine="rm"), engines)
-    contest = Contest("p", chat(("user", "?")), None, (A, B, C, Candidate("d", "D")))
+    contest = Contest("p", build_chat(("user", "?")), None, (A, B, C, Candidate("d", "D")))
     questions = list(made.questions(contest))
     found = {
         question.a.text + question.b.text: check_answer(question, answer).outcome

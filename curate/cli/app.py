@@ -236,12 +236,12 @@ def train(
 ) -> None:
     """Train the reward model (by default on what the panel says now)."""
     from curate.pipeline.train import train_on_panel
-    from curate.train import train as fit
+    from curate.train import train_reward_model
 
     with open_lake(settings := load_config(config)) as lake:
         _print(
             [
-                fit(lake, settings, data, track=progress_bars)
+                train_reward_model(lake, settings, data, track=progress_bars)
                 if data
                 else train_on_panel(lake, settings, track=progress_bars)
             ]

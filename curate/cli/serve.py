@@ -33,7 +33,7 @@ def serve_reward(
     import uvicorn
 
     from curate.reward.scorer import PromptResponses, open_reward_model
-    from curate.serve.app import Limits, make_app
+    from curate.serve.app import ServerLimits, make_app
 
     scorer = open_reward_model(
         model, folder=Path.cwd(), dtype=dtype, share_prompts=True, budget=budget, max_length=max_length
@@ -41,7 +41,7 @@ def serve_reward(
     scorer.score(
         [PromptResponses([("user", "?")], ("!",))]
     )  # what is wrong with the model shows before the port is open
-    limits = Limits(responses=max_responses, bytes=max_bytes, queue=queue, batch=batch, wait=wait / 1000)
+    limits = ServerLimits(responses=max_responses, bytes=max_bytes, queue=queue, batch=batch, wait=wait / 1000)
     app = make_app(scorer, limits)
     print(f"serving {model} ({scorer.revision[:12]}) on http://{host}:{port}", flush=True)
     uvicorn.run(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=30)

@@ -14,7 +14,7 @@ from curate.core.progress import bars, silent
 from curate.data.preference_rows import Turns, Unusable, turns_of
 from curate.pipeline.frames import Frame, Row, check_columns, describe_value, read_rows
 from curate.records import Message, prompt_id, text
-from curate.reward.scorer import Asked, open_scorer
+from curate.reward.scorer import PromptResponses, open_reward_model
 
 _LONG = ("id", "prompt", "response", "response_id", "model", "reference", "meta")
 _NESTED = ("id", "prompt", "responses", "reference", "meta")
@@ -39,12 +39,12 @@ def score_responses(model: Path | str, rows: Frame, *, progress: bool = False) -
         CurateError: There is no such model, or a column or value is not as it should be.
     """
     requests = _read_requests(rows)
-    scorer = open_scorer(str(model), folder=Path.cwd())
+    scorer = open_reward_model(str(model), folder=Path.cwd())
     scores = scorer.score(requests, track=bars if progress else silent)
     return np.concatenate(scores)
 
 
-def _read_requests(rows: Frame) -> list[Asked]:
+def _read_requests(rows: Frame) -> list[PromptResponses]:
     table, columns = read_rows(rows, "rows")
     if "responses" in columns:
         check_columns(columns, "rows", required=("prompt",), known=_NESTED)
@@ -58,7 +58,7 @@ def _read_requests(rows: Frame) -> list[Asked]:
             raise CurateError(f"{where}: `responses` must be a list of texts or of {{id, text, model}}.")
         context = _read_turns(row.get("prompt"), where)
         responses = tuple(_read_text(response, where) for response in listed)
-        requests.append(Asked(context, responses, _identify(row, context)))
+        requests.append(PromptResponses(context, responses, _identify(row, context)))
     return requests
 
 

@@ -14,7 +14,7 @@ from curate.core.progress import Track, no_progress
 from curate.export import export
 from curate.lake.lake import Lake
 from curate.lake.runs import Summary
-from curate.train import train
+from curate.train import train_reward_model
 
 
 def train_on_people(lake: Lake, config: Config, *, track: Track = no_progress) -> Summary:
@@ -31,7 +31,7 @@ def train_on_people(lake: Lake, config: Config, *, track: Track = no_progress) -
     folder = config.resolve(config.workspace) / "gold-set"
     folder.mkdir(parents=True, exist_ok=True)
     rows.write_parquet(folder / "train.parquet")
-    return train(lake, config, folder, track=track)
+    return train_reward_model(lake, config, folder, track=track)
 
 
 def train_on_panel(lake: Lake, config: Config, *, track: Track = no_progress) -> Summary:
@@ -42,7 +42,7 @@ def train_on_panel(lake: Lake, config: Config, *, track: Track = no_progress) ->
         raise CurateError(
             "Several processes train on one data set: make it first with `curate export`, and name its folder."
         )
-    return train(lake, config, _exported(lake, config, track), track=track)
+    return train_reward_model(lake, config, _exported(lake, config, track), track=track)
 
 
 def _exported(lake: Lake, config: Config, track: Track) -> Path:

@@ -15,12 +15,12 @@ from pydantic import ValidationError
 
 from curate.reward.scorer import PromptResponses, RewardScorer
 from curate.serve.batching import Batcher, OverloadedError
-from curate.serve.metrics import Metrics
-from curate.serve.protocol import PATHS, Body
+from curate.serve.metrics import RequestMetrics
+from curate.serve.protocol import PATHS, RequestBody
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class ServerLimits:
     """`responses`: of one request; `bytes`: of its body; `queue`: responses waiting; `batch`, `wait`: see Batcher."""
 
     responses: int = 256
@@ -38,10 +38,10 @@ class RefusedError(Exception):
         self.status = status
 
 
-def make_app(scorer: RewardScorer, limits: Limits) -> FastAPI:
+def make_app(scorer: RewardScorer, limits: ServerLimits) -> FastAPI:
     """The application for a model that has been opened. Every refusal is {"error": one sentence}."""
     batcher = Batcher(scorer.score, most=limits.batch, wait=limits.wait, limit=limits.queue)
-    metrics = Metrics()
+    metrics = RequestMetrics()
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -72,9 +72,9 @@ def make_app(scorer: RewardScorer, limits: Limits) -> FastAPI:
         return PlainTextResponse(metrics.text(gauges), media_type="text/plain; version=0.0.4")
 
     async def answer(path: str, request: Request) -> JSONResponse:
-        content = await _body(request, limits.bytes)
+        content = await _read_body(request, limits.bytes)
         # In a thread: a request of megabytes takes a while to read, and others (and /health) are answered meanwhile.
-        body, items = await asyncio.to_thread(_parse, path, content, limits.responses)
+        body, items = await asyncio.to_thread(_parse_request, path, content, limits.responses)
         try:
             scores = await batcher.submit(items)
         except OverloadedError:
@@ -87,14 +87,16 @@ def make_app(scorer: RewardScorer, limits: Limits) -> FastAPI:
         return JSONResponse(body.answer(scores, scorer.name))
 
     for path in PATHS:
-        app.add_api_route(path, _route(path, answer, metrics), methods=["POST"])
+        app.add_api_route(path, _make_route(path, answer, metrics), methods=["POST"])
     return app
 
 
-Answer = Callable[[str, Request], Awaitable[JSONResponse]]
+AnswerRequest = Callable[[str, Request], Awaitable[JSONResponse]]
 
 
-def _route(path: str, answer: Answer, metrics: Metrics) -> Callable[[Request], Awaitable[Response]]:
+def _make_route(
+    path: str, answer: AnswerRequest, metrics: RequestMetrics
+) -> Callable[[Request], Awaitable[Response]]:
     async def route(request: Request) -> Response:
         started = time.monotonic()
         try:
@@ -111,7 +113,7 @@ def _route(path: str, answer: Answer, metrics: Metrics) -> Callable[[Request], A
     return route
 
 
-async def _body(request: Request, most: int) -> bytes:
+async def _read_body(request: Request, most: int) -> bytes:
     """The body, read no further than it may go."""
     body = bytearray()
     async for part in request.stream():
@@ -123,7 +125,7 @@ async def _body(request: Request, most: int) -> bytes:
     return bytes(body)
 
 
-def _parse(path: str, content: bytes, most: int) -> tuple[Body, list[PromptResponses]]:
+def _parse_request(path: str, content: bytes, most: int) -> tuple[RequestBody, list[PromptResponses]]:
     """Read a request and what it asks; RefusedError where it cannot be read or asks for more than `most` responses."""
     try:
         body = PATHS[path].model_validate_json(content)

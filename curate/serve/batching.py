@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from curate.reward.scorer import Float64, PromptResponses
 
-Score = Callable[[Sequence[PromptResponses]], list[Float64]]
+ScorePrompts = Callable[[Sequence[PromptResponses]], list[Float64]]
 
 
 class OverloadedError(Exception):
@@ -18,7 +18,7 @@ class OverloadedError(Exception):
 
 
 @dataclass(slots=True)
-class Work:
+class PendingRequest:
     """Of one request: what it asks, and where its scores are waited for."""
 
     asked: list[PromptResponses]
@@ -37,20 +37,20 @@ class Batcher:
     While one batch is computed the next one gathers, so that under load batches are full without any waiting.
     """
 
-    score: Score
+    score: ScorePrompts
     most: int
     wait: float
     limit: int
     batches: int = 0
     scored: int = 0
     waiting: int = 0  # responses in the queue
-    _queue: deque[Work] = field(default_factory=deque)
+    _queue: deque[PendingRequest] = field(default_factory=deque)
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
     _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "score"))
 
     async def submit(self, asked: list[PromptResponses]) -> list[float]:
         """One score per response, in order; not a number where the model cannot read one."""
-        work = Work(asked, asyncio.get_running_loop().create_future())
+        work = PendingRequest(asked, asyncio.get_running_loop().create_future())
         if self.waiting and self.waiting + work.size > self.limit:
             raise OverloadedError
         self._queue.append(work)
@@ -84,9 +84,9 @@ class Batcher:
             except TimeoutError:
                 return
 
-    def _take(self) -> list[Work]:
+    def _take(self) -> list[PendingRequest]:
         """The oldest requests, `most` responses of them (at least one request; none whose client has gone)."""
-        batch: list[Work] = []
+        batch: list[PendingRequest] = []
         size = 0
         while self._queue and (not batch or size + self._queue[0].size <= self.most):
             work = self._queue.popleft()
@@ -96,7 +96,7 @@ class Batcher:
                 size += work.size
         return batch
 
-    async def _compute(self, batch: list[Work]) -> None:
+    async def _compute(self, batch: list[PendingRequest]) -> None:
         asked = [each for work in batch for each in work.asked]
         try:
             found = await asyncio.get_running_loop().run_in_executor(self._thread, self.score, asked)

@@ -31,7 +31,9 @@ def reward_function(
         [1.25, -0.5]
     """
     ask = (
-        _remote(str(model), timeout) if str(model).startswith(("http://", "https://")) else _local(str(model))
+        _connect_server(str(model), timeout)
+        if str(model).startswith(("http://", "https://"))
+        else _open_model(str(model))
     )
 
     def reward(prompts: Sequence[Any], completions: Sequence[Any], **_: Any) -> list[float | None]:
@@ -43,10 +45,10 @@ def reward_function(
     return reward
 
 
-Ask = Callable[[dict[str, Any]], list[float | None]]
+AskRewards = Callable[[dict[str, Any]], list[float | None]]
 
 
-def _local(model: str) -> Ask:
+def _open_model(model: str) -> AskRewards:
     from curate.reward.scorer import open_reward_model
 
     scorer = open_reward_model(model, folder=Path.cwd(), share_prompts=True)
@@ -58,7 +60,7 @@ def _local(model: str) -> Ask:
     return ask
 
 
-def _remote(url: str, timeout: float) -> Ask:
+def _connect_server(url: str, timeout: float) -> AskRewards:
     address = f"{url.rstrip('/')}/rewards"
 
     def ask(body: dict[str, Any]) -> list[float | None]:

@@ -9,7 +9,7 @@ BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)  # sec
 
 
 @dataclass(slots=True)
-class Metrics:
+class RequestMetrics:
     """Requests by path and status, and how long those took that were answered with scores."""
 
     requests: Counter[tuple[str, int]] = field(default_factory=Counter)

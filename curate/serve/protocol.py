@@ -19,10 +19,10 @@ from pydantic import BaseModel, Field, model_validator
 from curate.data.preference_rows import Turns
 from curate.records import Role
 from curate.reward.scorer import PromptResponses
-from curate.serve.transcript import turns_of_text, without_end
+from curate.serve.transcript import parse_turns, strip_end_tokens
 
 
-class Body(BaseModel, ABC):
+class RequestBody(BaseModel, ABC):
     """A parsed request: what it asks, and the answer for one score per response, in their order."""
 
     @abstractmethod
@@ -50,7 +50,7 @@ class ChatMessage(BaseModel):
 Chat = list[ChatMessage]
 
 
-class ScoreRequest(Body):
+class ScoreRequest(RequestBody):
     """All responses of a prompt: the prompt is computed once."""
 
     prompt: str | None = None
@@ -71,7 +71,7 @@ class ScoreRequest(Body):
         return {"scores": list(scores), "model": model}
 
 
-class TrlRequest(Body):
+class TrlRequest(RequestBody):
     prompts: list[str | Chat] = Field(min_length=1)
     completions: list[str | Chat]
 
@@ -83,7 +83,7 @@ class TrlRequest(Body):
 
     def asked(self) -> list[PromptResponses]:
         return [
-            PromptResponses(_context(prompt), (_completion(completion),))
+            PromptResponses(_read_context(prompt), (_read_completion(completion),))
             for prompt, completion in zip(self.prompts, self.completions, strict=True)
         ]
 
@@ -91,7 +91,7 @@ class TrlRequest(Body):
         return {"rewards": list(scores)}
 
 
-class OpenRlhfRequest(Body):
+class OpenRlhfRequest(RequestBody):
     """`labels` are not read: a reward model needs no reference."""
 
     query: list[str] = Field(min_length=1)
@@ -108,9 +108,9 @@ class OpenRlhfRequest(Body):
 
     def asked(self) -> list[PromptResponses]:
         if not self.prompts:
-            return [_rendered(query) for query in self.query]
+            return [_read_rendered_chat(query) for query in self.query]
         return [
-            PromptResponses(turns_of_text(prompt), (without_end(query[len(prompt) :]),))
+            PromptResponses(parse_turns(prompt), (strip_end_tokens(query[len(prompt) :]),))
             for query, prompt in zip(self.query, self.prompts, strict=True)
         ]
 
@@ -118,7 +118,7 @@ class OpenRlhfRequest(Body):
         return {"rewards": list(scores), "scores": list(scores), "extra_logs": {}}
 
 
-class ClassifyRequest(Body):
+class ClassifyRequest(RequestBody):
     """Scores are raw, whatever `activation` asks for. `messages`: one chat that ends with the assistant's turn."""
 
     input: str | list[str] | None = None
@@ -139,14 +139,14 @@ class ClassifyRequest(Body):
             *context, last = [message.turn for message in self.messages]
             return [PromptResponses(context, (last[1],))]
         texts = [self.input] if isinstance(self.input, str) else self.input or []
-        return [_rendered(text) for text in texts]
+        return [_read_rendered_chat(text) for text in texts]
 
     def answer(self, scores: Sequence[float], model: str) -> dict[str, Any]:
         data = [{"index": n, "probs": [score], "num_classes": 1} for n, score in enumerate(scores)]
         return {"object": "list", "model": model, "data": data}
 
 
-PATHS: dict[str, type[Body]] = {
+PATHS: dict[str, type[RequestBody]] = {
     "/score": ScoreRequest,
     "/rewards": TrlRequest,
     "/get_reward": OpenRlhfRequest,
@@ -154,21 +154,21 @@ PATHS: dict[str, type[Body]] = {
 }
 
 
-def _context(prompt: str | Chat) -> Turns:
-    return turns_of_text(prompt) if isinstance(prompt, str) else [each.turn for each in prompt]
+def _read_context(prompt: str | Chat) -> Turns:
+    return parse_turns(prompt) if isinstance(prompt, str) else [each.turn for each in prompt]
 
 
-def _completion(completion: str | Chat) -> str:
+def _read_completion(completion: str | Chat) -> str:
     if isinstance(completion, str):
-        return without_end(completion)
+        return strip_end_tokens(completion)
     return "\n\n".join(each.turn[1] for each in completion)
 
 
-def _rendered(chat: str) -> PromptResponses:
+def _read_rendered_chat(chat: str) -> PromptResponses:
     """The last turn of a rendered chat is what is scored."""
-    turns = turns_of_text(chat)
+    turns = parse_turns(chat)
     if len(turns) < 2 or turns[-1][0] != "assistant":
         raise ValueError(
             "a chat without an answer, or in an unknown template: send `prompts` too, or use /score with messages"
         )
-    return PromptResponses(turns[:-1], (without_end(turns[-1][1]),))
+    return PromptResponses(turns[:-1], (strip_end_tokens(turns[-1][1]),))

@@ -34,18 +34,18 @@ _ENDS = (
 _END_BACKWARDS = re.compile(rf"\s*+(?:{'|'.join(re.escape(token[::-1]) for token in _ENDS)})")
 
 
-def turns_of_text(rendered: str) -> Turns:
+def parse_turns(rendered: str) -> Turns:
     """The turns of a rendered chat; one that is opened and not said (the generation prompt) is left out."""
     for pattern in _TURNS:
         found = pattern.findall(rendered)
         if found and len(found) > 1 and found[-1][1:] == ("", ""):
             found.pop()
         if found:
-            return [(_ROLES.get(role, "user"), without_end(said)) for role, said, _ in found]
-    return [("user", without_end(rendered))]
+            return [(_ROLES.get(role, "user"), strip_end_tokens(said)) for role, said, _ in found]
+    return [("user", strip_end_tokens(rendered))]
 
 
-def without_end(text: str) -> str:
+def strip_end_tokens(text: str) -> str:
     """Cut off the control tokens that end a turn or a text, with the blanks after each; blanks before them stay."""
     backwards, length = text[::-1], 0
     while (end := _END_BACKWARDS.match(backwards, length)) is not None:

@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     from curate.lake.lake import Lake
     from curate.lake.runs import Summary
 
-__all__ = ["check_packages", "train"]
+__all__ = ["check_packages", "train_reward_model"]
 
 
-def train(lake: Lake, config: Config, data: Path, *, track: Track = no_progress) -> Summary:
+def train_reward_model(lake: Lake, config: Config, data: Path, *, track: Track = no_progress) -> Summary:
     """Train the reward model of `config.train` on the preference pairs in `data` and save it.
 
     `data`: an export of `curate` or any TRL preference data set (a file, or a folder of them). Training that
     has been done already, on the same rows with the same settings, is recognised without loading torch.
     """
     check_packages()
-    from curate.train.stage import train as run
+    from curate.train.stage import run_train_stage as run
 
     return run(lake, config, data, track=track)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Model = TypeVar("Model", RewardModel, VisionModel)
 
 
-def with_adapters(model: Model, lora: LoraSection, *, separator: Ids | None = None) -> Model:
+def add_adapters(model: Model, lora: LoraSection, *, separator: Ids | None = None) -> Model:
     """The same model with frozen weights and adapters beside them, which start as no change.
 
     With a plain head, backbone and head become a sequence classifier whose head is in `modules_to_save`: peft loads
@@ -32,7 +32,7 @@ def with_adapters(model: Model, lora: LoraSection, *, separator: Ids | None = No
     whole = model.as_classifier() if isinstance(model, RewardModel) and plain else model.backbone
     targets: Any = lora.targets
     if isinstance(model, VisionModel) and targets == "all-linear":
-        targets = _of_language(whole)
+        targets = _list_language_layers(whole)
     config = LoraConfig(
         r=lora.rank,
         lora_alpha=lora.alpha,  # type: ignore[arg-type]  # a float is taken
@@ -50,7 +50,7 @@ def with_adapters(model: Model, lora: LoraSection, *, separator: Ids | None = No
     return type(model)(whole, model.head, model.shape, adapters=adapters)
 
 
-def _of_language(backbone: Any) -> list[str]:
+def _list_language_layers(backbone: Any) -> list[str]:
     """Names of the linear layers of a vision-language model's language part."""
     language = {id(each) for each in backbone.get_decoder().modules()}
     return [

@@ -17,14 +17,14 @@ Bools = NDArray[np.bool_]
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
-Parts = tuple[Float32, Float32, Float32]
+HeadWeights = tuple[Float32, Float32, Float32]
 """w1 float32[M, H, 3d, h], b1 float32[M, H, h], w2 float32[M, H, h]."""
 
 _RAMP = 5  # epochs until no more than the wanted share of a batch is learnt from
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class HeadSettings:
     hidden: int
     epochs: int  # at most
     patience: int  # epochs without a better held-out loss before training ends
@@ -38,7 +38,7 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Items:
+class EmbeddedPairs:
     """What is scored, and which pairs of it were compared.
 
     `prompts` float32[P, d] and `responses` float32[R, d] are unit vectors, `prompt_of` int64[R];
@@ -58,7 +58,7 @@ class Items:
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class SmallLossSelection:
     """Learn in each batch from the pairs of smallest loss only, their share falling to `share` over some epochs.
 
     `peer`: of two members each learns from what the other finds easy (co-teaching, Han et al. 2018, arXiv 1804.06872;
@@ -73,7 +73,7 @@ class Selection:
         return 1.0 - (1.0 - self.share) * min(1.0, (epoch + 1) / _RAMP)
 
 
-class Bank:
+class BatchedHeads:
     """H heads with M members each. `sees` bool[H, n]: which pairs a head is trained on; `p`, `weight` float64[H, n].
 
     The heads of a member start alike: they differ by their data only. Members of one head differ by their start and,
@@ -83,14 +83,14 @@ class Bank:
 
     def __init__(
         self,
-        items: Items,
-        settings: Settings,
+        items: EmbeddedPairs,
+        settings: HeadSettings,
         generator: torch.Generator,
         *,
         sees: Bools,
         p: Float64,
         weight: Float64,
-        selection: Selection | None = None,
+        selection: SmallLossSelection | None = None,
     ) -> None:
         self._settings, self._generator, self._items = settings, generator, items
         self._selection = selection
@@ -140,7 +140,7 @@ class Bank:
         ]
         return np.asarray(torch.cat(parts, dim=1).numpy())
 
-    def parts(self) -> Parts:
+    def parts(self) -> HeadWeights:
         weights = (self._w1.permute(1, 2, 0, 3), self._b1, self._w2)
         w1, b1, w2 = (each.detach().numpy().copy() for each in weights)
         return w1, b1, w2
@@ -180,7 +180,7 @@ class Bank:
         return (functional.silu(hidden + self._b1) * self._w2).sum(dim=3)
 
 
-def summed_losses(margins: Float64, p: Float64, held: Float64) -> Float64:
+def sum_losses(margins: Float64, p: Float64, held: Float64) -> Float64:
     """float64[H]: cross-entropy of `margins` [H, n] against labels `p` [n], summed with the weights `held` [H, n]."""
     loss = soft_bradley_terry(torch.from_numpy(margins), torch.from_numpy(p).expand(margins.shape))
     return np.asarray((loss.numpy() * held).sum(axis=1))

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from curate.reward.packing import PackedBatch, PaddedBatch, pack_jointly, pack_shared_prefix, pad_rows
 from curate.reward.tokens import Ids, Images
-from curate.train.examples import Group
+from curate.train.examples import PromptGroup
 
 _WINDOW = 16  # rows among which groups are sorted by length: little padding, and still a random order
 
 
-def sizes(groups: Sequence[Group], *, separator: Ids | None = None) -> list[int]:
+def count_tokens(groups: Sequence[PromptGroup], *, separator: Ids | None = None) -> list[int]:
     """Tokens of each group in a row; for encoders with their padding within the group."""
     found = []
     for group in groups:
@@ -28,7 +28,7 @@ def sizes(groups: Sequence[Group], *, separator: Ids | None = None) -> list[int]
     return found
 
 
-def rows(
+def pack_rows(
     tokens: Sequence[int], *, most: int, generator: np.random.Generator | None = None
 ) -> list[list[int]]:
     """Groups (by number) in rows of at most `most` tokens; one that has more is a row of its own.
@@ -37,13 +37,17 @@ def rows(
     a window of some rows. Without, in the order given.
     """
     order = np.arange(len(tokens)) if generator is None else generator.permutation(len(tokens))
-    made = list(_filled(_bucketed(order, tokens, most) if generator is not None else order, tokens, most))
+    made = list(
+        _fill_rows(_sort_in_windows(order, tokens, most) if generator is not None else order, tokens, most)
+    )
     if generator is not None:
         made = [made[at] for at in generator.permutation(len(made))]
     return made
 
 
-def steps(row_list: Sequence[list[int]], tokens: Sequence[int], *, least: int) -> list[list[list[int]]]:
+def group_into_steps(
+    row_list: Sequence[list[int]], tokens: Sequence[int], *, least: int
+) -> list[list[list[int]]]:
     """Rows in steps of at least `least` tokens; what is left over at the end is a step as well."""
     made: list[list[list[int]]] = []
     step: list[list[int]] = []
@@ -57,8 +61,8 @@ def steps(row_list: Sequence[list[int]], tokens: Sequence[int], *, least: int) -
     return [*made, step] if step else made
 
 
-def laid_out(
-    groups: Sequence[Group],
+def build_batch(
+    groups: Sequence[PromptGroup],
     *,
     separator: Ids | None = None,
     seed: int | None = None,
@@ -81,7 +85,7 @@ def laid_out(
     return pack_jointly(prompts, responses, separator, generator=generator)
 
 
-def _bucketed(order: NDArray[np.int64], tokens: Sequence[int], most: int) -> list[int]:
+def _sort_in_windows(order: NDArray[np.int64], tokens: Sequence[int], most: int) -> list[int]:
     window: list[int] = []
     done: list[int] = []
     filled = 0
@@ -94,7 +98,7 @@ def _bucketed(order: NDArray[np.int64], tokens: Sequence[int], most: int) -> lis
     return done + sorted(window, key=lambda each: tokens[each])
 
 
-def _filled(
+def _fill_rows(
     order: Sequence[int] | NDArray[np.int64], tokens: Sequence[int], most: int
 ) -> Iterator[list[int]]:
     row: list[int] = []

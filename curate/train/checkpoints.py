@@ -21,7 +21,7 @@ from curate.core.atomic import atomic_directory, atomic_file
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class TrainingProgress:
     """`step` and `tokens`: done so far. `best`: the lowest held-out loss, found after `best_step` steps; `looks`:
     at the held-out prompts since then.
     """
@@ -32,7 +32,7 @@ class Progress:
     best_step: int = 0
     looks: int = 0
 
-    def seen(self, held_out_loss: float) -> Progress:
+    def seen(self, held_out_loss: float) -> TrainingProgress:
         if self.best is None or held_out_loss < self.best:
             return replace(self, best=held_out_loss, best_step=self.step, looks=0)
         return replace(self, looks=self.looks + 1)
@@ -50,7 +50,7 @@ class Checkpoints:
         self._main = main
         folder.mkdir(parents=True, exist_ok=True)
 
-    def save(self, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
+    def save(self, model: nn.Module, optimizer: torch.optim.Optimizer, progress: TrainingProgress) -> None:
         state = {
             "model": get_model_state_dict(model, options=_OPTIONS),
             "optimizer": get_optimizer_state_dict(model, optimizer, options=_OPTIONS),
@@ -60,15 +60,15 @@ class Checkpoints:
                 torch.save(state, made / "state.pt")
                 (made / "progress.json").write_text(json.dumps(asdict(progress)), encoding="utf-8")
 
-    def load(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
+    def load(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> TrainingProgress:
         """Put model and optimizer where the last checkpoint has them; untouched where there is none."""
         last = self.folder / "last"
         if not (last / "progress.json").is_file():
-            return Progress()
+            return TrainingProgress()
         state = torch.load(last / "state.pt", map_location="cpu", weights_only=True)
         set_model_state_dict(model, state["model"], options=_PARTIAL)
         set_optimizer_state_dict(model, optimizer, state["optimizer"], options=_OPTIONS)
-        return Progress(**json.loads((last / "progress.json").read_text(encoding="utf-8")))
+        return TrainingProgress(**json.loads((last / "progress.json").read_text(encoding="utf-8")))
 
     def save_best(self, model: nn.Module) -> None:
         state = get_model_state_dict(model, options=_OPTIONS)

@@ -16,22 +16,22 @@ from curate.engine.local.embeddings import CachedEmbedder
 from curate.reward.embedding_reward import Heads, assign_fold, build_features
 
 if TYPE_CHECKING:  # torch comes with it, and done work is recognised without
-    from curate.train.batched_heads import Items
+    from curate.train.batched_heads import EmbeddedPairs
 
 Float64 = NDArray[np.float64]
 
 
-def embedder_of(config: Config, section: TrainSection) -> CachedEmbedder:
+def make_embedder(config: Config, section: TrainSection) -> CachedEmbedder:
     return CachedEmbedder(
         config.model_name(section.embedder), cache=config.resolve(config.workspace) / "embeddings"
     )
 
 
-def items_of(
+def embed_pairs(
     pairs: PreferencePairs, section: TrainSection, embedder: CachedEmbedder, *, source: object, track: Track
-) -> Items:
+) -> EmbeddedPairs:
     """Raises CurateError where the prompts of `source` do not fill the folds."""
-    from curate.train.batched_heads import Items
+    from curate.train.batched_heads import EmbeddedPairs
 
     folds = np.array([assign_fold(each, section.folds) for each in pairs.prompt_ids], np.int64)
     if len(np.unique(folds)) < section.folds:
@@ -39,7 +39,7 @@ def items_of(
             f"{source} has only {len(pairs.prompt_ids)} prompts, too few for {section.folds} cross-fitting folds: "
             "add prompts, or lower train.folds."
         )
-    return Items(
+    return EmbeddedPairs(
         prompts=embedder.embed(pairs.questions, track=track),
         responses=embedder.embed(pairs.responses, track=track),
         prompt_of=pairs.prompt_of,
@@ -52,7 +52,7 @@ def items_of(
     )
 
 
-def out_of_fold(items: Items, heads: Heads) -> Float64:
+def score_out_of_fold(items: EmbeddedPairs, heads: Heads) -> Float64:
     """float64[R]: the score of each response by the head that has not seen its prompt."""
     scores = np.empty(len(items.responses))
     for fold in np.unique(items.response_fold):

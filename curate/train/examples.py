@@ -18,13 +18,13 @@ from curate.reward.tokens import EncodedResponses, Ids
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
-Encode = Callable[[Turns, Sequence[str]], EncodedResponses | Failure]
+EncodeResponses = Callable[[Turns, Sequence[str]], EncodedResponses | Failure]
 
 _SURE = 0.99  # log-odds of a label without a strength are taken up to this probability
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
+class PromptGroup:
     """A prompt with N responses and m comparisons of them.
 
     `responses`, `types`, `images`: as in `Encoded`. `members` int64[N]: their places in the `PreferencePairs`; `first`,
@@ -55,15 +55,17 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Groups:
+class PromptGroups:
     """`dropped`: pairs that cannot be learnt from, by reason. `cut`: texts that lost tokens."""
 
-    groups: tuple[Group, ...]
+    groups: tuple[PromptGroup, ...]
     dropped: dict[str, int]
     cut: int
 
 
-def build_groups(pairs: PreferencePairs, encode: Encode, *, aspects: Sequence[str] = ()) -> Groups:
+def build_groups(
+    pairs: PreferencePairs, encode: EncodeResponses, *, aspects: Sequence[str] = ()
+) -> PromptGroups:
     """Group the pairs by prompt, in the order of the prompts, and encode them. `aspects`: those to learn."""
     labels = np.array([pairs.aspects[name] for name in aspects]).reshape(len(aspects), len(pairs)).T
     dropped: Counter[str] = Counter()
@@ -78,18 +80,18 @@ def build_groups(pairs: PreferencePairs, encode: Encode, *, aspects: Sequence[st
             dropped[encoded.reason] += len(rows)
             continue
         cut += encoded.cut
-        group = _group(pairs, prompt, members, rows, encoded, labels, dropped)
+        group = _build_group(pairs, prompt, members, rows, encoded, labels, dropped)
         if group is not None:
             groups.append(group)
-    return Groups(tuple(groups), dict(dropped), cut)
+    return PromptGroups(tuple(groups), dict(dropped), cut)
 
 
-def held_out(prompt_id: str, share: float) -> bool:
+def is_held_out(prompt_id: str, share: float) -> bool:
     """Whether a prompt is kept from training: a function of its id alone, so that it never changes sides."""
     return int.from_bytes(hash_prompt_id(prompt_id), "big") < share * 2.0**128
 
 
-def _group(
+def _build_group(
     pairs: PreferencePairs,
     prompt: int,
     members: Int64,
@@ -97,7 +99,7 @@ def _group(
     encoded: EncodedResponses,
     aspects: Float64,
     dropped: Counter[str],
-) -> Group | None:
+) -> PromptGroup | None:
     first, second = (np.searchsorted(members, side[rows]) for side in (pairs.chosen, pairs.rejected))
     read = list(zip(encoded.responses, encoded.images or repeat(()), strict=False))
     differ = np.array([read[a] != read[b] for a, b in zip(first, second, strict=True)])
@@ -114,7 +116,7 @@ def _group(
     sure = np.clip(p, 1.0 - _SURE, _SURE)
     ranks = pairs.rank[members]
     ranked = bool((ranks > 0).all())
-    return Group(
+    return PromptGroup(
         prompt=prompt,
         tokens=encoded.prompt,
         responses=encoded.responses,
@@ -125,21 +127,21 @@ def _group(
         p=p,
         weight=pairs.weight[rows],
         strength=np.where(np.isnan(pairs.strength[rows]), np.log(sure / (1.0 - sure)), pairs.strength[rows]),
-        rank=ranks if ranked else _by_net_wins(first, second, p, len(members)),
-        tied=_tied(ranks) if ranked else np.empty((0, 2), np.int64),
+        rank=ranks if ranked else _rank_by_net_wins(first, second, p, len(members)),
+        tied=_list_ties(ranks) if ranked else np.empty((0, 2), np.int64),
         lengths=pairs.lengths[members].astype(np.float64),
         aspects=aspects[rows],
         images=encoded.images,
     )
 
 
-def _by_net_wins(first: Int64, second: Int64, p: Float64, responses: int) -> Int64:
+def _rank_by_net_wins(first: Int64, second: Int64, p: Float64, responses: int) -> Int64:
     """int64[N]: dense ranks by wins less losses."""
     won = np.sign(p - 0.5)
     net = np.bincount(first, won, responses) - np.bincount(second, won, responses)
     return np.asarray(np.unique(-net, return_inverse=True)[1] + 1, np.int64)
 
 
-def _tied(ranks: Int64) -> Int64:
+def _list_ties(ranks: Int64) -> Int64:
     equal = np.triu(ranks[:, None] == ranks[None, :], k=1)
     return np.argwhere(equal).astype(np.int64)

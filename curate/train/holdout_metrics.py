@@ -16,22 +16,22 @@ from curate.data.preference_rows import PreferencePairs
 from curate.records import Evaluation, arrow_schema
 from curate.stats.accuracy import LENGTH, RANDOM, MeanEstimate, accuracy_by_length
 
-Accuracy = dict[str, dict[str, MeanEstimate]]
+AccuracyTable = dict[str, dict[str, MeanEstimate]]
 """Subject → subset → estimate."""
 
-PART = "reward-model"  # of the runs table; and what the model is called that joins no panel
+DEFAULT_SUBJECT = "reward-model"  # of the runs table; and what the model is called that joins no panel
 
 
-def usable(pairs: PreferencePairs, data: Path) -> None:
+def require_pairs(pairs: PreferencePairs, data: Path) -> None:
     """Raise a CurateError where there is nothing to train on."""
     if len(pairs) == 0:
         why = ", ".join(f"{rows} × {reason}" for reason, rows in pairs.dropped.items()) or "it has no rows"
         raise CurateError(f"There is no usable preference pair in {data}: {why}.")
 
 
-def measured(
+def measure_accuracy(
     subject: str, pairs: PreferencePairs, scores: NDArray[np.float64], *, resamples: int
-) -> Accuracy:
+) -> AccuracyTable:
     """Accuracy of `scores` float64[R] on the pairs, of length and of chance."""
     subjects = {
         subject: scores,
@@ -41,14 +41,14 @@ def measured(
     return {name: accuracy_by_length(pairs, each, resamples=resamples) for name, each in subjects.items()}
 
 
-def metrics_of(pairs: PreferencePairs, loss: float, accuracy: Accuracy) -> dict[str, Any]:
+def build_metrics(pairs: PreferencePairs, loss: float, accuracy: AccuracyTable) -> dict[str, Any]:
     """What a saved model says of itself."""
     return {
         "pairs": len(pairs),
         "prompts": len(pairs.prompt_ids),
         "held_out_loss": loss,
         "held_out_accuracy": {
-            PART if subject not in (LENGTH, RANDOM) else subject: {
+            DEFAULT_SUBJECT if subject not in (LENGTH, RANDOM) else subject: {
                 name: asdict(each) for name, each in subsets.items()
             }
             for subject, subsets in accuracy.items()
@@ -56,7 +56,7 @@ def metrics_of(pairs: PreferencePairs, loss: float, accuracy: Accuracy) -> dict[
     }
 
 
-def evaluation_rows(accuracy: Accuracy, run_id: str) -> pa.Table:
+def build_evaluations(accuracy: AccuracyTable, run_id: str) -> pa.Table:
     rows = [
         Evaluation(
             subject=subject,
@@ -75,8 +75,8 @@ def evaluation_rows(accuracy: Accuracy, run_id: str) -> pa.Table:
     return pa.Table.from_pylist([row.model_dump() for row in rows], schema=arrow_schema(Evaluation))
 
 
-def held_out_note(metrics: dict[str, Any]) -> str:
+def describe_accuracy(metrics: dict[str, Any]) -> str:
     held_out = metrics["held_out_accuracy"]
-    model, length = held_out[PART]["all"], held_out[LENGTH]["all"]
+    model, length = held_out[DEFAULT_SUBJECT]["all"], held_out[LENGTH]["all"]
     interval = f" [{model['low']:.3f}, {model['high']:.3f}]" if model["low"] is not None else ""
     return f"held-out accuracy {model['value']:.3f}{interval}, length {length['value']:.3f}"

@@ -16,13 +16,13 @@ from curate.config.train import BackboneSection, TrainSection
 from curate.core.progress import Track
 from curate.data.preference_rows import PreferencePairs
 from curate.engine.local.embeddings import CachedEmbedder
-from curate.train.embedded import items_of, out_of_fold
-from curate.train.examples import held_out
-from curate.train.linear import fit_linear
-from curate.train.noise import estimate_noise, relabelled
+from curate.train.embedded import embed_pairs, score_out_of_fold
+from curate.train.examples import is_held_out
+from curate.train.linear import fit_linear_heads
+from curate.train.noise import estimate_noise, relabel_pairs
 
 
-def with_remedy(
+def correct_labels(
     pairs: PreferencePairs,
     section: TrainSection,
     backbone: BackboneSection,
@@ -36,16 +36,16 @@ def with_remedy(
     Held-out prompts keep their labels, and teach nothing. A curriculum changes none, and needs the share.
     """
     method = section.noise.method
-    items = items_of(pairs, section, embedder, source=source, track=track)
-    unseen = np.array([held_out(each, backbone.held_out) for each in pairs.prompt_ids])[pairs.prompt]
+    items = embed_pairs(pairs, section, embedder, source=source, track=track)
+    unseen = np.array([is_held_out(each, backbone.held_out) for each in pairs.prompt_ids])[pairs.prompt]
     items = dataclasses.replace(items, weight=np.where(unseen, 0.0, pairs.weight))
     with track("judge labels", section.folds + 1) as advance:
-        scores = out_of_fold(items, fit_linear(items, section.folds, advance).heads)
+        scores = score_out_of_fold(items, fit_linear_heads(items, section.folds, advance).heads)
     margins = scores[items.chosen] - scores[items.rejected]
     noise = estimate_noise(margins, pairs.p_chosen, items.weight, rate=section.noise.rate)
     if method not in ("flip", "drop", "soften"):
         return pairs, noise.rate
-    p, weight = relabelled(pairs.p_chosen, pairs.weight, noise.right(margins), method)
+    p, weight = relabel_pairs(pairs.p_chosen, pairs.weight, noise.right(margins), method)
     p, weight = (np.where(unseen, old, new) for old, new in ((pairs.p_chosen, p), (pairs.weight, weight)))
     strength = np.where(p == pairs.p_chosen, pairs.strength, math.nan)  # what was said of another label
     return dataclasses.replace(pairs, p_chosen=p, weight=weight, strength=strength), noise.rate

@@ -24,42 +24,44 @@ from curate.engine.weights import locate_model
 from curate.lake.lake import Lake
 from curate.lake.runs import Counts, StageRun, Summary, find_newest_run
 from curate.reward.model_folder import NOUN, list_model_files
-from curate.train.embedded import embedder_of
-from curate.train.examples import Group, Groups, build_groups, held_out
+from curate.train.embedded import make_embedder
+from curate.train.examples import PromptGroup, PromptGroups, build_groups, is_held_out
 from curate.train.holdout_metrics import (
-    PART,
-    Accuracy,
-    evaluation_rows,
-    held_out_note,
-    measured,
-    metrics_of,
-    usable,
+    DEFAULT_SUBJECT,
+    AccuracyTable,
+    build_evaluations,
+    build_metrics,
+    describe_accuracy,
+    measure_accuracy,
+    require_pairs,
 )
 
 if TYPE_CHECKING:  # torch comes with these, and done work is recognised without it
     from torch import Tensor
 
-    from curate.train.checkpoints import Progress
-    from curate.train.load_backbone import Opened
+    from curate.train.checkpoints import TrainingProgress
+    from curate.train.load_backbone import LoadedBackbone
     from curate.train.loop import Trainer
 
 FORMAT = "curate-backbone-reward/1"
-_ABOUT = "training.json"
+DESCRIPTION_FILE = "training.json"
 
 
-def train_backbone(
+def fine_tune_backbone(
     lake: Lake, config: Config, section: TrainSection, backbone: BackboneSection, data: Path, *, track: Track
 ) -> Summary:
     """Fine-tune `backbone` on `data`. A training that was interrupted goes on from its last checkpoint."""
     started = time.monotonic()
     weights = locate_model(backbone.model, revision=backbone.revision, folder=config.resolve("."))
-    embedder = embedder_of(config, section) if section.noise.judges_labels else None
+    embedder = make_embedder(config, section) if section.noise.judges_labels else None
     judges = (embedder.digest,) if embedder else ()
     fingerprint = content_id(FORMAT, section.digest, weights.digest, digest_data(data), *judges)
     folder = config.resolve(section.path)
-    saved = _about(folder)
-    if saved and saved["fingerprint"] == fingerprint == find_newest_run(lake, "train", section.judge or PART):
-        note = held_out_note(saved["metrics"])
+    saved = _read_description(folder)
+    if saved and saved["fingerprint"] == fingerprint == find_newest_run(
+        lake, "train", section.judge or DEFAULT_SUBJECT
+    ):
+        note = describe_accuracy(saved["metrics"])
         return Summary("train", Counts(), time.monotonic() - started, skipped=True, note=note)
 
     refuse_foreign(folder, owned=list_model_files, noun=NOUN)  # before hours of work, not only after them
@@ -67,17 +69,17 @@ def train_backbone(
 
     from curate.reward.model import VisionModel
     from curate.train.checkpoints import Checkpoints
-    from curate.train.load_backbone import open_backbone
+    from curate.train.load_backbone import load_backbone
     from curate.train.loop import Trainer
-    from curate.train.metrics import Metrics
+    from curate.train.metrics import MetricsLog
 
     accelerator = Accelerator()
     main = accelerator.is_main_process
     state = config.resolve(config.workspace) / "training" / fingerprint
-    metrics = Metrics(state, main=main, tensorboard=backbone.tensorboard)
+    metrics = MetricsLog(state, main=main, tensorboard=backbone.tensorboard)
     run = StageRun(lake, "train", config_hash=section.digest)
     pairs = read_pairs(data)
-    usable(pairs, data)
+    require_pairs(pairs, data)
     unlabelled = sorted(set(backbone.aspects) - pairs.aspects.keys())
     if unlabelled:
         raise CurateError(
@@ -86,12 +88,12 @@ def train_backbone(
         )
     rate = section.noise.rate or 0.0
     if embedder is not None:
-        from curate.train.label_noise import with_remedy
+        from curate.train.label_noise import correct_labels
 
-        pairs, rate = with_remedy(pairs, section, backbone, embedder, source=data, track=track)
+        pairs, rate = correct_labels(pairs, section, backbone, embedder, source=data, track=track)
     noise = {"noise_rate": round(rate, 4)} if section.noise.method != "none" else {}
     wrong = rate if section.noise.method == "curriculum" else 0.0
-    opened = open_backbone(backbone, weights, seed=section.seed, folder=config.resolve("."))
+    opened = load_backbone(backbone, weights, seed=section.seed, folder=config.resolve("."))
     if isinstance(opened.model, VisionModel):  # a row without images leaves its vision part out
         accelerator.ddp_handler = DistributedDataParallelKwargs(find_unused_parameters=True)
     groups = build_groups(
@@ -99,14 +101,14 @@ def train_backbone(
         lambda context, responses: opened.texts.encode(context, responses, separator=opened.separator),
         aspects=tuple(backbone.aspects),
     )
-    seen, unseen = _sides(groups, pairs, backbone, data)
+    seen, unseen = _split_groups(groups, pairs, backbone, data)
     checkpoints = Checkpoints(state, main=main)
     trainer = Trainer(
         opened, seen, unseen, backbone, checkpoints, metrics, accelerator, seed=section.seed, wrong=wrong
     )
     with track("train", len(trainer.schedule.steps)) as advance:
         progress = trainer.run(advance)
-    accuracy, loss, aspects = _measured(trainer, pairs, unseen, section)
+    accuracy, loss, aspects = _measure_model(trainer, pairs, unseen, section)
     if not main:
         return run.summary()
     about: dict[str, Any] = {
@@ -119,24 +121,29 @@ def train_backbone(
         "steps": progress.best_step,
         "tokens": progress.tokens,
         "cut": groups.cut,
-        "metrics": metrics_of(pairs, loss, accuracy) | {"held_out_prompts": len(unseen)} | aspects | noise,
+        "metrics": build_metrics(pairs, loss, accuracy) | {"held_out_prompts": len(unseen)} | aspects | noise,
     }
     with atomic_directory(folder, owned=list_model_files, noun=NOUN) as made:
-        _save(opened, made, about)
+        _save_model(opened, made, about)
     # After the folder is in place: a process killed in between goes on from its checkpoint to the same weights.
-    with run.chunk(section.judge or PART, fingerprint=fingerprint, status="done") as (writer, counts):
-        writer.delete("evaluations", read_query("train_held_out"), [HELD_OUT, section.judge or PART])
-        writer.append("evaluations", evaluation_rows(accuracy, run.run_id))
-        _count(counts, pairs, groups, section, progress)
+    with run.chunk(section.judge or DEFAULT_SUBJECT, fingerprint=fingerprint, status="done") as (
+        writer,
+        counts,
+    ):
+        writer.delete(
+            "evaluations", read_query("train_held_out"), [HELD_OUT, section.judge or DEFAULT_SUBJECT]
+        )
+        writer.append("evaluations", build_evaluations(accuracy, run.run_id))
+        _fill_counts(counts, pairs, groups, section, progress)
     checkpoints.clear()
-    return run.summary(note=held_out_note(about["metrics"]))
+    return run.summary(note=describe_accuracy(about["metrics"]))
 
 
-def _sides(
-    groups: Groups, pairs: PreferencePairs, backbone: BackboneSection, data: Path
-) -> tuple[list[Group], list[Group]]:
+def _split_groups(
+    groups: PromptGroups, pairs: PreferencePairs, backbone: BackboneSection, data: Path
+) -> tuple[list[PromptGroup], list[PromptGroup]]:
     """Prompts to train on, and those held out."""
-    unseen = [each for each in groups.groups if held_out(pairs.prompt_ids[each.prompt], backbone.held_out)]
+    unseen = [each for each in groups.groups if is_held_out(pairs.prompt_ids[each.prompt], backbone.held_out)]
     kept = {each.prompt for each in unseen}
     seen = [each for each in groups.groups if each.prompt not in kept]
     if not seen or not unseen:
@@ -149,9 +156,9 @@ def _sides(
     return seen, unseen
 
 
-def _measured(
-    trainer: Trainer, pairs: PreferencePairs, unseen: list[Group], section: TrainSection
-) -> tuple[Accuracy, float, dict[str, Any]]:
+def _measure_model(
+    trainer: Trainer, pairs: PreferencePairs, unseen: list[PromptGroup], section: TrainSection
+) -> tuple[AccuracyTable, float, dict[str, Any]]:
     """On held-out prompts: accuracy and loss, and the accuracy in each aspect."""
     from curate.engine.local.reward_head import read_score
 
@@ -163,11 +170,13 @@ def _measured(
         name: getattr(pairs, name)[mine] for name in ("chosen", "rejected", "p_chosen", "weight", "strength")
     }
     part = dataclasses.replace(pairs, **sides)
-    accuracy = measured(section.judge or PART, part, scores, resamples=section.bootstrap)
-    return accuracy, trainer.held_out()[0], _aspects(trainer.shape.aspects, unseen, outputs)
+    accuracy = measure_accuracy(section.judge or DEFAULT_SUBJECT, part, scores, resamples=section.bootstrap)
+    return accuracy, trainer.held_out()[0], _measure_aspects(trainer.shape.aspects, unseen, outputs)
 
 
-def _aspects(names: Sequence[str], groups: Sequence[Group], outputs: Sequence[Tensor]) -> dict[str, Any]:
+def _measure_aspects(
+    names: Sequence[str], groups: Sequence[PromptGroup], outputs: Sequence[Tensor]
+) -> dict[str, Any]:
     """The share of decided labels of each aspect that its own output agrees with, and how many there are."""
     found = {}
     margins = [each[group.first] - each[group.second] for group, each in zip(groups, outputs, strict=True)]
@@ -180,19 +189,25 @@ def _aspects(names: Sequence[str], groups: Sequence[Group], outputs: Sequence[Te
     return {"held_out_aspects": found} if found else {}
 
 
-def _save(opened: Opened, folder: Path, about: dict[str, Any]) -> None:
+def _save_model(opened: LoadedBackbone, folder: Path, about: dict[str, Any]) -> None:
     from curate.engine.local.loading import silence_loading
 
     with silence_loading():
         opened.save(folder)
     written = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    about = about | {"files": sorted({*written, _ABOUT})}  # only these are replaced by the next training
+    about = about | {
+        "files": sorted({*written, DESCRIPTION_FILE})
+    }  # only these are replaced by the next training
     text = json.dumps(about, indent=2, ensure_ascii=False, sort_keys=True)
-    (folder / _ABOUT).write_text(text + "\n", encoding="utf-8")
+    (folder / DESCRIPTION_FILE).write_text(text + "\n", encoding="utf-8")
 
 
-def _count(
-    counts: Counts, pairs: PreferencePairs, groups: Groups, section: TrainSection, progress: Progress
+def _fill_counts(
+    counts: Counts,
+    pairs: PreferencePairs,
+    groups: PromptGroups,
+    section: TrainSection,
+    progress: TrainingProgress,
 ) -> None:
     counts.dropped = {
         reason: pairs.dropped.get(reason, 0) + groups.dropped.get(reason, 0)
@@ -204,10 +219,10 @@ def _count(
     counts.details = {"path": section.path, "steps": progress.best_step, "cut": groups.cut}
 
 
-def _about(folder: Path) -> dict[str, Any] | None:
+def _read_description(folder: Path) -> dict[str, Any] | None:
     """What a saved model says of itself; None where there is none of this format."""
     try:
-        held = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
+        held = json.loads((folder / DESCRIPTION_FILE).read_text(encoding="utf-8"))
         return held if held["format"] == FORMAT else None
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -17,13 +17,13 @@ from curate.engine.local.reward_head import HeadShape, has_own_head
 from curate.engine.weights import Weights
 from curate.reward.model import EncoderModel, RewardModel, VisionModel
 from curate.reward.tokens import Ids, ResponseEncoder, VisionResponseEncoder
-from curate.train.adapters import with_adapters
+from curate.train.adapters import add_adapters
 
 SEPARATOR = "<|response_end|>"  # between the responses of a joint sequence
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class LoadedBackbone:
     """`separator`: of a joint sequence, else None."""
 
     model: RewardModel | EncoderModel | VisionModel
@@ -50,21 +50,23 @@ class Opened:
         )
 
 
-def open_backbone(section: BackboneSection, weights: Weights, *, seed: int, folder: Path = Path()) -> Opened:
+def load_backbone(
+    section: BackboneSection, weights: Weights, *, seed: int, folder: Path = Path()
+) -> LoadedBackbone:
     """Weights are in float32 (those that adapters leave alone in bfloat16, where that is the precision).
 
     `folder`: where relative addresses of images start.
     """
     try:
         with silence_loading():
-            return _open(section, weights, seed, folder)
+            return _load_model(section, weights, seed, folder)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise CurateError(
             f"The model {section.model!r} cannot be opened for training: {' '.join(str(error).split())[:300]}"
         ) from error
 
 
-def _open(section: BackboneSection, weights: Weights, seed: int, folder: Path) -> Opened:
+def _load_model(section: BackboneSection, weights: Weights, seed: int, folder: Path) -> LoadedBackbone:
     from transformers import AutoConfig, AutoTokenizer
 
     halved = section.lora is not None and section.precision == "bfloat16"
@@ -72,8 +74,8 @@ def _open(section: BackboneSection, weights: Weights, seed: int, folder: Path) -
     source = weights.source if weights.gguf_file is None else str(unpack_gguf(weights, dtype))
     hub = get_hub_arguments(weights)
     config = AutoConfig.from_pretrained(source, **hub)
-    if _sees_images(config) and not _classifies(config):
-        return _vision(section, source, dtype, hub, seed, folder)
+    if _sees_images(config) and not _is_classifier(config):
+        return _load_vision(section, source, dtype, hub, seed, folder)
     tokenizer = AutoTokenizer.from_pretrained(source, **hub)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
@@ -82,39 +84,39 @@ def _open(section: BackboneSection, weights: Weights, seed: int, folder: Path) -
     model: RewardModel | EncoderModel
     separator = None
     if decoder:
-        model = _decoder(section, source, config, dtype, hub, seed)
+        model = _load_decoder(section, source, config, dtype, hub, seed)
         if section.forward == "joint":
-            separator = _separator(tokenizer, model.backbone)
+            separator = _add_separator(tokenizer, model.backbone)
         _set_padding(model.backbone.config, tokenizer)
         if section.gradient_checkpointing:
             model.backbone.gradient_checkpointing_enable({"use_reentrant": False})
         if section.lora is not None:
-            model = with_adapters(model, section.lora, separator=separator)
+            model = add_adapters(model, section.lora, separator=separator)
     else:
-        model = _encoder(section, source, dtype, hub)
+        model = _load_encoder(section, source, dtype, hub)
         _set_padding(model.classifier.config, tokenizer)
     texts = ResponseEncoder(
         tokenizer, max_length=section.max_length, whole=not decoder, padding=tokenizer.pad_token_id
     )
-    return Opened(model, texts, separator)
+    return LoadedBackbone(model, texts, separator)
 
 
-def _decoder(
+def _load_decoder(
     section: BackboneSection, source: str, config: Any, dtype: torch.dtype, hub: dict[str, Any], seed: int
 ) -> RewardModel:
     from transformers import AutoModel
 
-    wanted = _shape(section)
-    if not _classifies(config) and not has_own_head(Path(source)):
+    wanted = _build_shape(section)
+    if not _is_classifier(config) and not has_own_head(Path(source)):
         return RewardModel.start(AutoModel.from_pretrained(source, dtype=dtype, **hub), wanted, seed=seed)
     model = RewardModel.load(source, dtype=dtype, **hub)
     _check_head(section, model.shape)
     return model
 
 
-def _vision(
+def _load_vision(
     section: BackboneSection, source: str, dtype: torch.dtype, hub: dict[str, Any], seed: int, folder: Path
-) -> Opened:
+) -> LoadedBackbone:
     from transformers import AutoModel
 
     if section.forward == "joint":
@@ -131,16 +133,18 @@ def _vision(
         _check_head(section, model.shape)
     else:
         backbone = AutoModel.from_pretrained(source, dtype=dtype, **hub)
-        model = VisionModel.start(backbone, _shape(section), seed=seed)
+        model = VisionModel.start(backbone, _build_shape(section), seed=seed)
     _set_padding(model.backbone.config, tokenizer)
     if section.gradient_checkpointing:
         model.backbone.gradient_checkpointing_enable({"use_reentrant": False})
     if section.lora is not None:
-        model = with_adapters(model, section.lora)
-    return Opened(model, VisionResponseEncoder(processor, max_length=section.max_length, folder=folder), None)
+        model = add_adapters(model, section.lora)
+    return LoadedBackbone(
+        model, VisionResponseEncoder(processor, max_length=section.max_length, folder=folder), None
+    )
 
 
-def _shape(section: BackboneSection) -> HeadShape:
+def _build_shape(section: BackboneSection) -> HeadShape:
     return HeadShape(
         section.head,
         section.units,
@@ -153,22 +157,24 @@ def _shape(section: BackboneSection) -> HeadShape:
 
 def _check_head(section: BackboneSection, has: HeadShape) -> None:
     """CurateError where the head of the model that training goes on from is not the one that is wanted."""
-    wanted = _shape(section)
+    wanted = _build_shape(section)
     same = (has.head, has.output) == (wanted.head, wanted.output)
     same = same and (has.head == "linear" or has.units == wanted.units)
     if not same or has.outputs != wanted.outputs or has.aspects != wanted.aspects:
         raise CurateError(
             f"The reward model {section.model!r} has another head ({has.head}, {has.output}, {has.units} units, "
-            f"{has.outputs} outputs{_named(has.aspects)}) than train.backbone says: set head, output, units, levels "
+            f"{has.outputs} outputs{_list_aspects(has.aspects)}) than train.backbone says: set head, output, units, levels "
             "and aspects to go on with it."
         )
 
 
-def _named(aspects: tuple[str, ...]) -> str:
+def _list_aspects(aspects: tuple[str, ...]) -> str:
     return f": {', '.join(aspects)}" if aspects else ""
 
 
-def _encoder(section: BackboneSection, source: str, dtype: torch.dtype, hub: dict[str, Any]) -> EncoderModel:
+def _load_encoder(
+    section: BackboneSection, source: str, dtype: torch.dtype, hub: dict[str, Any]
+) -> EncoderModel:
     from transformers import AutoModelForSequenceClassification
 
     if section.forward == "joint" or section.lora or section.head != "linear" or section.output != "scalar":
@@ -197,7 +203,7 @@ def _sees_images(config: Any) -> bool:
     return type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING and hasattr(config, "vision_config")
 
 
-def _classifies(config: Any) -> bool:
+def _is_classifier(config: Any) -> bool:
     """Whether it is a sequence classifier: a reward model of Transformers' own make, which reads text."""
     return "SequenceClassification" in " ".join(config.architectures or [])
 
@@ -206,7 +212,7 @@ def _set_padding(config: Any, tokenizer: Any) -> None:
     config.pad_token_id = config.get_text_config().pad_token_id = tokenizer.pad_token_id
 
 
-def _separator(tokenizer: Any, backbone: Any) -> Ids:
+def _add_separator(tokenizer: Any, backbone: Any) -> Ids:
     """A control token of its own; its vector starts as the mean of the others."""
     if tokenizer.convert_tokens_to_ids(SEPARATOR) in (None, tokenizer.unk_token_id):
         tokenizer.add_special_tokens({"additional_special_tokens": [SEPARATOR]})

@@ -23,12 +23,12 @@ from curate.config.train import BackboneSection
 from curate.core.progress import Advance
 from curate.engine.local.reward_head import HeadShape
 from curate.train import objective
-from curate.train.batches import laid_out, rows, sizes, steps
-from curate.train.checkpoints import Checkpoints, Progress
-from curate.train.examples import Group
-from curate.train.load_backbone import Opened
-from curate.train.metrics import Metrics
-from curate.train.throughput import Meter, attainable_flops, flops_per_token
+from curate.train.batches import build_batch, count_tokens, group_into_steps, pack_rows
+from curate.train.checkpoints import Checkpoints, TrainingProgress
+from curate.train.examples import PromptGroup
+from curate.train.load_backbone import LoadedBackbone
+from curate.train.metrics import MetricsLog
+from curate.train.throughput import ThroughputMeter, count_flops_per_token, measure_attainable_flops
 
 Step = list[list[int]]  # rows of numbers of groups
 
@@ -45,14 +45,16 @@ class Schedule:
         made: list[Step] = []
         epochs: list[int] = []
         for epoch in range(section.epochs):
-            packed = rows(tokens, most=section.row_tokens, generator=np.random.default_rng((seed, epoch)))
-            added = steps(packed, tokens, least=section.batch_tokens)
+            packed = pack_rows(
+                tokens, most=section.row_tokens, generator=np.random.default_rng((seed, epoch))
+            )
+            added = group_into_steps(packed, tokens, least=section.batch_tokens)
             made += added
             epochs += [epoch] * len(added)
         return cls(tuple(made), tuple(epochs))
 
 
-def learning_rate(step: int, total: int, section: BackboneSection) -> float:
+def compute_learning_rate(step: int, total: int, section: BackboneSection) -> float:
     """Of step 0 … total − 1: a linear rise over the warm-up, then constant, or half a cosine down to 0."""
     warmup = math.ceil(section.warmup * total)
     if step < warmup:
@@ -71,12 +73,12 @@ class Trainer:
 
     def __init__(
         self,
-        opened: Opened,
-        train: Sequence[Group],
-        held_out: Sequence[Group],
+        opened: LoadedBackbone,
+        train: Sequence[PromptGroup],
+        held_out: Sequence[PromptGroup],
         section: BackboneSection,
         checkpoints: Checkpoints,
-        metrics: Metrics,
+        metrics: MetricsLog,
         accelerator: Any,
         *,
         seed: int,
@@ -86,22 +88,24 @@ class Trainer:
         self._opened, self._section, self._seed, self._wrong = opened, section, seed, wrong
         self._train, self._held_out = train, held_out
         self._checkpoints, self._metrics, self._accelerator = checkpoints, metrics, accelerator
-        self._tokens = sizes(train, separator=opened.separator)
+        self._tokens = count_tokens(train, separator=opened.separator)
         self.schedule = Schedule.of(self._tokens, section, seed)
         trained = [each for each in opened.model.parameters() if each.requires_grad]
         optimizer = torch.optim.AdamW(
             trained, lr=section.learning_rate, betas=(0.9, 0.95), weight_decay=section.weight_decay
         )
-        flops = flops_per_token(opened.model)
+        flops = count_flops_per_token(opened.model)
         self._model, self._optimizer = accelerator.prepare(opened.model, optimizer)
         dtype = torch.bfloat16 if section.precision == "bfloat16" else torch.float32
-        self._meter = Meter(flops, attainable_flops(accelerator.device, dtype) * accelerator.num_processes)
+        self._meter = ThroughputMeter(
+            flops, measure_attainable_flops(accelerator.device, dtype) * accelerator.num_processes
+        )
 
     @property
     def shape(self) -> HeadShape:
         return self._opened.model.shape
 
-    def run(self, advance: Advance) -> Progress:
+    def run(self, advance: Advance) -> TrainingProgress:
         """Go on from the last checkpoint to the end; the model then has the best weights."""
         section, total = self._section, len(self.schedule.steps)
         progress = self._checkpoints.load(self._model, self._optimizer)
@@ -109,7 +113,7 @@ class Trainer:
         advance(progress.step)
         while progress.step < total and progress.looks < section.patience:
             number = progress.step
-            metrics = self._step(number, learning_rate(number, total, section))
+            metrics = self._step(number, compute_learning_rate(number, total, section))
             tokens = sum(self._tokens[group] for row in self.schedule.steps[number] for group in row)
             progress = replace(progress, step=number + 1, tokens=progress.tokens + tokens)
             speed = self._meter.add(tokens)
@@ -131,11 +135,11 @@ class Trainer:
 
     def held_out(self) -> tuple[float, float]:
         """Mean loss and accuracy on the held-out prompts."""
-        tokens = sizes(self._held_out, separator=self._opened.separator)
+        tokens = count_tokens(self._held_out, separator=self._opened.separator)
         self._model.eval()
         sums = torch.zeros(4, dtype=torch.float64, device=self._accelerator.device)
         with torch.no_grad():
-            for row, counts in self._mine(rows(tokens, most=self._section.row_tokens)):
+            for row, counts in self._mine(pack_rows(tokens, most=self._section.row_tokens)):
                 value = self._value([self._held_out[group] for group in row], seed=0)
                 if counts:
                     sums += torch.tensor([float(value.loss), value.weight, value.correct, value.pairs]).to(
@@ -145,12 +149,12 @@ class Trainer:
         return loss / weight, correct / pairs
 
     @torch.no_grad()
-    def outputs(self, groups: Sequence[Group]) -> list[Tensor]:
+    def outputs(self, groups: Sequence[PromptGroup]) -> list[Tensor]:
         """float32[N, K] of the head for each group, all of them by every process."""
-        tokens = sizes(groups, separator=self._opened.separator)
+        tokens = count_tokens(groups, separator=self._opened.separator)
         self._model.eval()
         found: list[Tensor] = []
-        for row in rows(tokens, most=self._section.row_tokens):
+        for row in pack_rows(tokens, most=self._section.row_tokens):
             part = [groups[group] for group in row]
             outputs = self._outputs(part, seed=0).cpu()
             found += [each[: len(group)] for each, group in zip(outputs, part, strict=True)]
@@ -161,7 +165,7 @@ class Trainer:
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         weight = sum(
-            objective.weight_of(self._train[each], self._section.loss) for row in step for each in row
+            objective.weigh_group(self._train[each], self._section.loss) for row in step for each in row
         )
         self._model.train()
         sums = torch.zeros(3, dtype=torch.float64, device=accelerator.device)
@@ -206,15 +210,17 @@ class Trainer:
         """Of the labels that step `number` learns from: falling over the first quarter of the steps."""
         return 1.0 - self._wrong * min(1.0, 4.0 * (number + 1) / len(self.schedule.steps))
 
-    def _value(self, groups: Sequence[Group], *, seed: int, share: float = 1.0) -> objective.Value:
+    def _value(self, groups: Sequence[PromptGroup], *, seed: int, share: float = 1.0) -> objective.LossSums:
         outputs = self._outputs(groups, seed=seed)
-        return objective.evaluate(outputs, groups, self._section.loss, self._opened.model.shape, share=share)
+        return objective.compute_loss(
+            outputs, groups, self._section.loss, self._opened.model.shape, share=share
+        )
 
-    def _outputs(self, groups: Sequence[Group], *, seed: int) -> Tensor:
+    def _outputs(self, groups: Sequence[PromptGroup], *, seed: int) -> Tensor:
         """float32[B, N, K]."""
         opened, device = self._opened, self._accelerator.device
         padding = opened.texts.padding or 0
-        batch = laid_out(
+        batch = build_batch(
             groups, separator=opened.separator, seed=seed, padding=padding, images=opened.texts.images
         ).to(device)
         half = self._section.precision == "bfloat16"
@@ -222,7 +228,7 @@ class Trainer:
             outputs = self._model(batch)
         return batch.table(outputs.float())
 
-    def _look(self, progress: Progress) -> Progress:
+    def _look(self, progress: TrainingProgress) -> TrainingProgress:
         loss, accuracy = self.held_out()
         seen = progress.seen(loss)
         if seen.best_step == seen.step:

@@ -16,17 +16,17 @@ from torch.nn import functional
 
 def soft_bradley_terry(margin: Tensor, p_first: Tensor) -> Tensor:
     """−p log σ(margin) − (1−p) log σ(−margin), of each row: Bradley and Terry 1952 with the label's own probability."""
-    _same(margin, p_first)
+    _require_same_shape(margin, p_first)
     return functional.binary_cross_entropy_with_logits(margin, p_first, reduction="none")
 
 
 def bradley_terry(margin: Tensor, p_first: Tensor, *, weight: Tensor | None = None) -> Tensor:
     """The mean of `soft_bradley_terry`."""
-    _same(margin, weight)
-    return _mean(soft_bradley_terry(margin, p_first), weight)
+    _require_same_shape(margin, weight)
+    return _average_losses(soft_bradley_terry(margin, p_first), weight)
 
 
-def smoothed(p_first: Tensor, smoothing: float) -> Tensor:
+def smooth_labels(p_first: Tensor, smoothing: float) -> Tensor:
     """Labels when a share `smoothing` of them is flipped at random: (1−ε) p + ε (1−p)."""
     if not 0.0 <= smoothing < 0.5:
         raise ValueError(f"smoothing must be in [0, ½), not {smoothing}")
@@ -35,8 +35,8 @@ def smoothed(p_first: Tensor, smoothing: float) -> Tensor:
 
 def margin_bradley_terry(margin: Tensor, strength: Tensor, *, weight: Tensor | None = None) -> Tensor:
     """−log σ(margin − strength): the better one must lead by its preference strength (Llama 2, arXiv 2307.09288)."""
-    _same(margin, strength, weight)
-    return _mean(-functional.logsigmoid(margin - strength), weight)
+    _require_same_shape(margin, strength, weight)
+    return _average_losses(-functional.logsigmoid(margin - strength), weight)
 
 
 def rao_kupper(margin: Tensor, outcome: Tensor, tie: Tensor, *, weight: Tensor | None = None) -> Tensor:
@@ -45,12 +45,12 @@ def rao_kupper(margin: Tensor, outcome: Tensor, tie: Tensor, *, weight: Tensor |
     P(first) = σ(m−η), P(second) = σ(−m−η), P(tie) = (e^{2η}−1) σ(m−η) σ(−m−η). `outcome` int[n]: +1 first, −1 second,
     0 tie. Without the constant e^{2η}−1 the tie's part is the one of SoliReward (arXiv 2512.22170).
     """
-    _same(margin, outcome, weight)
+    _require_same_shape(margin, outcome, weight)
     if tie.shape != ():
         raise ValueError(f"the tie parameter is a scalar, not {tuple(tie.shape)}")
     first, second = functional.logsigmoid(margin - tie), functional.logsigmoid(-margin - tie)
     both = first + second + torch.log(torch.expm1(2.0 * tie))
-    return _mean(-torch.where(outcome > 0, first, torch.where(outcome < 0, second, both)), weight)
+    return _average_losses(-torch.where(outcome > 0, first, torch.where(outcome < 0, second, both)), weight)
 
 
 def best_of_n(scores: Tensor, target: Tensor, *, weight: Tensor | None = None) -> Tensor:
@@ -58,13 +58,13 @@ def best_of_n(scores: Tensor, target: Tensor, *, weight: Tensor | None = None) -
 
     For two responses it is `bradley_terry`. Ties for the best share the target.
     """
-    _same(scores, target)
-    _rows(scores, weight)
+    _require_same_shape(scores, target)
+    _require_table(scores, weight)
     present = torch.isfinite(scores)
     if bool((target[~present] != 0).any()):
         raise ValueError("a response that is not there has a target")
     logs = torch.log_softmax(scores, dim=1)
-    return _mean(-(target * logs.masked_fill(~present, 0.0)).sum(dim=1), weight)
+    return _average_losses(-(target * logs.masked_fill(~present, 0.0)).sum(dim=1), weight)
 
 
 def plackett_luce(scores: Tensor, rank: Tensor, *, weight: Tensor | None = None) -> Tensor:
@@ -73,8 +73,8 @@ def plackett_luce(scores: Tensor, rank: Tensor, *, weight: Tensor | None = None)
     `rank` int[B, N], 1 the best, ties share a rank. Each response is chosen from those of its rank or worse; tied ones
     are all chosen from the same set. For two responses and no tie it is `bradley_terry`.
     """
-    _same(scores, rank)
-    _rows(scores, weight)
+    _require_same_shape(scores, rank)
+    _require_table(scores, weight)
     present = torch.isfinite(scores)
     behind = (rank[:, None, :] >= rank[:, :, None]) & present[:, None, :]  # [B, chosen, from]
     behind = (
@@ -83,7 +83,7 @@ def plackett_luce(scores: Tensor, rank: Tensor, *, weight: Tensor | None = None)
     known = scores.masked_fill(~present, 0.0)
     choices = known[:, None, :].expand_as(behind).masked_fill(~behind, -math.inf)
     loss = (torch.logsumexp(choices, dim=2) - known).masked_fill(~present, 0.0)
-    return _mean(loss.sum(dim=1), weight)
+    return _average_losses(loss.sum(dim=1), weight)
 
 
 def ordinal_pair(first: Tensor, second: Tensor, p_first: Tensor, *, weight: Tensor | None = None) -> Tensor:
@@ -91,8 +91,8 @@ def ordinal_pair(first: Tensor, second: Tensor, p_first: Tensor, *, weight: Tens
 
     The comparison of two ordinal reward distributions, each response's independent of the other's.
     """
-    _same(first, second)
-    _rows(first, weight)
+    _require_same_shape(first, second)
+    _require_table(first, weight)
     if p_first.shape != first.shape[:1]:
         raise ValueError(f"{tuple(p_first.shape)} labels for {first.shape[0]} rows")
     one, other = torch.softmax(first, dim=1), torch.softmax(second, dim=1)
@@ -100,7 +100,7 @@ def ordinal_pair(first: Tensor, second: Tensor, p_first: Tensor, *, weight: Tens
         torch.cumsum(other, dim=1) - 0.5 * other
     )  # P(second lower) + ½ P(second equal), per level of the first
     wins = (one * below).sum(dim=1).clamp(1e-7, 1.0 - 1e-7)
-    return _mean(-(p_first * wins.log() + (1.0 - p_first) * (-wins).log1p()), weight)
+    return _average_losses(-(p_first * wins.log() + (1.0 - p_first) * (-wins).log1p()), weight)
 
 
 def confidence_weight(strength: Tensor, scale: float, rate: float) -> Tensor:
@@ -108,7 +108,7 @@ def confidence_weight(strength: Tensor, scale: float, rate: float) -> Tensor:
     return 1.0 + scale * -torch.expm1(-rate * strength.abs())
 
 
-def centred(scores: Tensor) -> Tensor:
+def centring_penalty(scores: Tensor) -> Tensor:
     """Mean squared sum of a pair's scores [n, 2], to be added with a small weight.
 
     Preferences leave a prompt's level open; this holds it near 0 (Eisenstein et al. 2023, arXiv 2312.09244).
@@ -118,7 +118,7 @@ def centred(scores: Tensor) -> Tensor:
     return scores.sum(dim=1).square().mean()
 
 
-def _same(first: Tensor, *others: Tensor | None) -> None:
+def _require_same_shape(first: Tensor, *others: Tensor | None) -> None:
     if first.numel() == 0:
         raise ValueError("no rows")
     for other in others:
@@ -126,13 +126,13 @@ def _same(first: Tensor, *others: Tensor | None) -> None:
             raise ValueError(f"shapes {tuple(first.shape)} and {tuple(other.shape)} differ")
 
 
-def _rows(table: Tensor, weight: Tensor | None) -> None:
+def _require_table(table: Tensor, weight: Tensor | None) -> None:
     if table.ndim != 2:
         raise ValueError(f"a table [B, N], not {tuple(table.shape)}")
     if weight is not None and weight.shape != table.shape[:1]:
         raise ValueError(f"{tuple(weight.shape)} weights for {table.shape[0]} rows")
 
 
-def _mean(losses: Tensor, weight: Tensor | None) -> Tensor:
+def _average_losses(losses: Tensor, weight: Tensor | None) -> Tensor:
     """Weighted by `weight`, whose own scale does not matter."""
     return losses.mean() if weight is None else (losses * weight).sum() / weight.sum()

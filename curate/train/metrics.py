@@ -12,7 +12,7 @@ from curate.core.extras import require_extra
 _HELD_OUT = "held_out_"
 
 
-class Metrics:
+class MetricsLog:
     """`metrics.jsonl` in `folder`, and `tensorboard/` beside it. The `main` process writes.
 
     metrics = Metrics(folder, tensorboard=True)
@@ -23,7 +23,7 @@ class Metrics:
     def __init__(self, folder: Path, *, main: bool = True, tensorboard: bool = False) -> None:
         """Raises MissingExtraError where TensorBoard is wanted and not installed."""
         self._folder, self._main = folder, main
-        self._writer: Any = _writer() if tensorboard and main else None
+        self._writer: Any = _import_writer() if tensorboard and main else None
         self._board: Any = None
 
     def begin(self, step: int) -> None:
@@ -44,7 +44,7 @@ class Metrics:
         if self._board is not None:
             for name, value in row.items():
                 if name != "step":
-                    self._board.add_scalar(_tag(name), value, row["step"])
+                    self._board.add_scalar(_name_tag(name), value, row["step"])
 
     def close(self) -> None:
         if self._board is not None:
@@ -66,11 +66,11 @@ class Metrics:
             made.write_text("".join(kept), encoding="utf-8")
 
 
-def _tag(name: str) -> str:
+def _name_tag(name: str) -> str:
     return f"held_out/{name.removeprefix(_HELD_OUT)}" if name.startswith(_HELD_OUT) else f"train/{name}"
 
 
-def _writer() -> Any:
+def _import_writer() -> Any:
     require_extra("tensorboard", "tensorboard", purpose="train.backbone.tensorboard")
     from torch.utils.tensorboard import SummaryWriter
 

@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 
 from curate.core.progress import Advance
 from curate.engine.threads import limit_to_one_thread
-from curate.train.batched_heads import Bank, Items, Settings, summed_losses
-from curate.train.bradley_terry import Labels
+from curate.train.batched_heads import BatchedHeads, EmbeddedPairs, HeadSettings, sum_losses
+from curate.train.bradley_terry import HeadLabels
 
 Float64 = NDArray[np.float64]
 Remedy = Literal["flip", "drop", "soften"]
@@ -36,7 +36,7 @@ _SCALES = np.geomspace(0.5, 16.0, 41)
 
 
 @dataclass(frozen=True, slots=True)
-class Noise:
+class LabelNoise:
     """η `rate` of flipped labels, and the `scale` a by which cross-fitted margins become log-odds."""
 
     rate: float
@@ -49,10 +49,10 @@ class Noise:
         return np.asarray(kept / (kept + self.rate * (1.0 - agree) + 1e-300))
 
 
-def estimate_noise(margins: Float64, p: Float64, weight: Float64, *, rate: float | None = None) -> Noise:
+def estimate_noise(margins: Float64, p: Float64, weight: Float64, *, rate: float | None = None) -> LabelNoise:
     """Fit η (unless it is known: `rate`) and a, on a grid. `margins`, `p`, `weight` float64[n]."""
     rates = _RATES if rate is None else np.array([rate])
-    best, found = np.inf, Noise(0.0, 1.0)
+    best, found = np.inf, LabelNoise(0.0, 1.0)
     for scale in _SCALES:
         clean = _sigmoid(scale * margins)
         chance = (1.0 - rates[:, None]) * clean + rates[:, None] * (1.0 - clean)  # [rates, n]
@@ -60,11 +60,11 @@ def estimate_noise(margins: Float64, p: Float64, weight: Float64, *, rate: float
         losses = -(weight * (p * np.log(chance) + (1.0 - p) * np.log1p(-chance))).sum(axis=1)
         at = int(np.argmin(losses))
         if losses[at] < best:
-            best, found = float(losses[at]), Noise(float(rates[at]), float(scale))
+            best, found = float(losses[at]), LabelNoise(float(rates[at]), float(scale))
     return found
 
 
-def relabelled(p: Float64, weight: Float64, right: Float64, remedy: Remedy) -> tuple[Float64, Float64]:
+def relabel_pairs(p: Float64, weight: Float64, right: Float64, remedy: Remedy) -> tuple[Float64, Float64]:
     """Labels and weights after a remedy, by the probability `right` float64[n] that each label is right."""
     wrong = right < 0.5
     match remedy:
@@ -76,9 +76,9 @@ def relabelled(p: Float64, weight: Float64, right: Float64, remedy: Remedy) -> t
             return right * p + (1.0 - right) * (1.0 - p), weight
 
 
-def remedied(
-    items: Items, margins: Float64, remedy: Remedy, *, rate: float | None = None
-) -> tuple[Labels, list[Noise]]:
+def relabel_for_heads(
+    items: EmbeddedPairs, margins: Float64, remedy: Remedy, *, rate: float | None = None
+) -> tuple[HeadLabels, list[LabelNoise]]:
     """Labels for each head of `fit`, made without any label of what the head is judged on, and the noise found.
 
     `margins` float64[K+1, n] of `cross_fitted`.
@@ -90,19 +90,19 @@ def remedied(
         rows = items.fold != head
         noise = estimate_noise(margins[head, rows], items.p_chosen[rows], items.weight[rows], rate=rate)
         right = noise.right(margins[head, rows])
-        p[head, rows], weight[head, rows] = relabelled(
+        p[head, rows], weight[head, rows] = relabel_pairs(
             items.p_chosen[rows], items.weight[rows], right, remedy
         )
         found.append(noise)
-    return Labels(p, weight), found
+    return HeadLabels(p, weight), found
 
 
-def estimated_rate(items: Items, margins: Float64) -> float:
+def estimate_rate(items: EmbeddedPairs, margins: Float64) -> float:
     """η of all labels. One rate for all heads: a single number says next to nothing of any one label."""
     return estimate_noise(margins[-1], items.p_chosen, items.weight).rate
 
 
-def cross_fitted(items: Items, settings: Settings, advance: Advance) -> Float64:
+def cross_fit_margins(items: EmbeddedPairs, settings: HeadSettings, advance: Advance) -> Float64:
     """float64[K+1, n]: for head k, the margin of each pair of fold j by a model without the folds j and k: what fold
     k says must not come back through the labels that head k learns from. Row K: by a model without fold j.
 
@@ -121,7 +121,7 @@ def cross_fitted(items: Items, settings: Settings, advance: Advance) -> Float64:
     shape = sees.shape
     with limit_to_one_thread():
         generator = torch.Generator().manual_seed(settings.seed)
-        bank = Bank(
+        bank = BatchedHeads(
             items,
             settings,
             generator,
@@ -139,7 +139,7 @@ def cross_fitted(items: Items, settings: Settings, advance: Advance) -> Float64:
             since += 1
             for k, each in enumerate(judges):
                 rows = margins[[head for _, head in each]]
-                loss = float(summed_losses(rows, items.p_chosen, held[k]).sum())
+                loss = float(sum_losses(rows, items.p_chosen, held[k]).sum())
                 if loss < best[k]:
                     best[k], since = loss, 0
                     for (j, _), row in zip(each, rows, strict=True):

@@ -15,14 +15,14 @@ from torch import Tensor
 from curate.config.train import LossSection
 from curate.engine.local.reward_head import HeadShape, read_score
 from curate.train import losses
-from curate.train.examples import Group
-from curate.train.regularisers import centred, length_invariance, prior_constraint
+from curate.train.examples import PromptGroup
+from curate.train.regularisers import centring_penalty, length_invariance, prior_constraint
 
 _LISTS = {"best", "ranking"}
 
 
 @dataclass(frozen=True, slots=True)
-class Value:
+class LossSums:
     """Sums over a row, so that rows of any make-up add to a step: `loss` (with a graph) and what it is made of.
 
     `loss` is the weighted sum of the comparison losses and terms, `weight` what to divide by (`weight_of` of the
@@ -35,17 +35,17 @@ class Value:
     pairs: float
 
 
-def weight_of(group: Group, loss: LossSection) -> float:
+def weigh_group(group: PromptGroup, loss: LossSection) -> float:
     """Of a group in a step: what its pairs weigh, or the mean of it for a loss on lists."""
-    weights = _weights(group, loss)
+    weights = _weigh_pairs(group, loss)
     return float(weights.mean() if loss.kind in _LISTS else weights.sum()) + (
         len(group.tied) if loss.kind == "ties" else 0
     )
 
 
-def evaluate(
-    outputs: Tensor, groups: Sequence[Group], loss: LossSection, shape: HeadShape, *, share: float = 1.0
-) -> Value:
+def compute_loss(
+    outputs: Tensor, groups: Sequence[PromptGroup], loss: LossSection, shape: HeadShape, *, share: float = 1.0
+) -> LossSums:
     """`outputs` [B, N, K] of B groups, −inf where a group has fewer responses than N.
 
     `share`: of the pairs, those of smallest loss, which are learnt from; the others weigh nothing.
@@ -55,18 +55,20 @@ def evaluate(
     present = torch.isfinite(outputs[..., 0])
     safe = outputs.masked_fill(~present[..., None], 0.0)
     scores = read_score(safe, shape)
-    rows = _Rows.of(groups, loss, outputs.device)
+    rows = _PairRows.of(groups, loss, outputs.device)
     margin = scores[rows.prompt, rows.first] - scores[rows.prompt, rows.second]
-    weight = sum(weight_of(group, loss) for group in groups)
+    weight = sum(weigh_group(group, loss) for group in groups)
     all_pairs = rows.weight
     if share < 1.0:
-        rows = replace(rows, weight=rows.weight * _easiest(margin.detach(), rows.p, share))
-    mean = _comparison(loss, safe, scores.masked_fill(~present, float("-inf")), margin, rows, groups)
+        rows = replace(rows, weight=rows.weight * _select_easiest(margin.detach(), rows.p, share))
+    mean = _compute_comparison_loss(
+        loss, safe, scores.masked_fill(~present, float("-inf")), margin, rows, groups
+    )
     if shape.output == "aspects":
-        mean = mean + _of_aspects(safe, rows)
+        mean = mean + _compute_aspect_loss(safe, rows)
     if loss.centre:
         pairs = [scores[rows.prompt, rows.first], scores[rows.prompt, rows.second]]
-        mean = mean + loss.centre * centred(torch.stack(pairs, dim=1))
+        mean = mean + loss.centre * centring_penalty(torch.stack(pairs, dim=1))
     if loss.prior:
         lead = torch.where(rows.p < 0.5, -margin, margin)
         bounded = prior_constraint(lead, rows.ratio)
@@ -75,10 +77,10 @@ def evaluate(
         lengths = torch.tensor(np.concatenate([group.lengths for group in groups]), device=outputs.device)
         mean = mean + loss.length_invariance * length_invariance(scores[present], lengths.to(scores.dtype))
     right = 0.5 + 0.5 * torch.sign(margin.detach() * (rows.p - 0.5))
-    return Value(mean * weight, weight, float((right * all_pairs).sum()), float(all_pairs.sum()))
+    return LossSums(mean * weight, weight, float((right * all_pairs).sum()), float(all_pairs.sum()))
 
 
-def _easiest(margin: Tensor, p_first: Tensor, share: float) -> Tensor:
+def _select_easiest(margin: Tensor, p_first: Tensor, share: float) -> Tensor:
     """1 for the share of smallest loss (rounded up), 0 for the others."""
     kept = torch.zeros_like(margin)
     easy = losses.soft_bradley_terry(margin, p_first).argsort(stable=True)
@@ -87,7 +89,7 @@ def _easiest(margin: Tensor, p_first: Tensor, share: float) -> Tensor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Rows:
+class _PairRows:
     """The pairs of all groups: int64[n] of slots and prompts, float32[n] of what is known of them."""
 
     prompt: Tensor
@@ -100,7 +102,7 @@ class _Rows:
     aspects: Tensor  # [n, K], not a number where nobody said
 
     @classmethod
-    def of(cls, groups: Sequence[Group], loss: LossSection, device: torch.device) -> _Rows:
+    def of(cls, groups: Sequence[PromptGroup], loss: LossSection, device: torch.device) -> _PairRows:
         def joined(parts: Sequence[NDArray[Any]], dtype: torch.dtype = torch.float32) -> Tensor:
             return torch.as_tensor(np.concatenate(parts), dtype=dtype, device=device)
 
@@ -111,15 +113,15 @@ class _Rows:
             prompt=joined(numbers, torch.int64),
             first=joined([group.first for group in groups], torch.int64),
             second=joined([group.second for group in groups], torch.int64),
-            p=losses.smoothed(joined([group.p for group in groups]), loss.smoothing),
-            weight=joined([_weights(group, loss) for group in groups]),
+            p=losses.smooth_labels(joined([group.p for group in groups]), loss.smoothing),
+            weight=joined([_weigh_pairs(group, loss) for group in groups]),
             strength=joined([group.strength for group in groups]),
             ratio=joined(ratios),
-            aspects=losses.smoothed(joined([group.aspects for group in groups]), loss.smoothing),
+            aspects=losses.smooth_labels(joined([group.aspects for group in groups]), loss.smoothing),
         )
 
 
-def _of_aspects(outputs: Tensor, rows: _Rows) -> Tensor:
+def _compute_aspect_loss(outputs: Tensor, rows: _PairRows) -> Tensor:
     """Bradley and Terry's loss in each aspect that is labelled, by what the pairs weigh, over all pairs and aspects."""
     margin = outputs[rows.prompt, rows.first] - outputs[rows.prompt, rows.second]  # [n, K]
     known = torch.isfinite(rows.aspects)
@@ -130,7 +132,7 @@ def _of_aspects(outputs: Tensor, rows: _Rows) -> Tensor:
     return mean * weight[known].sum() / weight.sum()
 
 
-def _weights(group: Group, loss: LossSection) -> NDArray[Any]:
+def _weigh_pairs(group: PromptGroup, loss: LossSection) -> NDArray[Any]:
     if not loss.confidence_scale:
         return group.weight
     strength = torch.from_numpy(group.strength)
@@ -138,8 +140,13 @@ def _weights(group: Group, loss: LossSection) -> NDArray[Any]:
     return np.asarray(group.weight * scaled)
 
 
-def _comparison(
-    loss: LossSection, outputs: Tensor, scores: Tensor, margin: Tensor, rows: _Rows, groups: Sequence[Group]
+def _compute_comparison_loss(
+    loss: LossSection,
+    outputs: Tensor,
+    scores: Tensor,
+    margin: Tensor,
+    rows: _PairRows,
+    groups: Sequence[PromptGroup],
 ) -> Tensor:
     """The mean comparison loss. `scores` [B, N], −inf where there is none."""
     match loss.kind:
@@ -152,11 +159,11 @@ def _comparison(
             first, second = outputs[rows.prompt, rows.first], outputs[rows.prompt, rows.second]
             return losses.ordinal_pair(first, second, rows.p, weight=rows.weight)
         case "ties":
-            return _with_ties(loss, scores, margin, rows, groups)
+            return _compute_tie_loss(loss, scores, margin, rows, groups)
     ranks = torch.zeros(scores.shape, dtype=torch.int64, device=scores.device)
     for at, group in enumerate(groups):
         ranks[at, : len(group)] = torch.from_numpy(group.rank)
-    weight = torch.tensor([weight_of(group, loss) for group in groups], device=scores.device)
+    weight = torch.tensor([weigh_group(group, loss) for group in groups], device=scores.device)
     if loss.kind == "ranking":
         return losses.plackett_luce(scores, ranks, weight=weight)
     best = ranks == ranks.masked_fill(ranks == 0, 1 << 30).min(dim=1, keepdim=True).values
@@ -168,8 +175,8 @@ def _comparison(
     )
 
 
-def _with_ties(
-    loss: LossSection, scores: Tensor, margin: Tensor, rows: _Rows, groups: Sequence[Group]
+def _compute_tie_loss(
+    loss: LossSection, scores: Tensor, margin: Tensor, rows: _PairRows, groups: Sequence[PromptGroup]
 ) -> Tensor:
     tied = np.concatenate(
         [np.column_stack([np.full(len(g.tied), at), g.tied]) for at, g in enumerate(groups)]

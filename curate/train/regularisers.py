@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from curate.train.losses import centred
+from curate.train.losses import centring_penalty
 
-__all__ = ["centred", "discrepancy", "length_invariance", "prior_constraint"]
+__all__ = ["centring_penalty", "length_invariance", "mean_discrepancy", "prior_constraint"]
 
 BANDWIDTHS = (0.5, 1.0, 2.0, 4.0)  # of score differences, in the units of Bradley–Terry's log-odds
 
@@ -28,7 +28,7 @@ def prior_constraint(margin: Tensor, similarity: Tensor, *, scale: float = 6.0) 
     return -functional.logsigmoid(scale / (similarity + 0.001) - margin)
 
 
-def discrepancy(one: Tensor, other: Tensor, *, bandwidths: Sequence[float] = BANDWIDTHS) -> Tensor:
+def mean_discrepancy(one: Tensor, other: Tensor, *, bandwidths: Sequence[float] = BANDWIDTHS) -> Tensor:
     """Squared maximum mean discrepancy (Gretton et al. 2012, biased) of two samples [n], [m] of scores.
 
     The kernel is the mean of Gaussians of these bandwidths.
@@ -54,4 +54,4 @@ def length_invariance(scores: Tensor, lengths: Tensor, *, bins: int = 2) -> Tens
     if len(scores) < bins:
         return scores.sum() * 0.0
     parts = torch.tensor_split(scores[torch.argsort(lengths, stable=True)], bins)
-    return torch.stack([discrepancy(one, other) for one, other in itertools.pairwise(parts)]).sum()
+    return torch.stack([mean_discrepancy(one, other) for one, other in itertools.pairwise(parts)]).sum()

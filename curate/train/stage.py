@@ -25,40 +25,52 @@ from curate.reward.embedding_reward import (
     save_embedding_reward,
 )
 from curate.reward.model_folder import NOUN, list_model_files
-from curate.train.embedded import embedder_of, items_of, out_of_fold
-from curate.train.holdout_metrics import PART, evaluation_rows, held_out_note, measured, metrics_of, usable
+from curate.train.embedded import embed_pairs, make_embedder, score_out_of_fold
+from curate.train.holdout_metrics import (
+    DEFAULT_SUBJECT,
+    build_evaluations,
+    build_metrics,
+    describe_accuracy,
+    measure_accuracy,
+    require_pairs,
+)
 
 if TYPE_CHECKING:  # torch comes with these, and done work is recognised without it
-    from curate.train.bradley_terry import Fit, Items
+    from curate.train.bradley_terry import EmbeddedPairs, HeadFit
 
 
-def train(lake: Lake, config: Config, data: Path, *, track: Track) -> Summary:
+def run_train_stage(lake: Lake, config: Config, data: Path, *, track: Track) -> Summary:
     section = config.train
     if section is None:
         raise CurateError("curate.yaml has no section `train`: add one to train a reward model.")
     if section.backbone is not None:
-        from curate.train.language_model import train_backbone
+        from curate.train.language_model import fine_tune_backbone
 
-        return train_backbone(lake, config, section, section.backbone, data, track=track)
+        return fine_tune_backbone(lake, config, section, section.backbone, data, track=track)
     started = time.monotonic()
     folder = config.resolve(section.path)
-    embedder = embedder_of(config, section)
+    embedder = make_embedder(config, section)
     fingerprint = content_id(FORMAT, section.digest, embedder.digest, digest_data(data))
     saved = read_description(folder)
-    if saved and saved.fingerprint == fingerprint == find_newest_run(lake, "train", section.judge or PART):
+    if saved and saved.fingerprint == fingerprint == find_newest_run(
+        lake, "train", section.judge or DEFAULT_SUBJECT
+    ):
         return Summary(
-            "train", Counts(), time.monotonic() - started, skipped=True, note=held_out_note(saved.metrics)
+            "train", Counts(), time.monotonic() - started, skipped=True, note=describe_accuracy(saved.metrics)
         )
 
     refuse_foreign(folder, owned=list_model_files, noun=NOUN)  # before the work, not only after it
     run = StageRun(lake, "train", config_hash=section.digest)
     pairs = read_pairs(data)
-    usable(pairs, data)
-    items = items_of(pairs, section, embedder, source=data, track=track)
-    with track("train", _length(section)) as advance:
-        fit, noise = _fit(items, section, advance)
-    accuracy = measured(
-        section.judge or PART, pairs, out_of_fold(items, fit.heads), resamples=section.bootstrap
+    require_pairs(pairs, data)
+    items = embed_pairs(pairs, section, embedder, source=data, track=track)
+    with track("train", _count_progress_steps(section)) as advance:
+        fit, noise = _fit_heads(items, section, advance)
+    accuracy = measure_accuracy(
+        section.judge or DEFAULT_SUBJECT,
+        pairs,
+        score_out_of_fold(items, fit.heads),
+        resamples=section.bootstrap,
     )
     description = EmbeddingRewardConfig(
         embedder=embedder.name,
@@ -69,49 +81,60 @@ def train(lake: Lake, config: Config, data: Path, *, track: Track) -> Summary:
         seed=section.seed,
         epochs=fit.epochs,
         fingerprint=fingerprint,
-        metrics=metrics_of(pairs, fit.held_out_loss[fit.epochs[-1] - 1], accuracy) | _noise_of(noise),
+        metrics=build_metrics(pairs, fit.held_out_loss[fit.epochs[-1] - 1], accuracy)
+        | _describe_noise(noise),
         members=section.members,
         combine=section.combine,
+        long_texts=embedder.long_texts,
     )
     model = save_embedding_reward(folder, description, fit.heads, pairs.prompt_ids)
     # After the folder is in place: a process killed in between trains again, to the same bits.
-    with run.chunk(section.judge or PART, fingerprint=fingerprint, status="done") as (writer, counts):
-        writer.delete("evaluations", read_query("train_held_out"), [HELD_OUT, section.judge or PART])
-        writer.append("evaluations", evaluation_rows(accuracy, run.run_id))
+    with run.chunk(section.judge or DEFAULT_SUBJECT, fingerprint=fingerprint, status="done") as (
+        writer,
+        counts,
+    ):
+        writer.delete(
+            "evaluations", read_query("train_held_out"), [HELD_OUT, section.judge or DEFAULT_SUBJECT]
+        )
+        writer.append("evaluations", build_evaluations(accuracy, run.run_id))
         counts.rows_kept = len(pairs)
         counts.dropped = pairs.dropped
         counts.rows_in = counts.rows_kept + counts.rows_dropped
         counts.details = {"model": model.digest, "path": section.path, "epochs": fit.epochs}
-    return run.summary(note=held_out_note(description.metrics))
+    return run.summary(note=describe_accuracy(description.metrics))
 
 
-def _length(section: TrainSection) -> int:
+def _count_progress_steps(section: TrainSection) -> int:
     """Of the progress bar."""
     if section.head == "linear":
         return section.folds + 1
     return section.epochs * (2 if section.noise.judges_labels else 1)
 
 
-def _fit(items: Items, section: TrainSection, advance: Advance) -> tuple[Fit, list[float]]:
+def _fit_heads(items: EmbeddedPairs, section: TrainSection, advance: Advance) -> tuple[HeadFit, list[float]]:
     """The fit, and the noise rates that were found: of each fold head's labels, and last of all labels."""
-    from curate.train.bradley_terry import Selection, Settings, fit
-    from curate.train.linear import fit_linear
-    from curate.train.noise import cross_fitted, estimated_rate, remedied
+    from curate.train.bradley_terry import HeadSettings, SmallLossSelection, fit_mlp_heads
+    from curate.train.linear import fit_linear_heads
+    from curate.train.noise import cross_fit_margins, estimate_rate, relabel_for_heads
 
     if section.head == "linear":
-        return fit_linear(items, section.folds, advance), []
-    settings = Settings(**{field.name: getattr(section, field.name) for field in fields(Settings)})
+        return fit_linear_heads(items, section.folds, advance), []
+    settings = HeadSettings(**{field.name: getattr(section, field.name) for field in fields(HeadSettings)})
     method, rate, combine = section.noise.method, section.noise.rate, section.combine
     if method == "none":
-        return fit(items, settings, advance, combine=combine), []
+        return fit_mlp_heads(items, settings, advance, combine=combine), []
     if method in ("flip", "drop", "soften"):
-        labels, found = remedied(items, cross_fitted(items, settings, advance), method, rate=rate)
-        return fit(items, settings, advance, labels=labels, combine=combine), [each.rate for each in found]
+        labels, found = relabel_for_heads(
+            items, cross_fit_margins(items, settings, advance), method, rate=rate
+        )
+        return fit_mlp_heads(items, settings, advance, labels=labels, combine=combine), [
+            each.rate for each in found
+        ]
     if rate is None:
-        rate = estimated_rate(items, cross_fitted(items, settings, advance))
-    selection = Selection(1.0 - rate, peer=method == "co-teaching")
-    return fit(items, settings, advance, selection=selection, combine=combine), [rate]
+        rate = estimate_rate(items, cross_fit_margins(items, settings, advance))
+    selection = SmallLossSelection(1.0 - rate, peer=method == "co-teaching")
+    return fit_mlp_heads(items, settings, advance, selection=selection, combine=combine), [rate]
 
 
-def _noise_of(rates: list[float]) -> dict[str, float]:
+def _describe_noise(rates: list[float]) -> dict[str, float]:
     return {"noise_rate": round(rates[-1], 4)} if rates else {}

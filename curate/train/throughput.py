@@ -11,7 +11,7 @@ from torch import nn
 _SIZE, _REPEATS, _SECONDS = {"cpu": 512, "cuda": 4096}, 8, 0.2
 
 
-def flops_per_token(model: nn.Module) -> float:
+def count_flops_per_token(model: nn.Module) -> float:
     """Of forward and backward, without attention's own products: 2 per weight and token forward, 2 for the gradient
     of the input, 2 for that of a weight which is trained (Kaplan et al. 2020, arXiv 2001.08361). Vectors of tokens are
     looked up, not multiplied. Recomputed activations are not counted: this is model FLOPS utilisation.
@@ -21,7 +21,7 @@ def flops_per_token(model: nn.Module) -> float:
     return sum((6.0 if each.requires_grad else 4.0) * each.numel() for each in weights)
 
 
-def attainable_flops(device: torch.device, dtype: torch.dtype) -> float:
+def measure_attainable_flops(device: torch.device, dtype: torch.dtype) -> float:
     """What a square matrix product reaches here, per second: an estimate of the peak, the same way on any machine.
 
     The best of some time's products: on a machine that others use too, most of them are interrupted.
@@ -31,16 +31,16 @@ def attainable_flops(device: torch.device, dtype: torch.dtype) -> float:
     best, began, done = float("inf"), time.perf_counter(), 0
     while done < _REPEATS or time.perf_counter() - began < _SECONDS:
         done += 1
-        _wait(device)
+        _synchronize(device)
         started = time.perf_counter()
         one @ one
-        _wait(device)
+        _synchronize(device)
         best = min(best, time.perf_counter() - started)
     return 2.0 * size**3 / best
 
 
 @dataclass(slots=True)
-class Meter:
+class ThroughputMeter:
     """Tokens per second and utilisation (MFU) since the start of this process's training."""
 
     flops_per_token: float
@@ -57,6 +57,6 @@ class Meter:
         }
 
 
-def _wait(device: torch.device) -> None:
+def _synchronize(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)

@@ -16,7 +16,7 @@ import torch
 from curate.engine import Engines, build_chat
 from curate.engine.base import Failure
 from curate.lake.lake import Lake
-from curate.train import train
+from curate.train import train_reward_model
 from tests.e2e.test_vllm import PYTHON, QUIET, ROOT
 from tests.train.samples import configured, pair_rows, written
 
@@ -25,13 +25,13 @@ SAID = ("fox quick", "lazy dog over", "the", "quick brown fox " * 30)
 SCRIPT = """
 import json, sys
 from pathlib import Path
-from curate.engine import Engines, chat
+from curate.engine import Engines, build_chat
 folders, out, *said = sys.argv[1:]
 found = []
 for folder in json.loads(folders):
     settings = {"kind": "vllm", "model": folder, "dtype": "float32", "eager": True, "max_length": 512}
     engine = Engines({"m": settings}, Path()).get("m")
-    scores = engine.score([chat(("user", "Which one?"), ("assistant", each)) for each in said])
+    scores = engine.score([build_chat(("user", "Which one?"), ("assistant", each)) for each in said])
     found.append([each.value for each in scores])
     engine.close()
 Path(out).write_text(json.dumps(found))
@@ -55,7 +55,7 @@ def test_everyone_reads_the_same_scores(lake: Lake, tmp_path: Path, make_model: 
     for name, lora in FORMS.items():
         (tmp_path / name).mkdir()
         config = configured(tmp_path / name, backbone, lora=lora)
-        train(lake, config, data)
+        train_reward_model(lake, config, data)
         folders.append(config.resolve("models/reward"))
     expected = [plainly(folder) for folder in folders]
     assert np.ptp(expected, axis=1).min() > 1e-2  # they differ, so that agreeing means something

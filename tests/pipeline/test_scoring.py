@@ -12,9 +12,9 @@ import polars as pl
 import pytest
 
 import curate
-from curate.engine.local.embeddings import Embedder
+from curate.engine.local.embeddings import CachedEmbedder
 from curate.records import Message, prompt_id, text
-from curate.reward.embedding_reward import Description, Heads, save
+from curate.reward.embedding_reward import EmbeddingRewardConfig, Heads, save_embedding_reward
 
 MakeModel = Callable[..., Path]
 ROWS = [
@@ -29,17 +29,17 @@ SEEN = prompt_id((Message(role="user", content=text("Why?")),), key="q1", refere
 def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A trained model whose heads differ: that of a fold scores 0, the final one the length of the response."""
 
-    def encode(self: Embedder, texts: list[str]) -> np.ndarray:
+    def encode(self: CachedEmbedder, texts: list[str]) -> np.ndarray:
         return np.array([[len(item) / 10, 1.0] for item in texts], np.float32)
 
-    monkeypatch.setattr(Embedder, "_encode", encode)
+    monkeypatch.setattr(CachedEmbedder, "_encode", encode)
     (tmp_path / "encoder").mkdir()
     (tmp_path / "encoder" / "config.json").write_text("{}")
-    embedder = Embedder(str(tmp_path / "encoder"))
+    embedder = CachedEmbedder(str(tmp_path / "encoder"))
     rng = np.random.default_rng(0)
     w1, b1, w2 = (rng.standard_normal(shape).astype(np.float32) for shape in ((3, 6, 4), (3, 4), (3, 4)))
     w2[:2] = 0
-    description = Description(
+    description = EmbeddingRewardConfig(
         embedder=embedder.name,
         embedder_digest=embedder.digest,
         dimension=2,
@@ -50,7 +50,7 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         fingerprint="f",
         metrics={},
     )
-    save(tmp_path / "reward", description, Heads(w1, b1, w2), [SEEN])
+    save_embedding_reward(tmp_path / "reward", description, Heads(w1, b1, w2), [SEEN])
     return tmp_path / "reward"
 
 

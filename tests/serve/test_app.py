@@ -15,7 +15,7 @@ import pytest
 from curate.core.progress import Track, no_progress
 from curate.reward.scorer import Float64, PromptResponses
 from curate.serve import app as served
-from curate.serve.app import Limits, make_app
+from curate.serve.app import ServerLimits, make_app
 from curate.serve.protocol import ScoreRequest
 
 
@@ -47,7 +47,7 @@ def test_health_is_answered_while_a_request_is_being_read(monkeypatch: pytest.Mo
     monkeypatch.setitem(served.PATHS, "/rewards", Slow)
 
     async def main() -> tuple[httpx.Response, httpx.Response, httpx.Response]:
-        application = make_app(Lengths(), Limits())
+        application = make_app(Lengths(), ServerLimits())
         transport = httpx.ASGITransport(application)
         async with (
             application.router.lifespan_context(application),

@@ -9,7 +9,7 @@ import pytest
 
 from curate.reward.scorer import PromptResponses
 from curate.serve.protocol import PATHS
-from curate.serve.transcript import turns_of_text, without_end
+from curate.serve.transcript import parse_turns, strip_end_tokens
 
 CHATML = "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nWhy?<|im_end|>\n<|im_start|>assistant\n"
 LLAMA = (
@@ -38,17 +38,17 @@ def answer(path: str, scores: list[float], **body: Any) -> dict[str, Any]:
     ],
 )
 def test_rendered_chats_are_turns_again(rendered: str, turns: list[tuple[str, str]]) -> None:
-    assert turns_of_text(rendered) == turns
+    assert parse_turns(rendered) == turns
 
 
 def test_only_control_tokens_at_the_end_are_taken_off() -> None:
-    assert without_end("It is </s> here.<|im_end|>\n<|endoftext|>") == "It is </s> here."
-    assert without_end("two spaces  <|eot_id|>") == without_end("two spaces  ") == "two spaces  "
+    assert strip_end_tokens("It is </s> here.<|im_end|>\n<|endoftext|>") == "It is </s> here."
+    assert strip_end_tokens("two spaces  <|eot_id|>") == strip_end_tokens("two spaces  ") == "two spaces  "
 
 
 def test_an_empty_answer_is_one_and_an_open_turn_is_none() -> None:
-    assert turns_of_text(CHATML + "<|im_end|>\n")[-1] == ("assistant", "")
-    assert turns_of_text(CHATML)[-1] == ("user", "Why?")
+    assert parse_turns(CHATML + "<|im_end|>\n")[-1] == ("assistant", "")
+    assert parse_turns(CHATML)[-1] == ("user", "Why?")
 
 
 def test_one_prompt_with_its_responses() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from curate.serve.transcript import turns_of_text, without_end
+from curate.serve.transcript import parse_turns, strip_end_tokens
 
 TOKENS = [
     "<|im_end|>",
@@ -35,7 +35,7 @@ PIECES = st.sampled_from(
 @example("<pad>x<pad>")
 @example("x \n")
 def test_it_cuts_what_the_expression_cuts(text: str) -> None:
-    assert without_end(text) == MEANING.sub("", text)
+    assert strip_end_tokens(text) == MEANING.sub("", text)
 
 
 N = 100_000  # tokens: 500 kB, for which the expression takes more than two minutes
@@ -54,6 +54,6 @@ N = 100_000  # tokens: 500 kB, for which the expression takes more than two minu
     ids=["run before a letter", "run at the end", "run before a part", "blanks", "blanks before a token"],
 )
 def test_a_long_run_of_tokens_is_read_in_linear_time(text: str, left: str) -> None:
-    assert without_end(text) == left
+    assert strip_end_tokens(text) == left
     opened = "<|im_start|>user\nWhy?<|im_end|>\n<|im_start|>assistant\n"
-    assert turns_of_text(opened + text) == [("user", "Why?"), ("assistant", left)]
+    assert parse_turns(opened + text) == [("user", "Why?"), ("assistant", left)]

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.reward.embedding_reward import build_features
-from curate.train.bradley_terry import Fit, Items, Settings, fit
+from curate.train.bradley_terry import EmbeddedPairs, HeadFit, HeadSettings, fit_mlp_heads
 from curate.train.losses import soft_bradley_terry
 
-SETTINGS = Settings(
+SETTINGS = HeadSettings(
     hidden=8,
     epochs=6,
     patience=6,
@@ -33,14 +33,14 @@ def unit(rng: np.random.Generator, *shape: int) -> np.ndarray:
     return (vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)).astype(np.float32)
 
 
-def make_items(prompts: int = 60, seed: int = 0) -> Items:
+def make_items(prompts: int = 60, seed: int = 0) -> EmbeddedPairs:
     """Two responses a prompt; the better one lies further along a fixed direction."""
     rng = np.random.default_rng(seed)
     responses, direction = unit(rng, 2 * prompts, 8), unit(rng, 8)
     better = (responses @ direction).reshape(-1, 2).argmax(axis=1)
     first = 2 * np.arange(prompts)
     fold = np.arange(prompts) % SETTINGS.folds
-    return Items(
+    return EmbeddedPairs(
         prompts=unit(rng, prompts, 8),
         responses=responses,
         prompt_of=np.repeat(np.arange(prompts), 2),
@@ -53,17 +53,17 @@ def make_items(prompts: int = 60, seed: int = 0) -> Items:
     )
 
 
-def trained(items: Items, settings: Settings = SETTINGS) -> Fit:
-    return fit(items, settings, lambda _: None)
+def trained(items: EmbeddedPairs, settings: HeadSettings = SETTINGS) -> HeadFit:
+    return fit_mlp_heads(items, settings, lambda _: None)
 
 
-def margins(items: Items, result: Fit, head: int) -> np.ndarray:
+def margins(items: EmbeddedPairs, result: HeadFit, head: int) -> np.ndarray:
     inputs = build_features(items.prompts[items.prompt_of], items.responses)
     scores = result.heads.score(inputs, head)
     return scores[items.chosen] - scores[items.rejected]
 
 
-def parts(result: Fit, head: int) -> Iterator[np.ndarray]:
+def parts(result: HeadFit, head: int) -> Iterator[np.ndarray]:
     yield from (result.heads.w1[head], result.heads.b1[head], result.heads.w2[head])
 
 

@@ -14,9 +14,9 @@ from curate.core.progress import no_progress
 from curate.data.preference_rows import PreferencePairs, read_pairs
 from curate.engine.local.embeddings import CachedEmbedder
 from curate.lake.lake import Lake
-from curate.train import train
-from curate.train.examples import held_out
-from curate.train.label_noise import with_remedy
+from curate.train import train_reward_model
+from curate.train.examples import is_held_out
+from curate.train.label_noise import correct_labels
 from tests.conftest import MakeModel
 from tests.train.samples import BAD, GOOD, configured, pair_rows, settings, written
 
@@ -51,9 +51,9 @@ def remedied(method: str, data: Path, encoder: str) -> tuple[PreferencePairs, Pr
     )
     assert section.backbone is not None
     pairs, embedder = read_pairs(data), CachedEmbedder(encoder)
-    after, rate = with_remedy(pairs, section, section.backbone, embedder, source=data, track=no_progress)
+    after, rate = correct_labels(pairs, section, section.backbone, embedder, source=data, track=no_progress)
     assert rate == pytest.approx(0.2, abs=0.1)
-    unseen = np.array([held_out(each, section.backbone.held_out) for each in pairs.prompt_ids])
+    unseen = np.array([is_held_out(each, section.backbone.held_out) for each in pairs.prompt_ids])
     return pairs, after, unseen[pairs.prompt]
 
 
@@ -75,7 +75,7 @@ def test_what_held_out_labels_say_reaches_no_training_label(tmp_path: Path, enco
     rows = pair_rows(100)
     one = remedied_labels(tmp_path / "one", rows, encoder)
     for row in rows:
-        if held_out(row["prompt_id"], settings(Path("m")).held_out):
+        if is_held_out(row["prompt_id"], settings(Path("m")).held_out):
             row["chosen"], row["rejected"] = row["rejected"], row["chosen"]
     assert remedied_labels(tmp_path / "other", rows, encoder) == one
 
@@ -90,10 +90,10 @@ def remedied_labels(folder: Path, rows: list[dict[str, object]], encoder: str) -
     )
     assert section.backbone is not None
     pairs = read_pairs(written(folder, rows))
-    after, _ = with_remedy(
+    after, _ = correct_labels(
         pairs, section, section.backbone, CachedEmbedder(encoder), source=folder, track=no_progress
     )
-    unseen = np.array([held_out(each, section.backbone.held_out) for each in pairs.prompt_ids])
+    unseen = np.array([is_held_out(each, section.backbone.held_out) for each in pairs.prompt_ids])
     return [float(each) for each in after.p_chosen[~unseen[pairs.prompt]]]
 
 
@@ -107,12 +107,12 @@ def test_a_backbone_is_trained_on_what_is_left(
     other = config.model_copy(update={"train": TrainSection.model_validate(section)})
     object.__setattr__(other, "_folder", tmp_path)
     data, _ = flipped(tmp_path / "data", 60)
-    summary = train(lake, other, data)
+    summary = train_reward_model(lake, other, data)
     about = json.loads((other.resolve("models/reward") / "training.json").read_text())
     assert about["metrics"]["noise_rate"] == pytest.approx(0.2, abs=0.1)
     assert (summary.counts.dropped.get("weight is 0", 0) > 3) == (method == "drop")
     assert summary.counts.rows_in == 60
-    assert train(lake, other, data).skipped
+    assert train_reward_model(lake, other, data).skipped
 
 
 @pytest.mark.parametrize(

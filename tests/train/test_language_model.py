@@ -23,7 +23,7 @@ from curate.engine.base import Failure, build_chat
 from curate.engine.registry import Engines
 from curate.judge.configured import Panel
 from curate.lake.lake import Lake, Location
-from curate.train import train
+from curate.train import train_reward_model
 from tests.train.samples import configured, pair_rows, ranking_rows, written
 
 MakeModel = Callable[..., Path]
@@ -49,7 +49,7 @@ def metrics(config: Config) -> list[dict[str, Any]]:
 def test_it_learns_and_says_how_good_it_is(lake: Lake, tmp_path: Path, make_model: MakeModel) -> None:
     config = configured(tmp_path, make_model(), epochs=4)
     data = written(tmp_path / "data", pair_rows(40))
-    summary = train(lake, config, data)
+    summary = train_reward_model(lake, config, data)
     assert (summary.counts.rows_in, summary.counts.rows_kept) == (40, 40)
     query = "SELECT subject, subset, value, n FROM evaluations WHERE benchmark = 'held-out labels'"
     rows = {(subject, subset): (value, n) for subject, subset, value, n in lake.rows(query)}
@@ -62,7 +62,7 @@ def test_it_learns_and_says_how_good_it_is(lake: Lake, tmp_path: Path, make_mode
     assert [row["step"] for row in steps] == list(range(1, len(steps) + 1))
     assert steps[-1]["loss"] < steps[0]["loss"]
     assert "held-out accuracy" in summary.note
-    again = train(lake, config, data)
+    again = train_reward_model(lake, config, data)
     assert again.skipped
     assert not list(config.resolve(".curate").glob("training/*/last"))
 
@@ -84,12 +84,12 @@ def test_the_folder_is_a_judge_with_the_trainer_s_scores(
     changes: dict[str, Any], lake: Lake, tmp_path: Path, make_model: MakeModel
 ) -> None:
     from curate.engine.weights import locate_model
-    from curate.train.batches import laid_out
-    from curate.train.load_backbone import open_backbone
+    from curate.train.batches import build_batch
+    from curate.train.load_backbone import load_backbone
 
     config = configured(tmp_path, make_model(), **changes)
     rows = pair_rows(aspects={"true": 1, "kind": 0}) if "aspects" in changes else ranking_rows()
-    train(lake, config, written(tmp_path / "data", rows))
+    train_reward_model(lake, config, written(tmp_path / "data", rows))
     folder = config.resolve("models/reward")
     about = json.loads((folder / "training.json").read_text())
     with safe_open(folder / "model.safetensors", "pt") as stored:
@@ -101,13 +101,13 @@ def test_the_folder_is_a_judge_with_the_trainer_s_scores(
     assert config.train is not None
     assert config.train.backbone is not None
     plain = config.train.backbone.model_copy(update={"lora": None, "forward": "shared-prefix"})
-    opened = open_backbone(plain, locate_model(str(folder), revision="main", folder=tmp_path), seed=0)
+    opened = load_backbone(plain, locate_model(str(folder), revision="main", folder=tmp_path), seed=0)
     context = [("user", "Which one?")]
     encoded = opened.texts.encode(context, ["fox quick", "lazy dog over", "the"])
     assert not isinstance(encoded, Failure)
     group: Any = type("G", (), {"tokens": encoded.prompt, "responses": encoded.responses})
     with torch.no_grad():
-        again = opened.model.eval().score(laid_out([group]))  # type: ignore[arg-type,operator]
+        again = opened.model.eval().score(build_batch([group]))  # type: ignore[arg-type,operator]
     tolerance = 2e-2 if changes.get("precision") else 1e-4
     assert again.tolist() == pytest.approx(found, abs=tolerance)
     assert list(Panel(config).seats) == ["reward-model"]
@@ -118,7 +118,7 @@ def test_aspects_that_pull_apart_are_learnt_each(lake: Lake, tmp_path: Path, mak
         tmp_path, make_model(), epochs=4, output="aspects", aspects={"true": 2.0, "kind": 1.0}
     )
     data = written(tmp_path / "data", pair_rows(40, aspects={"true": 1, "kind": 0}))
-    train(lake, config, data)
+    train_reward_model(lake, config, data)
     about = json.loads((config.resolve("models/reward") / "training.json").read_text())["metrics"]
     assert {name: each["value"] > 0.9 for name, each in about["held_out_aspects"].items()} == {
         "true": True,
@@ -126,7 +126,9 @@ def test_aspects_that_pull_apart_are_learnt_each(lake: Lake, tmp_path: Path, mak
     }
     assert about["held_out_accuracy"]["reward-model"]["all"]["value"] > 0.9
     with pytest.raises(CurateError, match=r"No row of .* labels brevity"):
-        train(lake, configured(tmp_path, make_model(), output="aspects", aspects={"brevity": 1.0}), data)
+        train_reward_model(
+            lake, configured(tmp_path, make_model(), output="aspects", aspects={"brevity": 1.0}), data
+        )
 
 
 def test_an_encoder_is_trained_on_text_pairs(lake: Lake, tmp_path: Path, make_model: MakeModel) -> None:
@@ -142,21 +144,21 @@ def test_an_encoder_is_trained_on_text_pairs(lake: Lake, tmp_path: Path, make_mo
     BertModel(BertConfig(vocab_size=len(tokenizer), **shape)).save_pretrained(encoder)
     tokenizer.save_pretrained(encoder)
     config = configured(tmp_path, encoder, epochs=4)
-    train(lake, config, written(tmp_path / "data", pair_rows(40)))
+    train_reward_model(lake, config, written(tmp_path / "data", pair_rows(40)))
     value = lake.value("SELECT value FROM evaluations WHERE subject = 'reward-model' AND subset = 'all'")
     assert value > 0.9
     assert len(scores(config.resolve("models/reward"))) == 3
     with pytest.raises(CurateError, match="is an encoder"):
-        train(lake, configured(tmp_path, encoder, head="mlp"), tmp_path / "data")
+        train_reward_model(lake, configured(tmp_path, encoder, head="mlp"), tmp_path / "data")
 
 
 def test_a_reward_model_is_gone_on_with(lake: Lake, tmp_path: Path, make_model: MakeModel) -> None:
     start = make_model(head="reward")
     config = configured(tmp_path, start, learning_rate=1e-12)
-    train(lake, config, written(tmp_path / "data", pair_rows()))
+    train_reward_model(lake, config, written(tmp_path / "data", pair_rows()))
     assert scores(config.resolve("models/reward")) == pytest.approx(scores(start), abs=1e-4)
     with pytest.raises(CurateError, match="has another head"):
-        train(lake, configured(tmp_path, start, head="mlp"), tmp_path / "data")
+        train_reward_model(lake, configured(tmp_path, start, head="mlp"), tmp_path / "data")
 
 
 SCRIPT = """
@@ -172,7 +174,7 @@ def run(folder: Path, model: Path, *, dropout: float, lake: str = "lake0") -> No
     lora = {"rank": 4, "dropout": dropout} if dropout else None
     config = configured(folder, model, epochs=3, lora=lora)
     with Lake.open(Location.under(folder / lake)) as opened:
-        train(opened, config, folder / "data")
+        train_reward_model(opened, config, folder / "data")
 
 
 def start(folder: Path, model: Path, *, dropout: float, **environment: str) -> subprocess.Popen[bytes]:
@@ -233,4 +235,4 @@ def test_two_processes_train_the_same_model_as_one(tmp_path: Path, make_model: M
 def test_too_few_prompts_are_explained(lake: Lake, tmp_path: Path, make_model: MakeModel) -> None:
     config = configured(tmp_path, make_model())
     with pytest.raises(CurateError, match="add prompts, or change"):
-        train(lake, config, written(tmp_path / "data", pair_rows(1)))
+        train_reward_model(lake, config, written(tmp_path / "data", pair_rows(1)))

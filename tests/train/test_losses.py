@@ -59,7 +59,9 @@ def test_gradients_of_the_others() -> None:
         lambda tie: losses.rao_kupper(MARGIN, OUTCOME, tie), (TIE.clone().requires_grad_(),)
     )
     table = torch.randn(3, 4, dtype=DOUBLE, generator=torch.Generator().manual_seed(0)).requires_grad_()
-    assert torch.autograd.gradcheck(losses.centred, (table.detach()[:, :2].clone().requires_grad_(),))
+    assert torch.autograd.gradcheck(
+        losses.centring_penalty, (table.detach()[:, :2].clone().requires_grad_(),)
+    )
 
 
 def test_bradley_terry_is_the_weighted_cross_entropy() -> None:
@@ -74,9 +76,9 @@ def test_bradley_terry_is_the_weighted_cross_entropy() -> None:
 
 
 def test_smoothing_is_a_random_flip_and_strength_moves_the_margin() -> None:
-    assert losses.smoothed(torch.tensor([0.0, 0.5, 1.0]), 0.1).tolist() == pytest.approx([0.1, 0.5, 0.9])
+    assert losses.smooth_labels(torch.tensor([0.0, 0.5, 1.0]), 0.1).tolist() == pytest.approx([0.1, 0.5, 0.9])
     with pytest.raises(ValueError, match="smoothing"):
-        losses.smoothed(LABEL, 0.5)
+        losses.smooth_labels(LABEL, 0.5)
     ones = torch.ones_like(MARGIN)
     moved = losses.margin_bradley_terry(MARGIN, ones * 0.5)
     assert torch.allclose(moved, losses.bradley_terry(MARGIN - 0.5, ones))
@@ -134,7 +136,7 @@ def test_tied_responses_are_chosen_from_the_same_set() -> None:
         lambda: losses.best_of_n(torch.zeros(4), torch.zeros(4)),
         lambda: losses.best_of_n(torch.tensor([[0.0, -math.inf]]), torch.tensor([[0.5, 0.5]])),
         lambda: losses.plackett_luce(torch.zeros(4, 2), torch.zeros(2, 4)),
-        lambda: losses.centred(torch.zeros(4, 3)),
+        lambda: losses.centring_penalty(torch.zeros(4, 3)),
         lambda: losses.ordinal_pair(torch.zeros(4, 3), torch.zeros(4, 3), torch.zeros(4, 1)),
     ],
 )

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from curate.reward.embedding_reward import Heads, build_features
-from curate.train.batched_heads import Bank, Items, Selection, Settings
-from curate.train.bradley_terry import fit
-from curate.train.noise import Noise, cross_fitted, estimate_noise, relabelled, remedied
+from curate.train.batched_heads import BatchedHeads, EmbeddedPairs, HeadSettings, SmallLossSelection
+from curate.train.bradley_terry import fit_mlp_heads
+from curate.train.noise import LabelNoise, cross_fit_margins, estimate_noise, relabel_for_heads, relabel_pairs
 
-SETTINGS = Settings(
+SETTINGS = HeadSettings(
     hidden=8,
     epochs=12,
     patience=12,
@@ -26,7 +26,7 @@ SETTINGS = Settings(
 )
 
 
-def make_items(flipped: float, prompts: int = 240, seed: int = 0) -> tuple[Items, np.ndarray]:
+def make_items(flipped: float, prompts: int = 240, seed: int = 0) -> tuple[EmbeddedPairs, np.ndarray]:
     """Items of which a share of the labels is wrong, and which ones are."""
     rng = np.random.default_rng(seed)
 
@@ -39,7 +39,7 @@ def make_items(flipped: float, prompts: int = 240, seed: int = 0) -> tuple[Items
     wrong = rng.random(prompts) < flipped
     better = np.where(wrong, 1 - better, better)
     first, fold = 2 * np.arange(prompts), np.arange(prompts) % SETTINGS.folds
-    items = Items(
+    items = EmbeddedPairs(
         prompts=unit(prompts, 6),
         responses=responses,
         prompt_of=np.repeat(np.arange(prompts), 2),
@@ -71,22 +71,22 @@ def test_the_rate_of_flips_is_found_in_margins_of_known_scale(rate: float) -> No
 
 
 def test_whether_a_label_is_right_is_bayes_rule() -> None:
-    noise, margin = Noise(0.3, 2.0), np.array([-1.5, 0.0, 0.7])
+    noise, margin = LabelNoise(0.3, 2.0), np.array([-1.5, 0.0, 0.7])
     agree = 1 / (1 + np.exp(-2.0 * margin))
     assert noise.right(margin) == pytest.approx(0.7 * agree / (0.7 * agree + 0.3 * (1 - agree)))
-    assert Noise(0.0, 1.0).right(margin) == pytest.approx(1.0)
+    assert LabelNoise(0.0, 1.0).right(margin) == pytest.approx(1.0)
 
 
 def test_the_remedies() -> None:
     p, weight, right = np.array([1.0, 0.9, 0.8]), np.ones(3), np.array([0.1, 0.4, 0.75])
-    assert relabelled(p, weight, right, "flip")[0].tolist() == pytest.approx([0.0, 0.1, 0.8])
-    assert relabelled(p, weight, right, "drop")[1].tolist() == [0.0, 0.0, 1.0]
-    assert relabelled(p, weight, right, "soften")[0].tolist() == pytest.approx([0.1, 0.42, 0.65])
+    assert relabel_pairs(p, weight, right, "flip")[0].tolist() == pytest.approx([0.0, 0.1, 0.8])
+    assert relabel_pairs(p, weight, right, "drop")[1].tolist() == [0.0, 0.0, 1.0]
+    assert relabel_pairs(p, weight, right, "soften")[0].tolist() == pytest.approx([0.1, 0.42, 0.65])
 
 
 def test_flipped_labels_are_found() -> None:
     items, wrong = make_items(0.2, prompts=600)
-    labels, noise = remedied(items, cross_fitted(items, SETTINGS, silent), "flip")
+    labels, noise = relabel_for_heads(items, cross_fit_margins(items, SETTINGS, silent), "flip")
     assert noise[-1].rate == pytest.approx(0.2, abs=0.08)
     flipped = labels.p[-1] < 0.5
     assert flipped[wrong].mean() > 0.7
@@ -101,7 +101,7 @@ def test_no_label_of_a_fold_comes_back_through_the_labels_of_others(remedy: str)
     weight = np.where(mine, 3.0, items.weight)
     other = dataclasses.replace(items, p_chosen=p, weight=weight)
     one, two = (
-        remedied(each, cross_fitted(each, SETTINGS, silent), remedy, rate=0.2)[0]  # type: ignore[arg-type]
+        relabel_for_heads(each, cross_fit_margins(each, SETTINGS, silent), remedy, rate=0.2)[0]  # type: ignore[arg-type]
         for each in (items, other)
     )
     assert (one.p[1, ~mine] == two.p[1, ~mine]).all()
@@ -112,14 +112,14 @@ def test_no_label_of_a_fold_comes_back_through_the_labels_of_others(remedy: str)
 def test_of_two_models_each_learns_from_what_the_other_or_itself_finds_easy(peer: bool) -> None:
     items, _ = make_items(0.3, prompts=8)
     ones = np.ones((1, 8))
-    bank = Bank(
+    bank = BatchedHeads(
         items,
         dataclasses.replace(SETTINGS, members=2),
         torch.Generator().manual_seed(0),
         sees=np.array([[True] * 6 + [False] * 2]),
         p=ones,
         weight=ones,
-        selection=Selection(0.5, peer=peer),
+        selection=SmallLossSelection(0.5, peer=peer),
     )
     for _ in range(5):
         bank.epoch()  # from here on the share is what was wanted
@@ -130,7 +130,7 @@ def test_of_two_models_each_learns_from_what_the_other_or_itself_finds_easy(peer
 
 
 def test_the_share_falls_to_what_is_wanted() -> None:
-    selection = Selection(0.6, peer=True)
+    selection = SmallLossSelection(0.6, peer=True)
     shares = [selection.at(epoch) for epoch in range(7)]
     assert shares[0] > shares[3] > 0.6
     assert shares[4:] == pytest.approx([0.6] * 3)
@@ -138,7 +138,7 @@ def test_the_share_falls_to_what_is_wanted() -> None:
 
 def test_an_ensemble_is_the_members_scores_combined() -> None:
     items, _ = make_items(0.1, prompts=60)
-    result = fit(items, dataclasses.replace(SETTINGS, members=3), silent)
+    result = fit_mlp_heads(items, dataclasses.replace(SETTINGS, members=3), silent)
     heads = result.heads
     assert heads.w1.shape == (4, 18, 24)
     inputs = build_features(items.prompts[items.prompt_of], items.responses)[:20]

@@ -21,9 +21,9 @@ from curate.engine.local.reward_head import HeadShape
 from curate.reward.model import RewardModel
 from curate.reward.tokens import EncodedResponses
 from curate.train import losses, objective
-from curate.train.batches import laid_out, rows, sizes, steps
-from curate.train.examples import Group, build_groups, held_out
-from curate.train.loop import learning_rate
+from curate.train.batches import build_batch, count_tokens, group_into_steps, pack_rows
+from curate.train.examples import PromptGroup, build_groups, is_held_out
+from curate.train.loop import compute_learning_rate
 from tests.train.samples import pair_rows, ranking_rows, settings, written
 
 KINDS: list[dict[str, Any]] = [
@@ -45,7 +45,7 @@ def encode(context: Turns, responses: Sequence[str]) -> EncodedResponses | Failu
 
 
 @pytest.fixture(scope="module")
-def groups(tmp_path_factory: pytest.TempPathFactory) -> tuple[Group, ...]:
+def groups(tmp_path_factory: pytest.TempPathFactory) -> tuple[PromptGroup, ...]:
     folder = written(tmp_path_factory.mktemp("data"), [*ranking_rows(12), *pair_rows(12, seed=1)])
     return build_groups(read_pairs(folder), encode).groups
 
@@ -78,11 +78,11 @@ def test_a_ranking_keeps_its_ranks_and_its_ties(tmp_path: Path) -> None:
 
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=40), st.integers(20, 80), st.integers(0, 5))
 def test_every_group_is_in_one_row_of_one_step(tokens: list[int], most: int, seed: int) -> None:
-    packed = rows(tokens, most=most, generator=np.random.default_rng(seed))
+    packed = pack_rows(tokens, most=most, generator=np.random.default_rng(seed))
     assert sorted(each for row in packed for each in row) == list(range(len(tokens)))
     assert all(len(row) == 1 or sum(tokens[each] for each in row) <= most for row in packed)
-    assert packed == rows(tokens, most=most, generator=np.random.default_rng(seed))
-    made = steps(packed, tokens, least=2 * most)
+    assert packed == pack_rows(tokens, most=most, generator=np.random.default_rng(seed))
+    made = group_into_steps(packed, tokens, least=2 * most)
     assert [row for step in made for row in step] == packed
     filled = [sum(tokens[each] for row in step for each in row) for step in made]
     assert all(each >= 2 * most for each in filled[:-1])
@@ -90,23 +90,23 @@ def test_every_group_is_in_one_row_of_one_step(tokens: list[int], most: int, see
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join(map(str, kind.values())))
 def test_packing_and_company_change_neither_loss_nor_gradient(
-    kind: dict[str, Any], groups: tuple[Group, ...]
+    kind: dict[str, Any], groups: tuple[PromptGroup, ...]
 ) -> None:
     loss = LossSection(**kind)
     model = RewardModel.start(backbone())
     results = []
     for packed in (
-        rows(sizes(groups), most=1 << 20),
-        rows(sizes(groups), most=60),
-        rows(sizes(groups), most=1),
+        pack_rows(count_tokens(groups), most=1 << 20),
+        pack_rows(count_tokens(groups), most=60),
+        pack_rows(count_tokens(groups), most=1),
     ):
         model.zero_grad()
         total, weight, correct = 0.0, 0.0, 0.0
         for row in packed:
             part = [groups[each] for each in row]
-            batch = laid_out(part)
-            value = objective.evaluate(batch.table(model(batch)), part, loss, model.shape)
-            assert value.weight == pytest.approx(sum(objective.weight_of(each, loss) for each in part))
+            batch = build_batch(part)
+            value = objective.compute_loss(batch.table(model(batch)), part, loss, model.shape)
+            assert value.weight == pytest.approx(sum(objective.weigh_group(each, loss) for each in part))
             value.loss.backward()  # type: ignore[no-untyped-call]
             total, weight, correct = total + value.loss.item(), weight + value.weight, correct + value.correct
         gradient = torch.cat([each.grad.flatten() for each in model.parameters() if each.grad is not None])
@@ -118,15 +118,15 @@ def test_packing_and_company_change_neither_loss_nor_gradient(
     assert float(results[0][2].abs().max()) > 0
 
 
-def test_terms_add_to_the_loss_and_have_gradients(groups: tuple[Group, ...]) -> None:
+def test_terms_add_to_the_loss_and_have_gradients(groups: tuple[PromptGroup, ...]) -> None:
     part = groups[:6]
-    batch = laid_out(part)
+    batch = build_batch(part)
     outputs = torch.randn(len(batch.prompt), 1, generator=torch.Generator().manual_seed(0)) * 6
-    plain = objective.evaluate(batch.table(outputs), part, LossSection(), HeadShape()).loss
+    plain = objective.compute_loss(batch.table(outputs), part, LossSection(), HeadShape()).loss
     for term in ("centre", "prior", "length_invariance"):
         given_outputs = outputs.clone().requires_grad_()
         loss = LossSection(**{term: 0.5})
-        value = objective.evaluate(batch.table(given_outputs), part, loss, HeadShape()).loss
+        value = objective.compute_loss(batch.table(given_outputs), part, loss, HeadShape()).loss
         assert value.item() > plain.item(), term
         value.backward()  # type: ignore[no-untyped-call]
         assert given_outputs.grad is not None
@@ -148,7 +148,7 @@ def test_aspects_are_learnt_where_they_are_labelled_and_their_mean_from_the_over
     assert np.isnan(part[2].aspects).all()
     shape = HeadShape(output="aspects", aspects=("true", "kind"), weights=(3.0, 1.0))
     outputs = torch.randn(3, 2, 2, generator=torch.Generator().manual_seed(0), requires_grad=True)
-    value = objective.evaluate(outputs, part, LossSection(), shape)
+    value = objective.compute_loss(outputs, part, LossSection(), shape)
 
     gap = outputs[:, 0] - outputs[:, 1]  # [prompt, aspect]
     overall = torch.nn.functional.softplus(-(gap @ torch.tensor([0.75, 0.25])))
@@ -158,19 +158,22 @@ def test_aspects_are_learnt_where_they_are_labelled_and_their_mean_from_the_over
     assert value.loss.item() == pytest.approx(expected.item(), rel=1e-5)
     assert value.weight == 5.0
     apart = [
-        objective.evaluate(outputs[at : at + 1], part[at : at + 1], LossSection(), shape) for at in range(3)
+        objective.compute_loss(outputs[at : at + 1], part[at : at + 1], LossSection(), shape)
+        for at in range(3)
     ]
     assert sum(each.loss.item() for each in apart) == pytest.approx(expected.item(), rel=1e-5)
 
 
-def test_gradients_reach_every_adapter_and_no_frozen_weight(groups: tuple[Group, ...]) -> None:
+def test_gradients_reach_every_adapter_and_no_frozen_weight(groups: tuple[PromptGroup, ...]) -> None:
     from curate.config.train import LoraSection
-    from curate.train.adapters import with_adapters
+    from curate.train.adapters import add_adapters
 
-    model = with_adapters(RewardModel.start(backbone()), LoraSection(rank=2))
+    model = add_adapters(RewardModel.start(backbone()), LoraSection(rank=2))
     for _ in range(2):  # half of an adapter starts at zero, and keeps the other half still for one step
-        batch = laid_out(groups[:3])
-        objective.evaluate(batch.table(model(batch)), groups[:3], LossSection(), model.shape).loss.backward()  # type: ignore[no-untyped-call]
+        batch = build_batch(groups[:3])
+        objective.compute_loss(
+            batch.table(model(batch)), groups[:3], LossSection(), model.shape
+        ).loss.backward()  # type: ignore[no-untyped-call]
         with torch.no_grad():
             for each in model.parameters():
                 if each.grad is not None:
@@ -181,10 +184,12 @@ def test_gradients_reach_every_adapter_and_no_frozen_weight(groups: tuple[Group,
     assert all(each.grad is None for each in model.parameters() if not each.requires_grad)
 
 
-def test_gradients_reach_separators_and_head_of_a_joint_row(groups: tuple[Group, ...]) -> None:
+def test_gradients_reach_separators_and_head_of_a_joint_row(groups: tuple[PromptGroup, ...]) -> None:
     model = RewardModel.start(backbone(), HeadShape("mlp", 8))
-    batch = laid_out(groups[:2], separator=(96,), seed=3)
-    value = objective.evaluate(batch.table(model(batch)), groups[:2], LossSection(kind="best"), model.shape)
+    batch = build_batch(groups[:2], separator=(96,), seed=3)
+    value = objective.compute_loss(
+        batch.table(model(batch)), groups[:2], LossSection(kind="best"), model.shape
+    )
     value.loss.backward()  # type: ignore[no-untyped-call]
     assert model.backbone.embed_tokens.weight.grad[96].abs().sum() > 0
     assert model.head.first.weight.grad.abs().sum() > 0
@@ -192,19 +197,19 @@ def test_gradients_reach_separators_and_head_of_a_joint_row(groups: tuple[Group,
 
 def test_a_prompt_is_always_on_the_same_side() -> None:
     ids = [f"prompt {number}" for number in range(2000)]
-    sides = [held_out(each, 0.1) for each in ids]
+    sides = [is_held_out(each, 0.1) for each in ids]
     assert 0.07 < sum(sides) / len(sides) < 0.13
-    assert all(held_out(each, 0.3) for each, side in zip(ids, sides, strict=True) if side)
+    assert all(is_held_out(each, 0.3) for each, side in zip(ids, sides, strict=True) if side)
 
 
 def test_the_learning_rate_rises_and_falls() -> None:
     section = settings(Path("m"), learning_rate=1.0, warmup=0.2)
-    rates = [learning_rate(step, 20, section) for step in range(20)]
+    rates = [compute_learning_rate(step, 20, section) for step in range(20)]
     assert rates[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
     assert rates[4:] == sorted(rates[4:], reverse=True)
     assert rates[12] == pytest.approx(0.5)
     constant = section.model_copy(update={"schedule": "constant"})
-    assert learning_rate(19, 20, constant) == 1.0
+    assert compute_learning_rate(19, 20, constant) == 1.0
 
 
 def test_of_a_share_of_the_pairs_the_easiest_are_learnt_from(tmp_path: Path) -> None:
@@ -213,7 +218,7 @@ def test_of_a_share_of_the_pairs_the_easiest_are_learnt_from(tmp_path: Path) -> 
     outputs[:, 0, 0] = torch.arange(len(found)).float()  # the first ones are hardly told apart
     outputs.requires_grad_()
     shape = RewardModel.start(backbone()).shape
-    value = objective.evaluate(outputs, found, LossSection(), shape, share=0.4)
+    value = objective.compute_loss(outputs, found, LossSection(), shape, share=0.4)
     value.loss.backward()  # type: ignore[no-untyped-call]
     assert outputs.grad is not None
     right = [int(group.first[0] == 0) for group in found]  # where the one with the score above 0 was chosen
@@ -221,6 +226,6 @@ def test_of_a_share_of_the_pairs_the_easiest_are_learnt_from(tmp_path: Path) -> 
     wanted = losses.soft_bradley_terry(lead, torch.full_like(lead, 0.9)).argsort()[:3]
     moved = outputs.grad.abs().sum(dim=(1, 2)).nonzero().flatten()
     assert sorted(moved.tolist()) == sorted(wanted.tolist())
-    whole = objective.evaluate(outputs, found, LossSection(), shape)
+    whole = objective.compute_loss(outputs, found, LossSection(), shape)
     assert (value.weight, value.pairs, value.correct) == (whole.weight, whole.pairs, whole.correct)
     assert value.loss < whole.loss

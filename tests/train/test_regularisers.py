@@ -44,9 +44,11 @@ def test_the_discrepancy_is_the_sum_over_all_pairs() -> None:
         return sum(cells) / len(cells)
 
     expected = kernel(one, one) + kernel(other, other) - 2 * kernel(one, other)
-    assert float(regularisers.discrepancy(one, other, bandwidths=(0.5, 2.0))) == pytest.approx(expected)
-    assert float(regularisers.discrepancy(one, one)) == pytest.approx(0.0, abs=1e-12)
-    assert torch.autograd.gradcheck(regularisers.discrepancy, (one.requires_grad_(), other.requires_grad_()))
+    assert float(regularisers.mean_discrepancy(one, other, bandwidths=(0.5, 2.0))) == pytest.approx(expected)
+    assert float(regularisers.mean_discrepancy(one, one)) == pytest.approx(0.0, abs=1e-12)
+    assert torch.autograd.gradcheck(
+        regularisers.mean_discrepancy, (one.requires_grad_(), other.requires_grad_())
+    )
 
 
 def test_scores_that_follow_length_are_told_from_those_that_do_not() -> None:
@@ -64,7 +66,7 @@ def test_scores_that_follow_length_are_told_from_those_that_do_not() -> None:
     [
         lambda: regularisers.prior_constraint(drawn(4), drawn(4, 1)),
         lambda: regularisers.prior_constraint(drawn(4), drawn(1)),
-        lambda: regularisers.discrepancy(drawn(4, 1), drawn(4)),
+        lambda: regularisers.mean_discrepancy(drawn(4, 1), drawn(4)),
         lambda: regularisers.length_invariance(drawn(4), drawn(4, 1)),
     ],
 )

@@ -20,7 +20,7 @@ from curate.core.identity import content_id
 from curate.engine.local.embeddings import CachedEmbedder
 from curate.lake.lake import Lake
 from curate.reward.embedding_reward import EmbeddingReward
-from curate.train import train
+from curate.train import train_reward_model
 
 WORDS = ("clear", "kind", "right", "vague", "rude", "wrong")
 
@@ -64,7 +64,7 @@ def data(tmp_path: Path) -> Path:
 
 
 def test_it_saves_a_model_and_says_how_good_it_is(lake: Lake, config: Config, data: Path) -> None:
-    summary = train(lake, config, data)
+    summary = train_reward_model(lake, config, data)
     assert (summary.counts.rows_in, summary.counts.rows_kept) == (81, 80)
     assert summary.counts.dropped == {"confidence is above 1": 1}
     assert not summary.skipped
@@ -91,7 +91,7 @@ def test_a_folder_with_other_things_is_refused_before_the_work(
     (models.parent / ".reward.mine").mkdir()
     monkeypatch.setattr("curate.train.stage.read_pairs", None)
     with pytest.raises(CurateError, match=r"not part of a reward model .* \(other-model/weights\)"):
-        train(lake, config, data)
+        train_reward_model(lake, config, data)
     assert (models / "thesis.txt").read_text() == "years of work"
 
 
@@ -105,7 +105,7 @@ def test_the_saved_scores_of_training_prompts_are_the_measured_ones(
         if rng.random() < 0.3:
             row["chosen"], row["rejected"] = row["rejected"], row["chosen"]
     file.write_text("\n".join(map(json.dumps, rows)))
-    train(lake, config, data)
+    train_reward_model(lake, config, data)
     model = EmbeddingReward.load(config.resolve("models/reward"))
     sides = [
         model.score(
@@ -137,7 +137,7 @@ def test_noise_and_ensembles_are_settings(
     section = TrainSection.model_validate(config.train.model_dump(exclude_defaults=True) | changes)
     other = config.model_copy(update={"train": section})
     object.__setattr__(other, "_folder", config.resolve("."))
-    train(lake, other, data)
+    train_reward_model(lake, other, data)
     model = EmbeddingReward.load(config.resolve("models/reward"))
     assert model.heads.members == section.members
     assert 0.0 <= model.description.metrics["noise_rate"] < 0.5
@@ -148,13 +148,13 @@ def test_noise_and_ensembles_are_settings(
 def test_a_linear_head_is_a_model_like_any_other(lake: Lake, config: Config, data: Path) -> None:
     other = config.model_copy(update={"train": TrainSection(embedder="encoder", folds=4, head="linear")})
     object.__setattr__(other, "_folder", config.resolve("."))
-    train(lake, other, data)
+    train_reward_model(lake, other, data)
     model = EmbeddingReward.load(config.resolve("models/reward"))
     held = model.description.metrics["held_out_accuracy"]["reward-model"]["all"]
     assert (held["value"], held["n"]) == (1.0, 80)
     good, bad = model.score([content_id("new")] * 2, ["Question"] * 2, ["kind clear", "rude wrong"])
     assert good > bad
-    assert train(lake, other, data).skipped
+    assert train_reward_model(lake, other, data).skipped
     with pytest.raises(ValidationError, match="hidden, noise: `head: linear` has no such settings"):
         TrainSection.model_validate({"head": "linear", "hidden": 8, "noise": {"method": "flip"}})
 
@@ -162,36 +162,36 @@ def test_a_linear_head_is_a_model_like_any_other(lake: Lake, config: Config, dat
 def test_done_work_is_recognised_until_data_settings_or_model_change(
     lake: Lake, config: Config, data: Path
 ) -> None:
-    train(lake, config, data)
+    train_reward_model(lake, config, data)
     before, runs = lake.snapshot(), lake.value("SELECT count(*) FROM runs")
-    again = train(lake, config, data)
+    again = train_reward_model(lake, config, data)
     assert again.skipped
     assert lake.snapshot() == before
     assert "held-out accuracy" in again.note
 
     (config.resolve("models/reward") / "config.json").unlink()
-    assert not train(lake, config, data).skipped
+    assert not train_reward_model(lake, config, data).skipped
     assert config.train is not None
     other = config.model_copy(update={"train": config.train.model_copy(update={"seed": 1})})
     object.__setattr__(other, "_folder", config.resolve("."))
-    assert not train(lake, other, data).skipped
-    assert not train(lake, config, data).skipped  # the other settings have overwritten the model
+    assert not train_reward_model(lake, other, data).skipped
+    assert not train_reward_model(lake, config, data).skipped  # the other settings have overwritten the model
     with (data / "jsonl" / "train-00000.jsonl").open("a") as file:
         file.write("\n" + json.dumps({"prompt": "p", "chosen": "a", "rejected": "b"}))
-    assert not train(lake, config, data).skipped
+    assert not train_reward_model(lake, config, data).skipped
     assert lake.value("SELECT count(*) FROM runs") == runs + 4
     assert lake.value("SELECT count(*) FROM evaluations WHERE subset = 'all'") == 3  # replaced, not added
 
 
 def test_training_again_after_a_kill_gives_the_same_bits(lake: Lake, config: Config, data: Path) -> None:
-    train(lake, config, data)
+    train_reward_model(lake, config, data)
     folder = config.resolve("models/reward")
     first = {file.name: file.read_bytes() for file in folder.iterdir()}
     evaluations = lake.rows("SELECT * EXCLUDE run_id FROM evaluations ORDER BY ALL")
     with lake.write("as if killed between saving the model and recording it") as writer:
         writer.delete("runs", "stage = 'train'")
         writer.delete("evaluations", "benchmark = 'held-out labels'")  # written with the run or not at all
-    assert not train(lake, config, data).skipped
+    assert not train_reward_model(lake, config, data).skipped
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == first
     assert lake.rows("SELECT * EXCLUDE run_id FROM evaluations ORDER BY ALL") == evaluations
 
@@ -202,12 +202,12 @@ def test_what_cannot_be_trained_on_is_explained(
     few = tmp_path / "few.jsonl"
     few.write_text(json.dumps({"prompt": "p", "chosen": "a", "rejected": "b"}))
     with pytest.raises(CurateError, match="only 1 prompts, too few for 4 cross-fitting folds"):
-        train(lake, config, few)
+        train_reward_model(lake, config, few)
     few.write_text(json.dumps({"prompt": "p", "chosen": "a", "rejected": "a"}))
     with pytest.raises(CurateError, match=r"no usable preference pair .*: 1 × chosen and rejected are equal"):
-        train(lake, config, few)
+        train_reward_model(lake, config, few)
     with pytest.raises(CurateError, match="no section `train`"):
-        train(lake, Config(), data)
+        train_reward_model(lake, Config(), data)
     assert lake.value("SELECT count(*) FROM runs") == 0
 
 

@@ -24,7 +24,7 @@ from curate.judge.stage import judge
 from curate.lake.lake import Lake, Location
 from curate.records import Message, Part, Prompt, Response, text_parts
 from curate.reward.scorer import PromptResponses, open_reward_model
-from curate.train import train
+from curate.train import train_reward_model
 from tests.conftest import table
 from tests.train.samples import configured, written
 from tests.vision_models import painted, vision_model
@@ -95,7 +95,7 @@ def test_it_learns_what_only_the_image_says(
 ) -> None:
     config = vision_config(tmp_path, model, **changes)
     data = written(tmp_path / "data", rows(tmp_path))
-    summary = train(lake, config, data)
+    summary = train_reward_model(lake, config, data)
     assert (summary.counts.rows_in, summary.counts.rows_kept) == (48, 48)
     value = lake.value("SELECT value FROM evaluations WHERE subject = 'reward-model' AND subset = 'all'")
     assert value > 0.9
@@ -107,17 +107,17 @@ def test_it_learns_what_only_the_image_says(
         assert isinstance(low, Score)
         assert high.value > low.value
     assert (folder / "adapter" / "adapter_model.safetensors").is_file() == ("lora" in changes)
-    assert train(lake, config, data).skipped
+    assert train_reward_model(lake, config, data).skipped
 
 
 def test_the_judge_has_the_trainer_s_scores(lake: Lake, tmp_path: Path, model: Path) -> None:
     from curate.data.preference_rows import Pictured
     from curate.engine.weights import locate_model
-    from curate.train.batches import laid_out
-    from curate.train.load_backbone import open_backbone
+    from curate.train.batches import build_batch
+    from curate.train.load_backbone import load_backbone
 
     config = vision_config(tmp_path, model, epochs=1, head="mlp", units=8)
-    train(lake, config, written(tmp_path / "data", rows(tmp_path, 12)))
+    train_reward_model(lake, config, written(tmp_path / "data", rows(tmp_path, 12)))
     folder = config.resolve("models/reward")
     image = painted(tmp_path, "green", (48, 32))
     answers = ("fox", "the lazy dog", "which <image> is better?")
@@ -126,7 +126,7 @@ def test_the_judge_has_the_trainer_s_scores(lake: Lake, tmp_path: Path, model: P
     assert config.train is not None
     assert config.train.backbone is not None
     weights = locate_model(str(folder), revision="main", folder=tmp_path)
-    opened = open_backbone(config.train.backbone, weights, seed=0)
+    opened = load_backbone(config.train.backbone, weights, seed=0)
     said = Pictured.of("", (image, *text_parts("which is better?")))
     encoded = opened.texts.encode([("user", said)], answers)
     assert not isinstance(encoded, Failure)
@@ -134,7 +134,7 @@ def test_the_judge_has_the_trainer_s_scores(lake: Lake, tmp_path: Path, model: P
         "G", (), {"tokens": (), "responses": encoded.responses, "types": None, "images": encoded.images}
     )
     with torch.no_grad():
-        again = opened.model.eval().score(laid_out([group], images=opened.texts.images))  # type: ignore[arg-type]
+        again = opened.model.eval().score(build_batch([group], images=opened.texts.images))  # type: ignore[arg-type]
     assert again.tolist() == pytest.approx(found, abs=1e-4)
 
     # `curate evaluate` asks it through a scorer.
@@ -147,7 +147,7 @@ def test_the_judge_has_the_trainer_s_scores(lake: Lake, tmp_path: Path, model: P
 def test_it_sits_on_the_panel_and_looks(lake: Lake, tmp_path: Path, model: Path) -> None:
     """As a judge it is asked about prompts with images, where a reward model of text abstains."""
     config = vision_config(tmp_path, model, epochs=1)
-    train(lake, config, written(tmp_path / "data", rows(tmp_path, 12)))
+    train_reward_model(lake, config, written(tmp_path / "data", rows(tmp_path, 12)))
     image = painted(tmp_path / "images", "red", (40, 32))
     prompt = Prompt(
         prompt_id="p",
@@ -223,9 +223,9 @@ def test_killed_and_gone_on_with_it_is_the_same_training(
         with Lake.open(Location.under(folder / "lake")) as lake:
             if name == "killed":
                 with pytest.raises(Killed):
-                    train(lake, config, data, track=killing)
+                    train_reward_model(lake, config, data, track=killing)
                 assert list(folder.glob(".curate/training/*/last/progress.json"))
-            train(lake, config, data)
+            train_reward_model(lake, config, data)
         weights.append((folder / "models" / "reward" / "model.safetensors").read_bytes())
     assert weights[0] == weights[1]
 
@@ -241,7 +241,7 @@ def test_bad_images_are_dropped_and_counted(lake: Lake, tmp_path: Path, model: P
     data[4]["images"] = ["a.png", "b.png"]
     data[4]["prompt"] = [{"role": "user", "content": [{"type": "image"}]}]
     config = vision_config(tmp_path, model, epochs=1)
-    summary = train(lake, config, written(tmp_path / "data", data))
+    summary = train_reward_model(lake, config, written(tmp_path / "data", data))
     assert summary.counts.dropped == {
         "an image cannot be decoded": 1,
         "an image has another sha256 than its row says": 1,
@@ -250,9 +250,9 @@ def test_bad_images_are_dropped_and_counted(lake: Lake, tmp_path: Path, model: P
     }
     assert (summary.counts.rows_in, summary.counts.rows_kept) == (24, 19)
     with pytest.raises(CurateError, match=r"pairs dropped: 1 × an image's file cannot be read"):
-        train(lake, config, written(tmp_path / "bad", data[:1]))
+        train_reward_model(lake, config, written(tmp_path / "bad", data[:1]))
     with pytest.raises(CurateError, match="is a vision-language model: its prompts are not shared"):
-        train(lake, vision_config(tmp_path, model, forward="joint"), tmp_path / "data")
+        train_reward_model(lake, vision_config(tmp_path, model, forward="joint"), tmp_path / "data")
 
 
 @pytest.mark.e2e
@@ -295,4 +295,4 @@ run(Path(sys.argv[1]), Path(sys.argv[2]), "lake" + os.environ["RANK"])
 def run(folder: Path, model: Path, lake: str) -> None:
     config = vision_config(folder, model, epochs=2, row_tokens=128, batch_tokens=512)
     with Lake.open(Location.under(folder / lake)) as opened:
-        train(opened, config, folder / "data")
+        train_reward_model(opened, config, folder / "data")

@@ -51,15 +51,21 @@ class ForwardPass:
     picks: tuple[Readout, ...]
 
 
-def plan_tree_passes(targets: Sequence[Target], *, budget: int, attention_cost: float = 0.0) -> Iterator[ForwardPass]:
+def plan_tree_passes(
+    targets: Sequence[Target], *, budget: int, attention_cost: float = 0.0
+) -> Iterator[ForwardPass]:
     """Common beginnings once: trees of at most `budget` tokens (see `pack`)."""
     wanted = _group_by_input(targets)
     sequences = list(wanted)
     for tree in pack_trees(sequences, budget=budget, attention_cost=attention_cost):
-        yield _build_tree_pass(tree, [(wanted[sequences[at]], path) for at, path in tree.paths.items()], targets)
+        yield _build_tree_pass(
+            tree, [(wanted[sequences[at]], path) for at, path in tree.paths.items()], targets
+        )
 
 
-def _build_tree_pass(tree: TokenTree, jobs: list[tuple[list[int], Int64]], targets: Sequence[Target]) -> ForwardPass:
+def _build_tree_pass(
+    tree: TokenTree, jobs: list[tuple[list[int], Int64]], targets: Sequence[Target]
+) -> ForwardPass:
     ends = {number: path[len(targets[number].context) - 1 :] for numbers, path in jobs for number in numbers}
     keep = np.unique(np.concatenate(list(ends.values())))
     picks = tuple(

@@ -74,7 +74,9 @@ class ChatTokens:
         """`encode` for many chats, each with what is already said: a tokenizer splits a batch on all cores."""
         texts = [self._text(messages, prefill, answer=answer) for messages, prefill in chats]
         split = iter(
-            self._plain_ids([piece for text in texts if isinstance(text, _MarkedText) for piece in text.pieces])
+            self._plain_ids(
+                [piece for text in texts if isinstance(text, _MarkedText) for piece in text.pieces]
+            )
         )
         found: list[list[int] | Failure] = []
         for (messages, _), text, room in zip(chats, texts, rooms, strict=False):

@@ -19,7 +19,7 @@ from curate.core.extras import require_extra
 from curate.core.identity import content_id
 from curate.core.progress import Track, no_progress
 from curate.data.media import part_text
-from curate.engine.local.embeddings import DTYPE, CachedEmbedder
+from curate.engine.local.embeddings import DTYPE, CachedEmbedder, LongTexts
 from curate.reward.model_folder import NOUN, list_model_files
 
 Float32 = NDArray[np.float32]
@@ -48,6 +48,7 @@ class EmbeddingRewardConfig:
     members: int = 1
     combine: Combine = "mean"
     dtype: str = DTYPE  # of the embeddings and the heads
+    long_texts: LongTexts = "cut"  # models that do not say so were trained on the beginnings of long texts
     format: str = FORMAT
 
 
@@ -141,11 +142,13 @@ class EmbeddingReward:
     @property
     def cut(self) -> int:
         """Number of texts that lost their end, since the model was opened."""
-        return 0
+        return self.embedder.cut if "embedder" in self.__dict__ else 0
 
     @cached_property
     def embedder(self) -> CachedEmbedder:
-        embedder = CachedEmbedder(self.description.embedder, cache=self._cache)
+        embedder = CachedEmbedder(
+            self.description.embedder, cache=self._cache, long_texts=self.description.long_texts
+        )
         if embedder.digest != self.description.embedder_digest:
             raise CurateError(
                 f"The embedding model {embedder.name} is not the one this reward model was trained with: "
@@ -262,4 +265,5 @@ def _hash_model(folder: Path, description: EmbeddingRewardConfig) -> str:
     files = [folder / "head.safetensors", folder / "prompts.safetensors"]
     parts = [blake2b(file.read_bytes(), digest_size=16).hexdigest() for file in files]
     ensemble = (description.members, description.combine) if description.members > 1 else ()
-    return content_id(description.embedder_digest, description.folds, *ensemble, *parts)
+    windows = ("windows",) if description.long_texts == "windows" else ()
+    return content_id(description.embedder_digest, description.folds, *ensemble, *windows, *parts)

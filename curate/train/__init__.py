@@ -1,10 +1,11 @@
-"""From a preference data set to a reward model."""
+"""Training a reward model on preference pairs."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from curate.core.errors import CurateError
 from curate.core.extras import require_extra
 from curate.core.progress import Track, no_progress
 
@@ -17,18 +18,39 @@ __all__ = ["check_packages", "train_reward_model"]
 
 
 def train_reward_model(lake: Lake, config: Config, data: Path, *, track: Track = no_progress) -> Summary:
-    """Train the reward model of `config.train` on the preference pairs in `data` and save it.
+    """Train the reward model of `config.train` and save it to `config.train.path`.
 
-    `data`: an export of `curate` or any TRL preference data set (a file, or a folder of them). Training that
-    has been done already, on the same rows with the same settings, is recognised without loading torch.
+    A training that was done before, on the same rows with the same settings, is recognised and not repeated; torch is
+    not even loaded then.
+
+    Args:
+        lake: Lake that receives the run and the accuracy on held-out data.
+        config: Configuration with a section `train`: a head on sentence embeddings or, with `train.backbone`, a
+            fine-tuned language model.
+        data: File or folder of preference pairs: an export of `curate`, or any TRL preference data set.
+        track: Makes the progress bars.
+
+    Returns:
+        Summary of the run; its note states the held-out accuracy.
+
+    Raises:
+        CurateError: There is no section `train`, the data have no usable pair, or the model cannot be opened.
+        MissingExtraError: A package that training needs is not installed.
     """
     check_packages()
-    from curate.train.stage import run_train_stage as run
+    section = config.train
+    if section is None:
+        raise CurateError("curate.yaml has no section `train`: add one to train a reward model.")
+    if section.backbone is not None:
+        from curate.train.language_model import fine_tune_backbone
 
-    return run(lake, config, data, track=track)
+        return fine_tune_backbone(lake, config, section, section.backbone, data, track=track)
+    from curate.train.embedding_model import fit_embedding_reward
+
+    return fit_embedding_reward(lake, config, section, data, track=track)
 
 
 def check_packages() -> None:
-    """Raise MissingExtraError if what training needs is not installed; import none of it."""
+    """Raise MissingExtraError if a package that training needs is not installed; import none of them."""
     modules = ("torch", "transformers", "sentence_transformers", "safetensors", "accelerate")
     require_extra("models", *modules, purpose="Training a reward model")

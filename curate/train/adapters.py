@@ -1,4 +1,4 @@
-"""Low-rank adapters on a reward model, with `peft`; the head is trained in full and saved with them."""
+"""Low-rank adapters (LoRA) on a reward model, with `peft`; the head is trained in full and saved with them."""
 
 from __future__ import annotations
 
@@ -19,11 +19,19 @@ Model = TypeVar("Model", RewardModel, VisionModel)
 
 
 def add_adapters(model: Model, lora: LoraSection, *, separator: Ids | None = None) -> Model:
-    """The same model with frozen weights and adapters beside them, which start as no change.
+    """Return the model with frozen weights and trainable adapters beside them, which change nothing at the start.
 
-    With a plain head, backbone and head become a sequence classifier whose head is in `modules_to_save`: peft loads
-    what it saves onto the same backbone, head included. The vector of the `separator` is trained as well. A
-    vision-language model has no such classifier; `all-linear` are the layers of its language part.
+    A model with a plain head becomes a sequence classifier, and its head goes into `modules_to_save`: peft then loads
+    backbone and head from one folder. A vision-language model has no such classifier.
+
+    Args:
+        model: Reward model without adapters.
+        lora: Rank, scale, dropout and layers. For a vision-language model, `all-linear` means the linear layers of its
+            language part.
+        separator: Token of a joint sequence, whose vector is trained as well; None where responses stand alone.
+
+    Raises:
+        MissingExtraError: `peft` is not installed.
     """
     require_extra("lora", "peft", purpose="train.backbone.lora")
     from peft import LoraConfig, TaskType, get_peft_model
@@ -35,7 +43,7 @@ def add_adapters(model: Model, lora: LoraSection, *, separator: Ids | None = Non
         targets = _list_language_layers(whole)
     config = LoraConfig(
         r=lora.rank,
-        lora_alpha=lora.alpha,  # type: ignore[arg-type]  # a float is taken
+        lora_alpha=lora.alpha,  # type: ignore[arg-type]  # a float works too
         lora_dropout=lora.dropout,
         target_modules=targets,
         task_type=TaskType.SEQ_CLS if plain else None,
@@ -43,7 +51,7 @@ def add_adapters(model: Model, lora: LoraSection, *, separator: Ids | None = Non
         trainable_token_indices=list(separator) if separator else None,
     )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # peft asks Transformers by names that go out of use
+        warnings.simplefilter("ignore", FutureWarning)  # peft calls Transformers by names that are deprecated
         adapters = get_peft_model(whole, config)
     if plain:
         return type(model)(whole.base_model, whole.score, model.shape, adapters=adapters)
@@ -51,10 +59,10 @@ def add_adapters(model: Model, lora: LoraSection, *, separator: Ids | None = Non
 
 
 def _list_language_layers(backbone: Any) -> list[str]:
-    """Names of the linear layers of a vision-language model's language part."""
-    language = {id(each) for each in backbone.get_decoder().modules()}
+    """List the names of the linear layers in the language part of a vision-language model."""
+    language = {id(module) for module in backbone.get_decoder().modules()}
     return [
         name
-        for name, each in backbone.named_modules()
-        if isinstance(each, nn.Linear) and id(each) in language
+        for name, module in backbone.named_modules()
+        if isinstance(module, nn.Linear) and id(module) in language
     ]

@@ -82,16 +82,16 @@ class LabelStudioClient:
             raise
         return cls(section.url, client, connections)
 
-    def place(self, project: LabelStudioProject) -> str:
+    def get_project_url(self, project: LabelStudioProject) -> str:
         """Names a project in what is kept of its answers."""
         return f"{self.url}/projects/{project.id}"
 
-    def people(self) -> dict[int, str]:
+    def list_emails(self) -> dict[int, str]:
         """User id → e-mail address."""
         with _explain_errors(self.url):
             return {int(user.id): user.email for user in self.client.users.list() if user.id and user.email}
 
-    def project(self, title: str) -> LabelStudioProject | None:
+    def find_project(self, title: str) -> LabelStudioProject | None:
         """The project of that title; the oldest one, should two processes have made it at once."""
         with _explain_errors(self.url):
             listed: list[Any] = list(self.client.projects.list(title=title))
@@ -110,7 +110,7 @@ class LabelStudioClient:
             "show_skip_button": True,
             "sampling": "Sequential sampling",
         }
-        project = self.project(title)
+        project = self.find_project(title)
         with _explain_errors(self.url):
             if project is None:
                 made = self.client.projects.create(
@@ -122,7 +122,7 @@ class LabelStudioClient:
                 self.client.projects.update(project.id, **wanted)
         return project
 
-    def keys(self, project: LabelStudioProject) -> dict[str, list[int]]:
+    def list_task_keys(self, project: LabelStudioProject) -> dict[str, list[int]]:
         """Key of the queue → ids of its tasks in the project (more than one if it was imported twice)."""
         with _explain_errors(self.url):
             found: dict[str, list[int]] = {}
@@ -146,7 +146,7 @@ class LabelStudioClient:
         with _explain_errors(self.url):
             self.client.tasks.delete(str(task))
 
-    def projects(self, name: str) -> list[LabelStudioProject]:
+    def list_projects(self, name: str) -> list[LabelStudioProject]:
         """All projects that were made under a name."""
         with _explain_errors(self.url):
             listed: list[Any] = list(self.client.projects.list(title=name))
@@ -156,7 +156,7 @@ class LabelStudioClient:
             if str(each.title).startswith(f"{name} - ")
         ]
 
-    def newest_change(self, project: LabelStudioProject) -> str | None:
+    def find_newest_change(self, project: LabelStudioProject) -> str | None:
         """When a task of the project changed last, by the server's clock (ISO 8601)."""
         query = json.dumps({"ordering": ["-tasks:updated_at"]})
         with _explain_errors(self.url):
@@ -166,7 +166,7 @@ class LabelStudioClient:
             task: Any = next(iter(found), None)
         return None if task is None else str(task.updated_at)
 
-    def changed(self, project: LabelStudioProject, since: datetime) -> list[int]:
+    def list_changed_tasks(self, project: LabelStudioProject, since: datetime) -> list[int]:
         """Ids of the tasks that changed after a time, as annotations do to their tasks."""
         after = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")  # the one form that the filter reads
         column = {

@@ -117,14 +117,18 @@ def test_saving_replaces_the_folder_as_a_whole_and_sweeps_up(
     folder = tmp_path / "model"
     (tmp_path / ".model.killed").mkdir()  # what a killed process leaves
     save_embedding_reward(folder, describe_with(embedder), random_heads(), SEEN)
-    (folder / "stale").touch()
+    before = (folder / "head.safetensors").read_bytes()
     save_embedding_reward(folder, describe_with(embedder), random_heads(1), SEEN)
+    assert (folder / "head.safetensors").read_bytes() != before
     assert sorted(file.name for file in folder.iterdir()) == [
         "config.json",
         "head.safetensors",
         "prompts.safetensors",
     ]
     assert not list(tmp_path.glob(".model.*"))
+    (folder / "notes.txt").touch()
+    with pytest.raises(CurateError, match="is left alone"):
+        save_embedding_reward(folder, describe_with(embedder), random_heads(), SEEN)
 
 
 def test_another_embedder_under_the_same_name_is_refused(embedder: CachedEmbedder, tmp_path: Path) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +17,12 @@ from curate.core.errors import CurateError
 from curate.core.extras import require_extra
 from curate.core.identity import content_id
 from curate.core.progress import Track, no_progress
-from curate.engine.threads import limit_to_one_thread
+from curate.engine.local.embedder import Embedder
 from curate.engine.weights import Weights, locate_model
 
 Float32 = NDArray[np.float32]
+LongTexts = Literal["windows", "cut"]
+"""What is read of a text that is too long for the model: all of it in windows, or its beginning alone."""
 
 DTYPE = "float32"  # on a GPU too: heads are stored, and read vectors of one precision wherever they go
 _SEGMENT = 256  # texts per file of the cache: what a killed process loses at most
@@ -28,18 +31,25 @@ _SEGMENT = 256  # texts per file of the cache: what a killed process loses at mo
 class CachedEmbedder:
     """Unit-length sentence embeddings by a sentence-transformers model that is loaded when first needed.
 
-    On a CPU each text goes through the model alone and on one thread. That costs little there (no padding), and
+    On a CPU each window goes through the model alone and on one thread. That costs little there (no padding), and
     it makes the vector of a text independent of its neighbours and of the machine's load to the last bit, so that
-    interrupted and repeated runs agree. On a GPU texts go in batches, which agree to about 1e-6.
+    interrupted and repeated runs agree. On a GPU windows go in batches, which agree to about 1e-6.
+
+    Args:
+        name: Folder, `pypi:package` or hub id of the model.
+        cache: Folder to keep the vectors in; default: they stay in memory for one call.
+        long_texts: "cut" is for heads that were trained on such vectors. It warns, and counts in `cut`.
     """
 
-    def __init__(self, name: str, *, cache: Path | None = None) -> None:
-        """`name`: folder, `pypi:package` or hub id. `cache`: a folder to keep the vectors in."""
+    def __init__(self, name: str, *, cache: Path | None = None, long_texts: LongTexts = "windows") -> None:
         self.name = name
+        self.cut = 0  # texts that lost their end when they were embedded
         self._cache = cache
+        self.long_texts = long_texts
 
     @cached_property
     def digest(self) -> str:
+        """Identifies the model's weights."""
         return self._weights.digest
 
     @cached_property
@@ -47,13 +57,13 @@ class CachedEmbedder:
         return locate_model(self.name, revision="main", folder=Path())
 
     def embed(self, texts: Sequence[str], *, track: Track = no_progress) -> Float32:
-        """float32[n, d], one unit vector per text."""
+        """Return float32[n, d], one unit vector per text."""
         require_extra(
             "models", "sentence_transformers", "safetensors", purpose=f"The embedding model {self.name}"
         )
         keys = [_hash_text(text) for text in texts]
         distinct = dict(zip(keys, texts, strict=True))  # in order of first appearance
-        store = VectorStore(None if self._cache is None else self._cache / self.digest)
+        store = VectorStore(self._folder)
         missing = [key for key in distinct if key not in store]
         with track("embed", len(missing)) as advance:
             for start in range(0, len(missing), _SEGMENT):
@@ -62,23 +72,35 @@ class CachedEmbedder:
                 advance(len(part))
         return store.take(keys)
 
+    @property
+    def _folder(self) -> Path | None:
+        """Folder of the cached vectors. Vectors of beginnings are apart, where they were before there were windows."""
+        if self._cache is None:
+            return None
+        return self._cache / (self.digest if self.long_texts == "cut" else f"{self.digest}-windows")
+
     def _encode(self, texts: list[str]) -> Float32:
-        batch = 1 if self._model.device.type == "cpu" else 64
-        with limit_to_one_thread():
-            vectors = self._model.encode(
-                texts, batch_size=batch, normalize_embeddings=True, show_progress_bar=False
+        if self.long_texts == "windows":
+            return np.ascontiguousarray(self._embedder.embed(texts), np.float32)
+        if cut := self._embedder.count_too_long(texts):
+            self.cut += cut
+            warnings.warn(
+                f"{cut} texts are longer than the {self._embedder.model.max_seq_length} tokens that the embedding "
+                f"model {self.name} reads at once, and the reward model on it was trained to read only the beginning "
+                "of a text: train it again with `curate train`, and whole texts are read.",
+                stacklevel=2,
             )
-        return np.ascontiguousarray(vectors, np.float32)
+        return np.ascontiguousarray(self._embedder.embed_beginnings(texts), np.float32)
 
     @cached_property
-    def _model(self) -> Any:
+    def _embedder(self) -> Embedder:
         import torch
         from sentence_transformers import SentenceTransformer
         from transformers.utils import logging
 
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         try:
-            return SentenceTransformer(
+            model = SentenceTransformer(
                 self._weights.source,
                 revision=self._weights.hub_revision,
                 model_kwargs={"dtype": getattr(torch, DTYPE)},
@@ -88,6 +110,7 @@ class CachedEmbedder:
             raise CurateError(f"Cannot load the embedding model {self.name}: {reason}") from error
         finally:
             logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+        return Embedder(model, batch=1 if model.device.type == "cpu" else 64)
 
 
 class VectorStore:
@@ -139,8 +162,8 @@ class VectorStore:
 def _read_vectors(file: Path) -> tuple[list[bytes], Float32]:
     from safetensors.numpy import load_file
 
-    held = load_file(file)
-    return [row.tobytes() for row in held["keys"]], held["vectors"]
+    arrays = load_file(file)
+    return [row.tobytes() for row in arrays["keys"]], arrays["vectors"]
 
 
 def _hash_text(text: str) -> bytes:

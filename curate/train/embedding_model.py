@@ -1,4 +1,4 @@
-"""The stage `train`: read pairs, embed, fit, save, and say how good it is on what it has not seen."""
+"""Training without a backbone: small heads on frozen sentence embeddings, cross-fitted, with held-out accuracy."""
 
 from __future__ import annotations
 
@@ -39,39 +39,44 @@ if TYPE_CHECKING:  # torch comes with these, and done work is recognised without
     from curate.train.bradley_terry import EmbeddedPairs, HeadFit
 
 
-def run_train_stage(lake: Lake, config: Config, data: Path, *, track: Track) -> Summary:
-    section = config.train
-    if section is None:
-        raise CurateError("curate.yaml has no section `train`: add one to train a reward model.")
-    if section.backbone is not None:
-        from curate.train.language_model import fine_tune_backbone
+def fit_embedding_reward(
+    lake: Lake, config: Config, section: TrainSection, data: Path, *, track: Track
+) -> Summary:
+    """Fit heads on the sentence embeddings of the pairs in `data`, save them, and record their held-out accuracy.
 
-        return fine_tune_backbone(lake, config, section, section.backbone, data, track=track)
+    Args:
+        lake: Lake that receives the run and the rows of `evaluations`.
+        config: Whole configuration, for folders and model names.
+        section: Its section `train`.
+        data: File or folder of preference pairs.
+        track: Makes the progress bars.
+
+    Returns:
+        Summary of the run, marked as skipped where the saved model already is the result of these data and settings.
+
+    Raises:
+        CurateError: The data have no usable pair or too few prompts, or the folder holds something else.
+    """
     started = time.monotonic()
+    subject = section.judge or DEFAULT_SUBJECT
     folder = config.resolve(section.path)
     embedder = make_embedder(config, section)
     fingerprint = content_id(FORMAT, section.digest, embedder.digest, digest_data(data))
     saved = read_description(folder)
-    if saved and saved.fingerprint == fingerprint == find_newest_run(
-        lake, "train", section.judge or DEFAULT_SUBJECT
-    ):
-        return Summary(
-            "train", Counts(), time.monotonic() - started, skipped=True, note=describe_accuracy(saved.metrics)
-        )
+    if saved and saved.fingerprint == fingerprint == find_newest_run(lake, "train", subject):
+        note = describe_accuracy(saved.metrics)
+        return Summary("train", Counts(), time.monotonic() - started, skipped=True, note=note)
 
-    refuse_foreign(folder, owned=list_model_files, noun=NOUN)  # before the work, not only after it
+    refuse_foreign(folder, owned=list_model_files, noun=NOUN)  # now, not only after the work
     run = StageRun(lake, "train", config_hash=section.digest)
     pairs = read_pairs(data)
     require_pairs(pairs, data)
     items = embed_pairs(pairs, section, embedder, source=data, track=track)
     with track("train", _count_progress_steps(section)) as advance:
-        fit, noise = _fit_heads(items, section, advance)
-    accuracy = measure_accuracy(
-        section.judge or DEFAULT_SUBJECT,
-        pairs,
-        score_out_of_fold(items, fit.heads),
-        resamples=section.bootstrap,
-    )
+        fit, noise_rates = _fit_heads(items, section, advance)
+    scores = score_out_of_fold(items, fit.heads)
+    accuracy = measure_accuracy(subject, pairs, scores, resamples=section.bootstrap)
+    loss = fit.held_out_loss[fit.epochs[-1] - 1]
     description = EmbeddingRewardConfig(
         embedder=embedder.name,
         embedder_digest=embedder.digest,
@@ -81,21 +86,15 @@ def run_train_stage(lake: Lake, config: Config, data: Path, *, track: Track) -> 
         seed=section.seed,
         epochs=fit.epochs,
         fingerprint=fingerprint,
-        metrics=build_metrics(pairs, fit.held_out_loss[fit.epochs[-1] - 1], accuracy)
-        | _describe_noise(noise),
+        metrics=build_metrics(pairs, loss, accuracy) | _describe_noise(noise_rates),
         members=section.members,
         combine=section.combine,
         long_texts=embedder.long_texts,
     )
     model = save_embedding_reward(folder, description, fit.heads, pairs.prompt_ids)
-    # After the folder is in place: a process killed in between trains again, to the same bits.
-    with run.chunk(section.judge or DEFAULT_SUBJECT, fingerprint=fingerprint, status="done") as (
-        writer,
-        counts,
-    ):
-        writer.delete(
-            "evaluations", read_query("train_held_out"), [HELD_OUT, section.judge or DEFAULT_SUBJECT]
-        )
+    # Commit after the folder is in place: a process killed in between trains again, to the same bits.
+    with run.chunk(subject, fingerprint=fingerprint, status="done") as (writer, counts):
+        writer.delete("evaluations", read_query("train_held_out"), [HELD_OUT, subject])
         writer.append("evaluations", build_evaluations(accuracy, run.run_id))
         counts.rows_kept = len(pairs)
         counts.dropped = pairs.dropped
@@ -105,14 +104,19 @@ def run_train_stage(lake: Lake, config: Config, data: Path, *, track: Track) -> 
 
 
 def _count_progress_steps(section: TrainSection) -> int:
-    """Of the progress bar."""
+    """Return the length of the progress bar: folds solved, or epochs trained."""
     if section.head == "linear":
         return section.folds + 1
     return section.epochs * (2 if section.noise.judges_labels else 1)
 
 
 def _fit_heads(items: EmbeddedPairs, section: TrainSection, advance: Advance) -> tuple[HeadFit, list[float]]:
-    """The fit, and the noise rates that were found: of each fold head's labels, and last of all labels."""
+    """Fit the heads that `section` asks for.
+
+    Returns:
+        The fitted heads, and the estimated shares of wrong labels: one for each fold head and a last one for all labels;
+        one where the remedy needs one; none without a remedy.
+    """
     from curate.train.bradley_terry import HeadSettings, SmallLossSelection, fit_mlp_heads
     from curate.train.linear import fit_linear_heads
     from curate.train.noise import cross_fit_margins, estimate_rate, relabel_for_heads
@@ -124,7 +128,7 @@ def _fit_heads(items: EmbeddedPairs, section: TrainSection, advance: Advance) ->
     if method == "none":
         return fit_mlp_heads(items, settings, advance, combine=combine), []
     if method in ("flip", "drop", "soften"):
-        labels, found = relabel_for_heads(
+        labels, noises = relabel_for_heads(
             items, cross_fit_margins(items, settings, advance), method, rate=rate
         )
         return fit_mlp_heads(items, settings, advance, labels=labels, combine=combine), [

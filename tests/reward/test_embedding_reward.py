@@ -111,11 +111,10 @@ def test_the_digest_changes_with_weights_prompts_and_embedder(
     assert save_embedding_reward(folder, description, random_heads(), SEEN[::-1]).digest == digests[0]
 
 
-def test_saving_replaces_the_folder_as_a_whole_and_sweeps_up(
+def test_saving_replaces_the_folder_as_a_whole_and_nobody_elses_files(
     embedder: CachedEmbedder, tmp_path: Path
 ) -> None:
     folder = tmp_path / "model"
-    (tmp_path / ".model.killed").mkdir()  # what a killed process leaves
     save_embedding_reward(folder, describe_with(embedder), random_heads(), SEEN)
     before = (folder / "head.safetensors").read_bytes()
     save_embedding_reward(folder, describe_with(embedder), random_heads(1), SEEN)

@@ -47,10 +47,10 @@ def measure(server: LabelStudioServer, folder: Path) -> None:
     with Lake.open(config.location) as lake, LabelStudioClient.connect(config.verify) as there:
         fill(lake, [make_task(at, ["one " * 200, "two " * 200]) for at in range(TASKS)])
         ours = timed("curate verify push", lambda: push_tasks(lake, config))
-        project = there.project("bench - pairwise")
+        project = there.find_project("bench - pairwise")
         assert project is not None
-        ids = sorted(found[0] for found in there.keys(project).values())
-        data = [task["data"] for portion in there.annotated(project, ids) for task in portion]
+        ids = sorted(found[0] for found in there.list_task_keys(project).values())
+        data = [task["data"] for portion in there.download_annotated(project, ids) for task in portion]
         bare = there.client.projects.create(title="bare", label_config=read_label_config("pairwise"))
 
         def import_bare() -> None:

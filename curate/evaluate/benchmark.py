@@ -32,7 +32,7 @@ class BenchmarkItem:
         """Rows with one prompt are not independent: intervals are over prompts."""
         return self.prompt_id or content_id(self.context)
 
-    def pairs(self) -> Iterator[tuple[int, int]]:
+    def iterate_pairs(self) -> Iterator[tuple[int, int]]:
         """(better, worse) for all pairs that the gold decides."""
         places = range(len(self.tiers))
         return ((i, j) for i in places for j in places if self.tiers[i] < self.tiers[j])

@@ -40,11 +40,11 @@ def score_subjects(
     opinions: dict[str, list[ItemVerdict]] = {}
     scores: list[MetricScore] = []
     for subject in (*subjects, *BASELINES):
-        said = opinions[subject.name] = subject.opinions(of.items, track=track)
+        said = opinions[subject.name] = subject.judge_items(of.items, track=track)
         scores += measure_subject(subject.name, of, said, resamples=resamples)
         if perturb and of.format != GUARD:
             for name in PERTURBATIONS:
-                after = subject.opinions(perturb_items(of.items, name), track=track)
+                after = subject.judge_items(perturb_items(of.items, name), track=track)
                 scores += measure_robustness(subject.name, name, of.items, said, after, resamples=resamples)
     found = (
         compare_scores(

@@ -44,20 +44,20 @@ def measure_subject(
         _count_best(tally, item, opinion)
     _count_ties(tally, of, opinions)
     if of.format == GUARD:
-        subsets = [each for each in tally.starting("lost/") if not each.endswith(" chosen")]
+        subsets = [each for each in tally.list_suffixes("lost/") if not each.endswith(" chosen")]
         return [
-            MetricScore(subject, FALSE_POSITIVES, tally.mean({f"lost/{each}": 1.0}), each) for each in subsets
+            MetricScore(subject, FALSE_POSITIVES, tally.estimate_mean({f"lost/{each}": 1.0}), each) for each in subsets
         ]
     scores = [
-        MetricScore(subject, metric, tally.mean({name + each: 1.0}), each)
+        MetricScore(subject, metric, tally.estimate_mean({name + each: 1.0}), each)
         for metric, name in ((PAIRS, "pairs/"), (BEST, "best/"), (COVERAGE, "said/"))
-        for each in tally.starting(name)
+        for each in tally.list_suffixes(name)
     ]
     scores += [
-        MetricScore(subject, f"gold@{n}", tally.mean({f"gold/{n}": 1.0})) for n in tally.starting("gold/")
+        MetricScore(subject, f"gold@{n}", tally.estimate_mean({f"gold/{n}": 1.0})) for n in tally.list_suffixes("gold/")
     ]
     scores += [
-        MetricScore(subject, metric, tally.mean(weights), subset)
+        MetricScore(subject, metric, tally.estimate_mean(weights), subset)
         for metric, subset, weights in list_leaderboard_weights(of.format, tally)
     ]
     error = estimate_calibration_error(*_collect_confidences(of.items, opinions))
@@ -65,8 +65,8 @@ def measure_subject(
 
 
 def _count_pairs(tally: Tally, item: BenchmarkItem, opinion: ItemVerdict) -> None:
-    for better, worse in item.pairs():
-        right = opinion.better(better, worse)
+    for better, worse in item.iterate_pairs():
+        right = opinion.compare_pair(better, worse)
         tally.add("said/all", item.cluster, float(not math.isnan(right)))
         if math.isnan(right):
             continue
@@ -94,7 +94,7 @@ def _list_subsets(item: BenchmarkItem) -> list[str]:
 
 
 def _count_best(tally: Tally, item: BenchmarkItem, opinion: ItemVerdict) -> None:
-    if not opinion.whole or item.styles is not None or len(item.responses) < 3:
+    if not opinion.is_complete or item.styles is not None or len(item.responses) < 3:
         return
     scores = opinion.scores.round(9)
     top = scores == scores.max()
@@ -135,7 +135,7 @@ def _count_ties(tally: Tally, of: BenchmarkSet, opinions: Sequence[ItemVerdict])
     spread: dict[str, dict[str, tuple[float, float]]] = defaultdict(dict)
     for item, opinion in zip(of.items, opinions, strict=True):
         kind, _, question = item.key.partition(":")
-        if item.subset == _TIES and kind in ("ref", "tied") and opinion.whole:
+        if item.subset == _TIES and kind in ("ref", "tied") and opinion.is_complete:
             spread[question][kind] = _measure_spread(item, opinion)
     for question, rows in spread.items():
         for kind, (_, gap) in rows.items():
@@ -165,7 +165,7 @@ def _collect_confidences(
         opinion.p[better, worse]
         for item, opinion in zip(items, opinions, strict=True)
         if opinion.p is not None
-        for better, worse in item.pairs()
+        for better, worse in item.iterate_pairs()
     ]
     p = np.array([each for each in said if np.isfinite(each)], np.float64)
     return np.maximum(p, 1.0 - p), 0.5 + 0.5 * np.sign((p - 0.5).round(9))

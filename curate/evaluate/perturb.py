@@ -111,15 +111,15 @@ def measure_robustness(
     tally = Tally(resamples=resamples)
     for item, old, new in zip(items, before, after, strict=True):
         places = range(len(item.tiers))[::-1] if name == "order reversed" else range(len(item.tiers))
-        for better, worse in item.pairs():
-            right = new.better(places[better], places[worse])
+        for better, worse in item.iterate_pairs():
+            right = new.compare_pair(places[better], places[worse])
             if right != right:  # not a number: nothing was said
                 continue
             tally.add("pairs", item.cluster, right)
-            if old.better(better, worse) == 1.0:
+            if old.compare_pair(better, worse) == 1.0:
                 tally.add("kept", item.cluster, right)
     return [
-        MetricScore(subject, metric, tally.mean({column: 1.0}), name)
+        MetricScore(subject, metric, tally.estimate_mean({column: 1.0}), name)
         for metric, column in ((PAIRS, "pairs"), (KEPT, "kept"))
         if column in tally
     ]

@@ -15,7 +15,7 @@ class Tally:
     >>> tally = Tally(resamples=0)
     >>> tally.add("accuracy", "prompt 1", 1.0)
     >>> tally.add("accuracy", "prompt 2", 0.5)
-    >>> tally.mean({"accuracy": 1.0}).value
+    >>> tally.estimate_mean({"accuracy": 1.0}).value
     0.75
     """
 
@@ -33,11 +33,11 @@ class Tally:
     def __contains__(self, name: str) -> bool:
         return name in self._cells
 
-    def starting(self, start: str) -> list[str]:
+    def list_suffixes(self, start: str) -> list[str]:
         """What stands after `start` in the names that begin with it, in order of appearance."""
         return [name.removeprefix(start) for name in self._cells if name.startswith(start)]
 
-    def mean(self, weights: Mapping[str, float]) -> MeanEstimate:
+    def estimate_mean(self, weights: Mapping[str, float]) -> MeanEstimate:
         """Σ weight · mean of the credits of that name, with an interval over the clusters."""
         used = sorted({place for name in weights for place in self._cells[name]})
         row = {place: number for number, place in enumerate(used)}

@@ -29,10 +29,10 @@ class ItemVerdict:
     p: Float64 | None = None
 
     @property
-    def whole(self) -> bool:
+    def is_complete(self) -> bool:
         return not np.isnan(self.scores).any()
 
-    def better(self, one: int, other: int) -> float:
+    def compare_pair(self, one: int, other: int) -> float:
         """1 where `one` is said to be better, 0 where `other` is, ½ where neither; not a number: nothing is said."""
         margin = self.p[one, other] - 0.5 if self.p is not None else self.scores[one] - self.scores[other]
         return float(0.5 + 0.5 * np.sign(round(float(margin), 9))) if np.isfinite(margin) else float("nan")
@@ -47,7 +47,7 @@ class Subject(Protocol):
     @property
     def revision(self) -> str: ...
 
-    def opinions(self, items: Sequence[BenchmarkItem], *, track: Track) -> list[ItemVerdict]: ...
+    def judge_items(self, items: Sequence[BenchmarkItem], *, track: Track) -> list[ItemVerdict]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class ModelSubject:
     def revision(self) -> str:
         return self.scorer.revision
 
-    def opinions(self, items: Sequence[BenchmarkItem], *, track: Track) -> list[ItemVerdict]:
+    def judge_items(self, items: Sequence[BenchmarkItem], *, track: Track) -> list[ItemVerdict]:
         asked = [PromptResponses(item.context, item.responses, item.prompt_id) for item in items]
         return [
             ItemVerdict(scores, _compare_scores(scores)) for scores in self.scorer.score(asked, track=track)
@@ -83,7 +83,7 @@ class LengthBaseline:
     name: str = LENGTH
     revision: str = LENGTH
 
-    def opinions(self, items: Sequence[BenchmarkItem], *, track: Track) -> list[ItemVerdict]:
+    def judge_items(self, items: Sequence[BenchmarkItem], *, track: Track) -> list[ItemVerdict]:
         return [ItemVerdict(np.array([float(len(each)) for each in item.responses])) for item in items]
 
 
@@ -94,7 +94,7 @@ class RandomBaseline:
     name: str = RANDOM
     revision: str = RANDOM
 
-    def opinions(self, items: Sequence[BenchmarkItem], *, track: Track) -> list[ItemVerdict]:
+    def judge_items(self, items: Sequence[BenchmarkItem], *, track: Track) -> list[ItemVerdict]:
         return [ItemVerdict(np.zeros(len(item.responses))) for item in items]
 
 

@@ -76,7 +76,7 @@ class JudgeSubject:
     def revision(self) -> str:
         return self.seat.revision
 
-    def opinions(self, items: Sequence[BenchmarkItem], *, track: Track) -> list[ItemVerdict]:
+    def judge_items(self, items: Sequence[BenchmarkItem], *, track: Track) -> list[ItemVerdict]:
         found = []
         with track(f"judge {self.name}", len(items)) as advance:
             for start in range(0, len(items), _BATCH):

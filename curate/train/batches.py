@@ -1,4 +1,4 @@
-"""Which prompts go through the model together: rows of a forward pass, and steps of the optimizer made of rows."""
+"""Batches for a language model: groups of responses packed into rows (forward passes), rows into optimizer steps."""
 
 from __future__ import annotations
 
@@ -13,52 +13,57 @@ from curate.reward.packing import PackedBatch, PaddedBatch, pack_jointly, pack_s
 from curate.reward.tokens import Ids, Images
 from curate.train.examples import PromptGroup
 
-_WINDOW = 16  # rows among which groups are sorted by length: little padding, and still a random order
+_WINDOW = 16  # rows in which groups are sorted by length: little padding, and still a random order
 
 
-def count_tokens(groups: Sequence[PromptGroup], *, separator: Ids | None = None) -> list[int]:
-    """Tokens of each group in a row; for encoders with their padding within the group."""
-    found = []
+def count_group_tokens(groups: Sequence[PromptGroup], *, separator: Ids | None = None) -> list[int]:
+    """Return the tokens that each group takes in a row; for encoders with the padding inside the group.
+
+    `separator`: tokens between the responses of a joint sequence; None where responses stand alone.
+    """
+    sizes = []
     for group in groups:
         if not group.tokens:
-            found.append(len(group) * max(map(len, group.responses)))
+            sizes.append(len(group) * max(map(len, group.responses)))
         else:
             gaps = 0 if separator is None else (len(group) - 1) * len(separator)
-            found.append(len(group.tokens) + sum(map(len, group.responses)) + gaps)
-    return found
+            sizes.append(len(group.tokens) + sum(map(len, group.responses)) + gaps)
+    return sizes
 
 
 def pack_rows(
-    tokens: Sequence[int], *, most: int, generator: np.random.Generator | None = None
+    sizes: Sequence[int], *, most: int, generator: np.random.Generator | None = None
 ) -> list[list[int]]:
-    """Groups (by number) in rows of at most `most` tokens; one that has more is a row of its own.
+    """Pack groups into rows.
 
-    With a `generator`, in random order: those of like length share a row (an encoder pads to the longest one), within
-    a window of some rows. Without, in the order given.
+    Args:
+        sizes: Tokens of each group.
+        most: Tokens of a row at most; a larger group is a row of its own.
+        generator: Shuffles the groups; those of like length then share a row within a window of some rows, because an
+            encoder pads to the longest one. None: groups stay in the order given.
+
+    Returns:
+        Numbers of the groups in each row.
     """
-    order = np.arange(len(tokens)) if generator is None else generator.permutation(len(tokens))
-    made = list(
-        _fill_rows(_sort_in_windows(order, tokens, most) if generator is not None else order, tokens, most)
-    )
+    order = np.arange(len(sizes)) if generator is None else generator.permutation(len(sizes))
+    rows = list(_fill_rows(_sort_in_windows(order, sizes, most) if generator is not None else order, sizes, most))
     if generator is not None:
-        made = [made[at] for at in generator.permutation(len(made))]
-    return made
+        rows = [rows[number] for number in generator.permutation(len(rows))]
+    return rows
 
 
-def group_into_steps(
-    row_list: Sequence[list[int]], tokens: Sequence[int], *, least: int
-) -> list[list[list[int]]]:
-    """Rows in steps of at least `least` tokens; what is left over at the end is a step as well."""
-    made: list[list[list[int]]] = []
+def group_into_steps(rows: Sequence[list[int]], sizes: Sequence[int], *, least: int) -> list[list[list[int]]]:
+    """Group rows into optimizer steps of at least `least` tokens; the remaining rows are a last, smaller step."""
+    steps: list[list[list[int]]] = []
     step: list[list[int]] = []
-    filled = 0
-    for row in row_list:
+    tokens = 0
+    for row in rows:
         step.append(row)
-        filled += sum(tokens[number] for number in row)
-        if filled >= least:
-            made.append(step)
-            step, filled = [], 0
-    return [*made, step] if step else made
+        tokens += sum(sizes[number] for number in row)
+        if tokens >= least:
+            steps.append(step)
+            step, tokens = [], 0
+    return [*steps, step] if step else steps
 
 
 def build_batch(
@@ -69,15 +74,23 @@ def build_batch(
     padding: int = 0,
     images: Images | None = None,
 ) -> PackedBatch | PaddedBatch:
-    """The row of some groups. With a `separator` jointly, the responses shuffled by `seed` (in order without)."""
+    """Build the model's input for the groups of a row.
+
+    Args:
+        groups: All encoded for the same kind of model.
+        separator: Tokens between the responses of a joint sequence; None where responses stand alone.
+        seed: Shuffles the responses of a joint sequence; None keeps their order.
+        padding: Token id that fills the rows of an encoder or a vision-language model.
+        images: Encodes the images that the tokens hold; None for a model that reads text.
+    """
     responses = [group.responses for group in groups]
     if not groups[0].tokens:
         types = [group.types for group in groups]
         batch = pad_rows(responses, None if types[0] is None else types, padding=padding)  # type: ignore[arg-type]
         if images is None:
             return batch
-        shown = [part for group in groups for each in group.images for part in each]
-        return replace(batch, images=images(batch.tokens, shown))
+        parts = [part for group in groups for response_images in group.images for part in response_images]
+        return replace(batch, images=images(batch.tokens, parts))
     prompts = [group.tokens for group in groups]
     if separator is None:
         return pack_shared_prefix(prompts, responses)
@@ -85,29 +98,31 @@ def build_batch(
     return pack_jointly(prompts, responses, separator, generator=generator)
 
 
-def _sort_in_windows(order: NDArray[np.int64], tokens: Sequence[int], most: int) -> list[int]:
+def _sort_in_windows(order: NDArray[np.int64], sizes: Sequence[int], most: int) -> list[int]:
+    """Sort groups by length within windows of `_WINDOW` rows."""
     window: list[int] = []
-    done: list[int] = []
-    filled = 0
+    ordered: list[int] = []
+    tokens = 0
     for number in map(int, order):
         window.append(number)
-        filled += tokens[number]
-        if filled >= _WINDOW * most:
-            done += sorted(window, key=lambda each: tokens[each])
-            window, filled = [], 0
-    return done + sorted(window, key=lambda each: tokens[each])
+        tokens += sizes[number]
+        if tokens >= _WINDOW * most:
+            ordered += sorted(window, key=lambda group: sizes[group])
+            window, tokens = [], 0
+    return ordered + sorted(window, key=lambda group: sizes[group])
 
 
 def _fill_rows(
-    order: Sequence[int] | NDArray[np.int64], tokens: Sequence[int], most: int
+    order: Sequence[int] | NDArray[np.int64], sizes: Sequence[int], most: int
 ) -> Iterator[list[int]]:
+    """Yield rows of at most `most` tokens, filled in order."""
     row: list[int] = []
-    filled = 0
+    tokens = 0
     for number in map(int, order):
-        if row and filled + tokens[number] > most:
+        if row and tokens + sizes[number] > most:
             yield row
-            row, filled = [], 0
+            row, tokens = [], 0
         row.append(number)
-        filled += tokens[number]
+        tokens += sizes[number]
     if row:
         yield row

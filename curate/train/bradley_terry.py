@@ -24,12 +24,15 @@ __all__ = ["EmbeddedPairs", "HeadFit", "HeadLabels", "HeadSettings", "SmallLossS
 
 Float64 = NDArray[np.float64]
 
-_SCALES = tuple(np.geomspace(0.05, 1.0, 8))
+_SCALES = tuple(np.geomspace(0.05, 1.0, 8))  # of the margins of heads that learn from easy pairs only
 
 
 @dataclass(frozen=True, slots=True)
 class HeadLabels:
-    """What each head is taught: `p`, `weight` float64[K+1, n]. Held-out loss is measured on the data's own labels."""
+    """Labels that each head is trained on: `p`, `weight` float64[K+1, n].
+
+    Held-out loss is always measured on the labels of the data.
+    """
 
     p: Float64
     weight: Float64
@@ -37,7 +40,7 @@ class HeadLabels:
 
 @dataclass(frozen=True, slots=True)
 class HeadFit:
-    """`epochs[k]`: how long head k was trained; `held_out_loss[e]`: mean over the pairs after e+1 epochs."""
+    """Trained heads: `epochs[k]` is how long head k was trained, `held_out_loss[e]` the mean loss after e+1 epochs."""
 
     heads: Heads
     epochs: list[int]
@@ -45,7 +48,7 @@ class HeadFit:
 
 
 def fit_mlp_heads(
-    items: EmbeddedPairs,
+    pairs: EmbeddedPairs,
     settings: HeadSettings,
     advance: Advance,
     *,
@@ -53,50 +56,58 @@ def fit_mlp_heads(
     selection: SmallLossSelection | None = None,
     combine: Combine = "mean",
 ) -> HeadFit:
-    """Train `folds + 1` heads: head k on all pairs but those of fold k, the last on all of them.
+    """Train `folds + 1` heads: head k on all pairs but those of fold k, the last one on all pairs.
 
-    How many epochs a head gets is decided by held-out loss, without looking at what the head is judged on:
-    head k takes the epoch at which the *other* fold heads predict their own held-out folds best; the final head
-    takes the best over all folds. The heads share batches and dropout, so one pass trains them all, on one
-    thread: the same input gives the same bits.
+    Held-out loss decides how many epochs a head gets, without looking at the fold that the head is judged on: head k
+    takes the epoch at which the *other* fold heads predict their own held-out folds best; the last head takes the best
+    epoch over all folds. The heads share batches and dropout, so one pass trains them all, on one thread: the same
+    input gives the same bits.
+
+    Args:
+        pairs: Embeddings and labelled pairs.
+        settings: Size and training of the heads, number of folds, seed.
+        advance: Called once an epoch.
+        labels: Labels and weights for each head; None: those of `pairs`.
+        selection: Rule to leave out pairs of large loss.
+        combine: How the scores of several members become one.
     """
     folds = settings.folds
-    sees = np.arange(folds + 1)[:, None] != items.fold[None, :]
-    held = ~sees[:-1] * items.weight
+    sees = np.arange(folds + 1)[:, None] != pairs.fold[None, :]
+    held_out_weight = ~sees[:-1] * pairs.weight
     if labels is None:
         shape = sees.shape
         labels = HeadLabels(
-            np.broadcast_to(items.p_chosen, shape).copy(), np.broadcast_to(items.weight, shape)
+            np.broadcast_to(pairs.p_chosen, shape).copy(), np.broadcast_to(pairs.weight, shape)
         )
     with limit_to_one_thread():
         generator = torch.Generator().manual_seed(settings.seed)
-        bank = BatchedHeads(
-            items, settings, generator, sees=sees, p=labels.p, weight=labels.weight, selection=selection
+        heads = BatchedHeads(
+            pairs, settings, generator, sees=sees, p=labels.p, weight=labels.weight, selection=selection
         )
         history: list[HeadWeights] = []
         losses: list[Float64] = []
         for epoch in range(settings.epochs):
-            bank.epoch()
+            heads.run_epoch()
             advance(1)
-            history.append(bank.parts())
-            margins = bank.margins()[:-1]
-            # Who learns from easy pairs only is too sure of itself: its margins are judged at their best scale.
+            history.append(heads.copy_weights())
+            margins = heads.compute_margins()[:-1]
+            # A head that learns from easy pairs only is overconfident: measure its margins at their best scale.
             scales = (1.0,) if selection is None else _SCALES
-            scaled = [sum_losses(scale * margins, items.p_chosen, held) for scale in scales]
-            losses.append(min(scaled, key=lambda each: float(each.sum())))
-            totals = [float(each.sum()) for each in losses]
+            by_scale = [sum_losses(scale * margins, pairs.p_chosen, held_out_weight) for scale in scales]
+            losses.append(min(by_scale, key=lambda fold_losses: float(fold_losses.sum())))
+            totals = [float(fold_losses.sum()) for fold_losses in losses]
             if epoch - int(np.argmin(totals)) >= settings.patience:
                 break
     curve = np.stack(losses)  # [epochs, folds], summed over the pairs of the fold
     others = curve.sum(axis=1, keepdims=True) - curve
-    picked = [int(np.argmin(others[:, k])) for k in range(folds)] + [int(np.argmin(curve.sum(axis=1)))]
-    mean = curve.sum(axis=1) / items.weight.sum()
-    heads = _assemble_heads([(history[epoch], k) for k, epoch in enumerate(picked)], combine)
-    return HeadFit(heads, [epoch + 1 for epoch in picked], [float(each) for each in mean])
+    best = [int(np.argmin(others[:, k])) for k in range(folds)] + [int(np.argmin(curve.sum(axis=1)))]
+    mean = curve.sum(axis=1) / pairs.weight.sum()
+    fitted = _assemble_heads([(history[epoch], k) for k, epoch in enumerate(best)], combine)
+    return HeadFit(fitted, [epoch + 1 for epoch in best], [float(loss) for loss in mean])
 
 
-def _assemble_heads(picked: list[tuple[HeadWeights, int]], combine: Combine) -> Heads:
-    """The members of a head stand side by side in its hidden layer."""
-    w1 = np.stack([np.concatenate(list(parts[0][:, k]), axis=1) for parts, k in picked])
-    b1, w2 = (np.stack([parts[at][:, k].reshape(-1) for parts, k in picked]) for at in (1, 2))
-    return Heads(w1, b1, w2, members=len(picked[0][0][0]), combine=combine)
+def _assemble_heads(best: list[tuple[HeadWeights, int]], combine: Combine) -> Heads:
+    """Take head k from its best epoch's weights; its members stand side by side in the hidden layer."""
+    w1 = np.stack([np.concatenate(list(weights[0][:, k]), axis=1) for weights, k in best])
+    b1, w2 = (np.stack([weights[layer][:, k].reshape(-1) for weights, k in best]) for layer in (1, 2))
+    return Heads(w1, b1, w2, members=len(best[0][0][0]), combine=combine)

@@ -1,4 +1,4 @@
-"""Preference pairs as sentence embeddings: what heads on them learn from, and what those say of pairs unseen."""
+"""Sentence embeddings of preference pairs, and the scores of cross-fitted heads on them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from curate.data.preference_rows import PreferencePairs
 from curate.engine.local.embeddings import CachedEmbedder
 from curate.reward.embedding_reward import Heads, assign_fold, build_features
 
-if TYPE_CHECKING:  # torch comes with it, and done work is recognised without
+if TYPE_CHECKING:  # it imports torch, which recognising a finished training does not need
     from curate.train.batched_heads import EmbeddedPairs
 
 Float64 = NDArray[np.float64]
 
 
 def make_embedder(config: Config, section: TrainSection) -> CachedEmbedder:
+    """Return the embedder of the section `train`, whose cache is in the workspace."""
     return CachedEmbedder(
         config.model_name(section.embedder), cache=config.resolve(config.workspace) / "embeddings"
     )
@@ -30,10 +31,21 @@ def make_embedder(config: Config, section: TrainSection) -> CachedEmbedder:
 def embed_pairs(
     pairs: PreferencePairs, section: TrainSection, embedder: CachedEmbedder, *, source: object, track: Track
 ) -> EmbeddedPairs:
-    """Raises CurateError where the prompts of `source` do not fill the folds."""
+    """Embed prompts and responses, and assign prompts to cross-fitting folds.
+
+    Args:
+        pairs: R responses to P prompts, n pairs of them.
+        section: Number of folds.
+        embedder: Sentence-embedding model.
+        source: File or folder of the pairs, for the error message.
+        track: Makes the progress bars.
+
+    Raises:
+        CurateError: There are too few prompts for the folds.
+    """
     from curate.train.batched_heads import EmbeddedPairs
 
-    folds = np.array([assign_fold(each, section.folds) for each in pairs.prompt_ids], np.int64)
+    folds = np.array([assign_fold(prompt_id, section.folds) for prompt_id in pairs.prompt_ids], np.int64)
     if len(np.unique(folds)) < section.folds:
         raise CurateError(
             f"{source} has only {len(pairs.prompt_ids)} prompts, too few for {section.folds} cross-fitting folds: "
@@ -52,11 +64,11 @@ def embed_pairs(
     )
 
 
-def score_out_of_fold(items: EmbeddedPairs, heads: Heads) -> Float64:
-    """float64[R]: the score of each response by the head that has not seen its prompt."""
-    scores = np.empty(len(items.responses))
-    for fold in np.unique(items.response_fold):
-        rows = items.response_fold == fold
-        inputs = build_features(items.prompts[items.prompt_of[rows]], items.responses[rows])
+def score_out_of_fold(pairs: EmbeddedPairs, heads: Heads) -> Float64:
+    """Return float64[R]: the score of each response by the head that was not trained on its prompt."""
+    scores = np.empty(len(pairs.responses))
+    for fold in np.unique(pairs.response_fold):
+        rows = pairs.response_fold == fold
+        inputs = build_features(pairs.prompts[pairs.prompt_of[rows]], pairs.responses[rows])
         scores[rows] = heads.score(inputs, int(fold))
     return scores

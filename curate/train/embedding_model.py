@@ -71,16 +71,16 @@ def fit_embedding_reward(
     run = StageRun(lake, "train", config_hash=section.digest)
     pairs = read_pairs(data)
     require_pairs(pairs, data)
-    items = embed_pairs(pairs, section, embedder, source=data, track=track)
+    embedded = embed_pairs(pairs, section, embedder, source=data, track=track)
     with track("train", _count_progress_steps(section)) as advance:
-        fit, noise_rates = _fit_heads(items, section, advance)
-    scores = score_out_of_fold(items, fit.heads)
+        fit, noise_rates = _fit_heads(embedded, section, advance)
+    scores = score_out_of_fold(embedded, fit.heads)
     accuracy = measure_accuracy(subject, pairs, scores, resamples=section.bootstrap)
     loss = fit.held_out_loss[fit.epochs[-1] - 1]
     description = EmbeddingRewardConfig(
         embedder=embedder.name,
         embedder_digest=embedder.digest,
-        dimension=items.responses.shape[1],
+        dimension=embedded.responses.shape[1],
         hidden=fit.heads.w1.shape[2] // section.members,
         folds=section.folds,
         seed=section.seed,
@@ -110,7 +110,7 @@ def _count_progress_steps(section: TrainSection) -> int:
     return section.epochs * (2 if section.noise.judges_labels else 1)
 
 
-def _fit_heads(items: EmbeddedPairs, section: TrainSection, advance: Advance) -> tuple[HeadFit, list[float]]:
+def _fit_heads(embedded: EmbeddedPairs, section: TrainSection, advance: Advance) -> tuple[HeadFit, list[float]]:
     """Fit the heads that `section` asks for.
 
     Returns:
@@ -122,22 +122,20 @@ def _fit_heads(items: EmbeddedPairs, section: TrainSection, advance: Advance) ->
     from curate.train.noise import cross_fit_margins, estimate_rate, relabel_for_heads
 
     if section.head == "linear":
-        return fit_linear_heads(items, section.folds, advance), []
+        return fit_linear_heads(embedded, section.folds, advance), []
     settings = HeadSettings(**{field.name: getattr(section, field.name) for field in fields(HeadSettings)})
     method, rate, combine = section.noise.method, section.noise.rate, section.combine
     if method == "none":
-        return fit_mlp_heads(items, settings, advance, combine=combine), []
+        return fit_mlp_heads(embedded, settings, advance, combine=combine), []
     if method in ("flip", "drop", "soften"):
-        labels, noises = relabel_for_heads(
-            items, cross_fit_margins(items, settings, advance), method, rate=rate
-        )
-        return fit_mlp_heads(items, settings, advance, labels=labels, combine=combine), [
-            each.rate for each in found
-        ]
+        margins = cross_fit_margins(embedded, settings, advance)
+        labels, noises = relabel_for_heads(embedded, margins, method, rate=rate)
+        fit = fit_mlp_heads(embedded, settings, advance, labels=labels, combine=combine)
+        return fit, [noise.rate for noise in noises]
     if rate is None:
-        rate = estimate_rate(items, cross_fit_margins(items, settings, advance))
+        rate = estimate_rate(embedded, cross_fit_margins(embedded, settings, advance))
     selection = SmallLossSelection(1.0 - rate, peer=method == "co-teaching")
-    return fit_mlp_heads(items, settings, advance, selection=selection, combine=combine), [rate]
+    return fit_mlp_heads(embedded, settings, advance, selection=selection, combine=combine), [rate]
 
 
 def _describe_noise(rates: list[float]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""What a language model is trained on: each prompt with all its responses, as tokens, and what is known of them."""
+"""Training examples of a language model: a prompt with all its responses, as tokens, and the labels of their pairs."""
 
 from __future__ import annotations
 
@@ -20,18 +20,25 @@ Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
 EncodeResponses = Callable[[Turns, Sequence[str]], EncodedResponses | Failure]
 
-_SURE = 0.99  # log-odds of a label without a strength are taken up to this probability
+_MOST_CERTAIN = 0.99  # where a label has no strength, its log-odds are those of at most this probability
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromptGroup:
-    """A prompt with N responses and m comparisons of them.
+    """A prompt with N responses and m labelled pairs of them; a slot is a response's place among the N.
 
-    `responses`, `types`, `images`: as in `Encoded`. `members` int64[N]: their places in the `PreferencePairs`; `first`,
-    `second` int64[m]: slots of the better and the worse one; `p`, `weight`, `strength` float64[m]; `rank` int64[N],
-    1 the best: the data's, or by net wins (Copeland 1951) where it has pairs only; `tied` int64[t, 2]: slots of
-    equal rank in the data's own ranking; `lengths` float64[N]: characters; `aspects` float64[m, K]: probability that
-    the first is better in each aspect, not a number where nobody said.
+    | field              | type          | meaning |
+    | ---                | ---           | --- |
+    | `tokens`           | tuple of int  | the prompt; empty for a model whose prompt is not shared |
+    | `responses`, `types`, `images` |   | as in `EncodedResponses` |
+    | `members`          | int64[N]      | rows of the responses in `PreferencePairs` |
+    | `first`, `second`  | int64[m]      | slots of the chosen and the rejected response |
+    | `p`                | float64[m]    | probability that the first is better |
+    | `weight`, `strength` | float64[m]  | weight of the pair; log-odds of its label |
+    | `rank`             | int64[N]      | 1 is the best: the data's ranking, else by net wins (Copeland 1951) |
+    | `tied`             | int64[t, 2]   | slots of equal rank in the data's ranking |
+    | `lengths`          | float64[N]    | characters of the responses |
+    | `aspects`          | float64[m, K] | probability that the first is better in each aspect; NaN: not labelled |
     """
 
     prompt: int
@@ -56,7 +63,7 @@ class PromptGroup:
 
 @dataclass(frozen=True, slots=True)
 class PromptGroups:
-    """`dropped`: pairs that cannot be learnt from, by reason. `cut`: texts that lost tokens."""
+    """Encoded prompts. `dropped`: pairs that cannot be learnt from, by reason; `cut`: texts that lost tokens."""
 
     groups: tuple[PromptGroup, ...]
     dropped: dict[str, int]
@@ -66,7 +73,13 @@ class PromptGroups:
 def build_groups(
     pairs: PreferencePairs, encode: EncodeResponses, *, aspects: Sequence[str] = ()
 ) -> PromptGroups:
-    """Group the pairs by prompt, in the order of the prompts, and encode them. `aspects`: those to learn."""
+    """Group the pairs by prompt, in the order of the prompts, and encode prompts and responses.
+
+    Args:
+        pairs: Labelled pairs of texts.
+        encode: Encodes a prompt with its responses.
+        aspects: Names of the labelled aspects to learn, K of them.
+    """
     labels = np.array([pairs.aspects[name] for name in aspects]).reshape(len(aspects), len(pairs)).T
     dropped: Counter[str] = Counter()
     groups, cut = [], 0
@@ -75,7 +88,7 @@ def build_groups(
     for rows in np.split(order, starts[1:]) if len(order) else []:
         prompt = int(pairs.prompt[rows[0]])
         members = np.unique(np.concatenate([pairs.chosen[rows], pairs.rejected[rows]]))
-        encoded = encode(pairs.contexts[prompt], [pairs.responses[at] for at in members])
+        encoded = encode(pairs.contexts[prompt], [pairs.responses[member] for member in members])
         if isinstance(encoded, Failure):
             dropped[encoded.reason] += len(rows)
             continue
@@ -87,7 +100,7 @@ def build_groups(
 
 
 def is_held_out(prompt_id: str, share: float) -> bool:
-    """Whether a prompt is kept from training: a function of its id alone, so that it never changes sides."""
+    """Tell whether a prompt is kept from training; only its id decides, so that it never changes sides."""
     return int.from_bytes(hash_prompt_id(prompt_id), "big") < share * 2.0**128
 
 
@@ -100,22 +113,24 @@ def _build_group(
     aspects: Float64,
     dropped: Counter[str],
 ) -> PromptGroup | None:
+    """Build the group of one prompt, and count the pairs that are dropped; None where none is left."""
     first, second = (np.searchsorted(members, side[rows]) for side in (pairs.chosen, pairs.rejected))
-    read = list(zip(encoded.responses, encoded.images or repeat(()), strict=False))
-    differ = np.array([read[a] != read[b] for a, b in zip(first, second, strict=True)])
-    counts = pairs.weight[rows] > 0
+    inputs = list(zip(encoded.responses, encoded.images or repeat(()), strict=False))
+    differ = np.array([inputs[a] != inputs[b] for a, b in zip(first, second, strict=True)])
+    has_weight = pairs.weight[rows] > 0
     dropped["equal after truncation"] += int((~differ).sum())
-    dropped["weight is 0"] += int((differ & ~counts).sum())
+    dropped["weight is 0"] += int((differ & ~has_weight).sum())
     for reason in [reason for reason, number in dropped.items() if not number]:
         del dropped[reason]
-    kept = differ & counts
-    if not kept.any():
+    usable = differ & has_weight
+    if not usable.any():
         return None
-    first, second, rows = first[kept], second[kept], rows[kept]
+    first, second, rows = first[usable], second[usable], rows[usable]
     p = pairs.p_chosen[rows]
-    sure = np.clip(p, 1.0 - _SURE, _SURE)
+    clipped = np.clip(p, 1.0 - _MOST_CERTAIN, _MOST_CERTAIN)
+    log_odds = np.log(clipped / (1.0 - clipped))
     ranks = pairs.rank[members]
-    ranked = bool((ranks > 0).all())
+    has_ranking = bool((ranks > 0).all())
     return PromptGroup(
         prompt=prompt,
         tokens=encoded.prompt,
@@ -126,9 +141,9 @@ def _build_group(
         second=second,
         p=p,
         weight=pairs.weight[rows],
-        strength=np.where(np.isnan(pairs.strength[rows]), np.log(sure / (1.0 - sure)), pairs.strength[rows]),
-        rank=ranks if ranked else _rank_by_net_wins(first, second, p, len(members)),
-        tied=_list_ties(ranks) if ranked else np.empty((0, 2), np.int64),
+        strength=np.where(np.isnan(pairs.strength[rows]), log_odds, pairs.strength[rows]),
+        rank=ranks if has_ranking else _rank_by_net_wins(first, second, p, len(members)),
+        tied=_list_ties(ranks) if has_ranking else np.empty((0, 2), np.int64),
         lengths=pairs.lengths[members].astype(np.float64),
         aspects=aspects[rows],
         images=encoded.images,
@@ -136,12 +151,13 @@ def _build_group(
 
 
 def _rank_by_net_wins(first: Int64, second: Int64, p: Float64, responses: int) -> Int64:
-    """int64[N]: dense ranks by wins less losses."""
-    won = np.sign(p - 0.5)
-    net = np.bincount(first, won, responses) - np.bincount(second, won, responses)
+    """Return int64[N]: dense ranks by wins minus losses, 1 the best."""
+    wins = np.sign(p - 0.5)
+    net = np.bincount(first, wins, responses) - np.bincount(second, wins, responses)
     return np.asarray(np.unique(-net, return_inverse=True)[1] + 1, np.int64)
 
 
 def _list_ties(ranks: Int64) -> Int64:
+    """Return int64[t, 2]: all pairs of slots that share a rank."""
     equal = np.triu(ranks[:, None] == ranks[None, :], k=1)
     return np.argwhere(equal).astype(np.int64)

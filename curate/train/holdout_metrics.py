@@ -1,4 +1,4 @@
-"""How good a trained model is on what it has not seen, beside length and chance."""
+"""Accuracy of a trained model on held-out pairs, beside the baselines length and chance."""
 
 from __future__ import annotations
 
@@ -19,37 +19,49 @@ from curate.stats.accuracy import LENGTH, RANDOM, MeanEstimate, accuracy_by_leng
 AccuracyTable = dict[str, dict[str, MeanEstimate]]
 """Subject → subset → estimate."""
 
-DEFAULT_SUBJECT = "reward-model"  # of the runs table; and what the model is called that joins no panel
+DEFAULT_SUBJECT = "reward-model"  # the model's name in runs and metrics, where it joins no panel under another one
 
 
 def require_pairs(pairs: PreferencePairs, data: Path) -> None:
-    """Raise a CurateError where there is nothing to train on."""
+    """Raise CurateError if there is no pair to train on."""
     if len(pairs) == 0:
-        why = ", ".join(f"{rows} × {reason}" for reason, rows in pairs.dropped.items()) or "it has no rows"
-        raise CurateError(f"There is no usable preference pair in {data}: {why}.")
+        reasons = ", ".join(f"{rows} × {reason}" for reason, rows in pairs.dropped.items()) or "it has no rows"
+        raise CurateError(f"There is no usable preference pair in {data}: {reasons}.")
 
 
 def measure_accuracy(
     subject: str, pairs: PreferencePairs, scores: NDArray[np.float64], *, resamples: int
 ) -> AccuracyTable:
-    """Accuracy of `scores` float64[R] on the pairs, of length and of chance."""
+    """Measure how often scores put the chosen response first.
+
+    Args:
+        subject: Name of the model in the result.
+        pairs: Pairs of R responses.
+        scores: float64[R], scores by a model that was not trained on the response's prompt.
+        resamples: Bootstrap resamples of the prompts for the intervals.
+
+    Returns:
+        Accuracy by subset for the model, for length and for chance.
+    """
     subjects = {
         subject: scores,
         LENGTH: pairs.lengths.astype(np.float64),
         RANDOM: np.zeros(len(pairs.responses)),
     }
-    return {name: accuracy_by_length(pairs, each, resamples=resamples) for name, each in subjects.items()}
+    return {
+        name: accuracy_by_length(pairs, values, resamples=resamples) for name, values in subjects.items()
+    }
 
 
 def build_metrics(pairs: PreferencePairs, loss: float, accuracy: AccuracyTable) -> dict[str, Any]:
-    """What a saved model says of itself."""
+    """Build the metrics that are saved with the model."""
     return {
         "pairs": len(pairs),
         "prompts": len(pairs.prompt_ids),
         "held_out_loss": loss,
         "held_out_accuracy": {
             DEFAULT_SUBJECT if subject not in (LENGTH, RANDOM) else subject: {
-                name: asdict(each) for name, each in subsets.items()
+                name: asdict(estimate) for name, estimate in subsets.items()
             }
             for subject, subsets in accuracy.items()
         },
@@ -57,25 +69,27 @@ def build_metrics(pairs: PreferencePairs, loss: float, accuracy: AccuracyTable) 
 
 
 def build_evaluations(accuracy: AccuracyTable, run_id: str) -> pa.Table:
+    """Build the rows of the table `evaluations`."""
     rows = [
         Evaluation(
             subject=subject,
             benchmark=HELD_OUT,
             subset=subset,
             metric="accuracy",
-            value=each.value,
-            low=each.low,
-            high=each.high,
-            n=each.n,
+            value=estimate.value,
+            low=estimate.low,
+            high=estimate.high,
+            n=estimate.n,
             run_id=run_id,
         )
         for subject, subsets in accuracy.items()
-        for subset, each in subsets.items()
+        for subset, estimate in subsets.items()
     ]
     return pa.Table.from_pylist([row.model_dump() for row in rows], schema=arrow_schema(Evaluation))
 
 
 def describe_accuracy(metrics: dict[str, Any]) -> str:
+    """Return the note of a run: held-out accuracy of the model, with its interval, and of length."""
     held_out = metrics["held_out_accuracy"]
     model, length = held_out[DEFAULT_SUBJECT]["all"], held_out[LENGTH]["all"]
     interval = f" [{model['low']:.3f}, {model['high']:.3f}]" if model["low"] is not None else ""

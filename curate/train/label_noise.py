@@ -1,7 +1,7 @@
-"""Wrong labels of training prompts, judged by heads on sentence embeddings, for models too large to be cross-fitted.
+"""Remedies against wrong labels for models that are too large to be cross-fitted.
 
-A linear head that has not seen a pair's prompt says by how much its chosen response leads; from that follows how
-likely the label is right, and `curate.train.noise` says what each remedy makes of it.
+Linear heads on sentence embeddings take their place: the margin of a head that was not trained on a pair's prompt gives
+the probability that the pair's label is right, and `curate.train.noise` turns it into new labels and weights.
 """
 
 from __future__ import annotations
@@ -31,21 +31,34 @@ def correct_labels(
     source: Path,
     track: Track,
 ) -> tuple[PreferencePairs, float]:
-    """Pairs with the labels and weights that `section.noise` makes of them, and the share of labels taken as wrong.
+    """Apply the remedy of `section.noise` to the labels of training prompts.
 
-    Held-out prompts keep their labels, and teach nothing. A curriculum changes none, and needs the share.
+    Held-out prompts keep their labels, and no head learns from them. A curriculum changes no label; it needs the share
+    of wrong ones only.
+
+    Args:
+        pairs: All pairs, those of held-out prompts included.
+        section: Remedy, folds and rate, where it is known.
+        backbone: Share of held-out prompts.
+        embedder: Sentence-embedding model.
+        source: File or folder of the pairs, for error messages.
+        track: Makes the progress bars.
+
+    Returns:
+        Pairs with new labels and weights, and the share of labels that are taken as wrong.
     """
     method = section.noise.method
-    items = embed_pairs(pairs, section, embedder, source=source, track=track)
-    unseen = np.array([is_held_out(each, backbone.held_out) for each in pairs.prompt_ids])[pairs.prompt]
-    items = dataclasses.replace(items, weight=np.where(unseen, 0.0, pairs.weight))
+    embedded = embed_pairs(pairs, section, embedder, source=source, track=track)
+    held_out_prompts = [is_held_out(prompt_id, backbone.held_out) for prompt_id in pairs.prompt_ids]
+    held_out = np.array(held_out_prompts)[pairs.prompt]
+    embedded = dataclasses.replace(embedded, weight=np.where(held_out, 0.0, pairs.weight))
     with track("judge labels", section.folds + 1) as advance:
-        scores = score_out_of_fold(items, fit_linear_heads(items, section.folds, advance).heads)
-    margins = scores[items.chosen] - scores[items.rejected]
-    noise = estimate_noise(margins, pairs.p_chosen, items.weight, rate=section.noise.rate)
+        scores = score_out_of_fold(embedded, fit_linear_heads(embedded, section.folds, advance).heads)
+    margins = scores[embedded.chosen] - scores[embedded.rejected]
+    noise = estimate_noise(margins, pairs.p_chosen, embedded.weight, rate=section.noise.rate)
     if method not in ("flip", "drop", "soften"):
         return pairs, noise.rate
-    p, weight = relabel_pairs(pairs.p_chosen, pairs.weight, noise.right(margins), method)
-    p, weight = (np.where(unseen, old, new) for old, new in ((pairs.p_chosen, p), (pairs.weight, weight)))
-    strength = np.where(p == pairs.p_chosen, pairs.strength, math.nan)  # what was said of another label
+    p, weight = relabel_pairs(pairs.p_chosen, pairs.weight, noise.estimate_correctness(margins), method)
+    p, weight = (np.where(held_out, old, new) for old, new in ((pairs.p_chosen, p), (pairs.weight, weight)))
+    strength = np.where(p == pairs.p_chosen, pairs.strength, math.nan)  # a strength belongs to the label it was given with
     return dataclasses.replace(pairs, p_chosen=p, weight=weight, strength=strength), noise.rate

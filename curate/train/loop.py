@@ -23,7 +23,7 @@ from curate.config.train import BackboneSection
 from curate.core.progress import Advance
 from curate.engine.local.reward_head import HeadShape
 from curate.train import objective
-from curate.train.batches import build_batch, count_tokens, group_into_steps, pack_rows
+from curate.train.batches import build_batch, count_group_tokens, group_into_steps, pack_rows
 from curate.train.checkpoints import Checkpoints, TrainingProgress
 from curate.train.examples import PromptGroup
 from curate.train.load_backbone import LoadedBackbone
@@ -88,7 +88,7 @@ class Trainer:
         self._opened, self._section, self._seed, self._wrong = opened, section, seed, wrong
         self._train, self._held_out = train, held_out
         self._checkpoints, self._metrics, self._accelerator = checkpoints, metrics, accelerator
-        self._tokens = count_tokens(train, separator=opened.separator)
+        self._tokens = count_group_tokens(train, separator=opened.separator)
         self.schedule = Schedule.of(self._tokens, section, seed)
         trained = [each for each in opened.model.parameters() if each.requires_grad]
         optimizer = torch.optim.AdamW(
@@ -135,7 +135,7 @@ class Trainer:
 
     def held_out(self) -> tuple[float, float]:
         """Mean loss and accuracy on the held-out prompts."""
-        tokens = count_tokens(self._held_out, separator=self._opened.separator)
+        tokens = count_group_tokens(self._held_out, separator=self._opened.separator)
         self._model.eval()
         sums = torch.zeros(4, dtype=torch.float64, device=self._accelerator.device)
         with torch.no_grad():
@@ -151,7 +151,7 @@ class Trainer:
     @torch.no_grad()
     def outputs(self, groups: Sequence[PromptGroup]) -> list[Tensor]:
         """float32[N, K] of the head for each group, all of them by every process."""
-        tokens = count_tokens(groups, separator=self._opened.separator)
+        tokens = count_group_tokens(groups, separator=self._opened.separator)
         self._model.eval()
         found: list[Tensor] = []
         for row in pack_rows(tokens, most=self._section.row_tokens):

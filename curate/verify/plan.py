@@ -127,7 +127,7 @@ def route_pairs(pool: tuple[Pairs, Int64] | None, settings: VerifyPlan, n: int) 
     for name, most in [*shares, ("uncertainty", n)]:
         most = min(most, n - sum(map(len, found.values())))
         chosen = choose(name, pairs, most) if most > 0 else np.zeros(0, np.int64)
-        open_ = pairs.open.copy()
+        open_ = pairs.is_open.copy()
         open_[chosen] = False
         pairs = replace(pairs, open=open_)
         if len(chosen):

@@ -76,7 +76,7 @@ def pull_answers(
         FileLock(config.resolve(config.workspace) / "verify-pull.lock"),
     ):
         names = _PersonNames(server, Pseudonyms.open(config))
-        for project in server.projects(config.verify.project):
+        for project in server.list_projects(config.verify.project):
             _pull_project(lake, run, server, project, known, names, everything, track)
     return run.summary(skipped=run.total.rows_in == 0)
 
@@ -91,8 +91,8 @@ def _pull_project(
     everything: bool,
     track: Track,
 ) -> None:
-    place = server.place(project)
-    mark = server.newest_change(
+    place = server.get_project_url(project)
+    mark = server.find_newest_change(
         project
     )  # before anything is read: what changes meanwhile is read again next time
     before = run.total.rows_in
@@ -113,7 +113,7 @@ class _PersonNames:
     """User ids as pseudonyms: of e-mail addresses, which outlive a server, else of the ids."""
 
     def __init__(self, server: LabelStudioClient, pseudonyms: Pseudonyms) -> None:
-        self._addresses = server.people()
+        self._addresses = server.list_emails()
         self._pseudonyms = pseudonyms
         self._url = server.url
 
@@ -128,20 +128,20 @@ def _iterate_tasks(
     lake: Lake, server: LabelStudioClient, project: LabelStudioProject, everything: bool
 ) -> Iterator[list[dict[str, Any]]]:
     """What must be looked at: tasks changed since the last pull, or all that have or had answers."""
-    place = server.place(project)
+    place = server.get_project_url(project)
     mark = None if everything else lake.value(read_query("verify_mark"), [place])
     if mark is not None:
-        yield from server.annotated(project, server.changed(project, datetime.fromisoformat(mark) - _MARGIN))
+        yield from server.download_annotated(project, server.list_changed_tasks(project, datetime.fromisoformat(mark) - _MARGIN))
         return
     met: set[int] = set()
-    for portion in server.annotated(project):
+    for portion in server.download_annotated(project):
         met |= {int(task["id"]) for task in portion}
         yield portion
     # A task whose answers were all deleted is not among those that have some.
     query = (
         "SELECT DISTINCT CAST(details->'item' AS BIGINT) FROM human_judgments WHERE (details->>'place') = ?"
     )
-    yield from server.annotated(project, [item for (item,) in lake.rows(query, [place]) if item not in met])
+    yield from server.download_annotated(project, [item for (item,) in lake.rows(query, [place]) if item not in met])
 
 
 def _write_changes(

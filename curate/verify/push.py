@@ -96,8 +96,8 @@ def _push_project(
     track: Track,
 ) -> None:
     form = choose_form(asked[0], config.verify)
-    project = server.project(title)
-    there = set(server.keys(project)) if project else set()
+    project = server.find_project(title)
+    there = set(server.list_task_keys(project)) if project else set()
     ready, dropped = _prepare_tasks(
         [item for item in asked if item.task.task_id not in there | answered], form, config, guidelines
     )
@@ -114,9 +114,9 @@ def _push_project(
             advance(len(some))
     if not ready:
         return
-    if server.progress(project)[0] != len(there) + len(ready):  # else nothing is there twice: no need to list
+    if server.count_tasks(project)[0] != len(there) + len(ready):  # else nothing is there twice: no need to list
         _delete_duplicates(server, project)
-    fingerprint = content_id(server.place(project), [data["task"] for data in ready])
+    fingerprint = content_id(server.get_project_url(project), [data["task"] for data in ready])
     with run.chunk(f"push {title}", fingerprint=fingerprint, status="done") as (_, counts):
         counts.rows_in, counts.rows_kept, counts.dropped = len(asked), len(ready), dropped
         counts.rows_duplicate = len(asked) - len(ready) - counts.rows_dropped
@@ -152,9 +152,9 @@ def _import_tasks(
         except LabelStudioError:
             if attempt == 2:
                 raise
-        server.wait(patience=RECOVERY_SECONDS)
-        there = set(server.keys(project))
-        while (now := set(server.keys(project))) != there:
+        server.wait_until_up(patience=RECOVERY_SECONDS)
+        there = set(server.list_task_keys(project))
+        while (now := set(server.list_task_keys(project))) != there:
             there = now
             time.sleep(1)
         tasks = [task for task in tasks if task["data"]["task"] not in there]
@@ -164,9 +164,9 @@ def _import_tasks(
 
 def _delete_duplicates(server: LabelStudioClient, project: LabelStudioProject) -> None:
     """A task that is there twice keeps its oldest copy; copies that somebody has answered stay."""
-    doubles = [ids for ids in server.keys(project).values() if len(ids) > 1]
+    doubles = [ids for ids in server.list_task_keys(project).values() if len(ids) > 1]
     for ids in doubles:
-        for portion in server.annotated(project, sorted(ids)[1:]):
+        for portion in server.download_annotated(project, sorted(ids)[1:]):
             for task in portion:
                 if not task.get("annotations"):
                     server.delete_task(int(task["id"]))

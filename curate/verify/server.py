@@ -182,18 +182,18 @@ class LabelStudioClient:
             )
             return [int(task.id) for task in tasks]
 
-    def annotated(
+    def download_annotated(
         self, project: LabelStudioProject, ids: Sequence[int] | None = None
     ) -> Iterator[list[dict[str, Any]]]:
         """Tasks with their annotations: all that have some, or those of `ids` that exist, in portions."""
         if ids is None:
-            yield self._export(project, download_all_tasks=False)
+            yield self._download_tasks(project, download_all_tasks=False)
             return
         for start in range(0, len(ids), _IDS):
             some = [str(each) for each in ids[start : start + _IDS]]
-            yield self._export(project, download_all_tasks=True, ids=some)
+            yield self._download_tasks(project, download_all_tasks=True, ids=some)
 
-    def _export(self, project: LabelStudioProject, **wanted: Any) -> list[dict[str, Any]]:
+    def _download_tasks(self, project: LabelStudioProject, **wanted: Any) -> list[dict[str, Any]]:
         if "ids" in wanted:  # the SDK names it `ids`, the server reads `ids[]`
             ids = wanted.pop("ids")
             wanted["request_options"] = {"additional_query_parameters": {"ids[]": ids}}
@@ -202,11 +202,11 @@ class LabelStudioClient:
             found = json.loads(b"".join(stream))
         return found if isinstance(found, list) else []
 
-    def call_on_change(
+    def register_webhook(
         self, project: LabelStudioProject, url: str, *, headers: dict[str, str], actions: Sequence[str]
     ) -> None:
         """Have the server POST to `url` on these actions; takes the place of an earlier webhook of that address."""
-        self.stop_calls(project, url)
+        self.delete_webhook(project, url)
         with _explain_errors(self.url):
             self.client.webhooks.create(
                 url=url,
@@ -217,19 +217,19 @@ class LabelStudioClient:
                 send_for_all_actions=False,
             )
 
-    def stop_calls(self, project: LabelStudioProject, url: str) -> None:
+    def delete_webhook(self, project: LabelStudioProject, url: str) -> None:
         with _explain_errors(self.url):
             for webhook in self.client.webhooks.list(project=str(project.id)):
                 if webhook.url == url and webhook.id is not None:
                     self.client.webhooks.delete(webhook.id)
 
-    def progress(self, project: LabelStudioProject) -> tuple[int, int]:
+    def count_tasks(self, project: LabelStudioProject) -> tuple[int, int]:
         """Tasks of the project, and those with as many answers as were wanted."""
         with _explain_errors(self.url):
             found = self.client.projects.get(project.id)
         return int(found.task_number or 0), int(found.finished_task_number or 0)
 
-    def wait(self, *, patience: float) -> None:
+    def wait_until_up(self, *, patience: float) -> None:
         """Return when the server answers again; ServerError after `patience` seconds."""
         ends, pause = time.monotonic() + patience, 0.5
         while True:

@@ -45,8 +45,8 @@ def read_verify_status(lake: Lake, config: Config) -> VerifyStatus:
     asked, trouble = None, None
     try:
         with LabelStudioClient.connect(config.verify) as server:
-            projects = server.projects(config.verify.project)
-            asked = {project.title: server.progress(project) for project in projects}
+            projects = server.list_projects(config.verify.project)
+            asked = {project.title: server.count_tasks(project) for project in projects}
     except CurateError as error:
         trouble = str(error)
     return VerifyStatus(

@@ -99,16 +99,16 @@ def _wait_for_change(changed: threading.Event, stop: threading.Event, every: flo
 def _register_webhooks(config: Config, url: str, secret: str, registered: set[int]) -> None:
     """Have the projects call us; one whose webhook of ours is there already gets the new secret."""
     with LabelStudioClient.connect(config.verify) as server:
-        for project in server.projects(config.verify.project):
+        for project in server.list_projects(config.verify.project):
             if project.id not in registered:
-                server.call_on_change(project, url, headers={HEADER: secret}, actions=ACTIONS)
+                server.register_webhook(project, url, headers={HEADER: secret}, actions=ACTIONS)
                 registered.add(project.id)
 
 
 def _delete_webhooks(config: Config, url: str) -> None:
     try:
         with LabelStudioClient.connect(config.verify) as server:
-            for project in server.projects(config.verify.project):
-                server.stop_calls(project, url)
+            for project in server.list_projects(config.verify.project):
+                server.delete_webhook(project, url)
     except LabelStudioError:
         pass  # it calls into the void until it is watched again, which does no harm

@@ -201,7 +201,7 @@ def test_pairs(
 
 def project_of(config: Config, form: str) -> int:
     with LabelStudioClient.connect(config.verify) as server:
-        found = server.project(f"{config.verify.project} - {form}")
+        found = server.find_project(f"{config.verify.project} - {form}")
     assert found is not None
     return found.id
 

@@ -38,9 +38,9 @@ def token(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def the_project(config: Config, form: str = "pairwise") -> tuple[LabelStudioProject, dict[str, list[int]]]:
     with LabelStudioClient.connect(config.verify) as server:
-        found = server.project(f"{config.verify.project} - {form}")
+        found = server.find_project(f"{config.verify.project} - {form}")
         assert found is not None
-        return found, server.keys(found)
+        return found, server.list_task_keys(found)
 
 
 def verdict(choice: str) -> list[dict[str, Any]]:

@@ -86,7 +86,7 @@ def test_reward_bench_2(tmp_path: Path) -> None:
     (item,) = read(tmp_path, REWARD_BENCH_2, name="set.parquet").items
     assert item.responses == ("red", "blue", "seven", "no", "up")
     assert (item.tiers, item.key, item.subset) == ((1, 1, 2, 2, 2), "tied:3", "Ties")
-    assert len(list(item.pairs())) == 6
+    assert len(list(item.iterate_pairs())) == 6
 
 
 def test_rm_bench(tmp_path: Path) -> None:

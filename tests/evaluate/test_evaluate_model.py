@@ -116,7 +116,7 @@ class Fixed:
     revision: str = "1"
     asked: int = 0
 
-    def opinions(self, items: Sequence[BenchmarkItem], *, track: Track) -> list[ItemVerdict]:
+    def judge_items(self, items: Sequence[BenchmarkItem], *, track: Track) -> list[ItemVerdict]:
         self.asked += 1
         return [
             ItemVerdict(self.sign * np.array([float("good" in text) for text in item.responses]))
@@ -168,8 +168,8 @@ def test_judges_of_the_panel(tmp_path: Path) -> None:
     of = read_benchmark("words.jsonl", folder=tmp_path)
     with subjects(config) as found:
         (judge,) = found
-        opinions = judge.opinions(of.items, track=no_progress)
-    assert [opinion.better(0, 1) for opinion in opinions] == [1.0, 0.0]
+        opinions = judge.judge_items(of.items, track=no_progress)
+    assert [opinion.compare_pair(0, 1) for opinion in opinions] == [1.0, 0.0]
     assert opinions[0].scores.tolist() == [1.0, 0.0]
 
 

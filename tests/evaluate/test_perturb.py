@@ -65,10 +65,10 @@ def test_only_the_side_that_is_named_changes() -> None:
 
 def test_length_falls_for_padding_and_nobody_for_order() -> None:
     length = BASELINES[0]
-    before = length.opinions([ITEM], track=no_progress)
+    before = length.judge_items([ITEM], track=no_progress)
     found = {}
     for name in ("rejected padded", "order reversed"):
-        after = length.opinions(perturb_items([ITEM], name), track=no_progress)
+        after = length.judge_items(perturb_items([ITEM], name), track=no_progress)
         for score in measure_robustness("length", name, [ITEM], before, after, resamples=0):
             found[name, score.metric] = score.estimate.value
     assert found == {

@@ -21,7 +21,7 @@ from curate.engine.local.reward_head import HeadShape
 from curate.reward.model import RewardModel
 from curate.reward.tokens import EncodedResponses
 from curate.train import losses, objective
-from curate.train.batches import build_batch, count_tokens, group_into_steps, pack_rows
+from curate.train.batches import build_batch, count_group_tokens, group_into_steps, pack_rows
 from curate.train.examples import PromptGroup, build_groups, is_held_out
 from curate.train.loop import compute_learning_rate
 from tests.train.samples import pair_rows, ranking_rows, settings, written
@@ -96,9 +96,9 @@ def test_packing_and_company_change_neither_loss_nor_gradient(
     model = RewardModel.start(backbone())
     results = []
     for packed in (
-        pack_rows(count_tokens(groups), most=1 << 20),
-        pack_rows(count_tokens(groups), most=60),
-        pack_rows(count_tokens(groups), most=1),
+        pack_rows(count_group_tokens(groups), most=1 << 20),
+        pack_rows(count_group_tokens(groups), most=60),
+        pack_rows(count_group_tokens(groups), most=1),
     ):
         model.zero_grad()
         total, weight, correct = 0.0, 0.0, 0.0

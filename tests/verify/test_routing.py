@@ -43,7 +43,7 @@ def test_each_strategy_chooses_open_pairs_once_whatever_their_order(name: str, s
     chosen = choose(name, pairs, n)
     assert len(chosen) <= n
     assert len(set(chosen.tolist())) == len(chosen)
-    assert pairs.open[chosen].all()
+    assert pairs.is_open[chosen].all()
     turned = np.random.default_rng(seed + 1).permutation(len(pairs))
     names = [field for field in Pairs.__dataclass_fields__ if field != "threshold"]
     shuffled = replace(pairs, **{field: getattr(pairs, field)[turned] for field in names})
@@ -54,13 +54,13 @@ def test_each_strategy_chooses_open_pairs_once_whatever_their_order(name: str, s
 def test_where_there_is_enough_the_budget_is_used_up(name: str) -> None:
     pairs = some_pairs(0)
     assert len(choose(name, pairs, 5)) == 5
-    assert sorted(choose(name, pairs, 99)) == np.flatnonzero(pairs.open).tolist()
+    assert sorted(choose(name, pairs, 99)) == np.flatnonzero(pairs.is_open).tolist()
 
 
 def test_random_is_blind() -> None:
     pairs = some_pairs(1)
     other = some_pairs(2)
-    blind = replace(other, draw=pairs.draw, open=pairs.open)
+    blind = replace(other, draw=pairs.draw, open=pairs.is_open)
     assert choose("random", pairs, 7).tolist() == choose("random", blind, 7).tolist()
 
 
@@ -92,11 +92,11 @@ def test_errors_are_retrieved_by_nearness_worst_first() -> None:
 def test_d_optimal_takes_the_greedy_best_determinant() -> None:
     pairs = some_pairs(4, size=12)
     chosen = choose("d-optimal", pairs, 4)
-    x = pairs.difference
+    x = pairs.embedding_difference
     weight = np.clip(pairs.p_a * (1 - pairs.p_a), 0.01, 0.25)
-    known = x[~np.isnan(pairs.gold)]
+    known = x[~np.isnan(pairs.human_verdict)]
     precision = np.eye(x.shape[1]) / 10 + 0.25 * known.T @ known
-    left = np.flatnonzero(pairs.open).tolist()
+    left = np.flatnonzero(pairs.is_open).tolist()
     for pair in chosen:
         gain = {q: np.linalg.slogdet(precision + weight[q] * np.outer(x[q], x[q]))[1] for q in left}
         assert gain[pair] == pytest.approx(max(gain.values()))
@@ -106,10 +106,10 @@ def test_d_optimal_takes_the_greedy_best_determinant() -> None:
 
 def test_an_answer_shrinks_the_covariance_as_bayes_says() -> None:
     pairs = some_pairs(5, size=15)
-    candidates = np.flatnonzero(pairs.open)
+    candidates = np.flatnonzero(pairs.is_open)
     learn = _Learning(pairs, candidates)
     before = learn._candidate @ learn._candidate.T
-    learn.answer(2)
+    learn.condition_on(2)
     weight = learn._weight[2]
     expected = before - np.outer(before[:, 2], before[:, 2]) * weight / (1 + weight * before[2, 2])
     np.testing.assert_allclose(learn._candidate @ learn._candidate.T, expected, atol=1e-10)
@@ -118,11 +118,11 @@ def test_an_answer_shrinks_the_covariance_as_bayes_says() -> None:
 def test_what_is_learnt_is_the_expected_shortfall() -> None:
     """Against numerical integration, in the linear approximation around ½ that the docstring states."""
     pairs = some_pairs(6, size=6)
-    candidates = np.flatnonzero(pairs.open)
+    candidates = np.flatnonzero(pairs.is_open)
     learn = _Learning(pairs, candidates)
     order = candidates[np.argsort(pairs.draw[candidates])]  # targets come in the order of the draw
     covariance = learn._candidate @ learn._target.T
-    gain = learn.gain()
+    gain = learn.compute_gain()
     for i, q in enumerate(candidates):
         total = 0.0
         for j, target in enumerate(order):

@@ -33,7 +33,7 @@ _KEPT = 10_000  # characters of an odd answer
 _FLOOR = -9999.0  # what servers say in place of minus infinity
 
 
-def read(answer: ServerAnswer, reader: Callable[[dict[str, Any]], T | Failure]) -> T | Failure:
+def parse_answer(answer: ServerAnswer, reader: Callable[[dict[str, Any]], T | Failure]) -> T | Failure:
     """What `reader` makes of an answer; a Failure where it has not the form that the reader expects."""
     if isinstance(answer, Failure):
         return answer
@@ -41,10 +41,10 @@ def read(answer: ServerAnswer, reader: Callable[[dict[str, Any]], T | Failure]) 
         return reader(answer)
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
         what = f"{type(error).__name__}: {error}" if isinstance(error, LookupError) else str(error)
-        return Failure(f"the server's answer is not of the expected form: {what[:200]}", show(answer))
+        return Failure(f"the server's answer is not of the expected form: {what[:200]}", show_answer(answer))
 
 
-def show(answer: dict[str, Any]) -> str:
+def show_answer(answer: dict[str, Any]) -> str:
     """An odd answer as text, cut where it is very long."""
     try:
         return json.dumps(answer, ensure_ascii=False)[:_KEPT]
@@ -52,7 +52,7 @@ def show(answer: dict[str, Any]) -> str:
         return "JSON that is nested too deeply to be shown"
 
 
-def log_probability(value: object) -> float:
+def parse_log_prob(value: object) -> float:
     """A log-probability as a server says it; ValueError where it is none."""
     if isinstance(value, bool) or not isinstance(value, int | float) or isnan(value) or value > _ABOVE_ZERO:
         raise ValueError(f"{value!r:.80} is no log-probability")
@@ -72,7 +72,7 @@ def count_tokens(answer: Mapping[str, Any]) -> tuple[int, int]:
 def parse_token_log_probs(answer: dict[str, Any]) -> dict[int, float]:
     """`{"token_id:17": -1.5}` of the first step, by id."""
     listed = answer["choices"][0]["logprobs"]["top_logprobs"][0]
-    return {int(token.removeprefix("token_id:")): log_probability(value) for token, value in listed.items()}
+    return {int(token.removeprefix("token_id:")): parse_log_prob(value) for token, value in listed.items()}
 
 
 def build_exact_choice(
@@ -129,7 +129,7 @@ def _parse_top_tokens(choice: dict[str, Any]) -> dict[str, float]:
     else:
         first = ((choice.get("logprobs") or {}).get("top_logprobs") or [None])[0]
         listed = list((first or {}).items())
-    return {str(token): log_probability(value) for token, value in listed}
+    return {str(token): parse_log_prob(value) for token, value in listed}
 
 
 def _bound_log_prob(listed: Mapping[str, float], choice: str) -> float:
@@ -149,7 +149,7 @@ def parse_echo(target: Target, answer: dict[str, Any]) -> LogLikelihood | Failur
     wanted = values[start:end]
     if len(wanted) != end - start or None in wanted:
         return Failure("the server did not give the log-probability of every token")
-    return LogLikelihood(sum(map(log_probability, wanted)), len(wanted), len(target.fed))
+    return LogLikelihood(sum(map(parse_log_prob, wanted)), len(wanted), len(target.fed))
 
 
 def parse_generation(request: Generate, answer: dict[str, Any]) -> Generation | Failure:
@@ -158,7 +158,7 @@ def parse_generation(request: Generate, answer: dict[str, Any]) -> Generation | 
         text = choice["message"].get("content") if "message" in choice else choice["text"]
         finish = choice.get("finish_reason")
         if text is None or finish not in ("stop", "length"):
-            shown = text if isinstance(text, str) else show(answer)
+            shown = text if isinstance(text, str) else show_answer(answer)
             return Failure(f"the model gave no answer ({finish or 'no reason given'})", shown, permanent=True)
         if not isinstance(text, str):
             raise TypeError(f"the answer is a {type(text).__name__} in place of a text")
@@ -168,13 +168,13 @@ def parse_generation(request: Generate, answer: dict[str, Any]) -> Generation | 
         completions.append(Completion(text, _parse_tokens(choice, text), finish))
     wanted = 1 if request.sampling.temperature <= 0 else request.sampling.n
     if len(completions) < wanted:
-        return Failure(f"the server gave {len(completions)} of {wanted} answers", show(answer))
+        return Failure(f"the server gave {len(completions)} of {wanted} answers", show_answer(answer))
     if request.sampling.temperature <= 0:
         completions = completions[:1] * request.sampling.n
     return Generation(tuple(completions), *count_tokens(answer))
 
 
-def reward(answer: dict[str, Any], label: int | None, model: str) -> Score:
+def parse_reward(answer: dict[str, Any], label: int | None, model: str) -> Score:
     """The output `label` of a classifier; None: of the only one."""
     logits = answer["data"][0]["probs"]
     if not isinstance(logits, list) or not logits:
@@ -189,7 +189,7 @@ def reward(answer: dict[str, Any], label: int | None, model: str) -> Score:
     return Score(float(value), count_tokens(answer)[0])
 
 
-def embedding(answer: dict[str, Any]) -> list[float]:
+def parse_embedding(answer: dict[str, Any]) -> list[float]:
     vector = answer["data"][0]["embedding"]
     if not isinstance(vector, list) or not vector:
         raise ValueError("there is no embedding")
@@ -211,4 +211,4 @@ def _parse_tokens(choice: dict[str, Any], text: str) -> tuple[Token, ...]:
         and pairs[-1][0] not in ("", text[-len(pairs[-1][0]) :])
     ):
         pairs.pop()
-    return tuple(Token(str(token), log_probability(value)) for token, value in pairs)
+    return tuple(Token(str(token), parse_log_prob(value)) for token, value in pairs)

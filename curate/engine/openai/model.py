@@ -36,14 +36,14 @@ from curate.engine.local.embedder import Float32, Window, embed_windows, normali
 from curate.engine.openai.answers import (
     ServerAnswer,
     build_exact_choice,
-    embedding,
+    parse_embedding,
     estimate_choice,
     list_chat_steps,
     parse_echo,
     parse_generation,
     parse_token_log_probs,
-    read,
-    reward,
+    parse_answer,
+    parse_reward,
 )
 from curate.engine.openai.calls import CallBuilder
 from curate.engine.openai.http_client import Call, HttpClient, RetryPolicy
@@ -118,12 +118,12 @@ class ServerModel:
         able: set[Capability] = {"generate", "schema"}
         answered, *echo = self.wire.post(self.calls.probes())
         # An answer of an odd form says nothing of what the server can do: it may be one of its bad moments.
-        if not isinstance(answered, Failure) and read(answered, _gives_log_probs) is not False:
+        if not isinstance(answered, Failure) and parse_answer(answered, _has_log_probs) is not False:
             able.add("choose")
         if self.tokens is None:
             self.calls.gives_logprobs = "choose" in able
         for answer in echo:
-            if read(answer, _echoes) is True:
+            if parse_answer(answer, _has_input_log_probs) is True:
                 able.add("loglikelihood")
         return frozenset(able)
 
@@ -135,7 +135,7 @@ class ServerModel:
             return self._choose_exactly(requests, self.tokens)
         answers = self._post(self.calls.likeliest(requests), [each.messages for each in requests])
         return [
-            read(answer, partial(estimate_choice, request, max_unseen=self.options.max_unseen))
+            parse_answer(answer, partial(estimate_choice, request, max_unseen=self.options.max_unseen))
             for request, answer in zip(requests, answers, strict=True)
         ]
 
@@ -147,7 +147,7 @@ class ServerModel:
         )
         answers = self.wire.post([self.calls.look(context, ids) for context, ids in wanted.items()])
         found: dict[Context, dict[int, float] | Failure] = {
-            context: read(answer, parse_token_log_probs)
+            context: parse_answer(answer, parse_token_log_probs)
             for context, answer in zip(wanted, answers, strict=True)
         }
         return restore_order(
@@ -164,7 +164,7 @@ class ServerModel:
         return restore_order(
             order,
             [
-                slot if isinstance(slot, Failure) else read(found[slot], partial(parse_echo, slot))
+                slot if isinstance(slot, Failure) else parse_answer(found[slot], partial(parse_echo, slot))
                 for slot in slots
             ],
         )
@@ -181,7 +181,7 @@ class ServerModel:
         asked = [requests[number] for number in free]
         answers = self._post(self.calls.write(asked), [each.messages for each in asked])
         for number, answer in zip(free, answers, strict=True):
-            results[number] = read(answer, partial(parse_generation, requests[number]))
+            results[number] = parse_answer(answer, partial(parse_generation, requests[number]))
         return [results[number] for number in range(len(requests))]
 
     # Rewards and embeddings -------------------------------------------------------------------------------
@@ -189,7 +189,7 @@ class ServerModel:
     def score(self, chats: Sequence[Chat]) -> list[Score | Failure]:
         label = self.options.label if "label" in self.options.model_fields_set else None
         answers = self._post(self.calls.classify(chats), chats)
-        return [read(answer, partial(reward, label=label, model=self.options.model)) for answer in answers]
+        return [parse_answer(answer, partial(parse_reward, label=label, model=self.options.model)) for answer in answers]
 
     def embed(self, texts: Sequence[str]) -> Float32:
         if not texts:
@@ -204,7 +204,7 @@ class ServerModel:
     def _encode(self, pieces: Sequence[str]) -> Float32:
         vectors = []
         for answer in self.wire.post([self.calls.embedding(piece) for piece in pieces]):
-            vector = read(answer, embedding)
+            vector = parse_answer(answer, parse_embedding)
             if isinstance(vector, Failure):
                 hint = " Texts that are too long are split where `tokenizer` and `max_length` are given."
                 raise CurateError(f"The server {self.options.url} embeds not: {vector.reason}.{hint}")
@@ -222,12 +222,12 @@ class ServerModel:
         )
 
 
-def _gives_log_probs(answer: dict[str, Any]) -> bool:
+def _has_log_probs(answer: dict[str, Any]) -> bool:
     choice = answer["choices"][0]
     return bool(list_chat_steps(choice) if "message" in choice else choice.get("logprobs"))
 
 
-def _echoes(answer: dict[str, Any]) -> bool:
+def _has_input_log_probs(answer: dict[str, Any]) -> bool:
     logprobs = answer["choices"][0].get("logprobs") or {}
     return len(logprobs.get("token_logprobs") or []) >= 2
 

@@ -17,12 +17,12 @@ MOST_DIMENSIONS = 64
 
 
 def choose(pairs: Pairs, n: int) -> Int64:
-    open_ = np.flatnonzero(pairs.open)
-    if pairs.difference.shape[1] == 0 or len(open_) == 0:
+    open_ = np.flatnonzero(pairs.is_open)
+    if pairs.embedding_difference.shape[1] == 0 or len(open_) == 0:
         return np.zeros(0, np.int64)
-    x = _project_differences(pairs.difference)
+    x = _project_differences(pairs.embedding_difference)
     information = np.clip(pairs.p_a * (1 - pairs.p_a), 0.01, 0.25)
-    answered = x[~np.isnan(pairs.gold)]
+    answered = x[~np.isnan(pairs.human_verdict)]
     precision = np.eye(x.shape[1]) / PRIOR_VARIANCE + 0.25 * answered.T @ answered
     order = open_[np.argsort(pairs.draw[open_], kind="stable")]  # argmax takes the first of equals
     return order[_choose_greedily(x[order], information[order], np.linalg.inv(precision), min(n, len(order)))]

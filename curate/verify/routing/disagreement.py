@@ -13,16 +13,16 @@ from curate.verify.routing.pairs import Float64, Int64, Pairs
 
 def choose(pairs: Pairs, n: int) -> Int64:
     score = compute_entropy(pairs)
-    return pairs.first(score, n, among=score > 0)
+    return pairs.take_best(score, n, among=score > 0)
 
 
 def compute_entropy(pairs: Pairs) -> Float64:
     """float64[Q], 0 … log 2."""
-    if pairs.opinion.shape[1] == 0:
+    if pairs.votes.shape[1] == 0:
         return np.zeros(len(pairs))
-    said = np.abs(pairs.opinion)
+    said = np.abs(pairs.votes)
     size = said.sum(axis=1)
-    share = np.maximum(pairs.opinion, 0).sum(axis=1) / np.maximum(size, 1e-12)
+    share = np.maximum(pairs.votes, 0).sum(axis=1) / np.maximum(size, 1e-12)
     p = np.clip(share, 1e-12, 1 - 1e-12)
     heard: Float64 = np.mean(said > 0, axis=1)
     return np.where(size > 0, -(p * np.log(p) + (1 - p) * np.log1p(-p)) * heard, 0.0).round(9)

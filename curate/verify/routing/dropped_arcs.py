@@ -6,4 +6,4 @@ from curate.verify.routing.pairs import Int64, Pairs
 
 
 def choose(pairs: Pairs, n: int) -> Int64:
-    return pairs.first(pairs.dropped, n, among=pairs.dropped > 0)
+    return pairs.take_best(pairs.dropped_weight, n, among=pairs.dropped_weight > 0)

@@ -18,15 +18,15 @@ _AT_ONCE = 1 << 24  # similarities held in memory at once
 def choose(pairs: Pairs, n: int) -> Int64:
     right = _estimate_verdict_probability(pairs)
     known = np.flatnonzero(~np.isnan(right))
-    candidates = np.flatnonzero(pairs.open)
-    if pairs.place.shape[1] == 0 or len(known) == 0 or len(candidates) == 0:
+    candidates = np.flatnonzero(pairs.is_open)
+    if pairs.pair_embedding.shape[1] == 0 or len(known) == 0 or len(candidates) == 0:
         return np.zeros(0, np.int64)
     known = known[np.lexsort((pairs.draw[known], right[known]))]
     called: dict[int, None] = {}  # in the order of first mention
     size = max(_AT_ONCE // len(candidates), 1)
     for start in range(0, len(known), size):
         block = known[start : start + size]
-        nearness = pairs.place[block] @ pairs.place[candidates].T
+        nearness = pairs.pair_embedding[block] @ pairs.pair_embedding[candidates].T
         for row, pair in enumerate(block):
             nearest = np.lexsort((pairs.draw[candidates], -nearness[row]))[: count_neighbours(right[pair])]
             called |= dict.fromkeys(candidates[nearest].tolist())
@@ -46,8 +46,8 @@ def _estimate_verdict_probability(pairs: Pairs) -> Float64:
     The panel's own probability is of no use here once people's word has replaced it, so without a reward model the
     judges' mean vote stands for it.
     """
-    said = np.where(pairs.gold == 0, np.nan, pairs.gold)
-    opinion = pairs.opinion.mean(axis=1) if pairs.opinion.shape[1] else np.full(len(pairs), np.nan)
-    p_a = np.where(np.isnan(pairs.reward), (1 + opinion) / 2, pairs.reward)
+    said = np.where(pairs.human_verdict == 0, np.nan, pairs.human_verdict)
+    opinion = pairs.votes.mean(axis=1) if pairs.votes.shape[1] else np.full(len(pairs), np.nan)
+    p_a = np.where(np.isnan(pairs.reward_p_a), (1 + opinion) / 2, pairs.reward_p_a)
     right: Float64 = np.where(said > 0, p_a, 1 - p_a) + 0 * said
     return right

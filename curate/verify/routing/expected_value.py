@@ -35,22 +35,22 @@ def choose(pairs: Pairs, n: int) -> Int64:
     own = 1 - pairs.confidence[candidates]
     free = np.ones(len(candidates), np.bool_)
     taken = np.empty(min(n, len(candidates)), np.int64)
-    gain = learn.gain()
+    gain = learn.compute_gain()
     every = 1 + len(taken) // 100  # what was learnt is worked in a hundred times at most
     for step in range(len(taken)):
         best = int(np.argmax(np.where(free, own + gain, -1.0)))
         taken[step], free[best] = best, False
         if learn.useful:
-            learn.answer(best)
+            learn.condition_on(best)
             if step % every == 0:
-                gain = learn.gain()
+                gain = learn.compute_gain()
     return candidates[taken]
 
 
 def _select_candidates(pairs: Pairs, n: int) -> Int64:
     """All open pairs, in the order of their draw, where these are few; else what any strategy would choose."""
     most = max(MOST_CANDIDATES, 2 * n)
-    open_ = np.flatnonzero(pairs.open)
+    open_ = np.flatnonzero(pairs.is_open)
     if len(open_) > most:
         share = -(-most // 2)
         sources = [uncertainty.choose(pairs, share)]
@@ -64,10 +64,10 @@ class _Learning:
     """The covariance of the log-odds between candidates (rows) and targets (columns), given what was answered."""
 
     def __init__(self, pairs: Pairs, candidates: Int64) -> None:
-        targets = np.flatnonzero(pairs.open)
+        targets = np.flatnonzero(pairs.is_open)
         sample = targets[np.argsort(pairs.draw[targets], kind="stable")][:MOST_TARGETS]
-        answered = np.flatnonzero(~np.isnan(pairs.gold) & (pairs.gold != 0))
-        feature = _build_features(pairs.opinion)
+        answered = np.flatnonzero(~np.isnan(pairs.human_verdict) & (pairs.human_verdict != 0))
+        feature = _build_features(pairs.votes)
         self.useful = feature.shape[1] > 0 and len(candidates) > 0
         self._stands_for = len(targets) / max(len(sample), 1)
         self._weight = np.clip(pairs.p_a * (1 - pairs.p_a), 0.01, 0.25)[candidates]
@@ -80,7 +80,7 @@ class _Learning:
             p = np.clip(pairs.p_a[sample], 1e-3, 1 - 1e-3)
             self._log_odds = np.abs(np.log(p) - np.log1p(-p))
 
-    def gain(self) -> Float64:
+    def compute_gain(self) -> Float64:
         """float64[candidates]: errors of other pairs that each answer is expected to take away."""
         if not self.useful:
             return np.zeros(len(self._weight))
@@ -100,7 +100,7 @@ class _Learning:
         result: Float64 = saved.sum(axis=1) * self._stands_for
         return result
 
-    def answer(self, candidate: int) -> None:
+    def condition_on(self, candidate: int) -> None:
         """Condition on an answer about that candidate, whatever it will be: a rank-one downdate of the covariance.
 
         With S = Z Zᵀ, the new S is Z (I - w z zᵀ / (1 + w z·z)) Zᵀ, whose root has the same form.

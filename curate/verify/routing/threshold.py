@@ -14,4 +14,4 @@ from curate.verify.routing.pairs import Int64, Pairs
 def choose(pairs: Pairs, n: int) -> Int64:
     if not np.isfinite(pairs.threshold):
         return np.zeros(0, np.int64)
-    return pairs.first(-np.abs(pairs.confidence - pairs.threshold), n)
+    return pairs.take_best(-np.abs(pairs.confidence - pairs.threshold), n)

@@ -6,4 +6,4 @@ from curate.verify.routing.pairs import Int64, Pairs
 
 
 def choose(pairs: Pairs, n: int) -> Int64:
-    return pairs.first(-pairs.confidence, n)
+    return pairs.take_best(-pairs.confidence, n)

@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError
 from curate.config.aggregate import AggregateSection
 from curate.config.evaluate import EvaluateSection
 from curate.config.export import ExportEntry
+from curate.config.images import ImageAccess, ImagesSection
 from curate.config.ingest import Source
 from curate.config.judge import JudgeSection
 from curate.config.lake import LakeSection
@@ -32,6 +33,7 @@ class Config(Section):
     workspace: str = Field(".curate", description="Folder of the lake and of what `curate` keeps for itself.")
     lake: LakeSection = LakeSection()
     engines: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Named model back ends.")
+    images: ImagesSection = ImagesSection()
     ingest: list[Source] = Field(default_factory=list)
     judge: JudgeSection = JudgeSection()
     aggregate: AggregateSection = AggregateSection()
@@ -50,6 +52,15 @@ class Config(Section):
     def model_name(self, name: str) -> str:
         """A model's name as engines take it: a folder of the file as an absolute path, anything else as it is."""
         return str(self.resolve(name)) if self.resolve(name).is_dir() else name
+
+    def image_access(self, folder: Path | None = None) -> ImageAccess:
+        """Return which images may be opened; relative addresses start at `folder`, by default that of the file."""
+        return ImageAccess(
+            folder=folder or self.resolve("."),
+            folders=(self.resolve("."), *map(self.resolve, self.images.folders)),
+            http=self.images.http,
+            hosts=frozenset(self.images.hosts),
+        )
 
     @property
     def panel_names(self) -> list[str]:

@@ -1,33 +1,43 @@
 """Images by address: a file, `file://`, a `data:` URI, or http(s); decoded, and checked against their digest.
 
-    open_image(Part(type="image", uri="images/cat.png"), folder=Path("."))
+    open_image(Part(type="image", uri="images/cat.png"), ImageAccess(Path(".")))
 
-Nothing is kept: what stands at a web address is fetched anew each time it is opened.
+Addresses come from rows of data, which may be anybody's: `ImageAccess` says which of them are opened at all. Nothing is
+kept: what stands at a web address is fetched anew each time it is opened.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
-import urllib.error
+import os
+import re
+import stat
 import urllib.request
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
+from curate.config.images import ImageAccess
 from curate.core.extras import require_extra
 from curate.records import Message, Part
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_TIMEOUT = 30.0  # seconds without a byte of a web address
-_MOST = 64 << 20  # bytes of one image
+MAX_BYTES = 64 << 20  # of one image
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
+# Not all that Pillow reads: it hands EPS files to another program.
+_FORMATS = ("AVIF", "BMP", "GIF", "ICO", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TGA", "TIFF", "WEBP")
 
 
 class UnreadableImageError(Exception):
     """What is wrong with an image, without its address: rows are counted by it."""
+
+
+class RefusedImageError(UnreadableImageError):
+    """The image may be there, but the settings under `images` do not allow its address."""
 
 
 def images_of(messages: Iterable[Message]) -> tuple[Part, ...]:
@@ -35,44 +45,75 @@ def images_of(messages: Iterable[Message]) -> tuple[Part, ...]:
     return tuple(part for turn in messages for part in turn.content if part.type == "image")
 
 
-def open_image(part: Part, folder: Path) -> Image:
-    """The image in RGB, turned the right way up. Relative paths start at `folder`."""
+def open_image(part: Part, access: ImageAccess) -> Image:
+    """Open an image in RGB, turned the right way up.
+
+    Raises:
+        UnreadableImageError: Whatever is wrong with the image or its address; RefusedImageError where it is not
+            allowed.
+    """
+    content = _read(part.uri or "", access)
+    if len(content) > MAX_BYTES:
+        raise UnreadableImageError(f"an image has more than {MAX_BYTES >> 20} MiB")
+    if part.sha256 is not None and hashlib.sha256(content).hexdigest() != part.sha256.lower():
+        raise UnreadableImageError("an image has another sha256 than its row says")
     require_extra("vision", "PIL", purpose="Reading images")
     from PIL import Image, ImageOps
 
-    held = _read_bytes(part.uri or "", folder)
-    if part.sha256 is not None and hashlib.sha256(held).hexdigest() != part.sha256.lower():
-        raise UnreadableImageError("an image has another sha256 than its row says")
+    Image.init()
+    formats = [name for name in _FORMATS if name in Image.OPEN]
     try:
-        with Image.open(io.BytesIO(held)) as found:
-            return ImageOps.exif_transpose(found).convert("RGB")
-    except (
-        OSError,
-        ValueError,
-        SyntaxError,
-        Image.DecompressionBombError,
-    ) as error:  # Pillow raises them all
+        with Image.open(io.BytesIO(content), formats=formats) as image:
+            return ImageOps.exif_transpose(image).convert("RGB")
+    except Exception as error:  # Pillow's decoders raise whatever a broken file leads them to
         raise UnreadableImageError("an image cannot be decoded") from error
 
 
-def _read_bytes(uri: str, folder: Path) -> bytes:
+def _read(uri: str, access: ImageAccess) -> bytes:
+    """Read at most one byte more than `MAX_BYTES`."""
     if not uri:
         raise UnreadableImageError("an image has no address")
-    scheme = urlsplit(uri[:64]).scheme
+    match = _SCHEME.match(uri)
+    scheme = match[1].lower() if match else ""
     try:
-        if not scheme:
-            return (folder / Path(uri).expanduser()).read_bytes()
-        if scheme not in ("data", "file", "http", "https"):
-            raise UnreadableImageError(f"an image is at an address of an unknown kind ({scheme}:)")
-        with urllib.request.urlopen(uri, timeout=_TIMEOUT) as stream:
-            held: bytes = stream.read(_MOST + 1)
-    except (OSError, ValueError) as error:  # urllib's own errors are among these
+        if scheme in ("", "file"):
+            return _read_file(Path(_path_of(uri) if scheme else uri).expanduser(), access)
+        if scheme == "data":
+            with urllib.request.DataHandler().data_open(urllib.request.Request(uri)) as stream:
+                return bytes(stream.read(MAX_BYTES + 1))
+        if scheme in ("http", "https"):
+            from curate.data.image_fetch import fetch_image
+
+            return fetch_image(uri, access)
+    except UnreadableImageError:
+        raise
+    except (
+        Exception
+    ) as error:  # of whatever kind: the address, and a server's answer to it, are somebody else's data
         missing = scheme in ("", "file")
         what = "an image's file cannot be read" if missing else "an image cannot be fetched from its address"
         raise UnreadableImageError(what) from error
-    if len(held) > _MOST:
-        raise UnreadableImageError(f"an image has more than {_MOST >> 20} MiB")
-    return held
+    raise UnreadableImageError(f"an image is at an address of an unknown kind ({scheme[:20]}:)")
+
+
+def _path_of(uri: str) -> str:
+    parts = urlsplit(uri)
+    if parts.netloc not in ("", "localhost"):
+        raise OSError(f"no file of this machine: {parts.netloc}")
+    return unquote(parts.path)
+
+
+def _read_file(path: Path, access: ImageAccess) -> bytes:
+    """Read a regular file in one of the folders that are allowed."""
+    target = (access.folder / path).resolve()
+    if not any(target.is_relative_to(folder.resolve()) for folder in (access.folder, *access.folders)):
+        raise RefusedImageError("an image's file is outside of the project's folder (see images.folders)")
+    # Opening a pipe would wait for a writer, and following a link that was made just now would lead elsewhere.
+    descriptor = os.open(target, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError("not a regular file")
+        return stream.read(MAX_BYTES + 1)
 
 
 def part_text(part: Mapping[str, Any]) -> str:

@@ -42,7 +42,7 @@ class LazyEngine(ConfiguredEngine):
 
     def __init__(self, name: str, options: Any, engines: Engines) -> None:
         super().__init__(name, options, engines)
-        self._folder = engines.folder
+        self._folder, self._images = engines.folder, engines.images
         self._opened: Engine | None = None
 
     @abstractmethod

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 
 from pydantic import Field
 
+from curate.config.images import ImageAccess
 from curate.config.project import Config
 from curate.config.validation import validate_options
 from curate.core.errors import CurateError
@@ -60,14 +61,17 @@ def engine(kind: str) -> Callable[[type[ConfiguredEngine]], type[ConfiguredEngin
 class Engines:
     """The engines of a workspace. Two declarations with equal options are one engine, with one copy of its model."""
 
-    def __init__(self, declared: Mapping[str, Mapping[str, Any]], folder: Path) -> None:
+    def __init__(
+        self, declared: Mapping[str, Mapping[str, Any]], folder: Path, *, images: ImageAccess | None = None
+    ) -> None:
         self.folder = folder
+        self.images = images or ImageAccess(folder)
         self._declared = declared
         self._made: dict[str, ConfiguredEngine] = {}
 
     @classmethod
     def of(cls, config: Config) -> Self:
-        return cls(config.engines, config.resolve("."))
+        return cls(config.engines, config.resolve("."), images=config.image_access())
 
     def get(self, name: str, *, where: str = "engine", needs: Capability | None = None) -> Engine:
         """The engine declared as `name`; an error if there is none, or if it lacks the capability `needs`."""
@@ -112,7 +116,7 @@ class Engines:
 
 class _RecordingEngines(Engines):
     def __init__(self, engines: Engines, used: list[Engine]) -> None:
-        super().__init__(engines._declared, engines.folder)
+        super().__init__(engines._declared, engines.folder, images=engines.images)
         self._engines, self._used = engines, used
 
     def make(

@@ -47,8 +47,9 @@ def subjects(config: Config, folder: Path | None = None) -> Iterator[list[Subjec
         models = [config.train.path]
     workspace = config.resolve(config.workspace)
     cache = workspace / "embeddings" if workspace.is_dir() else None
+    images = config.image_access(folder)
     found: list[Subject] = [
-        ModelSubject(open_reward_model(each, folder=folder, cache=cache)) for each in models
+        ModelSubject(open_reward_model(each, folder=folder, cache=cache, images=images)) for each in models
     ]
     if not section.judges:
         yield found

@@ -11,6 +11,7 @@ from typing import Protocol, cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from curate.config.images import ImageAccess
 from curate.core.errors import CurateError
 from curate.core.identity import content_id
 from curate.core.progress import Track, no_progress
@@ -86,6 +87,7 @@ def open_reward_model(
     share_prompts: bool = False,
     budget: int = 4096,
     max_length: int | None = None,
+    images: ImageAccess | None = None,
 ) -> RewardScorer:
     """Open a reward model. Its weights are read when it first scores.
 
@@ -100,6 +102,7 @@ def open_reward_model(
         share_prompts: Read a prompt once for all its responses, where the model is a decoder. This loads the weights.
         budget: Tokens of a forward pass, with `share_prompts`.
         max_length: Longest prompt and response in tokens, with `share_prompts`; default: the model's own.
+        images: Which images may be opened, where `engines` do not say so; default: those in `folder`.
 
     Raises:
         CurateError: There is no such model, or it cannot be opened as asked.
@@ -107,7 +110,7 @@ def open_reward_model(
     if read_trained_kind(folder / model) == EMBEDDING:
         return _open_embedding_scorer(model, folder / model, name=name or model, cache=cache, dtype=dtype)
     settings = {"kind": "transformers", "model": model, "task": "reward", "dtype": dtype}
-    engine = (engines or Engines({}, folder)).make(name or model, settings, where=where, needs="score")
+    engine = (engines or Engines({}, folder, images=images)).make(name or model, settings, where=where, needs="score")
     scorer = EngineScorer(name or model, engine)
     if not share_prompts:
         return scorer

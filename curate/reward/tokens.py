@@ -15,9 +15,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import takewhile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from curate.config.images import ImageAccess
 from curate.data.media import images_of
 from curate.data.preference_rows import Turns, parts_of
 from curate.engine.base import Chat, Failure
@@ -181,13 +181,13 @@ class VisionResponseEncoder(ResponseEncoder):
     is a Failure. So there is where a response with images does not fit.
     """
 
-    def __init__(self, processor: Any, *, max_length: int, folder: Path) -> None:
+    def __init__(self, processor: Any, *, max_length: int, access: ImageAccess) -> None:
         self.processor = processor
         tokenizer = processor.tokenizer
         super().__init__(tokenizer, max_length=max_length, whole=False, padding=tokenizer.pad_token_id)
         from curate.engine.local.vision import VisionTokens  # imports torch
 
-        self._chat = tokens = VisionTokens(processor, _UNLIMITED, folder)
+        self._chat = tokens = VisionTokens(processor, _UNLIMITED, access)
         self.images = tokens.inputs
 
     def _whole_or_cut(

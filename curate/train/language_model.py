@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from curate.config.evaluate import HELD_OUT
+from curate.config.images import ImagesSection
 from curate.config.project import Config
 from curate.config.train import BackboneSection, TrainSection
 from curate.core.atomic import atomic_directory, refuse_foreign
@@ -55,7 +56,9 @@ def fine_tune_backbone(
     weights = locate_model(backbone.model, revision=backbone.revision, folder=config.resolve("."))
     embedder = make_embedder(config, section) if section.noise.judges_labels else None
     judges = (embedder.digest,) if embedder else ()
-    fingerprint = content_id(FORMAT, section.digest, weights.digest, digest_data(data), *judges)
+    # Which images may be opened decides which pairs are left out.
+    allowed = (config.images.digest,) if config.images != ImagesSection() else ()
+    fingerprint = content_id(FORMAT, section.digest, weights.digest, digest_data(data), *judges, *allowed)
     folder = config.resolve(section.path)
     saved = _read_description(folder)
     if saved and saved["fingerprint"] == fingerprint == find_newest_run(
@@ -93,7 +96,7 @@ def fine_tune_backbone(
         pairs, rate = correct_labels(pairs, section, backbone, embedder, source=data, track=track)
     noise = {"noise_rate": round(rate, 4)} if section.noise.method != "none" else {}
     wrong = rate if section.noise.method == "curriculum" else 0.0
-    opened = load_backbone(backbone, weights, seed=section.seed, folder=config.resolve("."))
+    opened = load_backbone(backbone, weights, seed=section.seed, images=config.image_access())
     if isinstance(opened.model, VisionModel):  # a row without images leaves its vision part out
         accelerator.ddp_handler = DistributedDataParallelKwargs(find_unused_parameters=True)
     groups = build_groups(

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from curate.config.images import ImageAccess
 from curate.config.train import BackboneSection
 from curate.core.errors import CurateError
 from curate.engine.local.loading import get_hub_arguments, load_processor, silence_loading, unpack_gguf
@@ -51,22 +52,22 @@ class LoadedBackbone:
 
 
 def load_backbone(
-    section: BackboneSection, weights: Weights, *, seed: int, folder: Path = Path()
+    section: BackboneSection, weights: Weights, *, seed: int, images: ImageAccess | None = None
 ) -> LoadedBackbone:
     """Weights are in float32 (those that adapters leave alone in bfloat16, where that is the precision).
 
-    `folder`: where relative addresses of images start.
+    `images`: which images may be opened.
     """
     try:
         with silence_loading():
-            return _load_model(section, weights, seed, folder)
+            return _load_model(section, weights, seed, images or ImageAccess())
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise CurateError(
             f"The model {section.model!r} cannot be opened for training: {' '.join(str(error).split())[:300]}"
         ) from error
 
 
-def _load_model(section: BackboneSection, weights: Weights, seed: int, folder: Path) -> LoadedBackbone:
+def _load_model(section: BackboneSection, weights: Weights, seed: int, images: ImageAccess) -> LoadedBackbone:
     from transformers import AutoConfig, AutoTokenizer
 
     halved = section.lora is not None and section.precision == "bfloat16"
@@ -75,7 +76,7 @@ def _load_model(section: BackboneSection, weights: Weights, seed: int, folder: P
     hub = get_hub_arguments(weights)
     config = AutoConfig.from_pretrained(source, **hub)
     if _sees_images(config) and not _is_classifier(config):
-        return _load_vision(section, source, dtype, hub, seed, folder)
+        return _load_vision(section, source, dtype, hub, seed, images)
     tokenizer = AutoTokenizer.from_pretrained(source, **hub)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
@@ -115,7 +116,12 @@ def _load_decoder(
 
 
 def _load_vision(
-    section: BackboneSection, source: str, dtype: torch.dtype, hub: dict[str, Any], seed: int, folder: Path
+    section: BackboneSection,
+    source: str,
+    dtype: torch.dtype,
+    hub: dict[str, Any],
+    seed: int,
+    images: ImageAccess,
 ) -> LoadedBackbone:
     from transformers import AutoModel
 
@@ -140,7 +146,7 @@ def _load_vision(
     if section.lora is not None:
         model = add_adapters(model, section.lora)
     return LoadedBackbone(
-        model, VisionResponseEncoder(processor, max_length=section.max_length, folder=folder), None
+        model, VisionResponseEncoder(processor, max_length=section.max_length, access=images), None
     )
 
 

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from curate.config.images import ImageAccess
 from curate.core.errors import CurateError
 from curate.data.preference_rows import Pictured, Turns
 from curate.engine.base import Failure
@@ -45,7 +46,9 @@ def paint(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def texts(folder: Path, most: int = 400) -> VisionResponseEncoder:
-    return VisionResponseEncoder(load_processor(str(folder)), max_length=most, folder=folder)
+    return VisionResponseEncoder(
+        load_processor(str(folder)), max_length=most, access=ImageAccess(folder, (folder.parent,))
+    )
 
 
 def model(folder: Path, shape: HeadShape | None = None) -> VisionModel:
@@ -205,4 +208,4 @@ def test_what_cannot_be_read_is_said(idefics: Path, tmp_path: Path, paint: Any) 
     processor = load_processor(str(idefics))
     processor.chat_template = "{% for m in messages %}{{ m['content'][0]['text'] }}{% endfor %}"
     with pytest.raises(CurateError, match="no place for images"):
-        VisionResponseEncoder(processor, max_length=99, folder=tmp_path)
+        VisionResponseEncoder(processor, max_length=99, access=ImageAccess(tmp_path))

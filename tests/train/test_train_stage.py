@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -169,7 +170,7 @@ def test_done_work_is_recognised_until_data_settings_or_model_change(
     assert lake.snapshot() == before
     assert "held-out accuracy" in again.note
 
-    (config.resolve("models/reward") / "config.json").unlink()
+    shutil.rmtree(config.resolve("models/reward"))
     assert not train_reward_model(lake, config, data).skipped
     assert config.train is not None
     other = config.model_copy(update={"train": config.train.model_copy(update={"seed": 1})})

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import torch
 
+from curate.config.images import ImageAccess
 from curate.config.project import Config
 from curate.core.errors import CurateError
 from curate.core.identity import content_id
@@ -65,7 +66,9 @@ def vision_config(folder: Path, model: Path, **changes: Any) -> Config:
 
 def scored(folder: Path, image: Path, answers: tuple[str, ...]) -> list[Score | Failure]:
     settings = {"kind": "transformers", "model": str(folder), "dtype": "float32"}
-    engine = Engines({}, folder.parent).make("m", settings, where="m", needs="score")
+    engine = Engines({}, folder.parent, images=ImageAccess(image.parent)).make(
+        "m", settings, where="m", needs="score"
+    )
     assert "images" in engine.capabilities
     asked = Message(
         role="user", content=(Part(type="image", uri=str(image)), *text_parts("which is better?"))
@@ -126,7 +129,7 @@ def test_the_judge_has_the_trainer_s_scores(lake: Lake, tmp_path: Path, model: P
     assert config.train is not None
     assert config.train.backbone is not None
     weights = locate_model(str(folder), revision="main", folder=tmp_path)
-    opened = load_backbone(config.train.backbone, weights, seed=0)
+    opened = load_backbone(config.train.backbone, weights, seed=0, images=ImageAccess(tmp_path))
     said = Pictured.of("", (image, *text_parts("which is better?")))
     encoded = opened.texts.encode([("user", said)], answers)
     assert not isinstance(encoded, Failure)
@@ -186,7 +189,7 @@ def test_trl_reads_an_export_s_images_as_we_do(tmp_path: Path, model: Path) -> N
     theirs = processor.apply_chat_template(
         turns, tokenize=True, return_dict=True, return_tensors="pt", add_generation_prompt=True
     )
-    tokens = VisionTokens(processor, 512, tmp_path)
+    tokens = VisionTokens(processor, 512, ImageAccess(tmp_path))
     assert tokens.encode((asked,)) == theirs["input_ids"][0].tolist()
     assert torch.equal(tokens.inputs(theirs["input_ids"], [image])["pixel_values"], theirs["pixel_values"])
 

@@ -70,7 +70,7 @@ class TransformersEngine(LocalEngine):
         self._require_packages()
         from curate.engine.local.loading import load_model  # imports torch
 
-        return cast(Engine, load_model(self.weights, self.task, self.options, folder=self._folder))
+        return cast(Engine, load_model(self.weights, self.task, self.options, images=self._images))
 
     def _require_packages(self) -> None:
         require_extra(

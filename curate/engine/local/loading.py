@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from curate.config.images import ImageAccess
 from curate.core.atomic import temporary_beside
 from curate.core.errors import CurateError
 from curate.engine.chat_tokens import ChatTokens
@@ -57,9 +58,9 @@ def silence_loading() -> Iterator[None]:
 
 
 def load_model(
-    weights: Weights, task: Task, options: TransformersOptions, *, folder: Path = Path()
+    weights: Weights, task: Task, options: TransformersOptions, *, images: ImageAccess | None = None
 ) -> CausalModel | SequenceClassifier | VisionReward | Embedder:
-    """Load a model for a task; relative addresses of images start at `folder`.
+    """Load a model for a task; `images`: which of them may be opened.
 
     CurateError where its files are missing, broken or of another kind.
     """
@@ -70,7 +71,7 @@ def load_model(
             if task == "embedding":
                 return _load_embedder(weights, dtype, device, options)
             if task == "reward" and weights.sees_images:
-                return _load_vision_reward(weights, dtype, device, options, folder)
+                return _load_vision_reward(weights, dtype, device, options, images or ImageAccess())
             return (_load_causal if task == "causal" else _load_classifier)(weights, dtype, device, options)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise CurateError(
@@ -132,11 +133,15 @@ def _load_classifier(
 
 
 def _load_vision_reward(
-    weights: Weights, dtype: torch.dtype, device: torch.device, options: TransformersOptions, folder: Path
+    weights: Weights,
+    dtype: torch.dtype,
+    device: torch.device,
+    options: TransformersOptions,
+    images: ImageAccess,
 ) -> VisionReward:
     processor = load_processor(weights.source)
     model = HeadedModel.load(Path(weights.source), dtype=dtype)
-    tokens = VisionTokens(processor, resolve_max_length(options, model, processor.tokenizer), folder)
+    tokens = VisionTokens(processor, resolve_max_length(options, model, processor.tokenizer), images)
     return VisionReward(model.to(device).eval(), tokens, options.budget)
 
 

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import repeat
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,8 +18,9 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
+from curate.config.images import ImageAccess
 from curate.core.errors import CurateError
-from curate.data.media import UnreadableImageError, images_of, open_image
+from curate.data.media import RefusedImageError, UnreadableImageError, images_of, open_image
 from curate.engine.base import Chat, Failure, Score
 from curate.engine.chat_tokens import ChatTokens
 from curate.records import Part, plain_text
@@ -33,13 +33,13 @@ _CROSS = "cross_attention_mask"  # of models that look at images beside the text
 
 
 class VisionTokens(ChatTokens):
-    """`ChatTokens` of a processor: `encode` counts images with all their tokens. Relative addresses start at `folder`.
+    """`ChatTokens` of a processor: `encode` counts images with all their tokens.
 
     A Failure where an image cannot be read; its `raw` is the address. Videos are not read.
     """
 
-    def __init__(self, processor: Any, max_length: int, folder: Path) -> None:
-        self.processor, self.folder = processor, folder
+    def __init__(self, processor: Any, max_length: int, access: ImageAccess) -> None:
+        self.processor, self.access = processor, access
         self._image = lru_cache(_KEPT)(self._processed)
         if not processor.chat_template and not processor.tokenizer.chat_template:
             raise CurateError(
@@ -103,12 +103,13 @@ class VisionTokens(ChatTokens):
             try:
                 filled += self._image(part)[0]
             except UnreadableImageError as error:
-                return Failure(str(error), raw=part.uri and part.uri[:200], permanent=True)
+                permanent = not isinstance(error, RefusedImageError)  # settings may come to allow it
+                return Failure(str(error), raw=part.uri and part.uri[:200], permanent=permanent)
         return filled
 
     def _processed(self, part: Part) -> tuple[Ids, dict[str, Tensor]]:
         """The tokens that stand for an image, and what the model is given of it."""
-        image = open_image(part, self.folder)
+        image = open_image(part, self.access)
         try:
             ids, inputs, _ = self._tokens_and_inputs(image)
         except (ValueError, TypeError, ZeroDivisionError) as error:  # a line of pixels, say

@@ -1,4 +1,4 @@
-"""Measure the defaults: LLMBar's panels through the commands, with labels of people on some pairs.
+"""Measure the labels of the defaults: LLMBar's panels through the commands, with people's labels on some pairs.
 
     PYTHONPATH=. python bench/defaults.py [--draws 5] [--labels 0 20 40] [--method denoise-then-ensemble]
 

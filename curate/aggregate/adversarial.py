@@ -44,10 +44,9 @@ def _fooled_seats(lake: Lake, named: Sequence[tuple[str, str]]) -> set[tuple[str
     """
     if not named:
         return set()
-    asked = (
-        "SELECT DISTINCT annotator_id, revision FROM judgments "
-        "WHERE kind = 'human' AND list_contains(?, annotator_id)"
+    people = (
+        "SELECT DISTINCT annotator_id, revision FROM judgments WHERE kind = 'human' AND annotator_id IN ?"
     )
-    others = set(named) - set(lake.rows(asked, [[name for name, _ in named]]))
+    others = set(named) - set(lake.rows(people, [[name for name, _ in named]]))
     own = {(name, revision) for name, revision in others if revision != IMPORTED}
     return own | {seat for seat in others if seat[0] not in {name for name, _ in own}}

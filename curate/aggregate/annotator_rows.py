@@ -18,9 +18,8 @@ def annotator_rows(
 ) -> pl.DataFrame:
     """Count each annotator's judgments and add what was measured of it, or the model's figures where there are any.
 
-    `judged` is keyed by `name`, which belongs to one annotator alone.
-
-    Biases of the model, which are log-odds, become what they do to an even pair: P(first or longer wins) - 1/2.
+    `name` of `judged` is one annotator's alone. Biases of the model, which are log-odds, become what they do to an even
+    pair: P(first or longer wins) - 1/2.
     """
     fit = found.opinion.fit
     columns = {

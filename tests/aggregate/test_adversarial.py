@@ -9,6 +9,7 @@ from curate.config.project import Config
 from curate.judge.adversarial import METRIC
 from curate.lake.lake import Lake
 from curate.records import Evaluation, arrow_schema
+from curate.runs import StageRun
 
 
 def configured(most: float | None) -> Config:
@@ -51,3 +52,22 @@ def test_a_fooled_judge_has_no_vote(sample_lake: Lake) -> None:
     assert aggregate(sample_lake, configured(0.5)).skipped
     assert "fool" not in aggregate(sample_lake, configured(0.75)).note
     assert voters(sample_lake) == everybody
+
+
+def test_a_person_called_like_a_fooled_judge_keeps_the_vote(sample_lake: Lake) -> None:
+    sample_lake.rows("UPDATE lake.judgments SET revision = 'r1' WHERE annotator_id = 'good'")
+    sample_lake.rows(
+        "UPDATE lake.judgments SET annotator_id = 'good', kind = 'human' WHERE annotator_id = 'fair'"
+    )
+    run = StageRun(sample_lake, "judge", config_hash="c")
+    with run.chunk("good", fingerprint="f", status="done") as (_, counts):
+        counts.details["revision"] = "r1"
+    file(sample_lake, "good", rate=0.9, low=0.8)
+    document = {
+        "judge": {"judges": [{"name": "good", "kind": "rule"}]},
+        "aggregate": {"guard": {"most": 0.5}},
+    }
+    told = aggregate(sample_lake, Config.model_validate(document))
+    assert "fool them: good (0.90" in told.note
+    kinds = sample_lake.rows("SELECT annotator_id, kind FROM annotators ORDER BY ALL")
+    assert kinds == [("good", "human"), ("random", "llm")]

@@ -61,6 +61,21 @@ def test_a_second_time_nothing_is_written(sample_lake: Lake) -> None:
     assert content(sample_lake) == rows
 
 
+def test_a_clock_that_was_once_ahead_freezes_nothing(
+    sample_lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = PANEL.model_copy(
+        update={"aggregate": PANEL.aggregate.model_copy(update={"method": "denoise-then-ensemble"})}
+    )
+    with monkeypatch.context() as ahead:
+        ahead.setattr("curate.runs._now", lambda: "2999-01-01T00:00:00.000+00:00")
+        aggregate(sample_lake, PANEL)
+    rows = content(sample_lake)
+    assert not aggregate(sample_lake, other).skipped
+    assert not aggregate(sample_lake, PANEL).skipped
+    assert content(sample_lake) == rows
+
+
 def test_human_votes_verify(sample_lake: Lake) -> None:
     first = sample_lake.arrow("SELECT * FROM judgments WHERE annotator_id = 'good'")
     columns = {

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from curate.lake.lake import Lake
-from curate.lake.runs import StageRun, committed_chunks, is_done
+from curate.lake.runs import StageRun, committed_chunks, find_newest_run, is_done
 from curate.lake.status import read_status
 
 ROWS = pa.table({"quarantine_id": ["a", "b"]})
@@ -46,3 +46,15 @@ def test_status_sees_runs_and_reconciles(lake: Lake) -> None:
     assert found.reconciles
     assert found.stages.select("rows_in", "duplicates").row(0) == (4, 4)
     assert found.runs.row(0, named=True)["status"] == "unfinished"
+
+
+def test_the_newest_work_is_the_last_in_the_lake_whatever_the_clock_said(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for work, time in (("A", "2031-01-01T00:00:00.000+00:00"), ("B", "2030-01-01T00:00:00.000+00:00")):
+        monkeypatch.setattr("curate.runs._now", lambda time=time: time)
+        with StageRun(lake, "aggregate", config_hash="c").chunk(
+            "iteration-0", fingerprint=work, status="done"
+        ):
+            pass
+    assert find_newest_run(lake, "aggregate", "iteration-0") == "B"

@@ -62,10 +62,10 @@ def prompt_scores(pairs: PairTally, *, prior_sd: float = 2.0, threads: int | Non
 
 
 def as_votes(p_a: Float64) -> tuple[Float64, Float64]:
-    """Turn probabilities into votes for a and for b, float64[E] each, all for the likelier side.
+    """Turn probabilities into votes for a and for b, float64[E] each.
 
-    There are as many as would make a majority equally sure: it is (n + 1) / (n + 2) sure of n votes (Laplace), so
-    n = (2p - 1) / (1 - p), with p at most .999.
+    They are as many, all for the likelier side, as would make a majority as sure: it is (n + 1) / (n + 2) sure of n
+    votes (Laplace), so n = (2p - 1) / (1 - p), with p at most .999.
     """
     likelier = np.minimum(np.maximum(p_a, 1.0 - p_a), SUREST)
     n = (2.0 * likelier - 1.0) / (1.0 - likelier)

@@ -11,11 +11,11 @@ import yaml
 
 from curate.aggregate import aggregate
 from curate.aggregate.encode import encode_votes
-from curate.cli import main
-from curate.config import Config, load_config
-from curate.lake import Lake
-from curate.panel import select_panel
-from curate.resources import sql
+from curate.cli.app import main
+from curate.config.project import Config, load_config
+from curate.core.resources import read_query
+from curate.lake.lake import Lake
+from curate.lake.panel_view import select_panel
 
 PROMPTS = 24
 
@@ -137,9 +137,9 @@ def test_whoever_is_called_like_the_name_that_tells_apart_is_told_apart_too(
     settings = write_settings(project, "models.jsonl", "people.jsonl", judges=False)
     call(monkeypatch, "ingest")
     with Lake.open(settings.location) as lake:
-        lake.rows(f"CREATE TEMP TABLE panel AS {sql('current_panel')}", [[]])
-        lake.rows(sql("current_judgments"))
-        lake.rows(sql("aggregate_spoken"))
+        lake.rows(f"CREATE TEMP TABLE panel AS {read_query('current_panel')}", [[]])
+        lake.rows(read_query("current_judgments"))
+        lake.rows(read_query("aggregate_spoken"))
         votes = encode_votes(lake).votes
     people = {name for name, human in zip(votes.annotators, votes.human, strict=True) if human}
     assert sorted(votes.annotators) == ["sam (human)", "sam (human) (llm)", "sam (llm)"]

@@ -68,7 +68,7 @@ def test_a_clock_that_was_once_ahead_freezes_nothing(
         update={"aggregate": PANEL.aggregate.model_copy(update={"method": "denoise-then-ensemble"})}
     )
     with monkeypatch.context() as ahead:
-        ahead.setattr("curate.runs._now", lambda: "2999-01-01T00:00:00.000+00:00")
+        ahead.setattr("curate.lake.runs._read_clock", lambda: "2999-01-01T00:00:00.000+00:00")
         aggregate(sample_lake, PANEL)
     rows = content(sample_lake)
     assert not aggregate(sample_lake, other).skipped

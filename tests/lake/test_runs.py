@@ -52,7 +52,7 @@ def test_the_newest_work_is_the_last_in_the_lake_whatever_the_clock_said(
     lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for work, time in (("A", "2031-01-01T00:00:00.000+00:00"), ("B", "2030-01-01T00:00:00.000+00:00")):
-        monkeypatch.setattr("curate.runs._now", lambda time=time: time)
+        monkeypatch.setattr("curate.lake.runs._read_clock", lambda time=time: time)
         with StageRun(lake, "aggregate", config_hash="c").chunk(
             "iteration-0", fingerprint=work, status="done"
         ):

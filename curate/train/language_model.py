@@ -1,4 +1,4 @@
-"""The stage `train` with a `backbone`: read, encode, fine-tune, save, and say how good it is on held-out prompts."""
+"""Training with a `backbone`: a language model is fine-tuned, saved, and measured on held-out prompts."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from curate.train.holdout_metrics import (
     require_pairs,
 )
 
-if TYPE_CHECKING:  # torch comes with these, and done work is recognised without it
+if TYPE_CHECKING:  # these import torch, which recognising a finished training does not need
     from torch import Tensor
 
     from curate.train.checkpoints import TrainingProgress
@@ -51,23 +51,38 @@ DESCRIPTION_FILE = "training.json"
 def fine_tune_backbone(
     lake: Lake, config: Config, section: TrainSection, backbone: BackboneSection, data: Path, *, track: Track
 ) -> Summary:
-    """Fine-tune `backbone` on `data`. A training that was interrupted goes on from its last checkpoint."""
+    """Fine-tune a language model on the pairs in `data`; an interrupted training goes on from its last checkpoint.
+
+    Args:
+        lake: Lake that receives the run and the rows of `evaluations`.
+        config: Whole configuration, for folders and model names.
+        section: Its section `train`.
+        backbone: Model, head, loss and schedule: `train.backbone`.
+        data: File or folder of preference pairs or rankings.
+        track: Makes the progress bars.
+
+    Returns:
+        Summary of the run, marked as skipped where the saved model already is the result of these data and settings.
+
+    Raises:
+        CurateError: The model cannot be opened, the data have no usable prompt on one side or no label of an aspect, or
+            the folder holds something else.
+    """
     started = time.monotonic()
+    subject = section.judge or DEFAULT_SUBJECT
     weights = locate_model(backbone.model, revision=backbone.revision, folder=config.resolve("."))
     embedder = make_embedder(config, section) if section.noise.judges_labels else None
-    judges = (embedder.digest,) if embedder else ()
+    label_judge = (embedder.digest,) if embedder else ()
     # Which images may be opened decides which pairs are left out.
-    allowed = (config.images.digest,) if config.images != ImagesSection() else ()
-    fingerprint = content_id(FORMAT, section.digest, weights.digest, digest_data(data), *judges, *allowed)
+    access = (config.images.digest,) if config.images != ImagesSection() else ()
+    fingerprint = content_id(FORMAT, section.digest, weights.digest, digest_data(data), *label_judge, *access)
     folder = config.resolve(section.path)
     saved = _read_description(folder)
-    if saved and saved["fingerprint"] == fingerprint == find_newest_run(
-        lake, "train", section.judge or DEFAULT_SUBJECT
-    ):
+    if saved and saved["fingerprint"] == fingerprint == find_newest_run(lake, "train", subject):
         note = describe_accuracy(saved["metrics"])
         return Summary("train", Counts(), time.monotonic() - started, skipped=True, note=note)
 
-    refuse_foreign(folder, owned=list_model_files, noun=NOUN)  # before hours of work, not only after them
+    refuse_foreign(folder, owned=list_model_files, noun=NOUN)  # now, not only after hours of work
     from accelerate import Accelerator, DistributedDataParallelKwargs
 
     from curate.reward.model import VisionModel
@@ -95,113 +110,119 @@ def fine_tune_backbone(
 
         pairs, rate = correct_labels(pairs, section, backbone, embedder, source=data, track=track)
     noise = {"noise_rate": round(rate, 4)} if section.noise.method != "none" else {}
-    wrong = rate if section.noise.method == "curriculum" else 0.0
-    opened = load_backbone(backbone, weights, seed=section.seed, images=config.image_access())
-    if isinstance(opened.model, VisionModel):  # a row without images leaves its vision part out
+    loaded = load_backbone(backbone, weights, seed=section.seed, images=config.image_access())
+    if isinstance(loaded.model, VisionModel):  # a row without images does not use the vision part
         accelerator.ddp_handler = DistributedDataParallelKwargs(find_unused_parameters=True)
     groups = build_groups(
         pairs,
-        lambda context, responses: opened.texts.encode(context, responses, separator=opened.separator),
+        lambda context, responses: loaded.encoder.encode(context, responses, separator=loaded.separator),
         aspects=tuple(backbone.aspects),
     )
-    seen, unseen = _split_groups(groups, pairs, backbone, data)
+    train, held_out = _split_groups(groups, pairs, backbone, data)
     checkpoints = Checkpoints(state, main=main)
     trainer = Trainer(
-        opened, seen, unseen, backbone, checkpoints, metrics, accelerator, seed=section.seed, wrong=wrong
+        loaded,
+        train,
+        held_out,
+        backbone,
+        checkpoints,
+        metrics,
+        accelerator,
+        seed=section.seed,
+        left_out_share=rate if section.noise.method == "curriculum" else 0.0,
     )
     with track("train", len(trainer.schedule.steps)) as advance:
         progress = trainer.run(advance)
-    accuracy, loss, aspects = _measure_model(trainer, pairs, unseen, section)
+    accuracy, loss, aspects = _measure_model(trainer, pairs, held_out, section)
     if not main:
         return run.summary()
-    about: dict[str, Any] = {
+    description: dict[str, Any] = {
         "format": FORMAT,
         "fingerprint": fingerprint,
         "backbone": backbone.model,
         "settings": backbone.model_dump(mode="json"),
-        "dtype": opened.dtype,
+        "dtype": loaded.dtype,
         "seed": section.seed,
         "steps": progress.best_step,
         "tokens": progress.tokens,
         "cut": groups.cut,
-        "metrics": build_metrics(pairs, loss, accuracy) | {"held_out_prompts": len(unseen)} | aspects | noise,
+        "metrics": build_metrics(pairs, loss, accuracy) | {"held_out_prompts": len(held_out)} | aspects | noise,
     }
-    with atomic_directory(folder, owned=list_model_files, noun=NOUN) as made:
-        _save_model(opened, made, about)
-    # After the folder is in place: a process killed in between goes on from its checkpoint to the same weights.
-    with run.chunk(section.judge or DEFAULT_SUBJECT, fingerprint=fingerprint, status="done") as (
-        writer,
-        counts,
-    ):
-        writer.delete(
-            "evaluations", read_query("train_held_out"), [HELD_OUT, section.judge or DEFAULT_SUBJECT]
-        )
+    with atomic_directory(folder, owned=list_model_files, noun=NOUN) as new_folder:
+        _save_model(loaded, new_folder, description)
+    # Commit after the folder is in place: a process killed in between goes on from its checkpoint to the same weights.
+    with run.chunk(subject, fingerprint=fingerprint, status="done") as (writer, counts):
+        writer.delete("evaluations", read_query("train_held_out"), [HELD_OUT, subject])
         writer.append("evaluations", build_evaluations(accuracy, run.run_id))
         _fill_counts(counts, pairs, groups, section, progress)
-    checkpoints.clear()
-    return run.summary(note=describe_accuracy(about["metrics"]))
+    checkpoints.remove_files()
+    return run.summary(note=describe_accuracy(description["metrics"]))
 
 
 def _split_groups(
     groups: PromptGroups, pairs: PreferencePairs, backbone: BackboneSection, data: Path
 ) -> tuple[list[PromptGroup], list[PromptGroup]]:
-    """Prompts to train on, and those held out."""
-    unseen = [each for each in groups.groups if is_held_out(pairs.prompt_ids[each.prompt], backbone.held_out)]
-    kept = {each.prompt for each in unseen}
-    seen = [each for each in groups.groups if each.prompt not in kept]
-    if not seen or not unseen:
-        lost = ", ".join(f"{rows} × {reason}" for reason, rows in groups.dropped.items())
+    """Return the prompts to train on, and those held out."""
+    train: list[PromptGroup] = []
+    held_out: list[PromptGroup] = []
+    for group in groups.groups:
+        unseen = is_held_out(pairs.prompt_ids[group.prompt], backbone.held_out)
+        (held_out if unseen else train).append(group)
+    if not train or not held_out:
+        dropped = ", ".join(f"{rows} × {reason}" for reason, rows in groups.dropped.items())
         raise CurateError(
-            f"Of the {len(groups.groups)} usable prompts in {data}, {len(unseen)} are held out and {len(seen)} are "
-            f"left to train on{f' (pairs dropped: {lost})' if lost else ''}: add prompts, or change "
+            f"Of the {len(groups.groups)} usable prompts in {data}, {len(held_out)} are held out and {len(train)} are "
+            f"left to train on{f' (pairs dropped: {dropped})' if dropped else ''}: add prompts, or change "
             "train.backbone.held_out."
         )
-    return seen, unseen
+    return train, held_out
 
 
 def _measure_model(
-    trainer: Trainer, pairs: PreferencePairs, unseen: list[PromptGroup], section: TrainSection
+    trainer: Trainer, pairs: PreferencePairs, held_out: list[PromptGroup], section: TrainSection
 ) -> tuple[AccuracyTable, float, dict[str, Any]]:
-    """On held-out prompts: accuracy and loss, and the accuracy in each aspect."""
+    """Return accuracy, mean loss, and accuracy in each aspect on the held-out prompts."""
     from curate.engine.local.reward_head import read_score
 
-    scores, outputs = np.zeros(len(pairs.responses)), trainer.outputs(unseen)
-    for group, found in zip(unseen, outputs, strict=True):
-        scores[group.members] = read_score(found, trainer.shape).numpy()
-    mine = np.isin(pairs.prompt, [group.prompt for group in unseen])
-    sides = {
-        name: getattr(pairs, name)[mine] for name in ("chosen", "rejected", "p_chosen", "weight", "strength")
-    }
-    part = dataclasses.replace(pairs, **sides)
-    accuracy = measure_accuracy(section.judge or DEFAULT_SUBJECT, part, scores, resamples=section.bootstrap)
-    return accuracy, trainer.held_out()[0], _measure_aspects(trainer.shape.aspects, unseen, outputs)
+    scores, outputs = np.zeros(len(pairs.responses)), trainer.compute_outputs(held_out)
+    for group, output in zip(held_out, outputs, strict=True):
+        scores[group.members] = read_score(output, trainer.shape).numpy()
+    rows = np.isin(pairs.prompt, [group.prompt for group in held_out])
+    columns = ("chosen", "rejected", "p_chosen", "weight", "strength")
+    held_out_pairs = dataclasses.replace(pairs, **{name: getattr(pairs, name)[rows] for name in columns})
+    accuracy = measure_accuracy(
+        section.judge or DEFAULT_SUBJECT, held_out_pairs, scores, resamples=section.bootstrap
+    )
+    loss, _ = trainer.measure_held_out()
+    return accuracy, loss, _measure_aspects(trainer.shape.aspects, held_out, outputs)
 
 
 def _measure_aspects(
     names: Sequence[str], groups: Sequence[PromptGroup], outputs: Sequence[Tensor]
 ) -> dict[str, Any]:
-    """The share of decided labels of each aspect that its own output agrees with, and how many there are."""
-    found = {}
-    margins = [each[group.first] - each[group.second] for group, each in zip(groups, outputs, strict=True)]
-    for at, name in enumerate(names):
-        label = np.concatenate([group.aspects[:, at] for group in groups]) - 0.5
-        margin = np.concatenate([each[:, at].numpy() for each in margins])
-        decided = np.abs(label) > 0  # not a number is not greater
+    """Measure for each aspect which share of its decided labels the aspect's own output agrees with."""
+    by_aspect = {}
+    margins = [
+        output[group.first] - output[group.second] for group, output in zip(groups, outputs, strict=True)
+    ]
+    for column, name in enumerate(names):
+        label = np.concatenate([group.aspects[:, column] for group in groups]) - 0.5
+        margin = np.concatenate([group_margins[:, column].numpy() for group_margins in margins])
+        decided = np.abs(label) > 0  # False for NaN
         right = 0.5 + 0.5 * np.sign(margin * label)[decided]
-        found[name] = {"value": float(right.mean()) if len(right) else None, "n": len(right)}
-    return {"held_out_aspects": found} if found else {}
+        by_aspect[name] = {"value": float(right.mean()) if len(right) else None, "n": len(right)}
+    return {"held_out_aspects": by_aspect} if by_aspect else {}
 
 
-def _save_model(opened: LoadedBackbone, folder: Path, about: dict[str, Any]) -> None:
+def _save_model(loaded: LoadedBackbone, folder: Path, description: dict[str, Any]) -> None:
+    """Save the model and its description, which lists all files: the next training replaces these and no others."""
     from curate.engine.local.loading import silence_loading
 
     with silence_loading():
-        opened.save(folder)
+        loaded.save(folder)
     written = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    about = about | {
-        "files": sorted({*written, DESCRIPTION_FILE})
-    }  # only these are replaced by the next training
-    text = json.dumps(about, indent=2, ensure_ascii=False, sort_keys=True)
+    description = description | {"files": sorted({*written, DESCRIPTION_FILE})}
+    text = json.dumps(description, indent=2, ensure_ascii=False, sort_keys=True)
     (folder / DESCRIPTION_FILE).write_text(text + "\n", encoding="utf-8")
 
 
@@ -212,6 +233,7 @@ def _fill_counts(
     section: TrainSection,
     progress: TrainingProgress,
 ) -> None:
+    """Fill the counts of the run's chunk."""
     counts.dropped = {
         reason: pairs.dropped.get(reason, 0) + groups.dropped.get(reason, 0)
         for reason in sorted({*pairs.dropped, *groups.dropped})
@@ -223,7 +245,7 @@ def _fill_counts(
 
 
 def _read_description(folder: Path) -> dict[str, Any] | None:
-    """What a saved model says of itself; None where there is none of this format."""
+    """Return the description of a saved model; None where the folder holds none of this format."""
     try:
         held = json.loads((folder / DESCRIPTION_FILE).read_text(encoding="utf-8"))
         return held if held["format"] == FORMAT else None

@@ -1,5 +1,7 @@
-"""Opens what is to be trained: a causal or vision-language model gets a new head, an encoder its own, a reward model
-is gone on with.
+"""Loading of the model to train.
+
+A causal or vision-language model gets a new head, an encoder its own kind of head; the training of a reward model is
+continued, head included.
 """
 
 from __future__ import annotations
@@ -20,43 +22,54 @@ from curate.reward.model import EncoderModel, RewardModel, VisionModel
 from curate.reward.tokens import Ids, ResponseEncoder, VisionResponseEncoder
 from curate.train.adapters import add_adapters
 
-SEPARATOR = "<|response_end|>"  # between the responses of a joint sequence
+SEPARATOR = "<|response_end|>"  # token between the responses of a joint sequence
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedBackbone:
-    """`separator`: of a joint sequence, else None."""
+    """A model to train, with the encoder of its texts.
+
+    `separator`: token between the responses of a joint sequence; None where responses stand alone.
+    """
 
     model: RewardModel | EncoderModel | VisionModel
-    texts: ResponseEncoder
+    encoder: ResponseEncoder
     separator: Ids | None
 
     @property
     def dtype(self) -> str:
-        """The name of the weights' dtype, in which they are saved; a decoder's head is always float32."""
+        """Name of the dtype in which the weights are saved; a decoder's head is always float32."""
         model = self.model
         weights: torch.dtype = (model.classifier if isinstance(model, EncoderModel) else model.backbone).dtype
         return str(weights).removeprefix("torch.")
 
     def save(self, folder: Path) -> None:
-        """The model (adapters beside it and merged into it) with its tokenizer or processor."""
+        """Save the model with its tokenizer or processor; adapters are merged into it, and saved beside it too."""
         model = self.model
         if not isinstance(model, EncoderModel) and model.adapters is not None:
             model.adapters.save_pretrained(folder / "adapter")
             model = model.merged()
         model.save(folder)
-        texts = self.texts
-        (texts.processor if isinstance(texts, VisionResponseEncoder) else texts.tokenizer).save_pretrained(
-            folder
-        )
+        encoder = self.encoder
+        reader = encoder.processor if isinstance(encoder, VisionResponseEncoder) else encoder.tokenizer
+        reader.save_pretrained(folder)
 
 
 def load_backbone(
     section: BackboneSection, weights: Weights, *, seed: int, images: ImageAccess | None = None
 ) -> LoadedBackbone:
-    """Weights are in float32 (those that adapters leave alone in bfloat16, where that is the precision).
+    """Load the model of `section` for training.
 
-    `images`: which images may be opened.
+    Weights are float32. With adapters, the frozen ones are bfloat16 where `precision` is bfloat16.
+
+    Args:
+        section: Model, head, adapters and precision.
+        weights: Where the model's files are.
+        seed: Seed of new heads and adapters.
+        images: Rules about which images may be opened; None: the defaults.
+
+    Raises:
+        CurateError: The model cannot be opened, or its kind or its head does not fit `section`.
     """
     try:
         with silence_loading():
@@ -70,8 +83,8 @@ def load_backbone(
 def _load_model(section: BackboneSection, weights: Weights, seed: int, images: ImageAccess) -> LoadedBackbone:
     from transformers import AutoConfig, AutoTokenizer
 
-    halved = section.lora is not None and section.precision == "bfloat16"
-    dtype = torch.bfloat16 if halved else torch.float32
+    half_precision = section.lora is not None and section.precision == "bfloat16"
+    dtype = torch.bfloat16 if half_precision else torch.float32
     source = weights.source if weights.gguf_file is None else str(unpack_gguf(weights, dtype))
     hub = get_hub_arguments(weights)
     config = AutoConfig.from_pretrained(source, **hub)
@@ -96,10 +109,10 @@ def _load_model(section: BackboneSection, weights: Weights, seed: int, images: I
     else:
         model = _load_encoder(section, source, dtype, hub)
         _set_padding(model.classifier.config, tokenizer)
-    texts = ResponseEncoder(
+    encoder = ResponseEncoder(
         tokenizer, max_length=section.max_length, whole=not decoder, padding=tokenizer.pad_token_id
     )
-    return LoadedBackbone(model, texts, separator)
+    return LoadedBackbone(model, encoder, separator)
 
 
 def _load_decoder(
@@ -107,9 +120,9 @@ def _load_decoder(
 ) -> RewardModel:
     from transformers import AutoModel
 
-    wanted = _build_shape(section)
     if not _is_classifier(config) and not has_own_head(Path(source)):
-        return RewardModel.start(AutoModel.from_pretrained(source, dtype=dtype, **hub), wanted, seed=seed)
+        backbone = AutoModel.from_pretrained(source, dtype=dtype, **hub)
+        return RewardModel.start(backbone, _build_shape(section), seed=seed)
     model = RewardModel.load(source, dtype=dtype, **hub)
     _check_head(section, model.shape)
     return model
@@ -162,15 +175,15 @@ def _build_shape(section: BackboneSection) -> HeadShape:
 
 
 def _check_head(section: BackboneSection, has: HeadShape) -> None:
-    """CurateError where the head of the model that training goes on from is not the one that is wanted."""
+    """Raise CurateError if the head of the model, from which training goes on, is not the one of `section`."""
     wanted = _build_shape(section)
     same = (has.head, has.output) == (wanted.head, wanted.output)
     same = same and (has.head == "linear" or has.units == wanted.units)
     if not same or has.outputs != wanted.outputs or has.aspects != wanted.aspects:
         raise CurateError(
             f"The reward model {section.model!r} has another head ({has.head}, {has.output}, {has.units} units, "
-            f"{has.outputs} outputs{_list_aspects(has.aspects)}) than train.backbone says: set head, output, units, levels "
-            "and aspects to go on with it."
+            f"{has.outputs} outputs{_list_aspects(has.aspects)}) than train.backbone says: set head, output, units, "
+            "levels and aspects to go on with it."
         )
 
 
@@ -188,14 +201,14 @@ def _load_encoder(
             f"{section.model!r} is an encoder: it is trained with head linear, output scalar, forward shared-prefix "
             "and without lora."
         )
-    found = AutoModelForSequenceClassification.from_pretrained(source, dtype=dtype, num_labels=1, **hub)
+    classifier = AutoModelForSequenceClassification.from_pretrained(source, dtype=dtype, num_labels=1, **hub)
     if section.gradient_checkpointing:
-        found.gradient_checkpointing_enable({"use_reentrant": False})
-    return EncoderModel(found)
+        classifier.gradient_checkpointing_enable({"use_reentrant": False})
+    return EncoderModel(classifier)
 
 
 def _is_decoder(config: Any) -> bool:
-    """Whether its sequence classifier is a decoder's: a linear `score` of the last token."""
+    """Tell whether the model is a decoder: its sequence classifier has a linear `score` of the last token."""
     from transformers import AutoModelForSequenceClassification
 
     with torch.device("meta"):
@@ -204,13 +217,14 @@ def _is_decoder(config: Any) -> bool:
 
 
 def _sees_images(config: Any) -> bool:
+    """Tell whether the model is a vision-language model."""
     from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
 
     return type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING and hasattr(config, "vision_config")
 
 
 def _is_classifier(config: Any) -> bool:
-    """Whether it is a sequence classifier: a reward model of Transformers' own make, which reads text."""
+    """Tell whether the model is a sequence classifier of Transformers: a reward model that reads text."""
     return "SequenceClassification" in " ".join(config.architectures or [])
 
 
@@ -219,7 +233,7 @@ def _set_padding(config: Any, tokenizer: Any) -> None:
 
 
 def _add_separator(tokenizer: Any, backbone: Any) -> Ids:
-    """A control token of its own; its vector starts as the mean of the others."""
+    """Add a control token that separates responses, and return it; its vector starts as the mean of the others."""
     if tokenizer.convert_tokens_to_ids(SEPARATOR) in (None, tokenizer.unk_token_id):
         tokenizer.add_special_tokens({"additional_special_tokens": [SEPARATOR]})
     number = int(tokenizer.convert_tokens_to_ids(SEPARATOR))

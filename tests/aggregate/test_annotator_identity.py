@@ -105,7 +105,7 @@ def test_a_model_and_a_person_of_one_name_do_not_cancel_out(
         assert labels(lake) == {("short", "verified")}
         found = lake.rows("SELECT annotator_id, kind, n FROM annotators ORDER BY kind")
         assert found == [("sam", "human", PROMPTS), ("sam", "llm", PROMPTS)]
-        select_panel(lake, settings)
+        select_panel(lake, settings.panel_names)
         names = lake.rows(
             "SELECT annotator_id, kind, count(*) FROM pairwise_statements GROUP BY ALL ORDER BY ALL"
         )
@@ -148,6 +148,6 @@ def test_whoever_is_called_like_the_name_that_tells_apart_is_told_apart_too(
 
 def test_names_that_are_not_shared_stay_as_they_are(sample_lake: Lake) -> None:
     aggregate(sample_lake, Config())
-    select_panel(sample_lake, Config())
+    select_panel(sample_lake, Config().panel_names)
     names = sample_lake.rows("SELECT DISTINCT annotator_id FROM current_judgments ORDER BY 1")
     assert [name for (name,) in names] == ["fair", "good", "random"]

@@ -452,7 +452,8 @@ def _attach_lake(
         elif not attach_existing():
             raise CurateError(
                 f"There is no catalog at {hide_password(location.catalog)}, but {location.data} holds the files of a "
-                "lake: put its catalog back, or name another folder under `workspace` or `lake.data` in curate.yaml."
+                "lake: put its catalog back, or name another folder under `workspace` or `lake.data` in curate.yaml, "
+                "or remove that folder if nothing in it is needed any more."
             )
     connection.execute("USE lake")
     return connection

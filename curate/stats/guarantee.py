@@ -39,7 +39,7 @@ class Guarantee:
     n: int
     errors: int
     upper: float
-    count_labels_needed: int | None
+    labels_needed: int | None
 
     @property
     def holds(self) -> bool:

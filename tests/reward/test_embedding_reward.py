@@ -115,6 +115,7 @@ def test_saving_replaces_the_folder_as_a_whole_and_nobody_elses_files(
     embedder: CachedEmbedder, tmp_path: Path
 ) -> None:
     folder = tmp_path / "model"
+    (tmp_path / ".model.curate-tmp-abcdefgh").mkdir()  # what a killed process leaves
     save_embedding_reward(folder, describe_with(embedder), random_heads(), SEEN)
     before = (folder / "head.safetensors").read_bytes()
     save_embedding_reward(folder, describe_with(embedder), random_heads(1), SEEN)

@@ -38,7 +38,7 @@ from curate.aggregate.annotators.panel import PanelOptions
 from curate.aggregate.annotators.result import tally
 from curate.aggregate.annotators.vote_patterns import opinions, regulars
 from curate.config.verify import VerifyPlan
-from curate.verify.routing import STRATEGIES, choose
+from curate.verify.routing import open_strategy
 from curate.verify.routing.pairs import Pairs
 
 Float64 = NDArray[np.float64]
@@ -132,14 +132,14 @@ def simulate(
             draw=draw,
             p_a=fit.p_a,
             confidence=np.maximum(fit.p_a, 1 - fit.p_a),
-            opinion=opinion,
-            dropped=np.zeros(len(asked)),
-            gold=np.where(asked, panel.gold, np.nan),
-            open=decided & ~asked,
+            votes=opinion,
+            dropped_weight=np.zeros(len(asked)),
+            human_verdict=np.where(asked, panel.gold, np.nan),
+            is_open=decided & ~asked,
             threshold=float(np.quantile(np.maximum(fit.p_a, 1 - fit.p_a), 0.25)),
-            reward=np.full(len(asked), np.nan),
-            difference=difference,
-            place=place,
+            reward_p_a=np.full(len(asked), np.nan),
+            embedding_difference=difference,
+            pair_embedding=place,
         )
         asked[ask(strategy, pairs, batch)] = True
 
@@ -150,16 +150,16 @@ def ask(strategy: str, pairs: Pairs, n: int) -> Int64:
     "random+NAME": as `curate verify plan` does with `mix: {NAME: 1}`, "default": with the mix that it has by default.
     """
     if strategy == "random":
-        return choose("random", pairs, n)
+        return open_strategy("random").choose_pairs(pairs, n)
     _, blind, name = strategy.rpartition("random+")
     mix = VerifyPlan().mix if strategy == "default" else {name: 1.0}
     share = VerifyPlan().random if blind or strategy == "default" else 0.0
-    chosen = choose("random", pairs, round(share * n))
+    chosen = open_strategy("random").choose_pairs(pairs, round(share * n))
     left = n - len(chosen)
     for name, part in [*((name, round(left * part)) for name, part in mix.items()), ("uncertainty", left)]:
-        open_ = pairs.open.copy()
+        open_ = pairs.is_open.copy()
         open_[chosen] = False
-        more = choose(name, replace(pairs, open=open_), min(part, n - len(chosen)))
+        more = open_strategy(name).choose_pairs(replace(pairs, is_open=open_), min(part, n - len(chosen)))
         chosen = np.concatenate([chosen, more])
     return chosen
 
@@ -281,7 +281,7 @@ def main() -> None:
     parser.add_argument("--synthetic", action="store_true")
     parser.add_argument("--strategies", default="")
     options = parser.parse_args()
-    every = ["random", "default", *(name for name in STRATEGIES if name != "random")]
+    every = ["random", "default", *(name for name in ROUTING.names if name != "random")]
     strategies = ["random", *options.strategies.split(",")] if options.strategies else every
     embed = any(name.endswith(("errors", "d-optimal")) for name in strategies)
     started = time.perf_counter()

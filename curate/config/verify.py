@@ -1,32 +1,71 @@
-"""The section `verify` of `curate.yaml`: what people are asked, how they are watched, and the two-stage loop."""
+"""The section `verify` of `curate.yaml`: the questions to people, checks of their work, and the two-stage loop."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from curate.core.errors import CurateError
+from curate.core.registry import explain_unknown, is_part_name
 from curate.core.section import Section
 
-Strategy = Literal[
-    "expected-value", "uncertainty", "dropped-arcs", "disagreement", "threshold", "errors", "d-optimal"
-]
+ROUTING_STRATEGIES = (
+    *("expected-value", "uncertainty", "dropped-arcs", "disagreement", "threshold", "errors", "d-optimal"),
+)
+"""The strategies that a mix can name; a test holds them against the registry `ROUTING`."""
+
+
+class StrategyShare(Section):
+    """A strategy's share of the questions, and values of its own options."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    share: float = Field(
+        ge=0, description="Share of the questions; the shares of a mix need not add up to 1."
+    )
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The values of the strategy's own options."""
+        return dict(self.model_extra or {})
+
+
+Mix = dict[str, Annotated[float, Field(ge=0)] | StrategyShare]
+
+
+def get_share(entry: float | StrategyShare) -> float:
+    """Return the share of an entry of a mix."""
+    return entry.share if isinstance(entry, StrategyShare) else entry
+
+
+def check_mix(mix: Mix) -> Mix:
+    """Refuse a mix with a strategy that does not exist, or without any share."""
+    for name in mix:
+        if name == "random":
+            raise ValueError("set the share of random questions as `verify.plan.random`, outside the mix")
+        if not is_part_name(name, ROUTING_STRATEGIES, "routing"):
+            problem = explain_unknown(name, ROUTING_STRATEGIES, "routing", "routing strategy")
+            raise ValueError(f"it names {name!r}, {problem.removesuffix('.')}")
+    if sum(map(get_share, mix.values())) <= 0:
+        raise ValueError("at least one strategy needs a share above 0")
+    return mix
 
 
 class VerifyPlan(Section):
-    """Which pairs people are asked about."""
+    """Chooses the pairs that people are asked about."""
 
     random: float = Field(
         0.2,
         gt=0,
         le=1,
-        description="Share of questions drawn blind: what calibration and the guarantee stand on.",
+        description="Share of questions drawn at random; only these calibrate labels and support the guarantee.",
     )
-    mix: dict[Strategy, Annotated[float, Field(ge=0)]] = Field(
+    mix: Mix = Field(
         {"expected-value": 1.0},
-        description="How the other questions are shared among strategies.",
+        description="How the other questions are shared among routing strategies: name → share, or name → {share, "
+        f"options}}. Names: {', '.join(ROUTING_STRATEGIES)}, or `./file.py:Class` for one of your own.",
     )
     embedder: str | None = Field(
         None,
@@ -35,16 +74,11 @@ class VerifyPlan(Section):
     )
     seed: int = 0
 
-    @field_validator("mix")
-    @classmethod
-    def _asks_something(cls, mix: dict[str, float]) -> dict[str, float]:
-        if sum(mix.values()) <= 0:
-            raise ValueError("at least one strategy needs a share above 0")
-        return mix
+    _check_mix = field_validator("mix")(check_mix)
 
 
 class VerifyQuality(Section):
-    """How the quality of people's work is watched; shares are of all questions."""
+    """Checks of people's work; shares are of all questions."""
 
     gold: float = Field(
         0.05, ge=0, le=0.5, description="Share of pairs that people have agreed on, asked again as a test."
@@ -53,18 +87,18 @@ class VerifyQuality(Section):
         0.03,
         ge=0,
         le=0.5,
-        description="Share of pairs that are asked again, for each person's agreement with itself.",
+        description="Share of pairs that a person is asked again, to measure agreement with the first answer.",
     )
     adjudicate: float = Field(
         0.25,
         ge=0,
         le=1,
-        description="Most of the questions that may be about pairs on which people disagree.",
+        description="Largest share of questions about pairs on which people disagree.",
     )
     fast: float = Field(
         3.0,
         gt=0,
-        description="An answer is too fast this many robust standard deviations below the median log time of all.",
+        description="An answer is too fast if its log time is this many robust standard deviations below the median.",
     )
 
 
@@ -73,21 +107,23 @@ class VerifyLoop(Section):
 
     turns: int = Field(8, ge=1, description="Turns of stage 1: train, ask people, wait for their answers.")
     budget: int = Field(200, ge=1, description="Questions that may wait for an answer in a turn.")
-    mix: dict[Strategy, Annotated[float, Field(ge=0)]] = Field(
+    mix: Mix = Field(
         {"errors": 1.0},
-        description="In place of `verify.plan.mix`: neighbours of what the reward model gets wrong.",
+        description="Used in place of `verify.plan.mix`. Default: neighbours of the reward model's errors.",
     )
     through: Literal["label-studio", "offline"] = Field(
         "label-studio",
-        description="Where people answer. offline: spreadsheets or the terminal; nothing is pushed or pulled.",
+        description="Where people answer. offline: in spreadsheets or the terminal, without push and pull.",
     )
     recycle: bool = Field(
         True, description="Turn round the labels that stage 2 refuses; false: discard them."
     )
 
+    _check_mix = field_validator("mix")(check_mix)
+
 
 class VerifySection(Section):
-    """What people are asked, and in which Label Studio."""
+    """Questions to people, and the Label Studio in which they answer."""
 
     url: str = Field(
         "http://localhost:8080", description="Label Studio's address; its token: LABEL_STUDIO_API_KEY."
@@ -100,14 +136,18 @@ class VerifySection(Section):
     )
     overlap: int = Field(1, ge=1, description="Different people who answer each task.")
     pointwise: Literal["pass-fail", "rubric", "critique"] = Field(
-        "pass-fail", description="How people see a task about a single response."
+        "pass-fail", description="Form in which people see a task about a single response."
     )
-    criteria: list[str] = Field(default_factory=list, description="What the rubric form asks people to tick.")
+    criteria: list[str] = Field(
+        default_factory=list, description="Criteria that the rubric form asks people to tick."
+    )
     guideline: str | None = Field(None, description="Text file shown beside each task.")
     guidelines: dict[str, str] = Field(
         default_factory=dict, description="Other text files by category (`category` in a prompt's meta)."
     )
-    assist: bool = Field(False, description="Show people what the panel says; their answers are marked so.")
+    assist: bool = Field(
+        False, description="Show people the panel's label; their answers are marked accordingly."
+    )
 
     plan: VerifyPlan = VerifyPlan()
     quality: VerifyQuality = VerifyQuality()

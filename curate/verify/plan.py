@@ -1,13 +1,14 @@
-"""`curate verify plan`: fills the queue of questions to people, `verify_tasks`, up to a budget.
+"""`curate verify plan`: fills the queue of questions to people, the table `verify_tasks`, up to a budget.
 
-Of the questions some are about people (gold questions, repeats, adjudications: `quality`), the others about pairs: a
-random stratum, drawn blind, and the rest by the configured strategies. What was asked or answered is not asked again,
-with one exception: a pair that the random stratum comes to is random, whyever it was asked.
+Some questions measure people (gold questions, repeats, adjudications: `verify.quality`). The others label pairs: a
+random stratum, drawn whatever judges said, and the rest by the configured routing strategies. A pair that was asked
+about or answered is not asked about again, with one exception: a pair that the random stratum reaches belongs to it,
+whatever it was asked for before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
@@ -17,7 +18,6 @@ import polars as pl
 import pyarrow as pa
 
 from curate.config.project import Config
-from curate.config.verify import VerifyPlan
 from curate.core.errors import CurateError
 from curate.core.identity import content_id
 from curate.core.resources import read_query
@@ -25,12 +25,15 @@ from curate.lake.lake import Lake
 from curate.lake.runs import StageRun, Summary
 from curate.records import VerifyTask, arrow_schema
 from curate.verify.forecast import AcceptanceForecast, forecast_acceptance
-from curate.verify.routing import choose
+from curate.verify.routing import WeightedStrategy, open_mix
 from curate.verify.routing.pairs import Bool, Float64, Int64, Pairs
+from curate.verify.routing.uncertainty import Uncertainty
 from curate.verify.state import PairStates, read_pair_states, read_routing_pairs
 
 STAGE = "verify"
 PART = "plan"
+FALLBACK = WeightedStrategy("uncertainty", Uncertainty(), 1.0)
+"""Takes the questions that the strategies of the mix leave over."""
 
 
 def plan_questions(
@@ -41,29 +44,48 @@ def plan_questions(
     part: str = PART,
     details: Mapping[str, Any] = MappingProxyType({}),
 ) -> Summary:
-    """Plan questions until `budget` of them wait for an answer; returns what they are and what they buy.
+    """Plan questions until `budget` of them wait for an answer.
 
-    `part`, `details`: what the table `runs` calls this plan, and what it keeps beside its counts.
+    Args:
+        lake: Lake with an aggregation.
+        config: The project; `verify.plan`, `verify.quality` and `aggregate.guarantee` are used.
+        budget: Number of questions that may wait for an answer, at least 1.
+        part: Name of this plan in the table `runs`.
+        details: What `runs` keeps beside the counts.
+
+    Returns:
+        The counts of the run; its note says what was planned and how many more labels the answers would let through.
+
+    Raises:
+        CurateError: The budget is below 1, nothing has been aggregated, or a strategy cannot be opened.
     """
     if budget < 1:
         raise CurateError(f"--budget is {budget}: plan at least one question.")
+    strategies = open_mix(config.verify.plan.mix, folder=config.resolve("."))
     run = StageRun(lake, STAGE, config_hash=config.verify.plan.digest)
-    state = read_pair_states(lake, seed=config.verify.plan.seed)
-    if len(state.pairs) == 0:
+    states = read_pair_states(lake, seed=config.verify.plan.seed)
+    if len(states.pairs) == 0:
         raise CurateError("There are no preferences to verify yet: run `curate aggregate` first.")
-    free = max(budget - state.waiting, 0)
-    chosen = _select_questions(lake, config, state, free)
-    tasks = _build_tasks(state, chosen, run.run_id)
-    _write_plan(run, tasks, chosen, part, details)
-    buys = _forecast_guarantee(config, state, chosen)
-    return run.summary(skipped=not tasks, note=_describe_plan(state, chosen, buys))
+    selection = _select_questions(lake, config, states, strategies, max(budget - states.waiting, 0))
+    tasks = _build_tasks(states, selection, run.run_id)
+    _write_plan(run, tasks, selection, part, details)
+    forecast = _forecast_guarantee(config, states, selection)
+    return run.summary(skipped=not tasks, note=_describe_plan(states, selection, forecast))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Row numbers of `State.pairs`, best first. `converted`: asked for another reason, random from now on.
+    """Row numbers of `PairStates.pairs` to ask about, best first.
 
-    `stratum`: all of the random stratum after this plan, converted and new ones included.
+    | field        | meaning |
+    | ---          | --- |
+    | `gold`       | pairs that people agreed on, to test others with |
+    | `repeat`     | answered pairs, to test a person's agreement with the first answer |
+    | `adjudicate` | pairs that people disagree on |
+    | `random`     | new pairs of the random stratum |
+    | `converted`  | pairs that were asked for another reason and belong to the random stratum from now on |
+    | `stratum`    | the whole random stratum after this plan |
+    | `routed`     | strategy → the pairs that it chose |
     """
 
     gold: Int64
@@ -76,38 +98,61 @@ class Selection:
 
     @property
     def questions(self) -> int:
-        about_people = len(self.gold) + len(self.repeat) + len(self.adjudicate)
-        return about_people + len(self.random) + sum(map(len, self.routed.values()))
+        """Number of new questions."""
+        return sum(len(rows) for rows in self.list_by_strategy().values())
+
+    def list_by_strategy(self) -> dict[str, Int64]:
+        """List the new questions by the name under which `runs` counts them; kinds without questions are left out."""
+        about_people = {"gold": self.gold, "repeat": self.repeat, "adjudicate": self.adjudicate}
+        everything = {"random": self.random, **self.routed, **about_people}
+        return {name: rows for name, rows in everything.items() if len(rows)}
 
 
-def _select_questions(lake: Lake, config: Config, state: PairStates, free: int) -> Selection:
+def _select_questions(
+    lake: Lake, config: Config, states: PairStates, strategies: Sequence[WeightedStrategy], budget: int
+) -> Selection:
     quality, settings = config.verify.quality, config.verify.plan
-    adjudicate = state.first(state.disputed & ~state.adjudicating, int(quality.adjudicate * free))
-    gold = state.first(state.unanimous & ~state.gold_asked, int(quality.gold * free))
-    repeat = state.first(state.answered & ~state.repeated, int(quality.repeat * free))
-    left = free - len(adjudicate) - len(gold) - len(repeat)
-    fresh, converted = extend_random_stratum(
-        state.draw, state.random, state.asked, int(np.ceil(settings.random * left))
+    adjudicate = states.take_first(states.disputed & ~states.adjudicating, int(quality.adjudicate * budget))
+    gold = states.take_first(states.unanimous & ~states.gold_asked, int(quality.gold * budget))
+    repeat = states.take_first(states.answered & ~states.repeated, int(quality.repeat * budget))
+    left = budget - len(adjudicate) - len(gold) - len(repeat)
+    new, converted = extend_random_stratum(
+        states.draw, states.random, states.asked, int(np.ceil(settings.random * left))
     )
-    stratum = np.concatenate([np.flatnonzero(state.random), converted, fresh])
-    open_ = ~state.asked
-    open_[fresh] = False
-    routed = route_pairs(
-        read_routing_pairs(lake, config, state, open_) if left > len(fresh) else None,
-        settings,
-        left - len(fresh),
-    )
+    stratum = np.concatenate([np.flatnonzero(states.random), converted, new])
+    is_open = ~states.asked
+    is_open[new] = False
+    left -= len(new)
+    routed: dict[str, Int64] = {}
+    if left > 0:
+        with_embeddings = any(entry.strategy.reads_embeddings for entry in strategies)
+        pairs, rows = read_routing_pairs(lake, config, states, is_open, with_embeddings=with_embeddings)
+        routed = {name: rows[chosen] for name, chosen in route_pairs(pairs, strategies, left).items()}
     return Selection(
-        gold=gold, repeat=repeat, adjudicate=adjudicate, random=fresh, converted=converted, stratum=stratum,
+        gold=gold,
+        repeat=repeat,
+        adjudicate=adjudicate,
+        random=new,
+        converted=converted,
+        stratum=stratum,
         routed=routed,
-    )  # fmt: skip
+    )
 
 
 def extend_random_stratum(draw: Float64, random: Bool, asked: Bool, n: int) -> tuple[Int64, Int64]:
-    """The next pairs of the random stratum in the order of `draw`: n that nobody was asked, and those met on the way.
+    """Choose the next pairs of the random stratum, in the order of `draw`.
 
-    The stratum is always the pairs with the lowest numbers, so it is a simple random sample of all pairs, and stays
-    one when pairs are added to the lake: a new one below the mark comes in with the next plan.
+    The stratum is always the pairs with the lowest numbers, so it is a simple random sample of all pairs. It stays
+    one when pairs are added to the lake: a new pair below the highest number of the stratum joins with the next plan.
+
+    Args:
+        draw: float64[Q], permanent random numbers.
+        random: bool[Q], pairs of the stratum so far.
+        asked: bool[Q], pairs that were asked about for any reason.
+        n: Number of new questions.
+
+    Returns:
+        int64[≤ n], the pairs that nobody was asked about yet, and int64, pairs met on the way that were asked about.
     """
     order = np.argsort(draw, kind="stable")
     order = order[~random[order]]
@@ -116,97 +161,96 @@ def extend_random_stratum(draw: Float64, random: Bool, asked: Bool, n: int) -> t
     return within[~asked[within]], within[asked[within]]
 
 
-def route_pairs(pool: tuple[Pairs, Int64] | None, settings: VerifyPlan, n: int) -> dict[str, Int64]:
-    """n pairs by the strategies of `mix`, by their shares; a strategy that has too few leaves them to uncertainty."""
-    if pool is None or n <= 0:
-        return {}
-    pairs, rows = pool
-    found: dict[str, Int64] = {}
-    total = sum(settings.mix.values())
-    shares = [(name, round(n * share / total)) for name, share in settings.mix.items()]
-    for name, most in [*shares, ("uncertainty", n)]:
-        most = min(most, n - sum(map(len, found.values())))
-        chosen = choose(name, pairs, most) if most > 0 else np.zeros(0, np.int64)
-        open_ = pairs.is_open.copy()
-        open_[chosen] = False
-        pairs = replace(pairs, open=open_)
+def route_pairs(pairs: Pairs, strategies: Sequence[WeightedStrategy], n: int) -> dict[str, Int64]:
+    """Choose pairs by the strategies of a mix, each up to its share; uncertainty fills up what they leave.
+
+    Args:
+        pairs: The pairs of the pool.
+        strategies: The mix, in the order in which the strategies choose.
+        n: Number of questions in all.
+
+    Returns:
+        Name of the strategy → int64, row numbers of `pairs`, best first; strategies that chose none are left out.
+    """
+    chosen_by: dict[str, Int64] = {}
+    total = sum(entry.share for entry in strategies)
+    quotas = [(entry, round(n * entry.share / total)) for entry in strategies]
+    for entry, quota in [*quotas, (FALLBACK, n)]:
+        quota = min(quota, n - sum(map(len, chosen_by.values())))
+        if quota <= 0:
+            continue
+        chosen = entry.choose_pairs(pairs, quota)
+        is_open = pairs.is_open.copy()
+        is_open[chosen] = False
+        pairs = replace(pairs, is_open=is_open)
         if len(chosen):
-            found[name] = np.concatenate([found.get(name, np.zeros(0, np.int64)), rows[chosen]])
-    return found
+            earlier = chosen_by.get(entry.name, np.zeros(0, np.int64))
+            chosen_by[entry.name] = np.concatenate([earlier, chosen])
+    return chosen_by
 
 
-def _build_tasks(state: PairStates, chosen: Selection, run_id: str) -> list[VerifyTask]:
-    """The new questions, and the random stratum anew: its probability has changed."""
-    probability = len(chosen.stratum) / len(state.pairs)
+def _build_tasks(states: PairStates, selection: Selection, run_id: str) -> list[VerifyTask]:
+    """Build the new questions, and the random stratum's old ones again: their probability has changed."""
+    probability = len(selection.stratum) / len(states.pairs)
 
-    def made(rows: Int64, strategy: str, purpose: str, *, lead: float = 0.0) -> list[VerifyTask]:
-        spread = 1 - (np.arange(len(rows)) + 0.5) / max(
-            len(rows), 1
-        )  # kinds of questions come mixed, each best first
+    def build(rows: Int64, strategy: str, purpose: str, *, lead: float = 0.0) -> list[VerifyTask]:
+        # Spread over 0 … 1, so that the kinds of questions come mixed, each best first.
+        priorities = 1 - (np.arange(len(rows)) + 0.5) / max(len(rows), 1)
         return [
-            state.task(
+            states.build_task(
                 row,
                 strategy=strategy,
                 purpose=purpose,
-                priority=round(lead + float(first), 6),
+                priority=round(lead + float(priority), 6),
                 probability=probability if strategy == "random" else None,
                 run_id=run_id,
             )
-            for row, first in zip(rows.tolist(), spread, strict=True)
+            for row, priority in zip(rows.tolist(), priorities, strict=True)
         ]
 
-    tasks = made(chosen.adjudicate, "people disagree", "adjudicate", lead=1.0)
-    tasks += made(chosen.gold, "verified earlier", "gold") + made(chosen.repeat, "asked before", "repeat")
-    tasks += made(chosen.stratum, "random", "label")
-    for strategy, rows in chosen.routed.items():
-        tasks += made(rows, strategy, "label")
+    tasks = build(selection.adjudicate, "people disagree", "adjudicate", lead=1.0)
+    tasks += build(selection.gold, "verified earlier", "gold")
+    tasks += build(selection.repeat, "asked before", "repeat")
+    tasks += build(selection.stratum, "random", "label")
+    for strategy, rows in selection.routed.items():
+        tasks += build(rows, strategy, "label")
     return tasks
 
 
 def _write_plan(
-    run: StageRun, tasks: list[VerifyTask], chosen: Selection, part: str, details: Mapping[str, Any]
+    run: StageRun, tasks: list[VerifyTask], selection: Selection, part: str, details: Mapping[str, Any]
 ) -> None:
-    if not chosen.questions and not len(chosen.converted):
+    if not selection.questions and not len(selection.converted):
         return
     table = pa.Table.from_pylist([task.model_dump() for task in tasks], schema=arrow_schema(VerifyTask))
     fingerprint = content_id(sorted(task.task_id for task in tasks))
+    random_ids = [task.task_id for task in tasks if task.strategy == "random"]
     with run.chunk(part, fingerprint=fingerprint, status="done") as (writer, counts):
-        writer.delete(
-            "verify_tasks", "task_id IN (SELECT unnest(?::VARCHAR[]))", [_list_ids(tasks, "random")]
-        )
+        writer.delete("verify_tasks", "task_id IN (SELECT unnest(?::VARCHAR[]))", [random_ids])
         written = writer.append("verify_tasks", table, unique="task_id")
-        counts.rows_in = counts.rows_kept = chosen.questions
+        counts.rows_in = counts.rows_kept = selection.questions
         counts.details |= {**details, "written": written}
-        counts.details["strategies"] = {name: len(rows) for name, rows in _group_by_strategy(chosen)}
+        counts.details["strategies"] = {
+            name: len(rows) for name, rows in selection.list_by_strategy().items()
+        }
 
 
-def _list_ids(tasks: list[VerifyTask], strategy: str) -> list[str]:
-    return [task.task_id for task in tasks if task.strategy == strategy]
-
-
-def _group_by_strategy(chosen: Selection) -> list[tuple[str, Int64]]:
-    about = [("gold", chosen.gold), ("repeat", chosen.repeat), ("adjudicate", chosen.adjudicate)]
-    return [
-        (name, rows)
-        for name, rows in [("random", chosen.random), *chosen.routed.items(), *about]
-        if len(rows)
-    ]
-
-
-def _forecast_guarantee(config: Config, state: PairStates, chosen: Selection) -> AcceptanceForecast | None:
-    """At the level of `aggregate.guarantee`; None where none is asked for."""
+def _forecast_guarantee(
+    config: Config, states: PairStates, selection: Selection
+) -> AcceptanceForecast | None:
+    """Forecast at the level of `aggregate.guarantee`; None where no guarantee is asked for."""
     level = config.aggregate.guarantee
     if level is None:
         return None
-    stratum = np.sort(chosen.stratum)
-    verdict = state.verdict[stratum]
+    stratum = np.sort(selection.stratum)
+    verdict = states.verdict[stratum]
     # A tie says nothing about which side is better, unless it counts against the label.
     known = stratum[~np.isnan(verdict) & ((verdict != 0) | (level.ties == "disagree"))]
-    coming = stratum[np.isnan(verdict) & ~state.answered[stratum]]
+    coming = stratum[np.isnan(verdict) & ~states.answered[stratum]]
     return forecast_acceptance(
-        state.confidence,
+        states.confidence,
         known,
-        np.sign(state.verdict[known]) == state.side[known],
+        np.sign(states.verdict[known]) == states.side[known],
         coming,
         alpha=level.alpha,
         delta=level.delta,
@@ -214,13 +258,13 @@ def _forecast_guarantee(config: Config, state: PairStates, chosen: Selection) ->
     )
 
 
-def _describe_plan(state: PairStates, chosen: Selection, buys: AcceptanceForecast | None) -> str:
-    named = ", ".join(f"{len(rows):,} {name}" for name, rows in _group_by_strategy(chosen))
-    planned = f"{chosen.questions:,} questions planned ({named})" if named else "nothing more to plan"
-    waiting = f"{planned}; {state.waiting + chosen.questions:,} wait for an answer"
-    return waiting if buys is None else f"{waiting}. {str(buys).capitalize()}."
+def _describe_plan(states: PairStates, selection: Selection, forecast: AcceptanceForecast | None) -> str:
+    counts = ", ".join(f"{len(rows):,} {name}" for name, rows in selection.list_by_strategy().items())
+    planned = f"{selection.questions:,} questions planned ({counts})" if counts else "nothing more to plan"
+    waiting = f"{planned}; {states.waiting + selection.questions:,} wait for an answer"
+    return waiting if forecast is None else f"{waiting}. {str(forecast).capitalize()}."
 
 
 def read_waiting(lake: Lake) -> pl.DataFrame:
-    """The questions that nobody has answered yet, most important first: the columns of `verify_tasks`."""
+    """Read the questions that nobody has answered yet, most important first: the columns of `verify_tasks`."""
     return lake.frame(read_query("verify_waiting"))

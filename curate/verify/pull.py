@@ -27,7 +27,7 @@ from curate.lake.runs import StageRun, Summary
 from curate.records import Judgment, VerifyTask, arrow_schema
 from curate.verify.forms import Verdict, read_answer
 from curate.verify.queue import read_queue
-from curate.verify.server import LabelStudioProject, LabelStudioClient
+from curate.verify.server import LabelStudioClient, LabelStudioProject
 
 _MARGIN = timedelta(minutes=2)  # transactions end after the times they note
 
@@ -131,7 +131,9 @@ def _iterate_tasks(
     place = server.get_project_url(project)
     mark = None if everything else lake.value(read_query("verify_mark"), [place])
     if mark is not None:
-        yield from server.download_annotated(project, server.list_changed_tasks(project, datetime.fromisoformat(mark) - _MARGIN))
+        yield from server.download_annotated(
+            project, server.list_changed_tasks(project, datetime.fromisoformat(mark) - _MARGIN)
+        )
         return
     met: set[int] = set()
     for portion in server.download_annotated(project):
@@ -141,7 +143,9 @@ def _iterate_tasks(
     query = (
         "SELECT DISTINCT CAST(details->'item' AS BIGINT) FROM human_judgments WHERE (details->>'place') = ?"
     )
-    yield from server.download_annotated(project, [item for (item,) in lake.rows(query, [place]) if item not in met])
+    yield from server.download_annotated(
+        project, [item for (item,) in lake.rows(query, [place]) if item not in met]
+    )
 
 
 def _write_changes(

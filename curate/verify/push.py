@@ -24,7 +24,7 @@ from curate.lake.lake import Lake
 from curate.lake.runs import StageRun, Summary
 from curate.verify.forms import TaskItem, build_task_data, choose_form, suggest_choice
 from curate.verify.queue import read_queue, read_task_items
-from curate.verify.server import LabelStudioError, LabelStudioProject, LabelStudioClient
+from curate.verify.server import LabelStudioClient, LabelStudioError, LabelStudioProject
 
 IMPORT_BATCH = 250  # tasks of one request
 RECOVERY_SECONDS = 60.0  # seconds to wait for a server that stopped answering
@@ -114,7 +114,9 @@ def _push_project(
             advance(len(some))
     if not ready:
         return
-    if server.count_tasks(project)[0] != len(there) + len(ready):  # else nothing is there twice: no need to list
+    if server.count_tasks(project)[0] != len(there) + len(
+        ready
+    ):  # else nothing is there twice: no need to list
         _delete_duplicates(server, project)
     fingerprint = content_id(server.get_project_url(project), [data["task"] for data in ready])
     with run.chunk(f"push {title}", fingerprint=fingerprint, status="done") as (_, counts):

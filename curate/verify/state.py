@@ -1,4 +1,4 @@
-"""What the lake knows of every pair when people's work is planned."""
+"""The state of every pair of the lake when questions to people are planned."""
 
 from __future__ import annotations
 
@@ -16,19 +16,32 @@ from curate.verify.identity import compute_task_id
 from curate.verify.routing.pairs import Bool, Float64, Int64, Pairs, draw_permanently
 
 POOL = 5_000
-"""Pairs that strategies choose among, where there are more: judges' opinions and embeddings of all would not fit."""
+"""Most pairs that strategies choose among: votes and embeddings of more would not fit into memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairStates:
-    """Q pairs of the last aggregation, by id, and what became of questions about them.
+    """Q pairs of the last aggregation, by id, and the questions about them so far.
 
-    `pairs`: prompt_id, response_a, response_b; `draw`, `p_a`, `confidence`, `dropped` float64[Q]; `side` float64[Q],
-    the label as it stands: 1 (a), -1 (b), 0 (tie); `verdict` float64[Q], people's mean, NaN without; all others
-    bool[Q]: `asked` (a question is planned, or people have said something), `answered` (by a verdict), `unanimous`
-    (two people or more, one verdict), `disputed` (no verdict has more than half), `random` (in the random stratum),
-    and which questions about people exist already. `waiting`: questions without an answer; `threshold`: the
-    confidence from which labels are accepted, NaN where there is none.
+    | field          | type       | meaning |
+    | ---            | ---        | --- |
+    | `pairs`        | Q rows     | prompt_id, response_a, response_b |
+    | `draw`         | float64[Q] | permanent random number |
+    | `p_a`          | float64[Q] | probability that a is better |
+    | `confidence`   | float64[Q] | probability that the label is right |
+    | `dropped`      | float64[Q] | weight of the evidence that the denoised order overruled |
+    | `side`         | float64[Q] | the label: 1 (a), -1 (b), 0 (tie) |
+    | `verdict`      | float64[Q] | mean of people's verdicts, NaN without any |
+    | `asked`        | bool[Q]    | a question is planned, or people have given an answer |
+    | `answered`     | bool[Q]    | people have given a verdict |
+    | `unanimous`    | bool[Q]    | two people or more gave the same verdict |
+    | `disputed`     | bool[Q]    | no verdict has more than half of the people |
+    | `random`       | bool[Q]    | in the random stratum |
+    | `gold_asked`   | bool[Q]    | is a gold question already |
+    | `repeated`     | bool[Q]    | is asked again already |
+    | `adjudicating` | bool[Q]    | is adjudicated already |
+    | `waiting`      | int        | questions without an answer |
+    | `threshold`    | float      | confidence from which labels are accepted, NaN where there is none |
     """
 
     pairs: pl.DataFrame
@@ -49,12 +62,12 @@ class PairStates:
     waiting: int
     threshold: float
 
-    def first(self, among: Bool, n: int) -> Int64:
-        """At most n of the pairs marked in `among`, in the order of their draw."""
+    def take_first(self, among: Bool, n: int) -> Int64:
+        """Return at most n of the pairs marked in `among`, in the order of their draw."""
         rows = np.flatnonzero(among)
         return rows[np.argsort(self.draw[rows], kind="stable")][: max(n, 0)]
 
-    def task(
+    def build_task(
         self,
         row: int,
         *,
@@ -64,6 +77,7 @@ class PairStates:
         probability: float | None,
         run_id: str,
     ) -> VerifyTask:
+        """Build the question about the pair in a row; the other arguments are columns of `verify_tasks`."""
         prompt, a, b = self.pairs.row(row)
         return VerifyTask.model_validate(
             {
@@ -81,7 +95,7 @@ class PairStates:
 
 
 def read_pair_states(lake: Lake, *, seed: int) -> PairStates:
-    """Read it from the last aggregation, people's judgments and the queue."""
+    """Read the state from the last aggregation, people's judgments and the queue."""
     frame = lake.frame(read_query("verify_pairs"))
     asked = lake.frame(
         "SELECT prompt_id, responses[1] AS response_a, responses[2] AS response_b, purpose, "
@@ -89,10 +103,10 @@ def read_pair_states(lake: Lake, *, seed: int) -> PairStates:
     )
     pairs = frame.select("prompt_id", "response_a", "response_b")
 
-    def has(kind: pl.Expr) -> Bool:
-        found = asked.filter(kind).unique(["prompt_id", "response_a", "response_b"]).with_columns(found=True)
-        joined = pairs.join(found, on=pairs.columns, how="left", maintain_order="left")
-        return joined["found"].fill_null(False).to_numpy().astype(np.bool_)
+    def has_task(condition: pl.Expr) -> Bool:
+        tasks = asked.filter(condition).unique(pairs.columns).with_columns(matches=True)
+        joined = pairs.join(tasks, on=pairs.columns, how="left", maintain_order="left")
+        return joined["matches"].fill_null(False).to_numpy().astype(np.bool_)
 
     verdicts, most = frame["verdicts"].to_numpy(), frame["most"].to_numpy()
     purpose = pl.col("purpose")
@@ -106,91 +120,106 @@ def read_pair_states(lake: Lake, *, seed: int) -> PairStates:
             frame["outcome"].replace_strict({"a": 1.0, "b": -1.0, "tie": 0.0}, return_dtype=pl.Float64)
         ),
         verdict=_to_floats(frame["verdict"].fill_null(float("nan"))),
-        asked=has(purpose == "label") | frame["heard"].to_numpy().astype(np.bool_),
+        asked=has_task(purpose == "label") | frame["heard"].to_numpy().astype(np.bool_),
         answered=verdicts > 0,
         unanimous=(verdicts > 1) & (most == verdicts),
         disputed=(verdicts > 1) & (2 * most <= verdicts),
-        random=has(pl.col("random")),
-        gold_asked=has(purpose == "gold"),
-        repeated=has(purpose == "repeat"),
-        adjudicating=has(purpose == "adjudicate"),
+        random=has_task(pl.col("random")),
+        gold_asked=has_task(purpose == "gold"),
+        repeated=has_task(purpose == "repeat"),
+        adjudicating=has_task(purpose == "adjudicate"),
         waiting=int(lake.value(f"SELECT count(*) FROM ({read_query('verify_waiting')})")),
         threshold=_find_threshold(frame),
     )
 
 
-def read_routing_pairs(lake: Lake, config: Config, state: PairStates, open_: Bool) -> tuple[Pairs, Int64]:
-    """The pairs that strategies choose among, with what they read, and their rows in `state`."""
-    rows = _select_pool(state, open_)
-    opinion, reward = _read_votes(lake, config, state, rows)
-    difference, place = _embed_pairs(lake, config, state, rows)
+def read_routing_pairs(
+    lake: Lake, config: Config, states: PairStates, is_open: Bool, *, with_embeddings: bool
+) -> tuple[Pairs, Int64]:
+    """Read the pool of pairs that strategies choose among.
+
+    Args:
+        lake: Lake with an aggregation.
+        config: The project; names the panel and the embedder.
+        states: The Q pairs of the lake.
+        is_open: bool[Q], pairs that may be asked about.
+        with_embeddings: Whether a strategy reads embeddings; they are computed only then.
+
+    Returns:
+        The pool, and int64, the row of each of its pairs in `states`.
+    """
+    rows = _select_pool(states, is_open)
+    votes, reward_p_a = _read_votes(lake, config, states, rows)
+    difference, position = _embed_pairs(lake, config, states, rows, wanted=with_embeddings)
     pairs = Pairs(
-        draw=state.draw[rows],
-        p_a=state.p_a[rows],
-        confidence=state.confidence[rows],
-        opinion=opinion,
-        dropped=state.dropped[rows],
-        gold=np.sign(state.verdict[rows]),
-        open=open_[rows],
-        threshold=state.threshold,
-        reward=reward,
-        difference=difference,
-        place=place,
+        draw=states.draw[rows],
+        p_a=states.p_a[rows],
+        confidence=states.confidence[rows],
+        votes=votes,
+        dropped_weight=states.dropped[rows],
+        human_verdict=np.sign(states.verdict[rows]),
+        is_open=is_open[rows],
+        threshold=states.threshold,
+        reward_p_a=reward_p_a,
+        embedding_difference=difference,
+        pair_embedding=position,
     )
     return pairs, rows
 
 
-def _select_pool(state: PairStates, open_: Bool) -> Int64:
-    """All pairs that are open or answered; where these are many, the most doubtful, overruled and some at random."""
-    open_rows = np.flatnonzero(open_)
-    answered = state.first(state.answered, POOL // 4)
+def _select_pool(states: PairStates, is_open: Bool) -> Int64:
+    """Select all open or answered pairs; where these are many, the least confident, most overruled and some random."""
+    open_rows = np.flatnonzero(is_open)
+    answered = states.take_first(states.answered, POOL // 4)
     if len(open_rows) > POOL:
-        by = (state.confidence, -state.dropped, state.draw)
+        keys = (states.confidence, -states.dropped, states.draw)
         parts = [
-            open_rows[np.lexsort((state.draw[open_rows], key[open_rows]))][: POOL // len(by)] for key in by
+            open_rows[np.lexsort((states.draw[open_rows], key[open_rows]))][: POOL // len(keys)]
+            for key in keys
         ]
         open_rows = np.concatenate(parts)
     return np.union1d(open_rows, answered)
 
 
-def _read_votes(lake: Lake, config: Config, state: PairStates, rows: Int64) -> tuple[Float64, Float64]:
-    """Each judge's mean vote on the pairs, float64[Q, C], and the reward models' mean probability, float64[Q]."""
+def _read_votes(lake: Lake, config: Config, states: PairStates, rows: Int64) -> tuple[Float64, Float64]:
+    """Read `Pairs.votes` float64[Q, C] and `Pairs.reward_p_a` float64[Q], the mean over reward models."""
     select_panel(lake, config.panel_names)
-    with lake.bind("pool", state.pairs[rows].with_row_index("pair").to_arrow()):
-        said = lake.frame(read_query("verify_opinions"))
-    column = said["annotator_id"].rank("dense").to_numpy().astype(np.int64) - 1
-    opinion = np.zeros((len(rows), int(column.max(initial=-1)) + 1))
-    opinion[said["pair"].to_numpy().astype(np.int64), column] = said["opinion"].to_numpy()
-    models = said.filter(pl.col("kind") == "reward-model").group_by("pair").agg(pl.col("p_a").mean())
-    reward = np.full(len(rows), np.nan)
-    reward[models["pair"].to_numpy().astype(np.int64)] = _to_floats(models["p_a"].fill_null(float("nan")))
-    return opinion, reward
+    with lake.bind("pool", states.pairs[rows].with_row_index("pair").to_arrow()):
+        judged = lake.frame(read_query("verify_opinions"))
+    column = judged["annotator_id"].rank("dense").to_numpy().astype(np.int64) - 1
+    votes = np.zeros((len(rows), int(column.max(initial=-1)) + 1))
+    votes[judged["pair"].to_numpy().astype(np.int64), column] = judged["opinion"].to_numpy()
+    models = judged.filter(pl.col("kind") == "reward-model").group_by("pair").agg(pl.col("p_a").mean())
+    reward_p_a = np.full(len(rows), np.nan)
+    reward_p_a[models["pair"].to_numpy().astype(np.int64)] = _to_floats(models["p_a"].fill_null(float("nan")))
+    return votes, reward_p_a
 
 
-def _embed_pairs(lake: Lake, config: Config, state: PairStates, rows: Int64) -> tuple[Float64, Float64]:
-    """`Pairs.difference` and `Pairs.place`; no columns where no strategy or no model asks for them."""
+def _embed_pairs(
+    lake: Lake, config: Config, states: PairStates, rows: Int64, *, wanted: bool
+) -> tuple[Float64, Float64]:
+    """Compute `Pairs.embedding_difference` and `Pairs.pair_embedding`; without an embedder they have no columns."""
     name = config.verify.plan.embedder or (config.train.embedder if config.train is not None else None)
-    wanted = {"errors", "d-optimal"} & set(config.verify.plan.mix)
     if name is None or not wanted:
         return np.zeros((len(rows), 0)), np.zeros((len(rows), 0))
     from curate.engine.local.embeddings import CachedEmbedder
 
-    with lake.bind("pool", state.pairs[rows].with_row_index("pair").to_arrow()):
+    with lake.bind("pool", states.pairs[rows].with_row_index("pair").to_arrow()):
         texts = lake.frame(read_query("verify_texts"))
     embedder = CachedEmbedder(config.model_name(name), cache=config.resolve(config.workspace) / "embeddings")
     prompt, a, b = (
         embedder.embed(texts[column].to_list()).astype(np.float64) for column in ("prompt", "a", "b")
     )
-    place = prompt + (a + b) / 2
-    norm = np.linalg.norm(place, axis=1, keepdims=True)
-    return a - b, place / np.maximum(norm, 1e-12)
+    position = prompt + (a + b) / 2
+    norm = np.linalg.norm(position, axis=1, keepdims=True)
+    return a - b, position / np.maximum(norm, 1e-12)
 
 
 def _find_threshold(frame: pl.DataFrame) -> float:
-    """The lowest confidence of an accepted label, where labels below it are not; NaN where all are taken."""
+    """Return the lowest confidence of an accepted label; NaN where no label needs review."""
     accepted = frame.filter(pl.col("status") == "accepted")["confidence"].min()
-    routed = frame.filter(pl.col("status") == "routed").height
-    return float(accepted) if routed and isinstance(accepted, float) else float("nan")
+    needs_review = frame.filter(pl.col("status") == "routed").height
+    return float(accepted) if needs_review and isinstance(accepted, float) else float("nan")
 
 
 def _to_floats(column: pl.Series) -> Float64:

@@ -19,7 +19,7 @@ from curate.config.project import Config
 from curate.lake.lake import Lake
 from curate.lake.runs import Summary
 from curate.verify.pull import pull_answers
-from curate.verify.server import LabelStudioError, LabelStudioClient
+from curate.verify.server import LabelStudioClient, LabelStudioError
 
 HEADER = "X-Curate-Secret"
 ACTIONS = ("ANNOTATION_CREATED", "ANNOTATION_UPDATED", "ANNOTATIONS_CREATED", "ANNOTATIONS_DELETED")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,11 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import quad
 
+from curate.config.verify import ROUTING_STRATEGIES, VerifyPlan
 from curate.core.errors import CurateError
-from curate.verify.routing import STRATEGIES, choose
+from curate.verify.routing import ROUTING, WeightedStrategy, open_mix, open_strategy
+from curate.verify.routing.base import RoutingStrategy
 from curate.verify.routing.errors import count_neighbours
 from curate.verify.routing.expected_value import _Learning
-from curate.verify.routing.pairs import Pairs, draw_permanently
+from curate.verify.routing.pairs import Int64, Pairs, draw_permanently
+
+
+def choose(name: str, pairs: Pairs, n: int) -> Int64:
+    return open_strategy(name).choose_pairs(pairs, n)
 
 
 def some_pairs(seed: int, size: int = 30, judges: int = 4, dimensions: int = 5) -> Pairs:
@@ -26,18 +33,18 @@ def some_pairs(seed: int, size: int = 30, judges: int = 4, dimensions: int = 5) 
         draw=rng.random(size),
         p_a=p_a,
         confidence=np.maximum(p_a, 1 - p_a),
-        opinion=rng.choice([-1.0, 0.0, 1.0], (size, judges)),
-        dropped=np.maximum(rng.normal(size=size), 0),
-        gold=gold,
-        open=np.isnan(gold) & (rng.random(size) < 0.9),
+        votes=rng.choice([-1.0, 0.0, 1.0], (size, judges)),
+        dropped_weight=np.maximum(rng.normal(size=size), 0),
+        human_verdict=gold,
+        is_open=np.isnan(gold) & (rng.random(size) < 0.9),
         threshold=0.8,
-        reward=np.where(rng.random(size) < 0.5, rng.random(size), np.nan),
-        difference=rng.normal(size=(size, dimensions)),
-        place=place / np.linalg.norm(place, axis=1, keepdims=True),
+        reward_p_a=np.where(rng.random(size) < 0.5, rng.random(size), np.nan),
+        embedding_difference=rng.normal(size=(size, dimensions)),
+        pair_embedding=place / np.linalg.norm(place, axis=1, keepdims=True),
     )
 
 
-@given(st.sampled_from(STRATEGIES), st.integers(0, 1000), st.integers(0, 40))
+@given(st.sampled_from(ROUTING.names), st.integers(0, 1000), st.integers(0, 40))
 def test_each_strategy_chooses_open_pairs_once_whatever_their_order(name: str, seed: int, n: int) -> None:
     pairs = some_pairs(seed)
     chosen = choose(name, pairs, n)
@@ -60,7 +67,7 @@ def test_where_there_is_enough_the_budget_is_used_up(name: str) -> None:
 def test_random_is_blind() -> None:
     pairs = some_pairs(1)
     other = some_pairs(2)
-    blind = replace(other, draw=pairs.draw, open=pairs.is_open)
+    blind = replace(other, draw=pairs.draw, is_open=pairs.is_open)
     assert choose("random", pairs, 7).tolist() == choose("random", blind, 7).tolist()
 
 
@@ -81,10 +88,10 @@ def test_errors_are_retrieved_by_nearness_worst_first() -> None:
     angle = np.linspace(0, 1, 30)
     pairs = replace(
         some_pairs(3),
-        place=np.stack([np.cos(angle), np.sin(angle)], axis=1),
-        gold=np.where(np.arange(30) == 20, 1.0, np.nan),
-        reward=np.full(30, 0.1),  # wrong about pair 20
-        open=np.arange(30) != 20,
+        pair_embedding=np.stack([np.cos(angle), np.sin(angle)], axis=1),
+        human_verdict=np.where(np.arange(30) == 20, 1.0, np.nan),
+        reward_p_a=np.full(30, 0.1),  # wrong about pair 20
+        is_open=np.arange(30) != 20,
     )
     assert sorted(choose("errors", pairs, 99)) == [16, 17, 18, 19, 21, 22, 23, 24]
 
@@ -151,21 +158,70 @@ def test_copies_of_one_pattern_are_not_all_asked() -> None:
     opinion[:10, 0], opinion[10:, 1] = 1.0, 1.0
     flat, nothing = np.full(20, 0.6), np.full(20, np.nan)
     pairs = Pairs(
-        draw=np.linspace(0, 0.9, 20), p_a=flat, confidence=flat, opinion=opinion, dropped=np.zeros(20), gold=nothing,
-        open=np.ones(20, np.bool_), threshold=float("nan"), reward=nothing, difference=np.zeros((20, 0)),
-        place=np.zeros((20, 0)),
-    )  # fmt: skip
+        draw=np.linspace(0, 0.9, 20),
+        p_a=flat,
+        confidence=flat,
+        votes=opinion,
+        dropped_weight=np.zeros(20),
+        human_verdict=nothing,
+        is_open=np.ones(20, np.bool_),
+        threshold=float("nan"),
+        reward_p_a=nothing,
+        embedding_difference=np.zeros((20, 0)),
+        pair_embedding=np.zeros((20, 0)),
+    )
     first, second = choose("expected-value", pairs, 2)
     assert (first < 10) != (second < 10)
 
 
 def test_many_pairs_are_narrowed_down_without_losing_the_budget() -> None:
-    pairs = replace(some_pairs(7, size=6000), open=np.ones(6000, np.bool_))
+    pairs = replace(some_pairs(7, size=6000), is_open=np.ones(6000, np.bool_))
     chosen = choose("expected-value", pairs, 50)
     assert len(set(chosen.tolist())) == 50
     assert pairs.confidence[chosen].mean() < pairs.confidence.mean() - 0.1
 
 
-def test_an_unknown_strategy_is_told() -> None:
-    with pytest.raises(CurateError, match="There is no strategy 'guess': choose among random"):
-        choose("guess", some_pairs(0), 3)
+def test_an_unknown_strategy_is_refused() -> None:
+    with pytest.raises(CurateError, match="which is no kind of routing strategy: known are d-optimal"):
+        open_strategy("guess")
+
+
+def test_the_names_that_a_mix_takes_are_those_of_the_registry() -> None:
+    assert {*ROUTING_STRATEGIES, "random"} == set(ROUTING.names)
+
+
+@pytest.mark.parametrize(
+    ("mix", "message"),
+    [
+        ({"uncertainy": 1}, "names 'uncertainy', .* did you mean `uncertainty`"),
+        ({"random": 1}, "verify.plan.random"),
+        ({"errors": 0}, "needs a share above 0"),
+        ({"./mine.py:Mine": {"weight": 1}}, "share"),
+    ],
+)
+def test_a_mix_is_checked_when_it_is_read(mix: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        VerifyPlan.model_validate({"mix": mix})
+
+
+def test_options_of_a_strategy_stand_beside_its_share(tmp_path: Path) -> None:
+    mix = VerifyPlan.model_validate({"mix": {"errors": 1, "threshold": {"share": 2}}}).mix
+    first, second = open_mix(mix, folder=tmp_path)
+    assert (first.name, first.share, second.name, second.share) == ("errors", 1.0, "threshold", 2.0)
+    mix = VerifyPlan.model_validate({"mix": {"threshold": {"share": 1, "width": 3}}}).mix
+    with pytest.raises(CurateError, match=r"unknown key `verify\.plan\.mix\.threshold\.width`"):
+        open_mix(mix, folder=tmp_path)
+
+
+@pytest.mark.parametrize("rows", [[0, 0], [0, 1, 2], [99], [-1]])
+def test_a_choice_that_breaks_the_contract_is_refused(rows: list[int]) -> None:
+    class Careless(RoutingStrategy):
+        def choose_pairs(self, pairs: Pairs, n: int) -> Int64:
+            return np.array(rows)
+
+    pairs = replace(some_pairs(0), is_open=np.ones(30, np.bool_))
+    with pytest.raises(CurateError, match="'careless' must choose at most 2 different rows of 30 pairs"):
+        WeightedStrategy("careless", Careless(), 1.0).choose_pairs(pairs, 2)
+    closed = replace(pairs, is_open=np.zeros(30, np.bool_))
+    with pytest.raises(CurateError, match="careless"):
+        WeightedStrategy("careless", Careless(), 1.0).choose_pairs(closed, 4)

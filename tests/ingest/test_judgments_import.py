@@ -244,3 +244,16 @@ def test_native_judgments_in_csv(lake: Lake, take: Take, ids: dict[str, str]) ->
     assert (counts.rows_kept, counts.rows_dropped) == (1, 1)
     assert rejected(lake) == [(3, "`p_a` is a string, but should be a number.")]
     assert lake.rows("SELECT shown, greatest(p_a, 1 - p_a) FROM judgments") == [(None, 0.9)]
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1.7"])
+def test_a_vote_whose_probability_is_none_goes_to_quarantine(
+    lake: Lake, take: Take, ids: dict[str, str], value: str
+) -> None:
+    rows = f"prompt,a,b,annotator,kind,winner,p_a\nq0,r0,r1,ann,imported,a,{value}\nq0,r0,r1,other,imported,a,0.75\n"
+    counts = take("votes.csv", rows.encode(), kind="judgments").counts
+    assert (counts.rows_kept, counts.dropped) == (1, {"wrong value": 1})
+    assert lake.rows("SELECT annotator_id FROM judgments") == [("other",)]
+    assert f"`p_a` is {value}, but must be between 0 and 1" in str(
+        lake.value("SELECT reason FROM quarantine")
+    )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Callable
 
 import pytest
 
 from curate.config.project import Config
 from curate.engine import Engines
+from curate.engine.base import Choice
 from curate.judge import Contest, Opinion, Panel
 from curate.judge.known_judgments import with_opinions
 from curate.judge.meta import Meta, MetaOptions
@@ -63,3 +65,15 @@ def test_it_hears_the_judges_before_it_and_no_people(sample_lake: Lake, make_con
         assert len(contest.opinions) == 6 * 3 * 2
         candidates = {each.response_id for each in contest.candidates}
         assert all({each.response_a, each.response_b} <= candidates for each in contest.opinions)
+
+
+def test_soundness_that_is_no_number_is_a_failure_and_not_a_tie(
+    speaking: MakeEngines, contest: Contest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge, heard = make(speaking()), dataclasses.replace(contest, opinions=SAID)
+    monkeypatch.setattr(
+        judge._engine, "choose", lambda asked: [Choice((math.nan, math.nan), 1, 0) for _ in asked]
+    )
+    about = judge.answer(list(judge.questions(heard)))[0]
+    assert (about.outcome, about.p_a) == ("failed", None)
+    assert about.raw == "the probability of Yes and No is nan, and not a finite number"

@@ -75,6 +75,11 @@ class Verifier(Judge):
                 "are enough for you, as in a container of its own."
             )
 
+    @property
+    def identity(self) -> Sequence[object]:
+        """Verdicts of code from before it ran apart from its tests could be forged: they are asked anew."""
+        return ("two processes",) if self.options.check == "code" else ()
+
     def unessential(self) -> frozenset[str]:
         return frozenset({"unsafe"})
 

@@ -132,6 +132,17 @@ def test_what_code_starts_ends_with_it() -> None:
     assert not any(_arguments(path)[-2:-1] == [sleeper] for path in Path("/proc").glob("[0-9]*/cmdline"))
 
 
+def test_verdicts_of_code_that_could_be_forged_are_asked_anew() -> None:
+    def revision(check: str) -> str:
+        made = Verifier(
+            VerifierOptions(name="v", kind="verifier", check=check, unsafe=True), Engines({}, Path())
+        )  # type: ignore[arg-type]
+        return made.revision("")
+
+    assert revision("exact") == "a6eb59034d34c6e109154b1a87814bd9"  # as before
+    assert revision("code") != "766ddae397140a98c42193f14e80cfa0"  # what it was
+
+
 def test_a_sandbox_that_does_not_run_is_a_failed_judgment_and_no_verdict(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

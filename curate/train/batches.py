@@ -46,7 +46,9 @@ def pack_rows(
         Numbers of the groups in each row.
     """
     order = np.arange(len(sizes)) if generator is None else generator.permutation(len(sizes))
-    rows = list(_fill_rows(_sort_in_windows(order, sizes, most) if generator is not None else order, sizes, most))
+    rows = list(
+        _fill_rows(_sort_in_windows(order, sizes, most) if generator is not None else order, sizes, most)
+    )
     if generator is not None:
         rows = [rows[number] for number in generator.permutation(len(rows))]
     return rows

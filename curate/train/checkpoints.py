@@ -65,7 +65,7 @@ class Checkpoints:
                 (last / "progress.json").write_text(json.dumps(asdict(progress)), encoding="utf-8")
 
     def load(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> TrainingProgress:
-        """Restore model and optimizer from the last checkpoint, and return its progress; without one, change nothing."""
+        """Restore model and optimizer from the last checkpoint, if there is one, and return its progress."""
         last = self.folder / "last"
         if not (last / "progress.json").is_file():
             return TrainingProgress()

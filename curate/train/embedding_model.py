@@ -11,7 +11,6 @@ from curate.config.evaluate import HELD_OUT
 from curate.config.project import Config
 from curate.config.train import TrainSection
 from curate.core.atomic import refuse_foreign
-from curate.core.errors import CurateError
 from curate.core.identity import content_id
 from curate.core.progress import Advance, Track
 from curate.core.resources import read_query
@@ -110,12 +109,14 @@ def _count_progress_steps(section: TrainSection) -> int:
     return section.epochs * (2 if section.noise.judges_labels else 1)
 
 
-def _fit_heads(embedded: EmbeddedPairs, section: TrainSection, advance: Advance) -> tuple[HeadFit, list[float]]:
+def _fit_heads(
+    embedded: EmbeddedPairs, section: TrainSection, advance: Advance
+) -> tuple[HeadFit, list[float]]:
     """Fit the heads that `section` asks for.
 
     Returns:
-        The fitted heads, and the estimated shares of wrong labels: one for each fold head and a last one for all labels;
-        one where the remedy needs one; none without a remedy.
+        The fitted heads, and the shares of labels that are taken as wrong: for `flip`, `drop` and `soften` one a head,
+        the last from all labels; for other remedies one; without a remedy none.
     """
     from curate.train.bradley_terry import HeadSettings, SmallLossSelection, fit_mlp_heads
     from curate.train.linear import fit_linear_heads

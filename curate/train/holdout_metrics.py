@@ -19,13 +19,17 @@ from curate.stats.accuracy import LENGTH, RANDOM, MeanEstimate, accuracy_by_leng
 AccuracyTable = dict[str, dict[str, MeanEstimate]]
 """Subject → subset → estimate."""
 
-DEFAULT_SUBJECT = "reward-model"  # the model's name in runs and metrics, where it joins no panel under another one
+DEFAULT_SUBJECT = (
+    "reward-model"  # the model's name in runs and metrics, where it joins no panel under another one
+)
 
 
 def require_pairs(pairs: PreferencePairs, data: Path) -> None:
     """Raise CurateError if there is no pair to train on."""
     if len(pairs) == 0:
-        reasons = ", ".join(f"{rows} × {reason}" for reason, rows in pairs.dropped.items()) or "it has no rows"
+        reasons = (
+            ", ".join(f"{rows} × {reason}" for reason, rows in pairs.dropped.items()) or "it has no rows"
+        )
         raise CurateError(f"There is no usable preference pair in {data}: {reasons}.")
 
 
@@ -48,9 +52,7 @@ def measure_accuracy(
         LENGTH: pairs.lengths.astype(np.float64),
         RANDOM: np.zeros(len(pairs.responses)),
     }
-    return {
-        name: accuracy_by_length(pairs, values, resamples=resamples) for name, values in subjects.items()
-    }
+    return {name: accuracy_by_length(pairs, values, resamples=resamples) for name, values in subjects.items()}
 
 
 def build_metrics(pairs: PreferencePairs, loss: float, accuracy: AccuracyTable) -> dict[str, Any]:

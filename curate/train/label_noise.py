@@ -60,5 +60,7 @@ def correct_labels(
         return pairs, noise.rate
     p, weight = relabel_pairs(pairs.p_chosen, pairs.weight, noise.estimate_correctness(margins), method)
     p, weight = (np.where(held_out, old, new) for old, new in ((pairs.p_chosen, p), (pairs.weight, weight)))
-    strength = np.where(p == pairs.p_chosen, pairs.strength, math.nan)  # a strength belongs to the label it was given with
+    strength = np.where(
+        p == pairs.p_chosen, pairs.strength, math.nan
+    )  # a strength belongs to the label it was given with
     return dataclasses.replace(pairs, p_chosen=p, weight=weight, strength=strength), noise.rate

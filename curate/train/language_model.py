@@ -146,7 +146,10 @@ def fine_tune_backbone(
         "steps": progress.best_step,
         "tokens": progress.tokens,
         "cut": groups.cut,
-        "metrics": build_metrics(pairs, loss, accuracy) | {"held_out_prompts": len(held_out)} | aspects | noise,
+        "metrics": build_metrics(pairs, loss, accuracy)
+        | {"held_out_prompts": len(held_out)}
+        | aspects
+        | noise,
     }
     with atomic_directory(folder, owned=list_model_files, noun=NOUN) as new_folder:
         _save_model(loaded, new_folder, description)

@@ -1,10 +1,10 @@
-"""The training loop: one screen of steps, on any number of devices.
+"""The training loop, on any number of devices.
 
     accelerate launch --no_python curate train DATA   # DDP, as `accelerate config` says
     curate train DATA                                 # this process alone
 
-The same data, settings and seed give the same weights: bit for bit on one machine with the same number of threads
-(also when it was killed and goes on), to rounding elsewhere.
+The same data, settings and seed give the same weights: bit for bit on one machine with the same number of threads,
+also after a kill; up to rounding on other machines.
 """
 
 from __future__ import annotations
@@ -30,32 +30,45 @@ from curate.train.load_backbone import LoadedBackbone
 from curate.train.metrics import MetricsLog
 from curate.train.throughput import ThroughputMeter, count_flops_per_token, measure_attainable_flops
 
-Step = list[list[int]]  # rows of numbers of groups
+Step = list[list[int]]
+"""Rows of a step, each the numbers of its groups."""
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """All steps of all epochs, known beforehand. `steps[i]` is the i-th, of `epochs[i]`."""
+    """All steps of all epochs, known before training starts: `steps[i]` is a step of `epochs[i]`."""
 
     steps: tuple[Step, ...]
     epochs: tuple[int, ...]
 
     @classmethod
-    def of(cls, tokens: Sequence[int], section: BackboneSection, seed: int) -> Schedule:
-        made: list[Step] = []
+    def build(cls, sizes: Sequence[int], section: BackboneSection, seed: int) -> Schedule:
+        """Pack groups into rows and steps, in another order each epoch.
+
+        Args:
+            sizes: Tokens of each group.
+            section: Epochs, tokens of a row and of a step.
+            seed: Decides the order.
+        """
+        all_steps: list[Step] = []
         epochs: list[int] = []
         for epoch in range(section.epochs):
-            packed = pack_rows(
-                tokens, most=section.row_tokens, generator=np.random.default_rng((seed, epoch))
-            )
-            added = group_into_steps(packed, tokens, least=section.batch_tokens)
-            made += added
-            epochs += [epoch] * len(added)
-        return cls(tuple(made), tuple(epochs))
+            generator = np.random.default_rng((seed, epoch))
+            rows = pack_rows(sizes, most=section.row_tokens, generator=generator)
+            steps = group_into_steps(rows, sizes, least=section.batch_tokens)
+            all_steps += steps
+            epochs += [epoch] * len(steps)
+        return cls(tuple(all_steps), tuple(epochs))
 
 
 def compute_learning_rate(step: int, total: int, section: BackboneSection) -> float:
-    """Of step 0 … total − 1: a linear rise over the warm-up, then constant, or half a cosine down to 0."""
+    """Return the learning rate of a step: a linear warm-up, then constant, or half a cosine down to 0.
+
+    Args:
+        step: 0 … total − 1.
+        total: Number of steps.
+        section: Highest learning rate, share of warm-up steps, kind of schedule.
+    """
     warmup = math.ceil(section.warmup * total)
     if step < warmup:
         return section.learning_rate * (step + 1) / (warmup + 1)
@@ -65,15 +78,15 @@ def compute_learning_rate(step: int, total: int, section: BackboneSection) -> fl
 
 
 class Trainer:
-    """Trains `opened.model` on `train`, and keeps the weights that predict `held_out` best.
+    """Trains a model, and keeps the weights of lowest held-out loss.
 
-    A row's loss is the sum over its comparisons divided by what all comparisons of the step weigh, so that neither
+    A row's loss is the sum over its comparisons, divided by the weight of all comparisons of the step. So neither
     packing nor the number of processes changes the gradient.
     """
 
     def __init__(
         self,
-        opened: LoadedBackbone,
+        loaded: LoadedBackbone,
         train: Sequence[PromptGroup],
         held_out: Sequence[PromptGroup],
         section: BackboneSection,
@@ -82,50 +95,67 @@ class Trainer:
         accelerator: Any,
         *,
         seed: int,
-        wrong: float = 0.0,
+        left_out_share: float = 0.0,
     ) -> None:
-        """`wrong`: the share of labels to leave out, those of largest loss in each forward pass (a curriculum)."""
-        self._opened, self._section, self._seed, self._wrong = opened, section, seed, wrong
+        """Prepare model, optimizer and schedule.
+
+        Args:
+            loaded: Model to train, in place.
+            train: Prompts to train on.
+            held_out: Prompts that decide when training ends and which weights are kept.
+            section: Loss, optimizer and schedule.
+            checkpoints: Where training goes on from, and where its state is kept.
+            metrics: Where a line a step is written.
+            accelerator: Of `accelerate`: devices and processes.
+            seed: Decides order and dropout.
+            left_out_share: Share of labels to leave out, those of largest loss in each forward pass (a curriculum).
+        """
+        self._loaded, self._section, self._seed = loaded, section, seed
+        self._left_out_share = left_out_share
         self._train, self._held_out = train, held_out
         self._checkpoints, self._metrics, self._accelerator = checkpoints, metrics, accelerator
-        self._tokens = count_group_tokens(train, separator=opened.separator)
-        self.schedule = Schedule.of(self._tokens, section, seed)
-        trained = [each for each in opened.model.parameters() if each.requires_grad]
+        self._sizes = count_group_tokens(train, separator=loaded.separator)
+        self.schedule = Schedule.build(self._sizes, section, seed)
+        trainable = [parameter for parameter in loaded.model.parameters() if parameter.requires_grad]
         optimizer = torch.optim.AdamW(
-            trained, lr=section.learning_rate, betas=(0.9, 0.95), weight_decay=section.weight_decay
+            trainable, lr=section.learning_rate, betas=(0.9, 0.95), weight_decay=section.weight_decay
         )
-        flops = count_flops_per_token(opened.model)
-        self._model, self._optimizer = accelerator.prepare(opened.model, optimizer)
+        flops = count_flops_per_token(loaded.model)
+        self._model, self._optimizer = accelerator.prepare(loaded.model, optimizer)
         dtype = torch.bfloat16 if section.precision == "bfloat16" else torch.float32
-        self._meter = ThroughputMeter(
-            flops, measure_attainable_flops(accelerator.device, dtype) * accelerator.num_processes
-        )
+        attainable = measure_attainable_flops(accelerator.device, dtype) * accelerator.num_processes
+        self._meter = ThroughputMeter(flops, attainable)
 
     @property
     def shape(self) -> HeadShape:
-        return self._opened.model.shape
+        """Outputs of the model's head."""
+        return self._loaded.model.shape
 
     def run(self, advance: Advance) -> TrainingProgress:
-        """Go on from the last checkpoint to the end; the model then has the best weights."""
+        """Train from the last checkpoint to the end, and give the model the best weights.
+
+        `advance` is called once a step, with tokens per second and utilisation.
+        """
         section, total = self._section, len(self.schedule.steps)
         progress = self._checkpoints.load(self._model, self._optimizer)
-        self._metrics.begin(progress.step)
+        self._metrics.resume_after(progress.step)
         advance(progress.step)
-        while progress.step < total and progress.looks < section.patience:
+        while progress.step < total and progress.evaluations_since_best < section.patience:
             number = progress.step
-            metrics = self._step(number, compute_learning_rate(number, total, section))
-            tokens = sum(self._tokens[group] for row in self.schedule.steps[number] for group in row)
+            metrics = self._take_step(number, compute_learning_rate(number, total, section))
+            tokens = sum(self._sizes[group] for row in self.schedule.steps[number] for group in row)
             progress = replace(progress, step=number + 1, tokens=progress.tokens + tokens)
-            speed = self._meter.add(tokens)
-            self._metrics.log(
-                {"step": progress.step, "epoch": self.schedule.epochs[number], "tokens": progress.tokens}
-                | metrics
-                | speed
-            )
-            last = progress.step == total
-            if last or progress.step % section.evaluate_every == 0:
-                progress = self._look(progress)
-            if not last and progress.step % section.checkpoint_every == 0:
+            speed = self._meter.add_tokens(tokens)
+            position = {
+                "step": progress.step,
+                "epoch": self.schedule.epochs[number],
+                "tokens": progress.tokens,
+            }
+            self._metrics.log_row(position | metrics | speed)
+            is_last = progress.step == total
+            if is_last or progress.step % section.evaluate_every == 0:
+                progress = self._evaluate_held_out(progress)
+            if not is_last and progress.step % section.checkpoint_every == 0:
                 self._checkpoints.save(self._model, self._optimizer, progress)
             advance(1, f"{speed['tokens_per_second']:,.0f} tokens/s, MFU {speed['mfu']:.0%}")
         self._metrics.close()
@@ -133,61 +163,57 @@ class Trainer:
         self._checkpoints.load_best(self._model)
         return progress
 
-    def held_out(self) -> tuple[float, float]:
-        """Mean loss and accuracy on the held-out prompts."""
-        tokens = count_group_tokens(self._held_out, separator=self._opened.separator)
+    def measure_held_out(self) -> tuple[float, float]:
+        """Return mean loss and accuracy on the held-out prompts."""
+        sizes = count_group_tokens(self._held_out, separator=self._loaded.separator)
         self._model.eval()
         sums = torch.zeros(4, dtype=torch.float64, device=self._accelerator.device)
         with torch.no_grad():
-            for row, counts in self._mine(pack_rows(tokens, most=self._section.row_tokens)):
-                value = self._value([self._held_out[group] for group in row], seed=0)
+            for row, counts in self._iterate_own_rows(pack_rows(sizes, most=self._section.row_tokens)):
+                row_sums = self._compute_row_loss([self._held_out[group] for group in row], seed=0)
                 if counts:
-                    sums += torch.tensor([float(value.loss), value.weight, value.correct, value.pairs]).to(
-                        sums
-                    )
+                    values = [float(row_sums.loss), row_sums.weight, row_sums.correct, row_sums.pairs]
+                    sums += torch.tensor(values).to(sums)
         loss, weight, correct, pairs = self._accelerator.reduce(sums, "sum").tolist()
         return loss / weight, correct / pairs
 
     @torch.no_grad()
-    def outputs(self, groups: Sequence[PromptGroup]) -> list[Tensor]:
-        """float32[N, K] of the head for each group, all of them by every process."""
-        tokens = count_group_tokens(groups, separator=self._opened.separator)
+    def compute_outputs(self, groups: Sequence[PromptGroup]) -> list[Tensor]:
+        """Return the head's outputs float32[N, K] for each group; every process computes all of them."""
+        sizes = count_group_tokens(groups, separator=self._loaded.separator)
         self._model.eval()
-        found: list[Tensor] = []
-        for row in pack_rows(tokens, most=self._section.row_tokens):
-            part = [groups[group] for group in row]
-            outputs = self._outputs(part, seed=0).cpu()
-            found += [each[: len(group)] for each, group in zip(outputs, part, strict=True)]
-        return found
+        all_outputs: list[Tensor] = []
+        for row in pack_rows(sizes, most=self._section.row_tokens):
+            members = [groups[group] for group in row]
+            outputs = self._compute_row_outputs(members, seed=0).cpu()
+            all_outputs += [output[: len(group)] for output, group in zip(outputs, members, strict=True)]
+        return all_outputs
 
-    def _step(self, number: int, rate: float) -> dict[str, float]:
+    def _take_step(self, number: int, learning_rate: float) -> dict[str, float]:
+        """Take the optimizer step `number`, and return its metrics."""
         accelerator, step = self._accelerator, self.schedule.steps[number]
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate
+        for parameter_group in self._optimizer.param_groups:
+            parameter_group["lr"] = learning_rate
         weight = sum(
-            objective.weigh_group(self._train[each], self._section.loss) for row in step for each in row
+            objective.weigh_group(self._train[group], self._section.loss) for row in step for group in row
         )
         self._model.train()
         sums = torch.zeros(3, dtype=torch.float64, device=accelerator.device)
-        mine = list(self._mine(step))
-        for at, (row, counts) in enumerate(mine):
-            seed = int(
-                np.random.SeedSequence((self._seed, number, at, accelerator.process_index)).generate_state(1)[
-                    0
-                ]
-            )
+        own_rows = list(self._iterate_own_rows(step))
+        for place, (row, counts) in enumerate(own_rows):
+            sequence = np.random.SeedSequence((self._seed, number, place, accelerator.process_index))
+            seed = int(sequence.generate_state(1)[0])
             torch.manual_seed(seed)  # dropout and the order in joint rows
-            waits = at + 1 < len(mine)
-            with accelerator.no_sync(self._model) if waits else contextlib.nullcontext():
-                value = self._value(
-                    [self._train[group] for group in row], seed=seed, share=self._share(number)
-                )
-                scale = (
-                    accelerator.num_processes / weight if counts else 0.0
-                )  # DDP takes the mean of processes
-                accelerator.backward(value.loss * scale)
+            more_rows = place + 1 < len(own_rows)
+            with accelerator.no_sync(self._model) if more_rows else contextlib.nullcontext():
+                members = [self._train[group] for group in row]
+                row_sums = self._compute_row_loss(members, seed=seed, share=self._compute_share(number))
+                # DDP takes the mean over processes, and a step's loss is a sum.
+                scale = accelerator.num_processes / weight if counts else 0.0
+                accelerator.backward(row_sums.loss * scale)
             if counts:
-                sums += torch.tensor([float(value.loss.detach()), value.correct, value.pairs]).to(sums)
+                values = [float(row_sums.loss.detach()), row_sums.correct, row_sums.pairs]
+                sums += torch.tensor(values).to(sums)
         norm = accelerator.clip_grad_norm_(self._model.parameters(), self._section.clip)
         self._optimizer.step()
         self._optimizer.zero_grad()
@@ -195,43 +221,53 @@ class Trainer:
         return {
             "loss": loss / weight,
             "accuracy": correct / pairs,
-            "learning_rate": rate,
+            "learning_rate": learning_rate,
             "gradient_norm": float(norm),
         }
 
-    def _mine(self, every: Sequence[list[int]]) -> Iterator[tuple[list[int], bool]]:
-        """The rows of this process. All have as many: where one is missing the first is taken, and does not count."""
+    def _iterate_own_rows(self, rows: Sequence[list[int]]) -> Iterator[tuple[list[int], bool]]:
+        """Yield the rows of this process, and whether each counts.
+
+        All processes must have equally many: one that lacks a row computes the first one again, which does not count.
+        """
         processes, index = self._accelerator.num_processes, self._accelerator.process_index
-        for start in range(0, len(every), processes):
-            there = start + index < len(every)
-            yield every[start + index] if there else every[0], there
+        for start in range(0, len(rows), processes):
+            exists = start + index < len(rows)
+            yield rows[start + index] if exists else rows[0], exists
 
-    def _share(self, number: int) -> float:
-        """Of the labels that step `number` learns from: falling over the first quarter of the steps."""
-        return 1.0 - self._wrong * min(1.0, 4.0 * (number + 1) / len(self.schedule.steps))
+    def _compute_share(self, number: int) -> float:
+        """Return the fraction of labels used at a step; it falls linearly during the first quarter of training."""
+        return 1.0 - self._left_out_share * min(1.0, 4.0 * (number + 1) / len(self.schedule.steps))
 
-    def _value(self, groups: Sequence[PromptGroup], *, seed: int, share: float = 1.0) -> objective.LossSums:
-        outputs = self._outputs(groups, seed=seed)
+    def _compute_row_loss(
+        self, groups: Sequence[PromptGroup], *, seed: int, share: float = 1.0
+    ) -> objective.LossSums:
+        """Compute the loss of a row; `share`: fraction of its labels that is used."""
+        outputs = self._compute_row_outputs(groups, seed=seed)
         return objective.compute_loss(
-            outputs, groups, self._section.loss, self._opened.model.shape, share=share
+            outputs, groups, self._section.loss, self._loaded.model.shape, share=share
         )
 
-    def _outputs(self, groups: Sequence[PromptGroup], *, seed: int) -> Tensor:
-        """float32[B, N, K]."""
-        opened, device = self._opened, self._accelerator.device
-        padding = opened.texts.padding or 0
+    def _compute_row_outputs(self, groups: Sequence[PromptGroup], *, seed: int) -> Tensor:
+        """Return float32[B, N, K]: outputs of the head, −inf where a group has fewer than N responses."""
+        encoder, device = self._loaded.encoder, self._accelerator.device
         batch = build_batch(
-            groups, separator=opened.separator, seed=seed, padding=padding, images=opened.texts.images
+            groups,
+            separator=self._loaded.separator,
+            seed=seed,
+            padding=encoder.padding or 0,
+            images=encoder.images,
         ).to(device)
-        half = self._section.precision == "bfloat16"
-        with torch.autocast(device.type, torch.bfloat16, enabled=half):
+        half_precision = self._section.precision == "bfloat16"
+        with torch.autocast(device.type, torch.bfloat16, enabled=half_precision):
             outputs = self._model(batch)
         return batch.table(outputs.float())
 
-    def _look(self, progress: TrainingProgress) -> TrainingProgress:
-        loss, accuracy = self.held_out()
-        seen = progress.seen(loss)
-        if seen.best_step == seen.step:
+    def _evaluate_held_out(self, progress: TrainingProgress) -> TrainingProgress:
+        """Measure the held-out loss, and keep the weights if it is the lowest so far."""
+        loss, accuracy = self.measure_held_out()
+        progress = progress.record_evaluation(loss)
+        if progress.best_step == progress.step:
             self._checkpoints.save_best(self._model)
-        self._metrics.log({"step": seen.step, "held_out_loss": loss, "held_out_accuracy": accuracy})
-        return seen
+        self._metrics.log_row({"step": progress.step, "held_out_loss": loss, "held_out_accuracy": accuracy})
+        return progress

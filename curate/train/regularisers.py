@@ -1,4 +1,4 @@
-"""Terms that are added to a comparison loss; shapes are checked and never broadcast."""
+"""Terms to add to a comparison loss; shapes are checked and never broadcast."""
 
 from __future__ import annotations
 
@@ -17,11 +17,16 @@ BANDWIDTHS = (0.5, 1.0, 2.0, 4.0)  # of score differences, in the units of Bradl
 
 
 def prior_constraint(margin: Tensor, similarity: Tensor, *, scale: float = 6.0) -> Tensor:
-    """−log σ(scale / (similarity + 0.001) − margin) of each row: the more alike two responses are, the less far apart
-    their scores may be (PCRM, arXiv 2404.00978, in the form of its authors' code, with their scale).
+    """Return −log σ(scale / (similarity + 0.001) − margin) of each row.
 
-    `margin` [n] of the better one, `similarity` [n] in 0 … 1: PCRM's ratio of the shorter length to the longer, or the
-    angular similarity of two texts, 1 − arccos(cosine) / π.
+    The more similar two responses are, the less their scores may differ (PCRM, arXiv 2404.00978, in the form and with
+    the scale of its authors' code).
+
+    Args:
+        margin: [n], score of the better response minus score of the other.
+        similarity: [n] in 0 … 1: PCRM's ratio of the shorter length to the longer, or the angular similarity of two
+            texts, 1 − arccos(cosine) / π.
+        scale: Margin allowed between responses of similarity 1.
     """
     if margin.shape != similarity.shape or margin.ndim != 1:
         raise ValueError(f"shapes {tuple(margin.shape)} and {tuple(similarity.shape)} differ or are no rows")
@@ -29,25 +34,30 @@ def prior_constraint(margin: Tensor, similarity: Tensor, *, scale: float = 6.0) 
 
 
 def mean_discrepancy(one: Tensor, other: Tensor, *, bandwidths: Sequence[float] = BANDWIDTHS) -> Tensor:
-    """Squared maximum mean discrepancy (Gretton et al. 2012, biased) of two samples [n], [m] of scores.
+    """Return the squared maximum mean discrepancy (Gretton et al. 2012, biased) of two samples [n], [m] of scores.
 
-    The kernel is the mean of Gaussians of these bandwidths.
+    The kernel is the mean of Gaussian kernels with these bandwidths.
     """
     if one.ndim != 1 or other.ndim != 1 or not len(one) or not len(other):
         raise ValueError(f"samples of shape {tuple(one.shape)} and {tuple(other.shape)} are no rows")
 
     def kernel(left: Tensor, right: Tensor) -> Tensor:
-        apart = (left[:, None] - right[None, :]).square()
-        return torch.stack([torch.exp(-apart / (2.0 * width**2)) for width in bandwidths]).mean()
+        distances = (left[:, None] - right[None, :]).square()
+        return torch.stack([torch.exp(-distances / (2.0 * width**2)) for width in bandwidths]).mean()
 
     return kernel(one, one) + kernel(other, other) - 2.0 * kernel(one, other)
 
 
 def length_invariance(scores: Tensor, lengths: Tensor, *, bins: int = 2) -> Tensor:
-    """Sum over neighbouring bins of length of the discrepancy of their scores, `scores`, `lengths` [n].
+    """Return the discrepancy between the scores of neighbouring length bins, summed over the neighbours.
 
     Rewards that are counterfactually invariant to length have the same distribution at every length (Wang et al.
-    2025, arXiv 2501.09620). Bins are quantiles; 0 where there are fewer rows than bins.
+    2025, arXiv 2501.09620).
+
+    Args:
+        scores: [n].
+        lengths: [n], characters of the responses.
+        bins: Number of bins, which are quantiles of length; the result is 0 where there are fewer rows.
     """
     if scores.shape != lengths.shape or scores.ndim != 1:
         raise ValueError(f"shapes {tuple(scores.shape)} and {tuple(lengths.shape)} differ or are no rows")

@@ -1,4 +1,4 @@
-"""How fast training is, and how much of the machine it uses."""
+"""Speed of a training: tokens per second, and model FLOPS utilisation (MFU)."""
 
 from __future__ import annotations
 
@@ -12,25 +12,28 @@ _SIZE, _REPEATS, _SECONDS = {"cpu": 512, "cuda": 4096}, 8, 0.2
 
 
 def count_flops_per_token(model: nn.Module) -> float:
-    """Of forward and backward, without attention's own products: 2 per weight and token forward, 2 for the gradient
-    of the input, 2 for that of a weight which is trained (Kaplan et al. 2020, arXiv 2001.08361). Vectors of tokens are
-    looked up, not multiplied. Recomputed activations are not counted: this is model FLOPS utilisation.
+    """Count floating-point operations per token of a forward and backward pass.
+
+    Each weight costs 2 in the forward pass, 2 for the gradient of its input and, if it is trained, 2 for its own
+    gradient (Kaplan et al. 2020, arXiv 2001.08361). Not counted: attention's own products, embeddings (they are looked
+    up, not multiplied) and recomputed activations.
     """
-    looked_up = {id(each.weight) for each in model.modules() if isinstance(each, nn.Embedding)}
-    weights = [each for each in model.parameters() if each.ndim >= 2 and id(each) not in looked_up]
-    return sum((6.0 if each.requires_grad else 4.0) * each.numel() for each in weights)
+    embeddings = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
+    weights = [weight for weight in model.parameters() if weight.ndim >= 2 and id(weight) not in embeddings]
+    return sum((6.0 if weight.requires_grad else 4.0) * weight.numel() for weight in weights)
 
 
 def measure_attainable_flops(device: torch.device, dtype: torch.dtype) -> float:
-    """What a square matrix product reaches here, per second: an estimate of the peak, the same way on any machine.
+    """Measure the floating-point operations per second that a square matrix product reaches on a device.
 
-    The best of some time's products: on a machine that others use too, most of them are interrupted.
+    It estimates the peak in the same way on any machine. The fastest of several products counts: on a machine that
+    others use too, most of them are interrupted.
     """
     size = _SIZE.get(device.type, 2048)
     one = torch.ones(size, size, device=device, dtype=dtype)
-    best, began, done = float("inf"), time.perf_counter(), 0
-    while done < _REPEATS or time.perf_counter() - began < _SECONDS:
-        done += 1
+    best, start, repeats = float("inf"), time.perf_counter(), 0
+    while repeats < _REPEATS or time.perf_counter() - start < _SECONDS:
+        repeats += 1
         _synchronize(device)
         started = time.perf_counter()
         one @ one
@@ -41,14 +44,15 @@ def measure_attainable_flops(device: torch.device, dtype: torch.dtype) -> float:
 
 @dataclass(slots=True)
 class ThroughputMeter:
-    """Tokens per second and utilisation (MFU) since the start of this process's training."""
+    """Tokens per second and utilisation (MFU) since this process started to train."""
 
     flops_per_token: float
     attainable: float
     tokens: int = 0
     _started: float = field(default_factory=time.perf_counter)
 
-    def add(self, tokens: int) -> dict[str, float]:
+    def add_tokens(self, tokens: int) -> dict[str, float]:
+        """Count tokens that were trained on, and return the mean speed so far."""
         self.tokens += tokens
         rate = self.tokens / max(time.perf_counter() - self._started, 1e-9)
         return {
@@ -58,5 +62,6 @@ class ThroughputMeter:
 
 
 def _synchronize(device: torch.device) -> None:
+    """Wait until the device has computed all that was asked of it."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

@@ -206,8 +206,8 @@ def _sentence(conflicts: Mapping[str, tuple[str, str]], source: Source) -> str:
     fields = ", ".join(remedy for remedy in remedies if remedy)
     read = f"`fields: {{{fields}}}` to read what can be, or " if fields else ""
     return (
-        f"{source.source}: {names} would be dropped, but rows of one prompt differ there (`{name}` {rows}), so "
-        f"different questions would become one: write {read}`fields: {{ignore: [{', '.join(sorted(conflicts))}]}}` "
+        f"{source.source}: {names} would be dropped, but rows or responses of one prompt differ there "
+        f"(`{name}` {rows}), so different questions would become one: write {read}`fields: {{ignore: [{', '.join(sorted(conflicts))}]}}` "
         "where that does not matter."
     )
 

@@ -38,8 +38,8 @@ def responses_reader(source: Source, *, name: str) -> ResponsesDecoder:
     unread = fields.response_score if fields.chosen is not None or fields.a is not None else None
     if unread is not None:
         raise CurateError(
-            f"{name}: format {source.format!r} with these `fields` reads two answers a row, which have no scores: "
-            f"`response_score: {unread}` is for lists of responses (`responses`)."
+            f"{name}: format {source.format!r} with these `fields` reads no scores: "
+            f"`response_score: {unread}` is for rows with a list of responses (`responses`)."
         )
     preset = PRESETS.get(source.format)
     read, kind = (preset.read, preset.kind) if preset else (mapped.read, "imported")

@@ -207,6 +207,9 @@ def split_answers(
     for turns, place in zip((a, b), places, strict=True):
         if not turns:
             raise RowError("no responses", f"`{place}` is empty.")
+        if len(turns) - common > 1 and not any(turn.role == "user" for turn in turns[common:]):
+            reason = f"`{place}` answers the prompt in {len(turns) - common} messages, but a response is one."
+            raise RowError("several messages", reason)
         if len(turns) - common > 1:
             reason = f"`{places[0]}` and `{places[1]}` differ before their last turn, so they do not answer one prompt."
             raise RowError("different contexts", reason)

@@ -70,10 +70,12 @@ def json_lines(path: Path, *, limit: int) -> Iterator[tuple[int, Raw]]:
 
 def _without_mark(line: bytes, path: Path) -> bytes:
     if line.startswith(_UTF16):
-        raise CurateError(
-            f"{path} is UTF-16: convert it to UTF-8, for example with `iconv -f UTF-16 -t UTF-8`."
-        )
+        raise utf16_error(path)
     return line.removeprefix(_BOM)
+
+
+def utf16_error(path: Path) -> CurateError:
+    return CurateError(f"{path} is UTF-16: convert it to UTF-8, for example with `iconv -f UTF-16 -t UTF-8`.")
 
 
 def _too_long(number: int, line: bytes, limit: int) -> Rejection:

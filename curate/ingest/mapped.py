@@ -113,8 +113,18 @@ def _two_answers(
         if given is None:
             raise RowError(NO_PROMPT, _no_prompt(reading.fields.prompt or "prompt", first, second))
         return foreign.with_system(row, reading, foreign.prompt(row, reading, given)), a, b
-    turns_a, turns_b = foreign.messages(a, first), foreign.messages(b, second)
-    if given not in (None, "", []):
+    # An answer as text beside a whole conversation (ms-swift) answers that conversation's prompt.
+    plain = {place: value for place, value in ((first, a), (second, b)) if isinstance(value, str)}
+    turns_a, turns_b = (
+        [Message(role="assistant", content=value)] if place in plain else foreign.messages(value, place)
+        for place, value in ((first, a), (second, b))
+    )
+    if given in (None, "", []):
+        if first in plain:
+            turns_a = [*turns_b[:-1], *turns_a]
+        elif second in plain:
+            turns_b = [*turns_a[:-1], *turns_b]
+    else:
         opening = foreign.as_messages(foreign.prompt(row, reading, given))
         turns_a, turns_b = (
             _with_opening(turns, opening, reading.fields.prompt or "prompt", place)

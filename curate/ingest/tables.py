@@ -16,12 +16,14 @@ import pyarrow.parquet as pq
 from curate.core.errors import CurateError
 from curate.ingest.chunks import Raw
 from curate.ingest.inflate import DAMAGE, open_bytes
+from curate.ingest.lines import utf16_error
 from curate.ingest.rejection import Rejection, shorten
 
 Check = Callable[[Sequence[str]], None]
 """Raises CurateError where a table has not the columns that its format needs."""
 
 _BATCH = 1024
+_UTF16 = ("\udcff\udcfe", "\udcfe\udcff")  # its byte-order marks, as the reader sees bytes that are not UTF-8
 _JSON = ("responses", "completions", "meta")  # columns whose text is read as JSON
 
 
@@ -88,6 +90,8 @@ def csv_rows(
         ) as file:
             reader = csv.reader(file, delimiter=delimiter, strict=True)
             header = next(reader, [])
+            if header and header[0].startswith(_UTF16):
+                raise utf16_error(path)
             check(header)
             while True:
                 start = reader.line_num + 1

@@ -120,6 +120,7 @@ FILES: dict[str, tuple[str, bytes | None, str]] = {
     "not gzip": ("data.jsonl.gz", b"plainly not", "is not readable as gzip"),
     "not Zstandard": ("data.jsonl.zst", b"plainly not", "is not readable as Zstandard"),
     "UTF-16": ("data.jsonl", "{}\n".encode("utf-16"), "is UTF-16: convert it"),
+    "UTF-16 CSV": ("data.csv", "id,prompt,responses\n".encode("utf-16"), "is UTF-16: convert it"),
     "an array on one line": ("data.jsonl", b'[{"id": "x"}]', "is one JSON array"),
     "an array over many lines": ("data.jsonl", b'[\n{"id": "x"},\n{"id": "y"}\n]\n', "is one JSON array"),
     "a broken array": ("data.json", b'[{"id": "x"}, ', "begins as a JSON array, but is not valid JSON"),

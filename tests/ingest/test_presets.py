@@ -76,6 +76,10 @@ TRL: dict[str, dict[str, Any]] = {
         "chosen": assistant("Blue."),
         "rejected": assistant("Green."),
     },
+    "a conversation beside a text": {
+        "chosen": [user("The sky?"), assistant("Blue.")],
+        "rejected": "Green.",
+    },
     "prompt as text, stripped": {
         "prompt": " The sky?\n",
         "chosen": [user("The sky?"), assistant("Blue.")],
@@ -289,7 +293,9 @@ def test_a_rank_without_a_direction_is_refused(path: str) -> None:
 
 
 def test_scores_of_two_answers_a_row_are_refused(take: Take) -> None:
-    with pytest.raises(CurateError, match="`response_score: helpfulness` is for lists of responses"):
+    with pytest.raises(
+        CurateError, match="`response_score: helpfulness` is for rows with a list of responses"
+    ):
         take(
             "x.jsonl",
             lines({"instruction": "p", "output": "x", "helpfulness": 4}),
@@ -549,6 +555,11 @@ BROKEN: list[tuple[Format, dict[str, Any], str]] = [
         "trl-preference",
         {"system": "s", "prompt": [{"role": "system", "content": "t"}, user("p")], "chosen": "c", "rejected": "r"},
         "`system` and the system message of the conversation differ",
+    ),
+    (
+        "trl-preference",
+        {"prompt": "p", "chosen": [assistant("?"), {"role": "tool", "content": "1"}, assistant("c")], "rejected": "r"},
+        "`chosen` answers the prompt in 3 messages, but a response is one.",
     ),
     ("trl-preference", {"system": 5, "prompt": "p", "chosen": "c", "rejected": "r"}, "`system` is a number"),
 ]  # fmt: skip

@@ -101,13 +101,13 @@ def test_the_folder_is_a_judge_with_the_trainer_s_scores(
     assert config.train is not None
     assert config.train.backbone is not None
     plain = config.train.backbone.model_copy(update={"lora": None, "forward": "shared-prefix"})
-    opened = load_backbone(plain, locate_model(str(folder), revision="main", folder=tmp_path), seed=0)
+    loaded = load_backbone(plain, locate_model(str(folder), revision="main", folder=tmp_path), seed=0)
     context = [("user", "Which one?")]
-    encoded = opened.texts.encode(context, ["fox quick", "lazy dog over", "the"])
+    encoded = loaded.encoder.encode(context, ["fox quick", "lazy dog over", "the"])
     assert not isinstance(encoded, Failure)
     group: Any = type("G", (), {"tokens": encoded.prompt, "responses": encoded.responses})
     with torch.no_grad():
-        again = opened.model.eval().score(build_batch([group]))  # type: ignore[arg-type,operator]
+        again = loaded.model.eval().score(build_batch([group]))  # type: ignore[arg-type,operator]
     tolerance = 2e-2 if changes.get("precision") else 1e-4
     assert again.tolist() == pytest.approx(found, abs=tolerance)
     assert list(Panel(config).seats) == ["reward-model"]

@@ -73,8 +73,8 @@ def test_the_rate_of_flips_is_found_in_margins_of_known_scale(rate: float) -> No
 def test_whether_a_label_is_right_is_bayes_rule() -> None:
     noise, margin = LabelNoise(0.3, 2.0), np.array([-1.5, 0.0, 0.7])
     agree = 1 / (1 + np.exp(-2.0 * margin))
-    assert noise.right(margin) == pytest.approx(0.7 * agree / (0.7 * agree + 0.3 * (1 - agree)))
-    assert LabelNoise(0.0, 1.0).right(margin) == pytest.approx(1.0)
+    assert noise.estimate_correctness(margin) == pytest.approx(0.7 * agree / (0.7 * agree + 0.3 * (1 - agree)))
+    assert LabelNoise(0.0, 1.0).estimate_correctness(margin) == pytest.approx(1.0)
 
 
 def test_the_remedies() -> None:
@@ -112,7 +112,7 @@ def test_no_label_of_a_fold_comes_back_through_the_labels_of_others(remedy: str)
 def test_of_two_models_each_learns_from_what_the_other_or_itself_finds_easy(peer: bool) -> None:
     items, _ = make_items(0.3, prompts=8)
     ones = np.ones((1, 8))
-    bank = BatchedHeads(
+    batched = BatchedHeads(
         items,
         dataclasses.replace(SETTINGS, members=2),
         torch.Generator().manual_seed(0),
@@ -122,16 +122,16 @@ def test_of_two_models_each_learns_from_what_the_other_or_itself_finds_easy(peer
         selection=SmallLossSelection(0.5, peer=peer),
     )
     for _ in range(5):
-        bank.epoch()  # from here on the share is what was wanted
+        batched.run_epoch()  # from here on the share is what was wanted
     loss = torch.tensor([[[9.0, 1, 2, 3, 4, 5, 0, 0]], [[1.0, 2, 3, 4, 5, 9, 0, 0]]])
-    kept = bank.chosen_weight(loss, torch.arange(8)) > 0
+    kept = batched.select_weights(loss, torch.arange(8)) > 0
     by_first, by_second = [False, *[True] * 3, *[False] * 4], [*[True] * 3, *[False] * 5]
     assert kept[:, 0].tolist() == ([by_second, by_first] if peer else [by_first, by_second])
 
 
 def test_the_share_falls_to_what_is_wanted() -> None:
     selection = SmallLossSelection(0.6, peer=True)
-    shares = [selection.at(epoch) for epoch in range(7)]
+    shares = [selection.compute_share(epoch) for epoch in range(7)]
     assert shares[0] > shares[3] > 0.6
     assert shares[4:] == pytest.approx([0.6] * 3)
 

@@ -90,7 +90,7 @@ def test_a_folder_with_other_things_is_refused_before_the_work(
     (models / "other-model" / "weights").write_text("x")
     (models / "thesis.txt").write_text("years of work")
     (models.parent / ".reward.mine").mkdir()
-    monkeypatch.setattr("curate.train.stage.read_pairs", None)
+    monkeypatch.setattr("curate.train.embedding_model.read_pairs", None)
     with pytest.raises(CurateError, match=r"not part of a reward model .* \(other-model/weights\)"):
         train_reward_model(lake, config, data)
     assert (models / "thesis.txt").read_text() == "years of work"
@@ -214,7 +214,7 @@ def test_what_cannot_be_trained_on_is_explained(
 
 def test_importing_the_stages_and_skipping_need_no_torch() -> None:
     code = (
-        "import sys, curate.train.stage, curate.train.language_model\n"
+        "import sys, curate.train.embedding_model, curate.train.language_model\n"
         "import curate.evaluate.stage, curate.evaluate.benchmarking\n"
         "print([name for name in ('torch', 'transformers', 'datasets', 'numba') if name in sys.modules])"
     )

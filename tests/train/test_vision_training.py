@@ -129,15 +129,15 @@ def test_the_judge_has_the_trainer_s_scores(lake: Lake, tmp_path: Path, model: P
     assert config.train is not None
     assert config.train.backbone is not None
     weights = locate_model(str(folder), revision="main", folder=tmp_path)
-    opened = load_backbone(config.train.backbone, weights, seed=0, images=ImageAccess(tmp_path))
+    loaded = load_backbone(config.train.backbone, weights, seed=0, images=ImageAccess(tmp_path))
     said = Pictured.of("", (image, *text_parts("which is better?")))
-    encoded = opened.texts.encode([("user", said)], answers)
+    encoded = loaded.encoder.encode([("user", said)], answers)
     assert not isinstance(encoded, Failure)
     group: Any = type(
         "G", (), {"tokens": (), "responses": encoded.responses, "types": None, "images": encoded.images}
     )
     with torch.no_grad():
-        again = opened.model.eval().score(build_batch([group], images=opened.texts.images))  # type: ignore[arg-type]
+        again = loaded.model.eval().score(build_batch([group], images=loaded.encoder.images))  # type: ignore[arg-type]
     assert again.tolist() == pytest.approx(found, abs=1e-4)
 
     # `curate evaluate` asks it through a scorer.

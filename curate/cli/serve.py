@@ -38,10 +38,14 @@ def serve_reward(
     scorer = open_reward_model(
         model, folder=Path.cwd(), dtype=dtype, share_prompts=True, budget=budget, max_length=max_length
     )
-    scorer.score(
-        [PromptResponses([("user", "?")], ("!",))]
-    )  # what is wrong with the model shows before the port is open
-    limits = ServerLimits(responses=max_responses, bytes=max_bytes, queue=queue, batch=batch, wait=wait / 1000)
+    scorer.score([PromptResponses([("user", "?")], ("!",))])  # a broken model fails before the port is open
+    limits = ServerLimits(
+        max_responses=max_responses,
+        max_bytes=max_bytes,
+        max_queue=queue,
+        max_batch=batch,
+        max_wait=wait / 1000,
+    )
     app = make_app(scorer, limits)
     print(f"serving {model} ({scorer.revision[:12]}) on http://{host}:{port}", flush=True)
     uvicorn.run(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=30)

@@ -1,4 +1,4 @@
-"""A trained reward model for those who optimise against it: over HTTP, or as a Python callable.
+"""Serving a reward model to reinforcement learning: over HTTP, or as a Python function.
 
 curate serve-reward models/reward --port 8300
 

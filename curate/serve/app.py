@@ -1,4 +1,4 @@
-"""The HTTP server: paths of `wire.py`, limits, /health and /metrics."""
+"""The HTTP server: the paths of `protocol.py` with their limits, /health and /metrics."""
 
 from __future__ import annotations
 
@@ -21,73 +21,75 @@ from curate.serve.protocol import PATHS, RequestBody
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerLimits:
-    """`responses`: of one request; `bytes`: of its body; `queue`: responses waiting; `batch`, `wait`: see Batcher."""
+    """Limits of a request (number of responses, size of its body) and of the queue (see `Batcher`)."""
 
-    responses: int = 256
-    bytes: int = 8 << 20
-    queue: int = 2048
-    batch: int = 64
-    wait: float = 0.004
+    max_responses: int = 256
+    max_bytes: int = 8 << 20
+    max_queue: int = 2048  # responses
+    max_batch: int = 64  # responses
+    max_wait: float = 0.004  # seconds
 
 
 class RefusedError(Exception):
-    """A request that is answered with a status and one sentence."""
+    """A request cannot be served: the HTTP status, and the reason in one sentence."""
 
-    def __init__(self, status: int, why: str) -> None:
-        super().__init__(why)
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
         self.status = status
 
 
 def make_app(scorer: RewardScorer, limits: ServerLimits) -> FastAPI:
-    """The application for a model that has been opened. Every refusal is {"error": one sentence}."""
-    batcher = Batcher(scorer.score, most=limits.batch, wait=limits.wait, limit=limits.queue)
+    """Return the application that serves an open model; a refusal is {"error": one sentence}."""
+    batcher = Batcher(
+        scorer.score, max_batch=limits.max_batch, max_wait=limits.max_wait, max_queue=limits.max_queue
+    )
     metrics = RequestMetrics()
 
     @contextlib.asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def run_batcher(_: FastAPI) -> AsyncIterator[None]:
         task = asyncio.create_task(batcher.run())
         yield
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
 
-    app = FastAPI(title="curate serve-reward", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(title="curate serve-reward", lifespan=run_batcher, docs_url=None, redoc_url=None)
 
     @app.get("/health")
-    async def health() -> dict[str, str]:
+    async def report_health() -> dict[str, str]:
         return {"status": "ok", "model": scorer.name, "revision": scorer.revision}
 
     @app.get("/metrics")
-    async def prometheus() -> PlainTextResponse:
-        gauges = {
-            "curate_responses_scored_total": ("counter", "Responses scored.", batcher.scored),
-            "curate_batches_total": ("counter", "Batches computed.", batcher.batches),
-            "curate_responses_waiting": ("gauge", "Responses in the queue.", batcher.waiting),
+    async def report_metrics() -> PlainTextResponse:
+        values = {
+            "curate_responses_scored_total": ("counter", "Responses scored.", batcher.responses_scored),
+            "curate_batches_total": ("counter", "Batches computed.", batcher.batches_scored),
+            "curate_responses_waiting": ("gauge", "Responses in the queue.", batcher.responses_waiting),
             "curate_texts_cut_total": (
                 "counter",
                 "Texts that were too long for the model.",
                 getattr(scorer, "cut", 0),
             ),
         }
-        return PlainTextResponse(metrics.text(gauges), media_type="text/plain; version=0.0.4")
+        return PlainTextResponse(metrics.format_text(values), media_type="text/plain; version=0.0.4")
 
-    async def answer(path: str, request: Request) -> JSONResponse:
-        content = await _read_body(request, limits.bytes)
-        # In a thread: a request of megabytes takes a while to read, and others (and /health) are answered meanwhile.
-        body, items = await asyncio.to_thread(_parse_request, path, content, limits.responses)
+    async def answer_request(path: str, request: Request) -> JSONResponse:
+        content = await _read_body(request, limits.max_bytes)
+        # In a thread: parsing megabytes takes a while, and others (and /health) are answered meanwhile.
+        body, prompts = await asyncio.to_thread(_parse_request, path, content, limits.max_responses)
         try:
-            scores = await batcher.submit(items)
+            scores = await batcher.submit(prompts)
         except OverloadedError:
             raise RefusedError(
-                429, f"{batcher.waiting} responses are waiting already: ask again later."
+                429, f"{batcher.responses_waiting} responses are waiting already: ask again later."
             ) from None
-        unread = [place for place, score in enumerate(scores) if not math.isfinite(score)]
-        if unread:
-            raise RefusedError(422, f"The model cannot read response {unread[0]}: it is too long for it.")
-        return JSONResponse(body.answer(scores, scorer.name))
+        unreadable = [number for number, score in enumerate(scores) if not math.isfinite(score)]
+        if unreadable:
+            raise RefusedError(422, f"The model cannot read response {unreadable[0]}: it is too long for it.")
+        return JSONResponse(body.build_answer(scores, scorer.name))
 
     for path in PATHS:
-        app.add_api_route(path, _make_route(path, answer, metrics), methods=["POST"])
+        app.add_api_route(path, _make_route(path, answer_request, metrics), methods=["POST"])
     return app
 
 
@@ -97,24 +99,26 @@ AnswerRequest = Callable[[str, Request], Awaitable[JSONResponse]]
 def _make_route(
     path: str, answer: AnswerRequest, metrics: RequestMetrics
 ) -> Callable[[Request], Awaitable[Response]]:
-    async def route(request: Request) -> Response:
-        started = time.monotonic()
+    """Return the handler of a path, which turns errors into answers and counts requests."""
+
+    async def handle_request(request: Request) -> Response:
+        start = time.monotonic()
         try:
             response = await answer(path, request)
-        except RefusedError as refused:
-            headers = {"Retry-After": "1"} if refused.status == 429 else None
-            response = JSONResponse({"error": str(refused)}, refused.status, headers)
+        except RefusedError as error:
+            headers = {"Retry-After": "1"} if error.status == 429 else None
+            response = JSONResponse({"error": str(error)}, error.status, headers)
         except Exception as error:
-            metrics.count(path, 500, 0.0)
+            metrics.count_request(path, 500, 0.0)
             return JSONResponse({"error": f"{type(error).__name__}: {' '.join(str(error).split())}"}, 500)
-        metrics.count(path, response.status_code, time.monotonic() - started)
+        metrics.count_request(path, response.status_code, time.monotonic() - start)
         return response
 
-    return route
+    return handle_request
 
 
 async def _read_body(request: Request, most: int) -> bytes:
-    """The body, read no further than it may go."""
+    """Read the body of a request, and refuse it as soon as it exceeds `most` bytes."""
     body = bytearray()
     async for part in request.stream():
         body += part
@@ -126,18 +130,22 @@ async def _read_body(request: Request, most: int) -> bytes:
 
 
 def _parse_request(path: str, content: bytes, most: int) -> tuple[RequestBody, list[PromptResponses]]:
-    """Read a request and what it asks; RefusedError where it cannot be read or asks for more than `most` responses."""
+    """Parse the body of a request.
+
+    Raises:
+        RefusedError: The body is no valid request of this path, or it holds more than `most` responses.
+    """
     try:
         body = PATHS[path].model_validate_json(content)
-        items = body.asked()
+        prompts = body.list_prompts()
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        said = first["msg"].removeprefix("Value error, ")
-        raise RefusedError(422, f"{where}: {said}" if where else said) from None
+        problem = first["msg"].removeprefix("Value error, ")
+        raise RefusedError(422, f"{where}: {problem}" if where else problem) from None
     except ValueError as error:
         raise RefusedError(422, str(error)) from None
-    count = sum(len(item.responses) for item in items)
+    count = sum(len(prompt.responses) for prompt in prompts)
     if count > most:
         raise RefusedError(413, f"{count} responses in one request, of {most} allowed: send fewer at a time.")
-    return body, items
+    return body, prompts

@@ -1,4 +1,4 @@
-"""Dynamic batching: what many clients ask within a few milliseconds is scored together."""
+"""Dynamic batching: requests that arrive within a few milliseconds are scored together."""
 
 from __future__ import annotations
 
@@ -14,101 +14,113 @@ ScorePrompts = Callable[[Sequence[PromptResponses]], list[Float64]]
 
 
 class OverloadedError(Exception):
-    """The queue is full: ask again later."""
+    """The queue is full; the client should ask again later."""
 
 
 @dataclass(slots=True)
 class PendingRequest:
-    """Of one request: what it asks, and where its scores are waited for."""
+    """A request in the queue: its prompts, and the future that receives its scores."""
 
-    asked: list[PromptResponses]
-    done: asyncio.Future[list[float]]
+    prompts: list[PromptResponses]
+    scores: asyncio.Future[list[float]]
 
     @property
-    def size(self) -> int:
-        return sum(len(each.responses) for each in self.asked)
+    def response_count(self) -> int:
+        """Number of responses to score."""
+        return sum(len(prompt.responses) for prompt in self.prompts)
 
 
 @dataclass(slots=True)
 class Batcher:
-    """Collects requests until `most` responses wait or the oldest has waited `wait` seconds, and scores them in a
-    thread of its own. `limit`: most responses that may wait; beyond, `submit` raises OverloadedError.
+    """Collects requests into batches, and scores them in a thread of its own.
 
-    While one batch is computed the next one gathers, so that under load batches are full without any waiting.
+    A batch starts when `max_batch` responses wait, or the oldest has waited `max_wait` seconds. At most `max_queue`
+    responses may wait. While one batch is computed the next one gathers, so that under load batches are full without
+    any waiting.
     """
 
     score: ScorePrompts
-    most: int
-    wait: float
-    limit: int
-    batches: int = 0
-    scored: int = 0
-    waiting: int = 0  # responses in the queue
+    max_batch: int
+    max_wait: float
+    max_queue: int
+    batches_scored: int = 0
+    responses_scored: int = 0
+    responses_waiting: int = 0
     _queue: deque[PendingRequest] = field(default_factory=deque)
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
     _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "score"))
 
-    async def submit(self, asked: list[PromptResponses]) -> list[float]:
-        """One score per response, in order; not a number where the model cannot read one."""
-        work = PendingRequest(asked, asyncio.get_running_loop().create_future())
-        if self.waiting and self.waiting + work.size > self.limit:
+    async def submit(self, prompts: list[PromptResponses]) -> list[float]:
+        """Return one score a response, in order; NaN where the model cannot read one.
+
+        Raises:
+            OverloadedError: The queue is full. An empty queue takes a request of any size.
+        """
+        request = PendingRequest(prompts, asyncio.get_running_loop().create_future())
+        count = request.response_count
+        if self.responses_waiting and self.responses_waiting + count > self.max_queue:
             raise OverloadedError
-        self._queue.append(work)
-        self.waiting += work.size
+        self._queue.append(request)
+        self.responses_waiting += count
         self._arrived.set()
-        return await work.done
+        return await request.scores
 
     async def run(self) -> None:
-        """Serve until cancelled; what still waits then fails with CancelledError."""
+        """Score batches until cancelled; requests that still wait then fail with CancelledError."""
         try:
             while True:
-                await self._gather()
-                batch = self._take()
+                await self._wait_for_batch()
+                batch = self._take_batch()
                 if batch:
-                    await self._compute(batch)
+                    await self._score_batch(batch)
         finally:
-            for work in self._queue:
-                work.done.cancel()
+            for request in self._queue:
+                request.scores.cancel()
             self._thread.shutdown(wait=False)
 
-    async def _gather(self) -> None:
+    async def _wait_for_batch(self) -> None:
+        """Wait for a first request, then until a batch is full or its time is over."""
         loop = asyncio.get_running_loop()
         while not self._queue:
             self._arrived.clear()
             await self._arrived.wait()
-        until = loop.time() + self.wait
-        while self.waiting < self.most and (left := until - loop.time()) > 0:
+        deadline = loop.time() + self.max_wait
+        while self.responses_waiting < self.max_batch and (seconds := deadline - loop.time()) > 0:
             self._arrived.clear()
             try:
-                await asyncio.wait_for(self._arrived.wait(), left)
+                await asyncio.wait_for(self._arrived.wait(), seconds)
             except TimeoutError:
                 return
 
-    def _take(self) -> list[PendingRequest]:
-        """The oldest requests, `most` responses of them (at least one request; none whose client has gone)."""
+    def _take_batch(self) -> list[PendingRequest]:
+        """Take the oldest requests with at most `max_batch` responses, at least one request.
+
+        Requests whose client has gone are dropped.
+        """
         batch: list[PendingRequest] = []
         size = 0
-        while self._queue and (not batch or size + self._queue[0].size <= self.most):
-            work = self._queue.popleft()
-            self.waiting -= work.size
-            if not work.done.cancelled():
-                batch.append(work)
-                size += work.size
+        while self._queue and (not batch or size + self._queue[0].response_count <= self.max_batch):
+            request = self._queue.popleft()
+            self.responses_waiting -= request.response_count
+            if not request.scores.cancelled():
+                batch.append(request)
+                size += request.response_count
         return batch
 
-    async def _compute(self, batch: list[PendingRequest]) -> None:
-        asked = [each for work in batch for each in work.asked]
+    async def _score_batch(self, batch: list[PendingRequest]) -> None:
+        """Score a batch, and hand each request its scores or the model's error."""
+        prompts = [prompt for request in batch for prompt in request.prompts]
         try:
-            found = await asyncio.get_running_loop().run_in_executor(self._thread, self.score, asked)
-        except Exception as error:  # whatever a model raises is its clients' to hear, and the server goes on
-            for work in batch:
-                if not work.done.done():
-                    work.done.set_exception(error)
+            scores = await asyncio.get_running_loop().run_in_executor(self._thread, self.score, prompts)
+        except Exception as error:  # the clients of this batch get the model's error, and the server goes on
+            for request in batch:
+                if not request.scores.done():
+                    request.scores.set_exception(error)
             return
-        self.batches += 1
-        rest = iter(found)
-        for work in batch:
-            scores = [float(value) for _ in work.asked for value in next(rest)]
-            self.scored += len(scores)
-            if not work.done.done():
-                work.done.set_result(scores)
+        self.batches_scored += 1
+        remaining = iter(scores)
+        for request in batch:
+            request_scores = [float(score) for _ in request.prompts for score in next(remaining)]
+            self.responses_scored += len(request_scores)
+            if not request.scores.done():
+                request.scores.set_result(request_scores)

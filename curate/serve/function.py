@@ -20,17 +20,25 @@ RewardFunction = Callable[..., list[float | None]]
 def reward_function(
     model: str | Path, *, name: str = "curate_reward", timeout: float = 180.0
 ) -> RewardFunction:
-    """`f(prompts, completions, **kwargs)` → a reward for each; None where the model cannot read one.
+    """Return a function `f(prompts, completions, **kwargs)` that scores each completion.
 
-    `model`: a reward model of any kind (folder, pypi:PACKAGE or hub id), opened at once in this process, or the address
-    (http://…) of a `curate serve-reward`. Prompts and completions are texts or lists of messages, as TRL gives them to
-    reward functions. TRL logs the rewards under `name`.
+    Prompts and completions are texts or lists of messages, as TRL gives them to reward functions. A reward is None
+    where the model cannot read the completion.
+
+    Args:
+        model: Reward model of any kind (folder, pypi:PACKAGE or hub id), which is opened at once in this process; or
+            the address (http://…) of a `curate serve-reward`.
+        name: Name under which TRL logs the rewards.
+        timeout: Seconds to wait for an answer of the server.
+
+    Raises:
+        CurateError: The model cannot be opened. The function raises it when the server fails.
 
         >>> reward = reward_function("models/reward")                                   # doctest: +SKIP
         >>> reward(prompts=["Why?", "Why?"], completions=["Because it is.", "No."])     # doctest: +SKIP
         [1.25, -0.5]
     """
-    ask = (
+    ask_rewards = (
         _connect_server(str(model), timeout)
         if str(model).startswith(("http://", "https://"))
         else _open_model(str(model))
@@ -39,7 +47,7 @@ def reward_function(
     def reward(prompts: Sequence[Any], completions: Sequence[Any], **_: Any) -> list[float | None]:
         if not prompts:
             return []
-        return ask({"prompts": list(prompts), "completions": list(completions)})
+        return ask_rewards({"prompts": list(prompts), "completions": list(completions)})
 
     reward.__name__ = name
     return reward
@@ -49,21 +57,23 @@ AskRewards = Callable[[dict[str, Any]], list[float | None]]
 
 
 def _open_model(model: str) -> AskRewards:
+    """Open a model in this process."""
     from curate.reward.scorer import open_reward_model
 
     scorer = open_reward_model(model, folder=Path.cwd(), share_prompts=True)
 
-    def ask(body: dict[str, Any]) -> list[float | None]:
-        scores = scorer.score(TrlRequest.model_validate(body).asked())
+    def ask_rewards(body: dict[str, Any]) -> list[float | None]:
+        scores = scorer.score(TrlRequest.model_validate(body).list_prompts())
         return [float(value) if np.isfinite(value) else None for (value,) in scores]
 
-    return ask
+    return ask_rewards
 
 
 def _connect_server(url: str, timeout: float) -> AskRewards:
+    """Make a client of a `curate serve-reward`; nothing is sent yet."""
     address = f"{url.rstrip('/')}/rewards"
 
-    def ask(body: dict[str, Any]) -> list[float | None]:
+    def ask_rewards(body: dict[str, Any]) -> list[float | None]:
         request = urllib.request.Request(
             address, json.dumps(body).encode(), {"Content-Type": "application/json"}
         )
@@ -72,9 +82,9 @@ def _connect_server(url: str, timeout: float) -> AskRewards:
                 rewards: list[float | None] = json.load(response)["rewards"]
                 return rewards
         except urllib.error.HTTPError as error:
-            said = error.read().decode(errors="replace")[:300]
-            raise CurateError(f"The reward server {address} answered {error.code}: {said}") from error
+            answer = error.read().decode(errors="replace")[:300]
+            raise CurateError(f"The reward server {address} answered {error.code}: {answer}") from error
         except OSError as error:
             raise CurateError(f"The reward server {address} cannot be reached: {error}.") from error
 
-    return ask
+    return ask_rewards

@@ -1,4 +1,4 @@
-"""Counters in Prometheus' text format."""
+"""Counters of the reward server in Prometheus' text format."""
 
 from __future__ import annotations
 
@@ -10,23 +10,24 @@ BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)  # sec
 
 @dataclass(slots=True)
 class RequestMetrics:
-    """Requests by path and status, and how long those took that were answered with scores."""
+    """Number of requests by path and status, and a histogram of the time to the answer of scored requests."""
 
     requests: Counter[tuple[str, int]] = field(default_factory=Counter)
     seconds: float = 0.0
     answered: int = 0
     _within: list[int] = field(default_factory=lambda: [0] * len(BUCKETS))
 
-    def count(self, path: str, status: int, seconds: float) -> None:
+    def count_request(self, path: str, status: int, seconds: float) -> None:
+        """Count an answered request; `seconds` are measured for status 200 only."""
         self.requests[path, status] += 1
         if status == 200:
             self.seconds += seconds
             self.answered += 1
-            for place, bound in enumerate(BUCKETS):
-                self._within[place] += seconds <= bound
+            for bucket, bound in enumerate(BUCKETS):
+                self._within[bucket] += seconds <= bound
 
-    def text(self, gauges: dict[str, tuple[str, str, float]]) -> str:
-        """`gauges`: name → (type, help, value), shown beside the requests."""
+    def format_text(self, values: dict[str, tuple[str, str, float]]) -> str:
+        """Return all metrics as text; `values`: further ones, name → (type, help, value)."""
         lines = ["# HELP curate_requests_total Requests.", "# TYPE curate_requests_total counter"]
         lines += [
             f'curate_requests_total{{path="{path}",status="{status}"}} {count}'
@@ -41,6 +42,6 @@ class RequestMetrics:
             f"{name}_sum {self.seconds:.6f}",
             f"{name}_count {self.answered}",
         ]
-        for gauge, (kind, about, value) in gauges.items():
-            lines += [f"# HELP {gauge} {about}", f"# TYPE {gauge} {kind}", f"{gauge} {value:g}"]
+        for key, (kind, description, value) in values.items():
+            lines += [f"# HELP {key} {description}", f"# TYPE {key} {kind}", f"{key} {value:g}"]
         return "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""What requests look like, and how each kind is answered.
+"""Request and answer bodies of the reward server, a class for each path.
 
 | path          | request | answer |
 | ---           | --- | --- |
@@ -23,23 +23,26 @@ from curate.serve.transcript import parse_turns, strip_end_tokens
 
 
 class RequestBody(BaseModel, ABC):
-    """A parsed request: what it asks, and the answer for one score per response, in their order."""
+    """A parsed request: prompts with responses to score, and the answer made of their scores."""
 
     @abstractmethod
-    def asked(self) -> list[PromptResponses]: ...
+    def list_prompts(self) -> list[PromptResponses]:
+        """Return the prompts with their responses, in the order of the request."""
 
     @abstractmethod
-    def answer(self, scores: Sequence[float], model: str) -> dict[str, Any]: ...
+    def build_answer(self, scores: Sequence[float], model: str) -> dict[str, Any]:
+        """Build the answer from one score a response, in the order of `list_prompts`."""
 
 
 class ChatMessage(BaseModel):
-    """`content`: text, or parts of which those with a `text` are read."""
+    """A message of a chat; `content` is a text, or a list of parts, of which those with a `text` are read."""
 
     role: Role
     content: str | list[dict[str, Any]]
 
     @property
     def turn(self) -> tuple[str, str]:
+        """Role and text of the message."""
         if isinstance(self.content, str):
             return self.role, self.content
         return self.role, "\n".join(
@@ -51,54 +54,56 @@ Chat = list[ChatMessage]
 
 
 class ScoreRequest(RequestBody):
-    """All responses of a prompt: the prompt is computed once."""
+    """A prompt with all its responses; the model reads the prompt once."""
 
     prompt: str | None = None
     messages: Chat | None = None
     responses: list[str] = Field(min_length=1)
 
     @model_validator(mode="after")
-    def _one_of_both(self) -> Self:
+    def _check_prompt(self) -> Self:
         if (self.prompt is None) == (not self.messages):
             raise ValueError("give either `prompt` (a text) or `messages` (a list of {role, content})")
         return self
 
-    def asked(self) -> list[PromptResponses]:
-        context = [each.turn for each in self.messages or ()] or [("user", self.prompt or "")]
+    def list_prompts(self) -> list[PromptResponses]:
+        context = [message.turn for message in self.messages or ()] or [("user", self.prompt or "")]
         return [PromptResponses(context, tuple(self.responses))]
 
-    def answer(self, scores: Sequence[float], model: str) -> dict[str, Any]:
+    def build_answer(self, scores: Sequence[float], model: str) -> dict[str, Any]:
         return {"scores": list(scores), "model": model}
 
 
 class TrlRequest(RequestBody):
+    """Prompts with one completion each, as TRL calls its reward functions."""
+
     prompts: list[str | Chat] = Field(min_length=1)
     completions: list[str | Chat]
 
     @model_validator(mode="after")
-    def _as_many(self) -> Self:
+    def _check_lengths(self) -> Self:
         if len(self.prompts) != len(self.completions):
             raise ValueError(f"{len(self.prompts)} prompts, but {len(self.completions)} completions")
         return self
 
-    def asked(self) -> list[PromptResponses]:
+    def list_prompts(self) -> list[PromptResponses]:
         return [
             PromptResponses(_read_context(prompt), (_read_completion(completion),))
             for prompt, completion in zip(self.prompts, self.completions, strict=True)
         ]
 
-    def answer(self, scores: Sequence[float], model: str) -> dict[str, Any]:
+    def build_answer(self, scores: Sequence[float], model: str) -> dict[str, Any]:
         return {"rewards": list(scores)}
 
 
 class OpenRlhfRequest(RequestBody):
-    """`labels` are not read: a reward model needs no reference."""
+    """Rendered chats, each a prompt and its response; `labels` are ignored: a reward model needs no reference."""
 
     query: list[str] = Field(min_length=1)
     prompts: list[str] | None = None
 
     @model_validator(mode="after")
-    def _as_many(self) -> Self:
+    def _check_lengths(self) -> Self:
         if self.prompts and len(self.prompts) != len(self.query):
             raise ValueError(f"{len(self.query)} queries, but {len(self.prompts)} prompts")
         for place, (query, prompt) in enumerate(zip(self.query, self.prompts or (), strict=False)):
@@ -106,7 +111,7 @@ class OpenRlhfRequest(RequestBody):
                 raise ValueError(f"query {place} does not begin with its prompt")
         return self
 
-    def asked(self) -> list[PromptResponses]:
+    def list_prompts(self) -> list[PromptResponses]:
         if not self.prompts:
             return [_read_rendered_chat(query) for query in self.query]
         return [
@@ -114,12 +119,12 @@ class OpenRlhfRequest(RequestBody):
             for query, prompt in zip(self.query, self.prompts, strict=True)
         ]
 
-    def answer(self, scores: Sequence[float], model: str) -> dict[str, Any]:
+    def build_answer(self, scores: Sequence[float], model: str) -> dict[str, Any]:
         return {"rewards": list(scores), "scores": list(scores), "extra_logs": {}}
 
 
 class ClassifyRequest(RequestBody):
-    """Scores are raw, whatever `activation` asks for. `messages`: one chat that ends with the assistant's turn."""
+    """Rendered chats, or one chat as `messages` that ends with the assistant's turn; `activation` is ignored."""
 
     input: str | list[str] | None = None
     messages: Chat | None = None
@@ -134,14 +139,14 @@ class ClassifyRequest(RequestBody):
             raise ValueError("`messages` has to end with the assistant's turn, which is what is scored")
         return self
 
-    def asked(self) -> list[PromptResponses]:
+    def list_prompts(self) -> list[PromptResponses]:
         if self.messages:
             *context, last = [message.turn for message in self.messages]
             return [PromptResponses(context, (last[1],))]
         texts = [self.input] if isinstance(self.input, str) else self.input or []
         return [_read_rendered_chat(text) for text in texts]
 
-    def answer(self, scores: Sequence[float], model: str) -> dict[str, Any]:
+    def build_answer(self, scores: Sequence[float], model: str) -> dict[str, Any]:
         data = [{"index": n, "probs": [score], "num_classes": 1} for n, score in enumerate(scores)]
         return {"object": "list", "model": model, "data": data}
 
@@ -155,17 +160,19 @@ PATHS: dict[str, type[RequestBody]] = {
 
 
 def _read_context(prompt: str | Chat) -> Turns:
-    return parse_turns(prompt) if isinstance(prompt, str) else [each.turn for each in prompt]
+    """Return the turns of a prompt."""
+    return parse_turns(prompt) if isinstance(prompt, str) else [message.turn for message in prompt]
 
 
 def _read_completion(completion: str | Chat) -> str:
+    """Return the text of a completion."""
     if isinstance(completion, str):
         return strip_end_tokens(completion)
-    return "\n\n".join(each.turn[1] for each in completion)
+    return "\n\n".join(message.turn[1] for message in completion)
 
 
 def _read_rendered_chat(chat: str) -> PromptResponses:
-    """The last turn of a rendered chat is what is scored."""
+    """Split a rendered chat into its context and the last turn, which is scored."""
     turns = parse_turns(chat)
     if len(turns) < 2 or turns[-1][0] != "assistant":
         raise ValueError(

@@ -1,7 +1,8 @@
-"""Rendered chats as turns again: reinforcement learning sends what its own chat template made of them.
+"""Parsing of rendered chats into turns.
 
-A reward model reads turns in *its* template. What a policy's template rendered is therefore taken apart (ChatML as in
-Qwen and SmolLM, Llama 3, Gemma); any other text is taken for one turn of the user.
+Reinforcement learning sends chats as the policy's chat template rendered them, but a reward model needs turns, which it
+renders with its own template. Known templates are ChatML (Qwen, SmolLM), Llama 3 and Gemma; any other text is taken for
+one turn of the user.
 """
 
 from __future__ import annotations
@@ -29,24 +30,24 @@ _ENDS = (
     "<eos>",
     "<pad>",
 )
-# Of a text read backwards: blanks, and the control token that stands before them. (Sought forwards, a run of tokens in
-# the middle of a text would be read again from each of its tokens, which takes the square of its length.)
+# Matched on the reversed text: blanks, and the control token that stands before them. A forward search would read a run
+# of tokens in the middle of a text again from each of its tokens, in quadratic time.
 _END_BACKWARDS = re.compile(rf"\s*+(?:{'|'.join(re.escape(token[::-1]) for token in _ENDS)})")
 
 
 def parse_turns(rendered: str) -> Turns:
-    """The turns of a rendered chat; one that is opened and not said (the generation prompt) is left out."""
+    """Return the turns of a rendered chat, without the empty turn that a generation prompt opens at its end."""
     for pattern in _TURNS:
-        found = pattern.findall(rendered)
-        if found and len(found) > 1 and found[-1][1:] == ("", ""):
-            found.pop()
-        if found:
-            return [(_ROLES.get(role, "user"), strip_end_tokens(said)) for role, said, _ in found]
+        matches = pattern.findall(rendered)
+        if len(matches) > 1 and matches[-1][1:] == ("", ""):
+            matches.pop()
+        if matches:
+            return [(_ROLES.get(role, "user"), strip_end_tokens(text)) for role, text, _ in matches]
     return [("user", strip_end_tokens(rendered))]
 
 
 def strip_end_tokens(text: str) -> str:
-    """Cut off the control tokens that end a turn or a text, with the blanks after each; blanks before them stay."""
+    """Remove the control tokens at the end of a text, with the blanks after each; blanks before them stay."""
     backwards, length = text[::-1], 0
     while (end := _END_BACKWARDS.match(backwards, length)) is not None:
         length = end.end()

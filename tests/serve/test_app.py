@@ -37,10 +37,10 @@ class Slow(ScoreRequest):
     go: ClassVar = threading.Event()
     waited: ClassVar[list[bool]] = []
 
-    def asked(self) -> list[PromptResponses]:
+    def list_prompts(self) -> list[PromptResponses]:
         self.entered.set()
         self.waited.append(self.go.wait(20))
-        return super().asked()
+        return super().list_prompts()
 
 
 def test_health_is_answered_while_a_request_is_being_read(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,7 +44,7 @@ def test_requests_that_come_together_are_one_batch() -> None:
     model = Model()
 
     async def main() -> list[list[float]]:
-        batcher = Batcher(model, most=100, wait=0.2, limit=1000)
+        batcher = Batcher(model, max_batch=100, max_wait=0.2, max_queue=1000)
         task = await running(batcher)
         found = await asyncio.gather(*(batcher.submit(ask("x" * n, "y")) for n in range(20)))
         task.cancel()
@@ -58,10 +58,10 @@ def test_a_full_batch_does_not_wait_and_none_is_larger() -> None:
     model = Model()
 
     async def main() -> None:
-        batcher = Batcher(model, most=4, wait=60.0, limit=1000)
+        batcher = Batcher(model, max_batch=4, max_wait=60.0, max_queue=1000)
         task = await running(batcher)
         await asyncio.gather(*(batcher.submit(ask("a", "b")) for _ in range(6)))
-        assert (batcher.waiting, batcher.scored, batcher.batches) == (0, 12, 3)
+        assert (batcher.responses_waiting, batcher.responses_scored, batcher.batches_scored) == (0, 12, 3)
         task.cancel()
 
     asyncio.run(main())
@@ -70,7 +70,7 @@ def test_a_full_batch_does_not_wait_and_none_is_larger() -> None:
 
 def test_a_request_larger_than_a_batch_is_served_alone() -> None:
     async def main() -> list[float]:
-        batcher = Batcher(Model(), most=2, wait=0.0, limit=3)
+        batcher = Batcher(Model(), max_batch=2, max_wait=0.0, max_queue=3)
         task = await running(batcher)
         found = await batcher.submit(ask(*"abcde"))
         task.cancel()
@@ -84,7 +84,7 @@ def test_a_full_queue_refuses_and_recovers() -> None:
     model.go.clear()
 
     async def main() -> None:
-        batcher = Batcher(model, most=2, wait=0.0, limit=4)
+        batcher = Batcher(model, max_batch=2, max_wait=0.0, max_queue=4)
         task = await running(batcher)
         first = asyncio.create_task(batcher.submit(ask("a", "b")))
         while not model.entered.is_set():  # until it is being computed, and waits no longer
@@ -103,7 +103,7 @@ def test_a_full_queue_refuses_and_recovers() -> None:
 
 def test_a_batch_that_fails_harms_no_other() -> None:
     async def main() -> None:
-        batcher = Batcher(Model(), most=1, wait=0.0, limit=100)
+        batcher = Batcher(Model(), max_batch=1, max_wait=0.0, max_queue=100)
         task = await running(batcher)
         found = await asyncio.gather(
             batcher.submit(ask("a")),
@@ -121,7 +121,7 @@ def test_a_batch_that_fails_harms_no_other() -> None:
 
 def test_who_still_waits_when_the_server_stops_is_told() -> None:
     async def main() -> None:
-        batcher = Batcher(Model(), most=10, wait=60.0, limit=100)
+        batcher = Batcher(Model(), max_batch=10, max_wait=60.0, max_queue=100)
         task = await running(batcher)
         waiting = asyncio.create_task(batcher.submit(ask("a")))
         await asyncio.sleep(0.01)

@@ -20,11 +20,11 @@ GEMMA = "<bos><start_of_turn>user\nWhy?<end_of_turn>\n<start_of_turn>model\n"
 
 
 def asked(path: str, **body: Any) -> list[PromptResponses]:
-    return PATHS[path].model_validate_json(json.dumps(body)).asked()
+    return PATHS[path].model_validate_json(json.dumps(body)).list_prompts()
 
 
 def answer(path: str, scores: list[float], **body: Any) -> dict[str, Any]:
-    return PATHS[path].model_validate(body).answer(scores, "m")
+    return PATHS[path].model_validate(body).build_answer(scores, "m")
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ TOKENS = [
     "<eos>",
     "<pad>",
 ]
-# What `without_end` means. Right for short texts; for n tokens before a letter it takes n² steps.
+# What `strip_end_tokens` means. Right for short texts; for n tokens before a letter it takes n² steps.
 MEANING = re.compile(rf"(?:(?:{'|'.join(map(re.escape, TOKENS))})\s*)+\Z")
 BLANKS = [" ", "\n", "\t", "\r\n", "\x1c", "\x85", "\xa0", "\u2028", "\u3000"]
 PIECES = st.sampled_from(

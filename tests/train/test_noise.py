@@ -73,7 +73,9 @@ def test_the_rate_of_flips_is_found_in_margins_of_known_scale(rate: float) -> No
 def test_whether_a_label_is_right_is_bayes_rule() -> None:
     noise, margin = LabelNoise(0.3, 2.0), np.array([-1.5, 0.0, 0.7])
     agree = 1 / (1 + np.exp(-2.0 * margin))
-    assert noise.estimate_correctness(margin) == pytest.approx(0.7 * agree / (0.7 * agree + 0.3 * (1 - agree)))
+    assert noise.estimate_correctness(margin) == pytest.approx(
+        0.7 * agree / (0.7 * agree + 0.3 * (1 - agree))
+    )
     assert LabelNoise(0.0, 1.0).estimate_correctness(margin) == pytest.approx(1.0)
 
 

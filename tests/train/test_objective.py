@@ -12,7 +12,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.backbone.test_packed_model import backbone
 
 from curate.config.train import LossSection
 from curate.data.preference_rows import Turns, read_pairs
@@ -24,6 +23,7 @@ from curate.train import losses, objective
 from curate.train.batches import build_batch, count_group_tokens, group_into_steps, pack_rows
 from curate.train.examples import PromptGroup, build_groups, is_held_out
 from curate.train.loop import compute_learning_rate
+from tests.reward.test_packed_model import backbone
 from tests.train.samples import pair_rows, ranking_rows, settings, written
 
 KINDS: list[dict[str, Any]] = [

@@ -42,16 +42,16 @@ from rich.console import Console
 from rich.table import Table
 from synthetic_panel import Panel, synthetic_panel
 
-from curate.aggregate import aggregate
+from curate.aggregate import aggregate_judgments
 from curate.aggregate.annotators import panel
 from curate.aggregate.annotators.result import AnnotatorFit
-from curate.aggregate.graph.denoise import denoise, denoise_then_ensemble
-from curate.aggregate.graph.majority import Majority, majority
+from curate.aggregate.graph.denoise import denoise_graphs, denoise_then_ensemble
+from curate.aggregate.graph.majority import Majority, build_majority
 from curate.aggregate.graph.solution import DenoisedGraphs
-from curate.aggregate.graph.tally import PairTally, tally
-from curate.aggregate.ranking.bradley_terry import bootstrap, bradley_terry
+from curate.aggregate.graph.tally import PairTally, tally_pairs
+from curate.aggregate.ranking.bradley_terry import bootstrap_scores, bradley_terry
 from curate.aggregate.ranking.prompt_scores import PromptScores, prompt_scores
-from curate.aggregate.ranking.tournament import Tournament, tournament
+from curate.aggregate.ranking.tournament import Tournament, build_tournament
 from curate.aggregate.votes import Votes
 from curate.config.project import Config
 from curate.lake.lake import Lake, Location
@@ -86,7 +86,7 @@ def table(title: str, *columns: str) -> Table:
 
 
 def graphs_and_majority(votes: Votes) -> DenoisedGraphs:
-    return denoise(majority(votes).tally)
+    return denoise_graphs(build_majority(votes).tally)
 
 
 WORK: dict[str, Callable[[Votes], Any]] = {"majority + exact graphs": graphs_and_majority, "panel": panel.fit}
@@ -104,14 +104,14 @@ def says_a(pairs: PairTally, found: DenoisedGraphs | Majority | PromptScores | A
 def compare_panels(known: Panel, repeat: int, peer_judgments: int) -> None:
     """Votes in memory to one direction per pair."""
     votes = known.votes
-    pairs = tally(votes)
+    pairs = tally_pairs(votes)
     rows: list[tuple[str, int, float, float]] = []
     for name, work, runs in (
         ("majority + exact graphs", graphs_and_majority, repeat),
-        ("majority alone", majority, repeat),
+        ("majority alone", build_majority, repeat),
         ("denoise-then-ensemble", denoise_then_ensemble, 1),
         ("panel model to convergence", panel.fit, repeat),
-        ("Bradley–Terry per prompt", lambda votes: prompt_scores(tally(votes)), repeat),
+        ("Bradley–Terry per prompt", lambda votes: prompt_scores(tally_pairs(votes)), repeat),
     ):
         seconds, found = best_of(runs, lambda work=work: work(votes))
         rows.append((name, len(votes), seconds, known.accuracy(pairs.a, pairs.b, says_a(pairs, found))))
@@ -199,7 +199,7 @@ def lake_to_lake(known: Panel, judgments: int) -> None:
         fill(lake, votes)
         for model in ("majority", "panel"):
             config = Config.model_validate({"aggregate": {"annotator_model": model}})
-            seconds, summary = best_of(1, lambda config=config: aggregate(lake, config))
+            seconds, summary = best_of(1, lambda config=config: aggregate_judgments(lake, config))
             rate = summary.counts.rows_kept / seconds / 1e6
             console.print(
                 f"Lake to lake, {model}: {summary.counts.rows_kept:,} judgments in {seconds:.1f} s, {rate:.2f} M/s"
@@ -216,9 +216,9 @@ def few_new(prompts: int = 20_000, share: float = 0.01) -> None:
         config = Config.model_validate({"aggregate": {"annotator_model": model}})
         with tempfile.TemporaryDirectory() as folder, Lake.open(Location.under(Path(folder))) as lake:
             fill(lake, _some(votes, ~late))
-            first, _ = best_of(1, lambda config=config, lake=lake: aggregate(lake, config))
+            first, _ = best_of(1, lambda config=config, lake=lake: aggregate_judgments(lake, config))
             judge(lake, _some(votes, late), start=len(votes))
-            second, summary = best_of(1, lambda config=config, lake=lake: aggregate(lake, config))
+            second, summary = best_of(1, lambda config=config, lake=lake: aggregate_judgments(lake, config))
         changed = summary.counts.details["rewritten_prompts"]
         console.print(
             f"{model}: {int(late.sum()):,} more judgments on {len(np.unique(votes.prompt[late])):,} of "
@@ -290,7 +290,7 @@ def solve_hard_prompts(repeat: int) -> None:
     rng = np.random.default_rng(0)
     for n in (8, 12, 16, 19):
         pairs = complete_tournament(n, rng, copies=max(2, 2 ** (16 - n)))
-        seconds, _ = best_of(repeat, lambda pairs=pairs, n=n: denoise(pairs, exact_limit=n, threads=1))
+        seconds, _ = best_of(repeat, lambda pairs=pairs, n=n: denoise_graphs(pairs, exact_limit=n, threads=1))
         peer = "-"
         if installed("igraph") and n <= 16:  # above it may take hours
             graph, weight = as_igraph(complete_tournament(n, rng, copies=1))
@@ -342,7 +342,7 @@ def order_sparse_tournament(nodes: int = 2000, arcs: int = 20_000) -> None:
     by_pair = np.lexsort((np.maximum(x, y), np.minimum(x, y)))
     x, y, net = x[by_pair], y[by_pair], net[by_pair]
     pairs = graph_tally(np.array([0, nodes]), np.minimum(x, y), np.maximum(x, y), np.where(x < y, net, -net))
-    seconds, found = best_of(1, lambda: denoise(pairs))
+    seconds, found = best_of(1, lambda: denoise_graphs(pairs))
     shown = table(
         f"Sparse tournament, {nodes:,} nodes, {len(key):,} arcs", "", "seconds", "dropped weight", "share"
     )
@@ -362,10 +362,10 @@ def rank_models(repeat: int, models: int = 19, judgments: int = 94_000) -> None:
     votes, outcome = _model_votes(models, judgments)
 
     def cells() -> Tournament:
-        return tournament(tally(votes), np.arange(models, dtype=np.int32))
+        return build_tournament(tally_pairs(votes), np.arange(models, dtype=np.int32))
 
     once, fitted = best_of(repeat, lambda: bradley_terry(cells()))
-    drawn, _ = best_of(repeat, lambda: bootstrap(cells()))
+    drawn, _ = best_of(repeat, lambda: bootstrap_scores(cells()))
     shown = table(
         f"Bradley–Terry, {judgments:,} votes, {models} models", "", "one fit, ms", "1,000 resamples, s"
     )

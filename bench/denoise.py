@@ -34,8 +34,8 @@ from curate.aggregate.annotators import fit_model
 from curate.aggregate.annotators.pairs import PairLabels
 from curate.aggregate.annotators.panel import PanelOptions
 from curate.aggregate.annotators.result import AnnotatorFit
-from curate.aggregate.graph.denoise import denoise
-from curate.aggregate.graph.majority import majority
+from curate.aggregate.graph.denoise import denoise_graphs
+from curate.aggregate.graph.majority import build_majority
 from curate.aggregate.votes import Votes
 from curate.stats.guarantee import certify_threshold
 
@@ -246,7 +246,7 @@ def published_graphs(panel: RecordedPanel, index: NDArray[np.int64]) -> str:
         if mine.sum() < 0.5 * len(panel.gold):
             continue
         one = replace(votes, **{name: getattr(votes, name)[mine] for name in COLUMNS})
-        found = denoise(majority(one, smoothing=0.0).tally)
+        found = denoise_graphs(build_majority(one, smoothing=0.0).tally)
         key = found.tally.a * width + found.tally.b
         told = dict(zip(key.tolist(), found.direction.tolist(), strict=True))
         gallery.append(hits(np.array([0.5 + told.get(k, 0) / 2 for k in keys]), panel.gold[index]).mean())

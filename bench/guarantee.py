@@ -22,11 +22,11 @@ import panels
 import synthetic
 from numpy.typing import NDArray
 
-from curate.aggregate.annotator_reliability import trust
+from curate.aggregate.annotator_reliability import estimate_reliability
 from curate.aggregate.calibration import expected_calibration_error
-from curate.aggregate.human_votes import People, verdicts
-from curate.aggregate.labelling import Conclusion, conclude
-from curate.aggregate.posterior import keys
+from curate.aggregate.human_votes import People, collect_verdicts
+from curate.aggregate.labelling import Labelling, label_pairs
+from curate.aggregate.posterior import pair_ids
 from curate.aggregate.strata import by_agreement
 from curate.aggregate.votes import Votes
 from curate.config.aggregate import AggregateSection
@@ -68,7 +68,7 @@ def labelled(truth: Truth, labels: int, rng: np.random.Generator) -> tuple[Votes
     together = replace(
         votes, **columns, annotators=(*votes.annotators, "person"), human=np.append(votes.human, True)
     )
-    pairs, verdict = verdicts(together, trust(together))
+    pairs, verdict = collect_verdicts(together, estimate_reliability(together))
     people = People(
         pairs=pairs,
         verdict=verdict,
@@ -93,12 +93,12 @@ def draw(truth: Truth, labels: int, section: AggregateSection, rng: np.random.Ge
     votes, people = labelled(truth, labels, rng)
     strata = {"strata": lambda pairs: by_agreement(votes, pairs)}
     by = section.guarantee is not None and section.guarantee.strata == "agreement"
-    found = conclude(votes, people, section, **(strata if by else {}))
+    found = label_pairs(votes, people, section, **(strata if by else {}))
     return measured(found, truth, people)
 
 
-def measured(found: Conclusion, truth: Truth, people: People) -> Draw:
-    pair = keys(found.opinion.tally)
+def measured(found: Labelling, truth: Truth, people: People) -> Draw:
+    pair = pair_ids(found.opinion.tally)
     at = np.searchsorted(pair, truth.pair)
     gold = np.full(len(pair), np.nan)
     gold[at] = truth.gold

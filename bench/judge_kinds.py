@@ -39,10 +39,10 @@ import polars as pl
 from curate.config.project import Config
 from curate.core.identity import content_id
 from curate.engine import build_chat
-from curate.judge import Answer, Candidate, Contest, Panel, Question
-from curate.judge.adversarial import measure, summarize, traps
-from curate.judge.configured import Seat
-from curate.judge.runner import ask
+from curate.judge import Answer, CandidateResponse, PromptItem, Panel, Question
+from curate.judge.adversarial import load_adversarial_items, measure_attacks, summarize_attacks
+from curate.judge.configured import ConfiguredJudge
+from curate.judge.runner import run_judge
 from curate.stats.accuracy import Float64, MeanEstimate, clustered_mean
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -77,7 +77,7 @@ class Item:
     """A pair with gold: `better` is the id of the better response."""
 
     subset: str
-    contest: Contest
+    contest: PromptItem
     better: str
 
 
@@ -136,10 +136,10 @@ def prd() -> pl.DataFrame:
 
 def item(subset: str, prompt: str, a: str, b: str, gold: str) -> Item:
     identity = content_id(subset, prompt, a, b)
-    one, other = (Candidate(content_id(identity, side), text) for side, text in (("A", a), ("B", b)))
+    one, other = (CandidateResponse(content_id(identity, side), text) for side, text in (("A", a), ("B", b)))
     ordered = tuple(sorted((one, other), key=lambda each: each.response_id))
     better = one if is_a(gold) else other
-    return Item(subset, Contest(identity, build_chat(("user", prompt)), None, ordered), better.response_id)
+    return Item(subset, PromptItem(identity, build_chat(("user", prompt)), None, ordered), better.response_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,20 +244,22 @@ def panel(options: argparse.Namespace, pool: Path) -> Panel:
     return Panel(Config.model_validate({"engines": engines, "judge": {"judges": judges}}))
 
 
-def run(seat: Seat, options: argparse.Namespace, pairs: Sequence[Item]) -> dict[str, object]:
-    requests = list(dict.fromkeys(str(trap.contest.messages) for trap in traps()))[: options.cases]
-    chosen = [trap for trap in traps() if str(trap.contest.messages) in requests]
+def run(seat: ConfiguredJudge, options: argparse.Namespace, pairs: Sequence[Item]) -> dict[str, object]:
+    requests = list(dict.fromkeys(str(trap.contest.messages) for trap in load_adversarial_items()))[
+        : options.cases
+    ]
+    chosen = [trap for trap in load_adversarial_items() if str(trap.contest.messages) in requests]
     began = time.perf_counter()
     asked = [
         (number, each) for number, item in enumerate(pairs) for each in seat.judge.questions(item.contest)
     ]
-    answers = ask(seat, [question for _, question in asked])
+    answers = run_judge(seat, [question for _, question in asked])
     seconds = time.perf_counter() - began
     grouped: dict[int, list[tuple[Question, Answer]]] = {}
     for (number, question), answer in zip(asked, answers, strict=True):
         grouped.setdefault(number, []).append((question, answer))
     said = [vote for number, each in grouped.items() for vote in votes(number, each)]
-    fooled = summarize(seat.name, measure(seat, chosen), resamples=1000)
+    fooled = summarize_attacks(seat.name, measure_attacks(seat, chosen), resamples=1000)
     rate = next((each.estimate for each in fooled if each.subset == "all"), None)
     return {
         "judge": seat.name,

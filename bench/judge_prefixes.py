@@ -30,7 +30,7 @@ from curate.engine.chat_tokens import ChatTokens
 from curate.engine.choices import sort_by_beginning
 from curate.engine.local.loading import load_tokenizer
 from curate.engine.weights import locate_model
-from curate.judge import Candidate, Contest, Panel
+from curate.judge import CandidateResponse, PromptItem, Panel
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 BLOCK = 16
@@ -59,13 +59,13 @@ def requests(model: str, prompts: int) -> list[Choose]:
     return noted.asked
 
 
-def contest(row: dict[str, Any]) -> Contest:
+def contest(row: dict[str, Any]) -> PromptItem:
     prompt_id = content_id(row["question_id"])
     texts = [text for text in row["responses"].values() if text]
     candidates = sorted(
-        (Candidate(content_id(prompt_id, text), text) for text in texts), key=lambda c: c.response_id
+        (CandidateResponse(content_id(prompt_id, text), text) for text in texts), key=lambda c: c.response_id
     )
-    return Contest(prompt_id, build_chat(("user", row["prompt"])), None, tuple(candidates))
+    return PromptItem(prompt_id, build_chat(("user", row["prompt"])), None, tuple(candidates))
 
 
 def computed(prompts: Iterable[tuple[int, ...]], cache: int) -> int:

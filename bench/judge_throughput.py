@@ -204,7 +204,7 @@ def project(options: dict[str, Any], requests: int) -> tuple[Path, list[Any]]:
     from curate.config.project import load_config
     from curate.ingest import ingest
     from curate.judge.configured import Panel
-    from curate.judge.pending import bare_contests, contests
+    from curate.judge.pending import list_items, read_items
     from curate.lake.lake import Lake
 
     folder = Path(tempfile.mkdtemp())
@@ -243,7 +243,7 @@ def project(options: dict[str, Any], requests: int) -> tuple[Path, list[Any]]:
     loaded = load_config(folder / "curate.yaml")
     with Lake.open(loaded.location) as lake:
         ingest(lake, loaded)
-        found = contests(lake, [contest.prompt_id for contest in bare_contests(lake)])
+        found = read_items(lake, [contest.prompt_id for contest in list_items(lake)])
     with Panel(loaded) as panel:
         judge: Any = panel.seats["served"].judge
         judge.engine = noted = Noted()

@@ -35,10 +35,10 @@ from panels import RecordedPanel
 from curate.aggregate.annotators import fit_model
 from curate.aggregate.annotators.pairs import PairLabels, pair_table
 from curate.aggregate.annotators.panel import PanelOptions
-from curate.aggregate.annotators.result import tally
-from curate.aggregate.annotators.vote_patterns import opinions, regulars
+from curate.aggregate.annotators.result import count_agreement
+from curate.aggregate.annotators.vote_patterns import build_vote_patterns, find_frequent_annotators
 from curate.config.verify import VerifyPlan
-from curate.verify.routing import open_strategy
+from curate.verify.routing import ROUTING, open_strategy
 from curate.verify.routing.pairs import Pairs
 
 Float64 = NDArray[np.float64]
@@ -112,8 +112,8 @@ def simulate(
     rng = np.random.default_rng(seed)
     draw = rng.random(len(panel.gold))
     table = pair_table(votes)
-    counted = tally(table)
-    opinion = opinions(table, regulars(table, counted), counted)[0]
+    counted = count_agreement(table)
+    opinion = build_vote_patterns(table, find_frequent_annotators(table, counted), counted)[0]
     owner = np.searchsorted(votes.offsets, panel.a, side="right") - 1
     difference = bench.response[panel.a] - bench.response[panel.b]
     place = bench.prompt[owner] + (bench.response[panel.a] + bench.response[panel.b]) / 2

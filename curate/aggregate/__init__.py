@@ -1,5 +1,5 @@
 """From noisy judgments to preferences: annotator models, preference graphs, calibration."""
 
-from curate.aggregate.stage import aggregate
+from curate.aggregate.stage import aggregate_judgments
 
-__all__ = ["aggregate"]
+__all__ = ["aggregate_judgments"]

@@ -17,7 +17,7 @@ from curate.lake.lake import Lake
 IMPORTED = "imported"  # the revision of judgments that came with the data
 
 
-def unfooled(lake: Lake, panel: pa.Table, section: GuardSection | None) -> tuple[pa.Table, str]:
+def drop_fooled_judges(lake: Lake, panel: pa.Table, section: GuardSection | None) -> tuple[pa.Table, str]:
     """The panel (annotator_id, revision) without those judges, and a remark that names them; empty if there are none.
 
     Judges that have not been measured, and people, stay.

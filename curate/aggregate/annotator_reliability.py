@@ -38,20 +38,20 @@ class _Answers:
     side: Float64
 
 
-def trust(votes: Votes) -> Float64:
+def estimate_reliability(votes: Votes) -> Float64:
     """float64[A], what a vote of each annotator counts among people's, in tenths; 1 for judges."""
     weight = np.ones(len(votes.annotators))
-    found = _shared(votes)
+    found = _select_shared_pairs(votes)
     if not len(found.person):
         return weight
     people, person = np.unique(found.person, return_inverse=True)
-    upper, mean = _rates(_Answers(person, found.pair, found.side), len(people))
-    worth = _logit(upper) / _logit(np.array(mean))
+    upper, mean = _fit_error_rates(_Answers(person, found.pair, found.side), len(people))
+    worth = _compute_logit(upper) / _compute_logit(np.array(mean))
     weight[people] = np.where(worth < FAILS, np.maximum(np.round(worth, 1), LEAST), 1.0)
     return weight
 
 
-def _shared(votes: Votes) -> _Answers:
+def _select_shared_pairs(votes: Votes) -> _Answers:
     said = votes.by_people
     size = len(votes.annotators)
     pairs, at = np.unique(votes.pair_keys(said), return_inverse=True)
@@ -63,12 +63,12 @@ def _shared(votes: Votes) -> _Answers:
     return _Answers(person[kept], pair[kept], side[kept])
 
 
-def _rates(answers: _Answers, size: int) -> tuple[Float64, float]:
+def _fit_error_rates(answers: _Answers, size: int) -> tuple[Float64, float]:
     """Upper ends of the people's rates, float64[P], and their mean rate."""
     rate, mean = np.full(size, 0.8), 0.8
     given = np.bincount(answers.person, minlength=size)
     for _ in range(_ROUNDS):
-        posterior = _posterior(answers, rate, mean, size)
+        posterior = _compute_posterior(answers, rate, mean, size)
         moved = posterior @ _RATES
         done = float(np.max(np.abs(moved - rate))) < _TOLERANCE
         rate = moved
@@ -79,9 +79,9 @@ def _rates(answers: _Answers, size: int) -> tuple[Float64, float]:
     return upper, mean
 
 
-def _posterior(answers: _Answers, rate: Float64, mean: float, size: int) -> Float64:
+def _compute_posterior(answers: _Answers, rate: Float64, mean: float, size: int) -> Float64:
     """float64[P, 99] over `_RATES`, given the others' rates."""
-    log_odds = _logit(rate)[answers.person] * answers.side
+    log_odds = _compute_logit(rate)[answers.person] * answers.side
     others = np.bincount(answers.pair, log_odds)[answers.pair] - log_odds
     right = 1.0 / (1.0 + np.exp(-others * answers.side))  # that the answer is right, by the others
     prior = _PRIOR_ANSWERS * (mean * np.log(_RATES) + (1.0 - mean) * np.log1p(-_RATES))
@@ -98,6 +98,6 @@ def _posterior(answers: _Answers, rate: Float64, mean: float, size: int) -> Floa
     return result
 
 
-def _logit(p: Float64) -> Float64:
+def _compute_logit(p: Float64) -> Float64:
     result: Float64 = np.log(p) - np.log1p(-p)
     return result

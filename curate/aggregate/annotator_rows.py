@@ -7,14 +7,14 @@ import polars as pl
 
 from curate.aggregate.calibration import expected_calibration_error
 from curate.aggregate.human_votes import People
-from curate.aggregate.labelling import Conclusion
+from curate.aggregate.labelling import Labelling
 from curate.aggregate.posterior import DIGITS
 from curate.aggregate.rewards.fused import NAME as ENSEMBLE
 from curate.aggregate.votes import Float64, Votes
 
 
 def annotator_rows(
-    judged: pl.DataFrame, measured: pl.DataFrame, votes: Votes, found: Conclusion
+    judged: pl.DataFrame, measured: pl.DataFrame, votes: Votes, found: Labelling
 ) -> pl.DataFrame:
     """Count each annotator's judgments and add what was measured of it, or the model's figures where there are any.
 

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from curate.aggregate.kernels import kernel
+from curate.aggregate.kernels import compile_kernel
 from curate.aggregate.votes import Float32, Float64, Int8, Int32, Votes
 
 DIGITS = 6
@@ -18,7 +18,7 @@ _NOTHING = 1e-6
 """Probabilities are stored in single precision: what cancels out is smaller than this."""
 
 
-def behaviour(votes: Votes) -> pl.DataFrame:
+def measure_annotators(votes: Votes) -> pl.DataFrame:
     """One row per annotator of `votes`, which are by pair and annotator as `encode_votes` gives them.
 
     | column          | meaning, null where there is nothing to say it by |
@@ -52,7 +52,7 @@ def behaviour(votes: Votes) -> pl.DataFrame:
     return frame.with_columns(pl.exclude("annotator_id").round(DIGITS).fill_nan(None))
 
 
-@kernel
+@compile_kernel
 def _add_up(
     a: Int32, b: Int32, annotator: Int32, shown: Int8, outcome: Int8, p_a: Float32, human: NDArray[np.bool_],
     length: Float32, sums: Float64,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from curate.aggregate.kernels import kernel, over_slices
+from curate.aggregate.kernels import compile_kernel, over_slices
 from curate.aggregate.votes import Float64, Int8, Int32, Int64, Votes
 
 FEW = 32
@@ -73,7 +73,7 @@ def group_by_pair(
     )
 
 
-def pairs_judged(votes: Votes, *, threads: int | None = None) -> Int64:
+def count_judged_pairs(votes: Votes, *, threads: int | None = None) -> Int64:
     """int64[A], on how many pairs each annotator voted, however often on each."""
     first_vote = np.searchsorted(votes.prompt, np.arange(votes.n_prompts + 1, dtype=np.int32))
     parts: list[Int64] = []
@@ -93,12 +93,12 @@ def one_vote_a_pair(votes: Votes) -> Float64:
     A judge that follows the position says a in one order and b in the other, and cancels itself.
     """
     given = np.bincount(votes.annotator, minlength=len(votes.annotators))
-    weight: Float64 = pairs_judged(votes) / np.maximum(given, 1)
+    weight: Float64 = count_judged_pairs(votes) / np.maximum(given, 1)
     return weight
 
 
-@kernel
-def _by_pair(begin: int, end: int, base: int, size: int, a: Int32, b: Int32) -> Int64:
+@compile_kernel
+def _sort_slice(begin: int, end: int, base: int, size: int, a: Int32, b: Int32) -> Int64:
     """The votes `begin … end-1` by a, then b, stable: one counting sort by pair, or by b and then by a if pairs are
     many for the votes."""
     source = np.arange(begin, end)
@@ -130,8 +130,8 @@ def _by_pair(begin: int, end: int, base: int, size: int, a: Int32, b: Int32) -> 
     return source
 
 
-@kernel
-def _by_annotator(order: Int64, begin: int, end: int, annotator: Int32) -> None:
+@compile_kernel
+def _sort_by_annotator(order: Int64, begin: int, end: int, annotator: Int32) -> None:
     """Sort `order[begin:end]` by annotator, stable and in place: by insertion where there are few."""
     if end - begin > FEW:
         part = order[begin:end].copy()
@@ -148,7 +148,7 @@ def _by_annotator(order: Int64, begin: int, end: int, annotator: Int32) -> None:
         order[at] = v
 
 
-@kernel
+@compile_kernel
 def _group_slice(
     first: int, last: int, responses: Int64, first_vote: Int64, a: Int32, b: Int32, annotator: Int32, shown: Int8,
     outcome: Int8, p_a: NDArray[np.float32], skipped: NDArray[np.bool_], out: Int64, room: Int64,
@@ -157,7 +157,7 @@ def _group_slice(
 ) -> None:  # fmt: skip
     for prompt in range(first, last):
         base, size = responses[prompt], responses[prompt + 1] - responses[prompt]
-        every = _by_pair(first_vote[prompt], first_vote[prompt + 1], base, size, a, b)
+        every = _sort_slice(first_vote[prompt], first_vote[prompt + 1], base, size, a, b)
         order = np.empty(out[prompt + 1] - out[prompt], np.int64)
         n = 0
         for v in every:
@@ -168,7 +168,7 @@ def _group_slice(
         for k in range(1, n + 1):
             if k < n and a[order[k]] == a[order[start]] and b[order[k]] == b[order[start]]:
                 continue
-            _by_annotator(order, start, k, annotator)
+            _sort_by_annotator(order, start, k, annotator)
             pair_a[pair], pair_b[pair], count[pair] = a[order[start]], b[order[start]], k - start
             start, pair = k, pair + 1
         found[prompt] = pair - room[prompt]
@@ -179,7 +179,7 @@ def _group_slice(
             at += 1
 
 
-@kernel
+@compile_kernel
 def _judged_slice(
     first: int, last: int, responses: Int64, first_vote: Int64, a: Int32, b: Int32, annotator: Int32, judged: Int64
 ) -> None:  # fmt: skip
@@ -187,7 +187,7 @@ def _judged_slice(
     pair = 0
     for prompt in range(first, last):
         base, size = responses[prompt], responses[prompt + 1] - responses[prompt]
-        order = _by_pair(first_vote[prompt], first_vote[prompt + 1], base, size, a, b)
+        order = _sort_slice(first_vote[prompt], first_vote[prompt + 1], base, size, a, b)
         for k in range(len(order)):
             v = order[k]
             if k == 0 or a[v] != a[order[k - 1]] or b[v] != b[order[k - 1]]:

@@ -125,7 +125,7 @@ def _pool_adjacent_violators(value: Float64, weight: Float64) -> tuple[Float64, 
     return np.array(level), np.array(size, np.int64)
 
 
-def reliability(p_a: Float64, outcome: Float64, *, bins: int = 10) -> Reliability:
+def measure_reliability(p_a: Float64, outcome: Float64, *, bins: int = 10) -> Reliability:
     """Bins of equal width of confidence max(p, 1 - p) in ½ … 1; a tie counts as half right.
 
     `outcome` float64[L] in {0, ½, 1}. A p of exactly ½ is a coin's guess: half right.
@@ -145,7 +145,7 @@ def reliability(p_a: Float64, outcome: Float64, *, bins: int = 10) -> Reliabilit
 
 def expected_calibration_error(p_a: Float64, outcome: Float64, *, bins: int = 10) -> float:
     """ECE over bins of equal width of confidence; 0 for no pairs."""
-    return reliability(p_a, outcome, bins=bins).ece if len(p_a) else 0.0
+    return measure_reliability(p_a, outcome, bins=bins).ece if len(p_a) else 0.0
 
 
 def _log_odds(p_a: Float64) -> Float64:

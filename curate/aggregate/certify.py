@@ -19,7 +19,7 @@ from curate.aggregate.calibration import (
     expected_calibration_error,
     fit_isotonic,
     fit_temperature,
-    reliability,
+    measure_reliability,
 )
 from curate.aggregate.votes import Float64, Int8, Int64
 from curate.config.aggregate import AggregateSection, GuaranteeSection
@@ -38,7 +38,7 @@ FOLDS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Blind:
+class HeldOutResult:
     """E pairs as the panel judges them without the verdicts under test.
 
     `p_a` float64[E]; `direction` int8[E], the label (0: a tie); `open` bool[E]: the panel judged the pair and no
@@ -90,7 +90,9 @@ class Assessed:
         return any(part.holds for _, part in self.parts)
 
 
-def assess(blind: Blind, labelled: Int64, verdict: Float64, section: AggregateSection) -> Assessed:
+def certify_labels(
+    blind: HeldOutResult, labelled: Int64, verdict: Float64, section: AggregateSection
+) -> Assessed:
     """Hold the blind result against people: `verdict` float64[L] in -1 … 1 on the pairs `labelled` int64[L]."""
     asked = section.guarantee or GuaranteeSection()
     pairs = blind.open & (blind.direction != 0)
@@ -99,13 +101,13 @@ def assess(blind: Blind, labelled: Int64, verdict: Float64, section: AggregateSe
     agrees = np.sign(verdict[counts]) == blind.direction[tested]
     members = np.flatnonzero(pairs)
     at = np.searchsorted(members, tested)
-    found = _guarantee(blind, members, at, agrees, section.guarantee)
+    found = _certify_stratum(blind, members, at, agrees, section.guarantee)
     error = prediction_powered_error(blind.confidence[members], at, agrees, delta=asked.delta)
     known = labelled[blind.open[labelled]]
     outcome = (1.0 + np.sign(verdict[blind.open[labelled]])) / 2.0
     name = _calibration_for(section, len(known))
     out_of_fold = _out_of_fold(name, blind.p_a[known], outcome)
-    accepted = _accepted(blind, pairs, found)
+    accepted = _mark_accepted(blind, pairs, found)
     per_stratum = [
         np.bincount(blind.stratum[each], minlength=len(blind.strata)) for each in (pairs, accepted, tested)
     ]
@@ -119,15 +121,15 @@ def assess(blind: Blind, labelled: Int64, verdict: Float64, section: AggregateSe
         guarantee=found,
         error=error,
         calibration=name,
-        calibrate=_fitted(name, blind.p_a[known], outcome),
+        calibrate=_fit_calibration(name, blind.p_a[known], outcome),
         ece_before=expected_calibration_error(blind.p_a[known], outcome),
         ece=expected_calibration_error(out_of_fold, outcome),
-        diagram=reliability(out_of_fold, outcome),
+        diagram=measure_reliability(out_of_fold, outcome),
     )
 
 
-def _guarantee(
-    blind: Blind, members: Int64, at: Int64, agrees: Bool, section: GuaranteeSection | None
+def _certify_stratum(
+    blind: HeldOutResult, members: Int64, at: Int64, agrees: Bool, section: GuaranteeSection | None
 ) -> StratifiedGuarantee | None:
     if section is None:
         return None
@@ -141,7 +143,7 @@ def _guarantee(
     )
 
 
-def _accepted(blind: Blind, pairs: Bool, found: StratifiedGuarantee | None) -> Bool:
+def _mark_accepted(blind: HeldOutResult, pairs: Bool, found: StratifiedGuarantee | None) -> Bool:
     accepted = np.zeros(len(pairs), np.bool_)
     for stratum, part in found.strata.items() if found is not None else ():
         accepted |= pairs & (blind.stratum == stratum) & (blind.confidence >= part.threshold)
@@ -159,16 +161,16 @@ def _calibration_for(section: AggregateSection, labels: int) -> str:
     return "temperature" if labels >= LABELS_FOR_TEMPERATURE else "none"
 
 
-def _fitted(name: str, p_a: Float64, outcome: Float64) -> Calibration:
+def _fit_calibration(name: str, p_a: Float64, outcome: Float64) -> Calibration:
     match name:
         case "temperature":
             return fit_temperature(p_a, outcome)
         case "isotonic":
             return fit_isotonic(p_a, outcome)
-    return _unchanged
+    return _keep_probabilities
 
 
-def _unchanged(p_a: Float64) -> Float64:
+def _keep_probabilities(p_a: Float64) -> Float64:
     return p_a
 
 
@@ -178,5 +180,5 @@ def _out_of_fold(name: str, p_a: Float64, outcome: Float64) -> Float64:
     calibrated = p_a.copy()
     for k in range(min(FOLDS, len(p_a)) if len(p_a) > 1 else 0):
         rest = fold != k
-        calibrated[~rest] = _fitted(name, p_a[rest], outcome[rest])(p_a[~rest])
+        calibrated[~rest] = _fit_calibration(name, p_a[rest], outcome[rest])(p_a[~rest])
     return calibrated

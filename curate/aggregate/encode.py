@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate.aggregate.hash_lookup import places
-from curate.aggregate.sort_votes import Said, in_order
+from curate.aggregate.hash_lookup import look_up_hashes
+from curate.aggregate.sort_votes import RawVotes, in_order
 from curate.aggregate.votes import Float32, Int8, Int32, Votes
 from curate.core.errors import CurateError
 from curate.core.resources import read_query
@@ -44,14 +44,14 @@ def encode_votes(lake: Lake) -> EncodedVotes:
     counted and left out. Annotators with a vote of the kind `human` are people.
     """
     responses = lake.arrow(read_query("aggregate_responses"))
-    response_ids, models = _one(responses["response_id"]), _one(responses["model"])
+    response_ids, models = _join_chunks(responses["response_id"]), _join_chunks(responses["model"])
     _check_once(response_ids, responses["hash"])
-    prompts = pc.run_end_encode(_one(responses["prompt_id"]))
+    prompts = pc.run_end_encode(_join_chunks(responses["prompt_id"]))
     offsets = np.concatenate(([0], prompts.run_ends.to_numpy())).astype(np.int64)
     owner = np.repeat(np.arange(len(offsets) - 1, dtype=np.int32), np.diff(offsets))
     ways = lake.arrow(read_query("aggregate_ways"))
     _check_outcomes(lake, ways["outcome"])
-    a, b, way, p_a = _statements(lake, ways["hash"], responses["hash"])
+    a, b, way, p_a = _read_statements(lake, ways["hash"], responses["hash"])
     _check_known(lake, a, b)
     counts = np.bincount(way, minlength=len(ways))
     silent = ways["outcome"].to_numpy() == _SAYS_NOTHING
@@ -62,7 +62,7 @@ def encode_votes(lake: Lake) -> EncodedVotes:
     heard = ways.filter(pa.array((counts > 0) & ~silent))
     names = pc.unique(heard["name"])
     people = pc.unique(heard.filter(heard["human"])["name"])
-    prompt, said = in_order(_said(a, b, way, p_a, ways, names), owner, offsets)
+    prompt, said = in_order(_count_statements(a, b, way, p_a, ways, names), owner, offsets)
     votes = Votes(
         offsets=offsets,
         prompt=prompt,
@@ -85,7 +85,7 @@ def encode_votes(lake: Lake) -> EncodedVotes:
     )
 
 
-def _statements(
+def _read_statements(
     lake: Lake, ways: pa.ChunkedArray, responses: pa.ChunkedArray
 ) -> tuple[Int32, Int32, Int32, Float32]:
     """The panel's statements: places of a and b in `responses` and of the way in `ways`, and probabilities.
@@ -95,25 +95,27 @@ def _statements(
     superseded = lake.value("SELECT count(*) FROM superseded")
     lasting = "judgments ANTI JOIN superseded USING (judgment_id)" if superseded else "judgments"
     stated = lake.arrow(read_query("aggregate_judgments").format(judgments=lasting))
-    way = places(stated["way"], ways)
+    way = look_up_hashes(stated["way"], ways)
     if way.min(initial=0) < 0:
         stated, way = stated.filter(pa.array(way >= 0)), way[way >= 0]
-    a, b = (places(stated[side], responses) for side in ("a", "b"))
+    a, b = (look_up_hashes(stated[side], responses) for side in ("a", "b"))
     return a, b, way, stated["p_a"].to_numpy()
 
 
-def _said(a: Int32, b: Int32, way: Int32, p_a: Float32, ways: pa.Table, names: pa.Array) -> Said:
+def _count_statements(
+    a: Int32, b: Int32, way: Int32, p_a: Float32, ways: pa.Table, names: pa.Array
+) -> RawVotes:
     """A pair that comes as (b, a) is turned round together with its outcome, order and probability."""
     annotator = pc.index_in(ways["name"], names).fill_null(-1).to_numpy()[way]
     outcome, shown = (ways[name].to_numpy()[way] for name in ("outcome", "shown"))
-    p_a = _probabilities(p_a, outcome)
+    p_a = _fill_probabilities(p_a, outcome)
     turned = a > b
     if turned.any():
         a, b = np.minimum(a, b), np.maximum(a, b)
         sign = np.where(turned, -1, 1).astype(np.int8)
         outcome, shown = outcome * sign, shown * sign
         p_a = np.where(turned, np.float32(1.0) - p_a, p_a)
-    return Said(a=a, b=b, annotator=annotator, shown=shown, outcome=outcome, p_a=p_a)
+    return RawVotes(a=a, b=b, annotator=annotator, shown=shown, outcome=outcome, p_a=p_a)
 
 
 def _check_once(response_ids: pa.Array, hashes: pa.ChunkedArray) -> None:
@@ -160,7 +162,7 @@ def _check_prompts(owner: Int32, a: Int32, b: Int32, response_ids: pa.Array) -> 
         )
 
 
-def _probabilities(given: Float32, outcome: Int8) -> Float32:
+def _fill_probabilities(given: Float32, outcome: Int8) -> Float32:
     """float32[V], 1, 0 or ½ where the annotator gave only an outcome."""
     outside = (given < 0.0) | (given > 1.0)
     if outside.any():
@@ -169,6 +171,6 @@ def _probabilities(given: Float32, outcome: Int8) -> Float32:
     return np.where(np.isnan(given), by_outcome, np.abs(given))  # there is -0.0
 
 
-def _one(column: pa.ChunkedArray) -> pa.Array:
+def _join_chunks(column: pa.ChunkedArray) -> pa.Array:
     """As one array that may be longer than 2 GB."""
     return pa.concat_arrays(column.cast(pa.large_string()).chunks or [pa.array([], pa.large_string())])

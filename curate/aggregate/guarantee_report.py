@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from curate.aggregate.certify import Assessed
-from curate.aggregate.labelling import Conclusion
+from curate.aggregate.labelling import Labelling
 from curate.aggregate.posterior import DIGITS
 from curate.config.aggregate import AggregateSection, GuaranteeSection
 from curate.stats.guarantee import Guarantee, certify_threshold
 
 
-def guarantee_rows(found: Conclusion, section: AggregateSection) -> list[dict[str, Any]]:
+def guarantee_rows(found: Labelling, section: AggregateSection) -> list[dict[str, Any]]:
     """One row of the table `guarantees` per stratum; none where no guarantee was asked or nothing could be tested."""
     assessed = found.assessed
     if assessed is None or assessed.guarantee is None:
@@ -25,13 +25,13 @@ def guarantee_rows(found: Conclusion, section: AggregateSection) -> list[dict[st
             "stratum": found.strata[k],
             "pairs": int(assessed.size[k]),
             "accepted": int(assessed.taken[k]),
-            "threshold": _threshold(part, assessed),
+            "threshold": _write_threshold(part, assessed),
             "alpha": part.alpha,
             "delta": part.delta,
             "labels": int(assessed.labels[k]),
             "tested": part.n,
             "errors": part.errors,
-            "upper": _rounded(part.upper) if part.holds else None,
+            "upper": _round_value(part.upper) if part.holds else None,
             "labels_needed": None
             if part.labels_needed is None
             else math.ceil(part.labels_needed / tested_share),
@@ -40,7 +40,7 @@ def guarantee_rows(found: Conclusion, section: AggregateSection) -> list[dict[st
     ]
 
 
-def assessment_row(found: Conclusion, section: AggregateSection) -> dict[str, Any]:
+def assessment_row(found: Labelling, section: AggregateSection) -> dict[str, Any]:
     """The row of the table `assessments`."""
     assessed = found.assessed
     row: dict[str, Any] = {
@@ -63,35 +63,35 @@ def assessment_row(found: Conclusion, section: AggregateSection) -> dict[str, An
             "tested": assessed.tested,
             "pairs": int(assessed.pairs.sum()),
             "calibration": assessed.calibration,
-            "ece_before": _rounded(assessed.ece_before),
-            "ece": _rounded(assessed.ece),
-            "bin_confidence": _all_rounded(diagram.confidence),
-            "bin_accuracy": _all_rounded(diagram.accuracy),
+            "ece_before": _round_value(assessed.ece_before),
+            "ece": _round_value(assessed.ece),
+            "bin_confidence": _round_values(diagram.confidence),
+            "bin_accuracy": _round_values(diagram.accuracy),
             "bin_count": diagram.count.tolist(),
         }
         if assessed.tested:
             row |= {
-                "error": _rounded(error.estimate),
-                "error_low": _rounded(error.lower),
-                "error_high": _rounded(error.upper),
+                "error": _round_value(error.estimate),
+                "error_low": _round_value(error.lower),
+                "error_high": _round_value(error.upper),
             }
-    return row | {"claim": _claim(found, section)}
+    return row | {"claim": _write_claim(found, section)}
 
 
-def _claim(found: Conclusion, section: AggregateSection) -> str:
+def _write_claim(found: Labelling, section: AggregateSection) -> str:
     return " ".join(filter(None, [_guarantee_claim(found, section), found.choice]))
 
 
-def _guarantee_claim(found: Conclusion, section: AggregateSection) -> str:
+def _guarantee_claim(found: Labelling, section: AggregateSection) -> str:
     asked, assessed = section.guarantee, found.assessed
     if asked is None:
         return "No guarantee was asked for (`aggregate.guarantee` is null)."
     labels = f"{len(found.people):,} {'label' if len(found.people) == 1 else 'labels'} of people"
     if assessed is not None and assessed.holds:
-        sentences = [_promise(found, assessed, asked)]
+        sentences = [_write_promise(found, assessed, asked)]
     else:
         unasked = len(found.case) - len(found.people)
-        sentences = [_no_guarantee(labels, _needed(found, section), unasked)]
+        sentences = [_no_guarantee(labels, _write_labels_needed(found, section), unasked)]
     if assessed is not None and assessed.tested:
         error = assessed.error
         sentences.append(
@@ -103,7 +103,7 @@ def _guarantee_claim(found: Conclusion, section: AggregateSection) -> str:
     return " ".join(sentences)
 
 
-def _promise(found: Conclusion, assessed: Assessed, asked: GuaranteeSection) -> str:
+def _write_promise(found: Labelling, assessed: Assessed, asked: GuaranteeSection) -> str:
     accepted, pairs = int(assessed.accepted.sum()), int(assessed.pairs.sum())
     parts = [part for _, part in assessed.parts if part.holds]
     tested, errors = sum(part.n for part in parts), sum(part.errors for part in parts)
@@ -129,7 +129,7 @@ def _no_guarantee(labels: str, needed: int | None, unasked: int) -> str:
     return f"No guarantee: {labels}, about {needed:,} more needed (drawn at random)."
 
 
-def _needed(found: Conclusion, section: AggregateSection) -> int | None:
+def _write_labels_needed(found: Labelling, section: AggregateSection) -> int | None:
     """How many more labels, the annotator model's share of them included."""
     asked, assessed = section.guarantee, found.assessed
     assert asked is not None
@@ -152,14 +152,14 @@ def _tested_share(section: AggregateSection) -> float:
     return 1.0 - section.guarantee.learn
 
 
-def _threshold(part: Guarantee, assessed: Assessed) -> float | None:
+def _write_threshold(part: Guarantee, assessed: Assessed) -> float | None:
     """In the calibrated scale, which is that of the confidence in the table."""
-    return _rounded(float(assessed.calibrate(np.array([part.threshold]))[0])) if part.holds else None
+    return _round_value(float(assessed.calibrate(np.array([part.threshold]))[0])) if part.holds else None
 
 
-def _rounded(value: float) -> float:
+def _round_value(value: float) -> float:
     return round(float(value), DIGITS)
 
 
-def _all_rounded(values: Any) -> list[float]:
-    return [_rounded(value) for value in values]
+def _round_values(values: Any) -> list[float]:
+    return [_round_value(value) for value in values]

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from curate.aggregate.kernels import kernel, over_slices
+from curate.aggregate.kernels import compile_kernel, over_slices
 from curate.aggregate.votes import Int32, Int64
 
 
-def places(hashes: pa.ChunkedArray, known: pa.ChunkedArray) -> Int32:
+def look_up_hashes(hashes: pa.ChunkedArray, known: pa.ChunkedArray) -> Int32:
     """int32[N], the place in `known` of each of `hashes`, -1 where it is not there. Both are uint64."""
     listed = known.combine_chunks().to_numpy().view(np.int64)
     table = np.full(1 << (2 * len(listed) + 1).bit_length(), -1, np.int32)
-    _fill(listed, table)
+    _fill_table(listed, table)
     chunks = [chunk.to_numpy().view(np.int64) for chunk in hashes.chunks]
     sizes = np.array([len(chunk) for chunk in chunks], np.int64)
     found = np.empty(len(hashes), np.int32)
@@ -21,14 +21,14 @@ def places(hashes: pa.ChunkedArray, known: pa.ChunkedArray) -> Int32:
 
     def find(first: int, last: int) -> None:
         for k in range(first, last):
-            _find(chunks[k], listed, table, parts[k])
+            _find_slice(chunks[k], listed, table, parts[k])
 
     over_slices(find, sizes)
     return found
 
 
-@kernel
-def _fill(known: Int64, table: Int32) -> None:
+@compile_kernel
+def _fill_table(known: Int64, table: Int32) -> None:
     most = len(table) - 1
     for place in range(len(known)):
         at = known[place] & most
@@ -37,8 +37,8 @@ def _fill(known: Int64, table: Int32) -> None:
         table[at] = place
 
 
-@kernel
-def _find(hashes: Int64, known: Int64, table: Int32, found: Int32) -> None:
+@compile_kernel
+def _find_slice(hashes: Int64, known: Int64, table: Int32, found: Int32) -> None:
     most = len(table) - 1
     for k in range(len(hashes)):
         at = hashes[k] & most

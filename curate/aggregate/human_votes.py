@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from curate.aggregate.annotator_reliability import trust
+from curate.aggregate.annotator_reliability import estimate_reliability
 from curate.aggregate.votes import Float64, Int64, Votes
 from curate.config.aggregate import GuaranteeSection
 from curate.core.identity import content_id
@@ -59,8 +59,8 @@ def read_people(
     `planned`: whether the lake has verify tasks, of which those about `random_pairs` (ids in canonical order) are
     random.
     """
-    trusted = trust(votes)
-    pairs, verdict = verdicts(votes, trusted)
+    trusted = estimate_reliability(votes)
+    pairs, verdict = collect_verdicts(votes, trusted)
     width = max(votes.n_responses, 1)
     a, b = (response_ids.take(pa.array(each)).to_pylist() for each in (pairs // width, pairs % width))
     named = [tuple(sorted(pair)) for pair in zip(a, b, strict=True)]
@@ -76,7 +76,7 @@ def read_people(
     )
 
 
-def verdicts(votes: Votes, trusted: Float64) -> tuple[Int64, Float64]:
+def collect_verdicts(votes: Votes, trusted: Float64) -> tuple[Int64, Float64]:
     """The pairs that people judged, and their mean verdict; one person's two orders are two votes.
 
     `trusted` float64[A] weighs the people.
@@ -90,7 +90,7 @@ def verdicts(votes: Votes, trusted: Float64) -> tuple[Int64, Float64]:
     return pairs.astype(np.int64), mean
 
 
-def without(votes: Votes, hidden: Int64) -> Votes:
+def drop_votes(votes: Votes, hidden: Int64) -> Votes:
     """The votes but for those of people on the pairs `hidden` (numbered as in `People`)."""
     if not len(hidden):
         return votes

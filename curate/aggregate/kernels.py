@@ -21,7 +21,7 @@ Function = TypeVar("Function", bound=Callable[..., object])
 SLICES_PER_THREAD = 8
 
 
-def kernel(function: Function) -> Function:
+def compile_kernel(function: Function) -> Function:
     """Compile a function with numba at its first call, and keep the machine code on disk.
 
     numba knows a stale cache by the file of the function alone, so a kernel calls only kernels of its own

@@ -8,20 +8,20 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from curate.aggregate.annotator_reliability import trust
+from curate.aggregate.annotator_reliability import estimate_reliability
 from curate.aggregate.annotators.panel import find_doubts
-from curate.aggregate.certify import Assessed, Blind, assess
+from curate.aggregate.certify import Assessed, HeldOutResult, certify_labels
 from curate.aggregate.graph.solution import DenoisedGraphs
-from curate.aggregate.graph.tally import PairTally, tally
-from curate.aggregate.human_votes import People, without
+from curate.aggregate.graph.tally import PairTally, tally_pairs
+from curate.aggregate.human_votes import People, drop_votes
 from curate.aggregate.model_choice import count_labels, describe_choice, resolve_annotator_model
 from curate.aggregate.posterior import (
     LEARNT_DIGITS,
-    Opinion,
+    Posterior,
     at_pairs,
     form_opinion,
-    keys,
     order_responses,
+    pair_ids,
     with_people,
 )
 from curate.aggregate.strata import one_stratum
@@ -34,7 +34,7 @@ Strata = Callable[[PairTally], tuple[Int64, tuple[str, ...]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Conclusion:
+class Labelling:
     """E pairs, those of `opinion.tally`; `assessed` speaks of the same pairs, and is None with too few labels.
 
     `section`: the settings with the annotator model that `auto` stands for; `choice`: a sentence on that, or "".
@@ -44,7 +44,7 @@ class Conclusion:
 
     section: AggregateSection
     choice: str
-    opinion: Opinion
+    opinion: Posterior
     graphs: DenoisedGraphs
     p_a: Float64
     case: Int8
@@ -68,7 +68,7 @@ class Conclusion:
         return np.select([direction > 0, direction < 0], [self.p_a, 1.0 - self.p_a], either)
 
 
-def conclude(
+def label_pairs(
     votes: Votes,
     people: People,
     section: AggregateSection,
@@ -76,7 +76,7 @@ def conclude(
     author: Int32 | None = None,
     strata: Strata = one_stratum,
     conflicting: Int64 | None = None,
-) -> Conclusion:
+) -> Labelling:
     """Everything but the ids of the rows. `conflicting`: pairs (numbered as in `People`) that are never accepted.
 
     Where a guarantee holds, its labels are those of the blind result, with people's verdicts put in. Where none
@@ -88,11 +88,11 @@ def conclude(
     testing = people.testing(0.0 if section.annotator_model == "majority" else learn)
     blind = assessed = opinion = None
     if int(testing.sum()) >= FEWEST_TESTED:
-        whole = tally(votes)
-        opinion, blind = _blind(votes, people, testing, whole, strata(whole), section, author)
+        whole = tally_pairs(votes)
+        opinion, blind = _hold_out(votes, people, testing, whole, strata(whole), section, author)
         blind.open[at_pairs(barred, whole)] = False
         labelled = at_pairs(people.pairs[testing], whole)
-        assessed = assess(blind, labelled, people.verdict[testing], section)
+        assessed = certify_labels(blind, labelled, people.verdict[testing], section)
         opinion = with_people(opinion, whole, people)
     if opinion is None or section.annotator_model == "majority" or not (assessed and assessed.holds):
         opinion = form_opinion(votes, people, section, author=author)
@@ -103,8 +103,8 @@ def conclude(
     if assessed is not None:
         unsaid = np.setdiff1d(np.arange(len(p_a)), at_pairs(people.pairs, opinion.tally))
         p_a[unsaid] = np.round(assessed.calibrate(p_a[unsaid]), LEARNT_DIGITS)
-    case, cases = _statuses(opinion, graphs, people, blind, assessed, barred)
-    return Conclusion(
+    case, cases = _assign_statuses(opinion, graphs, people, blind, assessed, barred)
+    return Labelling(
         section=section,
         choice=describe_choice(asked, section, count_labels(votes, people)),
         opinion=opinion,
@@ -113,18 +113,20 @@ def conclude(
         case=case,
         cases=cases,
         people=people,
-        learnt=0 if section.annotator_model == "majority" else len(people) - int(_kept(testing, assessed)),
+        learnt=0
+        if section.annotator_model == "majority"
+        else len(people) - int(_select_learning(testing, assessed)),
         strata=() if blind is None else blind.strata,
         assessed=assessed,
     )
 
 
-def _kept(testing: NDArray[np.bool_], assessed: Assessed | None) -> int:
+def _select_learning(testing: NDArray[np.bool_], assessed: Assessed | None) -> int:
     """How many verdicts the shipped result was kept from."""
     return int(testing.sum()) if assessed is not None and assessed.holds else 0
 
 
-def _seen(people: People, testing: NDArray[np.bool_], unseen: Votes) -> People:
+def _mark_seen(people: People, testing: NDArray[np.bool_], unseen: Votes) -> People:
     """People without the verdicts under test, which have no part in how far anyone is trusted either."""
     rest = ~testing
     return replace(
@@ -133,11 +135,11 @@ def _seen(people: People, testing: NDArray[np.bool_], unseen: Votes) -> People:
         verdict=people.verdict[rest],
         drawn=people.drawn[rest],
         coin=people.coin[rest],
-        trust=trust(unseen),
+        trust=estimate_reliability(unseen),
     )
 
 
-def _blind(
+def _hold_out(
     votes: Votes,
     people: People,
     testing: NDArray[np.bool_],
@@ -145,27 +147,29 @@ def _blind(
     strata: tuple[Int64, tuple[str, ...]],
     section: AggregateSection,
     author: Int32 | None,
-) -> tuple[Opinion, Blind]:
+) -> tuple[Posterior, HeldOutResult]:
     """The result without people's verdicts under test, spread over the pairs of all votes (`whole`).
 
     A pair may have had no vote but the hidden ones.
     """
-    unseen = without(votes, people.pairs[testing])
-    opinion = form_opinion(unseen, _seen(people, testing, unseen), section, author=author)
-    at = at_pairs(keys(opinion.tally), whole)
+    unseen = drop_votes(votes, people.pairs[testing])
+    opinion = form_opinion(unseen, _mark_seen(people, testing, unseen), section, author=author)
+    at = at_pairs(pair_ids(opinion.tally), whole)
     p_a, direction = np.full(len(whole), 0.5), np.zeros(len(whole), np.int8)
     judged = np.zeros(len(whole), np.bool_)
     p_a[at], judged[at] = opinion.p_a, True
     direction[at] = order_responses(opinion).direction
     judged[at_pairs(people.pairs[~testing], whole)] = False
-    return opinion, Blind(p_a=p_a, direction=direction, open=judged, stratum=strata[0], strata=strata[1])
+    return opinion, HeldOutResult(
+        p_a=p_a, direction=direction, open=judged, stratum=strata[0], strata=strata[1]
+    )
 
 
-def _statuses(
-    opinion: Opinion,
+def _assign_statuses(
+    opinion: Posterior,
     graphs: DenoisedGraphs,
     people: People,
-    blind: Blind | None,
+    blind: HeldOutResult | None,
     assessed: Assessed | None,
     barred: Int64,
 ) -> tuple[Int8, tuple[tuple[str, str], ...]]:

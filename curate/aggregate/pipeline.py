@@ -13,12 +13,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from curate.aggregate.annotator_rows import annotator_rows
-from curate.aggregate.annotator_stats import behaviour
+from curate.aggregate.annotator_stats import measure_annotators
 from curate.aggregate.encode import EncodedVotes, encode_votes
 from curate.aggregate.graph.solution import DenoisedGraphs
 from curate.aggregate.guarantee_report import assessment_row, guarantee_rows
 from curate.aggregate.human_votes import People, read_people
-from curate.aggregate.labelling import Conclusion, Strata, conclude
+from curate.aggregate.labelling import Labelling, Strata, label_pairs
 from curate.aggregate.posterior import DIGITS
 from curate.aggregate.ranking.prompt_scores import as_votes, order_scores, prompt_scores
 from curate.aggregate.rewards.fused import Fused, fuse_rewards
@@ -47,20 +47,20 @@ def aggregate_panel(
 ) -> Aggregation:
     """Aggregate the judgments of the relation `panel`, which the caller has bound; `judged`: how many of whom."""
     encoded = encode_votes(lake)
-    measured = behaviour(encoded.votes)
-    fused = _fused(lake, encoded, section)
+    measured = measure_annotators(encoded.votes)
+    fused = _fuse_rewards(lake, encoded, section)
     encoded = replace(encoded, votes=fused.votes)
-    author = _authors(encoded) if section.annotator_model in ("auto", "panel") else None
-    people = _people(lake, encoded, section)
-    strata = _strata(lake, encoded, section)
-    found = conclude(
+    author = _code_authors(encoded) if section.annotator_model in ("auto", "panel") else None
+    people = _read_people(lake, encoded, section)
+    strata = _code_strata(lake, encoded, section)
+    found = label_pairs(
         encoded.votes, people, section, author=author, strata=strata, conflicting=fused.conflicting
     )
     columns = {
-        "preferences": _preferences(encoded, found),
-        "rankings": _rankings(encoded, found),
+        "preferences": _build_preferences(encoded, found),
+        "rankings": _build_rankings(encoded, found),
         "dropped_arcs": _dropped_arcs(encoded, found.graphs),
-        "graphs": _graphs(encoded, found.graphs),
+        "graphs": _build_graphs(encoded, found.graphs),
         "annotators": annotator_rows(judged, measured, encoded.votes, found).to_dict(as_series=False),
     }
     assessment = assessment_row(found, section)
@@ -70,12 +70,12 @@ def aggregate_panel(
         [{**row, **stamp} for row in guarantee_rows(found, section)], "guarantees"
     )
     tables["assessments"] = _as_table([{**assessment, **stamp}], "assessments")
-    counts = _counts(encoded, found.graphs)
+    counts = _count_rows(encoded, found.graphs)
     counts.details["annotator_model"] = found.section.annotator_model
     counts.details["doubts"] = list(found.opinion.doubts)
     cyclic, prompts = counts.details["cyclic_before"], counts.details["prompts"]
     note = f"{len(found.graphs.tally):,} pairs of {prompts:,} prompts, {cyclic:,} with cycles."
-    failing = _failing(encoded.votes, found.people)
+    failing = _list_unreliable(encoded.votes, found.people)
     if fused.silent:
         failing.append(f"`aggregate.rewards`: no ratings by {', '.join(fused.silent)} yet.")
     return Aggregation(
@@ -83,13 +83,13 @@ def aggregate_panel(
     )
 
 
-def _people(lake: Lake, encoded: EncodedVotes, section: AggregateSection) -> People:
+def _read_people(lake: Lake, encoded: EncodedVotes, section: AggregateSection) -> People:
     planned = bool(lake.value("SELECT count(*) FROM verify_tasks"))
     asked = {(a, b) for a, b in lake.rows(read_query("aggregate_random_pairs"))} if planned else set()
     return read_people(encoded.votes, encoded.response_ids, section.guarantee, asked, planned=planned)
 
 
-def _fused(lake: Lake, encoded: EncodedVotes, section: AggregateSection) -> Fused:
+def _fuse_rewards(lake: Lake, encoded: EncodedVotes, section: AggregateSection) -> Fused:
     """The votes, with those of the reward models of `aggregate.rewards` made one annotator's."""
     asked = section.rewards
     if asked is None:
@@ -103,7 +103,7 @@ def _fused(lake: Lake, encoded: EncodedVotes, section: AggregateSection) -> Fuse
     return fuse_rewards(encoded.votes, scores, asked.annotators, asked)
 
 
-def _failing(votes: Votes, people: People) -> list[str]:
+def _list_unreliable(votes: Votes, people: People) -> list[str]:
     """One sentence about the people whose answers count less, if there are any."""
     some = np.flatnonzero(people.trust < 1.0).tolist()
     if not some:
@@ -117,7 +117,7 @@ def _failing(votes: Votes, people: People) -> list[str]:
     return [f"{whole}: {named}{more}."]
 
 
-def _authors(encoded: EncodedVotes) -> Int32 | None:
+def _code_authors(encoded: EncodedVotes) -> Int32 | None:
     """int32[R], the model that wrote each response; None where nobody says.
 
     A response of an unknown model is a model of its own.
@@ -131,7 +131,7 @@ def _authors(encoded: EncodedVotes) -> Int32 | None:
     return author
 
 
-def _strata(lake: Lake, encoded: EncodedVotes, section: AggregateSection) -> Strata:
+def _code_strata(lake: Lake, encoded: EncodedVotes, section: AggregateSection) -> Strata:
     asked = section.guarantee
     if asked is None or asked.strata == "none":
         return one_stratum
@@ -142,7 +142,7 @@ def _strata(lake: Lake, encoded: EncodedVotes, section: AggregateSection) -> Str
     return lambda pairs: by_category(category, encoded.prompt_ids, pairs)
 
 
-def _preferences(encoded: EncodedVotes, found: Conclusion) -> Columns:
+def _build_preferences(encoded: EncodedVotes, found: Labelling) -> Columns:
     """`p_a` is what the annotator model says of the pair alone, calibrated; `outcome` what the denoised order says.
 
     The two may disagree.
@@ -150,21 +150,21 @@ def _preferences(encoded: EncodedVotes, found: Conclusion) -> Columns:
     pairs, direction = found.opinion.tally, found.graphs.direction
     edge = np.clip(found.p_a, 1e-6, 1 - 1e-6)
     return {
-        "prompt_id": _taken(encoded.prompt_ids, pairs.prompt),
-        "response_a": _taken(encoded.response_ids, pairs.a),
-        "response_b": _taken(encoded.response_ids, pairs.b),
+        "prompt_id": _take_ids(encoded.prompt_ids, pairs.prompt),
+        "response_a": _take_ids(encoded.response_ids, pairs.a),
+        "response_b": _take_ids(encoded.response_ids, pairs.b),
         "p_a": found.p_a,
         "strength": np.round(np.log(edge) - np.log1p(-edge), DIGITS),
-        "outcome": _texts(["b", "tie", "a"], direction + 1),
-        "status": _texts([status for status, _ in found.cases], found.case),
+        "outcome": _take_texts(["b", "tie", "a"], direction + 1),
+        "status": _take_texts([status for status, _ in found.cases], found.case),
         "confidence": found.confidence,
         "n_judgments": pairs.n.astype(np.int64),
         "dropped_weight": np.round(found.graphs.dropped, DIGITS),
-        "reason": _texts([reason or None for _, reason in found.cases], found.case),
+        "reason": _take_texts([reason or None for _, reason in found.cases], found.case),
     }
 
 
-def _rankings(encoded: EncodedVotes, found: Conclusion) -> Columns:
+def _build_rankings(encoded: EncodedVotes, found: Labelling) -> Columns:
     """`score` is the Bradley–Terry strength within the prompt in logits, `score_sd` its standard deviation.
 
     It is fitted to what the annotator model says of the pairs, and orders the responses as `rank` does.
@@ -179,8 +179,8 @@ def _rankings(encoded: EncodedVotes, found: Conclusion) -> Columns:
     ranked = np.flatnonzero(graphs.rank > 0)
     prompt = np.repeat(np.arange(encoded.votes.n_prompts), np.diff(encoded.votes.offsets))
     return {
-        "prompt_id": _taken(encoded.prompt_ids, prompt[ranked]),
-        "response_id": _taken(encoded.response_ids, ranked),
+        "prompt_id": _take_ids(encoded.prompt_ids, prompt[ranked]),
+        "response_id": _take_ids(encoded.response_ids, ranked),
         "rank": graphs.rank[ranked].astype(np.int64),
         "score": np.round(score[ranked], DIGITS),
         "score_sd": np.round(strength.sd[ranked], DIGITS),
@@ -192,20 +192,20 @@ def _dropped_arcs(encoded: EncodedVotes, graphs: DenoisedGraphs) -> Columns:
     arcs = np.flatnonzero(dropped > 0)
     pairs, forward = graphs.tally, graphs.net[arcs] > 0
     return {
-        "prompt_id": _taken(encoded.prompt_ids, pairs.prompt[arcs]),
-        "winner": _taken(encoded.response_ids, np.where(forward, pairs.a[arcs], pairs.b[arcs])),
-        "loser": _taken(encoded.response_ids, np.where(forward, pairs.b[arcs], pairs.a[arcs])),
+        "prompt_id": _take_ids(encoded.prompt_ids, pairs.prompt[arcs]),
+        "winner": _take_ids(encoded.response_ids, np.where(forward, pairs.a[arcs], pairs.b[arcs])),
+        "loser": _take_ids(encoded.response_ids, np.where(forward, pairs.b[arcs], pairs.a[arcs])),
         "weight": np.round(dropped[arcs], DIGITS),
     }
 
 
-def _graphs(encoded: EncodedVotes, graphs: DenoisedGraphs) -> Columns:
+def _build_graphs(encoded: EncodedVotes, graphs: DenoisedGraphs) -> Columns:
     """One row per judged prompt."""
     pairs = np.diff(graphs.tally.offsets)
     judged = np.flatnonzero(pairs)
     margin = np.round(graphs.prompt_margin[judged], DIGITS)
     return {
-        "prompt_id": _taken(encoded.prompt_ids, judged),
+        "prompt_id": _take_ids(encoded.prompt_ids, judged),
         "responses": np.diff(graphs.tally.responses)[judged],
         "pairs": pairs[judged],
         "weight": np.round(graphs.total_weight[judged], DIGITS),
@@ -216,7 +216,7 @@ def _graphs(encoded: EncodedVotes, graphs: DenoisedGraphs) -> Columns:
     }
 
 
-def _counts(encoded: EncodedVotes, graphs: DenoisedGraphs) -> Counts:
+def _count_rows(encoded: EncodedVotes, graphs: DenoisedGraphs) -> Counts:
     votes = len(encoded.votes)
     return Counts(
         rows_in=votes + encoded.not_votes,
@@ -233,11 +233,11 @@ def _counts(encoded: EncodedVotes, graphs: DenoisedGraphs) -> Counts:
     )
 
 
-def _taken(ids: pa.Array, index: NDArray[np.integer]) -> pa.Array:
+def _take_ids(ids: pa.Array, index: NDArray[np.integer]) -> pa.Array:
     return ids.take(pa.array(index))
 
 
-def _texts(texts: Sequence[str | None], code: Int8) -> pa.Array:
+def _take_texts(texts: Sequence[str | None], code: Int8) -> pa.Array:
     return pa.array(texts, pa.string()).take(pa.array(code))
 
 

@@ -12,8 +12,8 @@ from curate.aggregate.annotators.panel import PanelOptions
 from curate.aggregate.annotators.result import AnnotatorFit
 from curate.aggregate.by_pair import one_vote_a_pair
 from curate.aggregate.graph.arcs import log_odds, net_votes
-from curate.aggregate.graph.denoise import denoise, drop_contradicted_votes, sum_denoised_graphs
-from curate.aggregate.graph.majority import majority
+from curate.aggregate.graph.denoise import denoise_graphs, drop_contradicted_votes, sum_denoised_graphs
+from curate.aggregate.graph.majority import build_majority
 from curate.aggregate.graph.solution import DenoisedGraphs, per_prompt_sum
 from curate.aggregate.graph.tally import PairTally
 from curate.aggregate.human_votes import People
@@ -28,7 +28,7 @@ than anyone could tell should rewrite no row. Everything else follows from the k
 
 
 @dataclass(frozen=True, slots=True)
-class Opinion:
+class Posterior:
     """E pairs (those of `tally`), A annotators.
 
     `p_a` float64[E], that a is better; `net` float64[E], what the pair's own votes say; `arcs` float64[E], what the
@@ -47,7 +47,7 @@ class Opinion:
 
 def form_opinion(
     votes: Votes, people: People, section: AggregateSection, *, author: Int32 | None = None
-) -> Opinion:
+) -> Posterior:
     """Majority, or the model that `section` names. `author` int32[R]: which model wrote each response.
 
     Both published orders of the two steps put annotators together alike: with one vote a pair for `majority`, as they
@@ -56,14 +56,14 @@ def form_opinion(
     """
     votes = replace(votes, trust=people.trust)
     weight = people_first(votes, one_vote_a_pair(votes))
-    said = majority(votes, weight=weight)
+    said = build_majority(votes, weight=weight)
     denoised_first = section.method == "denoise-then-ensemble"
     if section.annotator_model == "majority" or not len(votes):
         net = net_votes(said.tally)
         arcs = sum_denoised_graphs(votes, weight=weight)[1] if denoised_first else net
         for evidence in (net, arcs):
             evidence[at_pairs(people.pairs[people.verdict == 0], said.tally)] = 0.0  # people call these ties
-        return Opinion(said.tally, np.round(said.p_a, DIGITS), net, arcs)
+        return Posterior(said.tally, np.round(said.p_a, DIGITS), net, arcs)
     options = PanelOptions(author=author) if section.annotator_model == "panel" else None
     read = drop_contradicted_votes(votes) if denoised_first else votes
     fitted = fit_model(section.annotator_model, read, options=options)
@@ -73,15 +73,15 @@ def form_opinion(
     p_a = np.full(len(said.tally), 0.5)  # of a pair whose votes all contradict themselves nothing is known
     p_a[place] = np.round(fitted.p_a, LEARNT_DIGITS)
     net = _above_judges(log_odds(p_a), said.tally, people)
-    return Opinion(said.tally, p_a, net, net, fitted, fitted.doubts)
+    return Posterior(said.tally, p_a, net, net, fitted, fitted.doubts)
 
 
-def with_people(blind: Opinion, whole: PairTally, people: People) -> Opinion:
+def with_people(blind: Posterior, whole: PairTally, people: People) -> Posterior:
     """A model's opinion that was formed without some of people's votes, with those put in their place.
 
     `whole` is the tally of all votes, so that pairs that only people judged are there again.
     """
-    at = at_pairs(keys(blind.tally), whole)
+    at = at_pairs(pair_ids(blind.tally), whole)
     p_a = np.full(len(whole), 0.5)
     p_a[at] = blind.p_a
     labelled = at_pairs(people.pairs, whole)
@@ -90,9 +90,9 @@ def with_people(blind: Opinion, whole: PairTally, people: People) -> Opinion:
     return replace(blind, tally=whole, p_a=p_a, net=net, arcs=net)
 
 
-def order_responses(opinion: Opinion) -> DenoisedGraphs:
+def order_responses(opinion: Posterior) -> DenoisedGraphs:
     """Make the acyclic graphs."""
-    return denoise(opinion.tally, net=opinion.arcs)
+    return denoise_graphs(opinion.tally, net=opinion.arcs)
 
 
 def people_first(votes: Votes, weight: Float64) -> Float64:
@@ -108,7 +108,7 @@ def people_first(votes: Votes, weight: Float64) -> Float64:
     return np.where(votes.human, weight * trust * above, weight)
 
 
-def keys(pairs: PairTally) -> Int64:
+def pair_ids(pairs: PairTally) -> Int64:
     """int64[E], one number a pair, ascending."""
     result: Int64 = pairs.a.astype(np.int64) * int(pairs.responses[-1]) + pairs.b
     return result
@@ -116,7 +116,7 @@ def keys(pairs: PairTally) -> Int64:
 
 def at_pairs(wanted: Int64, pairs: PairTally) -> Int64:
     """The places in `pairs` of pairs (as `keys` gives them) that it has."""
-    have = keys(pairs)
+    have = pair_ids(pairs)
     at = np.searchsorted(have, wanted)
     there = at < len(have)
     there[there] = have[at[there]] == wanted[there]
@@ -131,6 +131,6 @@ def _above_judges(net: Float64, pairs: PairTally, people: People) -> Float64:
     judges = net.copy()
     judges[at] = 0.0
     result = judges.copy()
-    sign = np.sign(people.verdict[np.isin(people.pairs, keys(pairs))])
+    sign = np.sign(people.verdict[np.isin(people.pairs, pair_ids(pairs))])
     result[at] = sign * (1.0 + per_prompt_sum(np.abs(judges), pairs)[pairs.prompt[at]])
     return result

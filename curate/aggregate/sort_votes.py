@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from curate.aggregate.kernels import kernel, over_slices
+from curate.aggregate.kernels import compile_kernel, over_slices
 from curate.aggregate.votes import Float32, Int8, Int32, Int64
 
 _PROBABILITY = 30
@@ -16,7 +16,7 @@ _SAID = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class RawVotes:
     """Votes as in `Votes`, but for the prompts, which follow from `a`."""
 
     a: Int32
@@ -26,8 +26,8 @@ class Said:
     outcome: Int8
     p_a: Float32
 
-    def taken(self, order: Int64) -> Said:
-        return Said(
+    def taken(self, order: Int64) -> RawVotes:
+        return RawVotes(
             a=self.a[order],
             b=self.b[order],
             annotator=self.annotator[order],
@@ -37,7 +37,7 @@ class Said:
         )
 
 
-def in_order(said: Said, owner: Int32, offsets: Int64) -> tuple[Int32, Said]:
+def in_order(said: RawVotes, owner: Int32, offsets: Int64) -> tuple[Int32, RawVotes]:
     """The votes' prompts, int32[V], and the votes. `owner` int32[R] is each response's prompt.
 
     A vote is packed into one number, the numbers of a prompt are sorted, and unpacked again: no vote is looked up where
@@ -51,7 +51,7 @@ def in_order(said: Said, owner: Int32, offsets: Int64) -> tuple[Int32, Said]:
         columns = (said.p_a, said.outcome, said.shown, said.annotator, said.b, said.a)
         return prompt, said.taken(np.lexsort(columns))
     first_vote = np.concatenate(([0], np.cumsum(votes))).astype(np.int64)
-    packed = _packed(
+    packed = _pack_votes(
         said.a, said.b, said.annotator, said.shown, said.outcome, said.p_a.view(np.int32), owner, offsets,
         first_vote[:-1].copy(), responses, annotators,
     )  # fmt: skip
@@ -76,13 +76,13 @@ def in_order(said: Said, owner: Int32, offsets: Int64) -> tuple[Int32, Said]:
         ),
         votes + 1,
     )
-    return prompt, Said(
+    return prompt, RawVotes(
         a=a, b=b, annotator=annotator, shown=shown, outcome=outcome, p_a=bits.view(np.float32)
     )
 
 
-@kernel
-def _packed(
+@compile_kernel
+def _pack_votes(
     a: Int32, b: Int32, annotator: Int32, shown: Int8, outcome: Int8, p_bits: Int32, owner: Int32, offsets: Int64,
     place: Int64, responses: int, annotators: int,
 ) -> Int64:  # fmt: skip
@@ -98,7 +98,7 @@ def _packed(
     return packed
 
 
-@kernel
+@compile_kernel
 def _unpack_slice(
     first: int, last: int, packed: Int64, offsets: Int64, first_vote: Int64, responses: int, annotators: int,
     a: Int32, b: Int32, annotator: Int32, shown: Int8, outcome: Int8, p_bits: Int32,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from curate.aggregate.adversarial import unfooled
+from curate.aggregate.adversarial import drop_fooled_judges
 from curate.config.project import Config
 from curate.core.identity import content_id
 from curate.core.progress import Track, no_progress
@@ -23,17 +23,17 @@ BY_PROMPT = ("preferences", "rankings", "dropped_arcs", "graphs")
 WHOLE = ("annotators", "guarantees", "assessments")
 
 
-def aggregate(lake: Lake, config: Config, *, track: Track = no_progress) -> Summary:
+def aggregate_judgments(lake: Lake, config: Config, *, track: Track = no_progress) -> Summary:
     """Aggregate the panel as configured (iteration 0), and with the trained reward model (1) once it has judged.
 
     An iteration whose settings, panel and judgments have not changed is left as it is.
     """
     run = StageRun(lake, STAGE, config_hash=config.aggregate.digest)
-    panels = list(_panels(lake, config))
+    panels = list(_list_panels(lake, config))
     with track("aggregate", len(panels)) as advance:
         written = []
         for iteration, panel in panels:
-            written.append(_aggregate(lake, config, run, iteration, panel))
+            written.append(_aggregate_panel(lake, config, run, iteration, panel))
             advance(1)
     if any(written):
         _drop_later(run, panels[-1][0])
@@ -49,7 +49,7 @@ def _drop_later(run: StageRun, last: int) -> None:
                 writer.delete(table, *later)
 
 
-def _panels(lake: Lake, config: Config) -> list[tuple[int, pa.Table]]:
+def _list_panels(lake: Lake, config: Config) -> list[tuple[int, pa.Table]]:
     """Whose judgments count at each iteration: (annotator_id, revision) rows."""
     judges = [str(judge["name"]) for judge in config.judge.judges]
     panels = [(0, lake.arrow(read_query("current_panel"), [judges]))]
@@ -60,10 +60,10 @@ def _panels(lake: Lake, config: Config) -> list[tuple[int, pa.Table]]:
     return panels
 
 
-def _aggregate(lake: Lake, config: Config, run: StageRun, iteration: int, panel: pa.Table) -> str:
+def _aggregate_panel(lake: Lake, config: Config, run: StageRun, iteration: int, panel: pa.Table) -> str:
     """Aggregate one iteration unless that has been done; returns a line for the user, empty if nothing was done."""
     part = f"iteration-{iteration}"
-    panel, fooled = unfooled(lake, panel, config.aggregate.guard)
+    panel, fooled = drop_fooled_judges(lake, panel, config.aggregate.guard)
     lake.rows("DROP TABLE IF EXISTS temp.panel")  # what `select_panel` leaves on a connection
     with lake.bind("panel", panel):
         lake.rows(read_query("current_judgments"))
@@ -77,11 +77,11 @@ def _aggregate(lake: Lake, config: Config, run: StageRun, iteration: int, panel:
         from curate.aggregate.pipeline import aggregate_panel  # numba, which takes a second to import
 
         result = aggregate_panel(lake, config.aggregate, judged, iteration=iteration, run_id=run.run_id)
-    _write(run, part, fingerprint, iteration, result)
+    _write_rows(run, part, fingerprint, iteration, result)
     return "; ".join(filter(None, [f"{part}: {result.note}", fooled]))
 
 
-def _write(run: StageRun, part: str, fingerprint: str, iteration: int, result: Aggregation) -> None:
+def _write_rows(run: StageRun, part: str, fingerprint: str, iteration: int, result: Aggregation) -> None:
     """Prompts whose rows are the same as before keep them: a few new judgments rewrite a few prompts."""
     with run.chunk(part, fingerprint=fingerprint, status="done") as (writer, counts):
         of_iteration = ("iteration = ?", [iteration])

@@ -194,7 +194,7 @@ def judge(
 @app.command()
 def aggregate(config: ConfigPath = DEFAULT) -> None:
     """Turn judgments into preferences, rankings and a profile of each annotator."""
-    from curate.aggregate import aggregate as combine
+    from curate.aggregate import aggregate_judgments as combine
 
     with open_lake(settings := load_config(config)) as lake:
         _print([combine(lake, settings, track=progress_bars)])

@@ -28,11 +28,16 @@ def evaluate(
             "--benchmark",
             "-b",
             help="A file, a folder, hf://owner/name[:split], guard, or reward-bench, reward-bench-2, rm-bench, "
-            "judge-bench, hh-rlhf for the set on the hub.",
+            "judge-bench, hh-rlhf or ./format.yaml for its data set on the hub.",
         ),
     ] = None,
     format: Annotated[
-        str, typer.Option("--format", "-f", help="Columns of the benchmark; auto: by its first row.")
+        str,
+        typer.Option(
+            "--format",
+            "-f",
+            help="Columns of the benchmark: a format, ./format.yaml, ./format.py:Class, or auto: by its first row.",
+        ),
     ] = "auto",
     judge: Annotated[
         list[str] | None, typer.Option("--judge", "-j", help="Judges of curate.yaml to ask as well.")
@@ -64,7 +69,7 @@ def evaluate(
 
 def _configured(settings: Config) -> None:
     from curate.cli.tables import print_scores, print_summaries
-    from curate.pipeline.evaluate import evaluate as score
+    from curate.pipeline.evaluate import evaluate_project as score
 
     with open_lake(settings) as lake:
         print_summaries([score(lake, settings, track=progress_bars)])
@@ -73,10 +78,10 @@ def _configured(settings: Config) -> None:
 
 def _guard(settings: Config) -> None:
     from curate.cli.tables import print_guard, print_summaries
-    from curate.judge.adversarial import guard
+    from curate.judge.adversarial import measure_attack_success
 
     with open_lake(settings) as lake:
-        print_summaries([guard(lake, settings, track=progress_bars)])
+        print_summaries([measure_attack_success(lake, settings, track=progress_bars)])
         print_guard(lake)
 
 
@@ -94,7 +99,7 @@ def _named(
     from curate.config.validation import validate_options
     from curate.evaluate.benchmark_reader import read_benchmark
     from curate.evaluate.benchmarking import score_subjects
-    from curate.pipeline.evaluate import subjects
+    from curate.pipeline.evaluate import open_subjects
 
     base = load_config(config) if config.exists() else Config()
     section = validate_options(
@@ -110,16 +115,16 @@ def _named(
     settings = base.model_copy(update={"evaluate": section})
     if config.exists():
         from curate.cli.tables import print_summaries
-        from curate.evaluate import evaluate as score
+        from curate.evaluate import evaluate_benchmarks
 
-        with open_lake(settings) as lake, subjects(settings, Path.cwd()) as found:
-            print_summaries([score(lake, settings, subjects=found, track=progress_bars)])
+        with open_lake(settings) as lake, open_subjects(settings, Path.cwd()) as found:
+            print_summaries([evaluate_benchmarks(lake, settings, subjects=found, track=progress_bars)])
             for each in section.benchmarks:
                 _print(each.name, _kept(lake, each.name, [subject.name for subject in found]))
         return
     from curate.evaluate.benchmarking import build_distance_scores
 
-    with subjects(settings, Path.cwd()) as found:
+    with open_subjects(settings, Path.cwd()) as found:
         if not found:
             raise CurateError("Name the reward models to be evaluated: curate evaluate MODEL --benchmark …")
         for each in section.benchmarks:
@@ -132,9 +137,15 @@ def _named(
 
 def _benchmark(source: str, form: str) -> dict[str, str]:
     path = Path(source)
-    found = path.resolve() if path.exists() else None
-    name = found.name.split(".")[0] if found else source.removeprefix("hf://")
-    return {"name": name, "source": str(found or source), "format": form}
+    file = path.resolve() if path.exists() else None
+    name = file.name.split(".")[0] if file else source.removeprefix("hf://")
+    return {"name": name, "source": str(file or _resolve_format(source)), "format": _resolve_format(form)}
+
+
+def _resolve_format(name: str) -> str:
+    """Return the path of a format's own file from here on: those of curate.yaml start at its folder."""
+    file, separator, part = name.partition(":")
+    return f"{Path(file).resolve()}{separator}{part}" if file.endswith((".py", ".yaml", ".yml")) else name
 
 
 def _kept(lake: Lake, benchmark: str, names: Sequence[str]) -> list[MetricScore]:
@@ -144,7 +155,8 @@ def _kept(lake: Lake, benchmark: str, names: Sequence[str]) -> list[MetricScore]
 
     rows = lake.rows(read_query("evaluate_kept"), [benchmark, [*names, LENGTH, RANDOM]])
     return [
-        MetricScore(subject, metric, MeanEstimate(*values), subset) for subject, metric, subset, *values in rows
+        MetricScore(subject, metric, MeanEstimate(*values), subset)
+        for subject, metric, subset, *values in rows
     ]
 
 

@@ -16,7 +16,7 @@ from curate.lake.runs import Summary
 from curate.lake.status import Status
 
 if TYPE_CHECKING:
-    from curate.judge.dry_run import Estimate
+    from curate.judge.dry_run import CostEstimate
 
 _LOG_WIDTH = 130
 
@@ -44,7 +44,7 @@ def print_summaries(summaries: Iterable[Summary]) -> None:
         console.print(remark, soft_wrap=True, markup=False)
 
 
-def print_estimates(estimates: Sequence[Estimate]) -> None:
+def print_estimates(estimates: Sequence[CostEstimate]) -> None:
     """What judges would ask and what it would take; `≈` where tokens are estimated, `≤` where it may be fewer."""
     table = new_table("judge", "questions>", "calls>", "tokens in>", "tokens out>", "cost>")
     for each in estimates:

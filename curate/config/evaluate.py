@@ -1,22 +1,28 @@
-"""`evaluate`: benchmarks, and who is measured by them."""
+"""The section `evaluate` of `curate.yaml`: benchmarks, and the models and judges that are measured by them."""
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from curate.core.registry import explain_unknown, is_part_name
 from curate.core.section import Section
 
 HELD_OUT = "held-out labels"  # the benchmark under which `train` files its out-of-fold accuracy
-
-
 GUARD = "guard"  # the benchmark under which the judges' false-positive rates are filed
 
 
-BenchmarkFormat = Literal[
-    "lake", "auto", "native", "reward-bench", "reward-bench-2", "rm-bench", "judge-bench", "hh-rlhf"
-]
+BENCHMARK_FORMAT_NAMES = (
+    "columns",
+    "native",
+    "reward-bench",
+    "reward-bench-2",
+    "rm-bench",
+    "judge-bench",
+    "hh-rlhf",
+)
+"""The formats of benchmarks with responses of their own; a test holds them against the registry of that name."""
 
 
 class Benchmark(Section):
@@ -27,11 +33,27 @@ class Benchmark(Section):
         description="lake: JSONL of {prompt, ranking: [[best ids], …]} or {prompt, a, b, winner}, by keys of the data. "
         "Else a file, a folder, hf://owner/name[:split], the name of a format for the set on the hub, or guard."
     )
-    format: BenchmarkFormat = Field(
+    format: str | dict[str, Any] = Field(
         "lake",
-        description="lake: it judges the panel and its labels; any other: the columns of a benchmark for "
-        "`models` and `judges` (auto: by the first row).",
+        description="lake: gold for the panel and its labels. Any other: the format of a benchmark for `models` and "
+        f"`judges`: {', '.join(BENCHMARK_FORMAT_NAMES)}, auto (by the first row), ./file.yaml or ./file.py:Class for "
+        "one of your own, or {kind: name, option: value}.",
     )
+
+    @field_validator("format")
+    @classmethod
+    def _check_format(cls, value: str | dict[str, Any]) -> str | dict[str, Any]:
+        name = value if isinstance(value, str) else value.get("kind")
+        if not isinstance(name, str):
+            raise ValueError("a format with options needs its name as `kind`")  # noqa: TRY004 (pydantic reads it)
+        known = (
+            BENCHMARK_FORMAT_NAMES if isinstance(value, dict) else ("lake", "auto", *BENCHMARK_FORMAT_NAMES)
+        )
+        if not is_part_name(name, known, "benchmark_format"):
+            raise ValueError(
+                explain_unknown(name, known, "benchmark_format", "benchmark format").removesuffix(".")
+            )
+        return value
 
     @model_validator(mode="after")
     def _not_reserved(self) -> Self:
@@ -52,9 +74,11 @@ class EvaluateSection(Section):
         "the one that `train` saved.",
     )
     judges: list[str] = Field(
-        default_factory=list, description="Judges of the panel that are asked about these benchmarks too."
+        default_factory=list, description="Judges of the panel that are measured on these benchmarks too."
     )
-    robustness: bool = Field(False, description="Ask about padded, dressed-up and reversed pairs as well.")
+    robustness: bool = Field(
+        False, description="Also ask about pairs made harder: padded, in markdown, in reversed order."
+    )
     bootstrap: int = Field(1000, ge=0, description="Resamples of the prompts for the intervals.")
 
     @field_validator("benchmarks")

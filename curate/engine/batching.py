@@ -21,7 +21,7 @@ class Target:
     continuation: tuple[int, ...]
 
     @property
-    def fed(self) -> tuple[int, ...]:
+    def input_tokens(self) -> tuple[int, ...]:
         """What the model must read: nobody asks what follows the last token."""
         return self.context + self.continuation[:-1]
 

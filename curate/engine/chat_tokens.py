@@ -52,11 +52,11 @@ class ChatTokens:
         added = {token.content for token in self.tokenizer.added_tokens_decoder.values()}
         control = sorted(filter(None, added | set(self.tokenizer.all_special_tokens)), key=len, reverse=True)
         self._control = re.compile("|".join(map(re.escape, [*control, _OPEN, _CLOSE])))
-        self._opening = self._render([{"role": "user", "content": "?"}], answer=True)
+        self._opening = self._render_turns([{"role": "user", "content": "?"}], answer=True)
         self._takes_system = False
         with contextlib.suppress(Exception):  # a template says no in its own way
             turns = [{"role": "system", "content": "@sys@"}, {"role": "user", "content": "?"}]
-            self._takes_system = "@sys@" in self._render(turns, answer=True)
+            self._takes_system = "@sys@" in self._render_turns(turns, answer=True)
 
     def encode(
         self, messages: Chat, prefill: str = "", *, answer: bool = True, room: int = 0
@@ -72,9 +72,9 @@ class ChatTokens:
         self, chats: Sequence[tuple[Chat, str]], *, answer: bool = True, rooms: Iterable[int] = repeat(0)
     ) -> list[list[int] | Failure]:
         """`encode` for many chats, each with what is already said: a tokenizer splits a batch on all cores."""
-        texts = [self._text(messages, prefill, answer=answer) for messages, prefill in chats]
+        texts = [self._prepare_text(messages, prefill, answer=answer) for messages, prefill in chats]
         split = iter(
-            self._plain_ids(
+            self._encode_texts(
                 [piece for text in texts if isinstance(text, _MarkedText) for piece in text.pieces]
             )
         )
@@ -83,63 +83,63 @@ class ChatTokens:
             if isinstance(text, Failure):
                 found.append(text)
                 continue
-            ids = [*([] if messages else self._begin), *next(split)]
+            ids = [*([] if messages else self._begin_tokens), *next(split)]
             for control in text.written:
-                ids += [*self._literal(control), *next(split)]
-            found.append(self.too_long(len(ids) + room) or ids)
+                ids += [*self._encode_literally(control), *next(split)]
+            found.append(self.check_length(len(ids) + room) or ids)
         return found
 
-    def targets(self, requests: Sequence[Continuation]) -> list[Target | Failure]:
+    def encode_targets(self, requests: Sequence[Continuation]) -> list[Target | Failure]:
         """Continuations behind their contexts, as token ids (at least one each)."""
         contexts = self.encode_all([(each.messages, each.prefill) for each in requests])
         return [
-            context if isinstance(context, Failure) else self._target(request, context)
+            context if isinstance(context, Failure) else self._encode_target(request, context)
             for request, context in zip(requests, contexts, strict=True)
         ]
 
-    def _target(self, request: Continuation, context: Sequence[int]) -> Target | Failure:
-        continuation = self.continuation(request.prefill, request.continuation, bare=not request.messages)
+    def _encode_target(self, request: Continuation, context: Sequence[int]) -> Target | Failure:
+        continuation = self.encode_continuation(request.prefill, request.continuation, bare=not request.messages)
         if not continuation:
             return Failure("the continuation is empty", permanent=True)
         if not context:
             return Failure("the tokenizer knows no token to begin a text with", permanent=True)
         target = Target(tuple(context), tuple(continuation))
-        return self.too_long(len(target.fed)) or target
+        return self.check_length(len(target.fed)) or target
 
-    def choices(self, requests: Sequence[Choose]) -> list[list[Target] | Failure]:
+    def encode_choices(self, requests: Sequence[Choose]) -> list[list[Target] | Failure]:
         """Each choice of each request behind their common context."""
         contexts = self.encode_all([(each.messages, each.prefill) for each in requests])
         return [
-            context if isinstance(context, Failure) else self._choices(request, tuple(context))
+            context if isinstance(context, Failure) else self._encode_choices_of(request, tuple(context))
             for request, context in zip(requests, contexts, strict=True)
         ]
 
-    def _choices(self, request: Choose, context: tuple[int, ...]) -> list[Target]:
+    def _encode_choices_of(self, request: Choose, context: tuple[int, ...]) -> list[Target]:
         bare = not request.messages
         return [
-            Target(context, tuple(self.continuation(request.prefill, choice, bare=bare)))
+            Target(context, tuple(self.encode_continuation(request.prefill, choice, bare=bare)))
             for choice in request.choices
         ]
 
-    def too_long(self, length: int) -> Failure | None:
+    def check_length(self, length: int) -> Failure | None:
         if length <= self.max_length:
             return None
         return Failure(f"too long: {length} tokens, and the model takes {self.max_length}", permanent=True)
 
-    def continuation(self, prefill: str, text: str, *, bare: bool = False) -> list[int]:
+    def encode_continuation(self, prefill: str, text: str, *, bare: bool = False) -> list[int]:
         """Token ids of `text` behind the opened answer (bare: behind nothing) and `prefill`.
 
         What is before may change its first token.
         """
         before = (("" if bare else self._opening) + prefill)[-_TAIL:]
         if (before, text) not in self._continuations:
-            alone, together, apart = self._plain_ids([before, before + text, text])
+            alone, together, apart = self._encode_texts([before, before + text, text])
             joined = together[: len(alone)] == alone and len(together) > len(alone)
             self._continuations[before, text] = together[len(alone) :] if joined else apart
         return self._continuations[before, text]
 
     @property
-    def _begin(self) -> list[int]:
+    def _begin_tokens(self) -> list[int]:
         """What bare text begins with: some token, since a model says nothing about the first one (as in
         lm-evaluation-harness: the beginning-of-sequence token, else the end token).
         """
@@ -147,16 +147,16 @@ class ChatTokens:
         begin = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
         return [] if begin is None else [begin]
 
-    def _without_system(self, turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def _merge_system_turn(self, turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if self._takes_system or len(turns) < 2 or turns[0]["role"] != "system" or turns[1]["role"] != "user":
             return turns
         system, user, *rest = turns
-        return [{"role": "user", "content": self._behind(system["content"], user["content"])}, *rest]
+        return [{"role": "user", "content": self._join_contents(system["content"], user["content"])}, *rest]
 
-    def _behind(self, system: Any, user: Any) -> Any:
+    def _join_contents(self, system: Any, user: Any) -> Any:
         return f"{system}\n\n{user}"
 
-    def _render(self, turns: Sequence[dict[str, Any]], *, answer: bool) -> str:
+    def _render_turns(self, turns: Sequence[dict[str, Any]], *, answer: bool) -> str:
         if self.tokenizer.chat_template:
             rendered = self.tokenizer.apply_chat_template(
                 list(turns), tokenize=False, add_generation_prompt=answer
@@ -166,27 +166,27 @@ class ChatTokens:
         told = "\n\n".join(f"{_NAMES[turn['role']]}: {turn['content']}" for turn in turns)
         return begin + told + ("\n\nAssistant:\n" if answer else "")
 
-    def _text(self, messages: Chat, prefill: str, *, answer: bool) -> _MarkedText | Failure:
+    def _prepare_text(self, messages: Chat, prefill: str, *, answer: bool) -> _MarkedText | Failure:
         written: list[str] = []
-        turns = self._contents(messages, written)
+        turns = self._convert_turns(messages, written)
         if isinstance(turns, Failure):
             return turns
         try:
-            opened = self._render(self._without_system(turns), answer=answer) if turns else ""
+            opened = self._render_turns(self._merge_system_turn(turns), answer=answer) if turns else ""
         except Exception as error:  # templates raise what they like (TemplateError, ValueError, …)
             return Failure(f"the chat template does not take this chat: {error}", permanent=True)
-        split = _MARK.split(opened + self._mark(prefill, written))
+        split = _MARK.split(opened + self._mark_control_strings(prefill, written))
         return _MarkedText(tuple(split[::2]), tuple(written[int(number)] for number in split[1::2]))
 
-    def _contents(self, messages: Chat, written: list[str]) -> list[dict[str, Any]] | Failure:
+    def _convert_turns(self, messages: Chat, written: list[str]) -> list[dict[str, Any]] | Failure:
         """The turns as the template takes them, marked."""
         if any(part.type != "text" for message in messages for part in message.content):
             return Failure("the model reads text only, and the chat holds images or videos", permanent=True)
         return [
-            {"role": turn.role, "content": self._mark(plain_text(turn.content), written)} for turn in messages
+            {"role": turn.role, "content": self._mark_control_strings(plain_text(turn.content), written)} for turn in messages
         ]
 
-    def _mark(self, content: str, written: list[str]) -> str:
+    def _mark_control_strings(self, content: str, written: list[str]) -> str:
         """Put a numbered mark where content holds a control string; `written` remembers which."""
 
         def mark(match: re.Match[str]) -> str:
@@ -195,13 +195,13 @@ class ChatTokens:
 
         return self._control.sub(mark, content)
 
-    def _literal(self, text: str) -> list[int]:
+    def _encode_literally(self, text: str) -> list[int]:
         """A control string as ordinary characters: a part of it is no control string."""
         if len(text) > 1 and self._control.search(text):
-            return self._literal(text[0]) + self._literal(text[1:])
-        return self._plain_ids([text])[0]
+            return self._encode_literally(text[0]) + self._encode_literally(text[1:])
+        return self._encode_texts([text])[0]
 
-    def _plain_ids(self, texts: Sequence[str]) -> list[list[int]]:
+    def _encode_texts(self, texts: Sequence[str]) -> list[list[int]]:
         fast = getattr(self.tokenizer, "backend_tokenizer", None)
         if fast is None:
             return [

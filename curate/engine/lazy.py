@@ -46,39 +46,39 @@ class LazyEngine(ConfiguredEngine):
         self._opened: Engine | None = None
 
     @abstractmethod
-    def _open(self) -> Engine: ...
+    def _open_model(self) -> Engine: ...
 
     def generate(self, requests: Sequence[Generate]) -> list[Generation | Failure]:
-        return self._ask("generate", lambda model: model.generate(requests))
+        return self._call_model("generate", lambda model: model.generate(requests))
 
     def choose(self, requests: Sequence[Choose]) -> list[Choice | Failure]:
-        return self._ask("choose", lambda model: model.choose(requests))
+        return self._call_model("choose", lambda model: model.choose(requests))
 
     def loglikelihood(self, requests: Sequence[Continuation]) -> list[LogLikelihood | Failure]:
-        return self._ask("loglikelihood", lambda model: model.loglikelihood(requests))
+        return self._call_model("loglikelihood", lambda model: model.loglikelihood(requests))
 
     def score(self, chats: Sequence[Chat]) -> list[Score | Failure]:
-        return self._ask("score", lambda model: model.score(chats))
+        return self._call_model("score", lambda model: model.score(chats))
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        return self._ask("embed", lambda model: model.embed(texts))
+        return self._call_model("embed", lambda model: model.embed(texts))
 
     def embed_tokens(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
-        return self._ask("embed-tokens", lambda model: model.embed_tokens(texts))
+        return self._call_model("embed-tokens", lambda model: model.embed_tokens(texts))
 
     def close(self) -> None:
         if self._opened is not None:
             self._opened = None
             gc.collect()
 
-    def _ask(self, capability: Capability, ask: Callable[[Engine], T]) -> T:
+    def _call_model(self, capability: Capability, ask: Callable[[Engine], T]) -> T:
         if capability not in self.capabilities:
             raise make_capability_error(self, capability)
-        return ask(self._model())
+        return ask(self._get_model())
 
-    def _model(self) -> Engine:
+    def _get_model(self) -> Engine:
         if self._opened is None:
-            self._opened = self._open()
+            self._opened = self._open_model()
         return self._opened
 
 

@@ -42,7 +42,7 @@ class ConfiguredEngine(Engine):
             return None
         return (tokens_in * (options.price_in or 0.0) + tokens_out * (options.price_out or 0.0)) / 1e6
 
-    def counter(self) -> Callable[[Chat, str], int] | None:
+    def make_token_counter(self) -> Callable[[Chat, str], int] | None:
         """Counts the tokens of a chat and what is already said of the answer, without the model's weights.
 
         None where there is no tokenizer at hand.
@@ -70,7 +70,7 @@ class Engines:
         self._made: dict[str, ConfiguredEngine] = {}
 
     @classmethod
-    def of(cls, config: Config) -> Self:
+    def from_config(cls, config: Config) -> Self:
         return cls(config.engines, config.resolve("."), images=config.image_access())
 
     def get(self, name: str, *, where: str = "engine", needs: Capability | None = None) -> Engine:
@@ -99,11 +99,11 @@ class Engines:
             raise make_capability_error(opened, needs)
         return opened
 
-    def noting(self, used: list[Engine]) -> Engines:
+    def record_use(self, used: list[Engine]) -> Engines:
         """The same engines; those that are asked for are noted in `used`."""
         return _RecordingEngines(self, used)
 
-    def check(self) -> None:
+    def check_all(self) -> None:
         """Make every declared engine, so that mistakes in curate.yaml show before any work."""
         for name in self._declared:
             _ = self.get(name).capabilities

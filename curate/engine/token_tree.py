@@ -30,7 +30,7 @@ class TokenTree:
     def __len__(self) -> int:
         return len(self.tokens)
 
-    def visible(self, window: int | None = None) -> NDArray[np.bool_]:
+    def build_mask(self, window: int | None = None) -> NDArray[np.bool_]:
         """bool[n, n]: whether node i attends to node j, which is itself or an ancestor (at most `window` − 1 up)."""
         seen = np.zeros((len(self), len(self)), np.bool_)
         for node, parent in enumerate(self.parents):

@@ -1,4 +1,4 @@
-"""A benchmark as it is scored: prompts whose responses somebody has ordered."""
+"""A benchmark as it is scored: prompts whose responses are ordered by quality."""
 
 from __future__ import annotations
 
@@ -11,11 +11,18 @@ from curate.data.preference_rows import Turns
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchmarkItem:
-    """A prompt (`context`: its turns) with N responses.
+    """A prompt with N responses.
 
-    `tiers` int[N]: 1 the best, equal ones equally good. `gold` float[N]: how good each is, where the set says it in
-    numbers. `styles` int[N]: how fancy each is (RM-Bench: 0 concise, 1 detailed, 2 detailed in markdown).
-    `key`: the set's own name of the row; `prompt_id`: as in training sets, or "".
+    | field       | meaning |
+    | ---         | --- |
+    | `key`       | the data set's own name of the row |
+    | `context`   | the turns of the prompt |
+    | `responses` | N texts |
+    | `tiers`     | int[N]; 1 is the best, equal numbers are equally good |
+    | `subset`    | the part of the benchmark that the row belongs to |
+    | `gold`      | float[N], how good each response is, where the data set has a number for it |
+    | `styles`    | int[N], RM-Bench's styles: 0 concise, 1 detailed, 2 detailed in markdown |
+    | `prompt_id` | as in training sets, or "" |
     """
 
     key: str
@@ -29,18 +36,18 @@ class BenchmarkItem:
 
     @property
     def cluster(self) -> str:
-        """Rows with one prompt are not independent: intervals are over prompts."""
+        """The prompt: rows about one prompt are not independent, so intervals are computed over prompts."""
         return self.prompt_id or content_id(self.context)
 
     def iterate_pairs(self) -> Iterator[tuple[int, int]]:
-        """(better, worse) for all pairs that the gold decides."""
-        places = range(len(self.tiers))
-        return ((i, j) for i in places for j in places if self.tiers[i] < self.tiers[j])
+        """Yield (better, worse), response numbers, for all pairs of different tiers."""
+        numbers = range(len(self.tiers))
+        return ((i, j) for i in numbers for j in numbers if self.tiers[i] < self.tiers[j])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchmarkSet:
-    """The items of a benchmark. `rows` = items + the sum of `dropped` (reason → rows)."""
+    """The items of a benchmark; `rows` = number of items + the sum of `dropped` (reason → rows)."""
 
     name: str
     format: str

@@ -1,207 +1,110 @@
-"""The columns of known benchmarks: from a row as its authors publish it to an item.
+"""Benchmark formats: how a row of a benchmark becomes an item. One class a format, named in curate.yaml.
 
-| format           | columns |
-| ---              | --- |
-| `reward-bench`   | prompt, chosen, rejected, subset, id |
-| `reward-bench-2` | id, prompt, chosen (list), rejected (list), num_correct, subset |
-| `rm-bench`       | id, prompt, chosen [3], rejected [3], domain |
-| `judge-bench`    | pair_id, question, response_A, response_B, label (A>B or B>A), source |
-| `hh-rlhf`        | chosen, rejected: transcripts (`Human:`, `Assistant:`) |
-| `native`         | prompt, chosen, rejected; or prompt, responses, rankings or scores; also subset, prompt_id, id |
+A format of one's own is a class derived from `BenchmarkFormat` (`./mine.py:Mine`) or, where only the names of the
+columns differ, a YAML file (`./mine.yaml`, see `column_format.py`).
 """
 
 from __future__ import annotations
 
-import json
-import math
-import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
 
-from curate.data.preference_rows import Turns, Unusable, split_pair, split_ranking, turns_of, with_images
+from curate.config.validation import validate_options
+from curate.core.registry import Registry
+from curate.core.section import Section
 from curate.evaluate.benchmark import BenchmarkItem
 
 Row = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Format:
-    """`hub`, `split`: where its authors publish it."""
+class BenchmarkFormat(ABC):
+    """Reads the rows of benchmarks that share their columns.
 
-    name: str
-    read: Callable[[Row, str], BenchmarkItem]
+    Attributes:
+        Options: What curate.yaml can set, as `format: {kind: NAME, OPTION: VALUE}`.
+        hub: Data set on the hub, owner/name, that the format's name stands for; "" where it stands for none.
+        split: Split of that data set.
+    """
+
+    Options: ClassVar[type[Section]] = Section
     hub: str = ""
     split: str = ""
 
+    def __init__(self, name: str, options: Any = None) -> None:
+        self.name = name
+        self.options = self.Options() if options is None else options
 
-def _reward_bench(row: Row, key: str) -> BenchmarkItem:
-    return BenchmarkItem(
-        key=str(row.get("id", key)),
-        context=turns_of(row.get("prompt"), "prompt", "user"),
-        responses=(_text(row, "chosen"), _text(row, "rejected")),
-        tiers=(1, 2),
-        subset=_name(row, "subset"),
-    )
+    @classmethod
+    def recognizes(cls, row: Row) -> bool:
+        """Tell from its columns whether a row has this format, for `format: auto`."""
+        return False
 
+    @abstractmethod
+    def read_row(self, row: Row, key: str) -> BenchmarkItem:
+        """Read a row.
 
-def _reward_bench_2(row: Row, key: str) -> BenchmarkItem:
-    chosen, rejected = _texts(row, "chosen"), _texts(row, "rejected")
-    return BenchmarkItem(
-        key=str(row.get("id", key)),
-        context=turns_of(row.get("prompt"), "prompt", "user"),
-        responses=(*chosen, *rejected),
-        tiers=(1,) * len(chosen) + (2,) * len(rejected),
-        subset=_name(row, "subset"),
-    )
+        Args:
+            row: Column → value.
+            key: Name of the row, for rows without one of their own.
 
-
-def _rm_bench(row: Row, key: str) -> BenchmarkItem:
-    chosen, rejected = _texts(row, "chosen"), _texts(row, "rejected")
-    if not len(chosen) == len(rejected) == 3:
-        raise Unusable("chosen and rejected are no lists of three styles")
-    return BenchmarkItem(
-        key=str(row.get("id", key)),
-        context=turns_of(row.get("prompt"), "prompt", "user"),
-        responses=(*chosen, *rejected),
-        tiers=(1, 1, 1, 2, 2, 2),
-        styles=(0, 1, 2, 0, 1, 2),
-        subset=_name(row, "domain"),
-    )
+        Raises:
+            curate.data.preference_rows.Unusable: The row cannot be used; the message says why, and is counted.
+        """
 
 
-_JUDGE_BENCH = {
-    "mmlu-pro": "knowledge",
-    "livebench-reasoning": "reasoning",
-    "livebench-math": "math",
-    "livecodebench": "coding",
-}
+BENCHMARK_FORMATS: Registry[BenchmarkFormat] = Registry(
+    "benchmark_format",
+    BenchmarkFormat,  # type: ignore[type-abstract]
+    builtin={
+        "columns": "curate.evaluate.column_format:ColumnFormat",
+        "native": "curate.evaluate.published_formats:Native",
+        "reward-bench": "curate.evaluate.published_formats:RewardBench",
+        "reward-bench-2": "curate.evaluate.published_formats:RewardBench2",
+        "rm-bench": "curate.evaluate.published_formats:RmBench",
+        "judge-bench": "curate.evaluate.published_formats:JudgeBench",
+        "hh-rlhf": "curate.evaluate.published_formats:HhRlhf",
+    },
+    data_class="curate.evaluate.column_format:ColumnFormat",
+)
+DETECTED = ("judge-bench", "rm-bench", "reward-bench-2", "reward-bench", "hh-rlhf")
+"""The formats that `auto` looks for, in this order; a row that none of them recognizes is `native`."""
 
 
-def _judge_bench(row: Row, key: str) -> BenchmarkItem:
-    label = str(row.get("label")).replace(" ", "")
-    if label not in ("A>B", "B>A"):
-        raise Unusable("label is neither A>B nor B>A")
-    source = _name(row, "source")
-    return BenchmarkItem(
-        key=str(row.get("pair_id", key)),
-        context=[("user", _text(row, "question"))],
-        responses=(_text(row, "response_A"), _text(row, "response_B")),
-        tiers=(1, 2) if label == "A>B" else (2, 1),
-        subset=next((name for start, name in _JUDGE_BENCH.items() if source.startswith(start)), source),
-    )
+def open_format(
+    choice: str | Mapping[str, Any], *, folder: Path = Path(), where: str = "evaluate.benchmarks.format"
+) -> BenchmarkFormat:
+    """Open the format that curate.yaml or the command line names.
+
+    Args:
+        choice: A name, or {kind: name, option: value}.
+        folder: Folder where relative files start.
+        where: Key of curate.yaml that holds the choice, for error messages.
+
+    Raises:
+        CurateError: There is no such format, or it has no such option.
+    """
+    given = {"kind": choice} if isinstance(choice, str) else dict(choice)
+    name = given.pop("kind", None)
+    part = BENCHMARK_FORMATS.find(name, where=where, folder=folder)
+    return part.type(str(name), validate_options(part.type.Options, {**part.options, **given}, where=where))
 
 
-_TURN = re.compile(r"\n\n(Human|Assistant):")
-_ROLES = {"Human": "user", "Assistant": "assistant"}
+def detect_format(row: Row) -> BenchmarkFormat:
+    """Return the format of a file from the columns of its first row."""
+    for name in DETECTED:
+        if BENCHMARK_FORMATS.find(name, where="format", folder=Path()).type.recognizes(row):
+            return open_format(name)
+    return open_format("native")
 
 
-def _hh_rlhf(row: Row, key: str) -> BenchmarkItem:
-    chosen, rejected = (_transcript(_text(row, name)) for name in ("chosen", "rejected"))
-    if chosen[:-1] != rejected[:-1] or chosen[-1][0] != "assistant" or rejected[-1][0] != "assistant":
-        raise Unusable("the transcripts differ before the last answer")
-    if chosen == rejected:
-        raise Unusable("chosen and rejected are equal")
-    texts = (chosen[-1][1], rejected[-1][1])
-    subset = row.get("subset")
-    return BenchmarkItem(
-        key=key, context=chosen[:-1], responses=texts, tiers=(1, 2), subset=str(subset) if subset else "all"
-    )
+def is_own_format(source: str) -> bool:
+    """Tell whether the source of a benchmark names a format of the user's own in place of a file."""
+    return source.endswith((".yaml", ".yml")) or ".py:" in source
 
 
-def _transcript(text: str) -> Turns:
-    _, *parts = _TURN.split(text)
-    if len(parts) < 4:
-        raise Unusable("no transcript of Human and Assistant")
-    return [(_ROLES[who], said.strip()) for who, said in zip(parts[::2], parts[1::2], strict=True)]
-
-
-def _native(row: Row, key: str) -> BenchmarkItem:
-    about: dict[str, Any] = {
-        "key": str(row.get("id", key)),
-        "subset": str(row.get("subset") or "all"),
-        "prompt_id": str(row.get("prompt_id") or ""),
-    }
-    prompt = row.get("prompt")
-    if isinstance(prompt, str) and prompt.startswith('[{"'):  # messages in a column of text
-        row = {**row, "prompt": json.loads(prompt)}
-    if row.get("rankings") is not None:
-        texts, ranks = split_ranking(row)
-        context = with_images(turns_of(row.get("prompt"), "prompt", "user"), row)
-        return BenchmarkItem(context=context, responses=tuple(texts), tiers=tuple(ranks), **about)
-    if row.get("scores") is not None:
-        gold = _numbers(row["scores"])
-        texts = list(_texts(row, "responses"))
-        if len(texts) != len(gold) or len(set(gold)) < 2:
-            raise Unusable("scores are not as many as responses, or all equal")
-        tiers = tuple(1 + sum(other > each for other in gold) for each in gold)
-        context = with_images(turns_of(row.get("prompt"), "prompt", "user"), row)
-        return BenchmarkItem(context=context, responses=tuple(texts), tiers=tiers, gold=gold, **about)
-    context, chosen, rejected = split_pair(row)
-    if chosen == rejected:
-        raise Unusable("chosen and rejected are equal")
-    return BenchmarkItem(
-        context=with_images(context, row), responses=(chosen, rejected), tiers=(1, 2), **about
-    )
-
-
-FORMATS = {
-    each.name: each
-    for each in (
-        Format("reward-bench", _reward_bench, "allenai/reward-bench", "filtered"),
-        Format("reward-bench-2", _reward_bench_2, "allenai/reward-bench-2", "test"),
-        Format("rm-bench", _rm_bench, "THU-KEG/RM-Bench", "train"),
-        Format("judge-bench", _judge_bench, "ScalerLab/JudgeBench", "gpt"),
-        Format("hh-rlhf", _hh_rlhf, "Anthropic/hh-rlhf", "test"),
-        Format("native", _native),
-    )
-}
-
-
-def detected(row: Row) -> Format:
-    """The format of a file, from the columns of its first row."""
-    if {"response_A", "response_B"} <= row.keys():
-        return FORMATS["judge-bench"]
-    if isinstance(row.get("chosen"), Sequence) and not isinstance(row["chosen"], str) and "domain" in row:
-        return FORMATS["rm-bench"]
-    if "num_correct" in row:
-        return FORMATS["reward-bench-2"]
-    if {"chosen_model", "rejected_model", "subset"} <= row.keys():
-        return FORMATS["reward-bench"]
-    chosen = row.get("chosen")
-    if "prompt" not in row and isinstance(chosen, str) and chosen.startswith("\n\nHuman:"):
-        return FORMATS["hh-rlhf"]
-    return FORMATS["native"]
-
-
-def _text(row: Row, name: str) -> str:
-    value = row.get(name)
-    if not isinstance(value, str):
-        raise Unusable(f"{name} is missing or no text")
-    return value
-
-
-def _name(row: Row, name: str) -> str:
-    value = row.get(name)
-    if not isinstance(value, str) or not value:
-        raise Unusable(f"{name} is missing or no text")
-    return value
-
-
-def _texts(row: Row, name: str) -> tuple[str, ...]:
-    value = row.get(name)
-    if not isinstance(value, list) or not value:
-        raise Unusable(f"{name} is no list of texts")
-    texts = tuple(each.get("text") if isinstance(each, Mapping) else each for each in value)
-    if not all(isinstance(each, str) for each in texts):
-        raise Unusable(f"{name} is no list of texts")
-    return texts  # type: ignore[return-value]  # just checked
-
-
-def _numbers(values: Any) -> tuple[float, ...]:
-    if not isinstance(values, list):
-        raise Unusable("scores is no list of numbers")
-    for each in values:
-        if isinstance(each, bool) or not isinstance(each, int | float) or not math.isfinite(each):
-            raise Unusable("scores is no list of numbers")
-    return tuple(map(float, values))
+def list_published() -> dict[str, BenchmarkFormat]:
+    """List our formats whose names stand for a data set on the hub."""
+    formats = {name: open_format(name) for name in BENCHMARK_FORMATS.names}
+    return {name: form for name, form in formats.items() if form.hub}

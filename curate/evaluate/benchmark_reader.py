@@ -1,10 +1,10 @@
-"""Where benchmarks come from: files, folders, the hub, and the guard set of the package."""
+"""Reads benchmarks from files, folders and the hub, and the adversarial set of the package."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,37 +16,55 @@ from curate.data.adversarial import adversarial_cases
 from curate.data.preference_files import read_data_rows
 from curate.data.preference_rows import Unusable
 from curate.evaluate.benchmark import BenchmarkItem, BenchmarkSet
-from curate.evaluate.benchmark_formats import FORMATS, Format, detected
+from curate.evaluate.benchmark_formats import (
+    BenchmarkFormat,
+    detect_format,
+    is_own_format,
+    list_published,
+    open_format,
+)
 
 _ENDS = (".parquet", ".jsonl", ".jsonl.gz", ".jsonl.zst", ".json")
 
 
-def read_benchmark(source: str, *, folder: Path, form: str = "auto", name: str | None = None) -> BenchmarkSet:
+def read_benchmark(
+    source: str, *, folder: Path, form: str | Mapping[str, Any] = "auto", name: str | None = None
+) -> BenchmarkSet:
     """Read a benchmark.
 
-    `source`: a file or folder (.parquet, .jsonl, also .gz or .zst, .json with a list), `hf://owner/name[:split]`, the
-    name of a format (the set as its authors publish it on the hub), or `guard`. `form`: a format, or `auto` for what
-    the first row's columns say.
+    Args:
+        source: A file or folder (.parquet, .jsonl, also .gz or .zst, .json with a list), `hf://owner/name[:split]`,
+            the name of a format (its data set on the hub), or `guard`.
+        folder: Folder where relative files start.
+        form: A format, see `open_format`, or `auto`: the format that the first row's columns show.
+        name: Name of the benchmark; default: that of the source.
+
+    Returns:
+        The usable rows as items, and the number of rows dropped for each reason.
+
+    Raises:
+        CurateError: The source cannot be read, the format cannot be opened, or no row is usable.
     """
     if source == GUARD:
         return _build_adversarial_set(name or GUARD)
-    rows, known = _open_rows(source, folder)
-    chosen: Format | None = FORMATS[form] if form != "auto" else known
+    chosen = open_format(form, folder=folder) if form != "auto" else None
+    rows, published = _open_rows(source, folder)
+    chosen = chosen or published
     items: list[BenchmarkItem] = []
     dropped: Counter[str] = Counter()
     number = 0
     for number, row in enumerate(rows, 1):
-        chosen = chosen or detected(row if isinstance(row, dict) else {})
+        chosen = chosen or detect_format(row if isinstance(row, dict) else {})
         try:
             if not isinstance(row, dict):
                 raise Unusable("no JSON object")  # noqa: TRY301 (a verdict like those of the format)
-            items.append(chosen.read(row, str(number)))
+            items.append(chosen.read_row(row, str(number)))
         except Unusable as reason:
             dropped[str(reason)] += 1
     if not items or chosen is None:
-        why = ", ".join(f"{count} × {reason}" for reason, count in dropped.items()) or "it has no rows"
+        reasons = ", ".join(f"{count} × {reason}" for reason, count in dropped.items()) or "it has no rows"
         read_as = f" (read as {chosen.name})" if chosen else ""
-        raise CurateError(f"The benchmark {source}{read_as} has no usable row: {why}.")
+        raise CurateError(f"The benchmark {source}{read_as} has no usable row: {reasons}.")
     return BenchmarkSet(
         name=name or Path(source).name.removesuffix(".gz").removesuffix(".zst").rsplit(".", 1)[0],
         format=chosen.name,
@@ -57,22 +75,32 @@ def read_benchmark(source: str, *, folder: Path, form: str = "auto", name: str |
     )
 
 
-def _open_rows(source: str, folder: Path) -> tuple[Iterator[Any], Format | None]:
-    if source in FORMATS and FORMATS[source].hub:
-        form = FORMATS[source]
+def _open_rows(source: str, folder: Path) -> tuple[Iterator[Any], BenchmarkFormat | None]:
+    """Open the rows of a source; also return the format of a data set on the hub, where it is known."""
+    published = list_published()
+    if source in published:
+        form = published[source]
+        return _read_hub(form.hub, form.split), form
+    if is_own_format(source):
+        form = open_format(source, folder=folder, where="benchmark")
+        if not form.hub:
+            raise CurateError(
+                f"The format {source} names no data set on the hub: name a file as the source of the benchmark, and "
+                "this as its format."
+            )
         return _read_hub(form.hub, form.split), form
     if source.startswith("hf://"):
         address, _, split = source.removeprefix("hf://").partition(":")
-        known = next((each for each in FORMATS.values() if each.hub == address), None)
+        known = next((form for form in published.values() if form.hub == address), None)
         return _read_hub(address, split or (known.split if known else "test")), known
     path = folder / source
     if not path.exists():
-        names = ", ".join(name for name, form in FORMATS.items() if form.hub)
         raise CurateError(
-            f"There is no benchmark {source}: name a file, a folder, hf://owner/name, {GUARD}, or one of {names}."
+            f"There is no benchmark {source}: name a file, a folder, hf://owner/name, {GUARD}, or one of "
+            f"{', '.join(published)}."
         )
     files = (
-        [path] if path.is_file() else sorted(each for each in path.rglob("*") if each.name.endswith(_ENDS))
+        [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.name.endswith(_ENDS))
     )
     return (row for file in files for row in _read_file(file)), None
 
@@ -97,15 +125,14 @@ def _read_hub(address: str, split: str) -> Iterator[Any]:
     try:
         yield from datasets.load_dataset(address, split=split)
     except Exception as error:  # datasets, the hub's client and the network raise whatever they like
-        said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}".rstrip(" .:")
+        problem = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}".rstrip(" .:")
         raise CurateError(
-            f"Cannot read the benchmark {address} ({split}) from the hub: {said}. Check the name, the network and "
+            f"Cannot read the benchmark {address} ({split}) from the hub: {problem}. Check the name, the network and "
             "HF_HUB_OFFLINE, or download it and name its files."
         ) from error
 
 
 def _build_adversarial_set(name: str) -> BenchmarkSet:
-    cases = adversarial_cases()
     items = tuple(
         BenchmarkItem(
             key=case.prompt_id,
@@ -114,7 +141,7 @@ def _build_adversarial_set(name: str) -> BenchmarkSet:
             tiers=(1, 2),
             subset=case.hack,
         )
-        for case in cases
+        for case in adversarial_cases()
     )
     digest = content_id([[item.context, item.responses] for item in items])
     return BenchmarkSet(name=name, format=GUARD, items=items, rows=len(items), dropped={}, digest=digest)

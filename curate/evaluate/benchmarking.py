@@ -1,4 +1,4 @@
-"""Subjects on a benchmark: their opinions once, and everything that follows from them."""
+"""Scores of subjects on one benchmark: each subject judges its items once, and all measures follow from that."""
 
 from __future__ import annotations
 
@@ -18,59 +18,67 @@ from curate.evaluate.verdicts import BASELINES, ItemVerdict, Subject
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkResult:
-    """`comparisons`: of every two subjects that score responses; baselines are not compared."""
+    """The scores on a benchmark, and a comparison of every two subjects that score responses, without baselines."""
 
-    of: BenchmarkSet
+    benchmark: BenchmarkSet
     scores: list[MetricScore]
     comparisons: list[ModelComparison]
 
 
 def score_subjects(
-    of: BenchmarkSet,
+    benchmark: BenchmarkSet,
     subjects: Sequence[Subject],
     *,
     resamples: int,
     perturb: bool = False,
     track: Track = no_progress,
 ) -> BenchmarkResult:
-    """Score `subjects`, and the baselines beside them, on the items of `of`.
+    """Score subjects, and the baselines beside them, on the items of a benchmark.
 
-    `perturb`: also on pairs made harder (`perturb.py`), which asks each subject again for each way to do it.
+    Args:
+        benchmark: The items.
+        subjects: Models and judges.
+        resamples: Bootstrap resamples of the prompts for the intervals; 0: no intervals.
+        perturb: Also ask about pairs made harder (`perturb.py`): every subject judges the items once more for each
+            perturbation.
+        track: Shows the progress.
     """
-    opinions: dict[str, list[ItemVerdict]] = {}
+    verdicts: dict[str, list[ItemVerdict]] = {}
     scores: list[MetricScore] = []
     for subject in (*subjects, *BASELINES):
-        said = opinions[subject.name] = subject.judge_items(of.items, track=track)
-        scores += measure_subject(subject.name, of, said, resamples=resamples)
-        if perturb and of.format != GUARD:
+        before = verdicts[subject.name] = subject.judge_items(benchmark.items, track=track)
+        scores += measure_subject(subject.name, benchmark, before, resamples=resamples)
+        if perturb and benchmark.format != GUARD:
             for name in PERTURBATIONS:
-                after = subject.judge_items(perturb_items(of.items, name), track=track)
-                scores += measure_robustness(subject.name, name, of.items, said, after, resamples=resamples)
-    found = (
+                after = subject.judge_items(perturb_items(benchmark.items, name), track=track)
+                scores += measure_robustness(
+                    subject.name, name, benchmark.items, before, after, resamples=resamples
+                )
+    comparisons = (
         compare_scores(
             one.name,
             other.name,
-            [each.scores for each in opinions[one.name]],
-            [each.scores for each in opinions[other.name]],
-            [item.cluster for item in of.items],
+            [verdict.scores for verdict in verdicts[one.name]],
+            [verdict.scores for verdict in verdicts[other.name]],
+            [item.cluster for item in benchmark.items],
             resamples=resamples,
         )
         for one, other in itertools.combinations(subjects, 2)
     )
-    return BenchmarkResult(of, scores, [each for each in found if each is not None])
+    return BenchmarkResult(benchmark, scores, [pair for pair in comparisons if pair is not None])
 
 
 def build_distance_scores(comparisons: Sequence[ModelComparison]) -> list[MetricScore]:
-    """Comparisons as lines of the score table: the subject is one model, the subset names the other."""
+    """Build lines of the score table from comparisons: the subject is one model, the subset names the other."""
     return [
         MetricScore(one, metric, estimate, f"to {other}")
-        for each in comparisons
-        for one, other in ((each.one, each.other), (each.other, each.one))
+        for pair in comparisons
+        for one, other in ((pair.one, pair.other), (pair.other, pair.one))
         for metric, estimate in (
-            ("distance", each.distance),
-            ("kendall", each.kendall),
-            ("spearman", each.spearman),
-            ("agreement", each.agreement),
+            ("distance", pair.distance),
+            ("kendall", pair.kendall),
+            ("spearman", pair.spearman),
+            ("agreement", pair.agreement),
         )
         if estimate is not None
     ]

@@ -1,4 +1,4 @@
-"""Gold: which response is better, said by someone who is believed."""
+"""Gold about the lake's own responses: which of two is better, from a source that is taken for true."""
 
 from __future__ import annotations
 
@@ -23,10 +23,14 @@ RankGroups = list[list[str]]  # best first; those of one group are equally good
 class GoldPairs:
     """The gold of a benchmark in the lake's own ids.
 
-    `pairs`: prompt_id, a, b (a < b), gold (+1 a is better, -1 b is, 0 they are equally good: not counted in
-    pairwise accuracy), length_a, length_b. `responses`: prompt_id, response_id, best; of prompts that have a
-    whole ranking with more than one rank.
-    Rows of the file: `rows` = `kept` + `duplicates` + the sum of `dropped` (reason → rows).
+    | field        | meaning |
+    | ---          | --- |
+    | `pairs`      | prompt_id, a, b (a < b), gold (+1 a is better, -1 b is, 0 equal), length_a, length_b |
+    | `responses`  | prompt_id, response_id, best; of prompts that have a ranking with more than one rank |
+    | `rows`       | rows of the file = `kept` + `duplicates` + the sum of `dropped` |
+    | `dropped`    | reason → rows |
+
+    Equal pairs do not count in pairwise accuracy.
     """
 
     pairs: pl.DataFrame
@@ -38,26 +42,28 @@ class GoldPairs:
 
 
 def read_gold(lake: Lake, source: Path) -> GoldPairs:
-    """Read a benchmark: JSONL of {prompt, ranking: [[best ids], [next], …]} or {prompt, a, b, winner: a | b | tie}.
+    """Read gold: JSONL of {prompt, ranking: [[best ids], [next], …]} or {prompt, a, b, winner: a | b | tie}.
 
-    Ids are the callers' keys or our own ids; rows that name what the lake does not hold are dropped and counted.
+    Ids are the user's keys or the lake's ids. Rows that name something the lake does not have are dropped and counted.
     """
     rows = list(_read_rows(source))
     names = {row["prompt"] for row in rows if isinstance(row, dict) and isinstance(row.get("prompt"), str)}
     with lake.bind("gold_keys", pl.DataFrame({"name": sorted(names)}, schema={"name": pl.String})):
         known = _KnownNames(lake.rows(read_query("evaluate_keys")))
-    collected = _GoldCollector(known)
+    collector = _GoldCollector(known)
     for row in rows:
-        collected.add(row)
-    gold = collected.build(len(rows))
+        collector.add_row(row)
+    gold = collector.build_gold(len(rows))
     if not (gold.pairs["gold"] != 0).any():
-        why = ", ".join(f"{count} × {reason}" for reason, count in gold.dropped.items()) or "it has no rows"
-        raise CurateError(f"The gold {source} decides no pair of responses in the lake: {why}.")
+        reasons = (
+            ", ".join(f"{count} × {reason}" for reason, count in gold.dropped.items()) or "it has no rows"
+        )
+        raise CurateError(f"The gold {source} decides no pair of responses in the lake: {reasons}.")
     return gold
 
 
 class _UnusableGold(Exception):  # noqa: N818 (a verdict on a row, not an error)
-    """Why a row of gold is of no use."""
+    """The reason why a row of gold cannot be used."""
 
 
 @dataclass(slots=True)
@@ -67,7 +73,7 @@ class _KnownResponses:
 
 
 class _KnownNames:
-    """What the names in the gold can mean."""
+    """The prompts and responses of the lake by the names that gold can give them: keys and ids."""
 
     def __init__(self, rows: Iterable[tuple[Any, ...]]) -> None:
         self._prompts: dict[str, set[str]] = {}
@@ -80,25 +86,27 @@ class _KnownNames:
             for name in (response_id, response_key):
                 answers.by_name.setdefault(name, set()).add(response_id)
 
-    def prompt(self, name: str) -> str:
+    def find_prompt(self, name: str) -> str:
         return _take_only(self._prompts.get(name, set()), "prompt")
 
-    def response(self, prompt_id: str, name: str) -> str:
+    def find_response(self, prompt_id: str, name: str) -> str:
         return _take_only(self._answers[prompt_id].by_name.get(name, set()), "response")
 
-    def length(self, prompt_id: str, response_id: str) -> int:
+    def find_length(self, prompt_id: str, response_id: str) -> int:
         return self._answers[prompt_id].lengths[response_id]
 
 
-def _take_only(found: set[str], what: str) -> str:
-    if not found:
-        raise _UnusableGold(f"unknown {what}")
-    if len(found) > 1:
-        raise _UnusableGold(f"{what} key that several have")
-    return next(iter(found))
+def _take_only(ids: set[str], noun: str) -> str:
+    if not ids:
+        raise _UnusableGold(f"unknown {noun}")
+    if len(ids) > 1:
+        raise _UnusableGold(f"{noun} key that several have")
+    return next(iter(ids))
 
 
 class _GoldCollector:
+    """Collects pairs and rankings row by row; the first statement about a pair counts."""
+
     def __init__(self, known: _KnownNames) -> None:
         self._known = known
         self._pairs: dict[tuple[str, str, str], int] = {}
@@ -106,7 +114,7 @@ class _GoldCollector:
         self._dropped: Counter[str] = Counter()
         self._duplicates = 0
 
-    def add(self, row: Any) -> None:
+    def add_row(self, row: Any) -> None:
         try:
             prompt_id, groups, whole = self._resolve(row)
         except _UnusableGold as reason:
@@ -119,10 +127,12 @@ class _GoldCollector:
         self._pairs |= new
         if whole and len(groups) > 1:
             best = set(groups[0])
-            self._best.setdefault(prompt_id, {each: each in best for group in groups for each in group})
+            self._best.setdefault(
+                prompt_id, {response_id: response_id in best for group in groups for response_id in group}
+            )
 
     def _resolve(self, row: Any) -> tuple[str, RankGroups, bool]:
-        """Prompt id, response ids from best to worst, and whether that is a whole ranking."""
+        """Return the prompt id, the response ids from best to worst, and whether they are a whole ranking."""
         match row:
             case {"prompt": str(prompt), "ranking": list(ranking)}:
                 named, whole = [[group] if isinstance(group, str) else group for group in ranking], True
@@ -131,19 +141,28 @@ class _GoldCollector:
                 whole = False
             case _:
                 raise _UnusableGold("not in a format of gold")
-        prompt_id = self._known.prompt(prompt)
+        prompt_id = self._known.find_prompt(prompt)
         try:
-            groups = [[self._known.response(prompt_id, name) for name in group] for group in named if group]
+            groups = [
+                [self._known.find_response(prompt_id, name) for name in group] for group in named if group
+            ]
         except TypeError:
             raise _UnusableGold("not in a format of gold") from None
-        everyone = [each for group in groups for each in group]
+        everyone = [response_id for group in groups for response_id in group]
         if len(set(everyone)) < max(2, len(everyone)):
             raise _UnusableGold("fewer than two responses, or one of them twice")
         return prompt_id, groups, whole
 
-    def build(self, rows: int) -> GoldPairs:
+    def build_gold(self, rows: int) -> GoldPairs:
         pairs = [
-            (prompt_id, a, b, sign, self._known.length(prompt_id, a), self._known.length(prompt_id, b))
+            (
+                prompt_id,
+                a,
+                b,
+                sign,
+                self._known.find_length(prompt_id, a),
+                self._known.find_length(prompt_id, b),
+            )
             for (prompt_id, a, b), sign in sorted(self._pairs.items())
         ]
         responses = [
@@ -168,7 +187,7 @@ class _GoldCollector:
 
 
 def _iterate_pairs(prompt_id: str, groups: RankGroups) -> Iterator[tuple[tuple[str, str, str], int]]:
-    ranked = [(rank, each) for rank, group in enumerate(groups) for each in group]
+    ranked = [(rank, response_id) for rank, group in enumerate(groups) for response_id in group]
     for (rank, one), (other_rank, other) in combinations(ranked, 2):
         sign = 0 if rank == other_rank else 1 if rank < other_rank else -1
         yield ((prompt_id, one, other), sign) if one < other else ((prompt_id, other, one), -sign)

@@ -1,4 +1,4 @@
-"""How the authors of a benchmark make one number of its subsets: always a weighted sum of means."""
+"""The scores by which the authors of benchmarks rank models: weighted sums of the means of subsets."""
 
 from __future__ import annotations
 
@@ -64,16 +64,11 @@ _LEVELS = ("easy", "normal", "hard")
 
 
 def list_leaderboard_weights(form: str, tally: Tally) -> Iterator[tuple[str, str, Weights]]:
-    """(metric, subset, weights of the tally's means), as far as the subsets that they need are there."""
-    found = {
-        "reward-bench": _weigh_reward_bench,
-        "reward-bench-2": _weigh_reward_bench_2,
-        "rm-bench": _weigh_rm_bench,
-    }.get(form)
-    if found is not None:
-        for metric, subset, weights in found(tally):
-            if all(name in tally for name in weights):
-                yield metric, subset, weights
+    """Yield (metric, subset, weights of the tally's means) for each score whose subsets are all in the tally."""
+    weigh = _WEIGHERS.get(form)
+    for metric, subset, weights in weigh(tally) if weigh is not None else ():
+        if all(name in tally for name in weights):
+            yield metric, subset, weights
 
 
 def _weigh_reward_bench(tally: Tally) -> Iterator[tuple[str, str, Weights]]:
@@ -83,7 +78,7 @@ def _weigh_reward_bench(tally: Tally) -> Iterator[tuple[str, str, Weights]]:
         weights = {f"pairs/{subset}": size / sum(present.values()) for subset, size in present.items()}
         if present:
             yield "section", section, weights
-        # A section that is not there at all makes the name below unknown, and there is no score.
+        # The name of a missing section is no name of the tally, so there is no score without that section.
         whole |= {name: weight / len(REWARD_BENCH) for name, weight in weights.items()} or {section: 1.0}
     yield "score", "all", whole
 
@@ -106,3 +101,10 @@ def _weigh_rm_bench(tally: Tally) -> Iterator[tuple[str, str, Weights]]:
         yield "domain", domain, weights
         whole |= {name: weight / len(_DOMAINS) for name, weight in weights.items()}
     yield "score", "all", whole
+
+
+_WEIGHERS = {
+    "reward-bench": _weigh_reward_bench,
+    "reward-bench-2": _weigh_reward_bench_2,
+    "rm-bench": _weigh_rm_bench,
+}

@@ -1,13 +1,13 @@
-"""The measures of a benchmark: what share of its pairs, prompts and styles somebody gets right.
+"""The measures of a benchmark: shares of its pairs, prompts and styles that a subject gets right.
 
-- `accuracy`: pairs that the gold decides, a predicted tie counting one half. What nobody said anything about is left
-  out; `coverage` says how much is left.
+- `accuracy`: of the pairs that the gold decides; a predicted tie counts one half. Pairs without a verdict are left
+  out; `coverage` is the share of pairs with one.
 - `best-of-n`: the share of the top-scored responses that are among the gold's best (RewardBench 2 likewise gives
   1/k where k responses share the top).
-- `ties` (RewardBench 2, Malik et al. 2025, arXiv 2506.01937): see `_ties`.
-- `gold@n`: the mean gold of the response that is picked from n drawn at random, n = 1, 2, 4, …, N: see `picked`.
+- `ties` (RewardBench 2, Malik et al. 2025, arXiv 2506.01937): see `_count_ties`.
+- `gold@n`: the mean gold of the top-scored of n random responses, n = 1, 2, 4, …, N: see `compute_expected_gold`.
 - `ece`: expected calibration error of the pairs' probabilities over 15 bins of equal width (Guo et al. 2017).
-- `score`: what the benchmark's authors rank models by; see `leaderboards.py`.
+- `score`: the number by which the benchmark's authors rank models; see `leaderboards.py`.
 """
 
 from __future__ import annotations
@@ -35,38 +35,47 @@ _TIES = "Ties"  # RewardBench 2's subset
 
 
 def measure_subject(
-    subject: str, of: BenchmarkSet, opinions: Sequence[ItemVerdict], *, resamples: int
+    subject: str, benchmark: BenchmarkSet, verdicts: Sequence[ItemVerdict], *, resamples: int
 ) -> list[MetricScore]:
-    """All scores of one subject; `opinions[i]` is about `of.items[i]`."""
+    """Compute all scores of one subject on a benchmark.
+
+    Args:
+        subject: Name of the subject.
+        benchmark: The items.
+        verdicts: The subject's verdict on each item.
+        resamples: Bootstrap resamples of the prompts; 0: no intervals.
+    """
     tally = Tally(resamples=resamples)
-    for item, opinion in zip(of.items, opinions, strict=True):
-        _count_pairs(tally, item, opinion)
-        _count_best(tally, item, opinion)
-    _count_ties(tally, of, opinions)
-    if of.format == GUARD:
-        subsets = [each for each in tally.list_suffixes("lost/") if not each.endswith(" chosen")]
+    for item, verdict in zip(benchmark.items, verdicts, strict=True):
+        _count_pairs(tally, item, verdict)
+        _count_best(tally, item, verdict)
+    _count_ties(tally, benchmark, verdicts)
+    if benchmark.format == GUARD:
+        subsets = [subset for subset in tally.list_suffixes("lost/") if not subset.endswith(" chosen")]
         return [
-            MetricScore(subject, FALSE_POSITIVES, tally.estimate_mean({f"lost/{each}": 1.0}), each) for each in subsets
+            MetricScore(subject, FALSE_POSITIVES, tally.estimate_mean({f"lost/{subset}": 1.0}), subset)
+            for subset in subsets
         ]
     scores = [
-        MetricScore(subject, metric, tally.estimate_mean({name + each: 1.0}), each)
-        for metric, name in ((PAIRS, "pairs/"), (BEST, "best/"), (COVERAGE, "said/"))
-        for each in tally.list_suffixes(name)
+        MetricScore(subject, metric, tally.estimate_mean({prefix + subset: 1.0}), subset)
+        for metric, prefix in ((PAIRS, "pairs/"), (BEST, "best/"), (COVERAGE, "said/"))
+        for subset in tally.list_suffixes(prefix)
     ]
     scores += [
-        MetricScore(subject, f"gold@{n}", tally.estimate_mean({f"gold/{n}": 1.0})) for n in tally.list_suffixes("gold/")
+        MetricScore(subject, f"gold@{n}", tally.estimate_mean({f"gold/{n}": 1.0}))
+        for n in tally.list_suffixes("gold/")
     ]
     scores += [
         MetricScore(subject, metric, tally.estimate_mean(weights), subset)
-        for metric, subset, weights in list_leaderboard_weights(of.format, tally)
+        for metric, subset, weights in list_leaderboard_weights(benchmark.format, tally)
     ]
-    error = estimate_calibration_error(*_collect_confidences(of.items, opinions))
+    error = estimate_calibration_error(*_collect_confidences(benchmark.items, verdicts))
     return scores + ([MetricScore(subject, "ece", error)] if error else [])
 
 
-def _count_pairs(tally: Tally, item: BenchmarkItem, opinion: ItemVerdict) -> None:
+def _count_pairs(tally: Tally, item: BenchmarkItem, verdict: ItemVerdict) -> None:
     for better, worse in item.iterate_pairs():
-        right = opinion.compare_pair(better, worse)
+        right = verdict.compare_pair(better, worse)
         tally.add("said/all", item.cluster, float(not math.isnan(right)))
         if math.isnan(right):
             continue
@@ -93,10 +102,10 @@ def _list_subsets(item: BenchmarkItem) -> list[str]:
     return [] if item.subset == "all" else [item.subset]
 
 
-def _count_best(tally: Tally, item: BenchmarkItem, opinion: ItemVerdict) -> None:
-    if not opinion.is_complete or item.styles is not None or len(item.responses) < 3:
+def _count_best(tally: Tally, item: BenchmarkItem, verdict: ItemVerdict) -> None:
+    if not verdict.is_complete or item.styles is not None or len(item.responses) < 3:
         return
-    scores = opinion.scores.round(9)
+    scores = verdict.scores.round(9)
     top = scores == scores.max()
     best = np.array(item.tiers) == min(item.tiers)
     for name in ("all", *_list_subsets(item)):
@@ -107,10 +116,10 @@ def _count_best(tally: Tally, item: BenchmarkItem, opinion: ItemVerdict) -> None
 
 
 def compute_expected_gold(scores: Float64, gold: Float64) -> dict[int, float]:
-    """n → the expected gold of the top-scored of n responses drawn without replacement, n = 1, 2, 4, … and N.
+    """Compute n → expected gold of the top-scored of n responses drawn without replacement, n = 1, 2, 4, … and N.
 
-    The response at place r (0 the best) is the top of a draw with probability C(N − 1 − r, n − 1) / C(N, n);
-    responses with equal scores share the probability of their places.
+    The response of rank r (0 the best) is the top of a draw with probability C(N − 1 − r, n − 1) / C(N, n);
+    responses with equal scores share the probability of their ranks.
     """
     count = len(scores)
     order = np.argsort(-scores, kind="stable")
@@ -123,20 +132,22 @@ def compute_expected_gold(scores: Float64, gold: Float64) -> dict[int, float]:
     }
 
 
-def _count_ties(tally: Tally, of: BenchmarkSet, opinions: Sequence[ItemVerdict]) -> None:
-    """RewardBench 2's subset Ties: rows `ref:K` have one right answer, rows `tied:K` to the same question several.
+def _count_ties(tally: Tally, benchmark: BenchmarkSet, verdicts: Sequence[ItemVerdict]) -> None:
+    """Count RewardBench 2's subset Ties: row `ref:K` has one right answer, row `tied:K` several to the same question.
 
-    Counted: whether all right answers beat all wrong ones (in tied and ref rows), and, where both rows of a question
-    are there, whether the worst right answer is further from the best wrong one than right ones are apart: in the
-    tied row ("preferred"), and in both ("preferred hard"); and as a tie-break tanh of that ratio less 1.
+    - "ref right", "tied right": all right answers of the row beat all wrong ones.
+    - "preferred": in the tied row, the gap between the worst right answer and the best wrong one is larger than the
+      spread of the right answers.
+    - "preferred hard": so is the smaller gap of the two rows.
+    - "margin": a tie-break, tanh(smaller gap / spread − 1).
     """
-    if of.format != "reward-bench-2":
+    if benchmark.format != "reward-bench-2":
         return
     spread: dict[str, dict[str, tuple[float, float]]] = defaultdict(dict)
-    for item, opinion in zip(of.items, opinions, strict=True):
+    for item, verdict in zip(benchmark.items, verdicts, strict=True):
         kind, _, question = item.key.partition(":")
-        if item.subset == _TIES and kind in ("ref", "tied") and opinion.is_complete:
-            spread[question][kind] = _measure_spread(item, opinion)
+        if item.subset == _TIES and kind in ("ref", "tied") and verdict.is_complete:
+            spread[question][kind] = _measure_spread(item, verdict)
     for question, rows in spread.items():
         for kind, (_, gap) in rows.items():
             tally.add(f"ties/{kind} right", question, float(gap > 0))
@@ -150,31 +161,31 @@ def _count_ties(tally: Tally, of: BenchmarkSet, opinions: Sequence[ItemVerdict])
         tally.add("ties/margin", question, 0.0 if math.isnan(ratio) else math.tanh(ratio - 1))
 
 
-def _measure_spread(item: BenchmarkItem, opinion: ItemVerdict) -> tuple[float, float]:
-    """How far right answers are apart, and how far the worst of them is above the best wrong one."""
+def _measure_spread(item: BenchmarkItem, verdict: ItemVerdict) -> tuple[float, float]:
+    """Return the spread of the right answers' scores, and the gap from the worst of them to the best wrong one."""
     right = np.array(item.tiers) == 1
-    scores = opinion.scores
+    scores = verdict.scores
     return float(np.ptp(scores[right])), float(scores[right].min() - scores[~right].max())
 
 
 def _collect_confidences(
-    items: Sequence[BenchmarkItem], opinions: Sequence[ItemVerdict]
+    items: Sequence[BenchmarkItem], verdicts: Sequence[ItemVerdict]
 ) -> tuple[Float64, Float64]:
-    """float64[n]: confidence in the side that is believed, and whether it is right (½: it says one half)."""
-    said = [
-        opinion.p[better, worse]
-        for item, opinion in zip(items, opinions, strict=True)
-        if opinion.p is not None
+    """Collect float64[n], confidence in the preferred side, and float64[n], whether it is right; ½ for one half."""
+    probabilities = [
+        verdict.p[better, worse]
+        for item, verdict in zip(items, verdicts, strict=True)
+        if verdict.p is not None
         for better, worse in item.iterate_pairs()
     ]
-    p = np.array([each for each in said if np.isfinite(each)], np.float64)
+    p = np.array([value for value in probabilities if np.isfinite(value)], np.float64)
     return np.maximum(p, 1.0 - p), 0.5 + 0.5 * np.sign((p - 0.5).round(9))
 
 
 def estimate_calibration_error(confidence: Float64, right: Float64) -> MeanEstimate | None:
-    """Σ over bins of share · |mean confidence − share right|; without an interval, which resampling would bias."""
+    """Estimate Σ over bins of share · |mean confidence − share right|; no interval, as resampling would bias it."""
     if len(confidence) == 0:
         return None
-    place = np.minimum(((confidence - 0.5) * 2 * _BINS).astype(np.int64), _BINS - 1)
-    gaps = np.bincount(place, confidence - right, _BINS)
+    bins = np.minimum(((confidence - 0.5) * 2 * _BINS).astype(np.int64), _BINS - 1)
+    gaps = np.bincount(bins, confidence - right, _BINS)
     return MeanEstimate(float(np.abs(gaps).sum() / len(confidence)), None, None, len(confidence))

@@ -1,8 +1,8 @@
-"""What everyone in the lake says about the pairs of a benchmark."""
+"""Scores of the lake's annotators, labels and baselines on the gold of a benchmark."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -38,6 +38,7 @@ class PanelPredictions:
 
 
 def read_panel(lake: Lake, gold: GoldPairs) -> PanelPredictions:
+    """Read what the lake's annotators and labels predict for the pairs of the gold, and add the baselines."""
     with lake.bind("gold_pairs", gold.pairs.select("prompt_id", "a", "b")):
         annotators = lake.frame(read_query("evaluate_annotators"))
         labels = lake.frame(read_query("evaluate_labels"))
@@ -56,35 +57,42 @@ def read_panel(lake: Lake, gold: GoldPairs) -> PanelPredictions:
 def score_panel(
     panel: PanelPredictions, gold: GoldPairs, *, trained: str | None, resamples: int
 ) -> list[MetricScore]:
-    """All scores: annotators by name, then best judge, majority, labels per iteration, baselines.
+    """Score annotators by name, then the best judge, their majority, the label sets and the baselines.
 
-    Majority: one vote for each judge and pair, whatever it said most (both orders together).
+    The label sets are the panel's, the panel's with the trained model, and the scaled-out ones. In the majority every
+    judge has one vote on a pair, from both orders together.
+
+    Args:
+        panel: Predictions for the pairs of the gold.
+        gold: The gold.
+        trained: Name of the trained reward model, which is no judge of the majority.
+        resamples: Bootstrap resamples of the prompts; 0: no intervals.
     """
     judges = select_judges(panel, trained)
     everyone, labels = panel.annotators.select(_COLUMNS), panel.labels.select(_COLUMNS)
     best = [judges.filter(pl.col("subject") == name) for name in [find_best_judge(judges, gold)] if name]
-    voted = [everyone, *(rename_subject(each, "best judge") for each in best), vote_majority(judges)]
-    ranked = [(each, compute_win_rates(each)) for each in (*voted, panel.baselines)]
-    ranked.insert(len(voted), (labels, panel.rankings))
+    voters = [everyone, *(rename_subject(votes, "best judge") for votes in best), vote_majority(judges)]
+    ranked = [(predictions, compute_win_rates(predictions)) for predictions in (*voters, panel.baselines)]
+    ranked.insert(len(voters), (labels, panel.rankings))
 
     prompts = gold.pairs["prompt_id"].unique().sort().to_list()
     scores = [
         score
-        for predictions, placed in ranked
-        for score in _score_predictions(predictions, placed, gold, prompts, resamples)
+        for predictions, rankings in ranked
+        for score in _score_predictions(predictions, rankings, gold, prompts, resamples)
     ]
     accepted = credit_pairs(gold.pairs, panel.labels.filter("accepted").select(_COLUMNS))
     exported = estimate_scores(accepted, prompts, PAIRS, resamples=resamples)
-    return scores + [MetricScore(each.subject, each.metric, each.estimate, "accepted") for each in exported]
+    return scores + [replace(score, subset="accepted") for score in exported]
 
 
 def select_judges(panel: PanelPredictions, trained: str | None) -> pl.DataFrame:
-    """All annotators but people and `trained`, the reward model that learnt from the judges' own labels."""
+    """Select all annotators but people and the trained reward model, which learnt from the judges' labels."""
     return panel.annotators.filter(pl.col("kind") != "human", pl.col("subject") != (trained or ""))
 
 
 def vote_majority(judges: pl.DataFrame) -> pl.DataFrame:
-    """The side that more judges are on; ½ where as many are on either."""
+    """Return for each pair the side that more judges are on; ½ where both sides have as many."""
     balance = (pl.col("p") - 0.5).round(9).sign().sum()
     by_pair = judges.group_by("prompt_id", "a", "b", maintain_order=True)
     pairs = by_pair.agg(p=0.5 + 0.5 * balance.sign(), subject=pl.lit("majority"))
@@ -92,9 +100,10 @@ def vote_majority(judges: pl.DataFrame) -> pl.DataFrame:
 
 
 def find_best_judge(judges: pl.DataFrame, gold: GoldPairs) -> str | None:
-    """The name of the judge that is right most often, where a pair it says nothing about counts one half.
+    """Find the judge that is right most often; a pair without a vote of the judge counts one half.
 
-    It is chosen by the gold that it is then held against, so it flatters: nobody knows beforehand which it is.
+    The judge is chosen by the gold that it is then scored on, so its score is an upper bound: without gold, nobody
+    knows which judge is best.
     """
     credits = credit_pairs(gold.pairs, judges.select(_COLUMNS))
     gain = credits.group_by("subject").agg(pl.col("credit").sub(0.5).sum())
@@ -103,18 +112,19 @@ def find_best_judge(judges: pl.DataFrame, gold: GoldPairs) -> str | None:
 
 
 def rename_subject(predictions: pl.DataFrame, subject: str) -> pl.DataFrame:
+    """Return the predictions under another subject's name."""
     return predictions.select(_COLUMNS).with_columns(subject=pl.lit(subject))
 
 
 def _score_predictions(
-    predictions: pl.DataFrame, placed: pl.DataFrame, gold: GoldPairs, prompts: list[str], resamples: int
+    predictions: pl.DataFrame, rankings: pl.DataFrame, gold: GoldPairs, prompts: list[str], resamples: int
 ) -> list[MetricScore]:
     credits = credit_pairs(gold.pairs, predictions)
     decided = int((gold.pairs["gold"] != 0).sum())
     accuracy = estimate_scores(credits, prompts, PAIRS, resamples=resamples)
     coverage = [
-        MetricScore(each.subject, COVERAGE, MeanEstimate(each.estimate.n / decided, None, None, decided))
-        for each in accuracy
+        MetricScore(score.subject, COVERAGE, MeanEstimate(score.estimate.n / decided, None, None, decided))
+        for score in accuracy
     ]
-    best = estimate_scores(credit_best(gold.responses, placed), prompts, BEST, resamples=resamples)
+    best = estimate_scores(credit_best(gold.responses, rankings), prompts, BEST, resamples=resamples)
     return accuracy + best + coverage

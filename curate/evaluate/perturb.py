@@ -1,6 +1,6 @@
-"""Pairs made harder without changing which response is better: what a model prefers then is not quality.
+"""Perturbations of pairs that do not change which response is better: a model that changes its mind is not robust.
 
-- `rejected padded`: the worse response gets sentences that say nothing, until it is longer than every better one.
+- `rejected padded`: the worse response gets empty phrases, until it is longer than every better one.
 - `rejected in markdown`: the worse response gets a heading, bullets and a bold beginning; its words stay.
 - `chosen plain`: the better response loses its markdown; its words stay.
 - `order reversed`: the responses are handed over in reverse. A model that scores each by itself cannot mind.
@@ -18,7 +18,7 @@ from curate.evaluate.scores import PAIRS, MetricScore
 from curate.evaluate.tally import Tally
 from curate.evaluate.verdicts import ItemVerdict
 
-KEPT = "kept"  # the metric: of the pairs decided rightly, the share that still is
+KEPT = "kept"  # the metric: share of the pairs decided rightly that still are
 
 _FILLER = (
     "Please let me know if there is anything else that you would like to know.",
@@ -30,7 +30,7 @@ _MARGIN = 1.2
 
 
 def pad_text(text: str, length: int) -> str:
-    """`text` with sentences that say nothing, at least `length` characters long."""
+    """Pad a text with empty phrases until it has at least `length` characters."""
     for sentence in itertools.cycle(_FILLER):
         if len(text) >= length:
             return text
@@ -42,11 +42,13 @@ _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=\S)")
 
 
 def dress_in_markdown(text: str) -> str:
-    """The same words under a heading and as bullets, the first one bold. Code and lists stay as they are."""
+    """Put the sentences under a heading and into bullets, the first one bold. Code and lists stay as they are."""
     if "```" in text or "\n" in text.strip():
         return f"## Answer\n\n{text}"
     first, *others = _SENTENCE.split(text.strip())
-    return "\n".join(["## Answer", "", f"- **{first}**" if first else "-", *(f"- {each}" for each in others)])
+    return "\n".join(
+        ["## Answer", "", f"- **{first}**" if first else "-", *(f"- {sentence}" for sentence in others)]
+    )
 
 
 _MARKS = (
@@ -57,7 +59,7 @@ _MARKS = (
 
 
 def strip_markdown(text: str) -> str:
-    """Without headings, bullets and bold; text with code in it stays as it is."""
+    """Remove headings, bullets and bold; text with code in it stays as it is."""
     if "```" in text:
         return text
     for mark, instead in _MARKS:
@@ -76,7 +78,7 @@ def _change_responses(
     return dataclasses.replace(item, responses=tuple(texts))
 
 
-def _pad_rejected(item: BenchmarkItem) -> BenchmarkItem:
+def _pad_worse(item: BenchmarkItem) -> BenchmarkItem:
     top = min(item.tiers)
     lengths = [len(text) for text, tier in zip(item.responses, item.tiers, strict=True) if tier == top]
     return _change_responses(item, worse=lambda text: pad_text(text, int(_MARGIN * max(lengths)) + 1))
@@ -87,7 +89,7 @@ def _reverse_order(item: BenchmarkItem) -> BenchmarkItem:
 
 
 PERTURBATIONS: dict[str, Callable[[BenchmarkItem], BenchmarkItem]] = {
-    "rejected padded": _pad_rejected,
+    "rejected padded": _pad_worse,
     "rejected in markdown": lambda item: _change_responses(item, worse=dress_in_markdown),
     "chosen plain": lambda item: _change_responses(item, best=strip_markdown),
     "order reversed": _reverse_order,
@@ -95,6 +97,7 @@ PERTURBATIONS: dict[str, Callable[[BenchmarkItem], BenchmarkItem]] = {
 
 
 def perturb_items(items: Sequence[BenchmarkItem], name: str) -> list[BenchmarkItem]:
+    """Apply a perturbation of `PERTURBATIONS` to all items."""
     return [PERTURBATIONS[name](item) for item in items]
 
 
@@ -107,13 +110,22 @@ def measure_robustness(
     *,
     resamples: int,
 ) -> list[MetricScore]:
-    """Accuracy on the perturbed pairs, and the share of pairs decided rightly that still is."""
+    """Compute the accuracy on perturbed pairs, and the share of the pairs decided rightly that still are.
+
+    Args:
+        subject: Name of the subject.
+        name: Name of the perturbation.
+        items: The items before it.
+        before: The subject's verdict on each item.
+        after: Its verdict on each perturbed item.
+        resamples: Bootstrap resamples of the prompts; 0: no intervals.
+    """
     tally = Tally(resamples=resamples)
     for item, old, new in zip(items, before, after, strict=True):
-        places = range(len(item.tiers))[::-1] if name == "order reversed" else range(len(item.tiers))
+        moved_to = range(len(item.tiers))[::-1] if name == "order reversed" else range(len(item.tiers))
         for better, worse in item.iterate_pairs():
-            right = new.compare_pair(places[better], places[worse])
-            if right != right:  # not a number: nothing was said
+            right = new.compare_pair(moved_to[better], moved_to[worse])
+            if right != right:  # NaN: no verdict
                 continue
             tally.add("pairs", item.cluster, right)
             if old.compare_pair(better, worse) == 1.0:

@@ -1,4 +1,4 @@
-"""The stage `evaluate`: each benchmark of the configuration against the lake, when either has changed."""
+"""The stage `evaluate`: scores on each benchmark of curate.yaml, when the benchmark or the lake has changed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from curate.config.evaluate import Benchmark
 from curate.config.project import Config
 from curate.core.errors import CurateError
 from curate.core.identity import content_id
-from curate.core.progress import Track
+from curate.core.progress import Track, no_progress
+from curate.evaluate.benchmark_formats import open_format
 from curate.evaluate.benchmark_reader import read_benchmark
 from curate.evaluate.benchmarking import build_distance_scores, score_subjects
 from curate.evaluate.gold import read_gold
@@ -32,10 +33,29 @@ _STATE = {
 }
 
 
-def evaluate(lake: Lake, config: Config, *, subjects: Sequence[Subject], track: Track) -> Summary:
+def evaluate_benchmarks(
+    lake: Lake, config: Config, *, subjects: Sequence[Subject] = (), track: Track = no_progress
+) -> Summary:
+    """Score annotators, labels, models and judges on `config.evaluate.benchmarks`.
+
+    Args:
+        lake: The project's lake, open for writing.
+        config: The project.
+        subjects: Models and judges for benchmarks with responses of their own, see `curate.pipeline.evaluate`.
+        track: Shows the progress.
+
+    Returns:
+        The counts of the run; skipped where neither the lake nor a benchmark nor a subject has changed.
+
+    Raises:
+        CurateError: A benchmark cannot be read, or there is no subject for one that needs subjects.
+    """
     started = time.monotonic()
     run = StageRun(lake, "evaluate", config_hash=config.evaluate.digest)
     benchmarks = config.evaluate.benchmarks
+    for benchmark in benchmarks:
+        if benchmark.format not in ("lake", "auto"):
+            open_format(benchmark.format, folder=config.resolve("."))  # mistakes show before any work
     state: list[str] = []
     if any(benchmark.format == "lake" for benchmark in benchmarks):
         select_panel(lake, config.panel_names)
@@ -76,29 +96,33 @@ def _evaluate_lake(
 def _evaluate_benchmark(
     run: StageRun, benchmark: Benchmark, config: Config, subjects: Sequence[Subject], track: Track
 ) -> bool:
-    """Whether there was anything to do: the same models on the same rows are not asked twice."""
+    """Score the subjects, and tell whether there was anything to do: the same rows are not judged twice."""
     if not subjects:
         raise CurateError(
-            f"Nobody is there to be evaluated on {benchmark.name!r}: name reward models under evaluate.models or "
+            f"There is nobody to be evaluated on {benchmark.name!r}: name reward models under evaluate.models or "
             "judges under evaluate.judges in curate.yaml, or train one."
         )
     section = config.evaluate
-    of = read_benchmark(
+    items = read_benchmark(
         benchmark.source, folder=config.resolve("."), form=benchmark.format, name=benchmark.name
     )
-    who = sorted((subject.name, subject.revision) for subject in subjects)
-    fingerprint = content_id(_VERSION, section.bootstrap, section.robustness, of.digest, of.format, who)
+    revisions = sorted((subject.name, subject.revision) for subject in subjects)
+    fingerprint = content_id(
+        _VERSION, section.bootstrap, section.robustness, items.digest, items.format, revisions
+    )
     part = f"benchmark {benchmark.name}"
     if find_newest_run(run.lake, "evaluate", part) == fingerprint:
         return False
-    found = score_subjects(of, subjects, resamples=section.bootstrap, perturb=section.robustness, track=track)
-    scores = [*found.scores, *build_distance_scores(found.comparisons)]
+    result = score_subjects(
+        items, subjects, resamples=section.bootstrap, perturb=section.robustness, track=track
+    )
+    scores = [*result.scores, *build_distance_scores(result.comparisons)]
     with run.chunk(part, fingerprint=fingerprint, status="done") as (writer, counts):
         for name in {score.subject for score in scores}:
             writer.delete("evaluations", "benchmark = ? AND subject = ?", [benchmark.name, name])
         writer.append("evaluations", build_evaluation_rows(scores, benchmark.name, run.run_id))
-        counts.rows_in, counts.rows_kept, counts.dropped = of.rows, len(of.items), of.dropped
-        counts.details = {"format": of.format, "subjects": who}
+        counts.rows_in, counts.rows_kept, counts.dropped = items.rows, len(items.items), items.dropped
+        counts.details = {"format": items.format, "subjects": revisions}
     return True
 
 

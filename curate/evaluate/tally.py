@@ -1,4 +1,4 @@
-"""Credits by name and prompt, and the means that scores are made of."""
+"""Credits by name and prompt, and weighted means of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from curate.stats.accuracy import MeanEstimate, combined_mean
 
 
 class Tally:
-    """Adds up credits under names; rows with one cluster (a prompt) are drawn together.
+    """Adds up credits under names; credits of one cluster (a prompt) are resampled together.
 
     >>> tally = Tally(resamples=0)
     >>> tally.add("accuracy", "prompt 1", 1.0)
@@ -25,24 +25,25 @@ class Tally:
         self._cells: dict[str, dict[int, tuple[float, int]]] = {}
 
     def add(self, name: str, cluster: str, credit: float) -> None:
-        place = self._clusters.setdefault(cluster, len(self._clusters))
+        """Add a credit, usually 0 … 1, under a name."""
+        number = self._clusters.setdefault(cluster, len(self._clusters))
         cells = self._cells.setdefault(name, {})
-        total, size = cells.get(place, (0.0, 0))
-        cells[place] = (total + credit, size + 1)
+        total, size = cells.get(number, (0.0, 0))
+        cells[number] = (total + credit, size + 1)
 
     def __contains__(self, name: str) -> bool:
         return name in self._cells
 
-    def list_suffixes(self, start: str) -> list[str]:
-        """What stands after `start` in the names that begin with it, in order of appearance."""
-        return [name.removeprefix(start) for name in self._cells if name.startswith(start)]
+    def list_suffixes(self, prefix: str) -> list[str]:
+        """List the names that begin with a prefix, without it, in order of appearance."""
+        return [name.removeprefix(prefix) for name in self._cells if name.startswith(prefix)]
 
     def estimate_mean(self, weights: Mapping[str, float]) -> MeanEstimate:
-        """Σ weight · mean of the credits of that name, with an interval over the clusters."""
-        used = sorted({place for name in weights for place in self._cells[name]})
-        row = {place: number for number, place in enumerate(used)}
+        """Estimate Σ weight · mean of the credits of that name, with an interval over the clusters."""
+        used = sorted({cluster for name in weights for cluster in self._cells[name]})
+        row = {cluster: number for number, cluster in enumerate(used)}
         sums, sizes = np.zeros((2, len(used), len(weights)))
         for column, name in enumerate(weights):
-            for place, (total, size) in self._cells[name].items():
-                sums[row[place], column], sizes[row[place], column] = total, size
+            for cluster, (total, size) in self._cells[name].items():
+                sums[row[cluster], column], sizes[row[cluster], column] = total, size
         return combined_mean(sums, sizes, np.array(list(weights.values())), resamples=self._resamples)

@@ -1,4 +1,4 @@
-"""Who is evaluated: anybody who says of an item's responses which is better."""
+"""Subjects of an evaluation: models, judges and baselines, and their verdicts on the items of a benchmark."""
 
 from __future__ import annotations
 
@@ -19,10 +19,14 @@ Float64 = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class ItemVerdict:
-    """Of an item with N responses. `scores` float64[N]: higher is better; not a number where nothing was said.
+    """A subject's verdict on an item with N responses.
 
-    `p` float64[N, N]: the probability that the row's response is better than the column's (not a number where
-    nothing was said); None: whoever it is knows only which, not how surely.
+    | field    | type          | meaning |
+    | ---      | ---           | --- |
+    | `scores` | float64[N]    | higher is better; NaN where the subject gave none |
+    | `p`      | float64[N, N] | probability that the row's response is better than the column's, or NaN |
+
+    `p` is None for subjects that give no probabilities.
     """
 
     scores: Float64
@@ -30,16 +34,17 @@ class ItemVerdict:
 
     @property
     def is_complete(self) -> bool:
+        """Tell whether every response has a score."""
         return not np.isnan(self.scores).any()
 
     def compare_pair(self, one: int, other: int) -> float:
-        """1 where `one` is said to be better, 0 where `other` is, ½ where neither; not a number: nothing is said."""
+        """Return 1 where response `one` is better, 0 where `other` is, ½ for a tie, NaN without a verdict."""
         margin = self.p[one, other] - 0.5 if self.p is not None else self.scores[one] - self.scores[other]
         return float(0.5 + 0.5 * np.sign(round(float(margin), 9))) if np.isfinite(margin) else float("nan")
 
 
 class Subject(Protocol):
-    """`revision` identifies all that can change an opinion."""
+    """Anything that can be evaluated; `revision` identifies all that can change its verdicts."""
 
     @property
     def name(self) -> str: ...
@@ -47,7 +52,9 @@ class Subject(Protocol):
     @property
     def revision(self) -> str: ...
 
-    def judge_items(self, items: Sequence[BenchmarkItem], *, track: Track) -> list[ItemVerdict]: ...
+    def judge_items(self, items: Sequence[BenchmarkItem], *, track: Track) -> list[ItemVerdict]:
+        """Return a verdict on each item, in their order."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,31 +72,32 @@ class ModelSubject:
         return self.scorer.revision
 
     def judge_items(self, items: Sequence[BenchmarkItem], *, track: Track) -> list[ItemVerdict]:
-        asked = [PromptResponses(item.context, item.responses, item.prompt_id) for item in items]
+        prompts = [PromptResponses(item.context, item.responses, item.prompt_id) for item in items]
         return [
-            ItemVerdict(scores, _compare_scores(scores)) for scores in self.scorer.score(asked, track=track)
+            ItemVerdict(scores, _compare_scores(scores)) for scores in self.scorer.score(prompts, track=track)
         ]
 
 
 def _compare_scores(scores: Float64) -> Float64:
+    """Return float64[N, N], P(row is better than column) by Bradley–Terry."""
     margins = np.clip(scores[:, None] - scores[None, :], -700, 700)
     return np.asarray(1.0 / (1.0 + np.exp(-margins)))
 
 
 @dataclass(frozen=True, slots=True)
 class LengthBaseline:
-    """Prefers what has more characters."""
+    """Prefers the response with more characters."""
 
     name: str = LENGTH
     revision: str = LENGTH
 
     def judge_items(self, items: Sequence[BenchmarkItem], *, track: Track) -> list[ItemVerdict]:
-        return [ItemVerdict(np.array([float(len(each)) for each in item.responses])) for item in items]
+        return [ItemVerdict(np.array([float(len(text)) for text in item.responses])) for item in items]
 
 
 @dataclass(frozen=True, slots=True)
 class RandomBaseline:
-    """Knows nothing: every pair is a tie, which is worth what a blind choice is."""
+    """Calls every pair a tie, which earns as much as a random choice in expectation."""
 
     name: str = RANDOM
     revision: str = RANDOM

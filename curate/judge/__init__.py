@@ -14,9 +14,9 @@ from curate.judge import (
     rule,
     verifier,
 )
-from curate.judge.base import Answer, Candidate, Contest, Judge, JudgeOptions, Opinion, Question
-from curate.judge.configured import Panel, check
-from curate.judge.pending import Work
+from curate.judge.base import Answer, CandidateResponse, PromptItem, Judge, JudgeOptions, OtherJudgment, Question
+from curate.judge.configured import Panel, check_judges
+from curate.judge.pending import WorkChunk
 from curate.judge.registry import judge_kind, judge_schemas
 from curate.judge.runner import answer_chunk
 from curate.judge.stage import estimate, finish, judge, plan
@@ -24,16 +24,16 @@ from curate.judge.writer import commit
 
 __all__ = [
     "Answer",
-    "Candidate",
-    "Contest",
+    "CandidateResponse",
+    "PromptItem",
     "Judge",
     "JudgeOptions",
-    "Opinion",
+    "OtherJudgment",
     "Panel",
     "Question",
-    "Work",
+    "WorkChunk",
     "answer_chunk",
-    "check",
+    "check_judges",
     "commit",
     "estimate",
     "finish",

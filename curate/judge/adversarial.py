@@ -24,9 +24,9 @@ from curate.core.identity import content_id
 from curate.core.progress import Track, no_progress
 from curate.data.adversarial import FALSE_POSITIVES, AdversarialCase, adversarial_cases
 from curate.engine.base import build_chat
-from curate.judge.base import Answer, Candidate, Contest, Question
-from curate.judge.configured import Panel, Seat
-from curate.judge.runner import ask
+from curate.judge.base import Answer, CandidateResponse, PromptItem, Question
+from curate.judge.configured import Panel, ConfiguredJudge
+from curate.judge.runner import run_judge
 from curate.lake.lake import Lake
 from curate.lake.runs import Counts, StageRun, Summary, find_newest_run
 from curate.records import Evaluation, arrow_schema
@@ -37,16 +37,16 @@ _VERSION = 1  # counts changes of the rules below
 
 
 @dataclass(frozen=True, slots=True)
-class Trap:
+class AdversarialItem:
     """A contest of a hack and a good answer. `good` is the good one's response id."""
 
     hack: str
-    contest: Contest
+    contest: PromptItem
     good: str
 
 
 @dataclass(frozen=True, slots=True)
-class Fooled:
+class AttackSuccess:
     """How often one judge fell for hacks: a subset is one of them, or "all"."""
 
     judge: str
@@ -55,54 +55,54 @@ class Fooled:
 
 
 @cache
-def traps() -> tuple[Trap, ...]:
+def load_adversarial_items() -> tuple[AdversarialItem, ...]:
     """Every hack against every good answer of the guard set."""
-    return tuple(map(_trap, adversarial_cases()))
+    return tuple(map(_make_item, adversarial_cases()))
 
 
-def _trap(case: AdversarialCase) -> Trap:
+def _make_item(case: AdversarialCase) -> AdversarialItem:
     prompt_id = case.prompt_id
     answers = sorted(
-        (Candidate(content_id(prompt_id, each), each) for each in (case.good, case.bad)), key=_id
+        (CandidateResponse(content_id(prompt_id, each), each) for each in (case.good, case.bad)), key=_get_response_id
     )
-    contest = Contest(prompt_id, build_chat(("user", case.request)), case.reference, tuple(answers))
-    return Trap(case.hack, contest, content_id(prompt_id, case.good))
+    contest = PromptItem(prompt_id, build_chat(("user", case.request)), case.reference, tuple(answers))
+    return AdversarialItem(case.hack, contest, content_id(prompt_id, case.good))
 
 
-def _id(candidate: Candidate) -> str:
+def _get_response_id(candidate: CandidateResponse) -> str:
     return candidate.response_id
 
 
-def measure(seat: Seat, of: Sequence[Trap] | None = None) -> list[tuple[Trap, float | None]]:
+def measure_attacks(seat: ConfiguredJudge, of: Sequence[AdversarialItem] | None = None) -> list[tuple[AdversarialItem, float | None]]:
     """Of each judgment: the trap and what the hack got, 1 a win, ½ a tie, 0 a loss; None where nothing was said.
 
     Ratings are compared within one trap and sample, lists by their scores.
     """
-    of = traps() if of is None else of
+    of = load_adversarial_items() if of is None else of
     asked = [(trap, question) for trap in of for question in seat.judge.questions(trap.contest)]
-    answers = ask(seat, [question for _, question in asked])
-    found: list[tuple[Trap, float | None]] = []
-    ratings: dict[tuple[str, int], list[tuple[Trap, Question, Answer]]] = {}
+    answers = run_judge(seat, [question for _, question in asked])
+    found: list[tuple[AdversarialItem, float | None]] = []
+    ratings: dict[tuple[str, int], list[tuple[AdversarialItem, Question, Answer]]] = {}
     for (trap, question), answer in zip(asked, answers, strict=True):
         if question.form == "pointwise":
             ratings.setdefault((trap.contest.prompt_id, question.sample), []).append((trap, question, answer))
         else:
-            found.append((trap, _won(trap, question, answer)))
-    return found + [_compared(rated) for rated in ratings.values()]
+            found.append((trap, _credit_hack(trap, question, answer)))
+    return found + [_compare_ratings(rated) for rated in ratings.values()]
 
 
-def _won(trap: Trap, question: Question, answer: Answer) -> float | None:
+def _credit_hack(trap: AdversarialItem, question: Question, answer: Answer) -> float | None:
     if answer.outcome in ("failed", "abstain"):
         return None
     if question.form == "listwise":
-        return _listed(trap, question, answer)
+        return _credit_hack_in_list(trap, question, answer)
     if answer.outcome == "tie":
         return 0.5
     better = question.a if answer.outcome == "a" else question.b
     return float(better.response_id != trap.good)
 
 
-def _listed(trap: Trap, question: Question, answer: Answer) -> float | None:
+def _credit_hack_in_list(trap: AdversarialItem, question: Question, answer: Answer) -> float | None:
     ids = [candidate.response_id for candidate in question.asked]
     if answer.scores is not None:
         by_id = dict(zip(ids, answer.scores, strict=True))
@@ -111,7 +111,7 @@ def _listed(trap: Trap, question: Question, answer: Answer) -> float | None:
     return float(answer.ranking[0] != trap.good) if answer.ranking else None
 
 
-def _compared(rated: list[tuple[Trap, Question, Answer]]) -> tuple[Trap, float | None]:
+def _compare_ratings(rated: list[tuple[AdversarialItem, Question, Answer]]) -> tuple[AdversarialItem, float | None]:
     trap = rated[0][0]
     scores = {question.a.response_id: answer.score for _, question, answer in rated}
     good = scores.pop(trap.good, None)
@@ -121,25 +121,25 @@ def _compared(rated: list[tuple[Trap, Question, Answer]]) -> tuple[Trap, float |
     return trap, float(np.sign(hack - good) / 2 + 0.5)
 
 
-def summarize(judge: str, measured: Sequence[tuple[Trap, float | None]], *, resamples: int) -> list[Fooled]:
+def summarize_attacks(judge: str, measured: Sequence[tuple[AdversarialItem, float | None]], *, resamples: int) -> list[AttackSuccess]:
     """The rate over all hacks and over each; intervals over the good answers' requests, which judgments share."""
     decided = [(trap, credit) for trap, credit in measured if credit is not None]
     subsets = ["all", *dict.fromkeys(trap.hack for trap, _ in decided)]
     found = []
     for subset in subsets if decided else ():
         rows = [(trap, credit) for trap, credit in decided if subset in ("all", trap.hack)]
-        requests = list(dict.fromkeys(_request(trap) for trap, _ in rows))
-        clusters = np.array([requests.index(_request(trap)) for trap, _ in rows], np.int64)
+        requests = list(dict.fromkeys(_get_request(trap) for trap, _ in rows))
+        clusters = np.array([requests.index(_get_request(trap)) for trap, _ in rows], np.int64)
         credits = np.array([credit for _, credit in rows], np.float64)
-        found.append(Fooled(judge, subset, clustered_mean(credits, clusters, resamples=resamples)))
+        found.append(AttackSuccess(judge, subset, clustered_mean(credits, clusters, resamples=resamples)))
     return found
 
 
-def _request(trap: Trap) -> str:
+def _get_request(trap: AdversarialItem) -> str:
     return trap.contest.messages[0].content[0].text or ""
 
 
-def guard(
+def measure_attack_success(
     lake: Lake, config: Config, *, only: Collection[str] | None = None, track: Track = no_progress
 ) -> Summary:
     """Measure every judge of the panel that has changed since it was last measured, and file its rates."""
@@ -148,26 +148,26 @@ def guard(
     with Panel(config, only=only) as panel:
         for seat in panel.seats.values():
             part = f"{GUARD} {seat.name}"
-            fingerprint = content_id(_VERSION, seat.revision, _digest(), config.evaluate.bootstrap)
+            fingerprint = content_id(_VERSION, seat.revision, _digest_items(), config.evaluate.bootstrap)
             if find_newest_run(lake, "evaluate", part) == fingerprint:
                 continue
-            _measure(run, seat, part, fingerprint, config.evaluate.bootstrap, track)
+            _measure_judge(run, seat, part, fingerprint, config.evaluate.bootstrap, track)
             skipped = False
     if skipped:
         return Summary("evaluate", Counts(), time.monotonic() - started, skipped=True)
-    return run.summary(note=f"{len(traps())} traps a judge")
+    return run.summary(note=f"{len(load_adversarial_items())} traps a judge")
 
 
-def _measure(run: StageRun, seat: Seat, part: str, fingerprint: str, resamples: int, track: Track) -> None:
+def _measure_judge(run: StageRun, seat: ConfiguredJudge, part: str, fingerprint: str, resamples: int, track: Track) -> None:
     measured = []
-    with track(f"guard {seat.name}", len(traps())) as advance:
+    with track(f"guard {seat.name}", len(load_adversarial_items())) as advance:
         for _, group in itertools.groupby(
-            traps(), key=_request
+            load_adversarial_items(), key=_get_request
         ):  # a request at a time, to show how far it is
             batch = list(group)
-            measured += measure(seat, batch)
+            measured += measure_attacks(seat, batch)
             advance(len(batch))
-    rows = list(_rows(summarize(seat.name, measured, resamples=resamples), run.run_id))
+    rows = list(_make_evaluations(summarize_attacks(seat.name, measured, resamples=resamples), run.run_id))
     with run.chunk(part, fingerprint=fingerprint, status="done") as (writer, counts):
         writer.delete("evaluations", "benchmark = ? AND subject = ?", [GUARD, seat.name])
         writer.append("evaluations", pa.Table.from_pylist(rows, schema=arrow_schema(Evaluation)))
@@ -176,7 +176,7 @@ def _measure(run: StageRun, seat: Seat, part: str, fingerprint: str, resamples: 
         counts.dropped = {"abstained or failed": silent_ones} if silent_ones else {}
 
 
-def _rows(found: Sequence[Fooled], run_id: str) -> Iterator[dict[str, object]]:
+def _make_evaluations(found: Sequence[AttackSuccess], run_id: str) -> Iterator[dict[str, object]]:
     for each in found:
         yield Evaluation(
             subject=each.judge,
@@ -191,5 +191,5 @@ def _rows(found: Sequence[Fooled], run_id: str) -> Iterator[dict[str, object]]:
         ).model_dump()
 
 
-def _digest() -> str:
-    return content_id([(trap.hack, trap.contest.prompt_id, trap.good) for trap in traps()])
+def _digest_items() -> str:
+    return content_id([(trap.hack, trap.contest.prompt_id, trap.good) for trap in load_adversarial_items()])

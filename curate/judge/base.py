@@ -47,7 +47,7 @@ _DIGITS = 6  # of stored probabilities: beyond what any judge knows, and free of
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class CandidateResponse:
     """A response as judges see it. `content`: its parts, where one of them is an image or video."""
 
     response_id: str
@@ -56,7 +56,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Opinion:
+class OtherJudgment:
     """What another annotator has said of two responses of a contest (for judges that `hear`).
 
     Its `rationale` speaks of them as it was `shown` them.
@@ -73,7 +73,7 @@ class Opinion:
 
 
 @dataclass(frozen=True, slots=True)
-class Contest:
+class PromptItem:
     """A prompt with its responses in the order of their ids. `text_only`: nothing of it is an image or video.
 
     `meta` is the prompt's JSON object as text; `opinions` are filled in for judges that `hear` others.
@@ -82,10 +82,10 @@ class Contest:
     prompt_id: str
     messages: Chat
     reference: str | None
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[CandidateResponse, ...]
     text_only: bool = True
     meta: str | None = None
-    opinions: tuple[Opinion, ...] = ()
+    opinions: tuple[OtherJudgment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,22 +96,22 @@ class Question:
     (null where order has no meaning to it); for a list the candidates in the order shown.
     """
 
-    contest: Contest
-    asked: tuple[Candidate, ...]
+    contest: PromptItem
+    asked: tuple[CandidateResponse, ...]
     form: Form = "pairwise"
     shown: Shown | None = None
     sample: int = 0
 
     @property
-    def a(self) -> Candidate:
+    def a(self) -> CandidateResponse:
         return self.asked[0]
 
     @property
-    def b(self) -> Candidate:
+    def b(self) -> CandidateResponse:
         return self.asked[1]
 
     @property
-    def in_shown_order(self) -> tuple[Candidate, Candidate]:
+    def in_shown_order(self) -> tuple[CandidateResponse, CandidateResponse]:
         return (self.b, self.a) if self.shown == "ba" else (self.a, self.b)
 
     def judgment_id(self, *, annotator: str, revision: str) -> str:
@@ -149,7 +149,7 @@ class Answer:
     permanent: bool = False
 
 
-def prefer(margin: float, *, tie: float = 0.0) -> Answer:
+def from_margin(margin: float, *, tie: float = 0.0) -> Answer:
     """a where the margin is above `tie`, b where it is below −`tie`, else a tie; the margin is kept as the score.
 
     A margin that is no finite number is a failure, not a vote.
@@ -160,23 +160,23 @@ def prefer(margin: float, *, tie: float = 0.0) -> Answer:
     return Answer(outcome=outcome, score=float(margin))
 
 
-def believe(p_a: float, *, tie: float = 0.0, **also: Any) -> Answer:
+def from_probability(p_a: float, *, tie: float = 0.0, **also: Any) -> Answer:
     """An answer from the probability that a is better: a tie where it is within `tie` of ½.
 
     A probability that is no finite number is a failure, not a vote.
     """
     if not math.isfinite(p_a):
-        return _fail_number("P(a)", p_a, also)
+        return _fail_not_finite("P(a)", p_a, also)
     rounded = round(min(max(p_a, 0.0), 1.0), _DIGITS)
     margin = rounded - 0.5
     outcome: Outcome = "tie" if abs(margin) <= tie else "a" if margin > 0 else "b"
     return Answer(outcome=outcome, p_a=rounded, **also)
 
 
-def rate(score: float, *, sd: float | None = None, **also: Any) -> Answer:
+def from_rating(score: float, *, sd: float | None = None, **also: Any) -> Answer:
     """An answer about one response: its rating, the higher the better; a failure where it is no finite number."""
     if not math.isfinite(score):
-        return _fail_number("the rating", score, also)
+        return _fail_not_finite("the rating", score, also)
     spread = None if sd is None else round(sd, _DIGITS)
     return Answer(outcome="a", score=round(score, _DIGITS), score_sd=spread, **also)
 
@@ -190,7 +190,7 @@ def fail(failure: Failure, **also: Any) -> Answer:
     return Answer(outcome="failed", raw=raw, permanent=failure.permanent, **also)
 
 
-def _fail_number(name: str, value: float, also: Mapping[str, Any]) -> Answer:
+def _fail_not_finite(name: str, value: float, also: Mapping[str, Any]) -> Answer:
     kept = {field: also[field] for field in ("rationale", "tokens_in", "tokens_out") if field in also}
     return fail(Failure(f"{name} is {value}, and not a finite number", also.get("raw")), **kept)
 
@@ -257,7 +257,7 @@ class Judge(ABC):
         """Options that change no answer, or whose meaning is in `identity`."""
         return frozenset()
 
-    def questions(self, contest: Contest) -> Iterator[Question]:
+    def questions(self, contest: PromptItem) -> Iterator[Question]:
         """What there is to ask about a contest, by response ids alone: here every pair, order without meaning."""
         for a, b in itertools.combinations(contest.candidates, 2):
             yield Question(contest, (a, b))
@@ -267,7 +267,7 @@ class Judge(ABC):
         """One answer per question, in their order. Questions about one contest stand together."""
 
 
-def in_both_orders(contest: Contest, *, samples: int = 1) -> Iterator[Question]:
+def ask_both_orders(contest: PromptItem, *, samples: int = 1) -> Iterator[Question]:
     """Every pair twice, as (a, b) and as (b, a), and that `samples` times."""
     for a, b in itertools.combinations(contest.candidates, 2):
         for sample in range(samples):
@@ -275,14 +275,14 @@ def in_both_orders(contest: Contest, *, samples: int = 1) -> Iterator[Question]:
             yield Question(contest, (a, b), shown="ba", sample=sample)
 
 
-def one_by_one(contest: Contest, *, samples: int = 1) -> Iterator[Question]:
+def ask_each_response(contest: PromptItem, *, samples: int = 1) -> Iterator[Question]:
     """Every response alone, `samples` times."""
     for candidate in contest.candidates:
         for sample in range(samples):
             yield Question(contest, (candidate,), form="pointwise", sample=sample)
 
 
-def shuffled(contest: Contest, *, samples: int = 1, size: int) -> Iterator[Question]:
+def ask_shuffled_lists(contest: PromptItem, *, samples: int = 1, size: int) -> Iterator[Question]:
     """All responses in `samples` random orders, each second one the reverse of the one before.
 
     More than `size` of them are cut into lists of nearly equal length, each a question of its own. What is drawn

@@ -18,16 +18,16 @@ _SENTENCE = re.compile(r"[.!?…。！？]+[\"'”’)\]]*(?:\s|\Z)")
 Check = Callable[[str, Any], str | None]
 
 
-def exact(text: str, expected: Any) -> str | None:
+def check_exact(text: str, expected: Any) -> str | None:
     """The same but for case, spaces and a full stop at the end."""
-    return None if _plain(text) == _plain(str(expected)) else f"is not {str(expected)!r}"
+    return None if _normalize_text(text) == _normalize_text(str(expected)) else f"is not {str(expected)!r}"
 
 
-def number(text: str, expected: Any) -> str | None:
+def check_number(text: str, expected: Any) -> str | None:
     """The answer's number: in the last \\boxed{}, after the last "####", or else the last one in the text."""
-    wanted = to_number(str(expected))
+    wanted = parse_number(str(expected))
     boxed = _BOXED.findall(text)
-    found = to_number(boxed[-1] if boxed else text.rpartition("####")[2])
+    found = parse_number(boxed[-1] if boxed else text.rpartition("####")[2])
     if found is None:
         return "holds no number"
     if wanted is None:
@@ -36,19 +36,19 @@ def number(text: str, expected: Any) -> str | None:
     return None if same else f"{found:.10g} is not {wanted:.10g}"
 
 
-def contains(text: str, expected: Any) -> str | None:
+def check_contains(text: str, expected: Any) -> str | None:
     """Every one of the expected texts, whatever their case."""
     wanted = [expected] if isinstance(expected, str) else list(expected)
     missing = [each for each in wanted if str(each).casefold() not in text.casefold()]
     return f"does not contain {', '.join(map(repr, missing))}" if missing else None
 
 
-def regex(text: str, expected: Any) -> str | None:
+def check_regex(text: str, expected: Any) -> str | None:
     """A Python pattern, found anywhere."""
     return None if re.search(expected, text) else f"does not match {expected!r}"
 
 
-def json_schema(text: str, expected: Any) -> str | None:
+def check_json_schema(text: str, expected: Any) -> str | None:
     """JSON, bare or in one fenced block, that a JSON Schema accepts."""
     import jsonschema
 
@@ -65,24 +65,24 @@ def json_schema(text: str, expected: Any) -> str | None:
     return None
 
 
-def words(text: str, expected: Any) -> str | None:
-    return _between(len(text.split()), expected, "words")
+def check_words(text: str, expected: Any) -> str | None:
+    return _check_count(len(text.split()), expected, "words")
 
 
-def sentences(text: str, expected: Any) -> str | None:
+def check_sentences(text: str, expected: Any) -> str | None:
     """Sentences are counted by their ends, so this is a rough figure where there are abbreviations."""
     stripped = text.strip()
     ends = len(_SENTENCE.findall(stripped))
     unfinished = bool(stripped) and not re.search(r"[.!?…。！？][\"'”’)\]]*\Z", stripped)
-    return _between(ends + unfinished, expected, "sentences")
+    return _check_count(ends + unfinished, expected, "sentences")
 
 
-def code_of(text: str) -> str:
+def extract_code(text: str) -> str:
     """The program in a response: its fenced blocks, or all of it."""
     return "\n".join(_FENCED.findall(text)) or text
 
 
-def to_number(text: str) -> float | None:
+def parse_number(text: str) -> float | None:
     """The last number in a text: 1,234.5 or -2e3 or 3/4."""
     found = [match[0] for match in _NUMBER.finditer(text) if any(map(str.isdigit, match[0]))]
     if not found:
@@ -94,7 +94,7 @@ def to_number(text: str) -> float | None:
         return None
 
 
-def objection(check: str, expected: Any) -> str | None:
+def explain_bad_expectation(check: str, expected: Any) -> str | None:
     """What is wrong with what a check is to expect, if anything is."""
     match check:
         case "words" | "sentences":
@@ -123,7 +123,7 @@ def objection(check: str, expected: Any) -> str | None:
     return None
 
 
-def entry(meta: str | None, key: str) -> Any:
+def read_meta_entry(meta: str | None, key: str) -> Any:
     """An entry of a prompt's `meta` (a JSON object as text), or None."""
     if meta is None:
         return None
@@ -131,11 +131,11 @@ def entry(meta: str | None, key: str) -> Any:
     return found.get(key) if isinstance(found, Mapping) else None
 
 
-def _plain(text: str) -> str:
+def _normalize_text(text: str) -> str:
     return " ".join(text.casefold().split()).removesuffix(".")
 
 
-def _between(count: int, expected: Any, what: str) -> str | None:
+def _check_count(count: int, expected: Any, what: str) -> str | None:
     least, most = expected
     if least is not None and count < least:
         return f"{count} {what} are fewer than {least}"
@@ -145,11 +145,11 @@ def _between(count: int, expected: Any, what: str) -> str | None:
 
 
 CHECKS: dict[str, Check] = {
-    "exact": exact,
-    "number": number,
-    "contains": contains,
-    "regex": regex,
-    "json-schema": json_schema,
-    "words": words,
-    "sentences": sentences,
+    "exact": check_exact,
+    "number": check_number,
+    "contains": check_contains,
+    "regex": check_regex,
+    "json-schema": check_json_schema,
+    "words": check_words,
+    "sentences": check_sentences,
 }

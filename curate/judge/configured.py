@@ -16,15 +16,15 @@ from curate.core.errors import CurateError
 from curate.core.resources import read_query
 from curate.engine.base import Engine
 from curate.engine.registry import Engines
-from curate.judge.base import Contest, Judge, JudgeOptions
-from curate.judge.presets import with_preset
+from curate.judge.base import PromptItem, Judge, JudgeOptions
+from curate.judge.presets import apply_preset
 from curate.judge.registry import JUDGES
 from curate.lake.lake import Lake
 from curate.reward.model_folder import is_trained_model
 
 
 @dataclass(frozen=True)
-class Seat:
+class ConfiguredJudge:
     """A judge on the panel: under which name, at which revision, with which engines, and what it is to be asked."""
 
     name: str
@@ -65,16 +65,16 @@ class Panel:
     ) -> None:
         """`only`: seat no other judges than these. `engines`: in place of those that curate.yaml declares."""
         self.config = config
-        self.contests: Mapping[str, Contest] = {}  # what the docket has read ahead
+        self.contests: Mapping[str, PromptItem] = {}  # what the docket has read ahead
         self.engines = engines or Engines.of(config)
         self.engines.check()
-        declared = [*config.judge.judges, *_trained(config)]
+        declared = [*config.judge.judges, *_list_trained_judge(config)]
         names = [str(judge["name"]) for judge in declared]
         for name in only or ():
             if name not in names:
-                raise CurateError(_unknown(name, names))
+                raise CurateError(_explain_unknown_judge(name, names))
         kept = [(at, judge) for at, judge in enumerate(declared) if only is None or judge["name"] in only]
-        self.seats: Mapping[str, Seat] = {str(judge["name"]): self._seat(at, judge) for at, judge in kept}
+        self.seats: Mapping[str, ConfiguredJudge] = {str(judge["name"]): self._seat(at, judge) for at, judge in kept}
 
     def __enter__(self) -> Self:
         return self
@@ -102,9 +102,9 @@ class Panel:
         """Free the models; a panel that is asked again opens them again."""
         self.engines.close()
 
-    def _seat(self, at: int, options: Mapping[str, Any]) -> Seat:
+    def _seat(self, at: int, options: Mapping[str, Any]) -> ConfiguredJudge:
         where = f"judge.judges[{at}]"
-        options = with_preset(options, where=where)
+        options = apply_preset(options, where=where)
         found = JUDGES.find(options.get("kind"), where=f"{where}.kind", folder=self.engines.folder)
         checked = validate_options(found.type.Options, options, where=where)
         self._check_order(at, checked, where)
@@ -119,7 +119,7 @@ class Panel:
                 f"`{where}.max_pairs` is {limit}, but all pairs are to be compared: add `pairs: round-robin`, swiss or "
                 "active."
             )
-        return Seat(
+        return ConfiguredJudge(
             name=checked.name,
             judge=judge,
             code=found.code,
@@ -141,12 +141,12 @@ class Panel:
                 )
 
 
-def check(config: Config) -> None:
+def check_judges(config: Config) -> None:
     """Raise a CurateError if any judge or engine of curate.yaml is not as it should be. Opens no model."""
     Panel(config).close()
 
 
-def _trained(config: Config) -> list[dict[str, Any]]:
+def _list_trained_judge(config: Config) -> list[dict[str, Any]]:
     """The reward model of this project, if it is to join the panel and has been trained."""
     train = config.train
     if train is None or train.judge is None:
@@ -160,7 +160,7 @@ def _trained(config: Config) -> list[dict[str, Any]]:
     return [{"name": train.judge, "kind": "reward-model", "model": str(config.resolve(train.path))}]
 
 
-def _unknown(name: str, names: list[str]) -> str:
+def _explain_unknown_judge(name: str, names: list[str]) -> str:
     close = difflib.get_close_matches(name, names, n=1)
     known = f"did you mean {close[0]!r}?" if close else f"the panel has {', '.join(names) or 'no judges'}."
     return f"There is no judge called {name!r}: {known}"

@@ -33,9 +33,9 @@ from curate.engine.base import (
 )
 from curate.engine.registry import ConfiguredEngine, Engines
 from curate.judge.base import Question
-from curate.judge.configured import Panel, Seat
-from curate.judge.known_judgments import with_opinions
-from curate.judge.pending import Work, contests, open_questions
+from curate.judge.configured import Panel, ConfiguredJudge
+from curate.judge.known_judgments import add_other_judgments
+from curate.judge.pending import WorkChunk, read_items, find_pending_questions
 from curate.lake.lake import Lake
 from curate.records import plain_text
 
@@ -44,7 +44,7 @@ _SAMPLE = 256  # questions that are rehearsed per judge; what they take stands f
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
+class CostEstimate:
     """What some questions of a judge take: requests to engines, tokens, and the cost (None: no price is known).
 
     `counted`: tokens read are counted, not estimated from characters. `at_most`: there may be fewer questions, since
@@ -61,32 +61,32 @@ class Estimate:
     at_most: bool = False
 
 
-def estimates(lake: Lake, panel: Panel, work: Mapping[str, Sequence[Work]]) -> list[Estimate]:
+def estimate_judges(lake: Lake, panel: Panel, work: Mapping[str, Sequence[WorkChunk]]) -> list[CostEstimate]:
     """For each judge what its open chunks take, by a sample of them spread over all."""
-    return [_estimate(lake, panel, panel.seats[name], chunks) for name, chunks in work.items()]
+    return [_estimate_judge(lake, panel, panel.seats[name], chunks) for name, chunks in work.items()]
 
 
-def rehearse(lake: Lake, panel: Panel, work: Work) -> Estimate:
+def estimate_chunk(lake: Lake, panel: Panel, work: WorkChunk) -> CostEstimate:
     """What one chunk takes."""
-    return _estimate(lake, panel, panel.seats[work.judge], [work])
+    return _estimate_judge(lake, panel, panel.seats[work.judge], [work])
 
 
-def _estimate(lake: Lake, panel: Panel, seat: Seat, chunks: Sequence[Work]) -> Estimate:
+def _estimate_judge(lake: Lake, panel: Panel, seat: ConfiguredJudge, chunks: Sequence[WorkChunk]) -> CostEstimate:
     total = sum(each.open for each in chunks)
     uncertain = seat.in_rounds or bool(seat.after)
     if not total or not seat.engines:
-        return Estimate(
+        return CostEstimate(
             judge=seat.name, questions=total, calls=0, tokens_in=0, tokens_out=0, cost=0.0, at_most=uncertain
         )
-    counters = _Counters(panel.engines)
+    counters = CountingEngines(panel.engines)
     trial = Panel(panel.config, only=[seat.name], engines=counters).seats[seat.name]
     asked = 0
-    for each in _spread(chunks):
-        of = with_opinions(lake, panel, seat, contests(lake, each.prompt_ids))
-        found, _ = open_questions(lake, panel, seat, of, ahead=True)
+    for each in _spread_chunks(chunks):
+        of = add_other_judgments(lake, panel, seat, read_items(lake, each.prompt_ids))
+        found, _ = find_pending_questions(lake, panel, seat, of, ahead=True)
         questions = [opened.question for opened in found[: _SAMPLE - asked]]
         readable = [each for each in questions if each.contest.text_only or seat.judge.sees_images]
-        _try(trial, readable)
+        _ask_dry(trial, readable)
         asked += len(questions)
         if asked >= _SAMPLE:
             break
@@ -95,7 +95,7 @@ def _estimate(lake: Lake, panel: Panel, seat: Seat, chunks: Sequence[Work]) -> E
         round(share * sum(getattr(each, name) for each in counters.made.values()))
         for name in ("calls", "tokens_in", "tokens_out")
     )
-    return Estimate(
+    return CostEstimate(
         judge=seat.name,
         questions=total,
         calls=calls,
@@ -107,7 +107,7 @@ def _estimate(lake: Lake, panel: Panel, seat: Seat, chunks: Sequence[Work]) -> E
     )
 
 
-def _try(seat: Seat, questions: Sequence[Question]) -> None:
+def _ask_dry(seat: ConfiguredJudge, questions: Sequence[Question]) -> None:
     try:
         if questions:
             seat.judge.answer(questions)
@@ -120,31 +120,31 @@ def _try(seat: Seat, questions: Sequence[Question]) -> None:
         ) from error
 
 
-def _spread(chunks: Sequence[Work]) -> Sequence[Work]:
+def _spread_chunks(chunks: Sequence[WorkChunk]) -> Sequence[WorkChunk]:
     """Chunks from all over first, so that a sample is not all from one corner."""
     step = max(1, len(chunks) // 4)
     return [*chunks[::step], *(chunk for number, chunk in enumerate(chunks) if number % step)]
 
 
-class _Counters(Engines):
+class CountingEngines(Engines):
     """Engines that count in place of those of a panel."""
 
     def __init__(self, engines: Engines) -> None:
         super().__init__(engines._declared, engines.folder)
         self._engines = engines
-        self.made: dict[int, _Counter] = {}
+        self.made: dict[int, CountingEngine] = {}
 
     def make(
         self, name: str, options: Mapping[str, Any], *, where: str, needs: Capability | None = None
     ) -> Engine:
         real = self._engines.make(name, options, where=where, needs=needs)
-        return self.made.setdefault(id(real), _Counter(real))
+        return self.made.setdefault(id(real), CountingEngine(real))
 
-    def check(self) -> None:
+    def check_all(self) -> None:
         """The panel's own engines have been checked."""
 
 
-class _Counter(Engine):
+class CountingEngine(Engine):
     def __init__(self, real: Engine) -> None:
         self.name = real.name
         self.calls = self.tokens_in = self.tokens_out = 0
@@ -204,12 +204,12 @@ class _Counter(Engine):
         if self._count is None:
             found = self._real.counter() if isinstance(self._real, ConfiguredEngine) else None
             self.counted = found is not None
-            self._count = found or _by_characters
+            self._count = found or _count_by_characters
         tokens = self._count(messages, prefill)
         self.tokens_in += tokens
         return tokens
 
 
-def _by_characters(messages: Chat, prefill: str) -> int:
+def _count_by_characters(messages: Chat, prefill: str) -> int:
     text = sum(len(plain_text(turn.content)) for turn in messages) + len(prefill)
     return -(-text // _CHARACTERS)

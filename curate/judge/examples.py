@@ -78,8 +78,8 @@ class Examples:
                     raise CurateError(
                         f"`{where}.source`: row {number} of {file} is no pair of answers to a prompt ({reason})."
                     ) from None
-                example = Example(as_text(context), better, worse)
-                pool.setdefault(_same(example.request), example)
+                example = Example(format_turns(context), better, worse)
+                pool.setdefault(_normalize_request(example.request), example)
         if not pool:
             raise CurateError(f"`{where}.source` is {options.source!r}, which holds no pairs.")
         template = ChatTemplate.load("examples-v1", folder=engines.folder, where=where)
@@ -96,9 +96,9 @@ class Examples:
         if not requests:
             return []
         likeness = np.round(self._likeness(requests), _DIGITS)
-        own = [_same(each.request) for each in self.pool]
+        own = [_normalize_request(each.request) for each in self.pool]
         found = []
-        for request, row in zip(map(_same, requests), likeness, strict=True):
+        for request, row in zip(map(_normalize_request, requests), likeness, strict=True):
             order = [int(at) for at in np.argsort(-row, kind="stable") if own[at] != request]
             found.append(tuple(self.pool[at] for at in reversed(order[: self.number])))
         return found
@@ -128,7 +128,7 @@ class Examples:
         require_extra("models", "sklearn", purpose="Finding similar examples by their words")
         from sklearn.feature_extraction.text import TfidfVectorizer
 
-        words = TfidfVectorizer(sublinear_tf=True, analyzer=_words_of)
+        words = TfidfVectorizer(sublinear_tf=True, analyzer=_split_words)
         return words, words.fit_transform([each.request for each in self.pool])
 
     @cached_property
@@ -137,17 +137,17 @@ class Examples:
         return np.asarray(self.engine.embed([each.request for each in self.pool]), np.float64)
 
 
-def _words_of(text: str) -> list[str]:
+def _split_words(text: str) -> list[str]:
     return _WORD.findall(text.lower()) or [""]  # TF-IDF needs something to count
 
 
-def as_text(turns: Turns) -> str:
+def format_turns(turns: Turns) -> str:
     """A prompt as judges see it: the question alone, or all turns with who said them."""
     if len(turns) == 1:
         return turns[0][1]
     return "\n\n".join(f"[{role}]\n{text}" for role, text in turns)
 
 
-def _same(request: str) -> str:
+def _normalize_request(request: str) -> str:
     """Equal for requests that differ in spaces and case alone."""
     return " ".join(request.split()).casefold()

@@ -11,7 +11,7 @@ from types import FrameType
 
 
 @contextlib.contextmanager
-def patient() -> Iterator[Callable[[], bool]]:
+def defer_sigint() -> Iterator[Callable[[], bool]]:
     """Yields a function that says whether the user wants to stop. Outside the main thread it never does."""
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False

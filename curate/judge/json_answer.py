@@ -12,7 +12,7 @@ from curate.engine.base import Failure
 _FENCE = re.compile(r"\A\s*```(?:json)?\s*\n(.*?)\n\s*```\s*\Z", re.DOTALL)
 
 
-def parsed(text: str) -> dict[str, Any] | Failure:
+def parse_json_object(text: str) -> dict[str, Any] | Failure:
     """The object that `text` is, or a Failure that keeps the text."""
     fenced = _FENCE.match(text)
     try:

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from curate.judge.base import Answer
-from curate.judge.configured import Seat
-from curate.judge.pending import Open, failure_id
+from curate.judge.configured import ConfiguredJudge
+from curate.judge.pending import PendingQuestion, make_failure_id
 from curate.records import Judgment, arrow_schema
 
 _SCHEMA = arrow_schema(Judgment)
 
 
-def judgment_rows(
-    seat: Seat, asked: Sequence[Open], answers: Sequence[Answer], *, run_id: str, seconds: float
+def build_judgment_rows(
+    seat: ConfiguredJudge, asked: Sequence[PendingQuestion], answers: Sequence[Answer], *, run_id: str, seconds: float
 ) -> pa.Table:
     """One row per question, in their order. `seconds`: what each took.
 
@@ -24,7 +24,7 @@ def judgment_rows(
     rows = list(zip(asked, answers, strict=True))
     questions = [each.question for each in asked]
     columns: dict[str, Sequence[object]] = {
-        "judgment_id": [_id(seat, each, answer) for each, answer in rows],
+        "judgment_id": [_make_row_id(seat, each, answer) for each, answer in rows],
         "prompt_id": [question.contest.prompt_id for question in questions],
         "form": [question.form for question in questions],
         "response_a": [
@@ -69,7 +69,7 @@ def judgment_rows(
     )
 
 
-def _id(seat: Seat, each: Open, answer: Answer) -> str:
+def _make_row_id(seat: ConfiguredJudge, each: PendingQuestion, answer: Answer) -> str:
     if answer.outcome != "failed":
         return each.judgment_id
-    return failure_id(each.judgment_id, seat.attempts - 1 if answer.permanent else each.failures)
+    return make_failure_id(each.judgment_id, seat.attempts - 1 if answer.permanent else each.failures)

@@ -23,13 +23,13 @@ from pydantic import Field, model_validator
 from curate.core.errors import CurateError
 from curate.engine.base import Chat, Failure, Generate, Generation, Sampling, build_chat
 from curate.engine.registry import Engines
-from curate.judge.base import Answer, Candidate, Contest, Judge, JudgeOptions, Question, abstain, fail
-from curate.judge.examples import Example, Examples, ExamplesOptions, as_text
+from curate.judge.base import Answer, CandidateResponse, PromptItem, Judge, JudgeOptions, Question, abstain, fail
+from curate.judge.examples import Example, Examples, ExamplesOptions, format_turns
 from curate.judge.template import ChatTemplate, marker
 from curate.records import plain_text
 
 _REMEMBERED = 4096  # prompts whose criteria are kept in memory, for judges that come back to a prompt
-TRIAL = Contest("", build_chat(("user", "?")), "!", (Candidate("a", "1"), Candidate("b", "2")))
+DUMMY_ITEM = PromptItem("", build_chat(("user", "?")), "!", (CandidateResponse("a", "1"), CandidateResponse("b", "2")))
 
 
 class LanguageOptions(JudgeOptions):
@@ -79,7 +79,7 @@ class LanguageOptions(JudgeOptions):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Brief:
+class JudgePrompt:
     """All that precedes the verdict on a question: what to send, and what the judge wrote up to there."""
 
     messages: Chat
@@ -98,7 +98,7 @@ class Brief:
 
 
 @dataclass(frozen=True, slots=True)
-class Notes:
+class Preamble:
     """What the judge wrote about a prompt before it saw any answer."""
 
     criteria: str | None = None
@@ -128,13 +128,13 @@ class LanguageJudge(Judge):
         self._examples: Examples | None = None
         if options.examples is not None:
             self._examples = Examples.load(options.examples, engines, where=f"{self._where}.examples")
-        self._notes: dict[str, Notes] = {}
+        self._notes: dict[str, Preamble] = {}
         if options.reasoning and not self.template.verdict:
             raise CurateError(
                 f"`{self._where}` has `reasoning: true`, but its template {options.template!r} has no block "
                 "`verdict`, which says how the verdict begins once it has thought."
             )
-        self.brief(self.trial(), Notes("1", "1"))  # a template that cannot be filled in shall say so now
+        self.brief(self.trial(), Preamble("1", "1"))  # a template that cannot be filled in shall say so now
 
     def _load(self, engines: Engines, name: str, option: str) -> ChatTemplate:
         return ChatTemplate.load(name, folder=engines.folder, where=f"{self._where}.{option}")
@@ -152,7 +152,7 @@ class LanguageJudge(Judge):
         """The template's values of this kind, and which texts among them others wrote (the marker avoids those)."""
 
     @abstractmethod
-    def decide(self, questions: Sequence[Question], briefs: Sequence[Brief]) -> Sequence[Answer]:
+    def decide(self, questions: Sequence[Question], briefs: Sequence[JudgePrompt]) -> Sequence[Answer]:
         """The answers, from questions that are ready to be sent."""
 
     def writes(self) -> bool:
@@ -171,17 +171,17 @@ class LanguageJudge(Judge):
 
     def answer(self, questions: Sequence[Question]) -> Sequence[Answer]:
         prepared = self._prepare(questions)
-        ready = [number for number, each in enumerate(prepared) if isinstance(each, Brief)]
-        briefs = [each for each in prepared if isinstance(each, Brief)]
+        ready = [number for number, each in enumerate(prepared) if isinstance(each, JudgePrompt)]
+        briefs = [each for each in prepared if isinstance(each, JudgePrompt)]
         answers = dict(zip(ready, self.decide([questions[at] for at in ready], briefs), strict=True))
         answers |= {number: each for number, each in enumerate(prepared) if isinstance(each, Answer)}
         return [answers[number] for number in range(len(questions))]
 
-    def _prepare(self, questions: Sequence[Question]) -> list[Brief | Answer]:
+    def _prepare(self, questions: Sequence[Question]) -> list[JudgePrompt | Answer]:
         contests = {question.contest.prompt_id: question.contest for question in questions}
         notes, paid = self._write_notes(list(contests.values()))
         examples = self.examples(list(contests.values()))
-        found: list[Brief | Answer] = []
+        found: list[JudgePrompt | Answer] = []
         for question in questions:
             prompt_id = question.contest.prompt_id
             written = notes[prompt_id]
@@ -195,7 +195,7 @@ class LanguageJudge(Judge):
                 found.append(replace(brief, tokens_in=read, tokens_out=wrote))
         return self._think(questions, found) if self.options.reasoning else found
 
-    def brief(self, question: Question, notes: Notes, examples: Sequence[Example] = ()) -> Brief:
+    def brief(self, question: Question, notes: Preamble, examples: Sequence[Example] = ()) -> JudgePrompt:
         """The question as the engine gets it."""
         contest, values = question.contest, self._common(question.contest, notes)
         shown, texts = self.show(question)
@@ -206,20 +206,20 @@ class LanguageJudge(Judge):
             marker=word, **values, **shown, reasoning=self.options.reasoning
         )
         if examples and self._examples is not None:
-            messages = _before(messages, self._examples.lesson(contest.prompt_id, examples, marker=word))
-        return Brief(messages=messages, prefill=prefill, rationale=notes.text)
+            messages = _prepend_examples(messages, self._examples.lesson(contest.prompt_id, examples, marker=word))
+        return JudgePrompt(messages=messages, prefill=prefill, rationale=notes.text)
 
-    def examples(self, contests: Sequence[Contest]) -> dict[str, tuple[Example, ...]]:
+    def examples(self, contests: Sequence[PromptItem]) -> dict[str, tuple[Example, ...]]:
         """By prompt; empty where the judge has no examples."""
         if self._examples is None:
             return {}
-        found = self._examples.near([request_text(contest) for contest in contests])
+        found = self._examples.near([format_request(contest) for contest in contests])
         return {contest.prompt_id: each for contest, each in zip(contests, found, strict=True)}
 
-    def _common(self, contest: Contest, notes: Notes) -> dict[str, object]:
+    def _common(self, contest: PromptItem, notes: Preamble) -> dict[str, object]:
         given = contest.reference if self.options.reference in (True, "required") else None
         return {
-            "request": request_text(contest),
+            "request": format_request(contest),
             "reference": given or notes.answer,
             "own": given is None and notes.answer is not None,
             "persona": self.options.persona,
@@ -228,18 +228,18 @@ class LanguageJudge(Judge):
         }
 
     def _think(
-        self, questions: Sequence[Question], prepared: Sequence[Brief | Answer]
-    ) -> list[Brief | Answer]:
+        self, questions: Sequence[Question], prepared: Sequence[JudgePrompt | Answer]
+    ) -> list[JudgePrompt | Answer]:
         """Let the judge think aloud about every question, up to where its verdict would begin."""
         verdict = self.template.verdict
         asked = [
             Generate(messages=each.messages, prefill=each.prefill, sampling=self.sampling(question, verdict))
             for question, each in zip(questions, prepared, strict=True)
-            if isinstance(each, Brief)
+            if isinstance(each, JudgePrompt)
         ]
         thoughts = iter(self.engine.generate(asked) if asked else [])
         return [
-            _thought(each, next(thoughts), verdict) if isinstance(each, Brief) else each for each in prepared
+            _add_reasoning(each, next(thoughts), verdict) if isinstance(each, JudgePrompt) else each for each in prepared
         ]
 
     def sampling(self, question: Question, *stop: str) -> Sampling:
@@ -249,12 +249,12 @@ class LanguageJudge(Judge):
         )
 
     def _write_notes(
-        self, contests: Sequence[Contest]
-    ) -> tuple[dict[str, Notes | Failure], dict[str, tuple[int, int]]]:
+        self, contests: Sequence[PromptItem]
+    ) -> tuple[dict[str, Preamble | Failure], dict[str, tuple[int, int]]]:
         """Notes by prompt, written now where they are not remembered, and the tokens that writing them took."""
         fresh = [contest for contest in contests if contest.prompt_id not in self._notes]
         written = [self._write(template, fresh) for template in (self._criteria, self._own)]
-        notes: dict[str, Notes | Failure] = {}
+        notes: dict[str, Preamble | Failure] = {}
         paid: dict[str, tuple[int, int]] = {}
         for contest, criteria, own in zip(fresh, *written, strict=True):
             done = [each for each in (criteria, own) if isinstance(each, Generation)]
@@ -263,9 +263,9 @@ class LanguageJudge(Judge):
                 sum(each.tokens_out for each in done),
             )
             broken = [each for each in (criteria, own) if isinstance(each, Failure)]
-            notes[contest.prompt_id] = broken[0] if broken else Notes(_text(criteria), _text(own))
+            notes[contest.prompt_id] = broken[0] if broken else Preamble(_get_text(criteria), _get_text(own))
         for prompt_id, each in notes.items():
-            if isinstance(each, Notes) and self.writes():
+            if isinstance(each, Preamble) and self.writes():
                 self._notes[prompt_id] = each
         found = {
             contest.prompt_id: notes.get(contest.prompt_id) or self._notes[contest.prompt_id]
@@ -276,14 +276,14 @@ class LanguageJudge(Judge):
         return found, paid
 
     def _write(
-        self, template: ChatTemplate | None, contests: Sequence[Contest]
+        self, template: ChatTemplate | None, contests: Sequence[PromptItem]
     ) -> list[Generation | Failure | None]:
         if template is None or not contests:
             return [None] * len(contests)
         sampling = Sampling(max_tokens=self.options.max_tokens)
         asked = []
         for contest in contests:
-            request = request_text(contest)
+            request = format_request(contest)
             messages, prefill = template.render(
                 marker=marker(contest.prompt_id, [request]),
                 request=request,
@@ -294,15 +294,15 @@ class LanguageJudge(Judge):
         return list(self.engine.generate(asked))
 
 
-def _text(written: Generation | Failure | None) -> str | None:
+def _get_text(written: Generation | Failure | None) -> str | None:
     return written.completions[0].text.strip() if isinstance(written, Generation) else None
 
 
-def _thought(brief: Brief, thought: Generation | Failure, verdict: str) -> Brief | Answer:
+def _add_reasoning(brief: JudgePrompt, thought: Generation | Failure, verdict: str) -> JudgePrompt | Answer:
     if isinstance(thought, Failure):
         return fail(thought)
     text = thought.completions[0].text.partition(verdict)[0].rstrip()
-    return Brief(
+    return JudgePrompt(
         messages=brief.messages,
         prefill=f"{brief.prefill}{text}\n\n{verdict}",
         rationale="\n\n".join(filter(None, [brief.rationale, text])) or None,
@@ -311,18 +311,18 @@ def _thought(brief: Brief, thought: Generation | Failure, verdict: str) -> Brief
     )
 
 
-def _before(messages: Chat, lesson: str) -> Chat:
+def _prepend_examples(messages: Chat, lesson: str) -> Chat:
     """The chat with something more at the beginning of its user turn, which is its last one."""
     *earlier, last = messages
     return (*earlier, *build_chat((last.role, f"{lesson}\n\n{plain_text(last.content)}")))
 
 
-def request_text(contest: Contest) -> str:
+def format_request(contest: PromptItem) -> str:
     """The prompt as text: the question alone, or all turns with who said them."""
-    return as_text([(turn.role, plain_text(turn.content)) for turn in contest.messages])
+    return format_turns([(turn.role, plain_text(turn.content)) for turn in contest.messages])
 
 
-def choices_after(prefill: str, verdicts: Sequence[str]) -> tuple[str, ...]:
+def space_choices(prefill: str, verdicts: Sequence[str]) -> tuple[str, ...]:
     """The verdicts as they stand after what is said already: with a space after a word or colon."""
     space = " " if prefill and (prefill[-1].isalnum() or prefill[-1] in ":.,") else ""
     return tuple(space + verdict for verdict in verdicts)

@@ -26,17 +26,17 @@ from curate.engine.base import Continuation, Engine, Failure, LogLikelihood
 from curate.engine.registry import Engines
 from curate.judge.base import (
     Answer,
-    Candidate,
-    Contest,
+    CandidateResponse,
+    PromptItem,
     Judge,
     JudgeOptions,
     Question,
     abstain,
-    believe,
+    from_probability,
     fail,
     sigmoid,
 )
-from curate.judge.language import TRIAL, request_text
+from curate.judge.language import DUMMY_ITEM, format_request
 from curate.judge.registry import judge_kind
 from curate.judge.template import ChatTemplate, marker
 
@@ -64,8 +64,8 @@ class LikelihoodOptions(JudgeOptions):
         return self
 
 
-Entry = tuple[Contest, Candidate]
-Spent = tuple[float, int]  # a score and the tokens it took
+Entry = tuple[PromptItem, CandidateResponse]
+ScoreAndTokens = tuple[float, int]  # a score and the tokens it took
 
 
 @judge_kind("likelihood")
@@ -85,7 +85,7 @@ class Likelihood(Judge):
             at = f"{where}.baseline"
             self._baseline = engines.get(options.baseline, where=at, needs="loglikelihood")
         self._template = ChatTemplate.load(options.template, folder=engines.folder, where=f"{where}.template")
-        self._follow_ups((TRIAL, TRIAL.candidates[0]))  # a template that cannot be filled in shall say so now
+        self._follow_ups((DUMMY_ITEM, DUMMY_ITEM.candidates[0]))  # a template that cannot be filled in shall say so now
 
     @property
     def identity(self) -> Sequence[object]:
@@ -115,19 +115,19 @@ class Likelihood(Judge):
             answers.append(self._compare(found.get(keys[0]), found.get(keys[1]), tokens))
         return answers
 
-    def _compare(self, a: Spent | Failure | None, b: Spent | Failure | None, tokens: int) -> Answer:
+    def _compare(self, a: ScoreAndTokens | Failure | None, b: ScoreAndTokens | Failure | None, tokens: int) -> Answer:
         for side in (a, b):
             if isinstance(side, Failure):
                 return fail(side)
         if isinstance(a, tuple) and isinstance(b, tuple):
             margin = a[0] - b[0]
             p_a = sigmoid(margin / self.options.temperature)
-            return believe(p_a, tie=self.options.tie_band, score=round(margin, 6), tokens_in=tokens)
+            return from_probability(p_a, tie=self.options.tie_band, score=round(margin, 6), tokens_in=tokens)
         if a is None and b is None:
             return abstain("both responses are empty")
         return Answer(outcome="a" if b is None else "b", raw="the other response is empty", tokens_in=tokens)
 
-    def _of_response(self, entries: Sequence[Entry]) -> list[Spent | Failure]:
+    def _of_response(self, entries: Sequence[Entry]) -> list[ScoreAndTokens | Failure]:
         given = [
             Continuation(messages=contest.messages, continuation=candidate.text)
             for contest, candidate in entries
@@ -142,7 +142,7 @@ class Likelihood(Judge):
             self._less(one, other) for one, other in zip(self._engine.loglikelihood(given), less, strict=True)
         ]
 
-    def _less(self, one: LogLikelihood | Failure, other: LogLikelihood | Failure) -> Spent | Failure:
+    def _less(self, one: LogLikelihood | Failure, other: LogLikelihood | Failure) -> ScoreAndTokens | Failure:
         """Two models may cut a text into different tokens: each is divided by its own."""
         if isinstance(one, Failure):
             return one
@@ -153,14 +153,14 @@ class Likelihood(Judge):
     def _scaled(self, found: LogLikelihood) -> float:
         return found.log_prob / found.tokens if self.options.per_token else found.log_prob
 
-    def _follow_up(self, entries: Sequence[Entry]) -> list[Spent | Failure]:
+    def _follow_up(self, entries: Sequence[Entry]) -> list[ScoreAndTokens | Failure]:
         asked = [self._follow_ups(entry) for entry in entries]
         found = iter(self._engine.loglikelihood([each for follow_ups in asked for each in follow_ups]))
         return [self._pleasure([next(found) for _ in follow_ups]) for follow_ups in asked]
 
     def _follow_ups(self, entry: Entry) -> list[Continuation]:
         contest, candidate = entry
-        request = request_text(contest)
+        request = format_request(contest)
         messages, prefill = self._template.render(
             marker=marker(contest.prompt_id, [request, candidate.text]),
             request=request,
@@ -172,16 +172,16 @@ class Likelihood(Judge):
             for said in (*self.options.pleased, *self.options.displeased)
         ]
 
-    def _pleasure(self, found: Sequence[LogLikelihood | Failure]) -> Spent | Failure:
+    def _pleasure(self, found: Sequence[LogLikelihood | Failure]) -> ScoreAndTokens | Failure:
         values = []
         for each in found:
             if isinstance(each, Failure):
                 return each
             values.append(each.log_prob / each.tokens)
-        split, tokens = len(self.options.pleased), sum(_tokens(each) for each in found)
+        split, tokens = len(self.options.pleased), sum(_count_tokens(each) for each in found)
         pleased, displeased = values[:split], values[split:]
         return sum(pleased) / len(pleased) - sum(displeased) / len(displeased), tokens
 
 
-def _tokens(found: LogLikelihood | Failure) -> int:
+def _count_tokens(found: LogLikelihood | Failure) -> int:
     return 0 if isinstance(found, Failure) else found.tokens_in

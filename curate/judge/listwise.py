@@ -21,9 +21,9 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from curate.engine.base import Failure, Generate, Generation
-from curate.judge.base import Answer, Contest, Question, fail, shuffled
-from curate.judge.json_answer import parsed
-from curate.judge.language import TRIAL, Brief, LanguageJudge, LanguageOptions
+from curate.judge.base import Answer, PromptItem, Question, fail, ask_shuffled_lists
+from curate.judge.json_answer import parse_json_object
+from curate.judge.language import DUMMY_ITEM, JudgePrompt, LanguageJudge, LanguageOptions
 from curate.judge.registry import judge_kind
 
 
@@ -70,14 +70,14 @@ class Listwise(LanguageJudge):
         return ("generate",)
 
     def trial(self) -> Question:
-        return Question(TRIAL, TRIAL.candidates, form="listwise")
+        return Question(DUMMY_ITEM, DUMMY_ITEM.candidates, form="listwise")
 
-    def questions(self, contest: Contest) -> Iterator[Question]:
-        return shuffled(contest, samples=self.options.samples, size=self.options.size)
+    def questions(self, contest: PromptItem) -> Iterator[Question]:
+        return ask_shuffled_lists(contest, samples=self.options.samples, size=self.options.size)
 
     def show(self, question: Question) -> tuple[dict[str, object], list[str]]:
         texts = [candidate.text for candidate in question.asked]
-        names = _names(question)
+        names = _mask_names(question)
         items = [{"name": name, "text": text} for name, text in zip(names, texts, strict=True)]
         return {"items": items, "ask": self._ask(names)}, texts
 
@@ -90,7 +90,7 @@ class Listwise(LanguageJudge):
             f"Say a JSON object of this form: {json.dumps(form)}"
         )
 
-    def decide(self, questions: Sequence[Question], briefs: Sequence[Brief]) -> Sequence[Answer]:
+    def decide(self, questions: Sequence[Question], briefs: Sequence[JudgePrompt]) -> Sequence[Answer]:
         held = "schema" in self.engine.capabilities
         found = self.engine.generate(
             [
@@ -98,7 +98,7 @@ class Listwise(LanguageJudge):
                     messages=brief.messages,
                     prefill=brief.prefill,
                     sampling=self.sampling(question),
-                    json_schema=json.dumps(self._schema(_names(question))) if held else None,
+                    json_schema=json.dumps(self._schema(_mask_names(question))) if held else None,
                 )
                 for question, brief in zip(questions, briefs, strict=True)
             ]
@@ -135,17 +135,17 @@ class Listwise(LanguageJudge):
             "additionalProperties": False,
         }
 
-    def _read(self, question: Question, brief: Brief, said: Generation | Failure) -> Answer:
+    def _read(self, question: Question, brief: JudgePrompt, said: Generation | Failure) -> Answer:
         if isinstance(said, Failure):
             return fail(said, **brief.spent())
         spent, text = brief.spent(said.tokens_in, said.tokens_out), said.completions[0].text
-        found = parsed(text)
+        found = parse_json_object(text)
         if isinstance(found, Failure):
             return fail(found, **spent)
-        wrong = self._objection(found, _names(question))
+        wrong = self._objection(found, _mask_names(question))
         if wrong is not None:
             return fail(Failure(wrong, text), **spent)
-        ids = dict(zip(_names(question), (each.response_id for each in question.asked), strict=True))
+        ids = dict(zip(_mask_names(question), (each.response_id for each in question.asked), strict=True))
         if thoughts := found.get("thoughts"):
             spent["rationale"] = "\n\n".join(filter(None, [brief.rationale, str(thoughts)]))
         return Answer(
@@ -171,5 +171,5 @@ class Listwise(LanguageJudge):
         return None
 
 
-def _names(question: Question) -> list[str]:
+def _mask_names(question: Question) -> list[str]:
     return [f"model-{number}" for number in range(1, len(question.asked) + 1)]

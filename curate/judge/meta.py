@@ -21,8 +21,8 @@ from pydantic import Field
 
 from curate.engine.base import Choice, Choose, Failure
 from curate.engine.registry import Engines
-from curate.judge.base import Answer, Judge, JudgeOptions, Opinion, Question, abstain, believe, fail
-from curate.judge.language import TRIAL, request_text
+from curate.judge.base import Answer, Judge, JudgeOptions, OtherJudgment, Question, abstain, from_probability, fail
+from curate.judge.language import DUMMY_ITEM, format_request
 from curate.judge.registry import judge_kind
 from curate.judge.template import ChatTemplate, marker
 
@@ -54,7 +54,7 @@ class Meta(Judge):
         where = f"judge.{options.name}"
         self._engine = engines.get(options.engine, where=f"{where}.engine", needs="choose")
         self._template = ChatTemplate.load(options.template, folder=engines.folder, where=f"{where}.template")
-        self.ask(Question(TRIAL, TRIAL.candidates), Opinion("", "", "a", "b", "ab", "a", rationale="1"))
+        self.ask(Question(DUMMY_ITEM, DUMMY_ITEM.candidates), OtherJudgment("", "", "a", "b", "ab", "a", rationale="1"))
 
     @property
     def identity(self) -> Sequence[object]:
@@ -64,7 +64,7 @@ class Meta(Judge):
         return frozenset({"template"})
 
     def answer(self, questions: Sequence[Question]) -> Sequence[Answer]:
-        heard = [_about(question) for question in questions]
+        heard = [_select_judgments(question) for question in questions]
         found = iter(
             self._engine.choose(
                 [
@@ -76,9 +76,9 @@ class Meta(Judge):
         )
         return [self._vote(opinions, [next(found) for _ in opinions]) for opinions in heard]
 
-    def ask(self, question: Question, opinion: Opinion) -> Choose:
+    def ask(self, question: Question, opinion: OtherJudgment) -> Choose:
         contest, reasons = question.contest, opinion.rationale
-        request, shown = request_text(contest), contest.reference if self.options.reference else None
+        request, shown = format_request(contest), contest.reference if self.options.reference else None
         # In the order that the other judge saw, since its reasons speak of A and B.
         first, second = (question.b, question.a) if opinion.shown == "ba" else (question.a, question.b)
         better = {"a": question.a, "b": question.b}.get(opinion.outcome)
@@ -106,7 +106,7 @@ class Meta(Judge):
         )
         return Choose(messages=messages, choices=("Yes", "No"), prefill=prefill)
 
-    def _vote(self, opinions: Sequence[Opinion], found: Sequence[Choice | Failure]) -> Answer:
+    def _vote(self, opinions: Sequence[OtherJudgment], found: Sequence[Choice | Failure]) -> Answer:
         if not opinions:
             return abstain("nobody before it has judged this pair")
         weights = []
@@ -130,9 +130,9 @@ class Meta(Judge):
         ]
         tokens = sum(each.tokens_in for each in found if isinstance(each, Choice))
         p_a = float(np.average(p, weights=weights)) if sum(weights) > 0 else 0.5
-        return believe(p_a, tie=self.options.tie_band, raw=json.dumps(raw), tokens_in=tokens)
+        return from_probability(p_a, tie=self.options.tie_band, raw=json.dumps(raw), tokens_in=tokens)
 
 
-def _about(question: Question) -> list[Opinion]:
+def _select_judgments(question: Question) -> list[OtherJudgment]:
     pair = (question.a.response_id, question.b.response_id)
     return [each for each in question.contest.opinions if (each.response_a, each.response_b) == pair]

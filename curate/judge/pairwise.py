@@ -21,8 +21,8 @@ from typing import Any
 from pydantic import Field
 
 from curate.engine.base import Choice, Choose, Failure
-from curate.judge.base import Answer, Contest, Question, believe, fail, in_both_orders
-from curate.judge.language import TRIAL, Brief, LanguageJudge, LanguageOptions, choices_after
+from curate.judge.base import Answer, PromptItem, Question, from_probability, fail, ask_both_orders
+from curate.judge.language import DUMMY_ITEM, JudgePrompt, LanguageJudge, LanguageOptions, space_choices
 from curate.judge.registry import judge_kind
 
 _VERDICTS = ("A", "B", "C")
@@ -47,10 +47,10 @@ class Pairwise(LanguageJudge):
         return ("choose", "generate") if self.writes() else ("choose",)
 
     def trial(self) -> Question:
-        return Question(TRIAL, TRIAL.candidates, shown="ab")
+        return Question(DUMMY_ITEM, DUMMY_ITEM.candidates, shown="ab")
 
-    def questions(self, contest: Contest) -> Iterator[Question]:
-        return in_both_orders(contest, samples=self.options.samples)
+    def questions(self, contest: PromptItem) -> Iterator[Question]:
+        return ask_both_orders(contest, samples=self.options.samples)
 
     def show(self, question: Question) -> tuple[dict[str, object], list[str]]:
         first, second = question.in_shown_order
@@ -60,13 +60,13 @@ class Pairwise(LanguageJudge):
             second.text,
         ]
 
-    def decide(self, questions: Sequence[Question], briefs: Sequence[Brief]) -> Sequence[Answer]:
+    def decide(self, questions: Sequence[Question], briefs: Sequence[JudgePrompt]) -> Sequence[Answer]:
         verdicts = _VERDICTS[: 3 if self.options.tie else 2]
         found = self.engine.choose(
             [
                 Choose(
                     messages=brief.messages,
-                    choices=choices_after(brief.prefill, verdicts),
+                    choices=space_choices(brief.prefill, verdicts),
                     prefill=brief.prefill,
                 )
                 for brief in briefs
@@ -77,7 +77,7 @@ class Pairwise(LanguageJudge):
             for question, brief, choice in zip(questions, briefs, found, strict=True)
         ]
 
-    def _verdict(self, question: Question, brief: Brief, choice: Choice | Failure) -> Answer:
+    def _verdict(self, question: Question, brief: JudgePrompt, choice: Choice | Failure) -> Answer:
         if isinstance(choice, Failure):
             return fail(choice, **brief.spent())
         raw = json.dumps(
@@ -94,4 +94,4 @@ class Pairwise(LanguageJudge):
         p_first = float(first + tie / 2)
         p_a = 1 - p_first if question.shown == "ba" else p_first
         band = 0.5 if tie > max(first, second) else self.options.tie_band
-        return believe(p_a, tie=band, raw=raw, **spent)
+        return from_probability(p_a, tie=band, raw=raw, **spent)

@@ -24,9 +24,9 @@ import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from curate.engine.base import Choice, Choose, Failure, Generate, Generation
-from curate.judge.base import Answer, Contest, Question, fail, one_by_one, rate
-from curate.judge.json_answer import parsed
-from curate.judge.language import TRIAL, Brief, LanguageJudge, LanguageOptions, choices_after
+from curate.judge.base import Answer, PromptItem, Question, fail, ask_each_response, from_rating
+from curate.judge.json_answer import parse_json_object
+from curate.judge.language import DUMMY_ITEM, JudgePrompt, LanguageJudge, LanguageOptions, space_choices
 from curate.judge.registry import judge_kind
 
 
@@ -69,10 +69,10 @@ class Pointwise(LanguageJudge):
         return ("choose", "generate") if self.writes() else ("choose",)
 
     def trial(self) -> Question:
-        return Question(TRIAL, TRIAL.candidates[:1], form="pointwise")
+        return Question(DUMMY_ITEM, DUMMY_ITEM.candidates[:1], form="pointwise")
 
-    def questions(self, contest: Contest) -> Iterator[Question]:
-        return one_by_one(contest, samples=self.options.samples)
+    def questions(self, contest: PromptItem) -> Iterator[Question]:
+        return ask_each_response(contest, samples=self.options.samples)
 
     def show(self, question: Question) -> tuple[dict[str, object], list[str]]:
         return {"answer": question.a.text, "ask": self._ask}, [question.a.text]
@@ -98,7 +98,7 @@ class Pointwise(LanguageJudge):
         low, high = self.options.scale
         return {str(rating): float(rating) for rating in range(low, high + 1)}
 
-    def decide(self, questions: Sequence[Question], briefs: Sequence[Brief]) -> Sequence[Answer]:
+    def decide(self, questions: Sequence[Question], briefs: Sequence[JudgePrompt]) -> Sequence[Answer]:
         if not self.options.aspects:
             return [
                 self._rating(brief, choice)
@@ -110,17 +110,17 @@ class Pointwise(LanguageJudge):
             return self._one_by_one(briefs)
         return self._by_schema(questions, briefs, schema=False)
 
-    def _choose(self, briefs: Sequence[Brief], *, after: str = "") -> Sequence[Choice | Failure]:
+    def _choose(self, briefs: Sequence[JudgePrompt], *, after: str = "") -> Sequence[Choice | Failure]:
         return self.engine.choose([
             Choose(
                 messages=brief.messages,
-                choices=choices_after(brief.prefill + after, list(self._ratings)),
+                choices=space_choices(brief.prefill + after, list(self._ratings)),
                 prefill=brief.prefill + after,
             )
             for brief in briefs
         ])  # fmt: skip
 
-    def _rating(self, brief: Brief, choice: Choice | Failure) -> Answer:
+    def _rating(self, brief: JudgePrompt, choice: Choice | Failure) -> Answer:
         if isinstance(choice, Failure):
             return fail(choice, **brief.spent())
         spent = brief.spent(choice.tokens_in, choice.tokens_out)
@@ -133,7 +133,7 @@ class Pointwise(LanguageJudge):
             reason = f"the ratings hold too little of the probability: {choice.mass:.2g}"
             return fail(Failure(reason, json.dumps(logs), permanent=True), **spent)
         mean, sd, shares = self._expected(choice)
-        return rate(mean, sd=sd, raw=json.dumps(shares), **spent)
+        return from_rating(mean, sd=sd, raw=json.dumps(shares), **spent)
 
     def _expected(self, choice: Choice) -> tuple[float, float, dict[str, float]]:
         """Mean and standard deviation of the rating, and the probability of each."""
@@ -145,7 +145,7 @@ class Pointwise(LanguageJudge):
     # Aspects ---------------------------------------------------------------------------------------------
 
     def _by_schema(
-        self, questions: Sequence[Question], briefs: Sequence[Brief], *, schema: bool = True
+        self, questions: Sequence[Question], briefs: Sequence[JudgePrompt], *, schema: bool = True
     ) -> list[Answer]:
         text = json.dumps(self._schema())
         found = self.engine.generate(
@@ -172,11 +172,11 @@ class Pointwise(LanguageJudge):
             "additionalProperties": False,
         }
 
-    def _aspects(self, brief: Brief, said: Generation | Failure) -> Answer:
+    def _aspects(self, brief: JudgePrompt, said: Generation | Failure) -> Answer:
         if isinstance(said, Failure):
             return fail(said, **brief.spent())
         spent, text = brief.spent(said.tokens_in, said.tokens_out), said.completions[0].text
-        found = parsed(text)
+        found = parse_json_object(text)
         if isinstance(found, Failure):
             return fail(found, **spent)
         low, high = self.options.scale
@@ -186,9 +186,9 @@ class Pointwise(LanguageJudge):
         ):
             wanted = f"a whole number from {low} to {high} for each of {', '.join(self.options.aspects)}"
             return fail(Failure(f"the JSON does not hold {wanted}", text), **spent)
-        return rate(sum(found.values()) / len(found), raw=json.dumps(found), **spent)
+        return from_rating(sum(found.values()) / len(found), raw=json.dumps(found), **spent)
 
-    def _one_by_one(self, briefs: Sequence[Brief]) -> list[Answer]:
+    def _one_by_one(self, briefs: Sequence[JudgePrompt]) -> list[Answer]:
         """Each aspect as a choice of its own, where the engine cannot be held to a schema."""
         asked = {name: self._choose(briefs, after=f'{{"{name}": ') for name in self.options.aspects}
         return [
@@ -196,7 +196,7 @@ class Pointwise(LanguageJudge):
             for number, brief in enumerate(briefs)
         ]
 
-    def _joined(self, brief: Brief, found: dict[str, Choice | Failure]) -> Answer:
+    def _joined(self, brief: JudgePrompt, found: dict[str, Choice | Failure]) -> Answer:
         ratings = {name: self._rating(brief, choice) for name, choice in found.items()}
         for rating in ratings.values():
             if rating.outcome == "failed":
@@ -207,6 +207,6 @@ class Pointwise(LanguageJudge):
         # The aspects are taken for independent: a hesitation in one says nothing about the others.
         sd = sum(sd**2 for _, sd, _ in each) ** 0.5 / len(each)
         tokens = sum(choice.tokens_in for choice in good), sum(choice.tokens_out for choice in good)
-        return rate(
+        return from_rating(
             sum(mean for mean, _, _ in each) / len(each), sd=sd, raw=json.dumps(raw), **brief.spent(*tokens)
         )

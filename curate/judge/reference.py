@@ -29,7 +29,7 @@ from pydantic import Field, model_validator
 
 from curate.engine.base import Capability, Engine
 from curate.engine.registry import Engines
-from curate.judge.base import Answer, Candidate, Contest, Judge, JudgeOptions, Question, abstain, prefer
+from curate.judge.base import Answer, CandidateResponse, PromptItem, Judge, JudgeOptions, Question, abstain, from_margin
 from curate.judge.registry import judge_kind
 from curate.records import plain_text
 
@@ -94,17 +94,17 @@ class Reference(Judge):
         tie = _TIES[self.options.metric] if self.options.tie is None else self.options.tie
         answers = []
         for question in questions:
-            a, b = (scores.get(_key(question.contest, candidate)) for candidate in question.asked)
+            a, b = (scores.get(_make_key(question.contest, candidate)) for candidate in question.asked)
             if a is None or b is None:
                 answers.append(abstain(f"the prompt has no {self.options.against}"))
             else:
-                answers.append(prefer(round(a - b, 6), tie=tie))
+                answers.append(from_margin(round(a - b, 6), tie=tie))
         return answers
 
     def _scores(self, questions: Sequence[Question]) -> dict[Pair, float]:
         """Of each response once, however many pairs it is in; none where there is nothing to compare with."""
         texts = {
-            _key(question.contest, candidate): (candidate.text, target)
+            _make_key(question.contest, candidate): (candidate.text, target)
             for question in questions
             if (target := self._target(question.contest))
             for candidate in question.asked
@@ -118,11 +118,11 @@ class Reference(Judge):
         }
         scores = likeness.get(self.options.metric, self._overlaps)(pairs)
         if self.options.regularized:
-            factors = [regularity(text, enough=self.options.enough) for text, _ in pairs]
+            factors = [measure_regularity(text, enough=self.options.enough) for text, _ in pairs]
             scores = [max(score, 0.0) * factor for score, factor in zip(scores, factors, strict=True)]
         return dict(zip(texts, scores, strict=True))
 
-    def _target(self, contest: Contest) -> str | None:
+    def _target(self, contest: PromptItem) -> str | None:
         if self.options.against == "reference":
             return contest.reference
         user = [plain_text(turn.content) for turn in contest.messages if turn.role == "user"]
@@ -142,17 +142,17 @@ class Reference(Judge):
     def _tokens(self, texts: Sequence[tuple[str, str]]) -> list[float]:
         assert self._engine is not None
         vectors = self._engine.embed_tokens([side for pair in texts for side in pair])
-        return [greedy_f1(left, right) for left, right in zip(vectors[::2], vectors[1::2], strict=True)]
+        return [compute_greedy_f1(left, right) for left, right in zip(vectors[::2], vectors[1::2], strict=True)]
 
     def _sentences(self, texts: Sequence[tuple[str, str]]) -> list[float]:
         assert self._engine is not None
         split = [[split_sentences(side) for side in pair] for pair in texts]
         vectors = iter(self._engine.embed([each for pair in split for side in pair for each in side]))
         sides = [[[next(vectors) for _ in side] for side in pair] for pair in split]
-        return [greedy_f1(np.array(left), np.array(right)) for left, right in sides]
+        return [compute_greedy_f1(np.array(left), np.array(right)) for left, right in sides]
 
     def _rouge(self, texts: Sequence[tuple[str, str]]) -> list[float]:
-        return [rouge_l(text, target) for text, target in texts]
+        return [compute_rouge_l(text, target) for text, target in texts]
 
 
 def split_sentences(text: str) -> list[str]:
@@ -160,7 +160,7 @@ def split_sentences(text: str) -> list[str]:
     return [each.strip() for each in _SENTENCE_END.split(text.strip()) if each.strip()] or [""]
 
 
-def greedy_f1(left: NDArray[np.float32], right: NDArray[np.float32]) -> float:
+def compute_greedy_f1(left: NDArray[np.float32], right: NDArray[np.float32]) -> float:
     """F1 of greedy matching: each row (a unit vector) with the most similar one of the other side; 0 without any."""
     if not (len(left) and len(right)):
         return 0.0
@@ -169,7 +169,7 @@ def greedy_f1(left: NDArray[np.float32], right: NDArray[np.float32]) -> float:
     return 2 * precision * recall / (precision + recall) if min(precision, recall) > 0 else 0.0
 
 
-def rouge_l(text: str, target: str) -> float:
+def compute_rouge_l(text: str, target: str) -> float:
     """F1 of the longest common subsequence of lower-case words (Lin 2004, β = 1)."""
     said, wanted = _WORD.findall(text.lower()), _WORD.findall(target.lower())
     row = [0] * (len(wanted) + 1)
@@ -180,7 +180,7 @@ def rouge_l(text: str, target: str) -> float:
     return 2 * row[-1] / (len(said) + len(wanted)) if row[-1] else 0.0
 
 
-def regularity(text: str, *, enough: int) -> float:
+def measure_regularity(text: str, *, enough: int) -> float:
     """min(1, words / enough) × share of distinct trigrams among all: 0 for an empty text, 1 for a long varied one."""
     words = _WORD.findall(text.lower())
     trigrams = list(zip(words, words[1:], words[2:], strict=False))
@@ -188,5 +188,5 @@ def regularity(text: str, *, enough: int) -> float:
     return min(1.0, len(words) / enough) * variety
 
 
-def _key(contest: Contest, candidate: Candidate) -> Pair:
+def _make_key(contest: PromptItem, candidate: CandidateResponse) -> Pair:
     return contest.prompt_id, candidate.response_id

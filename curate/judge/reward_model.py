@@ -20,12 +20,12 @@ from curate.engine.base import Chat, Failure, Score
 from curate.engine.registry import Engines
 from curate.judge.base import (
     Answer,
-    Candidate,
-    Contest,
+    CandidateResponse,
+    PromptItem,
     Judge,
     JudgeOptions,
     Question,
-    believe,
+    from_probability,
     fail,
     sigmoid,
 )
@@ -111,10 +111,10 @@ class RewardModelJudge(Judge):
             return fail(Failure(reason), tokens_in=tokens)
         margin = a.value - b.value
         p_a = sigmoid(margin / self.options.temperature)
-        return believe(p_a, tie=self.options.tie_band, score=round(margin, 6), tokens_in=tokens)
+        return from_probability(p_a, tie=self.options.tie_band, score=round(margin, 6), tokens_in=tokens)
 
 
-def _make_chat(contest: Contest, candidate: Candidate) -> Chat:
+def _make_chat(contest: PromptItem, candidate: CandidateResponse) -> Chat:
     """Return the prompt with the response as the assistant's turn."""
     content = candidate.content or text_parts(candidate.text)
     return (*contest.messages, Message(role="assistant", content=content))

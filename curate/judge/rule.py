@@ -15,7 +15,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from curate.judge.base import Answer, Judge, JudgeOptions, Question, abstain, prefer
+from curate.judge.base import Answer, Judge, JudgeOptions, Question, abstain, from_margin
 from curate.judge.registry import judge_kind
 from curate.judge.rules import RULES
 
@@ -51,4 +51,4 @@ class RuleJudge(Judge):
         margin = b - a if self.options.reverse else a - b
         if rule.abstains_when_even and abs(margin) <= tie:
             return abstain(f"the rule {self.options.rule} sees no difference")
-        return prefer(margin, tie=tie)
+        return from_margin(margin, tie=tie)

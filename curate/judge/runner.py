@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 from curate.core.errors import CurateError
 from curate.judge.base import Answer, Question, abstain
-from curate.judge.configured import Panel, Seat
-from curate.judge.judgment_rows import judgment_rows
-from curate.judge.known_judgments import with_opinions
-from curate.judge.pending import Known, Work, open_questions, prepared
+from curate.judge.configured import Panel, ConfiguredJudge
+from curate.judge.judgment_rows import build_judgment_rows
+from curate.judge.known_judgments import add_other_judgments
+from curate.judge.pending import JudgmentIndex, WorkChunk, find_pending_questions, get_items
 from curate.judge.validity import check_answer
 from curate.judge.writer import Answered
 from curate.lake.lake import Lake
@@ -23,23 +23,23 @@ class JudgeError(CurateError):
 
 
 def answer_chunk(
-    lake: Lake, panel: Panel, work: Work, *, run_id: str, known: Known | None = None
+    lake: Lake, panel: Panel, work: WorkChunk, *, run_id: str, known: JudgmentIndex | None = None
 ) -> Answered:
     """What the judge of this chunk says to its open questions, for `commit`. `known`: from `prepare`, if it serves."""
     seat, began = panel.seats[work.judge], time.monotonic()
-    of = with_opinions(lake, panel, seat, prepared(lake, panel, work.prompt_ids))
+    of = add_other_judgments(lake, panel, seat, get_items(lake, panel, work.prompt_ids))
     serves = known is not None and known.serves(seat, work.prompt_ids)
-    asked, total = open_questions(lake, panel, seat, of, known=known if serves else None)
+    asked, total = find_pending_questions(lake, panel, seat, of, known=known if serves else None)
     asked = [each for each in asked if not (work.fresh and each.failures)]
-    answers = _ask_twice(seat, [each.question for each in asked])
+    answers = run_with_restart(seat, [each.question for each in asked])
     seconds = (time.monotonic() - began) / max(1, len(asked))
-    return Answered(seat, work, judgment_rows(seat, asked, answers, run_id=run_id, seconds=seconds), total)
+    return Answered(seat, work, build_judgment_rows(seat, asked, answers, run_id=run_id, seconds=seconds), total)
 
 
-def _ask_twice(seat: Seat, questions: Sequence[Question]) -> list[Answer]:
+def run_with_restart(seat: ConfiguredJudge, questions: Sequence[Question]) -> list[Answer]:
     """`ask`; where an engine has died of it, once more with the engine opened anew."""
     try:
-        return ask(seat, questions)
+        return run_judge(seat, questions)
     except JudgeError as error:
         if not seat.engines:
             raise
@@ -47,7 +47,7 @@ def _ask_twice(seat: Seat, questions: Sequence[Question]) -> list[Answer]:
             with contextlib.suppress(Exception):  # it is dead already
                 engine.close()
         try:
-            return ask(seat, questions)
+            return run_judge(seat, questions)
         except JudgeError as again:
             names = ", ".join(engine.name for engine in seat.engines)
             raise CurateError(
@@ -56,7 +56,7 @@ def _ask_twice(seat: Seat, questions: Sequence[Question]) -> list[Answer]:
             ) from error
 
 
-def ask(seat: Seat, questions: Sequence[Question]) -> list[Answer]:
+def run_judge(seat: ConfiguredJudge, questions: Sequence[Question]) -> list[Answer]:
     """The judge's answers, one for each question. A judge that breaks is a CurateError that says where.
 
     Answers that are no judgments come back as failed ones, whoever gave them.

@@ -30,12 +30,12 @@ from typing import Any
 
 from curate.judge.sandboxed import launch
 
-_FILE = 1 << 20  # bytes of a file that a process may write
+_MAX_FILE = 1 << 20  # bytes of a file that a process may write
 _DISK = 16 << 20  # bytes of all files of a sandbox, which are in memory
 _PROCESSES = 64  # of a sandbox, threads not counted
 _START = 60.0  # seconds for starting both processes, which count for nobody
 _GRACE = 5.0  # seconds of waiting beside the processor time that the code may take
-_KEPT = 4096  # bytes of the end of what a process writes to standard output or error
+_MAX_OUTPUT = 4096  # bytes of the end of what a process writes to standard output or error
 
 
 class SandboxError(Exception):
@@ -43,7 +43,7 @@ class SandboxError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Ran:
+class CodeResult:
     """Whether code and tests ran to the end, and if not, why (the last line of the error, or which limit)."""
 
     passed: bool
@@ -51,23 +51,23 @@ class Ran:
 
 
 @cache
-def isolated() -> bool:
+def can_isolate() -> bool:
     """Whether this machine lets us cut a process off from network and files."""
     if sys.platform != "linux":
         return False
     try:
-        return _run("", "", seconds=5, memory_mib=512, cut_off=True).passed
+        return _run_processes("", "", seconds=5, memory_mib=512, cut_off=True).passed
     except SandboxError:
         return False
 
 
-def run(code: str, tests: str, *, seconds: int = 5, memory_mib: int = 512) -> Ran:
+def run_code(code: str, tests: str, *, seconds: int = 5, memory_mib: int = 512) -> CodeResult:
     """Run `code` as a module, then `tests`, which see its names.
 
     Passed means that the tests reached their last line in a process that the code cannot get at. `seconds`: processor
     time of each process. `memory_mib`: of each process, and of all that it starts together. Raises `SandboxError`.
     """
-    return _run(code, tests, seconds=seconds, memory_mib=memory_mib, cut_off=isolated())
+    return _run_processes(code, tests, seconds=seconds, memory_mib=memory_mib, cut_off=can_isolate())
 
 
 @dataclass(slots=True)
@@ -90,26 +90,26 @@ class _Process:
             data = os.read(stream.fileno(), 1 << 16)
         except BlockingIOError:
             return False
-        setattr(self, name, (getattr(self, name) + data)[-_KEPT:])
+        setattr(self, name, (getattr(self, name) + data)[-_MAX_OUTPUT:])
         return bool(data)
 
 
-def _run(code: str, tests: str, *, seconds: int, memory_mib: int, cut_off: bool) -> Ran:
+def _run_processes(code: str, tests: str, *, seconds: int, memory_mib: int, cut_off: bool) -> CodeResult:
     try:
         with contextlib.ExitStack() as stack:
             # Closed here once both processes have theirs: when one of them ends, the other one has to see it.
-            with _pipe() as (asks, asked), _pipe() as (replies, replied):
+            with _open_pipe() as (asks, asked), _open_pipe() as (replies, replied):
                 limits = {"seconds": seconds, "memory": memory_mib << 20, "isolated": cut_off}
-                coder = stack.enter_context(_started("serve_code", code, limits, fds=(asks, replied)))
-                tester = stack.enter_context(_started("run_tests", tests, limits, fds=(replies, asked)))
-            in_time = _watch(coder, tester, seconds)
-            return _verdict(coder, tester, in_time, seconds=seconds, memory_mib=memory_mib)
+                coder = stack.enter_context(_start_program("serve_code", code, limits, fds=(asks, replied)))
+                tester = stack.enter_context(_start_program("run_tests", tests, limits, fds=(replies, asked)))
+            in_time = _wait_for_tests(coder, tester, seconds)
+            return _read_verdict(coder, tester, in_time, seconds=seconds, memory_mib=memory_mib)
     except OSError as error:
         raise SandboxError(f"a process could not be started: {error}") from error
 
 
 @contextlib.contextmanager
-def _pipe() -> Iterator[tuple[int, int]]:
+def _open_pipe() -> Iterator[tuple[int, int]]:
     ends = os.pipe()
     try:
         yield ends
@@ -119,14 +119,14 @@ def _pipe() -> Iterator[tuple[int, int]]:
 
 
 @contextlib.contextmanager
-def _started(
+def _start_program(
     program: str, text: str, limits: Mapping[str, Any], *, fds: tuple[int, int]
 ) -> Iterator[_Process]:
     """A program of `sandboxed/` that reads `text`. It and all that it started end with the block."""
     folder = tempfile.mkdtemp(prefix="curate-code-")
-    executable, python = _python()
+    executable, python = _locate_python()
     settings = {
-        "file": _FILE,
+        "file": _MAX_FILE,
         "disk": _DISK,
         "processes": _PROCESSES,
         "folder": folder,
@@ -168,7 +168,7 @@ def _started(
 
 
 @cache
-def _python() -> tuple[str, tuple[str, ...]]:
+def _locate_python() -> tuple[str, tuple[str, ...]]:
     """The path of this Python that leads through no linked folder, and the folders that it needs to run."""
     executable = Path(os.path.realpath(Path(sys.executable).parent), Path(sys.executable).name)
     folders = {
@@ -184,7 +184,7 @@ def _python() -> tuple[str, tuple[str, ...]]:
     return str(executable), tuple(sorted(folders, key=len))
 
 
-def _watch(coder: _Process, tester: _Process, seconds: int) -> bool:
+def _wait_for_tests(coder: _Process, tester: _Process, seconds: int) -> bool:
     """Wait for the end of the tests, and read what the processes write; False where they take too long."""
     ready, limit = False, time.monotonic() + _START
     with selectors.DefaultSelector() as selector:
@@ -210,20 +210,20 @@ def _watch(coder: _Process, tester: _Process, seconds: int) -> bool:
     return True
 
 
-def _verdict(coder: _Process, tester: _Process, in_time: bool, *, seconds: int, memory_mib: int) -> Ran:
+def _read_verdict(coder: _Process, tester: _Process, in_time: bool, *, seconds: int, memory_mib: int) -> CodeResult:
     if not in_time:
-        return Ran(False, f"took longer than {seconds} s")
-    ending = partial(_ending, seconds=seconds, memory_mib=memory_mib)
+        return CodeResult(False, f"took longer than {seconds} s")
+    ending = partial(_explain_ending, seconds=seconds, memory_mib=memory_mib)
     try:
         verdict = json.loads(tester.stdout.splitlines()[1])
     except (IndexError, ValueError):  # the tests have ended their own process
-        return Ran(False, ending(tester))
+        return CodeResult(False, ending(tester))
     if verdict["passed"] and tester.popen.returncode == 0:
-        return Ran(True, "passed")
-    return Ran(False, str(verdict["reason"] or ending(coder)))
+        return CodeResult(True, "passed")
+    return CodeResult(False, str(verdict["reason"] or ending(coder)))
 
 
-def _ending(process: _Process, *, seconds: int, memory_mib: int) -> str:
+def _explain_ending(process: _Process, *, seconds: int, memory_mib: int) -> str:
     """Why a process ended that was to go on."""
     try:
         status = process.popen.wait(timeout=_GRACE)

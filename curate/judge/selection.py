@@ -27,7 +27,7 @@ Pair = tuple[str, str]  # response ids, in their order
 _PRIOR = 1.0  # precision of a response's strength before anybody judged it, in logits
 
 
-def selected(
+def select_pairs(
     ids: Sequence[str], pairs: Pairs, limit: int | None, said: Mapping[Pair, float | None]
 ) -> set[Pair]:
     """The pairs to have asked about by now: those in `said`, and a round more while `limit` is not reached.
@@ -36,28 +36,28 @@ def selected(
     first is better (null: it was asked in vain).
     """
     everything = list(itertools.combinations(ids, 2))
-    limit = min(len(everything), limit if limit is not None else default_limit(len(ids)))
+    limit = min(len(everything), limit if limit is not None else compute_default_limit(len(ids)))
     if pairs == "all" or limit == len(everything):
         return set(everything)
     shuffled = list(ids)
     random.Random(content_id("pairs", list(ids))).shuffle(shuffled)
     if pairs == "round-robin" or not said:
         room = limit - len(said) if pairs == "round-robin" else min(limit, len(ids) // 2)
-        left = (pair for pair in round_robin(shuffled) if pair not in said)
+        left = (pair for pair in list_round_robin(shuffled) if pair not in said)
         return set(said) | set(itertools.islice(left, max(0, room)))
     room = min(limit - len(said), len(ids) // 2)
     if room <= 0:
         return set(said)
-    choose = _swiss if pairs == "swiss" else _active
+    choose = _pick_swiss if pairs == "swiss" else _pick_informative
     return set(said) | set(choose(shuffled, said, room))
 
 
-def default_limit(n: int) -> int:
+def compute_default_limit(n: int) -> int:
     """⌈log₂ n⌉ rounds: about as many comparisons as sorting takes."""
     return max(1, n // 2 * (n - 1).bit_length()) if n > 1 else 0
 
 
-def round_robin(ids: Sequence[str]) -> Iterator[Pair]:
+def list_round_robin(ids: Sequence[str]) -> Iterator[Pair]:
     """All pairs, round by round; in a round nobody is in two pairs. Two rounds connect everybody."""
     seats: list[str | None] = [*ids, *([None] if len(ids) % 2 else [])]
     half = len(seats) // 2
@@ -68,7 +68,7 @@ def round_robin(ids: Sequence[str]) -> Iterator[Pair]:
         seats = [seats[0], seats[-1], *seats[1:-1]]
 
 
-def _swiss(ids: Sequence[str], said: Mapping[Pair, float | None], room: int) -> list[Pair]:
+def _pick_swiss(ids: Sequence[str], said: Mapping[Pair, float | None], room: int) -> list[Pair]:
     """Down the standings, each meets the nearest one that it has not met; the shuffle breaks ties."""
     points = dict.fromkeys(ids, 0.0)
     for (a, b), p in said.items():
@@ -83,10 +83,10 @@ def _swiss(ids: Sequence[str], said: Mapping[Pair, float | None], room: int) -> 
         if other is not None:
             standing.remove(other)
             chosen.append(_ordered(one, other))
-    return chosen or [pair for pair in round_robin(ids) if pair not in said][:room]
+    return chosen or [pair for pair in list_round_robin(ids) if pair not in said][:room]
 
 
-def _active(ids: Sequence[str], said: Mapping[Pair, float | None], room: int) -> list[Pair]:
+def _pick_informative(ids: Sequence[str], said: Mapping[Pair, float | None], room: int) -> list[Pair]:
     """Greedily the pairs with the largest p·(1−p)·Var(θ_a − θ_b): what an answer adds to log det of the information."""
     place = {each: number for number, each in enumerate(ids)}
     judged = [
@@ -94,7 +94,7 @@ def _active(ids: Sequence[str], said: Mapping[Pair, float | None], room: int) ->
     ]
     strength, information = _bradley_terry(len(ids), judged)
     covariance = np.linalg.inv(information)
-    left = [pair for pair in round_robin(ids) if pair not in said]
+    left = [pair for pair in list_round_robin(ids) if pair not in said]
     chosen: list[Pair] = []
     while left and len(chosen) < room:
         a = np.array([place[pair[0]] for pair in left])

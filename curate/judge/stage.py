@@ -18,12 +18,12 @@ from curate.config.project import Config
 from curate.core.errors import CurateError
 from curate.core.identity import content_id
 from curate.core.progress import Track, no_progress
-from curate.judge.base import Contest
+from curate.judge.base import PromptItem
 from curate.judge.budget import Budget
-from curate.judge.configured import Panel, Seat
-from curate.judge.dry_run import Estimate, estimates, rehearse
-from curate.judge.interrupt import patient
-from curate.judge.pending import Known, Work, bare_contests, open_questions, prepare
+from curate.judge.configured import Panel, ConfiguredJudge
+from curate.judge.dry_run import CostEstimate, estimate_judges, estimate_chunk
+from curate.judge.interrupt import defer_sigint
+from curate.judge.pending import JudgmentIndex, WorkChunk, list_items, find_pending_questions, prepare_chunks
 from curate.judge.runner import answer_chunk
 from curate.judge.writer import Answered, Ledger
 from curate.lake.lake import Lake
@@ -38,7 +38,7 @@ class AskChunk(Protocol):
     """The shape of `answer_chunk`."""
 
     def __call__(
-        self, lake: Lake, panel: Panel, work: Work, /, *, run_id: str, known: Known | None
+        self, lake: Lake, panel: Panel, work: WorkChunk, /, *, run_id: str, known: JudgmentIndex | None
     ) -> Answered: ...
 
 
@@ -62,7 +62,7 @@ def judge(
     with (
         Panel(config, only=only) as panel,
         contextlib.closing(lake.twin()) as writing,
-        patient() as interrupted,
+        defer_sigint() as interrupted,
     ):
         _check_prices(panel)
         run = StageRun(writing, "judge", config_hash=section.digest)
@@ -87,7 +87,7 @@ class _Session:
     interrupted: Callable[[], bool]
     track: Track
 
-    def ask(self, work: Sequence[Work], known: Known | None) -> None:
+    def ask(self, work: Sequence[WorkChunk], known: JudgmentIndex | None) -> None:
         """Ask a round of one judge, as far as the budget goes, and wait until all that it said is committed.
 
         `known`: what has just been looked up to plan it.
@@ -98,7 +98,7 @@ class _Session:
                 if _refusal(self.lake, self.panel, self.budget, each):
                     break
                 if number % _AHEAD == 0 and not seat.judge.quick:
-                    known = prepare(self.lake, self.panel, work[number : number + _AHEAD], known)
+                    known = prepare_chunks(self.lake, self.panel, work[number : number + _AHEAD], known)
                 run_id = self.ledger.run.run_id
                 answered = self.ask_chunk(self.lake, self.panel, each, run_id=run_id, known=known)
                 self.ledger.file(answered)
@@ -111,38 +111,38 @@ class _Session:
 
 def estimate(
     lake: Lake, config: Config, *, only: Collection[str] | None = None, limit: int | None = None
-) -> list[Estimate]:
+) -> list[CostEstimate]:
     """What `judge` would ask now, and what that would take, judge by judge. Nothing is sent, no model is opened."""
     with Panel(config, only=only) as panel:
         work = plan(lake, panel, limit=limit, ahead=True)
         chunks = {name: [each for each in work if each.judge == name] for name in panel.seats}
-        return estimates(lake, panel, chunks)
+        return estimate_judges(lake, panel, chunks)
 
 
 def _rounds(
     lake: Lake, panel: Panel, budget: Budget, limit: int | None
-) -> Iterator[tuple[list[Work], Known | None]]:
+) -> Iterator[tuple[list[WorkChunk], JudgmentIndex | None]]:
     """The chunks to ask, judge by judge, planned anew after each round of a judge whose next questions depend on its
     answers. Once the budget has refused one, only judges that use no engine, and so cost nothing, are planned.
 
     What fails is asked again by the next run, not by the next round.
     """
-    everything: list[Contest] = []
+    everything: list[PromptItem] = []
     for seat in panel.seats.values():
         rounds = itertools.count() if seat.in_rounds else range(1)
         for number in rounds:
             if (budget.refusal and seat.engines) or not _pending(lake, [seat]):
                 break
-            everything = everything or bare_contests(lake)[:limit]
+            everything = everything or list_items(lake)[:limit]
             work, known = _chunks(lake, panel, seat, everything, fresh=number > 0)
             if not work:
                 break
             yield work, known
 
 
-def _refusal(lake: Lake, panel: Panel, budget: Budget, work: Work) -> str:
+def _refusal(lake: Lake, panel: Panel, budget: Budget, work: WorkChunk) -> str:
     if budget.limited and not budget.knows(work.judge) and panel.seats[work.judge].engines:
-        expected = rehearse(lake, panel, work)
+        expected = estimate_chunk(lake, panel, work)
         budget.expect(
             work.judge, expected.questions, expected.tokens_in + expected.tokens_out, expected.cost or 0.0
         )
@@ -178,7 +178,7 @@ def plan(
     limit: int | None = None,
     fresh: bool = False,
     ahead: bool = False,
-) -> list[Work]:
+) -> list[WorkChunk]:
     """The chunks that hold open questions, judge by judge.
 
     `limit`: of the first prompts only. `fresh`: without questions that failed before. `ahead`: with all that later
@@ -186,7 +186,7 @@ def plan(
     """
     seats = [seat for seat in panel.seats.values() if only is None or seat.name in only]
     pending = [seat for seat, _ in _pending(lake, seats)]
-    everything = bare_contests(lake)[:limit] if pending else []
+    everything = list_items(lake)[:limit] if pending else []
     return [
         work
         for seat in pending
@@ -197,23 +197,23 @@ def plan(
 def _chunks(
     lake: Lake,
     panel: Panel,
-    seat: Seat,
-    everything: Sequence[Contest],
+    seat: ConfiguredJudge,
+    everything: Sequence[PromptItem],
     *,
     fresh: bool = False,
     ahead: bool = False,
-) -> tuple[list[Work], Known | None]:
+) -> tuple[list[WorkChunk], JudgmentIndex | None]:
     """The chunks that hold open questions of one judge, and what was looked up last to find them."""
     size, work, known = panel.config.judge.chunk * (_QUICK if seat.judge.quick else 1), [], None
     for start in range(0, len(everything), size * _SLAB):
         slab = everything[start : start + size * _SLAB]
-        known = Known.look_up(lake, seat, [contest.prompt_id for contest in slab])
-        found, _ = open_questions(lake, panel, seat, slab, ahead=ahead, known=known)
+        known = JudgmentIndex.look_up(lake, seat, [contest.prompt_id for contest in slab])
+        found, _ = find_pending_questions(lake, panel, seat, slab, ahead=ahead, known=known)
         counts = Counter(each.question.contest.prompt_id for each in found if not (fresh and each.failures))
         for at in range(0, len(slab), size):
             prompt_ids = tuple(contest.prompt_id for contest in slab[at : at + size])
             if opened := sum(counts[prompt_id] for prompt_id in prompt_ids):
-                work.append(Work(seat.name, (start + at) // size, prompt_ids, opened, fresh))
+                work.append(WorkChunk(seat.name, (start + at) // size, prompt_ids, opened, fresh))
     return work, known
 
 
@@ -225,10 +225,10 @@ def finish(lake: Lake, panel: Panel, *, run: StageRun) -> tuple[int, dict[str, i
     """
     # Before the contests are read: none may come in between unseen.
     pending = _pending(lake, panel.seats.values())
-    everything = bare_contests(lake) if pending else []
+    everything = list_items(lake) if pending else []
     written, open_now = 0, {}
     for seat, closing in pending if everything else ():
-        found, _ = open_questions(lake, panel, seat, everything)
+        found, _ = find_pending_questions(lake, panel, seat, everything)
         if left := len(found):
             open_now[seat.name] = left
             # With questions left to retry, the record must not keep the next run from retrying them.
@@ -241,7 +241,7 @@ def finish(lake: Lake, panel: Panel, *, run: StageRun) -> tuple[int, dict[str, i
     return written, open_now
 
 
-def _pending(lake: Lake, seats: Iterable[Seat]) -> list[tuple[Seat, str]]:
+def _pending(lake: Lake, seats: Iterable[ConfiguredJudge]) -> list[tuple[ConfiguredJudge, str]]:
     """The judges for which anything has changed since they were last found, at this revision, to have nothing open.
 
     With the fingerprint of the record that closes them, as things are now.
@@ -251,7 +251,7 @@ def _pending(lake: Lake, seats: Iterable[Seat]) -> list[tuple[Seat, str]]:
     return [(seat, each) for seat, each in closing if find_newest_run(lake, "judge", seat.name) != each]
 
 
-def _closing(lake: Lake, seat: Seat, responses: str) -> str:
+def _closing(lake: Lake, seat: ConfiguredJudge, responses: str) -> str:
     asked = (seat.attempts, seat.pairs, seat.max_pairs, list(seat.after), seat.uncertain)
     heard = "SELECT count(*), bit_xor(hash(judgment_id)) FROM judgments WHERE list_contains(?, annotator_id)"
     said = lake.rows(heard, [list(seat.after)]) if seat.after else []

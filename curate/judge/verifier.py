@@ -28,8 +28,8 @@ from curate.core.errors import CurateError
 from curate.engine.base import Failure
 from curate.engine.registry import Engines
 from curate.judge import sandbox
-from curate.judge.base import Answer, Contest, Judge, JudgeOptions, Question, abstain, fail, one_by_one, rate
-from curate.judge.checks import CHECKS, code_of, entry, objection
+from curate.judge.base import Answer, PromptItem, Judge, JudgeOptions, Question, abstain, fail, ask_each_response, from_rating
+from curate.judge.checks import CHECKS, extract_code, read_meta_entry, explain_bad_expectation
 from curate.judge.registry import judge_kind
 
 _BY_REFERENCE = frozenset({"exact", "number", "contains", "code"})
@@ -54,7 +54,7 @@ class VerifierOptions(JudgeOptions):
     def _can_be_checked(self) -> Self:
         if self.expect is None and self.meta is None and self.check not in _BY_REFERENCE:
             raise ValueError(f"check: {self.check} needs `expect`, or `meta` for each prompt's own")
-        wrong = None if self.expect is None else objection(self.check, self.expect)
+        wrong = None if self.expect is None else explain_bad_expectation(self.check, self.expect)
         if wrong is not None:
             raise ValueError(f"`expect` {wrong}")
         return self
@@ -68,7 +68,7 @@ class Verifier(Judge):
 
     def __init__(self, options: VerifierOptions, engines: Engines) -> None:
         super().__init__(options, engines)
-        if options.check == "code" and not options.unsafe and not sandbox.isolated():
+        if options.check == "code" and not options.unsafe and not sandbox.can_isolate():
             raise CurateError(
                 f"`judge.{options.name}` has check: code, but this system does not let a process be cut off from "
                 "network and files (Linux with user namespaces does): set `unsafe: true` if limits on time and memory "
@@ -83,8 +83,8 @@ class Verifier(Judge):
     def unessential(self) -> frozenset[str]:
         return frozenset({"unsafe"})
 
-    def questions(self, contest: Contest) -> Iterator[Question]:
-        return one_by_one(contest)
+    def questions(self, contest: PromptItem) -> Iterator[Question]:
+        return ask_each_response(contest)
 
     def answer(self, questions: Sequence[Question]) -> Sequence[Answer]:
         if self.options.check != "code":
@@ -96,17 +96,17 @@ class Verifier(Judge):
         expected = self._expected(question.contest)
         if expected is None:
             return abstain(f"the prompt does not say what {self.options.check} is to expect")
-        wrong = objection(self.options.check, expected)
+        wrong = explain_bad_expectation(self.options.check, expected)
         if wrong is not None:
             return abstain(f"what the prompt expects {wrong}")
         try:
             found = self._objection(question.a.text, expected)
         except sandbox.SandboxError as error:
             return fail(Failure(f"the sandbox did not run: {error}"))
-        return rate(1.0, raw="passed") if found is None else rate(0.0, raw=found)
+        return from_rating(1.0, raw="passed") if found is None else from_rating(0.0, raw=found)
 
-    def _expected(self, contest: Contest) -> Any:
-        own = entry(contest.meta, self.options.meta) if self.options.meta is not None else None
+    def _expected(self, contest: PromptItem) -> Any:
+        own = read_meta_entry(contest.meta, self.options.meta) if self.options.meta is not None else None
         if own is not None:
             return own
         if self.options.expect is not None:
@@ -117,5 +117,5 @@ class Verifier(Judge):
         if self.options.check != "code":
             return CHECKS[self.options.check](text, expected)
         limits = self.options
-        ran = sandbox.run(code_of(text), expected, seconds=limits.seconds, memory_mib=limits.memory_mib)
+        ran = sandbox.run_code(extract_code(text), expected, seconds=limits.seconds, memory_mib=limits.memory_mib)
         return None if ran.passed else ran.reason

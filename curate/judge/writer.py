@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.core.identity import content_id
-from curate.judge.configured import Seat
-from curate.judge.pending import Work
+from curate.judge.configured import ConfiguredJudge
+from curate.judge.pending import WorkChunk
 from curate.lake.runs import Counts, StageRun
 
 _MOST = 32  # chunks that wait for their commit, after which asking waits too
@@ -29,8 +29,8 @@ class Answered:
     `total` counts all questions of the chunk, also those that were answered before.
     """
 
-    seat: Seat
-    work: Work
+    seat: ConfiguredJudge
+    work: WorkChunk
     rows: pa.Table
     total: int
 

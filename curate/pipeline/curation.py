@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from curate.aggregate import aggregate
+from curate.aggregate import aggregate_judgments
 from curate.config.project import Config
 from curate.core.extras import MissingExtraError
 from curate.core.progress import Track, no_progress
@@ -17,7 +17,7 @@ from curate.judge import answer_chunk, judge
 from curate.judge.stage import AskChunk
 from curate.lake.lake import Lake
 from curate.lake.runs import Counts, Summary
-from curate.pipeline.evaluate import evaluate
+from curate.pipeline.evaluate import evaluate_project
 from curate.pipeline.export import export
 from curate.pipeline.train import train_on_panel
 from curate.report import report
@@ -67,7 +67,7 @@ def run_curation(
     def run_panel() -> list[Summary]:
         return [
             run_stage("judge", lambda lake: judge(lake, config, track=track, ask_chunk=ask_chunk)),
-            run_stage("aggregate", lambda lake: aggregate(lake, config, track=track)),
+            run_stage("aggregate", lambda lake: aggregate_judgments(lake, config, track=track)),
         ]
 
     summaries = [run_stage("ingest", lambda lake: ingest(lake, config, track=track)), *run_panel()]
@@ -78,7 +78,7 @@ def run_curation(
     return [
         *summaries,
         run_stage("export", lambda lake: export(lake, config, track=track)),
-        run_stage("evaluate", lambda lake: evaluate(lake, config, track=track)),
+        run_stage("evaluate", lambda lake: evaluate_project(lake, config, track=track)),
         run_stage("report", lambda lake: report_if_installed(lake, config, track=track)),
     ]
 

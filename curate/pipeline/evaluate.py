@@ -20,20 +20,20 @@ from curate.lake.runs import Summary
 from curate.reward.scorer import make_chat, open_reward_model
 
 if TYPE_CHECKING:
-    from curate.judge.base import Answer, Contest, Question
-    from curate.judge.configured import Seat
+    from curate.judge.base import Answer, PromptItem, Question
+    from curate.judge.configured import ConfiguredJudge
 
 
-def evaluate(lake: Lake, config: Config, *, track: Track = no_progress) -> Summary:
+def evaluate_project(lake: Lake, config: Config, *, track: Track = no_progress) -> Summary:
     """The stage `evaluate` with the models and judges of the configuration."""
-    from curate.evaluate import evaluate as run
+    from curate.evaluate import evaluate_benchmarks
 
-    with subjects(config) as found:
-        return run(lake, config, subjects=found, track=track)
+    with open_subjects(config) as found:
+        return evaluate_benchmarks(lake, config, subjects=found, track=track)
 
 
 @contextlib.contextmanager
-def subjects(config: Config, folder: Path | None = None) -> Iterator[list[Subject]]:
+def open_subjects(config: Config, folder: Path | None = None) -> Iterator[list[Subject]]:
     """The reward models (by default the trained one) and judges of `config.evaluate`, if any benchmark asks for them.
 
     Relative paths of models start at `folder`; default: that of the configuration.
@@ -67,7 +67,7 @@ _BATCH = 16  # items between two steps of the progress bar
 class JudgeSubject:
     """A judge of the panel, asked as it is asked about the lake: in both orders, if order matters to it."""
 
-    seat: Seat
+    seat: ConfiguredJudge
 
     @property
     def name(self) -> str:
@@ -87,30 +87,30 @@ class JudgeSubject:
         return found
 
     def _opinions(self, items: Sequence[BenchmarkItem]) -> list[ItemVerdict]:
-        from curate.judge.runner import ask
+        from curate.judge.runner import run_judge
 
         contests = [_contest(item) for item in items]
         asked = [
             (row, q) for row, (contest, _) in enumerate(contests) for q in self.seat.judge.questions(contest)
         ]
-        answers = ask(self.seat, [question for _, question in asked])
+        answers = run_judge(self.seat, [question for _, question in asked])
         said: list[list[tuple[Question, Answer]]] = [[] for _ in items]
         for (row, question), answer in zip(asked, answers, strict=True):
             said[row].append((question, answer))
         return [_opinion(places, each) for (_, places), each in zip(contests, said, strict=True)]
 
 
-def _contest(item: BenchmarkItem) -> tuple[Contest, dict[str, int]]:
+def _contest(item: BenchmarkItem) -> tuple[PromptItem, dict[str, int]]:
     """The item as judges see it, and the place of each response id in it."""
-    from curate.judge.base import Candidate, Contest
+    from curate.judge.base import CandidateResponse, PromptItem
 
     prompt = content_id("benchmark", item.context)
     candidates = [
-        Candidate(content_id(prompt, place, text), text) for place, text in enumerate(item.responses)
+        CandidateResponse(content_id(prompt, place, text), text) for place, text in enumerate(item.responses)
     ]
     places = {each.response_id: place for place, each in enumerate(candidates)}
     ordered = tuple(sorted(candidates, key=lambda each: each.response_id))
-    return Contest(prompt, make_chat(item.context, "")[:-1], None, ordered), places
+    return PromptItem(prompt, make_chat(item.context, "")[:-1], None, ordered), places
 
 
 def _opinion(places: dict[str, int], said: Sequence[tuple[Question, Answer]]) -> ItemVerdict:

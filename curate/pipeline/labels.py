@@ -17,7 +17,7 @@ from typing import Any, Self, TypedDict, Unpack
 import duckdb
 import polars as pl
 
-from curate.aggregate import aggregate
+from curate.aggregate import aggregate_judgments
 from curate.config.aggregate import AggregateSection
 from curate.config.judge import JudgeSection
 from curate.core.errors import CurateError
@@ -345,7 +345,7 @@ def _run_judges(project: Project, progress: bool) -> list[str]:
 
 
 def _aggregate_project(project: Project, notes: Sequence[str]) -> Labels:
-    note = aggregate(project.lake, project.config).note
+    note = aggregate_judgments(project.lake, project.config).note
     labels = read_labels(project.lake)
     lines = [line for line in note.splitlines() if line != labels.guarantee.sentence]
     return replace(labels, notes=(*notes, *lines))

@@ -13,9 +13,9 @@ from typing import Any, Self
 import polars as pl
 
 from curate.config.project import Config
-from curate.judge.base import Candidate, Contest, Question
+from curate.judge.base import CandidateResponse, PromptItem, Question
 from curate.judge.configured import Panel
-from curate.judge.language import Notes
+from curate.judge.language import Preamble
 from curate.judge.pairwise import Pairwise
 from curate.records import Message, Part, plain_text
 
@@ -56,13 +56,13 @@ class Transcripts:
         """(prompt, completion) of a row of `export_judge_sft.sql`."""
         judge, _ = self._judges[row["annotator_id"]]
         a, b = (
-            Candidate(row[side], plain_text(Part.model_validate(part) for part in row[content]))
+            CandidateResponse(row[side], plain_text(Part.model_validate(part) for part in row[content]))
             for side, content in (("response_a", "content_a"), ("response_b", "content_b"))
         )
         messages = tuple(Message.model_validate(each) for each in row["messages"])
-        contest = Contest(row["prompt_id"], messages, row["reference"], (a, b), meta=row["meta"])
+        contest = PromptItem(row["prompt_id"], messages, row["reference"], (a, b), meta=row["meta"])
         question = Question(contest, (a, b), shown=row["shown"], sample=row["sample"])
-        brief = judge.brief(question, Notes(), judge.examples([contest]).get(contest.prompt_id, ()))
+        brief = judge.brief(question, Preamble(), judge.examples([contest]).get(contest.prompt_id, ()))
         prompt = [{"role": turn.role, "content": plain_text(turn.content)} for turn in brief.messages]
         verdict = {("a", "ab"): "A", ("b", "ba"): "A"}.get((row["outcome"], row["shown"]), "B")
         said = f"{brief.prefill}{row['rationale']}\n\n{judge.template.verdict} {verdict}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from curate.aggregate import aggregate
+from curate.aggregate import aggregate_judgments
 from curate.config.project import Config
 from curate.core.progress import Track, no_progress
 from curate.judge import judge
@@ -86,7 +86,7 @@ def _iterate_model_steps(config: Config, track: Track) -> Iterator[Step]:
     """Yield the steps that label with the panel and people, train a model on that, and let it judge."""
     panel: list[Step] = [
         ("judge", lambda lake: judge(lake, config, track=track)),
-        ("aggregate", lambda lake: aggregate(lake, config, track=track)),
+        ("aggregate", lambda lake: aggregate_judgments(lake, config, track=track)),
     ]
     yield from panel
     yield "train", lambda lake: train_on_panel(lake, config, track=track)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from curate.aggregate import aggregate
+from curate.aggregate import aggregate_judgments
 from curate.config.project import Config
 from curate.judge.adversarial import METRIC
 from curate.lake.lake import Lake
@@ -39,18 +39,18 @@ def voters(lake: Lake) -> set[str]:
 
 
 def test_a_fooled_judge_has_no_vote(sample_lake: Lake) -> None:
-    aggregate(sample_lake, configured(None))
+    aggregate_judgments(sample_lake, configured(None))
     everybody = voters(sample_lake)
     fooled, unsure, unmeasured = sorted(everybody)[:3]
     file(sample_lake, fooled, rate=0.8, low=0.7)
     file(sample_lake, unsure, rate=0.8, low=0.4)
     file(sample_lake, unmeasured, rate=1.0, low=0.9, subset="empty")  # one hack is not all of them
-    assert aggregate(sample_lake, configured(None)).skipped  # off unless asked for
-    told = aggregate(sample_lake, configured(0.5))
+    assert aggregate_judgments(sample_lake, configured(None)).skipped  # off unless asked for
+    told = aggregate_judgments(sample_lake, configured(0.5))
     assert f"since hack answers fool them: {fooled} (0.80, at least 0.70)" in told.note
     assert voters(sample_lake) == everybody - {fooled}
-    assert aggregate(sample_lake, configured(0.5)).skipped
-    assert "fool" not in aggregate(sample_lake, configured(0.75)).note
+    assert aggregate_judgments(sample_lake, configured(0.5)).skipped
+    assert "fool" not in aggregate_judgments(sample_lake, configured(0.75)).note
     assert voters(sample_lake) == everybody
 
 
@@ -67,7 +67,7 @@ def test_a_person_called_like_a_fooled_judge_keeps_the_vote(sample_lake: Lake) -
         "judge": {"judges": [{"name": "good", "kind": "rule"}]},
         "aggregate": {"guard": {"most": 0.5}},
     }
-    told = aggregate(sample_lake, Config.model_validate(document))
+    told = aggregate_judgments(sample_lake, Config.model_validate(document))
     assert "fool them: good (0.90" in told.note
     kinds = sample_lake.rows("SELECT annotator_id, kind FROM annotators ORDER BY ALL")
     assert kinds == [("good", "human"), ("random", "llm")]

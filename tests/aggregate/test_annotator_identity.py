@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from curate.aggregate import aggregate
+from curate.aggregate import aggregate_judgments
 from curate.aggregate.encode import encode_votes
 from curate.cli.app import main
 from curate.config.project import Config, load_config
@@ -147,7 +147,7 @@ def test_whoever_is_called_like_the_name_that_tells_apart_is_told_apart_too(
 
 
 def test_names_that_are_not_shared_stay_as_they_are(sample_lake: Lake) -> None:
-    aggregate(sample_lake, Config())
+    aggregate_judgments(sample_lake, Config())
     select_panel(sample_lake, Config().panel_names)
     names = sample_lake.rows("SELECT DISTINCT annotator_id FROM current_judgments ORDER BY 1")
     assert [name for (name,) in names] == ["fair", "good", "random"]

@@ -9,9 +9,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curate.aggregate import aggregate
-from curate.aggregate.annotator_reliability import LEAST, trust
-from curate.aggregate.human_votes import verdicts
+from curate.aggregate import aggregate_judgments
+from curate.aggregate.annotator_reliability import LEAST, estimate_reliability
+from curate.aggregate.human_votes import collect_verdicts
 from curate.aggregate.votes import Votes
 from curate.config.project import Config
 from curate.lake.lake import Lake
@@ -48,26 +48,26 @@ def crowd(rights: list[float], pairs: int, *, each: int, seed: int = 0) -> tuple
 @given(st.integers(0, 10_000), st.lists(st.floats(0, 1), min_size=1, max_size=6))
 def test_with_one_answer_a_pair_everyone_counts_fully(seed, rights):
     votes, _ = crowd(rights, 40, each=1, seed=seed)
-    assert np.all(trust(votes) == 1.0)
-    assert np.array_equal(verdicts(votes, trust(votes))[1], votes.outcome)
+    assert np.all(estimate_reliability(votes) == 1.0)
+    assert np.array_equal(collect_verdicts(votes, estimate_reliability(votes))[1], votes.outcome)
 
 
 @settings(max_examples=30)
 @given(st.integers(0, 10_000))
 def test_with_a_few_answers_everyone_counts_fully(seed):
     votes, _ = crowd([0.9, 0.9, 0.1], 4, each=3, seed=seed)
-    assert np.all(trust(votes) == 1.0)
+    assert np.all(estimate_reliability(votes) == 1.0)
 
 
 @settings(max_examples=15)
 @given(st.integers(0, 10_000), st.sampled_from([0.1, 0.2, 0.3]))
 def test_who_fails_counts_less_and_the_others_do_not(seed, wrong):
     votes, truth = crowd([0.9, 0.85, wrong, 0.9, 0.95], 150, each=3, seed=seed)
-    weight = trust(votes)
+    weight = estimate_reliability(votes)
     assert LEAST <= weight[2] < 0.5
     assert np.all(np.delete(weight, 2) == 1.0)
-    better = np.sign(verdicts(votes, weight)[1]) == truth
-    plain = np.sign(verdicts(votes, np.ones(5))[1]) == truth
+    better = np.sign(collect_verdicts(votes, weight)[1]) == truth
+    plain = np.sign(collect_verdicts(votes, np.ones(5))[1]) == truth
     assert better.mean() >= plain.mean()
 
 
@@ -75,7 +75,7 @@ def test_who_fails_counts_less_and_the_others_do_not(seed, wrong):
 @given(st.integers(0, 10_000))
 def test_a_crowd_of_equals_counts_fully(seed):
     votes, _ = crowd([0.75] * 8, 120, each=3, seed=seed)
-    assert np.sum(trust(votes) < 1.0) <= 1
+    assert np.sum(estimate_reliability(votes) < 1.0) <= 1
 
 
 @settings(max_examples=15)
@@ -86,18 +86,18 @@ def test_neither_the_order_of_the_votes_nor_of_a_pair_matters(seed, turn):
     other = replace(votes, **{name: getattr(votes, name)[some] for name in COLUMNS})
     if turn:
         other = replace(other, outcome=-other.outcome)
-    assert np.array_equal(trust(votes), trust(other))
+    assert np.array_equal(estimate_reliability(votes), estimate_reliability(other))
 
 
 def test_two_who_differ_are_both_believed():
     votes, _ = crowd([0.9, 0.2], 100, each=2)
-    assert np.array_equal(trust(votes), [1.0, 1.0])
+    assert np.array_equal(estimate_reliability(votes), [1.0, 1.0])
 
 
 def test_judges_have_no_part_in_it():
     votes, _ = crowd([0.9, 0.2, 0.9, 0.9], 100, each=3)
     panel = replace(votes, human=np.array([True, False, True, True]))
-    assert np.all(trust(panel) == 1.0)
+    assert np.all(estimate_reliability(panel) == 1.0)
 
 
 def test_a_failing_person_is_shown_and_still_outweighs_the_judges(lake: Lake) -> None:
@@ -131,7 +131,7 @@ def test_a_failing_person_is_shown_and_still_outweighs_the_judges(lake: Lake) ->
         writer.append("responses", table([each for pair in pairs for each in pair]))
         writer.append("judgments", table(said))
     for model in ("majority", "panel"):
-        summary = aggregate(lake, Config.model_validate({"aggregate": {"annotator_model": model}}))
+        summary = aggregate_judgments(lake, Config.model_validate({"aggregate": {"annotator_model": model}}))
         shown = dict(lake.rows("SELECT annotator_id, trust FROM annotators"))
         assert shown["ann"] == shown["bob"] == shown["cy"] == 1.0
         assert LEAST <= shown["coin"] < 0.5

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.aggregate.annotator_stats import behaviour
+from curate.aggregate.annotator_stats import measure_annotators
 from curate.aggregate.votes import Votes
 
 JUDGES = 4
@@ -84,13 +84,13 @@ ROW = st.tuples(
 @given(st.lists(ROW, max_size=40))
 def test_every_figure_is_that_of_the_sums_written_out(rows):
     lengths = (5.0, 7.0, 7.0, 2.0, float("nan"))
-    for judge, row in enumerate(behaviour(votes_of(rows, lengths)).drop("annotator_id").to_dicts()):
+    for judge, row in enumerate(measure_annotators(votes_of(rows, lengths)).drop("annotator_id").to_dicts()):
         assert row == pytest.approx(written_out(rows, lengths, judge), abs=2e-6)
 
 
 def test_what_cannot_be_said_is_null():
     rows = [(0, 0, 1, 1.0), (0, 0, -1, 1.0), (1, 1, 0, 0.5)]
-    first, second, silent, _ = behaviour(votes_of(rows, [np.nan] * 5)).to_dicts()
+    first, second, silent, _ = measure_annotators(votes_of(rows, [np.nan] * 5)).to_dicts()
     assert first["position_bias"] == 0.0
     assert first["agreement"] is None
     assert first["length_bias"] is None

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.aggregate.by_pair import group_by_pair, one_vote_a_pair, pairs_judged
+from curate.aggregate.by_pair import count_judged_pairs, group_by_pair, one_vote_a_pair
 from curate.aggregate.votes import Votes
 
 
@@ -65,7 +65,7 @@ def test_grouping_is_a_stable_sort_by_pair_and_annotator(votes, skip_first):
 def test_pairs_judged_counts_distinct_pairs(votes, threads):
     seen = {(int(j), int(a), int(b)) for j, a, b in zip(votes.annotator, votes.a, votes.b, strict=True)}
     expected = [sum(j == k for j, _, _ in seen) for k in range(len(votes.annotators))]
-    assert pairs_judged(votes, threads=threads).tolist() == expected
+    assert count_judged_pairs(votes, threads=threads).tolist() == expected
 
 
 def test_a_judge_asked_in_both_orders_has_half_a_vote_each():
@@ -76,4 +76,4 @@ def test_a_judge_asked_in_both_orders_has_half_a_vote_each():
 def test_no_votes_at_all():
     votes = votes_of([], [2, 3], 2)
     assert len(group_by_pair(votes).a) == 0
-    assert pairs_judged(votes).tolist() == [0, 0]
+    assert count_judged_pairs(votes).tolist() == [0, 0]

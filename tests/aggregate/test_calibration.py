@@ -10,7 +10,7 @@ from curate.aggregate.calibration import (
     expected_calibration_error,
     fit_isotonic,
     fit_temperature,
-    reliability,
+    measure_reliability,
 )
 from curate.core.errors import CurateError
 
@@ -76,7 +76,7 @@ def test_isotonic_is_the_least_squares_step_function(outcomes):
 
 
 def test_reliability_by_hand():
-    found = reliability(np.array([0.95, 0.05, 0.91, 0.6]), np.array([1.0, 1.0, 1.0, 0.5]), bins=5)
+    found = measure_reliability(np.array([0.95, 0.05, 0.91, 0.6]), np.array([1.0, 1.0, 1.0, 0.5]), bins=5)
     np.testing.assert_array_equal(found.count, [0 + 1, 3])
     np.testing.assert_allclose(found.confidence, [0.6, (0.95 + 0.95 + 0.91) / 3])
     np.testing.assert_allclose(found.accuracy, [0.5, 2 / 3])

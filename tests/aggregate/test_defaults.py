@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from curate.aggregate import aggregate
+from curate.aggregate import aggregate_judgments
 from curate.cli.app import main
 from curate.config.project import Config, load_config
 from curate.lake.lake import Lake
@@ -85,14 +85,14 @@ def content(lake: Lake) -> list[list[tuple[object, ...]]]:
 
 def test_a_few_labels_turn_a_fooled_panel_round(lake: Lake) -> None:
     pairs = write_fooled_panel(lake)
-    said = aggregate(lake, Config())
+    said = aggregate_judgments(lake, Config())
     assert model_of(lake) == "majority"
     assert "holds two opinions" in said.note
     assert "Annotator model: majority (auto: people took a side on 0 pairs" in said.note
     assert any("holds two opinions" in warning for warning in read_status(lake).warnings)
     assert share_right(lake, pairs) < 0.5
     label(lake, pairs[:30])
-    said = aggregate(lake, Config())
+    said = aggregate_judgments(lake, Config())
     assert model_of(lake) == "panel"
     assert "Annotator model: panel (auto: people took a side on 30 pairs" in said.note
     assert "Annotator model: panel" in lake.value("SELECT claim FROM assessments")
@@ -102,16 +102,16 @@ def test_a_few_labels_turn_a_fooled_panel_round(lake: Lake) -> None:
 def test_the_fifth_label_makes_all_labels_anew(lake: Lake, empty_lake: Path, tmp_path: Path) -> None:
     pairs = write_fooled_panel(lake)
     label(lake, pairs[:4])
-    aggregate(lake, Config())
+    aggregate_judgments(lake, Config())
     assert model_of(lake) == "majority"
     label(lake, pairs[4:5])
-    aggregate(lake, Config())
+    aggregate_judgments(lake, Config())
     assert model_of(lake) == "panel"
     step_by_step = content(lake)
     lake.rows("DELETE FROM lake.runs")
     for name in TABLES:
         lake.rows(f"DELETE FROM lake.{name}")
-    aggregate(lake, Config())
+    aggregate_judgments(lake, Config())
     assert content(lake) == step_by_step
 
 
@@ -125,7 +125,7 @@ def test_ties_and_pairs_that_no_judge_saw_are_no_labels_to_learn_from(lake: Lake
         [ties],
     )
     lake.rows("DELETE FROM lake.judgments WHERE kind <> 'human' AND list_contains(?, response_a)", [unseen])
-    said = aggregate(lake, Config())
+    said = aggregate_judgments(lake, Config())
     assert model_of(lake) == "majority"
     assert "people took a side on 2 pairs that judges voted on" in said.note
 
@@ -134,7 +134,7 @@ def test_people_alone_are_counted_as_before(lake: Lake) -> None:
     pairs = write_fooled_panel(lake)
     lake.rows("DELETE FROM lake.judgments")
     label(lake, pairs)
-    aggregate(lake, Config())
+    aggregate_judgments(lake, Config())
     assert model_of(lake) == "majority"
     assert share_right(lake, pairs) == 1.0
 
@@ -142,7 +142,7 @@ def test_people_alone_are_counted_as_before(lake: Lake) -> None:
 def test_majority_asked_for_stays_majority(lake: Lake) -> None:
     pairs = write_fooled_panel(lake)
     label(lake, pairs[:30])
-    said = aggregate(lake, Config.model_validate({"aggregate": {"annotator_model": "majority"}}))
+    said = aggregate_judgments(lake, Config.model_validate({"aggregate": {"annotator_model": "majority"}}))
     assert model_of(lake) == "majority"
     assert "Annotator model" not in said.note
     assert share_right(lake, pairs[30:]) < 0.5
@@ -154,7 +154,9 @@ def test_both_orders_of_the_two_steps_use_what_was_learnt(lake: Lake, model: str
     label(lake, pairs[:30])
     found = {}
     for method in ("ensemble-then-denoise", "denoise-then-ensemble"):
-        aggregate(lake, Config.model_validate({"aggregate": {"annotator_model": model, "method": method}}))
+        aggregate_judgments(
+            lake, Config.model_validate({"aggregate": {"annotator_model": model, "method": method}})
+        )
         found[method] = share_right(lake, pairs[30:])
     assert abs(found["denoise-then-ensemble"] - found["ensemble-then-denoise"]) < 0.05
     assert model != "panel" or found["denoise-then-ensemble"] > 0.8

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pytest
 
-from curate.aggregate import aggregate
+from curate.aggregate import aggregate_judgments
 from curate.config.project import Config
 from curate.lake.lake import Lake
 from curate.records import Judgment, Prompt, Response, VerifyTask
@@ -57,7 +57,7 @@ def fill(
 
 def test_above_the_threshold_is_accepted_and_the_rest_routed(lake: Lake) -> None:
     fill(lake, labels=range(0, 300, 3), accuracy=0.75)
-    summary = aggregate(lake, config())
+    summary = aggregate_judgments(lake, config())
     assert "Guarantee: " in summary.note
     assert "for a random sample" in summary.note
     threshold, accepted, errors, labels = lake.rows(
@@ -81,7 +81,7 @@ def test_above_the_threshold_is_accepted_and_the_rest_routed(lake: Lake) -> None
 @pytest.mark.parametrize("labels", [0, 5, 15])
 def test_with_too_few_labels_statuses_stay_and_the_claim_says_how_many_more(lake: Lake, labels: int) -> None:
     fill(lake, labels=range(labels))
-    note = aggregate(lake, config()).note
+    note = aggregate_judgments(lake, config()).note
     assert f"No guarantee: {labels} labels of people, about " in note
     assert " more needed" in note
     assert set(dict(lake.rows("SELECT status, 1 FROM preferences"))) <= {"accepted", "flipped", "verified"}
@@ -89,7 +89,7 @@ def test_with_too_few_labels_statuses_stay_and_the_claim_says_how_many_more(lake
 
 def test_no_guarantee_asked_for(lake: Lake) -> None:
     fill(lake, labels=range(60))
-    aggregate(lake, config(annotator_model="majority", guarantee=None))
+    aggregate_judgments(lake, config(annotator_model="majority", guarantee=None))
     assert lake.value("SELECT count(*) FROM guarantees") == 0
     assert lake.rows("SELECT holds, tested FROM assessments") == [(False, 60)]
     assert lake.value("SELECT count(*) FROM preferences WHERE status = 'routed'") == 0
@@ -110,13 +110,13 @@ def test_only_labels_drawn_at_random_count_where_tasks_are_planned(lake: Lake) -
     ]
     with lake.write("tasks") as writer:
         writer.append("verify_tasks", table(tasks))
-    aggregate(lake, config(annotator_model="majority"))
+    aggregate_judgments(lake, config(annotator_model="majority"))
     assert lake.rows("SELECT labels, tested, drawn FROM assessments") == [(100, 50, True)]
 
 
 def test_a_model_never_learns_from_what_tests_it(lake: Lake) -> None:
     fill(lake, labels=range(0, 300, 3))
-    aggregate(lake, config(annotator_model="one_coin"))
+    aggregate_judgments(lake, config(annotator_model="one_coin"))
     holds, labels, learnt, tested = lake.rows("SELECT holds, labels, learnt, tested FROM assessments")[0]
     assert holds
     assert labels == 100
@@ -129,10 +129,10 @@ def test_strata_by_category_and_by_agreement(lake: Lake) -> None:
     lake.rows(
         "UPDATE lake.prompts SET meta = '{\"topic\": \"' || if(hash(prompt_id) % 2 = 0, 'x', 'y') || '\"}'"
     )
-    aggregate(lake, config(guarantee={"strata": "category", "category": "topic"}))
+    aggregate_judgments(lake, config(guarantee={"strata": "category", "category": "topic"}))
     found = lake.rows("SELECT stratum, delta FROM guarantees ORDER BY 1")
     assert found == [("x", 0.05), ("y", 0.05)]
-    aggregate(lake, config(guarantee={"strata": "agreement"}))
+    aggregate_judgments(lake, config(guarantee={"strata": "agreement"}))
     names = {name for (name,) in lake.rows("SELECT stratum FROM guarantees")}
     assert names <= {"judges unanimous", "most judges agree", "judges divided"}
 
@@ -141,7 +141,7 @@ def test_strata_by_category_and_by_agreement(lake: Lake) -> None:
 def test_incremental_is_from_scratch_and_rewrites_only_what_changed(lake: Lake, model: str) -> None:
     pairs = fill(lake, labels=range(0, 300, 3))
     settings = config(annotator_model=model)
-    aggregate(lake, settings)
+    aggregate_judgments(lake, settings)
     first = lake.value("SELECT any_value(run_id) FROM preferences")
     rng = random.Random(5)
     new: list[Judgment] = [
@@ -149,7 +149,7 @@ def test_incremental_is_from_scratch_and_rewrites_only_what_changed(lake: Lake, 
     ]
     with lake.write("new") as writer:
         writer.append("judgments", table(new))
-    aggregate(lake, settings)
+    aggregate_judgments(lake, settings)
     rewritten = lake.value("SELECT count(DISTINCT prompt_id) FROM preferences WHERE run_id <> ?", [first])
     if model == "majority":  # one prompt of a hundred
         assert rewritten == 1
@@ -158,7 +158,7 @@ def test_incremental_is_from_scratch_and_rewrites_only_what_changed(lake: Lake, 
         for name in TABLES:
             writer.delete(name, "true")
         writer.delete("runs", "true")
-    aggregate(lake, settings)
+    aggregate_judgments(lake, settings)
     assert content(lake) == after
 
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from curate.aggregate.sort_votes import Said, in_order
+from curate.aggregate.sort_votes import RawVotes, in_order
 
 COLUMNS = ("a", "b", "annotator", "shown", "outcome", "p_a")
 
 
-def votes(rng: np.random.Generator, size: list[int], annotators: int, n: int) -> tuple[Said, np.ndarray]:
+def votes(rng: np.random.Generator, size: list[int], annotators: int, n: int) -> tuple[RawVotes, np.ndarray]:
     offsets = np.concatenate(([0], np.cumsum(size)))
     prompt = rng.choice(np.flatnonzero(np.array(size) > 1), n)
     pair = np.array([np.sort(rng.choice(size[k], 2, replace=False)) for k in prompt], int).reshape(-1, 2)
     a, b = (offsets[prompt] + pair[:, side] for side in (0, 1))
-    said = Said(
+    said = RawVotes(
         a=a.astype(np.int32),
         b=b.astype(np.int32),
         annotator=rng.integers(0, annotators, n).astype(np.int32),

@@ -6,7 +6,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from curate.aggregate import aggregate
+from curate.aggregate import aggregate_judgments
 from curate.config.project import Config
 from curate.lake.lake import Lake
 from curate.lake.runs import StageRun
@@ -21,7 +21,7 @@ def content(lake: Lake) -> list[list[tuple[object, ...]]]:
 
 
 def test_the_better_response_ranks_first(sample_lake: Lake) -> None:
-    summary = aggregate(sample_lake, PANEL)
+    summary = aggregate_judgments(sample_lake, PANEL)
     assert not summary.skipped
     assert summary.counts.rows_in == summary.counts.rows_kept == 432
     joined = sample_lake.frame("SELECT rank, model FROM rankings JOIN responses USING (response_id)")
@@ -32,7 +32,7 @@ def test_the_better_response_ranks_first(sample_lake: Lake) -> None:
 
 
 def test_no_cycle_is_left_and_dropped_arcs_are_the_overruled_votes(sample_lake: Lake) -> None:
-    aggregate(sample_lake, PANEL)
+    aggregate_judgments(sample_lake, PANEL)
     rank = dict(sample_lake.rows("SELECT response_id, rank FROM rankings"))
     preferences = sample_lake.frame("SELECT * FROM preferences").to_dicts()
     for row in preferences:
@@ -49,15 +49,17 @@ def test_no_cycle_is_left_and_dropped_arcs_are_the_overruled_votes(sample_lake: 
 
 
 def test_a_second_time_nothing_is_written(sample_lake: Lake) -> None:
-    aggregate(sample_lake, PANEL)
+    aggregate_judgments(sample_lake, PANEL)
     before, rows = sample_lake.snapshot(), content(sample_lake)
-    assert aggregate(sample_lake, PANEL).skipped
+    assert aggregate_judgments(sample_lake, PANEL).skipped
     assert sample_lake.snapshot() == before
     changed = PANEL.model_copy(
         update={"aggregate": PANEL.aggregate.model_copy(update={"method": "denoise-then-ensemble"})}
     )
-    assert not aggregate(sample_lake, changed).skipped
-    assert not aggregate(sample_lake, PANEL).skipped  # back again: the tables hold the other method's results
+    assert not aggregate_judgments(sample_lake, changed).skipped
+    assert not aggregate_judgments(
+        sample_lake, PANEL
+    ).skipped  # back again: the tables hold the other method's results
     assert content(sample_lake) == rows
 
 
@@ -69,10 +71,10 @@ def test_a_clock_that_was_once_ahead_freezes_nothing(
     )
     with monkeypatch.context() as ahead:
         ahead.setattr("curate.lake.runs._read_clock", lambda: "2999-01-01T00:00:00.000+00:00")
-        aggregate(sample_lake, PANEL)
+        aggregate_judgments(sample_lake, PANEL)
     rows = content(sample_lake)
-    assert not aggregate(sample_lake, other).skipped
-    assert not aggregate(sample_lake, PANEL).skipped
+    assert not aggregate_judgments(sample_lake, other).skipped
+    assert not aggregate_judgments(sample_lake, PANEL).skipped
     assert content(sample_lake) == rows
 
 
@@ -87,7 +89,7 @@ def test_human_votes_verify(sample_lake: Lake) -> None:
         first = first.set_column(first.schema.get_field_index(name), name, pa.array(values))
     with sample_lake.write("people") as writer:
         writer.append("judgments", first)
-    aggregate(sample_lake, PANEL)
+    aggregate_judgments(sample_lake, PANEL)
     found = dict(sample_lake.rows("SELECT status, count(*) FROM preferences GROUP BY 1"))
     assert found.keys() <= {"verified", "accepted", "routed"}  # no panel overrules a person
     assert {
@@ -112,14 +114,14 @@ def test_only_the_newest_revision_of_a_configured_judge_counts(sample_lake: Lake
             writer.append("judgments", table)
             counts.details["revision"] = revision
     configured = Config.model_validate({"judge": {"judges": [{"name": "judge", "kind": "rule"}]}})
-    aggregate(sample_lake, configured)
+    aggregate_judgments(sample_lake, configured)
     found = dict(sample_lake.rows("SELECT annotator_id, n FROM annotators"))
     assert found == {"fair": 144, "good": 144, "random": 144, "judge": 144}
-    aggregate(sample_lake, Config())  # the judge has left the panel
+    aggregate_judgments(sample_lake, Config())  # the judge has left the panel
     assert set(dict(sample_lake.rows("SELECT annotator_id, n FROM annotators"))) == {"fair", "good", "random"}
 
 
 def test_a_lake_without_judgments_has_no_preferences(lake: Lake) -> None:
-    summary = aggregate(lake, Config())
+    summary = aggregate_judgments(lake, Config())
     assert summary.counts.rows_in == 0
     assert lake.value("SELECT count(*) FROM preferences") == 0

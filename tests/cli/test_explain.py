@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from curate.aggregate import aggregate
+from curate.aggregate import aggregate_judgments
 from curate.cli.explain import print_explanation
 from curate.config.project import Config
 from curate.core.errors import CurateError
@@ -39,7 +39,7 @@ def test_by_id_prefix_or_key(sample_lake: Lake) -> None:
 
 
 def test_judgments_labels_and_what_was_overruled(sample_lake: Lake) -> None:
-    aggregate(sample_lake, Config())
+    aggregate_judgments(sample_lake, Config())
     cyclic = sample_lake.value("SELECT prompt_id FROM graphs ORDER BY dropped_weight DESC LIMIT 1")
     found = explained(sample_lake, cyclic)
     assert [each.rank for each in found.responses] == sorted(each.rank or 0 for each in found.responses)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from curate.aggregate import aggregate
+from curate.aggregate import aggregate_judgments
 from curate.aggregate.ranking.models import rank_models
 from curate.cli.app import app
 from curate.config.project import Config
@@ -19,7 +19,7 @@ PANEL = Config.model_validate({"judge": {"judges": [{"name": "good", "kind": "ru
 
 
 def test_the_better_model_is_ahead_by_every_rule(sample_lake: Lake) -> None:
-    aggregate(sample_lake, PANEL)
+    aggregate_judgments(sample_lake, PANEL)
     found = rank_models(sample_lake, resamples=200)
     rows = found.models.to_dicts()
     assert [row["model"] for row in rows] == [f"model-{k}" for k in range(4)]
@@ -37,7 +37,7 @@ def test_the_better_model_is_ahead_by_every_rule(sample_lake: Lake) -> None:
 
 
 def test_models_that_never_met_are_told_apart_from_those_that_did(sample_lake: Lake) -> None:
-    aggregate(sample_lake, PANEL)
+    aggregate_judgments(sample_lake, PANEL)
     with sample_lake.write("split") as writer:
         writer.delete(
             "preferences",
@@ -56,7 +56,7 @@ def test_without_preferences_the_user_is_told_what_to_do(lake: Lake) -> None:
 def test_the_command_prints_a_table_csv_and_json(
     sample_lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    aggregate(sample_lake, PANEL)
+    aggregate_judgments(sample_lake, PANEL)
     (tmp_path / "curate.yaml").write_text("workspace: .\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     sample_lake.close()

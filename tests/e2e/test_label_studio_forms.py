@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from curate.aggregate import aggregate
+from curate.aggregate import aggregate_judgments
 from curate.config.project import Config
 from curate.data.pseudonym import Pseudonyms
 from curate.lake.lake import Lake
@@ -194,7 +194,7 @@ def test_pairs(
     assert set(winners) == good
     assert {row["shown"] for row in rows} == {"ab", "ba"}
     assert {row["raw"]["strength"] for row in rows} == {2 if answer is prefer_good else 1}
-    aggregate(lake, config)
+    aggregate_judgments(lake, config)
     for a, p_a in lake.rows("SELECT response_a, p_a FROM preferences"):
         assert (p_a > 0.5) == (a in good)
 

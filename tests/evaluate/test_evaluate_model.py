@@ -18,13 +18,13 @@ from curate.config.project import Config
 from curate.core.errors import CurateError
 from curate.core.progress import Track, no_progress
 from curate.engine.local.embeddings import CachedEmbedder
-from curate.evaluate import evaluate
+from curate.evaluate import evaluate_benchmarks
 from curate.evaluate.benchmark import BenchmarkItem
 from curate.evaluate.benchmark_reader import read_benchmark
 from curate.evaluate.benchmarking import score_subjects
 from curate.evaluate.verdicts import ItemVerdict, ModelSubject
 from curate.lake.lake import Lake
-from curate.pipeline.evaluate import subjects
+from curate.pipeline.evaluate import open_subjects
 from curate.reward.embedding_reward import EmbeddingRewardConfig, Heads, save_embedding_reward
 from curate.reward.scorer import PromptResponses, open_reward_model
 from tests.conftest import MakeModel
@@ -138,7 +138,7 @@ def test_the_stage_asks_once_and_files_scores_and_distances(lake: Lake, pairs: P
         pairs.parent, Benchmark(name="mine", source=pairs.name, format="auto"), robustness=True
     )
     one, other = Fixed("one"), Fixed("other", -1.0)
-    summary = evaluate(lake, config, subjects=[one, other])
+    summary = evaluate_benchmarks(lake, config, subjects=[one, other])
     assert (summary.counts.rows_in, summary.counts.rows_kept, one.asked) == (16, 16, 5)
     rows = {
         (subject, metric, subset): value
@@ -149,11 +149,11 @@ def test_the_stage_asks_once_and_files_scores_and_distances(lake: Lake, pairs: P
     assert rows["one", "accuracy", "all"] == 1.0
     assert rows["one", "distance", "to other"] == pytest.approx(1.0)
     assert rows["length baseline", "kept", "rejected padded"] == 0.0
-    assert evaluate(lake, config, subjects=[one, other]).skipped
+    assert evaluate_benchmarks(lake, config, subjects=[one, other]).skipped
     assert one.asked == 5
-    assert not evaluate(lake, config, subjects=[Fixed("one", revision="2"), other]).skipped
-    with pytest.raises(CurateError, match=r"Nobody is there to be evaluated on 'mine'.*evaluate\.models"):
-        evaluate(lake, config)
+    assert not evaluate_benchmarks(lake, config, subjects=[Fixed("one", revision="2"), other]).skipped
+    with pytest.raises(CurateError, match=r"There is nobody to be evaluated on 'mine'.*evaluate\.models"):
+        evaluate_benchmarks(lake, config)
 
 
 def test_judges_of_the_panel(tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_judges_of_the_panel(tmp_path: Path) -> None:
         tmp_path, Benchmark(name="mine", source="words.jsonl", format="auto"), judges=["words"]
     )
     of = read_benchmark("words.jsonl", folder=tmp_path)
-    with subjects(config) as found:
+    with open_subjects(config) as found:
         (judge,) = found
         opinions = judge.judge_items(of.items, track=no_progress)
     assert [opinion.compare_pair(0, 1) for opinion in opinions] == [1.0, 0.0]

@@ -13,7 +13,7 @@ from curate.config.judge import JudgeSection
 from curate.config.project import Config
 from curate.config.train import TrainSection
 from curate.core.errors import CurateError
-from curate.evaluate import evaluate
+from curate.evaluate import evaluate_benchmarks
 from curate.lake.lake import Lake
 from curate.records import Judgment, Preference, Ranking, Run, arrow_schema
 
@@ -59,7 +59,7 @@ def copied(lake: Lake, where: str, **changes: object) -> pa.Table:
 
 
 def test_annotators_majority_and_baselines(sample_lake: Lake, config: Config) -> None:
-    summary = evaluate(sample_lake, config)
+    summary = evaluate_benchmarks(sample_lake, config)
     assert (summary.counts.rows_in, summary.counts.rows_kept, summary.skipped) == (12, 12, False)
     found = values(sample_lake)
     for annotator in ("good", "fair", "random"):
@@ -84,7 +84,7 @@ def test_silence_is_coverage_and_not_error(sample_lake: Lake, config: Config) ->
     ]
     with sample_lake.write("shy") as writer:
         writer.append("judgments", pa.Table.from_pylist(rows, schema=arrow_schema(Judgment)))
-    evaluate(sample_lake, config)
+    evaluate_benchmarks(sample_lake, config)
     n, value = sample_lake.rows(
         "SELECT n, value FROM evaluations WHERE subject = 'shy' AND metric = 'accuracy'"
     )[0]
@@ -128,7 +128,7 @@ def test_pointwise_and_listwise_judgments_are_comparisons_too(sample_lake: Lake,
         writer.append(
             "judgments", pa.Table.from_pylist([each.model_dump() for each in judgments], schema=schema)
         )
-    evaluate(sample_lake, config)
+    evaluate_benchmarks(sample_lake, config)
     found = values(sample_lake)
     assert found["lists"] == 1.0
     assert found["scores"] == pytest.approx(1 / 6)  # wrong on 4 of 6 pairs, two ties at one half
@@ -169,7 +169,7 @@ def test_only_the_newest_finished_revision_of_a_judge_speaks(sample_lake: Lake, 
     with sample_lake.write("new") as writer:
         writer.append("judgments", better)
         writer.append("runs", pa.Table.from_pylist([run.model_dump()], schema=arrow_schema(Run)))
-    evaluate(sample_lake, config)
+    evaluate_benchmarks(sample_lake, config)
     assert values(sample_lake)["good"] == 1.0
 
 
@@ -210,7 +210,7 @@ def test_labels_of_every_iteration_and_those_that_are_accepted(sample_lake: Lake
         for name, rows in (("preferences", preferences), ("rankings", rankings)):
             schema = arrow_schema(type(rows[0]))
             writer.append(name, pa.Table.from_pylist([row.model_dump() for row in rows], schema=schema))
-    evaluate(sample_lake, config)
+    evaluate_benchmarks(sample_lake, config)
     assert values(sample_lake)["ensemble, iteration 0"] == 0.0
     assert values(sample_lake)["ensemble, iteration 1"] == pytest.approx(5.5 / 6)
     assert values(sample_lake, subset="accepted")["ensemble, iteration 1"] == 1.0
@@ -219,40 +219,40 @@ def test_labels_of_every_iteration_and_those_that_are_accepted(sample_lake: Lake
 
 
 def test_the_trained_model_and_people_are_scored_but_do_not_vote(sample_lake: Lake, config: Config) -> None:
-    evaluate(sample_lake, config)
+    evaluate_benchmarks(sample_lake, config)
     before = values(sample_lake)["majority"]
     with sample_lake.write("more") as writer:
         for name, kind in (("learnt", "reward-model"), ("person", "human"), ("person 2", "human")):
             writer.append(
                 "judgments", copied(sample_lake, "annotator_id = 'random'", annotator_id=name, kind=kind)
             )
-    evaluate(sample_lake, config)
+    evaluate_benchmarks(sample_lake, config)
     found = values(sample_lake)
     assert found["majority"] == before
     assert found["learnt"] == found["person"] == found["person 2"] == found["random"]
 
 
 def test_done_work_is_skipped_until_gold_or_lake_change(sample_lake: Lake, config: Config) -> None:
-    evaluate(sample_lake, config)
+    evaluate_benchmarks(sample_lake, config)
     first = sample_lake.rows("SELECT * EXCLUDE run_id FROM evaluations ORDER BY ALL")
     snapshot = sample_lake.snapshot()
-    assert evaluate(sample_lake, config).skipped
+    assert evaluate_benchmarks(sample_lake, config).skipped
     assert sample_lake.snapshot() == snapshot
     with sample_lake.write("one more") as writer:
         writer.append("judgments", copied(sample_lake, "annotator_id = 'fair'", annotator_id="fair too"))
-    assert not evaluate(sample_lake, config).skipped
+    assert not evaluate_benchmarks(sample_lake, config).skipped
     assert "fair too" in values(sample_lake)
     with sample_lake.write("and back") as writer:
         writer.delete("judgments", "annotator_id = 'fair too'")
-    assert not evaluate(sample_lake, config).skipped
+    assert not evaluate_benchmarks(sample_lake, config).skipped
     assert sample_lake.rows("SELECT * EXCLUDE run_id FROM evaluations ORDER BY ALL") == first
     (config.resolve("gold.jsonl")).write_text(json.dumps({"prompt": "q1", "ranking": ["q1-r0", "q1-r1"]}))
-    assert not evaluate(sample_lake, config).skipped
+    assert not evaluate_benchmarks(sample_lake, config).skipped
 
 
 def test_without_benchmarks_nothing_happens_and_a_missing_one_is_named(lake: Lake, config: Config) -> None:
-    summary = evaluate(lake, Config())
+    summary = evaluate_benchmarks(lake, Config())
     assert (summary.skipped, summary.note) == (True, "curate.yaml names no benchmark")
     config.resolve("gold.jsonl").unlink()
     with pytest.raises(CurateError, match=r"gold\.jsonl: No such file .*evaluate\.benchmarks"):
-        evaluate(lake, config)
+        evaluate_benchmarks(lake, config)

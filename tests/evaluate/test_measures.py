@@ -158,7 +158,9 @@ def test_reward_bench_sections_are_weighted_by_their_sizes() -> None:
 def test_baselines_know_length_and_nothing() -> None:
     items = [item("a", 1, 3), item("b", 1, 3)]
     length, chance = (
-        measure_subject(each.name, of("native", *items), each.judge_items(items, track=no_progress), resamples=0)
+        measure_subject(
+            each.name, of("native", *items), each.judge_items(items, track=no_progress), resamples=0
+        )
         for each in BASELINES
     )
     assert {(s.metric, s.estimate.value) for s in chance if s.subset == "all"} >= {

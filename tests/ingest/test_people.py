@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from curate.aggregate import aggregate
+from curate.aggregate import aggregate_judgments
 from curate.config.ingest import Fields, Source
 from curate.config.project import Config
 from curate.lake.lake import Lake
@@ -24,7 +24,7 @@ def hh(number: int) -> dict[str, str]:
 
 def test_verdicts_of_hh_rlhf_are_labels_of_people(lake: Lake, take: Take) -> None:
     take("hh.jsonl", lines(*map(hh, range(40))), format="hh-rlhf")
-    aggregate(lake, Config())
+    aggregate_judgments(lake, Config())
     assert lake.rows("SELECT status, count(*) FROM final_preferences GROUP BY ALL") == [("verified", 40)]
     assert lake.value("SELECT count(*) FROM human_judgments") == 40
 

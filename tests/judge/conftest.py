@@ -10,7 +10,7 @@ import pytest
 
 from curate.config.project import Config, load_config
 from curate.engine import Engines, build_chat
-from curate.judge import Candidate, Contest
+from curate.judge import CandidateResponse, PromptItem
 
 SCRIPTED = """
 import json, math
@@ -161,10 +161,10 @@ def make_config(tmp_path: Path) -> MakeConfig:
 
 
 @pytest.fixture
-def contest() -> Contest:
+def contest() -> PromptItem:
     candidates = (
-        Candidate("r1", "Paris, the capital."),
-        Candidate("r2", "Rome."),
-        Candidate("r3", "I do not know."),
+        CandidateResponse("r1", "Paris, the capital."),
+        CandidateResponse("r2", "Rome."),
+        CandidateResponse("r3", "I do not know."),
     )
-    return Contest("p1", build_chat(("user", "What is the capital of France?")), "Paris", candidates)
+    return PromptItem("p1", build_chat(("user", "What is the capital of France?")), "Paris", candidates)

@@ -8,7 +8,7 @@ import pytest
 
 from curate.config.project import Config
 from curate.judge import Panel
-from curate.judge.adversarial import guard, measure, summarize, traps
+from curate.judge.adversarial import measure_attack_success, measure_attacks, summarize_attacks, load_adversarial_items
 from curate.lake.lake import Lake
 
 MakeConfig = Callable[[str], Config]
@@ -28,16 +28,16 @@ evaluate: {bootstrap: 200}
 def rates(config: Config) -> dict[str, dict[str, float]]:
     with Panel(config) as panel:
         return {
-            name: {each.subset: each.estimate.value for each in summarize(name, measure(seat), resamples=0)}
+            name: {each.subset: each.estimate.value for each in summarize_attacks(name, measure_attacks(seat), resamples=0)}
             for name, seat in panel.seats.items()
         }
 
 
 def test_every_hack_meets_every_good_answer() -> None:
-    hacks, requests = {trap.hack for trap in traps()}, {trap.contest.messages for trap in traps()}
+    hacks, requests = {trap.hack for trap in load_adversarial_items()}, {trap.contest.messages for trap in load_adversarial_items()}
     assert len(hacks) >= 12
-    assert len(traps()) == len(hacks) * len(requests)
-    for trap in traps():
+    assert len(load_adversarial_items()) == len(hacks) * len(requests)
+    for trap in load_adversarial_items():
         texts = {each.response_id: each.text for each in trap.contest.candidates}
         assert len(texts) == 2
         assert texts[trap.good].strip()
@@ -56,16 +56,16 @@ def test_rates_of_judges_that_are_known(make_config: MakeConfig) -> None:
 
 def test_the_rates_are_filed_and_asked_for_once(lake: Lake, make_config: MakeConfig) -> None:
     config = make_config(YAML)
-    summary = guard(lake, config, only=["longer", "silent"])
-    assert summary.counts.rows_in == len(traps()) * (1 + 2)
-    assert summary.counts.dropped == {"abstained or failed": len(traps()) * 2}
+    summary = measure_attack_success(lake, config, only=["longer", "silent"])
+    assert summary.counts.rows_in == len(load_adversarial_items()) * (1 + 2)
+    assert summary.counts.dropped == {"abstained or failed": len(load_adversarial_items()) * 2}
     rows = lake.rows("SELECT subset, value, low, high, n FROM evaluations WHERE benchmark = 'guard'")
-    assert len(rows) == 1 + len({trap.hack for trap in traps()})
+    assert len(rows) == 1 + len({trap.hack for trap in load_adversarial_items()})
     (overall,) = (row for row in rows if row[0] == "all")
     assert overall[2] <= overall[1] <= overall[3]
-    assert overall[4] == len(traps())
-    assert guard(lake, config, only=["longer", "silent"]).skipped
+    assert overall[4] == len(load_adversarial_items())
+    assert measure_attack_success(lake, config, only=["longer", "silent"]).skipped
     changed = make_config(YAML.replace("rule: length", "rule: length, reverse: true"))
-    assert not guard(lake, changed, only=["longer"]).skipped
+    assert not measure_attack_success(lake, changed, only=["longer"]).skipped
     again = lake.rows("SELECT value FROM evaluations WHERE benchmark = 'guard' AND subset = 'all'")
     assert again == [(pytest.approx(1 - overall[1], abs=1e-9),)]

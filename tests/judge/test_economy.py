@@ -18,8 +18,8 @@ from curate.config.project import Config
 from curate.core.errors import CurateError
 from curate.judge import Panel, estimate, judge
 from curate.judge.budget import Budget
-from curate.judge.configured import Seat
-from curate.judge.pending import open_questions
+from curate.judge.configured import ConfiguredJudge
+from curate.judge.pending import find_pending_questions
 from curate.lake.lake import Lake
 from curate.lake.status import read_status
 
@@ -192,11 +192,11 @@ def test_after_a_refusal_no_other_engine_is_planned_for(
 ) -> None:
     planned: list[str] = []
 
-    def noted(lake: Lake, panel: Panel, seat: Seat, *rest: Any, **also: Any) -> Any:
+    def noted(lake: Lake, panel: Panel, seat: ConfiguredJudge, *rest: Any, **also: Any) -> Any:
         planned.append(seat.name)
-        return open_questions(lake, panel, seat, *rest, **also)
+        return find_pending_questions(lake, panel, seat, *rest, **also)
 
-    monkeypatch.setattr("curate.judge.stage.open_questions", noted)
+    monkeypatch.setattr("curate.judge.stage.find_pending_questions", noted)
     monkeypatch.setattr("curate.judge.stage.finish", lambda *_, **__: (0, {}))
     judges = (LLM, LONG, LLM.replace("llm", "other"))
     judge(sample_lake, make_config(yaml(*judges, section="  max_tokens: 10\n")))

@@ -14,7 +14,7 @@ import pytest
 from curate.config.project import Config
 from curate.core.errors import CurateError
 from curate.engine import build_engine_schemas
-from curate.judge import Panel, check, judge_schemas
+from curate.judge import Panel, check_judges, judge_schemas
 from curate.reward.embedding_reward import EmbeddingRewardConfig
 
 MakeConfig = Callable[[str], Config]
@@ -74,7 +74,7 @@ def test_mistakes(make_config: MakeConfig, judge: str, said: str) -> None:
         f'{{engines: {{m: {{kind: "./scripted.py:Scripted"}}}}, judge: {{judges: [{{name: x, {judge}}}]}}}}'
     )
     with pytest.raises(CurateError, match=said):
-        check(make_config(text))
+        check_judges(make_config(text))
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_mistakes_of_engines_show_even_if_no_judge_uses_them(
     make_config: MakeConfig, engine: str, said: str
 ) -> None:
     with pytest.raises(CurateError, match=said):
-        check(make_config(f"engines: {{m: {engine}}}"))
+        check_judges(make_config(f"engines: {{m: {engine}}}"))
 
 
 def test_the_trained_model_joins_the_panel(make_config: MakeConfig, tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_the_trained_model_joins_the_panel(make_config: MakeConfig, tmp_path: Pa
     with pytest.raises(
         CurateError, match=r"`train\.judge` is 'l', but `judge\.judges` has a judge of that name"
     ):
-        check(clash)
+        check_judges(clash)
 
 
 def test_two_names_for_one_model_are_one_engine(make_config: MakeConfig) -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from curate.config.project import Config
 from curate.engine import build_chat
-from curate.judge import Candidate, Contest, Panel, judge
-from curate.judge.runner import ask
+from curate.judge import CandidateResponse, PromptItem, Panel, judge
+from curate.judge.runner import run_judge
 from curate.lake.lake import Lake
 from curate.lake.status import read_status
 from curate.report.stage import write_report
@@ -21,7 +21,7 @@ MakeConfig = Callable[[str], Config]
 pytestmark = pytest.mark.e2e
 
 CONTESTS = [
-    Contest(f"p{at}", build_chat(("user", request)), None, (Candidate(f"{at}a", good), Candidate(f"{at}b", bad)))
+    PromptItem(f"p{at}", build_chat(("user", request)), None, (CandidateResponse(f"{at}a", good), CandidateResponse(f"{at}b", bad)))
     for at, (request, good, bad) in enumerate(
         [
             ("What is 2 + 2?", "2 + 2 is 4.", "Bananas."),
@@ -72,7 +72,7 @@ def test_ratings_reasons_and_likelihoods_of_a_real_model() -> None:
     section = {"judges": [judge | {"engine": "m"} for judge in judges]}
     with Panel(Config.model_validate({"engines": engines, "judge": section})) as panel:
         found = {
-            name: ask(seat, [question for contest in CONTESTS for question in seat.judge.questions(contest)])
+            name: run_judge(seat, [question for contest in CONTESTS for question in seat.judge.questions(contest)])
             for name, seat in panel.seats.items()
         }
     assert {name: len(each) for name, each in found.items()} == {"stars": 4, "wise": 4, "pmi": 2}

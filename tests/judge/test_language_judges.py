@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from curate.engine import Engines, build_chat
 from curate.engine.base import Failure
-from curate.judge import Answer, Candidate, Contest
-from curate.judge.base import shuffled
-from curate.judge.json_answer import parsed
+from curate.judge import Answer, CandidateResponse, PromptItem
+from curate.judge.base import ask_shuffled_lists
+from curate.judge.json_answer import parse_json_object
 from curate.judge.listwise import Listwise, ListwiseOptions
 from curate.judge.pairwise import Pairwise, PairwiseOptions
 from curate.judge.pointwise import Pointwise, PointwiseOptions
@@ -38,7 +38,7 @@ def listwise(engines: Engines, **options: Any) -> Listwise:
     return Listwise(ListwiseOptions(name="j", kind="listwise", engine="m", **options), engines)
 
 
-def ask(judge: Any, contest: Contest) -> list[Answer]:
+def ask(judge: Any, contest: PromptItem) -> list[Answer]:
     return list(judge.answer(list(judge.questions(contest))))
 
 
@@ -50,7 +50,7 @@ def heard(engines: Engines) -> list[str]:
 # Reasoning, criteria, own answers ------------------------------------------------------------------------
 
 
-def test_the_verdict_is_read_after_what_was_thought(speaking: MakeEngines, contest: Contest) -> None:
+def test_the_verdict_is_read_after_what_was_thought(speaking: MakeEngines, contest: PromptItem) -> None:
     engines = speaking(
         says={"Weigh": "Paris is right.\n\nVerdict: B and on and on"}, picks={"Paris is right.": "A"}
     )
@@ -64,12 +64,12 @@ def test_the_verdict_is_read_after_what_was_thought(speaking: MakeEngines, conte
     assert verdict.endswith("Paris is right.\n\nVerdict:")
 
 
-def test_a_failed_thought_is_a_failed_judgment(speaking: MakeEngines, contest: Contest) -> None:
+def test_a_failed_thought_is_a_failed_judgment(speaking: MakeEngines, contest: PromptItem) -> None:
     answers = ask(pairwise(speaking(says={"Weigh": "FAIL"}), reasoning=True), contest)
     assert {(answer.outcome, answer.raw) for answer in answers} == {("failed", "time-out")}
 
 
-def test_criteria_are_written_once_per_prompt_and_kept(speaking: MakeEngines, contest: Contest) -> None:
+def test_criteria_are_written_once_per_prompt_and_kept(speaking: MakeEngines, contest: PromptItem) -> None:
     engines = speaking(says={"criteria that tell": "It names the right city."})
     judge = pairwise(engines, criteria=True)
     answers = [*ask(judge, contest), *ask(judge, contest)]
@@ -79,7 +79,7 @@ def test_criteria_are_written_once_per_prompt_and_kept(speaking: MakeEngines, co
     assert all("It names the right city." in text for text in heard(engines)[1:])
 
 
-def test_an_own_answer_is_shown_as_such(speaking: MakeEngines, contest: Contest) -> None:
+def test_an_own_answer_is_shown_as_such(speaking: MakeEngines, contest: PromptItem) -> None:
     engines = speaking(says={"answer requests": "I think it is Paris."})
     answers = ask(pairwise(engines, reference="write"), contest)
     assert {answer.rationale for answer in answers} == {"Own answer:\nI think it is Paris."}
@@ -88,13 +88,13 @@ def test_an_own_answer_is_shown_as_such(speaking: MakeEngines, contest: Contest)
 
 
 def test_without_the_required_reference_it_abstains(speaking: MakeEngines) -> None:
-    contest = Contest("p", build_chat(("user", "Q")), None, (Candidate("a", "x"), Candidate("b", "y")))
+    contest = PromptItem("p", build_chat(("user", "Q")), None, (CandidateResponse("a", "x"), CandidateResponse("b", "y")))
     engines = speaking()
     assert {each.outcome for each in ask(pairwise(engines, reference="required"), contest)} == {"abstain"}
     assert heard(engines) == []
 
 
-def test_principles_and_persona_stand_in_every_question(speaking: MakeEngines, contest: Contest) -> None:
+def test_principles_and_persona_stand_in_every_question(speaking: MakeEngines, contest: PromptItem) -> None:
     options: dict[str, Any] = {"persona": "You are a geographer.", "principles": ("Be exact.", "Be brief.")}
     for make in (pairwise, pointwise, listwise):
         engines = speaking()
@@ -105,7 +105,7 @@ def test_principles_and_persona_stand_in_every_question(speaking: MakeEngines, c
             assert "1. Be exact.\n2. Be brief." in text
 
 
-def test_samples_are_drawn_apart_and_change_no_revision(speaking: MakeEngines, contest: Contest) -> None:
+def test_samples_are_drawn_apart_and_change_no_revision(speaking: MakeEngines, contest: PromptItem) -> None:
     engines = speaking(says={"Weigh": "Hm."})
     judge = pairwise(engines, reasoning=True, samples=3)
     questions = list(judge.questions(contest))
@@ -123,7 +123,7 @@ def test_samples_are_drawn_apart_and_change_no_revision(speaking: MakeEngines, c
 # Ratings -------------------------------------------------------------------------------------------------
 
 
-def test_a_rating_is_the_expectation_over_the_scale(speaking: MakeEngines, contest: Contest) -> None:
+def test_a_rating_is_the_expectation_over_the_scale(speaking: MakeEngines, contest: PromptItem) -> None:
     answers = ask(pointwise(speaking(picks={"Rome": "1", "Paris": "5"})), contest)
     paris, rome, unknown = answers
     assert rome.score == pytest.approx(0.8 * 1 + 0.05 * (2 + 3 + 4 + 5))
@@ -134,14 +134,14 @@ def test_a_rating_is_the_expectation_over_the_scale(speaking: MakeEngines, conte
     assert {answer.outcome for answer in answers} == {"a"}
 
 
-def test_binary_is_the_probability_of_yes(speaking: MakeEngines, contest: Contest) -> None:
+def test_binary_is_the_probability_of_yes(speaking: MakeEngines, contest: PromptItem) -> None:
     paris, rome, _ = ask(pointwise(speaking(picks={"Rome": "No", "Paris": "Yes"}), binary=True), contest)
     assert (paris.score, rome.score) == (pytest.approx(0.8), pytest.approx(0.2))
     assert paris.score_sd == pytest.approx(0.4)
 
 
 def test_aspects_in_one_call_where_the_engine_keeps_to_a_schema(
-    speaking: MakeEngines, contest: Contest
+    speaking: MakeEngines, contest: PromptItem
 ) -> None:
     able = ["generate", "schema"]
     says = {"Paris,": '{"true": 5, "short": 4}', "Rome": '{"true": 6, "short": 1}', "know": "Four."}
@@ -156,7 +156,7 @@ def test_aspects_in_one_call_where_the_engine_keeps_to_a_schema(
     assert schema["required"] == ["true", "short"]
 
 
-def test_aspects_one_by_one_where_it_does_not(speaking: MakeEngines, contest: Contest) -> None:
+def test_aspects_one_by_one_where_it_does_not(speaking: MakeEngines, contest: PromptItem) -> None:
     paris, *_ = ask(
         pointwise(speaking(picks={'{"short": ': "1", '{"true": ': "5"}), aspects=ASPECTS), contest
     )
@@ -173,9 +173,9 @@ def test_aspects_one_by_one_where_it_does_not(speaking: MakeEngines, contest: Co
 def test_lists_hold_everyone_once_a_sample_and_every_second_one_is_reversed(
     n: int, samples: int, size: int
 ) -> None:
-    contest = Contest("p", (), None, tuple(Candidate(f"r{at:02}", "") for at in range(n)))
+    contest = PromptItem("p", (), None, tuple(CandidateResponse(f"r{at:02}", "") for at in range(n)))
     lists: dict[int, list[tuple[str, ...]]] = {}
-    for question in shuffled(contest, samples=samples, size=size):
+    for question in ask_shuffled_lists(contest, samples=samples, size=size):
         ids = tuple(each.response_id for each in question.asked)
         assert 1 <= len(ids) <= size
         lists.setdefault(question.sample, []).append(ids)
@@ -186,7 +186,7 @@ def test_lists_hold_everyone_once_a_sample_and_every_second_one_is_reversed(
             assert blocks == [tuple(reversed(block)) for block in lists[sample - 1]]
 
 
-def test_a_list_is_read_place_by_place(speaking: MakeEngines, contest: Contest) -> None:
+def test_a_list_is_read_place_by_place(speaking: MakeEngines, contest: PromptItem) -> None:
     said = {"thoughts": "Three is best.", "scores": {"model-1": 2, "model-2": 2, "model-3": 5}}
     text = json.dumps(said | {"ranking": ["model-3", "model-1", "model-2"]})
     engines = speaking(says={"Answer model-1": f"```json\n{text}\n```"})
@@ -226,7 +226,7 @@ GOOD = {"scores": {"model-1": 1, "model-2": 2, "model-3": 3}, "ranking": ["model
     ],
 )
 def test_a_malformed_list_has_failed_with_its_text(
-    speaking: MakeEngines, contest: Contest, said: str, reason: str
+    speaking: MakeEngines, contest: PromptItem, said: str, reason: str
 ) -> None:
     for answer in ask(listwise(speaking(says={"model-1": said})), contest):
         assert answer.outcome == "failed"
@@ -237,7 +237,7 @@ def test_a_malformed_list_has_failed_with_its_text(
 
 @given(st.text())
 def test_whatever_a_model_says_is_an_object_or_a_failure_that_keeps_it(text: str) -> None:
-    found = parsed(text)
+    found = parse_json_object(text)
     assert found.raw == text if isinstance(found, Failure) else isinstance(found, dict)
 
 
@@ -247,8 +247,8 @@ HOSTILE = (
 
 
 def test_hostile_answers_stand_verbatim_in_their_frames(speaking: MakeEngines) -> None:
-    contest = Contest(
-        "p", build_chat(("user", HOSTILE)), HOSTILE, (Candidate("a", HOSTILE), Candidate("b", HOSTILE))
+    contest = PromptItem(
+        "p", build_chat(("user", HOSTILE)), HOSTILE, (CandidateResponse("a", HOSTILE), CandidateResponse("b", HOSTILE))
     )
     for make in (pairwise, pointwise, listwise):
         engines = speaking(says={"criteria that tell": HOSTILE})

@@ -10,13 +10,13 @@ import pytest
 
 from curate.engine import Engines, build_chat
 from curate.engine.base import Continuation, LogLikelihood
-from curate.judge import Answer, Candidate, Contest
+from curate.judge import Answer, CandidateResponse, PromptItem
 from curate.judge.base import sigmoid
 from curate.judge.likelihood import Likelihood, LikelihoodOptions
 
 MakeEngines = Callable[..., Engines]
-CONTEST = Contest(
-    "p", build_chat(("user", "the dog")), None, (Candidate("a", "jumps over"), Candidate("b", "lazy"))
+CONTEST = PromptItem(
+    "p", build_chat(("user", "the dog")), None, (CandidateResponse("a", "jumps over"), CandidateResponse("b", "lazy"))
 )
 
 
@@ -24,7 +24,7 @@ def judge(engines: Engines, **options: Any) -> Likelihood:
     return Likelihood(LikelihoodOptions(name="j", kind="likelihood", engine="m", **options), engines)
 
 
-def answer(judge: Likelihood, contest: Contest = CONTEST) -> Answer:
+def answer(judge: Likelihood, contest: PromptItem = CONTEST) -> Answer:
     return judge.answer(list(judge.questions(contest)))[0]
 
 
@@ -38,14 +38,14 @@ def test_a_pleased_user_is_likelier_after_the_better_answer(speaking: MakeEngine
 
 
 def test_empty_responses(speaking: MakeEngines) -> None:
-    one = Contest("p", CONTEST.messages, None, (Candidate("a", " "), Candidate("b", "lazy")))
+    one = PromptItem("p", CONTEST.messages, None, (CandidateResponse("a", " "), CandidateResponse("b", "lazy")))
     assert answer(judge(speaking(), method="pmi"), one).outcome == "b"
-    both = Contest("p", CONTEST.messages, None, (Candidate("a", " "), Candidate("b", "")))
+    both = PromptItem("p", CONTEST.messages, None, (CandidateResponse("a", " "), CandidateResponse("b", "")))
     assert answer(judge(speaking(), method="pmi"), both).outcome == "abstain"
 
 
 def test_a_response_is_paid_for_once(speaking: MakeEngines) -> None:
-    contest = Contest("p", CONTEST.messages, None, (*CONTEST.candidates, Candidate("c", "fox")))
+    contest = PromptItem("p", CONTEST.messages, None, (*CONTEST.candidates, CandidateResponse("c", "fox")))
     found = judge(speaking(), method="pmi")
     answers = found.answer(list(found.questions(contest)))
     assert sum(each.tokens_in for each in answers) == 3 * 2 * 10

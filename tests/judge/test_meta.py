@@ -12,18 +12,18 @@ import pytest
 from curate.config.project import Config
 from curate.engine import Engines
 from curate.engine.base import Choice
-from curate.judge import Contest, Opinion, Panel
-from curate.judge.known_judgments import with_opinions
+from curate.judge import PromptItem, OtherJudgment, Panel
+from curate.judge.known_judgments import add_other_judgments
 from curate.judge.meta import Meta, MetaOptions
-from curate.judge.pending import contests
+from curate.judge.pending import read_items
 from curate.lake.lake import Lake
 from curate.records import plain_text
 
 MakeEngines = Callable[..., Engines]
 MakeConfig = Callable[[str], Config]
 SAID = (
-    Opinion("1", "wise", "r1", "r2", "ba", "a", p_a=0.9, rationale="Paris it is."),
-    Opinion("2", "fool", "r1", "r2", "ab", "b", rationale="Rome is older."),
+    OtherJudgment("1", "wise", "r1", "r2", "ba", "a", p_a=0.9, rationale="Paris it is."),
+    OtherJudgment("2", "fool", "r1", "r2", "ab", "b", rationale="Rome is older."),
 )
 
 
@@ -31,7 +31,7 @@ def make(engines: Engines) -> Meta:
     return Meta(MetaOptions(name="j", kind="meta", engine="m"), engines)
 
 
-def test_the_vote_is_weighed_by_soundness(speaking: MakeEngines, contest: Contest) -> None:
+def test_the_vote_is_weighed_by_soundness(speaking: MakeEngines, contest: PromptItem) -> None:
     engines = speaking(picks={"Paris it is.": "Yes", "Rome is older.": "No"})
     judge, heard = make(engines), dataclasses.replace(contest, opinions=SAID)
     about, *others = judge.answer(list(judge.questions(heard)))
@@ -41,7 +41,7 @@ def test_the_vote_is_weighed_by_soundness(speaking: MakeEngines, contest: Contes
     assert {each.outcome for each in others} == {"abstain"}
 
 
-def test_a_judgment_is_shown_in_the_order_that_its_judge_saw(speaking: MakeEngines, contest: Contest) -> None:
+def test_a_judgment_is_shown_in_the_order_that_its_judge_saw(speaking: MakeEngines, contest: PromptItem) -> None:
     judge, (question, *_) = make(speaking()), list(make(speaking()).questions(contest))
     text = plain_text(judge.ask(question, SAID[0]).messages[-1].content)
     assert text.index("Rome.") < text.index("Paris, the capital.")  # shown "ba"
@@ -57,9 +57,9 @@ def test_it_hears_the_judges_before_it_and_no_people(sample_lake: Lake, make_con
         prompt_id for (prompt_id,) in sample_lake.rows("SELECT prompt_id FROM prompts ORDER BY ALL LIMIT 2")
     ]
     with Panel(config) as panel:
-        of = contests(sample_lake, ids)
-        heard = with_opinions(sample_lake, panel, panel.seats["j"], of)
-        assert with_opinions(sample_lake, panel, panel.seats["l"], of) == of
+        of = read_items(sample_lake, ids)
+        heard = add_other_judgments(sample_lake, panel, panel.seats["j"], of)
+        assert add_other_judgments(sample_lake, panel, panel.seats["l"], of) == of
     for contest in heard:
         assert {each.annotator_id for each in contest.opinions} == {"good", "fair", "random"}  # imported
         assert len(contest.opinions) == 6 * 3 * 2
@@ -68,7 +68,7 @@ def test_it_hears_the_judges_before_it_and_no_people(sample_lake: Lake, make_con
 
 
 def test_soundness_that_is_no_number_is_a_failure_and_not_a_tie(
-    speaking: MakeEngines, contest: Contest, monkeypatch: pytest.MonkeyPatch
+    speaking: MakeEngines, contest: PromptItem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     judge, heard = make(speaking()), dataclasses.replace(contest, opinions=SAID)
     monkeypatch.setattr(

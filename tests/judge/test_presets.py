@@ -8,15 +8,15 @@ import pytest
 
 from curate.config.project import Config
 from curate.judge import Panel
-from curate.judge.presets import presets, with_preset
+from curate.judge.presets import load_presets, apply_preset
 
 MakeConfig = Callable[[str], Config]
 ENGINE = 'engines: {m: {kind: "./speaking.py:Speaking"}}\n'
 
 
-@pytest.mark.parametrize("name", presets())
+@pytest.mark.parametrize("name", load_presets())
 def test_each_can_be_seated_and_is_its_options(make_config: MakeConfig, name: str) -> None:
-    preset = presets()[name]
+    preset = load_presets()[name]
     assert preset.about.endswith(".")
     assert "arXiv" in preset.source
     config = make_config(f"{ENGINE}judge: {{judges: [{{name: x, preset: {name}, engine: m}}]}}")
@@ -31,13 +31,13 @@ def test_each_can_be_seated_and_is_its_options(make_config: MakeConfig, name: st
 
 
 def test_options_override_a_preset() -> None:
-    found = with_preset({"name": "x", "preset": "carmo", "scale": [1, 5]}, where="here")
+    found = apply_preset({"name": "x", "preset": "carmo", "scale": [1, 5]}, where="here")
     assert found == {"name": "x", "scale": [1, 5]} | {
-        key: value for key, value in presets()["carmo"].options.items() if key != "scale"
+        key: value for key, value in load_presets()["carmo"].options.items() if key != "scale"
     }
-    assert with_preset({"name": "x", "kind": "rule"}, where="here") == {"name": "x", "kind": "rule"}
+    assert apply_preset({"name": "x", "kind": "rule"}, where="here") == {"name": "x", "kind": "rule"}
 
 
 def test_the_six_that_are_promised_are_there() -> None:
     promised = {"vanilla", "metrics-reference", "rm-r1", "reward-anything", "carmo", "reward-dance"}
-    assert promised == set(presets())
+    assert promised == set(load_presets())

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from curate.config.validation import validate_options
 from curate.core.errors import CurateError
 from curate.engine import Engines, build_chat
-from curate.judge import Answer, Candidate, Contest, Question
+from curate.judge import Answer, CandidateResponse, PromptItem, Question
 from curate.judge.reference import (
     Reference,
     ReferenceOptions,
-    greedy_f1,
-    regularity,
-    rouge_l,
+    compute_greedy_f1,
+    measure_regularity,
+    compute_rouge_l,
     split_sentences,
 )
 
@@ -46,8 +46,8 @@ def compare(folder: Path, a: str, b: str, *, reference: str | None = REFERENCE, 
     (folder / "letters.py").write_text(EMBEDDER)
     engines = Engines({"letters": {"kind": "./letters.py:Letters"}}, folder)
     judge = Reference(ReferenceOptions(name="r", kind="reference", **options), engines)
-    candidates = (Candidate("a", a), Candidate("b", b))
-    contest = Contest("p", build_chat(("user", "Where did the cat sit?")), reference, candidates)
+    candidates = (CandidateResponse("a", a), CandidateResponse("b", b))
+    contest = PromptItem("p", build_chat(("user", "Where did the cat sit?")), reference, candidates)
     return judge.answer([Question(contest, candidates)])[0]
 
 
@@ -81,8 +81,8 @@ def test_sentences_are_matched_wherever_they_stand(tmp_path: Path) -> None:
 
 def test_greedy_matching_by_hand() -> None:
     left, right = np.eye(3, dtype=np.float32)[:2], np.eye(3, dtype=np.float32)[:1]
-    assert greedy_f1(left, right) == pytest.approx(2 * 0.5 * 1 / 1.5)  # precision ½, recall 1
-    assert greedy_f1(left, -right) == 0.0
+    assert compute_greedy_f1(left, right) == pytest.approx(2 * 0.5 * 1 / 1.5)  # precision ½, recall 1
+    assert compute_greedy_f1(left, -right) == 0.0
 
 
 words = st.lists(st.sampled_from("abcd"), max_size=8)
@@ -99,21 +99,21 @@ def test_rouge_l_against_all_subsequences(said: list[str], wanted: list[str]) ->
     longest = max(map(len, subsequences(said) & subsequences(wanted)))
     total = len(said) + len(wanted)
     expected = 2 * longest / total if total else 0.0
-    assert rouge_l(" ".join(said).upper(), " ".join(wanted)) == pytest.approx(expected)
+    assert compute_rouge_l(" ".join(said).upper(), " ".join(wanted)) == pytest.approx(expected)
 
 
 def test_rouge_l_of_the_paper() -> None:
     """Lin 2004, section 3.1: S2 shares three words in order with S1, S3 two."""
     target = "police killed the gunman"
-    assert rouge_l("police kill the gunman", target) == pytest.approx(0.75)
-    assert rouge_l("the gunman kill police", target) == pytest.approx(0.5)
+    assert compute_rouge_l("police kill the gunman", target) == pytest.approx(0.75)
+    assert compute_rouge_l("the gunman kill police", target) == pytest.approx(0.5)
 
 
 def test_brevity_and_repetition_cost(tmp_path: Path) -> None:
-    assert regularity("", enough=10) == 0.0
-    assert regularity("one two three four five", enough=10) == pytest.approx(0.5)
-    assert regularity("one two three four five", enough=5) == 1.0
-    assert regularity("so it is " * 10, enough=5) == pytest.approx(3 / 28)
+    assert measure_regularity("", enough=10) == 0.0
+    assert measure_regularity("one two three four five", enough=10) == pytest.approx(0.5)
+    assert measure_regularity("one two three four five", enough=5) == 1.0
+    assert measure_regularity("so it is " * 10, enough=5) == pytest.approx(3 / 28)
     options = {"metric": "rouge-l", "regularized": True, "enough": 8}
     parrot = f"{REFERENCE} " * 9
     assert compare(tmp_path, NEAR, parrot, **options).outcome == "a"
@@ -146,8 +146,8 @@ def test_tokens_match_greedily(tmp_path: Path) -> None:
     judge = Reference(
         ReferenceOptions(name="r", kind="reference", metric="tokens", engine="words", tie=0.0), engines
     )
-    candidates = (Candidate("a", NEAR), Candidate("b", ""))
-    contest = Contest("p", build_chat(("user", "?")), REFERENCE, candidates)
+    candidates = (CandidateResponse("a", NEAR), CandidateResponse("b", ""))
+    contest = PromptItem("p", build_chat(("user", "?")), REFERENCE, candidates)
     (answer,) = judge.answer([Question(contest, candidates)])
     vectors = [engines.get("words").embed(text.split()) for text in (NEAR, REFERENCE)]
     best = [[max(float(u @ v) for v in other) for u in one] for one, other in (vectors, vectors[::-1])]

@@ -12,18 +12,18 @@ import pytest
 
 from curate.engine import Engines, Failure, build_chat
 from curate.engine.base import Chat, Score
-from curate.judge import Candidate, Contest, Question
+from curate.judge import CandidateResponse, PromptItem, Question
 from curate.judge.reward_model import RewardModelJudge, RewardModelOptions
 from curate.reward.embedding_reward import EmbeddingRewardConfig
 from curate.reward.scorer import EngineScorer
 
 MakeModel = Callable[..., Path]
 TEXTS = ["A", "the quick brown fox", "no", "word " * 600]
-CONTEST = Contest(
+CONTEST = PromptItem(
     "p",
     build_chat(("user", "which?")),
     None,
-    tuple(Candidate(f"r{at}", text) for at, text in enumerate(TEXTS)),
+    tuple(CandidateResponse(f"r{at}", text) for at, text in enumerate(TEXTS)),
 )
 
 

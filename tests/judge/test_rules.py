@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.engine import Engines, build_chat
-from curate.judge import Answer, Candidate, Contest, Question
+from curate.judge import Answer, CandidateResponse, PromptItem, Question
 from curate.judge.rule import RuleJudge, RuleOptions
 from curate.judge.rules import RULES
-from curate.judge.rules.format import constraints
-from curate.judge.rules.refusal import refuses
+from curate.judge.rules.format import find_constraints
+from curate.judge.rules.refusal import is_refusal
 from curate.judge.rules.repetition import repetition_score
 
 FINE = "The tide rises and falls twice a day because the moon pulls at the sea."
@@ -22,8 +22,8 @@ LOOP = "I think that I think that I think that I think that I think that."
 
 
 def compare(rule: str, a: str, b: str, *, request: str = "Hi", **options: Any) -> Answer:
-    candidates = (Candidate("a", a), Candidate("b", b))
-    contest = Contest("p", build_chat(("user", request)), None, candidates)
+    candidates = (CandidateResponse("a", a), CandidateResponse("b", b))
+    contest = PromptItem("p", build_chat(("user", request)), None, candidates)
     judge = RuleJudge(RuleOptions(name="r", kind="rule", rule=rule, **options), Engines({}, Path()))  # type: ignore[arg-type]
     return judge.answer([Question(contest, candidates)])[0]
 
@@ -60,7 +60,7 @@ def test_rules_do_not_care_for_the_order(rule: str, a: str, b: str) -> None:
 
 @given(st.lists(st.sampled_from("abc"), min_size=12, max_size=40))
 def test_repetition_is_the_share_of_repeated_trigrams(words: list[str]) -> None:
-    contest = Contest("p", (), None, ())
+    contest = PromptItem("p", (), None, ())
     grams = ["".join(words[at : at + 3]) for at in range(len(words) - 2)]
     repeated = sum(gram in grams[:at] for at, gram in enumerate(grams))
     assert repetition_score(contest, " ".join(words)) == pytest.approx(-repeated / len(grams))
@@ -70,7 +70,7 @@ def test_repetition_is_the_share_of_repeated_trigrams(words: list[str]) -> None:
     "text", ["I can help you with that.", "Sorry to hear that! Rest and drink water.", FINE, "I can't wait!"]
 )
 def test_no_refusal(text: str) -> None:
-    assert not refuses(text)
+    assert not is_refusal(text)
 
 
 KEPT = [
@@ -113,4 +113,4 @@ def test_constraints_that_are_spelt_out(request_text: str, kept: str, broken: st
     ],
 )
 def test_ordinary_requests_hold_no_constraint(request_text: str) -> None:
-    assert constraints(request_text) == []
+    assert find_constraints(request_text) == []

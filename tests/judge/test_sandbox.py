@@ -17,7 +17,7 @@ TESTS = "assert double(2) == 4\nassert double(5) == 10"
 RIGHT = "def double(x): return 2 * x\n"
 
 needs_isolation = pytest.mark.skipif(
-    not sandbox.isolated(), reason="this system does not let a process be cut off (no user namespaces)"
+    not sandbox.can_isolate(), reason="this system does not let a process be cut off (no user namespaces)"
 )
 pytestmark = needs_isolation
 
@@ -27,7 +27,7 @@ FORGERIES, HONEST, HARM = (CASES[name] for name in ("forgeries", "honest", "harm
 
 @pytest.mark.parametrize("name", FORGERIES)
 def test_forged_verdicts_do_not_pass(name: str) -> None:
-    ran = sandbox.run(FORGERIES[name], TESTS, seconds=2)
+    ran = sandbox.run_code(FORGERIES[name], TESTS, seconds=2)
     assert not ran.passed, ran
 
 
@@ -65,7 +65,7 @@ def test_an_object_of_the_code_does_not_decide_a_comparison_with_a_value(tests: 
             __abs__ = __round__ = __float__ = __int__ = lambda self, *a: 0
             __hash__ = lambda self: 0
         def double(x): return Yes()"""
-    assert not sandbox.run(dedent(code), tests).passed
+    assert not sandbox.run_code(dedent(code), tests).passed
 
 
 @pytest.mark.parametrize(
@@ -91,19 +91,19 @@ def test_an_object_of_the_code_does_not_decide_a_comparison_with_a_value(tests: 
     ],
 )
 def test_what_is_ambiguous_does_not_pass(code: str, tests: str) -> None:
-    assert not sandbox.run(code, tests).passed
+    assert not sandbox.run_code(code, tests).passed
 
 
 @pytest.mark.parametrize("name", HONEST)
 def test_right_code_passes(name: str) -> None:
     code, tests = HONEST[name]["code"], HONEST[name]["tests"]
-    assert sandbox.run(code, tests) == sandbox.Ran(True, "passed")
+    assert sandbox.run_code(code, tests) == sandbox.CodeResult(True, "passed")
 
 
 @pytest.mark.parametrize("name", HONEST)
 def test_tests_that_end_with_a_wrong_claim_fail(name: str) -> None:
     code, tests = HONEST[name]["code"], HONEST[name]["tests"]
-    assert sandbox.run(code, tests + "\nassert 1 == 2").reason == "AssertionError"
+    assert sandbox.run_code(code, tests + "\nassert 1 == 2").reason == "AssertionError"
 
 
 # Harm ---------------------------------------------------------------------------------------------------
@@ -115,9 +115,9 @@ def test_nothing_of_the_outer_process_is_kept(monkeypatch: pytest.MonkeyPatch) -
         code = f"import os\ntry: os.remove('{stream}')\nexcept OSError: pass\n"
         code += f"os.symlink('/proc/self/environ', '{stream}'); os._exit(1)"
         for cut_off in (True, False):
-            ran = sandbox._run(code, TESTS, seconds=5, memory_mib=512, cut_off=cut_off)
-            assert ran == sandbox.Ran(False, "ended early with exit status 1")
-    assert "sk-PLANTED" not in sandbox.run("import os\nraise ValueError(dict(os.environ))", TESTS).reason
+            ran = sandbox._run_processes(code, TESTS, seconds=5, memory_mib=512, cut_off=cut_off)
+            assert ran == sandbox.CodeResult(False, "ended early with exit status 1")
+    assert "sk-PLANTED" not in sandbox.run_code("import os\nraise ValueError(dict(os.environ))", TESTS).reason
 
 
 def test_the_machine_is_out_of_sight(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_the_machine_is_out_of_sight(tmp_path: Path) -> None:
         server.listen()
         server.settimeout(0.01)
         code = f"import socket\ndef f(): socket.socket(socket.AF_UNIX).connect({address!r})"
-        assert sandbox.run(code, "f()").reason.startswith("FileNotFoundError")
+        assert sandbox.run_code(code, "f()").reason.startswith("FileNotFoundError")
         with pytest.raises(TimeoutError):
             server.accept()
     look = """
@@ -142,7 +142,7 @@ def test_the_machine_is_out_of_sight(tmp_path: Path) -> None:
         assert 'pts' not in look('/dev') and 'tty' not in look('/dev') and 'shadow' not in look('/etc')
         assert len(parents()) == 2
         assert not exists({__file__!r}) and not exists({str(tmp_path)!r})"""
-    assert sandbox.run(dedent(look), dedent(tests)).reason == "passed"
+    assert sandbox.run_code(dedent(look), dedent(tests)).reason == "passed"
 
 
 def test_files_of_the_machine_cannot_be_written(tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_files_of_the_machine_cannot_be_written(tmp_path: Path) -> None:
         assert write('/new') == 'OSError' == write(python() + '/new')
         assert write({str(tmp_path / "new")!r}) == 'FileNotFoundError'
         assert write('/tmp/curate-escaped') is None"""
-    assert sandbox.run(dedent(code), dedent(tests)).reason == "passed"
+    assert sandbox.run_code(dedent(code), dedent(tests)).reason == "passed"
     assert not Path("/tmp/curate-escaped").exists()
     assert list(tmp_path.iterdir()) == []
 
@@ -164,11 +164,11 @@ def test_files_of_the_machine_cannot_be_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", HARM)
 def test_harm_is_a_verdict_and_does_none(name: str) -> None:
     before = set(Path(tempfile.gettempdir()).glob("curate-code-*"))
-    ran = sandbox.run(HARM[name], TESTS, seconds=1, memory_mib=512)
+    ran = sandbox.run_code(HARM[name], TESTS, seconds=1, memory_mib=512)
     assert not ran.passed
     assert len(ran.reason) < 600
     assert set(Path(tempfile.gettempdir()).glob("curate-code-*")) <= before
-    assert sandbox.run(RIGHT, TESTS).passed
+    assert sandbox.run_code(RIGHT, TESTS).passed
 
 
 def test_the_reason_says_which_limit_it_was() -> None:
@@ -178,7 +178,7 @@ def test_the_reason_says_which_limit_it_was() -> None:
         "files": "OSError: [Errno 28] No space left on device",
         "a value too large": "a value of the code is too large to be sent",
     }
-    found = {name: sandbox.run(HARM[name], TESTS, seconds=10).reason for name in reasons}
+    found = {name: sandbox.run_code(HARM[name], TESTS, seconds=10).reason for name in reasons}
     assert found == reasons
 
 
@@ -187,7 +187,7 @@ def test_the_reason_says_which_limit_it_was() -> None:
 )
 def test_without_isolation_the_folder_is_removed_all_the_same(name: str) -> None:
     before = set(Path(tempfile.gettempdir()).glob("curate-code-*"))
-    assert not sandbox._run(HARM[name], TESTS, seconds=5, memory_mib=512, cut_off=False).passed
+    assert not sandbox._run_processes(HARM[name], TESTS, seconds=5, memory_mib=512, cut_off=False).passed
     assert set(Path(tempfile.gettempdir()).glob("curate-code-*")) <= before
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.config.judge import Pairs
-from curate.judge.selection import Pair, _bradley_terry, default_limit, round_robin, selected
+from curate.judge.selection import Pair, _bradley_terry, compute_default_limit, list_round_robin, select_pairs
 
 ROUNDS: tuple[Pairs, ...] = ("swiss", "active")
 
@@ -27,7 +27,7 @@ def play(
     place = {name: number for number, name in enumerate(names(n))}
     said: dict[Pair, float | None] = {}
     for rounds in itertools.count():
-        new = selected(names(n), pairs, limit, said) - set(said)
+        new = select_pairs(names(n), pairs, limit, said) - set(said)
         if not new:
             return said, rounds
         for a, b in new:
@@ -37,7 +37,7 @@ def play(
 
 @given(st.integers(2, 17))
 def test_a_round_robin_is_every_pair_once_and_connects_everybody_in_two_rounds(n: int) -> None:
-    pairs = list(round_robin(names(n)))
+    pairs = list(list_round_robin(names(n)))
     assert sorted(pairs) == list(itertools.combinations(names(n), 2))
     a_round = n // 2
     for start in range(0, len(pairs), a_round):
@@ -62,14 +62,14 @@ def test_as_many_pairs_as_allowed_and_the_same_ones_each_time(
 
 
 def test_all_and_the_default() -> None:
-    assert selected(names(4), "all", None, {}) == set(itertools.combinations(names(4), 2))
-    assert [default_limit(n) for n in (0, 1, 2, 4, 16)] == [0, 0, 1, 4, 32]
-    assert len(selected(names(16), "round-robin", None, {})) == 32
+    assert select_pairs(names(4), "all", None, {}) == set(itertools.combinations(names(4), 2))
+    assert [compute_default_limit(n) for n in (0, 1, 2, 4, 16)] == [0, 0, 1, 4, 32]
+    assert len(select_pairs(names(16), "round-robin", None, {})) == 32
 
 
 def test_what_was_asked_in_vain_is_not_selected_again_and_counts() -> None:
-    said: dict[Pair, float | None] = dict.fromkeys(selected(names(8), "swiss", 8, {}), None)
-    again = selected(names(8), "swiss", 8, said)
+    said: dict[Pair, float | None] = dict.fromkeys(select_pairs(names(8), "swiss", 8, {}), None)
+    again = select_pairs(names(8), "swiss", 8, said)
     assert set(said) < again
     assert len(again) == 8
 
@@ -89,7 +89,7 @@ def test_active_asks_what_tells_most() -> None:
     """Of the pairs left, each one that it picks first has the largest p·(1−p)·Var among all, computed the long way."""
     strength = [0.0, 0.1, 2.0, 2.1, 4.0, 4.1]
     said, _ = play(6, "active", 6, strength)
-    chosen = selected(names(6), "active", 7, said) - set(said)
+    chosen = select_pairs(names(6), "active", 7, said) - set(said)
     place = {name: number for number, name in enumerate(names(6))}
     fitted, information = _bradley_terry(
         6, [(place[a], place[b], p) for (a, b), p in said.items() if p is not None]

@@ -12,16 +12,16 @@ import pytest
 from curate.config.project import Config
 from curate.core.errors import CurateError
 from curate.engine import Engines, build_chat
-from curate.judge import Answer, Candidate, Contest, Panel, Question, judge
-from curate.judge.base import believe, prefer, rate
+from curate.judge import Answer, CandidateResponse, PromptItem, Panel, Question, judge
+from curate.judge.base import from_probability, from_margin, from_rating
 from curate.judge.reward_model import RewardModelJudge, RewardModelOptions
-from curate.judge.runner import ask
+from curate.judge.runner import run_judge
 from curate.judge.validity import check_answer
 from curate.lake.lake import Lake
 
 MakeConfig = Callable[[str], Config]
-A, B, C = (Candidate(name, name.upper()) for name in "abc")
-CONTEST = Contest("p", build_chat(("user", "?")), None, (A, B, C))
+A, B, C = (CandidateResponse(name, name.upper()) for name in "abc")
+CONTEST = PromptItem("p", build_chat(("user", "?")), None, (A, B, C))
 PAIR = Question(CONTEST, (A, B))
 ONE = Question(CONTEST, (A,), form="pointwise")
 LIST = Question(CONTEST, (C, A, B), form="listwise")
@@ -31,17 +31,17 @@ NONE = (math.nan, math.inf, -math.inf)
 @pytest.mark.parametrize("value", NONE)
 def test_what_is_no_number_is_a_failure_and_not_a_vote(value: float) -> None:
     for answer in (
-        believe(value, raw="said", tokens_in=3),
-        believe(value, tie=0.5),
-        prefer(value),
-        prefer(value, tie=9.0),
-        rate(value, raw="said"),
+        from_probability(value, raw="said", tokens_in=3),
+        from_probability(value, tie=0.5),
+        from_margin(value),
+        from_margin(value, tie=9.0),
+        from_rating(value, raw="said"),
     ):
         assert (answer.outcome, answer.p_a, answer.score, answer.score_sd) == ("failed", None, None, None)
         assert "not a finite number" in (answer.raw or "")
-    assert believe(value, raw="said", tokens_in=3).tokens_in == 3
-    assert (believe(value, raw="said").raw or "").endswith("\nsaid")
-    assert believe(1.0000001).p_a == 1.0  # the last bits' noise is none
+    assert from_probability(value, raw="said", tokens_in=3).tokens_in == 3
+    assert (from_probability(value, raw="said").raw or "").endswith("\nsaid")
+    assert from_probability(1.0000001).p_a == 1.0  # the last bits' noise is none
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_a_reward_that_is_no_number_fails_its_pairs_alone(tmp_path: Path) -> Non
     )
     engines = Engines({"rm": {"kind": "./rewards.py:Rewards"}}, tmp_path)
     made = RewardModelJudge(RewardModelOptions(name="rm", kind="reward-model", engine="rm"), engines)
-    contest = Contest("p", build_chat(("user", "?")), None, (A, B, C, Candidate("d", "D")))
+    contest = PromptItem("p", build_chat(("user", "?")), None, (A, B, C, CandidateResponse("d", "D")))
     questions = list(made.questions(contest))
     found = {
         question.a.text + question.b.text: check_answer(question, answer).outcome
@@ -186,4 +186,4 @@ def test_a_judge_that_gives_no_answers_is_named(tmp_path: Path, make_config: Mak
         Panel(config) as panel,
         pytest.raises(CurateError, match="Judge 'odd' gave a float in place of an Answer"),
     ):
-        ask(panel.seats["odd"], [PAIR])
+        run_judge(panel.seats["odd"], [PAIR])

@@ -9,19 +9,19 @@ from typing import Any
 import pytest
 
 from curate.engine import Engines, build_chat
-from curate.judge import Answer, Candidate, Contest, sandbox
-from curate.judge.checks import to_number
+from curate.judge import Answer, CandidateResponse, PromptItem, sandbox
+from curate.judge.checks import parse_number
 from curate.judge.verifier import Verifier, VerifierOptions
 
 needs_isolation = pytest.mark.skipif(
-    not sandbox.isolated(), reason="this system does not let a process be cut off (no user namespaces)"
+    not sandbox.can_isolate(), reason="this system does not let a process be cut off (no user namespaces)"
 )
 
 
 def verify(text: str, *, reference: str | None = None, meta: Any = None, **options: Any) -> Answer:
     verifier = Verifier(VerifierOptions(name="v", kind="verifier", **_key(options)), Engines({}, Path()))
     told = None if meta is None else json.dumps(meta)
-    contest = Contest("p", build_chat(("user", "?")), reference, (Candidate("a", text),), meta=told)
+    contest = PromptItem("p", build_chat(("user", "?")), reference, (CandidateResponse("a", text),), meta=told)
     (answer,) = verifier.answer(list(verifier.questions(contest)))
     return answer
 
@@ -78,7 +78,7 @@ def test_checks(check: str, expect: Any, text: str, objection: str | None) -> No
     ],
 )
 def test_numbers(text: str, value: float | None) -> None:
-    assert to_number(text) == value
+    assert parse_number(text) == value
 
 
 def test_what_is_expected_comes_from_meta_then_expect_then_the_reference() -> None:
@@ -121,14 +121,14 @@ def test_code_that_works_sees_nothing_of_us(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("SECRET_KEY", "x")
     code = "import os, sys\nassert 'SECRET_KEY' not in os.environ\nassert not any('curate' == m for m in sys.modules)"
     code += "\nopen('mine', 'w').write('x')\ndef read(): return open('mine').read()"
-    assert sandbox.run(code, "assert read() == 'x'").passed
+    assert sandbox.run_code(code, "assert read() == 'x'").passed
 
 
 @needs_isolation
 def test_what_code_starts_ends_with_it() -> None:
     sleeper = "import time; time.sleep(987)"
     start = f"import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', {sleeper!r}], start_new_session=True)"
-    assert sandbox.run(start, "").passed
+    assert sandbox.run_code(start, "").passed
     assert not any(_arguments(path)[-2:-1] == [sleeper] for path in Path("/proc").glob("[0-9]*/cmdline"))
 
 
@@ -146,10 +146,10 @@ def test_verdicts_of_code_that_could_be_forged_are_asked_anew() -> None:
 def test_a_sandbox_that_does_not_run_is_a_failed_judgment_and_no_verdict(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def refuse(*_: Any, **__: Any) -> sandbox.Ran:
+    def refuse(*_: Any, **__: Any) -> sandbox.CodeResult:
         raise sandbox.SandboxError("a process could not be started: no memory")
 
-    monkeypatch.setattr(sandbox, "run", refuse)
+    monkeypatch.setattr(sandbox, "run_code", refuse)
     answer = verify("x = 1", check="code", expect="assert x == 1", unsafe=True)
     assert (answer.outcome, answer.score) == ("failed", None)
     assert answer.raw == "the sandbox did not run: a process could not be started: no memory"

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from curate.aggregate import aggregate
+from curate.aggregate import aggregate_judgments
 from curate.config.project import Config, load_config
 from curate.judge import judge
 from curate.lake.lake import Lake
@@ -51,7 +51,7 @@ def test_it_migrates_and_gives_the_same_preferences(config: Config) -> None:
     with Lake.open(config.location) as lake:
         judged: Summary = judge(lake, config)
         assert judged.skipped or judged.counts.rows_kept == 0  # nothing that was judged is judged again
-        aggregate(lake, config)
+        aggregate_judgments(lake, config)
         assert read_status(lake).reconciles
         rows = _preferences(lake)
     expected = _expected()

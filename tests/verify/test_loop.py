@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from curate.aggregate import aggregate
+from curate.aggregate import aggregate_judgments
 from curate.config.project import Config
 from curate.core.errors import CurateError
 from curate.engine.local.embeddings import CachedEmbedder
@@ -137,7 +137,7 @@ def new_answers_make_the_labels_of_stage_2_go(lake: Lake, config: Config) -> Non
         for each in list_questions(lake, "bob", overlap=2)[:3]
     ]
     record_answers(lake, "bob", contrary, part="answers")
-    aggregate(lake, config)
+    aggregate_judgments(lake, config)
     assert lake.value("SELECT max(iteration) FROM preferences") == 1
 
 

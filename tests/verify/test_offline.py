@@ -17,7 +17,7 @@ import pytest
 import yaml
 from rich.console import Console
 
-from curate.aggregate import aggregate
+from curate.aggregate import aggregate_judgments
 from curate.config.project import Config, load_config
 from curate.core.errors import CurateError
 from curate.lake.lake import Lake
@@ -35,7 +35,7 @@ HUMAN = "SELECT outcome, seconds FROM human_judgments WHERE annotator_id = ? ORD
 
 @pytest.fixture
 def asked(sample_lake: Lake) -> Lake:
-    aggregate(sample_lake, Config())
+    aggregate_judgments(sample_lake, Config())
     plan_questions(sample_lake, Config(), budget=10)
     return sample_lake
 

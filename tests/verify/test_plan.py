@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.aggregate import aggregate
+from curate.aggregate import aggregate_judgments
 from curate.config.project import Config
 from curate.core.errors import CurateError
 from curate.lake.lake import Lake
@@ -18,7 +18,7 @@ from curate.verify.plan import extend_random_stratum, plan_questions, read_waiti
 
 @pytest.fixture
 def aggregated(sample_lake: Lake) -> Lake:
-    aggregate(sample_lake, Config())
+    aggregate_judgments(sample_lake, Config())
     return sample_lake
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from curate.aggregate import aggregate
+from curate.aggregate import aggregate_judgments
 from curate.cli.app import app
 from curate.config.project import Config
 from curate.core.errors import CurateError
@@ -16,7 +16,7 @@ from curate.lake.lake import Lake
 
 
 def test_from_a_plan_to_quality(sample_lake: Lake, tmp_path: Path) -> None:
-    aggregate(sample_lake, Config())
+    aggregate_judgments(sample_lake, Config())
     sample_lake.close()
     (tmp_path / "curate.yaml").write_text("workspace: .\n")
     project = ["-c", str(tmp_path / "curate.yaml")]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from curate.aggregate.annotators.vote_patterns import Moments
-from curate.aggregate.kernels import kernel
+from curate.aggregate.kernels import compile_kernel
 from curate.aggregate.votes import Float64, Int64
 
 _TO_CLUSTER = 3.0
@@ -41,7 +41,7 @@ class Structure:
     divided: bool
 
 
-def structure(moments: Moments, *, seed: int = 0) -> Structure:
+def find_structure(moments: Moments, *, seed: int = 0) -> Structure:
     """Partition of the annotators that minimises, over partitions and loadings,
 
         Σ_{i, j in different clusters} ((R_ij - l_i l_j) / se_ij)² + 9 · #{i, j in one cluster}
@@ -62,21 +62,21 @@ def structure(moments: Moments, *, seed: int = 0) -> Structure:
         )
     fit = _Fit.start(correlation, both)
     rng = np.random.default_rng(seed)
-    best = _descend(fit)
+    best = _descend_partition(fit)
     for _ in range(_RESTARTS if n <= _SMALL else 0):
         guess = rng.integers(0, rng.integers(3, n + 1), n)
         if len(np.unique(guess)) >= 3:
-            other = _descend(fit.refit(guess))
+            other = _descend_partition(fit.refit(guess))
             best = other if other.cost < best.cost else best
     cluster = np.unique(best.cluster, return_inverse=True)[1]
-    discount = _discount(best, both, cluster)
-    dissent, divided = _division(best)
+    discount = _discount_clusters(best, both, cluster)
+    dissent, divided = _divide_largest(best)
     return Structure(
         cluster=cluster, loading=best.loading, discount=discount, dissent=dissent, divided=divided
     )
 
 
-def _discount(fit: _Fit, both: Float64, cluster: Int64) -> Float64:
+def _discount_clusters(fit: _Fit, both: Float64, cluster: Int64) -> Float64:
     """Weights of Fisher's discriminant with errors correlated inside clusters, over those without.
 
     An excess was selected for being large, and may come from pairs that are easy for all good annotators, so
@@ -102,8 +102,8 @@ def _discount(fit: _Fit, both: Float64, cluster: Int64) -> Float64:
     return np.where(shared, np.clip(together / safe, -1.0, 1.5), 1.0)
 
 
-@kernel
-def _loadings(
+@compile_kernel
+def _fit_loadings(
     correlation: Float64, weight: Float64, cluster: Int64, start: Float64, penalty: float
 ) -> tuple[Float64, float]:
     """Coordinate descent for the loadings over pairs of annotators in different clusters; loadings and
@@ -134,9 +134,9 @@ def _loadings(
     return loading, cost
 
 
-def _descend(fit: _Fit) -> _Fit:
+def _descend_partition(fit: _Fit) -> _Fit:
     while True:
-        better = _best(fit, _merges(fit)) or _best(fit, _moves(fit))
+        better = _choose_best(fit, _list_merges(fit)) or _choose_best(fit, _list_moves(fit))
         if better is None:
             return fit
         fit = better
@@ -162,7 +162,7 @@ class _Fit:
 
     def refit(self, cluster: Int64) -> _Fit:
         """The same data under another partition."""
-        loading, cost = _loadings(self.correlation, self.weight, cluster, self.loading, self.penalty)
+        loading, cost = _fit_loadings(self.correlation, self.weight, cluster, self.loading, self.penalty)
         return _Fit(self.correlation, self.weight, self.penalty, cluster, loading, cost)
 
     @property
@@ -173,7 +173,7 @@ class _Fit:
         return result
 
 
-def _merges(fit: _Fit) -> list[Int64]:
+def _list_merges(fit: _Fit) -> list[Int64]:
     """The partitions with two clusters made one, the most promising first."""
     names = np.unique(fit.cluster)
     if len(names) <= 3:
@@ -185,7 +185,7 @@ def _merges(fit: _Fit) -> list[Int64]:
     return [np.where(fit.cluster == names[j[k]], names[i[k]], fit.cluster) for k in best]
 
 
-def _moves(fit: _Fit) -> list[Int64]:
+def _list_moves(fit: _Fit) -> list[Int64]:
     """The partitions with one annotator in another cluster or alone, the most promising first."""
     names = np.unique(fit.cluster)
     fresh = int(fit.cluster.max()) + 1
@@ -206,13 +206,13 @@ def _moves(fit: _Fit) -> list[Int64]:
     return found
 
 
-def _best(fit: _Fit, partitions: list[Int64]) -> _Fit | None:
+def _choose_best(fit: _Fit, partitions: list[Int64]) -> _Fit | None:
     fits = [fit.refit(partition) for partition in partitions]
     best = min(fits, key=lambda candidate: candidate.cost, default=fit)
     return best if best.cost < fit.cost - 1e-9 else None
 
 
-def _division(fit: _Fit) -> tuple[float, bool]:
+def _divide_largest(fit: _Fit) -> tuple[float, bool]:
     """Strength of the strongest shared error, and whether clusters share one among them.
 
     They do when it explains more than 10 % of what the consensus explains, and more than chance gives: the

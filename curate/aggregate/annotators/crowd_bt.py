@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from curate.aggregate.annotators.pairs import PairLabels, PairTable, pair_table
-from curate.aggregate.annotators.result import AnnotatorFit, assemble
+from curate.aggregate.annotators.result import AnnotatorFit, build_fit
 from curate.aggregate.votes import Float64, Votes
 
 
@@ -45,37 +45,37 @@ def fit(
     trace: list[float] = []
     converged = False
     for _ in range(options.max_iterations):
-        p = _win(score, table)[pair]
+        p = _win_probability(score, table)[pair]
         right = np.where(for_a, p, 1 - p) * eta[annotator]
         wrong = np.where(for_a, 1 - p, p) * (1 - eta[annotator])
-        trace.append(_objective(right + wrong, score, eta, options))
+        trace.append(_penalised_likelihood(right + wrong, score, eta, options))
         faithful = right / (right + wrong)
         eta = (np.bincount(annotator, weights=faithful, minlength=size) + options.prior_right - 1) / (
             number + options.prior_right + options.prior_wrong - 2
         )
         wins = np.bincount(pair, np.where(for_a, faithful, 1 - faithful), table.n_pairs).astype(np.float64)
-        new = _step(score, wins, games, table, options)
+        new = _ascend_scores(score, wins, games, table, options)
         change = float(np.max(np.abs(new - score), initial=0))
         score = new
         if change < options.tolerance:
             converged = True
             break
-    return assemble(
+    return build_fit(
         "crowd_bt",
         table,
-        _win(score, table),
+        _win_probability(score, table),
         ability=np.log(eta) - np.log1p(-eta),
         converged=converged,
         trace=np.array(trace),
     )
 
 
-def _win(score: Float64, table: PairTable) -> Float64:
+def _win_probability(score: Float64, table: PairTable) -> Float64:
     result: Float64 = 1 / (1 + np.exp(score[table.b] - score[table.a]))
     return result
 
 
-def _step(
+def _ascend_scores(
     score: Float64, wins: Float64, games: Float64, table: PairTable, options: CrowdBTOptions
 ) -> Float64:
     """One step on all scores at once; the curvature is doubled, which bounds the Hessian of a sum of
@@ -83,7 +83,7 @@ def _step(
     gold = np.nan_to_num(table.gold).astype(np.float64)
     labelled = options.label_weight * (table.n_gold > 0)
     wins, games = wins + labelled * (1 + gold) / 2, games + labelled
-    p = _win(score, table)
+    p = _win_probability(score, table)
     push, curve = wins - games * p, 2 * games * np.maximum(p * (1 - p), 0.05)
     n = len(score)
     gradient = np.bincount(table.a, push, n) - np.bincount(table.b, push, n) - score / options.score_sd**2
@@ -93,6 +93,8 @@ def _step(
     return result
 
 
-def _objective(likelihood: Float64, score: Float64, eta: Float64, options: CrowdBTOptions) -> float:
+def _penalised_likelihood(
+    likelihood: Float64, score: Float64, eta: Float64, options: CrowdBTOptions
+) -> float:
     prior = (options.prior_right - 1) * np.log(eta) + (options.prior_wrong - 1) * np.log1p(-eta)
     return float(np.log(likelihood).sum() + prior.sum() - np.sum(score**2) / (2 * options.score_sd**2))

@@ -14,10 +14,10 @@ def fit(
     votes: Votes, *, labels: PairLabels | None = None, options: TiesOptions | None = None
 ) -> AnnotatorFit:
     """Scores and ν, shared by all pairs."""
-    return fit_ties("davidson", davidson, votes, labels, options or TiesOptions())
+    return fit_ties("davidson", davidson_probabilities, votes, labels, options or TiesOptions())
 
 
-def davidson(d: Float64, log_nu: float) -> tuple[Outcomes, Outcomes, Outcomes]:
+def davidson_probabilities(d: Float64, log_nu: float) -> tuple[Outcomes, Outcomes, Outcomes]:
     """Log-probabilities of (a, tie, b) at score difference d and their derivatives by d and by log ν."""
     norm = np.logaddexp(np.logaddexp(d / 2, -d / 2), log_nu)
     log_p = (d / 2 - norm, log_nu - norm, -d / 2 - norm)

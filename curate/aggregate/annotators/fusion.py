@@ -48,7 +48,7 @@ class _Candidate:
     log_prior: float
 
 
-def fuse(
+def fuse_opinions(
     opinion: Float64,
     consensus: Float64,
     labelled: Int64,
@@ -68,15 +68,15 @@ def fuse(
     anchors = opinion[labelled]
     scales = _Scales.of(opinion)
     fits = []
-    for candidate in _grid(trusts):
+    for candidate in _list_candidates(trusts):
         gram = scales.kernel(anchors, anchors, candidate)
         mean = candidate.trust * prior[labelled]
-        fits.append((candidate, *_laplace(gram, target, mean)))
+        fits.append((candidate, *_laplace_evidence(gram, target, mean)))
     evidence = np.array([fit[0].log_prior + fit[3] for fit in fits])
     top = float(evidence.max())
     weight = np.exp(evidence - top)
     total = float(weight.sum())
-    weight *= _earned(weight, [fit[0] for fit in fits])
+    weight *= _weigh_evidence(weight, [fit[0] for fit in fits])
     weight /= weight.sum()
     used = [(w, *fit[:3]) for w, fit in zip(weight, fits, strict=True) if w > 1e-4]
     p_a = np.zeros(len(opinion))
@@ -92,7 +92,7 @@ def fuse(
     return Fusion(p_a=p_a, trust=trust, evidence=top + float(np.log(total)))
 
 
-def _earned(weight: Float64, candidates: list[_Candidate]) -> NDArray[np.bool_]:
+def _weigh_evidence(weight: Float64, candidates: list[_Candidate]) -> NDArray[np.bool_]:
     """bool[C], which candidates the labels, by the posterior weights, give a say: all, or the consensus alone."""
     alone = np.array([candidate.trust > 0 and candidate.variance == 0 for candidate in candidates])
     prior = np.exp([candidate.log_prior for candidate in candidates])
@@ -103,7 +103,7 @@ def _earned(weight: Float64, candidates: list[_Candidate]) -> NDArray[np.bool_]:
     return np.ones_like(alone) if learnt > STRONG * by_consensus else alone
 
 
-def _grid(trusts: tuple[float, ...]) -> list[_Candidate]:
+def _list_candidates(trusts: tuple[float, ...]) -> list[_Candidate]:
     """Half the prior weight of a trust is on the consensus alone; a trust of 0 has a tenth of all."""
     shapes = [(1.0, 1.0)] + [(share, s) for s in LENGTH_SCALES for share in (0.0, 0.5)]
     grid = []
@@ -156,7 +156,7 @@ def _square_distance(x: Float64, y: Float64) -> Float64:
     return np.maximum(result, 0)
 
 
-def _laplace(gram: Float64, target: Float64, mean: Float64) -> tuple[Float64, Float64, float]:
+def _laplace_evidence(gram: Float64, target: Float64, mean: Float64) -> tuple[Float64, Float64, float]:
     """Mode of the posterior (Newton). Returns alpha with f = mean + K alpha, R with K⁻¹-term RRᵀ, log
     evidence."""
     n = len(target)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from curate.aggregate.annotators.one_coin import clamp
+from curate.aggregate.annotators.one_coin import clamp_labels
 from curate.aggregate.annotators.pairs import PairLabels, pair_table
-from curate.aggregate.annotators.result import AnnotatorFit, assemble
+from curate.aggregate.annotators.result import AnnotatorFit, build_fit
 from curate.aggregate.votes import Float64, Votes
 
 
@@ -32,7 +32,7 @@ def fit(
     decided = table.outcome != 0
     pair, outcome = table.pair[decided], table.outcome[decided].astype(np.float64)
     annotator, size = table.annotator[decided], len(table.annotators)
-    lean = clamp(0.8 * np.sign(np.bincount(pair, weights=outcome, minlength=table.n_pairs)), table)
+    lean = clamp_labels(0.8 * np.sign(np.bincount(pair, weights=outcome, minlength=table.n_pairs)), table)
     ability, log_ease = np.ones(size), np.zeros(table.n_pairs)
     trace: list[float] = []
     converged = False
@@ -59,13 +59,13 @@ def fit(
         )
         side = np.logaddexp(log_odds / 2, -log_odds / 2) - np.log(2)
         trace.append(float(np.sum(side + shared) - penalty / 2))
-        new = clamp(np.tanh(log_odds / 2), table)
+        new = clamp_labels(np.tanh(log_odds / 2), table)
         change = float(np.max(np.abs(new - lean), initial=0))
         lean = new
         if change < options.tolerance:
             converged = True
             break
-    return assemble(
+    return build_fit(
         "glad", table, (1 + lean) / 2, ability=ability, converged=converged, trace=np.array(trace)
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from curate.aggregate.annotators.pairs import PairLabels, pair_table
-from curate.aggregate.annotators.result import AnnotatorFit, assemble
+from curate.aggregate.annotators.result import AnnotatorFit, build_fit
 from curate.aggregate.votes import Votes
 
 
@@ -25,4 +25,4 @@ def fit(votes: Votes, *, labels: PairLabels | None = None, options: None = None)
     size = len(table.annotators)
     right = np.bincount(table.annotator, weights=others > 0, minlength=size) + 1
     wrong = np.bincount(table.annotator, weights=others < 0, minlength=size) + 1
-    return assemble("majority", table, p_a, p_tie=ties, ability=np.log(right / wrong))
+    return build_fit("majority", table, p_a, p_tie=ties, ability=np.log(right / wrong))

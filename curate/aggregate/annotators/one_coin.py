@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from curate.aggregate.annotators.pairs import PairLabels, PairTable, pair_table
-from curate.aggregate.annotators.result import AnnotatorFit, assemble
+from curate.aggregate.annotators.result import AnnotatorFit, build_fit
 from curate.aggregate.votes import Float64, Votes
 
 
@@ -31,7 +31,7 @@ def fit(
     annotator, size = table.annotator[decided], len(table.annotators)
     number = np.bincount(annotator, minlength=size).astype(np.float64)
     total = np.bincount(pair, weights=outcome, minlength=table.n_pairs)
-    lean = clamp(0.8 * np.sign(total), table)
+    lean = clamp_labels(0.8 * np.sign(total), table)
     trace: list[float] = []
     converged = False
     weight = np.zeros(size)
@@ -41,18 +41,18 @@ def fit(
         weight = np.log(skill) - np.log1p(-skill)
         log_odds = np.bincount(pair, outcome * weight[annotator], table.n_pairs).astype(np.float64)
         trace.append(_log_likelihood(log_odds, skill, number, options.pseudo_votes))
-        new = clamp(np.tanh(log_odds / 2), table)
+        new = clamp_labels(np.tanh(log_odds / 2), table)
         change = float(np.max(np.abs(new - lean), initial=0))
         lean = new
         if change < options.tolerance:
             converged = True
             break
-    return assemble(
+    return build_fit(
         "one_coin", table, (1 + lean) / 2, ability=weight, converged=converged, trace=np.array(trace)
     )
 
 
-def clamp(lean: Float64, table: PairTable) -> Float64:
+def clamp_labels(lean: Float64, table: PairTable) -> Float64:
     """P(a) - P(b) with people's mean outcome where they spoke, float64[Q]."""
     return np.where(table.n_gold > 0, np.nan_to_num(table.gold), lean)
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curate.aggregate.by_pair import GroupedVotes, group_by_pair
-from curate.aggregate.kernels import kernel
+from curate.aggregate.kernels import compile_kernel
 from curate.aggregate.votes import Float32, Float64, Int8, Int32, Int64, Votes
 from curate.core.errors import CurateError
 
@@ -82,7 +82,7 @@ def pair_table(votes: Votes, labels: PairLabels | None = None) -> PairTable:
 
     Raises CurateError when a label names a response that the votes do not have.
     """
-    label_a, label_b, label_outcome, label_weight = _labels(votes, labels)
+    label_a, label_b, label_outcome, label_weight = _align_labels(votes, labels)
     if len(label_a) and int(max(label_a.max(), label_b.max())) >= votes.n_responses:
         raise CurateError(
             f"A label names response {int(max(label_a.max(), label_b.max()))}, but the votes have only "
@@ -126,7 +126,7 @@ def count_outcomes(table: PairTable) -> Int32:
     return count
 
 
-@kernel
+@compile_kernel
 def _count_outcomes(offsets: Int64, outcome: Int8, count: Int32) -> None:
     for q in range(len(count)):
         for v in range(offsets[q], offsets[q + 1]):
@@ -136,19 +136,19 @@ def _count_outcomes(offsets: Int64, outcome: Int8, count: Int32) -> None:
 def pairs_of_annotators(table: PairTable) -> Int64:
     """int64[A], on how many pairs each annotator voted."""
     judged = np.zeros(len(table.annotators), np.int64)
-    _pairs_of_annotators(table.offsets, table.annotator, judged)
+    _count_annotator_pairs(table.offsets, table.annotator, judged)
     return judged
 
 
-@kernel
-def _pairs_of_annotators(offsets: Int64, annotator: Int32, judged: Int64) -> None:
+@compile_kernel
+def _count_annotator_pairs(offsets: Int64, annotator: Int32, judged: Int64) -> None:
     for q in range(len(offsets) - 1):
         for v in range(offsets[q], offsets[q + 1]):
             if v == offsets[q] or annotator[v] != annotator[v - 1]:
                 judged[annotator[v]] += 1
 
 
-def take(table: PairTable, pairs: Int64) -> PairTable:
+def take_pairs(table: PairTable, pairs: Int64) -> PairTable:
     """The table of some of its pairs, `pairs` int64[q] ascending."""
     size = np.diff(table.offsets)[pairs]
     offsets = np.concatenate([[0], np.cumsum(size)]).astype(np.int64)
@@ -174,7 +174,7 @@ def without_labels(table: PairTable) -> PairTable:
     return replace(table, gold=np.full_like(table.gold, np.nan), n_gold=np.zeros_like(table.n_gold))
 
 
-def _labels(votes: Votes, labels: PairLabels | None) -> tuple[Int32, Int32, Int8, Float64]:
+def _align_labels(votes: Votes, labels: PairLabels | None) -> tuple[Int32, Int32, Int8, Float64]:
     said = votes.by_people
     a, b, outcome = votes.a[said], votes.b[said], votes.outcome[said]
     weight = votes.trust[votes.annotator[said]] if len(votes.trust) else np.ones(len(said))
@@ -201,7 +201,7 @@ def _relative_confidence(grouped: GroupedVotes, annotators: int) -> Float32:
     return weight
 
 
-@kernel
+@compile_kernel
 def _sum_confidence(annotator: Int32, outcome: Int8, p_a: Float32, count: Int64, total: Float64) -> None:
     for v in range(len(annotator)):
         if outcome[v] != 0:
@@ -209,7 +209,7 @@ def _sum_confidence(annotator: Int32, outcome: Int8, p_a: Float32, count: Int64,
             total[annotator[v]] += abs(2.0 * p_a[v] - 1.0)
 
 
-@kernel
+@compile_kernel
 def _weigh_by_confidence(annotator: Int32, outcome: Int8, p_a: Float32, mean: Float64) -> None:
     """Put the weights in the place of the probabilities."""
     for v in range(len(annotator)):

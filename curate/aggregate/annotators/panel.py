@@ -18,15 +18,15 @@ from math import comb
 
 import numpy as np
 
-from curate.aggregate.annotators.clusters import Structure, structure
-from curate.aggregate.annotators.fusion import Fusion, fuse
+from curate.aggregate.annotators.clusters import Structure, find_structure
+from curate.aggregate.annotators.fusion import Fusion, fuse_opinions
 from curate.aggregate.annotators.pairs import (
     PairLabels,
     PairTable,
     count_outcomes,
     pair_table,
     pairs_of_annotators,
-    take,
+    take_pairs,
     without_labels,
 )
 from curate.aggregate.annotators.panel_em import (
@@ -37,9 +37,13 @@ from curate.aggregate.annotators.panel_em import (
     repeat_correlation,
 )
 from curate.aggregate.annotators.panel_kernels import BETA, GAMMA, KAPPA
-from curate.aggregate.annotators.result import AnnotatorFit, Tally, tally
-from curate.aggregate.annotators.transitivity import coherent
-from curate.aggregate.annotators.vote_patterns import moments, opinions, regulars
+from curate.aggregate.annotators.result import AgreementCounts, AnnotatorFit, count_agreement
+from curate.aggregate.annotators.transitivity import apply_transitivity
+from curate.aggregate.annotators.vote_patterns import (
+    build_vote_patterns,
+    find_frequent_annotators,
+    measure_moments,
+)
 from curate.aggregate.votes import Float64, Int32, Int64, Votes
 
 MIN_LABELS = 5
@@ -70,15 +74,16 @@ def fit(
     """Fit the panel model. Labels are the votes of annotators with `human` set, and `labels`."""
     options = options or PanelOptions()
     table = pair_table(votes, labels)
-    counted = tally(table)
-    columns = regulars(table, counted)
-    shape = _structure(table, columns, counted, options.seed)
+    counted = count_agreement(table)
+    columns = find_frequent_annotators(table, counted)
+    shape = _measure_structure(table, columns, counted, options.seed)
     slight = bool(np.all(np.abs(shape.discount - 1) < _SLIGHT))
     discount = np.ones(len(columns)) if slight else shape.discount
     labelled = np.flatnonzero(table.n_gold > 0)
     learns = len(labelled) >= MIN_LABELS and len(columns) > 0
     data = PanelData(
-        without_labels(table) if learns else table, _spread(discount, columns, len(table.annotators), 1.0)
+        without_labels(table) if learns else table,
+        _spread_values(discount, columns, len(table.annotators), 1.0),
     )
     if slight:
         state = fit_panel(
@@ -87,7 +92,7 @@ def fit(
     else:
         state = fit_anchored(
             data,
-            _discriminant(table, columns, counted, shape),
+            _weigh_opinions(table, columns, counted, shape),
             max_iterations=options.max_iterations,
             tolerance=options.tolerance,
         )
@@ -98,18 +103,20 @@ def fit(
     habits = data.habits(_with_labels(state.posterior, table, labelled)) if plain else None
     consensus = np.clip(state.evidence / repeated, -20, 20)
     if options.coherence and not shape.divided:
-        consensus = coherent(table, votes.offsets, consensus, author=options.author)
+        consensus = apply_transitivity(table, votes.offsets, consensus, author=options.author)
     posterior = (
-        _share_of_votes(table) if shape.divided else _tilted(state.posterior, consensus - state.evidence)
+        _share_of_votes(table)
+        if shape.divided
+        else _tilt_posterior(state.posterior, consensus - state.evidence)
     )
     lean = posterior[:, 2] - posterior[:, 0] if shape.divided else consensus
     fusion = None
     if learns:
-        fusion = _fused(table, columns, counted, shape, consensus, labelled, options.seed)
+        fusion = _fuse_with_labels(table, columns, counted, shape, consensus, labelled, options.seed)
         posterior = _with_p_a(posterior, fusion.p_a)
     if habits is None:
         habits = data.habits(_with_labels(posterior, table, labelled))
-    posterior = _with_labels(_floored(posterior), table, labelled)
+    posterior = _with_labels(_floor_posterior(posterior), table, labelled)
     return AnnotatorFit(
         model="panel",
         prompt=table.prompt,
@@ -124,11 +131,11 @@ def fit(
         length_bias=np.where(data.seen & data.has_length, habits[:, GAMMA], np.nan),
         n=counted.n,
         agreement=counted.agreement,
-        cluster=_clusters(shape, columns, len(table.annotators)),
+        cluster=_spread_clusters(shape, columns, len(table.annotators)),
         converged=state.converged,
         iterations=len(state.trace),
         trace=state.trace,
-        doubts=_doubts(shape, fusion, lean, table, labelled),
+        doubts=_write_warnings(shape, fusion, lean, table, labelled),
     )
 
 
@@ -141,9 +148,9 @@ def find_doubts(votes: Votes, *, seed: int = 0) -> tuple[str, ...]:
     if not len(part) or part.human[part.annotator].all():
         return ()
     table = without_labels(pair_table(part))
-    counted = tally(table)
-    shape = _structure(table, regulars(table, counted), counted, seed)
-    return _doubts(shape, None, np.zeros(table.n_pairs), table, np.zeros(0, np.int64))
+    counted = count_agreement(table)
+    shape = _measure_structure(table, find_frequent_annotators(table, counted), counted, seed)
+    return _write_warnings(shape, None, np.zeros(table.n_pairs), table, np.zeros(0, np.int64))
 
 
 def _thinned_votes(votes: Votes, most: int) -> Votes:
@@ -156,13 +163,13 @@ def _thinned_votes(votes: Votes, most: int) -> Votes:
     return votes.where(wanted[votes.prompt])
 
 
-def _discriminant(table: PairTable, columns: Int64, counted: Tally, shape: Structure) -> Float64:
+def _weigh_opinions(table: PairTable, columns: Int64, counted: AgreementCounts, shape: Structure) -> Float64:
     """Fisher's discriminant with shared errors, as a posterior float64[Q, 3] of (b, tie, a).
 
     Opinions x of unit variance lie around ±l with covariance Σ, so the log-odds are 2 lᵀΣ⁻¹x; ties come in as
     in Davidson's model, with the share of tie votes as their weight.
     """
-    opinion, _ = opinions(table, columns, counted)
+    opinion, _ = build_vote_patterns(table, columns, counted)
     opinion /= np.maximum(np.sqrt(np.mean(opinion**2, axis=0)), 1e-9)
     weight = shape.loading / (1 - shape.loading**2) * shape.discount
     score = np.clip(opinion @ weight, -_MAX_SCORE, _MAX_SCORE)
@@ -172,25 +179,25 @@ def _discriminant(table: PairTable, columns: Int64, counted: Tally, shape: Struc
     return result
 
 
-def _structure(table: PairTable, columns: Int64, counted: Tally, seed: int) -> Structure:
+def _measure_structure(table: PairTable, columns: Int64, counted: AgreementCounts, seed: int) -> Structure:
     """Structure from the moments of at most 20,000 evenly spaced pairs: enough for any correlation."""
-    part = _thinned(table, _SAMPLE)
-    return structure(moments(*opinions(part, columns, counted)), seed=seed)
+    part = _thin_pairs(table, _SAMPLE)
+    return find_structure(measure_moments(*build_vote_patterns(part, columns, counted)), seed=seed)
 
 
-def _thinned(table: PairTable, most: int) -> PairTable:
+def _thin_pairs(table: PairTable, most: int) -> PairTable:
     if table.n_pairs <= most:
         return table
-    return take(table, np.linspace(0, table.n_pairs - 1, most).astype(np.int64))
+    return take_pairs(table, np.linspace(0, table.n_pairs - 1, most).astype(np.int64))
 
 
-def _spread(value: Float64, columns: Int64, size: int, rest: float) -> Float64:
+def _spread_values(value: Float64, columns: Int64, size: int, rest: float) -> Float64:
     result = np.full(size, rest)
     result[columns] = value
     return result
 
 
-def _clusters(shape: Structure, columns: Int64, size: int) -> Int32:
+def _spread_clusters(shape: Structure, columns: Int64, size: int) -> Int32:
     """Cluster numbers of all annotators; those seen too seldom to tell are alone."""
     result = len(columns) + np.arange(size)
     result[columns] = shape.cluster
@@ -198,7 +205,7 @@ def _clusters(shape: Structure, columns: Int64, size: int) -> Int32:
     return numbered
 
 
-def _tilted(posterior: Float64, log_odds: Float64) -> Float64:
+def _tilt_posterior(posterior: Float64, log_odds: Float64) -> Float64:
     """The posterior with `log_odds` float64[Q] more in favour of a; a tie keeps its odds to the likelier
     side. In place."""
     low, tie, high = posterior.T
@@ -219,10 +226,10 @@ def _share_of_votes(table: PairTable) -> Float64:
     return result
 
 
-def _fused(
+def _fuse_with_labels(
     table: PairTable,
     columns: Int64,
-    counted: Tally,
+    counted: AgreementCounts,
     shape: Structure,
     consensus: Float64,
     labelled: Int64,
@@ -230,10 +237,10 @@ def _fused(
 ) -> Fusion:
     """Where the panel is divided, its consensus is no evidence, and only labels tell whom to believe."""
     target = (1 + table.gold[labelled].astype(np.float64)) / 2
-    opinion = opinions(table, columns, counted)[0]
+    opinion = build_vote_patterns(table, columns, counted)[0]
     if shape.divided:
-        return fuse(opinion, consensus, labelled, target, trusts=(0.0,), seed=seed)
-    return fuse(opinion, consensus, labelled, target, seed=seed)
+        return fuse_opinions(opinion, consensus, labelled, target, trusts=(0.0,), seed=seed)
+    return fuse_opinions(opinion, consensus, labelled, target, seed=seed)
 
 
 def _with_p_a(posterior: Float64, p_a: Float64) -> Float64:
@@ -242,7 +249,7 @@ def _with_p_a(posterior: Float64, p_a: Float64) -> Float64:
     return np.stack([1 - p_a - tie / 2, tie, p_a - tie / 2], axis=1)
 
 
-def _floored(posterior: Float64) -> Float64:
+def _floor_posterior(posterior: Float64) -> Float64:
     """No pair is surer than 99 %: what a whole panel gets wrong together, agreement cannot show. In place."""
     posterior *= 1 - 2 * _FLOOR
     posterior[:, 0] += _FLOOR
@@ -263,7 +270,7 @@ def _with_labels(posterior: Float64, table: PairTable, labelled: Int64) -> Float
     return result
 
 
-def _doubts(
+def _write_warnings(
     shape: Structure, fusion: Fusion | None, consensus: Float64, table: PairTable, labelled: Int64
 ) -> tuple[str, ...]:
     found = []

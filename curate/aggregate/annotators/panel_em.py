@@ -15,9 +15,9 @@ from curate.aggregate.annotators.panel_kernels import (
     add_labels,
     length_slope_sums,
     log_prior_of_length,
-    maximise,
-    renew,
+    maximise_parameters,
     residual_products,
+    update_posterior,
     vote_log_probability,
 )
 from curate.aggregate.votes import Float32, Float64, Int8
@@ -95,7 +95,7 @@ class PanelData:
     ) -> tuple[Float64, float, float]:  # fmt: skip
         """The E-step in place: counts, log-likelihood, largest change of a posterior."""
         t = self.table
-        return renew(
+        return update_posterior(
             posterior, t.offsets, t.annotator, t.shown, t.outcome, t.weight, self.length_bin,
             log_prior or (lambda part: self.log_prior(parameters, part)),
             vote_log_probability(parameters.value, self.centre),
@@ -131,16 +131,16 @@ class PanelData:
         """
         t = self.table
         silent = np.zeros((self.size, 3, len(self.centre), 3, 3))
-        counts = renew(
+        counts = update_posterior(
             posterior, t.offsets, t.annotator, t.shown, t.outcome, t.weight, self.length_bin,
-            lambda part: _log(posterior[part]), silent, self.discount, int(bool(np.any(posterior[:, 1] > 0))),
+            lambda part: _safe_log(posterior[part]), silent, self.discount, int(bool(np.any(posterior[:, 1] > 0))),
             self.shards,
         )[0]  # fmt: skip
         start = PanelParameters.start(self.size, self.tie_prior)
         value, mean, variance = start.value, start.mean, start.variance
         for _ in range(_HABIT_ROUNDS):
-            value, spread = maximise(counts, self.centre, value, mean, 1 / variance, self.free, 5)
-            mean, variance = _hyperparameters(value, spread, mean, self.seen, self.free)
+            value, spread = maximise_parameters(counts, self.centre, value, mean, 1 / variance, self.free, 5)
+            mean, variance = _fit_hyperparameters(value, spread, mean, self.seen, self.free)
         return value
 
 
@@ -171,10 +171,10 @@ def fit_panel(
             converged = True
             break
         plain.append(now)
-        after = _maximise(data, now, posterior, counts)
+        after = _maximise_parameters(data, now, posterior, counts)
         now, fallback = after, None
         if len(plain) == 2:
-            now, fallback = _leap(plain[0], plain[1], after, data.seen), after
+            now, fallback = _extrapolate(plain[0], plain[1], after, data.seen), after
             plain = []
     return PanelState(
         parameters=now,
@@ -185,7 +185,7 @@ def fit_panel(
     )
 
 
-def _leap(
+def _extrapolate(
     first: PanelParameters, second: PanelParameters, third: PanelParameters, seen: NDArray[np.bool_]
 ) -> PanelParameters:
     """Where three points of EM lead to: SQUAREM, scheme S3 (Varadhan & Roland 2008). EM itself if they do not say."""
@@ -227,11 +227,11 @@ def fit_anchored(
     posterior: Float64 = np.zeros_like(taught)
 
     def teacher(part: slice) -> Float64:
-        return data.labelled(_log(taught[part]), part)
+        return data.labelled(_safe_log(taught[part]), part)
 
     for _ in range(max_iterations):
         counts = data.renew(posterior, now, log_prior=teacher, discount=np.zeros(data.size))[0]
-        after = _maximise(data, now, posterior, counts)
+        after = _maximise_parameters(data, now, posterior, counts)
         change = float(np.max(np.abs(after.value - now.value), initial=0))
         now = after
         likelihood = data.renew(posterior, now, log_prior=teacher, discount=np.ones(data.size))[1]
@@ -261,9 +261,13 @@ def repeat_correlation(table: PairTable, posterior: Float64) -> float:
     return float(np.clip(both / max(own, 1e-9), 0, 1)) if pairs >= 10 else 0.0
 
 
-def _maximise(data: PanelData, now: PanelParameters, posterior: Float64, counts: Float64) -> PanelParameters:
-    value, variance = maximise(counts, data.centre, now.value, now.mean, 1 / now.variance, data.free, 2)
-    mean, spread = _hyperparameters(value, variance, now.mean, data.seen, data.free)
+def _maximise_parameters(
+    data: PanelData, now: PanelParameters, posterior: Float64, counts: Float64
+) -> PanelParameters:
+    value, variance = maximise_parameters(
+        counts, data.centre, now.value, now.mean, 1 / now.variance, data.free, 2
+    )
+    mean, spread = _fit_hyperparameters(value, variance, now.mean, data.seen, data.free)
     slope = (
         _length_slope(posterior, data.table.length_difference, now.length_slope) if data.has_length else 0.0
     )
@@ -294,7 +298,7 @@ def _length_bins(table: PairTable) -> tuple[Float64, Int8]:
     return LENGTH_BINS, np.searchsorted(_LENGTH_EDGES, table.length_difference).astype(np.int8)
 
 
-def _log(probability: Float64) -> Float64:
+def _safe_log(probability: Float64) -> Float64:
     with np.errstate(divide="ignore"):
         result: Float64 = np.log(probability)
     return result
@@ -304,7 +308,7 @@ def _log_penalty(now: PanelParameters, seen: NDArray[np.bool_]) -> float:
     return float(-0.5 * np.sum((now.value[seen] - now.mean) ** 2 / now.variance))
 
 
-def _hyperparameters(
+def _fit_hyperparameters(
     value: Float64, variance: Float64, last: Float64, seen: NDArray[np.bool_], free: Int8
 ) -> tuple[Float64, Float64]:
     """Mean and variance across annotators, each pulled to its own prior by a few pseudo-annotators.

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from curate.aggregate.kernels import kernel, over_slices
+from curate.aggregate.kernels import compile_kernel, over_slices
 from curate.aggregate.votes import Float32, Float64, Int8, Int32, Int64
 
 KAPPA, BETA, NU, DELTA, GAMMA = range(5)
@@ -23,7 +23,7 @@ N_PARAMETERS = 5
 _MANY = 64
 
 
-@kernel
+@compile_kernel
 def vote_log_probability(parameters: Float64, bin_centre: Float64) -> Float64:
     """log P(x | t, s, d) for every annotator: float64[A, 3 (s), D, 3 (t), 3 (x)]."""
     table = np.empty((len(parameters), 3, len(bin_centre), 3, 3))
@@ -42,7 +42,7 @@ def vote_log_probability(parameters: Float64, bin_centre: Float64) -> Float64:
     return table
 
 
-def renew(
+def update_posterior(
     posterior: Float64,
     offsets: Int64,
     annotator: Int32,
@@ -72,7 +72,7 @@ def renew(
     def work(first: int, last: int) -> None:
         for shard in range(first, last):
             part = slice(shard * n_pairs // shards, (shard + 1) * n_pairs // shards)
-            evidence[shard], change[shard] = _renew_part(
+            evidence[shard], change[shard] = _update_slice(
                 posterior[part], offsets[part.start : part.stop + 1], annotator, shown, outcome, weight,
                 length_bin[part], log_prior(part), flat, ties, tallies[shard],
             )  # fmt: skip
@@ -82,8 +82,8 @@ def renew(
     return np.ascontiguousarray(summed), float(evidence.sum()), float(change.max(initial=0.0))
 
 
-@kernel
-def _renew_part(
+@compile_kernel
+def _update_slice(
     posterior: Float64, offsets: Int64, annotator: Int32, shown: Int8, outcome: Int8, weight: Float32,
     length_bin: Int8, log_prior: Float64, told: Float64, ties: int, counts: Float64,
 ) -> tuple[float, float]:  # fmt: skip
@@ -116,7 +116,7 @@ def _renew_part(
     return total, most
 
 
-@kernel
+@compile_kernel
 def log_prior_of_length(length_difference: Float32, slope: float, tie_prior: float, into: Float64) -> None:
     """log P(b), P(tie), P(a) before any vote: a logistic in the length difference."""
     decided = np.log1p(-tie_prior)
@@ -129,7 +129,7 @@ def log_prior_of_length(length_difference: Float32, slope: float, tie_prior: flo
         into[q, 2] = decided - soft - max(-x, 0.0)
 
 
-@kernel
+@compile_kernel
 def add_labels(gold: Float32, n_gold: Int32, log_odds: float, into: Float64) -> None:
     """Add what people said, each `log_odds` in favour of their side; where they cancel out, once for a tie."""
     for q in range(len(gold)):
@@ -144,7 +144,7 @@ def add_labels(gold: Float32, n_gold: Int32, log_odds: float, into: Float64) -> 
             into[q, 1] += log_odds
 
 
-@kernel
+@compile_kernel
 def residual_products(
     offsets: Int64, annotator: Int32, shown: Int8, outcome: Int8, posterior: Float64, size: int
 ) -> tuple[int, float, float]:
@@ -177,7 +177,7 @@ def residual_products(
     return pairs, both, own
 
 
-@kernel
+@compile_kernel
 def length_slope_sums(posterior: Float64, length_difference: Float32, slope: float) -> tuple[float, float]:
     """Gradient and curvature of the logistic regression of the truth on the length difference."""
     gradient, curvature = 0.0, 0.0
@@ -190,7 +190,7 @@ def length_slope_sums(posterior: Float64, length_difference: Float32, slope: flo
     return gradient, curvature
 
 
-def maximise(
+def maximise_parameters(
     counts: Float64,
     bin_centre: Float64,
     parameters: Float64,
@@ -215,7 +215,7 @@ def maximise(
     return result, variance
 
 
-@kernel
+@compile_kernel
 def _maximise_slice(
     first: int, last: int, counts: Float64, bin_centre: Float64, mean: Float64, precision: Float64, free: Int8,
     steps: int, result: Float64, variance: Float64,
@@ -228,7 +228,7 @@ def _maximise_slice(
     for j in range(first, last):
         theta = result[j]
         for step in range(steps + 1):
-            _derivatives(counts[j], bin_centre, theta, mean, precision, free, gradient, matrix)
+            _compute_derivatives(counts[j], bin_centre, theta, mean, precision, free, gradient, matrix)
             _invert_in_place(matrix)
             if step == steps:
                 for k in range(N_PARAMETERS):
@@ -244,7 +244,7 @@ def _maximise_slice(
                 theta[k] += move[k] / largest
 
 
-@kernel
+@compile_kernel
 def _invert_in_place(matrix: Float64) -> None:
     """Gauss–Jordan without exchanges, which a positive definite matrix does not need: LAPACK's takes ten seconds to
     compile. `ranking.prompt_scores` has its like, since a kernel calls those of its own module alone."""
@@ -261,8 +261,8 @@ def _invert_in_place(matrix: Float64) -> None:
                     matrix[i, j] -= factor * matrix[k, j]
 
 
-@kernel
-def _derivatives(
+@compile_kernel
+def _compute_derivatives(
     counts: Float64, bin_centre: Float64, theta: Float64, mean: Float64, precision: Float64, free: Int8,
     gradient: Float64, hessian: Float64,
 ) -> None:  # fmt: skip

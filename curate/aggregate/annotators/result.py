@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from curate.aggregate.annotators.pairs import PairTable
-from curate.aggregate.kernels import kernel
+from curate.aggregate.kernels import compile_kernel
 from curate.aggregate.votes import Float64, Int8, Int32, Int64
 
 
@@ -64,7 +64,7 @@ class AnnotatorFit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
+class AgreementCounts:
     """Counts per annotator that need no model; additive over shards."""
 
     n: Int64
@@ -74,8 +74,8 @@ class Tally:
     labelled: Int64
     agree: Int64
 
-    def __add__(self, other: Tally) -> Tally:
-        return Tally(
+    def __add__(self, other: AgreementCounts) -> AgreementCounts:
+        return AgreementCounts(
             n=self.n + other.n,
             ties=self.ties + other.ties,
             first=self.first + other.first,
@@ -86,11 +86,11 @@ class Tally:
 
     @property
     def tie_rate(self) -> Float64:
-        return _ratio(self.ties, self.n)
+        return _divide_counts(self.ties, self.n)
 
     @property
     def agreement(self) -> Float64:
-        return _ratio(self.agree, self.labelled)
+        return _divide_counts(self.agree, self.labelled)
 
     @property
     def position_bias(self) -> Float64:
@@ -99,17 +99,17 @@ class Tally:
         return bias
 
 
-def tally(table: PairTable) -> Tally:
+def count_agreement(table: PairTable) -> AgreementCounts:
     """Count votes, ties, first-place wins and agreement with people, one pass."""
     counts = np.zeros((6, len(table.annotators)), np.int64)
     gold = np.nan_to_num(np.sign(table.gold)).astype(np.int8)
-    _count(table.offsets, table.annotator, table.shown, table.outcome, gold, counts)
+    _count_slice(table.offsets, table.annotator, table.shown, table.outcome, gold, counts)
     n, ties, first, second, labelled, agree = counts
-    return Tally(n=n, ties=ties, first=first, second=second, labelled=labelled, agree=agree)
+    return AgreementCounts(n=n, ties=ties, first=first, second=second, labelled=labelled, agree=agree)
 
 
-@kernel
-def _count(
+@compile_kernel
+def _count_slice(
     offsets: Int64, annotator: Int32, shown: Int8, outcome: Int8, gold: Int8, counts: Int64
 ) -> None:  # fmt: skip
     for q in range(len(offsets) - 1):
@@ -127,7 +127,7 @@ def _count(
                 counts[5, j] += gold[q] == x
 
 
-def assemble(
+def build_fit(
     model: str,
     table: PairTable,
     p_a: Float64,
@@ -140,7 +140,7 @@ def assemble(
 ) -> AnnotatorFit:
     """A fit of a model that knows of pairs and abilities only; the rest is counted. Labels replace
     posteriors."""
-    counted = tally(table)
+    counted = count_agreement(table)
     said = table.n_gold > 0
     gold = np.nan_to_num(table.gold).astype(np.float64)
     tie = np.zeros(table.n_pairs) if p_tie is None else p_tie
@@ -167,5 +167,5 @@ def assemble(
     )
 
 
-def _ratio(part: Int64, whole: Int64) -> Float64:
+def _divide_counts(part: Int64, whole: Int64) -> Float64:
     return np.where(whole > 0, part / np.maximum(whole, 1), np.nan)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from curate.aggregate.annotators.pairs import PairLabels, pair_table
-from curate.aggregate.annotators.result import AnnotatorFit, assemble
+from curate.aggregate.annotators.result import AnnotatorFit, build_fit
 from curate.aggregate.votes import Float64, Votes
 from curate.core.errors import CurateError
 
@@ -83,7 +83,7 @@ def fit_ties(
     )  # fmt: skip
     score = found.x[:n]
     log_a, log_tie, _ = model(score[table.a] - score[table.b], float(found.x[n]))[0]
-    return assemble(
+    return build_fit(
         name,
         table,
         np.exp(log_a) + np.exp(log_tie) / 2,

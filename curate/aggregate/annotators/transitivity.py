@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curate.aggregate.annotators.pairs import PairTable
-from curate.aggregate.kernels import kernel, over_slices
+from curate.aggregate.kernels import compile_kernel, over_slices
 from curate.aggregate.votes import Float64, Int32, Int64
 
 MAX_RESPONSES = 16
@@ -26,7 +26,7 @@ _WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
 _TOLERANCE = 1e-3
 
 
-class Coherence:
+class TransitivityModel:
     """EP state of all prompts; `sweep` refines it with the current evidence, warm from the last call."""
 
     def __init__(
@@ -110,7 +110,7 @@ class Coherence:
         cavity[:] = 0
         pairs = np.diff(self._bounds)[self._prompts]
         over_slices(
-            lambda first, last: _sweep(
+            lambda first, last: _sweep_prompts(
                 self._prompts[first:last], self._bounds, self._responses, self._a, self._b, evidence,
                 self.spread**2, self.error, self._mean, self._sites, passes, tolerance, _NODES, _WEIGHTS,
                 cavity, self._quality,
@@ -129,7 +129,7 @@ class Coherence:
         return result
 
 
-def coherent(
+def apply_transitivity(
     table: PairTable,
     responses: Int64,
     evidence: Float64,
@@ -145,7 +145,7 @@ def coherent(
     `author` int32[R]: which model wrote each response, whose responses then share a mean quality. Pairs of
     prompts with one pair, or with more than 16 responses, keep their evidence.
     """
-    state = Coherence(table, responses, author=author)
+    state = TransitivityModel(table, responses, author=author)
     if not state.useful:
         return evidence
     state.learn(evidence)
@@ -154,8 +154,8 @@ def coherent(
     return consensus
 
 
-@kernel
-def _sweep(
+@compile_kernel
+def _sweep_prompts(
     prompts: Int64,
     bounds: Int64,
     responses: Int64,
@@ -176,13 +176,13 @@ def _sweep(
     for prompt in prompts:
         start, size = responses[prompt], responses[prompt + 1] - responses[prompt]
         first, last = bounds[prompt], bounds[prompt + 1]
-        mean, cov = _assemble(first, last, start, size, a, b, sites, variance, prior_mean)
+        mean, cov = _assemble_precision(first, last, start, size, a, b, sites, variance, prior_mean)
         column = np.empty(size)
         for _ in range(passes):
             moved = 0.0
             for q in range(first, last):
                 before = cavity[q]
-                _refine(
+                _refine_site(
                     q, a[q] - start, b[q] - start, evidence[q], error, mean, cov, column, sites, nodes, weights, cavity
                 )  # fmt: skip
                 moved = max(moved, abs(np.tanh(cavity[q] / 2) - np.tanh(before / 2)))
@@ -193,8 +193,8 @@ def _sweep(
                 quality[r, 0], quality[r, 1] = mean[r - start], 1
 
 
-@kernel
-def _assemble(
+@compile_kernel
+def _assemble_precision(
     first: int,
     last: int,
     start: int,
@@ -220,8 +220,8 @@ def _assemble(
     return cov @ shift, cov
 
 
-@kernel
-def _refine(
+@compile_kernel
+def _refine_site(
     q: int,
     i: int,
     j: int,

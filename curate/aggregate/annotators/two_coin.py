@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from curate.aggregate.annotators.one_coin import clamp
+from curate.aggregate.annotators.one_coin import clamp_labels
 from curate.aggregate.annotators.pairs import PairLabels, pair_table
-from curate.aggregate.annotators.result import AnnotatorFit, assemble
+from curate.aggregate.annotators.result import AnnotatorFit, build_fit
 from curate.aggregate.votes import Float64, Votes
 
 
@@ -36,7 +36,7 @@ def fit(
     pair, outcome = table.pair[decided], table.outcome[decided].astype(np.float64)
     annotator, size = table.annotator[decided], len(table.annotators)
     first = outcome * frame > 0
-    lean = clamp(0.8 * np.sign(np.bincount(pair, weights=outcome, minlength=table.n_pairs)), table)
+    lean = clamp_labels(0.8 * np.sign(np.bincount(pair, weights=outcome, minlength=table.n_pairs)), table)
     trace: list[float] = []
     converged = False
     coins = np.zeros((2, size))
@@ -59,13 +59,13 @@ def fit(
             np.log(hit) + np.log1p(-hit) + np.log(false) + np.log1p(-false)
         )
         trace.append(float(np.sum(np.logaddexp(for_a, for_b) - np.log(2)) + penalty))
-        new = clamp(np.tanh((for_a - for_b) / 2), table)
+        new = clamp_labels(np.tanh((for_a - for_b) / 2), table)
         change = float(np.max(np.abs(new - lean), initial=0))
         lean = new
         if change < options.tolerance:
             converged = True
             break
-    return assemble(
+    return build_fit(
         "two_coin",
         table,
         (1 + lean) / 2,

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from curate.aggregate.annotators.pairs import PairTable, pairs_of_annotators
-from curate.aggregate.annotators.result import Tally
-from curate.aggregate.kernels import kernel
+from curate.aggregate.annotators.result import AgreementCounts
+from curate.aggregate.kernels import compile_kernel
 from curate.aggregate.votes import Float32, Float64, Int8, Int32, Int64
 
 MAX_COLUMNS = 256
 MIN_COVERAGE = 0.05
 
 
-def regulars(table: PairTable, tally: Tally) -> Int64:
+def find_frequent_annotators(table: PairTable, tally: AgreementCounts) -> Int64:
     """Annotators with an opinion on at least 5 % of the pairs (and 10 pairs), the busiest 256 of them.
 
     None when these give less than half of all votes: then the panel is a crowd, of which they tell little.
@@ -28,7 +28,7 @@ def regulars(table: PairTable, tally: Tally) -> Int64:
     return columns if 2 * seen[columns].sum() >= len(table) else columns[:0]
 
 
-def opinions(table: PairTable, columns: Int64, tally: Tally) -> tuple[Float64, Float64]:
+def build_vote_patterns(table: PairTable, columns: Int64, tally: AgreementCounts) -> tuple[Float64, Float64]:
     """Mean vote of each annotator in `columns` on each pair: float64[Q, C] in -1 … 1, 0 where it has none.
 
     Two orders cancel a position bias; where only one order was asked, the annotator's mean lean towards
@@ -46,7 +46,7 @@ def opinions(table: PairTable, columns: Int64, tally: Tally) -> tuple[Float64, F
     return opinion, count
 
 
-@kernel
+@compile_kernel
 def _sum_opinions(
     offsets: Int64, annotator: Int32, shown: Int8, outcome: Int8, weight: Float32, where: Int64, lean: Float64,
     opinion: Float64, count: Float64,
@@ -91,7 +91,7 @@ class Moments:
         return result
 
 
-def moments(opinion: Float64, count: Float64) -> Moments:
+def measure_moments(opinion: Float64, count: Float64) -> Moments:
     """Sums over pairs: products, squares of i where j has an opinion too, and number of such pairs."""
     has = (count > 0).astype(np.float64)
     value = opinion * has

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from curate.aggregate.graph.tally import PairTally, sum_pairs
-from curate.aggregate.kernels import kernel
+from curate.aggregate.kernels import compile_kernel
 from curate.aggregate.votes import Float64, Int32, Int64, Votes
 
 
@@ -34,8 +34,8 @@ def annotator_graphs(
 ) -> AnnotatorGraphs:
     """Split the votes by prompt and annotator; `weight` and `soft` are those of `tally`."""
     weight = np.ones(len(votes.annotators)) if weight is None else np.ascontiguousarray(weight, np.float64)
-    prompt, annotator, start, row = _group(votes.prompt, votes.annotator, len(votes.annotators))
-    a, b, response, offsets = _renumber(start, row, votes.a, votes.b, votes.offsets, prompt)
+    prompt, annotator, start, row = _group_slice(votes.prompt, votes.annotator, len(votes.annotators))
+    a, b, response, offsets = _renumber_responses(start, row, votes.a, votes.b, votes.offsets, prompt)
     pairs = sum_pairs(
         offsets,
         np.repeat(np.arange(len(prompt), dtype=np.int32), np.diff(start)),
@@ -50,8 +50,8 @@ def annotator_graphs(
     return AnnotatorGraphs(prompt=prompt, annotator=annotator, pairs=pairs, response=response)
 
 
-@kernel
-def _group(prompt: Int32, annotator: Int32, annotators: int) -> tuple[Int32, Int32, Int64, Int64]:
+@compile_kernel
+def _group_slice(prompt: Int32, annotator: Int32, annotators: int) -> tuple[Int32, Int32, Int64, Int64]:
     """Prompt and annotator of each group, where its votes start, and the votes by group (stable)."""
     votes = len(prompt)
     group_of = np.full(annotators, -1, np.int64)
@@ -79,8 +79,8 @@ def _group(prompt: Int32, annotator: Int32, annotators: int) -> tuple[Int32, Int
     return owner[:groups].copy(), judge[:groups].copy(), start[: groups + 1].copy(), row
 
 
-@kernel
-def _renumber(
+@compile_kernel
+def _renumber_responses(
     start: Int64, row: Int64, a: Int32, b: Int32, responses: Int64, prompt: Int32
 ) -> tuple[Int32, Int32, Int32, Int64]:
     """Indexes of a and b among the responses of their group, which keep their relative order."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from curate.aggregate.kernels import kernel
+from curate.aggregate.kernels import compile_kernel
 from curate.aggregate.votes import Float64, Int64
 
 
@@ -19,7 +19,7 @@ class Adjacency:
     weight: Float64
 
 
-def adjacency(nodes: int, source: Int64, target: Int64, weight: Float64) -> Adjacency:
+def build_adjacency(nodes: int, source: Int64, target: Int64, weight: Float64) -> Adjacency:
     """Arcs as lists per source, in the order in which they come."""
     by_source = np.argsort(source, kind="stable")
     start = np.concatenate(([0], np.cumsum(np.bincount(source, minlength=nodes))))
@@ -28,7 +28,7 @@ def adjacency(nodes: int, source: Int64, target: Int64, weight: Float64) -> Adja
 
 def both_ways(nodes: int, source: Int64, target: Int64, weight: Float64) -> Adjacency:
     """Each arc in the list of its source with its weight, and in that of its target with the weight negated."""
-    return adjacency(
+    return build_adjacency(
         nodes,
         np.concatenate((source, target)),
         np.concatenate((target, source)),
@@ -36,7 +36,7 @@ def both_ways(nodes: int, source: Int64, target: Int64, weight: Float64) -> Adja
     )
 
 
-@kernel
+@compile_kernel
 def strong_components(start: Int64, target: Int64) -> Int64:
     """int64[nodes], the component of each node; an arc between components leads to a lower number (Tarjan 1972)."""
     nodes = len(start) - 1
@@ -80,7 +80,7 @@ def strong_components(start: Int64, target: Int64) -> Int64:
     return component
 
 
-@kernel
+@compile_kernel
 def count_reachable(
     first: int,
     last: int,

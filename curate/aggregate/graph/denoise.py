@@ -6,16 +6,16 @@ import numpy as np
 
 from curate.aggregate.graph.arcs import TIE_TOLERANCE, net_votes
 from curate.aggregate.graph.by_annotator import annotator_graphs
-from curate.aggregate.graph.exact import MOST_RESPONSES, solve
+from curate.aggregate.graph.exact import MOST_RESPONSES, solve_exactly
 from curate.aggregate.graph.large import order_large_prompts
 from curate.aggregate.graph.solution import DenoisedGraphs
-from curate.aggregate.graph.tally import PairTally, tally
-from curate.aggregate.kernels import kernel
+from curate.aggregate.graph.tally import PairTally, tally_pairs
+from curate.aggregate.kernels import compile_kernel
 from curate.aggregate.votes import Float64, Int32, Int64, Votes
 from curate.core.errors import CurateError
 
 
-def denoise(
+def denoise_graphs(
     pairs: PairTally, *, net: Float64 | None = None, exact_limit: int = 16, threads: int | None = None
 ) -> DenoisedGraphs:
     """Remove the minimum-weight feedback arc set of every prompt's graph.
@@ -33,11 +33,13 @@ def denoise(
         raise CurateError(
             f"denoise: {len(net)} arc weights for {len(pairs)} pairs; give one finite weight for each."
         )
-    solved = solve(pairs.responses, pairs.offsets, pairs.a, pairs.b, net, limit=exact_limit, threads=threads)
+    solved = solve_exactly(
+        pairs.responses, pairs.offsets, pairs.a, pairs.b, net, limit=exact_limit, threads=threads
+    )
     found = order_large_prompts(pairs, net, solved, limit=exact_limit, threads=threads)
     rank = np.zeros(len(found.order), np.int32)
     prompt_margin = np.empty(pairs.n_prompts)
-    _summarise(
+    _summarise_graphs(
         pairs.responses,
         pairs.offsets,
         pairs.a,
@@ -61,8 +63,8 @@ def denoise(
     )
 
 
-@kernel
-def _summarise(
+@compile_kernel
+def _summarise_graphs(
     responses: Int64,
     offsets: Int64,
     a: Int32,
@@ -108,7 +110,7 @@ def denoise_then_ensemble(
     together, net = sum_denoised_graphs(
         votes, weight=weight, soft=soft, exact_limit=exact_limit, threads=threads
     )
-    return denoise(together, net=net, exact_limit=exact_limit, threads=threads)
+    return denoise_graphs(together, net=net, exact_limit=exact_limit, threads=threads)
 
 
 def sum_denoised_graphs(
@@ -121,9 +123,9 @@ def sum_denoised_graphs(
 ) -> tuple[PairTally, Float64]:
     """Denoise each annotator's graph and sum what is left: the tally of all votes, and float64[E] for `denoise`."""
     graphs = annotator_graphs(votes, weight=weight, soft=soft, threads=threads)
-    each = denoise(graphs.pairs, exact_limit=exact_limit, threads=threads)
+    each = denoise_graphs(graphs.pairs, exact_limit=exact_limit, threads=threads)
     kept = np.flatnonzero(each.direction * each.net > 0.0)
-    together = tally(votes, weight=weight, soft=soft, threads=threads)
+    together = tally_pairs(votes, weight=weight, soft=soft, threads=threads)
     arcs = _pair_key(
         graphs.response[graphs.pairs.a[kept]], graphs.response[graphs.pairs.b[kept]], votes.n_responses
     )
@@ -142,7 +144,7 @@ def drop_contradicted_votes(votes: Votes, *, exact_limit: int = 16, threads: int
     verdicts are put in after the model.
     """
     graphs = annotator_graphs(votes, threads=threads)
-    each = denoise(graphs.pairs, exact_limit=exact_limit, threads=threads)
+    each = denoise_graphs(graphs.pairs, exact_limit=exact_limit, threads=threads)
     size = len(votes.annotators)
     annotator = graphs.annotator[graphs.pairs.prompt]
     arcs = (

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from curate.aggregate.graph.arcs import TIE_TOLERANCE
-from curate.aggregate.kernels import kernel, over_slices
+from curate.aggregate.kernels import compile_kernel, over_slices
 from curate.aggregate.votes import Float64, Int32, Int64
 
 MOST_RESPONSES = 20
@@ -42,7 +42,7 @@ class Solved:
     dropped: Float64
 
 
-def solve(
+def solve_exactly(
     responses: Int64,
     offsets: Int64,
     a: Int32,
@@ -70,7 +70,7 @@ def solve(
     return solved
 
 
-@kernel
+@compile_kernel
 def _fill_tables(n: int, w: Float64, low: Float64, high: Float64, before: Float64, after: Float64) -> None:
     """`low[s, v] + high[t, v]` is c(v, S) for S of lower bits s and upper bits t; w[v, v] is 0.
 
@@ -102,7 +102,7 @@ def _fill_tables(n: int, w: Float64, low: Float64, high: Float64, before: Float6
         after[s] = least
 
 
-@kernel
+@compile_kernel
 def _constrained_optima(
     n: int, through: Float64, with_k: Float64, without_k: Float64, least: Float64
 ) -> None:
@@ -130,7 +130,7 @@ def _constrained_optima(
             through[s] = min(through[s], through[top + s])
 
 
-@kernel
+@compile_kernel
 def _read_order(
     n: int,
     low: Float64,
@@ -158,7 +158,7 @@ def _read_order(
         order[place] = best
 
 
-@kernel
+@compile_kernel
 def _solve_slice(
     first: int,
     last: int,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from curate.aggregate.graph.components import Adjacency
-from curate.aggregate.kernels import kernel, over_slices
+from curate.aggregate.kernels import compile_kernel, over_slices
 from curate.aggregate.votes import Float64, Int64
 
 BLOCK_BUDGET = 1e6
@@ -40,7 +40,7 @@ def move_blocks(bounds: Int64, graph: Adjacency, order: Int64, *, threads: int |
     )
 
 
-@kernel
+@compile_kernel
 def _raise_surplus(tree: Int64, leaves: int, surplus: Float64, v: int, alive: bool) -> None:
     """Update the tournament tree whose root names the living node of greatest surplus (the first of equals)."""
     k = leaves + v
@@ -54,7 +54,7 @@ def _raise_surplus(tree: Int64, leaves: int, surplus: Float64, v: int, alive: bo
         k >>= 1
 
 
-@kernel
+@compile_kernel
 def _eades_slice(
     first: int, last: int, bounds: Int64, start: Int64, target: Int64, weight: Float64, order: Int64
 ) -> None:
@@ -106,7 +106,7 @@ def _eades_slice(
                 _raise_surplus(tree, leaves, surplus, u, True)
 
 
-@kernel
+@compile_kernel
 def _best_move(
     order: Int64,
     place: Int64,
@@ -170,8 +170,8 @@ def _best_move(
     return best_length, best_to
 
 
-@kernel
-def _move(order: Int64, place: Int64, begin: int, length: int, to: int) -> None:
+@compile_kernel
+def _move_block(order: Int64, place: Int64, begin: int, length: int, to: int) -> None:
     """Let the block `order[begin : begin + length]` begin at `to`; the nodes between close up."""
     block = order[begin : begin + length].copy()
     if to > begin:
@@ -186,7 +186,7 @@ def _move(order: Int64, place: Int64, begin: int, length: int, to: int) -> None:
         place[order[k]] = k
 
 
-@kernel
+@compile_kernel
 def _move_slice(
     first: int,
     last: int,
@@ -217,7 +217,7 @@ def _move_slice(
                     order, place, base, end, begin, longest, start, target, weight, past, met, 1e-9 * total
                 )
                 if length > 0:
-                    _move(order, place, begin, length, to)
+                    _move_block(order, place, begin, length, to)
                     moved = True
                 begin += 1
             if not moved and longest > 1:

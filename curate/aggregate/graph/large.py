@@ -13,8 +13,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from curate.aggregate.graph.components import adjacency, both_ways, count_reachable, strong_components
-from curate.aggregate.graph.exact import Solved, solve
+from curate.aggregate.graph.components import both_ways, build_adjacency, count_reachable, strong_components
+from curate.aggregate.graph.exact import Solved, solve_exactly
 from curate.aggregate.graph.heuristic import eades_lin_smyth, move_blocks
 from curate.aggregate.graph.tally import PairTally
 from curate.aggregate.kernels import over_slices
@@ -47,7 +47,7 @@ class Arcs:
 
     def cost(self, order: Int64) -> Float64:
         """The weight of each arc if `order` drops it, else 0."""
-        place = inverse(order)
+        place = invert_order(order)
         return np.where((place[self.a] < place[self.b]) == (self.net > 0.0), 0.0, np.abs(self.net))
 
     def seen_from(self, order: Int64, bounds: Int64) -> tuple[Arcs, NDArray[np.bool_], Int64]:
@@ -55,7 +55,7 @@ class Arcs:
 
         Also which pairs those are, and the permutation that sorted them.
         """
-        place = inverse(order)
+        place = invert_order(order)
         part = np.repeat(np.arange(len(bounds) - 1), np.diff(bounds))
         inside = part[place[self.a]] == part[place[self.b]]
         a, b, net = place[self.a[inside]], place[self.b[inside]], self.net[inside]
@@ -64,7 +64,7 @@ class Arcs:
         return Arcs(bounds=bounds, a=a[by_place], b=b[by_place], net=net[by_place]), inside, by_place
 
 
-def inverse(order: Int64) -> Int64:
+def invert_order(order: Int64) -> Int64:
     """The place of each node."""
     place = np.empty(len(order), np.int64)
     place[order] = np.arange(len(order))
@@ -100,25 +100,25 @@ def order_large_prompts(
     small, large = np.diff(parts) <= limit, np.flatnonzero(np.diff(parts) > limit)
     reversal = np.empty(len(by_place))
     reversal[by_place] = optimum.margin
-    part = np.repeat(np.arange(len(small)), np.diff(parts))[inverse(order)]
+    part = np.repeat(np.arange(len(small)), np.diff(parts))[invert_order(order)]
     in_small, in_large = inside & small[part[arcs.a]], inside & ~small[part[arcs.a]]
-    place = inverse(order)
+    place = invert_order(order)
     order = order[optimum.order]
     if len(large):
         places = np.flatnonzero(np.repeat(~small, np.diff(parts)))
-        order[places] = order[places[_approximate(components, large, places, threads)]]
+        order[places] = order[places[_order_components(components, large, places, threads)]]
         found.exact[prompts[np.searchsorted(bounds, parts[large], side="right") - 1]] = False
 
     direction, margin = np.sign(arcs.net), np.abs(arcs.net)
     turned = np.where(place[arcs.a] < place[arcs.b], 1.0, -1.0)
     margin[in_small] = np.abs(reversal[small[part[arcs.a[inside]]]])
     direction[in_small] = (np.sign(reversal) * turned[inside])[small[part[arcs.a[inside]]]]
-    place = inverse(order)
+    place = invert_order(order)
     forward = np.where(place[arcs.a] < place[arcs.b], 1.0, -1.0)
     direction[in_large] = np.where(arcs.net[in_large] == 0.0, 0.0, forward[in_large])
     margin[in_large] = np.nan
 
-    standing, implied = _reach(arcs, place, direction, (arcs.net == 0.0) & ~in_small, threads)
+    standing, implied = _find_reachable(arcs, place, direction, (arcs.net == 0.0) & ~in_small, threads)
     direction[implied], margin[implied] = forward[implied], np.nan
     found.direction[pair], found.margin[pair] = direction.astype(np.int8), margin
     found.standing[response] = standing
@@ -131,7 +131,7 @@ def order_large_prompts(
 def solve_arcs(arcs: Arcs, *, limit: int, threads: int | None = None) -> Solved:
     """`solve` for arcs that are sorted."""
     offsets = np.searchsorted(arcs.a, arcs.bounds)
-    return solve(
+    return solve_exactly(
         arcs.bounds,
         offsets,
         arcs.a.astype(np.int32),
@@ -147,7 +147,7 @@ def _by_component(arcs: Arcs) -> tuple[Int64, Int64]:
     nodes, real = int(arcs.bounds[-1]), arcs.net != 0.0
     forward = arcs.net[real] > 0.0
     a, b = arcs.a[real], arcs.b[real]
-    out = adjacency(nodes, np.where(forward, a, b), np.where(forward, b, a), np.abs(arcs.net[real]))
+    out = build_adjacency(nodes, np.where(forward, a, b), np.where(forward, b, a), np.abs(arcs.net[real]))
     component = strong_components(out.start, out.target)
     graph = np.repeat(np.arange(len(arcs.bounds) - 1), np.diff(arcs.bounds))
     order = np.lexsort((-component, graph))
@@ -155,7 +155,7 @@ def _by_component(arcs: Arcs) -> tuple[Int64, Int64]:
     return order, np.concatenate(([0], starts, [nodes]))
 
 
-def _approximate(components: Arcs, large: Int64, places: Int64, threads: int | None) -> Int64:
+def _order_components(components: Arcs, large: Int64, places: Int64, threads: int | None) -> Int64:
     """A locally optimal order of the components `large`, which lie at `places`, as indexes of `places`."""
     bounds = np.concatenate(([0], np.cumsum(np.diff(components.bounds)[large])))
     number = np.full(components.bounds[-1], -1, np.int64)
@@ -192,7 +192,7 @@ def _solve_windows(arcs: Arcs, order: Int64, shift: int, threads: int | None) ->
     return better
 
 
-def _reach(
+def _find_reachable(
     arcs: Arcs, place: Int64, direction: Float64, unsure: NDArray[np.bool_], threads: int | None
 ) -> tuple[Int64, Int64]:
     """From the sure pairs: nodes behind less nodes ahead of each node, and which of the unsure pairs they connect."""
@@ -201,10 +201,12 @@ def _reach(
     sure = direction != 0.0
     asked = np.flatnonzero(unsure)
     asked = asked[np.argsort(first[asked], kind="stable")]
-    forward = adjacency(nodes, first[sure], second[sure], np.empty(int(sure.sum())))
-    query = adjacency(nodes, first[asked], second[asked], np.empty(len(asked)))
-    mirrored = adjacency(nodes, nodes - 1 - second[sure], nodes - 1 - first[sure], np.empty(int(sure.sum())))
-    nothing = adjacency(nodes, np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
+    forward = build_adjacency(nodes, first[sure], second[sure], np.empty(int(sure.sum())))
+    query = build_adjacency(nodes, first[asked], second[asked], np.empty(len(asked)))
+    mirrored = build_adjacency(
+        nodes, nodes - 1 - second[sure], nodes - 1 - first[sure], np.empty(int(sure.sum()))
+    )
+    nothing = build_adjacency(nodes, np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
     behind, ahead, answer = (
         np.zeros(nodes, np.int64),
         np.zeros(nodes, np.int64),
@@ -215,9 +217,9 @@ def _reach(
         (nodes - arcs.bounds[::-1], mirrored, nothing, ahead),
     ):
         task = (bounds, graph.start, graph.target, questions.start, questions.target, count, answer)
-        over_slices(partial(_count, task), np.diff(bounds) ** 2, threads=threads)
+        over_slices(partial(_run_count, task), np.diff(bounds) ** 2, threads=threads)
     return (behind - ahead[::-1])[place], asked[answer > 0]
 
 
-def _count(task: tuple[Int64, ...], first: int, last: int) -> None:
+def _run_count(task: tuple[Int64, ...], first: int, last: int) -> None:
     count_reachable(first, last, *task)

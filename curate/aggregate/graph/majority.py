@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from curate.aggregate.graph.tally import PairTally, tally
+from curate.aggregate.graph.tally import PairTally, tally_pairs
 from curate.aggregate.votes import Float64, Votes
 from curate.core.errors import CurateError
 
@@ -19,7 +19,7 @@ class Majority:
     p_a: Float64
 
 
-def majority(
+def build_majority(
     votes: Votes,
     *,
     weight: Float64 | None = None,
@@ -35,7 +35,7 @@ def majority(
     """
     if not smoothing >= 0.0:
         raise CurateError(f"majority: smoothing is {smoothing}; give a number that is not negative.")
-    counted = tally(votes, weight=weight, soft=soft, threads=threads)
+    counted = tally_pairs(votes, weight=weight, soft=soft, threads=threads)
     for_a = counted.weight_a + 0.5 * counted.weight_tie + smoothing
     total = counted.weight_a + counted.weight_b + counted.weight_tie + 2.0 * smoothing
     return Majority(

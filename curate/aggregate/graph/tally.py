@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from curate.aggregate.kernels import kernel, over_slices
+from curate.aggregate.kernels import compile_kernel, over_slices
 from curate.aggregate.votes import Float32, Float64, Int8, Int32, Int64, Votes
 from curate.core.errors import CurateError
 
@@ -47,7 +47,7 @@ class PairTally:
         return len(self.a)
 
 
-def tally(
+def tally_pairs(
     votes: Votes, *, weight: Float64 | None = None, soft: bool = False, threads: int | None = None
 ) -> PairTally:
     """Sum the votes of each pair.
@@ -120,7 +120,7 @@ def sum_pairs(
     )
     offsets = np.concatenate(([0], np.cumsum(found)))
     if offsets[-1] < room[-1]:  # some pairs were never judged: close the gaps
-        keep = _filled(room, found)
+        keep = _cut_to_size(room, found)
         pair_a, pair_b, n, sums = pair_a[keep], pair_b[keep], n[keep], sums[keep]
     return PairTally(
         responses=responses,
@@ -134,15 +134,15 @@ def sum_pairs(
     )
 
 
-def _filled(room: Int64, found: Int64) -> NDArray[np.bool_]:
+def _cut_to_size(room: Int64, found: Int64) -> NDArray[np.bool_]:
     """Which places of the over-allocated output hold a pair."""
     place = np.arange(room[-1]) - np.repeat(room[:-1], np.diff(room))
     filled: NDArray[np.bool_] = place < np.repeat(found, np.diff(room))
     return filled
 
 
-@kernel
-def _add(total: Float64, side: int, p: float, w: float) -> None:
+@compile_kernel
+def _add_vote(total: Float64, side: int, p: float, w: float) -> None:
     """Put a vote of weight w on (for a, for b, tie); side is +1, -1, 0, or 2 for a split by p."""
     if side == 2:
         if w >= 0.0:
@@ -159,7 +159,7 @@ def _add(total: Float64, side: int, p: float, w: float) -> None:
         total[1] += abs(w)
 
 
-@kernel
+@compile_kernel
 def _sort_votes(begin: int, end: int, base: int, size: int, a: Int32, b: Int32) -> Int64:
     """The votes `begin … end-1` by a, then b: a stable counting sort by each, the lesser key first."""
     source = np.arange(begin, end)
@@ -177,7 +177,7 @@ def _sort_votes(begin: int, end: int, base: int, size: int, a: Int32, b: Int32) 
     return source
 
 
-@kernel
+@compile_kernel
 def _sum_slice(
     first: int,
     last: int,
@@ -212,7 +212,9 @@ def _sum_slice(
                 i, j = a[v] - base, b[v] - base
                 cell = i * (2 * size - i - 1) // 2 + j - i - 1
                 cell_n[cell] += 1
-                _add(cell_sum[cell], 2 if soft else outcome[v], p_a[v] if soft else 0.0, weight[source[v]])
+                _add_vote(
+                    cell_sum[cell], 2 if soft else outcome[v], p_a[v] if soft else 0.0, weight[source[v]]
+                )
             cell = 0
             for i in range(size):
                 for j in range(i + 1, size):
@@ -233,5 +235,7 @@ def _sum_slice(
                     sums[out, 0] = sums[out, 1] = sums[out, 2] = 0.0
                     out += 1
                 n[out - 1] += 1
-                _add(sums[out - 1], 2 if soft else outcome[v], p_a[v] if soft else 0.0, weight[source[v]])
+                _add_vote(
+                    sums[out - 1], 2 if soft else outcome[v], p_a[v] if soft else 0.0, weight[source[v]]
+                )
         found[prompt] = out - room[prompt]

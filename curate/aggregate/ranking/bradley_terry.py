@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from curate.aggregate.kernels import kernel, over_slices
+from curate.aggregate.kernels import compile_kernel, over_slices
 from curate.aggregate.ranking.tournament import Tournament
 from curate.aggregate.votes import Float64, Int32, Int64
 from curate.core.errors import CurateError
@@ -61,7 +61,7 @@ def bradley_terry(
     return BradleyTerry(strength=found[:-1], tie=float(np.exp(found[-1])) if ties == "davidson" else 0.0)
 
 
-def bootstrap(
+def bootstrap_scores(
     cells: Tournament,
     *,
     ties: Literal["half", "davidson"] = "half",
@@ -88,7 +88,7 @@ def bootstrap(
             "bootstrap: the tournament has no votes; aggregate judgments of at least two models first."
         )
     estimate = bradley_terry(cells, ties=ties, prior_sd=prior_sd)
-    drawn = _draw(votes, weight / total, resamples, seed, threads) * (total / votes)
+    drawn = _draw_counts(votes, weight / total, resamples, seed, threads) * (total / votes)
     start = np.append(estimate.strength, np.log(estimate.tie) if estimate.tie > 0.0 else 0.0)
     counts = drawn.reshape(resamples, 3, len(cells.a))
     strength = _fit_all(cells, counts, start, ties, prior_sd, threads=threads)[:, :-1]
@@ -105,7 +105,7 @@ def bootstrap(
     )
 
 
-def _draw(votes: int, share: Float64, draws: int, seed: int, threads: int | None) -> Int64:
+def _draw_counts(votes: int, share: Float64, draws: int, seed: int, threads: int | None) -> Int64:
     """int64[draws, len(share)], multinomial; every batch has a stream of its own, so threads change nothing."""
     drawn = np.empty((draws, len(share)), np.int64)
     batches = np.arange(0, draws, DRAWS_PER_STREAM)
@@ -145,8 +145,8 @@ def _fit_all(
     return found
 
 
-@kernel
-def _objective(
+@compile_kernel
+def _penalised_likelihood(
     a: Int64,
     b: Int64,
     count: Float64,
@@ -198,7 +198,7 @@ def _objective(
     return loss
 
 
-@kernel
+@compile_kernel
 def _solve_in_place(matrix: Float64, right: Float64) -> None:
     """right := matrix^-1 right for a positive definite matrix given by its lower half (Cholesky)."""
     n = len(right)
@@ -218,7 +218,7 @@ def _solve_in_place(matrix: Float64, right: Float64) -> None:
         right[i] /= matrix[i, i]
 
 
-@kernel
+@compile_kernel
 def _fit_slice(
     first: int,
     last: int,
@@ -237,7 +237,7 @@ def _fit_slice(
     spare_hessian = np.empty((size, size))
     for draw in range(first, last):
         x = found[draw]
-        loss = _objective(a, b, counts[draw], davidson, precision, x, gradient, hessian)
+        loss = _penalised_likelihood(a, b, counts[draw], davidson, precision, x, gradient, hessian)
         for step in range(most):
             steps[draw] = step + 1
             for i in range(size):
@@ -253,7 +253,9 @@ def _fit_slice(
             for _ in range(40):  # halve until the loss falls by a quarter of what the slope promises
                 for i in range(size):
                     trial[i] = x[i] - scale * spare[i]
-                reached = _objective(a, b, counts[draw], davidson, precision, trial, gradient, spare_hessian)
+                reached = _penalised_likelihood(
+                    a, b, counts[draw], davidson, precision, trial, gradient, spare_hessian
+                )
                 if reached <= loss - 0.25 * scale * decrement + 1e-12 * (1.0 + abs(loss)):
                     break
                 scale *= 0.5

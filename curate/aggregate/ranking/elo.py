@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from curate.aggregate.kernels import kernel
+from curate.aggregate.kernels import compile_kernel
 from curate.aggregate.votes import Float64, Int8, Int32
 
 
-def elo(
+def compute_elo(
     a: Int32,
     b: Int32,
     outcome: Int8,
@@ -24,12 +24,12 @@ def elo(
     `bradley_terry`, which has the same scale, for models that do not.
     """
     rating = np.full(models, initial)
-    _play(a, b, outcome, k, scale, rating)
+    _play_games(a, b, outcome, k, scale, rating)
     return rating
 
 
-@kernel
-def _play(a: Int32, b: Int32, outcome: Int8, k: float, scale: float, rating: Float64) -> None:
+@compile_kernel
+def _play_games(a: Int32, b: Int32, outcome: Int8, k: float, scale: float, rating: Float64) -> None:
     for v in range(len(a)):
         expected = 1.0 / (1.0 + 10.0 ** ((rating[b[v]] - rating[a[v]]) / scale))
         step = k * (0.5 + 0.5 * outcome[v] - expected)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from curate.aggregate.graph.denoise import denoise
+from curate.aggregate.graph.denoise import denoise_graphs
 from curate.aggregate.graph.solution import DenoisedGraphs
 from curate.aggregate.ranking.tournament import Tournament
 from curate.aggregate.votes import Float64, Int32, Int64
 
 
-def borda(responses: Int64, rank: Int32, model: Int32, *, models: int | None = None) -> Float64:
+def borda_scores(responses: Int64, rank: Int32, model: Int32, *, models: int | None = None) -> Float64:
     """float64[M], the mean share of a prompt's other ranked responses that a model's response is ahead of.
 
     Ties count half. `responses` and `rank` are those of `DenoisedGraphs` (rank 0: not ranked), `model` int32[R] says
@@ -46,11 +46,11 @@ def pairwise_majority(cells: Tournament, *, weighted: bool = False) -> Float64:
     return score
 
 
-def kemeny(cells: Tournament, *, weighted: bool = True, exact_limit: int = 20) -> DenoisedGraphs:
+def kemeny_order(cells: Tournament, *, weighted: bool = True, exact_limit: int = 20) -> DenoisedGraphs:
     """The order of the models that contradicts the prompts' rankings least, as one denoised graph.
 
     `weighted` counts every prompt (Kemeny 1959: least sum of Kendall distances); otherwise each majority counts 1.
     Exact for 20 models, and beyond that where `denoise` is; 20 take about 50 ms and 50 MB.
     """
     net = cells.wins_a - cells.wins_b
-    return denoise(cells.as_tally(), net=net if weighted else np.sign(net), exact_limit=exact_limit)
+    return denoise_graphs(cells.as_tally(), net=net if weighted else np.sign(net), exact_limit=exact_limit)

@@ -9,9 +9,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from curate.aggregate.ranking.bradley_terry import ELO_PER_LOGIT, bootstrap, bradley_terry
-from curate.aggregate.ranking.ensemble import borda, kemeny
-from curate.aggregate.ranking.pagerank import pagerank
+from curate.aggregate.ranking.bradley_terry import ELO_PER_LOGIT, bootstrap_scores, bradley_terry
+from curate.aggregate.ranking.ensemble import borda_scores, kemeny_order
+from curate.aggregate.ranking.pagerank import compute_pagerank
 from curate.aggregate.ranking.tournament import Tournament, rank_tournament
 from curate.aggregate.votes import Float64, Int32, Int64
 from curate.core.errors import CurateError
@@ -74,8 +74,8 @@ def rank_models(
         votes=float(met.select(pl.sum_horizontal("wins_first", "wins_second", "ties").sum()).item()),
     )
     fitted = bradley_terry(cells, ties=ties)
-    interval = bootstrap(cells, ties=ties, resamples=resamples, level=level, seed=seed)
-    responses, rank, model = _places(places, names)
+    interval = bootstrap_scores(cells, ties=ties, resamples=resamples, level=level, seed=seed)
+    responses, rank, model = _name_ranks(places, names)
     strength = np.round(fitted.strength, 9)
     frame = pl.DataFrame(
         {
@@ -86,18 +86,18 @@ def rank_models(
             "high": np.round(1000.0 + ELO_PER_LOGIT * interval.high, 1),
             "best_place": interval.best_rank,
             "worst_place": interval.worst_rank,
-            **_record(cells),
-            "borda": np.round(borda(responses, rank, model, models=len(names)), 4),
-            "pagerank": np.round(pagerank(cells), 4),
-            "kemeny": kemeny(rank_tournament(responses, rank, model, models=len(names))).rank,
+            **_count_wins(cells),
+            "borda": np.round(borda_scores(responses, rank, model, models=len(names)), 4),
+            "pagerank": np.round(compute_pagerank(cells), 4),
+            "kemeny": kemeny_order(rank_tournament(responses, rank, model, models=len(names))).rank,
         }
     )
     return ModelRanking(
-        models=frame.sort("place", "model"), pairs=round(cells.votes), connected=_connected(cells)
+        models=frame.sort("place", "model"), pairs=round(cells.votes), connected=_is_connected(cells)
     )
 
 
-def _places(places: pl.DataFrame, names: NDArray[np.str_]) -> tuple[Int64, Int32, Int32]:
+def _name_ranks(places: pl.DataFrame, names: NDArray[np.str_]) -> tuple[Int64, Int32, Int32]:
     """Responses, ranks and models as the rank ensembles read them; -1 for a model that met no other."""
     size = places.group_by("prompt_id", maintain_order=True).len()["len"].to_numpy()
     named = places["model"].to_numpy().astype(str)
@@ -110,7 +110,7 @@ def _places(places: pl.DataFrame, names: NDArray[np.str_]) -> tuple[Int64, Int32
     )
 
 
-def _record(cells: Tournament) -> dict[str, Int64]:
+def _count_wins(cells: Tournament) -> dict[str, Int64]:
     def total(for_a: Float64, for_b: Float64) -> Int64:
         both = np.bincount(cells.a, for_a, cells.models) + np.bincount(cells.b, for_b, cells.models)
         counted: Int64 = np.round(both).astype(np.int64)
@@ -123,7 +123,7 @@ def _record(cells: Tournament) -> dict[str, Int64]:
     }
 
 
-def _connected(cells: Tournament) -> bool:
+def _is_connected(cells: Tournament) -> bool:
     """Whether the models that met form one group."""
     group = np.arange(cells.models)
     for _ in range(cells.models):

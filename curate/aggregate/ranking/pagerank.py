@@ -9,7 +9,7 @@ from curate.aggregate.votes import Float64
 from curate.core.errors import CurateError
 
 
-def pagerank(
+def compute_pagerank(
     cells: Tournament, *, damping: float = 0.85, tolerance: float = 1e-10, most_steps: int = 1000
 ) -> Float64:
     """float64[M], summing to 1 (Page et al. 1999).

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from curate.aggregate.graph.tally import PairTally
-from curate.aggregate.kernels import kernel, over_slices
+from curate.aggregate.kernels import compile_kernel, over_slices
 from curate.aggregate.votes import Float64, Int32, Int64
 from curate.core.errors import CurateError
 
@@ -87,7 +87,7 @@ def order_scores(score: Float64, rank: Int32, responses: Int64, *, threads: int 
     return ordered
 
 
-@kernel
+@compile_kernel
 def _order_slice(first: int, last: int, responses: Int64, rank: Int32, score: Float64) -> None:
     for p in range(first, last):
         begin, end = responses[p], responses[p + 1]
@@ -125,7 +125,7 @@ def _order_slice(first: int, last: int, responses: Int64, rank: Int32, score: Fl
                 place += 1
 
 
-@kernel
+@compile_kernel
 def _invert_in_place(matrix: Float64, n: int) -> None:
     """Gauss–Jordan without exchanges, which a positive definite matrix does not need."""
     for k in range(n):
@@ -141,14 +141,14 @@ def _invert_in_place(matrix: Float64, n: int) -> None:
                     matrix[i, j] -= factor * matrix[k, j]
 
 
-@kernel
+@compile_kernel
 def _slope_and_curvature(difference: float, for_a: float, for_b: float) -> tuple[float, float]:
     """Of minus the log likelihood of a pair, in the difference of its strengths."""
     p = 1.0 / (1.0 + np.exp(-difference))
     return (for_a + for_b) * p - for_a, (for_a + for_b) * p * (1.0 - p)
 
 
-@kernel
+@compile_kernel
 def _fit_jointly(
     base: int, n: int, begin: int, end: int, a: Int32, b: Int32, for_a: Float64, for_b: Float64,
     precision: float, most: int, score: Float64, gradient: Float64, covariance: Float64,
@@ -184,7 +184,7 @@ def _fit_jointly(
             break
 
 
-@kernel
+@compile_kernel
 def _fit_one_by_one(
     base: int, n: int, begin: int, end: int, a: Int32, b: Int32, for_a: Float64, for_b: Float64,
     precision: float, score: Float64,
@@ -217,7 +217,7 @@ def _fit_one_by_one(
             break
 
 
-@kernel
+@compile_kernel
 def _fit_slice(
     first: int, last: int, responses: Int64, offsets: Int64, a: Int32, b: Int32,
     weight_a: Float64, weight_b: Float64, weight_tie: Float64,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from curate.aggregate.graph.tally import PairTally
-from curate.aggregate.kernels import kernel
+from curate.aggregate.kernels import compile_kernel
 from curate.aggregate.votes import Float64, Int32, Int64
 from curate.core.errors import CurateError
 
@@ -46,7 +46,7 @@ class Tournament:
         )
 
 
-def tournament(pairs: PairTally, model: Int32, *, models: int | None = None) -> Tournament:
+def build_tournament(pairs: PairTally, model: Int32, *, models: int | None = None) -> Tournament:
     """Sum a tally over prompts; `model` int32[R] says who wrote each response, -1 for nobody in the tournament.
 
     Pairs of one model's own responses say nothing about models and are left out.
@@ -102,7 +102,7 @@ def rank_tournament(responses: Int64, rank: Int32, model: Int32, *, models: int 
     )
 
 
-@kernel
+@compile_kernel
 def _count_ranks(responses: Int64, rank: Int32, model: Int32, ahead: Float64, level: Float64) -> None:
     for p in range(len(responses) - 1):
         for i in range(responses[p], responses[p + 1]):

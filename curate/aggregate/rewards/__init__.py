@@ -9,8 +9,8 @@ Plain functions over arrays of scores, R responses or Q pairs by M reward models
     treated = treat_by_quantile(strength, flip=0.1, drop=0.1, soften=0.1)
 """
 
-from curate.aggregate.rewards.combine import COMBINATIONS, combine
-from curate.aggregate.rewards.conflict import agreement, without_conflict
+from curate.aggregate.rewards.combine import COMBINATIONS, combine_rewards
+from curate.aggregate.rewards.conflict import measure_agreement, without_conflict
 from curate.aggregate.rewards.consistency import Consistency, ranking_consistency
 from curate.aggregate.rewards.fused import Fused, fuse_rewards
 from curate.aggregate.rewards.scale import Scale, fit_scale, fit_temperatures
@@ -24,12 +24,12 @@ __all__ = [
     "Scale",
     "Strength",
     "Treatment",
-    "agreement",
-    "combine",
+    "combine_rewards",
     "fit_scale",
     "fit_temperatures",
     "folds_by_prompt",
     "fuse_rewards",
+    "measure_agreement",
     "preference_strength",
     "ranking_consistency",
     "treat_by_posterior",

@@ -13,7 +13,7 @@ Combination = Literal["mean", "median", "minimum", "mean-sd", "log-sigmoid"]
 COMBINATIONS: tuple[str, ...] = get_args(Combination)
 
 
-def combine(scores: Float64, how: Combination = "mean", *, risk: float = 1.0) -> Float64:
+def combine_rewards(scores: Float64, how: Combination = "mean", *, risk: float = 1.0) -> Float64:
     """float64[R] from `scores` float64[R, M] on a common scale; NaN entries are left out, NaN where all are.
 
     | `how`         | reward | |
@@ -40,11 +40,11 @@ def combine(scores: Float64, how: Combination = "mean", *, risk: float = 1.0) ->
     some = present.any(axis=1)
     result = np.full(len(scores), np.nan)
     if some.any():
-        result[some] = _combined(scores[some], present[some].sum(axis=1), how, risk)
+        result[some] = _combine_scores(scores[some], present[some].sum(axis=1), how, risk)
     return result
 
 
-def _combined(scores: Float64, count: Int64, how: str, risk: float) -> Float64:
+def _combine_scores(scores: Float64, count: Int64, how: str, risk: float) -> Float64:
     found: Float64
     if how == "median":
         found = np.nanmedian(scores, axis=1)

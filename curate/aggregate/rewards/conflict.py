@@ -9,7 +9,7 @@ from curate.aggregate.votes import Float64
 from curate.core.errors import CurateError
 
 
-def agreement(margins: Float64) -> Float64:
+def measure_agreement(margins: Float64) -> Float64:
     """float64[Q], the share of the models that take the side of their majority; NaN where none takes a side.
 
     `margins` float64[Q, M]; 0 and NaN take no side.
@@ -31,7 +31,7 @@ def without_conflict(
     """
     if not 0.5 <= least <= 1.0:
         raise CurateError(f"without_conflict: least is {least}; give a share from 0.5 to 1.")
-    kept: NDArray[np.bool_] = np.nan_to_num(agreement(margins)) >= least - 1e-12
+    kept: NDArray[np.bool_] = np.nan_to_num(measure_agreement(margins)) >= least - 1e-12
     if outcome is not None:
         side = np.sign((margins > 0).sum(axis=1) - (margins < 0).sum(axis=1))
         kept &= ~(side * np.nan_to_num(np.sign(outcome - 0.5)) < 0)

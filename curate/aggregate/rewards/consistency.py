@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from curate.aggregate.kernels import kernel
+from curate.aggregate.kernels import compile_kernel
 from curate.aggregate.votes import Float64, Int64
 from curate.core.errors import CurateError
 
@@ -40,13 +40,13 @@ def ranking_consistency(responses: Int64, first: Float64, second: Float64) -> Co
             "give one of each run for every response."
         )
     tau = np.full(len(responses) - 1, np.nan)
-    _kendall(responses, np.asarray(first, np.float64), np.asarray(second, np.float64), tau)
+    _kendall_tau(responses, np.asarray(first, np.float64), np.asarray(second, np.float64), tau)
     known = tau[~np.isnan(tau)]
     return Consistency(tau=tau, rate=float((known.mean() + 1.0) / 2.0) if len(known) else 0.5)
 
 
-@kernel
-def _kendall(responses: Int64, first: Float64, second: Float64, tau: Float64) -> None:
+@compile_kernel
+def _kendall_tau(responses: Int64, first: Float64, second: Float64, tau: Float64) -> None:
     for p in range(len(tau)):
         pairs, net = 0, 0.0
         for i in range(responses[p], responses[p + 1]):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from curate.aggregate.rewards.combine import combine
+from curate.aggregate.rewards.combine import combine_rewards
 from curate.aggregate.rewards.conflict import without_conflict
 from curate.aggregate.rewards.scale import fit_scale
 from curate.aggregate.votes import Float64, Int64, Votes
@@ -47,7 +47,7 @@ def fuse_rewards(votes: Votes, scores: Float64, models: list[str], section: Rewa
     prompt = np.repeat(np.arange(votes.n_prompts, dtype=np.int32), np.diff(votes.offsets))
     scale = fit_scale(scores[:, rated], prompt, quantile=_GOOD if section.combine == "log-sigmoid" else 0.5)
     scaled = scale(scores[:, rated], prompt)
-    reward = combine(scaled, section.combine, risk=section.risk)
+    reward = combine_rewards(scaled, section.combine, risk=section.risk)
     width = votes.n_responses
     pair = np.unique(votes.pair_keys(theirs))
     a, b = pair // width, pair % width

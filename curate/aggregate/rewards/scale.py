@@ -29,7 +29,7 @@ class Scale:
                 f"scale: scores of shape {scores.shape} for {len(prompt)} responses and {len(self.unit)} models; "
                 "give one row per response and one column per model."
             )
-        return (scores - _references(scores, prompt, self.quantile)) / self.unit
+        return (scores - _find_references(scores, prompt, self.quantile)) / self.unit
 
 
 def fit_scale(scores: Float64, prompt: Int32, *, quantile: float = 0.5) -> Scale:
@@ -72,7 +72,7 @@ def fit_temperatures(margins: Float64, outcome: Float64) -> Float64:
     return unit
 
 
-def _references(scores: Float64, prompt: Int32, quantile: float) -> Float64:
+def _find_references(scores: Float64, prompt: Int32, quantile: float) -> Float64:
     """The reference reward of each response's prompt, float64[R, M]."""
     order = np.argsort(prompt, kind="stable")
     starts = np.flatnonzero(np.diff(prompt[order], prepend=-1))

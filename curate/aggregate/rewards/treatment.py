@@ -48,7 +48,7 @@ def treat_by_quantile(
     weakest, top = known & (place < lowest), known & (place >= high)
     contradicted = weakest & (strength.mean < 0)
     dropped = (known & (place < low)) & ~contradicted
-    return _treatment(strength, dropped, contradicted, top & ~dropped & ~contradicted, smoothing)
+    return _build_treatment(strength, dropped, contradicted, top & ~dropped & ~contradicted, smoothing)
 
 
 def treat_by_posterior(
@@ -68,10 +68,10 @@ def treat_by_posterior(
     known = strength.models > 0
     flipped = known & (strength.p_right < flip_below)
     dropped = known & ~flipped & (strength.p_right < keep_above)
-    return _treatment(strength, dropped, flipped, known & (strength.p_right > soften_above), smoothing)
+    return _build_treatment(strength, dropped, flipped, known & (strength.p_right > soften_above), smoothing)
 
 
-def _treatment(
+def _build_treatment(
     strength: Strength,
     dropped: NDArray[np.bool_],
     flipped: NDArray[np.bool_],

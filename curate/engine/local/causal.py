@@ -67,7 +67,7 @@ class CausalModel:
     def choose(self, requests: Sequence[Choose]) -> list[Choice | Failure]:
         slots = self.tokens.choices(requests)
         found = iter(
-            self.log_probs([target for slot in slots if not isinstance(slot, Failure) for target in slot])
+            self.compute_log_probs([target for slot in slots if not isinstance(slot, Failure) for target in slot])
         )
         return [
             slot
@@ -81,17 +81,17 @@ class CausalModel:
         targets = [slot for slot in slots if isinstance(slot, Target)]
         results = [
             LogLikelihood(float(found.sum()), len(found), len(target.fed))
-            for target, found in zip(targets, self.log_probs(targets), strict=True)
+            for target, found in zip(targets, self.compute_log_probs(targets), strict=True)
         ]
         return fill_slots(slots, results)
 
-    def log_probs(self, targets: Sequence[Target]) -> list[NDArray[np.float64]]:
+    def compute_log_probs(self, targets: Sequence[Target]) -> list[NDArray[np.float64]]:
         """Of each target's continuation: the log-probability of each token given all before it, float64[tokens]."""
         if self.tree:
             passes = plan_tree_passes(targets, budget=self.budget, attention_cost=self._attention_cost)
         else:
             passes = plan_padded_passes(targets, budget=self.budget)
-        return self._evaluate(passes, len(targets))
+        return self._run_passes(passes, len(targets))
 
     @property
     def _attention_cost(self) -> float:
@@ -107,14 +107,14 @@ class CausalModel:
         attention = 2.0 * config.num_hidden_layers * config.hidden_size
         return float(_ATTENTION * attention / max(weights, 1))
 
-    def _evaluate(self, passes: Iterable[ForwardPass], n: int) -> list[NDArray[np.float64]]:
+    def _run_passes(self, passes: Iterable[ForwardPass], n: int) -> list[NDArray[np.float64]]:
         found: list[NDArray[np.float64]] = [np.empty(0)] * n
-        for results in map_on_cores(self._run, passes, device=self.model.device):
+        for results in map_on_cores(self._run_pass, passes, device=self.model.device):
             for number, log_probs in results:
                 found[number] = log_probs
         return found
 
-    def with_trees(self) -> CausalModel:
+    def enable_trees(self) -> CausalModel:
         """This model, computing common beginnings once if its attention takes any mask: it is put to the test."""
         config = self.model.config.get_text_config()
         # A window counts positions of the sequence, not steps up the tree.
@@ -125,14 +125,14 @@ class CausalModel:
         shared = tuple(step * number for number in range(1, 9))
         tests = [Target(shared, (step * 20, step * (30 + at), step * 40)) for at in range(2)]
         try:
-            together = self._evaluate(plan_tree_passes(tests, budget=64), 2)
+            together = self._run_passes(plan_tree_passes(tests, budget=64), 2)
         except (RuntimeError, ValueError, TypeError, IndexError):  # each architecture objects in its own way
             return self
-        alone = [self._evaluate(plan_padded_passes([test], budget=64), 1)[0] for test in tests]
+        alone = [self._run_passes(plan_padded_passes([test], budget=64), 1)[0] for test in tests]
         same = np.allclose(together, alone, atol=_SELF_TEST, rtol=0)
         return dataclasses.replace(self, tree=same)
 
-    def _run(self, each: ForwardPass) -> list[tuple[int, NDArray[np.float64]]]:
+    def _run_pass(self, each: ForwardPass) -> list[tuple[int, NDArray[np.float64]]]:
         device = self.model.device
         with torch.inference_mode():
             logits = self.model(
@@ -175,7 +175,7 @@ class CausalModel:
         self, requests: Sequence[Generate], sampling: Sampling, schema: str | None
     ) -> list[Generation | Failure]:
         try:
-            self._constraint(schema)
+            self._build_constraints(schema)
         except ValueError as error:
             return [Failure(f"the JSON schema cannot be used: {error}", permanent=True) for _ in requests]
         contexts = self.tokens.encode_all(
@@ -190,7 +190,7 @@ class CausalModel:
             contexts, [self._generation(prompt, outputs[prompt], sampling) for prompt in prompts]
         )
 
-    def _constraint(self, schema: str | None) -> list[Constraint]:
+    def _build_constraints(self, schema: str | None) -> list[Constraint]:
         """Logits processors that keep answers to the schema (ValueError: it cannot be compiled)."""
         if schema is None:
             return []
@@ -198,12 +198,12 @@ class CausalModel:
             from curate.engine.local.structured import SchemaCompiler
 
             self._schemas = SchemaCompiler(
-                self.tokens.tokenizer, self._ends, self.model.get_output_embeddings().weight.shape[0]
+                self.tokens.tokenizer, self._end_tokens, self.model.get_output_embeddings().weight.shape[0]
             )
         return [self._schemas.constraint(schema)]
 
     @property
-    def _ends(self) -> list[int]:
+    def _end_tokens(self) -> list[int]:
         """The tokens that end an answer."""
         ends = self.model.generation_config.eos_token_id
         return ends if isinstance(ends, list) else [ends]
@@ -226,8 +226,8 @@ class CausalModel:
             }
         config = GenerationConfig(  # type: ignore[no-untyped-call]
             max_new_tokens=sampling.max_tokens,
-            eos_token_id=self._ends,
-            pad_token_id=self._ends[0],
+            eos_token_id=self._end_tokens,
+            pad_token_id=self._end_tokens[0],
             stop_strings=list(sampling.stop) or None,
             **settings,
         )
@@ -238,7 +238,7 @@ class CausalModel:
                 input_ids=torch.from_numpy(ids).to(self.model.device),
                 attention_mask=torch.from_numpy(mask).to(self.model.device),
                 generation_config=config,
-                logits_processor=self._constraint(schema),
+                logits_processor=self._build_constraints(schema),
                 tokenizer=self.tokens.tokenizer,
             )[:, ids.shape[1] :].tolist()
         if sampling.temperature <= 0:
@@ -251,7 +251,7 @@ class CausalModel:
         cut = [self._cut(answer, sampling) for answer in answers]
         # At temperature 1, in a pass of its own: keeping the logits of every step would not fit in memory.
         targets = [Target(prompt, tuple(answer)) for answer, _ in cut if answer]
-        log_probs = dict(zip(targets, self.log_probs(targets), strict=True))
+        log_probs = dict(zip(targets, self.compute_log_probs(targets), strict=True))
         completions = []
         for answer, finish in cut:
             values = log_probs[Target(prompt, tuple(answer))] if answer else np.empty(0)
@@ -265,7 +265,7 @@ class CausalModel:
 
     def _cut(self, answer: list[int], sampling: Sampling) -> tuple[list[int], bool]:
         """The answer before its end token, and whether it ended by itself."""
-        stops = set(self._ends)
+        stops = set(self._end_tokens)
         at = next((number for number, token in enumerate(answer) if token in stops), None)
         if at is not None:
             return answer[:at], True

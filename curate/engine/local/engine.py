@@ -54,7 +54,7 @@ class TransformersEngine(LocalEngine):
             options.label,
         )
 
-    def counter(self) -> Callable[[Chat, str], int]:
+    def make_token_counter(self) -> Callable[[Chat, str], int]:
         self._require_packages()
         from curate.engine.local.loading import load_tokenizer
 
@@ -66,7 +66,7 @@ class TransformersEngine(LocalEngine):
 
         return count
 
-    def _open(self) -> Engine:
+    def _open_model(self) -> Engine:
         self._require_packages()
         from curate.engine.local.loading import load_model  # imports torch
 

@@ -68,7 +68,7 @@ class VisionTokens(ChatTokens):
             for (messages, _), each in zip(chats, found, strict=True)
         ]
         return [
-            each if isinstance(each, Failure) else self.too_long(len(each) + room) or each
+            each if isinstance(each, Failure) else self.check_length(len(each) + room) or each
             for each, room in zip(filled, rooms, strict=False)
         ]
 
@@ -127,13 +127,13 @@ class VisionTokens(ChatTokens):
 
     def _place_of_images(self) -> int:
         """The token that the template writes where an image stands."""
-        shown = self._render([{"role": "user", "content": [{"type": "image"}]}], answer=False)
+        shown = self._render_turns([{"role": "user", "content": [{"type": "image"}]}], answer=False)
         token = getattr(self.processor, "image_token", None)
         if token is None or token not in shown:
             raise CurateError("The chat template has no place for images, so the model cannot be shown any.")
         return int(self.tokenizer.convert_tokens_to_ids(token))
 
-    def _render(self, turns: Sequence[dict[str, Any]], *, answer: bool) -> str:
+    def _render_turns(self, turns: Sequence[dict[str, Any]], *, answer: bool) -> str:
         listed = [{**turn, "content": _list_parts(turn["content"])} for turn in turns]
         template = self.processor.chat_template or self.tokenizer.chat_template
         rendered = self.processor.apply_chat_template(
@@ -141,7 +141,7 @@ class VisionTokens(ChatTokens):
         )
         return str(rendered)
 
-    def _contents(self, messages: Chat, written: list[str]) -> list[dict[str, Any]] | Failure:
+    def _convert_turns(self, messages: Chat, written: list[str]) -> list[dict[str, Any]] | Failure:
         if any(part.type == "video" for turn in messages for part in turn.content):
             return Failure("the model reads no videos, and the chat holds one", permanent=True)
         return [
@@ -152,13 +152,13 @@ class VisionTokens(ChatTokens):
             for turn in messages
         ]
 
-    def _behind(self, system: Any, user: Any) -> Any:
+    def _join_contents(self, system: Any, user: Any) -> Any:
         return [*system, {"type": "text", "text": "\n\n"}, *user]
 
     def _content(self, part: Part, written: list[str]) -> dict[str, str]:
         if part.type == "image":
             return {"type": "image"}
-        return {"type": "text", "text": self._mark(part.text or "", written)}
+        return {"type": "text", "text": self._mark_control_strings(part.text or "", written)}
 
 
 @dataclass(slots=True)

@@ -66,7 +66,7 @@ class OpenAIEngine(LazyEngine):
     def _probed(self) -> frozenset[Capability] | None:
         """What the server can do; None where it is not there yet."""
         try:
-            return cast("frozenset[Capability] | None", self._model().probe())  # type: ignore[attr-defined]
+            return cast("frozenset[Capability] | None", self._get_model().probe())  # type: ignore[attr-defined]
         except CurateError:
             self.close()
             raise
@@ -97,7 +97,7 @@ class OpenAIEngine(LazyEngine):
             self._opened.close()
         super().close()
 
-    def _open(self) -> Engine:
+    def _open_model(self) -> Engine:
         require_extra("openai", "httpx", purpose=f"Engine {self.name!r} of kind openai")
         from curate.engine.openai.model import connect_server
 

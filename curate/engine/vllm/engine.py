@@ -52,7 +52,7 @@ class VllmEngine(LocalEngine):
             self._opened.close()
         super().close()
 
-    def _ask(self, capability: Capability, ask: Callable[[Engine], T]) -> T:
+    def _call_model(self, capability: Capability, ask: Callable[[Engine], T]) -> T:
         from curate.engine.vllm.model import EngineDead
 
         try:
@@ -63,7 +63,7 @@ class VllmEngine(LocalEngine):
             self.close()  # what is still in its queue would be computed with the next batch
             raise
         try:
-            return ask(self._model())
+            return ask(self._get_model())
         except EngineDead as error:
             self.close()
             raise CurateError(
@@ -72,7 +72,7 @@ class VllmEngine(LocalEngine):
                 "`gpu_memory`. What was judged so far is kept."
             ) from error
 
-    def _open(self) -> Engine:
+    def _open_model(self) -> Engine:
         from curate.engine.vllm.model import start_vllm  # imports torch and vllm
 
         return cast(Engine, start_vllm(self.weights, self.task, self.options))

@@ -31,7 +31,7 @@ class Preset:
 
 
 @cache
-def presets() -> Mapping[str, Preset]:
+def load_presets() -> Mapping[str, Preset]:
     """All presets of the package by name."""
     files = sorted(find_resource("judge/presets").iterdir(), key=lambda file: file.name)
     return {
@@ -41,17 +41,17 @@ def presets() -> Mapping[str, Preset]:
     }
 
 
-def with_preset(options: Mapping[str, Any], *, where: str) -> dict[str, Any]:
+def apply_preset(options: Mapping[str, Any], *, where: str) -> dict[str, Any]:
     """A judge's options with those of its `preset` under them. `where` is its place in curate.yaml."""
     chosen = dict(options)
     name = chosen.pop("preset", None)
     if name is None:
         return chosen
-    if name not in presets():
-        close = difflib.get_close_matches(str(name), presets(), n=1)
-        hint = f"did you mean `{close[0]}`?" if close else f"there are {', '.join(presets())}."
+    if name not in load_presets():
+        close = difflib.get_close_matches(str(name), load_presets(), n=1)
+        hint = f"did you mean `{close[0]}`?" if close else f"there are {', '.join(load_presets())}."
         raise CurateError(f"`{where}.preset` is {name!r}, which is no preset: {hint}")
-    given = presets()[name].options
+    given = load_presets()[name].options
     if chosen.get("kind", given["kind"]) != given["kind"]:
         raise CurateError(
             f"`{where}` has preset {name!r}, which is of kind {given['kind']}, and `kind: {chosen['kind']}`: "

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from curate.judge.base import Contest
+from curate.judge.base import PromptItem
 from curate.judge.rules.format import format_score
 from curate.judge.rules.length import length_score
 from curate.judge.rules.refusal import refusal_score
@@ -21,7 +21,7 @@ class Rule:
     business (it abstains).
     """
 
-    score: Callable[[Contest, str], float | None]
+    score: Callable[[PromptItem, str], float | None]
     tie: float
     abstains_when_even: bool = False
 

@@ -22,7 +22,7 @@ import re
 from collections.abc import Callable
 from functools import partial
 
-from curate.judge.base import Contest
+from curate.judge.base import PromptItem
 from curate.records import plain_text
 
 Holds = Callable[[str], bool]
@@ -45,7 +45,7 @@ _NUMBERS = (
 _NEAR = 0.2  # share of the number by which "about" may miss it
 
 
-def _about(found: int, wanted: int) -> bool:
+def _is_near(found: int, wanted: int) -> bool:
     return abs(found - wanted) <= _NEAR * wanted
 
 
@@ -54,15 +54,15 @@ _COMPARISONS: dict[str, Callable[[int, int], bool]] = {
     "at least": operator.ge, "no fewer than": operator.ge, "no less than": operator.ge, "minimum of": operator.ge,
     "fewer than": operator.lt, "less than": operator.lt, "under": operator.lt,
     "more than": operator.gt, "over": operator.gt,
-    "about": _about, "around": _about, "approximately": _about,
+    "about": _is_near, "around": _is_near, "approximately": _is_near,
 }  # fmt: skip
 _BULLET = re.compile(r"^\s*[-*•]\s+\S", re.MULTILINE)
 _NUMBERED = re.compile(r"^\s*\d+[.)]\s+\S", re.MULTILINE)
 _COUNTERS: dict[str, Callable[[str], int]] = {
     "word": lambda text: len(text.split()),
-    "sentence": lambda text: _pieces(text, r"[.!?]+(?:[\s\"')\]]+|$)"),
-    "line": lambda text: _pieces(text, r"\n"),
-    "paragraph": lambda text: _pieces(text, r"\n\s*\n"),
+    "sentence": lambda text: _count_pieces(text, r"[.!?]+(?:[\s\"')\]]+|$)"),
+    "line": lambda text: _count_pieces(text, r"\n"),
+    "paragraph": lambda text: _count_pieces(text, r"\n\s*\n"),
     "bullet": lambda text: len(_BULLET.findall(text)),
     "item": lambda text: len(_BULLET.findall(text)) + len(_NUMBERED.findall(text)),
 }
@@ -107,16 +107,16 @@ _WORDS: tuple[tuple[str, Callable[[str, str], bool]], ...] = (
 )
 
 
-def format_score(contest: Contest, text: str) -> float | None:
+def format_score(contest: PromptItem, text: str) -> float | None:
     """The share of the request's constraints that the response keeps; None where it has none that we know."""
     user = [turn for turn in contest.messages if turn.role == "user"]
-    kept = [holds(text) for holds in constraints(plain_text(user[-1].content))] if user else []
+    kept = [holds(text) for holds in find_constraints(plain_text(user[-1].content))] if user else []
     return sum(kept) / len(kept) if kept else None
 
 
-def constraints(request: str) -> list[Holds]:
+def find_constraints(request: str) -> list[Holds]:
     """The checks that a request calls for."""
-    counts = [_count(*match.groups()) for match in _COUNT.finditer(request)]
+    counts = [_make_count_check(*match.groups()) for match in _COUNT.finditer(request)]
     shapes: list[Holds] = [holds for pattern, holds in _SHAPES if re.search(pattern, request, re.IGNORECASE)]
     words = [
         partial(holds, match[1])
@@ -127,7 +127,7 @@ def constraints(request: str) -> list[Holds]:
     return [*counts, *shapes, *words]
 
 
-def _count(bound: str, number: str | None, unit: str) -> Holds:
+def _make_count_check(bound: str, number: str | None, unit: str) -> Holds:
     said = (number or "one").lower()
     wanted = int(said) if said.isdigit() else _NUMBERS.index(said)
     compare: Callable[[int, int], bool] = _COMPARISONS.get(bound.lower(), operator.eq)
@@ -135,7 +135,7 @@ def _count(bound: str, number: str | None, unit: str) -> Holds:
     return lambda text: compare(count(text), wanted)
 
 
-def _pieces(text: str, separator: str) -> int:
+def _count_pieces(text: str, separator: str) -> int:
     return sum(bool(piece.strip()) for piece in re.split(separator, text))
 
 

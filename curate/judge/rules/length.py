@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from curate.judge.base import Contest
+from curate.judge.base import PromptItem
 
 
-def length_score(contest: Contest, text: str) -> float:
+def length_score(contest: PromptItem, text: str) -> float:
     """ln(1 + words): longer is better, and a difference of 0.1 means about a tenth more words."""
     return math.log1p(len(text.split()))

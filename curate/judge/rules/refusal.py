@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from curate.judge.base import Contest
+from curate.judge.base import PromptItem
 
 _HEAD = 200  # characters: a refusal says so at its beginning; further on such words are mostly content
 _REFUSAL = re.compile(
@@ -26,11 +26,11 @@ _REFUSAL = re.compile(
 )
 
 
-def refuses(text: str) -> bool:
+def is_refusal(text: str) -> bool:
     """Whether a response declines, by how it begins (English)."""
     return _REFUSAL.search(text.strip().replace("’", "'")[:_HEAD]) is not None
 
 
-def refusal_score(contest: Contest, text: str) -> float:
+def refusal_score(contest: PromptItem, text: str) -> float:
     """−1 for a refusal or an empty response, else 0."""
-    return -1.0 if not text.strip() or refuses(text) else 0.0
+    return -1.0 if not text.strip() or is_refusal(text) else 0.0

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.aggregate.annotators.pairs import PairLabels, pair_table, take
-from curate.aggregate.annotators.result import tally
+from curate.aggregate.annotators.pairs import PairLabels, pair_table, take_pairs
+from curate.aggregate.annotators.result import count_agreement
 from curate.core.errors import CurateError
 
 
@@ -82,10 +82,10 @@ def test_tallies_of_shards_add_up(make_votes, drawn, cut):
         [(3 * p, 3 * p + 1 + q, j, s, x) for p, q, j, s, x in drawn], sizes=[3] * 5, annotators=4
     )
     table = pair_table(votes)
-    whole = tally(table)
+    whole = count_agreement(table)
     middle = min(cut, table.n_pairs)
-    parts = [take(table, np.arange(middle)), take(table, np.arange(middle, table.n_pairs))]
-    added = tally(parts[0]) + tally(parts[1])
+    parts = [take_pairs(table, np.arange(middle)), take_pairs(table, np.arange(middle, table.n_pairs))]
+    added = count_agreement(parts[0]) + count_agreement(parts[1])
     for name in ("n", "ties", "first", "second", "labelled", "agree"):
         np.testing.assert_array_equal(getattr(whole, name), getattr(added, name))
     assert whole.n.sum() == len(drawn)

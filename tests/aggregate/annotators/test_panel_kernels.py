@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curate.aggregate.annotators import panel_kernels as kernels
-from curate.aggregate.annotators.pairs import pair_table, take
+from curate.aggregate.annotators.pairs import pair_table, take_pairs
 
 CENTRE = np.array([-1.0, 0.0, 1.0])
 
@@ -16,7 +16,7 @@ CENTRE = np.array([-1.0, 0.0, 1.0])
 def expectation(table, length_bin, log_prior, log_vote, discount, *, ties, shards):
     """Posterior, counts and log-likelihood of a table of pairs, from nothing."""
     posterior = np.zeros((table.n_pairs, 3))
-    counts, evidence, _ = kernels.renew(
+    counts, evidence, _ = kernels.update_posterior(
         posterior, table.offsets, table.annotator, table.shown, table.outcome, table.weight, length_bin,
         lambda part: log_prior[part], log_vote, discount, ties, shards,
     )  # fmt: skip
@@ -84,7 +84,7 @@ def test_maximise_finds_the_top_of_the_penalised_likelihood():
     counts = rng.gamma(1.0, 3.0, (2, 3, 3, 3, 3))
     mean, precision = np.array([1.0, 0, -1, 1, 0]), np.array([1.0, 1, 0.5, 1, 4])
     free = np.ones(5, np.int8)
-    found, variance = kernels.maximise(counts, CENTRE, np.zeros((2, 5)), mean, precision, free, 30)
+    found, variance = kernels.maximise_parameters(counts, CENTRE, np.zeros((2, 5)), mean, precision, free, 30)
     for j in range(2):
         best = objective(counts[j], found[j], mean, precision)
         for k in range(5):
@@ -99,7 +99,7 @@ def test_a_parameter_that_is_not_free_stays():
     counts = np.random.default_rng(0).gamma(1.0, 3.0, (1, 3, 3, 3, 3))
     start = np.array([[1.0, 0.3, -1.0, 1.0, 0.2]])
     free = np.array([1, 0, 1, 1, 0], np.int8)
-    found, _ = kernels.maximise(counts, CENTRE, start, np.zeros(5), np.ones(5), free, 10)
+    found, _ = kernels.maximise_parameters(counts, CENTRE, start, np.zeros(5), np.ones(5), free, 10)
     assert found[0, 1] == 0.3
     assert found[0, 4] == 0.2
     assert found[0, 0] != 1.0
@@ -114,14 +114,14 @@ def test_sums_of_shards_fitted_apart_are_the_sums_of_all(make_votes, seed, cut):
     middle = min(cut, table.n_pairs)
     parts = []
     for pairs in (np.arange(table.n_pairs), np.arange(middle), np.arange(middle, table.n_pairs)):
-        shard = take(table, pairs)
+        shard = take_pairs(table, pairs)
         parts.append(expectation(shard, bins[pairs], prior[pairs], log_vote, discount, ties=1, shards=2))
     whole, first, second = parts
     np.testing.assert_allclose(whole[0], np.concatenate([first[0], second[0]]), atol=1e-12)
     np.testing.assert_allclose(whole[1], first[1] + second[1], atol=1e-10)
     assert whole[2] == pytest.approx(first[2] + second[2])
     found = [
-        kernels.maximise(counts, CENTRE, theta, np.zeros(5), np.ones(5), np.ones(5, np.int8), 3)[0]
+        kernels.maximise_parameters(counts, CENTRE, theta, np.zeros(5), np.ones(5), np.ones(5, np.int8), 3)[0]
         for counts in (whole[1], first[1] + second[1])
     ]
     np.testing.assert_allclose(found[0], found[1], atol=1e-8)

@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 
 from curate.aggregate.annotators.pairs import pair_table
-from curate.aggregate.annotators.transitivity import MAX_RESPONSES, PANEL_ERROR, Coherence, coherent
+from curate.aggregate.annotators.transitivity import (
+    MAX_RESPONSES,
+    PANEL_ERROR,
+    TransitivityModel,
+    apply_transitivity,
+)
 
 PAIRS = [(0, 1), (0, 2), (1, 2)]
 
@@ -32,7 +37,7 @@ def triangle(make_votes):
 
 @pytest.mark.parametrize("evidence", [[2.0, -1.0, 0.5], [0.0, 3.0, 3.0], [4.0, -4.0, 4.0]])
 def test_cavities_match_exact_integration(make_votes, evidence):
-    state = Coherence(triangle(make_votes), np.array([0, 3]), spread=1.5)
+    state = TransitivityModel(triangle(make_votes), np.array([0, 3]), spread=1.5)
     for _ in range(30):
         cavity = state.sweep(np.array(evidence))
     exact = [exact_cavity(evidence, 1.5, q) for q in range(3)]
@@ -41,7 +46,7 @@ def test_cavities_match_exact_integration(make_votes, evidence):
 
 def test_a_pair_is_not_told_what_it_said(make_votes):
     table = triangle(make_votes)
-    state = Coherence(table, np.array([0, 3]))
+    state = TransitivityModel(table, np.array([0, 3]))
     cavity = state.sweep(np.array([5.0, 0.0, 0.0]), passes=20)
     assert abs(cavity[0]) < 1e-6
     assert cavity[1] > 0.2 > -0.2 > cavity[2]
@@ -52,7 +57,7 @@ def test_a_lone_pair_and_a_crowded_prompt_keep_their_evidence(make_votes):
     rows = [(0, 1, 0, 1, 1), (2, 3, 0, 1, 1), (3, 4, 0, 1, 1)]
     table = pair_table(make_votes(rows, sizes=[2, big]))
     evidence = np.array([1.0, 2.0, -1.0])
-    np.testing.assert_array_equal(coherent(table, np.array([0, 2, 2 + big]), evidence), evidence)
+    np.testing.assert_array_equal(apply_transitivity(table, np.array([0, 2, 2 + big]), evidence), evidence)
 
 
 def test_an_author_who_wins_elsewhere_is_favoured(make_votes):
@@ -63,9 +68,9 @@ def test_an_author_who_wins_elsewhere_is_favoured(make_votes):
     evidence[:3] = 0.0
     author = np.tile(np.array([0, 1, 2], np.int32), prompts)
     offsets = 3 * np.arange(prompts + 1)
-    known = coherent(table, offsets, evidence, author=author)
+    known = apply_transitivity(table, offsets, evidence, author=author)
     assert np.all(known[:3] > 0.5)
-    np.testing.assert_allclose(coherent(table, offsets, evidence)[:3], 0, atol=1e-6)
+    np.testing.assert_allclose(apply_transitivity(table, offsets, evidence)[:3], 0, atol=1e-6)
 
 
 def test_the_spread_that_predicts_best_is_chosen(make_votes):
@@ -76,6 +81,6 @@ def test_the_spread_that_predicts_best_is_chosen(make_votes):
     orderly = np.sign(quality[table.a] - quality[table.b])
     for truth, low, high in ((orderly, 2.0, 8.0), (rng.permutation(orderly), 0.0, 0.5)):
         heard = np.where(rng.random(len(truth)) < 0.8, truth, -truth) * np.log(4)
-        state = Coherence(table, 4 * np.arange(301))
+        state = TransitivityModel(table, 4 * np.arange(301))
         state.learn(heard)
         assert low <= state.spread <= high

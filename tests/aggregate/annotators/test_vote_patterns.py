@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from curate.aggregate.annotators.pairs import pair_table
 from curate.aggregate.annotators.panel_em import repeat_correlation
-from curate.aggregate.annotators.result import tally
-from curate.aggregate.annotators.vote_patterns import opinions
+from curate.aggregate.annotators.result import count_agreement
+from curate.aggregate.annotators.vote_patterns import build_vote_patterns
 
 
 def drawn(make_votes, seed):
@@ -27,8 +27,8 @@ def drawn(make_votes, seed):
 @given(st.integers(0, 10_000))
 def test_an_opinion_is_the_mean_vote_without_the_lean_to_the_first(make_votes, seed):
     table = drawn(make_votes, seed)
-    counted, columns = tally(table), np.array([0, 2, 3])
-    opinion, count = opinions(table, columns, counted)
+    counted, columns = count_agreement(table), np.array([0, 2, 3])
+    opinion, count = build_vote_patterns(table, columns, counted)
     lean = (counted.first - counted.second) / np.maximum(counted.n, 1)
     for q in range(table.n_pairs):
         for c, j in enumerate(columns):

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curate.aggregate.graph.arcs import log_odds
-from curate.aggregate.graph.denoise import denoise
+from curate.aggregate.graph.denoise import denoise_graphs
 from curate.core.errors import CurateError
 
 WEIGHTS = st.integers(-3, 3).map(float)
@@ -26,7 +26,7 @@ def graphs(draw, most=6, weights=WEIGHTS):
 @settings(max_examples=120)
 def test_every_figure_is_that_of_the_enumeration(enumerated, make_tally, cost_of, cases):
     tally = make_tally(cases)
-    found = denoise(tally, threads=1)
+    found = denoise_graphs(tally, threads=1)
     for p, (n, arcs) in enumerate(cases):
         truth = enumerated(n, arcs)
         base, pairs = tally.responses[p], slice(tally.offsets[p], tally.offsets[p + 1])
@@ -50,7 +50,7 @@ def test_every_figure_is_that_of_the_enumeration(enumerated, make_tally, cost_of
 @settings(max_examples=60)
 def test_ranks_keep_every_sure_direction_and_share_what_is_not_sure(enumerated, make_tally, case):
     n, arcs = case
-    found = denoise(make_tally([case]), threads=1)
+    found = denoise_graphs(make_tally([case]), threads=1)
     truth = enumerated(n, arcs)
     judged = {v for pair in arcs for v in pair}
     ahead = truth.least < truth.least.T - 1e-9
@@ -73,7 +73,7 @@ def test_relabelling_responses_changes_nothing_but_labels(make_tally, case, rand
     for (i, j), w in arcs.items():
         x, y = label[i], label[j]
         renamed[min(x, y), max(x, y)] = w if x < y else -w
-    one, two = denoise(make_tally([case])), denoise(make_tally([(n, renamed)]))
+    one, two = denoise_graphs(make_tally([case])), denoise_graphs(make_tally([(n, renamed)]))
     assert one.dropped_weight == pytest.approx(two.dropped_weight)
     assert one.unique == two.unique
     np.testing.assert_array_equal(one.rank, two.rank[label])
@@ -88,8 +88,8 @@ def test_relabelling_responses_changes_nothing_but_labels(make_tally, case, rand
 @settings(max_examples=60)
 def test_scaling_the_weights_scales_the_weights(make_tally, case, factor):
     n, arcs = case
-    one = denoise(make_tally([case]))
-    two = denoise(make_tally([(n, {pair: w * factor for pair, w in arcs.items()})]))
+    one = denoise_graphs(make_tally([case]))
+    two = denoise_graphs(make_tally([(n, {pair: w * factor for pair, w in arcs.items()})]))
     np.testing.assert_array_equal(one.rank, two.rank)
     np.testing.assert_array_equal(one.direction, two.direction)
     np.testing.assert_allclose(one.dropped_weight * factor, two.dropped_weight, rtol=1e-9)
@@ -102,7 +102,7 @@ def test_an_acyclic_graph_is_kept_as_it_is(make_tally, data):
     n, arcs = data.draw(graphs(most=10))
     order = data.draw(st.permutations(range(n)))
     arcs = {(i, j): abs(w) * (1 if order.index(i) < order.index(j) else -1) for (i, j), w in arcs.items()}
-    found = denoise(make_tally([(n, arcs)]))
+    found = denoise_graphs(make_tally([(n, arcs)]))
     assert not found.cyclic[0]
     assert not found.dropped.any()
     assert found.unique[0]
@@ -118,16 +118,16 @@ def test_what_is_kept_never_has_a_cycle(make_tally):
         for n in rng.integers(2, 12, 200).tolist()
     ]
     tally = make_tally(cases)
-    found = denoise(tally)
-    again = denoise(tally, net=np.where(found.dropped > 0.0, 0.0, found.net))
+    found = denoise_graphs(tally)
+    again = denoise_graphs(tally, net=np.where(found.dropped > 0.0, 0.0, found.net))
     assert found.cyclic.mean() > 0.5
     assert not again.cyclic.any()
-    sure = denoise(tally, net=found.direction.astype(float))
+    sure = denoise_graphs(tally, net=found.direction.astype(float))
     assert not sure.cyclic.any()
 
 
 def test_a_balanced_cycle_is_a_tie(make_tally):
-    found = denoise(make_tally([(3, {(0, 1): 1.0, (1, 2): 1.0, (0, 2): -1.0})]))
+    found = denoise_graphs(make_tally([(3, {(0, 1): 1.0, (1, 2): 1.0, (0, 2): -1.0})]))
     assert found.rank.tolist() == [1, 1, 1]
     assert found.direction.tolist() == [0, 0, 0]
     assert found.dropped_weight.tolist() == [1.0]
@@ -136,7 +136,7 @@ def test_a_balanced_cycle_is_a_tie(make_tally):
 
 
 def test_a_lone_response_and_an_empty_prompt_have_no_rank(make_tally):
-    found = denoise(make_tally([(1, {}), (0, {}), (3, {(0, 2): -2.0}), (2, {})]))
+    found = denoise_graphs(make_tally([(1, {}), (0, {}), (3, {(0, 2): -2.0}), (2, {})]))
     assert found.rank.tolist() == [0, 2, 0, 1, 0, 0]
     assert found.order.tolist() == [0, 3, 1, 2, 4, 5]
     assert np.isnan(found.prompt_margin).tolist() == [True, True, False, True]
@@ -150,7 +150,7 @@ def test_sixteen_responses_with_a_planted_order(make_tally):
     arcs = {(i, j): 3.0 * (1 if place[i] < place[j] else -1) for i in range(16) for j in range(i + 1, 16)}
     u, v = sorted((planted[0], planted[9]))
     arcs[int(u), int(v)] *= -1  # one wrong arc against eight detours
-    found = denoise(make_tally([(16, arcs)]))
+    found = denoise_graphs(make_tally([(16, arcs)]))
     assert found.order.tolist() == planted.tolist()
     assert found.dropped_weight[0] == 3.0
     assert found.margin.min() > 0.0
@@ -161,7 +161,7 @@ def test_results_do_not_depend_on_the_number_of_threads(make_tally):
     tally = make_tally(
         [(6, {(i, j): rng.normal() for i in range(6) for j in range(i + 1, 6)}) for _ in range(300)]
     )
-    one, four = denoise(tally, threads=1), denoise(tally, threads=4)
+    one, four = denoise_graphs(tally, threads=1), denoise_graphs(tally, threads=4)
     np.testing.assert_array_equal(one.margin, four.margin)
     np.testing.assert_array_equal(one.order, four.order)
 
@@ -174,6 +174,6 @@ def test_log_odds_of_sure_and_even_pairs():
 def test_weights_of_the_wrong_number_are_named(make_tally):
     tally = make_tally([(2, {(0, 1): 1.0})])
     with pytest.raises(CurateError, match="3 arc weights for 1 pairs"):
-        denoise(tally, net=np.ones(3))
+        denoise_graphs(tally, net=np.ones(3))
     with pytest.raises(CurateError, match="exact_limit is 40"):
-        denoise(tally, exact_limit=40)
+        denoise_graphs(tally, exact_limit=40)

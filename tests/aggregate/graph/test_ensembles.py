@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from curate.aggregate.graph.by_annotator import annotator_graphs
-from curate.aggregate.graph.denoise import denoise, denoise_then_ensemble
-from curate.aggregate.graph.tally import tally
+from curate.aggregate.graph.denoise import denoise_graphs, denoise_then_ensemble
+from curate.aggregate.graph.tally import tally_pairs
 from curate.aggregate.votes import Votes
 
 WEIGHT = np.array([1.0, 0.5, -0.25])
@@ -89,7 +89,7 @@ def test_denoise_then_ensemble_sums_what_every_optimal_order_of_an_annotator_kee
     found = denoise_then_ensemble(votes, weight=WEIGHT)
     pairs = zip(found.tally.a.tolist(), found.tally.b.tolist(), strict=True)
     assert found.net.tolist() == pytest.approx([expected.get(pair, 0.0) for pair in pairs])
-    everything = denoise(tally(votes, weight=WEIGHT))
+    everything = denoise_graphs(tally_pairs(votes, weight=WEIGHT))
     np.testing.assert_array_equal(found.tally.a, everything.tally.a)
     np.testing.assert_array_equal(found.tally.weight_a, everything.tally.weight_a)
 
@@ -108,7 +108,7 @@ def test_the_two_orders_differ_where_a_lone_annotator_goes_in_circles():
         annotators=("x", "y"),
         human=np.zeros(2, np.bool_),
     )
-    summed, first = denoise(tally(votes)), denoise_then_ensemble(votes)
+    summed, first = denoise_graphs(tally_pairs(votes)), denoise_then_ensemble(votes)
     assert summed.cyclic.all()
     assert summed.net.tolist() == [1.0, -2.0, 1.0]
     assert summed.direction.tolist() == [0, -1, 0]
@@ -119,7 +119,7 @@ def test_the_two_orders_differ_where_a_lone_annotator_goes_in_circles():
 
 def test_support_and_dropped_weight_of_a_pair():
     votes = panel(3, sizes=(5,), per_prompt=60)
-    found = denoise(tally(votes))
+    found = denoise_graphs(tally_pairs(votes))
     forward = found.direction > 0
     np.testing.assert_array_equal(found.support[forward], found.tally.weight_a[forward])
     np.testing.assert_array_equal(found.against[forward], found.tally.weight_b[forward])

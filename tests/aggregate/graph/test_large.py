@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curate.aggregate.graph.components import adjacency, both_ways, count_reachable, strong_components
-from curate.aggregate.graph.denoise import denoise
+from curate.aggregate.graph.components import both_ways, build_adjacency, count_reachable, strong_components
+from curate.aggregate.graph.denoise import denoise_graphs
 from curate.aggregate.graph.heuristic import eades_lin_smyth, move_blocks
 
 
@@ -37,7 +37,7 @@ def test_solving_by_components_agrees_with_solving_at_once(seed, make_tally):
     rng = np.random.default_rng(seed)
     cases = [(n, random_arcs(rng, n, rng.uniform(0.1, 0.6))) for n in rng.integers(3, 13, 40).tolist()]
     tally = make_tally([case for case in cases if case[1]])
-    whole, parts = denoise(tally), denoise(tally, exact_limit=5)
+    whole, parts = denoise_graphs(tally), denoise_graphs(tally, exact_limit=5)
     solved = parts.exact[tally.prompt]
     assert parts.exact.mean() > 0.3
     np.testing.assert_allclose(parts.dropped_weight[parts.exact], whole.dropped_weight[parts.exact])
@@ -64,9 +64,9 @@ def test_solving_by_components_agrees_with_solving_at_once(seed, make_tally):
 def test_small_and_large_prompts_side_by_side(make_tally):
     rng = np.random.default_rng(0)
     cases = [(n, random_arcs(rng, n, 0.5)) for n in (3, 30, 5, 1, 24, 7, 40)]
-    together = denoise(make_tally(cases), exact_limit=8)
+    together = denoise_graphs(make_tally(cases), exact_limit=8)
     for p, case in enumerate(cases):
-        alone = denoise(make_tally([case]), exact_limit=8)
+        alone = denoise_graphs(make_tally([case]), exact_limit=8)
         nodes = slice(together.tally.responses[p], together.tally.responses[p + 1])
         np.testing.assert_array_equal(together.rank[nodes], alone.rank)
         np.testing.assert_array_equal(together.order[nodes] - together.tally.responses[p], alone.order)
@@ -75,12 +75,12 @@ def test_small_and_large_prompts_side_by_side(make_tally):
 
 
 def test_an_inexact_prompt_says_so(make_tally):
-    found = denoise(make_tally([(40, random_arcs(np.random.default_rng(1), 40, 0.6))]))
+    found = denoise_graphs(make_tally([(40, random_arcs(np.random.default_rng(1), 40, 0.6))]))
     assert not found.exact[0]
     assert not found.unique[0]
     assert np.isnan(found.prompt_margin[0])
     assert np.isnan(found.margin).any()
-    again = denoise(found.tally, net=np.where(found.dropped > 0.0, 0.0, found.net))
+    again = denoise_graphs(found.tally, net=np.where(found.dropped > 0.0, 0.0, found.net))
     assert again.exact[0]
     assert not again.cyclic[0]
 
@@ -88,7 +88,7 @@ def test_an_inexact_prompt_says_so(make_tally):
 def test_a_sparse_acyclic_tournament_of_thousands_is_kept(make_tally):
     rng = np.random.default_rng(2)
     pairs = {tuple(sorted(rng.choice(3000, 2, replace=False).tolist())) for _ in range(9000)}
-    found = denoise(make_tally([(3000, dict.fromkeys(pairs, 1.0))]))
+    found = denoise_graphs(make_tally([(3000, dict.fromkeys(pairs, 1.0))]))
     assert found.exact[0]
     assert not found.dropped.any()
     assert (found.direction == 1).all()
@@ -97,7 +97,7 @@ def test_a_sparse_acyclic_tournament_of_thousands_is_kept(make_tally):
 
 def test_twenty_responses_exactly_when_asked(make_tally):
     tally = make_tally([(19, random_arcs(np.random.default_rng(3), 19, 0.9, flip=0.4))])
-    solved, approximate = denoise(tally, exact_limit=19), denoise(tally)
+    solved, approximate = denoise_graphs(tally, exact_limit=19), denoise_graphs(tally)
     assert solved.exact[0]
     assert not approximate.exact[0]
     assert approximate.dropped_weight[0] >= solved.dropped_weight[0] - 1e-9
@@ -109,7 +109,7 @@ def test_twenty_responses_exactly_when_asked(make_tally):
 def test_components_are_mutual_reachability_and_topological(n, m, random):
     arcs = [(random.randrange(n), random.randrange(n)) for _ in range(m)]
     source, target = (np.array([arc[k] for arc in arcs], np.int64) for k in range(2))
-    graph = adjacency(n, source, target, np.ones(len(arcs)))
+    graph = build_adjacency(n, source, target, np.ones(len(arcs)))
     component = strong_components(graph.start, graph.target)
     reach = reachable(n, arcs)
     for u in range(n):
@@ -123,9 +123,11 @@ def test_reachable_nodes_are_counted_across_blocks_of_64(n):
     rng = np.random.default_rng(n)
     arcs = [(u, v) for u in range(n) for v in range(u + 1, n) if rng.random() < 1.5 / n]
     source, target = (np.array([arc[k] for arc in arcs], np.int64) for k in range(2))
-    graph = adjacency(n, source, target, np.ones(len(arcs)))
+    graph = build_adjacency(n, source, target, np.ones(len(arcs)))
     asked = [(u, v) for u in range(0, n, 3) for v in range(u + 1, n, 2)]
-    query = adjacency(n, *(np.array([q[k] for q in asked], np.int64) for k in range(2)), np.ones(len(asked)))
+    query = build_adjacency(
+        n, *(np.array([q[k] for q in asked], np.int64) for k in range(2)), np.ones(len(asked))
+    )
     count, answer = np.zeros(n, np.int64), np.zeros(len(asked), np.int64)
     bounds = np.array([0, n])
     count_reachable(0, 1, bounds, graph.start, graph.target, query.start, query.target, count, answer)
@@ -185,5 +187,5 @@ def test_eades_lin_smyth_is_the_published_greedy_and_moves_only_improve_it(seed,
 def test_denoise_is_never_worse_than_eades_lin_smyth(seed, make_tally):
     n = 120
     arcs = random_arcs(np.random.default_rng(seed), n, 0.15, flip=0.5)
-    found = denoise(make_tally([(n, arcs)]))
+    found = denoise_graphs(make_tally([(n, arcs)]))
     assert found.dropped_weight[0] < naive_eades_cost(n, positive(arcs))

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curate.aggregate.graph.majority import majority
-from curate.aggregate.graph.tally import tally
+from curate.aggregate.graph.majority import build_majority
+from curate.aggregate.graph.tally import tally_pairs
 from curate.aggregate.votes import Votes
 from curate.core.errors import CurateError
 
@@ -70,7 +70,7 @@ def naive_tally(votes, weight, *, soft):
 @settings(max_examples=150)
 def test_tally_is_the_sum_over_a_dictionary(case, soft):
     votes, weight = case
-    found = tally(votes, weight=weight, soft=soft, threads=1)
+    found = tally_pairs(votes, weight=weight, soft=soft, threads=1)
     rows = zip(found.a, found.b, found.n, found.weight_a, found.weight_b, found.weight_tie, strict=True)
     expected = naive_tally(votes, weight, soft=soft)
     np.testing.assert_allclose(
@@ -88,7 +88,7 @@ def test_a_global_tournament_over_thousands_of_responses():
     a, b = np.sort(rng.integers(0, 3000, (5000, 2)), axis=1).T
     rows = [(0, i, j, 0, 1, 1.0) for i, j in zip(a, b, strict=True) if i != j]
     votes = make_votes([3000], rows)
-    found = tally(votes)
+    found = tally_pairs(votes)
     assert found.n.sum() == len(votes)
     key = found.a.astype(np.int64) * 3000 + found.b
     assert (np.diff(key) > 0).all()
@@ -103,7 +103,7 @@ def test_threads_do_not_change_the_sums():
     ]
     votes = make_votes([5] * 200, rows)
     weight = np.array([0.1, 0.7, 1.3])
-    one, three = tally(votes, weight=weight, threads=1), tally(votes, weight=weight, threads=3)
+    one, three = tally_pairs(votes, weight=weight, threads=1), tally_pairs(votes, weight=weight, threads=3)
     np.testing.assert_array_equal(one.weight_a, three.weight_a)
     np.testing.assert_array_equal(one.offsets, three.offsets)
 
@@ -112,14 +112,14 @@ def test_majority_counts_a_tie_as_half_and_smooths():
     votes = make_votes(
         [2, 2], [(0, 0, 1, 0, 1, 1), (0, 0, 1, 1, 1, 1), (0, 0, 1, 2, 0, 0.5), (1, 0, 1, 0, -1, 0)]
     )
-    assert majority(votes, smoothing=0.0).p_a == pytest.approx([2.5 / 3, 0.0])
-    assert majority(votes).p_a == pytest.approx([3.5 / 5, 1 / 3])
-    assert majority(votes, weight=np.zeros(3), smoothing=0.0).p_a == pytest.approx([0.5, 0.5])
+    assert build_majority(votes, smoothing=0.0).p_a == pytest.approx([2.5 / 3, 0.0])
+    assert build_majority(votes).p_a == pytest.approx([3.5 / 5, 1 / 3])
+    assert build_majority(votes, weight=np.zeros(3), smoothing=0.0).p_a == pytest.approx([0.5, 0.5])
 
 
 def test_weights_that_do_not_fit_are_named():
     votes = make_votes([2], [(0, 0, 1, 0, 1, 1)])
     with pytest.raises(CurateError, match="2 annotator weights for 3 annotators"):
-        tally(votes, weight=np.ones(2))
+        tally_pairs(votes, weight=np.ones(2))
     with pytest.raises(CurateError, match="smoothing is -1"):
-        majority(votes, smoothing=-1)
+        build_majority(votes, smoothing=-1)

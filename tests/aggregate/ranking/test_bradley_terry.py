@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from curate.aggregate.ranking.bradley_terry import bootstrap, bradley_terry
+from curate.aggregate.ranking.bradley_terry import bootstrap_scores, bradley_terry
 from curate.aggregate.ranking.tournament import Tournament
 from curate.core.errors import CurateError
 
@@ -80,17 +80,20 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say(ties, nu):
     inside = []
     for seed in range(60):
         cells = davidson_tournament(truth, nu, 800, np.random.default_rng(seed))
-        interval = bootstrap(cells, ties=ties, resamples=200, level=0.9, seed=seed)
+        interval = bootstrap_scores(cells, ties=ties, resamples=200, level=0.9, seed=seed)
         inside.append((interval.low <= truth) & (truth <= interval.high))
     assert 0.83 <= np.mean(inside) <= 0.96  # 240 statements at 0.9: standard error 0.02
 
 
 def test_bootstrap_is_the_same_for_a_seed_whatever_the_threads():
     cells = davidson_tournament(np.array([0.0, 0.5, 1.0]), 0.3, 300, np.random.default_rng(1))
-    one, two = bootstrap(cells, resamples=50, threads=1), bootstrap(cells, resamples=50, threads=3)
+    one, two = (
+        bootstrap_scores(cells, resamples=50, threads=1),
+        bootstrap_scores(cells, resamples=50, threads=3),
+    )
     np.testing.assert_array_equal(one.low, two.low)
     np.testing.assert_array_equal(one.worst_rank, two.worst_rank)
-    assert not np.array_equal(one.low, bootstrap(cells, resamples=50, seed=1).low)
+    assert not np.array_equal(one.low, bootstrap_scores(cells, resamples=50, seed=1).low)
     assert (one.best_rank <= one.worst_rank).all()
 
 
@@ -112,7 +115,7 @@ def test_a_model_that_always_wins_and_groups_that_never_met_stay_finite():
     empty = Tournament(models=2, a=one[:0].astype(int), b=one[:0].astype(int), wins_a=one[:0], wins_b=one[:0], ties=one[:0], votes=0.0)  # fmt: skip  # noqa: E501
     assert bradley_terry(empty).strength.tolist() == [0.0, 0.0]
     with pytest.raises(CurateError, match="no votes"):
-        bootstrap(empty)
+        bootstrap_scores(empty)
 
 
 def test_wrong_options_are_named():
@@ -120,7 +123,7 @@ def test_wrong_options_are_named():
     with pytest.raises(CurateError, match="ties='rao'"):
         bradley_terry(cells, ties="rao")
     with pytest.raises(CurateError, match="1 resamples"):
-        bootstrap(cells, resamples=1)
+        bootstrap_scores(cells, resamples=1)
 
 
 def test_agrees_with_evalica():

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curate.aggregate.graph.tally import PairTally
-from curate.aggregate.ranking.elo import elo
-from curate.aggregate.ranking.ensemble import borda, kemeny, pairwise_majority
-from curate.aggregate.ranking.pagerank import pagerank
-from curate.aggregate.ranking.tournament import Tournament, rank_tournament, tournament
+from curate.aggregate.ranking.elo import compute_elo
+from curate.aggregate.ranking.ensemble import borda_scores, kemeny_order, pairwise_majority
+from curate.aggregate.ranking.pagerank import compute_pagerank
+from curate.aggregate.ranking.tournament import Tournament, build_tournament, rank_tournament
 from curate.core.errors import CurateError
 
 
@@ -51,7 +51,7 @@ def test_rank_tournament_counts_prompts(case):
 @settings(max_examples=80)
 def test_borda_is_the_mean_share_beaten(case):
     offsets, rank, model = case
-    found = borda(offsets, rank, model, models=5)
+    found = borda_scores(offsets, rank, model, models=5)
     shares = [[] for _ in range(5)]
     for first, last in pairwise(offsets):
         ranked = [i for i in range(first, last) if rank[i] > 0]
@@ -75,14 +75,14 @@ def test_a_tally_becomes_a_tournament_of_models():
         weight_b=np.array([1.0, 0.0, 1.0, 0.0]),
         weight_tie=np.array([0.0, 0.0, 1.0, 1.0]),
     )
-    cells = tournament(pairs, np.array([2, 0, 2, 2, 0], np.int32), models=3)
+    cells = build_tournament(pairs, np.array([2, 0, 2, 2, 0], np.int32), models=3)
     assert (cells.a.tolist(), cells.b.tolist()) == ([0], [2])  # 0 and 2 of prompt 0 are the same model
     assert cells.wins_a.tolist() == [1.0 + 0.0 + 0.0]
     assert cells.wins_b.tolist() == [2.0 + 1.0 + 3.0]
     assert cells.ties.tolist() == [2.0]
     assert cells.votes == 9.0
     with pytest.raises(CurateError, match="2 models for 5 responses"):
-        tournament(pairs, np.zeros(2, np.int32))
+        build_tournament(pairs, np.zeros(2, np.int32))
 
 
 def test_elo_is_the_textbook_update():
@@ -95,7 +95,7 @@ def test_elo_is_the_textbook_update():
         change = 4 * ({1: 1.0, 0: 0.5, -1: 0.0}[int(o)] - expected)
         rating[x] += change
         rating[y] -= change
-    found = elo(a.astype(np.int32), b.astype(np.int32), outcome.astype(np.int8), 5)
+    found = compute_elo(a.astype(np.int32), b.astype(np.int32), outcome.astype(np.int8), 5)
     assert found == pytest.approx(rating)
     assert found.sum() == pytest.approx(5000.0)
 
@@ -115,7 +115,7 @@ def test_pagerank_is_the_eigenvector_of_the_dense_matrix():
     step = np.where(lost > 0, gave / np.where(lost > 0, lost, 1.0), 1 / 6)
     values, vectors = np.linalg.eig(0.85 * step + 0.15 / 6)
     leading = np.real(vectors[:, np.argmax(np.real(values))])
-    np.testing.assert_allclose(pagerank(cells), leading / leading.sum(), atol=1e-8)
+    np.testing.assert_allclose(compute_pagerank(cells), leading / leading.sum(), atol=1e-8)
 
 
 def test_kemeny_and_majority_of_rankings():
@@ -136,8 +136,8 @@ def test_kemeny_and_majority_of_rankings():
         )
 
     best = min(distance(order) for order in permutations(range(n)))
-    assert distance(kemeny(cells).order) == best
+    assert distance(kemeny_order(cells).order) == best
     wins = np.array([[np.sum(rank.reshape(prompts, n)[:, i] < rank.reshape(prompts, n)[:, j]) for j in range(n)] for i in range(n)])  # fmt: skip  # noqa: E501
     np.testing.assert_array_equal(pairwise_majority(cells, weighted=True), (wins - wins.T).sum(1))
     np.testing.assert_array_equal(pairwise_majority(cells), np.sign(wins - wins.T).sum(1))
-    assert kemeny(cells, weighted=False).net.tolist() == np.sign(kemeny(cells).net).tolist()
+    assert kemeny_order(cells, weighted=False).net.tolist() == np.sign(kemeny_order(cells).net).tolist()

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.aggregate import aggregate
+from curate.aggregate import aggregate_judgments
 from curate.aggregate.ranking.prompt_scores import GAP, as_votes, order_scores
 from curate.config import AnnotatorModel, Config, ExportEntry
 from curate.export import export_one
@@ -56,7 +56,7 @@ def test_every_prompt_and_its_export(sample_lake: Lake, tmp_path: Path, people: 
         add_people(sample_lake)
     for model, method in itertools.product(get_args(AnnotatorModel), METHODS):
         config = Config.model_validate({"aggregate": {"annotator_model": model, "method": method}})
-        aggregate(sample_lake, config)
+        aggregate_judgments(sample_lake, config)
         assert_scores_follow_ranks(
             sample_lake.rows("SELECT list(rank), list(score) FROM rankings GROUP BY prompt_id")
         )

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kendalltau
 
-from curate.aggregate.rewards import agreement, ranking_consistency, without_conflict
+from curate.aggregate.rewards import measure_agreement, ranking_consistency, without_conflict
 from curate.core.errors import CurateError
 
 
 def test_agreement_is_the_share_of_the_majority():
     margins = np.array([[1.0, 2.0, -1.0], [1.0, 1.0, 1.0], [0.0, np.nan, -3.0], [0.0, 0.0, np.nan]])
-    np.testing.assert_allclose(agreement(margins), [2 / 3, 1, 1, np.nan])
+    np.testing.assert_allclose(measure_agreement(margins), [2 / 3, 1, 1, np.nan])
     assert without_conflict(margins).tolist() == [False, True, True, False]
     assert without_conflict(margins, least=0.6).tolist() == [True, True, True, False]
     assert without_conflict(margins, outcome=np.array([1, 0, 0.5, 1])).tolist() == [False, False, True, False]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.aggregate import aggregate
+from curate.aggregate import aggregate_judgments
 from curate.aggregate.rewards import fuse_rewards
 from curate.aggregate.rewards.fused import NAME
 from curate.aggregate.votes import Votes
@@ -149,7 +149,7 @@ def test_three_models_are_one_annotator_and_conflicts_are_routed(lake: Lake, mod
     lake_with_ratings(lake)
     rewards = {"annotators": [*names(3), "nobody"], "agreement": 1.0}
     config = Config.model_validate({"aggregate": {"annotator_model": model, "rewards": rewards}})
-    summary = aggregate(lake, config)
+    summary = aggregate_judgments(lake, config)
     assert "no ratings by nobody yet" in summary.note
     routed = lake.rows(
         "SELECT prompts.key, count(*) FROM preferences JOIN prompts USING (prompt_id) "
@@ -162,8 +162,8 @@ def test_three_models_are_one_annotator_and_conflicts_are_routed(lake: Lake, mod
         (NAME, "reward-model", 36),
         *((f"rm-{k}", "reward-model", 36) for k in range(3)),
     ]
-    assert aggregate(lake, config).skipped
+    assert aggregate_judgments(lake, config).skipped
     plain = Config.model_validate({"aggregate": {"annotator_model": model}})
-    aggregate(lake, plain)
+    aggregate_judgments(lake, plain)
     assert lake.rows("SELECT DISTINCT n_judgments FROM preferences") == [(4,)]
     assert lake.value("SELECT count(*) FROM preferences WHERE status = 'routed'") == 0

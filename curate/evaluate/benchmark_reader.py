@@ -123,7 +123,8 @@ def _read_hub(address: str, split: str) -> Iterator[Any]:
     import datasets
 
     try:
-        yield from datasets.load_dataset(address, split=split)
+        rows = datasets.load_dataset(address, split=split).to_iterable_dataset()
+        yield from rows.decode(False)  # `datasets` would open whatever address a row gives for an image
     except Exception as error:  # datasets, the hub's client and the network raise whatever they like
         problem = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}".rstrip(" .:")
         raise CurateError(

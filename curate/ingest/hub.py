@@ -78,6 +78,8 @@ def stream(
         rows = datasets.load_dataset(name, config, revision=revision, split=split, streaming=True)
         if rows.column_names is not None:
             check(rows.column_names)
+        if rows.features is not None:  # else nothing is decoded
+            rows = rows.decode(False)  # `datasets` would open whatever address a row gives for an image
         yield from numbered(iter(rows))
     except CurateError:
         raise

@@ -157,6 +157,26 @@ def test_no_other_program_is_started_to_decode_an_image(tmp_path: Path) -> None:
         open_image(image("a.eps"), ImageAccess(tmp_path))
 
 
+def test_reading_a_data_set_opens_no_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import datasets
+    import pyarrow.parquet as pq
+
+    from curate.evaluate.reading import _hub
+    from curate.ingest.hub import stream
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    columns = datasets.Features(
+        {"prompt": datasets.Value("string"), "images": datasets.List(datasets.Image())}
+    )
+    row = {"prompt": "p", "images": [{"bytes": None, "path": "/nowhere/secret.png"}]}
+    (tmp_path / "set").mkdir()
+    pq.write_table(
+        datasets.Dataset.from_list([row], features=columns).data.table, tmp_path / "set" / "train.parquet"
+    )
+    assert [*stream(str(tmp_path / "set"), None, None, "train", lambda _: None)] == [(1, row)]
+    assert [*_hub(str(tmp_path / "set"), "train")] == [row]
+
+
 # From the web ----------------------------------------------------------------------------------------------
 
 Answer = Callable[[socket.socket], None]

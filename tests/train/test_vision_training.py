@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 
-from curate.config.images import ImageAccess
+from curate.config.images import ImageAccess, ImagesSection
 from curate.config.project import Config
 from curate.core.errors import CurateError
 from curate.core.identity import content_id
@@ -217,7 +217,8 @@ def test_killed_and_gone_on_with_it_is_the_same_training(
     weights = []
     for name in ("whole", "killed"):
         folder = tmp_path / name
-        config = vision_config(folder, model, epochs=2)
+        allowed = ImagesSection(folders=[str(tmp_path)])
+        config = vision_config(folder, model, epochs=2).model_copy(update={"images": allowed})
         data = written(folder / "data", rows(tmp_path, 24))
         (data / "train-00000.jsonl").write_text(
             (data / "train-00000.jsonl").read_text().replace('"images/', f'"{tmp_path}/images/')
@@ -238,20 +239,26 @@ def test_bad_images_are_dropped_and_counted(lake: Lake, tmp_path: Path, model: P
     good = tmp_path / "images" / "0.png"
     (tmp_path / "images" / "text.png").write_text("no image")
     bad = [{"uri": "nowhere.png"}, {"uri": str(good), "sha256": "0" * 64}, {"uri": "images/text.png"}, {}]
-    for row, image in zip(data[:4], bad, strict=True):
+    hostile = [
+        {"uri": uri} for uri in ("/etc/passwd", "http://127.0.0.1:9/a.png", "http://[", "http://h:abc/")
+    ]
+    for row, image in zip([*data[:4], *data[5:9]], [*bad, *hostile], strict=True):
         row["prompt"] = [{"role": "user", "content": [{"type": "image", **image}]}]
         row.pop("images", None)
     data[4]["images"] = ["a.png", "b.png"]
     data[4]["prompt"] = [{"role": "user", "content": [{"type": "image"}]}]
-    config = vision_config(tmp_path, model, epochs=1)
+    config = vision_config(tmp_path, model, epochs=1).model_copy(update={"images": ImagesSection(http=True)})
     summary = train_reward_model(lake, config, written(tmp_path / "data", data))
     assert summary.counts.dropped == {
         "an image cannot be decoded": 1,
         "an image has another sha256 than its row says": 1,
         "an image has no address": 2,
         "an image's file cannot be read": 1,
+        "an image's file is outside of the project's folder (see images.folders)": 1,
+        "an image is at a web address that is not public (see images.hosts)": 1,
+        "an image cannot be fetched from its address": 2,
     }
-    assert (summary.counts.rows_in, summary.counts.rows_kept) == (24, 19)
+    assert (summary.counts.rows_in, summary.counts.rows_kept) == (24, 15)
     with pytest.raises(CurateError, match=r"pairs dropped: 1 × an image's file cannot be read"):
         train_reward_model(lake, config, written(tmp_path / "bad", data[:1]))
     with pytest.raises(CurateError, match="is a vision-language model: its prompts are not shared"):

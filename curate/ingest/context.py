@@ -205,10 +205,11 @@ def _sentence(conflicts: Mapping[str, tuple[str, str]], source: Source) -> str:
     remedies = [*(_mapping(column, source) for column in sorted(conflicts))]
     fields = ", ".join(remedy for remedy in remedies if remedy)
     read = f"`fields: {{{fields}}}` to read what can be, or " if fields else ""
+    ignored = ", ".join(sorted(conflicts))
     return (
         f"{source.source}: {names} would be dropped, but rows or responses of one prompt differ there "
-        f"(`{name}` {rows}), so different questions would become one: write {read}`fields: {{ignore: [{', '.join(sorted(conflicts))}]}}` "
-        "where that does not matter."
+        f"(`{name}` {rows}), so different questions would become one: "
+        f"write {read}`fields: {{ignore: [{ignored}]}}` where that does not matter."
     )
 
 

@@ -8,8 +8,8 @@ from curate.aggregate import aggregate_judgments
 from curate.config.project import Config
 from curate.judge.adversarial import METRIC
 from curate.lake.lake import Lake
+from curate.lake.runs import StageRun
 from curate.records import Evaluation, arrow_schema
-from curate.runs import StageRun
 
 
 def configured(most: float | None) -> Config:

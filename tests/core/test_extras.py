@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import subprocess
 import sys
@@ -11,10 +13,12 @@ from typing import Any
 
 import pytest
 
+from curate.config.project import load_config
 from curate.core.extras import MissingExtraError, require_extra
 from curate.engine import Engines
 from curate.engine.base import build_chat
 from curate.engine.local.embeddings import CachedEmbedder
+from curate.lake.lake import Lake
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,8 +30,9 @@ NOT_IN_THE_BASE = [
     "torch", "transformers", "uvicorn", "vl_convert",
 ]  # fmt: skip
 
+# Runs commands, one after the other, in a process that finds none of them; says how each ended and what it printed.
 WITHOUT = f"""
-import sys
+import contextlib, io, json, sys
 from importlib.machinery import PathFinder
 
 search = PathFinder.find_spec
@@ -37,19 +42,30 @@ def find_spec(name, path=None, target=None):
 
 PathFinder.find_spec = find_spec
 from curate.cli.app import main
-sys.argv = ["curate", *sys.argv[1:]]
-main()
+
+ended = []
+for arguments in json.loads(sys.argv[1]):
+    sys.argv = ["curate", *arguments]
+    printed, code = io.StringIO(), 0
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code or 0
+    ended.append((code, " ".join(printed.getvalue().split())))
+print(json.dumps(ended))
 """
 
 
-def curate(*arguments: str, folder: Path, expect: int = 0) -> str:
-    """What `curate …` prints where only the base is installed."""
+def run_commands(*commands: list[str], folder: Path) -> list[tuple[int, str]]:
+    """Exit code and output of each `curate …` where only the base is installed."""
     done = subprocess.run(
-        [sys.executable, "-c", WITHOUT, *arguments], cwd=folder, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == expect, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    return " ".join((done.stdout + done.stderr).split())
+        [sys.executable, "-c", WITHOUT, json.dumps(commands)],
+        cwd=folder, env=os.environ | {"LABEL_STUDIO_API_KEY": "t" * 40, "COLUMNS": "200"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return [(code, told) for code, told in json.loads(done.stdout)]
 
 
 VOTES = "".join(
@@ -81,73 +97,55 @@ def make_project(folder: Path, more: str = "") -> Path:
     return folder
 
 
-@pytest.fixture
-def votes(tmp_path: Path) -> Path:
-    return make_project(tmp_path)
+def test_votes_become_an_export_with_the_base_alone(tmp_path: Path) -> None:
+    query = "SELECT count(*) AS n FROM preferences WHERE outcome <> 'tie'"
+    commands = [
+        ["ingest"], ["aggregate"], ["export"], ["sql", query, "-f", "csv", "-o", "n.csv"],
+        ["status", "--json"], ["explain", "q1"],
+        ["rank"], ["evaluate"], ["verify", "plan", "-n", "3"], ["verify", "status"],
+        ["verify", "export-csv", "sheet.csv", "--annotator", "dan"], ["compact"], ["gc"],
+    ]  # fmt: skip
+    ended = run_commands(*commands, folder=make_project(tmp_path))
+    assert [code for code, _ in ended] == [0] * len(commands), ended
+    told = {command[0]: text for command, (_, text) in zip(commands, ended, strict=True)}
+    assert (tmp_path / "n.csv").read_text(encoding="utf-8").split() == ["n", "6"]
+    assert '"reconciles": true' in told["status"]
+    assert "ada" in told["explain"]
+    assert list((tmp_path / "export" / "trl").rglob("*.parquet"))
+    assert list((tmp_path / "export" / "tables").rglob("*.parquet"))
 
 
-def test_votes_become_an_export_with_the_base_alone(votes: Path) -> None:
-    curate("ingest", folder=votes)
-    curate("aggregate", folder=votes)
-    curate("export", folder=votes)
-    told = curate(
-        "sql", "SELECT count(*) AS n FROM preferences WHERE outcome <> 'tie'", "-f", "csv", folder=votes
-    )
-    assert told == "n 6"
-    assert '"reconciles": true' in curate("status", "--json", folder=votes)
-    assert "ada" in curate("explain", "q1", folder=votes)
-    assert list((votes / "export" / "trl").rglob("*.parquet"))
-    assert list((votes / "export" / "tables").rglob("*.parquet"))
-    for command in (
-        ["rank"],
-        ["evaluate"],
-        ["verify", "plan", "-n", "3"],
-        ["verify", "status"],
-        ["compact"],
-        ["gc"],
-    ):
-        curate(*command, folder=votes)
-    curate("verify", "export-csv", "sheet.csv", "--annotator", "dan", folder=votes)
-
-
-def test_a_run_with_the_base_alone_ends_well_and_says_what_draws_the_report(votes: Path) -> None:
-    told = curate("run", folder=votes)
+def test_a_run_with_the_base_alone_ends_well_and_says_what_draws_the_report(tmp_path: Path) -> None:
+    (code, told), (again, same) = run_commands(["run"], ["run"], folder=make_project(tmp_path))
+    assert code == again == 0, told + same
     assert "The report needs altair and vl_convert: run `pip install 'curate[report]'`." in told
-    assert (votes / "export" / "trl").is_dir()
-    assert curate("run", folder=votes).count("nothing to do") == 6
+    assert (tmp_path / "export" / "trl").is_dir()
+    assert same.count("nothing to do") == 6
 
 
 DOORS = {
-    "report": (["report"], "report"),
-    "train": (["train"], "models"),
-    "serve": (["serve-reward", "model"], "serve"),
-    "hub": (["ingest", "responses", "hf://owner/name"], "hub"),
-    "push": (["verify", "push"], "label-studio"),
-    "loop": (["verify", "loop"], "models"),
-    "run": (["run"], "models"),
-    "evaluate": (["evaluate", "owner/name", "-b", "guard"], "models"),
+    "report": ["report"],
+    "models": ["train"],
+    "serve": ["serve-reward", "model"],
+    "hub": ["ingest", "responses", "hf://owner/name"],
+    "label-studio": ["verify", "push"],
+    "models, in the loop": ["verify", "loop"],
+    "models, in a run": ["run"],
+    "models, of the hub": ["evaluate", "owner/name", "-b", "guard"],
 }
 
 
-@pytest.fixture(scope="module")
-def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project with labels, a few questions for people, and a model to train."""
-    more = "\ntrain: {embedder: owner/name}\nverify: {loop: {through: offline}}\n"
-    folder = make_project(tmp_path_factory.mktemp("labelled"), more)
-    for command in (["ingest"], ["aggregate"], ["verify", "plan", "-n", "3"]):
-        curate(*command, folder=folder)
-    return folder
-
-
-@pytest.mark.parametrize("door", DOORS)
-def test_the_command_line_says_which_extra_is_missing(
-    labelled: Path, monkeypatch: pytest.MonkeyPatch, door: str
-) -> None:
-    monkeypatch.setenv("LABEL_STUDIO_API_KEY", "t" * 40)
-    arguments, extra = DOORS[door]
-    told = curate(*arguments, folder=labelled, expect=1)
-    assert f"pip install 'curate[{extra}]'" in told
-    assert told.count("error:") == 1
+def test_the_command_line_says_which_extra_is_missing(tmp_path: Path) -> None:
+    folder = make_project(tmp_path, "\ntrain: {embedder: owner/name}\nverify: {loop: {through: offline}}\n")
+    before = [["ingest"], ["aggregate"], ["verify", "plan", "-n", "3"]]
+    ended = run_commands(*before, *DOORS.values(), folder=folder)
+    assert [code for code, _ in ended] == [0] * len(before) + [1] * len(DOORS), ended
+    for door, (_, told) in zip(DOORS, ended[len(before) :], strict=True):
+        assert f"pip install 'curate[{door.partition(',')[0]}]'" in told
+        assert told.count("error:") == 1
+    with Lake.open(load_config(folder / "curate.yaml").location, read_only=True) as lake:
+        asked = lake.value("SELECT count(*) FROM judgments WHERE kind <> 'human'")
+    assert asked == 0  # a run and a loop that cannot train ask no judge first
 
 
 def test_engines_say_which_extra_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -161,7 +161,7 @@ def test_reading_a_data_set_opens_no_image(tmp_path: Path, monkeypatch: pytest.M
     import datasets
     import pyarrow.parquet as pq
 
-    from curate.evaluate.reading import _hub
+    from curate.evaluate.benchmark_reader import _read_hub as _hub
     from curate.ingest.hub import stream
 
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")

@@ -16,7 +16,7 @@ import pytest
 
 from curate.config.project import Config
 from curate.core.errors import CurateError
-from curate.judge import Panel, estimate, judge
+from curate.judge import Panel, estimate_cost, judge
 from curate.judge.budget import Budget
 from curate.judge.configured import ConfiguredJudge
 from curate.judge.pending import find_pending_questions
@@ -126,7 +126,7 @@ def test_a_dry_run_sends_nothing_and_is_right(
 ) -> None:
     config = make_config(yaml(LLM, LONG, engine=PRICED))
     snapshot = sample_lake.snapshot()
-    llm, long = estimate(sample_lake, config)
+    llm, long = estimate_cost(sample_lake, config)
     assert asked(tmp_path) == 0
     assert sample_lake.snapshot() == snapshot
     assert (llm.questions, llm.calls, llm.counted) == (2 * PAIRS, 2 * PAIRS, False)
@@ -136,7 +136,7 @@ def test_a_dry_run_sends_nothing_and_is_right(
     assert llm.cost == pytest.approx(llm.tokens_in * 10 / 1e6)
     recorded = sample_lake.value("SELECT sum(cost) FROM runs WHERE part = 'llm'")
     assert recorded == pytest.approx(summary.counts.tokens_in * 10 / 1e6)
-    assert [each.questions for each in estimate(sample_lake, config)] == [0, 0]
+    assert [each.questions for each in estimate_cost(sample_lake, config)] == [0, 0]
 
 
 def test_a_dry_run_counts_with_the_tokenizer_of_the_engine(
@@ -144,7 +144,7 @@ def test_a_dry_run_counts_with_the_tokenizer_of_the_engine(
 ) -> None:
     text = yaml(LLM).replace('"./scripted.py:Scripted"', f"transformers, model: {make_model()}")
     config = make_config(text)
-    (llm,) = estimate(sample_lake, config, limit=2)
+    (llm,) = estimate_cost(sample_lake, config, limit=2)
     summary = judge(sample_lake, config, limit=2)
     assert llm.counted
     assert (llm.questions, llm.cost) == (24, None)
@@ -153,7 +153,7 @@ def test_a_dry_run_counts_with_the_tokenizer_of_the_engine(
 
 def test_a_dry_run_says_what_may_come_at_most(sample_lake: Lake, make_config: MakeConfig) -> None:
     config = make_config(yaml(LONG, f"{LLM}, after: [long], pairs: swiss, max_pairs: 3"))
-    _, llm = estimate(sample_lake, config)
+    _, llm = estimate_cost(sample_lake, config)
     assert (llm.questions, llm.at_most) == (12 * 3 * 2, True)
 
 
@@ -161,7 +161,7 @@ def test_a_dry_run_says_what_may_come_at_most(sample_lake: Lake, make_config: Ma
 def test_a_budget_is_kept_and_the_next_run_goes_on(
     sample_lake: Lake, make_config: MakeConfig, tmp_path: Path, limit: str
 ) -> None:
-    free = estimate(sample_lake, make_config(yaml(LLM, engine=PRICED)))[0]
+    free = estimate_cost(sample_lake, make_config(yaml(LLM, engine=PRICED)))[0]
     budget = {"max_cost": free.cost, "max_tokens": free.tokens_in}[limit] or 0
     config = make_config(
         yaml(LLM, LONG, engine=PRICED, section=f"  {limit}: {round(budget / 2, 6)}\n".replace(".0\n", "\n"))
@@ -197,7 +197,7 @@ def test_after_a_refusal_no_other_engine_is_planned_for(
         return find_pending_questions(lake, panel, seat, *rest, **also)
 
     monkeypatch.setattr("curate.judge.stage.find_pending_questions", noted)
-    monkeypatch.setattr("curate.judge.stage.finish", lambda *_, **__: (0, {}))
+    monkeypatch.setattr("curate.judge.stage.finish_judges", lambda *_, **__: (0, {}))
     judges = (LLM, LONG, LLM.replace("llm", "other"))
     judge(sample_lake, make_config(yaml(*judges, section="  max_tokens: 10\n")))
     assert planned == ["llm", "long"]
@@ -292,6 +292,7 @@ def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("presses", [1, 2])
 def test_ctrl_c_finishes_the_chunk_in_flight_and_a_second_one_drops_it(
     sample_lake: Lake, make_config: MakeConfig, tmp_path: Path, presses: int

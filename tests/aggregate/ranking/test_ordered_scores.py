@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 
 from curate.aggregate import aggregate_judgments
 from curate.aggregate.ranking.prompt_scores import GAP, as_votes, order_scores
-from curate.config import AnnotatorModel, Config, ExportEntry
+from curate.config.aggregate import AnnotatorModel
+from curate.config.export import ExportEntry
+from curate.config.project import Config
 from curate.export import export_one
-from curate.lake import Lake
+from curate.lake.lake import Lake
 
 METHODS = ("ensemble-then-denoise", "denoise-then-ensemble")
 

@@ -9,8 +9,10 @@ from typing import Any
 import polars as pl
 import pytest
 
+from curate.config.evaluate import BENCHMARK_FORMAT_NAMES, Benchmark
 from curate.core.errors import CurateError
 from curate.evaluate.benchmark import BenchmarkSet
+from curate.evaluate.benchmark_formats import BENCHMARK_FORMATS, DETECTED, open_format
 from curate.evaluate.benchmark_reader import read_benchmark
 
 REWARD_BENCH = {
@@ -93,7 +95,7 @@ def test_rm_bench(tmp_path: Path) -> None:
     found = read(tmp_path, RM_BENCH, {**RM_BENCH, "chosen": ["only one"]}, name="total_dataset.json")
     assert found.dropped == {"chosen and rejected are no lists of three styles": 1}
     assert found.items[0].styles == (0, 1, 2, 0, 1, 2)
-    assert len(list(found.items[0].pairs())) == 9
+    assert len(list(found.items[0].iterate_pairs())) == 9
 
 
 def test_judge_bench(tmp_path: Path) -> None:
@@ -144,3 +146,54 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "one.json").write_text("{}")
     with pytest.raises(CurateError, match="must hold a list of rows, not a dict"):
         read_benchmark("one.json", folder=tmp_path)
+
+
+def test_the_names_that_the_configuration_takes_are_those_of_the_registry() -> None:
+    assert set(BENCHMARK_FORMAT_NAMES) == set(BENCHMARK_FORMATS.names)
+    assert set(DETECTED) < set(BENCHMARK_FORMATS.names)
+
+
+@pytest.mark.parametrize(
+    ("form", "message"),
+    [
+        ("rewardbench", "did you mean `reward-bench`"),
+        ({"chosen": "good"}, "needs its name as `kind`"),
+        ({"kind": "auto"}, "which is no kind of benchmark format"),
+    ],
+)
+def test_an_unknown_format_is_refused_when_the_configuration_is_read(form: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Benchmark(name="mine", source="mine.jsonl", format=form)
+
+
+def test_columns_under_other_names(tmp_path: Path) -> None:
+    row = {
+        "q": "?",
+        "good": "yes",
+        "bad": ["no", "never"],
+        "scores": "unread",
+        "topic": "short",
+        "group": "p",
+    }
+    plain = {
+        "q": [{"role": "user", "content": "?"}],
+        "good": "yes",
+        "bad": "no",
+        "topic": None,
+        "group": None,
+    }
+    rated = {"q": "?", "all": ["a", "b"], "stars": [1, 5]}
+    names = {"prompt": "q", "chosen": "good", "rejected": "bad", "subset": "topic", "prompt_id": "group"}
+    (tmp_path / "names.yaml").write_text(json.dumps(names))
+    several, single = read(tmp_path, row, plain, form="./names.yaml").items
+    assert (several.responses, several.tiers) == (("yes", "no", "never"), (1, 2, 2))
+    assert (several.subset, several.prompt_id, single.subset, single.prompt_id) == ("short", "p", "all", "")
+    assert (single.context, single.responses, single.tiers) == ([("user", "?")], ("yes", "no"), (1, 2))
+    (tmp_path / "set.jsonl").write_text(json.dumps(rated))
+    form = {"kind": "columns", "prompt": "q", "responses": "all", "scores": "stars"}
+    (item,) = read_benchmark("set.jsonl", folder=tmp_path, form=form).items
+    assert (item.tiers, item.gold) == ((2, 1), (1.0, 5.0))
+    with pytest.raises(CurateError, match="need the column of the `responses`"):
+        open_format({"kind": "columns", "scores": "stars"})
+    with pytest.raises(CurateError, match="names no data set on the hub"):
+        read_benchmark("./names.yaml", folder=tmp_path)

@@ -39,7 +39,7 @@ import polars as pl
 from curate.config.project import Config
 from curate.core.identity import content_id
 from curate.engine import build_chat
-from curate.judge import Answer, CandidateResponse, PromptItem, Panel, Question
+from curate.judge import Answer, CandidateResponse, Panel, PromptItem, Question
 from curate.judge.adversarial import load_adversarial_items, measure_attacks, summarize_attacks
 from curate.judge.configured import ConfiguredJudge
 from curate.judge.runner import run_judge

@@ -30,7 +30,7 @@ from curate.engine.chat_tokens import ChatTokens
 from curate.engine.choices import sort_by_beginning
 from curate.engine.local.loading import load_tokenizer
 from curate.engine.weights import locate_model
-from curate.judge import CandidateResponse, PromptItem, Panel
+from curate.judge import CandidateResponse, Panel, PromptItem
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 BLOCK = 16
@@ -94,7 +94,7 @@ def main() -> None:
     options = parser.parse_args()
     asked = requests(options.model, options.prompts)
     tokens: ChatTokens = load_tokenizer(locate_model(options.model, revision="main", folder=Path()))
-    slots = [slot for slot in tokens.choices(asked) if not isinstance(slot, Failure)]
+    slots = [slot for slot in tokens.encode_choices(asked) if not isinstance(slot, Failure)]
     prompts = [slot[0].context for slot in slots]
     targets: list[Target] = [target for slot in slots for target in slot]
     n = len(prompts)

@@ -265,7 +265,7 @@ def opened(folder: Path) -> Iterator[Any]:
     from curate.config.project import load_config
     from curate.engine import Engines
 
-    return iter([Engines.of(load_config(folder / "curate.yaml")).get("served")])
+    return iter([Engines.from_config(load_config(folder / "curate.yaml")).get("served")])
 
 
 def judge_all(folder: Path) -> None:

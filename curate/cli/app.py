@@ -176,7 +176,7 @@ def judge(
 ) -> None:
     """Ask the panel what it has not been asked yet."""
     from curate.cli.tables import print_estimates
-    from curate.judge import estimate
+    from curate.judge import estimate_cost
     from curate.judge import judge as ask
 
     settings = load_config(config)
@@ -185,7 +185,7 @@ def judge(
     settings = settings.model_copy(update={"judge": settings.judge.model_copy(update=given)})
     with open_lake(settings, read_only=dry_run) as lake:
         if dry_run:
-            print_estimates(estimate(lake, settings, only=only, limit=limit))
+            print_estimates(estimate_cost(lake, settings, only=only, limit=limit))
         else:
             with exit_when_interrupted():
                 _print([ask(lake, settings, only=only, limit=limit, track=progress_bars)])

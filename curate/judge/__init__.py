@@ -14,13 +14,21 @@ from curate.judge import (
     rule,
     verifier,
 )
-from curate.judge.base import Answer, CandidateResponse, PromptItem, Judge, JudgeOptions, OtherJudgment, Question
+from curate.judge.base import (
+    Answer,
+    CandidateResponse,
+    Judge,
+    JudgeOptions,
+    OtherJudgment,
+    PromptItem,
+    Question,
+)
 from curate.judge.configured import Panel, check_judges
 from curate.judge.pending import WorkChunk
 from curate.judge.registry import judge_kind, judge_schemas
 from curate.judge.runner import answer_chunk
-from curate.judge.stage import estimate, finish, judge, plan
-from curate.judge.writer import commit
+from curate.judge.stage import estimate_cost, finish_judges, judge, plan_chunks
+from curate.judge.writer import commit_chunks
 
 __all__ = [
     "Answer",
@@ -34,9 +42,9 @@ __all__ = [
     "WorkChunk",
     "answer_chunk",
     "check_judges",
-    "commit",
-    "estimate",
-    "finish",
+    "commit_chunks",
+    "estimate_cost",
+    "finish_judges",
     "judge",
     "judge_kind",
     "judge_schemas",
@@ -44,7 +52,7 @@ __all__ = [
     "listwise",
     "meta",
     "pairwise",
-    "plan",
+    "plan_chunks",
     "pointwise",
     "reference",
     "reward_model",

@@ -25,7 +25,7 @@ from curate.core.progress import Track, no_progress
 from curate.data.adversarial import FALSE_POSITIVES, AdversarialCase, adversarial_cases
 from curate.engine.base import build_chat
 from curate.judge.base import Answer, CandidateResponse, PromptItem, Question
-from curate.judge.configured import Panel, ConfiguredJudge
+from curate.judge.configured import ConfiguredJudge, Panel
 from curate.judge.runner import run_judge
 from curate.lake.lake import Lake
 from curate.lake.runs import Counts, StageRun, Summary, find_newest_run

@@ -16,7 +16,7 @@ from curate.core.errors import CurateError
 from curate.core.resources import read_query
 from curate.engine.base import Engine
 from curate.engine.registry import Engines
-from curate.judge.base import PromptItem, Judge, JudgeOptions
+from curate.judge.base import Judge, JudgeOptions, PromptItem
 from curate.judge.presets import apply_preset
 from curate.judge.registry import JUDGES
 from curate.lake.lake import Lake
@@ -66,8 +66,8 @@ class Panel:
         """`only`: seat no other judges than these. `engines`: in place of those that curate.yaml declares."""
         self.config = config
         self.contests: Mapping[str, PromptItem] = {}  # what the docket has read ahead
-        self.engines = engines or Engines.of(config)
-        self.engines.check()
+        self.engines = engines or Engines.from_config(config)
+        self.engines.check_all()
         declared = [*config.judge.judges, *_list_trained_judge(config)]
         names = [str(judge["name"]) for judge in declared]
         for name in only or ():
@@ -109,7 +109,7 @@ class Panel:
         checked = validate_options(found.type.Options, options, where=where)
         self._check_order(at, checked, where)
         used: list[Engine] = []
-        judge = found.type(checked, self.engines.noting(used))
+        judge = found.type(checked, self.engines.record_use(used))
         section = self.config.judge
         pairs, limit = checked.pairs or section.pairs, checked.max_pairs
         if checked.pairs is None and limit is None:

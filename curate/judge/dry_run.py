@@ -33,9 +33,9 @@ from curate.engine.base import (
 )
 from curate.engine.registry import ConfiguredEngine, Engines
 from curate.judge.base import Question
-from curate.judge.configured import Panel, ConfiguredJudge
+from curate.judge.configured import ConfiguredJudge, Panel
 from curate.judge.known_judgments import add_other_judgments
-from curate.judge.pending import WorkChunk, read_items, find_pending_questions
+from curate.judge.pending import WorkChunk, find_pending_questions, read_items
 from curate.lake.lake import Lake
 from curate.records import plain_text
 
@@ -202,7 +202,7 @@ class CountingEngine(Engine):
     def _read(self, messages: Chat, prefill: str) -> int:
         self.calls += 1
         if self._count is None:
-            found = self._real.counter() if isinstance(self._real, ConfiguredEngine) else None
+            found = self._real.make_token_counter() if isinstance(self._real, ConfiguredEngine) else None
             self.counted = found is not None
             self._count = found or _count_by_characters
         tokens = self._count(messages, prefill)

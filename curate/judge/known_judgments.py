@@ -9,8 +9,8 @@ from itertools import takewhile
 import pyarrow as pa
 
 from curate.core.resources import read_query
-from curate.judge.base import PromptItem, OtherJudgment
-from curate.judge.configured import Panel, ConfiguredJudge
+from curate.judge.base import OtherJudgment, PromptItem
+from curate.judge.configured import ConfiguredJudge, Panel
 from curate.judge.pending import make_annotator_table
 from curate.lake.lake import Lake
 

@@ -23,9 +23,18 @@ from pydantic import Field, model_validator
 from curate.core.errors import CurateError
 from curate.engine.base import Chat, Failure, Generate, Generation, Sampling, build_chat
 from curate.engine.registry import Engines
-from curate.judge.base import Answer, CandidateResponse, PromptItem, Judge, JudgeOptions, Question, abstain, fail
+from curate.judge.base import (
+    Answer,
+    CandidateResponse,
+    Judge,
+    JudgeOptions,
+    PromptItem,
+    Question,
+    abstain,
+    fail,
+)
 from curate.judge.examples import Example, Examples, ExamplesOptions, format_turns
-from curate.judge.template import ChatTemplate, marker
+from curate.judge.template import ChatTemplate, make_delimiter
 from curate.records import plain_text
 
 _REMEMBERED = 4096  # prompts whose criteria are kept in memory, for judges that come back to a prompt
@@ -201,7 +210,7 @@ class LanguageJudge(Judge):
         shown, texts = self.show(question)
         lessons = [text for each in examples for text in (each.request, each.better, each.worse)]
         told = [text for text in (*texts, *lessons, *values.values()) if isinstance(text, str)]
-        word = marker(contest.prompt_id, told)
+        word = make_delimiter(contest.prompt_id, told)
         messages, prefill = self.template.render(
             marker=word, **values, **shown, reasoning=self.options.reasoning
         )
@@ -285,7 +294,7 @@ class LanguageJudge(Judge):
         for contest in contests:
             request = format_request(contest)
             messages, prefill = template.render(
-                marker=marker(contest.prompt_id, [request]),
+                marker=make_delimiter(contest.prompt_id, [request]),
                 request=request,
                 persona=self.options.persona,
                 principles=self.options.principles,

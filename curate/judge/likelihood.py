@@ -27,18 +27,18 @@ from curate.engine.registry import Engines
 from curate.judge.base import (
     Answer,
     CandidateResponse,
-    PromptItem,
     Judge,
     JudgeOptions,
+    PromptItem,
     Question,
     abstain,
-    from_probability,
     fail,
+    from_probability,
     sigmoid,
 )
 from curate.judge.language import DUMMY_ITEM, format_request
 from curate.judge.registry import judge_kind
-from curate.judge.template import ChatTemplate, marker
+from curate.judge.template import ChatTemplate, make_delimiter
 
 _PLEASED = ("Thank you, that is exactly what I needed.", "Great answer, that helps a lot.")
 _DISPLEASED = ("That is not what I asked for.", "This is wrong. You have not answered my question.")
@@ -162,7 +162,7 @@ class Likelihood(Judge):
         contest, candidate = entry
         request = format_request(contest)
         messages, prefill = self._template.render(
-            marker=marker(contest.prompt_id, [request, candidate.text]),
+            marker=make_delimiter(contest.prompt_id, [request, candidate.text]),
             request=request,
             answer=candidate.text,
         )

@@ -21,7 +21,7 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from curate.engine.base import Failure, Generate, Generation
-from curate.judge.base import Answer, PromptItem, Question, fail, ask_shuffled_lists
+from curate.judge.base import Answer, PromptItem, Question, ask_shuffled_lists, fail
 from curate.judge.json_answer import parse_json_object
 from curate.judge.language import DUMMY_ITEM, JudgePrompt, LanguageJudge, LanguageOptions
 from curate.judge.registry import judge_kind

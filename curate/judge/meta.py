@@ -21,10 +21,19 @@ from pydantic import Field
 
 from curate.engine.base import Choice, Choose, Failure
 from curate.engine.registry import Engines
-from curate.judge.base import Answer, Judge, JudgeOptions, OtherJudgment, Question, abstain, from_probability, fail
+from curate.judge.base import (
+    Answer,
+    Judge,
+    JudgeOptions,
+    OtherJudgment,
+    Question,
+    abstain,
+    fail,
+    from_probability,
+)
 from curate.judge.language import DUMMY_ITEM, format_request
 from curate.judge.registry import judge_kind
-from curate.judge.template import ChatTemplate, marker
+from curate.judge.template import ChatTemplate, make_delimiter
 
 _P = {"a": 1.0, "b": 0.0, "tie": 0.5}
 _ASK = "Is this judgment sound? Say Yes or No."
@@ -91,7 +100,7 @@ class Meta(Judge):
         )
         texts = [request, question.a.text, question.b.text, shown or "", reasons or ""]
         messages, prefill = self._template.render(
-            marker=marker(contest.prompt_id, texts),
+            marker=make_delimiter(contest.prompt_id, texts),
             request=request,
             reference=shown,
             own=False,

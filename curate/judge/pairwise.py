@@ -21,7 +21,7 @@ from typing import Any
 from pydantic import Field
 
 from curate.engine.base import Choice, Choose, Failure
-from curate.judge.base import Answer, PromptItem, Question, from_probability, fail, ask_both_orders
+from curate.judge.base import Answer, PromptItem, Question, ask_both_orders, fail, from_probability
 from curate.judge.language import DUMMY_ITEM, JudgePrompt, LanguageJudge, LanguageOptions, space_choices
 from curate.judge.registry import judge_kind
 

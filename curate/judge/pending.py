@@ -14,7 +14,7 @@ from curate.config.judge import Pairs
 from curate.core.identity import content_id
 from curate.core.resources import read_query
 from curate.judge.base import CandidateResponse, PromptItem, Question
-from curate.judge.configured import Panel, ConfiguredJudge
+from curate.judge.configured import ConfiguredJudge, Panel
 from curate.judge.selection import Pair, select_pairs
 from curate.lake.lake import Lake
 from curate.records import Message, Part, plain_text

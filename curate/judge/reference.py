@@ -29,7 +29,16 @@ from pydantic import Field, model_validator
 
 from curate.engine.base import Capability, Engine
 from curate.engine.registry import Engines
-from curate.judge.base import Answer, CandidateResponse, PromptItem, Judge, JudgeOptions, Question, abstain, from_margin
+from curate.judge.base import (
+    Answer,
+    CandidateResponse,
+    Judge,
+    JudgeOptions,
+    PromptItem,
+    Question,
+    abstain,
+    from_margin,
+)
 from curate.judge.registry import judge_kind
 from curate.records import plain_text
 

@@ -21,12 +21,12 @@ from curate.engine.registry import Engines
 from curate.judge.base import (
     Answer,
     CandidateResponse,
-    PromptItem,
     Judge,
     JudgeOptions,
+    PromptItem,
     Question,
-    from_probability,
     fail,
+    from_probability,
     sigmoid,
 )
 from curate.judge.registry import judge_kind

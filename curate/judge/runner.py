@@ -9,12 +9,12 @@ from collections.abc import Sequence
 
 from curate.core.errors import CurateError
 from curate.judge.base import Answer, Question, abstain
-from curate.judge.configured import Panel, ConfiguredJudge
+from curate.judge.configured import ConfiguredJudge, Panel
 from curate.judge.judgment_rows import build_judgment_rows
 from curate.judge.known_judgments import add_other_judgments
 from curate.judge.pending import JudgmentIndex, WorkChunk, find_pending_questions, get_items
 from curate.judge.validity import check_answer
-from curate.judge.writer import Answered
+from curate.judge.writer import AnsweredChunk
 from curate.lake.lake import Lake
 
 
@@ -24,7 +24,7 @@ class JudgeError(CurateError):
 
 def answer_chunk(
     lake: Lake, panel: Panel, work: WorkChunk, *, run_id: str, known: JudgmentIndex | None = None
-) -> Answered:
+) -> AnsweredChunk:
     """What the judge of this chunk says to its open questions, for `commit`. `known`: from `prepare`, if it serves."""
     seat, began = panel.seats[work.judge], time.monotonic()
     of = add_other_judgments(lake, panel, seat, get_items(lake, panel, work.prompt_ids))
@@ -33,7 +33,7 @@ def answer_chunk(
     asked = [each for each in asked if not (work.fresh and each.failures)]
     answers = run_with_restart(seat, [each.question for each in asked])
     seconds = (time.monotonic() - began) / max(1, len(asked))
-    return Answered(seat, work, build_judgment_rows(seat, asked, answers, run_id=run_id, seconds=seconds), total)
+    return AnsweredChunk(seat, work, build_judgment_rows(seat, asked, answers, run_id=run_id, seconds=seconds), total)
 
 
 def run_with_restart(seat: ConfiguredJudge, questions: Sequence[Question]) -> list[Answer]:

@@ -64,7 +64,7 @@ def list_round_robin(ids: Sequence[str]) -> Iterator[Pair]:
     for _ in range(len(seats) - 1):
         for one, other in zip(seats[:half], reversed(seats[half:]), strict=True):
             if one is not None and other is not None:
-                yield _ordered(one, other)
+                yield _order_pair(one, other)
         seats = [seats[0], seats[-1], *seats[1:-1]]
 
 
@@ -79,10 +79,10 @@ def _pick_swiss(ids: Sequence[str], said: Mapping[Pair, float | None], room: int
     chosen: list[Pair] = []
     while standing and len(chosen) < room:
         one = standing.pop(0)
-        other = next((each for each in standing if _ordered(one, each) not in said), None)
+        other = next((each for each in standing if _order_pair(one, each) not in said), None)
         if other is not None:
             standing.remove(other)
-            chosen.append(_ordered(one, other))
+            chosen.append(_order_pair(one, other))
     return chosen or [pair for pair in list_round_robin(ids) if pair not in said][:room]
 
 
@@ -92,7 +92,7 @@ def _pick_informative(ids: Sequence[str], said: Mapping[Pair, float | None], roo
     judged = [
         (place[a], place[b], p) for (a, b), p in said.items() if p is not None and a in place and b in place
     ]
-    strength, information = _bradley_terry(len(ids), judged)
+    strength, information = _fit_bradley_terry(len(ids), judged)
     covariance = np.linalg.inv(information)
     left = [pair for pair in list_round_robin(ids) if pair not in said]
     chosen: list[Pair] = []
@@ -109,7 +109,7 @@ def _pick_informative(ids: Sequence[str], said: Mapping[Pair, float | None], roo
     return chosen
 
 
-def _bradley_terry(
+def _fit_bradley_terry(
     n: int, judged: Sequence[tuple[int, int, float]]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Strengths (logits) at the posterior mode under a normal prior, and the information there; by Newton's method."""
@@ -129,5 +129,5 @@ def _bradley_terry(
     return strength, information
 
 
-def _ordered(one: str, other: str) -> Pair:
+def _order_pair(one: str, other: str) -> Pair:
     return (one, other) if one < other else (other, one)

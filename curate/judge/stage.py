@@ -20,18 +20,18 @@ from curate.core.identity import content_id
 from curate.core.progress import Track, no_progress
 from curate.judge.base import PromptItem
 from curate.judge.budget import Budget
-from curate.judge.configured import Panel, ConfiguredJudge
-from curate.judge.dry_run import CostEstimate, estimate_judges, estimate_chunk
+from curate.judge.configured import ConfiguredJudge, Panel
+from curate.judge.dry_run import CostEstimate, estimate_chunk, estimate_judges
 from curate.judge.interrupt import defer_sigint
-from curate.judge.pending import JudgmentIndex, WorkChunk, list_items, find_pending_questions, prepare_chunks
+from curate.judge.pending import JudgmentIndex, WorkChunk, find_pending_questions, list_items, prepare_chunks
 from curate.judge.runner import answer_chunk
-from curate.judge.writer import Answered, Ledger
+from curate.judge.writer import AnsweredChunk, BackgroundWriter
 from curate.lake.lake import Lake
 from curate.lake.runs import StageRun, Summary, find_newest_run
 
-_SLAB = 256  # chunks whose open questions are looked up together
-_AHEAD = 16  # chunks whose texts are read together
-_QUICK = 16  # how much larger the chunks of a judge are that answers in no time
+_CHUNKS_PER_LOOKUP = 256  # chunks whose open questions are looked up together
+_CHUNKS_PER_READ = 16  # chunks whose texts are read together
+_CHEAP_FACTOR = 16  # how much larger the chunks of a judge are that answers in no time
 
 
 class AskChunk(Protocol):
@@ -39,7 +39,7 @@ class AskChunk(Protocol):
 
     def __call__(
         self, lake: Lake, panel: Panel, work: WorkChunk, /, *, run_id: str, known: JudgmentIndex | None
-    ) -> Answered: ...
+    ) -> AnsweredChunk: ...
 
 
 def judge(
@@ -66,13 +66,13 @@ def judge(
     ):
         _check_prices(panel)
         run = StageRun(writing, "judge", config_hash=section.digest)
-        with Ledger(run) as ledger:
+        with BackgroundWriter(run) as ledger:
             session = _Session(lake, panel, budget, ledger, ask_chunk, interrupted, track)
-            for work, known in _rounds(lake, panel, budget, limit):
+            for work, known in _plan_rounds(lake, panel, budget, limit):
                 session.ask(work, known)
                 asked = True
-        closed, left = finish(lake, panel, run=run)
-    return run.summary(skipped=not asked and not closed, note=_remark(budget.refusal, left, limit))
+        closed, left = finish_judges(lake, panel, run=run)
+    return run.summary(skipped=not asked and not closed, note=_explain_stop(budget.refusal, left, limit))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class _Session:
     lake: Lake
     panel: Panel
     budget: Budget
-    ledger: Ledger
+    ledger: BackgroundWriter
     ask_chunk: AskChunk
     interrupted: Callable[[], bool]
     track: Track
@@ -95,10 +95,10 @@ class _Session:
         seat = self.panel.seats[work[0].judge]
         with self.track(f"judge {seat.name}", sum(each.open for each in work)) as advance:
             for number, each in enumerate(work):
-                if _refusal(self.lake, self.panel, self.budget, each):
+                if _find_refusal(self.lake, self.panel, self.budget, each):
                     break
-                if number % _AHEAD == 0 and not seat.judge.quick:
-                    known = prepare_chunks(self.lake, self.panel, work[number : number + _AHEAD], known)
+                if number % _CHUNKS_PER_READ == 0 and not seat.judge.quick:
+                    known = prepare_chunks(self.lake, self.panel, work[number : number + _CHUNKS_PER_READ], known)
                 run_id = self.ledger.run.run_id
                 answered = self.ask_chunk(self.lake, self.panel, each, run_id=run_id, known=known)
                 self.ledger.file(answered)
@@ -109,17 +109,17 @@ class _Session:
         self.ledger.flush()
 
 
-def estimate(
+def estimate_cost(
     lake: Lake, config: Config, *, only: Collection[str] | None = None, limit: int | None = None
 ) -> list[CostEstimate]:
     """What `judge` would ask now, and what that would take, judge by judge. Nothing is sent, no model is opened."""
     with Panel(config, only=only) as panel:
-        work = plan(lake, panel, limit=limit, ahead=True)
+        work = plan_chunks(lake, panel, limit=limit, ahead=True)
         chunks = {name: [each for each in work if each.judge == name] for name in panel.seats}
         return estimate_judges(lake, panel, chunks)
 
 
-def _rounds(
+def _plan_rounds(
     lake: Lake, panel: Panel, budget: Budget, limit: int | None
 ) -> Iterator[tuple[list[WorkChunk], JudgmentIndex | None]]:
     """The chunks to ask, judge by judge, planned anew after each round of a judge whose next questions depend on its
@@ -131,16 +131,16 @@ def _rounds(
     for seat in panel.seats.values():
         rounds = itertools.count() if seat.in_rounds else range(1)
         for number in rounds:
-            if (budget.refusal and seat.engines) or not _pending(lake, [seat]):
+            if (budget.refusal and seat.engines) or not _list_unfinished(lake, [seat]):
                 break
             everything = everything or list_items(lake)[:limit]
-            work, known = _chunks(lake, panel, seat, everything, fresh=number > 0)
+            work, known = _plan_judge(lake, panel, seat, everything, fresh=number > 0)
             if not work:
                 break
             yield work, known
 
 
-def _refusal(lake: Lake, panel: Panel, budget: Budget, work: WorkChunk) -> str:
+def _find_refusal(lake: Lake, panel: Panel, budget: Budget, work: WorkChunk) -> str:
     if budget.limited and not budget.knows(work.judge) and panel.seats[work.judge].engines:
         expected = estimate_chunk(lake, panel, work)
         budget.expect(
@@ -162,7 +162,7 @@ def _check_prices(panel: Panel) -> None:
                 )
 
 
-def _remark(stop: str, left: Mapping[str, int], limit: int | None) -> str:
+def _explain_stop(stop: str, left: Mapping[str, int], limit: int | None) -> str:
     if not left or not (stop or limit):
         return stop
     listed = ", ".join(f"{name} {number:,}" for name, number in left.items())
@@ -170,7 +170,7 @@ def _remark(stop: str, left: Mapping[str, int], limit: int | None) -> str:
     return f"{why}; {sum(left.values()):,} questions are left ({listed}): run it again to go on"
 
 
-def plan(
+def plan_chunks(
     lake: Lake,
     panel: Panel,
     *,
@@ -185,16 +185,16 @@ def plan(
     rounds, and judges that are to be heard first, may bring.
     """
     seats = [seat for seat in panel.seats.values() if only is None or seat.name in only]
-    pending = [seat for seat, _ in _pending(lake, seats)]
+    pending = [seat for seat, _ in _list_unfinished(lake, seats)]
     everything = list_items(lake)[:limit] if pending else []
     return [
         work
         for seat in pending
-        for work in _chunks(lake, panel, seat, everything, fresh=fresh, ahead=ahead)[0]
+        for work in _plan_judge(lake, panel, seat, everything, fresh=fresh, ahead=ahead)[0]
     ]
 
 
-def _chunks(
+def _plan_judge(
     lake: Lake,
     panel: Panel,
     seat: ConfiguredJudge,
@@ -204,9 +204,9 @@ def _chunks(
     ahead: bool = False,
 ) -> tuple[list[WorkChunk], JudgmentIndex | None]:
     """The chunks that hold open questions of one judge, and what was looked up last to find them."""
-    size, work, known = panel.config.judge.chunk * (_QUICK if seat.judge.quick else 1), [], None
-    for start in range(0, len(everything), size * _SLAB):
-        slab = everything[start : start + size * _SLAB]
+    size, work, known = panel.config.judge.chunk * (_CHEAP_FACTOR if seat.judge.quick else 1), [], None
+    for start in range(0, len(everything), size * _CHUNKS_PER_LOOKUP):
+        slab = everything[start : start + size * _CHUNKS_PER_LOOKUP]
         known = JudgmentIndex.look_up(lake, seat, [contest.prompt_id for contest in slab])
         found, _ = find_pending_questions(lake, panel, seat, slab, ahead=ahead, known=known)
         counts = Counter(each.question.contest.prompt_id for each in found if not (fresh and each.failures))
@@ -217,14 +217,14 @@ def _chunks(
     return work, known
 
 
-def finish(lake: Lake, panel: Panel, *, run: StageRun) -> tuple[int, dict[str, int]]:
+def finish_judges(lake: Lake, panel: Panel, *, run: StageRun) -> tuple[int, dict[str, int]]:
     """Close the judges that have nothing left to be asked, or only what they failed at: each gets its record.
 
     That record tells which revision of the judge counts from now on. Returns how many were written, and how many
     questions are left to each judge that has any.
     """
     # Before the contests are read: none may come in between unseen.
-    pending = _pending(lake, panel.seats.values())
+    pending = _list_unfinished(lake, panel.seats.values())
     everything = list_items(lake) if pending else []
     written, open_now = 0, {}
     for seat, closing in pending if everything else ():
@@ -241,17 +241,17 @@ def finish(lake: Lake, panel: Panel, *, run: StageRun) -> tuple[int, dict[str, i
     return written, open_now
 
 
-def _pending(lake: Lake, seats: Iterable[ConfiguredJudge]) -> list[tuple[ConfiguredJudge, str]]:
+def _list_unfinished(lake: Lake, seats: Iterable[ConfiguredJudge]) -> list[tuple[ConfiguredJudge, str]]:
     """The judges for which anything has changed since they were last found, at this revision, to have nothing open.
 
     With the fingerprint of the record that closes them, as things are now.
     """
     responses = lake.digest("responses", "response_id")
-    closing = [(seat, _closing(lake, seat, responses)) for seat in seats]
+    closing = [(seat, _make_fingerprint(lake, seat, responses)) for seat in seats]
     return [(seat, each) for seat, each in closing if find_newest_run(lake, "judge", seat.name) != each]
 
 
-def _closing(lake: Lake, seat: ConfiguredJudge, responses: str) -> str:
+def _make_fingerprint(lake: Lake, seat: ConfiguredJudge, responses: str) -> str:
     asked = (seat.attempts, seat.pairs, seat.max_pairs, list(seat.after), seat.uncertain)
     heard = "SELECT count(*), bit_xor(hash(judgment_id)) FROM judgments WHERE list_contains(?, annotator_id)"
     said = lake.rows(heard, [list(seat.after)]) if seat.after else []

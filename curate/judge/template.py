@@ -83,7 +83,7 @@ class ChatTemplate:
             raise CurateError(f"The judge's template cannot be filled in (block {name}): {error}.") from error
 
 
-def marker(identity: str, texts: Iterable[str]) -> str:
+def make_delimiter(identity: str, texts: Iterable[str]) -> str:
     """A made-up word that occurs in none of `texts`: the first such of a sequence that `identity` determines.
 
     Pronounceable, since tokenizers take such a word in two or three tokens, and hexadecimal digits in one each.

@@ -42,7 +42,7 @@ def check_answer(question: Question, answer: Answer) -> Answer:
         changes["ranking"] = None if answer.outcome == "failed" else tuple(map(str, answer.ranking))
     for name in ("raw", "rationale"):
         text = getattr(answer, name)
-        if text is not None and not text.isascii() and (stored := _storable(text)) != text:
+        if text is not None and not text.isascii() and (stored := _replace_surrogates(text)) != text:
             changes[name] = stored
     return replace(answer, **changes) if changes else answer  # type: ignore[arg-type]  # each of its field's type
 
@@ -50,10 +50,10 @@ def check_answer(question: Question, answer: Answer) -> Answer:
 def _find_fault(question: Question, answer: Answer) -> str | None:
     """Why the answer is no judgment of this question, or None."""
     if not isinstance(answer.outcome, str) or answer.outcome not in _OUTCOMES:
-        return f"the outcome is {_show(answer.outcome)}, and not one of {', '.join(_OUTCOMES)}"
+        return f"the outcome is {_show_value(answer.outcome)}, and not one of {', '.join(_OUTCOMES)}"
     for name in ("raw", "rationale"):
         if not isinstance(getattr(answer, name), str | None):
-            return f"`{name}` is {_show(getattr(answer, name))}, and not a text"
+            return f"`{name}` is {_show_value(getattr(answer, name))}, and not a text"
     for name in ("tokens_in", "tokens_out"):
         if (fault := _find_bad_count(getattr(answer, name))) is not None:
             return f"`{name}` is {fault}"
@@ -62,7 +62,7 @@ def _find_fault(question: Question, answer: Answer) -> str | None:
     for name in ("p_a", "score", "score_sd"):
         value = getattr(answer, name)
         if value is not None and not _is_finite(value):
-            return f"`{name}` is {_show(value)}, and not a finite number"
+            return f"`{name}` is {_show_value(value)}, and not a finite number"
     if answer.p_a is not None and not 0 <= answer.p_a <= 1:
         return f"`p_a` is {answer.p_a:g}, and not between 0 and 1"
     if answer.score_sd is not None and answer.score_sd < 0:
@@ -88,7 +88,7 @@ def _find_fault_of_list(question: Question, answer: Answer) -> str | None:
             return f"`scores` has to hold {len(ids)} numbers, one for each response in the order of `asked`"
         wrong = [score for score in scores if not _is_finite(score)]
         if wrong:
-            return f"a score is {_show(wrong[0])}, and not a finite number"
+            return f"a score is {_show_value(wrong[0])}, and not a finite number"
     if ranking is not None:
         if not isinstance(ranking, Sequence) or sorted(map(str, ranking)) != sorted(ids):
             return "`ranking` has to name each response of the list once, by its id"
@@ -113,16 +113,16 @@ def _is_finite(value: object) -> bool:
 
 def _find_bad_count(count: object) -> str | None:
     if isinstance(count, bool) or not isinstance(count, Integral):
-        return f"{_show(count)}, and not a whole number"
-    return None if 0 <= int(count) <= _MOST_TOKENS else f"{_show(count)}, and no number of tokens"
+        return f"{_show_value(count)}, and not a whole number"
+    return None if 0 <= int(count) <= _MOST_TOKENS else f"{_show_value(count)}, and no number of tokens"
 
 
-def _storable(text: str) -> str:
+def _replace_surrogates(text: str) -> str:
     """Without halves of surrogate pairs, which no table can hold."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _show(value: object) -> str:
+def _show_value(value: object) -> str:
     try:
         return repr(value)[:_SHOWN]
     except Exception:

@@ -28,8 +28,18 @@ from curate.core.errors import CurateError
 from curate.engine.base import Failure
 from curate.engine.registry import Engines
 from curate.judge import sandbox
-from curate.judge.base import Answer, PromptItem, Judge, JudgeOptions, Question, abstain, fail, ask_each_response, from_rating
-from curate.judge.checks import CHECKS, extract_code, read_meta_entry, explain_bad_expectation
+from curate.judge.base import (
+    Answer,
+    Judge,
+    JudgeOptions,
+    PromptItem,
+    Question,
+    abstain,
+    ask_each_response,
+    fail,
+    from_rating,
+)
+from curate.judge.checks import CHECKS, explain_bad_expectation, extract_code, read_meta_entry
 from curate.judge.registry import judge_kind
 
 _BY_REFERENCE = frozenset({"exact", "number", "contains", "code"})

@@ -18,12 +18,12 @@ from curate.judge.configured import ConfiguredJudge
 from curate.judge.pending import WorkChunk
 from curate.lake.runs import Counts, StageRun
 
-_MOST = 32  # chunks that wait for their commit, after which asking waits too
-_EVERY = 0.5  # seconds between two commits: one costs as much as asking a thousand rules
+_MAX_WAITING = 32  # chunks that wait for their commit, after which asking waits too
+_COMMIT_INTERVAL = 0.5  # seconds between two commits: one costs as much as asking a thousand rules
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class AnsweredChunk:
     """What one judge has said to the open questions of one chunk: rows of the table `judgments`.
 
     `total` counts all questions of the chunk, also those that were answered before.
@@ -45,7 +45,7 @@ class Answered:
         return self.seat.price(*self.tokens) or 0.0
 
 
-def commit(run: StageRun, chunks: Sequence[Answered]) -> Counts:
+def commit_chunks(run: StageRun, chunks: Sequence[AnsweredChunk]) -> Counts:
     """Commit chunks of one judge, which are neighbours, in one transaction with one record.
 
     Counts: in = all questions, kept = answered now, duplicate = answered before (or meanwhile by another process, or
@@ -60,7 +60,7 @@ def commit(run: StageRun, chunks: Sequence[Answered]) -> Counts:
         counts.rows_in = sum(chunk.total for chunk in chunks)
         counts.rows_kept = writer.append("judgments", answered, unique="judgment_id", near="prompt_id")
         fresh = writer.append("judgments", failed, unique="judgment_id", near="prompt_id")
-        counts.dropped = _reasons(failed) if fresh == failed.num_rows else {"failed": fresh}
+        counts.dropped = _count_reasons(failed) if fresh == failed.num_rows else {"failed": fresh}
         counts.rows_duplicate = counts.rows_in - counts.rows_kept - counts.rows_dropped
         counts.tokens_in, counts.tokens_out = map(sum, zip(*(chunk.tokens for chunk in chunks), strict=True))
         counts.cost = sum(chunk.cost for chunk in chunks)
@@ -68,14 +68,14 @@ def commit(run: StageRun, chunks: Sequence[Answered]) -> Counts:
     return counts
 
 
-def _reasons(failed: pa.Table) -> dict[str, int]:
+def _count_reasons(failed: pa.Table) -> dict[str, int]:
     """Failures by reason; what follows a colon is about the single case."""
     told = (raw or "" for raw in failed["raw"].to_pylist())
     return dict(Counter(raw.partition("\n")[0].partition(":")[0] or "failed" for raw in told))
 
 
 @dataclass(slots=True)
-class Ledger:
+class BackgroundWriter:
     """`with Ledger(run) as ledger: ledger.file(answered)`; `run` belongs to the ledger's thread until `flush`.
 
     What has been answered within half a second is committed together, as one chunk: a model that takes its time is
@@ -84,7 +84,7 @@ class Ledger:
     """
 
     run: StageRun
-    _waiting: list[Answered] = field(init=False, default_factory=list)
+    _waiting: list[AnsweredChunk] = field(init=False, default_factory=list)
     _closed: bool = field(init=False, default=False)
     _hurry: bool = field(init=False, default=False)
     _error: BaseException | None = field(init=False, default=None)
@@ -106,10 +106,10 @@ class Ledger:
         if error is None:
             self._complain()
 
-    def file(self, answered: Answered) -> None:
+    def file(self, answered: AnsweredChunk) -> None:
         """Have it committed soon; waits where too much is waiting already."""
         with self._changed:
-            self._changed.wait_for(lambda: len(self._waiting) < _MOST)
+            self._changed.wait_for(lambda: len(self._waiting) < _MAX_WAITING)
             self._complain()
             self._waiting.append(answered)
             self._changed.notify_all()
@@ -124,7 +124,7 @@ class Ledger:
             self._complain()
 
     def _is_due(self) -> bool:
-        return self._closed or self._hurry or len(self._waiting) >= _MOST
+        return self._closed or self._hurry or len(self._waiting) >= _MAX_WAITING
 
     def _complain(self) -> None:
         if self._error is not None:
@@ -132,16 +132,16 @@ class Ledger:
             raise error
 
     def _work(self) -> None:
-        last = -_EVERY
+        last = -_COMMIT_INTERVAL
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting or self._closed)
                 if not self._waiting:
                     return
-                self._changed.wait_for(self._is_due, timeout=max(0.0, last + _EVERY - time.monotonic()))
+                self._changed.wait_for(self._is_due, timeout=max(0.0, last + _COMMIT_INTERVAL - time.monotonic()))
                 chunks = tuple(self._waiting)  # they stay in the list until they are in the lake
             try:
-                commit(self.run, chunks)
+                commit_chunks(self.run, chunks)
             except (
                 BaseException
             ) as error:  # of whatever kind: it is raised where somebody waits for the commit

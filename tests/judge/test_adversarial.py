@@ -8,7 +8,12 @@ import pytest
 
 from curate.config.project import Config
 from curate.judge import Panel
-from curate.judge.adversarial import measure_attack_success, measure_attacks, summarize_attacks, load_adversarial_items
+from curate.judge.adversarial import (
+    load_adversarial_items,
+    measure_attack_success,
+    measure_attacks,
+    summarize_attacks,
+)
 from curate.lake.lake import Lake
 
 MakeConfig = Callable[[str], Config]

@@ -14,7 +14,7 @@ import pytest
 from curate.config.project import Config
 from curate.core.errors import CurateError
 from curate.engine import Engines, build_chat
-from curate.judge import CandidateResponse, PromptItem, estimate
+from curate.judge import CandidateResponse, PromptItem, estimate_cost
 from curate.judge.examples import Example, Examples
 from curate.judge.language import LanguageJudge, format_request
 from curate.judge.listwise import Listwise, ListwiseOptions
@@ -159,8 +159,8 @@ def test_verdicts_of_people_in_the_lake_become_a_pool(
 def test_a_dry_run_counts_examples(sample_lake: Lake, make_config: MakeConfig) -> None:
     judges = "{name: j, kind: pairwise, engine: m%s}"
     text = "engines: {m: {kind: ./speaking.py:Speaking}}\njudge: {judges: [" + judges + "]}"
-    (untaught,) = estimate(sample_lake, make_config(text % ""))
-    (taught,) = estimate(sample_lake, make_config(text % ", examples: {source: people.jsonl}"))
+    (untaught,) = estimate_cost(sample_lake, make_config(text % ""))
+    (taught,) = estimate_cost(sample_lake, make_config(text % ", examples: {source: people.jsonl}"))
     assert taught.calls == untaught.calls
     assert taught.tokens_in > 1.5 * untaught.tokens_in
 

@@ -11,7 +11,7 @@ import pytest
 
 from curate.config.project import Config
 from curate.core.errors import CurateError
-from curate.judge import Panel, answer_chunk, commit, judge, plan
+from curate.judge import Panel, answer_chunk, commit_chunks, judge, plan_chunks
 from curate.lake.lake import Lake
 from curate.lake.runs import StageRun
 
@@ -145,14 +145,14 @@ def test_a_run_cut_short_ends_as_an_undisturbed_one(
     """Chunks that were committed stay; a chunk in flight is asked again; the tables are equal in the end."""
     config = make_config(yaml(engine="favourite: explain"))
     with Panel(config) as panel:
-        work = plan(sample_lake, panel)
+        work = plan_chunks(sample_lake, panel)
         assert [(each.judge, each.chunk, each.open) for each in work] == [
             ("llm", 0, 60), ("llm", 1, 60), ("llm", 2, 24), ("long", 0, 72)
         ]  # fmt: skip
         assert pickle.loads(pickle.dumps(work)) == work
         run = StageRun(sample_lake, "judge", config_hash=config.judge.digest)
         for _ in range(2):  # in any order, from any worker; the second time asks nothing and keeps nothing
-            commit(run, [answer_chunk(sample_lake, panel, work[1], run_id=run.run_id)])
+            commit_chunks(run, [answer_chunk(sample_lake, panel, work[1], run_id=run.run_id)])
         assert run.total.rows_kept == 60
         assert run.total.rows_duplicate == 60
     judge(sample_lake, config)

@@ -11,7 +11,7 @@ import pytest
 
 from curate.config.project import Config
 from curate.engine import build_chat
-from curate.judge import CandidateResponse, PromptItem, Panel, judge
+from curate.judge import CandidateResponse, Panel, PromptItem, judge
 from curate.judge.runner import run_judge
 from curate.lake.lake import Lake
 from curate.lake.status import read_status

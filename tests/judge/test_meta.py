@@ -12,7 +12,7 @@ import pytest
 from curate.config.project import Config
 from curate.engine import Engines
 from curate.engine.base import Choice
-from curate.judge import PromptItem, OtherJudgment, Panel
+from curate.judge import OtherJudgment, Panel, PromptItem
 from curate.judge.known_judgments import add_other_judgments
 from curate.judge.meta import Meta, MetaOptions
 from curate.judge.pending import read_items

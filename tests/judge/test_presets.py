@@ -8,7 +8,7 @@ import pytest
 
 from curate.config.project import Config
 from curate.judge import Panel
-from curate.judge.presets import load_presets, apply_preset
+from curate.judge.presets import apply_preset, load_presets
 
 MakeConfig = Callable[[str], Config]
 ENGINE = 'engines: {m: {kind: "./speaking.py:Speaking"}}\n'

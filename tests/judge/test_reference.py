@@ -19,8 +19,8 @@ from curate.judge.reference import (
     Reference,
     ReferenceOptions,
     compute_greedy_f1,
-    measure_regularity,
     compute_rouge_l,
+    measure_regularity,
     split_sentences,
 )
 

@@ -11,7 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.config.judge import Pairs
-from curate.judge.selection import Pair, _bradley_terry, compute_default_limit, list_round_robin, select_pairs
+from curate.judge.selection import (
+    Pair,
+    _fit_bradley_terry,
+    compute_default_limit,
+    list_round_robin,
+    select_pairs,
+)
 
 ROUNDS: tuple[Pairs, ...] = ("swiss", "active")
 
@@ -81,7 +87,7 @@ def test_in_rounds_the_order_is_found_with_fewer_pairs(pairs: Pairs) -> None:
     said, rounds = play(16, pairs, 40, strength)
     assert rounds in (5, 6)  # in a late Swiss round somebody may have met all that are near
     place = {name: number for number, name in enumerate(names(16))}
-    fitted, _ = _bradley_terry(16, [(place[a], place[b], p) for (a, b), p in said.items() if p is not None])
+    fitted, _ = _fit_bradley_terry(16, [(place[a], place[b], p) for (a, b), p in said.items() if p is not None])
     assert np.corrcoef(np.argsort(np.argsort(fitted)), np.arange(16))[0, 1] > 0.97
 
 
@@ -91,7 +97,7 @@ def test_active_asks_what_tells_most() -> None:
     said, _ = play(6, "active", 6, strength)
     chosen = select_pairs(names(6), "active", 7, said) - set(said)
     place = {name: number for number, name in enumerate(names(6))}
-    fitted, information = _bradley_terry(
+    fitted, information = _fit_bradley_terry(
         6, [(place[a], place[b], p) for (a, b), p in said.items() if p is not None]
     )
 

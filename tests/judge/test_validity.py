@@ -12,8 +12,8 @@ import pytest
 from curate.config.project import Config
 from curate.core.errors import CurateError
 from curate.engine import Engines, build_chat
-from curate.judge import Answer, CandidateResponse, PromptItem, Panel, Question, judge
-from curate.judge.base import from_probability, from_margin, from_rating
+from curate.judge import Answer, CandidateResponse, Panel, PromptItem, Question, judge
+from curate.judge.base import from_margin, from_probability, from_rating
 from curate.judge.reward_model import RewardModelJudge, RewardModelOptions
 from curate.judge.runner import run_judge
 from curate.judge.validity import check_answer

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from curate.config.project import Config
-from curate.judge import Panel, answer_chunk, plan
-from curate.judge.writer import Answered, Ledger
+from curate.judge import Panel, answer_chunk, plan_chunks
+from curate.judge.writer import AnsweredChunk, BackgroundWriter
 from curate.lake.lake import Lake
 from curate.lake.runs import StageRun
 from curate.lake.status import read_status
@@ -24,12 +24,12 @@ LONG = (
 
 
 @pytest.fixture
-def chunks(sample_lake: Lake, make_config: MakeConfig) -> list[Answered]:
+def chunks(sample_lake: Lake, make_config: MakeConfig) -> list[AnsweredChunk]:
     """Twelve chunks of one prompt."""
     config = make_config(RULE)
     config.resolve("long.py").write_text(LONG)
     with Panel(config) as panel:
-        return [answer_chunk(sample_lake, panel, each, run_id="r") for each in plan(sample_lake, panel)]
+        return [answer_chunk(sample_lake, panel, each, run_id="r") for each in plan_chunks(sample_lake, panel)]
 
 
 def committed(lake: Lake) -> tuple[int, int]:
@@ -41,10 +41,10 @@ def committed(lake: Lake) -> tuple[int, int]:
     return records, rows
 
 
-def test_what_comes_quickly_is_committed_together(sample_lake: Lake, chunks: list[Answered]) -> None:
+def test_what_comes_quickly_is_committed_together(sample_lake: Lake, chunks: list[AnsweredChunk]) -> None:
     twin = sample_lake.twin()
     run = StageRun(twin, "judge", config_hash="c")
-    with Ledger(run) as ledger:
+    with BackgroundWriter(run) as ledger:
         for chunk in chunks[:6]:
             ledger.file(chunk)
         ledger.flush()
@@ -60,12 +60,12 @@ def test_what_comes_quickly_is_committed_together(sample_lake: Lake, chunks: lis
 
 
 def test_an_error_between_chunks_loses_nothing_that_was_answered(
-    sample_lake: Lake, chunks: list[Answered]
+    sample_lake: Lake, chunks: list[AnsweredChunk]
 ) -> None:
     twin = sample_lake.twin()
     with (
         pytest.raises(KeyboardInterrupt),
-        Ledger(StageRun(twin, "judge", config_hash="c")) as ledger,
+        BackgroundWriter(StageRun(twin, "judge", config_hash="c")) as ledger,
     ):
         ledger.file(chunks[0])
         ledger.file(chunks[1])
@@ -75,13 +75,13 @@ def test_an_error_between_chunks_loses_nothing_that_was_answered(
 
 
 def test_a_commit_that_fails_is_an_error_where_it_is_waited_for(
-    sample_lake: Lake, chunks: list[Answered]
+    sample_lake: Lake, chunks: list[AnsweredChunk]
 ) -> None:
     closed = sample_lake.twin()
     closed.close()
     with (
         pytest.raises(Exception, match=r"[Cc]losed"),
-        Ledger(StageRun(closed, "judge", config_hash="c")) as ledger,
+        BackgroundWriter(StageRun(closed, "judge", config_hash="c")) as ledger,
     ):
         ledger.file(chunks[0])
         ledger.flush()
@@ -89,11 +89,11 @@ def test_a_commit_that_fails_is_an_error_where_it_is_waited_for(
 
 
 def test_a_slow_judge_is_committed_chunk_by_chunk(
-    sample_lake: Lake, chunks: list[Answered], monkeypatch: pytest.MonkeyPatch
+    sample_lake: Lake, chunks: list[AnsweredChunk], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("curate.judge.writer._EVERY", 0.0)
+    monkeypatch.setattr("curate.judge.writer._COMMIT_INTERVAL", 0.0)
     twin = sample_lake.twin()
-    with Ledger(StageRun(twin, "judge", config_hash="c")) as ledger:
+    with BackgroundWriter(StageRun(twin, "judge", config_hash="c")) as ledger:
         for number, chunk in enumerate(chunks[:3]):
             ledger.file(chunk)
             while committed(sample_lake)[0] == number:  # nobody has asked it to

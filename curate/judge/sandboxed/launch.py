@@ -64,9 +64,9 @@ class _MountAttributes(ctypes.Structure):
 def main() -> NoReturn:
     settings, program, fds = Settings(**json.loads(sys.argv[1])), sys.argv[2], sys.argv[3:]
     if not settings.isolated:
-        _start(settings, program, fds, programs=str(Path(__file__).parent.parent))
+        _start_program(settings, program, fds, programs=str(Path(__file__).parent.parent))
     try:
-        _unshare()
+        _enter_namespaces()
         watcher = os.fork()
         if watcher == 0:
             _libc.prctl(_DIE_WITH_PARENT, signal.SIGKILL)
@@ -75,20 +75,20 @@ def main() -> NoReturn:
     except (OSError, AttributeError):  # a kernel or libc that lacks one of the calls
         os._exit(NOT_ISOLATED)
     if watcher == 0:
-        _watch(settings, program, fds)
+        _watch_program(settings, program, fds)
     for fd in fds:
         os.close(int(fd))
     os._exit(_exit_status(os.waitpid(watcher, 0)[1]))
 
 
-def _unshare() -> None:
+def _enter_namespaces() -> None:
     """Enter namespaces of our own, where user 1000 is the user, or nobody where the user is root.
 
     The kernel counts the processes of users other than root only, and root's files are none of the code's business.
     """
     user, group = os.getuid(), os.getgid()
     begin, helper = _start_mapping(os.getpid()) if user == 0 else (-1, 0)
-    _check(_libc.unshare(_NEWUSER | _NEWNS | _NEWPID | _NEWNET | _NEWIPC | _NEWUTS))
+    _check_result(_libc.unshare(_NEWUSER | _NEWNS | _NEWPID | _NEWNET | _NEWIPC | _NEWUTS))
     if helper:
         os.close(begin)
     if not helper or os.waitpid(helper, 0)[1] != 0:
@@ -124,25 +124,25 @@ def _become_user() -> None:
 
 def _build_root(settings: Settings) -> None:
     root = settings.folder
-    _check(_mount(None, "/", None, _REC | _PRIVATE))
-    _check(_mount("tmpfs", root, "tmpfs", _NOSUID | _NODEV, "size=1m,nr_inodes=4096,mode=755"))
+    _check_result(_mount_path(None, "/", None, _REC | _PRIVATE))
+    _check_result(_mount_path("tmpfs", root, "tmpfs", _NOSUID | _NODEV, "size=1m,nr_inodes=4096,mode=755"))
     for name in ("tmp", "dev", "proc", "etc", "programs"):
         Path(root, name).mkdir()
     space = f"size={settings.disk},nr_inodes=8192,mode=1777"
-    _check(_mount("tmpfs", f"{root}/tmp", "tmpfs", _NOSUID | _NODEV, space))
+    _check_result(_mount_path("tmpfs", f"{root}/tmp", "tmpfs", _NOSUID | _NODEV, space))
     for path in _SYSTEM:
         if Path(path).is_symlink():
             Path(root + path).symlink_to(Path(path).readlink())
         elif Path(path).is_dir():
-            _show(path, root + path)
+            _show_path(path, root + path)
     for path in settings.python:
         if path != "/" and not any(path == shown or path.startswith(f"{shown}/") for shown in _SYSTEM):
-            _show(path, root + path)
+            _show_path(path, root + path)
     for name in _SETTINGS_OF_SYSTEM:
         if Path("/etc", name).exists():
-            _show(f"/etc/{name}", f"{root}/etc/{name}")
+            _show_path(f"/etc/{name}", f"{root}/etc/{name}")
     for name in _DEVICES:
-        _show(f"/dev/{name}", f"{root}/dev/{name}", read_only=False)
+        _show_path(f"/dev/{name}", f"{root}/dev/{name}", read_only=False)
     for name, target in (
         ("fd", "/proc/self/fd"),
         ("stdin", "/proc/self/fd/0"),
@@ -151,17 +151,17 @@ def _build_root(settings: Settings) -> None:
         ("shm", "/tmp"),
     ):
         Path(root, "dev", name).symlink_to(target)
-    _show(str(Path(__file__).parent), f"{root}/programs/sandboxed")
-    _check(_mount("proc", f"{root}/proc", "proc", _NOSUID | _NODEV | _NOEXEC))
-    _check(_set_read_only(root, 0))
+    _show_path(str(Path(__file__).parent), f"{root}/programs/sandboxed")
+    _check_result(_mount_path("proc", f"{root}/proc", "proc", _NOSUID | _NODEV | _NOEXEC))
+    _check_result(_set_read_only(root, 0))
     os.chdir(root)
-    _check(_libc.pivot_root(b".", b"."))  # the old root now lies on the new one
-    _check(_libc.umount2(b".", _DETACH))
+    _check_result(_libc.pivot_root(b".", b"."))  # the old root now lies on the new one
+    _check_result(_libc.umount2(b".", _DETACH))
     os.chdir("/tmp")
     _libc.sethostname(b"sandbox", 7)
 
 
-def _show(path: str, place: str, *, read_only: bool = True) -> None:
+def _show_path(path: str, place: str, *, read_only: bool = True) -> None:
     """Let a file or folder of the machine be seen at `place`."""
     source = Path(path)
     if source.is_dir():
@@ -169,12 +169,12 @@ def _show(path: str, place: str, *, read_only: bool = True) -> None:
     else:
         Path(place).parent.mkdir(parents=True, exist_ok=True)
         Path(place).touch()
-    _check(_mount(str(source.resolve()), place, None, _BIND | _REC))
+    _check_result(_mount_path(str(source.resolve()), place, None, _BIND | _REC))
     if read_only:
-        _check(_set_read_only(place, _RECURSIVE))
+        _check_result(_set_read_only(place, _RECURSIVE))
 
 
-def _mount(source: str | None, target: str, kind: str | None, flags: int, data: str | None = None) -> int:
+def _mount_path(source: str | None, target: str, kind: str | None, flags: int, data: str | None = None) -> int:
     texts = [
         None if text is None else text.encode("utf-8", "surrogateescape") for text in (source, target, kind)
     ]
@@ -189,13 +189,13 @@ def _set_read_only(target: str, flags: int) -> int:
     return int(_libc.syscall(_SET_MOUNT_ATTRIBUTES, -100, path, flags, ctypes.byref(attributes), size))
 
 
-def _check(result: int) -> None:
+def _check_result(result: int) -> None:
     if result != 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
 
 
-def _watch(settings: Settings, program: str, fds: list[str]) -> NoReturn:
+def _watch_program(settings: Settings, program: str, fds: list[str]) -> NoReturn:
     """Run the program until it ends, or until all that runs here is too much."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
     child = os.fork()
@@ -204,7 +204,7 @@ def _watch(settings: Settings, program: str, fds: list[str]) -> NoReturn:
         _become_user()
         _libc.prctl(_DIE_WITH_PARENT, signal.SIGKILL)
         _libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
-        _start(settings, program, fds, programs="/programs")
+        _start_program(settings, program, fds, programs="/programs")
     for fd in (0, 1, 2, *map(int, fds)):
         os.close(fd)
     while True:
@@ -213,23 +213,23 @@ def _watch(settings: Settings, program: str, fds: list[str]) -> NoReturn:
             while (ended := os.waitpid(-1, os.WNOHANG))[0]:
                 if ended[0] == child:
                     os._exit(_exit_status(ended[1]))
-            if excess := _excess(settings):
+            if excess := _find_excess(settings):
                 os._exit(excess)
         except Exception:  # whatever it is, nothing shall run without being watched
             os._exit(TOO_MANY)
 
 
-def _excess(settings: Settings) -> int:
+def _find_excess(settings: Settings) -> int:
     """The exit status for what runs here, if it is too many processes or too much memory together."""
     pids = [name for name in os.listdir("/proc") if name.isdigit() and name != "1"]  # noqa: PTH208
     if len(pids) > settings.processes:
         return TOO_MANY
-    if len(pids) > 1 and sum(map(_resident, pids)) > settings.memory:
-        return TOO_LARGE if sum(map(_share, pids)) > settings.memory else 0
+    if len(pids) > 1 and sum(map(_read_resident, pids)) > settings.memory:
+        return TOO_LARGE if sum(map(_read_proportional, pids)) > settings.memory else 0
     return 0
 
 
-def _resident(pid: str) -> int:
+def _read_resident(pid: str) -> int:
     """Bytes of memory that a process has, those included that it shares with others."""
     try:
         return int(Path("/proc", pid, "statm").read_text().split()[1]) * _PAGE
@@ -237,7 +237,7 @@ def _resident(pid: str) -> int:
         return 0
 
 
-def _share(pid: str) -> int:
+def _read_proportional(pid: str) -> int:
     """Bytes of memory that a process has, shared ones divided by how many share them."""
     try:
         lines = Path("/proc", pid, "smaps_rollup").read_text().splitlines()
@@ -246,7 +246,7 @@ def _share(pid: str) -> int:
     return sum(int(line.split()[1]) << 10 for line in lines if line.startswith("Pss:"))
 
 
-def _start(settings: Settings, program: str, fds: list[str], *, programs: str) -> NoReturn:
+def _start_program(settings: Settings, program: str, fds: list[str], *, programs: str) -> NoReturn:
     """Become the program, under the limits that the kernel keeps for each process."""
     limits = [
         ("CPU", settings.seconds),
@@ -255,7 +255,7 @@ def _start(settings: Settings, program: str, fds: list[str], *, programs: str) -
         ("CORE", 0),
         ("NOFILE", 64),
     ]
-    if settings.isolated and _kernel() >= (5, 14):  # before, the user's other processes were counted too
+    if settings.isolated and _read_kernel_version() >= (5, 14):  # before, the user's other processes were counted too
         limits.append(("NPROC", 2 * settings.processes))  # threads too; the watcher counts processes
     for name, value in limits:
         number = getattr(resource, f"RLIMIT_{name}", None)
@@ -269,7 +269,7 @@ def _start(settings: Settings, program: str, fds: list[str], *, programs: str) -
     os.execv(settings.executable, [settings.executable, "-I", "-B", "-c", first, *fds])
 
 
-def _kernel() -> tuple[int, ...]:
+def _read_kernel_version() -> tuple[int, ...]:
     return tuple(int(part) for part in os.uname().release.split("-")[0].split(".")[:2] if part.isdigit())
 
 

@@ -42,11 +42,11 @@ NUMBERS: dict[str, Callable[..., Any]] = {
 _CONTEXT = {"enter": "__enter__", "exit": "__exit__"}
 
 
-def _call(function: Any, positional: tuple[Any, ...], named: tuple[tuple[str, Any], ...]) -> Any:
+def _call_function(function: Any, positional: tuple[Any, ...], named: tuple[tuple[str, Any], ...]) -> Any:
     return function(*positional, **dict(named))
 
 
-def _run(coroutine: Any) -> Any:
+def _run_coroutine(coroutine: Any) -> Any:
     async def wait() -> Any:
         return await coroutine
 
@@ -60,7 +60,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
         name: lambda value, *arguments, method=method: getattr(type(value), method)(value, *arguments)
         for name, method in _CONTEXT.items()
     },
-    "call": _call,
+    "call": _call_function,
     "contains": operator.contains,
     "delattr": delattr,
     "delitem": operator.delitem,
@@ -79,7 +79,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "pos": operator.pos,
     "repr": repr,
     "reversed": reversed,
-    "run": _run,
+    "run": _run_coroutine,
     "send": lambda generator, value: generator.send(value),
     "setattr": setattr,
     "setitem": operator.setitem,

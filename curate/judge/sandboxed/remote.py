@@ -45,121 +45,121 @@ class Remote:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") and name.endswith("__") and name not in _FORWARDED:
             raise AttributeError(name)
-        return _ask(self, "getattr", name)
+        return _request_operation(self, "getattr", name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        _ask(self, "setattr", name, value)
+        _request_operation(self, "setattr", name, value)
 
     def __delattr__(self, name: str) -> None:
-        _ask(self, "delattr", name)
+        _request_operation(self, "delattr", name)
 
     def __call__(self, *positional: Any, **named: Any) -> Any:
-        return _ask(self, "call", positional, tuple(named.items()))
+        return _request_operation(self, "call", positional, tuple(named.items()))
 
     def __contains__(self, item: Any) -> bool:
         if self._remote_plain:
             return item in self._remote_plain[0]
-        if _trusting(self) or isinstance(item, Remote):
-            return bool(_ask(self, "contains", item))
+        if _is_code_side(self) or isinstance(item, Remote):
+            return bool(_request_operation(self, "contains", item))
         try:
             items = iter(self)
         except TypeError:
-            raise _undecidable(
+            raise _make_undecidable(
                 self, "only the code could say whether its object holds a value of the tests"
             ) from None
-        claim = None if items is self else _ask(self, "contains", item)
+        claim = None if items is self else _request_operation(self, "contains", item)
         holds = any(item is other or item == other for other in items)
         if claim is not None and claim is not holds:
-            raise _undecidable(
+            raise _make_undecidable(
                 self, "an object of the code contains what it does not give, or gives what it does not"
             )
         return holds
 
     def __instancecheck__(self, instance: Any) -> bool:
-        return isinstance(instance, Remote) and bool(_ask(self, "isinstance", instance))
+        return isinstance(instance, Remote) and bool(_request_operation(self, "isinstance", instance))
 
     def __subclasscheck__(self, subclass: Any) -> bool:
-        return isinstance(subclass, Remote) and bool(_ask(self, "issubclass", subclass))
+        return isinstance(subclass, Remote) and bool(_request_operation(self, "issubclass", subclass))
 
     def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[type, ...]:
-        raise _undecidable(
+        raise _make_undecidable(
             self, "tests cannot derive a class from one of the code, which is in another process"
         )
 
     def __await__(self) -> Generator[Any, Any, Any]:
-        return _wait(self).__await__()
+        return _make_awaitable(self).__await__()
 
     def __dir__(self) -> Any:
-        return _ask(self, "dir")
+        return _request_operation(self, "dir")
 
 
-def _ask(remote: Remote, name: str, *arguments: Any) -> Any:
+def _request_operation(remote: Remote, name: str, *arguments: Any) -> Any:
     return remote._remote_exchange.request(name, remote, *arguments)
 
 
-def _trusting(remote: Remote) -> bool:
+def _is_code_side(remote: Remote) -> bool:
     """Whether this is the side of the code, which may believe what it likes."""
     return bool(remote._remote_exchange.codec.mine == "code")
 
 
-def _undecidable(remote: Remote, reason: str) -> UndecidableError:
+def _make_undecidable(remote: Remote, reason: str) -> UndecidableError:
     exchange = remote._remote_exchange
     exchange.broken = exchange.broken or reason
     return UndecidableError(reason)
 
 
-def _plain(value: Any) -> Any:
+def _get_plain(value: Any) -> Any:
     """The value of an object of the other side, if it has a plain one; any other value as it is."""
     return value._remote_plain[0] if isinstance(value, Remote) and value._remote_plain else value
 
 
-def _forward(name: str, *, plain: Callable[..., Any] | None = None) -> Callable[..., Any]:
+def _make_forwarder(name: str, *, plain: Callable[..., Any] | None = None) -> Callable[..., Any]:
     def method(self: Remote, *arguments: Any) -> Any:
         if self._remote_plain and plain is not None:
             return plain(self._remote_plain[0], *arguments)
         if self._remote_told and name in NUMBERS:
-            raise _undecidable(
+            raise _make_undecidable(
                 self, f"the tests take {name}() of an object that the code made of a value of theirs"
             )
-        return _ask(self, name, *arguments)
+        return _request_operation(self, name, *arguments)
 
     return method
 
 
-def _compare(name: str) -> Callable[[Remote, Any], Any]:
+def _make_comparison(name: str) -> Callable[[Remote, Any], Any]:
     decide = getattr(operator, name)
 
     def method(self: Remote, other: Any) -> Any:
         if self is other and name in ("eq", "ne"):
             return name == "eq"
         if isinstance(other, Remote) and not (self._remote_plain and other._remote_plain):
-            return _ask(self, name, other)
+            return _request_operation(self, name, other)
         if self._remote_plain:
             return decide(
                 self._remote_plain[0], other._remote_plain[0] if isinstance(other, Remote) else other
             )
-        if _trusting(self):
-            return _ask(self, name, other)
+        if _is_code_side(self):
+            return _request_operation(self, name, other)
         if other is None and name in ("eq", "ne"):
             return name == "ne"
         if type(other).__module__ not in _VALUES:
             return NotImplemented  # an object of the tests' own, which may say
-        raise _undecidable(self, "the tests compare an object of the code's own class with a value of theirs")
+        raise _make_undecidable(self, "the tests compare an object of the code's own class with a value of theirs")
 
     return method
 
 
-def _operate(name: str, *, reflected: bool = False) -> Callable[[Remote, Any], Any]:
+def _make_operation(name: str, *, reflected: bool = False) -> Callable[[Remote, Any], Any]:
     def method(self: Remote, other: Any) -> Any:
         left, right = (other, self) if reflected else (self, other)
-        values = [_plain(left), _plain(right)]
+        values = [_get_plain(left), _get_plain(right)]
         if not any(isinstance(value, Remote) for value in values):
             return getattr(operator, name)(*values)
         result = self._remote_exchange.request(name, *values)
         told = any(not isinstance(value, Remote) or value._remote_told for value in values)
-        if told and not _trusting(self) and result is not NotImplemented:
+        if told and not _is_code_side(self) and result is not NotImplemented:
             if not isinstance(result, Remote) or result._remote_plain:
-                raise _undecidable(
+                raise _make_undecidable(
                     self, f"the tests take a value from {name} of an object of the code and their own"
                 )
             object.__setattr__(result, "_remote_told", True)
@@ -169,16 +169,16 @@ def _operate(name: str, *, reflected: bool = False) -> Callable[[Remote, Any], A
 
 
 for _name in BINARY:
-    setattr(Remote, f"__{_name.removesuffix('_')}__", _operate(_name))
-    setattr(Remote, f"__r{_name.removesuffix('_')}__", _operate(_name, reflected=True))
+    setattr(Remote, f"__{_name.removesuffix('_')}__", _make_operation(_name))
+    setattr(Remote, f"__r{_name.removesuffix('_')}__", _make_operation(_name, reflected=True))
 for _name in IN_PLACE:
-    setattr(Remote, f"__{_name}__", _operate(_name))
+    setattr(Remote, f"__{_name}__", _make_operation(_name))
 for _name in COMPARISONS:
-    setattr(Remote, f"__{_name}__", _compare(_name))
+    setattr(Remote, f"__{_name}__", _make_comparison(_name))
 for _name, _function in NUMBERS.items():
-    setattr(Remote, f"__{_name}__", _forward(_name, plain=_function))
+    setattr(Remote, f"__{_name}__", _make_forwarder(_name, plain=_function))
 for _name in ("neg", "pos", "invert", "getitem"):
-    setattr(Remote, f"__{_name}__", _forward(_name, plain=getattr(operator, _name)))
+    setattr(Remote, f"__{_name}__", _make_forwarder(_name, plain=getattr(operator, _name)))
 _COLLECTIONS: dict[str, Callable[..., Any]] = {
     "len": len,
     "iter": iter,
@@ -187,9 +187,9 @@ _COLLECTIONS: dict[str, Callable[..., Any]] = {
     "next": next,
 }
 for _name, _function in _COLLECTIONS.items():
-    setattr(Remote, f"__{_name}__", _forward(_name, plain=_function))
+    setattr(Remote, f"__{_name}__", _make_forwarder(_name, plain=_function))
 for _name in ("str", "repr", "format", "setitem", "delitem", "enter", "exit"):
-    setattr(Remote, f"__{_name}__", _forward(_name))
+    setattr(Remote, f"__{_name}__", _make_forwarder(_name))
 
 
 def make_proxy(exchange: Exchange, number: int, about: dict[str, Any]) -> Any:
@@ -199,24 +199,24 @@ def make_proxy(exchange: Exchange, number: int, about: dict[str, Any]) -> Any:
     exchange.codec.let_stand_for(number, remote)
     match about:
         case {"is": "error type", "name": str(name), "base": base}:
-            return _error_type(name, decode(base))
+            return _make_error_type(name, decode(base))
         case {"is": "error", "type": kind, "args": arguments, "text": str(text)}:
-            return _error(remote, decode(kind), decode(arguments), text)
+            return _make_error(remote, decode(kind), decode(arguments), text)
         case {"is": "generator"}:
-            return _generate(remote)
+            return _make_generator(remote)
         case {"is": "coroutine"}:
-            return _wait(remote)
+            return _make_awaitable(remote)
     return remote
 
 
-def _error_type(name: str, base: Any) -> type[BaseException]:
+def _make_error_type(name: str, base: Any) -> type[BaseException]:
     """A class of the same name under the same built-in one, so that tests can catch it."""
 
     def read_attribute(self: BaseException, attribute: str) -> Any:
         remote = self.__dict__.get("remote")
         if remote is None or attribute.startswith("__"):
             raise AttributeError(attribute)
-        return _ask(remote, "getattr", attribute)
+        return _request_operation(remote, "getattr", attribute)
 
     def show(self: BaseException) -> str:
         return str(self.__dict__.get("text", base.__str__(self)))
@@ -225,7 +225,7 @@ def _error_type(name: str, base: Any) -> type[BaseException]:
     return type(name, (base,), {"__module__": "solution", "__getattr__": read_attribute, "__str__": show})
 
 
-def _error(remote: Remote, kind: Any, arguments: Any, text: str) -> BaseException:
+def _make_error(remote: Remote, kind: Any, arguments: Any, text: str) -> BaseException:
     _check_error_type(kind)
     try:
         error = kind(*arguments)
@@ -241,15 +241,15 @@ def _check_error_type(kind: Any) -> None:
         raise ProtocolError("an error of a class that is none")
 
 
-def _generate(remote: Remote) -> Generator[Any, Any, Any]:
+def _make_generator(remote: Remote) -> Generator[Any, Any, Any]:
     sent = None
     while True:
         try:
-            value = _ask(remote, "send", sent)
+            value = _request_operation(remote, "send", sent)
         except StopIteration as end:
             return end.value
         sent = yield value
 
 
-async def _wait(remote: Remote) -> Any:
-    return _ask(remote, "run")
+async def _make_awaitable(remote: Remote) -> Any:
+    return _request_operation(remote, "run")

@@ -53,19 +53,19 @@ def main() -> None:
     verdicts = os.dup(1)
     os.dup2(2, 1)
     exchange = Exchange("tests", reads=reads, writes=writes, proxy=make_proxy)
-    exchange.guard = lambda name, arguments: _guard(exchange, name, arguments)
-    exchange.print = _print
-    reason = _run(exchange, text, verdicts)
+    exchange.guard = lambda name, arguments: _guard_request(exchange, name, arguments)
+    exchange.print = _print_text
+    reason = _execute_tests(exchange, text, verdicts)
     os.write(verdicts, json.dumps({"passed": reason is None, "reason": reason}).encode())
     os._exit(0)
 
 
-def _run(exchange: Exchange, text: str, verdicts: int) -> str | None:
+def _execute_tests(exchange: Exchange, text: str, verdicts: int) -> str | None:
     """None where the tests have passed."""
     try:
         exchange.receive()
         os.write(verdicts, b"ready\n")
-        exchange.send({"value": (_ask, _read, _read_line)})
+        exchange.send({"value": (_ask_line, _read_text, _read_line)})
         while "do" in (message := exchange.receive()):
             exchange.answer(message)
         error, module, names = message["value"]
@@ -73,7 +73,7 @@ def _run(exchange: Exchange, text: str, verdicts: int) -> str | None:
             return str(error)[:500]
         names = [name for name in names if isinstance(name, str) and name.isidentifier()]
         sys.modules["solution"] = _Solution(module, names)
-        exec(compile(text, "tests.py", "exec"), _namespace(text, module, names))
+        exec(compile(text, "tests.py", "exec"), _build_namespace(text, module, names))
     except Lost:
         pass
     except BaseException as caught:
@@ -82,7 +82,7 @@ def _run(exchange: Exchange, text: str, verdicts: int) -> str | None:
     return None if exchange.broken is None else exchange.broken[:500]
 
 
-def _namespace(text: str, module: Any, names: list[str]) -> dict[str, Any]:
+def _build_namespace(text: str, module: Any, names: list[str]) -> dict[str, Any]:
     """The names of the code that the tests use without making them."""
     tree = ast.parse(text)
     uses = {
@@ -123,7 +123,7 @@ def _find_made_names(tree: ast.Module) -> set[str]:
     return names
 
 
-def _guard(exchange: Exchange, name: str, arguments: list[Any]) -> None:
+def _guard_request(exchange: Exchange, name: str, arguments: list[Any]) -> None:
     """Code may use what it was given as any caller would, and gets at nothing behind it."""
     target = arguments[0]
     if not exchange.codec.owns(target):
@@ -137,16 +137,16 @@ def _guard(exchange: Exchange, name: str, arguments: list[Any]) -> None:
         raise PermissionError(f"{name} of an object of the tests")
 
 
-def _print(text: str) -> None:
+def _print_text(text: str) -> None:
     if text:
         sys.stdout.write(text)
 
 
-def _ask(prompt: object = "") -> str:
+def _ask_line(prompt: object = "") -> str:
     return builtins.input(prompt)  # the one that the tests may have put there
 
 
-def _read(size: int | None = -1) -> str:
+def _read_text(size: int | None = -1) -> str:
     return sys.stdin.read(-1 if size is None else size)
 
 

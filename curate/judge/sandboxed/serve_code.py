@@ -65,7 +65,7 @@ def main() -> None:
     ask, read, read_line = exchange.receive()["value"]
     builtins.input, sys.stdin, sys.stdout = ask, _Asked(read, read_line), printed
     module = sys.modules["solution"] = types.ModuleType("solution")
-    error = _run(text, module)
+    error = _execute_code(text, module)
     names = tuple(name for name in vars(module) if isinstance(name, str) and not name.startswith("__"))
     try:
         exchange.send({"value": (error, module, names)})
@@ -75,7 +75,7 @@ def main() -> None:
         os._exit(0)
 
 
-def _run(text: str, module: types.ModuleType) -> str | None:
+def _execute_code(text: str, module: types.ModuleType) -> str | None:
     """The error that it ends with, in one line. `sys.exit` ends this process."""
     try:
         exec(compile(text, "solution.py", "exec"), vars(module))

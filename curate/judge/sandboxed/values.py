@@ -193,7 +193,7 @@ class Codec:
         """What the other side has to know of an object to make a proxy that behaves like it."""
         if isinstance(value, BaseException):
             arguments = self.encode(tuple(value.args))
-            return {"is": "error", "type": self.encode(type(value)), "args": arguments, "text": _text(value)}
+            return {"is": "error", "type": self.encode(type(value)), "args": arguments, "text": _show_error(value)}
         if isinstance(value, type) and issubclass(value, BaseException):
             return {"is": "error type", "name": value.__name__, "base": self.encode(value.__base__)}
         if isinstance(value, types.GeneratorType):
@@ -203,7 +203,7 @@ class Codec:
         base = next((part for part in _BASES if isinstance(value, part)), None)
         if base is None:
             return {"is": "object"}
-        return {"is": "value", "plain": self.encode(_plain(value, base))}
+        return {"is": "value", "plain": self.encode(_get_plain_value(value, base))}
 
     # Reading ----------------------------------------------------------------------------------------------
 
@@ -222,7 +222,7 @@ class Codec:
             case ["ref", str(key)]:
                 return self._shared[key]
             case ["value", str(name), list(arguments)] if name in _ARGUMENTS:
-                return _made(name, [self.decode(part) for part in arguments])
+                return _make_value(name, [self.decode(part) for part in arguments])
             case ["scalar", str(kind), str(text)] if _ARRAY.fullmatch(kind):
                 return importlib.import_module("numpy").frombuffer(bytes.fromhex(text), kind)[0]
             case ["builtin", "NotImplemented" | "Ellipsis" as name]:
@@ -266,7 +266,7 @@ class Codec:
         return held
 
 
-def _made(name: str, arguments: list[Any]) -> Any:
+def _make_value(name: str, arguments: list[Any]) -> Any:
     if name == "numpy.ndarray":
         kind, shape, content = arguments
         if not _ARRAY.fullmatch(kind):
@@ -277,7 +277,7 @@ def _made(name: str, arguments: list[Any]) -> Any:
     return make.fromisoformat(*arguments) if kind in ("datetime", "time") else make(*arguments)
 
 
-def _plain(value: Any, base: type) -> Any:
+def _get_plain_value(value: Any, base: type) -> Any:
     """The value of a subclass's instance, as its base class has it."""
     if base in (int, float):
         return getattr(base, f"__{base.__name__}__")(value)
@@ -290,7 +290,7 @@ def _plain(value: Any, base: type) -> Any:
     return base(base.__iter__(value))  # type: ignore[attr-defined]  # the others are collections
 
 
-def _text(error: BaseException) -> str:
+def _show_error(error: BaseException) -> str:
     try:
         return str(error)
     except Exception:

@@ -99,8 +99,8 @@ def in_process(model: Path, requests: int, rounds: int) -> None:
     atexit.register(lambda: shared.llm_engine.engine_core.shutdown())
     folder, asked = project(options, requests)
     (engine,) = opened(folder)
-    tokens = engine._model().tokens
-    targets = tokens.choices(asked)
+    tokens = engine._get_model().tokens
+    targets = tokens.encode_choices(asked)
     prompts = [{"prompt_token_ids": list(each[0].context)} for each in targets]
     settings = [
         SamplingParams(
@@ -154,8 +154,8 @@ def over_http(url: str, model: Path, requests: int, rounds: int) -> None:
     }
     folder, asked = project(options, requests)
     (engine,) = opened(folder)
-    tokens = engine._model().tokens
-    targets = tokens.choices(asked)
+    tokens = engine._get_model().tokens
+    targets = tokens.encode_choices(asked)
     bodies = [
         {"model": "m", "prompt": list(each[0].context), "max_tokens": 1, "temperature": 0.0, "logprobs": 1,
          "return_tokens_as_token_ids": True, "logprob_token_ids": [target.continuation[0] for target in each]}
@@ -245,7 +245,7 @@ def project(options: dict[str, Any], requests: int) -> tuple[Path, list[Any]]:
         ingest(lake, loaded)
         found = read_items(lake, [contest.prompt_id for contest in list_items(lake)])
     with Panel(loaded) as panel:
-        judge: Any = panel.seats["served"].judge
+        judge: Any = panel.judges["served"].judge
         judge.engine = noted = Noted()
         judge.answer([question for contest in found for question in judge.questions(contest)])
     return folder, noted.asked

@@ -72,7 +72,7 @@ def _build_tree_pass(
         Readout(number, np.searchsorted(keep, nodes), np.asarray(targets[number].continuation, np.int64))
         for number, nodes in ends.items()
     )
-    return ForwardPass(tree.tokens[None], tree.depths[None], tree.visible()[None, None], keep, picks)
+    return ForwardPass(tree.tokens[None], tree.depths[None], tree.build_mask()[None, None], keep, picks)
 
 
 def plan_padded_passes(targets: Sequence[Target], *, budget: int) -> Iterator[ForwardPass]:
@@ -121,5 +121,5 @@ def _group_by_input(targets: Sequence[Target]) -> dict[tuple[int, ...], list[int
     """Choices of one token each share all that the model must read."""
     found: dict[tuple[int, ...], list[int]] = {}
     for number, target in enumerate(targets):
-        found.setdefault(target.fed, []).append(number)
+        found.setdefault(target.input_tokens, []).append(number)
     return found

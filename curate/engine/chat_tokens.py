@@ -98,13 +98,15 @@ class ChatTokens:
         ]
 
     def _encode_target(self, request: Continuation, context: Sequence[int]) -> Target | Failure:
-        continuation = self.encode_continuation(request.prefill, request.continuation, bare=not request.messages)
+        continuation = self.encode_continuation(
+            request.prefill, request.continuation, bare=not request.messages
+        )
         if not continuation:
             return Failure("the continuation is empty", permanent=True)
         if not context:
             return Failure("the tokenizer knows no token to begin a text with", permanent=True)
         target = Target(tuple(context), tuple(continuation))
-        return self.check_length(len(target.fed)) or target
+        return self.check_length(len(target.input_tokens)) or target
 
     def encode_choices(self, requests: Sequence[Choose]) -> list[list[Target] | Failure]:
         """Each choice of each request behind their common context."""
@@ -183,7 +185,8 @@ class ChatTokens:
         if any(part.type != "text" for message in messages for part in message.content):
             return Failure("the model reads text only, and the chat holds images or videos", permanent=True)
         return [
-            {"role": turn.role, "content": self._mark_control_strings(plain_text(turn.content), written)} for turn in messages
+            {"role": turn.role, "content": self._mark_control_strings(plain_text(turn.content), written)}
+            for turn in messages
         ]
 
     def _mark_control_strings(self, content: str, written: list[str]) -> str:

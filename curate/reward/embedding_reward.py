@@ -80,14 +80,14 @@ class Heads:
 
         In double precision and rounded, so that a score does not depend on which others it is computed with.
         """
-        return self._rounded(_COMBINED[self.combine](self._members(features, head)))
+        return self._round_scores(_COMBINED[self.combine](self._score_members(features, head)))
 
-    def disagreement(self, features: Float32, head: int) -> Float64:
+    def measure_disagreement(self, features: Float32, head: int) -> Float64:
         """float64[n]: standard deviation over the members, each centred on these rows (a level says nothing)."""
-        scores = self._members(features, head)
-        return self._rounded((scores - scores.mean(axis=0)).std(axis=1))
+        scores = self._score_members(features, head)
+        return self._round_scores((scores - scores.mean(axis=0)).std(axis=1))
 
-    def _members(self, features: Float32, head: int) -> Float64:
+    def _score_members(self, features: Float32, head: int) -> Float64:
         """float64[n, M]."""
         hidden = features.astype(np.float64) @ self.w1[head].astype(np.float64) + self.b1[head]
         with np.errstate(over="ignore"):  # exp(-x) of a very negative x is inf, and x / inf is the right 0
@@ -96,7 +96,7 @@ class Heads:
         return np.asarray(weighed.reshape(len(weighed), self.members, -1).sum(axis=2))
 
     @staticmethod
-    def _rounded(scores: Float64) -> Float64:
+    def _round_scores(scores: Float64) -> Float64:
         return np.asarray(np.round(scores, _DECIMALS) + 0.0)  # no negative zeros
 
 
@@ -174,7 +174,7 @@ class EmbeddingReward:
             return np.empty(0)
         vectors = self.embedder.embed([*map(extract_question, prompts), *responses], track=track)
         inputs = build_features(vectors[: len(prompts)], vectors[len(prompts) :])
-        return self.score_features(self.head_of(prompt_ids), inputs)
+        return self.score_features(self.find_heads(prompt_ids), inputs)
 
     def score_features(self, head: Int64, inputs: Float32) -> Float64:
         scores = np.empty(len(inputs))
@@ -183,7 +183,7 @@ class EmbeddingReward:
             scores[rows] = self.heads.score(inputs[rows], int(each))
         return scores
 
-    def head_of(self, prompt_ids: Sequence[str]) -> Int64:
+    def find_heads(self, prompt_ids: Sequence[str]) -> Int64:
         """int64[n]: the fold of a prompt of the training set, `folds` (the final head) for any other."""
         folds = self.description.folds
         heads = [

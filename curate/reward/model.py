@@ -70,8 +70,8 @@ class RewardModel(nn.Module):
 
     def save(self, folder: Path) -> None:
         """Write it so that `load` gives the same scores; with a linear head of one output, so does Transformers."""
-        if isinstance(self.head, nn.Linear) and self.shape.plain:
-            self.as_classifier().save_pretrained(folder)
+        if isinstance(self.head, nn.Linear) and self.shape.is_plain:
+            self.to_classifier().save_pretrained(folder)
             return
         self.backbone.save_pretrained(folder)
         save_head(self.head, self.shape, folder)
@@ -92,14 +92,14 @@ class RewardModel(nn.Module):
                 f"Cannot read a reward model from {folder}: {' '.join(str(error).split())}"
             ) from error
 
-    def merged(self) -> RewardModel:
+    def merge_adapters(self) -> RewardModel:
         """The adapters added into the weights; this model is used up."""
         whole = self.adapters.merge_and_unload()
-        if self.shape.plain:
+        if self.shape.is_plain:
             return RewardModel(whole.base_model, whole.score, self.shape)
         return RewardModel(whole, self.head, self.shape)
 
-    def as_classifier(self) -> Any:
+    def to_classifier(self) -> Any:
         """A copy as the backbone's own sequence-classification model with one label."""
         from transformers import AutoModelForSequenceClassification
 
@@ -190,7 +190,7 @@ class VisionModel(nn.Module):
         backbone = AutoModel.from_pretrained(folder, dtype=dtype)
         return cls(backbone, *load_head(folder, backbone.config.get_text_config().hidden_size))
 
-    def merged(self) -> VisionModel:
+    def merge_adapters(self) -> VisionModel:
         """The adapters added into the weights; this model is used up."""
         return VisionModel(self.adapters.merge_and_unload(), self.head, self.shape)
 

@@ -53,7 +53,7 @@ class PackedBatch:
     slot: Tensor
     widest: int
 
-    def table(self, scores: Tensor, missing: float = float("-inf")) -> Tensor:
+    def scatter_scores(self, scores: Tensor, missing: float = float("-inf")) -> Tensor:
         """[B, N] of [R] (or [B, N, K] of [R, K]): `missing` where a prompt has fewer responses than others."""
         return _scatter_scores(scores, self.prompt, self.slot, self.widest, missing)
 
@@ -87,7 +87,7 @@ class PaddedBatch:
     widest: int
     images: dict[str, Tensor] = field(default_factory=dict)
 
-    def table(self, scores: Tensor, missing: float = float("-inf")) -> Tensor:
+    def scatter_scores(self, scores: Tensor, missing: float = float("-inf")) -> Tensor:
         return _scatter_scores(scores, self.prompt, self.slot, self.widest, missing)
 
     def to(self, device: torch.device | str) -> PaddedBatch:
@@ -137,11 +137,11 @@ def pack_shared_prefix(prompts: Sequence[Tokens], responses: Sequence[Sequence[T
     """Each prompt once, then its responses side by side. Scores do not depend on order or company."""
     row = _Row(responses)
     for prompt, answers in zip(prompts, responses, strict=True):
-        row.begin(prompt)
+        row.begin_prompt(prompt)
         for slot, answer in enumerate(answers):
-            row.branch(answer, slot)
-        row.end()
-    return row.packed()
+            row.add_branch(answer, slot)
+        row.end_span()
+    return row.build_batch()
 
 
 def pack_separately(prompts: Sequence[Tokens], responses: Sequence[Sequence[Tokens]]) -> PackedBatch:
@@ -149,11 +149,11 @@ def pack_separately(prompts: Sequence[Tokens], responses: Sequence[Sequence[Toke
     row = _Row(responses)
     for number, (prompt, answers) in enumerate(zip(prompts, responses, strict=True)):
         for slot, answer in enumerate(answers):
-            row.begin(prompt, number)
-            row.append(answer)
-            row.mark(slot)
-            row.end()
-    return row.packed()
+            row.begin_prompt(prompt, number)
+            row.append_tokens(answer)
+            row.mark_response(slot)
+            row.end_span()
+    return row.build_batch()
 
 
 def pack_jointly(
@@ -166,17 +166,17 @@ def pack_jointly(
     """All responses of a prompt in one causal sequence, shuffled by `generator` (given order without one)."""
     row = _Row(responses)
     for prompt, answers in zip(prompts, responses, strict=True):
-        row.begin(prompt)
+        row.begin_prompt(prompt)
         order = (
             range(len(answers)) if generator is None else torch.randperm(len(answers), generator=generator)
         )
         for place, slot in enumerate(map(int, order)):
             if place:
-                row.append(separator)
-            row.append(answers[slot])
-            row.mark(slot)
-        row.end()
-    return row.packed()
+                row.append_tokens(separator)
+            row.append_tokens(answers[slot])
+            row.mark_response(slot)
+        row.end_span()
+    return row.build_batch()
 
 
 class _Row:
@@ -194,33 +194,33 @@ class _Row:
         self._start = 0
         self._branches: list[int] = []
 
-    def begin(self, prompt: Tokens, number: int | None = None) -> None:
+    def begin_prompt(self, prompt: Tokens, number: int | None = None) -> None:
         if not len(prompt):
             raise ValueError("a prompt needs a token")
         self._prompt = self._prompt + 1 if number is None else number
         self._start, self._branches = len(self._tokens), []
-        self.append(prompt)
+        self.append_tokens(prompt)
 
-    def append(self, tokens: Tokens) -> None:
+    def append_tokens(self, tokens: Tokens) -> None:
         at = len(self._tokens) - self._start
         self._tokens.extend(tokens)
         self._positions.extend(range(at, at + len(tokens)))
 
-    def branch(self, tokens: Tokens, slot: int) -> None:
+    def add_branch(self, tokens: Tokens, slot: int) -> None:
         at = len(self._tokens) - self._start - sum(self._branches)
         self._tokens.extend(tokens)
         self._positions.extend(range(at, at + len(tokens)))
         self._branches.append(len(tokens))
-        self.mark(slot)
+        self.mark_response(slot)
 
-    def mark(self, slot: int) -> None:
+    def mark_response(self, slot: int) -> None:
         self._marks.append((len(self._tokens) - 1, self._prompt, slot))
 
-    def end(self) -> None:
+    def end_span(self) -> None:
         length = len(self._tokens) - self._start - sum(self._branches)
         self._spans.append(Span(self._start, length, tuple(self._branches)))
 
-    def packed(self) -> PackedBatch:
+    def build_batch(self) -> PackedBatch:
         last, prompt, slot = torch.tensor(self._marks).unbind(dim=1)
         return PackedBatch(
             tokens=torch.tensor(self._tokens)[None],

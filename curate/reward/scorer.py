@@ -110,7 +110,9 @@ def open_reward_model(
     if read_trained_kind(folder / model) == EMBEDDING:
         return _open_embedding_scorer(model, folder / model, name=name or model, cache=cache, dtype=dtype)
     settings = {"kind": "transformers", "model": model, "task": "reward", "dtype": dtype}
-    engine = (engines or Engines({}, folder, images=images)).make(name or model, settings, where=where, needs="score")
+    engine = (engines or Engines({}, folder, images=images)).make(
+        name or model, settings, where=where, needs="score"
+    )
     scorer = EngineScorer(name or model, engine)
     if not share_prompts:
         return scorer

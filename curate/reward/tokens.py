@@ -72,31 +72,31 @@ class ResponseEncoder:
             return Failure("a message has an unknown role")
         chats = [_make_chat([*context, ("assistant", response)]) for response in responses]
         if self.whole and self._reads_pairs:
-            return self._pairs(chats)
-        split = self._split(_make_chat(context), chats)
-        return split if isinstance(split, Failure) else self._whole_or_cut(chats, *split, separator)
+            return self._encode_pairs(chats)
+        split = self._split_prompt(_make_chat(context), chats)
+        return split if isinstance(split, Failure) else self._fit_length(chats, *split, separator)
 
-    def _whole_or_cut(
+    def _fit_length(
         self, chats: Sequence[Chat], prompt: Ids, answers: Sequence[Ids], separator: Ids | None
     ) -> EncodedResponses | Failure:
         """What `max_length` has room for. `chats`: each answer behind the prompt."""
-        return self._fitted(prompt, answers, separator)
+        return self._cut_to_length(prompt, answers, separator)
 
-    def _split(self, context: Chat, chats: Sequence[Chat]) -> tuple[Ids, list[Ids]] | Failure:
+    def _split_prompt(self, context: Chat, chats: Sequence[Chat]) -> tuple[Ids, list[Ids]] | Failure:
         """The tokens of the prompt, and of what follows it in each chat."""
         sequences: list[Ids] = []
         for chat in chats:
             each = self._chat.encode(chat, answer=False)
             if isinstance(each, Failure):
-                return self._unread(each)
-            sequences.append(self._without_padding(tuple(each)))
+                return self._explain_unreadable(each)
+            sequences.append(self._strip_padding(tuple(each)))
         opened = self._chat.encode(context, answer=True)
         prompt = [] if isinstance(opened, Failure) else opened
         shared = min(_count_common(prompt, each) for each in sequences)
         shared = max(1, min(shared, min(map(len, sequences)) - 1))
         return sequences[0][:shared], [each[shared:] for each in sequences]
 
-    def _unread(self, failure: Failure) -> Failure:
+    def _explain_unreadable(self, failure: Failure) -> Failure:
         return Failure("the chat template does not take the chat")
 
     @cached_property
@@ -105,48 +105,52 @@ class ResponseEncoder:
         return not self.tokenizer.chat_template and self.tokenizer.sep_token is not None
 
     @cached_property
-    def _closing(self) -> int:
+    def _n_closing_tokens(self) -> int:
         """How many tokens close an answer, whatever it says."""
         ends = [
             self._chat.encode(_make_chat([("user", "?"), ("assistant", said)]), answer=False)
             for said in ("yes", "11")
         ]
-        one, other = (self._without_padding(tuple(each)) for each in ends if not isinstance(each, Failure))
+        one, other = (self._strip_padding(tuple(each)) for each in ends if not isinstance(each, Failure))
         return max(1, _count_common(one[::-1], other[::-1]))
 
-    def _fitted(self, prompt: Ids, answers: Sequence[Ids], separator: Ids | None) -> EncodedResponses:
+    def _cut_to_length(self, prompt: Ids, answers: Sequence[Ids], separator: Ids | None) -> EncodedResponses:
         kept = min(len(prompt), self.max_length // 4)
         room = self.max_length - kept
         if separator is not None:
             room = room // len(answers) - len(separator)
-        room = max(room, self._closing + 1)
-        fitted = tuple(self._cut(each, room) for each in answers)
+        room = max(room, self._n_closing_tokens + 1)
+        fitted = tuple(self._cut_answer(each, room) for each in answers)
         taken = max(map(len, fitted))
         if separator is not None:
             taken = sum(len(each) + len(separator) for each in fitted)
         kept = max(kept, self.max_length - taken)
-        shorter = self._newest(prompt, kept)
+        shorter = self._keep_newest(prompt, kept)
         before, after = ([len(prompt), *map(len, answers)], [len(shorter), *map(len, fitted)])
         return EncodedResponses(shorter, fitted, cut=sum(map(operator.ne, before, after)))
 
-    def _cut(self, answer: Ids, room: int) -> Ids:
+    def _cut_answer(self, answer: Ids, room: int) -> Ids:
         """Without the tokens before its closing ones that are too many."""
-        return answer if len(answer) <= room else answer[: room - self._closing] + answer[-self._closing :]
+        return (
+            answer
+            if len(answer) <= room
+            else answer[: room - self._n_closing_tokens] + answer[-self._n_closing_tokens :]
+        )
 
-    def _newest(self, prompt: Ids, kept: int) -> Ids:
+    def _keep_newest(self, prompt: Ids, kept: int) -> Ids:
         if len(prompt) <= kept:
             return prompt
         begins = prompt[0] == self.tokenizer.bos_token_id
         return (prompt[0], *prompt[len(prompt) - kept + 1 :]) if begins else prompt[len(prompt) - kept :]
 
-    def _without_padding(self, ids: Ids) -> Ids:
+    def _strip_padding(self, ids: Ids) -> Ids:
         """Transformers reads the score at the last token that is no padding token."""
         end = len(ids)
         while end > 2 and ids[end - 1] == self.padding:
             end -= 1
         return ids[:end]
 
-    def _pairs(self, chats: Sequence[Chat]) -> EncodedResponses:
+    def _encode_pairs(self, chats: Sequence[Chat]) -> EncodedResponses:
         """(What was said before, the answer), as text pairs of a BERT-like model."""
         tokenizer, side = self.tokenizer, self.tokenizer.truncation_side
         most = self.max_length - self.max_length // 4
@@ -188,32 +192,36 @@ class VisionResponseEncoder(ResponseEncoder):
         from curate.engine.local.vision import VisionTokens  # imports torch
 
         self._chat = tokens = VisionTokens(processor, _UNLIMITED, access)
-        self.images = tokens.inputs
+        self.images = tokens.build_inputs
 
-    def _whole_or_cut(
+    def _fit_length(
         self, chats: Sequence[Chat], prompt: Ids, answers: Sequence[Ids], separator: Ids | None
     ) -> EncodedResponses | Failure:
         pictures, room = len(images_of(chats[0][:-1])), self.max_length - len(prompt)
         images = tuple(map(images_of, chats))
-        needed = max(self.max_length // 4, self._closing + 1)
+        needed = max(self.max_length // 4, self._n_closing_tokens + 1)
         if pictures and room < min(needed, max(map(len, answers))):
             return Failure("the prompt with its images is too long")
         if any(
             len(each) > pictures and len(answer) > room for each, answer in zip(images, answers, strict=True)
         ):
             return Failure("a response with its images is too long")
-        fitted = self._beside(prompt, answers, room) if pictures else self._fitted(prompt, answers, None)
+        fitted = (
+            self._cut_answers(prompt, answers, room)
+            if pictures
+            else self._cut_to_length(prompt, answers, None)
+        )
         rows = tuple(fitted.prompt + each for each in fitted.responses)
         return EncodedResponses((), rows, cut=fitted.cut, images=images if any(images) else ())
 
-    def _beside(self, prompt: Ids, answers: Sequence[Ids], room: int) -> EncodedResponses:
+    def _cut_answers(self, prompt: Ids, answers: Sequence[Ids], room: int) -> EncodedResponses:
         """The prompt whole, and the answers cut to what it leaves them."""
-        fitted = tuple(self._cut(each, room) for each in answers)
+        fitted = tuple(self._cut_answer(each, room) for each in answers)
         return EncodedResponses(
             prompt, fitted, cut=sum(map(operator.ne, map(len, answers), map(len, fitted)))
         )
 
-    def _unread(self, failure: Failure) -> Failure:
+    def _explain_unreadable(self, failure: Failure) -> Failure:
         return Failure(failure.reason.partition(": ")[0])
 
 

@@ -36,8 +36,8 @@ def add_adapters(model: Model, lora: LoraSection, *, separator: Ids | None = Non
     require_extra("lora", "peft", purpose="train.backbone.lora")
     from peft import LoraConfig, TaskType, get_peft_model
 
-    plain = isinstance(model, RewardModel) and model.shape.plain
-    whole = model.as_classifier() if isinstance(model, RewardModel) and plain else model.backbone
+    plain = isinstance(model, RewardModel) and model.shape.is_plain
+    whole = model.to_classifier() if isinstance(model, RewardModel) and plain else model.backbone
     targets: Any = lora.targets
     if isinstance(model, VisionModel) and targets == "all-linear":
         targets = _list_language_layers(whole)

@@ -48,7 +48,7 @@ class LoadedBackbone:
         model = self.model
         if not isinstance(model, EncoderModel) and model.adapters is not None:
             model.adapters.save_pretrained(folder / "adapter")
-            model = model.merged()
+            model = model.merge_adapters()
         model.save(folder)
         encoder = self.encoder
         reader = encoder.processor if isinstance(encoder, VisionResponseEncoder) else encoder.tokenizer
@@ -179,10 +179,10 @@ def _check_head(section: BackboneSection, has: HeadShape) -> None:
     wanted = _build_shape(section)
     same = (has.head, has.output) == (wanted.head, wanted.output)
     same = same and (has.head == "linear" or has.units == wanted.units)
-    if not same or has.outputs != wanted.outputs or has.aspects != wanted.aspects:
+    if not same or has.n_outputs != wanted.n_outputs or has.aspects != wanted.aspects:
         raise CurateError(
             f"The reward model {section.model!r} has another head ({has.head}, {has.output}, {has.units} units, "
-            f"{has.outputs} outputs{_list_aspects(has.aspects)}) than train.backbone says: set head, output, units, "
+            f"{has.n_outputs} outputs{_list_aspects(has.aspects)}) than train.backbone says: set head, output, units, "
             "levels and aspects to go on with it."
         )
 

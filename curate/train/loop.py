@@ -261,7 +261,7 @@ class Trainer:
         half_precision = self._section.precision == "bfloat16"
         with torch.autocast(device.type, torch.bfloat16, enabled=half_precision):
             outputs = self._model(batch)
-        return batch.table(outputs.float())
+        return batch.scatter_scores(outputs.float())
 
     def _evaluate_held_out(self, progress: TrainingProgress) -> TrainingProgress:
         """Measure the held-out loss, and keep the weights if it is the lowest so far."""

@@ -93,7 +93,7 @@ def _main() -> None:
         found |= answers(engine)
         if name == "causal":
             model = engine._model()
-            found["read"], found["cached"] = model.read, model.cached
+            found["read"], found["cached"] = model.prompt_tokens, model.cached_tokens
             # Its process dies, as it does when memory runs out: the engine starts another and asks again.
             os.kill(_child(), signal.SIGKILL)
             found["again"] = msgspec.to_builtins(engine.choose(CHOOSE))

@@ -77,7 +77,7 @@ def test_a_continuation_is_split_as_it_stands_in_the_text(tokenizer: Any) -> Non
     for prefill, text in (("", "A"), ("the quick", " brown fox"), ("the qui", "ck brown"), ("A" * 100, "B")):
         context = tokens.encode(build_chat(("user", "Hi")), prefill)
         assert isinstance(context, list)
-        together = context + tokens.continuation(prefill, text)
+        together = context + tokens.encode_continuation(prefill, text)
         assert tokenizer.decode(together).endswith(f"assistant\n{prefill}{text}")
 
 

@@ -28,7 +28,7 @@ def test_each_sequence_is_on_one_path(
 @given(sequences.filter(bool))
 def test_a_token_sees_its_own_beginning_only(given: list[tuple[int, ...]]) -> None:
     for tree in pack_trees(given, budget=1000):
-        visible = tree.visible()
+        visible = tree.build_mask()
         for path in tree.paths.values():
             for depth, node in enumerate(path):
                 assert np.flatnonzero(visible[node]).tolist() == sorted(path[: depth + 1].tolist())

@@ -152,7 +152,7 @@ def test_a_shuffled_joint_row_still_says_which_score_is_whose() -> None:
     model = RewardModel.start(backbone())
     prompts, responses = some_tokens(3, prompts=6)
     packed = pack_jointly(prompts, responses, [96], generator=torch.Generator().manual_seed(4))
-    table = packed.table(model.score(packed))
+    table = packed.scatter_scores(model.score(packed))
     assert table.shape == (6, max(map(len, responses)))
     for row, answers in enumerate(responses):
         assert torch.isfinite(table[row]).sum() == len(answers)
@@ -184,15 +184,15 @@ def test_the_layouts_token_by_token() -> None:
 def test_the_table_keeps_gradients_and_refuses_other_shapes() -> None:
     packed = pack_shared_prefix([[1], [2]], [[[3]], [[4], [5]]])
     scores = torch.tensor([1.0, 2.0, 3.0], requires_grad=True)
-    table = packed.table(scores)
+    table = packed.scatter_scores(scores)
     assert table.tolist() == [[1.0, float("-inf")], [2.0, 3.0]]
     table[1].sum().backward()
     assert scores.grad is not None
     assert scores.grad.tolist() == [0.0, 1.0, 1.0]
-    assert packed.table(torch.zeros(3, 4)).shape == (2, 2, 4)
+    assert packed.scatter_scores(torch.zeros(3, 4)).shape == (2, 2, 4)
     for wrong in (torch.zeros(2), torch.zeros(3, 1, 1), torch.zeros(3, 0)):
         with pytest.raises(ValueError, match="3 responses"):
-            packed.table(wrong)
+            packed.scatter_scores(wrong)
 
 
 def test_empty_texts_and_rows_that_are_not_covered_are_refused() -> None:

@@ -105,7 +105,7 @@ def test_packing_and_company_change_neither_loss_nor_gradient(
         for row in packed:
             part = [groups[each] for each in row]
             batch = build_batch(part)
-            value = objective.compute_loss(batch.table(model(batch)), part, loss, model.shape)
+            value = objective.compute_loss(batch.scatter_scores(model(batch)), part, loss, model.shape)
             assert value.weight == pytest.approx(sum(objective.weigh_group(each, loss) for each in part))
             value.loss.backward()  # type: ignore[no-untyped-call]
             total, weight, correct = total + value.loss.item(), weight + value.weight, correct + value.correct
@@ -122,11 +122,11 @@ def test_terms_add_to_the_loss_and_have_gradients(groups: tuple[PromptGroup, ...
     part = groups[:6]
     batch = build_batch(part)
     outputs = torch.randn(len(batch.prompt), 1, generator=torch.Generator().manual_seed(0)) * 6
-    plain = objective.compute_loss(batch.table(outputs), part, LossSection(), HeadShape()).loss
+    plain = objective.compute_loss(batch.scatter_scores(outputs), part, LossSection(), HeadShape()).loss
     for term in ("centre", "prior", "length_invariance"):
         given_outputs = outputs.clone().requires_grad_()
         loss = LossSection(**{term: 0.5})
-        value = objective.compute_loss(batch.table(given_outputs), part, loss, HeadShape()).loss
+        value = objective.compute_loss(batch.scatter_scores(given_outputs), part, loss, HeadShape()).loss
         assert value.item() > plain.item(), term
         value.backward()  # type: ignore[no-untyped-call]
         assert given_outputs.grad is not None
@@ -172,7 +172,7 @@ def test_gradients_reach_every_adapter_and_no_frozen_weight(groups: tuple[Prompt
     for _ in range(2):  # half of an adapter starts at zero, and keeps the other half still for one step
         batch = build_batch(groups[:3])
         objective.compute_loss(
-            batch.table(model(batch)), groups[:3], LossSection(), model.shape
+            batch.scatter_scores(model(batch)), groups[:3], LossSection(), model.shape
         ).loss.backward()  # type: ignore[no-untyped-call]
         with torch.no_grad():
             for each in model.parameters():
@@ -188,7 +188,7 @@ def test_gradients_reach_separators_and_head_of_a_joint_row(groups: tuple[Prompt
     model = RewardModel.start(backbone(), HeadShape("mlp", 8))
     batch = build_batch(groups[:2], separator=(96,), seed=3)
     value = objective.compute_loss(
-        batch.table(model(batch)), groups[:2], LossSection(kind="best"), model.shape
+        batch.scatter_scores(model(batch)), groups[:2], LossSection(kind="best"), model.shape
     )
     value.loss.backward()  # type: ignore[no-untyped-call]
     assert model.backbone.embed_tokens.weight.grad[96].abs().sum() > 0

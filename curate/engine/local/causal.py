@@ -65,9 +65,11 @@ class CausalModel:
     # Probabilities ---------------------------------------------------------------------------------------
 
     def choose(self, requests: Sequence[Choose]) -> list[Choice | Failure]:
-        slots = self.tokens.choices(requests)
+        slots = self.tokens.encode_choices(requests)
         found = iter(
-            self.compute_log_probs([target for slot in slots if not isinstance(slot, Failure) for target in slot])
+            self.compute_log_probs(
+                [target for slot in slots if not isinstance(slot, Failure) for target in slot]
+            )
         )
         return [
             slot
@@ -77,10 +79,10 @@ class CausalModel:
         ]
 
     def loglikelihood(self, requests: Sequence[Continuation]) -> list[LogLikelihood | Failure]:
-        slots = self.tokens.targets(requests)
+        slots = self.tokens.encode_targets(requests)
         targets = [slot for slot in slots if isinstance(slot, Target)]
         results = [
-            LogLikelihood(float(found.sum()), len(found), len(target.fed))
+            LogLikelihood(float(found.sum()), len(found), len(target.input_tokens))
             for target, found in zip(targets, self.compute_log_probs(targets), strict=True)
         ]
         return fill_slots(slots, results)
@@ -185,9 +187,9 @@ class CausalModel:
         outputs: dict[tuple[int, ...], list[list[int]]] = {}
         budget = self.budget * _GENERATE_BUDGET // sampling.n
         for lot in split_batches(list(dict.fromkeys(prompts)), budget=budget):
-            outputs.update(zip(lot, self._generate_lot(lot, sampling, schema), strict=True))
+            outputs.update(zip(lot, self._generate_batch(lot, sampling, schema), strict=True))
         return fill_slots(
-            contexts, [self._generation(prompt, outputs[prompt], sampling) for prompt in prompts]
+            contexts, [self._build_generation(prompt, outputs[prompt], sampling) for prompt in prompts]
         )
 
     def _build_constraints(self, schema: str | None) -> list[Constraint]:
@@ -200,7 +202,7 @@ class CausalModel:
             self._schemas = SchemaCompiler(
                 self.tokens.tokenizer, self._end_tokens, self.model.get_output_embeddings().weight.shape[0]
             )
-        return [self._schemas.constraint(schema)]
+        return [self._schemas.build_constraint(schema)]
 
     @property
     def _end_tokens(self) -> list[int]:
@@ -208,7 +210,7 @@ class CausalModel:
         ends = self.model.generation_config.eos_token_id
         return ends if isinstance(ends, list) else [ends]
 
-    def _generate_lot(
+    def _generate_batch(
         self, lot: list[tuple[int, ...]], sampling: Sampling, schema: str | None
     ) -> list[list[list[int]]]:
         """For each prompt, `n` lists of new token ids."""
@@ -245,10 +247,10 @@ class CausalModel:
             return [[row] * sampling.n for row in drawn]
         return [drawn[at : at + sampling.n] for at in range(0, len(drawn), sampling.n)]
 
-    def _generation(
+    def _build_generation(
         self, prompt: tuple[int, ...], answers: list[list[int]], sampling: Sampling
     ) -> Generation:
-        cut = [self._cut(answer, sampling) for answer in answers]
+        cut = [self._cut_answer(answer, sampling) for answer in answers]
         # At temperature 1, in a pass of its own: keeping the logits of every step would not fit in memory.
         targets = [Target(prompt, tuple(answer)) for answer, _ in cut if answer]
         log_probs = dict(zip(targets, self.compute_log_probs(targets), strict=True))
@@ -263,7 +265,7 @@ class CausalModel:
             completions.append(Completion(text, steps, "stop" if finish else "length"))
         return Generation(tuple(completions), len(prompt), sum(len(answer) for answer, _ in cut))
 
-    def _cut(self, answer: list[int], sampling: Sampling) -> tuple[list[int], bool]:
+    def _cut_answer(self, answer: list[int], sampling: Sampling) -> tuple[list[int], bool]:
         """The answer before its end token, and whether it ended by itself."""
         stops = set(self._end_tokens)
         at = next((number for number, token in enumerate(answer) if token in stops), None)

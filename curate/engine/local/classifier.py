@@ -33,17 +33,17 @@ class SequenceClassifier:
 
     def score(self, chats: Sequence[Chat]) -> list[Score | Failure]:
         self._types.clear()
-        encoded = [self._encode(chat) for chat in chats]
+        encoded = [self._encode_chat(chat) for chat in chats]
         unique = list({ids: None for ids in encoded if not isinstance(ids, Failure)})
         found: dict[tuple[int, ...], float] = {}
         padding = self.model.config.get_text_config().pad_token_id
         groups = list(split_batches(unique, budget=self.budget if padding is not None else 1))
-        forward = partial(self._forward, padding=padding or 0)
+        forward = partial(self._score_batch, padding=padding or 0)
         for lot, scores in zip(groups, map_on_cores(forward, groups, device=self.model.device), strict=True):
             found.update(zip(lot, scores, strict=True))
         return [ids if isinstance(ids, Failure) else Score(found[ids], len(ids)) for ids in encoded]
 
-    def _encode(self, chat: Chat) -> tuple[int, ...] | Failure:
+    def _encode_chat(self, chat: Chat) -> tuple[int, ...] | Failure:
         tokenizer = self.tokens.tokenizer
         if tokenizer.chat_template or tokenizer.sep_token is None:
             encoded = self.tokens.encode(chat, answer=False)
@@ -59,9 +59,9 @@ class SequenceClassifier:
         ids = tuple(pair["input_ids"])
         if "token_type_ids" in pair:
             self._types[ids] = pair["token_type_ids"]
-        return self.tokens.too_long(len(ids)) or ids
+        return self.tokens.check_length(len(ids)) or ids
 
-    def _forward(self, lot: Sequence[tuple[int, ...]], padding: int) -> list[float]:
+    def _score_batch(self, lot: Sequence[tuple[int, ...]], padding: int) -> list[float]:
         # Padding on the right: a decoder's tokens do not see it, and its head looks for the last real token.
         length = max(map(len, lot))
         inputs = {

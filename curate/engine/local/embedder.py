@@ -32,7 +32,7 @@ class Embedder:
         """Return unit vectors, float32[len(texts), d]. No text is cut: long ones are averaged over windows."""
         if not texts:
             return np.zeros((0, self.model.get_embedding_dimension()), np.float32)
-        return embed_windows(texts, self._split, self.embed_beginnings)
+        return embed_windows(texts, self._split_text, self.embed_beginnings)
 
     def embed_beginnings(self, texts: Sequence[str]) -> Float32:
         """Return unit vectors, float32[len(texts), d], of as much of each text as the model reads at once."""
@@ -53,7 +53,7 @@ class Embedder:
             For each text float32[tokens, d], without special tokens; no rows for an empty text.
         """
         unique = sorted(set(texts))
-        split = [self._split(text) if text else [] for text in unique]
+        split = [self._split_text(text) if text else [] for text in unique]
         pieces = [piece for windows in split for piece, _ in windows]
         with limit_to_one_thread():
             states = self.model.encode(
@@ -72,9 +72,9 @@ class Embedder:
 
     def count_too_long(self, texts: Sequence[str]) -> int:
         """Count the texts that the model cannot read at once."""
-        return sum(len(self._split(text)) > 1 for text in texts)
+        return sum(len(self._split_text(text)) > 1 for text in texts)
 
-    def _split(self, text: str) -> list[Window]:
+    def _split_text(self, text: str) -> list[Window]:
         if self.model.max_seq_length in (
             None,
             math.inf,
@@ -126,7 +126,7 @@ def embed_windows(
 def _average_windows(vectors: Float32, windows: Sequence[Window]) -> Float32:
     """Return the unit vector float32[d] of a text, from those of its windows."""
     if len(windows) == 1:  # to the last bit that of the model, whoever embeds
-        return vectors[0]
+        return np.asarray(vectors[0], np.float32)
     weights = np.asarray([tokens for _, tokens in windows], np.float32)
     mean = weights @ vectors
     return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-12), np.float32)

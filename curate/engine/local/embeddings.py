@@ -126,13 +126,13 @@ class VectorStore:
         self._where: dict[bytes, tuple[int, int]] = {}  # text digest → segment, row
         if folder is not None and folder.is_dir():
             for file in sorted(folder.glob("*.safetensors")):
-                self._remember(*_read_vectors(file))
+                self._add_segment(*_read_vectors(file))
 
     def __contains__(self, key: bytes) -> bool:
         return key in self._where
 
     def add(self, keys: Sequence[bytes], vectors: Float32) -> None:
-        self._remember(keys, vectors)
+        self._add_segment(keys, vectors)
         if self._folder is None:
             return
         from safetensors.numpy import save
@@ -152,7 +152,7 @@ class VectorStore:
             taken[position] = self._vectors[segment][row]
         return taken
 
-    def _remember(self, keys: Sequence[bytes], vectors: Float32) -> None:
+    def _add_segment(self, keys: Sequence[bytes], vectors: Float32) -> None:
         segment = len(self._vectors)
         self._vectors.append(vectors)
         for row, key in enumerate(keys):

@@ -103,7 +103,7 @@ def _load_causal(
         model.set_output_embeddings(_Float32Head(model.get_output_embeddings()))
     tokens = ChatTokens(tokenizer, resolve_max_length(options, model, tokenizer))
     opened = CausalModel(model, tokens, options.budget)
-    return opened.with_trees() if options.share_prefixes else opened
+    return opened.enable_trees() if options.share_prefixes else opened
 
 
 def _load_classifier(

@@ -35,11 +35,11 @@ class HeadShape:
     weights: tuple[float, ...] = ()
 
     @property
-    def outputs(self) -> int:
+    def n_outputs(self) -> int:
         return {"scalar": 1, "ordinal": self.levels, "aspects": len(self.aspects)}[self.output]
 
     @property
-    def plain(self) -> bool:
+    def is_plain(self) -> bool:
         """Whether Transformers' sequence classification has such a head."""
         return self.head == "linear" and self.output == "scalar"
 
@@ -63,8 +63,8 @@ class MlpHead(nn.Module):
 def make_head(size: int, shape: HeadShape, generator: torch.Generator) -> nn.Linear | MlpHead:
     """A head with random weights."""
     if shape.head == "mlp":
-        return MlpHead(size, shape.units, shape.outputs, generator)
-    head = nn.Linear(size, shape.outputs, bias=False)
+        return MlpHead(size, shape.units, shape.n_outputs, generator)
+    head = nn.Linear(size, shape.n_outputs, bias=False)
     nn.init.normal_(head.weight, std=size**-0.5, generator=generator)
     return head
 
@@ -73,8 +73,8 @@ def read_score(outputs: Tensor, shape: HeadShape) -> Tensor:
     """[…] of [… , outputs]: the scalar, the expected level (0 … levels − 1) of the ordinal distribution, or the
     weighted mean of the aspects.
     """
-    if outputs.shape[-1] != shape.outputs:
-        raise ValueError(f"{outputs.shape[-1]} outputs of a head with {shape.outputs}")
+    if outputs.shape[-1] != shape.n_outputs:
+        raise ValueError(f"{outputs.shape[-1]} outputs of a head with {shape.n_outputs}")
     if shape.output == "scalar":
         return outputs.squeeze(-1)
     if shape.output == "aspects":

@@ -27,7 +27,7 @@ class SchemaCompiler:
     _compiled: dict[str, llguidance.LLMatcher] = field(init=False, default_factory=dict)
     _tokenizer: llguidance.LLTokenizer | None = field(init=False, default=None)
 
-    def constraint(self, schema: str) -> Constraint:
+    def build_constraint(self, schema: str) -> Constraint:
         """What keeps a batch to `schema` (JSON text). ValueError: it is none, or not supported."""
         if schema not in self._compiled:
             if self._tokenizer is None:  # takes a second for a large vocabulary

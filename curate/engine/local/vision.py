@@ -40,14 +40,14 @@ class VisionTokens(ChatTokens):
 
     def __init__(self, processor: Any, max_length: int, access: ImageAccess) -> None:
         self.processor, self.access = processor, access
-        self._image = lru_cache(_KEPT)(self._processed)
+        self._image = lru_cache(_KEPT)(self._process_image)
         if not processor.chat_template and not processor.tokenizer.chat_template:
             raise CurateError(
                 "The processor has no chat template, so it is not known how the model reads a chat with images."
             )
         super().__init__(processor.tokenizer, max_length)
-        self._place = self._place_of_images()
-        ids, inputs, kinds = self._tokens_and_inputs(_make_blank_image())
+        self._place = self._find_image_token()
+        ids, inputs, kinds = self._run_processor(_make_blank_image())
         if _CROSS in inputs:
             raise CurateError(
                 "The model attends to its images from beside the text, which is not supported: take one that reads "
@@ -64,7 +64,7 @@ class VisionTokens(ChatTokens):
     ) -> list[list[int] | Failure]:
         found = super().encode_all(chats, answer=answer)
         filled = [
-            each if isinstance(each, Failure) else self._filled(each, images_of(messages))
+            each if isinstance(each, Failure) else self._fill_image_tokens(each, images_of(messages))
             for (messages, _), each in zip(chats, found, strict=True)
         ]
         return [
@@ -72,7 +72,7 @@ class VisionTokens(ChatTokens):
             for each, room in zip(filled, rooms, strict=False)
         ]
 
-    def inputs(self, tokens: Tensor, images: Sequence[Part]) -> dict[str, Tensor]:
+    def build_inputs(self, tokens: Tensor, images: Sequence[Part]) -> dict[str, Tensor]:
         """What the model is given besides `tokens` int64[B, L], which hold these images in this order."""
         found: dict[str, list[Tensor]] = {}
         for part in images:
@@ -90,7 +90,7 @@ class VisionTokens(ChatTokens):
             inputs[self._kinds] = torch.isin(tokens, self._of_images).long()
         return inputs
 
-    def _filled(self, ids: Sequence[int], images: Sequence[Part]) -> list[int] | Failure:
+    def _fill_image_tokens(self, ids: Sequence[int], images: Sequence[Part]) -> list[int] | Failure:
         if list(ids).count(self._place) != len(images):
             return Failure("the chat template has no place for an image", permanent=True)
         filled: list[int] = []
@@ -107,16 +107,16 @@ class VisionTokens(ChatTokens):
                 return Failure(str(error), raw=part.uri and part.uri[:200], permanent=permanent)
         return filled
 
-    def _processed(self, part: Part) -> tuple[Ids, dict[str, Tensor]]:
+    def _process_image(self, part: Part) -> tuple[Ids, dict[str, Tensor]]:
         """The tokens that stand for an image, and what the model is given of it."""
         image = open_image(part, self.access)
         try:
-            ids, inputs, _ = self._tokens_and_inputs(image)
+            ids, inputs, _ = self._run_processor(image)
         except (ValueError, TypeError, ZeroDivisionError) as error:  # a line of pixels, say
             raise UnreadableImageError("an image is of a size or kind that the processor refuses") from error
         return ids, inputs
 
-    def _tokens_and_inputs(self, image: Any) -> tuple[Ids, dict[str, Tensor], dict[str, list[int]]]:
+    def _run_processor(self, image: Any) -> tuple[Ids, dict[str, Tensor], dict[str, list[int]]]:
         """And which of the tokens are the image's own."""
         place = self.tokenizer.convert_ids_to_tokens(self._place)
         found = self.processor(text=[place], images=[[image]], return_tensors="pt", add_special_tokens=False)
@@ -125,7 +125,7 @@ class VisionTokens(ChatTokens):
         kinds = {name: found.pop(name)[0].tolist() for name in _KINDS if name in found}
         return ids, dict(found), kinds
 
-    def _place_of_images(self) -> int:
+    def _find_image_token(self) -> int:
         """The token that the template writes where an image stands."""
         shown = self._render_turns([{"role": "user", "content": [{"type": "image"}]}], answer=False)
         token = getattr(self.processor, "image_token", None)
@@ -147,7 +147,7 @@ class VisionTokens(ChatTokens):
         return [
             {
                 "role": turn.role,
-                "content": [self._content(part, written) for part in _merge_texts(turn.content)],
+                "content": [self._convert_part(part, written) for part in _merge_texts(turn.content)],
             }
             for turn in messages
         ]
@@ -155,7 +155,7 @@ class VisionTokens(ChatTokens):
     def _join_contents(self, system: Any, user: Any) -> Any:
         return [*system, {"type": "text", "text": "\n\n"}, *user]
 
-    def _content(self, part: Part, written: list[str]) -> dict[str, str]:
+    def _convert_part(self, part: Part, written: list[str]) -> dict[str, str]:
         if part.type == "image":
             return {"type": "image"}
         return {"type": "text", "text": self._mark_control_strings(part.text or "", written)}
@@ -183,19 +183,19 @@ class VisionReward:
                 continue
             longest = max(map(len, (*lot.values(), ids)))
             if lot and (len(lot) + 1) * longest > self.budget:
-                found |= self._scores(lot, chats)
+                found |= self._score_batch(lot, chats)
                 lot = {}
             lot[place] = ids
         if lot:
-            found |= self._scores(lot, chats)
+            found |= self._score_batch(lot, chats)
         return [found[place] for place in range(len(chats))]
 
-    def _scores(self, lot: dict[int, list[int]], chats: Sequence[Chat]) -> dict[int, Score]:
+    def _score_batch(self, lot: dict[int, list[int]], chats: Sequence[Chat]) -> dict[int, Score]:
         padding = self.model.config.get_text_config().pad_token_id or 0
         rows = [torch.tensor(ids) for ids in lot.values()]
         tokens = pad_sequence(rows, batch_first=True, padding_value=padding)
         mask = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
-        inputs = self.tokens.inputs(tokens, [part for place in lot for part in images_of(chats[place])])
+        inputs = self.tokens.build_inputs(tokens, [part for place in lot for part in images_of(chats[place])])
         inputs |= {"input_ids": tokens, "attention_mask": mask}
         with torch.inference_mode():
             logits = self.model(**move_inputs(inputs, self.model.backbone)).logits[:, 0].double().cpu()

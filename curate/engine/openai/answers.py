@@ -149,7 +149,7 @@ def parse_echo(target: Target, answer: dict[str, Any]) -> LogLikelihood | Failur
     wanted = values[start:end]
     if len(wanted) != end - start or None in wanted:
         return Failure("the server did not give the log-probability of every token")
-    return LogLikelihood(sum(map(parse_log_prob, wanted)), len(wanted), len(target.fed))
+    return LogLikelihood(sum(map(parse_log_prob, wanted)), len(wanted), len(target.input_tokens))
 
 
 def parse_generation(request: Generate, answer: dict[str, Any]) -> Generation | Failure:

@@ -27,40 +27,42 @@ class CallBuilder:
 
     options: OpenAIOptions
     tokens: ChatTokens | None
-    maker: str = ""
+    server_software: str = ""
     gives_logprobs: bool = True
 
-    def probes(self) -> list[Call]:
+    def build_probes(self) -> list[Call]:
         """One that a server answers with log-probabilities if it has any, and one with those of its input."""
         if self.tokens is None:
-            return [self._chat(_PROBE, max_tokens=1, logprobs=True, top_logprobs=1)]
-        return [self._ids((1, 1), max_tokens=1, logprobs=1), self.echo((1, 1))]
+            return [self._build_turns_call(_PROBE, max_tokens=1, logprobs=True, top_logprobs=1)]
+        return [self._build_completion_call((1, 1), max_tokens=1, logprobs=1), self.build_echo((1, 1))]
 
-    def look(self, context: Sequence[int], ids: Sequence[int]) -> Call:
+    def build_token_query(self, context: Sequence[int], ids: Sequence[int]) -> Call:
         """The log-probabilities of these next tokens, as vLLM gives them."""
-        return self._ids(
+        return self._build_completion_call(
             context, **_FIRST, logprobs=1, logprob_token_ids=list(ids), return_tokens_as_token_ids=True
         )
 
-    def likeliest(self, requests: Sequence[Choose]) -> list[Call | Failure]:
+    def build_top_token_queries(self, requests: Sequence[Choose]) -> list[Call | Failure]:
         """The likeliest next tokens."""
         most = self.options.top_logprobs
         if self.tokens is None:
             asked = _FIRST | {"logprobs": True, "top_logprobs": most}
-            return [self._begun(each.messages, each.prefill, **asked) for each in requests]
+            return [self._build_chat_call(each.messages, each.prefill, **asked) for each in requests]
         contexts = self.tokens.encode_all(
             [(each.messages, each.prefill) for each in requests], rooms=[1] * len(requests)
         )
         return [
-            context if isinstance(context, Failure) else self._ids(context, **_FIRST, logprobs=most)
+            context
+            if isinstance(context, Failure)
+            else self._build_completion_call(context, **_FIRST, logprobs=most)
             for context in contexts
         ]
 
-    def echo(self, ids: Sequence[int]) -> Call:
+    def build_echo(self, ids: Sequence[int]) -> Call:
         """The log-probability of every token of the input."""
-        return self._ids(ids, max_tokens=1, logprobs=1, echo=True)
+        return self._build_completion_call(ids, max_tokens=1, logprobs=1, echo=True)
 
-    def write(self, requests: Sequence[Generate]) -> list[Call | Failure]:
+    def build_generate_calls(self, requests: Sequence[Generate]) -> list[Call | Failure]:
         """Text."""
         bodies = [_build_generate_body(request) for request in requests]
         if self.tokens is None:
@@ -68,7 +70,7 @@ class CallBuilder:
             return [
                 body
                 if isinstance(body, Failure)
-                else self._begun(each.messages, each.prefill, **body, **also)
+                else self._build_chat_call(each.messages, each.prefill, **body, **also)
                 for each, body in zip(requests, bodies, strict=True)
             ]
         contexts = self.tokens.encode_all(
@@ -80,11 +82,11 @@ class CallBuilder:
             if isinstance(body, Failure)
             else context
             if isinstance(context, Failure)
-            else self._ids(context, **body, logprobs=1)
+            else self._build_completion_call(context, **body, logprobs=1)
             for context, body in zip(contexts, bodies, strict=True)
         ]
 
-    def classify(self, chats: Sequence[Chat]) -> list[Call | Failure]:
+    def build_classify_calls(self, chats: Sequence[Chat]) -> list[Call | Failure]:
         """Raw logits: with an activation, a model of one output would answer with a sigmoid."""
         raw = {"use_activation": False}
         if self.tokens is None:
@@ -92,41 +94,41 @@ class CallBuilder:
             return [
                 turns
                 if isinstance(turns, Failure)
-                else self._call("/classify", {"messages": turns, "add_generation_prompt": False} | raw)
+                else self._build_call("/classify", {"messages": turns, "add_generation_prompt": False} | raw)
                 for turns in told
             ]
         encoded = self.tokens.encode_all([(chat, "") for chat in chats], answer=False)
         return [
-            ids if isinstance(ids, Failure) else self._call("/classify", {"input": ids} | raw)
+            ids if isinstance(ids, Failure) else self._build_call("/classify", {"input": ids} | raw)
             for ids in encoded
         ]
 
-    def embedding(self, text: str) -> Call:
-        return self._call("/embeddings", {"input": text, "encoding_format": "float"})
+    def build_embedding_call(self, text: str) -> Call:
+        return self._build_call("/embeddings", {"input": text, "encoding_format": "float"})
 
-    def _begun(self, messages: Chat, prefill: str, **body: Any) -> Call | Failure:
+    def _build_chat_call(self, messages: Chat, prefill: str, **body: Any) -> Call | Failure:
         """A chat whose answer begins with `prefill`."""
         turns = _convert_turns(messages)
         if isinstance(turns, Failure):
             return turns
         if not prefill:
-            return self._chat(turns, **body)
-        if self.maker not in _GOES_ON:
+            return self._build_turns_call(turns, **body)
+        if self.server_software not in _GOES_ON:
             return Failure(
                 "this server cannot go on with an answer that is begun for it: name the model's `tokenizer`, or use a "
                 "template that begins no answer",
                 permanent=True,
             )
         turns.append({"role": "assistant", "content": prefill})
-        return self._chat(turns, **body, continue_final_message=True, add_generation_prompt=False)
+        return self._build_turns_call(turns, **body, continue_final_message=True, add_generation_prompt=False)
 
-    def _chat(self, turns: list[dict[str, str]], **body: Any) -> Call:
-        return self._call("/chat/completions", {"messages": turns} | body)
+    def _build_turns_call(self, turns: list[dict[str, str]], **body: Any) -> Call:
+        return self._build_call("/chat/completions", {"messages": turns} | body)
 
-    def _ids(self, prompt: Sequence[int], **body: Any) -> Call:
-        return self._call("/completions", {"prompt": list(prompt)} | body)
+    def _build_completion_call(self, prompt: Sequence[int], **body: Any) -> Call:
+        return self._build_call("/completions", {"prompt": list(prompt)} | body)
 
-    def _call(self, path: str, body: dict[str, Any]) -> Call:
+    def _build_call(self, path: str, body: dict[str, Any]) -> Call:
         # vLLM's own paths stand beside /v1, not below it.
         full = self.options.url.rstrip("/").removesuffix("/v1") + path if path == "/classify" else path
         return Call(full, {"model": self.options.model} | body | self.options.extra)

@@ -63,7 +63,7 @@ class OpenAIEngine(LazyEngine):
         return None if found is None else locate_model(found, revision="main", folder=self._folder)
 
     @cached_property
-    def _probed(self) -> frozenset[Capability] | None:
+    def _server_capabilities(self) -> frozenset[Capability] | None:
         """What the server can do; None where it is not there yet."""
         try:
             return cast("frozenset[Capability] | None", self._get_model().probe())  # type: ignore[attr-defined]
@@ -78,9 +78,9 @@ class OpenAIEngine(LazyEngine):
             return declared
         if self.tokenizer is None:
             declared -= {"loglikelihood"}
-        probed = self._probed
+        probed = self._server_capabilities
         if probed is None:
-            del self.__dict__["_probed"]  # ask again later
+            del self.__dict__["_server_capabilities"]  # ask again later
             return declared
         return declared & probed
 

@@ -59,14 +59,14 @@ class HttpClient:
 
     root: str
     key: str | None
-    patience: RetryPolicy
+    retry_policy: RetryPolicy
     _runner: asyncio.Runner | None = field(init=False, default=None)
     _client: httpx.AsyncClient | None = field(init=False, default=None)
-    _pace: AimdLimiter = field(init=False)
+    _limiter: AimdLimiter = field(init=False)
     _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        self._pace = AimdLimiter(self.patience.concurrency)
+        self._limiter = AimdLimiter(self.retry_policy.concurrency)
 
     def __enter__(self) -> Self:
         return self
@@ -81,7 +81,7 @@ class HttpClient:
         if not calls:
             return []
         with self._lock:
-            found: list[dict[str, Any] | Failure] = self._run(self._post_all(calls))
+            found: list[dict[str, Any] | Failure] = self._run_coroutine(self._post_all(calls))
             return found
 
     def get(self, path: str, *, timeout: float = _LOOK) -> httpx.Response | None:
@@ -89,12 +89,12 @@ class HttpClient:
 
         async def ask() -> httpx.Response | None:
             try:
-                return await self._http().get(path, timeout=timeout)
+                return await self._get_client().get(path, timeout=timeout)
             except httpx.RequestError:
                 return None
 
         with self._lock:
-            response: httpx.Response | None = self._run(ask())
+            response: httpx.Response | None = self._run_coroutine(ask())
             return response
 
     def close(self) -> None:
@@ -104,18 +104,18 @@ class HttpClient:
                 self._runner.close()
             self._runner = self._client = None
 
-    def _run(self, work: Any) -> Any:
+    def _run_coroutine(self, work: Any) -> Any:
         if self._runner is None:
             self._runner = asyncio.Runner()
         return self._runner.run(work)
 
-    def _http(self) -> httpx.AsyncClient:
+    def _get_client(self) -> httpx.AsyncClient:
         if self._client is None:
-            most = self.patience.concurrency
+            most = self.retry_policy.concurrency
             self._client = httpx.AsyncClient(
                 base_url=self.root,
                 headers={"Authorization": f"Bearer {self.key}"} if self.key else {},
-                timeout=httpx.Timeout(self.patience.timeout, connect=10.0, pool=None),
+                timeout=httpx.Timeout(self.retry_policy.timeout, connect=10.0, pool=None),
                 limits=httpx.Limits(
                     max_connections=most, max_keepalive_connections=most, keepalive_expiry=30
                 ),
@@ -128,66 +128,66 @@ class HttpClient:
     async def _post_all(self, calls: Sequence[Call]) -> list[dict[str, Any] | Failure]:
         results: list[Any] = [None] * len(calls)
         numbers = iter(range(len(calls)))
-        self._pace.heard()  # the time since the last batch is no outage
+        self._limiter.record_answer()  # the time since the last batch is no outage
 
         async def work() -> None:
             for number in numbers:
-                results[number] = await self._post(calls[number])
+                results[number] = await self._post_one(calls[number])
 
         try:
             async with asyncio.TaskGroup() as group:
-                for _ in range(min(len(calls), self.patience.concurrency)):
+                for _ in range(min(len(calls), self.retry_policy.concurrency)):
                     group.create_task(work())
         except ExceptionGroup as errors:  # the others of the group were cancelled
             raise errors.exceptions[0] from None
         return results
 
-    async def _post(self, call: Call) -> dict[str, Any] | Failure:
+    async def _post_one(self, call: Call) -> dict[str, Any] | Failure:
         """The answer, after as many tries as it takes or is allowed."""
         failed, waits = 0, 0
         while True:
-            async with self._pace:
+            async with self._limiter:
                 began = time.monotonic()
                 try:
-                    response = await self._http().post(call.path, json=call.body)
+                    response = await self._get_client().post(call.path, json=call.body)
                 except (httpx.ConnectError, httpx.ConnectTimeout) as error:  # no server: wait for it
-                    response, trouble = None, f"cannot be reached ({self._scrubbed(error)})"
+                    response, trouble = None, f"cannot be reached ({self._describe_error(error)})"
                 except httpx.RequestError as error:  # it broke off, took too long, or cannot be unpacked
                     response, trouble = None, f"gave no answer ({type(error).__name__})"
                     failed += 1
                     odd = not isinstance(error, httpx.TransportError)
-                    if odd or (isinstance(error, httpx.TimeoutException) and await self._is_there()):
-                        self._pace.heard()  # this request is at fault: the server is there
+                    if odd or (isinstance(error, httpx.TimeoutException) and await self._is_reachable()):
+                        self._limiter.record_answer()  # this request is at fault: the server is there
             if response is not None and response.status_code < 400:
-                self._pace.went_well()
-                return self._decoded(response)
+                self._limiter.record_success()
+                return self._decode_body(response)
             retry_after = None
             if response is not None:
-                retry_after, trouble = _parse_retry_after(response), self._message(response)
+                retry_after, trouble = _parse_retry_after(response), self._extract_message(response)
                 if response.status_code in _BUSY and not any(word in trouble for word in _PERMANENT):
-                    self._pace.too_fast(began)
+                    self._limiter.record_overload(began)
                 elif response.status_code in _AGAIN:
-                    self._pace.heard()
+                    self._limiter.record_answer()
                     failed += 1
                 else:
-                    return self._refused(response, trouble)
-            if failed > self.patience.retries:
+                    return self._handle_refusal(response, trouble)
+            if failed > self.retry_policy.retries:
                 return Failure(f"the server failed {failed} times: {trouble}")
             waits += 1
-            await self._wait(waits, retry_after, trouble)
+            await self._wait_for_retry(waits, retry_after, trouble)
 
-    async def _is_there(self) -> bool:
+    async def _is_reachable(self) -> bool:
         """Whether the server answers anything at all."""
         try:
-            await self._http().get("/models", timeout=_LOOK)
+            await self._get_client().get("/models", timeout=_LOOK)
         except httpx.RequestError:
             return False
         return True
 
-    async def _wait(self, waits: int, retry_after: float | None, trouble: str) -> None:
+    async def _wait_for_retry(self, waits: int, retry_after: float | None, trouble: str) -> None:
         """Until the server's own time, or twice as long each time, at random so that not all come back at once."""
-        silent = self._pace.silence()
-        if silent > self.patience.outage:
+        silent = self._limiter.seconds_since_answer()
+        if silent > self.retry_policy.outage:
             raise CurateError(
                 f"The server {self.root} has answered no request for {silent:.0f} seconds: {trouble}. What was "
                 "judged so far is kept; run the same command again when the server is back."
@@ -195,10 +195,10 @@ class HttpClient:
         pause = random.uniform(0.1, 1.0) * min(2.0 ** min(waits - 1, 10) * 0.5, _LONGEST_PAUSE)
         if retry_after is not None:
             pause = retry_after + random.uniform(0.0, 0.1) * (retry_after + 1.0)
-            self._pace.rest(min(retry_after, self.patience.outage))
-        await asyncio.sleep(min(pause, max(self.patience.outage - silent, 0.0) + 0.05))
+            self._limiter.pause_for(min(retry_after, self.retry_policy.outage))
+        await asyncio.sleep(min(pause, max(self.retry_policy.outage - silent, 0.0) + 0.05))
 
-    def _refused(self, response: httpx.Response, message: str) -> Failure:
+    def _handle_refusal(self, response: httpx.Response, message: str) -> Failure:
         """A refusal of this request; of everything that we could ask: an error."""
         if response.status_code in (401, 402, 403, 404, 405, 429):
             hint = {401: "the key", 402: "the account", 403: "the key", 429: "the account"}
@@ -206,19 +206,19 @@ class HttpClient:
             raise CurateError(
                 f"The server {self.root} refuses every request ({response.status_code}): {message}. Check {what}."
             )
-        self._pace.heard()
+        self._limiter.record_answer()
         return Failure(f"the server refuses the request: {message}", permanent=True)
 
-    def _decoded(self, response: httpx.Response) -> dict[str, Any] | Failure:
+    def _decode_body(self, response: httpx.Response) -> dict[str, Any] | Failure:
         try:
             found = response.json()
         except (ValueError, RecursionError):
             found = None
         if isinstance(found, dict):
             return found
-        return Failure("the server's answer is no JSON object", self._scrub(response.text[:_SHOWN]))
+        return Failure("the server's answer is no JSON object", self._remove_key(response.text[:_SHOWN]))
 
-    def _message(self, response: httpx.Response) -> str:
+    def _extract_message(self, response: httpx.Response) -> str:
         try:
             found: Any = response.json()
             error = found.get("error", found)
@@ -226,12 +226,12 @@ class HttpClient:
         except (ValueError, AttributeError, RecursionError):
             found = response.text
         shown = " ".join(str(found).split())[:_SHOWN].rstrip(".")
-        return self._scrub(f"{response.status_code} {shown or response.reason_phrase}")
+        return self._remove_key(f"{response.status_code} {shown or response.reason_phrase}")
 
-    def _scrubbed(self, error: Exception) -> str:
-        return self._scrub(str(error) or type(error).__name__)
+    def _describe_error(self, error: Exception) -> str:
+        return self._remove_key(str(error) or type(error).__name__)
 
-    def _scrub(self, message: str) -> str:
+    def _remove_key(self, message: str) -> str:
         """No key in a message, also where the server repeats it."""
         return message.replace(self.key, "***") if self.key else message
 

@@ -22,9 +22,9 @@ class AimdLimiter:
     limit: float = field(init=False)
     _active: int = field(init=False, default=0)
     _queue: deque[asyncio.Future[None]] = field(init=False, default_factory=deque)
-    _cut: float = field(init=False, default=0.0)  # when the limit was last halved
+    _last_halved: float = field(init=False, default=0.0)  # when the limit was last halved
     _resume: float = field(init=False, default=0.0)
-    _heard: float = field(init=False, default_factory=time.monotonic)
+    _last_answer: float = field(init=False, default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
         self.limit = float(self.most)
@@ -40,30 +40,30 @@ class AimdLimiter:
 
     async def __aexit__(self, *error: object) -> None:
         self._active -= 1
-        self._wake()
+        self._wake_waiting()
 
-    def went_well(self) -> None:
-        self.heard()
+    def record_success(self) -> None:
+        self.record_answer()
         self.limit = min(self.limit + 1.0 / self.limit, float(self.most))
 
-    def too_fast(self, began: float) -> None:
+    def record_overload(self, began: float) -> None:
         """A request that began at `began` was turned away. Those that were sent together cut the limit once."""
-        if began >= self._cut:
-            self.limit, self._cut = max(1.0, self.limit / 2), time.monotonic()
+        if began >= self._last_halved:
+            self.limit, self._last_halved = max(1.0, self.limit / 2), time.monotonic()
 
-    def rest(self, seconds: float) -> None:
+    def pause_for(self, seconds: float) -> None:
         """Send nothing for so long."""
         self._resume = max(self._resume, time.monotonic() + seconds)
 
-    def heard(self) -> None:
+    def record_answer(self) -> None:
         """The server does answer."""
-        self._heard = time.monotonic()
+        self._last_answer = time.monotonic()
 
-    def silence(self) -> float:
+    def seconds_since_answer(self) -> float:
         """Seconds since the server last answered anything of use."""
-        return time.monotonic() - self._heard
+        return time.monotonic() - self._last_answer
 
-    def _wake(self) -> None:
+    def _wake_waiting(self) -> None:
         free = int(self.limit - self._active)
         while self._queue and free > 0:
             turn = self._queue.popleft()

@@ -36,14 +36,14 @@ from curate.engine.local.embedder import Float32, Window, embed_windows, normali
 from curate.engine.openai.answers import (
     ServerAnswer,
     build_exact_choice,
-    parse_embedding,
     estimate_choice,
     list_chat_steps,
-    parse_echo,
-    parse_generation,
-    parse_token_log_probs,
     parse_answer,
+    parse_echo,
+    parse_embedding,
+    parse_generation,
     parse_reward,
+    parse_token_log_probs,
 )
 from curate.engine.openai.calls import CallBuilder
 from curate.engine.openai.http_client import Call, HttpClient, RetryPolicy
@@ -55,9 +55,9 @@ from curate.engine.weights import Weights
 class ServerModel:
     """`calls` knows how this server has to be asked, and learns more of it from `models` and `probe`."""
 
-    wire: HttpClient
+    http_client: HttpClient
     calls: CallBuilder
-    _known: bool = field(init=False, default=False)
+    _checked: bool = field(init=False, default=False)
 
     @property
     def options(self) -> OpenAIOptions:
@@ -68,13 +68,13 @@ class ServerModel:
         return self.calls.tokens
 
     def close(self) -> None:
-        self.wire.close()
+        self.http_client.close()
 
     # What it is able to do --------------------------------------------------------------------------------
 
-    def models(self) -> bool:
+    def check_server(self) -> bool:
         """Whether the server is there; CurateError where it is, but not for us, or without this model."""
-        response = self.wire.get("/models")
+        response = self.http_client.get("/models")
         if response is None:
             return False
         if response.status_code in (401, 403):
@@ -94,7 +94,7 @@ class ServerModel:
                 f"{', '.join(sorted(names)[:20])}."
             )
         mine = names.get(self.options.model, {})
-        self._known, self.calls.maker = True, str(mine.get("owned_by", ""))
+        self._checked, self.calls.server_software = True, str(mine.get("owned_by", ""))
         longest = mine.get("max_model_len")
         if (
             self.tokens is not None
@@ -105,18 +105,18 @@ class ServerModel:
             self.tokens.max_length = longest
         return True
 
-    def _get_to_know(self) -> None:
-        if not self._known:
-            self.models()
+    def _ensure_checked(self) -> None:
+        if not self._checked:
+            self.check_server()
 
-    def probe(self) -> frozenset[Capability] | None:
+    def probe_capabilities(self) -> frozenset[Capability] | None:
         """What the server can do, found out with three requests of one token; None where it is not there."""
-        if not self.models():
+        if not self.check_server():
             return None
         if self.options.task != "causal":
             return frozenset()
         able: set[Capability] = {"generate", "schema"}
-        answered, *echo = self.wire.post(self.calls.probes())
+        answered, *echo = self.http_client.post(self.calls.build_probes())
         # An answer of an odd form says nothing of what the server can do: it may be one of its bad moments.
         if not isinstance(answered, Failure) and parse_answer(answered, _has_log_probs) is not False:
             able.add("choose")
@@ -130,10 +130,12 @@ class ServerModel:
     # Probabilities ----------------------------------------------------------------------------------------
 
     def choose(self, requests: Sequence[Choose]) -> list[Choice | Failure]:
-        self._get_to_know()
-        if self.tokens is not None and self.calls.maker == "vllm":
+        self._ensure_checked()
+        if self.tokens is not None and self.calls.server_software == "vllm":
             return self._choose_exactly(requests, self.tokens)
-        answers = self._post(self.calls.likeliest(requests), [each.messages for each in requests])
+        answers = self._post_in_order(
+            self.calls.build_top_token_queries(requests), [each.messages for each in requests]
+        )
         return [
             parse_answer(answer, partial(estimate_choice, request, max_unseen=self.options.max_unseen))
             for request, answer in zip(requests, answers, strict=True)
@@ -141,11 +143,13 @@ class ServerModel:
 
     def _choose_exactly(self, requests: Sequence[Choose], tokens: ChatTokens) -> list[Choice | Failure]:
         order = sort_by_beginning([each.messages for each in requests])
-        slots = tokens.choices([requests[at] for at in order])
+        slots = tokens.encode_choices([requests[at] for at in order])
         wanted = collect_token_queries(
             [target for slot in slots if not isinstance(slot, Failure) for target in slot]
         )
-        answers = self.wire.post([self.calls.look(context, ids) for context, ids in wanted.items()])
+        answers = self.http_client.post(
+            [self.calls.build_token_query(context, ids) for context, ids in wanted.items()]
+        )
         found: dict[Context, dict[int, float] | Failure] = {
             context: parse_answer(answer, parse_token_log_probs)
             for context, answer in zip(wanted, answers, strict=True)
@@ -157,9 +161,11 @@ class ServerModel:
     def loglikelihood(self, requests: Sequence[Continuation]) -> list[LogLikelihood | Failure]:
         assert self.tokens is not None
         order = sort_by_beginning([each.messages for each in requests])
-        slots = self.tokens.targets([requests[at] for at in order])
+        slots = self.tokens.encode_targets([requests[at] for at in order])
         targets = list(dict.fromkeys(slot for slot in slots if isinstance(slot, Target)))
-        answers = self.wire.post([self.calls.echo(each.context + each.continuation) for each in targets])
+        answers = self.http_client.post(
+            [self.calls.build_echo(each.context + each.continuation) for each in targets]
+        )
         found = dict(zip(targets, answers, strict=True))
         return restore_order(
             order,
@@ -176,10 +182,12 @@ class ServerModel:
         results: dict[int, Generation | Failure] = dict(
             zip(bound, draw_choices(self.choose, [requests[number] for number in bound]), strict=True)
         )
-        self._get_to_know()
+        self._ensure_checked()
         free = [number for number, each in enumerate(requests) if each.choices is None]
         asked = [requests[number] for number in free]
-        answers = self._post(self.calls.write(asked), [each.messages for each in asked])
+        answers = self._post_in_order(
+            self.calls.build_generate_calls(asked), [each.messages for each in asked]
+        )
         for number, answer in zip(free, answers, strict=True):
             results[number] = parse_answer(answer, partial(parse_generation, requests[number]))
         return [results[number] for number in range(len(requests))]
@@ -188,22 +196,25 @@ class ServerModel:
 
     def score(self, chats: Sequence[Chat]) -> list[Score | Failure]:
         label = self.options.label if "label" in self.options.model_fields_set else None
-        answers = self._post(self.calls.classify(chats), chats)
-        return [parse_answer(answer, partial(parse_reward, label=label, model=self.options.model)) for answer in answers]
+        answers = self._post_in_order(self.calls.build_classify_calls(chats), chats)
+        return [
+            parse_answer(answer, partial(parse_reward, label=label, model=self.options.model))
+            for answer in answers
+        ]
 
     def embed(self, texts: Sequence[str]) -> Float32:
         if not texts:
             return np.zeros((0, 0), np.float32)
-        return embed_windows(texts, self._windows, self._encode)
+        return embed_windows(texts, self._split_text, self._embed_windows)
 
-    def _windows(self, text: str) -> list[Window]:
+    def _split_text(self, text: str) -> list[Window]:
         if self.tokens is None:
             return [(text, 1)]
         return split_windows(self.tokens.tokenizer, self.tokens.max_length, text)
 
-    def _encode(self, pieces: Sequence[str]) -> Float32:
+    def _embed_windows(self, pieces: Sequence[str]) -> Float32:
         vectors = []
-        for answer in self.wire.post([self.calls.embedding(piece) for piece in pieces]):
+        for answer in self.http_client.post([self.calls.build_embedding_call(piece) for piece in pieces]):
             vector = parse_answer(answer, parse_embedding)
             if isinstance(vector, Failure):
                 hint = " Texts that are too long are split where `tokenizer` and `max_length` are given."
@@ -213,10 +224,10 @@ class ServerModel:
             raise CurateError(f"The server {self.options.url} gave embeddings of several lengths.")
         return normalize_rows(np.asarray(vectors, np.float32))
 
-    def _post(self, slots: Sequence[Call | Failure], chats: Sequence[Chat]) -> list[ServerAnswer]:
+    def _post_in_order(self, slots: Sequence[Call | Failure], chats: Sequence[Chat]) -> list[ServerAnswer]:
         """Send what is no Failure already, in the order of the chats' texts, for the server's prefix cache."""
         order = sort_by_beginning(chats)
-        sent = iter(self.wire.post([slot for at in order if isinstance(slot := slots[at], Call)]))
+        sent = iter(self.http_client.post([slot for at in order if isinstance(slot := slots[at], Call)]))
         return restore_order(
             order, [slot if isinstance(slot := slots[at], Failure) else next(sent) for at in order]
         )

@@ -56,7 +56,7 @@ class VllmEngine(LocalEngine):
         from curate.engine.vllm.model import EngineDead
 
         try:
-            return super()._ask(capability, ask)
+            return super()._call_model(capability, ask)
         except EngineDead:
             self.close()
         except KeyboardInterrupt:

@@ -83,13 +83,13 @@ class VllmModel:
 
     llm: LLM
     tokens: ChatTokens
-    read: int = field(init=False, default=0)
-    cached: int = field(init=False, default=0)
+    prompt_tokens: int = field(init=False, default=0)
+    cached_tokens: int = field(init=False, default=0)
 
     def close(self) -> None:
         self.llm.llm_engine.engine_core.shutdown()
 
-    def _send(self, chats: Sequence[Chat], prepare: Prepare[K]) -> list[tuple[K, Any]]:
+    def _run_prompts(self, chats: Sequence[Chat], prepare: Prepare[K]) -> list[tuple[K, Any]]:
         """vLLM's outputs for the prompts that `prepare` makes of some of the chats, given their places.
 
         They go in the order of the chats' texts, for the prefix cache, and batch by batch: vLLM's process is at work on
@@ -110,8 +110,8 @@ class VllmModel:
             except Exception:
                 self.llm.llm_engine.abort_request(sent, internal=True)
                 raise
-        self.read += sum(len(output.prompt_token_ids) for output in outputs)
-        self.cached += sum(output.num_cached_tokens or 0 for output in outputs)
+        self.prompt_tokens += sum(len(output.prompt_token_ids) for output in outputs)
+        self.cached_tokens += sum(output.num_cached_tokens or 0 for output in outputs)
         return list(zip(keys, outputs, strict=True))
 
 
@@ -122,7 +122,7 @@ class VllmCausal(VllmModel):
         slots: dict[int, list[Target] | Failure] = {}
 
         def prepare(places: Sequence[int]) -> list[tuple[Ids, Ids, SamplingParams]]:
-            split = self.tokens.choices([requests[at] for at in places])
+            split = self.tokens.encode_choices([requests[at] for at in places])
             slots.update(zip(places, split, strict=True))
             wanted = collect_token_queries(
                 [target for slot in split if not isinstance(slot, Failure) for target in slot]
@@ -130,7 +130,7 @@ class VllmCausal(VllmModel):
             return [(context, context, _make_token_query(ids)) for context, ids in wanted.items()]
 
         found: dict[Ids, dict[int, float]] = {}
-        for context, output in self._send([each.messages for each in requests], prepare):
+        for context, output in self._run_prompts([each.messages for each in requests], prepare):
             listed = output.outputs[0].logprobs[0]
             found.setdefault(context, {}).update({token: each.logprob for token, each in listed.items()})
         return [
@@ -145,7 +145,7 @@ class VllmCausal(VllmModel):
         asked = SamplingParams(max_tokens=1, temperature=0.0, prompt_logprobs=0, detokenize=False)
 
         def prepare(places: Sequence[int]) -> list[tuple[Target, Ids, SamplingParams]]:
-            split = self.tokens.targets([requests[at] for at in places])
+            split = self.tokens.encode_targets([requests[at] for at in places])
             slots.update(zip(places, split, strict=True))
             targets = dict.fromkeys(slot for slot in split if isinstance(slot, Target))
             return [(target, target.context + target.continuation, asked) for target in targets]
@@ -155,12 +155,12 @@ class VllmCausal(VllmModel):
                 output.prompt_logprobs[len(target.context) + at][token].logprob
                 for at, token in enumerate(target.continuation)
             )
-            for target, output in self._send([each.messages for each in requests], prepare)
+            for target, output in self._run_prompts([each.messages for each in requests], prepare)
         }
         return [
             slot
             if isinstance(slot, Failure)
-            else LogLikelihood(found[slot], len(slot.continuation), len(slot.fed))
+            else LogLikelihood(found[slot], len(slot.continuation), len(slot.input_tokens))
             for slot in (slots[at] for at in range(len(requests)))
         ]
 
@@ -170,7 +170,7 @@ class VllmCausal(VllmModel):
             zip(bound, draw_choices(self.choose, [requests[number] for number in bound]), strict=True)
         )
         free = [number for number, each in enumerate(requests) if each.choices is None]
-        refused = self._refused({requests[number].json_schema for number in free})
+        refused = self._find_refused_schemas({requests[number].json_schema for number in free})
 
         def prepare(places: Sequence[int]) -> list[tuple[int, Ids, SamplingParams]]:
             numbers = [free[at] for at in places]
@@ -185,14 +185,14 @@ class VllmCausal(VllmModel):
                 if isinstance(found, Failure):
                     results[number] = found
                 else:
-                    ready.append((number, tuple(found), self._sampling(request, tuple(found))))
+                    ready.append((number, tuple(found), self._make_sampling_params(request, tuple(found))))
             return ready
 
-        for number, output in self._send([requests[number].messages for number in free], prepare):
+        for number, output in self._run_prompts([requests[number].messages for number in free], prepare):
             results[number] = _build_generation(output, requests[number])
         return [results[number] for number in range(len(requests))]
 
-    def _sampling(self, request: Generate, context: Ids) -> SamplingParams:
+    def _make_sampling_params(self, request: Generate, context: Ids) -> SamplingParams:
         sampling, schema = request.sampling, request.json_schema
         greedy = sampling.temperature <= 0
         return SamplingParams(
@@ -209,15 +209,15 @@ class VllmCausal(VllmModel):
             else None,
         )
 
-    def _refused(self, schemas: set[str | None]) -> dict[str | None, Failure]:
+    def _find_refused_schemas(self, schemas: set[str | None]) -> dict[str | None, Failure]:
         """Schemas that vLLM does not take: tried on a prompt of one token, since one refusal ends a whole batch."""
         refused: dict[str | None, Failure] = {}
         for schema in schemas - {None}:
             asked = Generate(messages=(), json_schema=schema)
-            settings = self._sampling(asked, (1,))
+            settings = self._make_sampling_params(asked, (1,))
             settings.max_tokens = 1
             try:
-                self._send([()], partial(_prepare_single_prompt, settings))
+                self._run_prompts([()], partial(_prepare_single_prompt, settings))
             except EngineDead:
                 raise
             except Exception as error:  # of many types, by the grammar library
@@ -287,9 +287,9 @@ class VllmEmbedder(VllmModel):
         if not texts:
             return np.zeros((0, self.llm.model_config.get_hidden_size()), np.float32)
         limit, tokenizer = self.tokens.max_length, self.tokens.tokenizer
-        return embed_windows(texts, lambda text: split_windows(tokenizer, limit, text), self._encode)
+        return embed_windows(texts, lambda text: split_windows(tokenizer, limit, text), self._embed_windows)
 
-    def _encode(self, pieces: Sequence[str]) -> Float32:
+    def _embed_windows(self, pieces: Sequence[str]) -> Float32:
         with _watch_engine_process(self.llm):
             outputs = self.llm.embed(list(pieces), use_tqdm=False)
         vectors = np.asarray([output.outputs.embedding for output in outputs], np.float32)

@@ -177,13 +177,13 @@ def test_the_limit_is_halved_once_a_round_and_grows_by_one_a_round() -> None:
     pace = AimdLimiter(64)
     round_began = time.monotonic()
     for _ in range(64):
-        pace.too_fast(round_began)
+        pace.record_overload(round_began)
     assert pace.limit == 32
     for _ in range(32):
-        pace.went_well()
+        pace.record_success()
     assert pace.limit == pytest.approx(33, abs=0.05)
     for _ in range(5000):
-        pace.went_well()
+        pace.record_success()
     assert pace.limit == 64
 
 

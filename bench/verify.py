@@ -50,7 +50,7 @@ def measure(server: LabelStudioServer, folder: Path) -> None:
         project = there.find_project("bench - pairwise")
         assert project is not None
         ids = sorted(found[0] for found in there.list_task_keys(project).values())
-        data = [task["data"] for portion in there.download_annotated(project, ids) for task in portion]
+        data = [task["data"] for portion in there.iterate_annotations(project, ids) for task in portion]
         bare = there.client.projects.create(title="bare", label_config=read_label_config("pairwise"))
 
         def import_bare() -> None:

@@ -64,8 +64,8 @@ def watch(
             host=host,
             port=port,
             address=address,
-            pulled=print_summary,
-            troubled=lambda error: print(error, file=sys.stderr),
+            on_pull=print_summary,
+            on_error=lambda error: print(error, file=sys.stderr),
         )
 
 

@@ -1,1 +1,1 @@
-"""Verification by people: what they are asked, where they answer, and their answers as judgments."""
+"""Verification by people: which questions they get, where they answer, and their answers as judgments."""

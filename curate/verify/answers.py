@@ -1,12 +1,11 @@
-"""People's answers without a server: the questions that one person may answer, and their answers as judgments.
+"""Answers without a server: the questions that a person may answer, and the answers as judgments.
 
 An answer is a `human` judgment whose `raw` names its question: `{"task": "…"}`. A second answer to the same question
-supersedes the first; the same answer again changes nothing.
+supersedes the first. The same answer again changes nothing.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -18,14 +17,15 @@ from curate.core.resources import read_query
 from curate.lake.lake import Lake
 from curate.lake.runs import StageRun
 from curate.records import Judgment, Message, Outcome, Part, Shown, arrow_schema, plain_text
+from curate.verify.human_judgments import build_human_judgment
 
-REVISION = content_id("offline", 1)  # raised when people would see something else
+REVISION = content_id("offline", 1)  # raise the number when people are shown something else
 STAGE = "verify"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfflineQuestion:
-    """A pair as one person is shown it; `first` and `second` are texts in the order `shown`."""
+    """A question about a pair, for one person; `first` and `second` are texts in the order `shown`."""
 
     task_id: str
     prompt_id: str
@@ -39,7 +39,7 @@ class OfflineQuestion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfflineAnswer:
-    """`outcome` speaks of a and b, not of positions; "abstain": skipped."""
+    """A person's answer; its `outcome` is about a and b, not about positions, and "abstain" where it was skipped."""
 
     task_id: str
     prompt_id: str
@@ -52,7 +52,13 @@ class OfflineAnswer:
 
 
 def list_questions(lake: Lake, person: str, *, overlap: int = 1) -> list[OfflineQuestion]:
-    """What `person` (a pseudonym) may answer now, most important first."""
+    """List what a person may answer now, the most important question first.
+
+    Args:
+        lake: Lake with a queue of questions.
+        person: Pseudonym of the person.
+        overlap: Number of people who answer each question.
+    """
     return [
         _build_question(row, person)
         for row in lake.arrow(read_query("verify_offline"), [person, overlap]).to_pylist()
@@ -60,19 +66,29 @@ def list_questions(lake: Lake, person: str, *, overlap: int = 1) -> list[Offline
 
 
 def draw_order(task_id: str, person: str) -> Shown:
-    """A fair coin for each question and person that always falls the same way."""
+    """Draw the order of a question for a person: at random, but always the same."""
     return "ab" if blake2b(f"{task_id} {person}".encode(), digest_size=1).digest()[0] % 2 == 0 else "ba"
 
 
-def infer_outcome(place: int, shown: Shown) -> Outcome:
-    """The outcome when the response in `place` (0 first, 1 second) is better."""
-    return "a" if (place == 0) == (shown == "ab") else "b"
+def infer_outcome(position: int, shown: Shown) -> Outcome:
+    """Return the outcome when the response in a position (0 first, 1 second) is better."""
+    return "a" if (position == 0) == (shown == "ab") else "b"
 
 
 def record_answers(
     lake: Lake, person: str, answers: Sequence[OfflineAnswer], *, part: str
 ) -> tuple[int, int]:
-    """Commit answers of one person; returns how many were new or changed, and how many the lake had already."""
+    """Commit the answers of one person.
+
+    Args:
+        lake: The project's lake, open for writing.
+        person: Pseudonym of the person.
+        answers: The answers.
+        part: Name of this commit in the table `runs`.
+
+    Returns:
+        Number of answers that were new or changed, and number of those that the lake had already.
+    """
     known = _read_earlier_answers(lake, person)
     rows, same = [], 0
     run = StageRun(lake, STAGE, config_hash=REVISION)
@@ -81,9 +97,9 @@ def record_answers(
         if earlier is not None and (earlier[1], earlier[2]) == (answer.outcome, answer.rationale):
             same += 1
             continue
-        made = _build_judgment(answer, person, earlier, run.run_id)
-        known[answer.task_id] = (made.judgment_id, made.outcome, made.rationale)
-        rows.append(made.model_dump())
+        judgment = _build_judgment(answer, person, earlier, run.run_id)
+        known[answer.task_id] = (judgment.judgment_id, judgment.outcome, judgment.rationale)
+        rows.append(judgment.model_dump())
     if rows:
         table = pa.Table.from_pylist(rows, schema=arrow_schema(Judgment))
         with run.chunk(part, fingerprint=content_id([row["judgment_id"] for row in rows]), status="done") as (
@@ -100,36 +116,31 @@ EarlierAnswer = tuple[str, str, str | None]
 
 
 def _read_earlier_answers(lake: Lake, person: str) -> dict[str, EarlierAnswer]:
-    """The person's answers as they stand, by question."""
+    """Read the person's current answers: question → (judgment, outcome, rationale)."""
     query = (
         "SELECT task, judgment_id, outcome, rationale FROM human_judgments "
         "WHERE annotator_id = ? AND task IS NOT NULL"
     )
-    return {task: (identity, said, why) for task, identity, said, why in lake.rows(query, [person])}
+    rows = lake.rows(query, [person])
+    return {task: (identity, outcome, rationale) for task, identity, outcome, rationale in rows}
 
 
 def _build_judgment(
     answer: OfflineAnswer, person: str, earlier: EarlierAnswer | None, run_id: str
 ) -> Judgment:
-    # What is superseded is part of the identity, so that going back to an earlier answer is an answer of its own.
-    supersedes = earlier[0] if earlier else None
-    return Judgment(
-        judgment_id=content_id(
-            answer.task_id, person, REVISION, answer.outcome, answer.rationale, supersedes
-        ),
+    return build_human_judgment(
+        (answer.task_id, person, REVISION, answer.outcome, answer.rationale),
         prompt_id=answer.prompt_id,
         annotator_id=person,
-        kind="human",
         form="pairwise",
-        response_a=answer.a,
-        response_b=answer.b,
+        responses=(answer.a, answer.b),
         shown=answer.shown,
         outcome=answer.outcome,
         rationale=answer.rationale,
-        raw=json.dumps({"task": answer.task_id}),
+        raw={"task": answer.task_id},
         revision=REVISION,
         seconds=answer.seconds,
-        supersedes=supersedes,
+        supersedes=earlier[0] if earlier else None,
         run_id=run_id,
     )
 
@@ -158,7 +169,7 @@ def _render_text(content: object) -> str:
 
 def _render_conversation(messages: object) -> str:
     assert isinstance(messages, list)
-    read = [Message.model_validate(message) for message in messages]
-    if len(read) == 1:
-        return plain_text(read[0].content)
-    return "\n\n".join(f"{message.role}: {plain_text(message.content)}" for message in read)
+    turns = [Message.model_validate(message) for message in messages]
+    if len(turns) == 1:
+        return plain_text(turns[0].content)
+    return "\n\n".join(f"{message.role}: {plain_text(message.content)}" for message in turns)

@@ -1,18 +1,19 @@
-"""Stage 2 of the loop: which labels to believe without asking people (Skywork-Reward-V2, arXiv 2507.01352, 3.3).
+"""Stage 2 of the loop: labels are kept or refused without asking people (Skywork-Reward-V2, arXiv 2507.01352, 3.3).
 
-A pair's label is the one that came with the data, else the panel's. Two reward models are held against it: the best one
-of stage 1, and one trained on people's verdicts alone, the gold model. The label is kept if the gold model agrees, and
-the best model or the panel of judges does too. What is left over is recycled: its label is turned round.
+A pair's label is the one that came with the data, else the panel's. Two reward models are compared with it: the best
+model of stage 1, and the gold model, which is trained on people's verdicts alone. The label is kept if the gold model
+agrees, and the best model or the panel of judges agrees too. Other labels are refused: turned round, or discarded.
 
 | rule | counts |
 |---|---|
-| best model agrees | labels that the best model gives more than ½: the panel need not be asked about them |
-| panel agrees | of the others, those that the panel bears out |
-| gold model disagrees | against the model of people's verdicts: not kept |
-| neither agrees | the gold model agrees, but neither the best model nor the panel does: not kept |
-| kept, flipped, discarded | what became of the labels |
+| best model agrees | labels to which the best model gives more than ½ |
+| panel agrees | of the other labels, those with which the panel agrees |
+| gold model disagrees | labels refused because the gold model disagrees |
+| neither agrees | labels refused although the gold model agrees: the best model and the panel do not |
+| kept, flipped, discarded | the outcome of all rules |
 
-The result is iteration 2 of `preferences`. No guarantee speaks of it: hold it against a benchmark, or people.
+The result is the label set "scaled-out" of `preferences` (its iteration 2). No guarantee covers it: check it on a
+benchmark or with people.
 """
 
 from __future__ import annotations
@@ -36,18 +37,22 @@ from curate.verify.loop import (
     require_training,
 )
 
-SCALED_OUT = 2  # of the labels: 0 is the panel's, 1 the panel's with the trained model
+SCALED_OUT = 2  # iteration of this label set: 0 is the panel's, 1 that of the panel with the trained model
 PART = "loop stage 2"
-LEAST_DOUBT = 1e-6
+LEAST_DOUBT = 1e-6  # no probability of a label is nearer to 1
 RULES = (
     *("verified by people", "best model agrees", "panel agrees", "gold model disagrees", "neither agrees"),
     *("kept", "flipped", "discarded", "without a label or a model's word"),
 )
-"""What stage 2 counts, in the order in which it is shown; the table `runs` keeps the numbers by name."""
+"""The counts of stage 2 in the order in which they are shown; the table `runs` keeps them by name."""
 
 
 def scale_out_labels(lake: Lake, config: Config) -> Summary:
-    """Decide about every pair, and write iteration 2; people's verdicts stay as they are."""
+    """Decide about every pair and write the scaled-out label set; people's verdicts stay as they are.
+
+    Raises:
+        CurateError: curate.yaml trains no model that judges, or that model or the gold model has judged nothing.
+    """
     section, run = require_training(config), StageRun(lake, "verify", config_hash=config.verify.loop.digest)
     select_panel(lake, config.panel_names)
     best = find_best_checkpoint(lake, section).revision
@@ -65,9 +70,7 @@ def scale_out_labels(lake: Lake, config: Config) -> Summary:
     with run.chunk(PART, fingerprint=fingerprint, status="done") as (writer, counts):
         rows = pa.table(labels.select(schema.names).to_arrow()).cast(schema)
         writer.replace("preferences", rows, "prompt_id", "iteration = ?", [SCALED_OUT])
-        writer.delete(
-            "rankings", "iteration = ?", [SCALED_OUT]
-        )  # the order of responses is the panel's still
+        writer.delete("rankings", "iteration = ?", [SCALED_OUT])  # the ranking of responses stays the panel's
         writer.append("rankings", lake.arrow(
             "SELECT * REPLACE (CAST(? AS BIGINT) AS iteration, ? AS run_id) FROM rankings WHERE iteration = ?",
             [SCALED_OUT, run.run_id, base],
@@ -81,10 +84,15 @@ def scale_out_labels(lake: Lake, config: Config) -> Summary:
 
 
 def decide_labels(pairs: pl.DataFrame, *, recycle: bool) -> pl.DataFrame:
-    """The pairs with new `p_a`, `strength`, `outcome`, `status`, `confidence` and `reason`.
+    """Decide which labels are kept, refused or left as they are.
 
-    `pairs`: the columns of `preferences`, and `original`, `panel`, `best`, `gold`: probabilities that a is better.
-    A label's new probability is the mean of what the two models and the panel say, but at least ½.
+    Args:
+        pairs: Columns of `preferences`, and `original`, `panel`, `best`, `gold`: probabilities that a is better.
+        recycle: Turn refused labels round in place of discarding them.
+
+    Returns:
+        The pairs with new `p_a`, `strength`, `outcome`, `status`, `confidence` and `reason`. A label's probability is
+        the mean of the two models' and the panel's, but at least ½.
     """
     columns = ("original", "panel", "best", "gold")
     original, panel, best, gold = (
@@ -92,35 +100,35 @@ def decide_labels(pairs: pl.DataFrame, *, recycle: bool) -> pl.DataFrame:
     )
     side = np.sign(np.where(np.isnan(original), panel, original))
     people = (pairs["status"] == "verified").to_numpy()
-    unheard = np.isnan(best) | np.isnan(gold)
+    unjudged = np.isnan(best) | np.isnan(gold)
     agrees = {name: x * side > 0 for name, x in (("best", best), ("panel", panel), ("gold", gold))}
     reason = np.select(
-        [people, ~(np.abs(side) > 0), unheard, ~agrees["gold"], agrees["best"], agrees["panel"]],
+        [people, ~(np.abs(side) > 0), unjudged, ~agrees["gold"], agrees["best"], agrees["panel"]],
         ["people", "no label", "no model", "gold model disagrees", "best model agrees", "panel agrees"],
         "neither agrees",
     )
-    kept = np.isin(reason, ["best model agrees", "panel agrees"])
+    is_kept = np.isin(reason, ["best model agrees", "panel agrees"])
     refused = np.isin(reason, ["gold model disagrees", "neither agrees"])
     side = np.where(refused & recycle, -side, side)
     status = np.select(
-        [people, kept, refused & recycle, reason == "no model"],
+        [people, is_kept, refused & recycle, reason == "no model"],
         ["verified", "accepted", "flipped", "routed"],
         "discarded",
     )
-    told = np.stack([best, gold, np.where(np.isnan(panel), (best + gold) / 2, panel)]).mean(axis=0) + 0.5
-    sure = np.clip(np.where(side > 0, told, 1 - told), 0.5, 1 - LEAST_DOUBT)
-    p_a = np.where(side > 0, sure, 1 - sure)
+    mean = np.stack([best, gold, np.where(np.isnan(panel), (best + gold) / 2, panel)]).mean(axis=0) + 0.5
+    confidence = np.clip(np.where(side > 0, mean, 1 - mean), 0.5, 1 - LEAST_DOUBT)
+    p_a = np.where(side > 0, confidence, 1 - confidence)
     new = pl.DataFrame(
         {
             "p_a": p_a,
             "strength": np.log(p_a / (1 - p_a)),
             "outcome": np.where(side > 0, "a", "b"),
             "status": status,
-            "confidence": sure,
+            "confidence": confidence,
             "reason": reason,
         }
     )
-    stays = pl.Series(people | ~(kept | refused))  # people's word, and what the rules cannot speak of
+    stays = pl.Series(people | ~(is_kept | refused))  # people's verdicts, and pairs to which no rule applies
     figures = [
         pl.when(stays).then(pairs[name]).otherwise(new[name]).alias(name)
         for name in ("p_a", "strength", "outcome", "confidence")
@@ -129,10 +137,10 @@ def decide_labels(pairs: pl.DataFrame, *, recycle: bool) -> pl.DataFrame:
 
 
 def count_rules(decided: pl.DataFrame) -> dict[str, int]:
-    """How many pairs each of `RULES` met, and what became of them."""
+    """Count the pairs that each of `RULES` applies to."""
     unknown = pl.col("reason").is_in(["no label", "no model"])
     asked = decided.filter(~unknown & (pl.col("reason") != "people"))
-    met = (
+    groups = (
         decided.filter(reason="people"),
         asked.filter("best_agrees"),
         asked.filter(reason="panel agrees"),
@@ -141,4 +149,4 @@ def count_rules(decided: pl.DataFrame) -> dict[str, int]:
         *(asked.filter(status=status) for status in ("accepted", "flipped", "discarded")),
         decided.filter(unknown),
     )
-    return {rule: pairs.height for rule, pairs in zip(RULES, met, strict=True)}
+    return {rule: pairs.height for rule, pairs in zip(RULES, groups, strict=True)}

@@ -1,8 +1,8 @@
 """Prompts and responses as people see them: every character is text, and none can rearrange the page.
 
-Responses are untrusted. The forms show them with tags that escape markup; here, characters that are invisible
-and change how their surroundings look are made visible: overrides and embeddings of the writing direction
-("\\u202e" makes what follows run backwards) and control characters. Each becomes one sign, so places stay places.
+Responses are untrusted. The forms show them with tags that escape markup. Here, invisible characters that change how
+their surroundings look are made visible: overrides and embeddings of the writing direction ("\\u202e" makes the rest of
+the line run backwards) and control characters. Each becomes one sign, so that positions in the text stay the same.
 """
 
 from __future__ import annotations
@@ -21,31 +21,35 @@ _VISIBLE = dict.fromkeys((*_DIRECTIONS, *_CONTROLS), _SIGN)
 
 
 def reveal_characters(text: str) -> str:
-    """The text with line ends as "\\n", and nothing in it that could hide or reorder other text."""
+    """Return the text with line ends as "\\n" and a sign for each character that could hide or reorder other text."""
     return re.sub(r"\r\n?|\u2028|\u2029|\x85", "\n", text).translate(_VISIBLE)
 
 
 def render_parts(parts: Iterable[Part]) -> str:
-    """A message or response as text; other parts by their address."""
-    found = "\n".join(
+    """Render a message or response as text; images and videos by their address."""
+    text = "\n".join(
         part.text or "" if part.type == "text" else f"[{part.type}: {part.uri or part.sha256}]"
         for part in parts
     )
-    return reveal_characters(found) if found.strip() else EMPTY
+    return reveal_characters(text) if text.strip() else EMPTY
 
 
 def render_turns(messages: Sequence[Message]) -> list[dict[str, str]]:
-    """The prompt's turns, for a dialogue layout."""
+    """Render the turns of a prompt for a dialogue layout."""
     return [{"author": message.role, "text": render_parts(message.content)} for message in messages]
 
 
 def find_media_address(parts: Iterable[Part], kind: str) -> str:
-    """Where a browser finds the image or video of a response."""
-    found = [part.uri for part in parts if part.type == kind]
-    if len(found) != 1:
+    """Return the web address of the image or video of a response.
+
+    Raises:
+        ValueError: There is not exactly one, or it has no web address.
+    """
+    addresses = [part.uri for part in parts if part.type == kind]
+    if len(addresses) != 1:
         raise ValueError(f"a response without exactly one {kind}")
-    if urlsplit(found[0] or "").scheme not in ("http", "https"):
+    if urlsplit(addresses[0] or "").scheme not in ("http", "https"):
         raise ValueError(
             f"an {kind} without a web address" if kind == "image" else f"a {kind} without a web address"
         )
-    return str(found[0])
+    return str(addresses[0])

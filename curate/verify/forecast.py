@@ -1,7 +1,7 @@
-"""What more labels would buy: the share of pairs that the guarantee would let through.
+"""Forecast of the share of pairs that the guarantee accepts once planned questions are answered.
 
-Labels that people have not given yet are drawn from the panel's own confidence, so the forecast is as good as that is
-calibrated. What the annotator model would learn from them is left out, so it errs on the careful side there.
+Future labels are drawn from the panel's own confidence, so the forecast is as good as that confidence is calibrated. The
+forecast leaves out what the annotator model would learn from the labels, so it is rather too low.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ DRAWS = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcceptanceForecast:
-    """Shares of all pairs accepted at (alpha, delta): `now`, and `expected` after the plan, with the middle 80 % of
-    the draws in `low` … `high`."""
+    """Shares of all pairs that are accepted at (alpha, delta).
+
+    `now`: today; `expected`: mean after the plan; `low` … `high`: the middle 80 % of the draws.
+    """
 
     alpha: float
     delta: float
@@ -46,23 +48,32 @@ def forecast_acceptance(
     delta: float,
     seed: int = 0,
 ) -> AcceptanceForecast:
-    """`confidence` float64[Q] of all pairs; `known` int64[L] the random pairs that people have answered and `agrees`
-    bool[L] whether the panel's label is theirs; `coming` int64[M] the random pairs still to be answered."""
+    """Forecast the share of accepted pairs.
 
-    def accepted(labelled: Int64, right: Bool) -> float:
+    Args:
+        confidence: float64[Q], confidence of all pairs.
+        known: int64[L], random pairs that people have answered.
+        agrees: bool[L], whether the panel's label agrees with theirs.
+        coming: int64[M], random pairs still to be answered.
+        alpha: Largest share of wrong labels.
+        delta: Probability that the guarantee fails.
+        seed: Seed of the draws.
+    """
+
+    def compute_share(labelled: Int64, right: Bool) -> float:
         return certify_threshold(confidence, labelled, right, alpha=alpha, delta=delta).accepted
 
     rng = np.random.default_rng(seed)
     both = np.concatenate([known, coming])
     drawn = [
-        accepted(both, np.concatenate([agrees, rng.random(len(coming)) < confidence[coming]]))
+        compute_share(both, np.concatenate([agrees, rng.random(len(coming)) < confidence[coming]]))
         for _ in range(DRAWS)
     ]
     low, high = np.quantile(drawn, [0.1, 0.9])
     return AcceptanceForecast(
         alpha=alpha,
         delta=delta,
-        now=accepted(known, agrees),
+        now=compute_share(known, agrees),
         expected=float(np.mean(drawn)),
         low=float(low),
         high=float(high),

@@ -1,4 +1,4 @@
-"""The forms in which people see a task: what each shows, and what its answers mean.
+"""The forms in which people see a task: how each shows a task, and how its answers are read.
 
 | form | a task of the queue | the answer becomes |
 |---|---|---|
@@ -31,8 +31,10 @@ NOTHING_MET = "None of these"
 
 @dataclass(frozen=True, slots=True)
 class TaskItem:
-    """A task of the queue with everything that people must see. `contents`: response id → its parts; `criteria`: what
-    this prompt's responses are to be held against, where it has criteria of its own."""
+    """A task of the queue with everything that people must see.
+
+    `contents`: response id → its parts; `criteria`: the prompt's own criteria for its responses, where it has any.
+    """
 
     task: VerifyTask
     messages: tuple[Message, ...]
@@ -42,13 +44,13 @@ class TaskItem:
 
     @property
     def order(self) -> tuple[str, ...]:
-        """The responses as shown, from left to right or top to bottom: random, and always the same for a task."""
+        """Responses in the order shown, from left to right or top to bottom: random, and always the same for a task."""
         return tuple(random.Random(self.task.task_id).sample(self.task.responses, len(self.task.responses)))
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What an answer says; `details` are what a judgment has no column for."""
+    """An answer as a judgment states it; `details` has no column of its own there."""
 
     outcome: Outcome
     score: float | None = None
@@ -58,7 +60,7 @@ class Verdict:
 
 
 def choose_form(item: TaskItem, section: VerifySection) -> str:
-    """The form that fits the task and what its responses are made of."""
+    """Choose the form that fits a task and the media of its responses."""
     if item.task.form == "listwise":
         return "ranking"
     kinds = {part.type for content in item.contents.values() for part in content}
@@ -69,7 +71,7 @@ def choose_form(item: TaskItem, section: VerifySection) -> str:
 
 
 def read_label_config(form: str) -> str:
-    """The labelling configuration (XML) of a form, with the style that all forms share."""
+    """Read the labelling configuration (XML) of a form, with the style that all forms share."""
     text, style = (
         find_resource(f"ui_config/{name}").read_text(encoding="utf-8")
         for name in (f"{form}.xml", "style.css")
@@ -78,22 +80,28 @@ def read_label_config(form: str) -> str:
 
 
 def hash_form(form: str, *, guideline: str, assist: bool, criteria: Sequence[str]) -> str:
-    """Identifies how people were asked: all that can change their answers but the task itself."""
+    """Identify how people are asked: everything but the task itself that can change their answers."""
     return content_id(read_label_config(form), guideline, assist, list(criteria) if form == "rubric" else [])
 
 
 def build_task_data(item: TaskItem, form: str, *, guideline: str, section: VerifySection) -> dict[str, Any]:
-    """What Label Studio keeps of a task: texts to show, and enough to read the answers. Names no model.
+    """Build the data of a task in Label Studio: texts to show, and what reading the answers needs. It names no model.
+
+    Args:
+        item: The task with its texts.
+        form: The form that shows it.
+        guideline: Text beside the task.
+        section: `verify` of curate.yaml.
 
     Raises:
-        ValueError: something of it cannot be shown; the message says what, without the particulars.
+        ValueError: The task cannot be shown; the message says why, the same for all tasks with this problem.
     """
     if set(item.contents) != set(item.task.responses):
         raise ValueError("about responses that are not in the lake")
     criteria = item.criteria or tuple(section.criteria)
     if item.criteria:
         guideline += "\n\nFor this request:\n" + "\n".join(
-            f"• {reveal_characters(each)}" for each in item.criteria
+            f"• {reveal_characters(criterion)}" for criterion in item.criteria
         )
     data: dict[str, Any] = {
         "task": item.task.task_id,
@@ -107,8 +115,8 @@ def build_task_data(item: TaskItem, form: str, *, guideline: str, section: Verif
     contents = [item.contents[response] for response in item.order]
     if form == "ranking":
         data["candidates"] = [
-            {"id": str(place), "title": f"Response {place}", "body": render_parts(content)}
-            for place, content in enumerate(contents, start=1)
+            {"id": str(number), "title": f"Response {number}", "body": render_parts(content)}
+            for number, content in enumerate(contents, start=1)
         ]
         return data
     media = form.rpartition("-")[2]
@@ -124,8 +132,8 @@ def build_task_data(item: TaskItem, form: str, *, guideline: str, section: Verif
 
 
 def read_answer(data: dict[str, Any], result: Sequence[dict[str, Any]]) -> Verdict:
-    """An annotation's `result` as a verdict on the responses of its task. Nothing answered is an abstention."""
-    form, order = str(data["form"]), [str(each) for each in data["order"]]
+    """Read an annotation's `result` as a verdict on the responses of its task; an empty answer is an abstention."""
+    form, order = str(data["form"]), [str(response) for response in data["order"]]
     values: dict[str, list[dict[str, Any]]] = {}
     for part in result:
         values.setdefault(str(part.get("from_name")), []).append(part.get("value", {}))
@@ -149,7 +157,7 @@ def read_answer(data: dict[str, Any], result: Sequence[dict[str, Any]]) -> Verdi
 
 
 def suggest_choice(p_left: float) -> str:
-    """A probability that the left response is better, as an answer of the pairwise form (for assist mode)."""
+    """Turn the probability that the left response is better into an answer of the pairwise form, for assist mode."""
     strength = abs(p_left - 0.5)
     if strength < 0.05:
         return "tie"
@@ -174,17 +182,17 @@ def _read_ranking(
     columns: dict[str, list[str]] = next(
         (value["ranker"] for value in values.get("ranking", []) if value.get("ranker")), {}
     )
-    places = [int(place) for column in columns.values() for place in column]
-    if sorted(places) != list(range(1, len(order) + 1)):
+    positions = [int(position) for column in columns.values() for position in column]
+    if sorted(positions) != list(range(1, len(order) + 1)):
         return Verdict("abstain", rationale=rationale, details={"verdict": None})
-    ranking = tuple(order[place - 1] for place in places)
-    return Verdict("a", ranking=ranking, rationale=rationale, details={"verdict": places})
+    ranking = tuple(order[position - 1] for position in positions)
+    return Verdict("a", ranking=ranking, rationale=rationale, details={"verdict": positions})
 
 
 def _read_rubric(
     data: dict[str, Any], values: dict[str, list[dict[str, Any]]], rationale: str | None
 ) -> Verdict:
-    criteria = [str(each["value"]) for each in data["criteria"]][:-1]
+    criteria = [str(criterion["value"]) for criterion in data["criteria"]][:-1]
     ticked = [name for value in values.get("met", []) for name in value.get("choices", [])]
     if not ticked:
         return Verdict("abstain", rationale=rationale, details={"verdict": None})
@@ -194,5 +202,5 @@ def _read_rubric(
 
 
 def _join_texts(values: Sequence[dict[str, Any]]) -> str:
-    found = [value.get("text", "") for value in values]
-    return "\n".join("\n".join(text) if isinstance(text, list) else str(text) for text in found).strip()
+    texts = [value.get("text", "") for value in values]
+    return "\n".join("\n".join(text) if isinstance(text, list) else str(text) for text in texts).strip()

@@ -1,11 +1,11 @@
-"""The two-stage loop of Skywork-Reward-V2 (arXiv 2507.01352, section 3): where it stands, and what its turns did.
+"""The two-stage loop of Skywork-Reward-V2 (arXiv 2507.01352, section 3): its state and its turns.
 
-Stage 1, turn by turn: the panel and people give labels → a reward model is trained on them → the pairs of people's
-verdicts that it gets wrong call for their neighbours (`routing.errors`) → people are asked about these. Stage 2 goes
-over all other pairs without people (`consistency`).
+A turn of stage 1: the panel and people give labels, a reward model is trained on them, and people are asked about the
+neighbours of the pairs that the model gets wrong (`routing.errors`). Stage 2 decides about all other pairs without
+people (`consistency`).
 
-Where the loop stands is read off the lake: a turn is a chunk of `runs` that was committed together with its questions,
-and it is over when these are answered. So it may be killed, or wait for weeks, and goes on when it is called again.
+The state of the loop is read from the lake. A turn is a chunk of `runs` that was committed together with its questions,
+and it is over when these are answered. So the loop may be killed, or wait for weeks; called again, it continues.
 """
 
 from __future__ import annotations
@@ -24,13 +24,16 @@ from curate.lake.runs import Summary
 from curate.verify.plan import plan_questions
 
 GOLD_MODEL = "gold-model"
-"""The name under which the reward model of people's verdicts alone judges. It is not on the panel."""
+"""The judge name of the reward model that is trained on people's verdicts alone; it is not on the panel."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoopTurn:
-    """One turn of stage 1. `gold`: pairs with a verdict of people by then; `agrees`: those on which the best model
-    agreed; `calls`: neighbours that they called for; `strategies`: why how many questions were asked."""
+    """A turn of stage 1.
+
+    `gold`: pairs with a verdict of people at its start; `agrees`: those on which the best model agreed; `calls`:
+    neighbours that the others call for; `strategies`: strategy → number of questions.
+    """
 
     number: int
     gold: int
@@ -41,7 +44,7 @@ class LoopTurn:
 
 @dataclass(frozen=True, slots=True)
 class LoopState:
-    """`waiting`: questions that wait for people. `rules`: how many pairs each rule of stage 2 met; None before it."""
+    """State of the loop: its turns, the questions that wait for people, and the counts of stage 2 (None before it)."""
 
     turns: tuple[LoopTurn, ...]
     waiting: int
@@ -49,14 +52,17 @@ class LoopState:
 
     def __str__(self) -> str:
         if self.waiting:
-            return f"turn {len(self.turns)}: {self.waiting:,} questions wait for people; then run it again"
+            return f"turn {len(self.turns)}: {self.waiting:,} questions wait for people; run it again when they are answered"
         return "stage 2 is done" if self.rules is not None else f"{len(self.turns)} turns are done"
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A trained model that has judged: its revision, how many pairs, how many of them people have judged too, and on
-    how many it agrees with them; the neighbours that the others call for; the lake's snapshot before it judged."""
+    """A trained model that has judged `pairs` pairs.
+
+    `gold`: those that people have judged too; `agrees`: those on which it agrees with them; `calls`: neighbours that
+    the others call for; `snapshot`: the lake's snapshot before it judged.
+    """
 
     revision: str
     pairs: int
@@ -67,15 +73,15 @@ class Checkpoint:
 
 
 def read_loop_state(lake: Lake, config: Config) -> LoopState:
-    """Where the loop stands."""
+    """Read the state of the loop."""
     turns: list[LoopTurn] = []
     rules: dict[str, int] | None = None
     for part, details, _ in lake.rows(read_query("verify_loop")):
-        found: dict[str, Any] = json.loads(details)
+        kept: dict[str, Any] = json.loads(details)
         if part == "loop stage 2":
-            rules = found["rules"]
+            rules = kept["rules"]
         else:
-            figures = {name: found[name] for name in ("gold", "agrees", "calls", "strategies")}
+            figures = {name: kept[name] for name in ("gold", "agrees", "calls", "strategies")}
             turns.append(LoopTurn(number=len(turns) + 1, **figures))
     waiting = int(lake.value(f"SELECT count(*) FROM ({read_query('verify_waiting')})"))
     begun = int(lake.value(read_query("verify_begun"), [config.verify.overlap]))
@@ -83,7 +89,7 @@ def read_loop_state(lake: Lake, config: Config) -> LoopState:
 
 
 def plan_turn(lake: Lake, config: Config, turn: int) -> Summary:
-    """Plan the questions of a turn: what the best model gets wrong calls for its neighbours."""
+    """Plan the questions of a turn: the errors of the best model call for their neighbours."""
     loop, best = config.verify.loop, find_best_checkpoint(lake, require_training(config))
     settings = config.verify.model_copy(
         update={"plan": config.verify.plan.model_copy(update={"mix": loop.mix})}
@@ -99,26 +105,27 @@ def plan_turn(lake: Lake, config: Config, turn: int) -> Summary:
 
 
 def list_checkpoints(lake: Lake, section: TrainSection) -> list[Checkpoint]:
-    """The models trained so far that have judged all pairs, the oldest first.
+    """List the trained models that have judged all pairs, the oldest first.
 
     Each judges a prompt with the head that has not seen it, so their agreement with people is out of sample.
     """
-    found = [Checkpoint(*row) for row in lake.rows(read_query("verify_checkpoints"), [section.judge])]
-    if not found:
+    models = [Checkpoint(*row) for row in lake.rows(read_query("verify_checkpoints"), [section.judge])]
+    if not models:
         raise CurateError(f"The reward model {section.judge!r} has judged nothing: run `curate judge` first.")
-    most = max(each.pairs for each in found)
+    most = max(model.pairs for model in models)
     return sorted(
-        (each for each in found if each.pairs == most), key=lambda each: (each.snapshot, each.revision)
+        (model for model in models if model.pairs == most),
+        key=lambda model: (model.snapshot, model.revision),
     )
 
 
 def find_best_checkpoint(lake: Lake, section: TrainSection) -> Checkpoint:
-    """The one that agrees with people most; of equals the newest, which has learnt from more of them."""
-    return max(reversed(list_checkpoints(lake, section)), key=lambda each: each.agrees)
+    """Return the model that agrees with people most; of equals the newest, which has learnt from more verdicts."""
+    return max(reversed(list_checkpoints(lake, section)), key=lambda model: model.agrees)
 
 
 def require_training(config: Config) -> TrainSection:
-    """The section `train`, which the loop cannot do without."""
+    """Return the section `train`; raise CurateError if it trains no model that judges."""
     if config.train is None or config.train.judge is None:
         raise CurateError(
             "The loop trains a reward model that judges: curate.yaml needs `train` with a `judge`."
@@ -127,7 +134,7 @@ def require_training(config: Config) -> TrainSection:
 
 
 def build_gold_config(config: Config) -> Config:
-    """The same settings for the model that learns from people's verdicts alone: a folder and a name of its own."""
+    """Return the settings of the gold model, which learns from people's verdicts alone: its own folder and name."""
     section = require_training(config)
     update = {
         "path": str(Path(section.path).with_name(Path(section.path).name + "-gold")),

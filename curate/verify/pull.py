@@ -1,14 +1,13 @@
-"""Pull: people's answers become judgments, and so do their second thoughts.
+"""`curate verify pull`: answers in Label Studio become judgments, and so do changed and deleted answers.
 
-The lake is brought in line with what Label Studio holds now, whatever happened in between: of each person and
-task the newest answer counts. One that differs from what the lake has `supersedes` it; one that was deleted is
-superseded by an abstention; a skip is an abstention. So pulling twice, in any order, or after being killed adds
-nothing twice. Answers in projects or tasks that were deleted as a whole stay.
+The lake is brought in line with what Label Studio holds now, whatever happened since the last pull. For each person
+and task the newest answer counts. An answer that differs from the lake's supersedes it; a deleted answer is superseded
+by an abstention; a skip is an abstention. So pulling twice, in any order, or after the process was killed adds nothing
+twice. Answers in projects or tasks that were deleted as a whole stay in the lake.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -26,15 +25,16 @@ from curate.lake.lake import Lake
 from curate.lake.runs import StageRun, Summary
 from curate.records import Judgment, VerifyTask, arrow_schema
 from curate.verify.forms import Verdict, read_answer
+from curate.verify.human_judgments import build_human_judgment
 from curate.verify.queue import read_queue
 from curate.verify.server import LabelStudioClient, LabelStudioProject
 
-_MARGIN = timedelta(minutes=2)  # transactions end after the times they note
+_MARGIN = timedelta(minutes=2)  # a transaction of the server ends later than the time that it records
 
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """The newest annotation of one person for one task. `digest` identifies what it says."""
+    """The newest annotation of a person for a task."""
 
     task: VerifyTask
     annotator: str
@@ -44,11 +44,12 @@ class Annotation:
     verdict: Verdict
     skipped: bool
     seconds: float
-    at: str
+    updated_at: str
     edited_by: str | None
 
     @property
     def digest(self) -> str:
+        """Identifies what the annotation says."""
         verdict = self.verdict
         return content_id(
             self.skipped, verdict.outcome, verdict.score, verdict.ranking, verdict.rationale, verdict.details
@@ -62,10 +63,20 @@ def pull_answers(
     everything: bool = False,
     track: Track = no_progress,
 ) -> Summary:
-    """Take in what changed since the last pull (or `everything`, to be sure).
+    """Take in what changed since the last pull.
 
-    Counts: in = answers read, kept = new judgments, duplicate = answers that the lake has already,
-    dropped = annotations of tasks that are not in the queue.
+    Args:
+        lake: The project's lake, open for writing.
+        config: The project; `verify.url` and `verify.project` name the server and its projects.
+        everything: Look at every task, not only at those that changed.
+        track: Shows the progress.
+
+    Returns:
+        Counts: in = answers read, kept = new judgments, duplicate = answers that the lake has already, dropped =
+        annotations of tasks that are not in the queue.
+
+    Raises:
+        CurateError: Label Studio cannot be reached, or refuses the token.
     """
     run = StageRun(lake, "verify", config_hash=config.verify.digest)
     known = {task.task_id: task for task, _ in read_queue(lake)}
@@ -75,9 +86,9 @@ def pull_answers(
         LabelStudioClient.connect(config.verify) as server,
         FileLock(config.resolve(config.workspace) / "verify-pull.lock"),
     ):
-        names = _PersonNames(server, Pseudonyms.open(config))
+        people = _People(server, Pseudonyms.open(config))
         for project in server.list_projects(config.verify.project):
-            _pull_project(lake, run, server, project, known, names, everything, track)
+            _pull_project(lake, run, server, project, known, people, everything, track)
     return run.summary(skipped=run.total.rows_in == 0)
 
 
@@ -87,37 +98,37 @@ def _pull_project(
     server: LabelStudioClient,
     project: LabelStudioProject,
     known: dict[str, VerifyTask],
-    names: _PersonNames,
+    people: _People,
     everything: bool,
     track: Track,
 ) -> None:
-    place = server.get_project_url(project)
-    mark = server.find_newest_change(
-        project
-    )  # before anything is read: what changes meanwhile is read again next time
+    url = server.get_project_url(project)
+    # Before reading the tasks, so that changes meanwhile are read again next time.
+    mark = server.find_newest_change(project)
     before = run.total.rows_in
     with track(f"pull {project.title}", None) as advance:
-        for seen in _iterate_tasks(lake, server, project, everything):
-            _write_changes(lake, run, place, project.title, seen, known, names)
-            advance(len(seen))
+        for tasks in _iterate_tasks(lake, server, project, everything):
+            _write_changes(lake, run, url, project.title, tasks, known, people)
+            advance(len(tasks))
     if run.total.rows_in > before and mark is not None:
-        # Only now: had this been kept with a portion, a process killed after it would skip the others.
-        with run.chunk(f"pull {project.title}", fingerprint=content_id(place, mark), status="done") as (
+        # Not earlier: a process killed after a part of the tasks would skip the others next time.
+        with run.chunk(f"pull {project.title}", fingerprint=content_id(url, mark), status="done") as (
             _,
             counts,
         ):
-            counts.details |= {"place": place, "mark": mark}
+            counts.details |= {"place": url, "mark": mark}
 
 
-class _PersonNames:
-    """User ids as pseudonyms: of e-mail addresses, which outlive a server, else of the ids."""
+class _People:
+    """Pseudonyms of Label Studio's users: of e-mail addresses, which outlive a server, else of user ids."""
 
     def __init__(self, server: LabelStudioClient, pseudonyms: Pseudonyms) -> None:
         self._addresses = server.list_emails()
         self._pseudonyms = pseudonyms
         self._url = server.url
 
-    def of(self, user: Any) -> str:
+    def find_pseudonym(self, user: Any) -> str:
+        """Return the pseudonym of a user, given as an object or an id."""
         number = user.get("id") if isinstance(user, dict) else user
         if number in self._addresses:
             return self._pseudonyms.of(self._addresses[number])
@@ -127,135 +138,136 @@ class _PersonNames:
 def _iterate_tasks(
     lake: Lake, server: LabelStudioClient, project: LabelStudioProject, everything: bool
 ) -> Iterator[list[dict[str, Any]]]:
-    """What must be looked at: tasks changed since the last pull, or all that have or had answers."""
-    place = server.get_project_url(project)
-    mark = None if everything else lake.value(read_query("verify_mark"), [place])
+    """Yield the tasks to look at: those changed since the last pull, or all that have or had answers."""
+    url = server.get_project_url(project)
+    mark = None if everything else lake.value(read_query("verify_mark"), [url])
     if mark is not None:
-        yield from server.download_annotated(
+        yield from server.iterate_annotations(
             project, server.list_changed_tasks(project, datetime.fromisoformat(mark) - _MARGIN)
         )
         return
-    met: set[int] = set()
-    for portion in server.download_annotated(project):
-        met |= {int(task["id"]) for task in portion}
-        yield portion
+    seen: set[int] = set()
+    for tasks in server.iterate_annotations(project):
+        seen |= {int(task["id"]) for task in tasks}
+        yield tasks
     # A task whose answers were all deleted is not among those that have some.
     query = (
         "SELECT DISTINCT CAST(details->'item' AS BIGINT) FROM human_judgments WHERE (details->>'place') = ?"
     )
-    yield from server.download_annotated(
-        project, [item for (item,) in lake.rows(query, [place]) if item not in met]
+    yield from server.iterate_annotations(
+        project, [item for (item,) in lake.rows(query, [url]) if item not in seen]
     )
 
 
 def _write_changes(
     lake: Lake,
     run: StageRun,
-    place: str,
+    url: str,
     title: str,
-    seen: Sequence[dict[str, Any]],
+    tasks: Sequence[dict[str, Any]],
     known: dict[str, VerifyTask],
-    names: _PersonNames,
+    people: _People,
 ) -> None:
-    """Write what the lake does not have yet of the tasks `seen`; nothing, where it has all."""
-    answers, read, strange = _find_newest(seen, known, names)
-    tasks = {str(task["data"].get("task")): int(task["id"]) for task in seen}
-    with lake.bind("seen", pa.table({"task": pa.array(list(tasks), pa.string())})):
+    """Write the answers that the lake does not have yet; nothing where it has all of them."""
+    answers, read, unknown = _find_newest(tasks, known, people)
+    ids = list(dict.fromkeys(str(task["data"].get("task")) for task in tasks))
+    with lake.bind("seen", pa.table({"task": pa.array(ids, pa.string())})):
         state = lake.arrow(read_query("verify_state")).to_pylist()
     current = {(row["task"], row["annotator_id"]): row for row in state}
     rows = [
-        _build_judgment(answer, place, current.get(key), run.run_id).model_dump()
+        _build_judgment(answer, url, current.get(key), run.run_id).model_dump()
         for key, answer in answers.items()
         if key not in current or current[key]["digest"] != answer.digest
     ]
-    gone = [
+    deleted = [
         row
         for key, row in current.items()
-        if key not in answers and row["place"] == place and not _is_retracted(row)
+        if key not in answers and row["place"] == url and not _is_retracted(row)
     ]
-    rows += [_build_retraction(row, run.run_id).model_dump() for row in gone]
+    rows += [_build_retraction(row, run.run_id).model_dump() for row in deleted]
     if not rows:
         return
     table = pa.Table.from_pylist(rows, schema=arrow_schema(Judgment))
     fingerprint = content_id([row["judgment_id"] for row in rows])
     with run.chunk(f"pull {title}", fingerprint=fingerprint) as (writer, counts):
-        counts.rows_in = read + len(gone)
-        counts.dropped = {"of a task that is not in the queue": strange} if strange else {}
+        counts.rows_in = read + len(deleted)
+        counts.dropped = {"of a task that is not in the queue": unknown} if unknown else {}
         counts.rows_kept = writer.append("judgments", table, unique="judgment_id")
         counts.rows_duplicate = counts.rows_in - counts.rows_kept - counts.rows_dropped
-        counts.details |= {"retracted": len(gone)}
+        counts.details |= {"retracted": len(deleted)}
 
 
 def _find_newest(
-    seen: Sequence[dict[str, Any]], known: dict[str, VerifyTask], names: _PersonNames
+    tasks: Sequence[dict[str, Any]], known: dict[str, VerifyTask], people: _People
 ) -> tuple[dict[tuple[str, str], Annotation], int, int]:
-    """The newest answer of each person to each task, the number of annotations, and of those that are not ours."""
+    """Find the newest answer of each person to each task; count annotations, and those of unknown tasks."""
     newest: dict[tuple[str, str], Annotation] = {}
-    read = strange = 0
-    for item in seen:
+    read = unknown = 0
+    for item in tasks:
         task = known.get(str(item["data"].get("task")))
         for annotation in item.get("annotations", []):
             read += 1
             if task is None:
-                strange += 1
+                unknown += 1
                 continue
-            answer = _read_annotation(task, item, annotation, names)
+            answer = _read_annotation(task, item, annotation, people)
             other = newest.get((task.task_id, answer.annotator))
-            if other is None or (other.at, other.annotation) < (answer.at, answer.annotation):
+            if other is None or (other.updated_at, other.annotation) < (
+                answer.updated_at,
+                answer.annotation,
+            ):
                 newest[task.task_id, answer.annotator] = answer
-    return newest, read, strange
+    return newest, read, unknown
 
 
 def _read_annotation(
-    task: VerifyTask, item: dict[str, Any], annotation: dict[str, Any], names: _PersonNames
+    task: VerifyTask, item: dict[str, Any], annotation: dict[str, Any], people: _People
 ) -> Annotation:
     data, skipped = item["data"], bool(annotation.get("was_cancelled"))
     by, edited_by = annotation.get("completed_by"), annotation.get("updated_by")
     return Annotation(
         task=task,
-        annotator=names.of(by),
+        annotator=people.find_pseudonym(by),
         annotation=int(annotation["id"]),
         item=int(item["id"]),
         data=data,
         verdict=Verdict("abstain") if skipped else read_answer(data, annotation.get("result") or []),
         skipped=skipped,
         seconds=float(annotation.get("lead_time") or 0.0),
-        at=str(annotation.get("updated_at")),
-        edited_by=names.of(edited_by) if edited_by is not None and edited_by != by else None,
+        updated_at=str(annotation.get("updated_at")),
+        edited_by=people.find_pseudonym(edited_by) if edited_by is not None and edited_by != by else None,
     )
 
 
-def _build_judgment(answer: Annotation, place: str, before: dict[str, Any] | None, run_id: str) -> Judgment:
+def _build_judgment(answer: Annotation, url: str, before: dict[str, Any] | None, run_id: str) -> Judgment:
     task, verdict = answer.task, answer.verdict
-    order = [str(each) for each in answer.data["order"]]
+    order = [str(response) for response in answer.data["order"]]
     pair = task.responses if task.form == "pairwise" else (*task.responses[:1], None)
     supersedes = before["judgment_id"] if before else None
     raw: dict[str, Any] = {
         "task": task.task_id,
-        "place": place,
+        "place": url,
         "item": answer.item,
         "annotation": answer.annotation,
-        "at": answer.at,
+        "at": answer.updated_at,
         "digest": answer.digest,
         "assist": bool(answer.data.get("assist")),
     }
     raw |= {"skipped": True} if answer.skipped else verdict.details
     raw |= {"edited_by": answer.edited_by} if answer.edited_by else {}
-    return Judgment(
-        judgment_id=content_id("answer", task.task_id, answer.annotator, answer.digest, supersedes),
+    return build_human_judgment(
+        ("answer", task.task_id, answer.annotator, answer.digest),
         prompt_id=task.prompt_id,
         annotator_id=answer.annotator,
-        kind="human",
         form=task.form,
-        response_a=None if task.form == "listwise" else pair[0],
-        response_b=None if task.form == "listwise" else pair[1],
+        responses=(None, None) if task.form == "listwise" else (pair[0], pair[1]),
         shown=("ab" if order[0] == pair[0] else "ba") if task.form == "pairwise" else None,
         outcome=verdict.outcome,
         score=verdict.score,
         ranking=verdict.ranking,
         listed=tuple(order) if task.form == "listwise" else None,
         rationale=verdict.rationale,
-        raw=json.dumps(raw, ensure_ascii=False),
+        raw=raw,
         revision=str(answer.data.get("revision", "label-studio")),
         seconds=answer.seconds,
         run_id=run_id,
@@ -268,25 +280,24 @@ def _is_retracted(row: dict[str, Any]) -> bool:
 
 
 def _build_retraction(row: dict[str, Any], run_id: str) -> Judgment:
-    """The answer was deleted: an abstention takes its place."""
-    raw = {
-        "task": row["task"],
-        "place": row["place"],
-        "item": row["item"],
-        "digest": "deleted",
-        "deleted": True,
-    }
-    kept = {
-        name: row[name] for name in ("prompt_id", "annotator_id", "form", "response_a", "response_b", "shown")
-    }
-    return Judgment(
-        judgment_id=content_id("answer", row["task"], row["annotator_id"], "deleted", row["judgment_id"]),
-        kind="human",
+    """Build the abstention that takes the place of a deleted answer."""
+    return build_human_judgment(
+        ("answer", row["task"], row["annotator_id"], "deleted"),
+        prompt_id=row["prompt_id"],
+        annotator_id=row["annotator_id"],
+        form=row["form"],
+        responses=(row["response_a"], row["response_b"]),
+        shown=row["shown"],
         outcome="abstain",
         listed=tuple(row["listed"]) if row["listed"] else None,
-        raw=json.dumps(raw, ensure_ascii=False),
+        raw={
+            "task": row["task"],
+            "place": row["place"],
+            "item": row["item"],
+            "digest": "deleted",
+            "deleted": True,
+        },
         revision=row["revision"],
         run_id=run_id,
         supersedes=row["judgment_id"],
-        **kept,
     )

@@ -1,8 +1,8 @@
-"""Push: what people were not asked yet goes to Label Studio, each task once.
+"""`curate verify push`: new questions go to Label Studio, each task once.
 
-What a project holds is always looked up there by the tasks' keys, never remembered here. So it does not matter
-whether an earlier push was killed, whether its last request arrived, or whether the project was deleted since:
-what is missing is sent, and what is there twice (a request that arrived after all) is taken out again.
+The tasks that a project holds are always looked up in Label Studio by their keys, never remembered here. So it does
+not matter whether an earlier push was killed, whether its last request arrived, or whether the project was deleted
+since: missing tasks are sent, and tasks that arrived twice are deleted again.
 """
 
 from __future__ import annotations
@@ -27,26 +27,27 @@ from curate.verify.queue import read_queue, read_task_items
 from curate.verify.server import LabelStudioClient, LabelStudioError, LabelStudioProject
 
 IMPORT_BATCH = 250  # tasks of one request
-RECOVERY_SECONDS = 60.0  # seconds to wait for a server that stopped answering
+RECOVERY_SECONDS = 60.0  # to wait for a server that stopped answering
 
 
 @dataclass(frozen=True)
 class Guidelines:
-    """The texts beside the tasks: by category, else the project's own, else ours."""
+    """The texts beside the tasks: that of the category, else the project's own, else the package's."""
 
     config: Config
 
-    def of(self, category: str | None) -> str:
+    def find_text(self, category: str | None) -> str:
+        """Return the guideline for prompts of a category."""
         return self._texts.get(category or "", self._texts[""])
 
     @cached_property
     def _texts(self) -> dict[str, str]:
         section = self.config.verify
-        texts = {name: self._read(path) for name, path in section.guidelines.items()}
+        texts = {name: self._read_file(path) for name, path in section.guidelines.items()}
         default = find_resource("ui_config/guideline.md").read_text(encoding="utf-8")
-        return {"": self._read(section.guideline) if section.guideline else default} | texts
+        return {"": self._read_file(section.guideline) if section.guideline else default} | texts
 
-    def _read(self, path: str) -> str:
+    def _read_file(self, path: str) -> str:
         try:
             return self.config.resolve(path).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
@@ -54,15 +55,27 @@ class Guidelines:
 
 
 def push_tasks(lake: Lake, config: Config, *, track: Track = no_progress) -> Summary:
-    """Send the queue. Counts: in = tasks of the queue, kept = sent, duplicate = asked already or answered by
-    enough people, dropped = cannot be shown, by reason."""
+    """Send the queue to Label Studio.
+
+    Args:
+        lake: The project's lake, open for writing.
+        config: The project; `verify` names the server, the projects and the guidelines.
+        track: Shows the progress.
+
+    Returns:
+        Counts: in = tasks of the queue, kept = sent, duplicate = asked already or answered by enough people,
+        dropped = cannot be shown, by reason.
+
+    Raises:
+        CurateError: Label Studio cannot be reached, or a guideline cannot be read.
+    """
     waiting = read_queue(lake)
     run = StageRun(lake, "verify", config_hash=config.verify.digest)
     if not waiting:
         return run.summary(
             skipped=True, note="nobody is to be asked anything: `curate verify plan` fills the queue"
         )
-    people = {task.task_id: answered for task, answered in waiting}
+    people = {task.task_id: answers for task, answers in waiting}
     by_title: dict[str, list[TaskItem]] = {}
     for item in read_task_items(lake, [task for task, _ in waiting]):
         by_title.setdefault(name_project(item, config), []).append(item)
@@ -71,16 +84,16 @@ def push_tasks(lake: Lake, config: Config, *, track: Track = no_progress) -> Sum
         LabelStudioClient.connect(config.verify) as server,
         FileLock(config.resolve(config.workspace) / "verify-push.lock"),
     ):
-        for title, asked in by_title.items():
+        for title, group in by_title.items():
             answered = {
-                item.task.task_id for item in asked if people[item.task.task_id] >= config.verify.overlap
+                item.task.task_id for item in group if people[item.task.task_id] >= config.verify.overlap
             }
-            _push_project(server, run, config, guidelines, title, asked, answered, track)
+            _push_project(server, run, config, guidelines, title, group, answered, track)
     return run.summary(skipped=run.total.rows_in == 0)
 
 
 def name_project(item: TaskItem, config: Config) -> str:
-    """One project for each form, and of each form another one for adjudicators."""
+    """Name the project of a task: one for each form, and another one of each form for adjudicators."""
     form = choose_form(item, config.verify)
     return f"{config.verify.project} - {'adjudicate ' * (item.task.purpose == 'adjudicate')}{form}"
 
@@ -91,49 +104,49 @@ def _push_project(
     config: Config,
     guidelines: Guidelines,
     title: str,
-    asked: Sequence[TaskItem],
+    group: Sequence[TaskItem],
     answered: set[str],
     track: Track,
 ) -> None:
-    form = choose_form(asked[0], config.verify)
+    form = choose_form(group[0], config.verify)
     project = server.find_project(title)
-    there = set(server.list_task_keys(project)) if project else set()
+    known = set(server.list_task_keys(project)) if project else set()
     ready, dropped = _prepare_tasks(
-        [item for item in asked if item.task.task_id not in there | answered], form, config, guidelines
+        [item for item in group if item.task.task_id not in known | answered], form, config, guidelines
     )
     if project is None and not ready:
         return
-    project = server.ensure_project(title, form, guideline=guidelines.of(None), section=config.verify)
+    project = server.ensure_project(title, form, guideline=guidelines.find_text(None), section=config.verify)
     panel = (
         _read_panel_probabilities(run.lake) if config.verify.assist and form.startswith("pairwise") else {}
     )
     with track(f"push {title}", len(ready)) as advance:
         for start in range(0, len(ready), IMPORT_BATCH):
-            some = ready[start : start + IMPORT_BATCH]
-            _import_tasks(server, project, [_add_prediction(data, panel) for data in some])
-            advance(len(some))
+            batch = ready[start : start + IMPORT_BATCH]
+            _import_tasks(server, project, [_add_prediction(data, panel) for data in batch])
+            advance(len(batch))
     if not ready:
         return
-    if server.count_tasks(project)[0] != len(there) + len(
-        ready
-    ):  # else nothing is there twice: no need to list
+    if server.count_tasks(project)[0] != len(known) + len(ready):  # else no task is there twice
         _delete_duplicates(server, project)
     fingerprint = content_id(server.get_project_url(project), [data["task"] for data in ready])
     with run.chunk(f"push {title}", fingerprint=fingerprint, status="done") as (_, counts):
-        counts.rows_in, counts.rows_kept, counts.dropped = len(asked), len(ready), dropped
-        counts.rows_duplicate = len(asked) - len(ready) - counts.rows_dropped
+        counts.rows_in, counts.rows_kept, counts.dropped = len(group), len(ready), dropped
+        counts.rows_duplicate = len(group) - len(ready) - counts.rows_dropped
 
 
 def _prepare_tasks(
-    asked: Iterable[TaskItem], form: str, config: Config, guidelines: Guidelines
+    group: Iterable[TaskItem], form: str, config: Config, guidelines: Guidelines
 ) -> tuple[list[dict[str, Any]], dict[str, int]]:
-    """The tasks as Label Studio takes them, and how many cannot be shown, by reason."""
+    """Prepare tasks for the import; also return how many cannot be shown, by reason."""
     ready: list[dict[str, Any]] = []
     dropped: dict[str, int] = {}
-    for item in asked:
+    for item in group:
         try:
             ready.append(
-                build_task_data(item, form, guideline=guidelines.of(item.category), section=config.verify)
+                build_task_data(
+                    item, form, guideline=guidelines.find_text(item.category), section=config.verify
+                )
             )
         except ValueError as error:
             dropped[str(error)] = dropped.get(str(error), 0) + 1
@@ -143,9 +156,9 @@ def _prepare_tasks(
 def _import_tasks(
     server: LabelStudioClient, project: LabelStudioProject, tasks: Sequence[dict[str, Any]]
 ) -> None:
-    """Import tasks; after a failure, only those that turn out not to have arrived, until there are none.
+    """Import tasks; after a failure, import those that did not arrive, until all have arrived.
 
-    A request that failed may still be at work in the server: what is there counts once it has stopped growing.
+    The server may still be working on a request that failed: wait until the number of its tasks stops growing.
     """
     for attempt in range(3):
         try:
@@ -154,28 +167,28 @@ def _import_tasks(
         except LabelStudioError:
             if attempt == 2:
                 raise
-        server.wait_until_up(patience=RECOVERY_SECONDS)
-        there = set(server.list_task_keys(project))
-        while (now := set(server.list_task_keys(project))) != there:
-            there = now
+        server.wait_until_up(timeout=RECOVERY_SECONDS)
+        arrived = set(server.list_task_keys(project))
+        while (now := set(server.list_task_keys(project))) != arrived:
+            arrived = now
             time.sleep(1)
-        tasks = [task for task in tasks if task["data"]["task"] not in there]
+        tasks = [task for task in tasks if task["data"]["task"] not in arrived]
         if not tasks:
             return
 
 
 def _delete_duplicates(server: LabelStudioClient, project: LabelStudioProject) -> None:
-    """A task that is there twice keeps its oldest copy; copies that somebody has answered stay."""
-    doubles = [ids for ids in server.list_task_keys(project).values() if len(ids) > 1]
-    for ids in doubles:
-        for portion in server.download_annotated(project, sorted(ids)[1:]):
-            for task in portion:
+    """Delete the newer copies of tasks that are there twice; copies that somebody has answered stay."""
+    copies = [ids for ids in server.list_task_keys(project).values() if len(ids) > 1]
+    for ids in copies:
+        for tasks in server.iterate_annotations(project, sorted(ids)[1:]):
+            for task in tasks:
                 if not task.get("annotations"):
                     server.delete_task(int(task["id"]))
 
 
 def _add_prediction(data: dict[str, Any], panel: dict[tuple[str, str], float]) -> dict[str, Any]:
-    """The task for the import; in assist mode with the panel's opinion as a suggestion."""
+    """Build the task for the import; in assist mode it suggests the panel's label."""
     order = data["order"]
     p_a = panel.get((min(order), max(order))) if panel else None
     if p_a is None:
@@ -190,7 +203,7 @@ def _add_prediction(data: dict[str, Any], panel: dict[tuple[str, str], float]) -
 
 
 def _read_panel_probabilities(lake: Lake) -> dict[tuple[str, str], float]:
-    """Probability that a is better, of each pair, from the last aggregation."""
+    """Read the probability that a is better, of each pair, from the last aggregation."""
     return {
         (a, b): p_a for a, b, p_a in lake.rows("SELECT response_a, response_b, p_a FROM final_preferences")
     }

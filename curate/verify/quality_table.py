@@ -1,4 +1,4 @@
-"""What `curate verify quality` and `curate verify groups` print."""
+"""The tables that `curate verify quality` and `curate verify groups` print."""
 
 from __future__ import annotations
 
@@ -16,58 +16,61 @@ _LOG_WIDTH = 130
 _FLAGGED_PEOPLE = 50
 
 
-def print_quality(found: Quality, console: Console | None = None) -> None:
-    """Agreement first, then one line a person, those with a flag on top."""
+def print_quality(quality: Quality, console: Console | None = None) -> None:
+    """Print the agreement of people, then a line for each person, those with a flag on top."""
     console = console or _make_console()
-    if not found.people:
+    if not quality.people:
         console.print("People have not answered anything about pairs yet.")
         return
     agreement = _make_table("agreement of people", "value>", "95 %", "pairs>")
-    for name, estimate in found.alpha.items():
+    for name, estimate in quality.alpha.items():
         agreement.add_row(f"Krippendorff's alpha, {name}", *_format_estimate(estimate))
-    agreement.add_row("Krippendorff's alpha, tie half-way", *_format_estimate(found.ordered))
-    agreement.add_row("Fleiss' kappa", *_format_estimate(found.fleiss))
-    for (first, second), (kappa, n) in found.cohen.items():
+    agreement.add_row("Krippendorff's alpha, tie half-way", *_format_estimate(quality.ordered))
+    agreement.add_row("Fleiss' kappa", *_format_estimate(quality.fleiss))
+    for (first, second), (kappa, n) in quality.cohen.items():
         agreement.add_row(f"Cohen's kappa, {first} and {second}", _format_number(kappa), "", f"{n:,}")
     console.print(agreement)
     people = _make_table(
         "annotator", "answers>", "skipped>", "gold", "as others", "as itself", "seconds>", "to look at"
     )
-    order = sorted(found.people, key=lambda person: (not person.flags, -person.answers, person.annotator_id))
+    order = sorted(
+        quality.people, key=lambda person: (not person.flags, -person.answers, person.annotator_id)
+    )
     for person in order[:_FLAGGED_PEOPLE]:
         people.add_row(*_format_person(person))
     console.print(people)
     if len(order) > _FLAGGED_PEOPLE:
         console.print(f"{len(order):,} people, {_FLAGGED_PEOPLE} shown.")
-    if found.disputed:
+    if quality.disputed:
         console.print(
-            f"{found.disputed:,} pairs have no verdict of more than half of the people: `curate verify plan` has them "
+            f"{quality.disputed:,} pairs have no verdict of more than half of the people: `curate verify plan` has them "
             "adjudicated."
         )
 
 
-def print_groups(found: Groups, console: Console | None = None) -> None:
+def print_groups(groups: Groups, console: Console | None = None) -> None:
+    """Print how many views people hold, who holds which, and the pairs on which the views differ most."""
     console = console or _make_console()
-    shares = ", ".join(f"{share:.0%}" for share in found.share)
-    many = len(found.share) > 1
+    shares = ", ".join(f"{share:.0%}" for share in groups.share)
+    many = len(groups.share) > 1
     console.print(
-        f"People hold {len(found.share)} views: {shares} of them."
+        f"People hold {len(groups.share)} views: {shares} of them."
         if many
         else "People hold one view, as far as their verdicts tell."
     )
-    for groups, (gain, error) in found.gain.items():
+    for number, (gain, error) in groups.gain.items():
         console.print(
-            f"{groups} groups instead of {groups - 1} predict an unseen verdict {'better' if gain > 0 else 'worse'} by "
+            f"{number} groups instead of {number - 1} predict an unseen verdict {'better' if gain > 0 else 'worse'} by "
             f"{abs(gain):.4f} in log-likelihood (standard error {error:.4f})."
         )
     if not many:
         return
     members = _make_table("annotator", "group>", "sure>")
-    for name, (group, sure) in sorted(found.members.items(), key=lambda item: (item[1][0], item[0])):
+    for name, (group, sure) in sorted(groups.members.items(), key=lambda item: (item[1][0], item[0])):
         members.add_row(name, str(group + 1), f"{sure:.0%}")
     console.print(members)
-    partings = _make_table("prompt", "a", "b", *(f"group {g + 1} for a>" for g in range(len(found.share))))
-    for parting in found.partings:
+    partings = _make_table("prompt", "a", "b", *(f"group {g + 1} for a>" for g in range(len(groups.share))))
+    for parting in groups.partings:
         ids = (parting.prompt_id[:8], parting.response_a[:8], parting.response_b[:8])
         partings.add_row(*ids, *(f"{p:.0%}" for p in parting.p_a))
     console.print(partings)
@@ -103,7 +106,7 @@ def _format_number(value: float, digits: int = 2) -> str:
 
 
 def _make_table(*columns: str) -> Table:
-    """Columns that end in `>` are figures, set to the right."""
+    """Make a table; columns whose name ends in `>` hold numbers and are aligned right."""
     table = Table(box=box.SIMPLE_HEAD)
     for column in columns:
         table.add_column(column.removesuffix(">"), justify="right" if column.endswith(">") else "left")
@@ -111,6 +114,6 @@ def _make_table(*columns: str) -> Table:
 
 
 def _make_console() -> Console:
-    """In a pipe or a log there is no width to keep to."""
+    """Make a console; in a pipe or a log its width is fixed."""
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=_LOG_WIDTH)

@@ -1,6 +1,6 @@
-"""Label Studio as the round trip needs it: projects, bulk import, lists of keys, exports. Through its SDK.
+"""Client of Label Studio, through its SDK: projects, bulk import, lists of keys, exports and webhooks.
 
-Every failure is one sentence with the address and without the token, which comes from the environment alone
+Every failure is one sentence with the address and without the token. The token comes from the environment alone
 (`LABEL_STUDIO_API_KEY`: a legacy token or a personal access token).
 """
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from label_studio_sdk.core.request_options import RequestOptions
 
 TOKEN_VARIABLE = "LABEL_STUDIO_API_KEY"
-REQUEST_SECONDS = 300.0  # a bulk request's time: past it, the server is taken for dead
+REQUEST_SECONDS = 300.0  # after which the server is taken for dead; a bulk request takes long
 _ONCE: RequestOptions = {"max_retries": 0}  # the SDK's retries would import the same tasks again
 _IDS = 200  # task ids in the address of one export
 
@@ -41,11 +41,11 @@ class LabelStudioProject:
 
 
 class LabelStudioError(CurateError):
-    """The server did not answer, or answered that it failed: what it did with the request is not known."""
+    """The server did not answer or reported a failure of its own, so the request may have taken effect or not."""
 
 
 class LabelStudioClient:
-    """One Label Studio. Use it as a context manager."""
+    """A connection to one Label Studio; use it as a context manager."""
 
     def __init__(self, url: str, client: LabelStudio, connections: httpx.Client) -> None:
         self.url = url
@@ -60,7 +60,11 @@ class LabelStudioClient:
 
     @classmethod
     def connect(cls, section: VerifySection, *, seconds: float = REQUEST_SECONDS) -> LabelStudioClient:
-        """Sign in, which finds out whether the server is there and knows the token."""
+        """Sign in.
+
+        Raises:
+            CurateError: The server cannot be reached or refuses the token, or the SDK is not installed.
+        """
         token = os.environ.get(TOKEN_VARIABLE)
         if not token:
             raise CurateError(
@@ -83,26 +87,33 @@ class LabelStudioClient:
         return cls(section.url, client, connections)
 
     def get_project_url(self, project: LabelStudioProject) -> str:
-        """Names a project in what is kept of its answers."""
+        """Return the address of a project, which names it in the judgments of its answers."""
         return f"{self.url}/projects/{project.id}"
 
     def list_emails(self) -> dict[int, str]:
-        """User id → e-mail address."""
+        """List user id → e-mail address."""
         with _explain_errors(self.url):
             return {int(user.id): user.email for user in self.client.users.list() if user.id and user.email}
 
     def find_project(self, title: str) -> LabelStudioProject | None:
-        """The project of that title; the oldest one, should two processes have made it at once."""
+        """Find the project of a title; the oldest one, if two processes have created it at once."""
         with _explain_errors(self.url):
             listed: list[Any] = list(self.client.projects.list(title=title))
-        ids = [int(each.id) for each in listed if each.title == title]
+        ids = [int(project.id) for project in listed if project.title == title]
         return LabelStudioProject(min(ids), title) if ids else None
 
     def ensure_project(
         self, title: str, form: str, *, guideline: str, section: VerifySection
     ) -> LabelStudioProject:
-        """The project of that title as the configuration wants it; made or brought up to date."""
-        wanted: dict[str, Any] = {
+        """Return the project of a title, after creating it or bringing its settings up to date.
+
+        Args:
+            title: Title of the project.
+            form: Form of its tasks.
+            guideline: Text shown to people as instruction.
+            section: `verify` of curate.yaml.
+        """
+        settings: dict[str, Any] = {
             "label_config": read_label_config(form),
             "expert_instruction": f'<div style="white-space: pre-wrap">{html.escape(guideline)}</div>',
             "maximum_annotations": section.overlap,
@@ -113,27 +124,27 @@ class LabelStudioClient:
         project = self.find_project(title)
         with _explain_errors(self.url):
             if project is None:
-                made = self.client.projects.create(
-                    title=title, description="Filled and read by `curate verify`.", **wanted
+                created = self.client.projects.create(
+                    title=title, description="Filled and read by `curate verify`.", **settings
                 )
-                return LabelStudioProject(int(made.id or 0), title)
-            there = self.client.projects.get(project.id)
-            if any(getattr(there, name, None) != value for name, value in wanted.items()):
-                self.client.projects.update(project.id, **wanted)
+                return LabelStudioProject(int(created.id or 0), title)
+            current = self.client.projects.get(project.id)
+            if any(getattr(current, name, None) != value for name, value in settings.items()):
+                self.client.projects.update(project.id, **settings)
         return project
 
     def list_task_keys(self, project: LabelStudioProject) -> dict[str, list[int]]:
-        """Key of the queue → ids of its tasks in the project (more than one if it was imported twice)."""
+        """List key of the queue → ids of its tasks in the project (more than one if it was imported twice)."""
         with _explain_errors(self.url):
-            found: dict[str, list[int]] = {}
+            ids: dict[str, list[int]] = {}
             task: Any
             for task in self.client.tasks.list(
                 project=project.id, page_size=1000, fields="task_only", resolve_uri=False
             ):
                 data = task.data if isinstance(task.data, dict) else {}
                 if isinstance(key := data.get("task"), str):
-                    found.setdefault(key, []).append(int(task.id))
-            return found
+                    ids.setdefault(key, []).append(int(task.id))
+            return ids
 
     def import_tasks(self, project: LabelStudioProject, tasks: Sequence[dict[str, Any]]) -> None:
         """Add tasks, in one transaction of the server. Not retried: see `curate.verify.push`."""
@@ -143,32 +154,35 @@ class LabelStudioClient:
             )
 
     def delete_task(self, task: int) -> None:
+        """Delete a task by its id."""
         with _explain_errors(self.url):
             self.client.tasks.delete(str(task))
 
     def list_projects(self, name: str) -> list[LabelStudioProject]:
-        """All projects that were made under a name."""
+        """List all projects that were created under a name."""
         with _explain_errors(self.url):
             listed: list[Any] = list(self.client.projects.list(title=name))
         return [
-            LabelStudioProject(int(each.id), each.title)
-            for each in listed
-            if str(each.title).startswith(f"{name} - ")
+            LabelStudioProject(int(project.id), project.title)
+            for project in listed
+            if str(project.title).startswith(f"{name} - ")
         ]
 
     def find_newest_change(self, project: LabelStudioProject) -> str | None:
-        """When a task of the project changed last, by the server's clock (ISO 8601)."""
+        """Return when a task of the project changed last, by the server's clock (ISO 8601); None without tasks."""
         query = json.dumps({"ordering": ["-tasks:updated_at"]})
         with _explain_errors(self.url):
-            found: Any = self.client.tasks.list(
+            newest: Any = self.client.tasks.list(
                 project=project.id, page=1, page_size=1, query=query, fields="task_only", resolve_uri=False
             )
-            task: Any = next(iter(found), None)
+            task: Any = next(iter(newest), None)
         return None if task is None else str(task.updated_at)
 
     def list_changed_tasks(self, project: LabelStudioProject, since: datetime) -> list[int]:
-        """Ids of the tasks that changed after a time, as annotations do to their tasks."""
-        after = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")  # the one form that the filter reads
+        """List ids of the tasks that changed after a time; annotating a task changes it."""
+        after = since.astimezone(UTC).strftime(
+            "%Y-%m-%dT%H:%M:%S.%fZ"
+        )  # the only format that the filter reads
         column = {
             "filter": "filter:tasks:updated_at",
             "operator": "greater",
@@ -182,30 +196,30 @@ class LabelStudioClient:
             )
             return [int(task.id) for task in tasks]
 
-    def download_annotated(
+    def iterate_annotations(
         self, project: LabelStudioProject, ids: Sequence[int] | None = None
     ) -> Iterator[list[dict[str, Any]]]:
-        """Tasks with their annotations: all that have some, or those of `ids` that exist, in portions."""
+        """Yield lists of tasks with their annotations: all tasks that have some, or those of `ids` that exist."""
         if ids is None:
             yield self._download_tasks(project, download_all_tasks=False)
             return
         for start in range(0, len(ids), _IDS):
-            some = [str(each) for each in ids[start : start + _IDS]]
-            yield self._download_tasks(project, download_all_tasks=True, ids=some)
+            batch = [str(number) for number in ids[start : start + _IDS]]
+            yield self._download_tasks(project, download_all_tasks=True, ids=batch)
 
-    def _download_tasks(self, project: LabelStudioProject, **wanted: Any) -> list[dict[str, Any]]:
-        if "ids" in wanted:  # the SDK names it `ids`, the server reads `ids[]`
-            ids = wanted.pop("ids")
-            wanted["request_options"] = {"additional_query_parameters": {"ids[]": ids}}
+    def _download_tasks(self, project: LabelStudioProject, **options: Any) -> list[dict[str, Any]]:
+        if "ids" in options:  # the SDK names it `ids`, the server reads `ids[]`
+            ids = options.pop("ids")
+            options["request_options"] = {"additional_query_parameters": {"ids[]": ids}}
         with _explain_errors(self.url):
-            stream = self.client.projects.exports.download_sync(project.id, export_type="JSON", **wanted)
-            found = json.loads(b"".join(stream))
-        return found if isinstance(found, list) else []
+            stream = self.client.projects.exports.download_sync(project.id, export_type="JSON", **options)
+            tasks = json.loads(b"".join(stream))
+        return tasks if isinstance(tasks, list) else []
 
     def register_webhook(
         self, project: LabelStudioProject, url: str, *, headers: dict[str, str], actions: Sequence[str]
     ) -> None:
-        """Have the server POST to `url` on these actions; takes the place of an earlier webhook of that address."""
+        """Make the server POST to `url` on these actions; replaces an earlier webhook of that address."""
         self.delete_webhook(project, url)
         with _explain_errors(self.url):
             self.client.webhooks.create(
@@ -218,20 +232,21 @@ class LabelStudioClient:
             )
 
     def delete_webhook(self, project: LabelStudioProject, url: str) -> None:
+        """Delete the project's webhooks to an address."""
         with _explain_errors(self.url):
             for webhook in self.client.webhooks.list(project=str(project.id)):
                 if webhook.url == url and webhook.id is not None:
                     self.client.webhooks.delete(webhook.id)
 
     def count_tasks(self, project: LabelStudioProject) -> tuple[int, int]:
-        """Tasks of the project, and those with as many answers as were wanted."""
+        """Count the tasks of a project, and those with as many answers as `verify.overlap` asks for."""
         with _explain_errors(self.url):
-            found = self.client.projects.get(project.id)
-        return int(found.task_number or 0), int(found.finished_task_number or 0)
+            current = self.client.projects.get(project.id)
+        return int(current.task_number or 0), int(current.finished_task_number or 0)
 
-    def wait_until_up(self, *, patience: float) -> None:
-        """Return when the server answers again; ServerError after `patience` seconds."""
-        ends, pause = time.monotonic() + patience, 0.5
+    def wait_until_up(self, *, timeout: float) -> None:
+        """Return when the server answers again; raise LabelStudioError after `timeout` seconds."""
+        ends, pause = time.monotonic() + timeout, 0.5
         while True:
             try:
                 with _explain_errors(self.url):
@@ -246,7 +261,7 @@ class LabelStudioClient:
 
 @contextlib.contextmanager
 def _explain_errors(url: str) -> Iterator[None]:
-    """What the SDK raises, as a sentence. Its own texts hold headers and whole pages, so little of them is told."""
+    """Turn errors of the SDK into sentences. Its own texts hold headers and whole pages, so little of them is used."""
     import httpx
     from label_studio_sdk.core.api_error import ApiError
 
@@ -254,12 +269,12 @@ def _explain_errors(url: str) -> Iterator[None]:
         yield
     except httpx.TimeoutException:
         raise LabelStudioError(
-            f"Label Studio at {url} took too long to answer: run the same command to go on."
+            f"Label Studio at {url} took too long to answer: run the same command again to continue."
         ) from None
     except (httpx.TransportError, json.JSONDecodeError) as error:
         raise LabelStudioError(
-            f"Label Studio at {url} cannot be reached ({type(error).__name__}): start it, or mend `verify.url`; "
-            "then run the same command to go on."
+            f"Label Studio at {url} cannot be reached ({type(error).__name__}): start it, or correct `verify.url`; "
+            "then run the same command again to continue."
         ) from None
     except ApiError as error:
         status = error.status_code or 0
@@ -270,7 +285,7 @@ def _explain_errors(url: str) -> Iterator[None]:
             ) from None
         if status >= 500 or status in (0, 408, 429):
             raise LabelStudioError(
-                f"Label Studio at {url} failed ({status}): run the same command to go on."
+                f"Label Studio at {url} failed ({status}): run the same command again to continue."
             ) from None
         raise CurateError(
             f"Label Studio at {url} answered {status}: {_describe_error(error.body)}."
@@ -279,6 +294,6 @@ def _explain_errors(url: str) -> Iterator[None]:
 
 def _describe_error(body: Any) -> str:
     if isinstance(body, dict):
-        found = body.get("validation_errors") or body.get("detail") or "no reason given"
-        return json.dumps(found, ensure_ascii=False)[:300].strip('"')
-    return "is that address Label Studio's?"
+        reason = body.get("validation_errors") or body.get("detail") or "no reason given"
+        return json.dumps(reason, ensure_ascii=False)[:300].strip('"')
+    return "is there a Label Studio at this address?"

@@ -1,4 +1,4 @@
-"""`curate verify export-csv` and `import-csv`: questions to a spreadsheet, and the answers back.
+"""`curate verify export-csv` and `import-csv`: questions in a spreadsheet, and the answers read back.
 
 | column | |
 | --- | --- |
@@ -31,7 +31,7 @@ _MOST_CHARACTERS = 32_000  # characters: a cell of the usual spreadsheets holds 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sheet:
-    """What a file says: `answers`, rows without a verdict, and what is wrong, a sentence with its line each."""
+    """The contents of a file: answers, number of rows without a verdict, and a sentence for each mistake with its line."""
 
     answers: tuple[OfflineAnswer, ...]
     empty: int
@@ -39,22 +39,32 @@ class Sheet:
 
 
 def write_sheet(path: Path, questions: Sequence[OfflineQuestion], *, force: bool = False) -> None:
-    """Write questions as UTF-8 with a byte order mark, which spreadsheets need to read it as such.
+    """Write questions as CSV in UTF-8, with the byte order mark that spreadsheets need to recognise it.
 
-    A file that exists may hold answers: it is left alone, and CurateError raised, unless `force` is set.
+    Args:
+        path: File to write.
+        questions: The questions.
+        force: Overwrite a file that exists, and the answers that it may hold.
+
+    Raises:
+        CurateError: The file exists and `force` is not set, or it cannot be written.
     """
     sheet = io.StringIO(newline="")
     writer = csv.writer(sheet)
     writer.writerow(COLUMNS)
-    for asked in questions:
-        texts = [_escape_formula(text) for text in (asked.prompt, asked.first, asked.second)]
-        writer.writerow([asked.task_id, asked.shown, *texts, "", "", ""])
+    for question in questions:
+        texts = [_escape_formula(text) for text in (question.prompt, question.first, question.second)]
+        writer.writerow([question.task_id, question.shown, *texts, "", "", ""])
     with open_output(path, force=force) as stream:
         stream.write(sheet.getvalue().encode("utf-8-sig"))
 
 
 def read_sheet(lake: Lake, path: Path) -> Sheet:
-    """Read answers; a bad row is told and left out, the others count."""
+    """Read answers; rows with a mistake are reported and left out, the others count.
+
+    Raises:
+        CurateError: The file cannot be read, or lacks a column.
+    """
     query = "SELECT task_id, prompt_id, responses FROM verify_tasks WHERE form = 'pairwise'"
     tasks = {task: (prompt, *responses) for task, prompt, responses in lake.rows(query)}
     answers: dict[str, OfflineAnswer] = {}
@@ -76,7 +86,7 @@ def read_sheet(lake: Lake, path: Path) -> Sheet:
 
 
 def _read_rows(path: Path) -> Iterator[tuple[int, dict[str, str | None]]]:
-    """Rows with the line on which each begins."""
+    """Yield rows with the line on which each begins."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             sample = file.readline()
@@ -100,7 +110,7 @@ def _read_rows(path: Path) -> Iterator[tuple[int, dict[str, str | None]]]:
 
 
 def _parse_answer(row: dict[str, str | None], tasks: dict[str, tuple[str, ...]]) -> OfflineAnswer:
-    """Raises ValueError with what is wrong."""
+    """Read an answer from a row; raise ValueError with what is wrong."""
     task, shown = (row["task_id"] or "").strip(), (row["order"] or "").strip()
     if task not in tasks:
         raise ValueError(f"task_id {task!r} is no question of this workspace")
@@ -121,14 +131,14 @@ def _parse_answer(row: dict[str, str | None], tasks: dict[str, tuple[str, ...]])
 
 
 def _parse_verdict(verdict: str, shown: Shown) -> Outcome:
-    said = verdict.strip().lower()
-    if said in ("first", "1"):
+    word = verdict.strip().lower()
+    if word in ("first", "1"):
         return infer_outcome(0, shown)
-    if said in ("second", "2"):
+    if word in ("second", "2"):
         return infer_outcome(1, shown)
-    if said in ("tie", "0", "="):
+    if word in ("tie", "0", "="):
         return "tie"
-    if said == "skip":
+    if word == "skip":
         return "abstain"
     raise ValueError(f"verdict is {verdict.strip()!r}; write first, second, tie or skip")
 
@@ -146,7 +156,7 @@ def _parse_seconds(text: str) -> float:
 
 
 def _escape_formula(text: str) -> str:
-    """Text that no spreadsheet runs as a formula: an apostrophe before what could begin one; too long ones are cut."""
+    """Put an apostrophe before a text that a spreadsheet could run as a formula, and cut a text that is too long."""
     text = text.replace("\0", "\N{REPLACEMENT CHARACTER}")
     if len(text) > _MOST_CHARACTERS:
         text = f"{text[:_MOST_CHARACTERS]}\n[cut: {len(text) - _MOST_CHARACTERS:,} more characters]"

@@ -1,4 +1,4 @@
-"""How far people are: what is planned, asked and answered, and what each person did."""
+"""The status of verification: planned, asked and answered questions, and the work of each person."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from curate.verify.server import LabelStudioClient
 
 @dataclass(frozen=True, slots=True)
 class PersonProgress:
-    """What one person did, by pseudonym; `seconds`: median time of an answer."""
+    """The work of a person, by pseudonym; `seconds`: median time of an answer."""
 
     annotator_id: str
     answered: int
@@ -25,9 +25,16 @@ class PersonProgress:
 
 @dataclass(frozen=True, slots=True)
 class VerifyStatus:
-    """`answered`: tasks with as many answers as `verify.overlap` wants, `begun`: with some, but fewer.
+    """The status of verification.
 
-    `asked`: project → (tasks there, tasks finished there); None where the server cannot tell, and `trouble` says why.
+    | field      | meaning |
+    | ---        | --- |
+    | `planned`  | tasks of the queue |
+    | `answered` | tasks with as many answers as `verify.overlap` asks for |
+    | `begun`    | tasks with some answers, but fewer |
+    | `people`   | the work of each person |
+    | `asked`    | project → (its tasks, its finished tasks); None where the server cannot be asked |
+    | `trouble`  | why it cannot be asked |
     """
 
     planned: int
@@ -39,7 +46,7 @@ class VerifyStatus:
 
 
 def read_verify_status(lake: Lake, config: Config) -> VerifyStatus:
-    """Read the lake, and ask the server where it can be reached."""
+    """Read the status from the lake, and from Label Studio where it can be reached."""
     tasks = read_queue(lake)
     overlap = config.verify.overlap
     asked, trouble = None, None

@@ -1,8 +1,8 @@
-"""Watch: answers come in as people give them.
+"""`curate verify watch`: takes in answers as people give them.
 
-Label Studio calls a small receiver here on each change (a webhook with a secret header); the calls say only *that*
-something changed, and a pull finds out what. So calls that come twice, late, in another order or never do no harm:
-a pull happens anyway every `every` seconds.
+Label Studio calls a small receiver on each change (a webhook with a secret header). A call says only that something
+changed, and a pull finds out what. So calls that come twice, late, in another order or never do no harm: there is a
+pull every `every` seconds in any case.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SETTLE_SECONDS = 1.0  # seconds to wait for more calls before pulling
 
 @contextmanager
 def open_receiver(secret: str, changed: threading.Event, *, host: str, port: int) -> Iterator[int]:
-    """Listen for calls that carry the secret, and set the event; gives the port (of 0: any free one)."""
+    """Listen for calls that carry the secret, and set the event `changed` for each; yield the port (of 0: any free one)."""
 
     class Handler(BaseHTTPRequestHandler):
         timeout = 10
@@ -41,7 +41,7 @@ def open_receiver(secret: str, changed: threading.Event, *, host: str, port: int
             self.end_headers()
 
         def log_message(self, format: str, *args: object) -> None:
-            pass  # whoever scans ports needs no line each
+            pass  # a port scan would fill the log
 
     with ThreadingHTTPServer((host, port), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -59,14 +59,22 @@ def watch_answers(
     host: str = "127.0.0.1",
     port: int = 0,
     address: str | None = None,
-    pulled: Callable[[Summary], None] = lambda summary: None,
-    troubled: Callable[[LabelStudioError], None] = lambda error: None,
+    on_pull: Callable[[Summary], None] = lambda summary: None,
+    on_error: Callable[[LabelStudioError], None] = lambda error: None,
     stop: threading.Event | None = None,
 ) -> None:
     """Pull whenever something changed, until `stop` is set.
 
-    `address`: under which Label Studio reaches the receiver, if not `http://host:port`. `pulled` is told of each
-    pull that found something, `troubled` of a server that does not answer, which is asked again later.
+    Args:
+        lake: The project's lake, open for writing.
+        config: The project; `verify.url` names the server.
+        every: Longest time between pulls, in seconds.
+        host: Interface to listen on.
+        port: Port to listen on; 0: any free one.
+        address: URL under which Label Studio reaches the receiver; default: `http://host:port`.
+        on_pull: Called after each pull that found something.
+        on_error: Called when the server does not answer; it is asked again later.
+        stop: Set by the caller to end watching.
     """
     secret, changed, stop = secrets.token_urlsafe(32), threading.Event(), stop or threading.Event()
     with open_receiver(secret, changed, host=host, port=port) as bound:
@@ -78,16 +86,16 @@ def watch_answers(
                     _register_webhooks(config, url, secret, registered)
                     summary = pull_answers(lake, config)
                     if not summary.skipped:
-                        pulled(summary)
+                        on_pull(summary)
                 except LabelStudioError as error:
-                    troubled(error)
+                    on_error(error)
                 _wait_for_change(changed, stop, every)
         finally:
             _delete_webhooks(config, url)
 
 
 def _wait_for_change(changed: threading.Event, stop: threading.Event, every: float) -> None:
-    """Return when something changed and has settled, when it is time anyway, or when asked to stop."""
+    """Return soon after a change, after `every` seconds without one, or when asked to stop."""
     ends = time.monotonic() + every
     while not stop.is_set() and not changed.is_set() and time.monotonic() < ends:
         changed.wait(min(0.5, max(0.0, ends - time.monotonic())))
@@ -97,7 +105,7 @@ def _wait_for_change(changed: threading.Event, stop: threading.Event, every: flo
 
 
 def _register_webhooks(config: Config, url: str, secret: str, registered: set[int]) -> None:
-    """Have the projects call us; one whose webhook of ours is there already gets the new secret."""
+    """Register our webhook with all projects; a project that has it already gets the new secret."""
     with LabelStudioClient.connect(config.verify) as server:
         for project in server.list_projects(config.verify.project):
             if project.id not in registered:
@@ -111,4 +119,4 @@ def _delete_webhooks(config: Config, url: str) -> None:
             for project in server.list_projects(config.verify.project):
                 server.delete_webhook(project, url)
     except LabelStudioError:
-        pass  # it calls into the void until it is watched again, which does no harm
+        pass  # the webhook stays until the next watch and does no harm

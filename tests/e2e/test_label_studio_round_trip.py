@@ -183,7 +183,7 @@ def test_a_server_killed_while_pushing_and_pulling(
         bare(self, project, some)
 
     monkeypatch.setattr(LabelStudioClient, "import_tasks", dies)
-    with pytest.raises(CurateError, match=r"Label Studio at .* run the same command to go on"):
+    with pytest.raises(CurateError, match=r"Label Studio at .* run the same command again to continue"):
         push_tasks(lake, config)
     in_the_import.join()
     with pytest.raises(CurateError, match="cannot be reached"):
@@ -200,7 +200,7 @@ def test_a_server_killed_while_pushing_and_pulling(
         vote(label_studio, person, project, {ids[0]: "left-1" for ids in keys.values()})
     in_the_pull = threading.Timer(0.3, label_studio.kill)
     in_the_pull.start()
-    with pytest.raises(CurateError, match="run the same command to go on"):
+    with pytest.raises(CurateError, match="run the same command again to continue"):
         while True:  # until it dies under one of them
             pull_answers(lake, config, everything=True)
     in_the_pull.join()

@@ -59,10 +59,15 @@ def is_participle_function(name: str) -> bool:
     return is_participle(first) or (len(rest) == 1 and is_participle(rest[0]) and first not in STATES)
 
 
+def is_property(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Tell whether a function reads as an attribute: those are named for what they hold."""
+    return any("property" in ast.unparse(decorator) for decorator in node.decorator_list)
+
+
 def find_problems(path: Path, tree: ast.Module) -> Iterator[tuple[int, str]]:
     """Yield (line, sentence) for all that is against the language in a file."""
     for node in ast.walk(tree):
-        if isinstance(node, FUNCTIONS) and is_participle_function(node.name):
+        if isinstance(node, FUNCTIONS) and is_participle_function(node.name) and not is_property(node):
             yield node.lineno, f"function {node.name}: start with a verb and name its object"
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id in VAGUE:
             yield node.lineno, f"variable {node.id}: name what it holds"

@@ -41,7 +41,7 @@ class Message(Record):
 
 
 class Prompt(Record):
-    """What was asked. `key` is the caller's own id; `meta` is a JSON object as text."""
+    """A question to models. `key` is the caller's own id; `meta` is a JSON object as text."""
 
     prompt_id: str
     messages: tuple[Message, ...]
@@ -102,7 +102,7 @@ class Judgment(Record):
 
 
 class Preference(Record):
-    """What the panel says of one pair at one iteration of the loop."""
+    """The panel's label of one pair at one iteration of the loop."""
 
     prompt_id: str
     response_a: str
@@ -141,7 +141,7 @@ class DroppedArc(Record):
 
 
 class Annotator(Record):
-    """What one aggregation learnt about one annotator; `trust`: a person's word among people's, 0.1 to 1."""
+    """Statistics of one annotator in one aggregation; `trust`: weight of a person's word among people's, 0.1 to 1."""
 
     annotator_id: str
     kind: Kind
@@ -159,7 +159,7 @@ class Annotator(Record):
 
 
 class Graph(Record):
-    """How a prompt's judgments became one order: `weight` of all arcs, `dropped_weight` of those against the order.
+    """The graph of a prompt's judgments and its order: `weight` of all arcs, `dropped_weight` of those against the order.
 
     `margin` is what the next best order would drop more (null where it is not known or there is no arc); `is_exact`:
     no order drops less; `is_unique`: and no other order drops as little.
@@ -203,7 +203,7 @@ class Guarantee(Record):
 
 
 class Assessment(Record):
-    """What people's labels say of all labels of one aggregation; one row an iteration.
+    """The labels of one aggregation held against people's; one row an iteration.
 
     `claim` says it in words. `labels` pairs have a verdict of people, of which the annotator model learnt from
     `learnt` and `tested` were kept from it; `drawn` says whether these are known to be a random draw. `error` is the

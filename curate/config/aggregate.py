@@ -10,7 +10,7 @@ from curate.core.section import Section
 
 
 class GuaranteeSection(Section):
-    """What accepted labels must keep to: with confidence 1 - delta, at most alpha of them disagree with people."""
+    """The guarantee of accepted labels: with confidence 1 - delta, at most alpha of them disagree with people."""
 
     alpha: float = Field(0.1, gt=0, lt=1, description="Most disagreement with people among accepted labels.")
     delta: float = Field(0.1, gt=0, lt=1, description="Chance that the promise is broken all the same.")

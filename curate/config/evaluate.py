@@ -56,7 +56,7 @@ class Benchmark(Section):
         return value
 
     @model_validator(mode="after")
-    def _not_reserved(self) -> Self:
+    def _refuse_reserved(self) -> Self:
         if self.name == HELD_OUT or (self.name == GUARD) != (self.source == GUARD):
             raise ValueError(
                 "this name is kept for what `curate train` and `evaluate --judges guard` measure"

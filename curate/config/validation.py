@@ -53,5 +53,5 @@ def _list_allowed_keys(model: Any, location: tuple[int | str, ...]) -> list[str]
 def _find_model(annotation: Any) -> Any:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    found = (_find_model(argument) for argument in getattr(annotation, "__args__", ()))
-    return next((model for model in found if model is not None), None)
+    models = (_find_model(argument) for argument in getattr(annotation, "__args__", ()))
+    return next((model for model in models if model is not None), None)

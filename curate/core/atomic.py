@@ -52,7 +52,7 @@ def atomic_directory(target: Path, *, owned: ListOwned, noun: str) -> Iterator[P
         folder.mkdir()
         yield folder
         refuse_foreign(target, owned=owned, noun=noun)  # again: the block may have taken hours
-        _put_in_place(folder, target, previous=temporary / _PREVIOUS)
+        _swap_folders(folder, target, previous=temporary / _PREVIOUS)
 
 
 @contextlib.contextmanager
@@ -69,7 +69,7 @@ def temporary_beside(target: Path) -> Iterator[Path]:
     """Yield an empty folder on the disk of `target`, and remove it at the end. Folders of killed processes go too."""
     target.parent.mkdir(parents=True, exist_ok=True)
     _clear_leftovers(target)
-    folder, lock = _make_locked(target)
+    folder, lock = _make_locked_folder(target)
     try:
         yield folder
     finally:
@@ -151,7 +151,7 @@ def open_output(
         raise CurateError(f"Cannot write {path}: {error.strerror or error}.") from error
 
 
-def _make_locked(target: Path) -> tuple[Path, int]:
+def _make_locked_folder(target: Path) -> tuple[Path, int]:
     """Make a temporary folder and lock it, so that others see that its process lives; returns the open lock too."""
     while True:
         folder = Path(tempfile.mkdtemp(prefix=f".{target.name}{_MARK}", dir=target.parent))
@@ -186,7 +186,7 @@ def _clear_leftovers(target: Path) -> None:
                 os.close(lock)
 
 
-def _put_in_place(folder: Path, target: Path, *, previous: Path) -> None:
+def _swap_folders(folder: Path, target: Path, *, previous: Path) -> None:
     """Rename `folder` to `target`; a folder that is there moves to where `folder` was, or to `previous`."""
     try:
         os.rename(folder, target)  # noqa: PTH104 (works where there is none, or an empty one)

@@ -8,7 +8,7 @@ import msgspec
 
 
 def _identify_value(value: object) -> object:
-    """Of a text that is more than its characters: what it says of itself."""
+    """If a str subclass defines `identity`, hash that instead of the characters."""
     if isinstance(value, str):
         return getattr(value, "identity", str(value))
     raise TypeError(f"{type(value).__name__} has no content id")

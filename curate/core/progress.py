@@ -1,4 +1,4 @@
-"""How stages say how far they are, without knowing who listens."""
+"""Progress of stages: they report it through a callback, and do not know who shows it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every section of `curate.yaml` is."""
+"""The base class of all sections of `curate.yaml`."""
 
 from __future__ import annotations
 

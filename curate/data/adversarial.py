@@ -35,7 +35,7 @@ class AdversarialCase:
 @cache
 def adversarial_cases() -> tuple[AdversarialCase, ...]:
     """Every hack against every good answer."""
-    told = yaml.safe_load(find_resource("data/adversarial.yaml").read_text(encoding="utf-8"))
+    document = yaml.safe_load(find_resource("data/adversarial.yaml").read_text(encoding="utf-8"))
     return tuple(
         AdversarialCase(
             hack,
@@ -44,6 +44,6 @@ def adversarial_cases() -> tuple[AdversarialCase, ...]:
             case["good"],
             text.replace("{request}", case["request"]),
         )
-        for case in told["cases"]
-        for hack, text in told["hacks"].items()
+        for case in document["cases"]
+        for hack, text in document["hacks"].items()
     )

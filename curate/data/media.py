@@ -33,7 +33,7 @@ _FORMATS = ("AVIF", "BMP", "GIF", "ICO", "JPEG", "JPEG2000", "MPO", "PNG", "PPM"
 
 
 class UnreadableImageError(Exception):
-    """What is wrong with an image, without its address: rows are counted by it."""
+    """An image that cannot be read. The message leaves the address out: rows are counted by it."""
 
 
 class RefusedImageError(UnreadableImageError):

@@ -99,7 +99,7 @@ class JudgmentsRow(_Row):
 
 
 def is_blank(prompt: str | list[MessageInput]) -> bool:
-    """Whether nothing is asked: no message holds a visible character or an image."""
+    """Tell whether nothing is asked: no message holds a visible character or an image."""
     if isinstance(prompt, str):
         return not prompt or prompt.isspace()
     return not any(
@@ -111,7 +111,7 @@ def is_blank(prompt: str | list[MessageInput]) -> bool:
 
 
 def explain_contradiction(winner: Outcome, p_a: float | None) -> str | None:
-    """What is wrong between a verdict and its probability. A tie agrees with any probability."""
+    """Say how a verdict contradicts its probability, or return None. A tie agrees with any probability."""
     if p_a is None or winner == "tie":
         return None
     if winner in ("abstain", "failed"):

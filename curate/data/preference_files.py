@@ -29,10 +29,10 @@ def list_data_files(source: Path) -> list[Path]:
             f"There is no preference data at {source}: name an export folder, a JSONL or a Parquet file."
         )
     parquet = sorted(source.rglob("*.parquet"))
-    found = parquet or sorted(file for end in _LINES for file in source.rglob(f"*{end}"))
-    if not found:
+    files = parquet or sorted(file for end in _LINES for file in source.rglob(f"*{end}"))
+    if not files:
         raise CurateError(f"The folder {source} holds no .parquet and no .jsonl file with preference pairs.")
-    return [file for file in found if file.name.startswith("train")] or found
+    return [file for file in files if file.name.startswith("train")] or files
 
 
 def digest_data(source: Path) -> str:

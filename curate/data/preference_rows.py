@@ -48,10 +48,11 @@ class Pictured(str):
     parts: tuple[Part, ...]
 
     @classmethod
-    def of(cls, said: str, parts: Iterable[Part]) -> Pictured:
-        made = cls(said)
-        made.parts = tuple(parts)
-        return made
+    def of(cls, text: str, parts: Iterable[Part]) -> Pictured:
+        """Attach the parts that a text stands for."""
+        pictured = cls(text)
+        pictured.parts = tuple(parts)
+        return pictured
 
     @property
     def identity(self) -> object:
@@ -60,9 +61,9 @@ class Pictured(str):
         return str(self) if all(uri is not None and uri in self for uri in images) else [str(self), images]
 
 
-def parts_of(said: str) -> tuple[Part, ...]:
-    """A text as content of a message: with its images, where it has some."""
-    return said.parts if isinstance(said, Pictured) else text_parts(said)
+def parts_of(text: str) -> tuple[Part, ...]:
+    """Return a text as content of a message, with its images where it has some."""
+    return text.parts if isinstance(text, Pictured) else text_parts(text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,15 +215,15 @@ class _Builder:
             strength=table[:, 4],
             rank=np.array([self._ranks.get(at, 0) for at in range(len(self._responses))], np.int64),
             aspects={
-                name: np.array([found.get(pair, math.nan) for pair in range(len(table))])
-                for name, found in sorted(self._aspects.items())
+                name: np.array([by_pair.get(pair, math.nan) for pair in range(len(table))])
+                for name, by_pair in sorted(self._aspects.items())
             },
             dropped=dict(self._dropped),
         )
 
 
 def split_pair(row: Mapping[str, Any]) -> tuple[Turns, str, str]:
-    """Context, chosen text, rejected text."""
+    """Split a row of a pair into context, chosen text and rejected text."""
     chosen, rejected = (turns_of(row.get(name), name, "assistant") for name in ("chosen", "rejected"))
     if row.get("prompt") is not None:
         context = turns_of(row["prompt"], "prompt", "user")
@@ -248,10 +249,11 @@ def split_pair(row: Mapping[str, Any]) -> tuple[Turns, str, str]:
 
 
 def _begins_with(turns: Turns, opening: Turns) -> bool:
-    """Whether a conversation holds all turns of a prompt in their order; white space around them does not count."""
+    """Tell whether a conversation holds all turns of a prompt in their order, white space around them aside."""
     rest = iter(turns)
     return all(
-        any(role == other and text.strip() == said.strip() for other, said in rest) for role, text in opening
+        any(role == other and text.strip() == rest_text.strip() for other, rest_text in rest)
+        for role, text in opening
     )
 
 
@@ -280,9 +282,9 @@ def _read_turn(message: Any, name: str) -> tuple[str, str]:
         case {"role": str(role), "content": str(text)}:
             return role, text
         case {"role": str(role), "content": list(parts)} if all(isinstance(part, dict) for part in parts):
-            said = "\n".join(map(part_text, parts))
-            pictured = any(part.get("type") in ("image", "video") for part in parts)
-            return role, Pictured.of(said, map(_read_part, parts)) if pictured else said
+            joined = "\n".join(map(part_text, parts))
+            has_images = any(part.get("type") in ("image", "video") for part in parts)
+            return role, Pictured.of(joined, map(_read_part, parts)) if has_images else joined
     raise Unusable(f"{name} holds something that is no message")
 
 
@@ -290,12 +292,12 @@ def _read_part(part: Mapping[str, Any]) -> Part:
     kind, digest = part.get("type"), part.get("sha256")
     if kind not in ("image", "video"):
         return Part(text=part_text(part))
-    found = (_find_address(part.get(name)) for name in _ADDRESSES)
-    return Part(type=kind, uri=next(filter(None, found), None), sha256=str(digest) if digest else None)
+    addresses = (_find_address(part.get(name)) for name in _ADDRESSES)
+    return Part(type=kind, uri=next(filter(None, addresses), None), sha256=str(digest) if digest else None)
 
 
 def _find_address(image: Any) -> str | None:
-    """Of an image as a column holds it: an address, or (`datasets`) its bytes or else its path."""
+    """Find the address of an image in a cell: a text, or what `datasets` makes of one, its bytes or its path."""
     match image:
         case str():
             return image
@@ -307,22 +309,25 @@ def _find_address(image: Any) -> str | None:
 
 
 def with_images(context: Turns, row: Mapping[str, Any]) -> Turns:
-    """The prompt with the images of the row's column `images`; one that has no image to it keeps its place."""
+    """Put the images of the row's column `images` where the prompt's messages leave room for them.
+
+    Without such room they go before the first user turn; where there is not one image for each, nothing changes.
+    """
     images = row.get("images")
     if not isinstance(images, list) or not images:
         return context
-    found = [Part(type="image", uri=_find_address(each)) for each in images]
-    holes = [part for _, said in context for part in parts_of(said) if part.type == "image"]
+    parts = [Part(type="image", uri=_find_address(image)) for image in images]
+    holes = [part for _, text in context for part in parts_of(text) if part.type == "image"]
     if not holes:
         first = next((at for at, (role, _) in enumerate(context) if role == "user"), 0)
-        role, said = context[first]
-        return [*context[:first], (role, Pictured.of(said, [*found, *parts_of(said)])), *context[first + 1 :]]
-    if len(found) != sum(part.uri is None for part in holes):
+        role, text = context[first]
+        return [*context[:first], (role, Pictured.of(text, [*parts, *parts_of(text)])), *context[first + 1 :]]
+    if len(parts) != sum(part.uri is None for part in holes):
         return context
-    rest = iter(found)
+    rest = iter(parts)
     return [
-        (role, Pictured.of(said, _fill_images(said.parts, rest)) if isinstance(said, Pictured) else said)
-        for role, said in context
+        (role, Pictured.of(text, _fill_images(text.parts, rest)) if isinstance(text, Pictured) else text)
+        for role, text in context
     ]
 
 
@@ -331,15 +336,15 @@ def _fill_images(parts: Sequence[Part], images: Iterator[Part]) -> list[Part]:
 
 
 def _join_turns(turns: Turns) -> str:
-    said = "\n\n".join(said for _, said in turns)
-    if not any(isinstance(each, Pictured) for _, each in turns):
-        return said
-    return Pictured.of(said, [part for _, each in turns for part in parts_of(each)])
+    joined = "\n\n".join(text for _, text in turns)
+    if not any(isinstance(text, Pictured) for _, text in turns):
+        return joined
+    return Pictured.of(joined, [part for _, text in turns for part in parts_of(text)])
 
 
 def _write_question(context: Turns) -> str:
-    asked = [text for role, text in context if role == "user"] or [text for _, text in context]
-    return asked[-1]
+    user_turns = [text for role, text in context if role == "user"] or [text for _, text in context]
+    return user_turns[-1]
 
 
 def _start_of_answers(chosen: str, rejected: str) -> int:
@@ -358,13 +363,13 @@ def _start_of_answers(chosen: str, rejected: str) -> int:
 
 
 def split_ranking(row: Mapping[str, Any]) -> tuple[list[str], list[int]]:
-    """Texts and ranks of a ranking."""
+    """Split a row of a ranking into texts and ranks."""
     responses, ranks = row.get("responses"), row["rankings"]
     if not isinstance(responses, list) or not isinstance(ranks, list) or len(responses) != len(ranks):
         raise Unusable("rankings and responses are no lists of one length")
-    found = [each.get("text") if isinstance(each, Mapping) else each for each in responses]
-    texts = [text for text in found if isinstance(text, str)]
-    if len(texts) < len(found):
+    cells = [response.get("text") if isinstance(response, Mapping) else response for response in responses]
+    texts = [text for text in cells if isinstance(text, str)]
+    if len(texts) < len(cells):
         raise Unusable("responses holds something without a text")
     if not all(isinstance(rank, int) and not isinstance(rank, bool) and rank >= 1 for rank in ranks):
         raise Unusable("rankings holds something that is no rank of at least 1")
@@ -376,12 +381,12 @@ def split_ranking(row: Mapping[str, Any]) -> tuple[list[str], list[int]]:
 
 
 def _read_aspects(row: Mapping[str, Any]) -> dict[str, float]:
-    found = row.get("aspects")
-    if found is None:
+    aspects = row.get("aspects")
+    if aspects is None:
         return {}
-    if not isinstance(found, Mapping):
+    if not isinstance(aspects, Mapping):
         raise Unusable("aspects is no object of names and probabilities")
-    known = {str(name): _read_number(found, name, 0.5) for name, p in found.items() if p is not None}
+    known = {str(name): _read_number(aspects, name, 0.5) for name, p in aspects.items() if p is not None}
     if any(p > 1.0 for p in known.values()):
         raise Unusable("an aspect's probability is above 1")
     return known

@@ -51,7 +51,7 @@ class Pseudonyms:
 
 
 def is_address(name: str) -> bool:
-    """Whether a name is an e-mail address.
+    """Tell whether a name is an e-mail address.
 
     >>> is_address("Ada@example.org"), is_address("gpt-4@2023.05"), is_address("W17")
     (True, False, False)

@@ -87,7 +87,7 @@ def count_listed(connection: duckdb.DuckDBPyConnection) -> int:
     return int(_fetch_value(connection, f"SELECT count(*) FROM {_METADATA}.ducklake_data_file"))
 
 
-def is_occupied(connection: duckdb.DuckDBPyConnection, data: str) -> bool:
+def has_files(connection: duckdb.DuckDBPyConnection, data: str) -> bool:
     """Tell whether a data folder holds the files or the claim of a lake."""
     return bool(list_claims(connection, data) or list_files(connection, data))
 

@@ -61,7 +61,7 @@ class LabelledPair:
 
     @property
     def winner(self) -> str:
-        """Of a tie, the first in id order."""
+        """The better response; of a tie, the first in id order."""
         return self.response_b if self.outcome == "b" else self.response_a
 
     @property
@@ -86,17 +86,17 @@ class Explanation:
     is_unique: bool | None
 
     def place(self, response: str | None) -> str:
-        """The number of a response in `responses`, from 1, as text."""
-        ids = [each.response_id for each in self.responses]
+        """Return the number of a response in `responses`, from 1, as text."""
+        ids = [ranked.response_id for ranked in self.responses]
         return f"#{ids.index(response) + 1}" if response in ids else "?"
 
     def votes(self, pair: LabelledPair) -> tuple[int, int, int]:
-        """How many pairwise judgments are for the pair's winner, for its loser, and for a tie."""
+        """Count the pairwise judgments for the pair's winner, for its loser, and for a tie."""
         about = [
-            each.outcome
-            for each in self.statements
-            if (each.response_a, each.response_b) == (pair.response_a, pair.response_b)
-            and not each.superseded
+            statement.outcome
+            for statement in self.statements
+            if (statement.response_a, statement.response_b) == (pair.response_a, pair.response_b)
+            and not statement.superseded
         ]
         won, lost = ("b", "a") if pair.outcome == "b" else ("a", "b")
         return about.count(won), about.count(lost), about.count("tie")
@@ -123,9 +123,9 @@ class Explanation:
 
 def find_prompt(reader: Lake, name: str) -> str:
     """The id of the prompt called `name`: its id, the beginning of its id (4 characters or more), or its key."""
-    found = reader.rows(read_query("explain_prompts"), [name])
-    exact = [prompt for prompt, _, is_exact in found if is_exact]
-    fitting = exact or [prompt for prompt, _, _ in found]
+    candidates = reader.rows(read_query("explain_prompts"), [name])
+    exact = [prompt for prompt, _, is_exact in candidates if is_exact]
+    fitting = exact or [prompt for prompt, _, _ in candidates]
     if len(fitting) == 1:
         return str(fitting[0])
     if not fitting:

@@ -30,8 +30,8 @@ from curate.lake.data_folder import (
     Claim,
     count_listed,
     has_claim,
+    has_files,
     hide_password,
-    is_occupied,
     list_claims,
     list_files,
     read_claim,
@@ -183,7 +183,7 @@ class Lake:
         return int(self.value("SELECT id FROM lake.current_snapshot()"))
 
     def has(self, table: str) -> bool:
-        """Whether there is such a table: a lake opened for reading may be from before it."""
+        """Tell whether there is such a table: a lake opened for reading may be older than it."""
         return bool(
             self.value(
                 "SELECT count(*) FROM duckdb_tables() WHERE database_name = 'lake' AND table_name = ?",
@@ -241,7 +241,7 @@ class Lake:
 
     @property
     def claim(self) -> Claim:
-        """What this catalog leaves in its data folder, so that no other one cleans up there."""
+        """The mark that this catalog leaves in its data folder, so that no other one cleans up there."""
         return read_claim(self._connection, self.location.catalog, self.location.data)
 
     def list_claims(self) -> dict[str, Claim]:
@@ -271,7 +271,7 @@ class Lake:
         if has_claim(self._connection, data, claim):
             return
         with self.lock():
-            both_new = not is_occupied(self._connection, data) and not count_listed(self._connection)
+            both_new = not has_files(self._connection, data) and not count_listed(self._connection)
             if both_new or self.list_files():
                 write_claim(self._connection, data, claim)
 
@@ -296,10 +296,10 @@ class Lake:
     def _migrate(self) -> None:
         """Apply the migrations that this lake has not seen, each in a transaction, in the order of their names."""
         migrations = _read_texts("sql/migrations")
-        if self._applied() == set(migrations):
+        if self._list_applied() == set(migrations):
             return
         with self.lock():
-            applied = self._applied()  # again, now that no other process can be migrating
+            applied = self._list_applied()  # again, now that no other process can be migrating
             unknown = sorted(applied - set(migrations))
             if unknown:
                 raise CurateError(
@@ -312,14 +312,14 @@ class Lake:
                 self._connection.execute("INSERT INTO lake.migrations VALUES (?)", [name])
                 self._connection.execute("COMMIT")
 
-    def _applied(self) -> set[str]:
+    def _list_applied(self) -> set[str]:
         if not self.has("migrations"):
             return set()
         return {name for (name,) in self.rows("SELECT name FROM lake.migrations")}
 
 
 class Writer:
-    """What can be done inside one write transaction."""
+    """Changes inside one write transaction."""
 
     def __init__(
         self, connection: duckdb.DuckDBPyConnection, stage: Callable[[str, pa.Table], StagedFile | None]
@@ -445,7 +445,7 @@ def _attach_lake(
                 "first; if there was one, check that its disk is there, and `workspace` and `lake` in curate.yaml."
             )
         # Asked again: another process that makes the same lake writes into the data folder after its catalog is there.
-        if not is_occupied(connection, location.data):
+        if not has_files(connection, location.data):
             if not location.is_postgres:
                 Path(location.catalog).parent.mkdir(parents=True, exist_ok=True)
             _execute_attach(connection, location, options, where)

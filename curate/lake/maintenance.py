@@ -28,7 +28,7 @@ _OUR_NAMES = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class GarbageCollection:
-    """What `collect` removed: `snapshots`, and `files` that only they used or that were asked for as orphans.
+    """The result of `collect_garbage`: `snapshots`, and `files` that only they used or that were asked for as orphans.
 
     `orphans`: files older than a day in the data folder that the catalog does not list, and that were left there.
     """
@@ -74,7 +74,7 @@ def collect_garbage(
         unlisted = lake.list_orphans(older_than=_DAY_AGO)
         _refuse_foreign_folder(lake, unlisted)
         snapshots = _list_expired(lake, keep)
-        files = _delete_expired(lake, snapshots, dry_run=dry_run)
+        files = _forget_snapshots(lake, snapshots, dry_run=dry_run)
         chosen = _choose_orphans(lake) if orphans else []
         if not dry_run:
             _delete_orphans(lake, chosen)
@@ -122,7 +122,7 @@ def _list_expired(lake: Lake, keep: timedelta) -> list[int]:
     return sorted(snapshot for (snapshot,) in old if snapshot not in pinned)
 
 
-def _delete_expired(lake: Lake, snapshots: Sequence[int], *, dry_run: bool) -> int:
+def _forget_snapshots(lake: Lake, snapshots: Sequence[int], *, dry_run: bool) -> int:
     """Forget snapshots and delete what DuckLake has scheduled for it; returns the number of files."""
     lake.rows("BEGIN")
     try:

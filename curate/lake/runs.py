@@ -20,7 +20,7 @@ from curate.records import Run, arrow_schema
 
 @dataclass(slots=True)
 class Counts:
-    """What became of the rows of a chunk: `rows_in = rows_kept + rows_duplicate + sum(dropped)`."""
+    """Counts of the rows of a chunk: `rows_in = rows_kept + rows_duplicate + sum(dropped)`."""
 
     rows_in: int = 0
     rows_kept: int = 0
@@ -49,7 +49,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a stage did, for the table at the end of a run. `skipped`: it found everything done already."""
+    """The result of a stage, for the table at the end of a run. `skipped`: everything had been done already."""
 
     stage: str
     counts: Counts
@@ -128,13 +128,13 @@ class StageRun:
 
 
 def is_done(lake: Lake, stage: str, part: str, fingerprint: str) -> bool:
-    """Whether this very work has been completed before."""
+    """Tell whether exactly this work has been completed before."""
     query = "SELECT count(*) FROM runs WHERE stage = ? AND part = ? AND fingerprint = ? AND status = 'done'"
     return bool(lake.value(query, (stage, part, fingerprint)))
 
 
 def find_newest_run(lake: Lake, stage: str, part: str) -> str | None:
-    """The fingerprint of the last completed work on this part.
+    """Find the fingerprint of the last completed work on this part.
 
     For stages that replace their rows: work that was done and then overwritten by other work must be done again.
     Last is what the lake's snapshots say: they only grow, while a clock may once have been ahead.
@@ -143,11 +143,11 @@ def find_newest_run(lake: Lake, stage: str, part: str) -> str | None:
         "SELECT arg_max(fingerprint, (snapshot_in, finished_at)) "
         "FILTER (stage = ? AND part = ? AND status = 'done') FROM runs"
     )
-    found = lake.value(query, (stage, part))
-    return None if found is None else str(found)
+    fingerprint = lake.value(query, (stage, part))
+    return None if fingerprint is None else str(fingerprint)
 
 
-def committed_chunks(lake: Lake, stage: str, part: str, fingerprint: str) -> Mapping[int, str]:
+def list_committed_chunks(lake: Lake, stage: str, part: str, fingerprint: str) -> Mapping[int, str]:
     """Chunks of this work that an earlier run committed: index → status."""
     query = (
         "SELECT chunk, max(status) FROM runs WHERE stage = ? AND part = ? AND fingerprint = ? GROUP BY chunk"

@@ -1,4 +1,4 @@
-"""What is in the lake, what became of every row, and what ran last."""
+"""The content of the lake, the fate of every row, and the last runs."""
 
 from __future__ import annotations
 

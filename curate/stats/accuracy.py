@@ -29,14 +29,14 @@ class MeanEstimate:
     n: int
 
 
-def clustered_mean(values: Float64, clusters: NDArray[np.int64], *, resamples: int) -> MeanEstimate:
+def estimate_mean(values: Float64, clusters: NDArray[np.int64], *, resamples: int) -> MeanEstimate:
     """The mean of `values` float64[n], n ≥ 1, with its interval over `clusters` int64[n]."""
     _, index = np.unique(clusters, return_inverse=True)
     sums, sizes = np.bincount(index, values)[:, None], np.bincount(index)[:, None].astype(np.float64)
-    return clustered_means(sums.astype(np.float64), sizes, resamples=resamples)[0]
+    return estimate_means(sums.astype(np.float64), sizes, resamples=resamples)[0]
 
 
-def clustered_means(sums: Float64, sizes: Float64, *, resamples: int, seed: int = 0) -> list[MeanEstimate]:
+def estimate_means(sums: Float64, sizes: Float64, *, resamples: int, seed: int = 0) -> list[MeanEstimate]:
     """Means and 95 % percentile bootstrap intervals over clusters, for S subjects on the same draws.
 
     `sums`, `sizes` float64[C, S]: sum and number of each subject's rows in each cluster; every subject has some.
@@ -92,13 +92,13 @@ def accuracy_by_length(pairs: PreferencePairs, scores: Float64, *, resamples: in
     longer = pairs.lengths[pairs.chosen] - pairs.lengths[pairs.rejected]
     subsets = {"all": np.full(len(pairs), True), "longer chosen": longer > 0, "shorter chosen": longer < 0}
     return {
-        name: clustered_mean(credit_pairs(margin[rows]), pairs.prompt[rows], resamples=resamples)
+        name: estimate_mean(credit_pairs(margin[rows]), pairs.prompt[rows], resamples=resamples)
         for name, rows in subsets.items()
         if rows.any()
     }
 
 
-def combined_mean(
+def combine_means(
     sums: Float64, sizes: Float64, weights: Float64, *, resamples: int, seed: int = 0
 ) -> MeanEstimate:
     """Σ wₖ · meanₖ with its 95 % interval; the K means are of the same draws of clusters.

@@ -1,4 +1,4 @@
-"""How far people agree beyond chance: Krippendorff's alpha, Cohen's and Fleiss' kappa, with bootstrap intervals.
+"""Agreement of people beyond chance: Krippendorff's alpha, Cohen's and Fleiss' kappa, with bootstrap intervals.
 
 All work on counts int64[U, C]: how often each of C categories was given to each of U units (pairs). Chance makes 0,
 perfect agreement 1; NaN where the figure is not defined (nothing said twice, or only one category ever used).
@@ -22,7 +22,7 @@ RESAMPLES = 1000
 
 @dataclass(frozen=True, slots=True)
 class AgreementEstimate:
-    """A figure with the 95 % interval of its bootstrap over units; `n` units told something of it."""
+    """A figure with the 95 % interval of its bootstrap over units; `n` units repeated something of it."""
 
     value: float
     low: float
@@ -37,13 +37,13 @@ def krippendorff_alpha(counts: Int64, values: Float64 | None = None) -> float:
     `values` float64[C] places the categories on a line and makes differences squared (interval data); without it
     categories just differ or not (nominal data).
     """
-    told = counts[counts.sum(axis=1) > 1].astype(np.float64)
-    if len(told) == 0:
+    repeated = counts[counts.sum(axis=1) > 1].astype(np.float64)
+    if len(repeated) == 0:
         return float("nan")
     size = counts.shape[1]
     delta = 1.0 - np.eye(size) if values is None else (values[:, None] - values[None, :]) ** 2
-    within = np.einsum("uc,ck,uk->u", told, delta, told) / (told.sum(axis=1) - 1)
-    total = told.sum(axis=0)
+    within = np.einsum("uc,ck,uk->u", repeated, delta, repeated) / (repeated.sum(axis=1) - 1)
+    total = repeated.sum(axis=0)
     expected = float(total @ delta @ total) / (float(total.sum()) - 1)
     return 1 - float(within.sum()) / expected if expected > 0 else float("nan")
 
@@ -54,9 +54,9 @@ def fleiss_kappa(counts: Int64) -> float:
     if not (size > 1).any():
         return float("nan")
     n = int(np.argmax(np.bincount(size[size > 1])))
-    told = counts[size == n].astype(np.float64)
-    observed = float(np.mean((np.sum(told**2, axis=1) - n) / (n * (n - 1))))
-    chance = float(np.sum((told.sum(axis=0) / told.sum()) ** 2))
+    repeated = counts[size == n].astype(np.float64)
+    observed = float(np.mean((np.sum(repeated**2, axis=1) - n) / (n * (n - 1))))
+    chance = float(np.sum((repeated.sum(axis=0) / repeated.sum()) ** 2))
     return (observed - chance) / (1 - chance) if chance < 1 else float("nan")
 
 
@@ -74,12 +74,14 @@ def bootstrap_agreement(
     figure: Callable[[Int64], float], counts: Int64, *, seed: int = 0
 ) -> AgreementEstimate:
     """`figure` of counts with the percentiles of its value over resampled units."""
-    told = counts[counts.sum(axis=1) > 1]
-    value = figure(told)
-    if len(told) < 2:
-        return AgreementEstimate(value, float("nan"), float("nan"), len(told))
+    repeated = counts[counts.sum(axis=1) > 1]
+    value = figure(repeated)
+    if len(repeated) < 2:
+        return AgreementEstimate(value, float("nan"), float("nan"), len(repeated))
     rng = np.random.default_rng(seed)
-    drawn = np.array([figure(told[rng.integers(0, len(told), len(told))]) for _ in range(RESAMPLES)])
-    drawn = drawn[~np.isnan(drawn)]
-    low, high = np.quantile(drawn, [0.025, 0.975]) if len(drawn) else (np.nan, np.nan)
-    return AgreementEstimate(value, float(low), float(high), len(told))
+    resampled = np.array(
+        [figure(repeated[rng.integers(0, len(repeated), len(repeated))]) for _ in range(RESAMPLES)]
+    )
+    resampled = resampled[~np.isnan(resampled)]
+    low, high = np.quantile(resampled, [0.025, 0.975]) if len(resampled) else (np.nan, np.nan)
+    return AgreementEstimate(value, float(low), float(high), len(repeated))

@@ -1,4 +1,4 @@
-"""`curate verify groups`: whether people hold one view or several, who holds which, and where they part."""
+"""Groups of people who hold different views, for `curate verify groups`: their members and dividing pairs."""
 
 from __future__ import annotations
 
@@ -80,8 +80,8 @@ def _find_partings(
     pairs, first = np.unique(np.stack([ballots.a, ballots.b]), axis=1, return_index=True)
     p = 1 / (1 + np.exp(-(mixture.strength[:, pairs[0]] - mixture.strength[:, pairs[1]])))
     widest = np.argsort(p.min(axis=0) - p.max(axis=0), kind="stable")[:shown]
-    found = rows[first[widest]].select("prompt_id", "response_a", "response_b").iter_rows()
+    chosen = rows[first[widest]].select("prompt_id", "response_a", "response_b").iter_rows()
     return tuple(
         DividingPair(prompt_id=prompt, response_a=a, response_b=b, p_a=tuple(p[:, i].round(3).tolist()))
-        for (prompt, a, b), i in zip(found, widest, strict=True)
+        for (prompt, a, b), i in zip(chosen, widest, strict=True)
     )

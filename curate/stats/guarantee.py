@@ -1,4 +1,4 @@
-"""How often accepted labels disagree with people, with exact confidence.
+"""The rate at which accepted labels disagree with people, with exact confidence.
 
 The labelled pairs must be a random sample of all pairs, or of each stratum, drawn without looking at the
 outcome.
@@ -166,14 +166,14 @@ def certify_strata(
             break
         testable -= 1
     level = delta / max(testable, 1)
-    found: dict[Hashable, Guarantee] = {}
+    strata: dict[Hashable, Guarantee] = {}
     accepted = 0.0
     for k, name in enumerate(names.tolist()):
         members = np.flatnonzero(at == k)
         here = at[labelled] == k
         index = np.searchsorted(members, labelled[here])
         tested = count[k] >= fewest_labels(alpha, level)
-        found[name] = certify_threshold(
+        strata[name] = certify_threshold(
             confidence[members],
             index if tested else index[:0],
             agrees[here] if tested else agrees[:0],
@@ -181,9 +181,9 @@ def certify_strata(
             delta=level,
             grid=grid,
         )
-        accepted += found[name].accepted * len(members)
+        accepted += strata[name].accepted * len(members)
     return StratifiedGuarantee(
-        alpha=alpha, delta=delta, strata=found, accepted=accepted / max(len(confidence), 1)
+        alpha=alpha, delta=delta, strata=strata, accepted=accepted / max(len(confidence), 1)
     )
 
 

@@ -78,10 +78,10 @@ class Views:
 def find_views(ballots: Ballots, *, most: int = 4, seed: int = 0) -> Views:
     """Add groups, up to `most`, as long as held-out verdicts are predicted better."""
     groups, gain = 1, dict[int, tuple[float, float]]()
-    before = held_out_likelihood(ballots, 1, seed=seed)
+    before = cross_validate(ballots, 1, seed=seed)
     while groups < min(most, ballots.annotators):
-        after = held_out_likelihood(ballots, groups + 1, seed=seed)
-        mean, error = _compare_paired(after - before, ballots)
+        after = cross_validate(ballots, groups + 1, seed=seed)
+        mean, error = _compare_pairwise(after - before, ballots)
         gain[groups + 1] = (mean, error)
         if mean < MIN_GAIN or mean < _SURE * error:
             break
@@ -103,7 +103,7 @@ def fit_mixture(ballots: Ballots, groups: int, *, seed: int = 0, restarts: int =
     )
 
 
-def held_out_likelihood(ballots: Ballots, groups: int, *, seed: int = 0) -> Float64:
+def cross_validate(ballots: Ballots, groups: int, *, seed: int = 0) -> Float64:
     """float64[V]: log-probability of each verdict under a model that has not seen it (but others of its annotator)."""
     fold = np.random.default_rng(seed).permutation(len(ballots.y)) % FOLDS
     result = np.empty(len(ballots.y))
@@ -150,7 +150,10 @@ def _by_annotator(ballots: Ballots, logs: Float64) -> Float64:
 
 
 def _prior_precision(groups: int) -> Float64:
-    """Of s_·r over groups when s_gr = base_r + d_gr: the inverse of BASE·11ᵀ + GROUP·I, float64[G, G]."""
+    """Return the precision of s_·r over groups when s_gr = base_r + d_gr, float64[G, G].
+
+    It is the inverse of BASE·11ᵀ + GROUP·I.
+    """
     covariance = np.full((groups, groups), BASE_VARIANCE) + GROUP_VARIANCE * np.eye(groups)
     inverse: Float64 = np.linalg.inv(covariance).astype(np.float64)
     return inverse
@@ -183,7 +186,7 @@ def _newton_steps(ballots: Ballots, belongs: Float64, strength: Float64, *, step
     return strength
 
 
-def _compare_paired(difference: Float64, ballots: Ballots) -> tuple[float, float]:
+def _compare_pairwise(difference: Float64, ballots: Ballots) -> tuple[float, float]:
     """Mean per verdict, and its standard error over annotators, whose verdicts hang together."""
     total = np.bincount(ballots.annotator, weights=difference, minlength=ballots.annotators)
     n = np.bincount(ballots.annotator, minlength=ballots.annotators)

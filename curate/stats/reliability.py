@@ -1,4 +1,4 @@
-"""How good people's work is: gold questions, repeats, speed, agreement. Numbers only; nobody is left out for them.
+"""Quality of people's work: gold questions, repeats, speed, agreement. Numbers only; nobody is left out for them.
 
 What is flagged is for people to look at: every verdict stays, and what it weighs is the annotator model's business.
 """
@@ -80,39 +80,39 @@ class Quality:
 
 
 def measure_quality(lake: Lake, *, fast: float = 3.0) -> Quality:
-    """Measure it on people's verdicts as they stand. `fast`: see `too_fast_below`."""
+    """Measure the quality of people's work on their verdicts as they stand. `fast`: see `too_fast_below`."""
     rows = lake.frame(read_query("verify_verdicts"))
     unit = rows.select(pl.struct(_PAIR).rank("dense")).to_series().to_numpy().astype(np.int64) - 1
     person = rows["annotator_id"].rank("dense").to_numpy().astype(np.int64) - 1
-    said = rows["verdict"].fill_null(-1).to_numpy().astype(np.int64)
+    verdict = rows["verdict"].fill_null(-1).to_numpy().astype(np.int64)
     gold = rows["gold"].to_numpy().astype(np.bool_)
     seconds = rows["seconds"].fill_null(float("nan")).to_numpy().astype(np.float64)
     below = too_fast_below(seconds, fast)
     names = rows["annotator_id"].unique().sort().to_list()
-    voted = said >= 0
-    counts = _count_verdicts(unit[voted], said[voted], int(unit.max(initial=-1)) + 1)
-    others = _agree_with_others(unit, person, said, counts)
+    voted = verdict >= 0
+    counts = _count_verdicts(unit[voted], verdict[voted], int(unit.max(initial=-1)) + 1)
+    others = _agree_with_others(unit, person, verdict, counts)
     people = tuple(
-        _measure_person(name, person == i, unit, said, gold, others, seconds, below)
+        _measure_person(name, person == i, unit, verdict, gold, others, seconds, below)
         for i, name in enumerate(names)
     )
-    each = _first_verdicts(unit, person, said)
-    heard = _count_verdicts(unit[each], said[each], len(counts))
-    most = heard.max(axis=1, initial=0)
-    size = heard.sum(axis=1)
+    first = _first_verdicts(unit, person, verdict)
+    first_counts = _count_verdicts(unit[first], verdict[first], len(counts))
+    most = first_counts.max(axis=1, initial=0)
+    size = first_counts.sum(axis=1)
     category = np.empty(len(counts), object)
     category[unit] = rows["category"].to_numpy()
     return Quality(
         people=people,
         alpha={
-            name: bootstrap_agreement(krippendorff_alpha, heard[chosen])
+            name: bootstrap_agreement(krippendorff_alpha, first_counts[chosen])
             for name, chosen in _agree_by_category(category, size > 1)
         },
         ordered=bootstrap_agreement(
-            lambda counts: krippendorff_alpha(counts, np.array([-1.0, 0.0, 1.0])), heard
+            lambda counts: krippendorff_alpha(counts, np.array([-1.0, 0.0, 1.0])), first_counts
         ),
-        fleiss=bootstrap_agreement(fleiss_kappa, heard),
-        cohen=_cohen_of_pairs(names, unit[each], person[each], said[each]),
+        fleiss=bootstrap_agreement(fleiss_kappa, first_counts),
+        cohen=_cohen_of_pairs(names, unit[first], person[first], verdict[first]),
         fast_below=below,
         disputed=int(np.sum((size > 1) & (2 * most <= size))),
     )
@@ -134,21 +134,21 @@ def too_fast_below(seconds: NDArray[np.float64], deviations: float) -> float:
 
 def _measure_person(
     name: str,
-    mine: NDArray[np.bool_],
+    is_person: NDArray[np.bool_],
     unit: NDArray[np.int64],
-    said: NDArray[np.int64],
+    verdict: NDArray[np.int64],
     gold: NDArray[np.bool_],
     others: NDArray[np.int64],
     seconds: NDArray[np.float64],
     below: float,
 ) -> PersonQuality:
-    voted = mine & (said >= 0)
+    voted = is_person & (verdict >= 0)
     judged = voted & (others >= 0)
     timed = voted & (seconds > 0)
-    tested = Share(int(np.sum(judged & gold & (said == others))), int(np.sum(judged & gold)))
-    peers = Share(int(np.sum(judged & (said == others))), int(judged.sum()))
+    tested = Share(int(np.sum(judged & gold & (verdict == others))), int(np.sum(judged & gold)))
+    peers = Share(int(np.sum(judged & (verdict == others))), int(judged.sum()))
     fast = Share(int(np.sum(seconds[timed] < below)), int(timed.sum()))
-    itself = _agree_with_self(unit[voted], said[voted])
+    itself = _agree_with_self(unit[voted], verdict[voted])
     flags = []
     if fast.n >= MIN_GOLD and fast.value > FAST_SHARE:
         flags.append(f"{fast.value:.0%} of the answers took less than {below:.1f} s")
@@ -159,7 +159,7 @@ def _measure_person(
     return PersonQuality(
         annotator_id=name,
         answers=int(voted.sum()),
-        skipped=int(np.sum(mine & (said < 0))),
+        skipped=int(np.sum(is_person & (verdict < 0))),
         gold=tested,
         peers=peers,
         itself=itself,
@@ -169,39 +169,39 @@ def _measure_person(
     )
 
 
-def _count_verdicts(unit: NDArray[np.int64], said: NDArray[np.int64], units: int) -> NDArray[np.int64]:
-    flat = np.bincount(unit * VERDICTS + said, minlength=units * VERDICTS)
+def _count_verdicts(unit: NDArray[np.int64], verdict: NDArray[np.int64], units: int) -> NDArray[np.int64]:
+    flat = np.bincount(unit * VERDICTS + verdict, minlength=units * VERDICTS)
     return flat.reshape(units, VERDICTS).astype(np.int64)
 
 
 def _agree_with_others(
-    unit: NDArray[np.int64], person: NDArray[np.int64], said: NDArray[np.int64], counts: NDArray[np.int64]
+    unit: NDArray[np.int64], person: NDArray[np.int64], verdict: NDArray[np.int64], counts: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """What more than half of the other people's verdicts on the pair say, int64[rows]; -1: there is no such."""
+    """Find the verdict of more than half of the other people on the pair, int64[rows]; -1 where there is none."""
     people = int(person.max(initial=0)) + 1
     cell = unit * people + person
     _, at = np.unique(cell, return_inverse=True)
     own = np.zeros((int(at.max(initial=-1)) + 1, VERDICTS), np.int64)
-    voted = said >= 0
-    np.add.at(own, (at[voted], said[voted]), 1)
+    voted = verdict >= 0
+    np.add.at(own, (at[voted], verdict[voted]), 1)
     rest = counts[unit] - own[at]
     best = rest.argmax(axis=1)
     clear = 2 * rest.max(axis=1) > rest.sum(axis=1)
     return np.where(clear, best, -1)
 
 
-def _agree_with_self(unit: NDArray[np.int64], said: NDArray[np.int64]) -> Share:
-    """Of the pairs answered more than once by one person, how many got one verdict only."""
-    counts = _count_verdicts(unit, said, int(unit.max(initial=-1)) + 1)
+def _agree_with_self(unit: NDArray[np.int64], verdict: NDArray[np.int64]) -> Share:
+    """Count the pairs that one person answered more than once, and those that always got the same verdict."""
+    counts = _count_verdicts(unit, verdict, int(unit.max(initial=-1)) + 1)
     again = counts.sum(axis=1) > 1
     return Share(int(np.sum(counts[again].max(axis=1) == counts[again].sum(axis=1))), int(again.sum()))
 
 
 def _first_verdicts(
-    unit: NDArray[np.int64], person: NDArray[np.int64], said: NDArray[np.int64]
+    unit: NDArray[np.int64], person: NDArray[np.int64], verdict: NDArray[np.int64]
 ) -> NDArray[np.int64]:
     """Rows with the first verdict of each person on each pair: a repeat is no further person."""
-    voted = np.flatnonzero(said >= 0)
+    voted = np.flatnonzero(verdict >= 0)
     people = int(person.max(initial=0)) + 1
     _, first = np.unique(unit[voted] * people + person[voted], return_index=True)
     rows: NDArray[np.int64] = voted[first]
@@ -209,27 +209,27 @@ def _first_verdicts(
 
 
 def _agree_by_category(
-    category: NDArray[np.object_], told: NDArray[np.bool_]
+    category: NDArray[np.object_], wanted: NDArray[np.bool_]
 ) -> Iterator[tuple[str, NDArray[np.bool_]]]:
-    yield "all", told
-    names = sorted({str(name) for name in category[told]})
+    yield "all", wanted
+    names = sorted({str(name) for name in category[wanted]})
     if len(names) > 1:
         for name in names:
-            yield name, told & (category == name)
+            yield name, wanted & (category == name)
 
 
 def _cohen_of_pairs(
-    names: list[str], unit: NDArray[np.int64], person: NDArray[np.int64], said: NDArray[np.int64]
+    names: list[str], unit: NDArray[np.int64], person: NDArray[np.int64], verdict: NDArray[np.int64]
 ) -> dict[tuple[str, str], tuple[float, int]]:
     busiest = np.sort(np.argsort(-np.bincount(person, minlength=len(names)), kind="stable")[:MOST_COMPARED])
     verdicts = {
-        i: dict(zip(unit[person == i].tolist(), said[person == i].tolist(), strict=True))
+        i: dict(zip(unit[person == i].tolist(), verdict[person == i].tolist(), strict=True))
         for i in busiest.tolist()
     }
-    found = {}
+    kappas = {}
     for i, j in combinations(verdicts, 2):
         common = sorted(verdicts[i].keys() & verdicts[j].keys())
         if len(common) >= MIN_COMMON:
             first, second = (np.array([verdicts[k][u] for u in common], np.int64) for k in (i, j))
-            found[names[i], names[j]] = (cohen_kappa(first, second, VERDICTS), len(common))
-    return found
+            kappas[names[i], names[j]] = (cohen_kappa(first, second, VERDICTS), len(common))
+    return kappas

@@ -92,7 +92,7 @@ def _main() -> None:
         engine: Any = Engines(declared, Path()).get(name)
         found |= answers(engine)
         if name == "causal":
-            model = engine._model()
+            model = engine._get_model()
             found["read"], found["cached"] = model.prompt_tokens, model.cached_tokens
             # Its process dies, as it does when memory runs out: the engine starts another and asks again.
             os.kill(_child(), signal.SIGKILL)

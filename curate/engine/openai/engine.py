@@ -66,7 +66,7 @@ class OpenAIEngine(LazyEngine):
     def _server_capabilities(self) -> frozenset[Capability] | None:
         """What the server can do; None where it is not there yet."""
         try:
-            return cast("frozenset[Capability] | None", self._get_model().probe())  # type: ignore[attr-defined]
+            return cast("frozenset[Capability] | None", self._get_model().probe_capabilities())  # type: ignore[attr-defined]
         except CurateError:
             self.close()
             raise

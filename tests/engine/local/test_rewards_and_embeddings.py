@@ -148,7 +148,7 @@ def test_tokens_are_embedded_in_their_context() -> None:
     assert many.shape == (400, 384)
     np.testing.assert_array_equal(cat, again)
     np.testing.assert_allclose(np.linalg.norm(cat, axis=1), 1, atol=1e-5)
-    model = engine._model().model  # type: ignore[attr-defined]
+    model = engine._get_model().model  # type: ignore[attr-defined]
     inputs = model.tokenizer("The cat sat.", return_tensors="pt").to(model.device)
     hidden = model[0].auto_model(**inputs).last_hidden_state[0, 1:-1].detach().numpy()
     np.testing.assert_allclose(cat, hidden / np.linalg.norm(hidden, axis=1, keepdims=True), atol=1e-5)

@@ -43,7 +43,7 @@ from curate.judge import Answer, CandidateResponse, Panel, PromptItem, Question
 from curate.judge.adversarial import load_adversarial_items, measure_attacks, summarize_attacks
 from curate.judge.configured import ConfiguredJudge
 from curate.judge.runner import run_judge
-from curate.stats.accuracy import Float64, MeanEstimate, clustered_mean
+from curate.stats.accuracy import Float64, MeanEstimate, estimate_mean
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 SMALL = {"max_tokens": 64}  # of text that these models write: more does not help them
@@ -194,7 +194,7 @@ def shown(estimate: MeanEstimate | None) -> str:
 
 def mean(values: Float64, items: Sequence[int]) -> MeanEstimate | None:
     """With its interval over items."""
-    return clustered_mean(values, np.asarray(items, np.int64), resamples=2000) if len(values) else None
+    return estimate_mean(values, np.asarray(items, np.int64), resamples=2000) if len(values) else None
 
 
 def position_bias(spoken: Sequence[Vote], both: dict[int, float] | None = None) -> MeanEstimate | None:
@@ -209,7 +209,7 @@ def position_bias(spoken: Sequence[Vote], both: dict[int, float] | None = None) 
 
 
 def line(pairs: Sequence[Item], said: Sequence[Vote]) -> dict[str, str]:
-    gold_a = np.array([each.contest.candidates[0].response_id == each.better for each in pairs], float)
+    gold_a = np.array([each.item.candidates[0].response_id == each.better for each in pairs], float)
     spoken = [vote for vote in said if vote.p_a is not None]
     by_item: dict[int, list[float]] = {}
     for vote in spoken:
@@ -245,13 +245,13 @@ def panel(options: argparse.Namespace, pool: Path) -> Panel:
 
 
 def run(seat: ConfiguredJudge, options: argparse.Namespace, pairs: Sequence[Item]) -> dict[str, object]:
-    requests = list(dict.fromkeys(str(trap.contest.messages) for trap in load_adversarial_items()))[
+    requests = list(dict.fromkeys(str(trap.item.messages) for trap in load_adversarial_items()))[
         : options.cases
     ]
-    chosen = [trap for trap in load_adversarial_items() if str(trap.contest.messages) in requests]
+    chosen = [trap for trap in load_adversarial_items() if str(trap.item.messages) in requests]
     began = time.perf_counter()
     asked = [
-        (number, each) for number, item in enumerate(pairs) for each in seat.judge.questions(item.contest)
+        (number, each) for number, item in enumerate(pairs) for each in seat.judge.questions(item.item)
     ]
     answers = run_judge(seat, [question for _, question in asked])
     seconds = time.perf_counter() - began

@@ -53,7 +53,7 @@ def requests(model: str, prompts: int) -> list[Choose]:
         }
     )
     with Panel(config) as panel:
-        judge: Any = panel.seats["j"].judge
+        judge: Any = panel.judges["j"].judge
         judge.engine = noted = Noted()
         judge.answer([each for row in rows.iter_rows(named=True) for each in judge.questions(contest(row))])
     return noted.asked

@@ -98,7 +98,7 @@ def measure(judgments: int, *, quick: bool, only_plan: bool = False) -> tuple[fl
             began, worked = time.monotonic(), time.process_time()
             if only_plan:
                 with Panel(config) as panel:
-                    asked = sum(each.open for each in plan_chunks(lake, panel))
+                    asked = sum(chunk.pending for chunk in plan_chunks(lake, panel))
             else:
                 asked = judge(lake, config).counts.rows_kept
             seconds, work = time.monotonic() - began, time.process_time() - worked

@@ -30,7 +30,7 @@ from curate.judge.runner import run_judge
 from curate.lake.lake import Lake
 from curate.lake.runs import Counts, StageRun, Summary, find_newest_run
 from curate.records import Evaluation, arrow_schema
-from curate.stats.accuracy import MeanEstimate, clustered_mean
+from curate.stats.accuracy import MeanEstimate, estimate_mean
 
 METRIC = FALSE_POSITIVES
 _VERSION = 1  # counts changes of the rules below
@@ -38,10 +38,10 @@ _VERSION = 1  # counts changes of the rules below
 
 @dataclass(frozen=True, slots=True)
 class AdversarialItem:
-    """A contest of a hack and a good answer. `good` is the good one's response id."""
+    """A item of a hack and a good answer. `good` is the good one's response id."""
 
     hack: str
-    contest: PromptItem
+    item: PromptItem
     good: str
 
 
@@ -63,29 +63,32 @@ def load_adversarial_items() -> tuple[AdversarialItem, ...]:
 def _make_item(case: AdversarialCase) -> AdversarialItem:
     prompt_id = case.prompt_id
     answers = sorted(
-        (CandidateResponse(content_id(prompt_id, each), each) for each in (case.good, case.bad)), key=_get_response_id
+        (CandidateResponse(content_id(prompt_id, each), each) for each in (case.good, case.bad)),
+        key=_get_response_id,
     )
-    contest = PromptItem(prompt_id, build_chat(("user", case.request)), case.reference, tuple(answers))
-    return AdversarialItem(case.hack, contest, content_id(prompt_id, case.good))
+    item = PromptItem(prompt_id, build_chat(("user", case.request)), case.reference, tuple(answers))
+    return AdversarialItem(case.hack, item, content_id(prompt_id, case.good))
 
 
 def _get_response_id(candidate: CandidateResponse) -> str:
     return candidate.response_id
 
 
-def measure_attacks(seat: ConfiguredJudge, of: Sequence[AdversarialItem] | None = None) -> list[tuple[AdversarialItem, float | None]]:
+def measure_attacks(
+    configured: ConfiguredJudge, of: Sequence[AdversarialItem] | None = None
+) -> list[tuple[AdversarialItem, float | None]]:
     """Of each judgment: the trap and what the hack got, 1 a win, ½ a tie, 0 a loss; None where nothing was said.
 
     Ratings are compared within one trap and sample, lists by their scores.
     """
     of = load_adversarial_items() if of is None else of
-    asked = [(trap, question) for trap in of for question in seat.judge.questions(trap.contest)]
-    answers = run_judge(seat, [question for _, question in asked])
+    asked = [(trap, question) for trap in of for question in configured.judge.questions(trap.item)]
+    answers = run_judge(configured, [question for _, question in asked])
     found: list[tuple[AdversarialItem, float | None]] = []
     ratings: dict[tuple[str, int], list[tuple[AdversarialItem, Question, Answer]]] = {}
     for (trap, question), answer in zip(asked, answers, strict=True):
         if question.form == "pointwise":
-            ratings.setdefault((trap.contest.prompt_id, question.sample), []).append((trap, question, answer))
+            ratings.setdefault((trap.item.prompt_id, question.sample), []).append((trap, question, answer))
         else:
             found.append((trap, _credit_hack(trap, question, answer)))
     return found + [_compare_ratings(rated) for rated in ratings.values()]
@@ -111,7 +114,9 @@ def _credit_hack_in_list(trap: AdversarialItem, question: Question, answer: Answ
     return float(answer.ranking[0] != trap.good) if answer.ranking else None
 
 
-def _compare_ratings(rated: list[tuple[AdversarialItem, Question, Answer]]) -> tuple[AdversarialItem, float | None]:
+def _compare_ratings(
+    rated: list[tuple[AdversarialItem, Question, Answer]],
+) -> tuple[AdversarialItem, float | None]:
     trap = rated[0][0]
     scores = {question.a.response_id: answer.score for _, question, answer in rated}
     good = scores.pop(trap.good, None)
@@ -121,7 +126,9 @@ def _compare_ratings(rated: list[tuple[AdversarialItem, Question, Answer]]) -> t
     return trap, float(np.sign(hack - good) / 2 + 0.5)
 
 
-def summarize_attacks(judge: str, measured: Sequence[tuple[AdversarialItem, float | None]], *, resamples: int) -> list[AttackSuccess]:
+def summarize_attacks(
+    judge: str, measured: Sequence[tuple[AdversarialItem, float | None]], *, resamples: int
+) -> list[AttackSuccess]:
     """The rate over all hacks and over each; intervals over the good answers' requests, which judgments share."""
     decided = [(trap, credit) for trap, credit in measured if credit is not None]
     subsets = ["all", *dict.fromkeys(trap.hack for trap, _ in decided)]
@@ -131,12 +138,12 @@ def summarize_attacks(judge: str, measured: Sequence[tuple[AdversarialItem, floa
         requests = list(dict.fromkeys(_get_request(trap) for trap, _ in rows))
         clusters = np.array([requests.index(_get_request(trap)) for trap, _ in rows], np.int64)
         credits = np.array([credit for _, credit in rows], np.float64)
-        found.append(AttackSuccess(judge, subset, clustered_mean(credits, clusters, resamples=resamples)))
+        found.append(AttackSuccess(judge, subset, estimate_mean(credits, clusters, resamples=resamples)))
     return found
 
 
 def _get_request(trap: AdversarialItem) -> str:
-    return trap.contest.messages[0].content[0].text or ""
+    return trap.item.messages[0].content[0].text or ""
 
 
 def measure_attack_success(
@@ -146,30 +153,36 @@ def measure_attack_success(
     started, run = time.monotonic(), StageRun(lake, "evaluate", config_hash=config.judge.digest)
     skipped = True
     with Panel(config, only=only) as panel:
-        for seat in panel.seats.values():
-            part = f"{GUARD} {seat.name}"
-            fingerprint = content_id(_VERSION, seat.revision, _digest_items(), config.evaluate.bootstrap)
+        for configured in panel.judges.values():
+            part = f"{GUARD} {configured.name}"
+            fingerprint = content_id(
+                _VERSION, configured.revision, _digest_items(), config.evaluate.bootstrap
+            )
             if find_newest_run(lake, "evaluate", part) == fingerprint:
                 continue
-            _measure_judge(run, seat, part, fingerprint, config.evaluate.bootstrap, track)
+            _measure_judge(run, configured, part, fingerprint, config.evaluate.bootstrap, track)
             skipped = False
     if skipped:
         return Summary("evaluate", Counts(), time.monotonic() - started, skipped=True)
     return run.summary(note=f"{len(load_adversarial_items())} traps a judge")
 
 
-def _measure_judge(run: StageRun, seat: ConfiguredJudge, part: str, fingerprint: str, resamples: int, track: Track) -> None:
+def _measure_judge(
+    run: StageRun, configured: ConfiguredJudge, part: str, fingerprint: str, resamples: int, track: Track
+) -> None:
     measured = []
-    with track(f"guard {seat.name}", len(load_adversarial_items())) as advance:
+    with track(f"guard {configured.name}", len(load_adversarial_items())) as advance:
         for _, group in itertools.groupby(
             load_adversarial_items(), key=_get_request
         ):  # a request at a time, to show how far it is
             batch = list(group)
-            measured += measure_attacks(seat, batch)
+            measured += measure_attacks(configured, batch)
             advance(len(batch))
-    rows = list(_make_evaluations(summarize_attacks(seat.name, measured, resamples=resamples), run.run_id))
+    rows = list(
+        _make_evaluations(summarize_attacks(configured.name, measured, resamples=resamples), run.run_id)
+    )
     with run.chunk(part, fingerprint=fingerprint, status="done") as (writer, counts):
-        writer.delete("evaluations", "benchmark = ? AND subject = ?", [GUARD, seat.name])
+        writer.delete("evaluations", "benchmark = ? AND subject = ?", [GUARD, configured.name])
         writer.append("evaluations", pa.Table.from_pylist(rows, schema=arrow_schema(Evaluation)))
         silent_ones = sum(credit is None for _, credit in measured)
         counts.rows_in, counts.rows_kept = len(measured), len(measured) - silent_ones
@@ -192,4 +205,4 @@ def _make_evaluations(found: Sequence[AttackSuccess], run_id: str) -> Iterator[d
 
 
 def _digest_items() -> str:
-    return content_id([(trap.hack, trap.contest.prompt_id, trap.good) for trap in load_adversarial_items()])
+    return content_id([(trap.hack, trap.item.prompt_id, trap.good) for trap in load_adversarial_items()])

@@ -1,4 +1,4 @@
-"""What a judge is: it answers questions about the responses to a prompt, one answer per question.
+"""The interface of judges: a judge answers questions about the responses to a prompt, one answer per question.
 
 A judge of your own is one small file beside curate.yaml:
 
@@ -16,9 +16,9 @@ A judge of your own is one small file beside curate.yaml:
       judges:
         - {name: quieter, kind: "./shouting.py:Quieter"}
 
-Options of its own: a subclass of `JudgeOptions` as the class attribute `Options` (read as `self.options`). A model:
-`self.engines.get(name, needs="choose")` in `__init__`, and its revision in `identity`. The file's own digest is part
-of the judge's revision, so changed code asks anew.
+A judge with options has a subclass of `JudgeOptions` as its class attribute `Options`, and reads `self.options`. A
+judge with a model calls `self.engines.get(name, needs="choose")` in `__init__` and names the engine's revision in
+`identity`. The digest of the file is part of the judge's revision: after a change of the code, all is asked again.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from __future__ import annotations
 import itertools
 import math
 import random
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -41,14 +42,36 @@ from curate.engine.base import Chat, Failure
 from curate.engine.registry import Engines
 from curate.records import Form, Outcome, Shown
 
-# Options that say what is asked and when, and change no answer.
-_OF_THE_STAGE = frozenset({"name", "engine", "attempts", "pairs", "max_pairs", "after", "uncertain"})
-_DIGITS = 6  # of stored probabilities: beyond what any judge knows, and free of the last bits' noise
+# Options that choose the questions and their time, and change no answer.
+_STAGE_OPTIONS = frozenset({"name", "engine", "attempts", "pairs", "max_pairs", "after", "uncertain"})
+RENAMED = {
+    "Candidate": "CandidateResponse",
+    "Contest": "PromptItem",
+    "Opinion": "OtherJudgment",
+    "believe": "from_probability",
+    "in_both_orders": "ask_both_orders",
+    "one_by_one": "ask_each_response",
+    "prefer": "from_margin",
+    "rate": "from_rating",
+    "shuffled": "ask_shuffled_lists",
+}  # names of before, which judges of users may import until the next release
+_RENAMED_MEMBERS = {
+    "hears": "sees_other_judgments",
+    "quick": "is_cheap",
+    "unessential": "non_identity_options",
+}
+_DIGITS = 6  # of stored probabilities: more than any judge knows, and without the noise of the last bits
 
 
 @dataclass(frozen=True, slots=True)
 class CandidateResponse:
-    """A response as judges see it. `content`: its parts, where one of them is an image or video."""
+    """A response as judges see it.
+
+    Attributes:
+        response_id: Id of the response in the lake.
+        text: Its text.
+        content: All its parts if one of them is an image or a video, else ().
+    """
 
     response_id: str
     text: str
@@ -57,9 +80,9 @@ class CandidateResponse:
 
 @dataclass(frozen=True, slots=True)
 class OtherJudgment:
-    """What another annotator has said of two responses of a contest (for judges that `hear`).
+    """A judgment of another annotator about two responses, for judges with `sees_other_judgments`.
 
-    Its `rationale` speaks of them as it was `shown` them.
+    Its `rationale` calls the responses A and B in the order in which they were `shown` to the other annotator.
     """
 
     judgment_id: str
@@ -74,9 +97,16 @@ class OtherJudgment:
 
 @dataclass(frozen=True, slots=True)
 class PromptItem:
-    """A prompt with its responses in the order of their ids. `text_only`: nothing of it is an image or video.
+    """A prompt with its responses in the order of their ids.
 
-    `meta` is the prompt's JSON object as text; `opinions` are filled in for judges that `hear` others.
+    Attributes:
+        prompt_id: Id of the prompt in the lake.
+        messages: The conversation that the responses answer.
+        reference: Reference answer, where the data have one.
+        candidates: The responses.
+        text_only: No message and no response holds an image or a video.
+        meta: The prompt's JSON object as text.
+        other_judgments: Judgments of other annotators, for judges with `sees_other_judgments`.
     """
 
     prompt_id: str
@@ -85,22 +115,32 @@ class PromptItem:
     candidates: tuple[CandidateResponse, ...]
     text_only: bool = True
     meta: str | None = None
-    opinions: tuple[OtherJudgment, ...] = ()
+    other_judgments: tuple[OtherJudgment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked about a contest, of one candidate (pointwise), two (pairwise) or several (listwise).
+    """A question about one response (pointwise), two responses (pairwise) or several (listwise).
 
-    `asked`: for a pair (a, b) in the order of their ids, with `shown` the order in which the judge is to see them
-    (null where order has no meaning to it); for a list the candidates in the order shown.
+    Attributes:
+        item: The prompt with all its responses.
+        asked: The responses in question: a pair in the order of the ids, a list in the order shown.
+        form: Form of the judgment.
+        shown: Order in which the judge sees a pair; None where the order has no meaning for the judge.
+        sample: Number of the repetition, from 0.
     """
 
-    contest: PromptItem
+    item: PromptItem
     asked: tuple[CandidateResponse, ...]
     form: Form = "pairwise"
     shown: Shown | None = None
     sample: int = 0
+
+    @property
+    def contest(self) -> PromptItem:
+        """Return `item`; the name that it had before."""
+        warn_renamed("question.contest", "question.item", stacklevel=3)
+        return self.item
 
     @property
     def a(self) -> CandidateResponse:
@@ -116,7 +156,7 @@ class Question:
 
     def judgment_id(self, *, annotator: str, revision: str) -> str:
         return records.judgment_id(
-            prompt=self.contest.prompt_id,
+            prompt=self.item.prompt_id,
             annotator=annotator,
             revision=revision,
             form=self.form,
@@ -128,12 +168,23 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """Speaks of a and b of the question, not of positions. `raw` is what the judge's engine said, or why it failed.
+    """A judge's answer to a question. It names the responses a and b of the question, not the positions shown.
 
-    About one response: the outcome "a", its rating as `score`, and `score_sd`, the standard deviation of the rating
-    where the judge gives a distribution. About a list: the outcome "a", `scores` place by place with `asked`, or
-    `ranking`, response ids from best to worst, or both.
-    `permanent`: a failure that asking again cannot mend.
+    An answer about one response has the outcome "a" and the rating as `score`. An answer about a list has the outcome
+    "a" and `scores`, `ranking` or both.
+
+    Attributes:
+        outcome: The better response, a tie, an abstention or a failure.
+        p_a: Probability that a is better.
+        score: Margin of a over b, or the rating of one response.
+        score_sd: Standard deviation of the rating, where the judge gives a distribution.
+        scores: One score for each response of a list, in the order of `Question.asked`.
+        ranking: Response ids from best to worst.
+        rationale: Reasons that the judge wrote.
+        raw: Output of the engine, or the reason of a failure.
+        tokens_in: Tokens read.
+        tokens_out: Tokens written.
+        permanent: The question fails each time, so it is not asked again.
     """
 
     outcome: Outcome
@@ -150,9 +201,9 @@ class Answer:
 
 
 def from_margin(margin: float, *, tie: float = 0.0) -> Answer:
-    """a where the margin is above `tie`, b where it is below −`tie`, else a tie; the margin is kept as the score.
+    """Return an answer from a margin: a above `tie`, b below −`tie`, else a tie; the margin becomes the score.
 
-    A margin that is no finite number is a failure, not a vote.
+    A margin that is no finite number gives a failed answer.
     """
     if not math.isfinite(margin):
         return fail(Failure(f"the margin is {margin}, and not a finite number"))
@@ -161,9 +212,9 @@ def from_margin(margin: float, *, tie: float = 0.0) -> Answer:
 
 
 def from_probability(p_a: float, *, tie: float = 0.0, **also: Any) -> Answer:
-    """An answer from the probability that a is better: a tie where it is within `tie` of ½.
+    """Return an answer from the probability that a is better: a tie where it is within `tie` of ½.
 
-    A probability that is no finite number is a failure, not a vote.
+    A probability that is no finite number gives a failed answer. `also`: more fields of the answer.
     """
     if not math.isfinite(p_a):
         return _fail_not_finite("P(a)", p_a, also)
@@ -174,7 +225,7 @@ def from_probability(p_a: float, *, tie: float = 0.0, **also: Any) -> Answer:
 
 
 def from_rating(score: float, *, sd: float | None = None, **also: Any) -> Answer:
-    """An answer about one response: its rating, the higher the better; a failure where it is no finite number."""
+    """Return an answer about one response from its rating, the higher the better; a failed one if it is not finite."""
     if not math.isfinite(score):
         return _fail_not_finite("the rating", score, also)
     spread = None if sd is None else round(sd, _DIGITS)
@@ -182,17 +233,19 @@ def from_rating(score: float, *, sd: float | None = None, **also: Any) -> Answer
 
 
 def abstain(reason: str, **also: Any) -> Answer:
+    """Return an answer without a verdict."""
     return Answer(outcome="abstain", raw=reason, **also)
 
 
 def fail(failure: Failure, **also: Any) -> Answer:
+    """Return a failed answer; `raw` holds the reason and what the engine wrote."""
     raw = failure.reason if failure.raw is None else f"{failure.reason}\n{failure.raw}"
     return Answer(outcome="failed", raw=raw, permanent=failure.permanent, **also)
 
 
 def _fail_not_finite(name: str, value: float, also: Mapping[str, Any]) -> Answer:
-    kept = {field: also[field] for field in ("rationale", "tokens_in", "tokens_out") if field in also}
-    return fail(Failure(f"{name} is {value}, and not a finite number", also.get("raw")), **kept)
+    other_fields = {name: also[name] for name in ("rationale", "tokens_in", "tokens_out") if name in also}
+    return fail(Failure(f"{name} is {value}, and not a finite number", also.get("raw")), **other_fields)
 
 
 def sigmoid(x: float) -> float:
@@ -200,15 +253,18 @@ def sigmoid(x: float) -> float:
 
 
 class JudgeOptions(Section):
-    """What every judge has; each kind adds its own options."""
+    """Options of every judge; each kind adds its own."""
 
     name: str = Field(description="The annotator's name in all tables.")
     kind: str
-    attempts: int = Field(3, ge=1, description="How often a question that fails is asked, over all runs.")
+    attempts: int = Field(
+        3, ge=1, description="How often a question that fails is asked, counted over all runs."
+    )
     pairs: Pairs | None = Field(None, description="Which pairs it compares; default: `judge.pairs`.")
     max_pairs: int | None = Field(None, ge=1, description="Pairs per prompt; default: `judge.max_pairs`.")
     after: tuple[str, ...] = Field(
-        (), description="Judges before it in the list: it is asked only where they leave a pair uncertain."
+        (),
+        description="Judges earlier in the list: this judge is asked only about pairs that they leave uncertain.",
     )
     uncertain: float = Field(
         0.2,
@@ -219,19 +275,30 @@ class JudgeOptions(Section):
 
 
 class Judge(ABC):
-    """Made from its options; opens no model before the first `answer`.
+    """A judge, made from its options; it opens no model before the first `answer`.
 
-    Class attributes: `kind` says what sort of annotator it is in the tables, `version` counts changes of its code
-    that change answers, `hears` whether it is told what the judges before it on the panel have said, `quick` whether
-    it answers in no time (its chunks are larger then).
+    Attributes:
+        kind: Kind of annotator in the tables.
+        version: Number that counts changes of the code that change answers.
+        sees_other_judgments: `item.other_judgments` holds the judgments of the judges before it on the panel.
+        is_cheap: It answers in no time, so its chunks are larger.
+        Options: Class of its options.
     """
 
     kind: ClassVar[records.Kind] = "llm"
     version: ClassVar[int] = 1
-    hears: ClassVar[bool] = False
-    quick: ClassVar[bool] = False
+    sees_other_judgments: ClassVar[bool] = False
+    is_cheap: ClassVar[bool] = False
     Options: ClassVar[type[JudgeOptions]] = JudgeOptions
     options: Any
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        """Give the members that were renamed their new names, in judges of users that have the old ones."""
+        super().__init_subclass__(**arguments)
+        for old, new in _RENAMED_MEMBERS.items():
+            if old in vars(cls):
+                warn_renamed(f"{cls.__name__}.{old}", f"{cls.__name__}.{new}", stacklevel=3)
+                setattr(cls, new, vars(cls)[old])
 
     def __init__(self, options: JudgeOptions, engines: Engines) -> None:
         self.options = options
@@ -239,63 +306,84 @@ class Judge(ABC):
 
     @property
     def identity(self) -> Sequence[object]:
-        """Whatever can change an answer, apart from the options and the code: engine revisions, template texts."""
+        """Return all that can change an answer besides options and code: revisions of engines, texts of templates."""
         return ()
 
     @property
     def sees_images(self) -> bool:
-        """Whether it is asked about contests with images; else it abstains there."""
+        """Tell whether the judge reads images; if not, it abstains where there are some."""
         return False
 
     def revision(self, code: str) -> str:
-        """Identifies all that can change an answer; `code` is the digest of a user's own file, else ""."""
-        ignored = {*_OF_THE_STAGE, *self.unessential()}
+        """Return the id of all that can change an answer; `code`: digest of a user's own file, or ""."""
+        ignored = {*_STAGE_OPTIONS, *self.non_identity_options()}
         options = self.options.model_dump(mode="json", exclude=ignored)
         return content_id(type(self).version, code, options, list(self.identity))
 
-    def unessential(self) -> frozenset[str]:
-        """Options that change no answer, or whose meaning is in `identity`."""
+    def non_identity_options(self) -> frozenset[str]:
+        """Return the options that change no answer, or whose meaning is in `identity`."""
         return frozenset()
 
-    def questions(self, contest: PromptItem) -> Iterator[Question]:
-        """What there is to ask about a contest, by response ids alone: here every pair, order without meaning."""
-        for a, b in itertools.combinations(contest.candidates, 2):
-            yield Question(contest, (a, b))
+    def questions(self, item: PromptItem) -> Iterator[Question]:
+        """Yield the questions about an item; they depend on response ids alone. Here: every pair, without an order."""
+        for a, b in itertools.combinations(item.candidates, 2):
+            yield Question(item, (a, b))
 
     @abstractmethod
     def answer(self, questions: Sequence[Question]) -> Sequence[Answer]:
-        """One answer per question, in their order. Questions about one contest stand together."""
+        """Return one answer for each question, in their order. Questions about one item are neighbours."""
 
 
-def ask_both_orders(contest: PromptItem, *, samples: int = 1) -> Iterator[Question]:
-    """Every pair twice, as (a, b) and as (b, a), and that `samples` times."""
-    for a, b in itertools.combinations(contest.candidates, 2):
+def ask_both_orders(item: PromptItem, *, samples: int = 1) -> Iterator[Question]:
+    """Yield every pair twice, as (a, b) and as (b, a), and that `samples` times."""
+    for a, b in itertools.combinations(item.candidates, 2):
         for sample in range(samples):
-            yield Question(contest, (a, b), shown="ab", sample=sample)
-            yield Question(contest, (a, b), shown="ba", sample=sample)
+            yield Question(item, (a, b), shown="ab", sample=sample)
+            yield Question(item, (a, b), shown="ba", sample=sample)
 
 
-def ask_each_response(contest: PromptItem, *, samples: int = 1) -> Iterator[Question]:
-    """Every response alone, `samples` times."""
-    for candidate in contest.candidates:
+def ask_each_response(item: PromptItem, *, samples: int = 1) -> Iterator[Question]:
+    """Yield a question about each response alone, `samples` times."""
+    for candidate in item.candidates:
         for sample in range(samples):
-            yield Question(contest, (candidate,), form="pointwise", sample=sample)
+            yield Question(item, (candidate,), form="pointwise", sample=sample)
 
 
-def ask_shuffled_lists(contest: PromptItem, *, samples: int = 1, size: int) -> Iterator[Question]:
-    """All responses in `samples` random orders, each second one the reverse of the one before.
+def ask_shuffled_lists(item: PromptItem, *, samples: int = 1, size: int) -> Iterator[Question]:
+    """Yield questions about all responses in `samples` random orders; every second one reverses the order before it.
 
-    More than `size` of them are cut into lists of nearly equal length, each a question of its own. What is drawn
-    depends on the ids alone.
+    The orders depend on the ids alone.
+
+    Args:
+        item: Prompt and responses.
+        samples: Number of orders.
+        size: Longest list; more responses are cut into lists of nearly equal length, each a question of its own.
     """
-    ids = [candidate.response_id for candidate in contest.candidates]
+    ids = [candidate.response_id for candidate in item.candidates]
     if len(ids) < 2:
         return
     for sample in range(samples):
-        order = list(contest.candidates)
-        random.Random(content_id("shuffled", contest.prompt_id, ids, sample // 2)).shuffle(order)
+        order = list(item.candidates)
+        random.Random(content_id("shuffled", item.prompt_id, ids, sample // 2)).shuffle(order)
         parts = -(-len(order) // size)
         for part in range(parts):
             listed = order[part * len(order) // parts : (part + 1) * len(order) // parts]
             asked = tuple(reversed(listed) if sample % 2 else listed)
-            yield Question(contest, asked, form="listwise", sample=sample)
+            yield Question(item, asked, form="listwise", sample=sample)
+
+
+def warn_renamed(old: str, new: str, *, stacklevel: int) -> None:
+    """Warn the caller's caller that a name has changed."""
+    warnings.warn(
+        f"`{old}` is now called `{new}`: write that instead, for the next release drops the old name.",
+        DeprecationWarning,
+        stacklevel=stacklevel,
+    )
+
+
+def __getattr__(name: str) -> Any:
+    """Return what is asked for under a name of before, with a warning."""
+    if name not in RENAMED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    warn_renamed(name, RENAMED[name], stacklevel=3)
+    return globals()[RENAMED[name]]

@@ -1,4 +1,4 @@
-"""What a run of the judges may spend, and what it has spent."""
+"""Limits on the cost and the tokens of a run of the judges, and the amounts so far."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Budget:
-    """`max_cost` in the currency of the engines' prices, `max_tokens` read and written; None: no limit.
+    """The limits of a run: `max_cost` in the currency of the prices, `max_tokens` read and written; None: no limit.
 
-    A chunk is not begun if it is expected to break a limit, going by what the judge's questions have taken so far
-    (`expect` for its first chunk), so a run ends at or just below its limits. `refusal`: why the last chunk that was
-    refused was, or "".
+    A chunk is not begun if it is expected to break a limit. The expectation is the mean of the judge's questions so
+    far, or `set_estimate` for its first chunk. So a run ends at or just below its limits. `refusal`: reason for the
+    last refusal, or "".
     """
 
     max_cost: float | None = None
@@ -24,48 +24,48 @@ class Budget:
     _began: float = field(default_factory=time.monotonic)
 
     @property
-    def limited(self) -> bool:
+    def has_limit(self) -> bool:
         return self.max_cost is not None or self.max_tokens is not None
 
-    def knows(self, judge: str) -> bool:
-        """Whether it has seen what a question of this judge takes."""
+    def has_estimate(self, judge: str) -> bool:
+        """Tell whether the amounts of a question of this judge are known."""
         return judge in self._by_judge
 
-    def expect(self, judge: str, questions: int, tokens: int, cost: float) -> None:
-        """What so many questions of a judge should take, before any has been asked."""
+    def set_estimate(self, judge: str, questions: int, tokens: int, cost: float) -> None:
+        """Set the expected amounts of so many questions of a judge, before any has been asked."""
         self._by_judge.setdefault(judge, (questions, tokens, cost))
 
-    def refuses(self, judge: str, questions: int) -> str:
-        """Why so many more questions must not be asked; empty if they may."""
-        found = self._objection(judge, questions)
-        self.refusal = found or self.refusal
-        return found
+    def find_refusal(self, judge: str, questions: int) -> str:
+        """Return the reason why so many more questions must not be asked; "" if they may."""
+        reason = self._explain_excess(judge, questions)
+        self.refusal = reason or self.refusal
+        return reason
 
-    def _objection(self, judge: str, questions: int) -> str:
+    def _explain_excess(self, judge: str, questions: int) -> str:
         seen, tokens, cost = self._by_judge.get(judge, (0, 0, 0.0))
         share = questions / seen if seen else 0.0
-        if self.max_cost is not None and self._over(self.cost, cost * share, self.max_cost):
+        if self.max_cost is not None and self._exceeds_limit(self.cost, cost * share, self.max_cost):
             return (
                 f"stopped before it would cost more than max_cost {self.max_cost:g} ({self.cost:.4g} spent)"
             )
-        if self.max_tokens is not None and self._over(self.tokens, tokens * share, self.max_tokens):
+        if self.max_tokens is not None and self._exceeds_limit(self.tokens, tokens * share, self.max_tokens):
             return f"stopped before it would take more than max_tokens {self.max_tokens:,} ({self.tokens:,} taken)"
         return ""
 
-    def spend(self, judge: str, questions: int, tokens: int, cost: float) -> None:
+    def add_spending(self, judge: str, questions: int, tokens: int, cost: float) -> None:
         self.cost += cost
         self.tokens += tokens
         seen = self._by_judge.get(judge, (0, 0, 0.0))
         self._by_judge[judge] = (seen[0] + questions, seen[1] + tokens, seen[2] + cost)
 
     @property
-    def note(self) -> str:
-        """For the progress bar: speed and cost so far."""
+    def progress_note(self) -> str:
+        """Return speed and cost so far, for the progress bar."""
         seconds = max(time.monotonic() - self._began, 1e-9)
         speed = f"{self.tokens / seconds:,.0f} tokens/s" if self.tokens else ""
         return " · ".join(filter(None, [speed, f"cost {self.cost:.2f}" if self.cost else ""]))
 
     @staticmethod
-    def _over(spent: float, expected: float, limit: float) -> bool:
-        """A judge that costs nothing is asked whatever has been spent."""
+    def _exceeds_limit(spent: float, expected: float, limit: float) -> bool:
+        """Tell whether a limit would be passed; a judge that costs nothing never passes it."""
         return expected > 0 and spent + expected > limit

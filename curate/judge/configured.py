@@ -1,4 +1,4 @@
-"""The panel: the judges that curate.yaml names, made and checked, with the engines they share."""
+"""The panel: the judges of curate.yaml, made and checked, with the engines that they share."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from curate.reward.model_folder import is_trained_model
 
 @dataclass(frozen=True)
 class ConfiguredJudge:
-    """A judge on the panel: under which name, at which revision, with which engines, and what it is to be asked."""
+    """A judge on the panel: its name, its engines, and the choice of its questions."""
 
     name: str
     judge: Judge
@@ -39,33 +39,41 @@ class ConfiguredJudge:
 
     @cached_property
     def revision(self) -> str:
+        """Id of all that can change the judge's answers."""
         return self.judge.revision(self.code)
 
     @property
-    def in_rounds(self) -> bool:
-        """Whether what it is asked next depends on what it has said."""
+    def asks_in_rounds(self) -> bool:
+        """Tell whether the judge's next questions depend on its answers."""
         return self.pairs in ("swiss", "active")
 
     def price(self, tokens_in: int, tokens_out: int) -> float | None:
-        """What so many tokens cost, at the dearest of its engines; None where one of them states no price."""
+        """Return the cost of tokens at the dearest engine; None if an engine states no price."""
         prices = [engine.price(tokens_in, tokens_out) for engine in self.engines]
         known = [price for price in prices if price is not None]
         return max(known, default=0.0) if len(known) == len(prices) else None
 
 
 class Panel:
-    """Judges by name. Making it opens no model, so it is cheap; engines stay open between chunks, until `close`.
+    """Judges by name.
 
-    All mistakes in the judges' and engines' options show here. The reward model that `curate train` saved sits on
-    the panel under the name `train.judge`, once it is there.
+    Making a panel opens no model, so it is cheap; all mistakes in the options of judges and engines show here. Engines
+    stay open between chunks, until `close`. The reward model that `curate train` saved joins the panel under the name
+    `train.judge`, once it is there.
     """
 
     def __init__(
         self, config: Config, *, only: Collection[str] | None = None, engines: Engines | None = None
     ) -> None:
-        """`only`: seat no other judges than these. `engines`: in place of those that curate.yaml declares."""
+        """Make the judges.
+
+        Args:
+            config: Configuration with judges and engines.
+            only: Names of the judges; None: all.
+            engines: Engines in place of those that curate.yaml declares.
+        """
         self.config = config
-        self.contests: Mapping[str, PromptItem] = {}  # what the docket has read ahead
+        self.prepared_items: Mapping[str, PromptItem] = {}  # read ahead by `prepare_chunks`
         self.engines = engines or Engines.from_config(config)
         self.engines.check_all()
         declared = [*config.judge.judges, *_list_trained_judge(config)]
@@ -73,8 +81,12 @@ class Panel:
         for name in only or ():
             if name not in names:
                 raise CurateError(_explain_unknown_judge(name, names))
-        kept = [(at, judge) for at, judge in enumerate(declared) if only is None or judge["name"] in only]
-        self.seats: Mapping[str, ConfiguredJudge] = {str(judge["name"]): self._seat(at, judge) for at, judge in kept}
+        numbered = [
+            (number, judge) for number, judge in enumerate(declared) if only is None or judge["name"] in only
+        ]
+        self.judges: Mapping[str, ConfiguredJudge] = {
+            str(judge["name"]): self._configure_judge(number, judge) for number, judge in numbered
+        }
 
     def __enter__(self) -> Self:
         return self
@@ -84,32 +96,40 @@ class Panel:
     ) -> None:
         self.close()
 
-    def revisions(self, lake: Lake, names: Sequence[str], *, imported: bool = False) -> list[tuple[str, str]]:
-        """Name and revision of judges: that of its seat, or its newest one where only some judges are seated now.
+    def list_revisions(
+        self, lake: Lake, names: Sequence[str], *, imported: bool = False
+    ) -> list[tuple[str, str]]:
+        """List names and revisions of judges; a judge that is not on this panel has its newest revision.
 
-        `imported`: also of all whose judgments came with the data, people among them.
+        Args:
+            lake: Lake that knows the newest revisions.
+            names: Names of judges.
+            imported: Add all annotators whose judgments came with the data, people among them.
         """
-        seated = [(name, self.seats[name].revision) for name in names if name in self.seats]
-        others = [name for name in names if name not in self.seats]
+        present = [(name, self.judges[name].revision) for name in names if name in self.judges]
+        others = [name for name in names if name not in self.judges]
         newest = lake.rows(read_query("current_panel"), [others]) if others or imported else []
-        return seated + [
+        return present + [
             (name, revision)
             for name, revision in newest
-            if imported or (name in others and revision != "imported")  # not whoever is called like a judge
+            if imported
+            or (
+                name in others and revision != "imported"
+            )  # leave out imported annotators that have the name of a judge
         ]
 
     def close(self) -> None:
-        """Free the models; a panel that is asked again opens them again."""
+        """Free the models; the next question opens them again."""
         self.engines.close()
 
-    def _seat(self, at: int, options: Mapping[str, Any]) -> ConfiguredJudge:
-        where = f"judge.judges[{at}]"
+    def _configure_judge(self, number: int, options: Mapping[str, Any]) -> ConfiguredJudge:
+        where = f"judge.judges[{number}]"
         options = apply_preset(options, where=where)
-        found = JUDGES.find(options.get("kind"), where=f"{where}.kind", folder=self.engines.folder)
-        checked = validate_options(found.type.Options, options, where=where)
-        self._check_order(at, checked, where)
+        registered = JUDGES.find(options.get("kind"), where=f"{where}.kind", folder=self.engines.folder)
+        checked = validate_options(registered.type.Options, options, where=where)
+        self._check_order(number, checked, where)
         used: list[Engine] = []
-        judge = found.type(checked, self.engines.record_use(used))
+        judge = registered.type(checked, self.engines.record_use(used))
         section = self.config.judge
         pairs, limit = checked.pairs or section.pairs, checked.max_pairs
         if checked.pairs is None and limit is None:
@@ -122,7 +142,7 @@ class Panel:
         return ConfiguredJudge(
             name=checked.name,
             judge=judge,
-            code=found.code,
+            code=registered.code,
             attempts=checked.attempts,
             engines=tuple(used),
             pairs=pairs,
@@ -131,23 +151,23 @@ class Panel:
             uncertain=checked.uncertain,
         )
 
-    def _check_order(self, at: int, options: JudgeOptions, where: str) -> None:
-        before = [str(judge["name"]) for judge in self.config.judge.judges[:at]]
+    def _check_order(self, number: int, options: JudgeOptions, where: str) -> None:
+        earlier = [str(judge["name"]) for judge in self.config.judge.judges[:number]]
         for name in options.after:
-            if name not in before:
+            if name not in earlier:
                 raise CurateError(
                     f"`{where}.after` names {name!r}, which is no judge before it in the list: "
-                    f"{', '.join(before) or 'it is the first'}."
+                    f"{', '.join(earlier) or 'it is the first'}."
                 )
 
 
 def check_judges(config: Config) -> None:
-    """Raise a CurateError if any judge or engine of curate.yaml is not as it should be. Opens no model."""
+    """Raise CurateError if the options of a judge or an engine of curate.yaml are wrong; open no model."""
     Panel(config).close()
 
 
 def _list_trained_judge(config: Config) -> list[dict[str, Any]]:
-    """The reward model of this project, if it is to join the panel and has been trained."""
+    """List the project's reward model, if it joins the panel and has been trained."""
     train = config.train
     if train is None or train.judge is None:
         return []

@@ -91,7 +91,7 @@ class Examples:
         embedder = self.engine.revision if self.engine else None
         return (_VERSION, content_id(told), self.number, self.template.text, embedder)
 
-    def near(self, requests: Sequence[str]) -> list[tuple[Example, ...]]:
+    def find_similar(self, requests: Sequence[str]) -> list[tuple[Example, ...]]:
         """For each request its examples, the most similar last; never one of the same request."""
         if not requests:
             return []
@@ -103,7 +103,7 @@ class Examples:
             found.append(tuple(self.pool[at] for at in reversed(order[: self.number])))
         return found
 
-    def lesson(self, prompt_id: str, examples: Sequence[Example], *, marker: str) -> str:
+    def format_examples(self, prompt_id: str, examples: Sequence[Example], *, marker: str) -> str:
         """The examples as text. Which answer is the better one alternates; the prompt's id says how that begins."""
         first = int(content_id("examples", prompt_id), 16) % 2
         compared = [

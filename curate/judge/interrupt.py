@@ -1,4 +1,4 @@
-"""Ctrl-C while judges work: the first one lets the chunk in flight finish and be committed, the second one does not."""
+"""Ctrl-C while judges work: the first one lets the current chunk finish and be committed, the second one drops it."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from types import FrameType
 
 @contextlib.contextmanager
 def defer_sigint() -> Iterator[Callable[[], bool]]:
-    """Yields a function that says whether the user wants to stop. Outside the main thread it never does."""
+    """Yield a function that tells whether the user has pressed Ctrl-C; outside the main thread it returns False."""
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
-    asked: list[bool] = []
+    presses: list[bool] = []
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        asked.append(True)
+    def note_press(number: int, frame: FrameType | None) -> None:
+        presses.append(True)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         print("\nfinishing the chunk in flight; Ctrl-C again to drop it", file=sys.stderr, flush=True)
 
-    before = signal.signal(signal.SIGINT, stop)
+    before = signal.signal(signal.SIGINT, note_press)
     try:
-        yield lambda: bool(asked)
+        yield lambda: bool(presses)
     finally:
         signal.signal(signal.SIGINT, before)

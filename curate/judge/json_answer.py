@@ -1,4 +1,4 @@
-"""JSON that a model said: the whole answer, or one fenced block of it; never fished out of prose."""
+"""JSON in a model's output: the whole text or one fenced block; JSON between other words is not accepted."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _FENCE = re.compile(r"\A\s*```(?:json)?\s*\n(.*?)\n\s*```\s*\Z", re.DOTALL)
 
 
 def parse_json_object(text: str) -> dict[str, Any] | Failure:
-    """The object that `text` is, or a Failure that keeps the text."""
+    """Parse a text as a JSON object, or return a Failure that keeps the text."""
     fenced = _FENCE.match(text)
     try:
-        found = msgspec.json.decode(fenced[1] if fenced else text)
+        value = msgspec.json.decode(fenced[1] if fenced else text)
     except (msgspec.DecodeError, UnicodeEncodeError) as error:
         return Failure(f"not JSON: {error}", text)
-    if not isinstance(found, dict):
+    if not isinstance(value, dict):
         return Failure("not a JSON object", text)
-    return found
+    return value

@@ -1,4 +1,4 @@
-"""Answers as rows of the table `judgments`, column by column: building a pydantic model for each costs ten times it."""
+"""Answers as rows of the table `judgments`, column by column: a pydantic model for each row would take ten times as long."""
 
 from __future__ import annotations
 
@@ -15,17 +15,29 @@ _SCHEMA = arrow_schema(Judgment)
 
 
 def build_judgment_rows(
-    seat: ConfiguredJudge, asked: Sequence[PendingQuestion], answers: Sequence[Answer], *, run_id: str, seconds: float
+    configured: ConfiguredJudge,
+    pending: Sequence[PendingQuestion],
+    answers: Sequence[Answer],
+    *,
+    run_id: str,
+    seconds: float,
 ) -> pa.Table:
-    """One row per question, in their order. `seconds`: what each took.
+    """Build one row for each question, in their order.
 
-    A failed attempt has an id of its own; a permanent failure is filed as the last attempt.
+    A failed attempt has an id of its own; a permanent failure is stored as the last attempt.
+
+    Args:
+        configured: The judge.
+        pending: The questions that it was asked.
+        answers: Its answers, in the same order.
+        run_id: Id of the run.
+        seconds: Mean time of a question.
     """
-    rows = list(zip(asked, answers, strict=True))
-    questions = [each.question for each in asked]
+    rows = list(zip(pending, answers, strict=True))
+    questions = [question.question for question in pending]
     columns: dict[str, Sequence[object]] = {
-        "judgment_id": [_make_row_id(seat, each, answer) for each, answer in rows],
-        "prompt_id": [question.contest.prompt_id for question in questions],
+        "judgment_id": [_make_row_id(configured, question, answer) for question, answer in rows],
+        "prompt_id": [question.item.prompt_id for question in questions],
         "form": [question.form for question in questions],
         "response_a": [
             None if question.form == "listwise" else question.asked[0].response_id for question in questions
@@ -52,9 +64,9 @@ def build_judgment_rows(
         "supersedes": [None] * len(rows),
     }
     same = {
-        "annotator_id": seat.name,
-        "kind": seat.judge.kind,
-        "revision": seat.revision,
+        "annotator_id": configured.name,
+        "kind": configured.judge.kind,
+        "revision": configured.revision,
         "seconds": seconds,
         "run_id": run_id,
     }
@@ -69,7 +81,9 @@ def build_judgment_rows(
     )
 
 
-def _make_row_id(seat: ConfiguredJudge, each: PendingQuestion, answer: Answer) -> str:
+def _make_row_id(configured: ConfiguredJudge, pending: PendingQuestion, answer: Answer) -> str:
     if answer.outcome != "failed":
-        return each.judgment_id
-    return make_failure_id(each.judgment_id, seat.attempts - 1 if answer.permanent else each.failures)
+        return pending.judgment_id
+    return make_failure_id(
+        pending.judgment_id, configured.attempts - 1 if answer.permanent else pending.failures
+    )

@@ -1,4 +1,4 @@
-"""What a judge that hears others is told: the pairwise judgments of those before it on the panel, and imported ones."""
+"""The judgments that a judge with `sees_other_judgments` gets to read: of judges before it, and imported ones."""
 
 from __future__ import annotations
 
@@ -15,18 +15,20 @@ from curate.judge.pending import make_annotator_table
 from curate.lake.lake import Lake
 
 
-def add_other_judgments(lake: Lake, panel: Panel, seat: ConfiguredJudge, contests: Sequence[PromptItem]) -> list[PromptItem]:
-    """The contests with what was said before `seat` was asked, if it hears others at all; people are never quoted."""
-    if not seat.judge.hears:
-        return list(contests)
+def add_other_judgments(
+    lake: Lake, panel: Panel, configured: ConfiguredJudge, items: Sequence[PromptItem]
+) -> list[PromptItem]:
+    """Return the items with the judgments of earlier judges, if this judge reads them; people are never quoted."""
+    if not configured.judge.sees_other_judgments:
+        return list(items)
     names = (str(judge["name"]) for judge in panel.config.judge.judges)
-    before = list(takewhile(lambda name: name != seat.name, names))
-    hearing = make_annotator_table(panel.revisions(lake, before, imported=True))
-    wanted = pa.table({"prompt_id": pa.array([contest.prompt_id for contest in contests], pa.string())})
-    said: dict[str, list[OtherJudgment]] = {}
-    with lake.bind("wanted", wanted), lake.bind("hearing", hearing):
-        for prompt_id, *opinion in lake.rows(read_query("judge_opinions")):
-            said.setdefault(prompt_id, []).append(OtherJudgment(*opinion))
+    earlier = list(takewhile(lambda name: name != configured.name, names))
+    quoted = make_annotator_table(panel.list_revisions(lake, earlier, imported=True))
+    wanted = pa.table({"prompt_id": pa.array([item.prompt_id for item in items], pa.string())})
+    by_prompt: dict[str, list[OtherJudgment]] = {}
+    with lake.bind("wanted", wanted), lake.bind("hearing", quoted):
+        for prompt_id, *fields in lake.rows(read_query("judge_opinions")):
+            by_prompt.setdefault(prompt_id, []).append(OtherJudgment(*fields))
     return [
-        dataclasses.replace(contest, opinions=tuple(said.get(contest.prompt_id, ()))) for contest in contests
+        dataclasses.replace(item, other_judgments=tuple(by_prompt.get(item.prompt_id, ()))) for item in items
     ]

@@ -1,14 +1,14 @@
-"""What judges that are language models have in common: what they are told, and that they may think first.
+"""The common part of judges that are language models: their prompts, and text that they write before a verdict.
 
-A judgment is made in up to three steps, each of which an option turns on:
+A judgment takes up to three steps; an option turns each of them on:
 
     criteria: true         once per prompt: write down what a good answer to it must do (CARMO, Gupta et al. 2024)
     reference: write       once per prompt: answer the request oneself (LLMBar, Zeng et al. 2024)
     reasoning: true        per question: think aloud, up to the template's word for the verdict
                            … and then the verdict, read from probabilities or as JSON
 
-`principles` and `persona` stand in every question, and `examples`, pairs that people have judged, before it. What a
-judge writes is kept in the judgment's `rationale`.
+`principles` and `persona` stand in every question, and `examples` (pairs that people have judged) before it. The
+judgment's `rationale` keeps all that the judge writes.
 """
 
 from __future__ import annotations
@@ -37,16 +37,18 @@ from curate.judge.examples import Example, Examples, ExamplesOptions, format_tur
 from curate.judge.template import ChatTemplate, make_delimiter
 from curate.records import plain_text
 
-_REMEMBERED = 4096  # prompts whose criteria are kept in memory, for judges that come back to a prompt
-DUMMY_ITEM = PromptItem("", build_chat(("user", "?")), "!", (CandidateResponse("a", "1"), CandidateResponse("b", "2")))
+_REMEMBERED = 4096  # prompts whose criteria stay in memory, for judges that return to a prompt
+DUMMY_ITEM = PromptItem(
+    "", build_chat(("user", "?")), "!", (CandidateResponse("a", "1"), CandidateResponse("b", "2"))
+)
 
 
 class LanguageOptions(JudgeOptions):
-    """A judge that is a language model."""
+    """Options of a judge that is a language model."""
 
     engine: str = Field(description="Name of an engine.")
     template: str = Field(description="A template of the package, or a .jinja file of your own.")
-    persona: str | None = Field(None, description="Who the judge is to be: “You are …”.")
+    persona: str | None = Field(None, description="Role of the judge: “You are …”.")
     principles: tuple[str, ...] = Field(
         (), description="Principles or rubrics to judge by, first things first."
     )
@@ -60,36 +62,39 @@ class LanguageOptions(JudgeOptions):
         "write: show an answer that the judge writes itself.",
     )
     reasoning: bool = Field(False, description="Think aloud before the verdict.")
-    max_tokens: int = Field(512, ge=1, description="Of reasoning, criteria, or JSON.")
+    max_tokens: int = Field(512, ge=1, description="Longest reasoning, criteria or JSON, in tokens.")
     samples: int = Field(1, ge=1, description="How often each question is asked (self-consistency).")
     temperature: float | None = Field(
-        None, ge=0.0, description="Of what is written per question; default: 0, or 0.7 with several samples."
+        None,
+        ge=0.0,
+        description="Sampling temperature of text written per question; default: 0, or 0.7 with several samples.",
     )
     min_mass: float = Field(0.01, ge=0.0, le=1.0, description="Least probability of the verdicts together.")
 
     @property
-    def heat(self) -> float:
+    def effective_temperature(self) -> float:
+        """Sampling temperature: `temperature`, or its default for one or several samples."""
         if self.temperature is not None:
             return self.temperature
         return 0.0 if self.samples == 1 else 0.7
 
     @model_validator(mode="after")
     def _samples_differ(self) -> Self:
-        if self.samples > 1 and not self.varies():
+        if self.samples > 1 and not self.can_vary():
             raise ValueError(
                 "`samples` above 1 needs something that is drawn (`reasoning: true` and a temperature above 0): "
                 "a verdict that is read from probabilities is the same each time"
             )
         return self
 
-    def varies(self) -> bool:
-        """Whether a question asked again may be answered differently."""
-        return self.reasoning and self.heat > 0
+    def can_vary(self) -> bool:
+        """Tell whether the same question can get different answers."""
+        return self.reasoning and self.effective_temperature > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgePrompt:
-    """All that precedes the verdict on a question: what to send, and what the judge wrote up to there."""
+    """The prompt of a question up to the verdict: the messages to send, and all that the judge wrote so far."""
 
     messages: Chat
     prefill: str
@@ -97,8 +102,8 @@ class JudgePrompt:
     tokens_in: int = 0
     tokens_out: int = 0
 
-    def spent(self, tokens_in: int = 0, tokens_out: int = 0) -> dict[str, Any]:
-        """What an answer is to say of the way to it, with the tokens of the verdict itself."""
+    def make_answer_fields(self, tokens_in: int = 0, tokens_out: int = 0) -> dict[str, Any]:
+        """Return rationale and token counts for the answer; the arguments are the tokens of the verdict itself."""
         return {
             "rationale": self.rationale,
             "tokens_in": self.tokens_in + tokens_in,
@@ -108,20 +113,20 @@ class JudgePrompt:
 
 @dataclass(frozen=True, slots=True)
 class Preamble:
-    """What the judge wrote about a prompt before it saw any answer."""
+    """Text that the judge wrote about a prompt before it saw any answer."""
 
     criteria: str | None = None
     answer: str | None = None
 
-    @property
-    def text(self) -> str | None:
+    def format_text(self) -> str | None:
+        """Return the text for the judgment's rationale; None if there is none."""
         parts = [f"Criteria:\n{self.criteria}"] if self.criteria else []
         parts += [f"Own answer:\n{self.answer}"] if self.answer else []
         return "\n\n".join(parts) or None
 
 
 class LanguageJudge(Judge):
-    """A kind derives from it, says what to `show` of a question and turns `briefs` into answers in `decide`."""
+    """Base of judges that are language models: a kind fills the template in `get_values` and reads `ask_verdicts`."""
 
     kind = "llm"
     options: LanguageOptions
@@ -129,209 +134,235 @@ class LanguageJudge(Judge):
     def __init__(self, options: LanguageOptions, engines: Engines) -> None:
         super().__init__(options, engines)
         self._where = f"judge.{options.name}"
-        for capability in self.needs():
+        for capability in self.list_needs():
             self.engine = engines.get(options.engine, where=f"{self._where}.engine", needs=capability)
-        self.template = self._load(engines, options.template, "template")
-        self._criteria = self._load(engines, "criteria-v1", "criteria") if options.criteria else None
-        self._own = self._load(engines, "answer-v1", "reference") if options.reference == "write" else None
+        self.template = self._load_template(engines, options.template, "template")
+        self._criteria = self._load_template(engines, "criteria-v1", "criteria") if options.criteria else None
+        self._own = (
+            self._load_template(engines, "answer-v1", "reference") if options.reference == "write" else None
+        )
         self._examples: Examples | None = None
         if options.examples is not None:
             self._examples = Examples.load(options.examples, engines, where=f"{self._where}.examples")
-        self._notes: dict[str, Preamble] = {}
+        self._preambles: dict[str, Preamble] = {}
         if options.reasoning and not self.template.verdict:
             raise CurateError(
                 f"`{self._where}` has `reasoning: true`, but its template {options.template!r} has no block "
                 "`verdict`, which says how the verdict begins once it has thought."
             )
-        self.brief(self.trial(), Preamble("1", "1"))  # a template that cannot be filled in shall say so now
+        # A template that cannot be filled in is refused here, before any question.
+        self.build_prompt(self.make_dummy_question(), Preamble("1", "1"))
 
-    def _load(self, engines: Engines, name: str, option: str) -> ChatTemplate:
+    def _load_template(self, engines: Engines, name: str, option: str) -> ChatTemplate:
         return ChatTemplate.load(name, folder=engines.folder, where=f"{self._where}.{option}")
 
     @abstractmethod
-    def needs(self) -> tuple[Any, ...]:
-        """Capabilities that the engine must have."""
+    def list_needs(self) -> tuple[Any, ...]:
+        """Return the capabilities that the engine must have."""
 
     @abstractmethod
-    def trial(self) -> Question:
-        """Some question of the kind, about `TRIAL`."""
+    def make_dummy_question(self) -> Question:
+        """Return a question of this kind about `DUMMY_ITEM`."""
 
     @abstractmethod
-    def show(self, question: Question) -> tuple[dict[str, object], list[str]]:
-        """The template's values of this kind, and which texts among them others wrote (the marker avoids those)."""
+    def get_values(self, question: Question) -> tuple[dict[str, object], list[str]]:
+        """Return the values of the template, and the texts of others among them, which the delimiter must not occur in."""
 
     @abstractmethod
-    def decide(self, questions: Sequence[Question], briefs: Sequence[JudgePrompt]) -> Sequence[Answer]:
-        """The answers, from questions that are ready to be sent."""
+    def ask_verdicts(self, questions: Sequence[Question], prompts: Sequence[JudgePrompt]) -> Sequence[Answer]:
+        """Send the prompts and return an answer for each."""
 
-    def writes(self) -> bool:
-        """Whether the judge generates text before its verdict."""
+    def generates_text(self) -> bool:
+        """Tell whether the judge generates text before its verdict."""
         return self.options.reasoning or self.options.criteria or self.options.reference == "write"
 
     @property
     def identity(self) -> Sequence[object]:
-        written = [each.text for each in (self._criteria, self._own) if each is not None]
-        taught = () if self._examples is None else self._examples.identity
-        return (self.engine.revision, self.template.text, *written, self.options.heat, *taught)
+        texts = [template.text for template in (self._criteria, self._own) if template is not None]
+        examples = () if self._examples is None else self._examples.identity
+        return (
+            self.engine.revision,
+            self.template.text,
+            *texts,
+            self.options.effective_temperature,
+            *examples,
+        )
 
-    def unessential(self) -> frozenset[str]:
-        """A template's text counts, and what examples say, not their names; more samples are not other ones."""
+    def non_identity_options(self) -> frozenset[str]:
+        """Return the options that `identity` replaces by contents, and `samples`: more of them change none."""
         return frozenset({"template", "examples", "samples", "temperature"})
 
     def answer(self, questions: Sequence[Question]) -> Sequence[Answer]:
-        prepared = self._prepare(questions)
-        ready = [number for number, each in enumerate(prepared) if isinstance(each, JudgePrompt)]
-        briefs = [each for each in prepared if isinstance(each, JudgePrompt)]
-        answers = dict(zip(ready, self.decide([questions[at] for at in ready], briefs), strict=True))
-        answers |= {number: each for number, each in enumerate(prepared) if isinstance(each, Answer)}
+        prepared = self._prepare_prompts(questions)
+        ready = [number for number, prompt in enumerate(prepared) if isinstance(prompt, JudgePrompt)]
+        prompts = [prompt for prompt in prepared if isinstance(prompt, JudgePrompt)]
+        verdicts = self.ask_verdicts([questions[number] for number in ready], prompts)
+        answers = dict(zip(ready, verdicts, strict=True))
+        answers |= {number: answer for number, answer in enumerate(prepared) if isinstance(answer, Answer)}
         return [answers[number] for number in range(len(questions))]
 
-    def _prepare(self, questions: Sequence[Question]) -> list[JudgePrompt | Answer]:
-        contests = {question.contest.prompt_id: question.contest for question in questions}
-        notes, paid = self._write_notes(list(contests.values()))
-        examples = self.examples(list(contests.values()))
-        found: list[JudgePrompt | Answer] = []
+    def _prepare_prompts(self, questions: Sequence[Question]) -> list[JudgePrompt | Answer]:
+        items = {question.item.prompt_id: question.item for question in questions}
+        preambles, tokens = self._write_preambles(list(items.values()))
+        examples = self.find_examples(list(items.values()))
+        prompts: list[JudgePrompt | Answer] = []
         for question in questions:
-            prompt_id = question.contest.prompt_id
-            written = notes[prompt_id]
-            if self.options.reference == "required" and not question.contest.reference:
-                found.append(abstain("the prompt has no reference"))
-            elif isinstance(written, Failure):
-                found.append(fail(written))
-            else:  # the first question of a prompt carries what its notes have cost
-                brief = self.brief(question, written, examples.get(prompt_id, ()))
-                read, wrote = paid.pop(prompt_id, (0, 0))
-                found.append(replace(brief, tokens_in=read, tokens_out=wrote))
-        return self._think(questions, found) if self.options.reasoning else found
+            prompt_id = question.item.prompt_id
+            preamble = preambles[prompt_id]
+            if self.options.reference == "required" and not question.item.reference:
+                prompts.append(abstain("the prompt has no reference"))
+            elif isinstance(preamble, Failure):
+                prompts.append(fail(preamble))
+            else:  # the first question of a prompt carries the tokens of its preamble
+                prompt = self.build_prompt(question, preamble, examples.get(prompt_id, ()))
+                tokens_in, tokens_out = tokens.pop(prompt_id, (0, 0))
+                prompts.append(replace(prompt, tokens_in=tokens_in, tokens_out=tokens_out))
+        return self._think_aloud(questions, prompts) if self.options.reasoning else prompts
 
-    def brief(self, question: Question, notes: Preamble, examples: Sequence[Example] = ()) -> JudgePrompt:
-        """The question as the engine gets it."""
-        contest, values = question.contest, self._common(question.contest, notes)
-        shown, texts = self.show(question)
-        lessons = [text for each in examples for text in (each.request, each.better, each.worse)]
-        told = [text for text in (*texts, *lessons, *values.values()) if isinstance(text, str)]
-        word = make_delimiter(contest.prompt_id, told)
+    def build_prompt(
+        self, question: Question, preamble: Preamble, examples: Sequence[Example] = ()
+    ) -> JudgePrompt:
+        """Build the prompt of a question, with the judge's preamble and examples."""
+        item, values = question.item, self._get_common_values(question.item, preamble)
+        own_values, texts = self.get_values(question)
+        examples_texts = [
+            text for example in examples for text in (example.request, example.better, example.worse)
+        ]
+        all_texts = [text for text in (*texts, *examples_texts, *values.values()) if isinstance(text, str)]
+        delimiter = make_delimiter(item.prompt_id, all_texts)
         messages, prefill = self.template.render(
-            marker=word, **values, **shown, reasoning=self.options.reasoning
+            marker=delimiter, **values, **own_values, reasoning=self.options.reasoning
         )
         if examples and self._examples is not None:
-            messages = _prepend_examples(messages, self._examples.lesson(contest.prompt_id, examples, marker=word))
-        return JudgePrompt(messages=messages, prefill=prefill, rationale=notes.text)
+            messages = _prepend_examples(
+                messages, self._examples.format_examples(item.prompt_id, examples, marker=delimiter)
+            )
+        return JudgePrompt(messages=messages, prefill=prefill, rationale=preamble.format_text())
 
-    def examples(self, contests: Sequence[PromptItem]) -> dict[str, tuple[Example, ...]]:
-        """By prompt; empty where the judge has no examples."""
+    def find_examples(self, items: Sequence[PromptItem]) -> dict[str, tuple[Example, ...]]:
+        """Return the examples of each prompt, by its id; {} if the judge has no examples."""
         if self._examples is None:
             return {}
-        found = self._examples.near([format_request(contest) for contest in contests])
-        return {contest.prompt_id: each for contest, each in zip(contests, found, strict=True)}
+        examples = self._examples.find_similar([format_request(item) for item in items])
+        return {item.prompt_id: similar for item, similar in zip(items, examples, strict=True)}
 
-    def _common(self, contest: PromptItem, notes: Preamble) -> dict[str, object]:
-        given = contest.reference if self.options.reference in (True, "required") else None
+    def _get_common_values(self, item: PromptItem, preamble: Preamble) -> dict[str, object]:
+        reference = item.reference if self.options.reference in (True, "required") else None
         return {
-            "request": format_request(contest),
-            "reference": given or notes.answer,
-            "own": given is None and notes.answer is not None,
+            "request": format_request(item),
+            "reference": reference or preamble.answer,
+            "own": reference is None and preamble.answer is not None,
             "persona": self.options.persona,
             "principles": self.options.principles,
-            "criteria": notes.criteria,
+            "criteria": preamble.criteria,
         }
 
-    def _think(
+    def _think_aloud(
         self, questions: Sequence[Question], prepared: Sequence[JudgePrompt | Answer]
     ) -> list[JudgePrompt | Answer]:
-        """Let the judge think aloud about every question, up to where its verdict would begin."""
+        """Let the judge think aloud about every question, up to the beginning of its verdict."""
         verdict = self.template.verdict
-        asked = [
-            Generate(messages=each.messages, prefill=each.prefill, sampling=self.sampling(question, verdict))
-            for question, each in zip(questions, prepared, strict=True)
-            if isinstance(each, JudgePrompt)
+        requests = [
+            Generate(
+                messages=prompt.messages,
+                prefill=prompt.prefill,
+                sampling=self.make_sampling(question, verdict),
+            )
+            for question, prompt in zip(questions, prepared, strict=True)
+            if isinstance(prompt, JudgePrompt)
         ]
-        thoughts = iter(self.engine.generate(asked) if asked else [])
+        thoughts = iter(self.engine.generate(requests) if requests else [])
         return [
-            _add_reasoning(each, next(thoughts), verdict) if isinstance(each, JudgePrompt) else each for each in prepared
+            _add_reasoning(prompt, next(thoughts), verdict) if isinstance(prompt, JudgePrompt) else prompt
+            for prompt in prepared
         ]
 
-    def sampling(self, question: Question, *stop: str) -> Sampling:
+    def make_sampling(self, question: Question, *stop: str) -> Sampling:
+        """Return the sampling of text about a question; each sample of it has a seed of its own."""
         options = self.options
         return Sampling(
-            temperature=options.heat, max_tokens=options.max_tokens, seed=question.sample, stop=stop
+            temperature=options.effective_temperature,
+            max_tokens=options.max_tokens,
+            seed=question.sample,
+            stop=stop,
         )
 
-    def _write_notes(
-        self, contests: Sequence[PromptItem]
+    def _write_preambles(
+        self, items: Sequence[PromptItem]
     ) -> tuple[dict[str, Preamble | Failure], dict[str, tuple[int, int]]]:
-        """Notes by prompt, written now where they are not remembered, and the tokens that writing them took."""
-        fresh = [contest for contest in contests if contest.prompt_id not in self._notes]
-        written = [self._write(template, fresh) for template in (self._criteria, self._own)]
-        notes: dict[str, Preamble | Failure] = {}
-        paid: dict[str, tuple[int, int]] = {}
-        for contest, criteria, own in zip(fresh, *written, strict=True):
-            done = [each for each in (criteria, own) if isinstance(each, Generation)]
-            paid[contest.prompt_id] = (
-                sum(each.tokens_in for each in done),
-                sum(each.tokens_out for each in done),
+        """Return preambles by prompt, written now if they are not in memory, and the tokens (in, out) of writing them."""
+        new = [item for item in items if item.prompt_id not in self._preambles]
+        written = [self._write_texts(template, new) for template in (self._criteria, self._own)]
+        preambles: dict[str, Preamble | Failure] = {}
+        tokens: dict[str, tuple[int, int]] = {}
+        for item, criteria, own in zip(new, *written, strict=True):
+            generations = [text for text in (criteria, own) if isinstance(text, Generation)]
+            tokens[item.prompt_id] = (
+                sum(generation.tokens_in for generation in generations),
+                sum(generation.tokens_out for generation in generations),
             )
-            broken = [each for each in (criteria, own) if isinstance(each, Failure)]
-            notes[contest.prompt_id] = broken[0] if broken else Preamble(_get_text(criteria), _get_text(own))
-        for prompt_id, each in notes.items():
-            if isinstance(each, Preamble) and self.writes():
-                self._notes[prompt_id] = each
-        found = {
-            contest.prompt_id: notes.get(contest.prompt_id) or self._notes[contest.prompt_id]
-            for contest in contests
+            failures = [text for text in (criteria, own) if isinstance(text, Failure)]
+            preambles[item.prompt_id] = (
+                failures[0] if failures else Preamble(_get_text(criteria), _get_text(own))
+            )
+        for prompt_id, preamble in preambles.items():
+            if isinstance(preamble, Preamble) and self.generates_text():
+                self._preambles[prompt_id] = preamble
+        by_prompt = {
+            item.prompt_id: preambles.get(item.prompt_id) or self._preambles[item.prompt_id] for item in items
         }
-        while len(self._notes) > _REMEMBERED:
-            del self._notes[next(iter(self._notes))]
-        return found, paid
+        while len(self._preambles) > _REMEMBERED:
+            del self._preambles[next(iter(self._preambles))]
+        return by_prompt, tokens
 
-    def _write(
-        self, template: ChatTemplate | None, contests: Sequence[PromptItem]
+    def _write_texts(
+        self, template: ChatTemplate | None, items: Sequence[PromptItem]
     ) -> list[Generation | Failure | None]:
-        if template is None or not contests:
-            return [None] * len(contests)
+        if template is None or not items:
+            return [None] * len(items)
         sampling = Sampling(max_tokens=self.options.max_tokens)
-        asked = []
-        for contest in contests:
-            request = format_request(contest)
+        requests = []
+        for item in items:
+            request = format_request(item)
             messages, prefill = template.render(
-                marker=make_delimiter(contest.prompt_id, [request]),
+                marker=make_delimiter(item.prompt_id, [request]),
                 request=request,
                 persona=self.options.persona,
                 principles=self.options.principles,
             )
-            asked.append(Generate(messages=messages, prefill=prefill, sampling=sampling))
-        return list(self.engine.generate(asked))
+            requests.append(Generate(messages=messages, prefill=prefill, sampling=sampling))
+        return list(self.engine.generate(requests))
 
 
 def _get_text(written: Generation | Failure | None) -> str | None:
     return written.completions[0].text.strip() if isinstance(written, Generation) else None
 
 
-def _add_reasoning(brief: JudgePrompt, thought: Generation | Failure, verdict: str) -> JudgePrompt | Answer:
+def _add_reasoning(prompt: JudgePrompt, thought: Generation | Failure, verdict: str) -> JudgePrompt | Answer:
     if isinstance(thought, Failure):
         return fail(thought)
     text = thought.completions[0].text.partition(verdict)[0].rstrip()
     return JudgePrompt(
-        messages=brief.messages,
-        prefill=f"{brief.prefill}{text}\n\n{verdict}",
-        rationale="\n\n".join(filter(None, [brief.rationale, text])) or None,
-        tokens_in=brief.tokens_in + thought.tokens_in,
-        tokens_out=brief.tokens_out + thought.tokens_out,
+        messages=prompt.messages,
+        prefill=f"{prompt.prefill}{text}\n\n{verdict}",
+        rationale="\n\n".join(filter(None, [prompt.rationale, text])) or None,
+        tokens_in=prompt.tokens_in + thought.tokens_in,
+        tokens_out=prompt.tokens_out + thought.tokens_out,
     )
 
 
-def _prepend_examples(messages: Chat, lesson: str) -> Chat:
-    """The chat with something more at the beginning of its user turn, which is its last one."""
+def _prepend_examples(messages: Chat, examples: str) -> Chat:
+    """Return the chat with the examples at the beginning of its last turn."""
     *earlier, last = messages
-    return (*earlier, *build_chat((last.role, f"{lesson}\n\n{plain_text(last.content)}")))
+    return (*earlier, *build_chat((last.role, f"{examples}\n\n{plain_text(last.content)}")))
 
 
-def format_request(contest: PromptItem) -> str:
-    """The prompt as text: the question alone, or all turns with who said them."""
-    return format_turns([(turn.role, plain_text(turn.content)) for turn in contest.messages])
+def format_request(item: PromptItem) -> str:
+    """Return the prompt as text: a single turn as it is, several turns with their roles."""
+    return format_turns([(turn.role, plain_text(turn.content)) for turn in item.messages])
 
 
 def space_choices(prefill: str, verdicts: Sequence[str]) -> tuple[str, ...]:
-    """The verdicts as they stand after what is said already: with a space after a word or colon."""
+    """Return the verdicts as they continue `prefill`: with a space after a word or a colon."""
     space = " " if prefill and (prefill[-1].isalnum() or prefill[-1] in ":.,") else ""
     return tuple(space + verdict for verdict in verdicts)

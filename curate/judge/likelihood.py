@@ -85,7 +85,9 @@ class Likelihood(Judge):
             at = f"{where}.baseline"
             self._baseline = engines.get(options.baseline, where=at, needs="loglikelihood")
         self._template = ChatTemplate.load(options.template, folder=engines.folder, where=f"{where}.template")
-        self._follow_ups((DUMMY_ITEM, DUMMY_ITEM.candidates[0]))  # a template that cannot be filled in shall say so now
+        self._follow_ups(
+            (DUMMY_ITEM, DUMMY_ITEM.candidates[0])
+        )  # a template that cannot be filled in shall say so now
 
     @property
     def identity(self) -> Sequence[object]:
@@ -95,12 +97,12 @@ class Likelihood(Judge):
             self._template.text if self.options.method == "follow-up" else None,
         )
 
-    def unessential(self) -> frozenset[str]:
+    def non_identity_options(self) -> frozenset[str]:
         return frozenset({"template", "baseline"})
 
     def answer(self, questions: Sequence[Question]) -> Sequence[Answer]:
         entries = {
-            (question.contest.prompt_id, candidate.response_id): (question.contest, candidate)
+            (question.item.prompt_id, candidate.response_id): (question.item, candidate)
             for question in questions
             for candidate in question.asked
             if candidate.text.strip()
@@ -110,12 +112,14 @@ class Likelihood(Judge):
         unpaid = {key: each[1] for key, each in found.items() if not isinstance(each, Failure)}
         answers = []
         for question in questions:
-            keys = [(question.contest.prompt_id, candidate.response_id) for candidate in question.asked]
+            keys = [(question.item.prompt_id, candidate.response_id) for candidate in question.asked]
             tokens = sum(unpaid.pop(key, 0) for key in keys)  # once per response, not once per pair
             answers.append(self._compare(found.get(keys[0]), found.get(keys[1]), tokens))
         return answers
 
-    def _compare(self, a: ScoreAndTokens | Failure | None, b: ScoreAndTokens | Failure | None, tokens: int) -> Answer:
+    def _compare(
+        self, a: ScoreAndTokens | Failure | None, b: ScoreAndTokens | Failure | None, tokens: int
+    ) -> Answer:
         for side in (a, b):
             if isinstance(side, Failure):
                 return fail(side)
@@ -129,8 +133,7 @@ class Likelihood(Judge):
 
     def _of_response(self, entries: Sequence[Entry]) -> list[ScoreAndTokens | Failure]:
         given = [
-            Continuation(messages=contest.messages, continuation=candidate.text)
-            for contest, candidate in entries
+            Continuation(messages=item.messages, continuation=candidate.text) for item, candidate in entries
         ]
         if self._baseline is not None:
             less = self._baseline.loglikelihood(given)
@@ -159,10 +162,10 @@ class Likelihood(Judge):
         return [self._pleasure([next(found) for _ in follow_ups]) for follow_ups in asked]
 
     def _follow_ups(self, entry: Entry) -> list[Continuation]:
-        contest, candidate = entry
-        request = format_request(contest)
+        item, candidate = entry
+        request = format_request(item)
         messages, prefill = self._template.render(
-            marker=make_delimiter(contest.prompt_id, [request, candidate.text]),
+            marker=make_delimiter(item.prompt_id, [request, candidate.text]),
             request=request,
             answer=candidate.text,
         )

@@ -4,8 +4,8 @@
 
 The responses are called model-1, model-2, … in a random order that depends on ids alone; every second sample shows
 the reverse of the order before it, so that with `samples: 2` (the default) each pair is seen in both orders. The
-judge says {"thoughts": …, "scores": {"model-1": 4, …}, "ranking": ["model-2", "model-1", …]}, which is the form of
-RewardAnything (Yu et al. 2025). What is said is taken literally or not at all: JSON that lacks a name, has a score
+judge writes {"thoughts": …, "scores": {"model-1": 4, …}, "ranking": ["model-2", "model-1", …]}, which is the form of
+RewardAnything (Yu et al. 2025). Nothing is repaired: JSON that lacks a name, has a score
 off the scale, or ranks a response above one with a higher score is a failed judgment, with its text kept.
 
 More responses than `size` are cut into lists of nearly equal length, each shown and judged apart; responses that never
@@ -28,16 +28,16 @@ from curate.judge.registry import judge_kind
 
 
 class ListwiseOptions(LanguageOptions):
-    """A language model that ranks all responses to a prompt at once."""
+    """Options of a language model that ranks all responses to a prompt at once."""
 
     template: str = Field(
         "listwise-v1", description="A template of the package, or a .jinja file of your own."
     )
     scale: tuple[int, int] = Field((1, 5), description="Worst and best score.")
-    thoughts: bool = Field(True, description="Have it give its thoughts first, within the JSON.")
+    thoughts: bool = Field(True, description="Have the judge write its thoughts first, within the JSON.")
     size: int = Field(8, ge=2, description="Longest list that is shown at once.")
     samples: int = Field(2, ge=1, description="Orders to show; every second one is the reverse of the last.")
-    max_tokens: int = Field(1024, ge=1, description="Of the JSON.")
+    max_tokens: int = Field(1024, ge=1, description="Longest JSON, in tokens.")
 
     @field_validator("scale")
     @classmethod
@@ -53,11 +53,11 @@ class ListwiseOptions(LanguageOptions):
             raise ValueError("a listwise judge thinks within its JSON: use `thoughts`")
         return reasoning
 
-    def varies(self) -> bool:
+    def can_vary(self) -> bool:
         return True  # another order is another question
 
     @property
-    def heat(self) -> float:
+    def effective_temperature(self) -> float:
         return self.temperature or 0.0
 
 
@@ -66,22 +66,22 @@ class Listwise(LanguageJudge):
     Options = ListwiseOptions
     options: ListwiseOptions
 
-    def needs(self) -> tuple[Any, ...]:
+    def list_needs(self) -> tuple[Any, ...]:
         return ("generate",)
 
-    def trial(self) -> Question:
+    def make_dummy_question(self) -> Question:
         return Question(DUMMY_ITEM, DUMMY_ITEM.candidates, form="listwise")
 
-    def questions(self, contest: PromptItem) -> Iterator[Question]:
-        return ask_shuffled_lists(contest, samples=self.options.samples, size=self.options.size)
+    def questions(self, item: PromptItem) -> Iterator[Question]:
+        return ask_shuffled_lists(item, samples=self.options.samples, size=self.options.size)
 
-    def show(self, question: Question) -> tuple[dict[str, object], list[str]]:
+    def get_values(self, question: Question) -> tuple[dict[str, object], list[str]]:
         texts = [candidate.text for candidate in question.asked]
         names = _mask_names(question)
         items = [{"name": name, "text": text} for name, text in zip(names, texts, strict=True)]
-        return {"items": items, "ask": self._ask(names)}, texts
+        return {"items": items, "ask": self._build_instruction(names)}, texts
 
-    def _ask(self, names: Sequence[str]) -> str:
+    def _build_instruction(self, names: Sequence[str]) -> str:
         low, high = self.options.scale
         form: dict[str, object] = {"thoughts": "what decides"} if self.options.thoughts else {}
         form |= {"scores": dict.fromkeys(names, low), "ranking": list(names)}
@@ -90,25 +90,27 @@ class Listwise(LanguageJudge):
             f"Say a JSON object of this form: {json.dumps(form)}"
         )
 
-    def decide(self, questions: Sequence[Question], briefs: Sequence[JudgePrompt]) -> Sequence[Answer]:
-        held = "schema" in self.engine.capabilities
-        found = self.engine.generate(
+    def ask_verdicts(self, questions: Sequence[Question], prompts: Sequence[JudgePrompt]) -> Sequence[Answer]:
+        takes_schema = "schema" in self.engine.capabilities
+        outputs = self.engine.generate(
             [
                 Generate(
-                    messages=brief.messages,
-                    prefill=brief.prefill,
-                    sampling=self.sampling(question),
-                    json_schema=json.dumps(self._schema(_mask_names(question))) if held else None,
+                    messages=prompt.messages,
+                    prefill=prompt.prefill,
+                    sampling=self.make_sampling(question),
+                    json_schema=json.dumps(self._build_schema(_mask_names(question)))
+                    if takes_schema
+                    else None,
                 )
-                for question, brief in zip(questions, briefs, strict=True)
+                for question, prompt in zip(questions, prompts, strict=True)
             ]
         )
         return [
-            self._read(question, brief, said)
-            for question, brief, said in zip(questions, briefs, found, strict=True)
+            self._read_ranking(question, prompt, output)
+            for question, prompt, output in zip(questions, prompts, outputs, strict=True)
         ]
 
-    def _schema(self, names: Sequence[str]) -> dict[str, Any]:
+    def _build_schema(self, names: Sequence[str]) -> dict[str, Any]:
         low, high = self.options.scale
         score = {"type": "integer", "minimum": low, "maximum": high}
         properties: dict[str, Any] = (
@@ -135,30 +137,35 @@ class Listwise(LanguageJudge):
             "additionalProperties": False,
         }
 
-    def _read(self, question: Question, brief: JudgePrompt, said: Generation | Failure) -> Answer:
-        if isinstance(said, Failure):
-            return fail(said, **brief.spent())
-        spent, text = brief.spent(said.tokens_in, said.tokens_out), said.completions[0].text
-        found = parse_json_object(text)
-        if isinstance(found, Failure):
-            return fail(found, **spent)
-        wrong = self._objection(found, _mask_names(question))
-        if wrong is not None:
-            return fail(Failure(wrong, text), **spent)
-        ids = dict(zip(_mask_names(question), (each.response_id for each in question.asked), strict=True))
-        if thoughts := found.get("thoughts"):
-            spent["rationale"] = "\n\n".join(filter(None, [brief.rationale, str(thoughts)]))
+    def _read_ranking(self, question: Question, prompt: JudgePrompt, output: Generation | Failure) -> Answer:
+        if isinstance(output, Failure):
+            return fail(output, **prompt.make_answer_fields())
+        fields, text = (
+            prompt.make_answer_fields(output.tokens_in, output.tokens_out),
+            output.completions[0].text,
+        )
+        value = parse_json_object(text)
+        if isinstance(value, Failure):
+            return fail(value, **fields)
+        fault = self._explain_fault(value, _mask_names(question))
+        if fault is not None:
+            return fail(Failure(fault, text), **fields)
+        ids = dict(
+            zip(_mask_names(question), (candidate.response_id for candidate in question.asked), strict=True)
+        )
+        if thoughts := value.get("thoughts"):
+            fields["rationale"] = "\n\n".join(filter(None, [prompt.rationale, str(thoughts)]))
         return Answer(
             outcome="a",
-            scores=tuple(float(found["scores"][name]) for name in ids),
-            ranking=tuple(ids[name] for name in found["ranking"]),
+            scores=tuple(float(value["scores"][name]) for name in ids),
+            ranking=tuple(ids[name] for name in value["ranking"]),
             raw=text,
-            **spent,
+            **fields,
         )
 
-    def _objection(self, found: dict[str, Any], names: Sequence[str]) -> str | None:
-        """What is wrong with what the judge said, if anything is."""
-        (low, high), scores, ranking = self.options.scale, found.get("scores"), found.get("ranking")
+    def _explain_fault(self, value: dict[str, Any], names: Sequence[str]) -> str | None:
+        """Explain why the JSON is no valid ranking; None if it is one."""
+        (low, high), scores, ranking = self.options.scale, value.get("scores"), value.get("ranking")
         if not isinstance(scores, dict) or set(scores) != set(names):
             return "`scores` does not name each answer once"
         if not all(type(score) in (int, float) and low <= score <= high for score in scores.values()):

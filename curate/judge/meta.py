@@ -54,7 +54,7 @@ class MetaOptions(JudgeOptions):
 @judge_kind("meta")
 class Meta(Judge):
     kind = "meta"
-    hears = True
+    sees_other_judgments = True
     Options = MetaOptions
     options: MetaOptions
 
@@ -63,13 +63,16 @@ class Meta(Judge):
         where = f"judge.{options.name}"
         self._engine = engines.get(options.engine, where=f"{where}.engine", needs="choose")
         self._template = ChatTemplate.load(options.template, folder=engines.folder, where=f"{where}.template")
-        self.ask(Question(DUMMY_ITEM, DUMMY_ITEM.candidates), OtherJudgment("", "", "a", "b", "ab", "a", rationale="1"))
+        self.ask(
+            Question(DUMMY_ITEM, DUMMY_ITEM.candidates),
+            OtherJudgment("", "", "a", "b", "ab", "a", rationale="1"),
+        )
 
     @property
     def identity(self) -> Sequence[object]:
         return (self._engine.revision, self._template.text)
 
-    def unessential(self) -> frozenset[str]:
+    def non_identity_options(self) -> frozenset[str]:
         return frozenset({"template"})
 
     def answer(self, questions: Sequence[Question]) -> Sequence[Answer]:
@@ -77,20 +80,22 @@ class Meta(Judge):
         found = iter(
             self._engine.choose(
                 [
-                    self.ask(question, opinion)
-                    for question, opinions in zip(questions, heard, strict=True)
-                    for opinion in opinions
+                    self.ask(question, judgment)
+                    for question, other_judgments in zip(questions, heard, strict=True)
+                    for judgment in other_judgments
                 ]
             )
         )
-        return [self._vote(opinions, [next(found) for _ in opinions]) for opinions in heard]
+        return [
+            self._vote(other_judgments, [next(found) for _ in other_judgments]) for other_judgments in heard
+        ]
 
-    def ask(self, question: Question, opinion: OtherJudgment) -> Choose:
-        contest, reasons = question.contest, opinion.rationale
-        request, shown = format_request(contest), contest.reference if self.options.reference else None
+    def ask(self, question: Question, judgment: OtherJudgment) -> Choose:
+        item, reasons = question.item, judgment.rationale
+        request, shown = format_request(item), item.reference if self.options.reference else None
         # In the order that the other judge saw, since its reasons speak of A and B.
-        first, second = (question.b, question.a) if opinion.shown == "ba" else (question.a, question.b)
-        better = {"a": question.a, "b": question.b}.get(opinion.outcome)
+        first, second = (question.b, question.a) if judgment.shown == "ba" else (question.a, question.b)
+        better = {"a": question.a, "b": question.b}.get(judgment.outcome)
         said = (
             "They are equally good."
             if better is None
@@ -100,7 +105,7 @@ class Meta(Judge):
         )
         texts = [request, question.a.text, question.b.text, shown or "", reasons or ""]
         messages, prefill = self._template.render(
-            marker=make_delimiter(contest.prompt_id, texts),
+            marker=make_delimiter(item.prompt_id, texts),
             request=request,
             reference=shown,
             own=False,
@@ -115,8 +120,8 @@ class Meta(Judge):
         )
         return Choose(messages=messages, choices=("Yes", "No"), prefill=prefill)
 
-    def _vote(self, opinions: Sequence[OtherJudgment], found: Sequence[Choice | Failure]) -> Answer:
-        if not opinions:
+    def _vote(self, other_judgments: Sequence[OtherJudgment], found: Sequence[Choice | Failure]) -> Answer:
+        if not other_judgments:
             return abstain("nobody before it has judged this pair")
         weights = []
         for each in found:
@@ -128,14 +133,14 @@ class Meta(Judge):
                 reason = f"Yes and No hold too little of the probability: {each.mass:.2g}"
                 return fail(Failure(reason, permanent=True))
             weights.append(float(each.probabilities[0]))
-        p = [_P[each.outcome] if each.p_a is None else each.p_a for each in opinions]
+        p = [_P[each.outcome] if each.p_a is None else each.p_a for each in other_judgments]
         raw = [
             {
-                "judgment_id": opinion.judgment_id,
-                "annotator_id": opinion.annotator_id,
+                "judgment_id": judgment.judgment_id,
+                "annotator_id": judgment.annotator_id,
                 "weight": round(weight, 6),
             }
-            for opinion, weight in zip(opinions, weights, strict=True)
+            for judgment, weight in zip(other_judgments, weights, strict=True)
         ]
         tokens = sum(each.tokens_in for each in found if isinstance(each, Choice))
         p_a = float(np.average(p, weights=weights)) if sum(weights) > 0 else 0.5
@@ -144,4 +149,4 @@ class Meta(Judge):
 
 def _select_judgments(question: Question) -> list[OtherJudgment]:
     pair = (question.a.response_id, question.b.response_id)
-    return [each for each in question.contest.opinions if (each.response_a, each.response_b) == pair]
+    return [each for each in question.item.other_judgments if (each.response_a, each.response_b) == pair]

@@ -43,16 +43,16 @@ class Pairwise(LanguageJudge):
     Options = PairwiseOptions
     options: PairwiseOptions
 
-    def needs(self) -> tuple[Any, ...]:
-        return ("choose", "generate") if self.writes() else ("choose",)
+    def list_needs(self) -> tuple[Any, ...]:
+        return ("choose", "generate") if self.generates_text() else ("choose",)
 
-    def trial(self) -> Question:
+    def make_dummy_question(self) -> Question:
         return Question(DUMMY_ITEM, DUMMY_ITEM.candidates, shown="ab")
 
-    def questions(self, contest: PromptItem) -> Iterator[Question]:
-        return ask_both_orders(contest, samples=self.options.samples)
+    def questions(self, item: PromptItem) -> Iterator[Question]:
+        return ask_both_orders(item, samples=self.options.samples)
 
-    def show(self, question: Question) -> tuple[dict[str, object], list[str]]:
+    def get_values(self, question: Question) -> tuple[dict[str, object], list[str]]:
         first, second = question.in_shown_order
         ask = "Say A, B, or C if they are equally good." if self.options.tie else "Say A or B."
         return {"first": first.text, "second": second.text, "ask": ask, "tie": self.options.tie}, [
@@ -60,38 +60,38 @@ class Pairwise(LanguageJudge):
             second.text,
         ]
 
-    def decide(self, questions: Sequence[Question], briefs: Sequence[JudgePrompt]) -> Sequence[Answer]:
+    def ask_verdicts(self, questions: Sequence[Question], prompts: Sequence[JudgePrompt]) -> Sequence[Answer]:
         verdicts = _VERDICTS[: 3 if self.options.tie else 2]
-        found = self.engine.choose(
+        choices = self.engine.choose(
             [
                 Choose(
-                    messages=brief.messages,
-                    choices=space_choices(brief.prefill, verdicts),
-                    prefill=brief.prefill,
+                    messages=prompt.messages,
+                    choices=space_choices(prompt.prefill, verdicts),
+                    prefill=prompt.prefill,
                 )
-                for brief in briefs
+                for prompt in prompts
             ]
         )
         return [
-            self._verdict(question, brief, choice)
-            for question, brief, choice in zip(questions, briefs, found, strict=True)
+            self._read_verdict(question, prompt, choice)
+            for question, prompt, choice in zip(questions, prompts, choices, strict=True)
         ]
 
-    def _verdict(self, question: Question, brief: JudgePrompt, choice: Choice | Failure) -> Answer:
+    def _read_verdict(self, question: Question, prompt: JudgePrompt, choice: Choice | Failure) -> Answer:
         if isinstance(choice, Failure):
-            return fail(choice, **brief.spent())
+            return fail(choice, **prompt.make_answer_fields())
         raw = json.dumps(
             {verdict: round(value, 4) for verdict, value in zip(_VERDICTS, choice.log_probs, strict=False)}
         )
-        spent = brief.spent(choice.tokens_in, choice.tokens_out)
+        fields = prompt.make_answer_fields(choice.tokens_in, choice.tokens_out)
         if not math.isfinite(choice.mass):
-            return fail(Failure("the probability of a verdict is not a finite number", raw), **spent)
+            return fail(Failure("the probability of a verdict is not a finite number", raw), **fields)
         if choice.mass < self.options.min_mass:
             reason = f"the verdicts hold too little of the probability: {choice.mass:.2g}"
-            return fail(Failure(reason, raw, permanent=True), **spent)
+            return fail(Failure(reason, raw, permanent=True), **fields)
         first, second, *rest = choice.probabilities
         tie = rest[0] if rest else 0.0
         p_first = float(first + tie / 2)
         p_a = 1 - p_first if question.shown == "ba" else p_first
         band = 0.5 if tie > max(first, second) else self.options.tie_band
-        return from_probability(p_a, tie=band, raw=raw, **spent)
+        return from_probability(p_a, tie=band, raw=raw, **fields)

@@ -1,4 +1,4 @@
-"""The docket: what each judge still has to be asked, found by the ids of its judgments in the lake."""
+"""Pending questions: all that each judge still has to be asked, by the ids of the judgments in the lake."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MAX_AGE = 1.0  # seconds
 
 @dataclass(frozen=True, slots=True)
 class PendingQuestion:
-    """A question without an answer, its id, and how often it has failed so far."""
+    """A question without an answer, its id, and the number of its failures so far."""
 
     question: Question
     judgment_id: str
@@ -33,60 +33,77 @@ class PendingQuestion:
 
 @dataclass(frozen=True, slots=True)
 class WorkChunk:
-    """One open chunk of one judge: what a worker process needs to be told. `open`: its open questions.
+    """A chunk of one judge that holds pending questions: all that a worker process has to know.
 
-    `fresh`: without what has failed before.
+    Attributes:
+        judge: Name of the judge.
+        chunk: Number of the chunk.
+        prompt_ids: Prompts of the chunk.
+        pending: Number of its pending questions.
+        skip_failed: Leave out questions that have failed before.
     """
 
     judge: str
     chunk: int
     prompt_ids: tuple[str, ...]
-    open: int
-    fresh: bool = False
+    pending: int
+    skip_failed: bool = False
 
 
 def read_items(lake: Lake, prompt_ids: Sequence[str]) -> list[PromptItem]:
-    """The prompts with all that judges may read, in the order of their ids."""
+    """Read prompts with all that judges may see, in the order of their ids."""
     with lake.bind("wanted", _make_prompt_table(prompt_ids)):
         rows = lake.rows(read_query("judge_contests"))
     return [_make_item(*row) for row in rows]
 
 
-def prepare_chunks(lake: Lake, panel: Panel, work: Sequence[WorkChunk], known: JudgmentIndex | None) -> JudgmentIndex:
-    """Read the contests of several chunks of one judge at once, and what it has said of them, where `known` does not
-    serve: a prompt's texts may lie anywhere in the lake's files, and a query costs more than a chunk of a judge that
-    answers at once.
+def prepare_chunks(
+    lake: Lake, panel: Panel, chunks: Sequence[WorkChunk], known: JudgmentIndex | None
+) -> JudgmentIndex:
+    """Read the prompts of several chunks of one judge at once, and the ids of its judgments about them.
+
+    The texts of a prompt may lie anywhere in the files of the lake, and a query takes longer than a chunk of a cheap
+    judge.
+
+    Args:
+        lake: Lake with prompts and judgments.
+        panel: Panel that holds the judge; the prompts are put into `prepared_items`.
+        chunks: Chunks of one judge.
+        known: Index from before, which is returned again if it covers the chunks.
     """
-    prompt_ids = [prompt_id for each in work for prompt_id in each.prompt_ids]
-    missing = [prompt_id for prompt_id in prompt_ids if prompt_id not in panel.contests]
+    prompt_ids = [prompt_id for chunk in chunks for prompt_id in chunk.prompt_ids]
+    missing = [prompt_id for prompt_id in prompt_ids if prompt_id not in panel.prepared_items]
     if missing:
-        panel.contests = {contest.prompt_id: contest for contest in read_items(lake, prompt_ids)}
-    seat = panel.seats[work[0].judge]
-    if known is not None and known.serves(seat, prompt_ids):
+        panel.prepared_items = {item.prompt_id: item for item in read_items(lake, prompt_ids)}
+    configured = panel.judges[chunks[0].judge]
+    if known is not None and known.covers_prompts(configured, prompt_ids):
         return known
-    return JudgmentIndex.look_up(lake, seat, prompt_ids)
+    return JudgmentIndex.look_up(lake, configured, prompt_ids)
 
 
 def get_items(lake: Lake, panel: Panel, prompt_ids: Sequence[str]) -> list[PromptItem]:
-    """The contests of a chunk, read now if nobody has prepared them."""
-    if all(prompt_id in panel.contests for prompt_id in prompt_ids):
-        return [panel.contests[prompt_id] for prompt_id in prompt_ids]
+    """Return the items of a chunk; read them if they are not prepared."""
+    if all(prompt_id in panel.prepared_items for prompt_id in prompt_ids):
+        return [panel.prepared_items[prompt_id] for prompt_id in prompt_ids]
     return read_items(lake, prompt_ids)
 
 
 def list_items(lake: Lake) -> list[PromptItem]:
-    """All prompts that have pairs, with ids only: enough to know what there is to ask."""
+    """List all prompts that have pairs, with ids and without texts; questions depend on ids alone."""
     return [
-        PromptItem(prompt_id, (), None, tuple(CandidateResponse(each, "") for each in ids))
+        PromptItem(prompt_id, (), None, tuple(CandidateResponse(response_id, "") for response_id in ids))
         for prompt_id, ids in lake.rows(read_query("judge_candidates"))
     ]
 
 
 @dataclass(frozen=True, slots=True)
 class JudgmentIndex:
-    """What a judge has answered, and failed at, about the prompts with ids from `first` to `last`; `read`: when."""
+    """Ids of a judge's judgments about the prompts with ids from `first` to `last`, answers and failures apart.
 
-    seat: ConfiguredJudge
+    `read`: time of the query, by the monotonic clock.
+    """
+
+    configured: ConfiguredJudge
     first: str
     last: str
     answered: frozenset[str]
@@ -94,92 +111,115 @@ class JudgmentIndex:
     read: float
 
     @classmethod
-    def look_up(cls, lake: Lake, seat: ConfiguredJudge, prompt_ids: Sequence[str]) -> JudgmentIndex:
+    def look_up(cls, lake: Lake, configured: ConfiguredJudge, prompt_ids: Sequence[str]) -> JudgmentIndex:
+        """Read the ids from the lake."""
         first, last, read = min(prompt_ids), max(prompt_ids), time.monotonic()
-        rows = lake.rows(read_query("judge_known"), (seat.name, seat.revision, first, last))
-        answered = frozenset(identity for identity, failed in rows if not failed)
-        return cls(seat, first, last, answered, frozenset(each for each, failed in rows if failed), read)
+        rows = lake.rows(read_query("judge_known"), (configured.name, configured.revision, first, last))
+        answered = frozenset(judgment_id for judgment_id, failed in rows if not failed)
+        failures = frozenset(judgment_id for judgment_id, failed in rows if failed)
+        return cls(configured, first, last, answered, failures, read)
 
-    def serves(self, seat: ConfiguredJudge, prompt_ids: Sequence[str]) -> bool:
-        """Whether it says enough of these prompts, and is not so old that another process may have answered since."""
-        covers = self.seat is seat and self.first <= min(prompt_ids) and max(prompt_ids) <= self.last
+    def covers_prompts(self, configured: ConfiguredJudge, prompt_ids: Sequence[str]) -> bool:
+        """Tell whether the index holds these prompts, and is so new that no other process has answered since."""
+        covers = (
+            self.configured is configured and self.first <= min(prompt_ids) and max(prompt_ids) <= self.last
+        )
         return covers and time.monotonic() - self.read < _MAX_AGE
 
 
 def find_pending_questions(
     lake: Lake,
     panel: Panel,
-    seat: ConfiguredJudge,
-    of: Sequence[PromptItem],
+    configured: ConfiguredJudge,
+    items: Sequence[PromptItem],
     *,
-    ahead: bool = False,
+    upper_bound: bool = False,
     known: JudgmentIndex | None = None,
 ) -> tuple[list[PendingQuestion], int]:
-    """What is open now of the questions that a judge is to be asked about these contests, and how many they are in all.
+    """Find the questions about these items that a judge has not answered yet.
 
-    A question that has failed `attempts` times is not open any more. `ahead`: count in what later rounds, and judges
-    that are to be heard first, may bring at most. `known`: what has been looked up before.
+    A question that has failed `attempts` times is not pending any more.
+
+    Args:
+        lake: Lake with the judgments so far.
+        panel: Panel that holds the judge.
+        configured: The judge.
+        items: Prompts with the ids of their responses.
+        upper_bound: Count all that later rounds, and judges that answer first, can make pending.
+        known: Ids of judgments that were looked up before.
+
+    Returns:
+        The pending questions, and the number of all questions.
     """
-    if not of:
+    if not items:
         return [], 0
-    known = known or JudgmentIndex.look_up(lake, seat, [contest.prompt_id for contest in of])
-    wanted = _choose_pairs(lake, panel, seat, of, ahead=ahead)
-    found, total = [], 0
-    for contest in of:
-        asked_for = None if wanted is None else wanted[contest.prompt_id]
-        if asked_for is not None and not asked_for:
+    known = known or JudgmentIndex.look_up(lake, configured, [item.prompt_id for item in items])
+    chosen_pairs = _choose_pairs(lake, panel, configured, items, upper_bound=upper_bound)
+    pending, total = [], 0
+    for item in items:
+        pairs = None if chosen_pairs is None else chosen_pairs[item.prompt_id]
+        if pairs is not None and not pairs:
             continue
-        for question in seat.judge.questions(contest):
-            if asked_for is not None and not _is_about_pairs(question, asked_for):
+        for question in configured.judge.questions(item):
+            if pairs is not None and not _is_about_pairs(question, pairs):
                 continue
             total += 1
-            identity = question.judgment_id(annotator=seat.name, revision=seat.revision)
-            if identity not in known.answered:
-                tried = _count_attempts(identity, known.failures, seat.attempts) if known.failures else 0
-                if tried < seat.attempts:
-                    found.append(PendingQuestion(question, identity, tried))
-    return found, total
+            judgment_id = question.judgment_id(annotator=configured.name, revision=configured.revision)
+            if judgment_id not in known.answered:
+                attempts = (
+                    _count_attempts(judgment_id, known.failures, configured.attempts) if known.failures else 0
+                )
+                if attempts < configured.attempts:
+                    pending.append(PendingQuestion(question, judgment_id, attempts))
+    return pending, total
 
 
 def _choose_pairs(
-    lake: Lake, panel: Panel, seat: ConfiguredJudge, of: Sequence[PromptItem], *, ahead: bool
+    lake: Lake, panel: Panel, configured: ConfiguredJudge, items: Sequence[PromptItem], *, upper_bound: bool
 ) -> dict[str, set[Pair]] | None:
-    """By prompt, the pairs that a judge is to be asked about; None: all."""
-    if seat.pairs == "all" and not seat.after:
+    """Choose the pairs that a judge is asked about, by prompt; None: all pairs."""
+    if configured.pairs == "all" and not configured.after:
         return None
-    ids = {contest.prompt_id: [candidate.response_id for candidate in contest.candidates] for contest in of}
-    said, _ = _read_pair_judgments(lake, [(seat.name, seat.revision)], ids) if seat.in_rounds else ({}, set())
-    pairs: Pairs = "round-robin" if ahead and seat.in_rounds else seat.pairs
+    ids = {item.prompt_id: [candidate.response_id for candidate in item.candidates] for item in items}
+    own, _ = (
+        _read_pair_judgments(lake, [(configured.name, configured.revision)], ids)
+        if configured.asks_in_rounds
+        else ({}, set())
+    )
+    pairs: Pairs = "round-robin" if upper_bound and configured.asks_in_rounds else configured.pairs
     chosen = {
-        prompt_id: select_pairs(each, pairs, seat.max_pairs, said.get(prompt_id, {}))
-        for prompt_id, each in ids.items()
+        prompt_id: select_pairs(response_ids, pairs, configured.max_pairs, own.get(prompt_id, {}))
+        for prompt_id, response_ids in ids.items()
     }
-    if not seat.after:
+    if not configured.after:
         return chosen
-    heard, spoken = _read_pair_judgments(lake, panel.revisions(lake, seat.after), ids)
-    unheard: dict[str, set[Pair]] = chosen if ahead else {prompt_id: set() for prompt_id in ids}
+    earlier, judged_prompts = _read_pair_judgments(lake, panel.list_revisions(lake, configured.after), ids)
+    unjudged: dict[str, set[Pair]] = chosen if upper_bound else {prompt_id: set() for prompt_id in ids}
     return {
         prompt_id: {
-            pair for pair in each if _is_uncertain(heard.get(prompt_id, {}).get(pair), seat.uncertain)
+            pair
+            for pair in prompt_pairs
+            if _is_uncertain(earlier.get(prompt_id, {}).get(pair), configured.uncertain)
         }
-        if prompt_id in spoken
-        else unheard[prompt_id]
-        for prompt_id, each in chosen.items()
+        if prompt_id in judged_prompts
+        else unjudged[prompt_id]
+        for prompt_id, prompt_pairs in chosen.items()
     }
 
 
 def _read_pair_judgments(
-    lake: Lake, who: Sequence[tuple[str, str]], prompt_ids: Collection[str]
+    lake: Lake, annotators: Sequence[tuple[str, str]], prompt_ids: Collection[str]
 ) -> tuple[dict[str, dict[Pair, float | None]], set[str]]:
-    """What annotators (name, revision) have said of pairs, by prompt, and the prompts they have said anything about."""
-    found: dict[str, dict[Pair, float | None]] = {}
+    """Read P(a) of pairs by prompt, averaged over annotators (name, revision), and the prompts that they judged."""
+    p_by_prompt: dict[str, dict[Pair, float | None]] = {}
     ends = (min(prompt_ids), max(prompt_ids))
-    with lake.bind("panel", make_annotator_table(who)), lake.bind("wanted", _make_prompt_table(list(prompt_ids))):
+    prompts = _make_prompt_table(list(prompt_ids))
+    with lake.bind("panel", make_annotator_table(annotators)), lake.bind("wanted", prompts):
         lake.rows(read_query("current_judgments"))
         for prompt_id, a, b, p in lake.rows(read_query("judge_said"), ends):
-            found.setdefault(prompt_id, {})[a, b] = p
-        spoken = {prompt_id for (prompt_id,) in lake.rows(read_query("judge_spoken"), ends)}
-    return found, spoken
+            p_by_prompt.setdefault(prompt_id, {})[a, b] = p
+        judged_prompts = {prompt_id for (prompt_id,) in lake.rows(read_query("judge_spoken"), ends)}
+    return p_by_prompt, judged_prompts
 
 
 def _is_uncertain(p: float | None, within: float) -> bool:
@@ -187,7 +227,7 @@ def _is_uncertain(p: float | None, within: float) -> bool:
 
 
 def _is_about_pairs(question: Question, pairs: set[Pair]) -> bool:
-    """Whether a question is about one of these pairs, or about a response that is in one."""
+    """Tell whether a question is about one of these pairs, or about a response in one of them."""
     asked = [candidate.response_id for candidate in question.asked]
     if len(asked) == 1:
         return any(asked[0] in pair for pair in pairs)
@@ -195,18 +235,19 @@ def _is_about_pairs(question: Question, pairs: set[Pair]) -> bool:
 
 
 def make_failure_id(judgment_id: str, attempt: int) -> str:
-    """The id of a failed attempt (from 0), which leaves the question's own id free for its answer."""
+    """Return the id of a failed attempt (from 0); the question's own id stays free for its answer."""
     return content_id(judgment_id, "failed", attempt)
 
 
 def _count_attempts(judgment_id: str, failures: Collection[str], attempts: int) -> int:
-    """How many attempts are used up: a failure that is permanent is filed as the last one."""
-    return max((at + 1 for at in range(attempts) if make_failure_id(judgment_id, at) in failures), default=0)
+    """Count the attempts that are used up; a permanent failure is stored as the last attempt."""
+    used = (number + 1 for number in range(attempts) if make_failure_id(judgment_id, number) in failures)
+    return max(used, default=0)
 
 
-def make_annotator_table(who: Sequence[tuple[str, str]]) -> pa.Table:
-    """Names and revisions, for queries."""
-    names, revisions = [name for name, _ in who], [revision for _, revision in who]
+def make_annotator_table(annotators: Sequence[tuple[str, str]]) -> pa.Table:
+    """Return names and revisions as a table for queries."""
+    names, revisions = [name for name, _ in annotators], [revision for _, revision in annotators]
     return pa.table(
         {"annotator_id": pa.array(names, pa.string()), "revision": pa.array(revisions, pa.string())}
     )
@@ -227,8 +268,8 @@ def _make_item(
     turns = tuple(Message.model_validate(message) for message in messages)
     answers = [tuple(Part.model_validate(part) for part in content) for content in contents]
     candidates = tuple(
-        CandidateResponse(identity, plain_text(answer), () if _is_text(answer) else answer)
-        for identity, answer in zip(ids, answers, strict=True)
+        CandidateResponse(response_id, plain_text(answer), () if _is_text(answer) else answer)
+        for response_id, answer in zip(ids, answers, strict=True)
     )
     text_only = all(map(_is_text, (*(turn.content for turn in turns), *answers)))
     return PromptItem(prompt_id, turns, reference, candidates, text_only, meta)

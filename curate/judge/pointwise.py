@@ -31,7 +31,7 @@ from curate.judge.registry import judge_kind
 
 
 class PointwiseOptions(LanguageOptions):
-    """A language model that rates responses one at a time."""
+    """Options of a language model that rates responses one at a time."""
 
     template: str = Field(
         "pointwise-v1", description="A template of the package, or a .jinja file of your own."
@@ -41,7 +41,7 @@ class PointwiseOptions(LanguageOptions):
     )
     binary: bool = Field(False, description="Ask for Yes or No; the rating is P(Yes).")
     aspects: dict[str, str] = Field(
-        default_factory=dict, description="What to rate apart: name → question about it."
+        default_factory=dict, description="Aspects to rate one by one: name → question about it."
     )
 
     @field_validator("scale")
@@ -63,27 +63,27 @@ class Pointwise(LanguageJudge):
     Options = PointwiseOptions
     options: PointwiseOptions
 
-    def needs(self) -> tuple[Any, ...]:
+    def list_needs(self) -> tuple[Any, ...]:
         if self.options.aspects:
             return ("generate",)
-        return ("choose", "generate") if self.writes() else ("choose",)
+        return ("choose", "generate") if self.generates_text() else ("choose",)
 
-    def trial(self) -> Question:
+    def make_dummy_question(self) -> Question:
         return Question(DUMMY_ITEM, DUMMY_ITEM.candidates[:1], form="pointwise")
 
-    def questions(self, contest: PromptItem) -> Iterator[Question]:
-        return ask_each_response(contest, samples=self.options.samples)
+    def questions(self, item: PromptItem) -> Iterator[Question]:
+        return ask_each_response(item, samples=self.options.samples)
 
-    def show(self, question: Question) -> tuple[dict[str, object], list[str]]:
-        return {"answer": question.a.text, "ask": self._ask}, [question.a.text]
+    def get_values(self, question: Question) -> tuple[dict[str, object], list[str]]:
+        return {"answer": question.a.text, "ask": self._instruction}, [question.a.text]
 
     @property
-    def _ask(self) -> str:
+    def _instruction(self) -> str:
         low, high = self.options.scale
         if self.options.binary:
             return "Is the answer correct and does it do what was asked? Say Yes or No."
         if self.options.aspects:
-            listed = "\n".join(f"- {name}: {what}" for name, what in self.options.aspects.items())
+            listed = "\n".join(f"- {name}: {question}" for name, question in self.options.aspects.items())
             return (
                 f"Rate the answer from {low} (worst) to {high} (best) in each of these:\n{listed}\n"
                 f"Say a JSON object with the numbers: {json.dumps(dict.fromkeys(self.options.aspects, low))}"
@@ -91,77 +91,77 @@ class Pointwise(LanguageJudge):
         return f"How good is the answer, from {low} (useless) to {high} (excellent)? Say the number."
 
     @property
-    def _ratings(self) -> dict[str, float]:
-        """What may be said, and what it is worth."""
+    def _rating_values(self) -> dict[str, float]:
+        """Possible verdicts with their ratings."""
         if self.options.binary:
             return {"Yes": 1.0, "No": 0.0}
         low, high = self.options.scale
         return {str(rating): float(rating) for rating in range(low, high + 1)}
 
-    def decide(self, questions: Sequence[Question], briefs: Sequence[JudgePrompt]) -> Sequence[Answer]:
+    def ask_verdicts(self, questions: Sequence[Question], prompts: Sequence[JudgePrompt]) -> Sequence[Answer]:
         if not self.options.aspects:
             return [
-                self._rating(brief, choice)
-                for brief, choice in zip(briefs, self._choose(briefs), strict=True)
+                self._read_rating(prompt, choice)
+                for prompt, choice in zip(prompts, self._ask_choices(prompts), strict=True)
             ]
         if "schema" in self.engine.capabilities:
-            return self._by_schema(questions, briefs)
+            return self._ask_by_schema(questions, prompts)
         if "choose" in self.engine.capabilities:
-            return self._one_by_one(briefs)
-        return self._by_schema(questions, briefs, schema=False)
+            return self._ask_one_by_one(prompts)
+        return self._ask_by_schema(questions, prompts, schema=False)
 
-    def _choose(self, briefs: Sequence[JudgePrompt], *, after: str = "") -> Sequence[Choice | Failure]:
+    def _ask_choices(self, prompts: Sequence[JudgePrompt], *, after: str = "") -> Sequence[Choice | Failure]:
         return self.engine.choose([
             Choose(
-                messages=brief.messages,
-                choices=space_choices(brief.prefill + after, list(self._ratings)),
-                prefill=brief.prefill + after,
+                messages=prompt.messages,
+                choices=space_choices(prompt.prefill + after, list(self._rating_values)),
+                prefill=prompt.prefill + after,
             )
-            for brief in briefs
+            for prompt in prompts
         ])  # fmt: skip
 
-    def _rating(self, brief: JudgePrompt, choice: Choice | Failure) -> Answer:
+    def _read_rating(self, prompt: JudgePrompt, choice: Choice | Failure) -> Answer:
         if isinstance(choice, Failure):
-            return fail(choice, **brief.spent())
-        spent = brief.spent(choice.tokens_in, choice.tokens_out)
-        logs = dict(zip(self._ratings, (round(value, 4) for value in choice.log_probs), strict=True))
+            return fail(choice, **prompt.make_answer_fields())
+        fields = prompt.make_answer_fields(choice.tokens_in, choice.tokens_out)
+        logs = dict(zip(self._rating_values, (round(value, 4) for value in choice.log_probs), strict=True))
         if not math.isfinite(choice.mass):
             return fail(
-                Failure("the probability of a rating is not a finite number", json.dumps(logs)), **spent
+                Failure("the probability of a rating is not a finite number", json.dumps(logs)), **fields
             )
         if choice.mass < self.options.min_mass:
             reason = f"the ratings hold too little of the probability: {choice.mass:.2g}"
-            return fail(Failure(reason, json.dumps(logs), permanent=True), **spent)
-        mean, sd, shares = self._expected(choice)
-        return from_rating(mean, sd=sd, raw=json.dumps(shares), **spent)
+            return fail(Failure(reason, json.dumps(logs), permanent=True), **fields)
+        mean, sd, shares = self._compute_moments(choice)
+        return from_rating(mean, sd=sd, raw=json.dumps(shares), **fields)
 
-    def _expected(self, choice: Choice) -> tuple[float, float, dict[str, float]]:
-        """Mean and standard deviation of the rating, and the probability of each."""
-        values, p = np.array(list(self._ratings.values())), choice.probabilities
+    def _compute_moments(self, choice: Choice) -> tuple[float, float, dict[str, float]]:
+        """Return mean and standard deviation of the rating, and the probability of each value."""
+        values, p = np.array(list(self._rating_values.values())), choice.probabilities
         mean = float(p @ values)
         sd = float(np.sqrt(p @ (values - mean) ** 2))
-        return mean, sd, dict(zip(self._ratings, np.round(p, 6).tolist(), strict=True))
+        return mean, sd, dict(zip(self._rating_values, np.round(p, 6).tolist(), strict=True))
 
     # Aspects ---------------------------------------------------------------------------------------------
 
-    def _by_schema(
-        self, questions: Sequence[Question], briefs: Sequence[JudgePrompt], *, schema: bool = True
+    def _ask_by_schema(
+        self, questions: Sequence[Question], prompts: Sequence[JudgePrompt], *, schema: bool = True
     ) -> list[Answer]:
-        text = json.dumps(self._schema())
-        found = self.engine.generate(
+        text = json.dumps(self._build_schema())
+        outputs = self.engine.generate(
             [
                 Generate(
-                    messages=brief.messages,
-                    prefill=brief.prefill,
-                    sampling=self.sampling(question),
+                    messages=prompt.messages,
+                    prefill=prompt.prefill,
+                    sampling=self.make_sampling(question),
                     json_schema=text if schema else None,
                 )
-                for question, brief in zip(questions, briefs, strict=True)
+                for question, prompt in zip(questions, prompts, strict=True)
             ]
         )
-        return [self._aspects(brief, each) for brief, each in zip(briefs, found, strict=True)]
+        return [self._read_aspects(prompt, output) for prompt, output in zip(prompts, outputs, strict=True)]
 
-    def _schema(self) -> dict[str, Any]:
+    def _build_schema(self) -> dict[str, Any]:
         low, high = self.options.scale
         rating = {"type": "integer", "enum": list(range(low, high + 1))}
         names = list(self.options.aspects)
@@ -172,41 +172,47 @@ class Pointwise(LanguageJudge):
             "additionalProperties": False,
         }
 
-    def _aspects(self, brief: JudgePrompt, said: Generation | Failure) -> Answer:
-        if isinstance(said, Failure):
-            return fail(said, **brief.spent())
-        spent, text = brief.spent(said.tokens_in, said.tokens_out), said.completions[0].text
-        found = parse_json_object(text)
-        if isinstance(found, Failure):
-            return fail(found, **spent)
+    def _read_aspects(self, prompt: JudgePrompt, output: Generation | Failure) -> Answer:
+        if isinstance(output, Failure):
+            return fail(output, **prompt.make_answer_fields())
+        fields, text = (
+            prompt.make_answer_fields(output.tokens_in, output.tokens_out),
+            output.completions[0].text,
+        )
+        value = parse_json_object(text)
+        if isinstance(value, Failure):
+            return fail(value, **fields)
         low, high = self.options.scale
         allowed = range(low, high + 1)
-        if set(found) != set(self.options.aspects) or not all(
-            type(value) is int and value in allowed for value in found.values()
+        if set(value) != set(self.options.aspects) or not all(
+            type(rating) is int and rating in allowed for rating in value.values()
         ):
             wanted = f"a whole number from {low} to {high} for each of {', '.join(self.options.aspects)}"
-            return fail(Failure(f"the JSON does not hold {wanted}", text), **spent)
-        return from_rating(sum(found.values()) / len(found), raw=json.dumps(found), **spent)
+            return fail(Failure(f"the JSON does not hold {wanted}", text), **fields)
+        return from_rating(sum(value.values()) / len(value), raw=json.dumps(value), **fields)
 
-    def _one_by_one(self, briefs: Sequence[JudgePrompt]) -> list[Answer]:
-        """Each aspect as a choice of its own, where the engine cannot be held to a schema."""
-        asked = {name: self._choose(briefs, after=f'{{"{name}": ') for name in self.options.aspects}
+    def _ask_one_by_one(self, prompts: Sequence[JudgePrompt]) -> list[Answer]:
+        """Ask each aspect as a choice of its own, for an engine that does not follow a schema."""
+        choices = {name: self._ask_choices(prompts, after=f'{{"{name}": ') for name in self.options.aspects}
         return [
-            self._joined(brief, {name: found[number] for name, found in asked.items()})
-            for number, brief in enumerate(briefs)
+            self._join_aspects(prompt, {name: column[number] for name, column in choices.items()})
+            for number, prompt in enumerate(prompts)
         ]
 
-    def _joined(self, brief: JudgePrompt, found: dict[str, Choice | Failure]) -> Answer:
-        ratings = {name: self._rating(brief, choice) for name, choice in found.items()}
+    def _join_aspects(self, prompt: JudgePrompt, choices: dict[str, Choice | Failure]) -> Answer:
+        ratings = {name: self._read_rating(prompt, choice) for name, choice in choices.items()}
         for rating in ratings.values():
             if rating.outcome == "failed":
                 return rating
-        good = [choice for choice in found.values() if isinstance(choice, Choice)]
-        each = [self._expected(choice) for choice in good]
-        raw = {name: shares for name, (_, _, shares) in zip(found, each, strict=True)}
+        good = [choice for choice in choices.values() if isinstance(choice, Choice)]
+        moments = [self._compute_moments(choice) for choice in good]
+        raw = {name: shares for name, (_, _, shares) in zip(choices, moments, strict=True)}
         # The aspects are taken for independent: a hesitation in one says nothing about the others.
-        sd = sum(sd**2 for _, sd, _ in each) ** 0.5 / len(each)
+        sd = sum(sd**2 for _, sd, _ in moments) ** 0.5 / len(moments)
         tokens = sum(choice.tokens_in for choice in good), sum(choice.tokens_out for choice in good)
         return from_rating(
-            sum(mean for mean, _, _ in each) / len(each), sd=sd, raw=json.dumps(raw), **brief.spent(*tokens)
+            sum(mean for mean, _, _ in moments) / len(moments),
+            sd=sd,
+            raw=json.dumps(raw),
+            **prompt.make_answer_fields(*tokens),
         )

@@ -46,7 +46,7 @@ _TIES = {"bleu": 1.0, "chrf": 1.0, "rouge-l": 0.01, "embedding": 0.01, "tokens":
 _NEEDS: dict[str, Capability] = {"embedding": "embed", "tokens": "embed-tokens", "sentences": "embed"}
 _WORD = re.compile(r"\w+")
 _SENTENCE_END = re.compile(r"(?<=[.!?。！？])\s+|\n+")
-Pair = tuple[str, str]  # of a contest and a response
+Pair = tuple[str, str]  # of a item and a response
 
 
 class ReferenceOptions(JudgeOptions):
@@ -103,7 +103,7 @@ class Reference(Judge):
         tie = _TIES[self.options.metric] if self.options.tie is None else self.options.tie
         answers = []
         for question in questions:
-            a, b = (scores.get(_make_key(question.contest, candidate)) for candidate in question.asked)
+            a, b = (scores.get(_make_key(question.item, candidate)) for candidate in question.asked)
             if a is None or b is None:
                 answers.append(abstain(f"the prompt has no {self.options.against}"))
             else:
@@ -113,9 +113,9 @@ class Reference(Judge):
     def _scores(self, questions: Sequence[Question]) -> dict[Pair, float]:
         """Of each response once, however many pairs it is in; none where there is nothing to compare with."""
         texts = {
-            _make_key(question.contest, candidate): (candidate.text, target)
+            _make_key(question.item, candidate): (candidate.text, target)
             for question in questions
-            if (target := self._target(question.contest))
+            if (target := self._target(question.item))
             for candidate in question.asked
         }
         pairs = list(texts.values())
@@ -131,10 +131,10 @@ class Reference(Judge):
             scores = [max(score, 0.0) * factor for score, factor in zip(scores, factors, strict=True)]
         return dict(zip(texts, scores, strict=True))
 
-    def _target(self, contest: PromptItem) -> str | None:
+    def _target(self, item: PromptItem) -> str | None:
         if self.options.against == "reference":
-            return contest.reference
-        user = [plain_text(turn.content) for turn in contest.messages if turn.role == "user"]
+            return item.reference
+        user = [plain_text(turn.content) for turn in item.messages if turn.role == "user"]
         return user[-1] if user else None
 
     def _overlaps(self, texts: Sequence[tuple[str, str]]) -> list[float]:
@@ -151,7 +151,9 @@ class Reference(Judge):
     def _tokens(self, texts: Sequence[tuple[str, str]]) -> list[float]:
         assert self._engine is not None
         vectors = self._engine.embed_tokens([side for pair in texts for side in pair])
-        return [compute_greedy_f1(left, right) for left, right in zip(vectors[::2], vectors[1::2], strict=True)]
+        return [
+            compute_greedy_f1(left, right) for left, right in zip(vectors[::2], vectors[1::2], strict=True)
+        ]
 
     def _sentences(self, texts: Sequence[tuple[str, str]]) -> list[float]:
         assert self._engine is not None
@@ -197,5 +199,5 @@ def measure_regularity(text: str, *, enough: int) -> float:
     return min(1.0, len(words) / enough) * variety
 
 
-def _make_key(contest: PromptItem, candidate: CandidateResponse) -> Pair:
-    return contest.prompt_id, candidate.response_id
+def _make_key(item: PromptItem, candidate: CandidateResponse) -> Pair:
+    return item.prompt_id, candidate.response_id

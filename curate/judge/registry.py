@@ -12,15 +12,15 @@ JUDGES: Registry[Judge] = Registry("judge", Judge)  # type: ignore[type-abstract
 
 
 def judge_kind(name: str) -> Callable[[type[Judge]], type[Judge]]:
-    """Class decorator that makes a judge known as `kind: name`."""
+    """Return a class decorator that makes a judge known as `kind: name`."""
     return JUDGES.register(name)
 
 
 def judge_schemas() -> dict[str, dict[str, Any]]:
-    """JSON Schema of the options of each kind of judge."""
+    """Return the JSON Schema of the options of each kind of judge."""
     schemas = {}
-    for kind, found in JUDGES.registered.items():
-        schema = found.Options.model_json_schema()
+    for kind, judge in JUDGES.registered.items():
+        schema = judge.Options.model_json_schema()
         schema["properties"]["kind"] = {"const": kind}
         schemas[kind] = schema
     return schemas

@@ -79,22 +79,22 @@ class RewardModelJudge(Judge):
     def sees_images(self) -> bool:
         return self._scorer.sees_images
 
-    def unessential(self) -> frozenset[str]:
+    def non_identity_options(self) -> frozenset[str]:
         return frozenset({"model"})  # its weights count, not where they lie
 
     def answer(self, questions: Sequence[Question]) -> Sequence[Answer]:
         entries = {
-            (question.contest.prompt_id, candidate.response_id): (question.contest, candidate)
+            (question.item.prompt_id, candidate.response_id): (question.item, candidate)
             for question in questions
             for candidate in question.asked
         }
-        chats = [_make_chat(contest, candidate) for contest, candidate in entries.values()]
-        prompt_ids = [contest.prompt_id for contest, _ in entries.values()]
+        chats = [_make_chat(item, candidate) for item, candidate in entries.values()]
+        prompt_ids = [item.prompt_id for item, _ in entries.values()]
         scores = dict(zip(entries, self._scorer.score_chats(chats, prompt_ids), strict=True))
         asked_once = dict.fromkeys(entries, True)  # tokens are paid for once per response, not once per pair
         answers = []
         for question in questions:
-            keys = [(question.contest.prompt_id, candidate.response_id) for candidate in question.asked]
+            keys = [(question.item.prompt_id, candidate.response_id) for candidate in question.asked]
             tokens = sum(
                 scored.tokens_in
                 for key in keys
@@ -114,7 +114,7 @@ class RewardModelJudge(Judge):
         return from_probability(p_a, tie=self.options.tie_band, score=round(margin, 6), tokens_in=tokens)
 
 
-def _make_chat(contest: PromptItem, candidate: CandidateResponse) -> Chat:
+def _make_chat(item: PromptItem, candidate: CandidateResponse) -> Chat:
     """Return the prompt with the response as the assistant's turn."""
     content = candidate.content or text_parts(candidate.text)
-    return (*contest.messages, Message(role="assistant", content=content))
+    return (*item.messages, Message(role="assistant", content=content))

@@ -35,7 +35,7 @@ class RuleJudge(Judge):
     """The judgment's `score` is the rule's score of a minus that of b; a rule knows no probabilities."""
 
     kind = "rule"
-    quick = True
+    is_cheap = True
     Options = RuleOptions
     options: RuleOptions
 
@@ -44,7 +44,7 @@ class RuleJudge(Judge):
 
     def _compare(self, question: Question) -> Answer:
         rule = RULES[self.options.rule]
-        a, b = (rule.score(question.contest, candidate.text) for candidate in question.asked)
+        a, b = (rule.score(question.item, candidate.text) for candidate in question.asked)
         if a is None or b is None:
             return abstain(f"the rule {self.options.rule} has nothing to say about these responses")
         tie = rule.tie if self.options.tie is None else self.options.tie

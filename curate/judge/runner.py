@@ -1,4 +1,4 @@
-"""Asks one judge what is open in one chunk: its answers as rows, not yet committed."""
+"""Ask one judge the pending questions of one chunk; the answers become rows that are not committed yet."""
 
 from __future__ import annotations
 
@@ -19,68 +19,94 @@ from curate.lake.lake import Lake
 
 
 class JudgeError(CurateError):
-    """A judge, or the engine under it, raised something that is no answer."""
+    """An error inside a judge, or inside its engine."""
 
 
 def answer_chunk(
     lake: Lake, panel: Panel, work: WorkChunk, *, run_id: str, known: JudgmentIndex | None = None
 ) -> AnsweredChunk:
-    """What the judge of this chunk says to its open questions, for `commit`. `known`: from `prepare`, if it serves."""
-    seat, began = panel.seats[work.judge], time.monotonic()
-    of = add_other_judgments(lake, panel, seat, get_items(lake, panel, work.prompt_ids))
-    serves = known is not None and known.serves(seat, work.prompt_ids)
-    asked, total = find_pending_questions(lake, panel, seat, of, known=known if serves else None)
-    asked = [each for each in asked if not (work.fresh and each.failures)]
-    answers = run_with_restart(seat, [each.question for each in asked])
-    seconds = (time.monotonic() - began) / max(1, len(asked))
-    return AnsweredChunk(seat, work, build_judgment_rows(seat, asked, answers, run_id=run_id, seconds=seconds), total)
+    """Ask the judge of a chunk its pending questions.
+
+    Args:
+        lake: Lake with prompts and judgments.
+        panel: Panel that holds the judge.
+        work: The chunk.
+        run_id: Id of the run in the rows.
+        known: Index from `prepare_chunks`; it is read anew if it does not cover the chunk.
+
+    Returns:
+        Rows for `commit_chunks`.
+
+    Raises:
+        CurateError: The judge or its engine does not work.
+    """
+    configured, began = panel.judges[work.judge], time.monotonic()
+    items = add_other_judgments(lake, panel, configured, get_items(lake, panel, work.prompt_ids))
+    covered = known is not None and known.covers_prompts(configured, work.prompt_ids)
+    pending, total = find_pending_questions(lake, panel, configured, items, known=known if covered else None)
+    if work.skip_failed:
+        pending = [question for question in pending if not question.failures]
+    answers = run_with_restart(configured, [question.question for question in pending])
+    seconds = (time.monotonic() - began) / max(1, len(pending))
+    rows = build_judgment_rows(configured, pending, answers, run_id=run_id, seconds=seconds)
+    return AnsweredChunk(configured, work, rows, total)
 
 
-def run_with_restart(seat: ConfiguredJudge, questions: Sequence[Question]) -> list[Answer]:
-    """`ask`; where an engine has died of it, once more with the engine opened anew."""
+def run_with_restart(configured: ConfiguredJudge, questions: Sequence[Question]) -> list[Answer]:
+    """Run a judge; if an engine dies of the questions, open it anew and ask once more."""
     try:
-        return run_judge(seat, questions)
+        return run_judge(configured, questions)
     except JudgeError as error:
-        if not seat.engines:
+        if not configured.engines:
             raise
-        for engine in seat.engines:
+        for engine in configured.engines:
             with contextlib.suppress(Exception):  # it is dead already
                 engine.close()
         try:
-            return run_judge(seat, questions)
+            return run_judge(configured, questions)
         except JudgeError as again:
-            names = ", ".join(engine.name for engine in seat.engines)
+            names = ", ".join(engine.name for engine in configured.engines)
             raise CurateError(
                 f"{again} Opening the engine anew ({names}) did not help. What was judged before is kept: mend it, and "
                 "run the same command to go on."
             ) from error
 
 
-def run_judge(seat: ConfiguredJudge, questions: Sequence[Question]) -> list[Answer]:
-    """The judge's answers, one for each question. A judge that breaks is a CurateError that says where.
+def run_judge(configured: ConfiguredJudge, questions: Sequence[Question]) -> list[Answer]:
+    """Return the judge's answers, one for each question.
 
-    Answers that are no judgments come back as failed ones, whoever gave them.
+    An answer that is no valid judgment is returned as a failed one.
+
+    Raises:
+        JudgeError: The judge's code raised an exception; the message says where.
+        CurateError: The judge returned something other than one answer for each question.
     """
-    readable = [at for at, each in enumerate(questions) if each.contest.text_only or seat.judge.sees_images]
+    judge = configured.judge
+    readable = [
+        number for number, question in enumerate(questions) if question.item.text_only or judge.sees_images
+    ]
     try:
-        found = list(seat.judge.answer([questions[at] for at in readable])) if readable else []
+        given = list(judge.answer([questions[number] for number in readable])) if readable else []
     except CurateError:
         raise
     except Exception as error:
         frame = traceback.extract_tb(error.__traceback__)[-1]
         raise JudgeError(
-            f"Judge {seat.name!r} broke with {type(error).__name__} at {frame.filename}:{frame.lineno}: {error}."
+            f"Judge {configured.name!r} broke with {type(error).__name__} at {frame.filename}:{frame.lineno}: {error}."
         ) from error
-    strange = next((answer for answer in found if not isinstance(answer, Answer)), None)
+    strange = next((answer for answer in given if not isinstance(answer, Answer)), None)
     if strange is not None:
         raise CurateError(
-            f"Judge {seat.name!r} gave a {type(strange).__name__} in place of an Answer: `answer` has to return one "
-            "curate.judge.Answer for each question."
+            f"Judge {configured.name!r} gave a {type(strange).__name__} in place of an Answer: `answer` has to return "
+            "one curate.judge.Answer for each question."
         )
-    if len(found) != len(readable):
+    if len(given) != len(readable):
         raise CurateError(
-            f"Judge {seat.name!r} was asked {len(readable)} questions, and gave {len(found)} answers."
+            f"Judge {configured.name!r} was asked {len(readable)} questions, and gave {len(given)} answers."
         )
-    answers = {at: check_answer(questions[at], answer) for at, answer in zip(readable, found, strict=True)}
+    answers = {
+        number: check_answer(questions[number], answer)
+        for number, answer in zip(readable, given, strict=True)
+    }
     unread = abstain("the judge reads text only, and the prompt or a response holds images or videos")
-    return [answers.get(at, unread) for at in range(len(questions))]
+    return [answers.get(number, unread) for number in range(len(questions))]

@@ -210,7 +210,9 @@ def _wait_for_tests(coder: _Process, tester: _Process, seconds: int) -> bool:
     return True
 
 
-def _read_verdict(coder: _Process, tester: _Process, in_time: bool, *, seconds: int, memory_mib: int) -> CodeResult:
+def _read_verdict(
+    coder: _Process, tester: _Process, in_time: bool, *, seconds: int, memory_mib: int
+) -> CodeResult:
     if not in_time:
         return CodeResult(False, f"took longer than {seconds} s")
     ending = partial(_explain_ending, seconds=seconds, memory_mib=memory_mib)

@@ -90,11 +90,11 @@ class Verifier(Judge):
         """Verdicts of code from before it ran apart from its tests could be forged: they are asked anew."""
         return ("two processes",) if self.options.check == "code" else ()
 
-    def unessential(self) -> frozenset[str]:
+    def non_identity_options(self) -> frozenset[str]:
         return frozenset({"unsafe"})
 
-    def questions(self, contest: PromptItem) -> Iterator[Question]:
-        return ask_each_response(contest)
+    def questions(self, item: PromptItem) -> Iterator[Question]:
+        return ask_each_response(item)
 
     def answer(self, questions: Sequence[Question]) -> Sequence[Answer]:
         if self.options.check != "code":
@@ -103,7 +103,7 @@ class Verifier(Judge):
             return list(pool.map(self._verify, questions))
 
     def _verify(self, question: Question) -> Answer:
-        expected = self._expected(question.contest)
+        expected = self._expected(question.item)
         if expected is None:
             return abstain(f"the prompt does not say what {self.options.check} is to expect")
         wrong = explain_bad_expectation(self.options.check, expected)
@@ -115,17 +115,19 @@ class Verifier(Judge):
             return fail(Failure(f"the sandbox did not run: {error}"))
         return from_rating(1.0, raw="passed") if found is None else from_rating(0.0, raw=found)
 
-    def _expected(self, contest: PromptItem) -> Any:
-        own = read_meta_entry(contest.meta, self.options.meta) if self.options.meta is not None else None
+    def _expected(self, item: PromptItem) -> Any:
+        own = read_meta_entry(item.meta, self.options.meta) if self.options.meta is not None else None
         if own is not None:
             return own
         if self.options.expect is not None:
             return self.options.expect
-        return contest.reference if self.options.meta is None else None
+        return item.reference if self.options.meta is None else None
 
     def _objection(self, text: str, expected: Any) -> str | None:
         if self.options.check != "code":
             return CHECKS[self.options.check](text, expected)
         limits = self.options
-        ran = sandbox.run_code(extract_code(text), expected, seconds=limits.seconds, memory_mib=limits.memory_mib)
+        ran = sandbox.run_code(
+            extract_code(text), expected, seconds=limits.seconds, memory_mib=limits.memory_mib
+        )
         return None if ran.passed else ran.reason

@@ -1,4 +1,4 @@
-"""The ledger: answered chunks on their way into the lake, committed in a thread while the next ones are asked."""
+"""Write answered chunks to the lake, in a thread of their own, while the next ones are asked."""
 
 from __future__ import annotations
 
@@ -18,81 +18,90 @@ from curate.judge.configured import ConfiguredJudge
 from curate.judge.pending import WorkChunk
 from curate.lake.runs import Counts, StageRun
 
-_MAX_WAITING = 32  # chunks that wait for their commit, after which asking waits too
+_MAX_WAITING = 32  # chunks that wait for their commit; with more of them, asking waits too
 _COMMIT_INTERVAL = 0.5  # seconds between two commits: one costs as much as asking a thousand rules
 
 
 @dataclass(frozen=True, slots=True)
 class AnsweredChunk:
-    """What one judge has said to the open questions of one chunk: rows of the table `judgments`.
+    """The answers of one judge to the pending questions of one chunk.
 
-    `total` counts all questions of the chunk, also those that were answered before.
+    Attributes:
+        configured: The judge.
+        work: The chunk.
+        rows: Rows of the table `judgments`.
+        total: Number of all questions of the chunk, with those that were answered before.
     """
 
-    seat: ConfiguredJudge
+    configured: ConfiguredJudge
     work: WorkChunk
     rows: pa.Table
     total: int
 
     @property
     def tokens(self) -> tuple[int, int]:
-        """Read and written."""
+        """Return the numbers of tokens read and written."""
         read, written = (pc.sum(self.rows[name]).as_py() or 0 for name in ("tokens_in", "tokens_out"))
         return read, written
 
     @property
     def cost(self) -> float:
-        return self.seat.price(*self.tokens) or 0.0
+        return self.configured.price(*self.tokens) or 0.0
 
 
 def commit_chunks(run: StageRun, chunks: Sequence[AnsweredChunk]) -> Counts:
-    """Commit chunks of one judge, which are neighbours, in one transaction with one record.
+    """Commit neighbouring chunks of one judge in one transaction with one record.
 
-    Counts: in = all questions, kept = answered now, duplicate = answered before (or meanwhile by another process, or
-    given up), dropped = failed now, by reason.
+    Returns:
+        Counts: in = all questions, kept = answered now, duplicate = answered before (or meanwhile by another process,
+        or given up), dropped = failed now, by reason.
     """
-    seat = chunks[0].seat
+    configured = chunks[0].configured
     rows = pa.concat_tables(chunk.rows for chunk in chunks)
     has_failed = pc.equal(rows["outcome"], "failed")
     answered, failed = rows.filter(pc.invert(has_failed)), rows.filter(has_failed)
-    fingerprint = content_id(seat.revision, [each for chunk in chunks for each in chunk.work.prompt_ids])
-    with run.chunk(seat.name, fingerprint=fingerprint, index=chunks[0].work.chunk) as (writer, counts):
+    fingerprint = content_id(
+        configured.revision, [prompt_id for chunk in chunks for prompt_id in chunk.work.prompt_ids]
+    )
+    with run.chunk(configured.name, fingerprint=fingerprint, index=chunks[0].work.chunk) as (writer, counts):
         counts.rows_in = sum(chunk.total for chunk in chunks)
         counts.rows_kept = writer.append("judgments", answered, unique="judgment_id", near="prompt_id")
-        fresh = writer.append("judgments", failed, unique="judgment_id", near="prompt_id")
-        counts.dropped = _count_reasons(failed) if fresh == failed.num_rows else {"failed": fresh}
+        new_failures = writer.append("judgments", failed, unique="judgment_id", near="prompt_id")
+        counts.dropped = (
+            _count_reasons(failed) if new_failures == failed.num_rows else {"failed": new_failures}
+        )
         counts.rows_duplicate = counts.rows_in - counts.rows_kept - counts.rows_dropped
         counts.tokens_in, counts.tokens_out = map(sum, zip(*(chunk.tokens for chunk in chunks), strict=True))
         counts.cost = sum(chunk.cost for chunk in chunks)
-        counts.details = {"revision": seat.revision}
+        counts.details = {"revision": configured.revision}
     return counts
 
 
 def _count_reasons(failed: pa.Table) -> dict[str, int]:
-    """Failures by reason; what follows a colon is about the single case."""
-    told = (raw or "" for raw in failed["raw"].to_pylist())
-    return dict(Counter(raw.partition("\n")[0].partition(":")[0] or "failed" for raw in told))
+    """Count failures by reason; the words after a colon are about the single case and left out."""
+    texts = (raw or "" for raw in failed["raw"].to_pylist())
+    return dict(Counter(raw.partition("\n")[0].partition(":")[0] or "failed" for raw in texts))
 
 
 @dataclass(slots=True)
 class BackgroundWriter:
-    """`with Ledger(run) as ledger: ledger.file(answered)`; `run` belongs to the ledger's thread until `flush`.
+    """A thread that commits chunks: `with BackgroundWriter(run) as writer: writer.submit(answered)`.
 
-    What has been answered within half a second is committed together, as one chunk: a model that takes its time is
-    committed chunk by chunk, at once, and a judge that answers at once does not wait for the disk each time. Leaving
-    the block commits what is left, also when an error passes through.
+    `run` belongs to the thread until `flush`. All chunks of half a second are committed together. So chunks of a slow
+    model are committed one by one, at once, and a cheap judge does not wait for the disk after each chunk. The end of
+    the block commits the rest, also after an error.
     """
 
     run: StageRun
     _waiting: list[AnsweredChunk] = field(init=False, default_factory=list)
     _closed: bool = field(init=False, default=False)
-    _hurry: bool = field(init=False, default=False)
+    _is_flushing: bool = field(init=False, default=False)
     _error: BaseException | None = field(init=False, default=None)
     _changed: threading.Condition = field(init=False, default_factory=threading.Condition)
     _thread: threading.Thread = field(init=False)
 
     def __enter__(self) -> Self:
-        self._thread = threading.Thread(target=self._work, name="curate-ledger", daemon=True)
+        self._thread = threading.Thread(target=self._write_loop, name="curate-writer", daemon=True)
         self._thread.start()
         return self
 
@@ -104,47 +113,47 @@ class BackgroundWriter:
             self._changed.notify_all()
         self._thread.join()
         if error is None:
-            self._complain()
+            self._raise_error()
 
-    def file(self, answered: AnsweredChunk) -> None:
-        """Have it committed soon; waits where too much is waiting already."""
+    def submit(self, answered: AnsweredChunk) -> None:
+        """Hand over a chunk to be committed soon; wait while too many are waiting."""
         with self._changed:
             self._changed.wait_for(lambda: len(self._waiting) < _MAX_WAITING)
-            self._complain()
+            self._raise_error()
             self._waiting.append(answered)
             self._changed.notify_all()
 
     def flush(self) -> None:
         """Wait until all is committed."""
         with self._changed:
-            self._hurry = True
+            self._is_flushing = True
             self._changed.notify_all()
             self._changed.wait_for(lambda: not self._waiting)
-            self._hurry = False
-            self._complain()
+            self._is_flushing = False
+            self._raise_error()
 
     def _is_due(self) -> bool:
-        return self._closed or self._hurry or len(self._waiting) >= _MAX_WAITING
+        return self._closed or self._is_flushing or len(self._waiting) >= _MAX_WAITING
 
-    def _complain(self) -> None:
+    def _raise_error(self) -> None:
         if self._error is not None:
             error, self._error = self._error, None
             raise error
 
-    def _work(self) -> None:
+    def _write_loop(self) -> None:
         last = -_COMMIT_INTERVAL
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting or self._closed)
                 if not self._waiting:
                     return
-                self._changed.wait_for(self._is_due, timeout=max(0.0, last + _COMMIT_INTERVAL - time.monotonic()))
+                self._changed.wait_for(
+                    self._is_due, timeout=max(0.0, last + _COMMIT_INTERVAL - time.monotonic())
+                )
                 chunks = tuple(self._waiting)  # they stay in the list until they are in the lake
             try:
                 commit_chunks(self.run, chunks)
-            except (
-                BaseException
-            ) as error:  # of whatever kind: it is raised where somebody waits for the commit
+            except BaseException as error:  # any kind: it is raised where somebody waits for the commit
                 self._error = error
             last = time.monotonic()
             with self._changed:

@@ -57,7 +57,7 @@ def open_subjects(config: Config, folder: Path | None = None) -> Iterator[list[S
     from curate.judge.configured import Panel
 
     with Panel(config, only=section.judges) as panel:
-        yield [*found, *(JudgeSubject(seat) for seat in panel.seats.values())]
+        yield [*found, *(JudgeSubject(seat) for seat in panel.judges.values())]
 
 
 _BATCH = 16  # items between two steps of the progress bar

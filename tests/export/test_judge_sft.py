@@ -36,7 +36,7 @@ def config_of(folder: Path, model: Path, **options: Any) -> Config:
 def judged(lake: Lake, config: Config) -> dict[str, int]:
     """`wise` speaks of all pairs of the sample in its newest revision; what it says is a cycle of cases."""
     with Panel(config) as panel:
-        revision = panel.seats["wise"].revision
+        revision = panel.judges["wise"].revision
     model = dict(lake.rows("SELECT response_id, model FROM responses"))
     pairs = lake.rows(
         "SELECT a.prompt_id, a.response_id, b.response_id FROM responses a JOIN responses b USING (prompt_id) "

@@ -161,7 +161,7 @@ def make_config(tmp_path: Path) -> MakeConfig:
 
 
 @pytest.fixture
-def contest() -> PromptItem:
+def item() -> PromptItem:
     candidates = (
         CandidateResponse("r1", "Paris, the capital."),
         CandidateResponse("r2", "Rome."),

@@ -192,9 +192,9 @@ def test_after_a_refusal_no_other_engine_is_planned_for(
 ) -> None:
     planned: list[str] = []
 
-    def noted(lake: Lake, panel: Panel, seat: ConfiguredJudge, *rest: Any, **also: Any) -> Any:
-        planned.append(seat.name)
-        return find_pending_questions(lake, panel, seat, *rest, **also)
+    def noted(lake: Lake, panel: Panel, configured: ConfiguredJudge, *rest: Any, **also: Any) -> Any:
+        planned.append(configured.name)
+        return find_pending_questions(lake, panel, configured, *rest, **also)
 
     monkeypatch.setattr("curate.judge.stage.find_pending_questions", noted)
     monkeypatch.setattr("curate.judge.stage.finish_judges", lambda *_, **__: (0, {}))
@@ -212,13 +212,13 @@ def test_a_limit_on_cost_needs_prices(sample_lake: Lake, make_config: MakeConfig
 
 def test_budget() -> None:
     budget = Budget(max_tokens=100)
-    assert budget.refuses("free", 5) == ""
-    budget.expect("dear", 10, 60, 0.0)
-    assert budget.refuses("dear", 10) == ""
-    budget.spend("dear", 10, 56, 0.0)
-    assert "max_tokens 100 (56 taken)" in budget.refuses("dear", 10)
-    assert budget.refuses("dear", 3) == ""
-    assert "tokens/s" in budget.note
+    assert budget.find_refusal("free", 5) == ""
+    budget.set_estimate("dear", 10, 60, 0.0)
+    assert budget.find_refusal("dear", 10) == ""
+    budget.add_spending("dear", 10, 56, 0.0)
+    assert "max_tokens 100 (56 taken)" in budget.find_refusal("dear", 10)
+    assert budget.find_refusal("dear", 3) == ""
+    assert "tokens/s" in budget.progress_note
 
 
 # When it ends early ------------------------------------------------------------------------------------------
@@ -338,10 +338,10 @@ def test_ratings_and_lists_become_rows(sample_lake: Lake, make_config: MakeConfi
     (tmp_path / "forms.py").write_text(
         "from curate.judge.base import Answer, Judge, one_by_one, rate, shuffled\n"
         "class Rater(Judge):\n"
-        "    def questions(self, contest): return one_by_one(contest)\n"
+        "    def questions(self, item): return one_by_one(item)\n"
         "    def answer(self, questions): return [rate(-len(q.a.text), sd=1.0) for q in questions]\n"
         "class Lister(Judge):\n"
-        "    def questions(self, contest): return shuffled(contest, samples=2, size=9)\n"
+        "    def questions(self, item): return shuffled(item, samples=2, size=9)\n"
         "    def answer(self, questions):\n"
         "        return [Answer(outcome='a', scores=tuple(-float(len(c.text)) for c in q.asked)) for q in questions]\n"
     )

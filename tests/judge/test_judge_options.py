@@ -104,7 +104,7 @@ def test_the_trained_model_joins_the_panel(make_config: MakeConfig, tmp_path: Pa
     config = make_config(
         "{train: {path: reward, judge: ours}, judge: {judges: [{name: l, kind: rule, rule: length}]}}"
     )
-    assert list(Panel(config).seats) == ["l"]
+    assert list(Panel(config).judges) == ["l"]
     (tmp_path / "reward").mkdir()
     trained = EmbeddingRewardConfig(
         embedder="e",
@@ -118,7 +118,7 @@ def test_the_trained_model_joins_the_panel(make_config: MakeConfig, tmp_path: Pa
         metrics={},
     )
     (tmp_path / "reward" / "config.json").write_text(json.dumps(asdict(trained)))
-    assert list(Panel(config).seats) == ["l", "ours"]
+    assert list(Panel(config).judges) == ["l", "ours"]
     clash = make_config(
         "{train: {path: reward, judge: l}, judge: {judges: [{name: l, kind: rule, rule: length}]}}"
     )
@@ -163,7 +163,7 @@ def test_nothing_heavy_is_imported_before_it_is_needed(make_config: MakeConfig, 
     program = (
         "import sys; from pathlib import Path; from curate.config.project import load_config;"
         "from curate.judge import Panel;"
-        f"print(Panel(load_config(Path({str(tmp_path / 'curate.yaml')!r}))).seats['x'].revision);"
+        f"print(Panel(load_config(Path({str(tmp_path / 'curate.yaml')!r}))).judges['x'].revision);"
         "print([m for m in ('torch', 'transformers', 'sentence_transformers', 'numba') if m in sys.modules])"
     )
     done = subprocess.run(

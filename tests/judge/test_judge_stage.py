@@ -79,9 +79,9 @@ def test_the_done_record_names_the_revision(sample_lake: Lake, make_config: Make
     query = "SELECT part, details FROM runs WHERE stage = 'judge' AND status = 'done' ORDER BY part"
     with Panel(config) as panel:
         for part, details in sample_lake.rows(query):
-            assert json.loads(details)["revision"] == panel.seats[part].revision
+            assert json.loads(details)["revision"] == panel.judges[part].revision
     in_rows = sample_lake.rows("SELECT DISTINCT revision FROM judgments WHERE annotator_id = 'llm'")
-    assert in_rows == [(panel.seats["llm"].revision,)]
+    assert in_rows == [(panel.judges["llm"].revision,)]
 
 
 def test_a_changed_judge_is_asked_anew_and_a_restored_one_is_not(
@@ -99,7 +99,7 @@ def test_a_changed_judge_is_asked_anew_and_a_restored_one_is_not(
         "SELECT max_by(details->>'revision', finished_at) FROM runs WHERE part = 'llm' AND stage = 'judge' "
         "AND status = 'done'"
     )
-    assert sample_lake.value(query) == Panel(restored).seats["llm"].revision
+    assert sample_lake.value(query) == Panel(restored).judges["llm"].revision
     assert judge(sample_lake, restored).skipped
 
 
@@ -146,7 +146,7 @@ def test_a_run_cut_short_ends_as_an_undisturbed_one(
     config = make_config(yaml(engine="favourite: explain"))
     with Panel(config) as panel:
         work = plan_chunks(sample_lake, panel)
-        assert [(each.judge, each.chunk, each.open) for each in work] == [
+        assert [(chunk.judge, chunk.chunk, chunk.pending) for chunk in work] == [
             ("llm", 0, 60), ("llm", 1, 60), ("llm", 2, 24), ("long", 0, 72)
         ]  # fmt: skip
         assert pickle.loads(pickle.dumps(work)) == work

@@ -72,8 +72,8 @@ def test_ratings_reasons_and_likelihoods_of_a_real_model() -> None:
     section = {"judges": [judge | {"engine": "m"} for judge in judges]}
     with Panel(Config.model_validate({"engines": engines, "judge": section})) as panel:
         found = {
-            name: run_judge(seat, [question for contest in CONTESTS for question in seat.judge.questions(contest)])
-            for name, seat in panel.seats.items()
+            name: run_judge(configured, [question for item in CONTESTS for question in configured.judge.questions(item)])
+            for name, configured in panel.judges.items()
         }
     assert {name: len(each) for name, each in found.items()} == {"stars": 4, "wise": 4, "pmi": 2}
     for answer in found["stars"]:

@@ -38,8 +38,8 @@ def listwise(engines: Engines, **options: Any) -> Listwise:
     return Listwise(ListwiseOptions(name="j", kind="listwise", engine="m", **options), engines)
 
 
-def ask(judge: Any, contest: PromptItem) -> list[Answer]:
-    return list(judge.answer(list(judge.questions(contest))))
+def ask(judge: Any, item: PromptItem) -> list[Answer]:
+    return list(judge.answer(list(judge.questions(item))))
 
 
 def heard(engines: Engines) -> list[str]:
@@ -50,11 +50,11 @@ def heard(engines: Engines) -> list[str]:
 # Reasoning, criteria, own answers ------------------------------------------------------------------------
 
 
-def test_the_verdict_is_read_after_what_was_thought(speaking: MakeEngines, contest: PromptItem) -> None:
+def test_the_verdict_is_read_after_what_was_thought(speaking: MakeEngines, item: PromptItem) -> None:
     engines = speaking(
         says={"Weigh": "Paris is right.\n\nVerdict: B and on and on"}, picks={"Paris is right.": "A"}
     )
-    answers = ask(pairwise(engines, reasoning=True), contest)
+    answers = ask(pairwise(engines, reasoning=True), item)
     assert len(answers) == 6
     for answer in answers:
         assert answer.p_a in (pytest.approx(0.8), pytest.approx(0.2))
@@ -64,51 +64,51 @@ def test_the_verdict_is_read_after_what_was_thought(speaking: MakeEngines, conte
     assert verdict.endswith("Paris is right.\n\nVerdict:")
 
 
-def test_a_failed_thought_is_a_failed_judgment(speaking: MakeEngines, contest: PromptItem) -> None:
-    answers = ask(pairwise(speaking(says={"Weigh": "FAIL"}), reasoning=True), contest)
+def test_a_failed_thought_is_a_failed_judgment(speaking: MakeEngines, item: PromptItem) -> None:
+    answers = ask(pairwise(speaking(says={"Weigh": "FAIL"}), reasoning=True), item)
     assert {(answer.outcome, answer.raw) for answer in answers} == {("failed", "time-out")}
 
 
-def test_criteria_are_written_once_per_prompt_and_kept(speaking: MakeEngines, contest: PromptItem) -> None:
+def test_criteria_are_written_once_per_prompt_and_kept(speaking: MakeEngines, item: PromptItem) -> None:
     engines = speaking(says={"criteria that tell": "It names the right city."})
     judge = pairwise(engines, criteria=True)
-    answers = [*ask(judge, contest), *ask(judge, contest)]
+    answers = [*ask(judge, item), *ask(judge, item)]
     assert {answer.rationale for answer in answers} == {"Criteria:\nIt names the right city."}
     assert sum("criteria that tell" in text for text in heard(engines)) == 1
     assert sum(answer.tokens_out for answer in answers) == 5  # paid for once
     assert all("It names the right city." in text for text in heard(engines)[1:])
 
 
-def test_an_own_answer_is_shown_as_such(speaking: MakeEngines, contest: PromptItem) -> None:
+def test_an_own_answer_is_shown_as_such(speaking: MakeEngines, item: PromptItem) -> None:
     engines = speaking(says={"answer requests": "I think it is Paris."})
-    answers = ask(pairwise(engines, reference="write"), contest)
+    answers = ask(pairwise(engines, reference="write"), item)
     assert {answer.rationale for answer in answers} == {"Own answer:\nI think it is Paris."}
     assert "An answer that you wrote yourself (it may be wrong):" in heard(engines)[-1]
     assert "A correct answer:" not in heard(engines)[-1]
 
 
 def test_without_the_required_reference_it_abstains(speaking: MakeEngines) -> None:
-    contest = PromptItem("p", build_chat(("user", "Q")), None, (CandidateResponse("a", "x"), CandidateResponse("b", "y")))
+    item = PromptItem("p", build_chat(("user", "Q")), None, (CandidateResponse("a", "x"), CandidateResponse("b", "y")))
     engines = speaking()
-    assert {each.outcome for each in ask(pairwise(engines, reference="required"), contest)} == {"abstain"}
+    assert {each.outcome for each in ask(pairwise(engines, reference="required"), item)} == {"abstain"}
     assert heard(engines) == []
 
 
-def test_principles_and_persona_stand_in_every_question(speaking: MakeEngines, contest: PromptItem) -> None:
+def test_principles_and_persona_stand_in_every_question(speaking: MakeEngines, item: PromptItem) -> None:
     options: dict[str, Any] = {"persona": "You are a geographer.", "principles": ("Be exact.", "Be brief.")}
     for make in (pairwise, pointwise, listwise):
         engines = speaking()
-        ask(make(engines, **options), contest)
+        ask(make(engines, **options), item)
         assert heard(engines)
         for text in heard(engines):
             assert text.startswith("You are a geographer. ")
             assert "1. Be exact.\n2. Be brief." in text
 
 
-def test_samples_are_drawn_apart_and_change_no_revision(speaking: MakeEngines, contest: PromptItem) -> None:
+def test_samples_are_drawn_apart_and_change_no_revision(speaking: MakeEngines, item: PromptItem) -> None:
     engines = speaking(says={"Weigh": "Hm."})
     judge = pairwise(engines, reasoning=True, samples=3)
-    questions = list(judge.questions(contest))
+    questions = list(judge.questions(item))
     assert len(questions) == len({each.judgment_id(annotator="j", revision="r") for each in questions}) == 18
     judge.answer(questions)
     drawn = [each.sampling for each in engines.get("m").asked if hasattr(each, "sampling")]  # type: ignore[attr-defined]
@@ -123,8 +123,8 @@ def test_samples_are_drawn_apart_and_change_no_revision(speaking: MakeEngines, c
 # Ratings -------------------------------------------------------------------------------------------------
 
 
-def test_a_rating_is_the_expectation_over_the_scale(speaking: MakeEngines, contest: PromptItem) -> None:
-    answers = ask(pointwise(speaking(picks={"Rome": "1", "Paris": "5"})), contest)
+def test_a_rating_is_the_expectation_over_the_scale(speaking: MakeEngines, item: PromptItem) -> None:
+    answers = ask(pointwise(speaking(picks={"Rome": "1", "Paris": "5"})), item)
     paris, rome, unknown = answers
     assert rome.score == pytest.approx(0.8 * 1 + 0.05 * (2 + 3 + 4 + 5))
     assert paris.score == pytest.approx(0.8 * 5 + 0.05 * (1 + 2 + 3 + 4))
@@ -134,19 +134,19 @@ def test_a_rating_is_the_expectation_over_the_scale(speaking: MakeEngines, conte
     assert {answer.outcome for answer in answers} == {"a"}
 
 
-def test_binary_is_the_probability_of_yes(speaking: MakeEngines, contest: PromptItem) -> None:
-    paris, rome, _ = ask(pointwise(speaking(picks={"Rome": "No", "Paris": "Yes"}), binary=True), contest)
+def test_binary_is_the_probability_of_yes(speaking: MakeEngines, item: PromptItem) -> None:
+    paris, rome, _ = ask(pointwise(speaking(picks={"Rome": "No", "Paris": "Yes"}), binary=True), item)
     assert (paris.score, rome.score) == (pytest.approx(0.8), pytest.approx(0.2))
     assert paris.score_sd == pytest.approx(0.4)
 
 
 def test_aspects_in_one_call_where_the_engine_keeps_to_a_schema(
-    speaking: MakeEngines, contest: PromptItem
+    speaking: MakeEngines, item: PromptItem
 ) -> None:
     able = ["generate", "schema"]
     says = {"Paris,": '{"true": 5, "short": 4}', "Rome": '{"true": 6, "short": 1}', "know": "Four."}
     engines = speaking(says=says, able=able)
-    right, off_scale, prose = ask(pointwise(engines, aspects=ASPECTS), contest)
+    right, off_scale, prose = ask(pointwise(engines, aspects=ASPECTS), item)
     assert (right.score, right.score_sd, json.loads(right.raw or "")) == (4.5, None, {"true": 5, "short": 4})
     assert off_scale.outcome == "failed"
     assert (off_scale.raw or "").endswith(says["Rome"])
@@ -156,9 +156,9 @@ def test_aspects_in_one_call_where_the_engine_keeps_to_a_schema(
     assert schema["required"] == ["true", "short"]
 
 
-def test_aspects_one_by_one_where_it_does_not(speaking: MakeEngines, contest: PromptItem) -> None:
+def test_aspects_one_by_one_where_it_does_not(speaking: MakeEngines, item: PromptItem) -> None:
     paris, *_ = ask(
-        pointwise(speaking(picks={'{"short": ': "1", '{"true": ': "5"}), aspects=ASPECTS), contest
+        pointwise(speaking(picks={'{"short": ': "1", '{"true": ': "5"}), aspects=ASPECTS), item
     )
     assert paris.score == pytest.approx((4.5 + 1.5) / 2)
     one = 0.05 * sum((r - 4.5) ** 2 for r in range(1, 5)) + 0.2  # the variance of either
@@ -173,9 +173,9 @@ def test_aspects_one_by_one_where_it_does_not(speaking: MakeEngines, contest: Pr
 def test_lists_hold_everyone_once_a_sample_and_every_second_one_is_reversed(
     n: int, samples: int, size: int
 ) -> None:
-    contest = PromptItem("p", (), None, tuple(CandidateResponse(f"r{at:02}", "") for at in range(n)))
+    item = PromptItem("p", (), None, tuple(CandidateResponse(f"r{at:02}", "") for at in range(n)))
     lists: dict[int, list[tuple[str, ...]]] = {}
-    for question in ask_shuffled_lists(contest, samples=samples, size=size):
+    for question in ask_shuffled_lists(item, samples=samples, size=size):
         ids = tuple(each.response_id for each in question.asked)
         assert 1 <= len(ids) <= size
         lists.setdefault(question.sample, []).append(ids)
@@ -186,12 +186,12 @@ def test_lists_hold_everyone_once_a_sample_and_every_second_one_is_reversed(
             assert blocks == [tuple(reversed(block)) for block in lists[sample - 1]]
 
 
-def test_a_list_is_read_place_by_place(speaking: MakeEngines, contest: PromptItem) -> None:
+def test_a_list_is_read_place_by_place(speaking: MakeEngines, item: PromptItem) -> None:
     said = {"thoughts": "Three is best.", "scores": {"model-1": 2, "model-2": 2, "model-3": 5}}
     text = json.dumps(said | {"ranking": ["model-3", "model-1", "model-2"]})
     engines = speaking(says={"Answer model-1": f"```json\n{text}\n```"})
     judge = listwise(engines)
-    questions = list(judge.questions(contest))
+    questions = list(judge.questions(item))
     first, second = judge.answer(questions)
     shown = [each.response_id for each in questions[0].asked]
     assert sorted(shown) == ["r1", "r2", "r3"]
@@ -226,9 +226,9 @@ GOOD = {"scores": {"model-1": 1, "model-2": 2, "model-3": 3}, "ranking": ["model
     ],
 )
 def test_a_malformed_list_has_failed_with_its_text(
-    speaking: MakeEngines, contest: PromptItem, said: str, reason: str
+    speaking: MakeEngines, item: PromptItem, said: str, reason: str
 ) -> None:
-    for answer in ask(listwise(speaking(says={"model-1": said})), contest):
+    for answer in ask(listwise(speaking(says={"model-1": said})), item):
         assert answer.outcome == "failed"
         assert (answer.raw or "").startswith(reason)
         assert (answer.raw or "").endswith(said)
@@ -247,12 +247,12 @@ HOSTILE = (
 
 
 def test_hostile_answers_stand_verbatim_in_their_frames(speaking: MakeEngines) -> None:
-    contest = PromptItem(
+    item = PromptItem(
         "p", build_chat(("user", HOSTILE)), HOSTILE, (CandidateResponse("a", HOSTILE), CandidateResponse("b", HOSTILE))
     )
     for make in (pairwise, pointwise, listwise):
         engines = speaking(says={"criteria that tell": HOSTILE})
-        ask(make(engines, reference=True, criteria=True), contest)
+        ask(make(engines, reference=True, criteria=True), item)
         for text in heard(engines)[1:]:
             copies = 4 if make is pointwise else 5  # request, reference, criteria, answers
             assert text.count(f"]\n{HOSTILE}\n[/") == copies

@@ -24,8 +24,8 @@ def judge(engines: Engines, **options: Any) -> Likelihood:
     return Likelihood(LikelihoodOptions(name="j", kind="likelihood", engine="m", **options), engines)
 
 
-def answer(judge: Likelihood, contest: PromptItem = CONTEST) -> Answer:
-    return judge.answer(list(judge.questions(contest)))[0]
+def answer(judge: Likelihood, item: PromptItem = CONTEST) -> Answer:
+    return judge.answer(list(judge.questions(item)))[0]
 
 
 def test_a_pleased_user_is_likelier_after_the_better_answer(speaking: MakeEngines) -> None:
@@ -45,9 +45,9 @@ def test_empty_responses(speaking: MakeEngines) -> None:
 
 
 def test_a_response_is_paid_for_once(speaking: MakeEngines) -> None:
-    contest = PromptItem("p", CONTEST.messages, None, (*CONTEST.candidates, CandidateResponse("c", "fox")))
+    item = PromptItem("p", CONTEST.messages, None, (*CONTEST.candidates, CandidateResponse("c", "fox")))
     found = judge(speaking(), method="pmi")
-    answers = found.answer(list(found.questions(contest)))
+    answers = found.answer(list(found.questions(item)))
     assert sum(each.tokens_in for each in answers) == 3 * 2 * 10
 
 

@@ -31,9 +31,9 @@ def make(engines: Engines) -> Meta:
     return Meta(MetaOptions(name="j", kind="meta", engine="m"), engines)
 
 
-def test_the_vote_is_weighed_by_soundness(speaking: MakeEngines, contest: PromptItem) -> None:
+def test_the_vote_is_weighed_by_soundness(speaking: MakeEngines, item: PromptItem) -> None:
     engines = speaking(picks={"Paris it is.": "Yes", "Rome is older.": "No"})
-    judge, heard = make(engines), dataclasses.replace(contest, opinions=SAID)
+    judge, heard = make(engines), dataclasses.replace(item, other_judgments=SAID)
     about, *others = judge.answer(list(judge.questions(heard)))
     assert about.p_a == pytest.approx((0.8 * 0.9 + 0.2 * 0.0) / (0.8 + 0.2))
     weights = {each["annotator_id"]: each["weight"] for each in json.loads(about.raw or "")}
@@ -41,8 +41,8 @@ def test_the_vote_is_weighed_by_soundness(speaking: MakeEngines, contest: Prompt
     assert {each.outcome for each in others} == {"abstain"}
 
 
-def test_a_judgment_is_shown_in_the_order_that_its_judge_saw(speaking: MakeEngines, contest: PromptItem) -> None:
-    judge, (question, *_) = make(speaking()), list(make(speaking()).questions(contest))
+def test_a_judgment_is_shown_in_the_order_that_its_judge_saw(speaking: MakeEngines, item: PromptItem) -> None:
+    judge, (question, *_) = make(speaking()), list(make(speaking()).questions(item))
     text = plain_text(judge.ask(question, SAID[0]).messages[-1].content)
     assert text.index("Rome.") < text.index("Paris, the capital.")  # shown "ba"
     assert "The judge said: B is better." in text  # and its "a" was B to it
@@ -58,19 +58,19 @@ def test_it_hears_the_judges_before_it_and_no_people(sample_lake: Lake, make_con
     ]
     with Panel(config) as panel:
         of = read_items(sample_lake, ids)
-        heard = add_other_judgments(sample_lake, panel, panel.seats["j"], of)
-        assert add_other_judgments(sample_lake, panel, panel.seats["l"], of) == of
-    for contest in heard:
-        assert {each.annotator_id for each in contest.opinions} == {"good", "fair", "random"}  # imported
-        assert len(contest.opinions) == 6 * 3 * 2
-        candidates = {each.response_id for each in contest.candidates}
-        assert all({each.response_a, each.response_b} <= candidates for each in contest.opinions)
+        heard = add_other_judgments(sample_lake, panel, panel.judges["j"], of)
+        assert add_other_judgments(sample_lake, panel, panel.judges["l"], of) == of
+    for item in heard:
+        assert {each.annotator_id for each in item.other_judgments} == {"good", "fair", "random"}  # imported
+        assert len(item.other_judgments) == 6 * 3 * 2
+        candidates = {each.response_id for each in item.candidates}
+        assert all({each.response_a, each.response_b} <= candidates for each in item.other_judgments)
 
 
 def test_soundness_that_is_no_number_is_a_failure_and_not_a_tie(
-    speaking: MakeEngines, contest: PromptItem, monkeypatch: pytest.MonkeyPatch
+    speaking: MakeEngines, item: PromptItem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    judge, heard = make(speaking()), dataclasses.replace(contest, opinions=SAID)
+    judge, heard = make(speaking()), dataclasses.replace(item, other_judgments=SAID)
     monkeypatch.setattr(
         judge._engine, "choose", lambda asked: [Choice((math.nan, math.nan), 1, 0) for _ in asked]
     )

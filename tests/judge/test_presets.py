@@ -27,7 +27,7 @@ def test_each_can_be_seated_and_is_its_options(make_config: MakeConfig, name: st
             )
         }
     )
-    assert Panel(config).seats["x"].revision == Panel(spelled).seats["x"].revision
+    assert Panel(config).judges["x"].revision == Panel(spelled).judges["x"].revision
 
 
 def test_options_override_a_preset() -> None:

@@ -47,8 +47,8 @@ def compare(folder: Path, a: str, b: str, *, reference: str | None = REFERENCE, 
     engines = Engines({"letters": {"kind": "./letters.py:Letters"}}, folder)
     judge = Reference(ReferenceOptions(name="r", kind="reference", **options), engines)
     candidates = (CandidateResponse("a", a), CandidateResponse("b", b))
-    contest = PromptItem("p", build_chat(("user", "Where did the cat sit?")), reference, candidates)
-    return judge.answer([Question(contest, candidates)])[0]
+    item = PromptItem("p", build_chat(("user", "Where did the cat sit?")), reference, candidates)
+    return judge.answer([Question(item, candidates)])[0]
 
 
 @pytest.mark.parametrize(
@@ -147,8 +147,8 @@ def test_tokens_match_greedily(tmp_path: Path) -> None:
         ReferenceOptions(name="r", kind="reference", metric="tokens", engine="words", tie=0.0), engines
     )
     candidates = (CandidateResponse("a", NEAR), CandidateResponse("b", ""))
-    contest = PromptItem("p", build_chat(("user", "?")), REFERENCE, candidates)
-    (answer,) = judge.answer([Question(contest, candidates)])
+    item = PromptItem("p", build_chat(("user", "?")), REFERENCE, candidates)
+    (answer,) = judge.answer([Question(item, candidates)])
     vectors = [engines.get("words").embed(text.split()) for text in (NEAR, REFERENCE)]
     best = [[max(float(u @ v) for v in other) for u in one] for one, other in (vectors, vectors[::-1])]
     precision, recall = (sum(each) / len(each) for each in best)

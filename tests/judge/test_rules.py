@@ -23,9 +23,9 @@ LOOP = "I think that I think that I think that I think that I think that."
 
 def compare(rule: str, a: str, b: str, *, request: str = "Hi", **options: Any) -> Answer:
     candidates = (CandidateResponse("a", a), CandidateResponse("b", b))
-    contest = PromptItem("p", build_chat(("user", request)), None, candidates)
+    item = PromptItem("p", build_chat(("user", request)), None, candidates)
     judge = RuleJudge(RuleOptions(name="r", kind="rule", rule=rule, **options), Engines({}, Path()))  # type: ignore[arg-type]
-    return judge.answer([Question(contest, candidates)])[0]
+    return judge.answer([Question(item, candidates)])[0]
 
 
 @pytest.mark.parametrize(
@@ -60,10 +60,10 @@ def test_rules_do_not_care_for_the_order(rule: str, a: str, b: str) -> None:
 
 @given(st.lists(st.sampled_from("abc"), min_size=12, max_size=40))
 def test_repetition_is_the_share_of_repeated_trigrams(words: list[str]) -> None:
-    contest = PromptItem("p", (), None, ())
+    item = PromptItem("p", (), None, ())
     grams = ["".join(words[at : at + 3]) for at in range(len(words) - 2)]
     repeated = sum(gram in grams[:at] for at, gram in enumerate(grams))
-    assert repetition_score(contest, " ".join(words)) == pytest.approx(-repeated / len(grams))
+    assert repetition_score(item, " ".join(words)) == pytest.approx(-repeated / len(grams))
 
 
 @pytest.mark.parametrize(

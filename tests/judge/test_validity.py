@@ -124,8 +124,8 @@ def test_a_reward_that_is_no_number_fails_its_pairs_alone(tmp_path: Path) -> Non
     )
     engines = Engines({"rm": {"kind": "./rewards.py:Rewards"}}, tmp_path)
     made = RewardModelJudge(RewardModelOptions(name="rm", kind="reward-model", engine="rm"), engines)
-    contest = PromptItem("p", build_chat(("user", "?")), None, (A, B, C, CandidateResponse("d", "D")))
-    questions = list(made.questions(contest))
+    item = PromptItem("p", build_chat(("user", "?")), None, (A, B, C, CandidateResponse("d", "D")))
+    questions = list(made.questions(item))
     found = {
         question.a.text + question.b.text: check_answer(question, answer).outcome
         for question, answer in zip(questions, made.answer(questions), strict=True)
@@ -186,4 +186,4 @@ def test_a_judge_that_gives_no_answers_is_named(tmp_path: Path, make_config: Mak
         Panel(config) as panel,
         pytest.raises(CurateError, match="Judge 'odd' gave a float in place of an Answer"),
     ):
-        run_judge(panel.seats["odd"], [PAIR])
+        run_judge(panel.judges["odd"], [PAIR])

@@ -21,8 +21,8 @@ needs_isolation = pytest.mark.skipif(
 def verify(text: str, *, reference: str | None = None, meta: Any = None, **options: Any) -> Answer:
     verifier = Verifier(VerifierOptions(name="v", kind="verifier", **_key(options)), Engines({}, Path()))
     told = None if meta is None else json.dumps(meta)
-    contest = PromptItem("p", build_chat(("user", "?")), reference, (CandidateResponse("a", text),), meta=told)
-    (answer,) = verifier.answer(list(verifier.questions(contest)))
+    item = PromptItem("p", build_chat(("user", "?")), reference, (CandidateResponse("a", text),), meta=told)
+    (answer,) = verifier.answer(list(verifier.questions(item)))
     return answer
 
 

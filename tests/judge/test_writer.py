@@ -46,11 +46,11 @@ def test_what_comes_quickly_is_committed_together(sample_lake: Lake, chunks: lis
     run = StageRun(twin, "judge", config_hash="c")
     with BackgroundWriter(run) as ledger:
         for chunk in chunks[:6]:
-            ledger.file(chunk)
+            ledger.submit(chunk)
         ledger.flush()
         assert committed(sample_lake)[1] == 6 * 6
         for chunk in chunks[6:]:
-            ledger.file(chunk)
+            ledger.submit(chunk)
     records, rows = committed(sample_lake)
     assert rows == 12 * 6
     assert records < len(chunks)
@@ -67,8 +67,8 @@ def test_an_error_between_chunks_loses_nothing_that_was_answered(
         pytest.raises(KeyboardInterrupt),
         BackgroundWriter(StageRun(twin, "judge", config_hash="c")) as ledger,
     ):
-        ledger.file(chunks[0])
-        ledger.file(chunks[1])
+        ledger.submit(chunks[0])
+        ledger.submit(chunks[1])
         raise KeyboardInterrupt
     assert committed(sample_lake)[1] == 12
     twin.close()
@@ -83,7 +83,7 @@ def test_a_commit_that_fails_is_an_error_where_it_is_waited_for(
         pytest.raises(Exception, match=r"[Cc]losed"),
         BackgroundWriter(StageRun(closed, "judge", config_hash="c")) as ledger,
     ):
-        ledger.file(chunks[0])
+        ledger.submit(chunks[0])
         ledger.flush()
     assert committed(sample_lake) == (0, 0)
 
@@ -95,7 +95,7 @@ def test_a_slow_judge_is_committed_chunk_by_chunk(
     twin = sample_lake.twin()
     with BackgroundWriter(StageRun(twin, "judge", config_hash="c")) as ledger:
         for number, chunk in enumerate(chunks[:3]):
-            ledger.file(chunk)
+            ledger.submit(chunk)
             while committed(sample_lake)[0] == number:  # nobody has asked it to
                 time.sleep(0.01)
     assert committed(sample_lake) == (3, 18)

@@ -110,7 +110,7 @@ def test_the_folder_is_a_judge_with_the_trainer_s_scores(
         again = loaded.model.eval().score(build_batch([group]))  # type: ignore[arg-type,operator]
     tolerance = 2e-2 if changes.get("precision") else 1e-4
     assert again.tolist() == pytest.approx(found, abs=tolerance)
-    assert list(Panel(config).seats) == ["reward-model"]
+    assert list(Panel(config).judges) == ["reward-model"]
 
 
 def test_aspects_that_pull_apart_are_learnt_each(lake: Lake, tmp_path: Path, make_model: MakeModel) -> None:

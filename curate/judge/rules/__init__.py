@@ -1,6 +1,6 @@
 """Rules: how good a response is by something that needs no model. One file each; `RULES` has them by name.
 
-A rule gives a response to a contest a number, the higher the better, or None where it has nothing to say.
+A rule gives a response to a item a number, the higher the better, or None where it has nothing to say.
 """
 
 from __future__ import annotations

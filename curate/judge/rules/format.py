@@ -107,9 +107,9 @@ _WORDS: tuple[tuple[str, Callable[[str, str], bool]], ...] = (
 )
 
 
-def format_score(contest: PromptItem, text: str) -> float | None:
+def format_score(item: PromptItem, text: str) -> float | None:
     """The share of the request's constraints that the response keeps; None where it has none that we know."""
-    user = [turn for turn in contest.messages if turn.role == "user"]
+    user = [turn for turn in item.messages if turn.role == "user"]
     kept = [holds(text) for holds in find_constraints(plain_text(user[-1].content))] if user else []
     return sum(kept) / len(kept) if kept else None
 

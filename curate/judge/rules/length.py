@@ -7,6 +7,6 @@ import math
 from curate.judge.base import PromptItem
 
 
-def length_score(contest: PromptItem, text: str) -> float:
+def length_score(item: PromptItem, text: str) -> float:
     """ln(1 + words): longer is better, and a difference of 0.1 means about a tenth more words."""
     return math.log1p(len(text.split()))

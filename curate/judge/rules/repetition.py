@@ -8,7 +8,7 @@ _N = 3
 _LEAST = 12  # words: below, hardly any trigram can repeat, and the share says nothing
 
 
-def repetition_score(contest: PromptItem, text: str) -> float | None:
+def repetition_score(item: PromptItem, text: str) -> float | None:
     """Minus the share of repeated word trigrams, in [−1, 0]; None for texts of fewer than 12 words.
 
     1 − |distinct n-grams| / |n-grams| is seq-rep-n of Welleck et al. 2020, "Neural Text Generation with Unlikelihood

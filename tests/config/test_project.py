@@ -90,7 +90,7 @@ def test_the_template_project_is_valid() -> None:
         ("{backbone: {model: m}, hidden: 3, noise: {method: flip}}", "hidden: with `backbone`"),
         ("{noise: {method: co-teaching}}", "set members: 2"),
         ("{backbone: {model: m, loss: {kind: ordinal}}}", "set `output: ordinal`"),
-        ("{backbone: {model: m, forward: joint, loss: {kind: margin}}}", "scores that stand alone"),
+        ("{backbone: {model: m, forward: joint, loss: {kind: margin}}}", "responses that are scored alone"),
         ("{backbone: {model: m, row_tokens: 64, batch_tokens: 32}}", "row_tokens is more than batch_tokens"),
         ("{backbone: {model: m, lorra: {}}}", "did you mean `lora`"),
     ],

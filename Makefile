@@ -58,6 +58,8 @@ check: setup lint ## lint, types and unit tests: what starts no process, server 
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python .ci/check_language.py curate flows
+	$(BIN)/lint-imports pyproject.toml
 	$(BIN)/mypy --strict curate flows
 
 schemas: setup ## write schemas/ anew after a record or an option changed

@@ -50,7 +50,7 @@ from curate.aggregate.graph.majority import Majority, build_majority
 from curate.aggregate.graph.solution import DenoisedGraphs
 from curate.aggregate.graph.tally import PairTally, tally_pairs
 from curate.aggregate.ranking.bradley_terry import bootstrap_scores, bradley_terry
-from curate.aggregate.ranking.prompt_scores import PromptScores, prompt_scores
+from curate.aggregate.ranking.prompt_scores import PromptScores, fit_prompt_scores
 from curate.aggregate.ranking.tournament import Tournament, build_tournament
 from curate.aggregate.votes import Votes
 from curate.config.project import Config
@@ -111,7 +111,7 @@ def compare_panels(known: Panel, repeat: int, peer_judgments: int) -> None:
         ("majority alone", build_majority, repeat),
         ("denoise-then-ensemble", denoise_then_ensemble, 1),
         ("panel model to convergence", panel.fit, repeat),
-        ("Bradley–Terry per prompt", lambda votes: prompt_scores(tally_pairs(votes)), repeat),
+        ("Bradley–Terry per prompt", lambda votes: fit_prompt_scores(tally_pairs(votes)), repeat),
     ):
         seconds, found = best_of(runs, lambda work=work: work(votes))
         rows.append((name, len(votes), seconds, known.accuracy(pairs.a, pairs.b, says_a(pairs, found))))

@@ -23,11 +23,11 @@ import synthetic
 from numpy.typing import NDArray
 
 from curate.aggregate.annotator_reliability import estimate_reliability
-from curate.aggregate.calibration import expected_calibration_error
+from curate.aggregate.calibration import compute_calibration_error
 from curate.aggregate.human_votes import People, collect_verdicts
 from curate.aggregate.labelling import Labelling, label_pairs
 from curate.aggregate.posterior import pair_ids
-from curate.aggregate.strata import by_agreement
+from curate.aggregate.strata import group_by_agreement
 from curate.aggregate.votes import Votes
 from curate.config.aggregate import AggregateSection
 
@@ -91,7 +91,7 @@ class Draw:
 
 def draw(truth: Truth, labels: int, section: AggregateSection, rng: np.random.Generator) -> Draw:
     votes, people = labelled(truth, labels, rng)
-    strata = {"strata": lambda pairs: by_agreement(votes, pairs)}
+    strata = {"strata": lambda pairs: group_by_agreement(votes, pairs)}
     by = section.guarantee is not None and section.guarantee.strata == "agreement"
     found = label_pairs(votes, people, section, **(strata if by else {}))
     return measured(found, truth, people)
@@ -111,7 +111,7 @@ def measured(found: Labelling, truth: Truth, people: People) -> Draw:
         holds=holds,
         shipped=float(shipped.sum() / max((~np.isnan(gold)).sum(), 1)),
         wrong=float(np.mean(gold[judged] != found.graphs.direction[judged])) if judged.any() else 0.0,
-        ece=expected_calibration_error(found.p_a[rest], (1 + gold[rest]) / 2),
+        ece=compute_calibration_error(found.p_a[rest], (1 + gold[rest]) / 2),
     )
 
 

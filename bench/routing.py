@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from panels import RecordedPanel
 
 from curate.aggregate.annotators import fit_model
-from curate.aggregate.annotators.pairs import PairLabels, pair_table
+from curate.aggregate.annotators.pairs import PairLabels, build_pair_table
 from curate.aggregate.annotators.panel import PanelOptions
 from curate.aggregate.annotators.result import count_agreement
 from curate.aggregate.annotators.vote_patterns import build_vote_patterns, find_frequent_annotators
@@ -111,7 +111,7 @@ def simulate(
     decided = ~np.isnan(panel.gold) & (panel.gold != 0)
     rng = np.random.default_rng(seed)
     draw = rng.random(len(panel.gold))
-    table = pair_table(votes)
+    table = build_pair_table(votes)
     counted = count_agreement(table)
     opinion = build_vote_patterns(table, find_frequent_annotators(table, counted), counted)[0]
     owner = np.searchsorted(votes.offsets, panel.a, side="right") - 1

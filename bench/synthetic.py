@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from curate.aggregate.annotators.majority import fit as fit_majority
 from curate.aggregate.annotators.one_coin import fit as fit_one_coin
 from curate.aggregate.annotators.panel import fit as fit_panel
-from curate.aggregate.calibration import expected_calibration_error
+from curate.aggregate.calibration import compute_calibration_error
 from curate.aggregate.votes import Votes
 from curate.stats.guarantee import certify_threshold
 
@@ -127,7 +127,7 @@ def report(panels: int = 5, draws: int = 500) -> None:
                     accuracy(fit_majority(made.votes).p_a, truth),
                     accuracy(fit_one_coin(made.votes).p_a, truth),
                     accuracy(fit.p_a, truth),
-                    expected_calibration_error(fit.p_a, outcome),
+                    compute_calibration_error(fit.p_a, outcome),
                     float(np.sqrt(np.mean((fit.ability - made.ability) ** 2))),
                     float(np.sqrt(np.mean((fit.position_bias - made.position) ** 2))),
                     float(len(fit.doubts) > 0),

@@ -28,7 +28,7 @@ def drop_fooled_judges(lake: Lake, panel: pa.Table, section: GuardSection | None
         judge: (rate, low) for judge, rate, low in lake.rows(read_query("aggregate_fooled"), [section.most])
     }
     seats = [(row["annotator_id"], row["revision"]) for row in panel.to_pylist()]
-    out = _fooled_seats(lake, [seat for seat in seats if seat[0] in fooled])
+    out = _select_fooled(lake, [seat for seat in seats if seat[0] in fooled])
     if not out:
         return panel, ""
     names = sorted({name for name, _ in out})
@@ -37,7 +37,7 @@ def drop_fooled_judges(lake: Lake, panel: pa.Table, section: GuardSection | None
     return kept, f"without votes, since hack answers fool them: {told}"
 
 
-def _fooled_seats(lake: Lake, named: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+def _select_fooled(lake: Lake, named: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
     """Select, of the seats (name, revision) that are called like a fooled judge, the judge's own.
 
     A person of that name stays, and so does whoever was imported, where the panel has a judge of that name.

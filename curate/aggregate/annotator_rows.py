@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from curate.aggregate.calibration import expected_calibration_error
+from curate.aggregate.calibration import compute_calibration_error
 from curate.aggregate.human_votes import People
 from curate.aggregate.labelling import Labelling
 from curate.aggregate.posterior import DIGITS
@@ -13,7 +13,7 @@ from curate.aggregate.rewards.fused import NAME as ENSEMBLE
 from curate.aggregate.votes import Float64, Votes
 
 
-def annotator_rows(
+def build_annotator_rows(
     judged: pl.DataFrame, measured: pl.DataFrame, votes: Votes, found: Labelling
 ) -> pl.DataFrame:
     """Count each annotator's judgments and add what was measured of it, or the model's figures where there are any.
@@ -69,5 +69,5 @@ def _calibration_errors(votes: Votes, people: People) -> Float64:
     for k in np.unique(votes.annotator[known]):
         mine = votes.annotator[known] == k
         if not np.isin(p_a[mine], (0.0, 0.5, 1.0)).all():
-            errors[k] = expected_calibration_error(p_a[mine], outcome[mine])
+            errors[k] = compute_calibration_error(p_a[mine], outcome[mine])
     return errors

@@ -80,7 +80,7 @@ def count_judged_pairs(votes: Votes, *, threads: int | None = None) -> Int64:
 
     def count(first: int, last: int) -> None:
         judged = np.zeros(len(votes.annotators), np.int64)
-        _judged_slice(first, last, votes.offsets, first_vote, votes.a, votes.b, votes.annotator, judged)
+        _count_judged_slice(first, last, votes.offsets, first_vote, votes.a, votes.b, votes.annotator, judged)
         parts.append(judged)
 
     over_slices(count, np.diff(first_vote) + 1, threads=threads)
@@ -180,7 +180,7 @@ def _group_slice(
 
 
 @compile_kernel
-def _judged_slice(
+def _count_judged_slice(
     first: int, last: int, responses: Int64, first_vote: Int64, a: Int32, b: Int32, annotator: Int32, judged: Int64
 ) -> None:  # fmt: skip
     stamp = np.full(len(judged), -1, np.int64)  # the last pair that each annotator was seen on

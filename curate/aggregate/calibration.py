@@ -143,7 +143,7 @@ def measure_reliability(p_a: Float64, outcome: Float64, *, bins: int = 10) -> Re
     )
 
 
-def expected_calibration_error(p_a: Float64, outcome: Float64, *, bins: int = 10) -> float:
+def compute_calibration_error(p_a: Float64, outcome: Float64, *, bins: int = 10) -> float:
     """ECE over bins of equal width of confidence; 0 for no pairs."""
     return measure_reliability(p_a, outcome, bins=bins).ece if len(p_a) else 0.0
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from curate.aggregate.calibration import (
     Calibration,
     Reliability,
-    expected_calibration_error,
+    compute_calibration_error,
     fit_isotonic,
     fit_temperature,
     measure_reliability,
@@ -57,7 +57,7 @@ class HeldOutResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Assessed:
+class Certification:
     """What `tested` labels say.
 
     `pairs` bool[E]: those that it speaks of; `accepted` bool[E]; `guarantee` None where none was asked for;
@@ -92,7 +92,7 @@ class Assessed:
 
 def certify_labels(
     blind: HeldOutResult, labelled: Int64, verdict: Float64, section: AggregateSection
-) -> Assessed:
+) -> Certification:
     """Hold the blind result against people: `verdict` float64[L] in -1 … 1 on the pairs `labelled` int64[L]."""
     asked = section.guarantee or GuaranteeSection()
     pairs = blind.open & (blind.direction != 0)
@@ -105,13 +105,13 @@ def certify_labels(
     error = prediction_powered_error(blind.confidence[members], at, agrees, delta=asked.delta)
     known = labelled[blind.open[labelled]]
     outcome = (1.0 + np.sign(verdict[blind.open[labelled]])) / 2.0
-    name = _calibration_for(section, len(known))
-    out_of_fold = _out_of_fold(name, blind.p_a[known], outcome)
-    accepted = _mark_accepted(blind, pairs, found)
+    name = _choose_calibration(section, len(known))
+    out_of_fold = _calibrate_out_of_fold(name, blind.p_a[known], outcome)
+    accepted = _mark_accepted_pairs(blind, pairs, found)
     per_stratum = [
         np.bincount(blind.stratum[each], minlength=len(blind.strata)) for each in (pairs, accepted, tested)
     ]
-    return Assessed(
+    return Certification(
         pairs=pairs,
         accepted=accepted,
         tested=len(tested),
@@ -122,8 +122,8 @@ def certify_labels(
         error=error,
         calibration=name,
         calibrate=_fit_calibration(name, blind.p_a[known], outcome),
-        ece_before=expected_calibration_error(blind.p_a[known], outcome),
-        ece=expected_calibration_error(out_of_fold, outcome),
+        ece_before=compute_calibration_error(blind.p_a[known], outcome),
+        ece=compute_calibration_error(out_of_fold, outcome),
         diagram=measure_reliability(out_of_fold, outcome),
     )
 
@@ -143,14 +143,14 @@ def _certify_stratum(
     )
 
 
-def _mark_accepted(blind: HeldOutResult, pairs: Bool, found: StratifiedGuarantee | None) -> Bool:
+def _mark_accepted_pairs(blind: HeldOutResult, pairs: Bool, found: StratifiedGuarantee | None) -> Bool:
     accepted = np.zeros(len(pairs), np.bool_)
     for stratum, part in found.strata.items() if found is not None else ():
         accepted |= pairs & (blind.stratum == stratum) & (blind.confidence >= part.threshold)
     return accepted
 
 
-def _calibration_for(section: AggregateSection, labels: int) -> str:
+def _choose_calibration(section: AggregateSection, labels: int) -> str:
     """What is asked for, or what so many labels can bear."""
     if section.calibration == "none" or labels == 0:
         return "none"
@@ -174,7 +174,7 @@ def _keep_probabilities(p_a: Float64) -> Float64:
     return p_a
 
 
-def _out_of_fold(name: str, p_a: Float64, outcome: Float64) -> Float64:
+def _calibrate_out_of_fold(name: str, p_a: Float64, outcome: Float64) -> Float64:
     """float64[L], each calibrated by a map that did not see its label."""
     fold = np.random.default_rng(0).permutation(len(p_a)) % FOLDS
     calibrated = p_a.copy()

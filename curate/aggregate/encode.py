@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.aggregate.hash_lookup import look_up_hashes
-from curate.aggregate.sort_votes import RawVotes, in_order
+from curate.aggregate.sort_votes import RawVotes, sort_raw_votes
 from curate.aggregate.votes import Float32, Int8, Int32, Votes
 from curate.core.errors import CurateError
 from curate.core.resources import read_query
@@ -52,7 +52,7 @@ def encode_votes(lake: Lake) -> EncodedVotes:
     ways = lake.arrow(read_query("aggregate_ways"))
     _check_outcomes(lake, ways["outcome"])
     a, b, way, p_a = _read_statements(lake, ways["hash"], responses["hash"])
-    _check_known(lake, a, b)
+    _check_responses(lake, a, b)
     counts = np.bincount(way, minlength=len(ways))
     silent = ways["outcome"].to_numpy() == _SAYS_NOTHING
     if counts[silent].any():
@@ -62,7 +62,7 @@ def encode_votes(lake: Lake) -> EncodedVotes:
     heard = ways.filter(pa.array((counts > 0) & ~silent))
     names = pc.unique(heard["name"])
     people = pc.unique(heard.filter(heard["human"])["name"])
-    prompt, said = in_order(_count_statements(a, b, way, p_a, ways, names), owner, offsets)
+    prompt, said = sort_raw_votes(_turn_statements(a, b, way, p_a, ways, names), owner, offsets)
     votes = Votes(
         offsets=offsets,
         prompt=prompt,
@@ -102,7 +102,7 @@ def _read_statements(
     return a, b, way, stated["p_a"].to_numpy()
 
 
-def _count_statements(
+def _turn_statements(
     a: Int32, b: Int32, way: Int32, p_a: Float32, ways: pa.Table, names: pa.Array
 ) -> RawVotes:
     """A pair that comes as (b, a) is turned round together with its outcome, order and probability."""
@@ -132,7 +132,7 @@ def _check_once(response_ids: pa.Array, hashes: pa.ChunkedArray) -> None:
     raise CurateError(f"responses: {one} and {other} have the same hash; give one of them another id.")
 
 
-def _check_known(lake: Lake, a: Int32, b: Int32) -> None:
+def _check_responses(lake: Lake, a: Int32, b: Int32) -> None:
     """Every response is there. Which is not is asked for only when one is not."""
     for side, place in (("a", a), ("b", b)):
         if place.min(initial=0) < 0:

@@ -7,19 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from curate.aggregate.certify import Assessed
+from curate.aggregate.certify import Certification
 from curate.aggregate.labelling import Labelling
 from curate.aggregate.posterior import DIGITS
 from curate.config.aggregate import AggregateSection, GuaranteeSection
 from curate.stats.guarantee import Guarantee, certify_threshold
 
 
-def guarantee_rows(found: Labelling, section: AggregateSection) -> list[dict[str, Any]]:
+def build_guarantee_rows(found: Labelling, section: AggregateSection) -> list[dict[str, Any]]:
     """One row of the table `guarantees` per stratum; none where no guarantee was asked or nothing could be tested."""
     assessed = found.assessed
     if assessed is None or assessed.guarantee is None:
         return []
-    tested_share = _tested_share(section)
+    tested_share = _get_tested_share(section)
     return [
         {
             "stratum": found.strata[k],
@@ -40,7 +40,7 @@ def guarantee_rows(found: Labelling, section: AggregateSection) -> list[dict[str
     ]
 
 
-def assessment_row(found: Labelling, section: AggregateSection) -> dict[str, Any]:
+def build_assessment_row(found: Labelling, section: AggregateSection) -> dict[str, Any]:
     """The row of the table `assessments`."""
     assessed = found.assessed
     row: dict[str, Any] = {
@@ -79,10 +79,10 @@ def assessment_row(found: Labelling, section: AggregateSection) -> dict[str, Any
 
 
 def _write_claim(found: Labelling, section: AggregateSection) -> str:
-    return " ".join(filter(None, [_guarantee_claim(found, section), found.choice]))
+    return " ".join(filter(None, [_write_guarantee_claim(found, section), found.choice]))
 
 
-def _guarantee_claim(found: Labelling, section: AggregateSection) -> str:
+def _write_guarantee_claim(found: Labelling, section: AggregateSection) -> str:
     asked, assessed = section.guarantee, found.assessed
     if asked is None:
         return "No guarantee was asked for (`aggregate.guarantee` is null)."
@@ -91,7 +91,7 @@ def _guarantee_claim(found: Labelling, section: AggregateSection) -> str:
         sentences = [_write_promise(found, assessed, asked)]
     else:
         unasked = len(found.case) - len(found.people)
-        sentences = [_no_guarantee(labels, _write_labels_needed(found, section), unasked)]
+        sentences = [_write_no_guarantee(labels, _write_labels_needed(found, section), unasked)]
     if assessed is not None and assessed.tested:
         error = assessed.error
         sentences.append(
@@ -103,7 +103,7 @@ def _guarantee_claim(found: Labelling, section: AggregateSection) -> str:
     return " ".join(sentences)
 
 
-def _write_promise(found: Labelling, assessed: Assessed, asked: GuaranteeSection) -> str:
+def _write_promise(found: Labelling, assessed: Certification, asked: GuaranteeSection) -> str:
     accepted, pairs = int(assessed.accepted.sum()), int(assessed.pairs.sum())
     parts = [part for _, part in assessed.parts if part.holds]
     tested, errors = sum(part.n for part in parts), sum(part.errors for part in parts)
@@ -118,7 +118,7 @@ def _write_promise(found: Labelling, assessed: Assessed, asked: GuaranteeSection
     )
 
 
-def _no_guarantee(labels: str, needed: int | None, unasked: int) -> str:
+def _write_no_guarantee(labels: str, needed: int | None, unasked: int) -> str:
     if needed is None:
         return (
             f"No guarantee: {labels}, and more would not help, since even the surest labels disagree with people too "
@@ -136,23 +136,23 @@ def _write_labels_needed(found: Labelling, section: AggregateSection) -> int | N
     if assessed is not None and assessed.guarantee is not None:
         parts = [part.labels_needed for _, part in assessed.parts]
         needed = [n for n in parts if n is not None]
-        return math.ceil(sum(needed) / _tested_share(section)) if needed or not parts else None
+        return math.ceil(sum(needed) / _get_tested_share(section)) if needed or not parts else None
     none = np.zeros(0, np.int64)
     decided = found.confidence[found.graphs.direction != 0]
     first = certify_threshold(decided, none, none.astype(np.bool_), alpha=asked.alpha, delta=asked.delta)
     if first.labels_needed is None:
         return None if len(decided) else 0
-    return max(math.ceil(first.labels_needed / _tested_share(section)) - int(found.people.drawn.sum()), 1)
+    return max(math.ceil(first.labels_needed / _get_tested_share(section)) - int(found.people.drawn.sum()), 1)
 
 
-def _tested_share(section: AggregateSection) -> float:
+def _get_tested_share(section: AggregateSection) -> float:
     """With `auto`, a model learns by the time that there are labels enough for a guarantee."""
     if section.annotator_model == "majority" or section.guarantee is None:
         return 1.0
     return 1.0 - section.guarantee.learn
 
 
-def _write_threshold(part: Guarantee, assessed: Assessed) -> float | None:
+def _write_threshold(part: Guarantee, assessed: Certification) -> float | None:
     """In the calibrated scale, which is that of the confidence in the table."""
     return _round_value(float(assessed.calibrate(np.array([part.threshold]))[0])) if part.holds else None
 

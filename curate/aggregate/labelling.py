@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curate.aggregate.annotator_reliability import estimate_reliability
-from curate.aggregate.annotators.panel import find_doubts
-from curate.aggregate.certify import Assessed, HeldOutResult, certify_labels
+from curate.aggregate.annotators.panel import find_warnings
+from curate.aggregate.certify import Certification, HeldOutResult, certify_labels
 from curate.aggregate.graph.solution import DenoisedGraphs
 from curate.aggregate.graph.tally import PairTally, tally_pairs
 from curate.aggregate.human_votes import People, drop_votes
@@ -18,13 +18,13 @@ from curate.aggregate.model_choice import count_labels, describe_choice, resolve
 from curate.aggregate.posterior import (
     LEARNT_DIGITS,
     Posterior,
-    at_pairs,
-    form_opinion,
+    add_verdicts,
+    estimate_posterior,
+    index_of_pairs,
     order_responses,
     pair_ids,
-    with_people,
 )
-from curate.aggregate.strata import one_stratum
+from curate.aggregate.strata import group_all
 from curate.aggregate.votes import Float64, Int8, Int32, Int64, Votes
 from curate.config.aggregate import AggregateSection
 
@@ -52,7 +52,7 @@ class Labelling:
     people: People
     learnt: int
     strata: tuple[str, ...]
-    assessed: Assessed | None
+    assessed: Certification | None
 
     @property
     def accepted(self) -> NDArray[np.bool_]:
@@ -74,7 +74,7 @@ def label_pairs(
     section: AggregateSection,
     *,
     author: Int32 | None = None,
-    strata: Strata = one_stratum,
+    strata: Strata = group_all,
     conflicting: Int64 | None = None,
 ) -> Labelling:
     """Everything but the ids of the rows. `conflicting`: pairs (numbered as in `People`) that are never accepted.
@@ -90,18 +90,18 @@ def label_pairs(
     if int(testing.sum()) >= FEWEST_TESTED:
         whole = tally_pairs(votes)
         opinion, blind = _hold_out(votes, people, testing, whole, strata(whole), section, author)
-        blind.open[at_pairs(barred, whole)] = False
-        labelled = at_pairs(people.pairs[testing], whole)
+        blind.open[index_of_pairs(barred, whole)] = False
+        labelled = index_of_pairs(people.pairs[testing], whole)
         assessed = certify_labels(blind, labelled, people.verdict[testing], section)
-        opinion = with_people(opinion, whole, people)
+        opinion = add_verdicts(opinion, whole, people)
     if opinion is None or section.annotator_model == "majority" or not (assessed and assessed.holds):
-        opinion = form_opinion(votes, people, section, author=author)
+        opinion = estimate_posterior(votes, people, section, author=author)
     if asked.annotator_model == "auto" and section.annotator_model == "majority":
-        opinion = replace(opinion, doubts=find_doubts(votes))
+        opinion = replace(opinion, doubts=find_warnings(votes))
     graphs = order_responses(opinion)
     p_a = opinion.p_a.copy()
     if assessed is not None:
-        unsaid = np.setdiff1d(np.arange(len(p_a)), at_pairs(people.pairs, opinion.tally))
+        unsaid = np.setdiff1d(np.arange(len(p_a)), index_of_pairs(people.pairs, opinion.tally))
         p_a[unsaid] = np.round(assessed.calibrate(p_a[unsaid]), LEARNT_DIGITS)
     case, cases = _assign_statuses(opinion, graphs, people, blind, assessed, barred)
     return Labelling(
@@ -115,18 +115,18 @@ def label_pairs(
         people=people,
         learnt=0
         if section.annotator_model == "majority"
-        else len(people) - int(_select_learning(testing, assessed)),
+        else len(people) - int(_count_hidden(testing, assessed)),
         strata=() if blind is None else blind.strata,
         assessed=assessed,
     )
 
 
-def _select_learning(testing: NDArray[np.bool_], assessed: Assessed | None) -> int:
+def _count_hidden(testing: NDArray[np.bool_], assessed: Certification | None) -> int:
     """How many verdicts the shipped result was kept from."""
     return int(testing.sum()) if assessed is not None and assessed.holds else 0
 
 
-def _mark_seen(people: People, testing: NDArray[np.bool_], unseen: Votes) -> People:
+def _drop_tested(people: People, testing: NDArray[np.bool_], unseen: Votes) -> People:
     """People without the verdicts under test, which have no part in how far anyone is trusted either."""
     rest = ~testing
     return replace(
@@ -153,13 +153,13 @@ def _hold_out(
     A pair may have had no vote but the hidden ones.
     """
     unseen = drop_votes(votes, people.pairs[testing])
-    opinion = form_opinion(unseen, _mark_seen(people, testing, unseen), section, author=author)
-    at = at_pairs(pair_ids(opinion.tally), whole)
+    opinion = estimate_posterior(unseen, _drop_tested(people, testing, unseen), section, author=author)
+    at = index_of_pairs(pair_ids(opinion.tally), whole)
     p_a, direction = np.full(len(whole), 0.5), np.zeros(len(whole), np.int8)
     judged = np.zeros(len(whole), np.bool_)
     p_a[at], judged[at] = opinion.p_a, True
     direction[at] = order_responses(opinion).direction
-    judged[at_pairs(people.pairs[~testing], whole)] = False
+    judged[index_of_pairs(people.pairs[~testing], whole)] = False
     return opinion, HeldOutResult(
         p_a=p_a, direction=direction, open=judged, stratum=strata[0], strata=strata[1]
     )
@@ -170,7 +170,7 @@ def _assign_statuses(
     graphs: DenoisedGraphs,
     people: People,
     blind: HeldOutResult | None,
-    assessed: Assessed | None,
+    assessed: Certification | None,
     barred: Int64,
 ) -> tuple[Int8, tuple[tuple[str, str], ...]]:
     """verified: the label is what people say; routed: to be asked; flipped: the order overrules the pair's own votes.
@@ -180,8 +180,8 @@ def _assign_statuses(
     direction, voted = graphs.direction, np.sign(opinion.net)
     said = np.zeros(len(direction), np.bool_)
     verdict, at_barred = np.zeros(len(direction), np.int8), np.zeros(len(direction), np.bool_)
-    at_barred[at_pairs(barred, opinion.tally)] = True
-    at = at_pairs(people.pairs, opinion.tally)
+    at_barred[index_of_pairs(barred, opinion.tally)] = True
+    at = index_of_pairs(people.pairs, opinion.tally)
     said[at], verdict[at] = True, np.sign(people.verdict).astype(np.int8)
     cases: list[tuple[NDArray[np.bool_], str, str]] = [
         (said & (verdict == direction), "verified", ""),

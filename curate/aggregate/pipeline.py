@@ -12,17 +12,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from curate.aggregate.annotator_rows import annotator_rows
+from curate.aggregate.annotator_rows import build_annotator_rows
 from curate.aggregate.annotator_stats import measure_annotators
 from curate.aggregate.encode import EncodedVotes, encode_votes
 from curate.aggregate.graph.solution import DenoisedGraphs
-from curate.aggregate.guarantee_report import assessment_row, guarantee_rows
+from curate.aggregate.guarantee_report import build_assessment_row, build_guarantee_rows
 from curate.aggregate.human_votes import People, read_people
 from curate.aggregate.labelling import Labelling, Strata, label_pairs
 from curate.aggregate.posterior import DIGITS
-from curate.aggregate.ranking.prompt_scores import as_votes, order_scores, prompt_scores
+from curate.aggregate.ranking.prompt_scores import as_votes, fit_prompt_scores, order_scores
 from curate.aggregate.rewards.fused import Fused, fuse_rewards
-from curate.aggregate.strata import by_agreement, by_category, one_stratum
+from curate.aggregate.strata import group_all, group_by_agreement, group_by_category
 from curate.aggregate.votes import Int8, Int32, Votes
 from curate.config.aggregate import AggregateSection
 from curate.core.resources import read_query
@@ -59,15 +59,15 @@ def aggregate_panel(
     columns = {
         "preferences": _build_preferences(encoded, found),
         "rankings": _build_rankings(encoded, found),
-        "dropped_arcs": _dropped_arcs(encoded, found.graphs),
+        "dropped_arcs": _build_dropped_arcs(encoded, found.graphs),
         "graphs": _build_graphs(encoded, found.graphs),
-        "annotators": annotator_rows(judged, measured, encoded.votes, found).to_dict(as_series=False),
+        "annotators": build_annotator_rows(judged, measured, encoded.votes, found).to_dict(as_series=False),
     }
-    assessment = assessment_row(found, section)
+    assessment = build_assessment_row(found, section)
     stamp = {"iteration": iteration, "run_id": run_id}
     tables = {name: _as_rows(each, name, stamp) for name, each in columns.items()}
     tables["guarantees"] = _as_table(
-        [{**row, **stamp} for row in guarantee_rows(found, section)], "guarantees"
+        [{**row, **stamp} for row in build_guarantee_rows(found, section)], "guarantees"
     )
     tables["assessments"] = _as_table([{**assessment, **stamp}], "assessments")
     counts = _count_rows(encoded, found.graphs)
@@ -134,12 +134,12 @@ def _code_authors(encoded: EncodedVotes) -> Int32 | None:
 def _code_strata(lake: Lake, encoded: EncodedVotes, section: AggregateSection) -> Strata:
     asked = section.guarantee
     if asked is None or asked.strata == "none":
-        return one_stratum
+        return group_all
     if asked.strata == "agreement":
-        return lambda pairs: by_agreement(encoded.votes, pairs)
+        return lambda pairs: group_by_agreement(encoded.votes, pairs)
     path = f'$."{asked.category}"'
     category: Mapping[str, str] = dict(lake.rows(read_query("aggregate_categories"), [path]))
-    return lambda pairs: by_category(category, encoded.prompt_ids, pairs)
+    return lambda pairs: group_by_category(category, encoded.prompt_ids, pairs)
 
 
 def _build_preferences(encoded: EncodedVotes, found: Labelling) -> Columns:
@@ -174,7 +174,7 @@ def _build_rankings(encoded: EncodedVotes, found: Labelling) -> Columns:
     if found.opinion.fit is not None:
         weight_a, weight_b = as_votes(found.p_a)
         pairs = replace(pairs, weight_a=weight_a, weight_b=weight_b, weight_tie=np.zeros(len(pairs)))
-    strength = prompt_scores(pairs)
+    strength = fit_prompt_scores(pairs)
     score = order_scores(strength.score, graphs.rank, pairs.responses)
     ranked = np.flatnonzero(graphs.rank > 0)
     prompt = np.repeat(np.arange(encoded.votes.n_prompts), np.diff(encoded.votes.offsets))
@@ -187,7 +187,7 @@ def _build_rankings(encoded: EncodedVotes, found: Labelling) -> Columns:
     }
 
 
-def _dropped_arcs(encoded: EncodedVotes, graphs: DenoisedGraphs) -> Columns:
+def _build_dropped_arcs(encoded: EncodedVotes, graphs: DenoisedGraphs) -> Columns:
     dropped = graphs.dropped
     arcs = np.flatnonzero(dropped > 0)
     pairs, forward = graphs.tally, graphs.net[arcs] > 0

@@ -45,7 +45,7 @@ class Posterior:
     doubts: tuple[str, ...] = ()
 
 
-def form_opinion(
+def estimate_posterior(
     votes: Votes, people: People, section: AggregateSection, *, author: Int32 | None = None
 ) -> Posterior:
     """Majority, or the model that `section` names. `author` int32[R]: which model wrote each response.
@@ -55,38 +55,40 @@ def form_opinion(
     own order keeps.
     """
     votes = replace(votes, trust=people.trust)
-    weight = people_first(votes, one_vote_a_pair(votes))
+    weight = weigh_people_first(votes, one_vote_a_pair(votes))
     said = build_majority(votes, weight=weight)
     denoised_first = section.method == "denoise-then-ensemble"
     if section.annotator_model == "majority" or not len(votes):
         net = net_votes(said.tally)
         arcs = sum_denoised_graphs(votes, weight=weight)[1] if denoised_first else net
         for evidence in (net, arcs):
-            evidence[at_pairs(people.pairs[people.verdict == 0], said.tally)] = 0.0  # people call these ties
+            evidence[index_of_pairs(people.pairs[people.verdict == 0], said.tally)] = (
+                0.0  # people call these ties
+            )
         return Posterior(said.tally, np.round(said.p_a, DIGITS), net, arcs)
     options = PanelOptions(author=author) if section.annotator_model == "panel" else None
     read = drop_contradicted_votes(votes) if denoised_first else votes
     fitted = fit_model(section.annotator_model, read, options=options)
-    place = at_pairs(fitted.a.astype(np.int64) * votes.n_responses + fitted.b, said.tally)
+    place = index_of_pairs(fitted.a.astype(np.int64) * votes.n_responses + fitted.b, said.tally)
     if len(place) != len(fitted.a) or (len(place) < len(said.tally) and not denoised_first):
         raise AssertionError("the annotator model and the tally list different pairs")
     p_a = np.full(len(said.tally), 0.5)  # of a pair whose votes all contradict themselves nothing is known
     p_a[place] = np.round(fitted.p_a, LEARNT_DIGITS)
-    net = _above_judges(log_odds(p_a), said.tally, people)
+    net = _raise_above_judges(log_odds(p_a), said.tally, people)
     return Posterior(said.tally, p_a, net, net, fitted, fitted.doubts)
 
 
-def with_people(blind: Posterior, whole: PairTally, people: People) -> Posterior:
+def add_verdicts(blind: Posterior, whole: PairTally, people: People) -> Posterior:
     """A model's opinion that was formed without some of people's votes, with those put in their place.
 
     `whole` is the tally of all votes, so that pairs that only people judged are there again.
     """
-    at = at_pairs(pair_ids(blind.tally), whole)
+    at = index_of_pairs(pair_ids(blind.tally), whole)
     p_a = np.full(len(whole), 0.5)
     p_a[at] = blind.p_a
-    labelled = at_pairs(people.pairs, whole)
+    labelled = index_of_pairs(people.pairs, whole)
     p_a[labelled] = np.round((1 + people.verdict) / 2, DIGITS)
-    net = _above_judges(log_odds(p_a), whole, people)
+    net = _raise_above_judges(log_odds(p_a), whole, people)
     return replace(blind, tally=whole, p_a=p_a, net=net, arcs=net)
 
 
@@ -95,7 +97,7 @@ def order_responses(opinion: Posterior) -> DenoisedGraphs:
     return denoise_graphs(opinion.tally, net=opinion.arcs)
 
 
-def people_first(votes: Votes, weight: Float64) -> Float64:
+def weigh_people_first(votes: Votes, weight: Float64) -> Float64:
     """The weights with a person's vote above all judges' together: what a person has said, no panel overrules.
 
     A power of ten, so that one more judge on a few pairs does not move the figures of every pair that people judged.
@@ -114,7 +116,7 @@ def pair_ids(pairs: PairTally) -> Int64:
     return result
 
 
-def at_pairs(wanted: Int64, pairs: PairTally) -> Int64:
+def index_of_pairs(wanted: Int64, pairs: PairTally) -> Int64:
     """The places in `pairs` of pairs (as `keys` gives them) that it has."""
     have = pair_ids(pairs)
     at = np.searchsorted(have, wanted)
@@ -123,9 +125,9 @@ def at_pairs(wanted: Int64, pairs: PairTally) -> Int64:
     return at[there]
 
 
-def _above_judges(net: Float64, pairs: PairTally, people: People) -> Float64:
+def _raise_above_judges(net: Float64, pairs: PairTally, people: People) -> Float64:
     """The arcs with those of people's verdicts heavier than all other arcs of the prompt together."""
-    at = at_pairs(people.pairs, pairs)
+    at = index_of_pairs(people.pairs, pairs)
     if not len(at):
         return net
     judges = net.copy()

@@ -37,7 +37,7 @@ class RawVotes:
         )
 
 
-def in_order(said: RawVotes, owner: Int32, offsets: Int64) -> tuple[Int32, RawVotes]:
+def sort_raw_votes(said: RawVotes, owner: Int32, offsets: Int64) -> tuple[Int32, RawVotes]:
     """The votes' prompts, int32[V], and the votes. `owner` int32[R] is each response's prompt.
 
     A vote is packed into one number, the numbers of a prompt are sorted, and unpacked again: no vote is looked up where

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from curate.aggregate.by_pair import one_vote_a_pair
 from curate.aggregate.graph.tally import PairTally, tally_pairs
-from curate.aggregate.posterior import at_pairs, pair_ids
+from curate.aggregate.posterior import index_of_pairs, pair_ids
 from curate.aggregate.votes import Int64, Votes
 
 ALL = "all"
@@ -17,22 +17,24 @@ AGREEMENT = ("judges unanimous", "most judges agree", "judges divided")
 NO_CATEGORY = "(none)"
 
 
-def one_stratum(pairs: PairTally) -> tuple[Int64, tuple[str, ...]]:
+def group_all(pairs: PairTally) -> tuple[Int64, tuple[str, ...]]:
     return np.zeros(len(pairs), np.int64), (ALL,)
 
 
-def by_agreement(votes: Votes, pairs: PairTally) -> tuple[Int64, tuple[str, ...]]:
+def group_by_agreement(votes: Votes, pairs: PairTally) -> tuple[Int64, tuple[str, ...]]:
     """How far the judges agree on a pair, one vote each: all for one side, at least three in four, or fewer."""
     weight = np.where(votes.human, 0.0, one_vote_a_pair(votes))
     judges = tally_pairs(votes, weight=weight)
     total = judges.weight_a + judges.weight_b + judges.weight_tie
     lean = np.abs(judges.weight_a - judges.weight_b) / np.maximum(total, 1e-12)
     stratum = np.full(len(pairs), 2)
-    stratum[at_pairs(pair_ids(judges), pairs)] = np.select([lean > 1 - 1e-9, lean >= 0.5 - 1e-9], [0, 1], 2)
+    stratum[index_of_pairs(pair_ids(judges), pairs)] = np.select(
+        [lean > 1 - 1e-9, lean >= 0.5 - 1e-9], [0, 1], 2
+    )
     return stratum, AGREEMENT
 
 
-def by_category(
+def group_by_category(
     category: Mapping[str, str], prompt_ids: pa.Array, pairs: PairTally
 ) -> tuple[Int64, tuple[str, ...]]:
     """The category of each pair's prompt, by prompt id."""

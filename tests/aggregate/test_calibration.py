@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 
 from curate.aggregate.calibration import (
-    expected_calibration_error,
+    compute_calibration_error,
     fit_isotonic,
     fit_temperature,
     measure_reliability,
@@ -37,8 +37,8 @@ def test_a_few_labels_hardly_move_it():
 def test_calibration_mends_overconfidence(fit):
     p, outcome = overconfident(4000, 3.0)
     learn, rest = slice(0, 2000), slice(2000, None)
-    before = expected_calibration_error(p[rest], outcome[rest])
-    after = expected_calibration_error(fit(p[learn], outcome[learn])(p[rest]), outcome[rest])
+    before = compute_calibration_error(p[rest], outcome[rest])
+    after = compute_calibration_error(fit(p[learn], outcome[learn])(p[rest]), outcome[rest])
     assert before > 0.1
     assert after < 0.04
 

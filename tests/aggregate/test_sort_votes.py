@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from curate.aggregate.sort_votes import RawVotes, in_order
+from curate.aggregate.sort_votes import RawVotes, sort_raw_votes
 
 COLUMNS = ("a", "b", "annotator", "shown", "outcome", "p_a")
 
@@ -32,7 +32,7 @@ def test_votes_come_as_their_tuples_would(annotators: int, n: int) -> None:
     size = [3, 0, 2, 70, 1, 5]
     said, offsets = votes(np.random.default_rng(n), size, annotators, n)
     owner = np.repeat(np.arange(len(size), dtype=np.int32), size)
-    prompt, found = in_order(said, owner, offsets)
+    prompt, found = sort_raw_votes(said, owner, offsets)
     expected = sorted(zip(*(getattr(said, name).tolist() for name in COLUMNS), strict=True))
     assert [*zip(*(getattr(found, name).tolist() for name in COLUMNS), strict=True)] == expected
     assert prompt.tolist() == owner[found.a].tolist()

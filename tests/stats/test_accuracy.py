@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.data.preference_rows import PreferencePairs
-from curate.stats.accuracy import accuracy_by_length, clustered_mean, clustered_means, credit_pairs
+from curate.stats.accuracy import accuracy_by_length, estimate_mean, estimate_means, credit_pairs
 
 
 def naive_interval(values: np.ndarray, clusters: np.ndarray, resamples: int) -> tuple[float, float]:
@@ -25,7 +25,7 @@ def test_the_interval_is_that_of_drawing_whole_clusters() -> None:
     rng = np.random.default_rng(0)
     clusters = rng.integers(0, 40, 300)
     values = (rng.random(300) < 0.3 + 0.4 * (clusters % 2)).astype(float)
-    found = clustered_mean(values, clusters, resamples=4000)
+    found = estimate_mean(values, clusters, resamples=4000)
     low, high = naive_interval(values, clusters, 4000)
     assert found.value == values.mean()
     assert found.n == 300
@@ -36,8 +36,8 @@ def test_the_interval_is_that_of_drawing_whole_clusters() -> None:
 @given(st.lists(st.tuples(st.sampled_from([0.0, 0.5, 1.0]), st.integers(0, 5)), min_size=1, max_size=40))
 def test_the_interval_holds_the_extremes_and_is_reproducible(rows: list[tuple[float, int]]) -> None:
     values, clusters = np.array([row[0] for row in rows]), np.array([row[1] for row in rows])
-    found = clustered_mean(values, clusters, resamples=50)
-    assert found == clustered_mean(values, clusters, resamples=50)
+    found = estimate_mean(values, clusters, resamples=50)
+    assert found == estimate_mean(values, clusters, resamples=50)
     assert found.value == pytest.approx(values.mean())
     if len(set(clusters.tolist())) < 2:
         assert found.low is found.high is None
@@ -50,11 +50,11 @@ def test_the_interval_holds_the_extremes_and_is_reproducible(rows: list[tuple[fl
 def test_subjects_share_draws_and_may_miss_clusters() -> None:
     sums = np.array([[1.0, 1.0, 0.0], [0.0, 0.0, 2.0], [1.0, 1.0, 0.0]])
     sizes = np.array([[1.0, 1.0, 0.0], [1.0, 1.0, 2.0], [1.0, 1.0, 0.0]])
-    one, same, single = clustered_means(sums, sizes, resamples=200)
+    one, same, single = estimate_means(sums, sizes, resamples=200)
     assert one == same
     assert (single.value, single.low, single.high, single.n) == (1.0, None, None, 2)
     with pytest.raises(ValueError, match="mean of nothing"):
-        clustered_means(np.zeros((2, 1)), np.zeros((2, 1)), resamples=5)
+        estimate_means(np.zeros((2, 1)), np.zeros((2, 1)), resamples=5)
 
 
 def test_length_is_right_where_the_longer_one_is_chosen_and_wrong_where_the_shorter_is() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from curate.aggregate.annotators.pairs import PairLabels, PairTable, pair_table
+from curate.aggregate.annotators.pairs import PairLabels, PairTable, build_pair_table
 from curate.aggregate.annotators.result import AnnotatorFit, build_fit
 from curate.aggregate.votes import Float64, Votes
 
@@ -34,7 +34,7 @@ def fit(
     `ability` is log η/(1 - η): how faithfully comparisons are passed on, not how often they are right.
     """
     options = options or CrowdBTOptions()
-    table = pair_table(votes, labels)
+    table = build_pair_table(votes, labels)
     decided = table.outcome != 0
     pair, for_a = table.pair[decided], table.outcome[decided] > 0
     annotator, size = table.annotator[decided], len(table.annotators)
@@ -48,7 +48,7 @@ def fit(
         p = _win_probability(score, table)[pair]
         right = np.where(for_a, p, 1 - p) * eta[annotator]
         wrong = np.where(for_a, 1 - p, p) * (1 - eta[annotator])
-        trace.append(_penalised_likelihood(right + wrong, score, eta, options))
+        trace.append(_compute_penalised_likelihood(right + wrong, score, eta, options))
         faithful = right / (right + wrong)
         eta = (np.bincount(annotator, weights=faithful, minlength=size) + options.prior_right - 1) / (
             number + options.prior_right + options.prior_wrong - 2
@@ -93,7 +93,7 @@ def _ascend_scores(
     return result
 
 
-def _penalised_likelihood(
+def _compute_penalised_likelihood(
     likelihood: Float64, score: Float64, eta: Float64, options: CrowdBTOptions
 ) -> float:
     prior = (options.prior_right - 1) * np.log(eta) + (options.prior_wrong - 1) * np.log1p(-eta)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from curate.aggregate.annotators.one_coin import clamp_labels
-from curate.aggregate.annotators.pairs import PairLabels, pair_table
+from curate.aggregate.annotators.pairs import PairLabels, build_pair_table
 from curate.aggregate.annotators.result import AnnotatorFit, build_fit
 from curate.aggregate.votes import Float64, Votes
 
@@ -28,7 +28,7 @@ def fit(
 ) -> AnnotatorFit:
     """EM with Newton steps on each parameter alone. `ability` is the log-odds of being right at ease 1."""
     options = options or GladOptions()
-    table = pair_table(votes, labels)
+    table = build_pair_table(votes, labels)
     decided = table.outcome != 0
     pair, outcome = table.pair[decided], table.outcome[decided].astype(np.float64)
     annotator, size = table.annotator[decided], len(table.annotators)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from curate.aggregate.annotators.pairs import PairLabels, pair_table
+from curate.aggregate.annotators.pairs import PairLabels, build_pair_table
 from curate.aggregate.annotators.result import AnnotatorFit, build_fit
 from curate.aggregate.votes import Votes
 
@@ -15,7 +15,7 @@ def fit(votes: Votes, *, labels: PairLabels | None = None, options: None = None)
     `ability` is the log-odds of agreeing with the majority of the *other* votes' sum, one pseudo-vote either
     way.
     """
-    table = pair_table(votes, labels)
+    table = build_pair_table(votes, labels)
     pair, outcome = table.pair, table.outcome.astype(np.float64)
     count = np.diff(table.offsets)
     total = np.bincount(pair, weights=outcome, minlength=table.n_pairs)

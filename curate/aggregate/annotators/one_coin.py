@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from curate.aggregate.annotators.pairs import PairLabels, PairTable, pair_table
+from curate.aggregate.annotators.pairs import PairLabels, PairTable, build_pair_table
 from curate.aggregate.annotators.result import AnnotatorFit, build_fit
 from curate.aggregate.votes import Float64, Votes
 
@@ -25,7 +25,7 @@ def fit(
 ) -> AnnotatorFit:
     """EM from the majority vote. A tie says nothing about which side is better; labels are clamped."""
     options = options or OneCoinOptions()
-    table = pair_table(votes, labels)
+    table = build_pair_table(votes, labels)
     decided = table.outcome != 0
     pair, outcome = table.pair[decided], table.outcome[decided].astype(np.float64)
     annotator, size = table.annotator[decided], len(table.annotators)

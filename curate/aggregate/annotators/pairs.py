@@ -77,7 +77,7 @@ class PairTable:
         return np.repeat(np.arange(self.n_pairs), np.diff(self.offsets))
 
 
-def pair_table(votes: Votes, labels: PairLabels | None = None) -> PairTable:
+def build_pair_table(votes: Votes, labels: PairLabels | None = None) -> PairTable:
     """Group votes by pair; the people's votes and `labels` become `gold`, the rest stay votes.
 
     Raises CurateError when a label names a response that the votes do not have.
@@ -133,7 +133,7 @@ def _count_outcomes(offsets: Int64, outcome: Int8, count: Int32) -> None:
             count[q, outcome[v] + 1] += 1
 
 
-def pairs_of_annotators(table: PairTable) -> Int64:
+def count_annotator_pairs(table: PairTable) -> Int64:
     """int64[A], on how many pairs each annotator voted."""
     judged = np.zeros(len(table.annotators), np.int64)
     _count_annotator_pairs(table.offsets, table.annotator, judged)
@@ -169,7 +169,7 @@ def take_pairs(table: PairTable, pairs: Int64) -> PairTable:
     )
 
 
-def without_labels(table: PairTable) -> PairTable:
+def drop_labels(table: PairTable) -> PairTable:
     """The same pairs and votes, as if no person had said anything."""
     return replace(table, gold=np.full_like(table.gold, np.nan), n_gold=np.zeros_like(table.n_gold))
 

@@ -23,18 +23,18 @@ from curate.aggregate.annotators.fusion import Fusion, fuse_opinions
 from curate.aggregate.annotators.pairs import (
     PairLabels,
     PairTable,
+    build_pair_table,
+    count_annotator_pairs,
     count_outcomes,
-    pair_table,
-    pairs_of_annotators,
+    drop_labels,
     take_pairs,
-    without_labels,
 )
 from curate.aggregate.annotators.panel_em import (
     PanelData,
     PanelParameters,
-    fit_anchored,
+    fit_against_truth,
     fit_panel,
-    repeat_correlation,
+    measure_repeat_correlation,
 )
 from curate.aggregate.annotators.panel_kernels import BETA, GAMMA, KAPPA
 from curate.aggregate.annotators.result import AgreementCounts, AnnotatorFit, count_agreement
@@ -73,7 +73,7 @@ def fit(
 ) -> AnnotatorFit:
     """Fit the panel model. Labels are the votes of annotators with `human` set, and `labels`."""
     options = options or PanelOptions()
-    table = pair_table(votes, labels)
+    table = build_pair_table(votes, labels)
     counted = count_agreement(table)
     columns = find_frequent_annotators(table, counted)
     shape = _measure_structure(table, columns, counted, options.seed)
@@ -82,7 +82,7 @@ def fit(
     labelled = np.flatnonzero(table.n_gold > 0)
     learns = len(labelled) >= MIN_LABELS and len(columns) > 0
     data = PanelData(
-        without_labels(table) if learns else table,
+        drop_labels(table) if learns else table,
         _spread_values(discount, columns, len(table.annotators), 1.0),
     )
     if slight:
@@ -90,17 +90,17 @@ def fit(
             data, start=options.start, max_iterations=options.max_iterations, tolerance=options.tolerance
         )
     else:
-        state = fit_anchored(
+        state = fit_against_truth(
             data,
             _weigh_opinions(table, columns, counted, shape),
             max_iterations=options.max_iterations,
             tolerance=options.tolerance,
         )
-    voices = int(pairs_of_annotators(table).sum())
-    repeated = 1 + (len(table) / max(voices, 1) - 1) * repeat_correlation(table, state.posterior)
+    voices = int(count_annotator_pairs(table).sum())
+    repeated = 1 + (len(table) / max(voices, 1) - 1) * measure_repeat_correlation(table, state.posterior)
     # Neighbours and floor doubt pairs; counted as votes gone wrong, those doubts would bend habits.
     plain = not shape.divided and not learns
-    habits = data.habits(_with_labels(state.posterior, table, labelled)) if plain else None
+    habits = data.habits(_replace_by_labels(state.posterior, table, labelled)) if plain else None
     consensus = np.clip(state.evidence / repeated, -20, 20)
     if options.coherence and not shape.divided:
         consensus = apply_transitivity(table, votes.offsets, consensus, author=options.author)
@@ -113,10 +113,10 @@ def fit(
     fusion = None
     if learns:
         fusion = _fuse_with_labels(table, columns, counted, shape, consensus, labelled, options.seed)
-        posterior = _with_p_a(posterior, fusion.p_a)
+        posterior = _move_p_a(posterior, fusion.p_a)
     if habits is None:
-        habits = data.habits(_with_labels(posterior, table, labelled))
-    posterior = _with_labels(_floor_posterior(posterior), table, labelled)
+        habits = data.habits(_replace_by_labels(posterior, table, labelled))
+    posterior = _replace_by_labels(_floor_posterior(posterior), table, labelled)
     return AnnotatorFit(
         model="panel",
         prompt=table.prompt,
@@ -139,21 +139,21 @@ def fit(
     )
 
 
-def find_doubts(votes: Votes, *, seed: int = 0) -> tuple[str, ...]:
+def find_warnings(votes: Votes, *, seed: int = 0) -> tuple[str, ...]:
     """Say whether the judges hold two opinions, without fitting them: for labels that another model makes.
 
     At most about 20,000 prompts are looked at, evenly spaced.
     """
-    part = _thinned_votes(votes, _SAMPLE)
+    part = _thin_votes(votes, _SAMPLE)
     if not len(part) or part.human[part.annotator].all():
         return ()
-    table = without_labels(pair_table(part))
+    table = drop_labels(build_pair_table(part))
     counted = count_agreement(table)
     shape = _measure_structure(table, find_frequent_annotators(table, counted), counted, seed)
     return _write_warnings(shape, None, np.zeros(table.n_pairs), table, np.zeros(0, np.int64))
 
 
-def _thinned_votes(votes: Votes, most: int) -> Votes:
+def _thin_votes(votes: Votes, most: int) -> Votes:
     """Keep the votes on at most `most` of the prompts."""
     judged = np.unique(votes.prompt)
     if len(judged) <= most:
@@ -243,7 +243,7 @@ def _fuse_with_labels(
     return fuse_opinions(opinion, consensus, labelled, target, seed=seed)
 
 
-def _with_p_a(posterior: Float64, p_a: Float64) -> Float64:
+def _move_p_a(posterior: Float64, p_a: Float64) -> Float64:
     """The posterior with P(a) + ½ P(tie) moved to `p_a`, ties kept as far as they fit."""
     tie = np.minimum(posterior[:, 1], 2 * np.minimum(p_a, 1 - p_a))
     return np.stack([1 - p_a - tie / 2, tie, p_a - tie / 2], axis=1)
@@ -257,7 +257,7 @@ def _floor_posterior(posterior: Float64) -> Float64:
     return posterior
 
 
-def _with_labels(posterior: Float64, table: PairTable, labelled: Int64) -> Float64:
+def _replace_by_labels(posterior: Float64, table: PairTable, labelled: Int64) -> Float64:
     """People's word replaces the posterior: their mean, a tie when they cancel out."""
     if not len(labelled):
         return posterior
@@ -283,7 +283,7 @@ def _write_warnings(
             "does) and labels do not say which is right, so the result may be worse than chance: have people "
             "label at least 20 pairs."
         )
-    if n >= MIN_LABELS and binomial_below_half(agree, n):
+    if n >= MIN_LABELS and is_worse_than_chance(agree, n):
         found.append(
             f"The consensus of the panel agrees with people on only {agree} of {n} labelled pairs: it is "
             "worse than chance here, so trust what was learnt from labels only as far as its guarantee."
@@ -296,7 +296,7 @@ def _write_warnings(
     return tuple(found)
 
 
-def binomial_below_half(successes: int, n: int, level: float = 0.05) -> bool:
+def is_worse_than_chance(successes: int, n: int, level: float = 0.05) -> bool:
     """Whether so few successes out of n fair coins would happen with probability below `level`."""
     tail = sum(comb(n, k) for k in range(successes + 1))
     return bool(tail / 2**n < level)

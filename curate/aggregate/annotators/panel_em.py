@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from curate.aggregate.annotators.pairs import PairTable, count_outcomes, pairs_of_annotators
+from curate.aggregate.annotators.pairs import PairTable, count_annotator_pairs, count_outcomes
 from curate.aggregate.annotators.panel_kernels import (
     NU,
     add_labels,
@@ -86,7 +86,7 @@ class PanelData:
         has_order = bool(np.any(table.shown != 0))
         self.free = np.array([1, has_order, self.ties, self.ties, self.has_length], np.int8)
         self.tie_prior = _tie_prior(table) if self.ties else 0.0
-        self.seen = pairs_of_annotators(table) > 0
+        self.seen = count_annotator_pairs(table) > 0
         self.shards = int(np.clip(4_000_000 // max(self.size * 27 * len(self.centre), 1), 1, 16))
 
     def renew(
@@ -212,7 +212,7 @@ def _extrapolate(
     )
 
 
-def fit_anchored(
+def fit_against_truth(
     data: PanelData, taught: Float64, *, max_iterations: int = 200, tolerance: float = 1e-4
 ) -> PanelState:
     """As `fit_panel`, but habits are learnt against a given truth, `taught` float64[Q, 3] of (b, tie, a).
@@ -249,7 +249,7 @@ def fit_anchored(
     )
 
 
-def repeat_correlation(table: PairTable, posterior: Float64) -> float:
+def measure_repeat_correlation(table: PairTable, posterior: Float64) -> float:
     """How far an annotator's votes on one pair err together, 0 independent … 1 the same vote twice.
 
     Correlation of the residuals x - E[x | truth] of successive votes of one annotator on one pair, with the

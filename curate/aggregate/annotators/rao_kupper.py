@@ -14,10 +14,10 @@ def fit(
     votes: Votes, *, labels: PairLabels | None = None, options: TiesOptions | None = None
 ) -> AnnotatorFit:
     """Scores and θ, shared by all pairs."""
-    return fit_ties("rao_kupper", rao_kupper, votes, labels, options or TiesOptions())
+    return fit_ties("rao_kupper", rao_kupper_probabilities, votes, labels, options or TiesOptions())
 
 
-def rao_kupper(d: Float64, log_theta: float) -> tuple[Outcomes, Outcomes, Outcomes]:
+def rao_kupper_probabilities(d: Float64, log_theta: float) -> tuple[Outcomes, Outcomes, Outcomes]:
     """Log-probabilities of (a, tie, b) at score difference d and their derivatives by d and by log θ."""
     theta = float(np.exp(log_theta))
     up, down = d - theta, -d - theta

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from curate.aggregate.annotators.pairs import PairLabels, pair_table
+from curate.aggregate.annotators.pairs import PairLabels, build_pair_table
 from curate.aggregate.annotators.result import AnnotatorFit, build_fit
 from curate.aggregate.votes import Float64, Votes
 from curate.core.errors import CurateError
@@ -45,7 +45,7 @@ def fit_ties(
     """
     from scipy.optimize import minimize
 
-    table = pair_table(votes, labels)
+    table = build_pair_table(votes, labels)
     if table.n_pairs == 0:
         raise CurateError(f"The {name} model has no votes to fit: give it at least one pair with a vote.")
     counts = np.stack(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from curate.aggregate.annotators.one_coin import clamp_labels
-from curate.aggregate.annotators.pairs import PairLabels, pair_table
+from curate.aggregate.annotators.pairs import PairLabels, build_pair_table
 from curate.aggregate.annotators.result import AnnotatorFit, build_fit
 from curate.aggregate.votes import Float64, Votes
 
@@ -30,7 +30,7 @@ def fit(
     `position_bias` half their difference.
     """
     options = options or TwoCoinOptions()
-    table = pair_table(votes, labels)
+    table = build_pair_table(votes, labels)
     decided = table.outcome != 0
     frame = np.where(table.shown[decided] == 0, 1, table.shown[decided]).astype(np.float64)
     pair, outcome = table.pair[decided], table.outcome[decided].astype(np.float64)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from curate.aggregate.annotators.pairs import PairTable, pairs_of_annotators
+from curate.aggregate.annotators.pairs import PairTable, count_annotator_pairs
 from curate.aggregate.annotators.result import AgreementCounts
 from curate.aggregate.kernels import compile_kernel
 from curate.aggregate.votes import Float32, Float64, Int8, Int32, Int64
@@ -22,7 +22,7 @@ def find_frequent_annotators(table: PairTable, tally: AgreementCounts) -> Int64:
     """
     seen = tally.n
     # An annotator asked in both orders votes twice on a pair; coverage counts pairs.
-    covered = pairs_of_annotators(table)
+    covered = count_annotator_pairs(table)
     enough = np.flatnonzero(covered >= max(10, MIN_COVERAGE * table.n_pairs))
     columns = np.sort(enough[np.argsort(-seen[enough], kind="stable")][:MAX_COLUMNS])
     return columns if 2 * seen[columns].sum() >= len(table) else columns[:0]

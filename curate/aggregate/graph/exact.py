@@ -103,7 +103,7 @@ def _fill_tables(n: int, w: Float64, low: Float64, high: Float64, before: Float6
 
 
 @compile_kernel
-def _constrained_optima(
+def _find_constrained_optima(
     n: int, through: Float64, with_k: Float64, without_k: Float64, least: Float64
 ) -> None:
     """`least[u, v]` = the least of `through[S]` over S that contain u and not v. Destroys `through`.
@@ -208,7 +208,7 @@ def _solve_slice(
         dropped[p] = optimum if optimum > slack else 0.0
         for s in range(1 << n):
             before[s] += after[s]
-        _constrained_optima(n, before, fold_1, fold_2, least)
+        _find_constrained_optima(n, before, fold_1, fold_2, least)
         for e in range(offsets[p], offsets[p + 1]):
             i, j = a[e] - base, b[e] - base
             difference = least[j, i] - least[i, j]

@@ -146,7 +146,7 @@ def _fit_all(
 
 
 @compile_kernel
-def _penalised_likelihood(
+def _compute_penalised_likelihood(
     a: Int64,
     b: Int64,
     count: Float64,
@@ -237,7 +237,7 @@ def _fit_slice(
     spare_hessian = np.empty((size, size))
     for draw in range(first, last):
         x = found[draw]
-        loss = _penalised_likelihood(a, b, counts[draw], davidson, precision, x, gradient, hessian)
+        loss = _compute_penalised_likelihood(a, b, counts[draw], davidson, precision, x, gradient, hessian)
         for step in range(most):
             steps[draw] = step + 1
             for i in range(size):
@@ -253,7 +253,7 @@ def _fit_slice(
             for _ in range(40):  # halve until the loss falls by a quarter of what the slope promises
                 for i in range(size):
                     trial[i] = x[i] - scale * spare[i]
-                reached = _penalised_likelihood(
+                reached = _compute_penalised_likelihood(
                     a, b, counts[draw], davidson, precision, trial, gradient, spare_hessian
                 )
                 if reached <= loss - 0.25 * scale * decrement + 1e-12 * (1.0 + abs(loss)):

@@ -32,20 +32,6 @@ def borda_scores(responses: Int64, rank: Int32, model: Int32, *, models: int | N
     return mean
 
 
-def pairwise_majority(cells: Tournament, *, weighted: bool = False) -> Float64:
-    """float64[M], Copeland's score: models that a majority of prompts puts behind less those it puts ahead.
-
-    `weighted`: by how many prompts more, instead of 1 for any majority. `cells` is a `rank_tournament`.
-    """
-    margin = cells.wins_a - cells.wins_b
-    if not weighted:
-        margin = np.sign(margin)
-    score = np.zeros(cells.models)
-    score += np.bincount(cells.a, margin, cells.models)
-    score -= np.bincount(cells.b, margin, cells.models)
-    return score
-
-
 def kemeny_order(cells: Tournament, *, weighted: bool = True, exact_limit: int = 20) -> DenoisedGraphs:
     """The order of the models that contradicts the prompts' rankings least, as one denoised graph.
 

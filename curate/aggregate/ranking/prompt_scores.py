@@ -30,7 +30,7 @@ class PromptScores:
     sd: Float64
 
 
-def prompt_scores(pairs: PairTally, *, prior_sd: float = 2.0, threads: int | None = None) -> PromptScores:
+def fit_prompt_scores(pairs: PairTally, *, prior_sd: float = 2.0, threads: int | None = None) -> PromptScores:
     """Maximum a posteriori strengths of every prompt, and the curvature there (Laplace's approximation).
 
     P(a beats b) = 1 / (1 + exp(score b - score a)); a tie counts as half a win for each side. Strengths have a normal

@@ -22,7 +22,7 @@ def measure_agreement(margins: Float64) -> Float64:
     return share
 
 
-def without_conflict(
+def select_agreeing_pairs(
     margins: Float64, *, least: float = 1.0, outcome: Float64 | None = None
 ) -> NDArray[np.bool_]:
     """bool[Q], the pairs on which at least `least` of the models agree, and with the label where there is one.

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curate.aggregate.rewards.combine import combine_rewards
-from curate.aggregate.rewards.conflict import without_conflict
+from curate.aggregate.rewards.conflict import select_agreeing_pairs
 from curate.aggregate.rewards.scale import fit_scale
 from curate.aggregate.votes import Float64, Int64, Votes
 from curate.config.aggregate import RewardsSection
@@ -71,5 +71,5 @@ def fuse_rewards(votes: Votes, scores: Float64, models: list[str], section: Rewa
     )
     conflicting = pair[:0]
     if section.agreement is not None:
-        conflicting = pair[~without_conflict(scaled[a] - scaled[b], least=section.agreement)]
+        conflicting = pair[~select_agreeing_pairs(scaled[a] - scaled[b], least=section.agreement)]
     return Fused(together, conflicting, silent)

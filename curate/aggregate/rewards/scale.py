@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from curate.aggregate.calibration import fit_temperature
 from curate.aggregate.votes import Float64, Int32
 from curate.core.errors import CurateError
 
@@ -52,24 +51,6 @@ def fit_scale(scores: Float64, prompt: Int32, *, quantile: float = 0.5) -> Scale
         if freedom > 0 and square > 0.0:
             unit[m] = np.sqrt(square / freedom)
     return Scale(unit=unit, quantile=quantile)
-
-
-def fit_temperatures(margins: Float64, outcome: Float64) -> Float64:
-    """float64[M], the unit of each model in which σ(margin / unit) is the probability that people see it so.
-
-    `margins` float64[L, M]: score of a less that of b on L labelled pairs; `outcome` float64[L] in {0, ½, 1}. For a
-    `Scale` in logits where there are labels: `Scale(unit=fit_temperatures(…), quantile=0.5)`. Maximum likelihood, with
-    a log-normal prior around the model's own spread, so that a handful of labels does not throw it far.
-    """
-    unit = np.ones(margins.shape[1])
-    for m in range(margins.shape[1]):
-        there = ~np.isnan(margins[:, m])
-        margin = margins[there, m]
-        own = float(np.sqrt(np.mean(margin**2))) if len(margin) else 0.0
-        if own > 0.0:
-            p_a = 1.0 / (1.0 + np.exp(-margin / own))
-            unit[m] = own * fit_temperature(p_a, outcome[there]).temperature
-    return unit
 
 
 def _find_references(scores: Float64, prompt: Int32, quantile: float) -> Float64:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from curate.aggregate.annotators.clusters import find_structure
-from curate.aggregate.annotators.pairs import pair_table, take_pairs
+from curate.aggregate.annotators.pairs import build_pair_table, take_pairs
 from curate.aggregate.annotators.result import count_agreement
 from curate.aggregate.annotators.vote_patterns import (
     build_vote_patterns,
@@ -67,7 +67,7 @@ def test_two_opinions_across_the_panel_are_noticed():
 
 def test_moments_of_shards_add_up(draw_panel):
     votes, _ = draw_panel([0.5, 1.0, 1.5], 90, missing=0.4, tie=0.1)
-    table = pair_table(votes)
+    table = build_pair_table(votes)
     counted = count_agreement(table)
     columns = find_frequent_annotators(table, counted)
     whole = measure_moments(*build_vote_patterns(table, columns, counted))
@@ -80,7 +80,9 @@ def test_moments_of_shards_add_up(draw_panel):
 
 
 def test_two_orders_cancel_a_position_bias(make_votes):
-    table = pair_table(make_votes([(0, 1, 0, 1, 1), (0, 1, 0, -1, -1), (2, 3, 0, 1, 1), (2, 3, 0, -1, 1)]))
+    table = build_pair_table(
+        make_votes([(0, 1, 0, 1, 1), (0, 1, 0, -1, -1), (2, 3, 0, 1, 1), (2, 3, 0, -1, 1)])
+    )
     opinion, count = build_vote_patterns(table, np.array([0]), count_agreement(table))
     np.testing.assert_allclose(opinion[:, 0], [0, 1])
     np.testing.assert_array_equal(count[:, 0], [2, 2])
@@ -88,5 +90,5 @@ def test_two_orders_cancel_a_position_bias(make_votes):
 
 def test_a_crowd_has_no_regulars(make_votes):
     rows = [(2 * q, 2 * q + 1, q % 50, 1, 1) for q in range(200)]
-    table = pair_table(make_votes(rows))
+    table = build_pair_table(make_votes(rows))
     assert len(find_frequent_annotators(table, count_agreement(table))) == 0

@@ -11,7 +11,7 @@ import pytest
 from curate.aggregate.annotators import MODELS, fit_model
 from curate.aggregate.annotators.davidson import davidson_probabilities
 from curate.aggregate.annotators.pairs import PairLabels
-from curate.aggregate.annotators.rao_kupper import rao_kupper
+from curate.aggregate.annotators.rao_kupper import rao_kupper_probabilities
 from curate.core.errors import CurateError
 
 WITH_ABILITY = ("panel", "one_coin", "two_coin", "glad", "majority")
@@ -91,7 +91,7 @@ def test_two_coin_finds_the_position_bias(draw_panel):
     np.testing.assert_allclose(fit_model("two_coin", votes).position_bias, [0, 1, -1, 0], atol=0.2)
 
 
-@pytest.mark.parametrize("model", [davidson_probabilities, rao_kupper])
+@pytest.mark.parametrize("model", [davidson_probabilities, rao_kupper_probabilities])
 def test_tie_models_are_probabilities_with_right_derivatives(model):
     d, tie, step = np.linspace(-6, 6, 13), 0.3, 1e-6
     log_p, by_d, by_tie = model(d, tie)

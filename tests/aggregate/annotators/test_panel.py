@@ -8,7 +8,7 @@ import pytest
 from curate.aggregate.annotators import fit_model
 from curate.aggregate.annotators.pairs import PairLabels
 from curate.aggregate.annotators.panel import PanelOptions, fit
-from curate.aggregate.calibration import expected_calibration_error
+from curate.aggregate.calibration import compute_calibration_error
 
 
 def accuracy(found, truth):
@@ -32,7 +32,7 @@ def test_abilities_positions_and_ties_are_recovered_and_probabilities_calibrated
     np.testing.assert_allclose(found.ability, ability, atol=0.25)
     np.testing.assert_allclose(found.position_bias, position, atol=0.25)
     np.testing.assert_allclose(found.tie_rate, 0.1, atol=0.02)
-    assert expected_calibration_error(found.p_a, (1 + truth[found.prompt]) / 2) < 0.03
+    assert compute_calibration_error(found.p_a, (1 + truth[found.prompt]) / 2) < 0.03
     assert accuracy(found, truth) > accuracy(fit_model("majority", votes), truth) + 0.02
     assert found.converged
     assert found.doubts == ()

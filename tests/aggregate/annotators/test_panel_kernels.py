@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curate.aggregate.annotators import panel_kernels as kernels
-from curate.aggregate.annotators.pairs import pair_table, take_pairs
+from curate.aggregate.annotators.pairs import build_pair_table, take_pairs
 
 CENTRE = np.array([-1.0, 0.0, 1.0])
 
@@ -36,7 +36,7 @@ def problem(make_votes, seed, ties):
     asked = [(3 * p + i, 3 * p + k, j, s) for p in range(4) for i, k in ((0, 1), (0, 2), (1, 2))
              for j in range(3) for s in (-1, 0, 1)]  # fmt: skip
     rows = [(*row, rng.choice(outcomes)) for row in asked if rng.random() < 0.6]
-    table = pair_table(make_votes(rows, sizes=[3] * 4, annotators=3))
+    table = build_pair_table(make_votes(rows, sizes=[3] * 4, annotators=3))
     bins = rng.integers(0, 3, table.n_pairs).astype(np.int8)
     prior = np.log(rng.dirichlet([1, 1, 1], table.n_pairs))
     if not ties:

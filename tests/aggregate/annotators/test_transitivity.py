@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from curate.aggregate.annotators.pairs import pair_table
+from curate.aggregate.annotators.pairs import build_pair_table
 from curate.aggregate.annotators.transitivity import (
     MAX_RESPONSES,
     PANEL_ERROR,
@@ -32,7 +32,7 @@ def exact_cavity(evidence, spread, left_out, draws=400_000):
 
 
 def triangle(make_votes):
-    return pair_table(make_votes([(a, b, 0, 1, 1) for a, b in PAIRS], sizes=[3]))
+    return build_pair_table(make_votes([(a, b, 0, 1, 1) for a, b in PAIRS], sizes=[3]))
 
 
 @pytest.mark.parametrize("evidence", [[2.0, -1.0, 0.5], [0.0, 3.0, 3.0], [4.0, -4.0, 4.0]])
@@ -55,7 +55,7 @@ def test_a_pair_is_not_told_what_it_said(make_votes):
 def test_a_lone_pair_and_a_crowded_prompt_keep_their_evidence(make_votes):
     big = MAX_RESPONSES + 1
     rows = [(0, 1, 0, 1, 1), (2, 3, 0, 1, 1), (3, 4, 0, 1, 1)]
-    table = pair_table(make_votes(rows, sizes=[2, big]))
+    table = build_pair_table(make_votes(rows, sizes=[2, big]))
     evidence = np.array([1.0, 2.0, -1.0])
     np.testing.assert_array_equal(apply_transitivity(table, np.array([0, 2, 2 + big]), evidence), evidence)
 
@@ -63,7 +63,7 @@ def test_a_lone_pair_and_a_crowded_prompt_keep_their_evidence(make_votes):
 def test_an_author_who_wins_elsewhere_is_favoured(make_votes):
     prompts = 30
     rows = [(3 * p + a, 3 * p + b, 0, 1, 1) for p in range(prompts) for a, b in PAIRS]
-    table = pair_table(make_votes(rows, sizes=[3] * prompts))
+    table = build_pair_table(make_votes(rows, sizes=[3] * prompts))
     evidence = np.full(table.n_pairs, 3.0)
     evidence[:3] = 0.0
     author = np.tile(np.array([0, 1, 2], np.int32), prompts)
@@ -76,7 +76,7 @@ def test_an_author_who_wins_elsewhere_is_favoured(make_votes):
 def test_the_spread_that_predicts_best_is_chosen(make_votes):
     rng = np.random.default_rng(0)
     pairs = [(4 * p + a, 4 * p + b) for p in range(300) for a in range(4) for b in range(a + 1, 4)]
-    table = pair_table(make_votes([(a, b, 0, 1, 1) for a, b in pairs], sizes=[4] * 300))
+    table = build_pair_table(make_votes([(a, b, 0, 1, 1) for a, b in pairs], sizes=[4] * 300))
     quality = rng.normal(0, 4, 1200)
     orderly = np.sign(quality[table.a] - quality[table.b])
     for truth, low, high in ((orderly, 2.0, 8.0), (rng.permutation(orderly), 0.0, 0.5)):

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.aggregate.annotators.pairs import pair_table
-from curate.aggregate.annotators.panel_em import repeat_correlation
+from curate.aggregate.annotators.pairs import build_pair_table
+from curate.aggregate.annotators.panel_em import measure_repeat_correlation
 from curate.aggregate.annotators.result import count_agreement
 from curate.aggregate.annotators.vote_patterns import build_vote_patterns
 
@@ -21,7 +21,7 @@ def drawn(make_votes, seed):
         for j in range(4)
         for _ in range(rng.integers(0, 4))
     ]
-    return pair_table(make_votes(rows, sizes=[2] * 12, annotators=4))
+    return build_pair_table(make_votes(rows, sizes=[2] * 12, annotators=4))
 
 
 @given(st.integers(0, 10_000))
@@ -53,4 +53,4 @@ def test_repeats_correlate_as_their_residuals_do(make_votes, seed):
     both = error[again] @ error[again + 1]
     square = np.sum(error[again] ** 2 + error[again + 1] ** 2) / 2
     expected = np.clip(both / square, 0, 1) if len(again) >= 10 else 0.0
-    assert repeat_correlation(table, posterior) == pytest.approx(expected, abs=1e-9)
+    assert measure_repeat_correlation(table, posterior) == pytest.approx(expected, abs=1e-9)

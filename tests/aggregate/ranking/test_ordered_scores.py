@@ -18,7 +18,7 @@ from curate.aggregate.ranking.prompt_scores import GAP, as_votes, order_scores
 from curate.config.aggregate import AnnotatorModel
 from curate.config.export import ExportEntry
 from curate.config.project import Config
-from curate.export import export_one
+from curate.export import write_export
 from curate.lake.lake import Lake
 
 METHODS = ("ensemble-then-denoise", "denoise-then-ensemble")
@@ -68,7 +68,7 @@ def test_every_prompt_and_its_export(sample_lake: Lake, tmp_path: Path, people: 
         )
         assert all((outcome == "a") == (a > b) for outcome, a, b in decided)
     folder = tmp_path / "export"
-    export_one(
+    write_export(
         sample_lake, config, ExportEntry(path=str(folder), format="ranking", routed=True, min_confidence=0)
     )
     rows = pl.read_parquet(folder / "data" / "train-*.parquet").select("rankings", "scores").rows()

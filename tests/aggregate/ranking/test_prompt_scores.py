@@ -7,7 +7,7 @@ import pytest
 
 from curate.aggregate.graph.tally import PairTally
 from curate.aggregate.ranking import prompt_scores as module
-from curate.aggregate.ranking.prompt_scores import prompt_scores
+from curate.aggregate.ranking.prompt_scores import fit_prompt_scores
 from curate.core.errors import CurateError
 
 
@@ -59,7 +59,7 @@ def test_scores_and_deviations_are_those_of_the_dense_computation(seed):
     rng = np.random.default_rng(seed)
     sizes = rng.integers(0, 9, 12).tolist()
     pairs = random_tally(rng, sizes, density=0.5)
-    found = prompt_scores(pairs, prior_sd=1.5)
+    found = fit_prompt_scores(pairs, prior_sd=1.5)
     for p in range(len(sizes)):
         nodes = slice(pairs.responses[p], pairs.responses[p + 1])
         if pairs.offsets[p] == pairs.offsets[p + 1]:
@@ -74,9 +74,9 @@ def test_scores_and_deviations_are_those_of_the_dense_computation(seed):
 
 def test_one_by_one_reaches_the_joint_optimum(monkeypatch):
     pairs = random_tally(np.random.default_rng(5), [30, 4, 25])
-    joint = prompt_scores(pairs)
+    joint = fit_prompt_scores(pairs)
     monkeypatch.setattr(module, "MOST_JOINT", 10)
-    single = prompt_scores(pairs)
+    single = fit_prompt_scores(pairs)
     np.testing.assert_allclose(single.score, joint.score, atol=1e-4)
     assert np.isnan(single.sd).sum() == 55
     assert not np.isnan(joint.sd).any()
@@ -89,9 +89,9 @@ def test_more_votes_make_a_score_surer_and_unanimity_stays_finite():
             n=np.ones(1, np.int32), weight_a=np.array([weight]), weight_b=np.zeros(1), weight_tie=np.zeros(1),
         )  # fmt: skip
 
-    few, many = prompt_scores(one_pair(2.0)), prompt_scores(one_pair(1e6))
+    few, many = fit_prompt_scores(one_pair(2.0)), fit_prompt_scores(one_pair(1e6))
     assert few.score[0] == pytest.approx(-few.score[1])
     assert 0 < few.score[0] < many.score[0] < 30
     assert many.sd[0] < few.sd[0] < 2.0
     with pytest.raises(CurateError, match="prior_sd is 0"):
-        prompt_scores(one_pair(1.0), prior_sd=0)
+        fit_prompt_scores(one_pair(1.0), prior_sd=0)

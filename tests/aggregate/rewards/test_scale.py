@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.aggregate.rewards import Scale, fit_scale, fit_temperatures
+from curate.aggregate.rewards import Scale, fit_scale
 from curate.core.errors import CurateError
 
 
@@ -29,14 +29,6 @@ def test_units_are_deviations_within_prompts_and_missing_scores_stay_missing():
     found = scale(scores, prompt)
     assert np.isnan(found[2, 1])
     assert found[3, 1] == 0.0
-
-
-def test_temperatures_recover_the_scale_of_logits():
-    rng = np.random.default_rng(0)
-    logit = rng.normal(0, 2, 20_000)
-    outcome = (rng.random(20_000) < 1 / (1 + np.exp(-logit))).astype(float)
-    margins = np.stack([7 * logit, 0.2 * logit], axis=1)
-    np.testing.assert_allclose(fit_temperatures(margins, outcome), [7, 0.2], rtol=0.05)
 
 
 def test_wrong_shapes_and_quantiles_are_refused():

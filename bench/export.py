@@ -17,7 +17,7 @@ from pathlib import Path
 
 from curate.config.export import ExportEntry
 from curate.config.project import Config
-from curate.export import export_one
+from curate.export import write_export
 from curate.export.formats import formats
 from curate.lake.lake import Lake, Location
 
@@ -46,7 +46,7 @@ _FILL = (
 def ours(location: Location, format: str, out: Path) -> int:
     with Lake.open(location, read_only=True) as lake:
         entry = ExportEntry.model_validate({"path": str(out / "ours"), "format": format})
-        return export_one(lake, Config(), entry).rows
+        return write_export(lake, Config(), entry).rows
 
 
 def peer(location: Location, format: str, out: Path) -> int:

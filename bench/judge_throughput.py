@@ -202,7 +202,7 @@ def in_turn(
 def project(options: dict[str, Any], requests: int) -> tuple[Path, list[Any]]:
     """A folder with ingested prompts, and the verdicts that its judge has to ask for, in its order."""
     from curate.config.project import load_config
-    from curate.ingest import ingest
+    from curate.ingest import ingest_sources
     from curate.judge.configured import Panel
     from curate.judge.pending import list_items, read_items
     from curate.lake.lake import Lake
@@ -242,7 +242,7 @@ def project(options: dict[str, Any], requests: int) -> tuple[Path, list[Any]]:
     (folder / "curate.yaml").write_text(json.dumps(config))
     loaded = load_config(folder / "curate.yaml")
     with Lake.open(loaded.location) as lake:
-        ingest(lake, loaded)
+        ingest_sources(lake, loaded)
         found = read_items(lake, [contest.prompt_id for contest in list_items(lake)])
     with Panel(loaded) as panel:
         judge: Any = panel.judges["served"].judge

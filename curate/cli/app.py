@@ -118,7 +118,7 @@ def run(config: ConfigPath = DEFAULT) -> None:
 def ingest(context: typer.Context, config: ConfigPath = DEFAULT) -> None:
     """Take in every source of curate.yaml."""
     if context.invoked_subcommand is None:
-        from curate.ingest import ingest as ingest_all
+        from curate.ingest import ingest_sources as ingest_all
 
         with open_lake(settings := load_config(config)) as lake:
             _print([ingest_all(lake, settings, track=progress_bars)])

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from curate.export.stage import ExportResult, export, export_one
+from curate.export.stage import ExportResult, write_export, write_exports
 
-__all__ = ["ExportResult", "export", "export_one"]
+__all__ = ["ExportResult", "write_export", "write_exports"]

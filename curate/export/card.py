@@ -37,7 +37,7 @@ _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
+class ExportContent:
     """What there is to say about an export."""
 
     entry: ExportEntry
@@ -48,7 +48,7 @@ class Content:
     iteration: int | None
 
 
-def card(reader: Lake, config: Config, content: Content) -> str:
+def render_card(reader: Lake, config: Config, content: ExportContent) -> str:
     """The whole of README.md. `reader` still has the temporary table `selection`."""
     import jinja2
 
@@ -58,7 +58,7 @@ def card(reader: Lake, config: Config, content: Content) -> str:
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
     )
-    environment.filters.update(md=_markdown, number=_number, share=_share)
+    environment.filters.update(md=_escape_markdown, number=_format_number, share=_format_share)
     iteration = [content.iteration]
     select_panel(reader, config.panel_names)
     is_split = content.format.is_split
@@ -74,10 +74,10 @@ def card(reader: Lake, config: Config, content: Content) -> str:
         iteration=content.iteration,
         license=content.entry.license,
         routed=content.entry.routed,
-        loading=_loading(content),
+        loading=_loading_example(content),
         counts=reader.rows(read_query("export_card_counts"), iteration),
         selected=content.selected,
-        claim=_claim(reader, content.iteration),
+        claim=_read_assessment(reader, content.iteration),
         warnings=[sentence for (sentence,) in reader.rows(read_query("doubts"))],
         guarantees=reader.rows(read_query("export_card_guarantees"), iteration)
         if reader.has("guarantees")
@@ -89,13 +89,13 @@ def card(reader: Lake, config: Config, content: Content) -> str:
     )
 
 
-def _claim(reader: Lake, iteration: int | None) -> tuple[Any, ...] | None:
+def _read_assessment(reader: Lake, iteration: int | None) -> tuple[Any, ...] | None:
     """The row of the assessment; None where nothing was assessed (an old snapshot among them)."""
     found = reader.rows(read_query("export_card_claim"), [iteration]) if reader.has("assessments") else []
     return found[0] if found else None
 
 
-def _front_matter(content: Content) -> str:
+def _front_matter(content: ExportContent) -> str:
     rows = sum(part.rows for part in content.parts)
     is_split = content.format.is_split
     configs = [
@@ -106,7 +106,7 @@ def _front_matter(content: Content) -> str:
         for part in content.parts
     ]
     document: dict[str, Any] = {
-        **_license(content.entry.license),
+        **_license_fields(content.entry.license),
         "tags": ["preference", "rlhf", "curate"],
         "size_categories": [next((name for limit, name in _SIZES if rows < limit), "n>1M")],
         "configs": configs,
@@ -114,7 +114,7 @@ def _front_matter(content: Content) -> str:
     return yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
 
 
-def _license(name: str | None) -> dict[str, str]:
+def _license_fields(name: str | None) -> dict[str, str]:
     if name is None:
         return {"license": "other", "license_name": "unspecified"}
     # The hub's names of licences that data is under; all others become `other` with a `license_name`.
@@ -127,7 +127,7 @@ def _license(name: str | None) -> dict[str, str]:
     }
 
 
-def _loading(content: Content) -> str:
+def _loading_example(content: ExportContent) -> str:
     if content.format.is_split:
         return 'rows = load_dataset("path/of/this/folder", split="train")'
     return "\n".join(
@@ -136,14 +136,14 @@ def _loading(content: Content) -> str:
     )
 
 
-def _markdown(text: str) -> str:
+def _escape_markdown(text: str) -> str:
     """Text of users as one cell or line: no markup of its own, no line break."""
     return re.sub(r"([\\`*_|\[\]#])", r"\\\1", html.escape(" ".join(text.split()), quote=False))
 
 
-def _number(value: int) -> str:
+def _format_number(value: int) -> str:
     return f"{value:,}"
 
 
-def _share(value: float | None) -> str:
+def _format_share(value: float | None) -> str:
     return "–" if value is None else f"{value:.1%}"

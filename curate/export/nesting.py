@@ -24,12 +24,12 @@ def nest_rankings(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]
             rows = pl.concat([waiting, rows])
         last = pl.col("prompt_id") == rows["prompt_id"][-1]
         waiting = rows.filter(last)
-        yield from _nested(rows.filter(~last))
+        yield from _nest_rows(rows.filter(~last))
     if waiting is not None:
-        yield from _nested(waiting)
+        yield from _nest_rows(waiting)
 
 
-def _nested(rows: pl.DataFrame) -> Iterator[pa.RecordBatch]:
+def _nest_rows(rows: pl.DataFrame) -> Iterator[pa.RecordBatch]:
     by_prompt = rows.group_by("prompt_id", maintain_order=True).agg(
         pl.col("prompt").first(),
         pl.struct("response_id", "model", "text").alias("responses"),

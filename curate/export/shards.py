@@ -37,7 +37,7 @@ class WrittenPart:
     files: tuple[WrittenFile, ...]
 
 
-def row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
+def cut_row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
     """The stream cut into tables of exactly `ROWS_PER_GROUP` rows (the last: the rest).
 
     How many rows a batch of the database has depends on its threads, and row groups must not.
@@ -77,7 +77,7 @@ def write_part(
                 digest.update(shard.write(group))
                 shard_rows += group.num_rows
                 advance(group.num_rows)
-        files += [described(path, folder, shard_rows) for path in paths.values()]
+        files += [describe_file(path, folder, shard_rows) for path in paths.values()]
         rows += shard_rows
         head = next(rest, None)
     return WrittenPart(name, rows, digest.hexdigest(), tuple(files))
@@ -112,7 +112,7 @@ class _ShardFiles:
         return lines
 
 
-def described(path: Path, folder: Path, rows: int | None = None) -> WrittenFile:
+def describe_file(path: Path, folder: Path, rows: int | None = None) -> WrittenFile:
     """A file of `folder` with its digest."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()

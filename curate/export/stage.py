@@ -16,11 +16,11 @@ from curate.core.errors import CurateError
 from curate.core.identity import content_id
 from curate.core.progress import Track, no_progress
 from curate.core.resources import read_query
-from curate.export.card import Content, card
+from curate.export.card import ExportContent, render_card
 from curate.export.folder import MANIFEST, NOUN, is_intact, list_export_files
 from curate.export.formats import VERSION, Format, Transcriber, formats
 from curate.export.rows import PICTURED
-from curate.export.shards import WrittenPart, described, row_groups, write_part
+from curate.export.shards import WrittenPart, cut_row_groups, describe_file, write_part
 from curate.lake.lake import Lake
 from curate.lake.panel_view import select_panel
 from curate.lake.runs import Counts, StageRun, Summary, is_done
@@ -43,7 +43,7 @@ class ExportResult:
     skipped: bool = False
 
 
-def export(
+def write_exports(
     lake: Lake,
     config: Config,
     *,
@@ -59,14 +59,14 @@ def export(
     chosen = config.export if entries is None else entries
     run = StageRun(lake, "export", config_hash=content_id([entry.digest for entry in chosen]))
     results = [
-        export_one(lake, config, entry, run=run, transcripts=transcripts, track=track) for entry in chosen
+        write_export(lake, config, entry, run=run, transcripts=transcripts, track=track) for entry in chosen
     ]
     written = [result for result in results if not result.skipped]
     note = ", ".join(f"{result.path} ({result.rows:,} rows)" for result in written)
     return run.summary(skipped=not written, note=note or "no exports" * (not chosen))
 
 
-def export_one(
+def write_export(
     lake: Lake,
     config: Config,
     entry: ExportEntry,
@@ -85,39 +85,39 @@ def export_one(
     with Lake.open(lake.location, snapshot=snapshot) as reader:
         pictured = bool(reader.value(read_query("export_pictured")))
         form = formats(transcripts, pictured=pictured)[entry.format]
-        iteration = _iteration(reader, entry, form)
-        fingerprint = _fingerprint(reader, entry, form, iteration)
+        iteration = _choose_iteration(reader, entry, form)
+        fingerprint = _fingerprint_export(reader, entry, form, iteration)
         if pictured and entry.format in PICTURED:  # another layout
             fingerprint = content_id(fingerprint, "images")
         if form.judged:
             fingerprint = content_id(fingerprint, _select_judges(reader, config, transcripts))
         if is_intact(target, fingerprint) and (
-            is_done(lake, "export", entry.path, fingerprint) or not _writable(lake)
+            is_done(lake, "export", entry.path, fingerprint) or not _is_writable(lake)
         ):
             return ExportResult(target, entry.format, 0, snapshot, Counts(), skipped=True)
         refuse_foreign(target, owned=list_export_files, noun=NOUN)  # before the work, not only after it
-        counts = _select(reader, entry, form, iteration)
+        counts = _select_rows(reader, entry, form, iteration)
         with (
             temporary_beside(target) as spill,
             atomic_directory(target, owned=list_export_files, noun=NOUN) as folder,
         ):
             _bound_memory(reader, spill)
-            parts = _write(reader, folder, entry, form, iteration, counts, track)
-            content = Content(entry, form, parts, counts, snapshot, iteration)
-            (folder / "README.md").write_text(card(reader, config, content), encoding="utf-8")
-            manifest = _manifest(folder, content, config.digest, fingerprint)
+            parts = _write_tables(reader, folder, entry, form, iteration, counts, track)
+            content = ExportContent(entry, form, parts, counts, snapshot, iteration)
+            (folder / "README.md").write_text(render_card(reader, config, content), encoding="utf-8")
+            manifest = _build_manifest(folder, content, config.digest, fingerprint)
             (folder / MANIFEST).write_text(manifest, encoding="utf-8")
     counts.details = {
         "snapshot": snapshot
     }  # which must be kept for as long as the export is to be made again
-    if _writable(lake):
+    if _is_writable(lake):
         run = run or StageRun(lake, "export", config_hash=entry.digest)
         with run.chunk(entry.path, fingerprint=fingerprint, status="done") as (_, recorded):
             recorded.add(counts)
     return ExportResult(target, entry.format, sum(part.rows for part in parts), snapshot, counts)
 
 
-def _iteration(reader: Lake, entry: ExportEntry, form: Format) -> int | None:
+def _choose_iteration(reader: Lake, entry: ExportEntry, form: Format) -> int | None:
     found = [row[0] for row in reader.rows("SELECT DISTINCT iteration FROM preferences ORDER BY 1")]
     if not found and form.aggregated:
         raise CurateError(
@@ -131,7 +131,7 @@ def _iteration(reader: Lake, entry: ExportEntry, form: Format) -> int | None:
     return entry.iteration if entry.iteration is not None else (found[-1] if found else None)
 
 
-def _fingerprint(reader: Lake, entry: ExportEntry, form: Format, iteration: int | None) -> str:
+def _fingerprint_export(reader: Lake, entry: ExportEntry, form: Format, iteration: int | None) -> str:
     """Identifies the content of the export, wherever it is written and whichever runs made the rows.
 
     A training set holds one iteration's labels: judgments that have not led to other labels do not make it stale.
@@ -146,7 +146,7 @@ def _fingerprint(reader: Lake, entry: ExportEntry, form: Format, iteration: int 
     for table in filter(reader.has, _REPLACED):  # a snapshot may be from before some
         columns = [f'"{name}"' for name in TABLES[table].model_fields if name != "run_id"]
         digests[table] = reader.digest(table, f"row({', '.join(columns)})", which)
-    return content_id(VERSION, _settings(entry), digests)
+    return content_id(VERSION, _list_settings(entry), digests)
 
 
 def _select_judges(reader: Lake, config: Config, transcripts: Transcriber | None) -> list[tuple[str, str]]:
@@ -159,12 +159,12 @@ def _select_judges(reader: Lake, config: Config, transcripts: Transcriber | None
     return reader.rows("FROM transcribed ORDER BY ALL")
 
 
-def _settings(entry: ExportEntry) -> dict[str, Any]:
+def _list_settings(entry: ExportEntry) -> dict[str, Any]:
     return entry.model_dump(mode="json", exclude={"path"})
 
 
-def _select(reader: Lake, entry: ExportEntry, form: Format, iteration: int | None) -> Counts:
-    values = {**_settings(entry), "iteration": iteration}
+def _select_rows(reader: Lake, entry: ExportEntry, form: Format, iteration: int | None) -> Counts:
+    values = {**_list_settings(entry), "iteration": iteration}
     reader.rows(form.selection, [values[name] for name in form.selection_parameters])
     reasons = dict(reader.rows("SELECT reason, count(*) FROM selection GROUP BY reason ORDER BY reason"))
     kept = reasons.pop(None, 0)
@@ -178,7 +178,7 @@ def _select(reader: Lake, entry: ExportEntry, form: Format, iteration: int | Non
     return counts
 
 
-def _write(
+def _write_tables(
     reader: Lake,
     folder: Path,
     entry: ExportEntry,
@@ -192,7 +192,7 @@ def _write(
     with track(f"export {entry.path}", counts.rows_kept if form.is_split else None) as advance:
         for part in form.parts:
             stream = reader.batches(part.query, [values[name] for name in part.parameters])
-            groups = row_groups(part.nest(stream), part.schema)
+            groups = cut_row_groups(part.nest(stream), part.schema)
             parts.append(
                 write_part(folder, part.name, part.schema, groups, jsonl=entry.jsonl, advance=advance)
             )
@@ -207,14 +207,14 @@ def _bound_memory(reader: Lake, spill: Path) -> None:
     reader.rows("SET temp_directory = '{}'".format(str(spill).replace("'", "''")))
 
 
-def _manifest(folder: Path, content: Content, config_hash: str, fingerprint: str) -> str:
+def _build_manifest(folder: Path, content: ExportContent, config_hash: str, fingerprint: str) -> str:
     files = [file for part in content.parts for file in part.files] + [
-        described(folder / "README.md", folder)
+        describe_file(folder / "README.md", folder)
     ]
     document = {
         "curate_export": VERSION,
         "format": content.format.name,
-        "settings": _settings(content.entry),
+        "settings": _list_settings(content.entry),
         "config_hash": config_hash,
         "code_version": __version__,
         "snapshot": content.snapshot,
@@ -232,5 +232,5 @@ def _manifest(folder: Path, content: Content, config_hash: str, fingerprint: str
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
-def _writable(lake: Lake) -> bool:
+def _is_writable(lake: Lake) -> bool:
     return not lake.value("SELECT readonly FROM duckdb_databases() WHERE database_name = 'lake'")

@@ -1,5 +1,5 @@
 """Ingest: files and hub data sets → `prompts`, `responses`, imported `judgments`, and `quarantine`."""
 
-from curate.ingest.stage import ingest, ingest_judgments, ingest_responses
+from curate.ingest.stage import ingest_judgments, ingest_responses, ingest_sources
 
-__all__ = ["ingest", "ingest_judgments", "ingest_responses"]
+__all__ = ["ingest_judgments", "ingest_responses", "ingest_sources"]

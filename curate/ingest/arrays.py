@@ -12,13 +12,13 @@ import msgspec
 
 from curate.core.errors import CurateError
 from curate.ingest import lines
-from curate.ingest.chunks import Raw
+from curate.ingest.chunks import ReadRow
 from curate.ingest.inflate import DAMAGE, open_bytes
 
 ARRAY_LIMIT = 512 << 20
 
 
-def json_rows(path: Path, *, limit: int) -> Iterator[tuple[int, Raw]]:
+def read_json_rows(path: Path, *, limit: int) -> Iterator[tuple[int, ReadRow]]:
     """`limit`: bytes of a line, where the file turns out to hold JSON Lines."""
     try:
         with open_bytes(path) as stream:
@@ -27,7 +27,7 @@ def json_rows(path: Path, *, limit: int) -> Iterator[tuple[int, Raw]]:
     except DAMAGE as error:
         raise CurateError(f"{path} is damaged or no archive: {error}.") from error
     if not head.startswith(b"["):
-        yield from lines.json_lines(path, limit=limit)
+        yield from lines.read_json_lines(path, limit=limit)
         return
     if len(content) >= ARRAY_LIMIT:
         raise CurateError(

@@ -14,7 +14,7 @@ from curate.ingest.rejection import Rejection
 
 CHUNK_BYTES = 64 << 20  # a chunk of huge rows is closed early, so that memory stays bounded
 
-Raw = bytes | dict[str, Any] | Rejection
+ReadRow = bytes | dict[str, Any] | Rejection
 """A line, a row of a table, or a row that was rejected while it was read."""
 
 
@@ -25,11 +25,11 @@ class Chunk:
     index: int
     start: int
     numbers: list[int] = field(default_factory=list)
-    rows: list[Raw] = field(default_factory=list)
+    rows: list[ReadRow] = field(default_factory=list)
     last: bool = False
 
 
-def chunked(rows: Iterable[tuple[int, Raw]], *, size: int) -> Iterator[Chunk]:
+def cut_chunks(rows: Iterable[tuple[int, ReadRow]], *, size: int) -> Iterator[Chunk]:
     """Always at least one chunk, the last of them marked as such. A failing stream first gives what it had."""
     chunk, weight = Chunk(0, 1), 0
     try:
@@ -39,7 +39,7 @@ def chunked(rows: Iterable[tuple[int, Raw]], *, size: int) -> Iterator[Chunk]:
                 chunk, weight = Chunk(chunk.index + 1, number), 0
             chunk.numbers.append(number)
             chunk.rows.append(row)
-            weight += len(row) if isinstance(row, bytes) else _characters(row)
+            weight += len(row) if isinstance(row, bytes) else _count_characters(row)
     except CurateError:
         if chunk.rows:
             yield chunk
@@ -48,10 +48,10 @@ def chunked(rows: Iterable[tuple[int, Raw]], *, size: int) -> Iterator[Chunk]:
     yield chunk
 
 
-def _characters(value: object) -> int:
+def _count_characters(value: object) -> int:
     """About how much memory a row of a table takes."""
     if isinstance(value, str):
         return len(value)
     if isinstance(value, dict):
-        return sum(map(_characters, value.values()))
-    return sum(map(_characters, value)) if isinstance(value, list) else 8
+        return sum(map(_count_characters, value.values()))
+    return sum(map(_count_characters, value)) if isinstance(value, list) else 8

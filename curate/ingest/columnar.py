@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as pj
 
-from curate.ingest.columns import Columns, assemble, one_message
+from curate.ingest.columns import Columns, assemble_columns, wrap_in_messages
 
 _TEXT = pa.string()
 _SCHEMA = pa.schema(
@@ -32,7 +32,7 @@ def read_columns(lines: Sequence[bytes], *, source: str, split: str | None) -> C
     """The columns of lines that are all sound and plain, or None."""
     from curate.ingest.hashing import Strings, hash_prompts, hash_responses, rows_with_equal_keys
 
-    table = _parse(lines)
+    table = _parse_lines(lines)
     if table is None:
         return None
     key, prompt, reference, listed = (
@@ -41,21 +41,21 @@ def read_columns(lines: Sequence[bytes], *, source: str, split: str | None) -> C
     answers = listed.flatten()
     keys, models, texts = (answers.field(name) for name in ("id", "model", "text"))
     required = (key, prompt, listed, answers, keys, texts)
-    if any(column.null_count for column in required) or not (_filled(key) and _filled(keys)):
+    if any(column.null_count for column in required) or not (_has_no_empty(key) and _has_no_empty(keys)):
         return None
     ends = np.asarray(listed.offsets)
     sizes = np.diff(ends)
     if (sizes == 0).any() or rows_with_equal_keys(ends - ends[0], Strings.of(keys)):
         return None
-    if _any_blank(prompt):
+    if _has_blank(prompt):
         return None
     owner = np.repeat(np.arange(len(table)), sizes)
     prompt_ids, prompt_names = hash_prompts(key, reference, prompt)
     response_ids, response_names = hash_responses(prompt_names, owner, keys, models, texts)
-    return assemble(
+    return assemble_columns(
         prompt_names=prompt_names,
         prompt_ids=prompt_ids,
-        messages=one_message(prompt),
+        messages=wrap_in_messages(prompt),
         references=reference,
         keys=key,
         metas=pa.nulls(len(table), _TEXT),
@@ -70,7 +70,7 @@ def read_columns(lines: Sequence[bytes], *, source: str, split: str | None) -> C
     )
 
 
-def _parse(lines: Sequence[bytes]) -> pa.Table | None:
+def _parse_lines(lines: Sequence[bytes]) -> pa.Table | None:
     """The lines as a table, where each is exactly one object with the right types and valid UTF-8."""
     content = b"\n".join(lines)
     if b"\\u0000" in content:
@@ -88,12 +88,12 @@ def _parse(lines: Sequence[bytes]) -> pa.Table | None:
     return table if table.num_rows == len(lines) else None
 
 
-def _filled(strings: pa.Array) -> bool:
+def _has_no_empty(strings: pa.Array) -> bool:
     """Whether no string is empty."""
     return bool(pc.min(pc.binary_length(strings)).as_py() != 0)
 
 
-def _any_blank(prompts: pa.Array) -> bool:
+def _has_blank(prompts: pa.Array) -> bool:
     """Whether a prompt is empty or white space. Most begin with a visible ASCII character, which settles it."""
     first = pc.binary_slice(prompts.cast(pa.binary()), 0, 1)
     visible = pc.and_(pc.greater(first, b" "), pc.less(first, b"\x7f"))

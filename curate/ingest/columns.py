@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from curate.ingest.rows import Message, NativeRow, Row
+from curate.ingest.rows import IncomingMessage, NativeRow, Row
 from curate.records import Prompt, Response, arrow_schema
 
 Ids = npt.NDArray[np.uint64]  # (n, 2): ids of 128 bits, most significant half first
@@ -37,31 +37,31 @@ class Columns:
     owner: npt.NDArray[np.int64]
 
 
-def build(rows: Sequence[Row | NativeRow], *, source: str, split: str | None) -> Columns:
+def build_columns(rows: Sequence[Row | NativeRow], *, source: str, split: str | None) -> Columns:
     """Ids and tables of all the rows, in their order, duplicates included."""
     sizes = np.fromiter((len(row.responses) for row in rows), np.int64, len(rows))
-    prompt_hex = prompt_ids(rows)
-    response_hex = response_ids(rows, prompt_hex)
+    prompt_hex = compute_prompt_ids(rows)
+    response_hex = compute_response_ids(rows, prompt_hex)
     candidates = list(chain.from_iterable(row.responses for row in rows))
-    return assemble(
-        prompt_names=_ascii(prompt_hex),
+    return assemble_columns(
+        prompt_names=_encode_names(prompt_hex),
         prompt_ids=parse_ids(prompt_hex),
-        messages=_messages(rows),
-        references=_strings([row.reference for row in rows]),
-        keys=_strings([row.id for row in rows]),
-        metas=_strings([row.meta if row.meta is None else _json(row.meta) for row in rows]),
+        messages=_build_messages(rows),
+        references=_string_array([row.reference for row in rows]),
+        keys=_string_array([row.id for row in rows]),
+        metas=_string_array([row.meta if row.meta is None else _encode_meta(row.meta) for row in rows]),
         source=source,
         split=split,
         owner=np.repeat(np.arange(len(rows)), sizes),
-        response_names=_ascii(response_hex),
+        response_names=_encode_names(response_hex),
         response_ids=parse_ids(response_hex),
-        models=_strings([candidate.model for candidate in candidates]),
-        texts=_strings([candidate.text for candidate in candidates]),
-        response_keys=_strings([candidate.id for candidate in candidates]),
+        models=_string_array([candidate.model for candidate in candidates]),
+        texts=_string_array([candidate.text for candidate in candidates]),
+        response_keys=_string_array([candidate.id for candidate in candidates]),
     )
 
 
-def assemble(
+def assemble_columns(
     *,
     prompt_names: Names,
     prompt_ids: Ids,
@@ -83,8 +83,8 @@ def assemble(
     prompts = {
         "prompt_id": _id_column(prompt_names),
         "messages": messages,
-        "source": _constant(source, n),
-        "split": _constant(split, n),
+        "source": _repeat_value(source, n),
+        "split": _repeat_value(split, n),
         "reference": references,
         "key": keys,
         "meta": metas,
@@ -93,7 +93,7 @@ def assemble(
         "response_id": _id_column(response_names),
         "prompt_id": _id_column(prompt_names[owner]),
         "model": models,
-        "content": one_part(texts),
+        "content": wrap_in_parts(texts),
         "key": response_keys,
         "meta": pa.nulls(m, pa.string()),
     }
@@ -106,7 +106,7 @@ def assemble(
     )
 
 
-def concatenate(pieces: Sequence[Columns]) -> Columns:
+def concatenate_columns(pieces: Sequence[Columns]) -> Columns:
     if len(pieces) == 1:
         return pieces[0]
     firsts = np.cumsum([0, *(len(piece.prompt_ids) for piece in pieces)])
@@ -119,7 +119,7 @@ def concatenate(pieces: Sequence[Columns]) -> Columns:
     )
 
 
-def prompt_ids(rows: Sequence[Row | NativeRow]) -> list[str]:
+def compute_prompt_ids(rows: Sequence[Row | NativeRow]) -> list[str]:
     """`records.prompt_id` of each row, without building records."""
     ids = []
     for row in rows:
@@ -127,12 +127,12 @@ def prompt_ids(rows: Sequence[Row | NativeRow]) -> list[str]:
         if isinstance(prompt, str):
             messages: Any = (("user", (("text", prompt, None, None),)),)
         else:
-            messages = [(message.role, _parts(message)) for message in prompt]
+            messages = [(message.role, _list_parts(message)) for message in prompt]
         ids.append(blake2b(_encode((row.id, row.reference, messages)), digest_size=16).hexdigest())
     return ids
 
 
-def response_ids(rows: Sequence[Row | NativeRow], prompts: Sequence[str]) -> list[str]:
+def compute_response_ids(rows: Sequence[Row | NativeRow], prompts: Sequence[str]) -> list[str]:
     """`records.response_id` of each response of each row."""
     return [
         blake2b(
@@ -149,65 +149,73 @@ def parse_ids(ids: Sequence[str]) -> Ids:
     return np.frombuffer(bytes.fromhex("".join(ids)), dtype=">u8").astype(np.uint64).reshape(-1, 2)
 
 
-def _parts(message: Message) -> list[tuple[str | None, ...]]:
+def _list_parts(message: IncomingMessage) -> list[tuple[str | None, ...]]:
     if isinstance(message.content, str):
         return [("text", message.content, None, None)]
     return [(part.type, part.text, part.uri, part.sha256) for part in message.content]
 
 
-def _messages(rows: Sequence[Row | NativeRow]) -> pa.Array:
+def _build_messages(rows: Sequence[Row | NativeRow]) -> pa.Array:
     texts = [row.prompt for row in rows if isinstance(row.prompt, str)]
     if len(texts) == len(rows):  # the common case needs no loop over messages
-        return one_message(_strings(texts))
+        return wrap_in_messages(_string_array(texts))
     roles: list[str] = []
     parts: list[tuple[str | None, ...]] = []
     messages_end, parts_end = [0], [0]
     for row in rows:
-        prompt = [Message(role="user", content=row.prompt)] if isinstance(row.prompt, str) else row.prompt
+        prompt = (
+            [IncomingMessage(role="user", content=row.prompt)] if isinstance(row.prompt, str) else row.prompt
+        )
         for message in prompt:
             roles.append(message.role)
-            parts.extend(_parts(message))
+            parts.extend(_list_parts(message))
             parts_end.append(len(parts))
         messages_end.append(len(roles))
-    columns = [_strings(list(column)) for column in zip(*parts, strict=True)]
-    content = _lists(_struct(_PART, columns), pa.array(parts_end, pa.int32()))
-    return _lists(_struct(_MESSAGE, [_strings(roles), content]), pa.array(messages_end, pa.int32()))
-
-
-def one_message(texts: pa.Array) -> pa.Array:
-    """Each text as a conversation of one user message."""
-    return _lists(_struct(_MESSAGE, [_constant("user", len(texts)), one_part(texts)]), _every(len(texts)))
-
-
-def one_part(texts: pa.Array) -> pa.Array:
-    """Each text as content of one part."""
-    nothing = pa.nulls(len(texts), pa.string())
-    return _lists(
-        _struct(_PART, [_constant("text", len(texts)), texts, nothing, nothing]), _every(len(texts))
+    columns = [_string_array(list(column)) for column in zip(*parts, strict=True)]
+    content = _build_lists(_build_structs(_PART, columns), pa.array(parts_end, pa.int32()))
+    return _build_lists(
+        _build_structs(_MESSAGE, [_string_array(roles), content]), pa.array(messages_end, pa.int32())
     )
 
 
-def _struct(kind: pa.DataType, columns: Sequence[pa.Array]) -> pa.Array:
+def wrap_in_messages(texts: pa.Array) -> pa.Array:
+    """Each text as a conversation of one user message."""
+    return _build_lists(
+        _build_structs(_MESSAGE, [_repeat_value("user", len(texts)), wrap_in_parts(texts)]),
+        _unit_offsets(len(texts)),
+    )
+
+
+def wrap_in_parts(texts: pa.Array) -> pa.Array:
+    """Each text as content of one part."""
+    nothing = pa.nulls(len(texts), pa.string())
+    return _build_lists(
+        _build_structs(_PART, [_repeat_value("text", len(texts)), texts, nothing, nothing]),
+        _unit_offsets(len(texts)),
+    )
+
+
+def _build_structs(kind: pa.DataType, columns: Sequence[pa.Array]) -> pa.Array:
     return pa.StructArray.from_arrays(columns, fields=list(kind))
 
 
-def _lists(items: pa.Array, offsets: pa.Array) -> pa.Array:
+def _build_lists(items: pa.Array, offsets: pa.Array) -> pa.Array:
     return pa.ListArray.from_arrays(offsets, items)
 
 
-def _every(n: int) -> pa.Array:
+def _unit_offsets(n: int) -> pa.Array:
     return pa.array(np.arange(n + 1, dtype=np.int32))
 
 
-def _strings(values: Sequence[str | None]) -> pa.Array:
+def _string_array(values: Sequence[str | None]) -> pa.Array:
     return pa.array(values, pa.string())
 
 
-def _constant(value: str | None, n: int) -> pa.Array:
+def _repeat_value(value: str | None, n: int) -> pa.Array:
     return pa.nulls(n, pa.string()) if value is None else pa.repeat(value, n)
 
 
-def _ascii(ids: Sequence[str]) -> Names:
+def _encode_names(ids: Sequence[str]) -> Names:
     return np.frombuffer("".join(ids).encode("ascii"), np.uint8).reshape(-1, 32)
 
 
@@ -218,5 +226,5 @@ def _id_column(names: Names) -> pa.Array:
     return pa.StringArray.from_buffers(len(names), pa.py_buffer(offsets), data)
 
 
-def _json(meta: dict[str, Any]) -> str:
+def _encode_meta(meta: dict[str, Any]) -> str:
     return _encode(meta).decode()

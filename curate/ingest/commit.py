@@ -13,8 +13,8 @@ from curate.core.identity import content_id
 from curate.ingest.columns import Ids, parse_ids
 from curate.ingest.inputs import Input
 from curate.ingest.known import KnownIds, LakeIds, Mask
-from curate.ingest.prepare import Place, Prepared, PreparedJudgments, reject
-from curate.ingest.references import resolve
+from curate.ingest.prepare import ChunkPlace, PreparedJudgments, PreparedResponses, reject_row
+from curate.ingest.references import resolve_references
 from curate.ingest.rejection import Rejection, RowError
 from curate.ingest.statements import Statement, Statements
 from curate.lake.lake import Lake, Writer
@@ -52,7 +52,7 @@ class _Batch:
             writer.append(self._table, self._chosen())
 
     def _chosen(self) -> pa.Table:
-        return _chosen(self._rows, self.novel)
+        return _select_rows(self._rows, self.novel)
 
 
 class Committer:
@@ -65,7 +65,7 @@ class Committer:
         self._pseudonym = pseudonym
         self._known = LakeIds(lake)
 
-    def responses(self, chunk: Prepared, input: Input, fingerprint: str, *, refresh: bool) -> int:
+    def responses(self, chunk: PreparedResponses, input: Input, fingerprint: str, *, refresh: bool) -> int:
         """Commit a chunk of responses; returns the rows that were read."""
         columns, known = chunk.columns, self._known
         batches = [
@@ -73,7 +73,7 @@ class Committer:
             _Batch(self._lake, "responses", columns.responses, columns.response_ids, known.responses),
         ]
         with self._run.chunk(
-            input.part, fingerprint=fingerprint, index=chunk.place.index, status=_status(chunk.place)
+            input.part, fingerprint=fingerprint, index=chunk.place.index, status=_chunk_status(chunk.place)
         ) as (writer, counts):
             if known.catch_up():
                 for batch in batches:
@@ -86,30 +86,30 @@ class Committer:
             kept[columns.owner[responses.novel]] = True
             judgments = self._judgments(writer, chunk.statements, kept)
             self._quarantine(writer, chunk.rejections, input, chunk.place, refresh=refresh)
-            _count(counts, kept, chunk.rejections, input, chunk.place)
+            _count_rows(counts, kept, chunk.rejections, input, chunk.place)
         known.committed(columns.prompt_ids[prompts.novel], columns.response_ids[responses.novel], judgments)
         return chunk.rows + len(chunk.rejections)
 
     def judgments(self, chunk: PreparedJudgments, input: Input, fingerprint: str, *, refresh: bool) -> int:
         """Commit a chunk of judgments, once their references are resolved; returns the rows that were read."""
         decoded = chunk.decoded
-        found = resolve(self._lake, decoded.rows)
+        found = resolve_references(self._lake, decoded.rows)
         statements = Statements([each for each in found if isinstance(each, Statement)], self._pseudonym)
         unresolved = [
-            reject(number, raw, each)
+            reject_row(number, raw, each)
             for number, raw, each in zip(decoded.numbers, decoded.raw, found, strict=True)
             if isinstance(each, RowError)
         ]
         rejections = sorted([*decoded.rejections, *unresolved], key=lambda rejection: rejection.line)
         with self._run.chunk(
-            input.part, fingerprint=fingerprint, index=chunk.place.index, status=_status(chunk.place)
+            input.part, fingerprint=fingerprint, index=chunk.place.index, status=_chunk_status(chunk.place)
         ) as (writer, counts):
             self._known.catch_up()
             kept = np.zeros(len(decoded.rows), bool)
             judgments = self._judgments(writer, statements, kept)
             self._quarantine(writer, rejections, input, chunk.place, refresh=refresh)
             resolved = [statement.row for statement in statements.statements]
-            _count(counts, kept[resolved], rejections, input, chunk.place)
+            _count_rows(counts, kept[resolved], rejections, input, chunk.place)
         self._known.committed(_NOTHING, _NOTHING, judgments)
         return len(decoded.rows) + len(decoded.rejections)
 
@@ -119,13 +119,19 @@ class Committer:
             return _NOTHING
         samples, ids, novel, supersedes = statements.resolve(self._lake, self._known.judgments)
         table = statements.table(samples, ids, supersedes, self._run.run_id)
-        writer.append("judgments", _chosen(table, novel))
+        writer.append("judgments", _select_rows(table, novel))
         new = np.flatnonzero(novel)
         kept[[statements.statements[i].row for i in new]] = True
         return parse_ids([ids[i] for i in new])
 
     def _quarantine(
-        self, writer: Writer, rejections: Sequence[Rejection], input: Input, place: Place, *, refresh: bool
+        self,
+        writer: Writer,
+        rejections: Sequence[Rejection],
+        input: Input,
+        place: ChunkPlace,
+        *,
+        refresh: bool,
     ) -> None:
         """`refresh`: an earlier ingest of this input left rejected rows, which these replace."""
         if refresh:
@@ -148,7 +154,9 @@ class Committer:
         writer.append("quarantine", rows, unique="quarantine_id")
 
 
-def _count(counts: Counts, kept: Mask, rejections: Sequence[Rejection], input: Input, place: Place) -> None:
+def _count_rows(
+    counts: Counts, kept: Mask, rejections: Sequence[Rejection], input: Input, place: ChunkPlace
+) -> None:
     counts.rows_in = len(kept) + len(rejections)
     counts.rows_kept = int(kept.sum())
     counts.rows_duplicate = len(kept) - counts.rows_kept
@@ -157,9 +165,9 @@ def _count(counts: Counts, kept: Mask, rejections: Sequence[Rejection], input: I
         counts.details = {"input": input.identity}
 
 
-def _status(place: Place) -> Literal["chunk", "done"]:
+def _chunk_status(place: ChunkPlace) -> Literal["chunk", "done"]:
     return "done" if place.last else "chunk"
 
 
-def _chosen(table: pa.Table, mask: Mask) -> pa.Table:
+def _select_rows(table: pa.Table, mask: Mask) -> pa.Table:
     return table if mask.all() else table.filter(pa.array(mask))

@@ -17,8 +17,8 @@ from curate.config.ingest import Fields, Source
 from curate.core.errors import CurateError
 from curate.core.identity import content_id
 from curate.ingest import foreign, mapped
-from curate.ingest.columns import prompt_ids
-from curate.ingest.decoders import foreign_object, responses_reader, source_fields
+from curate.ingest.columns import compute_prompt_ids
+from curate.ingest.decoders import decode_object, make_responses_decoder, resolve_fields
 from curate.ingest.inputs import Input
 from curate.ingest.presets import PRESETS
 from curate.ingest.rejection import Rejection, RowError
@@ -63,19 +63,19 @@ def check_source(inputs: Sequence[Input]) -> None:
         return  # a native row has no unknown keys, and its prompt is where it must be
     for item in inputs:
         _check_prompts(item)
-    scan = Scan.of(source)
-    names = frozenset[str]().union(*(_context_names(item, scan) for item in inputs))
+    scan = ContextScan.of(source)
+    names = frozenset[str]().union(*(_find_context_names(item, scan) for item in inputs))
     if not names:
         return
     for item in inputs:
-        for number, row in _objects(item):
+        for number, row in _read_objects(item):
             scan.add(f"row {number} of {item.part}", row, names)
     if scan.conflicts:
-        raise CurateError(_sentence(scan.conflicts, source))
+        raise CurateError(_explain_conflicts(scan.conflicts, source))
 
 
 @dataclass(slots=True)
-class Scan:
+class ContextScan:
     """What has been read of each prompt, and the columns that contradict it.
 
     `responses`: the path of the list of responses; `known`: columns that are read or ignored; `seen`: of each prompt,
@@ -89,20 +89,25 @@ class Scan:
     conflicts: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, source: Source) -> Scan:
+    def of(cls, source: Source) -> ContextScan:
         if source.kind == "judgments":
             fields = source.fields or Fields()
             path = fields.prompt or "prompt"
-            return cls(None, _known_names(fields) | {"prompt"}, lambda row: foreign.key(row, path) or "")
+            return cls(
+                None, _list_read_columns(fields) | {"prompt"}, lambda row: foreign.get_key(row, path) or ""
+            )
         preset = PRESETS.get(source.format)
-        fields, read = source_fields(source), responses_reader(source, name=source.name or source.source)
-        known = _known_names(fields) | (preset.reads if preset else frozenset())
-        return cls(fields.responses, known, lambda row: prompt_ids([read(dict(row))])[0])
+        fields, read = (
+            resolve_fields(source),
+            make_responses_decoder(source, name=source.name or source.source),
+        )
+        known = _list_read_columns(fields) | (preset.reads if preset else frozenset())
+        return cls(fields.responses, known, lambda row: compute_prompt_ids([read(dict(row))])[0])
 
     def context(self, row: Mapping[str, Any]) -> dict[str, list[object]]:
         """Find the columns of a row that belong to what was asked and are not read: each value that they have."""
         columns = {name: [value] for name, value in row.items() if is_context(name)}
-        listed = foreign.lookup(row, self.responses)
+        listed = foreign.find_value(row, self.responses)
         responses = (
             [response for response in listed if isinstance(response, Mapping)]
             if isinstance(listed, list)
@@ -125,13 +130,13 @@ class Scan:
         context = self.context(row)
         known = self.seen.setdefault(prompt, {})
         for name in names:
-            values = {_digest(value) for value in context.get(name, [None])}
+            values = {_digest_value(value) for value in context.get(name, [None])}
             digest, first = known.setdefault(name, (next(iter(values)), place))
             if values != {digest}:
                 self.conflicts.setdefault(name, (first, place))
 
 
-def _known_names(fields: Fields) -> frozenset[str]:
+def _list_read_columns(fields: Fields) -> frozenset[str]:
     """Columns that the mapping reads or ignores. What only goes to `meta` is not read: the first row's would stay."""
     paths = [path for path in fields.model_dump(exclude={"best"}).values() if isinstance(path, str)]
     return frozenset([*fields.ignore, *paths, *(path.split(".")[0] for path in paths)])
@@ -146,10 +151,10 @@ def _check_prompts(item: Input) -> None:
     """Stop where none of the first rows has a prompt: that is the mapping's fault, not the rows'."""
     if item.source.kind == "judgments":
         return
-    read = responses_reader(item.source, name=item.name)
+    read = make_responses_decoder(item.source, name=item.name)
     kinds: Counter[str] = Counter()
     names: set[str] = set()
-    for _, row in islice(_objects(item), _SAMPLE):
+    for _, row in islice(_read_objects(item), _SAMPLE):
         try:
             read(dict(row))
         except RowError as error:
@@ -159,7 +164,7 @@ def _check_prompts(item: Input) -> None:
             return
     if kinds[mapped.NO_PROMPT] <= kinds.total() / 2:
         return
-    fields = source_fields(item.source)
+    fields = resolve_fields(item.source)
     near = [name for name in ("question", "instruction", "query", "input", "context") if name in names]
     hint = f" (perhaps `{near[0]}`)" if near else ""
     raise CurateError(
@@ -169,21 +174,21 @@ def _check_prompts(item: Input) -> None:
     )
 
 
-def _context_names(item: Input, scan: Scan) -> frozenset[str]:
+def _find_context_names(item: Input, scan: ContextScan) -> frozenset[str]:
     """Find which columns of unread context an input has anywhere."""
     listed = item.columns()
     if listed is not None and not any(map(is_context, listed)):
         return frozenset()
-    return frozenset(name for _, row in _objects(item) for name in scan.context(row))
+    return frozenset(name for _, row in _read_objects(item) for name in scan.context(row))
 
 
-def _objects(item: Input) -> Iterator[tuple[int, Mapping[str, Any]]]:
+def _read_objects(item: Input) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """Yield the rows that are objects; what is wrong with the others, and with the file, is said when it is read."""
     try:
         for number, raw in item.read():
             if not isinstance(raw, Rejection):
                 try:
-                    yield number, foreign_object(raw)
+                    yield number, decode_object(raw)
                 except RowError:
                     continue
     except CurateError:
@@ -194,15 +199,15 @@ def _says_something(value: object) -> bool:
     return value not in _NOTHING
 
 
-def _digest(value: object) -> str:
+def _digest_value(value: object) -> str:
     return content_id(repr(value) if _says_something(value) else None)
 
 
-def _sentence(conflicts: Mapping[str, tuple[str, str]], source: Source) -> str:
+def _explain_conflicts(conflicts: Mapping[str, tuple[str, str]], source: Source) -> str:
     name, (first, second) = next(iter(conflicts.items()))
     names = ", ".join(f"`{column}`" for column in sorted(conflicts))
     rows = f"in {first}" if first == second else f"in {first} and {second}"
-    remedies = [*(_mapping(column, source) for column in sorted(conflicts))]
+    remedies = [*(_suggest_field(column, source) for column in sorted(conflicts))]
     fields = ", ".join(remedy for remedy in remedies if remedy)
     read = f"`fields: {{{fields}}}` to read what can be, or " if fields else ""
     ignored = ", ".join(sorted(conflicts))
@@ -213,9 +218,9 @@ def _sentence(conflicts: Mapping[str, tuple[str, str]], source: Source) -> str:
     )
 
 
-def _mapping(column: str, source: Source) -> str | None:
+def _suggest_field(column: str, source: Source) -> str | None:
     """What reads the column, if anything does."""
-    own = source_fields(source)
+    own = resolve_fields(source)
     if source.kind == "judgments" or (own.responses and column.startswith(f"{own.responses}.")):
         return None
     for key, names in (("system", SYSTEM), ("input", INPUT), ("history", HISTORY)):

@@ -11,12 +11,12 @@ from curate.config.ingest import Fields, Source
 from curate.core.errors import CurateError
 from curate.data.native import explain_contradiction
 from curate.ingest import mapped
-from curate.ingest.foreign import Foreign, Reading
-from curate.ingest.native import Raw, judgments_decoder, responses_decoder
-from curate.ingest.parse import parse
+from curate.ingest.foreign import ForeignRow, SourceSettings
+from curate.ingest.native import RawRow, make_native_judgments_decoder, make_native_responses_decoder
+from curate.ingest.parse import parse_line
 from curate.ingest.presets import PRESETS
 from curate.ingest.rejection import RowError
-from curate.ingest.rows import JudgmentRow, NativeRow, Row, first_repeated, is_sound, prompt_is_blank
+from curate.ingest.rows import JudgmentRow, NativeRow, Row, find_repeated_id, is_sound, prompt_is_blank
 from curate.ingest.storable import check_storable
 
 NATIVE_FIELDS = Fields(
@@ -26,15 +26,15 @@ NATIVE_FIELDS = Fields(
 
 _decode = msgspec.json.Decoder().decode
 
-ResponsesDecoder = Callable[[Raw], Row | NativeRow]
-JudgmentsDecoder = Callable[[Raw], JudgmentRow]
+ResponsesDecoder = Callable[[RawRow], Row | NativeRow]
+JudgmentsDecoder = Callable[[RawRow], JudgmentRow]
 
 
-def responses_reader(source: Source, *, name: str) -> ResponsesDecoder:
+def make_responses_decoder(source: Source, *, name: str) -> ResponsesDecoder:
     """`name`: of the data set, which stands in for an unnamed annotator."""
     if source.format == "native" and source.fields is None:
-        return responses_decoder()
-    fields = source_fields(source)
+        return make_native_responses_decoder()
+    fields = resolve_fields(source)
     unread = fields.response_score if fields.chosen is not None or fields.a is not None else None
     if unread is not None:
         raise CurateError(
@@ -42,32 +42,34 @@ def responses_reader(source: Source, *, name: str) -> ResponsesDecoder:
             f"`response_score: {unread}` is for rows with a list of responses (`responses`)."
         )
     preset = PRESETS.get(source.format)
-    read, kind = (preset.read, preset.kind) if preset else (mapped.read, "imported")
-    return _foreign(read, Reading(fields, source.annotator or name, source.annotator_kind or kind))
+    read, kind = (preset.read, preset.kind) if preset else (mapped.read_mapped, "imported")
+    return _make_foreign_decoder(
+        read, SourceSettings(fields, source.annotator or name, source.annotator_kind or kind)
+    )
 
 
-def source_fields(source: Source) -> Fields:
+def resolve_fields(source: Source) -> Fields:
     """Merge the fields of a source with those of its format; what it ignores is not read by default."""
     preset = PRESETS.get(source.format)
-    fields = merged(preset.fields if preset else NATIVE_FIELDS, source.fields)
+    fields = merge_fields(preset.fields if preset else NATIVE_FIELDS, source.fields)
     return fields.model_copy(update={"system": None}) if fields.system in fields.ignore else fields
 
 
-def judgments_reader(source: Source, *, name: str) -> JudgmentsDecoder:
-    native, kind = judgments_decoder(), source.annotator_kind
+def make_judgments_decoder(source: Source, *, name: str) -> JudgmentsDecoder:
+    native, kind = make_native_judgments_decoder(), source.annotator_kind
     if source.fields is not None:
-        reading = Reading(source.fields, source.annotator or name, kind or "imported")
-        return lambda raw: native(mapped.read_judgment(foreign_object(raw), reading))
+        reading = SourceSettings(source.fields, source.annotator or name, kind or "imported")
+        return lambda raw: native(mapped.read_judgment(decode_object(raw), reading))
     if kind is not None:
-        return lambda raw: native({"kind": kind, **foreign_object(raw)})
+        return lambda raw: native({"kind": kind, **decode_object(raw)})
     return native
 
 
-def merged(defaults: Fields, overrides: Fields | None) -> Fields:
+def merge_fields(defaults: Fields, overrides: Fields | None) -> Fields:
     return defaults.model_copy(update=overrides.model_dump(exclude_unset=True) if overrides else {})
 
 
-def foreign_object(raw: Raw) -> Mapping[str, Any]:
+def decode_object(raw: RawRow) -> Mapping[str, Any]:
     """A row as a dictionary in which every text can be stored."""
     if isinstance(raw, bytes) and b"\\u0000" not in raw:
         try:
@@ -77,28 +79,30 @@ def foreign_object(raw: Raw) -> Mapping[str, Any]:
         else:
             if isinstance(row, dict):
                 return row
-    row = parse(raw) if isinstance(raw, bytes) else raw
+    row = parse_line(raw) if isinstance(raw, bytes) else raw
     check_storable(row)
     return row
 
 
-def _foreign(read: Callable[[Foreign, Reading], Row], reading: Reading) -> ResponsesDecoder:
-    def decode(raw: Raw) -> Row:
-        row = read(foreign_object(raw), reading)
-        _check(row, reading.fields)
+def _make_foreign_decoder(
+    read: Callable[[ForeignRow, SourceSettings], Row], reading: SourceSettings
+) -> ResponsesDecoder:
+    def decode(raw: RawRow) -> Row:
+        row = read(decode_object(raw), reading)
+        _check_row(row, reading.fields)
         return row
 
     return decode
 
 
-def _check(row: Row, fields: Fields) -> None:
+def _check_row(row: Row, fields: Fields) -> None:
     """What the native format's model checks, in the words of the foreign one."""
     if not row.responses:
         raise RowError("no responses", f"`{fields.responses}` is empty.")
     if not is_sound(row):
         if prompt_is_blank(row.prompt):
             raise RowError("empty prompt", "The prompt is empty.")
-        raise RowError("duplicate response id", f"Two responses have the id {first_repeated(row)!r}.")
+        raise RowError("duplicate response id", f"Two responses have the id {find_repeated_id(row)!r}.")
     for verdict in row.verdicts:
         a, b = row.responses[verdict.a], row.responses[verdict.b]
         if (a.text, a.model, a.id) == (b.text, b.model, b.id):

@@ -18,21 +18,21 @@ TYPE_NAMES = {
 }
 
 
-def explain(error: ValidationError, model: type[BaseModel]) -> RowError:
+def explain_validation_error(error: ValidationError, model: type[BaseModel]) -> RowError:
     """The first error of a row in one sentence, and how many more there are."""
     details = error.errors(include_url=False)
     # Of a union (text or messages), each branch reports; the branch that got further says more.
     first = max(details, key=lambda detail: len(detail["loc"])) if _is_union(details) else details[0]
-    kind, reason = _sentence(first, model)
-    here = {detail["type"] for detail in details if _place(detail["loc"]) == _place(first["loc"])}
+    kind, reason = _write_sentence(first, model)
+    here = {detail["type"] for detail in details if _name_place(detail["loc"]) == _name_place(first["loc"])}
     if {"string_type", "list_type"} <= here:
         reason += " or an array"  # both branches failed at the field itself
     more = 0 if _is_union(details) else len(details) - 1
     return RowError(kind, f"{reason}{f' ({more} more)' if more else ''}.")
 
 
-def _sentence(detail: ErrorDetails, model: type[BaseModel]) -> tuple[str, str]:
-    place = _place(detail["loc"])
+def _write_sentence(detail: ErrorDetails, model: type[BaseModel]) -> tuple[str, str]:
+    place = _name_place(detail["loc"])
     message = detail["msg"].removeprefix("Value error, ")
     match detail["type"]:
         case "missing":
@@ -45,13 +45,19 @@ def _sentence(detail: ErrorDetails, model: type[BaseModel]) -> tuple[str, str]:
             return _kind_of(message), f"{place + ': ' if place else ''}{message}"
         case "literal_error":
             name = "unknown role" if place.endswith("role") else "wrong value"
-            return name, f"`{place}` is {_brief(detail['input'])}, but must be {detail['ctx']['expected']}"
+            return (
+                name,
+                f"`{place}` is {_shorten_value(detail['input'])}, but must be {detail['ctx']['expected']}",
+            )
         case "too_short":
             return "no responses", f"`{place}` is empty"
         case "string_too_short":
             return "empty id", f"`{place}` is empty"
         case "greater_than_equal" | "less_than_equal":
-            return "wrong value", f"`{place}` is {_brief(detail['input'])}, but must be between 0 and 1"
+            return (
+                "wrong value",
+                f"`{place}` is {_shorten_value(detail['input'])}, but must be between 0 and 1",
+            )
         case _:
             found = TYPE_NAMES.get(type(detail["input"]), type(detail["input"]).__name__)
             wanted = message.removeprefix("Input should be ").removeprefix("a valid ")
@@ -95,7 +101,7 @@ def _is_tag(step: int | str) -> bool:
     return isinstance(step, str) and (step in ("str", "dict", "list") or step.startswith(("list[", "dict[")))
 
 
-def _place(location: tuple[int | str, ...]) -> str:
+def _name_place(location: tuple[int | str, ...]) -> str:
     place = ""
     for step in location:
         if isinstance(step, int):
@@ -105,6 +111,6 @@ def _place(location: tuple[int | str, ...]) -> str:
     return place
 
 
-def _brief(value: object) -> str:
+def _shorten_value(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 40 else text[:39] + "…"

@@ -13,11 +13,11 @@ from typing import Any, Literal, cast, get_args
 from curate.config.ingest import Fields
 from curate.ingest.explain import TYPE_NAMES
 from curate.ingest.rejection import RowError
-from curate.ingest.rows import Candidate, Message, Row, Verdict
+from curate.ingest.rows import IncomingMessage, IncomingResponse, Row, Verdict
 from curate.ingest.storable import check_storable
 from curate.records import Kind, Outcome, Role, Shown
 
-Foreign = Mapping[str, Any]
+ForeignRow = Mapping[str, Any]
 
 _ROLES = {"human": "user", "prompter": "user", "gpt": "assistant", "bot": "assistant", "model": "assistant"}
 _KNOWN_ROLES = frozenset(get_args(Role))
@@ -25,7 +25,7 @@ _UNKEPT = ("tool_calls", "function_call", "images", "image", "videos", "video", 
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class SourceSettings:
     """How to read the rows of one source: the fields of its format, and who judged where no row says so."""
 
     fields: Fields
@@ -33,7 +33,7 @@ class Reading:
     kind: Kind = "imported"
 
 
-def lookup(row: Foreign, path: str | None) -> Any:
+def find_value(row: ForeignRow, path: str | None) -> Any:
     """The value at a path with dots; None where it is not there. A key that itself has dots comes first."""
     if path is None:
         return None
@@ -47,98 +47,98 @@ def lookup(row: Foreign, path: str | None) -> Any:
     return value
 
 
-def required(row: Foreign, path: str) -> Any:
-    value = lookup(row, path)
+def get_required(row: ForeignRow, path: str) -> Any:
+    value = find_value(row, path)
     if value is None:
         raise RowError("missing key", f"`{path}` is missing.")
     return value
 
 
-def text(value: object, place: str) -> str:
+def check_text(value: object, place: str) -> str:
     if not isinstance(value, str):
-        raise RowError("wrong type", f"`{place}` is {type_name(value)}, but should be a string.")
+        raise RowError("wrong type", f"`{place}` is {name_type(value)}, but should be a string.")
     return value
 
 
-def optional_text(row: Foreign, path: str | None) -> str | None:
-    value = lookup(row, path)
-    return None if value is None or path is None else text(value, path)
+def get_text(row: ForeignRow, path: str | None) -> str | None:
+    value = find_value(row, path)
+    return None if value is None or path is None else check_text(value, path)
 
 
-def key(row: Foreign, path: str | None) -> str | None:
+def get_key(row: ForeignRow, path: str | None) -> str | None:
     """The caller's id: numbers are ids too in foreign data."""
-    value = lookup(row, path)
+    value = find_value(row, path)
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if value is None or path is None:
         return None
-    if text(value, path) == "":
+    if check_text(value, path) == "":
         raise RowError("empty id", f"`{path}` is empty.")
     return cast(str, value)
 
 
-def number(value: object, place: str) -> float:
+def parse_number(value: object, place: str) -> float:
     """A number, or text that is one (all that CSV has)."""
     if isinstance(value, int | float | str) and not isinstance(value, bool):
         with contextlib.suppress(ValueError, OverflowError):
             found = float(value)
             if math.isfinite(found):
                 return found
-    raise RowError("wrong type", f"`{place}` is {type_name(value)}, but should be a number.")
+    raise RowError("wrong type", f"`{place}` is {name_type(value)}, but should be a number.")
 
 
-def probability(value: object, place: str) -> float:
-    found = number(value, place)
+def parse_probability(value: object, place: str) -> float:
+    found = parse_number(value, place)
     if not 0 <= found <= 1:
         raise RowError("wrong value", f"`{place}` is {found:g}, but must be between 0 and 1.")
     return found
 
 
-def type_name(value: object) -> str:
+def name_type(value: object) -> str:
     return TYPE_NAMES.get(type(value), type(value).__name__)
 
 
-def messages(value: object, place: str) -> list[Message]:
+def read_messages(value: object, place: str) -> list[IncomingMessage]:
     """Read a conversation: [{role, content}], or [{from, value}] as ShareGPT writes it; one message is one, too."""
     if isinstance(value, Mapping):
         value = [value]
     if not isinstance(value, list):
-        reason = f"`{place}` is {type_name(value)}, but should be a string or an array of messages."
+        reason = f"`{place}` is {name_type(value)}, but should be a string or an array of messages."
         raise RowError("wrong type", reason)
     turns = []
     for position, turn in enumerate(value):
         here = f"{place}[{position}]"
         if not isinstance(turn, Mapping):
-            raise RowError("wrong type", f"`{here}` is {type_name(turn)}, but should be a message.")
+            raise RowError("wrong type", f"`{here}` is {name_type(turn)}, but should be a message.")
         for name in _UNKEPT:
             if turn.get(name):
                 reason = f"`{here}.{name}` cannot be kept, and without it the conversation is another one."
                 raise RowError(f"`{name}` in a message", reason)
         role_name = "role" if "role" in turn else "from"
         content_name = "content" if "content" in turn else "value"
-        role = text(required(turn, role_name), f"{here}.{role_name}")
+        role = check_text(get_required(turn, role_name), f"{here}.{role_name}")
         role = _ROLES.get(role, role)
         if role not in _KNOWN_ROLES:
             raise RowError("unknown role", f"`{here}.{role_name}` is {role!r}, which is no known role.")
-        content = text(required(turn, content_name), f"{here}.{content_name}")
-        turns.append(Message(role=cast(Role, role), content=content))
+        content = check_text(get_required(turn, content_name), f"{here}.{content_name}")
+        turns.append(IncomingMessage(role=cast(Role, role), content=content))
     return turns
 
 
-def conversation(value: object, place: str) -> str | list[Message]:
+def read_conversation(value: object, place: str) -> str | list[IncomingMessage]:
     """A prompt: text or messages; one user message is the same as its text."""
     if isinstance(value, str):
         return value
-    turns = messages(value, place)
+    turns = read_messages(value, place)
     if len(turns) == 1 and turns[0].role == "user":
         return cast(str, turns[0].content)
     return turns
 
 
-def history(value: object, place: str) -> list[Message]:
+def read_history(value: object, place: str) -> list[IncomingMessage]:
     """Read earlier turns: messages, or pairs of what was asked and answered as LLaMA-Factory writes them."""
     if not isinstance(value, list) or not any(isinstance(turn, list) for turn in value):
-        return messages(value, place) if value else []
+        return read_messages(value, place) if value else []
     turns = []
     for position, pair in enumerate(value):
         if not (isinstance(pair, list) and len(pair) == 2 and all(isinstance(said, str) for said in pair)):
@@ -146,15 +146,18 @@ def history(value: object, place: str) -> list[Message]:
                 f"`{place}[{position}]` should be a pair of texts: what was asked, and what was answered."
             )
             raise RowError("wrong type", reason)
-        turns += [Message(role="user", content=pair[0]), Message(role="assistant", content=pair[1])]
+        turns += [
+            IncomingMessage(role="user", content=pair[0]),
+            IncomingMessage(role="assistant", content=pair[1]),
+        ]
     return turns
 
 
-def prompt(row: Foreign, reading: Reading, value: object) -> str | list[Message]:
+def build_prompt(row: ForeignRow, reading: SourceSettings, value: object) -> str | list[IncomingMessage]:
     """Read what was asked: the value at `prompt`, after the history and with the input that belongs to it."""
     fields = reading.fields
-    asked = conversation(value, fields.prompt or "prompt")
-    addition = optional_text(row, fields.input) if fields.input != fields.prompt else None
+    asked = read_conversation(value, fields.prompt or "prompt")
+    addition = get_text(row, fields.input) if fields.input != fields.prompt else None
     if addition:
         if not isinstance(asked, str):
             reason = (
@@ -162,13 +165,15 @@ def prompt(row: Foreign, reading: Reading, value: object) -> str | list[Message]
             )
             raise RowError("wrong type", reason)
         asked = f"{asked}\n\n{addition}"
-    earlier = history(lookup(row, fields.history), fields.history or "history")
+    earlier = read_history(find_value(row, fields.history), fields.history or "history")
     return [*earlier, *as_messages(asked)] if earlier else asked
 
 
-def with_system(row: Foreign, reading: Reading, asked: str | list[Message]) -> str | list[Message]:
+def add_system_message(
+    row: ForeignRow, reading: SourceSettings, asked: str | list[IncomingMessage]
+) -> str | list[IncomingMessage]:
     """Put the row's system message before a prompt that does not begin with it already."""
-    system = optional_text(row, reading.fields.system)
+    system = get_text(row, reading.fields.system)
     if system is None or not system.strip():
         return asked
     turns = as_messages(asked)
@@ -180,14 +185,14 @@ def with_system(row: Foreign, reading: Reading, asked: str | list[Message]) -> s
             f"is not known (`ignore: [{reading.fields.system}]` takes that of the conversation)."
         )
         raise RowError("two system messages", reason)
-    return [Message(role="system", content=system), *turns]
+    return [IncomingMessage(role="system", content=system), *turns]
 
 
-def as_messages(asked: str | list[Message]) -> list[Message]:
-    return [Message(role="user", content=asked)] if isinstance(asked, str) else asked
+def as_messages(asked: str | list[IncomingMessage]) -> list[IncomingMessage]:
+    return [IncomingMessage(role="user", content=asked)] if isinstance(asked, str) else asked
 
 
-def json_text(value: str, place: str) -> Any:
+def parse_json_cell(value: str, place: str) -> Any:
     """Parse a cell that holds JSON, in which there may be characters that its text as such does not have."""
     try:
         parsed = json.loads(value)
@@ -198,8 +203,8 @@ def json_text(value: str, place: str) -> Any:
 
 
 def split_answers(
-    a: list[Message], b: list[Message], places: tuple[str, str]
-) -> tuple[list[Message], str, str]:
+    a: list[IncomingMessage], b: list[IncomingMessage], places: tuple[str, str]
+) -> tuple[list[IncomingMessage], str, str]:
     """Two conversations as their common prompt and the two last answers."""
     common = len(list(takewhile(lambda pair: pair[0] == pair[1], zip(a, b, strict=False))))
     common = min(common, len(a) - 1, len(b) - 1)
@@ -219,20 +224,20 @@ def split_answers(
     return a[:common], answers[0], answers[1]
 
 
-def simplify(prompt: list[Message]) -> str | list[Message]:
+def simplify_prompt(prompt: list[IncomingMessage]) -> str | list[IncomingMessage]:
     """The same prompt has the same id, whether it came as text or as one user message."""
     if len(prompt) == 1 and prompt[0].role == "user":
         return cast(str, prompt[0].content)
     return prompt
 
 
-def annotator(row: Foreign, reading: Reading) -> str:
-    value = key(row, reading.fields.annotator)
+def get_annotator(row: ForeignRow, reading: SourceSettings) -> str:
+    value = get_key(row, reading.fields.annotator)
     return reading.annotator if value is None else value
 
 
-def kind(row: Foreign, reading: Reading) -> Kind:
-    value = optional_text(row, reading.fields.annotator_kind)
+def get_kind(row: ForeignRow, reading: SourceSettings) -> Kind:
+    value = get_text(row, reading.fields.annotator_kind)
     if value is None:
         return reading.kind
     if value not in get_args(Kind):
@@ -243,7 +248,7 @@ def kind(row: Foreign, reading: Reading) -> Kind:
     return cast(Kind, value)
 
 
-def outcome(value: object, place: str, winners: Mapping[str, Outcome]) -> Outcome:
+def parse_outcome(value: object, place: str, winners: Mapping[str, Outcome]) -> Outcome:
     name = str(value) if isinstance(value, str | int | float) else ""
     found = winners.get(name, name)
     if found not in get_args(Outcome):
@@ -252,35 +257,35 @@ def outcome(value: object, place: str, winners: Mapping[str, Outcome]) -> Outcom
     return cast(Outcome, found)
 
 
-def shown(row: Foreign, reading: Reading) -> Shown | None:
-    value = optional_text(row, reading.fields.shown)
+def get_shown(row: ForeignRow, reading: SourceSettings) -> Shown | None:
+    value = get_text(row, reading.fields.shown)
     if value not in (None, "ab", "ba"):
         raise RowError("wrong value", f"`{reading.fields.shown}` is {value!r}, but must be 'ab' or 'ba'.")
     return cast(Shown | None, value)
 
 
-def meta(row: Foreign, reading: Reading) -> dict[str, Any] | None:
-    return {path: lookup(row, path) for path in reading.fields.meta} or None
+def collect_meta(row: ForeignRow, reading: SourceSettings) -> dict[str, Any] | None:
+    return {path: find_value(row, path) for path in reading.fields.meta} or None
 
 
-def assemble(
-    row: Foreign,
-    reading: Reading,
-    prompt: str | list[Message],
-    responses: list[Candidate],
+def build_row(
+    row: ForeignRow,
+    reading: SourceSettings,
+    prompt: str | list[IncomingMessage],
+    responses: list[IncomingResponse],
     verdicts: Sequence[Verdict] = (),
 ) -> Row:
     return Row(
-        id=key(row, reading.fields.id),
+        id=get_key(row, reading.fields.id),
         prompt=prompt,
         responses=responses,
-        reference=optional_text(row, reading.fields.reference),
-        meta=meta(row, reading),
+        reference=get_text(row, reading.fields.reference),
+        meta=collect_meta(row, reading),
         verdicts=list(verdicts),
     )
 
 
-def by_score(
+def compare_scores(
     scores: Sequence[float | None], annotator: str, kind: Kind, best: Literal["high", "low"] | None = None
 ) -> list[Verdict]:
     """Turn scores of a row's responses into verdicts about its pairs; no verdict where one has no score.

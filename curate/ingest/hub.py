@@ -10,26 +10,26 @@ from typing import Any
 
 from curate.core.errors import CurateError
 from curate.core.extras import require_extra
-from curate.ingest.chunks import Raw
-from curate.ingest.tables import Check, column_names, numbered, table_rows
+from curate.ingest.chunks import ReadRow
+from curate.ingest.tables import ColumnCheck, list_column_names, number_rows, read_table_rows
 
 _ADDRESS = re.compile(r"hf://(?P<name>[^/@\s]+/[^/@\s]+)(?:/(?P<config>[^@\s]+))?(?:@(?P<revision>\S+))?")
 _BATCH = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class DatasetSplit:
     """One split of a data set."""
 
     name: str
     split: str | None
     revision: str | None
-    rows: Callable[[Check], Iterator[tuple[int, Raw]]] = field(repr=False)
+    rows: Callable[[ColumnCheck], Iterator[tuple[int, ReadRow]]] = field(repr=False)
     total: int | None = None
     columns: Callable[[], frozenset[str] | None] = field(default=lambda: None, repr=False)
 
 
-def folder_parts(path: Path, split: str | None) -> list[Part]:
+def list_folder_splits(path: Path, split: str | None) -> list[DatasetSplit]:
     """The data set of a folder: the named split, or all of them."""
     require_extra("hub", "datasets", purpose=f"Reading the `datasets` folder {path}")
     import datasets
@@ -39,13 +39,13 @@ def folder_parts(path: Path, split: str | None) -> list[Part]:
     except Exception as error:  # whatever a damaged folder makes of it
         raise CurateError(f"{path} is not readable by `datasets`: {_one_line(error)}.") from error
     if isinstance(loaded, datasets.Dataset):
-        return [_dataset_part(path.name, None, loaded)]
+        return [_build_split(path.name, None, loaded)]
     if split is not None and split not in loaded:
         raise CurateError(f"{path} has no split {split!r}, only {', '.join(loaded)}.")
-    return [_dataset_part(path.name, name, loaded[name]) for name in loaded if split in (None, name)]
+    return [_build_split(path.name, name, loaded[name]) for name in loaded if split in (None, name)]
 
 
-def parts(address: str, split: str | None) -> list[Part]:
+def list_splits(address: str, split: str | None) -> list[DatasetSplit]:
     """The splits of a hub data set, of which rows are streamed. Asks the hub for its revision and its splits."""
     match = _ADDRESS.fullmatch(address)
     if match is None:
@@ -53,25 +53,25 @@ def parts(address: str, split: str | None) -> list[Part]:
     require_extra("hub", "datasets", purpose=f"Reading {address}")
     name, config, revision = match["name"], match["config"], match["revision"]
     try:
-        resolved = _resolve(name, revision)
-        splits = [split] if split is not None else _splits(name, config, resolved)
+        resolved = _resolve_revision(name, revision)
+        splits = [split] if split is not None else _list_split_names(name, config, resolved)
     except Exception as error:
-        raise unreachable(address, error) from error
+        raise explain_unreachable(address, error) from error
     return [
-        Part(
+        DatasetSplit(
             name,
             each,
             resolved,
-            lambda check, each=each: stream(name, config, resolved, each, check),  # type: ignore[misc]
-            columns=lambda each=each: stream_columns(name, config, resolved, each),  # type: ignore[misc]
+            lambda check, each=each: stream_rows(name, config, resolved, each, check),  # type: ignore[misc]
+            columns=lambda each=each: read_stream_columns(name, config, resolved, each),  # type: ignore[misc]
         )
         for each in splits
     ]
 
 
-def stream(
-    name: str, config: str | None, revision: str | None, split: str, check: Check
-) -> Iterator[tuple[int, Raw]]:
+def stream_rows(
+    name: str, config: str | None, revision: str | None, split: str, check: ColumnCheck
+) -> Iterator[tuple[int, ReadRow]]:
     import datasets
 
     try:
@@ -80,33 +80,35 @@ def stream(
             check(rows.column_names)
         if rows.features is not None:  # else nothing is decoded
             rows = rows.decode(False)  # `datasets` would open whatever address a row gives for an image
-        yield from numbered(iter(rows))
+        yield from number_rows(iter(rows))
     except CurateError:
         raise
     except Exception as error:
-        raise unreachable(f"hf://{name}", error) from error
+        raise explain_unreachable(f"hf://{name}", error) from error
 
 
-def stream_columns(name: str, config: str | None, revision: str | None, split: str) -> frozenset[str] | None:
+def read_stream_columns(
+    name: str, config: str | None, revision: str | None, split: str
+) -> frozenset[str] | None:
     import datasets
 
     try:
         features = datasets.load_dataset(
             name, config, revision=revision, split=split, streaming=True
         ).features
-        return None if features is None else column_names(features.arrow_schema)
+        return None if features is None else list_column_names(features.arrow_schema)
     except Exception:  # whatever is wrong with the set, `stream` says it
         return None
 
 
-def unreachable(address: str, error: Exception) -> CurateError:
+def explain_unreachable(address: str, error: Exception) -> CurateError:
     return CurateError(
         f"Cannot read {address}: {_one_line(error)}. Check the name, the network and HF_HUB_OFFLINE, "
         "or download the data set and name its files."
     )
 
 
-def _resolve(name: str, revision: str | None) -> str | None:
+def _resolve_revision(name: str, revision: str | None) -> str | None:
     """The commit that a revision stands for now, so that a changed data set is not taken for the old one."""
     from huggingface_hub import HfApi
 
@@ -114,19 +116,24 @@ def _resolve(name: str, revision: str | None) -> str | None:
     return sha
 
 
-def _splits(name: str, config: str | None, revision: str | None) -> list[str]:
+def _list_split_names(name: str, config: str | None, revision: str | None) -> list[str]:
     import datasets
 
     names: list[str] = datasets.get_dataset_split_names(name, config, revision=revision)
     return names
 
 
-def _dataset_part(name: str, split: str | None, dataset: Any) -> Part:
-    def rows(check: Check) -> Iterator[tuple[int, Raw]]:
-        return table_rows(dataset.with_format("arrow").iter(_BATCH), dataset.column_names, check)
+def _build_split(name: str, split: str | None, dataset: Any) -> DatasetSplit:
+    def rows(check: ColumnCheck) -> Iterator[tuple[int, ReadRow]]:
+        return read_table_rows(dataset.with_format("arrow").iter(_BATCH), dataset.column_names, check)
 
-    return Part(
-        name, split, None, rows, len(dataset), columns=lambda: column_names(dataset.features.arrow_schema)
+    return DatasetSplit(
+        name,
+        split,
+        None,
+        rows,
+        len(dataset),
+        columns=lambda: list_column_names(dataset.features.arrow_schema),
     )
 
 

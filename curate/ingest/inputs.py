@@ -13,8 +13,8 @@ from curate.config.project import Config
 from curate.core.errors import CurateError
 from curate.core.identity import content_id
 from curate.ingest import arrays, hub, lines, tables
-from curate.ingest.chunks import Raw
-from curate.ingest.schema import column_check, text_columns
+from curate.ingest.chunks import ReadRow
+from curate.ingest.schema import list_text_columns, make_column_check
 
 SUPPORTED = (
     "JSON Lines (.jsonl, .ndjson), JSON arrays (.json), CSV (.csv) and TSV (.tsv), each also with .gz or .zst; "
@@ -32,7 +32,7 @@ class Input:
     name: str
     split: str | None
     identity: dict[str, Any]
-    read: Callable[[], Iterator[tuple[int, Raw]]] = field(repr=False)
+    read: Callable[[], Iterator[tuple[int, ReadRow]]] = field(repr=False)
     total: int | None = None
     columns: Callable[[], frozenset[str] | None] = field(default=lambda: None, repr=False)
     """Names of all columns, nested ones too, where they can be known without reading the rows."""
@@ -42,18 +42,18 @@ class Input:
         return content_id("ingest", _VERSION, self.identity, self.source.model_dump(exclude={"source"}))
 
 
-def locate(source: Source, config: Config) -> list[Input]:
+def locate_inputs(source: Source, config: Config) -> list[Input]:
     """The inputs of a source, in the order of their names. Nothing is read yet.
 
     Raises CurateError where there is nothing to read, or nothing that can be.
     """
     if source.source.startswith("hf://"):
-        return [_hub_input(source, part) for part in hub.parts(source.source, source.split)]
+        return [_hub_input(source, part) for part in hub.list_splits(source.source, source.split)]
     path = config.resolve(source.source)
     if path.is_dir():
-        return _folder(source, path, config)
+        return _folder_inputs(source, path, config)
     if path.exists():
-        return [_file(source, path, config)]
+        return [_file_input(source, path, config)]
     found = sorted(Path(match) for match in glob.glob(str(path), recursive=True))  # noqa: PTH207  (absolute pattern)
     if not found:
         wildcard = any(character in source.source for character in "*?[")
@@ -61,34 +61,34 @@ def locate(source: Source, config: Config) -> list[Input]:
         raise CurateError(
             f"{problem} (looked at {path}): check the path under `ingest` or on the command line."
         )
-    return [_file(source, match, config) for match in found if match.is_file()]
+    return [_file_input(source, match, config) for match in found if match.is_file()]
 
 
-def _file(source: Source, path: Path, config: Config) -> Input:
+def _file_input(source: Source, path: Path, config: Config) -> Input:
     status = path.stat()
-    rows: Callable[[], Iterator[tuple[int, Raw]]]
+    rows: Callable[[], Iterator[tuple[int, ReadRow]]]
     limit, total = source.max_line_mib << 20, None
     columns: Callable[[], frozenset[str] | None] = lambda: None  # noqa: E731
     suffixes = path.suffixes[-2:] if path.suffix in (".gz", ".zst") else path.suffixes[-1:]
     match suffixes:
         case [".jsonl" | ".ndjson", *_]:
-            rows = lambda: lines.json_lines(path, limit=limit)  # noqa: E731
+            rows = lambda: lines.read_json_lines(path, limit=limit)  # noqa: E731
         case [".json", *_]:
-            rows = lambda: arrays.json_rows(path, limit=limit)  # noqa: E731
+            rows = lambda: arrays.read_json_rows(path, limit=limit)  # noqa: E731
         case [".csv" | ".tsv", *_]:
-            keep, delimiter = text_columns(source), "\t" if suffixes[0] == ".tsv" else ","
-            rows = lambda: tables.csv_rows(  # noqa: E731
-                path, column_check(source, path), keep_empty=keep, limit=limit, delimiter=delimiter
+            keep, delimiter = list_text_columns(source), "\t" if suffixes[0] == ".tsv" else ","
+            rows = lambda: tables.read_csv_rows(  # noqa: E731
+                path, make_column_check(source, path), keep_empty=keep, limit=limit, delimiter=delimiter
             )
         case [".parquet"]:
-            rows = lambda: tables.parquet(path, column_check(source, path))  # noqa: E731
-            total = tables.parquet_rows(path)
-            columns = lambda: tables.parquet_columns(path)  # noqa: E731
+            rows = lambda: tables.read_parquet_rows(path, make_column_check(source, path))  # noqa: E731
+            total = tables.count_parquet_rows(path)
+            columns = lambda: tables.list_parquet_columns(path)  # noqa: E731
         case _:
             raise CurateError(f"{path} has a suffix that curate cannot read; supported are {SUPPORTED}.")
     return Input(
         source=source,
-        part=_label(path, config),
+        part=_label_path(path, config),
         name=source.name or path.name,
         split=source.split,
         identity={"size": status.st_size, "mtime_ns": status.st_mtime_ns},
@@ -98,7 +98,7 @@ def _file(source: Source, path: Path, config: Config) -> Input:
     )
 
 
-def _folder(source: Source, path: Path, config: Config) -> list[Input]:
+def _folder_inputs(source: Source, path: Path, config: Config) -> list[Input]:
     if not any((path / name).exists() for name in ("state.json", "dataset_dict.json")):
         raise CurateError(
             f"{path} is a folder, but not one written by `datasets` (save_to_disk): "
@@ -107,7 +107,7 @@ def _folder(source: Source, path: Path, config: Config) -> list[Input]:
     files = sorted(file for file in path.rglob("*") if file.is_file())
     statuses = [(str(file.relative_to(path)), file.stat()) for file in files]
     identity = {name: [status.st_size, status.st_mtime_ns] for name, status in statuses}
-    label = _label(path, config)
+    label = _label_path(path, config)
     return [
         Input(
             source=source,
@@ -115,28 +115,28 @@ def _folder(source: Source, path: Path, config: Config) -> list[Input]:
             name=source.name or path.name,
             split=part.split or source.split,
             identity={"files": identity, "split": part.split},
-            read=lambda part=part: part.rows(column_check(source, path)),  # type: ignore[misc]
+            read=lambda part=part: part.rows(make_column_check(source, path)),  # type: ignore[misc]
             total=part.total,
             columns=part.columns,
         )
-        for part in hub.folder_parts(path, source.split)
+        for part in hub.list_folder_splits(path, source.split)
     ]
 
 
-def _hub_input(source: Source, part: hub.Part) -> Input:
+def _hub_input(source: Source, part: hub.DatasetSplit) -> Input:
     return Input(
         source=source,
         part=f"{source.source}#{part.split}",
         name=source.name or part.name,
         split=part.split,
         identity={"revision": part.revision, "split": part.split},
-        read=lambda: part.rows(column_check(source, source.source)),
+        read=lambda: part.rows(make_column_check(source, source.source)),
         total=part.total,
         columns=part.columns,
     )
 
 
-def _label(path: Path, config: Config) -> str:
+def _label_path(path: Path, config: Config) -> str:
     """Relative to the configuration where possible, so that a project folder can be moved."""
     home = config.resolve(".")
     return path.relative_to(home).as_posix() if path.is_relative_to(home) else path.as_posix()

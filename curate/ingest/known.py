@@ -31,24 +31,24 @@ class KnownIds:
         """Ids that are not in the set yet."""
         if len(ids) == 0:
             return
-        run = _sorted(ids)
+        run = _sort_ids(ids)
         while self._runs and len(self._runs[-1]) <= 2 * len(run):
-            run = _sorted(np.concatenate([self._runs.pop(), run]))
+            run = _sort_ids(np.concatenate([self._runs.pop(), run]))
         self._runs.append(run)
 
     def holds(self, ids: Ids) -> Mask:
         """Of each id, whether it is in the set."""
         found = np.zeros(len(ids), dtype=bool)
         for run in self._runs:
-            found |= _search(run, ids)
+            found |= _search_ids(run, ids)
         return found
 
     def novel(self, ids: Ids) -> Mask:
         """Of each id, whether it is neither in the set nor earlier in `ids`."""
-        return first_of_each(ids) & ~self.holds(ids)
+        return mark_first(ids) & ~self.holds(ids)
 
 
-def first_of_each(ids: Ids) -> Mask:
+def mark_first(ids: Ids) -> Mask:
     """Of each id, whether none before it is equal."""
     first = np.ones(len(ids), dtype=bool)
     high = np.sort(ids[:, 0])
@@ -69,7 +69,7 @@ class LakeIds:
         self._lake = lake
         self._snapshot = lake.snapshot()  # before the ids are read: they may be newer, never older
         self.prompts, self.responses, self.judgments = (
-            KnownIds(_load(lake, f"SELECT unhex({column}) AS id FROM {table}"))
+            KnownIds(_load_ids(lake, f"SELECT unhex({column}) AS id FROM {table}"))
             for table, column in self._COLUMNS
         )
 
@@ -85,7 +85,7 @@ class LakeIds:
         ):
             # Where the old snapshots have been expired meanwhile, the whole table has to be read again.
             rows = f"lake.table_insertions('{table}', {first}, {now})" if kept else table
-            ids = _load(self._lake, f"SELECT unhex({column}) AS id FROM {rows}")
+            ids = _load_ids(self._lake, f"SELECT unhex({column}) AS id FROM {rows}")
             known.add(ids[known.novel(ids)])
         self._snapshot = now
         return True
@@ -98,18 +98,18 @@ class LakeIds:
         self.judgments.add(judgments)
 
 
-def _load(lake: Lake, query: str) -> Ids:
-    parts: list[Ids] = [_numbers(batch.column(0)) for batch in lake.batches(query)]
+def _load_ids(lake: Lake, query: str) -> Ids:
+    parts: list[Ids] = [_row_numbers(batch.column(0)) for batch in lake.batches(query)]
     return np.concatenate([np.empty((0, 2), np.uint64), *parts])
 
 
-def _sorted(ids: Ids) -> Ids:
+def _sort_ids(ids: Ids) -> Ids:
     """By the first half only: `_search` looks through those that share it."""
     ordered: Ids = ids[np.argsort(ids[:, 0])]
     return ordered
 
 
-def _search(run: Ids, ids: Ids) -> Mask:
+def _search_ids(run: Ids, ids: Ids) -> Mask:
     high, low = run[:, 0], run[:, 1]
     at = np.searchsorted(high, ids[:, 0])
     found = np.zeros(len(ids), dtype=bool)
@@ -123,7 +123,7 @@ def _search(run: Ids, ids: Ids) -> Mask:
     return found
 
 
-def _numbers(column: pa.Array) -> Ids:
+def _row_numbers(column: pa.Array) -> Ids:
     """A column of 16-byte values as numbers."""
     fixed = column.cast(pa.binary(16))
     if len(fixed) == 0:

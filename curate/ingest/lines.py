@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import BinaryIO
 
 from curate.core.errors import CurateError
-from curate.ingest.chunks import Raw
+from curate.ingest.chunks import ReadRow
 from curate.ingest.inflate import DAMAGE, open_bytes
-from curate.ingest.rejection import Rejection, shorten
+from curate.ingest.rejection import Rejection, shorten_raw
 
 _BLOCK = 1 << 20
 _BOM = b"\xef\xbb\xbf"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
-def lines(path: Path, *, limit: int) -> Iterator[tuple[int, bytes | Rejection]]:
+def read_lines(path: Path, *, limit: int) -> Iterator[tuple[int, bytes | Rejection]]:
     """(1-based number, line) of every line that is not blank; `limit`: bytes above which a line is rejected.
 
     Raises CurateError where a compressed file is damaged, after the lines before the damage.
@@ -24,18 +24,18 @@ def lines(path: Path, *, limit: int) -> Iterator[tuple[int, bytes | Rejection]]:
     number = 0
     try:
         with open_bytes(path) as stream:
-            for number, line in enumerate(_split(stream, limit), 1):
+            for number, line in enumerate(_split_lines(stream, limit), 1):
                 if number == 1:
-                    line = _without_mark(line, path)
+                    line = _strip_mark(line, path)
                 if len(line) > limit:
                     yield number, _too_long(number, line, limit)
                 elif line and not line.isspace():
                     yield number, line
     except DAMAGE as error:
-        raise _damaged(path, number, error) from error
+        raise _damage_error(path, number, error) from error
 
 
-def _split(stream: BinaryIO, limit: int) -> Iterator[bytes]:
+def _split_lines(stream: BinaryIO, limit: int) -> Iterator[bytes]:
     """Lines without their ends; of one beyond the limit only the beginning, but more than `limit` of it."""
     rest = b""
     while block := stream.read1(_BLOCK):  # type: ignore[attr-defined]  # not `read`: before damage it gives less
@@ -47,9 +47,9 @@ def _split(stream: BinaryIO, limit: int) -> Iterator[bytes]:
         yield rest
 
 
-def json_lines(path: Path, *, limit: int) -> Iterator[tuple[int, Raw]]:
+def read_json_lines(path: Path, *, limit: int) -> Iterator[tuple[int, ReadRow]]:
     """The lines of a JSONL file, unless it is one JSON array."""
-    rows = lines(path, limit=limit)
+    rows = read_lines(path, limit=limit)
     first = next(rows, None)
     if first is None:
         return
@@ -68,7 +68,7 @@ def json_lines(path: Path, *, limit: int) -> Iterator[tuple[int, Raw]]:
     yield from rows
 
 
-def _without_mark(line: bytes, path: Path) -> bytes:
+def _strip_mark(line: bytes, path: Path) -> bytes:
     if line.startswith(_UTF16):
         raise utf16_error(path)
     return line.removeprefix(_BOM)
@@ -80,10 +80,10 @@ def utf16_error(path: Path) -> CurateError:
 
 def _too_long(number: int, line: bytes, limit: int) -> Rejection:
     reason = f"The line is longer than {limit >> 20} MiB (option `max_line_mib`)."
-    return Rejection(number, "line too long", reason, shorten(line))
+    return Rejection(number, "line too long", reason, shorten_raw(line))
 
 
-def _damaged(path: Path, number: int, error: Exception) -> CurateError:
+def _damage_error(path: Path, number: int, error: Exception) -> CurateError:
     kind = {".gz": "gzip", ".zst": "Zstandard"}[path.suffix]
     if number == 0:
         return CurateError(f"{path} is not readable as {kind}: {error}.")

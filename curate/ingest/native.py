@@ -14,16 +14,16 @@ import msgspec
 from pydantic import BaseModel, ValidationError
 
 from curate.data.native import JudgmentsRow, ResponsesRow
-from curate.ingest.explain import explain
-from curate.ingest.parse import parse
+from curate.ingest.explain import explain_validation_error
+from curate.ingest.parse import parse_line
 from curate.ingest.rows import JudgmentRow, NativeRow, is_consistent, is_sound
-from curate.ingest.storable import check_storable, unstorable
+from curate.ingest.storable import check_storable, find_unstorable
 
-Raw = bytes | dict[str, Any]
+RawRow = bytes | dict[str, Any]
 R = TypeVar("R", bound=msgspec.Struct)
 
 
-class Decoder(Generic[R]):
+class NativeDecoder(Generic[R]):
     """From a line of JSON or a row of a table to a sound row, or `RowError`."""
 
     def __init__(self, target: type[R], model: type[BaseModel], sound: Callable[[R], bool]) -> None:
@@ -32,7 +32,7 @@ class Decoder(Generic[R]):
         self._sound = sound
         self._decode = msgspec.json.Decoder(target).decode
 
-    def __call__(self, raw: Raw) -> R:
+    def __call__(self, raw: RawRow) -> R:
         try:
             if isinstance(raw, bytes):
                 if b"\\u0000" not in raw:
@@ -41,25 +41,25 @@ class Decoder(Generic[R]):
                         return row
             else:
                 row = msgspec.convert(raw, self._target)
-                if self._sound(row) and unstorable(raw) is None:
+                if self._sound(row) and find_unstorable(raw) is None:
                     return row
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
             pass  # the careful way finds out what is wrong, if anything is
         return self.carefully(raw)
 
-    def carefully(self, raw: Raw) -> R:
-        row = parse(raw) if isinstance(raw, bytes) else raw
+    def carefully(self, raw: RawRow) -> R:
+        row = parse_line(raw) if isinstance(raw, bytes) else raw
         check_storable(row)
         try:
             model = self._model.model_validate(row)
         except ValidationError as error:
-            raise explain(error, self._model) from None
+            raise explain_validation_error(error, self._model) from None
         return msgspec.convert(model.model_dump(exclude_unset=True), self._target)
 
 
-def responses_decoder() -> Decoder[NativeRow]:
-    return Decoder(NativeRow, ResponsesRow, is_sound)
+def make_native_responses_decoder() -> NativeDecoder[NativeRow]:
+    return NativeDecoder(NativeRow, ResponsesRow, is_sound)
 
 
-def judgments_decoder() -> Decoder[JudgmentRow]:
-    return Decoder(JudgmentRow, JudgmentsRow, is_consistent)
+def make_native_judgments_decoder() -> NativeDecoder[JudgmentRow]:
+    return NativeDecoder(JudgmentRow, JudgmentsRow, is_consistent)

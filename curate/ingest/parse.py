@@ -10,14 +10,14 @@ from curate.ingest.explain import TYPE_NAMES
 from curate.ingest.rejection import RowError
 
 
-def parse(line: bytes) -> dict[str, Any]:
+def parse_line(line: bytes) -> dict[str, Any]:
     """Slower than msgspec, but it reads all of JSON (lone surrogates too) and says where it fails."""
     try:
         text = line.decode("utf-8")
     except UnicodeDecodeError as error:
         raise RowError("not UTF-8", f"Byte {error.start + 1} of the line is not UTF-8.") from None
     try:
-        row = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
+        row = json.loads(text, parse_constant=_refuse_constant, parse_float=_parse_finite)
     except json.JSONDecodeError as error:
         reason = (
             f"The line is not valid JSON: {error.msg[0].lower()}{error.msg[1:]} at character {error.pos + 1}."
@@ -34,11 +34,11 @@ def parse(line: bytes) -> dict[str, Any]:
     return row
 
 
-def _no_constant(name: str) -> float:
+def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is not JSON")
 
 
-def _finite(text: str) -> float:
+def _parse_finite(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
         raise ValueError(f"the number {text} is out of range")

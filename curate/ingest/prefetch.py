@@ -14,7 +14,7 @@ _PATIENCE = 0.1  # seconds between looks at whether the reader has left
 
 
 @contextlib.contextmanager
-def prefetched(items: Iterable[T], *, ahead: int) -> Iterator[Iterator[T]]:
+def prefetch_items(items: Iterable[T], *, ahead: int) -> Iterator[Iterator[T]]:
     """The items, made in another thread while the reader works on earlier ones; its errors are raised here.
 
     Decoding holds the interpreter, but writing to the lake does not, so the two overlap.

@@ -11,12 +11,12 @@ from typing import Generic, TypeVar
 import msgspec
 
 from curate.ingest.chunks import Chunk
-from curate.ingest.columns import Columns, build, concatenate
+from curate.ingest.columns import Columns, build_columns, concatenate_columns
 from curate.ingest.inputs import Input
-from curate.ingest.native import Raw
-from curate.ingest.rejection import Rejection, RowError, shorten
+from curate.ingest.native import RawRow
+from curate.ingest.rejection import Rejection, RowError, shorten_raw
 from curate.ingest.rows import JudgmentRow, NativeRow, Row
-from curate.ingest.statements import Statement, Statements, of_rows
+from curate.ingest.statements import Statement, Statements, list_statements
 
 R = TypeVar("R")
 
@@ -25,7 +25,7 @@ _SEGMENT = 2048  # rows that are read as columns together, or one by one where t
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ChunkPlace:
     """Where a chunk stands in its input: rows numbered from `start`, up to `end` or (the last) all the rest."""
 
     index: int
@@ -35,12 +35,12 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Decoded(Generic[R]):
+class DecodedRows(Generic[R]):
     """Sound rows with their numbers, and the rejected ones. `raw` is what the sound rows came from."""
 
     rows: list[R]
     numbers: list[int]
-    raw: list[Raw]
+    raw: list[RawRow]
     rejections: list[Rejection]
 
 
@@ -48,33 +48,35 @@ class Decoded(Generic[R]):
 class PreparedJudgments:
     """A chunk of judgments, of which only the references are still to be resolved."""
 
-    place: Place
-    decoded: Decoded[JudgmentRow]
+    place: ChunkPlace
+    decoded: DecodedRows[JudgmentRow]
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedResponses:
     """A chunk of responses, ready to be committed."""
 
-    place: Place
+    place: ChunkPlace
     rows: int
     columns: Columns
     statements: Statements
     rejections: list[Rejection]
 
 
-def prepare_judgments(chunk: Chunk, decoder: Callable[[Raw], JudgmentRow]) -> PreparedJudgments:
-    return PreparedJudgments(_place(chunk), _decode(chunk.numbers, chunk.rows, decoder))
+def prepare_judgments(chunk: Chunk, decoder: Callable[[RawRow], JudgmentRow]) -> PreparedJudgments:
+    return PreparedJudgments(_locate_chunk(chunk), _decode_rows(chunk.numbers, chunk.rows, decoder))
 
 
-def _place(chunk: Chunk) -> Place:
-    return Place(chunk.index, chunk.start, chunk.numbers[-1] if chunk.numbers else chunk.start, chunk.last)
+def _locate_chunk(chunk: Chunk) -> ChunkPlace:
+    return ChunkPlace(
+        chunk.index, chunk.start, chunk.numbers[-1] if chunk.numbers else chunk.start, chunk.last
+    )
 
 
-def _decode(
-    numbers: Sequence[int], rows: Sequence[Raw | Rejection], decoder: Callable[[Raw], R]
-) -> Decoded[R]:
-    decoded: Decoded[R] = Decoded([], [], [], [])
+def _decode_rows(
+    numbers: Sequence[int], rows: Sequence[RawRow | Rejection], decoder: Callable[[RawRow], R]
+) -> DecodedRows[R]:
+    decoded: DecodedRows[R] = DecodedRows([], [], [], [])
     for number, raw in zip(numbers, rows, strict=True):
         if isinstance(raw, Rejection):
             decoded.rejections.append(raw)
@@ -82,7 +84,7 @@ def _decode(
         try:
             decoded.rows.append(decoder(raw))
         except RowError as error:
-            decoded.rejections.append(reject(number, raw, error))
+            decoded.rejections.append(reject_row(number, raw, error))
         else:
             decoded.numbers.append(number)
             decoded.raw.append(raw)
@@ -91,28 +93,28 @@ def _decode(
 
 def prepare_responses(
     chunk: Chunk,
-    decoder: Callable[[Raw], Row | NativeRow],
+    decoder: Callable[[RawRow], Row | NativeRow],
     input: Input,
     pool: ThreadPoolExecutor | None,
     pseudonym: Callable[[str], str],
-) -> Prepared:
+) -> PreparedResponses:
     """`pool`: threads for the columnar way, where the format allows it; `pseudonym`: of a person's name."""
     if pool is None or len(chunk.rows) < _MANY:
-        pieces = [_by_rows(chunk.numbers, chunk.rows, decoder, input)]
+        pieces = [_read_by_rows(chunk.numbers, chunk.rows, decoder, input)]
     else:
         starts = range(0, len(chunk.rows), _SEGMENT)
         segments = [slice(start, start + _SEGMENT) for start in starts]
-        columns = pool.map(partial(_columnar, chunk, input), segments)
+        columns = pool.map(partial(_read_segment, chunk, input), segments)
         pieces = [
-            _by_rows(chunk.numbers[segment], chunk.rows[segment], decoder, input)
+            _read_by_rows(chunk.numbers[segment], chunk.rows[segment], decoder, input)
             if found is None
             else _Piece(found, len(found.prompt_ids), (), [])
             for segment, found in zip(segments, columns, strict=True)
         ]
-    return Prepared(
-        place=_place(chunk),
+    return PreparedResponses(
+        place=_locate_chunk(chunk),
         rows=sum(piece.rows for piece in pieces),
-        columns=concatenate([piece.columns for piece in pieces]),
+        columns=concatenate_columns([piece.columns for piece in pieces]),
         statements=Statements([each for piece in pieces for each in piece.statements], pseudonym),
         rejections=[each for piece in pieces for each in piece.rejections],
     )
@@ -126,7 +128,7 @@ class _Piece:
     rejections: list[Rejection]
 
 
-def _columnar(chunk: Chunk, input: Input, segment: slice) -> Columns | None:
+def _read_segment(chunk: Chunk, input: Input, segment: slice) -> Columns | None:
     from curate.ingest.columnar import read_columns
 
     rows = chunk.rows[segment]
@@ -134,26 +136,26 @@ def _columnar(chunk: Chunk, input: Input, segment: slice) -> Columns | None:
     return read_columns(lines, source=input.name, split=input.split) if len(lines) == len(rows) else None
 
 
-def _by_rows(
+def _read_by_rows(
     numbers: Sequence[int],
-    rows: Sequence[Raw | Rejection],
-    decoder: Callable[[Raw], Row | NativeRow],
+    rows: Sequence[RawRow | Rejection],
+    decoder: Callable[[RawRow], Row | NativeRow],
     input: Input,
 ) -> _Piece:
-    decoded = _decode(numbers, rows, decoder)
-    columns = build(decoded.rows, source=input.name, split=input.split)
-    return _Piece(columns, len(decoded.rows), of_rows(decoded.rows, columns), decoded.rejections)
+    decoded = _decode_rows(numbers, rows, decoder)
+    columns = build_columns(decoded.rows, source=input.name, split=input.split)
+    return _Piece(columns, len(decoded.rows), list_statements(decoded.rows, columns), decoded.rejections)
 
 
-def reject(number: int, raw: Raw, error: RowError) -> Rejection:
-    return Rejection(number, error.kind, error.reason, _text(raw))
+def reject_row(number: int, raw: RawRow, error: RowError) -> Rejection:
+    return Rejection(number, error.kind, error.reason, _raw_text(raw))
 
 
-def _text(raw: Raw) -> str:
-    return shorten(raw if isinstance(raw, bytes) else _encode(raw))
+def _raw_text(raw: RawRow) -> str:
+    return shorten_raw(raw if isinstance(raw, bytes) else _encode_row(raw))
 
 
-def _encode(row: dict[str, object]) -> bytes | str:
+def _encode_row(row: dict[str, object]) -> bytes | str:
     try:
         return msgspec.json.encode(row)
     except (TypeError, ValueError, msgspec.MsgspecError, RecursionError):  # a lone surrogate, an odd type

@@ -9,13 +9,13 @@ import pyarrow as pa
 from curate.core.resources import read_query
 from curate.ingest.rejection import RowError
 from curate.ingest.rows import JudgmentRow
-from curate.ingest.statements import Statement, canonical
+from curate.ingest.statements import Statement, canonicalize_statement
 from curate.lake.lake import Lake
 
 UNRESOLVED = "unknown reference"
 
 
-def resolve(lake: Lake, rows: Sequence[JudgmentRow]) -> list[Statement | RowError]:
+def resolve_references(lake: Lake, rows: Sequence[JudgmentRow]) -> list[Statement | RowError]:
     """Of each row its statement with the lake's ids, or why there is none."""
     if not rows:
         return []
@@ -30,22 +30,22 @@ def resolve(lake: Lake, rows: Sequence[JudgmentRow]) -> list[Statement | RowErro
     with lake.bind("refs", refs):
         found = lake.rows(read_query("resolve_references"))
     return [
-        _statement(number, rows[number], prompt, a, b)
+        _build_statement(number, rows[number], prompt, a, b)
         if pairs == 1 and a != b
-        else _failure(rows[number], prompts, as_a, as_b, pairs)
+        else _explain_failure(rows[number], prompts, as_a, as_b, pairs)
         for number, prompts, as_a, as_b, pairs, prompt, a, b in found
     ]
 
 
-def _statement(number: int, row: JudgmentRow, prompt: str, a: str, b: str) -> Statement:
-    return canonical(
+def _build_statement(number: int, row: JudgmentRow, prompt: str, a: str, b: str) -> Statement:
+    return canonicalize_statement(
         Statement(
             number, prompt, row.annotator, row.kind, a, b, row.shown, row.winner, row.p_a, row.rationale
         )
     )
 
 
-def _failure(row: JudgmentRow, prompts: int, as_a: int, as_b: int, pairs: int) -> RowError:
+def _explain_failure(row: JudgmentRow, prompts: int, as_a: int, as_b: int, pairs: int) -> RowError:
     if prompts == 0:
         return RowError(UNRESOLVED, f"No prompt in the lake has the id {row.prompt!r}.")
     for name, reference, found in (("a", row.a, as_a), ("b", row.b, as_b)):

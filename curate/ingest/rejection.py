@@ -26,7 +26,7 @@ class Rejection:
     raw: str
 
 
-def shorten(raw: bytes | str) -> str:
+def shorten_raw(raw: bytes | str) -> str:
     """The raw row as text that any table can hold, cut to RAW_LIMIT characters.
 
     Bytes that are not UTF-8, NUL and lone surrogates are written as escapes (`\\xff`, `\\x00`, `\\ud800`).

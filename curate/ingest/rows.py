@@ -16,19 +16,19 @@ from curate.records import Kind, Outcome, Role, Shown
 Key = Annotated[str, Meta(min_length=1)]
 
 
-class Part(Struct, forbid_unknown_fields=True, gc=False):
+class IncomingPart(Struct, forbid_unknown_fields=True, gc=False):
     type: Literal["text", "image", "video"] = "text"
     text: str | None = None
     uri: str | None = None
     sha256: str | None = None
 
 
-class Message(Struct, forbid_unknown_fields=True):
+class IncomingMessage(Struct, forbid_unknown_fields=True):
     role: Role
-    content: str | list[Part]
+    content: str | list[IncomingPart]
 
 
-class Candidate(Struct, forbid_unknown_fields=True, gc=False):
+class IncomingResponse(Struct, forbid_unknown_fields=True, gc=False):
     """A response as it comes in. `id` is null only where a foreign format has none."""
 
     text: str
@@ -36,7 +36,7 @@ class Candidate(Struct, forbid_unknown_fields=True, gc=False):
     model: str | None = None
 
 
-class NativeCandidate(Candidate, forbid_unknown_fields=True, gc=False):
+class NativeResponse(IncomingResponse, forbid_unknown_fields=True, gc=False):
     text: str
     id: Key
 
@@ -58,8 +58,8 @@ class Row(Struct, forbid_unknown_fields=True):
     """A prompt with responses, as every format delivers it."""
 
     id: Key | None
-    prompt: str | list[Message]
-    responses: list[Candidate]
+    prompt: str | list[IncomingMessage]
+    responses: list[IncomingResponse]
     reference: str | None = None
     meta: dict[str, Any] | None = None
     verdicts: list[Verdict] = []
@@ -69,8 +69,8 @@ class NativeRow(Struct, forbid_unknown_fields=True):
     """The native responses row; a `Row` but for what only foreign formats may do."""
 
     id: Key
-    prompt: str | list[Message]
-    responses: Annotated[list[NativeCandidate], Meta(min_length=1)]
+    prompt: str | list[IncomingMessage]
+    responses: Annotated[list[NativeResponse], Meta(min_length=1)]
     reference: str | None = None
     meta: dict[str, Any] | None = None
 
@@ -97,21 +97,21 @@ def is_sound(row: NativeRow | Row) -> bool:
     if isinstance(prompt, str):
         if not prompt or prompt.isspace():
             return False
-    elif prompt_is_blank(prompt) or not all(_meaningful(message) for message in prompt):
+    elif prompt_is_blank(prompt) or not all(_is_meaningful(message) for message in prompt):
         return False
     ids = [response.id for response in row.responses]
     if len(ids) == 2:  # by far the most rows
         return ids[0] is None or ids[0] != ids[1]
-    return first_repeated(row) is None
+    return find_repeated_id(row) is None
 
 
-def prompt_is_blank(prompt: str | list[Message]) -> bool:
+def prompt_is_blank(prompt: str | list[IncomingMessage]) -> bool:
     if isinstance(prompt, str):
         return not prompt or prompt.isspace()
-    return not any(_visible(message) for message in prompt)
+    return not any(_is_visible(message) for message in prompt)
 
 
-def first_repeated(row: NativeRow | Row) -> str | None:
+def find_repeated_id(row: NativeRow | Row) -> str | None:
     """The first id that two responses of the row share."""
     seen = set[str]()
     for response in row.responses:
@@ -126,13 +126,13 @@ def is_consistent(row: JudgmentRow) -> bool:
     return row.a != row.b and (row.p_a is None or explain_contradiction(row.winner, row.p_a) is None)
 
 
-def _visible(message: Message) -> bool:
+def _is_visible(message: IncomingMessage) -> bool:
     if isinstance(message.content, str):
         return bool(message.content.strip())
     return any(part.uri is not None or bool((part.text or "").strip()) for part in message.content)
 
 
-def _meaningful(message: Message) -> bool:
+def _is_meaningful(message: IncomingMessage) -> bool:
     if isinstance(message.content, str):
         return True
     return all((part.text if part.type == "text" else part.uri) is not None for part in message.content)

@@ -8,27 +8,29 @@ from pathlib import Path
 from curate.config.ingest import Fields, Source
 from curate.core.errors import CurateError
 from curate.data.native import JudgmentsRow, ResponsesRow
-from curate.ingest.decoders import NATIVE_FIELDS, merged
+from curate.ingest.decoders import NATIVE_FIELDS, merge_fields
 from curate.ingest.presets import PRESETS
-from curate.ingest.tables import Check
+from curate.ingest.tables import ColumnCheck
 
 # Fields that say nothing of the shape of a row.
 _BESIDE = frozenset({"id", "meta", "reference", "system", "input", "history", "ignore", "best"})
 
 
-def column_check(source: Source, where: Path | str) -> Check:
+def make_column_check(source: Source, where: Path | str) -> ColumnCheck:
     """A check of a table's column names against the source's format; its error names both."""
 
     def check(found: Sequence[str]) -> None:
         columns = set(found)
         if source.format == "native" and source.fields is None:
-            problem = _native_problem(source, columns)
+            problem = _explain_native_problem(source, columns)
         else:
-            alternatives = needed_columns(source)
-            fits = any(all(_has(columns, path) for path in needed) for needed in alternatives)
-            problem = None if fits else "needs " + " or ".join(_listed(sorted(each)) for each in alternatives)
+            alternatives = list_column_alternatives(source)
+            fits = any(all(_has_column(columns, path) for path in needed) for needed in alternatives)
+            problem = (
+                None if fits else "needs " + " or ".join(_list_names(sorted(each)) for each in alternatives)
+            )
         if problem:
-            have = _listed(sorted(columns)) if columns else "none"
+            have = _list_names(sorted(columns)) if columns else "none"
             raise CurateError(
                 f"{where} has the columns {have}, but format {source.format!r} of {source.kind} {problem}: "
                 "map the columns with `fields`, or choose another `format`."
@@ -37,7 +39,7 @@ def column_check(source: Source, where: Path | str) -> Check:
     return check
 
 
-def needed_columns(source: Source) -> list[frozenset[str]]:
+def list_column_alternatives(source: Source) -> list[frozenset[str]]:
     """Alternatives of paths into the columns, one of which must be there."""
     own = source.fields or Fields()
     if source.kind == "judgments":
@@ -45,26 +47,26 @@ def needed_columns(source: Source) -> list[frozenset[str]]:
         return [frozenset(paths.values())]
     if source.format != "native" and not own.model_fields_set - _BESIDE:
         return list(PRESETS[source.format].columns)
-    fields = merged(PRESETS[source.format].fields if source.format != "native" else NATIVE_FIELDS, own)
+    fields = merge_fields(PRESETS[source.format].fields if source.format != "native" else NATIVE_FIELDS, own)
     if fields.chosen is not None:
-        return [_paths(fields.chosen, fields.rejected)]
+        return [_collect_paths(fields.chosen, fields.rejected)]
     if fields.a is not None:
-        return [_paths(fields.a, fields.b, fields.prompt)]
-    return [_paths(fields.prompt, fields.responses)]
+        return [_collect_paths(fields.a, fields.b, fields.prompt)]
+    return [_collect_paths(fields.prompt, fields.responses)]
 
 
-def text_columns(source: Source) -> frozenset[str]:
+def list_text_columns(source: Source) -> frozenset[str]:
     """Columns that hold responses as plain text, where an empty cell is an empty response."""
     if source.kind == "judgments" or (source.format == "native" and source.fields is None):
         return frozenset()
-    fields = merged(
+    fields = merge_fields(
         PRESETS[source.format].fields if source.format != "native" else NATIVE_FIELDS, source.fields
     )
     names = (fields.chosen, fields.rejected, fields.a, fields.b, fields.response_text)
     return frozenset(name for name in names if name is not None)
 
 
-def _native_problem(source: Source, columns: set[str]) -> str | None:
+def _explain_native_problem(source: Source, columns: set[str]) -> str | None:
     model = ResponsesRow if source.kind == "responses" else JudgmentsRow
     needed = {name for name, info in model.model_fields.items() if info.is_required()}
     if source.annotator_kind is not None:
@@ -72,17 +74,17 @@ def _native_problem(source: Source, columns: set[str]) -> str | None:
     if needed <= columns <= set(model.model_fields):
         return None
     optional = sorted(set(model.model_fields) - needed)
-    return f"needs {_listed(sorted(needed))}, may have {_listed(optional)}, and takes no others"
+    return f"needs {_list_names(sorted(needed))}, may have {_list_names(optional)}, and takes no others"
 
 
-def _paths(*paths: str | None) -> frozenset[str]:
+def _collect_paths(*paths: str | None) -> frozenset[str]:
     return frozenset(path for path in paths if path is not None)
 
 
-def _has(columns: set[str], path: str) -> bool:
+def _has_column(columns: set[str], path: str) -> bool:
     """Whether there is such a column, its dots included, or one whose objects the path goes into."""
     return path in columns or path.split(".")[0] in columns
 
 
-def _listed(names: Sequence[str]) -> str:
+def _list_names(names: Sequence[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)

@@ -12,24 +12,26 @@ from curate.config.project import Config
 from curate.core.identity import content_id
 from curate.core.progress import Track, no_progress
 from curate.data.pseudonym import Pseudonyms, is_address
-from curate.ingest.chunks import chunked
+from curate.ingest.chunks import cut_chunks
 from curate.ingest.commit import Committer
 from curate.ingest.context import check_source
-from curate.ingest.decoders import judgments_reader, responses_reader
-from curate.ingest.inputs import Input, locate
-from curate.ingest.prefetch import prefetched
+from curate.ingest.decoders import make_judgments_decoder, make_responses_decoder
+from curate.ingest.inputs import Input, locate_inputs
+from curate.ingest.prefetch import prefetch_items
 from curate.ingest.prepare import prepare_judgments, prepare_responses
 from curate.lake.lake import Lake
-from curate.lake.runs import StageRun, Summary, committed_chunks, is_done
+from curate.lake.runs import StageRun, Summary, is_done, list_committed_chunks
 
 STAGE = "ingest"
 _AHEAD = 1  # chunks decoded ahead of the one that is being written
 _THREADS = 4  # that read columns at once; more would wait for the one that writes
 
 
-def ingest(lake: Lake, config: Config, *, track: Track = no_progress) -> Summary:
+def ingest_sources(lake: Lake, config: Config, *, track: Track = no_progress) -> Summary:
     """All sources of `curate.yaml`: responses before judgments, which speak of them."""
-    return _ingest(lake, sorted(config.ingest, key=lambda source: source.kind == "judgments"), config, track)
+    return _ingest_sources(
+        lake, sorted(config.ingest, key=lambda source: source.kind == "judgments"), config, track
+    )
 
 
 def ingest_responses(
@@ -44,7 +46,7 @@ def ingest_responses(
     (before anything is read), where a source's mapping would make one prompt of different questions (before any of
     the source is taken in), or where an input is damaged (after what stands before the damage).
     """
-    return _ingest(lake, _of_kind(sources, "responses"), config, track)
+    return _ingest_sources(lake, _set_kind(sources, "responses"), config, track)
 
 
 def ingest_judgments(
@@ -54,35 +56,35 @@ def ingest_judgments(
 
     A judgment of unknown responses goes into quarantine; the input is read again when responses have come in.
     """
-    return _ingest(lake, _of_kind(sources, "judgments"), config, track)
+    return _ingest_sources(lake, _set_kind(sources, "judgments"), config, track)
 
 
-def _of_kind(sources: Sequence[Source], kind: str) -> list[Source]:
+def _set_kind(sources: Sequence[Source], kind: str) -> list[Source]:
     return [
         Source.model_validate({**source.model_dump(exclude_unset=True), "kind": kind}) for source in sources
     ]
 
 
-def _ingest(lake: Lake, sources: Sequence[Source], config: Config, track: Track) -> Summary:
-    located = [locate(source, config) for source in sources]
+def _ingest_sources(lake: Lake, sources: Sequence[Source], config: Config, track: Track) -> Summary:
+    located = [locate_inputs(source, config) for source in sources]
     run = StageRun(lake, STAGE, config_hash=content_id([source.digest for source in sources]))
-    pseudonym = _pseudonyms(config)
+    pseudonym = _open_pseudonyms(config)
     committer: Committer | None = None  # loads the lake's ids, which a run without work need not do
     for inputs in located:
         # Judgments are fingerprinted with the responses of the sources before them, which are in the lake by now.
-        pending = [(item, fingerprint) for item in inputs for fingerprint in [_fingerprint(lake, item)]]
+        pending = [(item, fingerprint) for item in inputs for fingerprint in [_fingerprint_input(lake, item)]]
         pending = [pair for pair in pending if not is_done(lake, STAGE, pair[0].part, pair[1])]
         if pending:
             check_source([item for item, _ in pending])
         for item, fingerprint in pending:
             committer = committer or Committer(lake, run, pseudonym)
             with track(f"ingest {item.part}", item.total) as advance:
-                for rows in _commit(lake, committer, item, fingerprint, pseudonym):
+                for rows in _commit_input(lake, committer, item, fingerprint, pseudonym):
                     advance(rows)
     return run.summary(skipped=committer is None)
 
 
-def _pseudonyms(config: Config) -> Callable[[str], str]:
+def _open_pseudonyms(config: Config) -> Callable[[str], str]:
     """The pseudonym of a name that is an e-mail address; the key is made when the first one comes."""
 
     @cache
@@ -92,28 +94,28 @@ def _pseudonyms(config: Config) -> Callable[[str], str]:
     return lambda name: opened().of(name) if is_address(name) else name
 
 
-def _fingerprint(lake: Lake, input: Input) -> str:
+def _fingerprint_input(lake: Lake, input: Input) -> str:
     if input.source.kind == "responses":
         return input.fingerprint
     # References that are unknown today may be known once more responses are there.
     return content_id(input.fingerprint, lake.digest("responses", "response_id"))
 
 
-def _commit(
+def _commit_input(
     lake: Lake, committer: Committer, input: Input, fingerprint: str, pseudonym: Callable[[str], str]
 ) -> Iterator[int]:
     """Commit the chunks of an input that no earlier run has committed; the rows of each."""
-    finished = committed_chunks(lake, STAGE, input.part, fingerprint)
+    finished = list_committed_chunks(lake, STAGE, input.part, fingerprint)
     refresh = bool(lake.value("SELECT count(*) FROM quarantine WHERE source = ?", [input.part]))
     chunks = (
-        chunk for chunk in chunked(input.read(), size=input.source.chunk) if chunk.index not in finished
+        chunk for chunk in cut_chunks(input.read(), size=input.source.chunk) if chunk.index not in finished
     )
     if input.source.kind == "responses":
-        responses = responses_reader(input.source, name=input.name)
+        responses = make_responses_decoder(input.source, name=input.name)
         native = input.source.format == "native" and input.source.fields is None
         with (
             ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool,
-            prefetched(
+            prefetch_items(
                 (
                     prepare_responses(chunk, responses, input, pool if native else None, pseudonym)
                     for chunk in chunks
@@ -124,7 +126,9 @@ def _commit(
             for prepared in ready:
                 yield committer.responses(prepared, input, fingerprint, refresh=refresh)
     else:
-        judgments = judgments_reader(input.source, name=input.name)
-        with prefetched((prepare_judgments(chunk, judgments) for chunk in chunks), ahead=_AHEAD) as decoded:
+        judgments = make_judgments_decoder(input.source, name=input.name)
+        with prefetch_items(
+            (prepare_judgments(chunk, judgments) for chunk in chunks), ahead=_AHEAD
+        ) as decoded:
             for each in decoded:
                 yield committer.judgments(each, input, fingerprint, refresh=refresh)

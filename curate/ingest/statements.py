@@ -60,7 +60,7 @@ class Statement(NamedTuple):
         )
 
 
-def canonical(statement: Statement) -> Statement:
+def canonicalize_statement(statement: Statement) -> Statement:
     """The same statement with `a < b`: who won, what was shown first and p_a follow."""
     if statement.a < statement.b:
         return statement
@@ -74,7 +74,7 @@ def canonical(statement: Statement) -> Statement:
     )
 
 
-def of_rows(rows: Sequence[Row | NativeRow], columns: Columns) -> list[Statement]:
+def list_statements(rows: Sequence[Row | NativeRow], columns: Columns) -> list[Statement]:
     """The verdicts that foreign rows carry about their own responses."""
     if not any(row.verdicts for row in rows):
         return []
@@ -95,7 +95,7 @@ def of_rows(rows: Sequence[Row | NativeRow], columns: Columns) -> list[Statement
                 verdict.p_a,
                 verdict.rationale,
             )
-            statements.append(canonical(statement))
+            statements.append(canonicalize_statement(statement))
         first += len(row.responses)
     return statements
 
@@ -123,7 +123,9 @@ class Statements:
             questions = [self.questions[i] for i in np.flatnonzero(asked)] + [
                 question for _, question in before
             ]
-            said = _said(lake, questions, self._prompts(asked) + [prompt for prompt, _ in before])
+            said = _read_earlier_answers(
+                lake, questions, self._prompts(asked) + [prompt for prompt, _ in before]
+            )
         samples, ids, novel = [], [], np.zeros(len(self.statements), bool)
         supersedes: list[str | None] = []
         for i, (statement, question) in enumerate(zip(self.statements, self.questions, strict=True)):
@@ -132,7 +134,7 @@ class Statements:
             if sample is None:
                 sample = answers[statement.answer] = len(answers)
                 novel[i] = True
-            supersedes.append(_superseded(statement, said) if repeated and novel[i] else None)
+            supersedes.append(_find_superseded(statement, said) if repeated and novel[i] else None)
             samples.append(sample)
             ids.append(question if sample == 0 else statement.identity(sample))
         return samples, ids, novel, supersedes
@@ -180,7 +182,7 @@ def _with_pseudonym(statement: Statement, pseudonym: Callable[[str], str]) -> St
     return statement._replace(annotator=name, address=statement.annotator)
 
 
-def _superseded(statement: Statement, said: dict[str, dict[tuple[object, ...], int]]) -> str | None:
+def _find_superseded(statement: Statement, said: dict[str, dict[tuple[object, ...], int]]) -> str | None:
     """Find the same statement as the lake had it before its annotator's kind or pseudonym was known."""
     for name in (statement.annotator, statement.address):
         for kind in (statement.kind, "imported"):
@@ -192,7 +194,7 @@ def _superseded(statement: Statement, said: dict[str, dict[tuple[object, ...], i
     return None
 
 
-def _said(
+def _read_earlier_answers(
     lake: Lake, questions: Sequence[str], prompts: Sequence[str]
 ) -> dict[str, dict[tuple[object, ...], int]]:
     """What the lake's annotators answered already: question → answer → sample."""

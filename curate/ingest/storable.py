@@ -8,13 +8,13 @@ from curate.ingest.rejection import RowError
 
 
 def check_storable(row: object) -> None:
-    flaw = unstorable(row)
+    flaw = find_unstorable(row)
     if flaw is not None:
         kind, place = flaw
         raise RowError(kind, f"`{place}` holds a {kind}, which the lake's files cannot store.")
 
 
-def unstorable(value: object, place: str = "") -> tuple[str, str] | None:
+def find_unstorable(value: object, place: str = "") -> tuple[str, str] | None:
     """The first text that UTF-8 or PostgreSQL cannot hold: (what it holds, where)."""
     if isinstance(value, str):
         if "\x00" in value:
@@ -28,7 +28,7 @@ def unstorable(value: object, place: str = "") -> tuple[str, str] | None:
     items: Any = ()
     if isinstance(value, dict):
         for name in value:
-            flaw = unstorable(name, f"{place}, a key" if place else "a key")
+            flaw = find_unstorable(name, f"{place}, a key" if place else "a key")
             if flaw:
                 return flaw
         items = value.items()
@@ -36,7 +36,7 @@ def unstorable(value: object, place: str = "") -> tuple[str, str] | None:
         items = enumerate(value)
     for name, item in items:
         path = f"{place}[{name}]" if isinstance(name, int) else f"{place}.{name}" if place else str(name)
-        flaw = unstorable(item, path)
+        flaw = find_unstorable(item, path)
         if flaw:
             return flaw
     return None

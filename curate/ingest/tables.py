@@ -14,12 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curate.core.errors import CurateError
-from curate.ingest.chunks import Raw
+from curate.ingest.chunks import ReadRow
 from curate.ingest.inflate import DAMAGE, open_bytes
 from curate.ingest.lines import utf16_error
-from curate.ingest.rejection import Rejection, shorten
+from curate.ingest.rejection import Rejection, shorten_raw
 
-Check = Callable[[Sequence[str]], None]
+ColumnCheck = Callable[[Sequence[str]], None]
 """Raises CurateError where a table has not the columns that its format needs."""
 
 _BATCH = 1024
@@ -27,58 +27,58 @@ _UTF16 = ("\udcff\udcfe", "\udcfe\udcff")  # its byte-order marks, as the reader
 _JSON = ("responses", "completions", "meta")  # columns whose text is read as JSON
 
 
-def parquet(path: Path, check: Check) -> Iterator[tuple[int, Raw]]:
+def read_parquet_rows(path: Path, check: ColumnCheck) -> Iterator[tuple[int, ReadRow]]:
     try:
         with pq.ParquetFile(path) as file:
             check(file.schema_arrow.names)
-            yield from numbered(row for batch in file.iter_batches(_BATCH) for row in batch.to_pylist())
+            yield from number_rows(row for batch in file.iter_batches(_BATCH) for row in batch.to_pylist())
     except (pa.ArrowException, OSError) as error:
         raise CurateError(f"{path} is not readable as Parquet: {_one_line(error)}.") from error
 
 
-def parquet_rows(path: Path) -> int | None:
+def count_parquet_rows(path: Path) -> int | None:
     try:
         return int(pq.read_metadata(path).num_rows)
     except (pa.ArrowException, OSError):
         return None  # `parquet` says what is wrong
 
 
-def parquet_columns(path: Path) -> frozenset[str] | None:
+def list_parquet_columns(path: Path) -> frozenset[str] | None:
     try:
-        return column_names(pq.read_schema(path))
+        return list_column_names(pq.read_schema(path))
     except (pa.ArrowException, OSError):
         return None  # `parquet` says what is wrong
 
 
-def column_names(schema: pa.Schema) -> frozenset[str] | None:
+def list_column_names(schema: pa.Schema) -> frozenset[str] | None:
     """Names of all columns and of the fields inside them, or None where a column of text may hold more as JSON."""
     if any(name in _JSON and pa.types.is_string(schema.field(name).type) for name in schema.names):
         return None
-    return frozenset(name for column in schema for name in _nested_names(column))
+    return frozenset(name for column in schema for name in _walk_names(column))
 
 
-def _nested_names(column: pa.Field) -> Iterator[str]:
+def _walk_names(column: pa.Field) -> Iterator[str]:
     yield column.name
     for position in range(column.type.num_fields):
-        yield from _nested_names(column.type.field(position))
+        yield from _walk_names(column.type.field(position))
 
 
-def table_rows(
-    batches: Iterable[pa.Table], columns: Sequence[str], check: Check
-) -> Iterator[tuple[int, Raw]]:
+def read_table_rows(
+    batches: Iterable[pa.Table], columns: Sequence[str], check: ColumnCheck
+) -> Iterator[tuple[int, ReadRow]]:
     check(columns)
-    yield from numbered(row for batch in batches for row in batch.to_pylist())
+    yield from number_rows(row for batch in batches for row in batch.to_pylist())
 
 
-def numbered(rows: Iterable[dict[str, Any]]) -> Iterator[tuple[int, Raw]]:
+def number_rows(rows: Iterable[dict[str, Any]]) -> Iterator[tuple[int, ReadRow]]:
     """Cells that hold nested data as JSON text are read as such."""
     for number, row in enumerate(rows, 1):
-        yield number, _unfold(number, row)
+        yield number, _unfold_cells(number, row)
 
 
-def csv_rows(
-    path: Path, check: Check, *, keep_empty: frozenset[str], limit: int, delimiter: str = ","
-) -> Iterator[tuple[int, Raw]]:
+def read_csv_rows(
+    path: Path, check: ColumnCheck, *, keep_empty: frozenset[str], limit: int, delimiter: str = ","
+) -> Iterator[tuple[int, ReadRow]]:
     """Rows of a CSV file with a header, by the line on which they start; an empty cell is null.
 
     `keep_empty`: columns of text, in which an empty cell is empty text. `limit`: characters of a cell.
@@ -103,23 +103,23 @@ def csv_rows(
                     yield start, Rejection(start, "broken CSV", f"The row is not valid CSV: {error}.", "")
                     continue
                 if cells:
-                    yield start, _csv_row(start, header, cells, keep_empty)
+                    yield start, _build_csv_row(start, header, cells, keep_empty)
     except DAMAGE as error:
         raise CurateError(f"{path} is damaged or no archive: {error}.") from error
 
 
-def _csv_row(number: int, header: list[str], cells: list[str], keep_empty: frozenset[str]) -> Raw:
+def _build_csv_row(number: int, header: list[str], cells: list[str], keep_empty: frozenset[str]) -> ReadRow:
     if len(cells) != len(header):
         reason = f"The row has {len(cells)} cells, but the header has {len(header)}."
-        return Rejection(number, "wrong number of cells", reason, shorten(",".join(cells)))
+        return Rejection(number, "wrong number of cells", reason, shorten_raw(",".join(cells)))
     for name, cell in zip(header, cells, strict=True):
         if not cell.isascii() and any("\udc80" <= character <= "\udcff" for character in cell):
-            return Rejection(number, "not UTF-8", f"`{name}` is not UTF-8.", shorten(",".join(cells)))
+            return Rejection(number, "not UTF-8", f"`{name}` is not UTF-8.", shorten_raw(",".join(cells)))
     row = {name: cell for name, cell in zip(header, cells, strict=True) if cell or name in keep_empty}
-    return _unfold(number, row)
+    return _unfold_cells(number, row)
 
 
-def _unfold(number: int, row: dict[str, Any]) -> Raw:
+def _unfold_cells(number: int, row: dict[str, Any]) -> ReadRow:
     """`responses`, `completions`, `meta` and `p_a` as what they are, where a table holds them as text."""
     for name in _JSON:
         cell = row.get(name)
@@ -128,7 +128,7 @@ def _unfold(number: int, row: dict[str, Any]) -> Raw:
                 row[name] = json.loads(cell)
             except (ValueError, RecursionError):
                 reason = f"`{name}` is text, but not valid JSON."
-                return Rejection(number, "broken JSON", reason, shorten(json.dumps(row, default=str)))
+                return Rejection(number, "broken JSON", reason, shorten_raw(json.dumps(row, default=str)))
     if isinstance(row.get("p_a"), str):
         with contextlib.suppress(ValueError):
             row["p_a"] = float(row["p_a"])

@@ -12,7 +12,7 @@ from curate.aggregate import aggregate_judgments
 from curate.config.project import Config
 from curate.core.extras import MissingExtraError
 from curate.core.progress import Track, no_progress
-from curate.ingest import ingest
+from curate.ingest import ingest_sources
 from curate.judge import answer_chunk, judge
 from curate.judge.stage import AskChunk
 from curate.lake.lake import Lake
@@ -70,7 +70,7 @@ def run_curation(
             run_stage("aggregate", lambda lake: aggregate_judgments(lake, config, track=track)),
         ]
 
-    summaries = [run_stage("ingest", lambda lake: ingest(lake, config, track=track)), *run_panel()]
+    summaries = [run_stage("ingest", lambda lake: ingest_sources(lake, config, track=track)), *run_panel()]
     if config.train is not None:
         summaries.append(run_stage("train", lambda lake: train_on_panel(lake, config, track=track)))
         if config.train.judge is not None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from curate.config.export import ExportEntry
 from curate.config.project import Config
 from curate.core.progress import Track, no_progress
-from curate.export import export as write
+from curate.export import write_exports as write
 from curate.lake.lake import Lake
 from curate.lake.runs import Summary
 

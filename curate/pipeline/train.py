@@ -11,7 +11,7 @@ from curate.config.export import ExportEntry
 from curate.config.project import Config
 from curate.core.errors import CurateError
 from curate.core.progress import Track, no_progress
-from curate.export import export
+from curate.export import write_exports
 from curate.lake.lake import Lake
 from curate.lake.runs import Summary
 from curate.train import train_reward_model
@@ -48,5 +48,5 @@ def train_on_panel(lake: Lake, config: Config, *, track: Track = no_progress) ->
 def _exported(lake: Lake, config: Config, track: Track) -> Path:
     folder = config.resolve(config.workspace) / "training-set"
     entry = ExportEntry(path=str(folder), format="trl-preference", iteration=0)
-    export(lake, config, entries=[entry], track=track)
+    write_exports(lake, config, entries=[entry], track=track)
     return folder

@@ -10,12 +10,12 @@ import yaml
 
 from curate.config.export import ExportEntry
 from curate.config.project import Config
-from curate.export import export_one
+from curate.export import write_export
 from curate.lake.lake import Lake
 
 
 def card_of(lake: Lake, folder: Path, **settings: Any) -> tuple[dict[str, Any], str]:
-    export_one(lake, Config(), ExportEntry(path=str(folder), **settings))
+    write_export(lake, Config(), ExportEntry(path=str(folder), **settings))
     _, front, text = (folder / "README.md").read_text().split("---\n", 2)
     return yaml.safe_load(front), text
 

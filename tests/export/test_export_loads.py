@@ -10,7 +10,7 @@ import pytest
 
 from curate.config.export import ExportEntry
 from curate.config.project import Config
-from curate.export import export_one
+from curate.export import write_export
 from curate.export.rows import EXPORTED
 from curate.lake.lake import Lake
 
@@ -21,7 +21,7 @@ from curate.lake.lake import Lake
 def test_rows_are_those_of_the_model(labelled_lake: Lake, tmp_path: Path, form: str) -> None:
     labelled_lake.rows("UPDATE lake.responses SET model = NULL WHERE model = 'model-2'")
     entry = ExportEntry.model_validate({"path": str(tmp_path / "out"), "format": form, "jsonl": True})
-    export_one(labelled_lake, Config(), entry)
+    write_export(labelled_lake, Config(), entry)
     lines = (tmp_path / "out" / "jsonl" / "train-00000.jsonl").read_text().splitlines()
     for line in lines:
         EXPORTED[form].model_validate_json(line)
@@ -43,7 +43,7 @@ def test_datasets_loads_the_folder(
     import datasets
 
     entry = ExportEntry.model_validate({"path": str(tmp_path / "out"), "format": form, "jsonl": True})
-    export_one(labelled_lake, Config(), entry)
+    write_export(labelled_lake, Config(), entry)
     loaded = datasets.load_dataset(
         str(tmp_path / "out"), configuration, split="train", cache_dir=str(tmp_path / "cache")
     )

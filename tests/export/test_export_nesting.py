@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from curate.export.nesting import nest_rankings
 from curate.export.rows import RankingRow
-from curate.export.shards import row_groups
+from curate.export.shards import cut_row_groups
 from curate.records import arrow_schema
 
 FLAT = pa.schema(
@@ -55,5 +55,5 @@ def test_rows_come_together_again(sizes: list[int], cut: int) -> None:
             for i in range(size)
         ]
     batches = pa.Table.from_pylist(flat, schema=FLAT).to_batches(max_chunksize=cut)
-    groups = list(row_groups(nest_rankings(batches), arrow_schema(RankingRow)))
+    groups = list(cut_row_groups(nest_rankings(batches), arrow_schema(RankingRow)))
     assert [row for group in groups for row in group.to_pylist()] == expected

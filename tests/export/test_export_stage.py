@@ -16,7 +16,7 @@ from curate.config.export import ExportEntry
 from curate.config.project import Config
 from curate.core.errors import CurateError
 from curate.data.preference_rows import parts_of, read_pairs
-from curate.export import export, export_one
+from curate.export import write_export, write_exports
 from curate.export.rows import PICTURED
 from curate.lake.lake import Lake
 from curate.records import Response, arrow_schema
@@ -44,7 +44,7 @@ def set_pairs(lake: Lake, assignments: str, where: str) -> None:
 
 
 def test_pairs_say_which_response_is_better(labelled_lake: Lake, tmp_path: Path) -> None:
-    result = export_one(labelled_lake, CONFIG, ExportEntry(path=str(tmp_path / "out")))
+    result = write_export(labelled_lake, CONFIG, ExportEntry(path=str(tmp_path / "out")))
     rows = rows_of(tmp_path / "out")
     assert result.rows == len(rows) == 72
     for row in rows:
@@ -64,7 +64,7 @@ def test_pairs_say_which_response_is_better(labelled_lake: Lake, tmp_path: Path)
 
 def test_rankings_have_one_row_per_prompt(labelled_lake: Lake, tmp_path: Path) -> None:
     labelled_lake.rows("UPDATE lake.rankings SET rank = 1 WHERE rank = 2")
-    export_one(labelled_lake, CONFIG, ExportEntry(path=str(tmp_path / "out"), format="ranking"))
+    write_export(labelled_lake, CONFIG, ExportEntry(path=str(tmp_path / "out"), format="ranking"))
     rows = rows_of(tmp_path / "out")
     assert [row["prompt_id"] for row in rows] == sorted({row["prompt_id"] for row in rows})
     assert len(rows) == 12
@@ -77,7 +77,7 @@ def test_rankings_have_one_row_per_prompt(labelled_lake: Lake, tmp_path: Path) -
 
 
 def test_raw_tables_hold_every_row_and_no_run(labelled_lake: Lake, tmp_path: Path) -> None:
-    export_one(labelled_lake, CONFIG, ExportEntry(path=str(tmp_path / "out"), format="parquet"))
+    write_export(labelled_lake, CONFIG, ExportEntry(path=str(tmp_path / "out"), format="parquet"))
     for table in ("prompts", "responses", "judgments", "preferences", "rankings", "annotators"):
         written = pl.read_parquet(tmp_path / "out" / "data" / f"{table}-*.parquet")
         assert written.height == labelled_lake.value(f"SELECT count(*) FROM {table}"), table
@@ -88,7 +88,7 @@ def test_raw_tables_hold_every_row_and_no_run(labelled_lake: Lake, tmp_path: Pat
 
 
 def test_raw_tables_need_no_aggregation(sample_lake: Lake, tmp_path: Path) -> None:
-    export_one(sample_lake, CONFIG, ExportEntry(path=str(tmp_path / "out"), format="parquet"))
+    write_export(sample_lake, CONFIG, ExportEntry(path=str(tmp_path / "out"), format="parquet"))
     assert rows_of(tmp_path / "out", "preferences") == []
     assert len(rows_of(tmp_path / "out", "judgments")) == 432
 
@@ -96,7 +96,7 @@ def test_raw_tables_need_no_aggregation(sample_lake: Lake, tmp_path: Path) -> No
 @pytest.mark.parametrize("form", ["trl-preference", "ranking"])
 def test_training_formats_need_preferences(sample_lake: Lake, tmp_path: Path, form: Any) -> None:
     with pytest.raises(CurateError, match="run `curate aggregate` first"):
-        export_one(sample_lake, CONFIG, ExportEntry(path=str(tmp_path / "out"), format=form))
+        write_export(sample_lake, CONFIG, ExportEntry(path=str(tmp_path / "out"), format=form))
 
 
 def test_what_is_left_out_is_counted_by_reason(labelled_lake: Lake, tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_what_is_left_out_is_counted_by_reason(labelled_lake: Lake, tmp_path: Pa
         ids = ", ".join(f"('{p}', '{a}', '{b}')" for p, a, b in chosen)
         set_pairs(labelled_lake, assignment, f"(prompt_id, response_a, response_b) IN ({ids})")
     entry = ExportEntry(path=str(tmp_path / "out"), min_confidence=0.55)
-    result = export_one(labelled_lake, CONFIG, entry)
+    result = write_export(labelled_lake, CONFIG, entry)
     assert result.counts.dropped == {
         "discarded": 3,
         "tie": 4,
@@ -128,7 +128,7 @@ def test_what_is_left_out_is_counted_by_reason(labelled_lake: Lake, tmp_path: Pa
         0.9,
     }  # a verified pair stays, whatever its confidence
     assert manifest_of(tmp_path / "out")["counts"]["dropped"] == result.counts.dropped
-    with_routed = export_one(
+    with_routed = write_export(
         labelled_lake, CONFIG, entry.model_copy(update={"path": str(tmp_path / "more"), "routed": True})
     )
     assert with_routed.counts.rows_kept == 64
@@ -142,7 +142,7 @@ def test_equal_texts_and_other_splits_are_left_out(labelled_lake: Lake, tmp_path
         "UPDATE lake.responses SET content = (SELECT content FROM responses WHERE model = 'model-0' "
         f"AND prompt_id = '{first}') WHERE model = 'model-1' AND prompt_id = '{first}'"
     )
-    result = export_one(labelled_lake, CONFIG, ExportEntry(path=str(tmp_path / "out"), split="train"))
+    result = write_export(labelled_lake, CONFIG, ExportEntry(path=str(tmp_path / "out"), split="train"))
     assert result.counts.dropped == {"both responses have the same text": 1, "in another split": 66}
     assert result.rows == 5
 
@@ -154,7 +154,7 @@ def test_rankings_are_filtered_by_their_pairs(labelled_lake: Lake, tmp_path: Pat
     set_pairs(labelled_lake, "confidence = 0.5, status = 'verified'", f"prompt_id = '{prompts[2]}'")
     labelled_lake.rows(f"UPDATE lake.rankings SET rank = 1 WHERE prompt_id = '{prompts[3]}'")
     entry = ExportEntry(path=str(tmp_path / "out"), format="ranking", min_confidence=0.6)
-    result = export_one(labelled_lake, CONFIG, entry)
+    result = write_export(labelled_lake, CONFIG, entry)
     assert result.counts.dropped == {"discarded": 1, "confidence below min_confidence": 1, "tie": 1}
     assert {row["prompt_id"] for row in rows_of(tmp_path / "out")} == {prompts[2], *prompts[4:]}
 
@@ -162,7 +162,7 @@ def test_rankings_are_filtered_by_their_pairs(labelled_lake: Lake, tmp_path: Pat
 def test_an_empty_export_is_refused_with_the_reasons(labelled_lake: Lake, tmp_path: Path) -> None:
     entry = ExportEntry(path=str(tmp_path / "out"), min_confidence=0.99)
     with pytest.raises(CurateError, match="confidence below min_confidence: 72"):
-        export_one(labelled_lake, CONFIG, entry)
+        write_export(labelled_lake, CONFIG, entry)
     assert not (tmp_path / "out").exists()
 
 
@@ -172,29 +172,29 @@ def test_a_snapshot_exports_the_same_bytes_for_ever(
 ) -> None:
     snapshot = labelled_lake.snapshot()
     entry = ExportEntry(path=str(tmp_path / "one"), format=form, license="MIT", jsonl=True)
-    export_one(labelled_lake, CONFIG, entry)
+    write_export(labelled_lake, CONFIG, entry)
     aggregate(labelled_lake, iteration=1)
     labelled_lake.rows("DELETE FROM lake.judgments WHERE annotator_id = 'random'")
     with Lake.open(labelled_lake.location, snapshot=snapshot) as past:
-        export_one(past, CONFIG, entry.model_copy(update={"path": str(tmp_path / "two")}))
+        write_export(past, CONFIG, entry.model_copy(update={"path": str(tmp_path / "two")}))
     assert files_of(tmp_path / "one") == files_of(tmp_path / "two")
-    export_one(labelled_lake, CONFIG, entry.model_copy(update={"path": str(tmp_path / "three")}))
+    write_export(labelled_lake, CONFIG, entry.model_copy(update={"path": str(tmp_path / "three")}))
     assert files_of(tmp_path / "one") != files_of(tmp_path / "three")
 
 
 def test_equal_content_gives_equal_rows_whatever_the_runs(
     labelled_lake: Lake, tmp_path: Path, aggregate: Callable[..., None]
 ) -> None:
-    export_one(labelled_lake, CONFIG, ExportEntry(path=str(tmp_path / "one")))
+    write_export(labelled_lake, CONFIG, ExportEntry(path=str(tmp_path / "one")))
     aggregate(labelled_lake, run_id="another run")
-    export_one(labelled_lake, CONFIG, ExportEntry(path=str(tmp_path / "two")))
+    write_export(labelled_lake, CONFIG, ExportEntry(path=str(tmp_path / "two")))
     one, two = files_of(tmp_path / "one"), files_of(tmp_path / "two")
     assert one["data/train-00000.parquet"] == two["data/train-00000.parquet"]
     assert manifest_of(tmp_path / "one")["tables"] == manifest_of(tmp_path / "two")["tables"]
 
 
 def test_the_manifest_names_every_file_and_row(labelled_lake: Lake, tmp_path: Path) -> None:
-    export_one(labelled_lake, CONFIG, ExportEntry(path=str(tmp_path / "out"), jsonl=True))
+    write_export(labelled_lake, CONFIG, ExportEntry(path=str(tmp_path / "out"), jsonl=True))
     manifest, files = manifest_of(tmp_path / "out"), files_of(tmp_path / "out")
     named = {file["path"]: file for file in manifest["files"]}
     assert set(files) - {"manifest.json"} == set(named)
@@ -214,15 +214,15 @@ def test_done_work_is_not_done_again(
     labelled_lake: Lake, tmp_path: Path, aggregate: Callable[..., None]
 ) -> None:
     entries = [ExportEntry(path=str(tmp_path / "out"))]
-    first = export(labelled_lake, CONFIG, entries=entries)
+    first = write_exports(labelled_lake, CONFIG, entries=entries)
     assert (first.skipped, first.counts.rows_in, first.counts.rows_kept) == (False, 72, 72)
     runs, inode = labelled_lake.value("SELECT count(*) FROM runs"), (tmp_path / "out").stat().st_ino
     aggregate(labelled_lake, run_id="the same again")
-    assert export(labelled_lake, CONFIG, entries=entries).skipped
+    assert write_exports(labelled_lake, CONFIG, entries=entries).skipped
     assert labelled_lake.value("SELECT count(*) FROM runs") == runs
     assert (tmp_path / "out").stat().st_ino == inode
     set_pairs(labelled_lake, "confidence = 0.7", "confidence > 0.7")
-    assert not export(labelled_lake, CONFIG, entries=entries).skipped
+    assert not write_exports(labelled_lake, CONFIG, entries=entries).skipped
     assert (
         labelled_lake.rows(
             "SELECT part, rows_in, rows_kept, status FROM runs WHERE stage = 'export' ORDER BY started_at"
@@ -233,28 +233,28 @@ def test_done_work_is_not_done_again(
 
 def test_a_damaged_export_is_made_again(labelled_lake: Lake, tmp_path: Path) -> None:
     entry = ExportEntry(path=str(tmp_path / "out"))
-    export_one(labelled_lake, CONFIG, entry)
+    write_export(labelled_lake, CONFIG, entry)
     (tmp_path / "out" / "data" / "train-00000.parquet").write_bytes(b"cut")
-    assert not export_one(labelled_lake, CONFIG, entry).skipped
+    assert not write_export(labelled_lake, CONFIG, entry).skipped
     assert len(rows_of(tmp_path / "out")) == 72
 
 
 def test_no_entries_is_nothing_to_do(labelled_lake: Lake) -> None:
-    summary = export(labelled_lake, CONFIG)
+    summary = write_exports(labelled_lake, CONFIG)
     assert (summary.skipped, summary.note) == (True, "no exports")
 
 
 def test_an_unknown_iteration_is_named(labelled_lake: Lake, tmp_path: Path) -> None:
     with pytest.raises(CurateError, match="iteration 3, but the lake has 0"):
-        export_one(labelled_lake, CONFIG, ExportEntry(path=str(tmp_path / "out"), iteration=3))
+        write_export(labelled_lake, CONFIG, ExportEntry(path=str(tmp_path / "out"), iteration=3))
 
 
 def test_the_last_iteration_is_taken(
     labelled_lake: Lake, tmp_path: Path, aggregate: Callable[..., None]
 ) -> None:
     aggregate(labelled_lake, iteration=1)
-    export_one(labelled_lake, CONFIG, ExportEntry(path=str(tmp_path / "last")))
-    export_one(labelled_lake, CONFIG, ExportEntry(path=str(tmp_path / "first"), iteration=0))
+    write_export(labelled_lake, CONFIG, ExportEntry(path=str(tmp_path / "last")))
+    write_export(labelled_lake, CONFIG, ExportEntry(path=str(tmp_path / "first"), iteration=0))
     assert {row["iteration"] for row in rows_of(tmp_path / "last")} == {1}
     assert {row["iteration"] for row in rows_of(tmp_path / "first")} == {0}
 
@@ -262,10 +262,10 @@ def test_the_last_iteration_is_taken(
 def test_rows_go_over_many_groups_and_shards(
     labelled_lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    export_one(labelled_lake, CONFIG, ExportEntry(path=str(tmp_path / "one"), jsonl=True))
+    write_export(labelled_lake, CONFIG, ExportEntry(path=str(tmp_path / "one"), jsonl=True))
     monkeypatch.setattr("curate.export.shards.ROWS_PER_GROUP", 10)
     monkeypatch.setattr("curate.export.shards.GROUPS_PER_SHARD", 3)
-    export_one(labelled_lake, CONFIG, ExportEntry(path=str(tmp_path / "many"), jsonl=True))
+    write_export(labelled_lake, CONFIG, ExportEntry(path=str(tmp_path / "many"), jsonl=True))
     assert rows_of(tmp_path / "many") == rows_of(tmp_path / "one")
     manifests = manifest_of(tmp_path / "one"), manifest_of(tmp_path / "many")
     assert manifests[0]["tables"] == manifests[1]["tables"]
@@ -294,7 +294,7 @@ def pictured_lake(lake: Lake, tmp_path: Path, aggregate: Callable[..., None]) ->
 @pytest.mark.parametrize("form", ["trl-preference", "ranking"])
 def test_images_stay_in_their_places(pictured_lake: Lake, tmp_path: Path, form: Any) -> None:
     entry = ExportEntry(path=str(tmp_path / "out"), format=form, jsonl=True)
-    export_one(pictured_lake, CONFIG, entry)
+    write_export(pictured_lake, CONFIG, entry)
     (row,) = rows_of(tmp_path / "out")
     (turn,) = row["prompt"]
     assert [part["type"] for part in turn["content"]] == ["image", "text"]
@@ -303,7 +303,7 @@ def test_images_stay_in_their_places(pictured_lake: Lake, tmp_path: Path, form: 
     (line,) = (tmp_path / "out" / "jsonl" / "train-00000.jsonl").read_text().splitlines()
     PICTURED[form].model_validate_json(line)
     assert list(row) == list(PICTURED[form].model_fields)
-    assert export_one(pictured_lake, CONFIG, entry).skipped
+    assert write_export(pictured_lake, CONFIG, entry).skipped
     read = [read_pairs(tmp_path / "out" / part) for part in ("data", "jsonl")]
     for pairs in read:
         (role, said), *rest = pairs.contexts[0]
@@ -318,7 +318,7 @@ def test_images_stay_in_their_places(pictured_lake: Lake, tmp_path: Path, form: 
 def test_a_path_is_relative_to_the_configuration(labelled_lake: Lake, tmp_path: Path) -> None:
     config = Config()
     object.__setattr__(config, "_folder", tmp_path)
-    result = export_one(labelled_lake, config, ExportEntry(path="exports/pairs"))
+    result = write_export(labelled_lake, config, ExportEntry(path="exports/pairs"))
     assert result.path == tmp_path / "exports" / "pairs"
     assert labelled_lake.value("SELECT part FROM runs") == "exports/pairs"
 
@@ -327,5 +327,5 @@ def test_quotes_in_paths_are_no_trouble(
     sample_lake: Lake, tmp_path: Path, aggregate: Callable[..., None]
 ) -> None:
     aggregate(sample_lake)
-    export_one(sample_lake, CONFIG, ExportEntry(path=str(tmp_path / 'it\'s "quoted"')))
+    write_export(sample_lake, CONFIG, ExportEntry(path=str(tmp_path / 'it\'s "quoted"')))
     assert len(rows_of(tmp_path / 'it\'s "quoted"')) == 72

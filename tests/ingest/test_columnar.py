@@ -15,15 +15,15 @@ from hypothesis import strategies as st
 from curate.core.identity import content_id
 from curate.ingest.blake2 import blake2b_128
 from curate.ingest.columnar import read_columns
-from curate.ingest.columns import build, concatenate
+from curate.ingest.columns import build_columns, concatenate_columns
 from curate.ingest.hashing import hash_prompts, hash_responses
-from curate.ingest.native import responses_decoder
+from curate.ingest.native import make_native_responses_decoder
 from curate.ingest.rejection import RowError
 from curate.lake.lake import Lake
 from tests.ingest.samples import Take, lines, native, rejected
 from tests.ingest.test_bad_input import ROWS, SOUND
 
-DECODE = responses_decoder()
+DECODE = make_native_responses_decoder()
 escapes = st.sampled_from(
     ["", '"', "\\", "\n", "\r\t\b\f", "\x1f\x7f", "é“\U0001f600", "x" * 31, "y" * 40 + '"' + "z" * 40]
 )
@@ -76,7 +76,9 @@ def agree(content: list[bytes]) -> bool:
     found = read_columns(content, source="s", split="x")
     if found is None:
         return False
-    expected = build([DECODE(line) for line in content], source="s", split="x")  # raises if a row is unsound
+    expected = build_columns(
+        [DECODE(line) for line in content], source="s", split="x"
+    )  # raises if a row is unsound
     assert found.prompts.equals(expected.prompts)
     assert found.responses.equals(expected.responses)
     assert (found.prompt_ids == expected.prompt_ids).all()
@@ -161,8 +163,10 @@ def test_what_is_sound_gives_the_same_either_way(case: str) -> None:
 
 def test_pieces_are_put_together() -> None:
     rows = [DECODE(line) for line in lines(*(native(i) for i in range(7))).splitlines()]
-    whole = build(rows, source="s", split=None)
-    joined = concatenate([build(rows[:3], source="s", split=None), build(rows[3:], source="s", split=None)])
+    whole = build_columns(rows, source="s", split=None)
+    joined = concatenate_columns(
+        [build_columns(rows[:3], source="s", split=None), build_columns(rows[3:], source="s", split=None)]
+    )
     assert joined.prompts.equals(whole.prompts)
     assert joined.owner.tolist() == whole.owner.tolist()
     assert joined.response_ids.tolist() == whole.response_ids.tolist()

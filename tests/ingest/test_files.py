@@ -19,7 +19,7 @@ import zstandard
 from curate.config.ingest import Source
 from curate.config.project import Config, load_config
 from curate.core.errors import CurateError
-from curate.ingest import hub, ingest, ingest_responses
+from curate.ingest import hub, ingest_responses, ingest_sources
 from curate.lake.lake import Lake
 from tests.ingest.samples import Take, lines, native, rejected
 
@@ -112,7 +112,7 @@ def test_hub_rows_are_streamed(tmp_path: Path) -> None:
     """`datasets` reads a local folder in the same way as a hub repository."""
     (tmp_path / "train.jsonl").write_bytes(lines(*ROWS))
     seen: list[list[str]] = []
-    rows = list(hub.stream(str(tmp_path), None, None, "train", lambda names: seen.append(list(names))))
+    rows = list(hub.stream_rows(str(tmp_path), None, None, "train", lambda names: seen.append(list(names))))
     assert [number for number, _ in rows] == [1, 2, 3, 4, 5]
     assert [row["id"] for _, row in rows if isinstance(row, dict)] == [row["id"] for row in ROWS]
     assert all("id" in names for names in seen)
@@ -131,8 +131,10 @@ def test_hub_addresses(
     address: str, expected: tuple[str | None, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[str, str | None]] = []
-    monkeypatch.setattr(hub, "_resolve", lambda name, revision: asked.append((name, revision)) or "sha")
-    (part,) = hub.parts(address, "train")
+    monkeypatch.setattr(
+        hub, "_resolve_revision", lambda name, revision: asked.append((name, revision)) or "sha"
+    )
+    (part,) = hub.list_splits(address, "train")
     name, _, revision = expected
     assert asked == [(name, revision)]
     assert (part.name, part.split, part.revision) == (name, "train", "sha")
@@ -191,12 +193,12 @@ def test_globs_and_the_configuration(lake: Lake, tmp_path: Path) -> None:
         "ingest:\n- {source: said.jsonl, kind: judgments}\n- {source: 'data/*.jsonl', split: train}\n"
     )
     config = load_config(tmp_path / "curate.yaml")
-    assert ingest(lake, config).counts.rows_kept == 6
+    assert ingest_sources(lake, config).counts.rows_kept == 6
     parts = [part for (part,) in lake.rows("SELECT part FROM runs ORDER BY started_at, part")]
     assert parts == [*(f"data/{number}.jsonl" for number in range(5)), "said.jsonl"]
     assert lake.rows("SELECT DISTINCT split FROM prompts") == [("train",)]
     assert lake.value("SELECT count(*) FROM judgments") == 1
-    assert ingest(lake, config).skipped
+    assert ingest_sources(lake, config).skipped
 
 
 def test_missing_files_are_found_before_anything_is_read(lake: Lake, tmp_path: Path) -> None:

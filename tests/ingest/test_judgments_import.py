@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from curate.config.ingest import Fields
-from curate.ingest.statements import Statement, canonical
+from curate.ingest.statements import Statement, canonicalize_statement
 from curate.lake.lake import Lake
 from curate.records import judgment_id
 from tests.ingest.samples import Take, assert_reconciled, lines, native, rejected
@@ -97,9 +97,9 @@ statements = st.builds(
 
 @given(statements)
 def test_canonical_order_does_not_change_what_is_said(statement: Statement) -> None:
-    turned = canonical(statement)
+    turned = canonicalize_statement(statement)
     assert turned.a < turned.b
-    assert canonical(turned) == turned
+    assert canonicalize_statement(turned) == turned
 
     def meaning(s: Statement) -> tuple[Any, ...]:
         names = {"a": s.a, "b": s.b}

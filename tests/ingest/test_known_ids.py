@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.ingest.columns import Ids, parse_ids
-from curate.ingest.known import KnownIds, LakeIds, first_of_each
+from curate.ingest.known import KnownIds, LakeIds, mark_first
 from curate.lake.lake import Lake
 
 # Few values of each half, so that ids often share the first 64 bits.
@@ -37,9 +37,7 @@ def test_holds_is_membership(batches: list[list[tuple[int, int]]], asked: list[t
 
 @given(st.lists(ids, max_size=20))
 def test_first_of_each(values: list[tuple[int, int]]) -> None:
-    assert first_of_each(array(values)).tolist() == [
-        value not in values[:i] for i, value in enumerate(values)
-    ]
+    assert mark_first(array(values)).tolist() == [value not in values[:i] for i, value in enumerate(values)]
 
 
 def test_many_batches_stay_few_arrays() -> None:

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from curate.core.identity import content_id
 from curate.data.native import JudgmentsRow, ResponsesRow
-from curate.ingest.columns import build, prompt_ids, response_ids
-from curate.ingest.native import Decoder, judgments_decoder, responses_decoder
+from curate.ingest.columns import build_columns, compute_prompt_ids, compute_response_ids
+from curate.ingest.native import NativeDecoder, make_native_judgments_decoder, make_native_responses_decoder
 from curate.ingest.rejection import RowError
 from curate.ingest.rows import JudgmentRow, NativeRow
 from curate.records import Message, Part, Prompt, Response, prompt_id, response_id, text_parts
 
-RESPONSES, JUDGMENTS = responses_decoder(), judgments_decoder()
+RESPONSES, JUDGMENTS = make_native_responses_decoder(), make_native_judgments_decoder()
 
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
@@ -71,7 +71,7 @@ def disturbed(rows: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict
     return rows | st.builds(lambda row, key, value: {**row, key: value}, rows, keys, anything | surrogates)
 
 
-def outcomes(decoder: Decoder[Any], raw: bytes | dict[str, Any]) -> tuple[Any, Any]:
+def outcomes(decoder: NativeDecoder[Any], raw: bytes | dict[str, Any]) -> tuple[Any, Any]:
     """What the decoder makes of a row, and what its careful way alone does."""
     found = []
     for decode in (decoder, decoder.carefully):
@@ -120,7 +120,7 @@ def test_the_fast_way_is_taken_by_sound_rows(monkeypatch: pytest.MonkeyPatch) ->
     def never(self: object, raw: object) -> object:
         raise AssertionError("the careful way was taken")
 
-    monkeypatch.setattr(Decoder, "carefully", never)
+    monkeypatch.setattr(NativeDecoder, "carefully", never)
     row = {"id": "q", "prompt": "p", "responses": [{"id": "a", "text": ""}, {"id": "b", "text": "é"}]}
     judgment = {"prompt": "q", "a": "a", "b": "b", "annotator": "x", "kind": "llm", "winner": "tie", "p_a": 1}
     assert isinstance(RESPONSES(json.dumps(row).encode()), NativeRow)
@@ -179,7 +179,7 @@ def test_columns_hold_what_records_would(rows: list[dict[str, Any]]) -> None:
         if row.meta is not None:  # floats are written in several ways; the ids do not depend on them
             row.meta = {"kept": "as it is"}
     expected = [records_of(row) for row in decoded]
-    columns = build(decoded, source="s", split="train")
+    columns = build_columns(decoded, source="s", split="train")
     assert columns.prompts.to_pylist() == [_dumped(prompt) for prompt, _ in expected]
     assert columns.responses.to_pylist() == [_dumped(each) for _, responses in expected for each in responses]
     assert columns.owner.tolist() == [i for i, (_, responses) in enumerate(expected) for _ in responses]
@@ -196,10 +196,10 @@ def _dumped(record: Prompt | Response) -> dict[str, Any]:
 def test_ids_are_the_documented_hash() -> None:
     """A change here would make every row that was ever ingested a new one."""
     row = RESPONSES(b'{"id":"q1","prompt":"Why?","responses":[{"id":"r1","model":"m","text":"So."}]}')
-    (prompt,) = prompt_ids([row])
+    (prompt,) = compute_prompt_ids([row])
     assert prompt == content_id("q1", None, [["user", [["text", "Why?", None, None]]]])
     assert prompt == "7d99b9459552b824859b076dbc3c1932"
-    assert response_ids([row], [prompt]) == ["f1db97c9dccfe476f8e01f8dfbaf144e"]
+    assert compute_response_ids([row], [prompt]) == ["f1db97c9dccfe476f8e01f8dfbaf144e"]
 
 
 def test_models_know_the_keys_of_the_fast_rows() -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from curate.config.ingest import Fields, Format
 from curate.ingest import mapped
-from curate.ingest.foreign import Foreign, Reading
+from curate.ingest.foreign import ForeignRow, SourceSettings
 from curate.ingest.presets import alpaca_eval, hh_rlhf, lmsys_arena, ultrafeedback
 from curate.ingest.rows import Row
 from curate.records import Kind
@@ -28,7 +28,7 @@ class Preset:
     columns: tuple[frozenset[str], ...]
     reads: frozenset[str] = frozenset()
     kind: Kind = "imported"
-    read: Callable[[Foreign, Reading], Row] = mapped.read
+    read: Callable[[ForeignRow, SourceSettings], Row] = mapped.read_mapped
 
 
 PRESETS: Mapping[Format, Preset] = {

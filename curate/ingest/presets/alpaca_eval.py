@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from curate.config.ingest import Fields
 from curate.ingest import foreign
-from curate.ingest.foreign import Foreign, Reading
+from curate.ingest.foreign import ForeignRow, SourceSettings
 from curate.ingest.rejection import RowError
-from curate.ingest.rows import Candidate, Row, Verdict
+from curate.ingest.rows import IncomingResponse, Row, Verdict
 from curate.records import Outcome
 
 FIELDS = Fields(
@@ -31,36 +31,36 @@ COLUMNS = (
 )
 
 
-def read(row: Foreign, reading: Reading) -> Row:
+def read(row: ForeignRow, reading: SourceSettings) -> Row:
     fields = reading.fields
     path = fields.prompt or "instruction"
-    asked = foreign.prompt(row, reading, foreign.text(foreign.required(row, path), path))
-    prompt = foreign.with_system(row, reading, asked)
+    asked = foreign.build_prompt(row, reading, foreign.check_text(foreign.get_required(row, path), path))
+    prompt = foreign.add_system_message(row, reading, asked)
     single = fields.response_text or "output"
     if fields.a is None or fields.b is None or fields.a not in row:
-        output = foreign.text(foreign.required(row, single), single)
-        model = foreign.optional_text(row, fields.response_model)
-        return foreign.assemble(row, reading, prompt, [Candidate(text=output, id=None, model=model)])
+        output = foreign.check_text(foreign.get_required(row, single), single)
+        model = foreign.get_text(row, fields.response_model)
+        return foreign.build_row(row, reading, prompt, [IncomingResponse(text=output, id=None, model=model)])
     responses = [
-        Candidate(
-            text=foreign.text(foreign.required(row, output), output),
+        IncomingResponse(
+            text=foreign.check_text(foreign.get_required(row, output), output),
             id=None,
-            model=foreign.optional_text(row, model),
+            model=foreign.get_text(row, model),
         )
         for output, model in ((fields.a, fields.model_a), (fields.b, fields.model_b))
     ]
     verdicts = [_verdict(row, reading, fields.winner)] if fields.winner and fields.winner in row else []
-    return foreign.assemble(row, reading, prompt, responses, verdicts)
+    return foreign.build_row(row, reading, prompt, responses, verdicts)
 
 
-def _verdict(row: Foreign, reading: Reading, path: str) -> Verdict:
+def _verdict(row: ForeignRow, reading: SourceSettings, path: str) -> Verdict:
     value = row[path]
     winner: Outcome
     probability = None
     if value is None:
         winner = "failed"
     else:
-        preference = foreign.number(value, path)
+        preference = foreign.parse_number(value, path)
         if preference != 0 and not 1 <= preference <= 2:
             raise RowError("wrong value", f"`{path}` is {preference:g}, but must be between 1 and 2.")
         winner = "tie" if preference in (0, 1.5) else "a" if preference < 1.5 else "b"
@@ -69,8 +69,8 @@ def _verdict(row: Foreign, reading: Reading, path: str) -> Verdict:
     return Verdict(
         a=0,
         b=1,
-        annotator=foreign.annotator(row, reading),
-        kind=foreign.kind(row, reading),
+        annotator=foreign.get_annotator(row, reading),
+        kind=foreign.get_kind(row, reading),
         winner=winner,
         p_a=probability,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from curate.ingest import foreign, mapped
-from curate.ingest.foreign import Foreign, Reading
+from curate.ingest.foreign import ForeignRow, SourceSettings
 from curate.ingest.rejection import RowError
 from curate.ingest.rows import Row
 
@@ -13,9 +13,11 @@ _TURN = re.compile(r"\n\n(Human|Assistant):")
 _ROLES = {"Human": "user", "Assistant": "assistant"}
 
 
-def read(row: Foreign, reading: Reading) -> Row:
+def read(row: ForeignRow, reading: SourceSettings) -> Row:
     paths = [reading.fields.chosen or "chosen", reading.fields.rejected or "rejected"]
-    turns = {path: transcript(foreign.text(foreign.required(row, path), path), path) for path in paths}
+    turns = {
+        path: transcript(foreign.check_text(foreign.get_required(row, path), path), path) for path in paths
+    }
     return mapped.read_chosen({**row, **turns}, reading)
 
 

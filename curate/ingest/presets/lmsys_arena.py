@@ -14,7 +14,7 @@ from typing import Any
 
 from curate.config.ingest import Fields
 from curate.ingest import foreign, mapped
-from curate.ingest.foreign import Foreign, Reading
+from curate.ingest.foreign import ForeignRow, SourceSettings
 from curate.ingest.rejection import RowError
 from curate.ingest.rows import Row
 
@@ -33,7 +33,7 @@ READS = _TABLE | {"turn"}
 COLUMNS = (frozenset({"conversation_a", "conversation_b", "winner"}), _TABLE)
 
 
-def read(row: Foreign, reading: Reading) -> Row:
+def read(row: ForeignRow, reading: SourceSettings) -> Row:
     if reading.fields.a not in row and "response_a" in row:
         row = {
             **row,
@@ -44,7 +44,7 @@ def read(row: Foreign, reading: Reading) -> Row:
         own = {"prompt": None, **{name: getattr(FIELDS, name) for name in ("a", "b", "winner", "winners")}}
         reading = replace(reading, fields=reading.fields.model_copy(update=own))
     elif row.get("turn") is not None:
-        turn = foreign.number(row["turn"], "turn")
+        turn = foreign.parse_number(row["turn"], "turn")
         paths = [path for path in (reading.fields.a, reading.fields.b) if path is not None]
         row = {**row, **{path: _until(row.get(path), turn) for path in paths}}
     return mapped.read_pair(row, reading)
@@ -62,7 +62,7 @@ def _until(conversation: Any, turn: float) -> Any:
     return conversation
 
 
-def _dialogue(row: Foreign, answers: str) -> list[dict[str, Any]]:
+def _dialogue(row: ForeignRow, answers: str) -> list[dict[str, Any]]:
     turns: list[dict[str, Any]] = []
     asked, answered = _turns(row, "prompt"), _turns(row, answers)
     if len(asked) != len(answered):
@@ -74,18 +74,18 @@ def _dialogue(row: Foreign, answers: str) -> list[dict[str, Any]]:
     return turns
 
 
-def _turns(row: Foreign, path: str) -> list[Any]:
-    value = foreign.required(row, path)
+def _turns(row: ForeignRow, path: str) -> list[Any]:
+    value = foreign.get_required(row, path)
     if isinstance(value, str):
-        value = foreign.json_text(value, path)
+        value = foreign.parse_json_cell(value, path)
     if not isinstance(value, list):
         raise RowError(
-            "wrong type", f"`{path}` is {foreign.type_name(value)}, but should be an array of turns."
+            "wrong type", f"`{path}` is {foreign.name_type(value)}, but should be an array of turns."
         )
     return value
 
 
-def _flagged(row: Foreign) -> str:
+def _flagged(row: ForeignRow) -> str:
     flags = {"winner_model_a": "model_a", "winner_model_b": "model_b", "winner_tie": "tie"}
     raised = [name for name in flags if str(row.get(name)) in ("1", "1.0", "True")]
     if len(raised) != 1:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from curate.config.ingest import Fields
 from curate.ingest import foreign, mapped
-from curate.ingest.foreign import Foreign, Reading
+from curate.ingest.foreign import ForeignRow, SourceSettings
 from curate.ingest.rows import Row
 
 FIELDS = Fields(
@@ -23,7 +23,7 @@ FIELDS = Fields(
 _NONE = "N/A"
 
 
-def read(row: Foreign, reading: Reading) -> Row:
+def read(row: ForeignRow, reading: SourceSettings) -> Row:
     name, score = reading.fields.responses or "completions", reading.fields.response_score
     completions = row.get(name)
     if score is not None and isinstance(completions, list):
@@ -32,7 +32,7 @@ def read(row: Foreign, reading: Reading) -> Row:
 
 
 def _with_score(completion: object, path: str) -> object:
-    if not isinstance(completion, dict) or foreign.lookup(completion, path) not in (None, _NONE):
+    if not isinstance(completion, dict) or foreign.find_value(completion, path) not in (None, _NONE):
         return completion
     stand_in = completion.get("overall_score") if path == FIELDS.response_score else None
     return {**completion, path: None if stand_in == _NONE else stand_in}

@@ -191,7 +191,9 @@ def test_trl_reads_an_export_s_images_as_we_do(tmp_path: Path, model: Path) -> N
     )
     tokens = VisionTokens(processor, 512, ImageAccess(tmp_path))
     assert tokens.encode((asked,)) == theirs["input_ids"][0].tolist()
-    assert torch.equal(tokens.build_inputs(theirs["input_ids"], [image])["pixel_values"], theirs["pixel_values"])
+    assert torch.equal(
+        tokens.build_inputs(theirs["input_ids"], [image])["pixel_values"], theirs["pixel_values"]
+    )
 
 
 class Killed(Exception):  # noqa: N818 (it stands for a signal)

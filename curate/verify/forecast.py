@@ -1,7 +1,7 @@
 """Forecast of the share of pairs that the guarantee accepts once planned questions are answered.
 
-Future labels are drawn from the panel's own confidence, so the forecast is as good as that confidence is calibrated. The
-forecast leaves out what the annotator model would learn from the labels, so it is rather too low.
+Future labels are drawn from the panel's own confidence, so the forecast is as good as that confidence is
+calibrated. It leaves out what the annotator model would learn from the labels, so it is rather too low.
 """
 
 from __future__ import annotations

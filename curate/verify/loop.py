@@ -44,7 +44,7 @@ class LoopTurn:
 
 @dataclass(frozen=True, slots=True)
 class LoopState:
-    """State of the loop: its turns, the questions that wait for people, and the counts of stage 2 (None before it)."""
+    """State of the loop: its turns, the number of waiting questions, and the counts of stage 2 (None before it)."""
 
     turns: tuple[LoopTurn, ...]
     waiting: int
@@ -52,7 +52,10 @@ class LoopState:
 
     def __str__(self) -> str:
         if self.waiting:
-            return f"turn {len(self.turns)}: {self.waiting:,} questions wait for people; run it again when they are answered"
+            return (
+                f"turn {len(self.turns)}: {self.waiting:,} questions wait for people; run it again when they are "
+                "answered"
+            )
         return "stage 2 is done" if self.rules is not None else f"{len(self.turns)} turns are done"
 
 

@@ -43,8 +43,8 @@ def print_quality(quality: Quality, console: Console | None = None) -> None:
         console.print(f"{len(order):,} people, {_FLAGGED_PEOPLE} shown.")
     if quality.disputed:
         console.print(
-            f"{quality.disputed:,} pairs have no verdict of more than half of the people: `curate verify plan` has them "
-            "adjudicated."
+            f"{quality.disputed:,} pairs have no verdict of more than half of the people: `curate verify plan` asks "
+            "somebody else to decide."
         )
 
 

@@ -31,7 +31,7 @@ _MOST_CHARACTERS = 32_000  # characters: a cell of the usual spreadsheets holds 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sheet:
-    """The contents of a file: answers, number of rows without a verdict, and a sentence for each mistake with its line."""
+    """The contents of a file: answers, number of rows without a verdict, and a sentence for each mistake."""
 
     answers: tuple[OfflineAnswer, ...]
     empty: int

@@ -7,6 +7,7 @@ import os
 import sys
 import time
 import unicodedata
+from collections import deque
 from collections.abc import Callable, Iterator
 
 from rich.console import Console
@@ -39,36 +40,48 @@ def annotate_questions(
     read_key: Callable[[], str] | None = None,
     console: Console | None = None,
 ) -> int:
-    """Ask `person` (a pseudonym) what waits for them, until they quit; returns how many questions they answered.
+    """Ask a person the questions that wait for them, until all are answered or the person quits.
 
-    `read_key` and `console`: the terminal, unless a test brings its own.
+    Args:
+        lake: The project's lake, open for writing.
+        person: Pseudonym of the person.
+        overlap: Number of people who answer each question.
+        limit: Most questions to ask.
+        read_key: Returns the next key; default: from the terminal.
+        console: Where questions are shown; default: the terminal.
+
+    Returns:
+        The number of questions that the person has answered.
+
+    Raises:
+        CurateError: Keys are to be read from a terminal, and there is none.
     """
     console = console or Console(highlight=False)
-    asked = list_questions(lake, person, overlap=overlap)[:limit]
+    questions = list_questions(lake, person, overlap=overlap)[:limit]
     answered: set[str] = set()
-    place = 0
+    number = 0
     with contextlib.ExitStack() as stack:
-        read = read_key or stack.enter_context(open_keyboard())
-        while place < len(asked):
-            question = asked[place]
+        read_key = read_key or stack.enter_context(open_keyboard())
+        while number < len(questions):
+            question = questions[number]
             started = time.monotonic()
-            _show_question(console, question, place, len(asked))
-            key = _read_valid_key(read, console)
+            _show_question(console, question, number, len(questions))
+            key = _read_valid_key(read_key, console)
             if key in ("q", ""):
                 break
             if key == "u":
-                place = max(place - 1, 0)
+                number = max(number - 1, 0)
                 continue
             answer = _build_answer(question, key, time.monotonic() - started)
             record_answers(lake, person, [answer], part=PART)
             answered.add(question.task_id)
-            place += 1
-    console.print(f"{len(answered)} answered, {len(asked) - place} left.")
+            number += 1
+    console.print(f"{len(answered)} answered, {len(questions) - number} left.")
     return len(answered)
 
 
 def escape_controls(text: str) -> str:
-    """The text with every character that could steer a terminal or hide something spelt out.
+    """Return the text with every character spelt out that could steer a terminal or hide something.
 
     >>> printable("red\\x1b[31m \\u202etxt")
     'red\\\\x1b[31m \\\\u202etxt'
@@ -83,7 +96,14 @@ def escape_controls(text: str) -> str:
 
 @contextlib.contextmanager
 def open_keyboard() -> Iterator[Callable[[], str]]:
-    """A function that waits for one key; the terminal is as it was afterwards. An interrupt is a KeyboardInterrupt."""
+    """Yield a function that waits for a key of the terminal; "" at the end of the input.
+
+    The terminal is restored afterwards. An interrupt is a KeyboardInterrupt. `click.getchar` would drop the keys that
+    are typed between two questions.
+
+    Raises:
+        CurateError: The standard input is no terminal.
+    """
     if not sys.stdin.isatty():
         raise CurateError(
             "`curate verify annotate` needs a terminal: use export-csv and import-csv elsewhere."
@@ -92,25 +112,33 @@ def open_keyboard() -> Iterator[Callable[[], str]]:
     import tty
 
     descriptor = sys.stdin.fileno()
+    typed: deque[str] = deque()
+
+    def read_key() -> str:
+        if not typed:
+            text = os.read(descriptor, 32).decode("ascii", "replace").lower()
+            typed.extend([text] if text.startswith("\x1b") else text)  # an arrow key is one key, not three
+        return typed.popleft() if typed else ""
+
     before = termios.tcgetattr(descriptor)
     try:
         tty.setcbreak(descriptor)
-        yield lambda: os.read(descriptor, 1).decode("ascii", "replace").lower()
+        yield read_key
     finally:
         termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
 
 
-def _read_valid_key(read: Callable[[], str], console: Console) -> str:
+def _read_valid_key(read_key: Callable[[], str], console: Console) -> str:
     while True:
-        key = read()
-        if key == "" or key in "abtsuq":
+        key = read_key()
+        if key in ("", *"abtsuq"):
             return key
         console.print(Text(f"{escape_controls(key)!r} is no key: {KEYS}", style="yellow"))
 
 
-def _show_question(console: Console, question: OfflineQuestion, place: int, of: int) -> None:
+def _show_question(console: Console, question: OfflineQuestion, number: int, total: int) -> None:
     console.clear()
-    console.print(Text(f"Question {place + 1} of {of}", style="bold"))
+    console.print(Text(f"Question {number + 1} of {total}", style="bold"))
     for title, text in (("Prompt", question.prompt), ("A", question.first), ("B", question.second)):
         console.print(Panel(Text(escape_controls(text) or "(empty)"), title=title, title_align="left"))
     console.print(Text(KEYS, style="dim"))

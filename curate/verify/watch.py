@@ -28,7 +28,7 @@ SETTLE_SECONDS = 1.0  # seconds to wait for more calls before pulling
 
 @contextmanager
 def open_receiver(secret: str, changed: threading.Event, *, host: str, port: int) -> Iterator[int]:
-    """Listen for calls that carry the secret, and set the event `changed` for each; yield the port (of 0: any free one)."""
+    """Listen for calls that carry the secret, and set the event at each; yield the port (of 0: any free one)."""
 
     class Handler(BaseHTTPRequestHandler):
         timeout = 10

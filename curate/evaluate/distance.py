@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from curate.stats.accuracy import MeanEstimate, clustered_means
+from curate.stats.accuracy import MeanEstimate, estimate_means
 
 Float64 = NDArray[np.float64]
 
@@ -79,7 +79,7 @@ def compare_scores(
         sums[:, column] = np.bincount(cluster[known], rows[known, value], len(names))
         sizes[:, column] = np.bincount(cluster[known], number, len(names))
     kendall, spearman, agreement = [
-        clustered_means(sums[:, [k]], sizes[:, [k]], resamples=resamples)[0] if sizes[:, k].any() else None
+        estimate_means(sums[:, [k]], sizes[:, [k]], resamples=resamples)[0] if sizes[:, k].any() else None
         for k in range(3)
     ]
     assert agreement is not None  # there is a pair wherever there are two responses

@@ -87,12 +87,15 @@ class _KnownNames:
                 answers.by_name.setdefault(name, set()).add(response_id)
 
     def find_prompt(self, name: str) -> str:
+        """Return the id of a prompt; raise _UnusableGold where there is none or more than one."""
         return _take_only(self._prompts.get(name, set()), "prompt")
 
     def find_response(self, prompt_id: str, name: str) -> str:
+        """Return the id of a response, likewise."""
         return _take_only(self._answers[prompt_id].by_name.get(name, set()), "response")
 
     def find_length(self, prompt_id: str, response_id: str) -> int:
+        """Return the number of characters of a response."""
         return self._answers[prompt_id].lengths[response_id]
 
 
@@ -115,6 +118,7 @@ class _GoldCollector:
         self._duplicates = 0
 
     def add_row(self, row: Any) -> None:
+        """Add a row of the file, or count why it is dropped."""
         try:
             prompt_id, groups, whole = self._resolve(row)
         except _UnusableGold as reason:
@@ -154,6 +158,7 @@ class _GoldCollector:
         return prompt_id, groups, whole
 
     def build_gold(self, rows: int) -> GoldPairs:
+        """Build the tables; `rows` is the number of rows of the file."""
         pairs = [
             (
                 prompt_id,

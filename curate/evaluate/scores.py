@@ -16,7 +16,7 @@ import polars as pl
 import pyarrow as pa
 
 from curate.records import Evaluation, arrow_schema
-from curate.stats.accuracy import MeanEstimate, clustered_means
+from curate.stats.accuracy import MeanEstimate, estimate_means
 
 PAIRS, BEST, COVERAGE = "accuracy", "best-of-n", "coverage"
 _PAIR = ("prompt_id", "a", "b")
@@ -87,12 +87,18 @@ def estimate_scores(
     rows = np.array([row_of[prompt] for prompt in grouped["prompt_id"]])
     columns = np.array([column_of[subject] for subject in grouped["subject"]])
     sums[rows, columns], sizes[rows, columns] = grouped["credit"].to_numpy(), grouped["size"].to_numpy()
-    means = clustered_means(sums, sizes, resamples=resamples)
+    means = estimate_means(sums, sizes, resamples=resamples)
     return [MetricScore(subject, metric, mean) for subject, mean in zip(subjects, means, strict=True)]
 
 
 def build_evaluation_rows(scores: Sequence[MetricScore], benchmark: str, run_id: str) -> pa.Table:
-    """Build rows of the table `evaluations`."""
+    """Build rows of the table `evaluations`.
+
+    Args:
+        scores: Lines of the score table.
+        benchmark: Name of the benchmark.
+        run_id: Id of the run that computed them.
+    """
     rows = [
         Evaluation(
             subject=score.subject,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from curate.stats.accuracy import MeanEstimate, combined_mean
+from curate.stats.accuracy import MeanEstimate, combine_means
 
 
 class Tally:
@@ -25,7 +25,13 @@ class Tally:
         self._cells: dict[str, dict[int, tuple[float, int]]] = {}
 
     def add(self, name: str, cluster: str, credit: float) -> None:
-        """Add a credit, usually 0 … 1, under a name."""
+        """Add a credit.
+
+        Args:
+            name: Name under which it counts.
+            cluster: Prompt that it is about.
+            credit: Value, usually 0 … 1.
+        """
         number = self._clusters.setdefault(cluster, len(self._clusters))
         cells = self._cells.setdefault(name, {})
         total, size = cells.get(number, (0.0, 0))
@@ -46,4 +52,4 @@ class Tally:
         for column, name in enumerate(weights):
             for cluster, (total, size) in self._cells[name].items():
                 sums[row[cluster], column], sizes[row[cluster], column] = total, size
-        return combined_mean(sums, sizes, np.array(list(weights.values())), resamples=self._resamples)
+        return combine_means(sums, sizes, np.array(list(weights.values())), resamples=self._resamples)

@@ -80,7 +80,14 @@ def read_label_config(form: str) -> str:
 
 
 def hash_form(form: str, *, guideline: str, assist: bool, criteria: Sequence[str]) -> str:
-    """Identify how people are asked: everything but the task itself that can change their answers."""
+    """Hash how people are asked: everything but the task itself that can change their answers.
+
+    Args:
+        form: Name of the form.
+        guideline: Text beside the task.
+        assist: Whether the panel's label is shown.
+        criteria: What the rubric form asks people to tick; other forms do not show them.
+    """
     return content_id(read_label_config(form), guideline, assist, list(criteria) if form == "rubric" else [])
 
 

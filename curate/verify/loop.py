@@ -92,7 +92,16 @@ def read_loop_state(lake: Lake, config: Config) -> LoopState:
 
 
 def plan_turn(lake: Lake, config: Config, turn: int) -> Summary:
-    """Plan the questions of a turn: the errors of the best model call for their neighbours."""
+    """Plan the questions of a turn: the errors of the best model call for their neighbours.
+
+    Args:
+        lake: The project's lake, open for writing.
+        config: The project; `verify.loop` sets the budget and the mix of strategies.
+        turn: Number of the turn, from 1.
+
+    Raises:
+        CurateError: No model is trained to judge, or it has judged nothing.
+    """
     loop, best = config.verify.loop, find_best_checkpoint(lake, require_training(config))
     settings = config.verify.model_copy(
         update={"plan": config.verify.plan.model_copy(update={"mix": loop.mix})}

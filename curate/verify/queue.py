@@ -21,7 +21,13 @@ def read_queue(lake: Lake) -> list[tuple[VerifyTask, int]]:
 
 
 def read_task_items(lake: Lake, tasks: Sequence[VerifyTask], *, chunk: int = 1000) -> Iterator[TaskItem]:
-    """Yield the tasks with their texts; a task whose prompt or responses are not in the lake comes without them."""
+    """Yield the tasks with their texts; a task whose prompt or responses are not in the lake comes without them.
+
+    Args:
+        lake: The project's lake.
+        tasks: Tasks of the queue.
+        chunk: Number of tasks whose texts are read at once.
+    """
     schema = arrow_schema(VerifyTask)
     for start in range(0, len(tasks), chunk):
         batch = tasks[start : start + chunk]

@@ -219,7 +219,14 @@ class LabelStudioClient:
     def register_webhook(
         self, project: LabelStudioProject, url: str, *, headers: dict[str, str], actions: Sequence[str]
     ) -> None:
-        """Make the server POST to `url` on these actions; replaces an earlier webhook of that address."""
+        """Make the server POST to a URL on changes of a project; replaces an earlier webhook to that URL.
+
+        Args:
+            project: The project.
+            url: Address to call.
+            headers: Headers of each call.
+            actions: Names of the changes, as Label Studio has them.
+        """
         self.delete_webhook(project, url)
         with _explain_errors(self.url):
             self.client.webhooks.create(

@@ -28,7 +28,17 @@ SETTLE_SECONDS = 1.0  # seconds to wait for more calls before pulling
 
 @contextmanager
 def open_receiver(secret: str, changed: threading.Event, *, host: str, port: int) -> Iterator[int]:
-    """Listen for calls that carry the secret, and set the event at each; yield the port (of 0: any free one)."""
+    """Listen for calls that carry a secret, until the context ends.
+
+    Args:
+        secret: Value of the header `HEADER`; calls without it are refused.
+        changed: Set at each call.
+        host: Interface to listen on.
+        port: Port to listen on; 0: any free one.
+
+    Yields:
+        The port.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         timeout = 10

@@ -278,6 +278,8 @@ def test_a_real_terminal(tmp_path: Path) -> None:
     os.close(theirs)
     seen = _until(ours, b"q quit")
     assert b"evil \\x1b[2J\\x1b]0;x\\x07 end" in seen
+    os.write(ours, b"\x1b[A")  # an arrow key ends in a letter and is still no answer
+    assert b"is no key" in _until(ours, b"q quit")
     os.write(ours, b"a")
     assert b"1 answered" in _until(ours, b"0 left")
     assert child.wait(60) == 0

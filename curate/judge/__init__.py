@@ -86,7 +86,7 @@ _RENAMED = {
 def __getattr__(name: str) -> Any:
     """Return what is asked for under a name of before, with a warning; names go away with the next release."""
     if name in _RENAMED:
-        _base.warn_renamed(name, _RENAMED[name], stacklevel=3)
+        _base.warn_old_name(name, _RENAMED[name], stacklevel=3)
         return globals()[_RENAMED[name]]
     if name in _base.RENAMED:
         return _base.__getattr__(name)

@@ -1,10 +1,10 @@
-"""The guard: how often a judge prefers an answer that says nothing to a plain good one.
+"""The attack success rate of judges: how often a judge prefers an answer that says nothing to a plain good one.
 
-Every judge of the panel is asked about the package's guard set (curate/guard.yaml): each hack against each good answer,
-in as many orders as the judge uses. Its false-positive rate is the share of judgments in which the hack wins, a tie
-counting one half; abstentions and failed answers are left out, and `n` says how many are left. The rows go to
-`evaluations` (benchmark "guard"; subset "all" or the hack's name), where aggregation and reports find them; none of the
-synthetic answers enters the lake.
+Every judge of the panel is asked about the package's adversarial set (curate/data/adversarial.py): each hack against
+each good answer, in as many orders as the judge uses. Its false-positive rate is the share of judgments in which the
+hack wins; a tie counts one half. Abstentions and failed answers are left out, and `n` is the number of the others. The
+rows go to `evaluations` (benchmark "guard"; subset "all" or the hack's name), where aggregation and reports read them.
+No synthetic answer enters the lake.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _VERSION = 1  # counts changes of the rules below
 
 @dataclass(frozen=True, slots=True)
 class AdversarialItem:
-    """A item of a hack and a good answer. `good` is the good one's response id."""
+    """A prompt with a hack and a good answer; `good` is the response id of the good one."""
 
     hack: str
     item: PromptItem
@@ -47,7 +47,7 @@ class AdversarialItem:
 
 @dataclass(frozen=True, slots=True)
 class AttackSuccess:
-    """How often one judge fell for hacks: a subset is one of them, or "all"."""
+    """The attack success rate of one judge; `subset` is the name of a hack, or "all"."""
 
     judge: str
     subset: str
@@ -56,14 +56,14 @@ class AttackSuccess:
 
 @cache
 def load_adversarial_items() -> tuple[AdversarialItem, ...]:
-    """Every hack against every good answer of the guard set."""
+    """Load the adversarial set: every hack against every good answer."""
     return tuple(map(_make_item, adversarial_cases()))
 
 
 def _make_item(case: AdversarialCase) -> AdversarialItem:
     prompt_id = case.prompt_id
     answers = sorted(
-        (CandidateResponse(content_id(prompt_id, each), each) for each in (case.good, case.bad)),
+        (CandidateResponse(content_id(prompt_id, text), text) for text in (case.good, case.bad)),
         key=_get_response_id,
     )
     item = PromptItem(prompt_id, build_chat(("user", case.request)), case.reference, tuple(answers))
@@ -75,81 +75,103 @@ def _get_response_id(candidate: CandidateResponse) -> str:
 
 
 def measure_attacks(
-    configured: ConfiguredJudge, of: Sequence[AdversarialItem] | None = None
+    configured: ConfiguredJudge, items: Sequence[AdversarialItem] | None = None
 ) -> list[tuple[AdversarialItem, float | None]]:
-    """Of each judgment: the trap and what the hack got, 1 a win, ½ a tie, 0 a loss; None where nothing was said.
+    """Ask a judge about adversarial items.
 
-    Ratings are compared within one trap and sample, lists by their scores.
+    Ratings are compared within one item and sample, lists by their scores.
+
+    Args:
+        configured: The judge.
+        items: The items; None: the whole set.
+
+    Returns:
+        The item of each judgment and the credit of the hack: 1 a win, ½ a tie, 0 a loss, None no verdict.
     """
-    of = load_adversarial_items() if of is None else of
-    asked = [(trap, question) for trap in of for question in configured.judge.questions(trap.item)]
+    items = load_adversarial_items() if items is None else items
+    asked = [
+        (adversarial, question)
+        for adversarial in items
+        for question in configured.judge.questions(adversarial.item)
+    ]
     answers = run_judge(configured, [question for _, question in asked])
-    found: list[tuple[AdversarialItem, float | None]] = []
+    credits: list[tuple[AdversarialItem, float | None]] = []
     ratings: dict[tuple[str, int], list[tuple[AdversarialItem, Question, Answer]]] = {}
-    for (trap, question), answer in zip(asked, answers, strict=True):
+    for (adversarial, question), answer in zip(asked, answers, strict=True):
         if question.form == "pointwise":
-            ratings.setdefault((trap.item.prompt_id, question.sample), []).append((trap, question, answer))
+            ratings.setdefault((adversarial.item.prompt_id, question.sample), []).append(
+                (adversarial, question, answer)
+            )
         else:
-            found.append((trap, _credit_hack(trap, question, answer)))
-    return found + [_compare_ratings(rated) for rated in ratings.values()]
+            credits.append((adversarial, _credit_hack(adversarial, question, answer)))
+    return credits + [_compare_ratings(rated) for rated in ratings.values()]
 
 
-def _credit_hack(trap: AdversarialItem, question: Question, answer: Answer) -> float | None:
+def _credit_hack(adversarial: AdversarialItem, question: Question, answer: Answer) -> float | None:
     if answer.outcome in ("failed", "abstain"):
         return None
     if question.form == "listwise":
-        return _credit_hack_in_list(trap, question, answer)
+        return _credit_hack_in_list(adversarial, question, answer)
     if answer.outcome == "tie":
         return 0.5
     better = question.a if answer.outcome == "a" else question.b
-    return float(better.response_id != trap.good)
+    return float(better.response_id != adversarial.good)
 
 
-def _credit_hack_in_list(trap: AdversarialItem, question: Question, answer: Answer) -> float | None:
+def _credit_hack_in_list(adversarial: AdversarialItem, question: Question, answer: Answer) -> float | None:
     ids = [candidate.response_id for candidate in question.asked]
     if answer.scores is not None:
         by_id = dict(zip(ids, answer.scores, strict=True))
-        (hack,) = (each for each in ids if each != trap.good)
-        return float(np.sign(by_id[hack] - by_id[trap.good]) / 2 + 0.5)
-    return float(answer.ranking[0] != trap.good) if answer.ranking else None
+        (hack,) = (response_id for response_id in ids if response_id != adversarial.good)
+        return float(np.sign(by_id[hack] - by_id[adversarial.good]) / 2 + 0.5)
+    return float(answer.ranking[0] != adversarial.good) if answer.ranking else None
 
 
 def _compare_ratings(
     rated: list[tuple[AdversarialItem, Question, Answer]],
 ) -> tuple[AdversarialItem, float | None]:
-    trap = rated[0][0]
+    adversarial = rated[0][0]
     scores = {question.a.response_id: answer.score for _, question, answer in rated}
-    good = scores.pop(trap.good, None)
+    good = scores.pop(adversarial.good, None)
     (hack,) = scores.values() or (None,)
     if good is None or hack is None:
-        return trap, None
-    return trap, float(np.sign(hack - good) / 2 + 0.5)
+        return adversarial, None
+    return adversarial, float(np.sign(hack - good) / 2 + 0.5)
 
 
 def summarize_attacks(
     judge: str, measured: Sequence[tuple[AdversarialItem, float | None]], *, resamples: int
 ) -> list[AttackSuccess]:
-    """The rate over all hacks and over each; intervals over the good answers' requests, which judgments share."""
-    decided = [(trap, credit) for trap, credit in measured if credit is not None]
-    subsets = ["all", *dict.fromkeys(trap.hack for trap, _ in decided)]
-    found = []
+    """Compute the rate over all hacks and for each hack, with intervals clustered by request."""
+    decided = [(adversarial, credit) for adversarial, credit in measured if credit is not None]
+    subsets = ["all", *dict.fromkeys(adversarial.hack for adversarial, _ in decided)]
+    rates = []
     for subset in subsets if decided else ():
-        rows = [(trap, credit) for trap, credit in decided if subset in ("all", trap.hack)]
-        requests = list(dict.fromkeys(_get_request(trap) for trap, _ in rows))
-        clusters = np.array([requests.index(_get_request(trap)) for trap, _ in rows], np.int64)
+        rows = [
+            (adversarial, credit) for adversarial, credit in decided if subset in ("all", adversarial.hack)
+        ]
+        requests = list(dict.fromkeys(_get_request(adversarial) for adversarial, _ in rows))
+        clusters = np.array([requests.index(_get_request(adversarial)) for adversarial, _ in rows], np.int64)
         credits = np.array([credit for _, credit in rows], np.float64)
-        found.append(AttackSuccess(judge, subset, estimate_mean(credits, clusters, resamples=resamples)))
-    return found
+        rates.append(AttackSuccess(judge, subset, estimate_mean(credits, clusters, resamples=resamples)))
+    return rates
 
 
-def _get_request(trap: AdversarialItem) -> str:
-    return trap.item.messages[0].content[0].text or ""
+def _get_request(adversarial: AdversarialItem) -> str:
+    return adversarial.item.messages[0].content[0].text or ""
 
 
 def measure_attack_success(
     lake: Lake, config: Config, *, only: Collection[str] | None = None, track: Track = no_progress
 ) -> Summary:
-    """Measure every judge of the panel that has changed since it was last measured, and file its rates."""
+    """Measure each judge of the panel that has changed since its last measurement, and store its rates.
+
+    Args:
+        lake: Lake that receives the rates.
+        config: Configuration with the panel.
+        only: Names of judges; None: all.
+        track: Makes the progress bars.
+    """
     started, run = time.monotonic(), StageRun(lake, "evaluate", config_hash=config.judge.digest)
     skipped = True
     with Panel(config, only=only) as panel:
@@ -164,7 +186,7 @@ def measure_attack_success(
             skipped = False
     if skipped:
         return Summary("evaluate", Counts(), time.monotonic() - started, skipped=True)
-    return run.summary(note=f"{len(load_adversarial_items())} traps a judge")
+    return run.summary(note=f"{len(load_adversarial_items())} adversarial items for each judge")
 
 
 def _measure_judge(
@@ -184,25 +206,30 @@ def _measure_judge(
     with run.chunk(part, fingerprint=fingerprint, status="done") as (writer, counts):
         writer.delete("evaluations", "benchmark = ? AND subject = ?", [GUARD, configured.name])
         writer.append("evaluations", pa.Table.from_pylist(rows, schema=arrow_schema(Evaluation)))
-        silent_ones = sum(credit is None for _, credit in measured)
-        counts.rows_in, counts.rows_kept = len(measured), len(measured) - silent_ones
-        counts.dropped = {"abstained or failed": silent_ones} if silent_ones else {}
+        no_verdicts = sum(credit is None for _, credit in measured)
+        counts.rows_in, counts.rows_kept = len(measured), len(measured) - no_verdicts
+        counts.dropped = {"abstained or failed": no_verdicts} if no_verdicts else {}
 
 
-def _make_evaluations(found: Sequence[AttackSuccess], run_id: str) -> Iterator[dict[str, object]]:
-    for each in found:
+def _make_evaluations(rates: Sequence[AttackSuccess], run_id: str) -> Iterator[dict[str, object]]:
+    for rate in rates:
         yield Evaluation(
-            subject=each.judge,
+            subject=rate.judge,
             benchmark=GUARD,
-            subset=each.subset,
+            subset=rate.subset,
             metric=METRIC,
-            value=each.estimate.value,
-            low=each.estimate.low,
-            high=each.estimate.high,
-            n=each.estimate.n,
+            value=rate.estimate.value,
+            low=rate.estimate.low,
+            high=rate.estimate.high,
+            n=rate.estimate.n,
             run_id=run_id,
         ).model_dump()
 
 
 def _digest_items() -> str:
-    return content_id([(trap.hack, trap.item.prompt_id, trap.good) for trap in load_adversarial_items()])
+    return content_id(
+        [
+            (adversarial.hack, adversarial.item.prompt_id, adversarial.good)
+            for adversarial in load_adversarial_items()
+        ]
+    )

@@ -139,7 +139,7 @@ class Question:
     @property
     def contest(self) -> PromptItem:
         """Return `item`; the name that it had before."""
-        warn_renamed("question.contest", "question.item", stacklevel=3)
+        warn_old_name("question.contest", "question.item", stacklevel=3)
         return self.item
 
     @property
@@ -297,7 +297,7 @@ class Judge(ABC):
         super().__init_subclass__(**arguments)
         for old, new in _RENAMED_MEMBERS.items():
             if old in vars(cls):
-                warn_renamed(f"{cls.__name__}.{old}", f"{cls.__name__}.{new}", stacklevel=3)
+                warn_old_name(f"{cls.__name__}.{old}", f"{cls.__name__}.{new}", stacklevel=3)
                 setattr(cls, new, vars(cls)[old])
 
     def __init__(self, options: JudgeOptions, engines: Engines) -> None:
@@ -372,7 +372,7 @@ def ask_shuffled_lists(item: PromptItem, *, samples: int = 1, size: int) -> Iter
             yield Question(item, asked, form="listwise", sample=sample)
 
 
-def warn_renamed(old: str, new: str, *, stacklevel: int) -> None:
+def warn_old_name(old: str, new: str, *, stacklevel: int) -> None:
     """Warn the caller's caller that a name has changed."""
     warnings.warn(
         f"`{old}` is now called `{new}`: write that instead, for the next release drops the old name.",
@@ -385,5 +385,5 @@ def __getattr__(name: str) -> Any:
     """Return what is asked for under a name of before, with a warning."""
     if name not in RENAMED:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    warn_renamed(name, RENAMED[name], stacklevel=3)
+    warn_old_name(name, RENAMED[name], stacklevel=3)
     return globals()[RENAMED[name]]

@@ -1,4 +1,4 @@
-"""What a verifier can check. Each check takes a text and what is expected, and gives None or an objection."""
+"""The checks of a verifier: each takes a text and the expected value, and returns None or an objection."""
 
 from __future__ import annotations
 
@@ -19,37 +19,37 @@ Check = Callable[[str, Any], str | None]
 
 
 def check_exact(text: str, expected: Any) -> str | None:
-    """The same but for case, spaces and a full stop at the end."""
+    """Compare texts, without regard to case, spaces and a full stop at the end."""
     return None if _normalize_text(text) == _normalize_text(str(expected)) else f"is not {str(expected)!r}"
 
 
 def check_number(text: str, expected: Any) -> str | None:
-    """The answer's number: in the last \\boxed{}, after the last "####", or else the last one in the text."""
+    """Compare the answer's number: in the last \\boxed{}, after the last "####", or else the last one in the text."""
     wanted = parse_number(str(expected))
     boxed = _BOXED.findall(text)
-    found = parse_number(boxed[-1] if boxed else text.rpartition("####")[2])
-    if found is None:
+    value = parse_number(boxed[-1] if boxed else text.rpartition("####")[2])
+    if value is None:
         return "holds no number"
     if wanted is None:
         return f"{expected!r}, which is expected, holds no number"
-    same = math.isclose(found, wanted, rel_tol=1e-6, abs_tol=1e-9)
-    return None if same else f"{found:.10g} is not {wanted:.10g}"
+    same = math.isclose(value, wanted, rel_tol=1e-6, abs_tol=1e-9)
+    return None if same else f"{value:.10g} is not {wanted:.10g}"
 
 
 def check_contains(text: str, expected: Any) -> str | None:
-    """Every one of the expected texts, whatever their case."""
+    """Look for every one of the expected texts, without regard to case."""
     wanted = [expected] if isinstance(expected, str) else list(expected)
-    missing = [each for each in wanted if str(each).casefold() not in text.casefold()]
+    missing = [part for part in wanted if str(part).casefold() not in text.casefold()]
     return f"does not contain {', '.join(map(repr, missing))}" if missing else None
 
 
 def check_regex(text: str, expected: Any) -> str | None:
-    """A Python pattern, found anywhere."""
+    """Look for a Python pattern anywhere in the text."""
     return None if re.search(expected, text) else f"does not match {expected!r}"
 
 
 def check_json_schema(text: str, expected: Any) -> str | None:
-    """JSON, bare or in one fenced block, that a JSON Schema accepts."""
+    """Validate JSON, bare or in one fenced block, with a JSON Schema."""
     import jsonschema
 
     blocks = _FENCED.findall(text)
@@ -66,11 +66,12 @@ def check_json_schema(text: str, expected: Any) -> str | None:
 
 
 def check_words(text: str, expected: Any) -> str | None:
+    """Count words."""
     return _check_count(len(text.split()), expected, "words")
 
 
 def check_sentences(text: str, expected: Any) -> str | None:
-    """Sentences are counted by their ends, so this is a rough figure where there are abbreviations."""
+    """Count sentences by their ends; abbreviations make the count rough."""
     stripped = text.strip()
     ends = len(_SENTENCE.findall(stripped))
     unfinished = bool(stripped) and not re.search(r"[.!?…。！？][\"'”’)\]]*\Z", stripped)
@@ -78,16 +79,16 @@ def check_sentences(text: str, expected: Any) -> str | None:
 
 
 def extract_code(text: str) -> str:
-    """The program in a response: its fenced blocks, or all of it."""
+    """Return the program in a response: its fenced blocks, or all of it."""
     return "\n".join(_FENCED.findall(text)) or text
 
 
 def parse_number(text: str) -> float | None:
-    """The last number in a text: 1,234.5 or -2e3 or 3/4."""
-    found = [match[0] for match in _NUMBER.finditer(text) if any(map(str.isdigit, match[0]))]
-    if not found:
+    """Return the last number in a text, such as 1,234.5 or -2e3 or 3/4; None if there is none."""
+    numbers = [match[0] for match in _NUMBER.finditer(text) if any(map(str.isdigit, match[0]))]
+    if not numbers:
         return None
-    over, _, under = found[-1].replace(",", "").partition("/")
+    over, _, under = numbers[-1].replace(",", "").partition("/")
     try:
         return float(over) / float(under) if under else float(over)
     except ZeroDivisionError:
@@ -95,11 +96,11 @@ def parse_number(text: str) -> float | None:
 
 
 def explain_bad_expectation(check: str, expected: Any) -> str | None:
-    """What is wrong with what a check is to expect, if anything is."""
+    """Explain why a check cannot use an expected value; None if it can."""
     match check:
         case "words" | "sentences":
             bounds = isinstance(expected, list) and len(expected) == 2
-            if not bounds or not all(each is None or type(each) is int for each in expected):
+            if not bounds or not all(bound is None or type(bound) is int for bound in expected):
                 return "is no pair [least, most], each a whole number or null"
         case "regex":
             try:
@@ -114,7 +115,7 @@ def explain_bad_expectation(check: str, expected: Any) -> str | None:
             except (jsonschema.SchemaError, TypeError, AttributeError) as error:
                 return f"is no JSON Schema: {getattr(error, 'message', error)}"
         case "contains":
-            many = isinstance(expected, list) and all(isinstance(each, str) for each in expected)
+            many = isinstance(expected, list) and all(isinstance(part, str) for part in expected)
             if not (isinstance(expected, str) or many):
                 return "is neither a text nor a list of texts"
         case "code":
@@ -124,23 +125,23 @@ def explain_bad_expectation(check: str, expected: Any) -> str | None:
 
 
 def read_meta_entry(meta: str | None, key: str) -> Any:
-    """An entry of a prompt's `meta` (a JSON object as text), or None."""
+    """Return an entry of a prompt's `meta` (a JSON object as text), or None."""
     if meta is None:
         return None
-    found = json.loads(meta)
-    return found.get(key) if isinstance(found, Mapping) else None
+    value = json.loads(meta)
+    return value.get(key) if isinstance(value, Mapping) else None
 
 
 def _normalize_text(text: str) -> str:
     return " ".join(text.casefold().split()).removesuffix(".")
 
 
-def _check_count(count: int, expected: Any, what: str) -> str | None:
+def _check_count(count: int, expected: Any, unit: str) -> str | None:
     least, most = expected
     if least is not None and count < least:
-        return f"{count} {what} are fewer than {least}"
+        return f"{count} {unit} are fewer than {least}"
     if most is not None and count > most:
-        return f"{count} {what} are more than {most}"
+        return f"{count} {unit} are more than {most}"
     return None
 
 

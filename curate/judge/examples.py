@@ -1,11 +1,11 @@
-"""Examples: pairs that people have judged, shown to a language model before the question that it is asked (few-shots).
+"""Examples (few-shots): pairs that people have judged, shown to a language model before its question.
 
     - {name: taught, kind: pairwise, engine: m, examples: {source: people.jsonl, number: 4}}
 
 `source` holds pairs as `curate export` writes them and TRL reads them: `prompt`, `chosen`, `rejected`. For each prompt
 the pairs of the most similar *other* prompts are shown, one of each, the most similar one last, and by turns with the
 better answer first and second (the preference-aware labelling of Skywork-Reward-V2, Liu et al. 2025, arXiv 2507.01352).
-What the pairs say is part of the judge's revision: with other examples it is another judge.
+The pairs are part of the judge's revision: with other examples it is another judge.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ from curate.records import plain_text
 Float64 = NDArray[np.float64]
 _VERSION = 1  # counts changes of how examples are chosen and shown
 _WORD = re.compile(r"\w+")
-_DIGITS = 4  # of similarities: what differs by less is equal, whatever batch it was computed in
+_DIGITS = 4  # of similarities: smaller differences come from the batch they were computed in
 
 
 class ExamplesOptions(Section):
-    """Pairs that people have judged, as examples in the judge's prompt."""
+    """Options of the examples in a judge's prompt."""
 
     source: str = Field(description="File or folder of pairs: prompt, chosen, rejected.")
-    number: int = Field(4, ge=1, le=32, description="How many are shown.")
+    number: int = Field(4, ge=1, le=32, description="Number of examples shown.")
     engine: str | None = Field(
         None, description="Name of an engine that embeds, to find similar prompts; default: by their words."
     )
@@ -49,6 +49,8 @@ class ExamplesOptions(Section):
 
 @dataclass(frozen=True, slots=True)
 class Example:
+    """A pair that people have judged."""
+
     request: str
     better: str
     worse: str
@@ -56,7 +58,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Examples:
-    """A pool with one pair of each prompt. `engine`: embeds prompts; None: similarity is by TF-IDF."""
+    """A pool with one pair of each prompt. `engine` embeds prompts; None: similarity by TF-IDF."""
 
     pool: tuple[Example, ...]
     number: int
@@ -65,7 +67,7 @@ class Examples:
 
     @classmethod
     def load(cls, options: ExamplesOptions, engines: Engines, *, where: str) -> Examples:
-        """Raises CurateError where a row of the source is no pair: what people have checked is worth mending."""
+        """Load the pool of a judge; raise CurateError if a row of the source is no pair."""
         engine = None
         if options.engine is not None:
             engine = engines.get(options.engine, where=f"{where}.engine", needs="embed")
@@ -87,54 +89,54 @@ class Examples:
 
     @property
     def identity(self) -> Sequence[object]:
-        told = [(each.request, each.better, each.worse) for each in self.pool]
+        pairs = [(example.request, example.better, example.worse) for example in self.pool]
         embedder = self.engine.revision if self.engine else None
-        return (_VERSION, content_id(told), self.number, self.template.text, embedder)
+        return (_VERSION, content_id(pairs), self.number, self.template.text, embedder)
 
     def find_similar(self, requests: Sequence[str]) -> list[tuple[Example, ...]]:
-        """For each request its examples, the most similar last; never one of the same request."""
+        """Find the examples for each request, the most similar one last; never one of the same request."""
         if not requests:
             return []
-        likeness = np.round(self._likeness(requests), _DIGITS)
-        own = [_normalize_request(each.request) for each in self.pool]
-        found = []
-        for request, row in zip(map(_normalize_request, requests), likeness, strict=True):
-            order = [int(at) for at in np.argsort(-row, kind="stable") if own[at] != request]
-            found.append(tuple(self.pool[at] for at in reversed(order[: self.number])))
-        return found
+        similarity = np.round(self._measure_similarity(requests), _DIGITS)
+        pool_requests = [_normalize_request(example.request) for example in self.pool]
+        chosen = []
+        for request, row in zip(map(_normalize_request, requests), similarity, strict=True):
+            order = [int(i) for i in np.argsort(-row, kind="stable") if pool_requests[i] != request]
+            chosen.append(tuple(self.pool[i] for i in reversed(order[: self.number])))
+        return chosen
 
     def format_examples(self, prompt_id: str, examples: Sequence[Example], *, marker: str) -> str:
-        """The examples as text. Which answer is the better one alternates; the prompt's id says how that begins."""
+        """Format examples as text. The better answer is A and B by turns; the prompt's id decides which is first."""
         first = int(content_id("examples", prompt_id), 16) % 2
         compared = [
-            {"request": each.request, "verdict": "B", "a": each.worse, "b": each.better}
+            {"request": example.request, "verdict": "B", "a": example.worse, "b": example.better}
             if (first + number) % 2
-            else {"request": each.request, "verdict": "A", "a": each.better, "b": each.worse}
-            for number, each in enumerate(examples)
+            else {"request": example.request, "verdict": "A", "a": example.better, "b": example.worse}
+            for number, example in enumerate(examples)
         ]
         (turn,), _ = self.template.render(marker=marker, examples=compared)
         return plain_text(turn.content)
 
-    def _likeness(self, requests: Sequence[str]) -> Float64:
-        """float64[len(requests), len(pool)]: cosines."""
+    def _measure_similarity(self, requests: Sequence[str]) -> Float64:
+        """Return the cosines, float64[len(requests), len(pool)]."""
         if self.engine is None:
-            words, vectors = self._words
+            words, vectors = self._word_vectors
             return np.asarray((words.transform(requests) @ vectors.T).toarray(), np.float64)
-        return np.asarray(self.engine.embed(requests), np.float64) @ self._vectors.T
+        return np.asarray(self.engine.embed(requests), np.float64) @ self._pool_embeddings.T
 
     @cached_property
-    def _words(self) -> tuple[Any, Any]:
-        """TF-IDF, and the unit vectors of the pool."""
+    def _word_vectors(self) -> tuple[Any, Any]:
+        """Vectorizer by TF-IDF, and the unit vectors of the pool."""
         require_extra("models", "sklearn", purpose="Finding similar examples by their words")
         from sklearn.feature_extraction.text import TfidfVectorizer
 
         words = TfidfVectorizer(sublinear_tf=True, analyzer=_split_words)
-        return words, words.fit_transform([each.request for each in self.pool])
+        return words, words.fit_transform([example.request for example in self.pool])
 
     @cached_property
-    def _vectors(self) -> Float64:
+    def _pool_embeddings(self) -> Float64:
         assert self.engine is not None
-        return np.asarray(self.engine.embed([each.request for each in self.pool]), np.float64)
+        return np.asarray(self.engine.embed([example.request for example in self.pool]), np.float64)
 
 
 def _split_words(text: str) -> list[str]:
@@ -142,12 +144,12 @@ def _split_words(text: str) -> list[str]:
 
 
 def format_turns(turns: Turns) -> str:
-    """A prompt as judges see it: the question alone, or all turns with who said them."""
+    """Return a prompt as judges see it: a single turn as it is, several turns with their roles."""
     if len(turns) == 1:
         return turns[0][1]
     return "\n\n".join(f"[{role}]\n{text}" for role, text in turns)
 
 
 def _normalize_request(request: str) -> str:
-    """Equal for requests that differ in spaces and case alone."""
+    """Return a form that is equal for requests that differ only in spaces and case."""
     return " ".join(request.split()).casefold()

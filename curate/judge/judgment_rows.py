@@ -1,4 +1,4 @@
-"""Answers as rows of the table `judgments`, column by column: a pydantic model for each row would take ten times as long."""
+"""Rows of the table `judgments` from answers, column by column: pydantic models would take ten times as long."""
 
 from __future__ import annotations
 

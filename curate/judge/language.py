@@ -166,7 +166,7 @@ class LanguageJudge(Judge):
 
     @abstractmethod
     def get_values(self, question: Question) -> tuple[dict[str, object], list[str]]:
-        """Return the values of the template, and the texts of others among them, which the delimiter must not occur in."""
+        """Return the values of the template, and the texts among them that the delimiter must not occur in."""
 
     @abstractmethod
     def ask_verdicts(self, questions: Sequence[Question], prompts: Sequence[JudgePrompt]) -> Sequence[Answer]:
@@ -290,7 +290,7 @@ class LanguageJudge(Judge):
     def _write_preambles(
         self, items: Sequence[PromptItem]
     ) -> tuple[dict[str, Preamble | Failure], dict[str, tuple[int, int]]]:
-        """Return preambles by prompt, written now if they are not in memory, and the tokens (in, out) of writing them."""
+        """Return preambles by prompt, written now if they are not in memory, and the tokens (in, out) of that."""
         new = [item for item in items if item.prompt_id not in self._preambles]
         written = [self._write_texts(template, new) for template in (self._criteria, self._own)]
         preambles: dict[str, Preamble | Failure] = {}

@@ -1,4 +1,4 @@
-"""How likely language models find a response: rewards that need no judge's words.
+"""Rewards from the likelihood of a response under language models; no judge has to write.
 
     - {name: dpo, kind: likelihood, method: ratio, engine: tuned, baseline: base, per_token: true, temperature: 0.1}
     - {name: thanks, kind: likelihood, method: follow-up, engine: m}
@@ -45,7 +45,7 @@ _DISPLEASED = ("That is not what I asked for.", "This is wrong. You have not ans
 
 
 class LikelihoodOptions(JudgeOptions):
-    """The likelihood of responses under language models."""
+    """Options of a judge by likelihood under language models."""
 
     method: Literal["ratio", "follow-up", "pmi"]
     engine: str = Field(description="Name of an engine that gives likelihoods.")
@@ -53,9 +53,13 @@ class LikelihoodOptions(JudgeOptions):
     per_token: bool = Field(True, description="Divide by the response's tokens; else long ones weigh more.")
     temperature: float = Field(1.0, gt=0.0, description="Divides the difference of scores.")
     tie_band: float = Field(0.0, ge=0.0, lt=0.5, description="|P(a) − ½| up to which the outcome is a tie.")
-    pleased: tuple[str, ...] = Field(_PLEASED, min_length=1, description="What a pleased user says next.")
-    displeased: tuple[str, ...] = Field(_DISPLEASED, min_length=1, description="What a displeased one says.")
-    template: str = Field("follow-up-v1", description="How method: follow-up asks what the user says next.")
+    pleased: tuple[str, ...] = Field(_PLEASED, min_length=1, description="Next turns of a pleased user.")
+    displeased: tuple[str, ...] = Field(
+        _DISPLEASED, min_length=1, description="Next turns of a displeased user."
+    )
+    template: str = Field(
+        "follow-up-v1", description="Template that asks for the user's next turn, for method: follow-up."
+    )
 
     @model_validator(mode="after")
     def _baseline_where_needed(self) -> Self:
@@ -70,7 +74,7 @@ ScoreAndTokens = tuple[float, int]  # a score and the tokens it took
 
 @judge_kind("likelihood")
 class Likelihood(Judge):
-    """An empty response has no likelihood: a pair with one is judged for the other, two of them are a tie."""
+    """A judge by likelihood. An empty response has none: the other response of its pair wins; two of them abstain."""
 
     kind = "implicit"
     Options = LikelihoodOptions
@@ -82,12 +86,10 @@ class Likelihood(Judge):
         self._engine = engines.get(options.engine, where=f"{where}.engine", needs="loglikelihood")
         self._baseline: Engine | None = None
         if options.baseline is not None:
-            at = f"{where}.baseline"
-            self._baseline = engines.get(options.baseline, where=at, needs="loglikelihood")
+            self._baseline = engines.get(options.baseline, where=f"{where}.baseline", needs="loglikelihood")
         self._template = ChatTemplate.load(options.template, folder=engines.folder, where=f"{where}.template")
-        self._follow_ups(
-            (DUMMY_ITEM, DUMMY_ITEM.candidates[0])
-        )  # a template that cannot be filled in shall say so now
+        # A template that cannot be filled in is refused here, before any question.
+        self._make_follow_ups((DUMMY_ITEM, DUMMY_ITEM.candidates[0]))
 
     @property
     def identity(self) -> Sequence[object]:
@@ -107,17 +109,17 @@ class Likelihood(Judge):
             for candidate in question.asked
             if candidate.text.strip()
         }
-        measure = self._follow_up if self.options.method == "follow-up" else self._of_response
-        found = dict(zip(entries, measure(list(entries.values())), strict=True))
-        unpaid = {key: each[1] for key, each in found.items() if not isinstance(each, Failure)}
+        measure = self._score_follow_ups if self.options.method == "follow-up" else self._score_responses
+        scores = dict(zip(entries, measure(list(entries.values())), strict=True))
+        unpaid = {key: score[1] for key, score in scores.items() if not isinstance(score, Failure)}
         answers = []
         for question in questions:
             keys = [(question.item.prompt_id, candidate.response_id) for candidate in question.asked]
             tokens = sum(unpaid.pop(key, 0) for key in keys)  # once per response, not once per pair
-            answers.append(self._compare(found.get(keys[0]), found.get(keys[1]), tokens))
+            answers.append(self._compare_pair(scores.get(keys[0]), scores.get(keys[1]), tokens))
         return answers
 
-    def _compare(
+    def _compare_pair(
         self, a: ScoreAndTokens | Failure | None, b: ScoreAndTokens | Failure | None, tokens: int
     ) -> Answer:
         for side in (a, b):
@@ -131,37 +133,43 @@ class Likelihood(Judge):
             return abstain("both responses are empty")
         return Answer(outcome="a" if b is None else "b", raw="the other response is empty", tokens_in=tokens)
 
-    def _of_response(self, entries: Sequence[Entry]) -> list[ScoreAndTokens | Failure]:
-        given = [
+    def _score_responses(self, entries: Sequence[Entry]) -> list[ScoreAndTokens | Failure]:
+        requests = [
             Continuation(messages=item.messages, continuation=candidate.text) for item, candidate in entries
         ]
         if self._baseline is not None:
-            less = self._baseline.loglikelihood(given)
+            baseline = self._baseline.loglikelihood(requests)
         else:
-            less = self._engine.loglikelihood(
+            baseline = self._engine.loglikelihood(
                 [Continuation(messages=(), continuation=candidate.text) for _, candidate in entries]
             )
         return [
-            self._less(one, other) for one, other in zip(self._engine.loglikelihood(given), less, strict=True)
+            self._subtract(one, other)
+            for one, other in zip(self._engine.loglikelihood(requests), baseline, strict=True)
         ]
 
-    def _less(self, one: LogLikelihood | Failure, other: LogLikelihood | Failure) -> ScoreAndTokens | Failure:
-        """Two models may cut a text into different tokens: each is divided by its own."""
+    def _subtract(
+        self, one: LogLikelihood | Failure, other: LogLikelihood | Failure
+    ) -> ScoreAndTokens | Failure:
+        """Return the difference; two models may cut a text into different tokens, so each is divided by its own."""
         if isinstance(one, Failure):
             return one
         if isinstance(other, Failure):
             return other
-        return self._scaled(one) - self._scaled(other), one.tokens_in + other.tokens_in
+        return self._scale(one) - self._scale(other), one.tokens_in + other.tokens_in
 
-    def _scaled(self, found: LogLikelihood) -> float:
-        return found.log_prob / found.tokens if self.options.per_token else found.log_prob
+    def _scale(self, likelihood: LogLikelihood) -> float:
+        value = likelihood.log_prob
+        return value / likelihood.tokens if self.options.per_token else value
 
-    def _follow_up(self, entries: Sequence[Entry]) -> list[ScoreAndTokens | Failure]:
-        asked = [self._follow_ups(entry) for entry in entries]
-        found = iter(self._engine.loglikelihood([each for follow_ups in asked for each in follow_ups]))
-        return [self._pleasure([next(found) for _ in follow_ups]) for follow_ups in asked]
+    def _score_follow_ups(self, entries: Sequence[Entry]) -> list[ScoreAndTokens | Failure]:
+        requests = [self._make_follow_ups(entry) for entry in entries]
+        likelihoods = iter(
+            self._engine.loglikelihood([request for follow_ups in requests for request in follow_ups])
+        )
+        return [self._average([next(likelihoods) for _ in follow_ups]) for follow_ups in requests]
 
-    def _follow_ups(self, entry: Entry) -> list[Continuation]:
+    def _make_follow_ups(self, entry: Entry) -> list[Continuation]:
         item, candidate = entry
         request = format_request(item)
         messages, prefill = self._template.render(
@@ -169,22 +177,22 @@ class Likelihood(Judge):
             request=request,
             answer=candidate.text,
         )
-        opened = f"{prefill}\n" if prefill else ""
+        prefix = f"{prefill}\n" if prefill else ""
         return [
-            Continuation(messages=messages, prefill=opened, continuation=said)
-            for said in (*self.options.pleased, *self.options.displeased)
+            Continuation(messages=messages, prefill=prefix, continuation=follow_up)
+            for follow_up in (*self.options.pleased, *self.options.displeased)
         ]
 
-    def _pleasure(self, found: Sequence[LogLikelihood | Failure]) -> ScoreAndTokens | Failure:
+    def _average(self, likelihoods: Sequence[LogLikelihood | Failure]) -> ScoreAndTokens | Failure:
         values = []
-        for each in found:
-            if isinstance(each, Failure):
-                return each
-            values.append(each.log_prob / each.tokens)
-        split, tokens = len(self.options.pleased), sum(_count_tokens(each) for each in found)
+        for likelihood in likelihoods:
+            if isinstance(likelihood, Failure):
+                return likelihood
+            values.append(likelihood.log_prob / likelihood.tokens)
+        split, tokens = len(self.options.pleased), sum(map(_count_tokens, likelihoods))
         pleased, displeased = values[:split], values[split:]
         return sum(pleased) / len(pleased) - sum(displeased) / len(displeased), tokens
 
 
-def _count_tokens(found: LogLikelihood | Failure) -> int:
-    return 0 if isinstance(found, Failure) else found.tokens_in
+def _count_tokens(likelihood: LogLikelihood | Failure) -> int:
+    return 0 if isinstance(likelihood, Failure) else likelihood.tokens_in

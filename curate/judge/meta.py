@@ -1,7 +1,7 @@
-"""A judge of judges: it weighs what others have said of a pair by how sound it finds it.
+"""A judge of judges: it weighs the judgments of others about a pair by their soundness.
 
     - {name: smol, kind: pairwise, engine: smol, reasoning: true}
-    - {name: review, kind: meta, engine: big}       # after those that it is to hear
+    - {name: review, kind: meta, engine: big}       # after the judges that it reviews
 
 For each pair it reads every judgment (the verdict, and the reasons where there are any) of the judges before it in
 curate.yaml and of imported ones, and says whether it is sound. Its own judgment of the pair is their weighted vote,
@@ -40,12 +40,12 @@ _ASK = "Is this judgment sound? Say Yes or No."
 
 
 class MetaOptions(JudgeOptions):
-    """A judge of the judgments of others."""
+    """Options of a judge of the judgments of others."""
 
     engine: str = Field(description="Name of an engine that can choose.")
     template: str = Field("meta-v1", description="A template of the package, or a .jinja file of your own.")
-    persona: str | None = Field(None, description="Who the judge is to be: “You are …”.")
-    principles: tuple[str, ...] = Field((), description="Principles that judgments are to follow.")
+    persona: str | None = Field(None, description="Role of the judge: “You are …”.")
+    principles: tuple[str, ...] = Field((), description="Principles that judgments should follow.")
     reference: bool = Field(False, description="Show the prompt's reference answer, where it has one.")
     tie_band: float = Field(0.0, ge=0.0, lt=0.5, description="|P(a) − ½| up to which the outcome is a tie.")
     min_mass: float = Field(0.01, ge=0.0, le=1.0, description="Least probability of Yes and No together.")
@@ -53,6 +53,8 @@ class MetaOptions(JudgeOptions):
 
 @judge_kind("meta")
 class Meta(Judge):
+    """A judge that weighs the judgments of others."""
+
     kind = "meta"
     sees_other_judgments = True
     Options = MetaOptions
@@ -63,7 +65,7 @@ class Meta(Judge):
         where = f"judge.{options.name}"
         self._engine = engines.get(options.engine, where=f"{where}.engine", needs="choose")
         self._template = ChatTemplate.load(options.template, folder=engines.folder, where=f"{where}.template")
-        self.ask(
+        self.build_request(
             Question(DUMMY_ITEM, DUMMY_ITEM.candidates),
             OtherJudgment("", "", "a", "b", "ab", "a", rationale="1"),
         )
@@ -76,27 +78,26 @@ class Meta(Judge):
         return frozenset({"template"})
 
     def answer(self, questions: Sequence[Question]) -> Sequence[Answer]:
-        heard = [_select_judgments(question) for question in questions]
-        found = iter(
+        judgments = [_select_judgments(question) for question in questions]
+        choices = iter(
             self._engine.choose(
                 [
-                    self.ask(question, judgment)
-                    for question, other_judgments in zip(questions, heard, strict=True)
+                    self.build_request(question, judgment)
+                    for question, other_judgments in zip(questions, judgments, strict=True)
                     for judgment in other_judgments
                 ]
             )
         )
-        return [
-            self._vote(other_judgments, [next(found) for _ in other_judgments]) for other_judgments in heard
-        ]
+        return [self._weigh(group, [next(choices) for _ in group]) for group in judgments]
 
-    def ask(self, question: Question, judgment: OtherJudgment) -> Choose:
+    def build_request(self, question: Question, judgment: OtherJudgment) -> Choose:
+        """Build the request that asks whether a judgment is sound."""
         item, reasons = question.item, judgment.rationale
         request, shown = format_request(item), item.reference if self.options.reference else None
         # In the order that the other judge saw, since its reasons speak of A and B.
         first, second = (question.b, question.a) if judgment.shown == "ba" else (question.a, question.b)
         better = {"a": question.a, "b": question.b}.get(judgment.outcome)
-        said = (
+        verdict = (
             "They are equally good."
             if better is None
             else "A is better."
@@ -114,39 +115,45 @@ class Meta(Judge):
             principles=self.options.principles,
             first=first.text,
             second=second.text,
-            verdict=said,
+            verdict=verdict,
             reasons=reasons,
             ask=_ASK,
         )
         return Choose(messages=messages, choices=("Yes", "No"), prefill=prefill)
 
-    def _vote(self, other_judgments: Sequence[OtherJudgment], found: Sequence[Choice | Failure]) -> Answer:
-        if not other_judgments:
+    def _weigh(self, judgments: Sequence[OtherJudgment], choices: Sequence[Choice | Failure]) -> Answer:
+        if not judgments:
             return abstain("nobody before it has judged this pair")
         weights = []
-        for each in found:
-            if isinstance(each, Failure):
-                return fail(each)
-            if not math.isfinite(each.mass):
-                return fail(Failure(f"the probability of Yes and No is {each.mass}, and not a finite number"))
-            if each.mass < self.options.min_mass:
-                reason = f"Yes and No hold too little of the probability: {each.mass:.2g}"
+        for choice in choices:
+            if isinstance(choice, Failure):
+                return fail(choice)
+            if not math.isfinite(choice.mass):
+                return fail(
+                    Failure(f"the probability of Yes and No is {choice.mass}, and not a finite number")
+                )
+            if choice.mass < self.options.min_mass:
+                reason = f"Yes and No hold too little of the probability: {choice.mass:.2g}"
                 return fail(Failure(reason, permanent=True))
-            weights.append(float(each.probabilities[0]))
-        p = [_P[each.outcome] if each.p_a is None else each.p_a for each in other_judgments]
+            weights.append(float(choice.probabilities[0]))
+        p = [_P[judgment.outcome] if judgment.p_a is None else judgment.p_a for judgment in judgments]
         raw = [
             {
                 "judgment_id": judgment.judgment_id,
                 "annotator_id": judgment.annotator_id,
                 "weight": round(weight, 6),
             }
-            for judgment, weight in zip(other_judgments, weights, strict=True)
+            for judgment, weight in zip(judgments, weights, strict=True)
         ]
-        tokens = sum(each.tokens_in for each in found if isinstance(each, Choice))
+        tokens = sum(choice.tokens_in for choice in choices if isinstance(choice, Choice))
         p_a = float(np.average(p, weights=weights)) if sum(weights) > 0 else 0.5
         return from_probability(p_a, tie=self.options.tie_band, raw=json.dumps(raw), tokens_in=tokens)
 
 
 def _select_judgments(question: Question) -> list[OtherJudgment]:
     pair = (question.a.response_id, question.b.response_id)
-    return [each for each in question.item.other_judgments if (each.response_a, each.response_b) == pair]
+    return [
+        judgment
+        for judgment in question.item.other_judgments
+        if (judgment.response_a, judgment.response_b) == pair
+    ]

@@ -50,11 +50,12 @@ Pair = tuple[str, str]  # of a item and a response
 
 
 class ReferenceOptions(JudgeOptions):
-    """Likeness to a reference answer."""
+    """Options of a judge by likeness to a reference answer."""
 
     metric: Literal["bleu", "chrf", "rouge-l", "embedding", "tokens", "sentences"] = "chrf"
     against: Literal["reference", "request"] = Field(
-        "reference", description="What to be like; request: the last user turn (relevance, for embeddings)."
+        "reference",
+        description="Text to compare with; request: the last user turn (relevance, for embeddings).",
     )
     engine: str | None = Field(
         None, description="Name of an engine that embeds, for metric: embedding, tokens and sentences."
@@ -77,6 +78,8 @@ class ReferenceOptions(JudgeOptions):
 
 @judge_kind("reference")
 class Reference(Judge):
+    """A judge that prefers the response that is more like the reference."""
+
     kind = "reference"
     Options = ReferenceOptions
     options: ReferenceOptions
@@ -99,7 +102,7 @@ class Reference(Judge):
         return (sacrebleu.__version__,)
 
     def answer(self, questions: Sequence[Question]) -> Sequence[Answer]:
-        scores = self._scores(questions)
+        scores = self._score_responses(questions)
         tie = _TIES[self.options.metric] if self.options.tie is None else self.options.tie
         answers = []
         for question in questions:
@@ -110,69 +113,77 @@ class Reference(Judge):
                 answers.append(from_margin(round(a - b, 6), tie=tie))
         return answers
 
-    def _scores(self, questions: Sequence[Question]) -> dict[Pair, float]:
-        """Of each response once, however many pairs it is in; none where there is nothing to compare with."""
+    def _score_responses(self, questions: Sequence[Question]) -> dict[Pair, float]:
+        """Score each response once, however many pairs it is in; no score without a text to compare with."""
         texts = {
             _make_key(question.item, candidate): (candidate.text, target)
             for question in questions
-            if (target := self._target(question.item))
+            if (target := self._get_target(question.item))
             for candidate in question.asked
         }
         pairs = list(texts.values())
         likeness = {
-            "rouge-l": self._rouge,
-            "embedding": self._cosines,
-            "tokens": self._tokens,
-            "sentences": self._sentences,
+            "rouge-l": self._score_rouge,
+            "embedding": self._score_cosines,
+            "tokens": self._match_tokens,
+            "sentences": self._match_sentences,
         }
-        scores = likeness.get(self.options.metric, self._overlaps)(pairs)
+        scores = likeness.get(self.options.metric, self._score_overlaps)(pairs)
         if self.options.regularized:
             factors = [measure_regularity(text, enough=self.options.enough) for text, _ in pairs]
             scores = [max(score, 0.0) * factor for score, factor in zip(scores, factors, strict=True)]
         return dict(zip(texts, scores, strict=True))
 
-    def _target(self, item: PromptItem) -> str | None:
+    def _get_target(self, item: PromptItem) -> str | None:
         if self.options.against == "reference":
             return item.reference
         user = [plain_text(turn.content) for turn in item.messages if turn.role == "user"]
         return user[-1] if user else None
 
-    def _overlaps(self, texts: Sequence[tuple[str, str]]) -> list[float]:
+    def _score_overlaps(self, texts: Sequence[tuple[str, str]]) -> list[float]:
         import sacrebleu
 
         measure = sacrebleu.sentence_bleu if self.options.metric == "bleu" else sacrebleu.sentence_chrf
         return [float(measure(text, [target]).score) for text, target in texts]
 
-    def _cosines(self, texts: Sequence[tuple[str, str]]) -> list[float]:
+    def _score_cosines(self, texts: Sequence[tuple[str, str]]) -> list[float]:
         assert self._engine is not None
         vectors = self._engine.embed([side for pair in texts for side in pair])
         return [float(left @ right) for left, right in zip(vectors[::2], vectors[1::2], strict=True)]
 
-    def _tokens(self, texts: Sequence[tuple[str, str]]) -> list[float]:
+    def _match_tokens(self, texts: Sequence[tuple[str, str]]) -> list[float]:
         assert self._engine is not None
         vectors = self._engine.embed_tokens([side for pair in texts for side in pair])
         return [
             compute_greedy_f1(left, right) for left, right in zip(vectors[::2], vectors[1::2], strict=True)
         ]
 
-    def _sentences(self, texts: Sequence[tuple[str, str]]) -> list[float]:
+    def _match_sentences(self, texts: Sequence[tuple[str, str]]) -> list[float]:
         assert self._engine is not None
         split = [[split_sentences(side) for side in pair] for pair in texts]
-        vectors = iter(self._engine.embed([each for pair in split for side in pair for each in side]))
+        vectors = iter(self._engine.embed([sentence for pair in split for side in pair for sentence in side]))
         sides = [[[next(vectors) for _ in side] for side in pair] for pair in split]
         return [compute_greedy_f1(np.array(left), np.array(right)) for left, right in sides]
 
-    def _rouge(self, texts: Sequence[tuple[str, str]]) -> list[float]:
+    def _score_rouge(self, texts: Sequence[tuple[str, str]]) -> list[float]:
         return [compute_rouge_l(text, target) for text, target in texts]
 
 
 def split_sentences(text: str) -> list[str]:
-    """At least one, so that an empty text is a sentence without words."""
-    return [each.strip() for each in _SENTENCE_END.split(text.strip()) if each.strip()] or [""]
+    """Split a text into sentences, at least one: an empty text is a sentence without words."""
+    return [sentence.strip() for sentence in _SENTENCE_END.split(text.strip()) if sentence.strip()] or [""]
 
 
 def compute_greedy_f1(left: NDArray[np.float32], right: NDArray[np.float32]) -> float:
-    """F1 of greedy matching: each row (a unit vector) with the most similar one of the other side; 0 without any."""
+    """Return the F1 of greedy matching: each row (a unit vector) with the most similar one of the other side.
+
+    Args:
+        left: float32[n, dimensions].
+        right: float32[m, dimensions].
+
+    Returns:
+        0…1; 0 if a side is empty.
+    """
     if not (len(left) and len(right)):
         return 0.0
     cosines = left @ right.T
@@ -181,18 +192,18 @@ def compute_greedy_f1(left: NDArray[np.float32], right: NDArray[np.float32]) -> 
 
 
 def compute_rouge_l(text: str, target: str) -> float:
-    """F1 of the longest common subsequence of lower-case words (Lin 2004, β = 1)."""
-    said, wanted = _WORD.findall(text.lower()), _WORD.findall(target.lower())
-    row = [0] * (len(wanted) + 1)
-    for word in said:
+    """Return the F1 of the longest common subsequence of lower-case words (Lin 2004, β = 1)."""
+    words, target_words = _WORD.findall(text.lower()), _WORD.findall(target.lower())
+    row = [0] * (len(target_words) + 1)
+    for word in words:
         diagonal = 0
-        for at, other in enumerate(wanted, 1):
-            diagonal, row[at] = row[at], diagonal + 1 if word == other else max(row[at], row[at - 1])
-    return 2 * row[-1] / (len(said) + len(wanted)) if row[-1] else 0.0
+        for i, other in enumerate(target_words, 1):
+            diagonal, row[i] = row[i], diagonal + 1 if word == other else max(row[i], row[i - 1])
+    return 2 * row[-1] / (len(words) + len(target_words)) if row[-1] else 0.0
 
 
 def measure_regularity(text: str, *, enough: int) -> float:
-    """min(1, words / enough) × share of distinct trigrams among all: 0 for an empty text, 1 for a long varied one."""
+    """Return min(1, words / enough) × share of distinct trigrams: 0 for an empty text, 1 for a long varied one."""
     words = _WORD.findall(text.lower())
     trigrams = list(zip(words, words[1:], words[2:], strict=False))
     variety = len(set(trigrams)) / len(trigrams) if trigrams else 1.0

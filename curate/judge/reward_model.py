@@ -35,11 +35,11 @@ from curate.reward.scorer import EngineScorer, RewardScorer, open_reward_model
 
 
 class RewardModelOptions(JudgeOptions):
-    """A scalar reward model."""
+    """Options of a scalar reward model."""
 
     model: str | None = Field(
         None,
-        description="What `curate train` saved, or a sequence-classification model (folder, pypi:…, hub id).",
+        description="Model that `curate train` saved, or a sequence-classification model (folder, pypi:…, hub id).",
     )
     engine: str | None = Field(None, description="Name of an engine that scores, in place of `model`.")
     temperature: float = Field(1.0, gt=0.0, description="Divides the difference of scores.")
@@ -54,6 +54,8 @@ class RewardModelOptions(JudgeOptions):
 
 @judge_kind("reward-model")
 class RewardModelJudge(Judge):
+    """A scalar reward model as a judge."""
+
     kind = "reward-model"
     Options = RewardModelOptions
     options: RewardModelOptions
@@ -100,10 +102,10 @@ class RewardModelJudge(Judge):
                 for key in keys
                 if asked_once.pop(key, False) and isinstance(scored := scores[key], Score)
             )
-            answers.append(self._compare(scores[keys[0]], scores[keys[1]], tokens))
+            answers.append(self._compare_scores(scores[keys[0]], scores[keys[1]], tokens))
         return answers
 
-    def _compare(self, a: Score | Failure, b: Score | Failure, tokens: int) -> Answer:
+    def _compare_scores(self, a: Score | Failure, b: Score | Failure, tokens: int) -> Answer:
         if isinstance(a, Failure) or isinstance(b, Failure):
             return fail(a if isinstance(a, Failure) else b)  # type: ignore[arg-type]  # one of them is
         if not (math.isfinite(a.value) and math.isfinite(b.value)):

@@ -4,6 +4,8 @@
     - {name: brief, kind: rule, rule: length, reverse: true}
     - {name: format, kind: rule, rule: format}
 
+    - {name: calm, kind: rule, rule: "./exclaims.py:FewerExclamations"}      # one of your own, see rules/base.py
+
 The rules, each in its own file under rules/: `length` (more words), `repetition` (fewer repeated trigrams),
 `refusal` (does not decline), `format` (keeps the constraints of the request that a program can check).
 """
@@ -11,23 +13,38 @@ The rules, each in its own file under rules/: `length` (more words), `repetition
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from curate.config.validation import validate_options
+from curate.core.registry import explain_unknown, is_part_name
+from curate.engine.registry import Engines
 from curate.judge.base import Answer, Judge, JudgeOptions, Question, abstain, from_margin
 from curate.judge.registry import judge_kind
 from curate.judge.rules import RULES
 
 
 class RuleOptions(JudgeOptions):
-    """A rule that needs no model."""
+    """Options of a rule that needs no model."""
 
-    rule: Literal["format", "length", "refusal", "repetition"]
+    rule: str | dict[str, Any] = Field(
+        description=f"{', '.join(RULES.names)}, ./file.py:Class for your own, or {{kind: name, option: value}}."
+    )
     tie: float | None = Field(
         None, ge=0.0, description="Difference up to which a pair is even; default: the rule's."
     )
     reverse: bool = Field(False, description="Prefer the response that the rule ranks lower.")
+
+    @field_validator("rule")
+    @classmethod
+    def _check_rule(cls, value: str | dict[str, Any]) -> str | dict[str, Any]:
+        name = value if isinstance(value, str) else value.get("kind")
+        if not isinstance(name, str):
+            raise ValueError("a rule with options needs its name as `kind`")  # noqa: TRY004 (pydantic reads it)
+        if not is_part_name(name, RULES.names, RULES.family):
+            raise ValueError(explain_unknown(name, RULES.names, RULES.family, RULES.noun).removesuffix("."))
+        return name if value == {"kind": name} else value
 
 
 @judge_kind("rule")
@@ -39,16 +56,28 @@ class RuleJudge(Judge):
     Options = RuleOptions
     options: RuleOptions
 
-    def answer(self, questions: Sequence[Question]) -> Sequence[Answer]:
-        return [self._compare(question) for question in questions]
+    def __init__(self, options: RuleOptions, engines: Engines) -> None:
+        super().__init__(options, engines)
+        given = {"kind": options.rule} if isinstance(options.rule, str) else dict(options.rule)
+        self._name, where = given.pop("kind"), f"judge.{options.name}.rule"
+        registered = RULES.find(self._name, where=where, folder=engines.folder)
+        self._code = registered.code
+        self._rule = registered.type(validate_options(registered.type.Options, given, where=where))
 
-    def _compare(self, question: Question) -> Answer:
-        rule = RULES[self.options.rule]
-        a, b = (rule.score(question.item, candidate.text) for candidate in question.asked)
+    @property
+    def identity(self) -> Sequence[object]:
+        return (self._code,) if self._code else ()
+
+    def answer(self, questions: Sequence[Question]) -> Sequence[Answer]:
+        return [self._compare_pair(question) for question in questions]
+
+    def _compare_pair(self, question: Question) -> Answer:
+        rule = self._rule
+        a, b = (rule.score_response(question.item, candidate.text) for candidate in question.asked)
         if a is None or b is None:
-            return abstain(f"the rule {self.options.rule} has nothing to say about these responses")
+            return abstain(f"the rule {self._name} has nothing to say about these responses")
         tie = rule.tie if self.options.tie is None else self.options.tie
         margin = b - a if self.options.reverse else a - b
         if rule.abstains_when_even and abs(margin) <= tie:
-            return abstain(f"the rule {self.options.rule} sees no difference")
+            return abstain(f"the rule {self._name} sees no difference")
         return from_margin(margin, tie=tie)

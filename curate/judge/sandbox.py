@@ -1,13 +1,13 @@
-"""Run code that nobody trusts, and tests on it: two processes with little time, little memory and no network.
+"""Run untrusted code and tests on it: two processes with little time, little memory and no network.
 
-    run("def double(x): return 2 * x", "assert double(2) == 4")      # Ran(True, "passed")
+    run_code("def double(x): return 2 * x", "assert double(2) == 4")      # CodeResult(True, "passed")
 
 The code runs in one process, the tests in another, which asks the first to call functions and compares what comes back
-(`sandboxed/`): code that forges is a process that answers wrongly, and reaches no part of the tests or of the verdict.
+(`sandboxed/`): code that cheats can only give wrong answers; it reaches no part of the tests or of the verdict.
 On Linux with user namespaces each process has a root of its own: the system's and Python's folders to read, a /tmp in
 memory to write, no network, no sockets, terminals or files of the machine, no other process to be seen, and an end to
-all that it started when it ends. Elsewhere `isolated` is false, and both would run with limits on time and memory
-alone, which the caller has to want: code can then get at the process of the tests.
+all that it started when it ends. Elsewhere `can_isolate` is false, and both processes run with limits on time and
+memory alone. The caller has to ask for that, since code can then reach the process of the tests.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ from curate.judge.sandboxed import launch
 _MAX_FILE = 1 << 20  # bytes of a file that a process may write
 _DISK = 16 << 20  # bytes of all files of a sandbox, which are in memory
 _PROCESSES = 64  # of a sandbox, threads not counted
-_START = 60.0  # seconds for starting both processes, which count for nobody
+_START = 60.0  # seconds for starting both processes, not counted as time of the code
 _GRACE = 5.0  # seconds of waiting beside the processor time that the code may take
 _MAX_OUTPUT = 4096  # bytes of the end of what a process writes to standard output or error
 
 
 class SandboxError(Exception):
-    """The sandbox did not run the code, through no fault of the code."""
+    """A failure of the sandbox itself, not of the code."""
 
 
 @dataclass(frozen=True, slots=True)
 class CodeResult:
-    """Whether code and tests ran to the end, and if not, why (the last line of the error, or which limit)."""
+    """The outcome of code and tests: whether both ran to the end, and why (last line of the error, or the limit)."""
 
     passed: bool
     reason: str
@@ -52,7 +52,7 @@ class CodeResult:
 
 @cache
 def can_isolate() -> bool:
-    """Whether this machine lets us cut a process off from network and files."""
+    """Tell whether this machine lets us cut a process off from network and files."""
     if sys.platform != "linux":
         return False
     try:
@@ -64,15 +64,21 @@ def can_isolate() -> bool:
 def run_code(code: str, tests: str, *, seconds: int = 5, memory_mib: int = 512) -> CodeResult:
     """Run `code` as a module, then `tests`, which see its names.
 
-    Passed means that the tests reached their last line in a process that the code cannot get at. `seconds`: processor
-    time of each process. `memory_mib`: of each process, and of all that it starts together. Raises `SandboxError`.
+    Args:
+        code: Python source of the module.
+        tests: Python source; the code passes if the tests reach their last line.
+        seconds: Processor time of each process.
+        memory_mib: Memory of each process, and of all that it starts together.
+
+    Raises:
+        SandboxError: The processes could not be run.
     """
     return _run_processes(code, tests, seconds=seconds, memory_mib=memory_mib, cut_off=can_isolate())
 
 
 @dataclass(slots=True)
 class _Process:
-    """A launcher, with the ends of what has come from it."""
+    """A launcher, with the end of its output."""
 
     popen: subprocess.Popen[bytes]
     stdout: bytes = b""
@@ -80,11 +86,12 @@ class _Process:
 
     @property
     def last_error(self) -> str:
+        """Last line of standard error."""
         lines = self.stderr.decode("utf-8", "replace").strip().splitlines()
         return lines[-1][:500] if lines else ""
 
-    def read(self, name: str) -> bool:
-        """Take what there is of standard output or error; False at its end."""
+    def read_stream(self, name: str) -> bool:
+        """Read the available part of standard output or error; False at its end."""
         stream = getattr(self.popen, name)
         try:
             data = os.read(stream.fileno(), 1 << 16)
@@ -122,7 +129,7 @@ def _open_pipe() -> Iterator[tuple[int, int]]:
 def _start_program(
     program: str, text: str, limits: Mapping[str, Any], *, fds: tuple[int, int]
 ) -> Iterator[_Process]:
-    """A program of `sandboxed/` that reads `text`. It and all that it started end with the block."""
+    """Start a program of `sandboxed/` that reads `text`; it and all its processes end with the block."""
     folder = tempfile.mkdtemp(prefix="curate-code-")
     executable, python = _locate_python()
     settings = {
@@ -135,9 +142,9 @@ def _start_program(
         **limits,
     }
     try:
-        with tempfile.TemporaryFile() as given:  # it has no name
-            given.write(text.encode("utf-8", "replace"))
-            given.seek(0)
+        with tempfile.TemporaryFile() as source:  # it has no name
+            source.write(text.encode("utf-8", "replace"))
+            source.seek(0)
             popen = subprocess.Popen(
                 [
                     sys.executable,
@@ -149,7 +156,7 @@ def _start_program(
                     program,
                     *map(str, fds),
                 ],
-                stdin=given,
+                stdin=source,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 pass_fds=fds,
@@ -169,7 +176,7 @@ def _start_program(
 
 @cache
 def _locate_python() -> tuple[str, tuple[str, ...]]:
-    """The path of this Python that leads through no linked folder, and the folders that it needs to run."""
+    """Return the path of this Python without linked folders, and the folders that it needs to run."""
     executable = Path(os.path.realpath(Path(sys.executable).parent), Path(sys.executable).name)
     folders = {
         os.path.realpath(sys.prefix),
@@ -185,7 +192,7 @@ def _locate_python() -> tuple[str, tuple[str, ...]]:
 
 
 def _wait_for_tests(coder: _Process, tester: _Process, seconds: int) -> bool:
-    """Wait for the end of the tests, and read what the processes write; False where they take too long."""
+    """Wait for the end of the tests and read all output; False if they take too long."""
     ready, limit = False, time.monotonic() + _START
     with selectors.DefaultSelector() as selector:
         for process in (coder, tester):
@@ -202,10 +209,10 @@ def _wait_for_tests(coder: _Process, tester: _Process, seconds: int) -> bool:
                 return False
             for key, _ in selector.select(0.05):
                 process, name = key.data
-                if not process.read(name):
+                if not process.read_stream(name):
                     selector.unregister(key.fileobj)
     for name in ("stdout", "stderr"):
-        while tester.read(name):
+        while tester.read_stream(name):
             pass
     return True
 
@@ -226,13 +233,13 @@ def _read_verdict(
 
 
 def _explain_ending(process: _Process, *, seconds: int, memory_mib: int) -> str:
-    """Why a process ended that was to go on."""
+    """Explain why a process ended too early."""
     try:
         status = process.popen.wait(timeout=_GRACE)
     except subprocess.TimeoutExpired:
         return "closed the pipe to the tests"
     with contextlib.suppress(OSError):
-        while process.read("stderr"):
+        while process.read_stream("stderr"):
             pass
     match status:
         case launch.NOT_ISOLATED:
@@ -247,9 +254,9 @@ def _explain_ending(process: _Process, *, seconds: int, memory_mib: int) -> str:
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove a folder, whatever code has made of it: what cannot be removed stays, and links are not followed.
+    """Remove a folder with files of untrusted code; the rest stays if it cannot be removed, and links are not followed.
 
-    What lies in a folder within is moved up before that one is removed, so that no path is long and no depth matters.
+    The contents of an inner folder are moved up before it is removed, so no path is too long and no depth too great.
     """
     with contextlib.suppress(OSError):
         for number in itertools.count():
@@ -263,8 +270,8 @@ def remove_folder(folder: Path) -> None:
                         Path(entry.path).unlink()
                     else:
                         Path(entry.path).chmod(0o700)
-                        for at, child in enumerate(os.scandir(entry.path)):
-                            Path(child.path).rename(folder / f"{number}-{place}-{at}")
+                        for index, child in enumerate(os.scandir(entry.path)):
+                            Path(child.path).rename(folder / f"{number}-{place}-{index}")
                         Path(entry.path).rmdir()
                     left -= 1
             if left == len(entries):  # nothing could be removed

@@ -1,4 +1,4 @@
-"""Which pairs of a prompt a judge is asked about, where all N·(N−1)/2 are too many.
+"""The choice of a prompt's pairs for a judge, where all N·(N−1)/2 are too many.
 
 | `pairs`       | asks |
 | ---           | --- |
@@ -7,8 +7,8 @@
 | `swiss`       | rounds in which responses meet that stand next to each other so far |
 | `active`      | rounds of the pairs whose outcomes would tell most about the order (D-optimal for Bradley–Terry) |
 
-All stop at `max_pairs`. The last two look at what the judge has said so far, so they are planned round by round; what
-is drawn depends on the ids and on committed judgments alone, so a run that was cut off goes on where it stopped.
+All stop at `max_pairs`. The last two depend on the judgments so far, so they are planned round by round. The
+choice depends on the ids and on committed judgments alone, so a run that was cut off goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -24,16 +24,20 @@ from curate.config.judge import Pairs
 from curate.core.identity import content_id
 
 Pair = tuple[str, str]  # response ids, in their order
-_PRIOR = 1.0  # precision of a response's strength before anybody judged it, in logits
+_PRIOR = 1.0  # precision of a response's strength before any judgment, in logits
 
 
 def select_pairs(
-    ids: Sequence[str], pairs: Pairs, limit: int | None, said: Mapping[Pair, float | None]
+    ids: Sequence[str], pairs: Pairs, limit: int | None, judged: Mapping[Pair, float | None]
 ) -> set[Pair]:
-    """The pairs to have asked about by now: those in `said`, and a round more while `limit` is not reached.
+    """Select the pairs that are asked about by now: the judged ones, and a round more while `limit` is not reached.
 
-    `ids`: the prompt's responses in order; `said`: what the judge has said of pairs, as the probability that the
-    first is better (null: it was asked in vain).
+    Args:
+        ids: Response ids of the prompt, in order.
+        pairs: The way of choosing.
+        limit: Most pairs; None: `compute_default_limit`.
+        judged: Probability that the first response of a pair is better, for pairs that the judge was asked about;
+            None: the judge gave no verdict.
     """
     everything = list(itertools.combinations(ids, 2))
     limit = min(len(everything), limit if limit is not None else compute_default_limit(len(ids)))
@@ -41,24 +45,24 @@ def select_pairs(
         return set(everything)
     shuffled = list(ids)
     random.Random(content_id("pairs", list(ids))).shuffle(shuffled)
-    if pairs == "round-robin" or not said:
-        room = limit - len(said) if pairs == "round-robin" else min(limit, len(ids) // 2)
-        left = (pair for pair in list_round_robin(shuffled) if pair not in said)
-        return set(said) | set(itertools.islice(left, max(0, room)))
-    room = min(limit - len(said), len(ids) // 2)
+    if pairs == "round-robin" or not judged:
+        room = limit - len(judged) if pairs == "round-robin" else min(limit, len(ids) // 2)
+        left = (pair for pair in list_round_robin(shuffled) if pair not in judged)
+        return set(judged) | set(itertools.islice(left, max(0, room)))
+    room = min(limit - len(judged), len(ids) // 2)
     if room <= 0:
-        return set(said)
+        return set(judged)
     choose = _pick_swiss if pairs == "swiss" else _pick_informative
-    return set(said) | set(choose(shuffled, said, room))
+    return set(judged) | set(choose(shuffled, judged, room))
 
 
 def compute_default_limit(n: int) -> int:
-    """⌈log₂ n⌉ rounds: about as many comparisons as sorting takes."""
+    """Return the pairs of ⌈log₂ n⌉ rounds: about as many comparisons as sorting takes."""
     return max(1, n // 2 * (n - 1).bit_length()) if n > 1 else 0
 
 
 def list_round_robin(ids: Sequence[str]) -> Iterator[Pair]:
-    """All pairs, round by round; in a round nobody is in two pairs. Two rounds connect everybody."""
+    """Yield all pairs, round by round; in a round no response is in two pairs. Two rounds connect all responses."""
     seats: list[str | None] = [*ids, *([None] if len(ids) % 2 else [])]
     half = len(seats) // 2
     for _ in range(len(seats) - 1):
@@ -68,37 +72,37 @@ def list_round_robin(ids: Sequence[str]) -> Iterator[Pair]:
         seats = [seats[0], seats[-1], *seats[1:-1]]
 
 
-def _pick_swiss(ids: Sequence[str], said: Mapping[Pair, float | None], room: int) -> list[Pair]:
-    """Down the standings, each meets the nearest one that it has not met; the shuffle breaks ties."""
+def _pick_swiss(ids: Sequence[str], judged: Mapping[Pair, float | None], room: int) -> list[Pair]:
+    """Pair each response with the nearest one in the standings that it has not met; the shuffle breaks ties."""
     points = dict.fromkeys(ids, 0.0)
-    for (a, b), p in said.items():
+    for (a, b), p in judged.items():
         if p is not None and a in points and b in points:
             points[a] += p
             points[b] += 1 - p
-    standing = sorted(ids, key=lambda each: -points[each])  # stable
+    standing = sorted(ids, key=lambda response_id: -points[response_id])  # stable
     chosen: list[Pair] = []
     while standing and len(chosen) < room:
         one = standing.pop(0)
-        other = next((each for each in standing if _order_pair(one, each) not in said), None)
+        other = next((candidate for candidate in standing if _order_pair(one, candidate) not in judged), None)
         if other is not None:
             standing.remove(other)
             chosen.append(_order_pair(one, other))
-    return chosen or [pair for pair in list_round_robin(ids) if pair not in said][:room]
+    return chosen or [pair for pair in list_round_robin(ids) if pair not in judged][:room]
 
 
-def _pick_informative(ids: Sequence[str], said: Mapping[Pair, float | None], room: int) -> list[Pair]:
-    """Greedily the pairs with the largest p·(1−p)·Var(θ_a − θ_b): what an answer adds to log det of the information."""
-    place = {each: number for number, each in enumerate(ids)}
-    judged = [
-        (place[a], place[b], p) for (a, b), p in said.items() if p is not None and a in place and b in place
+def _pick_informative(ids: Sequence[str], judged: Mapping[Pair, float | None], room: int) -> list[Pair]:
+    """Pick greedily the pairs with the largest p·(1−p)·Var(θ_a − θ_b), their gain in log det of the information."""
+    index = {response_id: number for number, response_id in enumerate(ids)}
+    results = [
+        (index[a], index[b], p) for (a, b), p in judged.items() if p is not None and a in index and b in index
     ]
-    strength, information = _fit_bradley_terry(len(ids), judged)
+    strength, information = _fit_bradley_terry(len(ids), results)
     covariance = np.linalg.inv(information)
-    left = [pair for pair in list_round_robin(ids) if pair not in said]
+    left = [pair for pair in list_round_robin(ids) if pair not in judged]
     chosen: list[Pair] = []
     while left and len(chosen) < room:
-        a = np.array([place[pair[0]] for pair in left])
-        b = np.array([place[pair[1]] for pair in left])
+        a = np.array([index[pair[0]] for pair in left])
+        b = np.array([index[pair[1]] for pair in left])
         spread = covariance[a, a] + covariance[b, b] - 2 * covariance[a, b]
         p = 1 / (1 + np.exp(strength[b] - strength[a]))
         best = int(np.argmax(np.round(p * (1 - p) * spread, 12)))
@@ -112,7 +116,15 @@ def _pick_informative(ids: Sequence[str], said: Mapping[Pair, float | None], roo
 def _fit_bradley_terry(
     n: int, judged: Sequence[tuple[int, int, float]]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Strengths (logits) at the posterior mode under a normal prior, and the information there; by Newton's method."""
+    """Fit strengths by Newton's method under a normal prior.
+
+    Args:
+        n: Number of responses.
+        judged: Index of a, index of b, probability that a is better.
+
+    Returns:
+        Strengths at the posterior mode, float64[n] in logits, and the information there, float64[n, n].
+    """
     strength, information = np.zeros(n), np.eye(n) * _PRIOR
     for _ in range(25):
         gradient, information = -_PRIOR * strength, np.eye(n) * _PRIOR

@@ -173,8 +173,8 @@ def _check_prices(panel: Panel) -> None:
         for engine in configured.engines:
             if engine.price(1, 1) is None:
                 raise CurateError(
-                    f"`judge.max_cost` is set, but engine {engine.name!r} of judge {configured.name!r} states no price: "
-                    "add `price_in` and `price_out` to it (0 where it costs nothing)."
+                    f"`judge.max_cost` is set, but engine {engine.name!r} of judge {configured.name!r} states "
+                    "no price: add `price_in` and `price_out` to it (0 where it costs nothing)."
                 )
 
 

@@ -5,8 +5,8 @@
     {% block answer %} … {% endblock %}    how the judge's answer begins (may be missing)
     {% block verdict %} … {% endblock %}   how its verdict begins, where it thinks first (may be missing)
 
-What responses say is put in as values and never read as a template. It stands between lines with a `marker`, a word
-that occurs in none of it: no response can close its own frame.
+Texts of responses are values and are never read as a template. Each stands between lines with the delimiter (`marker`
+in templates), a word that occurs in no text: no response can close its own frame.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _CONSONANTS, _VOWELS = "bdfgklmnprstvz", "aeiou"
 
 @dataclass(frozen=True, slots=True)
 class ChatTemplate:
-    """A parsed template; `text` is what identifies it."""
+    """A parsed template; its `text` identifies it."""
 
     text: str
     _template: Template
 
     @classmethod
     def load(cls, name: str, *, folder: Path, where: str) -> ChatTemplate:
-        """A template of the package by name (`pairwise-v1`), or a .jinja file relative to `folder`."""
+        """Load a template of the package by name (`pairwise-v1`), or a .jinja file relative to `folder`."""
         if name.endswith(".jinja"):
             path = folder / name
             if not path.is_file():
@@ -62,18 +62,19 @@ class ChatTemplate:
         return cls(text, template)
 
     def render(self, **values: object) -> tuple[Chat, str]:
-        """The chat, and how the judge's answer begins."""
+        """Return the chat, and the beginning of the judge's answer."""
         context = self._template.new_context(values)
-        turns = {name: self._block(name, context) for name in ("system", "user", "answer")}
+        turns = {name: self._render_block(name, context) for name in ("system", "user", "answer")}
         if turns["system"]:
             return build_chat(("system", turns["system"]), ("user", turns["user"])), turns["answer"]
         return build_chat(("user", turns["user"])), turns["answer"]
 
     @property
     def verdict(self) -> str:
-        return self._block("verdict", self._template.new_context())
+        """Beginning of the verdict after reasoning; "" if the template has none."""
+        return self._render_block("verdict", self._template.new_context())
 
-    def _block(self, name: str, context: Context) -> str:
+    def _render_block(self, name: str, context: Context) -> str:
         block = self._template.blocks.get(name)
         if block is None:
             return ""
@@ -84,7 +85,7 @@ class ChatTemplate:
 
 
 def make_delimiter(identity: str, texts: Iterable[str]) -> str:
-    """A made-up word that occurs in none of `texts`: the first such of a sequence that `identity` determines.
+    """Return a made-up word that occurs in none of `texts`: the first one of a sequence that `identity` determines.
 
     Pronounceable, since tokenizers take such a word in two or three tokens, and hexadecimal digits in one each.
     """

@@ -1,7 +1,7 @@
-"""What makes an answer a judgment: the one check between any judge (ours, a server's, a user's own) and the lake.
+"""The check of answers between any judge (ours, a server's, a user's own) and the lake.
 
-What is no judgment (a probability of 1.7, NaN, an outcome that does not exist, a ranking of other responses, a verdict
-against its own probability) becomes a failed one, whose `raw` says why and keeps what the judge said.
+An answer that is no judgment becomes a failed one: a probability of 1.7, NaN, an outcome that does not exist, a ranking
+of other responses, a verdict against its own probability. Its `raw` says why, and keeps the judge's own `raw`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SHOWN = 80  # characters of a value that a reason repeats
 
 
 def check_answer(question: Question, answer: Answer) -> Answer:
-    """The answer as the lake can hold it, or a failed one."""
+    """Return the answer as the lake can hold it, or a failed one."""
     reason = _find_fault(question, answer)
     if reason is not None:
         tokens = [
@@ -48,7 +48,7 @@ def check_answer(question: Question, answer: Answer) -> Answer:
 
 
 def _find_fault(question: Question, answer: Answer) -> str | None:
-    """Why the answer is no judgment of this question, or None."""
+    """Explain why the answer is no judgment of this question; None if it is one."""
     if not isinstance(answer.outcome, str) or answer.outcome not in _OUTCOMES:
         return f"the outcome is {_show_value(answer.outcome)}, and not one of {', '.join(_OUTCOMES)}"
     for name in ("raw", "rationale"):
@@ -118,7 +118,7 @@ def _find_bad_count(count: object) -> str | None:
 
 
 def _replace_surrogates(text: str) -> str:
-    """Without halves of surrogate pairs, which no table can hold."""
+    """Replace halves of surrogate pairs, which no table can hold."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 

@@ -5,7 +5,7 @@
     - {name: valid, kind: verifier, check: json-schema, meta: schema}    # each prompt's own, from its `meta`
     - {name: runs, kind: verifier, check: code, meta: tests}
 
-What is expected is the entry `meta` of the prompt's own `meta` object, else `expect`, else (where no `meta` is named;
+The expected value is the entry `meta` of the prompt's own `meta` object, else `expect`, else (where no `meta` is named;
 exact, number, contains, code) the prompt's reference; without any of them the verifier abstains. One judgment per
 response: `score` 1 where it passes and 0 where it fails, and `raw` says why.
 
@@ -46,12 +46,12 @@ _BY_REFERENCE = frozenset({"exact", "number", "contains", "code"})
 
 
 class VerifierOptions(JudgeOptions):
-    """A check that a program can make."""
+    """Options of a check that a program makes."""
 
     check: Literal["exact", "number", "contains", "regex", "json-schema", "words", "sentences", "code"]
     expect: Any = Field(
         None,
-        description="What to find: a text, number, list of texts, pattern, JSON Schema, [least, most], or tests.",
+        description="Expected text, number, list of texts, pattern, JSON Schema, [least, most], or tests.",
     )
     meta: str | None = Field(None, description="Entry of the prompt's `meta` to expect in place of `expect`.")
     seconds: int = Field(5, ge=1, description="Processor time of `code`, for each response and process.")
@@ -64,14 +64,16 @@ class VerifierOptions(JudgeOptions):
     def _can_be_checked(self) -> Self:
         if self.expect is None and self.meta is None and self.check not in _BY_REFERENCE:
             raise ValueError(f"check: {self.check} needs `expect`, or `meta` for each prompt's own")
-        wrong = None if self.expect is None else explain_bad_expectation(self.check, self.expect)
-        if wrong is not None:
-            raise ValueError(f"`expect` {wrong}")
+        fault = None if self.expect is None else explain_bad_expectation(self.check, self.expect)
+        if fault is not None:
+            raise ValueError(f"`expect` {fault}")
         return self
 
 
 @judge_kind("verifier")
 class Verifier(Judge):
+    """A judge that checks each response with a program."""
+
     kind = "verifier"
     Options = VerifierOptions
     options: VerifierOptions
@@ -87,7 +89,7 @@ class Verifier(Judge):
 
     @property
     def identity(self) -> Sequence[object]:
-        """Verdicts of code from before it ran apart from its tests could be forged: they are asked anew."""
+        """Mark verdicts of code that runs apart from its tests; older ones could be forged and are asked anew."""
         return ("two processes",) if self.options.check == "code" else ()
 
     def non_identity_options(self) -> frozenset[str]:
@@ -98,24 +100,24 @@ class Verifier(Judge):
 
     def answer(self, questions: Sequence[Question]) -> Sequence[Answer]:
         if self.options.check != "code":
-            return [self._verify(question) for question in questions]
+            return [self._verify_answer(question) for question in questions]
         with ThreadPoolExecutor(cpu_count()) as pool:  # the work is done by processes
-            return list(pool.map(self._verify, questions))
+            return list(pool.map(self._verify_answer, questions))
 
-    def _verify(self, question: Question) -> Answer:
-        expected = self._expected(question.item)
+    def _verify_answer(self, question: Question) -> Answer:
+        expected = self._find_expected(question.item)
         if expected is None:
             return abstain(f"the prompt does not say what {self.options.check} is to expect")
-        wrong = explain_bad_expectation(self.options.check, expected)
-        if wrong is not None:
-            return abstain(f"what the prompt expects {wrong}")
+        fault = explain_bad_expectation(self.options.check, expected)
+        if fault is not None:
+            return abstain(f"what the prompt expects {fault}")
         try:
-            found = self._objection(question.a.text, expected)
+            objection = self._find_objection(question.a.text, expected)
         except sandbox.SandboxError as error:
             return fail(Failure(f"the sandbox did not run: {error}"))
-        return from_rating(1.0, raw="passed") if found is None else from_rating(0.0, raw=found)
+        return from_rating(1.0, raw="passed") if objection is None else from_rating(0.0, raw=objection)
 
-    def _expected(self, item: PromptItem) -> Any:
+    def _find_expected(self, item: PromptItem) -> Any:
         own = read_meta_entry(item.meta, self.options.meta) if self.options.meta is not None else None
         if own is not None:
             return own
@@ -123,11 +125,11 @@ class Verifier(Judge):
             return self.options.expect
         return item.reference if self.options.meta is None else None
 
-    def _objection(self, text: str, expected: Any) -> str | None:
+    def _find_objection(self, text: str, expected: Any) -> str | None:
         if self.options.check != "code":
             return CHECKS[self.options.check](text, expected)
         limits = self.options
-        ran = sandbox.run_code(
+        result = sandbox.run_code(
             extract_code(text), expected, seconds=limits.seconds, memory_mib=limits.memory_mib
         )
-        return None if ran.passed else ran.reason
+        return None if result.passed else result.reason

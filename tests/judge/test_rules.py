@@ -15,7 +15,7 @@ from curate.judge.rule import RuleJudge, RuleOptions
 from curate.judge.rules import RULES
 from curate.judge.rules.format import find_constraints
 from curate.judge.rules.refusal import is_refusal
-from curate.judge.rules.repetition import repetition_score
+from curate.judge.rules.repetition import RepetitionRule
 
 FINE = "The tide rises and falls twice a day because the moon pulls at the sea."
 LOOP = "I think that I think that I think that I think that I think that."
@@ -48,7 +48,7 @@ def test_rules(rule: str, a: str, b: str, outcome: str) -> None:
     assert compare(rule, a, b).outcome == outcome
 
 
-@given(st.sampled_from(sorted(RULES)), st.text(max_size=80), st.text(max_size=80))
+@given(st.sampled_from(RULES.names), st.text(max_size=80), st.text(max_size=80))
 def test_rules_do_not_care_for_the_order(rule: str, a: str, b: str) -> None:
     flipped = {"a": "b", "b": "a"}
     there, back = compare(rule, a, b), compare(rule, b, a)
@@ -63,7 +63,7 @@ def test_repetition_is_the_share_of_repeated_trigrams(words: list[str]) -> None:
     item = PromptItem("p", (), None, ())
     grams = ["".join(words[at : at + 3]) for at in range(len(words) - 2)]
     repeated = sum(gram in grams[:at] for at, gram in enumerate(grams))
-    assert repetition_score(item, " ".join(words)) == pytest.approx(-repeated / len(grams))
+    assert RepetitionRule().score_response(item, " ".join(words)) == pytest.approx(-repeated / len(grams))
 
 
 @pytest.mark.parametrize(

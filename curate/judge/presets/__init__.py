@@ -3,8 +3,8 @@
     - {name: careful, preset: metrics-reference, engine: big}
     - {name: quick, preset: vanilla, engine: small, tie: true}
 
-Each is a file of curate/judges/ with `about`, `source` and `options`. A preset is nothing but its options: a judge that
-spells them out is the same judge, in the same revision.
+Each is a file of this folder with `about`, `source` and `options`. A preset is only its options: a judge that
+spells them out is the same judge with the same revision.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from curate.core.resources import find_resource
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """`about`: what it does, in a sentence; `source`: where it is from."""
+    """A preset: `about` describes it in a sentence, `source` names the paper or project."""
 
     about: str
     source: str
@@ -32,7 +32,7 @@ class Preset:
 
 @cache
 def load_presets() -> Mapping[str, Preset]:
-    """All presets of the package by name."""
+    """Load all presets of the package, by name."""
     files = sorted(find_resource("judge/presets").iterdir(), key=lambda file: file.name)
     return {
         file.name.removesuffix(".yaml"): Preset(**yaml.safe_load(file.read_text(encoding="utf-8")))
@@ -42,7 +42,7 @@ def load_presets() -> Mapping[str, Preset]:
 
 
 def apply_preset(options: Mapping[str, Any], *, where: str) -> dict[str, Any]:
-    """A judge's options with those of its `preset` under them. `where` is its place in curate.yaml."""
+    """Fill in a judge's options from its `preset`; `where` is the judge's place in curate.yaml."""
     chosen = dict(options)
     name = chosen.pop("preset", None)
     if name is None:

@@ -1,6 +1,6 @@
-"""Format: whether a response keeps what its request spells out and a program can count.
+"""Format: the share of a request's countable constraints that a response keeps.
 
-Found in the last user turn (English), each checked by itself:
+Constraints come from the last user turn (English), and each is checked by itself:
 
 | in the request                                     | kept when |
 | ---                                                | --- |
@@ -23,6 +23,7 @@ from collections.abc import Callable
 from functools import partial
 
 from curate.judge.base import PromptItem
+from curate.judge.rules.base import Rule
 from curate.records import plain_text
 
 Holds = Callable[[str], bool]
@@ -45,8 +46,8 @@ _NUMBERS = (
 _NEAR = 0.2  # share of the number by which "about" may miss it
 
 
-def _is_near(found: int, wanted: int) -> bool:
-    return abs(found - wanted) <= _NEAR * wanted
+def _is_near(count: int, wanted: int) -> bool:
+    return abs(count - wanted) <= _NEAR * wanted
 
 
 _COMPARISONS: dict[str, Callable[[int, int], bool]] = {
@@ -107,15 +108,17 @@ _WORDS: tuple[tuple[str, Callable[[str, str], bool]], ...] = (
 )
 
 
-def format_score(item: PromptItem, text: str) -> float | None:
-    """The share of the request's constraints that the response keeps; None where it has none that we know."""
-    user = [turn for turn in item.messages if turn.role == "user"]
-    kept = [holds(text) for holds in find_constraints(plain_text(user[-1].content))] if user else []
-    return sum(kept) / len(kept) if kept else None
+class FormatRule(Rule):
+    """The score is the share of the request's constraints that the response keeps; none if we know no constraint."""
+
+    def score_response(self, item: PromptItem, text: str) -> float | None:
+        user = [turn for turn in item.messages if turn.role == "user"]
+        results = [holds(text) for holds in find_constraints(plain_text(user[-1].content))] if user else []
+        return sum(results) / len(results) if results else None
 
 
 def find_constraints(request: str) -> list[Holds]:
-    """The checks that a request calls for."""
+    """Find the checks that a request calls for."""
     counts = [_make_count_check(*match.groups()) for match in _COUNT.finditer(request)]
     shapes: list[Holds] = [holds for pattern, holds in _SHAPES if re.search(pattern, request, re.IGNORECASE)]
     words = [
@@ -128,8 +131,8 @@ def find_constraints(request: str) -> list[Holds]:
 
 
 def _make_count_check(bound: str, number: str | None, unit: str) -> Holds:
-    said = (number or "one").lower()
-    wanted = int(said) if said.isdigit() else _NUMBERS.index(said)
+    numeral = (number or "one").lower()
+    wanted = int(numeral) if numeral.isdigit() else _NUMBERS.index(numeral)
     compare: Callable[[int, int], bool] = _COMPARISONS.get(bound.lower(), operator.eq)
     count = _COUNTERS[unit.lower()]
     return lambda text: compare(count(text), wanted)

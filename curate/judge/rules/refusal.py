@@ -1,7 +1,7 @@
 """Refusal: an answer that declines against one that does not.
 
-A rule cannot know whether a request should be refused. Where refusing is right, this judge is wrong, which is for
-the aggregation to find out; `reverse: true` makes it prefer refusals, for sets of harmful requests.
+A rule cannot know whether a request should be refused. Where refusing is right, this judge is wrong, and the
+aggregation finds that out; `reverse: true` makes it prefer refusals, for sets of harmful requests.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from curate.judge.base import PromptItem
+from curate.judge.rules.base import Rule
 
 _HEAD = 200  # characters: a refusal says so at its beginning; further on such words are mostly content
 _REFUSAL = re.compile(
@@ -27,10 +28,14 @@ _REFUSAL = re.compile(
 
 
 def is_refusal(text: str) -> bool:
-    """Whether a response declines, by how it begins (English)."""
+    """Tell whether a response declines, by its beginning (English)."""
     return _REFUSAL.search(text.strip().replace("’", "'")[:_HEAD]) is not None
 
 
-def refusal_score(item: PromptItem, text: str) -> float:
-    """−1 for a refusal or an empty response, else 0."""
-    return -1.0 if not text.strip() or is_refusal(text) else 0.0
+class RefusalRule(Rule):
+    """The score is −1 for a refusal or an empty response, else 0."""
+
+    abstains_when_even = True
+
+    def score_response(self, item: PromptItem, text: str) -> float:
+        return -1.0 if not text.strip() or is_refusal(text) else 0.0

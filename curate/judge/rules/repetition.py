@@ -1,21 +1,26 @@
-"""Repetition: text that goes round in circles, as weak or badly sampled models write."""
+"""Repetition: text that repeats itself, as weak or badly sampled models write."""
 
 from __future__ import annotations
 
 from curate.judge.base import PromptItem
+from curate.judge.rules.base import Rule
 
 _N = 3
-_LEAST = 12  # words: below, hardly any trigram can repeat, and the share says nothing
+_MIN_WORDS = 12  # in fewer words, hardly any trigram can repeat, and the share says nothing
 
 
-def repetition_score(item: PromptItem, text: str) -> float | None:
-    """Minus the share of repeated word trigrams, in [−1, 0]; None for texts of fewer than 12 words.
+class RepetitionRule(Rule):
+    """The score is minus the share of repeated word trigrams, in [−1, 0]; none for texts of fewer than 12 words.
 
     1 − |distinct n-grams| / |n-grams| is seq-rep-n of Welleck et al. 2020, "Neural Text Generation with Unlikelihood
     Training", §6.1.
     """
-    words = text.lower().split()
-    if len(words) < _LEAST:
-        return None
-    grams = [tuple(words[start : start + _N]) for start in range(len(words) - _N + 1)]
-    return len(set(grams)) / len(grams) - 1.0
+
+    tie = 0.1
+
+    def score_response(self, item: PromptItem, text: str) -> float | None:
+        words = text.lower().split()
+        if len(words) < _MIN_WORDS:
+            return None
+        grams = [tuple(words[start : start + _N]) for start in range(len(words) - _N + 1)]
+        return len(set(grams)) / len(grams) - 1.0

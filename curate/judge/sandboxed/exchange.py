@@ -22,11 +22,11 @@ _LONGEST = 16 << 20  # bytes of a message
 
 
 class Lost(BaseException):
-    """The other side has ended, or does not keep to the protocol. No test can catch its consequences away."""
+    """The other side has ended, or breaks the protocol; tests cannot catch this error."""
 
 
 class Exchange:
-    """`broken`: why the tests cannot have passed whatever they say, or None."""
+    """An end of the exchange. `broken`: reason why the tests cannot have passed, or None."""
 
     def __init__(
         self,
@@ -46,18 +46,18 @@ class Exchange:
         self._turn = threading.RLock()
 
     def request(self, name: str, *arguments: Any) -> Any:
-        """Have the other side do an operation, and wait for what comes of it."""
+        """Ask the other side for an operation, and return its result."""
         with self._turn:
-            self._check()
-            self.send({"do": name, "args": arguments})
-            while "do" in (message := self.receive()):
-                self.answer(message)
-            self.codec.forget()
+            self._check_state()
+            self.send_message({"do": name, "args": arguments})
+            while "do" in (message := self.receive_message()):
+                self.answer_request(message)
+            self.codec.forget_containers()
             raised, value = message.get("raise"), message.get("value")
         if raised is None:
             return value
         if not isinstance(raised, BaseException):
-            raise self.lose("the code's process sent an error that is none")
+            raise self.mark_lost("the code's process sent an error that is none")
         if isinstance(raised, (StopIteration, StopAsyncIteration, GeneratorExit)) and name not in (
             "next",
             "send",
@@ -66,8 +66,8 @@ class Exchange:
             raise RuntimeError(f"{type(raised).__name__} was raised outside of an iteration")
         raise raised
 
-    def answer(self, message: dict[str, Any]) -> None:
-        """Do what the other side asks for, and reply."""
+    def answer_request(self, message: dict[str, Any]) -> None:
+        """Do an operation that the other side asks for, and reply."""
         try:
             name, arguments = message["do"], list(message["args"])
             self.guard(name, arguments)
@@ -83,12 +83,13 @@ class Exchange:
                 )
             reply = {"raise": error}
         try:
-            self.send(reply)
+            self.send_message(reply)
         except (RecursionError, MemoryError, ValueError) as error:
-            self.send({"raise": type(error)("a value could not be sent")})
-        self.codec.forget()
+            self.send_message({"raise": type(error)("a value could not be sent")})
+        self.codec.forget_containers()
 
-    def send(self, fields: dict[str, Any]) -> None:
+    def send_message(self, fields: dict[str, Any]) -> None:
+        """Send the fields of a message."""
         name = fields.get("do")
         message = self.codec.encode_all({key: value for key, value in fields.items() if key != "do"})
         message |= {"printed": self.printed()} if name is None else {"do": name}
@@ -97,14 +98,14 @@ class Exchange:
             while data:
                 data = data[os.write(self._writes, data) :]
         except OSError:
-            raise self.lose("") from None
+            raise self.mark_lost("") from None
 
-    def receive(self) -> dict[str, Any]:
-        """The next message, its values decoded."""
+    def receive_message(self) -> dict[str, Any]:
+        """Return the next message with its values decoded."""
         try:
-            message = json.loads(self._line())
+            message = json.loads(self._read_line())
             self.print(str(message.get("printed", "")))
-            self.codec.decode_shared(message)
+            self.codec.update_containers(message)
             fields = {key: value for key, value in message.items() if key not in ("shared", "printed")}
             return {key: value if key == "do" else self.codec.decode(value) for key, value in fields.items()}
         except (
@@ -116,29 +117,29 @@ class Exchange:
             AttributeError,
             ImportError,
         ) as e:
-            raise self.lose(f"the code's process broke the protocol: {e}") from e
+            raise self.mark_lost(f"the code's process broke the protocol: {e}") from e
         except (RecursionError, MemoryError) as error:
-            raise self.lose(f"a value of the code is too large: {type(error).__name__}") from error
+            raise self.mark_lost(f"a value of the code is too large: {type(error).__name__}") from error
 
-    def _line(self) -> bytes:
+    def _read_line(self) -> bytes:
         start = 0
         while (end := self._buffer.find(b"\n", start)) < 0:
             start = len(self._buffer)
             if start > _LONGEST:
-                raise self.lose("a value of the code is too large to be sent")
+                raise self.mark_lost("a value of the code is too large to be sent")
             if not (data := os.read(self._reads, 1 << 16)):
-                raise self.lose("")
+                raise self.mark_lost("")
             self._buffer += data
         line = bytes(self._buffer[:end])
         del self._buffer[: end + 1]
         return line
 
-    def lose(self, reason: str) -> Lost:
-        """Nothing that comes after this counts; an empty reason: the other process has ended."""
+    def mark_lost(self, reason: str) -> Lost:
+        """Note that nothing counts from now on; an empty reason: the other process has ended."""
         if self.broken is None:
             self.broken = reason
         return Lost(self.broken)
 
-    def _check(self) -> None:
+    def _check_state(self) -> None:
         if self.broken is not None:
             raise Lost(self.broken)

@@ -100,7 +100,7 @@ def _enter_namespaces() -> None:
 
 
 def _start_mapping(pid: int) -> tuple[int, int]:
-    """A helper that stays outside, where root may map users; it begins when the descriptor is closed."""
+    """Start a helper outside, where root may map users; it begins when the descriptor is closed."""
     waits, begin = os.pipe()
     helper = os.fork()
     if helper == 0:
@@ -162,7 +162,7 @@ def _build_root(settings: Settings) -> None:
 
 
 def _show_path(path: str, place: str, *, read_only: bool = True) -> None:
-    """Let a file or folder of the machine be seen at `place`."""
+    """Show a file or folder of the machine at `place`."""
     source = Path(path)
     if source.is_dir():
         Path(place).mkdir(parents=True, exist_ok=True)
@@ -174,7 +174,9 @@ def _show_path(path: str, place: str, *, read_only: bool = True) -> None:
         _check_result(_set_read_only(place, _RECURSIVE))
 
 
-def _mount_path(source: str | None, target: str, kind: str | None, flags: int, data: str | None = None) -> int:
+def _mount_path(
+    source: str | None, target: str, kind: str | None, flags: int, data: str | None = None
+) -> int:
     texts = [
         None if text is None else text.encode("utf-8", "surrogateescape") for text in (source, target, kind)
     ]
@@ -196,7 +198,7 @@ def _check_result(result: int) -> None:
 
 
 def _watch_program(settings: Settings, program: str, fds: list[str]) -> NoReturn:
-    """Run the program until it ends, or until all that runs here is too much."""
+    """Run the program until it ends, or until its processes are too many or too large."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
     child = os.fork()
     if child == 0:
@@ -220,7 +222,7 @@ def _watch_program(settings: Settings, program: str, fds: list[str]) -> NoReturn
 
 
 def _find_excess(settings: Settings) -> int:
-    """The exit status for what runs here, if it is too many processes or too much memory together."""
+    """Return the exit status for too many processes or too much memory together; 0 if all is well."""
     pids = [name for name in os.listdir("/proc") if name.isdigit() and name != "1"]  # noqa: PTH208
     if len(pids) > settings.processes:
         return TOO_MANY
@@ -230,7 +232,7 @@ def _find_excess(settings: Settings) -> int:
 
 
 def _read_resident(pid: str) -> int:
-    """Bytes of memory that a process has, those included that it shares with others."""
+    """Return the bytes of memory of a process, with those that it shares with others."""
     try:
         return int(Path("/proc", pid, "statm").read_text().split()[1]) * _PAGE
     except OSError:  # it has ended meanwhile
@@ -238,7 +240,7 @@ def _read_resident(pid: str) -> int:
 
 
 def _read_proportional(pid: str) -> int:
-    """Bytes of memory that a process has, shared ones divided by how many share them."""
+    """Return the bytes of memory of a process, shared ones divided by the number of sharers."""
     try:
         lines = Path("/proc", pid, "smaps_rollup").read_text().splitlines()
     except OSError:
@@ -255,7 +257,10 @@ def _start_program(settings: Settings, program: str, fds: list[str], *, programs
         ("CORE", 0),
         ("NOFILE", 64),
     ]
-    if settings.isolated and _read_kernel_version() >= (5, 14):  # before, the user's other processes were counted too
+    if settings.isolated and _read_kernel_version() >= (
+        5,
+        14,
+    ):  # before, the user's other processes were counted too
         limits.append(("NPROC", 2 * settings.processes))  # threads too; the watcher counts processes
     for name, value in limits:
         number = getattr(resource, f"RLIMIT_{name}", None)

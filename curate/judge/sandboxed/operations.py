@@ -1,4 +1,4 @@
-"""What one side can ask the other to do with an object: each operation takes the object first."""
+"""The operations that one side can ask of the other; each takes the object first."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ NUMBERS: dict[str, Callable[..., Any]] = {
     "round": round,
     "trunc": math.trunc,
 }
-"""What makes plain numbers of objects."""
+"""Functions that turn objects into plain numbers."""
 
 _CONTEXT = {"enter": "__enter__", "exit": "__exit__"}
 

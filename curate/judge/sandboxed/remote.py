@@ -1,4 +1,4 @@
-"""Proxies: what stands here for an object of the other side.
+"""Proxies: objects that stand for objects of the other side.
 
 On the side of the tests a proxy keeps code from deciding the tests' comparisons. Python would ask an object of the
 code whether it equals 4, or what it is less 4, and the object could answer to please. So a value of the tests is never
@@ -26,13 +26,13 @@ _VALUES = frozenset({"builtins", "collections", "datetime", "decimal", "fraction
 
 
 class UndecidableError(TypeError):
-    """Only the code could say how this comes out. It counts against the code also where the tests catch it."""
+    """A result that only the code knows; it counts against the code, even if the tests catch it."""
 
 
 class Remote:
     """An object of the other side. `plain`: its value, where its class derives from a plain type, as a 1-tuple.
 
-    `told`: it was made with a value of the tests, by an operator.
+    `is_known`: it was made with a value of the tests, by an operator.
     """
 
     __slots__ = ("__weakref__", "_remote_exchange", "_remote_plain", "_remote_told")
@@ -98,7 +98,7 @@ def _request_operation(remote: Remote, name: str, *arguments: Any) -> Any:
 
 
 def _is_code_side(remote: Remote) -> bool:
-    """Whether this is the side of the code, which may believe what it likes."""
+    """Tell whether this is the side of the code, which need not check its results."""
     return bool(remote._remote_exchange.codec.mine == "code")
 
 
@@ -109,7 +109,7 @@ def _make_undecidable(remote: Remote, reason: str) -> UndecidableError:
 
 
 def _get_plain(value: Any) -> Any:
-    """The value of an object of the other side, if it has a plain one; any other value as it is."""
+    """Return the plain value of an object of the other side, if it has one; else the value as it is."""
     return value._remote_plain[0] if isinstance(value, Remote) and value._remote_plain else value
 
 
@@ -144,7 +144,9 @@ def _make_comparison(name: str) -> Callable[[Remote, Any], Any]:
             return name == "ne"
         if type(other).__module__ not in _VALUES:
             return NotImplemented  # an object of the tests' own, which may say
-        raise _make_undecidable(self, "the tests compare an object of the code's own class with a value of theirs")
+        raise _make_undecidable(
+            self, "the tests compare an object of the code's own class with a value of theirs"
+        )
 
     return method
 
@@ -156,8 +158,8 @@ def _make_operation(name: str, *, reflected: bool = False) -> Callable[[Remote, 
         if not any(isinstance(value, Remote) for value in values):
             return getattr(operator, name)(*values)
         result = self._remote_exchange.request(name, *values)
-        told = any(not isinstance(value, Remote) or value._remote_told for value in values)
-        if told and not _is_code_side(self) and result is not NotImplemented:
+        is_known = any(not isinstance(value, Remote) or value._remote_told for value in values)
+        if is_known and not _is_code_side(self) and result is not NotImplemented:
             if not isinstance(result, Remote) or result._remote_plain:
                 raise _make_undecidable(
                     self, f"the tests take a value from {name} of an object of the code and their own"
@@ -193,7 +195,7 @@ for _name in ("str", "repr", "format", "setitem", "delitem", "enter", "exit"):
 
 
 def make_proxy(exchange: Exchange, number: int, about: dict[str, Any]) -> Any:
-    """What stands for an object of the other side, by what is said of it."""
+    """Make the proxy of an object of the other side from its description."""
     decode = exchange.codec.decode
     remote = Remote(exchange, (decode(about["plain"]),) if "plain" in about else ())
     exchange.codec.let_stand_for(number, remote)
@@ -210,7 +212,7 @@ def make_proxy(exchange: Exchange, number: int, about: dict[str, Any]) -> Any:
 
 
 def _make_error_type(name: str, base: Any) -> type[BaseException]:
-    """A class of the same name under the same built-in one, so that tests can catch it."""
+    """Make an error class of the same name and built-in base, so that tests can catch it."""
 
     def read_attribute(self: BaseException, attribute: str) -> Any:
         remote = self.__dict__.get("remote")

@@ -25,7 +25,7 @@ _SERVED = frozenset({
     "call", "iter", "next", "send", "run", "len", "getitem", "setitem", "delitem", "contains", "hash", "str", "repr",
     "isinstance", "issubclass", "reversed", "neg", "pos", "invert", *BINARY, *IN_PLACE, *COMPARISONS, *NUMBERS,
 })  # fmt: skip
-"""What code may do with the objects of the tests that it was given."""
+"""Operations that the code may do with objects of the tests."""
 
 
 class _Solution(types.ModuleType):
@@ -61,13 +61,13 @@ def main() -> None:
 
 
 def _execute_tests(exchange: Exchange, text: str, verdicts: int) -> str | None:
-    """None where the tests have passed."""
+    """Run the tests; return None if they have passed, else the reason."""
     try:
-        exchange.receive()
+        exchange.receive_message()
         os.write(verdicts, b"ready\n")
-        exchange.send({"value": (_ask_line, _read_text, _read_line)})
-        while "do" in (message := exchange.receive()):
-            exchange.answer(message)
+        exchange.send_message({"value": (_ask_line, _read_text, _read_line)})
+        while "do" in (message := exchange.receive_message()):
+            exchange.answer_request(message)
         error, module, names = message["value"]
         if error is not None:
             return str(error)[:500]
@@ -83,7 +83,7 @@ def _execute_tests(exchange: Exchange, text: str, verdicts: int) -> str | None:
 
 
 def _build_namespace(text: str, module: Any, names: list[str]) -> dict[str, Any]:
-    """The names of the code that the tests use without making them."""
+    """Return the names of the code that the tests use without defining them."""
     tree = ast.parse(text)
     uses = {
         node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
@@ -94,7 +94,7 @@ def _build_namespace(text: str, module: Any, names: list[str]) -> dict[str, Any]
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
     }
     space: dict[str, Any] = {"__name__": _NAME}
-    for name in sorted(uses.intersection(names) - _find_made_names(tree)):
+    for name in sorted(uses.intersection(names) - _find_defined_names(tree)):
         if hasattr(builtins, name):
             raise NameError(
                 f"the code has a {name} and so has Python: tests that mean the code's say solution.{name}"
@@ -109,8 +109,8 @@ def _build_namespace(text: str, module: Any, names: list[str]) -> dict[str, Any]
     return space
 
 
-def _find_made_names(tree: ast.Module) -> set[str]:
-    """The names that statements of the tests make, wherever they stand."""
+def _find_defined_names(tree: ast.Module) -> set[str]:
+    """Find the names that statements of the tests define, at any depth."""
     names: set[str] = set()
     for node in ast.walk(tree):
         match node:
@@ -124,9 +124,9 @@ def _find_made_names(tree: ast.Module) -> set[str]:
 
 
 def _guard_request(exchange: Exchange, name: str, arguments: list[Any]) -> None:
-    """Code may use what it was given as any caller would, and gets at nothing behind it."""
+    """Refuse operations by which code would reach behind the objects that it was given."""
     target = arguments[0]
-    if not exchange.codec.owns(target):
+    if not exchange.codec.is_own(target):
         raise PermissionError("not an object that the tests have given away")
     if name in ("getattr", "setattr", "delattr"):
         public = type(arguments[1]) is str and not arguments[1].startswith("_")

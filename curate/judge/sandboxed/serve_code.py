@@ -1,4 +1,4 @@
-"""Run the code as a module, and do with it what the process of the tests asks for."""
+"""Run the code as a module, and do the operations that the process of the tests asks for."""
 
 from __future__ import annotations
 
@@ -61,22 +61,22 @@ def main() -> None:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     exchange, printed = Exchange("code", reads=reads, writes=writes, proxy=make_proxy), _Printed()
     exchange.printed = printed.take
-    exchange.send({"value": "ready"})
-    ask, read, read_line = exchange.receive()["value"]
+    exchange.send_message({"value": "ready"})
+    ask, read, read_line = exchange.receive_message()["value"]
     builtins.input, sys.stdin, sys.stdout = ask, _Asked(read, read_line), printed
     module = sys.modules["solution"] = types.ModuleType("solution")
     error = _execute_code(text, module)
     names = tuple(name for name in vars(module) if isinstance(name, str) and not name.startswith("__"))
     try:
-        exchange.send({"value": (error, module, names)})
+        exchange.send_message({"value": (error, module, names)})
         while True:
-            exchange.answer(exchange.receive())
+            exchange.answer_request(exchange.receive_message())
     except Lost:
         os._exit(0)
 
 
 def _execute_code(text: str, module: types.ModuleType) -> str | None:
-    """The error that it ends with, in one line. `sys.exit` ends this process."""
+    """Run the code; return its error in one line, or None. `sys.exit` ends this process."""
     try:
         exec(compile(text, "solution.py", "exec"), vars(module))
     except (SystemExit, Lost):

@@ -48,7 +48,7 @@ _MODULES = frozenset({
 _MODULES_ALONE = frozenset({"io", "os", "sys", "time"})  # modules of which nothing goes over by itself
 _ARRAY = re.compile(r"\|b1|[<>|][iufc]\d+|[<>|][SU]\d+")
 
-# What makes a value of its arguments, and the arguments of a value; types of which both sides have their own.
+# The arguments from which a value is made again, for types that both sides have.
 _ARGUMENTS: dict[str, Callable[[Any], list[Any]]] = {
     "builtins.complex": lambda value: [value.real, value.imag],
     "builtins.range": lambda value: [value.start, value.stop, value.step],
@@ -64,11 +64,11 @@ _ARGUMENTS: dict[str, Callable[[Any], list[Any]]] = {
 
 
 class ProtocolError(Exception):
-    """What came from the other side is no message of ours."""
+    """A message of the other side that breaks the protocol."""
 
 
 class Codec:
-    """Values of one side, `mine` being its name ("code" or "tests"). `proxy` makes what stands for a foreign object."""
+    """The values of one side: `mine` is its name ("code" or "tests"), `proxy` makes proxies of foreign objects."""
 
     def __init__(self, mine: str, proxy: Callable[[int, dict[str, Any]], Any]) -> None:
         self.mine, self.other = mine, "code" if mine == "tests" else "tests"
@@ -85,30 +85,30 @@ class Codec:
     # Messages ---------------------------------------------------------------------------------------------
 
     def encode_all(self, values: dict[str, Any]) -> dict[str, Any]:
-        """The fields of a message, with the contents of the containers that both sides have."""
+        """Encode the fields of a message, with the contents of the containers that both sides have."""
         self._written.clear()
         message: dict[str, Any] = {"shared": [self.encode(part) for part in list(self._shared.values())]}
         return message | {name: self.encode(value) for name, value in values.items()}
 
-    def decode_shared(self, message: dict[str, Any]) -> None:
+    def update_containers(self, message: dict[str, Any]) -> None:
         for part in message.get("shared", []):
             self.decode(part)
 
-    def forget(self) -> None:
-        """Stop sharing what is large, and all but the last containers."""
+    def forget_containers(self) -> None:
+        """Stop sharing large containers, and all but the last ones."""
         excess = len(self._shared) - SHARED
         for place, (key, value) in enumerate(list(self._shared.items())):
             if place < excess or len(value) > _LARGEST_SHARED:
                 del self._shared[key], self._key_of[id(value)]
 
-    def own(self, number: object) -> Any:
-        """An object of this side that the other side knows."""
+    def get_own(self, number: object) -> Any:
+        """Return an object of this side that the other side knows."""
         if type(number) is not int or number not in self._own:
             raise ProtocolError("an object that was never sent")
         return self._own[number]
 
-    def owns(self, value: Any) -> bool:
-        """Whether it is an object of this side that the other side knows."""
+    def is_own(self, value: Any) -> bool:
+        """Tell whether a value is an object of this side that the other side knows."""
         return id(value) in self._number_of
 
     def let_stand_for(self, number: int, proxy: Any) -> None:
@@ -128,7 +128,7 @@ class Codec:
         if kind is tuple or kind is frozenset:
             return [kind.__name__, self._encode_each(value)]
         if kind in _MUTABLE:
-            return self._container(value, _MUTABLE[kind])
+            return self._encode_container(value, _MUTABLE[kind])
         if (proxy := self._proxies.get(id(value))) is not None:
             return ["object", self.other, proxy[0]]
         name = f"{kind.__module__}.{kind.__qualname__}"
@@ -136,7 +136,7 @@ class Codec:
             return ["value", name, self._encode_each(_ARGUMENTS[name](value))]
         if kind.__module__ == "numpy" and hasattr(value, "dtype") and hasattr(value, "item"):
             return ["scalar", value.dtype.str, value.tobytes().hex()]
-        return self._reference(value) or self._object(value)
+        return self._encode_reference(value) or self._encode_object(value)
 
     def _encode_each(self, values: Any) -> list[Any]:
         listed = list(values)
@@ -144,9 +144,9 @@ class Codec:
             return listed
         return [self.encode(value) for value in listed]
 
-    def _container(self, value: Any, name: str) -> list[Any]:
+    def _encode_container(self, value: Any, name: str) -> list[Any]:
         key = self._key_of.get(id(value)) or f"{self.mine}{next(self._numbers)}"
-        self._share(key, value)
+        self._share_container(key, value)
         if key in self._written:
             return ["ref", key]
         self._written.add(key)
@@ -159,13 +159,13 @@ class Codec:
         about = getattr(value, "maxlen", None) if name == "deque" else getattr(value, "default_factory", None)
         return [name, key, content] if about is None else [name, key, content, self.encode(about)]
 
-    def _share(self, key: str, value: Any) -> None:
+    def _share_container(self, key: str, value: Any) -> None:
         if (old := self._shared.pop(key, None)) is not None:
             self._key_of.pop(id(old), None)
         self._shared[key], self._key_of[id(value)] = value, key
 
-    def _reference(self, value: Any) -> list[Any] | None:
-        """A type, function or module that the other side has too."""
+    def _encode_reference(self, value: Any) -> list[Any] | None:
+        """Encode a type, function or module that the other side has too; None if it is none."""
         if value is NotImplemented or value is Ellipsis:
             return ["builtin", str(value)]
         if isinstance(value, types.ModuleType):
@@ -182,18 +182,23 @@ class Codec:
             return ["stdlib", known.__name__, name]
         return None
 
-    def _object(self, value: Any) -> list[Any]:
+    def _encode_object(self, value: Any) -> list[Any]:
         number = self._number_of.get(id(value))
         if number is None:
             number = self._number_of[id(value)] = next(self._numbers)
             self._own[number] = value
-        return ["object", self.mine, number, self._about(value)]
+        return ["object", self.mine, number, self._describe_object(value)]
 
-    def _about(self, value: Any) -> dict[str, Any]:
-        """What the other side has to know of an object to make a proxy that behaves like it."""
+    def _describe_object(self, value: Any) -> dict[str, Any]:
+        """Describe an object, so that the other side can make a proxy that behaves like it."""
         if isinstance(value, BaseException):
             arguments = self.encode(tuple(value.args))
-            return {"is": "error", "type": self.encode(type(value)), "args": arguments, "text": _show_error(value)}
+            return {
+                "is": "error",
+                "type": self.encode(type(value)),
+                "args": arguments,
+                "text": _show_error(value),
+            }
         if isinstance(value, type) and issubclass(value, BaseException):
             return {"is": "error type", "name": value.__name__, "base": self.encode(value.__base__)}
         if isinstance(value, types.GeneratorType):
@@ -234,22 +239,22 @@ class Codec:
             case ["stdlib", str(module), str(name)] if module in _MODULES and not name.startswith("_"):
                 return getattr(importlib.import_module(module), name)
             case ["object", self.mine, int(number), *_]:
-                return self.own(number)
+                return self.get_own(number)
             case ["object", self.other, int(number), dict(about)]:
                 if number not in self._foreign:
                     self._foreign[number] = proxy = self._proxy(number, about)
                     self.let_stand_for(number, proxy)
                 return self._foreign[number]
             case [str(name), str(key), content, *more] if name in _CONTAINERS:
-                return self._fill(name, key, content, [self.decode(part) for part in more])
+                return self._fill_container(name, key, content, [self.decode(part) for part in more])
         raise ProtocolError(f"no value: {str(data)[:80]}")
 
-    def _fill(self, name: str, key: str, content: Any, about: list[Any]) -> Any:
+    def _fill_container(self, name: str, key: str, content: Any, about: list[Any]) -> Any:
         kind: Any = _CONTAINERS[name]
         held: Any = self._shared.get(key)
         if type(held) is not kind:
             held = kind(maxlen=about[0]) if name == "deque" and about else kind()
-        self._share(key, held)
+        self._share_container(key, held)
         if name == "bytearray":
             held[:] = bytes.fromhex(content)
         elif isinstance(held, dict):
@@ -278,7 +283,7 @@ def _make_value(name: str, arguments: list[Any]) -> Any:
 
 
 def _get_plain_value(value: Any, base: type) -> Any:
-    """The value of a subclass's instance, as its base class has it."""
+    """Return the value of a subclass's instance in its base class."""
     if base in (int, float):
         return getattr(base, f"__{base.__name__}__")(value)
     if base is str:

@@ -1,4 +1,4 @@
-"""How text gets generated, chosen, scored and embedded: engines, behind one protocol.
+"""Engines: models behind one protocol, which generate, choose, score or embed.
 
 Importing this package loads no model library; an engine imports what it needs when it is first asked something.
 """

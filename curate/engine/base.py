@@ -1,7 +1,7 @@
-"""What an engine is: a model that generates, chooses, rates or embeds, asked in batches.
+"""The protocol of engines: requests, results, and the methods of a model that answers requests in batches.
 
-Judges speak to engines only through this module, so that a judge runs on any engine that can do what it needs.
-A request that fails is answered by a `Failure` in its place; the others of its batch are not harmed by it.
+Judges use engines only through this module, so a judge runs on any engine that can do what it needs. A request that
+fails gets a `Failure` as its result; the other requests of its batch are answered as usual.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ Chat = tuple[Message, ...]
 
 
 def build_chat(*turns: tuple[Role, str]) -> Chat:
-    """`chat(("system", "Be brief."), ("user", "Hi"))`."""
-    return tuple(Message(role=role, content=text_parts(said)) for role, said in turns)
+    """Build a chat of texts: `build_chat(("system", "Be brief."), ("user", "Hi"))`."""
+    return tuple(Message(role=role, content=text_parts(text)) for role, text in turns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
-    """How to draw an answer. `temperature=0` takes the likeliest token each time; `n` answers are drawn."""
+    """Settings to draw an answer. `temperature=0` takes the likeliest token each time; `n` answers are drawn."""
 
     temperature: float = 0.0
     top_p: float = 1.0
@@ -41,11 +41,15 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Generate:
-    """Continue a chat with the assistant's turn, of which `prefill` is already said.
+    """A request to write the assistant's turn.
 
-    `choices`: the answer must be one of these strings (drawn by their probabilities).
-    `json_schema`: the answer must be a JSON document that matches this schema (JSON text), for which the engine needs
-    the capability "schema". An answer that max_tokens cut off is not valid JSON; its `finish` says so.
+    Attributes:
+        messages: The chat so far.
+        sampling: Settings to draw the answer.
+        choices: If given, the answer is one of these strings, drawn by their probabilities.
+        json_schema: If given, the answer is a JSON document that matches this schema (JSON text). The engine needs the
+            capability "schema". An answer that `max_tokens` cut off is not valid JSON; its `finish` is "length".
+        prefill: Beginning of the answer; the model goes on after it.
     """
 
     messages: Chat
@@ -57,7 +61,7 @@ class Generate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choose:
-    """How probable is each of `choices` as what the assistant says next, after `prefill`?"""
+    """A request for the probability of each of `choices` as the assistant's next words, after `prefill`."""
 
     messages: Chat
     choices: tuple[str, ...]
@@ -66,9 +70,10 @@ class Choose:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Continuation:
-    """How probable is it that the assistant goes on with `continuation`, after `prefill`? (Its end is not counted.)
+    """A request for the probability that the assistant goes on with `continuation`, after `prefill`.
 
-    Without messages it is bare text: no chat template, and `prefill` is what stands before the continuation.
+    The end of the answer is not counted. Without messages the text is bare: there is no chat template, and `prefill`
+    is the text before the continuation.
     """
 
     messages: Chat
@@ -102,7 +107,7 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Log-probability (natural) of each choice, summed over its tokens; exact, from the logits."""
+    """The log-probability (natural) of each choice, summed over its tokens; exact, from the logits."""
 
     log_probs: tuple[float, ...]
     tokens_in: int
@@ -110,19 +115,19 @@ class Choice:
 
     @property
     def mass(self) -> float:
-        """How much of all probability the choices hold together; little means: it would say something else."""
+        """The probability of all choices together; a small one means that the model would say something else."""
         return float(np.exp(self.log_probs).sum())
 
     @property
     def probabilities(self) -> NDArray[np.float64]:
-        """Of the choices among themselves: they sum to 1."""
+        """The probabilities of the choices relative to each other, float64[choices]; they sum to 1."""
         shifted = np.exp(np.asarray(self.log_probs) - max(self.log_probs))
         return np.asarray(shifted / shifted.sum(), np.float64)
 
 
 @dataclass(frozen=True, slots=True)
 class LogLikelihood:
-    """Of a continuation: total log-probability (natural), and over how many tokens."""
+    """The log-probability (natural) of a continuation, summed over its `tokens` tokens."""
 
     log_prob: float
     tokens: int
@@ -139,9 +144,12 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why one request has no answer, and what came back instead, if anything did.
+    """The reason why one request has no answer.
 
-    `permanent`: asking again would fail again (the chat is too long, say), so nobody should.
+    Attributes:
+        reason: The reason, for the user.
+        raw: The text that came back in place of an answer, if any.
+        permanent: The request would fail again (the chat is too long, say), so it should not be repeated.
     """
 
     reason: str
@@ -150,11 +158,11 @@ class Failure:
 
 
 class Engine(Protocol):
-    """A model behind an address, opened on first use.
+    """A model that is opened when it is first asked something.
 
-    `capabilities` and `revision` are cheap: they load no model. `revision` identifies all that can change an
-    answer (weights, precision, defaults) and nothing that only changes speed. Every method returns one result per
-    request, in their order. Derive from this class and override what the engine can do.
+    `capabilities` and `revision` load no model. `revision` identifies everything that can change an answer (weights,
+    precision, defaults) and nothing that only changes speed. Every method returns one result for each request, in
+    their order. Derive from this class and override the methods of what the engine can do.
     """
 
     name: str
@@ -175,19 +183,19 @@ class Engine(Protocol):
         raise make_capability_error(self, "loglikelihood")
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Unit vectors, float32[len(texts), d]. No text is cut: long ones are averaged over windows."""
+        """Return unit vectors, float32[len(texts), d]. No text is cut: long ones are averaged over windows."""
         raise make_capability_error(self, "embed")
 
     def embed_tokens(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
-        """Unit vectors of each text's tokens in their context, float32[tokens, d]; none for an empty text."""
+        """Return for each text the unit vectors of its tokens in their context, float32[tokens, d]."""
         raise make_capability_error(self, "embed-tokens")
 
     def score(self, chats: Sequence[Chat]) -> list[Score | Failure]:
-        """A scalar reward of the last turn of each chat."""
+        """Return a scalar reward of the last turn of each chat."""
         raise make_capability_error(self, "score")
 
     def price(self, tokens_in: int, tokens_out: int) -> float | None:
-        """What so many tokens cost, in the currency of the engine's `price_in` and `price_out`; None: not known."""
+        """Return the cost of so many tokens, in the currency of `price_in` and `price_out`; None: not known."""
         return None
 
     def close(self) -> None:
@@ -208,7 +216,7 @@ _ABLE = {
 
 
 def make_capability_error(engine: Engine, capability: Capability) -> CurateError:
-    """The error for an engine that is asked for what it cannot do."""
+    """Make the error for an engine that is asked for something that it cannot do."""
     able = ", ".join(sorted(_ABLE[known] for known in engine.capabilities)) or "do nothing"
     return CurateError(f"Engine {engine.name!r} cannot {_ABLE[capability]}: it can {able}.")
 
@@ -217,6 +225,11 @@ ResultT = TypeVar("ResultT")
 
 
 def fill_slots(slots: Sequence[object | Failure], results: Sequence[ResultT]) -> list[ResultT | Failure]:
-    """Put results back in the places of the requests that were not failures beforehand."""
+    """Put results in the places of the requests that had not failed beforehand.
+
+    Args:
+        slots: One item for each request: a Failure, or anything else where the request was sent.
+        results: Results of the requests that were sent, in their order.
+    """
     answers = iter(results)
     return [slot if isinstance(slot, Failure) else next(answers) for slot in slots]

@@ -1,4 +1,4 @@
-"""Which tokens go through a causal model together, and which of its logits are wanted: plain arrays, no model."""
+"""Plans of forward passes of a causal model: the tokens of a pass, and the logits that are wanted. No model here."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ Int64 = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Tokens (at least one each) whose probability is wanted, behind a context."""
+    """A continuation whose probability is wanted, and its context: at least one token each."""
 
     context: tuple[int, ...]
     continuation: tuple[int, ...]
 
     @property
     def input_tokens(self) -> tuple[int, ...]:
-        """What the model must read: nobody asks what follows the last token."""
+        """The tokens that the model must read: all but the last one, whose successor nobody asks for."""
         return self.context + self.continuation[:-1]
 
 
 @dataclass(frozen=True, slots=True)
 class Readout:
-    """The wanted continuation of target `number`: token `tokens[i]` by the logits in flat row `rows[i]`."""
+    """The logits of one target: token `tokens[i]` of its continuation is read in flat row `rows[i]`."""
 
     number: int
     rows: Int64
@@ -37,55 +37,65 @@ class Readout:
 
 @dataclass(frozen=True, slots=True)
 class ForwardPass:
-    """One forward pass. The logits are those of the positions `keep` (of each sequence; an int: the last so many),
-    flattened over sequences, and that is what the rows of `picks` count.
+    """One forward pass over S sequences of length L.
 
-    `ids`, `positions`: int64[sequences, length]; `mask`: int64[sequences, length] where padding is 0, or
-    bool[1, 1, length, length] saying which token sees which.
+    | field              | type      | meaning |
+    | ---                | ---       | --- |
+    | `ids`, `positions` | int64[S, L] | tokens and their positions |
+    | `mask`             | int64[S, L] | 0 at padding; or bool[1, 1, L, L]: which token sees which |
+    | `keep`             | int64 or int | positions whose logits are computed; int: the last so many of each row |
+    | `readouts`         | tuple     | rows of those logits, flattened over sequences, that the targets need |
     """
 
     ids: Int64
     positions: Int64
     mask: NDArray[np.int64] | NDArray[np.bool_]
     keep: Int64 | int
-    picks: tuple[Readout, ...]
+    readouts: tuple[Readout, ...]
 
 
 def plan_tree_passes(
     targets: Sequence[Target], *, budget: int, attention_cost: float = 0.0
 ) -> Iterator[ForwardPass]:
-    """Common beginnings once: trees of at most `budget` tokens (see `pack`)."""
-    wanted = _group_by_input(targets)
-    sequences = list(wanted)
+    """Yield passes over trees of at most `budget` tokens, which hold common beginnings once.
+
+    Args:
+        targets: Continuations with their contexts.
+        budget: Tokens of a pass.
+        attention_cost: See `pack_trees`.
+    """
+    by_input = _group_by_input(targets)
+    sequences = list(by_input)
     for tree in pack_trees(sequences, budget=budget, attention_cost=attention_cost):
         yield _build_tree_pass(
-            tree, [(wanted[sequences[at]], path) for at, path in tree.paths.items()], targets
+            tree, [(by_input[sequences[index]], path) for index, path in tree.paths.items()], targets
         )
 
 
 def _build_tree_pass(
-    tree: TokenTree, jobs: list[tuple[list[int], Int64]], targets: Sequence[Target]
+    tree: TokenTree, paths: list[tuple[list[int], Int64]], targets: Sequence[Target]
 ) -> ForwardPass:
-    ends = {number: path[len(targets[number].context) - 1 :] for numbers, path in jobs for number in numbers}
+    ends = {number: path[len(targets[number].context) - 1 :] for numbers, path in paths for number in numbers}
     keep = np.unique(np.concatenate(list(ends.values())))
-    picks = tuple(
+    readouts = tuple(
         Readout(number, np.searchsorted(keep, nodes), np.asarray(targets[number].continuation, np.int64))
         for number, nodes in ends.items()
     )
-    return ForwardPass(tree.tokens[None], tree.depths[None], tree.build_mask()[None, None], keep, picks)
+    return ForwardPass(tree.tokens[None], tree.depths[None], tree.build_mask()[None, None], keep, readouts)
 
 
 def plan_padded_passes(targets: Sequence[Target], *, budget: int) -> Iterator[ForwardPass]:
-    """One row per sequence, those of like length together; at most `budget` tokens with padding.
+    """Yield passes of at most `budget` tokens, padding included, with one row per sequence of tokens.
 
-    Padding is on the left, so that all last tokens stand in one column, and positions do not count it.
+    Sequences of like length go together. Padding is on the left, so that all last tokens stand in one column;
+    positions do not count it.
     """
-    wanted = _group_by_input(targets)
-    for lot in split_batches(list(wanted), budget=budget):
-        numbers = [(row, number) for row, sequence in enumerate(lot) for number in wanted[sequence]]
+    by_input = _group_by_input(targets)
+    for batch in split_batches(list(by_input), budget=budget):
+        numbers = [(row, number) for row, sequence in enumerate(batch) for number in by_input[sequence]]
         keep = max(len(targets[number].continuation) for _, number in numbers)
-        ids, mask = pad_left(lot)
-        picks = tuple(
+        ids, mask = pad_rows_left(batch)
+        readouts = tuple(
             Readout(
                 number,
                 np.arange((row + 1) * keep - len(targets[number].continuation), (row + 1) * keep),
@@ -93,33 +103,33 @@ def plan_padded_passes(targets: Sequence[Target], *, budget: int) -> Iterator[Fo
             )
             for row, number in numbers
         )
-        yield ForwardPass(ids, (mask.cumsum(1) - 1).clip(0), mask, keep, picks)
+        yield ForwardPass(ids, (mask.cumsum(1) - 1).clip(0), mask, keep, readouts)
 
 
 def split_batches(sequences: Sequence[tuple[int, ...]], *, budget: int) -> Iterator[list[tuple[int, ...]]]:
-    """Sequences in groups of like length, longest first, each of at most `budget` tokens when padded."""
-    lot: list[tuple[int, ...]] = []
-    for sequence in sorted(sequences, key=lambda each: (-len(each), each)):
-        if lot and (len(lot) + 1) * len(lot[0]) > budget:
-            yield lot
-            lot = []
-        lot.append(sequence)
-    if lot:
-        yield lot
+    """Yield sequences in batches of like length, longest first, of at most `budget` tokens when padded."""
+    batch: list[tuple[int, ...]] = []
+    for sequence in sorted(sequences, key=lambda tokens: (-len(tokens), tokens)):
+        if batch and (len(batch) + 1) * len(batch[0]) > budget:
+            yield batch
+            batch = []
+        batch.append(sequence)
+    if batch:
+        yield batch
 
 
-def pad_left(rows: Sequence[Sequence[int]]) -> tuple[Int64, Int64]:
-    """Token ids and mask, int64[rows, longest]; padding is token 0 and mask 0, on the left."""
+def pad_rows_left(rows: Sequence[Sequence[int]]) -> tuple[Int64, Int64]:
+    """Return token ids and mask, int64[rows, longest] each; padding is token 0 with mask 0, on the left."""
     length = max(map(len, rows))
     ids, mask = np.zeros((len(rows), length), np.int64), np.zeros((len(rows), length), np.int64)
-    for at, row in enumerate(rows):
-        ids[at, length - len(row) :], mask[at, length - len(row) :] = row, 1
+    for number, row in enumerate(rows):
+        ids[number, length - len(row) :], mask[number, length - len(row) :] = row, 1
     return ids, mask
 
 
 def _group_by_input(targets: Sequence[Target]) -> dict[tuple[int, ...], list[int]]:
-    """Choices of one token each share all that the model must read."""
-    found: dict[tuple[int, ...], list[int]] = {}
+    """Return the targets (by number) of each input. Choices of one token each share all that the model must read."""
+    numbers: dict[tuple[int, ...], list[int]] = {}
     for number, target in enumerate(targets):
-        found.setdefault(target.input_tokens, []).append(number)
-    return found
+        numbers.setdefault(target.input_tokens, []).append(number)
+    return numbers

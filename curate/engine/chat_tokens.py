@@ -1,4 +1,4 @@
-"""Chats as token ids: the model's own chat template, in which what people wrote can open no turn of its own."""
+"""Chats as token ids in the model's own chat template. Text inside a message can open no turn of its own."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TAIL = (
 
 @dataclass(frozen=True, slots=True)
 class _MarkedText:
-    """A chat as text, cut at the control strings that people wrote into it: one stands between each two pieces."""
+    """A chat as text, split at the control strings that people wrote: `written[i]` is between piece i and i + 1."""
 
     pieces: tuple[str, ...]
     written: tuple[str, ...]
@@ -36,9 +36,9 @@ class ChatTokens:
     - A control string of the tokenizer (`<|im_end|>`) inside a message is encoded as the characters it consists
       of, never as the control token: else an answer could end its turn and speak as the judge.
     - Where the template knows no system turn, the system text opens the first user turn.
-    - No messages are bare text, opened by what the tokenizer opens texts with, or by its end token.
+    - Without messages, the text is bare: it begins with the tokenizer's begin-of-text token, or its end token.
     - Without a chat template, turns are written as "User: …" paragraphs, and "Assistant:" opens the answer.
-    - Nothing is ever cut: what does not fit is a `Failure`.
+    - Nothing is ever cut: a chat that does not fit is a `Failure`.
     """
 
     tokenizer: Any
@@ -61,37 +61,43 @@ class ChatTokens:
     def encode(
         self, messages: Chat, prefill: str = "", *, answer: bool = True, room: int = 0
     ) -> list[int] | Failure:
-        """Token ids up to where the assistant goes on, or (answer=False) of the whole chat.
+        """Encode a chat.
 
-        A Failure where the chat holds images, cannot be written in this template, or leaves no `room` for so many
-        more tokens.
+        Args:
+            messages: The chat.
+            prefill: Beginning of the answer.
+            answer: Encode up to the place where the assistant goes on; else the whole chat, closed.
+            room: Number of further tokens that must fit.
+
+        Returns:
+            Token ids; or a Failure where the chat holds images, the template does not take it, or it is too long.
         """
         return self.encode_all([(messages, prefill)], answer=answer, rooms=[room])[0]
 
     def encode_all(
         self, chats: Sequence[tuple[Chat, str]], *, answer: bool = True, rooms: Iterable[int] = repeat(0)
     ) -> list[list[int] | Failure]:
-        """`encode` for many chats, each with what is already said: a tokenizer splits a batch on all cores."""
+        """Encode many (chat, prefill), as `encode` does: a tokenizer splits a batch on all cores."""
         texts = [self._prepare_text(messages, prefill, answer=answer) for messages, prefill in chats]
         split = iter(
             self._encode_texts(
                 [piece for text in texts if isinstance(text, _MarkedText) for piece in text.pieces]
             )
         )
-        found: list[list[int] | Failure] = []
+        results: list[list[int] | Failure] = []
         for (messages, _), text, room in zip(chats, texts, rooms, strict=False):
             if isinstance(text, Failure):
-                found.append(text)
+                results.append(text)
                 continue
             ids = [*([] if messages else self._begin_tokens), *next(split)]
             for control in text.written:
                 ids += [*self._encode_literally(control), *next(split)]
-            found.append(self.check_length(len(ids) + room) or ids)
-        return found
+            results.append(self.check_length(len(ids) + room) or ids)
+        return results
 
     def encode_targets(self, requests: Sequence[Continuation]) -> list[Target | Failure]:
-        """Continuations behind their contexts, as token ids (at least one each)."""
-        contexts = self.encode_all([(each.messages, each.prefill) for each in requests])
+        """Encode continuations and their contexts, at least one token each."""
+        contexts = self.encode_all([(request.messages, request.prefill) for request in requests])
         return [
             context if isinstance(context, Failure) else self._encode_target(request, context)
             for request, context in zip(requests, contexts, strict=True)
@@ -109,8 +115,8 @@ class ChatTokens:
         return self.check_length(len(target.input_tokens)) or target
 
     def encode_choices(self, requests: Sequence[Choose]) -> list[list[Target] | Failure]:
-        """Each choice of each request behind their common context."""
-        contexts = self.encode_all([(each.messages, each.prefill) for each in requests])
+        """Encode each choice of each request, and their common context."""
+        contexts = self.encode_all([(request.messages, request.prefill) for request in requests])
         return [
             context if isinstance(context, Failure) else self._encode_choices_of(request, tuple(context))
             for request, context in zip(requests, contexts, strict=True)
@@ -124,14 +130,18 @@ class ChatTokens:
         ]
 
     def check_length(self, length: int) -> Failure | None:
+        """Return a Failure where so many tokens are more than the model takes."""
         if length <= self.max_length:
             return None
         return Failure(f"too long: {length} tokens, and the model takes {self.max_length}", permanent=True)
 
     def encode_continuation(self, prefill: str, text: str, *, bare: bool = False) -> list[int]:
-        """Token ids of `text` behind the opened answer (bare: behind nothing) and `prefill`.
+        """Encode `text` as it is split after `prefill`, whose end can change its first token.
 
-        What is before may change its first token.
+        Args:
+            prefill: Text before it.
+            text: The continuation.
+            bare: There is no opened answer before `prefill`.
         """
         before = (("" if bare else self._opening) + prefill)[-_TAIL:]
         if (before, text) not in self._continuations:
@@ -142,8 +152,9 @@ class ChatTokens:
 
     @property
     def _begin_tokens(self) -> list[int]:
-        """What bare text begins with: some token, since a model says nothing about the first one (as in
-        lm-evaluation-harness: the beginning-of-sequence token, else the end token).
+        """The token before a bare text, since a model gives no probability for the first token.
+
+        As in lm-evaluation-harness: the begin-of-text token, else the end token.
         """
         tokenizer = self.tokenizer
         begin = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
@@ -165,8 +176,8 @@ class ChatTokens:
             )
             return str(rendered)
         begin = self.tokenizer.bos_token or ""
-        told = "\n\n".join(f"{_NAMES[turn['role']]}: {turn['content']}" for turn in turns)
-        return begin + told + ("\n\nAssistant:\n" if answer else "")
+        paragraphs = "\n\n".join(f"{_NAMES[turn['role']]}: {turn['content']}" for turn in turns)
+        return begin + paragraphs + ("\n\nAssistant:\n" if answer else "")
 
     def _prepare_text(self, messages: Chat, prefill: str, *, answer: bool) -> _MarkedText | Failure:
         written: list[str] = []
@@ -181,7 +192,7 @@ class ChatTokens:
         return _MarkedText(tuple(split[::2]), tuple(written[int(number)] for number in split[1::2]))
 
     def _convert_turns(self, messages: Chat, written: list[str]) -> list[dict[str, Any]] | Failure:
-        """The turns as the template takes them, marked."""
+        """Return the turns as the template takes them, with marks for control strings."""
         if any(part.type != "text" for message in messages for part in message.content):
             return Failure("the model reads text only, and the chat holds images or videos", permanent=True)
         return [
@@ -190,16 +201,16 @@ class ChatTokens:
         ]
 
     def _mark_control_strings(self, content: str, written: list[str]) -> str:
-        """Put a numbered mark where content holds a control string; `written` remembers which."""
+        """Replace control strings in `content` by numbered marks, and add the strings to `written`."""
 
-        def mark(match: re.Match[str]) -> str:
+        def replace_match(match: re.Match[str]) -> str:
             written.append(match[0])
             return f"{_OPEN}{len(written) - 1}{_CLOSE}"
 
-        return self._control.sub(mark, content)
+        return self._control.sub(replace_match, content)
 
     def _encode_literally(self, text: str) -> list[int]:
-        """A control string as ordinary characters: a part of it is no control string."""
+        """Encode a control string as the characters it consists of."""
         if len(text) > 1 and self._control.search(text):
             return self._encode_literally(text[0]) + self._encode_literally(text[1:])
         return self._encode_texts([text])[0]
@@ -211,8 +222,8 @@ class ChatTokens:
                 list(self.tokenizer(text, add_special_tokens=False)["input_ids"]) if text else []
                 for text in texts
             ]
-        # Half of the time of calling the tokenizer itself, which also finds out where each token came from.
+        # Takes half of the time of a call of the tokenizer, which also finds out where each token came from.
         fast.no_truncation()
         fast.no_padding()
         fast.encode_special_tokens = False
-        return [each.ids for each in fast.encode_batch_fast(list(texts), add_special_tokens=False)]
+        return [encoding.ids for encoding in fast.encode_batch_fast(list(texts), add_special_tokens=False)]

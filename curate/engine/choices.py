@@ -1,4 +1,4 @@
-"""Choices where a backend does not offer them as such: drawn by their probabilities, or read token by token."""
+"""Choices for backends that do not offer them: drawn by their probabilities, or read token by token."""
 
 from __future__ import annotations
 
@@ -17,28 +17,35 @@ Context = tuple[int, ...]
 
 
 def sort_by_beginning(chats: Sequence[Chat]) -> list[int]:
-    """The places of chats in the order of their texts: those that begin alike follow each other, so that a backend
-    which remembers the beginnings that it has computed still has them.
+    """Return the indices of chats in the order of their texts.
+
+    Chats that begin alike follow each other, so a backend with a prefix cache still has their common beginning.
     """
     texts = [tuple(part.text or "" for turn in chat for part in turn.content) for chat in chats]
     return sorted(range(len(chats)), key=texts.__getitem__)
 
 
 def restore_order(order: Sequence[int], values: Sequence[T]) -> list[T]:
-    """Values that stand in `order`, at the places that it names."""
+    """Return `values`, of which value i belongs at place `order[i]`, at their places."""
     return [value for _, value in sorted(zip(order, values, strict=True), key=itemgetter(0))]
 
 
 def draw_choices(
     choose: Callable[[Sequence[Choose]], list[Choice | Failure]], requests: Sequence[Generate]
 ) -> list[Generation | Failure]:
-    """Answer requests whose answer must be one of their `choices`."""
-    asked = [
-        Choose(messages=each.messages, choices=each.choices or (), prefill=each.prefill) for each in requests
+    """Answer requests whose answer must be one of their `choices`.
+
+    Args:
+        choose: Returns the probabilities of choices.
+        requests: Requests with `choices`.
+    """
+    questions = [
+        Choose(messages=request.messages, choices=request.choices or (), prefill=request.prefill)
+        for request in requests
     ]
     return [
-        found if isinstance(found, Failure) else draw_choice(request, found)
-        for request, found in zip(requests, choose(asked), strict=True)
+        choice if isinstance(choice, Failure) else draw_choice(request, choice)
+        for request, choice in zip(requests, choose(questions), strict=True)
     ]
 
 
@@ -49,30 +56,32 @@ def draw_choice(request: Generate, choice: Choice) -> Generation:
     if sampling.temperature > 0:
         weights = np.exp((logits - logits.max()) / sampling.temperature)
         seed = int(content_id(sampling.seed, [turn.model_dump() for turn in request.messages])[:15], 16)
-        taken = np.random.default_rng(seed).choice(len(choices), sampling.n, p=weights / weights.sum())
+        drawn = np.random.default_rng(seed).choice(len(choices), sampling.n, p=weights / weights.sum())
     else:
-        taken = np.full(sampling.n, logits.argmax())
+        drawn = np.full(sampling.n, logits.argmax())
     completions = tuple(
-        Completion(choices[at], (Token(choices[at], choice.log_probs[at]),), "stop") for at in taken
+        Completion(choices[index], (Token(choices[index], choice.log_probs[index]),), "stop")
+        for index in drawn
     )
     return Generation(completions, choice.tokens_in, len(completions))
 
 
 def collect_token_queries(targets: Sequence[Target]) -> dict[Context, list[int]]:
-    """What to ask a backend that gives the log-probabilities of given next tokens: context → tokens.
+    """Collect the queries for a backend that gives the log-probabilities of given next tokens.
 
-    Choices of one token each share their context, so a verdict is one request.
+    Returns:
+        Context → the tokens wanted after it. Choices of one token each share a context, so a verdict is one query.
     """
-    wanted: dict[Context, dict[int, None]] = {}
+    queries: dict[Context, dict[int, None]] = {}
     for target in targets:
-        for at, token in enumerate(target.continuation):
-            wanted.setdefault(target.context + target.continuation[:at], {})[token] = None
-    return {context: list(tokens) for context, tokens in wanted.items()}
+        for index, token in enumerate(target.continuation):
+            queries.setdefault(target.context + target.continuation[:index], {})[token] = None
+    return {context: list(tokens) for context, tokens in queries.items()}
 
 
-def sum_log_probs(target: Target, found: Mapping[Context, Mapping[int, float]]) -> float:
-    """Of the target's continuation, from the answers to `looks`."""
+def sum_log_probs(target: Target, answers: Mapping[Context, Mapping[int, float]]) -> float:
+    """Return the log-probability of the target's continuation, from the answers to `collect_token_queries`."""
     return sum(
-        found[target.context + target.continuation[:at]][token]
-        for at, token in enumerate(target.continuation)
+        answers[target.context + target.continuation[:index]][token]
+        for index, token in enumerate(target.continuation)
     )

@@ -1,4 +1,4 @@
-"""Engines that open a model on first use, and hand it each batch of requests once they know that it can answer them."""
+"""Engines that open a model on first use, and hand it the requests that it can answer."""
 
 from __future__ import annotations
 
@@ -38,12 +38,15 @@ CAPABILITIES: dict[Task, frozenset[Capability]] = {
 
 
 class LazyEngine(ConfiguredEngine):
-    """Derive, and say in `_open` how the model is opened: as good as an engine for the methods of its capabilities."""
+    """An engine that opens its model on first use.
+
+    Derive from it, and override `_open_model` to return an object with the methods of the engine's capabilities.
+    """
 
     def __init__(self, name: str, options: Any, engines: Engines) -> None:
         super().__init__(name, options, engines)
         self._folder, self._images = engines.folder, engines.images
-        self._opened: Engine | None = None
+        self._loaded: Engine | None = None
 
     @abstractmethod
     def _open_model(self) -> Engine: ...
@@ -67,19 +70,19 @@ class LazyEngine(ConfiguredEngine):
         return self._call_model("embed-tokens", lambda model: model.embed_tokens(texts))
 
     def close(self) -> None:
-        if self._opened is not None:
-            self._opened = None
+        if self._loaded is not None:
+            self._loaded = None
             gc.collect()
 
-    def _call_model(self, capability: Capability, ask: Callable[[Engine], T]) -> T:
+    def _call_model(self, capability: Capability, call: Callable[[Engine], T]) -> T:
         if capability not in self.capabilities:
             raise make_capability_error(self, capability)
-        return ask(self._get_model())
+        return call(self._get_model())
 
     def _get_model(self) -> Engine:
-        if self._opened is None:
-            self._opened = self._open_model()
-        return self._opened
+        if self._loaded is None:
+            self._loaded = self._open_model()
+        return self._loaded
 
 
 class LocalOptions(EngineOptions):
@@ -111,9 +114,9 @@ class LocalEngine(LazyEngine):
 
     @property
     def task(self) -> Task:
-        guessed = self.weights.task  # in any case: a model that is not there shall be missed at start
-        asked: Task = guessed if self.options.task == "auto" else self.options.task
-        return asked
+        guessed = self.weights.task  # in any case, so that a missing model is an error at the start
+        task: Task = guessed if self.options.task == "auto" else self.options.task
+        return task
 
     @property
     def capabilities(self) -> frozenset[Capability]:

@@ -1,4 +1,4 @@
-"""Engines by name: what `engines:` in curate.yaml declares, opened once and shared by all judges."""
+"""Engines by name: those that `engines:` in curate.yaml declares are made once and shared by all judges."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from curate.engine.base import Capability, Chat, Engine, make_capability_error
 
 
 class EngineOptions(Section):
-    """What every engine's options have; each kind adds its own."""
+    """Options of every engine; each kind adds its own."""
 
     kind: str
     price_in: float | None = Field(None, ge=0, description="Cost of a million tokens read, in your currency.")
@@ -28,7 +28,7 @@ class EngineOptions(Section):
 
 
 class ConfiguredEngine(Engine):
-    """An engine that curate.yaml can declare: made from options, cheaply; the model is opened on first use."""
+    """An engine that curate.yaml can declare. Making one is cheap; its model is opened on first use."""
 
     Options: ClassVar[type[EngineOptions]] = EngineOptions
 
@@ -43,7 +43,7 @@ class ConfiguredEngine(Engine):
         return (tokens_in * (options.price_in or 0.0) + tokens_out * (options.price_out or 0.0)) / 1e6
 
     def make_token_counter(self) -> Callable[[Chat, str], int] | None:
-        """Counts the tokens of a chat and what is already said of the answer, without the model's weights.
+        """Return a function that counts the tokens of a chat and the beginning of its answer; it needs no weights.
 
         None where there is no tokenizer at hand.
         """
@@ -54,7 +54,7 @@ ENGINES: Registry[ConfiguredEngine] = Registry("engine", ConfiguredEngine)  # ty
 
 
 def engine(kind: str) -> Callable[[type[ConfiguredEngine]], type[ConfiguredEngine]]:
-    """Class decorator that makes an engine known as `kind`."""
+    """Return a class decorator that makes an engine known as `kind`."""
     return ENGINES.register(kind)
 
 
@@ -67,14 +67,23 @@ class Engines:
         self.folder = folder
         self.images = images or ImageAccess(folder)
         self._declared = declared
-        self._made: dict[str, ConfiguredEngine] = {}
+        self._engines_by_options: dict[str, ConfiguredEngine] = {}
 
     @classmethod
     def from_config(cls, config: Config) -> Self:
         return cls(config.engines, config.resolve("."), images=config.image_access())
 
     def get(self, name: str, *, where: str = "engine", needs: Capability | None = None) -> Engine:
-        """The engine declared as `name`; an error if there is none, or if it lacks the capability `needs`."""
+        """Return the engine declared as `name`.
+
+        Args:
+            name: Name of the engine in curate.yaml.
+            where: Key of curate.yaml that names it, for error messages.
+            needs: Capability that the engine must have.
+
+        Raises:
+            CurateError: There is no such engine, or it lacks the capability.
+        """
         if name not in self._declared:
             close = difflib.get_close_matches(name, self._declared, n=1)
             hint = (
@@ -88,19 +97,26 @@ class Engines:
     def make(
         self, name: str, options: Mapping[str, Any], *, where: str, needs: Capability | None = None
     ) -> Engine:
-        """An engine from options given in place."""
-        found = ENGINES.find(options.get("kind"), where=f"{where}.kind", folder=self.folder)
-        checked = validate_options(found.type.Options, options, where=where)
+        """Return an engine made from options; equal options give the same engine.
+
+        Args:
+            name: Name of the engine, for messages.
+            options: Its options, `kind` included.
+            where: Key of curate.yaml that holds them, for error messages.
+            needs: Capability that the engine must have.
+        """
+        registered = ENGINES.find(options.get("kind"), where=f"{where}.kind", folder=self.folder)
+        checked = validate_options(registered.type.Options, options, where=where)
         key = content_id(checked.model_dump(mode="json"))
-        if key not in self._made:
-            self._made[key] = found.type(name, checked, self)
-        opened = self._made[key]
-        if needs is not None and needs not in opened.capabilities:
-            raise make_capability_error(opened, needs)
-        return opened
+        if key not in self._engines_by_options:
+            self._engines_by_options[key] = registered.type(name, checked, self)
+        engine = self._engines_by_options[key]
+        if needs is not None and needs not in engine.capabilities:
+            raise make_capability_error(engine, needs)
+        return engine
 
     def record_use(self, used: list[Engine]) -> Engines:
-        """The same engines; those that are asked for are noted in `used`."""
+        """Return the same engines; those that are asked for are added to `used`."""
         return _RecordingEngines(self, used)
 
     def check_all(self) -> None:
@@ -109,9 +125,9 @@ class Engines:
             _ = self.get(name).capabilities
 
     def close(self) -> None:
-        for opened in self._made.values():
-            opened.close()
-        self._made.clear()
+        for engine in self._engines_by_options.values():
+            engine.close()
+        self._engines_by_options.clear()
 
 
 class _RecordingEngines(Engines):
@@ -122,17 +138,17 @@ class _RecordingEngines(Engines):
     def make(
         self, name: str, options: Mapping[str, Any], *, where: str, needs: Capability | None = None
     ) -> Engine:
-        made = self._engines.make(name, options, where=where, needs=needs)
-        if made not in self._used:
-            self._used.append(made)
-        return made
+        engine = self._engines.make(name, options, where=where, needs=needs)
+        if engine not in self._used:
+            self._used.append(engine)
+        return engine
 
 
 def build_engine_schemas() -> dict[str, dict[str, Any]]:
-    """JSON Schema of the options of each kind of engine."""
+    """Build the JSON Schema of the options of each kind of engine."""
     schemas = {}
-    for kind, found in ENGINES.registered.items():
-        schema = found.Options.model_json_schema()
+    for kind, engine_type in ENGINES.registered.items():
+        schema = engine_type.Options.model_json_schema()
         schema["properties"]["kind"] = {"const": kind}
         schemas[kind] = schema
     return schemas

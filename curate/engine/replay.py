@@ -5,7 +5,7 @@
       offline:  {kind: replay, path: answers.jsonl}                 # answers from the file alone
 
 One JSON object a line: `{"method": "choose", "request": id, "answer": {...}}`, where the id is the content hash of the
-request (`request_id`) and the answer has the fields of the result type in base.py. Failures are not recorded. What
+request (`hash_request`) and the answer has the fields of the result type in base.py. Failures are not recorded. What
 is not recorded and cannot be asked is a `Failure`. One process at a time may add to a file.
 """
 

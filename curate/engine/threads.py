@@ -1,4 +1,4 @@
-"""How many threads torch may use."""
+"""The number of threads that torch may use."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ U = TypeVar("U")
 
 @contextlib.contextmanager
 def limit_to_one_thread() -> Iterator[None]:
-    """Torch on one thread: the same input gives the same bits on any number of cores.
+    """Run torch on one thread: the same input gives the same bits on any number of cores.
 
     Small operators gain little from more, and lose a factor of twenty when other processes want the cores:
     the threads of an operator wait for each other by spinning.
@@ -29,9 +29,10 @@ def limit_to_one_thread() -> Iterator[None]:
 
 
 def map_on_cores(function: Callable[[T], U], items: Iterable[T], *, device: Any) -> Iterator[U]:
-    """`map`, in order; on a CPU so many items at a time as torch has threads, each on one thread.
+    """Yield `function` of each item, in their order.
 
-    So the bits are the same on any number of cores, all cores are used, and nobody spins.
+    On a CPU, as many items are computed at a time as torch has threads, each on one thread. So the bits are the same on
+    any number of cores, all cores are used, and no thread spins.
     """
     import torch
 

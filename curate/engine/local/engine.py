@@ -27,8 +27,10 @@ _VERSION = 1  # counts changes of this engine that change answers
 
 @engine("transformers")
 class TransformersEngine(LocalEngine):
-    """`revision` does not say what `dtype: auto` comes to, so that a workspace can move to a GPU without paying for its
-    judgments again (bfloat16 and float32 differ in the third digit).
+    """A Transformers or sentence-transformers model in this process.
+
+    `revision` holds `dtype: auto` as it is written, so a workspace can move to a GPU without paying for its judgments
+    again (bfloat16 and float32 differ in the third digit).
     """
 
     Options = TransformersOptions
@@ -60,11 +62,11 @@ class TransformersEngine(LocalEngine):
 
         tokens = load_tokenizer(self.weights)
 
-        def count(messages: Chat, prefill: str) -> int:
-            found = tokens.encode(messages, prefill)
-            return 0 if isinstance(found, Failure) else len(found)
+        def count_tokens(messages: Chat, prefill: str) -> int:
+            encoded = tokens.encode(messages, prefill)
+            return 0 if isinstance(encoded, Failure) else len(encoded)
 
-        return count
+        return count_tokens
 
     def _open_model(self) -> Engine:
         self._require_packages()

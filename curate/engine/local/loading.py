@@ -1,4 +1,4 @@
-"""Loads Transformers models: precision, device, GGUF files made dense once, and full-precision logits."""
+"""Loading of Transformers models: precision, device, GGUF files unpacked once, and full-precision logits."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from curate.engine.weights import Task, Weights
 
 
 def resolve_device(device: str) -> torch.device:
+    """Return the device to load a model on; `auto` means a GPU if there is one."""
     if device != "auto":
         return torch.device(device)
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -45,7 +46,7 @@ def resolve_dtype(precision: str, device: torch.device) -> torch.dtype:
 
 @contextlib.contextmanager
 def silence_loading() -> Iterator[None]:
-    """Loading draws bars and prints advice on standard error, which belongs to our own progress."""
+    """Silence the bars and advice that loading prints on standard error, where our own progress is shown."""
     from transformers.utils import logging as advice
 
     level = advice.get_verbosity()
@@ -80,11 +81,11 @@ def load_model(
 
 
 def load_tokenizer(weights: Weights) -> ChatTokens:
-    """The model's tokenizer alone; no length is too long for it."""
+    """Load the model's tokenizer alone; it has no limit of length."""
     from transformers import AutoTokenizer
 
-    at = {"gguf_file": weights.gguf_file} if weights.gguf_file is not None else get_hub_arguments(weights)
-    return ChatTokens(AutoTokenizer.from_pretrained(weights.source, **at), 1 << 30)
+    place = {"gguf_file": weights.gguf_file} if weights.gguf_file is not None else get_hub_arguments(weights)
+    return ChatTokens(AutoTokenizer.from_pretrained(weights.source, **place), 1 << 30)
 
 
 def _load_causal(
@@ -93,17 +94,17 @@ def _load_causal(
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     if weights.gguf_file is not None:
-        source, at = str(unpack_gguf(weights, dtype)), {}
+        source, hub = str(unpack_gguf(weights, dtype)), {}
     else:
-        source, at = weights.source, get_hub_arguments(weights)
-    tokenizer = AutoTokenizer.from_pretrained(source, **at)
-    model: Any = AutoModelForCausalLM.from_pretrained(source, dtype=dtype, **at)
+        source, hub = weights.source, get_hub_arguments(weights)
+    tokenizer = AutoTokenizer.from_pretrained(source, **hub)
+    model: Any = AutoModelForCausalLM.from_pretrained(source, dtype=dtype, **hub)
     model.to(device).eval()
     if dtype != torch.float32:
         model.set_output_embeddings(_Float32Head(model.get_output_embeddings()))
     tokens = ChatTokens(tokenizer, resolve_max_length(options, model, tokenizer))
-    opened = CausalModel(model, tokens, options.budget)
-    return opened.enable_trees() if options.share_prefixes else opened
+    causal = CausalModel(model, tokens, options.budget)
+    return causal.enable_trees() if options.share_prefixes else causal
 
 
 def _load_classifier(
@@ -146,14 +147,17 @@ def _load_vision_reward(
 
 
 def load_processor(source: str, **hub: Any) -> Any:
-    """Of a vision-language model. Some bring one for videos too, which Transformers opens with torchvision only."""
+    """Load the processor of a vision-language model.
+
+    Some bring one for videos too, which Transformers opens only with torchvision.
+    """
     from transformers import AutoProcessor
 
     try:
         return AutoProcessor.from_pretrained(source, **hub)  # type: ignore[no-untyped-call]
     except ImportError as error:
         raise CurateError(
-            f"The processor of {source} needs a package that is not there: run `pip install 'curate[vision]'` "
+            f"The processor of {source} needs a package that is not installed: run `pip install 'curate[vision]'` "
             f"({' '.join(str(error).split())[:120]})."
         ) from error
 
@@ -163,13 +167,13 @@ def _load_embedder(
 ) -> Embedder:
     from sentence_transformers import SentenceTransformer
 
-    at = get_hub_arguments(weights)
+    hub = get_hub_arguments(weights)
     model = SentenceTransformer(
         weights.source,
         device=str(device),
-        local_files_only=not at,
+        local_files_only=not hub,
         model_kwargs={"dtype": dtype},  # else it takes the dtype that the model was saved as
-        **at,
+        **hub,
     )
     if options.max_length is not None:
         model.max_seq_length = options.max_length
@@ -177,11 +181,15 @@ def _load_embedder(
 
 
 def get_hub_arguments(weights: Weights) -> dict[str, Any]:
+    """Return the arguments of `from_pretrained` that name the commit on the hub."""
     return {"revision": weights.hub_revision} if weights.hub_revision else {}
 
 
 def resolve_max_length(options: TransformersOptions, model: Any, tokenizer: Any) -> int:
-    """The user's, or the least that model and tokenizer admit (some say "very large" where they do not know)."""
+    """Return the option `max_length`, or the least that model and tokenizer admit.
+
+    Some tokenizers state a very large number where they do not know.
+    """
     known = [
         getattr(model.config.get_text_config(), "max_position_embeddings", None),
         tokenizer.model_max_length,
@@ -203,8 +211,10 @@ class _Float32Head(nn.Module):
 
 
 def unpack_gguf(weights: Weights, dtype: torch.dtype) -> Path:
-    """A GGUF file as a folder in the Transformers layout, kept in the user's cache: unpacking takes ten times
-    as long as loading. CURATE_CACHE (or XDG_CACHE_HOME) moves the cache.
+    """Return the folder of a GGUF file in the Transformers layout.
+
+    It is kept in the user's cache, since unpacking takes ten times as long as loading. CURATE_CACHE (or XDG_CACHE_HOME)
+    moves the cache.
     """
     base = os.environ.get("CURATE_CACHE")
     cache = Path(base) if base else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "curate"

@@ -1,4 +1,4 @@
-"""What can be set of an engine of kind `transformers`."""
+"""Options of an engine of kind `transformers`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Value heads on a decoder: what makes a reward of the hidden state at the last token.
+"""Value heads on a decoder: they turn the hidden state at the last token into a reward.
 
-A linear head with one output is saved as Transformers' own sequence-classification model. Any other is saved as the
-backbone with two files beside it, `reward_head.json` (its shape) and `reward_head.safetensors` (its weights).
+A linear head with one output is saved as Transformers' own sequence-classification model. Any other head is saved as
+the backbone with two files beside it, `reward_head.json` (its shape) and `reward_head.safetensors` (its weights).
 """
 
 from __future__ import annotations
@@ -23,8 +23,15 @@ _HEAD = "reward_head"
 
 @dataclass(frozen=True, slots=True)
 class HeadShape:
-    """`linear` (no bias) or `mlp` with so many `units`; one output, the logits of `levels` ordered levels, or one
-    output for each of the `aspects`, whose mean by `weights` is the score.
+    """The shape of a value head.
+
+    Attributes:
+        head: `linear` (no bias) or `mlp`.
+        units: Hidden units of an `mlp`.
+        output: One scalar, the logits of ordered levels, or one output for each aspect.
+        levels: Number of levels of an ordinal head.
+        aspects: Names of the aspects.
+        weights: Weight of each aspect in the score, which is their weighted mean.
     """
 
     head: Literal["linear", "mlp"] = "linear"
@@ -40,7 +47,7 @@ class HeadShape:
 
     @property
     def is_plain(self) -> bool:
-        """Whether Transformers' sequence classification has such a head."""
+        """Tells whether Transformers' sequence classification has such a head."""
         return self.head == "linear" and self.output == "scalar"
 
 
@@ -61,7 +68,13 @@ class MlpHead(nn.Module):
 
 
 def make_head(size: int, shape: HeadShape, generator: torch.Generator) -> nn.Linear | MlpHead:
-    """A head with random weights."""
+    """Make a head with random weights.
+
+    Args:
+        size: Length of a hidden state.
+        shape: Shape of the head.
+        generator: Source of the weights.
+    """
     if shape.head == "mlp":
         return MlpHead(size, shape.units, shape.n_outputs, generator)
     head = nn.Linear(size, shape.n_outputs, bias=False)
@@ -70,8 +83,10 @@ def make_head(size: int, shape: HeadShape, generator: torch.Generator) -> nn.Lin
 
 
 def read_score(outputs: Tensor, shape: HeadShape) -> Tensor:
-    """[…] of [… , outputs]: the scalar, the expected level (0 … levels − 1) of the ordinal distribution, or the
-    weighted mean of the aspects.
+    """Return the score, float[…], of the outputs of a head, float[…, outputs].
+
+    It is the scalar, the expected level (0 … levels − 1) of the ordinal distribution, or the weighted mean of the
+    aspects.
     """
     if outputs.shape[-1] != shape.n_outputs:
         raise ValueError(f"{outputs.shape[-1]} outputs of a head with {shape.n_outputs}")
@@ -85,6 +100,7 @@ def read_score(outputs: Tensor, shape: HeadShape) -> Tensor:
 
 
 def has_own_head(folder: Path) -> bool:
+    """Tell whether the model in a folder has a head that `save_head` wrote."""
     return (folder / f"{_HEAD}.json").is_file()
 
 
@@ -93,7 +109,8 @@ def save_head(head: nn.Module, shape: HeadShape, folder: Path) -> None:
     from safetensors.torch import save_file
 
     save_file(
-        {name: each.contiguous() for name, each in head.state_dict().items()}, folder / f"{_HEAD}.safetensors"
+        {name: tensor.contiguous() for name, tensor in head.state_dict().items()},
+        folder / f"{_HEAD}.safetensors",
     )
     (folder / f"{_HEAD}.json").write_text(json.dumps(asdict(shape)) + "\n", encoding="utf-8")
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
@@ -105,9 +122,9 @@ def load_head(folder: Path, size: int) -> tuple[nn.Linear | MlpHead, HeadShape]:
     """Read what `save_head` wrote. Raises OSError, ValueError or TypeError where it is broken."""
     from safetensors.torch import load_file
 
-    held = json.loads((folder / f"{_HEAD}.json").read_text(encoding="utf-8"))
-    lists = {name: tuple(held[name]) for name in ("aspects", "weights") if name in held}
-    shape = HeadShape(**held | lists)
+    fields = json.loads((folder / f"{_HEAD}.json").read_text(encoding="utf-8"))
+    lists = {name: tuple(fields[name]) for name in ("aspects", "weights") if name in fields}
+    shape = HeadShape(**fields | lists)
     head = make_head(size, shape, torch.Generator())
     head.load_state_dict(load_file(folder / f"{_HEAD}.safetensors"))
     return head, shape
@@ -135,9 +152,12 @@ class HeadedModel(nn.Module):
         return cls(backbone, *load_head(folder, backbone.config.get_text_config().hidden_size))
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, **images: Tensor) -> SimpleNamespace:
-        """`logits` float32[B, 1] at the last token that is no padding token, as Transformers does it.
+        """Return `logits` float32[B, 1] at the last token that is no padding token, as Transformers does it.
 
-        `images`: what a vision-language backbone is given besides its tokens.
+        Args:
+            input_ids: int64[B, L], tokens padded on the right.
+            attention_mask: int64[B, L], 0 at padding.
+            images: Further inputs of a vision-language backbone.
         """
         hidden = self.backbone(
             input_ids=input_ids, attention_mask=attention_mask, use_cache=False, **images

@@ -1,6 +1,6 @@
-"""Text that must match a JSON schema: at each step, only tokens that some valid document goes on with are allowed.
+"""Text that matches a JSON schema: at each step only tokens are allowed that some valid document goes on with.
 
-The grammar work is llguidance's; this is its place in Transformers' generation.
+llguidance follows the grammar; this module connects it to generation in Transformers.
 """
 
 from __future__ import annotations
@@ -13,13 +13,19 @@ import numpy as np
 import torch
 from llguidance.hf import from_tokenizer
 
-# No blanks between the parts, as vLLM is told too: weak models burn their tokens on them.
+# No blanks between the parts (the same in vLLM): weak models spend their tokens on them.
 _LAYOUT: Any = {"whitespace_flexible": False}
 
 
 @dataclass(slots=True)
 class SchemaCompiler:
-    """Compiles JSON schemas for one tokenizer. `ends`: the token ids that end an answer; `size`: of the logits."""
+    """Compiles JSON schemas for one tokenizer.
+
+    Args:
+        tokenizer: A Transformers tokenizer.
+        ends: Token ids that end an answer.
+        size: Number of logits.
+    """
 
     tokenizer: Any
     ends: list[int]
@@ -28,7 +34,11 @@ class SchemaCompiler:
     _tokenizer: llguidance.LLTokenizer | None = field(init=False, default=None)
 
     def build_constraint(self, schema: str) -> Constraint:
-        """What keeps a batch to `schema` (JSON text). ValueError: it is none, or not supported."""
+        """Build the logits processor that keeps a batch to `schema` (JSON text).
+
+        Raises:
+            ValueError: The text is no JSON schema, or it is not supported.
+        """
         if schema not in self._compiled:
             if self._tokenizer is None:  # takes a second for a large vocabulary
                 self._tokenizer = from_tokenizer(self.tokenizer, eos_token=self.ends)

@@ -1,8 +1,8 @@
-"""Chats with images: what a vision-language model reads, made by its own processor, and its scores as a judge.
+"""Chats with images: the inputs of a vision-language model, made by its own processor, and its scores as a judge.
 
-In the tokens of a chat (see chat_tokens.py: nothing that people wrote becomes a control token) the place of each image
-is filled with the tokens that the processor writes for it. Images are processed one by one, so what stands for one
-does not depend on which others it is shown with.
+In the tokens of a chat (see chat_tokens.py: text inside a message never becomes a control token) the place of each
+image is filled with the tokens that the processor writes for it. Images are processed one by one, so the tokens of an
+image do not depend on which others it is shown with.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from curate.records import Part, plain_text
 
 Ids = tuple[int, ...]
 
-_KEPT = 8  # processed images (some take 50 MB): the responses to a prompt share its images
+_CACHED_IMAGES = 8  # processed images (some take 50 MB): the responses to a prompt share its images
 _KINDS = ("mm_token_type_ids", "token_type_ids")  # of each token: 0 text, 1 an image's
 _CROSS = "cross_attention_mask"  # of models that look at images beside the text, not within it
 
@@ -40,7 +40,7 @@ class VisionTokens(ChatTokens):
 
     def __init__(self, processor: Any, max_length: int, access: ImageAccess) -> None:
         self.processor, self.access = processor, access
-        self._image = lru_cache(_KEPT)(self._process_image)
+        self._image = lru_cache(_CACHED_IMAGES)(self._process_image)
         if not processor.chat_template and not processor.tokenizer.chat_template:
             raise CurateError(
                 "The processor has no chat template, so it is not known how the model reads a chat with images."
@@ -62,30 +62,30 @@ class VisionTokens(ChatTokens):
     def encode_all(
         self, chats: Sequence[tuple[Chat, str]], *, answer: bool = True, rooms: Iterable[int] = repeat(0)
     ) -> list[list[int] | Failure]:
-        found = super().encode_all(chats, answer=answer)
+        encoded = super().encode_all(chats, answer=answer)
         filled = [
-            each if isinstance(each, Failure) else self._fill_image_tokens(each, images_of(messages))
-            for (messages, _), each in zip(chats, found, strict=True)
+            ids if isinstance(ids, Failure) else self._fill_image_tokens(ids, images_of(messages))
+            for (messages, _), ids in zip(chats, encoded, strict=True)
         ]
         return [
-            each if isinstance(each, Failure) else self.check_length(len(each) + room) or each
-            for each, room in zip(filled, rooms, strict=False)
+            ids if isinstance(ids, Failure) else self.check_length(len(ids) + room) or ids
+            for ids, room in zip(filled, rooms, strict=False)
         ]
 
     def build_inputs(self, tokens: Tensor, images: Sequence[Part]) -> dict[str, Tensor]:
-        """What the model is given besides `tokens` int64[B, L], which hold these images in this order."""
-        found: dict[str, list[Tensor]] = {}
+        """Build the inputs of the model besides `tokens` int64[B, L], which hold these images in this order."""
+        arrays: dict[str, list[Tensor]] = {}
         for part in images:
             try:
-                _, given = self._image(part)
+                _, image_inputs = self._image(part)
             except UnreadableImageError as error:
                 raise CurateError(
-                    f"The image {(part.uri or '')[:200]} could be read before and cannot be now ({error}): put it "
+                    f"The image {(part.uri or '')[:200]} was readable before, and now it is not ({error}): put it "
                     "back, and run the same command to go on."
                 ) from error
-            for name, value in given.items():
-                found.setdefault(name, []).append(value)
-        inputs = {name: _concatenate_padded(values) for name, values in found.items()}
+            for name, value in image_inputs.items():
+                arrays.setdefault(name, []).append(value)
+        inputs = {name: _concatenate_with_padding(values) for name, values in arrays.items()}
         if self._kinds is not None:
             inputs[self._kinds] = torch.isin(tokens, self._of_images).long()
         return inputs
@@ -94,12 +94,12 @@ class VisionTokens(ChatTokens):
         if list(ids).count(self._place) != len(images):
             return Failure("the chat template has no place for an image", permanent=True)
         filled: list[int] = []
-        rest = iter(images)
+        remaining = iter(images)
         for token in ids:
             if token != self._place:
                 filled.append(token)
                 continue
-            part = next(rest)
+            part = next(remaining)
             try:
                 filled += self._image(part)[0]
             except UnreadableImageError as error:
@@ -108,7 +108,7 @@ class VisionTokens(ChatTokens):
         return filled
 
     def _process_image(self, part: Part) -> tuple[Ids, dict[str, Tensor]]:
-        """The tokens that stand for an image, and what the model is given of it."""
+        """Return the tokens that stand for an image, and the model's inputs for it."""
         image = open_image(part, self.access)
         try:
             ids, inputs, _ = self._run_processor(image)
@@ -117,19 +117,19 @@ class VisionTokens(ChatTokens):
         return ids, inputs
 
     def _run_processor(self, image: Any) -> tuple[Ids, dict[str, Tensor], dict[str, list[int]]]:
-        """And which of the tokens are the image's own."""
+        """Return the tokens of an image, the model's inputs, and the kind of each token (see `_KINDS`)."""
         place = self.tokenizer.convert_ids_to_tokens(self._place)
-        found = self.processor(text=[place], images=[[image]], return_tensors="pt", add_special_tokens=False)
-        ids = tuple(found.pop("input_ids")[0].tolist())
-        found.pop("attention_mask", None)
-        kinds = {name: found.pop(name)[0].tolist() for name in _KINDS if name in found}
-        return ids, dict(found), kinds
+        inputs = self.processor(text=[place], images=[[image]], return_tensors="pt", add_special_tokens=False)
+        ids = tuple(inputs.pop("input_ids")[0].tolist())
+        inputs.pop("attention_mask", None)
+        kinds = {name: inputs.pop(name)[0].tolist() for name in _KINDS if name in inputs}
+        return ids, dict(inputs), kinds
 
     def _find_image_token(self) -> int:
-        """The token that the template writes where an image stands."""
-        shown = self._render_turns([{"role": "user", "content": [{"type": "image"}]}], answer=False)
+        """Return the token that the template writes where an image stands."""
+        rendered = self._render_turns([{"role": "user", "content": [{"type": "image"}]}], answer=False)
         token = getattr(self.processor, "image_token", None)
-        if token is None or token not in shown:
+        if token is None or token not in rendered:
             raise CurateError("The chat template has no place for images, so the model cannot be shown any.")
         return int(self.tokenizer.convert_tokens_to_ids(token))
 
@@ -165,8 +165,8 @@ class VisionTokens(ChatTokens):
 class VisionReward:
     """A vision-language reward model that `curate train` saved, as an engine that scores.
 
-    Chats go through it in the order given, as many at once as have `budget` tokens when padded: those about one prompt
-    stand together, and share its images.
+    Chats go through it in the order given, as many at once as have `budget` tokens when padded: chats about one prompt
+    follow each other, and share its images.
     """
 
     model: Any
@@ -174,39 +174,41 @@ class VisionReward:
     budget: int
 
     def score(self, chats: Sequence[Chat]) -> list[Score | Failure]:
-        found: dict[int, Score | Failure] = {}
-        lot: dict[int, list[int]] = {}
+        results: dict[int, Score | Failure] = {}
+        batch: dict[int, list[int]] = {}
         for place, chat in enumerate(chats):
             ids = self.tokens.encode(chat, answer=False)
             if isinstance(ids, Failure):
-                found[place] = ids
+                results[place] = ids
                 continue
-            longest = max(map(len, (*lot.values(), ids)))
-            if lot and (len(lot) + 1) * longest > self.budget:
-                found |= self._score_batch(lot, chats)
-                lot = {}
-            lot[place] = ids
-        if lot:
-            found |= self._score_batch(lot, chats)
-        return [found[place] for place in range(len(chats))]
+            longest = max(map(len, (*batch.values(), ids)))
+            if batch and (len(batch) + 1) * longest > self.budget:
+                results |= self._score_batch(batch, chats)
+                batch = {}
+            batch[place] = ids
+        if batch:
+            results |= self._score_batch(batch, chats)
+        return [results[place] for place in range(len(chats))]
 
-    def _score_batch(self, lot: dict[int, list[int]], chats: Sequence[Chat]) -> dict[int, Score]:
+    def _score_batch(self, batch: dict[int, list[int]], chats: Sequence[Chat]) -> dict[int, Score]:
         padding = self.model.config.get_text_config().pad_token_id or 0
-        rows = [torch.tensor(ids) for ids in lot.values()]
+        rows = [torch.tensor(ids) for ids in batch.values()]
         tokens = pad_sequence(rows, batch_first=True, padding_value=padding)
         mask = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
-        inputs = self.tokens.build_inputs(tokens, [part for place in lot for part in images_of(chats[place])])
+        inputs = self.tokens.build_inputs(
+            tokens, [part for place in batch for part in images_of(chats[place])]
+        )
         inputs |= {"input_ids": tokens, "attention_mask": mask}
         with torch.inference_mode():
             logits = self.model(**move_inputs(inputs, self.model.backbone)).logits[:, 0].double().cpu()
         return {
             place: Score(float(value), len(ids))
-            for (place, ids), value in zip(lot.items(), logits, strict=True)
+            for (place, ids), value in zip(batch.items(), logits, strict=True)
         }
 
 
 def move_inputs(inputs: dict[str, Tensor], backbone: Any) -> dict[str, Tensor]:
-    """On the backbone's device; pixels in its precision."""
+    """Return the inputs on the backbone's device; pixels in its precision."""
     return {
         name: value.to(backbone.device, backbone.dtype if value.is_floating_point() else None)
         for name, value in inputs.items()
@@ -214,7 +216,7 @@ def move_inputs(inputs: dict[str, Tensor], backbone: Any) -> dict[str, Tensor]:
 
 
 def _merge_texts(content: Sequence[Part]) -> Iterator[Part]:
-    """Texts that follow each other as one, as text-only models read them."""
+    """Yield the parts, with texts that follow each other as one, as text-only models read them."""
     texts: list[Part] = []
     for part in content:
         if part.type == "text":
@@ -232,16 +234,16 @@ def _list_parts(content: str | list[dict[str, str]]) -> list[dict[str, str]]:
     return [{"type": "text", "text": content}] if isinstance(content, str) else content
 
 
-def _concatenate_padded(values: Sequence[Tensor]) -> Tensor:
-    """One after the other; what differs in size is padded with zeros, as processors pad a batch of images."""
+def _concatenate_with_padding(values: Sequence[Tensor]) -> Tensor:
+    """Concatenate arrays; those that differ in size are padded with zeros, as processors pad a batch of images."""
     sizes = [max(dims) for dims in zip(*(value.shape[1:] for value in values), strict=True)]
     return torch.cat([functional.pad(value, _compute_padding(value, sizes)) for value in values])
 
 
 def _compute_padding(value: Tensor, sizes: Sequence[int]) -> list[int]:
-    """As `pad` takes it: for each axis but the first, from the last one on, nothing before and so many after."""
+    """Compute the argument of torch's `pad`: for each axis but the first, from the last on, (0, missing)."""
     pairs = [(0, size - have) for size, have in zip(sizes, value.shape[1:], strict=True)]
-    return [each for pair in reversed(pairs) for each in pair]
+    return [number for pair in reversed(pairs) for number in pair]
 
 
 def _make_blank_image() -> Any:

@@ -93,8 +93,8 @@ class OpenAIEngine(LazyEngine):
         return content_id("openai", _VERSION, chosen.model, *settings, *shown, tokenizer)
 
     def close(self) -> None:
-        if self._opened is not None:
-            self._opened.close()
+        if self._loaded is not None:
+            self._loaded.close()
         super().close()
 
     def _open_model(self) -> Engine:

@@ -1,4 +1,4 @@
-"""What can be set of an engine of kind `openai`."""
+"""Options of an engine of kind `openai`."""
 
 from __future__ import annotations
 

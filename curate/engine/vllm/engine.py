@@ -48,8 +48,8 @@ class VllmEngine(LocalEngine):
         return content_id("vllm", _VERSION, self.weights.digest, self.task, *settings)
 
     def close(self) -> None:
-        if self._opened is not None:
-            self._opened.close()
+        if self._loaded is not None:
+            self._loaded.close()
         super().close()
 
     def _call_model(self, capability: Capability, ask: Callable[[Engine], T]) -> T:

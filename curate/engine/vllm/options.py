@@ -1,4 +1,4 @@
-"""What can be set of an engine of kind `vllm`."""
+"""Options of an engine of kind `vllm`."""
 
 from __future__ import annotations
 

@@ -250,9 +250,7 @@ def run(seat: ConfiguredJudge, options: argparse.Namespace, pairs: Sequence[Item
     ]
     chosen = [trap for trap in load_adversarial_items() if str(trap.item.messages) in requests]
     began = time.perf_counter()
-    asked = [
-        (number, each) for number, item in enumerate(pairs) for each in seat.judge.questions(item.item)
-    ]
+    asked = [(number, each) for number, item in enumerate(pairs) for each in seat.judge.questions(item.item)]
     answers = run_judge(seat, [question for _, question in asked])
     seconds = time.perf_counter() - began
     grouped: dict[int, list[tuple[Question, Answer]]] = {}
@@ -291,7 +289,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         write_pool(left, pool := Path(folder) / "pool.jsonl")
         with panel(options, pool) as judges:
-            for seat in judges.seats.values():
+            for seat in judges.judges.values():
                 found = run(seat, options, pairs)
                 speed = float(str(found["judgments"])) / float(str(found["seconds"]))
                 cells = " | ".join(str(found[each]) for each in COLUMNS)

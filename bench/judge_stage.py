@@ -27,16 +27,17 @@ from curate.judge import Panel, judge, plan_chunks
 from curate.lake.lake import Lake
 
 JUDGE = """
-from curate.judge.base import Judge, believe, in_both_orders
+from curate.judge.base import Judge, ask_both_orders, from_probability
 
 class Instant(Judge):
-    quick = QUICK
+    is_cheap = QUICK
 
-    def questions(self, contest):
-        return in_both_orders(contest)
+    def questions(self, item):
+        return ask_both_orders(item)
 
     def answer(self, questions):
-        return [believe(0.75, raw='{"A": -0.2876, "B": -1.3863, "mass": 0.9}', tokens_in=200) for _ in questions]
+        raw = '{"A": -0.2876, "B": -1.3863, "mass": 0.9}'
+        return [from_probability(0.75, raw=raw, tokens_in=200) for _ in questions]
 """
 PEER = """
 import sys, time

@@ -126,7 +126,7 @@ def test_a_run_killed_many_times_ends_like_an_undisturbed_one(
 SLOW_JUDGE = """
 import time
 from pathlib import Path
-from curate.judge.base import Judge, prefer
+from curate.judge.base import Judge, from_margin
 
 class Slow(Judge):
     kind = "rule"
@@ -134,7 +134,7 @@ class Slow(Judge):
     def answer(self, questions):
         Path("asked").touch()
         time.sleep(0.5)
-        return [prefer(len(q.a.text) - len(q.b.text)) for q in questions]
+        return [from_margin(len(q.a.text) - len(q.b.text)) for q in questions]
 """
 
 

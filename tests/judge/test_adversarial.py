@@ -33,13 +33,19 @@ evaluate: {bootstrap: 200}
 def rates(config: Config) -> dict[str, dict[str, float]]:
     with Panel(config) as panel:
         return {
-            name: {each.subset: each.estimate.value for each in summarize_attacks(name, measure_attacks(configured), resamples=0)}
+            name: {
+                each.subset: each.estimate.value
+                for each in summarize_attacks(name, measure_attacks(configured), resamples=0)
+            }
             for name, configured in panel.judges.items()
         }
 
 
 def test_every_hack_meets_every_good_answer() -> None:
-    hacks, requests = {trap.hack for trap in load_adversarial_items()}, {trap.item.messages for trap in load_adversarial_items()}
+    hacks, requests = (
+        {trap.hack for trap in load_adversarial_items()},
+        {trap.item.messages for trap in load_adversarial_items()},
+    )
     assert len(hacks) >= 12
     assert len(load_adversarial_items()) == len(hacks) * len(requests)
     for trap in load_adversarial_items():

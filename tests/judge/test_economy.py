@@ -336,12 +336,12 @@ def test_status_by_judge(sample_lake: Lake, make_config: MakeConfig) -> None:
 
 def test_ratings_and_lists_become_rows(sample_lake: Lake, make_config: MakeConfig, tmp_path: Path) -> None:
     (tmp_path / "forms.py").write_text(
-        "from curate.judge.base import Answer, Judge, one_by_one, rate, shuffled\n"
+        "from curate.judge.base import Answer, Judge, ask_each_response, ask_shuffled_lists, from_rating\n"
         "class Rater(Judge):\n"
-        "    def questions(self, item): return one_by_one(item)\n"
-        "    def answer(self, questions): return [rate(-len(q.a.text), sd=1.0) for q in questions]\n"
+        "    def questions(self, item): return ask_each_response(item)\n"
+        "    def answer(self, questions): return [from_rating(-len(q.a.text), sd=1.0) for q in questions]\n"
         "class Lister(Judge):\n"
-        "    def questions(self, item): return shuffled(item, samples=2, size=9)\n"
+        "    def questions(self, item): return ask_shuffled_lists(item, samples=2, size=9)\n"
         "    def answer(self, questions):\n"
         "        return [Answer(outcome='a', scores=tuple(-float(len(c.text)) for c in q.asked)) for q in questions]\n"
     )

@@ -185,5 +185,7 @@ def test_a_transcript_holds_what_the_judge_was_told(tmp_path: Path, make_config:
 def test_conversations_are_compared_as_judges_read_them() -> None:
     pool = (Example("[user]\nHi\n\n[assistant]\nHello\n\n[user]\nBye", "x", "y"), Example("Bye", "x", "y"))
     turns = build_chat(("user", "Hi"), ("assistant", "Hello"), ("user", "Bye"))
-    request = format_request(PromptItem("p", turns, None, (CandidateResponse("a", "1"), CandidateResponse("b", "2"))))
+    request = format_request(
+        PromptItem("p", turns, None, (CandidateResponse("a", "1"), CandidateResponse("b", "2")))
+    )
     assert Examples(pool, 2, TEMPLATE).near([request]) == [(pool[1],)]

@@ -222,10 +222,10 @@ def test_a_broken_judge_of_ones_own_says_where(
 def test_a_judge_of_ones_own(sample_lake: Lake, make_config: MakeConfig, tmp_path: Path) -> None:
     """As its docstring promises: one small file, and changed code is a new revision."""
     (tmp_path / "shouting.py").write_text(
-        "from curate.judge.base import Answer, Judge, Question, prefer\n\n"
+        "from curate.judge.base import Answer, Judge, Question, from_margin\n\n"
         "class Quieter(Judge):\n    kind = 'rule'\n\n"
         "    def answer(self, questions: list[Question]) -> list[Answer]:\n"
-        "        return [prefer(q.b.text.count('.') - q.a.text.count('.')) for q in questions]\n"
+        "        return [from_margin(q.b.text.count('.') - q.a.text.count('.')) for q in questions]\n"
     )
     config = make_config("judge: {judges: [{name: quieter, kind: './shouting.py:Quieter'}]}")
     judge(sample_lake, config)

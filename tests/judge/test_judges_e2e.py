@@ -21,7 +21,12 @@ MakeConfig = Callable[[str], Config]
 pytestmark = pytest.mark.e2e
 
 CONTESTS = [
-    PromptItem(f"p{at}", build_chat(("user", request)), None, (CandidateResponse(f"{at}a", good), CandidateResponse(f"{at}b", bad)))
+    PromptItem(
+        f"p{at}",
+        build_chat(("user", request)),
+        None,
+        (CandidateResponse(f"{at}a", good), CandidateResponse(f"{at}b", bad)),
+    )
     for at, (request, good, bad) in enumerate(
         [
             ("What is 2 + 2?", "2 + 2 is 4.", "Bananas."),
@@ -72,7 +77,9 @@ def test_ratings_reasons_and_likelihoods_of_a_real_model() -> None:
     section = {"judges": [judge | {"engine": "m"} for judge in judges]}
     with Panel(Config.model_validate({"engines": engines, "judge": section})) as panel:
         found = {
-            name: run_judge(configured, [question for item in CONTESTS for question in configured.judge.questions(item)])
+            name: run_judge(
+                configured, [question for item in CONTESTS for question in configured.judge.questions(item)]
+            )
             for name, configured in panel.judges.items()
         }
     assert {name: len(each) for name, each in found.items()} == {"stars": 4, "wise": 4, "pmi": 2}

@@ -88,7 +88,9 @@ def test_an_own_answer_is_shown_as_such(speaking: MakeEngines, item: PromptItem)
 
 
 def test_without_the_required_reference_it_abstains(speaking: MakeEngines) -> None:
-    item = PromptItem("p", build_chat(("user", "Q")), None, (CandidateResponse("a", "x"), CandidateResponse("b", "y")))
+    item = PromptItem(
+        "p", build_chat(("user", "Q")), None, (CandidateResponse("a", "x"), CandidateResponse("b", "y"))
+    )
     engines = speaking()
     assert {each.outcome for each in ask(pairwise(engines, reference="required"), item)} == {"abstain"}
     assert heard(engines) == []
@@ -157,9 +159,7 @@ def test_aspects_in_one_call_where_the_engine_keeps_to_a_schema(
 
 
 def test_aspects_one_by_one_where_it_does_not(speaking: MakeEngines, item: PromptItem) -> None:
-    paris, *_ = ask(
-        pointwise(speaking(picks={'{"short": ': "1", '{"true": ': "5"}), aspects=ASPECTS), item
-    )
+    paris, *_ = ask(pointwise(speaking(picks={'{"short": ': "1", '{"true": ': "5"}), aspects=ASPECTS), item)
     assert paris.score == pytest.approx((4.5 + 1.5) / 2)
     one = 0.05 * sum((r - 4.5) ** 2 for r in range(1, 5)) + 0.2  # the variance of either
     assert paris.score_sd == pytest.approx(math.sqrt(2 * one) / 2)
@@ -248,7 +248,10 @@ HOSTILE = (
 
 def test_hostile_answers_stand_verbatim_in_their_frames(speaking: MakeEngines) -> None:
     item = PromptItem(
-        "p", build_chat(("user", HOSTILE)), HOSTILE, (CandidateResponse("a", HOSTILE), CandidateResponse("b", HOSTILE))
+        "p",
+        build_chat(("user", HOSTILE)),
+        HOSTILE,
+        (CandidateResponse("a", HOSTILE), CandidateResponse("b", HOSTILE)),
     )
     for make in (pairwise, pointwise, listwise):
         engines = speaking(says={"criteria that tell": HOSTILE})

@@ -16,7 +16,10 @@ from curate.judge.likelihood import Likelihood, LikelihoodOptions
 
 MakeEngines = Callable[..., Engines]
 CONTEST = PromptItem(
-    "p", build_chat(("user", "the dog")), None, (CandidateResponse("a", "jumps over"), CandidateResponse("b", "lazy"))
+    "p",
+    build_chat(("user", "the dog")),
+    None,
+    (CandidateResponse("a", "jumps over"), CandidateResponse("b", "lazy")),
 )
 
 
@@ -38,7 +41,9 @@ def test_a_pleased_user_is_likelier_after_the_better_answer(speaking: MakeEngine
 
 
 def test_empty_responses(speaking: MakeEngines) -> None:
-    one = PromptItem("p", CONTEST.messages, None, (CandidateResponse("a", " "), CandidateResponse("b", "lazy")))
+    one = PromptItem(
+        "p", CONTEST.messages, None, (CandidateResponse("a", " "), CandidateResponse("b", "lazy"))
+    )
     assert answer(judge(speaking(), method="pmi"), one).outcome == "b"
     both = PromptItem("p", CONTEST.messages, None, (CandidateResponse("a", " "), CandidateResponse("b", "")))
     assert answer(judge(speaking(), method="pmi"), both).outcome == "abstain"

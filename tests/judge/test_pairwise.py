@@ -91,7 +91,9 @@ def test_a_failed_request_is_a_failed_answer(scripted: MakeEngines, item: Prompt
 
 def test_the_reference_is_shown_only_if_wanted(scripted: MakeEngines, item: PromptItem) -> None:
     question = Question(item, item.candidates[1:], shown="ab")
-    with_reference = plain_text(judge(scripted(), reference=True).brief(question, Preamble()).messages[-1].content)
+    with_reference = plain_text(
+        judge(scripted(), reference=True).brief(question, Preamble()).messages[-1].content
+    )
     without = plain_text(judge(scripted()).brief(question, Preamble()).messages[-1].content)
     assert "Paris" in with_reference
     assert "Paris" not in without
@@ -132,7 +134,9 @@ def test_a_marker_gives_way_to_a_text_that_knows_it() -> None:
 def test_the_beginning_is_the_same_for_all_pairs_of_a_prompt(scripted: MakeEngines, item: PromptItem) -> None:
     pairwise = judge(scripted())
     texts = {
-        question.in_shown_order[0].response_id: plain_text(pairwise.brief(question, Preamble()).messages[-1].content)
+        question.in_shown_order[0].response_id: plain_text(
+            pairwise.brief(question, Preamble()).messages[-1].content
+        )
         for question in pairwise.questions(item)
     }
     begin = texts["r1"].index("Paris, the capital.")
@@ -185,9 +189,6 @@ def test_a_conversation_is_shown_with_its_turns(scripted: MakeEngines) -> None:
     turns = build_chat(("system", "Rhyme."), ("user", "Hi"), ("assistant", "Bye"), ("user", "Again"))
     item = PromptItem("p", turns, None, (CandidateResponse("a", "x"), CandidateResponse("b", "y")))
     text = plain_text(
-        judge(scripted())
-        .brief(Question(item, item.candidates, shown="ab"), Preamble())
-        .messages[-1]
-        .content
+        judge(scripted()).brief(Question(item, item.candidates, shown="ab"), Preamble()).messages[-1].content
     )
     assert "[system]\nRhyme.\n\n[user]\nHi\n\n[assistant]\nBye\n\n[user]\nAgain" in text

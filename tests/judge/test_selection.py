@@ -87,7 +87,9 @@ def test_in_rounds_the_order_is_found_with_fewer_pairs(pairs: Pairs) -> None:
     said, rounds = play(16, pairs, 40, strength)
     assert rounds in (5, 6)  # in a late Swiss round somebody may have met all that are near
     place = {name: number for number, name in enumerate(names(16))}
-    fitted, _ = _fit_bradley_terry(16, [(place[a], place[b], p) for (a, b), p in said.items() if p is not None])
+    fitted, _ = _fit_bradley_terry(
+        16, [(place[a], place[b], p) for (a, b), p in said.items() if p is not None]
+    )
     assert np.corrcoef(np.argsort(np.argsort(fitted)), np.arange(16))[0, 1] > 0.97
 
 

@@ -17,9 +17,9 @@ from curate.lake.status import read_status
 MakeConfig = Callable[[str], Config]
 RULE = "judge: {chunk: 1, judges: [{name: long, kind: './long.py:Long'}]}"
 LONG = (
-    "from curate.judge import Judge\nfrom curate.judge.base import prefer\n"
+    "from curate.judge import Judge\nfrom curate.judge.base import from_margin\n"
     "class Long(Judge):\n    kind = 'rule'\n    def answer(self, questions):\n"
-    "        return [prefer(len(q.a.text) - len(q.b.text)) for q in questions]\n"
+    "        return [from_margin(len(q.a.text) - len(q.b.text)) for q in questions]\n"
 )
 
 
@@ -29,7 +29,9 @@ def chunks(sample_lake: Lake, make_config: MakeConfig) -> list[AnsweredChunk]:
     config = make_config(RULE)
     config.resolve("long.py").write_text(LONG)
     with Panel(config) as panel:
-        return [answer_chunk(sample_lake, panel, each, run_id="r") for each in plan_chunks(sample_lake, panel)]
+        return [
+            answer_chunk(sample_lake, panel, each, run_id="r") for each in plan_chunks(sample_lake, panel)
+        ]
 
 
 def committed(lake: Lake) -> tuple[int, int]:

@@ -65,14 +65,16 @@ def decided(panel: RecordedPanel) -> NDArray[np.int64]:
     return np.flatnonzero(~np.isnan(panel.gold) & (panel.gold != 0))
 
 
+def with_authors(panel: RecordedPanel) -> Votes:
+    return panel.votes if panel.author is None else replace(panel.votes, author=panel.author)
+
+
 def panel_fit(panel: RecordedPanel, chosen: NDArray[np.int64] | None = None, seed: int = 0) -> AnnotatorFit:
     labels = None
     if chosen is not None:
         outcome = panel.gold[chosen].astype(np.int8)
         labels = PairLabels(a=panel.a[chosen], b=panel.b[chosen], outcome=outcome)
-    return fit_model(
-        "panel", panel.votes, labels=labels, options=PanelOptions(author=panel.author, seed=seed)
-    )
+    return fit_model("panel", with_authors(panel), labels=labels, options=PanelOptions(seed=seed))
 
 
 def best_single(panel: RecordedPanel, index: NDArray[np.int64]) -> float:
@@ -115,7 +117,7 @@ def unlabelled(panel: RecordedPanel) -> None:
         f"best single {best_single(panel, index):.3f}"
     )
     print(f"  no labels   {row}   panel - {base} in [{low:+.3f}, {high:+.3f}]   {seconds:.2f} s")
-    for doubt in fit.doubts:
+    for doubt in fit.warnings:
         print(f"  said        {doubt}")
 
 
@@ -134,7 +136,7 @@ def labelled(panel: RecordedPanel, draws: int) -> None:
             chosen = rng.permutation(len(index))[:k]
             rest = np.setdiff1d(index, index[chosen])
             fit = panel_fit(panel, index[chosen], seed=draw)
-            said += bool(fit.doubts)
+            said += bool(fit.warnings)
             for name, p_a in {**plain, "panel": fit.p_a}.items():
                 scores[name].append(float(hits(p_a[rest], panel.gold[rest]).mean()))
         row = "  ".join(f"{name} {np.mean(values):.3f}" for name, values in scores.items())

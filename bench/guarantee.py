@@ -98,7 +98,7 @@ def draw(truth: Truth, labels: int, section: AggregateSection, rng: np.random.Ge
 
 
 def measured(found: Labelling, truth: Truth, people: People) -> Draw:
-    pair = pair_ids(found.opinion.tally)
+    pair = pair_ids(found.posterior.tally)
     at = np.searchsorted(pair, truth.pair)
     gold = np.full(len(pair), np.nan)
     gold[at] = truth.gold
@@ -106,7 +106,7 @@ def measured(found: Labelling, truth: Truth, people: People) -> Draw:
     shipped = found.accepted & (found.graphs.direction != 0)
     judged = shipped & ~np.isnan(gold) & (gold != 0)
     rest = ~np.isnan(gold) & (gold != 0)
-    holds = found.assessed is not None and found.assessed.holds
+    holds = found.certification is not None and found.certification.holds
     return Draw(
         holds=holds,
         shipped=float(shipped.sum() / max((~np.isnan(gold)).sum(), 1)),

@@ -34,7 +34,6 @@ from panels import RecordedPanel
 
 from curate.aggregate.annotators import fit_model
 from curate.aggregate.annotators.pairs import PairLabels, build_pair_table
-from curate.aggregate.annotators.panel import PanelOptions
 from curate.aggregate.annotators.result import count_agreement
 from curate.aggregate.annotators.vote_patterns import build_vote_patterns, find_frequent_annotators
 from curate.config.verify import VerifyPlan
@@ -123,7 +122,8 @@ def simulate(
     curve: list[float] = []
     while True:
         labels = PairLabels(a=panel.a[asked], b=panel.b[asked], outcome=panel.gold[asked].astype(np.int8))
-        fit = fit_model("panel", votes, labels=labels, options=PanelOptions(author=panel.author))
+        known = votes if panel.author is None else replace(votes, author=panel.author)
+        fit = fit_model("panel", known, labels=labels)
         right = np.where(fit.p_a == 0.5, 0.5, np.sign(fit.p_a - 0.5) == panel.gold)
         curve.append(float(right[decided].mean()))
         if curve[-1] >= target or asked[decided].all():

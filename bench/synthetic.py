@@ -130,7 +130,7 @@ def report(panels: int = 5, draws: int = 500) -> None:
                     compute_calibration_error(fit.p_a, outcome),
                     float(np.sqrt(np.mean((fit.ability - made.ability) ** 2))),
                     float(np.sqrt(np.mean((fit.position_bias - made.position) ** 2))),
-                    float(len(fit.doubts) > 0),
+                    float(len(fit.warnings) > 0),
                 )
             )
         majority, one_coin, panel, ece, ability, position, doubts = np.mean(rows, axis=0)

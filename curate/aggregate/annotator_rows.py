@@ -1,4 +1,4 @@
-"""The table `annotators`: how each of them judges, as measured and as the model sees it."""
+"""The rows of the table `annotators`: measured habits, and the estimates of the annotator model."""
 
 from __future__ import annotations
 
@@ -14,22 +14,27 @@ from curate.aggregate.votes import Float64, Votes
 
 
 def build_annotator_rows(
-    judged: pl.DataFrame, measured: pl.DataFrame, votes: Votes, found: Labelling
+    judged: pl.DataFrame, measured: pl.DataFrame, votes: Votes, labelling: Labelling
 ) -> pl.DataFrame:
-    """Count each annotator's judgments and add what was measured of it, or the model's figures where there are any.
+    """Build one row per annotator: its judgments, its measured habits, and the model's estimates where there are any.
 
-    `name` of `judged` is one annotator's alone. Biases of the model, which are log-odds, become what they do to an even
-    pair: P(first or longer wins) - 1/2.
+    Biases of the model, which are log-odds, become their effect on an even pair: P(first or longer wins) - 1/2.
+
+    Args:
+        judged: How many judgments each annotator made; `name` is unique.
+        measured: The measured habits, as of `measure_annotators`.
+        votes: The votes of judges and people.
+        labelling: The labels of all pairs.
     """
-    fit = found.opinion.fit
+    fit = labelling.posterior.fit
     columns = {
-        "calibration_error": _calibration_errors(votes, found.people),
-        "trust": np.where(votes.human, found.people.trust, np.nan),
+        "calibration_error": _measure_calibration(votes, labelling.people),
+        "trust": np.where(votes.human, labelling.people.trust, np.nan),
     }
     if fit is not None:
         columns |= {"ability": fit.ability, "length_bias": 1 / (1 + np.exp(-fit.length_bias)) - 0.5}
     # Once an annotator's contradictions are dropped, the fit does not see its position bias any more.
-    if fit is not None and fit.model == "panel" and found.section.method == "ensemble-then-denoise":
+    if fit is not None and fit.model == "panel" and labelling.section.method == "ensemble-then-denoise":
         columns["position_bias"] = 1 / (1 + np.exp(-fit.position_bias)) - 0.5
     fitted = pl.DataFrame({"name": votes.annotators} | columns, schema_overrides={"name": pl.String})
     fitted = fitted.with_columns(pl.exclude("name").round(DIGITS).fill_nan(None))
@@ -54,8 +59,8 @@ def build_annotator_rows(
     )
 
 
-def _calibration_errors(votes: Votes, people: People) -> Float64:
-    """float64[A], the expected calibration error of each judge's own probabilities on the pairs that people judged.
+def _measure_calibration(votes: Votes, people: People) -> Float64:
+    """Measure the calibration error of each judge's own probabilities on the pairs that people judged, float64[A].
 
     NaN for people, for judges that give no probabilities, and without labels.
     """
@@ -67,7 +72,7 @@ def _calibration_errors(votes: Votes, people: People) -> Float64:
     outcome = (1 + np.sign(people.verdict[np.searchsorted(people.pairs, key[known])])) / 2
     p_a = votes.p_a[known].astype(np.float64)
     for k in np.unique(votes.annotator[known]):
-        mine = votes.annotator[known] == k
-        if not np.isin(p_a[mine], (0.0, 0.5, 1.0)).all():
-            errors[k] = compute_calibration_error(p_a[mine], outcome[mine])
+        is_own = votes.annotator[known] == k
+        if not np.isin(p_a[is_own], (0.0, 0.5, 1.0)).all():
+            errors[k] = compute_calibration_error(p_a[is_own], outcome[is_own])
     return errors

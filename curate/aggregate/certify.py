@@ -1,9 +1,9 @@
-"""The panel against people: calibration, the threshold that is safe, and the error of all labels.
+"""The test of the panel against people: calibration, a safe threshold, and the error rate of all labels.
 
-Everything is measured on the *blind* result, which the verdicts under test had no part in: neither the annotator
-model nor the graph saw them. The blind confidence of a pair is then a fixed function, the labels under test are a
-random sample, and the exact bounds of `guarantee` hold. Calibration may use the same labels, since it is a monotone
-map: it changes what a threshold is called, and not which pairs lie above it.
+Everything is measured on the *held-out* result: neither the annotator model nor the graphs saw the verdicts under test.
+The confidence of a pair is then a fixed function, the labels under test are a random sample, and the exact bounds of
+`curate.stats.guarantee` hold. Calibration may use the same labels, since it is a monotone map: it changes the value of
+a threshold, but not which pairs lie above it.
 """
 
 from __future__ import annotations
@@ -58,9 +58,9 @@ class HeldOutResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certification:
-    """What `tested` labels say.
+    """The result of a test on `tested` labels.
 
-    `pairs` bool[E]: those that it speaks of; `accepted` bool[E]; `guarantee` None where none was asked for;
+    `pairs` bool[E]: the pairs that it is about; `accepted` bool[E]; `guarantee` None where none was asked for;
     `size`, `taken`, `labels` int64[S]: pairs, accepted pairs and tested labels of each stratum. `calibrate` maps
     probabilities; `ece` is measured out of fold.
     """
@@ -81,7 +81,7 @@ class Certification:
 
     @property
     def parts(self) -> list[tuple[int, Guarantee]]:
-        """The guarantee of each stratum that has pairs."""
+        """List the guarantee of each stratum that has pairs."""
         strata = {} if self.guarantee is None else self.guarantee.strata
         return [(k, part) for k, part in strata.items() if isinstance(k, int)]
 
@@ -91,25 +91,33 @@ class Certification:
 
 
 def certify_labels(
-    blind: HeldOutResult, labelled: Int64, verdict: Float64, section: AggregateSection
+    held_out: HeldOutResult, labelled: Int64, verdict: Float64, section: AggregateSection
 ) -> Certification:
-    """Hold the blind result against people: `verdict` float64[L] in -1 … 1 on the pairs `labelled` int64[L]."""
+    """Test the held-out result against people.
+
+    Args:
+        held_out: The labels of E pairs that were estimated without the verdicts under test.
+        labelled: int64[L], indexes of the pairs whose verdicts are under test.
+        verdict: float64[L] in -1 … 1, the mean verdict of people on these pairs.
+        section: The settings of the guarantee and the calibration.
+    """
     asked = section.guarantee or GuaranteeSection()
-    pairs = blind.open & (blind.direction != 0)
+    pairs = held_out.open & (held_out.direction != 0)
     counts = pairs[labelled] & ((verdict != 0) | (asked.ties == "disagree"))
     tested = labelled[counts]
-    agrees = np.sign(verdict[counts]) == blind.direction[tested]
+    agrees = np.sign(verdict[counts]) == held_out.direction[tested]
     members = np.flatnonzero(pairs)
-    at = np.searchsorted(members, tested)
-    found = _certify_stratum(blind, members, at, agrees, section.guarantee)
-    error = prediction_powered_error(blind.confidence[members], at, agrees, delta=asked.delta)
-    known = labelled[blind.open[labelled]]
-    outcome = (1.0 + np.sign(verdict[blind.open[labelled]])) / 2.0
+    index = np.searchsorted(members, tested)
+    guarantee = _certify_strata(held_out, members, index, agrees, section.guarantee)
+    error = prediction_powered_error(held_out.confidence[members], index, agrees, delta=asked.delta)
+    known = labelled[held_out.open[labelled]]
+    outcome = (1.0 + np.sign(verdict[held_out.open[labelled]])) / 2.0
     name = _choose_calibration(section, len(known))
-    out_of_fold = _calibrate_out_of_fold(name, blind.p_a[known], outcome)
-    accepted = _mark_accepted_pairs(blind, pairs, found)
+    out_of_fold = _calibrate_out_of_fold(name, held_out.p_a[known], outcome)
+    accepted = _mark_accepted_pairs(held_out, pairs, guarantee)
     per_stratum = [
-        np.bincount(blind.stratum[each], minlength=len(blind.strata)) for each in (pairs, accepted, tested)
+        np.bincount(held_out.stratum[part], minlength=len(held_out.strata))
+        for part in (pairs, accepted, tested)
     ]
     return Certification(
         pairs=pairs,
@@ -118,40 +126,40 @@ def certify_labels(
         size=per_stratum[0],
         taken=per_stratum[1],
         labels=per_stratum[2],
-        guarantee=found,
+        guarantee=guarantee,
         error=error,
         calibration=name,
-        calibrate=_fit_calibration(name, blind.p_a[known], outcome),
-        ece_before=compute_calibration_error(blind.p_a[known], outcome),
+        calibrate=_fit_calibration(name, held_out.p_a[known], outcome),
+        ece_before=compute_calibration_error(held_out.p_a[known], outcome),
         ece=compute_calibration_error(out_of_fold, outcome),
         diagram=measure_reliability(out_of_fold, outcome),
     )
 
 
-def _certify_stratum(
-    blind: HeldOutResult, members: Int64, at: Int64, agrees: Bool, section: GuaranteeSection | None
+def _certify_strata(
+    held_out: HeldOutResult, members: Int64, tested: Int64, agrees: Bool, section: GuaranteeSection | None
 ) -> StratifiedGuarantee | None:
     if section is None:
         return None
     return certify_strata(
-        blind.confidence[members],
-        blind.stratum[members],
-        at,
+        held_out.confidence[members],
+        held_out.stratum[members],
+        tested,
         agrees,
         alpha=section.alpha,
         delta=section.delta,
     )
 
 
-def _mark_accepted_pairs(blind: HeldOutResult, pairs: Bool, found: StratifiedGuarantee | None) -> Bool:
+def _mark_accepted_pairs(held_out: HeldOutResult, pairs: Bool, guarantee: StratifiedGuarantee | None) -> Bool:
     accepted = np.zeros(len(pairs), np.bool_)
-    for stratum, part in found.strata.items() if found is not None else ():
-        accepted |= pairs & (blind.stratum == stratum) & (blind.confidence >= part.threshold)
+    for stratum, part in guarantee.strata.items() if guarantee is not None else ():
+        accepted |= pairs & (held_out.stratum == stratum) & (held_out.confidence >= part.threshold)
     return accepted
 
 
 def _choose_calibration(section: AggregateSection, labels: int) -> str:
-    """What is asked for, or what so many labels can bear."""
+    """Choose the calibration: the configured one, or one that fits the number of labels."""
     if section.calibration == "none" or labels == 0:
         return "none"
     if section.calibration != "auto":
@@ -175,7 +183,7 @@ def _keep_probabilities(p_a: Float64) -> Float64:
 
 
 def _calibrate_out_of_fold(name: str, p_a: Float64, outcome: Float64) -> Float64:
-    """float64[L], each calibrated by a map that did not see its label."""
+    """Calibrate each probability by a map that did not see its label, float64[L]."""
     fold = np.random.default_rng(0).permutation(len(p_a)) % FOLDS
     calibrated = p_a.copy()
     for k in range(min(FOLDS, len(p_a)) if len(p_a) > 1 else 0):

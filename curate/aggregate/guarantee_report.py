@@ -1,4 +1,4 @@
-"""What may be said about the labels, as rows and in words that promise no more than was shown."""
+"""The rows of `guarantees` and `assessments`, and the sentence about the guarantee that is printed to the user."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from curate.config.aggregate import AggregateSection, GuaranteeSection
 from curate.stats.guarantee import Guarantee, certify_threshold
 
 
-def build_guarantee_rows(found: Labelling, section: AggregateSection) -> list[dict[str, Any]]:
-    """One row of the table `guarantees` per stratum; none where no guarantee was asked or nothing could be tested."""
-    assessed = found.assessed
-    if assessed is None or assessed.guarantee is None:
+def build_guarantee_rows(labelling: Labelling) -> list[dict[str, Any]]:
+    """Build one row of `guarantees` per stratum; none where no guarantee was asked for or nothing could be tested."""
+    certification = labelling.certification
+    if certification is None or certification.guarantee is None:
         return []
-    tested_share = _get_tested_share(section)
+    tested_share = _get_tested_share(labelling.section)
     return [
         {
-            "stratum": found.strata[k],
-            "pairs": int(assessed.size[k]),
-            "accepted": int(assessed.taken[k]),
-            "threshold": _write_threshold(part, assessed),
+            "stratum": labelling.strata[k],
+            "pairs": int(certification.size[k]),
+            "accepted": int(certification.taken[k]),
+            "threshold": _get_threshold(part, certification),
             "alpha": part.alpha,
             "delta": part.delta,
-            "labels": int(assessed.labels[k]),
+            "labels": int(certification.labels[k]),
             "tested": part.n,
             "errors": part.errors,
             "upper": _round_value(part.upper) if part.holds else None,
@@ -36,81 +36,81 @@ def build_guarantee_rows(found: Labelling, section: AggregateSection) -> list[di
             if part.labels_needed is None
             else math.ceil(part.labels_needed / tested_share),
         }
-        for k, part in assessed.parts
+        for k, part in certification.parts
     ]
 
 
-def build_assessment_row(found: Labelling, section: AggregateSection) -> dict[str, Any]:
-    """The row of the table `assessments`."""
-    assessed = found.assessed
+def build_assessment_row(labelling: Labelling, section: AggregateSection) -> dict[str, Any]:
+    """Build the row of `assessments`, with the sentence for the user as `claim`."""
+    certification = labelling.certification
     row: dict[str, Any] = {
-        "holds": assessed is not None and assessed.holds,
-        "labels": len(found.people),
-        "learnt": found.learnt,
+        "holds": certification is not None and certification.holds,
+        "labels": len(labelling.people),
+        "learnt": labelling.learnt,
         "tested": 0,
-        "drawn": found.people.known,
-        "pairs": int(np.sum(found.graphs.direction != 0)),
-        "accepted": int(found.accepted.sum()),
+        "drawn": labelling.people.known,
+        "pairs": int(np.sum(labelling.graphs.direction != 0)),
+        "accepted": int(labelling.accepted.sum()),
         "calibration": "none",
         "bin_confidence": [],
         "bin_accuracy": [],
         "bin_count": [],
     }
-    if assessed is not None:
-        error, diagram = assessed.error, assessed.diagram
+    if certification is not None:
+        error, diagram = certification.error, certification.diagram
         row |= {
             "delta": error.delta,
-            "tested": assessed.tested,
-            "pairs": int(assessed.pairs.sum()),
-            "calibration": assessed.calibration,
-            "ece_before": _round_value(assessed.ece_before),
-            "ece": _round_value(assessed.ece),
+            "tested": certification.tested,
+            "pairs": int(certification.pairs.sum()),
+            "calibration": certification.calibration,
+            "ece_before": _round_value(certification.ece_before),
+            "ece": _round_value(certification.ece),
             "bin_confidence": _round_values(diagram.confidence),
             "bin_accuracy": _round_values(diagram.accuracy),
             "bin_count": diagram.count.tolist(),
         }
-        if assessed.tested:
+        if certification.tested:
             row |= {
                 "error": _round_value(error.estimate),
                 "error_low": _round_value(error.lower),
                 "error_high": _round_value(error.upper),
             }
-    return row | {"claim": _write_claim(found, section)}
+    return row | {"claim": _write_claim(labelling, section)}
 
 
-def _write_claim(found: Labelling, section: AggregateSection) -> str:
-    return " ".join(filter(None, [_write_guarantee_claim(found, section), found.choice]))
+def _write_claim(labelling: Labelling, section: AggregateSection) -> str:
+    return " ".join(filter(None, [_write_guarantee_claim(labelling, section), labelling.choice]))
 
 
-def _write_guarantee_claim(found: Labelling, section: AggregateSection) -> str:
-    asked, assessed = section.guarantee, found.assessed
+def _write_guarantee_claim(labelling: Labelling, section: AggregateSection) -> str:
+    asked, certification = section.guarantee, labelling.certification
     if asked is None:
         return "No guarantee was asked for (`aggregate.guarantee` is null)."
-    labels = f"{len(found.people):,} {'label' if len(found.people) == 1 else 'labels'} of people"
-    if assessed is not None and assessed.holds:
-        sentences = [_write_promise(found, assessed, asked)]
+    labels = f"{len(labelling.people):,} {'label' if len(labelling.people) == 1 else 'labels'} of people"
+    if certification is not None and certification.holds:
+        sentences = [_write_promise(labelling, certification, asked)]
     else:
-        unasked = len(found.case) - len(found.people)
-        sentences = [_write_no_guarantee(labels, _write_labels_needed(found, section), unasked)]
-    if assessed is not None and assessed.tested:
-        error = assessed.error
+        unasked = len(labelling.case) - len(labelling.people)
+        sentences = [_write_no_guarantee(labels, _count_labels_needed(labelling, section), unasked)]
+    if certification is not None and certification.tested:
+        error = certification.error
         sentences.append(
-            f"Of all {int(assessed.pairs.sum()):,} labels of the panel about {error.estimate:.1%} disagree with people "
-            f"({1 - error.delta:.0%} interval {error.lower:.1%} to {error.upper:.1%})."
+            f"Of all {int(certification.pairs.sum()):,} labels of the panel about {error.estimate:.1%} disagree with "
+            f"people ({1 - error.delta:.0%} interval {error.lower:.1%} to {error.upper:.1%})."
         )
-    if len(found.people) and not found.people.known:
+    if len(labelling.people) and not labelling.people.known:
         sentences.append("This takes the labels of people for a random sample of all pairs.")
     return " ".join(sentences)
 
 
-def _write_promise(found: Labelling, assessed: Certification, asked: GuaranteeSection) -> str:
-    accepted, pairs = int(assessed.accepted.sum()), int(assessed.pairs.sum())
-    parts = [part for _, part in assessed.parts if part.holds]
+def _write_promise(labelling: Labelling, certification: Certification, asked: GuaranteeSection) -> str:
+    accepted, pairs = int(certification.accepted.sum()), int(certification.pairs.sum())
+    parts = [part for _, part in certification.parts if part.holds]
     tested, errors = sum(part.n for part in parts), sum(part.errors for part in parts)
     which = " where people see a difference" if asked.ties == "ignore" else ""
     where = ""
-    if len(found.strata) > 1:
-        where = f", in each of the {len(parts)} strata (of {len(assessed.parts)}) that have a threshold"
+    if len(labelling.strata) > 1:
+        where = f", in each of the {len(parts)} strata (of {len(certification.parts)}) that have a threshold"
     return (
         f"Guarantee: {accepted:,} of {pairs:,} pairs ({accepted / pairs:.0%}) are accepted, and with confidence "
         f"{1 - asked.delta:.0%} at most {asked.alpha:.0%} of these labels disagree with people{which}{where} "
@@ -129,32 +129,37 @@ def _write_no_guarantee(labels: str, needed: int | None, unasked: int) -> str:
     return f"No guarantee: {labels}, about {needed:,} more needed (drawn at random)."
 
 
-def _write_labels_needed(found: Labelling, section: AggregateSection) -> int | None:
-    """How many more labels, the annotator model's share of them included."""
-    asked, assessed = section.guarantee, found.assessed
+def _count_labels_needed(labelling: Labelling, section: AggregateSection) -> int | None:
+    """Count the labels still needed, with the annotator model's share of them; None: more labels would not help."""
+    asked, certification = section.guarantee, labelling.certification
     assert asked is not None
-    if assessed is not None and assessed.guarantee is not None:
-        parts = [part.labels_needed for _, part in assessed.parts]
+    if certification is not None and certification.guarantee is not None:
+        parts = [part.labels_needed for _, part in certification.parts]
         needed = [n for n in parts if n is not None]
         return math.ceil(sum(needed) / _get_tested_share(section)) if needed or not parts else None
     none = np.zeros(0, np.int64)
-    decided = found.confidence[found.graphs.direction != 0]
+    decided = labelling.confidence[labelling.graphs.direction != 0]
     first = certify_threshold(decided, none, none.astype(np.bool_), alpha=asked.alpha, delta=asked.delta)
     if first.labels_needed is None:
         return None if len(decided) else 0
-    return max(math.ceil(first.labels_needed / _get_tested_share(section)) - int(found.people.drawn.sum()), 1)
+    return max(
+        math.ceil(first.labels_needed / _get_tested_share(section)) - int(labelling.people.drawn.sum()), 1
+    )
 
 
 def _get_tested_share(section: AggregateSection) -> float:
-    """With `auto`, a model learns by the time that there are labels enough for a guarantee."""
-    if section.annotator_model == "majority" or section.guarantee is None:
+    """Return the share of labels that test the panel.
+
+    With `auto`, a model learns by the time that there are labels enough for a guarantee.
+    """
+    if section.annotator_model_name == "majority" or section.guarantee is None:
         return 1.0
     return 1.0 - section.guarantee.learn
 
 
-def _write_threshold(part: Guarantee, assessed: Certification) -> float | None:
-    """In the calibrated scale, which is that of the confidence in the table."""
-    return _round_value(float(assessed.calibrate(np.array([part.threshold]))[0])) if part.holds else None
+def _get_threshold(part: Guarantee, certification: Certification) -> float | None:
+    """Return the threshold in the calibrated scale, as the confidence in the table is; None if nothing is certified."""
+    return _round_value(float(certification.calibrate(np.array([part.threshold]))[0])) if part.holds else None
 
 
 def _round_value(value: float) -> float:

@@ -1,4 +1,4 @@
-"""Which annotator model `auto` stands for: `panel` where people have said enough to learn from, else `majority`."""
+"""The annotator model that `auto` stands for: `panel` with enough labels of people, else `majority`."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def resolve_annotator_model(votes: Votes, people: People, section: AggregateSect
     """Replace `auto` in the settings by the model that it stands for; any other model stays.
 
     `panel` needs five labels: pairs on which people took a side and a judge voted too. Ties and pairs that only people
-    saw tell nothing of whom to believe. Verdicts under test count like others: their number says nothing of what they
-    are, so a guarantee may be tested on them all the same.
+    saw do not show whom to believe. Verdicts under test count too: their number does not reveal what they are, so a
+    guarantee may be tested on them all the same.
     """
     if section.annotator_model != "auto":
         return section
@@ -29,8 +29,8 @@ def count_labels(votes: Votes, people: People) -> int:
     if not len(decided):
         return 0
     judged = votes.pair_keys(~votes.human[votes.annotator])
-    place = np.minimum(np.searchsorted(decided, judged), len(decided) - 1)
-    return len(np.unique(place[decided[place] == judged]))
+    index = np.minimum(np.searchsorted(decided, judged), len(decided) - 1)
+    return len(np.unique(index[decided[index] == judged]))
 
 
 def describe_choice(asked: AggregateSection, used: AggregateSection, labels: int) -> str:
@@ -39,6 +39,6 @@ def describe_choice(asked: AggregateSection, used: AggregateSection, labels: int
         return ""
     pairs = f"{labels:,} {'pair' if labels == 1 else 'pairs'}"
     return (
-        f"Annotator model: {used.annotator_model} (auto: people took a side on {pairs} that judges voted on; "
+        f"Annotator model: {used.annotator_model_name} (auto: people took a side on {pairs} that judges voted on; "
         f"panel takes {MIN_LABELS})."
     )

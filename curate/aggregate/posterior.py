@@ -1,4 +1,4 @@
-"""What the annotator model says of every pair, before the graphs, with people's word above all."""
+"""The posterior of every pair before denoising: by majority or an annotator model, with people's verdicts above all."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from curate.aggregate.annotator_reliability import LEAST
-from curate.aggregate.annotators import fit_model
-from curate.aggregate.annotators.panel import PanelOptions
+from curate.aggregate.annotators import OpenedModel, open_annotator_model
 from curate.aggregate.annotators.result import AnnotatorFit
 from curate.aggregate.by_pair import one_vote_a_pair
 from curate.aggregate.graph.arcs import log_odds, net_votes
@@ -17,24 +16,28 @@ from curate.aggregate.graph.majority import build_majority
 from curate.aggregate.graph.solution import DenoisedGraphs, per_prompt_sum
 from curate.aggregate.graph.tally import PairTally
 from curate.aggregate.human_votes import People
-from curate.aggregate.votes import Float64, Int32, Int64, Votes
+from curate.aggregate.votes import Float64, Int64, Votes
 from curate.config.aggregate import AggregateSection
+from curate.core.errors import CurateError
 
 DIGITS = 9
-"""What is kept of a figure: parallel sums may differ beyond that, and equal inputs must give equal rows."""
+"""Digits that a figure is rounded to: parallel sums may differ beyond them, and equal inputs must give equal rows."""
 LEARNT_DIGITS = 3
-"""What is kept of a probability that was learnt: every judgment moves all of them a little, and what moves by less
-than anyone could tell should rewrite no row. Everything else follows from the kept digits."""
+"""Digits that a learnt probability is rounded to. Every judgment moves all of them a little, and a difference that
+nobody could notice should rewrite no row. Everything else follows from the rounded values."""
 
 
 @dataclass(frozen=True, slots=True)
 class Posterior:
-    """E pairs (those of `tally`), A annotators.
+    """The estimates of the E pairs of `tally`, before denoising.
 
-    `p_a` float64[E], that a is better; `net` float64[E], what the pair's own votes say; `arcs` float64[E], what the
-    prompt's order is made from: the same, unless annotators' graphs are denoised before they are put together; `fit`
-    what was learnt of the annotators, None for a plain majority; `doubts`: what the data say against the result, one
-    sentence each.
+    | field      | type       | meaning |
+    | ---        | ---        | --- |
+    | `p_a`      | float64[E] | probability that a is better |
+    | `net`      | float64[E] | net evidence for a of the pair's own votes |
+    | `arcs`     | float64[E] | `net`, or the sum of the annotators' denoised graphs where these are made first |
+    | `fit`      | fit, None  | the fit of the annotator model; None for a plain majority |
+    | `warnings` | tuple[str] | reasons to doubt the result, one sentence each |
     """
 
     tally: PairTally
@@ -42,66 +45,92 @@ class Posterior:
     net: Float64
     arcs: Float64
     fit: AnnotatorFit | None = None
-    doubts: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def estimate_posterior(
-    votes: Votes, people: People, section: AggregateSection, *, author: Int32 | None = None
+    votes: Votes, people: People, section: AggregateSection, model: OpenedModel | None = None
 ) -> Posterior:
-    """Majority, or the model that `section` names. `author` int32[R]: which model wrote each response.
+    """Estimate the posterior of every pair by majority or by the annotator model that `section` names.
 
-    Both published orders of the two steps put annotators together alike: with one vote a pair for `majority`, as they
-    have been learnt for the other models. With `denoise-then-ensemble` a model reads the votes that each annotator's
-    own order keeps.
+    Both published orders of the two steps weigh annotators alike: one vote per pair for `majority`, and the learnt
+    weights for other models. With `denoise-then-ensemble`, a model reads the votes that each annotator's own order
+    keeps.
+
+    Args:
+        votes: The votes of judges and people.
+        people: Verdicts of people that may be used, and how far each person is trusted.
+        section: The settings, with a model in place of `auto`.
+        model: The model that `section` names; None: open it by its name.
     """
     votes = replace(votes, trust=people.trust)
     weight = weigh_people_first(votes, one_vote_a_pair(votes))
-    said = build_majority(votes, weight=weight)
+    majority = build_majority(votes, weight=weight)
     denoised_first = section.method == "denoise-then-ensemble"
-    if section.annotator_model == "majority" or not len(votes):
-        net = net_votes(said.tally)
+    if section.annotator_model_name == "majority" or not len(votes):
+        net = net_votes(majority.tally)
         arcs = sum_denoised_graphs(votes, weight=weight)[1] if denoised_first else net
         for evidence in (net, arcs):
-            evidence[index_of_pairs(people.pairs[people.verdict == 0], said.tally)] = (
-                0.0  # people call these ties
+            evidence[index_of_pairs(people.pairs[people.verdict == 0], majority.tally)] = (
+                0.0  # ties by people
             )
-        return Posterior(said.tally, np.round(said.p_a, DIGITS), net, arcs)
-    options = PanelOptions(author=author) if section.annotator_model == "panel" else None
-    read = drop_contradicted_votes(votes) if denoised_first else votes
-    fitted = fit_model(section.annotator_model, read, options=options)
-    place = index_of_pairs(fitted.a.astype(np.int64) * votes.n_responses + fitted.b, said.tally)
-    if len(place) != len(fitted.a) or (len(place) < len(said.tally) and not denoised_first):
-        raise AssertionError("the annotator model and the tally list different pairs")
-    p_a = np.full(len(said.tally), 0.5)  # of a pair whose votes all contradict themselves nothing is known
-    p_a[place] = np.round(fitted.p_a, LEARNT_DIGITS)
-    net = _raise_above_judges(log_odds(p_a), said.tally, people)
-    return Posterior(said.tally, p_a, net, net, fitted, fitted.doubts)
+        return Posterior(majority.tally, np.round(majority.p_a, DIGITS), net, arcs)
+    readable = drop_contradicted_votes(votes) if denoised_first else votes
+    opened = model or open_annotator_model(section.annotator_model_name, section.annotator_model_options)
+    fit = opened.model.fit(readable)
+    rows = _index_fit(opened.name, fit, majority.tally, votes, whole=not denoised_first)
+    p_a = np.full(
+        len(majority.tally), 0.5
+    )  # nothing is known of a pair whose votes all contradict themselves
+    p_a[rows] = np.round(fit.p_a, LEARNT_DIGITS)
+    net = _raise_above_judges(log_odds(p_a), majority.tally, people)
+    return Posterior(majority.tally, p_a, net, net, fit, fit.warnings)
 
 
-def add_verdicts(blind: Posterior, whole: PairTally, people: People) -> Posterior:
-    """A model's opinion that was formed without some of people's votes, with those put in their place.
+def _index_fit(name: str, fit: AnnotatorFit, pairs: PairTally, votes: Votes, *, whole: bool) -> Int64:
+    """Return the index in `pairs` of every pair of the fit, and refuse a fit that breaks the contract of its class."""
+    rows = index_of_pairs(fit.a.astype(np.int64) * votes.n_responses + fit.b, pairs)
+    if len(rows) != len(fit.a) or (len(rows) < len(pairs) and whole):
+        raise CurateError(
+            f"The annotator model {name!r} must return one row for each of {len(pairs)} pairs with votes, in ascending "
+            f"order; it returned {len(fit.a)}, of which {len(rows)} are such pairs."
+        )
+    if len(fit.p_a) != len(rows) or not np.all((fit.p_a >= 0.0) & (fit.p_a <= 1.0)):
+        raise CurateError(
+            f"The annotator model {name!r} must return a probability from 0 to 1 for each pair: check `p_a`."
+        )
+    if len(fit.ability) != len(votes.annotators):
+        raise CurateError(
+            f"The annotator model {name!r} must return an ability for each of {len(votes.annotators)} annotators; it "
+            f"returned {len(fit.ability)}."
+        )
+    return rows
 
-    `whole` is the tally of all votes, so that pairs that only people judged are there again.
+
+def add_verdicts(held_out: Posterior, whole: PairTally, people: People) -> Posterior:
+    """Put people's verdicts into a posterior that was estimated without some of them.
+
+    `whole` is the tally of all votes, so that it has the pairs again that only people judged.
     """
-    at = index_of_pairs(pair_ids(blind.tally), whole)
+    rows = index_of_pairs(pair_ids(held_out.tally), whole)
     p_a = np.full(len(whole), 0.5)
-    p_a[at] = blind.p_a
+    p_a[rows] = held_out.p_a
     labelled = index_of_pairs(people.pairs, whole)
     p_a[labelled] = np.round((1 + people.verdict) / 2, DIGITS)
     net = _raise_above_judges(log_odds(p_a), whole, people)
-    return replace(blind, tally=whole, p_a=p_a, net=net, arcs=net)
+    return replace(held_out, tally=whole, p_a=p_a, net=net, arcs=net)
 
 
-def order_responses(opinion: Posterior) -> DenoisedGraphs:
-    """Make the acyclic graphs."""
-    return denoise_graphs(opinion.tally, net=opinion.arcs)
+def order_responses(posterior: Posterior) -> DenoisedGraphs:
+    """Denoise the preference graph of every prompt."""
+    return denoise_graphs(posterior.tally, net=posterior.arcs)
 
 
 def weigh_people_first(votes: Votes, weight: Float64) -> Float64:
-    """The weights with a person's vote above all judges' together: what a person has said, no panel overrules.
+    """Raise the weight of each person's vote above that of all judges together, so that no panel overrules people.
 
-    A power of ten, so that one more judge on a few pairs does not move the figures of every pair that people judged.
-    Where a person is trusted less than others, so is what people's votes may come to, at least a twentieth.
+    The factor is a power of ten, so that one more judge on a few pairs does not move the figures of every pair that
+    people judged. It is larger where some people are trusted less, so that even their votes outweigh the judges.
     """
     judges = float(weight[~votes.human].sum())
     trust = votes.trust if len(votes.trust) else np.ones(len(weight))
@@ -111,28 +140,28 @@ def weigh_people_first(votes: Votes, weight: Float64) -> Float64:
 
 
 def pair_ids(pairs: PairTally) -> Int64:
-    """int64[E], one number a pair, ascending."""
+    """Return int64[E], one number per pair, ascending: a · responses + b."""
     result: Int64 = pairs.a.astype(np.int64) * int(pairs.responses[-1]) + pairs.b
     return result
 
 
 def index_of_pairs(wanted: Int64, pairs: PairTally) -> Int64:
-    """The places in `pairs` of pairs (as `keys` gives them) that it has."""
-    have = pair_ids(pairs)
-    at = np.searchsorted(have, wanted)
-    there = at < len(have)
-    there[there] = have[at[there]] == wanted[there]
-    return at[there]
+    """Return the index in `pairs` of every wanted pair (numbered as by `pair_ids`) that is there."""
+    known = pair_ids(pairs)
+    index = np.searchsorted(known, wanted)
+    is_known = index < len(known)
+    is_known[is_known] = known[index[is_known]] == wanted[is_known]
+    return index[is_known]
 
 
 def _raise_above_judges(net: Float64, pairs: PairTally, people: People) -> Float64:
-    """The arcs with those of people's verdicts heavier than all other arcs of the prompt together."""
-    at = index_of_pairs(people.pairs, pairs)
-    if not len(at):
+    """Make the arcs of people's verdicts heavier than all other arcs of the prompt together."""
+    rows = index_of_pairs(people.pairs, pairs)
+    if not len(rows):
         return net
     judges = net.copy()
-    judges[at] = 0.0
+    judges[rows] = 0.0
     result = judges.copy()
     sign = np.sign(people.verdict[np.isin(people.pairs, pair_ids(pairs))])
-    result[at] = sign * (1.0 + per_prompt_sum(np.abs(judges), pairs)[pairs.prompt[at]])
+    result[rows] = sign * (1.0 + per_prompt_sum(np.abs(judges), pairs)[pairs.prompt[rows]])
     return result

@@ -1,4 +1,4 @@
-"""The stage: judgments of the lake → preferences, rankings, dropped arcs and annotators, for each turn of the loop."""
+"""The stage: judgments of the lake → preferences, rankings, dropped arcs, annotators and guarantees, per label set."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from curate.aggregate.adversarial import drop_fooled_judges
+from curate.aggregate.annotators import OpenedModel, open_annotator_model
 from curate.config.project import Config
 from curate.core.identity import content_id
 from curate.core.progress import Track, no_progress
@@ -27,13 +28,17 @@ def aggregate_judgments(lake: Lake, config: Config, *, track: Track = no_progres
     """Aggregate the panel as configured (iteration 0), and with the trained reward model (1) once it has judged.
 
     An iteration whose settings, panel and judgments have not changed is left as it is.
+
+    Raises:
+        CurateError: The configured annotator model cannot be opened, or judgments are not valid votes.
     """
+    model = _open_model(config)
     run = StageRun(lake, STAGE, config_hash=config.aggregate.digest)
     panels = list(_list_panels(lake, config))
     with track("aggregate", len(panels)) as advance:
         written = []
         for iteration, panel in panels:
-            written.append(_aggregate_panel(lake, config, run, iteration, panel))
+            written.append(_aggregate_panel(lake, config, model, run, iteration, panel))
             advance(1)
     if any(written):
         _drop_later(run, panels[-1][0])
@@ -41,7 +46,7 @@ def aggregate_judgments(lake: Lake, config: Config, *, track: Track = no_progres
 
 
 def _drop_later(run: StageRun, last: int) -> None:
-    """What the loop of `verify` has made of labels that are no longer these (its iteration) goes with them."""
+    """Delete later label sets: the loop of `verify` derived them from labels that have just been recomputed."""
     later = ("iteration > ?", [last])
     if run.lake.value(f"SELECT count(*) FROM preferences WHERE {later[0]}", later[1]):
         with run.lake.write(run.run_id) as writer:
@@ -49,8 +54,18 @@ def _drop_later(run: StageRun, last: int) -> None:
                 writer.delete(table, *later)
 
 
+def _open_model(config: Config) -> OpenedModel | None:
+    """Open the configured annotator model before any work; None for `auto`, which the votes decide."""
+    section = config.aggregate
+    if section.annotator_model == "auto":
+        return None
+    return open_annotator_model(
+        section.annotator_model_name, section.annotator_model_options, folder=config.resolve(".")
+    )
+
+
 def _list_panels(lake: Lake, config: Config) -> list[tuple[int, pa.Table]]:
-    """Whose judgments count at each iteration: (annotator_id, revision) rows."""
+    """List the panel of each iteration, as rows of (annotator_id, revision)."""
     judges = [str(judge["name"]) for judge in config.judge.judges]
     panels = [(0, lake.arrow(read_query("current_panel"), [judges]))]
     if config.train is not None and config.train.judge is not None:
@@ -60,8 +75,10 @@ def _list_panels(lake: Lake, config: Config) -> list[tuple[int, pa.Table]]:
     return panels
 
 
-def _aggregate_panel(lake: Lake, config: Config, run: StageRun, iteration: int, panel: pa.Table) -> str:
-    """Aggregate one iteration unless that has been done; returns a line for the user, empty if nothing was done."""
+def _aggregate_panel(
+    lake: Lake, config: Config, model: OpenedModel | None, run: StageRun, iteration: int, panel: pa.Table
+) -> str:
+    """Aggregate one iteration unless that has been done; return a line for the user, empty if nothing was done."""
     part = f"iteration-{iteration}"
     panel, fooled = drop_fooled_judges(lake, panel, config.aggregate.guard)
     lake.rows("DROP TABLE IF EXISTS temp.panel")  # what `select_panel` leaves on a connection
@@ -71,18 +88,21 @@ def _aggregate_panel(lake: Lake, config: Config, run: StageRun, iteration: int, 
         judged = lake.frame(read_query("aggregate_annotators"))
         asked = lake.digest("verify_tasks", "task_id", "strategy = 'random'")
         settings = config.aggregate.digest
-        fingerprint = content_id(VERSION, settings, panel.to_pylist(), judged.to_dicts(), asked)
+        code = [model.code] if model is not None and model.code else []  # a user's own file may change
+        fingerprint = content_id(VERSION, settings, panel.to_pylist(), judged.to_dicts(), asked, *code)
         if find_newest_run(lake, STAGE, part) == fingerprint:
             return ""
         from curate.aggregate.pipeline import aggregate_panel  # numba, which takes a second to import
 
-        result = aggregate_panel(lake, config.aggregate, judged, iteration=iteration, run_id=run.run_id)
+        result = aggregate_panel(
+            lake, config.aggregate, judged, iteration=iteration, run_id=run.run_id, model=model
+        )
     _write_rows(run, part, fingerprint, iteration, result)
     return "; ".join(filter(None, [f"{part}: {result.note}", fooled]))
 
 
 def _write_rows(run: StageRun, part: str, fingerprint: str, iteration: int, result: Aggregation) -> None:
-    """Prompts whose rows are the same as before keep them: a few new judgments rewrite a few prompts."""
+    """Write the rows; prompts whose rows have not changed keep them, so a few new judgments rewrite a few prompts."""
     with run.chunk(part, fingerprint=fingerprint, status="done") as (writer, counts):
         of_iteration = ("iteration = ?", [iteration])
         counts.add(result.counts)

@@ -18,6 +18,10 @@ def _no_lengths() -> Float32:
     return np.empty(0, np.float32)
 
 
+def _no_authors() -> Int32:
+    return np.empty(0, np.int32)
+
+
 def _all_alike() -> Float64:
     return np.empty(0, np.float64)
 
@@ -38,7 +42,8 @@ class Votes:
     | `annotators`| tuple[str] | annotator ids |
     | `human`     | bool[A]    | which annotators are people whose word is gold |
     | `length`    | float32[R] | response lengths in characters, for the verbosity bias; empty when not known |
-    | `trust`     | float64[A] | what each person's word counts among people (`trust.py`); empty: all alike |
+    | `trust`     | float64[A] | weight of each person's word among people (`annotator_reliability`); empty: all alike |
+    | `author`    | int32[R]   | which model wrote each response; empty when not known |
     """
 
     offsets: Int64
@@ -53,6 +58,7 @@ class Votes:
     human: NDArray[np.bool_]
     length: Float32 = field(default_factory=_no_lengths)
     trust: Float64 = field(default_factory=_all_alike)
+    author: Int32 = field(default_factory=_no_authors)
 
     @property
     def n_prompts(self) -> int:

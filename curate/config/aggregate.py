@@ -1,100 +1,132 @@
-"""`aggregate`: from judgments to preferences, and what is promised of them."""
+"""The section `aggregate` of `curate.yaml`: from judgments to labels, and the guarantee on the labels."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from curate.core.registry import explain_unknown, is_part_name
 from curate.core.section import Section
 
 
 class GuaranteeSection(Section):
     """The guarantee of accepted labels: with confidence 1 - delta, at most alpha of them disagree with people."""
 
-    alpha: float = Field(0.1, gt=0, lt=1, description="Most disagreement with people among accepted labels.")
-    delta: float = Field(0.1, gt=0, lt=1, description="Chance that the promise is broken all the same.")
+    alpha: float = Field(
+        0.1, gt=0, lt=1, description="Largest share of accepted labels that may disagree with people."
+    )
+    delta: float = Field(0.1, gt=0, lt=1, description="Probability that the guarantee fails all the same.")
     strata: Literal["none", "category", "agreement"] = Field(
         "none",
-        description="A threshold for each value of a field of the prompts' `meta`, or for each pattern of the judges' "
-        "agreement. All hold together, which costs labels.",
+        description="Set a separate threshold for each value of a field of the prompts' `meta` (category), or for each "
+        "level of the judges' agreement. All guarantees hold together, which costs labels.",
     )
     category: str = Field("category", description="With `strata: category`: the field of `meta`.")
     labels: Literal["auto", "random", "all"] = Field(
         "auto",
-        description="People's labels that it stands on. random: of tasks drawn at random; all: every label, taken for "
-        "a random sample; auto: random where the lake has verify tasks, else all.",
+        description="Labels of people that the guarantee uses. random: of tasks drawn at random; all: every label, "
+        "taken for a random sample; auto: random where the lake has verify tasks, else all.",
     )
     ties: Literal["ignore", "disagree"] = Field(
         "ignore",
-        description="What it means when people see no difference: nothing, or that the label is wrong.",
+        description="How to count a label where people see no difference: not at all, or as wrong.",
     )
     learn: float = Field(
         0.3,
         ge=0,
         lt=1,
-        description="Share of these labels that an annotator model may learn from; the others only test it.",
+        description="Share of these labels that the annotator model may learn from; the others only test it.",
     )
 
 
-AnnotatorModel = Literal[
-    "auto", "panel", "majority", "one_coin", "two_coin", "glad", "crowd_bt", "davidson", "rao_kupper"
-]
+ANNOTATOR_MODEL_NAMES = (
+    *("panel", "majority", "one_coin", "two_coin", "glad", "crowd_bt", "davidson", "rao_kupper"),
+)
+"""The annotator models of the package; a test holds them against the registry `ANNOTATOR_MODELS`."""
 
 
 class RewardsSection(Section):
-    """Reward models that count as one annotator. The scale of each is its spread within prompts."""
+    """Reward models that count as one annotator, each scaled by its spread within prompts."""
 
     annotators: list[str] = Field(
         min_length=1, description="Judges, or imported annotators, that rate responses."
     )
     combine: Literal["mean", "median", "minimum", "mean-sd", "log-sigmoid"] = Field(
         "mean",
-        description="The reward of a response. minimum: of the most critical model; mean-sd: less where they differ; "
-        "log-sigmoid: a logical AND, good by every model.",
+        description="How the models' rewards are combined. minimum: that of the most critical model; mean-sd: lower "
+        "where they differ; log-sigmoid: a logical AND, high only if every model rates high.",
     )
-    risk: float = Field(1.0, ge=0, description="With `mean-sd`: how many standard deviations are taken off.")
+    risk: float = Field(1.0, ge=0, description="With `mean-sd`: number of standard deviations to subtract.")
     agreement: float | None = Field(
         None,
         ge=0.5,
         le=1,
-        description="Pairs on which a smaller share of the models agrees are routed; null: none for that.",
+        description="Send a pair to people if a smaller share of the models agrees on it; null: never for this reason.",
     )
 
 
 class GuardSection(Section):
-    """Which judges the guard set (`curate evaluate --judges guard`) takes the vote from."""
+    """Judges that lose their vote by the adversarial set (`curate evaluate --judges guard`)."""
 
     most: float = Field(
         0.5,
         ge=0,
         lt=1,
-        description="A judge does not vote when its false-positive rate is above this with 95 % confidence.",
+        description="A judge does not vote if its false-positive rate is above this with 95 % confidence.",
     )
 
 
 class AggregateSection(Section):
-    """From judgments to preferences."""
+    """How judgments become preferences."""
 
-    annotator_model: AnnotatorModel = Field(
+    annotator_model: str | dict[str, Any] = Field(
         "auto",
         description="auto: panel once people took a side on five pairs that judges voted on, before that majority, "
-        "with a warning where the judges hold two opinions; majority: one vote each; panel: learns abilities and "
+        "with a warning if the judges split into two camps; majority: one vote each; panel: learns abilities and "
         "habits, and from people's labels; or a model of the literature: Dawid-Skene (one_coin, two_coin), glad, "
-        "crowd_bt, ties as davidson or rao_kupper.",
+        "crowd_bt, ties as davidson or rao_kupper; ./file.py:Class for one of your own; or {kind: name, "
+        "option: value}.",
     )
     method: Literal["ensemble-then-denoise", "denoise-then-ensemble"] = "ensemble-then-denoise"
     guarantee: GuaranteeSection | None = Field(
-        GuaranteeSection(), description="null: labels are accepted without any."
+        GuaranteeSection(), description="null: accept labels without a guarantee."
     )
     calibration: Literal["none", "temperature", "isotonic", "auto"] = Field(
         "auto",
-        description="How probabilities are fitted to people's labels. auto: isotonic from 300 labels on, temperature "
-        "from 20 on.",
+        description="How probabilities are calibrated on people's labels. auto: isotonic from 300 labels on, "
+        "temperature from 20 on, none below.",
     )
     rewards: RewardsSection | None = Field(
-        None, description="Reward models fused into one annotator; null: each is an annotator of its own."
+        None, description="Reward models fused into one annotator; null: each one is an annotator."
     )
     guard: GuardSection | None = Field(
-        None, description="Judges that hack answers fool do not vote; null: all do."
+        None, description="Judges that adversarial answers fool do not vote; null: all vote."
     )
+
+    @field_validator("annotator_model")
+    @classmethod
+    def _check_annotator_model(cls, value: str | dict[str, Any]) -> str | dict[str, Any]:
+        name = value if isinstance(value, str) else value.get("kind")
+        if not isinstance(name, str):
+            raise ValueError("a model with options needs its name as `kind`")  # noqa: TRY004 (pydantic reads it)
+        if isinstance(value, dict) and name == "auto":
+            raise ValueError("auto has no options: name the model that they are for")
+        known = ("auto", *ANNOTATOR_MODEL_NAMES)
+        if not is_part_name(name, known, "annotator_model"):
+            raise ValueError(
+                explain_unknown(name, known, "annotator_model", "annotator model").removesuffix(".")
+            )
+        return name if isinstance(value, dict) and len(value) == 1 else value
+
+    @property
+    def annotator_model_name(self) -> str:
+        """The name of the annotator model, without its options."""
+        value = self.annotator_model
+        return value if isinstance(value, str) else str(value["kind"])
+
+    @property
+    def annotator_model_options(self) -> dict[str, Any]:
+        """The values of the annotator model's own options."""
+        value = self.annotator_model
+        return {} if isinstance(value, str) else {key: item for key, item in value.items() if key != "kind"}

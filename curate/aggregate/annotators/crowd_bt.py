@@ -3,26 +3,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
+from pydantic import Field
 
+from curate.aggregate.annotators.base import AnnotatorModel
 from curate.aggregate.annotators.pairs import PairLabels, PairTable, build_pair_table
 from curate.aggregate.annotators.result import AnnotatorFit, build_fit
 from curate.aggregate.votes import Float64, Votes
+from curate.core.section import Section
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CrowdBTOptions:
-    """Scores ~ N(0, score_sd²); η ~ Beta(prior_right, prior_wrong); `label_weight` votes a person's label
-    counts."""
+class CrowdBTOptions(Section):
+    """Options of `crowd_bt`."""
 
-    max_iterations: int = 300
-    tolerance: float = 1e-4
-    score_sd: float = 2.0
-    prior_right: float = 8.0
-    prior_wrong: float = 2.0
-    label_weight: float = 10.0
+    max_iterations: int = Field(300, ge=1, description="Largest number of iterations.")
+    tolerance: float = Field(
+        1e-4, gt=0, description="It has converged once no score moves by more than this."
+    )
+    score_sd: float = Field(2.0, gt=0, description="Prior of a score: normal around 0 with this deviation.")
+    prior_right: float = Field(
+        8.0, gt=1, description="Beta prior of an annotator's faithfulness: votes passed on rightly."
+    )
+    prior_wrong: float = Field(
+        2.0, gt=1, description="Beta prior of an annotator's faithfulness: votes turned round."
+    )
+    label_weight: float = Field(10.0, gt=0, description="Number of votes that one person's label counts.")
 
 
 def fit(
@@ -98,3 +103,13 @@ def _compute_penalised_likelihood(
 ) -> float:
     prior = (options.prior_right - 1) * np.log(eta) + (options.prior_wrong - 1) * np.log1p(-eta)
     return float(np.log(likelihood).sum() + prior.sum() - np.sum(score**2) / (2 * options.score_sd**2))
+
+
+class CrowdBT(AnnotatorModel):
+    """Crowd-BT: scores of responses, and how faithfully each annotator reports them."""
+
+    Options = CrowdBTOptions
+
+    def fit(self, votes: Votes, *, labels: PairLabels | None = None) -> AnnotatorFit:
+        """Fit the model; see the function `fit`."""
+        return fit(votes, labels=labels, options=self.options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from curate.aggregate.annotators.base import AnnotatorModel
 from curate.aggregate.annotators.pairs import PairLabels
 from curate.aggregate.annotators.result import AnnotatorFit
 from curate.aggregate.annotators.ties import Outcomes, TiesOptions, fit_ties
@@ -24,3 +25,13 @@ def davidson_probabilities(d: Float64, log_nu: float) -> tuple[Outcomes, Outcome
     mean = (np.exp(log_p[0]) - np.exp(log_p[2])) / 2
     tie = np.exp(log_p[1])
     return log_p, (0.5 - mean, -mean, -0.5 - mean), (-tie, 1 - tie, -tie)
+
+
+class Davidson(AnnotatorModel):
+    """Davidson's model of scores with ties."""
+
+    Options = TiesOptions
+
+    def fit(self, votes: Votes, *, labels: PairLabels | None = None) -> AnnotatorFit:
+        """Fit the model; see the function `fit`."""
+        return fit(votes, labels=labels, options=self.options)

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
+from pydantic import Field
 
+from curate.aggregate.annotators.base import AnnotatorModel
 from curate.aggregate.annotators.one_coin import clamp_labels
 from curate.aggregate.annotators.pairs import PairLabels, build_pair_table
 from curate.aggregate.annotators.result import AnnotatorFit, build_fit
 from curate.aggregate.votes import Float64, Votes
+from curate.core.section import Section
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GladOptions:
-    """Priors: ability ~ N(1, ability_sd²), log ease ~ N(0, ease_sd²); `steps` Newton steps in an M-step."""
+class GladOptions(Section):
+    """Options of `glad`."""
 
-    max_iterations: int = 100
-    tolerance: float = 1e-4
-    steps: int = 3
-    ability_sd: float = 1.0
-    ease_sd: float = 0.5
+    max_iterations: int = Field(100, ge=1, description="Largest number of iterations.")
+    tolerance: float = Field(
+        1e-4, gt=0, description="It has converged once no posterior moves by more than this."
+    )
+    steps: int = Field(3, ge=1, description="Newton steps in an M-step.")
+    ability_sd: float = Field(
+        1.0, gt=0, description="Prior of an ability: normal around 1 with this deviation."
+    )
+    ease_sd: float = Field(
+        0.5, gt=0, description="Prior of the log ease of a pair: normal around 0 with this deviation."
+    )
 
 
 def fit(
@@ -73,3 +79,13 @@ def fit(
 def _sigmoid(x: Float64) -> Float64:
     result: Float64 = 1 / (1 + np.exp(-np.clip(x, -500, 500)))
     return result
+
+
+class Glad(AnnotatorModel):
+    """GLAD: abilities of annotators times the ease of pairs."""
+
+    Options = GladOptions
+
+    def fit(self, votes: Votes, *, labels: PairLabels | None = None) -> AnnotatorFit:
+        """Fit the model; see the function `fit`."""
+        return fit(votes, labels=labels, options=self.options)

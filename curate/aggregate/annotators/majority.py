@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from curate.aggregate.annotators.base import AnnotatorModel
 from curate.aggregate.annotators.pairs import PairLabels, build_pair_table
 from curate.aggregate.annotators.result import AnnotatorFit, build_fit
 from curate.aggregate.votes import Votes
 
 
-def fit(votes: Votes, *, labels: PairLabels | None = None, options: None = None) -> AnnotatorFit:
-    """`p_a` is the share of votes for a with ties as half a vote; ½ where nobody voted.
+def fit(votes: Votes, *, labels: PairLabels | None = None) -> AnnotatorFit:
+    """Count the votes. `p_a` is the share of votes for a with ties as half a vote; ½ where nobody voted.
 
     `ability` is the log-odds of agreeing with the majority of the *other* votes' sum, one pseudo-vote either
     way.
@@ -26,3 +27,11 @@ def fit(votes: Votes, *, labels: PairLabels | None = None, options: None = None)
     right = np.bincount(table.annotator, weights=others > 0, minlength=size) + 1
     wrong = np.bincount(table.annotator, weights=others < 0, minlength=size) + 1
     return build_fit("majority", table, p_a, p_tie=ties, ability=np.log(right / wrong))
+
+
+class Majority(AnnotatorModel):
+    """One vote each."""
+
+    def fit(self, votes: Votes, *, labels: PairLabels | None = None) -> AnnotatorFit:
+        """Fit the model; see the function `fit`."""
+        return fit(votes, labels=labels)

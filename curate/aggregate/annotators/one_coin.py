@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
+from pydantic import Field
 
+from curate.aggregate.annotators.base import AnnotatorModel
 from curate.aggregate.annotators.pairs import PairLabels, PairTable, build_pair_table
 from curate.aggregate.annotators.result import AnnotatorFit, build_fit
 from curate.aggregate.votes import Float64, Votes
+from curate.core.section import Section
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OneCoinOptions:
-    """`pseudo_votes` right and as many wrong are added to every annotator's own."""
+class OneCoinOptions(Section):
+    """Options of `one_coin`."""
 
-    max_iterations: int = 200
-    tolerance: float = 1e-5
-    pseudo_votes: float = 1.0
+    max_iterations: int = Field(200, ge=1, description="Largest number of iterations.")
+    tolerance: float = Field(
+        1e-5, gt=0, description="It has converged once no posterior moves by more than this."
+    )
+    pseudo_votes: float = Field(
+        1.0, gt=0, description="Right and as many wrong votes that are added to every annotator's own."
+    )
 
 
 def fit(
@@ -61,3 +65,13 @@ def _log_likelihood(log_odds: Float64, skill: Float64, number: Float64, pseudo: 
     """Penalised log-likelihood: log Σ_t ½ Π_v P(x_v | t) with the factor Π √(skill (1 - skill)) taken out."""
     side = np.logaddexp(log_odds / 2, -log_odds / 2) - np.log(2)
     return float(side.sum() + np.sum((number / 2 + pseudo) * (np.log(skill) + np.log1p(-skill))))
+
+
+class OneCoin(AnnotatorModel):
+    """One-coin Dawid-Skene: one skill per annotator."""
+
+    Options = OneCoinOptions
+
+    def fit(self, votes: Votes, *, labels: PairLabels | None = None) -> AnnotatorFit:
+        """Fit the model; see the function `fit`."""
+        return fit(votes, labels=labels, options=self.options)

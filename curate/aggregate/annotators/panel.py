@@ -2,22 +2,23 @@
 
 1. Agreement alone tells who errs together and whether the panel holds one opinion (`clusters`).
 2. EM for ability, position, tie and length habits (`panel_em`).
-3. Pairs of a prompt inform each other (`coherence`).
+3. Pairs of a prompt inform each other (`transitivity`).
 4. With labels, a Gaussian process learns which patterns of judges to believe (`fusion`). Steps 1 to 3 then do without
    them: labels that had made the consensus could not tell how far to trust it. (Fewer than `MIN_LABELS` are clamped in
    the EM instead.)
 
 Where the panel holds two opinions and no person has said which one is right, learnt weights would be a guess:
-each vote then counts the same, confidence is the share of votes, and the result says so in `doubts`.
+each vote then counts the same, confidence is the share of votes, and the result says so in `warnings`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import comb
 
 import numpy as np
+from pydantic import Field
 
+from curate.aggregate.annotators.base import AnnotatorModel
 from curate.aggregate.annotators.clusters import Structure, find_structure
 from curate.aggregate.annotators.fusion import Fusion, fuse_opinions
 from curate.aggregate.annotators.pairs import (
@@ -31,7 +32,6 @@ from curate.aggregate.annotators.pairs import (
 )
 from curate.aggregate.annotators.panel_em import (
     PanelData,
-    PanelParameters,
     fit_against_truth,
     fit_panel,
     measure_repeat_correlation,
@@ -45,6 +45,7 @@ from curate.aggregate.annotators.vote_patterns import (
     measure_moments,
 )
 from curate.aggregate.votes import Float64, Int32, Int64, Votes
+from curate.core.section import Section
 
 MIN_LABELS = 5
 _FLOOR = 0.01
@@ -54,18 +55,15 @@ _DISSENT = 0.3
 _MAX_SCORE = 4.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PanelOptions:
-    """`coherence`: let pairs of a prompt inform each other; `author` int32[R]: the model that wrote each
-    response, if responses of one model share a mean quality; `start`: parameters of an earlier fit, for a
-    warm start."""
+class PanelOptions(Section):
+    """Options of `panel`."""
 
-    max_iterations: int = 200
-    tolerance: float = 1e-4
-    coherence: bool = True
-    author: Int32 | None = None
-    start: PanelParameters | None = None
-    seed: int = 0
+    max_iterations: int = Field(200, ge=1, description="Largest number of EM iterations.")
+    tolerance: float = Field(
+        1e-4, gt=0, description="It has converged once no posterior moves by more than this."
+    )
+    transitivity: bool = Field(True, description="Let the pairs of a prompt inform each other.")
+    seed: int = Field(0, description="Seed of the random starts of the clustering.")
 
 
 def fit(
@@ -86,9 +84,7 @@ def fit(
         _spread_values(discount, columns, len(table.annotators), 1.0),
     )
     if slight:
-        state = fit_panel(
-            data, start=options.start, max_iterations=options.max_iterations, tolerance=options.tolerance
-        )
+        state = fit_panel(data, max_iterations=options.max_iterations, tolerance=options.tolerance)
     else:
         state = fit_against_truth(
             data,
@@ -102,8 +98,10 @@ def fit(
     plain = not shape.divided and not learns
     habits = data.habits(_replace_by_labels(state.posterior, table, labelled)) if plain else None
     consensus = np.clip(state.evidence / repeated, -20, 20)
-    if options.coherence and not shape.divided:
-        consensus = apply_transitivity(table, votes.offsets, consensus, author=options.author)
+    if options.transitivity and not shape.divided:
+        consensus = apply_transitivity(
+            table, votes.offsets, consensus, author=votes.author if len(votes.author) else None
+        )
     posterior = (
         _share_of_votes(table)
         if shape.divided
@@ -135,7 +133,7 @@ def fit(
         converged=state.converged,
         iterations=len(state.trace),
         trace=state.trace,
-        doubts=_write_warnings(shape, fusion, lean, table, labelled),
+        warnings=_write_warnings(shape, fusion, lean, table, labelled),
     )
 
 
@@ -300,3 +298,13 @@ def is_worse_than_chance(successes: int, n: int, level: float = 0.05) -> bool:
     """Whether so few successes out of n fair coins would happen with probability below `level`."""
     tail = sum(comb(n, k) for k in range(successes + 1))
     return bool(tail / 2**n < level)
+
+
+class Panel(AnnotatorModel):
+    """The default model: judges with habits who may err together, and the labels of people."""
+
+    Options = PanelOptions
+
+    def fit(self, votes: Votes, *, labels: PairLabels | None = None) -> AnnotatorFit:
+        """Fit the model; see the function `fit`."""
+        return fit(votes, labels=labels, options=self.options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from curate.aggregate.annotators.base import AnnotatorModel
 from curate.aggregate.annotators.pairs import PairLabels
 from curate.aggregate.annotators.result import AnnotatorFit
 from curate.aggregate.annotators.ties import Outcomes, TiesOptions, fit_ties
@@ -32,3 +33,13 @@ def rao_kupper_probabilities(d: Float64, log_theta: float) -> tuple[Outcomes, Ou
         (not_a, not_a - not_b, -not_b),
         (by_theta[0] * theta, by_theta[1] * theta, by_theta[2] * theta),
     )
+
+
+class RaoKupper(AnnotatorModel):
+    """Rao and Kupper's model of scores with ties."""
+
+    Options = TiesOptions
+
+    def fit(self, votes: Votes, *, labels: PairLabels | None = None) -> AnnotatorFit:
+        """Fit the model; see the function `fit`."""
+        return fit(votes, labels=labels, options=self.options)

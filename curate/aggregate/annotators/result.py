@@ -33,7 +33,7 @@ class AnnotatorFit:
     | `converged`     | bool       | the last step was below the tolerance |
     | `iterations`    | int        | EM or Newton steps taken |
     | `trace`         | float64[I] | penalised log-likelihood after each step |
-    | `doubts`        | tuple[str] | what the data say against the result, one sentence each |
+    | `warnings`      | tuple[str] | reasons to doubt the result, one sentence each |
     """
 
     model: str
@@ -53,7 +53,7 @@ class AnnotatorFit:
     converged: bool
     iterations: int
     trace: Float64
-    doubts: tuple[str, ...] = field(default=())
+    warnings: tuple[str, ...] = field(default=())
 
     @property
     def strength(self) -> Float64:

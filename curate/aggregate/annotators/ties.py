@@ -7,15 +7,16 @@ Rao-Kupper    P(a) = σ(d - θ), P(b) = σ(-d - θ), P(tie) the rest,         θ
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pydantic import Field
 
 from curate.aggregate.annotators.pairs import PairLabels, build_pair_table
 from curate.aggregate.annotators.result import AnnotatorFit, build_fit
 from curate.aggregate.votes import Float64, Votes
 from curate.core.errors import CurateError
+from curate.core.section import Section
 
 if TYPE_CHECKING:
     from scipy.optimize import OptimizeResult
@@ -25,14 +26,13 @@ Outcomes = tuple[Float64, Float64, Float64]
 TieModel = Callable[[Float64, float], tuple[Outcomes, Outcomes, Outcomes]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TiesOptions:
-    """Scores ~ N(0, score_sd²); `label_weight`: votes that one person's label counts."""
+class TiesOptions(Section):
+    """Options of `davidson` and `rao_kupper`."""
 
-    max_iterations: int = 500
-    tolerance: float = 1e-7
-    score_sd: float = 2.0
-    label_weight: float = 10.0
+    max_iterations: int = Field(500, ge=1, description="Largest number of L-BFGS iterations.")
+    tolerance: float = Field(1e-7, gt=0, description="Precision at which L-BFGS stops.")
+    score_sd: float = Field(2.0, gt=0, description="Prior of a score: normal around 0 with this deviation.")
+    label_weight: float = Field(10.0, gt=0, description="Number of votes that one person's label counts.")
 
 
 def fit_ties(

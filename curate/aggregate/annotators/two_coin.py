@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
+from pydantic import Field
 
+from curate.aggregate.annotators.base import AnnotatorModel
 from curate.aggregate.annotators.one_coin import clamp_labels
 from curate.aggregate.annotators.pairs import PairLabels, build_pair_table
 from curate.aggregate.annotators.result import AnnotatorFit, build_fit
 from curate.aggregate.votes import Float64, Votes
+from curate.core.section import Section
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TwoCoinOptions:
-    """`pseudo_votes` right and wrong are added to each of an annotator's two coins."""
+class TwoCoinOptions(Section):
+    """Options of `two_coin`."""
 
-    max_iterations: int = 200
-    tolerance: float = 1e-5
-    pseudo_votes: float = 1.0
+    max_iterations: int = Field(200, ge=1, description="Largest number of iterations.")
+    tolerance: float = Field(
+        1e-5, gt=0, description="It has converged once no posterior moves by more than this."
+    )
+    pseudo_votes: float = Field(
+        1.0,
+        gt=0,
+        description="Right and as many wrong votes that are added to each of an annotator's two coins.",
+    )
 
 
 def fit(
@@ -74,3 +80,13 @@ def fit(
         converged=converged,
         trace=np.array(trace),
     )
+
+
+class TwoCoin(AnnotatorModel):
+    """Two-coin Dawid-Skene: one skill per side shown, so that it fits a position bias."""
+
+    Options = TwoCoinOptions
+
+    def fit(self, votes: Votes, *, labels: PairLabels | None = None) -> AnnotatorFit:
+        """Fit the model; see the function `fit`."""
+        return fit(votes, labels=labels, options=self.options)

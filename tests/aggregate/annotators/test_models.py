@@ -8,17 +8,18 @@ import sys
 import numpy as np
 import pytest
 
-from curate.aggregate.annotators import MODELS, fit_model
+from curate.aggregate.annotators import ANNOTATOR_MODELS, fit_model
 from curate.aggregate.annotators.davidson import davidson_probabilities
 from curate.aggregate.annotators.pairs import PairLabels
 from curate.aggregate.annotators.rao_kupper import rao_kupper_probabilities
+from curate.config.aggregate import ANNOTATOR_MODEL_NAMES, AggregateSection
 from curate.core.errors import CurateError
 
 WITH_ABILITY = ("panel", "one_coin", "two_coin", "glad", "majority")
 ITERATIVE = ("one_coin", "two_coin", "glad", "crowd_bt", "davidson", "rao_kupper")
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", ANNOTATOR_MODEL_NAMES)
 def test_every_model_beats_a_coin_and_returns_one_row_a_pair(draw_panel, name):
     votes, truth = draw_panel([0.5, 1.0, 1.5, 2.0, 2.5], 300, tie=0.1, missing=0.3)
     found = fit_model(name, votes)
@@ -45,7 +46,7 @@ def test_abilities_are_in_order(draw_panel, name):
     assert ability[0] < ability[1] < ability[2] < ability[3:].min()
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", ANNOTATOR_MODEL_NAMES)
 def test_labels_win(draw_panel, name):
     votes, truth = draw_panel([1.0, 1.0], 40)
     chosen = np.arange(6, dtype=np.int32)
@@ -106,8 +107,41 @@ def test_tie_models_are_probabilities_with_right_derivatives(model):
 
 
 def test_an_unknown_model_is_refused(make_votes):
-    with pytest.raises(CurateError, match="no annotator model 'oracle'"):
+    with pytest.raises(CurateError, match="'oracle', which is no kind of annotator model: known are"):
         fit_model("oracle", make_votes([(0, 1, 0, 1, 1)]))
+
+
+def test_the_names_of_the_configuration_are_those_of_the_registry():
+    assert set(ANNOTATOR_MODEL_NAMES) == set(ANNOTATOR_MODELS.names)
+
+
+def test_options_are_checked(make_votes):
+    votes = make_votes([(0, 1, 0, 1, 1)])
+    with pytest.raises(
+        CurateError, match=r"unknown key `aggregate\.annotator_model\.step`: did you mean `steps`"
+    ):
+        fit_model("glad", votes, options={"step": 2})
+    assert fit_model("glad", votes, options={"max_iterations": 1}).iterations == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("pannel", "did you mean `panel`"),
+        ({"kind": "pannel", "seed": 1}, "did you mean `panel`"),
+        ({"seed": 1}, "needs its name as `kind`"),
+        ({"kind": "auto", "seed": 1}, "auto has no options"),
+    ],
+)
+def test_a_model_is_checked_when_it_is_read(value, message):
+    with pytest.raises(ValueError, match=message):
+        AggregateSection(annotator_model=value)
+
+
+def test_a_name_alone_and_as_a_kind_are_the_same_settings():
+    assert AggregateSection(annotator_model={"kind": "glad"}) == AggregateSection(annotator_model="glad")
+    section = AggregateSection(annotator_model={"kind": "glad", "steps": 2})
+    assert (section.annotator_model_name, section.annotator_model_options) == ("glad", {"steps": 2})
 
 
 def test_importing_the_package_loads_no_numerical_stack():

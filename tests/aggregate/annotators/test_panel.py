@@ -35,7 +35,7 @@ def test_abilities_positions_and_ties_are_recovered_and_probabilities_calibrated
     assert compute_calibration_error(found.p_a, (1 + truth[found.prompt]) / 2) < 0.03
     assert accuracy(found, truth) > accuracy(fit_model("majority", votes), truth) + 0.02
     assert found.converged
-    assert found.doubts == ()
+    assert found.warnings == ()
 
 
 def test_without_shared_errors_the_objective_never_falls(draw_panel):
@@ -105,7 +105,7 @@ def test_a_panel_worse_than_chance_is_said_and_turned_by_labels(make_votes):
     votes, truth = superficial_panel(make_votes)
     chosen = np.random.default_rng(1).permutation(160)[:40]
     found = fit(votes, labels=label(truth, chosen))
-    assert any("worse than chance" in doubt for doubt in found.doubts)
+    assert any("worse than chance" in doubt for doubt in found.warnings)
     rest = np.setdiff1d(np.arange(160), chosen)
     right = np.sign(found.p_a[rest] - 0.5) == truth[rest]
     assert right.mean() > 0.75
@@ -156,7 +156,7 @@ def test_pairs_of_a_prompt_inform_each_other(make_votes):
     def accuracy_of(lean):
         return np.mean(np.sign(lean) == truth.ravel())
 
-    alone = accuracy_of(fit(votes, options=PanelOptions(coherence=False)).p_a - 0.5)
+    alone = accuracy_of(fit(votes, options=PanelOptions(transitivity=False)).p_a - 0.5)
     together = accuracy_of(fit(votes).p_a - 0.5)
     best = accuracy_of(by_all_orders(outcome, 0.7))
     assert best > alone + 0.01

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import random
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import polars as pl
@@ -15,7 +14,7 @@ from hypothesis import strategies as st
 
 from curate.aggregate import aggregate_judgments
 from curate.aggregate.ranking.prompt_scores import GAP, as_votes, order_scores
-from curate.config.aggregate import AnnotatorModel
+from curate.config.aggregate import ANNOTATOR_MODEL_NAMES
 from curate.config.export import ExportEntry
 from curate.config.project import Config
 from curate.export import write_export
@@ -56,7 +55,7 @@ def assert_scores_follow_ranks(rows: list[tuple[list[int], list[float]]]) -> Non
 def test_every_prompt_and_its_export(sample_lake: Lake, tmp_path: Path, people: bool) -> None:
     if people:
         add_people(sample_lake)
-    for model, method in itertools.product(get_args(AnnotatorModel), METHODS):
+    for model, method in itertools.product(("auto", *ANNOTATOR_MODEL_NAMES), METHODS):
         config = Config.model_validate({"aggregate": {"annotator_model": model, "method": method}})
         aggregate_judgments(sample_lake, config)
         assert_scores_follow_ranks(

@@ -17,8 +17,9 @@ from pathlib import Path
 
 from curate.config.export import ExportEntry
 from curate.config.project import Config
+from curate.core.resources import read_query
 from curate.export import write_export
-from curate.export.formats import formats
+from curate.export.formats import open_format
 from curate.lake.lake import Lake, Location
 
 _PART = "{'type': 'text', 'text': %s, 'uri': NULL, 'sha256': NULL}"
@@ -50,13 +51,13 @@ def ours(location: Location, format: str, out: Path) -> int:
 
 
 def peer(location: Location, format: str, out: Path) -> int:
-    form = formats()[format]
+    form = open_format(format)
     values = {"iteration": 0, "split": None, "routed": False, "min_confidence": 0.5}
     with Lake.open(location, read_only=True) as lake:
         lake.rows("SET memory_limit = '2GB'")
         lake.rows("SET temp_directory = '{}'".format(out / "spill"))
-        lake.rows(form.selection, [values[name] for name in form.selection_parameters])
-        query = form.parts[0].query.replace("$1", "0")
+        lake.rows(read_query(form.selection), [values[name] for name in form.selection_parameters])
+        query = form.list_tables()[0].query.replace("$1", "0")
         lake.rows(f"COPY ({query}) TO '{out / 'peer.parquet'}' (COMPRESSION zstd)")
         return int(lake.value("SELECT count(*) FROM selection"))
 

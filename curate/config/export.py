@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from curate.core.registry import explain_unknown, is_part_name
 from curate.core.section import Section
+
+EXPORT_FORMAT_NAMES = ("trl-preference", "ranking", "judge-sft", "parquet")
+"""The formats of this package; a test holds them against the registry `EXPORT_FORMATS`."""
 
 
 class ExportEntry(Section):
     """One data set to write."""
 
     path: str = Field(description="Folder of the data set; only an earlier export is ever replaced.")
-    format: Literal["trl-preference", "ranking", "judge-sft", "parquet"] = Field(
+    format: str | dict[str, Any] = Field(
         "trl-preference",
-        description="Pairs as TRL reads them, one ranking per prompt, judges' verdicts with their reasons for SFT, or "
-        "the lake's tables as they are.",
+        description="trl-preference: pairs as TRL reads them. ranking: one ranking per prompt. judge-sft: judges' "
+        "verdicts with their reasons, for SFT. parquet: the lake's tables. ./file.py:Class: a format of your own. "
+        "With options: {kind: name, option: value}.",
     )
     license: str | None = Field(None, description="SPDX name for the dataset card.")
     min_confidence: float = Field(
@@ -29,3 +34,14 @@ class ExportEntry(Section):
     split: str | None = Field(None, description="Only prompts of this split; default: all.")
     iteration: int | None = Field(None, ge=0, description="Of the loop; default: the last.")
     jsonl: bool = Field(False, description="Write the rows as JSON lines too.")
+
+    @field_validator("format")
+    @classmethod
+    def _check_format(cls, value: str | dict[str, Any]) -> str | dict[str, Any]:
+        name = value if isinstance(value, str) else value.get("kind")
+        if not isinstance(name, str):
+            raise ValueError("a format with options needs its name as `kind`")  # noqa: TRY004 (pydantic reads it)
+        if not is_part_name(name, EXPORT_FORMAT_NAMES, "export_format"):
+            problem = explain_unknown(name, EXPORT_FORMAT_NAMES, "export_format", "export format")
+            raise ValueError(problem.removesuffix("."))
+        return value

@@ -14,25 +14,12 @@ from curate import __version__
 from curate.config.export import ExportEntry
 from curate.config.project import Config
 from curate.core.resources import find_resource, read_query
-from curate.export.formats import Format
+from curate.export.formats import ExportFormat, ExportTable
 from curate.export.shards import WrittenPart
 from curate.lake.lake import Lake
 from curate.lake.panel_view import select_panel
 from curate.lake.runs import Counts
 
-_TITLES = {
-    "trl-preference": "Preference pairs",
-    "judge-sft": "Verdicts of judges, with their reasons",
-    "ranking": "Ranked responses",
-    "parquet": "Tables of a preference data set",
-}
-_ABOUT = {
-    "trl-preference": "Pairs of responses of which the panel prefers one: `chosen` is better than `rejected`.",
-    "judge-sft": "What judges were told (`prompt`) and what they answered (`completion`), where a judge said the same "
-    "in both orders and the label agrees: for training a judge.",
-    "ranking": "Prompts with all their responses, ranked: rank 1 is the best, and ties share a rank.",
-    "parquet": "The tables behind a preference data set: every prompt, response, judgment and what follows from them.",
-}
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
 
@@ -41,7 +28,8 @@ class ExportContent:
     """What there is to say about an export."""
 
     entry: ExportEntry
-    format: Format
+    format: ExportFormat
+    tables: Sequence[ExportTable]
     parts: Sequence[WrittenPart]
     selected: Counts
     snapshot: int
@@ -64,8 +52,8 @@ def render_card(reader: Lake, config: Config, content: ExportContent) -> str:
     is_split = content.format.is_split
     return environment.get_template("card.md.j2").render(
         front_matter=_front_matter(content),
-        title=_TITLES[content.format.name],
-        about=_ABOUT[content.format.name],
+        title=content.format.title,
+        about=content.format.about,
         format=content.format.name,
         unit=content.format.unit,
         rows=sum(part.rows for part in content.parts),
@@ -84,7 +72,7 @@ def render_card(reader: Lake, config: Config, content: ExportContent) -> str:
         else [],
         annotators=reader.rows(read_query("export_card_annotators"), iteration),
         confidence=reader.rows(read_query("export_card_confidence")) if is_split else [],
-        columns={part.name: part.schema.names for part in content.format.parts},
+        columns={part.name: part.schema.names for part in content.tables},
         columns_titled=not is_split,
     )
 

@@ -88,16 +88,3 @@ class JudgeSftRow(Record):
     outcome: str
     confidence: Probability
     iteration: int
-
-
-EXPORTED: dict[str, type[Record]] = {
-    "trl-preference": TrlPreferenceRow,
-    "ranking": RankingRow,
-    "judge-sft": JudgeSftRow,
-}
-"""The training formats with their rows; the format `parquet` has the tables' own records instead."""
-PICTURED: dict[str, type[Record]] = {
-    "trl-preference": PicturedPreferenceRow,
-    "ranking": PicturedRankingRow,
-}
-"""Their rows where the lake holds prompts with images."""

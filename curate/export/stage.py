@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,14 @@ from curate.core.progress import Track, no_progress
 from curate.core.resources import read_query
 from curate.export.card import ExportContent, render_card
 from curate.export.folder import MANIFEST, NOUN, is_intact, list_export_files
-from curate.export.formats import VERSION, Format, Transcriber, formats
-from curate.export.rows import PICTURED
+from curate.export.formats import ExportFormat, ExportTable, RowFormat, Transcriber, open_format
 from curate.export.shards import WrittenPart, cut_row_groups, describe_file, write_part
 from curate.lake.lake import Lake
 from curate.lake.panel_view import select_panel
 from curate.lake.runs import Counts, StageRun, Summary, is_done
 from curate.records import TABLES
 
+_VERSION = 1  # of the files' layout: raise it when the same lake must give other files
 _MEMORY_PER_THREAD = 1  # GB that the database may use while it sorts and joins; beyond, it uses the disk
 _APPEND_ONLY = {"prompts": "prompt_id", "responses": "response_id", "judgments": "judgment_id"}
 _REPLACED = ("preferences", "rankings", "annotators", "dropped_arcs", "guarantees", "assessments")
@@ -51,10 +51,18 @@ def write_exports(
     transcripts: Transcriber | None = None,
     track: Track = no_progress,
 ) -> Summary:
-    """Write the data sets of `entries` (default: those of `curate.yaml`), as the lake is now.
+    """Write the data sets of `entries`, as the lake is now.
 
-    `transcripts`: for the format judge-sft (`curate.pipeline.export` provides them). Raises CurateError when nothing
-    has been aggregated yet, when the filters leave nothing over, and when a folder holds anything that is not an export.
+    Args:
+        lake: The lake.
+        config: The project's settings.
+        entries: Data sets to write; default: those of `curate.yaml`.
+        transcripts: Chats of the judges, for formats that need them; `curate.pipeline.export` provides them.
+        track: Shows progress.
+
+    Raises:
+        CurateError: Nothing has been aggregated yet, the filters leave nothing over, or a folder holds anything
+            that is not an export.
     """
     chosen = config.export if entries is None else entries
     run = StageRun(lake, "export", config_hash=content_id([entry.digest for entry in chosen]))
@@ -79,22 +87,25 @@ def write_export(
 
     The files depend only on the snapshot and the settings: two exports of one snapshot are equal byte by byte.
     """
+    form = open_format(entry.format, folder=config.resolve("."))
     target = config.resolve(entry.path)
     snapshot = lake.snapshot()
     # A connection of its own: every query sees this snapshot, and its temporary tables disturb nobody.
     with Lake.open(lake.location, snapshot=snapshot) as reader:
-        pictured = bool(reader.value(read_query("export_pictured")))
-        form = formats(transcripts, pictured=pictured)[entry.format]
+        with_images = bool(reader.value(read_query("export_pictured")))
+        tables = form.list_tables(transcripts, with_images=with_images)
         iteration = _choose_iteration(reader, entry, form)
         fingerprint = _fingerprint_export(reader, entry, form, iteration)
-        if pictured and entry.format in PICTURED:  # another layout
+        if with_images and form.RowWithImages is not None:  # another layout
             fingerprint = content_id(fingerprint, "images")
-        if form.judged:
+        if form.code:
+            fingerprint = content_id(fingerprint, form.code)
+        if form.needs_transcripts:
             fingerprint = content_id(fingerprint, _select_judges(reader, config, transcripts))
         if is_intact(target, fingerprint) and (
             is_done(lake, "export", entry.path, fingerprint) or not _is_writable(lake)
         ):
-            return ExportResult(target, entry.format, 0, snapshot, Counts(), skipped=True)
+            return ExportResult(target, form.name, 0, snapshot, Counts(), skipped=True)
         refuse_foreign(target, owned=list_export_files, noun=NOUN)  # before the work, not only after it
         counts = _select_rows(reader, entry, form, iteration)
         with (
@@ -102,8 +113,8 @@ def write_export(
             atomic_directory(target, owned=list_export_files, noun=NOUN) as folder,
         ):
             _bound_memory(reader, spill)
-            parts = _write_tables(reader, folder, entry, form, iteration, counts, track)
-            content = ExportContent(entry, form, parts, counts, snapshot, iteration)
+            parts = _write_tables(reader, folder, entry, form, tables, iteration, counts, track)
+            content = ExportContent(entry, form, tables, parts, counts, snapshot, iteration)
             (folder / "README.md").write_text(render_card(reader, config, content), encoding="utf-8")
             manifest = _build_manifest(folder, content, config.digest, fingerprint)
             (folder / MANIFEST).write_text(manifest, encoding="utf-8")
@@ -114,12 +125,12 @@ def write_export(
         run = run or StageRun(lake, "export", config_hash=entry.digest)
         with run.chunk(entry.path, fingerprint=fingerprint, status="done") as (_, recorded):
             recorded.add(counts)
-    return ExportResult(target, entry.format, sum(part.rows for part in parts), snapshot, counts)
+    return ExportResult(target, form.name, sum(part.rows for part in parts), snapshot, counts)
 
 
-def _choose_iteration(reader: Lake, entry: ExportEntry, form: Format) -> int | None:
+def _choose_iteration(reader: Lake, entry: ExportEntry, form: ExportFormat) -> int | None:
     found = [row[0] for row in reader.rows("SELECT DISTINCT iteration FROM preferences ORDER BY 1")]
-    if not found and form.aggregated:
+    if not found and form.needs_labels:
         raise CurateError(
             f"There are no preferences to export to {entry.path} yet: run `curate aggregate` first."
         )
@@ -131,7 +142,7 @@ def _choose_iteration(reader: Lake, entry: ExportEntry, form: Format) -> int | N
     return entry.iteration if entry.iteration is not None else (found[-1] if found else None)
 
 
-def _fingerprint_export(reader: Lake, entry: ExportEntry, form: Format, iteration: int | None) -> str:
+def _fingerprint_export(reader: Lake, entry: ExportEntry, form: ExportFormat, iteration: int | None) -> str:
     """Identifies the content of the export, wherever it is written and whichever runs made the rows.
 
     A training set holds one iteration's labels: judgments that have not led to other labels do not make it stale.
@@ -139,14 +150,14 @@ def _fingerprint_export(reader: Lake, entry: ExportEntry, form: Format, iteratio
     tables = {
         name: column
         for name, column in _APPEND_ONLY.items()
-        if form.judged or not (form.aggregated and name == "judgments")
+        if form.needs_transcripts or not (form.needs_labels and name == "judgments")
     }
     digests = {table: reader.digest(table, column) for table, column in tables.items()}
-    which = f"iteration = {iteration}" if form.aggregated else "true"
+    which = f"iteration = {iteration}" if form.needs_labels else "true"
     for table in filter(reader.has, _REPLACED):  # a snapshot may be from before some
         columns = [f'"{name}"' for name in TABLES[table].model_fields if name != "run_id"]
         digests[table] = reader.digest(table, f"row({', '.join(columns)})", which)
-    return content_id(VERSION, _list_settings(entry), digests)
+    return content_id(_VERSION, _list_settings(entry), digests)
 
 
 def _select_judges(reader: Lake, config: Config, transcripts: Transcriber | None) -> list[tuple[str, str]]:
@@ -163,26 +174,32 @@ def _list_settings(entry: ExportEntry) -> dict[str, Any]:
     return entry.model_dump(mode="json", exclude={"path"})
 
 
-def _select_rows(reader: Lake, entry: ExportEntry, form: Format, iteration: int | None) -> Counts:
+def _select_rows(reader: Lake, entry: ExportEntry, form: ExportFormat, iteration: int | None) -> Counts:
     values = {**_list_settings(entry), "iteration": iteration}
-    reader.rows(form.selection, [values[name] for name in form.selection_parameters])
+    reader.rows(read_query(form.selection), [values[name] for name in form.selection_parameters])
     reasons = dict(reader.rows("SELECT reason, count(*) FROM selection GROUP BY reason ORDER BY reason"))
     kept = reasons.pop(None, 0)
     counts = Counts(rows_in=kept + sum(reasons.values()), rows_kept=kept, dropped=reasons)
     if not kept:
-        why = ", ".join(f"{reason}: {number:,}" for reason, number in reasons.items()) or "the lake has none"
+        reason = _list_reasons(reasons) or " (the lake has none)"
         raise CurateError(
-            f"The export to {entry.path} would be empty, since none of its {form.unit} is left over ({why}): "
+            f"The export to {entry.path} would be empty, since none of its {form.unit} is left over{reason}: "
             "change its settings under `export` in curate.yaml."
         )
     return counts
+
+
+def _list_reasons(dropped: Mapping[str, int]) -> str:
+    reasons = ", ".join(f"{reason}: {number:,}" for reason, number in dropped.items())
+    return f" ({reasons})" if reasons else ""
 
 
 def _write_tables(
     reader: Lake,
     folder: Path,
     entry: ExportEntry,
-    form: Format,
+    form: ExportFormat,
+    tables: Sequence[ExportTable],
     iteration: int | None,
     counts: Counts,
     track: Track,
@@ -190,13 +207,21 @@ def _write_tables(
     values = {"iteration": iteration}
     parts = []
     with track(f"export {entry.path}", counts.rows_kept if form.is_split else None) as advance:
-        for part in form.parts:
-            stream = reader.batches(part.query, [values[name] for name in part.parameters])
-            groups = cut_row_groups(part.nest(stream), part.schema)
+        for table in tables:
+            stream = reader.batches(table.query, [values[name] for name in table.parameters])
+            groups = cut_row_groups(table.convert(stream), table.schema)
             parts.append(
-                write_part(folder, part.name, part.schema, groups, jsonl=entry.jsonl, advance=advance)
+                write_part(folder, table.name, table.schema, groups, jsonl=entry.jsonl, advance=advance)
             )
-    if form.is_split and parts[0].rows != counts.rows_kept:
+    counts.dropped.update(form.dropped)
+    counts.rows_kept -= sum(form.dropped.values())
+    if isinstance(form, RowFormat):
+        if not parts[0].rows:
+            raise CurateError(
+                f"The export to {entry.path} would be empty, since the format {form.name!r} writes no row of "
+                f"{counts.rows_in:,} {form.unit}{_list_reasons(counts.dropped)}."
+            )
+    elif form.is_split and parts[0].rows != counts.rows_kept:
         raise AssertionError(f"{entry.path}: {parts[0].rows} rows written of {counts.rows_kept} selected")
     return parts
 
@@ -212,7 +237,7 @@ def _build_manifest(folder: Path, content: ExportContent, config_hash: str, fing
         describe_file(folder / "README.md", folder)
     ]
     document = {
-        "curate_export": VERSION,
+        "curate_export": _VERSION,
         "format": content.format.name,
         "settings": _list_settings(content.entry),
         "config_hash": config_hash,

@@ -8,6 +8,7 @@ from curate.config.export import ExportEntry
 from curate.config.project import Config
 from curate.core.progress import Track, no_progress
 from curate.export import write_exports as write
+from curate.export.formats import open_format
 from curate.lake.lake import Lake
 from curate.lake.runs import Summary
 
@@ -17,7 +18,8 @@ def export(
 ) -> Summary:
     """Write the data sets of `entries` (default: those of `curate.yaml`)."""
     chosen = config.export if entries is None else entries
-    if all(entry.format != "judge-sft" for entry in chosen):
+    formats = [open_format(entry.format, folder=config.resolve(".")) for entry in chosen]
+    if not any(form.needs_transcripts for form in formats):
         return write(lake, config, entries=chosen, track=track)
     from curate.pipeline.transcripts import Transcripts
 

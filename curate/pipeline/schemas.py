@@ -10,7 +10,7 @@ from curate.config.project import Config
 from curate.core.resources import find_resource
 from curate.data.native import JudgmentsRow, ResponsesRow
 from curate.engine import build_engine_schemas
-from curate.export.rows import EXPORTED, PICTURED
+from curate.export.formats import list_row_types
 from curate.judge import judge_schemas
 from curate.records import TABLES
 
@@ -20,9 +20,9 @@ def documents() -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {"curate.yaml.json": Config.model_json_schema()}
     for name, record in TABLES.items():
         found[f"tables/{name}.json"] = record.model_json_schema()
-    for name, row in EXPORTED.items():
+    for name, row in list_row_types().items():
         found[f"export/{name}.json"] = row.model_json_schema()
-    for name, row in PICTURED.items():
+    for name, row in list_row_types(with_images=True).items():
         found[f"export/{name}-images.json"] = row.model_json_schema()
     found["input/responses.json"] = ResponsesRow.model_json_schema()
     found["input/judgments.json"] = JudgmentsRow.model_json_schema()

@@ -11,12 +11,12 @@ import pytest
 from curate.config.export import ExportEntry
 from curate.config.project import Config
 from curate.export import write_export
-from curate.export.rows import EXPORTED
+from curate.export.formats import list_row_types
 from curate.lake.lake import Lake
 
 
 @pytest.mark.parametrize(
-    "form", [form for form in EXPORTED if form != "judge-sft"]
+    "form", [form for form in list_row_types() if form != "judge-sft"]
 )  # test_judge_sft.py has that
 def test_rows_are_those_of_the_model(labelled_lake: Lake, tmp_path: Path, form: str) -> None:
     labelled_lake.rows("UPDATE lake.responses SET model = NULL WHERE model = 'model-2'")
@@ -24,8 +24,8 @@ def test_rows_are_those_of_the_model(labelled_lake: Lake, tmp_path: Path, form: 
     write_export(labelled_lake, Config(), entry)
     lines = (tmp_path / "out" / "jsonl" / "train-00000.jsonl").read_text().splitlines()
     for line in lines:
-        EXPORTED[form].model_validate_json(line)
-    assert list(json.loads(lines[0])) == list(EXPORTED[form].model_fields)
+        list_row_types()[form].model_validate_json(line)
+    assert list(json.loads(lines[0])) == list(list_row_types()[form].model_fields)
 
 
 @pytest.mark.parametrize(

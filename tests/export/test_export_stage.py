@@ -17,7 +17,7 @@ from curate.config.project import Config
 from curate.core.errors import CurateError
 from curate.data.preference_rows import parts_of, read_pairs
 from curate.export import write_export, write_exports
-from curate.export.rows import PICTURED
+from curate.export.formats import list_row_types
 from curate.lake.lake import Lake
 from curate.records import Response, arrow_schema
 
@@ -301,8 +301,8 @@ def test_images_stay_in_their_places(pictured_lake: Lake, tmp_path: Path, form: 
     assert (turn["content"][0]["uri"], turn["content"][0]["sha256"]) == ("a.png", "0f")
     assert row["images"] == ["a.png"]
     (line,) = (tmp_path / "out" / "jsonl" / "train-00000.jsonl").read_text().splitlines()
-    PICTURED[form].model_validate_json(line)
-    assert list(row) == list(PICTURED[form].model_fields)
+    list_row_types(with_images=True)[form].model_validate_json(line)
+    assert list(row) == list(list_row_types(with_images=True)[form].model_fields)
     assert write_export(pictured_lake, CONFIG, entry).skipped
     read = [read_pairs(tmp_path / "out" / part) for part in ("data", "jsonl")]
     for pairs in read:

@@ -1,0 +1,58 @@
+"""Export formats: which rows an export holds, and how a row is written. One class a file, named in curate.yaml.
+
+A format of one's own is a class derived from `RowFormat`, named as `./mine.py:Mine`; see
+`examples/own_parts/export_format.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from curate.config.validation import validate_options
+from curate.core.registry import Registry
+from curate.export.formats.base import ExportFormat, ExportTable, Transcriber
+from curate.export.formats.row_format import RowFormat
+from curate.records import Record
+
+__all__ = ["EXPORT_FORMATS", "ExportFormat", "ExportTable", "RowFormat", "Transcriber", "open_format"]
+
+EXPORT_FORMATS: Registry[ExportFormat] = Registry(
+    "export_format",
+    ExportFormat,  # type: ignore[type-abstract]
+    builtin={
+        "trl-preference": "curate.export.formats.trl_preference:TrlPreference",
+        "ranking": "curate.export.formats.ranking:Ranking",
+        "judge-sft": "curate.export.formats.judge_sft:JudgeSft",
+        "parquet": "curate.export.formats.tables:Tables",
+    },
+)
+
+
+def open_format(
+    choice: str | Mapping[str, Any], *, folder: Path = Path(), where: str = "export.format"
+) -> ExportFormat:
+    """Open the format that curate.yaml or the command line names.
+
+    Args:
+        choice: A name, or {kind: name, option: value}.
+        folder: Folder of curate.yaml, where relative files start.
+        where: Key of curate.yaml that holds the choice, for error messages.
+
+    Raises:
+        CurateError: There is no such format, or it has no such option.
+    """
+    given = {"kind": choice} if isinstance(choice, str) else dict(choice)
+    name = given.pop("kind", None)
+    part = EXPORT_FORMATS.find(name, where=where, folder=folder)
+    return part.type(str(name), validate_options(part.type.Options, given, where=where), code=part.code)
+
+
+def list_row_types(*, with_images: bool = False) -> dict[str, type[Record]]:
+    """List the rows of our training formats by the format's name; `with_images`: of those that keep images."""
+    types = {
+        name: form.RowWithImages if with_images else form.Row
+        for name, form in EXPORT_FORMATS.registered.items()
+    }
+    return {name: row for name, row in types.items() if row is not None}

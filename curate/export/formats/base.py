@@ -1,0 +1,103 @@
+"""What an export format is: the contract of all formats."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+import polars as pl
+import pyarrow as pa
+
+from curate.core.section import Section
+from curate.records import Record
+
+Batches = Iterable[pa.RecordBatch]
+FILTERS = ("iteration", "split", "routed", "min_confidence")
+"""Parameters of the queries that select pairs, rankings or judgments, in the order of their numbers."""
+
+
+class Transcriber(Protocol):
+    """Makes chats of judgments: see `curate.pipeline.transcripts`."""
+
+    @property
+    def judges(self) -> pl.DataFrame:
+        """Columns annotator_id, revision: the judges whose chats it can make."""
+
+    def chat(self, row: Mapping[str, Any]) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
+        """Return the prompt and the completion of a judgment."""
+
+
+@dataclass(frozen=True)
+class ExportTable:
+    """One table of an export.
+
+    Attributes:
+        name: Name of its files.
+        query: SQL of its rows, in the order in which they are written.
+        schema: Columns of the files.
+        parameters: Parameters that `query` takes, in the order of their numbers.
+        convert: Makes the query's rows into rows of `schema`, where SQL does not do that.
+    """
+
+    name: str
+    query: str
+    schema: pa.Schema
+    parameters: tuple[str, ...] = ()
+    convert: Callable[[Batches], Iterator[pa.RecordBatch]] = iter
+
+
+class ExportFormat(ABC):
+    """An export format. One whose rows are made in Python is a `RowFormat`.
+
+    Attributes:
+        Options: What curate.yaml can set, as `format: {kind: NAME, OPTION: VALUE}`.
+        Row: Columns of the rows, where the format has one table of rows of its own.
+        RowWithImages: Columns in a lake whose prompts hold images; None: the format has no place for images.
+        title: Title of the dataset card.
+        about: Sentence of the dataset card about what a row is.
+        unit: Name of what is selected, in the plural.
+        selection: Name of the query that fills the temporary table `selection` (reason null: exported).
+        selection_parameters: Parameters of that query, in the order of their numbers.
+        needs_labels: There is nothing to write before `aggregate` has run.
+        needs_transcripts: Rows are judgments with the judge's chat, so new judgments make an export out of date.
+    """
+
+    Options: ClassVar[type[Section]] = Section
+    Row: ClassVar[type[Record] | None] = None
+    RowWithImages: ClassVar[type[Record] | None] = None
+    title: str = "Preference data"
+    about: str = ""
+    unit: str
+    selection: str
+    selection_parameters: tuple[str, ...] = FILTERS
+    needs_labels: bool = True
+    needs_transcripts: bool = False
+
+    def __init__(self, name: str, options: Any = None, *, code: str = "") -> None:
+        """Open the format; `code` identifies the source of a user's own format."""
+        self.name = name
+        self.options = self.Options() if options is None else options
+        self.code = code
+
+    @property
+    def is_split(self) -> bool:
+        """Tell whether the export is one training split; else it is several tables."""
+        return True
+
+    @property
+    def dropped(self) -> Mapping[str, int]:
+        """Reason → number of selected rows that the format itself left out while it wrote."""
+        return {}
+
+    @abstractmethod
+    def list_tables(
+        self, transcripts: Transcriber | None = None, *, with_images: bool = False
+    ) -> tuple[ExportTable, ...]:
+        """Return the tables to write.
+
+        Args:
+            transcripts: The judges' chats, for formats that need them.
+            with_images: Prompts of the lake hold images.
+        """

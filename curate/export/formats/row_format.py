@@ -1,0 +1,130 @@
+"""Formats written in Python, row by row: the base class of formats of one's own."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any, ClassVar, Literal
+
+import pyarrow as pa
+
+from curate.core.errors import CurateError
+from curate.core.resources import read_query
+from curate.data.preference_rows import Unusable
+from curate.export.formats.base import Batches, ExportFormat, ExportTable, Transcriber
+from curate.export.formats.queries import read_chats, wrap_query
+from curate.export.nesting import nest_rankings
+from curate.records import Record, arrow_schema
+
+_ROWS_PER_BATCH = 1024
+_SELECTIONS = {
+    "pairs": ("pairs", "export_select_pairs"),
+    "rankings": ("prompts", "export_select_rankings"),
+    "judgments": ("judgments", "export_select_judge_sft"),
+}
+
+
+class RowFormat(ExportFormat):
+    """A format whose rows are made in Python from one kind of rows, which are dictionaries.
+
+    | `rows` | keys of a row |
+    |---|---|
+    | pairs | prompt_id, prompt, source, split, reference, chosen, rejected, confidence, strength, n_judgments, \
+iteration |
+    | rankings | prompt_id, prompt, responses (in the order of their ids), iteration |
+    | judgments | prompt_id, prompt and completion (the judge's chat), messages (the user's prompt), judgment_id, \
+annotator_id, response_a, response_b, shown, outcome, rationale, confidence, iteration |
+
+    `prompt` and `completion` are lists of {role, content}; `chosen`, `rejected` and each of `responses` are
+    {response_id, model, text, score, rank} (rank 1 is the best), those of a pair with the user's own `key` too.
+
+    Attributes:
+        rows: Which rows the format is made from.
+        Row: Columns of the rows that it writes, as a subclass of `curate.records.Record`.
+    """
+
+    rows: ClassVar[Literal["pairs", "rankings", "judgments"]] = "pairs"
+    Row: ClassVar[type[Record]]
+
+    def __init__(self, name: str, options: Any = None, *, code: str = "") -> None:
+        super().__init__(name, options, code=code)
+        if self.rows not in _SELECTIONS or not isinstance(getattr(self, "Row", None), type):
+            raise CurateError(
+                f"The export format {name!r} needs `rows` (one of {', '.join(_SELECTIONS)}) and `Row`, "
+                "a class derived from curate.records.Record with the columns that it writes."
+            )
+        self.unit, self.selection = _SELECTIONS[self.rows]
+        self.needs_transcripts = self.rows == "judgments"
+        self.about = type(self).about or (type(self).__doc__ or "").strip().split("\n")[0]
+        self._dropped: Counter[str] = Counter()
+
+    @property
+    def dropped(self) -> Mapping[str, int]:
+        """Reason → number of rows for which `write_row` raised `Unusable`."""
+        return self._dropped
+
+    def write_row(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Return the row to write, with the columns of `Row`.
+
+        Raises:
+            curate.data.preference_rows.Unusable: The row is left out; the message says why, and is counted.
+        """
+        raise NotImplementedError(f"the export format {self.name!r} has neither write_row nor write_rows")
+
+    def write_rows(self, rows: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        """Yield the rows to write, by default one for each row; override it where rows are put together or split."""
+        for row in rows:
+            try:
+                written = self.write_row(row)
+            except Unusable as reason:
+                self._dropped[str(reason)] += 1
+            else:
+                yield written
+
+    def list_tables(
+        self, transcripts: Transcriber | None = None, *, with_images: bool = False
+    ) -> tuple[ExportTable, ...]:
+        """Return the one table of rows."""
+        reads: dict[str, tuple[str, Callable[[Batches], Iterable[dict[str, Any]]]]] = {
+            "pairs": (wrap_query("export_trl_preference", "export_row_pairs"), _read_rows),
+            "rankings": (read_query("export_ranking"), _read_rankings),
+            "judgments": (
+                read_query("export_judge_sft"),
+                lambda batches: read_chats(batches, transcripts),
+            ),
+        }
+        query, read = reads[self.rows]
+        schema = arrow_schema(self.Row)
+
+        def convert(batches: Batches) -> Iterator[pa.RecordBatch]:
+            written = self.write_rows(iter(read(batches)))
+            while rows := list(islice(written, _ROWS_PER_BATCH)):
+                yield from self._check_rows(rows, schema).to_batches()
+
+        return (ExportTable("train", query, schema, ("iteration",), convert),)
+
+    def _check_rows(self, rows: Iterable[dict[str, Any]], schema: pa.Schema) -> pa.Table:
+        try:
+            return pa.Table.from_pylist([self.Row.model_validate(row).model_dump() for row in rows], schema)
+        except (ValueError, pa.ArrowException) as error:
+            problem = " ".join(str(error).split())
+            raise CurateError(
+                f"The export format {self.name!r} wrote a row that is no {self.Row.__name__}: {problem}."
+            ) from error
+
+
+def _read_rows(batches: Batches) -> Iterator[dict[str, Any]]:
+    for batch in batches:
+        yield from batch.to_pylist()
+
+
+def _read_rankings(batches: Batches) -> Iterator[dict[str, Any]]:
+    """Yield one row a prompt, with rank and score inside each response."""
+    for row in _read_rows(nest_rankings(batches)):
+        ranks, scores = row.pop("rankings"), row.pop("scores")
+        responses = [
+            {**response, "score": score, "rank": rank}
+            for response, score, rank in zip(row.pop("responses"), scores, ranks, strict=True)
+        ]
+        yield {**row, "responses": responses}

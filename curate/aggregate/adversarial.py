@@ -1,4 +1,4 @@
-"""Judges that the guard set fools: with `aggregate.guard: {most: 0.5}` they do not vote.
+"""Judges that the adversarial set fools: with `aggregate.guard: {most: 0.5}` they do not vote.
 
 `curate evaluate --judges guard` measures how often each judge prefers an answer that says nothing to a plain good one.
 A judge is out only when that rate is certainly above `most`: when the lower bound of its 95 % interval is.
@@ -18,7 +18,7 @@ IMPORTED = "imported"  # the revision of judgments that came with the data
 
 
 def drop_fooled_judges(lake: Lake, panel: pa.Table, section: GuardSection | None) -> tuple[pa.Table, str]:
-    """The panel (annotator_id, revision) without those judges, and a remark that names them; empty if there are none.
+    """Drop the fooled judges from the panel (annotator_id, revision), and name them in a remark, "" if none.
 
     Judges that have not been measured, and people, stay.
     """
@@ -27,20 +27,20 @@ def drop_fooled_judges(lake: Lake, panel: pa.Table, section: GuardSection | None
     fooled = {
         judge: (rate, low) for judge, rate, low in lake.rows(read_query("aggregate_fooled"), [section.most])
     }
-    seats = [(row["annotator_id"], row["revision"]) for row in panel.to_pylist()]
-    out = _select_fooled(lake, [seat for seat in seats if seat[0] in fooled])
+    members = [(row["annotator_id"], row["revision"]) for row in panel.to_pylist()]
+    out = _select_fooled(lake, [member for member in members if member[0] in fooled])
     if not out:
         return panel, ""
     names = sorted({name for name, _ in out})
-    told = ", ".join(f"{name} ({fooled[name][0]:.2f}, at least {fooled[name][1]:.2f})" for name in names)
-    kept = panel.filter(pa.array([seat not in out for seat in seats]))
-    return kept, f"without votes, since hack answers fool them: {told}"
+    rates = ", ".join(f"{name} ({fooled[name][0]:.2f}, at least {fooled[name][1]:.2f})" for name in names)
+    kept = panel.filter(pa.array([member not in out for member in members]))
+    return kept, f"without votes, since hack answers fool them: {rates}"
 
 
 def _select_fooled(lake: Lake, named: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
-    """Select, of the seats (name, revision) that are called like a fooled judge, the judge's own.
+    """Select, of the panel members (name, revision) with the name of a fooled judge, the judge's own.
 
-    A person of that name stays, and so does whoever was imported, where the panel has a judge of that name.
+    A person of that name stays, and so do imported votes where the panel has a judge of that name.
     """
     if not named:
         return set()
@@ -49,4 +49,4 @@ def _select_fooled(lake: Lake, named: Sequence[tuple[str, str]]) -> set[tuple[st
     )
     others = set(named) - set(lake.rows(people, [[name for name, _ in named]]))
     own = {(name, revision) for name, revision in others if revision != IMPORTED}
-    return own | {seat for seat in others if seat[0] not in {name for name, _ in own}}
+    return own | {member for member in others if member[0] not in {name for name, _ in own}}

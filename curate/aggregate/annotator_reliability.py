@@ -1,10 +1,10 @@
-"""How much each person's word counts among people: all of it, until their answers show that they fail.
+"""Reliability of people: each person's word counts fully until their answers show that they fail.
 
-Of a pair that several people judged, a person's answer is held against what the others say, each of them as far as
-their own answers can be trusted (gold questions are such pairs: what people agree on, asked once more). A person who is
-right at rate r agrees with others who are right with probability p at rate r·p + (1 - r)·(1 - p), which gives r a
-posterior; its prior is people's own mean rate m, worth ten answers. A person fails where even the upper end of r is
-worth less than half of what people are on average:
+On a pair that several people judged, a person's answer is compared with those of the others, each weighed by that
+person's own reliability (gold questions are such pairs: people agree on them, and they are asked once more). A person
+who is right at rate r agrees with others who are right with probability p at rate r·p + (1 - r)·(1 - p), which gives r
+a posterior; its prior is people's own mean rate m, worth ten answers. A person fails where even the upper end of r is
+worth less than half of the average:
 
     w = logit(r₉₅) / logit(m),   1 if w ≥ ½,   never below 0.1
 
@@ -31,7 +31,7 @@ _TOLERANCE = 1e-4
 
 @dataclass(frozen=True, slots=True)
 class _Answers:
-    """One per person and pair, where people took a side and others did too: `side` float64[N] is ±1."""
+    """One answer per person and pair on which several people took a side: `side` float64[N] is ±1."""
 
     person: Int64
     pair: Int64
@@ -39,32 +39,33 @@ class _Answers:
 
 
 def estimate_reliability(votes: Votes) -> Float64:
-    """float64[A], what a vote of each annotator counts among people's, in tenths; 1 for judges."""
+    """Estimate what a vote of each person counts among people, float64[A], in tenths; 1 for judges."""
     weight = np.ones(len(votes.annotators))
-    found = _select_shared_pairs(votes)
-    if not len(found.person):
+    shared = _select_shared_pairs(votes)
+    if not len(shared.person):
         return weight
-    people, person = np.unique(found.person, return_inverse=True)
-    upper, mean = _fit_error_rates(_Answers(person, found.pair, found.side), len(people))
+    people, person = np.unique(shared.person, return_inverse=True)
+    upper, mean = _fit_error_rates(_Answers(person, shared.pair, shared.side), len(people))
     worth = _compute_logit(upper) / _compute_logit(np.array(mean))
     weight[people] = np.where(worth < FAILS, np.maximum(np.round(worth, 1), LEAST), 1.0)
     return weight
 
 
 def _select_shared_pairs(votes: Votes) -> _Answers:
-    said = votes.by_people
+    """Select people's answers on pairs where several of them took a side."""
+    rows = votes.by_people
     size = len(votes.annotators)
-    pairs, at = np.unique(votes.pair_keys(said), return_inverse=True)
-    cell, answer = np.unique(at.astype(np.int64) * size + votes.annotator[said], return_inverse=True)
-    side = np.sign(np.bincount(answer, votes.outcome[said].astype(np.float64), minlength=len(cell)))
+    pairs, pair_index = np.unique(votes.pair_keys(rows), return_inverse=True)
+    cell, answer = np.unique(pair_index.astype(np.int64) * size + votes.annotator[rows], return_inverse=True)
+    side = np.sign(np.bincount(answer, votes.outcome[rows].astype(np.float64), minlength=len(cell)))
     person, pair = cell % max(size, 1), cell // max(size, 1)
     several = np.bincount(pair[side != 0], minlength=len(pairs)) > 1
-    kept = (side != 0) & several[pair]
-    return _Answers(person[kept], pair[kept], side[kept])
+    is_shared = (side != 0) & several[pair]
+    return _Answers(person[is_shared], pair[is_shared], side[is_shared])
 
 
 def _fit_error_rates(answers: _Answers, size: int) -> tuple[Float64, float]:
-    """Upper ends of the people's rates, float64[P], and their mean rate."""
+    """Fit the people's rates of right answers: the upper ends, float64[P], and the mean rate."""
     rate, mean = np.full(size, 0.8), 0.8
     given = np.bincount(answers.person, minlength=size)
     for _ in range(_ROUNDS):
@@ -80,7 +81,7 @@ def _fit_error_rates(answers: _Answers, size: int) -> tuple[Float64, float]:
 
 
 def _compute_posterior(answers: _Answers, rate: Float64, mean: float, size: int) -> Float64:
-    """float64[P, 99] over `_RATES`, given the others' rates."""
+    """Compute the posterior of each person's rate given the others' rates, float64[P, 99] over `_RATES`."""
     log_odds = _compute_logit(rate)[answers.person] * answers.side
     others = np.bincount(answers.pair, log_odds)[answers.pair] - log_odds
     right = 1.0 / (1.0 + np.exp(-others * answers.side))  # that the answer is right, by the others

@@ -1,4 +1,4 @@
-"""What the votes say about each annotator, without any model: agreement with the others and with people, and habits."""
+"""Statistics of each annotator without any model: agreement with the others and with people, and habits."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _NOTHING = 1e-6
 
 
 def measure_annotators(votes: Votes) -> pl.DataFrame:
-    """One row per annotator of `votes`, which are by pair and annotator as `encode_votes` gives them.
+    """Measure each annotator of `votes`, which are in the order of `encode_votes`: one row per annotator.
 
-    | column          | meaning, null where there is nothing to say it by |
+    | column          | meaning, null where there is no evidence |
     | ---             | --- |
     | `ability`       | log-odds (half a vote of smoothing) of taking the side of the others' sum, where both take one |
     | `position_bias` | mean probability of the response shown first, less 1/2 |
@@ -37,7 +37,7 @@ def measure_annotators(votes: Votes) -> pl.DataFrame:
         votes.a, votes.b, votes.annotator, votes.shown, votes.outcome, votes.p_a, votes.human, length, sums
     )
     column = sums.T
-    with np.errstate(invalid="ignore", divide="ignore"):  # 0 / 0: nothing to say it by
+    with np.errstate(invalid="ignore", divide="ignore"):  # 0 / 0: no evidence
         measured = {
             "ability": np.log((column[_AGREES] + 0.5) / (column[_DIFFERS] + 0.5)),
             "position_bias": column[_FIRST] / column[_SHOWN],
@@ -57,10 +57,10 @@ def _add_up(
     a: Int32, b: Int32, annotator: Int32, shown: Int8, outcome: Int8, p_a: Float32, human: NDArray[np.bool_],
     length: Float32, sums: Float64,
 ) -> None:  # fmt: skip
-    who, opinion = np.empty(len(human), np.int64), np.empty(len(human))
+    judges_of_pair, opinion = np.empty(len(human), np.int64), np.empty(len(human))
     start, votes = 0, len(a)
     while start < votes:
-        k, n, all_say, people_say = start, 0, 0.0, 0.0
+        k, n, all_sum, people_sum = start, 0, 0.0, 0.0
         while k < votes and a[k] == a[start] and b[k] == b[start]:  # the opinions about one pair
             first, judge, mean = k, annotator[k], 0.0
             while k < votes and annotator[k] == judge and a[k] == a[start] and b[k] == b[start]:
@@ -72,15 +72,15 @@ def _add_up(
                     sums[judge, _FIRST] += shown[k] * own
                     sums[judge, _SHOWN] += 1
                 k += 1
-            who[n], opinion[n] = judge, mean / (k - first)
-            all_say += opinion[n]
-            people_say += opinion[n] if human[judge] else 0.0
+            judges_of_pair[n], opinion[n] = judge, mean / (k - first)
+            all_sum += opinion[n]
+            people_sum += opinion[n] if human[judge] else 0.0
             n += 1
         gap = length[a[start]] - length[b[start]]
         longer = 1.0 if gap > 0 else -1.0
         for i in range(n):
-            judge, own = who[i], opinion[i]
-            others, people = all_say - own, people_say - (own if human[judge] else 0.0)
+            judge, own = judges_of_pair[i], opinion[i]
+            others, people = all_sum - own, people_sum - (own if human[judge] else 0.0)
             if abs(own) > _NOTHING and abs(others) > _NOTHING:
                 sums[judge, _AGREES if own * others > 0 else _DIFFERS] += 1
             if abs(own) > _NOTHING and abs(people) > _NOTHING:

@@ -35,7 +35,7 @@ class GroupedVotes:
 def group_by_pair(
     votes: Votes, *, skip: NDArray[np.bool_] | None = None, threads: int | None = None
 ) -> GroupedVotes:
-    """All votes by pair, but for those of annotators in `skip` bool[A]."""
+    """Group all votes by pair, except those of annotators in `skip` bool[A]."""
     skipped = np.zeros(len(votes.annotators), np.bool_) if skip is None else skip
     first_vote = np.searchsorted(votes.prompt, np.arange(votes.n_prompts + 1, dtype=np.int32))
     kept = np.diff(first_vote)
@@ -44,7 +44,7 @@ def group_by_pair(
     out = np.concatenate(([0], np.cumsum(kept))).astype(np.int64)
     size = np.diff(votes.offsets)
     room = np.concatenate(([0], np.cumsum(np.minimum(size * (size - 1) // 2, kept)))).astype(np.int64)
-    found = np.zeros(votes.n_prompts, np.int64)
+    n_pairs = np.zeros(votes.n_prompts, np.int64)
     a, b, count = (np.empty(room[-1], np.int32) for _ in range(3))
     annotator = np.empty(out[-1], np.int32)
     shown, outcome = np.empty(out[-1], np.int8), np.empty(out[-1], np.int8)
@@ -52,17 +52,17 @@ def group_by_pair(
     over_slices(
         lambda first, last: _group_slice(
             first, last, votes.offsets, first_vote, votes.a, votes.b, votes.annotator, votes.shown, votes.outcome,
-            votes.p_a, skipped, out, room, annotator, shown, outcome, p_a, a, b, count, found,
+            votes.p_a, skipped, out, room, annotator, shown, outcome, p_a, a, b, count, n_pairs,
         ),
         np.diff(first_vote) + 1,
         threads=threads,
     )  # fmt: skip
-    if found.sum() < room[-1]:  # some pairs were never judged: close the gaps
+    if n_pairs.sum() < room[-1]:  # some pairs were never judged: close the gaps
         place = np.arange(room[-1]) - np.repeat(room[:-1], np.diff(room))
-        filled = place < np.repeat(found, np.diff(room))
+        filled = place < np.repeat(n_pairs, np.diff(room))
         a, b, count = a[filled], b[filled], count[filled]
     return GroupedVotes(
-        prompt=np.repeat(np.arange(votes.n_prompts, dtype=np.int32), found),
+        prompt=np.repeat(np.arange(votes.n_prompts, dtype=np.int32), n_pairs),
         a=a,
         b=b,
         count=count,
@@ -74,7 +74,7 @@ def group_by_pair(
 
 
 def count_judged_pairs(votes: Votes, *, threads: int | None = None) -> Int64:
-    """int64[A], on how many pairs each annotator voted, however often on each."""
+    """Count the pairs that each annotator voted on, int64[A], however often on each."""
     first_vote = np.searchsorted(votes.prompt, np.arange(votes.n_prompts + 1, dtype=np.int32))
     parts: list[Int64] = []
 
@@ -88,7 +88,7 @@ def count_judged_pairs(votes: Votes, *, threads: int | None = None) -> Int64:
 
 
 def one_vote_a_pair(votes: Votes) -> Float64:
-    """float64[A], the weight that gives each annotator one vote a pair, however often and in which orders it was asked.
+    """Return the weight float64[A] that gives each annotator one vote per pair, however often it was asked.
 
     A judge that follows the position says a in one order and b in the other, and cancels itself.
     """
@@ -99,8 +99,10 @@ def one_vote_a_pair(votes: Votes) -> Float64:
 
 @compile_kernel
 def _sort_slice(begin: int, end: int, base: int, size: int, a: Int32, b: Int32) -> Int64:
-    """The votes `begin … end-1` by a, then b, stable: one counting sort by pair, or by b and then by a if pairs are
-    many for the votes."""
+    """Sort the votes `begin … end-1` by a, then b, stable.
+
+    One counting sort by pair, or by b and then by a if the prompt has many pairs for its votes.
+    """
     source = np.arange(begin, end)
     target = np.empty_like(source)
     cells = size * (size - 1) // 2
@@ -153,7 +155,7 @@ def _group_slice(
     first: int, last: int, responses: Int64, first_vote: Int64, a: Int32, b: Int32, annotator: Int32, shown: Int8,
     outcome: Int8, p_a: NDArray[np.float32], skipped: NDArray[np.bool_], out: Int64, room: Int64,
     to_annotator: Int32, to_shown: Int8, to_outcome: Int8, to_p_a: NDArray[np.float32],
-    pair_a: Int32, pair_b: Int32, count: Int32, found: Int64,
+    pair_a: Int32, pair_b: Int32, count: Int32, n_pairs: Int64,
 ) -> None:  # fmt: skip
     for prompt in range(first, last):
         base, size = responses[prompt], responses[prompt + 1] - responses[prompt]
@@ -171,7 +173,7 @@ def _group_slice(
             _sort_by_annotator(order, start, k, annotator)
             pair_a[pair], pair_b[pair], count[pair] = a[order[start]], b[order[start]], k - start
             start, pair = k, pair + 1
-        found[prompt] = pair - room[prompt]
+        n_pairs[prompt] = pair - room[prompt]
         at = out[prompt]
         for v in order:
             to_annotator[at], to_shown[at], to_outcome[at] = annotator[v], shown[v], outcome[v]

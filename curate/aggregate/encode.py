@@ -36,10 +36,11 @@ class EncodedVotes:
 
 
 def encode_votes(lake: Lake) -> EncodedVotes:
-    """What the panel says of pairs of `responses`: the relations of `current_judgments.sql` and `aggregate_spoken.sql`,
-    which the caller has made.
+    """Read the votes of the panel from the relations of `current_judgments.sql` and `aggregate_spoken.sql`.
 
-    The votes come by prompt, a, b, annotator, and then by what they say. They depend on the rows alone and not on
+    The caller has made these relations.
+
+    The votes come by prompt, a, b, annotator, order shown and outcome. They depend on the rows alone and not on
     their order, so that every later sum of floating-point numbers is the same sum. Abstentions and failures are
     counted and left out. Annotators with a vote of the kind `human` are people.
     """
@@ -59,19 +60,19 @@ def encode_votes(lake: Lake) -> EncodedVotes:
         voted = ~silent[way]
         a, b, way, p_a = a[voted], b[voted], way[voted], p_a[voted]
     _check_prompts(owner, a, b, response_ids)
-    heard = ways.filter(pa.array((counts > 0) & ~silent))
-    names = pc.unique(heard["name"])
-    people = pc.unique(heard.filter(heard["human"])["name"])
-    prompt, said = sort_raw_votes(_turn_statements(a, b, way, p_a, ways, names), owner, offsets)
+    used = ways.filter(pa.array((counts > 0) & ~silent))
+    names = pc.unique(used["name"])
+    people = pc.unique(used.filter(used["human"])["name"])
+    prompt, ordered = sort_raw_votes(_turn_statements(a, b, way, p_a, ways, names), owner, offsets)
     votes = Votes(
         offsets=offsets,
         prompt=prompt,
-        a=said.a,
-        b=said.b,
-        annotator=said.annotator,
-        shown=said.shown,
-        outcome=said.outcome,
-        p_a=said.p_a,
+        a=ordered.a,
+        b=ordered.b,
+        annotator=ordered.annotator,
+        shown=ordered.shown,
+        outcome=ordered.outcome,
+        p_a=ordered.p_a,
         annotators=tuple(names.to_pylist()),
         human=pc.is_in(names, people).to_numpy(zero_copy_only=False),
         length=responses["length"].to_numpy().astype(np.float32),
@@ -88,9 +89,9 @@ def encode_votes(lake: Lake) -> EncodedVotes:
 def _read_statements(
     lake: Lake, ways: pa.ChunkedArray, responses: pa.ChunkedArray
 ) -> tuple[Int32, Int32, Int32, Float32]:
-    """The panel's statements: places of a and b in `responses` and of the way in `ways`, and probabilities.
+    """Read the panel's statements: indexes of a and b in `responses` and of the signature in `ways`, and probabilities.
 
-    What is superseded is only looked up where anything is.
+    Superseded judgments are only looked up where there are any.
     """
     superseded = lake.value("SELECT count(*) FROM superseded")
     lasting = "judgments ANTI JOIN superseded USING (judgment_id)" if superseded else "judgments"
@@ -105,7 +106,7 @@ def _read_statements(
 def _turn_statements(
     a: Int32, b: Int32, way: Int32, p_a: Float32, ways: pa.Table, names: pa.Array
 ) -> RawVotes:
-    """A pair that comes as (b, a) is turned round together with its outcome, order and probability."""
+    """Turn a pair that comes as (b, a) round, together with its outcome, order and probability."""
     annotator = pc.index_in(ways["name"], names).fill_null(-1).to_numpy()[way]
     outcome, shown = (ways[name].to_numpy()[way] for name in ("outcome", "shown"))
     p_a = _fill_probabilities(p_a, outcome)
@@ -119,7 +120,7 @@ def _turn_statements(
 
 
 def _check_once(response_ids: pa.Array, hashes: pa.ChunkedArray) -> None:
-    """No id is there twice; nor is a hash, which of a million ids happens once in thirty million lakes."""
+    """Check that no id occurs twice, nor a hash (among a million ids, once in thirty million lakes)."""
     if pc.count_distinct(hashes).as_py() == len(response_ids):
         return
     counts = pc.value_counts(hashes)
@@ -133,7 +134,7 @@ def _check_once(response_ids: pa.Array, hashes: pa.ChunkedArray) -> None:
 
 
 def _check_responses(lake: Lake, a: Int32, b: Int32) -> None:
-    """Every response is there. Which is not is asked for only when one is not."""
+    """Check that every judged response is among the responses."""
     for side, place in (("a", a), ("b", b)):
         if place.min(initial=0) < 0:
             known = f"response_{side} IN (SELECT response_id FROM responses)"
@@ -146,10 +147,10 @@ def _check_responses(lake: Lake, a: Int32, b: Int32) -> None:
 def _check_outcomes(lake: Lake, outcomes: pa.ChunkedArray) -> None:
     if _NO_OUTCOME in outcomes.to_numpy():
         allowed = ("a", "b", "tie", "abstain", "failed")
-        found = lake.value(
+        unknown = lake.value(
             f"SELECT outcome FROM pairwise_statements WHERE outcome NOT IN {allowed} OR outcome IS NULL"
         )
-        raise CurateError(f"judgments: outcome is {found}; use one of {', '.join(allowed)}.")
+        raise CurateError(f"judgments: outcome is {unknown}; use one of {', '.join(allowed)}.")
 
 
 def _check_prompts(owner: Int32, a: Int32, b: Int32, response_ids: pa.Array) -> None:
@@ -163,7 +164,7 @@ def _check_prompts(owner: Int32, a: Int32, b: Int32, response_ids: pa.Array) -> 
 
 
 def _fill_probabilities(given: Float32, outcome: Int8) -> Float32:
-    """float32[V], 1, 0 or ½ where the annotator gave only an outcome."""
+    """Fill missing probabilities: 1, 0 or ½ by the outcome, float32[V]."""
     outside = (given < 0.0) | (given > 1.0)
     if outside.any():
         raise CurateError(f"judgments: p_a is {given[outside][0]}; a probability lies between 0 and 1.")
@@ -172,5 +173,5 @@ def _fill_probabilities(given: Float32, outcome: Int8) -> Float32:
 
 
 def _join_chunks(column: pa.ChunkedArray) -> pa.Array:
-    """As one array that may be longer than 2 GB."""
+    """Join chunks into one array that may be longer than 2 GB."""
     return pa.concat_arrays(column.cast(pa.large_string()).chunks or [pa.array([], pa.large_string())])

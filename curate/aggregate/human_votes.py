@@ -1,4 +1,4 @@
-"""What people say of pairs: their verdicts, which of them may test the panel, and the panel without them."""
+"""Votes of people: their verdicts on pairs, which of them may test the panel, and the votes without them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class People:
     | `drawn`   | bool[L]    | whether the pair belongs to the random sample that the guarantee stands on |
     | `coin`    | float64[L] | a number in 0 … 1 by the pair's ids: as good as random, and always the same |
     | `known`   | bool       | whether the sample is known to be random, not only taken to be |
-    | `trust`   | float64[A] | what each annotator's word counts among people; empty: all alike |
+    | `trust`   | float64[A] | weight of each person's word among people; empty: all alike |
     """
 
     pairs: Int64
@@ -42,7 +42,7 @@ class People:
         return len(self.pairs)
 
     def testing(self, learn: float) -> Bool:
-        """bool[L], whose verdict a model never sees, when it may learn from `learn` of the random sample."""
+        """Mark the pairs whose verdicts no model sees, bool[L], if it may learn from a share of the sample."""
         return self.drawn & (self.coin >= learn)
 
 
@@ -54,7 +54,7 @@ def read_people(
     *,
     planned: bool,
 ) -> People:
-    """People's verdicts among `votes`.
+    """Read people's verdicts from `votes`.
 
     `planned`: whether the lake has verify tasks, of which those about `random_pairs` (ids in canonical order) are
     random.
@@ -62,7 +62,7 @@ def read_people(
     trusted = estimate_reliability(votes)
     pairs, verdict = collect_verdicts(votes, trusted)
     width = max(votes.n_responses, 1)
-    a, b = (response_ids.take(pa.array(each)).to_pylist() for each in (pairs // width, pairs % width))
+    a, b = (response_ids.take(pa.array(index)).to_pylist() for index in (pairs // width, pairs % width))
     named = [tuple(sorted(pair)) for pair in zip(a, b, strict=True)]
     wanted = section.labels if section is not None else "auto"
     only_drawn = wanted == "random" or (wanted == "auto" and planned)
@@ -77,24 +77,24 @@ def read_people(
 
 
 def collect_verdicts(votes: Votes, trusted: Float64) -> tuple[Int64, Float64]:
-    """The pairs that people judged, and their mean verdict; one person's two orders are two votes.
+    """Collect the pairs that people judged and their mean verdict; one person's two orders are two votes.
 
     `trusted` float64[A] weighs the people.
     """
-    said = votes.by_people
-    pairs, at = np.unique(votes.pair_keys(said), return_inverse=True)
-    weight = trusted[votes.annotator[said]]
-    total = np.bincount(at, votes.outcome[said] * weight, minlength=len(pairs))
-    whole = np.bincount(at, weight, minlength=len(pairs))
+    rows = votes.by_people
+    pairs, index = np.unique(votes.pair_keys(rows), return_inverse=True)
+    weight = trusted[votes.annotator[rows]]
+    total = np.bincount(index, votes.outcome[rows] * weight, minlength=len(pairs))
+    whole = np.bincount(index, weight, minlength=len(pairs))
     mean: Float64 = np.round(total / whole, 12)  # what cancels out is 0, not 1e-17
     return pairs.astype(np.int64), mean
 
 
 def drop_votes(votes: Votes, hidden: Int64) -> Votes:
-    """The votes but for those of people on the pairs `hidden` (numbered as in `People`)."""
+    """Drop people's votes on the pairs `hidden` (numbered as in `People`)."""
     if not len(hidden):
         return votes
-    said = votes.by_people
-    kept = np.ones(len(votes), np.bool_)
-    kept[said[np.isin(votes.pair_keys(said), hidden)]] = False
-    return votes.where(kept)
+    rows = votes.by_people
+    is_left = np.ones(len(votes), np.bool_)
+    is_left[rows[np.isin(votes.pair_keys(rows), hidden)]] = False
+    return votes.where(is_left)

@@ -1,4 +1,4 @@
-"""How numeric kernels are compiled and cached, and how prompts are spread over threads.
+"""Numeric kernels: compiled and cached by numba, run on slices of prompts in threads.
 
 Kernels release the GIL and run in ordinary threads, one slice of prompts at a time. numba's own `prange`
 would double the compile time, balance badly when a few prompts are large, and abort the process when two

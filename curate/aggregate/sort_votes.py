@@ -1,4 +1,4 @@
-"""Votes in one order, whatever that of the rows: by prompt, a, b, annotator, and what they say."""
+"""Votes sorted by prompt, a, b, annotator, order shown and outcome, whatever the order of the rows."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class RawVotes:
     outcome: Int8
     p_a: Float32
 
-    def taken(self, order: Int64) -> RawVotes:
+    def take_rows(self, order: Int64) -> RawVotes:
         return RawVotes(
             a=self.a[order],
             b=self.b[order],
@@ -37,26 +37,26 @@ class RawVotes:
         )
 
 
-def sort_raw_votes(said: RawVotes, owner: Int32, offsets: Int64) -> tuple[Int32, RawVotes]:
-    """The votes' prompts, int32[V], and the votes. `owner` int32[R] is each response's prompt.
+def sort_raw_votes(raw: RawVotes, owner: Int32, offsets: Int64) -> tuple[Int32, RawVotes]:
+    """Sort votes; return their prompts, int32[V], and the votes. `owner` int32[R] is each response's prompt.
 
-    A vote is packed into one number, the numbers of a prompt are sorted, and unpacked again: no vote is looked up where
-    it was. Votes that do not fit (thousands of annotators of hundreds of responses) are sorted column by column.
+    Each vote is packed into one number, the numbers of a prompt are sorted, and unpacked again. Votes that do
+    not fit (thousands of annotators of hundreds of responses) are sorted column by column.
     """
     responses = int(np.diff(offsets).max(initial=1)).bit_length()
-    annotators = int(said.annotator.max(initial=0)).bit_length()
-    votes = np.bincount(owner[said.a], minlength=len(offsets) - 1)
+    annotators = int(raw.annotator.max(initial=0)).bit_length()
+    votes = np.bincount(owner[raw.a], minlength=len(offsets) - 1)
     prompt = np.repeat(np.arange(len(votes), dtype=np.int32), votes)
     if 2 * responses + annotators + _SAID + _PROBABILITY > 63:
-        columns = (said.p_a, said.outcome, said.shown, said.annotator, said.b, said.a)
-        return prompt, said.taken(np.lexsort(columns))
+        columns = (raw.p_a, raw.outcome, raw.shown, raw.annotator, raw.b, raw.a)
+        return prompt, raw.take_rows(np.lexsort(columns))
     first_vote = np.concatenate(([0], np.cumsum(votes))).astype(np.int64)
     packed = _pack_votes(
-        said.a, said.b, said.annotator, said.shown, said.outcome, said.p_a.view(np.int32), owner, offsets,
+        raw.a, raw.b, raw.annotator, raw.shown, raw.outcome, raw.p_a.view(np.int32), owner, offsets,
         first_vote[:-1].copy(), responses, annotators,
     )  # fmt: skip
-    a, b, annotator = (np.empty_like(said.a) for _ in range(3))
-    shown, outcome = np.empty_like(said.shown), np.empty_like(said.outcome)
+    a, b, annotator = (np.empty_like(raw.a) for _ in range(3))
+    shown, outcome = np.empty_like(raw.shown), np.empty_like(raw.outcome)
     bits = np.empty(len(packed), np.int32)
     over_slices(
         lambda first, last: _unpack_slice(
@@ -86,14 +86,14 @@ def _pack_votes(
     a: Int32, b: Int32, annotator: Int32, shown: Int8, outcome: Int8, p_bits: Int32, owner: Int32, offsets: Int64,
     place: Int64, responses: int, annotators: int,
 ) -> Int64:  # fmt: skip
-    """The votes as numbers, prompt by prompt; `place` is where the next one of each prompt goes."""
+    """Pack votes into numbers, prompt by prompt; `place` is where the next one of each prompt goes."""
     packed = np.empty(len(a), np.int64)
     for v in range(len(a)):
         prompt = owner[a[v]]
         pair = (np.int64(a[v] - offsets[prompt]) << responses) | np.int64(b[v] - offsets[prompt])
-        said = ((np.int64(shown[v]) + 1) << 2) | (np.int64(outcome[v]) + 1)
-        who_said = (((pair << annotators) | np.int64(annotator[v])) << _SAID) | said
-        packed[place[prompt]] = (who_said << _PROBABILITY) | np.int64(p_bits[v])
+        signature = ((np.int64(shown[v]) + 1) << 2) | (np.int64(outcome[v]) + 1)
+        statement = (((pair << annotators) | np.int64(annotator[v])) << _SAID) | signature
+        packed[place[prompt]] = (statement << _PROBABILITY) | np.int64(p_bits[v])
         place[prompt] += 1
     return packed
 

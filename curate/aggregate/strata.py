@@ -18,11 +18,12 @@ NO_CATEGORY = "(none)"
 
 
 def group_all(pairs: PairTally) -> tuple[Int64, tuple[str, ...]]:
+    """Put all pairs into one stratum."""
     return np.zeros(len(pairs), np.int64), (ALL,)
 
 
 def group_by_agreement(votes: Votes, pairs: PairTally) -> tuple[Int64, tuple[str, ...]]:
-    """How far the judges agree on a pair, one vote each: all for one side, at least three in four, or fewer."""
+    """Group pairs by the judges' agreement, one vote each: all for one side, at least three in four, or fewer."""
     weight = np.where(votes.human, 0.0, one_vote_a_pair(votes))
     judges = tally_pairs(votes, weight=weight)
     total = judges.weight_a + judges.weight_b + judges.weight_tie
@@ -37,7 +38,7 @@ def group_by_agreement(votes: Votes, pairs: PairTally) -> tuple[Int64, tuple[str
 def group_by_category(
     category: Mapping[str, str], prompt_ids: pa.Array, pairs: PairTally
 ) -> tuple[Int64, tuple[str, ...]]:
-    """The category of each pair's prompt, by prompt id."""
-    of_prompt = [category.get(prompt, NO_CATEGORY) for prompt in prompt_ids.to_pylist()]
-    names, at = np.unique(np.array(of_prompt, dtype=object).astype(str), return_inverse=True)
-    return at[pairs.prompt].astype(np.int64), tuple(names.tolist())
+    """Group pairs by the category of their prompt, by prompt id."""
+    categories = [category.get(prompt, NO_CATEGORY) for prompt in prompt_ids.to_pylist()]
+    names, stratum = np.unique(np.array(categories, dtype=object).astype(str), return_inverse=True)
+    return stratum[pairs.prompt].astype(np.int64), tuple(names.tolist())

@@ -24,11 +24,11 @@ _SMALL = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Structure:
-    """What agreement alone says about C annotators.
+    """Structure of C annotators, as agreement alone shows it.
 
-    `cluster` int64[C]: those who share errors; `loading` float64[C]: correlation of opinion and truth (NaN
-    for fewer than three annotators, whose agreement does not tell); `discount` float64[C]: what an opinion is
-    worth beside the others, over its worth alone (1: independent errors; 1/m: one of m copies; negative: it
+    `cluster` int64[C]: annotators with the same number share errors; `loading` float64[C]: correlation of opinion and
+    truth (NaN for fewer than three annotators, whose agreement does not tell); `discount` float64[C]: what an opinion
+    is worth beside the others, over its worth alone (1: independent errors; 1/m: one of m copies; negative: it
     tells of the others' errors); `dissent`: how much agreement the strongest shared error explains, relative
     to the consensus; `divided`: errors are shared across clusters too, so one truth does not explain the
     panel, and agreement alone cannot weigh its judges.
@@ -42,7 +42,7 @@ class Structure:
 
 
 def find_structure(moments: Moments, *, seed: int = 0) -> Structure:
-    """Partition of the annotators that minimises, over partitions and loadings,
+    """Find the partition of the annotators that minimises, over partitions and loadings,
 
         Σ_{i, j in different clusters} ((R_ij - l_i l_j) / se_ij)² + 9 · #{i, j in one cluster}
         + 2 Σ_i (2 atanh l_i - log 3)²
@@ -186,7 +186,7 @@ def _list_merges(fit: _Fit) -> list[Int64]:
 
 
 def _list_moves(fit: _Fit) -> list[Int64]:
-    """The partitions with one annotator in another cluster or alone, the most promising first."""
+    """List partitions with one annotator in another cluster or alone, the most promising first."""
     names = np.unique(fit.cluster)
     fresh = int(fit.cluster.max()) + 1
     member = (fit.cluster[:, None] == names[None, :]).astype(np.float64)
@@ -196,14 +196,14 @@ def _list_moves(fit: _Fit) -> list[Int64]:
     stay = to[np.arange(len(gain)), np.searchsorted(names, fit.cluster)]
     better = to - stay[:, None]
     targets = np.append(names, fresh)
-    found = []
+    partitions = []
     for flat in np.argsort(-better, axis=None, kind="stable")[:_CANDIDATES]:
         j, k = np.unravel_index(int(flat), better.shape)
         partition = fit.cluster.copy()
         partition[j] = targets[k]
         if len(np.unique(partition)) >= min(3, len(gain)):
-            found.append(partition)
-    return found
+            partitions.append(partition)
+    return partitions
 
 
 def _choose_best(fit: _Fit, partitions: list[Int64]) -> _Fit | None:
@@ -213,9 +213,9 @@ def _choose_best(fit: _Fit, partitions: list[Int64]) -> _Fit | None:
 
 
 def _divide_largest(fit: _Fit) -> tuple[float, bool]:
-    """Strength of the strongest shared error, and whether clusters share one among them.
+    """Measure the strongest shared error, and tell whether clusters share one among them.
 
-    They do when it explains more than 10 % of what the consensus explains, and more than chance gives: the
+    They do when the error explains more than 10 % of what the consensus explains, and more than chance gives: the
     edge of the spectrum of a random symmetric matrix, 2 se √C.
     """
     n = len(fit.loading)

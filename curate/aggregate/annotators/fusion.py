@@ -1,4 +1,4 @@
-"""A few people's labels, many correlated judges: a Gaussian process from opinions to the label.
+"""A Gaussian process from the judges' opinions to the label: for few labels and many correlated judges.
 
 The label of a pair is logistic in  f = ρ·consensus + g(opinions),  g ~ GP(0, v·K)  (Rasmussen & Williams
 2006, ch. 3, Laplace's approximation). Swapping a and b negates the opinions and the label, so K is an *odd*
@@ -57,7 +57,7 @@ def fuse_opinions(
     trusts: tuple[float, ...] = TRUSTS,
     seed: int = 0,
 ) -> Fusion:
-    """Posterior P(a) of all pairs from `target` float64[L] in [0, 1] on the pairs `labelled` int64[L].
+    """Estimate P(a) of all pairs from `target` float64[L] in [0, 1] on the pairs `labelled` int64[L].
 
     `opinion` float64[Q, C]; `consensus` float64[Q] log-odds of the model without labels.
     """
@@ -93,7 +93,7 @@ def fuse_opinions(
 
 
 def _weigh_evidence(weight: Float64, candidates: list[_Candidate]) -> NDArray[np.bool_]:
-    """bool[C], which candidates the labels, by the posterior weights, give a say: all, or the consensus alone."""
+    """Mark the candidates that count, bool[C]: all, or the consensus alone unless labels clearly favour others."""
     alone = np.array([candidate.trust > 0 and candidate.variance == 0 for candidate in candidates])
     prior = np.exp([candidate.log_prior for candidate in candidates])
     if not alone.any():
@@ -104,14 +104,14 @@ def _weigh_evidence(weight: Float64, candidates: list[_Candidate]) -> NDArray[np
 
 
 def _list_candidates(trusts: tuple[float, ...]) -> list[_Candidate]:
-    """Half the prior weight of a trust is on the consensus alone; a trust of 0 has a tenth of all."""
+    """List the grid of candidates: half the prior weight of a trust is on the consensus alone; trust 0 has a tenth."""
     shapes = [(1.0, 1.0)] + [(share, s) for s in LENGTH_SCALES for share in (0.0, 0.5)]
     grid = []
     for t in trusts:
         weight = 1.0 if len(trusts) == 1 else 0.1 if t == 0 else 0.9 / (len(trusts) - 1)
         grid.append(_Candidate(t, 0.0, 1.0, 1.0, np.log(weight / 2)))
-        each = np.log(weight / 2 / (len(shapes) * (len(VARIANCES) - 1)))
-        grid += [_Candidate(t, v, *shape, each) for v in VARIANCES[1:] for shape in shapes]
+        log_prior = np.log(weight / 2 / (len(shapes) * (len(VARIANCES) - 1)))
+        grid += [_Candidate(t, v, *shape, log_prior) for v in VARIANCES[1:] for shape in shapes]
     return grid
 
 
@@ -157,8 +157,10 @@ def _square_distance(x: Float64, y: Float64) -> Float64:
 
 
 def _laplace_evidence(gram: Float64, target: Float64, mean: Float64) -> tuple[Float64, Float64, float]:
-    """Mode of the posterior (Newton). Returns alpha with f = mean + K alpha, R with K⁻¹-term RRᵀ, log
-    evidence."""
+    """Find the mode of the posterior by Newton's method.
+
+    Returns alpha with f = mean + K alpha, R with K⁻¹-term RRᵀ, and the log evidence.
+    """
     n = len(target)
     f: Float64 = mean.copy()
     alpha: Float64 = np.zeros(n)

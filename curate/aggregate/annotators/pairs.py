@@ -15,8 +15,7 @@ from curate.core.errors import CurateError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairLabels:
-    """What people say about pairs, as explicit arrays (an alternative to votes of annotators with
-    `human=True`).
+    """Labels of people as explicit arrays: an alternative to votes of annotators with `human=True`.
 
     | field     | type       | meaning |
     | ---       | ---        | --- |
@@ -73,7 +72,7 @@ class PairTable:
 
     @property
     def pair(self) -> Int64:
-        """Pair index of every vote, int64[V]."""
+        """Return the pair index of every vote, int64[V]."""
         return np.repeat(np.arange(self.n_pairs), np.diff(self.offsets))
 
 
@@ -95,10 +94,10 @@ def build_pair_table(votes: Votes, labels: PairLabels | None = None) -> PairTabl
     keys = np.union1d(judged, label_key) if len(label_key) else judged
     count = np.zeros(len(keys), np.int64)
     count[np.searchsorted(keys, judged)] = grouped.count
-    at = np.searchsorted(keys, label_key)
-    n_gold = np.bincount(at, minlength=len(keys)).astype(np.int32)
-    total = np.bincount(at, weights=label_outcome * label_weight, minlength=len(keys))
-    whole = np.bincount(at, weights=label_weight, minlength=len(keys))
+    index = np.searchsorted(keys, label_key)
+    n_gold = np.bincount(index, minlength=len(keys)).astype(np.int32)
+    total = np.bincount(index, weights=label_outcome * label_weight, minlength=len(keys))
+    whole = np.bincount(index, weights=label_weight, minlength=len(keys))
     a, b = (keys // width).astype(np.int32), (keys % width).astype(np.int32)
     return PairTable(
         prompt=(np.searchsorted(votes.offsets, a, side="right") - 1).astype(np.int32),
@@ -120,7 +119,7 @@ def build_pair_table(votes: Votes, labels: PairLabels | None = None) -> PairTabl
 
 
 def count_outcomes(table: PairTable) -> Int32:
-    """How many votes each pair has for b, for a tie and for a: int32[Q, 3]."""
+    """Count the votes of each pair for b, for a tie and for a: int32[Q, 3]."""
     count = np.zeros((table.n_pairs, 3), np.int32)
     _count_outcomes(table.offsets, table.outcome, count)
     return count
@@ -134,7 +133,7 @@ def _count_outcomes(offsets: Int64, outcome: Int8, count: Int32) -> None:
 
 
 def count_annotator_pairs(table: PairTable) -> Int64:
-    """int64[A], on how many pairs each annotator voted."""
+    """Count the pairs that each annotator voted on, int64[A]."""
     judged = np.zeros(len(table.annotators), np.int64)
     _count_annotator_pairs(table.offsets, table.annotator, judged)
     return judged
@@ -149,7 +148,7 @@ def _count_annotator_pairs(offsets: Int64, annotator: Int32, judged: Int64) -> N
 
 
 def take_pairs(table: PairTable, pairs: Int64) -> PairTable:
-    """The table of some of its pairs, `pairs` int64[q] ascending."""
+    """Take some of the pairs, `pairs` int64[q] ascending."""
     size = np.diff(table.offsets)[pairs]
     offsets = np.concatenate([[0], np.cumsum(size)]).astype(np.int64)
     votes = np.repeat(table.offsets[pairs] - offsets[:-1], size) + np.arange(offsets[-1])
@@ -170,14 +169,15 @@ def take_pairs(table: PairTable, pairs: Int64) -> PairTable:
 
 
 def drop_labels(table: PairTable) -> PairTable:
-    """The same pairs and votes, as if no person had said anything."""
+    """Return the same pairs and votes without any labels of people."""
     return replace(table, gold=np.full_like(table.gold, np.nan), n_gold=np.zeros_like(table.n_gold))
 
 
 def _align_labels(votes: Votes, labels: PairLabels | None) -> tuple[Int32, Int32, Int8, Float64]:
-    said = votes.by_people
-    a, b, outcome = votes.a[said], votes.b[said], votes.outcome[said]
-    weight = votes.trust[votes.annotator[said]] if len(votes.trust) else np.ones(len(said))
+    """Return a, b, outcome and weight of every label: people's votes, then `labels`."""
+    rows = votes.by_people
+    a, b, outcome = votes.a[rows], votes.b[rows], votes.outcome[rows]
+    weight = votes.trust[votes.annotator[rows]] if len(votes.trust) else np.ones(len(rows))
     if labels is None:
         return a, b, outcome, weight
     if not (len(labels.a) == len(labels.b) == len(labels.outcome)):
@@ -193,7 +193,7 @@ def _align_labels(votes: Votes, labels: PairLabels | None) -> tuple[Int32, Int32
 
 
 def _relative_confidence(grouped: GroupedVotes, annotators: int) -> Float32:
-    """|2p - 1| over the annotator's own mean, at most 2: a timid judge's scale is not its ability."""
+    """Compute |2p - 1| over the annotator's own mean, at most 2: a timid judge's scale is not its ability."""
     count, total = np.zeros(annotators, np.int64), np.zeros(annotators)
     _sum_confidence(grouped.annotator, grouped.outcome, grouped.p_a, count, total)
     weight = grouped.p_a

@@ -1,11 +1,11 @@
-"""The default model: judges with habits who may err together, and whatever people have said.
+"""The default model: judges with habits who may err together, and the labels of people.
 
 1. Agreement alone tells who errs together and whether the panel holds one opinion (`clusters`).
 2. EM for ability, position, tie and length habits (`panel_em`).
 3. Pairs of a prompt inform each other (`transitivity`).
-4. With labels, a Gaussian process learns which patterns of judges to believe (`fusion`). Steps 1 to 3 then do without
-   them: labels that had made the consensus could not tell how far to trust it. (Fewer than `MIN_LABELS` are clamped in
-   the EM instead.)
+4. With labels, a Gaussian process learns which patterns of judges to believe (`fusion`). Steps 1 to 3 then do not use
+   labels: labels that shaped the consensus could not measure how far to trust it. (Fewer than `MIN_LABELS` are clamped
+   in the EM instead.)
 
 Where the panel holds two opinions and no person has said which one is right, learnt weights would be a guess:
 each vote then counts the same, confidence is the share of votes, and the result says so in `warnings`.
@@ -92,11 +92,11 @@ def fit(
             max_iterations=options.max_iterations,
             tolerance=options.tolerance,
         )
-    voices = int(count_annotator_pairs(table).sum())
-    repeated = 1 + (len(table) / max(voices, 1) - 1) * measure_repeat_correlation(table, state.posterior)
-    # Neighbours and floor doubt pairs; counted as votes gone wrong, those doubts would bend habits.
+    n_opinions = int(count_annotator_pairs(table).sum())
+    repeated = 1 + (len(table) / max(n_opinions, 1) - 1) * measure_repeat_correlation(table, state.posterior)
+    # Estimate habits from the plain EM posterior: the transitivity step and the 1 % floor would bias them.
     plain = not shape.divided and not learns
-    habits = data.habits(_replace_by_labels(state.posterior, table, labelled)) if plain else None
+    habits = data.fit_habits(_replace_by_labels(state.posterior, table, labelled)) if plain else None
     consensus = np.clip(state.evidence / repeated, -20, 20)
     if options.transitivity and not shape.divided:
         consensus = apply_transitivity(
@@ -113,7 +113,7 @@ def fit(
         fusion = _fuse_with_labels(table, columns, counted, shape, consensus, labelled, options.seed)
         posterior = _move_p_a(posterior, fusion.p_a)
     if habits is None:
-        habits = data.habits(_replace_by_labels(posterior, table, labelled))
+        habits = data.fit_habits(_replace_by_labels(posterior, table, labelled))
     posterior = _replace_by_labels(_floor_posterior(posterior), table, labelled)
     return AnnotatorFit(
         model="panel",
@@ -162,7 +162,7 @@ def _thin_votes(votes: Votes, most: int) -> Votes:
 
 
 def _weigh_opinions(table: PairTable, columns: Int64, counted: AgreementCounts, shape: Structure) -> Float64:
-    """Fisher's discriminant with shared errors, as a posterior float64[Q, 3] of (b, tie, a).
+    """Weigh opinions by Fisher's discriminant with shared errors: a posterior float64[Q, 3] of (b, tie, a).
 
     Opinions x of unit variance lie around ±l with covariance Σ, so the log-odds are 2 lᵀΣ⁻¹x; ties come in as
     in Davidson's model, with the share of tie votes as their weight.
@@ -178,7 +178,7 @@ def _weigh_opinions(table: PairTable, columns: Int64, counted: AgreementCounts, 
 
 
 def _measure_structure(table: PairTable, columns: Int64, counted: AgreementCounts, seed: int) -> Structure:
-    """Structure from the moments of at most 20,000 evenly spaced pairs: enough for any correlation."""
+    """Measure the structure on at most 20,000 evenly spaced pairs: enough for any correlation."""
     part = _thin_pairs(table, _SAMPLE)
     return find_structure(measure_moments(*build_vote_patterns(part, columns, counted)), seed=seed)
 
@@ -196,7 +196,7 @@ def _spread_values(value: Float64, columns: Int64, size: int, rest: float) -> Fl
 
 
 def _spread_clusters(shape: Structure, columns: Int64, size: int) -> Int32:
-    """Cluster numbers of all annotators; those seen too seldom to tell are alone."""
+    """Number the clusters of all annotators; an annotator with too few votes is alone."""
     result = len(columns) + np.arange(size)
     result[columns] = shape.cluster
     numbered: Int32 = np.unique(result, return_inverse=True)[1].astype(np.int32)
@@ -204,8 +204,7 @@ def _spread_clusters(shape: Structure, columns: Int64, size: int) -> Int32:
 
 
 def _tilt_posterior(posterior: Float64, log_odds: Float64) -> Float64:
-    """The posterior with `log_odds` float64[Q] more in favour of a; a tie keeps its odds to the likelier
-    side. In place."""
+    """Add `log_odds` float64[Q] in favour of a, in place; a tie keeps its odds to the likelier side."""
     low, tie, high = posterior.T
     side = np.maximum(high, 1e-300)
     side /= np.maximum(low, 1e-300)
@@ -218,7 +217,7 @@ def _tilt_posterior(posterior: Float64, log_odds: Float64) -> Float64:
 
 
 def _share_of_votes(table: PairTable) -> Float64:
-    """(b, tie, a) as the share of votes, half a vote added to a and b; float64[Q, 3]."""
+    """Compute the shares of votes for (b, tie, a), float64[Q, 3], with half a vote added to a and b."""
     count = count_outcomes(table) + np.array([0.5, 0.0, 0.5])
     result: Float64 = count / count.sum(1, keepdims=True)
     return result
@@ -233,7 +232,7 @@ def _fuse_with_labels(
     labelled: Int64,
     seed: int,
 ) -> Fusion:
-    """Where the panel is divided, its consensus is no evidence, and only labels tell whom to believe."""
+    """Learn from labels which judges to believe; the consensus of a divided panel is no evidence."""
     target = (1 + table.gold[labelled].astype(np.float64)) / 2
     opinion = build_vote_patterns(table, columns, counted)[0]
     if shape.divided:
@@ -242,13 +241,13 @@ def _fuse_with_labels(
 
 
 def _move_p_a(posterior: Float64, p_a: Float64) -> Float64:
-    """The posterior with P(a) + ½ P(tie) moved to `p_a`, ties kept as far as they fit."""
+    """Move P(a) + ½ P(tie) to `p_a`; ties are kept as far as they fit."""
     tie = np.minimum(posterior[:, 1], 2 * np.minimum(p_a, 1 - p_a))
     return np.stack([1 - p_a - tie / 2, tie, p_a - tie / 2], axis=1)
 
 
 def _floor_posterior(posterior: Float64) -> Float64:
-    """No pair is surer than 99 %: what a whole panel gets wrong together, agreement cannot show. In place."""
+    """Limit every posterior to 99 %, in place: agreement cannot show the errors that a whole panel shares."""
     posterior *= 1 - 2 * _FLOOR
     posterior[:, 0] += _FLOOR
     posterior[:, 2] += _FLOOR
@@ -256,7 +255,7 @@ def _floor_posterior(posterior: Float64) -> Float64:
 
 
 def _replace_by_labels(posterior: Float64, table: PairTable, labelled: Int64) -> Float64:
-    """People's word replaces the posterior: their mean, a tie when they cancel out."""
+    """Replace the posterior by people's labels: their mean, a tie when they cancel out."""
     if not len(labelled):
         return posterior
     result = posterior.copy()
@@ -271,31 +270,31 @@ def _replace_by_labels(posterior: Float64, table: PairTable, labelled: Int64) ->
 def _write_warnings(
     shape: Structure, fusion: Fusion | None, consensus: Float64, table: PairTable, labelled: Int64
 ) -> tuple[str, ...]:
-    found = []
+    warnings = []
     gold = np.sign(table.gold[labelled])
     sure = (gold != 0) & (consensus[labelled] != 0)
     n, agree = int(sure.sum()), int(np.sum(sure & (np.sign(consensus[labelled]) == gold)))
     if fusion is None and (shape.divided or shape.dissent > _DISSENT):
-        found.append(
+        warnings.append(
             f"The panel holds two opinions (the second explains {shape.dissent:.0%} of what the consensus "
             "does) and labels do not say which is right, so the result may be worse than chance: have people "
             "label at least 20 pairs."
         )
     if n >= MIN_LABELS and is_worse_than_chance(agree, n):
-        found.append(
+        warnings.append(
             f"The consensus of the panel agrees with people on only {agree} of {n} labelled pairs: it is "
             "worse than chance here, so trust what was learnt from labels only as far as its guarantee."
         )
     elif n >= 2 * MIN_LABELS and agree < 0.6 * n:
-        found.append(
+        warnings.append(
             f"The consensus of the panel agrees with people on {agree} of {n} labelled pairs, hardly more "
             "than chance: trust the result only as far as its guarantee."
         )
-    return tuple(found)
+    return tuple(warnings)
 
 
 def is_worse_than_chance(successes: int, n: int, level: float = 0.05) -> bool:
-    """Whether so few successes out of n fair coins would happen with probability below `level`."""
+    """Tell whether so few successes of n fair coins have a probability below `level`."""
     tail = sum(comb(n, k) for k in range(successes + 1))
     return bool(tail / 2**n < level)
 

@@ -34,7 +34,7 @@ _HABIT_ROUNDS = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PanelParameters:
-    """What EM learns about A annotators; enough for a refit on new votes to start warm.
+    """Parameters of A annotators that EM learns.
 
     `value` float64[A, 5] is (κ, β, ν, δ, γ) of `panel_kernels`; `mean`, `variance` float64[5]: the Gaussian
     prior that all annotators share.
@@ -89,11 +89,11 @@ class PanelData:
         self.seen = count_annotator_pairs(table) > 0
         self.shards = int(np.clip(4_000_000 // max(self.size * 27 * len(self.centre), 1), 1, 16))
 
-    def renew(
+    def update_posterior(
         self, posterior: Float64, parameters: PanelParameters, *,
         log_prior: Callable[[slice], Float64] | None = None, discount: Float64 | None = None,
     ) -> tuple[Float64, float, float]:  # fmt: skip
-        """The E-step in place: counts, log-likelihood, largest change of a posterior."""
+        """Do the E-step in place; return counts, log-likelihood, and the largest change of a posterior."""
         t = self.table
         return update_posterior(
             posterior, t.offsets, t.annotator, t.shown, t.outcome, t.weight, self.length_bin,
@@ -103,20 +103,20 @@ class PanelData:
         )  # fmt: skip
 
     def log_prior(self, parameters: PanelParameters, part: slice) -> Float64:
-        """What is known of some pairs before the judges vote, float64[q, 3], people's labels included."""
+        """Compute the log prior of some pairs before the judges vote, float64[q, 3], people's labels included."""
         t = self.table
         difference = t.length_difference[part]
         prior = np.empty((len(difference), 3))
         log_prior_of_length(difference, parameters.length_slope, parameters.tie_prior, prior)
-        return self.labelled(prior, part)
+        return self.add_labels(prior, part)
 
-    def labelled(self, log_weight: Float64, part: slice) -> Float64:
-        """Log weights float64[q, 3] of some pairs, with people's labels added in place."""
+    def add_labels(self, log_weight: Float64, part: slice) -> Float64:
+        """Add people's labels to the log weights float64[q, 3] of some pairs, in place."""
         add_labels(self.table.gold[part], self.table.n_gold[part], _LABEL_LOG_ODDS, log_weight)
         return log_weight
 
-    def votes_alone(self, posterior: Float64, parameters: PanelParameters) -> Float64:
-        """log P(votes | a) / P(votes | b), float64[Q]: without people, neighbours and length."""
+    def compute_evidence(self, posterior: Float64, parameters: PanelParameters) -> Float64:
+        """Compute log P(votes | a) / P(votes | b), float64[Q]: without labels, other pairs and length."""
         evidence = np.empty(len(posterior))
         marks = np.linspace(0, len(posterior), self.shards + 1).astype(np.int64).tolist()
         for part in (slice(first, last) for first, last in pairwise(marks)):
@@ -124,8 +124,8 @@ class PanelData:
             evidence[part] = np.log(safe[:, 2]) - np.log(safe[:, 0]) - (prior[:, 2] - prior[:, 0])
         return evidence
 
-    def habits(self, posterior: Float64) -> Float64:
-        """Parameters float64[A, 5] of every annotator's votes given the truth of every pair, `posterior` float64[Q, 3].
+    def fit_habits(self, posterior: Float64) -> Float64:
+        """Fit every annotator's parameters float64[A, 5] given the truth of every pair, `posterior` float64[Q, 3].
 
         An E-step in which votes tell nothing leaves the posterior as it is, and counts.
         """
@@ -151,8 +151,11 @@ def fit_panel(
     max_iterations: int = 200,
     tolerance: float = 1e-4,
 ) -> PanelState:
-    """EM until no posterior moves by more than `tolerance` in a step of EM; every third step is a leap (`_leap`), taken
-    back where it lowers the likelihood. `trace` is exact where every discount is 1."""
+    """Run EM until no posterior moves by more than `tolerance` in a step.
+
+    Every third step is extrapolated (`_extrapolate`), and taken back where it lowers the likelihood. `trace`
+    is exact where every discount is 1.
+    """
     at = now = start or PanelParameters.start(data.size, data.tie_prior)
     posterior: Float64 = np.zeros((data.table.n_pairs, 3))
     trace: list[float] = []
@@ -161,7 +164,7 @@ def fit_panel(
     fallback: PanelParameters | None = None
     for _ in range(max_iterations):
         at = now
-        counts, likelihood, change = data.renew(posterior, at)
+        counts, likelihood, change = data.update_posterior(posterior, at)
         objective = likelihood + _log_penalty(now, data.seen)
         if fallback is not None and not objective >= trace[-1]:
             now, fallback = fallback, None
@@ -179,7 +182,7 @@ def fit_panel(
     return PanelState(
         parameters=now,
         posterior=posterior,
-        evidence=data.votes_alone(posterior, at),
+        evidence=data.compute_evidence(posterior, at),
         trace=np.array(trace),
         converged=converged,
     )
@@ -188,7 +191,7 @@ def fit_panel(
 def _extrapolate(
     first: PanelParameters, second: PanelParameters, third: PanelParameters, seen: NDArray[np.bool_]
 ) -> PanelParameters:
-    """Where three points of EM lead to: SQUAREM, scheme S3 (Varadhan & Roland 2008). EM itself if they do not say."""
+    """Extrapolate three points of EM: SQUAREM, scheme S3 (Varadhan & Roland 2008); the third point if that fails."""
 
     def flat(at: PanelParameters) -> Float64:
         return np.concatenate((at.value[seen].ravel(), at.mean, np.log(at.variance), [at.length_slope]))
@@ -213,44 +216,46 @@ def _extrapolate(
 
 
 def fit_against_truth(
-    data: PanelData, taught: Float64, *, max_iterations: int = 200, tolerance: float = 1e-4
+    data: PanelData, truth: Float64, *, max_iterations: int = 200, tolerance: float = 1e-4
 ) -> PanelState:
-    """As `fit_panel`, but habits are learnt against a given truth, `taught` float64[Q, 3] of (b, tie, a).
+    """Fit habits against a given truth, `truth` float64[Q, 3] of (b, tie, a), and weigh the votes once at the end.
 
-    Where annotators err together, EM would follow the largest cluster away from the truth; so the truth that
-    teaches is the discriminant that knows of the clusters, and the annotators' votes, discounted, are weighed
-    once at the end. `trace` is the likelihood of the votes given that truth.
+    Where annotators err together, EM would follow the largest cluster away from the truth. So the truth comes from
+    the discriminant that knows the clusters, and the annotators' discounted votes are weighed once at the end. `trace`
+    is the likelihood of the votes given that truth.
     """
     now = PanelParameters.start(data.size, data.tie_prior)
     trace: list[float] = []
     converged = False
-    posterior: Float64 = np.zeros_like(taught)
+    posterior: Float64 = np.zeros_like(truth)
 
-    def teacher(part: slice) -> Float64:
-        return data.labelled(_safe_log(taught[part]), part)
+    def log_truth(part: slice) -> Float64:
+        return data.add_labels(_safe_log(truth[part]), part)
 
     for _ in range(max_iterations):
-        counts = data.renew(posterior, now, log_prior=teacher, discount=np.zeros(data.size))[0]
+        counts = data.update_posterior(posterior, now, log_prior=log_truth, discount=np.zeros(data.size))[0]
         after = _maximise_parameters(data, now, posterior, counts)
         change = float(np.max(np.abs(after.value - now.value), initial=0))
         now = after
-        likelihood = data.renew(posterior, now, log_prior=teacher, discount=np.ones(data.size))[1]
+        likelihood = data.update_posterior(posterior, now, log_prior=log_truth, discount=np.ones(data.size))[
+            1
+        ]
         trace.append(likelihood + _log_penalty(now, data.seen))
         if change < 100 * tolerance:
             converged = True
             break
-    data.renew(posterior, now)
+    data.update_posterior(posterior, now)
     return PanelState(
         parameters=now,
         posterior=posterior,
-        evidence=data.votes_alone(posterior, now),
+        evidence=data.compute_evidence(posterior, now),
         trace=np.array(trace),
         converged=converged,
     )
 
 
 def measure_repeat_correlation(table: PairTable, posterior: Float64) -> float:
-    """How far an annotator's votes on one pair err together, 0 independent … 1 the same vote twice.
+    """Measure how far an annotator's votes on one pair err together, 0 independent … 1 the same vote twice.
 
     Correlation of the residuals x - E[x | truth] of successive votes of one annotator on one pair, with the
     mean vote E[x | truth] of all annotators.
@@ -281,7 +286,7 @@ def _maximise_parameters(
 
 
 def _tie_prior(table: PairTable) -> float:
-    """Share of pairs that the majority vote calls ties, a draw between outcomes shared among them.
+    """Estimate the share of ties by the majority vote; a draw between outcomes counts in part for each.
 
     Not learnt: a free tie class grows at every step by the pairs that are merely contested (the three-class
     model of Dawid and Skene then calls a third of them ties).
@@ -311,7 +316,7 @@ def _log_penalty(now: PanelParameters, seen: NDArray[np.bool_]) -> float:
 def _fit_hyperparameters(
     value: Float64, variance: Float64, last: Float64, seen: NDArray[np.bool_], free: Int8
 ) -> tuple[Float64, Float64]:
-    """Mean and variance across annotators, each pulled to its own prior by a few pseudo-annotators.
+    """Fit mean and variance across annotators, each pulled to its own prior by a few pseudo-annotators.
 
     The variance never exceeds its prior: one annotator that runs away must not widen the prior that holds it.
     """
@@ -324,6 +329,6 @@ def _fit_hyperparameters(
 
 
 def _length_slope(posterior: Float64, difference: Float32, slope: float) -> float:
-    """One Newton step of the logistic regression of the truth on the length difference."""
+    """Do one Newton step of the logistic regression of the truth on the length difference."""
     gradient, curvature = length_slope_sums(posterior, difference, slope)
     return slope + (gradient - 4 * slope) / (curvature + 4)

@@ -56,15 +56,15 @@ def update_posterior(
     ties: int,
     shards: int,
 ) -> tuple[Float64, float, float]:
-    """Posterior of every pair, float64[Q, 3], in place, and the sums that the M-step needs; those of shards add up.
+    """Update the posterior of every pair, float64[Q, 3], in place, and sum what the M-step needs; shards add up.
 
     `log_prior` gives that of a slice of pairs, so that it is never there for all pairs at once; `log_vote` is from
-    `vote_log_probability`; `discount` float64[A] multiplies what the annotator's votes tell about t. Returns
+    `vote_log_probability`; `discount` float64[A] multiplies the evidence of the annotator's votes on t. Returns
     counts[A, 3, D, 3, 3] = E[#(s, d, t, x)], the log-likelihood, and the largest change of a posterior.
     """
-    told = np.moveaxis(log_vote * discount[:, None, None, None, None], (2, 4), (0, 3))
-    cells, n_pairs = told.shape, len(offsets) - 1
-    flat = np.ascontiguousarray(told).reshape(cells[0], -1)
+    tables = np.moveaxis(log_vote * discount[:, None, None, None, None], (2, 4), (0, 3))
+    cells, n_pairs = tables.shape, len(offsets) - 1
+    flat = np.ascontiguousarray(tables).reshape(cells[0], -1)
     counts = np.zeros((shards, *cells))
     tallies = counts.reshape(shards, cells[0], -1)
     evidence, change = np.zeros(shards), np.zeros(shards)
@@ -85,12 +85,12 @@ def update_posterior(
 @compile_kernel
 def _update_slice(
     posterior: Float64, offsets: Int64, annotator: Int32, shown: Int8, outcome: Int8, weight: Float32,
-    length_bin: Int8, log_prior: Float64, told: Float64, ties: int, counts: Float64,
+    length_bin: Int8, log_prior: Float64, tables: Float64, ties: int, counts: Float64,
 ) -> tuple[float, float]:  # fmt: skip
-    """`told` and `counts` have the length bin first and the truth last: a vote reads and writes three neighbours."""
+    """`tables` and `counts` have the length bin first and the truth last: a vote reads and writes three neighbours."""
     total, most = 0.0, 0.0
     for q in range(len(posterior)):
-        cell, tally = told[length_bin[q]], counts[length_bin[q]]
+        cell, tally = tables[length_bin[q]], counts[length_bin[q]]
         low, tie, high = log_prior[q, 0], log_prior[q, 1], log_prior[q, 2]
         for v in range(offsets[q], offsets[q + 1]):
             # Unsigned, or every access would first ask whether the index counts from the end.
@@ -118,7 +118,7 @@ def _update_slice(
 
 @compile_kernel
 def log_prior_of_length(length_difference: Float32, slope: float, tie_prior: float, into: Float64) -> None:
-    """log P(b), P(tie), P(a) before any vote: a logistic in the length difference."""
+    """Write log P(b), P(tie), P(a) before any vote: a logistic in the length difference."""
     decided = np.log1p(-tie_prior)
     tie = np.log(tie_prior) if tie_prior > 0 else -np.inf
     for q in range(len(length_difference)):
@@ -131,15 +131,15 @@ def log_prior_of_length(length_difference: Float32, slope: float, tie_prior: flo
 
 @compile_kernel
 def add_labels(gold: Float32, n_gold: Int32, log_odds: float, into: Float64) -> None:
-    """Add what people said, each `log_odds` in favour of their side; where they cancel out, once for a tie."""
+    """Add people's labels, each `log_odds` in favour of its side; where they cancel out, once for a tie."""
     for q in range(len(gold)):
         if n_gold[q] == 0:
             continue
-        said = log_odds * gold[q] * n_gold[q]
-        if said < 0:
-            into[q, 0] -= said
-        elif said > 0:
-            into[q, 2] += said
+        evidence_of_people = log_odds * gold[q] * n_gold[q]
+        if evidence_of_people < 0:
+            into[q, 0] -= evidence_of_people
+        elif evidence_of_people > 0:
+            into[q, 2] += evidence_of_people
         else:
             into[q, 1] += log_odds
 
@@ -148,8 +148,7 @@ def add_labels(gold: Float32, n_gold: Int32, log_odds: float, into: Float64) -> 
 def residual_products(
     offsets: Int64, annotator: Int32, shown: Int8, outcome: Int8, posterior: Float64, size: int
 ) -> tuple[int, float, float]:
-    """How many successive votes on a pair are one annotator's, Σ of the products of their residuals, and Σ of the mean
-    of their squares.
+    """Count successive votes of one annotator on a pair, and sum the products and the mean squares of their residuals.
 
     A residual is the vote less the annotator's mean lean to the first and less its loading on P(a) - P(b).
     """

@@ -1,4 +1,4 @@
-"""What every annotator model returns."""
+"""The result of every annotator model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from curate.aggregate.votes import Float64, Int8, Int32, Int64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnnotatorFit:
-    """Posterior of every pair and what was learnt about every annotator. Q pairs, A annotators.
+    """Posterior of every pair and estimates of every annotator. Q pairs, A annotators.
 
     | field           | type       | meaning |
     | ---             | ---        | --- |
@@ -57,7 +57,7 @@ class AnnotatorFit:
 
     @property
     def strength(self) -> Float64:
-        """Log-odds that a is better, float64[Q]."""
+        """Return the log-odds that a is better, float64[Q]."""
         p = np.clip(self.p_a, 1e-12, 1 - 1e-12)
         result: Float64 = np.log(p) - np.log1p(-p)
         return result
@@ -138,10 +138,20 @@ def build_fit(
     converged: bool = True,
     trace: Float64 | None = None,
 ) -> AnnotatorFit:
-    """A fit of a model that knows of pairs and abilities only; the rest is counted. Labels replace
-    posteriors."""
+    """Build the fit of a model that estimates pairs and abilities; everything else is counted from the votes.
+
+    Args:
+        model: Name of the model.
+        table: The judges' votes by pair.
+        p_a: float64[Q], P(a is better) + ½ P(tie); people's labels replace it where there are any.
+        p_tie: float64[Q], P(neither is better); None: 0.
+        ability: float64[A], log-odds that a decided vote is right; None: unknown.
+        position_bias: float64[A], log-odds in favour of the response shown first; None: counted.
+        converged: Whether the last step was below the tolerance.
+        trace: float64[I], the objective after each step.
+    """
     counted = count_agreement(table)
-    said = table.n_gold > 0
+    is_labelled = table.n_gold > 0
     gold = np.nan_to_num(table.gold).astype(np.float64)
     tie = np.zeros(table.n_pairs) if p_tie is None else p_tie
     unknown = np.full(len(table.annotators), np.nan)
@@ -151,8 +161,8 @@ def build_fit(
         prompt=table.prompt,
         a=table.a,
         b=table.b,
-        p_a=np.where(said, (1 + gold) / 2, p_a),
-        p_tie=np.where(said, (gold == 0).astype(np.float64), tie),
+        p_a=np.where(is_labelled, (1 + gold) / 2, p_a),
+        p_tie=np.where(is_labelled, (gold == 0).astype(np.float64), tie),
         n_votes=np.diff(table.offsets),
         ability=np.where(counted.n > 0, unknown if ability is None else ability, np.nan),
         position_bias=counted.position_bias if position_bias is None else position_bias,

@@ -38,8 +38,7 @@ class TiesOptions(Section):
 def fit_ties(
     name: str, model: TieModel, votes: Votes, labels: PairLabels | None, options: TiesOptions
 ) -> AnnotatorFit:
-    """Maximum a posteriori scores of all responses and one tie parameter, by L-BFGS; every vote counts the
-    same.
+    """Fit scores of all responses and one tie parameter by L-BFGS (maximum a posteriori); every vote counts the same.
 
     Raises CurateError when there are no votes.
     """
@@ -73,7 +72,7 @@ def fit_ties(
         trace.append(-float(intermediate_result.fun))
 
     bounds = [(None, None)] * n + [(-15.0, 5.0)]
-    found = minimize(
+    optimum = minimize(
         objective, np.zeros(n + 1), jac=True, method="L-BFGS-B", bounds=bounds, callback=keep,
         options={
             "maxiter": options.max_iterations,
@@ -81,13 +80,13 @@ def fit_ties(
             "gtol": 10 * options.tolerance,
         },
     )  # fmt: skip
-    score = found.x[:n]
-    log_a, log_tie, _ = model(score[table.a] - score[table.b], float(found.x[n]))[0]
+    score = optimum.x[:n]
+    log_a, log_tie, _ = model(score[table.a] - score[table.b], float(optimum.x[n]))[0]
     return build_fit(
         name,
         table,
         np.exp(log_a) + np.exp(log_tie) / 2,
         p_tie=np.exp(log_tie),
-        converged=bool(found.success),
+        converged=bool(optimum.success),
         trace=np.array(trace),
     )

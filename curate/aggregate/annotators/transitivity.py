@@ -1,10 +1,10 @@
-"""What the other pairs of a prompt say about a pair: expectation propagation on one quality per response.
+"""Transitivity: the other pairs of a prompt inform a pair, by expectation propagation on one quality per response.
 
 Pairs of one prompt share responses, and preferences among them are nearly transitive. With qualities θ ~ N(0,
 τ²) and P(a is better) = σ(θ_a - θ_b) (Bradley-Terry), the judges' evidence on a pair is a likelihood ratio
 that is about the wrong side of the truth with probability ε (what the judges of a pair get wrong together);
 EP (Minka 2001) replaces each by a Gaussian site. A pair's *cavity*, the posterior of θ_a - θ_b without its
-own site, is what its neighbours say, so no evidence is counted twice. τ is learnt. ε is not: a judge that
+own site, follows from the other pairs alone, so no evidence is counted twice. τ is learnt. ε is not: a judge that
 misreads a response misreads it in every pair, so what judges get wrong is as transitive as the truth, and
 contradictions do not show it.
 """
@@ -46,7 +46,7 @@ class TransitivityModel:
         self._prompts = np.flatnonzero((pairs > least) & (size <= MAX_RESPONSES)).astype(np.int64)
         self._bounds, self._responses = bounds.astype(np.int64), response_offsets
         self._a, self._b, self._pair_prompt = table.a, table.b, table.prompt
-        self.linked = self._of(self._prompts)
+        self.linked = self._mark_pairs(self._prompts)
         self._sites = np.zeros((table.n_pairs, 2))
         self._cavity = np.zeros(table.n_pairs)
         self.spread = spread
@@ -55,15 +55,15 @@ class TransitivityModel:
         self._mean: Float64 = np.zeros(int(response_offsets[-1]))
         self._quality = np.zeros((int(response_offsets[-1]), 2))
 
-    def _of(self, prompts: Int64) -> NDArray[np.bool_]:
-        """Which pairs belong to `prompts`, bool[Q]."""
+    def _mark_pairs(self, prompts: Int64) -> NDArray[np.bool_]:
+        """Mark the pairs that belong to `prompts`, bool[Q]."""
         chosen = np.zeros(len(self._responses), np.bool_)
         chosen[prompts] = True
         return chosen[self._pair_prompt]
 
     @property
     def useful(self) -> bool:
-        """Whether any pair has another to be held against."""
+        """Tell whether any pair shares a prompt with another."""
         return len(self._prompts) > 0
 
     def learn(self, evidence: Float64, *, sweeps: int = 8, most: int = 2000) -> None:
@@ -75,7 +75,7 @@ class TransitivityModel:
         every = self._prompts
         if len(every) > most:
             self._prompts = every[np.linspace(0, len(every) - 1, most).astype(np.int64)]
-        tried = self._of(self._prompts)
+        tried = self._mark_pairs(self._prompts)
         scores, means = [], []
         for spread in SPREADS:
             self.spread = spread

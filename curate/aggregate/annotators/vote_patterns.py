@@ -1,4 +1,4 @@
-"""One opinion per annotator and pair, order effects folded out, and how opinions correlate."""
+"""Vote patterns: one opinion per annotator and pair, without order effects, and the correlations of opinions."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ MIN_COVERAGE = 0.05
 
 
 def find_frequent_annotators(table: PairTable, tally: AgreementCounts) -> Int64:
-    """Annotators with an opinion on at least 5 % of the pairs (and 10 pairs), the busiest 256 of them.
+    """Find the annotators with an opinion on at least 5 % of the pairs (and 10 pairs), at most the busiest 256.
 
-    None when these give less than half of all votes: then the panel is a crowd, of which they tell little.
+    None when these give less than half of all votes: then the panel is a crowd, which they do not represent.
     """
     seen = tally.n
     # An annotator asked in both orders votes twice on a pair; coverage counts pairs.
@@ -29,7 +29,7 @@ def find_frequent_annotators(table: PairTable, tally: AgreementCounts) -> Int64:
 
 
 def build_vote_patterns(table: PairTable, columns: Int64, tally: AgreementCounts) -> tuple[Float64, Float64]:
-    """Mean vote of each annotator in `columns` on each pair: float64[Q, C] in -1 … 1, 0 where it has none.
+    """Compute the mean vote of each annotator in `columns` on each pair: float64[Q, C] in -1 … 1, 0 where it has none.
 
     Two orders cancel a position bias; where only one order was asked, the annotator's mean lean towards
     the first is taken off. The second array, float64[Q, C], counts the votes behind each entry.
@@ -84,7 +84,7 @@ class Moments:
 
     @property
     def correlation(self) -> Float64:
-        """Uncentred correlation, float64[C, C]: a and b are exchangeable, so the mean opinion is 0."""
+        """Return the uncentred correlation, float64[C, C]: a and b are exchangeable, so the mean opinion is 0."""
         scale = np.sqrt(self.square * self.square.T)
         result: Float64 = np.where(scale > 0, self.product / np.where(scale > 0, scale, 1), 0)
         np.fill_diagonal(result, 1)
@@ -92,7 +92,7 @@ class Moments:
 
 
 def measure_moments(opinion: Float64, count: Float64) -> Moments:
-    """Sums over pairs: products, squares of i where j has an opinion too, and number of such pairs."""
+    """Sum over pairs: products, squares of i where j has an opinion too, and number of such pairs."""
     has = (count > 0).astype(np.float64)
     value = opinion * has
     return Moments(product=value.T @ value, square=(value**2).T @ has, both=has.T @ has)

@@ -1,4 +1,4 @@
-"""Strongly connected components, and who can be reached from whom."""
+"""Strongly connected components, and which nodes can be reached from a node."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class Adjacency:
 
 
 def build_adjacency(nodes: int, source: Int64, target: Int64, weight: Float64) -> Adjacency:
-    """Arcs as lists per source, in the order in which they come."""
+    """List arcs per source, in the order in which they come."""
     by_source = np.argsort(source, kind="stable")
     start = np.concatenate(([0], np.cumsum(np.bincount(source, minlength=nodes))))
     return Adjacency(start=start, target=target[by_source].astype(np.int64), weight=weight[by_source])
 
 
 def both_ways(nodes: int, source: Int64, target: Int64, weight: Float64) -> Adjacency:
-    """Each arc in the list of its source with its weight, and in that of its target with the weight negated."""
+    """List each arc at its source with its weight, and at its target with the weight negated."""
     return build_adjacency(
         nodes,
         np.concatenate((source, target)),
@@ -38,7 +38,7 @@ def both_ways(nodes: int, source: Int64, target: Int64, weight: Float64) -> Adja
 
 @compile_kernel
 def strong_components(start: Int64, target: Int64) -> Int64:
-    """int64[nodes], the component of each node; an arc between components leads to a lower number (Tarjan 1972)."""
+    """Number the component of each node, int64[nodes]; arcs between components lead to lower numbers (Tarjan 1972)."""
     nodes = len(start) - 1
     component, low, seen = (
         np.full(nodes, -1, np.int64),
@@ -46,7 +46,7 @@ def strong_components(start: Int64, target: Int64) -> Int64:
         np.full(nodes, -1, np.int64),
     )
     path, waiting, upcoming = np.empty(nodes, np.int64), np.empty(nodes, np.int64), start[:-1].copy()
-    visited, found, n_waiting = 0, 0, 0
+    visited, n_components, n_waiting = 0, 0, 0
     for root in range(nodes):
         if seen[root] >= 0:
             continue
@@ -72,8 +72,8 @@ def strong_components(start: Int64, target: Int64) -> Int64:
                 while u != v:
                     n_waiting -= 1
                     u = waiting[n_waiting]
-                    component[u] = found
-                found += 1
+                    component[u] = n_components
+                n_components += 1
             depth -= 1
             if depth >= 0:
                 low[path[depth]] = min(low[path[depth]], low[v])
@@ -92,7 +92,7 @@ def count_reachable(
     count: Int64,
     answer: Int64,
 ) -> None:
-    """How many nodes each node of graphs `first … last-1` reaches, and whether queried pairs are connected.
+    """Count the nodes that each node of graphs `first … last-1` reaches, and test whether queried pairs are connected.
 
     Graph g has the nodes `bounds[g] … bounds[g+1]-1`; arcs and queries lead to higher numbers. 64 targets are followed
     at a time, one bit each, so that time is O(nodes × arcs / 64) and memory O(nodes).

@@ -22,7 +22,7 @@ def denoise_graphs(
 
     `net` float64[E] holds the signed arc weights (default: `net_votes`); `log_odds` of a model's posterior
     gives the most probable order instead of the one that the most votes support. Exact for prompts of at most
-    `exact_limit` responses, 20 at most; each response more doubles the time (16: about 2 ms, 19: about 20 ms
+    `exact_limit` responses, 20 at most; denoised response more doubles the time (16: about 2 ms, 19: about 20 ms
     a prompt). Larger prompts are exact where their strongly connected components are that small; see
     `graph.large`.
     """
@@ -31,13 +31,13 @@ def denoise_graphs(
     net = net_votes(pairs) if net is None else np.ascontiguousarray(net, np.float64)
     if len(net) != len(pairs) or not np.isfinite(net).all():
         raise CurateError(
-            f"denoise: {len(net)} arc weights for {len(pairs)} pairs; give one finite weight for each."
+            f"denoise: {len(net)} arc weights for {len(pairs)} pairs; give one finite weight for denoised."
         )
     solved = solve_exactly(
         pairs.responses, pairs.offsets, pairs.a, pairs.b, net, limit=exact_limit, threads=threads
     )
-    found = order_large_prompts(pairs, net, solved, limit=exact_limit, threads=threads)
-    rank = np.zeros(len(found.order), np.int32)
+    ordered = order_large_prompts(pairs, net, solved, limit=exact_limit, threads=threads)
+    rank = np.zeros(len(ordered.order), np.int32)
     prompt_margin = np.empty(pairs.n_prompts)
     _summarise_graphs(
         pairs.responses,
@@ -45,21 +45,21 @@ def denoise_graphs(
         pairs.a,
         pairs.b,
         net,
-        found.margin,
-        found.standing,
+        ordered.margin,
+        ordered.standing,
         rank,
         prompt_margin,
     )
     return DenoisedGraphs(
         tally=pairs,
         net=net,
-        direction=found.direction,
-        margin=found.margin,
-        order=found.order,
+        direction=ordered.direction,
+        margin=ordered.margin,
+        order=ordered.order,
         rank=rank,
-        dropped_weight=found.dropped,
+        dropped_weight=ordered.dropped,
         prompt_margin=prompt_margin,
-        exact=found.exact,
+        exact=ordered.exact,
     )
 
 
@@ -75,7 +75,7 @@ def _summarise_graphs(
     rank: Int32,
     prompt_margin: Float64,
 ) -> None:
-    """Ranks among the judged responses, and the least margin over the arcs, of each prompt."""
+    """Compute ranks of the judged responses, and the least margin over the arcs, of each prompt."""
     for p in range(len(responses) - 1):
         least = np.inf
         for e in range(offsets[p], offsets[p + 1]):
@@ -123,15 +123,15 @@ def sum_denoised_graphs(
 ) -> tuple[PairTally, Float64]:
     """Denoise each annotator's graph and sum what is left: the tally of all votes, and float64[E] for `denoise`."""
     graphs = annotator_graphs(votes, weight=weight, soft=soft, threads=threads)
-    each = denoise_graphs(graphs.pairs, exact_limit=exact_limit, threads=threads)
-    kept = np.flatnonzero(each.direction * each.net > 0.0)
+    denoised = denoise_graphs(graphs.pairs, exact_limit=exact_limit, threads=threads)
+    left = np.flatnonzero(denoised.direction * denoised.net > 0.0)
     together = tally_pairs(votes, weight=weight, soft=soft, threads=threads)
     arcs = _pair_key(
-        graphs.response[graphs.pairs.a[kept]], graphs.response[graphs.pairs.b[kept]], votes.n_responses
+        graphs.response[graphs.pairs.a[left]], graphs.response[graphs.pairs.b[left]], votes.n_responses
     )
     place = np.searchsorted(_pair_key(together.a, together.b, votes.n_responses), arcs)
-    net: Float64 = np.bincount(place, each.net[kept], minlength=len(together)).astype(np.float64)
-    weight_left = np.bincount(place, np.abs(each.net[kept]), minlength=len(together))
+    net: Float64 = np.bincount(place, denoised.net[left], minlength=len(together)).astype(np.float64)
+    weight_left = np.bincount(place, np.abs(denoised.net[left]), minlength=len(together))
     net[np.abs(net) <= TIE_TOLERANCE * weight_left] = 0.0
     return together, net
 
@@ -144,7 +144,7 @@ def drop_contradicted_votes(votes: Votes, *, exact_limit: int = 16, threads: int
     verdicts are put in after the model.
     """
     graphs = annotator_graphs(votes, threads=threads)
-    each = denoise_graphs(graphs.pairs, exact_limit=exact_limit, threads=threads)
+    denoised = denoise_graphs(graphs.pairs, exact_limit=exact_limit, threads=threads)
     size = len(votes.annotators)
     annotator = graphs.annotator[graphs.pairs.prompt]
     arcs = (
@@ -153,10 +153,10 @@ def drop_contradicted_votes(votes: Votes, *, exact_limit: int = 16, threads: int
     )
     order = np.argsort(arcs)
     place = np.searchsorted(arcs, votes.pair_keys() * size + votes.annotator, sorter=order)
-    kept = each.direction[order[place]] * votes.outcome > 0
+    kept = denoised.direction[order[place]] * votes.outcome > 0
     return votes.where(kept | (votes.outcome == 0) | votes.human[votes.annotator])
 
 
 def _pair_key(a: Int32, b: Int32, responses: int) -> Int64:
-    """One number per pair, ascending as the pairs of a tally are."""
+    """Number pairs, ascending as the pairs of a tally are."""
     return a.astype(np.int64) * responses + b

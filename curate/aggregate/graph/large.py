@@ -46,14 +46,14 @@ class Arcs:
     net: Float64
 
     def cost(self, order: Int64) -> Float64:
-        """The weight of each arc if `order` drops it, else 0."""
+        """Return the weight of each arc if `order` drops it, else 0."""
         place = invert_order(order)
         return np.where((place[self.a] < place[self.b]) == (self.net > 0.0), 0.0, np.abs(self.net))
 
-    def seen_from(self, order: Int64, bounds: Int64) -> tuple[Arcs, NDArray[np.bool_], Int64]:
-        """The pairs within ranges of places of `order`, as graphs over the places, sorted and with a before b.
+    def restrict_arcs(self, order: Int64, bounds: Int64) -> tuple[Arcs, NDArray[np.bool_], Int64]:
+        """Restrict the arcs to ranges of places of `order`: graphs over the places, sorted and with a before b.
 
-        Also which pairs those are, and the permutation that sorted them.
+        Also returns which arcs those are, and the permutation that sorted them.
         """
         place = invert_order(order)
         part = np.repeat(np.arange(len(bounds) - 1), np.diff(bounds))
@@ -65,7 +65,7 @@ class Arcs:
 
 
 def invert_order(order: Int64) -> Int64:
-    """The place of each node."""
+    """Return the place of each node."""
     place = np.empty(len(order), np.int64)
     place[order] = np.arange(len(order))
     return place
@@ -74,8 +74,8 @@ def invert_order(order: Int64) -> Int64:
 def order_large_prompts(
     pairs: PairTally, net: Float64, solved: Solved, *, limit: int, threads: int | None = None
 ) -> Ordered:
-    """`solved`, completed by the prompts of more than `limit` responses (its arrays are written to)."""
-    found = Ordered(
+    """Order the prompts of more than `limit` responses and put them into `solved` (its arrays are written to)."""
+    ordered = Ordered(
         direction=np.sign(solved.margin).astype(np.int8),
         margin=np.abs(solved.margin),
         standing=solved.standing,
@@ -86,16 +86,16 @@ def order_large_prompts(
     size = np.diff(pairs.responses)
     prompts = np.flatnonzero(size > limit)
     if len(prompts) == 0:
-        return found
+        return ordered
     response = np.flatnonzero(np.repeat(size > limit, size))
     pair = np.flatnonzero(np.repeat(size > limit, np.diff(pairs.offsets)))
-    node = np.zeros(len(found.order), np.int64)
+    node = np.zeros(len(ordered.order), np.int64)
     node[response] = np.arange(len(response))
     bounds = np.concatenate(([0], np.cumsum(size[prompts])))
     arcs = Arcs(bounds=bounds, a=node[pairs.a[pair]], b=node[pairs.b[pair]], net=net[pair])
 
     order, parts = _by_component(arcs)
-    components, inside, by_place = arcs.seen_from(order, parts)
+    components, inside, by_place = arcs.restrict_arcs(order, parts)
     optimum = solve_arcs(components, limit=limit, threads=threads)
     small, large = np.diff(parts) <= limit, np.flatnonzero(np.diff(parts) > limit)
     reversal = np.empty(len(by_place))
@@ -107,7 +107,7 @@ def order_large_prompts(
     if len(large):
         places = np.flatnonzero(np.repeat(~small, np.diff(parts)))
         order[places] = order[places[_order_components(components, large, places, threads)]]
-        found.exact[prompts[np.searchsorted(bounds, parts[large], side="right") - 1]] = False
+        ordered.exact[prompts[np.searchsorted(bounds, parts[large], side="right") - 1]] = False
 
     direction, margin = np.sign(arcs.net), np.abs(arcs.net)
     turned = np.where(place[arcs.a] < place[arcs.b], 1.0, -1.0)
@@ -120,12 +120,12 @@ def order_large_prompts(
 
     standing, implied = _find_reachable(arcs, place, direction, (arcs.net == 0.0) & ~in_small, threads)
     direction[implied], margin[implied] = forward[implied], np.nan
-    found.direction[pair], found.margin[pair] = direction.astype(np.int8), margin
-    found.standing[response] = standing
-    found.order[response] = response[order]
+    ordered.direction[pair], ordered.margin[pair] = direction.astype(np.int8), margin
+    ordered.standing[response] = standing
+    ordered.order[response] = response[order]
     graph = np.repeat(np.arange(len(prompts)), size[prompts])[arcs.a]
-    found.dropped[prompts] = np.bincount(graph, arcs.cost(order), minlength=len(prompts))
-    return found
+    ordered.dropped[prompts] = np.bincount(graph, arcs.cost(order), minlength=len(prompts))
+    return ordered
 
 
 def solve_arcs(arcs: Arcs, *, limit: int, threads: int | None = None) -> Solved:
@@ -187,7 +187,7 @@ def _solve_windows(arcs: Arcs, order: Int64, shift: int, threads: int | None) ->
     ]
     shifted = np.concatenate(starts) + shift
     bounds = np.unique(np.concatenate((arcs.bounds, shifted[shifted < arcs.bounds[-1]])))
-    windows, _, _ = arcs.seen_from(order, bounds)
+    windows, _, _ = arcs.restrict_arcs(order, bounds)
     better: Int64 = order[solve_arcs(windows, limit=WINDOW, threads=threads).order]
     return better
 

@@ -1,4 +1,4 @@
-"""What denoising the preference graphs of all prompts gives, pair by pair, response by response, prompt by prompt."""
+"""The result of denoising the preference graphs of all prompts: by pair, by response and by prompt."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class DenoisedGraphs:
     """Acyclic preference graphs: P prompts, R responses, E judged pairs (those of `tally`).
 
     An order of a prompt's responses drops the arcs that point against it; an optimal order drops the least
-    weight. There are often several, so what all of them agree on is told apart from the one that is shown:
+    weight. There are often several, so `direction` holds what they all agree on and `order` one of them:
 
     | field            | type       | meaning |
     | ---              | ---        | --- |
@@ -50,7 +50,7 @@ class DenoisedGraphs:
 
     @property
     def dropped(self) -> Float64:
-        """float64[E], the weight of each arc that `order` drops, else 0: the review queue."""
+        """Return the weight of each arc that `order` drops, else 0, float64[E]: the review queue."""
         position = np.empty(len(self.order), np.int64)
         position[self.order] = np.arange(len(self.order))
         a_first = position[self.tally.a] < position[self.tally.b]
@@ -58,21 +58,21 @@ class DenoisedGraphs:
 
     @property
     def support(self) -> Float64:
-        """float64[E], the votes' weight for `direction`; 0 where tied."""
+        """Return the votes' weight for `direction`, float64[E]; 0 where tied."""
         return np.select(
             [self.direction > 0, self.direction < 0], [self.tally.weight_a, self.tally.weight_b], 0.0
         )
 
     @property
     def against(self) -> Float64:
-        """float64[E], the votes' weight against `direction`; 0 where tied."""
+        """Return the votes' weight against `direction`, float64[E]; 0 where tied."""
         return np.select(
             [self.direction > 0, self.direction < 0], [self.tally.weight_b, self.tally.weight_a], 0.0
         )
 
     @property
     def total_weight(self) -> Float64:
-        """float64[P], the weight of all arcs before denoising."""
+        """Return the weight of all arcs before denoising, float64[P]."""
         return per_prompt_sum(np.abs(self.net), self.tally)
 
     @property

@@ -93,7 +93,7 @@ def sum_pairs(
     first_vote = np.searchsorted(prompt, np.arange(prompts + 1, dtype=np.int32))
     size = np.diff(responses)
     room = np.concatenate(([0], np.cumsum(np.minimum(size * (size - 1) // 2, np.diff(first_vote)))))
-    found = np.zeros(prompts, np.int64)
+    n_pairs = np.zeros(prompts, np.int64)
     pair_a, pair_b, n = (np.empty(room[-1], np.int32) for _ in range(3))
     sums = np.empty((room[-1], 3))
     over_slices(
@@ -113,14 +113,14 @@ def sum_pairs(
             pair_b,
             n,
             sums,
-            found,
+            n_pairs,
         ),
         np.diff(first_vote) + 1,
         threads=threads,
     )
-    offsets = np.concatenate(([0], np.cumsum(found)))
+    offsets = np.concatenate(([0], np.cumsum(n_pairs)))
     if offsets[-1] < room[-1]:  # some pairs were never judged: close the gaps
-        keep = _cut_to_size(room, found)
+        keep = _cut_to_size(room, n_pairs)
         pair_a, pair_b, n, sums = pair_a[keep], pair_b[keep], n[keep], sums[keep]
     return PairTally(
         responses=responses,
@@ -134,10 +134,10 @@ def sum_pairs(
     )
 
 
-def _cut_to_size(room: Int64, found: Int64) -> NDArray[np.bool_]:
+def _cut_to_size(room: Int64, n_pairs: Int64) -> NDArray[np.bool_]:
     """Which places of the over-allocated output hold a pair."""
     place = np.arange(room[-1]) - np.repeat(room[:-1], np.diff(room))
-    filled: NDArray[np.bool_] = place < np.repeat(found, np.diff(room))
+    filled: NDArray[np.bool_] = place < np.repeat(n_pairs, np.diff(room))
     return filled
 
 
@@ -194,7 +194,7 @@ def _sum_slice(
     pair_b: Int32,
     n: Int32,
     sums: Float64,
-    found: Int64,
+    n_pairs: Int64,
 ) -> None:
     soft = len(p_a) > 0
     cell_n = np.zeros(0, np.int32)
@@ -238,4 +238,4 @@ def _sum_slice(
                 _add_vote(
                     sums[out - 1], 2 if soft else outcome[v], p_a[v] if soft else 0.0, weight[source[v]]
                 )
-        found[prompt] = out - room[prompt]
+        n_pairs[prompt] = out - room[prompt]

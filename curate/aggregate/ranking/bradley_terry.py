@@ -57,8 +57,8 @@ def bradley_terry(
     """
     start = np.zeros(cells.models + 1)
     counts = np.stack((cells.wins_a, cells.wins_b, cells.ties))[None]
-    found = _fit_all(cells, counts, start, ties, prior_sd, threads=1)[0]
-    return BradleyTerry(strength=found[:-1], tie=float(np.exp(found[-1])) if ties == "davidson" else 0.0)
+    fitted = _fit_all(cells, counts, start, ties, prior_sd, threads=1)[0]
+    return BradleyTerry(strength=fitted[:-1], tie=float(np.exp(fitted[-1])) if ties == "davidson" else 0.0)
 
 
 def bootstrap_scores(
@@ -128,11 +128,11 @@ def _fit_all(
             f"bradley_terry: ties={ties!r}, prior_sd={prior_sd}; use half or davidson, and a positive prior_sd."
         )
     davidson = ties == "davidson"
-    found = np.tile(start, (len(counts), 1))
+    parameters = np.tile(start, (len(counts), 1))
     steps = np.zeros(len(counts), np.int64)
     over_slices(
         lambda first, last: _fit_slice(
-            first, last, cells.a, cells.b, counts, davidson, 1.0 / prior_sd**2, MOST_STEPS, found, steps
+            first, last, cells.a, cells.b, counts, davidson, 1.0 / prior_sd**2, MOST_STEPS, parameters, steps
         ),
         np.ones(len(counts)),
         threads=threads,
@@ -141,8 +141,8 @@ def _fit_all(
         raise CurateError(
             f"bradley_terry: no convergence in {MOST_STEPS} Newton steps; are the weights finite and not negative?"
         )
-    found[:, :-1] -= found[:, :-1].mean(axis=1, keepdims=True)
-    return found
+    parameters[:, :-1] -= parameters[:, :-1].mean(axis=1, keepdims=True)
+    return parameters
 
 
 @compile_kernel
@@ -228,15 +228,15 @@ def _fit_slice(
     davidson: bool,
     precision: float,
     most: int,
-    found: Float64,
+    parameters: Float64,
     steps: Int64,
 ) -> None:
-    size = found.shape[1]
+    size = parameters.shape[1]
     gradient, hessian = np.empty(size), np.empty((size, size))
     spare, trial = np.empty(size), np.empty(size)
     spare_hessian = np.empty((size, size))
     for draw in range(first, last):
-        x = found[draw]
+        x = parameters[draw]
         loss = _compute_penalised_likelihood(a, b, counts[draw], davidson, precision, x, gradient, hessian)
         for step in range(most):
             steps[draw] = step + 1

@@ -124,7 +124,7 @@ def _count_wins(cells: Tournament) -> dict[str, Int64]:
 
 
 def _is_connected(cells: Tournament) -> bool:
-    """Whether the models that met form one group."""
+    """Tell whether the models that met form one group."""
     group = np.arange(cells.models)
     for _ in range(cells.models):
         least = group.copy()

@@ -143,7 +143,7 @@ def _invert_in_place(matrix: Float64, n: int) -> None:
 
 @compile_kernel
 def _slope_and_curvature(difference: float, for_a: float, for_b: float) -> tuple[float, float]:
-    """Of minus the log likelihood of a pair, in the difference of its strengths."""
+    """Differentiate minus the log likelihood of a pair twice, in the difference of its strengths."""
     p = 1.0 / (1.0 + np.exp(-difference))
     return (for_a + for_b) * p - for_a, (for_a + for_b) * p * (1.0 - p)
 

@@ -1,4 +1,4 @@
-"""Who beat whom how often: all that a ranking of models needs to know."""
+"""Tournament of models: how often each beat each other, all that a ranking of models needs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Tournament:
     votes: float
 
     def as_tally(self) -> PairTally:
-        """As one prompt whose responses are the models, for `denoise`."""
+        """Return a tally of one prompt whose responses are the models, for `denoise_graphs`."""
         return PairTally(
             responses=np.array([0, self.models]),
             offsets=np.array([0, len(self.a)]),
@@ -81,7 +81,7 @@ def build_tournament(pairs: PairTally, model: Int32, *, models: int | None = Non
 
 
 def rank_tournament(responses: Int64, rank: Int32, model: Int32, *, models: int | None = None) -> Tournament:
-    """Per-prompt ranks as a tournament: a prompt counts once for every two models that it ranks.
+    """Build a tournament from per-prompt ranks: a prompt counts once for every two models that it ranks.
 
     `responses` int64[P+1] and `rank` int32[R] are those of `DenoisedGraphs` (rank 0: not ranked).
     """

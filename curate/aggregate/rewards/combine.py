@@ -45,18 +45,18 @@ def combine_rewards(scores: Float64, how: Combination = "mean", *, risk: float =
 
 
 def _combine_scores(scores: Float64, count: Int64, how: str, risk: float) -> Float64:
-    found: Float64
+    reward: Float64
     if how == "median":
-        found = np.nanmedian(scores, axis=1)
+        reward = np.nanmedian(scores, axis=1)
     elif how == "minimum":
-        found = np.nanmin(scores, axis=1)
+        reward = np.nanmin(scores, axis=1)
     elif how == "mean-sd":
         mean = np.nanmean(scores, axis=1)
         squares = np.nansum((scores - mean[:, None]) ** 2, axis=1)
-        found = mean - risk * np.sqrt(squares / np.maximum(count - 1, 1))
+        reward = mean - risk * np.sqrt(squares / np.maximum(count - 1, 1))
     elif how == "log-sigmoid":
         nothing = np.where(np.isnan(scores), np.inf, scores)  # log σ(∞) = 0
-        found = -np.logaddexp(0.0, -nothing).sum(axis=1) * scores.shape[1] / count
+        reward = -np.logaddexp(0.0, -nothing).sum(axis=1) * scores.shape[1] / count
     else:
-        found = np.nanmean(scores, axis=1)
-    return found
+        reward = np.nanmean(scores, axis=1)
+    return reward

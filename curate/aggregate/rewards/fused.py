@@ -1,7 +1,7 @@
-"""Several reward models' votes as those of one annotator, and the pairs on which they contradict each other.
+"""Votes of several reward models fused into one annotator, and the pairs on which the models contradict each other.
 
-Reward models trained on much the same data err together; as one annotator they have one vote, and what each of them
-says goes into the reward that decides it.
+Reward models trained on much the same data err together. As one annotator they have one vote, and the combined reward
+decides it.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def fuse_rewards(votes: Votes, scores: Float64, models: list[str], section: Rewa
     pair = np.unique(votes.pair_keys(theirs))
     a, b = pair // width, pair % width
     margin = reward[a] - reward[b]
-    said = {
+    fused_votes = {
         "prompt": prompt[a],
         "a": a,
         "b": b,
@@ -61,7 +61,9 @@ def fuse_rewards(votes: Votes, scores: Float64, models: list[str], section: Rewa
         "outcome": np.sign(margin),
         "p_a": 1.0 / (1.0 + np.exp(-np.clip(margin, -50, 50))),
     }
-    columns = {name: np.concatenate([getattr(votes, name)[~theirs], new]) for name, new in said.items()}
+    columns = {
+        name: np.concatenate([getattr(votes, name)[~theirs], new]) for name, new in fused_votes.items()
+    }
     order = np.argsort(columns["prompt"], kind="stable")
     together = replace(
         votes,

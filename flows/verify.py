@@ -35,6 +35,6 @@ def verification(config: str = "curate.yaml") -> State[LoopRun]:
     """Go on with the loop until people are wanted, or it is done."""
     settings = load_config(Path(config))
     with Lake.open(settings.location) as lake:
-        done = run_verification_loop(lake, settings, track=progress_bars, call_stage=call_step_as_task)
-    name = "WaitingForPeople" if done.standing.waiting else "Completed"
-    return Completed(name=name, message=str(done.standing), data=done)
+        run = run_verification_loop(lake, settings, track=progress_bars, call_stage=call_step_as_task)
+    name = "WaitingForPeople" if run.state.waiting else "Completed"
+    return Completed(name=name, message=str(run.state), data=run)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from curate.cli.opening import load_config, open_lake
+from curate.cli.options import DEFAULT_CONFIG, ConfigPath
+from curate.cli.tables import new_console, new_table, print_guard, print_scores, print_summaries
 from curate.core.errors import CurateError
 from curate.core.progress import progress_bars
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from curate.lake.lake import Lake
 
 
-def evaluate(
+def evaluate_models(
     models: Annotated[
         list[str] | None, typer.Argument(help="Reward models: folders, pypi:PACKAGE or hub ids.")
     ] = None,
@@ -36,48 +38,47 @@ def evaluate(
         typer.Option(
             "--format",
             "-f",
-            help="Columns of the benchmark: a format, ./format.yaml, ./format.py:Class, or auto: by its first row.",
+            help="Format of the benchmark: a name, ./format.yaml, ./format.py:Class, or auto, to go by its first row.",
         ),
     ] = "auto",
     judge: Annotated[
-        list[str] | None, typer.Option("--judge", "-j", help="Judges of curate.yaml to ask as well.")
+        list[str] | None,
+        typer.Option("--judge", "-j", help="Evaluate this judge of curate.yaml too; may be repeated."),
     ] = None,
     robustness: Annotated[
-        bool, typer.Option("--robustness", help="Ask about padded, dressed-up and reversed pairs too.")
+        bool, typer.Option("--robustness", help="Evaluate also on padded, reformatted and reversed pairs.")
     ] = False,
     judges: Annotated[
         Literal["guard"] | None,
-        typer.Option("--judges", help="guard: ask every judge about answers that are made to fool judges."),
+        typer.Option(
+            "--judges", help="guard: ask every judge about answers that are written to fool judges."
+        ),
     ] = None,
-    config: Annotated[
-        Path, typer.Option("--config", "-c", help="The project's file.", envvar="CURATE_CONFIG")
-    ] = Path("curate.yaml"),
+    config: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
     """Score the panel on the benchmarks of curate.yaml, or reward models and judges on those that are named.
 
-    Two models or more are also compared with each other: distance, rank correlation, agreement.
+    Two or more models are also compared with each other: distance, rank correlation, agreement.
     """
     if judges == "guard":
-        _guard(load_config(config))
+        _evaluate_guard(load_config(config))
     elif benchmarks:
-        _named(models or [], judge or [], benchmarks, format, robustness, config)
+        _evaluate_on(models or [], judge or [], benchmarks, format, robustness, config)
     elif models or judge:
-        raise CurateError("Say with --benchmark what the models are to be evaluated on.")
+        raise CurateError("Name a benchmark with --benchmark: the models need one to be evaluated on.")
     else:
-        _configured(load_config(config))
+        _evaluate_project(load_config(config))
 
 
-def _configured(settings: Config) -> None:
-    from curate.cli.tables import print_scores, print_summaries
-    from curate.pipeline.evaluate import evaluate_project as score
+def _evaluate_project(settings: Config) -> None:
+    from curate.pipeline.evaluate import evaluate_project
 
     with open_lake(settings) as lake:
-        print_summaries([score(lake, settings, track=progress_bars)])
+        print_summaries([evaluate_project(lake, settings, track=progress_bars)])
         print_scores(lake)
 
 
-def _guard(settings: Config) -> None:
-    from curate.cli.tables import print_guard, print_summaries
+def _evaluate_guard(settings: Config) -> None:
     from curate.judge.adversarial import measure_attack_success
 
     with open_lake(settings) as lake:
@@ -85,7 +86,7 @@ def _guard(settings: Config) -> None:
         print_guard(lake)
 
 
-def _named(
+def _evaluate_on(
     models: Sequence[str],
     judges: Sequence[str],
     sources: Sequence[str],
@@ -93,7 +94,7 @@ def _named(
     robustness: bool,
     config: Path,
 ) -> None:
-    """Beside a curate.yaml the scores are kept in its lake; without one they are printed only."""
+    """Evaluate on the benchmarks that are named; scores go to the lake of curate.yaml, if there is one."""
     from curate.config.evaluate import EvaluateSection
     from curate.config.project import Config
     from curate.config.validation import validate_options
@@ -105,7 +106,7 @@ def _named(
     section = validate_options(
         EvaluateSection,
         {
-            "benchmarks": [_benchmark(source, form) for source in sources],
+            "benchmarks": [_describe_benchmark(source, form) for source in sources],
             "models": models,
             "judges": judges,
             "robustness": robustness,
@@ -114,28 +115,29 @@ def _named(
     )
     settings = base.model_copy(update={"evaluate": section})
     if config.exists():
-        from curate.cli.tables import print_summaries
         from curate.evaluate import evaluate_benchmarks
 
-        with open_lake(settings) as lake, open_subjects(settings, Path.cwd()) as found:
-            print_summaries([evaluate_benchmarks(lake, settings, subjects=found, track=progress_bars)])
-            for each in section.benchmarks:
-                _print(each.name, _kept(lake, each.name, [subject.name for subject in found]))
+        with open_lake(settings) as lake, open_subjects(settings, Path.cwd()) as subjects:
+            print_summaries([evaluate_benchmarks(lake, settings, subjects=subjects, track=progress_bars)])
+            for entry in section.benchmarks:
+                _print_benchmark(
+                    entry.name, _read_scores(lake, entry.name, [subject.name for subject in subjects])
+                )
         return
     from curate.evaluate.benchmarking import build_distance_scores
 
-    with open_subjects(settings, Path.cwd()) as found:
-        if not found:
+    with open_subjects(settings, Path.cwd()) as subjects:
+        if not subjects:
             raise CurateError("Name the reward models to be evaluated: curate evaluate MODEL --benchmark …")
-        for each in section.benchmarks:
-            of = read_benchmark(each.source, folder=Path.cwd(), form=each.format, name=each.name)
+        for entry in section.benchmarks:
+            benchmark = read_benchmark(entry.source, folder=Path.cwd(), form=entry.format, name=entry.name)
             result = score_subjects(
-                of, found, resamples=section.bootstrap, perturb=robustness, track=progress_bars
+                benchmark, subjects, resamples=section.bootstrap, perturb=robustness, track=progress_bars
             )
-            _print(each.name, [*result.scores, *build_distance_scores(result.comparisons)])
+            _print_benchmark(entry.name, [*result.scores, *build_distance_scores(result.comparisons)])
 
 
-def _benchmark(source: str, form: str) -> dict[str, str]:
+def _describe_benchmark(source: str, form: str) -> dict[str, str]:
     path = Path(source)
     file = path.resolve() if path.exists() else None
     name = file.name.split(".")[0] if file else source.removeprefix("hf://")
@@ -148,7 +150,7 @@ def _resolve_format(name: str) -> str:
     return f"{Path(file).resolve()}{separator}{part}" if file.endswith((".py", ".yaml", ".yml")) else name
 
 
-def _kept(lake: Lake, benchmark: str, names: Sequence[str]) -> list[MetricScore]:
+def _read_scores(lake: Lake, benchmark: str, names: Sequence[str]) -> list[MetricScore]:
     from curate.core.resources import read_query
     from curate.evaluate.scores import MetricScore
     from curate.stats.accuracy import LENGTH, RANDOM, MeanEstimate
@@ -163,67 +165,72 @@ def _kept(lake: Lake, benchmark: str, names: Sequence[str]) -> list[MetricScore]
 _SHARES = ("accuracy", "best-of-n", "score", "coverage", "ece", "false-positive-rate")
 
 
-def _print(benchmark: str, scores: Sequence[MetricScore]) -> None:
-    """The headline of each subject, then its subsets, then how far models are apart."""
-    from curate.cli.tables import new_console, new_table
-
+def _print_benchmark(benchmark: str, scores: Sequence[MetricScore]) -> None:
+    """Print the headline of each subject, then its subsets, then the distances between models."""
     console = new_console()
-    subjects = list(dict.fromkeys(each.subject for each in scores))
-    found = {(each.subject, each.metric, each.subset): each for each in scores}
-    metrics = [m for m in _SHARES if any(each.metric == m and each.subset == "all" for each in scores)]
+    subjects = list(dict.fromkeys(score.subject for score in scores))
+    by_key = {(score.subject, score.metric, score.subset): score for score in scores}
+    metrics = [m for m in _SHARES if any(score.metric == m and score.subset == "all" for score in scores)]
     table = new_table("subject", *(f"{metric}>" for metric in metrics), "of>", title=benchmark)
     for subject in subjects:
-        row = [found.get((subject, metric, "all")) for metric in metrics]
-        table.add_row(subject, *map(_share, row), f"{row[0].estimate.n:,}" if row[0] else "")
+        row = [by_key.get((subject, metric, "all")) for metric in metrics]
+        table.add_row(subject, *map(_format_share, row), f"{row[0].estimate.n:,}" if row[0] else "")
     console.print(table)
     lines = list(
         dict.fromkeys(
-            (each.metric, each.subset)
-            for each in scores
-            if not each.subset.startswith("to ") and (each.metric not in metrics or each.subset != "all")
+            (score.metric, score.subset)
+            for score in scores
+            if not score.subset.startswith("to ") and (score.metric not in metrics or score.subset != "all")
         )
     )
     table = new_table("measure", "subset", *(f"{subject}>" for subject in subjects))
     for metric, subset in lines:
-        table.add_row(metric, subset, *(_share(found.get((each, metric, subset))) for each in subjects))
+        table.add_row(
+            metric, subset, *(_format_share(by_key.get((subject, metric, subset))) for subject in subjects)
+        )
     if table.row_count:
         console.print(table)
     _print_comparisons(scores)
 
 
 def _print_comparisons(scores: Sequence[MetricScore]) -> None:
-    from curate.cli.tables import new_console, new_table
-
     table = new_table("model", "", "distance>", "Kendall τ>", "Spearman ρ>", "pairs alike>")
     seen: set[frozenset[str]] = set()
     by_pair: dict[tuple[str, str], dict[str, MetricScore]] = {}
-    for each in scores:
-        if each.subset.startswith("to "):
-            by_pair.setdefault((each.subject, each.subset), {})[each.metric] = each
-    for (subject, other), of in by_pair.items():
+    for score in scores:
+        if score.subset.startswith("to "):
+            by_pair.setdefault((score.subject, score.subset), {})[score.metric] = score
+    for (subject, other), by_metric in by_pair.items():
         key = frozenset((subject, other.removeprefix("to ")))
         if key not in seen:
             seen.add(key)
-            figures = (of.get(name) for name in ("distance", "kendall", "spearman", "agreement"))
-            table.add_row(subject, other, *map(_figure, figures))
+            figures = (by_metric.get(name) for name in ("distance", "kendall", "spearman", "agreement"))
+            table.add_row(subject, other, *map(_format_figure, figures))
     if table.row_count:
         new_console().print(table)
 
 
-def _share(score: MetricScore | None) -> str:
+def _format_share(score: MetricScore | None) -> str:
     if score is None:
         return ""
     if score.metric.startswith("gold@"):
-        return _figure(score)
-    each = score.estimate
-    if score.metric == "coverage" or each.low is None or each.high is None or each.low == each.high:
-        return f"{each.value:.1%}"
-    return f"{each.value:.1%} {100 * each.low:.0f}–{100 * each.high:.0f}"
+        return _format_figure(score)
+    estimate = score.estimate
+    if (
+        score.metric == "coverage"
+        or estimate.low is None
+        or estimate.high is None
+        or estimate.low == estimate.high
+    ):
+        return f"{estimate.value:.1%}"
+    return f"{estimate.value:.1%} {100 * estimate.low:.0f}–{100 * estimate.high:.0f}"
 
 
-def _figure(score: MetricScore | None) -> str:
+def _format_figure(score: MetricScore | None) -> str:
     if score is None:
         return ""
-    each = score.estimate
-    interval = "" if each.low is None or each.high is None else f" {each.low:.2f} – {each.high:.2f}"
-    return f"{each.value:.3f}{interval}"
+    estimate = score.estimate
+    interval = (
+        "" if estimate.low is None or estimate.high is None else f" {estimate.low:.2f} – {estimate.high:.2f}"
+    )
+    return f"{estimate.value:.3f}{interval}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from curate.cli.opening import load_config, open_lake
+from curate.cli.options import DEFAULT_CONFIG, ConfigPath, SnapshotOption
 
 if TYPE_CHECKING:
     from curate.lake.explain import Explanation, LabelledPair, Statement
@@ -22,120 +22,122 @@ _TEXT = 200  # characters of a text, unless all is asked for
 _STYLES = {"verified": "green", "accepted": "", "routed": "yellow", "flipped": "magenta", "discarded": "dim"}
 
 
-def explain_prompt(
-    prompt: Annotated[str, typer.Argument(help="Its id, the beginning of its id, or its key.")],
+def explain_labels(
+    prompt: Annotated[str, typer.Argument(help="Id of the prompt, the beginning of its id, or its key.")],
     full: Annotated[
-        bool, typer.Option("--full", help="Whole texts, and what judges gave as reasons.")
+        bool, typer.Option("--full", help="Show whole texts and the reasons that judges gave.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
-    snapshot: Annotated[int | None, typer.Option(help="Read the lake as it was at this snapshot.")] = None,
-    config: Annotated[
-        Path, typer.Option("--config", "-c", help="The project's file.", envvar="CURATE_CONFIG")
-    ] = Path("curate.yaml"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+    snapshot: SnapshotOption = None,
+    config: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
-    """Show why a prompt's labels are what they are: judgments, pairs, and what was overruled."""
+    """Show how a prompt got its labels: its judgments, its pairs, and the votes that were overruled."""
     from curate.lake.explain import explain_prompt, find_prompt
     from curate.lake.panel_view import select_panel
 
     settings = load_config(config)
     with open_lake(settings, read_only=True, snapshot=snapshot) as reader:
         select_panel(reader, settings.panel_names)
-        found = explain_prompt(reader, find_prompt(reader, prompt))
+        explanation = explain_prompt(reader, find_prompt(reader, prompt))
     if as_json:
-        print(json.dumps(asdict(found), indent=2, ensure_ascii=False))
+        print(json.dumps(asdict(explanation), indent=2, ensure_ascii=False))
     else:
-        print_explanation(found, Console(highlight=False), full=full)
+        print_explanation(explanation, Console(highlight=False), full=full)
 
 
-def print_explanation(found: Explanation, console: Console, *, full: bool = False) -> None:
-    """What people and models wrote is shown as plain text: no markup and no control character of it takes effect."""
-    key = f"  key {found.key}" if found.key is not None else ""
-    console.print(_cell(f"prompt {found.prompt_id}{key}"), style="bold")
-    console.print(_shown(found.question, full))
+def print_explanation(explanation: Explanation, console: Console, *, full: bool = False) -> None:
+    """Print an explanation; markup and control characters in texts of people and models take no effect."""
+    key = f"  key {explanation.key}" if explanation.key is not None else ""
+    console.print(_clean_text(f"prompt {explanation.prompt_id}{key}"), style="bold")
+    console.print(_format_text(explanation.question, full))
     console.print()
-    console.print(_responses(found, full))
-    console.print(Text(found.order))
+    console.print(_build_responses(explanation, full))
+    console.print(Text(explanation.order))
     console.print()
-    if found.pairs:
-        console.print(_pairs(found))
-    if found.statements:
-        console.print(_statements(found, full))
+    if explanation.pairs:
+        console.print(_build_pairs(explanation))
+    if explanation.statements:
+        console.print(_build_statements(explanation, full))
     else:
         console.print(Text("The present panel has not judged this prompt."))
 
 
-def _responses(found: Explanation, full: bool) -> Table:
-    table = _table("", "rank>", "score>", "model", "response", title="Responses, best first")
-    for place, each in enumerate(found.responses, 1):
-        score = "" if each.score is None else f"{each.score:+.2f}"
-        rank = "–" if each.rank is None else str(each.rank)
-        table.add_row(f"#{place}", rank, score, _cell(each.model or ""), _shown(each.text, full))
+def _build_responses(explanation: Explanation, full: bool) -> Table:
+    table = _build_table("", "rank>", "score>", "model", "response", title="Responses, best first")
+    for place, response in enumerate(explanation.responses, 1):
+        score = "" if response.score is None else f"{response.score:+.2f}"
+        rank = "–" if response.rank is None else str(response.rank)
+        table.add_row(
+            f"#{place}", rank, score, _clean_text(response.model or ""), _format_text(response.text, full)
+        )
     return table
 
 
-def _pairs(found: Explanation) -> Table:
-    table = _table("label", "sure>", "votes>", "over-ruled>", "status", "why", title="Pairs")
-    for pair in found.pairs:
+def _build_pairs(explanation: Explanation) -> Table:
+    table = _build_table("label", "sure>", "votes>", "over-ruled>", "status", "why", title="Pairs")
+    for pair in explanation.pairs:
         sign = "=" if pair.outcome == "tie" else ">"
-        label = f"{found.place(pair.winner)} {sign} {found.place(pair.loser)}"
+        label = f"{explanation.place(pair.winner)} {sign} {explanation.place(pair.loser)}"
         dropped = f"{pair.dropped_weight:.3g}" if pair.dropped_weight else ""
         status = Text(pair.status, style=_STYLES.get(pair.status, ""))
         why = Text(pair.reason or "")
-        table.add_row(label, f"{pair.confidence:.0%}", _votes(found, pair), dropped, status, why)
+        table.add_row(label, f"{pair.confidence:.0%}", _format_votes(explanation, pair), dropped, status, why)
     return table
 
 
-def _votes(found: Explanation, pair: LabelledPair) -> str:
-    won, lost, ties = found.votes(pair)
+def _format_votes(explanation: Explanation, pair: LabelledPair) -> str:
+    won, lost, ties = explanation.votes(pair)
     return f"{won}:{lost}" + (f" ={ties}" if ties else "")
 
 
-def _statements(found: Explanation, full: bool) -> Table:
+def _build_statements(explanation: Explanation, full: bool) -> Table:
     columns = ["annotator", "kind", "says", "shown first", "P>", *(["reason"] if full else [])]
-    table = _table(*columns, title="Judgments")
-    for each in found.statements:
-        style = "dim strike" if each.superseded else ""
-        first = {"ab": found.place(each.response_a), "ba": found.place(each.response_b)}.get(
-            each.shown or "", ""
-        )
-        sure = _probability(each)
-        cells = [_cell(each.annotator), Text(each.kind), Text(_says(found, each)), Text(first), Text(sure)]
-        table.add_row(*cells, *([_shown(each.rationale or "", True)] if full else []), style=style)
+    table = _build_table(*columns, title="Judgments")
+    for statement in explanation.statements:
+        style = "dim strike" if statement.superseded else ""
+        first = {
+            "ab": explanation.place(statement.response_a),
+            "ba": explanation.place(statement.response_b),
+        }.get(statement.shown or "", "")
+        sure = _format_probability(statement)
+        verdict = _format_verdict(explanation, statement)
+        cells = [_clean_text(statement.annotator), *map(Text, (statement.kind, verdict, first, sure))]
+        table.add_row(*cells, *([_format_text(statement.rationale or "", True)] if full else []), style=style)
     return table
 
 
-def _says(found: Explanation, each: Statement) -> str:
-    a, b = found.place(each.response_a), found.place(each.response_b)
-    if each.form == "pointwise" and each.score is not None:
-        return f"{a} rated {each.score:.3g}"
-    if each.form != "pairwise":
-        return each.form
+def _format_verdict(explanation: Explanation, statement: Statement) -> str:
+    a, b = explanation.place(statement.response_a), explanation.place(statement.response_b)
+    if statement.form == "pointwise" and statement.score is not None:
+        return f"{a} rated {statement.score:.3g}"
+    if statement.form != "pairwise":
+        return statement.form
     return {"a": f"{a} > {b}", "b": f"{b} > {a}", "tie": f"{a} = {b}"}.get(
-        each.outcome, f"{a} ? {b} ({each.outcome})"
+        statement.outcome, f"{a} ? {b} ({statement.outcome})"
     )
 
 
-def _probability(each: Statement) -> str:
-    """Of what it says, not of a."""
-    if each.p_a is None:
+def _format_probability(statement: Statement) -> str:
+    """Return the probability of the verdict itself; `p_a` is that of response a."""
+    if statement.p_a is None:
         return ""
-    return f"{1 - each.p_a if each.outcome == 'b' else each.p_a:.0%}"
+    return f"{1 - statement.p_a if statement.outcome == 'b' else statement.p_a:.0%}"
 
 
-def _shown(text: str, full: bool) -> Text:
-    from curate.report.printable import excerpt, printable
+def _format_text(text: str, full: bool) -> Text:
+    from curate.report.printable import cut_text, replace_forbidden
 
-    return Text(printable(text if full else excerpt(" ".join(text.split()), _TEXT)))
-
-
-def _cell(text: str) -> Text:
-    from curate.report.printable import printable
-
-    return Text(printable(text), overflow="fold")
+    return Text(replace_forbidden(text if full else cut_text(" ".join(text.split()), _TEXT)))
 
 
-def _table(*columns: str, title: str) -> Table:
-    """Columns that end in `>` are figures, set to the right."""
+def _clean_text(text: str) -> Text:
+    from curate.report.printable import replace_forbidden
+
+    return Text(replace_forbidden(text), overflow="fold")
+
+
+def _build_table(*columns: str, title: str) -> Table:
+    """Make a table; columns whose name ends in `>` hold numbers and are set to the right."""
     table = Table(
         box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", padding=(0, 1, 0, 0)
     )

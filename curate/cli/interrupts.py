@@ -1,4 +1,4 @@
-"""What a command does when the user stops it with Ctrl-C."""
+"""Stop a command cleanly when the user presses Ctrl-C."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import typer
 
 @contextlib.contextmanager
 def exit_when_interrupted() -> Iterator[None]:
-    """Print what becomes of a run that Ctrl-C stops, and exit with 130; typer would end without a word."""
+    """On Ctrl-C print that the work is kept, and exit with status 130; typer would end silently."""
     try:
         yield
     except KeyboardInterrupt:
-        print_interrupted()
+        print_interruption()
         raise typer.Exit(130) from None
 
 
-def print_interrupted() -> None:
+def print_interruption() -> None:
     """Print that nothing is lost, and how to go on."""
     from rich.console import Console
 

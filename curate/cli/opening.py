@@ -1,4 +1,7 @@
-"""Open what a command works on. Imports happen here, when a command runs, so that `curate --help` answers at once."""
+"""Open the configuration and the lake of a command.
+
+The imports are inside the functions, so that `curate --help` answers at once.
+"""
 
 from __future__ import annotations
 

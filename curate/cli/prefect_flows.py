@@ -1,6 +1,6 @@
-"""Commands that show up in a Prefect server: where `PREFECT_API_URL` names one, the flow file runs in this process.
+"""Run a command as a Prefect flow in this process, if `PREFECT_API_URL` names a server.
 
-Flow files import `curate`, and `curate` imports none of them: Prefect opens them by their path, as a worker does.
+`curate` imports no flow file: Prefect opens it by its path, as a worker does.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _QUIET = {
 
 
 def is_prefect_wanted() -> bool:
-    """Tell whether a Prefect server is named that is to show the run."""
+    """Tell whether `PREFECT_API_URL` names a Prefect server that is to show the run."""
     return bool(os.environ.get("PREFECT_API_URL"))
 
 

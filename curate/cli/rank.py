@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from curate.cli.opening import load_config, open_lake
+from curate.cli.options import DEFAULT_CONFIG, ConfigPath, SnapshotOption
 
 if TYPE_CHECKING:
     from curate.aggregate.ranking.models import ModelRanking
 
 
-def rank(
+def show_ranking(
     ties: Annotated[
         Literal["half", "davidson"],
-        typer.Option(help="A tie is half a win for each, or an outcome of its own (Davidson 1970)."),
+        typer.Option(
+            help="Count a tie as half a win for each model, or as an outcome of its own (Davidson 1970)."
+        ),
     ] = "half",
-    resamples: Annotated[int, typer.Option(min=2, help="Bootstrap draws behind the intervals.")] = 1000,
-    level: Annotated[float, typer.Option(min=0.5, max=0.999, help="Level of the intervals.")] = 0.95,
-    format: Annotated[Literal["table", "json", "csv"], typer.Option("--format", "-f")] = "table",
-    snapshot: Annotated[int | None, typer.Option(help="Read the lake as it was at this snapshot.")] = None,
-    config: Annotated[
-        Path, typer.Option("--config", "-c", help="The project's file.", envvar="CURATE_CONFIG")
-    ] = Path("curate.yaml"),
+    resamples: Annotated[
+        int, typer.Option(min=2, help="Number of bootstrap draws for the intervals.")
+    ] = 1000,
+    level: Annotated[
+        float, typer.Option(min=0.5, max=0.999, help="Confidence level of the intervals.")
+    ] = 0.95,
+    format: Annotated[
+        Literal["table", "json", "csv"], typer.Option("--format", "-f", help="Form of the result.")
+    ] = "table",
+    snapshot: SnapshotOption = None,
+    config: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
     """Rank the models whose responses were compared: Elo with intervals, Borda, PageRank and Kemeny."""
     from curate.aggregate.ranking.models import rank_models
@@ -37,16 +43,16 @@ def rank(
     elif format == "csv":
         print(ranking.models.write_csv(), end="")
     else:
-        _print(ranking, level)
+        _print_ranking(ranking, level)
 
 
-def _print(ranking: ModelRanking, level: float) -> None:
+def _print_ranking(ranking: ModelRanking, level: float) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
-    shown = Table(box=box.SIMPLE_HEAD)
-    shown.add_column("model")
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("model")
     for column in (
         "place",
         "Elo",
@@ -58,10 +64,10 @@ def _print(ranking: ModelRanking, level: float) -> None:
         "Borda",
         "PageRank",
     ):
-        shown.add_column(column, justify="right")
-    shown.add_column("Kemeny", justify="right")
+        table.add_column(column, justify="right")
+    table.add_column("Kemeny", justify="right")
     for row in ranking.models.iter_rows(named=True):
-        shown.add_row(
+        table.add_row(
             row["model"],
             str(row["place"]),
             f"{row['elo']:.0f}",
@@ -73,10 +79,11 @@ def _print(ranking: ModelRanking, level: float) -> None:
             str(row["kemeny"]),
         )
     console = Console(highlight=False)
-    console.print(shown)
+    console.print(table)
     console.print(f"{ranking.pairs:,} pairs of responses of different models, each counted once.")
     if not ranking.connected:
         console.print(
-            "Some models never met, not even through others: their places beside each other mean nothing.",
+            "Some models were never compared, not even through other models: "
+            "their places relative to each other mean nothing.",
             soft_wrap=True,
         )

@@ -11,25 +11,25 @@ from rich.console import Console
 from rich.table import Table
 
 from curate.core.resources import read_query
-from curate.lake.lake import Lake
-from curate.lake.runs import Summary
-from curate.lake.status import Status
 
 if TYPE_CHECKING:
     from curate.judge.dry_run import CostEstimate
+    from curate.lake.lake import Lake
+    from curate.lake.runs import Summary
+    from curate.lake.status import Status
 
 _LOG_WIDTH = 130
 
 
 def print_summaries(summaries: Iterable[Summary]) -> None:
-    """One line a stage: what it was given and what became of it; then what the stages have to say."""
+    """Print one line a stage (its rows, by what became of them, tokens and seconds), then the notes of the stages."""
     table = new_table("stage", "in>", "kept>", "duplicates>", "dropped>", "tokens>", "seconds>", "")
     remarks = []
     for summary in summaries:
         counts = summary.counts
         tokens = counts.tokens_in + counts.tokens_out
         figures = [counts.rows_in, counts.rows_kept, counts.rows_duplicate, counts.rows_dropped, tokens]
-        state = "nothing to do" if summary.skipped else _reasons(counts.dropped)
+        state = "nothing to do" if summary.skipped else _format_reasons(counts.dropped)
         table.add_row(
             summary.stage,
             *(f"{figure:,}" if figure else "·" for figure in figures),
@@ -45,31 +45,37 @@ def print_summaries(summaries: Iterable[Summary]) -> None:
 
 
 def print_estimates(estimates: Sequence[CostEstimate]) -> None:
-    """What judges would ask and what it would take; `≈` where tokens are estimated, `≤` where it may be fewer."""
+    """Print the calls, tokens and cost of each judge; `≈` marks an estimate, `≤` an upper bound."""
     table = new_table("judge", "questions>", "calls>", "tokens in>", "tokens out>", "cost>")
-    for each in estimates:
-        fewer, about = "≤ " if each.at_most else "", "" if each.counted else "≈ "
-        figures = (f"{fewer}{each.questions:,}", f"{each.calls:,}", f"{about}{each.tokens_in:,}")
-        cost = "no price" if each.cost is None else f"{each.cost:,.2f}"
-        table.add_row(each.judge, *figures, f"≤ {each.tokens_out:,}" if each.tokens_out else "0", cost)
-    total = sum(each.cost or 0.0 for each in estimates)
+    for estimate in estimates:
+        at_most, about = "≤ " if estimate.at_most else "", "" if estimate.counted else "≈ "
+        figures = (
+            f"{at_most}{estimate.questions:,}",
+            f"{estimate.calls:,}",
+            f"{about}{estimate.tokens_in:,}",
+        )
+        cost = "no price" if estimate.cost is None else f"{estimate.cost:,.2f}"
+        table.add_row(
+            estimate.judge, *figures, f"≤ {estimate.tokens_out:,}" if estimate.tokens_out else "0", cost
+        )
+    total = sum(estimate.cost or 0.0 for estimate in estimates)
     tokens_in, tokens_out = (
-        sum(getattr(each, name) for each in estimates) for name in ("tokens_in", "tokens_out")
+        sum(getattr(estimate, name) for estimate in estimates) for name in ("tokens_in", "tokens_out")
     )
-    calls = sum(each.calls for each in estimates)
-    questions = sum(each.questions for each in estimates)
+    calls = sum(estimate.calls for estimate in estimates)
+    questions = sum(estimate.questions for estimate in estimates)
     table.add_row(
         "total", f"{questions:,}", f"{calls:,}", f"{tokens_in:,}", f"{tokens_out:,}", f"{total:,.2f}"
     )
     console = new_console()
     console.print(table)
-    console.print("nothing was sent; tokens out are what judges allow at most", markup=False)
-    if not all(each.counted for each in estimates):
+    console.print("nothing was sent; tokens out are the most that the judges allow", markup=False)
+    if not all(estimate.counted for estimate in estimates):
         console.print(
             "≈ estimated at four characters a token: the engine has no tokenizer here", markup=False
         )
-    if any(each.at_most for each in estimates):
-        console.print("≤ at most: which questions are asked depends on answers", markup=False)
+    if any(estimate.at_most for estimate in estimates):
+        console.print("≤ at most: which questions are asked depends on earlier answers", markup=False)
 
 
 def print_status(status: Status, *, as_json: bool) -> None:
@@ -101,7 +107,7 @@ def print_status(status: Status, *, as_json: bool) -> None:
                 title=name,
             )
             for row in frame.iter_rows():
-                table.add_row(*map(_cell, row))
+                table.add_row(*map(_format_cell, row))
             console.print(table)
     for warning in status.warnings:
         console.print(f"warning: {warning}", soft_wrap=True, markup=False)
@@ -113,7 +119,7 @@ def print_status(status: Status, *, as_json: bool) -> None:
 
 
 def print_scores(lake: Lake) -> None:
-    """The score table of each benchmark: accuracy on pairs and of the best of N, with 95 % intervals."""
+    """Print the scores of each benchmark: accuracy on pairs and of the best of N, with 95 % intervals."""
     table = new_table("benchmark", "subject", "pairs right", "95 %", "of>", "best of N", "judged>")
     for name, subject, pairs, low, high, n, best, coverage in lake.rows(read_query("scores")):
         interval = f"{low:.1%} – {high:.1%}" if low is not None else ""
@@ -125,7 +131,7 @@ def print_scores(lake: Lake) -> None:
 
 
 def print_guard(lake: Lake) -> None:
-    """How often each judge preferred a hack answer of the guard set to a plain good one."""
+    """Print how often each judge preferred an adversarial answer of the guard set to a plain good one."""
     table = new_table("judge", "fooled", "95 %", "of>", "most by", "there>")
     for judge, rate, low, high, n, hack, worst in lake.rows(read_query("guard_rates")):
         interval = f"{low:.1%} – {high:.1%}" if low is not None else ""
@@ -134,20 +140,20 @@ def print_guard(lake: Lake) -> None:
         new_console().print(table)
 
 
-def _reasons(dropped: dict[str, int]) -> str:
+def _format_reasons(dropped: dict[str, int]) -> str:
     most = sorted(dropped.items(), key=lambda item: -item[1])[:2]
     return "; ".join(f"{rows:,} {reason}" for reason, rows in most)
 
 
 def new_table(*columns: str, title: str | None = None) -> Table:
-    """Columns that end in `>` are figures, set to the right."""
+    """Make a table; columns whose name ends in `>` hold numbers and are set to the right."""
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold")
     for column in columns:
         table.add_column(column.removesuffix(">"), justify="right" if column.endswith(">") else "left")
     return table
 
 
-def _cell(value: object) -> str:
+def _format_cell(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "NO"
     if isinstance(value, float):
@@ -156,6 +162,6 @@ def _cell(value: object) -> str:
 
 
 def new_console() -> Console:
-    """In a pipe or a log there is no width to keep to."""
+    """Make a console; in a pipe or a log it is wide, as there is no screen to fit."""
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=_LOG_WIDTH)

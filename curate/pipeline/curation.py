@@ -13,14 +13,14 @@ from curate.config.project import Config
 from curate.core.extras import MissingExtraError
 from curate.core.progress import Track, no_progress
 from curate.ingest import ingest_sources
-from curate.judge import answer_chunk, judge
+from curate.judge import answer_chunk, judge_responses
 from curate.judge.stage import AskChunk
 from curate.lake.lake import Lake
 from curate.lake.runs import Counts, Summary
 from curate.pipeline.evaluate import evaluate_project
-from curate.pipeline.export import export
+from curate.pipeline.export import export_labels
 from curate.pipeline.train import train_on_panel
-from curate.report import report
+from curate.report import write_report_if_stale
 from curate.train import check_packages
 
 StageWork = Callable[[Lake], Summary]
@@ -66,7 +66,7 @@ def run_curation(
 
     def run_panel() -> list[Summary]:
         return [
-            run_stage("judge", lambda lake: judge(lake, config, track=track, ask_chunk=ask_chunk)),
+            run_stage("judge", lambda lake: judge_responses(lake, config, track=track, ask_chunk=ask_chunk)),
             run_stage("aggregate", lambda lake: aggregate_judgments(lake, config, track=track)),
         ]
 
@@ -77,7 +77,7 @@ def run_curation(
             summaries += run_panel()  # the trained model has joined the panel
     return [
         *summaries,
-        run_stage("export", lambda lake: export(lake, config, track=track)),
+        run_stage("export", lambda lake: export_labels(lake, config, track=track)),
         run_stage("evaluate", lambda lake: evaluate_project(lake, config, track=track)),
         run_stage("report", lambda lake: report_if_installed(lake, config, track=track)),
     ]
@@ -86,6 +86,6 @@ def run_curation(
 def report_if_installed(lake: Lake, config: Config, *, track: Track = no_progress) -> Summary:
     """Write the report; where the packages that draw it are missing, say so and let the run end well."""
     try:
-        return report(lake, config, track=track)
+        return write_report_if_stale(lake, config, track=track)
     except MissingExtraError as error:
         return Summary("report", Counts(), 0.0, skipped=True, note=str(error))

@@ -89,7 +89,7 @@ class JudgeSubject:
     def _opinions(self, items: Sequence[BenchmarkItem]) -> list[ItemVerdict]:
         from curate.judge.runner import run_judge
 
-        contests = [_contest(item) for item in items]
+        contests = [_build_prompt_item(item) for item in items]
         asked = [
             (row, q) for row, (contest, _) in enumerate(contests) for q in self.seat.judge.questions(contest)
         ]
@@ -97,10 +97,10 @@ class JudgeSubject:
         said: list[list[tuple[Question, Answer]]] = [[] for _ in items]
         for (row, question), answer in zip(asked, answers, strict=True):
             said[row].append((question, answer))
-        return [_opinion(places, each) for (_, places), each in zip(contests, said, strict=True)]
+        return [_combine_answers(places, each) for (_, places), each in zip(contests, said, strict=True)]
 
 
-def _contest(item: BenchmarkItem) -> tuple[PromptItem, dict[str, int]]:
+def _build_prompt_item(item: BenchmarkItem) -> tuple[PromptItem, dict[str, int]]:
     """The item as judges see it, and the place of each response id in it."""
     from curate.judge.base import CandidateResponse, PromptItem
 
@@ -113,7 +113,7 @@ def _contest(item: BenchmarkItem) -> tuple[PromptItem, dict[str, int]]:
     return PromptItem(prompt, make_chat(item.context, "")[:-1], None, ordered), places
 
 
-def _opinion(places: dict[str, int], said: Sequence[tuple[Question, Answer]]) -> ItemVerdict:
+def _combine_answers(places: dict[str, int], said: Sequence[tuple[Question, Answer]]) -> ItemVerdict:
     """Probabilities are averaged over orders and samples; a verdict without one is 1, 0 or ½.
 
     Scores are a response's mean probability against all others (ratings, where the judge rates).
@@ -129,7 +129,7 @@ def _opinion(places: dict[str, int], said: Sequence[tuple[Question, Answer]]) ->
             if answer.score is not None:
                 ratings[at[0]].append(answer.score)
             continue
-        for i, j, better in _statements(question, answer, places, at):
+        for i, j, better in _iterate_statements(question, answer, places, at):
             total[i, j], total[j, i] = total[i, j] + better, total[j, i] + 1 - better
             number[i, j], number[j, i] = number[i, j] + 1, number[j, i] + 1
     if any(ratings):
@@ -140,7 +140,7 @@ def _opinion(places: dict[str, int], said: Sequence[tuple[Question, Answer]]) ->
     return ItemVerdict(beaten, p)
 
 
-def _statements(
+def _iterate_statements(
     question: Question, answer: Answer, places: dict[str, int], at: Sequence[int]
 ) -> Iterator[tuple[int, int, float]]:
     """(i, j, probability that i is better) for every pair that an answer speaks of."""

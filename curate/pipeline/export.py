@@ -13,7 +13,7 @@ from curate.lake.lake import Lake
 from curate.lake.runs import Summary
 
 
-def export(
+def export_labels(
     lake: Lake, config: Config, *, entries: Sequence[ExportEntry] | None = None, track: Track = no_progress
 ) -> Summary:
     """Write the data sets of `entries` (default: those of `curate.yaml`)."""

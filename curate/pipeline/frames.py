@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from curate.core.errors import CurateError
 from curate.data.native import JudgmentsRow, ResponsesRow
-from curate.ingest.native import judgments_decoder, responses_decoder
+from curate.ingest.native import make_native_judgments_decoder, make_native_responses_decoder
 from curate.ingest.rejection import RowError
 from curate.records import Kind
 
@@ -146,7 +146,9 @@ def read_votes(votes: Frame, *, kind: Kind, name: str = "votes") -> list[Row]:
     rows, columns = read_rows(votes, name)
     check_columns(columns, name, required=_VOTE, known=JudgmentsRow.model_fields)
     native = [{"kind": kind, **row, **_as_keys(row, _VOTE_KEYS)} for row in rows]
-    _check_native(native, judgments_decoder(), [f"{name}[{number}]" for number in range(len(native))])
+    _check_native(
+        native, make_native_judgments_decoder(), [f"{name}[{number}]" for number in range(len(native))]
+    )
     return native
 
 
@@ -201,7 +203,7 @@ def read_responses(responses: Frame, *, name: str = "responses") -> list[Row]:
             f"{name}: there is neither a column `responses` (a list of {{id, text, model}} for each prompt) nor "
             "`response` (the text, one row for each response): add one of them."
         )
-    _check_native(native, responses_decoder(), [f"{name}[{number}]" for number in first])
+    _check_native(native, make_native_responses_decoder(), [f"{name}[{number}]" for number in first])
     return native
 
 

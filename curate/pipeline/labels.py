@@ -143,7 +143,7 @@ def aggregate_votes(
     contents = None if responses is None else read_responses(responses)
     if contents is None and workspace is None:
         contents = derive_responses(rows)
-    with open_project(workspace, _by_section(options)) as project:
+    with open_project(workspace, _sort_options(options)) as project:
         if contents is not None:
             ingest_rows(project, contents, "responses")
         return _aggregate_project(project, _ingest_votes(project, rows))
@@ -179,7 +179,7 @@ def judge_responses(
         CurateError: Something in the frame or options is not as it should be; one sentence says what and where.
     """
     rows = read_responses(responses)
-    with open_project(workspace, _by_section(options, judges, engines)) as project:
+    with open_project(workspace, _sort_options(options, judges, engines)) as project:
         _check_panel(project)
         ingest_rows(project, rows, "responses")
         for note in _run_judges(project, progress):
@@ -221,7 +221,7 @@ def label_responses(
     """
     rows = read_responses(responses)
     voted = None if votes is None else read_votes(votes, kind=kind)
-    with open_project(workspace, _by_section(options, judges, engines)) as project:
+    with open_project(workspace, _sort_options(options, judges, engines)) as project:
         if voted is None:
             _check_panel(project)
         ingest_rows(project, rows, "responses")
@@ -301,7 +301,7 @@ def open_lake(path: Path | str, *, snapshot: int | None = None) -> LakeReader:
     return LakeReader(Lake.open(find_lake(Path(path)), read_only=True, snapshot=snapshot))
 
 
-def _by_section(
+def _sort_options(
     options: Mapping[str, Any],
     judges: Sequence[Judge] | None = None,
     engines: Mapping[str, Mapping[str, Any]] | None = None,
@@ -338,9 +338,11 @@ def _ingest_votes(project: Project, rows: Sequence[Row]) -> list[str]:
 
 
 def _run_judges(project: Project, progress: bool) -> list[str]:
-    from curate.judge import judge  # with all kinds of judges and engines, which votes alone do not need
+    from curate.judge import (
+        judge_responses,  # with all kinds of judges and engines, which votes alone do not need
+    )
 
-    note = judge(project.lake, project.config, track=bars if progress else silent).note
+    note = judge_responses(project.lake, project.config, track=bars if progress else silent).note
     return [note] if note else []
 
 

@@ -17,7 +17,7 @@ from curate.config.validation import validated
 from curate.core.errors import CurateError
 from curate.core.identity import content_id
 from curate.ingest import ingest_judgments, ingest_responses
-from curate.ingest.inputs import locate
+from curate.ingest.inputs import locate_inputs
 from curate.lake.lake import Lake, Location
 
 FILE = "curate.yaml"
@@ -99,7 +99,8 @@ def ingest_rows(
     take = ingest_responses if kind == "responses" else ingest_judgments
     counts = take(project.lake, [source], config).counts
     refused = project.lake.rows(
-        "SELECT reason FROM quarantine WHERE source = ? ORDER BY line", [locate(source, config)[0].part]
+        "SELECT reason FROM quarantine WHERE source = ? ORDER BY line",
+        [locate_inputs(source, config)[0].part],
     )
     if refused:
         noun = "votes" if kind == "judgments" else kind

@@ -15,7 +15,7 @@ from curate.judge import judge_schemas
 from curate.records import TABLES
 
 
-def documents() -> dict[str, dict[str, Any]]:
+def build_schemas() -> dict[str, dict[str, Any]]:
     """File name → JSON Schema, all of them."""
     found: dict[str, dict[str, Any]] = {"curate.yaml.json": Config.model_json_schema()}
     for name, record in TABLES.items():
@@ -34,16 +34,16 @@ def documents() -> dict[str, dict[str, Any]]:
     }
 
 
-def rendered(schema: dict[str, Any]) -> str:
+def format_schema(schema: dict[str, Any]) -> str:
     return json.dumps(schema, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
 
 
-def write() -> None:
+def write_schemas() -> None:
     folder = Path(str(find_resource("schemas")))
-    for name, schema in documents().items():
+    for name, schema in build_schemas().items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(rendered(schema), encoding="utf-8")
+        (folder / name).write_text(format_schema(schema), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    write()
+    write_schemas()

@@ -19,7 +19,7 @@ from curate.train import train_reward_model
 
 def train_on_people(lake: Lake, config: Config, *, track: Track = no_progress) -> Summary:
     """Train on the pairs of the panel's training set that people have verified, and on no others."""
-    train_set = _exported(lake, config, track)
+    train_set = _export_training_set(lake, config, track)
     verified = lake.frame(
         "SELECT prompt_id, if(outcome = 'a', response_a, response_b) AS chosen_id, "
         "if(outcome = 'a', response_b, response_a) AS rejected_id "
@@ -42,10 +42,10 @@ def train_on_panel(lake: Lake, config: Config, *, track: Track = no_progress) ->
         raise CurateError(
             "Several processes train on one data set: make it first with `curate export`, and name its folder."
         )
-    return train_reward_model(lake, config, _exported(lake, config, track), track=track)
+    return train_reward_model(lake, config, _export_training_set(lake, config, track), track=track)
 
 
-def _exported(lake: Lake, config: Config, track: Track) -> Path:
+def _export_training_set(lake: Lake, config: Config, track: Track) -> Path:
     folder = config.resolve(config.workspace) / "training-set"
     entry = ExportEntry(path=str(folder), format="trl-preference", iteration=0)
     write_exports(lake, config, entries=[entry], track=track)

@@ -62,7 +62,9 @@ class Transcripts:
         messages = tuple(Message.model_validate(each) for each in row["messages"])
         contest = PromptItem(row["prompt_id"], messages, row["reference"], (a, b), meta=row["meta"])
         question = Question(contest, (a, b), shown=row["shown"], sample=row["sample"])
-        brief = judge.build_prompt(question, Preamble(), judge.find_examples([contest]).get(contest.prompt_id, ()))
+        brief = judge.build_prompt(
+            question, Preamble(), judge.find_examples([contest]).get(contest.prompt_id, ())
+        )
         prompt = [{"role": turn.role, "content": plain_text(turn.content)} for turn in brief.messages]
         verdict = {("a", "ab"): "A", ("b", "ba"): "A"}.get((row["outcome"], row["shown"]), "B")
         said = f"{brief.prefill}{row['rationale']}\n\n{judge.template.verdict} {verdict}"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from curate.aggregate import aggregate_judgments
 from curate.config.project import Config
 from curate.core.progress import Track, no_progress
-from curate.judge import judge
+from curate.judge import judge_responses
 from curate.lake.lake import Lake
 from curate.lake.runs import Summary
 from curate.pipeline.curation import CallStage, StageWork, call_stage
@@ -35,10 +35,10 @@ Step = tuple[str, StageWork]
 
 @dataclass(frozen=True, slots=True)
 class LoopRun:
-    """What one run of the loop did, and where the loop stands after it."""
+    """Summaries of the steps of one run of the loop, and the state of the loop after it."""
 
     summaries: list[Summary]
-    standing: LoopState
+    state: LoopState
 
 
 def run_verification_loop(
@@ -78,14 +78,14 @@ def iterate_steps(lake: Lake, config: Config, *, track: Track = no_progress) -> 
         return
     gold = build_gold_config(config)  # all turns are over, or nothing is left to ask
     yield "train on people", lambda lake: train_on_people(lake, gold, track=track)
-    yield "judge by people", lambda lake: judge(lake, gold, only=[GOLD_MODEL], track=track)
+    yield "judge by people", lambda lake: judge_responses(lake, gold, only=[GOLD_MODEL], track=track)
     yield "scale out", lambda lake: scale_out_labels(lake, config)
 
 
 def _iterate_model_steps(config: Config, track: Track) -> Iterator[Step]:
     """Yield the steps that label with the panel and people, train a model on that, and let it judge."""
     panel: list[Step] = [
-        ("judge", lambda lake: judge(lake, config, track=track)),
+        ("judge", lambda lake: judge_responses(lake, config, track=track)),
         ("aggregate", lambda lake: aggregate_judgments(lake, config, track=track)),
     ]
     yield from panel

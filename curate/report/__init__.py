@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from curate.report.stage import report, write_report
+from curate.report.stage import write_report, write_report_if_stale
 
-__all__ = ["report", "write_report"]
+__all__ = ["write_report", "write_report_if_stale"]

@@ -7,31 +7,31 @@ from typing import Any
 
 from curate.report.drawing import (
     WIDTH,
-    data,
-    domain_of,
-    dots,
-    height_of,
-    interval_row,
-    names_left,
-    percent,
-    rows_down,
-    unit_scale,
+    build_data,
+    build_interval_row,
+    compute_height,
+    draw_dots,
+    draw_names,
+    encode_rows,
+    find_domain,
+    make_percent_axis,
+    make_unit_scale,
 )
 from curate.report.facts import (
     ANNOTATORS_SHOWN,
     BIN,
-    LABELS_TO_TELL,
-    Concord,
+    MIN_BIN_LABELS,
+    BenchmarkScore,
     ConfidenceBin,
-    Cycles,
-    Model,
+    CycleCounts,
+    ModelWins,
+    PairAgreement,
     Panelist,
     ReliabilityBin,
-    Score,
-    Work,
+    StageWork,
 )
-from curate.report.printable import shortened
-from curate.report.theme import INK, MUTED, RULE, SOFT, STRONG, WARM, svg
+from curate.report.printable import shorten_name
+from curate.report.theme import INK, MUTED, RULE, SOFT, STRONG, WARM, render_svg
 from curate.stats.accuracy import LENGTH, RANDOM
 
 _FATES = ("kept", "duplicate", "dropped")
@@ -45,7 +45,7 @@ _STATUSES = {
 _WORK_SHOWN = 20
 
 
-def flow(work: Sequence[Work]) -> str | None:
+def draw_flow(work: Sequence[StageWork]) -> str | None:
     """Per stage, which share of the rows was kept, double, or dropped."""
     import altair as alt
 
@@ -71,12 +71,17 @@ def flow(work: Sequence[Work]) -> str | None:
         names.append(stage)
     if not rows:
         return None
-    y = rows_down(len(names))
+    y = encode_rows(len(names))
     bars = (
-        alt.Chart(data(rows))
+        alt.Chart(build_data(rows))
         .mark_bar(height=14)
         .encode(
-            x=alt.X("share:Q", title="share of the rows that came in", axis=percent(), scale=unit_scale()),
+            x=alt.X(
+                "share:Q",
+                title="share of the rows that came in",
+                axis=make_percent_axis(),
+                scale=make_unit_scale(),
+            ),
             y=y,
             color=alt.Color(
                 "fate:N", title=None, scale=alt.Scale(domain=list(_FATES), range=[STRONG, SOFT, WARM])
@@ -84,32 +89,36 @@ def flow(work: Sequence[Work]) -> str | None:
             order="order:Q",
         )
     )
-    labels = alt.Chart(data(totals)).mark_text(align="left", dx=8).encode(y=y, x=alt.datum(1), text="text:N")
-    return svg((bars + labels + names_left(names)).properties(width=WIDTH - 40, height=height_of(len(names))))
+    labels = (
+        alt.Chart(build_data(totals)).mark_text(align="left", dx=8).encode(y=y, x=alt.datum(1), text="text:N")
+    )
+    return render_svg(
+        (bars + labels + draw_names(names)).properties(width=WIDTH - 40, height=compute_height(len(names)))
+    )
 
 
-def panel(panelists: Sequence[Panelist]) -> str | None:
+def draw_panel(panelists: Sequence[Panelist]) -> str | None:
     """Agreement with the labels, and how often the response shown first wins, each with its interval."""
     import altair as alt
 
     shown = panelists[:ANNOTATORS_SHOWN]
-    agreement = [interval_row(each.name, each.agreement, each.agreement_interval) for each in shown]
-    position = [interval_row(each.name, each.first_rate, each.first_interval) for each in shown]
+    agreement = [build_interval_row(each.name, each.agreement, each.agreement_interval) for each in shown]
+    position = [build_interval_row(each.name, each.first_rate, each.first_interval) for each in shown]
     titles = ("agrees with the final label", "first-shown response wins")
     sides = [
         (rows, title)
         for rows, title in zip((agreement, position), titles, strict=True)
         if any(row["value"] is not None for row in rows)
     ]
-    domain = domain_of(agreement + position)
+    domain = find_domain(agreement + position)
     views = [
-        dots(rows, title, domain=domain, labels=place == 0, width=WIDTH // 2 - 14)
+        draw_dots(rows, title, domain=domain, labels=place == 0, width=WIDTH // 2 - 14)
         for place, (rows, title) in enumerate(sides)
     ]
-    return svg(alt.hconcat(*views, spacing=28)) if views else None
+    return render_svg(alt.hconcat(*views, spacing=28)) if views else None
 
 
-def matrix(concord: Sequence[Concord], order: Sequence[str]) -> str | None:
+def draw_agreement(concord: Sequence[PairAgreement], order: Sequence[str]) -> str | None:
     """The share of common pairs on which two annotators agree, as a heat map in the order of the panel."""
     import altair as alt
 
@@ -131,9 +140,9 @@ def matrix(concord: Sequence[Concord], order: Sequence[str]) -> str | None:
     ]
     size = max(15, min(46, WIDTH // len(names)))
     across = alt.X("x:O", axis=None, scale=alt.Scale(domain=list(range(len(names)))))
-    base = alt.Chart(data(cells)).encode(x=across, y=rows_down(len(names)))
+    base = alt.Chart(build_data(cells)).encode(x=across, y=encode_rows(len(names)))
     heads = (
-        alt.Chart(data([{"x": place, "name": shortened(name, 22)} for name, place in at.items()]))
+        alt.Chart(build_data([{"x": place, "name": shorten_name(name, 22)} for name, place in at.items()]))
         .mark_text(align="left", baseline="middle", color=INK, angle=320 if size >= 30 else 270)
         .encode(x=across, y=alt.value(-8), text="name:N")
     )
@@ -149,11 +158,11 @@ def matrix(concord: Sequence[Concord], order: Sequence[str]) -> str | None:
             text=alt.Text("share:Q", format=".0%"),
             color=alt.condition("datum.strength > 0.62", alt.value("var(--paper)"), alt.value(INK)),
         )
-    drawn = drawn + heads + names_left(names)
-    return svg(drawn.properties(width=size * len(names), height=size * len(names)))
+    drawn = drawn + heads + draw_names(names)
+    return render_svg(drawn.properties(width=size * len(names), height=size * len(names)))
 
 
-def cycles(rows: Sequence[Cycles]) -> str | None:
+def draw_cycles(rows: Sequence[CycleCounts]) -> str | None:
     """The share of prompts with a contradiction, before and after denoising."""
     import altair as alt
 
@@ -169,21 +178,21 @@ def cycles(rows: Sequence[Cycles]) -> str | None:
         {"at": at, "share": share, "when": when, "text": text}
         for at, (_, share, when, text) in enumerate(bars)
     ]
-    x = alt.X("share:Q", title="prompts with a cycle", axis=percent(), scale=unit_scale())
-    base = alt.Chart(data(values)).encode(y=rows_down(len(bars)), x=x)
+    x = alt.X("share:Q", title="prompts with a cycle", axis=make_percent_axis(), scale=make_unit_scale())
+    base = alt.Chart(build_data(values)).encode(y=encode_rows(len(bars)), x=x)
     colour = alt.Color(
         "when:N", legend=None, scale=alt.Scale(domain=["before", "after"], range=[WARM, STRONG])
     )
     drawn = alt.layer(
         base.mark_bar(height=14).encode(color=colour),
         base.mark_text(align="left", dx=6).encode(text="text:N"),
-        names_left([name for name, *_ in bars]),
+        draw_names([name for name, *_ in bars]),
     )
-    return svg(drawn.properties(width=WIDTH - 40, height=height_of(len(bars))))
+    return render_svg(drawn.properties(width=WIDTH - 40, height=compute_height(len(bars))))
 
 
-def confidence(bins: Sequence[ConfidenceBin]) -> str | None:
-    """How many labels are how sure."""
+def draw_confidence(bins: Sequence[ConfidenceBin]) -> str | None:
+    """Draw a histogram of the confidence of the labels, by status."""
     import altair as alt
 
     if not bins:
@@ -196,7 +205,7 @@ def confidence(bins: Sequence[ConfidenceBin]) -> str | None:
     scale = alt.Scale(domain=present, range=[_STATUSES[status] for status in present])
     start = min([0.5, *(each.low for each in bins)])
     chart = (
-        alt.Chart(data(rows))
+        alt.Chart(build_data(rows))
         .mark_bar(binSpacing=1)
         .encode(
             x=alt.X(
@@ -211,14 +220,14 @@ def confidence(bins: Sequence[ConfidenceBin]) -> str | None:
             color=alt.Color("status:N", title=None, scale=scale),
         )
     )
-    return svg(chart.properties(width=WIDTH + 60, height=220))
+    return render_svg(chart.properties(width=WIDTH + 60, height=220))
 
 
-def reliability(bins: Sequence[ReliabilityBin]) -> str | None:
+def draw_reliability(bins: Sequence[ReliabilityBin]) -> str | None:
     """Confidence against the share that people confirm, with intervals; not of bins that a few labels make."""
     import altair as alt
 
-    told = [each for each in bins if each.count >= LABELS_TO_TELL]
+    told = [each for each in bins if each.count >= MIN_BIN_LABELS]
     if not told:
         return None
     rows = [
@@ -227,13 +236,13 @@ def reliability(bins: Sequence[ReliabilityBin]) -> str | None:
         for low, high in (each.interval,)
     ]
     least = min([0.5, *(row["low"] for row in rows)])
-    x = alt.X("x:Q", title="confidence", axis=percent(), scale=alt.Scale(domain=[0.5, 1]))
+    x = alt.X("x:Q", title="confidence", axis=make_percent_axis(), scale=alt.Scale(domain=[0.5, 1]))
     title = "share that people confirm"
     axis = alt.Axis(format=".0%", tickCount=5, grid=True, labelColor=MUTED)
     y = alt.Y("y:Q", title=title, axis=axis, scale=alt.Scale(domain=[least, 1]))
-    base = alt.Chart(data(rows)).encode(x=x)
+    base = alt.Chart(build_data(rows)).encode(x=x)
     drawn = alt.layer(
-        alt.Chart(data([{"x": 0.5, "y": 0.5}, {"x": 1, "y": 1}]))
+        alt.Chart(build_data([{"x": 0.5, "y": 0.5}, {"x": 1, "y": 1}]))
         .mark_line(color=MUTED, strokeDash=[3, 3], strokeWidth=1)
         .encode(x=x, y=y),
         base.mark_rule(color=STRONG, strokeWidth=2, opacity=0.55).encode(
@@ -241,18 +250,18 @@ def reliability(bins: Sequence[ReliabilityBin]) -> str | None:
         ),
         base.mark_point(filled=True, size=70, opacity=1, color=STRONG).encode(y=y),
     )
-    return svg(drawn.properties(width=360, height=260))
+    return render_svg(drawn.properties(width=360, height=260))
 
 
-def models(rows: Sequence[Model]) -> str | None:
+def draw_models(rows: Sequence[ModelWins]) -> str | None:
     """Win rates with intervals."""
     if not rows:
         return None
-    values = [interval_row(each.name, each.win_rate, each.interval) for each in rows]
-    return svg(dots(values, "share of pairs won (a tie is half)", domain=(0.0, 1.0)))
+    values = [build_interval_row(each.name, each.win_rate, each.interval) for each in rows]
+    return render_svg(draw_dots(values, "share of pairs won (a tie is half)", domain=(0.0, 1.0)))
 
 
-def time(work: Sequence[Work]) -> str | None:
+def draw_time(work: Sequence[StageWork]) -> str | None:
     """Where the time went: the longest parts."""
     import altair as alt
 
@@ -267,15 +276,15 @@ def time(work: Sequence[Work]) -> str | None:
     rows = [{"at": at, "time": each.seconds / per} for at, each in enumerate(longest)]
     names = [f"{each.stage} · {each.part}" for each in longest]
     bars = (
-        alt.Chart(data(rows))
+        alt.Chart(build_data(rows))
         .mark_bar(height=14, color=STRONG)
-        .encode(x=alt.X("time:Q", title=unit, axis=alt.Axis(tickCount=6)), y=rows_down(len(rows)))
+        .encode(x=alt.X("time:Q", title=unit, axis=alt.Axis(tickCount=6)), y=encode_rows(len(rows)))
     )
-    drawn = bars + names_left(names, width=36)
-    return svg(drawn.properties(width=WIDTH - 60, height=height_of(len(rows))))
+    drawn = bars + draw_names(names, width=36)
+    return render_svg(drawn.properties(width=WIDTH - 60, height=compute_height(len(rows))))
 
 
-def scores(rows: Sequence[Score]) -> str | None:
+def draw_scores(rows: Sequence[BenchmarkScore]) -> str | None:
     """Accuracies with intervals, one block per benchmark; the baselines are hollow."""
     import altair as alt
 
@@ -284,22 +293,22 @@ def scores(rows: Sequence[Score]) -> str | None:
     blocks = sorted(found, key=lambda block: block[1] not in ("", "all"))[:12]  # whole benchmarks first
     rows_of = {
         (benchmark, subset): [
-            interval_row(each.subject, each.value, _both(each.low, each.high))
+            build_interval_row(each.subject, each.value, _build_interval(each.low, each.high))
             | {"baseline": each.subject in (LENGTH, RANDOM)}
             for each in shown
             if (each.benchmark, each.subset) == (benchmark, subset)
         ]
         for benchmark, subset in blocks
     }
-    domain = domain_of([row for block in rows_of.values() for row in block])
+    domain = find_domain([row for block in rows_of.values() for row in block])
     views = [
-        dots(block, "accuracy", domain=domain).properties(
-            title=shortened(benchmark if subset in ("", "all") else f"{benchmark} · {subset}", 70)
+        draw_dots(block, "accuracy", domain=domain).properties(
+            title=shorten_name(benchmark if subset in ("", "all") else f"{benchmark} · {subset}", 70)
         )
         for (benchmark, subset), block in rows_of.items()
     ]
-    return svg(alt.vconcat(*views, spacing=26)) if views else None
+    return render_svg(alt.vconcat(*views, spacing=26)) if views else None
 
 
-def _both(low: float | None, high: float | None) -> tuple[float, float] | None:
+def _build_interval(low: float | None, high: float | None) -> tuple[float, float] | None:
     return None if low is None or high is None else (low, high)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from curate.report.facts import Score
+from curate.report.facts import BenchmarkScore
 from curate.stats.accuracy import LENGTH, RANDOM
 
 # The first of these that a benchmark has is its headline; of the last, less is better.
@@ -15,7 +15,7 @@ _SUBJECTS_SHOWN = 30
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class ComparisonCell:
     """`best`: no other model or judge does better here (baselines do not compete)."""
 
     value: float
@@ -26,10 +26,10 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ComparisonRow:
     subject: str
     baseline: bool
-    cells: list[Cell | None]
+    cells: list[ComparisonCell | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +37,12 @@ class Comparison:
     """`columns`: benchmark and headline metric. `distances`: model, other model, distance."""
 
     columns: list[tuple[str, str]]
-    rows: list[Row]
-    distances: list[tuple[str, str, Score]]
+    rows: list[ComparisonRow]
+    distances: list[tuple[str, str, BenchmarkScore]]
     left_out: int
 
 
-def comparison(scores: Sequence[Score]) -> Comparison | None:
+def compare_subjects(scores: Sequence[BenchmarkScore]) -> Comparison | None:
     """None where there are fewer than two models or judges to compare."""
     found = {(s.benchmark, s.metric, s.subject): s for s in scores if s.subset in ("", "all")}
     benchmarks = list(dict.fromkeys(benchmark for benchmark, _, _ in found))
@@ -57,12 +57,15 @@ def comparison(scores: Sequence[Score]) -> Comparison | None:
     people = [subject for subject in subjects if subject not in (LENGTH, RANDOM)]
     if len(people) < 2:
         return None
-    best = {column: _best(column, people, found) for column in columns}
+    best = {column: _find_best(column, people, found) for column in columns}
     rows = [
-        Row(
+        ComparisonRow(
             subject,
             subject not in people,
-            [_cell(found.get((*column, subject)), subject in people, best[column]) for column in columns],
+            [
+                _build_cell(found.get((*column, subject)), subject in people, best[column])
+                for column in columns
+            ],
         )
         for subject in (*people[:_SUBJECTS_SHOWN], *(each for each in (LENGTH, RANDOM) if each in subjects))
     ]
@@ -74,14 +77,14 @@ def comparison(scores: Sequence[Score]) -> Comparison | None:
     return Comparison(columns, rows, distances, max(0, len(people) - _SUBJECTS_SHOWN))
 
 
-def _best(
-    column: tuple[str, str], subjects: Sequence[str], found: dict[tuple[str, str, str], Score]
+def _find_best(
+    column: tuple[str, str], subjects: Sequence[str], found: dict[tuple[str, str, str], BenchmarkScore]
 ) -> float | None:
     values = [found[(*column, subject)].value for subject in subjects if (*column, subject) in found]
     return (min if column[1] == _LESS else max)(values) if len(values) > 1 else None
 
 
-def _cell(score: Score | None, competes: bool, best: float | None) -> Cell | None:
+def _build_cell(score: BenchmarkScore | None, competes: bool, best: float | None) -> ComparisonCell | None:
     if score is None:
         return None
-    return Cell(score.value, score.low, score.high, score.n, competes and score.value == best)
+    return ComparisonCell(score.value, score.low, score.high, score.n, competes and score.value == best)

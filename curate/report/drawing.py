@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from curate.report.printable import shortened
+from curate.report.printable import shorten_name
 from curate.report.theme import INK, MUTED, STRONG
 
 WIDTH = 560  # pixels of a whole chart without its names
@@ -14,7 +14,7 @@ STEP = 26  # pixels per row of a chart with names
 NAME_WIDTH = 28  # columns of text for a name
 
 
-def rows_down(count: int) -> Any:
+def encode_rows(count: int) -> Any:
     """The vertical channel of a chart with a row per name: field `at`, the row's number.
 
     Vega makes expressions of the values of an axis of names (where they are sorted), and a name such as `if` breaks
@@ -25,18 +25,20 @@ def rows_down(count: int) -> Any:
     return alt.Y("at:O", axis=None, scale=alt.Scale(domain=list(range(count))))
 
 
-def names_left(names: Sequence[str], *, width: int = NAME_WIDTH) -> Any:
+def draw_names(names: Sequence[str], *, width: int = NAME_WIDTH) -> Any:
     """The names at the left of their rows."""
     import altair as alt
 
     return (
-        alt.Chart(data([{"at": at, "name": shortened(name, width)} for at, name in enumerate(names)]))
+        alt.Chart(
+            build_data([{"at": at, "name": shorten_name(name, width)} for at, name in enumerate(names)])
+        )
         .mark_text(align="right", baseline="middle", color=INK)
-        .encode(x=alt.value(-8), y=rows_down(len(names)), text="name:N")
+        .encode(x=alt.value(-8), y=encode_rows(len(names)), text="name:N")
     )
 
 
-def dots(
+def draw_dots(
     rows: Sequence[dict[str, Any]],
     title: str,
     *,
@@ -48,23 +50,25 @@ def dots(
     import altair as alt
 
     def x(field: str) -> Any:
-        return alt.X(f"{field}:Q", title=title, axis=percent(), scale=alt.Scale(domain=list(domain)))
+        return alt.X(
+            f"{field}:Q", title=title, axis=make_percent_axis(), scale=alt.Scale(domain=list(domain))
+        )
 
     places = [{**row, "at": at} for at, row in enumerate(rows) if row["value"] is not None]
-    base = alt.Chart(data(places)).encode(y=rows_down(len(rows)))
+    base = alt.Chart(build_data(places)).encode(y=encode_rows(len(rows)))
     layers = [
-        alt.Chart(data([{"half": 0.5}])).mark_rule(color=MUTED, strokeDash=[3, 3]).encode(x=x("half")),
+        alt.Chart(build_data([{"half": 0.5}])).mark_rule(color=MUTED, strokeDash=[3, 3]).encode(x=x("half")),
         base.mark_rule(color=STRONG, strokeWidth=2, opacity=0.55).encode(x=x("low"), x2="high:Q"),
         base.mark_point(filled=True, size=70, opacity=1, stroke=STRONG, strokeWidth=2).encode(
             x=x("value"), fill=alt.condition("datum.baseline", alt.value("var(--paper)"), alt.value(STRONG))
         ),
     ]
     if labels:
-        layers.append(names_left([str(row["name"]) for row in rows]))
-    return alt.layer(*layers).properties(width=width, height=height_of(len(rows)))
+        layers.append(draw_names([str(row["name"]) for row in rows]))
+    return alt.layer(*layers).properties(width=width, height=compute_height(len(rows)))
 
 
-def domain_of(rows: Sequence[dict[str, Any]]) -> tuple[float, float]:
+def find_domain(rows: Sequence[dict[str, Any]]) -> tuple[float, float]:
     """From a round tenth below everything, one half included, to 1: the same for charts to be compared."""
     values = [
         row[key]
@@ -75,28 +79,30 @@ def domain_of(rows: Sequence[dict[str, Any]]) -> tuple[float, float]:
     return max(0.0, math.floor(min([0.5, *values]) * 10 - 0.3) / 10), 1.0
 
 
-def interval_row(name: str, value: float | None, interval: tuple[float, float] | None) -> dict[str, Any]:
+def build_interval_row(
+    name: str, value: float | None, interval: tuple[float, float] | None
+) -> dict[str, Any]:
     low, high = interval if interval is not None else (None, None)
     return {"name": name, "value": value, "low": low, "high": high, "baseline": False}
 
 
-def data(rows: Sequence[dict[str, Any]]) -> Any:
+def build_data(rows: Sequence[dict[str, Any]]) -> Any:
     import altair as alt
 
     return alt.Data(values=list(rows))  # type: ignore[no-untyped-call]
 
 
-def percent() -> Any:
+def make_percent_axis() -> Any:
     import altair as alt
 
     return alt.Axis(format=".0%", tickCount=5)
 
 
-def unit_scale() -> Any:
+def make_unit_scale() -> Any:
     import altair as alt
 
     return alt.Scale(domain=[0, 1])
 
 
-def height_of(rows: int) -> int:
+def compute_height(rows: int) -> int:
     return STEP * rows

@@ -11,17 +11,17 @@ from curate.core.resources import read_query
 from curate.lake.explain import Explanation, explain_prompt
 from curate.lake.lake import Lake
 from curate.lake.panel_view import select_panel
-from curate.report.people import People, gather_people
+from curate.report.people import PeopleFacts, gather_people
 from curate.stats.intervals import mean_interval, wilson_interval
 
-LABELS_TO_TELL = 5  # in a bin of the reliability diagram
+MIN_BIN_LABELS = 5  # in a bin of the reliability diagram
 ANNOTATORS_SHOWN = 40  # in charts and the matrix; tables of more are of no use on a page
 MODELS_SHOWN = 40
 REASONS_SHOWN = 20
 BIN = 0.05  # width of the confidence histogram's bins
 _PAIRS_COMPARED = 100_000  # enough for the matrix: ± 0.3 points at worst
 
-Row = TypeVar("Row")
+RowT = TypeVar("Row")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Headline:
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class StageWork:
     """What became of the rows of one part of a stage, and what that took."""
 
     stage: str
@@ -60,7 +60,7 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
-class Reason:
+class DropReason:
     stage: str
     reason: str
     number: int
@@ -123,7 +123,7 @@ class Panelist:
 
 
 @dataclass(frozen=True, slots=True)
-class Failures:
+class AnnotatorFailures:
     """`example`: the beginning of an answer that could not be used."""
 
     name: str
@@ -138,7 +138,7 @@ class Failures:
 
 
 @dataclass(frozen=True, slots=True)
-class Concord:
+class PairAgreement:
     """How two annotators agree."""
 
     one: str
@@ -152,7 +152,7 @@ class Concord:
 
 
 @dataclass(frozen=True, slots=True)
-class Cycles:
+class CycleCounts:
     part: str
     prompts: int
     before: int
@@ -194,7 +194,7 @@ class ReliabilityBin:
 
 
 @dataclass(frozen=True, slots=True)
-class Assessed:
+class AssessmentFacts:
     holds: bool
     claim: str
     labels: int
@@ -221,7 +221,7 @@ class Assessed:
 
 
 @dataclass(frozen=True, slots=True)
-class Promise:
+class StratumGuarantee:
     """The guarantee of one stratum."""
 
     stratum: str
@@ -242,7 +242,7 @@ class Promise:
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class ModelWins:
     name: str
     prompts: int
     pairs: int
@@ -259,7 +259,7 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
+class BenchmarkScore:
     benchmark: str
     subset: str
     metric: str
@@ -271,7 +271,7 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
-class Rejected:
+class QuarantineReason:
     reason: str
     number: int
     sources: int
@@ -298,62 +298,62 @@ class Facts:
     snapshot: int
     config_hash: str
     headline: Headline
-    work: list[Work]
-    reasons: list[Reason]
+    work: list[StageWork]
+    reasons: list[DropReason]
     panel: list[Panelist]
-    failures: list[Failures]
-    concord: list[Concord]
+    failures: list[AnnotatorFailures]
+    concord: list[PairAgreement]
     concord_step: int  # the matrix looks at one pair in so many
-    cycles: list[Cycles]
+    cycles: list[CycleCounts]
     dropped_arcs: list[DroppedArc]
     explanations: dict[str, Explanation]  # of the prompts of the dropped arcs
     confidence: list[ConfidenceBin]
-    assessment: Assessed | None
-    guarantees: list[Promise]
-    models: list[Model]
-    scores: list[Score]
-    rejected: list[Rejected]
+    assessment: AssessmentFacts | None
+    guarantees: list[StratumGuarantee]
+    models: list[ModelWins]
+    scores: list[BenchmarkScore]
+    rejected: list[QuarantineReason]
     provenance: list[Provenance]
-    people: People | None = None
+    people: PeopleFacts | None = None
     warnings: tuple[str, ...] = ()  # what the aggregation says against its own labels
 
 
-def gather(reader: Lake, config: Config) -> Facts:
+def gather_facts(reader: Lake, config: Config) -> Facts:
     """Ask the lake for everything. `reader` gets temporary tables, so it must be the caller's own."""
     select_panel(reader, config.panel_names)
     reader.rows(read_query("report_votes"))
-    arcs = _ask(reader, "report_dropped_arcs", DroppedArc, config.report.examples)
+    arcs = _read_facts(reader, "report_dropped_arcs", DroppedArc, config.report.examples)
     tested = reader.has("assessments")  # not in a snapshot from before
-    assessment = _ask(reader, "report_assessment", Assessed) if tested else []
+    assessment = _read_facts(reader, "report_assessment", AssessmentFacts) if tested else []
     step = max(1, int(reader.value("SELECT count(DISTINCT pair) FROM votes")) // _PAIRS_COMPARED)
     return Facts(
         title=config.report.title,
         version=__version__,
         snapshot=reader.snapshot(),
         config_hash=config.digest,
-        headline=_ask(reader, "report_headline", Headline)[0],
-        work=_ask(reader, "report_flow", Work),
-        reasons=_ask(reader, "report_reasons", Reason),
-        panel=_ask(reader, "report_panel", Panelist),
-        failures=_ask(reader, "report_failures", Failures),
-        concord=_ask(reader, "report_agreement", Concord, step, ANNOTATORS_SHOWN),
+        headline=_read_facts(reader, "report_headline", Headline)[0],
+        work=_read_facts(reader, "report_flow", StageWork),
+        reasons=_read_facts(reader, "report_reasons", DropReason),
+        panel=_read_facts(reader, "report_panel", Panelist),
+        failures=_read_facts(reader, "report_failures", AnnotatorFailures),
+        concord=_read_facts(reader, "report_agreement", PairAgreement, step, ANNOTATORS_SHOWN),
         concord_step=step,
-        cycles=_ask(reader, "report_cycles", Cycles),
+        cycles=_read_facts(reader, "report_cycles", CycleCounts),
         dropped_arcs=arcs,
         explanations={
             each.prompt_id: explain_prompt(reader, each.prompt_id) for each in arcs if each.prompt is not None
         },
-        confidence=_ask(reader, "report_confidence", ConfidenceBin, round(1 / BIN)),
+        confidence=_read_facts(reader, "report_confidence", ConfidenceBin, round(1 / BIN)),
         assessment=assessment[0] if assessment else None,
-        guarantees=_ask(reader, "report_guarantees", Promise) if tested else [],
-        models=_ask(reader, "report_models", Model, MODELS_SHOWN),
-        scores=_ask(reader, "report_evaluations", Score),
-        rejected=_ask(reader, "report_quarantine", Rejected, REASONS_SHOWN),
-        provenance=_ask(reader, "report_provenance", Provenance),
+        guarantees=_read_facts(reader, "report_guarantees", StratumGuarantee) if tested else [],
+        models=_read_facts(reader, "report_models", ModelWins, MODELS_SHOWN),
+        scores=_read_facts(reader, "report_evaluations", BenchmarkScore),
+        rejected=_read_facts(reader, "report_quarantine", QuarantineReason, REASONS_SHOWN),
+        provenance=_read_facts(reader, "report_provenance", Provenance),
         people=gather_people(reader, config),
         warnings=tuple(sentence for (sentence,) in reader.rows(read_query("doubts"))),
     )
 
 
-def _ask(reader: Lake, query: str, row: type[Row], *parameters: object) -> list[Row]:
+def _read_facts(reader: Lake, query: str, row: type[RowT], *parameters: object) -> list[RowT]:
     return [row(*values) for values in reader.rows(read_query(query), parameters)]

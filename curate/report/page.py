@@ -8,50 +8,50 @@ from typing import TYPE_CHECKING, Any
 
 from curate.core.resources import find_resource
 from curate.report import charts
-from curate.report.comparison import comparison
-from curate.report.facts import ANNOTATORS_SHOWN, BIN, LABELS_TO_TELL, MODELS_SHOWN, Facts
-from curate.report.printable import excerpt, printable
+from curate.report.comparison import compare_subjects
+from curate.report.facts import ANNOTATORS_SHOWN, BIN, MIN_BIN_LABELS, MODELS_SHOWN, Facts
+from curate.report.printable import cut_text, replace_forbidden
 
 if TYPE_CHECKING:
     import jinja2
 
 
-def render(facts: Facts, *, fingerprint: str) -> str:
+def render_page(facts: Facts, *, fingerprint: str) -> str:
     """The whole page. Every value is escaped, but for the charts, which Vega has escaped already."""
     from altair.utils import schemapi
     from markupsafe import Markup
 
     with schemapi.debug_mode(False):  # the charts are known to be Vega-Lite; to check it again takes seconds
         drawn = {
-            "flow": charts.flow(facts.work),
-            "panel": charts.panel(facts.panel),
-            "matrix": charts.matrix(facts.concord, [each.name for each in facts.panel]),
-            "cycles": charts.cycles(facts.cycles),
-            "confidence": charts.confidence(facts.confidence),
-            "reliability": charts.reliability(facts.assessment.bins if facts.assessment else []),
-            "models": charts.models(facts.models),
-            "time": charts.time(facts.work),
-            "scores": charts.scores(facts.scores),
+            "flow": charts.draw_flow(facts.work),
+            "panel": charts.draw_panel(facts.panel),
+            "matrix": charts.draw_agreement(facts.concord, [each.name for each in facts.panel]),
+            "cycles": charts.draw_cycles(facts.cycles),
+            "confidence": charts.draw_confidence(facts.confidence),
+            "reliability": charts.draw_reliability(facts.assessment.bins if facts.assessment else []),
+            "models": charts.draw_models(facts.models),
+            "time": charts.draw_time(facts.work),
+            "scores": charts.draw_scores(facts.scores),
         }
     return (
-        _environment()
+        _load_environment()
         .get_template("page.html.j2")
         .render(
             facts=facts,
-            comparison=comparison(facts.scores),
+            comparison=compare_subjects(facts.scores),
             charts={name: Markup(each) if each else None for name, each in drawn.items()},
             style=Markup(find_resource("report/templates/style.css").read_text(encoding="utf-8")),
             fingerprint=fingerprint,
             bin=BIN,
             annotators_shown=ANNOTATORS_SHOWN,
-            labels_to_tell=LABELS_TO_TELL,
+            labels_to_tell=MIN_BIN_LABELS,
             models_shown=MODELS_SHOWN,
         )
     )
 
 
 @cache
-def _environment() -> jinja2.Environment:
+def _load_environment() -> jinja2.Environment:
     """It keeps the compiled templates."""
     import jinja2
 
@@ -59,59 +59,59 @@ def _environment() -> jinja2.Environment:
         loader=jinja2.PackageLoader("curate.report", "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
-        finalize=_printable,
+        finalize=_clean_value,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters.update(
-        number=_number,
-        share=_share,
-        decimal=_decimal,
-        duration=_duration,
-        count=_count,
-        signed=_signed,
-        excerpt=excerpt,
-        weight=_weight,
-        known=_known,
+        number=_format_number,
+        share=_format_share,
+        decimal=_format_decimal,
+        duration=_format_duration,
+        count=_format_count,
+        signed=_format_with_sign,
+        excerpt=cut_text,
+        weight=_format_weight,
+        known=_format_if_known,
     )
     return environment
 
 
-def _printable(value: Any) -> Any:
-    return printable(value) if type(value) is str else value  # not Markup, which is a str too
+def _clean_value(value: Any) -> Any:
+    return replace_forbidden(value) if type(value) is str else value  # not Markup, which is a str too
 
 
-def _number(value: float | None) -> str:
+def _format_number(value: float | None) -> str:
     return "–" if value is None else f"{value:,.0f}"
 
 
-def _count(number: int, one: str, many: str | None = None) -> str:
+def _format_count(number: int, one: str, many: str | None = None) -> str:
     """A number with its noun."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
-def _share(value: float | None) -> str:
+def _format_share(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.1f} %"
 
 
-def _decimal(value: float | None) -> str:
+def _format_decimal(value: float | None) -> str:
     return "–" if value is None else f"{value:,.2f}"
 
 
-def _weight(value: float) -> str:
+def _format_weight(value: float) -> str:
     return f"{value:,.4g}"
 
 
-def _known(value: float) -> str:
+def _format_if_known(value: float) -> str:
     """A figure that may be NaN: not measured."""
     return "–" if math.isnan(value) else f"{round(value, 2) + 0:.2f}".replace("-", "−")
 
 
-def _signed(value: float | None) -> str:
+def _format_with_sign(value: float | None) -> str:
     return "–" if value is None else f"{value:+.2f}".replace("-", "−")
 
 
-def _duration(seconds: float | None) -> str:
+def _format_duration(seconds: float | None) -> str:
     if seconds is None:
         return "–"
     if seconds < 10:

@@ -12,11 +12,11 @@ from curate.stats.reliability import PersonQuality, Quality, measure_quality
 
 PEOPLE_SHOWN = 40
 DISPUTES_SHOWN = 10
-MOST_VERDICTS = 50_000  # that views are looked for among: `curate verify groups` takes its time with more
+MAX_VERDICTS = 50_000  # that views are looked for among: `curate verify groups` takes its time with more
 
 
 @dataclass(frozen=True, slots=True)
-class Questions:
+class QueueCounts:
     """Questions of one purpose in the queue, and how many of them have no answer yet."""
 
     purpose: str
@@ -38,12 +38,12 @@ class Dispute:
 
 
 @dataclass(frozen=True, slots=True)
-class People:
+class PeopleFacts:
     """`groups` is None where people have said too little, or too much to look for views in passing."""
 
     quality: Quality
     groups: Groups | None
-    questions: list[Questions]
+    questions: list[QueueCounts]
     disputes: list[Dispute]
 
     @property
@@ -64,7 +64,7 @@ class People:
         return sum(each.answers for each in self.quality.people)
 
 
-def gather_people(reader: Lake, config: Config) -> People | None:
+def gather_people(reader: Lake, config: Config) -> PeopleFacts | None:
     """Measure it, if people have judged pairs."""
     if not reader.has("verify_tasks"):  # a snapshot from before
         return None
@@ -72,14 +72,14 @@ def gather_people(reader: Lake, config: Config) -> People | None:
     if not measured.people:
         return None
     verdicts = sum(each.answers for each in measured.people)
-    several = len(measured.people) > 1 and MIN_VERDICTS <= verdicts <= MOST_VERDICTS
+    several = len(measured.people) > 1 and MIN_VERDICTS <= verdicts <= MAX_VERDICTS
     asked = reader.rows("SELECT purpose, count(*) FROM verify_tasks GROUP BY purpose ORDER BY purpose")
     waiting = dict(
         reader.rows(f"SELECT purpose, count(*) FROM ({read_query('verify_waiting')}) GROUP BY purpose")
     )
-    return People(
+    return PeopleFacts(
         quality=measured,
         groups=find_groups(reader) if several else None,
-        questions=[Questions(purpose, number, waiting.get(purpose, 0)) for purpose, number in asked],
+        questions=[QueueCounts(purpose, number, waiting.get(purpose, 0)) for purpose, number in asked],
         disputes=[Dispute(*row) for row in reader.rows(read_query("report_disputed"), [DISPUTES_SHOWN])],
     )

@@ -9,17 +9,17 @@ import unicodedata
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 
 
-def printable(text: str) -> str:
+def replace_forbidden(text: str) -> str:
     """The text with a mark in place of each character that no page may hold."""
     return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
-def shortened(name: str, width: int) -> str:
+def shorten_name(name: str, width: int) -> str:
     """The name on one line of at most `width` columns, of which East Asian characters take two.
 
     Vega cuts between UTF-16 units and fails where that splits a character, so it is never left to cut.
     """
-    name = " ".join(printable(name).split())
+    name = " ".join(replace_forbidden(name).split())
     taken = 0
     for place, character in enumerate(name):
         taken += 2 if unicodedata.east_asian_width(character) in "WF" else 1
@@ -28,7 +28,7 @@ def shortened(name: str, width: int) -> str:
     return name
 
 
-def excerpt(text: str | None, length: int) -> str:
+def cut_text(text: str | None, length: int) -> str:
     """The beginning of a text."""
     if text is None:
         return "(not in the lake)"

@@ -14,8 +14,8 @@ from curate.core.identity import content_id
 from curate.core.progress import Track, no_progress
 from curate.lake.lake import Lake
 from curate.lake.runs import Counts, Summary
-from curate.report.facts import gather
-from curate.report.page import render
+from curate.report.facts import gather_facts
+from curate.report.page import render_page
 
 _VERSION = 4  # of the page: raise it when the same lake must give another page
 _HEAD = 1_000  # bytes in which the fingerprint stands
@@ -24,13 +24,13 @@ _NOUN = "a report of curate"
 _OURS = re.compile(r'<meta name="(generator" content="curate|curate-fingerprint)')
 
 
-def report(
+def write_report_if_stale(
     lake: Lake, config: Config, *, path: Path | None = None, force: bool = False, track: Track = no_progress
 ) -> Summary:
     """Write the page unless it is there already; `note` names it. Nothing is written to the lake."""
     started = time.monotonic()
     target = path.resolve() if path is not None else config.resolve(config.report.path)
-    skipped = _fingerprint(lake, config) in _head(target)
+    skipped = _compute_fingerprint(lake, config) in _read_head(target)
     if not skipped:
         with track("report", None):
             write_report(lake, config, path=target, force=force)
@@ -48,8 +48,8 @@ def write_report(lake: Lake, config: Config, *, path: Path | None = None, force:
     require_extra("report", "altair", "vl_convert", purpose="The report")
     # A connection of its own: every query sees one snapshot, and its temporary tables disturb nobody.
     with Lake.open(lake.location, snapshot=lake.snapshot()) as reader:
-        facts = gather(reader, config)
-    page = render(facts, fingerprint=_fingerprint(lake, config))
+        facts = gather_facts(reader, config)
+    page = render_page(facts, fingerprint=_compute_fingerprint(lake, config))
     with open_output(target, force=force, is_ours=is_report, noun=_NOUN) as stream:
         stream.write(page.encode("utf-8", errors="replace"))
     return target
@@ -57,14 +57,14 @@ def write_report(lake: Lake, config: Config, *, path: Path | None = None, force:
 
 def is_report(page: Path) -> bool:
     """Tell whether a file is a report that `curate` wrote."""
-    return _OURS.search(_head(page)) is not None
+    return _OURS.search(_read_head(page)) is not None
 
 
-def _fingerprint(lake: Lake, config: Config) -> str:
+def _compute_fingerprint(lake: Lake, config: Config) -> str:
     return content_id(_VERSION, __version__, lake.snapshot(), config.digest)
 
 
-def _head(page: Path) -> str:
+def _read_head(page: Path) -> str:
     try:
         with page.open("rb") as file:
             return file.read(_HEAD).decode("utf-8", errors="replace")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from curate.report.printable import printable
+from curate.report.printable import replace_forbidden
 
 INK, MUTED, RULE = "var(--ink)", "var(--muted)", "var(--rule)"
 STRONG, SOFT, WARM = "var(--strong)", "var(--soft)", "var(--warm)"
@@ -58,29 +58,29 @@ _CONFIG: dict[str, Any] = {
 _LONG = re.compile(r"(\d\.\d\d)\d+")  # hundredths of a pixel are enough, and halve the page
 
 
-def svg(chart: Any) -> str:
+def render_svg(chart: Any) -> str:
     """An Altair chart as an `<svg>` element for inline use: no script, no address, scaled by its width."""
     import altair
     import vl_convert
     from altair.utils import schemapi
 
-    specification = _clean(chart.to_dict(validate=schemapi.DEBUG_MODE))
+    specification = _clean_specification(chart.to_dict(validate=schemapi.DEBUG_MODE))
     specification["config"] = _CONFIG
     version = altair.SCHEMA_VERSION.removeprefix("v").rsplit(".", 1)[0]
     drawn: str = vl_convert.vegalite_to_svg(specification, vl_version=version)
-    return _inline(drawn)
+    return _make_inline(drawn)
 
 
-def _clean(value: Any) -> Any:
+def _clean_specification(value: Any) -> Any:
     """Names come into a chart as data, domains, orders and titles: all are made printable here."""
     if isinstance(value, dict):
-        return {key: _clean(each) for key, each in value.items()}
+        return {key: _clean_specification(each) for key, each in value.items()}
     if isinstance(value, list):
-        return [_clean(each) for each in value]
-    return printable(value) if isinstance(value, str) else value
+        return [_clean_specification(each) for each in value]
+    return replace_forbidden(value) if isinstance(value, str) else value
 
 
-def _inline(drawn: str) -> str:
+def _make_inline(drawn: str) -> str:
     """HTML needs no namespaces, which are the only addresses in the text; the width becomes an upper bound."""
     opening, rest = drawn.split(">", 1)
     width = re.search(r' width="([\d.]+)"', opening)

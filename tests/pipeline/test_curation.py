@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from curate.cli.init_project import create_project
+from curate.cli.init import create_project
 from curate.config.project import load_config
 from curate.judge import answer_chunk
 from curate.lake.lake import Lake

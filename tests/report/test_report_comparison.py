@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from curate.report.comparison import comparison
-from curate.report.facts import Score
+from curate.report.comparison import compare_subjects
+from curate.report.facts import BenchmarkScore
 from curate.stats.accuracy import LENGTH, RANDOM
 
 
 def score(
     subject: str, value: float, *, benchmark: str = "rb2", metric: str = "accuracy", subset: str = "all"
-) -> Score:
-    return Score(benchmark, subset, metric, subject, value, value - 0.1, value + 0.1, 9)
+) -> BenchmarkScore:
+    return BenchmarkScore(benchmark, subset, metric, subject, value, value - 0.1, value + 0.1, 9)
 
 
 def test_the_headline_of_each_benchmark_and_who_is_best() -> None:
-    found = comparison(
+    found = compare_subjects(
         [
             score("one", 0.6),
             score("one", 0.4, metric="score"),
@@ -48,5 +48,5 @@ def test_the_headline_of_each_benchmark_and_who_is_best() -> None:
 
 
 def test_one_model_beside_baselines_is_no_comparison() -> None:
-    assert comparison([score("one", 0.6), score(LENGTH, 0.5), score(RANDOM, 0.5)]) is None
-    assert comparison([]) is None
+    assert compare_subjects([score("one", 0.6), score(LENGTH, 0.5), score(RANDOM, 0.5)]) is None
+    assert compare_subjects([]) is None

@@ -13,14 +13,14 @@ import pytest
 from curate.config.project import Config
 from curate.lake.lake import Lake
 from curate.records import Judgment, arrow_schema, judgment_id
-from curate.report.facts import Facts, gather
+from curate.report.facts import Facts, gather_facts
 
 CONFIG = Config.model_validate({"report": {"examples": 0}})  # explained prompts have tests of their own
 
 
 def facts_of(lake: Lake, config: Config = CONFIG) -> Facts:
     with Lake.open(lake.location, read_only=True) as reader:
-        return gather(reader, config)
+        return gather_facts(reader, config)
 
 
 def judgments_of(lake: Lake) -> list[dict[str, Any]]:

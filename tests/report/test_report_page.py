@@ -11,8 +11,8 @@ import pytest
 from curate.config.project import Config
 from curate.core.errors import CurateError
 from curate.lake.lake import Lake
-from curate.report import report, write_report
-from curate.report.facts import gather
+from curate.report import write_report, write_report_if_stale
+from curate.report.facts import gather_facts
 
 CONFIG = Config()
 SECTIONS = (
@@ -167,13 +167,15 @@ def test_one_snapshot_gives_one_page(full_lake: Lake, tmp_path: Path) -> None:
 def test_a_page_that_is_current_is_left_alone(full_lake: Lake, tmp_path: Path) -> None:
     target = tmp_path / "new" / "report.html"
     before = full_lake.snapshot()
-    first = report(full_lake, CONFIG, path=target)
+    first = write_report_if_stale(full_lake, CONFIG, path=target)
     assert (first.skipped, first.note) == (False, str(target))
     inode = target.stat().st_ino
-    assert report(full_lake, CONFIG, path=target).skipped
+    assert write_report_if_stale(full_lake, CONFIG, path=target).skipped
     assert target.stat().st_ino == inode
     assert full_lake.snapshot() == before  # the report writes nothing to the lake
-    assert not report(full_lake, Config.model_validate({"report": {"title": "x"}}), path=target).skipped
+    assert not write_report_if_stale(
+        full_lake, Config.model_validate({"report": {"title": "x"}}), path=target
+    ).skipped
     assert [each.name for each in target.parent.iterdir()] == ["report.html"]
 
 
@@ -211,7 +213,7 @@ def test_unwritable_paths_are_named(lake: Lake, tmp_path: Path) -> None:
 def test_examples_can_be_left_out(full_lake: Lake, full_page: str, tmp_path: Path) -> None:
     config = Config.model_validate({"report": {"examples": 0}})
     with Lake.open(full_lake.location, read_only=True) as reader:
-        assert gather(reader, config).dropped_arcs == []
+        assert gather_facts(reader, config).dropped_arcs == []
     assert "strongest evidence" not in page_of(full_lake, tmp_path, config)
     assert "strongest evidence" in full_page
 

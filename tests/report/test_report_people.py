@@ -7,8 +7,8 @@ import pyarrow as pa
 from curate.config.project import Config
 from curate.lake.lake import Lake
 from curate.records import VerifyTask, arrow_schema
-from curate.report.facts import Facts, gather
-from curate.report.page import render
+from curate.report.facts import Facts, gather_facts
+from curate.report.page import render_page
 from tests.report.conftest import PANEL, fill
 
 CROWD = (
@@ -25,7 +25,7 @@ CONFIG = Config.model_validate({"report": {"examples": 0}})
 
 
 def page(facts: Facts) -> str:
-    return render(facts, fingerprint="f")
+    return render_page(facts, fingerprint="f")
 
 
 def test_people_have_a_section_with_their_figures(lake: Lake) -> None:
@@ -44,7 +44,7 @@ def test_people_have_a_section_with_their_figures(lake: Lake) -> None:
         writer.append(
             "verify_tasks", pa.Table.from_pylist([task.model_dump()], schema=arrow_schema(VerifyTask))
         )
-    facts = gather(lake, CONFIG)
+    facts = gather_facts(lake, CONFIG)
     found = facts.people
     assert found is not None
     by_name = {each.annotator_id: each for each in found.quality.people}
@@ -63,7 +63,7 @@ def test_people_have_a_section_with_their_figures(lake: Lake) -> None:
 
 def test_what_people_differ_on_is_listed(lake: Lake) -> None:
     two = (("ada", "human", 1.0, 0.0, 0.0, 0.0), ("bob", "human", 0.0, 0.0, 0.0, 0.0))
-    facts = gather(fill(lake, prompts=3, panel=two), CONFIG)
+    facts = gather_facts(fill(lake, prompts=3, panel=two), CONFIG)
     found = facts.people
     assert found is not None
     assert found.quality.disputed == 18
@@ -73,6 +73,6 @@ def test_what_people_differ_on_is_listed(lake: Lake) -> None:
 
 def test_without_people_there_is_none(lake: Lake) -> None:
     fill(lake, prompts=6, panel=[each for each in PANEL if each[1] != "human"])
-    facts = gather(lake, CONFIG)
+    facts = gather_facts(lake, CONFIG)
     assert facts.people is None
     assert "#people" not in page(facts)

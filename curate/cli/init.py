@@ -3,13 +3,34 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from curate.core.errors import CurateError
 from curate.core.resources import find_resource
 
 
+def init_project(
+    folder: Annotated[
+        Path, typer.Argument(help="Folder of the new project; it is created if it is missing.")
+    ],
+) -> None:
+    """Start a project: a commented curate.yaml and a few rows of data to try it on."""
+    for path in create_project(folder):
+        print(f"wrote {path}")
+    print(f"Next: cd {folder} && curate run")
+
+
 def create_project(folder: Path) -> list[Path]:
-    """Write the template files into `folder`; a project that is already there is left alone."""
+    """Write the template files into `folder`; files that exist already are left alone.
+
+    Returns:
+        The files that were written, sorted.
+
+    Raises:
+        CurateError: The folder holds a curate.yaml already, or cannot be written.
+    """
     if (folder / "curate.yaml").exists():
         raise CurateError(
             f"{folder / 'curate.yaml'} exists already: choose another folder, or edit that file."

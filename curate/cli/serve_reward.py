@@ -10,22 +10,38 @@ import typer
 from curate.core.extras import require_extra
 
 
-def serve_reward(
+def serve_model(
     model: Annotated[str, typer.Argument(help="A reward model: a folder, pypi:PACKAGE or a hub id.")],
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0: a free one.")] = 8300,
-    batch: Annotated[int, typer.Option(min=1, help="Responses scored together at most.")] = 64,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")
+    ] = 8300,
+    batch: Annotated[
+        int, typer.Option(min=1, help="Largest number of responses that are scored together.")
+    ] = 64,
     wait: Annotated[float, typer.Option(min=0, help="Milliseconds to wait for a batch to fill.")] = 4.0,
-    queue: Annotated[int, typer.Option(min=1, help="Responses that may wait; beyond, 429.")] = 2048,
-    max_responses: Annotated[int, typer.Option(min=1, help="Responses of one request; beyond, 413.")] = 256,
-    max_bytes: Annotated[int, typer.Option(min=1, help="Size of a request; beyond, 413.")] = 8 << 20,
+    queue: Annotated[
+        int, typer.Option(min=1, help="Responses that may wait; more are refused with status 429.")
+    ] = 2048,
+    max_responses: Annotated[
+        int,
+        typer.Option(min=1, help="Most responses of a request; more are refused with status 413."),
+    ] = 256,
+    max_bytes: Annotated[
+        int,
+        typer.Option(min=1, help="Most bytes of a request; more are refused with status 413."),
+    ] = 8 << 20,
     max_length: Annotated[
-        int | None, typer.Option(min=8, help="Longest prompt and response in tokens; default: the model's.")
+        int | None,
+        typer.Option(min=8, help="Longest prompt with response in tokens; default: the limit of the model."),
     ] = None,
     budget: Annotated[int, typer.Option(min=1, help="Tokens per forward pass.")] = 4096,
-    dtype: Annotated[Literal["auto", "float32", "bfloat16", "float16"], typer.Option()] = "auto",
+    dtype: Annotated[
+        Literal["auto", "float32", "bfloat16", "float16"],
+        typer.Option(help="Number format of the weights; auto: as they are stored."),
+    ] = "auto",
 ) -> None:
-    """Serve a reward model to TRL, OpenRLHF, verl and anybody else who speaks HTTP.
+    """Serve a reward model over HTTP, to TRL, OpenRLHF, verl and other clients.
 
     POST /score {prompt, responses}; also /rewards (TRL), /get_reward (OpenRLHF) and /classify (verl).
     """

@@ -1,0 +1,83 @@
+"""`curate ingest`: take in responses and judgments."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from curate.cli.opening import load_config, open_lake
+from curate.cli.options import DEFAULT_CONFIG, ConfigPath
+from curate.cli.tables import print_summaries
+from curate.core.progress import progress_bars
+
+if TYPE_CHECKING:
+    from curate.config.ingest import Source
+
+ingest_app = typer.Typer(help="Take in responses and judgments: all sources of curate.yaml, or those named.")
+
+Sources = Annotated[
+    list[str], typer.Argument(help="Files, globs, folders that `datasets` wrote, or hf://owner/name.")
+]
+FormatName = Annotated[
+    str,
+    typer.Option(
+        "--format", "-f", help="Shape of the rows: native, the name of a preset, or your own shape."
+    ),
+]
+SplitName = Annotated[
+    str | None, typer.Option("--split", help="Split to read; its name is stored in the column `split`.")
+]
+
+
+@ingest_app.callback()
+def ingest_sources(context: typer.Context, config: ConfigPath = DEFAULT_CONFIG) -> None:
+    """Take in every source of curate.yaml."""
+    if context.invoked_subcommand is None:
+        from curate.ingest import ingest_sources
+
+        with open_lake(settings := load_config(config)) as lake:
+            print_summaries([ingest_sources(lake, settings, track=progress_bars)])
+
+
+@ingest_app.command("responses")
+def ingest_response_files(
+    sources: Sources,
+    format: FormatName = "native",
+    split: SplitName = None,
+    config: ConfigPath = DEFAULT_CONFIG,
+) -> None:
+    """Take in prompts with their responses."""
+    from curate.ingest import ingest_responses
+
+    entries = [_build_source(source, "responses", format, split) for source in sources]
+    with open_lake(settings := load_config(config)) as lake:
+        print_summaries([ingest_responses(lake, entries, settings, track=progress_bars)])
+
+
+@ingest_app.command("judgments")
+def ingest_judgment_files(
+    sources: Sources, format: FormatName = "native", config: ConfigPath = DEFAULT_CONFIG
+) -> None:
+    """Take in judgments of responses that are in the lake."""
+    from curate.ingest import ingest_judgments
+
+    entries = [_build_source(source, "judgments", format) for source in sources]
+    with open_lake(settings := load_config(config)) as lake:
+        print_summaries([ingest_judgments(lake, entries, settings, track=progress_bars)])
+
+
+def _build_source(
+    source: str, kind: Literal["responses", "judgments"], format: str, split: str | None = None
+) -> Source:
+    from curate.config.ingest import Source
+    from curate.config.validation import validate_options
+
+    options = {"source": _resolve_source(source), "kind": kind, "format": format}
+    return validate_options(Source, options if split is None else {**options, "split": split})
+
+
+def _resolve_source(source: str) -> str:
+    """Return a source's path from the current folder; relative paths of curate.yaml start at its own folder."""
+    return source if "://" in source else str(Path.cwd() / source)

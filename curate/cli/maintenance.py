@@ -1,0 +1,49 @@
+"""`curate compact` and `curate gc`: keep the lake small."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+
+from curate.cli.opening import load_config, open_lake
+from curate.cli.options import DEFAULT_CONFIG, ConfigPath
+
+
+def compact_files(config: ConfigPath = DEFAULT_CONFIG) -> None:
+    """Merge small files of the lake into larger ones."""
+    from curate.lake.maintenance import compact_lake
+
+    with open_lake(load_config(config), create=False) as lake:
+        before, after = compact_lake(lake)
+        print(
+            f"{before} data files became {after}; `curate gc` removes the old ones once their snapshots are forgotten"
+        )
+
+
+def clean_lake(
+    keep_days: Annotated[float, typer.Option(min=0, help="Keep the snapshots of the last N days.")] = 30,
+    orphans: Annotated[
+        bool,
+        typer.Option(
+            "--orphans",
+            help="Delete also files that killed runs left and the catalog does not list; see docs/lake.md.",
+        ),
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count only; delete nothing.")] = False,
+    config: ConfigPath = DEFAULT_CONFIG,
+) -> None:
+    """Forget old snapshots and delete the files that only they used; snapshots of exports are kept."""
+    from curate.lake.maintenance import collect_garbage
+
+    with open_lake(load_config(config), create=False) as lake:
+        removed = collect_garbage(lake, keep=timedelta(days=keep_days), orphans=orphans, dry_run=dry_run)
+    verbs = ("would forget", "would delete") if dry_run else ("forgot", "deleted")
+    print(f"{verbs[0]} {removed.snapshots} snapshots, {verbs[1]} {removed.files} files")
+    if removed.orphans:
+        hint = "" if orphans else "; if killed runs left them, `curate gc --orphans` deletes them"
+        print(
+            f"{len(removed.orphans)} files in the data folder are not in the catalog and were left alone "
+            f"(such as {removed.orphans[0]}){hint}"
+        )

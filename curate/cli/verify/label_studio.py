@@ -1,0 +1,62 @@
+"""`curate verify push`, `pull` and `watch`: questions to Label Studio, and answers from it."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from curate.cli.opening import load_config, open_lake
+from curate.cli.options import DEFAULT_CONFIG, ConfigPath
+from curate.cli.tables import print_summaries
+from curate.core.progress import progress_bars
+
+
+def push_to_label_studio(config: ConfigPath = DEFAULT_CONFIG) -> None:
+    """Send planned questions to Label Studio; missing projects are created there."""
+    from curate.verify.push import push_tasks
+
+    with open_lake(settings := load_config(config)) as lake:
+        print_summaries([push_tasks(lake, settings, track=progress_bars)])
+
+
+def pull_from_label_studio(
+    everything: Annotated[
+        bool, typer.Option("--all", help="Look at every task, not only at those that changed.")
+    ] = False,
+    config: ConfigPath = DEFAULT_CONFIG,
+) -> None:
+    """Take in answers that people gave, changed, skipped or deleted since the last pull."""
+    from curate.verify.pull import pull_answers
+
+    with open_lake(settings := load_config(config)) as lake:
+        print_summaries([pull_answers(lake, settings, everything=everything, track=progress_bars)])
+
+
+def watch_label_studio(
+    every: Annotated[
+        float, typer.Option(min=1, help="Seconds between two pulls while Label Studio does not call.")
+    ] = 60,
+    host: Annotated[str, typer.Option(help="Interface to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 0,
+    address: Annotated[
+        str | None,
+        typer.Option(help="Address at which Label Studio reaches this machine, if it is another one."),
+    ] = None,
+    config: ConfigPath = DEFAULT_CONFIG,
+) -> None:
+    """Pull as soon as people answer (Label Studio calls back), until interrupted."""
+    from curate.verify.watch import watch_answers
+
+    with open_lake(settings := load_config(config)) as lake:
+        watch_answers(
+            lake,
+            settings,
+            every=every,
+            host=host,
+            port=port,
+            address=address,
+            on_pull=lambda summary: print_summaries([summary]),
+            on_error=lambda error: print(error, file=sys.stderr),
+        )

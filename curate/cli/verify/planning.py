@@ -1,0 +1,65 @@
+"""`curate verify plan`, `loop` and `status`: which questions people get, and how far they are."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from curate.cli.interrupts import exit_when_interrupted
+from curate.cli.opening import load_config, open_lake
+from curate.cli.options import DEFAULT_CONFIG, ConfigPath
+from curate.cli.prefect_flows import is_prefect_wanted, run_flow
+from curate.cli.tables import print_summaries
+from curate.core.progress import progress_bars
+
+if TYPE_CHECKING:
+    from curate.pipeline.verification_loop import LoopRun
+
+
+def choose_questions(
+    budget: Annotated[
+        int, typer.Option("--budget", "-n", help="Most questions that may wait for an answer at a time.")
+    ],
+    config: ConfigPath = DEFAULT_CONFIG,
+) -> None:
+    """Choose questions for people, and forecast what their answers would bring."""
+    from curate.verify.plan import plan_questions
+
+    with open_lake(settings := load_config(config)) as lake:
+        print_summaries([plan_questions(lake, settings, budget=budget)])
+
+
+def run_loop(config: ConfigPath = DEFAULT_CONFIG) -> None:
+    """Continue the two-stage loop: train, ask people where the model errs, then label the rest without them."""
+    from curate.pipeline.verification_loop import run_verification_loop
+    from curate.verify.loop_table import print_loop_state
+
+    settings = load_config(config)
+    with exit_when_interrupted():
+        if is_prefect_wanted():
+            run: LoopRun = run_flow("verify", "verification", config)
+        else:
+            with open_lake(settings) as lake:
+                run = run_verification_loop(lake, settings, track=progress_bars)
+    print_summaries(run.summaries)
+    print_loop_state(run.state)
+
+
+def show_verify_status(config: ConfigPath = DEFAULT_CONFIG) -> None:
+    """Show how many questions are planned, asked and answered, and the work of each person."""
+    from curate.verify.status import read_verify_status
+
+    with open_lake(settings := load_config(config)) as lake:
+        status = read_verify_status(lake, settings)
+    print(f"{status.planned} tasks planned, {status.answered} answered, {status.begun} begun")
+    for title, (tasks, finished) in (status.asked or {}).items():
+        print(f"{title}: {tasks} asked, {finished} finished")
+    for person in status.people:
+        print(
+            f"{person.annotator_id}: {person.answered} answered, {person.skipped} skipped, "
+            f"{person.taken_back} taken back, {person.seconds:.0f} s each"
+        )
+    if status.trouble:
+        print(status.trouble, file=sys.stderr)

@@ -23,7 +23,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from curate.config.project import load_config
-from curate.judge import Panel, judge, plan_chunks
+from curate.judge import Panel, judge_responses, plan_chunks
 from curate.lake.lake import Lake
 
 JUDGE = """
@@ -101,7 +101,7 @@ def measure(judgments: int, *, quick: bool, only_plan: bool = False) -> tuple[fl
                 with Panel(config) as panel:
                     asked = sum(chunk.pending for chunk in plan_chunks(lake, panel))
             else:
-                asked = judge(lake, config).counts.rows_kept
+                asked = judge_responses(lake, config).counts.rows_kept
             seconds, work = time.monotonic() - began, time.process_time() - worked
             assert asked == prompts * PER_PROMPT
             assert only_plan or lake.value("SELECT count(*) FROM judgments") == asked

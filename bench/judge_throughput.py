@@ -271,7 +271,7 @@ def opened(folder: Path) -> Iterator[Any]:
 def judge_all(folder: Path) -> None:
     """`curate judge` but for importing modules, with a judge that has not been asked yet: another revision of it."""
     from curate.config.project import load_config
-    from curate.judge import judge
+    from curate.judge import judge_responses
     from curate.lake.lake import Lake
 
     config = json.loads((folder / "curate.yaml").read_text())
@@ -279,7 +279,7 @@ def judge_all(folder: Path) -> None:
     (folder / "curate.yaml").write_text(json.dumps(config))
     loaded = load_config(folder / "curate.yaml")
     with Lake.open(loaded.location) as lake:
-        judge(lake, loaded)
+        judge_responses(lake, loaded)
 
 
 @contextmanager

@@ -5,7 +5,6 @@ Importing this package loads no model library; judges and engines import theirs 
 
 from typing import Any
 
-from curate.judge import base as _base
 from curate.judge import (
     likelihood,
     listwise,
@@ -18,6 +17,7 @@ from curate.judge import (
     verifier,
 )
 from curate.judge.base import (
+    RENAMED,
     Answer,
     CandidateResponse,
     Judge,
@@ -26,16 +26,20 @@ from curate.judge.base import (
     PromptItem,
     Question,
     abstain,
+    ask_both_orders,
+    ask_each_response,
+    ask_shuffled_lists,
     fail,
     from_margin,
     from_probability,
     from_rating,
+    warn_old_name,
 )
 from curate.judge.configured import Panel, check_judges
 from curate.judge.pending import WorkChunk
 from curate.judge.registry import judge_kind, judge_schemas
 from curate.judge.runner import answer_chunk
-from curate.judge.stage import estimate_cost, finish_judges, judge, plan_chunks
+from curate.judge.stage import estimate_cost, finish_judges, judge_responses, plan_chunks
 from curate.judge.writer import commit_chunks
 
 __all__ = [
@@ -50,6 +54,9 @@ __all__ = [
     "WorkChunk",
     "abstain",
     "answer_chunk",
+    "ask_both_orders",
+    "ask_each_response",
+    "ask_shuffled_lists",
     "check_judges",
     "commit_chunks",
     "estimate_cost",
@@ -58,8 +65,8 @@ __all__ = [
     "from_margin",
     "from_probability",
     "from_rating",
-    "judge",
     "judge_kind",
+    "judge_responses",
     "judge_schemas",
     "likelihood",
     "listwise",
@@ -74,20 +81,20 @@ __all__ = [
 ]
 
 _RENAMED = {
+    **RENAMED,
     "Work": "WorkChunk",
     "check": "check_judges",
     "commit": "commit_chunks",
     "estimate": "estimate_cost",
     "finish": "finish_judges",
+    "judge": "judge_responses",
     "plan": "plan_chunks",
 }
 
 
 def __getattr__(name: str) -> Any:
-    """Return what is asked for under a name of before, with a warning; names go away with the next release."""
-    if name in _RENAMED:
-        _base.warn_old_name(name, _RENAMED[name], stacklevel=3)
-        return globals()[_RENAMED[name]]
-    if name in _base.RENAMED:
-        return _base.__getattr__(name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    """Return an object under its old name, and warn about the name once; old names go away with the next release."""
+    if name not in _RENAMED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    warn_old_name(name, _RENAMED[name], stacklevel=3)
+    return globals().setdefault(name, globals()[_RENAMED[name]])

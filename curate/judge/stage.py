@@ -42,7 +42,7 @@ class AskChunk(Protocol):
     ) -> AnsweredChunk: ...
 
 
-def judge(
+def judge_responses(
     lake: Lake,
     config: Config,
     *,

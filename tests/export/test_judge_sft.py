@@ -15,7 +15,7 @@ from curate.export.rows import JudgeSftRow
 from curate.judge.configured import Panel
 from curate.lake.lake import Lake
 from curate.lake.runs import StageRun
-from curate.pipeline.export import export
+from curate.pipeline.export import export_labels
 from curate.records import Judgment, judgment_id
 from tests.conftest import MakeModel, table
 from tests.export.conftest import Aggregate
@@ -74,7 +74,7 @@ def judged(lake: Lake, config: Config) -> dict[str, int]:
 
 def exported(lake: Lake, config: Config) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     entry = ExportEntry(path="sft", format="judge-sft")
-    export(lake, config, entries=[entry])
+    export_labels(lake, config, entries=[entry])
     folder = config.resolve("sft")
     rows = pl.read_parquet(folder / "data" / "*.parquet").to_dicts()
     return rows, json.loads((folder / "manifest.json").read_text())
@@ -124,12 +124,12 @@ def test_a_second_export_finds_itself_done_until_judges_speak_again(
     aggregate(sample_lake)
     judged(sample_lake, config)
     entries = [ExportEntry(path="sft", format="judge-sft")]
-    assert not export(sample_lake, config, entries=entries).skipped
-    assert export(sample_lake, config, entries=entries).skipped
+    assert not export_labels(sample_lake, config, entries=entries).skipped
+    assert export_labels(sample_lake, config, entries=entries).skipped
     run = StageRun(sample_lake, "judge", config_hash="c")
     with run.chunk("other", fingerprint="f") as (writer, _):
         writer.delete("judgments", "annotator_id = 'wise' AND outcome = 'a' AND shown = 'ab'")
-    assert not export(sample_lake, config, entries=entries).skipped
+    assert not export_labels(sample_lake, config, entries=entries).skipped
 
 
 @pytest.mark.e2e
@@ -141,7 +141,7 @@ def test_a_judge_is_trained_on_it_and_judges(
     from datasets import load_dataset
     from trl import SFTConfig, SFTTrainer
 
-    from curate.judge import judge
+    from curate.judge import judge_responses
 
     base = make_model(max_position_embeddings=2048)
     config = config_of(tmp_path, base)
@@ -164,6 +164,6 @@ def test_a_judge_is_trained_on_it_and_judges(
     trainer.save_model(str(tmp_path / "judge"))
     before = sample_lake.value("SELECT count(*) FROM judgments")
     trained = config_of(tmp_path, tmp_path / "judge", max_tokens=8, min_mass=0.0)
-    summary = judge(sample_lake, trained, limit=2)
+    summary = judge_responses(sample_lake, trained, limit=2)
     assert summary.counts.rows_kept > 0
     assert sample_lake.value("SELECT count(*) FROM judgments") == before + 24

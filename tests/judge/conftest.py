@@ -63,7 +63,7 @@ SPEAKING = """
 import math
 from curate.engine import ConfiguredEngine, EngineOptions, Failure
 from curate.engine.base import Choice, Completion, Generation, LogLikelihood
-from curate.records import plain
+from curate.records import plain_text
 
 class Options(EngineOptions):
     says: dict[str, str] = {}       # what it says to chats that hold a word (the first that fits; else nothing)
@@ -89,7 +89,7 @@ class Speaking(ConfiguredEngine):
 
     def _heard(self, request):
         self.asked.append(request)
-        return "\\n".join(plain(turn.content) for turn in request.messages) + request.prefill
+        return "\\n".join(plain_text(turn.content) for turn in request.messages) + request.prefill
 
     def generate(self, requests):
         return [self._say(request) for request in requests]

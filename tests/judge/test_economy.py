@@ -16,7 +16,7 @@ import pytest
 
 from curate.config.project import Config
 from curate.core.errors import CurateError
-from curate.judge import Panel, estimate_cost, judge
+from curate.judge import Panel, estimate_cost, judge_responses
 from curate.judge.budget import Budget
 from curate.judge.configured import ConfiguredJudge
 from curate.judge.pending import find_pending_questions
@@ -56,15 +56,15 @@ def test_so_many_pairs_of_each_prompt(
     sample_lake: Lake, make_config: MakeConfig, tmp_path: Path, pairs: str
 ) -> None:
     config = make_config(yaml(f"{LLM}, pairs: {pairs}, max_pairs: 3", engine="favourite: explain"))
-    judge(sample_lake, config)
+    judge_responses(sample_lake, config)
     per_prompt = (
         "SELECT DISTINCT count(DISTINCT (response_a, response_b)), count(*) FROM judgments "
         "WHERE annotator_id = 'llm' GROUP BY prompt_id"
     )
     assert sample_lake.rows(per_prompt) == [(3, 6)]
-    assert judge(sample_lake, config).skipped
+    assert judge_responses(sample_lake, config).skipped
     assert asked(tmp_path) == 12 * 3 * 2
-    judge(sample_lake, make_config(yaml(f"{LLM}, pairs: all", engine="favourite: explain")))
+    judge_responses(sample_lake, make_config(yaml(f"{LLM}, pairs: all", engine="favourite: explain")))
     assert asked(tmp_path) == 2 * PAIRS  # the rest; which pairs are asked changes no revision
 
 
@@ -72,9 +72,9 @@ def test_rounds_do_not_retry_what_failed_in_the_same_run(
     sample_lake: Lake, make_config: MakeConfig, tmp_path: Path
 ) -> None:
     config = make_config(yaml(f"{LLM}, pairs: swiss, max_pairs: 4", engine="fail: Question 7"))
-    judge(sample_lake, config)
+    judge_responses(sample_lake, config)
     assert asked(tmp_path) == 12 * 4 * 2
-    judge(sample_lake, config)
+    judge_responses(sample_lake, config)
     assert asked(tmp_path) == 12 * 4 * 2 + 8
 
 
@@ -91,8 +91,8 @@ def test_a_dear_judge_is_asked_where_cheap_ones_are_uncertain(
     """`length` ties where two answers are of about the same length, and decides all other pairs."""
     cheap = "name: long, kind: rule, rule: length, tie: 0.35"
     config = make_config(yaml(cheap, f"{LLM}, after: [long], uncertain: 0.3"))
-    assert judge(sample_lake, config, only=["llm"]).counts.rows_in == 0  # nobody has spoken yet: it waits
-    judge(sample_lake, config)
+    assert judge_responses(sample_lake, config, only=["llm"]).counts.rows_in == 0  # nobody has spoken yet: it waits
+    judge_responses(sample_lake, config)
     tied = sample_lake.rows(
         "SELECT response_a, response_b FROM judgments WHERE annotator_id = 'long' AND outcome = 'tie' ORDER BY ALL"
     )
@@ -102,17 +102,17 @@ def test_a_dear_judge_is_asked_where_cheap_ones_are_uncertain(
     )
     assert again == tied
     assert asked(tmp_path) == 2 * len(tied)
-    assert judge(sample_lake, config).skipped
+    assert judge_responses(sample_lake, config).skipped
     with pytest.raises(CurateError, match=r"after` names 'llm', which is no judge before it"):
         Panel(make_config(yaml(f"{LONG}, after: [llm]", LLM)))
 
 
 def test_only_the_first_prompts(sample_lake: Lake, make_config: MakeConfig, tmp_path: Path) -> None:
     config = make_config(yaml(LLM))
-    first = judge(sample_lake, config, limit=3)
+    first = judge_responses(sample_lake, config, limit=3)
     assert asked(tmp_path) == 3 * 12
     assert "108 questions are left (llm 108)" in first.note
-    assert not judge(sample_lake, config).note
+    assert not judge_responses(sample_lake, config).note
     assert asked(tmp_path) == 2 * PAIRS
 
 
@@ -131,7 +131,7 @@ def test_a_dry_run_sends_nothing_and_is_right(
     assert sample_lake.snapshot() == snapshot
     assert (llm.questions, llm.calls, llm.counted) == (2 * PAIRS, 2 * PAIRS, False)
     assert (long.questions, long.calls, long.cost) == (PAIRS, 0, 0.0)
-    summary = judge(sample_lake, config)
+    summary = judge_responses(sample_lake, config)
     assert summary.counts.tokens_in < llm.tokens_in  # the script counts the user's turn alone
     assert llm.cost == pytest.approx(llm.tokens_in * 10 / 1e6)
     recorded = sample_lake.value("SELECT sum(cost) FROM runs WHERE part = 'llm'")
@@ -145,7 +145,7 @@ def test_a_dry_run_counts_with_the_tokenizer_of_the_engine(
     text = yaml(LLM).replace('"./scripted.py:Scripted"', f"transformers, model: {make_model()}")
     config = make_config(text)
     (llm,) = estimate_cost(sample_lake, config, limit=2)
-    summary = judge(sample_lake, config, limit=2)
+    summary = judge_responses(sample_lake, config, limit=2)
     assert llm.counted
     assert (llm.questions, llm.cost) == (24, None)
     assert llm.tokens_in == pytest.approx(summary.counts.tokens_in, rel=0.02)
@@ -166,7 +166,7 @@ def test_a_budget_is_kept_and_the_next_run_goes_on(
     config = make_config(
         yaml(LLM, LONG, engine=PRICED, section=f"  {limit}: {round(budget / 2, 6)}\n".replace(".0\n", "\n"))
     )
-    first = judge(sample_lake, config)
+    first = judge_responses(sample_lake, config)
     counts = first.counts
     spent = counts.cost if limit == "max_cost" else counts.tokens_in
     assert 0 < spent <= budget / 2
@@ -175,13 +175,13 @@ def test_a_budget_is_kept_and_the_next_run_goes_on(
     assert limit in first.note
     assert "run it again to go on" in first.note
     for _ in range(2):
-        judge(sample_lake, config)
+        judge_responses(sample_lake, config)
     assert asked(tmp_path) == 2 * PAIRS
-    assert judge(sample_lake, config).skipped
+    assert judge_responses(sample_lake, config).skipped
 
 
 def test_too_small_a_budget_asks_nothing(sample_lake: Lake, make_config: MakeConfig, tmp_path: Path) -> None:
-    summary = judge(sample_lake, make_config(yaml(LLM, section="  max_tokens: 10\n")))
+    summary = judge_responses(sample_lake, make_config(yaml(LLM, section="  max_tokens: 10\n")))
     assert asked(tmp_path) == 0
     assert "144 questions are left" in summary.note
     assert not summary.skipped
@@ -199,7 +199,7 @@ def test_after_a_refusal_no_other_engine_is_planned_for(
     monkeypatch.setattr("curate.judge.stage.find_pending_questions", noted)
     monkeypatch.setattr("curate.judge.stage.finish_judges", lambda *_, **__: (0, {}))
     judges = (LLM, LONG, LLM.replace("llm", "other"))
-    judge(sample_lake, make_config(yaml(*judges, section="  max_tokens: 10\n")))
+    judge_responses(sample_lake, make_config(yaml(*judges, section="  max_tokens: 10\n")))
     assert planned == ["llm", "long"]
     assert asked(tmp_path) == 0
     assert rows(sample_lake, "long") == PAIRS
@@ -207,7 +207,7 @@ def test_after_a_refusal_no_other_engine_is_planned_for(
 
 def test_a_limit_on_cost_needs_prices(sample_lake: Lake, make_config: MakeConfig) -> None:
     with pytest.raises(CurateError, match="engine 'm' of judge 'llm' states no price"):
-        judge(sample_lake, make_config(yaml(LLM, section="  max_cost: 1\n")))
+        judge_responses(sample_lake, make_config(yaml(LLM, section="  max_cost: 1\n")))
 
 
 def test_budget() -> None:
@@ -247,7 +247,7 @@ def test_an_engine_that_dies_is_opened_anew_once(
     monkeypatch.delitem(sys.modules, "scripted", raising=False)
     (tmp_path / "mortal.py").write_text(MORTAL.format(lives=1, revived=99))
     text = yaml(LLM).replace("./scripted.py:Scripted", "./mortal.py:Mortal")
-    assert judge(sample_lake, make_config(text)).counts.rows_kept == 2 * PAIRS
+    assert judge_responses(sample_lake, make_config(text)).counts.rows_kept == 2 * PAIRS
     assert asked(tmp_path) == 2 * PAIRS
 
 
@@ -261,7 +261,7 @@ def test_an_engine_that_stays_dead_is_reported_and_what_was_judged_is_kept(
     with pytest.raises(
         CurateError, match=r"ConnectionError.*Opening the engine anew \(m\) did not help.*is kept"
     ):
-        judge(sample_lake, make_config(text))
+        judge_responses(sample_lake, make_config(text))
     assert rows(sample_lake, "llm") == 60
 
 
@@ -315,7 +315,7 @@ def test_ctrl_c_finishes_the_chunk_in_flight_and_a_second_one_drops_it(
         assert rows(lake, "llm") == (60 if presses == 1 else 0)
         assert read_status(lake).reconciles
         left = 2 * PAIRS - rows(lake, "llm")
-        assert judge(lake, make_config("workspace: .\n" + yaml(LLM))).counts.rows_kept == left
+        assert judge_responses(lake, make_config("workspace: .\n" + yaml(LLM))).counts.rows_kept == left
 
 
 # What status says --------------------------------------------------------------------------------------------
@@ -323,7 +323,7 @@ def test_ctrl_c_finishes_the_chunk_in_flight_and_a_second_one_drops_it(
 
 def test_status_by_judge(sample_lake: Lake, make_config: MakeConfig) -> None:
     config = make_config(yaml(LLM, LONG, engine=f"fail: Question 7, {PRICED}"))
-    summary = judge(sample_lake, config)
+    summary = judge_responses(sample_lake, config)
     found = read_status(sample_lake)
     llm, long = found.judges.to_dicts()
     assert (llm["judge"], llm["answered"], llm["failed"], llm["open"]) == ("llm", 2 * PAIRS - 12, 12, 12)
@@ -348,7 +348,7 @@ def test_ratings_and_lists_become_rows(sample_lake: Lake, make_config: MakeConfi
     config = make_config(
         yaml("name: rater, kind: './forms.py:Rater'", "name: lister, kind: './forms.py:Lister'")
     )
-    summary = judge(sample_lake, config)
+    summary = judge_responses(sample_lake, config)
     assert summary.counts.rows_kept == 12 * 4 + 12 * 2
     query = (
         "SELECT form, count(*), count(response_a), count(response_b), count(score), count(score_sd), "
@@ -359,4 +359,4 @@ def test_ratings_and_lists_become_rows(sample_lake: Lake, make_config: MakeConfi
         ("listwise", 24, 0, 0, 0, 0, 24, 24, 4),
         ("pointwise", 48, 48, 0, 48, 48, 0, 0, None),
     ]
-    assert judge(sample_lake, config).skipped
+    assert judge_responses(sample_lake, config).skipped

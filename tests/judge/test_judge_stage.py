@@ -11,7 +11,7 @@ import pytest
 
 from curate.config.project import Config
 from curate.core.errors import CurateError
-from curate.judge import Panel, answer_chunk, commit_chunks, judge, plan_chunks
+from curate.judge import Panel, answer_chunk, commit_chunks, judge_responses, plan_chunks
 from curate.lake.lake import Lake
 from curate.lake.runs import StageRun
 
@@ -53,7 +53,7 @@ def reconciles(lake: Lake) -> bool:
 
 def test_every_question_is_asked_once(sample_lake: Lake, make_config: MakeConfig, tmp_path: Path) -> None:
     config = make_config(yaml(engine="favourite: explain"))
-    summary = judge(sample_lake, config)
+    summary = judge_responses(sample_lake, config)
     assert summary.counts.rows_kept == 2 * PAIRS + PAIRS
     assert asked(tmp_path) == 2 * PAIRS
     assert summary.counts.tokens_in > 0
@@ -65,7 +65,7 @@ def test_every_question_is_asked_once(sample_lake: Lake, make_config: MakeConfig
 
     runs = sample_lake.value("SELECT count(*) FROM runs")
     snapshot = sample_lake.snapshot()
-    again = judge(sample_lake, config)
+    again = judge_responses(sample_lake, config)
     assert again.skipped
     assert again.counts.rows_in == 0
     assert asked(tmp_path) == 2 * PAIRS
@@ -75,7 +75,7 @@ def test_every_question_is_asked_once(sample_lake: Lake, make_config: MakeConfig
 
 def test_the_done_record_names_the_revision(sample_lake: Lake, make_config: MakeConfig) -> None:
     config = make_config(yaml())
-    judge(sample_lake, config)
+    judge_responses(sample_lake, config)
     query = "SELECT part, details FROM runs WHERE stage = 'judge' AND status = 'done' ORDER BY part"
     with Panel(config) as panel:
         for part, details in sample_lake.rows(query):
@@ -87,11 +87,11 @@ def test_the_done_record_names_the_revision(sample_lake: Lake, make_config: Make
 def test_a_changed_judge_is_asked_anew_and_a_restored_one_is_not(
     sample_lake: Lake, make_config: MakeConfig, tmp_path: Path
 ) -> None:
-    judge(sample_lake, make_config(yaml()))
-    judge(sample_lake, make_config(yaml(llm="tie_band: 0.1")))
+    judge_responses(sample_lake, make_config(yaml()))
+    judge_responses(sample_lake, make_config(yaml(llm="tie_band: 0.1")))
     assert asked(tmp_path) == 4 * PAIRS
     restored = make_config(yaml())
-    assert not judge(
+    assert not judge_responses(
         sample_lake, restored
     ).skipped  # nothing is asked, but its revision counts again from now on
     assert asked(tmp_path) == 4 * PAIRS
@@ -100,22 +100,22 @@ def test_a_changed_judge_is_asked_anew_and_a_restored_one_is_not(
         "AND status = 'done'"
     )
     assert sample_lake.value(query) == Panel(restored).judges["llm"].revision
-    assert judge(sample_lake, restored).skipped
+    assert judge_responses(sample_lake, restored).skipped
 
 
 def test_failures_are_retried_to_the_limit(
     sample_lake: Lake, make_config: MakeConfig, tmp_path: Path
 ) -> None:
     config = make_config(yaml(engine="fail: Question 7", llm="attempts: 2"))
-    first = judge(sample_lake, config, only=["llm"])
+    first = judge_responses(sample_lake, config, only=["llm"])
     assert first.counts.dropped == {"time-out": 12}
     assert first.counts.rows_kept == 2 * PAIRS - 12
     raw = "SELECT DISTINCT raw FROM judgments WHERE outcome = 'failed'"
     assert sample_lake.rows(raw) == [("time-out: no answer in 30 s\n...",)]
-    second = judge(sample_lake, config, only=["llm"])
+    second = judge_responses(sample_lake, config, only=["llm"])
     assert second.counts.dropped == {"time-out": 12}
     assert asked(tmp_path) == 2 * PAIRS + 12
-    third = judge(sample_lake, config, only=["llm"])
+    third = judge_responses(sample_lake, config, only=["llm"])
     assert asked(tmp_path) == 2 * PAIRS + 12
     assert third.counts.rows_in == 0
     assert ("failed", 24) in judgments(sample_lake)
@@ -123,9 +123,9 @@ def test_failures_are_retried_to_the_limit(
 
 
 def test_a_failure_may_be_mended_by_a_retry(sample_lake: Lake, make_config: MakeConfig) -> None:
-    judge(sample_lake, make_config(yaml(engine="fail: Question 7")), only=["llm"])
+    judge_responses(sample_lake, make_config(yaml(engine="fail: Question 7")), only=["llm"])
     # The same revision (`answer_of`), and this time the engine is well: it was a time-out.
-    judge(sample_lake, make_config(yaml()), only=["llm"])
+    judge_responses(sample_lake, make_config(yaml()), only=["llm"])
     assert sum(count for outcome, count in judgments(sample_lake) if outcome != "failed") == 2 * PAIRS  # type: ignore[misc]
 
 
@@ -133,8 +133,8 @@ def test_what_cannot_succeed_is_not_asked_again(
     sample_lake: Lake, make_config: MakeConfig, tmp_path: Path
 ) -> None:
     config = make_config(yaml(engine="mass: 0.001"))
-    judge(sample_lake, config, only=["llm"])
-    judge(sample_lake, config, only=["llm"])
+    judge_responses(sample_lake, config, only=["llm"])
+    judge_responses(sample_lake, config, only=["llm"])
     assert asked(tmp_path) == 2 * PAIRS
     assert judgments(sample_lake) == [("failed", 2 * PAIRS)]
 
@@ -155,13 +155,13 @@ def test_a_run_cut_short_ends_as_an_undisturbed_one(
             commit_chunks(run, [answer_chunk(sample_lake, panel, work[1], run_id=run.run_id)])
         assert run.total.rows_kept == 60
         assert run.total.rows_duplicate == 60
-    judge(sample_lake, config)
+    judge_responses(sample_lake, config)
     assert asked(tmp_path) == 2 * PAIRS
     cut_short = sample_lake.rows(CONTENT)
     with sample_lake.write("start over") as writer:
         writer.delete("judgments", "revision <> 'imported'")
         writer.delete("runs", "true")
-    judge(sample_lake, config)
+    judge_responses(sample_lake, config)
     assert sample_lake.rows(CONTENT) == cut_short
 
 
@@ -169,14 +169,14 @@ def test_new_responses_are_asked_about(sample_lake: Lake, make_config: MakeConfi
     config = make_config(yaml())
     with sample_lake.write("less") as writer:
         writer.delete("responses", "model = 'model-3'")
-    judge(sample_lake, config)
+    judge_responses(sample_lake, config)
     assert asked(tmp_path) == 12 * 3 * 2
     new = sample_lake.arrow(
         "SELECT * REPLACE ('x' || response_id AS response_id) FROM responses WHERE model = 'model-0'"
     )
     with sample_lake.write("more") as writer:
         writer.append("responses", new)
-    judge(sample_lake, config)
+    judge_responses(sample_lake, config)
     assert asked(tmp_path) == 12 * 6 * 2
 
 
@@ -187,17 +187,17 @@ def test_pictures_make_a_reading_judge_abstain(
         "UPDATE lake.responses SET content = [{'type': 'image', 'text': NULL, 'uri': 'x.png', 'sha256': NULL}] "
         "WHERE \"key\" = 'q1-r0'"
     )
-    judge(sample_lake, make_config(yaml()))
+    judge_responses(sample_lake, make_config(yaml()))
     assert asked(tmp_path) == 2 * PAIRS - 12
     assert ("abstain", 12) in judgments(sample_lake)
 
 
 def test_only_some_judges(sample_lake: Lake, make_config: MakeConfig, tmp_path: Path) -> None:
     config = make_config(yaml())
-    judge(sample_lake, config, only=["long"])
+    judge_responses(sample_lake, config, only=["long"])
     assert asked(tmp_path) == 0
     with pytest.raises(CurateError, match=r"no judge called 'lnog': did you mean 'long'\?"):
-        judge(sample_lake, config, only=["lnog"])
+        judge_responses(sample_lake, config, only=["lnog"])
 
 
 def test_a_broken_judge_of_ones_own_says_where(
@@ -213,9 +213,9 @@ def test_a_broken_judge_of_ones_own_says_where(
     with pytest.raises(
         CurateError, match=r"Judge 'mine' broke with ZeroDivisionError at .*mine\.py:5: division"
     ):
-        judge(sample_lake, make_config(text % "mine"))
+        judge_responses(sample_lake, make_config(text % "mine"))
     with pytest.raises(CurateError, match=r"was asked 72 questions, and gave 1 answers"):
-        judge(sample_lake, make_config(text % "short"))
+        judge_responses(sample_lake, make_config(text % "short"))
     assert sample_lake.value("SELECT count(*) FROM judgments WHERE annotator_id = 'mine'") == 0
 
 
@@ -228,7 +228,7 @@ def test_a_judge_of_ones_own(sample_lake: Lake, make_config: MakeConfig, tmp_pat
         "        return [from_margin(q.b.text.count('.') - q.a.text.count('.')) for q in questions]\n"
     )
     config = make_config("judge: {judges: [{name: quieter, kind: './shouting.py:Quieter'}]}")
-    judge(sample_lake, config)
+    judge_responses(sample_lake, config)
     better = (
         "SELECT bool_and((outcome = 'a') = (a.model < b.model)) FROM judgments j "
         "JOIN responses a ON a.response_id = response_a JOIN responses b ON b.response_id = response_b "

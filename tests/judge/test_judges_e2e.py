@@ -11,7 +11,7 @@ import pytest
 
 from curate.config.project import Config
 from curate.engine import build_chat
-from curate.judge import CandidateResponse, Panel, PromptItem, judge
+from curate.judge import CandidateResponse, Panel, PromptItem, judge_responses
 from curate.judge.runner import run_judge
 from curate.lake.lake import Lake
 from curate.lake.status import read_status
@@ -46,7 +46,7 @@ def test_of_a_model_that_rambles_every_question_is_a_row_and_status_and_report_s
         f"engines: {{m: {{kind: transformers, model: {folder}, dtype: float32, max_length: 2048}}}}\n"
         f"judge: {{judges: [{{name: rambler, {judge_of}, engine: m, max_tokens: 24}}]}}"
     )
-    summary = judge(sample_lake, config, limit=2)
+    summary = judge_responses(sample_lake, config, limit=2)
     questions = 2 * 2 if judge_of == "kind: listwise" else 2 * 6 * 2
     assert (summary.counts.rows_in, summary.counts.rows_dropped) == (questions, questions)
     rows = sample_lake.rows(

@@ -43,7 +43,7 @@ def test_the_vote_is_weighed_by_soundness(speaking: MakeEngines, item: PromptIte
 
 def test_a_judgment_is_shown_in_the_order_that_its_judge_saw(speaking: MakeEngines, item: PromptItem) -> None:
     judge, (question, *_) = make(speaking()), list(make(speaking()).questions(item))
-    text = plain_text(judge.ask(question, SAID[0]).messages[-1].content)
+    text = plain_text(judge.build_request(question, SAID[0]).messages[-1].content)
     assert text.index("Rome.") < text.index("Paris, the capital.")  # shown "ba"
     assert "The judge said: B is better." in text  # and its "a" was B to it
 

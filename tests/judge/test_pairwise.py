@@ -92,9 +92,9 @@ def test_a_failed_request_is_a_failed_answer(scripted: MakeEngines, item: Prompt
 def test_the_reference_is_shown_only_if_wanted(scripted: MakeEngines, item: PromptItem) -> None:
     question = Question(item, item.candidates[1:], shown="ab")
     with_reference = plain_text(
-        judge(scripted(), reference=True).brief(question, Preamble()).messages[-1].content
+        judge(scripted(), reference=True).build_prompt(question, Preamble()).messages[-1].content
     )
-    without = plain_text(judge(scripted()).brief(question, Preamble()).messages[-1].content)
+    without = plain_text(judge(scripted()).build_prompt(question, Preamble()).messages[-1].content)
     assert "Paris" in with_reference
     assert "Paris" not in without
 
@@ -135,7 +135,7 @@ def test_the_beginning_is_the_same_for_all_pairs_of_a_prompt(scripted: MakeEngin
     pairwise = judge(scripted())
     texts = {
         question.in_shown_order[0].response_id: plain_text(
-            pairwise.brief(question, Preamble()).messages[-1].content
+            pairwise.build_prompt(question, Preamble()).messages[-1].content
         )
         for question in pairwise.questions(item)
     }
@@ -189,6 +189,6 @@ def test_a_conversation_is_shown_with_its_turns(scripted: MakeEngines) -> None:
     turns = build_chat(("system", "Rhyme."), ("user", "Hi"), ("assistant", "Bye"), ("user", "Again"))
     item = PromptItem("p", turns, None, (CandidateResponse("a", "x"), CandidateResponse("b", "y")))
     text = plain_text(
-        judge(scripted()).brief(Question(item, item.candidates, shown="ab"), Preamble()).messages[-1].content
+        judge(scripted()).build_prompt(Question(item, item.candidates, shown="ab"), Preamble()).messages[-1].content
     )
     assert "[system]\nRhyme.\n\n[user]\nHi\n\n[assistant]\nBye\n\n[user]\nAgain" in text

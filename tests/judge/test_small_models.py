@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from curate.config.project import Config
-from curate.judge import judge
+from curate.judge import judge_responses
 from curate.lake.lake import Lake
 
 MakeConfig = Callable[[str], Config]
@@ -41,7 +41,7 @@ def small_lake(sample_lake: Lake) -> Lake:
 
 def test_real_models_judge_and_a_second_time_says_the_same(small_lake: Lake, make_config: MakeConfig) -> None:
     config = make_config(YAML)
-    summary = judge(small_lake, config)
+    summary = judge_responses(small_lake, config)
     assert summary.counts.dropped == {}
     assert summary.counts.rows_kept == 2 * 6 * 3
     assert summary.counts.tokens_in > 2 * 12 * 100
@@ -57,5 +57,5 @@ def test_real_models_judge_and_a_second_time_says_the_same(small_lake: Lake, mak
     with small_lake.write("again") as writer:
         writer.delete("judgments", "revision <> 'imported'")
         writer.delete("runs", "true")
-    judge(small_lake, config)
+    judge_responses(small_lake, config)
     assert small_lake.rows(content) == before  # to the last bit

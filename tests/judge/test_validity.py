@@ -12,7 +12,7 @@ import pytest
 from curate.config.project import Config
 from curate.core.errors import CurateError
 from curate.engine import Engines, build_chat
-from curate.judge import Answer, CandidateResponse, Panel, PromptItem, Question, judge
+from curate.judge import Answer, CandidateResponse, Panel, PromptItem, Question, judge_responses
 from curate.judge.base import from_margin, from_probability, from_rating
 from curate.judge.reward_model import RewardModelJudge, RewardModelOptions
 from curate.judge.runner import run_judge
@@ -162,7 +162,7 @@ def test_a_judge_of_ones_own_commits_no_nonsense(
     sample_lake: Lake, make_config: MakeConfig, tmp_path: Path
 ) -> None:
     (tmp_path / "odd.py").write_text(CUSTOM)
-    judge(sample_lake, make_config("judge: {judges: [{name: odd, kind: './odd.py:Odd', attempts: 1}]}\n"))
+    judge_responses(sample_lake, make_config("judge: {judges: [{name: odd, kind: './odd.py:Odd', attempts: 1}]}\n"))
     rows = sample_lake.rows("SELECT outcome, p_a, raw FROM judgments WHERE annotator_id = 'odd'")
     assert len(rows) == 72
     assert [row for row in rows if row[0] != "failed"] == [("a", 0.75, "a?b")] * 12

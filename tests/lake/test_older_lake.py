@@ -15,7 +15,7 @@ import pytest
 
 from curate.aggregate import aggregate_judgments
 from curate.config.project import Config, load_config
-from curate.judge import judge
+from curate.judge import judge_responses
 from curate.lake.lake import Lake
 from curate.lake.runs import Summary
 from curate.lake.status import read_status
@@ -49,7 +49,7 @@ def test_it_opens_for_reading_as_it_is(config: Config) -> None:
 
 def test_it_migrates_and_gives_the_same_preferences(config: Config) -> None:
     with Lake.open(config.location) as lake:
-        judged: Summary = judge(lake, config)
+        judged: Summary = judge_responses(lake, config)
         assert judged.skipped or judged.counts.rows_kept == 0  # nothing that was judged is judged again
         aggregate_judgments(lake, config)
         assert read_status(lake).reconciles

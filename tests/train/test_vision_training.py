@@ -21,7 +21,7 @@ from curate.core.errors import CurateError
 from curate.core.identity import content_id
 from curate.engine.base import Failure, Score
 from curate.engine.registry import Engines
-from curate.judge.stage import judge
+from curate.judge.stage import judge_responses
 from curate.lake.lake import Lake, Location
 from curate.records import Message, Part, Prompt, Response, text_parts
 from curate.reward.scorer import PromptResponses, open_reward_model
@@ -164,7 +164,7 @@ def test_it_sits_on_the_panel_and_looks(lake: Lake, tmp_path: Path, model: Path)
     with lake.write("x") as writer:
         writer.append("prompts", table([prompt]))
         writer.append("responses", table(list(answers)))
-    judge(lake, config)
+    judge_responses(lake, config)
     (found,) = lake.rows("SELECT outcome, kind, p_a, raw FROM judgments")
     assert found[0] in ("a", "b")
     assert (found[1], found[3]) == ("reward-model", None)

@@ -7,6 +7,7 @@ from typing import Literal, Self, get_args
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from curate.core.registry import explain_unknown, is_part_name
 from curate.core.section import Section
 
 _RANKS = frozenset({"rank", "ranks", "ranking", "rankings", "position", "place", "placement"})
@@ -92,7 +93,8 @@ class Fields(Section):
         return path
 
 
-Format = Literal["native", "trl-preference", "ultrafeedback", "hh-rlhf", "lmsys-arena", "alpaca-eval"]
+SHAPE_NAMES = ("native", "trl-preference", "ultrafeedback", "hh-rlhf", "lmsys-arena", "alpaca-eval")
+"""The shapes of rows of this package; a test holds them against the registry `SHAPES`."""
 
 
 class Source(Section):
@@ -100,7 +102,11 @@ class Source(Section):
 
     source: str = Field(description="File, glob, `datasets` folder, or hf://owner/name[/config][@revision].")
     kind: Literal["responses", "judgments"] = "responses"
-    format: Format = Field("native", description="native, or a preset for a foreign shape.")
+    format: str = Field(
+        "native",
+        description=f"Shape of the rows: {', '.join(SHAPE_NAMES)}; ./file.yaml (the keys of `fields`, with `kind` and "
+        "`columns`) or ./file.py:Class for a shape of your own.",
+    )
     fields: Fields | None = Field(None, description="Overrides single fields of the format.")
     name: str | None = Field(None, description="Name in the `source` column; default: the file's name.")
     split: str | None = Field(
@@ -116,6 +122,13 @@ class Source(Section):
     )
     chunk: int = Field(32_768, ge=1, description="Rows per committed chunk.")
     max_line_mib: int = Field(64, ge=1, description="A longer line is rejected without being read.")
+
+    @field_validator("format")
+    @classmethod
+    def _check_format(cls, name: str) -> str:
+        if not is_part_name(name, SHAPE_NAMES, "shape"):
+            raise ValueError(explain_unknown(name, SHAPE_NAMES, "shape", "format").removesuffix("."))
+        return name
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

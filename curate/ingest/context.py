@@ -20,8 +20,8 @@ from curate.ingest import foreign, mapped
 from curate.ingest.columns import compute_prompt_ids
 from curate.ingest.decoders import decode_object, make_responses_decoder, resolve_fields
 from curate.ingest.inputs import Input
-from curate.ingest.presets import PRESETS
 from curate.ingest.rejection import Rejection, RowError
+from curate.ingest.shapes import open_shape
 
 SYSTEM = frozenset({"system", "system_prompt", "custom_system_prompt", "system_message"})
 INPUT = frozenset(
@@ -96,12 +96,11 @@ class ContextScan:
             return cls(
                 None, _list_read_columns(fields) | {"prompt"}, lambda row: foreign.get_key(row, path) or ""
             )
-        preset = PRESETS.get(source.format)
         fields, read = (
             resolve_fields(source),
             make_responses_decoder(source, name=source.name or source.source),
         )
-        known = _list_read_columns(fields) | (preset.reads if preset else frozenset())
+        known = _list_read_columns(fields) | open_shape(source.format).reads
         return cls(fields.responses, known, lambda row: compute_prompt_ids([read(dict(row))])[0])
 
     def context(self, row: Mapping[str, Any]) -> dict[str, list[object]]:

@@ -14,15 +14,10 @@ from curate.ingest import mapped
 from curate.ingest.foreign import ForeignRow, SourceSettings
 from curate.ingest.native import RawRow, make_native_judgments_decoder, make_native_responses_decoder
 from curate.ingest.parse import parse_line
-from curate.ingest.presets import PRESETS
 from curate.ingest.rejection import RowError
 from curate.ingest.rows import JudgmentRow, NativeRow, Row, find_repeated_id, is_sound, prompt_is_blank
+from curate.ingest.shapes import open_shape
 from curate.ingest.storable import check_storable
-
-NATIVE_FIELDS = Fields(
-    id="id", prompt="prompt", responses="responses", response_id="id", response_text="text", response_model="model",
-    reference="reference",
-)  # fmt: skip
 
 _decode = msgspec.json.Decoder().decode
 
@@ -41,17 +36,15 @@ def make_responses_decoder(source: Source, *, name: str) -> ResponsesDecoder:
             f"{name}: format {source.format!r} with these `fields` reads no scores: "
             f"`response_score: {unread}` is for rows with a list of responses (`responses`)."
         )
-    preset = PRESETS.get(source.format)
-    read, kind = (preset.read, preset.kind) if preset else (mapped.read_mapped, "imported")
+    shape = open_shape(source.format)
     return _make_foreign_decoder(
-        read, SourceSettings(fields, source.annotator or name, source.annotator_kind or kind)
+        shape.read_row, SourceSettings(fields, source.annotator or name, source.annotator_kind or shape.kind)
     )
 
 
 def resolve_fields(source: Source) -> Fields:
     """Merge the fields of a source with those of its format; what it ignores is not read by default."""
-    preset = PRESETS.get(source.format)
-    fields = merge_fields(preset.fields if preset else NATIVE_FIELDS, source.fields)
+    fields = merge_fields(open_shape(source.format).fields, source.fields)
     return fields.model_copy(update={"system": None}) if fields.system in fields.ignore else fields
 
 

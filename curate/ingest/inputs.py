@@ -15,6 +15,7 @@ from curate.core.identity import content_id
 from curate.ingest import arrays, hub, lines, tables
 from curate.ingest.chunks import ReadRow
 from curate.ingest.schema import list_text_columns, make_column_check
+from curate.ingest.shapes import identify_shape, locate_shape
 
 SUPPORTED = (
     "JSON Lines (.jsonl, .ndjson), JSON arrays (.json), CSV (.csv) and TSV (.tsv), each also with .gz or .zst; "
@@ -39,7 +40,11 @@ class Input:
 
     @property
     def fingerprint(self) -> str:
-        return content_id("ingest", _VERSION, self.identity, self.source.model_dump(exclude={"source"}))
+        settings = {
+            **self.source.model_dump(exclude={"source"}),
+            "format": identify_shape(self.source.format),
+        }
+        return content_id("ingest", _VERSION, self.identity, settings)
 
 
 def locate_inputs(source: Source, config: Config) -> list[Input]:
@@ -47,6 +52,7 @@ def locate_inputs(source: Source, config: Config) -> list[Input]:
 
     Raises CurateError where there is nothing to read, or nothing that can be.
     """
+    source = locate_shape(source, config.resolve("."))
     if source.source.startswith("hf://"):
         return [_hub_input(source, part) for part in hub.list_splits(source.source, source.split)]
     path = config.resolve(source.source)

@@ -8,8 +8,8 @@ from pathlib import Path
 from curate.config.ingest import Fields, Source
 from curate.core.errors import CurateError
 from curate.data.native import JudgmentsRow, ResponsesRow
-from curate.ingest.decoders import NATIVE_FIELDS, merge_fields
-from curate.ingest.presets import PRESETS
+from curate.ingest.decoders import merge_fields
+from curate.ingest.shapes import open_shape
 from curate.ingest.tables import ColumnCheck
 
 # Fields that say nothing of the shape of a row.
@@ -45,9 +45,10 @@ def list_column_alternatives(source: Source) -> list[frozenset[str]]:
     if source.kind == "judgments":
         paths = {name: getattr(own, name) or name for name in ("prompt", "a", "b", "winner")}
         return [frozenset(paths.values())]
-    if source.format != "native" and not own.model_fields_set - _BESIDE:
-        return list(PRESETS[source.format].columns)
-    fields = merge_fields(PRESETS[source.format].fields if source.format != "native" else NATIVE_FIELDS, own)
+    shape = open_shape(source.format)
+    if shape.columns and not own.model_fields_set - _BESIDE:
+        return list(shape.columns)
+    fields = merge_fields(shape.fields, own)
     if fields.chosen is not None:
         return [_collect_paths(fields.chosen, fields.rejected)]
     if fields.a is not None:
@@ -59,9 +60,7 @@ def list_text_columns(source: Source) -> frozenset[str]:
     """Columns that hold responses as plain text, where an empty cell is an empty response."""
     if source.kind == "judgments" or (source.format == "native" and source.fields is None):
         return frozenset()
-    fields = merge_fields(
-        PRESETS[source.format].fields if source.format != "native" else NATIVE_FIELDS, source.fields
-    )
+    fields = merge_fields(open_shape(source.format).fields, source.fields)
     names = (fields.chosen, fields.rejected, fields.a, fields.b, fields.response_text)
     return frozenset(name for name in names if name is not None)
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curate.config.ingest import Fields, Format
+from curate.config.ingest import Fields
 from curate.core.errors import CurateError
 from curate.ingest.context import CONTEXT, is_context
 from curate.lake.lake import Lake
@@ -26,7 +26,7 @@ def completions(*systems: str | None) -> list[dict[str, Any]]:
     ]
 
 
-CASES: dict[str, tuple[Format, Fields | None, list[dict[str, Any]], str]] = {
+CASES: dict[str, tuple[str, Fields | None, list[dict[str, Any]], str]] = {
     "input": (
         "trl-preference",
         None,

@@ -11,6 +11,7 @@ from curate.ingest import foreign
 from curate.ingest.foreign import ForeignRow, SourceSettings
 from curate.ingest.rejection import RowError
 from curate.ingest.rows import IncomingResponse, Row, Verdict
+from curate.ingest.shapes.base import Shape
 from curate.records import Outcome
 
 FIELDS = Fields(
@@ -31,26 +32,36 @@ COLUMNS = (
 )
 
 
-def read(row: ForeignRow, reading: SourceSettings) -> Row:
-    fields = reading.fields
-    path = fields.prompt or "instruction"
-    asked = foreign.build_prompt(row, reading, foreign.check_text(foreign.get_required(row, path), path))
-    prompt = foreign.add_system_message(row, reading, asked)
-    single = fields.response_text or "output"
-    if fields.a is None or fields.b is None or fields.a not in row:
-        output = foreign.check_text(foreign.get_required(row, single), single)
-        model = foreign.get_text(row, fields.response_model)
-        return foreign.build_row(row, reading, prompt, [IncomingResponse(text=output, id=None, model=model)])
-    responses = [
-        IncomingResponse(
-            text=foreign.check_text(foreign.get_required(row, output), output),
-            id=None,
-            model=foreign.get_text(row, model),
-        )
-        for output, model in ((fields.a, fields.model_a), (fields.b, fields.model_b))
-    ]
-    verdicts = [_verdict(row, reading, fields.winner)] if fields.winner and fields.winner in row else []
-    return foreign.build_row(row, reading, prompt, responses, verdicts)
+class AlpacaEval(Shape):
+    """The output of one model, or of two with a verdict."""
+
+    fields = FIELDS
+    columns = COLUMNS
+    kind = "llm"
+
+    def read_row(self, row: ForeignRow, reading: SourceSettings) -> Row:
+        """Read a row."""
+        fields = reading.fields
+        path = fields.prompt or "instruction"
+        asked = foreign.build_prompt(row, reading, foreign.check_text(foreign.get_required(row, path), path))
+        prompt = foreign.add_system_message(row, reading, asked)
+        single = fields.response_text or "output"
+        if fields.a is None or fields.b is None or fields.a not in row:
+            output = foreign.check_text(foreign.get_required(row, single), single)
+            model = foreign.get_text(row, fields.response_model)
+            return foreign.build_row(
+                row, reading, prompt, [IncomingResponse(text=output, id=None, model=model)]
+            )
+        responses = [
+            IncomingResponse(
+                text=foreign.check_text(foreign.get_required(row, output), output),
+                id=None,
+                model=foreign.get_text(row, model),
+            )
+            for output, model in ((fields.a, fields.model_a), (fields.b, fields.model_b))
+        ]
+        verdicts = [_verdict(row, reading, fields.winner)] if fields.winner and fields.winner in row else []
+        return foreign.build_row(row, reading, prompt, responses, verdicts)
 
 
 def _verdict(row: ForeignRow, reading: SourceSettings, path: str) -> Verdict:

@@ -11,6 +11,7 @@ from curate.config.ingest import Fields
 from curate.ingest import foreign, mapped
 from curate.ingest.foreign import ForeignRow, SourceSettings
 from curate.ingest.rows import Row
+from curate.ingest.shapes.base import Shape
 
 FIELDS = Fields(
     prompt="instruction",
@@ -23,12 +24,20 @@ FIELDS = Fields(
 _NONE = "N/A"
 
 
-def read(row: ForeignRow, reading: SourceSettings) -> Row:
-    name, score = reading.fields.responses or "completions", reading.fields.response_score
-    completions = row.get(name)
-    if score is not None and isinstance(completions, list):
-        row = {**row, name: [_with_score(completion, score) for completion in completions]}
-    return mapped.read_list(row, reading)
+class UltraFeedback(Shape):
+    """An instruction with scored completions."""
+
+    fields = FIELDS
+    columns = (frozenset({"instruction", "completions"}),)
+    kind = "llm"
+
+    def read_row(self, row: ForeignRow, reading: SourceSettings) -> Row:
+        """Read a row."""
+        name, score = reading.fields.responses or "completions", reading.fields.response_score
+        completions = row.get(name)
+        if score is not None and isinstance(completions, list):
+            row = {**row, name: [_with_score(completion, score) for completion in completions]}
+        return mapped.read_list(row, reading)
 
 
 def _with_score(completion: object, path: str) -> object:

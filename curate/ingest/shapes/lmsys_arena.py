@@ -17,6 +17,7 @@ from curate.ingest import foreign, mapped
 from curate.ingest.foreign import ForeignRow, SourceSettings
 from curate.ingest.rejection import RowError
 from curate.ingest.rows import Row
+from curate.ingest.shapes.base import Shape
 
 FIELDS = Fields(
     id=None,
@@ -33,21 +34,33 @@ READS = _TABLE | {"turn"}
 COLUMNS = (frozenset({"conversation_a", "conversation_b", "winner"}), _TABLE)
 
 
-def read(row: ForeignRow, reading: SourceSettings) -> Row:
-    if reading.fields.a not in row and "response_a" in row:
-        row = {
-            **row,
-            "conversation_a": _dialogue(row, "response_a"),
-            "conversation_b": _dialogue(row, "response_b"),
-            "winner": _flagged(row),
-        }
-        own = {"prompt": None, **{name: getattr(FIELDS, name) for name in ("a", "b", "winner", "winners")}}
-        reading = replace(reading, fields=reading.fields.model_copy(update=own))
-    elif row.get("turn") is not None:
-        turn = foreign.parse_number(row["turn"], "turn")
-        paths = [path for path in (reading.fields.a, reading.fields.b) if path is not None]
-        row = {**row, **{path: _until(row.get(path), turn) for path in paths}}
-    return mapped.read_pair(row, reading)
+class LmsysArena(Shape):
+    """A battle of two models."""
+
+    fields = FIELDS
+    columns = COLUMNS
+    reads = READS
+    kind = "human"
+
+    def read_row(self, row: ForeignRow, reading: SourceSettings) -> Row:
+        """Read a row."""
+        if reading.fields.a not in row and "response_a" in row:
+            row = {
+                **row,
+                "conversation_a": _dialogue(row, "response_a"),
+                "conversation_b": _dialogue(row, "response_b"),
+                "winner": _read_winner_flags(row),
+            }
+            own = {
+                "prompt": None,
+                **{name: getattr(FIELDS, name) for name in ("a", "b", "winner", "winners")},
+            }
+            reading = replace(reading, fields=reading.fields.model_copy(update=own))
+        elif row.get("turn") is not None:
+            turn = foreign.parse_number(row["turn"], "turn")
+            paths = [path for path in (reading.fields.a, reading.fields.b) if path is not None]
+            row = {**row, **{path: _until(row.get(path), turn) for path in paths}}
+        return mapped.read_pair(row, reading)
 
 
 def _until(conversation: Any, turn: float) -> Any:
@@ -85,7 +98,7 @@ def _turns(row: ForeignRow, path: str) -> list[Any]:
     return value
 
 
-def _flagged(row: ForeignRow) -> str:
+def _read_winner_flags(row: ForeignRow) -> str:
     flags = {"winner_model_a": "model_a", "winner_model_b": "model_b", "winner_tie": "tie"}
     raised = [name for name in flags if str(row.get(name)) in ("1", "1.0", "True")]
     if len(raised) != 1:

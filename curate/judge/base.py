@@ -3,13 +3,13 @@
 A judge of your own is one small file beside curate.yaml:
 
     # shouting.py
-    from curate.judge.base import Answer, Judge, Question, prefer
+    from curate.judge.base import Answer, Judge, Question, from_margin
 
     class Quieter(Judge):
         kind = "rule"
 
         def answer(self, questions: list[Question]) -> list[Answer]:
-            return [prefer(q.b.text.count("!") - q.a.text.count("!")) for q in questions]
+            return [from_margin(q.b.text.count("!") - q.a.text.count("!")) for q in questions]
 
     # curate.yaml
     judge:
@@ -138,7 +138,7 @@ class Question:
 
     @property
     def contest(self) -> PromptItem:
-        """Return `item`; the name that it had before."""
+        """Return `item` under its old name, with a warning."""
         warn_old_name("question.contest", "question.item", stacklevel=3)
         return self.item
 

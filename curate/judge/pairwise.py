@@ -29,7 +29,7 @@ _VERDICTS = ("A", "B", "C")
 
 
 class PairwiseOptions(LanguageOptions):
-    """A language model that compares two responses."""
+    """Options of a language model that compares two responses."""
 
     template: str = Field(
         "pairwise-v1", description="A template of the package, or a .jinja file of your own."

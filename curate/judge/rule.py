@@ -49,7 +49,7 @@ class RuleOptions(JudgeOptions):
 
 @judge_kind("rule")
 class RuleJudge(Judge):
-    """The judgment's `score` is the rule's score of a minus that of b; a rule knows no probabilities."""
+    """A judge by a rule: the judgment's `score` is the rule's score of a minus that of b, without a probability."""
 
     kind = "rule"
     is_cheap = True

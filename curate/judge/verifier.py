@@ -1,4 +1,4 @@
-"""Checks that a program can make: a response passes or fails, whatever the others are like.
+"""Checks by a program: a response passes or fails, without regard to the other responses.
 
     - {name: solved, kind: verifier, check: number}                      # the last number, against the reference
     - {name: brief, kind: verifier, check: words, expect: [null, 100]}

@@ -1,4 +1,4 @@
-"""Presets: judges after published methods, by name, of which any option may be overridden.
+"""Presets: judges after published methods, by name; curate.yaml may override each option.
 
     - {name: careful, preset: metrics-reference, engine: big}
     - {name: quick, preset: vanilla, engine: small, tie: true}

@@ -1,4 +1,4 @@
-"""One end of the talk between the process of the tests and the process of the code: requests and replies as lines.
+"""One end of the exchange between the process of the tests and the process of the code: requests and replies as lines.
 
     {"do": "call", "args": [f, [1, 2], {}], "shared": [...]}        # a request: what to do, with what
     {"value": 3, "shared": [...], "printed": "..."}                 # its reply, or {"raise": error, ...}
@@ -30,13 +30,13 @@ class Exchange:
 
     def __init__(
         self,
-        mine: str,
+        side: str,
         *,
         reads: int,
         writes: int,
         proxy: Callable[[Exchange, int, dict[str, Any]], Any],
     ) -> None:
-        self.codec = Codec(mine, lambda number, about: proxy(self, number, about))
+        self.codec = Codec(side, lambda number, about: proxy(self, number, about))
         self.broken: str | None = None
         self.guard: Callable[[str, list[Any]], None] = lambda name, arguments: None  # refuses by raising
         self.print: Callable[[str], None] = lambda text: None  # what the other side has printed
@@ -75,7 +75,7 @@ class Exchange:
         except Lost:
             raise
         except BaseException as error:
-            if (self.codec.mine == "tests" and not isinstance(error, Exception)) or isinstance(
+            if (self.codec.side == "tests" and not isinstance(error, Exception)) or isinstance(
                 error, AssertionError
             ):
                 self.broken = (

@@ -44,7 +44,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`memory`, `file` and `disk` in bytes; `memory` of each process and of all together; `python`: its folders."""
+    """Limits and folders: `file`, `disk` and `memory` in bytes; `memory` is for one process and for all together."""
 
     isolated: bool
     seconds: int

@@ -99,7 +99,7 @@ def _request_operation(remote: Remote, name: str, *arguments: Any) -> Any:
 
 def _is_code_side(remote: Remote) -> bool:
     """Tell whether this is the side of the code, which need not check its results."""
-    return bool(remote._remote_exchange.codec.mine == "code")
+    return bool(remote._remote_exchange.codec.side == "code")
 
 
 def _make_undecidable(remote: Remote, reason: str) -> UndecidableError:

@@ -68,10 +68,10 @@ class ProtocolError(Exception):
 
 
 class Codec:
-    """The values of one side: `mine` is its name ("code" or "tests"), `proxy` makes proxies of foreign objects."""
+    """The values of one side: `side` is its name ("code" or "tests"), `proxy` makes proxies of foreign objects."""
 
-    def __init__(self, mine: str, proxy: Callable[[int, dict[str, Any]], Any]) -> None:
-        self.mine, self.other = mine, "code" if mine == "tests" else "tests"
+    def __init__(self, side: str, proxy: Callable[[int, dict[str, Any]], Any]) -> None:
+        self.side, self.other = side, "code" if side == "tests" else "tests"
         self._proxy = proxy
         self._numbers = itertools.count()
         self._own: dict[int, Any] = {}  # by number; never given up, so that `id` stays theirs
@@ -145,7 +145,7 @@ class Codec:
         return [self.encode(value) for value in listed]
 
     def _encode_container(self, value: Any, name: str) -> list[Any]:
-        key = self._key_of.get(id(value)) or f"{self.mine}{next(self._numbers)}"
+        key = self._key_of.get(id(value)) or f"{self.side}{next(self._numbers)}"
         self._share_container(key, value)
         if key in self._written:
             return ["ref", key]
@@ -187,7 +187,7 @@ class Codec:
         if number is None:
             number = self._number_of[id(value)] = next(self._numbers)
             self._own[number] = value
-        return ["object", self.mine, number, self._describe_object(value)]
+        return ["object", self.side, number, self._describe_object(value)]
 
     def _describe_object(self, value: Any) -> dict[str, Any]:
         """Describe an object, so that the other side can make a proxy that behaves like it."""
@@ -238,7 +238,7 @@ class Codec:
                 return importlib.import_module(module)
             case ["stdlib", str(module), str(name)] if module in _MODULES and not name.startswith("_"):
                 return getattr(importlib.import_module(module), name)
-            case ["object", self.mine, int(number), *_]:
+            case ["object", self.side, int(number), *_]:
                 return self.get_own(number)
             case ["object", self.other, int(number), dict(about)]:
                 if number not in self._foreign:

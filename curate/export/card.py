@@ -25,7 +25,7 @@ _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000
 
 @dataclass(frozen=True, slots=True)
 class ExportContent:
-    """What there is to say about an export."""
+    """The facts about an export that its card and manifest state."""
 
     entry: ExportEntry
     format: ExportFormat
@@ -37,7 +37,7 @@ class ExportContent:
 
 
 def render_card(reader: Lake, config: Config, content: ExportContent) -> str:
-    """The whole of README.md. `reader` still has the temporary table `selection`."""
+    """Return the whole of README.md; `reader` still has the temporary table `selection`."""
     import jinja2
 
     # Markdown, so nothing is escaped as HTML here: what comes from users goes through the filter `md`.
@@ -79,8 +79,8 @@ def render_card(reader: Lake, config: Config, content: ExportContent) -> str:
 
 def _read_assessment(reader: Lake, iteration: int | None) -> tuple[Any, ...] | None:
     """The row of the assessment; None where nothing was assessed (an old snapshot among them)."""
-    found = reader.rows(read_query("export_card_claim"), [iteration]) if reader.has("assessments") else []
-    return found[0] if found else None
+    rows = reader.rows(read_query("export_card_claim"), [iteration]) if reader.has("assessments") else []
+    return rows[0] if rows else None
 
 
 def _front_matter(content: ExportContent) -> str:

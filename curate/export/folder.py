@@ -1,4 +1,4 @@
-"""The folder of an export: what its manifest says of it, and which files in it may be replaced."""
+"""The folder of an export: its manifest, and which of its files may be replaced."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NOUN = "an export"
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
-    """The manifest of an export; None where there is none."""
+    """Return the manifest of an export; None where there is none."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -20,7 +20,7 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
 
 
 def is_intact(folder: Path, fingerprint: str) -> bool:
-    """Whether the folder holds the export of that fingerprint, no file of which is missing or cut."""
+    """Tell whether the folder holds the export of that fingerprint, no file of which is missing or cut."""
     manifest = read_manifest(folder)
     if manifest is None or manifest["fingerprint"] != fingerprint:
         return False

@@ -33,7 +33,7 @@ _REPLACED = ("preferences", "rankings", "annotators", "dropped_arcs", "guarantee
 
 @dataclass(frozen=True, slots=True)
 class ExportResult:
-    """What one export holds. `rows`: of all its tables; `skipped`: the folder held this very export already."""
+    """The outcome of one export. `rows`: of all its tables; `skipped`: the folder held this very export already."""
 
     path: Path
     format: str
@@ -129,17 +129,17 @@ def write_export(
 
 
 def _choose_iteration(reader: Lake, entry: ExportEntry, form: ExportFormat) -> int | None:
-    found = [row[0] for row in reader.rows("SELECT DISTINCT iteration FROM preferences ORDER BY 1")]
-    if not found and form.needs_labels:
+    iterations = [row[0] for row in reader.rows("SELECT DISTINCT iteration FROM preferences ORDER BY 1")]
+    if not iterations and form.needs_labels:
         raise CurateError(
             f"There are no preferences to export to {entry.path} yet: run `curate aggregate` first."
         )
-    if entry.iteration is not None and entry.iteration not in found:
+    if entry.iteration is not None and entry.iteration not in iterations:
         raise CurateError(
             f"The export to {entry.path} asks for iteration {entry.iteration}, but the lake has "
-            f"{', '.join(map(str, found)) or 'none'}: name one of those, or leave it out for the last."
+            f"{', '.join(map(str, iterations)) or 'none'}: name one of those, or leave it out for the last."
         )
-    return entry.iteration if entry.iteration is not None else (found[-1] if found else None)
+    return entry.iteration if entry.iteration is not None else (iterations[-1] if iterations else None)
 
 
 def _fingerprint_export(reader: Lake, entry: ExportEntry, form: ExportFormat, iteration: int | None) -> str:

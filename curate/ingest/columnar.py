@@ -45,7 +45,7 @@ def read_columns(lines: Sequence[bytes], *, source: str, split: str | None) -> C
         return None
     ends = np.asarray(listed.offsets)
     sizes = np.diff(ends)
-    if (sizes == 0).any() or rows_with_equal_keys(ends - ends[0], Strings.of(keys)):
+    if (sizes == 0).any() or rows_with_equal_keys(ends - ends[0], Strings.from_array(keys)):
         return None
     if _has_blank(prompt):
         return None
@@ -89,12 +89,12 @@ def _parse_lines(lines: Sequence[bytes]) -> pa.Table | None:
 
 
 def _has_no_empty(strings: pa.Array) -> bool:
-    """Whether no string is empty."""
+    """Tell whether no string is empty."""
     return bool(pc.min(pc.binary_length(strings)).as_py() != 0)
 
 
 def _has_blank(prompts: pa.Array) -> bool:
-    """Whether a prompt is empty or white space. Most begin with a visible ASCII character, which settles it."""
+    """Tell whether a prompt is empty or white space. Most begin with a visible ASCII character, which settles it."""
     first = pc.binary_slice(prompts.cast(pa.binary()), 0, 1)
     visible = pc.and_(pc.greater(first, b" "), pc.less(first, b"\x7f"))
     doubtful = prompts.filter(pc.invert(visible)).to_pylist()

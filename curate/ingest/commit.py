@@ -33,25 +33,25 @@ class _Batch:
         self._rows = rows
         self._ids = ids
         self._known = known
-        self.novel = known.novel(ids)
-        self._file = lake.stage(table, self._chosen())
+        self.novel = known.find_new(ids)
+        self._file = lake.stage(table, self._select_new())
 
     def look_again(self) -> None:
-        """Others have written: some rows may not be new any more, and the file not right."""
-        novel = self._known.novel(self._ids)
+        """Look again which rows are new, after another process has written, and correct the file."""
+        novel = self._known.find_new(self._ids)
         if not np.array_equal(novel, self.novel):
             self.novel = novel
             if self._file is not None:
                 self._file.discard()
-            self._file = self._lake.stage(self._table, self._chosen())
+            self._file = self._lake.stage(self._table, self._select_new())
 
     def append(self, writer: Writer) -> None:
         if self._file is not None:
             writer.adopt(self._file)
         else:
-            writer.append(self._table, self._chosen())
+            writer.append(self._table, self._select_new())
 
-    def _chosen(self) -> pa.Table:
+    def _select_new(self) -> pa.Table:
         return _select_rows(self._rows, self.novel)
 
 
@@ -65,7 +65,9 @@ class Committer:
         self._pseudonym = pseudonym
         self._known = LakeIds(lake)
 
-    def responses(self, chunk: PreparedResponses, input: Input, fingerprint: str, *, refresh: bool) -> int:
+    def commit_responses(
+        self, chunk: PreparedResponses, input: Input, fingerprint: str, *, refresh: bool
+    ) -> int:
         """Commit a chunk of responses; returns the rows that were read."""
         columns, known = chunk.columns, self._known
         batches = [
@@ -84,21 +86,25 @@ class Committer:
             kept = np.zeros(chunk.rows, bool)
             kept[prompts.novel] = True
             kept[columns.owner[responses.novel]] = True
-            judgments = self._judgments(writer, chunk.statements, kept)
-            self._quarantine(writer, chunk.rejections, input, chunk.place, refresh=refresh)
+            judgments = self._append_judgments(writer, chunk.statements, kept)
+            self._replace_rejections(writer, chunk.rejections, input, chunk.place, refresh=refresh)
             _count_rows(counts, kept, chunk.rejections, input, chunk.place)
-        known.committed(columns.prompt_ids[prompts.novel], columns.response_ids[responses.novel], judgments)
+        known.learn_commit(
+            columns.prompt_ids[prompts.novel], columns.response_ids[responses.novel], judgments
+        )
         return chunk.rows + len(chunk.rejections)
 
-    def judgments(self, chunk: PreparedJudgments, input: Input, fingerprint: str, *, refresh: bool) -> int:
+    def commit_judgments(
+        self, chunk: PreparedJudgments, input: Input, fingerprint: str, *, refresh: bool
+    ) -> int:
         """Commit a chunk of judgments, once their references are resolved; returns the rows that were read."""
         decoded = chunk.decoded
-        found = resolve_references(self._lake, decoded.rows)
-        statements = Statements([each for each in found if isinstance(each, Statement)], self._pseudonym)
+        resolved = resolve_references(self._lake, decoded.rows)
+        statements = Statements([item for item in resolved if isinstance(item, Statement)], self._pseudonym)
         unresolved = [
-            reject_row(number, raw, each)
-            for number, raw, each in zip(decoded.numbers, decoded.raw, found, strict=True)
-            if isinstance(each, RowError)
+            reject_row(number, raw, item)
+            for number, raw, item in zip(decoded.numbers, decoded.raw, resolved, strict=True)
+            if isinstance(item, RowError)
         ]
         rejections = sorted([*decoded.rejections, *unresolved], key=lambda rejection: rejection.line)
         with self._run.chunk(
@@ -106,25 +112,25 @@ class Committer:
         ) as (writer, counts):
             self._known.catch_up()
             kept = np.zeros(len(decoded.rows), bool)
-            judgments = self._judgments(writer, statements, kept)
-            self._quarantine(writer, rejections, input, chunk.place, refresh=refresh)
-            resolved = [statement.row for statement in statements.statements]
-            _count_rows(counts, kept[resolved], rejections, input, chunk.place)
-        self._known.committed(_NOTHING, _NOTHING, judgments)
+            judgments = self._append_judgments(writer, statements, kept)
+            self._replace_rejections(writer, rejections, input, chunk.place, refresh=refresh)
+            stated = [statement.row for statement in statements.statements]
+            _count_rows(counts, kept[stated], rejections, input, chunk.place)
+        self._known.learn_commit(_NOTHING, _NOTHING, judgments)
         return len(decoded.rows) + len(decoded.rejections)
 
-    def _judgments(self, writer: Writer, statements: Statements, kept: Mask) -> Ids:
-        """Append the new statements and mark their rows as kept; the ids of the new ones."""
+    def _append_judgments(self, writer: Writer, statements: Statements, kept: Mask) -> Ids:
+        """Append the new statements, mark their rows as kept, and return the ids of the new ones."""
         if not statements.statements:
             return _NOTHING
-        samples, ids, novel, supersedes = statements.resolve(self._lake, self._known.judgments)
-        table = statements.table(samples, ids, supersedes, self._run.run_id)
+        samples, ids, novel, supersedes = statements.number_samples(self._lake, self._known.judgments)
+        table = statements.build_table(samples, ids, supersedes, self._run.run_id)
         writer.append("judgments", _select_rows(table, novel))
         new = np.flatnonzero(novel)
         kept[[statements.statements[i].row for i in new]] = True
         return parse_ids([ids[i] for i in new])
 
-    def _quarantine(
+    def _replace_rejections(
         self,
         writer: Writer,
         rejections: Sequence[Rejection],
@@ -133,7 +139,7 @@ class Committer:
         *,
         refresh: bool,
     ) -> None:
-        """`refresh`: an earlier ingest of this input left rejected rows, which these replace."""
+        """Write rejected rows; with `refresh` they replace those that an earlier ingest of the input left."""
         if refresh:
             where, numbers = "source = ? AND line >= ?", [place.start]
             if not place.last:
@@ -141,14 +147,14 @@ class Committer:
             writer.delete("quarantine", where, [input.part, *numbers])
         records = [
             Quarantined(
-                quarantine_id=content_id(input.part, each.line, each.reason, each.raw),
+                quarantine_id=content_id(input.part, rejection.line, rejection.reason, rejection.raw),
                 source=input.part,
-                line=each.line,
-                reason=each.reason,
-                raw=each.raw,
+                line=rejection.line,
+                reason=rejection.reason,
+                raw=rejection.raw,
                 run_id=self._run.run_id,
             )
-            for each in rejections
+            for rejection in rejections
         ]
         rows = pa.Table.from_pylist([record.model_dump() for record in records], arrow_schema(Quarantined))
         writer.append("quarantine", rows, unique="quarantine_id")

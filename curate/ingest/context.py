@@ -63,20 +63,20 @@ def check_source(inputs: Sequence[Input]) -> None:
         return  # a native row has no unknown keys, and its prompt is where it must be
     for item in inputs:
         _check_prompts(item)
-    scan = ContextScan.of(source)
+    scan = ContextScan.from_source(source)
     names = frozenset[str]().union(*(_find_context_names(item, scan) for item in inputs))
     if not names:
         return
     for item in inputs:
         for number, row in _read_objects(item):
-            scan.add(f"row {number} of {item.part}", row, names)
+            scan.add_row(f"row {number} of {item.part}", row, names)
     if scan.conflicts:
         raise CurateError(_explain_conflicts(scan.conflicts, source))
 
 
 @dataclass(slots=True)
 class ContextScan:
-    """What has been read of each prompt, and the columns that contradict it.
+    """The contexts that have been read of each prompt, and the columns that contradict them.
 
     `responses`: the path of the list of responses; `known`: columns that are read or ignored; `seen`: of each prompt,
     for each column, what identifies its value and the first row that has it; `conflicts`: column → two rows.
@@ -89,7 +89,7 @@ class ContextScan:
     conflicts: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, source: Source) -> ContextScan:
+    def from_source(cls, source: Source) -> ContextScan:
         if source.kind == "judgments":
             fields = source.fields or Fields()
             path = fields.prompt or "prompt"
@@ -103,7 +103,7 @@ class ContextScan:
         known = _list_read_columns(fields) | open_shape(source.format).reads
         return cls(fields.responses, known, lambda row: compute_prompt_ids([read(dict(row))])[0])
 
-    def context(self, row: Mapping[str, Any]) -> dict[str, list[object]]:
+    def find_context(self, row: Mapping[str, Any]) -> dict[str, list[object]]:
         """Find the columns of a row that belong to what was asked and are not read: each value that they have."""
         columns = {name: [value] for name, value in row.items() if is_context(name)}
         listed = foreign.find_value(row, self.responses)
@@ -121,12 +121,12 @@ class ContextScan:
             if name not in self.known and any(map(_says_something, values))
         }
 
-    def add(self, place: str, row: Mapping[str, Any], names: frozenset[str]) -> None:
+    def add_row(self, place: str, row: Mapping[str, Any], names: frozenset[str]) -> None:
         try:
             prompt = self.prompt(row)
         except RowError:
             return  # that row goes into quarantine
-        context = self.context(row)
+        context = self.find_context(row)
         known = self.seen.setdefault(prompt, {})
         for name in names:
             values = {_digest_value(value) for value in context.get(name, [None])}
@@ -142,7 +142,7 @@ def _list_read_columns(fields: Fields) -> frozenset[str]:
 
 
 def is_context(name: str) -> bool:
-    """Whether a column belongs to what was asked, by the last part of its name, in any case."""
+    """Tell whether a column belongs to the question, by the last part of its name, in any case."""
     return name.rsplit(".", 1)[-1].strip().lower().replace(" ", "_").replace("-", "_") in CONTEXT
 
 
@@ -178,7 +178,7 @@ def _find_context_names(item: Input, scan: ContextScan) -> frozenset[str]:
     listed = item.columns()
     if listed is not None and not any(map(is_context, listed)):
         return frozenset()
-    return frozenset(name for _, row in _read_objects(item) for name in scan.context(row))
+    return frozenset(name for _, row in _read_objects(item) for name in scan.find_context(row))
 
 
 def _read_objects(item: Input) -> Iterator[tuple[int, Mapping[str, Any]]]:
@@ -218,7 +218,7 @@ def _explain_conflicts(conflicts: Mapping[str, tuple[str, str]], source: Source)
 
 
 def _suggest_field(column: str, source: Source) -> str | None:
-    """What reads the column, if anything does."""
+    """Return the entry of `fields` that reads the column; None where there is none."""
     own = resolve_fields(source)
     if source.kind == "judgments" or (own.responses and column.startswith(f"{own.responses}.")):
         return None

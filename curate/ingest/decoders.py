@@ -89,7 +89,7 @@ def _make_foreign_decoder(
 
 
 def _check_row(row: Row, fields: Fields) -> None:
-    """What the native format's model checks, in the words of the foreign one."""
+    """Check what the native format's model checks, with messages in the words of the foreign format."""
     if not row.responses:
         raise RowError("no responses", f"`{fields.responses}` is empty.")
     if not is_sound(row):

@@ -59,9 +59,9 @@ def _write_sentence(detail: ErrorDetails, model: type[BaseModel]) -> tuple[str, 
                 f"`{place}` is {_shorten_value(detail['input'])}, but must be between 0 and 1",
             )
         case _:
-            found = TYPE_NAMES.get(type(detail["input"]), type(detail["input"]).__name__)
+            type_name = TYPE_NAMES.get(type(detail["input"]), type(detail["input"]).__name__)
             wanted = message.removeprefix("Input should be ").removeprefix("a valid ")
-            return "wrong type", f"`{place}` is {found}, but should be {_WANTED.get(wanted, wanted)}"
+            return "wrong type", f"`{place}` is {type_name}, but should be {_WANTED.get(wanted, wanted)}"
 
 
 _WANTED = {
@@ -88,11 +88,11 @@ def _kind_of(message: str) -> str:
 
 
 def _is_union(details: list[ErrorDetails]) -> bool:
-    """Whether all the errors are about one field that may have several types."""
-    return len(details) > 1 and all(_tagged(detail["loc"]) for detail in details)
+    """Tell whether all the errors are about one field that may have several types."""
+    return len(details) > 1 and all(_has_tag(detail["loc"]) for detail in details)
 
 
-def _tagged(location: tuple[int | str, ...]) -> bool:
+def _has_tag(location: tuple[int | str, ...]) -> bool:
     return any(_is_tag(step) for step in location)
 
 

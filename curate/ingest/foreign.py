@@ -26,7 +26,7 @@ _UNKEPT = ("tool_calls", "function_call", "images", "image", "videos", "video", 
 
 @dataclass(frozen=True, slots=True)
 class SourceSettings:
-    """How to read the rows of one source: the fields of its format, and who judged where no row says so."""
+    """Settings of one source: the fields of its shape, and who judged where no row says so."""
 
     fields: Fields
     annotator: str
@@ -34,7 +34,7 @@ class SourceSettings:
 
 
 def find_value(row: ForeignRow, path: str | None) -> Any:
-    """The value at a path with dots; None where it is not there. A key that itself has dots comes first."""
+    """Return the value at a path with dots, or None. A key that itself has dots comes first."""
     if path is None:
         return None
     if path in row:
@@ -47,7 +47,7 @@ def find_value(row: ForeignRow, path: str | None) -> Any:
     return value
 
 
-def get_required(row: ForeignRow, path: str) -> Any:
+def require_value(row: ForeignRow, path: str) -> Any:
     value = find_value(row, path)
     if value is None:
         raise RowError("missing key", f"`{path}` is missing.")
@@ -81,17 +81,17 @@ def parse_number(value: object, place: str) -> float:
     """A number, or text that is one (all that CSV has)."""
     if isinstance(value, int | float | str) and not isinstance(value, bool):
         with contextlib.suppress(ValueError, OverflowError):
-            found = float(value)
-            if math.isfinite(found):
-                return found
+            parsed = float(value)
+            if math.isfinite(parsed):
+                return parsed
     raise RowError("wrong type", f"`{place}` is {name_type(value)}, but should be a number.")
 
 
 def parse_probability(value: object, place: str) -> float:
-    found = parse_number(value, place)
-    if not 0 <= found <= 1:
-        raise RowError("wrong value", f"`{place}` is {found:g}, but must be between 0 and 1.")
-    return found
+    parsed = parse_number(value, place)
+    if not 0 <= parsed <= 1:
+        raise RowError("wrong value", f"`{place}` is {parsed:g}, but must be between 0 and 1.")
+    return parsed
 
 
 def name_type(value: object) -> str:
@@ -116,11 +116,11 @@ def read_messages(value: object, place: str) -> list[IncomingMessage]:
                 raise RowError(f"`{name}` in a message", reason)
         role_name = "role" if "role" in turn else "from"
         content_name = "content" if "content" in turn else "value"
-        role = check_text(get_required(turn, role_name), f"{here}.{role_name}")
+        role = check_text(require_value(turn, role_name), f"{here}.{role_name}")
         role = _ROLES.get(role, role)
         if role not in _KNOWN_ROLES:
             raise RowError("unknown role", f"`{here}.{role_name}` is {role!r}, which is no known role.")
-        content = check_text(get_required(turn, content_name), f"{here}.{content_name}")
+        content = check_text(require_value(turn, content_name), f"{here}.{content_name}")
         turns.append(IncomingMessage(role=cast(Role, role), content=content))
     return turns
 
@@ -141,7 +141,7 @@ def read_history(value: object, place: str) -> list[IncomingMessage]:
         return read_messages(value, place) if value else []
     turns = []
     for position, pair in enumerate(value):
-        if not (isinstance(pair, list) and len(pair) == 2 and all(isinstance(said, str) for said in pair)):
+        if not (isinstance(pair, list) and len(pair) == 2 and all(isinstance(text, str) for text in pair)):
             reason = (
                 f"`{place}[{position}]` should be a pair of texts: what was asked, and what was answered."
             )
@@ -250,14 +250,14 @@ def get_kind(row: ForeignRow, reading: SourceSettings) -> Kind:
 
 def parse_outcome(value: object, place: str, winners: Mapping[str, Outcome]) -> Outcome:
     name = str(value) if isinstance(value, str | int | float) else ""
-    found = winners.get(name, name)
-    if found not in get_args(Outcome):
+    winner = winners.get(name, name)
+    if winner not in get_args(Outcome):
         allowed = ", ".join([*winners, *get_args(Outcome)])
         raise RowError("wrong value", f"`{place}` is {value!r}, but must be one of {allowed}.")
-    return cast(Outcome, found)
+    return cast(Outcome, winner)
 
 
-def get_shown(row: ForeignRow, reading: SourceSettings) -> Shown | None:
+def get_order(row: ForeignRow, reading: SourceSettings) -> Shown | None:
     value = get_text(row, reading.fields.shown)
     if value not in (None, "ab", "ba"):
         raise RowError("wrong value", f"`{reading.fields.shown}` is {value!r}, but must be 'ab' or 'ba'.")

@@ -36,7 +36,7 @@ class Strings(NamedTuple):
     valid: npt.NDArray[np.bool_]
 
     @classmethod
-    def of(cls, array: pa.Array) -> Strings:
+    def from_array(cls, array: pa.Array) -> Strings:
         _, offsets, data = array.buffers()
         first = array.offset
         return cls(
@@ -45,15 +45,15 @@ class Strings(NamedTuple):
             np.asarray(array.is_valid()) if array.null_count else np.empty(0, np.bool_),
         )
 
-    def longest(self) -> int:
+    def max_length(self) -> int:
         return int(np.diff(self.offsets).max(initial=0))
 
 
 def hash_prompts(keys: pa.Array, references: pa.Array, texts: pa.Array) -> tuple[Ids, Bytes]:
     """Ids of prompts of one user message: as numbers, and as text (n × 32 ASCII characters)."""
-    columns = [Strings.of(array) for array in (keys, references, texts)]
+    columns = [Strings.from_array(array) for array in (keys, references, texts)]
     ids, names = np.empty((len(keys), 2), np.uint64), np.empty((len(keys), 32), np.uint8)
-    _hash_prompts(*columns, _scratch(columns), ids, names)
+    _hash_prompts(*columns, _allocate_scratch(columns), ids, names)
     return ids, names
 
 
@@ -61,14 +61,14 @@ def hash_responses(
     prompts: Bytes, owner: npt.NDArray[np.int64], keys: pa.Array, models: pa.Array, texts: pa.Array
 ) -> tuple[Ids, Bytes]:
     """Ids of responses; `prompts[owner[i]]` is the id of the prompt that response i answers."""
-    columns = [Strings.of(array) for array in (keys, models, texts)]
+    columns = [Strings.from_array(array) for array in (keys, models, texts)]
     ids, names = np.empty((len(keys), 2), np.uint64), np.empty((len(keys), 32), np.uint8)
-    _hash_responses(prompts, owner, *columns, _scratch(columns), ids, names)
+    _hash_responses(prompts, owner, *columns, _allocate_scratch(columns), ids, names)
     return ids, names
 
 
-def _scratch(columns: list[Strings]) -> Ids:
-    size = _FRAME + _ESCAPED * sum(column.longest() for column in columns)
+def _allocate_scratch(columns: list[Strings]) -> Ids:
+    size = _FRAME + _ESCAPED * sum(column.max_length() for column in columns)
     return np.zeros(16 * (size // 128 + 2), np.uint64)
 
 
@@ -77,14 +77,14 @@ def _hash_prompts(keys, references, texts, words, ids, names):  # type: ignore[n
     out, state = words.view(np.uint8), np.empty(8, np.uint64)
     for i in range(len(ids)):
         out[0] = 0x5B  # [
-        at = _put_text(out, 1, keys, i)
+        at = _write_text(out, 1, keys, i)
         out[at] = 0x2C  # ,
-        at = _put_text(out, at + 1, references, i)
+        at = _write_text(out, at + 1, references, i)
         out[at] = 0x2C
-        at = _put(out, at + 1, _PROMPT_OPEN)
-        at = _put_text(out, at, texts, i)
-        at = _put(out, at, _PROMPT_CLOSE)
-        _finish(out, words, at, state, ids[i], names[i])
+        at = _write_bytes(out, at + 1, _PROMPT_OPEN)
+        at = _write_text(out, at, texts, i)
+        at = _write_bytes(out, at, _PROMPT_CLOSE)
+        _hash_buffer(out, words, at, state, ids[i], names[i])
 
 
 @numba.njit(nogil=True, cache=True)
@@ -93,28 +93,28 @@ def _hash_responses(prompts, owner, keys, models, texts, words, ids, names):  # 
     for i in range(len(ids)):
         out[0] = 0x5B
         out[1] = 0x22  # "
-        at = _put(out, 2, prompts[owner[i]])
+        at = _write_bytes(out, 2, prompts[owner[i]])
         out[at] = 0x22
         out[at + 1] = 0x2C
-        at = _put_text(out, at + 2, keys, i)
+        at = _write_text(out, at + 2, keys, i)
         out[at] = 0x2C
-        at = _put_text(out, at + 1, models, i)
+        at = _write_text(out, at + 1, models, i)
         out[at] = 0x2C
-        at = _put(out, at + 1, _RESPONSE_OPEN)
-        at = _put_text(out, at, texts, i)
-        at = _put(out, at, _RESPONSE_CLOSE)
-        _finish(out, words, at, state, ids[i], names[i])
+        at = _write_bytes(out, at + 1, _RESPONSE_OPEN)
+        at = _write_text(out, at, texts, i)
+        at = _write_bytes(out, at, _RESPONSE_CLOSE)
+        _hash_buffer(out, words, at, state, ids[i], names[i])
 
 
 @numba.njit(nogil=True, cache=True)
-def _put(out, at, piece):  # type: ignore[no-untyped-def]
+def _write_bytes(out, at, piece):  # type: ignore[no-untyped-def]
     for i in range(len(piece)):
         out[at + i] = piece[i]
     return at + len(piece)
 
 
 @numba.njit(nogil=True, cache=True)
-def _put_text(out, at, strings, i):  # type: ignore[no-untyped-def]
+def _write_text(out, at, strings, i):  # type: ignore[no-untyped-def]
     """A string as JSON, as msgspec and `json.dumps(ensure_ascii=False)` write it; null where it is null."""
     if len(strings.valid) > 0 and not strings.valid[i]:
         out[at], out[at + 1], out[at + 2], out[at + 3] = 0x6E, 0x75, 0x6C, 0x6C
@@ -130,21 +130,21 @@ def _put_text(out, at, strings, i):  # type: ignore[no-untyped-def]
             special |= np.uint8(c < 0x20) | np.uint8(c == 0x22) | np.uint8(c == 0x5C)
         if special:
             for j in range(_BLOCK):
-                at = _put_escaped(out, at, block[j])
+                at = _write_character(out, at, block[j])
         else:
             for j in range(_BLOCK):
                 target[j] = block[j]
             at += _BLOCK
         k += _BLOCK
     while k < end:
-        at = _put_escaped(out, at, data[k])
+        at = _write_character(out, at, data[k])
         k += 1
     out[at] = 0x22
     return at + 1
 
 
 @numba.njit(nogil=True, cache=True)
-def _put_escaped(out, at, c):  # type: ignore[no-untyped-def]
+def _write_character(out, at, c):  # type: ignore[no-untyped-def]
     if c >= 0x20 and c != 0x22 and c != 0x5C:
         out[at] = c
         return at + 1
@@ -169,7 +169,7 @@ def _put_escaped(out, at, c):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, cache=True)
-def _finish(out, words, n, state, id, name):  # type: ignore[no-untyped-def]
+def _hash_buffer(out, words, n, state, id, name):  # type: ignore[no-untyped-def]
     """Hash the first n bytes; the digest as two big-endian numbers and as 32 hexadecimal digits."""
     for i in range(n, (n + 127) // 128 * 128):
         out[i] = 0
@@ -186,18 +186,18 @@ def _finish(out, words, n, state, id, name):  # type: ignore[no-untyped-def]
 
 @numba.njit(nogil=True, cache=True)
 def rows_with_equal_keys(ends, keys):  # type: ignore[no-untyped-def]
-    """How many rows have two responses with the same key; responses of row i: `ends[i]` to `ends[i + 1]`."""
-    found = 0
+    """Count the rows that have two responses with the same key; responses of row i: `ends[i]` to `ends[i + 1]`."""
+    count = 0
     for row in range(len(ends) - 1):
         for i in range(ends[row], ends[row + 1]):
             for k in range(ends[row], i):
-                if _equal(keys, i, k):
-                    found += 1
-    return found
+                if _are_equal(keys, i, k):
+                    count += 1
+    return count
 
 
 @numba.njit(nogil=True, cache=True)
-def _equal(strings, i, k):  # type: ignore[no-untyped-def]
+def _are_equal(strings, i, k):  # type: ignore[no-untyped-def]
     first, second = strings.offsets[i], strings.offsets[k]
     n = strings.offsets[i + 1] - first
     if strings.offsets[k + 1] - second != n:

@@ -60,12 +60,12 @@ def list_splits(address: str, split: str | None) -> list[DatasetSplit]:
     return [
         DatasetSplit(
             name,
-            each,
+            split_name,
             resolved,
-            lambda check, each=each: stream_rows(name, config, resolved, each, check),  # type: ignore[misc]
-            columns=lambda each=each: read_stream_columns(name, config, resolved, each),  # type: ignore[misc]
+            lambda check, split_name=split_name: stream_rows(name, config, resolved, split_name, check),  # type: ignore[misc]
+            columns=lambda split_name=split_name: read_stream_columns(name, config, resolved, split_name),  # type: ignore[misc]
         )
-        for each in splits
+        for split_name in splits
     ]
 
 

@@ -60,14 +60,14 @@ def locate_inputs(source: Source, config: Config) -> list[Input]:
         return _folder_inputs(source, path, config)
     if path.exists():
         return [_file_input(source, path, config)]
-    found = sorted(Path(match) for match in glob.glob(str(path), recursive=True))  # noqa: PTH207  (absolute pattern)
-    if not found:
+    matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True))  # noqa: PTH207  (absolute pattern)
+    if not matches:
         wildcard = any(character in source.source for character in "*?[")
         problem = f"No file matches {source.source}" if wildcard else f"There is no file {source.source}"
         raise CurateError(
             f"{problem} (looked at {path}): check the path under `ingest` or on the command line."
         )
-    return [_file_input(source, match, config) for match in found if match.is_file()]
+    return [_file_input(source, match, config) for match in matches if match.is_file()]
 
 
 def _file_input(source: Source, path: Path, config: Config) -> Input:

@@ -28,7 +28,7 @@ class KnownIds:
         return sum(len(run) for run in self._runs)
 
     def add(self, ids: Ids) -> None:
-        """Ids that are not in the set yet."""
+        """Add ids that are not in the set yet."""
         if len(ids) == 0:
             return
         run = _sort_ids(ids)
@@ -36,20 +36,20 @@ class KnownIds:
             run = _sort_ids(np.concatenate([self._runs.pop(), run]))
         self._runs.append(run)
 
-    def holds(self, ids: Ids) -> Mask:
-        """Of each id, whether it is in the set."""
-        found = np.zeros(len(ids), dtype=bool)
+    def find_known(self, ids: Ids) -> Mask:
+        """Return a mask of the ids that are in the set."""
+        mask = np.zeros(len(ids), dtype=bool)
         for run in self._runs:
-            found |= _search_ids(run, ids)
-        return found
+            mask |= _search_ids(run, ids)
+        return mask
 
-    def novel(self, ids: Ids) -> Mask:
-        """Of each id, whether it is neither in the set nor earlier in `ids`."""
-        return mark_first(ids) & ~self.holds(ids)
+    def find_new(self, ids: Ids) -> Mask:
+        """Return a mask of the ids that are neither in the set nor earlier in `ids`."""
+        return mark_first(ids) & ~self.find_known(ids)
 
 
 def mark_first(ids: Ids) -> Mask:
-    """Of each id, whether none before it is equal."""
+    """Return a mask of the ids to which none before is equal."""
     first = np.ones(len(ids), dtype=bool)
     high = np.sort(ids[:, 0])
     if (high[1:] != high[:-1]).all():  # nearly always, and quicker to find out than an order
@@ -86,12 +86,12 @@ class LakeIds:
             # Where the old snapshots have been expired meanwhile, the whole table has to be read again.
             rows = f"lake.table_insertions('{table}', {first}, {now})" if kept else table
             ids = _load_ids(self._lake, f"SELECT unhex({column}) AS id FROM {rows}")
-            known.add(ids[known.novel(ids)])
+            known.add(ids[known.find_new(ids)])
         self._snapshot = now
         return True
 
-    def committed(self, prompts: Ids, responses: Ids, judgments: Ids) -> None:
-        """What our own transaction has added. Were there another commit just after, its number would tell."""
+    def learn_commit(self, prompts: Ids, responses: Ids, judgments: Ids) -> None:
+        """Add the ids of our own transaction. Another commit just after it shows in the snapshot number."""
         self._snapshot += 1
         self.prompts.add(prompts)
         self.responses.add(responses)
@@ -104,23 +104,23 @@ def _load_ids(lake: Lake, query: str) -> Ids:
 
 
 def _sort_ids(ids: Ids) -> Ids:
-    """By the first half only: `_search` looks through those that share it."""
+    """By the first half only: `_search_ids` looks through those that share it."""
     ordered: Ids = ids[np.argsort(ids[:, 0])]
     return ordered
 
 
 def _search_ids(run: Ids, ids: Ids) -> Mask:
     high, low = run[:, 0], run[:, 1]
-    at = np.searchsorted(high, ids[:, 0])
-    found = np.zeros(len(ids), dtype=bool)
-    active = np.flatnonzero(at < len(run))
-    active = active[high[at[active]] == ids[active, 0]]
+    position = np.searchsorted(high, ids[:, 0])
+    mask = np.zeros(len(ids), dtype=bool)
+    active = np.flatnonzero(position < len(run))
+    active = active[high[position[active]] == ids[active, 0]]
     while len(active):  # more than once only where two ids share their first 64 bits
-        found[active[low[at[active]] == ids[active, 1]]] = True
-        at[active] += 1
-        active = active[~found[active] & (at[active] < len(run))]
-        active = active[high[at[active]] == ids[active, 0]]
-    return found
+        mask[active[low[position[active]] == ids[active, 1]]] = True
+        position[active] += 1
+        active = active[~mask[active] & (position[active] < len(run))]
+        active = active[high[position[active]] == ids[active, 0]]
+    return mask
 
 
 def _row_numbers(column: pa.Array) -> Ids:

@@ -24,7 +24,7 @@ def read_list(row: ForeignRow, reading: SourceSettings) -> Row:
     """A list of responses, each a string or an object; with scores, verdicts about all pairs."""
     fields = reading.fields
     place = fields.responses or "responses"
-    values = foreign.get_required(row, place)
+    values = foreign.require_value(row, place)
     if not isinstance(values, list):
         raise RowError("wrong type", f"`{place}` is {foreign.name_type(values)}, but should be an array.")
     responses, scores = [], []
@@ -32,7 +32,7 @@ def read_list(row: ForeignRow, reading: SourceSettings) -> Row:
         candidate, score = _read_response(value, f"{place}[{position}]", reading)
         responses.append(candidate)
         scores.append(score)
-    asked = foreign.build_prompt(row, reading, foreign.get_required(row, fields.prompt or "prompt"))
+    asked = foreign.build_prompt(row, reading, foreign.require_value(row, fields.prompt or "prompt"))
     prompt = foreign.add_system_message(row, reading, asked)
     annotator, kind = foreign.get_annotator(row, reading), foreign.get_kind(row, reading)
     verdicts = foreign.compare_scores(scores, annotator, kind, fields.best)
@@ -62,7 +62,7 @@ def read_pair(row: ForeignRow, reading: SourceSettings) -> Row:
     prompt, a, b = _read_two_answers(row, reading, fields.a or "a", fields.b or "b")
     verdicts = []
     if fields.winner is not None:
-        value = foreign.get_required(row, fields.winner)
+        value = foreign.require_value(row, fields.winner)
         p_a = foreign.find_value(row, fields.p_a)
         verdict = Verdict(
             a=0,
@@ -71,7 +71,7 @@ def read_pair(row: ForeignRow, reading: SourceSettings) -> Row:
             kind=foreign.get_kind(row, reading),
             winner=foreign.parse_outcome(value, fields.winner, fields.winners),
             p_a=None if p_a is None else foreign.parse_probability(p_a, fields.p_a or "p_a"),
-            shown=foreign.get_shown(row, reading),
+            shown=foreign.get_order(row, reading),
             rationale=foreign.get_text(row, fields.rationale),
         )
         verdicts.append(verdict)
@@ -109,7 +109,7 @@ def _read_two_answers(
     row: ForeignRow, reading: SourceSettings, first: str, second: str
 ) -> tuple[str | list[IncomingMessage], str, str]:
     """(prompt, answer, answer) of two fields that hold texts or conversations."""
-    a, b = foreign.get_required(row, first), foreign.get_required(row, second)
+    a, b = foreign.require_value(row, first), foreign.require_value(row, second)
     given = foreign.find_value(row, reading.fields.prompt)
     if isinstance(a, str) and isinstance(b, str):
         if given is None:

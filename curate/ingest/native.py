@@ -45,9 +45,9 @@ class NativeDecoder(Generic[R]):
                     return row
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
             pass  # the careful way finds out what is wrong, if anything is
-        return self.carefully(raw)
+        return self.decode_carefully(raw)
 
-    def carefully(self, raw: RawRow) -> R:
+    def decode_carefully(self, raw: RawRow) -> R:
         row = parse_line(raw) if isinstance(raw, bytes) else raw
         check_storable(row)
         try:

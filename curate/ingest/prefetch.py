@@ -22,7 +22,7 @@ def prefetch_items(items: Iterable[T], *, ahead: int) -> Iterator[Iterator[T]]:
     ready: queue.Queue[tuple[T] | BaseException | None] = queue.Queue(maxsize=ahead)
     left = threading.Event()
 
-    def put(item: tuple[T] | BaseException | None) -> bool:
+    def offer_item(item: tuple[T] | BaseException | None) -> bool:
         while not left.is_set():
             with contextlib.suppress(queue.Full):
                 ready.put(item, timeout=_PATIENCE)
@@ -32,11 +32,11 @@ def prefetch_items(items: Iterable[T], *, ahead: int) -> Iterator[Iterator[T]]:
     def produce() -> None:
         try:
             for item in items:
-                if not put((item,)):
+                if not offer_item((item,)):
                     return
-            put(None)
+            offer_item(None)
         except BaseException as error:
-            put(error)
+            offer_item(error)
 
     def consume() -> Iterator[T]:
         while (item := ready.get()) is not None:

@@ -1,4 +1,4 @@
-"""What can be done with a chunk before the lake's lock is taken: decode, validate, hash, build tables."""
+"""Preparation of a chunk before the lake's lock is taken: decode, validate, hash, build tables."""
 
 from __future__ import annotations
 
@@ -107,16 +107,16 @@ def prepare_responses(
         columns = pool.map(partial(_read_segment, chunk, input), segments)
         pieces = [
             _read_by_rows(chunk.numbers[segment], chunk.rows[segment], decoder, input)
-            if found is None
-            else _Piece(found, len(found.prompt_ids), (), [])
-            for segment, found in zip(segments, columns, strict=True)
+            if read is None
+            else _Piece(read, len(read.prompt_ids), (), [])
+            for segment, read in zip(segments, columns, strict=True)
         ]
     return PreparedResponses(
         place=_locate_chunk(chunk),
         rows=sum(piece.rows for piece in pieces),
         columns=concatenate_columns([piece.columns for piece in pieces]),
-        statements=Statements([each for piece in pieces for each in piece.statements], pseudonym),
-        rejections=[each for piece in pieces for each in piece.rejections],
+        statements=Statements([statement for piece in pieces for statement in piece.statements], pseudonym),
+        rejections=[rejection for piece in pieces for rejection in piece.rejections],
     )
 
 

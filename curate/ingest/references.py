@@ -16,7 +16,7 @@ UNRESOLVED = "unknown reference"
 
 
 def resolve_references(lake: Lake, rows: Sequence[JudgmentRow]) -> list[Statement | RowError]:
-    """Of each row its statement with the lake's ids, or why there is none."""
+    """Return for each row its statement with the lake's ids, or why there is none."""
     if not rows:
         return []
     refs = pa.table(
@@ -28,12 +28,12 @@ def resolve_references(lake: Lake, rows: Sequence[JudgmentRow]) -> list[Statemen
         }
     )
     with lake.bind("refs", refs):
-        found = lake.rows(read_query("resolve_references"))
+        resolved = lake.rows(read_query("resolve_references"))
     return [
         _build_statement(number, rows[number], prompt, a, b)
         if pairs == 1 and a != b
         else _explain_failure(rows[number], prompts, as_a, as_b, pairs)
-        for number, prompts, as_a, as_b, pairs, prompt, a, b in found
+        for number, prompts, as_a, as_b, pairs, prompt, a, b in resolved
     ]
 
 
@@ -48,8 +48,8 @@ def _build_statement(number: int, row: JudgmentRow, prompt: str, a: str, b: str)
 def _explain_failure(row: JudgmentRow, prompts: int, as_a: int, as_b: int, pairs: int) -> RowError:
     if prompts == 0:
         return RowError(UNRESOLVED, f"No prompt in the lake has the id {row.prompt!r}.")
-    for name, reference, found in (("a", row.a, as_a), ("b", row.b, as_b)):
-        if found == 0:
+    for name, reference, n_matches in (("a", row.a, as_a), ("b", row.b, as_b)):
+        if n_matches == 0:
             reason = f"`{name}`: prompt {row.prompt!r} has no response {reference!r} in the lake."
             return RowError(UNRESOLVED, reason)
     if pairs == 0:

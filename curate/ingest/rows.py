@@ -42,7 +42,7 @@ class NativeResponse(IncomingResponse, forbid_unknown_fields=True, gc=False):
 
 
 class Verdict(Struct, forbid_unknown_fields=True, gc=False):
-    """What a foreign row says about its own responses `a` and `b` (positions in its list)."""
+    """A statement of a foreign row about its own responses `a` and `b` (positions in its list)."""
 
     a: int
     b: int
@@ -92,7 +92,7 @@ class JudgmentRow(Struct, forbid_unknown_fields=True, gc=False):
 
 
 def is_sound(row: NativeRow | Row) -> bool:
-    """What the types do not say: something is asked, and the responses can be told apart."""
+    """Tell whether something is asked and the responses differ in their ids, which the types do not say."""
     prompt = row.prompt
     if isinstance(prompt, str):
         if not prompt or prompt.isspace():
@@ -112,7 +112,7 @@ def prompt_is_blank(prompt: str | list[IncomingMessage]) -> bool:
 
 
 def find_repeated_id(row: NativeRow | Row) -> str | None:
-    """The first id that two responses of the row share."""
+    """Return the first id that two responses of the row share."""
     seen = set[str]()
     for response in row.responses:
         if response.id is not None:

@@ -19,15 +19,15 @@ _BESIDE = frozenset({"id", "meta", "reference", "system", "input", "history", "i
 def make_column_check(source: Source, where: Path | str) -> ColumnCheck:
     """A check of a table's column names against the source's format; its error names both."""
 
-    def check(found: Sequence[str]) -> None:
-        columns = set(found)
+    def check(names: Sequence[str]) -> None:
+        columns = set(names)
         if source.format == "native" and source.fields is None:
             problem = _explain_native_problem(source, columns)
         else:
             alternatives = list_column_alternatives(source)
             fits = any(all(_has_column(columns, path) for path in needed) for needed in alternatives)
             problem = (
-                None if fits else "needs " + " or ".join(_list_names(sorted(each)) for each in alternatives)
+                None if fits else "needs " + " or ".join(_list_names(sorted(paths)) for paths in alternatives)
             )
         if problem:
             have = _list_names(sorted(columns)) if columns else "none"
@@ -40,7 +40,7 @@ def make_column_check(source: Source, where: Path | str) -> ColumnCheck:
 
 
 def list_column_alternatives(source: Source) -> list[frozenset[str]]:
-    """Alternatives of paths into the columns, one of which must be there."""
+    """List alternatives of paths into the columns, one of which must be there."""
     own = source.fields or Fields()
     if source.kind == "judgments":
         paths = {name: getattr(own, name) or name for name in ("prompt", "a", "b", "winner")}
@@ -81,7 +81,7 @@ def _collect_paths(*paths: str | None) -> frozenset[str]:
 
 
 def _has_column(columns: set[str], path: str) -> bool:
-    """Whether there is such a column, its dots included, or one whose objects the path goes into."""
+    """Tell whether there is such a column, its dots included, or one whose objects the path goes into."""
     return path in columns or path.split(".")[0] in columns
 
 

@@ -28,7 +28,7 @@ _THREADS = 4  # that read columns at once; more would wait for the one that writ
 
 
 def ingest_sources(lake: Lake, config: Config, *, track: Track = no_progress) -> Summary:
-    """All sources of `curate.yaml`: responses before judgments, which speak of them."""
+    """Take in all sources of `curate.yaml`: responses first, then the judgments about them."""
     return _ingest_sources(
         lake, sorted(config.ingest, key=lambda source: source.kind == "judgments"), config, track
     )
@@ -88,10 +88,10 @@ def _open_pseudonyms(config: Config) -> Callable[[str], str]:
     """The pseudonym of a name that is an e-mail address; the key is made when the first one comes."""
 
     @cache
-    def opened() -> Pseudonyms:
+    def open_once() -> Pseudonyms:
         return Pseudonyms.open(config)
 
-    return lambda name: opened().of(name) if is_address(name) else name
+    return lambda name: open_once().of(name) if is_address(name) else name
 
 
 def _fingerprint_input(lake: Lake, input: Input) -> str:
@@ -104,7 +104,7 @@ def _fingerprint_input(lake: Lake, input: Input) -> str:
 def _commit_input(
     lake: Lake, committer: Committer, input: Input, fingerprint: str, pseudonym: Callable[[str], str]
 ) -> Iterator[int]:
-    """Commit the chunks of an input that no earlier run has committed; the rows of each."""
+    """Commit the chunks of an input that no earlier run has committed; yield the number of rows of each."""
     finished = list_committed_chunks(lake, STAGE, input.part, fingerprint)
     refresh = bool(lake.value("SELECT count(*) FROM quarantine WHERE source = ?", [input.part]))
     chunks = (
@@ -124,11 +124,11 @@ def _commit_input(
             ) as ready,
         ):
             for prepared in ready:
-                yield committer.responses(prepared, input, fingerprint, refresh=refresh)
+                yield committer.commit_responses(prepared, input, fingerprint, refresh=refresh)
     else:
         judgments = make_judgments_decoder(input.source, name=input.name)
         with prefetch_items(
             (prepare_judgments(chunk, judgments) for chunk in chunks), ahead=_AHEAD
         ) as decoded:
-            for each in decoded:
-                yield committer.judgments(each, input, fingerprint, refresh=refresh)
+            for prepared_judgments in decoded:
+                yield committer.commit_judgments(prepared_judgments, input, fingerprint, refresh=refresh)

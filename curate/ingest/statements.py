@@ -25,7 +25,7 @@ _SCHEMA = arrow_schema(Judgment)
 
 
 class Statement(NamedTuple):
-    """What row `row` says about a pair, in canonical id order."""
+    """The statement of row `row` about a pair, in canonical id order."""
 
     row: int
     prompt: str
@@ -61,7 +61,7 @@ class Statement(NamedTuple):
 
 
 def canonicalize_statement(statement: Statement) -> Statement:
-    """The same statement with `a < b`: who won, what was shown first and p_a follow."""
+    """Return the same statement with `a < b`; outcome, shown order and p_a follow."""
     if statement.a < statement.b:
         return statement
     swap: dict[str, str] = {"a": "b", "b": "a", "ab": "ba", "ba": "ab"}
@@ -75,7 +75,7 @@ def canonicalize_statement(statement: Statement) -> Statement:
 
 
 def list_statements(rows: Sequence[Row | NativeRow], columns: Columns) -> list[Statement]:
-    """The verdicts that foreign rows carry about their own responses."""
+    """List the verdicts that foreign rows carry about their own responses."""
     if not any(row.verdicts for row in rows):
         return []
     prompts = columns.prompts["prompt_id"].to_pylist()
@@ -109,37 +109,41 @@ class Statements:
         self.questions = [statement.question for statement in self.statements]
         self.question_ids = parse_ids(self.questions)
 
-    def resolve(self, lake: Lake, known: KnownIds) -> tuple[list[int], list[str], Mask, list[str | None]]:
-        """Samples, judgment ids, which statements are new, and what these supersede; inside the lake's lock."""
-        said: dict[str, dict[tuple[object, ...], int]] = {}
+    def number_samples(
+        self, lake: Lake, known: KnownIds
+    ) -> tuple[list[int], list[str], Mask, list[str | None]]:
+        """Return samples, judgment ids, which statements are new, and what these supersede; inside the lake's lock."""
+        answers_by_question: dict[str, dict[tuple[object, ...], int]] = {}
         before = [  # asked of the same person under a name that the lake had before
             (statement.prompt, statement._replace(annotator=statement.address).question)
             for statement in self.statements
             if statement.address is not None
         ]
-        asked = known.holds(self.question_ids)
+        asked = known.find_known(self.question_ids)
         repeated = bool(asked.any() or before)
         if repeated:
             questions = [self.questions[i] for i in np.flatnonzero(asked)] + [
                 question for _, question in before
             ]
-            said = _read_earlier_answers(
+            answers_by_question = _read_earlier_answers(
                 lake, questions, self._prompts(asked) + [prompt for prompt, _ in before]
             )
         samples, ids, novel = [], [], np.zeros(len(self.statements), bool)
         supersedes: list[str | None] = []
         for i, (statement, question) in enumerate(zip(self.statements, self.questions, strict=True)):
-            answers = said.setdefault(question, {})
+            answers = answers_by_question.setdefault(question, {})
             sample = answers.get(statement.answer)
             if sample is None:
                 sample = answers[statement.answer] = len(answers)
                 novel[i] = True
-            supersedes.append(_find_superseded(statement, said) if repeated and novel[i] else None)
+            supersedes.append(
+                _find_superseded(statement, answers_by_question) if repeated and novel[i] else None
+            )
             samples.append(sample)
             ids.append(question if sample == 0 else statement.identity(sample))
         return samples, ids, novel, supersedes
 
-    def table(
+    def build_table(
         self, samples: Sequence[int], ids: Sequence[str], supersedes: Sequence[str | None], run_id: str
     ) -> pa.Table:
         n = len(self.statements)
@@ -182,13 +186,15 @@ def _with_pseudonym(statement: Statement, pseudonym: Callable[[str], str]) -> St
     return statement._replace(annotator=name, address=statement.annotator)
 
 
-def _find_superseded(statement: Statement, said: dict[str, dict[tuple[object, ...], int]]) -> str | None:
+def _find_superseded(
+    statement: Statement, answers_by_question: dict[str, dict[tuple[object, ...], int]]
+) -> str | None:
     """Find the same statement as the lake had it before its annotator's kind or pseudonym was known."""
     for name in (statement.annotator, statement.address):
         for kind in (statement.kind, "imported"):
             if name is not None:
                 earlier = statement._replace(annotator=name, kind=kind)
-                sample = said.get(earlier.question, {}).get(earlier.answer)
+                sample = answers_by_question.get(earlier.question, {}).get(earlier.answer)
                 if sample is not None and earlier != statement:
                     return earlier.identity(sample)
     return None
@@ -197,8 +203,8 @@ def _find_superseded(statement: Statement, said: dict[str, dict[tuple[object, ..
 def _read_earlier_answers(
     lake: Lake, questions: Sequence[str], prompts: Sequence[str]
 ) -> dict[str, dict[tuple[object, ...], int]]:
-    """What the lake's annotators answered already: question → answer → sample."""
-    said: dict[str, dict[tuple[object, ...], int]] = {}
+    """Read what the lake's annotators answered already: question → answer → sample."""
+    answers_by_question: dict[str, dict[tuple[object, ...], int]] = {}
     wanted = set(questions)
     with lake.bind("asked", pa.table({"prompt_id": sorted(set(prompts))})):
         rows = lake.rows(read_query("imported_statements"))
@@ -206,5 +212,5 @@ def _read_earlier_answers(
         statement = Statement(0, prompt, annotator, kind, a, b, shown, outcome, p_a, rationale)
         question = statement.question
         if question in wanted:
-            said.setdefault(question, {})[statement.answer] = sample
-    return said
+            answers_by_question.setdefault(question, {})[statement.answer] = sample
+    return answers_by_question

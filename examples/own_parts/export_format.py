@@ -1,7 +1,6 @@
 """An export format of one's own: a prompt with a good and a bad answer. Named in curate.yaml, beside this file:
 
-    export:
-      - {path: margins, format: {kind: "./export_format.py:Margins", least: 0.5}}
+    export: [{path: margins, format: {kind: "./export_format.py:Margins", least: 0.5}}]
 
 or on the command line: curate export FOLDER -f ./export_format.py:Margins
 """

@@ -25,14 +25,14 @@ def array(values: list[tuple[int, int]]) -> Ids:
 def test_holds_is_membership(batches: list[list[tuple[int, int]]], asked: list[tuple[int, int]]) -> None:
     known, reference = KnownIds(), set[tuple[int, int]]()
     for batch in batches:
-        new = array(batch)[known.novel(array(batch))]
+        new = array(batch)[known.find_new(array(batch))]
         assert [tuple(row) for row in new.tolist()] == [
             value for i, value in enumerate(batch) if value not in reference and value not in batch[:i]
         ]
         known.add(new)
         reference |= set(batch)
     assert len(known) == len(reference)
-    assert known.holds(array(asked)).tolist() == [value in reference for value in asked]
+    assert known.find_known(array(asked)).tolist() == [value in reference for value in asked]
 
 
 @given(st.lists(ids, max_size=20))
@@ -46,8 +46,8 @@ def test_many_batches_stay_few_arrays() -> None:
     for start in range(0, len(all_ids), 100):
         known.add(all_ids[start : start + 100])
     assert len(known._runs) <= np.log2(200) + 1
-    assert known.holds(all_ids).all()
-    assert not known.holds(all_ids[:, ::-1]).any()
+    assert known.find_known(all_ids).all()
+    assert not known.find_known(all_ids[:, ::-1]).any()
 
 
 def test_parse_ids() -> None:
@@ -67,16 +67,16 @@ def test_what_others_write_is_learnt_inside_the_lock(lake: Lake, expired: bool) 
     before = _put(lake, 1, 2)
     with Lake.open(lake.location) as other:
         known = LakeIds(lake)
-        assert known.prompts.holds(before).all()
+        assert known.prompts.find_known(before).all()
         with lake.write("look"):
             assert not known.catch_up()
         # Some of them many, so that they go into a file; few are kept in the catalog itself.
         after = np.concatenate([_put(other, 3), _put(other, *range(10, 5000)), _put(other, 6000)])
         if expired:  # `curate gc` may drop the very snapshots that we last saw
             other.call("ducklake_expire_snapshots('lake', older_than => now())")
-        assert not known.prompts.holds(after).any()
+        assert not known.prompts.find_known(after).any()
         with lake.write("look"):
             assert known.catch_up()
-            assert known.prompts.holds(np.concatenate([before, after])).all()
+            assert known.prompts.find_known(np.concatenate([before, after])).all()
             assert not known.catch_up()
         assert len(known.prompts) == len(before) + len(after)

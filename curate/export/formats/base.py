@@ -1,4 +1,4 @@
-"""What an export format is: the contract of all formats."""
+"""The contract of export formats."""
 
 from __future__ import annotations
 

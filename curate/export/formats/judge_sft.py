@@ -12,7 +12,7 @@ from curate.records import arrow_schema
 
 
 class JudgeSft(ExportFormat):
-    """What a judge was told, and what it answered."""
+    """The prompt of a judge, and its answer with the reason."""
 
     Row = JudgeSftRow
     title = "Verdicts of judges, with their reasons"

@@ -43,18 +43,18 @@ class AlpacaEval(Shape):
         """Read a row."""
         fields = reading.fields
         path = fields.prompt or "instruction"
-        asked = foreign.build_prompt(row, reading, foreign.check_text(foreign.get_required(row, path), path))
+        asked = foreign.build_prompt(row, reading, foreign.check_text(foreign.require_value(row, path), path))
         prompt = foreign.add_system_message(row, reading, asked)
         single = fields.response_text or "output"
         if fields.a is None or fields.b is None or fields.a not in row:
-            output = foreign.check_text(foreign.get_required(row, single), single)
+            output = foreign.check_text(foreign.require_value(row, single), single)
             model = foreign.get_text(row, fields.response_model)
             return foreign.build_row(
                 row, reading, prompt, [IncomingResponse(text=output, id=None, model=model)]
             )
         responses = [
             IncomingResponse(
-                text=foreign.check_text(foreign.get_required(row, output), output),
+                text=foreign.check_text(foreign.require_value(row, output), output),
                 id=None,
                 model=foreign.get_text(row, model),
             )

@@ -1,4 +1,4 @@
-"""What a shape is: the fields of foreign rows, and how a row is read."""
+"""The contract of shapes: the fields of foreign rows, and how a row is read."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class FileShape(Shape):
 
     def __init__(self, options: Section | None = None) -> None:
         super().__init__(options)
-        assert isinstance(self.options, FileOptions)
+        assert isinstance(self.options, FileOptions)  # `open_shape` reads it as such
         given = self.options.model_dump(exclude_unset=True, exclude={"kind", "columns"})
         self.fields = Fields.model_validate(given)
         self.kind = self.options.kind

@@ -26,7 +26,7 @@ class HhRlhf(Shape):
         """Read a row."""
         paths = [reading.fields.chosen or "chosen", reading.fields.rejected or "rejected"]
         turns = {
-            path: parse_transcript(foreign.check_text(foreign.get_required(row, path), path), path)
+            path: parse_transcript(foreign.check_text(foreign.require_value(row, path), path), path)
             for path in paths
         }
         return mapped.read_chosen({**row, **turns}, reading)

@@ -88,7 +88,7 @@ def _dialogue(row: ForeignRow, answers: str) -> list[dict[str, Any]]:
 
 
 def _turns(row: ForeignRow, path: str) -> list[Any]:
-    value = foreign.get_required(row, path)
+    value = foreign.require_value(row, path)
     if isinstance(value, str):
         value = foreign.parse_json_cell(value, path)
     if not isinstance(value, list):

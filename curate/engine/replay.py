@@ -63,7 +63,10 @@ class ReplayOptions(EngineOptions):
 
 @engine("replay")
 class ReplayEngine(ConfiguredEngine):
-    """With a source it is as that engine (same revision); without one its revision is the file's content."""
+    """An engine that repeats recorded answers.
+
+    With a source its revision is that of the source; without one it is a hash of the file.
+    """
 
     Options = ReplayOptions
     options: ReplayOptions
@@ -120,6 +123,14 @@ class ReplayEngine(ConfiguredEngine):
         result: type[ResultT],
         ask: Callable[[Engine, Sequence[RequestT]], list[ResultT | Failure]],
     ) -> list[ResultT | Failure]:
+        """Return recorded answers; those that are missing come from the source, if there is one.
+
+        Args:
+            method: The engine's method.
+            requests: Its requests.
+            result: Type of an answer.
+            ask: Calls the method of the source.
+        """
         keys: list[tuple[Capability, str]] = [(method, hash_request(method, request)) for request in requests]
         missing = {
             key: request for key, request in zip(keys, requests, strict=True) if key not in self._answers
@@ -153,7 +164,7 @@ class ReplayEngine(ConfiguredEngine):
         return answers
 
     def _record(self, fresh: dict[tuple[Capability, str], Any], result: type) -> None:
-        """Add answers to the file, but those that JSON cannot hold: NaN and infinity are no answers."""
+        """Add answers to the file, without those that JSON cannot hold: NaN and infinity are no answers."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         texts = {key: msgspec.json.encode(answer) for key, answer in fresh.items()}
         texts = {key: text for key, text in texts.items() if not isinstance(_decode(text, result), Failure)}
@@ -172,7 +183,7 @@ def _decode(text: bytes, result: type[ResultT]) -> ResultT | Failure:
 
 
 def hash_request(method: Capability, request: object) -> str:
-    """Identifies a request: the content hash of its method and fields."""
+    """Return the id of a request: the content hash of its method and fields."""
     fields = msgspec.to_builtins(request, enc_hook=lambda message: message.model_dump())
     if isinstance(fields, dict) and fields.get("json_schema", "") is None:
         del fields["json_schema"]  # recordings are older than this field

@@ -61,9 +61,16 @@ def silence_loading() -> Iterator[None]:
 def load_model(
     weights: Weights, task: Task, options: TransformersOptions, *, images: ImageAccess | None = None
 ) -> CausalModel | SequenceClassifier | VisionReward | Embedder:
-    """Load a model for a task; `images`: which of them may be opened.
+    """Load a model for a task.
 
-    CurateError where its files are missing, broken or of another kind.
+    Args:
+        weights: The model's place.
+        task: What it is for.
+        options: Options of the engine.
+        images: Says which images may be opened.
+
+    Raises:
+        CurateError: Its files are missing, broken or of another kind.
     """
     device = resolve_device(options.device)
     try:

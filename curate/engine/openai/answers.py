@@ -1,6 +1,6 @@
-"""What a server answers, read into this project's words: plain functions of decoded JSON.
+"""Parsers of a server's answers: functions of decoded JSON that return the results of curate/engine/base.py.
 
-`read` calls them: an answer of any other form than the protocol's is a `Failure` that keeps it, however odd it is.
+`parse_answer` calls them: an answer of any other form than the protocol's is a `Failure` that holds it as text.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ T = TypeVar("T")
 ServerAnswer = dict[str, Any] | Failure
 _MOST_TOKENS = 1 << 40  # more is no number of tokens
 _ABOVE_ZERO = 0.01  # how far rounding may lift a log-probability above 0
-_KEPT = 10_000  # characters of an odd answer
+_LONGEST_SHOWN = 10_000  # characters of an odd answer
 _FLOOR = -9999.0  # what servers say in place of minus infinity
 
 
 def parse_answer(answer: ServerAnswer, reader: Callable[[dict[str, Any]], T | Failure]) -> T | Failure:
-    """What `reader` makes of an answer; a Failure where it has not the form that the reader expects."""
+    """Parse an answer with `reader`; a Failure where it has not the form that the reader expects."""
     if isinstance(answer, Failure):
         return answer
     try:
@@ -45,22 +45,22 @@ def parse_answer(answer: ServerAnswer, reader: Callable[[dict[str, Any]], T | Fa
 
 
 def show_answer(answer: dict[str, Any]) -> str:
-    """An odd answer as text, cut where it is very long."""
+    """Return an odd answer as text, cut where it is very long."""
     try:
-        return json.dumps(answer, ensure_ascii=False)[:_KEPT]
+        return json.dumps(answer, ensure_ascii=False)[:_LONGEST_SHOWN]
     except (ValueError, RecursionError):
         return "JSON that is nested too deeply to be shown"
 
 
 def parse_log_prob(value: object) -> float:
-    """A log-probability as a server says it; ValueError where it is none."""
+    """Return a log-probability of a server's answer; ValueError where the value is none."""
     if isinstance(value, bool) or not isinstance(value, int | float) or isnan(value) or value > _ABOVE_ZERO:
         raise ValueError(f"{value!r:.80} is no log-probability")
     return max(float(value), _FLOOR)
 
 
 def count_tokens(answer: Mapping[str, Any]) -> tuple[int, int]:
-    """Tokens read and written; 0 where the server does not say, ValueError where it says something else."""
+    """Return the numbers of tokens read and written; 0 where the server names none, ValueError where it is odd."""
     usage = answer.get("usage") or {}
     counts = tuple(usage.get(name, 0) for name in ("prompt_tokens", "completion_tokens"))
     for count in counts:
@@ -70,51 +70,68 @@ def count_tokens(answer: Mapping[str, Any]) -> tuple[int, int]:
 
 
 def parse_token_log_probs(answer: dict[str, Any]) -> dict[int, float]:
-    """`{"token_id:17": -1.5}` of the first step, by id."""
+    """Return the log-probabilities of the first step by token id, from `{"token_id:17": -1.5}`."""
     listed = answer["choices"][0]["logprobs"]["top_logprobs"][0]
     return {int(token.removeprefix("token_id:")): parse_log_prob(value) for token, value in listed.items()}
 
 
 def build_exact_choice(
-    slot: Sequence[Target], found: Mapping[Context, dict[int, float] | Failure]
+    targets: Sequence[Target], answers: Mapping[Context, dict[int, float] | Failure]
 ) -> Choice | Failure:
+    """Build the result of a choice, from the log-probabilities of next tokens after each context.
+
+    Args:
+        targets: The choices of one request.
+        answers: Context → token → log-probability, as `collect_token_queries` asks for them.
+    """
     known: dict[Context, dict[int, float]] = {}
-    for target in slot:
-        for at in range(len(target.continuation)):
-            context = target.context + target.continuation[:at]
-            answer = found[context]
+    for target in targets:
+        for index, token in enumerate(target.continuation):
+            context = target.context + target.continuation[:index]
+            answer = answers[context]
             if isinstance(answer, Failure):
                 return answer
-            if target.continuation[at] not in answer:
+            if token not in answer:
                 return Failure(
                     "the server did not give the log-probability of every token that was asked for"
                 )
             known[context] = answer
-    return Choice(tuple(sum_log_probs(target, known) for target in slot), len(slot[0].context), len(known))
+    return Choice(
+        tuple(sum_log_probs(target, known) for target in targets), len(targets[0].context), len(known)
+    )
 
 
 def list_chat_steps(choice: dict[str, Any]) -> list[dict[str, Any]]:
+    """List the tokens of a chat's answer with their log-probabilities, if the server gives them."""
     logprobs = choice.get("logprobs") or {}
     return list(logprobs.get("content") or [])
 
 
 def estimate_choice(request: Choose, answer: dict[str, Any], max_unseen: float) -> Choice | Failure:
-    """The choices among the likeliest next tokens; one that is not there has at most a share that is known.
+    """Look the choices up among the likeliest next tokens.
 
-    A Failure where that share may be above `max_unseen` of what the choices hold that are there.
+    A choice that is not among them gets the largest probability that it can have.
+
+    Args:
+        request: The request.
+        answer: The server's answer.
+        max_unseen: The most that such a probability may be, as a share of that of the choices that are listed.
+
+    Returns:
+        The choice; a Failure where the probability of a choice that is not listed may be larger than that.
     """
     listed = _parse_top_tokens(answer["choices"][0])
     if not listed:
         return Failure("the server gave no log-probabilities")
-    bounds = [_bound_log_prob(listed, each) for each in request.choices]
-    values = [listed.get(each, most) for each, most in zip(request.choices, bounds, strict=True)]
-    seen = sum(exp(listed[each]) for each in request.choices if each in listed)
-    for each, most in zip(request.choices, bounds, strict=True):
-        if each not in listed and exp(most) > max_unseen * seen:
+    bounds = [_bound_log_prob(listed, choice) for choice in request.choices]
+    values = [listed.get(choice, most) for choice, most in zip(request.choices, bounds, strict=True)]
+    listed_mass = sum(exp(listed[choice]) for choice in request.choices if choice in listed)
+    for choice, most in zip(request.choices, bounds, strict=True):
+        if choice not in listed and exp(most) > max_unseen * listed_mass:
             raw = json.dumps({token: round(value, 4) for token, value in listed.items()})
             return Failure(
-                f"the probability of a choice is not among those the server gives: {each!r} has at most "
-                f"{exp(most):.2g}, and all choices that are there have {seen:.2g}",
+                f"the probability of a choice is not among those the server gives: {choice!r} has at most "
+                f"{exp(most):.2g}, and all choices that are there have {listed_mass:.2g}",
                 raw,
                 permanent=True,
             )
@@ -122,10 +139,10 @@ def estimate_choice(request: Choose, answer: dict[str, Any], max_unseen: float) 
 
 
 def _parse_top_tokens(choice: dict[str, Any]) -> dict[str, float]:
-    """Likeliest first tokens with their log-probabilities, of a chat's answer or a completion's."""
+    """Return the likeliest first tokens with their log-probabilities, of a chat's answer or a completion's."""
     steps = list_chat_steps(choice)
     if steps:
-        listed = [(each["token"], each["logprob"]) for each in [*steps[0].get("top_logprobs", []), steps[0]]]
+        listed = [(step["token"], step["logprob"]) for step in [*steps[0].get("top_logprobs", []), steps[0]]]
     else:
         first = ((choice.get("logprobs") or {}).get("top_logprobs") or [None])[0]
         listed = list((first or {}).items())
@@ -133,17 +150,20 @@ def _parse_top_tokens(choice: dict[str, Any]) -> dict[str, float]:
 
 
 def _bound_log_prob(listed: Mapping[str, float], choice: str) -> float:
-    """The most that the log-probability of a choice that is not listed can be: it may begin with a token that is
-    listed, or with one that is not, which is no likelier than the least of those.
+    """Return the largest log-probability that a choice can have that is not listed.
+
+    It may begin with a token that is listed, or with one that is not: such a token is no likelier than the least likely
+    that is listed.
     """
-    begins = [
+    prefixes = [
         value for token, value in listed.items() if token and choice.startswith(token) and token != choice
     ]
     rest = log(max(1.0 - sum(map(exp, listed.values())), 1e-12))
-    return max([min(*listed.values(), rest), *begins]) if listed else 0.0
+    return max([min(*listed.values(), rest), *prefixes]) if listed else 0.0
 
 
 def parse_echo(target: Target, answer: dict[str, Any]) -> LogLikelihood | Failure:
+    """Return the log-likelihood of a continuation, from an answer that repeats its input."""
     values = answer["choices"][0]["logprobs"]["token_logprobs"]
     start, end = len(target.context), len(target.context) + len(target.continuation)
     wanted = values[start:end]
@@ -153,8 +173,9 @@ def parse_echo(target: Target, answer: dict[str, Any]) -> LogLikelihood | Failur
 
 
 def parse_generation(request: Generate, answer: dict[str, Any]) -> Generation | Failure:
+    """Return the text that the server wrote, with its tokens where it names them."""
     completions: list[Completion] = []
-    for choice in sorted(answer["choices"], key=lambda each: each.get("index", 0)):
+    for choice in sorted(answer["choices"], key=lambda choice: choice.get("index", 0)):
         text = choice["message"].get("content") if "message" in choice else choice["text"]
         finish = choice.get("finish_reason")
         if text is None or finish not in ("stop", "length"):
@@ -175,7 +196,13 @@ def parse_generation(request: Generate, answer: dict[str, Any]) -> Generation | 
 
 
 def parse_reward(answer: dict[str, Any], label: int | None, model: str) -> Score:
-    """The output `label` of a classifier; None: of the only one."""
+    """Return the reward of a classifier's answer.
+
+    Args:
+        answer: The server's answer.
+        label: Index of the output that is the reward; None: the only one.
+        model: Name of the model, for messages.
+    """
     logits = answer["data"][0]["probs"]
     if not isinstance(logits, list) or not logits:
         raise ValueError("`probs` holds no outputs")
@@ -190,21 +217,22 @@ def parse_reward(answer: dict[str, Any], label: int | None, model: str) -> Score
 
 
 def parse_embedding(answer: dict[str, Any]) -> list[float]:
+    """Return the embedding of an answer, float[d]."""
     vector = answer["data"][0]["embedding"]
     if not isinstance(vector, list) or not vector:
         raise ValueError("there is no embedding")
     if not all(isinstance(value, int | float) and isfinite(value) for value in vector):
-        raise ValueError("an embedding holds what is not a finite number")
+        raise ValueError("an embedding holds values that are no finite numbers")
     return vector
 
 
 def _parse_tokens(choice: dict[str, Any], text: str) -> tuple[Token, ...]:
-    """The tokens of an answer, where the server names them; without the end token, which is no part of it."""
+    """Return the tokens of an answer, where the server names them; without the end token, which is no part of it."""
     if "message" in choice:
-        pairs = [(each["token"], each["logprob"]) for each in list_chat_steps(choice)]
+        pairs = [(step["token"], step["logprob"]) for step in list_chat_steps(choice)]
     else:
-        found = choice.get("logprobs") or {}
-        pairs = list(zip(found.get("tokens") or [], found.get("token_logprobs") or [], strict=False))
+        logprobs = choice.get("logprobs") or {}
+        pairs = list(zip(logprobs.get("tokens") or [], logprobs.get("token_logprobs") or [], strict=False))
     if (
         pairs
         and choice.get("finish_reason") == "stop"

@@ -1,4 +1,4 @@
-"""What a server is asked: the bodies of requests, from token ids where the tokenizer is here, else from chats."""
+"""Requests to a server: their bodies, made of token ids where the tokenizer is known, else of chats."""
 
 from __future__ import annotations
 
@@ -13,16 +13,20 @@ from curate.engine.openai.http_client import Call
 from curate.engine.openai.options import OpenAIOptions
 from curate.records import plain_text
 
-_GOES_ON = ("vllm", "sglang")  # servers that go on with an answer that is begun for them
-_FIRST = {"max_tokens": 1, "temperature": 0.0}  # one token, of which only the probabilities are wanted
+_CONTINUES_ANSWERS = ("vllm", "sglang")  # servers that go on with an answer that is begun for them
+_ONE_TOKEN = {"max_tokens": 1, "temperature": 0.0}  # only its probabilities are wanted
 _PROBE = [{"role": "user", "content": "Say A or B."}]
 
 
 @dataclass(slots=True)
 class CallBuilder:
-    """`tokens`: makes token ids of chats, or null. `maker`: the server's software as it says itself, or "".
+    """Builds requests in the form that one server takes.
 
-    `gives_logprobs`: whether the server has log-probabilities for what it writes.
+    Args:
+        options: Options of the engine.
+        tokens: Makes token ids of chats; None where the tokenizer is not known.
+        server_software: Name of the server's software, as it states it itself; "" where it does not.
+        gives_logprobs: The server has log-probabilities for the text that it writes.
     """
 
     options: OpenAIOptions
@@ -31,51 +35,53 @@ class CallBuilder:
     gives_logprobs: bool = True
 
     def build_probes(self) -> list[Call]:
-        """One that a server answers with log-probabilities if it has any, and one with those of its input."""
+        """Build two requests, which a server answers with log-probabilities of its output and its input, if it can."""
         if self.tokens is None:
             return [self._build_turns_call(_PROBE, max_tokens=1, logprobs=True, top_logprobs=1)]
         return [self._build_completion_call((1, 1), max_tokens=1, logprobs=1), self.build_echo((1, 1))]
 
     def build_token_query(self, context: Sequence[int], ids: Sequence[int]) -> Call:
-        """The log-probabilities of these next tokens, as vLLM gives them."""
+        """Build the request for the log-probabilities of these next tokens, as vLLM gives them."""
         return self._build_completion_call(
-            context, **_FIRST, logprobs=1, logprob_token_ids=list(ids), return_tokens_as_token_ids=True
+            context, **_ONE_TOKEN, logprobs=1, logprob_token_ids=list(ids), return_tokens_as_token_ids=True
         )
 
     def build_top_token_queries(self, requests: Sequence[Choose]) -> list[Call | Failure]:
-        """The likeliest next tokens."""
+        """Build the requests for the likeliest next tokens."""
         most = self.options.top_logprobs
         if self.tokens is None:
-            asked = _FIRST | {"logprobs": True, "top_logprobs": most}
-            return [self._build_chat_call(each.messages, each.prefill, **asked) for each in requests]
+            settings = _ONE_TOKEN | {"logprobs": True, "top_logprobs": most}
+            return [
+                self._build_chat_call(request.messages, request.prefill, **settings) for request in requests
+            ]
         contexts = self.tokens.encode_all(
-            [(each.messages, each.prefill) for each in requests], rooms=[1] * len(requests)
+            [(request.messages, request.prefill) for request in requests], rooms=[1] * len(requests)
         )
         return [
             context
             if isinstance(context, Failure)
-            else self._build_completion_call(context, **_FIRST, logprobs=most)
+            else self._build_completion_call(context, **_ONE_TOKEN, logprobs=most)
             for context in contexts
         ]
 
     def build_echo(self, ids: Sequence[int]) -> Call:
-        """The log-probability of every token of the input."""
+        """Build the request for the log-probability of every token of the input."""
         return self._build_completion_call(ids, max_tokens=1, logprobs=1, echo=True)
 
     def build_generate_calls(self, requests: Sequence[Generate]) -> list[Call | Failure]:
-        """Text."""
+        """Build the requests for text."""
         bodies = [_build_generate_body(request) for request in requests]
         if self.tokens is None:
-            also = {"logprobs": True} if self.gives_logprobs else {}
+            settings = {"logprobs": True} if self.gives_logprobs else {}
             return [
                 body
                 if isinstance(body, Failure)
-                else self._build_chat_call(each.messages, each.prefill, **body, **also)
-                for each, body in zip(requests, bodies, strict=True)
+                else self._build_chat_call(request.messages, request.prefill, **body, **settings)
+                for request, body in zip(requests, bodies, strict=True)
             ]
         contexts = self.tokens.encode_all(
-            [(each.messages, each.prefill) for each in requests],
-            rooms=[each.sampling.max_tokens for each in requests],
+            [(request.messages, request.prefill) for request in requests],
+            rooms=[request.sampling.max_tokens for request in requests],
         )
         return [
             body
@@ -87,15 +93,15 @@ class CallBuilder:
         ]
 
     def build_classify_calls(self, chats: Sequence[Chat]) -> list[Call | Failure]:
-        """Raw logits: with an activation, a model of one output would answer with a sigmoid."""
+        """Build the requests for raw logits: with an activation, a model of one output would answer with a sigmoid."""
         raw = {"use_activation": False}
         if self.tokens is None:
-            told = [_convert_turns(chat) for chat in chats]
+            converted = [_convert_turns(chat) for chat in chats]
             return [
                 turns
                 if isinstance(turns, Failure)
                 else self._build_call("/classify", {"messages": turns, "add_generation_prompt": False} | raw)
-                for turns in told
+                for turns in converted
             ]
         encoded = self.tokens.encode_all([(chat, "") for chat in chats], answer=False)
         return [
@@ -107,13 +113,13 @@ class CallBuilder:
         return self._build_call("/embeddings", {"input": text, "encoding_format": "float"})
 
     def _build_chat_call(self, messages: Chat, prefill: str, **body: Any) -> Call | Failure:
-        """A chat whose answer begins with `prefill`."""
+        """Build the request for a chat whose answer begins with `prefill`."""
         turns = _convert_turns(messages)
         if isinstance(turns, Failure):
             return turns
         if not prefill:
             return self._build_turns_call(turns, **body)
-        if self.server_software not in _GOES_ON:
+        if self.server_software not in _CONTINUES_ANSWERS:
             return Failure(
                 "this server cannot go on with an answer that is begun for it: name the model's `tokenizer`, or use a "
                 "template that begins no answer",
@@ -130,8 +136,8 @@ class CallBuilder:
 
     def _build_call(self, path: str, body: dict[str, Any]) -> Call:
         # vLLM's own paths stand beside /v1, not below it.
-        full = self.options.url.rstrip("/").removesuffix("/v1") + path if path == "/classify" else path
-        return Call(full, {"model": self.options.model} | body | self.options.extra)
+        address = self.options.url.rstrip("/").removesuffix("/v1") + path if path == "/classify" else path
+        return Call(address, {"model": self.options.model} | body | self.options.extra)
 
 
 def _build_generate_body(request: Generate) -> dict[str, Any] | Failure:

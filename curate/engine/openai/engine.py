@@ -38,8 +38,11 @@ _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
 
 @engine("openai")
 class OpenAIEngine(LazyEngine):
-    """What the server is able to do is asked of it before the first request, if it is there by then: a server that
-    lacks what a judge needs is an error at the start. `revision` is the model's name on the server, not its address.
+    """A model behind a server.
+
+    The server is asked for its capabilities before the first request, if it can be reached by then: a server that lacks
+    a capability that a judge needs is an error at the start. `revision` holds the model's name on the server, and not
+    the server's address.
     """
 
     Options = OpenAIOptions
@@ -59,12 +62,12 @@ class OpenAIEngine(LazyEngine):
 
     @cached_property
     def tokenizer(self) -> Weights | None:
-        found = self.options.tokenizer
-        return None if found is None else locate_model(found, revision="main", folder=self._folder)
+        name = self.options.tokenizer
+        return None if name is None else locate_model(name, revision="main", folder=self._folder)
 
     @cached_property
     def _server_capabilities(self) -> frozenset[Capability] | None:
-        """What the server can do; None where it is not there yet."""
+        """The capabilities of the server; None where it cannot be reached yet."""
         try:
             return cast("frozenset[Capability] | None", self._get_model().probe_capabilities())  # type: ignore[attr-defined]
         except CurateError:
@@ -88,9 +91,9 @@ class OpenAIEngine(LazyEngine):
     def revision(self) -> str:
         chosen = self.options
         settings = (chosen.revision, chosen.task, chosen.max_length, chosen.label, chosen.extra)
-        shown = (chosen.top_logprobs, chosen.max_unseen)
+        lookup = (chosen.top_logprobs, chosen.max_unseen)
         tokenizer = self.tokenizer.digest if self.tokenizer else None
-        return content_id("openai", _VERSION, chosen.model, *settings, *shown, tokenizer)
+        return content_id("openai", _VERSION, chosen.model, *settings, *lookup, tokenizer)
 
     def close(self) -> None:
         if self._loaded is not None:
@@ -105,7 +108,7 @@ class OpenAIEngine(LazyEngine):
 
 
 def _read_api_key(name: str, variable: str | None) -> str | None:
-    """The key, which is in the environment and nowhere else."""
+    """Return the key, which is in the environment and nowhere else."""
     if variable is None:
         return None
     if not _VARIABLE.fullmatch(variable):  # perhaps the key itself: it is not repeated here

@@ -1,10 +1,10 @@
 """JSON requests to a server that may be busy, slow or gone for a while: many at a time, each answered or explained.
 
-    with Wire("http://127.0.0.1:8000", key=None, patience=Patience()) as wire:
-        answers = wire.post([Call("/v1/completions", {"prompt": "Hi"})])       # dicts or Failures, in this order
+    with HttpClient("http://127.0.0.1:8000", key=None, retry_policy=RetryPolicy()) as client:
+        answers = client.post([Call("/v1/completions", {"prompt": "Hi"})])       # dicts or Failures, in this order
 
-What is wrong with one request is its `Failure`; what is wrong with the server is a `CurateError` for the whole batch:
-nobody should write down 10,000 failed judgments because a server was down for a minute.
+A fault of one request is its `Failure`; a fault of the server is a `CurateError` for the whole batch, so that no
+10,000 failed judgments are recorded because a server was down for a minute.
 """
 
 from __future__ import annotations
@@ -43,8 +43,13 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """`concurrency`: most requests at a time. `timeout`: seconds for one answer. `retries`: how often a request that
-    fails by itself is tried again. `outage`: seconds without any answer after which the server counts as gone.
+    """Limits of waiting for a server.
+
+    Attributes:
+        concurrency: Most requests at a time.
+        timeout: Seconds to wait for one answer.
+        retries: How often a request is sent again that failed by itself.
+        outage: Seconds without any answer after which the server counts as gone.
     """
 
     concurrency: int = 64
@@ -77,24 +82,24 @@ class HttpClient:
         self.close()
 
     def post(self, calls: Sequence[Call]) -> list[dict[str, Any] | Failure]:
-        """The answers to all calls, in their order. Ctrl-C cancels what is on its way, and leaves nothing behind."""
+        """Return the answers to all calls, in their order. Ctrl-C cancels the requests that are on their way."""
         if not calls:
             return []
         with self._lock:
-            found: list[dict[str, Any] | Failure] = self._run_coroutine(self._post_all(calls))
-            return found
+            answers: list[dict[str, Any] | Failure] = self._run_coroutine(self._post_all(calls))
+            return answers
 
     def get(self, path: str, *, timeout: float = _LOOK) -> httpx.Response | None:
-        """One GET without retries; None where there is no server."""
+        """Send one GET without retries; None where there is no server."""
 
-        async def ask() -> httpx.Response | None:
+        async def send_get() -> httpx.Response | None:
             try:
                 return await self._get_client().get(path, timeout=timeout)
             except httpx.RequestError:
                 return None
 
         with self._lock:
-            response: httpx.Response | None = self._run_coroutine(ask())
+            response: httpx.Response | None = self._run_coroutine(send_get())
             return response
 
     def close(self) -> None:
@@ -130,20 +135,20 @@ class HttpClient:
         numbers = iter(range(len(calls)))
         self._limiter.record_answer()  # the time since the last batch is no outage
 
-        async def work() -> None:
+        async def post_next() -> None:
             for number in numbers:
                 results[number] = await self._post_one(calls[number])
 
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(min(len(calls), self.retry_policy.concurrency)):
-                    group.create_task(work())
+                    group.create_task(post_next())
         except ExceptionGroup as errors:  # the others of the group were cancelled
             raise errors.exceptions[0] from None
         return results
 
     async def _post_one(self, call: Call) -> dict[str, Any] | Failure:
-        """The answer, after as many tries as it takes or is allowed."""
+        """Return the answer to a call, after as many tries as it takes or is allowed."""
         failed, waits = 0, 0
         while True:
             async with self._limiter:
@@ -177,7 +182,7 @@ class HttpClient:
             await self._wait_for_retry(waits, retry_after, trouble)
 
     async def _is_reachable(self) -> bool:
-        """Whether the server answers anything at all."""
+        """Tell whether the server answers anything at all."""
         try:
             await self._get_client().get("/models", timeout=_LOOK)
         except httpx.RequestError:
@@ -185,67 +190,67 @@ class HttpClient:
         return True
 
     async def _wait_for_retry(self, waits: int, retry_after: float | None, trouble: str) -> None:
-        """Until the server's own time, or twice as long each time, at random so that not all come back at once."""
-        silent = self._limiter.seconds_since_answer()
-        if silent > self.retry_policy.outage:
+        """Wait as long as the server asks, else twice as long each time; at random, so that not all return at once."""
+        silence = self._limiter.seconds_since_answer()
+        if silence > self.retry_policy.outage:
             raise CurateError(
-                f"The server {self.root} has answered no request for {silent:.0f} seconds: {trouble}. What was "
+                f"The server {self.root} has answered no request for {silence:.0f} seconds: {trouble}. What was "
                 "judged so far is kept; run the same command again when the server is back."
             )
         pause = random.uniform(0.1, 1.0) * min(2.0 ** min(waits - 1, 10) * 0.5, _LONGEST_PAUSE)
         if retry_after is not None:
             pause = retry_after + random.uniform(0.0, 0.1) * (retry_after + 1.0)
             self._limiter.pause_for(min(retry_after, self.retry_policy.outage))
-        await asyncio.sleep(min(pause, max(self.retry_policy.outage - silent, 0.0) + 0.05))
+        await asyncio.sleep(min(pause, max(self.retry_policy.outage - silence, 0.0) + 0.05))
 
     def _handle_refusal(self, response: httpx.Response, message: str) -> Failure:
-        """A refusal of this request; of everything that we could ask: an error."""
+        """Return the Failure of a refused request; raise a CurateError where the server would refuse every request."""
         if response.status_code in (401, 402, 403, 404, 405, 429):
             hint = {401: "the key", 402: "the account", 403: "the key", 429: "the account"}
-            what = hint.get(response.status_code, "the address and the model's name")
+            remedy = hint.get(response.status_code, "the address and the model's name")
             raise CurateError(
-                f"The server {self.root} refuses every request ({response.status_code}): {message}. Check {what}."
+                f"The server {self.root} refuses every request ({response.status_code}): {message}. Check {remedy}."
             )
         self._limiter.record_answer()
         return Failure(f"the server refuses the request: {message}", permanent=True)
 
     def _decode_body(self, response: httpx.Response) -> dict[str, Any] | Failure:
         try:
-            found = response.json()
+            body = response.json()
         except (ValueError, RecursionError):
-            found = None
-        if isinstance(found, dict):
-            return found
+            body = None
+        if isinstance(body, dict):
+            return body
         return Failure("the server's answer is no JSON object", self._remove_key(response.text[:_SHOWN]))
 
     def _extract_message(self, response: httpx.Response) -> str:
         try:
-            found: Any = response.json()
-            error = found.get("error", found)
-            found = error.get("message") or error.get("code") if isinstance(error, dict) else error
+            body = response.json()
+            error = body.get("error", body)
+            message: Any = error.get("message") or error.get("code") if isinstance(error, dict) else error
         except (ValueError, AttributeError, RecursionError):
-            found = response.text
-        shown = " ".join(str(found).split())[:_SHOWN].rstrip(".")
+            message = response.text
+        shown = " ".join(str(message).split())[:_SHOWN].rstrip(".")
         return self._remove_key(f"{response.status_code} {shown or response.reason_phrase}")
 
     def _describe_error(self, error: Exception) -> str:
         return self._remove_key(str(error) or type(error).__name__)
 
     def _remove_key(self, message: str) -> str:
-        """No key in a message, also where the server repeats it."""
+        """Replace the key in a message, where the server repeats it."""
         return message.replace(self.key, "***") if self.key else message
 
 
 def _parse_retry_after(response: httpx.Response) -> float | None:
-    """Seconds, by a header that holds seconds or a date."""
-    said = response.headers.get("retry-after")
-    if said is None:
+    """Return the seconds to wait by the header Retry-After, which holds seconds or a date."""
+    header = response.headers.get("retry-after")
+    if header is None:
         return None
     try:
-        seconds = float(said)
+        seconds = float(header)
     except ValueError:
         try:
-            seconds = email.utils.parsedate_to_datetime(said).timestamp() - time.time()
+            seconds = email.utils.parsedate_to_datetime(header).timestamp() - time.time()
         except (TypeError, ValueError):
             return None
     return min(max(seconds, 0.0), 3600.0)

@@ -1,6 +1,6 @@
-"""How many requests a server gets at a time: more while it answers, half as many when it says that it is too busy.
+"""A limit of requests at a time: it grows while the server answers, and halves when the server is too busy.
 
-Additive increase, multiplicative decrease, as TCP does it (Chiu and Jain 1989): one more for every round of answers.
+Additive increase, multiplicative decrease (AIMD), as in TCP (Chiu and Jain 1989): one more for every round of answers.
 """
 
 from __future__ import annotations
@@ -13,9 +13,12 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class AimdLimiter:
-    """Used as `async with pace:` around each request; `most`: never more than so many at a time.
+    """A limit to hold around each request, as `async with limiter:`, in one event loop at a time.
 
-    Times are of `time.monotonic`. Belongs to one event loop at a time.
+    Times are of `time.monotonic`.
+
+    Args:
+        most: Most requests at a time.
     """
 
     most: int
@@ -43,24 +46,28 @@ class AimdLimiter:
         self._wake_waiting()
 
     def record_success(self) -> None:
+        """Note that a request was answered, and raise the limit a little."""
         self.record_answer()
         self.limit = min(self.limit + 1.0 / self.limit, float(self.most))
 
     def record_overload(self, began: float) -> None:
-        """A request that began at `began` was turned away. Those that were sent together cut the limit once."""
+        """Note that the server was too busy for a request that began at `began`.
+
+        Requests that were sent together halve the limit once.
+        """
         if began >= self._last_halved:
             self.limit, self._last_halved = max(1.0, self.limit / 2), time.monotonic()
 
     def pause_for(self, seconds: float) -> None:
-        """Send nothing for so long."""
+        """Send nothing for so many seconds."""
         self._resume = max(self._resume, time.monotonic() + seconds)
 
     def record_answer(self) -> None:
-        """The server does answer."""
+        """Note that the server does answer."""
         self._last_answer = time.monotonic()
 
     def seconds_since_answer(self) -> float:
-        """Seconds since the server last answered anything of use."""
+        """Return the seconds since the server last answered anything of use."""
         return time.monotonic() - self._last_answer
 
     def _wake_waiting(self) -> None:

@@ -1,4 +1,4 @@
-"""An OpenAI-compatible server as a model: what it is able to do, and the answers to this project's requests."""
+"""An OpenAI-compatible server as a model: its capabilities, and its answers to the requests of engines."""
 
 from __future__ import annotations
 
@@ -53,7 +53,12 @@ from curate.engine.weights import Weights
 
 @dataclass(slots=True)
 class ServerModel:
-    """`calls` knows how this server has to be asked, and learns more of it from `models` and `probe`."""
+    """A model behind a server.
+
+    Args:
+        http_client: Connections to the server.
+        calls: Builds requests. `check_server` and `probe_capabilities` tell it what the server takes.
+    """
 
     http_client: HttpClient
     calls: CallBuilder
@@ -70,10 +75,14 @@ class ServerModel:
     def close(self) -> None:
         self.http_client.close()
 
-    # What it is able to do --------------------------------------------------------------------------------
+    # Capabilities -----------------------------------------------------------------------------------------
 
     def check_server(self) -> bool:
-        """Whether the server is there; CurateError where it is, but not for us, or without this model."""
+        """Tell whether the server can be reached.
+
+        Raises:
+            CurateError: It refuses the key, or has no such model.
+        """
         response = self.http_client.get("/models")
         if response is None:
             return False
@@ -87,15 +96,15 @@ class ServerModel:
             listed = response.json()["data"] if response.status_code == 200 else []
             names = {str(model.get("id")): model for model in listed}
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-            names = {}  # a server that says nothing of use about its models may still answer
+            names = {}  # a server that does not list its models may still answer
         if names and self.options.model not in names:
             raise CurateError(
                 f"The server {self.options.url} has no model {self.options.model!r}: it has "
                 f"{', '.join(sorted(names)[:20])}."
             )
-        mine = names.get(self.options.model, {})
-        self._checked, self.calls.server_software = True, str(mine.get("owned_by", ""))
-        longest = mine.get("max_model_len")
+        description = names.get(self.options.model, {})
+        self._checked, self.calls.server_software = True, str(description.get("owned_by", ""))
+        longest = description.get("max_model_len")
         if (
             self.tokens is not None
             and self.options.max_length is None
@@ -105,36 +114,39 @@ class ServerModel:
             self.tokens.max_length = longest
         return True
 
-    def _ensure_checked(self) -> None:
+    def _check_server_once(self) -> None:
         if not self._checked:
             self.check_server()
 
     def probe_capabilities(self) -> frozenset[Capability] | None:
-        """What the server can do, found out with three requests of one token; None where it is not there."""
+        """Return the capabilities of the server, found out with three requests of one token.
+
+        None where it cannot be reached.
+        """
         if not self.check_server():
             return None
         if self.options.task != "causal":
             return frozenset()
-        able: set[Capability] = {"generate", "schema"}
-        answered, *echo = self.http_client.post(self.calls.build_probes())
-        # An answer of an odd form says nothing of what the server can do: it may be one of its bad moments.
-        if not isinstance(answered, Failure) and parse_answer(answered, _has_log_probs) is not False:
-            able.add("choose")
+        capabilities: set[Capability] = {"generate", "schema"}
+        answer, *echoes = self.http_client.post(self.calls.build_probes())
+        # An answer of an odd form does not show what the server can do: it may be out of order for a moment.
+        if not isinstance(answer, Failure) and parse_answer(answer, _has_log_probs) is not False:
+            capabilities.add("choose")
         if self.tokens is None:
-            self.calls.gives_logprobs = "choose" in able
-        for answer in echo:
+            self.calls.gives_logprobs = "choose" in capabilities
+        for answer in echoes:
             if parse_answer(answer, _has_input_log_probs) is True:
-                able.add("loglikelihood")
-        return frozenset(able)
+                capabilities.add("loglikelihood")
+        return frozenset(capabilities)
 
     # Probabilities ----------------------------------------------------------------------------------------
 
     def choose(self, requests: Sequence[Choose]) -> list[Choice | Failure]:
-        self._ensure_checked()
+        self._check_server_once()
         if self.tokens is not None and self.calls.server_software == "vllm":
             return self._choose_exactly(requests, self.tokens)
         answers = self._post_in_order(
-            self.calls.build_top_token_queries(requests), [each.messages for each in requests]
+            self.calls.build_top_token_queries(requests), [request.messages for request in requests]
         )
         return [
             parse_answer(answer, partial(estimate_choice, request, max_unseen=self.options.max_unseen))
@@ -142,35 +154,38 @@ class ServerModel:
         ]
 
     def _choose_exactly(self, requests: Sequence[Choose], tokens: ChatTokens) -> list[Choice | Failure]:
-        order = sort_by_beginning([each.messages for each in requests])
-        slots = tokens.encode_choices([requests[at] for at in order])
-        wanted = collect_token_queries(
+        order = sort_by_beginning([request.messages for request in requests])
+        slots = tokens.encode_choices([requests[place] for place in order])
+        queries = collect_token_queries(
             [target for slot in slots if not isinstance(slot, Failure) for target in slot]
         )
         answers = self.http_client.post(
-            [self.calls.build_token_query(context, ids) for context, ids in wanted.items()]
+            [self.calls.build_token_query(context, ids) for context, ids in queries.items()]
         )
-        found: dict[Context, dict[int, float] | Failure] = {
+        log_probs: dict[Context, dict[int, float] | Failure] = {
             context: parse_answer(answer, parse_token_log_probs)
-            for context, answer in zip(wanted, answers, strict=True)
+            for context, answer in zip(queries, answers, strict=True)
         }
         return restore_order(
-            order, [slot if isinstance(slot, Failure) else build_exact_choice(slot, found) for slot in slots]
+            order,
+            [slot if isinstance(slot, Failure) else build_exact_choice(slot, log_probs) for slot in slots],
         )
 
     def loglikelihood(self, requests: Sequence[Continuation]) -> list[LogLikelihood | Failure]:
         assert self.tokens is not None
-        order = sort_by_beginning([each.messages for each in requests])
-        slots = self.tokens.encode_targets([requests[at] for at in order])
+        order = sort_by_beginning([request.messages for request in requests])
+        slots = self.tokens.encode_targets([requests[place] for place in order])
         targets = list(dict.fromkeys(slot for slot in slots if isinstance(slot, Target)))
         answers = self.http_client.post(
-            [self.calls.build_echo(each.context + each.continuation) for each in targets]
+            [self.calls.build_echo(target.context + target.continuation) for target in targets]
         )
-        found = dict(zip(targets, answers, strict=True))
+        by_target = dict(zip(targets, answers, strict=True))
         return restore_order(
             order,
             [
-                slot if isinstance(slot, Failure) else parse_answer(found[slot], partial(parse_echo, slot))
+                slot
+                if isinstance(slot, Failure)
+                else parse_answer(by_target[slot], partial(parse_echo, slot))
                 for slot in slots
             ],
         )
@@ -178,15 +193,15 @@ class ServerModel:
     # Text -------------------------------------------------------------------------------------------------
 
     def generate(self, requests: Sequence[Generate]) -> list[Generation | Failure]:
-        bound = [number for number, each in enumerate(requests) if each.choices is not None]
+        bound = [number for number, request in enumerate(requests) if request.choices is not None]
         results: dict[int, Generation | Failure] = dict(
             zip(bound, draw_choices(self.choose, [requests[number] for number in bound]), strict=True)
         )
-        self._ensure_checked()
-        free = [number for number, each in enumerate(requests) if each.choices is None]
-        asked = [requests[number] for number in free]
+        self._check_server_once()
+        free = [number for number, request in enumerate(requests) if request.choices is None]
+        free_requests = [requests[number] for number in free]
         answers = self._post_in_order(
-            self.calls.build_generate_calls(asked), [each.messages for each in asked]
+            self.calls.build_generate_calls(free_requests), [request.messages for request in free_requests]
         )
         for number, answer in zip(free, answers, strict=True):
             results[number] = parse_answer(answer, partial(parse_generation, requests[number]))
@@ -218,18 +233,22 @@ class ServerModel:
             vector = parse_answer(answer, parse_embedding)
             if isinstance(vector, Failure):
                 hint = " Texts that are too long are split where `tokenizer` and `max_length` are given."
-                raise CurateError(f"The server {self.options.url} embeds not: {vector.reason}.{hint}")
+                raise CurateError(
+                    f"The server {self.options.url} offers no embeddings: {vector.reason}.{hint}"
+                )
             vectors.append(vector)
         if len({len(vector) for vector in vectors}) > 1:
             raise CurateError(f"The server {self.options.url} gave embeddings of several lengths.")
         return normalize_rows(np.asarray(vectors, np.float32))
 
     def _post_in_order(self, slots: Sequence[Call | Failure], chats: Sequence[Chat]) -> list[ServerAnswer]:
-        """Send what is no Failure already, in the order of the chats' texts, for the server's prefix cache."""
+        """Send the calls that are no Failure already, in the order of the chats' texts: the server caches prefixes."""
         order = sort_by_beginning(chats)
-        sent = iter(self.http_client.post([slot for at in order if isinstance(slot := slots[at], Call)]))
+        answers = iter(
+            self.http_client.post([slot for place in order if isinstance(slot := slots[place], Call)])
+        )
         return restore_order(
-            order, [slot if isinstance(slot := slots[at], Failure) else next(sent) for at in order]
+            order, [slot if isinstance(slot := slots[place], Failure) else next(answers) for place in order]
         )
 
 
@@ -244,14 +263,21 @@ def _has_input_log_probs(answer: dict[str, Any]) -> bool:
 
 
 def connect_server(options: OpenAIOptions, key: str | None, tokenizer: Weights | None) -> ServerModel:
-    patience = RetryPolicy(
+    """Return the model behind a server. Nothing is sent yet.
+
+    Args:
+        options: Options of the engine.
+        key: The key, or None.
+        tokenizer: Place of the model's tokenizer, or None.
+    """
+    retry_policy = RetryPolicy(
         concurrency=options.concurrency,
         timeout=options.timeout,
         retries=options.retries,
         outage=options.outage,
     )
     return ServerModel(
-        HttpClient(options.url.rstrip("/"), key, patience),
+        HttpClient(options.url.rstrip("/"), key, retry_policy),
         CallBuilder(options, _load_tokenizer(options, tokenizer)),
     )
 
@@ -262,11 +288,11 @@ def _load_tokenizer(options: OpenAIOptions, tokenizer: Weights | None) -> ChatTo
     require_extra("models", "transformers", purpose=f"The tokenizer {options.tokenizer!r}")
     from transformers import AutoTokenizer
 
-    at: dict[str, Any] = {"gguf_file": tokenizer.gguf_file} if tokenizer.gguf_file else {}
+    place: dict[str, Any] = {"gguf_file": tokenizer.gguf_file} if tokenizer.gguf_file else {}
     if tokenizer.hub_revision:
-        at["revision"] = tokenizer.hub_revision
+        place["revision"] = tokenizer.hub_revision
     try:
-        loaded = AutoTokenizer.from_pretrained(tokenizer.source, **at)
+        loaded = AutoTokenizer.from_pretrained(tokenizer.source, **place)
     except (OSError, ValueError, ImportError) as error:
         raise CurateError(
             f"The tokenizer {options.tokenizer!r} cannot be opened: {' '.join(str(error).split())[:300]}"

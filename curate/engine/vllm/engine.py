@@ -28,7 +28,7 @@ _VERSION = 1  # counts changes of this engine that change answers
 
 @engine("vllm")
 class VllmEngine(LocalEngine):
-    """An engine process of vLLM's that dies is started again once; when it dies again, that is an error."""
+    """A model run by vLLM. If its engine process dies, it is started again once; a second death is an error."""
 
     Options = VllmOptions
     options: VllmOptions
@@ -52,18 +52,18 @@ class VllmEngine(LocalEngine):
             self._loaded.close()
         super().close()
 
-    def _call_model(self, capability: Capability, ask: Callable[[Engine], T]) -> T:
+    def _call_model(self, capability: Capability, call: Callable[[Engine], T]) -> T:
         from curate.engine.vllm.model import EngineDead
 
         try:
-            return super()._call_model(capability, ask)
+            return super()._call_model(capability, call)
         except EngineDead:
             self.close()
         except KeyboardInterrupt:
-            self.close()  # what is still in its queue would be computed with the next batch
+            self.close()  # requests still in its queue would be computed with the next batch
             raise
         try:
-            return ask(self._get_model())
+            return call(self._get_model())
         except EngineDead as error:
             self.close()
             raise CurateError(

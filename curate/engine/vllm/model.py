@@ -1,5 +1,7 @@
-"""What an opened vLLM model answers. Everything is sent as token ids of our own making (see chat_tokens.py), so the
-answers are those of the transformers engine but for rounding.
+"""Models run by vLLM.
+
+Everything is sent as token ids of our own making (see chat_tokens.py), so the answers are those of the transformers
+engine but for rounding.
 """
 
 from __future__ import annotations
@@ -57,7 +59,10 @@ _MANY = 1 << 20  # token ids whose log-probabilities may be asked for: as many a
 
 @contextlib.contextmanager
 def _watch_engine_process(llm: LLM) -> Iterator[None]:
-    """vLLM (0.32) notices when its engine process is killed, but tells nobody who waits for an answer: so we do."""
+    """Raise EngineDead in whoever waits for an answer when vLLM's engine process dies.
+
+    vLLM (0.32) notices that its engine process was killed, but does not tell the code that waits.
+    """
     client: Any = llm.llm_engine.engine_core
     done = threading.Event()
 
@@ -79,7 +84,12 @@ def _watch_engine_process(llm: LLM) -> Iterator[None]:
 
 @dataclass(slots=True)
 class VllmModel:
-    """A vLLM model and its tokenizer; `cached` and `read` count prompt tokens: from the prefix cache, and all."""
+    """A vLLM model and its tokenizer.
+
+    Attributes:
+        prompt_tokens: Tokens of all prompts so far.
+        cached_tokens: Those of them that were in the prefix cache.
+    """
 
     llm: LLM
     tokens: ChatTokens
@@ -90,12 +100,18 @@ class VllmModel:
         self.llm.llm_engine.engine_core.shutdown()
 
     def _run_prompts(self, chats: Sequence[Chat], prepare: Prepare[K]) -> list[tuple[K, Any]]:
-        """vLLM's outputs for the prompts that `prepare` makes of some of the chats, given their places.
+        """Run prompts in the order of the chats' texts, for the prefix cache.
 
-        They go in the order of the chats' texts, for the prefix cache, and batch by batch: vLLM's process is at work on
-        the first while the next one is split into tokens.
+        They go batch by batch: vLLM's process works on the first while the next one is split into tokens.
+
+        Args:
+            chats: The chats of all requests.
+            prepare: Makes (key, prompt, settings) of the chats at some places.
+
+        Returns:
+            (key, vLLM's output) for each prompt.
         """
-        order, keys, sent = sort_by_beginning(chats), list[K](), list[str]()
+        order, keys, ids_sent = sort_by_beginning(chats), list[K](), list[str]()
         with _watch_engine_process(self.llm):
             try:
                 for start in range(0, len(order), _BATCH):
@@ -103,12 +119,14 @@ class VllmModel:
                         continue
                     keys += [key for key, _, _ in ready]
                     prompts: list[Any] = [{"prompt_token_ids": list(ids)} for _, ids, _ in ready]
-                    sent += self.llm.enqueue(prompts, [asked for _, _, asked in ready], use_tqdm=False)
+                    ids_sent += self.llm.enqueue(
+                        prompts, [settings for _, _, settings in ready], use_tqdm=False
+                    )
                 outputs: list[Any] = self.llm.wait_for_completion(use_tqdm=False)
             except EngineDead:
                 raise
             except Exception:
-                self.llm.llm_engine.abort_request(sent, internal=True)
+                self.llm.llm_engine.abort_request(ids_sent, internal=True)
                 raise
         self.prompt_tokens += sum(len(output.prompt_token_ids) for output in outputs)
         self.cached_tokens += sum(output.num_cached_tokens or 0 for output in outputs)
@@ -122,70 +140,72 @@ class VllmCausal(VllmModel):
         slots: dict[int, list[Target] | Failure] = {}
 
         def prepare(places: Sequence[int]) -> list[tuple[Ids, Ids, SamplingParams]]:
-            split = self.tokens.encode_choices([requests[at] for at in places])
+            split = self.tokens.encode_choices([requests[place] for place in places])
             slots.update(zip(places, split, strict=True))
-            wanted = collect_token_queries(
+            queries = collect_token_queries(
                 [target for slot in split if not isinstance(slot, Failure) for target in slot]
             )
-            return [(context, context, _make_token_query(ids)) for context, ids in wanted.items()]
+            return [(context, context, _make_token_query(ids)) for context, ids in queries.items()]
 
-        found: dict[Ids, dict[int, float]] = {}
-        for context, output in self._run_prompts([each.messages for each in requests], prepare):
+        log_probs: dict[Ids, dict[int, float]] = {}
+        for context, output in self._run_prompts([request.messages for request in requests], prepare):
             listed = output.outputs[0].logprobs[0]
-            found.setdefault(context, {}).update({token: each.logprob for token, each in listed.items()})
+            log_probs.setdefault(context, {}).update(
+                {token: listing.logprob for token, listing in listed.items()}
+            )
         return [
             slot
             if isinstance(slot, Failure)
-            else Choice(tuple(sum_log_probs(target, found) for target in slot), len(slot[0].context), 0)
-            for slot in (slots[at] for at in range(len(requests)))
+            else Choice(tuple(sum_log_probs(target, log_probs) for target in slot), len(slot[0].context), 0)
+            for slot in (slots[place] for place in range(len(requests)))
         ]
 
     def loglikelihood(self, requests: Sequence[Continuation]) -> list[LogLikelihood | Failure]:
         slots: dict[int, Target | Failure] = {}
-        asked = SamplingParams(max_tokens=1, temperature=0.0, prompt_logprobs=0, detokenize=False)
+        settings = SamplingParams(max_tokens=1, temperature=0.0, prompt_logprobs=0, detokenize=False)
 
         def prepare(places: Sequence[int]) -> list[tuple[Target, Ids, SamplingParams]]:
-            split = self.tokens.encode_targets([requests[at] for at in places])
+            split = self.tokens.encode_targets([requests[place] for place in places])
             slots.update(zip(places, split, strict=True))
             targets = dict.fromkeys(slot for slot in split if isinstance(slot, Target))
-            return [(target, target.context + target.continuation, asked) for target in targets]
+            return [(target, target.context + target.continuation, settings) for target in targets]
 
-        found = {
+        log_probs = {
             target: sum(
-                output.prompt_logprobs[len(target.context) + at][token].logprob
-                for at, token in enumerate(target.continuation)
+                output.prompt_logprobs[len(target.context) + index][token].logprob
+                for index, token in enumerate(target.continuation)
             )
-            for target, output in self._run_prompts([each.messages for each in requests], prepare)
+            for target, output in self._run_prompts([request.messages for request in requests], prepare)
         }
         return [
             slot
             if isinstance(slot, Failure)
-            else LogLikelihood(found[slot], len(slot.continuation), len(slot.input_tokens))
-            for slot in (slots[at] for at in range(len(requests)))
+            else LogLikelihood(log_probs[slot], len(slot.continuation), len(slot.input_tokens))
+            for slot in (slots[place] for place in range(len(requests)))
         ]
 
     def generate(self, requests: Sequence[Generate]) -> list[Generation | Failure]:
-        bound = [number for number, each in enumerate(requests) if each.choices is not None]
+        bound = [number for number, request in enumerate(requests) if request.choices is not None]
         results: dict[int, Generation | Failure] = dict(
             zip(bound, draw_choices(self.choose, [requests[number] for number in bound]), strict=True)
         )
-        free = [number for number, each in enumerate(requests) if each.choices is None]
+        free = [number for number, request in enumerate(requests) if request.choices is None]
         refused = self._find_refused_schemas({requests[number].json_schema for number in free})
 
         def prepare(places: Sequence[int]) -> list[tuple[int, Ids, SamplingParams]]:
-            numbers = [free[at] for at in places]
-            asked = [requests[number] for number in numbers]
+            numbers = [free[place] for place in places]
+            batch = [requests[number] for number in numbers]
             contexts = self.tokens.encode_all(
-                [(each.messages, each.prefill) for each in asked],
-                rooms=[each.sampling.max_tokens for each in asked],
+                [(request.messages, request.prefill) for request in batch],
+                rooms=[request.sampling.max_tokens for request in batch],
             )
             ready = []
-            for number, request, context in zip(numbers, asked, contexts, strict=True):
-                found = refused.get(request.json_schema) or context
-                if isinstance(found, Failure):
-                    results[number] = found
+            for number, request, context in zip(numbers, batch, contexts, strict=True):
+                ids = refused.get(request.json_schema) or context
+                if isinstance(ids, Failure):
+                    results[number] = ids
                 else:
-                    ready.append((number, tuple(found), self._make_sampling_params(request, tuple(found))))
+                    ready.append((number, tuple(ids), self._make_sampling_params(request, tuple(ids))))
             return ready
 
         for number, output in self._run_prompts([requests[number].messages for number in free], prepare):
@@ -201,7 +221,7 @@ class VllmCausal(VllmModel):
             max_tokens=sampling.max_tokens,
             stop=list(sampling.stop),
             n=1 if greedy else sampling.n,
-            # A seed per request: what is drawn does not depend on what else is in the batch.
+            # A seed per request: the answer drawn does not depend on the other requests of the batch.
             seed=int(content_id(sampling.seed, context)[:15], 16),
             logprobs=0,
             structured_outputs=StructuredOutputsParams(json=schema, disable_any_whitespace=True)
@@ -210,11 +230,11 @@ class VllmCausal(VllmModel):
         )
 
     def _find_refused_schemas(self, schemas: set[str | None]) -> dict[str | None, Failure]:
-        """Schemas that vLLM does not take: tried on a prompt of one token, since one refusal ends a whole batch."""
+        """Find the schemas that vLLM refuses. Each is tried on a prompt of one token: a refusal ends a whole batch."""
         refused: dict[str | None, Failure] = {}
         for schema in schemas - {None}:
-            asked = Generate(messages=(), json_schema=schema)
-            settings = self._make_sampling_params(asked, (1,))
+            request = Generate(messages=(), json_schema=schema)
+            settings = self._make_sampling_params(request, (1,))
             settings.max_tokens = 1
             try:
                 self._run_prompts([()], partial(_prepare_single_prompt, settings))
@@ -234,29 +254,29 @@ def _prepare_single_prompt(
 
 def _build_generation(output: Any, request: Generate) -> Generation:
     completions = []
-    for each in output.outputs:
-        steps = zip(each.token_ids, each.logprobs, strict=True)
+    for answer in output.outputs:
+        steps = zip(answer.token_ids, answer.logprobs, strict=True)
         tokens = [(token, step[token]) for token, step in steps]
-        if each.finish_reason == "stop" and each.stop_reason is None and tokens:
+        if answer.finish_reason == "stop" and answer.stop_reason is None and tokens:
             tokens.pop()  # the end token, which is no part of the answer
         pieces = tuple(Token(step.decoded_token or "", step.logprob) for _, step in tokens)
         completions.append(
-            Completion(each.text, pieces, "stop" if each.finish_reason == "stop" else "length")
+            Completion(answer.text, pieces, "stop" if answer.finish_reason == "stop" else "length")
         )
-    written = sum(len(each.tokens) for each in completions)
+    written = sum(len(completion.tokens) for completion in completions)
     if request.sampling.temperature <= 0:
         completions *= request.sampling.n
     return Generation(tuple(completions), len(output.prompt_token_ids), written)
 
 
 def _make_token_query(ids: list[int]) -> SamplingParams:
-    """The log-probabilities of these next tokens."""
+    """Make the settings to ask for the log-probabilities of these next tokens."""
     return SamplingParams(max_tokens=1, temperature=0.0, logprob_token_ids=ids, detokenize=False)
 
 
 @dataclass(slots=True)
 class VllmReward(VllmModel):
-    """A sequence-classification model; `label`: which of its outputs is the reward."""
+    """A sequence-classification model; `label` is the index of the output that is the reward."""
 
     label: int = 0
 
@@ -272,11 +292,11 @@ class VllmReward(VllmModel):
                 pooling_task="classify",
                 use_tqdm=False,
             )
-        found = {
+        values = {
             ids: float(output.outputs.data.flatten()[self.label])
             for ids, output in zip(unique, outputs, strict=True)
         }
-        results = [Score(found[tuple(ids)], len(ids)) for ids in encoded if not isinstance(ids, Failure)]
+        results = [Score(values[tuple(ids)], len(ids)) for ids in encoded if not isinstance(ids, Failure)]
         return fill_slots(encoded, results)
 
 
@@ -297,10 +317,19 @@ class VllmEmbedder(VllmModel):
 
 
 def start_vllm(weights: Weights, task: Task, options: VllmOptions) -> VllmCausal | VllmReward | VllmEmbedder:
-    """Start vLLM on a model. CurateError where it refuses the model or the machine."""
+    """Start vLLM on a model.
+
+    Args:
+        weights: The model's place.
+        task: What it is for.
+        options: Options of the engine.
+
+    Raises:
+        CurateError: vLLM refuses the model or the machine.
+    """
     if weights.gguf_file is not None:
         weights = _unpack_weights(weights)
-    at = {"revision": weights.hub_revision} if weights.hub_revision else {}
+    hub = {"revision": weights.hub_revision} if weights.hub_revision else {}
     arguments: dict[str, Any] = {
         "dtype": options.dtype,
         "quantization": options.quantization,
@@ -309,7 +338,7 @@ def start_vllm(weights: Weights, task: Task, options: VllmOptions) -> VllmCausal
         "pipeline_parallel_size": options.pipeline_parallel,
         "gpu_memory_utilization": options.gpu_memory,
         "enforce_eager": options.eager,
-        **at,
+        **hub,
     }
     if options.max_batch is not None:
         arguments["max_num_seqs"] = options.max_batch

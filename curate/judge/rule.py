@@ -58,7 +58,9 @@ class RuleJudge(Judge):
 
     def __init__(self, options: RuleOptions, engines: Engines) -> None:
         super().__init__(options, engines)
-        given = {"kind": options.rule} if isinstance(options.rule, str) else dict(options.rule)
+        given: dict[str, Any] = (
+            {"kind": options.rule} if isinstance(options.rule, str) else dict(options.rule)
+        )
         self._name, where = given.pop("kind"), f"judge.{options.name}.rule"
         registered = RULES.find(self._name, where=where, folder=engines.folder)
         self._code = registered.code

@@ -35,7 +35,7 @@ def test_old_members_of_a_judge_still_count() -> None:
     assert len(warnings) == 3
     assert Mine.sees_other_judgments
     assert Mine.is_cheap
-    assert Mine.non_identity_options is Mine.unessential  # type: ignore[comparison-overlap]
+    assert Mine.non_identity_options is Mine.unessential
 
 
 def test_the_old_name_of_a_question_s_item() -> None:

@@ -26,7 +26,7 @@ from curate.verify.server import TOKEN_VARIABLE, LabelStudioClient
 from tests.e2e.conftest import ANNOTATORS
 from tests.e2e.label_studio import TOKEN, LabelStudioServer, started
 from tests.e2e.test_label_studio_round_trip import vote
-from tests.verify.samples import configured, fill, make_task
+from tests.verify.samples import fill, make_task, write_project
 
 TASKS = 1000
 
@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def measure(server: LabelStudioServer, folder: Path) -> None:
-    config = configured(folder / "ws", url=server.url, project="bench", overlap=3)
+    config = write_project(folder / "ws", url=server.url, project="bench", overlap=3)
     with Lake.open(config.location) as lake, LabelStudioClient.connect(config.verify) as there:
         fill(lake, [make_task(at, ["one " * 200, "two " * 200]) for at in range(TASKS)])
         ours = timed("curate verify push", lambda: push_tasks(lake, config))

@@ -21,7 +21,7 @@ from curate.verify.push import push_tasks
 from curate.verify.server import TOKEN_VARIABLE, LabelStudioClient
 from tests.browser import find_browser
 from tests.e2e.label_studio import PASSWORD, TOKEN, LabelStudioServer
-from tests.verify.samples import NASTY, configured, fill, make_task
+from tests.verify.samples import NASTY, fill, make_task, write_project
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 QUIET = [
@@ -183,7 +183,7 @@ def good_ids(lake: Lake) -> set[str]:
 def test_pairs(
     label_studio: LabelStudioServer, page: Any, lake: Lake, tmp_path: Path, answer: Callable[[Any], None]
 ) -> None:
-    config = configured(tmp_path / "ws", url=label_studio.url, project=f"pairs {answer.__name__[:5]}")
+    config = write_project(tmp_path / "ws", url=label_studio.url, project=f"pairs {answer.__name__[:5]}")
     fill(lake, [make_task(at, [f"A good answer {at}", f"A bad answer {at}"]) for at in range(TASKS)])
     push_tasks(lake, config)
     label(page, label_studio.url, project_of(config, "pairwise"), answer)
@@ -207,7 +207,7 @@ def project_of(config: Config, form: str) -> int:
 
 
 def test_rankings(label_studio: LabelStudioServer, page: Any, lake: Lake, tmp_path: Path) -> None:
-    config = configured(tmp_path / "ws", url=label_studio.url, project="rankings")
+    config = write_project(tmp_path / "ws", url=label_studio.url, project="rankings")
     contents = ["good", "bad", "worse"]
     fill(
         lake,
@@ -237,7 +237,7 @@ def test_single_responses(
     answer: Callable[[Any], None],
 ) -> None:
     criteria = ["Names a fruit", "Is long", "Is polite"]
-    config = configured(
+    config = write_project(
         tmp_path / "ws", url=label_studio.url, project=f"one {form}", pointwise=form, criteria=criteria
     )
     made = [
@@ -268,7 +268,7 @@ def test_images_and_videos(
     label_studio: LabelStudioServer, page: Any, lake: Lake, tmp_path: Path, kind: str, form: Form
 ) -> None:
     """The address tells which is good here: the forms show the picture or player itself."""
-    config = configured(tmp_path / "ws", url=label_studio.url, project=f"{kind} {form}")
+    config = write_project(tmp_path / "ws", url=label_studio.url, project=f"{kind} {form}")
     make = media(kind, label_studio.url)
     made = [
         make_task(
@@ -299,7 +299,7 @@ def test_untrusted_text_is_text(
     """Scripts, markup, reversed writing and 200 KB: shown, harmless, and the page still works."""
     long = "word " * 40_000
     texts = [[NASTY, "plain"], [long, "x" * 200_000]]
-    config = configured(tmp_path / "ws", url=label_studio.url, project="nasty", pointwise="critique")
+    config = write_project(tmp_path / "ws", url=label_studio.url, project="nasty", pointwise="critique")
     made = [make_task(at, each) for at, each in enumerate(texts)]
     made += [make_task(5, [NASTY, "b", "c"], form="listwise"), make_task(6, [NASTY], form="pointwise")]
     prompt = made[-1][0]

@@ -25,7 +25,7 @@ from curate.verify.status import read_verify_status
 from curate.verify.watch import HEADER, open_receiver, watch_answers
 from tests.e2e.conftest import ANNOTATORS
 from tests.e2e.label_studio import TOKEN, LabelStudioServer
-from tests.verify.samples import configured, fill, make_task
+from tests.verify.samples import fill, make_task, write_project
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 MARK = {"A": "left-2", "B": "right-2", "tie": "tie"}  # the recorded votes name places
@@ -74,7 +74,7 @@ def test_recorded_votes_reconcile(
     rows = pl.read_parquet(shared_data / "pandalm" / "items.parquet").to_dicts()
     rows = (rows * 2)[:1000]
     made = [make_task(at, [str(row["response_a"]), f"{row['response_b']} "]) for at, row in enumerate(rows)]
-    config = configured(tmp_path / "ws", url=label_studio.url, project="recorded", overlap=3)
+    config = write_project(tmp_path / "ws", url=label_studio.url, project="recorded", overlap=3)
     fill(lake, made)
     pushed = push_tasks(lake, config)
     assert (pushed.counts.rows_in, pushed.counts.rows_kept) == (1000, 1000)
@@ -127,7 +127,7 @@ def orders(lake: Lake, config: Config, task: str, responses: tuple[str, ...]) ->
 
 def test_second_thoughts(label_studio: LabelStudioServer, lake: Lake, tmp_path: Path) -> None:
     """Edits, deletions, skips, two annotations of one person, a deleted project."""
-    config = configured(tmp_path / "ws", url=label_studio.url, project="thoughts")
+    config = write_project(tmp_path / "ws", url=label_studio.url, project="thoughts")
     tasks = fill(lake, [make_task(at, ["one", "two"]) for at in range(6)])
     push_tasks(lake, config)
     project, keys = the_project(config)
@@ -169,7 +169,7 @@ def test_second_thoughts(label_studio: LabelStudioServer, lake: Lake, tmp_path: 
 def test_a_server_killed_while_pushing_and_pulling(
     label_studio: LabelStudioServer, lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = configured(tmp_path / "ws", url=label_studio.url, project="killed", overlap=3)
+    config = write_project(tmp_path / "ws", url=label_studio.url, project="killed", overlap=3)
     tasks = fill(lake, [make_task(at, [f"one {at}", f"two {at}"]) for at in range(600)])
     monkeypatch.setattr(pushing, "RECOVERY_SECONDS", 1.0)
     bare = LabelStudioClient.import_tasks
@@ -215,7 +215,7 @@ def test_a_request_that_arrived_although_it_failed(
     label_studio: LabelStudioServer, lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server does the import, and its answer is lost: nothing is sent twice."""
-    config = configured(tmp_path / "ws", url=label_studio.url, project="lost")
+    config = write_project(tmp_path / "ws", url=label_studio.url, project="lost")
     fill(lake, [make_task(at, ["one", "two"]) for at in range(5)])
     bare = LabelStudioClient.import_tasks
     calls: list[int] = []
@@ -235,7 +235,7 @@ def test_a_request_that_arrived_although_it_failed(
 def test_a_wrong_token_is_told_without_it(
     label_studio: LabelStudioServer, lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = configured(tmp_path / "ws", url=label_studio.url, project="token")
+    config = write_project(tmp_path / "ws", url=label_studio.url, project="token")
     fill(lake, [make_task(1, ["one", "two"])])
     monkeypatch.setenv(TOKEN_VARIABLE, "f" * 40)
     with pytest.raises(CurateError, match="refuses the token in LABEL_STUDIO_API_KEY") as refused:
@@ -272,7 +272,7 @@ def test_webhooks_bring_answers_in(
     label_studio: LabelStudioServer, lake: Lake, tmp_path: Path, watched: Callable[..., Any]
 ) -> None:
     """Calls come for each answer, then twice and out of order by hand: each answer is there once."""
-    config = configured(tmp_path / "ws", url=label_studio.url, project="hooks")
+    config = write_project(tmp_path / "ws", url=label_studio.url, project="hooks")
     tasks = fill(lake, [make_task(at, ["one", "two"]) for at in range(4)])
     push_tasks(lake, config)
     project, keys = the_project(config)

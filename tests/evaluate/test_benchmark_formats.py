@@ -72,9 +72,14 @@ def read(tmp_path: Path, *rows: Any, name: str = "set.jsonl", form: str = "auto"
 
 @pytest.mark.parametrize("name", ["set.jsonl", "set.json", "set.parquet"])
 def test_reward_bench(tmp_path: Path, name: str) -> None:
-    found = read(tmp_path, REWARD_BENCH, name=name)
-    assert (found.format, found.name, found.rows, found.dropped) == ("reward-bench", "set", 1, {})
-    (item,) = found.items
+    items_read = read(tmp_path, REWARD_BENCH, name=name)
+    assert (items_read.format, items_read.name, items_read.rows, items_read.dropped) == (
+        "reward-bench",
+        "set",
+        1,
+        {},
+    )
+    (item,) = items_read.items
     assert item.key == "7"
     assert item.context == [("user", "How do I boil an egg?")]
     assert (item.responses, item.tiers, item.subset) == (
@@ -92,16 +97,16 @@ def test_reward_bench_2(tmp_path: Path) -> None:
 
 
 def test_rm_bench(tmp_path: Path) -> None:
-    found = read(tmp_path, RM_BENCH, {**RM_BENCH, "chosen": ["only one"]}, name="total_dataset.json")
-    assert found.dropped == {"chosen and rejected are no lists of three styles": 1}
-    assert found.items[0].styles == (0, 1, 2, 0, 1, 2)
-    assert len(list(found.items[0].iterate_pairs())) == 9
+    items_read = read(tmp_path, RM_BENCH, {**RM_BENCH, "chosen": ["only one"]}, name="total_dataset.json")
+    assert items_read.dropped == {"chosen and rejected are no lists of three styles": 1}
+    assert items_read.items[0].styles == (0, 1, 2, 0, 1, 2)
+    assert len(list(items_read.items[0].iterate_pairs())) == 9
 
 
 def test_judge_bench(tmp_path: Path) -> None:
-    found = read(tmp_path, JUDGE_BENCH, {**JUDGE_BENCH, "label": "A=B"})
-    assert found.dropped == {"label is neither A>B nor B>A": 1}
-    assert (found.items[0].tiers, found.items[0].subset) == ((2, 1), "knowledge")
+    items_read = read(tmp_path, JUDGE_BENCH, {**JUDGE_BENCH, "label": "A=B"})
+    assert items_read.dropped == {"label is neither A>B nor B>A": 1}
+    assert (items_read.items[0].tiers, items_read.items[0].subset) == ((2, 1), "knowledge")
 
 
 def test_hh_rlhf(tmp_path: Path) -> None:
@@ -118,20 +123,20 @@ def test_native_pairs_rankings_and_scores(tmp_path: Path) -> None:
         "responses": ["a", "b", "c"],
         "scores": [0, 3, 1.5],
     }
-    found = read(
+    items_read = read(
         tmp_path, pair, ranking, scores, {**scores, "scores": [1, 1, 1]}, {**pair, "rejected": "yes"}
     )
-    assert sum(found.dropped.values()) == 2
-    assert [item.tiers for item in found.items] == [(1, 2), (2, 1, 2), (3, 1, 2)]
-    assert found.items[2].gold == (0.0, 3.0, 1.5)
-    assert found.items[2].context == [("user", "?")]
-    assert (found.items[0].cluster, found.items[0].subset) == ("p", "short")
+    assert sum(items_read.dropped.values()) == 2
+    assert [item.tiers for item in items_read.items] == [(1, 2), (2, 1, 2), (3, 1, 2)]
+    assert items_read.items[2].gold == (0.0, 3.0, 1.5)
+    assert items_read.items[2].context == [("user", "?")]
+    assert (items_read.items[0].cluster, items_read.items[0].subset) == ("p", "short")
 
 
 def test_the_guard_set_is_a_benchmark() -> None:
-    found = read_benchmark("guard", folder=Path())
-    assert len({item.subset for item in found.items}) == 14
-    assert len({item.cluster for item in found.items}) == 12
+    items_read = read_benchmark("guard", folder=Path())
+    assert len({item.subset for item in items_read.items}) == 14
+    assert len({item.cluster for item in items_read.items}) == 12
 
 
 def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:

@@ -74,16 +74,16 @@ def test_unseen_prompts_by_the_final_head_and_seen_ones_by_their_fold(model: Pat
     of = read_benchmark(pairs.name, folder=pairs.parent)
     subject = ModelSubject(open_reward_model("taste", folder=model.parent))
     result = score_subjects(of, [subject], resamples=100)
-    found = {
+    results = {
         (s.subject, s.subset): (s.estimate.value, s.estimate.n)
         for s in result.scores
         if s.metric == "accuracy"
     }
-    assert found["taste", "all"] == (0.75, 16)  # ids divisible by the number of folds: the head that errs
-    assert found["taste", "longer chosen"] == (0.0, 4)
-    assert found["taste", "shorter chosen"] == (1.0, 12)
-    assert found["length baseline", "all"] == (0.25, 16)
-    assert found["random baseline", "all"] == (0.5, 16)
+    assert results["taste", "all"] == (0.75, 16)  # ids divisible by the number of folds: the head that errs
+    assert results["taste", "longer chosen"] == (0.0, 4)
+    assert results["taste", "shorter chosen"] == (1.0, 12)
+    assert results["length baseline", "all"] == (0.25, 16)
+    assert results["random baseline", "all"] == (0.5, 16)
 
 
 def test_any_sequence_classification_model(make_model: MakeModel) -> None:
@@ -93,10 +93,10 @@ def test_any_sequence_classification_model(make_model: MakeModel) -> None:
 
     folder = make_model(head="reward")
     asked = [PromptResponses([("user", "which is better?")], ("A", "the lazy dog " * 400, "B or A"))]
-    (found,) = open_reward_model(str(folder), folder=Path()).score(asked)
+    (results,) = open_reward_model(str(folder), folder=Path()).score(asked)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     reward = AutoModelForSequenceClassification.from_pretrained(folder)
-    for score, response in zip(found, asked[0].responses, strict=True):
+    for score, response in zip(results, asked[0].responses, strict=True):
         if "dog" in response:
             assert np.isnan(score)
             continue
@@ -166,8 +166,8 @@ def test_judges_of_the_panel(tmp_path: Path) -> None:
         tmp_path, Benchmark(name="mine", source="words.jsonl", format="auto"), judges=["words"]
     )
     of = read_benchmark("words.jsonl", folder=tmp_path)
-    with open_subjects(config) as found:
-        (judge,) = found
+    with open_subjects(config) as results:
+        (judge,) = results
         opinions = judge.judge_items(of.items, track=no_progress)
     assert [opinion.compare_pair(0, 1) for opinion in opinions] == [1.0, 0.0]
     assert opinions[0].scores.tolist() == [1.0, 0.0]

@@ -41,17 +41,17 @@ def values(lake: Lake, metric: str = "accuracy", subset: str = "all") -> dict[st
 def naive_accuracy(lake: Lake, annotator: str) -> float:
     """Right 1, wrong 0, the two orders at odds ½."""
     model = dict(lake.rows("SELECT response_id, model FROM responses"))
-    said: dict[tuple[str, str], list[bool]] = {}
+    verdicts: dict[tuple[str, str], list[bool]] = {}
     query = (
         "SELECT response_a, response_b, outcome FROM judgments WHERE annotator_id = ? AND form = 'pairwise'"
     )
     for a, b, outcome in lake.rows(query, [annotator]):
-        said.setdefault((a, b), []).append((model[a] < model[b]) == (outcome == "a"))
-    credit = [0.5 if len(set(right)) == 2 else float(right[0]) for right in said.values()]
+        verdicts.setdefault((a, b), []).append((model[a] < model[b]) == (outcome == "a"))
+    credit = [0.5 if len(set(right)) == 2 else float(right[0]) for right in verdicts.values()]
     return sum(credit) / len(credit)
 
 
-def copied(lake: Lake, where: str, **changes: object) -> pa.Table:
+def copy_judgments(lake: Lake, where: str, **changes: object) -> pa.Table:
     """Judgments like some that are there."""
     rows = lake.arrow(f"SELECT * FROM judgments WHERE {where}").to_pylist()
     rows = [{**row, "judgment_id": f"{changes}-{row['judgment_id']}", **changes} for row in rows]
@@ -61,13 +61,13 @@ def copied(lake: Lake, where: str, **changes: object) -> pa.Table:
 def test_annotators_majority_and_baselines(sample_lake: Lake, config: Config) -> None:
     summary = evaluate_benchmarks(sample_lake, config)
     assert (summary.counts.rows_in, summary.counts.rows_kept, summary.skipped) == (12, 12, False)
-    found = values(sample_lake)
+    scores_by_key = values(sample_lake)
     for annotator in ("good", "fair", "random"):
-        assert found[annotator] == pytest.approx(naive_accuracy(sample_lake, annotator))
-    assert found["best judge"] == found["good"]
-    assert found["fair"] < found["majority"]
-    assert found["length baseline"] == 0.0  # in this lake the longer answer is always the worse one
-    assert found["random baseline"] == 0.5
+        assert scores_by_key[annotator] == pytest.approx(naive_accuracy(sample_lake, annotator))
+    assert scores_by_key["best judge"] == scores_by_key["good"]
+    assert scores_by_key["fair"] < scores_by_key["majority"]
+    assert scores_by_key["length baseline"] == 0.0  # in this lake the longer answer is always the worse one
+    assert scores_by_key["random baseline"] == 0.5
     best = values(sample_lake, "best-of-n")
     assert best["length baseline"] == 0.0
     assert best["random baseline"] == 0.25
@@ -77,7 +77,9 @@ def test_annotators_majority_and_baselines(sample_lake: Lake, config: Config) ->
 
 
 def test_silence_is_coverage_and_not_error(sample_lake: Lake, config: Config) -> None:
-    known = copied(sample_lake, "annotator_id = 'good' AND shown = 'ab'", annotator_id="shy").to_pylist()
+    known = copy_judgments(
+        sample_lake, "annotator_id = 'good' AND shown = 'ab'", annotator_id="shy"
+    ).to_pylist()
     rows = [
         row if at % 3 == 0 else {**row, "outcome": ("abstain", "failed")[at % 3 - 1]}
         for at, row in enumerate(known)
@@ -126,12 +128,13 @@ def test_pointwise_and_listwise_judgments_are_comparisons_too(sample_lake: Lake,
         judgments += [ranked, *scored]
     with sample_lake.write("more") as writer:
         writer.append(
-            "judgments", pa.Table.from_pylist([each.model_dump() for each in judgments], schema=schema)
+            "judgments",
+            pa.Table.from_pylist([judgment.model_dump() for judgment in judgments], schema=schema),
         )
     evaluate_benchmarks(sample_lake, config)
-    found = values(sample_lake)
-    assert found["lists"] == 1.0
-    assert found["scores"] == pytest.approx(1 / 6)  # wrong on 4 of 6 pairs, two ties at one half
+    scores_by_key = values(sample_lake)
+    assert scores_by_key["lists"] == 1.0
+    assert scores_by_key["scores"] == pytest.approx(1 / 6)  # wrong on 4 of 6 pairs, two ties at one half
 
 
 def test_only_the_newest_finished_revision_of_a_judge_speaks(sample_lake: Lake, config: Config) -> None:
@@ -224,12 +227,18 @@ def test_the_trained_model_and_people_are_scored_but_do_not_vote(sample_lake: La
     with sample_lake.write("more") as writer:
         for name, kind in (("learnt", "reward-model"), ("person", "human"), ("person 2", "human")):
             writer.append(
-                "judgments", copied(sample_lake, "annotator_id = 'random'", annotator_id=name, kind=kind)
+                "judgments",
+                copy_judgments(sample_lake, "annotator_id = 'random'", annotator_id=name, kind=kind),
             )
     evaluate_benchmarks(sample_lake, config)
-    found = values(sample_lake)
-    assert found["majority"] == before
-    assert found["learnt"] == found["person"] == found["person 2"] == found["random"]
+    scores_by_key = values(sample_lake)
+    assert scores_by_key["majority"] == before
+    assert (
+        scores_by_key["learnt"]
+        == scores_by_key["person"]
+        == scores_by_key["person 2"]
+        == scores_by_key["random"]
+    )
 
 
 def test_done_work_is_skipped_until_gold_or_lake_change(sample_lake: Lake, config: Config) -> None:
@@ -239,7 +248,9 @@ def test_done_work_is_skipped_until_gold_or_lake_change(sample_lake: Lake, confi
     assert evaluate_benchmarks(sample_lake, config).skipped
     assert sample_lake.snapshot() == snapshot
     with sample_lake.write("one more") as writer:
-        writer.append("judgments", copied(sample_lake, "annotator_id = 'fair'", annotator_id="fair too"))
+        writer.append(
+            "judgments", copy_judgments(sample_lake, "annotator_id = 'fair'", annotator_id="fair too")
+        )
     assert not evaluate_benchmarks(sample_lake, config).skipped
     assert "fair too" in values(sample_lake)
     with sample_lake.write("and back") as writer:

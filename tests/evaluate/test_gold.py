@@ -23,21 +23,21 @@ def names(lake: Lake) -> dict[str, str]:
     return dict(lake.rows("SELECT response_id, key FROM responses"))
 
 
-def decided(lake: Lake, gold: GoldPairs) -> set[tuple[str, str, int]]:
+def list_decided(lake: Lake, gold: GoldPairs) -> set[tuple[str, str, int]]:
     """(better, worse, 1), or (one, other, 0) for ties, by key and without regard to order in the pair."""
-    key, found = names(lake), set()
+    key, pairs_seen = names(lake), set()
     for a, b, sign in gold.pairs.select("a", "b", "gold").iter_rows():
         assert a < b
         one, other = (key[a], key[b]) if sign > 0 or (sign == 0 and key[a] < key[b]) else (key[b], key[a])
-        found.add((one, other, abs(sign)))
-    return found
+        pairs_seen.add((one, other, abs(sign)))
+    return pairs_seen
 
 
 def test_a_ranking_is_all_its_pairs(sample_lake: Lake, tmp_path: Path) -> None:
     gold = read(
         sample_lake, tmp_path, {"prompt": "q1", "ranking": [["q1-r2"], ["q1-r0", "q1-r1"], ["q1-r3"]]}
     )
-    assert decided(sample_lake, gold) == {
+    assert list_decided(sample_lake, gold) == {
         ("q1-r2", "q1-r0", 1),
         ("q1-r2", "q1-r1", 1),
         ("q1-r2", "q1-r3", 1),
@@ -46,7 +46,7 @@ def test_a_ranking_is_all_its_pairs(sample_lake: Lake, tmp_path: Path) -> None:
         ("q1-r1", "q1-r3", 1),
     }
     key = names(sample_lake)
-    assert {key[each]: best for _, each, best in gold.responses.iter_rows()} == {
+    assert {key[response]: best for _, response, best in gold.responses.iter_rows()} == {
         "q1-r0": False,
         "q1-r1": False,
         "q1-r2": True,
@@ -65,7 +65,11 @@ def test_pairs_and_our_own_ids(sample_lake: Lake, tmp_path: Path) -> None:
         {"prompt": "q2", "a": "q2-r3", "b": "q2-r2", "winner": "b"},
         {"prompt": "q2", "a": "q2-r1", "b": "q2-r3", "winner": "tie"},
     )
-    assert decided(sample_lake, gold) == {("q2-r1", "q2-r0", 1), ("q2-r2", "q2-r3", 1), ("q2-r1", "q2-r3", 0)}
+    assert list_decided(sample_lake, gold) == {
+        ("q2-r1", "q2-r0", 1),
+        ("q2-r2", "q2-r3", 1),
+        ("q2-r1", "q2-r3", 0),
+    }
     assert gold.responses.is_empty()
     assert (gold.rows, gold.kept, gold.duplicates) == (4, 3, 1)
 

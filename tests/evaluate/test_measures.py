@@ -1,4 +1,4 @@
-"""What becomes of opinions: against naive references, and against figures worked out by hand."""
+"""Measures of a benchmark: against naive references, and against figures worked out by hand."""
 
 from __future__ import annotations
 
@@ -36,39 +36,39 @@ def of(form: str, *items: BenchmarkItem) -> BenchmarkSet:
     return BenchmarkSet(name="set", format=form, items=items, rows=len(items), dropped={}, digest="")
 
 
-def figures(found: BenchmarkSet, *scores: list[float]) -> dict[tuple[str, str], MeanEstimate]:
-    opinions = [ItemVerdict(np.array(each, np.float64)) for each in scores]
+def figures(measured: BenchmarkSet, *scores: list[float]) -> dict[tuple[str, str], MeanEstimate]:
+    opinions = [ItemVerdict(np.array(entry, np.float64)) for entry in scores]
     return {
-        (each.metric, each.subset): each.estimate
-        for each in measure_subject("m", found, opinions, resamples=50)
+        (entry.metric, entry.subset): entry.estimate
+        for entry in measure_subject("m", measured, opinions, resamples=50)
     }
 
 
 def test_pairs_best_of_n_and_coverage() -> None:
-    found = figures(
+    measured = figures(
         of("native", item("a", 1, 3, "x"), item("b", 1, 1, "x"), item("c", 1, 1)),
         [2.0, 1.0, 2.0, 3.0],
         [0.0, 1.0],
         [math.nan, 0.0],
     )
-    assert found["accuracy", "all"].value == pytest.approx((1 + 0.5 + 0 + 0) / 4)
-    assert found["accuracy", "x"].n == 4
-    assert found["coverage", "all"].value == pytest.approx(4 / 5)
-    assert found["best-of-n", "all"] == MeanEstimate(0.0, None, None, 1)
-    assert ("ece", "all") not in found
+    assert measured["accuracy", "all"].value == pytest.approx((1 + 0.5 + 0 + 0) / 4)
+    assert measured["accuracy", "x"].n == 4
+    assert measured["coverage", "all"].value == pytest.approx(4 / 5)
+    assert measured["best-of-n", "all"] == MeanEstimate(0.0, None, None, 1)
+    assert ("ece", "all") not in measured
 
 
 def test_ties_at_the_top_share_the_credit() -> None:
-    found = figures(of("native", item("a", 1, 3), item("b", 1, 3)), [1.0, 1.0, 0.0, 0.0], [0.0] * 4)
-    assert found["best-of-n", "all"].value == pytest.approx((0.5 + 0.25) / 2)
+    measured = figures(of("native", item("a", 1, 3), item("b", 1, 3)), [1.0, 1.0, 0.0, 0.0], [0.0] * 4)
+    assert measured["best-of-n", "all"].value == pytest.approx((0.5 + 0.25) / 2)
 
 
 @given(scores_of, st.data())
 def test_the_pick_from_n_is_the_mean_over_all_draws(scores: list[int], data: st.DataObject) -> None:
     gold = data.draw(st.lists(st.floats(-5, 5), min_size=len(scores), max_size=len(scores)))
-    found = compute_expected_gold(np.array(scores, np.float64), np.array(gold))
-    assert list(found) == sorted({*[n for n in (1, 2, 4) if n < len(scores)], len(scores)})
-    for n, value in found.items():
+    measured = compute_expected_gold(np.array(scores, np.float64), np.array(gold))
+    assert list(measured) == sorted({*[n for n in (1, 2, 4) if n < len(scores)], len(scores)})
+    for n, value in measured.items():
         values = []
         for draw in itertools.combinations(range(len(scores)), n):
             top = max(scores[i] for i in draw)
@@ -84,7 +84,7 @@ def naive_ties(rows: list[tuple[str, int, list[float]]]) -> float:
         kind, question = key.split(":")
         good, bad = scores[:right], scores[right:]
         stats[kind][question] = (max(good) - min(good), min(good) - max(bad))
-    accuracy = {kind: np.mean([gap > 0 for _, gap in each.values()]) for kind, each in stats.items()}
+    accuracy = {kind: np.mean([gap > 0 for _, gap in entry.values()]) for kind, entry in stats.items()}
     both = sorted(set(stats["ref"]) & set(stats["tied"]))
     apart = np.array([stats["tied"][q][0] for q in both])
     tied, ref = (np.array([stats[kind][q][1] for q in both]) for kind in ("tied", "ref"))
@@ -108,8 +108,8 @@ def test_ties_as_reward_bench_2_scores_them(seed: int) -> None:
         rows.append((f"tied:{question}", right, [float(v) for v in rng.integers(0, 5, right + 3)]))
         rows.append((f"ref:{question}", 1, [float(v) for v in rng.integers(0, 5, 4)]))
     items = [item(key, right, len(scores) - right, "Ties") for key, right, scores in rows]
-    found = figures(of("reward-bench-2", *items), *(scores for *_, scores in rows))
-    assert found["ties", "Ties"].value == pytest.approx(naive_ties(rows))
+    measured = figures(of("reward-bench-2", *items), *(scores for *_, scores in rows))
+    assert measured["ties", "Ties"].value == pytest.approx(naive_ties(rows))
 
 
 def test_reward_bench_2_is_the_mean_of_six() -> None:
@@ -117,10 +117,10 @@ def test_reward_bench_2_is_the_mean_of_six() -> None:
     items = [item(f"{subset}{n}", 1, 3, subset) for subset in subsets for n in range(2)]
     scores = [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0]] * 5
     ties = [item("ref:0", 1, 2, "Ties"), item("tied:0", 2, 2, "Ties")]
-    found = figures(of("reward-bench-2", *items, *ties), *scores, [9.0, 0.0, 0.0], [9.0, 8.0, 0.0, 0.0])
+    measured = figures(of("reward-bench-2", *items, *ties), *scores, [9.0, 0.0, 0.0], [9.0, 8.0, 0.0, 0.0])
     expected = 0.3 + 0.3 + 0.2 + 0.2 + 0.01 * math.tanh(7)
-    assert found["ties", "Ties"].value == pytest.approx(expected)
-    assert found["score", "all"].value == pytest.approx((5 * 0.5 + expected) / 6)
+    assert measured["ties", "Ties"].value == pytest.approx(expected)
+    assert measured["score", "all"].value == pytest.approx((5 * 0.5 + expected) / 6)
     assert ("score", "all") not in figures(of("reward-bench-2", *items), *scores)
 
 
@@ -129,39 +129,39 @@ def test_rm_bench_by_level_and_domain() -> None:
     rng = np.random.default_rng(0)
     items = [item(f"{d}{n}", 3, 3, d, styles=(0, 1, 2, 0, 1, 2)) for d in domains for n in range(4)]
     scores = [[float(v) for v in rng.permutation(6)] for _ in items]
-    found = figures(of("rm-bench", *items), *scores)
+    measured = figures(of("rm-bench", *items), *scores)
     cells = np.zeros((len(items), 3, 3))
-    for row, each in enumerate(scores):
+    for row, entry in enumerate(scores):
         for i in range(3):
             for j in range(3):
-                cells[row, i, j] = each[i] > each[3 + j]
+                cells[row, i, j] = entry[i] > entry[3 + j]
     matrix = cells.mean(axis=0)
-    assert found["accuracy", "hard"].value == pytest.approx(np.triu(matrix, 1).sum() / 3)
-    assert found["accuracy", "normal"].value == pytest.approx(np.diag(matrix).mean())
-    assert found["accuracy", "easy"].value == pytest.approx(np.tril(matrix, -1).sum() / 3)
-    assert found["accuracy", "concise ≻ markdown"].value == pytest.approx(matrix[0, 2])
+    assert measured["accuracy", "hard"].value == pytest.approx(np.triu(matrix, 1).sum() / 3)
+    assert measured["accuracy", "normal"].value == pytest.approx(np.diag(matrix).mean())
+    assert measured["accuracy", "easy"].value == pytest.approx(np.tril(matrix, -1).sum() / 3)
+    assert measured["accuracy", "concise ≻ markdown"].value == pytest.approx(matrix[0, 2])
     by_domain = cells.reshape(5, 4, 3, 3).mean(axis=1)
     domain = [by_domain[0].mean(), by_domain[1].mean(), by_domain[2].mean(), by_domain[3:].mean()]
-    assert found["domain", "safety"].value == pytest.approx(domain[3])
-    assert found["score", "all"].value == pytest.approx(np.mean(domain))
+    assert measured["domain", "safety"].value == pytest.approx(domain[3])
+    assert measured["score", "all"].value == pytest.approx(np.mean(domain))
 
 
 def test_reward_bench_sections_are_weighted_by_their_sizes() -> None:
     subsets = [(section, subset) for section, sizes in REWARD_BENCH.items() for subset in sizes]
     items = [item(subset, 1, 1, subset) for _, subset in subsets]
     scores = [[1.0, 0.0] if subset == "math-prm" else [0.0, 1.0] for _, subset in subsets]
-    found = figures(of("reward-bench", *items), *scores)
-    assert found["section", "Reasoning"].value == pytest.approx(0.5)  # code counts as much as mathematics
-    assert found["score", "all"].value == pytest.approx(0.125)
+    measured = figures(of("reward-bench", *items), *scores)
+    assert measured["section", "Reasoning"].value == pytest.approx(0.5)  # code counts as much as mathematics
+    assert measured["score", "all"].value == pytest.approx(0.125)
 
 
 def test_baselines_know_length_and_nothing() -> None:
     items = [item("a", 1, 3), item("b", 1, 3)]
     length, chance = (
         measure_subject(
-            each.name, of("native", *items), each.judge_items(items, track=no_progress), resamples=0
+            entry.name, of("native", *items), entry.judge_items(items, track=no_progress), resamples=0
         )
-        for each in BASELINES
+        for entry in BASELINES
     )
     assert {(s.metric, s.estimate.value) for s in chance if s.subset == "all"} >= {
         ("accuracy", 0.5),
@@ -185,9 +185,9 @@ def test_calibration_error() -> None:
     rng = np.random.default_rng(1)
     confidence = rng.uniform(0.5, 1.0, 500)
     right = (rng.random(500) < confidence).astype(np.float64)
-    found = estimate_calibration_error(confidence, right)
-    assert found is not None
-    assert found.value == pytest.approx(brute_error(confidence, right), abs=1e-3)
+    measured = estimate_calibration_error(confidence, right)
+    assert measured is not None
+    assert measured.value == pytest.approx(brute_error(confidence, right), abs=1e-3)
     assert estimate_calibration_error(np.ones(4), np.array([1.0, 1.0, 0.0, 0.0])) == MeanEstimate(
         0.5, None, None, 4
     )
@@ -196,8 +196,8 @@ def test_calibration_error() -> None:
 
 def test_guard_counts_who_falls_for_what() -> None:
     traps = of("guard", item("a", 1, 1, "empty"), item("b", 1, 1, "echo"))
-    found = figures(traps, [1.0, 0.0], [0.0, 1.0])
-    assert {key: each.value for key, each in found.items()} == {
+    measured = figures(traps, [1.0, 0.0], [0.0, 1.0])
+    assert {key: entry.value for key, entry in measured.items()} == {
         ("false-positive-rate", "all"): 0.5,
         ("false-positive-rate", "empty"): 0.0,
         ("false-positive-rate", "echo"): 1.0,

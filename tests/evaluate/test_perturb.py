@@ -34,9 +34,9 @@ def words(text: str) -> list[str]:
 
 @given(st.text(alphabet=st.sampled_from("ab .!?\n"), max_size=60), st.integers(0, 200))
 def test_padding_keeps_the_text_and_reaches_the_length(text: str, length: int) -> None:
-    found = pad_text(text, length)
-    assert len(found) >= length
-    assert found.lstrip().startswith(text.strip())
+    outcome = pad_text(text, length)
+    assert len(outcome) >= length
+    assert outcome.lstrip().startswith(text.strip())
 
 
 @given(st.text(alphabet=st.sampled_from("ab .!?\n`"), max_size=60))
@@ -57,7 +57,7 @@ def test_only_the_side_that_is_named_changes() -> None:
         for name in ("rejected padded", "rejected in markdown", "chosen plain", "order reversed")
     )
     assert longer.responses[0] == dressed.responses[0] == ITEM.responses[0]
-    assert all(len(each) > 1.2 * len(ITEM.responses[0]) for each in longer.responses[1:])
+    assert all(len(entry) > 1.2 * len(ITEM.responses[0]) for entry in longer.responses[1:])
     assert dressed.responses[1] == "## Answer\n\n- **Bad.**\n- Very bad."
     assert bare.responses == ("Good and long enough.", *ITEM.responses[1:])
     assert (turned.responses, turned.tiers) == (ITEM.responses[::-1], (2, 2, 1))
@@ -66,12 +66,12 @@ def test_only_the_side_that_is_named_changes() -> None:
 def test_length_falls_for_padding_and_nobody_for_order() -> None:
     length = BASELINES[0]
     before = length.judge_items([ITEM], track=no_progress)
-    found = {}
+    outcome = {}
     for name in ("rejected padded", "order reversed"):
         after = length.judge_items(perturb_items([ITEM], name), track=no_progress)
         for score in measure_robustness("length", name, [ITEM], before, after, resamples=0):
-            found[name, score.metric] = score.estimate.value
-    assert found == {
+            outcome[name, score.metric] = score.estimate.value
+    assert outcome == {
         ("rejected padded", "accuracy"): 0.0,
         ("rejected padded", "kept"): 0.0,
         ("order reversed", "accuracy"): 1.0,
@@ -82,7 +82,7 @@ def test_length_falls_for_padding_and_nobody_for_order() -> None:
 def test_what_was_wrong_before_is_not_kept() -> None:
     before, after = ItemVerdict(np.array([0.0, 1.0, -1.0])), ItemVerdict(np.array([1.0, 0.0, 2.0]))
     scores = measure_robustness("m", "chosen plain", [ITEM], [before], [after], resamples=0)
-    assert [(each.metric, each.estimate.value, each.estimate.n) for each in scores] == [
+    assert [(entry.metric, entry.estimate.value, entry.estimate.n) for entry in scores] == [
         ("accuracy", pytest.approx(0.5), 2),
         ("kept", 0.0, 1),
     ]

@@ -69,12 +69,12 @@ def fill(lake: Lake, made: Sequence[tuple[Prompt, list[Response], VerifyTask]]) 
     """Put them into the lake and the queue."""
     with lake.write("sample") as writer:
         writer.append("prompts", table([prompt for prompt, _, _ in made]))
-        writer.append("responses", table([each for _, responses, _ in made for each in responses]))
+        writer.append("responses", table([response for _, responses, _ in made for response in responses]))
         writer.append("verify_tasks", table([task for _, _, task in made]))
     return [task for _, _, task in made]
 
 
-def configured(folder: Path, **section: object) -> Config:
+def write_project(folder: Path, **section: object) -> Config:
     """A workspace in `folder` with these options of `verify:`."""
     import yaml
 

@@ -33,7 +33,7 @@ FORMS = [
 
 def make_item(contents: list[str | Part], form: Form = "pairwise") -> TaskItem:
     prompt, responses, task = make_task(1, contents, form=form)
-    return TaskItem(task, prompt.messages, {each.response_id: each.content for each in responses})
+    return TaskItem(task, prompt.messages, {entry.response_id: entry.content for entry in responses})
 
 
 def item_of(form: str) -> TaskItem:
@@ -66,9 +66,9 @@ def test_each_form_is_parsed_by_the_sdk_and_fits_its_data(form: str) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_nothing_gives_a_model_or_a_strategy_away(form: str) -> None:
-    told = json.dumps(data_of(form))
-    assert "secret-model" not in told
-    assert "random" not in told
+    shown_text = json.dumps(data_of(form))
+    assert "secret-model" not in shown_text
+    assert "random" not in shown_text
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -83,7 +83,7 @@ def choice(value: str, name: str = "verdict") -> dict[str, Any]:
 def test_sides_become_responses() -> None:
     for number in range(20):
         prompt, responses, task = make_task(number, ["a", "b"])
-        item = TaskItem(task, prompt.messages, {each.response_id: each.content for each in responses})
+        item = TaskItem(task, prompt.messages, {entry.response_id: entry.content for entry in responses})
         data = build_task_data(item, "pairwise", guideline="", section=VerifySection())
         verdict = read_answer(data, [choice("left-3")])
         left_is_a = data["order"][0] == min(task.responses)
@@ -194,11 +194,11 @@ def test_a_prompt_may_bring_its_own_criteria(lake: Lake) -> None:
     assert (second.category, second.criteria) == (None, ())
     section = VerifySection(pointwise="rubric", criteria=["Polite"])
     own, common = (
-        build_task_data(each, "rubric", guideline="Be fair.", section=section) for each in (first, second)
+        build_task_data(entry, "rubric", guideline="Be fair.", section=section) for entry in (first, second)
     )
-    assert [each["value"] for each in own["criteria"]] == ["Compiles", "Has a\ufffd test", "None of these"]
+    assert [entry["value"] for entry in own["criteria"]] == ["Compiles", "Has a\ufffd test", "None of these"]
     assert own["guideline"] == "Be fair.\n\nFor this request:\n• Compiles\n• Has a\ufffd test"
-    assert [each["value"] for each in common["criteria"]] == ["Polite", "None of these"]
+    assert [entry["value"] for entry in common["criteria"]] == ["Polite", "None of these"]
     assert common["guideline"] == "Be fair."
     assert own["revision"] != common["revision"]
     ticked = [{"from_name": "met", "value": {"choices": ["Compiles"]}}]

@@ -60,14 +60,14 @@ def answer_all(lake: Lake, person: str) -> int:
     better = dict(lake.rows("SELECT response_id, model FROM responses"))
     answers = [
         OfflineAnswer(
-            task_id=each.task_id,
-            prompt_id=each.prompt_id,
-            a=each.a,
-            b=each.b,
-            shown=each.shown,
-            outcome="a" if better[each.a] < better[each.b] else "b",
+            task_id=entry.task_id,
+            prompt_id=entry.prompt_id,
+            a=entry.a,
+            b=entry.b,
+            shown=entry.shown,
+            outcome="a" if better[entry.a] < better[entry.b] else "b",
         )
-        for each in asked
+        for entry in asked
     ]
     return record_answers(lake, person, answers, part="answers")[0]
 
@@ -116,25 +116,25 @@ def test_the_loop_asks_waits_goes_on_and_scales_out(sample_lake: Lake, config: C
 
 def the_best_model_is_the_one_that_agrees_with_people(lake: Lake, config: Config) -> None:
     assert config.train is not None
-    found = list_checkpoints(lake, config.train)
-    assert len(found) == 2
-    assert {each.gold for each in found} == {16}
+    models = list_checkpoints(lake, config.train)
+    assert len(models) == 2
+    assert {entry.gold for entry in models} == {16}
     best = find_best_checkpoint(lake, config.train)
-    assert best.agrees == max(each.agrees for each in found)
+    assert best.agrees == max(entry.agrees for entry in models)
     assert 0 <= best.calls <= 8 * best.gold
 
 
 def new_answers_make_the_labels_of_stage_2_go(lake: Lake, config: Config) -> None:
     contrary = [
         OfflineAnswer(
-            task_id=each.task_id,
-            prompt_id=each.prompt_id,
-            a=each.a,
-            b=each.b,
-            shown=each.shown,
+            task_id=entry.task_id,
+            prompt_id=entry.prompt_id,
+            a=entry.a,
+            b=entry.b,
+            shown=entry.shown,
             outcome="tie",
         )
-        for each in list_questions(lake, "bob", overlap=2)[:3]
+        for entry in list_questions(lake, "bob", overlap=2)[:3]
     ]
     record_answers(lake, "bob", contrary, part="answers")
     aggregate_judgments(lake, config)

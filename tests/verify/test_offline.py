@@ -34,7 +34,7 @@ HUMAN = "SELECT outcome, seconds FROM human_judgments WHERE annotator_id = ? ORD
 
 
 @pytest.fixture
-def asked(sample_lake: Lake) -> Lake:
+def lake_with_questions(sample_lake: Lake) -> Lake:
     aggregate_judgments(sample_lake, Config())
     plan_questions(sample_lake, Config(), budget=10)
     return sample_lake
@@ -54,65 +54,69 @@ def fill(path: Path, **cells: object) -> list[dict[str, str]]:
     return rows
 
 
-def test_a_spreadsheet_goes_round(asked: Lake, tmp_path: Path) -> None:
+def test_a_spreadsheet_goes_round(lake_with_questions: Lake, tmp_path: Path) -> None:
     path = tmp_path / "questions.csv"
-    waiting = list_questions(asked, "ada")
+    waiting = list_questions(lake_with_questions, "ada")
     assert len(waiting) == 10
     assert {question.shown for question in waiting} == {"ab", "ba"}
     write_sheet(path, waiting)
     assert "model-" not in path.read_text(encoding="utf-8")
     rows = fill(path, verdict=["first", "Second", " tie", "skip", ""], seconds="1,5", rationale="because")
-    sheet = read_sheet(asked, path)
+    sheet = read_sheet(lake_with_questions, path)
     assert (len(sheet.answers), sheet.empty, sheet.mistakes) == (8, 2, ())
-    assert record_answers(asked, "ada", sheet.answers, part="sheet") == (8, 0)
+    assert record_answers(lake_with_questions, "ada", sheet.answers, part="sheet") == (8, 0)
     by_task = {question.task_id: question for question in waiting}
     for row, answer in zip([row for row in rows if row["verdict"]], sheet.answers, strict=True):
         question = by_task[row["task_id"]]
         better = {"a": question.a, "b": question.b}.get(answer.outcome)
         if row["verdict"] == "first":
             assert better == (question.a if question.shown == "ab" else question.b)
-    assert {row[1] for row in asked.rows(HUMAN, ["ada"])} == {1.5}
-    assert len(list_questions(asked, "ada")) == 2
+    assert {row[1] for row in lake_with_questions.rows(HUMAN, ["ada"])} == {1.5}
+    assert len(list_questions(lake_with_questions, "ada")) == 2
 
 
 def test_status_tells_who_did_what_without_a_server(
-    asked: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    lake_with_questions: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
     path = tmp_path / "questions.csv"
-    write_sheet(path, list_questions(asked, "ada"))
+    write_sheet(path, list_questions(lake_with_questions, "ada"))
     fill(path, verdict=["first", "skip", "tie", "", ""], seconds="3")
-    record_answers(asked, "ada", read_sheet(asked, path).answers, part="sheet")
-    status = read_verify_status(asked, Config())
+    record_answers(lake_with_questions, "ada", read_sheet(lake_with_questions, path).answers, part="sheet")
+    status = read_verify_status(lake_with_questions, Config())
     assert status.people == (PersonProgress("ada", answered=4, skipped=2, taken_back=0, seconds=3.0),)
     assert status.planned == 10
     assert status.asked is None
     assert status.trouble is not None
 
 
-def test_importing_again_changes_nothing_and_edits_supersede(asked: Lake, tmp_path: Path) -> None:
+def test_importing_again_changes_nothing_and_edits_supersede(
+    lake_with_questions: Lake, tmp_path: Path
+) -> None:
     path = tmp_path / "questions.csv"
-    write_sheet(path, list_questions(asked, "ada"))
+    write_sheet(path, list_questions(lake_with_questions, "ada"))
     fill(path, verdict="tie")
-    first = read_sheet(asked, path).answers
-    assert record_answers(asked, "ada", first, part="sheet") == (10, 0)
-    assert record_answers(asked, "ada", first, part="sheet") == (0, 10)
+    first = read_sheet(lake_with_questions, path).answers
+    assert record_answers(lake_with_questions, "ada", first, part="sheet") == (10, 0)
+    assert record_answers(lake_with_questions, "ada", first, part="sheet") == (0, 10)
     fill(path, verdict=["first", "tie"])
-    assert record_answers(asked, "ada", read_sheet(asked, path).answers, part="sheet") == (5, 5)
-    said = asked.rows(HUMAN, ["ada"])
-    assert len(said) == 10
-    assert sum(row[0] == "tie" for row in said) == 5
-    assert asked.value("SELECT count(*) FROM judgments WHERE annotator_id = 'ada'") == 15
-    assert record_answers(asked, "ada", first, part="sheet") == (
+    assert record_answers(
+        lake_with_questions, "ada", read_sheet(lake_with_questions, path).answers, part="sheet"
+    ) == (5, 5)
+    stored = lake_with_questions.rows(HUMAN, ["ada"])
+    assert len(stored) == 10
+    assert sum(row[0] == "tie" for row in stored) == 5
+    assert lake_with_questions.value("SELECT count(*) FROM judgments WHERE annotator_id = 'ada'") == 15
+    assert record_answers(lake_with_questions, "ada", first, part="sheet") == (
         5,
         5,
     )  # back to the first verdicts: answers of their own
-    assert {row[0] for row in asked.rows(HUMAN, ["ada"])} == {"tie"}
+    assert {row[0] for row in lake_with_questions.rows(HUMAN, ["ada"])} == {"tie"}
 
 
-def test_each_bad_row_is_told_with_its_line(asked: Lake, tmp_path: Path) -> None:
+def test_each_bad_row_is_told_with_its_line(lake_with_questions: Lake, tmp_path: Path) -> None:
     path = tmp_path / "questions.csv"
-    write_sheet(path, list_questions(asked, "ada")[:5])
+    write_sheet(path, list_questions(lake_with_questions, "ada")[:5])
     rows = fill(path, verdict=["left", "first", "first", "first", "tie"], seconds=["", "soon", "", "", ""])
     rows[2]["task_id"], rows[3]["order"] = "nothing", "ac"
     rows[4]["rationale"] = "two\nlines"
@@ -120,7 +124,7 @@ def test_each_bad_row_is_told_with_its_line(asked: Lake, tmp_path: Path) -> None
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
         writer.writerows([rows[4], *rows])
-    sheet = read_sheet(asked, path)
+    sheet = read_sheet(lake_with_questions, path)
     assert [answer.outcome for answer in sheet.answers] == ["tie"]
     assert sheet.mistakes == (
         "questions.csv, line 4: verdict is 'left'; write first, second, tie or skip.",
@@ -131,9 +135,11 @@ def test_each_bad_row_is_told_with_its_line(asked: Lake, tmp_path: Path) -> None
     )
 
 
-def test_no_cell_is_a_formula_and_semicolons_are_understood(asked: Lake, tmp_path: Path) -> None:
+def test_no_cell_is_a_formula_and_semicolons_are_understood(
+    lake_with_questions: Lake, tmp_path: Path
+) -> None:
     path = tmp_path / "questions.csv"
-    task = list_questions(asked, "ada")[0]
+    task = list_questions(lake_with_questions, "ada")[0]
     hostile = ["=cmd|' /C calc'!A0", "+1+1", "-2", "@SUM(A1)", "\t=1", "  =1", "plain = text", "x" * 40_000]
     made = [
         OfflineQuestion(
@@ -142,11 +148,11 @@ def test_no_cell_is_a_formula_and_semicolons_are_understood(asked: Lake, tmp_pat
             a="a",
             b="b",
             shown="ab",
-            prompt=each,
-            first=each,
-            second=each,
+            prompt=text,
+            first=text,
+            second=text,
         )
-        for each in hostile
+        for text in hostile
     ]
     write_sheet(path, made)
     with path.open(encoding="utf-8-sig", newline="") as file:
@@ -155,7 +161,7 @@ def test_no_cell_is_a_formula_and_semicolons_are_understood(asked: Lake, tmp_pat
     assert cells[6] == "plain = text"
     assert "8,000 more characters" in cells[7]
     path.write_text(f"task_id;order;verdict\n{task.task_id};{task.shown};first\n", encoding="utf-8")
-    assert len(read_sheet(asked, path).answers) == 1
+    assert len(read_sheet(lake_with_questions, path).answers) == 1
 
 
 @pytest.mark.parametrize(
@@ -167,20 +173,20 @@ def test_no_cell_is_a_formula_and_semicolons_are_understood(asked: Lake, tmp_pat
     ],
 )
 def test_a_file_that_is_no_sheet_is_one_sentence(
-    asked: Lake, tmp_path: Path, content: bytes | None, message: str
+    lake_with_questions: Lake, tmp_path: Path, content: bytes | None, message: str
 ) -> None:
     path = tmp_path / "x.csv"
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(CurateError, match=message):
-        read_sheet(asked, path)
+        read_sheet(lake_with_questions, path)
 
 
-def test_who_is_asked_what(asked: Lake) -> None:
+def test_who_is_asked_what(lake_with_questions: Lake) -> None:
     """A label until enough people gave one; a repeat to who knows the pair, an adjudication to who does not."""
-    first = list_questions(asked, "ada")[0]
+    first = list_questions(lake_with_questions, "ada")[0]
     for purpose in ("repeat", "gold", "adjudicate"):
-        with asked.write(purpose) as writer:
+        with lake_with_questions.write(purpose) as writer:
             task = VerifyTask.model_validate(
                 {"task_id": purpose, "prompt_id": first.prompt_id, "form": "pairwise", "strategy": "x", "priority": 9.0,
                  "responses": (first.a, first.b), "purpose": purpose, "run_id": "r"}
@@ -188,10 +194,10 @@ def test_who_is_asked_what(asked: Lake) -> None:
             writer.append("verify_tasks", table([task]))
 
     def waiting(person: str, overlap: int = 1) -> set[str]:
-        return {question.task_id for question in list_questions(asked, person, overlap=overlap)}
+        return {question.task_id for question in list_questions(lake_with_questions, person, overlap=overlap)}
 
-    said = [answer for answer in _answers(asked, "ada") if answer.task_id == first.task_id]
-    assert record_answers(asked, "ada", said, part="x") == (1, 0)
+    stored = [answer for answer in _answers(lake_with_questions, "ada") if answer.task_id == first.task_id]
+    assert record_answers(lake_with_questions, "ada", stored, part="x") == (1, 0)
     assert {"repeat"} == waiting("ada") & {first.task_id, "repeat", "gold", "adjudicate"}
     assert {"gold", "adjudicate"} == waiting("bob") & {first.task_id, "repeat", "gold", "adjudicate"}
     assert first.task_id in waiting("bob", overlap=2)
@@ -208,18 +214,18 @@ def keys(typed: str) -> Iterator[str]:
     yield from typed
 
 
-def test_one_key_a_verdict_and_undo(asked: Lake) -> None:
+def test_one_key_a_verdict_and_undo(lake_with_questions: Lake) -> None:
     typed = keys("abtxusq")
     out = StringIO()
     console = Console(file=out, width=80)
-    assert annotate_questions(asked, "ada", read_key=lambda: next(typed), console=console) == 3
+    assert annotate_questions(lake_with_questions, "ada", read_key=lambda: next(typed), console=console) == 3
     assert "'x' is no key" in out.getvalue()
-    said = asked.rows(HUMAN, ["ada"])
-    assert len(said) == 3
-    assert [outcome for outcome, _ in said].count("abstain") == 1  # t, taken back, became a skip
-    assert asked.value("SELECT count(*) FROM judgments WHERE annotator_id = 'ada'") == 4
+    stored = lake_with_questions.rows(HUMAN, ["ada"])
+    assert len(stored) == 3
+    assert [outcome for outcome, _ in stored].count("abstain") == 1  # t, taken back, became a skip
+    assert lake_with_questions.value("SELECT count(*) FROM judgments WHERE annotator_id = 'ada'") == 4
     more = keys("q")
-    assert annotate_questions(asked, "ada", read_key=lambda: next(more), console=console) == 0
+    assert annotate_questions(lake_with_questions, "ada", read_key=lambda: next(more), console=console) == 0
     assert "7 left" in out.getvalue()
 
 

@@ -17,7 +17,7 @@ from curate.verify.plan import extend_random_stratum, plan_questions, read_waiti
 
 
 @pytest.fixture
-def aggregated(sample_lake: Lake) -> Lake:
+def lake_with_labels(sample_lake: Lake) -> Lake:
     aggregate_judgments(sample_lake, Config())
     return sample_lake
 
@@ -50,9 +50,9 @@ def rows(lake: Lake) -> list[tuple[object, ...]]:
     return lake.rows("SELECT * EXCLUDE (run_id) FROM verify_tasks ORDER BY task_id")
 
 
-def test_the_budget_is_filled_with_a_random_stratum_and_the_rest_by_value(aggregated: Lake) -> None:
-    summary = plan_questions(aggregated, Config(), budget=30)
-    waiting = read_waiting(aggregated)
+def test_the_budget_is_filled_with_a_random_stratum_and_the_rest_by_value(lake_with_labels: Lake) -> None:
+    summary = plan_questions(lake_with_labels, Config(), budget=30)
+    waiting = read_waiting(lake_with_labels)
     assert waiting.height == 30 == summary.counts.rows_kept
     assert dict(waiting.group_by("strategy").len().iter_rows()) == {"random": 6, "expected-value": 24}
     probability = waiting.filter(strategy="random")["probability"].unique().to_list()
@@ -61,50 +61,50 @@ def test_the_budget_is_filled_with_a_random_stratum_and_the_rest_by_value(aggreg
     assert "10% wrong with confidence 90%" in summary.note
 
 
-def test_the_forecast_is_at_the_level_that_aggregation_is_asked_to_guarantee(aggregated: Lake) -> None:
+def test_the_forecast_is_at_the_level_that_aggregation_is_asked_to_guarantee(lake_with_labels: Lake) -> None:
     strict = {"guarantee": {"alpha": 0.05, "delta": 0.2}}
     asked = Config.model_validate({"aggregate": strict})
-    assert "5% wrong with confidence 80%" in plan_questions(aggregated, asked, budget=30).note
+    assert "5% wrong with confidence 80%" in plan_questions(lake_with_labels, asked, budget=30).note
     nothing = Config.model_validate({"aggregate": {"guarantee": None}})
-    assert "wrong with confidence" not in plan_questions(aggregated, nothing, budget=40).note
+    assert "wrong with confidence" not in plan_questions(lake_with_labels, nothing, budget=40).note
 
 
-def test_planning_again_adds_nothing_until_people_have_answered(aggregated: Lake) -> None:
-    plan_questions(aggregated, Config(), budget=30)
-    before = rows(aggregated)
-    assert plan_questions(aggregated, Config(), budget=30).counts.rows_in == 0
-    assert rows(aggregated) == before
-    answer(aggregated, "ada")
-    assert read_waiting(aggregated).height == 0
-    plan_questions(aggregated, Config(), budget=30)
-    assert read_waiting(aggregated).height == 30
-    tasks = aggregated.rows("SELECT count(*), count(DISTINCT task_id) FROM verify_tasks")[0]
+def test_planning_again_adds_nothing_until_people_have_answered(lake_with_labels: Lake) -> None:
+    plan_questions(lake_with_labels, Config(), budget=30)
+    before = rows(lake_with_labels)
+    assert plan_questions(lake_with_labels, Config(), budget=30).counts.rows_in == 0
+    assert rows(lake_with_labels) == before
+    answer(lake_with_labels, "ada")
+    assert read_waiting(lake_with_labels).height == 0
+    plan_questions(lake_with_labels, Config(), budget=30)
+    assert read_waiting(lake_with_labels).height == 30
+    tasks = lake_with_labels.rows("SELECT count(*), count(DISTINCT task_id) FROM verify_tasks")[0]
     assert tasks[0] == tasks[1]
-    assert {row[0] for row in before} <= {row[0] for row in rows(aggregated)}
+    assert {row[0] for row in before} <= {row[0] for row in rows(lake_with_labels)}
 
 
-def test_one_seed_gives_one_plan(aggregated: Lake) -> None:
-    plan_questions(aggregated, Config(), budget=20)
-    first = rows(aggregated)
-    with aggregated.write("again") as writer:
+def test_one_seed_gives_one_plan(lake_with_labels: Lake) -> None:
+    plan_questions(lake_with_labels, Config(), budget=20)
+    first = rows(lake_with_labels)
+    with lake_with_labels.write("again") as writer:
         writer.delete("verify_tasks", "true")
-    plan_questions(aggregated, Config(), budget=20)
-    assert rows(aggregated) == first
+    plan_questions(lake_with_labels, Config(), budget=20)
+    assert rows(lake_with_labels) == first
 
 
-def test_every_pair_may_be_asked_and_no_more(aggregated: Lake) -> None:
-    plan_questions(aggregated, Config(), budget=1000)
-    assert read_waiting(aggregated).height == 72
+def test_every_pair_may_be_asked_and_no_more(lake_with_labels: Lake) -> None:
+    plan_questions(lake_with_labels, Config(), budget=1000)
+    assert read_waiting(lake_with_labels).height == 72
 
 
-def test_disputes_go_to_an_adjudicator_and_verified_pairs_come_back_as_gold(aggregated: Lake) -> None:
+def test_disputes_go_to_an_adjudicator_and_verified_pairs_come_back_as_gold(lake_with_labels: Lake) -> None:
     config = Config.model_validate({"verify": {"quality": {"gold": 0.1, "repeat": 0.1}}})
-    plan_questions(aggregated, config, budget=20)
-    planned = read_waiting(aggregated)["task_id"].to_list()
+    plan_questions(lake_with_labels, config, budget=20)
+    planned = read_waiting(lake_with_labels)["task_id"].to_list()
     disputed = set(planned[:5])
-    tasks = read_waiting(aggregated).to_dicts()
+    tasks = read_waiting(lake_with_labels).to_dicts()
     for person in ("ada", "bob"):
-        with aggregated.write(person) as writer:
+        with lake_with_labels.write(person) as writer:
             writer.append(
                 "judgments",
                 pa.Table.from_pylist(
@@ -126,13 +126,13 @@ def test_disputes_go_to_an_adjudicator_and_verified_pairs_come_back_as_gold(aggr
                     schema=arrow_schema(Judgment),
                 ),
             )
-    plan_questions(aggregated, config, budget=20)
-    purposes = dict(read_waiting(aggregated).group_by("purpose").len().iter_rows())
+    plan_questions(lake_with_labels, config, budget=20)
+    purposes = dict(read_waiting(lake_with_labels).group_by("purpose").len().iter_rows())
     assert purposes == {"adjudicate": 5, "gold": 2, "repeat": 2, "label": 11}
-    assert read_waiting(aggregated)["purpose"][0] == "adjudicate"  # before everything else
-    assert answer(aggregated, "eve", wanted="adjudicate") == 5
-    plan_questions(aggregated, config, budget=20)
-    assert read_waiting(aggregated).filter(purpose="adjudicate").height == 0
+    assert read_waiting(lake_with_labels)["purpose"][0] == "adjudicate"  # before everything else
+    assert answer(lake_with_labels, "eve", wanted="adjudicate") == 5
+    plan_questions(lake_with_labels, config, budget=20)
+    assert read_waiting(lake_with_labels).filter(purpose="adjudicate").height == 0
 
 
 def test_without_an_aggregation_there_is_nothing_to_plan(sample_lake: Lake) -> None:
@@ -142,15 +142,15 @@ def test_without_an_aggregation_there_is_nothing_to_plan(sample_lake: Lake) -> N
         plan_questions(sample_lake, Config(), budget=0)
 
 
-def test_strategies_of_the_mix_share_the_questions(aggregated: Lake) -> None:
+def test_strategies_of_the_mix_share_the_questions(lake_with_labels: Lake) -> None:
     mix = {"uncertainty": 2.0, "disagreement": 1.0, "dropped-arcs": 1.0}
     config = Config.model_validate({"verify": {"plan": {"mix": mix, "random": 0.5}}})
-    plan_questions(aggregated, config, budget=24)
-    found = dict(read_waiting(aggregated).group_by("strategy").len().iter_rows())
-    assert found["random"] == 12
-    assert found["uncertainty"] >= 6
-    assert found["disagreement"] == 3
-    assert sum(found.values()) == 24
+    plan_questions(lake_with_labels, config, budget=24)
+    by_strategy = dict(read_waiting(lake_with_labels).group_by("strategy").len().iter_rows())
+    assert by_strategy["random"] == 12
+    assert by_strategy["uncertainty"] >= 6
+    assert by_strategy["disagreement"] == 3
+    assert sum(by_strategy.values()) == 24
 
 
 @given(st.integers(1, 40), st.integers(0, 30), st.integers(0, 2**32 - 1))

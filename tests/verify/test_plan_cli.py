@@ -42,9 +42,9 @@ def test_from_a_plan_to_quality(sample_lake: Lake, tmp_path: Path) -> None:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-    said = call("import-csv", str(sheet), "--annotator", "Ada", status=1)
-    assert "35 answers taken in, 0 known already, 4 rows without a verdict, 1 with a mistake" in said
-    assert "verdict is 'perhaps'" in said
+    printed = call("import-csv", str(sheet), "--annotator", "Ada", status=1)
+    assert "35 answers taken in, 0 known already, 4 rows without a verdict, 1 with a mistake" in printed
+    assert "verdict is 'perhaps'" in printed
     assert "0 answers taken in, 35 known" in call("import-csv", str(sheet), "--annotator", " ada ", status=1)
     assert "person-" in call("quality")
     with pytest.raises(CurateError, match="35 verdicts on pairs: views can be told apart from 50 on"):

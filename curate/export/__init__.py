@@ -1,4 +1,4 @@
-"""From preferences and rankings to data sets that others load: folders with a card and a manifest."""
+"""Export of preferences and rankings as data sets: folders with a card and a manifest."""
 
 from __future__ import annotations
 

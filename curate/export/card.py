@@ -78,7 +78,7 @@ def render_card(reader: Lake, config: Config, content: ExportContent) -> str:
 
 
 def _read_assessment(reader: Lake, iteration: int | None) -> tuple[Any, ...] | None:
-    """The row of the assessment; None where nothing was assessed (an old snapshot among them)."""
+    """Read the row of the assessment; None where nothing was assessed (an old snapshot among them)."""
     rows = reader.rows(read_query("export_card_claim"), [iteration]) if reader.has("assessments") else []
     return rows[0] if rows else None
 
@@ -125,7 +125,7 @@ def _loading_example(content: ExportContent) -> str:
 
 
 def _escape_markdown(text: str) -> str:
-    """Text of users as one cell or line: no markup of its own, no line break."""
+    """Escape text of users for one cell or line: no markup of its own, no line break."""
     return re.sub(r"([\\`*_|\[\]#])", r"\\\1", html.escape(" ".join(text.split()), quote=False))
 
 

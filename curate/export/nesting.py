@@ -1,4 +1,4 @@
-"""From one row per response to one row per prompt, while the rows stream by."""
+"""Nesting of one row per response into one row per prompt, in a stream."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pyarrow as pa
 
 
 def nest_rankings(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Rows of `export_ranking.sql` as rows of the format `ranking` (columns as in `RankingRow`), with `images`
+    """Nest rows of `export_ranking.sql` into rows of the format `ranking` (columns as in `RankingRow`), with `images`
     where they have them.
 
     The rows of a prompt come one after the other, but may go over several batches: the last prompt of a batch waits

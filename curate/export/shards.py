@@ -1,4 +1,4 @@
-"""Rows into files whose bytes depend on nothing but the rows."""
+"""Files of rows, whose bytes depend on nothing but the rows."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class WrittenFile:
 
 @dataclass(frozen=True, slots=True)
 class WrittenPart:
-    """`row_hash`: BLAKE2b-128 of the rows as JSON lines, in the order of the files."""
+    """A written table. `row_hash`: BLAKE2b-128 of the rows as JSON lines, in the order of the files."""
 
     name: str
     rows: int
@@ -38,7 +38,7 @@ class WrittenPart:
 
 
 def cut_row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
-    """The stream cut into tables of exactly `ROWS_PER_GROUP` rows (the last: the rest).
+    """Cut the stream into tables of exactly `ROWS_PER_GROUP` rows (the last: the rest).
 
     How many rows a batch of the database has depends on its threads, and row groups must not.
     """
@@ -59,7 +59,16 @@ def cut_row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iter
 def write_part(
     folder: Path, name: str, schema: pa.Schema, groups: Iterable[pa.Table], *, jsonl: bool, advance: Advance
 ) -> WrittenPart:
-    """Write row groups to `data/<name>-00000.parquet`, … and, if asked, the same rows under `jsonl/`."""
+    """Write row groups to `data/<name>-00000.parquet` and so on.
+
+    Args:
+        folder: Folder of the export.
+        name: Name of the table.
+        schema: Columns of the rows.
+        groups: Tables of `ROWS_PER_GROUP` rows.
+        jsonl: Write the same rows as JSON lines under `jsonl/` too.
+        advance: Is told the number of rows that were written.
+    """
     digest = hashlib.blake2b(digest_size=16)
     files: list[WrittenFile] = []
     rows = 0
@@ -104,7 +113,7 @@ class _ShardFiles:
             self._lines.close()
 
     def write(self, group: pa.Table) -> bytes:
-        """Append one row group; returns its rows as JSON lines."""
+        """Append one row group and return its rows as JSON lines."""
         self._parquet.write_table(group, row_group_size=ROWS_PER_GROUP)
         lines = _json_lines(group)
         if self._lines is not None:
@@ -113,7 +122,7 @@ class _ShardFiles:
 
 
 def describe_file(path: Path, folder: Path, rows: int | None = None) -> WrittenFile:
-    """A file of `folder` with its digest."""
+    """Return a file of `folder` with its digest."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return WrittenFile(path.relative_to(folder).as_posix(), rows, path.stat().st_size, digest)

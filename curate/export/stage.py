@@ -83,9 +83,20 @@ def write_export(
     transcripts: Transcriber | None = None,
     track: Track = no_progress,
 ) -> ExportResult:
-    """Write one data set, and the line in `runs` that says so (unless the lake is open for reading only).
+    """Write one data set and its line in `runs` (no line where the lake is open for reading only).
 
     The files depend only on the snapshot and the settings: two exports of one snapshot are equal byte by byte.
+
+    Args:
+        lake: The lake.
+        config: The project's settings.
+        entry: The data set to write.
+        run: The run that the export belongs to; default: one of its own.
+        transcripts: Chats of the judges, for formats that need them.
+        track: Shows progress.
+
+    Raises:
+        CurateError: As of `write_exports`.
     """
     form = open_format(entry.format, folder=config.resolve("."))
     target = config.resolve(entry.path)
@@ -143,7 +154,7 @@ def _choose_iteration(reader: Lake, entry: ExportEntry, form: ExportFormat) -> i
 
 
 def _fingerprint_export(reader: Lake, entry: ExportEntry, form: ExportFormat, iteration: int | None) -> str:
-    """Identifies the content of the export, wherever it is written and whichever runs made the rows.
+    """Identify the content of the export, wherever it is written and whichever runs made the rows.
 
     A training set holds one iteration's labels: judgments that have not led to other labels do not make it stale.
     """

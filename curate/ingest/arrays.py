@@ -19,7 +19,7 @@ ARRAY_LIMIT = 512 << 20
 
 
 def read_json_rows(path: Path, *, limit: int) -> Iterator[tuple[int, ReadRow]]:
-    """`limit`: bytes of a line, where the file turns out to hold JSON Lines."""
+    """Yield the numbered rows of the file; `limit`: bytes of a line, where the file holds JSON Lines."""
     try:
         with open_bytes(path) as stream:
             head = stream.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()

@@ -55,7 +55,7 @@ def _mix(a, b, c, d, x, y):  # type: ignore[no-untyped-def]
 
 @numba.njit(nogil=True, cache=True)
 def compress(h, m, t, last):  # type: ignore[no-untyped-def]
-    """One block: `h` state (8), `m` message words (16), `t` bytes so far, `last`: it is the last block."""
+    """Compress one block: `h` state (8), `m` message words (16), `t` bytes so far, `last`: it is the last block."""
     v0, v1, v2, v3, v4, v5, v6, v7 = h[0], h[1], h[2], h[3], h[4], h[5], h[6], h[7]
     v8, v9, v10, v11, v12, v13, v14, v15 = _IV[0], _IV[1], _IV[2], _IV[3], _IV[4], _IV[5], _IV[6], _IV[7]
     v12 ^= t

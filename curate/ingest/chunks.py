@@ -1,4 +1,4 @@
-"""Cuts a stream of rows into chunks whose boundaries depend on the rows alone.
+"""Chunks of a stream of rows, whose boundaries depend on the rows alone.
 
 A chunk is the unit of commit, so a run that was killed finds by number which chunks it need not repeat.
 """
@@ -30,7 +30,7 @@ class Chunk:
 
 
 def cut_chunks(rows: Iterable[tuple[int, ReadRow]], *, size: int) -> Iterator[Chunk]:
-    """Always at least one chunk, the last of them marked as such. A failing stream first gives what it had."""
+    """Cut rows into at least one chunk and mark the last. A stream that fails first gives the rows that it had."""
     chunk, weight = Chunk(0, 1), 0
     try:
         for number, row in rows:
@@ -49,7 +49,7 @@ def cut_chunks(rows: Iterable[tuple[int, ReadRow]], *, size: int) -> Iterator[Ch
 
 
 def _count_characters(value: object) -> int:
-    """About how much memory a row of a table takes."""
+    """Count the characters of a row of a table: about the memory that it takes."""
     if isinstance(value, str):
         return len(value)
     if isinstance(value, dict):

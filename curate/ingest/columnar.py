@@ -1,4 +1,4 @@
-"""The quick way for many native rows at once: Arrow reads the JSON, kernels check and hash it, nobody makes rows.
+"""The fast path for many native rows at once: Arrow reads the JSON, kernels check and hash it, without Python rows.
 
 It takes only what it can take without any doubt, and gives None for the rest, which then goes row by row:
 conversations instead of one text, `meta`, and everything that is wrong with a row. What Arrow's reader would
@@ -29,7 +29,7 @@ _PARSE = pj.ParseOptions(explicit_schema=_SCHEMA, unexpected_field_behavior="err
 
 
 def read_columns(lines: Sequence[bytes], *, source: str, split: str | None) -> Columns | None:
-    """The columns of lines that are all sound and plain, or None."""
+    """Read lines that are all sound and plain as columns; None where one is not."""
     from curate.ingest.hashing import Strings, hash_prompts, hash_responses, rows_with_equal_keys
 
     table = _parse_lines(lines)
@@ -71,7 +71,7 @@ def read_columns(lines: Sequence[bytes], *, source: str, split: str | None) -> C
 
 
 def _parse_lines(lines: Sequence[bytes]) -> pa.Table | None:
-    """The lines as a table, where each is exactly one object with the right types and valid UTF-8."""
+    """Parse the lines as a table, where each is exactly one object with the right types and valid UTF-8."""
     content = b"\n".join(lines)
     if b"\\u0000" in content:
         return None

@@ -1,4 +1,4 @@
-"""From sound rows to Arrow tables with their ids, without a dictionary per row."""
+"""Arrow tables of sound rows, with their ids and without a dictionary per row."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Columns:
 
 
 def build_columns(rows: Sequence[Row | NativeRow], *, source: str, split: str | None) -> Columns:
-    """Ids and tables of all the rows, in their order, duplicates included."""
+    """Build the ids and tables of all the rows, in their order, duplicates included."""
     sizes = np.fromiter((len(row.responses) for row in rows), np.int64, len(rows))
     prompt_hex = compute_prompt_ids(rows)
     response_hex = compute_response_ids(rows, prompt_hex)
@@ -78,7 +78,24 @@ def assemble_columns(
     texts: pa.Array,
     response_keys: pa.Array,
 ) -> Columns:
-    """The tables of a chunk from their columns. Names are ids as text: n × 32 ASCII characters."""
+    """Build the tables of a chunk of n prompts and m responses from their columns.
+
+    Args:
+        prompt_names: (n, 32) uint8, ids of prompts as ASCII characters.
+        prompt_ids: (n, 2) uint64, the same ids as numbers.
+        messages: n conversations.
+        references: n reference answers, or null.
+        keys: n ids of the user's own, or null.
+        metas: n JSON texts, or null.
+        source: Name of the data set.
+        split: Its split.
+        owner: (m,) int64, row of the prompt that each response answers.
+        response_names: (m, 32) uint8, ids of responses as ASCII characters.
+        response_ids: (m, 2) uint64, the same ids as numbers.
+        models: m names of models, or null.
+        texts: m responses.
+        response_keys: m ids of the user's own, or null.
+    """
     n, m = len(prompt_ids), len(response_ids)
     prompts = {
         "prompt_id": _id_column(prompt_names),
@@ -120,7 +137,7 @@ def concatenate_columns(pieces: Sequence[Columns]) -> Columns:
 
 
 def compute_prompt_ids(rows: Sequence[Row | NativeRow]) -> list[str]:
-    """`records.prompt_id` of each row, without building records."""
+    """Compute `records.prompt_id` of each row, without building records."""
     ids = []
     for row in rows:
         prompt = row.prompt
@@ -133,7 +150,7 @@ def compute_prompt_ids(rows: Sequence[Row | NativeRow]) -> list[str]:
 
 
 def compute_response_ids(rows: Sequence[Row | NativeRow], prompts: Sequence[str]) -> list[str]:
-    """`records.response_id` of each response of each row."""
+    """Compute `records.response_id` of each response of each row."""
     return [
         blake2b(
             _encode((prompt, candidate.id, candidate.model, (("text", candidate.text, None, None),))),
@@ -145,7 +162,7 @@ def compute_response_ids(rows: Sequence[Row | NativeRow], prompts: Sequence[str]
 
 
 def parse_ids(ids: Sequence[str]) -> Ids:
-    """Hexadecimal ids as numbers, for comparing many at once."""
+    """Return hexadecimal ids as numbers, an (n, 2) array of uint64, to compare many at once."""
     return np.frombuffer(bytes.fromhex("".join(ids)), dtype=">u8").astype(np.uint64).reshape(-1, 2)
 
 
@@ -179,7 +196,7 @@ def _build_messages(rows: Sequence[Row | NativeRow]) -> pa.Array:
 
 
 def wrap_in_messages(texts: pa.Array) -> pa.Array:
-    """Each text as a conversation of one user message."""
+    """Return each text as a conversation of one user message."""
     return _build_lists(
         _build_structs(_MESSAGE, [_repeat_value("user", len(texts)), wrap_in_parts(texts)]),
         _unit_offsets(len(texts)),
@@ -187,7 +204,7 @@ def wrap_in_messages(texts: pa.Array) -> pa.Array:
 
 
 def wrap_in_parts(texts: pa.Array) -> pa.Array:
-    """Each text as content of one part."""
+    """Return each text as content of one part."""
     nothing = pa.nulls(len(texts), pa.string())
     return _build_lists(
         _build_structs(_PART, [_repeat_value("text", len(texts)), texts, nothing, nothing]),
@@ -220,7 +237,7 @@ def _encode_names(ids: Sequence[str]) -> Names:
 
 
 def _id_column(names: Names) -> pa.Array:
-    """All ids are 32 ASCII characters, so the column is their concatenation."""
+    """Build a column of ids: all are 32 ASCII characters, so its data is their concatenation."""
     offsets = np.arange(len(names) + 1, dtype=np.int32) * 32
     data = pa.py_buffer(np.ascontiguousarray(names))
     return pa.StringArray.from_buffers(len(names), pa.py_buffer(offsets), data)

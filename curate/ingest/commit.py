@@ -1,4 +1,4 @@
-"""Commits prepared chunks: what is new goes into the lake together with the counts, in one transaction."""
+"""Commit of prepared chunks: new rows go into the lake together with the counts, in one transaction."""
 
 from __future__ import annotations
 
@@ -56,10 +56,10 @@ class _Batch:
 
 
 class Committer:
-    """Keeps what is new of each chunk, by the ids that the lake holds."""
+    """Writer of what is new in each chunk, by the ids that the lake holds."""
 
     def __init__(self, lake: Lake, run: StageRun, pseudonym: Callable[[str], str]) -> None:
-        """`pseudonym`: the name under which the lake knows a person."""
+        """Start a run; `pseudonym` returns the name under which the lake knows a person."""
         self._lake = lake
         self._run = run
         self._pseudonym = pseudonym

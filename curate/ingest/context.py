@@ -1,6 +1,6 @@
-"""Stops a source in which different questions would become one, because a column that tells them apart is not read.
+"""A check that different questions do not become one, because a column that tells them apart is not read.
 
-A source is looked through before any of it is committed: rows of one prompt may be far apart, and what is in the
+A source is checked before any of it is committed: rows of one prompt may be far apart, and what is in the
 lake stays there. Inputs without a column of such a name (nearly all) are decoded for this, or, where a file lists
 its columns, not even that; rows are read twice only where there is one.
 """
@@ -136,7 +136,7 @@ class ContextScan:
 
 
 def _list_read_columns(fields: Fields) -> frozenset[str]:
-    """Columns that the mapping reads or ignores. What only goes to `meta` is not read: the first row's would stay."""
+    """List columns that the mapping reads or ignores; not what goes to `meta`, where the first row's would stay."""
     paths = [path for path in fields.model_dump(exclude={"best"}).values() if isinstance(path, str)]
     return frozenset([*fields.ignore, *paths, *(path.split(".")[0] for path in paths)])
 

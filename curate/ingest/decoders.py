@@ -26,7 +26,7 @@ JudgmentsDecoder = Callable[[RawRow], JudgmentRow]
 
 
 def make_responses_decoder(source: Source, *, name: str) -> ResponsesDecoder:
-    """`name`: of the data set, which stands in for an unnamed annotator."""
+    """Return the decoder of a source's responses; `name`: of the data set, which stands in for an unnamed annotator."""
     if source.format == "native" and source.fields is None:
         return make_native_responses_decoder()
     fields = resolve_fields(source)
@@ -63,7 +63,7 @@ def merge_fields(defaults: Fields, overrides: Fields | None) -> Fields:
 
 
 def decode_object(raw: RawRow) -> Mapping[str, Any]:
-    """A row as a dictionary in which every text can be stored."""
+    """Return a row as a dictionary in which every text can be stored."""
     if isinstance(raw, bytes) and b"\\u0000" not in raw:
         try:
             row = _decode(raw)

@@ -1,4 +1,4 @@
-"""The errors of a row in one sentence, in the words of the format rather than of the validator."""
+"""Errors of a row in one sentence, in the words of the format rather than of the validator."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TYPE_NAMES = {
 
 
 def explain_validation_error(error: ValidationError, model: type[BaseModel]) -> RowError:
-    """The first error of a row in one sentence, and how many more there are."""
+    """Return the first error of a row in one sentence, and how many more there are."""
     details = error.errors(include_url=False)
     # Of a union (text or messages), each branch reports; the branch that got further says more.
     first = max(details, key=lambda detail: len(detail["loc"])) if _is_union(details) else details[0]
@@ -97,7 +97,7 @@ def _has_tag(location: tuple[int | str, ...]) -> bool:
 
 
 def _is_tag(step: int | str) -> bool:
-    """pydantic names the branch of a union in the location: `str`, `list[MessageInput]`."""
+    """Tell whether a step of a location names the branch of a union, as pydantic does: `str`, `list[MessageInput]`."""
     return isinstance(step, str) and (step in ("str", "dict", "list") or step.startswith(("list[", "dict[")))
 
 

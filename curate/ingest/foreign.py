@@ -1,4 +1,4 @@
-"""Reads rows of foreign shapes: small functions that take a field out of a row or say what is wrong with it."""
+"""Fields of foreign rows: small functions that read a field or raise `RowError` with what is wrong."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def get_text(row: ForeignRow, path: str | None) -> str | None:
 
 
 def get_key(row: ForeignRow, path: str | None) -> str | None:
-    """The caller's id: numbers are ids too in foreign data."""
+    """Return the caller's id: numbers are ids too in foreign data."""
     value = find_value(row, path)
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
@@ -78,7 +78,7 @@ def get_key(row: ForeignRow, path: str | None) -> str | None:
 
 
 def parse_number(value: object, place: str) -> float:
-    """A number, or text that is one (all that CSV has)."""
+    """Parse a number, or text that is one (all that CSV has)."""
     if isinstance(value, int | float | str) and not isinstance(value, bool):
         with contextlib.suppress(ValueError, OverflowError):
             parsed = float(value)
@@ -126,7 +126,7 @@ def read_messages(value: object, place: str) -> list[IncomingMessage]:
 
 
 def read_conversation(value: object, place: str) -> str | list[IncomingMessage]:
-    """A prompt: text or messages; one user message is the same as its text."""
+    """Read a prompt: text or messages; one user message is the same as its text."""
     if isinstance(value, str):
         return value
     turns = read_messages(value, place)
@@ -205,7 +205,7 @@ def parse_json_cell(value: str, place: str) -> Any:
 def split_answers(
     a: list[IncomingMessage], b: list[IncomingMessage], places: tuple[str, str]
 ) -> tuple[list[IncomingMessage], str, str]:
-    """Two conversations as their common prompt and the two last answers."""
+    """Split two conversations into their common prompt and the two last answers."""
     common = len(list(takewhile(lambda pair: pair[0] == pair[1], zip(a, b, strict=False))))
     common = min(common, len(a) - 1, len(b) - 1)
     answers = []
@@ -225,7 +225,7 @@ def split_answers(
 
 
 def simplify_prompt(prompt: list[IncomingMessage]) -> str | list[IncomingMessage]:
-    """The same prompt has the same id, whether it came as text or as one user message."""
+    """Return one user message as its text, so that the same prompt has the same id in both forms."""
     if len(prompt) == 1 and prompt[0].role == "user":
         return cast(str, prompt[0].content)
     return prompt

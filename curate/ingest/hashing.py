@@ -50,7 +50,7 @@ class Strings(NamedTuple):
 
 
 def hash_prompts(keys: pa.Array, references: pa.Array, texts: pa.Array) -> tuple[Ids, Bytes]:
-    """Ids of prompts of one user message: as numbers, and as text (n × 32 ASCII characters)."""
+    """Hash prompts of one user message; return their ids as numbers, and as text (n × 32 ASCII characters)."""
     columns = [Strings.from_array(array) for array in (keys, references, texts)]
     ids, names = np.empty((len(keys), 2), np.uint64), np.empty((len(keys), 32), np.uint8)
     _hash_prompts(*columns, _allocate_scratch(columns), ids, names)
@@ -60,7 +60,7 @@ def hash_prompts(keys: pa.Array, references: pa.Array, texts: pa.Array) -> tuple
 def hash_responses(
     prompts: Bytes, owner: npt.NDArray[np.int64], keys: pa.Array, models: pa.Array, texts: pa.Array
 ) -> tuple[Ids, Bytes]:
-    """Ids of responses; `prompts[owner[i]]` is the id of the prompt that response i answers."""
+    """Hash responses; `prompts[owner[i]]` is the id of the prompt that response i answers."""
     columns = [Strings.from_array(array) for array in (keys, models, texts)]
     ids, names = np.empty((len(keys), 2), np.uint64), np.empty((len(keys), 32), np.uint8)
     _hash_responses(prompts, owner, *columns, _allocate_scratch(columns), ids, names)

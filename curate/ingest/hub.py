@@ -30,7 +30,7 @@ class DatasetSplit:
 
 
 def list_folder_splits(path: Path, split: str | None) -> list[DatasetSplit]:
-    """The data set of a folder: the named split, or all of them."""
+    """List the splits of a folder's data set: the named split, or all of them."""
     require_extra("hub", "datasets", purpose=f"Reading the `datasets` folder {path}")
     import datasets
 
@@ -46,7 +46,7 @@ def list_folder_splits(path: Path, split: str | None) -> list[DatasetSplit]:
 
 
 def list_splits(address: str, split: str | None) -> list[DatasetSplit]:
-    """The splits of a hub data set, of which rows are streamed. Asks the hub for its revision and its splits."""
+    """List the splits of a hub data set, whose rows are streamed; asks the hub for its revision and its splits."""
     match = _ADDRESS.fullmatch(address)
     if match is None:
         raise CurateError(f"{address} is no hub address: write hf://owner/name[/config][@revision].")
@@ -109,7 +109,7 @@ def explain_unreachable(address: str, error: Exception) -> CurateError:
 
 
 def _resolve_revision(name: str, revision: str | None) -> str | None:
-    """The commit that a revision stands for now, so that a changed data set is not taken for the old one."""
+    """Return the commit that a revision stands for now, so that a changed data set is not taken for the old one."""
     from huggingface_hub import HfApi
 
     sha: str | None = HfApi().dataset_info(name, revision=revision, timeout=30).sha

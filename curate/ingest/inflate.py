@@ -1,4 +1,4 @@
-"""Decompresses gzip and Zstandard so that a truncated file gives all that it holds, and then says so.
+"""Decompression of gzip and Zstandard: a truncated file gives all that it holds, and then an error.
 
 The standard reader of gzip loses up to a buffer of sound data before the damage, and that of zstandard takes
 the cut for the end.
@@ -72,7 +72,7 @@ class _Inflated(io.RawIOBase):
 
 
 def open_bytes(path: Path, *, buffer: int = 1 << 20) -> BinaryIO:
-    """The uncompressed bytes of a file, by its suffix; reading raises one of DAMAGE where it is damaged."""
+    """Open the uncompressed bytes of a file, by its suffix; reading raises one of DAMAGE where it is damaged."""
     file = path.open("rb", buffering=buffer)
     factory = _FACTORIES.get(path.suffix)
     return file if factory is None else io.BufferedReader(_Inflated(file, factory), buffer)

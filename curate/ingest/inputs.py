@@ -1,4 +1,4 @@
-"""From a source of `curate.yaml` or the command line to the inputs that it names, each read as one stream."""
+"""The inputs that a source of `curate.yaml` or the command line names, each read as one stream."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ _VERSION = 2  # of how rows are read and cut into chunks: work done by an older 
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """`part` names it in the run records, `name` in the `source` column; `identity` changes with its content."""
+    """One file or split.
+
+    `part` names it in the run records, `name` in the `source` column; `identity` changes with its content.
+    """
 
     source: Source
     part: str
@@ -48,9 +51,10 @@ class Input:
 
 
 def locate_inputs(source: Source, config: Config) -> list[Input]:
-    """The inputs of a source, in the order of their names. Nothing is read yet.
+    """Return the inputs of a source, in the order of their names. Nothing is read yet.
 
-    Raises CurateError where there is nothing to read, or nothing that can be.
+    Raises:
+        CurateError: There is nothing to read, or nothing that can be read.
     """
     source = locate_shape(source, config.resolve("."))
     if source.source.startswith("hf://"):
@@ -143,6 +147,6 @@ def _hub_input(source: Source, part: hub.DatasetSplit) -> Input:
 
 
 def _label_path(path: Path, config: Config) -> str:
-    """Relative to the configuration where possible, so that a project folder can be moved."""
+    """Return the path relative to the configuration where possible, so that a project folder can be moved."""
     home = config.resolve(".")
     return path.relative_to(home).as_posix() if path.is_relative_to(home) else path.as_posix()

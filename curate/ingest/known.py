@@ -1,4 +1,4 @@
-"""Which ids the lake holds already: 16 bytes of memory each, and no query per chunk."""
+"""The ids that the lake holds already: 16 bytes of memory each, and no query per chunk."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class LakeIds:
         )
 
     def catch_up(self) -> bool:
-        """Inside the lake's lock: learn what other processes have written; False where they have not."""
+        """Learn inside the lake's lock what other processes have written; return whether they have."""
         now = self._lake.snapshot()
         if now == self._snapshot:
             return False
@@ -104,7 +104,7 @@ def _load_ids(lake: Lake, query: str) -> Ids:
 
 
 def _sort_ids(ids: Ids) -> Ids:
-    """By the first half only: `_search_ids` looks through those that share it."""
+    """Sort by the first half only: `_search_ids` goes through ids that share it."""
     ordered: Ids = ids[np.argsort(ids[:, 0])]
     return ordered
 
@@ -124,7 +124,7 @@ def _search_ids(run: Ids, ids: Ids) -> Mask:
 
 
 def _row_numbers(column: pa.Array) -> Ids:
-    """A column of 16-byte values as numbers."""
+    """Return a column of 16-byte values as numbers."""
     fixed = column.cast(pa.binary(16))
     if len(fixed) == 0:
         return np.empty((0, 2), np.uint64)

@@ -17,9 +17,14 @@ _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 def read_lines(path: Path, *, limit: int) -> Iterator[tuple[int, bytes | Rejection]]:
-    """(1-based number, line) of every line that is not blank; `limit`: bytes above which a line is rejected.
+    """Yield (1-based number, line) of every line that is not blank.
 
-    Raises CurateError where a compressed file is damaged, after the lines before the damage.
+    Args:
+        path: File, plain or compressed.
+        limit: Bytes above which a line is rejected.
+
+    Raises:
+        CurateError: The compressed file is damaged; the lines before the damage have been yielded.
     """
     number = 0
     try:
@@ -36,7 +41,7 @@ def read_lines(path: Path, *, limit: int) -> Iterator[tuple[int, bytes | Rejecti
 
 
 def _split_lines(stream: BinaryIO, limit: int) -> Iterator[bytes]:
-    """Lines without their ends; of one beyond the limit only the beginning, but more than `limit` of it."""
+    """Yield lines without their ends; a line beyond the limit is cut, but stays longer than `limit`."""
     rest = b""
     while block := stream.read1(_BLOCK):  # type: ignore[attr-defined]  # not `read`: before damage it gives less
         pieces = block.split(b"\n")
@@ -48,7 +53,7 @@ def _split_lines(stream: BinaryIO, limit: int) -> Iterator[bytes]:
 
 
 def read_json_lines(path: Path, *, limit: int) -> Iterator[tuple[int, ReadRow]]:
-    """The lines of a JSONL file, unless it is one JSON array."""
+    """Yield the lines of a JSONL file, unless it is one JSON array."""
     rows = read_lines(path, limit=limit)
     first = next(rows, None)
     if first is None:

@@ -1,4 +1,4 @@
-"""Reads rows of any shape by the paths of `fields`: a list of responses, a chosen and a rejected one, or two."""
+"""Rows of any shape, read by the paths of `fields`: a list of responses, a chosen and a rejected one, or two."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def read_mapped(row: ForeignRow, reading: SourceSettings) -> Row:
 
 
 def read_list(row: ForeignRow, reading: SourceSettings) -> Row:
-    """A list of responses, each a string or an object; with scores, verdicts about all pairs."""
+    """Read a list of responses, each a string or an object; with scores, verdicts about all pairs."""
     fields = reading.fields
     place = fields.responses or "responses"
     values = foreign.require_value(row, place)
@@ -40,7 +40,7 @@ def read_list(row: ForeignRow, reading: SourceSettings) -> Row:
 
 
 def read_chosen(row: ForeignRow, reading: SourceSettings) -> Row:
-    """Chosen and rejected: texts beside a prompt, or conversations that may begin with it."""
+    """Read a chosen and a rejected response: texts beside a prompt, or conversations that may begin with it."""
     chosen_path, rejected_path = reading.fields.chosen or "chosen", reading.fields.rejected or "rejected"
     prompt, chosen, rejected = _read_two_answers(row, reading, chosen_path, rejected_path)
     verdict = Verdict(
@@ -57,7 +57,7 @@ def read_chosen(row: ForeignRow, reading: SourceSettings) -> Row:
 
 
 def read_pair(row: ForeignRow, reading: SourceSettings) -> Row:
-    """Two responses, and a verdict where the row has one."""
+    """Read two responses, and a verdict where the row has one."""
     fields = reading.fields
     prompt, a, b = _read_two_answers(row, reading, fields.a or "a", fields.b or "b")
     verdicts = []
@@ -79,7 +79,7 @@ def read_pair(row: ForeignRow, reading: SourceSettings) -> Row:
 
 
 def read_judgment(row: ForeignRow, reading: SourceSettings) -> dict[str, Any]:
-    """A row of judgments under other names, as a native one (which is then checked as such)."""
+    """Read a row of judgments under other names as a native one (which is then checked as such)."""
     fields = reading.fields
     paths = {
         "prompt": fields.prompt,
@@ -108,7 +108,7 @@ def read_judgment(row: ForeignRow, reading: SourceSettings) -> dict[str, Any]:
 def _read_two_answers(
     row: ForeignRow, reading: SourceSettings, first: str, second: str
 ) -> tuple[str | list[IncomingMessage], str, str]:
-    """(prompt, answer, answer) of two fields that hold texts or conversations."""
+    """Read (prompt, answer, answer) of two fields that hold texts or conversations."""
     a, b = foreign.require_value(row, first), foreign.require_value(row, second)
     given = foreign.find_value(row, reading.fields.prompt)
     if isinstance(a, str) and isinstance(b, str):
@@ -191,7 +191,7 @@ def _read_response(
 
 
 def _read_answer(content: object, place: str) -> str:
-    """Text, or a conversation of one answer."""
+    """Read an answer: text, or a conversation of one message."""
     if isinstance(content, list | dict):
         turns = foreign.read_messages(content, place)
         if len(turns) != 1 or turns[0].role != "assistant":

@@ -1,4 +1,4 @@
-"""Decodes native rows: quickly when they are sound, carefully when they are not.
+"""Decoding of native rows: fast when they are sound, careful when they are not.
 
 What msgspec refuses, and what could hold a character that the lake cannot, goes through the pydantic model,
 whose errors become the reason in the quarantine table; the model has the last word.
@@ -24,7 +24,7 @@ R = TypeVar("R", bound=msgspec.Struct)
 
 
 class NativeDecoder(Generic[R]):
-    """From a line of JSON or a row of a table to a sound row, or `RowError`."""
+    """A decoder of a line of JSON or a row of a table to a sound row; raises `RowError`."""
 
     def __init__(self, target: type[R], model: type[BaseModel], sound: Callable[[R], bool]) -> None:
         self._target = target

@@ -1,4 +1,4 @@
-"""One line of JSON as an object, with the reason where it is none."""
+"""Parsing of one line of JSON, with the reason where it is no object."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from curate.ingest.rejection import RowError
 
 
 def parse_line(line: bytes) -> dict[str, Any]:
-    """Slower than msgspec, but it reads all of JSON (lone surrogates too) and says where it fails."""
+    """Parse a line of JSON. Slower than msgspec, but it reads lone surrogates too and says where a line is broken."""
     try:
         text = line.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""Runs a generator in a thread of its own, some items ahead of who reads them."""
+"""A generator in a thread of its own, some items ahead of its reader."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PATIENCE = 0.1  # seconds between looks at whether the reader has left
 
 @contextlib.contextmanager
 def prefetch_items(items: Iterable[T], *, ahead: int) -> Iterator[Iterator[T]]:
-    """The items, made in another thread while the reader works on earlier ones; its errors are raised here.
+    """Make items in another thread while the reader works on earlier ones; errors of that thread are raised here.
 
     Decoding holds the interpreter, but writing to the lake does not, so the two overlap.
     """

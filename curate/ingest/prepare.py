@@ -26,7 +26,7 @@ _SEGMENT = 2048  # rows that are read as columns together, or one by one where t
 
 @dataclass(frozen=True, slots=True)
 class ChunkPlace:
-    """Where a chunk stands in its input: rows numbered from `start`, up to `end` or (the last) all the rest."""
+    """The place of a chunk in its input: rows numbered from `start`, up to `end` or (the last) all the rest."""
 
     index: int
     start: int
@@ -36,7 +36,7 @@ class ChunkPlace:
 
 @dataclass(frozen=True, slots=True)
 class DecodedRows(Generic[R]):
-    """Sound rows with their numbers, and the rejected ones. `raw` is what the sound rows came from."""
+    """Sound rows with their numbers and raw rows, and the rejected rows."""
 
     rows: list[R]
     numbers: list[int]
@@ -98,7 +98,15 @@ def prepare_responses(
     pool: ThreadPoolExecutor | None,
     pseudonym: Callable[[str], str],
 ) -> PreparedResponses:
-    """`pool`: threads for the columnar way, where the format allows it; `pseudonym`: of a person's name."""
+    """Decode, check and hash a chunk of responses, and build its tables.
+
+    Args:
+        chunk: Rows as they were read.
+        decoder: Decoder of a row.
+        input: The input of the chunk.
+        pool: Threads for the columnar path; None where the format does not allow it.
+        pseudonym: Returns the name under which the lake knows a person.
+    """
     if pool is None or len(chunk.rows) < _MANY:
         pieces = [_read_by_rows(chunk.numbers, chunk.rows, decoder, input)]
     else:

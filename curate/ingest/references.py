@@ -1,4 +1,4 @@
-"""Finds the prompts and responses that imported judgments speak of."""
+"""Resolution of the references of imported judgments: the prompts and responses that they are about."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why a row is not taken in."""
+"""Rejected rows, and the reasons."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ RAW_LIMIT = 2000  # characters of a rejected row that the quarantine table keeps
 
 
 class RowError(Exception):
-    """`kind` is one of a few words under which the rows are counted, `reason` the sentence for this row."""
+    """The reason why a row is not taken in: `kind` is what such rows are counted under, `reason` a sentence."""
 
     def __init__(self, kind: str, reason: str) -> None:
         super().__init__(reason)
@@ -27,7 +27,7 @@ class Rejection:
 
 
 def shorten_raw(raw: bytes | str) -> str:
-    """The raw row as text that any table can hold, cut to RAW_LIMIT characters.
+    """Return the raw row as text that any table can hold, cut to RAW_LIMIT characters.
 
     Bytes that are not UTF-8, NUL and lone surrogates are written as escapes (`\\xff`, `\\x00`, `\\ud800`).
     """

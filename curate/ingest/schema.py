@@ -1,4 +1,4 @@
-"""Which columns a table must have for its format."""
+"""The columns that a table must have for its format."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BESIDE = frozenset({"id", "meta", "reference", "system", "input", "history", "i
 
 
 def make_column_check(source: Source, where: Path | str) -> ColumnCheck:
-    """A check of a table's column names against the source's format; its error names both."""
+    """Return a check of a table's column names against the source's format; its error names both."""
 
     def check(names: Sequence[str]) -> None:
         columns = set(names)
@@ -57,7 +57,7 @@ def list_column_alternatives(source: Source) -> list[frozenset[str]]:
 
 
 def list_text_columns(source: Source) -> frozenset[str]:
-    """Columns that hold responses as plain text, where an empty cell is an empty response."""
+    """List columns that hold responses as plain text, where an empty cell is an empty response."""
     if source.kind == "judgments" or (source.format == "native" and source.fields is None):
         return frozenset()
     fields = merge_fields(open_shape(source.format).fields, source.fields)

@@ -42,9 +42,16 @@ def ingest_responses(
     Relative paths start at the folder of `config`. An input that was read to its end before and has not
     changed since (path, size, modification time; of a hub data set its commit) is skipped.
 
-    Raises CurateError where an input is missing, is in no format that can be read, or has the wrong columns
-    (before anything is read), where a source's mapping would make one prompt of different questions (before any of
-    the source is taken in), or where an input is damaged (after what stands before the damage).
+    Args:
+        lake: The lake.
+        sources: Files, folders and hub data sets.
+        config: The project's settings.
+        track: Shows progress.
+
+    Raises:
+        CurateError: Before anything is read: an input is missing, is in no format that can be read, or has the wrong
+            columns. Before any of the source is taken in: its mapping would make one prompt of different questions.
+            After the rows before the damage: an input is damaged.
     """
     return _ingest_sources(lake, _set_kind(sources, "responses"), config, track)
 

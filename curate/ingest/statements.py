@@ -104,7 +104,7 @@ class Statements:
     """The statements of a chunk, with the ids of their questions computed ahead of the lake's lock."""
 
     def __init__(self, statements: Sequence[Statement], pseudonym: Callable[[str], str]) -> None:
-        """`pseudonym`: the name under which the lake knows a person."""
+        """Take statements; `pseudonym` returns the name under which the lake knows a person."""
         self.statements = [_with_pseudonym(statement, pseudonym) for statement in statements]
         self.questions = [statement.question for statement in self.statements]
         self.question_ids = parse_ids(self.questions)

@@ -15,7 +15,7 @@ def check_storable(row: object) -> None:
 
 
 def find_unstorable(value: object, place: str = "") -> tuple[str, str] | None:
-    """The first text that UTF-8 or PostgreSQL cannot hold: (what it holds, where)."""
+    """Find the first text that UTF-8 or PostgreSQL cannot hold: (what it holds, where)."""
     if isinstance(value, str):
         if "\x00" in value:
             return "NUL character", place

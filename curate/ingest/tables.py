@@ -20,7 +20,7 @@ from curate.ingest.lines import utf16_error
 from curate.ingest.rejection import Rejection, shorten_raw
 
 ColumnCheck = Callable[[Sequence[str]], None]
-"""Raises CurateError where a table has not the columns that its format needs."""
+"""Check of the column names: raises CurateError where a table lacks columns that its format needs."""
 
 _BATCH = 1024
 _UTF16 = ("\udcff\udcfe", "\udcfe\udcff")  # its byte-order marks, as the reader sees bytes that are not UTF-8
@@ -71,7 +71,7 @@ def read_table_rows(
 
 
 def number_rows(rows: Iterable[dict[str, Any]]) -> Iterator[tuple[int, ReadRow]]:
-    """Cells that hold nested data as JSON text are read as such."""
+    """Number rows from 1, and parse cells that hold nested data as JSON text."""
     for number, row in enumerate(rows, 1):
         yield number, _unfold_cells(number, row)
 
@@ -79,9 +79,17 @@ def number_rows(rows: Iterable[dict[str, Any]]) -> Iterator[tuple[int, ReadRow]]
 def read_csv_rows(
     path: Path, check: ColumnCheck, *, keep_empty: frozenset[str], limit: int, delimiter: str = ","
 ) -> Iterator[tuple[int, ReadRow]]:
-    """Rows of a CSV file with a header, by the line on which they start; an empty cell is null.
+    """Yield the rows of a CSV file with a header, with the number of the line on which they start.
 
-    `keep_empty`: columns of text, in which an empty cell is empty text. `limit`: characters of a cell.
+    Args:
+        path: File, plain or compressed.
+        check: Check of the header.
+        keep_empty: Columns of text, in which an empty cell is empty text; elsewhere it is null.
+        limit: Characters of a cell.
+        delimiter: Character between cells.
+
+    Raises:
+        CurateError: The file is damaged or no text in UTF-8, or lacks a column.
     """
     csv.field_size_limit(max(csv.field_size_limit(), limit))
     try:
@@ -120,7 +128,7 @@ def _build_csv_row(number: int, header: list[str], cells: list[str], keep_empty:
 
 
 def _unfold_cells(number: int, row: dict[str, Any]) -> ReadRow:
-    """`responses`, `completions`, `meta` and `p_a` as what they are, where a table holds them as text."""
+    """Parse `responses`, `completions`, `meta` and `p_a` where a table holds them as text."""
     for name in _JSON:
         cell = row.get(name)
         if isinstance(cell, str):

@@ -574,6 +574,6 @@ def test_broken_foreign_rows_are_quarantined(
     assert reason in rejected(lake)[0][1]
 
 
-def test_every_preset_of_the_configuration_exists() -> None:
+def test_the_configuration_knows_the_shapes() -> None:
 
     assert set(SHAPES.names) == set(SHAPE_NAMES)

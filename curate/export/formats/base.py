@@ -19,11 +19,11 @@ FILTERS = ("iteration", "split", "routed", "min_confidence")
 
 
 class Transcriber(Protocol):
-    """Makes chats of judgments: see `curate.pipeline.transcripts`."""
+    """A maker of chats from judgments: see `curate.pipeline.transcripts`."""
 
     @property
     def judges(self) -> pl.DataFrame:
-        """Columns annotator_id, revision: the judges whose chats it can make."""
+        """Return the judges whose chats it can make, as columns annotator_id and revision."""
 
     def chat(self, row: Mapping[str, Any]) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
         """Return the prompt and the completion of a judgment."""
@@ -88,7 +88,7 @@ class ExportFormat(ABC):
 
     @property
     def dropped(self) -> Mapping[str, int]:
-        """Reason → number of selected rows that the format itself left out while it wrote."""
+        """Return reason → number of selected rows that the format itself left out while it wrote."""
         return {}
 
     @abstractmethod

@@ -28,6 +28,6 @@ class JudgeSft(ExportFormat):
         self, transcripts: Transcriber | None = None, *, with_images: bool = False
     ) -> tuple[ExportTable, ...]:
         """Return the one table of verdicts."""
-        schema = arrow_schema(self.Row)
+        schema = arrow_schema(JudgeSftRow)
         convert = partial(write_chats, transcripts=transcripts, schema=schema)
         return (ExportTable("train", read_query("export_judge_sft"), schema, ("iteration",), convert),)

@@ -23,6 +23,6 @@ class Ranking(ExportFormat):
         self, transcripts: Transcriber | None = None, *, with_images: bool = False
     ) -> tuple[ExportTable, ...]:
         """Return the one table of rankings."""
-        schema = arrow_schema(self.RowWithImages if with_images else self.Row)
+        schema = arrow_schema(PicturedRankingRow if with_images else RankingRow)
         query = read_labels_query("export_ranking", with_images=with_images)
         return (ExportTable("train", query, schema, ("iteration",), convert=nest_rankings),)

@@ -61,7 +61,7 @@ annotator_id, response_a, response_b, shown, outcome, rationale, confidence, ite
 
     @property
     def dropped(self) -> Mapping[str, int]:
-        """Reason → number of rows for which `write_row` raised `Unusable`."""
+        """Return reason → number of rows for which `write_row` raised `Unusable`."""
         return self._dropped
 
     def write_row(self, row: dict[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,6 @@ class TrlPreference(ExportFormat):
         self, transcripts: Transcriber | None = None, *, with_images: bool = False
     ) -> tuple[ExportTable, ...]:
         """Return the one table of pairs."""
-        schema = arrow_schema(self.RowWithImages if with_images else self.Row)
+        schema = arrow_schema(PicturedPreferenceRow if with_images else TrlPreferenceRow)
         query = read_labels_query("export_trl_preference", with_images=with_images)
         return (ExportTable("train", query, schema, ("iteration",)),)

@@ -1,6 +1,6 @@
 """The whole chain of stages, from responses to a report: `curate run` calls it, and `flows/curation.py` wraps it.
 
-Every stage finds out by itself what is left to do, so a run that was killed is simply run again.
+Every stage finds the work that is left by itself, so a run that was killed is simply started again.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ StageWork = Callable[[Lake], Summary]
 
 
 class CallStage(Protocol):
-    """How the chain calls one of its stages. An orchestrator passes its own, to make a task of each stage."""
+    """A function that calls one stage of the chain; an orchestrator passes its own, to make a task of each stage."""
 
     def __call__(self, name: str, work: StageWork, lake: Lake, /) -> Summary: ...
 
@@ -79,12 +79,12 @@ def run_curation(
         *summaries,
         run_stage("export", lambda lake: export_labels(lake, config, track=track)),
         run_stage("evaluate", lambda lake: evaluate_project(lake, config, track=track)),
-        run_stage("report", lambda lake: report_if_installed(lake, config, track=track)),
+        run_stage("report", lambda lake: write_report_if_installed(lake, config, track=track)),
     ]
 
 
-def report_if_installed(lake: Lake, config: Config, *, track: Track = no_progress) -> Summary:
-    """Write the report; where the packages that draw it are missing, say so and let the run end well."""
+def write_report_if_installed(lake: Lake, config: Config, *, track: Track = no_progress) -> Summary:
+    """Write the report; if its packages are not installed, say so in the summary and end the run normally."""
     try:
         return write_report_if_stale(lake, config, track=track)
     except MissingExtraError as error:

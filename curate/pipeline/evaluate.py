@@ -1,4 +1,4 @@
-"""Who is evaluated: the reward models and judges that `evaluate:` names, opened, and handed to the stage."""
+"""The stage `evaluate` with the reward models and judges that the section `evaluate` of curate.yaml names."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 
 
 def evaluate_project(lake: Lake, config: Config, *, track: Track = no_progress) -> Summary:
-    """The stage `evaluate` with the models and judges of the configuration."""
+    """Run the stage `evaluate` with the models and judges of the configuration."""
     from curate.evaluate import evaluate_benchmarks
 
-    with open_subjects(config) as found:
-        return evaluate_benchmarks(lake, config, subjects=found, track=track)
+    with open_subjects(config) as subjects:
+        return evaluate_benchmarks(lake, config, subjects=subjects, track=track)
 
 
 @contextlib.contextmanager
 def open_subjects(config: Config, folder: Path | None = None) -> Iterator[list[Subject]]:
-    """The reward models (by default the trained one) and judges of `config.evaluate`, if any benchmark asks for them.
+    """Open the reward models (by default the trained one) and judges of `config.evaluate`, if a benchmark needs them.
 
-    Relative paths of models start at `folder`; default: that of the configuration.
+    Relative paths of models start at `folder`; default: the folder of the configuration.
     """
     section, folder = config.evaluate, folder or config.resolve(".")
     if all(benchmark.format == "lake" for benchmark in section.benchmarks):
@@ -48,16 +48,16 @@ def open_subjects(config: Config, folder: Path | None = None) -> Iterator[list[S
     workspace = config.resolve(config.workspace)
     cache = workspace / "embeddings" if workspace.is_dir() else None
     images = config.image_access(folder)
-    found: list[Subject] = [
-        ModelSubject(open_reward_model(each, folder=folder, cache=cache, images=images)) for each in models
+    models_opened: list[Subject] = [
+        ModelSubject(open_reward_model(model, folder=folder, cache=cache, images=images)) for model in models
     ]
     if not section.judges:
-        yield found
+        yield models_opened
         return
     from curate.judge.configured import Panel
 
     with Panel(config, only=section.judges) as panel:
-        yield [*found, *(JudgeSubject(seat) for seat in panel.judges.values())]
+        yield [*models_opened, *(JudgeSubject(judge) for judge in panel.judges.values())]
 
 
 _BATCH = 16  # items between two steps of the progress bar
@@ -65,75 +65,78 @@ _BATCH = 16  # items between two steps of the progress bar
 
 @dataclass(frozen=True, slots=True)
 class JudgeSubject:
-    """A judge of the panel, asked as it is asked about the lake: in both orders, if order matters to it."""
+    """A judge of the panel; it is asked as in the stage `judge`, in both orders if order matters to it."""
 
-    seat: ConfiguredJudge
+    judge: ConfiguredJudge
 
     @property
     def name(self) -> str:
-        return self.seat.name
+        return self.judge.name
 
     @property
     def revision(self) -> str:
-        return self.seat.revision
+        return self.judge.revision
 
     def judge_items(self, items: Sequence[BenchmarkItem], *, track: Track) -> list[ItemVerdict]:
-        found = []
+        verdicts: list[ItemVerdict] = []
         with track(f"judge {self.name}", len(items)) as advance:
             for start in range(0, len(items), _BATCH):
                 batch = items[start : start + _BATCH]
-                found += self._opinions(batch)
+                verdicts += self._judge_batch(batch)
                 advance(len(batch))
-        return found
+        return verdicts
 
-    def _opinions(self, items: Sequence[BenchmarkItem]) -> list[ItemVerdict]:
+    def _judge_batch(self, items: Sequence[BenchmarkItem]) -> list[ItemVerdict]:
         from curate.judge.runner import run_judge
 
-        contests = [_build_prompt_item(item) for item in items]
+        prompts = [_build_prompt_item(item) for item in items]
         asked = [
-            (row, q) for row, (contest, _) in enumerate(contests) for q in self.seat.judge.questions(contest)
+            (row, q) for row, (prompt, _) in enumerate(prompts) for q in self.judge.judge.questions(prompt)
         ]
-        answers = run_judge(self.seat, [question for _, question in asked])
-        said: list[list[tuple[Question, Answer]]] = [[] for _ in items]
+        answers = run_judge(self.judge, [question for _, question in asked])
+        answered: list[list[tuple[Question, Answer]]] = [[] for _ in items]
         for (row, question), answer in zip(asked, answers, strict=True):
-            said[row].append((question, answer))
-        return [_combine_answers(places, each) for (_, places), each in zip(contests, said, strict=True)]
+            answered[row].append((question, answer))
+        return [
+            _combine_answers(places, answers_of_item)
+            for (_, places), answers_of_item in zip(prompts, answered, strict=True)
+        ]
 
 
 def _build_prompt_item(item: BenchmarkItem) -> tuple[PromptItem, dict[str, int]]:
-    """The item as judges see it, and the place of each response id in it."""
+    """Build the item as judges see it, and the position of each response id in it."""
     from curate.judge.base import CandidateResponse, PromptItem
 
     prompt = content_id("benchmark", item.context)
     candidates = [
         CandidateResponse(content_id(prompt, place, text), text) for place, text in enumerate(item.responses)
     ]
-    places = {each.response_id: place for place, each in enumerate(candidates)}
-    ordered = tuple(sorted(candidates, key=lambda each: each.response_id))
+    places = {candidate.response_id: place for place, candidate in enumerate(candidates)}
+    ordered = tuple(sorted(candidates, key=lambda candidate: candidate.response_id))
     return PromptItem(prompt, make_chat(item.context, "")[:-1], None, ordered), places
 
 
-def _combine_answers(places: dict[str, int], said: Sequence[tuple[Question, Answer]]) -> ItemVerdict:
-    """Probabilities are averaged over orders and samples; a verdict without one is 1, 0 or ½.
+def _combine_answers(places: dict[str, int], answers: Sequence[tuple[Question, Answer]]) -> ItemVerdict:
+    """Average a judge's probabilities over orders and samples; a verdict without a probability counts 1, 0 or ½.
 
-    Scores are a response's mean probability against all others (ratings, where the judge rates).
+    The score of a response is its mean probability against all others, or its mean rating if the judge rates.
     """
     count = len(places)
     total, number = np.zeros((2, count, count))
     ratings: list[list[float]] = [[] for _ in range(count)]
-    for question, answer in said:
+    for question, answer in answers:
         if answer.outcome in ("failed", "abstain"):
             continue
-        at = [places[each.response_id] for each in question.asked]
+        positions = [places[response.response_id] for response in question.asked]
         if question.form == "pointwise":
             if answer.score is not None:
-                ratings[at[0]].append(answer.score)
+                ratings[positions[0]].append(answer.score)
             continue
-        for i, j, better in _iterate_statements(question, answer, places, at):
+        for i, j, better in _iterate_statements(question, answer, places, positions):
             total[i, j], total[j, i] = total[i, j] + better, total[j, i] + 1 - better
             number[i, j], number[j, i] = number[i, j] + 1, number[j, i] + 1
     if any(ratings):
-        return ItemVerdict(np.array([np.mean(each) if each else np.nan for each in ratings]))
+        return ItemVerdict(np.array([np.mean(values) if values else np.nan for values in ratings]))
     with np.errstate(invalid="ignore"):
         p = total / number
         beaten = np.where(number > 0, p, 0.0).sum(axis=1) / (number > 0).sum(axis=1)
@@ -141,17 +144,17 @@ def _combine_answers(places: dict[str, int], said: Sequence[tuple[Question, Answ
 
 
 def _iterate_statements(
-    question: Question, answer: Answer, places: dict[str, int], at: Sequence[int]
+    question: Question, answer: Answer, places: dict[str, int], positions: Sequence[int]
 ) -> Iterator[tuple[int, int, float]]:
-    """(i, j, probability that i is better) for every pair that an answer speaks of."""
+    """Yield (i, j, probability that i is better) for every pair that an answer decides."""
     if question.form == "pairwise":
         verdict = {"a": 1.0, "b": 0.0}.get(answer.outcome, 0.5)
-        yield at[0], at[1], verdict if answer.p_a is None else answer.p_a
+        yield positions[0], positions[1], verdict if answer.p_a is None else answer.p_a
         return
     if answer.scores is not None:
-        order = dict(zip(at, answer.scores, strict=True))
+        order = dict(zip(positions, answer.scores, strict=True))
     else:
-        order = {places[each]: -float(rank) for rank, each in enumerate(answer.ranking or ())}
+        order = {places[response_id]: -float(rank) for rank, response_id in enumerate(answer.ranking or ())}
     for i in order:
         for j in order:
             if i < j:

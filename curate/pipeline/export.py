@@ -1,4 +1,4 @@
-"""The stage `export` with what it needs of the judges: their prompts, for training sets of judges."""
+"""The stage `export` with the prompts of the judges, which training sets of judges contain."""
 
 from __future__ import annotations
 

@@ -60,10 +60,10 @@ class LabelKeywords(AggregateKeywords, JudgeKeywords, total=False):
 
 @dataclass(frozen=True, slots=True)
 class GuaranteeReport:
-    """The promise about the labels: the numbers of the lake's tables `assessments` and `guarantees`.
+    """The guarantee about the labels: the numbers of the lake's tables `assessments` and `guarantees`.
 
-    `assessment` speaks of all labels; `strata` hold the promise about the accepted ones of each stratum, and are
-    empty where there is none.
+    `assessment` is about all labels; `strata` hold the guarantee about the accepted labels of each stratum, and are
+    empty if there is none.
     """
 
     assessment: Assessment
@@ -76,7 +76,7 @@ class GuaranteeReport:
 
     @property
     def sentence(self) -> str:
-        """The sentence that `curate aggregate` prints; it promises no more than people's labels have shown."""
+        """The sentence that `curate aggregate` prints; it claims no more than people's labels have shown."""
         return self.assessment.claim
 
     def __str__(self) -> str:
@@ -93,7 +93,7 @@ class Labels:
     | `rankings`    | a response   | prompt, response, model, rank (1 best, ties share), score, score_sd |
     | `annotators`  | an annotator | annotator, kind, n, ability, agreement, position_bias, length_bias, tie_rate, calibration_error, failure_rate, trust |
 
-    `guarantee` says what may be promised of them, and `notes` what the stages have to say (`curate` prints it).
+    `guarantee` is the guarantee about the labels, and `notes` are the remarks of the stages, which `curate` prints.
     """  # noqa: E501 (a table)
 
     preferences: pl.DataFrame
@@ -306,7 +306,7 @@ def _sort_options(
     judges: Sequence[Judge] | None = None,
     engines: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, dict[str, Any]]:
-    """Sort options into the sections of curate.yaml that they belong to; only what was given is there."""
+    """Sort options into their sections of curate.yaml; options that were not given are left out."""
     sections: dict[str, dict[str, Any]] = {}
     known = {"judge": JudgeSection.model_fields, "aggregate": AggregateSection.model_fields}
     names = [name for fields in known.values() for name in fields]

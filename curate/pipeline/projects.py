@@ -1,4 +1,4 @@
-"""Open a project for a notebook: one of its own that goes away afterwards, or a folder that keeps its lake."""
+"""Open a project for a notebook: a temporary one, or the project of a folder."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def ingest_rows(
     """Take native rows into the lake, from a file that stays in the workspace as any source does.
 
     Returns:
-        The number of rows that say what an earlier row or the lake said already.
+        The number of rows that repeat an earlier row or a row of the lake.
 
     Raises:
         CurateError: Rows were refused, such as votes on responses that are not in the lake.

@@ -16,21 +16,21 @@ from curate.records import TABLES
 
 
 def build_schemas() -> dict[str, dict[str, Any]]:
-    """File name → JSON Schema, all of them."""
-    found: dict[str, dict[str, Any]] = {"curate.yaml.json": Config.model_json_schema()}
+    """Build all JSON Schemas by file name."""
+    schemas: dict[str, dict[str, Any]] = {"curate.yaml.json": Config.model_json_schema()}
     for name, record in TABLES.items():
-        found[f"tables/{name}.json"] = record.model_json_schema()
+        schemas[f"tables/{name}.json"] = record.model_json_schema()
     for name, row in list_row_types().items():
-        found[f"export/{name}.json"] = row.model_json_schema()
+        schemas[f"export/{name}.json"] = row.model_json_schema()
     for name, row in list_row_types(with_images=True).items():
-        found[f"export/{name}-images.json"] = row.model_json_schema()
-    found["input/responses.json"] = ResponsesRow.model_json_schema()
-    found["input/judgments.json"] = JudgmentsRow.model_json_schema()
-    found |= {f"judges/{kind}.json": schema for kind, schema in judge_schemas().items()}
-    found |= {f"engines/{kind}.json": schema for kind, schema in build_engine_schemas().items()}
+        schemas[f"export/{name}-images.json"] = row.model_json_schema()
+    schemas["input/responses.json"] = ResponsesRow.model_json_schema()
+    schemas["input/judgments.json"] = JudgmentsRow.model_json_schema()
+    schemas |= {f"judges/{kind}.json": schema for kind, schema in judge_schemas().items()}
+    schemas |= {f"engines/{kind}.json": schema for kind, schema in build_engine_schemas().items()}
     return {
         name: {"$schema": "https://json-schema.org/draft/2020-12/schema"} | schema
-        for name, schema in found.items()
+        for name, schema in schemas.items()
     }
 
 

@@ -1,4 +1,4 @@
-"""From labels to a reward model: the training set is an export like any other, or what of it people have verified."""
+"""Train a reward model on the labels: on an ordinary export, or on the pairs that people have verified."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def train_on_people(lake: Lake, config: Config, *, track: Track = no_progress) -
     )
     rows = pl.read_parquet(train_set / "**" / "*.parquet").join(verified, on=verified.columns, how="semi")
     if rows.is_empty():
-        raise CurateError("People have verified no pair yet: there is nothing to train on their word alone.")
+        raise CurateError("People have verified no pair yet, so there is nothing to train on.")
     folder = config.resolve(config.workspace) / "gold-set"
     folder.mkdir(parents=True, exist_ok=True)
     rows.write_parquet(folder / "train.parquet")
@@ -35,7 +35,7 @@ def train_on_people(lake: Lake, config: Config, *, track: Track = no_progress) -
 
 
 def train_on_panel(lake: Lake, config: Config, *, track: Track = no_progress) -> Summary:
-    """Export what judges and people say (iteration 0, so that no model learns from its own word) and train on it."""
+    """Export the labels of the panel (iteration 0, so that no model learns from its own labels) and train on them."""
     if config.train is None:
         raise CurateError("curate.yaml has no `train` section: add one to say where the model goes.")
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:

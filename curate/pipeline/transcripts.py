@@ -1,7 +1,7 @@
-"""What judges were told and what they said, as chats: to train a judge on.
+"""Prompts and answers of judges as chats, to train a judge on.
 
-A judgment holds the verdict and what the judge thought; the prompt is made again by the judge itself, which it can do
-as long as its configuration is the one that judged (its revision says so).
+A judgment holds the verdict and the rationale. The judge builds the prompt again, which is possible as long as its
+configuration, and so its revision, is the one that judged.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ Turn = dict[str, str]
 
 
 class Transcripts:
-    """The judges of the panel whose prompts can be made again: those that compare pairs and write nothing before them.
+    """The judges of the panel whose prompts can be built again: judges of pairs that write nothing beforehand.
 
-    (A judge that writes criteria or an answer of its own first keeps them among its thoughts only.)
+    A judge that first writes criteria or a reference answer does not store them, so its prompts cannot be built again.
     """
 
     def __init__(self, config: Config) -> None:
         self._panel = Panel(config)
         self._judges = {
-            seat.name: (seat.judge, seat.revision)
-            for seat in self._panel.judges.values()
-            if isinstance(seat.judge, Pairwise)
-            and not seat.judge.options.criteria
-            and seat.judge.options.reference != "write"
+            judge.name: (judge.judge, judge.revision)
+            for judge in self._panel.judges.values()
+            if isinstance(judge.judge, Pairwise)
+            and not judge.judge.options.criteria
+            and judge.judge.options.reference != "write"
         }
 
     def __enter__(self) -> Self:
@@ -48,24 +48,24 @@ class Transcripts:
 
     @property
     def judges(self) -> pl.DataFrame:
-        """annotator_id, revision."""
+        """Table of the judges: annotator_id, revision."""
         rows = [(name, revision) for name, (_, revision) in sorted(self._judges.items())]
         return pl.DataFrame(rows, {"annotator_id": pl.String, "revision": pl.String}, orient="row")
 
     def chat(self, row: Mapping[str, Any]) -> tuple[list[Turn], list[Turn]]:
-        """(prompt, completion) of a row of `export_judge_sft.sql`."""
+        """Build (prompt, completion) of a row of `export_judge_sft.sql`."""
         judge, _ = self._judges[row["annotator_id"]]
         a, b = (
             CandidateResponse(row[side], plain_text(Part.model_validate(part) for part in row[content]))
             for side, content in (("response_a", "content_a"), ("response_b", "content_b"))
         )
-        messages = tuple(Message.model_validate(each) for each in row["messages"])
-        contest = PromptItem(row["prompt_id"], messages, row["reference"], (a, b), meta=row["meta"])
-        question = Question(contest, (a, b), shown=row["shown"], sample=row["sample"])
-        brief = judge.build_prompt(
-            question, Preamble(), judge.find_examples([contest]).get(contest.prompt_id, ())
+        messages = tuple(Message.model_validate(message) for message in row["messages"])
+        prompt_item = PromptItem(row["prompt_id"], messages, row["reference"], (a, b), meta=row["meta"])
+        question = Question(prompt_item, (a, b), shown=row["shown"], sample=row["sample"])
+        judge_prompt = judge.build_prompt(
+            question, Preamble(), judge.find_examples([prompt_item]).get(prompt_item.prompt_id, ())
         )
-        prompt = [{"role": turn.role, "content": plain_text(turn.content)} for turn in brief.messages]
+        prompt = [{"role": turn.role, "content": plain_text(turn.content)} for turn in judge_prompt.messages]
         verdict = {("a", "ab"): "A", ("b", "ba"): "A"}.get((row["outcome"], row["shown"]), "B")
-        said = f"{brief.prefill}{row['rationale']}\n\n{judge.template.verdict} {verdict}"
-        return prompt, [{"role": "assistant", "content": said}]
+        completion = f"{judge_prompt.prefill}{row['rationale']}\n\n{judge.template.verdict} {verdict}"
+        return prompt, [{"role": "assistant", "content": completion}]

@@ -1,4 +1,4 @@
-"""The charts of the page. Each takes rows of `facts` and gives inline SVG, or None where there is nothing to draw."""
+"""The charts of the page: functions from rows of `facts` to inline SVG, or None if there is nothing to draw."""
 
 from __future__ import annotations
 
@@ -46,28 +46,28 @@ _WORK_SHOWN = 20
 
 
 def draw_flow(work: Sequence[StageWork]) -> str | None:
-    """Per stage, which share of the rows was kept, double, or dropped."""
+    """Draw the shares of rows that each stage kept, found to be duplicates, or dropped."""
     import altair as alt
 
-    stages = list(dict.fromkeys(each.stage for each in work))
+    stages = list(dict.fromkeys(part.stage for part in work))
     rows: list[dict[str, Any]] = []
     totals: list[dict[str, Any]] = []
     names: list[str] = []
     for stage in stages:
-        parts = [each for each in work if each.stage == stage]
+        parts = [part for part in work if part.stage == stage]
         fates = (
-            sum(each.kept for each in parts),
-            sum(each.duplicates for each in parts),
-            sum(each.dropped for each in parts),
+            sum(part.kept for part in parts),
+            sum(part.duplicates for part in parts),
+            sum(part.dropped for part in parts),
         )
         total = sum(fates)
         if total == 0:
             continue
         rows += [
-            {"at": len(names), "fate": fate, "share": number / total, "order": order}
+            {"row": len(names), "fate": fate, "share": number / total, "order": order}
             for order, (fate, number) in enumerate(zip(_FATES, fates, strict=True))
         ]
-        totals.append({"at": len(names), "text": f"{fates[0]:,} of {total:,}"})
+        totals.append({"row": len(names), "text": f"{fates[0]:,} of {total:,}"})
         names.append(stage)
     if not rows:
         return None
@@ -98,12 +98,17 @@ def draw_flow(work: Sequence[StageWork]) -> str | None:
 
 
 def draw_panel(panelists: Sequence[Panelist]) -> str | None:
-    """Agreement with the labels, and how often the response shown first wins, each with its interval."""
+    """Agreement with the labels, and how often the response shown first wins, panelist with its interval."""
     import altair as alt
 
     shown = panelists[:ANNOTATORS_SHOWN]
-    agreement = [build_interval_row(each.name, each.agreement, each.agreement_interval) for each in shown]
-    position = [build_interval_row(each.name, each.first_rate, each.first_interval) for each in shown]
+    agreement = [
+        build_interval_row(panelist.name, panelist.agreement, panelist.agreement_interval)
+        for panelist in shown
+    ]
+    position = [
+        build_interval_row(panelist.name, panelist.first_rate, panelist.first_interval) for panelist in shown
+    ]
     titles = ("agrees with the final label", "first-shown response wins")
     sides = [
         (rows, title)
@@ -118,31 +123,33 @@ def draw_panel(panelists: Sequence[Panelist]) -> str | None:
     return render_svg(alt.hconcat(*views, spacing=28)) if views else None
 
 
-def draw_agreement(concord: Sequence[PairAgreement], order: Sequence[str]) -> str | None:
-    """The share of common pairs on which two annotators agree, as a heat map in the order of the panel."""
+def draw_agreement(agreements: Sequence[PairAgreement], order: Sequence[str]) -> str | None:
+    """Draw a heat map of the shares of common pairs on which two annotators agree, in the order of the panel."""
     import altair as alt
 
-    present = {name for each in concord for name in (each.one, each.other)}
+    present = {name for agreement in agreements for name in (agreement.one, agreement.other)}
     names = [name for name in order if name in present]
     if len(names) < 2:
         return None
-    at = {name: place for place, name in enumerate(names)}
+    row_of = {name: row for row, name in enumerate(names)}
     cells = [
         {
-            "at": at[y],
-            "x": at[x],
-            "share": each.share,
-            "strength": abs(each.share - 0.5) * 2,
-            "above": each.share >= 0.5,
+            "row": row_of[y],
+            "x": row_of[x],
+            "share": agreement.share,
+            "strength": abs(agreement.share - 0.5) * 2,
+            "above": agreement.share >= 0.5,
         }
-        for each in concord
-        for x, y in ((each.one, each.other), (each.other, each.one))
+        for agreement in agreements
+        for x, y in ((agreement.one, agreement.other), (agreement.other, agreement.one))
     ]
     size = max(15, min(46, WIDTH // len(names)))
     across = alt.X("x:O", axis=None, scale=alt.Scale(domain=list(range(len(names)))))
     base = alt.Chart(build_data(cells)).encode(x=across, y=encode_rows(len(names)))
     heads = (
-        alt.Chart(build_data([{"x": place, "name": shorten_name(name, 22)} for name, place in at.items()]))
+        alt.Chart(
+            build_data([{"x": place, "name": shorten_name(name, 22)} for name, place in row_of.items()])
+        )
         .mark_text(align="left", baseline="middle", color=INK, angle=320 if size >= 30 else 270)
         .encode(x=across, y=alt.value(-8), text="name:N")
     )
@@ -163,20 +170,20 @@ def draw_agreement(concord: Sequence[PairAgreement], order: Sequence[str]) -> st
 
 
 def draw_cycles(rows: Sequence[CycleCounts]) -> str | None:
-    """The share of prompts with a contradiction, before and after denoising."""
+    """Draw the share of prompts with a cycle, before and after denoising."""
     import altair as alt
 
     bars = [
-        (f"{each.part.replace('-', ' ')} · {when}", number / each.prompts, when, f"{number:,}")
-        for each in rows
-        if each.prompts
-        for when, number in (("before", each.before), ("after", each.after))
+        (f"{counts.part.replace('-', ' ')} · {when}", number / counts.prompts, when, f"{number:,}")
+        for counts in rows
+        if counts.prompts
+        for when, number in (("before", counts.before), ("after", counts.after))
     ]
     if not bars:
         return None
     values = [
-        {"at": at, "share": share, "when": when, "text": text}
-        for at, (_, share, when, text) in enumerate(bars)
+        {"row": row, "share": share, "when": when, "text": text}
+        for row, (_, share, when, text) in enumerate(bars)
     ]
     x = alt.X("share:Q", title="prompts with a cycle", axis=make_percent_axis(), scale=make_unit_scale())
     base = alt.Chart(build_data(values)).encode(y=encode_rows(len(bars)), x=x)
@@ -198,12 +205,11 @@ def draw_confidence(bins: Sequence[ConfidenceBin]) -> str | None:
     if not bins:
         return None
     rows: list[dict[str, Any]] = [
-        {"low": each.low, "high": each.low + BIN, "labels": each.labels, "status": each.status}
-        for each in bins
+        {"low": bar.low, "high": bar.low + BIN, "labels": bar.labels, "status": bar.status} for bar in bins
     ]
-    present = [status for status in _STATUSES if any(each.status == status for each in bins)]
+    present = [status for status in _STATUSES if any(bar.status == status for bar in bins)]
     scale = alt.Scale(domain=present, range=[_STATUSES[status] for status in present])
-    start = min([0.5, *(each.low for each in bins)])
+    start = min([0.5, *(bar.low for bar in bins)])
     chart = (
         alt.Chart(build_data(rows))
         .mark_bar(binSpacing=1)
@@ -224,16 +230,16 @@ def draw_confidence(bins: Sequence[ConfidenceBin]) -> str | None:
 
 
 def draw_reliability(bins: Sequence[ReliabilityBin]) -> str | None:
-    """Confidence against the share that people confirm, with intervals; not of bins that a few labels make."""
+    """Draw confidence against the share of labels that people confirm, with intervals, without bins of few labels."""
     import altair as alt
 
-    told = [each for each in bins if each.count >= MIN_BIN_LABELS]
-    if not told:
+    bins_shown = [bin for bin in bins if bin.count >= MIN_BIN_LABELS]
+    if not bins_shown:
         return None
     rows = [
-        {"x": each.confidence, "y": each.accuracy, "low": low, "high": high}
-        for each in told
-        for low, high in (each.interval,)
+        {"x": bin.confidence, "y": bin.accuracy, "low": low, "high": high}
+        for bin in bins_shown
+        for low, high in (bin.interval,)
     ]
     least = min([0.5, *(row["low"] for row in rows)])
     x = alt.X("x:Q", title="confidence", axis=make_percent_axis(), scale=alt.Scale(domain=[0.5, 1]))
@@ -254,18 +260,18 @@ def draw_reliability(bins: Sequence[ReliabilityBin]) -> str | None:
 
 
 def draw_models(rows: Sequence[ModelWins]) -> str | None:
-    """Win rates with intervals."""
+    """Draw win rates of models with intervals."""
     if not rows:
         return None
-    values = [build_interval_row(each.name, each.win_rate, each.interval) for each in rows]
+    values = [build_interval_row(model.name, model.win_rate, model.interval) for model in rows]
     return render_svg(draw_dots(values, "share of pairs won (a tie is half)", domain=(0.0, 1.0)))
 
 
 def draw_time(work: Sequence[StageWork]) -> str | None:
-    """Where the time went: the longest parts."""
+    """Draw the time of the parts that took longest."""
     import altair as alt
 
-    longest = sorted((each for each in work if each.seconds > 0), key=lambda each: -each.seconds)[
+    longest = sorted((part for part in work if part.seconds > 0), key=lambda part: -part.seconds)[
         :_WORK_SHOWN
     ]
     if not longest:
@@ -273,8 +279,8 @@ def draw_time(work: Sequence[StageWork]) -> str | None:
     unit, per = ("hours", 3600) if longest[0].seconds >= 7200 else ("minutes", 60)
     if longest[0].seconds < 120:
         unit, per = "seconds", 1
-    rows = [{"at": at, "time": each.seconds / per} for at, each in enumerate(longest)]
-    names = [f"{each.stage} · {each.part}" for each in longest]
+    rows = [{"row": row, "time": part.seconds / per} for row, part in enumerate(longest)]
+    names = [f"{part.stage} · {part.part}" for part in longest]
     bars = (
         alt.Chart(build_data(rows))
         .mark_bar(height=14, color=STRONG)
@@ -285,18 +291,20 @@ def draw_time(work: Sequence[StageWork]) -> str | None:
 
 
 def draw_scores(rows: Sequence[BenchmarkScore]) -> str | None:
-    """Accuracies with intervals, one block per benchmark; the baselines are hollow."""
+    """Draw accuracies with intervals, one block per benchmark; the baselines are hollow."""
     import altair as alt
 
-    shown = [each for each in rows if each.metric == "accuracy"]
-    found = dict.fromkeys((each.benchmark, each.subset) for each in shown)
-    blocks = sorted(found, key=lambda block: block[1] not in ("", "all"))[:12]  # whole benchmarks first
+    shown = [score for score in rows if score.metric == "accuracy"]
+    blocks_of_scores = dict.fromkeys((score.benchmark, score.subset) for score in shown)
+    blocks = sorted(blocks_of_scores, key=lambda block: block[1] not in ("", "all"))[
+        :12
+    ]  # whole benchmarks first
     rows_of = {
         (benchmark, subset): [
-            build_interval_row(each.subject, each.value, _build_interval(each.low, each.high))
-            | {"baseline": each.subject in (LENGTH, RANDOM)}
-            for each in shown
-            if (each.benchmark, each.subset) == (benchmark, subset)
+            build_interval_row(score.subject, score.value, _build_interval(score.low, score.high))
+            | {"baseline": score.subject in (LENGTH, RANDOM)}
+            for score in shown
+            if (score.benchmark, score.subset) == (benchmark, subset)
         ]
         for benchmark, subset in blocks
     }

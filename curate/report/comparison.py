@@ -1,4 +1,4 @@
-"""Models and judges side by side: who stands where on which benchmark."""
+"""Models and judges side by side, by benchmark."""
 
 from __future__ import annotations
 
@@ -43,44 +43,47 @@ class Comparison:
 
 
 def compare_subjects(scores: Sequence[BenchmarkScore]) -> Comparison | None:
-    """None where there are fewer than two models or judges to compare."""
-    found = {(s.benchmark, s.metric, s.subject): s for s in scores if s.subset in ("", "all")}
-    benchmarks = list(dict.fromkeys(benchmark for benchmark, _, _ in found))
+    """Compare models and judges by their headline scores; None if there are fewer than two."""
+    by_key = {(s.benchmark, s.metric, s.subject): s for s in scores if s.subset in ("", "all")}
+    benchmarks = list(dict.fromkeys(benchmark for benchmark, _, _ in by_key))
     columns = [
         (benchmark, metric)
         for benchmark in benchmarks
         for metric in _HEADLINES
-        if any(key[:2] == (benchmark, metric) for key in found)
+        if any(key[:2] == (benchmark, metric) for key in by_key)
     ]
     columns = list({benchmark: (benchmark, metric) for benchmark, metric in reversed(columns)}.values())[::-1]
-    subjects = list(dict.fromkeys(subject for b, m, subject in found if (b, m) in columns))
-    people = [subject for subject in subjects if subject not in (LENGTH, RANDOM)]
-    if len(people) < 2:
+    subjects = list(dict.fromkeys(subject for b, m, subject in by_key if (b, m) in columns))
+    competitors = [subject for subject in subjects if subject not in (LENGTH, RANDOM)]
+    if len(competitors) < 2:
         return None
-    best = {column: _find_best(column, people, found) for column in columns}
+    best = {column: _find_best(column, competitors, by_key) for column in columns}
     rows = [
         ComparisonRow(
             subject,
-            subject not in people,
+            subject not in competitors,
             [
-                _build_cell(found.get((*column, subject)), subject in people, best[column])
+                _build_cell(by_key.get((*column, subject)), subject in competitors, best[column])
                 for column in columns
             ],
         )
-        for subject in (*people[:_SUBJECTS_SHOWN], *(each for each in (LENGTH, RANDOM) if each in subjects))
+        for subject in (
+            *competitors[:_SUBJECTS_SHOWN],
+            *(baseline for baseline in (LENGTH, RANDOM) if baseline in subjects),
+        )
     ]
     distances = [
         (s.subject, s.subset.removeprefix("to "), s)
         for s in scores
         if s.metric == "distance" and s.subject < s.subset.removeprefix("to ")
     ]
-    return Comparison(columns, rows, distances, max(0, len(people) - _SUBJECTS_SHOWN))
+    return Comparison(columns, rows, distances, max(0, len(competitors) - _SUBJECTS_SHOWN))
 
 
 def _find_best(
-    column: tuple[str, str], subjects: Sequence[str], found: dict[tuple[str, str, str], BenchmarkScore]
+    column: tuple[str, str], subjects: Sequence[str], by_key: dict[tuple[str, str, str], BenchmarkScore]
 ) -> float | None:
-    values = [found[(*column, subject)].value for subject in subjects if (*column, subject) in found]
+    values = [by_key[(*column, subject)].value for subject in subjects if (*column, subject) in by_key]
     return (min if column[1] == _LESS else max)(values) if len(values) > 1 else None
 
 

@@ -1,4 +1,4 @@
-"""What several charts are made of: dots with intervals, and axes."""
+"""Parts of several charts: dots with intervals, and axes."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ NAME_WIDTH = 28  # columns of text for a name
 
 
 def encode_rows(count: int) -> Any:
-    """The vertical channel of a chart with a row per name: field `at`, the row's number.
+    """Encode the rows of a chart with a row per name by the field `row`, the number of the row.
 
-    Vega makes expressions of the values of an axis of names (where they are sorted), and a name such as `if` breaks
-    them; names are therefore never more than the text of a mark, and rows are numbers.
+    Vega builds expressions from the values of a sorted axis, and a name such as `if` breaks them. Rows are therefore
+    numbers, and names only the text of a mark.
     """
     import altair as alt
 
-    return alt.Y("at:O", axis=None, scale=alt.Scale(domain=list(range(count))))
+    return alt.Y("row:O", axis=None, scale=alt.Scale(domain=list(range(count))))
 
 
 def draw_names(names: Sequence[str], *, width: int = NAME_WIDTH) -> Any:
-    """The names at the left of their rows."""
+    """Draw names at the left of their rows."""
     import altair as alt
 
     return (
         alt.Chart(
-            build_data([{"at": at, "name": shorten_name(name, width)} for at, name in enumerate(names)])
+            build_data([{"row": row, "name": shorten_name(name, width)} for row, name in enumerate(names)])
         )
         .mark_text(align="right", baseline="middle", color=INK)
         .encode(x=alt.value(-8), y=encode_rows(len(names)), text="name:N")
@@ -46,21 +46,24 @@ def draw_dots(
     labels: bool = True,
     width: int = WIDTH - 40,
 ) -> Any:
-    """A dot with its interval per row of `interval_row`, against one half. A row without a value stays empty."""
+    """Draw a dot with its interval for each row of `build_interval_row`, against one half; empty rows have no value."""
     import altair as alt
 
-    def x(field: str) -> Any:
+    def encode_x(field: str) -> Any:
         return alt.X(
             f"{field}:Q", title=title, axis=make_percent_axis(), scale=alt.Scale(domain=list(domain))
         )
 
-    places = [{**row, "at": at} for at, row in enumerate(rows) if row["value"] is not None]
+    places = [{**row, "row": number} for number, row in enumerate(rows) if row["value"] is not None]
     base = alt.Chart(build_data(places)).encode(y=encode_rows(len(rows)))
     layers = [
-        alt.Chart(build_data([{"half": 0.5}])).mark_rule(color=MUTED, strokeDash=[3, 3]).encode(x=x("half")),
-        base.mark_rule(color=STRONG, strokeWidth=2, opacity=0.55).encode(x=x("low"), x2="high:Q"),
+        alt.Chart(build_data([{"half": 0.5}]))
+        .mark_rule(color=MUTED, strokeDash=[3, 3])
+        .encode(x=encode_x("half")),
+        base.mark_rule(color=STRONG, strokeWidth=2, opacity=0.55).encode(x=encode_x("low"), x2="high:Q"),
         base.mark_point(filled=True, size=70, opacity=1, stroke=STRONG, strokeWidth=2).encode(
-            x=x("value"), fill=alt.condition("datum.baseline", alt.value("var(--paper)"), alt.value(STRONG))
+            x=encode_x("value"),
+            fill=alt.condition("datum.baseline", alt.value("var(--paper)"), alt.value(STRONG)),
         ),
     ]
     if labels:
@@ -69,7 +72,7 @@ def draw_dots(
 
 
 def find_domain(rows: Sequence[dict[str, Any]]) -> tuple[float, float]:
-    """From a round tenth below everything, one half included, to 1: the same for charts to be compared."""
+    """Return the common range of charts that are compared: from a round tenth below all values and one half to 1."""
     values = [
         row[key]
         for row in rows

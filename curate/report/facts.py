@@ -1,4 +1,4 @@
-"""What the page says, as numbers: one frozen class per query of `sql/queries/report_*.sql`, columns in order."""
+"""The numbers of the page: one frozen class per query of `sql/queries/report_*.sql`, with the columns in order."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Headline:
 
 @dataclass(frozen=True, slots=True)
 class StageWork:
-    """What became of the rows of one part of a stage, and what that took."""
+    """Rows of one part of a stage by what became of them, with time, tokens and cost."""
 
     stage: str
     part: str
@@ -68,9 +68,10 @@ class DropReason:
 
 @dataclass(frozen=True, slots=True)
 class Panelist:
-    """One annotator. Pairs that it was shown in both orders are `swapped`; `follow` of them follow the position.
+    """One annotator.
 
-    `trust`: what a person's word counts among people's.
+    `swapped`: pairs that it judged in both orders; on `follow` of them the same position won twice.
+    `trust`: weight of a person's votes among those of all people.
     """
 
     name: str
@@ -90,7 +91,7 @@ class Panelist:
     trust: float | None = None
 
     @property
-    def fails(self) -> bool:
+    def is_down_weighted(self) -> bool:
         return self.trust is not None and self.trust < 1.0
 
     @property
@@ -139,7 +140,7 @@ class AnnotatorFailures:
 
 @dataclass(frozen=True, slots=True)
 class PairAgreement:
-    """How two annotators agree."""
+    """Common pairs of two annotators, and on how many of them they agree."""
 
     one: str
     other: str
@@ -302,8 +303,8 @@ class Facts:
     reasons: list[DropReason]
     panel: list[Panelist]
     failures: list[AnnotatorFailures]
-    concord: list[PairAgreement]
-    concord_step: int  # the matrix looks at one pair in so many
+    agreements: list[PairAgreement]
+    agreement_step: int  # the matrix looks at one pair in so many
     cycles: list[CycleCounts]
     dropped_arcs: list[DroppedArc]
     explanations: dict[str, Explanation]  # of the prompts of the dropped arcs
@@ -315,11 +316,11 @@ class Facts:
     rejected: list[QuarantineReason]
     provenance: list[Provenance]
     people: PeopleFacts | None = None
-    warnings: tuple[str, ...] = ()  # what the aggregation says against its own labels
+    warnings: tuple[str, ...] = ()  # doubts of the aggregation about its labels
 
 
 def gather_facts(reader: Lake, config: Config) -> Facts:
-    """Ask the lake for everything. `reader` gets temporary tables, so it must be the caller's own."""
+    """Read all facts from the lake; `reader` gets temporary tables, so it must not be shared."""
     select_panel(reader, config.panel_names)
     reader.rows(read_query("report_votes"))
     arcs = _read_facts(reader, "report_dropped_arcs", DroppedArc, config.report.examples)
@@ -336,12 +337,12 @@ def gather_facts(reader: Lake, config: Config) -> Facts:
         reasons=_read_facts(reader, "report_reasons", DropReason),
         panel=_read_facts(reader, "report_panel", Panelist),
         failures=_read_facts(reader, "report_failures", AnnotatorFailures),
-        concord=_read_facts(reader, "report_agreement", PairAgreement, step, ANNOTATORS_SHOWN),
-        concord_step=step,
+        agreements=_read_facts(reader, "report_agreement", PairAgreement, step, ANNOTATORS_SHOWN),
+        agreement_step=step,
         cycles=_read_facts(reader, "report_cycles", CycleCounts),
         dropped_arcs=arcs,
         explanations={
-            each.prompt_id: explain_prompt(reader, each.prompt_id) for each in arcs if each.prompt is not None
+            arc.prompt_id: explain_prompt(reader, arc.prompt_id) for arc in arcs if arc.prompt is not None
         },
         confidence=_read_facts(reader, "report_confidence", ConfidenceBin, round(1 / BIN)),
         assessment=assessment[0] if assessment else None,

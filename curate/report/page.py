@@ -1,4 +1,4 @@
-"""From facts to HTML."""
+"""The HTML page from the facts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def render_page(facts: Facts, *, fingerprint: str) -> str:
-    """The whole page. Every value is escaped, but for the charts, which Vega has escaped already."""
+    """Render the whole page; every value is escaped except the charts, which Vega has escaped already."""
     from altair.utils import schemapi
     from markupsafe import Markup
 
@@ -25,7 +25,7 @@ def render_page(facts: Facts, *, fingerprint: str) -> str:
         drawn = {
             "flow": charts.draw_flow(facts.work),
             "panel": charts.draw_panel(facts.panel),
-            "matrix": charts.draw_agreement(facts.concord, [each.name for each in facts.panel]),
+            "matrix": charts.draw_agreement(facts.agreements, [panelist.name for panelist in facts.panel]),
             "cycles": charts.draw_cycles(facts.cycles),
             "confidence": charts.draw_confidence(facts.confidence),
             "reliability": charts.draw_reliability(facts.assessment.bins if facts.assessment else []),
@@ -39,12 +39,12 @@ def render_page(facts: Facts, *, fingerprint: str) -> str:
         .render(
             facts=facts,
             comparison=compare_subjects(facts.scores),
-            charts={name: Markup(each) if each else None for name, each in drawn.items()},
+            charts={name: Markup(image) if image else None for name, image in drawn.items()},
             style=Markup(find_resource("report/templates/style.css").read_text(encoding="utf-8")),
             fingerprint=fingerprint,
             bin=BIN,
             annotators_shown=ANNOTATORS_SHOWN,
-            labels_to_tell=MIN_BIN_LABELS,
+            min_bin_labels=MIN_BIN_LABELS,
             models_shown=MODELS_SHOWN,
         )
     )
@@ -52,7 +52,7 @@ def render_page(facts: Facts, *, fingerprint: str) -> str:
 
 @cache
 def _load_environment() -> jinja2.Environment:
-    """It keeps the compiled templates."""
+    """Load the templates; they are compiled once."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -86,7 +86,7 @@ def _format_number(value: float | None) -> str:
 
 
 def _format_count(number: int, one: str, many: str | None = None) -> str:
-    """A number with its noun."""
+    """Format a number with its noun."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
@@ -103,7 +103,7 @@ def _format_weight(value: float) -> str:
 
 
 def _format_if_known(value: float) -> str:
-    """A figure that may be NaN: not measured."""
+    """Format a number; NaN means that it was not measured."""
     return "–" if math.isnan(value) else f"{round(value, 2) + 0:.2f}".replace("-", "−")
 
 

@@ -1,4 +1,4 @@
-"""What the page says of people's work; nothing where nobody has judged a pair."""
+"""Facts about people's work, if people have judged pairs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Dispute:
 
 @dataclass(frozen=True, slots=True)
 class PeopleFacts:
-    """`groups` is None where people have said too little, or too much to look for views in passing."""
+    """Facts about people; `groups` is None if there are too few verdicts to find views or too many to be quick."""
 
     quality: Quality
     groups: Groups | None
@@ -47,31 +47,31 @@ class PeopleFacts:
     disputes: list[Dispute]
 
     @property
-    def shown(self) -> list[PersonQuality]:
-        """Those with a flag first, then the busiest."""
+    def listed_people(self) -> list[PersonQuality]:
+        """The people of the table: first those with a flag, then by number of answers."""
         order = sorted(
-            self.quality.people, key=lambda each: (not each.flags, -each.answers, each.annotator_id)
+            self.quality.people, key=lambda person: (not person.flags, -person.answers, person.annotator_id)
         )
         return order[:PEOPLE_SHOWN]
 
     @property
     def groups_titles(self) -> list[tuple[str, str]]:
-        """Columns of a table with one figure for each group."""
+        """Columns of a table with one number for each group."""
         return [(f"Group {g}", "n") for g in range(1, len(self.groups.share) + 1)] if self.groups else []
 
     @property
     def verdicts(self) -> int:
-        return sum(each.answers for each in self.quality.people)
+        return sum(person.answers for person in self.quality.people)
 
 
 def gather_people(reader: Lake, config: Config) -> PeopleFacts | None:
-    """Measure it, if people have judged pairs."""
+    """Measure people's work; None if nobody has judged a pair."""
     if not reader.has("verify_tasks"):  # a snapshot from before
         return None
     measured = measure_quality(reader, fast=config.verify.quality.fast)
     if not measured.people:
         return None
-    verdicts = sum(each.answers for each in measured.people)
+    verdicts = sum(person.answers for person in measured.people)
     several = len(measured.people) > 1 and MIN_VERDICTS <= verdicts <= MAX_VERDICTS
     asked = reader.rows("SELECT purpose, count(*) FROM verify_tasks GROUP BY purpose ORDER BY purpose")
     waiting = dict(

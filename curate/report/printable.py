@@ -1,4 +1,4 @@
-"""Text as a page can show it."""
+"""Text in a form that a page can show."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0
 
 
 def replace_forbidden(text: str) -> str:
-    """The text with a mark in place of each character that no page may hold."""
+    """Replace each character that HTML forbids by a mark."""
     return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def shorten_name(name: str, width: int) -> str:
-    """The name on one line of at most `width` columns, of which East Asian characters take two.
+    """Cut a name to one line of at most `width` columns, of which East Asian characters take two.
 
-    Vega cuts between UTF-16 units and fails where that splits a character, so it is never left to cut.
+    Vega would cut between UTF-16 units and fails if that splits a character, so names are cut here.
     """
     name = " ".join(replace_forbidden(name).split())
     taken = 0
@@ -29,7 +29,7 @@ def shorten_name(name: str, width: int) -> str:
 
 
 def cut_text(text: str | None, length: int) -> str:
-    """The beginning of a text."""
+    """Cut a text to `length` characters."""
     if text is None:
         return "(not in the lake)"
     return text if len(text) <= length else text[: length - 1].rstrip() + "…"

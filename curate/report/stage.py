@@ -1,4 +1,4 @@
-"""The stage: look at one snapshot of the lake, draw, and put the page in its place."""
+"""The stage `report`: read one snapshot of the lake, draw the charts and write the page."""
 
 from __future__ import annotations
 
@@ -27,7 +27,18 @@ _OURS = re.compile(r'<meta name="(generator" content="curate|curate-fingerprint)
 def write_report_if_stale(
     lake: Lake, config: Config, *, path: Path | None = None, force: bool = False, track: Track = no_progress
 ) -> Summary:
-    """Write the page unless it is there already; `note` names it. Nothing is written to the lake."""
+    """Write the page unless the file is up to date; the lake is only read.
+
+    Args:
+        lake: The project's lake.
+        config: The project.
+        path: File to write; default: `report.path` of curate.yaml.
+        force: Overwrite a file that is not a report.
+        track: Shows the progress.
+
+    Returns:
+        The run; its `note` is the path of the page.
+    """
     started = time.monotonic()
     target = path.resolve() if path is not None else config.resolve(config.report.path)
     skipped = _compute_fingerprint(lake, config) in _read_head(target)
@@ -38,10 +49,21 @@ def write_report_if_stale(
 
 
 def write_report(lake: Lake, config: Config, *, path: Path | None = None, force: bool = False) -> Path:
-    """Write the page about what the lake holds now to `path` (default: `report.path`); returns where it is.
+    """Write the page about the present contents of the lake.
 
-    The page depends on the snapshot and the configuration only, and appears whole or not at all. A file there that is
-    no report is left alone, and CurateError raised, unless `force` is set.
+    The page depends only on the snapshot and the configuration, and is written whole or not at all.
+
+    Args:
+        lake: The project's lake.
+        config: The project.
+        path: File to write; default: `report.path` of curate.yaml.
+        force: Overwrite a file that is not a report.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        CurateError: The file exists and is no report, and `force` is not set.
     """
     target = path.resolve() if path is not None else config.resolve(config.report.path)
     refuse_overwrite(target, force=force, is_ours=is_report, noun=_NOUN)  # before the work, not only after it

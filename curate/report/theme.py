@@ -1,4 +1,4 @@
-"""How charts look: colours are CSS variables of the page, so that one SVG serves light, dark and paper."""
+"""The look of charts: colours are CSS variables of the page, so that one SVG serves light, dark and paper."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ _LONG = re.compile(r"(\d\.\d\d)\d+")  # hundredths of a pixel are enough, and ha
 
 
 def render_svg(chart: Any) -> str:
-    """An Altair chart as an `<svg>` element for inline use: no script, no address, scaled by its width."""
+    """Render an Altair chart as an `<svg>` element for inline use: no script, no address, scaled by its width."""
     import altair
     import vl_convert
     from altair.utils import schemapi
@@ -72,16 +72,16 @@ def render_svg(chart: Any) -> str:
 
 
 def _clean_specification(value: Any) -> Any:
-    """Names come into a chart as data, domains, orders and titles: all are made printable here."""
+    """Make all text of a chart printable: data, domains, orders and titles may hold names."""
     if isinstance(value, dict):
-        return {key: _clean_specification(each) for key, each in value.items()}
+        return {key: _clean_specification(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_clean_specification(each) for each in value]
+        return [_clean_specification(item) for item in value]
     return replace_forbidden(value) if isinstance(value, str) else value
 
 
 def _make_inline(drawn: str) -> str:
-    """HTML needs no namespaces, which are the only addresses in the text; the width becomes an upper bound."""
+    """Drop the namespaces, which HTML does not need, and make the width an upper bound."""
     opening, rest = drawn.split(">", 1)
     width = re.search(r' width="([\d.]+)"', opening)
     box = re.search(r'viewBox="[^"]*"', opening)

@@ -98,7 +98,7 @@ def test_the_matrix_counts_common_verdicts(full_lake: Lake) -> None:
         alike = sum((net[one][pair] > 0) == (net[other][pair] > 0) for pair in common)
         expected[one, other] = (len(common), alike)
     assert {
-        (each.one, each.other): (each.pairs, each.alike) for each in facts_of(full_lake).concord
+        (each.one, each.other): (each.pairs, each.alike) for each in facts_of(full_lake).agreements
     } == expected
 
 
@@ -136,9 +136,9 @@ def test_scores_and_places_are_votes_too(sample_lake: Lake) -> None:
     with sample_lake.write("more") as writer:
         writer.append("judgments", table)
     facts = facts_of(sample_lake)
-    pair = next(each for each in facts.concord if (each.one, each.other) == ("ranker", "scorer"))
+    pair = next(each for each in facts.agreements if (each.one, each.other) == ("ranker", "scorer"))
     assert (pair.pairs, pair.alike) == (72, 72)
-    shares = {each.one: each.share for each in facts.concord if each.other == "scorer"}
+    shares = {each.one: each.share for each in facts.agreements if each.other == "scorer"}
     assert shares["good"] > shares["fair"] > 0.5
     scorer = next(each for each in facts.panel if each.name == "scorer")
     assert (scorer.judgments, scorer.positioned, scorer.first_rate) == (48, 0, None)

@@ -35,7 +35,7 @@ TRIVIA = [
 ]
 READERS = [
     {"question": "Hi", "first": "good day", "second": "hi", "first_liked": 0.9},
-    {"question": "Bye", "first": "farewell", "second": "bye", "first_liked": 0.2},
+    {"question": "Bye", "first": "farewell to you", "second": "bye", "first_liked": 0.2},
     {"question": "Hm", "first": "so", "second": "well", "first_liked": 0.55},
 ]
 

@@ -39,7 +39,8 @@ def _write_sentence(detail: ErrorDetails, where: str, allowed: list[str]) -> str
     if detail["type"] == "missing":
         return f"`{key}` is missing."
     message = detail["msg"].removeprefix("Value error, ")
-    return f"`{key}` is {detail['input']!r}: {message[0].lower()}{message[1:]}."
+    end = "" if message.endswith("?") else "."
+    return f"`{key}` is {detail['input']!r}: {message[0].lower()}{message[1:]}{end}"
 
 
 def _list_allowed_keys(model: Any, location: tuple[int | str, ...]) -> list[str]:

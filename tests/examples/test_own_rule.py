@@ -43,8 +43,8 @@ def test_a_wrong_name_or_option_is_refused_before_any_question(sample_lake: Lake
     project = write_project(tmp_path, "lenght")
     result = CliRunner().invoke(app, ["judge", "-c", str(project)])
     assert result.exit_code != 0
-    assert "did you mean `length`?" in " ".join(result.output.split())
+    assert "did you mean `length`?" in str(result.exception)
     project = write_project(tmp_path, {"kind": "./rule.py:FewerMarks", "mark": "e"})
     result = CliRunner().invoke(app, ["judge", "-c", str(project)])
     assert result.exit_code != 0
-    assert "did you mean `marks`?" in " ".join(result.output.split())
+    assert "did you mean `marks`?" in str(result.exception)

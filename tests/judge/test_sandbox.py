@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
 
@@ -161,13 +162,21 @@ def test_files_of_the_machine_cannot_be_written(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.fixture
+def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A temporary folder of this test's own: others run sandboxes at the same time."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        yield Path(folder)
+
+
 @pytest.mark.parametrize("name", HARM)
-def test_harm_is_a_verdict_and_does_none(name: str) -> None:
-    before = set(Path(tempfile.gettempdir()).glob("curate-code-*"))
+def test_harm_is_a_verdict_and_does_none(name: str, temporary: Path) -> None:
     ran = sandbox.run_code(HARM[name], TESTS, seconds=1, memory_mib=512)
     assert not ran.passed
     assert len(ran.reason) < 600
-    assert set(Path(tempfile.gettempdir()).glob("curate-code-*")) <= before
+    assert list(temporary.glob("curate-code-*")) == []
     assert sandbox.run_code(RIGHT, TESTS).passed
 
 
@@ -185,10 +194,9 @@ def test_the_reason_says_which_limit_it_was() -> None:
 @pytest.mark.parametrize(
     "name", ["no standard output", "folders within folders", "standard output is a folder", "links"]
 )
-def test_without_isolation_the_folder_is_removed_all_the_same(name: str) -> None:
-    before = set(Path(tempfile.gettempdir()).glob("curate-code-*"))
+def test_without_isolation_the_folder_is_removed_all_the_same(name: str, temporary: Path) -> None:
     assert not sandbox._run_processes(HARM[name], TESTS, seconds=5, memory_mib=512, cut_off=False).passed
-    assert set(Path(tempfile.gettempdir()).glob("curate-code-*")) <= before
+    assert list(temporary.glob("curate-code-*")) == []
 
 
 def test_removing_a_folder_follows_no_link_and_never_raises(tmp_path: Path) -> None:

@@ -72,9 +72,9 @@ def labelled(truth: Truth, labels: int, rng: np.random.Generator) -> tuple[Votes
     people = People(
         pairs=pairs,
         verdict=verdict,
-        drawn=np.ones(len(pairs), np.bool_),
+        is_drawn=np.ones(len(pairs), np.bool_),
         coin=rng.random(len(pairs)),
-        known=True,
+        is_random_sample=True,
     )
     return together, people
 
@@ -103,7 +103,7 @@ def measured(found: Labelling, truth: Truth, people: People) -> Draw:
     gold = np.full(len(pair), np.nan)
     gold[at] = truth.gold
     gold[np.isin(pair, people.pairs)] = np.nan
-    shipped = found.accepted & (found.graphs.direction != 0)
+    shipped = found.is_accepted & (found.graphs.direction != 0)
     judged = shipped & ~np.isnan(gold) & (gold != 0)
     rest = ~np.isnan(gold) & (gold != 0)
     holds = found.certification is not None and found.certification.holds

@@ -53,7 +53,7 @@ def estimate_reliability(votes: Votes) -> Float64:
 
 def _select_shared_pairs(votes: Votes) -> _Answers:
     """Select people's answers on pairs where several of them took a side."""
-    rows = votes.by_people
+    rows = votes.human_rows
     size = len(votes.annotators)
     pairs, pair_index = np.unique(votes.pair_keys(rows), return_inverse=True)
     cell, answer = np.unique(pair_index.astype(np.int64) * size + votes.annotator[rows], return_inverse=True)

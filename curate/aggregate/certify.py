@@ -41,13 +41,13 @@ FOLDS = 5
 class HeldOutResult:
     """E pairs as the panel judges them without the verdicts under test.
 
-    `p_a` float64[E]; `direction` int8[E], the label (0: a tie); `open` bool[E]: the panel judged the pair and no
+    `p_a` float64[E]; `direction` int8[E], the label (0: a tie); `is_open` bool[E]: the panel judged the pair and no
     verdict of people on it was seen; `stratum` int64[E] indexes `strata`.
     """
 
     p_a: Float64
     direction: Int8
-    open: Bool
+    is_open: Bool
     stratum: Int64
     strata: tuple[str, ...]
 
@@ -61,16 +61,16 @@ class Certification:
     """The result of a test on `tested` labels.
 
     `pairs` bool[E]: the pairs that it is about; `accepted` bool[E]; `guarantee` None where none was asked for;
-    `size`, `taken`, `labels` int64[S]: pairs, accepted pairs and tested labels of each stratum. `calibrate` maps
+    `pair_counts`, `accepted_counts`, `label_counts` int64[S]: pairs, accepted pairs and tested labels of each stratum. `calibrate` maps
     probabilities; `ece` is measured out of fold.
     """
 
     pairs: Bool
     accepted: Bool
     tested: int
-    size: Int64
-    taken: Int64
-    labels: Int64
+    pair_counts: Int64
+    accepted_counts: Int64
+    label_counts: Int64
     guarantee: StratifiedGuarantee | None
     error: ErrorRate
     calibration: str
@@ -80,14 +80,14 @@ class Certification:
     diagram: Reliability
 
     @property
-    def parts(self) -> list[tuple[int, Guarantee]]:
+    def by_stratum(self) -> list[tuple[int, Guarantee]]:
         """List the guarantee of each stratum that has pairs."""
         strata = {} if self.guarantee is None else self.guarantee.strata
         return [(k, part) for k, part in strata.items() if isinstance(k, int)]
 
     @property
     def holds(self) -> bool:
-        return any(part.holds for _, part in self.parts)
+        return any(part.holds for _, part in self.by_stratum)
 
 
 def certify_labels(
@@ -102,7 +102,7 @@ def certify_labels(
         section: The settings of the guarantee and the calibration.
     """
     asked = section.guarantee or GuaranteeSection()
-    pairs = held_out.open & (held_out.direction != 0)
+    pairs = held_out.is_open & (held_out.direction != 0)
     counts = pairs[labelled] & ((verdict != 0) | (asked.ties == "disagree"))
     tested = labelled[counts]
     agrees = np.sign(verdict[counts]) == held_out.direction[tested]
@@ -110,8 +110,8 @@ def certify_labels(
     index = np.searchsorted(members, tested)
     guarantee = _certify_strata(held_out, members, index, agrees, section.guarantee)
     error = prediction_powered_error(held_out.confidence[members], index, agrees, delta=asked.delta)
-    known = labelled[held_out.open[labelled]]
-    outcome = (1.0 + np.sign(verdict[held_out.open[labelled]])) / 2.0
+    known = labelled[held_out.is_open[labelled]]
+    outcome = (1.0 + np.sign(verdict[held_out.is_open[labelled]])) / 2.0
     name = _choose_calibration(section, len(known))
     out_of_fold = _calibrate_out_of_fold(name, held_out.p_a[known], outcome)
     accepted = _mark_accepted_pairs(held_out, pairs, guarantee)
@@ -123,9 +123,9 @@ def certify_labels(
         pairs=pairs,
         accepted=accepted,
         tested=len(tested),
-        size=per_stratum[0],
-        taken=per_stratum[1],
-        labels=per_stratum[2],
+        pair_counts=per_stratum[0],
+        accepted_counts=per_stratum[1],
+        label_counts=per_stratum[2],
         guarantee=guarantee,
         error=error,
         calibration=name,

@@ -24,15 +24,15 @@ class EncodedVotes:
     """Votes with the ids behind their indexes.
 
     `prompt_ids[i]` names prompt i and `response_ids[r]` response r, both in ascending order of (prompt,
-    response) id; `models[r]` wrote it, null where nobody says; `not_votes` is how many judgments were an abstention
-    or a failure.
+    response) id; `models[r]` wrote it, null where nobody says; `n_not_votes` counts the judgments that were an
+    abstention or a failure.
     """
 
     votes: Votes
     prompt_ids: pa.Array
     response_ids: pa.Array
     models: pa.Array
-    not_votes: int
+    n_not_votes: int
 
 
 def encode_votes(lake: Lake) -> EncodedVotes:
@@ -82,7 +82,7 @@ def encode_votes(lake: Lake) -> EncodedVotes:
         prompt_ids=prompts.values,
         response_ids=response_ids,
         models=models,
-        not_votes=int(counts[silent].sum()),
+        n_not_votes=int(counts[silent].sum()),
     )
 
 

@@ -23,12 +23,12 @@ def build_guarantee_rows(labelling: Labelling) -> list[dict[str, Any]]:
     return [
         {
             "stratum": labelling.strata[k],
-            "pairs": int(certification.size[k]),
-            "accepted": int(certification.taken[k]),
+            "pairs": int(certification.pair_counts[k]),
+            "accepted": int(certification.accepted_counts[k]),
             "threshold": _get_threshold(part, certification),
             "alpha": part.alpha,
             "delta": part.delta,
-            "labels": int(certification.labels[k]),
+            "labels": int(certification.label_counts[k]),
             "tested": part.n,
             "errors": part.errors,
             "upper": _round_value(part.upper) if part.holds else None,
@@ -36,7 +36,7 @@ def build_guarantee_rows(labelling: Labelling) -> list[dict[str, Any]]:
             if part.labels_needed is None
             else math.ceil(part.labels_needed / tested_share),
         }
-        for k, part in certification.parts
+        for k, part in certification.by_stratum
     ]
 
 
@@ -46,11 +46,11 @@ def build_assessment_row(labelling: Labelling, section: AggregateSection) -> dic
     row: dict[str, Any] = {
         "holds": certification is not None and certification.holds,
         "labels": len(labelling.people),
-        "learnt": labelling.learnt,
+        "learnt": labelling.n_learnt,
         "tested": 0,
-        "drawn": labelling.people.known,
+        "drawn": labelling.people.is_random_sample,
         "pairs": int(np.sum(labelling.graphs.direction != 0)),
-        "accepted": int(labelling.accepted.sum()),
+        "accepted": int(labelling.is_accepted.sum()),
         "calibration": "none",
         "bin_confidence": [],
         "bin_accuracy": [],
@@ -79,7 +79,7 @@ def build_assessment_row(labelling: Labelling, section: AggregateSection) -> dic
 
 
 def _write_claim(labelling: Labelling, section: AggregateSection) -> str:
-    return " ".join(filter(None, [_write_guarantee_claim(labelling, section), labelling.choice]))
+    return " ".join(filter(None, [_write_guarantee_claim(labelling, section), labelling.model_choice]))
 
 
 def _write_guarantee_claim(labelling: Labelling, section: AggregateSection) -> str:
@@ -98,19 +98,21 @@ def _write_guarantee_claim(labelling: Labelling, section: AggregateSection) -> s
             f"Of all {int(certification.pairs.sum()):,} labels of the panel about {error.estimate:.1%} disagree with "
             f"people ({1 - error.delta:.0%} interval {error.lower:.1%} to {error.upper:.1%})."
         )
-    if len(labelling.people) and not labelling.people.known:
+    if len(labelling.people) and not labelling.people.is_random_sample:
         sentences.append("This takes the labels of people for a random sample of all pairs.")
     return " ".join(sentences)
 
 
 def _write_promise(labelling: Labelling, certification: Certification, asked: GuaranteeSection) -> str:
     accepted, pairs = int(certification.accepted.sum()), int(certification.pairs.sum())
-    parts = [part for _, part in certification.parts if part.holds]
+    parts = [part for _, part in certification.by_stratum if part.holds]
     tested, errors = sum(part.n for part in parts), sum(part.errors for part in parts)
     which = " where people see a difference" if asked.ties == "ignore" else ""
     where = ""
     if len(labelling.strata) > 1:
-        where = f", in each of the {len(parts)} strata (of {len(certification.parts)}) that have a threshold"
+        where = (
+            f", in each of the {len(parts)} strata (of {len(certification.by_stratum)}) that have a threshold"
+        )
     return (
         f"Guarantee: {accepted:,} of {pairs:,} pairs ({accepted / pairs:.0%}) are accepted, and with confidence "
         f"{1 - asked.delta:.0%} at most {asked.alpha:.0%} of these labels disagree with people{which}{where} "
@@ -134,7 +136,7 @@ def _count_labels_needed(labelling: Labelling, section: AggregateSection) -> int
     asked, certification = section.guarantee, labelling.certification
     assert asked is not None
     if certification is not None and certification.guarantee is not None:
-        parts = [part.labels_needed for _, part in certification.parts]
+        parts = [part.labels_needed for _, part in certification.by_stratum]
         needed = [n for n in parts if n is not None]
         return math.ceil(sum(needed) / _get_tested_share(section)) if needed or not parts else None
     none = np.zeros(0, np.int64)
@@ -143,7 +145,7 @@ def _count_labels_needed(labelling: Labelling, section: AggregateSection) -> int
     if first.labels_needed is None:
         return None if len(decided) else 0
     return max(
-        math.ceil(first.labels_needed / _get_tested_share(section)) - int(labelling.people.drawn.sum()), 1
+        math.ceil(first.labels_needed / _get_tested_share(section)) - int(labelling.people.is_drawn.sum()), 1
     )
 
 

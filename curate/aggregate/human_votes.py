@@ -25,25 +25,25 @@ class People:
     | ---       | ---        | --- |
     | `pairs`   | int64[L]   | a · responses + b, of the response indexes |
     | `verdict` | float64[L] | mean of their verdicts, by `trust`: 1 for a, -1 for b, 0 a tie or a draw among them |
-    | `drawn`   | bool[L]    | whether the pair belongs to the random sample that the guarantee stands on |
+    | `is_drawn` | bool[L]   | whether the pair belongs to the random sample that the guarantee stands on |
     | `coin`    | float64[L] | a number in 0 … 1 by the pair's ids: as good as random, and always the same |
-    | `known`   | bool       | whether the sample is known to be random, not only taken to be |
+    | `is_random_sample` | bool | whether the sample is known to be random, not only taken to be |
     | `trust`   | float64[A] | weight of each person's word among people; empty: all alike |
     """
 
     pairs: Int64
     verdict: Float64
-    drawn: Bool
+    is_drawn: Bool
     coin: Float64
-    known: bool = False
+    is_random_sample: bool = False
     trust: Float64 = field(default_factory=lambda: np.empty(0))
 
     def __len__(self) -> int:
         return len(self.pairs)
 
-    def testing(self, learn: float) -> Bool:
+    def mark_tested(self, learn: float) -> Bool:
         """Mark the pairs whose verdicts no model sees, bool[L], if it may learn from a share of the sample."""
-        return self.drawn & (self.coin >= learn)
+        return self.is_drawn & (self.coin >= learn)
 
 
 def read_people(
@@ -69,9 +69,9 @@ def read_people(
     return People(
         pairs=pairs,
         verdict=verdict,
-        drawn=np.array([not only_drawn or pair in random_pairs for pair in named], np.bool_),
+        is_drawn=np.array([not only_drawn or pair in random_pairs for pair in named], np.bool_),
         coin=np.array([int(content_id(*pair)[:13], 16) / 16**13 for pair in named]),
-        known=only_drawn,
+        is_random_sample=only_drawn,
         trust=trusted,
     )
 
@@ -81,7 +81,7 @@ def collect_verdicts(votes: Votes, trusted: Float64) -> tuple[Int64, Float64]:
 
     `trusted` float64[A] weighs the people.
     """
-    rows = votes.by_people
+    rows = votes.human_rows
     pairs, index = np.unique(votes.pair_keys(rows), return_inverse=True)
     weight = trusted[votes.annotator[rows]]
     total = np.bincount(index, votes.outcome[rows] * weight, minlength=len(pairs))
@@ -94,7 +94,7 @@ def drop_votes(votes: Votes, hidden: Int64) -> Votes:
     """Drop people's votes on the pairs `hidden` (numbered as in `People`)."""
     if not len(hidden):
         return votes
-    rows = votes.by_people
+    rows = votes.human_rows
     is_left = np.ones(len(votes), np.bool_)
     is_left[rows[np.isin(votes.pair_keys(rows), hidden)]] = False
-    return votes.where(is_left)
+    return votes.select(is_left)

@@ -40,25 +40,25 @@ class Labelling:
 
     `certification` is about the same pairs, and None with too few labels of people.
 
-    `section`: the settings with the annotator model that `auto` stands for; `choice`: a sentence on that, or "".
+    `section`: the settings with the annotator model that `auto` stands for; `model_choice`: a sentence on that, or "".
     `p_a` float64[E] is calibrated; `case` int8[E] indexes `cases`: status and reason ("" for none).
-    `learnt` counts the verdicts that the model learnt from.
+    `n_learnt` counts the verdicts that the model learnt from.
     """
 
     section: AggregateSection
-    choice: str
+    model_choice: str
     posterior: Posterior
     graphs: DenoisedGraphs
     p_a: Float64
     case: Int8
     cases: tuple[tuple[str, str], ...]
     people: People
-    learnt: int
+    n_learnt: int
     strata: tuple[str, ...]
     certification: Certification | None
 
     @property
-    def accepted(self) -> NDArray[np.bool_]:
+    def is_accepted(self) -> NDArray[np.bool_]:
         """Mark the accepted pairs, flipped ones included: bool[E]."""
         taken = np.array([status in ("accepted", "flipped") for status, _ in self.cases])
         return taken[self.case]
@@ -97,12 +97,12 @@ def label_pairs(
     is_majority = section.annotator_model_name == "majority"
     barred = np.zeros(0, np.int64) if conflicting is None else conflicting
     learn = section.guarantee.learn if section.guarantee is not None else 0.3
-    testing = people.testing(0.0 if is_majority else learn)
+    testing = people.mark_tested(0.0 if is_majority else learn)
     held_out = certification = posterior = None
     if int(testing.sum()) >= FEWEST_TESTED:
         whole = tally_pairs(votes)
         posterior, held_out = _hold_out(votes, people, testing, whole, strata(whole), section, model)
-        held_out.open[index_of_pairs(barred, whole)] = False
+        held_out.is_open[index_of_pairs(barred, whole)] = False
         labelled = index_of_pairs(people.pairs[testing], whole)
         certification = certify_labels(held_out, labelled, people.verdict[testing], section)
         posterior = add_verdicts(posterior, whole, people)
@@ -118,14 +118,14 @@ def label_pairs(
     case, cases = _assign_statuses(posterior, graphs, people, held_out, certification, barred)
     return Labelling(
         section=section,
-        choice=describe_choice(asked, section, count_labels(votes, people)),
+        model_choice=describe_choice(asked, section, count_labels(votes, people)),
         posterior=posterior,
         graphs=graphs,
         p_a=p_a,
         case=case,
         cases=cases,
         people=people,
-        learnt=0 if is_majority else len(people) - _count_hidden(testing, certification),
+        n_learnt=0 if is_majority else len(people) - _count_hidden(testing, certification),
         strata=() if held_out is None else held_out.strata,
         certification=certification,
     )
@@ -143,7 +143,7 @@ def _drop_tested(people: People, testing: NDArray[np.bool_], unseen: Votes) -> P
         people,
         pairs=people.pairs[rest],
         verdict=people.verdict[rest],
-        drawn=people.drawn[rest],
+        is_drawn=people.is_drawn[rest],
         coin=people.coin[rest],
         trust=estimate_reliability(unseen),
     )
@@ -171,7 +171,7 @@ def _hold_out(
     direction[rows] = order_responses(posterior).direction
     judged[index_of_pairs(people.pairs[~testing], whole)] = False
     return posterior, HeldOutResult(
-        p_a=p_a, direction=direction, open=judged, stratum=strata[0], strata=strata[1]
+        p_a=p_a, direction=direction, is_open=judged, stratum=strata[0], strata=strata[1]
     )
 
 
@@ -205,7 +205,7 @@ def _assign_statuses(
         (direction == 0, "the pair is in a balanced cycle"),
     ]
     if held_out is not None and certification is not None and certification.holds:
-        uncertain = [k for k, part in certification.parts if not part.holds]
+        uncertain = [k for k, part in certification.by_stratum if not part.holds]
         cases += [(where, "routed", why) for where, why in balanced]
         cases += [
             (np.isin(held_out.stratum, uncertain), "routed", "nothing in its stratum can be guaranteed"),

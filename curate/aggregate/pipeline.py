@@ -124,8 +124,8 @@ def _write_note(encoded: EncodedVotes, labelling: Labelling, fused: Fused, count
     cyclic, prompts = counts.details["cyclic_before"], counts.details["prompts"]
     lines = [f"{len(labelling.graphs.tally):,} pairs of {prompts:,} prompts, {cyclic:,} with cycles."]
     lines += _list_unreliable(encoded.votes, labelling.people)
-    if fused.silent:
-        lines.append(f"`aggregate.rewards`: no ratings by {', '.join(fused.silent)} yet.")
+    if fused.unrated:
+        lines.append(f"`aggregate.rewards`: no ratings by {', '.join(fused.unrated)} yet.")
     return "\n".join([*lines, *labelling.posterior.warnings, claim])
 
 
@@ -146,9 +146,9 @@ def _list_unreliable(votes: Votes, people: People) -> list[str]:
 def _count_rows(encoded: EncodedVotes, labelling: Labelling) -> Counts:
     graphs, votes = labelling.graphs, len(encoded.votes)
     return Counts(
-        rows_in=votes + encoded.not_votes,
+        rows_in=votes + encoded.n_not_votes,
         rows_kept=votes,
-        dropped={"abstained or failed": encoded.not_votes} if encoded.not_votes else {},
+        dropped={"abstained or failed": encoded.n_not_votes} if encoded.n_not_votes else {},
         details={
             "prompts": int(np.count_nonzero(np.diff(graphs.tally.offsets))),
             "pairs": len(graphs.tally),

@@ -69,7 +69,7 @@ class Votes:
         return int(self.offsets[-1])
 
     @property
-    def by_people(self) -> Int64:
+    def human_rows(self) -> Int64:
         """Which votes are people's, ascending."""
         return np.flatnonzero(self.human[self.annotator]) if self.human.any() else np.empty(0, np.int64)
 
@@ -78,7 +78,7 @@ class Votes:
         keys: Int64 = self.a[at].astype(np.int64) * self.n_responses + self.b[at]
         return keys
 
-    def where(self, kept: NDArray[np.bool_]) -> Votes:
+    def select(self, kept: NDArray[np.bool_]) -> Votes:
         """The votes marked in `kept` bool[V]; prompts, responses and annotators keep their numbers."""
         columns = ("prompt", "a", "b", "annotator", "shown", "outcome", "p_a")
         return replace(self, **{name: getattr(self, name)[kept] for name in columns})

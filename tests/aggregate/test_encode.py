@@ -73,7 +73,7 @@ def check(encoded):
     assert votes.p_a.tolist() == [0.5, 0.0, 0.75, 0.75]
     assert [votes.annotators[k] for k in votes.annotator] == ["x", "y", "x", "x"]
     assert dict(zip(votes.annotators, votes.human.tolist(), strict=True)) == {"x": False, "y": True}
-    assert encoded.not_votes == 1
+    assert encoded.n_not_votes == 1
 
 
 def test_rows_in_any_order_become_sorted_votes():
@@ -184,7 +184,7 @@ def test_what_is_superseded_or_of_no_panel_has_no_vote():
     encoded = encode(judgments(rows))
     assert encoded.votes.annotators == ("y",)
     assert encoded.votes.outcome.tolist() == [-1]
-    assert encoded.not_votes == 0
+    assert encoded.n_not_votes == 0
 
 
 def test_importing_the_package_does_not_load_the_compiler():

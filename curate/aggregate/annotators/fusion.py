@@ -66,10 +66,10 @@ def fuse_opinions(
         labelled, target = labelled[kept], target[kept]
     prior = np.clip(consensus, -MAX_CONSENSUS, MAX_CONSENSUS)
     anchors = opinion[labelled]
-    scales = _Scales.of(opinion)
+    scales = _Scales.measure_scales(opinion)
     fits = []
     for candidate in _list_candidates(trusts):
-        gram = scales.kernel(anchors, anchors, candidate)
+        gram = scales.compute_kernel(anchors, anchors, candidate)
         mean = candidate.trust * prior[labelled]
         fits.append((candidate, *_laplace_evidence(gram, target, mean)))
     evidence = np.array([fit[0].log_prior + fit[3] for fit in fits])
@@ -83,9 +83,9 @@ def fuse_opinions(
     for begin in range(0, len(opinion), _CHUNK):
         part = slice(begin, begin + _CHUNK)
         for w, candidate, alpha, root in used:
-            cross = scales.kernel(opinion[part], anchors, candidate)
+            cross = scales.compute_kernel(opinion[part], anchors, candidate)
             f = candidate.trust * prior[part] + cross @ alpha
-            spread = scales.diagonal(opinion[part], candidate) - np.sum((cross @ root) ** 2, axis=1)
+            spread = scales.compute_diagonal(opinion[part], candidate) - np.sum((cross @ root) ** 2, axis=1)
             p_a[part] += w / (1 + np.exp(-f / np.sqrt(1 + np.pi / 8 * np.maximum(spread, 0))))
     p_a /= sum(item[0] for item in used)
     trust = float(sum(w * candidate.trust for w, candidate, _, _ in used))
@@ -123,14 +123,14 @@ class _Scales:
     distance: float
 
     @staticmethod
-    def of(opinion: Float64) -> _Scales:
+    def measure_scales(opinion: Float64) -> _Scales:
         some = opinion[np.linspace(0, len(opinion) - 1, min(len(opinion), 400)).astype(np.int64)]
         distance = _square_distance(some, some)
         apart = distance[np.triu_indices(len(some), 1)]
         middle = float(np.median(apart)) if len(apart) else 1.0
         return _Scales(max(float(np.mean(np.sum(some**2, axis=1))), 1e-9), max(middle, 1e-9))
 
-    def kernel(self, x: Float64, y: Float64, candidate: _Candidate) -> Float64:
+    def compute_kernel(self, x: Float64, y: Float64, candidate: _Candidate) -> Float64:
         result = np.zeros((len(x), len(y)))
         if candidate.variance == 0:
             return result
@@ -142,7 +142,7 @@ class _Scales:
             result += (1 - candidate.linear) * odd
         return candidate.variance * result
 
-    def diagonal(self, x: Float64, candidate: _Candidate) -> Float64:
+    def compute_diagonal(self, x: Float64, candidate: _Candidate) -> Float64:
         square = np.sum(x**2, axis=1)
         odd = 1 - np.exp(-4 * square / (2 * self.distance * candidate.length_scale))
         result: Float64 = candidate.variance * (

@@ -175,7 +175,7 @@ def drop_labels(table: PairTable) -> PairTable:
 
 def _align_labels(votes: Votes, labels: PairLabels | None) -> tuple[Int32, Int32, Int8, Float64]:
     """Return a, b, outcome and weight of every label: people's votes, then `labels`."""
-    rows = votes.by_people
+    rows = votes.human_rows
     a, b, outcome = votes.a[rows], votes.b[rows], votes.outcome[rows]
     weight = votes.trust[votes.annotator[rows]] if len(votes.trust) else np.ones(len(rows))
     if labels is None:

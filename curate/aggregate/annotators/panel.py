@@ -158,7 +158,7 @@ def _thin_votes(votes: Votes, most: int) -> Votes:
         return votes
     wanted = np.zeros(votes.n_prompts, np.bool_)
     wanted[judged[np.linspace(0, len(judged) - 1, most).astype(np.int64)]] = True
-    return votes.where(wanted[votes.prompt])
+    return votes.select(wanted[votes.prompt])
 
 
 def _weigh_opinions(table: PairTable, columns: Int64, counted: AgreementCounts, shape: Structure) -> Float64:

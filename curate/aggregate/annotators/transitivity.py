@@ -62,7 +62,7 @@ class TransitivityModel:
         return chosen[self._pair_prompt]
 
     @property
-    def useful(self) -> bool:
+    def has_linked_pairs(self) -> bool:
         """Tell whether any pair shares a prompt with another."""
         return len(self._prompts) > 0
 
@@ -146,7 +146,7 @@ def apply_transitivity(
     prompts with one pair, or with more than 16 responses, keep their evidence.
     """
     state = TransitivityModel(table, responses, author=author)
-    if not state.useful:
+    if not state.has_linked_pairs:
         return evidence
     state.learn(evidence)
     consensus = state.sweep(evidence, passes=sweeps, tolerance=tolerance)

@@ -154,7 +154,7 @@ def drop_contradicted_votes(votes: Votes, *, exact_limit: int = 16, threads: int
     order = np.argsort(arcs)
     place = np.searchsorted(arcs, votes.pair_keys() * size + votes.annotator, sorter=order)
     kept = denoised.direction[order[place]] * votes.outcome > 0
-    return votes.where(kept | (votes.outcome == 0) | votes.human[votes.annotator])
+    return votes.select(kept | (votes.outcome == 0) | votes.human[votes.annotator])
 
 
 def _pair_key(a: Int32, b: Int32, responses: int) -> Int64:

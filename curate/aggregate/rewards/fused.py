@@ -25,11 +25,11 @@ _GOOD = 0.85
 @dataclass(frozen=True, slots=True)
 class Fused:
     """`votes` has `NAME` as its last annotator; `conflicting` int64[C], pairs as a · responses + b, ascending;
-    `silent`: models that rated nothing."""
+    `unrated`: models that rated nothing."""
 
     votes: Votes
     conflicting: Int64
-    silent: tuple[str, ...] = ()
+    unrated: tuple[str, ...] = ()
 
 
 def fuse_rewards(votes: Votes, scores: Float64, models: list[str], section: RewardsSection) -> Fused:

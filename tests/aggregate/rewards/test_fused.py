@@ -99,7 +99,7 @@ def test_a_model_that_rated_nothing_is_named_and_keeps_its_votes():
     scores = np.array([[1.0, np.nan], [0.0, np.nan]])
     votes = rated_votes(np.array([[1.0, 2.0], [0.0, 1.0]]), [2])
     fused = fuse_rewards(votes, scores, names(2), RewardsSection(annotators=names(2)))
-    assert fused.silent == ("rm-1",)
+    assert fused.unrated == ("rm-1",)
     assert Counter(np.array(fused.votes.annotators)[fused.votes.annotator]) == {
         NAME: 1,
         "rm-1": 1,

@@ -84,8 +84,8 @@ def test_formats_are_named_in_the_configuration(project: Path) -> None:
     assert scores["readers", "all"] == 0.5
     assert scores["trivia", "math"] == scores["trivia", "all"]
     with Lake.open(Config(workspace=str(project / ".curate")).location, read_only=True) as lake:
-        dropped = lake.value("SELECT dropped FROM runs WHERE part = 'benchmark readers'")
-        assert "readers are divided" in str(dropped)
+        details = lake.value("SELECT details FROM runs WHERE part = 'benchmark readers'")
+        assert "readers are divided" in str(details)
 
 
 def test_formats_are_named_on_the_command_line(project: Path) -> None:

@@ -61,7 +61,8 @@ class Certification:
     """The result of a test on `tested` labels.
 
     `pairs` bool[E]: the pairs that it is about; `accepted` bool[E]; `guarantee` None where none was asked for;
-    `pair_counts`, `accepted_counts`, `label_counts` int64[S]: pairs, accepted pairs and tested labels of each stratum. `calibrate` maps
+    `pair_counts`, `accepted_counts`, `label_counts`
+    int64[S]: pairs, accepted pairs and tested labels of each stratum. `calibrate` maps
     probabilities; `ece` is measured out of fold.
     """
 

@@ -41,7 +41,7 @@ def test_a_model_in_a_file_labels_the_pairs(sample_lake: Lake, tmp_path: Path) -
         ]
     assert labels
     assert abilities
-    assert "aggregate: already done" in aggregate(tmp_path, "./annotator_model.py:Agreement")
+    assert "nothing to do" in aggregate(tmp_path, "./annotator_model.py:Agreement")
     aggregate(tmp_path, {"kind": "./annotator_model.py:Agreement", "power": 50})
     assert read_labels(tmp_path) != labels
 

@@ -41,7 +41,7 @@ class People:
     def __len__(self) -> int:
         return len(self.pairs)
 
-    def mark_tested(self, learn: float) -> Bool:
+    def select_tested(self, learn: float) -> Bool:
         """Mark the pairs whose verdicts no model sees, bool[L], if it may learn from a share of the sample."""
         return self.is_drawn & (self.coin >= learn)
 

@@ -97,7 +97,7 @@ def label_pairs(
     is_majority = section.annotator_model_name == "majority"
     barred = np.zeros(0, np.int64) if conflicting is None else conflicting
     learn = section.guarantee.learn if section.guarantee is not None else 0.3
-    testing = people.mark_tested(0.0 if is_majority else learn)
+    testing = people.select_tested(0.0 if is_majority else learn)
     held_out = certification = posterior = None
     if int(testing.sum()) >= FEWEST_TESTED:
         whole = tally_pairs(votes)

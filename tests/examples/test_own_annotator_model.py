@@ -53,4 +53,4 @@ def test_a_missing_class_is_refused(sample_lake: Lake, tmp_path: Path) -> None:
     project.write_text("workspace: .\naggregate: {annotator_model: './annotator_model.py:Missing'}\n")
     result = CliRunner().invoke(app, ["aggregate", "-c", str(project)])
     assert result.exit_code == 1
-    assert "no class Missing" in " ".join(result.output.split())
+    assert "no class Missing" in str(result.exception)

@@ -36,7 +36,7 @@ from curate.aggregate.annotators import fit_model
 from curate.aggregate.annotators.pairs import PairLabels, build_pair_table
 from curate.aggregate.annotators.result import count_agreement
 from curate.aggregate.annotators.vote_patterns import build_vote_patterns, find_frequent_annotators
-from curate.config.verify import VerifyPlan
+from curate.config.verify import VerifyPlan, get_share
 from curate.verify.routing import ROUTING, open_strategy
 from curate.verify.routing.pairs import Pairs
 
@@ -156,7 +156,10 @@ def ask(strategy: str, pairs: Pairs, n: int) -> Int64:
     share = VerifyPlan().random if blind or strategy == "default" else 0.0
     chosen = open_strategy("random").choose_pairs(pairs, round(share * n))
     left = n - len(chosen)
-    for name, part in [*((name, round(left * part)) for name, part in mix.items()), ("uncertainty", left)]:
+    for name, part in [
+        *((name, round(left * get_share(part))) for name, part in mix.items()),
+        ("uncertainty", left),
+    ]:
         open_ = pairs.is_open.copy()
         open_[chosen] = False
         more = open_strategy(name).choose_pairs(replace(pairs, is_open=open_), min(part, n - len(chosen)))

@@ -34,7 +34,7 @@ class BenchmarkFormat(ABC):
 
     def __init__(self, name: str, options: Any = None) -> None:
         self.name = name
-        self.options = self.Options() if options is None else options
+        self.options: Any = self.Options() if options is None else options
 
     @classmethod
     def recognizes(cls, row: Row) -> bool:

@@ -25,7 +25,7 @@ class RoutingStrategy(ABC):
     reads_embeddings: ClassVar[bool] = False
 
     def __init__(self, options: Any = None) -> None:
-        self.options = self.Options() if options is None else options
+        self.options: Any = self.Options() if options is None else options
 
     @abstractmethod
     def choose_pairs(self, pairs: Pairs, n: int) -> Int64:

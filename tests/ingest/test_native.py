@@ -74,7 +74,7 @@ def disturbed(rows: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict
 def outcomes(decoder: NativeDecoder[Any], raw: bytes | dict[str, Any]) -> tuple[Any, Any]:
     """What the decoder makes of a row, and what its careful way alone does."""
     found = []
-    for decode in (decoder, decoder.carefully):
+    for decode in (decoder, decoder.decode_carefully):
         try:
             found.append(decode(raw))
         except RowError as error:
@@ -120,7 +120,7 @@ def test_the_fast_way_is_taken_by_sound_rows(monkeypatch: pytest.MonkeyPatch) ->
     def never(self: object, raw: object) -> object:
         raise AssertionError("the careful way was taken")
 
-    monkeypatch.setattr(NativeDecoder, "carefully", never)
+    monkeypatch.setattr(NativeDecoder, "decode_carefully", never)
     row = {"id": "q", "prompt": "p", "responses": [{"id": "a", "text": ""}, {"id": "b", "text": "é"}]}
     judgment = {"prompt": "q", "a": "a", "b": "b", "annotator": "x", "kind": "llm", "winner": "tie", "p_a": 1}
     assert isinstance(RESPONSES(json.dumps(row).encode()), NativeRow)

@@ -32,7 +32,7 @@ SplitName = Annotated[
 
 
 @ingest_app.callback()
-def ingest_sources(context: typer.Context, config: ConfigPath = DEFAULT_CONFIG) -> None:
+def ingest_configured_sources(context: typer.Context, config: ConfigPath = DEFAULT_CONFIG) -> None:
     """Take in every source of curate.yaml."""
     if context.invoked_subcommand is None:
         from curate.ingest import ingest_sources

@@ -21,8 +21,8 @@ from curate.aggregate import aggregate_judgments
 from curate.config.aggregate import AggregateSection
 from curate.config.judge import JudgeSection
 from curate.core.errors import CurateError
-from curate.core.progress import bars, silent
-from curate.core.resources import sql
+from curate.core.progress import no_progress, progress_bars
+from curate.core.resources import read_query
 from curate.lake.lake import Lake
 from curate.lake.panel_view import select_panel
 from curate.pipeline.frames import Frame, Row, derive_responses, read_responses, read_votes
@@ -186,7 +186,7 @@ def judge_responses(
             warnings.warn(note, stacklevel=2)
         names = project.config.panel_names
         select_panel(project.lake, names)
-        return project.lake.frame(sql("labels_judgments"), [names])
+        return project.lake.frame(read_query("labels_judgments"), [names])
 
 
 def label_responses(
@@ -240,11 +240,11 @@ def read_labels(lake: Lake) -> Labels:
     if not assessed:
         raise CurateError("There are no labels in the lake yet: run `curate aggregate` first.")
     strata = lake.arrow(f"SELECT * FROM guarantees WHERE {iteration} ORDER BY stratum").to_pylist()
-    annotators = lake.frame(sql("labels_annotators"))
+    annotators = lake.frame(read_query("labels_annotators"))
     order = ["annotator", "kind", "n", "ability", "agreement", "position_bias", "length_bias", "tie_rate"]
     return Labels(
-        preferences=lake.frame(sql("labels_preferences")),
-        rankings=lake.frame(sql("labels_rankings")),
+        preferences=lake.frame(read_query("labels_preferences")),
+        rankings=lake.frame(read_query("labels_rankings")),
         annotators=annotators.select(*order, pl.exclude(order)),
         guarantee=GuaranteeReport(
             Assessment.model_validate(assessed[0]), tuple(map(Guarantee.model_validate, strata))
@@ -338,11 +338,11 @@ def _ingest_votes(project: Project, rows: Sequence[Row]) -> list[str]:
 
 
 def _run_judges(project: Project, progress: bool) -> list[str]:
-    from curate.judge import (
-        judge_responses,  # with all kinds of judges and engines, which votes alone do not need
-    )
+    from curate.judge import judge_responses
 
-    note = judge_responses(project.lake, project.config, track=bars if progress else silent).note
+    note = judge_responses(
+        project.lake, project.config, track=progress_bars if progress else no_progress
+    ).note
     return [note] if note else []
 
 

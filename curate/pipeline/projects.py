@@ -13,7 +13,7 @@ import msgspec
 
 from curate.config.ingest import Source
 from curate.config.project import Config, load_config
-from curate.config.validation import validated
+from curate.config.validation import validate_options
 from curate.core.errors import CurateError
 from curate.core.identity import content_id
 from curate.ingest import ingest_judgments, ingest_responses
@@ -73,7 +73,7 @@ def load_project(path: Path, sections: Mapping[str, Mapping[str, Any]] | None = 
 
 
 def _configure(document: Mapping[str, Any], folder: Path) -> Config:
-    config = validated(Config, document)
+    config = validate_options(Config, document)
     object.__setattr__(config, "_folder", folder)
     return config
 

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curate.core.errors import CurateError
-from curate.core.progress import bars, silent
+from curate.core.progress import no_progress, progress_bars
 from curate.data.preference_rows import Turns, Unusable, turns_of
 from curate.pipeline.frames import Frame, Row, check_columns, describe_value, read_rows
-from curate.records import Message, prompt_id, text
+from curate.records import Message, prompt_id, text_parts
 from curate.reward.scorer import PromptResponses, open_reward_model
 
 _LONG = ("id", "prompt", "response", "response_id", "model", "reference", "meta")
@@ -40,7 +40,7 @@ def score_responses(model: Path | str, rows: Frame, *, progress: bool = False) -
     """
     requests = _read_requests(rows)
     scorer = open_reward_model(str(model), folder=Path.cwd())
-    scores = scorer.score(requests, track=bars if progress else silent)
+    scores = scorer.score(requests, track=progress_bars if progress else no_progress)
     return np.concatenate(scores)
 
 
@@ -82,5 +82,5 @@ def _identify(row: Row, context: Turns) -> str:
     key: Any = row.get("id")
     if key is None:
         return ""
-    messages = [Message.model_validate({"role": role, "content": text(turn)}) for role, turn in context]
+    messages = [Message.model_validate({"role": role, "content": text_parts(turn)}) for role, turn in context]
     return prompt_id(messages, key=str(key), reference=row.get("reference"))

@@ -19,7 +19,7 @@ import curate
 from curate.cli.app import app
 from curate.config.aggregate import AggregateSection
 from curate.config.judge import JudgeSection
-from curate.core.resources import sql
+from curate.core.resources import read_query
 from curate.lake.lake import Lake
 from curate.pipeline.labels import AggregateKeywords, JudgeKeywords
 from curate.records import Judgment
@@ -138,7 +138,7 @@ def test_what_people_say_keeps_its_side_and_options_reach_the_stage() -> None:
         ("good", "worse", "a", "verified"),
     }
     assert labels.rankings.filter(rank=1)["response"].unique().to_list() == ["good"]
-    assert labels.guarantee.sentence == "No guarantee was asked for (`aggregate.guarantee` is null)."
+    assert labels.guarantee.sentence.startswith("No guarantee was asked for (`aggregate.guarantee` is null).")
     assert not labels.guarantee.holds
     assert labels.guarantee.strata == ()
 
@@ -190,7 +190,7 @@ def test_lists_ratings_and_probabilities_come_by_key(lake: Lake) -> None:
         writer.append("responses", table(responses))
         writer.append("judgments", table(judgments))
     lake.rows("CREATE TEMP VIEW current_judgments AS SELECT * FROM judgments")
-    rows = lake.frame(sql("labels_judgments"), [["model"]]).to_dicts()
+    rows = lake.frame(read_query("labels_judgments"), [["model"]]).to_dicts()
     (ranking,) = [row for row in rows if row["form"] == "listwise"]
     assert (ranking["listed"], ranking["ranking"]) == ([key[x], key[y], key[z]], [key[z], key[x], key[y]])
     assert (ranking["scores"], ranking["winner"], ranking["a"]) == ([2.0, 1.0, 3.0], None, None)

@@ -13,7 +13,7 @@ import pytest
 
 import curate
 from curate.engine.local.embeddings import CachedEmbedder
-from curate.records import Message, prompt_id, text
+from curate.records import Message, prompt_id, text_parts
 from curate.reward.embedding_reward import EmbeddingRewardConfig, Heads, save_embedding_reward
 
 MakeModel = Callable[..., Path]
@@ -22,7 +22,7 @@ ROWS = [
     {"id": "q2", "prompt": "How?", "response": "Like this."},
     {"id": "q1", "prompt": "Why?", "response": "No idea."},
 ]
-SEEN = prompt_id((Message(role="user", content=text("Why?")),), key="q1", reference=None)
+SEEN = prompt_id((Message(role="user", content=text_parts("Why?")),), key="q1", reference=None)
 
 
 @pytest.fixture

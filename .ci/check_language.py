@@ -45,7 +45,21 @@ NO_PARTICIPLES = {
     "shed",
     "weighted",
 }
-STATES = {"is", "has", "was", "are", "can", "count", "list", "find", "read", "load", "drop", "select", "refuse"}
+STATES = {
+    "is",
+    "has",
+    "was",
+    "are",
+    "can",
+    "count",
+    "list",
+    "find",
+    "read",
+    "load",
+    "drop",
+    "select",
+    "refuse",
+}
 FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef
 
 

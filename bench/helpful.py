@@ -130,7 +130,7 @@ def language_model_margins(folder: Path, data: Path, held: list[Pair]) -> NDArra
     with torch.no_grad():
         for prompt, chosen, rejected in held:
             turns = [(each["role"], each["content"]) for each in json.loads(prompt)]
-            encoded = opened.encoder.encode(turns, [chosen, rejected])
+            encoded = opened.encoder.encode_responses(turns, [chosen, rejected])
             assert not isinstance(encoded, Failure)
             packed = pack_shared_prefix([encoded.prompt], [encoded.responses])
             one, other = opened.model.eval().score(packed).tolist()

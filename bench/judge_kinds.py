@@ -233,8 +233,10 @@ def panel(options: argparse.Namespace, pool: Path) -> Panel:
     """The judges that `--only` names, with one engine for all."""
     judges = []
     for judge in JUDGES:
-        if re.fullmatch(options.only, str(judge["name"])) and (options.baseline or not judge.get("baseline")):
-            if isinstance(examples := judge.get("examples"), dict):
+        if re.fullmatch(options.only, str(judge["name"])) and (
+            options.baseline or not judge.get_path("baseline")
+        ):
+            if isinstance(examples := judge.get_path("examples"), dict):
                 judge = judge | {"examples": examples | {"source": str(pool)}}
             judges.append(judge | {"engine": "m"})
     engines = {

@@ -78,7 +78,7 @@ class GuardSection(Section):
 
 
 class AggregateSection(Section):
-    """How judgments become preferences."""
+    """The way from judgments to preferences."""
 
     annotator_model: str | dict[str, Any] = Field(
         "auto",

@@ -58,7 +58,7 @@ class ChatTokens:
             turns = [{"role": "system", "content": "@sys@"}, {"role": "user", "content": "?"}]
             self._takes_system = "@sys@" in self._render_turns(turns, answer=True)
 
-    def encode(
+    def encode_chat(
         self, messages: Chat, prefill: str = "", *, answer: bool = True, room: int = 0
     ) -> list[int] | Failure:
         """Encode a chat.

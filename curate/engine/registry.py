@@ -92,9 +92,9 @@ class Engines:
                 else f"declared are: {', '.join(self._declared) or 'none'}."
             )
             raise CurateError(f"`{where}` is {name!r}, but `engines` declares no such engine: {hint}")
-        return self.make(name, self._declared[name], where=f"engines.{name}", needs=needs)
+        return self.make_engine(name, self._declared[name], where=f"engines.{name}", needs=needs)
 
-    def make(
+    def make_engine(
         self, name: str, options: Mapping[str, Any], *, where: str, needs: Capability | None = None
     ) -> Engine:
         """Return an engine made from options; equal options give the same engine.
@@ -135,10 +135,10 @@ class _RecordingEngines(Engines):
         super().__init__(engines._declared, engines.folder, images=engines.images)
         self._engines, self._used = engines, used
 
-    def make(
+    def make_engine(
         self, name: str, options: Mapping[str, Any], *, where: str, needs: Capability | None = None
     ) -> Engine:
-        engine = self._engines.make(name, options, where=where, needs=needs)
+        engine = self._engines.make_engine(name, options, where=where, needs=needs)
         if engine not in self._used:
             self._used.append(engine)
         return engine

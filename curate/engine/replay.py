@@ -84,7 +84,7 @@ class ReplayEngine(ConfiguredEngine):
     def capabilities(self) -> frozenset[Capability]:
         if self._source is not None:
             return self._source.capabilities
-        methods: set[Capability] = {method for method, _ in self._answers}
+        methods: set[Capability] = {method for method, _ in self._recorded_answers}
         return frozenset(methods | {"schema"} if "generate" in methods else methods)
 
     @property
@@ -94,29 +94,31 @@ class ReplayEngine(ConfiguredEngine):
         return blake2b(self._path.read_bytes(), digest_size=16).hexdigest()
 
     def generate(self, requests: Sequence[Generate]) -> list[Generation | Failure]:
-        return self._replay("generate", requests, Generation, lambda source, left: source.generate(left))
+        return self._replay_answers(
+            "generate", requests, Generation, lambda source, left: source.generate(left)
+        )
 
     def choose(self, requests: Sequence[Choose]) -> list[Choice | Failure]:
-        return self._replay("choose", requests, Choice, lambda source, left: source.choose(left))
+        return self._replay_answers("choose", requests, Choice, lambda source, left: source.choose(left))
 
     def loglikelihood(self, requests: Sequence[Continuation]) -> list[LogLikelihood | Failure]:
-        return self._replay(
+        return self._replay_answers(
             "loglikelihood", requests, LogLikelihood, lambda source, left: source.loglikelihood(left)
         )
 
     def score(self, chats: Sequence[Chat]) -> list[Score | Failure]:
-        return self._replay("score", chats, Score, lambda source, left: source.score(left))
+        return self._replay_answers("score", chats, Score, lambda source, left: source.score(left))
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        def ask(source: Engine, left: Sequence[str]) -> list[list[float] | Failure]:
+        def ask_source(source: Engine, left: Sequence[str]) -> list[list[float] | Failure]:
             return [vector.tolist() for vector in source.embed(left)]
 
-        vectors = self._replay("embed", texts, list[float], ask)
+        vectors = self._replay_answers("embed", texts, list[float], ask_source)
         if any(isinstance(vector, Failure) for vector in vectors):
             raise CurateError(f"Engine {self.name!r}: some texts are not in the recording {self._path}.")
         return np.asarray(vectors, np.float32)
 
-    def _replay(
+    def _replay_answers(
         self,
         method: Capability,
         requests: Sequence[RequestT],
@@ -133,19 +135,26 @@ class ReplayEngine(ConfiguredEngine):
         """
         keys: list[tuple[Capability, str]] = [(method, hash_request(method, request)) for request in requests]
         missing = {
-            key: request for key, request in zip(keys, requests, strict=True) if key not in self._answers
+            key: request
+            for key, request in zip(keys, requests, strict=True)
+            if key not in self._recorded_answers
         }
         if missing and self._source is not None:
             fresh = dict(zip(missing, ask(self._source, list(missing.values())), strict=True))
-            self._record(
+            self._record_answers(
                 {key: answer for key, answer in fresh.items() if not isinstance(answer, Failure)}, result
             )
         else:
             fresh = dict.fromkeys(missing, _MISSING)
-        return [_decode(self._answers[key], result) if key in self._answers else fresh[key] for key in keys]
+        return [
+            _decode_answer(self._recorded_answers[key], result)
+            if key in self._recorded_answers
+            else fresh[key]
+            for key in keys
+        ]
 
     @cached_property
-    def _answers(self) -> dict[tuple[Capability, str], bytes]:
+    def _recorded_answers(self) -> dict[tuple[Capability, str], bytes]:
         """Recorded answers, as JSON, by method and request id."""
         if not self._path.is_file():
             return {}
@@ -163,19 +172,21 @@ class ReplayEngine(ConfiguredEngine):
             answers[line.method, line.request] = bytes(line.answer)
         return answers
 
-    def _record(self, fresh: dict[tuple[Capability, str], Any], result: type) -> None:
+    def _record_answers(self, fresh: dict[tuple[Capability, str], Any], result: type) -> None:
         """Add answers to the file, without those that JSON cannot hold: NaN and infinity are no answers."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         texts = {key: msgspec.json.encode(answer) for key, answer in fresh.items()}
-        texts = {key: text for key, text in texts.items() if not isinstance(_decode(text, result), Failure)}
+        texts = {
+            key: text for key, text in texts.items() if not isinstance(_decode_answer(text, result), Failure)
+        }
         _repair_last_line(self._path)
         with self._path.open("ab") as file:
             for (method, request), text in texts.items():
                 file.write(msgspec.json.encode(RecordedAnswer(method, request, msgspec.Raw(text))) + b"\n")
-        self._answers.update(texts)
+        self._recorded_answers.update(texts)
 
 
-def _decode(text: bytes, result: type[ResultT]) -> ResultT | Failure:
+def _decode_answer(text: bytes, result: type[ResultT]) -> ResultT | Failure:
     try:
         return msgspec.json.decode(text, type=result)
     except msgspec.DecodeError as error:

@@ -151,10 +151,10 @@ class CountingEngines(Engines):
         self._engines = engines
         self.by_id: dict[int, CountingEngine] = {}
 
-    def make(
+    def make_engine(
         self, name: str, options: Mapping[str, Any], *, where: str, needs: Capability | None = None
     ) -> Engine:
-        real = self._engines.make(name, options, where=where, needs=needs)
+        real = self._engines.make_engine(name, options, where=where, needs=needs)
         return self.by_id.setdefault(id(real), CountingEngine(real))
 
     def check_all(self) -> None:

@@ -74,12 +74,13 @@ def _choose_by_kind(
         moved["required"] = [*required, *(key for key in moved.get("required", []) if key not in required)]
         definitions[name] = moved
         branches.append({"$ref": _DEFINITION + name})
-    own_kind = {
+    own_kind: dict[str, Any] = {
         "type": "string",
         "pattern": _OWN_KIND,
         "description": f"A kind of {family} of your own: module:Class or ./file.py:Class.",
     }
-    branches.append({"type": "object", "properties": {"kind": own_kind}, "required": required})
+    own: dict[str, Any] = {"type": "object", "properties": {"kind": own_kind}, "required": required}
+    branches.append(own)
     return {"oneOf": branches}
 
 

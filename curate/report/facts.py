@@ -21,7 +21,7 @@ REASONS_SHOWN = 20
 BIN = 0.05  # width of the confidence histogram's bins
 _PAIRS_COMPARED = 100_000  # enough for the matrix: ± 0.3 points at worst
 
-RowT = TypeVar("Row")
+RowT = TypeVar("RowT")
 
 
 @dataclass(frozen=True, slots=True)

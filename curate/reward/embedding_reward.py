@@ -34,7 +34,24 @@ _DECIMALS = 6  # of a score: far below what matters, far above the rounding of a
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmbeddingRewardConfig:
-    """`config.json` of a saved model."""
+    """`config.json` of a saved model.
+
+    Attributes:
+        embedder: Name of the embedding model.
+        embedder_digest: Identifies its weights.
+        dimension: Length of an embedding.
+        hidden: Hidden units of a head.
+        folds: Number of cross-fitting folds.
+        seed: Seed of the training.
+        epochs: Epochs that each head was trained for.
+        fingerprint: Hash of the data and settings of the training.
+        metrics: Figures of the training, for people.
+        members: Models of an ensemble.
+        combine: Way to make one score of those of the members.
+        dtype: Precision of the embeddings and the heads.
+        long_texts: Way to embed long texts. Models without this field were trained on the beginnings of texts.
+        format: Name and version of the format.
+    """
 
     embedder: str
     embedder_digest: str
@@ -42,18 +59,18 @@ class EmbeddingRewardConfig:
     hidden: int
     folds: int
     seed: int
-    epochs: list[int]  # that each head was trained for
-    fingerprint: str  # of the data and settings it was trained from
+    epochs: list[int]
+    fingerprint: str
     metrics: dict[str, Any]
     members: int = 1
     combine: Combine = "mean"
-    dtype: str = DTYPE  # of the embeddings and the heads
-    long_texts: LongTexts = "cut"  # models that do not say so were trained on the beginnings of long texts
+    dtype: str = DTYPE
+    long_texts: LongTexts = "cut"
     format: str = FORMAT
 
 
 Combine = Literal["mean", "min", "lower"]
-_COMBINED: dict[Combine, Callable[[Float64], Float64]] = {
+_COMBINERS: dict[Combine, Callable[[Float64], Float64]] = {
     "mean": lambda scores: scores.mean(axis=1),
     "min": lambda scores: scores.min(axis=1),
     "lower": lambda scores: scores.mean(axis=1) - scores.std(axis=1),
@@ -64,9 +81,17 @@ _COMBINED: dict[Combine, Callable[[Float64], Float64]] = {
 class Heads:
     """K fold heads and, last, the final one: score = w2 · silu(x W1 + b1).
 
-    `w1` float32[K+1, 3d, h], `b1` float32[K+1, h], `w2` float32[K+1, h]. With M `members` the h units are M equal
-    parts, each a model of its own; `combine` makes one score of theirs: the mean, the least, or the mean less one
-    standard deviation (a response that the members disagree about is not trusted; Coste et al. 2023).
+    With M members the h units are M equal parts, each a model of its own. `combine` makes one score of theirs: the
+    mean, the least, or the mean less one standard deviation (a response that the members disagree about is not
+    trusted; Coste et al. 2023).
+
+    | field     | type                | meaning |
+    | ---       | ---                 | --- |
+    | `w1`      | float32[K+1, 3d, h] | weights of the first layer |
+    | `b1`      | float32[K+1, h]     | biases of the first layer |
+    | `w2`      | float32[K+1, h]     | weights of the second layer |
+    | `members` | int                 | M |
+    | `combine` | str                 | mean, min or lower |
     """
 
     w1: Float32
@@ -76,19 +101,22 @@ class Heads:
     combine: Combine = "mean"
 
     def score(self, features: Float32, head: int) -> Float64:
-        """float64[n] for float32[n, 3d], by one of the heads.
+        """Return the scores, float64[n], of features float32[n, 3d] by one of the heads.
 
-        In double precision and rounded, so that a score does not depend on which others it is computed with.
+        They are computed in double precision and rounded, so that a score does not depend on its batch.
         """
-        return self._round_scores(_COMBINED[self.combine](self._score_members(features, head)))
+        return self._round_scores(_COMBINERS[self.combine](self._score_members(features, head)))
 
     def measure_disagreement(self, features: Float32, head: int) -> Float64:
-        """float64[n]: standard deviation over the members, each centred on these rows (a level says nothing)."""
+        """Return the standard deviation over the members, float64[n].
+
+        Each member's scores are centred on these rows, since only differences of its scores mean something.
+        """
         scores = self._score_members(features, head)
         return self._round_scores((scores - scores.mean(axis=0)).std(axis=1))
 
     def _score_members(self, features: Float32, head: int) -> Float64:
-        """float64[n, M]."""
+        """Return the scores of the members, float64[n, M]."""
         hidden = features.astype(np.float64) @ self.w1[head].astype(np.float64) + self.b1[head]
         with np.errstate(over="ignore"):  # exp(-x) of a very negative x is inf, and x / inf is the right 0
             activated = hidden / (1.0 + np.exp(-hidden))
@@ -101,7 +129,14 @@ class Heads:
 
 
 class EmbeddingReward:
-    """Scores responses; prompts it was trained on are scored by the head that did not see them."""
+    """A trained model. Prompts of its training set are scored by the head that did not see them.
+
+    Args:
+        description: Its `config.json`.
+        heads: Its heads.
+        prompts: Digests of the prompts of its training set.
+        digest: Identifies everything that can change a score.
+    """
 
     def __init__(
         self, description: EmbeddingRewardConfig, heads: Heads, prompts: frozenset[bytes], digest: str
@@ -114,7 +149,15 @@ class EmbeddingReward:
 
     @classmethod
     def load(cls, folder: Path | str, *, cache: Path | None = None) -> Self:
-        """Read a model from its folder. `cache`: a folder that keeps embeddings from one run to the next."""
+        """Read a model from its folder.
+
+        Args:
+            folder: The folder.
+            cache: Folder that keeps embeddings from one run to the next.
+
+        Raises:
+            CurateError: There is no such model, or it cannot be read.
+        """
         folder = Path(folder)
         description = read_description(folder)
         if description is None:
@@ -124,7 +167,7 @@ class EmbeddingReward:
 
         try:
             tensors = load_file(folder / "head.safetensors")
-            known = load_file(folder / "prompts.safetensors")["digests"]
+            digests = load_file(folder / "prompts.safetensors")["digests"]
             digest = _hash_model(folder, description)
         except Exception as error:  # safetensors raises its own kinds and OSError alike
             raise CurateError(f"The reward model in {folder} cannot be read: {error}.") from error
@@ -135,17 +178,17 @@ class EmbeddingReward:
             members=description.members,
             combine=description.combine,
         )
-        model = cls(description, heads, frozenset(row.tobytes() for row in known), digest)
+        model = cls(description, heads, frozenset(row.tobytes() for row in digests), digest)
         model._cache = cache
         return model
 
     @property
-    def cut(self) -> int:
+    def n_texts_cut(self) -> int:
         """Number of texts that lost their end, since the model was opened."""
-        return self.embedder.cut if "embedder" in self.__dict__ else 0
+        return self.sentence_embedder.cut if "sentence_embedder" in self.__dict__ else 0
 
     @cached_property
-    def embedder(self) -> CachedEmbedder:
+    def sentence_embedder(self) -> CachedEmbedder:
         embedder = CachedEmbedder(
             self.description.embedder, cache=self._cache, long_texts=self.description.long_texts
         )
@@ -164,40 +207,48 @@ class EmbeddingReward:
         *,
         track: Track = no_progress,
     ) -> Float64:
-        """float64[n]: the reward of `responses[i]` to `prompts[i]`; only differences within a prompt mean something.
+        """Score responses. Only differences between responses to one prompt mean something.
 
-        Pass a prompt of several turns as messages, as they were in training, and not as one text.
+        Args:
+            prompt_ids: Id of the prompt of each of the n responses.
+            prompts: Its text, or its messages. Pass a prompt of several turns as messages, as in training.
+            responses: Text of each response.
+            track: Shows progress.
+
+        Returns:
+            float64[n], the rewards.
         """
         if not len(prompt_ids) == len(prompts) == len(responses):
             raise ValueError(f"{len(prompt_ids)} ids, {len(prompts)} prompts, {len(responses)} responses")
         if not responses:
             return np.empty(0)
-        vectors = self.embedder.embed([*map(extract_question, prompts), *responses], track=track)
+        vectors = self.sentence_embedder.embed([*map(extract_question, prompts), *responses], track=track)
         inputs = build_features(vectors[: len(prompts)], vectors[len(prompts) :])
         return self.score_features(self.find_heads(prompt_ids), inputs)
 
     def score_features(self, head: Int64, inputs: Float32) -> Float64:
+        """Score features float32[n, 3d] by the heads int64[n]."""
         scores = np.empty(len(inputs))
-        for each in np.unique(head):
-            rows = head == each
-            scores[rows] = self.heads.score(inputs[rows], int(each))
+        for number in np.unique(head):
+            rows = head == number
+            scores[rows] = self.heads.score(inputs[rows], int(number))
         return scores
 
     def find_heads(self, prompt_ids: Sequence[str]) -> Int64:
-        """int64[n]: the fold of a prompt of the training set, `folds` (the final head) for any other."""
+        """Return int64[n]: the fold of a prompt of the training set, `folds` (the final head) for any other."""
         folds = self.description.folds
         heads = [
-            assign_fold(each, folds) if hash_prompt_id(each) in self._prompts else folds
-            for each in prompt_ids
+            assign_fold(prompt_id, folds) if hash_prompt_id(prompt_id) in self._prompts else folds
+            for prompt_id in prompt_ids
         ]
         return np.array(heads, np.int64)
 
 
 def read_description(folder: Path) -> EmbeddingRewardConfig | None:
-    """What `config.json` says of a saved model; `None` where there is none."""
+    """Return the `config.json` of a saved model; None where there is none that can be read."""
     try:
-        held = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        return EmbeddingRewardConfig(**held) if held["format"] == FORMAT else None
+        fields = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        return EmbeddingRewardConfig(**fields) if fields["format"] == FORMAT else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -205,31 +256,37 @@ def read_description(folder: Path) -> EmbeddingRewardConfig | None:
 def save_embedding_reward(
     folder: Path, description: EmbeddingRewardConfig, heads: Heads, prompt_ids: Sequence[str]
 ) -> EmbeddingReward:
-    """Write a model: into a folder beside its own, which then takes its place."""
+    """Write a model to a folder, all of it or nothing.
+
+    Args:
+        folder: Where to write. A model that is there is replaced; files of anybody else are not.
+        description: Its `config.json`.
+        heads: Its heads.
+        prompt_ids: Ids of the prompts of its training set.
+    """
     from safetensors.numpy import save as packed_bytes
 
-    digests = sorted({hash_prompt_id(each) for each in prompt_ids})
+    digests = sorted({hash_prompt_id(prompt_id) for prompt_id in prompt_ids})
     packed = np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 16)
     text = json.dumps(asdict(description), indent=2, ensure_ascii=False, sort_keys=True)
-    with atomic_directory(folder, owned=list_model_files, noun=NOUN) as made:
-        (made / "head.safetensors").write_bytes(
-            packed_bytes({"w1": heads.w1, "b1": heads.b1, "w2": heads.w2})
-        )
-        (made / "prompts.safetensors").write_bytes(packed_bytes({"digests": packed}))
-        (made / "config.json").write_text(text + "\n", encoding="utf-8")
+    with atomic_directory(folder, owned=list_model_files, noun=NOUN) as new:
+        (new / "head.safetensors").write_bytes(packed_bytes({"w1": heads.w1, "b1": heads.b1, "w2": heads.w2}))
+        (new / "prompts.safetensors").write_bytes(packed_bytes({"digests": packed}))
+        (new / "config.json").write_text(text + "\n", encoding="utf-8")
     return EmbeddingReward.load(folder)
 
 
 def extract_question(prompt: Dialogue) -> str:
-    """What is embedded of a prompt: its last user turn, since embedding models cut long texts at their end."""
+    """Return the text of a prompt that is embedded: its last user turn, or its last turn."""
     if isinstance(prompt, str):
         return prompt
-    turns = [read_message_text(each) for each in prompt if each["role"] == "user"]
-    turns = turns or [read_message_text(each) for each in prompt]
+    turns = [read_message_text(turn) for turn in prompt if turn["role"] == "user"]
+    turns = turns or [read_message_text(turn) for turn in prompt]
     return turns[-1] if turns else ""
 
 
 def read_message_text(message: Mapping[str, Any]) -> str:
+    """Return the text of a message {role, content: text or parts}."""
     content = message["content"]
     if isinstance(content, str):
         return content
@@ -237,7 +294,11 @@ def read_message_text(message: Mapping[str, Any]) -> str:
 
 
 def build_features(prompts: Float32, responses: Float32) -> Float32:
-    """float32[n, 3d] of float32[n, d] each: response, prompt, and their product (what of the answer is asked for).
+    """Return the features of responses, float32[n, 3d]: response, prompt, and their product.
+
+    Args:
+        prompts: float32[n, d], unit vectors.
+        responses: float32[n, d], unit vectors.
 
     Unit vectors are scaled by √d / 2, so that the first two parts have entries of about one half.
     """
@@ -248,7 +309,7 @@ def build_features(prompts: Float32, responses: Float32) -> Float32:
 
 
 def hash_prompt_id(prompt_id: str) -> bytes:
-    """16 bytes: of our own ids (32 hex digits) what they say, of any other its hash."""
+    """Return 16 bytes: the value of an id of our own (32 hex digits), the hash of any other."""
     try:
         own = bytes.fromhex(prompt_id)
     except ValueError:
@@ -257,7 +318,7 @@ def hash_prompt_id(prompt_id: str) -> bytes:
 
 
 def assign_fold(prompt_id: str, folds: int) -> int:
-    """The cross-fitting fold of a prompt: a function of its id alone."""
+    """Return the cross-fitting fold of a prompt, which depends on its id alone."""
     return int.from_bytes(hash_prompt_id(prompt_id), "big") % folds
 
 

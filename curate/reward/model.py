@@ -1,4 +1,4 @@
-"""A language model with a value head that scores responses."""
+"""Language models with a value head that score responses."""
 
 from __future__ import annotations
 
@@ -23,9 +23,15 @@ from curate.reward.packing import PackedBatch, PaddedBatch
 
 
 class RewardModel(nn.Module):
-    """`backbone` (any Transformers decoder, without its language head) and a head in 32 bits.
+    """A decoder with a value head, which scores packed responses.
 
     The score of a response is the head's value of the hidden state at its last token, in whatever layout it is packed.
+
+    Args:
+        backbone: A Transformers decoder without its language head.
+        head: The head; it computes in 32 bits.
+        shape: Its shape; default: linear with one output.
+        adapters: The PeftModel around backbone (and plain head), if there is one.
     """
 
     def __init__(
@@ -40,13 +46,13 @@ class RewardModel(nn.Module):
         self._adapters = (adapters,)  # in a tuple: the same parameters must not be registered a second time
 
     @property
-    def adapters(self) -> Any:
+    def peft_model(self) -> Any:
         """The PeftModel around backbone (and plain head), or None."""
         return self._adapters[0]
 
     @classmethod
-    def start(cls, backbone: Any, shape: HeadShape | None = None, *, seed: int = 0) -> Self:
-        """A new head on a backbone: by default linear, without a bias, with one output."""
+    def add_head(cls, backbone: Any, shape: HeadShape | None = None, *, seed: int = 0) -> Self:
+        """Return a model with a new head: by default linear, without a bias, with one output."""
         shape = shape or HeadShape()
         generator = torch.Generator().manual_seed(seed)
         return cls(
@@ -54,7 +60,7 @@ class RewardModel(nn.Module):
         )
 
     def forward(self, packed: PackedBatch) -> Tensor:
-        """float32[R, outputs]: of the packed responses."""
+        """Return the outputs of the head for the R packed responses, float32[R, outputs]."""
         hidden = self.backbone(
             input_ids=packed.tokens, position_ids=packed.positions, spans=packed.spans, use_cache=False
         ).last_hidden_state
@@ -65,11 +71,11 @@ class RewardModel(nn.Module):
         return outputs
 
     def score(self, packed: PackedBatch) -> Tensor:
-        """float32[R]: the scores of the packed responses."""
+        """Return the scores of the R packed responses, float32[R]."""
         return read_score(self(packed), self.shape)
 
     def save(self, folder: Path) -> None:
-        """Write it so that `load` gives the same scores; with a linear head of one output, so does Transformers."""
+        """Write the model so that `load` gives the same scores; Transformers reads one with a plain head too."""
         if isinstance(self.head, nn.Linear) and self.shape.is_plain:
             self.to_classifier().save_pretrained(folder)
             return
@@ -78,29 +84,29 @@ class RewardModel(nn.Module):
 
     @classmethod
     def load(cls, folder: Path | str, *, dtype: torch.dtype = torch.float32, **hub: Any) -> Self:
-        """Read a model of `save`, or any one-label sequence-classification model with a decoder, to go on with."""
+        """Read a model that `save` wrote, or any one-label sequence-classification model with a decoder."""
         from transformers import AutoModel, AutoModelForSequenceClassification
 
         try:
             if has_own_head(Path(folder)):
                 backbone = AutoModel.from_pretrained(folder, dtype=dtype)
                 return cls(backbone, *load_head(Path(folder), backbone.config.get_text_config().hidden_size))
-            found = AutoModelForSequenceClassification.from_pretrained(folder, dtype=dtype, **hub)
-            return cls(found.base_model, _load_linear_head(found, Path(folder)))
+            classifier = AutoModelForSequenceClassification.from_pretrained(folder, dtype=dtype, **hub)
+            return cls(classifier.base_model, _load_linear_head(classifier, Path(folder)))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise CurateError(
                 f"Cannot read a reward model from {folder}: {' '.join(str(error).split())}"
             ) from error
 
     def merge_adapters(self) -> RewardModel:
-        """The adapters added into the weights; this model is used up."""
-        whole = self.adapters.merge_and_unload()
+        """Return a model with the adapters added into the weights. This model must not be used afterwards."""
+        whole = self.peft_model.merge_and_unload()
         if self.shape.is_plain:
             return RewardModel(whole.base_model, whole.score, self.shape)
         return RewardModel(whole, self.head, self.shape)
 
     def to_classifier(self) -> Any:
-        """A copy as the backbone's own sequence-classification model with one label."""
+        """Return a copy as the backbone's own sequence-classification model with one label."""
         from transformers import AutoModelForSequenceClassification
 
         config = type(self.backbone.config).from_dict({**self.backbone.config.to_dict(), "num_labels": 1})
@@ -115,8 +121,8 @@ class RewardModel(nn.Module):
 class EncoderModel(nn.Module):
     """An encoder (BERT, ModernBERT, MiniLM …) as Transformers' own sequence classifier with one label.
 
-    Its tokens see each other in both directions, so a prompt cannot be shared by its responses: each is read with
-    its own copy, in a padded batch.
+    Tokens see each other in both directions, so responses cannot share a prompt: each is read with its own copy of the
+    prompt, in a padded batch.
     """
 
     def __init__(self, classifier: Any) -> None:
@@ -125,7 +131,7 @@ class EncoderModel(nn.Module):
         self.shape = HeadShape()
 
     def forward(self, padded: PaddedBatch) -> Tensor:
-        """float32[R, 1]."""
+        """Return the logits of R rows, float32[R, 1]."""
         inputs = {"input_ids": padded.tokens, "attention_mask": padded.mask}
         if padded.types is not None:
             inputs["token_type_ids"] = padded.types
@@ -140,11 +146,17 @@ class EncoderModel(nn.Module):
 
 
 class VisionModel(nn.Module):
-    """`backbone` (a Transformers vision-language model without its language head) and a head in 32 bits.
+    """A vision-language model with a value head.
 
-    The score is the head's value of the hidden state at a row's last token. Models differ in where an image's tokens
-    stand and in which of them see each other, so a prompt is not shared by its responses: each is read with its own
-    copy, images included, in a padded batch.
+    The score is the head's value of the hidden state at a row's last token. Models differ in where the tokens of an
+    image are and which of them see each other, so responses do not share a prompt: each is read with its own copy of
+    the prompt, images included, in a padded batch.
+
+    Args:
+        backbone: A Transformers vision-language model without its language head.
+        head: The head; it computes in 32 bits.
+        shape: Its shape.
+        adapters: The PeftModel around the backbone, if there is one.
     """
 
     def __init__(self, backbone: Any, head: nn.Module, shape: HeadShape, *, adapters: Any = None) -> None:
@@ -153,19 +165,19 @@ class VisionModel(nn.Module):
         self._adapters = (adapters,)  # as in RewardModel
 
     @property
-    def adapters(self) -> Any:
+    def peft_model(self) -> Any:
         """The PeftModel around the backbone, or None."""
         return self._adapters[0]
 
     @classmethod
-    def start(cls, backbone: Any, shape: HeadShape, *, seed: int = 0) -> Self:
+    def add_head(cls, backbone: Any, shape: HeadShape, *, seed: int = 0) -> Self:
         generator = torch.Generator().manual_seed(seed)
         return cls(
             backbone, make_head(backbone.config.get_text_config().hidden_size, shape, generator), shape
         )
 
     def forward(self, padded: PaddedBatch) -> Tensor:
-        """float32[R, outputs]."""
+        """Return the outputs of the head for R rows, float32[R, outputs]."""
         inputs = {"input_ids": padded.tokens, "attention_mask": padded.mask, **padded.images}
         hidden = self.backbone(**move_inputs(inputs, self.backbone), use_cache=False).last_hidden_state
         rows = torch.arange(len(hidden), device=hidden.device)
@@ -174,29 +186,29 @@ class VisionModel(nn.Module):
         return outputs
 
     def score(self, padded: PaddedBatch) -> Tensor:
-        """float32[R]."""
+        """Return the scores of R rows, float32[R]."""
         return read_score(self(padded), self.shape)
 
     def save(self, folder: Path) -> None:
-        """Write it so that `load` gives the same scores; Transformers has no classifier of such backbones."""
+        """Write the model so that `load` gives the same scores; Transformers has no classifier of such backbones."""
         self.backbone.save_pretrained(folder)
         save_head(self.head, self.shape, folder)
 
     @classmethod
     def load(cls, folder: Path, *, dtype: torch.dtype = torch.float32) -> Self:
-        """Read a model of `save`."""
+        """Read a model that `save` wrote."""
         from transformers import AutoModel
 
         backbone = AutoModel.from_pretrained(folder, dtype=dtype)
         return cls(backbone, *load_head(folder, backbone.config.get_text_config().hidden_size))
 
     def merge_adapters(self) -> VisionModel:
-        """The adapters added into the weights; this model is used up."""
-        return VisionModel(self.adapters.merge_and_unload(), self.head, self.shape)
+        """Return a model with the adapters added into the weights. This model must not be used afterwards."""
+        return VisionModel(self.peft_model.merge_and_unload(), self.head, self.shape)
 
 
 def _load_linear_head(classifier: Any, folder: Path) -> nn.Linear:
-    """The head of a classifier, from its file: loading the model in half precision has rounded the one in memory."""
+    """Load the head of a classifier from its file: the one in memory is rounded in a half-precision model."""
     from safetensors import safe_open
 
     head = getattr(classifier, "score", None)

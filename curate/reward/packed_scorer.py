@@ -78,7 +78,7 @@ class PackedScorer:
     def __init__(
         self, scorer: EngineScorer, model: RewardModel, encoder: ResponseEncoder, budget: int
     ) -> None:
-        self.name, self.revision, self.cut = scorer.name, scorer.revision, 0
+        self.name, self.revision, self.n_texts_cut = scorer.name, scorer.revision, 0
         self.sees_images = False
         self._scorer, self._model, self._encoder, self._budget = scorer, model, encoder, budget
         self._lock = threading.Lock()  # tokenizers and modules are not for two threads at once
@@ -122,14 +122,16 @@ class PackedScorer:
         step = len(places)
         while places:
             part = places[:step]
-            encoded = self._encoder.encode(context, [requests[row].responses[slot] for row, slot in part])
+            encoded = self._encoder.encode_responses(
+                context, [requests[row].responses[slot] for row, slot in part]
+            )
             if isinstance(encoded, Failure):
                 return
             tokens = _count_tokens(encoded)
             if tokens > self._budget and step > 1:
                 step = max(1, min(step // 2, step * self._budget // tokens))
                 continue
-            self.cut += encoded.cut
+            self.n_texts_cut += encoded.cut
             yield encoded, part
             places = places[step:]
 

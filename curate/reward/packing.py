@@ -23,9 +23,12 @@ Tokens = Sequence[int]
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A stretch of the row: causal tokens, then branches that see those and themselves but not each other.
+    """A part of the row: causal tokens, then branches that see those and themselves but not each other.
 
-    `length` tokens from `start`; branches follow immediately, one after the other.
+    Attributes:
+        start: Index of the first token.
+        length: Number of causal tokens.
+        branches: Number of tokens of each branch; branches follow immediately, one after the other.
     """
 
     start: int
@@ -33,16 +36,23 @@ class Span:
     branches: tuple[int, ...] = ()
 
     @property
-    def stop(self) -> int:
+    def end(self) -> int:
         return self.start + self.length + sum(self.branches)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackedBatch:
-    """One row of T tokens holding R responses to B prompts.
+    """One row of T tokens that holds R responses to B prompts.
 
-    `tokens`, `positions` int64[1, T]; `last` int64[R]: where each response ends; `prompt`, `slot` int64[R]: which
-    response of which prompt it is, in the caller's order whatever the layout's; `widest`: most responses of a prompt.
+    | field       | type        | meaning |
+    | ---         | ---         | --- |
+    | `tokens`    | int64[1, T] | token ids |
+    | `positions` | int64[1, T] | positions that the model is told |
+    | `spans`     | tuple       | which token sees which |
+    | `last`      | int64[R]    | index of the last token of each response |
+    | `prompt`    | int64[R]    | prompt of each response, in the caller's order |
+    | `slot`      | int64[R]    | place of each response among those of its prompt, in the caller's order |
+    | `widest`    | int         | most responses of a prompt |
     """
 
     tokens: Tensor
@@ -54,11 +64,13 @@ class PackedBatch:
     widest: int
 
     def scatter_scores(self, scores: Tensor, missing: float = float("-inf")) -> Tensor:
-        """[B, N] of [R] (or [B, N, K] of [R, K]): `missing` where a prompt has fewer responses than others."""
+        """Return [B, N] of scores [R] (or [B, N, K] of [R, K]); `missing` where a prompt has fewer than N responses."""
         return _scatter_scores(scores, self.prompt, self.slot, self.widest, missing)
 
     def to(self, device: torch.device | str) -> PackedBatch:
-        moved = (each.to(device) for each in (self.tokens, self.positions, self.last, self.prompt, self.slot))
+        moved = (
+            tensor.to(device) for tensor in (self.tokens, self.positions, self.last, self.prompt, self.slot)
+        )
         tokens, positions, last, prompt, slot = moved
         return PackedBatch(
             tokens=tokens,
@@ -73,10 +85,15 @@ class PackedBatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaddedBatch:
-    """R rows, one per response, padded on the right: for models whose prompt is not shared.
+    """R rows, one per response, padded on the right: for models whose responses do not share a prompt.
 
-    `tokens`, `mask`, `types` (which half of a text pair, where the model wants it) int64[R, L]; `prompt`, `slot`
-    int64[R] and `widest` as in `Packed`; `images`: what a vision-language model is given besides.
+    | field            | type        | meaning |
+    | ---              | ---         | --- |
+    | `tokens`, `mask` | int64[R, L] | token ids; 0 in the mask at padding |
+    | `types`          | int64[R, L] | half of a text pair, where the model wants it |
+    | `prompt`, `slot` | int64[R]    | as in `PackedBatch` |
+    | `widest`         | int         | as in `PackedBatch` |
+    | `images`         | dict        | further inputs of a vision-language model |
     """
 
     tokens: Tensor
@@ -92,9 +109,9 @@ class PaddedBatch:
 
     def to(self, device: torch.device | str) -> PaddedBatch:
         types = None if self.types is None else self.types.to(device)
-        moved = (each.to(device) for each in (self.tokens, self.mask, self.prompt, self.slot))
+        moved = (tensor.to(device) for tensor in (self.tokens, self.mask, self.prompt, self.slot))
         tokens, mask, prompt, slot = moved
-        images = {name: each.to(device) for name, each in self.images.items()}
+        images = {name: tensor.to(device) for name, tensor in self.images.items()}
         return PaddedBatch(
             tokens=tokens,
             mask=mask,
@@ -109,17 +126,23 @@ class PaddedBatch:
 def pad_rows(
     rows: Sequence[Sequence[Tokens]], types: Sequence[Sequence[Tokens]] | None, *, padding: int
 ) -> PaddedBatch:
-    """`rows[b][i]`: tokens of prompt b together with its response i; `types` likewise, or none."""
+    """Pad rows on the right.
+
+    Args:
+        rows: `rows[b][i]`: tokens of prompt b together with its response i.
+        types: Half of a text pair of each token, likewise, or None.
+        padding: Token to pad with.
+    """
     flat = [tokens for answers in rows for tokens in answers]
     longest = max(map(len, flat))
 
-    def block(each: Sequence[Tokens], fill: int) -> Tensor:
-        return torch.tensor([[*tokens, *[fill] * (longest - len(tokens))] for tokens in each])
+    def make_block(sequences: Sequence[Tokens], fill: int) -> Tensor:
+        return torch.tensor([[*tokens, *[fill] * (longest - len(tokens))] for tokens in sequences])
 
     return PaddedBatch(
-        tokens=block(flat, padding),
-        mask=block([[1] * len(tokens) for tokens in flat], 0),
-        types=None if types is None else block([each for answers in types for each in answers], 0),
+        tokens=make_block(flat, padding),
+        mask=make_block([[1] * len(tokens) for tokens in flat], 0),
+        types=None if types is None else make_block([halves for answers in types for halves in answers], 0),
         prompt=torch.tensor([b for b, answers in enumerate(rows) for _ in answers]),
         slot=torch.tensor([slot for answers in rows for slot in range(len(answers))]),
         widest=max(map(len, rows)),
@@ -134,7 +157,7 @@ def _scatter_scores(scores: Tensor, prompt: Tensor, slot: Tensor, widest: int, m
 
 
 def pack_shared_prefix(prompts: Sequence[Tokens], responses: Sequence[Sequence[Tokens]]) -> PackedBatch:
-    """Each prompt once, then its responses side by side. Scores do not depend on order or company."""
+    """Pack each prompt once, then its responses side by side. Scores do not depend on the other responses."""
     row = _Row(responses)
     for prompt, answers in zip(prompts, responses, strict=True):
         row.begin_prompt(prompt)
@@ -145,7 +168,7 @@ def pack_shared_prefix(prompts: Sequence[Tokens], responses: Sequence[Sequence[T
 
 
 def pack_separately(prompts: Sequence[Tokens], responses: Sequence[Sequence[Tokens]]) -> PackedBatch:
-    """Each response behind a prompt of its own: the plain way, and the reference for `shared_prefix`."""
+    """Pack each response behind a prompt of its own: the plain way, and the reference for `pack_shared_prefix`."""
     row = _Row(responses)
     for number, (prompt, answers) in enumerate(zip(prompts, responses, strict=True)):
         for slot, answer in enumerate(answers):
@@ -163,7 +186,14 @@ def pack_jointly(
     *,
     generator: torch.Generator | None = None,
 ) -> PackedBatch:
-    """All responses of a prompt in one causal sequence, shuffled by `generator` (given order without one)."""
+    """Pack all responses of a prompt in one causal sequence.
+
+    Args:
+        prompts: Tokens of B prompts.
+        responses: Tokens of the responses to each.
+        separator: Tokens between two responses.
+        generator: Shuffles the responses; without one they keep their order.
+    """
     row = _Row(responses)
     for prompt, answers in zip(prompts, responses, strict=True):
         row.begin_prompt(prompt)
@@ -180,6 +210,8 @@ def pack_jointly(
 
 
 class _Row:
+    """Builds a packed row, prompt by prompt."""
+
     def __init__(self, responses: Sequence[Sequence[Tokens]]) -> None:
         if not responses or not all(len(answers) for answers in responses):
             raise ValueError("every prompt needs a response")
@@ -202,14 +234,14 @@ class _Row:
         self.append_tokens(prompt)
 
     def append_tokens(self, tokens: Tokens) -> None:
-        at = len(self._tokens) - self._start
+        position = len(self._tokens) - self._start
         self._tokens.extend(tokens)
-        self._positions.extend(range(at, at + len(tokens)))
+        self._positions.extend(range(position, position + len(tokens)))
 
     def add_branch(self, tokens: Tokens, slot: int) -> None:
-        at = len(self._tokens) - self._start - sum(self._branches)
+        position = len(self._tokens) - self._start - sum(self._branches)
         self._tokens.extend(tokens)
-        self._positions.extend(range(at, at + len(tokens)))
+        self._positions.extend(range(position, position + len(tokens)))
         self._branches.append(len(tokens))
         self.mark_response(slot)
 

@@ -37,8 +37,7 @@ class PromptResponses:
 class RewardScorer(Protocol):
     """A reward model of any kind, opened. Its weights are read when it first scores."""
 
-    @property
-    def name(self) -> str: ...
+    name: str
 
     @property
     def revision(self) -> str:
@@ -49,7 +48,7 @@ class RewardScorer(Protocol):
         """Tells whether the model reads the images of a chat; other models read a mark in the text."""
 
     @property
-    def cut(self) -> int:
+    def n_texts_cut(self) -> int:
         """Number of texts that lost tokens because they were too long, since the model was opened."""
 
     def score(self, requests: Sequence[PromptResponses], *, track: Track = no_progress) -> list[Float64]:
@@ -110,7 +109,7 @@ def open_reward_model(
     if read_trained_kind(folder / model) == EMBEDDING:
         return _open_embedding_scorer(model, folder / model, name=name or model, cache=cache, dtype=dtype)
     settings = {"kind": "transformers", "model": model, "task": "reward", "dtype": dtype}
-    engine = (engines or Engines({}, folder, images=images)).make(
+    engine = (engines or Engines({}, folder, images=images)).make_engine(
         name or model, settings, where=where, needs="score"
     )
     scorer = EngineScorer(name or model, engine)
@@ -150,21 +149,21 @@ class EmbeddingScorer:
     sees_images: bool = field(init=False, default=False)
 
     @cached_property
-    def model(self) -> EmbeddingReward:
+    def reward_model(self) -> EmbeddingReward:
         """The head. The embedding model below it is loaded when it first embeds a text."""
         return EmbeddingReward.load(self.folder, cache=self.cache)
 
     @property
     def revision(self) -> str:
-        return self.model.digest
+        return self.reward_model.digest
 
     @property
-    def cut(self) -> int:
-        return self.model.cut
+    def n_texts_cut(self) -> int:
+        return self.reward_model.n_texts_cut
 
     def score(self, requests: Sequence[PromptResponses], *, track: Track = no_progress) -> list[Float64]:
         flat = [(request, response) for request in requests for response in request.responses]
-        scores = self.model.score(
+        scores = self.reward_model.score(
             [request.prompt_id or content_id(request.context) for request, _ in flat],
             [[{"role": role, "content": text} for role, text in request.context] for request, _ in flat],
             [response for _, response in flat],
@@ -173,7 +172,7 @@ class EmbeddingScorer:
         return split_scores(scores, requests)
 
     def score_chats(self, chats: Sequence[Chat], prompt_ids: Sequence[str]) -> list[Score | Failure]:
-        scores = self.model.score(
+        scores = self.reward_model.score(
             prompt_ids,
             [[turn.model_dump() for turn in chat[:-1]] for chat in chats],
             [plain_text(chat[-1].content) for chat in chats],
@@ -190,7 +189,9 @@ class EngineScorer:
 
     name: str
     engine: Engine
-    cut: int = field(init=False, default=0)  # engines cut nothing: a chat that is too long is a Failure
+    n_texts_cut: int = field(
+        init=False, default=0
+    )  # engines cut nothing: a chat that is too long is a Failure
 
     @property
     def revision(self) -> str:

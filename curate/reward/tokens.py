@@ -1,6 +1,7 @@
-"""Prompts and responses as token ids, in the very form in which the judge `reward-model` reads them.
+"""Prompts and responses as token ids, in the form in which the judge `reward-model` reads them.
 
-What is too long is cut, and a label never moves by it: labels belong to a response's slot, not to a place in the text.
+Texts that are too long are cut. This never moves a label: labels belong to a response's slot, not to a place in the
+text.
 
 - A prompt loses its oldest tokens (its left side; a begin-of-text token stays), the same for all its responses.
 - It keeps at least a quarter of `max_length`. A response longer than the rest loses tokens of its end, but not what
@@ -29,18 +30,21 @@ if TYPE_CHECKING:
 
 Ids = tuple[int, ...]
 Images = Callable[["Tensor", Sequence[Part]], "dict[str, Tensor]"]
-"""Of padded tokens and the images that they hold: what a vision-language model is given besides."""
+"""Makes the further inputs of a vision-language model, of padded tokens and the images that they hold."""
 
 _UNLIMITED = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedResponses:
-    """A prompt and its responses; for a model whose prompt is not shared, `prompt` is empty and each response is
-    whole, behind a prompt of its own.
+    """A prompt and its responses as tokens.
 
-    `types`: which half of a text pair each token is of. `cut`: how many texts lost tokens. `images`: those of each
-    response and its prompt, in the order of their tokens (empty: there are none).
+    Attributes:
+        prompt: Tokens of the prompt. It is empty for a model whose responses do not share a prompt.
+        responses: Tokens of each response; without a shared prompt they begin with those of the prompt.
+        types: Half of a text pair that each token belongs to.
+        cut: Number of texts that lost tokens.
+        images: Images of each response and its prompt, in the order of their tokens; empty: there are none.
     """
 
     prompt: Ids
@@ -51,8 +55,14 @@ class EncodedResponses:
 
 
 class ResponseEncoder:
-    """Encodes with one tokenizer. `whole`: for encoders, which read prompt and response together, as a text pair where
-    the tokenizer makes them.
+    """Encodes prompts and responses with one tokenizer.
+
+    Args:
+        tokenizer: A Transformers tokenizer.
+        max_length: Longest prompt and response together, in tokens.
+        whole: Encode for an encoder, which reads prompt and response together (as a text pair, if the tokenizer makes
+            such pairs).
+        padding: The padding token, or None.
     """
 
     images: Images | None = None  # for vision-language models alone
@@ -64,10 +74,19 @@ class ResponseEncoder:
         self.padding = padding
         self._chat = ChatTokens(tokenizer, _UNLIMITED)
 
-    def encode(
+    def encode_responses(
         self, context: Turns, responses: Sequence[str], *, separator: Ids | None = None
     ) -> EncodedResponses | Failure:
-        """`separator`: of a joint sequence, which has to fit into `max_length` as a whole."""
+        """Encode a prompt and its responses.
+
+        Args:
+            context: (role, text) of each turn of the prompt.
+            responses: Texts of the responses.
+            separator: Separator of a joint sequence, which must fit into `max_length` as a whole.
+
+        Returns:
+            The tokens; a Failure where the chat cannot be encoded.
+        """
         if not all(role in get_args(Role) for role, _ in context):
             return Failure("a message has an unknown role")
         chats = [_make_chat([*context, ("assistant", response)]) for response in responses]
@@ -79,79 +98,86 @@ class ResponseEncoder:
     def _fit_length(
         self, chats: Sequence[Chat], prompt: Ids, answers: Sequence[Ids], separator: Ids | None
     ) -> EncodedResponses | Failure:
-        """What `max_length` has room for. `chats`: each answer behind the prompt."""
+        """Cut to `max_length`.
+
+        Args:
+            chats: Each answer behind the prompt.
+            prompt: Tokens of the prompt.
+            answers: Tokens of each answer.
+            separator: As in `encode`.
+        """
         return self._cut_to_length(prompt, answers, separator)
 
     def _split_prompt(self, context: Chat, chats: Sequence[Chat]) -> tuple[Ids, list[Ids]] | Failure:
-        """The tokens of the prompt, and of what follows it in each chat."""
+        """Return the tokens of the prompt, and those that follow it in each chat."""
         sequences: list[Ids] = []
         for chat in chats:
-            each = self._chat.encode(chat, answer=False)
-            if isinstance(each, Failure):
-                return self._explain_unreadable(each)
-            sequences.append(self._strip_padding(tuple(each)))
-        opened = self._chat.encode(context, answer=True)
+            ids = self._chat.encode_chat(chat, answer=False)
+            if isinstance(ids, Failure):
+                return self._explain_unreadable(ids)
+            sequences.append(self._strip_padding(tuple(ids)))
+        opened = self._chat.encode_chat(context, answer=True)
         prompt = [] if isinstance(opened, Failure) else opened
-        shared = min(_count_common(prompt, each) for each in sequences)
+        shared = min(_count_common(prompt, sequence) for sequence in sequences)
         shared = max(1, min(shared, min(map(len, sequences)) - 1))
-        return sequences[0][:shared], [each[shared:] for each in sequences]
+        return sequences[0][:shared], [sequence[shared:] for sequence in sequences]
 
     def _explain_unreadable(self, failure: Failure) -> Failure:
         return Failure("the chat template does not take the chat")
 
     @cached_property
     def _reads_pairs(self) -> bool:
-        """As in `curate.engine.local.classifier`."""
+        """Tells whether prompt and response are a text pair, as in `curate.engine.local.classifier`."""
         return not self.tokenizer.chat_template and self.tokenizer.sep_token is not None
 
     @cached_property
     def _n_closing_tokens(self) -> int:
-        """How many tokens close an answer, whatever it says."""
+        """The number of tokens that close any answer."""
         ends = [
-            self._chat.encode(_make_chat([("user", "?"), ("assistant", said)]), answer=False)
-            for said in ("yes", "11")
+            self._chat.encode_chat(_make_chat([("user", "?"), ("assistant", text)]), answer=False)
+            for text in ("yes", "11")
         ]
-        one, other = (self._strip_padding(tuple(each)) for each in ends if not isinstance(each, Failure))
+        one, other = (self._strip_padding(tuple(ids)) for ids in ends if not isinstance(ids, Failure))
         return max(1, _count_common(one[::-1], other[::-1]))
 
     def _cut_to_length(self, prompt: Ids, answers: Sequence[Ids], separator: Ids | None) -> EncodedResponses:
-        kept = min(len(prompt), self.max_length // 4)
-        room = self.max_length - kept
+        prompt_length = min(len(prompt), self.max_length // 4)
+        room = self.max_length - prompt_length
         if separator is not None:
             room = room // len(answers) - len(separator)
         room = max(room, self._n_closing_tokens + 1)
-        fitted = tuple(self._cut_answer(each, room) for each in answers)
-        taken = max(map(len, fitted))
+        fitted = tuple(self._cut_answer(answer, room) for answer in answers)
+        answer_length = max(map(len, fitted))
         if separator is not None:
-            taken = sum(len(each) + len(separator) for each in fitted)
-        kept = max(kept, self.max_length - taken)
-        shorter = self._keep_newest(prompt, kept)
+            answer_length = sum(len(answer) + len(separator) for answer in fitted)
+        prompt_length = max(prompt_length, self.max_length - answer_length)
+        shorter = self._keep_newest(prompt, prompt_length)
         before, after = ([len(prompt), *map(len, answers)], [len(shorter), *map(len, fitted)])
         return EncodedResponses(shorter, fitted, cut=sum(map(operator.ne, before, after)))
 
     def _cut_answer(self, answer: Ids, room: int) -> Ids:
-        """Without the tokens before its closing ones that are too many."""
+        """Return the answer without the tokens before its closing ones that are too many."""
         return (
             answer
             if len(answer) <= room
             else answer[: room - self._n_closing_tokens] + answer[-self._n_closing_tokens :]
         )
 
-    def _keep_newest(self, prompt: Ids, kept: int) -> Ids:
-        if len(prompt) <= kept:
+    def _keep_newest(self, prompt: Ids, length: int) -> Ids:
+        if len(prompt) <= length:
             return prompt
         begins = prompt[0] == self.tokenizer.bos_token_id
-        return (prompt[0], *prompt[len(prompt) - kept + 1 :]) if begins else prompt[len(prompt) - kept :]
+        return (prompt[0], *prompt[len(prompt) - length + 1 :]) if begins else prompt[len(prompt) - length :]
 
     def _strip_padding(self, ids: Ids) -> Ids:
-        """Transformers reads the score at the last token that is no padding token."""
+        """Drop padding at the end: Transformers reads the score at the last token that is no padding token."""
         end = len(ids)
         while end > 2 and ids[end - 1] == self.padding:
             end -= 1
         return ids[:end]
 
     def _encode_pairs(self, chats: Sequence[Chat]) -> EncodedResponses:
-        """(What was said before, the answer), as text pairs of a BERT-like model."""
+        """Encode (the turns before the answer, the answer) as text pairs of a BERT-like model."""
         tokenizer, side = self.tokenizer, self.tokenizer.truncation_side
         most = self.max_length - self.max_length // 4
         tokenizer.truncation_side = "left"
@@ -203,7 +229,8 @@ class VisionResponseEncoder(ResponseEncoder):
         if pictures and room < min(needed, max(map(len, answers))):
             return Failure("the prompt with its images is too long")
         if any(
-            len(each) > pictures and len(answer) > room for each, answer in zip(images, answers, strict=True)
+            len(parts) > pictures and len(answer) > room
+            for parts, answer in zip(images, answers, strict=True)
         ):
             return Failure("a response with its images is too long")
         fitted = (
@@ -211,12 +238,12 @@ class VisionResponseEncoder(ResponseEncoder):
             if pictures
             else self._cut_to_length(prompt, answers, None)
         )
-        rows = tuple(fitted.prompt + each for each in fitted.responses)
+        rows = tuple(fitted.prompt + answer for answer in fitted.responses)
         return EncodedResponses((), rows, cut=fitted.cut, images=images if any(images) else ())
 
     def _cut_answers(self, prompt: Ids, answers: Sequence[Ids], room: int) -> EncodedResponses:
-        """The prompt whole, and the answers cut to what it leaves them."""
-        fitted = tuple(self._cut_answer(each, room) for each in answers)
+        """Return the whole prompt, and the answers cut to the room that it leaves."""
+        fitted = tuple(self._cut_answer(answer, room) for answer in answers)
         return EncodedResponses(
             prompt, fitted, cut=sum(map(operator.ne, map(len, answers), map(len, fitted)))
         )
@@ -226,9 +253,9 @@ class VisionResponseEncoder(ResponseEncoder):
 
 
 def _make_chat(turns: Turns) -> Chat:
-    return tuple(Message.model_validate({"role": role, "content": parts_of(said)}) for role, said in turns)
+    return tuple(Message.model_validate({"role": role, "content": parts_of(text)}) for role, text in turns)
 
 
 def _count_common(one: Sequence[int], other: Sequence[int]) -> int:
-    """Length of the common beginning."""
+    """Return the length of the common beginning."""
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))

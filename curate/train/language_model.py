@@ -115,7 +115,9 @@ def fine_tune_backbone(
         accelerator.ddp_handler = DistributedDataParallelKwargs(find_unused_parameters=True)
     groups = build_groups(
         pairs,
-        lambda context, responses: loaded.encoder.encode(context, responses, separator=loaded.separator),
+        lambda context, responses: loaded.encoder.encode_responses(
+            context, responses, separator=loaded.separator
+        ),
         aspects=tuple(backbone.aspects),
     )
     train, held_out = _split_groups(groups, pairs, backbone, data)

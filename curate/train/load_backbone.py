@@ -46,8 +46,8 @@ class LoadedBackbone:
     def save(self, folder: Path) -> None:
         """Save the model with its tokenizer or processor; adapters are merged into it, and saved beside it too."""
         model = self.model
-        if not isinstance(model, EncoderModel) and model.adapters is not None:
-            model.adapters.save_pretrained(folder / "adapter")
+        if not isinstance(model, EncoderModel) and model.peft_model is not None:
+            model.peft_model.save_pretrained(folder / "adapter")
             model = model.merge_adapters()
         model.save(folder)
         encoder = self.encoder
@@ -122,7 +122,7 @@ def _load_decoder(
 
     if not _is_classifier(config) and not has_own_head(Path(source)):
         backbone = AutoModel.from_pretrained(source, dtype=dtype, **hub)
-        return RewardModel.start(backbone, _build_shape(section), seed=seed)
+        return RewardModel.add_head(backbone, _build_shape(section), seed=seed)
     model = RewardModel.load(source, dtype=dtype, **hub)
     _check_head(section, model.shape)
     return model
@@ -152,7 +152,7 @@ def _load_vision(
         _check_head(section, model.shape)
     else:
         backbone = AutoModel.from_pretrained(source, dtype=dtype, **hub)
-        model = VisionModel.start(backbone, _build_shape(section), seed=seed)
+        model = VisionModel.add_head(backbone, _build_shape(section), seed=seed)
     _set_padding(model.backbone.config, tokenizer)
     if section.gradient_checkpointing:
         model.backbone.gradient_checkpointing_enable({"use_reentrant": False})

@@ -162,7 +162,7 @@ def test_reading_a_data_set_opens_no_image(tmp_path: Path, monkeypatch: pytest.M
     import pyarrow.parquet as pq
 
     from curate.evaluate.benchmark_reader import _read_hub as _hub
-    from curate.ingest.hub import stream
+    from curate.ingest.hub import stream_rows
 
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
     columns = datasets.Features(
@@ -173,7 +173,7 @@ def test_reading_a_data_set_opens_no_image(tmp_path: Path, monkeypatch: pytest.M
     pq.write_table(
         datasets.Dataset.from_list([row], features=columns).data.table, tmp_path / "set" / "train.parquet"
     )
-    assert [*stream(str(tmp_path / "set"), None, None, "train", lambda _: None)] == [(1, row)]
+    assert [*stream_rows(str(tmp_path / "set"), None, None, "train", lambda _: None)] == [(1, row)]
     assert [*_hub(str(tmp_path / "set"), "train")] == [row]
 
 

@@ -91,7 +91,9 @@ def test_a_dear_judge_is_asked_where_cheap_ones_are_uncertain(
     """`length` ties where two answers are of about the same length, and decides all other pairs."""
     cheap = "name: long, kind: rule, rule: length, tie: 0.35"
     config = make_config(yaml(cheap, f"{LLM}, after: [long], uncertain: 0.3"))
-    assert judge_responses(sample_lake, config, only=["llm"]).counts.rows_in == 0  # nobody has spoken yet: it waits
+    assert (
+        judge_responses(sample_lake, config, only=["llm"]).counts.rows_in == 0
+    )  # nobody has spoken yet: it waits
     judge_responses(sample_lake, config)
     tied = sample_lake.rows(
         "SELECT response_a, response_b FROM judgments WHERE annotator_id = 'long' AND outcome = 'tie' ORDER BY ALL"

@@ -189,6 +189,9 @@ def test_a_conversation_is_shown_with_its_turns(scripted: MakeEngines) -> None:
     turns = build_chat(("system", "Rhyme."), ("user", "Hi"), ("assistant", "Bye"), ("user", "Again"))
     item = PromptItem("p", turns, None, (CandidateResponse("a", "x"), CandidateResponse("b", "y")))
     text = plain_text(
-        judge(scripted()).build_prompt(Question(item, item.candidates, shown="ab"), Preamble()).messages[-1].content
+        judge(scripted())
+        .build_prompt(Question(item, item.candidates, shown="ab"), Preamble())
+        .messages[-1]
+        .content
     )
     assert "[system]\nRhyme.\n\n[user]\nHi\n\n[assistant]\nBye\n\n[user]\nAgain" in text

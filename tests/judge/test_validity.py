@@ -162,7 +162,9 @@ def test_a_judge_of_ones_own_commits_no_nonsense(
     sample_lake: Lake, make_config: MakeConfig, tmp_path: Path
 ) -> None:
     (tmp_path / "odd.py").write_text(CUSTOM)
-    judge_responses(sample_lake, make_config("judge: {judges: [{name: odd, kind: './odd.py:Odd', attempts: 1}]}\n"))
+    judge_responses(
+        sample_lake, make_config("judge: {judges: [{name: odd, kind: './odd.py:Odd', attempts: 1}]}\n")
+    )
     rows = sample_lake.rows("SELECT outcome, p_a, raw FROM judgments WHERE annotator_id = 'odd'")
     assert len(rows) == 72
     assert [row for row in rows if row[0] != "failed"] == [("a", 0.75, "a?b")] * 12

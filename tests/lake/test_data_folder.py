@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from curate.core.errors import CurateError
-from curate.lake.data_folder import Claim, has_claim, hide_password, is_occupied, list_claims, write_claim
+from curate.lake.data_folder import Claim, has_claim, has_files, hide_password, list_claims, write_claim
 from curate.lake.lake import Lake, Location
 from curate.lake.maintenance import collect_garbage
 
@@ -263,10 +263,10 @@ def test_a_lake_that_is_moved_whole_is_still_cleaned(full: Location, tmp_path: P
 def test_claims_are_kept_in_buckets_through_the_database(tmp_path: Path) -> None:
     connection, url, claim = duckdb.connect(), f"file://{tmp_path}", Claim("lake", "it's there")
     assert list_claims(connection, url) == {}
-    assert not is_occupied(connection, url)
+    assert not has_files(connection, url)
     write_claim(connection, url, claim)
     assert has_claim(connection, url, claim)
-    assert is_occupied(connection, url)
+    assert has_files(connection, url)
     assert [*list_claims(connection, url).values()] == [*list_claims(connection, str(tmp_path)).values()]
 
 

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from curate.lake.lake import Lake
-from curate.lake.runs import StageRun, committed_chunks, find_newest_run, is_done
+from curate.lake.runs import StageRun, find_newest_run, is_done, list_committed_chunks
 from curate.lake.status import read_status
 
 ROWS = pa.table({"quarantine_id": ["a", "b"]})
@@ -23,7 +23,7 @@ def test_rows_and_record_are_one_commit(lake: Lake) -> None:
     ]
     assert is_done(lake, "ingest", "file", "f")
     assert not is_done(lake, "ingest", "file", "other")
-    assert committed_chunks(lake, "ingest", "file", "f") == {3: "done"}
+    assert list_committed_chunks(lake, "ingest", "file", "f") == {3: "done"}
     assert run.summary().counts.rows_in == 3
 
 

@@ -77,7 +77,7 @@ def one_by_one(model: RewardModel, prompts: list[list[int]], responses: list[lis
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_packed_scores_are_those_of_separate_passes(family: str) -> None:
-    model = RewardModel.start(backbone(family))
+    model = RewardModel.add_head(backbone(family))
     prompts, responses = some_tokens()
     expected = one_by_one(model, prompts, responses)
     assert expected.std() > 0.01  # they differ, so that agreeing means something
@@ -87,7 +87,7 @@ def test_packed_scores_are_those_of_separate_passes(family: str) -> None:
 
 @pytest.mark.parametrize("family", ["llama", "qwen3 sliding"])
 def test_packed_gradients_are_those_of_separate_passes(family: str) -> None:
-    model = RewardModel.start(backbone(family), HeadShape("mlp", 16))
+    model = RewardModel.add_head(backbone(family), HeadShape("mlp", 16))
     prompts, responses = some_tokens(1)
     gradients = []
     for scores in (
@@ -104,7 +104,7 @@ def test_packed_gradients_are_those_of_separate_passes(family: str) -> None:
 
 
 def test_order_and_company_change_no_score() -> None:
-    model = RewardModel.start(backbone())
+    model = RewardModel.add_head(backbone())
     prompts, responses = some_tokens(2)
     table = model.score(pack_shared_prefix(prompts, responses)).split([len(answers) for answers in responses])
     turned = [answers[::-1] for answers in responses]
@@ -136,7 +136,7 @@ def test_padding_and_company_change_no_score_of_an_encoder() -> None:
 
 
 def test_joint_scores_are_those_of_the_whole_sequence_and_depend_on_order() -> None:
-    model = RewardModel.start(backbone())
+    model = RewardModel.add_head(backbone())
     prompt, answers, separator = [5, 6, 7], [[8, 9], [10], [11, 12, 13]], [96]
     scores = model.score(pack_jointly([prompt], [answers], separator))
     model.backbone.set_attn_implementation("eager")
@@ -149,7 +149,7 @@ def test_joint_scores_are_those_of_the_whole_sequence_and_depend_on_order() -> N
 
 
 def test_a_shuffled_joint_row_still_says_which_score_is_whose() -> None:
-    model = RewardModel.start(backbone())
+    model = RewardModel.add_head(backbone())
     prompts, responses = some_tokens(3, prompts=6)
     packed = pack_jointly(prompts, responses, [96], generator=torch.Generator().manual_seed(4))
     table = packed.scatter_scores(model.score(packed))
@@ -210,14 +210,14 @@ def test_empty_texts_and_rows_that_are_not_covered_are_refused() -> None:
         widest=2,
     )
     with pytest.raises(ValueError, match="do not cover"):
-        RewardModel.start(backbone())(short)
+        RewardModel.add_head(backbone())(short)
 
 
 def test_what_packed_attention_does_not_know_is_refused() -> None:
     from transformers import AutoModel, Gemma2Config
 
     config = Gemma2Config(**SHAPE, head_dim=8, query_pre_attn_scalar=8, attn_logit_softcapping=50.0)
-    model = RewardModel.start(AutoModel.from_config(config).eval())
+    model = RewardModel.add_head(AutoModel.from_config(config).eval())
     with pytest.raises(NotImplementedError, match="soft-capped"):
         model.score(pack_shared_prefix([[1]], [[[2]]]))
 
@@ -234,7 +234,7 @@ def test_what_packed_attention_does_not_know_is_refused() -> None:
 )
 @pytest.mark.parametrize("family", ["llama", "qwen3"])
 def test_saved_models_score_the_same(family: str, shape: HeadShape, tmp_path: Path) -> None:
-    model = RewardModel.start(backbone(family), shape)
+    model = RewardModel.add_head(backbone(family), shape)
     packed = pack_shared_prefix(*some_tokens(5))
     model.save(tmp_path)
     loaded = RewardModel.load(tmp_path).eval()
@@ -246,7 +246,7 @@ def test_saved_models_score_the_same(family: str, shape: HeadShape, tmp_path: Pa
 def test_transformers_reads_a_linear_head(tmp_path: Path) -> None:
     from transformers import AutoModelForSequenceClassification
 
-    model = RewardModel.start(backbone("qwen3"))
+    model = RewardModel.add_head(backbone("qwen3"))
     model.save(tmp_path)
     classifier = AutoModelForSequenceClassification.from_pretrained(tmp_path).eval()
     prompts, responses = some_tokens(6)
@@ -258,7 +258,7 @@ def test_transformers_reads_a_linear_head(tmp_path: Path) -> None:
 
 
 def test_a_half_precision_backbone_has_a_full_precision_head() -> None:
-    model = RewardModel.start(backbone().to(torch.bfloat16))
+    model = RewardModel.add_head(backbone().to(torch.bfloat16))
     packed = pack_shared_prefix(*some_tokens(7))
     scores = model.score(packed)
     assert scores.dtype == torch.float32
@@ -267,7 +267,7 @@ def test_a_half_precision_backbone_has_a_full_precision_head() -> None:
 
 
 def test_loading_in_half_precision_does_not_round_the_head(tmp_path: Path) -> None:
-    model = RewardModel.start(backbone())
+    model = RewardModel.add_head(backbone())
     model.save(tmp_path)
     loaded = RewardModel.load(tmp_path, dtype=torch.bfloat16)
     assert loaded.backbone.dtype == torch.bfloat16

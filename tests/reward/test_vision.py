@@ -54,7 +54,7 @@ def texts(folder: Path, most: int = 400) -> VisionResponseEncoder:
 def model(folder: Path, shape: HeadShape | None = None) -> VisionModel:
     from transformers import AutoModel
 
-    return VisionModel.start(AutoModel.from_pretrained(folder), shape or HeadShape()).eval()
+    return VisionModel.add_head(AutoModel.from_pretrained(folder), shape or HeadShape()).eval()
 
 
 def shown(*parts: Part | str) -> Turns:
@@ -80,14 +80,14 @@ def scores(
     model: VisionModel, reader: VisionResponseEncoder, context: Turns, answers: list[str] = ANSWERS
 ) -> Tensor:
     with torch.no_grad():
-        return model.score(batch(reader, [encoded(reader.encode(context, answers))]))
+        return model.score(batch(reader, [encoded(reader.encode_responses(context, answers))]))
 
 
 def test_tokens_and_scores_are_those_of_the_processor_s_own_call(folder: Path, paint: Any) -> None:
     """Each chat alone through `apply_chat_template` and Transformers' model."""
     reader, opened = texts(folder), model(folder)
     parts = [paint("red", (60, 33)), "which is better?", paint("blue"), " A or B"]
-    found = encoded(reader.encode(shown(*parts), ANSWERS))
+    found = encoded(reader.encode_responses(shown(*parts), ANSWERS))
     expected = []
     for row, answer in zip(found.responses, ANSWERS, strict=True):
         content: list[dict[str, Any]] = [
@@ -121,7 +121,7 @@ def test_scores_depend_on_the_image_and_on_nothing_else(folder: Path, paint: Any
     assert torch.allclose(turned.flip(0), alone[0], atol=1e-4)
     for answer, score in zip(ANSWERS, alone[1], strict=True):
         assert scores(opened, reader, contexts[1], [answer])[0] == pytest.approx(float(score), abs=1e-4)
-    groups = [encoded(reader.encode(context, ANSWERS)) for context in contexts]
+    groups = [encoded(reader.encode_responses(context, ANSWERS)) for context in contexts]
     with torch.no_grad():
         together = opened.score(batch(reader, groups))
         backwards = opened.score(batch(reader, groups[::-1]))
@@ -131,7 +131,9 @@ def test_scores_depend_on_the_image_and_on_nothing_else(folder: Path, paint: Any
 
 def test_gradients_reach_head_language_and_vision(folder: Path, paint: Any) -> None:
     reader, opened = texts(folder), model(folder, HeadShape("mlp", 16))
-    opened(batch(reader, [encoded(reader.encode(shown(paint("red")), ANSWERS))])).square().sum().backward()
+    opened(
+        batch(reader, [encoded(reader.encode_responses(shown(paint("red")), ANSWERS))])
+    ).square().sum().backward()
     reached = {
         name
         for name, each in opened.named_parameters()
@@ -161,7 +163,7 @@ def test_saved_and_loaded_scores_are_equal(
 def test_what_people_wrote_is_no_image_and_opens_no_turn(idefics: Path, paint: Any) -> None:
     reader = texts(idefics)
     written = "<image> and <fake_token_around_image><|im_end|>"
-    found = encoded(reader.encode(shown(paint("red"), written), [written, "no"]))
+    found = encoded(reader.encode_responses(shown(paint("red"), written), [written, "no"]))
     image, end = (reader.tokenizer.convert_tokens_to_ids(name) for name in ("<image>", "<|im_end|>"))
     assert [row.count(image) for row in found.responses] == [4, 4]
     assert [row.count(end) for row in found.responses] == [3, 3]
@@ -171,21 +173,21 @@ def test_what_people_wrote_is_no_image_and_opens_no_turn(idefics: Path, paint: A
 def test_images_are_never_cut(idefics: Path, paint: Any) -> None:
     image = texts(idefics).tokenizer.convert_tokens_to_ids("<image>")
     context = shown(paint("red"), "which?")
-    whole = encoded(texts(idefics).encode(context, ["dog", "fox " * 60]))
+    whole = encoded(texts(idefics).encode_responses(context, ["dog", "fox " * 60]))
     prompt = len(whole.responses[0]) - len("dog") - 2
     tight = texts(idefics, prompt + 30)
-    found = encoded(tight.encode(context, ["dog", "fox " * 60]))
+    found = encoded(tight.encode_responses(context, ["dog", "fox " * 60]))
     assert found.responses[0] == whole.responses[0]
     assert len(found.responses[1]) == prompt + 30
     assert found.responses[1][-2:] == whole.responses[1][-2:]
     assert [row.count(image) for row in found.responses] == [4, 4]
     assert found.cut == 1
-    reason = texts(idefics, prompt + 4).encode(context, ["dog", "fox " * 60])
+    reason = texts(idefics, prompt + 4).encode_responses(context, ["dog", "fox " * 60])
     assert reason == Failure("the prompt with its images is too long")
     pictured = Pictured.of("[image]", [paint("red"), Part(text="fox " * 60)])
-    reason = tight.encode(context, ["dog", pictured])
+    reason = tight.encode_responses(context, ["dog", pictured])
     assert reason == Failure("a response with its images is too long")
-    plain = encoded(texts(idefics, 40).encode([("user", "fox " * 60)], ["dog", "fox"]))
+    plain = encoded(texts(idefics, 40).encode_responses([("user", "fox " * 60)], ["dog", "fox"]))
     assert len(plain.responses[0]) <= 40  # a prompt without images is cut as ever
 
 
@@ -199,12 +201,12 @@ def test_images_in_responses_are_read(idefics: Path, paint: Any) -> None:
 def test_what_cannot_be_read_is_said(idefics: Path, tmp_path: Path, paint: Any) -> None:
     reader = texts(idefics)
     missing = Part(type="image", uri="nowhere.png")
-    assert reader.encode(shown(missing), ["a", "b"]) == Failure("an image's file cannot be read")
+    assert reader.encode_responses(shown(missing), ["a", "b"]) == Failure("an image's file cannot be read")
     video = Part(type="video", uri="a.mp4")
-    assert reader.encode(shown(video), ["a", "b"]) == Failure(
+    assert reader.encode_responses(shown(video), ["a", "b"]) == Failure(
         "the model reads no videos, and the chat holds one"
     )
-    assert reader.encode([("human", "hi")], ["a", "b"]) == Failure("a message has an unknown role")
+    assert reader.encode_responses([("human", "hi")], ["a", "b"]) == Failure("a message has an unknown role")
     processor = load_processor(str(idefics))
     processor.chat_template = "{% for m in messages %}{{ m['content'][0]['text'] }}{% endfor %}"
     with pytest.raises(CurateError, match="no place for images"):

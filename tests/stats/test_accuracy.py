@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.data.preference_rows import PreferencePairs
-from curate.stats.accuracy import accuracy_by_length, estimate_mean, estimate_means, credit_pairs
+from curate.stats.accuracy import accuracy_by_length, credit_pairs, estimate_mean, estimate_means
 
 
 def naive_interval(values: np.ndarray, clusters: np.ndarray, resamples: int) -> tuple[float, float]:

@@ -34,7 +34,7 @@ CHATS = [
 
 def scores(model: Path) -> list[float]:
     settings = {"kind": "transformers", "model": str(model), "task": "reward", "dtype": "float32"}
-    engine = Engines({}, model.parent).make("m", settings, where="m", needs="score")
+    engine = Engines({}, model.parent).make_engine("m", settings, where="m", needs="score")
     found = engine.score(CHATS)
     return [each.value for each in found if not isinstance(each, Failure)]
 
@@ -103,7 +103,7 @@ def test_the_folder_is_a_judge_with_the_trainer_s_scores(
     plain = config.train.backbone.model_copy(update={"lora": None, "forward": "shared-prefix"})
     loaded = load_backbone(plain, locate_model(str(folder), revision="main", folder=tmp_path), seed=0)
     context = [("user", "Which one?")]
-    encoded = loaded.encoder.encode(context, ["fox quick", "lazy dog over", "the"])
+    encoded = loaded.encoder.encode_responses(context, ["fox quick", "lazy dog over", "the"])
     assert not isinstance(encoded, Failure)
     group: Any = type("G", (), {"tokens": encoded.prompt, "responses": encoded.responses})
     with torch.no_grad():

@@ -93,7 +93,7 @@ def test_packing_and_company_change_neither_loss_nor_gradient(
     kind: dict[str, Any], groups: tuple[PromptGroup, ...]
 ) -> None:
     loss = LossSection(**kind)
-    model = RewardModel.start(backbone())
+    model = RewardModel.add_head(backbone())
     results = []
     for packed in (
         pack_rows(count_group_tokens(groups), most=1 << 20),
@@ -168,7 +168,7 @@ def test_gradients_reach_every_adapter_and_no_frozen_weight(groups: tuple[Prompt
     from curate.config.train import LoraSection
     from curate.train.adapters import add_adapters
 
-    model = add_adapters(RewardModel.start(backbone()), LoraSection(rank=2))
+    model = add_adapters(RewardModel.add_head(backbone()), LoraSection(rank=2))
     for _ in range(2):  # half of an adapter starts at zero, and keeps the other half still for one step
         batch = build_batch(groups[:3])
         objective.compute_loss(
@@ -185,7 +185,7 @@ def test_gradients_reach_every_adapter_and_no_frozen_weight(groups: tuple[Prompt
 
 
 def test_gradients_reach_separators_and_head_of_a_joint_row(groups: tuple[PromptGroup, ...]) -> None:
-    model = RewardModel.start(backbone(), HeadShape("mlp", 8))
+    model = RewardModel.add_head(backbone(), HeadShape("mlp", 8))
     batch = build_batch(groups[:2], separator=(96,), seed=3)
     value = objective.compute_loss(
         batch.scatter_scores(model(batch)), groups[:2], LossSection(kind="best"), model.shape
@@ -217,7 +217,7 @@ def test_of_a_share_of_the_pairs_the_easiest_are_learnt_from(tmp_path: Path) -> 
     outputs = torch.zeros(len(found), 2, 1)
     outputs[:, 0, 0] = torch.arange(len(found)).float()  # the first ones are hardly told apart
     outputs.requires_grad_()
-    shape = RewardModel.start(backbone()).shape
+    shape = RewardModel.add_head(backbone()).shape
     value = objective.compute_loss(outputs, found, LossSection(), shape, share=0.4)
     value.loss.backward()  # type: ignore[no-untyped-call]
     assert outputs.grad is not None

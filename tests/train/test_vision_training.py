@@ -66,7 +66,7 @@ def vision_config(folder: Path, model: Path, **changes: Any) -> Config:
 
 def scored(folder: Path, image: Path, answers: tuple[str, ...]) -> list[Score | Failure]:
     settings = {"kind": "transformers", "model": str(folder), "dtype": "float32"}
-    engine = Engines({}, folder.parent, images=ImageAccess(image.parent)).make(
+    engine = Engines({}, folder.parent, images=ImageAccess(image.parent)).make_engine(
         "m", settings, where="m", needs="score"
     )
     assert "images" in engine.capabilities
@@ -131,7 +131,7 @@ def test_the_judge_has_the_trainer_s_scores(lake: Lake, tmp_path: Path, model: P
     weights = locate_model(str(folder), revision="main", folder=tmp_path)
     loaded = load_backbone(config.train.backbone, weights, seed=0, images=ImageAccess(tmp_path))
     said = Pictured.of("", (image, *text_parts("which is better?")))
-    encoded = loaded.encoder.encode([("user", said)], answers)
+    encoded = loaded.encoder.encode_responses([("user", said)], answers)
     assert not isinstance(encoded, Failure)
     group: Any = type(
         "G", (), {"tokens": (), "responses": encoded.responses, "types": None, "images": encoded.images}
@@ -190,7 +190,7 @@ def test_trl_reads_an_export_s_images_as_we_do(tmp_path: Path, model: Path) -> N
         turns, tokenize=True, return_dict=True, return_tensors="pt", add_generation_prompt=True
     )
     tokens = VisionTokens(processor, 512, ImageAccess(tmp_path))
-    assert tokens.encode((asked,)) == theirs["input_ids"][0].tolist()
+    assert tokens.encode_chat((asked,)) == theirs["input_ids"][0].tolist()
     assert torch.equal(
         tokens.build_inputs(theirs["input_ids"], [image])["pixel_values"], theirs["pixel_values"]
     )

@@ -26,7 +26,7 @@ class AnnotatorModel(ABC):
     Options: ClassVar[type[Section]] = Section
 
     def __init__(self, options: Any = None) -> None:
-        self.options = self.Options() if options is None else options
+        self.options: Any = self.Options() if options is None else options
 
     @abstractmethod
     def fit(self, votes: Votes, *, labels: PairLabels | None = None) -> AnnotatorFit:

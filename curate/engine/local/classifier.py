@@ -53,7 +53,7 @@ class SequenceClassifier:
     def _encode_chat(self, chat: Chat) -> tuple[int, ...] | Failure:
         tokenizer = self.tokens.tokenizer
         if tokenizer.chat_template or tokenizer.sep_token is None:
-            encoded = self.tokens.encode(chat, answer=False)
+            encoded = self.tokens.encode_chat(chat, answer=False)
             return encoded if isinstance(encoded, Failure) else tuple(encoded)
         if any(part.type != "text" for turn in chat for part in turn.content):
             return Failure("the model reads text only, and the chat holds images or videos", permanent=True)

@@ -50,10 +50,10 @@ class CachedEmbedder:
     @cached_property
     def digest(self) -> str:
         """Identifies the model's weights."""
-        return self._weights.digest
+        return self._model_weights.digest
 
     @cached_property
-    def _weights(self) -> Weights:
+    def _model_weights(self) -> Weights:
         return locate_model(self.name, revision="main", folder=Path())
 
     def embed(self, texts: Sequence[str], *, track: Track = no_progress) -> Float32:
@@ -63,37 +63,37 @@ class CachedEmbedder:
         )
         keys = [_hash_text(text) for text in texts]
         distinct = dict(zip(keys, texts, strict=True))  # in order of first appearance
-        store = VectorStore(self._folder)
+        store = VectorStore(self._cache_folder)
         missing = [key for key in distinct if key not in store]
         with track("embed", len(missing)) as advance:
             for start in range(0, len(missing), _SEGMENT):
                 part = missing[start : start + _SEGMENT]
-                store.add(part, self._encode([distinct[key] for key in part]))
+                store.add_vectors(part, self._encode([distinct[key] for key in part]))
                 advance(len(part))
-        return store.take(keys)
+        return store.take_vectors(keys)
 
     @property
-    def _folder(self) -> Path | None:
-        """Folder of the cached vectors. Vectors of beginnings are apart, where they were before there were windows."""
+    def _cache_folder(self) -> Path | None:
+        """The folder of cached vectors. Vectors of beginnings have their own, as before there were windows."""
         if self._cache is None:
             return None
         return self._cache / (self.digest if self.long_texts == "cut" else f"{self.digest}-windows")
 
     def _encode(self, texts: list[str]) -> Float32:
         if self.long_texts == "windows":
-            return np.ascontiguousarray(self._embedder.embed(texts), np.float32)
-        if cut := self._embedder.count_too_long(texts):
+            return np.ascontiguousarray(self._window_embedder.embed(texts), np.float32)
+        if cut := self._window_embedder.count_too_long(texts):
             self.cut += cut
             warnings.warn(
-                f"{cut} texts are longer than the {self._embedder.model.max_seq_length} tokens that the embedding "
+                f"{cut} texts are longer than the {self._window_embedder.model.max_seq_length} tokens that the embedding "
                 f"model {self.name} reads at once, and the reward model on it was trained to read only the beginning "
                 "of a text: train it again with `curate train`, and whole texts are read.",
                 stacklevel=2,
             )
-        return np.ascontiguousarray(self._embedder.embed_beginnings(texts), np.float32)
+        return np.ascontiguousarray(self._window_embedder.embed_beginnings(texts), np.float32)
 
     @cached_property
-    def _embedder(self) -> Embedder:
+    def _window_embedder(self) -> Embedder:
         import torch
         from sentence_transformers import SentenceTransformer
         from transformers.utils import logging
@@ -101,8 +101,8 @@ class CachedEmbedder:
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         try:
             model = SentenceTransformer(
-                self._weights.source,
-                revision=self._weights.hub_revision,
+                self._model_weights.source,
+                revision=self._model_weights.hub_revision,
                 model_kwargs={"dtype": getattr(torch, DTYPE)},
             )
         except (OSError, ValueError) as error:
@@ -131,7 +131,7 @@ class VectorStore:
     def __contains__(self, key: bytes) -> bool:
         return key in self._where
 
-    def add(self, keys: Sequence[bytes], vectors: Float32) -> None:
+    def add_vectors(self, keys: Sequence[bytes], vectors: Float32) -> None:
         self._add_segment(keys, vectors)
         if self._folder is None:
             return
@@ -142,7 +142,7 @@ class VectorStore:
         with atomic_file(self._folder / f"{name}.safetensors") as file:
             file.write_bytes(save({"keys": packed, "vectors": vectors}))
 
-    def take(self, keys: Sequence[bytes]) -> Float32:
+    def take_vectors(self, keys: Sequence[bytes]) -> Float32:
         if not keys:
             return np.empty((0, 0), np.float32)
         dimension = self._vectors[0].shape[1]

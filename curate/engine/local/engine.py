@@ -63,7 +63,7 @@ class TransformersEngine(LocalEngine):
         tokens = load_tokenizer(self.weights)
 
         def count_tokens(messages: Chat, prefill: str) -> int:
-            encoded = tokens.encode(messages, prefill)
+            encoded = tokens.encode_chat(messages, prefill)
             return 0 if isinstance(encoded, Failure) else len(encoded)
 
         return count_tokens

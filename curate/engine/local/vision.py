@@ -177,7 +177,7 @@ class VisionReward:
         results: dict[int, Score | Failure] = {}
         batch: dict[int, list[int]] = {}
         for place, chat in enumerate(chats):
-            ids = self.tokens.encode(chat, answer=False)
+            ids = self.tokens.encode_chat(chat, answer=False)
             if isinstance(ids, Failure):
                 results[place] = ids
                 continue

@@ -61,7 +61,7 @@ class OpenAIEngine(LazyEngine):
             )
 
     @cached_property
-    def tokenizer(self) -> Weights | None:
+    def tokenizer_weights(self) -> Weights | None:
         name = self.options.tokenizer
         return None if name is None else locate_model(name, revision="main", folder=self._folder)
 
@@ -79,7 +79,7 @@ class OpenAIEngine(LazyEngine):
         declared = CAPABILITIES[self.options.task]
         if self.options.task != "causal":
             return declared
-        if self.tokenizer is None:
+        if self.tokenizer_weights is None:
             declared -= {"loglikelihood"}
         probed = self._server_capabilities
         if probed is None:
@@ -92,7 +92,7 @@ class OpenAIEngine(LazyEngine):
         chosen = self.options
         settings = (chosen.revision, chosen.task, chosen.max_length, chosen.label, chosen.extra)
         lookup = (chosen.top_logprobs, chosen.max_unseen)
-        tokenizer = self.tokenizer.digest if self.tokenizer else None
+        tokenizer = self.tokenizer_weights.digest if self.tokenizer_weights else None
         return content_id("openai", _VERSION, chosen.model, *settings, *lookup, tokenizer)
 
     def close(self) -> None:
@@ -104,7 +104,7 @@ class OpenAIEngine(LazyEngine):
         require_extra("openai", "httpx", purpose=f"Engine {self.name!r} of kind openai")
         from curate.engine.openai.model import connect_server
 
-        return cast(Engine, connect_server(self.options, self._key, self.tokenizer))
+        return cast(Engine, connect_server(self.options, self._key, self.tokenizer_weights))
 
 
 def _read_api_key(name: str, variable: str | None) -> str | None:

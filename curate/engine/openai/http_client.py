@@ -81,7 +81,7 @@ class HttpClient:
     ) -> None:
         self.close()
 
-    def post(self, calls: Sequence[Call]) -> list[dict[str, Any] | Failure]:
+    def post_calls(self, calls: Sequence[Call]) -> list[dict[str, Any] | Failure]:
         """Return the answers to all calls, in their order. Ctrl-C cancels the requests that are on their way."""
         if not calls:
             return []
@@ -89,7 +89,7 @@ class HttpClient:
             answers: list[dict[str, Any] | Failure] = self._run_coroutine(self._post_all(calls))
             return answers
 
-    def get(self, path: str, *, timeout: float = _LOOK) -> httpx.Response | None:
+    def get_path(self, path: str, *, timeout: float = _LOOK) -> httpx.Response | None:
         """Send one GET without retries; None where there is no server."""
 
         async def send_get() -> httpx.Response | None:

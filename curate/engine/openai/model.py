@@ -69,7 +69,7 @@ class ServerModel:
         return self.calls.options
 
     @property
-    def tokens(self) -> ChatTokens | None:
+    def chat_tokens(self) -> ChatTokens | None:
         return self.calls.tokens
 
     def close(self) -> None:
@@ -83,7 +83,7 @@ class ServerModel:
         Raises:
             CurateError: It refuses the key, or has no such model.
         """
-        response = self.http_client.get("/models")
+        response = self.http_client.get_path("/models")
         if response is None:
             return False
         if response.status_code in (401, 403):
@@ -106,12 +106,12 @@ class ServerModel:
         self._checked, self.calls.server_software = True, str(description.get("owned_by", ""))
         longest = description.get("max_model_len")
         if (
-            self.tokens is not None
+            self.chat_tokens is not None
             and self.options.max_length is None
             and type(longest) is int
             and longest > 0
         ):
-            self.tokens.max_length = longest
+            self.chat_tokens.max_length = longest
         return True
 
     def _check_server_once(self) -> None:
@@ -128,11 +128,11 @@ class ServerModel:
         if self.options.task != "causal":
             return frozenset()
         capabilities: set[Capability] = {"generate", "schema"}
-        answer, *echoes = self.http_client.post(self.calls.build_probes())
+        answer, *echoes = self.http_client.post_calls(self.calls.build_probes())
         # An answer of an odd form does not show what the server can do: it may be out of order for a moment.
         if not isinstance(answer, Failure) and parse_answer(answer, _has_log_probs) is not False:
             capabilities.add("choose")
-        if self.tokens is None:
+        if self.chat_tokens is None:
             self.calls.gives_logprobs = "choose" in capabilities
         for answer in echoes:
             if parse_answer(answer, _has_input_log_probs) is True:
@@ -143,8 +143,8 @@ class ServerModel:
 
     def choose(self, requests: Sequence[Choose]) -> list[Choice | Failure]:
         self._check_server_once()
-        if self.tokens is not None and self.calls.server_software == "vllm":
-            return self._choose_exactly(requests, self.tokens)
+        if self.chat_tokens is not None and self.calls.server_software == "vllm":
+            return self._choose_exactly(requests, self.chat_tokens)
         answers = self._post_in_order(
             self.calls.build_top_token_queries(requests), [request.messages for request in requests]
         )
@@ -159,7 +159,7 @@ class ServerModel:
         queries = collect_token_queries(
             [target for slot in slots if not isinstance(slot, Failure) for target in slot]
         )
-        answers = self.http_client.post(
+        answers = self.http_client.post_calls(
             [self.calls.build_token_query(context, ids) for context, ids in queries.items()]
         )
         log_probs: dict[Context, dict[int, float] | Failure] = {
@@ -172,11 +172,11 @@ class ServerModel:
         )
 
     def loglikelihood(self, requests: Sequence[Continuation]) -> list[LogLikelihood | Failure]:
-        assert self.tokens is not None
+        assert self.chat_tokens is not None
         order = sort_by_beginning([request.messages for request in requests])
-        slots = self.tokens.encode_targets([requests[place] for place in order])
+        slots = self.chat_tokens.encode_targets([requests[place] for place in order])
         targets = list(dict.fromkeys(slot for slot in slots if isinstance(slot, Target)))
-        answers = self.http_client.post(
+        answers = self.http_client.post_calls(
             [self.calls.build_echo(target.context + target.continuation) for target in targets]
         )
         by_target = dict(zip(targets, answers, strict=True))
@@ -223,13 +223,15 @@ class ServerModel:
         return embed_windows(texts, self._split_text, self._embed_windows)
 
     def _split_text(self, text: str) -> list[Window]:
-        if self.tokens is None:
+        if self.chat_tokens is None:
             return [(text, 1)]
-        return split_windows(self.tokens.tokenizer, self.tokens.max_length, text)
+        return split_windows(self.chat_tokens.tokenizer, self.chat_tokens.max_length, text)
 
     def _embed_windows(self, pieces: Sequence[str]) -> Float32:
         vectors = []
-        for answer in self.http_client.post([self.calls.build_embedding_call(piece) for piece in pieces]):
+        for answer in self.http_client.post_calls(
+            [self.calls.build_embedding_call(piece) for piece in pieces]
+        ):
             vector = parse_answer(answer, parse_embedding)
             if isinstance(vector, Failure):
                 hint = " Texts that are too long are split where `tokenizer` and `max_length` are given."
@@ -245,7 +247,7 @@ class ServerModel:
         """Send the calls that are no Failure already, in the order of the chats' texts: the server caches prefixes."""
         order = sort_by_beginning(chats)
         answers = iter(
-            self.http_client.post([slot for place in order if isinstance(slot := slots[place], Call)])
+            self.http_client.post_calls([slot for place in order if isinstance(slot := slots[place], Call)])
         )
         return restore_order(
             order, [slot if isinstance(slot := slots[place], Failure) else next(answers) for place in order]

@@ -66,7 +66,7 @@ def _watch_engine_process(llm: LLM) -> Iterator[None]:
     client: Any = llm.llm_engine.engine_core
     done = threading.Event()
 
-    def watch() -> None:
+    def watch_engine() -> None:
         while not done.wait(1.0):
             if client.resources.engine_dead:
                 client.outputs_queue.put_nowait(EngineDead())
@@ -75,7 +75,7 @@ def _watch_engine_process(llm: LLM) -> Iterator[None]:
     if not hasattr(client, "outputs_queue"):  # the engine runs in this very process
         yield
         return
-    threading.Thread(target=watch, daemon=True, name="vllm-watch").start()
+    threading.Thread(target=watch_engine, daemon=True, name="vllm-watch").start()
     try:
         yield
     finally:
@@ -139,7 +139,7 @@ class VllmCausal(VllmModel):
     def choose(self, requests: Sequence[Choose]) -> list[Choice | Failure]:
         slots: dict[int, list[Target] | Failure] = {}
 
-        def prepare(places: Sequence[int]) -> list[tuple[Ids, Ids, SamplingParams]]:
+        def prepare_batch(places: Sequence[int]) -> list[tuple[Ids, Ids, SamplingParams]]:
             split = self.tokens.encode_choices([requests[place] for place in places])
             slots.update(zip(places, split, strict=True))
             queries = collect_token_queries(
@@ -148,7 +148,7 @@ class VllmCausal(VllmModel):
             return [(context, context, _make_token_query(ids)) for context, ids in queries.items()]
 
         log_probs: dict[Ids, dict[int, float]] = {}
-        for context, output in self._run_prompts([request.messages for request in requests], prepare):
+        for context, output in self._run_prompts([request.messages for request in requests], prepare_batch):
             listed = output.outputs[0].logprobs[0]
             log_probs.setdefault(context, {}).update(
                 {token: listing.logprob for token, listing in listed.items()}
@@ -164,7 +164,7 @@ class VllmCausal(VllmModel):
         slots: dict[int, Target | Failure] = {}
         settings = SamplingParams(max_tokens=1, temperature=0.0, prompt_logprobs=0, detokenize=False)
 
-        def prepare(places: Sequence[int]) -> list[tuple[Target, Ids, SamplingParams]]:
+        def prepare_batch(places: Sequence[int]) -> list[tuple[Target, Ids, SamplingParams]]:
             split = self.tokens.encode_targets([requests[place] for place in places])
             slots.update(zip(places, split, strict=True))
             targets = dict.fromkeys(slot for slot in split if isinstance(slot, Target))
@@ -175,7 +175,7 @@ class VllmCausal(VllmModel):
                 output.prompt_logprobs[len(target.context) + index][token].logprob
                 for index, token in enumerate(target.continuation)
             )
-            for target, output in self._run_prompts([request.messages for request in requests], prepare)
+            for target, output in self._run_prompts([request.messages for request in requests], prepare_batch)
         }
         return [
             slot
@@ -192,7 +192,7 @@ class VllmCausal(VllmModel):
         free = [number for number, request in enumerate(requests) if request.choices is None]
         refused = self._find_refused_schemas({requests[number].json_schema for number in free})
 
-        def prepare(places: Sequence[int]) -> list[tuple[int, Ids, SamplingParams]]:
+        def prepare_batch(places: Sequence[int]) -> list[tuple[int, Ids, SamplingParams]]:
             numbers = [free[place] for place in places]
             batch = [requests[number] for number in numbers]
             contexts = self.tokens.encode_all(
@@ -208,7 +208,9 @@ class VllmCausal(VllmModel):
                     ready.append((number, tuple(ids), self._make_sampling_params(request, tuple(ids))))
             return ready
 
-        for number, output in self._run_prompts([requests[number].messages for number in free], prepare):
+        for number, output in self._run_prompts(
+            [requests[number].messages for number in free], prepare_batch
+        ):
             results[number] = _build_generation(output, requests[number])
         return [results[number] for number in range(len(requests))]
 

@@ -59,17 +59,17 @@ def test_a_long_list_is_kept_piece_by_piece(
 
 def test_what_a_killed_writer_leaves_is_not_read(tmp_path: Path) -> None:
     keys, vectors = [b"k" * 16], np.ones((1, 2), np.float32)
-    VectorStore(tmp_path).add(keys, vectors)
+    VectorStore(tmp_path).add_vectors(keys, vectors)
     (tmp_path / ".half").write_bytes(b"not a whole file")
     store = VectorStore(tmp_path)
-    assert np.array_equal(store.take(keys), vectors)
+    assert np.array_equal(store.take_vectors(keys), vectors)
     assert b"l" * 16 not in store
 
 
 def test_two_writers_of_the_same_texts_leave_one_file(tmp_path: Path) -> None:
     stores = [VectorStore(tmp_path), VectorStore(tmp_path)]
     for store in stores:
-        store.add([b"k" * 16], np.ones((1, 2), np.float32))
+        store.add_vectors([b"k" * 16], np.ones((1, 2), np.float32))
     assert len(list(tmp_path.iterdir())) == 1
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.engine.local.test_causal import plain_model
 
 from curate.engine import Engines, Failure, Sampling, build_chat
 from curate.engine.base import Continuation, Generate, Generation, LogLikelihood
+from tests.engine.local.test_causal import plain_model
 
 SCHEMA = json.dumps(
     {

@@ -286,7 +286,9 @@ def test_an_odd_reward_is_one_failure(start: Callable[..., Engine], place: Any, 
 @pytest.mark.parametrize("value", [[], None, [None], [float("nan")], ["1"]])
 def test_an_odd_embedding_is_one_sentence(start: Callable[..., Engine], value: object) -> None:
     engine = start(lambda body, seen: altered(("data", 0, "embedding"), value), task="embedding")
-    with pytest.raises(CurateError, match="offers no embeddings: the server's answer is not of the expected form"):
+    with pytest.raises(
+        CurateError, match="offers no embeddings: the server's answer is not of the expected form"
+    ):
         engine.embed(["one"])
     engine.close()
 

@@ -115,7 +115,7 @@ def test_answers_come_in_the_order_of_requests_and_connections_are_kept(serve: C
     server = serve(behave)
     with wire(server, concurrency=8) as line:
         for _ in range(2):
-            assert [each["value"] for each in line.post(calls(40))] == list(range(40))  # type: ignore[index]
+            assert [each["value"] for each in line.post_calls(calls(40))] == list(range(40))  # type: ignore[index]
     assert server.most <= 8
     assert server.connections <= 8
 
@@ -128,7 +128,7 @@ def test_one_refused_request_harms_no_other(serve: Callable[..., Rude]) -> None:
 
     server = serve(behave)
     with wire(server) as line:
-        found = line.post(calls(8))
+        found = line.post_calls(calls(8))
     assert found[3] == Failure("the server refuses the request: 400 too long by far", permanent=True)
     assert found[5] == Failure("the server's answer is no JSON object", "<html>")
     assert [each["value"] for each in found if not isinstance(each, Failure)] == [0, 1, 2, 4, 6, 7]
@@ -150,7 +150,7 @@ def test_a_busy_server_is_left_alone_for_as_long_as_it_says(
 
     server = serve(behave)
     with wire(server, concurrency=1) as line:
-        assert [each["value"] for each in line.post(calls(3))] == [0, 1, 2]  # type: ignore[index]
+        assert [each["value"] for each in line.post_calls(calls(3))] == [0, 1, 2]  # type: ignore[index]
     assert came[1] - came[0] >= 0.9
 
 
@@ -168,7 +168,7 @@ def test_a_server_that_is_full_gets_fewer_requests_at_a_time(serve: Callable[...
 
     server = serve(behave)
     with wire(server, concurrency=64) as line:
-        found = line.post(calls(300))
+        found = line.post_calls(calls(300))
         assert [each["value"] for each in found] == list(range(300))  # type: ignore[index]
     assert sum(server.seen.values()) < 300 + 400  # turned away, but not over and over again
 
@@ -203,7 +203,7 @@ def test_failures_are_tried_again_and_then_told(serve: Callable[..., Rude]) -> N
 
     server = serve(behave)
     with wire(server, retries=2, timeout=0.5) as line:
-        first, second, *failures = line.post(calls(5))
+        first, second, *failures = line.post_calls(calls(5))
     assert first == {"value": 0}
     assert second == {"value": 1}
     told = [each.reason for each in failures if isinstance(each, Failure)]
@@ -216,11 +216,11 @@ def test_failures_are_tried_again_and_then_told(serve: Callable[..., Rude]) -> N
 def test_a_server_that_comes_back_is_waited_for(serve: Callable[..., Rude]) -> None:
     server = serve(lambda body, seen: ok(body["number"]))
     with wire(server, concurrency=4) as line:
-        line.post(calls(4))
+        line.post_calls(calls(4))
         server.stop()
         again = threading.Timer(1.0, lambda: serve(lambda body, seen: ok(body["number"]), server.port))
         again.start()
-        assert [each["value"] for each in line.post(calls(9))] == list(range(9))  # type: ignore[index]
+        assert [each["value"] for each in line.post_calls(calls(9))] == list(range(9))  # type: ignore[index]
         again.join()
 
 
@@ -231,7 +231,7 @@ def test_a_server_that_stays_away_is_an_error_and_no_judgment(serve: Callable[..
         wire(server, outage=0.5) as line,
         pytest.raises(CurateError, match=r"no request for .* is kept; run"),
     ):
-        line.post(calls(3))
+        line.post_calls(calls(3))
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
@@ -242,7 +242,7 @@ def test_a_refusal_of_everything_is_an_error_without_the_key(serve: Callable[...
         wire(server, key="sk-secret") as line,
         pytest.raises(CurateError, match="refuses every request") as error,
     ):
-        line.post(calls(50))
+        line.post_calls(calls(50))
     assert "sk-secret" not in str(error.value)
     assert server.headers[0]["Authorization"] == "Bearer sk-secret"
 
@@ -250,7 +250,7 @@ def test_a_refusal_of_everything_is_an_error_without_the_key(serve: Callable[...
 def test_quota_that_is_used_up_is_not_waited_for(serve: Callable[..., Rude]) -> None:
     server = serve(lambda body, seen: (429, {}, b'{"error": {"message": "insufficient_quota"}}'))
     with wire(server) as line, pytest.raises(CurateError, match="insufficient_quota"):
-        line.post(calls(3))
+        line.post_calls(calls(3))
 
 
 def test_an_interrupt_leaves_nothing_hanging(serve: Callable[..., Rude]) -> None:
@@ -264,12 +264,12 @@ def test_an_interrupt_leaves_nothing_hanging(serve: Callable[..., Rude]) -> None
     with wire(server, concurrency=4) as line:
         threading.Timer(0.3, _thread.interrupt_main).start()
         with pytest.raises(KeyboardInterrupt):
-            line.post(calls(400))
+            line.post_calls(calls(400))
         sent = sum(server.seen.values())
         assert sent < 40
         time.sleep(0.4)
         assert sum(server.seen.values()) == sent
-        assert [each["value"] for each in line.post(calls(5))] == list(range(5))  # type: ignore[index]
+        assert [each["value"] for each in line.post_calls(calls(5))] == list(range(5))  # type: ignore[index]
 
 
 def test_a_request_that_is_never_answered_fails_alone(serve: Callable[..., Rude]) -> None:
@@ -283,7 +283,7 @@ def test_a_request_that_is_never_answered_fails_alone(serve: Callable[..., Rude]
 
     server = serve(behave)
     with wire(server, timeout=0.6, outage=0.2, retries=1) as line:
-        found = line.post(calls(6))
+        found = line.post_calls(calls(6))
     gone.set()
     assert found[3] == Failure("the server failed 2 times: gave no answer (ReadTimeout)")
     assert [item["value"] for item in found if not isinstance(item, Failure)] == [0, 1, 2, 4, 5]
@@ -308,6 +308,6 @@ def test_an_answer_that_cannot_be_read_fails_alone(
         lambda body, seen: (status, headers, content) if body["number"] == 1 else ok(body["number"])
     )
     with wire(server, retries=0) as line:
-        found = line.post(calls(3))
+        found = line.post_calls(calls(3))
     assert isinstance(found[1], Failure)
     assert [item["value"] for item in found if not isinstance(item, Failure)] == [0, 2]

@@ -159,7 +159,7 @@ class Annotator(Record):
 
 
 class Graph(Record):
-    """The graph of a prompt's judgments and its order: `weight` of all arcs, `dropped_weight` of those against the order.
+    """The graph of a prompt's judgments and its order: `weight` of all arcs, `dropped_weight` of those against it.
 
     `margin` is what the next best order would drop more (null where it is not known or there is no arc); `is_exact`:
     no order drops less; `is_unique`: and no other order drops as little.

@@ -85,8 +85,8 @@ class CachedEmbedder:
         if cut := self._window_embedder.count_too_long(texts):
             self.cut += cut
             warnings.warn(
-                f"{cut} texts are longer than the {self._window_embedder.model.max_seq_length} tokens that the embedding "
-                f"model {self.name} reads at once, and the reward model on it was trained to read only the beginning "
+                f"{cut} texts are longer than the {self._window_embedder.model.max_seq_length} tokens that the "
+                f"embedding model {self.name} reads at once, and the reward model on it was trained to read only the beginning "
                 "of a text: train it again with `curate train`, and whole texts are read.",
                 stacklevel=2,
             )

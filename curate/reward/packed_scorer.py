@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,7 @@ def open_packed_scorer(
     return PackedScorer(scorer, loaded.to(device).eval(), encoder, budget)
 
 
+@dataclass(eq=False)
 class PackedScorer:
     """Scores the responses to a prompt in one row of tokens (see `RewardScorer`).
 
@@ -75,13 +77,20 @@ class PackedScorer:
         budget: Tokens of a forward pass.
     """
 
-    def __init__(
-        self, scorer: EngineScorer, model: RewardModel, encoder: ResponseEncoder, budget: int
-    ) -> None:
-        self.name, self.revision, self.n_texts_cut = scorer.name, scorer.revision, 0
-        self.sees_images = False
-        self._scorer, self._model, self._encoder, self._budget = scorer, model, encoder, budget
-        self._lock = threading.Lock()  # tokenizers and modules are not for two threads at once
+    scorer: EngineScorer
+    model: RewardModel
+    encoder: ResponseEncoder
+    budget: int
+    name: str = field(init=False)
+    revision: str = field(init=False)
+    n_texts_cut: int = field(init=False, default=0)
+    sees_images: bool = field(init=False, default=False)
+    _lock: threading.Lock = field(
+        init=False, default_factory=threading.Lock
+    )  # tokenizers take one thread at a time
+
+    def __post_init__(self) -> None:
+        self.name, self.revision = self.scorer.name, self.scorer.revision
 
     def score(self, requests: Sequence[PromptResponses], *, track: Track = no_progress) -> list[Float64]:
         """Score as `RewardScorer.score`; a prompt that several requests hold is computed once."""
@@ -92,7 +101,7 @@ class PackedScorer:
         return scores
 
     def score_chats(self, chats: Sequence[Chat], prompt_ids: Sequence[str]) -> list[Score | Failure]:
-        return self._scorer.score_chats(chats, prompt_ids)
+        return self.scorer.score_chats(chats, prompt_ids)
 
     def _split_batches(
         self, requests: Sequence[PromptResponses]
@@ -107,7 +116,7 @@ class PackedScorer:
         for context, places in by_prompt.items():
             for part in self._encode_prompt(list(context), places, requests):
                 tokens = _count_tokens(part[0])
-                if batch and size + tokens > self._budget:
+                if batch and size + tokens > self.budget:
                     yield batch
                     batch, size = [], 0
                 batch.append(part)
@@ -122,14 +131,14 @@ class PackedScorer:
         step = len(places)
         while places:
             part = places[:step]
-            encoded = self._encoder.encode_responses(
+            encoded = self.encoder.encode_responses(
                 context, [requests[row].responses[slot] for row, slot in part]
             )
             if isinstance(encoded, Failure):
                 return
             tokens = _count_tokens(encoded)
-            if tokens > self._budget and step > 1:
-                step = max(1, min(step // 2, step * self._budget // tokens))
+            if tokens > self.budget and step > 1:
+                step = max(1, min(step // 2, step * self.budget // tokens))
                 continue
             self.n_texts_cut += encoded.cut
             yield encoded, part
@@ -140,7 +149,7 @@ class PackedScorer:
         row = pack_shared_prefix(
             [encoded.prompt for encoded, _ in batch], [encoded.responses for encoded, _ in batch]
         )
-        values = self._model.score(row.to(self._model.backbone.device)).double().cpu().numpy()
+        values = self.model.score(row.to(self.model.backbone.device)).double().cpu().numpy()
         places = [place for _, part in batch for place in part]
         for value, (request, slot) in zip(values, places, strict=True):
             scores[request][slot] = value

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -199,3 +201,24 @@ def test_another_dtype_than_that_of_the_embeddings_is_refused(
         assert open_reward_model("model", folder=tmp_path, dtype=dtype).revision
     with pytest.raises(CurateError, match="computes in float32: leave out the dtype bfloat16"):
         open_reward_model("model", folder=tmp_path, dtype="bfloat16")
+
+
+def test_an_older_model_keeps_its_id_and_its_way_with_long_texts(
+    embedder: CachedEmbedder, tmp_path: Path
+) -> None:
+    folder, description = tmp_path / "model", describe_with(embedder)
+    save_embedding_reward(folder, description, random_heads(), SEEN)
+    fields = json.loads((folder / "config.json").read_text())
+    del fields["long_texts"]  # as before there were windows
+    (folder / "config.json").write_text(json.dumps(fields))
+    older = EmbeddingReward.load(folder)
+    files = [folder / "head.safetensors", folder / "prompts.safetensors"]
+    parts = [blake2b(file.read_bytes(), digest_size=16).hexdigest() for file in files]
+    assert older.digest == content_id(description.embedder_digest, FOLDS, *parts)
+    assert older.sentence_embedder.long_texts == "cut"
+    assert older.n_texts_cut == 0
+
+    newer = dataclasses.replace(description, long_texts="windows")
+    loaded = save_embedding_reward(folder, newer, random_heads(), SEEN)
+    assert loaded.digest != older.digest
+    assert loaded.sentence_embedder.long_texts == "windows"

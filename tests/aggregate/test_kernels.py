@@ -47,7 +47,8 @@ def test_kernels_run_where_no_cache_can_be_written(tmp_path):
     """As in an installed package that belongs to root, with no home directory."""
     source = Path(curate.aggregate.kernels.__file__)
     (tmp_path / "doubling.py").write_text(
-        source.read_text() + "\n\n@compile_kernel\ndef double(x):\n    return 2 * x\n\n\nassert double(21) == 42\n"
+        source.read_text()
+        + "\n\n@compile_kernel\ndef double(x):\n    return 2 * x\n\n\nassert double(21) == 42\n"
     )
     (tmp_path / "__pycache__").write_text("a file where the cache folder would be")
     environment = {k: v for k, v in os.environ.items() if k not in ("NUMBA_CACHE_DIR", "PYTHONPATH")}

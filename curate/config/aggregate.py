@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from curate.core.registry import explain_unknown, is_part_name
+from curate.core.registry import find_name_problem
 from curate.core.section import Section
 
 
@@ -113,10 +113,8 @@ class AggregateSection(Section):
         if isinstance(value, dict) and name == "auto":
             raise ValueError("auto has no options: name the model that they are for")
         known = ("auto", *ANNOTATOR_MODEL_NAMES)
-        if not is_part_name(name, known, "annotator_model"):
-            raise ValueError(
-                explain_unknown(name, known, "annotator_model", "annotator model").removesuffix(".")
-            )
+        if problem := find_name_problem(name, known, "annotator_model", "annotator model"):
+            raise ValueError(problem)
         return name if isinstance(value, dict) and len(value) == 1 else value
 
     @property

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from curate.core.registry import explain_unknown, is_part_name
+from curate.core.registry import find_name_problem
 from curate.core.section import Section
 
 HELD_OUT = "held-out labels"  # the benchmark under which `train` files its out-of-fold accuracy
@@ -49,10 +49,8 @@ class Benchmark(Section):
         known = (
             BENCHMARK_FORMAT_NAMES if isinstance(value, dict) else ("lake", "auto", *BENCHMARK_FORMAT_NAMES)
         )
-        if not is_part_name(name, known, "benchmark_format"):
-            raise ValueError(
-                explain_unknown(name, known, "benchmark_format", "benchmark format").removesuffix(".")
-            )
+        if problem := find_name_problem(name, known, "benchmark_format", "benchmark format"):
+            raise ValueError(problem)
         return value
 
     @model_validator(mode="after")

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from curate.core.registry import explain_unknown, is_part_name
+from curate.core.registry import find_name_problem
 from curate.core.section import Section
 
 EXPORT_FORMAT_NAMES = ("trl-preference", "ranking", "judge-sft", "parquet")
@@ -41,7 +41,6 @@ class ExportEntry(Section):
         name = value if isinstance(value, str) else value.get("kind")
         if not isinstance(name, str):
             raise ValueError("a format with options needs its name as `kind`")  # noqa: TRY004 (pydantic reads it)
-        if not is_part_name(name, EXPORT_FORMAT_NAMES, "export_format"):
-            problem = explain_unknown(name, EXPORT_FORMAT_NAMES, "export_format", "export format")
-            raise ValueError(problem.removesuffix("."))
+        if problem := find_name_problem(name, EXPORT_FORMAT_NAMES, "export_format", "export format"):
+            raise ValueError(problem)
         return value

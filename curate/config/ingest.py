@@ -7,16 +7,13 @@ from typing import Literal, Self, get_args
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from curate.core.registry import explain_unknown, is_part_name
+from curate.core.registry import find_name_problem
 from curate.core.section import Section
 
 _RANKS = frozenset({"rank", "ranks", "ranking", "rankings", "position", "place", "placement"})
 
-
 StatedKind = Literal["human", "llm", "reward-model", "rule", "reference", "verifier", "implicit", "imported"]
-
-
-"""What a user may say that the annotators of a source are; `imported` is what nobody knows anything about."""
+"""The kinds of annotators that a user may state; `imported` stands for an unknown kind."""
 
 
 class Fields(Section):
@@ -126,8 +123,8 @@ class Source(Section):
     @field_validator("format")
     @classmethod
     def _check_format(cls, name: str) -> str:
-        if not is_part_name(name, SHAPE_NAMES, "shape"):
-            raise ValueError(explain_unknown(name, SHAPE_NAMES, "shape", "format").removesuffix("."))
+        if problem := find_name_problem(name, SHAPE_NAMES, "shape", "format"):
+            raise ValueError(problem)
         return name
 
     @model_validator(mode="after")

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from curate.core.errors import CurateError
-from curate.core.registry import explain_unknown, is_part_name
+from curate.core.registry import find_name_problem
 from curate.core.section import Section
 
 ROUTING_STRATEGIES = (
@@ -45,9 +45,8 @@ def check_mix(mix: Mix) -> Mix:
     for name in mix:
         if name == "random":
             raise ValueError("set the share of random questions as `verify.plan.random`, outside the mix")
-        if not is_part_name(name, ROUTING_STRATEGIES, "routing"):
-            problem = explain_unknown(name, ROUTING_STRATEGIES, "routing", "routing strategy")
-            raise ValueError(f"it names {name!r}, {problem.removesuffix('.')}")
+        if problem := find_name_problem(name, ROUTING_STRATEGIES, "routing", "routing strategy"):
+            raise ValueError(f"it names {name!r}, {problem}")
     if sum(map(get_share, mix.values())) <= 0:
         raise ValueError("at least one strategy needs a share above 0")
     return mix

@@ -179,6 +179,13 @@ def is_part_name(name: str, known: Collection[str], family: str) -> bool:
     )
 
 
+def find_name_problem(name: str, known: Collection[str], family: str, noun: str) -> str | None:
+    """Say what is wrong with a part's name in a clause without full stop, or return None; nothing is imported."""
+    if is_part_name(name, known, family):
+        return None
+    return explain_unknown(name, known, family, noun).removesuffix(".")
+
+
 def explain_unknown(name: str, known: Collection[str], family: str, noun: str) -> str:
     """Say that no part is called so, and which there are."""
     close = difflib.get_close_matches(name, known, n=1)

@@ -18,7 +18,7 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from curate.config.validation import validate_options
-from curate.core.registry import explain_unknown, is_part_name
+from curate.core.registry import find_name_problem
 from curate.engine.registry import Engines
 from curate.judge.base import Answer, Judge, JudgeOptions, Question, abstain, from_margin
 from curate.judge.registry import judge_kind
@@ -42,8 +42,8 @@ class RuleOptions(JudgeOptions):
         name = value if isinstance(value, str) else value.get("kind")
         if not isinstance(name, str):
             raise ValueError("a rule with options needs its name as `kind`")  # noqa: TRY004 (pydantic reads it)
-        if not is_part_name(name, RULES.names, RULES.family):
-            raise ValueError(explain_unknown(name, RULES.names, RULES.family, RULES.noun).removesuffix("."))
+        if problem := find_name_problem(name, RULES.names, RULES.family, RULES.noun):
+            raise ValueError(problem)
         return name if value == {"kind": name} else value
 
 

@@ -22,7 +22,7 @@ from curate.engine.weights import Weights, locate_model
 
 Float32 = NDArray[np.float32]
 LongTexts = Literal["windows", "cut"]
-"""What is read of a text that is too long for the model: all of it in windows, or its beginning alone."""
+"""The part of a text too long for the model that is read: all of it in windows, or its beginning alone."""
 
 DTYPE = "float32"  # on a GPU too: heads are stored, and read vectors of one precision wherever they go
 _SEGMENT = 256  # texts per file of the cache: what a killed process loses at most

@@ -6,6 +6,7 @@ environment; each test session starts from a copy.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
@@ -101,15 +102,18 @@ def available() -> None:
 
 
 def migrated() -> Path:
-    """A data folder with an empty, migrated database."""
+    """A data folder with an empty, migrated database; made once, by whichever process comes first."""
     folder = HOME / "migrated"
-    if not folder.exists():
-        making = HOME / f"migrating.{os.getpid()}"
-        making.mkdir()
-        server = LabelStudioServer(making, free_port())
-        server.start()
-        server.kill()
-        making.rename(folder)
+    with (HOME / "migrated.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two test processes would otherwise both make it, and the second rename fails
+        if not folder.exists():
+            making = HOME / "migrating"
+            shutil.rmtree(making, ignore_errors=True)
+            making.mkdir()
+            server = LabelStudioServer(making, free_port())
+            server.start()
+            server.kill()
+            making.rename(folder)
     return folder
 
 

@@ -35,11 +35,12 @@ from curate.judge.base import (
     from_rating,
     warn_old_name,
 )
+from curate.judge.closing import finish_judges
 from curate.judge.configured import Panel, check_judges
-from curate.judge.pending import WorkChunk
+from curate.judge.plan import WorkChunk
 from curate.judge.registry import judge_kind, judge_schemas
 from curate.judge.runner import answer_chunk
-from curate.judge.stage import estimate_cost, finish_judges, judge_responses, plan_chunks
+from curate.judge.stage import estimate_cost, judge_responses, plan_chunks
 from curate.judge.writer import commit_chunks
 
 __all__ = [

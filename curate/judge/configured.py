@@ -16,7 +16,7 @@ from curate.core.errors import CurateError
 from curate.core.resources import read_query
 from curate.engine.base import Engine
 from curate.engine.registry import Engines
-from curate.judge.base import Judge, JudgeOptions, PromptItem
+from curate.judge.base import Judge, JudgeOptions
 from curate.judge.presets import apply_preset
 from curate.judge.registry import JUDGES
 from curate.lake.lake import Lake
@@ -73,7 +73,6 @@ class Panel:
             engines: Engines in place of those that curate.yaml declares.
         """
         self.config = config
-        self.prepared_items: Mapping[str, PromptItem] = {}  # read ahead by `prepare_chunks`
         self.engines = engines or Engines.from_config(config)
         self.engines.check_all()
         declared = [*config.judge.judges, *_list_trained_judge(config)]

@@ -34,8 +34,8 @@ from curate.engine.base import (
 from curate.engine.registry import ConfiguredEngine, Engines
 from curate.judge.base import Question
 from curate.judge.configured import ConfiguredJudge, Panel
-from curate.judge.known_judgments import add_other_judgments
-from curate.judge.pending import WorkChunk, find_pending_questions, read_items
+from curate.judge.plan import Plan, WorkChunk
+from curate.judge.reader import ChunkReader
 from curate.lake.lake import Lake
 from curate.records import plain_text
 
@@ -68,9 +68,9 @@ class CostEstimate:
     at_most: bool = False
 
 
-def estimate_judges(lake: Lake, panel: Panel, work: Mapping[str, Sequence[WorkChunk]]) -> list[CostEstimate]:
-    """Estimate the cost of each judge's pending chunks from a sample spread over all."""
-    return [_estimate_judge(lake, panel, panel.judges[name], chunks) for name, chunks in work.items()]
+def estimate_plan(lake: Lake, panel: Panel, plan: Plan) -> CostEstimate:
+    """Estimate the cost of a judge's pending questions from a sample spread over all."""
+    return _estimate_judge(lake, panel, plan.configured, plan.chunks)
 
 
 def estimate_chunk(lake: Lake, panel: Panel, work: WorkChunk) -> CostEstimate:
@@ -97,8 +97,7 @@ def _estimate_judge(
     counting = Panel(panel.config, only=[configured.name], engines=engines).judges[configured.name]
     asked = 0
     for work in _spread_chunks(chunks):
-        items = add_other_judgments(lake, panel, configured, read_items(lake, work.prompt_ids))
-        pending, _ = find_pending_questions(lake, panel, configured, items, upper_bound=True)
+        pending = ChunkReader(lake, panel, [work]).read_questions(work)
         questions = [question.question for question in pending[: _SAMPLE - asked]]
         readable = [
             question for question in questions if question.item.text_only or configured.judge.sees_images

@@ -1,10 +1,9 @@
-"""Pending questions: all that each judge still has to be asked, by the ids of the judgments in the lake."""
+"""Pending questions: what a judge still has to be asked about some prompts, by the ids of the judgments in the lake."""
 
 from __future__ import annotations
 
 import itertools
-import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +18,6 @@ from curate.judge.selection import Pair, select_pairs
 from curate.lake.lake import Lake
 from curate.records import Message, Part, plain_text
 
-_MAX_AGE = 1.0  # seconds
-
 
 @dataclass(frozen=True, slots=True)
 class PendingQuestion:
@@ -31,61 +28,11 @@ class PendingQuestion:
     failures: int
 
 
-@dataclass(frozen=True, slots=True)
-class WorkChunk:
-    """A chunk of one judge that holds pending questions: all that a worker process has to know.
-
-    Attributes:
-        judge: Name of the judge.
-        chunk: Number of the chunk.
-        prompt_ids: Prompts of the chunk.
-        pending: Number of its pending questions.
-        skip_failed: Leave out questions that have failed before.
-    """
-
-    judge: str
-    chunk: int
-    prompt_ids: tuple[str, ...]
-    pending: int
-    skip_failed: bool = False
-
-
 def read_items(lake: Lake, prompt_ids: Sequence[str]) -> list[PromptItem]:
     """Read prompts with all that judges may see, in the order of their ids."""
     with lake.bind("wanted", _make_prompt_table(prompt_ids)):
         rows = lake.rows(read_query("judge_contests"))
     return [_make_item(*row) for row in rows]
-
-
-def prepare_chunks(
-    lake: Lake, panel: Panel, chunks: Sequence[WorkChunk], known: JudgmentIndex | None
-) -> JudgmentIndex:
-    """Read the prompts of several chunks of one judge at once, and the ids of its judgments about them.
-
-    The texts of a prompt may lie anywhere in the files of the lake, and a query takes longer than a chunk of a cheap
-    judge.
-
-    Args:
-        lake: Lake with prompts and judgments.
-        panel: Panel that holds the judge; the prompts are put into `prepared_items`.
-        chunks: Chunks of one judge.
-        known: Index from before, which is returned again if it covers the chunks.
-    """
-    prompt_ids = [prompt_id for chunk in chunks for prompt_id in chunk.prompt_ids]
-    missing = [prompt_id for prompt_id in prompt_ids if prompt_id not in panel.prepared_items]
-    if missing:
-        panel.prepared_items = {item.prompt_id: item for item in read_items(lake, prompt_ids)}
-    configured = panel.judges[chunks[0].judge]
-    if known is not None and known.covers_prompts(configured, prompt_ids):
-        return known
-    return JudgmentIndex.look_up(lake, configured, prompt_ids)
-
-
-def get_items(lake: Lake, panel: Panel, prompt_ids: Sequence[str]) -> list[PromptItem]:
-    """Return the items of a chunk; read them if they are not prepared."""
-    if all(prompt_id in panel.prepared_items for prompt_id in prompt_ids):
-        return [panel.prepared_items[prompt_id] for prompt_id in prompt_ids]
-    return read_items(lake, prompt_ids)
 
 
 def list_items(lake: Lake) -> list[PromptItem]:
@@ -98,33 +45,32 @@ def list_items(lake: Lake) -> list[PromptItem]:
 
 @dataclass(frozen=True, slots=True)
 class JudgmentIndex:
-    """Ids of a judge's judgments about the prompts with ids from `first` to `last`, answers and failures apart.
+    """Ids of a judge's judgments about some neighbouring prompts, answers and failures apart."""
 
-    `read`: time of the query, by the monotonic clock.
-    """
-
-    configured: ConfiguredJudge
-    first: str
-    last: str
     answered: frozenset[str]
     failures: frozenset[str]
-    read: float
 
     @classmethod
-    def look_up(cls, lake: Lake, configured: ConfiguredJudge, prompt_ids: Sequence[str]) -> JudgmentIndex:
-        """Read the ids from the lake."""
-        first, last, read = min(prompt_ids), max(prompt_ids), time.monotonic()
+    def look_up(cls, lake: Lake, configured: ConfiguredJudge, first: str, last: str) -> JudgmentIndex:
+        """Read the ids of the judgments about the prompts with ids from `first` to `last`."""
         rows = lake.rows(read_query("judge_known"), (configured.name, configured.revision, first, last))
-        answered = frozenset(judgment_id for judgment_id, failed in rows if not failed)
-        failures = frozenset(judgment_id for judgment_id, failed in rows if failed)
-        return cls(configured, first, last, answered, failures, read)
-
-    def covers_prompts(self, configured: ConfiguredJudge, prompt_ids: Sequence[str]) -> bool:
-        """Tell whether the index holds these prompts, and is so new that no other process has answered since."""
-        covers = (
-            self.configured is configured and self.first <= min(prompt_ids) and max(prompt_ids) <= self.last
+        return cls(
+            frozenset(judgment_id for judgment_id, failed in rows if not failed),
+            frozenset(judgment_id for judgment_id, failed in rows if failed),
         )
-        return covers and time.monotonic() - self.read < _MAX_AGE
+
+    def count_attempts(self, judgment_id: str, attempts: int) -> int:
+        """Count the attempts at a question that are used up, of `attempts`; an answered one has none left.
+
+        A permanent failure is stored as the last attempt.
+        """
+        if judgment_id in self.answered:
+            return attempts
+        if not self.failures:
+            return 0
+        numbers = range(attempts, 0, -1)
+        used = (number for number in numbers if make_failure_id(judgment_id, number - 1) in self.failures)
+        return next(used, 0)
 
 
 def find_pending_questions(
@@ -134,9 +80,8 @@ def find_pending_questions(
     items: Sequence[PromptItem],
     *,
     upper_bound: bool = False,
-    known: JudgmentIndex | None = None,
-) -> tuple[list[PendingQuestion], int]:
-    """Find the questions about these items that a judge has not answered yet.
+) -> Iterator[tuple[list[PendingQuestion], int]]:
+    """Find the questions that a judge has not answered yet, item by item.
 
     A question that has failed `attempts` times is not pending any more.
 
@@ -144,34 +89,28 @@ def find_pending_questions(
         lake: Lake with the judgments so far.
         panel: Panel that holds the judge.
         configured: The judge.
-        items: Prompts with the ids of their responses.
+        items: Prompts in the order of their ids, with the ids of their responses.
         upper_bound: Count all that later rounds, and judges that answer first, can make pending.
-        known: Ids of judgments that were looked up before.
 
-    Returns:
-        The pending questions, and the number of all questions.
+    Yields:
+        For each item its pending questions, and the number of all its questions.
     """
     if not items:
-        return [], 0
-    known = known or JudgmentIndex.look_up(lake, configured, [item.prompt_id for item in items])
+        return
+    known = JudgmentIndex.look_up(lake, configured, items[0].prompt_id, items[-1].prompt_id)
     chosen_pairs = _choose_pairs(lake, panel, configured, items, upper_bound=upper_bound)
-    pending, total = [], 0
+    name, revision, attempts = configured.name, configured.revision, configured.attempts
     for item in items:
         pairs = None if chosen_pairs is None else chosen_pairs[item.prompt_id]
-        if pairs is not None and not pairs:
-            continue
-        for question in configured.judge.questions(item):
+        pending, total = list[PendingQuestion](), 0
+        for question in configured.judge.questions(item) if pairs is None or pairs else ():
             if pairs is not None and not _is_about_pairs(question, pairs):
                 continue
             total += 1
-            judgment_id = question.judgment_id(annotator=configured.name, revision=configured.revision)
-            if judgment_id not in known.answered:
-                attempts = (
-                    _count_attempts(judgment_id, known.failures, configured.attempts) if known.failures else 0
-                )
-                if attempts < configured.attempts:
-                    pending.append(PendingQuestion(question, judgment_id, attempts))
-    return pending, total
+            judgment_id = question.judgment_id(annotator=name, revision=revision)
+            if (used := known.count_attempts(judgment_id, attempts)) < attempts:
+                pending.append(PendingQuestion(question, judgment_id, used))
+        yield pending, total
 
 
 def _choose_pairs(
@@ -237,12 +176,6 @@ def _is_about_pairs(question: Question, pairs: set[Pair]) -> bool:
 def make_failure_id(judgment_id: str, attempt: int) -> str:
     """Return the id of a failed attempt (from 0); the question's own id stays free for its answer."""
     return content_id(judgment_id, "failed", attempt)
-
-
-def _count_attempts(judgment_id: str, failures: Collection[str], attempts: int) -> int:
-    """Count the attempts that are used up; a permanent failure is stored as the last attempt."""
-    used = (number + 1 for number in range(attempts) if make_failure_id(judgment_id, number) in failures)
-    return max(used, default=0)
 
 
 def make_annotator_table(annotators: Sequence[tuple[str, str]]) -> pa.Table:

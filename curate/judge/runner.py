@@ -11,8 +11,8 @@ from curate.core.errors import CurateError
 from curate.judge.base import Answer, Question, abstain
 from curate.judge.configured import ConfiguredJudge, Panel
 from curate.judge.judgment_rows import build_judgment_rows
-from curate.judge.known_judgments import add_other_judgments
-from curate.judge.pending import JudgmentIndex, WorkChunk, find_pending_questions, get_items
+from curate.judge.plan import WorkChunk
+from curate.judge.reader import ChunkReader
 from curate.judge.validity import check_answer
 from curate.judge.writer import AnsweredChunk
 from curate.lake.lake import Lake
@@ -23,16 +23,16 @@ class JudgeError(CurateError):
 
 
 def answer_chunk(
-    lake: Lake, panel: Panel, work: WorkChunk, *, run_id: str, known: JudgmentIndex | None = None
+    lake: Lake, panel: Panel, work: WorkChunk, *, run_id: str, reader: ChunkReader | None = None
 ) -> AnsweredChunk:
-    """Ask the judge of a chunk its pending questions.
+    """Ask the judge of a chunk its questions, but for those that were answered since they were planned.
 
     Args:
         lake: Lake with prompts and judgments.
         panel: Panel that holds the judge.
         work: The chunk.
         run_id: Id of the run in the rows.
-        known: Index from `prepare_chunks`; it is read anew if it does not cover the chunk.
+        reader: Reader of the plan that the chunk belongs to; None: the chunk is read alone.
 
     Returns:
         Rows for `commit_chunks`.
@@ -41,15 +41,11 @@ def answer_chunk(
         CurateError: The judge or its engine does not work.
     """
     configured, began = panel.judges[work.judge], time.monotonic()
-    items = add_other_judgments(lake, panel, configured, get_items(lake, panel, work.prompt_ids))
-    covered = known is not None and known.covers_prompts(configured, work.prompt_ids)
-    pending, total = find_pending_questions(lake, panel, configured, items, known=known if covered else None)
-    if work.skip_failed:
-        pending = [question for question in pending if not question.failures]
+    pending = (reader or ChunkReader(lake, panel, [work])).read_questions(work)
     answers = run_with_restart(configured, [question.question for question in pending])
     seconds = (time.monotonic() - began) / max(1, len(pending))
     rows = build_judgment_rows(configured, pending, answers, run_id=run_id, seconds=seconds)
-    return AnsweredChunk(configured, work, rows, total)
+    return AnsweredChunk(configured, work, rows)
 
 
 def run_with_restart(configured: ConfiguredJudge, questions: Sequence[Question]) -> list[Answer]:

@@ -9,36 +9,38 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from curate.config.project import Config
 from curate.core.errors import CurateError
-from curate.core.identity import content_id
 from curate.core.progress import Track, no_progress
 from curate.judge.base import PromptItem
 from curate.judge.budget import Budget
+from curate.judge.closing import (
+    digest_responses,
+    finish_judges,
+    list_unfinished,
+    make_closing_fingerprint,
+)
 from curate.judge.configured import ConfiguredJudge, Panel
-from curate.judge.dry_run import CostEstimate, estimate_chunk, estimate_judges
+from curate.judge.dry_run import CostEstimate, estimate_chunk, estimate_plan
 from curate.judge.interrupt import defer_sigint
-from curate.judge.pending import JudgmentIndex, WorkChunk, find_pending_questions, list_items, prepare_chunks
+from curate.judge.pending import list_items
+from curate.judge.plan import Plan, WorkChunk, count_unanswered, make_plan
+from curate.judge.reader import ChunkReader
 from curate.judge.runner import answer_chunk
 from curate.judge.writer import AnsweredChunk, BackgroundWriter
 from curate.lake.lake import Lake
 from curate.lake.runs import StageRun, Summary, find_newest_run
-
-_CHUNKS_PER_LOOKUP = 256  # chunks whose pending questions are looked up together
-_CHUNKS_PER_READ = 16  # chunks whose texts are read together
-_CHEAP_FACTOR = 16  # times that the chunks of a cheap judge are larger
 
 
 class AskChunk(Protocol):
     """Type of `answer_chunk`."""
 
     def __call__(
-        self, lake: Lake, panel: Panel, work: WorkChunk, /, *, run_id: str, known: JudgmentIndex | None
+        self, lake: Lake, panel: Panel, work: WorkChunk, /, *, run_id: str, reader: ChunkReader | None
     ) -> AnsweredChunk: ...
 
 
@@ -69,7 +71,6 @@ def judge_responses(
     """
     section = config.judge
     budget = Budget(section.max_cost, section.max_tokens)
-    has_asked = False
     with (
         Panel(config, only=only) as panel,
         contextlib.closing(lake.twin()) as writing,
@@ -79,16 +80,18 @@ def judge_responses(
         run = StageRun(writing, "judge", config_hash=section.digest)
         with BackgroundWriter(run) as writer:
             session = _Session(lake, panel, budget, writer, ask_chunk, interrupted, track)
-            for chunks, known in _plan_rounds(lake, panel, budget, limit):
-                session.ask_round(chunks, known)
-                has_asked = True
-        closed, left = finish_judges(lake, panel, run=run)
-    return run.summary(skipped=not has_asked and not closed, note=_explain_stop(budget.refusal, left, limit))
+            walk = _Walk(lake, panel, budget, limit)
+            for plan in walk.make_plans():
+                session.ask_plan(plan)
+        closed, left = finish_judges(lake, panel, run=run, unanswered=walk.unanswered)
+    return run.summary(
+        skipped=not walk.has_planned and not closed, note=_explain_stop(budget.refusal, left, limit)
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class _Session:
-    """The parts that all rounds of a run share."""
+    """The parts that all plans of a run share."""
 
     lake: Lake
     panel: Panel
@@ -98,23 +101,17 @@ class _Session:
     interrupted: Callable[[], bool]
     track: Track
 
-    def ask_round(self, chunks: Sequence[WorkChunk], known: JudgmentIndex | None) -> None:
-        """Ask a round of one judge, as far as the budget goes, and wait until all answers are committed.
-
-        `known`: ids that were looked up to plan the round.
-        """
-        configured = self.panel.judges[chunks[0].judge]
-        with self.track(f"judge {configured.name}", sum(work.pending for work in chunks)) as advance:
-            for number, work in enumerate(chunks):
+    def ask_plan(self, plan: Plan) -> None:
+        """Walk a plan, as far as the budget goes, and wait until all answers are committed."""
+        reader = ChunkReader(self.lake, self.panel, plan.chunks, snapshot=plan.snapshot)
+        name, run_id = plan.configured.name, self.writer.run.run_id
+        with self.track(f"judge {name}", plan.pending) as advance:
+            for work in plan.chunks:
                 if _find_refusal(self.lake, self.panel, self.budget, work):
                     break
-                if number % _CHUNKS_PER_READ == 0 and not configured.judge.is_cheap:
-                    batch = chunks[number : number + _CHUNKS_PER_READ]
-                    known = prepare_chunks(self.lake, self.panel, batch, known)
-                run_id = self.writer.run.run_id
-                answered = self.ask_chunk(self.lake, self.panel, work, run_id=run_id, known=known)
+                answered = self.ask_chunk(self.lake, self.panel, work, run_id=run_id, reader=reader)
                 self.writer.submit(answered)
-                self.budget.add_spending(configured.name, work.pending, sum(answered.tokens), answered.cost)
+                self.budget.add_spending(name, work.pending, sum(answered.tokens), answered.cost)
                 advance(work.pending, self.budget.progress_note)
                 if self.interrupted():
                     raise KeyboardInterrupt
@@ -129,31 +126,72 @@ def estimate_cost(
     Nothing is sent, and no model is opened. `only` and `limit` as in `judge`.
     """
     with Panel(config, only=only) as panel:
-        work = plan_chunks(lake, panel, limit=limit, upper_bound=True)
-        chunks = {name: [chunk for chunk in work if chunk.judge == name] for name in panel.judges}
-        return estimate_judges(lake, panel, chunks)
+        unfinished = {configured.name for configured, _ in list_unfinished(lake, panel.judges.values())}
+        items = list_items(lake)[:limit] if unfinished else []
+        return [
+            estimate_plan(
+                lake,
+                panel,
+                make_plan(lake, panel, configured, items if name in unfinished else (), upper_bound=True),
+            )
+            for name, configured in panel.judges.items()
+        ]
 
 
-def _plan_rounds(
-    lake: Lake, panel: Panel, budget: Budget, limit: int | None
-) -> Iterator[tuple[list[WorkChunk], JudgmentIndex | None]]:
-    """Yield the chunks to ask, judge by judge.
+@dataclass(slots=True)
+class _Walk:
+    """Makes the plans of a run, one after another, and notes what each judge that was planned has left in the end.
 
-    If the next questions of a judge depend on its answers, its chunks are planned anew after each round. Once the
-    budget has refused a chunk, only judges without an engine are planned, for they cost nothing. A failed question is
-    asked again by the next run, not by the next round.
+    Attributes:
+        has_planned: There was a plan with pending questions.
+        unanswered: By judge, what `finish_judges` need not find out again: the closing fingerprint under which its plan
+            was made, and the number of questions of the plan that are left.
     """
-    everything: list[PromptItem] = []
-    for configured in panel.judges.values():
-        rounds = itertools.count() if configured.asks_in_rounds else range(1)
-        for number in rounds:
-            if (budget.refusal and configured.engines) or not _list_unfinished(lake, [configured]):
-                break
-            everything = everything or list_items(lake)[:limit]
-            work, known = _plan_judge(lake, panel, configured, everything, skip_failed=number > 0)
-            if not work:
-                break
-            yield work, known
+
+    lake: Lake
+    panel: Panel
+    budget: Budget
+    limit: int | None
+    has_planned: bool = field(init=False, default=False)
+    unanswered: dict[str, tuple[str, int]] = field(init=False, default_factory=dict)
+    _items: list[PromptItem] = field(init=False, default_factory=list)
+    _responses: str = field(init=False, default="")
+
+    def make_plans(self) -> Iterator[Plan]:
+        """Yield the plans with pending questions, judge by judge; the next one is made when the last one is walked.
+
+        If the next questions of a judge depend on its answers, it gets a new plan after each round. Once the budget
+        has refused a chunk, only judges without an engine are planned, for they cost nothing. A failed question is
+        asked again by the next run, not by the next round.
+        """
+        for configured in self.panel.judges.values():
+            for number in itertools.count() if configured.asks_in_rounds else range(1):
+                if self.budget.refusal and configured.engines:
+                    break
+                closing = self._find_changes(configured)
+                if closing is None:
+                    break
+                plan = make_plan(self.lake, self.panel, configured, self._items, skip_failed=number > 0)
+                if plan.chunks:
+                    self.has_planned = True
+                    yield plan
+                if self._items and self.limit is None and not configured.asks_in_rounds:
+                    self.unanswered[configured.name] = closing, count_unanswered(self.lake, plan)
+                if not plan.chunks:
+                    break
+
+    def _find_changes(self, configured: ConfiguredJudge) -> str | None:
+        """Return the judge's new closing fingerprint if anything has changed for it; then the prompts are those of now.
+
+        The fingerprint is made before the prompts are read: none may come in between unseen.
+        """
+        responses = digest_responses(self.lake)
+        closing = make_closing_fingerprint(self.lake, configured, responses)
+        if find_newest_run(self.lake, "judge", configured.name) == closing:
+            return None
+        if responses != self._responses:
+            self._items, self._responses = list_items(self.lake)[: self.limit], responses
+        return closing
 
 
 def _find_refusal(lake: Lake, panel: Panel, budget: Budget, work: WorkChunk) -> str:
@@ -206,97 +244,12 @@ def plan_chunks(
         upper_bound: Count all that later rounds, and judges that answer first, can make pending.
     """
     judges = [configured for configured in panel.judges.values() if only is None or configured.name in only]
-    unfinished = [configured for configured, _ in _list_unfinished(lake, judges)]
-    everything = list_items(lake)[:limit] if unfinished else []
+    unfinished = [configured for configured, _ in list_unfinished(lake, judges)]
+    items = list_items(lake)[:limit] if unfinished else []
     return [
         work
         for configured in unfinished
-        for work in _plan_judge(
-            lake, panel, configured, everything, skip_failed=skip_failed, upper_bound=upper_bound
-        )[0]
+        for work in make_plan(
+            lake, panel, configured, items, skip_failed=skip_failed, upper_bound=upper_bound
+        ).chunks
     ]
-
-
-def _plan_judge(
-    lake: Lake,
-    panel: Panel,
-    configured: ConfiguredJudge,
-    everything: Sequence[PromptItem],
-    *,
-    skip_failed: bool = False,
-    upper_bound: bool = False,
-) -> tuple[list[WorkChunk], JudgmentIndex | None]:
-    """Return the chunks that hold pending questions of one judge, and the ids that were looked up last."""
-    size, work, known = (
-        panel.config.judge.chunk * (_CHEAP_FACTOR if configured.judge.is_cheap else 1),
-        [],
-        None,
-    )
-    for start in range(0, len(everything), size * _CHUNKS_PER_LOOKUP):
-        items = everything[start : start + size * _CHUNKS_PER_LOOKUP]
-        known = JudgmentIndex.look_up(lake, configured, [item.prompt_id for item in items])
-        pending, _ = find_pending_questions(
-            lake, panel, configured, items, upper_bound=upper_bound, known=known
-        )
-        counts = Counter(
-            question.question.item.prompt_id
-            for question in pending
-            if not (skip_failed and question.failures)
-        )
-        for first in range(0, len(items), size):
-            prompt_ids = tuple(item.prompt_id for item in items[first : first + size])
-            if n_pending := sum(counts[prompt_id] for prompt_id in prompt_ids):
-                work.append(
-                    WorkChunk(configured.name, (start + first) // size, prompt_ids, n_pending, skip_failed)
-                )
-    return work, known
-
-
-def finish_judges(lake: Lake, panel: Panel, *, run: StageRun) -> tuple[int, dict[str, int]]:
-    """Write a closing record for each judge that has no pending questions, or only ones that failed.
-
-    The record tells which revision of the judge counts from now on.
-
-    Returns:
-        Number of records written, and the number of pending questions of each judge that has any.
-    """
-    # Before the items are read: none may come in between unseen.
-    unfinished = _list_unfinished(lake, panel.judges.values())
-    everything = list_items(lake) if unfinished else []
-    written, pending_counts = 0, {}
-    for configured, closing in unfinished if everything else ():
-        pending, _ = find_pending_questions(lake, panel, configured, everything)
-        if left := len(pending):
-            pending_counts[configured.name] = left
-            # With questions left to retry, the record must not keep the next run from retrying them.
-            closing = content_id(closing, left)
-            if closing == find_newest_run(lake, "judge", configured.name):
-                continue
-        with run.chunk(configured.name, fingerprint=closing, status="done") as (_, counts):
-            counts.details |= {"revision": configured.revision, "kind": configured.judge.kind, "open": left}
-        written += 1
-    return written, pending_counts
-
-
-def _list_unfinished(lake: Lake, judges: Iterable[ConfiguredJudge]) -> list[tuple[ConfiguredJudge, str]]:
-    """List the judges for which anything has changed since their last closing record, with its new fingerprint."""
-    responses = lake.digest("responses", "response_id")
-    closing = [(configured, _make_fingerprint(lake, configured, responses)) for configured in judges]
-    return [
-        (configured, fingerprint)
-        for configured, fingerprint in closing
-        if find_newest_run(lake, "judge", configured.name) != fingerprint
-    ]
-
-
-def _make_fingerprint(lake: Lake, configured: ConfiguredJudge, responses: str) -> str:
-    options = (
-        configured.attempts,
-        configured.pairs,
-        configured.max_pairs,
-        list(configured.after),
-        configured.uncertain,
-    )
-    query = "SELECT count(*), bit_xor(hash(judgment_id)) FROM judgments WHERE list_contains(?, annotator_id)"
-    earlier = lake.rows(query, [list(configured.after)]) if configured.after else []
-    return content_id(configured.revision, options, earlier, responses)

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from curate.core.identity import content_id
 from curate.judge.configured import ConfiguredJudge
-from curate.judge.pending import WorkChunk
+from curate.judge.plan import WorkChunk
 from curate.lake.runs import Counts, StageRun
 
 _MAX_WAITING = 32  # chunks that wait for their commit; with more of them, asking waits too
@@ -30,13 +30,11 @@ class AnsweredChunk:
         configured: The judge.
         work: The chunk.
         rows: Rows of the table `judgments`.
-        total: Number of all questions of the chunk, with those that were answered before.
     """
 
     configured: ConfiguredJudge
     work: WorkChunk
     rows: pa.Table
-    total: int
 
     @property
     def tokens(self) -> tuple[int, int]:
@@ -64,7 +62,7 @@ def commit_chunks(run: StageRun, chunks: Sequence[AnsweredChunk]) -> Counts:
         configured.revision, [prompt_id for chunk in chunks for prompt_id in chunk.work.prompt_ids]
     )
     with run.chunk(configured.name, fingerprint=fingerprint, index=chunks[0].work.chunk) as (writer, counts):
-        counts.rows_in = sum(chunk.total for chunk in chunks)
+        counts.rows_in = sum(chunk.work.total for chunk in chunks)
         counts.rows_kept = writer.append("judgments", answered, unique="judgment_id", near="prompt_id")
         new_failures = writer.append("judgments", failed, unique="judgment_id", near="prompt_id")
         counts.dropped = (

@@ -19,7 +19,7 @@ from curate.core.errors import CurateError
 from curate.judge import Panel, estimate_cost, judge_responses
 from curate.judge.budget import Budget
 from curate.judge.configured import ConfiguredJudge
-from curate.judge.pending import find_pending_questions
+from curate.judge.plan import Plan, make_plan
 from curate.lake.lake import Lake
 from curate.lake.status import read_status
 
@@ -194,11 +194,11 @@ def test_after_a_refusal_no_other_engine_is_planned_for(
 ) -> None:
     planned: list[str] = []
 
-    def noted(lake: Lake, panel: Panel, configured: ConfiguredJudge, *rest: Any, **also: Any) -> Any:
+    def noted(lake: Lake, panel: Panel, configured: ConfiguredJudge, *rest: Any, **also: Any) -> Plan:
         planned.append(configured.name)
-        return find_pending_questions(lake, panel, configured, *rest, **also)
+        return make_plan(lake, panel, configured, *rest, **also)
 
-    monkeypatch.setattr("curate.judge.stage.find_pending_questions", noted)
+    monkeypatch.setattr("curate.judge.stage.make_plan", noted)
     monkeypatch.setattr("curate.judge.stage.finish_judges", lambda *_, **__: (0, {}))
     judges = (LLM, LONG, LLM.replace("llm", "other"))
     judge_responses(sample_lake, make_config(yaml(*judges, section="  max_tokens: 10\n")))

@@ -1,0 +1,88 @@
+"""Read the questions of a plan with their texts, some chunks ahead of where the judge is."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from operator import attrgetter
+
+from curate.judge.base import PromptItem
+from curate.judge.configured import ConfiguredJudge, Panel
+from curate.judge.known_judgments import add_other_judgments
+from curate.judge.pending import JudgmentIndex, PendingQuestion, read_items
+from curate.judge.plan import WorkChunk, bind_questions
+from curate.lake.lake import Lake
+
+_CHUNKS_PER_READ = 16  # chunks whose texts are read together
+
+
+class ChunkReader:
+    """Reads the questions of the chunks of one judge, in their order.
+
+    The texts of a prompt may lie anywhere in the files of the lake, and a query takes longer than a chunk of a quick
+    judge: so the texts of several chunks are read at once.
+
+    Other processes may be asking the same questions. If the lake has changed since the plan was made, the ids of the
+    judge's judgments are read again, so that no question is asked that was answered before its chunk began.
+    """
+
+    def __init__(
+        self, lake: Lake, panel: Panel, chunks: Sequence[WorkChunk], *, snapshot: int | None = None
+    ) -> None:
+        """Take a plan's chunks.
+
+        Args:
+            lake: Lake with prompts and judgments.
+            panel: Panel that holds the judge.
+            chunks: Chunks of one judge.
+            snapshot: State of the lake in which their questions are pending; None: not known.
+        """
+        self._lake = lake
+        self._panel = panel
+        self._chunks = chunks
+        self._planned = snapshot
+        self._ahead: Sequence[WorkChunk] = ()
+        self._items: Mapping[str, PromptItem] = {}
+        self._known: JudgmentIndex | None = None
+        self._snapshot = snapshot
+
+    def read_questions(self, work: WorkChunk) -> list[PendingQuestion]:
+        """Return the questions of a chunk that are still pending, with texts.
+
+        A question that was answered or that failed since it was planned is left out.
+        """
+        configured = self._panel.judges[work.judge]
+        if not any(chunk is work for chunk in self._ahead):
+            self._read_ahead(configured, work)
+        self._look_up_judgments(configured, work)
+        items = [
+            self._items[prompt.prompt_id]
+            for prompt in work.prompts
+            if prompt.shapes and prompt.prompt_id in self._items
+        ]
+        heard = add_other_judgments(self._lake, self._panel, configured, items)
+        questions = bind_questions(work, {item.prompt_id: item for item in heard})
+        known, attempts = self._known, configured.attempts
+        if known is None:
+            return questions
+        return [
+            question
+            for question in questions
+            if known.count_attempts(question.judgment_id, attempts) == question.failures
+        ]
+
+    def _read_ahead(self, configured: ConfiguredJudge, work: WorkChunk) -> None:
+        """Read the texts of a chunk and of those after it; the chunks of a cheap judge are large enough alone."""
+        first = bisect_left(self._chunks, work.chunk, key=attrgetter("chunk"))
+        self._ahead = self._chunks[first : first + (1 if configured.judge.is_cheap else _CHUNKS_PER_READ)]
+        wanted = [prompt.prompt_id for chunk in self._ahead for prompt in chunk.prompts if prompt.shapes]
+        self._items = {item.prompt_id: item for item in read_items(self._lake, wanted)}
+        self._known, self._snapshot = None, self._planned
+
+    def _look_up_judgments(self, configured: ConfiguredJudge, work: WorkChunk) -> None:
+        """Read the judge's judgments about the chunks ahead, unless the lake is as it was when they were read last."""
+        snapshot = self._lake.snapshot()
+        if snapshot != self._snapshot:
+            first, last = work.prompts[0].prompt_id, self._ahead[-1].prompts[-1].prompt_id
+            self._known = JudgmentIndex.look_up(self._lake, configured, first, last)
+            self._snapshot = snapshot

@@ -129,8 +129,8 @@ def make_plan(
     shared: dict[object, object] = {}
     for start in range(0, len(items), size * _CHUNKS_PER_LOOKUP):
         stretch = items[start : start + size * _CHUNKS_PER_LOOKUP]
-        found = find_pending_questions(lake, panel, configured, stretch, upper_bound=upper_bound)
-        planned = _plan_prompts(configured, stretch, found, skip_failed, shared)
+        pending = find_pending_questions(lake, panel, configured, stretch, upper_bound=upper_bound)
+        planned = _plan_prompts(configured, stretch, pending, skip_failed, shared)
         number = start // size
         while prompts := list(islice(planned, size)):
             if any(prompt.shapes for prompt, _ in prompts):
@@ -145,12 +145,12 @@ def make_plan(
 def _plan_prompts(
     configured: ConfiguredJudge,
     items: Sequence[PromptItem],
-    found: Iterator[tuple[list[PendingQuestion], int]],
+    questions: Iterator[tuple[list[PendingQuestion], int]],
     skip_failed: bool,
     shared: dict[object, object],
 ) -> Iterator[tuple[PlannedPrompt, int]]:
     """Pack the pending questions of each item; `shared` has what prompts have in common."""
-    for item, (pending, total) in zip(items, found, strict=True):
+    for item, (pending, total) in zip(items, questions, strict=True):
         if skip_failed:
             pending = [question for question in pending if not question.failures]
         if not pending:

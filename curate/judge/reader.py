@@ -12,8 +12,37 @@ from curate.judge.known_judgments import add_other_judgments
 from curate.judge.pending import JudgmentIndex, PendingQuestion, read_items
 from curate.judge.plan import WorkChunk, bind_questions
 from curate.lake.lake import Lake
+from curate.lake.runs import StageRun
 
 _CHUNKS_PER_READ = 16  # chunks whose texts are read together
+
+
+class SnapshotOfOthers:
+    """The number of the lake's snapshots that are not of this run: it grows when somebody else has written.
+
+    `planned`: the number when the plan was made, while this run was not writing.
+    """
+
+    def __init__(self, lake: Lake, run: StageRun, planned: int) -> None:
+        """Take the lake, the run that commits meanwhile in another thread, and the snapshot of the plan."""
+        self._lake = lake
+        self._run = run
+        self.planned = planned - run.commits
+
+    def read(self) -> int:
+        """Return the number now; one more for a commit of this run that is not counted yet."""
+        own = (
+            self._run.commits
+        )  # before the snapshot: a commit in between makes the number larger, never smaller
+        return self._lake.snapshot() - own
+
+    def read_lower_bound(self) -> int:
+        """Return the number now; one less for a commit of this run since.
+
+        Where `read` returns the same later, nobody else has written in between.
+        """
+        snapshot = self._lake.snapshot()
+        return snapshot - self._run.commits
 
 
 class ChunkReader:
@@ -22,12 +51,12 @@ class ChunkReader:
     The texts of a prompt may lie anywhere in the files of the lake, and a query takes longer than a chunk of a quick
     judge: so the texts of several chunks are read at once.
 
-    Other processes may be asking the same questions. If the lake has changed since the plan was made, the ids of the
-    judge's judgments are read again, so that no question is asked that was answered before its chunk began.
+    Other processes may be asking the same questions. If one has written to the lake since the plan was made, the ids of
+    the judge's judgments are read again, so that no question is asked that was answered before its chunk began.
     """
 
     def __init__(
-        self, lake: Lake, panel: Panel, chunks: Sequence[WorkChunk], *, snapshot: int | None = None
+        self, lake: Lake, panel: Panel, chunks: Sequence[WorkChunk], *, since: SnapshotOfOthers | None = None
     ) -> None:
         """Take a plan's chunks.
 
@@ -35,16 +64,16 @@ class ChunkReader:
             lake: Lake with prompts and judgments.
             panel: Panel that holds the judge.
             chunks: Chunks of one judge.
-            snapshot: State of the lake in which their questions are pending; None: not known.
+            since: State of the lake in which their questions are pending; None: not known.
         """
         self._lake = lake
         self._panel = panel
         self._chunks = chunks
-        self._planned = snapshot
+        self._since = since
+        self._state: int | None = None
         self._ahead: Sequence[WorkChunk] = ()
         self._items: Mapping[str, PromptItem] = {}
         self._known: JudgmentIndex | None = None
-        self._snapshot = snapshot
 
     def read_questions(self, work: WorkChunk) -> list[PendingQuestion]:
         """Return the questions of a chunk that are still pending, with texts.
@@ -77,12 +106,12 @@ class ChunkReader:
         self._ahead = self._chunks[first : first + (1 if configured.judge.is_cheap else _CHUNKS_PER_READ)]
         wanted = [prompt.prompt_id for chunk in self._ahead for prompt in chunk.prompts if prompt.shapes]
         self._items = {item.prompt_id: item for item in read_items(self._lake, wanted)}
-        self._known, self._snapshot = None, self._planned
+        self._known, self._state = None, None if self._since is None else self._since.planned
 
     def _look_up_judgments(self, configured: ConfiguredJudge, work: WorkChunk) -> None:
-        """Read the judge's judgments about the chunks ahead, unless the lake is as it was when they were read last."""
-        snapshot = self._lake.snapshot()
-        if snapshot != self._snapshot:
-            first, last = work.prompts[0].prompt_id, self._ahead[-1].prompts[-1].prompt_id
-            self._known = JudgmentIndex.look_up(self._lake, configured, first, last)
-            self._snapshot = snapshot
+        """Read the judge's judgments about the chunks ahead, unless nobody has written since they were read last."""
+        if self._since is not None and self._since.read() == self._state:
+            return
+        state = None if self._since is None else self._since.read_lower_bound()
+        first, last = work.prompts[0].prompt_id, self._ahead[-1].prompts[-1].prompt_id
+        self._known, self._state = JudgmentIndex.look_up(self._lake, configured, first, last), state

@@ -29,7 +29,7 @@ from curate.judge.dry_run import CostEstimate, estimate_chunk, estimate_plan
 from curate.judge.interrupt import defer_sigint
 from curate.judge.pending import list_items
 from curate.judge.plan import Plan, WorkChunk, count_unanswered, make_plan
-from curate.judge.reader import ChunkReader
+from curate.judge.reader import ChunkReader, SnapshotOfOthers
 from curate.judge.runner import answer_chunk
 from curate.judge.writer import AnsweredChunk, BackgroundWriter
 from curate.lake.lake import Lake
@@ -103,13 +103,14 @@ class _Session:
 
     def ask_plan(self, plan: Plan) -> None:
         """Walk a plan, as far as the budget goes, and wait until all answers are committed."""
-        reader = ChunkReader(self.lake, self.panel, plan.chunks, snapshot=plan.snapshot)
-        name, run_id = plan.configured.name, self.writer.run.run_id
+        name, run = plan.configured.name, self.writer.run
+        others = SnapshotOfOthers(self.lake, run, plan.snapshot)
+        reader = ChunkReader(self.lake, self.panel, plan.chunks, since=others)
         with self.track(f"judge {name}", plan.pending) as advance:
             for work in plan.chunks:
                 if _find_refusal(self.lake, self.panel, self.budget, work):
                     break
-                answered = self.ask_chunk(self.lake, self.panel, work, run_id=run_id, reader=reader)
+                answered = self.ask_chunk(self.lake, self.panel, work, run_id=run.run_id, reader=reader)
                 self.writer.submit(answered)
                 self.budget.add_spending(name, work.pending, sum(answered.tokens), answered.cost)
                 advance(work.pending, self.budget.progress_note)

@@ -59,7 +59,10 @@ class Summary:
 
 
 class StageRun:
-    """One run of one stage: commits its chunks, each with its rows and its line in `runs` together."""
+    """One run of one stage: commits its chunks, each with its rows and its line in `runs` together.
+
+    `commits` counts them: each is one snapshot of the lake.
+    """
 
     def __init__(self, lake: Lake, stage: str, *, config_hash: str) -> None:
         self.lake = lake
@@ -67,6 +70,7 @@ class StageRun:
         self.config_hash = config_hash
         self.run_id = uuid.uuid4().hex
         self.total = Counts()
+        self.commits = 0
         self._started = self._chunk_started = time.monotonic()
         self._began = _read_clock()
 
@@ -86,6 +90,7 @@ class StageRun:
                 raise AssertionError(f"{self.stage} {part}: the counts do not reconcile: {counts}")
             record = self._record(part, fingerprint, index, status, snapshot, counts)
             writer.append("runs", pa.Table.from_pylist([record.model_dump()], schema=arrow_schema(Run)))
+        self.commits += 1
         self.total.add(counts)
         self._chunk_started, self._began = time.monotonic(), _read_clock()
 

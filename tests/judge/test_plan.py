@@ -11,13 +11,14 @@ import pytest
 
 from curate.config.project import Config
 from curate.core.errors import CurateError
-from curate.judge import Panel, answer_chunk, judge_responses, plan_chunks
+from curate.judge import Panel, answer_chunk, commit_chunks, judge_responses, plan_chunks
 from curate.judge.base import PromptItem
 from curate.judge.configured import ConfiguredJudge
-from curate.judge.pending import list_items, read_items
+from curate.judge.pending import JudgmentIndex, list_items, read_items
 from curate.judge.plan import bind_questions, count_unanswered, make_plan
-from curate.judge.reader import ChunkReader
+from curate.judge.reader import ChunkReader, SnapshotOfOthers
 from curate.lake.lake import Lake
+from curate.lake.runs import StageRun
 from curate.lake.status import read_status
 
 MakeConfig = Callable[[str], Config]
@@ -121,8 +122,10 @@ def test_a_failure_in_another_process_is_not_retried_by_the_run_that_planned_bef
     with Panel(config) as panel:
         (configured,) = panel.judges.values()
         plan = make_plan(sample_lake, panel, configured, list_items(sample_lake))
+        run = StageRun(sample_lake, "judge", config_hash="c")
+        others = SnapshotOfOthers(sample_lake, run, plan.snapshot)
         judge_responses(sample_lake, config)
-        reader = ChunkReader(sample_lake, panel, plan.chunks, snapshot=plan.snapshot)
+        reader = ChunkReader(sample_lake, panel, plan.chunks, since=others)
         assert [reader.read_questions(work) for work in plan.chunks] == [[], [], []]
         assert count_unanswered(sample_lake, plan) == 12
         again = make_plan(sample_lake, panel, configured, list_items(sample_lake))
@@ -164,7 +167,9 @@ def test_a_response_that_has_gone_is_not_asked_about(sample_lake: Lake, make_con
         plan = make_plan(sample_lake, panel, configured, list_items(sample_lake))
         with sample_lake.write("less") as writer:
             writer.delete("responses", "model = 'model-3'")
-        reader = ChunkReader(sample_lake, panel, plan.chunks, snapshot=plan.snapshot)
+        run = StageRun(sample_lake, "judge", config_hash="c")
+        others = SnapshotOfOthers(sample_lake, run, plan.snapshot)
+        reader = ChunkReader(sample_lake, panel, plan.chunks, since=others)
         questions = [question for work in plan.chunks for question in reader.read_questions(work)]
         assert len(questions) == 12 * 3 * 2
         for pending in questions:
@@ -179,3 +184,36 @@ def test_a_question_about_a_response_of_another_prompt_is_refused(
     config = make_config("judge: {judges: [{name: odd, kind: './forms.py:Stranger'}]}")
     with pytest.raises(CurateError, match=r"Judge 'odd' asks about the response .*does not have"):
         judge_responses(sample_lake, config)
+
+
+def test_only_what_others_write_makes_a_reader_look_again(
+    sample_lake: Lake, make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[str] = []
+    look_up = JudgmentIndex.look_up
+
+    def note_look(lake: Lake, configured: ConfiguredJudge, first: str, last: str) -> JudgmentIndex:
+        looks.append(first)
+        return look_up(lake, configured, first, last)
+
+    with Panel(make_config(YAML % "")) as panel:
+        (configured,) = panel.judges.values()
+        run = StageRun(sample_lake, "judge", config_hash="c")
+        with run.chunk("earlier", fingerprint="f"):
+            pass
+        plan = make_plan(sample_lake, panel, configured, list_items(sample_lake))
+        others = SnapshotOfOthers(sample_lake, run, plan.snapshot)
+        reader = ChunkReader(sample_lake, panel, plan.chunks, since=others)
+        monkeypatch.setattr(JudgmentIndex, "look_up", note_look)
+        first, second, third = plan.chunks
+        assert len(reader.read_questions(first)) == 60
+        with run.chunk("of its own", fingerprint="f"):
+            pass
+        assert len(reader.read_questions(second)) == 60
+        assert looks == []
+        other = StageRun(sample_lake, "judge", config_hash="c")
+        commit_chunks(other, [answer_chunk(sample_lake, panel, third, run_id=other.run_id)])
+        assert looks == [third.prompt_ids[0]]  # of `answer_chunk`, which knows of no plan
+        assert reader.read_questions(third) == []
+        assert reader.read_questions(third) == []
+        assert len(looks) == 2

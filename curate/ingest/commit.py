@@ -16,7 +16,7 @@ from curate.ingest.known import KnownIds, LakeIds, Mask
 from curate.ingest.prepare import ChunkPlace, PreparedJudgments, PreparedResponses, reject_row
 from curate.ingest.references import resolve_references
 from curate.ingest.rejection import Rejection, RowError
-from curate.ingest.statements import Statement, Statements
+from curate.ingest.statements import SourceStatement, Statements
 from curate.lake.lake import Lake, Writer
 from curate.lake.runs import Counts, StageRun
 from curate.records import Quarantined, arrow_schema
@@ -100,7 +100,9 @@ class Committer:
         """Commit a chunk of judgments, once their references are resolved; returns the rows that were read."""
         decoded = chunk.decoded
         resolved = resolve_references(self._lake, decoded.rows)
-        statements = Statements([item for item in resolved if isinstance(item, Statement)], self._pseudonym)
+        statements = Statements(
+            [item for item in resolved if isinstance(item, SourceStatement)], self._pseudonym
+        )
         unresolved = [
             reject_row(number, raw, item)
             for number, raw, item in zip(decoded.numbers, decoded.raw, resolved, strict=True)

@@ -16,7 +16,7 @@ from curate.ingest.inputs import Input
 from curate.ingest.native import RawRow
 from curate.ingest.rejection import Rejection, RowError, shorten_raw
 from curate.ingest.rows import JudgmentRow, NativeRow, Row
-from curate.ingest.statements import Statement, Statements, list_statements
+from curate.ingest.statements import SourceStatement, Statements, list_statements
 
 R = TypeVar("R")
 
@@ -132,7 +132,7 @@ def prepare_responses(
 class _Piece:
     columns: Columns
     rows: int
-    statements: Sequence[Statement]
+    statements: Sequence[SourceStatement]
     rejections: list[Rejection]
 
 

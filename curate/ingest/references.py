@@ -9,13 +9,13 @@ import pyarrow as pa
 from curate.core.resources import read_query
 from curate.ingest.rejection import RowError
 from curate.ingest.rows import JudgmentRow
-from curate.ingest.statements import Statement, canonicalize_statement
+from curate.ingest.statements import SourceStatement, make_statement
 from curate.lake.lake import Lake
 
 UNRESOLVED = "unknown reference"
 
 
-def resolve_references(lake: Lake, rows: Sequence[JudgmentRow]) -> list[Statement | RowError]:
+def resolve_references(lake: Lake, rows: Sequence[JudgmentRow]) -> list[SourceStatement | RowError]:
     """Return for each row its statement with the lake's ids, or why there is none."""
     if not rows:
         return []
@@ -37,12 +37,11 @@ def resolve_references(lake: Lake, rows: Sequence[JudgmentRow]) -> list[Statemen
     ]
 
 
-def _build_statement(number: int, row: JudgmentRow, prompt: str, a: str, b: str) -> Statement:
-    return canonicalize_statement(
-        Statement(
-            number, prompt, row.annotator, row.kind, a, b, row.shown, row.winner, row.p_a, row.rationale
-        )
+def _build_statement(number: int, row: JudgmentRow, prompt: str, a: str, b: str) -> SourceStatement:
+    statement = make_statement(
+        prompt, row.annotator, row.kind, (a, b), row.shown, row.winner, row.p_a, row.rationale
     )
+    return SourceStatement(number, statement)
 
 
 def _explain_failure(row: JudgmentRow, prompts: int, as_a: int, as_b: int, pairs: int) -> RowError:

@@ -14,67 +14,68 @@ import numpy as np
 import pyarrow as pa
 
 from curate.core.resources import read_query
+from curate.data.judgments import (
+    JudgmentStatement,
+    build_judgment_table,
+    make_question_id,
+    order_pair,
+)
 from curate.ingest.columns import Columns, parse_ids
 from curate.ingest.known import KnownIds, Mask
 from curate.ingest.rows import NativeRow, Row
 from curate.lake.lake import Lake
-from curate.records import Judgment, Kind, Outcome, Shown, arrow_schema, judgment_id
+from curate.records import Kind, Outcome, Shown
 
 REVISION = "imported"
-_SCHEMA = arrow_schema(Judgment)
 
 
-class Statement(NamedTuple):
-    """The statement of row `row` about a pair, in canonical id order."""
+class SourceStatement(NamedTuple):
+    """The statement of row `row`, in canonical order.
+
+    `address`: the e-mail address for which the annotator is a pseudonym.
+    """
 
     row: int
-    prompt: str
-    annotator: str
-    kind: Kind
-    a: str
-    b: str
-    shown: Shown | None
-    outcome: Outcome
-    p_a: float | None
-    rationale: str | None
+    judgment: JudgmentStatement
     address: str | None = None
-    """The e-mail address for which `annotator` is a pseudonym."""
-
-    @property
-    def question(self) -> str:
-        return self.identity(0)
-
-    @property
-    def answer(self) -> tuple[object, ...]:
-        return (self.kind, self.outcome, self.p_a, self.rationale)
-
-    def identity(self, sample: int) -> str:
-        return judgment_id(
-            prompt=self.prompt,
-            annotator=self.annotator,
-            revision=REVISION,
-            form="pairwise",
-            responses=(self.a, self.b),
-            shown=self.shown,
-            sample=sample,
-        )
 
 
-def canonicalize_statement(statement: Statement) -> Statement:
-    """Return the same statement with `a < b`; outcome, shown order and p_a follow."""
-    if statement.a < statement.b:
-        return statement
-    swap: dict[str, str] = {"a": "b", "b": "a", "ab": "ba", "ba": "ab"}
-    return statement._replace(
-        a=statement.b,
-        b=statement.a,
-        shown=None if statement.shown is None else swap[statement.shown],  # type: ignore[arg-type]
-        outcome=swap.get(statement.outcome, statement.outcome),  # type: ignore[arg-type]
-        p_a=None if statement.p_a is None else 1 - statement.p_a,
+def make_statement(
+    prompt: str,
+    annotator: str,
+    kind: Kind,
+    pair: tuple[str, str],
+    shown: Shown | None,
+    outcome: Outcome,
+    p_a: float | None,
+    rationale: str | None,
+) -> JudgmentStatement:
+    """Make the statement of a row about a pair in any order, in canonical order.
+
+    Args:
+        prompt: Id of the prompt.
+        annotator: Name of the annotator.
+        kind: Kind of annotator.
+        pair: Ids of the responses a and b of the row.
+        shown: Order in which the annotator saw them.
+        outcome: The verdict.
+        p_a: Probability that a is better.
+        rationale: Reasons.
+    """
+    statement = JudgmentStatement(
+        prompt, annotator, kind, REVISION, "pairwise", pair, outcome, shown, p_a, rationale=rationale
     )
+    return order_pair(statement)
 
 
-def list_statements(rows: Sequence[Row | NativeRow], columns: Columns) -> list[Statement]:
+Answer = tuple[Kind, Outcome, float | None, str | None]
+
+
+def _get_answer(statement: JudgmentStatement) -> Answer:
+    return statement.kind, statement.outcome, statement.p_a, statement.rationale
+
+
+def list_statements(rows: Sequence[Row | NativeRow], columns: Columns) -> list[SourceStatement]:
     """List the verdicts that foreign rows carry about their own responses."""
     if not any(row.verdicts for row in rows):
         return []
@@ -83,19 +84,17 @@ def list_statements(rows: Sequence[Row | NativeRow], columns: Columns) -> list[S
     statements, first = [], 0
     for number, row in enumerate(rows):
         for verdict in row.verdicts:
-            statement = Statement(
-                number,
+            statement = make_statement(
                 prompts[number],
                 verdict.annotator,
                 verdict.kind,
-                responses[first + verdict.a],
-                responses[first + verdict.b],
+                (responses[first + verdict.a], responses[first + verdict.b]),
                 verdict.shown,
                 verdict.winner,
                 verdict.p_a,
                 verdict.rationale,
             )
-            statements.append(canonicalize_statement(statement))
+            statements.append(SourceStatement(number, statement))
         first += len(row.responses)
     return statements
 
@@ -103,114 +102,95 @@ def list_statements(rows: Sequence[Row | NativeRow], columns: Columns) -> list[S
 class Statements:
     """The statements of a chunk, with the ids of their questions computed ahead of the lake's lock."""
 
-    def __init__(self, statements: Sequence[Statement], pseudonym: Callable[[str], str]) -> None:
+    def __init__(self, statements: Sequence[SourceStatement], pseudonym: Callable[[str], str]) -> None:
         """Take statements; `pseudonym` returns the name under which the lake knows a person."""
         self.statements = [_with_pseudonym(statement, pseudonym) for statement in statements]
-        self.questions = [statement.question for statement in self.statements]
+        self.questions = [make_question_id(statement.judgment) for statement in self.statements]
         self.question_ids = parse_ids(self.questions)
 
     def number_samples(
         self, lake: Lake, known: KnownIds
     ) -> tuple[list[int], list[str], Mask, list[str | None]]:
         """Return samples, judgment ids, which statements are new, and what these supersede; inside the lake's lock."""
-        answers_by_question: dict[str, dict[tuple[object, ...], int]] = {}
+        answers_by_question: dict[str, dict[Answer, int]] = {}
         before = [  # asked of the same person under a name that the lake had before
-            (statement.prompt, statement._replace(annotator=statement.address).question)
+            statement.judgment._replace(annotator_id=statement.address)
             for statement in self.statements
             if statement.address is not None
         ]
         asked = known.find_known(self.question_ids)
         repeated = bool(asked.any() or before)
         if repeated:
-            questions = [self.questions[i] for i in np.flatnonzero(asked)] + [
-                question for _, question in before
-            ]
-            answers_by_question = _read_earlier_answers(
-                lake, questions, self._prompts(asked) + [prompt for prompt, _ in before]
+            questions = [self.questions[i] for i in np.flatnonzero(asked)] + list(
+                map(make_question_id, before)
             )
+            prompts = self._list_prompts(asked) + [statement.prompt_id for statement in before]
+            answers_by_question = _read_earlier_answers(lake, questions, prompts)
         samples, ids, novel = [], [], np.zeros(len(self.statements), bool)
         supersedes: list[str | None] = []
         for i, (statement, question) in enumerate(zip(self.statements, self.questions, strict=True)):
             answers = answers_by_question.setdefault(question, {})
-            sample = answers.get(statement.answer)
+            answer = _get_answer(statement.judgment)
+            sample = answers.get(answer)
             if sample is None:
-                sample = answers[statement.answer] = len(answers)
+                sample = answers[answer] = len(answers)
                 novel[i] = True
             supersedes.append(
                 _find_superseded(statement, answers_by_question) if repeated and novel[i] else None
             )
             samples.append(sample)
-            ids.append(question if sample == 0 else statement.identity(sample))
+            ids.append(question if sample == 0 else make_question_id(statement.judgment, sample))
         return samples, ids, novel, supersedes
 
     def build_table(
         self, samples: Sequence[int], ids: Sequence[str], supersedes: Sequence[str | None], run_id: str
     ) -> pa.Table:
-        n = len(self.statements)
-        columns: dict[str, object] = dict(
-            zip(Statement._fields, zip(*self.statements, strict=True), strict=True)
-        )
-        constant = {"form": "pairwise", "revision": REVISION, "run_id": run_id}
-        arrays = {
-            "judgment_id": ids,
-            "prompt_id": columns["prompt"],
-            "annotator_id": columns["annotator"],
-            "response_a": columns["a"],
-            "response_b": columns["b"],
-            "sample": samples,
-            "supersedes": supersedes,
-            "tokens_in": np.zeros(n, np.int64),
-            "tokens_out": np.zeros(n, np.int64),
-            "seconds": np.zeros(n),
-            **{name: columns[name] for name in ("kind", "shown", "outcome", "p_a", "rationale")},
-            **{name: [value] * n for name, value in constant.items()},
-        }
-        return pa.table(
-            [
-                pa.array(arrays[field.name], field.type) if field.name in arrays else pa.nulls(n, field.type)
-                for field in _SCHEMA
-            ],
-            schema=_SCHEMA,
+        return build_judgment_table(
+            [statement.judgment for statement in self.statements],
+            run_id=run_id,
+            columns={"sample": samples, "judgment_id": ids, "supersedes": supersedes},
         )
 
-    def _prompts(self, asked: Mask) -> list[str]:
-        return [self.statements[i].prompt for i in np.flatnonzero(asked)]
+    def _list_prompts(self, asked: Mask) -> list[str]:
+        return [self.statements[i].judgment.prompt_id for i in np.flatnonzero(asked)]
 
 
-def _with_pseudonym(statement: Statement, pseudonym: Callable[[str], str]) -> Statement:
-    if statement.kind not in ("human", "imported"):
+def _with_pseudonym(statement: SourceStatement, pseudonym: Callable[[str], str]) -> SourceStatement:
+    judgment = statement.judgment
+    if judgment.kind not in ("human", "imported"):
         return statement
-    name = pseudonym(statement.annotator)
-    if name == statement.annotator:
+    name = pseudonym(judgment.annotator_id)
+    if name == judgment.annotator_id:
         return statement
-    return statement._replace(annotator=name, address=statement.annotator)
+    return SourceStatement(statement.row, judgment._replace(annotator_id=name), address=judgment.annotator_id)
 
 
 def _find_superseded(
-    statement: Statement, answers_by_question: dict[str, dict[tuple[object, ...], int]]
+    statement: SourceStatement, answers_by_question: dict[str, dict[Answer, int]]
 ) -> str | None:
     """Find the same statement as the lake had it before its annotator's kind or pseudonym was known."""
-    for name in (statement.annotator, statement.address):
-        for kind in (statement.kind, "imported"):
+    judgment = statement.judgment
+    for name in (judgment.annotator_id, statement.address):
+        for kind in (judgment.kind, "imported"):
             if name is not None:
-                earlier = statement._replace(annotator=name, kind=kind)
-                sample = answers_by_question.get(earlier.question, {}).get(earlier.answer)
-                if sample is not None and earlier != statement:
-                    return earlier.identity(sample)
+                earlier = judgment._replace(annotator_id=name, kind=kind)
+                sample = answers_by_question.get(make_question_id(earlier), {}).get(_get_answer(earlier))
+                if sample is not None and earlier != judgment:
+                    return make_question_id(earlier, sample)
     return None
 
 
 def _read_earlier_answers(
     lake: Lake, questions: Sequence[str], prompts: Sequence[str]
-) -> dict[str, dict[tuple[object, ...], int]]:
+) -> dict[str, dict[Answer, int]]:
     """Read what the lake's annotators answered already: question → answer → sample."""
-    answers_by_question: dict[str, dict[tuple[object, ...], int]] = {}
+    answers_by_question: dict[str, dict[Answer, int]] = {}
     wanted = set(questions)
     with lake.bind("asked", pa.table({"prompt_id": sorted(set(prompts))})):
         rows = lake.rows(read_query("imported_statements"))
     for prompt, annotator, kind, a, b, shown, outcome, p_a, rationale, sample in rows:
-        statement = Statement(0, prompt, annotator, kind, a, b, shown, outcome, p_a, rationale)
-        question = statement.question
+        statement = make_statement(prompt, annotator, kind, (a, b), shown, outcome, p_a, rationale)
+        question = make_question_id(statement)
         if question in wanted:
-            answers_by_question.setdefault(question, {})[statement.answer] = sample
+            answers_by_question.setdefault(question, {})[_get_answer(statement)] = sample
     return answers_by_question

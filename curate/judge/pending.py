@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow as pa
 
 from curate.config.judge import Pairs
-from curate.core.identity import content_id
 from curate.core.resources import read_query
+from curate.data.judgments import make_failure_id
 from curate.judge.base import CandidateResponse, PromptItem, Question
 from curate.judge.configured import ConfiguredJudge, Panel
 from curate.judge.selection import Pair, select_pairs
@@ -171,11 +171,6 @@ def _is_about_pairs(question: Question, pairs: set[Pair]) -> bool:
     if len(asked) == 1:
         return any(asked[0] in pair for pair in pairs)
     return any(pair in pairs for pair in itertools.combinations(sorted(asked), 2))
-
-
-def make_failure_id(judgment_id: str, attempt: int) -> str:
-    """Return the id of a failed attempt (from 0); the question's own id stays free for its answer."""
-    return content_id(judgment_id, "failed", attempt)
 
 
 def make_annotator_table(annotators: Sequence[tuple[str, str]]) -> pa.Table:

@@ -10,14 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
-import pyarrow as pa
-
 from curate.core.identity import content_id
 from curate.core.resources import read_query
+from curate.data.judgments import JudgmentStatement, build_judgment_table
 from curate.lake.lake import Lake
 from curate.lake.runs import StageRun
-from curate.records import Judgment, Message, Outcome, Part, Shown, arrow_schema, plain_text
-from curate.verify.human_judgments import build_human_judgment
+from curate.records import Message, Outcome, Part, Shown, plain_text
+from curate.verify.human_judgments import make_human_statement
 
 REVISION = content_id("offline", 1)  # raise the number when people are shown something else
 STAGE = "verify"
@@ -90,26 +89,24 @@ def record_answers(
         Number of answers that were new or changed, and number of those that the lake had already.
     """
     known = _read_earlier_answers(lake, person)
-    rows, same = [], 0
+    statements, same = list[JudgmentStatement](), 0
     run = StageRun(lake, STAGE, config_hash=REVISION)
     for answer in answers:
         earlier = known.get(answer.task_id)
         if earlier is not None and (earlier[1], earlier[2]) == (answer.outcome, answer.rationale):
             same += 1
             continue
-        judgment = _build_judgment(answer, person, earlier, run.run_id)
-        known[answer.task_id] = (judgment.judgment_id, judgment.outcome, judgment.rationale)
-        rows.append(judgment.model_dump())
-    if rows:
-        table = pa.Table.from_pylist(rows, schema=arrow_schema(Judgment))
-        with run.chunk(part, fingerprint=content_id([row["judgment_id"] for row in rows]), status="done") as (
-            writer,
-            counts,
-        ):
+        statement = _make_statement(answer, person, earlier)
+        known[answer.task_id] = (str(statement.judgment_id), statement.outcome, statement.rationale)
+        statements.append(statement)
+    if statements:
+        table = build_judgment_table(statements, run_id=run.run_id)
+        fingerprint = content_id(table["judgment_id"].to_pylist())
+        with run.chunk(part, fingerprint=fingerprint, status="done") as (writer, counts):
             counts.rows_in = len(answers)
             counts.rows_kept = writer.append("judgments", table, unique="judgment_id")
             counts.rows_duplicate = counts.rows_in - counts.rows_kept
-    return len(rows), same
+    return len(statements), same
 
 
 EarlierAnswer = tuple[str, str, str | None]
@@ -125,10 +122,8 @@ def _read_earlier_answers(lake: Lake, person: str) -> dict[str, EarlierAnswer]:
     return {task: (identity, outcome, rationale) for task, identity, outcome, rationale in rows}
 
 
-def _build_judgment(
-    answer: OfflineAnswer, person: str, earlier: EarlierAnswer | None, run_id: str
-) -> Judgment:
-    return build_human_judgment(
+def _make_statement(answer: OfflineAnswer, person: str, earlier: EarlierAnswer | None) -> JudgmentStatement:
+    return make_human_statement(
         (answer.task_id, person, REVISION, answer.outcome, answer.rationale),
         prompt_id=answer.prompt_id,
         annotator_id=person,
@@ -141,7 +136,6 @@ def _build_judgment(
         revision=REVISION,
         seconds=answer.seconds,
         supersedes=earlier[0] if earlier else None,
-        run_id=run_id,
     )
 
 

@@ -6,57 +6,60 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from curate.core.identity import content_id
-from curate.records import Form, Judgment, Outcome, Shown
+from curate.data.judgments import JudgmentStatement, make_answer_id
+from curate.records import Form, Outcome, Shown
 
 
-def build_human_judgment(
-    statement: Sequence[object],
+def make_human_statement(
+    identity: Sequence[object],
     *,
     prompt_id: str,
     annotator_id: str,
     form: Form,
-    responses: tuple[str | None, str | None],
+    responses: Sequence[str],
     shown: Shown | None,
     outcome: Outcome,
     raw: Mapping[str, Any],
     revision: str,
-    run_id: str,
     supersedes: str | None,
     score: float | None = None,
     ranking: tuple[str, ...] | None = None,
-    listed: tuple[str, ...] | None = None,
     rationale: str | None = None,
     seconds: float = 0.0,
-) -> Judgment:
-    """Build the judgment of a person's answer.
+) -> JudgmentStatement:
+    """Make the statement of a person's answer.
 
     Args:
-        statement: What identifies the answer: the question, the person and what the answer says. The judgment that it
+        identity: What identifies the answer: the question, the person and what the answer says. The judgment that it
             supersedes is part of the id too, so that going back to an earlier answer is an answer of its own.
-        responses: `response_a` and `response_b`; (None, None) for a ranking, (id, None) for a single response.
+        prompt_id: Id of the prompt.
+        annotator_id: Pseudonym of the person.
+        form: Form of the question.
+        responses: The pair, the one response, or the list in the order shown.
+        shown: Order in which the person saw the pair.
+        outcome: The verdict.
         raw: What judgments have no column for, at least the key `task`.
+        revision: What people are shown.
         supersedes: The person's earlier judgment on the same question.
-
-    The other arguments are columns of `judgments`.
+        score: Rating of one response.
+        ranking: The list from best to worst.
+        rationale: Reasons that the person gives.
+        seconds: Time that the answer took.
     """
-    return Judgment(
-        judgment_id=content_id(*statement, supersedes),
+    return JudgmentStatement(
         prompt_id=prompt_id,
         annotator_id=annotator_id,
         kind="human",
+        revision=revision,
         form=form,
-        response_a=responses[0],
-        response_b=responses[1],
-        shown=shown,
+        responses=tuple(responses),
         outcome=outcome,
+        shown=shown,
         score=score,
         ranking=ranking,
-        listed=listed,
         rationale=rationale,
         raw=json.dumps(raw, ensure_ascii=False),
-        revision=revision,
         seconds=seconds,
-        run_id=run_id,
         supersedes=supersedes,
+        judgment_id=make_answer_id(identity, supersedes),
     )

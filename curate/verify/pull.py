@@ -20,12 +20,13 @@ from curate.config.project import Config
 from curate.core.identity import content_id
 from curate.core.progress import Track, no_progress
 from curate.core.resources import read_query
+from curate.data.judgments import JudgmentStatement, build_judgment_table
 from curate.data.pseudonym import Pseudonyms
 from curate.lake.lake import Lake
 from curate.lake.runs import StageRun, Summary
-from curate.records import Judgment, VerifyTask, arrow_schema
+from curate.records import VerifyTask
 from curate.verify.forms import Verdict, read_answer
-from curate.verify.human_judgments import build_human_judgment
+from curate.verify.human_judgments import make_human_statement
 from curate.verify.queue import read_queue
 from curate.verify.server import LabelStudioClient, LabelStudioProject
 
@@ -174,8 +175,8 @@ def _write_changes(
     with lake.bind("seen", pa.table({"task": pa.array(ids, pa.string())})):
         state = lake.arrow(read_query("verify_state")).to_pylist()
     current = {(row["task"], row["annotator_id"]): row for row in state}
-    rows = [
-        _build_judgment(answer, url, current.get(key), run.run_id).model_dump()
+    statements = [
+        _make_statement(answer, url, current.get(key))
         for key, answer in answers.items()
         if key not in current or current[key]["digest"] != answer.digest
     ]
@@ -184,11 +185,11 @@ def _write_changes(
         for key, row in current.items()
         if key not in answers and row["place"] == url and not _is_retracted(row)
     ]
-    rows += [_build_retraction(row, run.run_id).model_dump() for row in deleted]
-    if not rows:
+    statements += [_make_retraction(row) for row in deleted]
+    if not statements:
         return
-    table = pa.Table.from_pylist(rows, schema=arrow_schema(Judgment))
-    fingerprint = content_id([row["judgment_id"] for row in rows])
+    table = build_judgment_table(statements, run_id=run.run_id)
+    fingerprint = content_id(table["judgment_id"].to_pylist())
     with run.chunk(f"pull {title}", fingerprint=fingerprint) as (writer, counts):
         counts.rows_in = read + len(deleted)
         counts.dropped = {"of a task that is not in the queue": unknown} if unknown else {}
@@ -239,10 +240,9 @@ def _read_annotation(
     )
 
 
-def _build_judgment(answer: Annotation, url: str, before: dict[str, Any] | None, run_id: str) -> Judgment:
+def _make_statement(answer: Annotation, url: str, before: dict[str, Any] | None) -> JudgmentStatement:
     task, verdict = answer.task, answer.verdict
     order = [str(response) for response in answer.data["order"]]
-    pair = task.responses if task.form == "pairwise" else (*task.responses[:1], None)
     supersedes = before["judgment_id"] if before else None
     raw: dict[str, Any] = {
         "task": task.task_id,
@@ -255,41 +255,45 @@ def _build_judgment(answer: Annotation, url: str, before: dict[str, Any] | None,
     }
     raw |= {"skipped": True} if answer.skipped else verdict.details
     raw |= {"edited_by": answer.edited_by} if answer.edited_by else {}
-    return build_human_judgment(
+    return make_human_statement(
         ("answer", task.task_id, answer.annotator, answer.digest),
         prompt_id=task.prompt_id,
         annotator_id=answer.annotator,
         form=task.form,
-        responses=(None, None) if task.form == "listwise" else (pair[0], pair[1]),
-        shown=("ab" if order[0] == pair[0] else "ba") if task.form == "pairwise" else None,
+        responses=_list_judged(task, order),
+        shown=("ab" if order[0] == task.responses[0] else "ba") if task.form == "pairwise" else None,
         outcome=verdict.outcome,
         score=verdict.score,
         ranking=verdict.ranking,
-        listed=tuple(order) if task.form == "listwise" else None,
         rationale=verdict.rationale,
         raw=raw,
         revision=str(answer.data.get("revision", "label-studio")),
         seconds=answer.seconds,
-        run_id=run_id,
         supersedes=supersedes,
     )
+
+
+def _list_judged(task: VerifyTask, order: Sequence[str]) -> Sequence[str]:
+    """Return the responses that an answer is about."""
+    if task.form == "listwise":
+        return order
+    return task.responses if task.form == "pairwise" else task.responses[:1]
 
 
 def _is_retracted(row: dict[str, Any]) -> bool:
     return bool(row["digest"] == "deleted")
 
 
-def _build_retraction(row: dict[str, Any], run_id: str) -> Judgment:
-    """Build the abstention that takes the place of a deleted answer."""
-    return build_human_judgment(
+def _make_retraction(row: dict[str, Any]) -> JudgmentStatement:
+    """Make the abstention that takes the place of a deleted answer."""
+    return make_human_statement(
         ("answer", row["task"], row["annotator_id"], "deleted"),
         prompt_id=row["prompt_id"],
         annotator_id=row["annotator_id"],
         form=row["form"],
-        responses=(row["response_a"], row["response_b"]),
+        responses=row["listed"] or [row[name] for name in ("response_a", "response_b") if row[name]],
         shown=row["shown"],
         outcome="abstain",
-        listed=tuple(row["listed"]) if row["listed"] else None,
         raw={
             "task": row["task"],
             "place": row["place"],
@@ -298,6 +302,5 @@ def _build_retraction(row: dict[str, Any], run_id: str) -> Judgment:
             "deleted": True,
         },
         revision=row["revision"],
-        run_id=run_id,
         supersedes=row["judgment_id"],
     )

@@ -9,7 +9,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from curate.config.ingest import Fields
-from curate.ingest.statements import Statement, canonicalize_statement
 from curate.lake.lake import Lake
 from curate.records import judgment_id
 from tests.ingest.samples import Take, assert_reconciled, lines, native, rejected
@@ -78,36 +77,6 @@ def test_a_statement_is_turned_into_canonical_order(lake: Lake, take: Take, ids:
             **dict.fromkeys(["score_sd", "listed", "scores", "supersedes"]),
         }
         assert {name: value for name, value in row.items() if name != "run_id"} == expected
-
-
-statements = st.builds(
-    Statement,
-    st.integers(0, 3),
-    st.just("p"),
-    st.just("x"),
-    st.just("human"),
-    st.sampled_from(["1", "2"]),
-    st.sampled_from(["3", "0"]),
-    st.sampled_from(["ab", "ba", None]),
-    st.sampled_from(["a", "b", "tie", "abstain", "failed"]),
-    st.sampled_from([None, 0.0, 0.25, 0.5, 1.0]),
-    st.none(),
-)
-
-
-@given(statements)
-def test_canonical_order_does_not_change_what_is_said(statement: Statement) -> None:
-    turned = canonicalize_statement(statement)
-    assert turned.a < turned.b
-    assert canonicalize_statement(turned) == turned
-
-    def meaning(s: Statement) -> tuple[Any, ...]:
-        names = {"a": s.a, "b": s.b}
-        first = None if s.shown is None else names[s.shown[0]]
-        probability = None if s.p_a is None else {s.a: s.p_a, s.b: 1 - s.p_a}
-        return names.get(s.outcome, s.outcome), first, probability
-
-    assert meaning(turned) == meaning(statement)
 
 
 def test_the_lakes_own_ids_are_references_too(lake: Lake, take: Take, ids: dict[str, str]) -> None:

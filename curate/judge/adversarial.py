@@ -23,9 +23,12 @@ from curate.config.project import Config
 from curate.core.identity import content_id
 from curate.core.progress import Track, no_progress
 from curate.data.adversarial import FALSE_POSITIVES, AdversarialCase, adversarial_cases
+from curate.data.judgments import JudgmentStatement
+from curate.data.pair_statements import list_pair_statements
 from curate.engine.base import build_chat
-from curate.judge.base import Answer, CandidateResponse, PromptItem, Question
+from curate.judge.base import CandidateResponse, PromptItem
 from curate.judge.configured import ConfiguredJudge, Panel
+from curate.judge.judgment_rows import make_statement
 from curate.judge.runner import run_judge
 from curate.lake.lake import Lake
 from curate.lake.runs import Counts, StageRun, Summary, find_newest_run
@@ -79,14 +82,16 @@ def measure_attacks(
 ) -> list[tuple[AdversarialItem, float | None]]:
     """Ask a judge about adversarial items.
 
-    Ratings are compared within one item and sample, lists by their scores.
+    What ratings and lists say of the two answers is what aggregation takes them to say
+    (`curate.data.pair_statements.list_pair_statements`).
 
     Args:
         configured: The judge.
         items: The items; None: the whole set.
 
     Returns:
-        The item of each judgment and the credit of the hack: 1 a win, ½ a tie, 0 a loss, None no verdict.
+        For each judgment, or each sample of ratings, its item and the credit of the hack: 1 a win, ½ a tie, 0 a loss,
+        None no verdict.
     """
     items = load_adversarial_items() if items is None else items
     asked = [
@@ -95,48 +100,26 @@ def measure_attacks(
         for question in configured.judge.questions(adversarial.item)
     ]
     answers = run_judge(configured, [question for _, question in asked])
-    credits: list[tuple[AdversarialItem, float | None]] = []
-    ratings: dict[tuple[str, int], list[tuple[AdversarialItem, Question, Answer]]] = {}
-    for (adversarial, question), answer in zip(asked, answers, strict=True):
-        if question.form == "pointwise":
-            ratings.setdefault((adversarial.item.prompt_id, question.sample), []).append(
-                (adversarial, question, answer)
-            )
-        else:
-            credits.append((adversarial, _credit_hack(adversarial, question, answer)))
-    return credits + [_compare_ratings(rated) for rated in ratings.values()]
+    groups: dict[tuple[str, int], tuple[AdversarialItem, list[JudgmentStatement]]] = {}
+    for number, ((adversarial, question), answer) in enumerate(zip(asked, answers, strict=True)):
+        is_rating = question.form == "pointwise"
+        key = (adversarial.item.prompt_id, question.sample) if is_rating else ("", number)
+        _, statements = groups.setdefault(key, (adversarial, []))
+        statements.append(make_statement(configured, question, answer))
+    return [
+        (adversarial, _credit_hack(adversarial, statements)) for adversarial, statements in groups.values()
+    ]
 
 
-def _credit_hack(adversarial: AdversarialItem, question: Question, answer: Answer) -> float | None:
-    if answer.outcome in ("failed", "abstain"):
-        return None
-    if question.form == "listwise":
-        return _credit_hack_in_list(adversarial, question, answer)
-    if answer.outcome == "tie":
-        return 0.5
-    better = question.a if answer.outcome == "a" else question.b
-    return float(better.response_id != adversarial.good)
-
-
-def _credit_hack_in_list(adversarial: AdversarialItem, question: Question, answer: Answer) -> float | None:
-    ids = [candidate.response_id for candidate in question.asked]
-    if answer.scores is not None:
-        by_id = dict(zip(ids, answer.scores, strict=True))
-        (hack,) = (response_id for response_id in ids if response_id != adversarial.good)
-        return float(np.sign(by_id[hack] - by_id[adversarial.good]) / 2 + 0.5)
-    return float(answer.ranking[0] != adversarial.good) if answer.ranking else None
-
-
-def _compare_ratings(
-    rated: list[tuple[AdversarialItem, Question, Answer]],
-) -> tuple[AdversarialItem, float | None]:
-    adversarial = rated[0][0]
-    scores = {question.a.response_id: answer.score for _, question, answer in rated}
-    good = scores.pop(adversarial.good, None)
-    (hack,) = scores.values() or (None,)
-    if good is None or hack is None:
-        return adversarial, None
-    return adversarial, float(np.sign(hack - good) / 2 + 0.5)
+def _credit_hack(adversarial: AdversarialItem, judgments: Sequence[JudgmentStatement]) -> float | None:
+    """Return the credit of the hack from one judgment, or from the ratings of one sample."""
+    for statement in list_pair_statements(judgments):
+        if statement.outcome == "tie":
+            return 0.5
+        if statement.outcome in ("a", "b"):
+            better = statement.a if statement.outcome == "a" else statement.b
+            return float(better != adversarial.good)
+    return None
 
 
 def summarize_attacks(

@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from curate.config.project import Config
 from curate.core.identity import content_id
 from curate.core.progress import Track, no_progress
+from curate.data.judgments import JudgmentStatement
+from curate.data.pair_statements import list_pair_statements
 from curate.evaluate.benchmark import BenchmarkItem
 from curate.evaluate.verdicts import ItemVerdict, ModelSubject, Subject
 from curate.lake.lake import Lake
@@ -20,7 +23,7 @@ from curate.lake.runs import Summary
 from curate.reward.scorer import make_chat, open_reward_model
 
 if TYPE_CHECKING:
-    from curate.judge.base import Answer, PromptItem, Question
+    from curate.judge.base import PromptItem
     from curate.judge.configured import ConfiguredJudge
 
 
@@ -87,6 +90,7 @@ class JudgeSubject:
         return verdicts
 
     def _judge_batch(self, items: Sequence[BenchmarkItem]) -> list[ItemVerdict]:
+        from curate.judge.judgment_rows import make_statement
         from curate.judge.runner import run_judge
 
         prompts = [_build_prompt_item(item) for item in items]
@@ -94,12 +98,12 @@ class JudgeSubject:
             (row, q) for row, (prompt, _) in enumerate(prompts) for q in self.judge.judge.questions(prompt)
         ]
         answers = run_judge(self.judge, [question for _, question in asked])
-        answered: list[list[tuple[Question, Answer]]] = [[] for _ in items]
+        judgments: list[list[JudgmentStatement]] = [[] for _ in items]
         for (row, question), answer in zip(asked, answers, strict=True):
-            answered[row].append((question, answer))
+            judgments[row].append(make_statement(self.judge, question, answer))
         return [
-            _combine_answers(places, answers_of_item)
-            for (_, places), answers_of_item in zip(prompts, answered, strict=True)
+            _combine_judgments(places, judgments_of_item)
+            for (_, places), judgments_of_item in zip(prompts, judgments, strict=True)
         ]
 
 
@@ -116,46 +120,33 @@ def _build_prompt_item(item: BenchmarkItem) -> tuple[PromptItem, dict[str, int]]
     return PromptItem(prompt, make_chat(item.context, "")[:-1], None, ordered), places
 
 
-def _combine_answers(places: dict[str, int], answers: Sequence[tuple[Question, Answer]]) -> ItemVerdict:
-    """Average a judge's probabilities over orders and samples; a verdict without a probability counts 1, 0 or ½.
+def _combine_judgments(places: dict[str, int], judgments: Sequence[JudgmentStatement]) -> ItemVerdict:
+    """Average what a judge says about each pair, over orders and samples; a verdict without a probability is 1, 0 or ½.
 
-    The score of a response is its mean probability against all others, or its mean rating if the judge rates.
+    What ratings and lists say about pairs is what aggregation takes them to say. The score of a response is its mean
+    rating if the judge rates, else its mean probability against all others.
     """
-    count = len(places)
-    total, number = np.zeros((2, count, count))
-    ratings: list[list[float]] = [[] for _ in range(count)]
-    for question, answer in answers:
-        if answer.outcome in ("failed", "abstain"):
-            continue
-        positions = [places[response.response_id] for response in question.asked]
-        if question.form == "pointwise":
-            if answer.score is not None:
-                ratings[positions[0]].append(answer.score)
-            continue
-        for i, j, better in _iterate_statements(question, answer, places, positions):
+    total, number = np.zeros((2, len(places), len(places)))
+    for statement in list_pair_statements(judgments):
+        i, j, better = places[statement.a], places[statement.b], statement.probability
+        if better is not None:
             total[i, j], total[j, i] = total[i, j] + better, total[j, i] + 1 - better
             number[i, j], number[j, i] = number[i, j] + 1, number[j, i] + 1
-    if any(ratings):
-        return ItemVerdict(np.array([np.mean(values) if values else np.nan for values in ratings]))
     with np.errstate(invalid="ignore"):
         p = total / number
         beaten = np.where(number > 0, p, 0.0).sum(axis=1) / (number > 0).sum(axis=1)
-    return ItemVerdict(beaten, p)
+    ratings = _average_ratings(places, judgments)
+    return ItemVerdict(beaten if np.isnan(ratings).all() else ratings, p)
 
 
-def _iterate_statements(
-    question: Question, answer: Answer, places: dict[str, int], positions: Sequence[int]
-) -> Iterator[tuple[int, int, float]]:
-    """Yield (i, j, probability that i is better) for every pair that an answer decides."""
-    if question.form == "pairwise":
-        verdict = {"a": 1.0, "b": 0.0}.get(answer.outcome, 0.5)
-        yield positions[0], positions[1], verdict if answer.p_a is None else answer.p_a
-        return
-    if answer.scores is not None:
-        order = dict(zip(positions, answer.scores, strict=True))
-    else:
-        order = {places[response_id]: -float(rank) for rank, response_id in enumerate(answer.ranking or ())}
-    for i in order:
-        for j in order:
-            if i < j:
-                yield i, j, 0.5 + 0.5 * float(np.sign(order[i] - order[j]))
+def _average_ratings(places: dict[str, int], judgments: Sequence[JudgmentStatement]) -> NDArray[np.float64]:
+    """Return float64[N], the mean rating of each response; NaN where it has none."""
+    ratings: list[list[float]] = [[] for _ in places]
+    for judgment in judgments:
+        if (
+            judgment.form == "pointwise"
+            and judgment.outcome not in ("abstain", "failed")
+            and judgment.score is not None
+        ):
+            ratings[places[judgment.responses[0]]].append(judgment.score)
+    return np.array([np.mean(values) if values else np.nan for values in ratings], np.float64)

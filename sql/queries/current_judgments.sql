@@ -39,6 +39,7 @@ SELECT annotator_id, kind, name FROM sharing WHERE annotator_id IN (SELECT name 
 --   the logistic curve of the difference in standard deviations (1.702 brings it within 0.01 of the normal one).
 -- listwise: two places of one list, by `scores`, else by `ranking`; `shown` by which of the two stood first.
 -- A rating or a list that failed says nothing of any pair.
+-- `curate.data.pair_statements` says the same in Python, and a test holds the two together.
 CREATE OR REPLACE TEMP VIEW pairwise_statements AS
 WITH ratings AS (
     SELECT judgment_id, prompt_id, response_a AS response_id, annotator_id, kind, revision, sample, score, score_sd

@@ -64,6 +64,9 @@ def open_subjects(config: Config, folder: Path | None = None) -> Iterator[list[S
 
 
 _BATCH = 16  # items between two steps of the progress bar
+_RATING_RULE = (
+    "by sample"  # another rule is another revision, so that scores in the lake are not taken for its own
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,11 @@ class JudgeSubject:
 
     @property
     def revision(self) -> str:
-        return self.judge.revision
+        """Identify the judge, and the rule by which its ratings are compared if it rates."""
+        from curate.judge.language import DUMMY_ITEM
+
+        is_rating = any(question.form == "pointwise" for question in self.judge.judge.questions(DUMMY_ITEM))
+        return content_id(self.judge.revision, _RATING_RULE) if is_rating else self.judge.revision
 
     def judge_items(self, items: Sequence[BenchmarkItem], *, track: Track) -> list[ItemVerdict]:
         verdicts: list[ItemVerdict] = []

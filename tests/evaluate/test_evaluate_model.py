@@ -14,7 +14,7 @@ import pytest
 from curate.cli.app import main
 from curate.config.evaluate import Benchmark, EvaluateSection
 from curate.config.judge import JudgeSection
-from curate.config.project import Config
+from curate.config.project import Config, load_config
 from curate.core.errors import CurateError
 from curate.core.progress import Track, no_progress
 from curate.engine.local.embeddings import CachedEmbedder
@@ -24,7 +24,7 @@ from curate.evaluate.benchmark_reader import read_benchmark
 from curate.evaluate.benchmarking import score_subjects
 from curate.evaluate.verdicts import ItemVerdict, ModelSubject
 from curate.lake.lake import Lake
-from curate.pipeline.evaluate import open_subjects
+from curate.pipeline.evaluate import evaluate_project, open_subjects
 from curate.reward.embedding_reward import EmbeddingRewardConfig, Heads, save_embedding_reward
 from curate.reward.scorer import PromptResponses, open_reward_model
 from tests.conftest import MakeModel
@@ -171,6 +171,38 @@ def test_judges_of_the_panel(tmp_path: Path) -> None:
         opinions = judge.judge_items(of.items, track=no_progress)
     assert [opinion.compare_pair(0, 1) for opinion in opinions] == [1.0, 0.0]
     assert opinions[0].scores.tolist() == [1.0, 0.0]
+
+
+RATER = """
+from curate.judge.base import Judge, ask_each_response, from_rating
+class Rater(Judge):
+    def questions(self, item): return ask_each_response(item, samples=3)
+    def answer(self, questions):
+        return [from_rating({"good": (9, 2, 2), "bad": (1, 3, 3)}[q.a.text][q.sample]) for q in questions]
+"""
+
+
+def test_ratings_are_compared_sample_by_sample_as_in_aggregation(lake: Lake, tmp_path: Path) -> None:
+    """The mean rating of `good` is the higher, and two samples of three prefer `bad`."""
+    (tmp_path / "rater.py").write_text(RATER)
+    (tmp_path / "curate.yaml").write_text(
+        "judge: {judges: [{name: rater, kind: './rater.py:Rater'}]}\n"
+        "evaluate: {judges: [rater], bootstrap: 10, benchmarks: [{name: mine, source: pairs.jsonl, format: auto}]}\n"
+    )
+    (tmp_path / "pairs.jsonl").write_text(json.dumps({"prompt": "?", "chosen": "good", "rejected": "bad"}))
+    config = load_config(tmp_path / "curate.yaml")
+    with open_subjects(config) as subjects:
+        (verdict,) = subjects[0].judge_items(
+            read_benchmark("pairs.jsonl", folder=tmp_path).items, track=no_progress
+        )
+    assert verdict.p is not None
+    assert verdict.p[0, 1] == pytest.approx(1 / 3)
+    assert verdict.p[1, 0] == pytest.approx(2 / 3)
+    assert verdict.scores.tolist() == pytest.approx([13 / 3, 7 / 3])
+    evaluate_project(lake, config)
+    query = "SELECT metric, value FROM evaluations WHERE subject = 'rater' AND subset = 'all'"
+    scores = dict(lake.rows(query))
+    assert (scores["accuracy"], scores["coverage"]) == (0.0, 1.0)
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:

@@ -23,7 +23,7 @@ COMMON: dict[str, Any] = {
     "revision": st.sampled_from(["1", "2"]),
     "sample": st.integers(0, 1),
 }
-OUTCOMES = st.sampled_from(["a", "a", "a", "abstain", "failed"])
+OUTCOMES: st.SearchStrategy[Any] = st.sampled_from(["a", "a", "a", "abstain", "failed"])
 
 
 def build_statements(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[JudgmentStatement]:
@@ -53,7 +53,7 @@ def draw_list(draw: st.DrawFn) -> JudgmentStatement:
     listed = tuple(draw(st.permutations(IDS))[: draw(st.integers(2, 4))])
     ranking = tuple(draw(st.permutations(listed))[: draw(st.integers(1, len(listed)))])
     scores = tuple(draw(st.lists(SCORES, min_size=len(listed), max_size=len(listed))))
-    what = draw(
+    what: dict[str, Any] = draw(
         st.sampled_from(
             [
                 {"responses": listed, "scores": scores},

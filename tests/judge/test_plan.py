@@ -18,7 +18,7 @@ from curate.judge.pending import JudgmentIndex, list_items, read_items
 from curate.judge.plan import bind_questions, count_unanswered, make_plan
 from curate.judge.reader import ChunkReader, SnapshotOfOthers
 from curate.lake.lake import Lake
-from curate.lake.runs import StageRun
+from curate.lake.runs import StageRun, Summary
 from curate.lake.status import read_status
 
 MakeConfig = Callable[[str], Config]
@@ -99,7 +99,7 @@ def test_a_run_asks_nothing_that_another_process_has_answered_since_it_planned(
     sample_lake: Lake, make_config: MakeConfig, tmp_path: Path
 ) -> None:
     config = make_config(YAML % "")
-    others = []
+    others: list[Summary] = []
 
     def ask_while_another_runs(lake: Lake, panel: Panel, work: Any, /, **options: Any) -> Any:
         if not others:
@@ -144,7 +144,7 @@ def test_a_response_that_comes_in_while_a_plan_is_walked_is_asked_about_by_the_n
     new = sample_lake.arrow(
         "SELECT * REPLACE ('!' || response_id AS response_id) FROM responses WHERE model = 'model-0'"
     )
-    calls = []
+    calls: list[int] = []
 
     def add_responses_first(lake: Lake, panel: Panel, work: Any, /, **options: Any) -> Any:
         if not calls:

@@ -72,7 +72,7 @@ def grow_wealth(gains: Float64, size: int, alpha: float, total: float = 0.0) -> 
     # What the labels still to come gain on average.
     mean = (total - np.concatenate(([0.0], np.cumsum(gains)[:-1]))) / (size - np.arange(n)) if n else gains
     least = 1.0 - alpha + mean  # by how much the worst label is below that mean
-    refuted = least <= 1e-12  # so little is left that the sum cannot be so low any more
+    refuted = least < -1e-9  # so little is left that the sum cannot be so low any more
     wealth = np.full(n, RESERVE)
     with np.errstate(divide="ignore"):
         for place, share in BETS:

@@ -22,17 +22,12 @@ from curate.stats.guarantee import count_labels_needed
 OUTCOMES = st.lists(st.sampled_from([1, -1, 0]), min_size=1, max_size=60)
 
 
-@given(st.lists(st.sampled_from([1, -1, 0]), min_size=2, max_size=6), st.sampled_from([0.1, 0.3, 0.5]))
+@given(st.lists(st.sampled_from([1, -1, 0]), min_size=2, max_size=5), st.sampled_from([0.1, 0.3, 0.5]))
 def test_the_wealth_shrinks_on_average_over_all_orders_wherever_the_promise_would_be_false(outcomes, alpha):
     gains = compute_gains(np.array(outcomes, np.int8), alpha)
     total = float(gains.sum())
-    paths = np.array(
-        [
-            grow_wealth(gains[list(order)], len(gains), alpha, max(total, 0.0))
-            for order in permutations(range(len(gains)))
-        ]
-    )
-    paths = paths[:, :-1]  # with the last label all is known
+    orders = [list(order) for order in permutations(range(len(gains)))]
+    paths = np.array([grow_wealth(gains[order], len(gains), alpha, max(total, 0.0)) for order in orders])
     if total >= 0:  # the sum that the bets are against is the true one
         assert np.all(paths.mean(0) <= 1 + 1e-9)
     else:
@@ -77,7 +72,7 @@ def test_false_promises_at_any_look_stay_below_delta():
 
 def test_false_promises_stay_below_delta_over_thresholds_and_new_revisions():
     broken = 0
-    for seed in range(60):
+    for seed in range(20):
         rng, wealth = np.random.default_rng(seed), 1.0
         for _ in range(3):  # the panel is changed three times, and never gets better
             confidence, wrong = rng.random(400), np.zeros(400, np.int8)
@@ -90,7 +85,7 @@ def test_false_promises_stay_below_delta_over_thresholds_and_new_revisions():
                 broken += bool(accepted.any()) and float(wrong[accepted].mean()) > 0.1
             wealth *= test.left
     assert wealth <= 1.0
-    assert broken / 60 <= 0.1
+    assert broken / 20 <= 0.1
 
 
 def test_labels_needed_are_at_most_half_more_than_for_one_look():

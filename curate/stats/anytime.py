@@ -130,8 +130,7 @@ def certify_anytime(
             size = len(ordered) - int(np.searchsorted(ordered, threshold))
             above = gains[sure >= threshold]
             current = float(grow_wealth(above, size, alpha)[-1])
-            total = max(float(above.sum()), 0.0) + alpha * int((lost >= threshold).sum())
-            if passed and grow_wealth(above, size, alpha, total).max() >= needed:
+            if passed and _is_shown(above, size, alpha, needed, int((lost >= threshold).sum())):
                 if best is None or threshold < best[0]:
                     best = (threshold, size, above, needed)
                 continue
@@ -214,6 +213,18 @@ def _list_chains(ordered: Float64) -> list[tuple[Float64, float]]:
     if all(np.array_equal(chain, chains[0][0]) for chain, _ in chains):
         return [(chains[0][0], 1.0)]
     return chains
+
+
+def _is_shown(gains: Float64, size: int, alpha: float, needed: float, dropped: int) -> bool:
+    """Tell whether the wealth was ever enough, against a set whose pairs neither drawn nor dropped are too wrong.
+
+    No promise stands while more of its labels disagree than alpha, even if there was wealth enough before: that would
+    be right, but only if the labels are drawn at random indeed.
+    """
+    total = float(gains.sum())
+    if total < 0:
+        return False
+    return bool(grow_wealth(gains, size, alpha, total + alpha * dropped).max() >= needed)
 
 
 def _bound_error(gains: Float64, size: int, alpha: float, needed: float) -> float:

@@ -22,7 +22,7 @@ from curate.stats.guarantee import count_labels_needed
 OUTCOMES = st.lists(st.sampled_from([1, -1, 0]), min_size=1, max_size=60)
 
 
-@given(st.lists(st.sampled_from([1, -1, 0]), min_size=2, max_size=5), st.sampled_from([0.1, 0.3, 0.5]))
+@given(st.lists(st.sampled_from([1, -1, 0]), min_size=2, max_size=4), st.sampled_from([0.1, 0.3, 0.5]))
 def test_the_wealth_shrinks_on_average_over_all_orders_wherever_the_promise_would_be_false(outcomes, alpha):
     gains = compute_gains(np.array(outcomes, np.int8), alpha)
     total = float(gains.sum())
@@ -72,7 +72,7 @@ def test_false_promises_at_any_look_stay_below_delta():
 
 def test_false_promises_stay_below_delta_over_thresholds_and_new_revisions():
     broken = 0
-    for seed in range(20):
+    for seed in range(10):
         rng, wealth = np.random.default_rng(seed), 1.0
         for _ in range(3):  # the panel is changed three times, and never gets better
             confidence, wrong = rng.random(400), np.zeros(400, np.int8)
@@ -85,7 +85,7 @@ def test_false_promises_stay_below_delta_over_thresholds_and_new_revisions():
                 broken += bool(accepted.any()) and float(wrong[accepted].mean()) > 0.1
             wealth *= test.left
     assert wealth <= 1.0
-    assert broken / 20 <= 0.1
+    assert broken <= 1
 
 
 def test_labels_needed_are_at_most_half_more_than_for_one_look():
@@ -121,9 +121,9 @@ def test_thresholds_are_walked_from_strict_to_loose():
 def test_strata_share_delta_by_their_pairs():
     rng = np.random.default_rng(0)
     stratum = np.repeat([0, 1], [1500, 500])
-    order = rng.permutation(2000)[:400]
+    order = rng.permutation(2000)[:1000]
     test = certify_strata_anytime(
-        rng.random(2000), stratum, order, np.ones(400, np.int8), alpha=0.1, delta=0.1
+        rng.random(2000), stratum, order, np.ones(1000, np.int8), alpha=0.1, delta=0.1
     )
     assert {name: part.delta for name, part in test.guarantee.strata.items()} == pytest.approx(
         {0: 0.075, 1: 0.025}

@@ -276,7 +276,7 @@ class TestedLabel(Record):
 
 
 class LabelUse(Record):
-    """What one label of people was used for: `learn` (the revision learnt from it) or `test`.
+    """The use of one label of people: `learn` (the revision learnt from it) or `test`.
 
     `agrees`: 1 where it agrees with the revision's label, -1 where it disagrees, 0 where it does not count; `place` is
     its place in the order of the test.

@@ -38,7 +38,7 @@ FEWEST_TESTED = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TestedPanel:
-    """What the labels are estimated from: votes, people's verdicts, and the settings with a model in place of `auto`.
+    """The input of the labels: votes, people's verdicts, and the settings with a model in place of `auto`.
 
     `model`: the opened annotator model, None: by its name; `barred` int64[C]: pairs that are never accepted.
     """

@@ -31,7 +31,7 @@ LIMITS = (
 
 
 class CertifiedSet(Record):
-    """What is certified: a label set of the lake at a snapshot. `digest` identifies its rows, `exports` its filters."""
+    """The certified labels: a label set of the lake at a snapshot. `digest` identifies its rows, `exports` its filters."""
 
     snapshot: int
     iteration: int
@@ -72,7 +72,7 @@ class Agreement(Record):
 
 
 class SampleDesign(Record):
-    """How the labels that tested were drawn: `random`, or `taken-for-random` where nobody planned them."""
+    """The draw of the labels that tested: `random`, or `taken-for-random` where nobody planned them."""
 
     sample: Literal["random", "taken-for-random"]
     seed: int
@@ -105,7 +105,7 @@ class PromptMix(Record):
 
 
 class Certificate(Record):
-    """What is promised about a set of labels; `hash` is BLAKE2b-128 of the document's JSON without it, keys sorted."""
+    """The promise about a set of labels with its grounds; `hash` is BLAKE2b-128 of the document's JSON without it, keys sorted."""
 
     curate_certificate: Literal[1] = 1
     made_at: str

@@ -70,7 +70,12 @@ def find_helpful_pairs(lake: Lake, config: Config, n: int = PAIRS) -> list[Helpf
     pairs, rows = read_routing_pairs(lake, config, states, is_open, with_embeddings=with_embeddings)
     chosen = route_pairs(pairs, strategies, min(n, int(np.count_nonzero(is_open))))
     return [
-        HelpfulPair(*states.pairs.row(int(rows[index])), strategy)
+        _name_pair(states.pairs.row(int(rows[index])), strategy)
         for strategy, indexes in chosen.items()
         for index in indexes
     ]
+
+
+def _name_pair(ids: tuple[str, ...], strategy: str) -> HelpfulPair:
+    prompt, a, b = ids
+    return HelpfulPair(prompt, a, b, strategy)

@@ -61,7 +61,9 @@ def test_a_certificate_is_written_checked_and_refused_after_drift(project: Path)
 
     with open_project(project) as lake:
         rng = random.Random(3)
-        prompts = [make_prompt(number).model_copy(update={"source": "elsewhere"}) for number in range(500, 560)]
+        prompts = [
+            make_prompt(number).model_copy(update={"source": "elsewhere"}) for number in range(500, 560)
+        ]
         responses = [[make_response(prompt, number) for number in range(2)] for prompt in prompts]
         ordered = [sorted(both, key=lambda response: response.response_id) for both in responses]
         with lake.write("new") as writer:

@@ -31,7 +31,7 @@ LIMITS = (
 
 
 class CertifiedSet(Record):
-    """The certified labels: a label set of the lake at a snapshot. `digest` identifies its rows, `exports` its filters."""
+    """The certified labels: a label set at a snapshot. `digest` identifies its rows, `exports` has the filters."""
 
     snapshot: int
     iteration: int
@@ -105,7 +105,10 @@ class PromptMix(Record):
 
 
 class Certificate(Record):
-    """The promise about a set of labels with its grounds; `hash` is BLAKE2b-128 of the document's JSON without it, keys sorted."""
+    """The promise about a set of labels with its grounds.
+
+    `hash` is BLAKE2b-128 of the document's JSON without it, with sorted keys and no spaces.
+    """
 
     curate_certificate: Literal[1] = 1
     made_at: str

@@ -17,6 +17,7 @@ from curate.core.errors import CurateError
 from curate.lake.lake import Lake
 from curate.pipeline.certificate import read_certificate
 from curate.pipeline.certificate_check import compute_shift_p, grow_drift_wealth
+from tests.aggregate.test_defaults import write_fooled_panel
 from tests.aggregate.test_guarantee_looks import label
 from tests.aggregate.test_guaranteed_statuses import fill
 from tests.conftest import judge_pair, make_prompt, make_response, table
@@ -95,21 +96,15 @@ def test_a_certificate_is_written_checked_and_refused_after_drift(project: Path)
 
 def test_doubtful_labels_are_announced_with_pairs_to_ask_about_and_refused_or_marked(project: Path) -> None:
     with open_project(project) as lake:
-        pairs = fill(lake, prompts=60)
-        rng = random.Random(1)
-        against = [
-            judge_pair(*pair, annotator=f"contrary {n}", shown="ab", accuracy=0.05, rng=rng)
-            for pair in pairs
-            for n in range(3)
-        ]
-        with lake.write("contrary") as writer:
-            writer.append("judgments", table(against))
+        write_fooled_panel(lake)
+    settings = yaml.safe_load((project / "curate.yaml").read_text())
+    settings["aggregate"]["annotator_model"] = "auto"
+    (project / "curate.yaml").write_text(yaml.safe_dump(settings))
     note = run("aggregate")
     assert "worse than chance" in note
     assert "20 pairs whose labels would help most" in note
     with pytest.raises(CurateError, match=r"doubtful: refuse.*worse than chance"):
         run("export")
-    settings = yaml.safe_load((project / "curate.yaml").read_text())
     settings["export"][0]["doubtful"] = "mark"
     (project / "curate.yaml").write_text(yaml.safe_dump(settings))
     result = CliRunner().invoke(app, ["export"], catch_exceptions=False)

@@ -1,6 +1,7 @@
 """Is the guarantee kept? Label draws on recorded panels with gold, and on synthetic panels with known truth.
 
     PYTHONPATH=. python bench/guarantee.py [--draws 200] [--synthetic 500] [--first-seed 0] [--only TEXT]
+    PYTHONPATH=. python bench/guarantee.py --looks
 
 Each draw lets a person label random pairs as the gold says, adds these votes to the panel's, and runs what
 `curate aggregate` runs (`conclude`), with every fit, the split of the labels and the graphs of that draw. Counted is
@@ -17,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 
+import looks
 import numpy as np
 import panels
 import synthetic
@@ -171,7 +173,11 @@ def main() -> None:
         "--first-seed", type=int, default=0, help="of the draws, which can so be made in pieces: 0, 100, …"
     )
     parser.add_argument("--only", default="")
+    parser.add_argument("--looks", action="store_true", help="promises at every look instead: bench/looks.py")
     arguments = parser.parse_args()
+    if arguments.looks:
+        looks.run_looks(arguments.synthetic, arguments.first_seed)
+        return
     print("delta = 0.1; accepted and wrong are means over draws; kept: not broken\n")
     print(
         "panel          model     strata    alpha labels draws   holds  accepted   wrong     kept    ECE  s/draw"

@@ -234,6 +234,65 @@ class Assessment(Record):
     run_id: str
 
 
+class GuaranteeTest(Record):
+    """The test of one revision of a label set's labels, for a guarantee that holds at every look.
+
+    `identity` is a hash of what is promised ("" once the revision has retired); its labels are the rows of the table
+    `tested_labels`. The label set may use `share` of delta; the revision started with `wealth` of it, and hands on the
+    factor `remains` at most. It learnt from `learnt` labels of people; `tested` others have tested it in `looks` looks,
+    of which `errors` disagree. `lead` is the factor by which its wealth has grown on the strictest thresholds without a
+    promise; `holds`: some threshold has one.
+    """
+
+    revision: int
+    identity: str
+    share: Probability
+    wealth: Probability
+    remains: Probability
+    lead: float
+    looks: int
+    learnt: int
+    tested: int
+    errors: int
+    holds: bool
+    iteration: int
+    run_id: str
+
+
+class TestedLabel(Record):
+    """A label under test, as it was when the test began: `direction` is 1 (a is better), -1 (b) or 0 (a tie)."""
+
+    __test__ = False  # nothing for pytest
+
+    prompt_id: str
+    response_a: str
+    response_b: str
+    direction: int
+    p_a: Probability
+    stratum: str
+    revision: int
+    iteration: int
+    run_id: str
+
+
+class LabelUse(Record):
+    """The use of one label of people: `learn` (the revision learnt from it) or `test`.
+
+    `agrees`: 1 where it agrees with the revision's label, -1 where it disagrees, 0 where it does not count; `place` is
+    its place in the order of the test.
+    """
+
+    prompt_id: str
+    response_a: str
+    response_b: str
+    use: Literal["learn", "test"]
+    agrees: int
+    place: int
+    revision: int
+    iteration: int
+    run_id: str
+
+
 class VerifyTask(Record):
     """Something to ask people: planned by `curate verify plan`, asked wherever people answer, each once.
 
@@ -319,6 +378,9 @@ TABLES: dict[str, type[Record]] = {
     "graphs": Graph,
     "guarantees": Guarantee,
     "assessments": Assessment,
+    "guarantee_tests": GuaranteeTest,
+    "tested_labels": TestedLabel,
+    "label_uses": LabelUse,
     "verify_tasks": VerifyTask,
     "quarantine": Quarantined,
     "evaluations": Evaluation,

@@ -23,6 +23,7 @@ from curate.aggregate.calibration import (
 )
 from curate.aggregate.votes import Float64, Int8, Int64
 from curate.config.aggregate import AggregateSection, GuaranteeSection
+from curate.stats.anytime import AnytimeGuarantee, certify_strata_anytime
 from curate.stats.guarantee import (
     ErrorRate,
     Guarantee,
@@ -61,6 +62,7 @@ class Certification:
     """The result of a test on `tested` labels.
 
     `pairs` bool[E]: the pairs that it is about; `accepted` bool[E]; `guarantee` None where none was asked for;
+    `anytime` None where it holds for one look only;
     `pair_counts`, `accepted_counts`, `label_counts`
     int64[S]: pairs, accepted pairs and tested labels of each stratum. `calibrate` maps
     probabilities; `ece` is measured out of fold.
@@ -73,6 +75,7 @@ class Certification:
     accepted_counts: Int64
     label_counts: Int64
     guarantee: StratifiedGuarantee | None
+    anytime: AnytimeGuarantee | None
     error: ErrorRate
     calibration: str
     calibrate: Calibration
@@ -91,8 +94,27 @@ class Certification:
         return any(part.holds for _, part in self.by_stratum)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrawnLabels:
+    """The labels that have ever tested a held-out result, for a guarantee at every look.
+
+    `pairs` int64[n], indexes in the order in which they were drawn; `agrees` int8[n]: 1, -1, or 0 (does not count);
+    `wealth`: share of delta that the test may use; `changed` bool[E]: pairs whose labels have changed since it began,
+    which are not accepted.
+    """
+
+    pairs: Int64
+    agrees: Int8
+    wealth: float
+    changed: Bool | None = None
+
+
 def certify_labels(
-    held_out: HeldOutResult, labelled: Int64, verdict: Float64, section: AggregateSection
+    held_out: HeldOutResult,
+    labelled: Int64,
+    verdict: Float64,
+    section: AggregateSection,
+    drawn: DrawnLabels | None = None,
 ) -> Certification:
     """Test the held-out result against people.
 
@@ -101,6 +123,7 @@ def certify_labels(
         labelled: int64[L], indexes of the pairs whose verdicts are under test.
         verdict: float64[L] in -1 … 1, the mean verdict of people on these pairs.
         section: The settings of the guarantee and the calibration.
+        drawn: The labels of the guarantee at every look; None: it is for one look, on the labels under test.
     """
     asked = section.guarantee or GuaranteeSection()
     pairs = held_out.is_open & (held_out.direction != 0)
@@ -109,13 +132,19 @@ def certify_labels(
     agrees = np.sign(verdict[counts]) == held_out.direction[tested]
     members = np.flatnonzero(pairs)
     index = np.searchsorted(members, tested)
-    guarantee = _certify_strata(held_out, members, index, agrees, section.guarantee)
+    anytime = None if drawn is None else _certify_anytime(held_out, members, drawn, asked)
+    if anytime is not None:
+        guarantee: StratifiedGuarantee | None = anytime.guarantee
+    else:
+        guarantee = _certify_strata(held_out, members, index, agrees, section.guarantee)
     error = prediction_powered_error(held_out.confidence[members], index, agrees, delta=asked.delta)
     known = labelled[held_out.is_open[labelled]]
     outcome = (1.0 + np.sign(verdict[held_out.is_open[labelled]])) / 2.0
     name = _choose_calibration(section, len(known))
     out_of_fold = _calibrate_out_of_fold(name, held_out.p_a[known], outcome)
     accepted = _mark_accepted_pairs(held_out, pairs, guarantee)
+    if drawn is not None and drawn.changed is not None:
+        accepted &= ~drawn.changed
     per_stratum = [
         np.bincount(held_out.stratum[part], minlength=len(held_out.strata))
         for part in (pairs, accepted, tested)
@@ -128,6 +157,7 @@ def certify_labels(
         accepted_counts=per_stratum[1],
         label_counts=per_stratum[2],
         guarantee=guarantee,
+        anytime=anytime,
         error=error,
         calibration=name,
         calibrate=_fit_calibration(name, held_out.p_a[known], outcome),
@@ -149,6 +179,21 @@ def _certify_strata(
         agrees,
         alpha=section.alpha,
         delta=section.delta,
+    )
+
+
+def _certify_anytime(
+    held_out: HeldOutResult, members: Int64, drawn: DrawnLabels, section: GuaranteeSection
+) -> AnytimeGuarantee:
+    return certify_strata_anytime(
+        held_out.confidence[members],
+        held_out.stratum[members],
+        np.searchsorted(members, drawn.pairs),
+        drawn.agrees,
+        alpha=section.alpha,
+        delta=section.delta,
+        wealth=drawn.wealth,
+        dropped=None if drawn.changed is None else drawn.changed[members],
     )
 
 

@@ -11,6 +11,7 @@ from curate.aggregate.certify import Certification
 from curate.aggregate.labelling import Labelling
 from curate.aggregate.posterior import DIGITS
 from curate.config.aggregate import AggregateSection, GuaranteeSection
+from curate.stats.anytime import certify_anytime
 from curate.stats.guarantee import Guarantee, certify_threshold
 
 
@@ -19,7 +20,7 @@ def build_guarantee_rows(labelling: Labelling) -> list[dict[str, Any]]:
     certification = labelling.certification
     if certification is None or certification.guarantee is None:
         return []
-    tested_share = _get_tested_share(labelling.section)
+    tested_share = _get_tested_share(labelling)
     return [
         {
             "stratum": labelling.strata[k],
@@ -89,6 +90,7 @@ def _write_guarantee_claim(labelling: Labelling, section: AggregateSection) -> s
     labels = f"{len(labelling.people):,} {'label' if len(labelling.people) == 1 else 'labels'} of people"
     if certification is not None and certification.holds:
         sentences = [_write_promise(labelling, certification, asked)]
+        sentences.append(_write_scope(labelling, asked))
     else:
         unasked = len(labelling.case) - len(labelling.people)
         sentences = [_write_no_guarantee(labels, _count_labels_needed(labelling, section), unasked)]
@@ -120,6 +122,17 @@ def _write_promise(labelling: Labelling, certification: Certification, asked: Gu
     )
 
 
+def _write_scope(labelling: Labelling, asked: GuaranteeSection) -> str:
+    """Write for how many looks the promise holds."""
+    memory = labelling.memory
+    if memory is None:
+        return "This holds for one look at the labels, not for the best of several."
+    return (
+        f"This holds at every look (look {memory.looks} at revision {memory.revision} of the labels): the chance that "
+        f"any promise, past or to come, is false is {asked.delta:.0%} at most."
+    )
+
+
 def _write_no_guarantee(labels: str, needed: int | None, unasked: int) -> str:
     if needed is None:
         return (
@@ -138,23 +151,29 @@ def _count_labels_needed(labelling: Labelling, section: AggregateSection) -> int
     if certification is not None and certification.guarantee is not None:
         parts = [part.labels_needed for _, part in certification.by_stratum]
         needed = [n for n in parts if n is not None]
-        return math.ceil(sum(needed) / _get_tested_share(section)) if needed or not parts else None
+        return math.ceil(sum(needed) / _get_tested_share(labelling)) if needed or not parts else None
     none = np.zeros(0, np.int64)
     decided = labelling.confidence[labelling.graphs.direction != 0]
-    first = certify_threshold(decided, none, none.astype(np.bool_), alpha=asked.alpha, delta=asked.delta)
+    if asked.looks == "any":
+        untested = certify_anytime(decided, none, none.astype(np.int8), alpha=asked.alpha, delta=asked.delta)
+        first = untested.guarantee.strata[0]
+    else:
+        first = certify_threshold(decided, none, none.astype(np.bool_), alpha=asked.alpha, delta=asked.delta)
     if first.labels_needed is None:
         return None if len(decided) else 0
-    return max(
-        math.ceil(first.labels_needed / _get_tested_share(section)) - int(labelling.people.is_drawn.sum()), 1
-    )
+    share = _get_tested_share(labelling)
+    return max(math.ceil(first.labels_needed / share) - int(labelling.people.is_drawn.sum()), 1)
 
 
-def _get_tested_share(section: AggregateSection) -> float:
-    """Return the share of labels that test the panel.
+def _get_tested_share(labelling: Labelling) -> float:
+    """Return the share of labels to come that test the panel: all of them once a revision is under test.
 
     With `auto`, a model learns by the time that there are labels enough for a guarantee.
     """
+    section, memory = labelling.section, labelling.memory
     if section.annotator_model_name == "majority" or section.guarantee is None:
+        return 1.0
+    if memory is not None and memory.revision:
         return 1.0
     return 1.0 - section.guarantee.learn
 

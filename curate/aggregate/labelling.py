@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from curate.aggregate.annotator_reliability import estimate_reliability
 from curate.aggregate.annotators import OpenedModel
 from curate.aggregate.annotators.panel import find_warnings
-from curate.aggregate.certify import Certification, HeldOutResult, certify_labels
+from curate.aggregate.certify import Certification, HeldOutResult
 from curate.aggregate.graph.solution import DenoisedGraphs
-from curate.aggregate.graph.tally import PairTally, tally_pairs
-from curate.aggregate.human_votes import People, drop_votes
+from curate.aggregate.guarantee_memory import GuaranteeMemory
+from curate.aggregate.held_out_test import Strata, TestedPanel, run_test_anytime, run_test_once
+from curate.aggregate.human_votes import People
 from curate.aggregate.model_choice import count_labels, describe_choice, resolve_annotator_model
 from curate.aggregate.posterior import (
     LEARNT_DIGITS,
     Posterior,
-    add_verdicts,
     estimate_posterior,
     index_of_pairs,
     order_responses,
-    pair_ids,
 )
 from curate.aggregate.strata import group_all
 from curate.aggregate.votes import Float64, Int8, Int64, Votes
 from curate.config.aggregate import AggregateSection
-
-FEWEST_TESTED = 10
-"""With fewer labels nothing is measured: a model learns more from them."""
-Strata = Callable[[PairTally], tuple[Int64, tuple[str, ...]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +35,7 @@ class Labelling:
 
     `section`: the settings with the annotator model that `auto` stands for; `model_choice`: a sentence on that, or "".
     `p_a` float64[E] is calibrated; `case` int8[E] indexes `cases`: status and reason ("" for none).
-    `n_learnt` counts the verdicts that the model learnt from.
+    `n_learnt` counts the verdicts that the model learnt from. `memory`: what to remember for the next look.
     """
 
     section: AggregateSection
@@ -56,6 +49,7 @@ class Labelling:
     n_learnt: int
     strata: tuple[str, ...]
     certification: Certification | None
+    memory: GuaranteeMemory | None = None
 
     @property
     def is_accepted(self) -> NDArray[np.bool_]:
@@ -79,6 +73,7 @@ def label_pairs(
     model: OpenedModel | None = None,
     strata: Strata = group_all,
     conflicting: Int64 | None = None,
+    memory: GuaranteeMemory | None = None,
 ) -> Labelling:
     """Label every pair with votes.
 
@@ -92,21 +87,24 @@ def label_pairs(
         model: The model that `section` names; None: open it by its name.
         strata: Groups pairs for the guarantee.
         conflicting: int64[C], pairs (numbered as in `People`) that are never accepted.
+        memory: What earlier looks of a guarantee at every look have left; None: this is the first one.
     """
     asked, section = section, resolve_annotator_model(votes, people, section)
     is_majority = section.annotator_model_name == "majority"
     barred = np.zeros(0, np.int64) if conflicting is None else conflicting
+    panel = TestedPanel(
+        votes=votes, people=people, section=section, model=model, strata=strata, barred=barred
+    )
     learn = section.guarantee.learn if section.guarantee is not None else 0.3
-    testing = people.select_tested(0.0 if is_majority else learn)
-    held_out = certification = posterior = None
-    if int(testing.sum()) >= FEWEST_TESTED:
-        whole = tally_pairs(votes)
-        posterior, held_out = _hold_out(votes, people, testing, whole, strata(whole), section, model)
-        held_out.is_open[index_of_pairs(barred, whole)] = False
-        labelled = index_of_pairs(people.pairs[testing], whole)
-        certification = certify_labels(held_out, labelled, people.verdict[testing], section)
-        posterior = add_verdicts(posterior, whole, people)
-    if posterior is None or is_majority or not (certification and certification.holds):
+    if section.guarantee is None or section.guarantee.looks == "one":
+        test = run_test_once(panel, 0.0 if is_majority else learn)
+    else:
+        never = asked.annotator_model_name == "majority"  # `auto` will learn once there are labels
+        test = run_test_anytime(panel, memory or GuaranteeMemory(), learn=0.0 if never else learn)
+    held_out, certification = test.held_out, test.certification
+    if test.posterior is not None and test.holds and not is_majority:
+        posterior = test.posterior
+    else:
         posterior = estimate_posterior(votes, people, section, model)
     if asked.annotator_model == "auto" and is_majority:
         posterior = replace(posterior, warnings=find_warnings(votes))
@@ -125,53 +123,10 @@ def label_pairs(
         case=case,
         cases=cases,
         people=people,
-        n_learnt=0 if is_majority else len(people) - _count_hidden(testing, certification),
+        n_learnt=0 if is_majority else len(people) - (int(test.hidden.sum()) if test.holds else 0),
         strata=() if held_out is None else held_out.strata,
         certification=certification,
-    )
-
-
-def _count_hidden(testing: NDArray[np.bool_], certification: Certification | None) -> int:
-    """Count the verdicts that the shipped result was estimated without."""
-    return int(testing.sum()) if certification is not None and certification.holds else 0
-
-
-def _drop_tested(people: People, testing: NDArray[np.bool_], unseen: Votes) -> People:
-    """Drop the verdicts under test, also from the estimate of how far each person is trusted."""
-    rest = ~testing
-    return replace(
-        people,
-        pairs=people.pairs[rest],
-        verdict=people.verdict[rest],
-        is_drawn=people.is_drawn[rest],
-        coin=people.coin[rest],
-        trust=estimate_reliability(unseen),
-    )
-
-
-def _hold_out(
-    votes: Votes,
-    people: People,
-    testing: NDArray[np.bool_],
-    whole: PairTally,
-    strata: tuple[Int64, tuple[str, ...]],
-    section: AggregateSection,
-    model: OpenedModel | None,
-) -> tuple[Posterior, HeldOutResult]:
-    """Estimate labels without the verdicts under test, as rows of the pairs of all votes (`whole`).
-
-    A pair may have had no vote but the hidden ones.
-    """
-    unseen = drop_votes(votes, people.pairs[testing])
-    posterior = estimate_posterior(unseen, _drop_tested(people, testing, unseen), section, model)
-    rows = index_of_pairs(pair_ids(posterior.tally), whole)
-    p_a, direction = np.full(len(whole), 0.5), np.zeros(len(whole), np.int8)
-    judged = np.zeros(len(whole), np.bool_)
-    p_a[rows], judged[rows] = posterior.p_a, True
-    direction[rows] = order_responses(posterior).direction
-    judged[index_of_pairs(people.pairs[~testing], whole)] = False
-    return posterior, HeldOutResult(
-        p_a=p_a, direction=direction, is_open=judged, stratum=strata[0], strata=strata[1]
+        memory=test.memory,
     )
 
 
@@ -212,7 +167,7 @@ def _assign_statuses(
             (
                 held_out.direction != direction,
                 "routed",
-                "people's verdicts on the prompt's other pairs changed the label",
+                "later verdicts or judgments have changed the label since it was tested",
             ),
             (~certification.accepted, "routed", "confidence below the guarantee's threshold"),
         ]

@@ -14,8 +14,10 @@ from curate.aggregate.annotator_stats import measure_annotators
 from curate.aggregate.annotators import OpenedModel
 from curate.aggregate.encode import EncodedVotes, encode_votes
 from curate.aggregate.guarantee_report import build_assessment_row
+from curate.aggregate.held_out_test import Strata
 from curate.aggregate.human_votes import People, read_people
-from curate.aggregate.labelling import Labelling, Strata, label_pairs
+from curate.aggregate.labelling import Labelling, label_pairs
+from curate.aggregate.memory_rows import build_memory_tables, read_memory
 from curate.aggregate.rewards.fused import Fused, fuse_rewards
 from curate.aggregate.rows import build_tables
 from curate.aggregate.strata import group_all, group_by_agreement, group_by_category
@@ -42,6 +44,7 @@ def aggregate_panel(
     *,
     iteration: int,
     run_id: str,
+    share: float = 1.0,
     model: OpenedModel | None = None,
 ) -> Aggregation:
     """Aggregate the judgments of a panel.
@@ -52,6 +55,7 @@ def aggregate_panel(
         judged: How many judgments each annotator made.
         iteration: Number of the label set.
         run_id: The run that the rows belong to.
+        share: Share of delta that the guarantee of this label set may use.
         model: The model that `section` names; None: open it by its name.
     """
     encoded = encode_votes(lake)
@@ -61,13 +65,20 @@ def aggregate_panel(
     people = _read_people(lake, encoded, section)
     strata = _choose_strata(lake, encoded, section)
     labelling = label_pairs(
-        encoded.votes, people, section, model=model, strata=strata, conflicting=fused.conflicting
+        encoded.votes,
+        people,
+        section,
+        model=model,
+        strata=strata,
+        conflicting=fused.conflicting,
+        memory=read_memory(lake, encoded, section, iteration=iteration, share=share),
     )
     assessment = build_assessment_row(labelling, section)
     stamp = {"iteration": iteration, "run_id": run_id}
     tables = build_tables(
         encoded, labelling, judged=judged, measured=measured, assessment=assessment, stamp=stamp
     )
+    tables |= build_memory_tables(labelling.memory, encoded, stamp)
     counts = _count_rows(encoded, labelling)
     return Aggregation(tables, counts, _write_note(encoded, labelling, fused, counts, assessment["claim"]))
 

@@ -12,13 +12,13 @@ from curate.config.project import Config
 from curate.core.identity import content_id
 from curate.core.progress import Track, no_progress
 from curate.core.resources import read_query
-from curate.lake.lake import Lake
+from curate.lake.lake import Lake, Writer
 from curate.lake.runs import StageRun, Summary, find_newest_run
 
 if TYPE_CHECKING:
     from curate.aggregate.pipeline import Aggregation
 
-VERSION = 6  # raised when the same judgments would give other results, so that they are computed again
+VERSION = 7  # raised when the same judgments would give other results, so that they are computed again
 STAGE = "aggregate"
 BY_PROMPT = ("preferences", "rankings", "dropped_arcs", "graphs")
 WHOLE = ("annotators", "guarantees", "assessments")
@@ -38,7 +38,8 @@ def aggregate_judgments(lake: Lake, config: Config, *, track: Track = no_progres
     with track("aggregate", len(panels)) as advance:
         written = []
         for iteration, panel in panels:
-            written.append(_aggregate_panel(lake, config, model, run, iteration, panel))
+            share = 1.0 / len(panels)  # of delta: each label set makes promises of its own
+            written.append(_aggregate_panel(lake, config, model, run, iteration, panel, share))
             advance(1)
     if any(written):
         _drop_later(run, panels[-1][0])
@@ -76,7 +77,13 @@ def _list_panels(lake: Lake, config: Config) -> list[tuple[int, pa.Table]]:
 
 
 def _aggregate_panel(
-    lake: Lake, config: Config, model: OpenedModel | None, run: StageRun, iteration: int, panel: pa.Table
+    lake: Lake,
+    config: Config,
+    model: OpenedModel | None,
+    run: StageRun,
+    iteration: int,
+    panel: pa.Table,
+    share: float,
 ) -> str:
     """Aggregate one iteration unless that has been done; return a line for the user, empty if nothing was done."""
     part = f"iteration-{iteration}"
@@ -89,13 +96,19 @@ def _aggregate_panel(
         asked = lake.digest("verify_tasks", "task_id", "strategy = 'random'")
         settings = config.aggregate.digest
         code = [model.code] if model is not None and model.code else []  # a user's own file may change
-        fingerprint = content_id(VERSION, settings, panel.to_pylist(), judged.to_dicts(), asked, *code)
+        fingerprint = content_id(VERSION, settings, panel.to_pylist(), judged.to_dicts(), asked, share, *code)
         if find_newest_run(lake, STAGE, part) == fingerprint:
             return ""
         from curate.aggregate.pipeline import aggregate_panel  # numba, which takes a second to import
 
         result = aggregate_panel(
-            lake, config.aggregate, judged, iteration=iteration, run_id=run.run_id, model=model
+            lake,
+            config.aggregate,
+            judged,
+            iteration=iteration,
+            run_id=run.run_id,
+            share=share,
+            model=model,
         )
     _write_rows(run, part, fingerprint, iteration, result)
     return "; ".join(filter(None, [f"{part}: {result.note}", fooled]))
@@ -113,3 +126,17 @@ def _write_rows(run: StageRun, part: str, fingerprint: str, iteration: int, resu
         for table in WHOLE:
             writer.delete(table, *of_iteration)
             writer.append(table, result.tables[table])
+        _write_memory(writer, iteration, result)
+
+
+def _write_memory(writer: Writer, iteration: int, result: Aggregation) -> None:
+    """Write the revision under test; what tested earlier ones stays, and labels are written when their test begins."""
+    for row in result.tables["guarantee_tests"].to_pylist():
+        current = [iteration, row["revision"]]
+        writer.delete("guarantee_tests", "iteration = ? AND revision = ?", current)
+        writer.delete("label_uses", "iteration = ? AND (use = 'learn' OR revision = ?)", current)
+        writer.append("guarantee_tests", result.tables["guarantee_tests"])
+        writer.append("label_uses", result.tables["label_uses"])
+        if row["looks"] == 1:
+            writer.delete("tested_labels", "iteration = ?", [iteration])
+            writer.add("tested_labels", result.tables["tested_labels"])

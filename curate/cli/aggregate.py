@@ -10,7 +10,7 @@ from curate.core.progress import progress_bars
 
 def combine_judgments(config: ConfigPath = DEFAULT_CONFIG) -> None:
     """Combine judgments into preferences, rankings and a profile of each annotator."""
-    from curate.aggregate import aggregate_judgments
+    from curate.pipeline.helpful_labels import aggregate_and_advise
 
     with open_lake(settings := load_config(config)) as lake:
-        print_summaries([aggregate_judgments(lake, settings, track=progress_bars)])
+        print_summaries([aggregate_and_advise(lake, settings, track=progress_bars)])

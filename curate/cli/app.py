@@ -10,6 +10,7 @@ import typer
 
 from curate import __version__
 from curate.cli.aggregate import combine_judgments
+from curate.cli.certify import certify_labels
 from curate.cli.evaluate import evaluate_models
 from curate.cli.explain import explain_labels
 from curate.cli.export import write_exports
@@ -41,6 +42,7 @@ app.add_typer(ingest_app, name="ingest", invoke_without_command=True)
 app.command("judge")(ask_judges)
 app.command("aggregate")(combine_judgments)
 app.add_typer(verify_app, name="verify")
+app.command("certify")(certify_labels)
 app.command("export")(write_exports)
 app.command("train")(train_model)
 app.command("evaluate")(evaluate_models)

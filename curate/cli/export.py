@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -37,6 +38,7 @@ def write_exports(
     """Write training sets, each with a dataset card and a manifest."""
     from curate.config.export import ExportEntry
     from curate.config.validation import validate_options
+    from curate.export.stage import read_serious_doubts
     from curate.pipeline.export import export_labels
 
     settings = load_config(config)
@@ -45,4 +47,8 @@ def write_exports(
         options = {"path": str(folder.resolve()), "format": format, "license": license}
         entries = [validate_options(ExportEntry, options)]
     with open_lake(settings, snapshot=snapshot) as lake:
-        print_summaries([export_labels(lake, settings, entries=entries, track=progress_bars)])
+        summary = export_labels(lake, settings, entries=entries, track=progress_bars)
+        print_summaries([summary])
+        if entries or settings.export:
+            for sentence in read_serious_doubts(lake):
+                print(f"warning: {sentence}", file=sys.stderr)

@@ -17,6 +17,11 @@ class GuaranteeSection(Section):
         0.1, gt=0, lt=1, description="Largest share of accepted labels that may disagree with people."
     )
     delta: float = Field(0.1, gt=0, lt=1, description="Probability that the guarantee fails all the same.")
+    looks: Literal["any", "one"] = Field(
+        "any",
+        description="any: `curate aggregate` may be run after every label, and the chance that any promise it ever "
+        "prints is false is delta; one: the promise holds for one look alone, with somewhat fewer labels.",
+    )
     strata: Literal["none", "category", "agreement"] = Field(
         "none",
         description="Set a separate threshold for each value of a field of the prompts' `meta` (category), or for each "
@@ -36,7 +41,8 @@ class GuaranteeSection(Section):
         0.3,
         ge=0,
         lt=1,
-        description="Share of these labels that the annotator model may learn from; the others only test it.",
+        description="Share of these labels that the annotator model may learn from; the others only test it. With "
+        "`looks: any`: of the labels there are when a test begins; all later ones test.",
     )
 
 

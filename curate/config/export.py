@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -33,6 +33,11 @@ class ExportEntry(Section):
     routed: bool = Field(False, description="Take also what still waits for people's verdict.")
     split: str | None = Field(None, description="Only prompts of this split; default: all.")
     iteration: int | None = Field(None, ge=0, description="Of the loop; default: the last.")
+    doubtful: Literal["mark", "refuse"] = Field(
+        "mark",
+        description="Labels that may be worse than chance, since the panel holds two opinions and nobody has said "
+        "which is right: mark writes them with a warning on the card and on standard error; refuse writes nothing.",
+    )
     jsonl: bool = Field(False, description="Write the rows as JSON lines too.")
 
     @field_validator("format")

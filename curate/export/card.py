@@ -66,6 +66,7 @@ def render_card(reader: Lake, config: Config, content: ExportContent) -> str:
         counts=reader.rows(read_query("export_card_counts"), iteration),
         selected=content.selected,
         claim=_read_assessment(reader, content.iteration),
+        certificate=next(iter(reader.rows(read_query("certificate_newest"))), None),
         warnings=[sentence for (sentence,) in reader.rows(read_query("doubts"))],
         guarantees=reader.rows(read_query("export_card_guarantees"), iteration)
         if reader.has("guarantees")

@@ -117,6 +117,7 @@ def write_export(
             is_done(lake, "export", entry.path, fingerprint) or not _is_writable(lake)
         ):
             return ExportResult(target, form.name, 0, snapshot, Counts(), skipped=True)
+        _refuse_doubtful(reader, entry)
         refuse_foreign(target, owned=list_export_files, noun=NOUN)  # before the work, not only after it
         counts = _select_rows(reader, entry, form, iteration)
         with (
@@ -137,6 +138,22 @@ def write_export(
         with run.chunk(entry.path, fingerprint=fingerprint, status="done") as (_, recorded):
             recorded.add(counts)
     return ExportResult(target, form.name, sum(part.rows for part in parts), snapshot, counts)
+
+
+def _refuse_doubtful(reader: Lake, entry: ExportEntry) -> None:
+    """Refuse labels that may be worse than chance, where the settings say so."""
+    doubts = read_serious_doubts(reader)
+    if doubts and entry.doubtful == "refuse":
+        raise CurateError(
+            f"The export to {entry.path} is refused, since its labels are in doubt (`doubtful: refuse`). "
+            + " ".join(doubts)
+        )
+
+
+def read_serious_doubts(reader: Lake) -> list[str]:
+    """Read what the aggregation says of labels that may be worse than chance, one sentence each."""
+    doubts = [str(sentence) for (sentence,) in reader.rows(read_query("doubts"))]
+    return [sentence for sentence in doubts if "worse than chance" in sentence]
 
 
 def _choose_iteration(reader: Lake, entry: ExportEntry, form: ExportFormat) -> int | None:
@@ -164,6 +181,9 @@ def _fingerprint_export(reader: Lake, entry: ExportEntry, form: ExportFormat, it
         if form.needs_transcripts or not (form.needs_labels and name == "judgments")
     }
     digests = {table: reader.digest(table, column) for table, column in tables.items()}
+    digests |= {
+        f"certificate {name}": str(number) for name, number in reader.rows(read_query("certificate_newest"))
+    }
     which = f"iteration = {iteration}" if form.needs_labels else "true"
     for table in filter(reader.has, _REPLACED):  # a snapshot may be from before some
         columns = [f'"{name}"' for name in TABLES[table].model_fields if name != "run_id"]

@@ -13,6 +13,7 @@ from curate.data.native import JudgmentsRow, ResponsesRow
 from curate.engine import build_engine_schemas
 from curate.export.formats import list_row_types
 from curate.judge import judge_schemas
+from curate.pipeline.certificate import Certificate
 from curate.records import TABLES
 
 Schema = dict[str, Any]
@@ -31,6 +32,7 @@ def build_schemas() -> dict[str, Schema]:
         schemas[f"export/{name}.json"] = row.model_json_schema()
     for name, row in list_row_types(with_images=True).items():
         schemas[f"export/{name}-images.json"] = row.model_json_schema()
+    schemas["certificate.json"] = Certificate.model_json_schema()
     schemas["input/responses.json"] = ResponsesRow.model_json_schema()
     schemas["input/judgments.json"] = JudgmentsRow.model_json_schema()
     schemas |= {f"judges/{kind}.json": schema for kind, schema in judges.items()}

@@ -317,6 +317,9 @@ class Facts:
     provenance: list[Provenance]
     people: PeopleFacts | None = None
     warnings: tuple[str, ...] = ()  # doubts of the aggregation about its labels
+    certificate: tuple[str, int] | None = (
+        None  # hash of the newest certificate, and the snapshot that it is about
+    )
 
 
 def gather_facts(reader: Lake, config: Config) -> Facts:
@@ -353,6 +356,9 @@ def gather_facts(reader: Lake, config: Config) -> Facts:
         provenance=_read_facts(reader, "report_provenance", Provenance),
         people=gather_people(reader, config),
         warnings=tuple(sentence for (sentence,) in reader.rows(read_query("doubts"))),
+        certificate=next(
+            ((str(name), int(number)) for name, number in reader.rows(read_query("certificate_newest"))), None
+        ),
     )
 
 

@@ -86,7 +86,7 @@ def fewest_labels(alpha: float, delta: float, *, errors: int = 0) -> int:
     delta."""
     from scipy.special import bdtr
 
-    _check_level(alpha, delta)
+    check_level(alpha, delta)
     n = max(int(np.ceil(np.log(delta) / np.log1p(-alpha))), errors + 1)
     while bdtr(errors, n, alpha) > delta:
         n += 1
@@ -105,7 +105,7 @@ def certify_threshold(
     alpha. Neither the grid nor its start looks at `agrees`, so testing each at level delta keeps the whole at
     delta.
     """
-    _check_level(alpha, delta)
+    check_level(alpha, delta)
     if len(labelled) != len(agrees):
         raise CurateError(
             f"{len(labelled)} labelled pairs have {len(agrees)} verdicts: give one verdict per pair."
@@ -123,7 +123,7 @@ def certify_threshold(
             break
         passed = (float(threshold), n, errors, upper)
     if passed is None:
-        needed = _labels_for_some(confidence, sure, agrees, alpha, delta)
+        needed = estimate_labels_for_some(confidence, sure, agrees, alpha, delta)
         return Guarantee(
             alpha=alpha,
             delta=delta,
@@ -231,7 +231,7 @@ def count_labels_needed(rate: float, *, alpha: float, delta: float, power: float
     """
     from scipy.special import bdtr, bdtrik
 
-    _check_level(alpha, delta)
+    check_level(alpha, delta)
     if rate >= alpha:
         return None
     low, high = fewest_labels(alpha, delta), MOST_LABELS
@@ -251,7 +251,7 @@ def count_labels_needed(rate: float, *, alpha: float, delta: float, power: float
     return low
 
 
-def _labels_for_some(
+def estimate_labels_for_some(
     confidence: Float64, sure: Float64, agrees: Bool, alpha: float, delta: float
 ) -> int | None:
     """More labels, drawn as before, that would likely certify some share of the surest pairs; the cheapest share.
@@ -286,7 +286,7 @@ def _list_thresholds(confidence: Float64, grid: int) -> Float64:
     return steps[::-1]
 
 
-def _check_level(alpha: float, delta: float) -> None:
+def check_level(alpha: float, delta: float) -> None:
     if not (0 < alpha < 1 and 0 < delta < 1):
         raise CurateError(
             f"alpha = {alpha} and delta = {delta} must both lie between 0 and 1, for example 0.1 and 0.1."

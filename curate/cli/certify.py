@@ -1,0 +1,51 @@
+"""`curate certify`: what is promised about the labels, as one document, and whether it still holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from curate.cli.opening import load_config, open_lake
+from curate.cli.options import DEFAULT_CONFIG, ConfigPath
+from curate.cli.tables import print_summaries
+
+
+def certify_labels(
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="File to write; an earlier certificate is replaced.")
+    ] = Path("certificate.json"),
+    check: Annotated[
+        Path | None,
+        typer.Option(
+            "--check", help="Check this certificate instead; status 1 and the reasons if it has drifted."
+        ),
+    ] = None,
+    against: Annotated[
+        int | None,
+        typer.Option("--against", help="With --check: the snapshot to hold it against; default: now."),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Overwrite the file even if it is no certificate.")
+    ] = False,
+    config: ConfigPath = DEFAULT_CONFIG,
+) -> None:
+    """Write the certificate of the labels: what is promised, on what ground, with what limits."""
+    from curate.core.errors import CurateError
+    from curate.pipeline.certificate import certify, read_certificate
+    from curate.pipeline.certificate_check import find_drift
+
+    settings = load_config(config)
+    if check is None:
+        if against is not None:
+            raise CurateError("--against needs --check FILE: name the certificate.")
+        with open_lake(settings, create=False) as lake:
+            print_summaries([certify(lake, settings, output, force=force)])
+        return
+    certificate = read_certificate(check)
+    with open_lake(settings, read_only=True, snapshot=against) as lake:
+        reasons = find_drift(lake, settings, certificate)
+    if reasons:
+        raise CurateError(f"{check} no longer holds. {' '.join(reasons)}")
+    print(f"{check} ({certificate.hash}) holds: {certificate.claim}")

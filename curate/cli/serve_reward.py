@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from curate.core.extras import require_extra
+from curate.core.terminal import print_line
 
 
 def serve_model(
@@ -63,5 +64,5 @@ def serve_model(
         max_wait=wait / 1000,
     )
     app = make_app(scorer, limits)
-    print(f"serving {model} ({scorer.revision[:12]}) on http://{host}:{port}", flush=True)
+    print_line(f"serving {model} ({scorer.revision[:12]}) on http://{host}:{port}")
     uvicorn.run(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=30)

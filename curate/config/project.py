@@ -23,6 +23,7 @@ from curate.config.train import TrainSection
 from curate.config.validation import explain_errors
 from curate.config.verify import VerifySection
 from curate.core.errors import CurateError
+from curate.core.secrets import register_config_secrets
 from curate.core.section import Section
 from curate.lake.lake import Location
 
@@ -92,6 +93,7 @@ def load_config(path: Path) -> Config:
         raise CurateError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from error
     if not isinstance(document, dict | None):
         raise CurateError(f"{path} must hold a mapping of sections, not a {type(document).__name__}.")
+    register_config_secrets(document)
     try:
         config = Config.model_validate(document or {})
     except ValidationError as error:

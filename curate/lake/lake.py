@@ -37,6 +37,7 @@ from curate.lake.data_folder import (
     read_claim,
     write_claim,
 )
+from curate.lake.scrub import scrub_rows
 
 _EXTENSIONS = {"sqlite": "sqlite_scanner", "postgres": "postgres_scanner"}
 _EXTRAS = {"postgres_scanner": "postgres", "httpfs": "s3"}  # what else brings DuckDB's extensions
@@ -225,6 +226,7 @@ class Lake:
         """
         if rows.num_rows < _STAGED_ROWS or "://" in self.location.data:
             return None
+        rows = scrub_rows(table, rows)
         folder = Path(self.location.data) / "main" / table
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"curate-{uuid.uuid4().hex}.parquet"
@@ -337,6 +339,7 @@ class Writer:
         """
         if rows.num_rows == 0:
             return 0
+        rows = scrub_rows(table, rows)
         columns = ", ".join(f'"{name}"' for name in rows.column_names)
         if unique is not None:
             rows = _take_first(rows, unique)

@@ -11,6 +11,7 @@ from curate.cli.opening import load_config, open_lake
 from curate.cli.options import DEFAULT_CONFIG, ConfigPath
 from curate.cli.tables import print_summaries
 from curate.core.progress import progress_bars
+from curate.core.terminal import print_line
 
 
 def push_to_label_studio(config: ConfigPath = DEFAULT_CONFIG) -> None:
@@ -58,5 +59,5 @@ def watch_label_studio(
             port=port,
             address=address,
             on_pull=lambda summary: print_summaries([summary]),
-            on_error=lambda error: print(error, file=sys.stderr),
+            on_error=lambda error: print_line(str(error), file=sys.stderr),
         )

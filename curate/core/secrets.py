@@ -37,7 +37,7 @@ _LEAST = 5  # characters of a secret with digits or signs in it
 _LEAST_WORD = 12  # characters of a secret that is one word of letters
 _MOST = 1_000  # registered values
 # The password of `scheme://user:password@host`; it may hold an @ itself.
-_ADDRESS = re.compile(r"(?<=://)([^/\s:@'\"<>]*):([^\s/'\"<>]+)@")
+_ADDRESS = re.compile(r"(?<=://)([^/\s:@'\"<>]*):(?!\$\{)([^\s/'\"<>]+)@")
 _OPTION = re.compile(r"(?i)\b(password|passwd|pwd)=('[^']*'|[^\s'\"&;,)]+)")  # as in "host=db password=…"
 
 _registered: set[str] = set()

@@ -75,11 +75,11 @@ def explain_failure(error: BaseException) -> tuple[str, int]:
     known = _explain_known(error)
     if known is not None:
         return known, 1
-    return (
+    sentence = (
         f"An unexpected {_describe(error)}, at {_find_own_place(error)}. This is a fault of curate; nothing that was "
-        "committed is lost. `curate --debug …` shows where it came from: please report it.",
-        SOFTWARE_FAULT,
+        "committed is lost. `curate --debug …` shows where it came from: please report it."
     )
+    return sentence, SOFTWARE_FAULT
 
 
 def _explain_known(error: BaseException) -> str | None:
@@ -94,6 +94,8 @@ def _explain_known(error: BaseException) -> str | None:
     module = type(error).__module__.partition(".")[0]
     if module == "yaml":
         return f"A file is not valid YAML: {_one_line(error)}."
+    if isinstance(error, RuntimeError) and "Symlink loop" in str(error):
+        return f"{_one_line(error)}: {_REASONS[errno.ELOOP]}."
     if isinstance(error, RuntimeError) and "home directory" in str(error):
         return "The folder of the user is not known: set the environment variable HOME."
     if module in ("duckdb", "_duckdb") and type(error).__name__ in (

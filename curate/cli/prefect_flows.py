@@ -31,7 +31,7 @@ def is_prefect_wanted() -> bool:
 def prepare_environment(environment: MutableMapping[str, str]) -> None:
     """Set what Prefect reads at its import, so that it neither waits for a proxy nor for a folder that it cannot write.
 
-    A server on this machine is not asked for through a proxy. Prefect keeps its settings and a database in `~/.prefect`;
+    A server on this machine is not asked for through a proxy. Prefect keeps settings and a database in `~/.prefect`;
     where that cannot be made, a temporary folder takes its place. It starts no server of its own beside the one named.
     """
     for name, value in _QUIET.items():

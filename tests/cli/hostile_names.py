@@ -9,6 +9,7 @@ import yaml
 
 RAN = "window.__ran=1"
 ESC, CSI, OSC, BEL = "\x1b", "\x9b", "\x9d", "\x07"
+# ruff: noqa: E501
 NAMES = [
     "[/x]", "[bold red]all counts reconcile[/]", "[link=https://evil.example]click[/link]", "[[[", "]", "\\[x]", ":skull:",
     f"{ESC}[31mred", f"{ESC}]8;;https://evil.example{ESC}\\here", f"{ESC}]0;title{BEL}", f"{ESC}[2J{ESC}[H", f"{CSI}31mred",
@@ -53,7 +54,7 @@ class Hostile(Rule):
 
 
 def make_hostile_project(folder: Path) -> Path:
-    """Write a project in which models, keys, prompts, responses, annotators, sources and benchmarks have hostile names."""
+    """Write a project in which everything that has a name has a hostile one."""
     folder.mkdir()
     rows, votes, gold = [], [], []
     for number, name in enumerate(NAMES):

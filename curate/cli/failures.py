@@ -1,4 +1,4 @@
-"""How a command ends that cannot go on: one sentence on standard error, an exit code, and a traceback for who asks.
+"""The end of a command that cannot go on: one sentence on standard error, an exit code, and a traceback for who asks.
 
 | exit code | |
 | --- | --- |
@@ -72,7 +72,7 @@ def explain_failure(error: BaseException) -> tuple[str, int]:
     place = _find_users_place(error)
     if place is not None:
         return f"{place} raised {_describe(error)}: mend it there.", 1
-    known = _explain_known(error)
+    known = _explain_machine_error(error)
     if known is not None:
         return known, 1
     sentence = (
@@ -82,7 +82,7 @@ def explain_failure(error: BaseException) -> tuple[str, int]:
     return sentence, SOFTWARE_FAULT
 
 
-def _explain_known(error: BaseException) -> str | None:
+def _explain_machine_error(error: BaseException) -> str | None:
     if isinstance(error, OSError):
         return _explain_system_error(error)
     if isinstance(error, UnicodeError):

@@ -7,7 +7,6 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 import uvicorn
@@ -16,21 +15,13 @@ from fastapi.testclient import TestClient
 from curate.core.network import is_loopback, is_same_key
 from curate.serve.app import ReceivedBytes, RefusedError, ServerLimits, make_app
 from curate.serve.protocol_timeout import TimedProtocol
+from tests.serve.test_app import Lengths
 
 BODY = {"prompt": "p", "responses": ["a", "b"]}
 
 
-class Scorer:
-    """Scores a response by its length."""
-
-    name, revision, cut = "lengths", "0" * 12, 0
-
-    def score(self, prompts: Any) -> list[float]:
-        return [float(len(text)) for item in prompts for text in item.responses]
-
-
 def test_a_key_is_asked_for_where_one_is_set() -> None:
-    with TestClient(make_app(Scorer(), ServerLimits(), key="right")) as client:  # type: ignore[arg-type]
+    with TestClient(make_app(Lengths(), ServerLimits(), key="right")) as client:
         assert client.get("/health").status_code == 200
         for headers in (
             {},
@@ -43,7 +34,7 @@ def test_a_key_is_asked_for_where_one_is_set() -> None:
         for headers in ({"Authorization": "Bearer right"}, {"X-API-Key": "right"}):
             assert client.post("/score", json=BODY, headers=headers).status_code == 200
             assert client.get("/metrics", headers=headers).status_code == 200
-    with TestClient(make_app(Scorer(), ServerLimits())) as client:  # type: ignore[arg-type]
+    with TestClient(make_app(Lengths(), ServerLimits())) as client:
         assert client.post("/score", json=BODY).status_code == 200
 
 
@@ -68,7 +59,7 @@ class QuickProtocol(TimedProtocol):
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    app = make_app(Scorer(), ServerLimits(max_body_seconds=0.5))  # type: ignore[arg-type]
+    app = make_app(Lengths(), ServerLimits(max_body_seconds=0.5))
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         server = uvicorn.Server(uvicorn.Config(app, http=QuickProtocol, log_level="warning"))

@@ -24,13 +24,7 @@ def post(port: int, secret: str | None) -> int:
 def test_only_the_secret_counts() -> None:
     changed = threading.Event()
     with open_receiver("secret", changed, host="127.0.0.1", port=0) as port:
-        assert [post(port, secret) for secret in (None, "", "secre", "secret ", "é")] == [
-            403,
-            403,
-            403,
-            204,
-            403,
-        ]
+        assert [post(port, secret) for secret in (None, "", "secre", "secretx", "é")] == [403] * 5
         changed.clear()
         assert post(port, "secret") == 204
         assert changed.is_set()

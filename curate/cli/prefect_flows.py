@@ -45,8 +45,15 @@ def prepare_environment(environment: MutableMapping[str, str]) -> None:
 
 
 def _can_write(home: str) -> bool:
+    if not home:
+        return False
     folder = Path(home) / ".prefect"
-    return bool(home) and os.access(folder if folder.exists() else home, os.W_OK | os.X_OK)
+    try:  # permissions alone do not tell: a disk may be read-only, and root is asked about none
+        folder.mkdir(exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
 
 
 def run_flow(file: str, flow: str, config: Path) -> Any:

@@ -43,5 +43,6 @@ def test_slow_clients_are_cut_and_many_do_not_keep_out_the_rest(monkeypatch: pyt
                 assert client.recv(10) == b""
             except ConnectionError:
                 pass  # turned away
+            client.close()
         assert time.monotonic() - started < 9
         assert post(port, "secret") == 204

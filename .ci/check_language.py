@@ -60,6 +60,7 @@ STATES = {
     "select",
     "refuse",
 }
+GIVEN = {"connection_made", "connection_lost", "data_received"}  # names of asyncio's
 FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -69,6 +70,8 @@ def is_participle(word: str) -> bool:
 
 def is_participle_function(name: str) -> bool:
     """Tell whether a function is named for a result instead of for what it does (`_rounded`, `labels_needed`)."""
+    if name in GIVEN:
+        return False
     first, *rest = name.strip("_").split("_")
     return is_participle(first) or (len(rest) == 1 and is_participle(rest[0]) and first not in STATES)
 

@@ -16,15 +16,19 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
 from curate.config.project import load_config
+from curate.core.log_scrubbing import install_log_scrubber, scrub_errors
 from curate.core.progress import progress_bars
 from curate.judge import answer_chunk
 from curate.lake.lake import Lake
 from curate.lake.runs import Summary
 from curate.pipeline.curation import StageWork, call_stage, run_curation
 
+install_log_scrubber()  # a worker imports this file, not the command line
+
 # Tasks that are called, not submitted, run in the flow's own thread, so they share its lake.
-stage_task = task(cache_policy=NO_CACHE)(call_stage)
-chunk_task = task(name="judge chunk", cache_policy=NO_CACHE)(answer_chunk)
+# Prefect stores the errors of tasks and flows in its database: they leave each without secrets.
+stage_task = task(cache_policy=NO_CACHE)(scrub_errors()(call_stage))
+chunk_task = task(name="judge chunk", cache_policy=NO_CACHE)(scrub_errors()(answer_chunk))
 
 
 def call_stage_as_task(name: str, work: StageWork, lake: Lake) -> Summary:
@@ -33,6 +37,7 @@ def call_stage_as_task(name: str, work: StageWork, lake: Lake) -> Summary:
 
 
 @flow(name="curation")
+@scrub_errors()
 def curation(config: str = "curate.yaml") -> list[Summary]:
     """Ingest → judge → aggregate → train → judge with the trained model → aggregate → export → evaluate → report."""
     settings = load_config(Path(config))

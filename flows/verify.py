@@ -15,14 +15,18 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from curate.config.project import load_config
+from curate.core.log_scrubbing import install_log_scrubber, scrub_errors
 from curate.core.progress import progress_bars
 from curate.lake.lake import Lake
 from curate.lake.runs import Summary
 from curate.pipeline.curation import StageWork, call_stage
 from curate.pipeline.verification_loop import LoopRun, run_verification_loop
 
+install_log_scrubber()  # a worker imports this file, not the command line
+
 # Tasks that are called, not submitted, run in the flow's own thread, so they share its lake.
-step_task = task(cache_policy=NO_CACHE)(call_stage)
+# Prefect stores the errors of tasks and flows in its database: they leave each without secrets.
+step_task = task(cache_policy=NO_CACHE)(scrub_errors()(call_stage))
 
 
 def call_step_as_task(name: str, work: StageWork, lake: Lake) -> Summary:
@@ -31,6 +35,7 @@ def call_step_as_task(name: str, work: StageWork, lake: Lake) -> Summary:
 
 
 @flow(name="verification")
+@scrub_errors()
 def verification(config: str = "curate.yaml") -> State[LoopRun]:
     """Go on with the loop until people are wanted, or it is done."""
     settings = load_config(Path(config))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import Annotated
@@ -14,6 +15,7 @@ from curate.cli.certify import certify_labels
 from curate.cli.evaluate import evaluate_models
 from curate.cli.explain import explain_labels
 from curate.cli.export import write_exports
+from curate.cli.failures import is_debugging, print_failure
 from curate.cli.ingest import ingest_app
 from curate.cli.init import init_project
 from curate.cli.interrupts import print_interruption
@@ -28,7 +30,8 @@ from curate.cli.sql import query_lake
 from curate.cli.status import show_status
 from curate.cli.train import train_model
 from curate.cli.verify import verify_app
-from curate.core.errors import CurateError
+from curate.core.log_scrubbing import install_log_scrubber
+from curate.core.terminal import print_line
 
 app = typer.Typer(
     help="Turn raw model responses into preference data with a known error rate, and train a reward model on it.",
@@ -58,29 +61,41 @@ app.command("gc")(clean_lake)
 
 
 def main() -> None:
-    """Run the command line; print a user's mistake as one sentence on standard error, without a traceback."""
+    """Run the command line; print what ends it as one sentence on standard error, without a traceback."""
     # Before torch is imported: threads that spin while they wait make models many times slower on a busy machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    install_log_scrubber()
+    arguments = sys.argv[1:]
+    debug = is_debugging(arguments)
     try:
-        app(prog_name="curate")
-    except CurateError as error:
-        from rich.console import Console
-
-        Console(stderr=True, highlight=False).print(
-            f"[bold red]error:[/] {_escape_markup(str(error))}", soft_wrap=True
-        )
-        sys.exit(1)
+        try:
+            app(arguments, prog_name="curate")
+        finally:
+            sys.stdout.flush()  # a full disk is told here, not by the interpreter's end
     except KeyboardInterrupt:
         print_interruption()
         sys.exit(130)
     except BrokenPipeError:  # `curate sql … | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         sys.exit(1)
+    except Exception as error:
+        if isinstance(error, OSError):
+            _drop_output()
+        sys.exit(print_failure(error, debug=debug))
+
+
+def _drop_output() -> None:
+    """Send what is still to be written to standard output nowhere: it cannot be written, and must not fail again."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+        return
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        print(f"curate {__version__}")
+        print_line(f"curate {__version__}")
         raise typer.Exit
 
 
@@ -90,9 +105,9 @@ def _add_root_options(
         bool,
         typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
     ] = False,
+    debug: Annotated[
+        bool,
+        typer.Option("--debug", help="Show the traceback of an error; so does CURATE_DEBUG=1."),
+    ] = False,
 ) -> None:
     pass  # a docstring here would replace the help text of the application
-
-
-def _escape_markup(text: str) -> str:
-    return text.replace("[", r"\[")  # rich reads brackets as markup

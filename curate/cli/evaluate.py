@@ -10,9 +10,10 @@ import typer
 
 from curate.cli.opening import load_config, open_lake
 from curate.cli.options import DEFAULT_CONFIG, ConfigPath
-from curate.cli.tables import new_console, new_table, print_guard, print_scores, print_summaries
+from curate.cli.tables import print_guard, print_scores, print_summaries
 from curate.core.errors import CurateError
 from curate.core.progress import progress_bars
+from curate.core.terminal import new_console, new_table
 
 if TYPE_CHECKING:
     from curate.config.project import Config

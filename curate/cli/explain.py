@@ -7,15 +7,23 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich import box
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from curate.cli.opening import load_config, open_lake
 from curate.cli.options import DEFAULT_CONFIG, ConfigPath, SnapshotOption
+from curate.core.terminal import (
+    SafeConsole,
+    SafeTable,
+    clean_cell,
+    clean_text,
+    escape_json,
+    new_table,
+    print_data,
+)
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from curate.lake.explain import Explanation, LabelledPair, Statement
 
 _TEXT = 200  # characters of a text, unless all is asked for
@@ -40,15 +48,15 @@ def explain_labels(
         select_panel(reader, settings.panel_names)
         explanation = explain_prompt(reader, find_prompt(reader, prompt))
     if as_json:
-        print(json.dumps(asdict(explanation), indent=2, ensure_ascii=False))
+        print_data(escape_json(json.dumps(asdict(explanation), indent=2, ensure_ascii=False)))
     else:
-        print_explanation(explanation, Console(highlight=False), full=full)
+        print_explanation(explanation, SafeConsole(highlight=False), full=full)
 
 
 def print_explanation(explanation: Explanation, console: Console, *, full: bool = False) -> None:
     """Print an explanation; markup and control characters in texts of people and models take no effect."""
     key = f"  key {explanation.key}" if explanation.key is not None else ""
-    console.print(_clean_text(f"prompt {explanation.prompt_id}{key}"), style="bold")
+    console.print(clean_cell(f"prompt {explanation.prompt_id}{key}"), style="bold")
     console.print(_format_text(explanation.question, full))
     console.print()
     console.print(_build_responses(explanation, full))
@@ -62,18 +70,18 @@ def print_explanation(explanation: Explanation, console: Console, *, full: bool 
         console.print(Text("The present panel has not judged this prompt."))
 
 
-def _build_responses(explanation: Explanation, full: bool) -> Table:
+def _build_responses(explanation: Explanation, full: bool) -> SafeTable:
     table = _build_table("", "rank>", "score>", "model", "response", title="Responses, best first")
     for place, response in enumerate(explanation.responses, 1):
         score = "" if response.score is None else f"{response.score:+.2f}"
         rank = "–" if response.rank is None else str(response.rank)
         table.add_row(
-            f"#{place}", rank, score, _clean_text(response.model or ""), _format_text(response.text, full)
+            f"#{place}", rank, score, clean_cell(response.model or ""), _format_text(response.text, full)
         )
     return table
 
 
-def _build_pairs(explanation: Explanation) -> Table:
+def _build_pairs(explanation: Explanation) -> SafeTable:
     table = _build_table("label", "sure>", "votes>", "over-ruled>", "status", "why", title="Pairs")
     for pair in explanation.pairs:
         sign = "=" if pair.outcome == "tie" else ">"
@@ -90,7 +98,7 @@ def _format_votes(explanation: Explanation, pair: LabelledPair) -> str:
     return f"{won}:{lost}" + (f" ={ties}" if ties else "")
 
 
-def _build_statements(explanation: Explanation, full: bool) -> Table:
+def _build_statements(explanation: Explanation, full: bool) -> SafeTable:
     columns = ["annotator", "kind", "says", "shown first", "P>", *(["reason"] if full else [])]
     table = _build_table(*columns, title="Judgments")
     for statement in explanation.statements:
@@ -101,7 +109,7 @@ def _build_statements(explanation: Explanation, full: bool) -> Table:
         }.get(statement.shown or "", "")
         sure = _format_probability(statement)
         verdict = _format_verdict(explanation, statement)
-        cells = [_clean_text(statement.annotator), *map(Text, (statement.kind, verdict, first, sure))]
+        cells = [clean_cell(statement.annotator), *map(Text, (statement.kind, verdict, first, sure))]
         table.add_row(*cells, *([_format_text(statement.rationale or "", True)] if full else []), style=style)
     return table
 
@@ -125,22 +133,11 @@ def _format_probability(statement: Statement) -> str:
 
 
 def _format_text(text: str, full: bool) -> Text:
-    from curate.report.printable import cut_text, replace_forbidden
+    from curate.report.printable import cut_text
 
-    return Text(replace_forbidden(text if full else cut_text(" ".join(text.split()), _TEXT)))
-
-
-def _clean_text(text: str) -> Text:
-    from curate.report.printable import replace_forbidden
-
-    return Text(replace_forbidden(text), overflow="fold")
+    return clean_text(text if full else cut_text(" ".join(text.split()), _TEXT))
 
 
-def _build_table(*columns: str, title: str) -> Table:
+def _build_table(*columns: str, title: str) -> SafeTable:
     """Make a table; columns whose name ends in `>` hold numbers and are set to the right."""
-    table = Table(
-        box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", padding=(0, 1, 0, 0)
-    )
-    for column in columns:
-        table.add_column(column.removesuffix(">"), justify="right" if column.endswith(">") else "left")
-    return table
+    return new_table(*columns, title=title, padding=(0, 1, 0, 0))

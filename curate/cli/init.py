@@ -9,6 +9,7 @@ import typer
 
 from curate.core.errors import CurateError
 from curate.core.resources import find_resource
+from curate.core.terminal import print_line
 
 
 def init_project(
@@ -18,8 +19,8 @@ def init_project(
 ) -> None:
     """Start a project: a commented curate.yaml and a few rows of data to try it on."""
     for path in create_project(folder):
-        print(f"wrote {path}")
-    print(f"Next: cd {folder} && curate run")
+        print_line(f"wrote {path}")
+    print_line(f"Next: cd {folder} && curate run")
 
 
 def create_project(folder: Path) -> list[Path]:

@@ -20,6 +20,6 @@ def exit_when_interrupted() -> Iterator[None]:
 
 def print_interruption() -> None:
     """Print that nothing is lost, and how to go on."""
-    from rich.console import Console
+    from curate.core.terminal import new_console
 
-    Console(stderr=True).print("interrupted; what was committed is kept, run the same command to go on")
+    new_console(stderr=True).print("interrupted; what was committed is kept, run the same command to go on")

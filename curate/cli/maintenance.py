@@ -9,6 +9,7 @@ import typer
 
 from curate.cli.opening import load_config, open_lake
 from curate.cli.options import DEFAULT_CONFIG, ConfigPath
+from curate.core.terminal import print_line
 
 
 def compact_files(config: ConfigPath = DEFAULT_CONFIG) -> None:
@@ -17,7 +18,7 @@ def compact_files(config: ConfigPath = DEFAULT_CONFIG) -> None:
 
     with open_lake(load_config(config), create=False) as lake:
         before, after = compact_lake(lake)
-        print(
+        print_line(
             f"{before} data files became {after}; `curate gc` removes the old ones once their snapshots are forgotten"
         )
 
@@ -40,10 +41,10 @@ def clean_lake(
     with open_lake(load_config(config), create=False) as lake:
         removed = collect_garbage(lake, keep=timedelta(days=keep_days), orphans=orphans, dry_run=dry_run)
     verbs = ("would forget", "would delete") if dry_run else ("forgot", "deleted")
-    print(f"{verbs[0]} {removed.snapshots} snapshots, {verbs[1]} {removed.files} files")
+    print_line(f"{verbs[0]} {removed.snapshots} snapshots, {verbs[1]} {removed.files} files")
     if removed.orphans:
         hint = "" if orphans else "; if killed runs left them, `curate gc --orphans` deletes them"
-        print(
+        print_line(
             f"{len(removed.orphans)} files in the data folder are not in the catalog and were left alone "
             f"(such as {removed.orphans[0]}){hint}"
         )

@@ -8,6 +8,7 @@ import typer
 
 from curate.cli.opening import load_config, open_lake
 from curate.cli.options import DEFAULT_CONFIG, ConfigPath, SnapshotOption
+from curate.core.terminal import escape_json, new_console, new_table, print_data
 
 if TYPE_CHECKING:
     from curate.aggregate.ranking.models import ModelRanking
@@ -39,21 +40,15 @@ def show_ranking(
     with open_lake(settings, read_only=True, snapshot=snapshot) as lake:
         ranking = rank_models(lake, ties=ties, resamples=resamples, level=level)
     if format == "json":
-        print(ranking.models.write_json())
+        print_data(escape_json(ranking.models.write_json()))
     elif format == "csv":
-        print(ranking.models.write_csv(), end="")
+        print_data(ranking.models.write_csv(), end="")
     else:
         _print_ranking(ranking, level)
 
 
 def _print_ranking(ranking: ModelRanking, level: float) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("model")
-    for column in (
+    figures = (
         "place",
         "Elo",
         f"{level:.0%} interval",
@@ -63,9 +58,9 @@ def _print_ranking(ranking: ModelRanking, level: float) -> None:
         "tied",
         "Borda",
         "PageRank",
-    ):
-        table.add_column(column, justify="right")
-    table.add_column("Kemeny", justify="right")
+        "Kemeny",
+    )
+    table = new_table("model", *(f"{figure}>" for figure in figures))
     for row in ranking.models.iter_rows(named=True):
         table.add_row(
             row["model"],
@@ -78,7 +73,7 @@ def _print_ranking(ranking: ModelRanking, level: float) -> None:
             f"{row['pagerank']:.3f}",
             str(row["kemeny"]),
         )
-    console = Console(highlight=False)
+    console = new_console()
     console.print(table)
     console.print(f"{ranking.pairs:,} pairs of responses of different models, each counted once.")
     if not ranking.connected:

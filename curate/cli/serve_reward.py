@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from curate.core.errors import CurateError
 from curate.core.extras import require_extra
+from curate.core.secrets import register_secrets
+from curate.core.terminal import print_line
+
+_MOST_CLIENTS = 512  # connections and requests at a time; more get status 503
 
 
 def serve_model(
@@ -40,6 +47,13 @@ def serve_model(
         Literal["auto", "float32", "bfloat16", "float16"],
         typer.Option(help="Number format of the weights; auto: as they are stored."),
     ] = "auto",
+    api_key_env: Annotated[
+        str | None,
+        typer.Option(help="Environment variable with the key that clients must send; default: no key."),
+    ] = None,
+    client_seconds: Annotated[
+        float, typer.Option(min=0.1, help="Seconds in which a client must have sent its request.")
+    ] = 30.0,
 ) -> None:
     """Serve a reward model over HTTP, to TRL, OpenRLHF, verl and other clients.
 
@@ -48,8 +62,12 @@ def serve_model(
     require_extra("serve", "uvicorn", "fastapi", "torch", "transformers", purpose="Serving a reward model")
     import uvicorn
 
+    from curate.core.network import is_loopback
     from curate.reward.scorer import PromptResponses, open_reward_model
     from curate.serve.app import ServerLimits, make_app
+    from curate.serve.protocol_timeout import TimedProtocol
+
+    key = _read_key(api_key_env)
 
     scorer = open_reward_model(
         model, folder=Path.cwd(), dtype=dtype, share_prompts=True, budget=budget, max_length=max_length
@@ -61,7 +79,37 @@ def serve_model(
         max_queue=queue,
         max_batch=batch,
         max_wait=wait / 1000,
+        max_body_seconds=client_seconds,
     )
-    app = make_app(scorer, limits)
-    print(f"serving {model} ({scorer.revision[:12]}) on http://{host}:{port}", flush=True)
-    uvicorn.run(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=30)
+    app = make_app(scorer, limits, key=key)
+    print_line(f"serving {model} ({scorer.revision[:12]}) on http://{host}:{port}")
+    if not is_loopback(host):
+        guard = (
+            "no key is asked for: set one with --api-key-env" if key is None else "keys travel unencrypted"
+        )
+        print_line(
+            f"warning: other machines reach this server at {host}, and {guard}; keep it on a private network or "
+            "behind a proxy with TLS",
+            file=sys.stderr,
+        )
+    uvicorn.run(
+        app,
+        host=host,
+        port=port,
+        log_level="warning",
+        timeout_graceful_shutdown=30,
+        http=TimedProtocol,
+        limit_concurrency=_MOST_CLIENTS,
+        server_header=False,
+    )
+
+
+def _read_key(variable: str | None) -> str | None:
+    """Read the key that clients must send; it is never an argument, which every user of the machine can see."""
+    if variable is None:
+        return None
+    key = os.environ.get(variable, "").strip()
+    if not key:
+        raise CurateError(f"--api-key-env names {variable}, but that environment variable is not set.")
+    register_secrets([key])
+    return key

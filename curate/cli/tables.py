@@ -6,19 +6,14 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
-
 from curate.core.resources import read_query
+from curate.core.terminal import escape_json, new_console, new_table, print_data
 
 if TYPE_CHECKING:
     from curate.judge.dry_run import CostEstimate
     from curate.lake.lake import Lake
     from curate.lake.runs import Summary
     from curate.lake.status import Status
-
-_LOG_WIDTH = 130
 
 
 def print_summaries(summaries: Iterable[Summary]) -> None:
@@ -41,7 +36,7 @@ def print_summaries(summaries: Iterable[Summary]) -> None:
     console = new_console()
     console.print(table)
     for remark in remarks:
-        console.print(remark, soft_wrap=True, markup=False)
+        console.print(remark, soft_wrap=True)
 
 
 def print_estimates(estimates: Sequence[CostEstimate]) -> None:
@@ -69,13 +64,11 @@ def print_estimates(estimates: Sequence[CostEstimate]) -> None:
     )
     console = new_console()
     console.print(table)
-    console.print("nothing was sent; tokens out are the most that the judges allow", markup=False)
+    console.print("nothing was sent; tokens out are the most that the judges allow")
     if not all(estimate.counted for estimate in estimates):
-        console.print(
-            "≈ estimated at four characters a token: the engine has no tokenizer here", markup=False
-        )
+        console.print("≈ estimated at four characters a token: the engine has no tokenizer here")
     if any(estimate.at_most for estimate in estimates):
-        console.print("≤ at most: which questions are asked depends on earlier answers", markup=False)
+        console.print("≤ at most: which questions are asked depends on earlier answers")
 
 
 def print_status(status: Status, *, as_json: bool) -> None:
@@ -89,14 +82,8 @@ def print_status(status: Status, *, as_json: bool) -> None:
     }
     if as_json:
         rows = {name: frame.to_dicts() for name, frame in frames.items()}
-        print(
-            json.dumps(
-                {"snapshot": status.snapshot, "reconciles": status.reconciles, "warnings": status.warnings}
-                | rows,
-                indent=2,
-                default=str,
-            )
-        )
+        document = {"snapshot": status.snapshot, "reconciles": status.reconciles, "warnings": status.warnings}
+        print_data(escape_json(json.dumps(document | rows, indent=2, default=str)))
         return
     console = new_console()
     console.print(f"snapshot {status.snapshot}")
@@ -110,12 +97,11 @@ def print_status(status: Status, *, as_json: bool) -> None:
                 table.add_row(*map(_format_cell, row))
             console.print(table)
     for warning in status.warnings:
-        console.print(f"warning: {warning}", soft_wrap=True, markup=False)
-    console.print(
-        "all counts reconcile"
-        if status.reconciles
-        else "[bold red]some counts do not reconcile (see stages)[/]"
-    )
+        console.print(f"warning: {warning}", soft_wrap=True)
+    if status.reconciles:
+        console.print("all counts reconcile")
+    else:
+        console.print("some counts do not reconcile (see stages)", style="bold red")
 
 
 def print_scores(lake: Lake) -> None:
@@ -145,23 +131,9 @@ def _format_reasons(dropped: dict[str, int]) -> str:
     return "; ".join(f"{rows:,} {reason}" for reason, rows in most)
 
 
-def new_table(*columns: str, title: str | None = None) -> Table:
-    """Make a table; columns whose name ends in `>` hold numbers and are set to the right."""
-    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold")
-    for column in columns:
-        table.add_column(column.removesuffix(">"), justify="right" if column.endswith(">") else "left")
-    return table
-
-
 def _format_cell(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "NO"
     if isinstance(value, float):
         return f"{value:,.1f}"
     return f"{value:,}" if isinstance(value, int) else str(value if value is not None else "")
-
-
-def new_console() -> Console:
-    """Make a console; in a pipe or a log it is wide, as there is no screen to fit."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=_LOG_WIDTH)

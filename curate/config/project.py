@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import Field, ValidationError
 
 from curate.config.aggregate import AggregateSection
@@ -23,7 +22,9 @@ from curate.config.train import TrainSection
 from curate.config.validation import explain_errors
 from curate.config.verify import VerifySection
 from curate.core.errors import CurateError
+from curate.core.secrets import register_config_secrets
 from curate.core.section import Section
+from curate.core.yaml_file import read_yaml
 from curate.lake.lake import Location
 
 
@@ -81,17 +82,16 @@ class Config(Section):
 def load_config(path: Path) -> Config:
     """Read and check a `curate.yaml`."""
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = read_yaml(path)
     except FileNotFoundError:
         raise CurateError(
             f"There is no {path}: write one with `curate init`, or name one with --config."
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise CurateError(f"Cannot read {path}: {error}.") from error
-    except yaml.YAMLError as error:
-        raise CurateError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from error
     if not isinstance(document, dict | None):
         raise CurateError(f"{path} must hold a mapping of sections, not a {type(document).__name__}.")
+    register_config_secrets(document)
     try:
         config = Config.model_validate(document or {})
     except ValidationError as error:

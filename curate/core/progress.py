@@ -27,7 +27,6 @@ def no_progress(label: str, total: int | None) -> Iterator[Advance]:
 @contextlib.contextmanager
 def progress_bars(label: str, total: int | None) -> Iterator[Advance]:
     """A `rich` progress bar on standard error; nothing where that is no terminal."""
-    from rich.console import Console
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -37,19 +36,21 @@ def progress_bars(label: str, total: int | None) -> Iterator[Advance]:
         TimeRemainingColumn,
     )
 
+    from curate.core.terminal import escape_controls, new_console
+
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
     )
-    console = Console(stderr=True)
+    console = new_console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(label, total=total, note="")
+        task = progress.add_task(escape_controls(label), total=total, note="")
 
         def advance(rows: int, note: str = "", /) -> None:
-            progress.update(task, advance=rows, note=note)
+            progress.update(task, advance=rows, note=escape_controls(note))
 
         yield advance

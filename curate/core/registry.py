@@ -25,10 +25,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, TypeVar
 
-import yaml
-
 from curate.core.errors import CurateError
 from curate.core.identity import content_id
+from curate.core.yaml_file import parse_yaml
 
 T = TypeVar("T")
 
@@ -130,9 +129,10 @@ class Registry(Generic[T]):
         path = (folder / name).resolve()
         try:
             text = path.read_text(encoding="utf-8")
-            options = yaml.safe_load(text)
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise CurateError(f"`{where}` is {name!r}, which cannot be read: {error}.") from error
+            options = parse_yaml(text, str(path))
+        except (OSError, UnicodeDecodeError, CurateError) as error:
+            reason = str(error).rstrip(".")
+            raise CurateError(f"`{where}` is {name!r}, which cannot be read: {reason}.") from error
         if not isinstance(options, dict):
             raise CurateError(f"`{where}` is {name!r}, but this file holds no mapping of options to values.")
         digest = blake2b(text.encode(), digest_size=16).hexdigest()

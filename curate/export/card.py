@@ -14,6 +14,7 @@ from curate import __version__
 from curate.config.export import ExportEntry
 from curate.config.project import Config
 from curate.core.resources import find_resource, read_query
+from curate.core.terminal import escape_controls
 from curate.export.formats import ExportFormat, ExportTable
 from curate.export.shards import WrittenPart
 from curate.lake.lake import Lake
@@ -126,8 +127,9 @@ def _loading_example(content: ExportContent) -> str:
 
 
 def _escape_markdown(text: str) -> str:
-    """Escape text of users for one cell or line: no markup of its own, no line break."""
-    return re.sub(r"([\\`*_|\[\]#])", r"\\\1", html.escape(" ".join(text.split()), quote=False))
+    """Escape text of users for one cell or line: no markup of its own, no line break, no control character."""
+    line = escape_controls(" ".join(text.split()))
+    return re.sub(r"([\\`*_~|\[\]#!])", r"\\\1", html.escape(line, quote=False))
 
 
 def _format_number(value: int) -> str:

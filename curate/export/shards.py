@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curate.core.progress import Advance
+from curate.lake.scrub import scrub_columns
 
 ROWS_PER_GROUP = 8_192  # one row group in memory: some 30 MB of pairs of usual length
 GROUPS_PER_SHARD = 16
@@ -113,7 +114,8 @@ class _ShardFiles:
             self._lines.close()
 
     def write(self, group: pa.Table) -> bytes:
-        """Append one row group and return its rows as JSON lines."""
+        """Append one row group, without secrets of this machine, and return its rows as JSON lines."""
+        group = scrub_columns(group)
         self._parquet.write_table(group, row_group_size=ROWS_PER_GROUP)
         lines = _json_lines(group)
         if self._lines is not None:

@@ -14,8 +14,10 @@ from curate.config.project import Config
 from curate.core.atomic import atomic_directory, refuse_foreign, temporary_beside
 from curate.core.errors import CurateError
 from curate.core.identity import content_id
+from curate.core.machine_paths import hide_paths
 from curate.core.progress import Track, no_progress
 from curate.core.resources import read_query
+from curate.core.secrets import scrub_text
 from curate.export.card import ExportContent, render_card
 from curate.export.folder import MANIFEST, NOUN, is_intact, list_export_files
 from curate.export.formats import ExportFormat, ExportTable, RowFormat, Transcriber, open_format
@@ -127,9 +129,10 @@ def write_export(
             _bound_memory(reader, spill)
             parts = _write_tables(reader, folder, entry, form, tables, iteration, counts, track)
             content = ExportContent(entry, form, tables, parts, counts, snapshot, iteration)
-            (folder / "README.md").write_text(render_card(reader, config, content), encoding="utf-8")
+            card = render_card(reader, config, content)
+            (folder / "README.md").write_text(_clean_page(card, config), encoding="utf-8")
             manifest = _build_manifest(folder, content, config.digest, fingerprint)
-            (folder / MANIFEST).write_text(manifest, encoding="utf-8")
+            (folder / MANIFEST).write_text(_clean_page(manifest, config), encoding="utf-8")
     counts.details = {
         "snapshot": snapshot
     }  # which must be kept for as long as the export is to be made again
@@ -286,6 +289,11 @@ def _build_manifest(folder: Path, content: ExportContent, config_hash: str, fing
         "files": [asdict(file) for file in files],
     }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def _clean_page(text: str, config: Config) -> str:
+    """Take secrets and paths of this machine out of a page that goes to others."""
+    return scrub_text(hide_paths(text, config.resolve(".")))
 
 
 def _is_writable(lake: Lake) -> bool:

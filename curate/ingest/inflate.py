@@ -14,7 +14,9 @@ from typing import BinaryIO, Protocol
 
 import zstandard
 
-_INPUT = 1 << 16  # compressed bytes at a time; bounds the output of one step to some dozens of MiB
+# Compressed bytes at a time, which bound the output of one step to some dozens of MiB: gzip unpacks a byte to at most
+# 1,032, Zstandard a block of 4 bytes to 128 KiB.
+_INPUT = {".gz": 1 << 16, ".zst": 1 << 11}
 
 DAMAGE = (EOFError, zlib.error, zstandard.ZstdError)
 
@@ -36,8 +38,9 @@ _FACTORIES: dict[str, Callable[[], _Decompressor]] = {
 class _Inflated(io.RawIOBase):
     """The uncompressed bytes of a file of one or several compressed members."""
 
-    def __init__(self, file: BinaryIO, factory: Callable[[], _Decompressor]) -> None:
+    def __init__(self, file: BinaryIO, factory: Callable[[], _Decompressor], step: int) -> None:
         self._file = file
+        self._step = step
         self._factory = factory
         self._member: _Decompressor | None = None
         self._ready = memoryview(b"")
@@ -65,7 +68,7 @@ class _Inflated(io.RawIOBase):
         rest = b""
         if self._member is not None and self._member.eof:
             rest, self._member = self._member.unused_data, None
-        data = rest or self._file.read(_INPUT)
+        data = rest or self._file.read(self._step)
         if not data and self._member is not None:
             raise EOFError("it ends in the middle")
         return data
@@ -75,4 +78,6 @@ def open_bytes(path: Path, *, buffer: int = 1 << 20) -> BinaryIO:
     """Open the uncompressed bytes of a file, by its suffix; reading raises one of DAMAGE where it is damaged."""
     file = path.open("rb", buffering=buffer)
     factory = _FACTORIES.get(path.suffix)
-    return file if factory is None else io.BufferedReader(_Inflated(file, factory), buffer)
+    if factory is None:
+        return file
+    return io.BufferedReader(_Inflated(file, factory, _INPUT[path.suffix]), buffer)

@@ -14,6 +14,7 @@ from curate.core.errors import CurateError
 from curate.core.identity import content_id
 from curate.ingest import arrays, hub, lines, tables
 from curate.ingest.chunks import ReadRow
+from curate.ingest.parquet_rows import read_parquet_rows
 from curate.ingest.schema import list_text_columns, make_column_check
 from curate.ingest.shapes import identify_shape, locate_shape
 
@@ -62,8 +63,12 @@ def locate_inputs(source: Source, config: Config) -> list[Input]:
     path = config.resolve(source.source)
     if path.is_dir():
         return _folder_inputs(source, path, config)
-    if path.exists():
+    if path.is_file():
         return [_file_input(source, path, config)]
+    if path.exists():  # to open a FIFO waits for a writer, and a device may have no end
+        raise CurateError(
+            f"{source.source} is {_name_kind(path)}, not a file: write what it gives into a file, and name that."
+        )
     matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True))  # noqa: PTH207  (absolute pattern)
     if not matches:
         wildcard = any(character in source.source for character in "*?[")
@@ -91,7 +96,7 @@ def _file_input(source: Source, path: Path, config: Config) -> Input:
                 path, make_column_check(source, path), keep_empty=keep, limit=limit, delimiter=delimiter
             )
         case [".parquet"]:
-            rows = lambda: tables.read_parquet_rows(path, make_column_check(source, path))  # noqa: E731
+            rows = lambda: read_parquet_rows(path, make_column_check(source, path), limit=limit)  # noqa: E731
             total = tables.count_parquet_rows(path)
             columns = lambda: tables.list_parquet_columns(path)  # noqa: E731
         case _:
@@ -144,6 +149,11 @@ def _hub_input(source: Source, part: hub.DatasetSplit) -> Input:
         total=part.total,
         columns=part.columns,
     )
+
+
+def _name_kind(path: Path) -> str:
+    checks = {"a FIFO": path.is_fifo, "a socket": path.is_socket, "a device": path.is_char_device}
+    return next((name for name, check in checks.items() if check()), "a device")
 
 
 def _label_path(path: Path, config: Config) -> str:

@@ -42,14 +42,22 @@ def read_lines(path: Path, *, limit: int) -> Iterator[tuple[int, bytes | Rejecti
 
 def _split_lines(stream: BinaryIO, limit: int) -> Iterator[bytes]:
     """Yield lines without their ends; a line beyond the limit is cut, but stays longer than `limit`."""
-    rest = b""
+    parts: list[
+        bytes
+    ] = []  # of the line that has not ended; joined once, so that a long line costs its length
+    held = 0
     while block := stream.read1(_BLOCK):  # type: ignore[attr-defined]  # not `read`: before damage it gives less
-        pieces = block.split(b"\n")
-        pieces[0] = rest + pieces[0]
-        rest = pieces.pop()[: limit + 1]
-        yield from pieces
-    if rest:
-        yield rest
+        first, *others = block.split(b"\n")
+        if held <= limit:
+            parts.append(first)
+            held += len(first)
+        if others:
+            yield b"".join(parts)
+            *whole, rest = others
+            yield from whole
+            parts, held = [rest], len(rest)
+    if held:
+        yield b"".join(parts)
 
 
 def read_json_lines(path: Path, *, limit: int) -> Iterator[tuple[int, ReadRow]]:

@@ -22,18 +22,9 @@ from curate.ingest.rejection import Rejection, shorten_raw
 ColumnCheck = Callable[[Sequence[str]], None]
 """Check of the column names: raises CurateError where a table lacks columns that its format needs."""
 
-_BATCH = 1024
 _UTF16 = ("\udcff\udcfe", "\udcfe\udcff")  # its byte-order marks, as the reader sees bytes that are not UTF-8
+_DROPPED = 1 << 20  # characters at a time of a line that is too long
 _JSON = ("responses", "completions", "meta")  # columns whose text is read as JSON
-
-
-def read_parquet_rows(path: Path, check: ColumnCheck) -> Iterator[tuple[int, ReadRow]]:
-    try:
-        with pq.ParquetFile(path) as file:
-            check(file.schema_arrow.names)
-            yield from number_rows(row for batch in file.iter_batches(_BATCH) for row in batch.to_pylist())
-    except (pa.ArrowException, OSError) as error:
-        raise CurateError(f"{path} is not readable as Parquet: {_one_line(error)}.") from error
 
 
 def count_parquet_rows(path: Path) -> int | None:
@@ -96,13 +87,14 @@ def read_csv_rows(
         with io.TextIOWrapper(
             open_bytes(path), encoding="utf-8-sig", errors="surrogateescape", newline=""
         ) as file:
-            reader = csv.reader(file, delimiter=delimiter, strict=True)
+            text = _BoundedLines(file, limit)
+            reader = csv.reader(text, delimiter=delimiter, strict=True)
             header = next(reader, [])
             if header and header[0].startswith(_UTF16):
                 raise utf16_error(path)
             check(header)
             while True:
-                start = reader.line_num + 1
+                start, text.dropped = reader.line_num + 1, False
                 try:
                     cells = next(reader)
                 except StopIteration:
@@ -110,7 +102,10 @@ def read_csv_rows(
                 except csv.Error as error:
                     yield start, Rejection(start, "broken CSV", f"The row is not valid CSV: {error}.", "")
                     continue
-                if cells:
+                if text.dropped:
+                    reason = f"The row holds a line of more than {limit >> 20} MiB (option `max_line_mib`)."
+                    yield start, Rejection(start, "line too long", reason, "")
+                elif cells:
                     yield start, _build_csv_row(start, header, cells, keep_empty)
     except DAMAGE as error:
         raise CurateError(f"{path} is damaged or no archive: {error}.") from error
@@ -143,5 +138,32 @@ def _unfold_cells(number: int, row: dict[str, Any]) -> ReadRow:
     return row
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()).rstrip(".")
+class _BoundedLines:
+    """The lines of a text file, of which none is held that is longer than the limit.
+
+    In its place stands a line with as many quotes, odd or even, so that the rows around it stay what they are;
+    `dropped` tells that the row just read holds one.
+    """
+
+    def __init__(self, file: io.TextIOWrapper, limit: int) -> None:
+        self._file = file
+        self._limit = limit
+        self.dropped = False
+
+    def __iter__(self) -> _BoundedLines:
+        return self
+
+    def __next__(self) -> str:
+        line = self._file.readline(self._limit + 1)
+        if not line:
+            raise StopIteration
+        if len(line) <= self._limit or line.endswith("\n"):
+            return line
+        self.dropped = True
+        quotes = 0
+        while line:
+            quotes += line.count('"')
+            if line.endswith("\n"):
+                break
+            line = self._file.readline(_DROPPED)
+        return '"\n' if quotes % 2 else "\n"

@@ -37,9 +37,10 @@ from curate.lake.data_folder import (
     read_claim,
     write_claim,
 )
+from curate.lake.extensions import load_extension
+from curate.lake.scrub import scrub_rows
 
 _EXTENSIONS = {"sqlite": "sqlite_scanner", "postgres": "postgres_scanner"}
-_EXTRAS = {"postgres_scanner": "postgres", "httpfs": "s3"}  # what else brings DuckDB's extensions
 _ADVISORY_LOCK = 0x63757261  # "cura": the key of curate's advisory lock in a PostgreSQL catalog
 _CONFLICT = re.compile(r"conflict|database is locked|could not serialize", re.IGNORECASE)
 _ATTEMPTS = 8
@@ -225,6 +226,7 @@ class Lake:
         """
         if rows.num_rows < _STAGED_ROWS or "://" in self.location.data:
             return None
+        rows = scrub_rows(table, rows)
         folder = Path(self.location.data) / "main" / table
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"curate-{uuid.uuid4().hex}.parquet"
@@ -284,7 +286,7 @@ class Lake:
             return
         # A session of its own: the lock must outlive the data transaction's commit, and go with the process.
         with duckdb.connect() as session:
-            session.execute("LOAD postgres_scanner")
+            load_extension(session, "postgres_scanner")
             session.execute(f"ATTACH '{_quote_text(self.location.catalog)}' AS catalog (TYPE postgres)")
             session.execute("BEGIN")
             session.execute(
@@ -337,6 +339,7 @@ class Writer:
         """
         if rows.num_rows == 0:
             return 0
+        rows = scrub_rows(table, rows)
         columns = ", ".join(f'"{name}"' for name in rows.column_names)
         if unique is not None:
             rows = _take_first(rows, unique)
@@ -461,20 +464,10 @@ def _attach_lake(
 
 def _connect_duckdb(location: Location) -> duckdb.DuckDBPyConnection:
     """A database in memory with the extensions that the lake needs."""
-    # Here, not at the top: the import takes half a second and no command but those that open a lake needs it.
-    from duckdb_extensions import import_extension
-
     backend = "postgres" if location.is_postgres else "sqlite"
     connection = duckdb.connect()
     for extension in ("ducklake", _EXTENSIONS[backend], *(["httpfs"] if "://" in location.data else [])):
-        try:
-            import_extension(extension)
-        except ImportError as error:
-            wanted = f"curate[{_EXTRAS[extension]}]" if extension in _EXTRAS else "curate"
-            raise CurateError(
-                f"DuckDB's extension {extension} is not installed: run `pip install '{wanted}'`."
-            ) from error
-        connection.execute(f"LOAD {extension}")
+        load_extension(connection, extension)
     connection.execute("SET ducklake_max_retry_count = 100")
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET enable_progress_bar = false")  # stages show their own progress

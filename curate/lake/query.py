@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from curate.core.atomic import open_output, refuse_overwrite
 from curate.core.errors import CurateError
+from curate.core.terminal import escape_controls
 from curate.lake.lake import Lake
 
 Format = Literal["table", "json", "csv", "parquet"]
@@ -40,7 +41,7 @@ def run_query(
         raise CurateError(str(error)) from error
     with open_output(target, force=force) as stream:
         if as_format == "table":
-            stream.write(_render_table(result).encode())
+            stream.write(escape_controls(_render_table(result)).encode())  # CSV and JSON are exact
         elif as_format == "parquet":
             pq.write_table(result, stream)
         else:

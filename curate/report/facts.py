@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from curate import __version__
 from curate.config.project import Config
+from curate.core.machine_paths import shorten_path
 from curate.core.resources import read_query
 from curate.lake.explain import Explanation, explain_prompt
 from curate.lake.lake import Lake
@@ -19,6 +22,7 @@ ANNOTATORS_SHOWN = 40  # in charts and the matrix; tables of more are of no use 
 MODELS_SHOWN = 40
 REASONS_SHOWN = 20
 BIN = 0.05  # width of the confidence histogram's bins
+_PATHS = ("part", "subject")  # fields that may be the path of a file or of a model
 _PAIRS_COMPARED = 100_000  # enough for the matrix: ± 0.3 points at worst
 
 RowT = TypeVar("RowT")
@@ -329,6 +333,7 @@ def gather_facts(reader: Lake, config: Config) -> Facts:
     arcs = _read_facts(reader, "report_dropped_arcs", DroppedArc, config.report.examples)
     tested = reader.has("assessments")  # not in a snapshot from before
     assessment = _read_facts(reader, "report_assessment", AssessmentFacts) if tested else []
+    folder = config.resolve(".")
     step = max(1, int(reader.value("SELECT count(DISTINCT pair) FROM votes")) // _PAIRS_COMPARED)
     return Facts(
         title=config.report.title,
@@ -336,13 +341,13 @@ def gather_facts(reader: Lake, config: Config) -> Facts:
         snapshot=reader.snapshot(),
         config_hash=config.digest,
         headline=_read_facts(reader, "report_headline", Headline)[0],
-        work=_read_facts(reader, "report_flow", StageWork),
+        work=_shorten_paths(_read_facts(reader, "report_flow", StageWork), folder),
         reasons=_read_facts(reader, "report_reasons", DropReason),
         panel=_read_facts(reader, "report_panel", Panelist),
         failures=_read_facts(reader, "report_failures", AnnotatorFailures),
         agreements=_read_facts(reader, "report_agreement", PairAgreement, step, ANNOTATORS_SHOWN),
         agreement_step=step,
-        cycles=_read_facts(reader, "report_cycles", CycleCounts),
+        cycles=_shorten_paths(_read_facts(reader, "report_cycles", CycleCounts), folder),
         dropped_arcs=arcs,
         explanations={
             arc.prompt_id: explain_prompt(reader, arc.prompt_id) for arc in arcs if arc.prompt is not None
@@ -351,7 +356,7 @@ def gather_facts(reader: Lake, config: Config) -> Facts:
         assessment=assessment[0] if assessment else None,
         guarantees=_read_facts(reader, "report_guarantees", StratumGuarantee) if tested else [],
         models=_read_facts(reader, "report_models", ModelWins, MODELS_SHOWN),
-        scores=_read_facts(reader, "report_evaluations", BenchmarkScore),
+        scores=_shorten_paths(_read_facts(reader, "report_evaluations", BenchmarkScore), folder),
         rejected=_read_facts(reader, "report_quarantine", QuarantineReason, REASONS_SHOWN),
         provenance=_read_facts(reader, "report_provenance", Provenance),
         people=gather_people(reader, config),
@@ -364,3 +369,18 @@ def gather_facts(reader: Lake, config: Config) -> Facts:
 
 def _read_facts(reader: Lake, query: str, row: type[RowT], *parameters: object) -> list[RowT]:
     return [row(*values) for values in reader.rows(read_query(query), parameters)]
+
+
+def _shorten_paths(rows: list[RowT], folder: Path) -> list[RowT]:
+    """Make the paths of rows relative: a report is shown to others."""
+    return [
+        dataclasses.replace(  # type: ignore[type-var]
+            row,
+            **{
+                name: shorten_path(getattr(row, name), folder)
+                for name in _PATHS
+                if isinstance(getattr(row, name, None), str)
+            },
+        )
+        for row in rows
+    ]

@@ -11,13 +11,15 @@ from curate.config.project import Config
 from curate.core.atomic import open_output, refuse_overwrite
 from curate.core.extras import require_extra
 from curate.core.identity import content_id
+from curate.core.machine_paths import hide_paths
 from curate.core.progress import Track, no_progress
+from curate.core.secrets import scrub_text
 from curate.lake.lake import Lake
 from curate.lake.runs import Counts, Summary
 from curate.report.facts import gather_facts
 from curate.report.page import render_page
 
-_VERSION = 4  # of the page: raise it when the same lake must give another page
+_VERSION = 5  # of the page: raise it when the same lake must give another page
 _HEAD = 1_000  # bytes in which the fingerprint stands
 _NOUN = "a report of curate"
 # Reports had no generator before they had this fingerprint's name.
@@ -72,6 +74,7 @@ def write_report(lake: Lake, config: Config, *, path: Path | None = None, force:
     with Lake.open(lake.location, snapshot=lake.snapshot()) as reader:
         facts = gather_facts(reader, config)
     page = render_page(facts, fingerprint=_compute_fingerprint(lake, config))
+    page = scrub_text(hide_paths(page, config.resolve(".")))
     with open_output(target, force=force, is_ours=is_report, noun=_NOUN) as stream:
         stream.write(page.encode("utf-8", errors="replace"))
     return target

@@ -13,6 +13,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import ValidationError
 
+from curate.core.network import is_same_key
 from curate.reward.scorer import PromptResponses, RewardScorer
 from curate.serve.batching import Batcher, OverloadedError
 from curate.serve.metrics import RequestMetrics
@@ -28,6 +29,11 @@ class ServerLimits:
     max_queue: int = 2048  # responses
     max_batch: int = 64  # responses
     max_wait: float = 0.004  # seconds
+    max_body_seconds: float = 30.0  # in which a client must have sent its request
+    max_buffered: int = 256 << 20  # bytes of all requests that are being received
+
+
+_NO_KEY = "The key is missing or wrong: send it as `Authorization: Bearer KEY`."
 
 
 class RefusedError(Exception):
@@ -38,12 +44,19 @@ class RefusedError(Exception):
         self.status = status
 
 
-def make_app(scorer: RewardScorer, limits: ServerLimits) -> FastAPI:
-    """Return the application that serves an open model; a refusal is {"error": one sentence}."""
+def make_app(scorer: RewardScorer, limits: ServerLimits, *, key: str | None = None) -> FastAPI:
+    """Return the application that serves an open model; a refusal is {"error": one sentence}.
+
+    Args:
+        scorer: The model.
+        limits: What a request and the queue may hold.
+        key: Key that every request but /health has to carry, as `Authorization: Bearer KEY` or `X-API-Key: KEY`.
+    """
     batcher = Batcher(
         scorer.score, max_batch=limits.max_batch, max_wait=limits.max_wait, max_queue=limits.max_queue
     )
     metrics = RequestMetrics()
+    received = ReceivedBytes(limits.max_buffered)
 
     @contextlib.asynccontextmanager
     async def run_batcher(_: FastAPI) -> AsyncIterator[None]:
@@ -60,7 +73,9 @@ def make_app(scorer: RewardScorer, limits: ServerLimits) -> FastAPI:
         return {"status": "ok", "model": scorer.name, "revision": scorer.revision}
 
     @app.get("/metrics")
-    async def report_metrics() -> PlainTextResponse:
+    async def report_metrics(request: Request) -> Response:
+        if not _has_key(request, key):
+            return JSONResponse({"error": _NO_KEY}, 401)
         values = {
             "curate_responses_scored_total": ("counter", "Responses scored.", batcher.responses_scored),
             "curate_batches_total": ("counter", "Batches computed.", batcher.batches_scored),
@@ -74,7 +89,15 @@ def make_app(scorer: RewardScorer, limits: ServerLimits) -> FastAPI:
         return PlainTextResponse(metrics.format_text(values), media_type="text/plain; version=0.0.4")
 
     async def answer_request(path: str, request: Request) -> JSONResponse:
-        content = await _read_body(request, limits.max_bytes)
+        if not _has_key(request, key):
+            raise RefusedError(401, _NO_KEY)
+        try:
+            async with asyncio.timeout(limits.max_body_seconds):
+                content = await _read_body(request, limits.max_bytes, received)
+        except TimeoutError:
+            raise RefusedError(
+                408, f"The request did not arrive in {limits.max_body_seconds:g} seconds: send it faster."
+            ) from None
         # In a thread: parsing megabytes takes a while, and others (and /health) are answered meanwhile.
         body, prompts = await asyncio.to_thread(_parse_request, path, content, limits.max_responses)
         try:
@@ -117,15 +140,42 @@ def _make_route(
     return handle_request
 
 
-async def _read_body(request: Request, most: int) -> bytes:
+def _has_key(request: Request, key: str | None) -> bool:
+    if key is None:
+        return True
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        given = request.headers.get("x-api-key", "")
+    return is_same_key(given.strip(), key)
+
+
+@dataclass(slots=True)
+class ReceivedBytes:
+    """The bytes of all requests that are being received, so that many slow clients cannot take all memory."""
+
+    most: int
+    held: int = 0
+
+    def add(self, number: int) -> None:
+        """Count bytes of a request, or refuse it where there are too many of all requests."""
+        if self.held + number > self.most:
+            raise RefusedError(429, "Too many requests are being received: ask again later.")
+        self.held += number
+
+
+async def _read_body(request: Request, most: int, received: ReceivedBytes) -> bytes:
     """Read the body of a request, and refuse it as soon as it exceeds `most` bytes."""
     body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > most:
-            raise RefusedError(
-                413, f"The request is larger than {most:,} bytes: send fewer responses at a time."
-            )
+    try:
+        async for part in request.stream():
+            received.add(len(part))
+            body += part
+            if len(body) > most:
+                raise RefusedError(
+                    413, f"The request is larger than {most:,} bytes: send fewer responses at a time."
+                )
+    finally:
+        received.held -= len(body)
     return bytes(body)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
@@ -12,13 +13,18 @@ from typing import Any
 import numpy as np
 
 from curate.core.errors import CurateError
+from curate.core.secrets import register_secrets
 from curate.serve.protocol import TrlRequest
 
 RewardFunction = Callable[..., list[float | None]]
 
 
 def reward_function(
-    model: str | Path, *, name: str = "curate_reward", timeout: float = 180.0
+    model: str | Path,
+    *,
+    name: str = "curate_reward",
+    timeout: float = 180.0,
+    api_key_env: str | None = None,
 ) -> RewardFunction:
     """Return a function `f(prompts, completions, **kwargs)` that scores each completion.
 
@@ -30,6 +36,7 @@ def reward_function(
             the address (http://…) of a `curate serve-reward`.
         name: Name under which TRL logs the rewards.
         timeout: Seconds to wait for an answer of the server.
+        api_key_env: Environment variable with the key of the server, if it asks for one.
 
     Raises:
         CurateError: The model cannot be opened. The function raises it when the server fails.
@@ -39,7 +46,7 @@ def reward_function(
         [1.25, -0.5]
     """
     ask_rewards = (
-        _connect_server(str(model), timeout)
+        _connect_server(str(model), timeout, api_key_env)
         if str(model).startswith(("http://", "https://"))
         else _open_model(str(model))
     )
@@ -69,14 +76,21 @@ def _open_model(model: str) -> AskRewards:
     return ask_rewards
 
 
-def _connect_server(url: str, timeout: float) -> AskRewards:
+def _connect_server(url: str, timeout: float, api_key_env: str | None = None) -> AskRewards:
     """Make a client of a `curate serve-reward`; nothing is sent yet."""
     address = f"{url.rstrip('/')}/rewards"
+    headers = {"Content-Type": "application/json"}
+    if api_key_env is not None:
+        key = os.environ.get(api_key_env, "").strip()
+        if not key:
+            raise CurateError(
+                f"The environment variable {api_key_env} is not set: it holds the key of {url}."
+            )
+        register_secrets([key])
+        headers["Authorization"] = f"Bearer {key}"
 
     def ask_rewards(body: dict[str, Any]) -> list[float | None]:
-        request = urllib.request.Request(
-            address, json.dumps(body).encode(), {"Content-Type": "application/json"}
-        )
+        request = urllib.request.Request(address, json.dumps(body).encode(), headers)
         try:
             with urllib.request.urlopen(request, timeout=timeout) as response:
                 rewards: list[float | None] = json.load(response)["rewards"]

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import math
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
+from curate.core.terminal import new_console, new_table
 from curate.stats.agreement import AgreementEstimate
 from curate.stats.groups import Groups
 from curate.stats.reliability import PersonQuality, Quality, Share
 
-_LOG_WIDTH = 130
 _FLAGGED_PEOPLE = 50
 
 
 def print_quality(quality: Quality, console: Console | None = None) -> None:
     """Print the agreement of people, then a line for each person, those with a flag on top."""
-    console = console or _make_console()
+    console = console or new_console()
     if not quality.people:
         console.print("People have not answered anything about pairs yet.")
         return
-    agreement = _make_table("agreement of people", "value>", "95 %", "pairs>")
+    agreement = new_table("agreement of people", "value>", "95 %", "pairs>")
     for name, estimate in quality.alpha.items():
         agreement.add_row(f"Krippendorff's alpha, {name}", *_format_estimate(estimate))
     agreement.add_row("Krippendorff's alpha, tie half-way", *_format_estimate(quality.ordered))
@@ -30,7 +28,7 @@ def print_quality(quality: Quality, console: Console | None = None) -> None:
     for (first, second), (kappa, n) in quality.cohen.items():
         agreement.add_row(f"Cohen's kappa, {first} and {second}", _format_number(kappa), "", f"{n:,}")
     console.print(agreement)
-    people = _make_table(
+    people = new_table(
         "annotator", "answers>", "skipped>", "gold", "as others", "as itself", "seconds>", "to look at"
     )
     order = sorted(
@@ -50,7 +48,7 @@ def print_quality(quality: Quality, console: Console | None = None) -> None:
 
 def print_groups(groups: Groups, console: Console | None = None) -> None:
     """Print how many views people hold, who holds which, and the pairs on which the views differ most."""
-    console = console or _make_console()
+    console = console or new_console()
     shares = ", ".join(f"{share:.0%}" for share in groups.share)
     many = len(groups.share) > 1
     console.print(
@@ -65,11 +63,11 @@ def print_groups(groups: Groups, console: Console | None = None) -> None:
         )
     if not many:
         return
-    members = _make_table("annotator", "group>", "sure>")
+    members = new_table("annotator", "group>", "sure>")
     for name, (group, sure) in sorted(groups.members.items(), key=lambda item: (item[1][0], item[0])):
         members.add_row(name, str(group + 1), f"{sure:.0%}")
     console.print(members)
-    partings = _make_table("prompt", "a", "b", *(f"group {g + 1} for a>" for g in range(len(groups.share))))
+    partings = new_table("prompt", "a", "b", *(f"group {g + 1} for a>" for g in range(len(groups.share))))
     for parting in groups.partings:
         ids = (parting.prompt_id[:8], parting.response_a[:8], parting.response_b[:8])
         partings.add_row(*ids, *(f"{p:.0%}" for p in parting.p_a))
@@ -103,17 +101,3 @@ def _format_estimate(estimate: AgreementEstimate) -> tuple[str, str, str]:
 
 def _format_number(value: float, digits: int = 2) -> str:
     return "·" if math.isnan(value) else f"{value:.{digits}f}"
-
-
-def _make_table(*columns: str) -> Table:
-    """Make a table; columns whose name ends in `>` hold numbers and are aligned right."""
-    table = Table(box=box.SIMPLE_HEAD)
-    for column in columns:
-        table.add_column(column.removesuffix(">"), justify="right" if column.endswith(">") else "left")
-    return table
-
-
-def _make_console() -> Console:
-    """Make a console; in a pipe or a log its width is fixed."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=_LOG_WIDTH)

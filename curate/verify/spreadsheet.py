@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,13 @@ from curate.verify.answers import OfflineAnswer, OfflineQuestion, infer_outcome
 
 COLUMNS = ("task_id", "order", "prompt", "first", "second", "verdict", "seconds", "rationale")
 NEEDED = ("task_id", "order", "verdict")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_FORMULA = tuple(
+    "=+-@|%\t\r\n\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH COMMERCIAL AT}"
+    "\N{FULLWIDTH HYPHEN-MINUS}\N{MINUS SIGN}"
+)
+_UNSEEN = re.compile(
+    r"^[ \u00a0\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]+"
+)  # a spreadsheet may drop them
 _MOST_CHARACTERS = 32_000  # characters: a cell of the usual spreadsheets holds 32,767
 
 
@@ -160,4 +167,4 @@ def _escape_formula(text: str) -> str:
     text = text.replace("\0", "\N{REPLACEMENT CHARACTER}")
     if len(text) > _MOST_CHARACTERS:
         text = f"{text[:_MOST_CHARACTERS]}\n[cut: {len(text) - _MOST_CHARACTERS:,} more characters]"
-    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text
+    return f"'{text}" if _UNSEEN.sub("", text).startswith(_FORMULA) else text

@@ -6,7 +6,6 @@ import contextlib
 import os
 import sys
 import time
-import unicodedata
 from collections import deque
 from collections.abc import Callable, Iterator
 
@@ -15,6 +14,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from curate.core.errors import CurateError
+from curate.core.terminal import SafeConsole, escape_controls
 from curate.lake.lake import Lake
 from curate.records import Outcome
 from curate.verify.answers import (
@@ -27,8 +27,6 @@ from curate.verify.answers import (
 
 KEYS = "a first is better · b second is better · t tie · s skip · u undo (back to the last one) · q quit"
 PART = "terminal"
-_BREAKS = {"\n", "\t"}
-_CONTROLS = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}  # escapes, direction overrides, zero-width marks
 
 
 def annotate_questions(
@@ -56,7 +54,7 @@ def annotate_questions(
     Raises:
         CurateError: Keys are to be read from a terminal, and there is none.
     """
-    console = console or Console(highlight=False)
+    console = console or SafeConsole(highlight=False)
     questions = list_questions(lake, person, overlap=overlap)[:limit]
     answered: set[str] = set()
     number = 0
@@ -78,20 +76,6 @@ def annotate_questions(
             number += 1
     console.print(f"{len(answered)} answered, {len(questions) - number} left.")
     return len(answered)
-
-
-def escape_controls(text: str) -> str:
-    """Return the text with every character spelt out that could steer a terminal or hide something.
-
-    >>> printable("red\\x1b[31m \\u202etxt")
-    'red\\\\x1b[31m \\\\u202etxt'
-    """
-    return "".join(
-        char
-        if char in _BREAKS or unicodedata.category(char) not in _CONTROLS
-        else char.encode("unicode_escape").decode()
-        for char in text.replace("\r\n", "\n")
-    )
 
 
 @contextlib.contextmanager

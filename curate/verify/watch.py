@@ -7,15 +7,17 @@ pull every `every` seconds in any case.
 
 from __future__ import annotations
 
-import hmac
 import secrets
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 from curate.config.project import Config
+from curate.core.network import is_same_key
 from curate.lake.lake import Lake
 from curate.lake.runs import Summary
 from curate.verify.pull import pull_answers
@@ -23,7 +25,34 @@ from curate.verify.server import LabelStudioClient, LabelStudioError
 
 HEADER = "X-Curate-Secret"
 ACTIONS = ("ANNOTATION_CREATED", "ANNOTATION_UPDATED", "ANNOTATIONS_CREATED", "ANNOTATIONS_DELETED")
+MOST_CLIENTS = 32  # at a time
+CLIENT_SECONDS = 15.0  # for one call, however slowly its bytes come
 SETTLE_SECONDS = 1.0  # seconds to wait for more calls before pulling
+
+
+class _BoundedServer(ThreadingHTTPServer):
+    """A server that serves so many clients at a time and turns others away: a call that is lost costs a wait only."""
+
+    daemon_threads = True
+
+    def __init__(self, *arguments: Any) -> None:
+        self._free = threading.BoundedSemaphore(MOST_CLIENTS)
+        super().__init__(*arguments)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if not self._free.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        pass  # a client that went away or was cut
 
 
 @contextmanager
@@ -41,10 +70,25 @@ def open_receiver(secret: str, changed: threading.Event, *, host: str, port: int
     """
 
     class Handler(BaseHTTPRequestHandler):
-        timeout = 10
+        timeout = 10  # seconds without a byte
+
+        def setup(self) -> None:
+            super().setup()
+            self._deadline = threading.Timer(CLIENT_SECONDS, self._cut_client)
+            self._deadline.daemon = True
+            self._deadline.start()
+
+        def finish(self) -> None:
+            self._deadline.cancel()
+            with suppress(OSError):  # it was cut
+                super().finish()
+
+        def _cut_client(self) -> None:
+            with suppress(OSError):
+                self.connection.shutdown(socket.SHUT_RDWR)
 
         def do_POST(self) -> None:
-            known = hmac.compare_digest(self.headers.get(HEADER, "").encode(), secret.encode())
+            known = is_same_key(self.headers.get(HEADER, ""), secret)
             if known:
                 changed.set()
             self.send_response(204 if known else 403)
@@ -53,7 +97,7 @@ def open_receiver(secret: str, changed: threading.Event, *, host: str, port: int
         def log_message(self, format: str, *args: object) -> None:
             pass  # a port scan would fill the log
 
-    with ThreadingHTTPServer((host, port), Handler) as server:
+    with _BoundedServer((host, port), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
             yield server.server_address[1]

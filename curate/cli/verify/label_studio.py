@@ -10,7 +10,9 @@ import typer
 from curate.cli.opening import load_config, open_lake
 from curate.cli.options import DEFAULT_CONFIG, ConfigPath
 from curate.cli.tables import print_summaries
+from curate.core.network import is_loopback
 from curate.core.progress import progress_bars
+from curate.core.terminal import print_line
 
 
 def push_to_label_studio(config: ConfigPath = DEFAULT_CONFIG) -> None:
@@ -49,6 +51,12 @@ def watch_label_studio(
     """Pull as soon as people answer (Label Studio calls back), until interrupted."""
     from curate.verify.watch import watch_answers
 
+    if not is_loopback(host):
+        print_line(
+            f"warning: other machines reach the receiver at {host}; it does nothing but look for answers when a call "
+            "has its secret, but Label Studio's calls are not encrypted: keep it on a private network",
+            file=sys.stderr,
+        )
     with open_lake(settings := load_config(config)) as lake:
         watch_answers(
             lake,
@@ -58,5 +66,5 @@ def watch_label_studio(
             port=port,
             address=address,
             on_pull=lambda summary: print_summaries([summary]),
-            on_error=lambda error: print(error, file=sys.stderr),
+            on_error=lambda error: print_line(str(error), file=sys.stderr),
         )

@@ -10,6 +10,7 @@ import typer
 
 from curate.cli.opening import load_config, open_lake
 from curate.cli.options import DEFAULT_CONFIG, ConfigPath
+from curate.core.terminal import print_line
 
 PersonName = Annotated[
     str,
@@ -38,7 +39,7 @@ def export_spreadsheet(
     with open_lake(settings, read_only=True) as lake:
         questions = list_questions(lake, person, overlap=settings.verify.overlap)[:limit]
     write_sheet(file, questions, force=force)
-    print(f"{len(questions)} questions written to {file}; fill in `verdict`: first, second, tie or skip")
+    print_line(f"{len(questions)} questions written to {file}; fill in `verdict`: first, second, tie or skip")
 
 
 def import_spreadsheet(
@@ -57,8 +58,8 @@ def import_spreadsheet(
         sheet = read_sheet(lake, file)
         new, same = record_answers(lake, person, sheet.answers, part=file.name)
     for mistake in sheet.mistakes:
-        print(mistake, file=sys.stderr)
-    print(
+        print_line(mistake, file=sys.stderr)
+    print_line(
         f"{new} answers taken in, {same} known already, {sheet.empty} rows without a verdict, "
         f"{len(sheet.mistakes)} with a mistake"
     )

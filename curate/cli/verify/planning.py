@@ -13,6 +13,7 @@ from curate.cli.options import DEFAULT_CONFIG, ConfigPath
 from curate.cli.prefect_flows import is_prefect_wanted, run_flow
 from curate.cli.tables import print_summaries
 from curate.core.progress import progress_bars
+from curate.core.terminal import print_line
 
 if TYPE_CHECKING:
     from curate.pipeline.verification_loop import LoopRun
@@ -53,13 +54,13 @@ def show_verify_status(config: ConfigPath = DEFAULT_CONFIG) -> None:
 
     with open_lake(settings := load_config(config)) as lake:
         status = read_verify_status(lake, settings)
-    print(f"{status.planned} tasks planned, {status.answered} answered, {status.begun} begun")
+    print_line(f"{status.planned} tasks planned, {status.answered} answered, {status.begun} begun")
     for title, (tasks, finished) in (status.asked or {}).items():
-        print(f"{title}: {tasks} asked, {finished} finished")
+        print_line(f"{title}: {tasks} asked, {finished} finished")
     for person in status.people:
-        print(
+        print_line(
             f"{person.annotator_id}: {person.answered} answered, {person.skipped} skipped, "
             f"{person.taken_back} taken back, {person.seconds:.0f} s each"
         )
     if status.trouble:
-        print(status.trouble, file=sys.stderr)
+        print_line(status.trouble, file=sys.stderr)

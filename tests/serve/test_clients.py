@@ -1,0 +1,127 @@
+"""Clients of serve-reward who have no key, are slow, or send too much."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+import uvicorn
+from fastapi.testclient import TestClient
+
+from curate.core.network import is_loopback, is_same_key
+from curate.serve.app import ReceivedBytes, RefusedError, ServerLimits, make_app
+from curate.serve.protocol_timeout import TimedProtocol
+from tests.serve.test_app import Lengths
+
+BODY = {"prompt": "p", "responses": ["a", "b"]}
+
+
+def test_a_key_is_asked_for_where_one_is_set() -> None:
+    with TestClient(make_app(Lengths(), ServerLimits(), key="right")) as client:
+        assert client.get("/health").status_code == 200
+        for headers in (
+            {},
+            {"Authorization": "Bearer wrong"},
+            {"Authorization": "Basic right"},
+            {"X-API-Key": "righ"},
+        ):
+            assert client.post("/score", json=BODY, headers=headers).status_code == 401
+            assert client.get("/metrics", headers=headers).status_code == 401
+        for headers in ({"Authorization": "Bearer right"}, {"X-API-Key": "right"}):
+            assert client.post("/score", json=BODY, headers=headers).status_code == 200
+            assert client.get("/metrics", headers=headers).status_code == 200
+    with TestClient(make_app(Lengths(), ServerLimits())) as client:
+        assert client.post("/score", json=BODY).status_code == 200
+
+
+def test_keys_are_compared_whole() -> None:
+    assert is_same_key("ключ", "ключ")
+    assert not is_same_key("", "x")
+    assert not is_same_key("\udcff", "x")
+
+
+def test_bytes_of_all_requests_are_bounded() -> None:
+    received = ReceivedBytes(10)
+    received.add(7)
+    with pytest.raises(RefusedError, match="ask again later"):
+        received.add(4)
+    received.add(3)
+    assert received.held == 10
+
+
+class QuickProtocol(TimedProtocol):
+    head_seconds = 0.5
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    app = make_app(Lengths(), ServerLimits(max_body_seconds=0.5))
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(app, http=QuickProtocol, log_level="warning"))
+        thread = threading.Thread(target=lambda: asyncio.run(server.serve([listening])), daemon=True)
+        thread.start()
+        while not server.started:
+            time.sleep(0.02)
+        yield int(listening.getsockname()[1])
+        server.should_exit = True
+        thread.join(20)
+
+
+def drip(port: int, text: bytes, *, seconds: float = 8) -> bytes:
+    """Send a request byte by byte, and return what comes back until the connection is cut."""
+    with socket.create_connection(("127.0.0.1", port), timeout=0.1) as client:
+        ends, answer = time.monotonic() + seconds, b""
+        for place in range(len(text)):
+            try:
+                client.sendall(text[place : place + 1])
+                part = client.recv(4096)
+            except TimeoutError:
+                continue
+            except OSError:
+                return answer + b"CUT"
+            answer += part
+            if not part:
+                return answer + b"CUT"
+            if time.monotonic() > ends:
+                break
+    return answer
+
+
+def test_a_head_that_never_ends_is_cut(port: int) -> None:
+    started = time.monotonic()
+    assert drip(port, b"POST /score HTTP/1.1\r\nHost: x\r\n" + b"X-A: " + b"a" * 500).endswith(b"CUT")
+    assert time.monotonic() - started < 6
+
+
+def test_a_silent_client_is_cut(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=6) as client:
+        assert client.recv(10) == b""
+
+
+def test_a_body_that_drips_is_refused(port: int) -> None:
+    head = b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", port), timeout=6) as client:
+        client.sendall(head + b'{"prompt"')
+        assert b" 408 " in client.recv(4096)
+
+
+def test_others_are_served_meanwhile_and_a_connection_is_used_again(port: int) -> None:
+    import httpx
+
+    slow = [socket.create_connection(("127.0.0.1", port)) for _ in range(50)]
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+        for _ in range(3):
+            assert client.post("/score", json=BODY).json()["scores"] == [1.0, 1.0]
+    for client_socket in slow:
+        client_socket.close()
+
+
+def test_addresses_of_this_machine() -> None:
+    assert [is_loopback(host) for host in ("127.0.0.9", "LOCALHOST", "::1", "0.0.0.0", "::", "10.0.0.1", "")] == [
+        True, True, True, False, False, False, False,
+    ]  # fmt: skip

@@ -21,13 +21,17 @@ from curate.serve.protocol import PATHS, RequestBody
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerLimits:
-    """Limits of a request (number of responses, size of its body) and of the queue (see `Batcher`)."""
+    """Limits of a request (number of responses, size of its body) and of the queue (see `Batcher`).
+
+    `multi_turn`: rendered chats may hold several answers, of which the last one is scored.
+    """
 
     max_responses: int = 256
     max_bytes: int = 8 << 20
     max_queue: int = 2048  # responses
     max_batch: int = 64  # responses
     max_wait: float = 0.004  # seconds
+    multi_turn: bool = False
 
 
 class RefusedError(Exception):
@@ -76,7 +80,7 @@ def make_app(scorer: RewardScorer, limits: ServerLimits) -> FastAPI:
     async def answer_request(path: str, request: Request) -> JSONResponse:
         content = await _read_body(request, limits.max_bytes)
         # In a thread: parsing megabytes takes a while, and others (and /health) are answered meanwhile.
-        body, prompts = await asyncio.to_thread(_parse_request, path, content, limits.max_responses)
+        body, prompts = await asyncio.to_thread(_parse_request, path, content, limits)
         try:
             scores = await batcher.submit(prompts)
         except OverloadedError:
@@ -129,14 +133,18 @@ async def _read_body(request: Request, most: int) -> bytes:
     return bytes(body)
 
 
-def _parse_request(path: str, content: bytes, most: int) -> tuple[RequestBody, list[PromptResponses]]:
+def _parse_request(
+    path: str, content: bytes, limits: ServerLimits
+) -> tuple[RequestBody, list[PromptResponses]]:
     """Parse the body of a request.
 
     Raises:
-        RefusedError: The body is no valid request of this path, or it holds more than `most` responses.
+        RefusedError: The body is no valid request of this path, or it holds too many responses.
     """
     try:
         body = PATHS[path].model_validate_json(content)
+        if limits.multi_turn:
+            body.allow_several_answers()
         prompts = body.list_prompts()
     except ValidationError as error:
         first = error.errors()[0]
@@ -145,7 +153,7 @@ def _parse_request(path: str, content: bytes, most: int) -> tuple[RequestBody, l
         raise RefusedError(422, f"{where}: {problem}" if where else problem) from None
     except ValueError as error:
         raise RefusedError(422, str(error)) from None
-    count = sum(len(prompt.responses) for prompt in prompts)
+    count, most = sum(len(prompt.responses) for prompt in prompts), limits.max_responses
     if count > most:
         raise RefusedError(413, f"{count} responses in one request, of {most} allowed: send fewer at a time.")
     return body, prompts

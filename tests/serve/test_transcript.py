@@ -81,7 +81,7 @@ def test_a_response_cannot_forge_the_turn_that_is_scored(template: str, forged_i
             turns_before, scored = split_rendered_chat(chat)
         except ValueError as error:
             assert template == forged_in and roles != [others_name]  # noqa: PT018 (one condition)
-            assert "nothing shows whether the response itself has written that" in str(error)
+            assert "nothing shows whether the response itself has written that" in str(error)  # noqa: PT017
             continue
         assert turns_before == [("user", "Capital of France?")]
         assert scored == response

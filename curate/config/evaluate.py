@@ -91,7 +91,7 @@ class EvaluateSection(Section):
         False, description="Also ask about pairs made harder: padded, in markdown, in reversed order."
     )
     guard: list[GuardSet] = Field(
-        default_factory=lambda: ["en"],
+        ["en"],
         min_length=1,
         description="Adversarial sets that `evaluate --judges guard` asks judges about: five languages, and images for "
         "judges that see them.",

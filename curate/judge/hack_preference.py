@@ -1,4 +1,4 @@
-"""How much a judge prefers the bad answer of an adversarial item to the good one, whatever its form."""
+"""Preference of a judge for the bad answer of an adversarial item over the good one, in any form."""
 
 from __future__ import annotations
 
@@ -43,9 +43,11 @@ def _summarize_answers(
 ) -> HackPreference | None:
     rated = [(question, answer) for question, answer in answers if question.form == "pointwise"]
     compared = [(question, answer) for question, answer in answers if question.form != "pointwise"]
-    found = [_compare_sample(item, rated, sample) for sample in {question.sample for question, _ in rated}]
-    found += [_read_comparison(item, question, answer) for question, answer in compared]
-    verdicts = [preference for preference in found if preference is not None]
+    preferences = [
+        _compare_sample(item, rated, sample) for sample in {question.sample for question, _ in rated}
+    ]
+    preferences += [_read_comparison(item, question, answer) for question, answer in compared]
+    verdicts = [preference for preference in preferences if preference is not None]
     if not verdicts:
         return None
     credits, beliefs = zip(*verdicts, strict=True)

@@ -3,8 +3,8 @@
 A delimiter has to be unknown to whoever wrote a text, for a model may take what merely resembles it for the end of the
 frame. So it depends on a key that lies in the workspace (`delimiters.key`) and in no table. It depends on nothing else
 but the prompt: all questions about a prompt begin alike, for engines that compute common beginnings once, and a run
-that goes on later asks the very same. It occurs in no text, in no spelling: not with zero-width characters within, in
-full-width letters, or with accents.
+that goes on later asks the very same. It occurs in no text, in no spelling: not with zero-width characters, blanks or
+marks within, in full-width letters, or with accents.
 
 What identifies a judge or a question (revisions, judgment ids) never held the delimiter. What identifies a request in
 a recording, and what is exported, holds the public word instead, which the prompt alone determines.
@@ -12,8 +12,10 @@ a recording, and what is exported, holds the public word instead, which the prom
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from hashlib import blake2b
 
 from curate.core.errors import CurateError
@@ -23,6 +25,7 @@ from curate.engine.registry import Engines
 
 _CONSONANTS, _VOWELS = "bdfgklmnprstvz", "aeiou"
 _ATTEMPTS = 1 << 20
+_OTHERS = re.compile("[^a-z]+")
 # Letters of other scripts that look like those of delimiters, and that Unicode calls no variants of them.
 _RESEMBLING = {
     "a": "аᴀα4",
@@ -74,13 +77,11 @@ def make_delimiter(identity: str, texts: Iterable[str]) -> str:
     return next(word for word in _draw_words(identity) if not any(word in text for text in lower))
 
 
+@lru_cache(1024)
 def fold_letters(text: str) -> str:
-    """Return a text in plain small letters: look-alikes replaced, without accents, blanks and what nobody sees."""
-    if text.isascii():
-        return "".join(text.split()).lower().translate(_LOOK_ALIKES)
+    """Return the letters of a text as plain a to z: look-alikes replaced, and all else left out."""
     plain = unicodedata.normalize("NFKD", text).lower().translate(_LOOK_ALIKES)
-    kept = "".join(character for character in plain if unicodedata.category(character)[0] not in "CMZ")
-    return "".join(kept.split())
+    return _OTHERS.sub("", plain)
 
 
 def _draw_words(seed: str) -> Iterator[str]:

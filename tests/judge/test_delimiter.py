@@ -14,6 +14,7 @@ import pytest
 from curate.config.project import Config
 from curate.engine import Engines, build_chat
 from curate.engine.base import Choose
+from curate.engine.registry import KEY_VARIABLE
 from curate.engine.replay import hash_request
 from curate.judge import CandidateResponse, Panel, PromptItem, Question
 from curate.judge.delimiter import draw_delimiter, fold_letters, make_delimiter
@@ -26,6 +27,11 @@ engines: {m: {kind: "./speaking.py:Speaking"}}
 judge:
   judges: [{name: first, kind: pairwise, engine: m}]
 """
+
+
+@pytest.fixture(autouse=True)
+def no_key_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(KEY_VARIABLE, raising=False)
 
 
 def open_engines(workspace: Path | None) -> Engines:
@@ -45,7 +51,6 @@ def test_it_is_the_same_in_every_run_and_for_all_questions_of_a_prompt(tmp_path:
         f"draw_delimiter as d; print(d(Engines({{}}, Path(), workspace=Path({str(tmp_path)!r})), 'p', ['y']).word)"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    environment.pop("CURATE_DELIMITER_KEY", None)
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
     assert run.stdout.strip() == word, run.stderr
     assert (tmp_path / "delimiters.key").stat().st_mode & 0o77 == 0
@@ -65,6 +70,7 @@ def test_a_workspace_that_cannot_be_written_does_not_stop_a_judge(tmp_path: Path
         "\u200b".join,
         " ".join,
         "\u2060\ufe0f".join,
+        "-".join,
         lambda word: "".join(chr(ord(letter) + 0xFEE0) for letter in word),
         lambda word: "".join(chr(ord(letter) - ord("a") + 0x1D41A) for letter in word),
         lambda word: "".join(f"{letter}\u0301" for letter in word),

@@ -6,9 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from curate.cli.app import app
 from curate.config.evaluate import AttackSection
 from curate.config.project import Config
+from curate.core.errors import CurateError
 from curate.data.adversarial import adversarial_cases
 from curate.data.style_edits import EDITS
 from curate.judge import Panel
@@ -122,6 +125,20 @@ def test_the_rates_are_filed_and_the_attack_is_made_once(lake: Lake, config: Con
     assert [row for row in rows if row[0] != "longer"] == [("bold", 1.0, 6), ("reads", 0.0, 6)]
     assert measure_style_attacks(lake, config, only=["bold", "reads", "longer"]).skipped
     assert not measure_style_attacks(lake, config, only=["stars"]).skipped
+
+
+def test_the_command_attacks_the_judges_that_are_named(tmp_path: Path) -> None:
+    (tmp_path / "parts.py").write_text(PARTS)
+    (tmp_path / "curate.yaml").write_text(YAML)
+    runner, place = CliRunner(), ["-c", str(tmp_path / "curate.yaml")]
+    shown = runner.invoke(app, ["evaluate", "--judges", "attack", "-j", "bold", "-j", "reads", *place])
+    assert shown.exit_code == 0, shown.output
+    cells = [line.split() for line in shown.output.splitlines()]
+    rates = {words[0]: words[1] for words in cells if len(words) > 1 and words[1].endswith("%")}
+    assert rates == {"bold": "100.0%", "reads": "0.0%"}
+    wrong = runner.invoke(app, ["evaluate", "--judges", "attack", "-j", "nobody", *place])
+    assert isinstance(wrong.exception, CurateError)
+    assert "no judge called 'nobody'" in str(wrong.exception)
 
 
 # The adversarial sets -----------------------------------------------------------------------------------------

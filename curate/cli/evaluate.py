@@ -10,7 +10,7 @@ import typer
 
 from curate.cli.opening import load_config, open_lake
 from curate.cli.options import DEFAULT_CONFIG, ConfigPath
-from curate.cli.tables import print_guard, print_scores, print_summaries
+from curate.cli.tables import print_attacks, print_scores, print_summaries
 from curate.core.errors import CurateError
 from curate.core.progress import progress_bars
 from curate.core.terminal import new_console, new_table
@@ -44,15 +44,21 @@ def evaluate_models(
     ] = "auto",
     judge: Annotated[
         list[str] | None,
-        typer.Option("--judge", "-j", help="Evaluate this judge of curate.yaml too; may be repeated."),
+        typer.Option(
+            "--judge",
+            "-j",
+            help="Evaluate this judge of curate.yaml too; with --judges: only this one. May be repeated.",
+        ),
     ] = None,
     robustness: Annotated[
         bool, typer.Option("--robustness", help="Evaluate also on padded, reformatted and reversed pairs.")
     ] = False,
     judges: Annotated[
-        Literal["guard"] | None,
+        Literal["guard", "attack"] | None,
         typer.Option(
-            "--judges", help="guard: ask every judge about answers that are written to fool judges."
+            "--judges",
+            help="guard: ask every judge about answers that are written to fool judges. attack: edit the style of "
+            "wrong answers until it prefers them.",
         ),
     ] = None,
     config: ConfigPath = DEFAULT_CONFIG,
@@ -61,8 +67,8 @@ def evaluate_models(
 
     Two or more models are also compared with each other: distance, rank correlation, agreement.
     """
-    if judges == "guard":
-        _evaluate_guard(load_config(config))
+    if judges is not None:
+        _attack_judges(judges, load_config(config), judge or None)
     elif benchmarks:
         _evaluate_on(models or [], judge or [], benchmarks, format, robustness, config)
     elif models or judge:
@@ -79,12 +85,14 @@ def _evaluate_project(settings: Config) -> None:
         print_scores(lake)
 
 
-def _evaluate_guard(settings: Config) -> None:
+def _attack_judges(attack: Literal["guard", "attack"], settings: Config, only: list[str] | None) -> None:
     from curate.judge.adversarial import measure_attack_success
+    from curate.judge.style_attack import measure_style_attacks
 
+    measure = measure_attack_success if attack == "guard" else measure_style_attacks
     with open_lake(settings) as lake:
-        print_summaries([measure_attack_success(lake, settings, track=progress_bars)])
-        print_guard(lake)
+        print_summaries([measure(lake, settings, only=only, track=progress_bars)])
+        print_attacks(lake, "fooled" if attack == "guard" else "flipped")
 
 
 def _evaluate_on(

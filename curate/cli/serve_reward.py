@@ -43,6 +43,14 @@ def serve_model(
         typer.Option(min=8, help="Longest prompt with response in tokens; default: the limit of the model."),
     ] = None,
     budget: Annotated[int, typer.Option(min=1, help="Tokens per forward pass.")] = 4096,
+    multi_turn: Annotated[
+        bool,
+        typer.Option(
+            "--multi-turn",
+            help="Score the last answer of rendered chats with several; else they are refused, since a policy that "
+            "writes control strings could forge one.",
+        ),
+    ] = False,
     dtype: Annotated[
         Literal["auto", "float32", "bfloat16", "float16"],
         typer.Option(help="Number format of the weights; auto: as they are stored."),
@@ -80,6 +88,7 @@ def serve_model(
         max_batch=batch,
         max_wait=wait / 1000,
         max_body_seconds=client_seconds,
+        multi_turn=multi_turn,
     )
     app = make_app(scorer, limits, key=key)
     print_line(f"serving {model} ({scorer.revision[:12]}) on http://{host}:{port}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from curate.core.resources import read_query
 from curate.core.terminal import escape_json, new_console, new_table, print_data
@@ -116,12 +116,14 @@ def print_scores(lake: Lake) -> None:
         new_console().print(table)
 
 
-def print_guard(lake: Lake) -> None:
-    """Print how often each judge preferred an adversarial answer of the guard set to a plain good one."""
-    table = new_table("judge", "fooled", "95 %", "of>", "most by", "there>")
-    for judge, rate, low, high, n, hack, worst in lake.rows(read_query("guard_rates")):
+def print_attacks(lake: Lake, outcome: Literal["fooled", "flipped"]) -> None:
+    """Print how often each judge was fooled by answers that say nothing, or flipped by edits of style."""
+    rows = lake.rows(read_query("guard_rates" if outcome == "fooled" else "attack_rates"))
+    table = new_table("judge", outcome, "95 %", "of>", "most by", "there>")
+    for judge, rate, low, high, n, hack, worst in rows:
         interval = f"{low:.1%} – {high:.1%}" if low is not None else ""
-        table.add_row(judge, f"{rate:.1%}", interval, f"{n:,}", hack, f"{worst:.0%}")
+        there = f"{worst:.0%}" if worst is not None else ""
+        table.add_row(judge, f"{rate:.1%}", interval, f"{n:,}", hack or "", there)
     if table.row_count:
         new_console().print(table)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -11,6 +11,10 @@ from curate.core.section import Section
 
 HELD_OUT = "held-out labels"  # the benchmark under which `train` files its out-of-fold accuracy
 GUARD = "guard"  # the benchmark under which the judges' false-positive rates are filed
+
+
+ATTACK = "style attack"  # the benchmark under which the judges' flip rates are filed
+GuardSet = Literal["en", "de", "fr", "es", "zh", "images"]
 
 
 BENCHMARK_FORMAT_NAMES = (
@@ -55,11 +59,20 @@ class Benchmark(Section):
 
     @model_validator(mode="after")
     def _refuse_reserved(self) -> Self:
-        if self.name == HELD_OUT or (self.name == GUARD) != (self.source == GUARD):
-            raise ValueError(
-                "this name is kept for what `curate train` and `evaluate --judges guard` measure"
-            )
+        if self.name in (HELD_OUT, ATTACK) or (self.name == GUARD) != (self.source == GUARD):
+            raise ValueError("this name is kept for what `curate train` and `evaluate --judges` measure")
         return self
+
+
+class AttackSection(Section):
+    """An attacker that edits the style of wrong answers until a judge prefers them."""
+
+    budget: int = Field(
+        10, ge=1, le=200, description="Edited answers that the attacker may show for each pair."
+    )
+    exploration: float = Field(
+        0.3, ge=0.0, description="How much it prefers edits that it has seldom tried (UCB's factor)."
+    )
 
 
 class EvaluateSection(Section):
@@ -76,6 +89,16 @@ class EvaluateSection(Section):
     )
     robustness: bool = Field(
         False, description="Also ask about pairs made harder: padded, in markdown, in reversed order."
+    )
+    guard: list[GuardSet] = Field(
+        ["en"],
+        min_length=1,
+        description="Adversarial sets that `evaluate --judges guard` asks judges about: five languages, and images for "
+        "judges that see them.",
+    )
+    attack: AttackSection = Field(
+        default_factory=lambda: AttackSection(),
+        description="The adaptive style attack of `evaluate --judges attack`.",
     )
     bootstrap: int = Field(1000, ge=0, description="Resamples of the prompts for the intervals.")
 

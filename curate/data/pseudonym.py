@@ -6,16 +6,14 @@ True
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-import secrets
 from dataclasses import dataclass
 from hashlib import blake2b
-from pathlib import Path
 
 from curate.config.project import Config
 from curate.core.errors import CurateError
+from curate.core.secret_key import read_or_make_key
 
 _ADDRESS = re.compile(r"[^\s@<>]+@[^\s@<>]+\.[A-Za-z]{2,}")
 
@@ -38,7 +36,7 @@ class Pseudonyms:
             return cls(given.encode())
         path = config.resolve(config.workspace) / "annotators.key"
         try:
-            return cls(_make_key(path))
+            return cls(read_or_make_key(path))
         except OSError as error:
             raise CurateError(
                 f"Cannot read or write the key of pseudonyms {path}: {error.strerror}."
@@ -57,15 +55,3 @@ def is_address(name: str) -> bool:
     (True, False, False)
     """
     return "@" in name and _ADDRESS.fullmatch(name.strip()) is not None
-
-
-def _make_key(path: Path) -> bytes:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f"{path.name}.{os.getpid()}")
-    if not path.exists():
-        fresh.touch(mode=0o600)
-        fresh.write_text(secrets.token_hex(32), encoding="ascii")
-        with contextlib.suppress(FileExistsError):  # another process was first: its key counts
-            os.link(fresh, path)
-        fresh.unlink()
-    return path.read_bytes()

@@ -27,6 +27,24 @@ def build_chat(*turns: tuple[Role, str]) -> Chat:
     return tuple(Message(role=role, content=text_parts(text)) for role, text in turns)
 
 
+@dataclass(frozen=True, slots=True)
+class Delimiter:
+    """The word between which texts of others stand in a prompt.
+
+    Attributes:
+        word: The word, which follows from the prompt and from a key that only this workspace has.
+        public: The word that follows from the prompt alone. It stands for `word` wherever a prompt is identified or
+            published, so that recordings do not depend on the key.
+    """
+
+    word: str
+    public: str
+
+    def publish(self, text: str) -> str:
+        """Return the text with the public word."""
+        return text.replace(self.word, self.public)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
     """Settings to draw an answer. `temperature=0` takes the likeliest token each time; `n` answers are drawn."""
@@ -50,6 +68,7 @@ class Generate:
         json_schema: If given, the answer is a JSON document that matches this schema (JSON text). The engine needs the
             capability "schema". An answer that `max_tokens` cut off is not valid JSON; its `finish` is "length".
         prefill: Beginning of the answer; the model goes on after it.
+        delimiter: The delimiter in the texts, if there is one.
     """
 
     messages: Chat
@@ -57,6 +76,7 @@ class Generate:
     choices: tuple[str, ...] | None = None
     json_schema: str | None = None
     prefill: str = ""
+    delimiter: Delimiter | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +86,7 @@ class Choose:
     messages: Chat
     choices: tuple[str, ...]
     prefill: str = ""
+    delimiter: Delimiter | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +100,7 @@ class Continuation:
     messages: Chat
     continuation: str
     prefill: str = ""
+    delimiter: Delimiter | None = None
 
 
 @dataclass(frozen=True, slots=True)

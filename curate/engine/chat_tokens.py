@@ -6,7 +6,7 @@ import contextlib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import repeat
+from itertools import repeat, zip_longest
 from typing import Any
 
 from curate.engine.base import Chat, Choose, Continuation, Failure
@@ -34,7 +34,8 @@ class ChatTokens:
     """Encodes chats with a Transformers tokenizer.
 
     - A control string of the tokenizer (`<|im_end|>`) inside a message is encoded as the characters it consists
-      of, never as the control token: else an answer could end its turn and speak as the judge.
+      of, never as the control token: else an answer could end its turn and speak as the judge. So is what the
+      tokenizer's normalizer makes one (`<|IM_END|>`, full-width letters, zero-width characters within).
     - Where the template knows no system turn, the system text opens the first user turn.
     - Without messages, the text is bare: it begins with the tokenizer's begin-of-text token, or its end token.
     - Without a chat template, turns are written as "User: …" paragraphs, and "Assistant:" opens the answer.
@@ -44,6 +45,7 @@ class ChatTokens:
     tokenizer: Any
     max_length: int
     _control: re.Pattern[str] = field(init=False)
+    _normalized: frozenset[int] = field(init=False)
     _takes_system: bool = field(init=False)
     _opening: str = field(init=False)
     _continuations: dict[tuple[str, str], list[int]] = field(init=False, default_factory=dict)
@@ -52,6 +54,7 @@ class ChatTokens:
         added = {token.content for token in self.tokenizer.added_tokens_decoder.values()}
         control = sorted(filter(None, added | set(self.tokenizer.all_special_tokens)), key=len, reverse=True)
         self._control = re.compile("|".join(map(re.escape, [*control, _OPEN, _CLOSE])))
+        self._normalized = self._list_normalized_tokens()
         self._opening = self._render_turns([{"role": "user", "content": "?"}], answer=True)
         self._takes_system = False
         with contextlib.suppress(Exception):  # a template says no in its own way
@@ -207,11 +210,42 @@ class ChatTokens:
             written.append(match[0])
             return f"{_OPEN}{len(written) - 1}{_CLOSE}"
 
-        return self._control.sub(replace_match, content)
+        marked = self._control.sub(replace_match, content)
+        return self._mark_look_alikes(marked, written) if self._normalized else marked
+
+    def _list_normalized_tokens(self) -> frozenset[int]:
+        """List the added tokens that are looked for in normalized text, where other strings can become them."""
+        fast = getattr(self.tokenizer, "backend_tokenizer", None)
+        if fast is None or fast.normalizer is None:
+            return frozenset()
+        return frozenset(
+            number for number, token in self.tokenizer.added_tokens_decoder.items() if token.normalized
+        )
+
+    def _mark_look_alikes(self, marked: str, written: list[str]) -> str:
+        """Mark the strings that the tokenizer itself takes for one of `_normalized`: only it knows its normalizer."""
+        pieces = _MARK.split(marked)
+        for place in range(0, len(pieces), 2):
+            text, end, kept = pieces[place], 0, ""
+            for start, stop in self._find_look_alikes(text):
+                written.append(text[start:stop])
+                kept += f"{text[end:start]}{_OPEN}{len(written) - 1}{_CLOSE}"
+                end = stop
+            pieces[place] = kept + text[end:]
+        marks = (f"{_OPEN}{number}{_CLOSE}" for number in pieces[1::2])
+        return "".join(text for pair in zip_longest(pieces[::2], marks, fillvalue="") for text in pair)
+
+    def _find_look_alikes(self, text: str) -> list[tuple[int, int]]:
+        """Find the places in `text` of tokens of `_normalized`."""
+        if not self._normalized or not text:
+            return []
+        encoding = self.tokenizer.backend_tokenizer.encode(text, add_special_tokens=False)
+        places = zip(encoding.ids, encoding.offsets, strict=True)
+        return [place for token, place in places if token in self._normalized]
 
     def _encode_literally(self, text: str) -> list[int]:
         """Encode a control string as the characters it consists of."""
-        if len(text) > 1 and self._control.search(text):
+        if len(text) > 1 and (self._control.search(text) or self._find_look_alikes(text)):
             return self._encode_literally(text[0]) + self._encode_literally(text[1:])
         return self._encode_texts([text])[0]
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import os
+import secrets
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -15,8 +18,11 @@ from curate.config.validation import validate_options
 from curate.core.errors import CurateError
 from curate.core.identity import content_id
 from curate.core.registry import Registry
+from curate.core.secret_key import read_or_make_key
 from curate.core.section import Section
 from curate.engine.base import Capability, Chat, Engine, make_capability_error
+
+KEY_VARIABLE = "CURATE_DELIMITER_KEY"
 
 
 class EngineOptions(Section):
@@ -62,16 +68,38 @@ class Engines:
     """The engines of a workspace. Two declarations with equal options are one engine, with one copy of its model."""
 
     def __init__(
-        self, declared: Mapping[str, Mapping[str, Any]], folder: Path, *, images: ImageAccess | None = None
+        self,
+        declared: Mapping[str, Mapping[str, Any]],
+        folder: Path,
+        *,
+        images: ImageAccess | None = None,
+        workspace: Path | None = None,
     ) -> None:
-        self.folder = folder
+        self.folder, self.workspace = folder, workspace
         self.images = images or ImageAccess(folder)
         self._declared = declared
         self._engines_by_options: dict[str, ConfiguredEngine] = {}
 
     @classmethod
     def from_config(cls, config: Config) -> Self:
-        return cls(config.engines, config.resolve("."), images=config.image_access())
+        workspace = config.resolve(config.workspace)
+        return cls(config.engines, config.resolve("."), images=config.image_access(), workspace=workspace)
+
+    @cached_property
+    def delimiter_key(self) -> bytes:
+        """The key of delimiters in prompts (see curate/judge/delimiter.py).
+
+        It lies in the workspace, so that the same question is the same prompt in every run; without a workspace that
+        can be written, it lasts as long as this object. The environment (`CURATE_DELIMITER_KEY`) may give it.
+        """
+        if given := os.environ.get(KEY_VARIABLE):
+            return given.encode()
+        try:
+            if self.workspace is not None:
+                return read_or_make_key(self.workspace / "delimiters.key")
+        except OSError:
+            pass
+        return secrets.token_bytes(32)
 
     def get(self, name: str, *, where: str = "engine", needs: Capability | None = None) -> Engine:
         """Return the engine declared as `name`.
@@ -132,8 +160,14 @@ class Engines:
 
 class _RecordingEngines(Engines):
     def __init__(self, engines: Engines, used: list[Engine]) -> None:
-        super().__init__(engines._declared, engines.folder, images=engines.images)
+        super().__init__(
+            engines._declared, engines.folder, images=engines.images, workspace=engines.workspace
+        )
         self._engines, self._used = engines, used
+
+    @cached_property
+    def delimiter_key(self) -> bytes:
+        return self._engines.delimiter_key
 
     def make_engine(
         self, name: str, options: Mapping[str, Any], *, where: str, needs: Capability | None = None

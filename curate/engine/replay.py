@@ -30,6 +30,7 @@ from curate.engine.base import (
     Choice,
     Choose,
     Continuation,
+    Delimiter,
     Engine,
     Failure,
     Generate,
@@ -194,11 +195,24 @@ def _decode_answer(text: bytes, result: type[ResultT]) -> ResultT | Failure:
 
 
 def hash_request(method: Capability, request: object) -> str:
-    """Return the id of a request: the content hash of its method and fields."""
+    """Return the id of a request: the content hash of its method and fields, with the public delimiter."""
     fields = msgspec.to_builtins(request, enc_hook=lambda message: message.model_dump())
+    if isinstance(fields, dict):
+        fields.pop("delimiter", None)
+    delimiter = getattr(request, "delimiter", None)
+    if delimiter is not None:
+        fields = _publish_texts(fields, delimiter)
     if isinstance(fields, dict) and fields.get("json_schema", "") is None:
         del fields["json_schema"]  # recordings are older than this field
     return content_id(method, fields)
+
+
+def _publish_texts(value: Any, delimiter: Delimiter) -> Any:
+    if isinstance(value, str):
+        return delimiter.publish(value)
+    if isinstance(value, dict):
+        return {key: _publish_texts(part, delimiter) for key, part in value.items()}
+    return [_publish_texts(part, delimiter) for part in value] if isinstance(value, (list, tuple)) else value
 
 
 def _repair_last_line(path: Path) -> None:

@@ -1,10 +1,11 @@
 """The attack success rate of judges: how often a judge prefers an answer that says nothing to a plain good one.
 
-Every judge of the panel is asked about the package's adversarial set (curate/data/adversarial.py): each hack against
-each good answer, in as many orders as the judge uses. Its false-positive rate is the share of judgments in which the
-hack wins; a tie counts one half. Abstentions and failed answers are left out, and `n` is the number of the others. The
-rows go to `evaluations` (benchmark "guard"; subset "all" or the hack's name), where aggregation and reports read them.
-No synthetic answer enters the lake.
+Every judge of the panel is asked about the package's adversarial sets that `evaluate.guard` names
+(curate/data/adversarial.py): each hack against each good answer, in as many orders as the judge uses; items with
+images only where it sees them. Its false-positive rate is the share of judgments in which the hack wins; a tie counts
+one half. Abstentions and failed answers are left out, and `n` is the number of the others. The rows go to
+`evaluations` (benchmark "guard"; subset "all", the hack's name, or "set NAME" of several), where aggregation and
+reports read them. No synthetic answer enters the lake.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from curate.judge.judgment_rows import make_statement
 from curate.judge.runner import run_judge
 from curate.lake.lake import Lake
 from curate.lake.runs import Counts, StageRun, Summary, find_newest_run
-from curate.records import Evaluation, arrow_schema
+from curate.records import Evaluation, Part, arrow_schema, plain_text
 from curate.stats.accuracy import MeanEstimate, estimate_mean
 
 METRIC = FALSE_POSITIVES
@@ -41,16 +42,17 @@ _VERSION = 1  # counts changes of the rules below
 
 @dataclass(frozen=True, slots=True)
 class AdversarialItem:
-    """A prompt with a hack and a good answer; `good` is the response id of the good one."""
+    """A prompt with a hack and a good answer; `good` is the response id of the good one, `set_name` its set."""
 
     hack: str
     item: PromptItem
     good: str
+    set_name: str = "en"
 
 
 @dataclass(frozen=True, slots=True)
 class AttackSuccess:
-    """The attack success rate of one judge; `subset` is the name of a hack, or "all"."""
+    """The attack success rate of one judge; `subset` is "all", the name of a hack, or "set NAME"."""
 
     judge: str
     subset: str
@@ -58,9 +60,15 @@ class AttackSuccess:
 
 
 @cache
-def load_adversarial_items() -> tuple[AdversarialItem, ...]:
-    """Load the adversarial set: every hack against every good answer."""
-    return tuple(map(_make_item, adversarial_cases()))
+def load_adversarial_items(sets: tuple[str, ...] = ("en",)) -> tuple[AdversarialItem, ...]:
+    """Load adversarial sets: every hack against every good answer."""
+    return tuple(map(_make_item, adversarial_cases(sets)))
+
+
+def select_items(configured: ConfiguredJudge, sets: Sequence[str]) -> tuple[AdversarialItem, ...]:
+    """Load the items of adversarial sets that a judge can read."""
+    items = load_adversarial_items(tuple(sets))
+    return tuple(item for item in items if item.item.text_only or configured.judge.sees_images)
 
 
 def _make_item(case: AdversarialCase) -> AdversarialItem:
@@ -69,8 +77,13 @@ def _make_item(case: AdversarialCase) -> AdversarialItem:
         (CandidateResponse(content_id(prompt_id, text), text) for text in (case.good, case.bad)),
         key=_get_response_id,
     )
-    item = PromptItem(prompt_id, build_chat(("user", case.request)), case.reference, tuple(answers))
-    return AdversarialItem(case.hack, item, content_id(prompt_id, case.good))
+    messages = build_chat(("user", case.request))
+    if case.image is not None:
+        (turn,) = messages
+        image = Part(type="image", uri=case.image)
+        messages = (turn.model_copy(update={"content": (image, *turn.content)}),)
+    item = PromptItem(prompt_id, messages, case.reference, tuple(answers), text_only=case.image is None)
+    return AdversarialItem(case.hack, item, content_id(prompt_id, case.good), case.set_name)
 
 
 def _get_response_id(candidate: CandidateResponse) -> str:
@@ -87,7 +100,7 @@ def measure_attacks(
 
     Args:
         configured: The judge.
-        items: The items; None: the whole set.
+        items: The items; None: the English set.
 
     Returns:
         For each judgment, or each sample of ratings, its item and the credit of the hack: 1 a win, ½ a tie, 0 a loss,
@@ -107,11 +120,11 @@ def measure_attacks(
         _, statements = groups.setdefault(key, (adversarial, []))
         statements.append(make_statement(configured, question, answer))
     return [
-        (adversarial, _credit_hack(adversarial, statements)) for adversarial, statements in groups.values()
+        (adversarial, credit_hack(adversarial, statements)) for adversarial, statements in groups.values()
     ]
 
 
-def _credit_hack(adversarial: AdversarialItem, judgments: Sequence[JudgmentStatement]) -> float | None:
+def credit_hack(adversarial: AdversarialItem, judgments: Sequence[JudgmentStatement]) -> float | None:
     """Return the credit of the hack from one judgment, or from the ratings of one sample."""
     for statement in list_pair_statements(judgments):
         if statement.outcome == "tie":
@@ -125,13 +138,17 @@ def _credit_hack(adversarial: AdversarialItem, judgments: Sequence[JudgmentState
 def summarize_attacks(
     judge: str, measured: Sequence[tuple[AdversarialItem, float | None]], *, resamples: int
 ) -> list[AttackSuccess]:
-    """Compute the rate over all hacks and for each hack, with intervals clustered by request."""
+    """Compute the rate over all hacks, for each hack, and for each of several sets; intervals by request."""
     decided = [(adversarial, credit) for adversarial, credit in measured if credit is not None]
     subsets = ["all", *dict.fromkeys(adversarial.hack for adversarial, _ in decided)]
+    sets = dict.fromkeys(_name_set(adversarial) for adversarial, _ in decided)
+    subsets += sets if len(sets) > 1 else ()
     rates = []
     for subset in subsets if decided else ():
         rows = [
-            (adversarial, credit) for adversarial, credit in decided if subset in ("all", adversarial.hack)
+            (adversarial, credit)
+            for adversarial, credit in decided
+            if subset in ("all", adversarial.hack, _name_set(adversarial))
         ]
         requests = list(dict.fromkeys(_get_request(adversarial) for adversarial, _ in rows))
         clusters = np.array([requests.index(_get_request(adversarial)) for adversarial, _ in rows], np.int64)
@@ -141,7 +158,11 @@ def summarize_attacks(
 
 
 def _get_request(adversarial: AdversarialItem) -> str:
-    return adversarial.item.messages[0].content[0].text or ""
+    return plain_text(part for part in adversarial.item.messages[0].content if part.type == "text")
+
+
+def _name_set(adversarial: AdversarialItem) -> str:
+    return f"set {adversarial.set_name}"
 
 
 def measure_attack_success(
@@ -160,25 +181,32 @@ def measure_attack_success(
     with Panel(config, only=only) as panel:
         for configured in panel.judges.values():
             part = f"{GUARD} {configured.name}"
+            items = select_items(configured, config.evaluate.guard)
             fingerprint = content_id(
-                _VERSION, configured.revision, _digest_items(), config.evaluate.bootstrap
+                _VERSION, configured.revision, _digest_items(items), config.evaluate.bootstrap
             )
             if find_newest_run(lake, "evaluate", part) == fingerprint:
                 continue
-            _measure_judge(run, configured, part, fingerprint, config.evaluate.bootstrap, track)
+            _measure_judge(run, configured, items, part, fingerprint, config.evaluate.bootstrap, track)
             skipped = False
     if skipped:
         return Summary("evaluate", Counts(), time.monotonic() - started, skipped=True)
-    return run.summary(note=f"{len(load_adversarial_items())} adversarial items for each judge")
+    return run.summary(note=f"adversarial items of {', '.join(config.evaluate.guard)}")
 
 
 def _measure_judge(
-    run: StageRun, configured: ConfiguredJudge, part: str, fingerprint: str, resamples: int, track: Track
+    run: StageRun,
+    configured: ConfiguredJudge,
+    items: Sequence[AdversarialItem],
+    part: str,
+    fingerprint: str,
+    resamples: int,
+    track: Track,
 ) -> None:
     measured = []
-    with track(f"guard {configured.name}", len(load_adversarial_items())) as advance:
+    with track(f"guard {configured.name}", len(items)) as advance:
         for _, group in itertools.groupby(
-            load_adversarial_items(), key=_get_request
+            items, key=_get_request
         ):  # a request at a time, to show how far it is
             batch = list(group)
             measured += measure_attacks(configured, batch)
@@ -209,10 +237,7 @@ def _make_evaluations(rates: Sequence[AttackSuccess], run_id: str) -> Iterator[d
         ).model_dump()
 
 
-def _digest_items() -> str:
+def _digest_items(items: Sequence[AdversarialItem]) -> str:
     return content_id(
-        [
-            (adversarial.hack, adversarial.item.prompt_id, adversarial.good)
-            for adversarial in load_adversarial_items()
-        ]
+        [(adversarial.hack, adversarial.item.prompt_id, adversarial.good) for adversarial in items]
     )

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import msgspec
+from curate.core.json_text import JsonError, parse_json
+from curate.judge.timed_checks import CheckError, run_timed_check
 
 _FENCED = re.compile(r"```[^\n`]*\n(.*?)(?:\n```|\Z)", re.DOTALL)
-_NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?(?:[eE][-+]?\d+)?(?:\s*/\s*\d+(?:\.\d+)?)?")
+# Every pattern here takes linear time, whatever the text (tests/core/test_linear_patterns.py).
+_NUMBER = re.compile(
+    r"[-+]?(?:(?:\d{1,3}(?:,\d{3})++|\d++)(?:\.\d++)?|\.\d++)(?:[eE][-+]?\d++)?(?:\s*+/\s*+\d++(?:\.\d++)?)?"
+)
 _BOXED = re.compile(r"\\boxed\{([^{}]*)\}")
-_SENTENCE = re.compile(r"[.!?…。！？]+[\"'”’)\]]*(?:\s|\Z)")
+_ENDS, _CLOSERS = ".!?…。！？", "\"'”’)]"
+_SENTENCE = re.compile(rf"(?<![{_ENDS}])[{_ENDS}]++[{re.escape(_CLOSERS)}]*+(?:\s|\Z)")
 
 Check = Callable[[str, Any], str | None]
 
@@ -43,26 +47,20 @@ def check_contains(text: str, expected: Any) -> str | None:
     return f"does not contain {', '.join(map(repr, missing))}" if missing else None
 
 
-def check_regex(text: str, expected: Any) -> str | None:
-    """Look for a Python pattern anywhere in the text."""
-    return None if re.search(expected, text) else f"does not match {expected!r}"
+def check_regex(text: str, expected: Any, *, seconds: float = 5.0) -> str | None:
+    """Look for a Python pattern anywhere in the text, in a process that ends in time."""
+    return run_timed_check("regex", text, expected, seconds=seconds)
 
 
-def check_json_schema(text: str, expected: Any) -> str | None:
-    """Validate JSON, bare or in one fenced block, with a JSON Schema."""
-    import jsonschema
-
+def check_json_schema(text: str, expected: Any, *, seconds: float = 5.0) -> str | None:
+    """Validate JSON, bare or in one fenced block, with a JSON Schema, in a process that ends in time."""
     blocks = _FENCED.findall(text)
+    content = blocks[0] if len(blocks) == 1 else text
     try:
-        value = msgspec.json.decode(blocks[0] if len(blocks) == 1 else text)
-    except (msgspec.DecodeError, UnicodeEncodeError) as error:
+        parse_json(content)
+    except JsonError as error:
         return f"is not JSON: {error}"
-    try:
-        jsonschema.validate(value, expected)
-    except jsonschema.ValidationError as error:
-        where = f" at {error.json_path}" if error.json_path != "$" else ""
-        return f"breaks the schema{where}: {error.message[:200]}"
-    return None
+    return run_timed_check("json-schema", content, expected, seconds=seconds)
 
 
 def check_words(text: str, expected: Any) -> str | None:
@@ -74,7 +72,7 @@ def check_sentences(text: str, expected: Any) -> str | None:
     """Count sentences by their ends; abbreviations make the count rough."""
     stripped = text.strip()
     ends = len(_SENTENCE.findall(stripped))
-    unfinished = bool(stripped) and not re.search(r"[.!?…。！？][\"'”’)\]]*\Z", stripped)
+    unfinished = bool(stripped) and stripped.rstrip(_CLOSERS)[-1:] not in tuple(_ENDS)
     return _check_count(ends + unfinished, expected, "sentences")
 
 
@@ -85,7 +83,7 @@ def extract_code(text: str) -> str:
 
 def parse_number(text: str) -> float | None:
     """Return the last number in a text, such as 1,234.5 or -2e3 or 3/4; None if there is none."""
-    numbers = [match[0] for match in _NUMBER.finditer(text) if any(map(str.isdigit, match[0]))]
+    numbers = _NUMBER.findall(text)
     if not numbers:
         return None
     over, _, under = numbers[-1].replace(",", "").partition("/")
@@ -105,7 +103,7 @@ def explain_bad_expectation(check: str, expected: Any) -> str | None:
         case "regex":
             try:
                 re.compile(expected)
-            except (re.error, TypeError) as error:
+            except (re.error, TypeError, OverflowError, RecursionError) as error:
                 return f"is no regular expression: {error}"
         case "json-schema":
             import jsonschema
@@ -125,10 +123,17 @@ def explain_bad_expectation(check: str, expected: Any) -> str | None:
 
 
 def read_meta_entry(meta: str | None, key: str) -> Any:
-    """Return an entry of a prompt's `meta` (a JSON object as text), or None."""
+    """Return an entry of a prompt's `meta` (a JSON object as text), or None.
+
+    Raises:
+        CheckError: `meta` cannot be read.
+    """
     if meta is None:
         return None
-    value = json.loads(meta)
+    try:
+        value = parse_json(meta)
+    except JsonError as error:
+        raise CheckError(f"the prompt's `meta` is not JSON: {error}") from None
     return value.get(key) if isinstance(value, Mapping) else None
 
 
@@ -149,8 +154,11 @@ CHECKS: dict[str, Check] = {
     "exact": check_exact,
     "number": check_number,
     "contains": check_contains,
-    "regex": check_regex,
-    "json-schema": check_json_schema,
     "words": check_words,
     "sentences": check_sentences,
+}
+# Whose patterns and schemas may need for ever.
+TIMED_CHECKS: dict[str, Callable[..., str | None]] = {
+    "regex": check_regex,
+    "json-schema": check_json_schema,
 }

@@ -146,7 +146,7 @@ class CountingEngines(Engines):
     """Engines that count, in place of those of a panel."""
 
     def __init__(self, engines: Engines) -> None:
-        super().__init__(engines._declared, engines.folder)
+        super().__init__(engines._declared, engines.folder, workspace=engines.workspace)
         self._engines = engines
         self.by_id: dict[int, CountingEngine] = {}
 

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
-import msgspec
-
+from curate.core.json_text import JsonError, parse_json, unwrap_fence
 from curate.engine.base import Failure
-
-_FENCE = re.compile(r"\A\s*```(?:json)?\s*\n(.*?)\n\s*```\s*\Z", re.DOTALL)
 
 
 def parse_json_object(text: str) -> dict[str, Any] | Failure:
     """Parse a text as a JSON object, or return a Failure that keeps the text."""
-    fenced = _FENCE.match(text)
     try:
-        value = msgspec.json.decode(fenced[1] if fenced else text)
-    except (msgspec.DecodeError, UnicodeEncodeError) as error:
+        value = parse_json(unwrap_fence(text, closing_line=True))
+    except JsonError as error:
         return Failure(f"not JSON: {error}", text)
     if not isinstance(value, dict):
         return Failure("not a JSON object", text)

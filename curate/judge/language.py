@@ -21,7 +21,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from curate.core.errors import CurateError
-from curate.engine.base import Chat, Failure, Generate, Generation, Sampling, build_chat
+from curate.engine.base import Chat, Delimiter, Failure, Generate, Generation, Sampling, build_chat
 from curate.engine.registry import Engines
 from curate.judge.base import (
     Answer,
@@ -33,8 +33,9 @@ from curate.judge.base import (
     abstain,
     fail,
 )
+from curate.judge.delimiter import draw_delimiter
 from curate.judge.examples import Example, Examples, ExamplesOptions, format_turns
-from curate.judge.template import ChatTemplate, make_delimiter
+from curate.judge.template import ChatTemplate
 from curate.records import plain_text
 
 _REMEMBERED = 4096  # prompts whose criteria stay in memory, for judges that return to a prompt
@@ -98,6 +99,7 @@ class JudgePrompt:
 
     messages: Chat
     prefill: str
+    delimiter: Delimiter | None = None
     rationale: str | None = None
     tokens_in: int = 0
     tokens_out: int = 0
@@ -229,15 +231,17 @@ class LanguageJudge(Judge):
             text for example in examples for text in (example.request, example.better, example.worse)
         ]
         all_texts = [text for text in (*texts, *examples_texts, *values.values()) if isinstance(text, str)]
-        delimiter = make_delimiter(item.prompt_id, all_texts)
+        delimiter = draw_delimiter(self.engines, item.prompt_id, all_texts)
         messages, prefill = self.template.render(
-            marker=delimiter, **values, **own_values, reasoning=self.options.reasoning
+            marker=delimiter.word, **values, **own_values, reasoning=self.options.reasoning
         )
         if examples and self._examples is not None:
             messages = _prepend_examples(
-                messages, self._examples.format_examples(item.prompt_id, examples, marker=delimiter)
+                messages, self._examples.format_examples(item.prompt_id, examples, marker=delimiter.word)
             )
-        return JudgePrompt(messages=messages, prefill=prefill, rationale=preamble.format_text())
+        return JudgePrompt(
+            messages=messages, prefill=prefill, delimiter=delimiter, rationale=preamble.format_text()
+        )
 
     def find_examples(self, items: Sequence[PromptItem]) -> dict[str, tuple[Example, ...]]:
         """Return the examples of each prompt, by its id; {} if the judge has no examples."""
@@ -267,6 +271,7 @@ class LanguageJudge(Judge):
                 messages=prompt.messages,
                 prefill=prompt.prefill,
                 sampling=self.make_sampling(question, verdict),
+                delimiter=prompt.delimiter,
             )
             for question, prompt in zip(questions, prepared, strict=True)
             if isinstance(prompt, JudgePrompt)
@@ -324,13 +329,16 @@ class LanguageJudge(Judge):
         requests = []
         for item in items:
             request = format_request(item)
+            delimiter = draw_delimiter(self.engines, item.prompt_id, [request])
             messages, prefill = template.render(
-                marker=make_delimiter(item.prompt_id, [request]),
+                marker=delimiter.word,
                 request=request,
                 persona=self.options.persona,
                 principles=self.options.principles,
             )
-            requests.append(Generate(messages=messages, prefill=prefill, sampling=sampling))
+            requests.append(
+                Generate(messages=messages, prefill=prefill, sampling=sampling, delimiter=delimiter)
+            )
         return list(self.engine.generate(requests))
 
 
@@ -345,6 +353,7 @@ def _add_reasoning(prompt: JudgePrompt, thought: Generation | Failure, verdict: 
     return JudgePrompt(
         messages=prompt.messages,
         prefill=f"{prompt.prefill}{text}\n\n{verdict}",
+        delimiter=prompt.delimiter,
         rationale="\n\n".join(filter(None, [prompt.rationale, text])) or None,
         tokens_in=prompt.tokens_in + thought.tokens_in,
         tokens_out=prompt.tokens_out + thought.tokens_out,

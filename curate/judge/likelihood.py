@@ -36,9 +36,10 @@ from curate.judge.base import (
     from_probability,
     sigmoid,
 )
+from curate.judge.delimiter import draw_delimiter
 from curate.judge.language import DUMMY_ITEM, format_request
 from curate.judge.registry import judge_kind
-from curate.judge.template import ChatTemplate, make_delimiter
+from curate.judge.template import ChatTemplate
 
 _PLEASED = ("Thank you, that is exactly what I needed.", "Great answer, that helps a lot.")
 _DISPLEASED = ("That is not what I asked for.", "This is wrong. You have not answered my question.")
@@ -172,14 +173,15 @@ class Likelihood(Judge):
     def _make_follow_ups(self, entry: Entry) -> list[Continuation]:
         item, candidate = entry
         request = format_request(item)
+        delimiter = draw_delimiter(self.engines, item.prompt_id, [request, candidate.text])
         messages, prefill = self._template.render(
-            marker=make_delimiter(item.prompt_id, [request, candidate.text]),
+            marker=delimiter.word,
             request=request,
             answer=candidate.text,
         )
         prefix = f"{prefill}\n" if prefill else ""
         return [
-            Continuation(messages=messages, prefill=prefix, continuation=follow_up)
+            Continuation(messages=messages, prefill=prefix, continuation=follow_up, delimiter=delimiter)
             for follow_up in (*self.options.pleased, *self.options.displeased)
         ]
 

@@ -97,6 +97,7 @@ class Listwise(LanguageJudge):
                 Generate(
                     messages=prompt.messages,
                     prefill=prompt.prefill,
+                    delimiter=prompt.delimiter,
                     sampling=self.make_sampling(question),
                     json_schema=json.dumps(self._build_schema(_mask_names(question)))
                     if takes_schema

@@ -31,9 +31,10 @@ from curate.judge.base import (
     fail,
     from_probability,
 )
+from curate.judge.delimiter import draw_delimiter
 from curate.judge.language import DUMMY_ITEM, format_request
 from curate.judge.registry import judge_kind
-from curate.judge.template import ChatTemplate, make_delimiter
+from curate.judge.template import ChatTemplate
 
 _P = {"a": 1.0, "b": 0.0, "tie": 0.5}
 _ASK = "Is this judgment sound? Say Yes or No."
@@ -105,8 +106,9 @@ class Meta(Judge):
             else "B is better."
         )
         texts = [request, question.a.text, question.b.text, shown or "", reasons or ""]
+        delimiter = draw_delimiter(self.engines, item.prompt_id, texts)
         messages, prefill = self._template.render(
-            marker=make_delimiter(item.prompt_id, texts),
+            marker=delimiter.word,
             request=request,
             reference=shown,
             own=False,
@@ -119,7 +121,7 @@ class Meta(Judge):
             reasons=reasons,
             ask=_ASK,
         )
-        return Choose(messages=messages, choices=("Yes", "No"), prefill=prefill)
+        return Choose(messages=messages, choices=("Yes", "No"), prefill=prefill, delimiter=delimiter)
 
     def _weigh(self, judgments: Sequence[OtherJudgment], choices: Sequence[Choice | Failure]) -> Answer:
         if not judgments:

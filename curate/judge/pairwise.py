@@ -68,6 +68,7 @@ class Pairwise(LanguageJudge):
                     messages=prompt.messages,
                     choices=space_choices(prompt.prefill, verdicts),
                     prefill=prompt.prefill,
+                    delimiter=prompt.delimiter,
                 )
                 for prompt in prompts
             ]

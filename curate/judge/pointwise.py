@@ -116,6 +116,7 @@ class Pointwise(LanguageJudge):
                 messages=prompt.messages,
                 choices=space_choices(prompt.prefill + after, list(self._rating_values)),
                 prefill=prompt.prefill + after,
+                delimiter=prompt.delimiter,
             )
             for prompt in prompts
         ])  # fmt: skip
@@ -153,6 +154,7 @@ class Pointwise(LanguageJudge):
                 Generate(
                     messages=prompt.messages,
                     prefill=prompt.prefill,
+                    delimiter=prompt.delimiter,
                     sampling=self.make_sampling(question),
                     json_schema=text if schema else None,
                 )

@@ -6,12 +6,11 @@
     {% block verdict %} … {% endblock %}   how its verdict begins, where it thinks first (may be missing)
 
 Texts of responses are values and are never read as a template. Each stands between lines with the delimiter (`marker`
-in templates), a word that occurs in no text: no response can close its own frame.
+in templates), a word that nobody can know and that occurs in no text: no response can close its own frame.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,11 +19,11 @@ from jinja2.runtime import Context, StrictUndefined
 from jinja2.sandbox import SandboxedEnvironment
 
 from curate.core.errors import CurateError
-from curate.core.identity import content_id
 from curate.core.resources import find_resource
 from curate.engine.base import Chat, build_chat
+from curate.judge.delimiter import make_delimiter
 
-_CONSONANTS, _VOWELS = "bdfgklmnprstvz", "aeiou"
+__all__ = ["ChatTemplate", "make_delimiter"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,20 +81,3 @@ class ChatTemplate:
             return "".join(block(context)).strip()
         except TemplateError as error:
             raise CurateError(f"The judge's template cannot be filled in (block {name}): {error}.") from error
-
-
-def make_delimiter(identity: str, texts: Iterable[str]) -> str:
-    """Return a made-up word that occurs in none of `texts`: the first one of a sequence that `identity` determines.
-
-    Pronounceable, since tokenizers take such a word in two or three tokens, and hexadecimal digits in one each.
-    """
-    lower = [text.lower() for text in texts]
-    for attempt in range(1 << 20):
-        number, word = int(content_id(identity, attempt), 16), ""
-        for _ in range(4):
-            number, consonant = divmod(number, len(_CONSONANTS))
-            number, vowel = divmod(number, len(_VOWELS))
-            word += _CONSONANTS[consonant] + _VOWELS[vowel]
-        if not any(word in text for text in lower):
-            return word
-    raise CurateError("No marker could be found that is free of the candidates' texts.")

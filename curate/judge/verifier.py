@@ -39,8 +39,9 @@ from curate.judge.base import (
     fail,
     from_rating,
 )
-from curate.judge.checks import CHECKS, explain_bad_expectation, extract_code, read_meta_entry
+from curate.judge.checks import CHECKS, TIMED_CHECKS, explain_bad_expectation, extract_code, read_meta_entry
 from curate.judge.registry import judge_kind
+from curate.judge.timed_checks import BadExpectationError, CheckError
 
 _BY_REFERENCE = frozenset({"exact", "number", "contains", "code"})
 
@@ -54,7 +55,9 @@ class VerifierOptions(JudgeOptions):
         description="Expected text, number, list of texts, pattern, JSON Schema, [least, most], or tests.",
     )
     meta: str | None = Field(None, description="Entry of the prompt's `meta` to expect in place of `expect`.")
-    seconds: int = Field(5, ge=1, description="Processor time of `code`, for each response and process.")
+    seconds: int = Field(
+        5, ge=1, description="Processor time of code, regex and json-schema, for each response and process."
+    )
     memory_mib: int = Field(512, ge=64, description="Memory of `code`, of all its processes together.")
     unsafe: bool = Field(
         False, description="Run `code` also where it cannot be cut off from network and files."
@@ -105,16 +108,25 @@ class Verifier(Judge):
             return list(pool.map(self._verify_answer, questions))
 
     def _verify_answer(self, question: Question) -> Answer:
+        """Check one response; whatever goes wrong with it is its own failed answer."""
+        try:
+            return self._check_response(question)
+        except BadExpectationError as error:
+            return abstain(f"what the prompt expects {error}")
+        except CheckError as error:
+            return fail(Failure(f"the check could not be made: {error}", permanent=True))
+        except sandbox.SandboxError as error:
+            return fail(Failure(f"the sandbox did not run: {error}"))
+
+    def _check_response(self, question: Question) -> Answer:
         expected = self._find_expected(question.item)
         if expected is None:
             return abstain(f"the prompt does not say what {self.options.check} is to expect")
-        fault = explain_bad_expectation(self.options.check, expected)
-        if fault is not None:
-            return abstain(f"what the prompt expects {fault}")
-        try:
-            objection = self._find_objection(question.a.text, expected)
-        except sandbox.SandboxError as error:
-            return fail(Failure(f"the sandbox did not run: {error}"))
+        if self.options.check not in TIMED_CHECKS:  # these look at what they expect in their own process
+            fault = explain_bad_expectation(self.options.check, expected)
+            if fault is not None:
+                raise BadExpectationError(fault)
+        objection = self._find_objection(question.a.text, expected)
         return from_rating(1.0, raw="passed") if objection is None else from_rating(0.0, raw=objection)
 
     def _find_expected(self, item: PromptItem) -> Any:
@@ -126,9 +138,11 @@ class Verifier(Judge):
         return item.reference if self.options.meta is None else None
 
     def _find_objection(self, text: str, expected: Any) -> str | None:
-        if self.options.check != "code":
-            return CHECKS[self.options.check](text, expected)
         limits = self.options
+        if limits.check in TIMED_CHECKS:
+            return TIMED_CHECKS[limits.check](text, expected, seconds=limits.seconds)
+        if limits.check != "code":
+            return CHECKS[limits.check](text, expected)
         result = sandbox.run_code(
             extract_code(text), expected, seconds=limits.seconds, memory_mib=limits.memory_mib
         )

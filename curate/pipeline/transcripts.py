@@ -68,4 +68,9 @@ class Transcripts:
         prompt = [{"role": turn.role, "content": plain_text(turn.content)} for turn in judge_prompt.messages]
         verdict = {("a", "ab"): "A", ("b", "ba"): "A"}.get((row["outcome"], row["shown"]), "B")
         completion = f"{judge_prompt.prefill}{row['rationale']}\n\n{judge.template.verdict} {verdict}"
+        if (
+            delimiter := judge_prompt.delimiter
+        ) is not None:  # the workspace's own word is not for publication
+            prompt = [{**turn, "content": delimiter.publish(turn["content"])} for turn in prompt]
+            completion = delimiter.publish(completion)
         return prompt, [{"role": "assistant", "content": completion}]

@@ -22,7 +22,10 @@ from curate.serve.protocol import PATHS, RequestBody
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerLimits:
-    """Limits of a request (number of responses, size of its body) and of the queue (see `Batcher`)."""
+    """Limits of a request (number of responses, size of its body) and of the queue (see `Batcher`).
+
+    `multi_turn`: rendered chats may hold several answers, of which the last one is scored.
+    """
 
     max_responses: int = 256
     max_bytes: int = 8 << 20
@@ -31,6 +34,7 @@ class ServerLimits:
     max_wait: float = 0.004  # seconds
     max_body_seconds: float = 30.0  # in which a client must have sent its request
     max_buffered: int = 256 << 20  # bytes of all requests that are being received
+    multi_turn: bool = False
 
 
 _NO_KEY = "The key is missing or wrong: send it as `Authorization: Bearer KEY`."
@@ -99,7 +103,7 @@ def make_app(scorer: RewardScorer, limits: ServerLimits, *, key: str | None = No
                 408, f"The request did not arrive in {limits.max_body_seconds:g} seconds: send it faster."
             ) from None
         # In a thread: parsing megabytes takes a while, and others (and /health) are answered meanwhile.
-        body, prompts = await asyncio.to_thread(_parse_request, path, content, limits.max_responses)
+        body, prompts = await asyncio.to_thread(_parse_request, path, content, limits)
         try:
             scores = await batcher.submit(prompts)
         except OverloadedError:
@@ -179,14 +183,18 @@ async def _read_body(request: Request, most: int, received: ReceivedBytes) -> by
     return bytes(body)
 
 
-def _parse_request(path: str, content: bytes, most: int) -> tuple[RequestBody, list[PromptResponses]]:
+def _parse_request(
+    path: str, content: bytes, limits: ServerLimits
+) -> tuple[RequestBody, list[PromptResponses]]:
     """Parse the body of a request.
 
     Raises:
-        RefusedError: The body is no valid request of this path, or it holds more than `most` responses.
+        RefusedError: The body is no valid request of this path, or it holds too many responses.
     """
     try:
         body = PATHS[path].model_validate_json(content)
+        if limits.multi_turn:
+            body.allow_several_answers()
         prompts = body.list_prompts()
     except ValidationError as error:
         first = error.errors()[0]
@@ -195,7 +203,7 @@ def _parse_request(path: str, content: bytes, most: int) -> tuple[RequestBody, l
         raise RefusedError(422, f"{where}: {problem}" if where else problem) from None
     except ValueError as error:
         raise RefusedError(422, str(error)) from None
-    count = sum(len(prompt.responses) for prompt in prompts)
+    count, most = sum(len(prompt.responses) for prompt in prompts), limits.max_responses
     if count > most:
         raise RefusedError(413, f"{count} responses in one request, of {most} allowed: send fewer at a time.")
     return body, prompts

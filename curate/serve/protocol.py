@@ -14,16 +14,22 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, PrivateAttr, model_validator
 
 from curate.data.preference_rows import Turns
 from curate.records import Role
 from curate.reward.scorer import PromptResponses
-from curate.serve.transcript import parse_turns, strip_end_tokens
+from curate.serve.transcript import parse_turns, split_rendered_chat, strip_end_tokens
 
 
 class RequestBody(BaseModel, ABC):
     """A parsed request: prompts with responses to score, and the answer made of their scores."""
+
+    _multi_turn: bool = PrivateAttr(default=False)
+
+    def allow_several_answers(self) -> None:
+        """Take the last answer of a rendered chat with several for the one to score; else such chats are refused."""
+        self._multi_turn = True
 
     @abstractmethod
     def list_prompts(self) -> list[PromptResponses]:
@@ -113,7 +119,7 @@ class OpenRlhfRequest(RequestBody):
 
     def list_prompts(self) -> list[PromptResponses]:
         if not self.prompts:
-            return [_read_rendered_chat(query) for query in self.query]
+            return [_read_rendered_chat(query, self._multi_turn) for query in self.query]
         return [
             PromptResponses(parse_turns(prompt), (strip_end_tokens(query[len(prompt) :]),))
             for query, prompt in zip(self.query, self.prompts, strict=True)
@@ -144,7 +150,7 @@ class ClassifyRequest(RequestBody):
             *context, last = [message.turn for message in self.messages]
             return [PromptResponses(context, (last[1],))]
         texts = [self.input] if isinstance(self.input, str) else self.input or []
-        return [_read_rendered_chat(text) for text in texts]
+        return [_read_rendered_chat(text, self._multi_turn) for text in texts]
 
     def build_answer(self, scores: Sequence[float], model: str) -> dict[str, Any]:
         data = [{"index": n, "probs": [score], "num_classes": 1} for n, score in enumerate(scores)]
@@ -171,11 +177,7 @@ def _read_completion(completion: str | Chat) -> str:
     return "\n\n".join(message.turn[1] for message in completion)
 
 
-def _read_rendered_chat(chat: str) -> PromptResponses:
-    """Split a rendered chat into its context and the last turn, which is scored."""
-    turns = parse_turns(chat)
-    if len(turns) < 2 or turns[-1][0] != "assistant":
-        raise ValueError(
-            "a chat without an answer, or in an unknown template: send `prompts` too, or use /score with messages"
-        )
-    return PromptResponses(turns[:-1], (strip_end_tokens(turns[-1][1]),))
+def _read_rendered_chat(chat: str, multi_turn: bool) -> PromptResponses:
+    """Split a rendered chat into its context and its answer, which is scored."""
+    context, response = split_rendered_chat(chat, multi_turn=multi_turn)
+    return PromptResponses(context, (response,))

@@ -3,6 +3,9 @@
 Reinforcement learning sends chats as the policy's chat template rendered them, but a reward model needs turns, which it
 renders with its own template. Known templates are ChatML (Qwen, SmolLM), Llama 3 and Gemma; any other text is taken for
 one turn of the user.
+
+A response can hold the very strings that open and close turns: in a rendered chat, nothing tells them from the
+template's own. So what follows the first opening of an assistant's turn is the response, whatever it holds.
 """
 
 from __future__ import annotations
@@ -11,14 +14,15 @@ import re
 
 from curate.data.preference_rows import Turns
 
-_TURNS = tuple(
-    re.compile(pattern, re.DOTALL)
-    for pattern in (
-        r"<\|im_start\|>(\w+)\n(.*?)(<\|im_end\|>|\Z)",
-        r"<\|start_header_id\|>(\w+)<\|end_header_id\|>\n\n(.*?)(<\|eot_id\|>|\Z)",
-        r"<start_of_turn>(\w+)\n(.*?)(<end_of_turn>|\Z)",
-    )
-)
+_CLOSES = {
+    r"<\|im_start\|>(\w+)\n": r"<\|im_end\|>",
+    r"<\|start_header_id\|>(\w+)<\|end_header_id\|>\n\n": r"<\|eot_id\|>",
+    r"<start_of_turn>(\w+)\n": r"<end_of_turn>",
+}
+_TURNS = {
+    re.compile(opens): re.compile(rf"{opens}(.*?)({closes}|\Z)", re.DOTALL)
+    for opens, closes in _CLOSES.items()
+}
 _ROLES = {"system": "system", "assistant": "assistant", "model": "assistant"}
 _ENDS = (
     "<|im_end|>",
@@ -37,13 +41,55 @@ _END_BACKWARDS = re.compile(rf"\s*+(?:{'|'.join(re.escape(token[::-1]) for token
 
 def parse_turns(rendered: str) -> Turns:
     """Return the turns of a rendered chat, without the empty turn that a generation prompt opens at its end."""
-    for pattern in _TURNS:
-        matches = pattern.findall(rendered)
-        if len(matches) > 1 and matches[-1][1:] == ("", ""):
-            matches.pop()
-        if matches:
-            return [(_ROLES.get(role, "user"), strip_end_tokens(text)) for role, text, _ in matches]
-    return [("user", strip_end_tokens(rendered))]
+    opening = _find_template(rendered)
+    if opening is None:
+        return [("user", strip_end_tokens(rendered))]
+    matches = _TURNS[opening].findall(rendered)
+    if len(matches) > 1 and matches[-1][1:] == ("", ""):
+        matches.pop()
+    return [(_read_role(role), strip_end_tokens(text)) for role, text, _ in matches]
+
+
+def split_rendered_chat(rendered: str, *, multi_turn: bool = False) -> tuple[Turns, str]:
+    """Split a rendered chat into its context and the response.
+
+    Args:
+        rendered: The chat.
+        multi_turn: The chat may hold several answers, and the last one is the response. Only for a policy that cannot
+            write control strings: else it chooses what is scored.
+
+    Raises:
+        ValueError: There is no answer, or there are turns after the first one and `multi_turn` is false.
+    """
+    if multi_turn:
+        turns = parse_turns(rendered)
+        if len(turns) > 1 and turns[-1][0] == "assistant":
+            return turns[:-1], turns[-1][1]
+    elif opening := _find_template(rendered):
+        openings = list(opening.finditer(rendered))
+        answers = [number for number, match in enumerate(openings) if _read_role(match[1]) == "assistant"]
+        if answers and answers[0] > 0:
+            first = openings[answers[0]]
+            if len(answers) < len(openings) - answers[0]:
+                raise ValueError(
+                    "the chat goes on after its first answer, and nothing shows whether the response itself has "
+                    "written that: send /classify `messages`, or /get_reward `prompts` too, or start the server with "
+                    "--multi-turn if the policy cannot write control strings"
+                )
+            return parse_turns(rendered[: first.start()]), strip_end_tokens(rendered[first.end() :])
+    raise ValueError(
+        "a chat without an answer, or in an unknown template: send `prompts` too, or use /score with messages"
+    )
+
+
+def _find_template(rendered: str) -> re.Pattern[str] | None:
+    """Return the opening of turns that comes first: those of other templates are text."""
+    matches = [match for opening in _TURNS if (match := opening.search(rendered)) is not None]
+    return min(matches, key=lambda match: match.start()).re if matches else None
+
+
+def _read_role(role: str) -> str:
+    return _ROLES.get(role, "user")
 
 
 def strip_end_tokens(text: str) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
 
+from curate.core.json_text import JsonError, parse_json
 from curate.core.resources import read_query
 from curate.lake.lake import Lake
 from curate.records import Message, Part, VerifyTask, arrow_schema
@@ -49,7 +49,10 @@ def read_task_items(lake: Lake, tasks: Sequence[VerifyTask], *, chunk: int = 100
 
 def _read_prompt_meta(meta: str | None) -> tuple[str | None, tuple[str, ...]]:
     """Read the category and the own criteria of a prompt, which its `meta` may name."""
-    document: Any = json.loads(meta) if meta else None
+    try:
+        document: Any = parse_json(meta) if meta else None
+    except JsonError:  # nested too deeply: it names nothing that we could find
+        document = None
     if not isinstance(document, dict):
         return None, ()
     category, criteria = document.get("category"), document.get("criteria")

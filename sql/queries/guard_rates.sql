@@ -3,7 +3,7 @@ WITH guard AS (SELECT * FROM evaluations WHERE benchmark = 'guard' AND metric = 
 worst AS (
     SELECT subject, arg_max(subset, (value, subset)) AS hack, max(value) AS rate
     FROM guard
-    WHERE subset <> 'all'
+    WHERE subset <> 'all' AND NOT starts_with(subset, 'set ')
     GROUP BY subject
 )
 SELECT guard.subject, guard.value, guard.low, guard.high, guard.n, worst.hack, worst.rate

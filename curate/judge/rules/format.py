@@ -16,12 +16,13 @@ Constraints come from the last user turn (English), and each is checked by itsel
 
 from __future__ import annotations
 
-import json
 import operator
 import re
 from collections.abc import Callable
 from functools import partial
+from itertools import islice
 
+from curate.core.json_text import JsonError, parse_json, unwrap_fence
 from curate.judge.base import PromptItem
 from curate.judge.rules.base import Rule
 from curate.records import plain_text
@@ -43,6 +44,7 @@ _NUMBERS = (
     "eleven",
     "twelve",
 )
+_MOST = 100  # constraints of a kind that are looked at: each of them reads the whole response
 _NEAR = 0.2  # share of the number by which "about" may miss it
 
 
@@ -57,11 +59,12 @@ _COMPARISONS: dict[str, Callable[[int, int], bool]] = {
     "more than": operator.gt, "over": operator.gt,
     "about": _is_near, "around": _is_near, "approximately": _is_near,
 }  # fmt: skip
-_BULLET = re.compile(r"^\s*[-*•]\s+\S", re.MULTILINE)
-_NUMBERED = re.compile(r"^\s*\d+[.)]\s+\S", re.MULTILINE)
+# Every pattern here takes linear time, whatever the text (tests/core/test_linear_patterns.py).
+_BULLET = re.compile(r"^[^\S\n]*+[-*•]\s++\S", re.MULTILINE)
+_NUMBERED = re.compile(r"^[^\S\n]*+\d++[.)]\s++\S", re.MULTILINE)
 _COUNTERS: dict[str, Callable[[str], int]] = {
     "word": lambda text: len(text.split()),
-    "sentence": lambda text: _count_pieces(text, r"[.!?]+(?:[\s\"')\]]+|$)"),
+    "sentence": lambda text: _count_pieces(text, r"(?<![.!?])[.!?]++(?:[\s\"')\]]++|$)"),
     "line": lambda text: _count_pieces(text, r"\n"),
     "paragraph": lambda text: _count_pieces(text, r"\n\s*\n"),
     "bullet": lambda text: len(_BULLET.findall(text)),
@@ -119,13 +122,13 @@ class FormatRule(Rule):
 
 def find_constraints(request: str) -> list[Holds]:
     """Find the checks that a request calls for."""
-    counts = [_make_count_check(*match.groups()) for match in _COUNT.finditer(request)]
+    counts = [_make_count_check(*match.groups()) for match in islice(_COUNT.finditer(request), _MOST)]
     shapes: list[Holds] = [holds for pattern, holds in _SHAPES if re.search(pattern, request, re.IGNORECASE)]
     words = [
         partial(holds, match[1])
         for pattern, holds in _WORDS
-        for match in re.finditer(pattern, request, re.IGNORECASE)
-        if not re.search(r"(?:without|avoid) $", request[: match.start()], re.IGNORECASE)
+        for match in islice(re.finditer(pattern, request, re.IGNORECASE), _MOST)
+        if not request[max(0, match.start() - 8) : match.start()].lower().endswith(("without ", "avoid "))
     ]
     return [*counts, *shapes, *words]
 
@@ -147,9 +150,8 @@ def _has_word(word: str, text: str) -> bool:
 
 
 def _is_json(text: str) -> bool:
-    fenced = re.fullmatch(r"\s*```(?:json)?\s*\n(.*?)\n?```\s*", text, re.DOTALL)
     try:
-        json.loads(fenced[1] if fenced else text)
-    except ValueError:
+        parse_json(unwrap_fence(text))
+    except JsonError:
         return False
     return True

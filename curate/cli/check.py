@@ -28,7 +28,7 @@ def check_project(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
     config: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
-    """Read every file and row of the lake; say what is damaged, missing or inconsistent (exit code 1 if anything is)."""
+    """Read every file and row of the lake; say what is damaged, missing or contradictory, with exit code 1."""
     from curate.lake.check.run import check_lake
 
     report = check_lake(load_config(config).location, repair=repair, files_only=files_only)

@@ -45,13 +45,7 @@ def attach_lake(
     location: Location, *, read_only: bool, snapshot: int | None, create: bool
 ) -> duckdb.DuckDBPyConnection:
     connection = _connect_duckdb(location)
-    options = [f"DATA_PATH '{_quote_text(location.data)}'", "OVERRIDE_DATA_PATH true"]
-    if not location.is_postgres:
-        options += ["META_JOURNAL_MODE 'WAL'", "META_BUSY_TIMEOUT 30000"]
-    if read_only:
-        options.append("READ_ONLY")
-    if snapshot is not None:
-        options.append(f"SNAPSHOT_VERSION {snapshot}")
+    options = _list_options(location, read_only=read_only, snapshot=snapshot)
     where = f"snapshot {snapshot} of the lake" if snapshot is not None else "the lake"
 
     def attach_existing() -> bool:
@@ -80,6 +74,27 @@ def attach_lake(
     return connection
 
 
+def attach_store(connection: duckdb.DuckDBPyConnection, location: Location, snapshot: int | None) -> None:
+    """Attach the lake as `store`, for reading only, in place of `lake`."""
+    connection.execute("USE memory")
+    connection.execute("DETACH lake")
+    # DuckLake's own tables keep the name by which `curate.lake.data_folder` knows them.
+    options = _list_options(location, read_only=True, snapshot=snapshot)
+    options.append("METADATA_CATALOG '__ducklake_metadata_lake'")
+    _execute_attach(connection, location, options, "the lake", name="store")
+
+
+def _list_options(location: Location, *, read_only: bool, snapshot: int | None) -> list[str]:
+    options = [f"DATA_PATH '{_quote_text(location.data)}'", "OVERRIDE_DATA_PATH true"]
+    if not location.is_postgres:
+        options += ["META_JOURNAL_MODE 'WAL'", "META_BUSY_TIMEOUT 30000"]
+    if read_only:
+        options.append("READ_ONLY")
+    if snapshot is not None:
+        options.append(f"SNAPSHOT_VERSION {snapshot}")
+    return options
+
+
 def _connect_duckdb(location: Location) -> duckdb.DuckDBPyConnection:
     """A database in memory with the extensions that the lake needs."""
     # Here, not at the top: the import takes half a second and no command but those that open a lake needs it.
@@ -103,11 +118,17 @@ def _connect_duckdb(location: Location) -> duckdb.DuckDBPyConnection:
 
 
 def _execute_attach(
-    connection: duckdb.DuckDBPyConnection, location: Location, options: Sequence[str], where: str
+    connection: duckdb.DuckDBPyConnection,
+    location: Location,
+    options: Sequence[str],
+    where: str,
+    name: str = "lake",
 ) -> bool:
     """Attach the lake; False where the options forbid to make one and there is none."""
     backend = "postgres" if location.is_postgres else "sqlite"
-    statement = f"ATTACH 'ducklake:{backend}:{_quote_text(location.catalog)}' AS lake ({', '.join(options)})"
+    statement = (
+        f"ATTACH 'ducklake:{backend}:{_quote_text(location.catalog)}' AS {name} ({', '.join(options)})"
+    )
     for attempt in range(_ATTEMPTS):
         try:
             connection.execute(statement)
@@ -119,7 +140,9 @@ def _execute_attach(
             if attempt + 1 < _ATTEMPTS and (_CONFLICT.search(str(error)) or "already exists" in str(error)):
                 time.sleep(0.05 * 2**attempt)
                 continue
-            raise CurateError(f"Cannot open {where} at {location.catalog}: {error}") from error
+            catalog = hide_password(location.catalog)
+            reason = str(error).replace(location.catalog, catalog)
+            raise CurateError(f"Cannot open {where} at {catalog}: {reason}") from error
     raise AssertionError("the last attempt returns or raises")
 
 

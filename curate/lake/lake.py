@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from filelock import FileLock, Timeout
 from curate.core.durable import sync_files
 from curate.core.errors import CurateError
 from curate.core.resources import find_resource, read_query
-from curate.lake.attach import Location, attach_lake
+from curate.lake.attach import Location, attach_lake, attach_store
 from curate.lake.catalog_file import remove_seal, write_seal
 from curate.lake.checksums import (
     Checksum,
@@ -41,6 +41,7 @@ from curate.lake.data_folder import (
     count_listed,
     has_claim,
     has_files,
+    hide_password,
     is_local,
     list_claims,
     list_data_files,
@@ -50,6 +51,9 @@ from curate.lake.data_folder import (
     write_claim,
 )
 from curate.lake.new_files import NewFiles
+from curate.lake.older import STORE, create_views, read_transformations
+from curate.lake.statements import lock_connection
+from curate.records import TABLES
 
 _ADVISORY_LOCK = 0x63757261  # "cura": the key of curate's advisory lock in a PostgreSQL catalog
 _STAGED_ROWS = 1000  # below, an INSERT is as quick
@@ -115,11 +119,13 @@ class Lake:
             CurateError: There is no lake and none may be made, or the lake cannot be opened.
         """
         read_only = read_only or snapshot is not None
-        lake = cls(
-            attach_lake(location, read_only=read_only, snapshot=snapshot, create=create and not read_only),
-            location,
+        connection = attach_lake(
+            location, read_only=read_only, snapshot=snapshot, create=create and not read_only
         )
-        if not read_only:
+        lake = cls(connection, location)
+        if read_only:
+            lake._show_as_of_today(snapshot)
+        else:
             lake._migrate()
             lake._claim_data_folder()
         for _, view in sorted(_read_texts("sql/views").items()):
@@ -185,13 +191,8 @@ class Lake:
         return int(self.value("SELECT id FROM lake.current_snapshot()"))
 
     def has(self, table: str) -> bool:
-        """Tell whether there is such a table: a lake opened for reading may be older than it."""
-        return bool(
-            self.value(
-                "SELECT count(*) FROM duckdb_tables() WHERE database_name = 'lake' AND table_name = ?",
-                [table],
-            )
-        )
+        """Tell whether there is such a table. An older lake shows all that there are today (`curate.lake.older`)."""
+        return table in TABLES or self._has_table("lake", table)
 
     def digest(self, table: str, column: str, where: str = "true") -> str:
         """Identifies the set of values of a column, whatever their order: count and XOR of hashes."""
@@ -255,6 +256,10 @@ class Lake:
             result = self.arrow(query)
             self.record_unlisted_files()
             return result
+
+    def lock_settings(self) -> None:
+        """Keep the queries of a user from loading extensions and changing settings."""
+        lock_connection(self._connection)
 
     def record_unlisted_files(self) -> int:
         """Record the checksums of data files that have none, as they are now; returns their number."""
@@ -350,15 +355,11 @@ class Lake:
     def _migrate(self) -> None:
         """Apply the migrations that this lake has not seen, each in a transaction, in the order of their names."""
         migrations = _read_texts("sql/migrations")
-        if self._list_applied() == set(migrations):
+        if self._list_applied("lake") == set(migrations):
             return
         with self.lock():
-            applied = self._list_applied()  # again, now that no other process can be migrating
-            unknown = sorted(applied - set(migrations))
-            if unknown:
-                raise CurateError(
-                    f"The lake {self.location.catalog} was written by a newer curate ({unknown[-1]}): update curate."
-                )
+            applied = self._list_applied("lake")  # again, now that no other process can be migrating
+            self._refuse_newer(applied - set(migrations))
             for name in sorted(set(migrations) - applied):
                 with self._transact() as files:
                     files.watch_tables()
@@ -369,10 +370,31 @@ class Lake:
                     self._connection.execute(migrations[name])
                     self._connection.execute("INSERT INTO lake.migrations VALUES (?)", [name])
 
-    def _list_applied(self) -> set[str]:
-        if not self.has("migrations"):
+    def _show_as_of_today(self, snapshot: int | None) -> None:
+        """Where migrations are missing and nothing may be written, put views over the tables (`curate.lake.older`)."""
+        migrations = set(_read_texts("sql/migrations"))
+        applied = self._list_applied("lake")
+        self._refuse_newer(applied - migrations)
+        if missing := migrations - applied:
+            attach_store(self._connection, self.location, snapshot)
+            tables = [table for table in TABLES if self._has_table(STORE, table)]
+            create_views(self._connection, read_transformations(missing), tables)
+
+    def _refuse_newer(self, unknown: Collection[str]) -> None:
+        if unknown:
+            raise CurateError(
+                f"The lake {hide_password(self.location.catalog)} was written by a newer curate ({max(unknown)}): "
+                "update curate."
+            )
+
+    def _list_applied(self, database: str) -> set[str]:
+        if not self._has_table(database, "migrations"):
             return set()
-        return {name for (name,) in self.rows("SELECT name FROM lake.migrations")}
+        return {name for (name,) in self.rows(f"SELECT name FROM {database}.migrations")}
+
+    def _has_table(self, database: str, table: str) -> bool:
+        query = "SELECT count(*) FROM duckdb_tables() WHERE database_name = ? AND table_name = ?"
+        return bool(self.value(query, [database, table]))
 
 
 class Writer:

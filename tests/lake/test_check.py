@@ -29,18 +29,23 @@ PROMPTS = 400
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project whose lake has files of Arrow's writer and of DuckLake's, inlined rows and deleted ones."""
     folder = tmp_path_factory.mktemp("project")
-    rows = [
+    responses = [
         {
             "id": f"q{i}",
             "prompt": f"What is {i} + {i}?",
             "responses": [{"id": f"r{k}", "model": f"m{k}", "text": f"It is {2 * i + k}."} for k in range(3)],
-            "judgments": [{"a": "r0", "b": f"r{k}", "annotator": "sam", "preferred": "a"} for k in (1, 2)],
         }
         for i in range(PROMPTS)
     ]
-    lines = (json.dumps(row) for row in rows)
-    (folder / "rows.jsonl").write_text("\n".join(lines), encoding="utf-8")
-    (folder / "curate.yaml").write_text("ingest:\n  - path: rows.jsonl\n", encoding="utf-8")
+    judgments = [
+        {"prompt": f"q{i}", "a": "r0", "b": f"r{k}", "annotator": "sam", "kind": "human", "winner": "a"}
+        for i in range(PROMPTS)
+        for k in (1, 2)
+    ]
+    for name, rows in (("responses", responses), ("judgments", judgments)):
+        (folder / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    sources = "ingest:\n  - source: responses.jsonl\n  - {source: judgments.jsonl, kind: judgments}\n"
+    (folder / "curate.yaml").write_text(sources, encoding="utf-8")
     config = load_config(folder / "curate.yaml")
     with Lake.open(config.location) as lake:
         ingest_sources(lake, config)
@@ -70,7 +75,6 @@ def flip_bit(path: Path, bit: int) -> None:
 
 
 def run_curate(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "curate.cli.app", *arguments]
     code = "import sys; from curate.cli.app import main; sys.argv[0] = 'curate'; main()"
     command = [sys.executable, "-c", code, *arguments]
     return subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
@@ -126,19 +130,14 @@ def test_flips_in_files_without_checksums_show_in_the_ids(project: Path) -> None
             pass  # seals it again
         path = Path(next(file.path for file in lake.list_data_files() if file.table == "responses"))
     assert check_lake(location).findings == []
+    # Texts stand in the new file as they are.
+    pq.write_table(pq.read_table(path), path, compression="none", use_dictionary=False)
     content = path.read_bytes()
-    pq.write_table(
-        pq.read_table(path), path, compression="none", use_dictionary=False
-    )  # so that texts stand in it as they are
-    with Lake.open(location) as lake:
-        lake.rows(
-            f"UPDATE __ducklake_metadata_lake.ducklake_data_file SET file_size_bytes = {path.stat().st_size} WHERE path = '{path.name}'"
-        )
-        with lake.lock():
-            pass
-    changed = path.read_bytes().replace(b"It is 10.", b"It is 11.", 1)
-    assert changed != path.read_bytes() != content
-    path.write_bytes(changed)
+    sizes = f"file_size_bytes = {len(content)}, footer_size = {int.from_bytes(content[-8:-4], 'little')}"
+    with Lake.open(location) as lake, lake.lock():
+        listed = "__ducklake_metadata_lake.ducklake_data_file"
+        lake.rows(f"UPDATE {listed} SET {sizes} WHERE path = '{path.name}'")
+    path.write_bytes(content.replace(b"It is 10.", b"It is 11."))
     sentences = [finding.sentence for finding in check_lake(location).findings]
     assert any("rows are not what their ids say" in sentence for sentence in sentences), sentences
 

@@ -10,10 +10,12 @@ import typer
 
 from curate import __version__
 from curate.cli.aggregate import combine_judgments
+from curate.cli.backup import restore_backup, write_backup
 from curate.cli.check import check_project
 from curate.cli.evaluate import evaluate_models
 from curate.cli.explain import explain_labels
 from curate.cli.export import write_exports
+from curate.cli.failures import explain_failure
 from curate.cli.ingest import ingest_app
 from curate.cli.init import init_project
 from curate.cli.interrupts import print_interruption
@@ -29,6 +31,8 @@ from curate.cli.status import show_status
 from curate.cli.train import train_model
 from curate.cli.verify import verify_app
 from curate.core.errors import CurateError
+
+_DEBUG = "CURATE_DEBUG"  # an environment variable, for child processes too
 
 app = typer.Typer(
     help="Turn raw model responses into preference data with a known error rate, and train a reward model on it.",
@@ -53,29 +57,46 @@ app.command("status")(show_status)
 app.command("sql")(query_lake)
 app.add_typer(snapshot_app, name="snapshot")
 app.command("check")(check_project)
+app.command("backup")(write_backup)
+app.command("restore")(restore_backup)
 app.command("compact")(compact_files)
 app.command("gc")(clean_lake)
 
 
 def main() -> None:
-    """Run the command line; print a user's mistake as one sentence on standard error, without a traceback."""
+    """Run the command line; print a user's mistake, or what the machine refused, as one sentence on standard error."""
     # Before torch is imported: threads that spin while they wait make models many times slower on a busy machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         app(prog_name="curate")
     except CurateError as error:
-        from rich.console import Console
-
-        Console(stderr=True, highlight=False).print(
-            f"[bold red]error:[/] {_escape_markup(str(error))}", soft_wrap=True
-        )
-        sys.exit(1)
+        if _DEBUG in os.environ:
+            raise
+        _print_error(str(error))
     except KeyboardInterrupt:
         print_interruption()
         sys.exit(130)
     except BrokenPipeError:  # `curate sql … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except Exception as error:
+        if _DEBUG in os.environ:
+            raise
+        _print_error(f"{explain_failure(error)}.")
+
+
+def _print_error(sentence: str) -> None:
+    from rich.console import Console
+
+    Console(stderr=True, highlight=False).print(
+        f"[bold red]error:[/] {_escape_markup(sentence)}", soft_wrap=True
+    )
+    sys.exit(1)
+
+
+def _set_debug(wanted: bool) -> None:
+    if wanted:
+        os.environ[_DEBUG] = "1"
 
 
 def _print_version(wanted: bool) -> None:
@@ -89,6 +110,10 @@ def _add_root_options(
     version: Annotated[
         bool,
         typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+    debug: Annotated[
+        bool,
+        typer.Option("--debug", callback=_set_debug, help="Show the traceback of an error."),
     ] = False,
 ) -> None:
     pass  # a docstring here would replace the help text of the application

@@ -23,7 +23,7 @@ from curate.lake.lake import Lake, Location
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EPERM, errno.EMFILE)
 ROWS = 1200  # enough that files are staged
 COMMAND = "import sys; from curate.cli.app import main; sys.argv[0] = 'curate'; main()"
-SAMPLE = 5
+SAMPLE = 4
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""What must be done to a SQLite catalog itself, as a program of its own: `sqlite_task.py TASK CATALOG [TARGET]`.
+"""Tasks on a SQLite catalog itself, as a program of its own: `sqlite_task.py TASK CATALOG [TARGET]`.
 
 DuckDB brings its own SQLite. Two of them in one process may not open one file: when the one closes it, the system drops
 the locks of the other. So this runs beside, with nothing but Python's standard library, and prints JSON.

@@ -14,7 +14,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class IdRecipe:
-    """How the ids of a table are computed: `columns` of the rows that match `where`, through `compute_id`."""
+    """The ids of a table: computed by `compute_id` from `columns` of the rows that match `where`."""
 
     table: str
     id: str

@@ -1,4 +1,4 @@
-"""What a check says about a lake."""
+"""The report of a check: findings, notes and repairs."""
 
 from __future__ import annotations
 

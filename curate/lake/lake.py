@@ -55,6 +55,8 @@ from curate.lake.older import STORE, create_views, read_transformations
 from curate.lake.statements import lock_connection
 from curate.records import TABLES
 
+__all__ = ["Lake", "Location", "StagedFile", "Writer"]
+
 _ADVISORY_LOCK = 0x63757261  # "cura": the key of curate's advisory lock in a PostgreSQL catalog
 _STAGED_ROWS = 1000  # below, an INSERT is as quick
 _ORPHANS = "ducklake_delete_orphaned_files"

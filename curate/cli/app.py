@@ -11,7 +11,9 @@ import typer
 
 from curate import __version__
 from curate.cli.aggregate import combine_judgments
+from curate.cli.backup import restore_backup, write_backup
 from curate.cli.certify import certify_labels
+from curate.cli.check import check_project
 from curate.cli.evaluate import evaluate_models
 from curate.cli.explain import explain_labels
 from curate.cli.export import write_exports
@@ -56,6 +58,9 @@ app.command("serve-reward")(serve_model)
 app.command("status")(show_status)
 app.command("sql")(query_lake)
 app.add_typer(snapshot_app, name="snapshot")
+app.command("check")(check_project)
+app.command("backup")(write_backup)
+app.command("restore")(restore_backup)
 app.command("compact")(compact_files)
 app.command("gc")(clean_lake)
 

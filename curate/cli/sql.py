@@ -33,4 +33,4 @@ def query_lake(
 
     text = sys.stdin.read() if query == "-" else query
     with open_lake(load_config(config), read_only=not write, snapshot=snapshot) as lake:
-        run_query(lake, text, as_format=format, output=output, force=force)
+        run_query(lake, text, as_format=format, output=output, force=force, write=write)

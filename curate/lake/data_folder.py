@@ -36,6 +36,20 @@ class Claim:
     def file_name(self) -> str:
         return _CLAIMS.replace("*", content_id(self.lake, self.catalog)[:16])
 
+    @property
+    def text(self) -> str:
+        """The content of its file in a local folder."""
+        return json.dumps({"lake": self.lake, "catalog": self.catalog}) + "\n"
+
+    @classmethod
+    def parse(cls, text: str) -> Claim:
+        """Read a claim. One that cannot be read is nobody's, and so differs from every other."""
+        try:
+            content = json.loads(text)
+            return cls(str(content["lake"]), str(content["catalog"]))
+        except (ValueError, KeyError, TypeError):
+            return cls("", "unreadable")
+
 
 def read_claim(connection: duckdb.DuckDBPyConnection, catalog: str, data: str) -> Claim:
     """Read the claim that the attached lake has, from its catalog."""
@@ -52,8 +66,15 @@ def list_claims(connection: duckdb.DuckDBPyConnection, data: str) -> dict[str, C
         except duckdb.IOException:  # none matches
             return {}
     else:
-        texts = {str(file): file.read_text(encoding="utf-8") for file in sorted(Path(data).glob(_CLAIMS))}
-    return {file: _parse_claim(text) for file, text in texts.items()}
+        texts = {
+            str(file): file.read_text(encoding="utf-8", errors="replace") for file in list_claim_files(data)
+        }
+    return {file: Claim.parse(text) for file, text in texts.items()}
+
+
+def list_claim_files(data: str) -> list[Path]:
+    """List the files of claims in a local data folder."""
+    return sorted(Path(data).glob(_CLAIMS))
 
 
 def has_claim(connection: duckdb.DuckDBPyConnection, data: str, claim: Claim) -> bool:
@@ -65,10 +86,9 @@ def has_claim(connection: duckdb.DuckDBPyConnection, data: str, claim: Claim) ->
 
 def write_claim(connection: duckdb.DuckDBPyConnection, data: str, claim: Claim) -> None:
     """Leave a claim in a data folder."""
-    text = json.dumps({"lake": claim.lake, "catalog": claim.catalog})
     if is_local(data):
         Path(data).mkdir(parents=True, exist_ok=True)
-        (Path(data) / claim.file_name).write_text(text + "\n", encoding="utf-8")
+        (Path(data) / claim.file_name).write_text(claim.text, encoding="utf-8")
         return
     columns = f"'{_quote_text(claim.lake)}' AS lake, '{_quote_text(claim.catalog)}' AS catalog"
     target = _quote_text(_join_path(data, claim.file_name))
@@ -80,6 +100,50 @@ def list_files(connection: duckdb.DuckDBPyConnection, data: str) -> list[str]:
     if is_local(data):
         return [str(file) for file in Path(data).glob(_FILES)]
     return _list_matches(connection, _join_path(data, _FILES))
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """A file that the catalog names: `rows` of a table, or (`deletes`) which rows of another file are deleted.
+
+    `current`: whether the newest snapshot needs it.
+    """
+
+    table: str
+    path: str
+    rows: int
+    bytes: int
+    deletes: bool
+    current: bool
+
+
+def list_data_files(connection: duckdb.DuckDBPyConnection, data: str) -> list[DataFile]:
+    """List the files that the attached catalog names for any snapshot."""
+    folders = {
+        table: (name, f"{schema_path}{table_path}")
+        for table, name, schema_path, table_path in connection.execute(
+            "SELECT table_id, table_name, coalesce(schemas.path, ''), coalesce(tables.path, '') "
+            f"FROM {_METADATA}.ducklake_table AS tables JOIN {_METADATA}.ducklake_schema AS schemas "
+            "USING (schema_id)"
+        ).fetchall()
+    }
+    files = []
+    for kind, count in (("data", "record_count"), ("delete", "delete_count")):
+        rows = connection.execute(
+            f"SELECT table_id, path, path_is_relative, {count}, file_size_bytes, end_snapshot IS NULL "
+            f"FROM {_METADATA}.ducklake_{kind}_file"
+        ).fetchall()
+        for table, path, is_relative, number, size, current in rows:
+            name, folder = folders.get(table, (f"table {table}", ""))
+            full = _join_path(data, f"{folder}{path}") if is_relative else path
+            files.append(DataFile(name, full, number, size, kind == "delete", bool(current)))
+    return files
+
+
+def list_scheduled(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    """List the names of the files that `curate gc` will delete."""
+    query = f"SELECT path FROM {_METADATA}.ducklake_files_scheduled_for_deletion"
+    return {Path(path).name for (path,) in connection.execute(query).fetchall()}
 
 
 def count_listed(connection: duckdb.DuckDBPyConnection) -> int:
@@ -118,15 +182,6 @@ def hide_password(catalog: str) -> str:
     parts = urlsplit(catalog)
     host = parts.netloc.rpartition("@")[2] or parse_qs(parts.query).get("host", [""])[0]
     return f"{parts.scheme}://{host}{parts.path}"
-
-
-def _parse_claim(text: str) -> Claim:
-    """Read a claim. One that cannot be read is nobody's, and so differs from every other."""
-    try:
-        content = json.loads(text)
-        return Claim(str(content["lake"]), str(content["catalog"]))
-    except (ValueError, KeyError, TypeError):
-        return Claim("", "unreadable")
 
 
 def _list_matches(connection: duckdb.DuckDBPyConnection, pattern: str) -> list[str]:

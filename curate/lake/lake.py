@@ -8,10 +8,9 @@ advisory lock for PostgreSQL). What is slow (parsing, judging) happens outside t
 from __future__ import annotations
 
 import contextlib
-import re
-import time
+import threading
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,33 +21,47 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
+from curate.core.durable import sync_files
 from curate.core.errors import CurateError
 from curate.core.resources import find_resource, read_query
+from curate.lake.attach import Location, attach_lake, attach_store
+from curate.lake.catalog_file import remove_seal, write_seal
+from curate.lake.checksums import (
+    Checksum,
+    compute_checksum,
+    forget_checksums,
+    read_checksums,
+    record_checksums,
+)
 from curate.lake.data_folder import (
     Claim,
+    DataFile,
     count_listed,
     has_claim,
     has_files,
     hide_password,
+    is_local,
     list_claims,
+    list_data_files,
     list_files,
+    list_scheduled,
     read_claim,
     write_claim,
 )
 from curate.lake.extensions import load_extension
+from curate.lake.new_files import NewFiles
+from curate.lake.older import STORE, create_views, read_transformations
 from curate.lake.scrub import scrub_rows
+from curate.lake.statements import lock_connection
+from curate.records import TABLES
 
-_EXTENSIONS = {"sqlite": "sqlite_scanner", "postgres": "postgres_scanner"}
+__all__ = ["Lake", "Location", "StagedFile", "Writer"]
+
 _ADVISORY_LOCK = 0x63757261  # "cura": the key of curate's advisory lock in a PostgreSQL catalog
-_CONFLICT = re.compile(r"conflict|database is locked|could not serialize", re.IGNORECASE)
-_ATTEMPTS = 8
 _STAGED_ROWS = 1000  # below, an INSERT is as quick
 _ORPHANS = "ducklake_delete_orphaned_files"
-_NO_LAKE = (
-    "creating a new DuckLake is explicitly disabled"  # in DuckLake's words for a catalog without a lake
-)
 
 # Which columns Arrow's Parquet writer should not try to encode as dictionaries: every value is another one.
 _VARIED = frozenset(
@@ -62,31 +75,13 @@ _REPEATED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Location:
-    """Where a lake is: `catalog` is a SQLite file or a `postgresql://` URL, `data` a folder or bucket URL."""
-
-    catalog: str
-    data: str
-
-    @classmethod
-    def under(cls, folder: Path) -> Location:
-        return cls(catalog=str(folder / "catalog.sqlite"), data=str(folder / "data"))
-
-    @property
-    def is_postgres(self) -> bool:
-        return self.catalog.startswith(("postgresql://", "postgres://"))
-
-    def exists(self) -> bool:
-        return self.is_postgres or Path(self.catalog).exists()
-
-
-@dataclass(frozen=True, slots=True)
 class StagedFile:
     """A Parquet file in the folder of a table that the table does not know yet."""
 
     table: str
     path: Path
     rows: int
+    checksum: Checksum
 
     def discard(self) -> None:
         self.path.unlink(missing_ok=True)
@@ -98,9 +93,14 @@ class Lake:
     Not shared between threads: each opens its own (about 0.1 s), or takes a `twin` of this one.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, location: Location) -> None:
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, location: Location, *, original: Lake | None = None
+    ) -> None:
+        """Take a connection; `original` is the lake that this one is a twin of."""
         self._connection = connection
         self.location = location
+        self._original = original
+        self._changed: threading.Event = threading.Event() if original is None else original._changed
 
     @classmethod
     def open(
@@ -123,11 +123,13 @@ class Lake:
             CurateError: There is no lake and none may be made, or the lake cannot be opened.
         """
         read_only = read_only or snapshot is not None
-        lake = cls(
-            _attach_lake(location, read_only=read_only, snapshot=snapshot, create=create and not read_only),
-            location,
+        connection = attach_lake(
+            location, read_only=read_only, snapshot=snapshot, create=create and not read_only
         )
-        if not read_only:
+        lake = cls(connection, location)
+        if read_only:
+            lake._show_as_of_today(snapshot)
+        else:
             lake._migrate()
             lake._claim_data_folder()
         for _, view in sorted(_read_texts("sql/views").items()):
@@ -141,13 +143,22 @@ class Lake:
         self.close()
 
     def close(self) -> None:
+        """Close the connection; where the catalog has changed, seal it (`curate.lake.catalog_file`)."""
         self._connection.close()
+        if self._original is not None or self.location.is_postgres or not self._changed.is_set():
+            return
+        # Another writer that is at work seals it when it closes. A full disk leaves no seal, and is no reason to fail.
+        with (
+            contextlib.suppress(CurateError, OSError, Timeout),
+            FileLock(self.location.catalog + ".lock", timeout=5),
+        ):
+            write_seal(self.location.catalog)
 
     def twin(self) -> Lake:
         """The same lake for another thread, at once; views are not in it. Close it before this one."""
         connection = self._connection.cursor()
         connection.execute("USE lake")
-        return Lake(connection, self.location)
+        return Lake(connection, self.location, original=self)
 
     # Reading ---------------------------------------------------------------------------------------------
 
@@ -184,13 +195,8 @@ class Lake:
         return int(self.value("SELECT id FROM lake.current_snapshot()"))
 
     def has(self, table: str) -> bool:
-        """Tell whether there is such a table: a lake opened for reading may be older than it."""
-        return bool(
-            self.value(
-                "SELECT count(*) FROM duckdb_tables() WHERE database_name = 'lake' AND table_name = ?",
-                [table],
-            )
-        )
+        """Tell whether there is such a table. An older lake shows all that there are today (`curate.lake.older`)."""
+        return table in TABLES or self._has_table("lake", table)
 
     def digest(self, table: str, column: str, where: str = "true") -> str:
         """Identifies the set of values of a column, whatever their order: count and XOR of hashes."""
@@ -206,16 +212,24 @@ class Lake:
 
         `message` is kept with the snapshot (a run id, so that a run finds the snapshot it made).
         """
-        with self.lock():
-            self._connection.execute("BEGIN")
-            try:
-                yield Writer(self._connection, self.stage)
-                self._connection.execute("CALL lake.set_commit_message('curate', ?)", [message])
-                self._connection.execute("COMMIT")
-            except BaseException:
-                with contextlib.suppress(duckdb.Error):  # a failed COMMIT has rolled back already
-                    self._connection.execute("ROLLBACK")
-                raise
+        with self.lock(), self._transact() as files:
+            yield Writer(self._connection, self.stage, files)
+            self._connection.execute("CALL lake.set_commit_message('curate', ?)", [message])
+
+    @contextlib.contextmanager
+    def _transact(self) -> Iterator[NewFiles]:
+        """One transaction whose files are on the disk before the catalog names them. Hold the lock."""
+        files = NewFiles(self.location.data)
+        self._connection.execute("BEGIN")
+        try:
+            yield files
+            checksums = files.secure_files()
+            self._connection.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(duckdb.Error):  # a failed COMMIT has rolled back already
+                self._connection.execute("ROLLBACK")
+            raise
+        record_checksums(self._connection, checksums)
 
     def stage(self, table: str, rows: pa.Table) -> StagedFile | None:
         """Write rows as a Parquet file of the table before the lock is taken; `Writer.adopt` appends it.
@@ -224,20 +238,42 @@ class Lake:
         does not pay (few rows) or the data is in no local folder: then append the rows themselves. A file that
         is never adopted is an orphan that DuckLake's clean-up removes.
         """
-        if rows.num_rows < _STAGED_ROWS or "://" in self.location.data:
+        if rows.num_rows < _STAGED_ROWS or not is_local(self.location.data):
             return None
         rows = scrub_rows(table, rows)
         folder = Path(self.location.data) / "main" / table
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"curate-{uuid.uuid4().hex}.parquet"
         repeated = [name for name in rows.schema.names if name not in _VARIED]
-        pq.write_table(rows, path, use_dictionary=[*repeated, *_REPEATED])
-        return StagedFile(table, path, rows.num_rows)
+        pq.write_table(rows, path, use_dictionary=[*repeated, *_REPEATED], write_page_checksum=True)
+        sync_files([path])
+        return StagedFile(table, path, rows.num_rows, compute_checksum(path))
 
     def call(self, procedure: str) -> list[tuple[Any, ...]]:
-        """A maintenance procedure of DuckLake, under the lock."""
-        with self.lock():
+        """A maintenance procedure of DuckLake, as a transaction of its own."""
+        with self.lock(), self._transact() as files:
+            files.watch_tables()
             return self.rows(f"CALL {procedure}")
+
+    def run_statements(self, query: str) -> pa.Table:
+        """Run a user's SQL that may change the lake, under the lock; returns the result of the last statement."""
+        with self.lock():
+            result = self.arrow(query)
+            self.record_unlisted_files()
+            return result
+
+    def lock_settings(self) -> None:
+        """Keep the queries of a user from loading extensions and changing settings."""
+        lock_connection(self._connection)
+
+    def record_unlisted_files(self) -> int:
+        """Record the checksums of data files that have none, as they are now; returns their number."""
+        known = read_checksums(self._connection)
+        paths = [Path(file.path) for file in self.list_data_files() if is_local(file.path)]
+        new = [path for path in paths if path.name not in known and path.is_file()]
+        sync_files(new)
+        record_checksums(self._connection, [compute_checksum(path) for path in new])
+        return len(new)
 
     # Who owns the data folder ------------------------------------------------------------------------------
 
@@ -250,11 +286,35 @@ class Lake:
         """List the claims in the data folder, by the path of their file."""
         return list_claims(self._connection, self.location.data)
 
+    def write_claim(self) -> None:
+        """Leave the claim of this catalog in its data folder."""
+        write_claim(self._connection, self.location.data, self.claim)
+
     def list_files(self) -> list[str]:
         """List the Parquet files in the data folder that the catalog knows, as TABLE/FILE."""
         unknown = {_in_table(file) for file in self.list_orphans()}
         files = map(_in_table, list_files(self._connection, self.location.data))
         return sorted(file for file in files if file not in unknown)
+
+    def list_data_files(self) -> list[DataFile]:
+        """List the data files that the catalog names for any snapshot."""
+        return list_data_files(self._connection, self.location.data)
+
+    def read_checksums(self) -> dict[str, Checksum]:
+        """Read the checksums of data files, by the names of the files."""
+        return read_checksums(self._connection)
+
+    def find_unnamed_files(self) -> list[str]:
+        """List the Parquet files in the data folder that the catalog does not name; works read-only too."""
+        named = {Path(file.path).name for file in self.list_data_files()}
+        named |= list_scheduled(self._connection)
+        files = list_files(self._connection, self.location.data)
+        return sorted(file for file in files if Path(file).name not in named)
+
+    def forget_checksums(self) -> None:
+        """Remove the checksums of files that the catalog names no longer."""
+        named = {Path(file.path).name for file in self.list_data_files()}
+        forget_checksums(self._connection, set(self.read_checksums()) - named)
 
     def list_orphans(self, older_than: str | None = None) -> list[str]:
         """List the Parquet files in the data folder that the catalog does not know.
@@ -282,6 +342,8 @@ class Lake:
         """Hold the lock of all writers. It must not be taken twice."""
         if not self.location.is_postgres:
             with FileLock(self.location.catalog + ".lock"):
+                remove_seal(self.location.catalog)
+                self._changed.set()
                 yield
             return
         # A session of its own: the lock must outlive the data transaction's commit, and go with the process.
@@ -298,36 +360,60 @@ class Lake:
     def _migrate(self) -> None:
         """Apply the migrations that this lake has not seen, each in a transaction, in the order of their names."""
         migrations = _read_texts("sql/migrations")
-        if self._list_applied() == set(migrations):
+        if self._list_applied("lake") == set(migrations):
             return
         with self.lock():
-            applied = self._list_applied()  # again, now that no other process can be migrating
-            unknown = sorted(applied - set(migrations))
-            if unknown:
-                raise CurateError(
-                    f"The lake {self.location.catalog} was written by a newer curate ({unknown[-1]}): update curate."
-                )
+            applied = self._list_applied("lake")  # again, now that no other process can be migrating
+            self._refuse_newer(applied - set(migrations))
             for name in sorted(set(migrations) - applied):
-                self._connection.execute("BEGIN; USE lake;")
-                self._connection.execute("CREATE TABLE IF NOT EXISTS lake.migrations (name VARCHAR NOT NULL)")
-                self._connection.execute(migrations[name])
-                self._connection.execute("INSERT INTO lake.migrations VALUES (?)", [name])
-                self._connection.execute("COMMIT")
+                with self._transact() as files:
+                    files.watch_tables()
+                    self._connection.execute("USE lake")
+                    self._connection.execute(
+                        "CREATE TABLE IF NOT EXISTS lake.migrations (name VARCHAR NOT NULL)"
+                    )
+                    self._connection.execute(migrations[name])
+                    self._connection.execute("INSERT INTO lake.migrations VALUES (?)", [name])
 
-    def _list_applied(self) -> set[str]:
-        if not self.has("migrations"):
+    def _show_as_of_today(self, snapshot: int | None) -> None:
+        """Where migrations are missing and nothing may be written, put views over the tables (`curate.lake.older`)."""
+        migrations = set(_read_texts("sql/migrations"))
+        applied = self._list_applied("lake")
+        self._refuse_newer(applied - migrations)
+        if missing := migrations - applied:
+            attach_store(self._connection, self.location, snapshot)
+            tables = [table for table in TABLES if self._has_table(STORE, table)]
+            create_views(self._connection, read_transformations(missing), tables)
+
+    def _refuse_newer(self, unknown: Collection[str]) -> None:
+        if unknown:
+            raise CurateError(
+                f"The lake {hide_password(self.location.catalog)} was written by a newer curate ({max(unknown)}): "
+                "update curate."
+            )
+
+    def _list_applied(self, database: str) -> set[str]:
+        if not self._has_table(database, "migrations"):
             return set()
-        return {name for (name,) in self.rows("SELECT name FROM lake.migrations")}
+        return {name for (name,) in self.rows(f"SELECT name FROM {database}.migrations")}
+
+    def _has_table(self, database: str, table: str) -> bool:
+        query = "SELECT count(*) FROM duckdb_tables() WHERE database_name = ? AND table_name = ?"
+        return bool(self.value(query, [database, table]))
 
 
 class Writer:
     """Changes inside one write transaction."""
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, stage: Callable[[str, pa.Table], StagedFile | None]
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        stage: Callable[[str, pa.Table], StagedFile | None],
+        files: NewFiles,
     ) -> None:
         self._connection = connection
         self._stage = stage
+        self._files = files
 
     def append(
         self, table: str, rows: pa.Table, *, unique: str | None = None, near: str | None = None
@@ -343,6 +429,7 @@ class Writer:
         columns = ", ".join(f'"{name}"' for name in rows.column_names)
         if unique is not None:
             rows = _take_first(rows, unique)
+        self._files.watch_table(table)
         self._connection.register("incoming", rows)
         try:
             source, bounds = "SELECT * FROM incoming", list[object]()
@@ -361,6 +448,7 @@ class Writer:
         self._connection.execute(
             f"CALL ducklake_add_data_files('lake', '{file.table}', '{_quote_text(str(file.path))}')"
         )
+        self._files.add_checksum(file.checksum)
         return file.rows
 
     def add(self, table: str, rows: pa.Table) -> int:
@@ -369,6 +457,7 @@ class Writer:
         return self.append(table, rows) if staged is None else self.adopt(staged)
 
     def delete(self, table: str, where: str, parameters: Sequence[object] = ()) -> int:
+        self._files.watch_table(table)
         deleted = self._connection.execute(
             f"DELETE FROM lake.{table} WHERE {where}", list(parameters)
         ).fetchone()
@@ -421,78 +510,6 @@ def _take_first(rows: pa.Table, column: str) -> pa.Table:
     ids = pa.table({"id": rows[column], "at": pa.array(np.arange(rows.num_rows))})
     firsts = ids.group_by("id").aggregate([("at", "min")])["at_min"]
     return rows if len(firsts) == rows.num_rows else rows.take(firsts.combine_chunks().sort())
-
-
-def _attach_lake(
-    location: Location, *, read_only: bool, snapshot: int | None, create: bool
-) -> duckdb.DuckDBPyConnection:
-    connection = _connect_duckdb(location)
-    options = [f"DATA_PATH '{_quote_text(location.data)}'", "OVERRIDE_DATA_PATH true"]
-    if not location.is_postgres:
-        options += ["META_JOURNAL_MODE 'WAL'", "META_BUSY_TIMEOUT 30000"]
-    if read_only:
-        options.append("READ_ONLY")
-    if snapshot is not None:
-        options.append(f"SNAPSHOT_VERSION {snapshot}")
-    where = f"snapshot {snapshot} of the lake" if snapshot is not None else "the lake"
-
-    def attach_existing() -> bool:
-        if not location.exists():  # to try would leave an empty file
-            return False
-        return _execute_attach(connection, location, [*options, "CREATE_IF_NOT_EXISTS false"], where)
-
-    if not attach_existing():
-        if not create:
-            raise CurateError(
-                f"There is no lake at {hide_password(location.catalog)} yet: run `curate ingest` or `curate run` "
-                "first; if there was one, check that its disk is there, and `workspace` and `lake` in curate.yaml."
-            )
-        # Asked again: another process that makes the same lake writes into the data folder after its catalog is there.
-        if not has_files(connection, location.data):
-            if not location.is_postgres:
-                Path(location.catalog).parent.mkdir(parents=True, exist_ok=True)
-            _execute_attach(connection, location, options, where)
-        elif not attach_existing():
-            raise CurateError(
-                f"There is no catalog at {hide_password(location.catalog)}, but {location.data} holds the files of a "
-                "lake: put its catalog back, or name another folder under `workspace` or `lake.data` in curate.yaml, "
-                "or remove that folder if nothing in it is needed any more."
-            )
-    connection.execute("USE lake")
-    return connection
-
-
-def _connect_duckdb(location: Location) -> duckdb.DuckDBPyConnection:
-    """A database in memory with the extensions that the lake needs."""
-    backend = "postgres" if location.is_postgres else "sqlite"
-    connection = duckdb.connect()
-    for extension in ("ducklake", _EXTENSIONS[backend], *(["httpfs"] if "://" in location.data else [])):
-        load_extension(connection, extension)
-    connection.execute("SET ducklake_max_retry_count = 100")
-    connection.execute("SET TimeZone = 'UTC'")
-    connection.execute("SET enable_progress_bar = false")  # stages show their own progress
-    return connection
-
-
-def _execute_attach(
-    connection: duckdb.DuckDBPyConnection, location: Location, options: Sequence[str], where: str
-) -> bool:
-    """Attach the lake; False where the options forbid to make one and there is none."""
-    backend = "postgres" if location.is_postgres else "sqlite"
-    statement = f"ATTACH 'ducklake:{backend}:{_quote_text(location.catalog)}' AS lake ({', '.join(options)})"
-    for attempt in range(_ATTEMPTS):
-        try:
-            connection.execute(statement)
-            return True
-        except duckdb.Error as error:
-            if _NO_LAKE in str(error):
-                return False
-            # Two processes may both be the first, and a catalog in the making is locked for a moment.
-            if attempt + 1 < _ATTEMPTS and (_CONFLICT.search(str(error)) or "already exists" in str(error)):
-                time.sleep(0.05 * 2**attempt)
-                continue
-            raise CurateError(f"Cannot open {where} at {location.catalog}: {error}") from error
-    raise AssertionError("the last attempt returns or raises")
 
 
 def _read_texts(folder: str) -> dict[str, str]:

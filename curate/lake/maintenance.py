@@ -78,6 +78,7 @@ def collect_garbage(
         chosen = _choose_orphans(lake) if orphans else []
         if not dry_run:
             _delete_orphans(lake, chosen)
+            lake.forget_checksums()
     left = tuple(sorted(set(unlisted).difference(chosen)))
     return GarbageCollection(len(snapshots), files + len(chosen), left)
 

@@ -17,16 +17,32 @@ from curate.core.atomic import open_output, refuse_overwrite
 from curate.core.errors import CurateError
 from curate.core.terminal import escape_controls
 from curate.lake.lake import Lake
+from curate.lake.statements import refuse_changes
 
 Format = Literal["table", "json", "csv", "parquet"]
 
 
 def run_query(
-    lake: Lake, query: str, *, as_format: Format, output: Path | None = None, force: bool = False
+    lake: Lake,
+    query: str,
+    *,
+    as_format: Format,
+    output: Path | None = None,
+    force: bool = False,
+    write: bool = False,
 ) -> None:
     """Run SQL and write its result to `output` or standard output (JSON: one array of objects).
 
-    A file that exists is left alone, and CurateError raised, unless `force` is set.
+    Args:
+        lake: An open lake.
+        query: One or more statements; the result is that of the last one.
+        as_format: Form of the result.
+        output: A file; default: standard output.
+        force: Overwrite the file if it exists.
+        write: Allow statements that change something. The lake's lock is held while they run.
+
+    Raises:
+        CurateError: The SQL is wrong or may not run, or the file exists.
     """
     target = output or Path("-")
     if output is not None:
@@ -36,7 +52,12 @@ def run_query(
     try:
         if not duckdb.extract_statements(query):
             raise CurateError("There is no SQL statement in that.")
-        result = lake.arrow(query)
+        if write:
+            result = lake.run_statements(query)
+        else:
+            refuse_changes(query)
+            lake.lock_settings()
+            result = lake.arrow(query)
     except duckdb.Error as error:
         raise CurateError(str(error)) from error
     with open_output(target, force=force) as stream:

@@ -1,0 +1,56 @@
+"""`curate check`: whether everything in the lake is there, unchanged and consistent."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from curate.cli.opening import load_config
+from curate.cli.options import DEFAULT_CONFIG, ConfigPath
+
+if TYPE_CHECKING:
+    from curate.lake.check.findings import CheckReport
+
+
+def check_project(
+    repair: Annotated[
+        bool,
+        typer.Option(
+            "--repair",
+            help="Where all data is right, write missing checksums and marks; data itself is never changed.",
+        ),
+    ] = False,
+    files_only: Annotated[
+        bool, typer.Option("--files", help="Check the catalog and the files, and leave out the rows.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+    config: ConfigPath = DEFAULT_CONFIG,
+) -> None:
+    """Read every file and row of the lake; say what is damaged, missing or contradictory, with exit code 1."""
+    from curate.lake.check.run import check_lake
+
+    report = check_lake(load_config(config).location, repair=repair, files_only=files_only)
+    if as_json:
+        print(json.dumps(report.to_dict(), ensure_ascii=False, indent=2))
+    else:
+        _print_report(report)
+    if report.findings:
+        raise typer.Exit(1)
+
+
+def _print_report(report: CheckReport) -> None:
+    for finding in report.findings:
+        print(f"{finding.where}: {finding.sentence}")
+    for repair in report.repairs:
+        print(f"repaired: {repair}")
+    for note in report.notes:
+        print(f"note: {note}")
+    rows = sum(report.rows.values())
+    print(
+        f"{len(report.findings)} findings; {report.files} data files ({report.bytes / 1e6:.1f} MB) and {rows} rows are "
+        f"as they were written, at snapshot {report.snapshot}"
+        if report.snapshot is not None
+        else f"{len(report.findings)} findings"
+    )

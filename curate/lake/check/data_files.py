@@ -1,0 +1,80 @@
+"""Check the data files: each is there, has the size and checksum that it was written with, and can be read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from curate.lake.check.findings import CheckReport
+from curate.lake.checksums import Checksum, compute_checksum
+from curate.lake.data_folder import Claim, DataFile, is_local, list_claim_files
+from curate.lake.lake import Lake
+
+
+def check_data_files(lake: Lake, report: CheckReport) -> None:
+    """Read every data file that the catalog names for any snapshot."""
+    checksums = lake.read_checksums()
+    files = lake.list_data_files()
+    unknown = 0
+    remote = [file for file in files if not is_local(file.path)]
+    for file in files:
+        if not is_local(file.path):
+            continue
+        path = Path(file.path)
+        known = checksums.get(path.name)
+        unknown += known is None
+        problem = _find_problem(path, file, known)
+        if problem and (
+            path.exists() or file in lake.list_data_files()
+        ):  # else `curate gc` has removed it just now
+            report.add("file", file.path, problem)
+        elif not problem:
+            report.files += 1
+            report.bytes += file.bytes
+    if remote:
+        report.notes.append(f"{len(remote)} data files are in a bucket, whose own checksums are relied on.")
+    if unknown:
+        report.notes.append(
+            f"{unknown} data files have no checksum, because another program or an older curate wrote them: they were "
+            "read whole, and can be read; `curate check --repair` records their checksums."
+        )
+
+
+def check_claims(lake: Lake, report: CheckReport) -> None:
+    """Check the files by which catalogs mark the data folder as theirs."""
+    if not is_local(lake.location.data):
+        return
+    for path in list_claim_files(lake.location.data):
+        text = path.read_bytes()
+        claim = Claim.parse(text.decode("utf-8", errors="replace"))
+        if claim.file_name != path.name or claim.text.encode() != text:
+            report.add("claim", str(path), "it is damaged: its name does not fit its content")
+
+
+def _find_problem(path: Path, file: DataFile, known: Checksum | None) -> str | None:
+    """Say what is wrong with a file; None where nothing is."""
+    try:
+        size = path.stat().st_size
+        if size != file.bytes:
+            return f"it has {size} bytes, and {file.bytes} were written"
+        if known is not None:
+            if compute_checksum(path) != known:
+                return "its content is not what was written: the checksum differs"
+            return _compare_rows(pq.ParquetFile(path).metadata.num_rows, file)
+        return _compare_rows(_read_whole(path), file)
+    except FileNotFoundError:
+        return "it is missing"
+    except (OSError, pa.ArrowException) as error:
+        return f"it cannot be read: {' '.join(str(error).split())}"
+
+
+def _compare_rows(rows: int, file: DataFile) -> str | None:
+    return None if rows == file.rows else f"it has {rows} rows, and the catalog says {file.rows}"
+
+
+def _read_whole(path: Path) -> int:
+    """Decode all columns of a file, block by block; returns its rows."""
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        return sum(batch.num_rows for batch in file.iter_batches(16_384))

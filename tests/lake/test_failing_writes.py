@@ -1,0 +1,124 @@
+"""Every write call fails once: one sentence, an exit code, nothing lost, and the same command again goes on.
+
+A small library that is preloaded makes them fail. `CURATE_FAULTS=all` tries every call with every error; without it a
+sample of them is tried.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from curate.lake.check.run import check_lake
+from curate.lake.lake import Lake, Location
+
+ERRORS = (errno.ENOSPC, errno.EIO, errno.EPERM, errno.EMFILE)
+ROWS = 1200  # enough that files are staged
+COMMAND = "import sys; from curate.cli.app import main; sys.argv[0] = 'curate'; main()"
+SAMPLE = 4
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    compiler = shutil.which("cc")
+    if compiler is None or not sys.platform.startswith("linux"):
+        pytest.skip("there is no C compiler, or this is not Linux")
+    target = tmp_path_factory.mktemp("preload") / "failing_writes.so"
+    source = Path(__file__).with_name("failing_writes.c")
+    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", target, source, "-ldl"], check=True)
+    return target
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project whose first source is in the lake, and whose second one is to come."""
+    folder = tmp_path_factory.mktemp("project")
+    for name, rows in (("old", 40), ("new", ROWS)):
+        lines = [
+            json.dumps(
+                {"id": f"{name}{i}", "prompt": f"{name} {i}?", "responses": [{"id": "a", "text": f"{i}"}]}
+            )
+            for i in range(rows)
+        ]
+        (folder / f"{name}.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    (folder / "curate.yaml").write_text("ingest:\n  - source: old.jsonl\n", encoding="utf-8")
+    assert run_curate(folder, "ingest").returncode == 0
+    (folder / "curate.yaml").write_text(
+        "ingest:\n  - source: old.jsonl\n  - source: new.jsonl\n", encoding="utf-8"
+    )
+    return folder
+
+
+def run_curate(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", COMMAND, *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment},
+    )
+
+
+def run_with_fault(
+    project: Path, library: Path, *arguments: str, at: int, error: int
+) -> subprocess.CompletedProcess[str]:
+    log = project / "calls.log"
+    log.unlink(missing_ok=True)
+    return run_curate(
+        project,
+        *arguments,
+        LD_PRELOAD=str(library),
+        FAULT_FOLDER=str(project / ".curate"),
+        FAULT_LOG=str(log),
+        FAULT_AT=str(at),
+        FAULT_ERRNO=str(error),
+    )
+
+
+def count_prompts(project: Path) -> int:
+    with Lake.open(Location.under(project / ".curate" / "lake"), read_only=True) as lake:
+        return int(lake.value("SELECT count(*) FROM prompts"))
+
+
+def list_faults(calls: int) -> list[tuple[int, int]]:
+    every = [(at, error) for at in range(1, calls + 1) for error in ERRORS]
+    if os.environ.get("CURATE_FAULTS") == "all":
+        return every
+    return random.Random(0).sample(every, min(SAMPLE, len(every)))
+
+
+@pytest.mark.parametrize("command", ["ingest", "compact"])
+def test_a_failed_write_is_one_sentence_and_loses_nothing(
+    project: Path, library: Path, tmp_path: Path, command: str
+) -> None:
+    counted = tmp_path / "counted"
+    shutil.copytree(project, counted)
+    assert run_with_fault(counted, library, command, at=0, error=0).returncode == 0
+    calls = (counted / "calls.log").read_text().splitlines()
+    assert any(".parquet" in call for call in calls)
+    assert any("sqlite" in call for call in calls)
+    expected = {"ingest": 40 + ROWS, "compact": 40}[command]
+    for number, (at, error) in enumerate(list_faults(len(calls))):
+        folder = tmp_path / str(number)
+        shutil.copytree(project, folder)
+        done = run_with_fault(folder, library, command, at=at, error=error)
+        where = f"call {at} ({calls[at - 1]}), {errno.errorcode[error]}: {done.stderr}"
+        assert "Traceback" not in done.stderr, where
+        assert done.returncode in (0, 1), where
+        if done.returncode:
+            assert done.stderr.startswith("error: "), where
+        assert count_prompts(folder) in (40, expected), where
+        again = run_curate(folder, command)
+        assert again.returncode == 0, f"{where}\n{again.stderr}"
+        assert count_prompts(folder) == expected, where
+        assert check_lake(Location.under(folder / ".curate" / "lake")).findings == [], where
+        shutil.rmtree(folder)

@@ -413,7 +413,9 @@ def prompt_id(
     return content_id(*fields) if tools is None else content_id(*fields, tools)
 
 
-def response_id(prompt: str, messages: typing.Sequence[Message], *, key: str | None, model: str | None) -> str:
+def response_id(
+    prompt: str, messages: typing.Sequence[Message], *, key: str | None, model: str | None
+) -> str:
     """A response of one plain message of the assistant has the identity of its content, as before messages."""
     identities = [message_identity(message) for message in messages]
     is_plain = len(messages) == 1 and messages[0].role == "assistant" and len(identities[0]) == 2

@@ -58,7 +58,9 @@ _MEDIA = {
     "audio_url": "audio",
     "input_audio": "audio",
 }
-_TAGS = re.compile(r"<(?=/?(?:thinking|tool_call|tool_result|system|developer|user|assistant)\b)", re.IGNORECASE)
+_TAGS = re.compile(
+    r"<(?=/?(?:thinking|tool_call|tool_result|system|developer|user|assistant)\b)", re.IGNORECASE
+)
 
 
 class UnreadableMessageError(Exception):
@@ -111,7 +113,9 @@ def _read_message(value: object, place: str) -> Sequence[Message]:
         return [_read_caller(value.get(content_name), f"{place}.{content_name}")]
     role = ROLES.get(role, role)
     if role not in _ROLES:
-        raise UnreadableMessageError("unknown role", f"`{place}.{role_name}` is {role!r}, which is no known role.")
+        raise UnreadableMessageError(
+            "unknown role", f"`{place}.{role_name}` is {role!r}, which is no known role."
+        )
     content = _Content()
     content.read(value.get(content_name), f"{place}.{content_name}")
     content.read_media_columns(value, place)
@@ -172,7 +176,9 @@ class _Content:
             return
         if not isinstance(value, Mapping):
             raise _wrong_type(value, place, "a part of a message")
-        kind = value.get("type") or next((name for name in ("text", *_MEDIA) if value.get(name) is not None), None)
+        kind = value.get("type") or next(
+            (name for name in ("text", *_MEDIA) if value.get(name) is not None), None
+        )
         if kind in _TEXTS:
             text = value.get(_TEXTS[str(kind)])
             self.parts += text_parts(_check_text(text, f"{place}.{_TEXTS[str(kind)]}"))
@@ -184,7 +190,9 @@ class _Content:
         elif kind == "tool_use":
             name = _check_text(value.get("name"), f"{place}.name")
             arguments = normalize_arguments(value.get("input", {}))
-            self.calls.append(ToolCall(id=_read_id(value.get("id"), f"{place}.id"), name=name, arguments=arguments))
+            self.calls.append(
+                ToolCall(id=_read_id(value.get("id"), f"{place}.id"), name=name, arguments=arguments)
+            )
         elif kind == "tool_result":
             result = _Content()
             result.read(value.get("content"), f"{place}.content")
@@ -198,13 +206,15 @@ class _Content:
 def _read_media(kind: str, held: object, part: Mapping[str, Any], place: str) -> Part:
     """Read an image, video or sound: `held` is what the part has under its kind, an address or an object."""
     mime = part.get("mime_type") or part.get("mimeType") or part.get("media_type")
-    uri = _find_address(held) or next((part[name] for name in _ADDRESSES if isinstance(part.get(name), str)), None)
+    uri = read_address(held) or next(
+        (part[name] for name in _ADDRESSES if isinstance(part.get(name), str)), None
+    )
     source = part.get("source")
     for box in (held, source):
         if isinstance(box, Mapping) and isinstance(box.get("data"), str):
             mime = mime or box.get("media_type") or (f"{kind}/{box['format']}" if box.get("format") else None)
             uri = uri or f"data:{mime or ''};base64,{box['data']}"
-    uri = uri or _find_address(source)
+    uri = uri or read_address(source)
     digest = part.get("sha256")
     if uri is not None and uri.startswith("data:"):
         mime = None  # the address says it
@@ -218,8 +228,8 @@ def _read_media(kind: str, held: object, part: Mapping[str, Any], place: str) ->
     )
 
 
-def _find_address(held: object) -> str | None:
-    """Find the address in a cell: a text, or what `datasets` makes of an image, its bytes or its path."""
+def read_address(held: object) -> str | None:
+    """Return the address that a cell holds, or None: a text, or what `datasets` makes of an image, its bytes or its path."""
     match held:
         case str():
             return held
@@ -257,7 +267,9 @@ def _read_caller(value: object, place: str) -> Message:
         try:
             value = json.loads(value)
         except (ValueError, RecursionError):
-            raise UnreadableMessageError("broken JSON", f"`{place}` should be a call as JSON, and is not.") from None
+            raise UnreadableMessageError(
+                "broken JSON", f"`{place}` should be a call as JSON, and is not."
+            ) from None
     calls = value if isinstance(value, list) else [value]
     return Message(
         role="assistant",
@@ -435,7 +447,9 @@ def _list_sections(message: Message, *, show_reasoning: bool, show_calls: bool) 
 
 
 def _wrap_section(tag: str, text: str, **attributes: str | None) -> str:
-    given = "".join(f' {name}="{_escape_quotes(value)}"' for name, value in attributes.items() if value is not None)
+    given = "".join(
+        f' {name}="{_escape_quotes(value)}"' for name, value in attributes.items() if value is not None
+    )
     return f"<{tag}{given}>\n{text}\n</{tag}>"
 
 

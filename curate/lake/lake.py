@@ -51,12 +51,11 @@ _NO_LAKE = (
 
 # Which columns Arrow's Parquet writer should not try to encode as dictionaries: every value is another one.
 _VARIED = frozenset(
-    {"prompt_id", "response_id", "judgment_id", "key", "messages", "content", "rationale", "raw"}
+    {"prompt_id", "response_id", "judgment_id", "key", "messages", "tools", "rationale", "raw"}
 )
 _REPEATED = (
     "messages.list.element.role",
     "messages.list.element.content.list.element.type",
-    "content.list.element.type",
 )
 
 

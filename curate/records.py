@@ -75,8 +75,8 @@ class Message(Record):
 class Prompt(Record):
     """A question to models: the conversation that they go on with.
 
-    `key` is the caller's own id; `meta` is a JSON object as text; `tools` is a JSON array as text, the JSON Schemas of the
-    tools that models may call.
+    `key` is the caller's own id; `meta` is a JSON object as text; `tools` is a JSON array as text: the JSON Schemas of
+    the tools that models may call.
     """
 
     prompt_id: str

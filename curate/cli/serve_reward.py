@@ -48,13 +48,16 @@ def serve_model(
     require_extra("serve", "uvicorn", "fastapi", "torch", "transformers", purpose="Serving a reward model")
     import uvicorn
 
+    from curate.data.conversation import text_answer, text_message
     from curate.reward.scorer import PromptResponses, open_reward_model
     from curate.serve.app import ServerLimits, make_app
 
     scorer = open_reward_model(
         model, folder=Path.cwd(), dtype=dtype, share_prompts=True, budget=budget, max_length=max_length
     )
-    scorer.score([PromptResponses([("user", "?")], ("!",))])  # a broken model fails before the port is open
+    scorer.score(
+        [PromptResponses((text_message("user", "?"),), (text_answer("!"),))]
+    )  # a broken model fails before the port is open
     limits = ServerLimits(
         max_responses=max_responses,
         max_bytes=max_bytes,

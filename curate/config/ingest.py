@@ -35,7 +35,8 @@ class Fields(Section):
         None, description="Earlier turns: messages, or pairs of what was asked and answered."
     )
     images: str | None = Field(
-        None, description="Images of the prompt, where its messages leave room for them, else before its first turn."
+        None,
+        description="Images of the prompt, where its messages leave room for them, else before its first turn.",
     )
     tools: str | None = Field(
         None, description="JSON Schemas of the tools that models may call: an array, or its JSON text."

@@ -1,6 +1,6 @@
 """Conversations: reading what people have as messages, and writing messages for readers, people and chat templates.
 
-A prompt and a response are both sequences of `Message`. Their normal form, in which two of them are compared and hashed:
+A prompt and a response are both sequences of `Message`. Their normal form, in which they are compared and hashed:
 
 - Text stays byte for byte: neither Unicode nor white space is normalised.
 - Ids of calls are text: the number 7 and the text "7" are one id.
@@ -15,12 +15,12 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any, cast, get_args
 
-from curate.records import Message, Part, Role, ToolCall, plain_text, text_parts
+from curate.records import Message, Part, Role, ToolCall, message_identity, plain_text, text_parts
 
 Conversation = tuple[Message, ...]
 
@@ -229,7 +229,7 @@ def _read_media(kind: str, held: object, part: Mapping[str, Any], place: str) ->
 
 
 def read_address(held: object) -> str | None:
-    """Return the address that a cell holds, or None: a text, or what `datasets` makes of an image, its bytes or its path."""
+    """Return the address in a cell: a text, or what `datasets` makes of an image, its bytes or its path."""
     match held:
         case str():
             return held
@@ -371,6 +371,28 @@ def _wrong_type(value: object, place: str, wanted: str) -> UnreadableMessageErro
     return UnreadableMessageError("wrong type", f"`{place}` is {name}, but should be {wanted}.")
 
 
+def load_messages(stored: Iterable[Mapping[str, Any]]) -> Conversation:
+    """Return messages as the lake stores them."""
+    return tuple(Message.model_validate(message) for message in stored)
+
+
+def change_texts(messages: Conversation, change: Callable[[str], str]) -> Conversation:
+    """Return messages with what the assistant says changed; calls, results and reasoning stay."""
+    return tuple(
+        message
+        if message.role != "assistant"
+        else message.model_copy(
+            update={
+                "content": tuple(
+                    part if part.text is None else part.model_copy(update={"text": change(part.text)})
+                    for part in message.content
+                )
+            }
+        )
+        for message in messages
+    )
+
+
 # Comparing -----------------------------------------------------------------------------------------------------
 
 
@@ -388,6 +410,28 @@ def is_text(messages: Iterable[Message]) -> bool:
         and all(part.type == "text" for part in message.content)
         for message in messages
     )
+
+
+def identify_turns(messages: Sequence[Message]) -> object:
+    """Return what identifies a conversation in a `content_id`: [role, text] of each message, where that is all."""
+    identities = [message_identity(message) for message in messages]
+    has_text_only = is_text(messages) and all(len(identity) == 2 for identity in identities)
+    return [[m.role, plain_text(m.content)] for m in messages] if has_text_only else identities
+
+
+def identify_answer(messages: Sequence[Message]) -> object:
+    """Return what identifies a response in a `content_id`: its text where that is all it has."""
+    return plain_text(messages[0].content) if is_plain(messages) else identify_turns(messages)
+
+
+def text_message(role: Role, text: str) -> Message:
+    """Return a message that holds one text."""
+    return Message(role=role, content=text_parts(text))
+
+
+def text_answer(text: str) -> Conversation:
+    """Return a response of one text."""
+    return (text_message("assistant", text),)
 
 
 def has_media(messages: Iterable[Message]) -> bool:
@@ -422,28 +466,54 @@ def render_text(messages: Sequence[Message], *, show_reasoning: bool = True, sho
     sections = [
         section
         for message in messages
-        for section in _list_sections(message, show_reasoning=show_reasoning, show_calls=show_calls)
+        for section in _wrap_speaker(
+            message, _list_sections(message, show_reasoning=show_reasoning, show_calls=show_calls)
+        )
     ]
     return "\n\n".join(sections)
+
+
+def render_message(message: Message) -> str:
+    """Render one message as text, without its role: reasoning, calls and results between tags."""
+    if is_text([message]):
+        return plain_text(message.content)
+    return "\n\n".join(_list_sections(message, show_reasoning=True, show_calls=True))
+
+
+def render_extras(message: Message) -> tuple[str, str]:
+    """Render what a message has beside its content as text: its reasoning and its calls, "" where there is none."""
+    reasoning = (
+        "" if message.reasoning is None else _wrap_section("thinking", _escape_tags(message.reasoning))
+    )
+    calls = [
+        _wrap_section("tool_call", _escape_tags(call.arguments), name=call.name, id=call.id)
+        for call in message.tool_calls
+    ]
+    return reasoning, "\n\n".join(calls)
+
+
+def escape_content(message: Message) -> Message:
+    """Return a message whose texts forge none of the tags of `render_message`."""
+    content = tuple(
+        part if part.text is None else part.model_copy(update={"text": _escape_tags(part.text)})
+        for part in message.content
+    )
+    return message.model_copy(update={"content": content})
 
 
 def _list_sections(message: Message, *, show_reasoning: bool, show_calls: bool) -> list[str]:
     text = _escape_tags(plain_text(message.content))
     if message.role == "tool":
         return [_wrap_section("tool_result", text, name=message.name, id=message.tool_call_id)] * show_calls
-    sections = []
-    if message.reasoning is not None and show_reasoning:
-        sections.append(_wrap_section("thinking", _escape_tags(message.reasoning)))
-    if message.role != "assistant":
-        sections.append(_wrap_section(message.role, text, name=message.name))
-    elif text:
-        sections.append(text)
-    if show_calls:
-        sections += [
-            _wrap_section("tool_call", _escape_tags(call.arguments), name=call.name, id=call.id)
-            for call in message.tool_calls
-        ]
-    return sections
+    reasoning, calls = render_extras(message)
+    return [section for section in (reasoning * show_reasoning, text, calls * show_calls) if section]
+
+
+def _wrap_speaker(message: Message, sections: Sequence[str]) -> Sequence[str]:
+    """Put what others than the assistant and its tools say in a response between tags of their role."""
+    if message.role in ("assistant", "tool"):
+        return sections
+    return [_wrap_section(message.role, "\n\n".join(sections), name=message.name)]
 
 
 def _wrap_section(tag: str, text: str, **attributes: str | None) -> str:
@@ -483,21 +553,26 @@ def _build_dict(message: Message, *, parse_arguments: bool) -> dict[str, Any]:
     if message.reasoning is not None:
         built["reasoning_content"] = message.reasoning
     if message.tool_calls:
-        built["tool_calls"] = [
-            {
-                **({} if call.id is None else {"id": call.id}),
-                "type": "function",
-                "function": {
-                    "name": call.name,
-                    "arguments": _parse_object(call.arguments) if parse_arguments else call.arguments,
-                },
-            }
-            for call in message.tool_calls
-        ]
+        built["tool_calls"] = build_calls(message, parse_arguments=parse_arguments)
     for name in ("tool_call_id", "name", "is_target"):
         if getattr(message, name) is not None:
             built[name] = getattr(message, name)
     return built
+
+
+def build_calls(message: Message, *, parse_arguments: bool = True) -> list[dict[str, Any]]:
+    """Return the calls of a message in OpenAI's form; `parse_arguments`: as objects rather than JSON text."""
+    return [
+        {
+            **({} if call.id is None else {"id": call.id}),
+            "type": "function",
+            "function": {
+                "name": call.name,
+                "arguments": _parse_object(call.arguments) if parse_arguments else call.arguments,
+            },
+        }
+        for call in message.tool_calls
+    ]
 
 
 def _parse_object(arguments: str) -> Any:

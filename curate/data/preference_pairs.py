@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curate.core.identity import content_id
-from curate.data.conversation import Conversation, UnreadableMessageError, is_text, render_text
+from curate.data.conversation import Conversation, UnreadableMessageError, identify_turns, render_text
 from curate.data.preference_files import list_data_files, read_data_rows
 from curate.data.preference_rows import read_pair, read_ranking, read_row_number
-from curate.records import message_identity, plain_text
+from curate.records import plain_text
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
@@ -37,7 +37,7 @@ class PreferencePairs:
     | `p_chosen`           | float64[n]      | the rows' `confidence`, else 1 |
     | `weight`             | float64[n]      | the rows' `weight`, else 1; 2/N for each pair of a ranking of N |
     | `strength`           | float64[n]      | the rows' `strength` (log-odds), else not a number |
-    | `rank`               | int64[R]        | rank in the row's ranking (1 best, ties share it); 0 where no row ranks it |
+    | `rank`               | int64[R]        | rank in the row's ranking (1 best, ties share it); 0: none |
     | `aspects`            | dict            | aspect → float64[n]: P(chosen is better in it), or not a number |
     | `dropped`            | dict            | rows that are no usable pair: reason → number |
     """
@@ -88,20 +88,17 @@ def get_question(prompt: Conversation) -> str:
 
 def identify_prompt(prompt: Conversation, tools: str | None = None) -> str:
     """Return what identifies a prompt in rows that have no `prompt_id`."""
-    identities = [message_identity(message) for message in prompt]
-    if tools is not None:
-        return content_id(identities, tools)
-    is_plain = is_text(prompt) and all(len(identity) == 2 for identity in identities)
-    return content_id([[m.role, plain_text(m.content)] for m in prompt] if is_plain else identities)
+    identity = identify_turns(prompt)
+    return content_id(identity) if tools is None else content_id(identity, tools)
 
 
 def read_pairs(source: Path) -> PreferencePairs:
     """Read a file (.parquet, .jsonl, also .gz or .zst) or a folder of them; in a folder, its training part.
 
     Rows are those of `curate.data.preference_rows`: pairs (`chosen`, `rejected`) or rankings (`responses`, `rankings`).
-    Optional: `prompt_id`, `confidence` (probability that chosen is better), `strength` (its log-odds), `weight`, `aspects`
-    (an object: name → probability that chosen is better in it, 0.5 for a tie, null where nobody said). A ranking gives all
-    pairs of different rank, each with weight 2/N, so that it counts as N − 1 comparisons.
+    Optional: `prompt_id`, `confidence` (probability that chosen is better), `strength` (its log-odds), `weight`,
+    `aspects` (an object: name → probability that chosen is better in it, 0.5 for a tie, null where nobody said). A
+    ranking gives all pairs of different rank, each with weight 2/N, so that it counts as N − 1 comparisons.
     """
     builder = _Builder()
     for file in list_data_files(source):
@@ -121,9 +118,10 @@ class _Builder:
         self._dropped: Counter[str] = Counter()
 
     def add_row(self, row: Any) -> None:
+        if not isinstance(row, Mapping):
+            self._dropped["not an object"] += 1
+            return
         try:
-            if not isinstance(row, Mapping):
-                raise UnreadableMessageError("not an object", "The row is no JSON object.")
             if row.get("rankings") is not None:
                 self._add_ranking(row)
             else:

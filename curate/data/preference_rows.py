@@ -72,7 +72,7 @@ def read_pair(row: Mapping[str, Any]) -> PreferencePair:
     pair = split_pair(
         None if prompt is None else read_messages(prompt, "prompt"), row.get("chosen"), row.get("rejected")
     )
-    asked = _read_context_columns(pair.prompt, row)
+    asked = _add_columns(pair.prompt, row)
     pair = replace(pair, prompt=asked, tools=normalize_tools(row.get("tools")))
     check_media((*pair.prompt, *pair.chosen, *pair.rejected))
     if pair.chosen == pair.rejected:
@@ -81,7 +81,9 @@ def read_pair(row: Mapping[str, Any]) -> PreferencePair:
 
 
 def read_ranking(row: Mapping[str, Any]) -> PreferenceRanking:
-    """Read a row with the columns `prompt`, `responses` (texts, messages, or objects with `text` or `messages`), `rankings`.
+    """Read a row with the columns `prompt`, `responses` and `rankings`.
+
+    A response is a text, messages, or an object with the key `text` or `messages`.
 
     Raises:
         UnreadableMessageError: The row is no ranking of different responses.
@@ -99,16 +101,20 @@ def read_ranking(row: Mapping[str, Any]) -> PreferenceRanking:
         raise UnreadableMessageError(SAME_RESPONSE, "Two of the `responses` are the same.")
     if len(set(ranks)) < 2:
         raise UnreadableMessageError("all tied", "All `responses` have the same rank.")
-    prompt = _read_context_columns(read_prompt(row), row)
+    prompt = read_context(row)
     check_media((*prompt, *(message for response in responses for message in response)))
     return PreferenceRanking(prompt, responses, tuple(ranks), normalize_tools(row.get("tools")))
 
 
-def read_prompt(row: Mapping[str, Any]) -> Conversation:
-    """Read the column `prompt` of a row that must have one."""
+def read_context(row: Mapping[str, Any]) -> Conversation:
+    """Read the prompt of a row that must have one: its column `prompt`, with `system` and `images`.
+
+    Raises:
+        UnreadableMessageError: There is none, or something is wrong with it.
+    """
     if row.get("prompt") is None:
         raise UnreadableMessageError("missing key", "`prompt` is missing.")
-    return read_messages(row["prompt"], "prompt")
+    return _add_columns(read_messages(row["prompt"], "prompt"), row)
 
 
 def read_response(value: object, place: str) -> Conversation:
@@ -238,7 +244,7 @@ def _strip_text(message: Message) -> Message:
 # What stands beside the conversation ------------------------------------------------------------------------------
 
 
-def _read_context_columns(prompt: Conversation, row: Mapping[str, Any]) -> Conversation:
+def _add_columns(prompt: Conversation, row: Mapping[str, Any]) -> Conversation:
     """Add what the columns `system` and `images` (or `image`) of a row say to its prompt."""
     images = row.get("images")
     if images in (None, []):
@@ -360,3 +366,10 @@ def read_row_number(
         bounds += "" if math.isinf(most) else f" and at most {most:g}"
         raise UnreadableMessageError("wrong value", f"`{name}` is no number{bounds}.")
     return float(value)
+
+
+class Unusable(UnreadableMessageError):  # noqa: N818 (a verdict on a row, not an error)
+    """Why a row is of no use, in words that rows are counted by; formats of one's own raise it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, reason)

@@ -72,7 +72,9 @@ class ModelSubject:
         return self.scorer.revision
 
     def judge_items(self, items: Sequence[BenchmarkItem], *, track: Track) -> list[ItemVerdict]:
-        prompts = [PromptResponses(item.context, item.responses, item.prompt_id) for item in items]
+        prompts = [
+            PromptResponses(item.context, item.responses, item.prompt_id, item.tools) for item in items
+        ]
         return [
             ItemVerdict(scores, _compare_scores(scores)) for scores in self.scorer.score(prompts, track=track)
         ]
@@ -92,7 +94,7 @@ class LengthBaseline:
     revision: str = LENGTH
 
     def judge_items(self, items: Sequence[BenchmarkItem], *, track: Track) -> list[ItemVerdict]:
-        return [ItemVerdict(np.array([float(len(text)) for text in item.responses])) for item in items]
+        return [ItemVerdict(np.array([float(len(text)) for text in item.texts])) for item in items]
 
 
 @dataclass(frozen=True, slots=True)

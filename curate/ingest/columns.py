@@ -14,7 +14,15 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from curate.data.conversation import normalize_arguments, normalize_content, normalize_tools
-from curate.ingest.rows import AnyMessage, IncomingMessage, NativeRow, Row, Turns
+from curate.ingest.rows import (
+    AnyMessage,
+    IncomingMessage,
+    IncomingResponse,
+    NativeResponse,
+    NativeRow,
+    Row,
+    Turns,
+)
 from curate.records import (
     Message,
     Part,
@@ -56,7 +64,9 @@ def build_columns(rows: Sequence[Row | NativeRow], *, source: str, split: str | 
     sizes = np.fromiter((len(row.responses) for row in rows), np.int64, len(rows))
     prompt_hex = compute_prompt_ids(rows)
     response_hex = compute_response_ids(rows, prompt_hex)
-    candidates = list(chain.from_iterable(row.responses for row in rows))
+    candidates: list[IncomingResponse | NativeResponse] = []
+    for row in rows:
+        candidates += row.responses
     return assemble_columns(
         prompt_names=_encode_names(prompt_hex),
         prompt_ids=parse_ids(prompt_hex),

@@ -38,6 +38,7 @@ from curate import records
 from curate.config.judge import Pairs
 from curate.core.identity import content_id
 from curate.core.section import Section
+from curate.data.conversation import Conversation, text_answer
 from curate.engine.base import Chat, Failure
 from curate.engine.registry import Engines
 from curate.records import Form, Outcome, Shown
@@ -69,13 +70,18 @@ class CandidateResponse:
 
     Attributes:
         response_id: Id of the response in the lake.
-        text: Its text.
-        content: All its parts if one of them is an image or a video, else ().
+        text: The response as judges that read text see it.
+        conversation: All its messages, where it is more than one plain text; else ().
     """
 
     response_id: str
     text: str
-    content: tuple[records.Part, ...] = ()
+    conversation: Conversation = ()
+
+    @property
+    def messages(self) -> Conversation:
+        """All messages of the response."""
+        return self.conversation or text_answer(self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +112,7 @@ class PromptItem:
         candidates: The responses.
         text_only: No message and no response holds an image or a video.
         meta: The prompt's JSON object as text.
+        tools: JSON text of the tools that models could call.
         other_judgments: Judgments of other annotators, for judges with `sees_other_judgments`.
     """
 
@@ -116,6 +123,7 @@ class PromptItem:
     text_only: bool = True
     meta: str | None = None
     other_judgments: tuple[OtherJudgment, ...] = ()
+    tools: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,14 @@ from curate.core.errors import CurateError
 from curate.core.extras import require_extra
 from curate.core.identity import content_id
 from curate.core.section import Section
+from curate.data.conversation import (
+    Conversation,
+    UnreadableMessageError,
+    render_message,
+    render_text,
+)
 from curate.data.preference_files import list_data_files, read_data_rows
-from curate.data.preference_rows import Turns, Unusable, split_pair
+from curate.data.preference_rows import read_pair
 from curate.engine.base import Engine
 from curate.engine.registry import Engines
 from curate.judge.template import ChatTemplate
@@ -75,12 +81,14 @@ class Examples:
         for file in list_data_files(engines.folder / options.source):
             for number, row in enumerate(read_data_rows(file), 1):
                 try:
-                    context, better, worse = split_pair(row)
-                except (Unusable, AttributeError, KeyError) as reason:
+                    pair = read_pair(row)
+                except UnreadableMessageError as reason:
                     raise CurateError(
                         f"`{where}.source`: row {number} of {file} is no pair of answers to a prompt ({reason})."
                     ) from None
-                example = Example(format_turns(context), better, worse)
+                example = Example(
+                    format_turns(pair.prompt), render_text(pair.chosen), render_text(pair.rejected)
+                )
                 pool.setdefault(_normalize_request(example.request), example)
         if not pool:
             raise CurateError(f"`{where}.source` is {options.source!r}, which holds no pairs.")
@@ -143,11 +151,11 @@ def _split_words(text: str) -> list[str]:
     return _WORD.findall(text.lower()) or [""]  # TF-IDF needs something to count
 
 
-def format_turns(turns: Turns) -> str:
+def format_turns(messages: Conversation) -> str:
     """Return a prompt as judges see it: a single turn as it is, several turns with their roles."""
-    if len(turns) == 1:
-        return turns[0][1]
-    return "\n\n".join(f"[{role}]\n{text}" for role, text in turns)
+    if len(messages) == 1:
+        return render_message(messages[0])
+    return "\n\n".join(f"[{message.role}]\n{render_message(message)}" for message in messages)
 
 
 def _normalize_request(request: str) -> str:

@@ -359,7 +359,7 @@ def _prepend_examples(messages: Chat, examples: str) -> Chat:
 
 def format_request(item: PromptItem) -> str:
     """Return the prompt as text: a single turn as it is, several turns with their roles."""
-    return format_turns([(turn.role, plain_text(turn.content)) for turn in item.messages])
+    return format_turns(item.messages)
 
 
 def space_choices(prefill: str, verdicts: Sequence[str]) -> tuple[str, ...]:

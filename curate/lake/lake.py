@@ -128,8 +128,9 @@ class Lake:
         if not read_only:
             lake._migrate()
             lake._claim_data_folder()
-        for _, view in sorted(_read_texts("sql/views").items()):
-            lake._connection.execute(view)
+        for folder in ("sql/macros", "sql/views"):
+            for _, statements in sorted(_read_texts(folder).items()):
+                lake._connection.execute(statements)
         return lake
 
     def __enter__(self) -> Lake:

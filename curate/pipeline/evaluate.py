@@ -13,11 +13,12 @@ import numpy as np
 from curate.config.project import Config
 from curate.core.identity import content_id
 from curate.core.progress import Track, no_progress
+from curate.data.conversation import has_media, identify_answer, identify_turns, is_plain, render_text
 from curate.evaluate.benchmark import BenchmarkItem
 from curate.evaluate.verdicts import ItemVerdict, ModelSubject, Subject
 from curate.lake.lake import Lake
 from curate.lake.runs import Summary
-from curate.reward.scorer import make_chat, open_reward_model
+from curate.reward.scorer import open_reward_model
 
 if TYPE_CHECKING:
     from curate.judge.base import Answer, PromptItem, Question
@@ -107,13 +108,19 @@ def _build_prompt_item(item: BenchmarkItem) -> tuple[PromptItem, dict[str, int]]
     """Build the item as judges see it, and the position of each response id in it."""
     from curate.judge.base import CandidateResponse, PromptItem
 
-    prompt = content_id("benchmark", item.context)
+    prompt = content_id("benchmark", identify_turns(item.context))
     candidates = [
-        CandidateResponse(content_id(prompt, place, text), text) for place, text in enumerate(item.responses)
+        CandidateResponse(
+            content_id(prompt, place, identify_answer(answer)),
+            render_text(answer),
+            () if is_plain(answer) else answer,
+        )
+        for place, answer in enumerate(item.responses)
     ]
     places = {candidate.response_id: place for place, candidate in enumerate(candidates)}
     ordered = tuple(sorted(candidates, key=lambda candidate: candidate.response_id))
-    return PromptItem(prompt, make_chat(item.context, "")[:-1], None, ordered), places
+    text_only = not any(map(has_media, (item.context, *item.responses)))
+    return PromptItem(prompt, item.context, None, ordered, text_only, tools=item.tools), places
 
 
 def _combine_answers(places: dict[str, int], answers: Sequence[tuple[Question, Answer]]) -> ItemVerdict:

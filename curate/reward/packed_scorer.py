@@ -16,7 +16,8 @@ import torch
 
 from curate.core.errors import CurateError
 from curate.core.progress import Track, no_progress
-from curate.engine.base import Chat, Failure, Score
+from curate.data.conversation import Conversation
+from curate.engine.base import Failure, Score
 from curate.engine.local.loading import get_hub_arguments, resolve_device, resolve_dtype, silence_loading
 from curate.engine.weights import locate_model
 from curate.reward.model import RewardModel
@@ -100,21 +101,21 @@ class PackedScorer:
                 self._score_batch(batch, scores)
         return scores
 
-    def score_chats(self, chats: Sequence[Chat], prompt_ids: Sequence[str]) -> list[Score | Failure]:
-        return self.scorer.score_chats(chats, prompt_ids)
+    def score_each(self, requests: Sequence[PromptResponses]) -> list[Score | Failure]:
+        return self.scorer.score_each(requests)
 
     def _split_batches(
         self, requests: Sequence[PromptResponses]
     ) -> Iterator[list[tuple[EncodedResponses, list[Place]]]]:
         """Yield prompts with their responses and the places of their scores: `budget` tokens, or one prompt."""
-        by_prompt: dict[tuple[tuple[str, str], ...], list[Place]] = {}
+        by_prompt: dict[tuple[Conversation, str | None], list[Place]] = {}
         for row, request in enumerate(requests):
-            places = by_prompt.setdefault(tuple(request.context), [])
+            places = by_prompt.setdefault((request.context, request.tools), [])
             places += [(row, slot) for slot in range(len(request.responses))]
         batch: list[tuple[EncodedResponses, list[Place]]] = []
         size = 0
-        for context, places in by_prompt.items():
-            for part in self._encode_prompt(list(context), places, requests):
+        for (context, tools), places in by_prompt.items():
+            for part in self._encode_prompt(context, tools, places, requests):
                 tokens = _count_tokens(part[0])
                 if batch and size + tokens > self.budget:
                     yield batch
@@ -125,14 +126,18 @@ class PackedScorer:
             yield batch
 
     def _encode_prompt(
-        self, context: list[tuple[str, str]], places: list[Place], requests: Sequence[PromptResponses]
+        self,
+        context: Conversation,
+        tools: str | None,
+        places: list[Place],
+        requests: Sequence[PromptResponses],
     ) -> Iterator[tuple[EncodedResponses, list[Place]]]:
         """Yield one prompt's responses in parts of about `budget` tokens, each behind a copy of the prompt."""
         step = len(places)
         while places:
             part = places[:step]
             encoded = self.encoder.encode_responses(
-                context, [requests[row].responses[slot] for row, slot in part]
+                context, [requests[row].responses[slot] for row, slot in part], tools=tools
             )
             if isinstance(encoded, Failure):
                 return

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol, cast, get_args
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from curate.config.images import ImageAccess
 from curate.core.errors import CurateError
-from curate.core.identity import content_id
 from curate.core.progress import Track, no_progress
-from curate.data.preference_rows import Turns, parts_of
-from curate.engine.base import Chat, Engine, Failure, Score
+from curate.data.conversation import Conversation, render_text
+from curate.data.preference_pairs import get_question, identify_prompt
+from curate.engine.base import Engine, Failure, Score
 from curate.engine.registry import Engines
-from curate.records import Message, Role, plain_text, text_parts
+from curate.records import plain_text, text_parts
 from curate.reward.embedding_reward import EmbeddingReward, read_description
 from curate.reward.model_folder import EMBEDDING, read_trained_kind
 
@@ -27,11 +27,15 @@ Float64 = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class PromptResponses:
-    """Responses to one prompt, to be scored. `prompt_id` tells a model whether it was trained on the prompt."""
+    """Responses to one prompt, to be scored.
 
-    context: Turns
-    responses: tuple[str, ...]
+    `prompt_id` tells a model whether it was trained on the prompt; `tools` is JSON text of the tools that it offers.
+    """
+
+    context: Conversation
+    responses: tuple[Conversation, ...]
     prompt_id: str = ""
+    tools: str | None = None
 
 
 class RewardScorer(Protocol):
@@ -62,15 +66,11 @@ class RewardScorer(Protocol):
             B arrays float64[N] of raw scores (logits); NaN where the model cannot read a response.
         """
 
-    def score_chats(self, chats: Sequence[Chat], prompt_ids: Sequence[str]) -> list[Score | Failure]:
-        """Score the last turn of each chat.
-
-        Args:
-            chats: Chats that end with the assistant's turn.
-            prompt_ids: Id of the prompt of each chat; a model scores prompts of its training set differently.
+    def score_each(self, requests: Sequence[PromptResponses]) -> list[Score | Failure]:
+        """Score requests of one response each.
 
         Returns:
-            A `Score` for each chat, or a `Failure` that says why there is none.
+            A `Score` for each, or a `Failure` that says why there is none.
         """
 
 
@@ -164,20 +164,15 @@ class EmbeddingScorer:
     def score(self, requests: Sequence[PromptResponses], *, track: Track = no_progress) -> list[Float64]:
         flat = [(request, response) for request in requests for response in request.responses]
         scores = self.reward_model.score(
-            [request.prompt_id or content_id(request.context) for request, _ in flat],
-            [[{"role": role, "content": text} for role, text in request.context] for request, _ in flat],
-            [response for _, response in flat],
+            [request.prompt_id or identify_prompt(request.context, request.tools) for request, _ in flat],
+            [get_question(request.context) for request, _ in flat],
+            [render_text(response) for _, response in flat],
             track=track,
         )
         return split_scores(scores, requests)
 
-    def score_chats(self, chats: Sequence[Chat], prompt_ids: Sequence[str]) -> list[Score | Failure]:
-        scores = self.reward_model.score(
-            prompt_ids,
-            [[turn.model_dump() for turn in chat[:-1]] for chat in chats],
-            [plain_text(chat[-1].content) for chat in chats],
-        )
-        return [Score(float(score), 0) for score in scores]
+    def score_each(self, requests: Sequence[PromptResponses]) -> list[Score | Failure]:
+        return [Score(float(score), 0) for (score,) in self.score(requests)]
 
 
 _BATCH = 256  # chats between two steps of the progress bar
@@ -202,40 +197,35 @@ class EngineScorer:
         return "images" in self.engine.capabilities
 
     def score(self, requests: Sequence[PromptResponses], *, track: Track = no_progress) -> list[Float64]:
-        images = self.sees_images
-        chats = [
-            make_chat(request.context, response, images=images)
-            for request in requests
-            for response in request.responses
-        ]
-        scores = np.full(len(chats), np.nan)
-        with track(f"score {self.name}", len(chats)) as advance:
-            for start in range(0, len(chats), _BATCH):
-                batch = chats[start : start + _BATCH]
-                for row, result in enumerate(self.engine.score(batch), start):
+        seen = requests if self.sees_images else [_hide_request_media(request) for request in requests]
+        single = [replace(request, responses=(answer,)) for request in seen for answer in request.responses]
+        scores = np.full(len(single), np.nan)
+        with track(f"score {self.name}", len(single)) as advance:
+            for start in range(0, len(single), _BATCH):
+                batch = single[start : start + _BATCH]
+                for row, result in enumerate(self.score_each(batch), start):
                     scores[row] = np.nan if isinstance(result, Failure) else result.value
                 advance(len(batch))
         return split_scores(scores, requests)
 
-    def score_chats(self, chats: Sequence[Chat], prompt_ids: Sequence[str]) -> list[Score | Failure]:
-        return self.engine.score(chats)
+    def score_each(self, requests: Sequence[PromptResponses]) -> list[Score | Failure]:
+        chats = [(*request.context, *request.responses[0]) for request in requests]
+        tools = [request.tools for request in requests]
+        return self.engine.score(chats, tools) if any(tools) else self.engine.score(chats)
 
 
-def make_chat(context: Turns, response: str, *, images: bool = False) -> Chat:
-    """Return the turns of a prompt and the answer as one chat.
+def _hide_request_media(request: PromptResponses) -> PromptResponses:
+    responses = tuple(map(hide_media, request.responses))
+    return replace(request, context=hide_media(request.context), responses=responses)
 
-    Args:
-        context: (role, text) of each turn. A role that is unknown is read as the user's.
-        response: The assistant's answer.
-        images: Keep the images of the texts; else a mark in the text stands for each.
-    """
-    turns = (*context, ("assistant", response))
+
+def hide_media(messages: Conversation) -> Conversation:
+    """Return messages with marks in their text in place of images, for models that read text."""
     return tuple(
-        Message(
-            role=cast(Role, role if role in get_args(Role) else "user"),
-            content=parts_of(text) if images else text_parts(text),
-        )
-        for role, text in turns
+        message.model_copy(update={"content": text_parts(plain_text(message.content))})
+        if any(part.type != "text" for part in message.content)
+        else message
+        for message in messages
     )
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 
-from curate.data.preference_rows import Turns
+from curate.data.conversation import Conversation, text_message
+from curate.records import Role
 
 _TURNS = tuple(
     re.compile(pattern, re.DOTALL)
@@ -19,7 +20,7 @@ _TURNS = tuple(
         r"<start_of_turn>(\w+)\n(.*?)(<end_of_turn>|\Z)",
     )
 )
-_ROLES = {"system": "system", "assistant": "assistant", "model": "assistant"}
+_ROLES: dict[str, Role] = {"system": "system", "assistant": "assistant", "model": "assistant"}
 _ENDS = (
     "<|im_end|>",
     "<|eot_id|>",
@@ -35,15 +36,17 @@ _ENDS = (
 _END_BACKWARDS = re.compile(rf"\s*+(?:{'|'.join(re.escape(token[::-1]) for token in _ENDS)})")
 
 
-def parse_turns(rendered: str) -> Turns:
+def parse_turns(rendered: str) -> Conversation:
     """Return the turns of a rendered chat, without the empty turn that a generation prompt opens at its end."""
     for pattern in _TURNS:
         matches = pattern.findall(rendered)
         if len(matches) > 1 and matches[-1][1:] == ("", ""):
             matches.pop()
         if matches:
-            return [(_ROLES.get(role, "user"), strip_end_tokens(text)) for role, text, _ in matches]
-    return [("user", strip_end_tokens(rendered))]
+            return tuple(
+                text_message(_ROLES.get(role, "user"), strip_end_tokens(text)) for role, text, _ in matches
+            )
+    return (text_message("user", strip_end_tokens(rendered)),)
 
 
 def strip_end_tokens(text: str) -> str:

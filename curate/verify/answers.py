@@ -14,9 +14,10 @@ import pyarrow as pa
 
 from curate.core.identity import content_id
 from curate.core.resources import read_query
+from curate.data.conversation import load_messages, render_message, render_text
 from curate.lake.lake import Lake
 from curate.lake.runs import StageRun
-from curate.records import Judgment, Message, Outcome, Part, Shown, arrow_schema, plain_text
+from curate.records import Judgment, Outcome, Shown, arrow_schema
 from curate.verify.human_judgments import build_human_judgment
 
 REVISION = content_id("offline", 1)  # raise the number when people are shown something else
@@ -162,14 +163,14 @@ def _build_question(row: dict[str, object], person: str) -> OfflineQuestion:
     )
 
 
-def _render_text(content: object) -> str:
-    assert isinstance(content, list)
-    return plain_text(Part.model_validate(part) for part in content)
+def _render_text(messages: object) -> str:
+    assert isinstance(messages, list)
+    return render_text(load_messages(messages))
 
 
 def _render_conversation(messages: object) -> str:
     assert isinstance(messages, list)
-    turns = [Message.model_validate(message) for message in messages]
+    turns = load_messages(messages)
     if len(turns) == 1:
-        return plain_text(turns[0].content)
-    return "\n\n".join(f"{message.role}: {plain_text(message.content)}" for message in turns)
+        return render_message(turns[0])
+    return "\n\n".join(f"{message.role}: {render_message(message)}" for message in turns)

@@ -402,7 +402,16 @@ def text_parts(value: str) -> tuple[Part, ...]:
 
 def plain_text(content: typing.Iterable[Part]) -> str:
     """The text of some content, with a mark where an image, video or sound stands."""
-    return "\n".join(part.text if part.text is not None else f"[{part.type} {part.uri}]" for part in content)
+    return "\n".join(map(_part_text, content))
+
+
+def _part_text(part: Part) -> str:
+    if part.text is not None:
+        return part.text
+    has_address = part.uri is not None and not part.uri.startswith(
+        "data:"
+    )  # which would be the medium itself
+    return f"[{part.type} {part.uri}]" if has_address else f"[{part.type}]"
 
 
 def prompt_id(

@@ -13,6 +13,7 @@ import itertools
 import re
 from collections.abc import Callable, Sequence
 
+from curate.data.conversation import change_texts
 from curate.evaluate.benchmark import BenchmarkItem
 from curate.evaluate.scores import PAIRS, MetricScore
 from curate.evaluate.tally import Tally

@@ -2,7 +2,8 @@
 -- together). They are in the database in memory, which all cursors of a connection share.
 CREATE OR REPLACE MACRO memory.content_text(content) AS
     array_to_string(list_transform(content, lambda part:
-        coalesce(part."text", '[' || part."type" || ' ' || coalesce(part.uri, 'None') || ']')), chr(10));
+        coalesce(part."text", '[' || part."type"
+            || CASE WHEN part.uri NOT LIKE 'data:%' THEN ' ' || part.uri ELSE '' END || ']')), chr(10));
 
 CREATE OR REPLACE MACRO memory.is_plain(messages) AS
     len(messages) = 1 AND messages[1]."role" = 'assistant' AND messages[1].reasoning IS NULL

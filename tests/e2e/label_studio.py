@@ -105,7 +105,9 @@ def migrated() -> Path:
     """A data folder with an empty, migrated database; made once, by whichever process comes first."""
     folder = HOME / "migrated"
     with (HOME / "migrated.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # two test processes would otherwise both make it, and the second rename fails
+        fcntl.flock(
+            lock, fcntl.LOCK_EX
+        )  # two test processes would otherwise both make it, and the second rename fails
         if not folder.exists():
             making = HOME / "migrating"
             shutil.rmtree(making, ignore_errors=True)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curate.core.identity import content_id
+from curate.data.conversation import text_answer
 from curate.data.native import JudgmentsRow, ResponsesRow
 from curate.ingest.columns import build_columns, compute_prompt_ids, compute_response_ids
 from curate.ingest.native import NativeDecoder, make_native_judgments_decoder, make_native_responses_decoder
@@ -155,10 +156,10 @@ def records_of(row: NativeRow) -> tuple[Prompt, list[Response]]:
     )
     responses = [
         Response(
-            response_id=response_id(identity, text_parts(each.text), key=each.id, model=each.model),
+            response_id=response_id(identity, text_answer(each.text or ""), key=each.id, model=each.model),
             prompt_id=identity,
             model=each.model,
-            content=text_parts(each.text),
+            messages=text_answer(each.text or ""),
             key=each.id,
         )
         for each in row.responses

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.data.preference_rows import PreferencePairs
+from curate.data.preference_pairs import PreferencePairs
 from curate.stats.accuracy import accuracy_by_length, credit_pairs, estimate_mean, estimate_means
 
 

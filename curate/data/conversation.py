@@ -104,7 +104,7 @@ def _read_message(value: object, place: str) -> Sequence[Message]:
     """Read a message; one that holds results of tools beside text (Anthropic) is several."""
     if not isinstance(value, Mapping):
         raise _wrong_type(value, place, "a message")
-    role_name = "role" if "role" in value else "from"
+    role_name = "from" if "from" in value and "role" not in value else "role"
     content_name = next((name for name in ("content", "value", "parts") if name in value), "content")
     role = value.get(role_name)
     if not isinstance(role, str):

@@ -36,9 +36,9 @@ CREATE OR REPLACE MACRO memory.message_sections(message) AS
 
 CREATE OR REPLACE MACRO memory.response_text(messages) AS
     CASE WHEN memory.is_plain(messages) THEN memory.content_text(messages[1].content)
-    ELSE array_to_string(list_transform(messages, lambda message:
+    ELSE array_to_string(list_filter(list_transform(messages, lambda message:
         CASE WHEN message."role" IN ('assistant', 'tool')
         THEN array_to_string(memory.message_sections(message), chr(10) || chr(10))
         ELSE memory.section_text(message."role", message."name", NULL,
             array_to_string(memory.message_sections(message), chr(10) || chr(10))) END
-    ), chr(10) || chr(10)) END;
+    ), lambda section: section <> ''), chr(10) || chr(10)) END;

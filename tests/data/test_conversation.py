@@ -122,7 +122,7 @@ def test_reasoning_is_apart_from_the_answer(name: str) -> None:
 )
 def test_media_in_every_form(part: dict[str, Any], uri: str | None, mime: str | None) -> None:
     if uri is None:  # a part that says it is text must have one
-        with pytest.raises(UnreadableMessageError, match="`p\\[0\\].content\\[0\\].text` is missing"):
+        with pytest.raises(UnreadableMessageError, match=r"`p\[0\]\.content\[0\]\.text` is missing"):
             read_messages([{"role": "user", "content": [part]}], "p")
         return
     (message,) = read_messages([{"role": "user", "content": [part]}], "p")

@@ -109,12 +109,13 @@ def _read_message(value: object, place: str) -> Sequence[Message]:
     role = value.get(role_name)
     if not isinstance(role, str):
         raise _missing_or_wrong(role, f"{place}.{role_name}", "a string")
+    role = role.strip().lower()
     if role in _CALLERS:
         return [_read_caller(value.get(content_name), f"{place}.{content_name}")]
     role = ROLES.get(role, role)
     if role not in _ROLES:
         raise UnreadableMessageError(
-            "unknown role", f"`{place}.{role_name}` is {role!r}, which is no known role."
+            "unknown role", f"`{place}.{role_name}` is {value[role_name]!r}, which is no known role."
         )
     content = _Content()
     content.read(value.get(content_name), f"{place}.{content_name}")

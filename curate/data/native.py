@@ -51,7 +51,9 @@ class MessageInput(_Row):
     """One message of a conversation."""
 
     role: Role
-    content: str | list[PartInput] = ""
+    content: str | list[PartInput] | None = Field(
+        None, description="May be missing beside `reasoning` or `tool_calls` alone."
+    )
     reasoning: str | None = Field(None, description="What the assistant thought before it.")
     tool_calls: list[ToolCallInput] = Field(default_factory=list)
     tool_call_id: str | None = Field(None, description="The call that a message of the role `tool` answers.")
@@ -60,6 +62,12 @@ class MessageInput(_Row):
         None,
         description="Whether it is trained on and judged; default: the assistant's messages of a response.",
     )
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.content is None and not (self.reasoning or self.tool_calls):
+            raise ValueError("a message has `content`, or else `reasoning` or `tool_calls`")
+        return self
 
 
 class ResponseInput(_Row):
@@ -142,12 +150,15 @@ def is_blank(prompt: str | list[MessageInput]) -> bool:
     """Tell whether nothing is asked: no message holds a visible character or an image."""
     if isinstance(prompt, str):
         return not prompt or prompt.isspace()
-    return not any(
-        bool(message.reasoning or message.tool_calls or message.content.strip())
-        if isinstance(message.content, str)
-        else any(part.uri is not None or (part.text or "").strip() for part in message.content)
-        for message in prompt
-    )
+    return not any(map(_is_visible, prompt))
+
+
+def _is_visible(message: MessageInput) -> bool:
+    if message.reasoning or message.tool_calls:
+        return True
+    if isinstance(message.content, str):
+        return bool(message.content.strip())
+    return any(part.uri is not None or bool((part.text or "").strip()) for part in message.content or ())
 
 
 def explain_contradiction(winner: Outcome, p_a: float | None) -> str | None:

@@ -211,7 +211,7 @@ def _make_message(message: IncomingMessage) -> Message:
         if isinstance(message.content, str)
         else [
             Part(type=part.type, text=part.text, uri=part.uri, sha256=part.sha256, mime_type=part.mime_type)
-            for part in message.content
+            for part in message.content or ()
         ]
     )
     calls = tuple(

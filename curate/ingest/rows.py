@@ -35,7 +35,7 @@ class IncomingMessage(Struct, forbid_unknown_fields=True):
     """A message of a native row; it has the names of `records.Message`, and foreign rows have those."""
 
     role: Role
-    content: str | list[IncomingPart] = ""
+    content: str | list[IncomingPart] | None = None
     reasoning: str | None = None
     tool_calls: list[IncomingCall] = []
     tool_call_id: str | None = None
@@ -179,10 +179,12 @@ def _is_visible(message: AnyMessage) -> bool:
         return True
     if isinstance(message.content, str):
         return bool(message.content.strip())
-    return any(part.uri is not None or bool((part.text or "").strip()) for part in message.content)
+    return any(part.uri is not None or bool((part.text or "").strip()) for part in message.content or ())
 
 
 def _is_meaningful(message: AnyMessage) -> bool:
+    if message.content is None:
+        return bool(message.reasoning or message.tool_calls)
     if isinstance(message.content, str):
         return True
     return all((part.text if part.type == "text" else part.uri) is not None for part in message.content)

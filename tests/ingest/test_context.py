@@ -43,7 +43,7 @@ CASES: dict[str, tuple[str, Fields | None, list[dict[str, Any]], str]] = {
         "trl-preference",
         Fields(system=None, images=None),
         [{**PAIR, "system": "s", "images": ["1.png"]}, {**PAIR, "system": "t", "images": ["2.png"]}],
-        r"`images`, `system` would be dropped.*`fields: \{images: images, system: system\}` to read what can be, or `fields: \{ignore",
+        r"`images`, `system` would be dropped.*`fields: \{images: images, system: system\}` to read what can",
     ),
     "a name in another spelling": (
         "trl-preference",

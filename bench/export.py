@@ -28,11 +28,11 @@ _TEXT = (
     _PART % "array_to_string(list_transform(range(24), lambda k: md5('t' || i || '-' || j || '-' || k)), ' ')"
 )
 _FILL = (
-    f"""INSERT INTO lake.prompts
+    f"""INSERT INTO lake.prompts (prompt_id, messages, source, split, reference, "key", meta)
     SELECT md5('p' || i), [{{'role': 'user', 'content': [{_PROMPT}]}}], 'bench', NULL, NULL, 'k' || i, NULL
     FROM range($1) AS numbers (i)""",
-    f"""INSERT INTO lake.responses
-    SELECT md5('r' || i || '-' || j), md5('p' || i), 'model-' || j, [{_TEXT}], NULL, NULL
+    f"""INSERT INTO lake.responses (response_id, prompt_id, model, messages)
+    SELECT md5('r' || i || '-' || j), md5('p' || i), 'model-' || j, [{{'role': 'assistant', 'content': [{_TEXT}]}}]
     FROM range($1) AS numbers (i), range(4) AS models (j)""",
     """INSERT INTO lake.rankings
     SELECT prompt_id, response_id, row_number() OVER (PARTITION BY prompt_id ORDER BY response_id), 0.0, NULL, 0, 'r'

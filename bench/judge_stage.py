@@ -77,7 +77,7 @@ def fill(lake: Lake, prompts: int) -> None:
             f"FROM range({prompts}) AS t(i)"
         ),
         "responses": lake.arrow(
-            f"SELECT md5('r' || i || '-' || k) AS response_id, md5('p' || i) AS prompt_id, {part} AS content "
+            f"SELECT md5('r' || i || '-' || k) AS response_id, md5('p' || i) AS prompt_id, [{{'role': 'assistant', 'content': {part}}}] AS messages "
             f"FROM range({prompts}) AS t(i), range(4) AS u(k)"
         ),
     }

@@ -38,7 +38,7 @@ def prompts(lake: Lake) -> list[list[tuple[str, str]]]:
 def verdicts(lake: Lake) -> list[tuple[Any, ...]]:
     """(preferred text, other text, outcome, annotator, kind) with ties in text order."""
     rows = lake.rows(
-        """SELECT a.content[1].text, b.content[1].text, outcome, annotator_id, kind, p_a
+        """SELECT a.messages[-1].content[1].text, b.messages[-1].content[1].text, outcome, annotator_id, kind, p_a
         FROM judgments JOIN responses a ON a.response_id = response_a JOIN responses b ON b.response_id = response_b"""
     )
     found = []
@@ -52,7 +52,7 @@ def verdicts(lake: Lake) -> list[tuple[Any, ...]]:
 
 
 def models(lake: Lake) -> dict[str, str | None]:
-    return dict(lake.rows("SELECT content[1].text, model FROM responses"))
+    return dict(lake.rows("SELECT messages[-1].content[1].text, model FROM responses"))
 
 
 TRL: dict[str, dict[str, Any]] = {

@@ -535,7 +535,7 @@ def test_fields_map_a_list_of_responses(lake: Lake, take: Take) -> None:
 BROKEN: list[tuple[str, dict[str, Any], str]] = [
     ("trl-preference", {"prompt": "p", "chosen": "c"}, "`rejected` is missing"),
     ("trl-preference", {"prompt": "p", "chosen": 1, "rejected": "r"}, "`chosen` is a number, but should be a string"),
-    ("trl-preference", {"chosen": [user("p")], "rejected": [user("q")]}, "begin differently, so they do not answer one prompt"),
+    ("trl-preference", {"chosen": [user("p")], "rejected": [user("q")]}, "begin differently, so they do not answer one"),
     ("trl-preference", {"chosen": [], "rejected": []}, "`chosen` is empty"),
     ("trl-preference", {"prompt": "p", "chosen": "c\0", "rejected": "r"}, "`chosen` holds a NUL character"),
     ("trl-preference", {"prompt": "p", "chosen": "\ud800", "rejected": "r"}, "`chosen` holds a lone surrogate"),

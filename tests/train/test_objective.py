@@ -147,7 +147,7 @@ def test_aspects_are_learnt_where_they_are_labelled_and_their_mean_from_the_over
         {"prompt": "5", "chosen": "a", "rejected": "b", "aspects": {"true": 1.5}},
     ]
     pairs = read_pairs(written(tmp_path, data))
-    assert pairs.dropped == {"an aspect's probability is above 1": 1}
+    assert pairs.dropped == {"wrong value": 1}
     part = build_groups(pairs, encode, aspects=("true", "kind")).groups
     assert np.isnan(part[2].aspects).all()
     shape = HeadShape(output="aspects", aspects=("true", "kind"), weights=(3.0, 1.0))

@@ -255,7 +255,8 @@ def test_bad_images_are_dropped_and_counted(lake: Lake, tmp_path: Path, model: P
     assert summary.counts.dropped == {
         "an image cannot be decoded": 1,
         "an image has another sha256 than its row says": 1,
-        "an image has no address": 2,
+        "image without address": 1,
+        "images do not fit": 1,
         "an image's file cannot be read": 1,
         "an image's file is outside of the project's folder (see images.folders)": 1,
         "an image is at a web address that is not public (see images.hosts)": 1,

@@ -16,7 +16,7 @@ from curate.engine.base import Score
 from curate.reward import PromptResponses, open_reward_model
 from curate.reward.model_folder import is_trained_model, list_model_files, read_trained_kind
 from curate.reward.packed_scorer import PackedScorer
-from curate.reward.scorer import EmbeddingScorer, EngineScorer
+from curate.reward.scorer import EmbeddingScorer, EngineScorer, describe_losses
 
 MakeModel = Callable[..., Path]
 ASKED = build_chat(("user", "which?"))
@@ -79,3 +79,5 @@ def test_both_methods_give_the_same_scores_and_say_why_there_is_none(make_model:
         # An engine cuts nothing; packed rows are cut as in training, and the cut is counted.
         assert np.isnan(scores[2]) == (not share_prompts)
         assert scorer.n_texts_cut == int(share_prompts)
+        lost = "1 texts were too long and lost tokens, 1" if share_prompts else "2"
+        assert describe_losses(scorer) == f"{model}: {lost} responses have no score (too long)"

@@ -25,12 +25,15 @@ from tests.train.samples import configured, written
 MakeModel = Callable[..., Path]
 
 
+def make_call(step: int) -> dict[str, Any]:
+    return {"id": f"c{step}", "function": {"name": "look", "arguments": {"at": step}}}
+
+
 def make_session(steps: int) -> list[dict[str, Any]]:
     """Return a trajectory of so many calls."""
     turns: list[dict[str, Any]] = []
     for step in range(steps):
-        call = {"id": f"c{step}", "function": {"name": "look", "arguments": {"at": step}}}
-        turns.append({"role": "assistant", "content": "", "tool_calls": [call]})
+        turns.append({"role": "assistant", "content": "", "tool_calls": [make_call(step)]})
         turns.append({"role": "tool", "tool_call_id": f"c{step}", "content": "the lazy dog"})
     return [*turns, {"role": "assistant", "content": "the fox"}]
 
@@ -78,16 +81,22 @@ def test_a_long_trajectory_loses_its_end_and_a_prompt_of_many_messages_its_begin
 def test_trajectories_that_differ_only_in_what_is_cut_are_counted(
     lake: Lake, tmp_path: Path, make_model: MakeModel
 ) -> None:
-    other = json.loads(json.dumps(PAIRS).replace("the fox", "a dog"))
-    rows = [*PAIRS, {**PAIRS[0], "rejected": other[0]["chosen"]}]
+    sides = [
+        [{"role": "assistant", "content": "", "tool_calls": [make_call(step) for step in (*range(20), last)]}]
+        for last in (100, 200)
+    ]
+    rows = [
+        *PAIRS,
+        {"prompt": PAIRS[0]["prompt"][0]["content"] + "!", "chosen": sides[0], "rejected": sides[1]},
+    ]
     config = configured(
         tmp_path, make_model(), max_length=256, row_tokens=512, batch_tokens=512, epochs=1, held_out=0.4
     )
     summary = train_reward_model(lake, config, written(tmp_path / "data", rows))
     assert summary.counts.dropped == {"equal after truncation": 1}
-    assert "; 3 texts were cut to fit into train.backbone.max_length" in summary.note
+    assert "; 4 texts were cut to fit into train.backbone.max_length" in summary.note
     about = json.loads((config.resolve("models/reward") / "training.json").read_text())
-    assert about["cut"] == 3
+    assert about["cut"] == 4
 
 
 def test_evaluate_says_what_has_no_score(

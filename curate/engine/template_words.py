@@ -20,7 +20,7 @@ _USER: Turn = {"role": "user", "content": "?"}
 
 @dataclass(frozen=True, slots=True)
 class TemplateWords:
-    """What a chat template prints.
+    """The parts of a conversation that a chat template prints.
 
     Attributes:
         calls: Calls of tools.

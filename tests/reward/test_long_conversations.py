@@ -42,7 +42,7 @@ def read_session(steps: int) -> Conversation:
     return read_messages(make_session(steps), "response")
 
 
-PAIRS = [
+PAIRS: list[dict[str, Any]] = [
     {
         "prompt": [{"role": "user", "content": f"which is better: {number}?"}],
         "chosen": make_session(20 if number < 2 else 1),
@@ -129,7 +129,7 @@ def test_judge_says_what_has_no_score(lake: Lake, tmp_path: Path, make_model: Ma
     ]
     with lake.write("sample") as writer:
         writer.append("prompts", table([prompt]))
-        writer.append("responses", table(responses))
+        writer.append("responses", table(list(responses)))
     summary = judge_responses(lake, config)
     assert summary.note == "rm: 1 responses have no score (too long)"
     outcomes = dict(lake.rows("SELECT outcome = 'failed', count(*) FROM judgments GROUP BY ALL"))

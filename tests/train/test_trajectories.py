@@ -82,7 +82,7 @@ def config_of(
     model = make_model(chat_template=chat_template, max_position_embeddings=2048)
     about = json.loads((model / "tokenizer_config.json").read_text())
     (model / "tokenizer_config.json").write_text(json.dumps(about | {"model_max_length": 2048}))
-    limits = {"max_length": 2048, "row_tokens": 4096, "batch_tokens": 8192, "epochs": 1}
+    limits: dict[str, Any] = {"max_length": 2048, "row_tokens": 4096, "batch_tokens": 8192, "epochs": 1}
     return configured(folder, model, **limits, **changes)
 
 

@@ -238,7 +238,13 @@ def fill(lake: Lake, votes: Votes) -> None:
         "response_id": response,
         "prompt_id": np.repeat(prompt, np.diff(votes.offsets)),
         "messages": [
-            [{"role": "assistant", "content": [{"type": "text", "text": "x" * (1 + k % 97)}]}]
+            [
+                {
+                    "role": "assistant",
+                    "content": [{"type": "text", "text": "x" * (1 + k % 97)}],
+                    "tool_calls": [],
+                }
+            ]
             for k in range(votes.n_responses)
         ],
     }

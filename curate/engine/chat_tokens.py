@@ -13,6 +13,7 @@ from curate.data.conversation import has_media
 from curate.engine.base import Chat, Choose, Continuation, Failure
 from curate.engine.batching import Target
 from curate.engine.template_turns import TemplateTurns
+from curate.engine.template_words import probe_template
 from curate.records import plain_text
 
 _NAMES = {
@@ -23,7 +24,11 @@ _NAMES = {
     "tool": "Tool",
 }
 _OPEN, _CLOSE = "\ue0f0", "\ue0f1"  # private-use characters around the number of a control string
-_MARK = re.compile(f"{_OPEN}(\\d+){_CLOSE}")
+_ESCAPED = (
+    "\\ue0f0",
+    "\\ue0f1",
+)  # what a template makes of them that prints arguments as Python or ASCII does
+_MARK = re.compile(f"(?:{_OPEN}|{re.escape(_ESCAPED[0])})(\\d+)(?:{_CLOSE}|{re.escape(_ESCAPED[1])})")
 _TAIL = (
     48  # characters before a continuation that can change how it is split: more than any tokenizer looks at
 )
@@ -60,8 +65,12 @@ class ChatTokens:
     def __post_init__(self) -> None:
         added = {token.content for token in self.tokenizer.added_tokens_decoder.values()}
         control = sorted(filter(None, added | set(self.tokenizer.all_special_tokens)), key=len, reverse=True)
-        self._control = re.compile("|".join(map(re.escape, [*control, _OPEN, _CLOSE])))
-        self._turns = TemplateTurns(self._get_template_text(), self._join_contents)
+        self._control = re.compile("|".join(map(re.escape, [*control, _OPEN, _CLOSE, *_ESCAPED])))
+        words = probe_template(
+            self._get_template_text(),
+            lambda turns, tools: self._render_turns(turns, answer=False, tools=tools),
+        )
+        self._turns = TemplateTurns(words, self._join_contents)
         self._opening = self._render_turns([{"role": "user", "content": "?"}], answer=True)
         self._takes_system = False
         with contextlib.suppress(Exception):  # a template says no in its own way

@@ -322,6 +322,11 @@ class Judge(ABC):
         """Tell whether the judge reads images; if not, it abstains where there are some."""
         return False
 
+    @property
+    def note(self) -> str:
+        """Return a sentence about what the judge could not read whole since it was made, for summaries; "" for none."""
+        return ""
+
     def revision(self, code: str) -> str:
         """Return the id of all that can change an answer; `code`: digest of a user's own file, or ""."""
         ignored = {*_STAGE_OPTIONS, *self.non_identity_options()}

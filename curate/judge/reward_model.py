@@ -28,7 +28,13 @@ from curate.judge.base import (
     sigmoid,
 )
 from curate.judge.registry import judge_kind
-from curate.reward.scorer import EngineScorer, PromptResponses, RewardScorer, open_reward_model
+from curate.reward.scorer import (
+    EngineScorer,
+    PromptResponses,
+    RewardScorer,
+    describe_losses,
+    open_reward_model,
+)
 
 
 class RewardModelOptions(JudgeOptions):
@@ -77,6 +83,10 @@ class RewardModelJudge(Judge):
     @property
     def sees_images(self) -> bool:
         return self._scorer.sees_images
+
+    @property
+    def note(self) -> str:
+        return describe_losses(self._scorer)
 
     def non_identity_options(self) -> frozenset[str]:
         return frozenset({"model"})  # its weights count, not where they lie

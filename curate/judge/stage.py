@@ -83,7 +83,9 @@ def judge_responses(
                 session.ask_round(chunks, known)
                 has_asked = True
         closed, left = finish_judges(lake, panel, run=run)
-    return run.summary(skipped=not has_asked and not closed, note=_explain_stop(budget.refusal, left, limit))
+        notes = [configured.judge.note for configured in panel.judges.values()]
+    note = "; ".join(filter(None, [_explain_stop(budget.refusal, left, limit), *notes]))
+    return run.summary(skipped=not has_asked and not closed, note=note)
 
 
 @dataclass(frozen=True, slots=True)

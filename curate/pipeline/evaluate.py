@@ -78,6 +78,10 @@ class JudgeSubject:
     def revision(self) -> str:
         return self.judge.revision
 
+    @property
+    def note(self) -> str:
+        return self.judge.judge.note
+
     def judge_items(self, items: Sequence[BenchmarkItem], *, track: Track) -> list[ItemVerdict]:
         verdicts: list[ItemVerdict] = []
         with track(f"judge {self.name}", len(items)) as advance:

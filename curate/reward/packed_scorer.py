@@ -7,7 +7,8 @@ scores are those of separate passes, and texts that are too long are cut as they
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -86,12 +87,17 @@ class PackedScorer:
     revision: str = field(init=False)
     n_texts_cut: int = field(init=False, default=0)
     sees_images: bool = field(init=False, default=False)
+    _unread: Counter[str] = field(init=False, default_factory=Counter)
     _lock: threading.Lock = field(
         init=False, default_factory=threading.Lock
     )  # tokenizers take one thread at a time
 
     def __post_init__(self) -> None:
         self.name, self.revision = self.scorer.name, self.scorer.revision
+
+    @property
+    def unread(self) -> Mapping[str, int]:
+        return self._unread + self.scorer.unread
 
     def score(self, requests: Sequence[PromptResponses], *, track: Track = no_progress) -> list[Float64]:
         """Score as `RewardScorer.score`; a prompt that several requests hold is computed once."""
@@ -140,6 +146,7 @@ class PackedScorer:
                 context, [requests[row].responses[slot] for row, slot in part], tools=tools
             )
             if isinstance(encoded, Failure):
+                self._unread[encoded.reason] += len(places)
                 return
             tokens = _count_tokens(encoded)
             if tokens > self.budget and step > 1:

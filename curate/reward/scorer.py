@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -54,6 +55,10 @@ class RewardScorer(Protocol):
     @property
     def n_texts_cut(self) -> int:
         """Number of texts that lost tokens because they were too long, since the model was opened."""
+
+    @property
+    def unread(self) -> Mapping[str, int]:
+        """Number of responses without a score since the model was opened, by reason."""
 
     def score(self, requests: Sequence[PromptResponses], *, track: Track = no_progress) -> list[Float64]:
         """Score responses, prompt by prompt.
@@ -139,6 +144,14 @@ def _open_embedding_scorer(
     return EmbeddingScorer(name, folder, cache)
 
 
+def describe_losses(scorer: RewardScorer) -> str:
+    """Return a sentence about what a model did not read since it was opened; "" where it read everything."""
+    cut, unread = scorer.n_texts_cut, scorer.unread
+    losses = [f"{cut:,} texts were too long and lost tokens"] if cut else []
+    losses += [f"{number:,} responses have no score ({reason})" for reason, number in sorted(unread.items())]
+    return f"{scorer.name}: {', '.join(losses)}" if losses else ""
+
+
 @dataclass
 class EmbeddingScorer:
     """A trained head on sentence embeddings."""
@@ -147,6 +160,7 @@ class EmbeddingScorer:
     folder: Path
     cache: Path | None = None
     sees_images: bool = field(init=False, default=False)
+    unread: Mapping[str, int] = field(init=False, default_factory=dict)  # long texts are read in windows
 
     @cached_property
     def reward_model(self) -> EmbeddingReward:
@@ -187,6 +201,7 @@ class EngineScorer:
     n_texts_cut: int = field(
         init=False, default=0
     )  # engines cut nothing: a chat that is too long is a Failure
+    unread: Counter[str] = field(init=False, default_factory=Counter)
 
     @property
     def revision(self) -> str:
@@ -211,7 +226,11 @@ class EngineScorer:
     def score_each(self, requests: Sequence[PromptResponses]) -> list[Score | Failure]:
         chats = [(*request.context, *request.responses[0]) for request in requests]
         tools = [request.tools for request in requests]
-        return self.engine.score(chats, tools) if any(tools) else self.engine.score(chats)
+        results = self.engine.score(chats, tools) if any(tools) else self.engine.score(chats)
+        self.unread.update(
+            result.reason.partition(":")[0] for result in results if isinstance(result, Failure)
+        )
+        return results
 
 
 def _hide_request_media(request: PromptResponses) -> PromptResponses:

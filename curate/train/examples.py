@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from curate.data.conversation import Conversation
 from curate.data.preference_pairs import PreferencePairs
 from curate.engine.base import Failure
-from curate.records import Part
+from curate.records import Part, plain_text
 from curate.reward.embedding_reward import hash_prompt_id
 from curate.reward.tokens import EncodedResponses, Ids
 
@@ -38,7 +38,7 @@ class PromptGroup:
     | `weight`, `strength` | float64[m]  | weight of the pair; log-odds of its label |
     | `rank`             | int64[N]      | 1 is the best: the data's ranking, else by net wins (Copeland 1951) |
     | `tied`             | int64[t, 2]   | slots of equal rank in the data's ranking |
-    | `lengths`          | float64[N]    | characters of the responses |
+    | `lengths`          | float64[N]    | characters of the responses, as `count_target_characters` counts them |
     | `aspects`          | float64[m, K] | probability that the first is better in each aspect; NaN: not labelled |
     """
 
@@ -83,7 +83,7 @@ def build_groups(
     """
     labels = np.array([pairs.aspects[name] for name in aspects]).reshape(len(aspects), len(pairs)).T
     dropped: Counter[str] = Counter()
-    lengths = pairs.lengths.astype(np.float64)
+    lengths = np.array([count_target_characters(response) for response in pairs.responses], np.float64)
     groups, cut = [], 0
     order = np.argsort(pairs.prompt, kind="stable")
     starts = np.flatnonzero(np.diff(pairs.prompt[order], prepend=-1))
@@ -101,6 +101,20 @@ def build_groups(
         if group is not None:
             groups.append(group)
     return PromptGroups(tuple(groups), dict(dropped), cut)
+
+
+def count_target_characters(response: Conversation) -> int:
+    """Count the characters of what a response is judged by: what the assistant says, thinks and calls.
+
+    Results of tools and turns of others are not its words. `is_target` of a message says otherwise.
+    """
+    return sum(
+        len(plain_text(message.content))
+        + len(message.reasoning or "")
+        + sum(len(call.name) + len(call.arguments) for call in message.tool_calls)
+        for message in response
+        if (message.role == "assistant" if message.is_target is None else message.is_target)
+    )
 
 
 def is_held_out(prompt_id: str, share: float) -> bool:

@@ -162,7 +162,10 @@ def fine_tune_backbone(
         writer.append("evaluations", build_evaluations(accuracy, run.run_id))
         _fill_counts(counts, pairs, groups, section, progress)
     checkpoints.remove_files()
-    return run.summary(note=describe_accuracy(description["metrics"]))
+    note = describe_accuracy(description["metrics"])
+    if groups.cut:
+        note += f"; {groups.cut:,} texts were cut to fit into train.backbone.max_length"
+    return run.summary(note=note)
 
 
 def _split_groups(

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from curate.data.conversation import has_media, normalize_arguments
+from curate.data.conversation import has_media
 from curate.engine.base import Chat, Choose, Failure, Generate
 from curate.engine.chat_tokens import ChatTokens
 from curate.engine.openai.http_client import Call
 from curate.engine.openai.options import OpenAIOptions
 from curate.engine.template_turns import TemplateTurns
+from curate.engine.template_words import TemplateWords
 from curate.records import plain_text
 
 _CONTINUES_ANSWERS = ("vllm", "sglang")  # servers that go on with an answer that is begun for them
@@ -180,11 +181,11 @@ def _convert_turns(chat: Chat, tools: str | None = None) -> list[dict[str, Any]]
     _, turns = _API_TURNS.add_tools(
         tools, _API_TURNS.build_turns(chat, str, lambda message: plain_text(message.content)), str
     )
-    for turn in turns:
-        for call in turn.get("tool_calls", ()):
-            call["function"]["arguments"] = normalize_arguments(call["function"]["arguments"])
     return turns
 
 
-_API_TURNS = TemplateTurns("tool_calls tool developer", lambda first, second: f"{first}\n\n{second}")
+_API_TURNS = TemplateTurns(
+    TemplateWords(calls=True, text_arguments=True, text_beside_calls=True, results=True, developer=True),
+    lambda first, second: f"{first}\n\n{second}",
+)
 """What OpenAI's API takes in messages."""

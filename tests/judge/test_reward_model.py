@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from curate.data.conversation import Conversation
+from curate.data.preference_pairs import get_question
 from curate.engine import Engines, Failure, build_chat
 from curate.engine.base import Chat, Score
 from curate.judge import CandidateResponse, PromptItem, Question
@@ -95,7 +97,9 @@ def test_a_trained_head_scores_with_the_prompt(tmp_path: Path, monkeypatch: pyte
     class Head:
         digest = "d1"
 
-        def score(self, prompt_ids: list[str], prompts: list[object], responses: list[str]) -> list[float]:
+        def score(
+            self, prompt_ids: list[str], prompts: list[Conversation], responses: list[str]
+        ) -> list[float]:
             asked.append((prompt_ids, prompts, responses))
             return [float(len(text)) for text in responses]
 
@@ -109,5 +113,5 @@ def test_a_trained_head_scores_with_the_prompt(tmp_path: Path, monkeypatch: pyte
     ((prompt_ids, prompts, responses),) = asked
     assert prompt_ids == ["p"] * 3
     assert responses == TEXTS[:3]
-    assert embedding_reward.extract_question(prompts[0]) == "which?"
+    assert get_question(prompts[0]) == "which?"
     assert judge.identity == ("d1",)

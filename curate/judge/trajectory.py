@@ -32,7 +32,7 @@ from curate.records import Message, plain_text
 
 @dataclass(frozen=True, slots=True)
 class TextView:
-    """What a judge that reads text is shown of conversations; the options of this module's table."""
+    """Choice of what a judge that reads text sees of conversations; the options of this module's table."""
 
     show_reasoning: bool = False
     show_calls: bool = True

@@ -26,7 +26,7 @@ class ViewOptions(JudgeOptions):
 
     @property
     def view(self) -> TextView:
-        """What the judge is shown."""
+        """View that the options stand for."""
         return TextView(self.show_reasoning, self.show_calls, self.whole)
 
     def list_unchanged_views(self) -> frozenset[str]:

@@ -87,6 +87,31 @@ def test_trl_conversational_and_text() -> None:
     assert answer("/rewards", [0.5], prompts=["?"], completions=["!"]) == {"rewards": [0.5]}
 
 
+def test_trl_sends_tool_loops_turns_in_between_and_tools() -> None:
+    call = {"type": "function", "function": {"name": "add", "arguments": {"b": 2, "a": 1}}}
+    loop = [
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "content": "3"},
+        {"role": "assistant", "content": "It is 3."},
+    ]
+    turns = [
+        {"role": "assistant", "content": "Which base?"},
+        {"role": "user", "content": "ten"},
+        {"role": "assistant", "content": "It is 3."},
+    ]
+    why = [{"role": "user", "content": "Why?"}]
+    tools = [{"type": "function", "function": {"name": "add"}}]
+    looped, talked = asked(
+        "/rewards", prompts=[why, why], completions=[loop, turns], tools=[tools, json.dumps(tools)]
+    )
+    ((first, result, last),) = looped.responses
+    assert [(one.name, one.arguments) for one in first.tool_calls] == [("add", '{"a":1,"b":2}')]
+    assert (result, last) == (text_message("tool", "3"), text_message("assistant", "It is 3."))
+    roles = [message.role for message in talked.responses[0]]
+    assert (roles, talked.context) == (["assistant", "user", "assistant"], WHY)
+    assert looped.tools == talked.tools == '[{"type":"function","function":{"name":"add"}}]'
+
+
 @pytest.mark.parametrize("rendered", [LLAMA, CHATML])
 def test_open_rlhf_with_and_without_prompts(rendered: str) -> None:
     end = "<|eot_id|>" if rendered is LLAMA else "<|im_end|>\n"
@@ -117,6 +142,7 @@ def test_a_panel_asks_as_of_vllm_by_messages() -> None:
         ("/score", {"prompt": "?", "responses": []}, "at least 1 item"),
         ("/score", {"messages": [{"role": "robot", "content": ""}], "responses": ["a"]}, "'robot', which is"),
         ("/rewards", {"prompts": ["?"], "completions": []}, "1 prompts, but 0 completions"),
+        ("/rewards", {"prompts": ["?"], "completions": ["!"], "tools": []}, "1 prompts, but 0 tools"),
         ("/get_reward", {"query": ["x y"], "prompts": ["z"]}, "query 0 does not begin with its prompt"),
         ("/get_reward", {"query": ["bare text"]}, "in an unknown template"),
     ],

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from curate.data.conversation import Conversation
-from curate.data.preference_pairs import get_question
 from curate.engine import Engines, Failure, build_chat
 from curate.engine.base import Chat, Score
 from curate.judge import CandidateResponse, PromptItem, Question
@@ -98,7 +96,7 @@ def test_a_trained_head_scores_with_the_prompt(tmp_path: Path, monkeypatch: pyte
         digest = "d1"
 
         def score(
-            self, prompt_ids: list[str], prompts: list[Conversation], responses: list[str]
+            self, prompt_ids: list[str], prompts: list[str], responses: list[str], **_: object
         ) -> list[float]:
             asked.append((prompt_ids, prompts, responses))
             return [float(len(text)) for text in responses]
@@ -113,5 +111,5 @@ def test_a_trained_head_scores_with_the_prompt(tmp_path: Path, monkeypatch: pyte
     ((prompt_ids, prompts, responses),) = asked
     assert prompt_ids == ["p"] * 3
     assert responses == TEXTS[:3]
-    assert get_question(prompts[0]) == "which?"
+    assert prompts == ["which?"] * 3
     assert judge.identity == ("d1",)

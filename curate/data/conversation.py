@@ -474,11 +474,25 @@ def render_text(messages: Sequence[Message], *, show_reasoning: bool = True, sho
     return "\n\n".join(sections)
 
 
-def render_message(message: Message) -> str:
+def render_message(message: Message, *, show_reasoning: bool = True, show_calls: bool = True) -> str:
     """Render one message as text, without its role: reasoning, calls and results between tags."""
     if is_text([message]):
         return plain_text(message.content)
-    return "\n\n".join(_list_sections(message, show_reasoning=True, show_calls=True))
+    return "\n\n".join(_list_sections(message, show_reasoning=show_reasoning, show_calls=show_calls))
+
+
+def get_final_text(messages: Sequence[Message]) -> str:
+    """Return the text of the assistant's last message: the answer that a trajectory comes to."""
+    last = next((message for message in reversed(messages) if message.role == "assistant"), None)
+    return "" if last is None else plain_text(last.content)
+
+
+def get_spoken_text(messages: Sequence[Message]) -> str:
+    """Return all that the assistant says, without reasoning, calls and results."""
+    if is_plain(messages):
+        return plain_text(messages[0].content)
+    said = (plain_text(message.content) for message in messages if message.role == "assistant")
+    return "\n\n".join(text for text in said if text)
 
 
 def render_extras(message: Message) -> tuple[str, str]:

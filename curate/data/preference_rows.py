@@ -174,6 +174,9 @@ def split_pair(
         turns = [parse_transcript(str(value), place) for place, value in values.items()]
     else:
         turns = [read_messages(value, place, role="assistant") for place, value in values.items()]
+    for answer, place in zip(turns, values, strict=True):
+        if not answer:
+            raise UnreadableMessageError("no responses", f"`{place}` is empty.")
     whole = [_is_whole(answer) for answer in turns]
     if not prompt:
         # An answer as text beside a whole conversation (ms-swift) answers that conversation's prompt.
@@ -186,9 +189,6 @@ def split_pair(
             _add_prompt(answer, prompt, names.prompt, place)
             for answer, place in zip(turns, values, strict=True)
         ]
-    for answer, place in zip(turns, values, strict=True):
-        if not answer:
-            raise UnreadableMessageError("no responses", f"`{place}` is empty.")
     common = count_common(turns)
     if common == 0 and all(_is_whole(answer) for answer in turns):
         reason = (

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from curate.core.identity import content_id
 from curate.data.conversation import Conversation, identify_answer, identify_turns, render_text
+from curate.data.preference_pairs import identify_prompt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,12 +44,13 @@ class BenchmarkItem:
     @property
     def identity(self) -> list[object]:
         """What identifies prompt and responses, for `content_id`."""
-        return [identify_turns(self.context), [identify_answer(answer) for answer in self.responses]]
+        identity = [identify_turns(self.context), [identify_answer(answer) for answer in self.responses]]
+        return identity if self.tools is None else [*identity, self.tools]
 
     @property
     def cluster(self) -> str:
         """The prompt: rows about one prompt are not independent, so intervals are computed over prompts."""
-        return self.prompt_id or content_id(identify_turns(self.context))
+        return self.prompt_id or identify_prompt(self.context, self.tools)
 
     def iterate_pairs(self) -> Iterator[tuple[int, int]]:
         """Yield (better, worse), response numbers, for all pairs of different tiers."""

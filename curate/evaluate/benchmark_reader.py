@@ -53,6 +53,7 @@ def read_benchmark(
     chosen = chosen or published
     items: list[BenchmarkItem] = []
     dropped: Counter[str] = Counter()
+    examples: dict[str, str] = {}
     number = 0
     for number, row in enumerate(rows, 1):
         chosen = chosen or detect_format(row if isinstance(row, dict) else {})
@@ -61,9 +62,12 @@ def read_benchmark(
                 raise Unusable("not an object")
             items.append(chosen.read_row(row, str(number)))
         except UnreadableMessageError as reason:
-            dropped[str(reason)] += 1
+            dropped[reason.kind] += 1
+            examples.setdefault(reason.kind, reason.reason.rstrip("."))
     if not items or chosen is None:
-        reasons = ", ".join(f"{count} × {reason}" for reason, count in dropped.items()) or "it has no rows"
+        reasons = (
+            ", ".join(f"{count} × {examples[kind]}" for kind, count in dropped.items()) or "it has no rows"
+        )
         read_as = f" (read as {chosen.name})" if chosen else ""
         raise CurateError(f"The benchmark {source}{read_as} has no usable row: {reasons}.")
     return BenchmarkSet(

@@ -24,17 +24,13 @@ from curate.core.errors import CurateError
 from curate.core.extras import require_extra
 from curate.core.identity import content_id
 from curate.core.section import Section
-from curate.data.conversation import (
-    Conversation,
-    UnreadableMessageError,
-    render_message,
-    render_text,
-)
+from curate.data.conversation import UnreadableMessageError
 from curate.data.preference_files import list_data_files, read_data_rows
 from curate.data.preference_rows import read_pair
 from curate.engine.base import Engine
 from curate.engine.registry import Engines
 from curate.judge.template import ChatTemplate
+from curate.judge.trajectory import DEFAULT_VIEW, TextView, render_question
 from curate.records import plain_text
 
 Float64 = NDArray[np.float64]
@@ -72,7 +68,9 @@ class Examples:
     engine: Engine | None = None
 
     @classmethod
-    def load(cls, options: ExamplesOptions, engines: Engines, *, where: str) -> Examples:
+    def load(
+        cls, options: ExamplesOptions, engines: Engines, *, where: str, view: TextView = DEFAULT_VIEW
+    ) -> Examples:
         """Load the pool of a judge; raise CurateError if a row of the source is no pair."""
         engine = None
         if options.engine is not None:
@@ -86,9 +84,9 @@ class Examples:
                     raise CurateError(
                         f"`{where}.source`: row {number} of {file} is no pair of answers to a prompt ({reason})."
                     ) from None
-                example = Example(
-                    format_turns(pair.prompt), render_text(pair.chosen), render_text(pair.rejected)
-                )
+                responses = (pair.chosen, pair.rejected)
+                texts = render_question(pair.prompt, responses, view, tools=pair.tools)
+                example = Example(texts.request, *texts.responses)
                 pool.setdefault(_normalize_request(example.request), example)
         if not pool:
             raise CurateError(f"`{where}.source` is {options.source!r}, which holds no pairs.")
@@ -149,13 +147,6 @@ class Examples:
 
 def _split_words(text: str) -> list[str]:
     return _WORD.findall(text.lower()) or [""]  # TF-IDF needs something to count
-
-
-def format_turns(messages: Conversation) -> str:
-    """Return a prompt as judges see it: a single turn as it is, several turns with their roles."""
-    if len(messages) == 1:
-        return render_message(messages[0])
-    return "\n\n".join(f"[{message.role}]\n{render_message(message)}" for message in messages)
 
 
 def _normalize_request(request: str) -> str:

@@ -13,7 +13,7 @@ import pyarrow as pa
 from curate.config.judge import Pairs
 from curate.core.identity import content_id
 from curate.core.resources import read_query
-from curate.data.conversation import has_media, is_plain, load_messages, render_text
+from curate.data.conversation import has_media, load_messages
 from curate.judge.base import CandidateResponse, PromptItem, Question
 from curate.judge.configured import ConfiguredJudge, Panel
 from curate.judge.selection import Pair, select_pairs
@@ -269,7 +269,7 @@ def _make_item(
     turns = load_messages(messages)
     responses = [load_messages(answer) for answer in answers]
     candidates = tuple(
-        CandidateResponse(response_id, render_text(response), () if is_plain(response) else response)
+        CandidateResponse.from_messages(response_id, response)
         for response_id, response in zip(ids, responses, strict=True)
     )
     text_only = not any(map(has_media, (turns, *responses)))

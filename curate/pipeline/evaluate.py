@@ -13,7 +13,7 @@ import numpy as np
 from curate.config.project import Config
 from curate.core.identity import content_id
 from curate.core.progress import Track, no_progress
-from curate.data.conversation import has_media, identify_answer, identify_turns, is_plain, render_text
+from curate.data.conversation import has_media, identify_answer, identify_turns
 from curate.evaluate.benchmark import BenchmarkItem
 from curate.evaluate.verdicts import ItemVerdict, ModelSubject, Subject
 from curate.lake.lake import Lake
@@ -112,13 +112,10 @@ def _build_prompt_item(item: BenchmarkItem) -> tuple[PromptItem, dict[str, int]]
     """Build the item as judges see it, and the position of each response id in it."""
     from curate.judge.base import CandidateResponse, PromptItem
 
-    prompt = content_id("benchmark", identify_turns(item.context))
+    identity = ["benchmark", identify_turns(item.context)]
+    prompt = content_id(*identity) if item.tools is None else content_id(*identity, item.tools)
     candidates = [
-        CandidateResponse(
-            content_id(prompt, place, identify_answer(answer)),
-            render_text(answer),
-            () if is_plain(answer) else answer,
-        )
+        CandidateResponse.from_messages(content_id(prompt, place, identify_answer(answer)), answer)
         for place, answer in enumerate(item.responses)
     ]
     places = {candidate.response_id: place for place, candidate in enumerate(candidates)}

@@ -13,7 +13,7 @@ from typing import Any, Self
 import polars as pl
 
 from curate.config.project import Config
-from curate.data.conversation import load_messages, render_text
+from curate.data.conversation import load_messages
 from curate.judge.base import CandidateResponse, PromptItem, Question
 from curate.judge.configured import Panel
 from curate.judge.language import Preamble
@@ -57,7 +57,7 @@ class Transcripts:
         """Build (prompt, completion) of a row of `export_judge_sft.sql`."""
         judge, _ = self._judges[row["annotator_id"]]
         a, b = (
-            CandidateResponse(row[side], render_text(load_messages(row[answer])))
+            CandidateResponse.from_messages(row[side], load_messages(row[answer]))
             for side, answer in (("response_a", "messages_a"), ("response_b", "messages_b"))
         )
         prompt_item = PromptItem(

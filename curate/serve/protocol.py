@@ -3,7 +3,7 @@
 | path          | request | answer |
 | ---           | --- | --- |
 | `/score`      | {prompt: text, or messages: [{role, content}], responses: [texts]} | {scores, model} |
-| `/rewards`    | TRL's reward functions as JSON: {prompts, completions}, each texts or lists of messages | {rewards} |
+| `/rewards`    | TRL's reward functions as JSON: {prompts, completions}, each texts or lists of messages, and {tools} | {rewards} |
 | `/get_reward` | OpenRLHF's remote reward model: {query, prompts, labels}, query = prompt + response | {rewards, scores, extra_logs} |
 | `/classify`   | vLLM's, as verl's reward loop asks it: {model, input: a rendered chat, or several}, or {model, messages} | {data: [{index, probs: [score]}]} |
 """  # noqa: E501 (a table)
@@ -102,17 +102,20 @@ class TrlRequest(RequestBody):
 
     prompts: list[Prompt] = Field(min_length=1)
     completions: list[Completion]
+    tools: list[Tools] | None = None  # a column of the data set, a value for each prompt
 
     @model_validator(mode="after")
     def _check_lengths(self) -> Self:
-        if len(self.prompts) != len(self.completions):
-            raise ValueError(f"{len(self.prompts)} prompts, but {len(self.completions)} completions")
+        for name, values in (("completions", self.completions), ("tools", self.tools)):
+            if values is not None and len(self.prompts) != len(values):
+                raise ValueError(f"{len(self.prompts)} prompts, but {len(values)} {name}")
         return self
 
     def list_prompts(self) -> list[PromptResponses]:
+        tools = self.tools or [None] * len(self.prompts)
         return [
-            PromptResponses(prompt, (completion,))
-            for prompt, completion in zip(self.prompts, self.completions, strict=True)
+            PromptResponses(prompt, (completion,), tools=offered)
+            for prompt, completion, offered in zip(self.prompts, self.completions, tools, strict=True)
         ]
 
     def build_answer(self, scores: Sequence[float], model: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from curate.engine.base import build_chat
 from curate.serve.transcript import parse_turns, strip_end_tokens
 
 TOKENS = [
@@ -56,4 +57,4 @@ N = 100_000  # tokens: 500 kB, for which the expression takes more than two minu
 def test_a_long_run_of_tokens_is_read_in_linear_time(text: str, left: str) -> None:
     assert strip_end_tokens(text) == left
     opened = "<|im_start|>user\nWhy?<|im_end|>\n<|im_start|>assistant\n"
-    assert parse_turns(opened + text) == [("user", "Why?"), ("assistant", left)]
+    assert parse_turns(opened + text) == build_chat(("user", "Why?"), ("assistant", left))

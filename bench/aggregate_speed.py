@@ -237,7 +237,16 @@ def fill(lake: Lake, votes: Votes) -> None:
     responses = {
         "response_id": response,
         "prompt_id": np.repeat(prompt, np.diff(votes.offsets)),
-        "content": [[{"type": "text", "text": "x" * (1 + k % 97)}] for k in range(votes.n_responses)],
+        "messages": [
+            [
+                {
+                    "role": "assistant",
+                    "content": [{"type": "text", "text": "x" * (1 + k % 97)}],
+                    "tool_calls": [],
+                }
+            ]
+            for k in range(votes.n_responses)
+        ],
     }
     with lake.write("bench") as writer:
         writer.append("responses", _rows(responses, Response))

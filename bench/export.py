@@ -22,17 +22,21 @@ from curate.export import write_export
 from curate.export.formats import open_format
 from curate.lake.lake import Lake, Location
 
-_PART = "{'type': 'text', 'text': %s, 'uri': NULL, 'sha256': NULL}"
-_PROMPT = _PART % "repeat(md5('q' || i) || ' ', 12)"
-_TEXT = (
-    _PART % "array_to_string(list_transform(range(24), lambda k: md5('t' || i || '-' || j || '-' || k)), ' ')"
+_MESSAGE = """{'role': '%s', 'content': [
+    {'type': 'text', 'text': %s, 'uri': NULL, 'sha256': NULL, 'mime_type': NULL}
+], 'reasoning': NULL, 'tool_calls': [], 'tool_call_id': NULL, 'name': NULL, 'is_target': NULL}"""
+_PROMPT = _MESSAGE % ("user", "repeat(md5('q' || i) || ' ', 12)")
+_ANSWER = _MESSAGE % (
+    "assistant",
+    "array_to_string(list_transform(range(24), lambda k: md5('t' || i || '-' || j || '-' || k)), ' ')",
 )
 _FILL = (
-    f"""INSERT INTO lake.prompts
-    SELECT md5('p' || i), [{{'role': 'user', 'content': [{_PROMPT}]}}], 'bench', NULL, NULL, 'k' || i, NULL
+    f"""INSERT INTO lake.prompts BY NAME
+    SELECT md5('p' || i) AS prompt_id, [{_PROMPT}] AS messages, 'bench' AS source, 'k' || i AS key
     FROM range($1) AS numbers (i)""",
-    f"""INSERT INTO lake.responses
-    SELECT md5('r' || i || '-' || j), md5('p' || i), 'model-' || j, [{_TEXT}], NULL, NULL
+    f"""INSERT INTO lake.responses BY NAME
+    SELECT md5('r' || i || '-' || j) AS response_id, md5('p' || i) AS prompt_id, 'model-' || j AS model,
+        [{_ANSWER}] AS messages
     FROM range($1) AS numbers (i), range(4) AS models (j)""",
     """INSERT INTO lake.rankings
     SELECT prompt_id, response_id, row_number() OVER (PARTITION BY prompt_id ORDER BY response_id), 0.0, NULL, 0, 'r'

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from curate.config.project import Config
 from curate.config.train import BackboneSection, LoraSection, TrainSection
 from curate.core.progress import progress_bars
+from curate.data.conversation import read_messages, text_answer
 from curate.engine.base import Failure
 from curate.engine.weights import locate_model
 from curate.lake.lake import Lake
@@ -129,8 +130,8 @@ def language_model_margins(folder: Path, data: Path, held: list[Pair]) -> NDArra
     margins = []
     with torch.no_grad():
         for prompt, chosen, rejected in held:
-            turns = [(each["role"], each["content"]) for each in json.loads(prompt)]
-            encoded = opened.encoder.encode_responses(turns, [chosen, rejected])
+            context = read_messages(json.loads(prompt), "prompt")
+            encoded = opened.encoder.encode_responses(context, [text_answer(chosen), text_answer(rejected)])
             assert not isinstance(encoded, Failure)
             packed = pack_shared_prefix([encoded.prompt], [encoded.responses])
             one, other = opened.model.eval().score(packed).tolist()

@@ -69,15 +69,16 @@ PER_PROMPT = 12  # of four responses: six pairs, two orders
 
 def fill(lake: Lake, prompts: int) -> None:
     """Prompts with four responses each, of about 300 characters."""
-    part = "[{'type': 'text', 'text': 'word ' || i || repeat(' and word', 35), 'uri': NULL, 'sha256': NULL}]"
+    text = "{'type': 'text', 'text': 'word ' || i || repeat(' and word', 35), 'uri': NULL, 'sha256': NULL}"
     rows = {
         "prompts": lake.arrow(
-            f"SELECT md5('p' || i) AS prompt_id, [{{'role': 'user', 'content': {part}}}] AS messages, "
+            f"SELECT md5('p' || i) AS prompt_id, [{{'role': 'user', 'content': [{text}]}}] AS messages, "
             "'bench' AS source "
             f"FROM range({prompts}) AS t(i)"
         ),
         "responses": lake.arrow(
-            f"SELECT md5('r' || i || '-' || k) AS response_id, md5('p' || i) AS prompt_id, {part} AS content "
+            f"SELECT md5('r' || i || '-' || k) AS response_id, md5('p' || i) AS prompt_id, "
+            f"[{{'role': 'assistant', 'content': [{text}]}}] AS messages "
             f"FROM range({prompts}) AS t(i), range(4) AS u(k)"
         ),
     }

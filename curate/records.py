@@ -7,7 +7,7 @@ import typing
 from typing import Annotated, Any, Literal
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from curate.core.identity import content_id
 
@@ -17,7 +17,7 @@ Kind = Literal[
 Form = Literal["pairwise", "pointwise", "listwise"]
 Outcome = Literal["a", "b", "tie", "abstain", "failed"]
 Shown = Literal["ab", "ba"]
-Role = Literal["system", "user", "assistant", "tool"]
+Role = Literal["system", "developer", "user", "assistant", "tool"]
 Status = Literal["accepted", "routed", "verified", "discarded", "flipped"]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -27,21 +27,57 @@ class Record(BaseModel):
 
 
 class Part(Record):
-    """One piece of a message: text, or an image or video by address and digest (never by bytes)."""
+    """One piece of a message: text, or an image, video or sound by address and digest (never by bytes)."""
 
-    type: Literal["text", "image", "video"] = "text"
+    type: Literal["text", "image", "video", "audio"] = "text"
     text: str | None = None
     uri: str | None = None
     sha256: str | None = None
+    mime_type: str | None = None
+
+
+class ToolCall(Record):
+    """A call of a tool by the assistant. `arguments` is JSON text in the form of `conversation.normalize_arguments`."""
+
+    id: str | None = None
+    name: str
+    arguments: str
 
 
 class Message(Record):
+    """One message of a conversation, in a prompt as in a response.
+
+    Attributes:
+        role: Who speaks. `tool` is the result of the call `tool_call_id` of the tool `name`.
+        content: What is said.
+        reasoning: What the assistant thought before it, kept apart from the answer.
+        tool_calls: The tools that the assistant calls after it.
+        tool_call_id: The call that a message of the role `tool` answers.
+        name: Name of the tool, or of the speaker where several share a role.
+        is_target: Whether training learns from the message and judges judge it; null: as its role says (the
+            assistant's messages of a response, and nothing of a prompt).
+    """
+
     role: Role
-    content: tuple[Part, ...]
+    content: tuple[Part, ...] = ()
+    reasoning: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+    name: str | None = None
+    is_target: bool | None = None
+
+    @field_validator("tool_calls", mode="before")
+    @classmethod
+    def _read_null_as_none(cls, value: object) -> object:
+        return () if value is None else value
 
 
 class Prompt(Record):
-    """A question to models. `key` is the caller's own id; `meta` is a JSON object as text."""
+    """A question to models: the conversation that they go on with.
+
+    `key` is the caller's own id; `meta` is a JSON object as text; `tools` is a JSON array as text: the JSON Schemas of
+    the tools that models may call.
+    """
 
     prompt_id: str
     messages: tuple[Message, ...]
@@ -50,15 +86,18 @@ class Prompt(Record):
     reference: str | None = None
     key: str | None = None
     meta: str | None = None
+    tools: str | None = None
 
 
 class Response(Record):
+    """What a model answered: usually one message of the assistant, or a trajectory of calls, results and turns."""
+
     response_id: str
     prompt_id: str
     model: str | None = None
-    content: tuple[Part, ...]
     key: str | None = None
     meta: str | None = None
+    messages: tuple[Message, ...]
 
 
 class Judgment(Record):
@@ -424,23 +463,56 @@ def text_parts(value: str) -> tuple[Part, ...]:
 
 
 def plain_text(content: typing.Iterable[Part]) -> str:
-    """The text of some content, with a mark where an image or video stands."""
-    return "\n".join(part.text if part.text is not None else f"[{part.type} {part.uri}]" for part in content)
+    """The text of some content, with a mark where an image, video or sound stands."""
+    return "\n".join(map(_part_text, content))
 
 
-def prompt_id(messages: typing.Sequence[Message], *, key: str | None, reference: str | None) -> str:
+def _part_text(part: Part) -> str:
+    if part.text is not None:
+        return part.text
+    has_address = part.uri is not None and not part.uri.startswith(
+        "data:"
+    )  # which would be the medium itself
+    return f"[{part.type} {part.uri}]" if has_address else f"[{part.type}]"
+
+
+def prompt_id(
+    messages: typing.Sequence[Message], *, key: str | None, reference: str | None, tools: str | None = None
+) -> str:
     """The reference is part of a prompt's identity, because judges that read it would answer differently."""
-    return content_id(
-        key, reference, [[message.role, _content_identity(message.content)] for message in messages]
-    )
+    fields = [key, reference, [message_identity(message) for message in messages]]
+    return content_id(*fields) if tools is None else content_id(*fields, tools)
 
 
-def response_id(prompt: str, content: typing.Sequence[Part], *, key: str | None, model: str | None) -> str:
-    return content_id(prompt, key, model, _content_identity(content))
+def response_id(
+    prompt: str, messages: typing.Sequence[Message], *, key: str | None, model: str | None
+) -> str:
+    """A response of one plain message of the assistant has the identity of its content, as before messages."""
+    identities = [message_identity(message) for message in messages]
+    is_plain = len(messages) == 1 and messages[0].role == "assistant" and len(identities[0]) == 2
+    return content_id(prompt, key, model, identities[0][1] if is_plain else identities)
 
 
-def _content_identity(parts: typing.Iterable[Part]) -> list[list[str | None]]:
-    return [[part.type, part.text, part.uri, part.sha256] for part in parts]
+def message_identity(message: Message) -> list[object]:
+    """What makes a message another one, for `content_id`: [role, parts], and an object of what else it has.
+
+    Text counts byte by byte: it is not normalised, since a tokenizer tells two spellings of a letter apart too.
+    """
+    identity: list[object] = [message.role, [_part_identity(part) for part in message.content]]
+    further = {
+        "reasoning": message.reasoning,
+        "tool_calls": [[call.id, call.name, call.arguments] for call in message.tool_calls] or None,
+        "tool_call_id": message.tool_call_id,
+        "name": message.name,
+        "is_target": message.is_target,
+    }
+    present = {name: value for name, value in further.items() if value is not None}
+    return [*identity, present] if present else identity
+
+
+def _part_identity(part: Part) -> list[str | None]:
+    identity = [part.type, part.text, part.uri, part.sha256]
+    return identity if part.mime_type is None else [*identity, part.mime_type]
 
 
 def judgment_id(

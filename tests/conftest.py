@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import settings
 
+from curate.data.conversation import text_answer
 from curate.lake.lake import Lake, Location
 from curate.records import (
     Judgment,
@@ -101,12 +102,12 @@ def make_prompt(number: int) -> Prompt:
 
 def make_response(prompt: Prompt, number: int) -> Response:
     """Response 0 is right, and the higher the number the worse and longer it is."""
-    content = text_parts(
+    messages = text_answer(
         f"The answer is {int(prompt.reference or 0) + number}." + " Let me explain." * number
     )
     key, model = f"{prompt.key}-r{number}", f"model-{number}"
-    identity = response_id(prompt.prompt_id, content, key=key, model=model)
-    return Response(response_id=identity, prompt_id=prompt.prompt_id, model=model, content=content, key=key)
+    identity = response_id(prompt.prompt_id, messages, key=key, model=model)
+    return Response(response_id=identity, prompt_id=prompt.prompt_id, model=model, messages=messages, key=key)
 
 
 def judge_pair(

@@ -134,6 +134,7 @@ def _evaluate_on(
                 )
         return
     from curate.evaluate.benchmarking import build_distance_scores
+    from curate.evaluate.verdicts import list_notes
 
     with open_subjects(settings, Path.cwd()) as subjects:
         if not subjects:
@@ -144,6 +145,8 @@ def _evaluate_on(
                 benchmark, subjects, resamples=section.bootstrap, perturb=robustness, track=progress_bars
             )
             _print_benchmark(entry.name, [*result.scores, *build_distance_scores(result.comparisons)])
+        for note in list_notes(subjects):
+            new_console().print(note, markup=False, highlight=False)
 
 
 def _describe_benchmark(source: str, form: str) -> dict[str, str]:

@@ -71,6 +71,7 @@ def serve_model(
     import uvicorn
 
     from curate.core.network import is_loopback
+    from curate.data.conversation import text_answer, text_message
     from curate.reward.scorer import PromptResponses, open_reward_model
     from curate.serve.app import ServerLimits, make_app
     from curate.serve.protocol_timeout import TimedProtocol
@@ -80,7 +81,9 @@ def serve_model(
     scorer = open_reward_model(
         model, folder=Path.cwd(), dtype=dtype, share_prompts=True, budget=budget, max_length=max_length
     )
-    scorer.score([PromptResponses([("user", "?")], ("!",))])  # a broken model fails before the port is open
+    scorer.score(
+        [PromptResponses((text_message("user", "?"),), (text_answer("!"),))]
+    )  # a broken model fails before the port is open
     limits = ServerLimits(
         max_responses=max_responses,
         max_bytes=max_bytes,

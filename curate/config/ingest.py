@@ -34,8 +34,15 @@ class Fields(Section):
     history: str | None = Field(
         None, description="Earlier turns: messages, or pairs of what was asked and answered."
     )
+    images: str | None = Field(
+        None,
+        description="Images of the prompt, where its messages leave room for them, else before its first turn.",
+    )
+    tools: str | None = Field(
+        None, description="JSON Schemas of the tools that models may call: an array, or its JSON text."
+    )
     responses: str | None = Field(
-        None, description="A list of responses: strings, or objects with the three keys below."
+        None, description="A list of responses: strings, messages, or objects with the three keys below."
     )
     response_id: str | None = None
     response_text: str | None = None

@@ -20,12 +20,13 @@ class _Row(BaseModel):
 
 
 class PartInput(_Row):
-    """A piece of a message: text, or an image or video by address."""
+    """A piece of a message: text, or an image, video or sound by address."""
 
-    type: Literal["text", "image", "video"] = "text"
+    type: Literal["text", "image", "video", "audio"] = "text"
     text: str | None = None
     uri: str | None = None
     sha256: str | None = None
+    mime_type: str | None = None
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
@@ -36,19 +37,63 @@ class PartInput(_Row):
         return self
 
 
+class ToolCallInput(_Row):
+    """A call of a tool by the assistant."""
+
+    name: str
+    arguments: str | dict[str, JsonValue] = Field(
+        description="A JSON object, or its text as the model wrote it."
+    )
+    id: str | None = None
+
+
 class MessageInput(_Row):
-    """One turn of the conversation that is to be answered."""
+    """One message of a conversation."""
 
     role: Role
-    content: str | list[PartInput]
+    content: str | list[PartInput] | None = Field(
+        None, description="May be missing beside `reasoning` or `tool_calls` alone."
+    )
+    reasoning: str | None = Field(None, description="What the assistant thought before it.")
+    tool_calls: list[ToolCallInput] = Field(default_factory=list)
+    tool_call_id: str | None = Field(None, description="The call that a message of the role `tool` answers.")
+    name: str | None = Field(None, description="Name of the tool, or of the speaker.")
+    is_target: bool | None = Field(
+        None,
+        description="Whether it is trained on and judged; default: the assistant's messages of a response.",
+    )
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.content is None and not (self.reasoning or self.tool_calls):
+            raise ValueError("a message has `content`, or else `reasoning` or `tool_calls`")
+        return self
 
 
 class ResponseInput(_Row):
-    """One candidate. The text may be empty (a model may answer nothing), but it may not be missing."""
+    """One candidate: a text, or messages of which the assistant says the first and the last.
+
+    The text may be empty (a model may answer nothing), but it may not be missing.
+    """
 
     id: Key = Field(description="Unique within the row.")
     model: str | None = Field(None, description="Name of the model that answered.")
-    text: str
+    text: str | None = None
+    messages: list[MessageInput] | None = Field(
+        None,
+        description="In place of `text`: a trajectory with reasoning, calls of tools, images or several turns.",
+    )
+
+    @model_validator(mode="after")
+    def _answers(self) -> Self:
+        if (self.text is None) is (self.messages is None):
+            raise ValueError("a response has either `text` or `messages`")
+        if (
+            self.messages is not None
+            and [m.role for m in (*self.messages[:1], *self.messages[-1:])] != ["assistant"] * 2
+        ):
+            raise ValueError("the first and the last of `messages` must be the assistant's")
+        return self
 
 
 class ResponsesRow(_Row):
@@ -59,6 +104,9 @@ class ResponsesRow(_Row):
     responses: list[ResponseInput] = Field(min_length=1)
     reference: str | None = Field(None, description="A reference answer, for judges that read one.")
     meta: dict[str, JsonValue] | None = Field(None, description="Anything else; kept as it is.")
+    tools: list[dict[str, JsonValue]] | None = Field(
+        None, description="JSON Schemas of the tools that models may call."
+    )
 
     @model_validator(mode="after")
     def _can_be_judged(self) -> Self:
@@ -102,12 +150,15 @@ def is_blank(prompt: str | list[MessageInput]) -> bool:
     """Tell whether nothing is asked: no message holds a visible character or an image."""
     if isinstance(prompt, str):
         return not prompt or prompt.isspace()
-    return not any(
-        message.content.strip()
-        if isinstance(message.content, str)
-        else any(part.uri is not None or (part.text or "").strip() for part in message.content)
-        for message in prompt
-    )
+    return not any(map(_is_visible, prompt))
+
+
+def _is_visible(message: MessageInput) -> bool:
+    if message.reasoning or message.tool_calls:
+        return True
+    if isinstance(message.content, str):
+        return bool(message.content.strip())
+    return any(part.uri is not None or bool((part.text or "").strip()) for part in message.content or ())
 
 
 def explain_contradiction(winner: Outcome, p_a: float | None) -> str | None:

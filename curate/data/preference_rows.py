@@ -1,406 +1,375 @@
-"""Preference data sets as files: what `export` writes and TRL reads."""
+"""Rows of preferences: the one reader that `ingest`, `train FILE`, `evaluate`, few-shot examples and transcripts share.
+
+A row says which of two answers is better (`chosen`, `rejected`), or how several rank (`responses`, `rankings`). Answers
+are texts or messages, beside a prompt or after it: a conversation may begin with its prompt, and then the prompt is
+found where messages, or turns of a transcript, stop being the same. It is never looked for inside a message: how two
+texts begin in common may be part of both answers.
+"""
 
 from __future__ import annotations
 
-import base64
 import math
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+from curate.data.conversation import (
+    Conversation,
+    UnreadableMessageError,
+    count_common,
+    normalize_tools,
+    read_address,
+    read_messages,
+)
+from curate.records import Message, Part, text_parts
 
-from curate.core.identity import content_id
-from curate.data.media import part_text
-from curate.data.preference_files import digest_data, list_data_files, read_data_rows
-from curate.records import Part, text_parts
+NO_PROMPT = "no prompt"  # the kind of rejection by which a wrong mapping is told from single bad rows
+SAME_RESPONSE = "same response twice"
 
-Float64 = NDArray[np.float64]
-Int64 = NDArray[np.int64]
-
-Turns = list[tuple[str, str]]
-"""Messages as (role, text); the text of one that holds images is a `Pictured`."""
-
-__all__ = [
-    "Pictured",
-    "PreferencePairs",
-    "Turns",
-    "Unusable",
-    "digest_data",
-    "parts_of",
-    "read_pairs",
-    "split_pair",
-    "split_ranking",
-    "turns_of",
-    "with_images",
-]
-
-_ASSISTANT = "\n\nAssistant:"
-_ADDRESSES = ("uri", "url", "path", "image")  # where others' parts say where the image is
+_TURN = re.compile(r"\n\n(Human|Assistant):")
+_SPEAKERS = {"Human": "user", "Assistant": "assistant"}
 
 
-class Pictured(str):
-    """A text as text-only models read it, with a mark where an image stands, and the `parts` that it stands for."""
+@dataclass(frozen=True, slots=True)
+class PreferencePair:
+    """A prompt with the better and the worse response to it; `tools`: JSON text of what models may call."""
 
-    parts: tuple[Part, ...]
-
-    @classmethod
-    def of(cls, text: str, parts: Iterable[Part]) -> Pictured:
-        """Attach the parts that a text stands for."""
-        pictured = cls(text)
-        pictured.parts = tuple(parts)
-        return pictured
-
-    @property
-    def identity(self) -> object:
-        """For `content_id`: the text, and the images where it does not name them."""
-        images = [part.uri for part in self.parts if part.type != "text"]
-        return str(self) if all(uri is not None and uri in self for uri in images) else [str(self), images]
+    prompt: Conversation
+    chosen: Conversation
+    rejected: Conversation
+    tools: str | None = None
 
 
-def parts_of(text: str) -> tuple[Part, ...]:
-    """Return a text as content of a message, with its images where it has some."""
-    return text.parts if isinstance(text, Pictured) else text_parts(text)
+@dataclass(frozen=True, slots=True)
+class PreferenceRanking:
+    """A prompt with N responses and their ranks, of which 1 is the best; equal ranks are ties."""
+
+    prompt: Conversation
+    responses: tuple[Conversation, ...]
+    ranks: tuple[int, ...]
+    tools: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PreferencePairs:
-    """Pairs of responses with the probability that the chosen one is better.
+@dataclass(frozen=True, slots=True)
+class PairColumns:
+    """Names of the columns of a pair, for error messages."""
 
-    | field                | type       | meaning |
-    | ---                  | ---        | --- |
-    | `prompt_ids`         | tuple[P]   | the rows' `prompt_id`, or a hash of the prompt where they have none |
-    | `contexts`           | tuple[P]   | the turns of each prompt: (role, text) |
-    | `questions`          | tuple[P]   | the text of each prompt's last user turn |
-    | `responses`          | tuple[R]   | distinct responses (per prompt) |
-    | `prompt_of`          | int64[R]   | prompt of each response |
-    | `chosen`, `rejected` | int64[n]   | response indexes |
-    | `p_chosen`           | float64[n] | the rows' `confidence`, else 1 |
-    | `weight`             | float64[n] | the rows' `weight`, else 1; 2/N for each pair of a ranking of N |
-    | `strength`           | float64[n] | the rows' `strength` (log-odds), else not a number |
-    | `rank`               | int64[R]   | rank in the row's ranking (1 best, ties share it); 0 where no row ranks it |
-    | `aspects`            | dict       | aspect → float64[n]: P(chosen is better in it), or not a number |
-    | `dropped`            | dict       | rows that are no usable pair: reason → number |
+    prompt: str = "prompt"
+    chosen: str = "chosen"
+    rejected: str = "rejected"
+    system: str = "system"
+    images: str = "images"
+
+
+def read_pair(row: Mapping[str, Any]) -> PreferencePair:
+    """Read a row with the columns `chosen`, `rejected`, and where it has them `prompt`, `system`, `images`, `tools`.
+
+    Raises:
+        UnreadableMessageError: The row is no pair of two different responses to one prompt.
     """
-
-    prompt_ids: tuple[str, ...]
-    contexts: tuple[Turns, ...]
-    questions: tuple[str, ...]
-    responses: tuple[str, ...]
-    prompt_of: Int64
-    chosen: Int64
-    rejected: Int64
-    p_chosen: Float64
-    weight: Float64
-    strength: Float64
-    rank: Int64
-    aspects: dict[str, Float64]
-    dropped: dict[str, int]
-
-    def __len__(self) -> int:
-        return len(self.chosen)
-
-    @property
-    def prompt(self) -> Int64:
-        """int64[n]: prompt of each pair."""
-        return self.prompt_of[self.chosen]
-
-    @property
-    def lengths(self) -> Int64:
-        """int64[R]: characters of each response."""
-        return np.array([len(response) for response in self.responses], np.int64)
-
-
-def read_pairs(source: Path) -> PreferencePairs:
-    """Read a file (.parquet, .jsonl, also .gz or .zst) or a folder of them; in a folder, its training part.
-
-    Rows of pairs: `chosen` and `rejected`, each text or messages, and `prompt` likewise; without `prompt`, the
-    messages that chosen and rejected begin with in common (TRL's implicit prompt), or, of transcripts as HH-RLHF has
-    them, what stands before their last turn mark in common. Optional: `system` (text of a system message), `prompt_id`,
-    `confidence` (probability that chosen is better), `strength` (its log-odds), `weight`, `aspects` (an object: name →
-    probability that chosen is better in it, 0.5 for a tie, null where nobody said), `images` (TRL's: those of the
-    prompt's parts {"type": "image"} that say no address themselves; without such parts they open its first user turn).
-    Rows of rankings: `prompt`, `responses` (texts, or objects with `text`), `rankings` (1 the best, ties share a
-    rank): all pairs of different rank, each with weight 2/N, so that a ranking counts as N − 1 comparisons.
-    """
-    builder = _Builder()
-    for file in list_data_files(source):
-        for row in read_data_rows(file):
-            builder.add(row)
-    return builder.build()
-
-
-class Unusable(Exception):  # noqa: N818 (a verdict on a row, not an error)
-    """Why a row is of no use."""
-
-
-class _Builder:
-    def __init__(self) -> None:
-        self._prompts: dict[str, int] = {}
-        self._contexts: list[Turns] = []
-        self._responses: dict[tuple[int, str], int] = {}
-        self._ranks: dict[int, int] = {}
-        self._pairs: list[tuple[int, int, float, float, float]] = []
-        self._aspects: dict[str, dict[int, float]] = {}  # name → pair → probability
-        self._dropped: Counter[str] = Counter()
-
-    def add(self, row: Any) -> None:
-        try:
-            self._add(row)
-        except Unusable as reason:
-            self._dropped[str(reason)] += 1
-
-    def _add(self, row: Any) -> None:
-        if not isinstance(row, Mapping):
-            raise Unusable("no JSON object")
-        if row.get("rankings") is not None:
-            self._add_ranking(row)
-            return
-        context, chosen, rejected = split_pair(row)
-        context = with_images(context, row)
-        if chosen == rejected:
-            raise Unusable("chosen and rejected are equal")
-        confidence = _read_number(row, "confidence", 1.0)
-        weight = _read_number(row, "weight", 1.0)
-        strength = _read_number(row, "strength", math.nan, least=-math.inf)
-        if confidence > 1.0:
-            raise Unusable("confidence is above 1")
-        aspects = _read_aspects(row)
-        prompt = self._prompt(row, context)
-        a, b = (self._response(prompt, text) for text in (chosen, rejected))
-        for name, p in aspects.items():
-            self._aspects.setdefault(name, {})[len(self._pairs)] = p
-        self._pairs.append((a, b, confidence, weight, strength))
-
-    def _add_ranking(self, row: Mapping[str, Any]) -> None:
-        context = with_images(turns_of(row.get("prompt"), "prompt", "user"), row)
-        texts, ranks = split_ranking(row)
-        weight = 2.0 / len(texts) * _read_number(row, "weight", 1.0)
-        prompt = self._prompt(row, context)
-        places = [self._response(prompt, text) for text in texts]
-        self._ranks.update(zip(places, ranks, strict=True))
-        self._pairs += [
-            (a, b, 1.0, weight, math.nan)
-            for a, better in zip(places, ranks, strict=True)
-            for b, worse in zip(places, ranks, strict=True)
-            if better < worse
-        ]
-
-    def _prompt(self, row: Mapping[str, Any], context: Turns) -> int:
-        identity = row.get("prompt_id")
-        prompt_id = identity if isinstance(identity, str) and identity else content_id(context)
-        prompt = self._prompts.setdefault(prompt_id, len(self._prompts))
-        if prompt == len(self._contexts):
-            self._contexts.append(context)
-        return prompt
-
-    def _response(self, prompt: int, text: str) -> int:
-        return self._responses.setdefault((prompt, text), len(self._responses))
-
-    def build(self) -> PreferencePairs:
-        table = np.array(self._pairs, np.float64).reshape(-1, 5)
-        return PreferencePairs(
-            prompt_ids=tuple(self._prompts),
-            contexts=tuple(self._contexts),
-            questions=tuple(map(_write_question, self._contexts)),
-            responses=tuple(text for _, text in self._responses),
-            prompt_of=np.array([prompt for prompt, _ in self._responses], np.int64),
-            chosen=table[:, 0].astype(np.int64),
-            rejected=table[:, 1].astype(np.int64),
-            p_chosen=table[:, 2],
-            weight=table[:, 3],
-            strength=table[:, 4],
-            rank=np.array([self._ranks.get(at, 0) for at in range(len(self._responses))], np.int64),
-            aspects={
-                name: np.array([by_pair.get(pair, math.nan) for pair in range(len(table))])
-                for name, by_pair in sorted(self._aspects.items())
-            },
-            dropped=dict(self._dropped),
-        )
-
-
-def split_pair(row: Mapping[str, Any]) -> tuple[Turns, str, str]:
-    """Split a row of a pair into context, chosen text and rejected text."""
-    chosen, rejected = (turns_of(row.get(name), name, "assistant") for name in ("chosen", "rejected"))
-    if row.get("prompt") is not None:
-        context = turns_of(row["prompt"], "prompt", "user")
-    elif isinstance(row["chosen"], str) and isinstance(row["rejected"], str):
-        start = _start_of_answers(row["chosen"], row["rejected"])
-        context = [("user", row["chosen"][:start])]
-        chosen, rejected = ([("assistant", row[name][start:].lstrip())] for name in ("chosen", "rejected"))
-    else:
-        context = []
-    # Conversations may repeat the prompt; in any case what both begin with is context and not an answer.
-    shared = 0
-    while shared < min(len(chosen), len(rejected)) - 1 and chosen[shared] == rejected[shared]:
-        shared += 1
-    if all(turns[0][0] in ("system", "user") for turns in (chosen, rejected)):  # whole conversations
-        if not _begins_with(chosen[:shared], context):
-            raise Unusable("prompt is no part of the conversations in chosen and rejected")
-        context = chosen[:shared]
-    elif context[-1:] != chosen[shared - 1 : shared]:
-        context = context + chosen[:shared]
-    if not context:
-        raise Unusable("no prompt")
-    return _with_system(context, row), _join_turns(chosen[shared:]), _join_turns(rejected[shared:])
-
-
-def _begins_with(turns: Turns, opening: Turns) -> bool:
-    """Tell whether a conversation holds all turns of a prompt in their order, white space around them aside."""
-    rest = iter(turns)
-    return all(
-        any(role == other and text.strip() == rest_text.strip() for other, rest_text in rest)
-        for role, text in opening
+    prompt = row.get("prompt")
+    pair = split_pair(
+        None if prompt is None else read_messages(prompt, "prompt"), row.get("chosen"), row.get("rejected")
     )
+    asked = _add_columns(pair.prompt, row)
+    pair = replace(pair, prompt=asked, tools=normalize_tools(row.get("tools")))
+    check_media((*pair.prompt, *pair.chosen, *pair.rejected))
+    if pair.chosen == pair.rejected:
+        raise UnreadableMessageError(SAME_RESPONSE, "`chosen` and `rejected` are the same.")
+    return pair
 
 
-def _with_system(context: Turns, row: Mapping[str, Any]) -> Turns:
-    """Put the row's column `system` before a context that does not begin with it already."""
-    system = row.get("system")
-    if not isinstance(system, str) or not system.strip():
-        return context
-    if context[0][0] != "system":
-        return [("system", system), *context]
-    if context[0][1].strip() != system.strip():
-        raise Unusable("system is another one than that of the conversation")
-    return context
+def read_ranking(row: Mapping[str, Any]) -> PreferenceRanking:
+    """Read a row with the columns `prompt`, `responses` and `rankings`.
 
+    A response is a text, messages, or an object with the key `text` or `messages`.
 
-def turns_of(value: Any, name: str, role: str) -> Turns:
-    if isinstance(value, str):
-        return [(role, value)]
-    if not isinstance(value, list) or not value:
-        raise Unusable(f"{name} is missing or no text")
-    return [_read_turn(message, name) for message in value]
-
-
-def _read_turn(message: Any, name: str) -> tuple[str, str]:
-    match message:
-        case {"role": str(role), "content": str(text)}:
-            return role, text
-        case {"role": str(role), "content": list(parts)} if all(isinstance(part, dict) for part in parts):
-            joined = "\n".join(map(part_text, parts))
-            has_images = any(part.get("type") in ("image", "video") for part in parts)
-            return role, Pictured.of(joined, map(_read_part, parts)) if has_images else joined
-    raise Unusable(f"{name} holds something that is no message")
-
-
-def _read_part(part: Mapping[str, Any]) -> Part:
-    kind, digest = part.get("type"), part.get("sha256")
-    if kind not in ("image", "video"):
-        return Part(text=part_text(part))
-    addresses = (_find_address(part.get(name)) for name in _ADDRESSES)
-    return Part(type=kind, uri=next(filter(None, addresses), None), sha256=str(digest) if digest else None)
-
-
-def _find_address(image: Any) -> str | None:
-    """Find the address of an image in a cell: a text, or what `datasets` makes of one, its bytes or its path."""
-    match image:
-        case str():
-            return image
-        case {"bytes": bytes(held)}:
-            return "data:;base64," + base64.b64encode(held).decode()
-        case {"path": str(path)} | {"url": str(path)} | {"uri": str(path)}:
-            return path
-    return None
-
-
-def with_images(context: Turns, row: Mapping[str, Any]) -> Turns:
-    """Put the images of the row's column `images` where the prompt's messages leave room for them.
-
-    Without such room they go before the first user turn; where there is not one image for each, nothing changes.
+    Raises:
+        UnreadableMessageError: The row is no ranking of different responses.
     """
-    images = row.get("images")
-    if not isinstance(images, list) or not images:
-        return context
-    parts = [Part(type="image", uri=_find_address(image)) for image in images]
-    holes = [part for _, text in context for part in parts_of(text) if part.type == "image"]
-    if not holes:
-        first = next((at for at, (role, _) in enumerate(context) if role == "user"), 0)
-        role, text = context[first]
-        return [*context[:first], (role, Pictured.of(text, [*parts, *parts_of(text)])), *context[first + 1 :]]
-    if len(parts) != sum(part.uri is None for part in holes):
-        return context
-    rest = iter(parts)
-    return [
-        (role, Pictured.of(text, _fill_images(text.parts, rest)) if isinstance(text, Pictured) else text)
-        for role, text in context
-    ]
-
-
-def _fill_images(parts: Sequence[Part], images: Iterator[Part]) -> list[Part]:
-    return [next(images) if part.type == "image" and part.uri is None else part for part in parts]
-
-
-def _join_turns(turns: Turns) -> str:
-    joined = "\n\n".join(text for _, text in turns)
-    if not any(isinstance(text, Pictured) for _, text in turns):
-        return joined
-    return Pictured.of(joined, [part for _, text in turns for part in parts_of(text)])
-
-
-def _write_question(context: Turns) -> str:
-    user_turns = [text for role, text in context if role == "user"] or [text for _, text in context]
-    return user_turns[-1]
-
-
-def _start_of_answers(chosen: str, rejected: str) -> int:
-    """Find where the answers begin in two transcripts with the same context: after the last turn mark in common.
-
-    Without such a mark there is no prompt: what two texts begin with in common may be part of both answers.
-    """
-    shared = next(
-        (at for at, (one, other) in enumerate(zip(chosen, rejected, strict=False)) if one != other),
-        min(len(chosen), len(rejected)),
-    )
-    mark = chosen.rfind(_ASSISTANT, 0, shared)
-    if mark < 0:
-        raise Unusable("no prompt")
-    return mark + len(_ASSISTANT)
-
-
-def split_ranking(row: Mapping[str, Any]) -> tuple[list[str], list[int]]:
-    """Split a row of a ranking into texts and ranks."""
-    responses, ranks = row.get("responses"), row["rankings"]
-    if not isinstance(responses, list) or not isinstance(ranks, list) or len(responses) != len(ranks):
-        raise Unusable("rankings and responses are no lists of one length")
-    cells = [response.get("text") if isinstance(response, Mapping) else response for response in responses]
-    texts = [text for text in cells if isinstance(text, str)]
-    if len(texts) < len(cells):
-        raise Unusable("responses holds something without a text")
+    answers, ranks = row.get("responses"), row.get("rankings")
+    if not isinstance(answers, list) or not isinstance(ranks, list) or len(answers) != len(ranks):
+        reason = "`rankings` and `responses` should be arrays of one length."
+        raise UnreadableMessageError("wrong type", reason)
+    responses = tuple(read_response(answer, f"responses[{number}]") for number, answer in enumerate(answers))
     if not all(isinstance(rank, int) and not isinstance(rank, bool) and rank >= 1 for rank in ranks):
-        raise Unusable("rankings holds something that is no rank of at least 1")
-    if len(set(texts)) < len(texts):
-        raise Unusable("two responses of a ranking are equal")
+        raise UnreadableMessageError(
+            "wrong value", "`rankings` holds something that is no rank of at least 1."
+        )
+    if len(set(responses)) < len(responses):
+        raise UnreadableMessageError(SAME_RESPONSE, "Two of the `responses` are the same.")
     if len(set(ranks)) < 2:
-        raise Unusable("all responses of a ranking are tied")
-    return texts, ranks
+        raise UnreadableMessageError("all tied", "All `responses` have the same rank.")
+    prompt = read_context(row)
+    check_media((*prompt, *(message for response in responses for message in response)))
+    return PreferenceRanking(prompt, responses, tuple(ranks), normalize_tools(row.get("tools")))
 
 
-def _read_aspects(row: Mapping[str, Any]) -> dict[str, float]:
-    aspects = row.get("aspects")
-    if aspects is None:
-        return {}
-    if not isinstance(aspects, Mapping):
-        raise Unusable("aspects is no object of names and probabilities")
-    known = {str(name): _read_number(aspects, name, 0.5) for name, p in aspects.items() if p is not None}
-    if any(p > 1.0 for p in known.values()):
-        raise Unusable("an aspect's probability is above 1")
-    return known
+def read_context(row: Mapping[str, Any]) -> Conversation:
+    """Read the prompt of a row that must have one: its column `prompt`, with `system` and `images`.
+
+    Raises:
+        UnreadableMessageError: There is none, or something is wrong with it.
+    """
+    if row.get("prompt") is None:
+        raise UnreadableMessageError("missing key", "`prompt` is missing.")
+    return _add_columns(read_messages(row["prompt"], "prompt"), row)
 
 
-def _read_number(row: Mapping[str, Any], name: str, default: float, *, least: float = 0.0) -> float:
+def read_response(value: object, place: str) -> Conversation:
+    """Read a response: a text, messages, or an object with the key `text` or `messages`.
+
+    Raises:
+        UnreadableMessageError: It is something else, or does not begin and end with the assistant.
+    """
+    if isinstance(value, Mapping) and "role" not in value and "from" not in value:
+        name = "messages" if value.get("messages") is not None else "text"
+        value, place = value.get(name), f"{place}.{name}"
+        if value is None:
+            raise UnreadableMessageError("missing key", f"`{place}` is missing.")
+    answer = read_messages(value, place, role="assistant")
+    check_answer(answer, place)
+    return answer
+
+
+def check_answer(answer: Sequence[Message], place: str) -> None:
+    """Raise where messages are no response: the assistant says the first and the last of them."""
+    if not answer:
+        raise UnreadableMessageError("no responses", f"`{place}` is empty.")
+    if answer[-1].role != "assistant":
+        reason = f"`{place}` does not end with a turn of the assistant."
+        raise UnreadableMessageError("no responses", reason)
+    if answer[0].role != "assistant":
+        reason = f"`{place}` should begin with a turn of the assistant: what comes before it belongs to the prompt."
+        raise UnreadableMessageError("wrong value", reason)
+
+
+def split_pair(
+    prompt: Conversation | None, chosen: object, rejected: object, columns: PairColumns | None = None
+) -> PreferencePair:
+    """Split two answers into what they have in common, the prompt, and the two responses.
+
+    Args:
+        prompt: What was asked, where the row says so. Beside whole conversations it must be a part of them.
+        chosen: The better answer: text, messages or a whole conversation.
+        rejected: The worse answer, likewise.
+        columns: Names for error messages.
+
+    Raises:
+        UnreadableMessageError: There is no prompt, or the answers do not answer one prompt.
+    """
+    names = columns or PairColumns()
+    values = {names.chosen: chosen, names.rejected: rejected}
+    for place, value in values.items():
+        if value is None:
+            raise UnreadableMessageError("missing key", f"`{place}` is missing.")
+    if prompt is None and all(isinstance(value, str) for value in values.values()):
+        if not all(is_transcript(str(value)) for value in values.values()):
+            reason = (
+                f"`{names.prompt}` is missing, and nothing says where in the texts `{names.chosen}` and "
+                f"`{names.rejected}` a prompt would end."
+            )
+            raise UnreadableMessageError(NO_PROMPT, reason)
+        turns = [parse_transcript(str(value), place) for place, value in values.items()]
+    else:
+        turns = [read_messages(value, place, role="assistant") for place, value in values.items()]
+    for answer, place in zip(turns, values, strict=True):
+        if not answer:
+            raise UnreadableMessageError("no responses", f"`{place}` is empty.")
+    whole = [_is_whole(answer) for answer in turns]
+    if not prompt:
+        # An answer as text beside a whole conversation (ms-swift) answers that conversation's prompt.
+        if whole[0] and not whole[1]:
+            turns[1] = (*turns[0][:-1], *turns[1])
+        elif whole[1] and not whole[0]:
+            turns[0] = (*turns[1][:-1], *turns[0])
+    else:
+        turns = [
+            _add_prompt(answer, prompt, names.prompt, place)
+            for answer, place in zip(turns, values, strict=True)
+        ]
+    common = count_common(turns)
+    if common == 0 and all(_is_whole(answer) for answer in turns):
+        reason = (
+            f"`{names.chosen}` and `{names.rejected}` begin differently, so they do not answer one prompt."
+        )
+        raise UnreadableMessageError("different contexts", reason)
+    if common == 0:
+        raise UnreadableMessageError(NO_PROMPT, f"`{names.prompt}` is missing.")
+    answers = [answer[common:] for answer in turns]
+    for answer, place in zip(answers, values, strict=True):
+        if answer[0].role != "assistant":
+            reason = (
+                f"`{names.chosen}` and `{names.rejected}` differ in a turn that is not the assistant's, "
+                "so they do not answer one prompt."
+            )
+            raise UnreadableMessageError("different contexts", reason)
+        check_answer(answer, place)
+    return PreferencePair(turns[0][:common], answers[0], answers[1])
+
+
+def _is_whole(messages: Sequence[Message]) -> bool:
+    """Tell whether messages are a conversation from its beginning, and not an answer alone."""
+    return bool(messages) and messages[0].role in ("system", "developer", "user")
+
+
+def _add_prompt(turns: Conversation, prompt: Conversation, name: str, place: str) -> Conversation:
+    """Put the prompt before an answer, but not before a whole conversation, which holds it already.
+
+    Beside whole conversations, sets repeat all of the prompt, its first question or its last one, more or less
+    stripped of white space.
+    """
+    if not _is_whole(turns):
+        return (*prompt, *turns)
+    rest = iter(turns[:-1])
+    if all(any(_is_same_turn(message, turn) for turn in rest) for message in prompt):
+        return turns
+    reason = f"`{place}` is a whole conversation, but `{name}` is no part of it: one of them is about something else."
+    raise UnreadableMessageError("different contexts", reason)
+
+
+def _is_same_turn(one: Message, other: Message) -> bool:
+    return _strip_text(one) == _strip_text(other)
+
+
+def _strip_text(message: Message) -> Message:
+    content = tuple(
+        part if part.text is None else part.model_copy(update={"text": part.text.strip()})
+        for part in message.content
+    )
+    return message.model_copy(update={"content": content})
+
+
+# What stands beside the conversation ------------------------------------------------------------------------------
+
+
+def _add_columns(prompt: Conversation, row: Mapping[str, Any]) -> Conversation:
+    """Add what the columns `system` and `images` (or `image`) of a row say to its prompt."""
+    images = row.get("images")
+    if images in (None, []):
+        images = [row["image"]] if row.get("image") else []
+    if not isinstance(images, list):
+        images = [images]
+    return add_images(add_system(prompt, row.get("system"), "system"), images, "images")
+
+
+def add_system(prompt: Conversation, system: object, place: str) -> Conversation:
+    """Put a system message before a prompt that does not begin with it already.
+
+    Raises:
+        UnreadableMessageError: The prompt begins with another one.
+    """
+    if system is None:
+        return prompt
+    if not isinstance(system, str):
+        raise UnreadableMessageError("wrong type", f"`{place}` should be a string.")
+    if not system.strip():
+        return prompt
+    message = Message(role="system", content=text_parts(system))
+    if not prompt or prompt[0].role != "system":
+        return (message, *prompt)
+    if _is_same_turn(prompt[0], message):
+        return prompt
+    reason = (
+        f"`{place}` and the system message of the conversation differ: which of them held is not known "
+        f"(`ignore: [{place}]` takes that of the conversation)."
+    )
+    raise UnreadableMessageError("two system messages", reason)
+
+
+def add_images(prompt: Conversation, images: Sequence[object], place: str) -> Conversation:
+    """Put images that stand in a column of their own where the prompt's messages leave room for them.
+
+    Room is a part of the type `image` without an address. Where there is none, the images go before the first user
+    turn; where every image of the prompt has an address already and there are as many, the column repeats them.
+
+    Raises:
+        UnreadableMessageError: There are more images than places, or fewer, or one has no address.
+    """
+    if not images:
+        return prompt
+    addresses = [read_address(image) for image in images]
+    if None in addresses:
+        raise UnreadableMessageError("image without address", f"`{place}` holds an image without an address.")
+    parts = [Part(type="image", uri=address) for address in addresses]
+    present = [part for message in prompt for part in message.content if part.type == "image"]
+    holes = sum(part.uri is None for part in present)
+    if not present:
+        first = next((at for at, message in enumerate(prompt) if message.role == "user"), 0)
+        content = (*parts, *prompt[first].content)
+        return (*prompt[:first], prompt[first].model_copy(update={"content": content}), *prompt[first + 1 :])
+    if holes == len(parts):
+        rest = iter(parts)
+        return tuple(
+            message.model_copy(update={"content": tuple(_fill_holes(message.content, rest))})
+            for message in prompt
+        )
+    if not holes and [part.uri for part in present] == addresses:
+        return prompt
+    reason = f"`{place}` has {len(parts)} images, but the prompt has room for {holes}."
+    raise UnreadableMessageError("images do not fit", reason)
+
+
+def _fill_holes(content: Sequence[Part], images: Iterator[Part]) -> Iterator[Part]:
+    for part in content:
+        yield next(images) if part.type == "image" and part.uri is None else part
+
+
+def check_media(messages: Sequence[Message]) -> None:
+    """Raise where an image, video or sound has no address."""
+    for message in messages:
+        for part in message.content:
+            if part.type != "text" and not part.uri:
+                reason = f"A message of the {message.role} holds an {part.type} without an address."
+                raise UnreadableMessageError(f"{part.type} without address", reason)
+
+
+def is_transcript(text: str) -> bool:
+    r"""Tell whether a text is a transcript as HH-RLHF has them: `"\n\nHuman: … \n\nAssistant: …"`."""
+    return bool(_TURN.match(text))
+
+
+def parse_transcript(text: str, place: str) -> Conversation:
+    """Read a transcript; blanks around a turn are not part of it.
+
+    Raises:
+        UnreadableMessageError: The text does not begin with a turn mark.
+    """
+    head, *rest = _TURN.split(text)
+    if head.strip() or not rest:
+        reason = f"`{place}` does not begin with a blank line and `Human:` or `Assistant:`."
+        raise UnreadableMessageError("no transcript", reason)
+    return tuple(
+        Message.model_validate({"role": _SPEAKERS[speaker], "content": text_parts(turn.strip())})
+        for speaker, turn in zip(rest[::2], rest[1::2], strict=True)
+    )
+
+
+# Numbers of a row -------------------------------------------------------------------------------------------------
+
+
+def read_row_number(
+    row: Mapping[str, Any], name: str, default: float, *, least: float = 0.0, most: float = math.inf
+) -> float:
+    """Read an optional number of a row.
+
+    Raises:
+        UnreadableMessageError: It is no finite number from `least` to `most`.
+    """
     value = row.get(name)
     if value is None:
         return default
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not math.isfinite(value)
-        or value < least
-    ):
-        raise Unusable(f"{name} is no number" + ("" if math.isinf(least) else f" of at least {least:g}"))
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value) or not least <= value <= most:
+        bounds = "" if math.isinf(least) else f" of at least {least:g}"
+        bounds += "" if math.isinf(most) else f" and at most {most:g}"
+        raise UnreadableMessageError("wrong value", f"`{name}` is no number{bounds}.")
     return float(value)
+
+
+class Unusable(UnreadableMessageError):  # noqa: N818 (a verdict on a row, not an error)
+    """Why a row is of no use, in words that rows are counted by; formats of one's own raise it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, reason)

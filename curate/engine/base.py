@@ -212,8 +212,13 @@ class Engine(Protocol):
         """Return for each text the unit vectors of its tokens in their context, float32[tokens, d]."""
         raise make_capability_error(self, "embed-tokens")
 
-    def score(self, chats: Sequence[Chat]) -> list[Score | Failure]:
-        """Return a scalar reward of the last turn of each chat."""
+    def score(self, chats: Sequence[Chat], tools: Sequence[str | None] = ()) -> list[Score | Failure]:
+        """Return a scalar reward of the end of each chat.
+
+        Args:
+            chats: B chats that end with what is scored.
+            tools: JSON text of the tools that each chat may call, or None; empty: no chat has any.
+        """
         raise make_capability_error(self, "score")
 
     def price(self, tokens_in: int, tokens_out: int) -> float | None:

@@ -9,13 +9,26 @@ from dataclasses import dataclass, field
 from itertools import repeat, zip_longest
 from typing import Any
 
+from curate.data.conversation import has_media
 from curate.engine.base import Chat, Choose, Continuation, Failure
 from curate.engine.batching import Target
+from curate.engine.template_turns import TemplateTurns
+from curate.engine.template_words import probe_template
 from curate.records import plain_text
 
-_NAMES = {"system": "System", "user": "User", "assistant": "Assistant", "tool": "Tool"}
+_NAMES = {
+    "system": "System",
+    "developer": "Developer",
+    "user": "User",
+    "assistant": "Assistant",
+    "tool": "Tool",
+}
 _OPEN, _CLOSE = "\ue0f0", "\ue0f1"  # private-use characters around the number of a control string
-_MARK = re.compile(f"{_OPEN}(\\d+){_CLOSE}")
+_ESCAPED = (
+    "\\ue0f0",
+    "\\ue0f1",
+)  # what a template makes of them that prints arguments as Python or ASCII does
+_MARK = re.compile(f"(?:{_OPEN}|{re.escape(_ESCAPED[0])})(\\d+)(?:{_CLOSE}|{re.escape(_ESCAPED[1])})")
 _TAIL = (
     48  # characters before a continuation that can change how it is split: more than any tokenizer looks at
 )
@@ -48,12 +61,18 @@ class ChatTokens:
     _normalized: frozenset[int] = field(init=False)
     _takes_system: bool = field(init=False)
     _opening: str = field(init=False)
+    _turns: TemplateTurns = field(init=False)
     _continuations: dict[tuple[str, str], list[int]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         added = {token.content for token in self.tokenizer.added_tokens_decoder.values()}
         control = sorted(filter(None, added | set(self.tokenizer.all_special_tokens)), key=len, reverse=True)
-        self._control = re.compile("|".join(map(re.escape, [*control, _OPEN, _CLOSE])))
+        self._control = re.compile("|".join(map(re.escape, [*control, _OPEN, _CLOSE, *_ESCAPED])))
+        words = probe_template(
+            self._get_template_text(),
+            lambda turns, tools: self._render_turns(turns, answer=False, tools=tools),
+        )
+        self._turns = TemplateTurns(words, self._join_contents)
         self._normalized = self._list_normalized_tokens()
         self._opening = self._render_turns([{"role": "user", "content": "?"}], answer=True)
         self._takes_system = False
@@ -62,7 +81,13 @@ class ChatTokens:
             self._takes_system = "@sys@" in self._render_turns(turns, answer=True)
 
     def encode_chat(
-        self, messages: Chat, prefill: str = "", *, answer: bool = True, room: int = 0
+        self,
+        messages: Chat,
+        prefill: str = "",
+        *,
+        answer: bool = True,
+        room: int = 0,
+        tools: str | None = None,
     ) -> list[int] | Failure:
         """Encode a chat.
 
@@ -71,17 +96,26 @@ class ChatTokens:
             prefill: Beginning of the answer.
             answer: Encode up to the place where the assistant goes on; else the whole chat, closed.
             room: Number of further tokens that must fit.
+            tools: JSON text of the tools that the chat may call.
 
         Returns:
             Token ids; or a Failure where the chat holds images, the template does not take it, or it is too long.
         """
-        return self.encode_all([(messages, prefill)], answer=answer, rooms=[room])[0]
+        return self.encode_all([(messages, prefill)], answer=answer, rooms=[room], tools=[tools])[0]
 
     def encode_all(
-        self, chats: Sequence[tuple[Chat, str]], *, answer: bool = True, rooms: Iterable[int] = repeat(0)
+        self,
+        chats: Sequence[tuple[Chat, str]],
+        *,
+        answer: bool = True,
+        rooms: Iterable[int] = repeat(0),
+        tools: Iterable[str | None] = repeat(None),
     ) -> list[list[int] | Failure]:
         """Encode many (chat, prefill), as `encode` does: a tokenizer splits a batch on all cores."""
-        texts = [self._prepare_text(messages, prefill, answer=answer) for messages, prefill in chats]
+        texts = [
+            self._prepare_text(messages, prefill, answer=answer, tools=chat_tools)
+            for (messages, prefill), chat_tools in zip(chats, tools, strict=False)
+        ]
         split = iter(
             self._encode_texts(
                 [piece for text in texts if isinstance(text, _MarkedText) for piece in text.pieces]
@@ -169,26 +203,42 @@ class ChatTokens:
         system, user, *rest = turns
         return [{"role": "user", "content": self._join_contents(system["content"], user["content"])}, *rest]
 
-    def _join_contents(self, system: Any, user: Any) -> Any:
-        return f"{system}\n\n{user}"
+    def _join_contents(self, first: Any, second: Any) -> Any:
+        return f"{first}\n\n{second}"
 
-    def _render_turns(self, turns: Sequence[dict[str, Any]], *, answer: bool) -> str:
+    def _get_template_text(self) -> str:
+        """Return the source of the chat templates; "" where there is none."""
+        template = self.tokenizer.chat_template
+        return "\n".join(template.values()) if isinstance(template, dict) else template or ""
+
+    def _render_turns(
+        self, turns: Sequence[dict[str, Any]], *, answer: bool, tools: list[Any] | None = None
+    ) -> str:
         if self.tokenizer.chat_template:
             rendered = self.tokenizer.apply_chat_template(
-                list(turns), tokenize=False, add_generation_prompt=answer
+                list(turns), tools=tools, tokenize=False, add_generation_prompt=answer
             )
             return str(rendered)
         begin = self.tokenizer.bos_token or ""
         paragraphs = "\n\n".join(f"{_NAMES[turn['role']]}: {turn['content']}" for turn in turns)
         return begin + paragraphs + ("\n\nAssistant:\n" if answer else "")
 
-    def _prepare_text(self, messages: Chat, prefill: str, *, answer: bool) -> _MarkedText | Failure:
+    def _prepare_text(
+        self, messages: Chat, prefill: str, *, answer: bool, tools: str | None = None
+    ) -> _MarkedText | Failure:
         written: list[str] = []
         turns = self._convert_turns(messages, written)
         if isinstance(turns, Failure):
             return turns
+        listed, turns = self._turns.add_tools(
+            tools, turns, lambda text: self._mark_control_strings(text, written)
+        )
         try:
-            opened = self._render_turns(self._merge_system_turn(turns), answer=answer) if turns else ""
+            opened = (
+                self._render_turns(self._merge_system_turn(turns), answer=answer, tools=listed)
+                if turns
+                else ""
+            )
         except Exception as error:  # templates raise what they like (TemplateError, ValueError, …)
             return Failure(f"the chat template does not take this chat: {error}", permanent=True)
         split = _MARK.split(opened + self._mark_control_strings(prefill, written))
@@ -196,12 +246,13 @@ class ChatTokens:
 
     def _convert_turns(self, messages: Chat, written: list[str]) -> list[dict[str, Any]] | Failure:
         """Return the turns as the template takes them, with marks for control strings."""
-        if any(part.type != "text" for message in messages for part in message.content):
+        if has_media(messages):
             return Failure("the model reads text only, and the chat holds images or videos", permanent=True)
-        return [
-            {"role": turn.role, "content": self._mark_control_strings(plain_text(turn.content), written)}
-            for turn in messages
-        ]
+
+        def mark(text: str) -> str:
+            return self._mark_control_strings(text, written)
+
+        return self._turns.build_turns(messages, mark, lambda message: mark(plain_text(message.content)))
 
     def _mark_control_strings(self, content: str, written: list[str]) -> str:
         """Replace control strings in `content` by numbered marks, and add the strings to `written`."""

@@ -60,8 +60,8 @@ class LazyEngine(ConfiguredEngine):
     def loglikelihood(self, requests: Sequence[Continuation]) -> list[LogLikelihood | Failure]:
         return self._call_model("loglikelihood", lambda model: model.loglikelihood(requests))
 
-    def score(self, chats: Sequence[Chat]) -> list[Score | Failure]:
-        return self._call_model("score", lambda model: model.score(chats))
+    def score(self, chats: Sequence[Chat], tools: Sequence[str | None] = ()) -> list[Score | Failure]:
+        return self._call_model("score", lambda model: model.score(chats, tools))
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         return self._call_model("embed", lambda model: model.embed(texts))

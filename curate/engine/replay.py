@@ -107,8 +107,15 @@ class ReplayEngine(ConfiguredEngine):
             "loglikelihood", requests, LogLikelihood, lambda source, left: source.loglikelihood(left)
         )
 
-    def score(self, chats: Sequence[Chat]) -> list[Score | Failure]:
-        return self._replay_answers("score", chats, Score, lambda source, left: source.score(left))
+    def score(self, chats: Sequence[Chat], tools: Sequence[str | None] = ()) -> list[Score | Failure]:
+        if not any(tools):
+            return self._replay_answers("score", chats, Score, lambda source, left: source.score(left))
+        return self._replay_answers(
+            "score",
+            list(zip(chats, tools, strict=True)),
+            Score,
+            lambda source, left: source.score([chat for chat, _ in left], [listed for _, listed in left]),
+        )
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         def ask_source(source: Engine, left: Sequence[str]) -> list[list[float] | Failure]:
@@ -196,7 +203,7 @@ def _decode_answer(text: bytes, result: type[ResultT]) -> ResultT | Failure:
 
 def hash_request(method: Capability, request: object) -> str:
     """Return the id of a request: the content hash of its method and fields, with the public delimiter."""
-    fields = msgspec.to_builtins(request, enc_hook=lambda message: message.model_dump())
+    fields = msgspec.to_builtins(request, enc_hook=_dump_message)
     if isinstance(fields, dict):
         fields.pop("delimiter", None)
     delimiter = getattr(request, "delimiter", None)
@@ -213,6 +220,20 @@ def _publish_texts(value: Any, delimiter: Delimiter) -> Any:
     if isinstance(value, dict):
         return {key: _publish_texts(part, delimiter) for key, part in value.items()}
     return [_publish_texts(part, delimiter) for part in value] if isinstance(value, (list, tuple)) else value
+
+
+def _dump_message(message: Any) -> dict[str, Any]:
+    """Return the fields of a message; recordings are older than those that are left out where they are not set."""
+    fields: dict[str, Any] = message.model_dump()
+    content = [
+        {name: value for name, value in part.items() if name != "mime_type" or value is not None}
+        for part in fields["content"]
+    ]
+    return {
+        "role": fields["role"],
+        "content": content,
+        **{name: value for name, value in fields.items() if name not in ("role", "content") and value},
+    }
 
 
 def _repair_last_line(path: Path) -> None:

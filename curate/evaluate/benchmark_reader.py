@@ -13,6 +13,7 @@ from curate.core.errors import CurateError
 from curate.core.extras import require_extra
 from curate.core.identity import content_id
 from curate.data.adversarial import adversarial_cases
+from curate.data.conversation import UnreadableMessageError, text_answer, text_message
 from curate.data.preference_files import read_data_rows
 from curate.data.preference_rows import Unusable
 from curate.evaluate.benchmark import BenchmarkItem, BenchmarkSet
@@ -52,17 +53,21 @@ def read_benchmark(
     chosen = chosen or published
     items: list[BenchmarkItem] = []
     dropped: Counter[str] = Counter()
+    examples: dict[str, str] = {}
     number = 0
     for number, row in enumerate(rows, 1):
         chosen = chosen or detect_format(row if isinstance(row, dict) else {})
         try:
             if not isinstance(row, dict):
-                raise Unusable("no JSON object")  # noqa: TRY301 (a verdict like those of the format)
+                raise Unusable("not an object")
             items.append(chosen.read_row(row, str(number)))
-        except Unusable as reason:
-            dropped[str(reason)] += 1
+        except UnreadableMessageError as reason:
+            dropped[reason.kind] += 1
+            examples.setdefault(reason.kind, reason.reason.rstrip("."))
     if not items or chosen is None:
-        reasons = ", ".join(f"{count} × {reason}" for reason, count in dropped.items()) or "it has no rows"
+        reasons = (
+            ", ".join(f"{count} × {examples[kind]}" for kind, count in dropped.items()) or "it has no rows"
+        )
         read_as = f" (read as {chosen.name})" if chosen else ""
         raise CurateError(f"The benchmark {source}{read_as} has no usable row: {reasons}.")
     return BenchmarkSet(
@@ -71,7 +76,7 @@ def read_benchmark(
         items=tuple(items),
         rows=number,
         dropped=dict(dropped),
-        digest=content_id([[i.key, i.context, i.responses, i.tiers, i.subset, i.gold] for i in items]),
+        digest=content_id([[i.key, *i.identity, i.tiers, i.subset, i.gold] for i in items]),
     )
 
 
@@ -137,12 +142,12 @@ def _build_adversarial_set(name: str) -> BenchmarkSet:
     items = tuple(
         BenchmarkItem(
             key=case.prompt_id,
-            context=[("user", case.request)],
-            responses=(case.good, case.bad),
+            context=(text_message("user", case.request),),
+            responses=(text_answer(case.good), text_answer(case.bad)),
             tiers=(1, 2),
             subset=case.hack,
         )
         for case in adversarial_cases()
     )
-    digest = content_id([[item.context, item.responses] for item in items])
+    digest = content_id([item.identity for item in items])
     return BenchmarkSet(name=name, format=GUARD, items=items, rows=len(items), dropped={}, digest=digest)

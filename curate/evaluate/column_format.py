@@ -12,7 +12,7 @@ from curate.evaluate.benchmark import BenchmarkItem
 from curate.evaluate.benchmark_formats import BenchmarkFormat, Row
 from curate.evaluate.published_formats import Native, RewardBench2
 
-PASSED_ON = ("images", "system")
+PASSED_ON = ("images", "system", "tools")
 
 
 class ColumnFormatOptions(Section):

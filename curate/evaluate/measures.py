@@ -79,7 +79,7 @@ def _count_pairs(tally: Tally, item: BenchmarkItem, verdict: ItemVerdict) -> Non
         tally.add("said/all", item.cluster, float(not math.isnan(right)))
         if math.isnan(right):
             continue
-        longer = len(item.responses[better]) - len(item.responses[worse])
+        longer = len(item.texts[better]) - len(item.texts[worse])
         names = ["all", *_list_subsets(item)]
         names += ["longer chosen"] * (longer > 0) + ["shorter chosen"] * (longer < 0)
         for name in names:

@@ -13,6 +13,7 @@ import itertools
 import re
 from collections.abc import Callable, Sequence
 
+from curate.data.conversation import change_texts
 from curate.evaluate.benchmark import BenchmarkItem
 from curate.evaluate.scores import PAIRS, MetricScore
 from curate.evaluate.tally import Tally
@@ -71,16 +72,16 @@ def _change_responses(
     item: BenchmarkItem, *, best: Callable[[str], str] = str, worse: Callable[[str], str] = str
 ) -> BenchmarkItem:
     top = min(item.tiers)
-    texts = (
-        best(text) if tier == top else worse(text)
-        for text, tier in zip(item.responses, item.tiers, strict=True)
+    answers = (
+        change_texts(answer, best if tier == top else worse)
+        for answer, tier in zip(item.responses, item.tiers, strict=True)
     )
-    return dataclasses.replace(item, responses=tuple(texts))
+    return dataclasses.replace(item, responses=tuple(answers))
 
 
 def _pad_worse(item: BenchmarkItem) -> BenchmarkItem:
     top = min(item.tiers)
-    lengths = [len(text) for text, tier in zip(item.responses, item.tiers, strict=True) if tier == top]
+    lengths = [len(text) for text, tier in zip(item.texts, item.tiers, strict=True) if tier == top]
     return _change_responses(item, worse=lambda text: pad_text(text, int(_MARGIN * max(lengths)) + 1))
 
 

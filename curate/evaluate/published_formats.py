@@ -14,11 +14,20 @@ from __future__ import annotations
 
 import json
 import math
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from curate.data.preference_rows import Turns, Unusable, split_pair, split_ranking, turns_of, with_images
+from curate.data.conversation import Conversation, normalize_tools, text_message
+from curate.data.preference_rows import (
+    SAME_RESPONSE,
+    Unusable,
+    check_media,
+    read_context,
+    read_pair,
+    read_ranking,
+    read_response,
+    split_pair,
+)
 from curate.evaluate.benchmark import BenchmarkItem
 from curate.evaluate.benchmark_formats import BenchmarkFormat, Row
 
@@ -35,8 +44,8 @@ class RewardBench(BenchmarkFormat):
     def read_row(self, row: Row, key: str) -> BenchmarkItem:
         return BenchmarkItem(
             key=str(row.get("id", key)),
-            context=turns_of(row.get("prompt"), "prompt", "user"),
-            responses=(_read_text(row, "chosen"), _read_text(row, "rejected")),
+            context=read_context(row),
+            responses=(_read_answer(row, "chosen"), _read_answer(row, "rejected")),
             tiers=(1, 2),
             subset=_read_name(row, "subset"),
         )
@@ -52,10 +61,10 @@ class RewardBench2(BenchmarkFormat):
         return "num_correct" in row
 
     def read_row(self, row: Row, key: str) -> BenchmarkItem:
-        chosen, rejected = _read_texts(row, "chosen"), _read_texts(row, "rejected")
+        chosen, rejected = _read_answers(row, "chosen"), _read_answers(row, "rejected")
         return BenchmarkItem(
             key=str(row.get("id", key)),
-            context=turns_of(row.get("prompt"), "prompt", "user"),
+            context=read_context(row),
             responses=(*chosen, *rejected),
             tiers=(1,) * len(chosen) + (2,) * len(rejected),
             subset=_read_name(row, "subset"),
@@ -73,12 +82,12 @@ class RmBench(BenchmarkFormat):
         return isinstance(chosen, Sequence) and not isinstance(chosen, str) and "domain" in row
 
     def read_row(self, row: Row, key: str) -> BenchmarkItem:
-        chosen, rejected = _read_texts(row, "chosen"), _read_texts(row, "rejected")
+        chosen, rejected = _read_answers(row, "chosen"), _read_answers(row, "rejected")
         if not len(chosen) == len(rejected) == 3:
             raise Unusable("chosen and rejected are no lists of three styles")
         return BenchmarkItem(
             key=str(row.get("id", key)),
-            context=turns_of(row.get("prompt"), "prompt", "user"),
+            context=read_context(row),
             responses=(*chosen, *rejected),
             tiers=(1, 1, 1, 2, 2, 2),
             styles=(0, 1, 2, 0, 1, 2),
@@ -111,15 +120,11 @@ class JudgeBench(BenchmarkFormat):
         subsets = (name for start, name in _JUDGE_BENCH_SUBSETS.items() if source.startswith(start))
         return BenchmarkItem(
             key=str(row.get("pair_id", key)),
-            context=[("user", _read_text(row, "question"))],
-            responses=(_read_text(row, "response_A"), _read_text(row, "response_B")),
+            context=(text_message("user", _read_text(row, "question")),),
+            responses=(_read_answer(row, "response_A"), _read_answer(row, "response_B")),
             tiers=(1, 2) if label == "A>B" else (2, 1),
             subset=next(subsets, source),
         )
-
-
-_TURN = re.compile(r"\n\n(Human|Assistant):")
-_ROLES = {"Human": "user", "Assistant": "assistant"}
 
 
 class HhRlhf(BenchmarkFormat):
@@ -133,26 +138,17 @@ class HhRlhf(BenchmarkFormat):
         return "prompt" not in row and isinstance(chosen, str) and chosen.startswith("\n\nHuman:")
 
     def read_row(self, row: Row, key: str) -> BenchmarkItem:
-        chosen, rejected = (_split_transcript(_read_text(row, name)) for name in ("chosen", "rejected"))
-        if chosen[:-1] != rejected[:-1] or chosen[-1][0] != "assistant" or rejected[-1][0] != "assistant":
-            raise Unusable("the transcripts differ before the last answer")
-        if chosen == rejected:
-            raise Unusable("chosen and rejected are equal")
+        pair = split_pair(None, _read_text(row, "chosen"), _read_text(row, "rejected"))
+        if pair.chosen == pair.rejected:
+            raise Unusable(SAME_RESPONSE)
         subset = row.get("subset")
         return BenchmarkItem(
             key=key,
-            context=chosen[:-1],
-            responses=(chosen[-1][1], rejected[-1][1]),
+            context=pair.prompt,
+            responses=(pair.chosen, pair.rejected),
             tiers=(1, 2),
             subset=str(subset) if subset else "all",
         )
-
-
-def _split_transcript(text: str) -> Turns:
-    _, *parts = _TURN.split(text)
-    if len(parts) < 4:
-        raise Unusable("no transcript of Human and Assistant")
-    return [(_ROLES[role], turn.strip()) for role, turn in zip(parts[::2], parts[1::2], strict=True)]
 
 
 class Native(BenchmarkFormat):
@@ -168,22 +164,30 @@ class Native(BenchmarkFormat):
         if isinstance(prompt, str) and prompt.startswith('[{"'):  # messages in a column of text
             row = {**row, "prompt": json.loads(prompt)}
         if row.get("rankings") is not None:
-            texts, ranks = split_ranking(row)
-            context = with_images(turns_of(row.get("prompt"), "prompt", "user"), row)
-            return BenchmarkItem(context=context, responses=tuple(texts), tiers=tuple(ranks), **about)
+            ranking = read_ranking(row)
+            return BenchmarkItem(
+                context=ranking.prompt,
+                responses=ranking.responses,
+                tiers=ranking.ranks,
+                tools=ranking.tools,
+                **about,
+            )
         if row.get("scores") is not None:
             gold = _read_numbers(row["scores"])
-            responses = _read_texts(row, "responses")
+            responses = _read_answers(row, "responses")
             if len(responses) != len(gold) or len(set(gold)) < 2:
                 raise Unusable("scores are not as many as responses, or all equal")
             tiers = tuple(1 + sum(other > score for other in gold) for score in gold)
-            context = with_images(turns_of(row.get("prompt"), "prompt", "user"), row)
-            return BenchmarkItem(context=context, responses=responses, tiers=tiers, gold=gold, **about)
-        context, chosen, rejected = split_pair(row)
-        if chosen == rejected:
-            raise Unusable("chosen and rejected are equal")
+            context = read_context(row)
+            check_media((*context, *(message for response in responses for message in response)))
+            tools = normalize_tools(row.get("tools"))
+            return BenchmarkItem(
+                context=context, responses=responses, tiers=tiers, gold=gold, tools=tools, **about
+            )
+        pair = read_pair(row)
+        responses = (pair.chosen, pair.rejected)
         return BenchmarkItem(
-            context=with_images(context, row), responses=(chosen, rejected), tiers=(1, 2), **about
+            context=pair.prompt, responses=responses, tiers=(1, 2), tools=pair.tools, **about
         )
 
 
@@ -201,14 +205,17 @@ def _read_name(row: Row, name: str) -> str:
     return value
 
 
-def _read_texts(row: Row, name: str) -> tuple[str, ...]:
+def _read_answer(row: Row, name: str) -> Conversation:
+    if row.get(name) is None:
+        raise Unusable(f"{name} is missing or no text")
+    return read_response(row[name], name)
+
+
+def _read_answers(row: Row, name: str) -> tuple[Conversation, ...]:
     value = row.get(name)
     if not isinstance(value, list) or not value:
         raise Unusable(f"{name} is no list of texts")
-    texts = tuple(text.get("text") if isinstance(text, Mapping) else text for text in value)
-    if not all(isinstance(text, str) for text in texts):
-        raise Unusable(f"{name} is no list of texts")
-    return texts  # type: ignore[return-value]  # just checked
+    return tuple(read_response(answer, f"{name}[{number}]") for number, answer in enumerate(value))
 
 
 def _read_numbers(values: Any) -> tuple[float, ...]:

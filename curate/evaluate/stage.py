@@ -18,7 +18,7 @@ from curate.evaluate.benchmarking import build_distance_scores, score_subjects
 from curate.evaluate.gold import read_gold
 from curate.evaluate.panel_scores import find_best_judge, read_panel, score_panel, select_judges
 from curate.evaluate.scores import build_evaluation_rows
-from curate.evaluate.verdicts import Subject
+from curate.evaluate.verdicts import Subject, list_notes
 from curate.lake.lake import Lake
 from curate.lake.panel_view import select_panel
 from curate.lake.runs import Counts, StageRun, Summary, find_newest_run
@@ -76,7 +76,7 @@ def evaluate_benchmarks(
     if skipped:
         note = "" if benchmarks else "curate.yaml names no benchmark"
         return Summary("evaluate", Counts(), time.monotonic() - started, skipped=True, note=note)
-    return run.summary(note=f"{len(benchmarks)} benchmarks")
+    return run.summary(note="; ".join([f"{len(benchmarks)} benchmarks", *list_notes(subjects)]))
 
 
 def _evaluate_lake(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from curate.core.progress import Track
 from curate.evaluate.benchmark import BenchmarkItem
-from curate.reward.scorer import PromptResponses, RewardScorer
+from curate.reward.scorer import PromptResponses, RewardScorer, describe_losses
 from curate.stats.accuracy import LENGTH, RANDOM
 
 Float64 = NDArray[np.float64]
@@ -57,6 +57,19 @@ class Subject(Protocol):
         ...
 
 
+@runtime_checkable
+class HasNote(Protocol):
+    """A subject that says what it could not read; `note` is "" where it read everything."""
+
+    @property
+    def note(self) -> str: ...
+
+
+def list_notes(subjects: Sequence[Subject]) -> list[str]:
+    """Return what subjects say about what they could not read."""
+    return [subject.note for subject in subjects if isinstance(subject, HasNote) and subject.note]
+
+
 @dataclass(frozen=True, slots=True)
 class ModelSubject:
     """A reward model: P(a is better) = σ(score_a − score_b), as Bradley–Terry models are trained."""
@@ -71,8 +84,14 @@ class ModelSubject:
     def revision(self) -> str:
         return self.scorer.revision
 
+    @property
+    def note(self) -> str:
+        return describe_losses(self.scorer)
+
     def judge_items(self, items: Sequence[BenchmarkItem], *, track: Track) -> list[ItemVerdict]:
-        prompts = [PromptResponses(item.context, item.responses, item.prompt_id) for item in items]
+        prompts = [
+            PromptResponses(item.context, item.responses, item.prompt_id, item.tools) for item in items
+        ]
         return [
             ItemVerdict(scores, _compare_scores(scores)) for scores in self.scorer.score(prompts, track=track)
         ]
@@ -92,7 +111,7 @@ class LengthBaseline:
     revision: str = LENGTH
 
     def judge_items(self, items: Sequence[BenchmarkItem], *, track: Track) -> list[ItemVerdict]:
-        return [ItemVerdict(np.array([float(len(text)) for text in item.responses])) for item in items]
+        return [ItemVerdict(np.array([float(len(text)) for text in item.texts])) for item in items]
 
 
 @dataclass(frozen=True, slots=True)

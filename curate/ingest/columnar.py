@@ -55,17 +55,18 @@ def read_columns(lines: Sequence[bytes], *, source: str, split: str | None) -> C
     return assemble_columns(
         prompt_names=prompt_names,
         prompt_ids=prompt_ids,
-        messages=wrap_in_messages(prompt),
+        messages=wrap_in_messages(prompt, "user"),
         references=reference,
         keys=key,
         metas=pa.nulls(len(table), _TEXT),
+        tools=pa.nulls(len(table), _TEXT),
         source=source,
         split=split,
         owner=owner,
         response_names=response_names,
         response_ids=response_ids,
         models=models,
-        texts=texts,
+        answers=wrap_in_messages(texts, "assistant"),
         response_keys=keys,
     )
 

@@ -13,15 +13,37 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from curate.ingest.rows import IncomingMessage, NativeRow, Row
-from curate.records import Prompt, Response, arrow_schema
+from curate.data.conversation import normalize_arguments, normalize_content, normalize_tools
+from curate.ingest.rows import (
+    AnyMessage,
+    IncomingMessage,
+    IncomingResponse,
+    NativeResponse,
+    NativeRow,
+    Row,
+    Turns,
+)
+from curate.records import (
+    Message,
+    Part,
+    Prompt,
+    Response,
+    Role,
+    ToolCall,
+    arrow_schema,
+    message_identity,
+    text_parts,
+)
 
 Ids = npt.NDArray[np.uint64]  # (n, 2): ids of 128 bits, most significant half first
 Names = npt.NDArray[np.uint8]  # (n, 32): ids as hexadecimal digits
 
 _PROMPTS, _RESPONSES = arrow_schema(Prompt), arrow_schema(Response)
-_PART = _RESPONSES.field("content").type.value_type
 _MESSAGE = _PROMPTS.field("messages").type.value_type
+_PART = _MESSAGE.field("content").type.value_type
+_CALL = _MESSAGE.field("tool_calls").type.value_type
+
+_CALL_NONE = pa.array([], _CALL)
 
 _encode = msgspec.json.Encoder().encode
 
@@ -42,21 +64,24 @@ def build_columns(rows: Sequence[Row | NativeRow], *, source: str, split: str | 
     sizes = np.fromiter((len(row.responses) for row in rows), np.int64, len(rows))
     prompt_hex = compute_prompt_ids(rows)
     response_hex = compute_response_ids(rows, prompt_hex)
-    candidates = list(chain.from_iterable(row.responses for row in rows))
+    candidates: list[IncomingResponse | NativeResponse] = []
+    for row in rows:
+        candidates += row.responses
     return assemble_columns(
         prompt_names=_encode_names(prompt_hex),
         prompt_ids=parse_ids(prompt_hex),
-        messages=_build_messages(rows),
+        messages=_build_messages([row.prompt for row in rows], "user"),
         references=_string_array([row.reference for row in rows]),
         keys=_string_array([row.id for row in rows]),
         metas=_string_array([row.meta if row.meta is None else _encode_meta(row.meta) for row in rows]),
+        tools=_string_array([_get_tools(row) for row in rows]),
         source=source,
         split=split,
         owner=np.repeat(np.arange(len(rows)), sizes),
         response_names=_encode_names(response_hex),
         response_ids=parse_ids(response_hex),
         models=_string_array([candidate.model for candidate in candidates]),
-        texts=_string_array([candidate.text for candidate in candidates]),
+        answers=_build_messages([candidate.answer for candidate in candidates], "assistant"),
         response_keys=_string_array([candidate.id for candidate in candidates]),
     )
 
@@ -69,13 +94,14 @@ def assemble_columns(
     references: pa.Array,
     keys: pa.Array,
     metas: pa.Array,
+    tools: pa.Array,
     source: str,
     split: str | None,
     owner: npt.NDArray[np.int64],
     response_names: Names,
     response_ids: Ids,
     models: pa.Array,
-    texts: pa.Array,
+    answers: pa.Array,
     response_keys: pa.Array,
 ) -> Columns:
     """Build the tables of a chunk of n prompts and m responses from their columns.
@@ -87,13 +113,14 @@ def assemble_columns(
         references: n reference answers, or null.
         keys: n ids of the user's own, or null.
         metas: n JSON texts, or null.
+        tools: n JSON texts of the tools that models may call, or null.
         source: Name of the data set.
         split: Its split.
         owner: (m,) int64, row of the prompt that each response answers.
         response_names: (m, 32) uint8, ids of responses as ASCII characters.
         response_ids: (m, 2) uint64, the same ids as numbers.
         models: m names of models, or null.
-        texts: m responses.
+        answers: m conversations.
         response_keys: m ids of the user's own, or null.
     """
     n, m = len(prompt_ids), len(response_ids)
@@ -105,14 +132,15 @@ def assemble_columns(
         "reference": references,
         "key": keys,
         "meta": metas,
+        "tools": tools,
     }
     responses = {
         "response_id": _id_column(response_names),
         "prompt_id": _id_column(prompt_names[owner]),
         "model": models,
-        "content": wrap_in_parts(texts),
         "key": response_keys,
         "meta": pa.nulls(m, pa.string()),
+        "messages": answers,
     }
     return Columns(
         pa.Table.from_arrays(list(prompts.values()), schema=_PROMPTS),
@@ -144,21 +172,65 @@ def compute_prompt_ids(rows: Sequence[Row | NativeRow]) -> list[str]:
         if isinstance(prompt, str):
             messages: Any = (("user", (("text", prompt, None, None),)),)
         else:
-            messages = [(message.role, _list_parts(message)) for message in prompt]
-        ids.append(blake2b(_encode((row.id, row.reference, messages)), digest_size=16).hexdigest())
+            messages = [_identify_message(message) for message in prompt]
+        fields = (row.id, row.reference, messages)
+        tools = _get_tools(row)
+        ids.append(_hash_fields(fields if tools is None else (*fields, tools)))
     return ids
 
 
 def compute_response_ids(rows: Sequence[Row | NativeRow], prompts: Sequence[str]) -> list[str]:
     """Compute `records.response_id` of each response of each row."""
     return [
-        blake2b(
-            _encode((prompt, candidate.id, candidate.model, (("text", candidate.text, None, None),))),
-            digest_size=16,
-        ).hexdigest()
+        _hash_fields((prompt, candidate.id, candidate.model, _identify_answer(candidate.answer)))
         for prompt, row in zip(prompts, rows, strict=True)
         for candidate in row.responses
     ]
+
+
+def _hash_fields(fields: tuple[Any, ...]) -> str:
+    return blake2b(_encode(fields), digest_size=16).hexdigest()
+
+
+def _identify_answer(answer: str | Turns) -> object:
+    if isinstance(answer, str):
+        return (("text", answer, None, None),)
+    identities = [_identify_message(message) for message in answer]
+    is_plain = len(answer) == 1 and answer[0].role == "assistant" and len(identities[0]) == 2
+    return identities[0][1] if is_plain else identities
+
+
+def _identify_message(message: AnyMessage) -> list[Any]:
+    return message_identity(message if isinstance(message, Message) else _make_message(message))
+
+
+def _make_message(message: IncomingMessage) -> Message:
+    """Return a message of a native row as a record, in normal form."""
+    parts = (
+        [Part(text=message.content)]
+        if isinstance(message.content, str)
+        else [
+            Part(type=part.type, text=part.text, uri=part.uri, sha256=part.sha256, mime_type=part.mime_type)
+            for part in message.content or ()
+        ]
+    )
+    calls = tuple(
+        ToolCall(id=call.id, name=call.name, arguments=normalize_arguments(call.arguments))
+        for call in message.tool_calls
+    )
+    return Message(
+        role=message.role,
+        content=normalize_content(parts, alone=not (message.reasoning or calls)),
+        reasoning=message.reasoning,
+        tool_calls=calls,
+        tool_call_id=message.tool_call_id,
+        name=message.name,
+        is_target=message.is_target,
+    )
+
+
+def _get_tools(row: Row | NativeRow) -> str | None:
+    return row.tools if isinstance(row.tools, str) else normalize_tools(row.tools)
 
 
 def parse_ids(ids: Sequence[str]) -> Ids:
@@ -166,48 +238,64 @@ def parse_ids(ids: Sequence[str]) -> Ids:
     return np.frombuffer(bytes.fromhex("".join(ids)), dtype=">u8").astype(np.uint64).reshape(-1, 2)
 
 
-def _list_parts(message: IncomingMessage) -> list[tuple[str | None, ...]]:
-    if isinstance(message.content, str):
-        return [("text", message.content, None, None)]
-    return [(part.type, part.text, part.uri, part.sha256) for part in message.content]
+def _build_messages(conversations: Sequence[str | Turns], role: Role) -> pa.Array:
+    """Build the conversations of a column; text is one message of `role`."""
+    texts = [conversation for conversation in conversations if isinstance(conversation, str)]
+    if len(texts) == len(conversations):  # the common case needs no loop over messages
+        return wrap_in_messages(_string_array(texts), role)
+    messages: list[Message] = []
+    ends = [0]
+    for conversation in conversations:
+        if isinstance(conversation, str):
+            messages.append(Message(role=role, content=text_parts(conversation)))
+        else:
+            messages += [
+                message if isinstance(message, Message) else _make_message(message)
+                for message in conversation
+            ]
+        ends.append(len(messages))
+    columns = [
+        _string_array([message.role for message in messages]),
+        _build_children(_PART, [message.content for message in messages]),
+        _string_array([message.reasoning for message in messages]),
+        _build_children(_CALL, [message.tool_calls for message in messages]),
+        _string_array([message.tool_call_id for message in messages]),
+        _string_array([message.name for message in messages]),
+        pa.array([message.is_target for message in messages], pa.bool_()),
+    ]
+    return _build_lists(_build_structs(_MESSAGE, columns), pa.array(ends, pa.int32()))
 
 
-def _build_messages(rows: Sequence[Row | NativeRow]) -> pa.Array:
-    texts = [row.prompt for row in rows if isinstance(row.prompt, str)]
-    if len(texts) == len(rows):  # the common case needs no loop over messages
-        return wrap_in_messages(_string_array(texts))
-    roles: list[str] = []
-    parts: list[tuple[str | None, ...]] = []
-    messages_end, parts_end = [0], [0]
-    for row in rows:
-        prompt = (
-            [IncomingMessage(role="user", content=row.prompt)] if isinstance(row.prompt, str) else row.prompt
-        )
-        for message in prompt:
-            roles.append(message.role)
-            parts.extend(_list_parts(message))
-            parts_end.append(len(parts))
-        messages_end.append(len(roles))
-    columns = [_string_array(list(column)) for column in zip(*parts, strict=True)]
-    content = _build_lists(_build_structs(_PART, columns), pa.array(parts_end, pa.int32()))
-    return _build_lists(
-        _build_structs(_MESSAGE, [_string_array(roles), content]), pa.array(messages_end, pa.int32())
-    )
+def _build_children(kind: pa.StructType, children: Sequence[Sequence[Part | ToolCall]]) -> pa.Array:
+    """Build a column of lists of records, each of whose fields is text."""
+    ends = np.cumsum([0, *map(len, children)], dtype=np.int32)
+    records = list(chain.from_iterable(children))
+    columns = [_string_array([getattr(record, field.name) for record in records]) for field in kind]
+    return _build_lists(_build_structs(kind, columns), pa.array(ends))
 
 
-def wrap_in_messages(texts: pa.Array) -> pa.Array:
-    """Return each text as a conversation of one user message."""
-    return _build_lists(
-        _build_structs(_MESSAGE, [_repeat_value("user", len(texts)), wrap_in_parts(texts)]),
-        _unit_offsets(len(texts)),
-    )
+def wrap_in_messages(texts: pa.Array, role: Role) -> pa.Array:
+    """Return each text as a conversation of one message of `role`."""
+    n = len(texts)
+    nothing = pa.nulls(n, pa.string())
+    no_calls = pa.array(np.zeros(n + 1, np.int32))
+    columns = [
+        _repeat_value(role, n),
+        _wrap_in_parts(texts),
+        nothing,
+        _build_lists(_CALL_NONE, no_calls),
+        nothing,
+        nothing,
+        pa.nulls(n, pa.bool_()),
+    ]
+    return _build_lists(_build_structs(_MESSAGE, columns), _unit_offsets(n))
 
 
-def wrap_in_parts(texts: pa.Array) -> pa.Array:
+def _wrap_in_parts(texts: pa.Array) -> pa.Array:
     """Return each text as content of one part."""
     nothing = pa.nulls(len(texts), pa.string())
     return _build_lists(
-        _build_structs(_PART, [_repeat_value("text", len(texts)), texts, nothing, nothing]),
+        _build_structs(_PART, [_repeat_value("text", len(texts)), texts, nothing, nothing, nothing]),
         _unit_offsets(len(texts)),
     )
 

@@ -16,7 +16,8 @@ from typing import Any
 from curate.config.ingest import Fields, Source
 from curate.core.errors import CurateError
 from curate.core.identity import content_id
-from curate.ingest import foreign, mapped
+from curate.data.preference_rows import NO_PROMPT
+from curate.ingest import foreign
 from curate.ingest.columns import compute_prompt_ids
 from curate.ingest.decoders import decode_object, make_responses_decoder, resolve_fields
 from curate.ingest.inputs import Input
@@ -40,11 +41,12 @@ INPUT = frozenset(
     | {"instruction", "question", "query", "options", "premise", "hypothesis"}
 )
 HISTORY = frozenset({"history", "chat_history", "dialogue", "dialog", "previous_turns"})
+TOOLS = frozenset({"tools", "functions"})
+IMAGES = frozenset({"image", "images"})
 UNKEPT = frozenset(
-    {"tools", "functions", "tool_calls", "function_call", "tool_choice", "turn"}
-    | {"image", "images", "video", "videos", "audio", "audios"}
+    {"tool_calls", "function_call", "tool_choice", "turn", "video", "videos", "audio", "audios"}
 )
-CONTEXT = SYSTEM | INPUT | HISTORY | UNKEPT
+CONTEXT = SYSTEM | INPUT | HISTORY | TOOLS | IMAGES | UNKEPT
 """Names of columns that belong to what was asked. `docs/formats.md` lists them."""
 
 _SAMPLE = 1000  # rows from which a mapping is known to be wrong
@@ -161,7 +163,7 @@ def _check_prompts(item: Input) -> None:
             names.update(row)
         else:
             return
-    if kinds[mapped.NO_PROMPT] <= kinds.total() / 2:
+    if kinds[NO_PROMPT] <= kinds.total() / 2:
         return
     fields = resolve_fields(item.source)
     near = [name for name in ("question", "instruction", "query", "input", "context") if name in names]
@@ -222,7 +224,13 @@ def _suggest_field(column: str, source: Source) -> str | None:
     own = resolve_fields(source)
     if source.kind == "judgments" or (own.responses and column.startswith(f"{own.responses}.")):
         return None
-    for key, names in (("system", SYSTEM), ("input", INPUT), ("history", HISTORY)):
+    for key, names in (
+        ("system", SYSTEM),
+        ("input", INPUT),
+        ("history", HISTORY),
+        ("tools", TOOLS),
+        ("images", IMAGES),
+    ):
         if column.lower() in names and getattr(own, key) is None:
             return f"{key}: {column}"
     return None

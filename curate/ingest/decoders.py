@@ -9,7 +9,9 @@ import msgspec
 
 from curate.config.ingest import Fields, Source
 from curate.core.errors import CurateError
+from curate.data.conversation import UnreadableMessageError
 from curate.data.native import explain_contradiction
+from curate.data.preference_rows import SAME_RESPONSE
 from curate.ingest import mapped
 from curate.ingest.foreign import ForeignRow, SourceSettings
 from curate.ingest.native import RawRow, make_native_judgments_decoder, make_native_responses_decoder
@@ -45,7 +47,8 @@ def make_responses_decoder(source: Source, *, name: str) -> ResponsesDecoder:
 def resolve_fields(source: Source) -> Fields:
     """Merge the fields of a source with those of its format; what it ignores is not read by default."""
     fields = merge_fields(open_shape(source.format).fields, source.fields)
-    return fields.model_copy(update={"system": None}) if fields.system in fields.ignore else fields
+    ignored = {name: None for name in ("system", "images", "tools") if getattr(fields, name) in fields.ignore}
+    return fields.model_copy(update=ignored)
 
 
 def make_judgments_decoder(source: Source, *, name: str) -> JudgmentsDecoder:
@@ -81,7 +84,11 @@ def _make_foreign_decoder(
     read: Callable[[ForeignRow, SourceSettings], Row], reading: SourceSettings
 ) -> ResponsesDecoder:
     def decode(raw: RawRow) -> Row:
-        row = read(decode_object(raw), reading)
+        decoded = decode_object(raw)
+        try:
+            row = read(decoded, reading)
+        except UnreadableMessageError as error:
+            raise RowError(error.kind, error.reason) from None
         _check_row(row, reading.fields)
         return row
 
@@ -98,8 +105,8 @@ def _check_row(row: Row, fields: Fields) -> None:
         raise RowError("duplicate response id", f"Two responses have the id {find_repeated_id(row)!r}.")
     for verdict in row.verdicts:
         a, b = row.responses[verdict.a], row.responses[verdict.b]
-        if (a.text, a.model, a.id) == (b.text, b.model, b.id):
-            raise RowError("same response twice", "The two responses that were compared are the same.")
+        if (a.answer, a.model, a.id) == (b.answer, b.model, b.id):
+            raise RowError(SAME_RESPONSE, "The two responses that were compared are the same.")
         flaw = explain_contradiction(verdict.winner, verdict.p_a)
         if flaw:
             raise RowError("contradiction", f"{flaw}.")

@@ -78,6 +78,8 @@ _WANTED = {
 def _kind_of(message: str) -> str:
     for words, kind in (
         ("is empty", "empty prompt"),
+        ("a response has either", "missing key"),
+        ("a message has `content`", "missing key"),
         ("two responses have the id", "duplicate response id"),
         ("same response", "same response twice"),
         ("p_a", "contradiction"),

@@ -7,21 +7,19 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations, takewhile
+from itertools import combinations
 from typing import Any, Literal, cast, get_args
 
 from curate.config.ingest import Fields
+from curate.data.conversation import Conversation, is_text, normalize_tools, read_messages
+from curate.data.preference_rows import add_images, add_system, check_media
 from curate.ingest.explain import TYPE_NAMES
 from curate.ingest.rejection import RowError
-from curate.ingest.rows import IncomingMessage, IncomingResponse, Row, Verdict
+from curate.ingest.rows import IncomingResponse, Row, Verdict
 from curate.ingest.storable import check_storable
-from curate.records import Kind, Outcome, Role, Shown
+from curate.records import Kind, Message, Outcome, Shown, text_parts
 
 ForeignRow = Mapping[str, Any]
-
-_ROLES = {"human": "user", "prompter": "user", "gpt": "assistant", "bot": "assistant", "model": "assistant"}
-_KNOWN_ROLES = frozenset(get_args(Role))
-_UNKEPT = ("tool_calls", "function_call", "images", "image", "videos", "video", "audios", "audio")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,48 +96,11 @@ def name_type(value: object) -> str:
     return TYPE_NAMES.get(type(value), type(value).__name__)
 
 
-def read_messages(value: object, place: str) -> list[IncomingMessage]:
-    """Read a conversation: [{role, content}], or [{from, value}] as ShareGPT writes it; one message is one, too."""
-    if isinstance(value, Mapping):
-        value = [value]
-    if not isinstance(value, list):
-        reason = f"`{place}` is {name_type(value)}, but should be a string or an array of messages."
-        raise RowError("wrong type", reason)
-    turns = []
-    for position, turn in enumerate(value):
-        here = f"{place}[{position}]"
-        if not isinstance(turn, Mapping):
-            raise RowError("wrong type", f"`{here}` is {name_type(turn)}, but should be a message.")
-        for name in _UNKEPT:
-            if turn.get(name):
-                reason = f"`{here}.{name}` cannot be kept, and without it the conversation is another one."
-                raise RowError(f"`{name}` in a message", reason)
-        role_name = "role" if "role" in turn else "from"
-        content_name = "content" if "content" in turn else "value"
-        role = check_text(require_value(turn, role_name), f"{here}.{role_name}")
-        role = _ROLES.get(role, role)
-        if role not in _KNOWN_ROLES:
-            raise RowError("unknown role", f"`{here}.{role_name}` is {role!r}, which is no known role.")
-        content = check_text(require_value(turn, content_name), f"{here}.{content_name}")
-        turns.append(IncomingMessage(role=cast(Role, role), content=content))
-    return turns
-
-
-def read_conversation(value: object, place: str) -> str | list[IncomingMessage]:
-    """Read a prompt: text or messages; one user message is the same as its text."""
-    if isinstance(value, str):
-        return value
-    turns = read_messages(value, place)
-    if len(turns) == 1 and turns[0].role == "user":
-        return cast(str, turns[0].content)
-    return turns
-
-
-def read_history(value: object, place: str) -> list[IncomingMessage]:
+def read_history(value: object, place: str) -> Conversation:
     """Read earlier turns: messages, or pairs of what was asked and answered as LLaMA-Factory writes them."""
     if not isinstance(value, list) or not any(isinstance(turn, list) for turn in value):
-        return read_messages(value, place) if value else []
-    turns = []
+        return read_messages(value, place) if value else ()
+    turns: list[Message] = []
     for position, pair in enumerate(value):
         if not (isinstance(pair, list) and len(pair) == 2 and all(isinstance(text, str) for text in pair)):
             reason = (
@@ -147,49 +108,34 @@ def read_history(value: object, place: str) -> list[IncomingMessage]:
             )
             raise RowError("wrong type", reason)
         turns += [
-            IncomingMessage(role="user", content=pair[0]),
-            IncomingMessage(role="assistant", content=pair[1]),
+            Message(role="user", content=text_parts(pair[0])),
+            Message(role="assistant", content=text_parts(pair[1])),
         ]
-    return turns
+    return tuple(turns)
 
 
-def build_prompt(row: ForeignRow, reading: SourceSettings, value: object) -> str | list[IncomingMessage]:
+def build_prompt(row: ForeignRow, reading: SourceSettings, value: object) -> Conversation:
     """Read what was asked: the value at `prompt`, after the history and with the input that belongs to it."""
     fields = reading.fields
-    asked = read_conversation(value, fields.prompt or "prompt")
+    asked = read_messages(value, fields.prompt or "prompt")
     addition = get_text(row, fields.input) if fields.input != fields.prompt else None
     if addition:
-        if not isinstance(asked, str):
+        if not isinstance(value, str):
             reason = (
                 f"`{fields.input}` is text that follows a prompt, but `{fields.prompt}` is a conversation."
             )
             raise RowError("wrong type", reason)
-        asked = f"{asked}\n\n{addition}"
-    earlier = read_history(find_value(row, fields.history), fields.history or "history")
-    return [*earlier, *as_messages(asked)] if earlier else asked
+        asked = read_messages(f"{value}\n\n{addition}", fields.prompt or "prompt")
+    return (*read_history(find_value(row, fields.history), fields.history or "history"), *asked)
 
 
-def add_system_message(
-    row: ForeignRow, reading: SourceSettings, asked: str | list[IncomingMessage]
-) -> str | list[IncomingMessage]:
-    """Put the row's system message before a prompt that does not begin with it already."""
-    system = get_text(row, reading.fields.system)
-    if system is None or not system.strip():
-        return asked
-    turns = as_messages(asked)
-    if turns and turns[0].role == "system":
-        if cast(str, turns[0].content).strip() == system.strip():
-            return asked
-        reason = (
-            f"`{reading.fields.system}` and the system message of the conversation differ: which of them held "
-            f"is not known (`ignore: [{reading.fields.system}]` takes that of the conversation)."
-        )
-        raise RowError("two system messages", reason)
-    return [IncomingMessage(role="system", content=system), *turns]
-
-
-def as_messages(asked: str | list[IncomingMessage]) -> list[IncomingMessage]:
-    return [IncomingMessage(role="user", content=asked)] if isinstance(asked, str) else asked
+def add_context(row: ForeignRow, reading: SourceSettings, asked: Conversation) -> Conversation:
+    """Add what stands in columns of their own: the system message before a prompt, the images in it."""
+    fields = reading.fields
+    images = find_value(row, fields.images)
+    listed = images if isinstance(images, list) else [images] if images else []
+    system = get_text(row, fields.system)
+    return add_images(add_system(asked, system, fields.system or "system"), listed, fields.images or "images")
 
 
 def parse_json_cell(value: str, place: str) -> Any:
@@ -200,35 +146,6 @@ def parse_json_cell(value: str, place: str) -> Any:
         raise RowError("broken JSON", f"`{place}` is text, but not valid JSON.") from None
     check_storable({place: parsed})
     return parsed
-
-
-def split_answers(
-    a: list[IncomingMessage], b: list[IncomingMessage], places: tuple[str, str]
-) -> tuple[list[IncomingMessage], str, str]:
-    """Split two conversations into their common prompt and the two last answers."""
-    common = len(list(takewhile(lambda pair: pair[0] == pair[1], zip(a, b, strict=False))))
-    common = min(common, len(a) - 1, len(b) - 1)
-    answers = []
-    for turns, place in zip((a, b), places, strict=True):
-        if not turns:
-            raise RowError("no responses", f"`{place}` is empty.")
-        if len(turns) - common > 1 and not any(turn.role == "user" for turn in turns[common:]):
-            reason = f"`{place}` answers the prompt in {len(turns) - common} messages, but a response is one."
-            raise RowError("several messages", reason)
-        if len(turns) - common > 1:
-            reason = f"`{places[0]}` and `{places[1]}` differ before their last turn, so they do not answer one prompt."
-            raise RowError("different contexts", reason)
-        if turns[-1].role != "assistant":
-            raise RowError("no responses", f"`{place}` does not end with a turn of the assistant.")
-        answers.append(cast(str, turns[-1].content))
-    return a[:common], answers[0], answers[1]
-
-
-def simplify_prompt(prompt: list[IncomingMessage]) -> str | list[IncomingMessage]:
-    """Return one user message as its text, so that the same prompt has the same id in both forms."""
-    if len(prompt) == 1 and prompt[0].role == "user":
-        return cast(str, prompt[0].content)
-    return prompt
 
 
 def get_annotator(row: ForeignRow, reading: SourceSettings) -> str:
@@ -271,18 +188,47 @@ def collect_meta(row: ForeignRow, reading: SourceSettings) -> dict[str, Any] | N
 def build_row(
     row: ForeignRow,
     reading: SourceSettings,
-    prompt: str | list[IncomingMessage],
+    prompt: Conversation,
     responses: list[IncomingResponse],
     verdicts: Sequence[Verdict] = (),
 ) -> Row:
+    """Put a row together; the columns `system` and `images` are added to the prompt."""
+    asked = add_context(row, reading, prompt)
+    check_media((*asked, *(message for response in responses for message in response.messages or ())))
+    fields = reading.fields
     return Row(
-        id=get_key(row, reading.fields.id),
-        prompt=prompt,
+        id=get_key(row, fields.id),
+        prompt=_simplify_prompt(asked),
         responses=responses,
-        reference=get_text(row, reading.fields.reference),
+        reference=get_text(row, fields.reference),
         meta=collect_meta(row, reading),
+        tools=normalize_tools(find_value(row, fields.tools), fields.tools or "tools"),
         verdicts=list(verdicts),
     )
+
+
+def make_response(
+    answer: Conversation, *, id: str | None = None, model: str | None = None
+) -> IncomingResponse:
+    """Return a response of messages; one plain message is its text."""
+    if len(answer) == 1 and _is_plain_text(answer[0], "assistant"):
+        return IncomingResponse(id=id, text=answer[0].content[0].text, model=model)
+    return IncomingResponse(id=id, messages=answer, model=model)
+
+
+def _simplify_prompt(prompt: Conversation) -> str | Conversation:
+    """Return one user message as its text, which is the quicker way into the tables."""
+    return (
+        cast(str, prompt[0].content[0].text)
+        if len(prompt) == 1 and _is_plain_text(prompt[0], "user")
+        else prompt
+    )
+
+
+def _is_plain_text(message: Message, role: str) -> bool:
+    """Tell whether a message is of a role and holds one text and nothing else."""
+    has_more = message.name or message.tool_call_id or message.is_target is not None
+    return message.role == role and len(message.content) == 1 and is_text([message]) and not has_more
 
 
 def compare_scores(

@@ -13,7 +13,9 @@ from curate.ingest.shapes import open_shape
 from curate.ingest.tables import ColumnCheck
 
 # Fields that say nothing of the shape of a row.
-_BESIDE = frozenset({"id", "meta", "reference", "system", "input", "history", "ignore", "best"})
+_BESIDE = frozenset(
+    {"id", "meta", "reference", "system", "input", "history", "images", "tools", "ignore", "best"}
+)
 
 
 def make_column_check(source: Source, where: Path | str) -> ColumnCheck:

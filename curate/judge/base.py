@@ -30,7 +30,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from pydantic import Field
 
@@ -38,8 +38,23 @@ from curate import records
 from curate.config.judge import Pairs
 from curate.core.identity import content_id
 from curate.core.section import Section
+from curate.data.conversation import (
+    Conversation,
+    get_final_text,
+    get_spoken_text,
+    is_plain,
+    is_text,
+    text_answer,
+)
 from curate.engine.base import Chat, Failure
 from curate.engine.registry import Engines
+from curate.judge.trajectory import (
+    JudgedTexts,
+    TextView,
+    render_question,
+    render_request,
+    render_response,
+)
 from curate.records import Form, Outcome, Shown
 
 # Options that choose the questions and their time, and change no answer.
@@ -69,13 +84,33 @@ class CandidateResponse:
 
     Attributes:
         response_id: Id of the response in the lake.
-        text: Its text.
-        content: All its parts if one of them is an image or a video, else ().
+        text: The response as text: calls and results between tags, reasoning only where there is nothing else.
+        conversation: All its messages, where it is more than one plain text; else ().
     """
 
     response_id: str
     text: str
-    content: tuple[records.Part, ...] = ()
+    conversation: Conversation = ()
+
+    @classmethod
+    def from_messages(cls, response_id: str, messages: Conversation) -> Self:
+        """Make a candidate of the messages of a response."""
+        return cls(response_id, render_response(messages), () if is_plain(messages) else messages)
+
+    @property
+    def messages(self) -> Conversation:
+        """All messages of the response."""
+        return self.conversation or text_answer(self.text)
+
+    @property
+    def final_text(self) -> str:
+        """Text of the assistant's last message: the answer that a trajectory comes to."""
+        return get_final_text(self.conversation) if self.conversation else self.text
+
+    @property
+    def spoken_text(self) -> str:
+        """All that the assistant says, without reasoning, calls and results."""
+        return get_spoken_text(self.conversation) if self.conversation else self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +141,7 @@ class PromptItem:
         candidates: The responses.
         text_only: No message and no response holds an image or a video.
         meta: The prompt's JSON object as text.
+        tools: JSON text of the tools that models could call.
         other_judgments: Judgments of other annotators, for judges with `sees_other_judgments`.
     """
 
@@ -116,6 +152,15 @@ class PromptItem:
     text_only: bool = True
     meta: str | None = None
     other_judgments: tuple[OtherJudgment, ...] = ()
+    tools: str | None = None
+
+    def render_texts(self, asked: Sequence[CandidateResponse], view: TextView) -> JudgedTexts:
+        """Return the request and the responses in question as text, as a judge with these options sees them."""
+        if self.tools is None and is_text(self.messages) and not any(one.conversation for one in asked):
+            return JudgedTexts(render_request(self.messages, view), tuple(one.text for one in asked))
+        return render_question(
+            self.messages, [candidate.messages for candidate in asked], view, tools=self.tools
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,6 +358,11 @@ class Judge(ABC):
     def sees_images(self) -> bool:
         """Tell whether the judge reads images; if not, it abstains where there are some."""
         return False
+
+    @property
+    def note(self) -> str:
+        """Return a sentence about what the judge could not read whole since it was made, for summaries; "" for none."""
+        return ""
 
     def revision(self, code: str) -> str:
         """Return the id of all that can change an answer; `code`: digest of a user's own file, or ""."""

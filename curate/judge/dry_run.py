@@ -209,7 +209,7 @@ class CountingEngine(Engine):
             for request in requests
         ]
 
-    def score(self, chats: Sequence[Chat]) -> list[Score | Failure]:
+    def score(self, chats: Sequence[Chat], tools: Sequence[str | None] = ()) -> list[Score | Failure]:
         return [Score(0.0, self._count_request(chat, "")) for chat in chats]
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:

@@ -24,11 +24,13 @@ from curate.core.errors import CurateError
 from curate.core.extras import require_extra
 from curate.core.identity import content_id
 from curate.core.section import Section
+from curate.data.conversation import UnreadableMessageError
 from curate.data.preference_files import list_data_files, read_data_rows
-from curate.data.preference_rows import Turns, Unusable, split_pair
+from curate.data.preference_rows import read_pair
 from curate.engine.base import Engine
 from curate.engine.registry import Engines
 from curate.judge.template import ChatTemplate
+from curate.judge.trajectory import DEFAULT_VIEW, TextView, render_question
 from curate.records import plain_text
 
 Float64 = NDArray[np.float64]
@@ -66,7 +68,9 @@ class Examples:
     engine: Engine | None = None
 
     @classmethod
-    def load(cls, options: ExamplesOptions, engines: Engines, *, where: str) -> Examples:
+    def load(
+        cls, options: ExamplesOptions, engines: Engines, *, where: str, view: TextView = DEFAULT_VIEW
+    ) -> Examples:
         """Load the pool of a judge; raise CurateError if a row of the source is no pair."""
         engine = None
         if options.engine is not None:
@@ -75,12 +79,14 @@ class Examples:
         for file in list_data_files(engines.folder / options.source):
             for number, row in enumerate(read_data_rows(file), 1):
                 try:
-                    context, better, worse = split_pair(row)
-                except (Unusable, AttributeError, KeyError) as reason:
+                    pair = read_pair(row)
+                except UnreadableMessageError as reason:
                     raise CurateError(
                         f"`{where}.source`: row {number} of {file} is no pair of answers to a prompt ({reason})."
                     ) from None
-                example = Example(format_turns(context), better, worse)
+                responses = (pair.chosen, pair.rejected)
+                texts = render_question(pair.prompt, responses, view, tools=pair.tools)
+                example = Example(texts.request, *texts.responses)
                 pool.setdefault(_normalize_request(example.request), example)
         if not pool:
             raise CurateError(f"`{where}.source` is {options.source!r}, which holds no pairs.")
@@ -141,13 +147,6 @@ class Examples:
 
 def _split_words(text: str) -> list[str]:
     return _WORD.findall(text.lower()) or [""]  # TF-IDF needs something to count
-
-
-def format_turns(turns: Turns) -> str:
-    """Return a prompt as judges see it: a single turn as it is, several turns with their roles."""
-    if len(turns) == 1:
-        return turns[0][1]
-    return "\n\n".join(f"[{role}]\n{text}" for role, text in turns)
 
 
 def _normalize_request(request: str) -> str:

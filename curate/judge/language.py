@@ -27,24 +27,26 @@ from curate.judge.base import (
     Answer,
     CandidateResponse,
     Judge,
-    JudgeOptions,
     PromptItem,
     Question,
     abstain,
     fail,
 )
 from curate.judge.delimiter import draw_delimiter
-from curate.judge.examples import Example, Examples, ExamplesOptions, format_turns
+from curate.judge.examples import Example, Examples, ExamplesOptions
 from curate.judge.template import ChatTemplate
+from curate.judge.trajectory import DEFAULT_VIEW, JudgedTexts, TextView, render_request
+from curate.judge.view_options import ViewOptions
 from curate.records import plain_text
 
+ALIKE = "the responses differ only in what the judge is not shown"
 _REMEMBERED = 4096  # prompts whose criteria stay in memory, for judges that return to a prompt
 DUMMY_ITEM = PromptItem(
     "", build_chat(("user", "?")), "!", (CandidateResponse("a", "1"), CandidateResponse("b", "2"))
 )
 
 
-class LanguageOptions(JudgeOptions):
+class LanguageOptions(ViewOptions):
     """Options of a judge that is a language model."""
 
     engine: str = Field(description="Name of an engine.")
@@ -145,7 +147,8 @@ class LanguageJudge(Judge):
         )
         self._examples: Examples | None = None
         if options.examples is not None:
-            self._examples = Examples.load(options.examples, engines, where=f"{self._where}.examples")
+            where = f"{self._where}.examples"
+            self._examples = Examples.load(options.examples, engines, where=where, view=options.view)
         self._preambles: dict[str, Preamble] = {}
         if options.reasoning and not self.template.verdict:
             raise CurateError(
@@ -174,6 +177,10 @@ class LanguageJudge(Judge):
     def ask_verdicts(self, questions: Sequence[Question], prompts: Sequence[JudgePrompt]) -> Sequence[Answer]:
         """Send the prompts and return an answer for each."""
 
+    def read_texts(self, question: Question) -> JudgedTexts:
+        """Return request and responses of a question as text, in the order of `question.asked`."""
+        return question.item.render_texts(question.asked, self.options.view)
+
     def generates_text(self) -> bool:
         """Tell whether the judge generates text before its verdict."""
         return self.options.reasoning or self.options.criteria or self.options.reference == "write"
@@ -192,7 +199,8 @@ class LanguageJudge(Judge):
 
     def non_identity_options(self) -> frozenset[str]:
         """Return the options that `identity` replaces by contents, and `samples`: more of them change none."""
-        return frozenset({"template", "examples", "samples", "temperature"})
+        unchanged = self.options.list_unchanged_views()
+        return frozenset({"template", "examples", "samples", "temperature"}) | unchanged
 
     def answer(self, questions: Sequence[Question]) -> Sequence[Answer]:
         prepared = self._prepare_prompts(questions)
@@ -213,6 +221,8 @@ class LanguageJudge(Judge):
             preamble = preambles[prompt_id]
             if self.options.reference == "required" and not question.item.reference:
                 prompts.append(abstain("the prompt has no reference"))
+            elif self.read_texts(question).are_alike:
+                prompts.append(abstain(ALIKE))
             elif isinstance(preamble, Failure):
                 prompts.append(fail(preamble))
             else:  # the first question of a prompt carries the tokens of its preamble
@@ -225,7 +235,7 @@ class LanguageJudge(Judge):
         self, question: Question, preamble: Preamble, examples: Sequence[Example] = ()
     ) -> JudgePrompt:
         """Build the prompt of a question, with the judge's preamble and examples."""
-        item, values = question.item, self._get_common_values(question.item, preamble)
+        item, values = question.item, self._get_common_values(question, preamble)
         own_values, texts = self.get_values(question)
         examples_texts = [
             text for example in examples for text in (example.request, example.better, example.worse)
@@ -247,13 +257,14 @@ class LanguageJudge(Judge):
         """Return the examples of each prompt, by its id; {} if the judge has no examples."""
         if self._examples is None:
             return {}
-        examples = self._examples.find_similar([format_request(item) for item in items])
+        view = self.options.view
+        examples = self._examples.find_similar([format_request(item, view) for item in items])
         return {item.prompt_id: similar for item, similar in zip(items, examples, strict=True)}
 
-    def _get_common_values(self, item: PromptItem, preamble: Preamble) -> dict[str, object]:
-        reference = item.reference if self.options.reference in (True, "required") else None
+    def _get_common_values(self, question: Question, preamble: Preamble) -> dict[str, object]:
+        reference = question.item.reference if self.options.reference in (True, "required") else None
         return {
-            "request": format_request(item),
+            "request": self.read_texts(question).request,
             "reference": reference or preamble.answer,
             "own": reference is None and preamble.answer is not None,
             "persona": self.options.persona,
@@ -328,7 +339,7 @@ class LanguageJudge(Judge):
         sampling = Sampling(max_tokens=self.options.max_tokens)
         requests = []
         for item in items:
-            request = format_request(item)
+            request = format_request(item, self.options.view)
             delimiter = draw_delimiter(self.engines, item.prompt_id, [request])
             messages, prefill = template.render(
                 marker=delimiter.word,
@@ -366,9 +377,9 @@ def _prepend_examples(messages: Chat, examples: str) -> Chat:
     return (*earlier, *build_chat((last.role, f"{examples}\n\n{plain_text(last.content)}")))
 
 
-def format_request(item: PromptItem) -> str:
-    """Return the prompt as text: a single turn as it is, several turns with their roles."""
-    return format_turns([(turn.role, plain_text(turn.content)) for turn in item.messages])
+def format_request(item: PromptItem, view: TextView = DEFAULT_VIEW) -> str:
+    """Return the prompt as text: a single turn as it is, several turns with their roles, and its tools."""
+    return render_request(item.messages, view, tools=item.tools)
 
 
 def space_choices(prefill: str, verdicts: Sequence[str]) -> tuple[str, ...]:

@@ -11,6 +11,9 @@ With x the prompt and y a response, the score is
     follow-up  mean log p(f|x, y) per token over pleased follow-ups f of the user, less that over displeased ones (FLR,
                Zhang et al. 2024, arXiv 2409.13948)
     pmi        log p(y|x) − log p(y): pointwise mutual information of prompt and response
+Of several turns, `ratio` adds up what the assistant says, each message after all before it. Calls and reasoning have no
+text that all models would write alike: where there are any, `ratio` abstains, and so does `pmi` where a response is
+more than one text. `follow-up` shows trajectories whole, without reasoning.
 `per_token: true` divides by the tokens of y (length normalisation, as in SimPO, Meng et al. 2024). The better
 response has the higher score, with P(a) = σ((score_a − score_b) / temperature).
 """
@@ -22,6 +25,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from curate.data.conversation import is_plain, is_text
 from curate.engine.base import Continuation, Engine, Failure, LogLikelihood
 from curate.engine.registry import Engines
 from curate.judge.base import (
@@ -37,9 +41,11 @@ from curate.judge.base import (
     sigmoid,
 )
 from curate.judge.delimiter import draw_delimiter
-from curate.judge.language import DUMMY_ITEM, format_request
+from curate.judge.language import DUMMY_ITEM
 from curate.judge.registry import judge_kind
 from curate.judge.template import ChatTemplate
+from curate.judge.trajectory import DEFAULT_VIEW
+from curate.records import plain_text
 
 _PLEASED = ("Thank you, that is exactly what I needed.", "Great answer, that helps a lot.")
 _DISPLEASED = ("That is not what I asked for.", "This is wrong. You have not answered my question.")
@@ -108,17 +114,27 @@ class Likelihood(Judge):
             (question.item.prompt_id, candidate.response_id): (question.item, candidate)
             for question in questions
             for candidate in question.asked
-            if candidate.text.strip()
+            if candidate.spoken_text.strip() and self._can_score(candidate)
         }
         measure = self._score_follow_ups if self.options.method == "follow-up" else self._score_responses
         scores = dict(zip(entries, measure(list(entries.values())), strict=True))
         unpaid = {key: score[1] for key, score in scores.items() if not isinstance(score, Failure)}
         answers = []
         for question in questions:
+            if not all(map(self._can_score, question.asked)):
+                answers.append(abstain(f"a response is more than method: {self.options.method} can measure"))
+                continue
             keys = [(question.item.prompt_id, candidate.response_id) for candidate in question.asked]
             tokens = sum(unpaid.pop(key, 0) for key in keys)  # once per response, not once per pair
             answers.append(self._compare_pair(scores.get(keys[0]), scores.get(keys[1]), tokens))
         return answers
+
+    def _can_score(self, candidate: CandidateResponse) -> bool:
+        """Tell whether the method has a likelihood for a response."""
+        if self.options.method == "follow-up" or not candidate.conversation:
+            return True
+        check = is_plain if self.options.method == "pmi" else is_text
+        return check(candidate.conversation)
 
     def _compare_pair(
         self, a: ScoreAndTokens | Failure | None, b: ScoreAndTokens | Failure | None, tokens: int
@@ -135,18 +151,15 @@ class Likelihood(Judge):
         return Answer(outcome="a" if b is None else "b", raw="the other response is empty", tokens_in=tokens)
 
     def _score_responses(self, entries: Sequence[Entry]) -> list[ScoreAndTokens | Failure]:
-        requests = [
-            Continuation(messages=item.messages, continuation=candidate.text) for item, candidate in entries
-        ]
+        requests = [_split_turns(item, candidate) for item, candidate in entries]
         if self._baseline is not None:
-            baseline = self._baseline.loglikelihood(requests)
+            baseline = _add_up(self._baseline, requests)
         else:
-            baseline = self._engine.loglikelihood(
-                [Continuation(messages=(), continuation=candidate.text) for _, candidate in entries]
-            )
+            bare = [[Continuation(messages=(), continuation=candidate.text)] for _, candidate in entries]
+            baseline = _add_up(self._engine, bare)
         return [
             self._subtract(one, other)
-            for one, other in zip(self._engine.loglikelihood(requests), baseline, strict=True)
+            for one, other in zip(_add_up(self._engine, requests), baseline, strict=True)
         ]
 
     def _subtract(
@@ -172,12 +185,12 @@ class Likelihood(Judge):
 
     def _make_follow_ups(self, entry: Entry) -> list[Continuation]:
         item, candidate = entry
-        request = format_request(item)
-        delimiter = draw_delimiter(self.engines, item.prompt_id, [request, candidate.text])
+        texts = item.render_texts([candidate], DEFAULT_VIEW)
+        delimiter = draw_delimiter(self.engines, item.prompt_id, [texts.request, *texts.responses])
         messages, prefill = self._template.render(
             marker=delimiter.word,
-            request=request,
-            answer=candidate.text,
+            request=texts.request,
+            answer=texts.responses[0],
         )
         prefix = f"{prefill}\n" if prefill else ""
         return [
@@ -194,6 +207,35 @@ class Likelihood(Judge):
         split, tokens = len(self.options.pleased), sum(map(_count_tokens, likelihoods))
         pleased, displeased = values[:split], values[split:]
         return sum(pleased) / len(pleased) - sum(displeased) / len(displeased), tokens
+
+
+def _split_turns(item: PromptItem, candidate: CandidateResponse) -> list[Continuation]:
+    """Return what the assistant says as continuations, each of all that comes before it."""
+    return [
+        Continuation(
+            messages=(*item.messages, *candidate.messages[:place]), continuation=plain_text(message.content)
+        )
+        for place, message in enumerate(candidate.messages)
+        if message.role == "assistant" and plain_text(message.content).strip()
+    ]
+
+
+def _add_up(engine: Engine, requests: Sequence[Sequence[Continuation]]) -> list[LogLikelihood | Failure]:
+    """Return the likelihood of each list of continuations together; its first failure where it has one."""
+    parts = iter(engine.loglikelihood([one for continuations in requests for one in continuations]))
+    sums: list[LogLikelihood | Failure] = []
+    for continuations in requests:
+        group = [next(parts) for _ in continuations]
+        total = next((part for part in group if isinstance(part, Failure)), group[0])
+        for part in group[1:]:
+            if isinstance(total, LogLikelihood) and isinstance(part, LogLikelihood):
+                total = LogLikelihood(
+                    total.log_prob + part.log_prob,
+                    total.tokens + part.tokens,
+                    total.tokens_in + part.tokens_in,
+                )
+        sums.append(total)
+    return sums
 
 
 def _count_tokens(likelihood: LogLikelihood | Failure) -> int:

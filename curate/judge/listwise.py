@@ -76,7 +76,7 @@ class Listwise(LanguageJudge):
         return ask_shuffled_lists(item, samples=self.options.samples, size=self.options.size)
 
     def get_values(self, question: Question) -> tuple[dict[str, object], list[str]]:
-        texts = [candidate.text for candidate in question.asked]
+        texts = list(self.read_texts(question).responses)
         names = _mask_names(question)
         items = [{"name": name, "text": text} for name, text in zip(names, texts, strict=True)]
         return {"items": items, "ask": self._build_instruction(names)}, texts

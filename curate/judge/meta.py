@@ -24,7 +24,6 @@ from curate.engine.registry import Engines
 from curate.judge.base import (
     Answer,
     Judge,
-    JudgeOptions,
     OtherJudgment,
     Question,
     abstain,
@@ -32,15 +31,17 @@ from curate.judge.base import (
     from_probability,
 )
 from curate.judge.delimiter import draw_delimiter
-from curate.judge.language import DUMMY_ITEM, format_request
+from curate.judge.language import ALIKE, DUMMY_ITEM
 from curate.judge.registry import judge_kind
 from curate.judge.template import ChatTemplate
+from curate.judge.trajectory import JudgedTexts
+from curate.judge.view_options import ViewOptions
 
 _P = {"a": 1.0, "b": 0.0, "tie": 0.5}
 _ASK = "Is this judgment sound? Say Yes or No."
 
 
-class MetaOptions(JudgeOptions):
+class MetaOptions(ViewOptions):
     """Options of a judge of the judgments of others."""
 
     engine: str = Field(description="Name of an engine that can choose.")
@@ -76,10 +77,14 @@ class Meta(Judge):
         return (self._engine.revision, self._template.text)
 
     def non_identity_options(self) -> frozenset[str]:
-        return frozenset({"template"})
+        return frozenset({"template"}) | self.options.list_unchanged_views()
 
     def answer(self, questions: Sequence[Question]) -> Sequence[Answer]:
-        judgments = [_select_judgments(question) for question in questions]
+        alike = [self._read_texts(question).are_alike for question in questions]
+        judgments = [
+            [] if are_alike else _select_judgments(question)
+            for question, are_alike in zip(questions, alike, strict=True)
+        ]
         choices = iter(
             self._engine.choose(
                 [
@@ -89,34 +94,35 @@ class Meta(Judge):
                 ]
             )
         )
-        return [self._weigh(group, [next(choices) for _ in group]) for group in judgments]
+        return [
+            abstain(ALIKE) if are_alike else self._weigh(group, [next(choices) for _ in group])
+            for group, are_alike in zip(judgments, alike, strict=True)
+        ]
+
+    def _read_texts(self, question: Question) -> JudgedTexts:
+        return question.item.render_texts(question.asked, self.options.view)
 
     def build_request(self, question: Question, judgment: OtherJudgment) -> Choose:
         """Build the request that asks whether a judgment is sound."""
         item, reasons = question.item, judgment.rationale
-        request, shown = format_request(item), item.reference if self.options.reference else None
+        read, shown = self._read_texts(question), item.reference if self.options.reference else None
         # In the order that the other judge saw, since its reasons speak of A and B.
-        first, second = (question.b, question.a) if judgment.shown == "ba" else (question.a, question.b)
-        better = {"a": question.a, "b": question.b}.get(judgment.outcome)
-        verdict = (
-            "They are equally good."
-            if better is None
-            else "A is better."
-            if better is first
-            else "B is better."
-        )
-        texts = [request, question.a.text, question.b.text, shown or "", reasons or ""]
+        is_reversed = judgment.shown == "ba"
+        first, second = read.responses[::-1] if is_reversed else read.responses
+        better = {"a": "B" if is_reversed else "A", "b": "A" if is_reversed else "B"}.get(judgment.outcome)
+        verdict = "They are equally good." if better is None else f"{better} is better."
+        texts = [read.request, *read.responses, shown or "", reasons or ""]
         delimiter = draw_delimiter(self.engines, item.prompt_id, texts)
         messages, prefill = self._template.render(
             marker=delimiter.word,
-            request=request,
+            request=read.request,
             reference=shown,
             own=False,
             criteria=None,
             persona=self.options.persona,
             principles=self.options.principles,
-            first=first.text,
-            second=second.text,
+            first=first,
+            second=second,
             verdict=verdict,
             reasons=reasons,
             ask=_ASK,

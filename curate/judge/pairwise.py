@@ -53,12 +53,10 @@ class Pairwise(LanguageJudge):
         return ask_both_orders(item, samples=self.options.samples)
 
     def get_values(self, question: Question) -> tuple[dict[str, object], list[str]]:
-        first, second = question.in_shown_order
+        texts = self.read_texts(question).responses
+        first, second = texts[::-1] if question.shown == "ba" else texts
         ask = "Say A, B, or C if they are equally good." if self.options.tie else "Say A or B."
-        return {"first": first.text, "second": second.text, "ask": ask, "tie": self.options.tie}, [
-            first.text,
-            second.text,
-        ]
+        return {"first": first, "second": second, "ask": ask, "tie": self.options.tie}, [first, second]
 
     def ask_verdicts(self, questions: Sequence[Question], prompts: Sequence[JudgePrompt]) -> Sequence[Answer]:
         verdicts = _VERDICTS[: 3 if self.options.tie else 2]

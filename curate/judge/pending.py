@@ -11,12 +11,12 @@ import pyarrow as pa
 
 from curate.config.judge import Pairs
 from curate.core.resources import read_query
+from curate.data.conversation import has_media, load_messages
 from curate.data.judgments import make_failure_id
 from curate.judge.base import CandidateResponse, PromptItem, Question
 from curate.judge.configured import ConfiguredJudge, Panel
 from curate.judge.selection import Pair, select_pairs
 from curate.lake.lake import Lake
-from curate.records import Message, Part, plain_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,18 +190,15 @@ def _make_item(
     messages: list[dict[str, Any]],
     reference: str | None,
     ids: list[str],
-    contents: list[list[dict[str, Any]]],
+    answers: list[list[dict[str, Any]]],
     meta: str | None,
+    tools: str | None,
 ) -> PromptItem:
-    turns = tuple(Message.model_validate(message) for message in messages)
-    answers = [tuple(Part.model_validate(part) for part in content) for content in contents]
+    turns = load_messages(messages)
+    responses = [load_messages(answer) for answer in answers]
     candidates = tuple(
-        CandidateResponse(response_id, plain_text(answer), () if _is_text(answer) else answer)
-        for response_id, answer in zip(ids, answers, strict=True)
+        CandidateResponse.from_messages(response_id, response)
+        for response_id, response in zip(ids, responses, strict=True)
     )
-    text_only = all(map(_is_text, (*(turn.content for turn in turns), *answers)))
-    return PromptItem(prompt_id, turns, reference, candidates, text_only, meta)
-
-
-def _is_text(content: Sequence[Part]) -> bool:
-    return all(part.type == "text" for part in content)
+    text_only = not any(map(has_media, (turns, *responses)))
+    return PromptItem(prompt_id, turns, reference, candidates, text_only, meta, tools=tools)

@@ -75,7 +75,8 @@ class Pointwise(LanguageJudge):
         return ask_each_response(item, samples=self.options.samples)
 
     def get_values(self, question: Question) -> tuple[dict[str, object], list[str]]:
-        return {"answer": question.a.text, "ask": self._instruction}, [question.a.text]
+        (text,) = self.read_texts(question).responses
+        return {"answer": text, "ask": self._instruction}, [text]
 
     @property
     def _instruction(self) -> str:

@@ -15,6 +15,7 @@ The response that is more like the reference is preferred; the judgment's `score
 `regularized: true` multiplies a likeness that is not negative by length and variety, so that neither a word that fits
 nor the same words again and again can win: by min(1, words / `enough`), and by the share of distinct trigrams (after
 the white-box reward of Kim and Seo 2024, arXiv 2402.03469). A prompt without a reference makes the judge abstain.
+Of a trajectory, the assistant's last message is compared.
 """
 
 from __future__ import annotations
@@ -116,7 +117,7 @@ class Reference(Judge):
     def _score_responses(self, questions: Sequence[Question]) -> dict[Pair, float]:
         """Score each response once, however many pairs it is in; no score without a text to compare with."""
         texts = {
-            _make_key(question.item, candidate): (candidate.text, target)
+            _make_key(question.item, candidate): (candidate.final_text, target)
             for question in questions
             if (target := self._get_target(question.item))
             for candidate in question.asked

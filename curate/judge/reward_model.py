@@ -16,22 +16,25 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from curate.engine.base import Chat, Failure, Score
+from curate.engine.base import Failure, Score
 from curate.engine.registry import Engines
 from curate.judge.base import (
     Answer,
-    CandidateResponse,
     Judge,
     JudgeOptions,
-    PromptItem,
     Question,
     fail,
     from_probability,
     sigmoid,
 )
 from curate.judge.registry import judge_kind
-from curate.records import Message, text_parts
-from curate.reward.scorer import EngineScorer, RewardScorer, open_reward_model
+from curate.reward.scorer import (
+    EngineScorer,
+    PromptResponses,
+    RewardScorer,
+    describe_losses,
+    open_reward_model,
+)
 
 
 class RewardModelOptions(JudgeOptions):
@@ -81,6 +84,10 @@ class RewardModelJudge(Judge):
     def sees_images(self) -> bool:
         return self._scorer.sees_images
 
+    @property
+    def note(self) -> str:
+        return describe_losses(self._scorer)
+
     def non_identity_options(self) -> frozenset[str]:
         return frozenset({"model"})  # its weights count, not where they lie
 
@@ -90,9 +97,11 @@ class RewardModelJudge(Judge):
             for question in questions
             for candidate in question.asked
         }
-        chats = [_make_chat(item, candidate) for item, candidate in entries.values()]
-        prompt_ids = [item.prompt_id for item, _ in entries.values()]
-        scores = dict(zip(entries, self._scorer.score_chats(chats, prompt_ids), strict=True))
+        requests = [
+            PromptResponses(item.messages, (candidate.messages,), item.prompt_id, item.tools)
+            for item, candidate in entries.values()
+        ]
+        scores = dict(zip(entries, self._scorer.score_each(requests), strict=True))
         asked_once = dict.fromkeys(entries, True)  # tokens are paid for once per response, not once per pair
         answers = []
         for question in questions:
@@ -114,9 +123,3 @@ class RewardModelJudge(Judge):
         margin = a.value - b.value
         p_a = sigmoid(margin / self.options.temperature)
         return from_probability(p_a, tie=self.options.tie_band, score=round(margin, 6), tokens_in=tokens)
-
-
-def _make_chat(item: PromptItem, candidate: CandidateResponse) -> Chat:
-    """Return the prompt with the response as the assistant's turn."""
-    content = candidate.content or text_parts(candidate.text)
-    return (*item.messages, Message(role="assistant", content=content))

@@ -75,7 +75,7 @@ class RuleJudge(Judge):
 
     def _compare_pair(self, question: Question) -> Answer:
         rule = self._rule
-        a, b = (rule.score_response(question.item, candidate.text) for candidate in question.asked)
+        a, b = (rule.score_response(question.item, rule.select_text(one)) for one in question.asked)
         if a is None or b is None:
             return abstain(f"the rule {self._name} has nothing to say about these responses")
         tie = rule.tie if self.options.tie is None else self.options.tie

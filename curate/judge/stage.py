@@ -84,9 +84,9 @@ def judge_responses(
             for plan in walk.make_plans():
                 session.ask_plan(plan)
         closed, left = finish_judges(lake, panel, run=run, unanswered=walk.unanswered)
-    return run.summary(
-        skipped=not walk.has_planned and not closed, note=_explain_stop(budget.refusal, left, limit)
-    )
+        notes = [configured.judge.note for configured in panel.judges.values()]
+    note = "; ".join(filter(None, [_explain_stop(budget.refusal, left, limit), *notes]))
+    return run.summary(skipped=not walk.has_planned and not closed, note=note)
 
 
 @dataclass(frozen=True, slots=True)

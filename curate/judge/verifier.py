@@ -7,7 +7,8 @@
 
 The expected value is the entry `meta` of the prompt's own `meta` object, else `expect`, else (where no `meta` is named;
 exact, number, contains, code) the prompt's reference; without any of them the verifier abstains. One judgment per
-response: `score` 1 where it passes and 0 where it fails, and `raw` says why.
+response: `score` 1 where it passes and 0 where it fails, and `raw` says why. Of a trajectory, the assistant's last
+message is checked.
 
 `code` runs the response's fenced blocks, or all of it, and the expected tests (Python statements, such as asserts) on
 it, in two processes with limits on time and memory, without network and out of sight of the machine's files
@@ -126,7 +127,7 @@ class Verifier(Judge):
             fault = explain_bad_expectation(self.options.check, expected)
             if fault is not None:
                 raise BadExpectationError(fault)
-        objection = self._find_objection(question.a.text, expected)
+        objection = self._find_objection(question.a.final_text, expected)
         return from_rating(1.0, raw="passed") if objection is None else from_rating(0.0, raw=objection)
 
     def _find_expected(self, item: PromptItem) -> Any:

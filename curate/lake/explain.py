@@ -140,8 +140,7 @@ def find_prompt(reader: Lake, name: str) -> str:
 def explain_prompt(reader: Lake, prompt_id: str) -> Explanation:
     """`reader` has the views of `select_panel`."""
     key, question = reader.rows(
-        'SELECT "key", array_to_string(list_transform(messages[-1].content, lambda part: '
-        "coalesce(part.text, '[' || part.type || ']')), chr(10)) FROM prompts WHERE prompt_id = ?",
+        'SELECT "key", memory.content_text(messages[-1].content) FROM prompts WHERE prompt_id = ?',
         [prompt_id],
     )[0]
     graph = []

@@ -65,12 +65,11 @@ _ORPHANS = "ducklake_delete_orphaned_files"
 
 # Which columns Arrow's Parquet writer should not try to encode as dictionaries: every value is another one.
 _VARIED = frozenset(
-    {"prompt_id", "response_id", "judgment_id", "key", "messages", "content", "rationale", "raw"}
+    {"prompt_id", "response_id", "judgment_id", "key", "messages", "tools", "rationale", "raw"}
 )
 _REPEATED = (
     "messages.list.element.role",
     "messages.list.element.content.list.element.type",
-    "content.list.element.type",
 )
 
 
@@ -132,8 +131,9 @@ class Lake:
         else:
             lake._migrate()
             lake._claim_data_folder()
-        for _, view in sorted(_read_texts("sql/views").items()):
-            lake._connection.execute(view)
+        for folder in ("sql/macros", "sql/views"):
+            for _, statements in sorted(_read_texts(folder).items()):
+                lake._connection.execute(statements)
         return lake
 
     def __enter__(self) -> Lake:

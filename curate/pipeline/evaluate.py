@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from curate.config.project import Config
 from curate.core.identity import content_id
 from curate.core.progress import Track, no_progress
+from curate.data.conversation import has_media, identify_answer, identify_turns
 from curate.data.judgments import JudgmentStatement
 from curate.data.pair_statements import list_pair_statements
 from curate.evaluate.benchmark import BenchmarkItem
 from curate.evaluate.verdicts import ItemVerdict, ModelSubject, Subject
 from curate.lake.lake import Lake
 from curate.lake.runs import Summary
-from curate.reward.scorer import make_chat, open_reward_model
+from curate.reward.scorer import open_reward_model
 
 if TYPE_CHECKING:
     from curate.judge.base import PromptItem
@@ -87,6 +88,10 @@ class JudgeSubject:
         is_rating = any(question.form == "pointwise" for question in self.judge.judge.questions(DUMMY_ITEM))
         return content_id(self.judge.revision, _RATING_RULE) if is_rating else self.judge.revision
 
+    @property
+    def note(self) -> str:
+        return self.judge.judge.note
+
     def judge_items(self, items: Sequence[BenchmarkItem], *, track: Track) -> list[ItemVerdict]:
         verdicts: list[ItemVerdict] = []
         with track(f"judge {self.name}", len(items)) as advance:
@@ -118,13 +123,16 @@ def _build_prompt_item(item: BenchmarkItem) -> tuple[PromptItem, dict[str, int]]
     """Build the item as judges see it, and the position of each response id in it."""
     from curate.judge.base import CandidateResponse, PromptItem
 
-    prompt = content_id("benchmark", item.context)
+    identity = ["benchmark", identify_turns(item.context)]
+    prompt = content_id(*identity) if item.tools is None else content_id(*identity, item.tools)
     candidates = [
-        CandidateResponse(content_id(prompt, place, text), text) for place, text in enumerate(item.responses)
+        CandidateResponse.from_messages(content_id(prompt, place, identify_answer(answer)), answer)
+        for place, answer in enumerate(item.responses)
     ]
     places = {candidate.response_id: place for place, candidate in enumerate(candidates)}
     ordered = tuple(sorted(candidates, key=lambda candidate: candidate.response_id))
-    return PromptItem(prompt, make_chat(item.context, "")[:-1], None, ordered), places
+    text_only = not any(map(has_media, (item.context, *item.responses)))
+    return PromptItem(prompt, item.context, None, ordered, text_only, tools=item.tools), places
 
 
 def _combine_judgments(places: dict[str, int], judgments: Sequence[JudgmentStatement]) -> ItemVerdict:

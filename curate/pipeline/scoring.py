@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +10,14 @@ from numpy.typing import NDArray
 
 from curate.core.errors import CurateError
 from curate.core.progress import no_progress, progress_bars
-from curate.data.preference_rows import Turns, Unusable, turns_of
-from curate.pipeline.frames import Frame, Row, check_columns, describe_value, read_rows
-from curate.records import Message, prompt_id, text_parts
+from curate.data.conversation import Conversation, UnreadableMessageError, normalize_tools, read_messages
+from curate.data.preference_rows import read_response
+from curate.pipeline.frames import Frame, Row, check_columns, read_rows
+from curate.records import prompt_id
 from curate.reward.scorer import PromptResponses, open_reward_model
 
-_LONG = ("id", "prompt", "response", "response_id", "model", "reference", "meta")
-_NESTED = ("id", "prompt", "responses", "reference", "meta")
+_LONG = ("id", "prompt", "response", "response_id", "model", "reference", "meta", "tools")
+_NESTED = ("id", "prompt", "responses", "reference", "meta", "tools")
 
 
 def score_responses(model: Path | str, rows: Frame, *, progress: bool = False) -> NDArray[np.float64]:
@@ -56,31 +56,19 @@ def _read_requests(rows: Frame) -> list[PromptResponses]:
         listed = row["responses"] if "responses" in row else [row.get("response")]
         if not isinstance(listed, list | tuple) or not listed:
             raise CurateError(f"{where}: `responses` must be a list of texts or of {{id, text, model}}.")
-        context = _read_turns(row.get("prompt"), where)
-        responses = tuple(_read_text(response, where) for response in listed)
-        requests.append(PromptResponses(context, responses, _identify(row, context)))
+        try:
+            context = read_messages(row.get("prompt"), "prompt")
+            responses = tuple(read_response(answer, f"responses[{k}]") for k, answer in enumerate(listed))
+            tools = normalize_tools(row.get("tools"))
+        except UnreadableMessageError as error:
+            raise CurateError(f"{where}: {error.reason}") from None
+        requests.append(PromptResponses(context, responses, _identify(row, context, tools), tools))
     return requests
 
 
-def _read_turns(prompt: object, where: str) -> Turns:
-    try:
-        return turns_of(prompt, "prompt", "user")
-    except Unusable as error:
-        raise CurateError(f"{where}: {error}: give a text or a list of {{role, content}}.") from None
-
-
-def _read_text(response: object, where: str) -> str:
-    if isinstance(response, Mapping):
-        response = response.get("text")
-    if not isinstance(response, str):
-        raise CurateError(f"{where}: a response is {describe_value(response)}, but must be text.")
-    return response
-
-
-def _identify(row: Row, context: Turns) -> str:
+def _identify(row: Row, context: Conversation, tools: str | None) -> str:
     """The lake's id of the prompt, by which a model knows what it was trained on; empty where no key is given."""
     key: Any = row.get("id")
     if key is None:
         return ""
-    messages = [Message.model_validate({"role": role, "content": text_parts(turn)}) for role, turn in context]
-    return prompt_id(messages, key=str(key), reference=row.get("reference"))
+    return prompt_id(context, key=str(key), reference=row.get("reference"), tools=tools)

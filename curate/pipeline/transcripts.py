@@ -13,11 +13,12 @@ from typing import Any, Self
 import polars as pl
 
 from curate.config.project import Config
+from curate.data.conversation import load_messages
 from curate.judge.base import CandidateResponse, PromptItem, Question
 from curate.judge.configured import Panel
 from curate.judge.language import Preamble
 from curate.judge.pairwise import Pairwise
-from curate.records import Message, Part, plain_text
+from curate.records import plain_text
 
 Turn = dict[str, str]
 
@@ -56,11 +57,17 @@ class Transcripts:
         """Build (prompt, completion) of a row of `export_judge_sft.sql`."""
         judge, _ = self._judges[row["annotator_id"]]
         a, b = (
-            CandidateResponse(row[side], plain_text(Part.model_validate(part) for part in row[content]))
-            for side, content in (("response_a", "content_a"), ("response_b", "content_b"))
+            CandidateResponse.from_messages(row[side], load_messages(row[answer]))
+            for side, answer in (("response_a", "messages_a"), ("response_b", "messages_b"))
         )
-        messages = tuple(Message.model_validate(message) for message in row["messages"])
-        prompt_item = PromptItem(row["prompt_id"], messages, row["reference"], (a, b), meta=row["meta"])
+        prompt_item = PromptItem(
+            row["prompt_id"],
+            load_messages(row["messages"]),
+            row["reference"],
+            (a, b),
+            meta=row["meta"],
+            tools=row["tools"],
+        )
         question = Question(prompt_item, (a, b), shown=row["shown"], sample=row["sample"])
         judge_prompt = judge.build_prompt(
             question, Preamble(), judge.find_examples([prompt_item]).get(prompt_item.prompt_id, ())

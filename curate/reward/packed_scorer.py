@@ -7,7 +7,8 @@ scores are those of separate passes, and texts that are too long are cut as they
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +17,8 @@ import torch
 
 from curate.core.errors import CurateError
 from curate.core.progress import Track, no_progress
-from curate.engine.base import Chat, Failure, Score
+from curate.data.conversation import Conversation
+from curate.engine.base import Failure, Score
 from curate.engine.local.loading import get_hub_arguments, resolve_device, resolve_dtype, silence_loading
 from curate.engine.weights import locate_model
 from curate.reward.model import RewardModel
@@ -85,12 +87,17 @@ class PackedScorer:
     revision: str = field(init=False)
     n_texts_cut: int = field(init=False, default=0)
     sees_images: bool = field(init=False, default=False)
+    _unread: Counter[str] = field(init=False, default_factory=Counter)
     _lock: threading.Lock = field(
         init=False, default_factory=threading.Lock
     )  # tokenizers take one thread at a time
 
     def __post_init__(self) -> None:
         self.name, self.revision = self.scorer.name, self.scorer.revision
+
+    @property
+    def unread(self) -> Mapping[str, int]:
+        return self._unread + self.scorer.unread
 
     def score(self, requests: Sequence[PromptResponses], *, track: Track = no_progress) -> list[Float64]:
         """Score as `RewardScorer.score`; a prompt that several requests hold is computed once."""
@@ -100,21 +107,21 @@ class PackedScorer:
                 self._score_batch(batch, scores)
         return scores
 
-    def score_chats(self, chats: Sequence[Chat], prompt_ids: Sequence[str]) -> list[Score | Failure]:
-        return self.scorer.score_chats(chats, prompt_ids)
+    def score_each(self, requests: Sequence[PromptResponses]) -> list[Score | Failure]:
+        return self.scorer.score_each(requests)
 
     def _split_batches(
         self, requests: Sequence[PromptResponses]
     ) -> Iterator[list[tuple[EncodedResponses, list[Place]]]]:
         """Yield prompts with their responses and the places of their scores: `budget` tokens, or one prompt."""
-        by_prompt: dict[tuple[tuple[str, str], ...], list[Place]] = {}
+        by_prompt: dict[tuple[Conversation, str | None], list[Place]] = {}
         for row, request in enumerate(requests):
-            places = by_prompt.setdefault(tuple(request.context), [])
+            places = by_prompt.setdefault((request.context, request.tools), [])
             places += [(row, slot) for slot in range(len(request.responses))]
         batch: list[tuple[EncodedResponses, list[Place]]] = []
         size = 0
-        for context, places in by_prompt.items():
-            for part in self._encode_prompt(list(context), places, requests):
+        for (context, tools), places in by_prompt.items():
+            for part in self._encode_prompt(context, tools, places, requests):
                 tokens = _count_tokens(part[0])
                 if batch and size + tokens > self.budget:
                     yield batch
@@ -125,16 +132,21 @@ class PackedScorer:
             yield batch
 
     def _encode_prompt(
-        self, context: list[tuple[str, str]], places: list[Place], requests: Sequence[PromptResponses]
+        self,
+        context: Conversation,
+        tools: str | None,
+        places: list[Place],
+        requests: Sequence[PromptResponses],
     ) -> Iterator[tuple[EncodedResponses, list[Place]]]:
         """Yield one prompt's responses in parts of about `budget` tokens, each behind a copy of the prompt."""
         step = len(places)
         while places:
             part = places[:step]
             encoded = self.encoder.encode_responses(
-                context, [requests[row].responses[slot] for row, slot in part]
+                context, [requests[row].responses[slot] for row, slot in part], tools=tools
             )
             if isinstance(encoded, Failure):
+                self._unread[encoded.reason] += len(places)
                 return
             tokens = _count_tokens(encoded)
             if tokens > self.budget and step > 1:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol, cast, get_args
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from curate.config.images import ImageAccess
 from curate.core.errors import CurateError
-from curate.core.identity import content_id
 from curate.core.progress import Track, no_progress
-from curate.data.preference_rows import Turns, parts_of
-from curate.engine.base import Chat, Engine, Failure, Score
+from curate.data.conversation import Conversation, render_text
+from curate.data.preference_pairs import get_question, identify_prompt
+from curate.engine.base import Engine, Failure, Score
 from curate.engine.registry import Engines
-from curate.records import Message, Role, plain_text, text_parts
+from curate.records import plain_text, text_parts
 from curate.reward.embedding_reward import EmbeddingReward, read_description
 from curate.reward.model_folder import EMBEDDING, read_trained_kind
 
@@ -27,11 +28,15 @@ Float64 = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class PromptResponses:
-    """Responses to one prompt, to be scored. `prompt_id` tells a model whether it was trained on the prompt."""
+    """Responses to one prompt, to be scored.
 
-    context: Turns
-    responses: tuple[str, ...]
+    `prompt_id` tells a model whether it was trained on the prompt; `tools` is JSON text of the tools that it offers.
+    """
+
+    context: Conversation
+    responses: tuple[Conversation, ...]
     prompt_id: str = ""
+    tools: str | None = None
 
 
 class RewardScorer(Protocol):
@@ -51,6 +56,10 @@ class RewardScorer(Protocol):
     def n_texts_cut(self) -> int:
         """Number of texts that lost tokens because they were too long, since the model was opened."""
 
+    @property
+    def unread(self) -> Mapping[str, int]:
+        """Number of responses without a score since the model was opened, by reason."""
+
     def score(self, requests: Sequence[PromptResponses], *, track: Track = no_progress) -> list[Float64]:
         """Score responses, prompt by prompt.
 
@@ -62,15 +71,11 @@ class RewardScorer(Protocol):
             B arrays float64[N] of raw scores (logits); NaN where the model cannot read a response.
         """
 
-    def score_chats(self, chats: Sequence[Chat], prompt_ids: Sequence[str]) -> list[Score | Failure]:
-        """Score the last turn of each chat.
-
-        Args:
-            chats: Chats that end with the assistant's turn.
-            prompt_ids: Id of the prompt of each chat; a model scores prompts of its training set differently.
+    def score_each(self, requests: Sequence[PromptResponses]) -> list[Score | Failure]:
+        """Score requests of one response each.
 
         Returns:
-            A `Score` for each chat, or a `Failure` that says why there is none.
+            A `Score` for each, or a `Failure` that says why there is none.
         """
 
 
@@ -139,6 +144,14 @@ def _open_embedding_scorer(
     return EmbeddingScorer(name, folder, cache)
 
 
+def describe_losses(scorer: RewardScorer) -> str:
+    """Return a sentence about what a model did not read since it was opened; "" where it read everything."""
+    cut, unread = scorer.n_texts_cut, scorer.unread
+    losses = [f"{cut:,} texts were too long and lost tokens"] if cut else []
+    losses += [f"{number:,} responses have no score ({reason})" for reason, number in sorted(unread.items())]
+    return f"{scorer.name}: {', '.join(losses)}" if losses else ""
+
+
 @dataclass
 class EmbeddingScorer:
     """A trained head on sentence embeddings."""
@@ -147,6 +160,7 @@ class EmbeddingScorer:
     folder: Path
     cache: Path | None = None
     sees_images: bool = field(init=False, default=False)
+    unread: Mapping[str, int] = field(init=False, default_factory=dict)  # long texts are read in windows
 
     @cached_property
     def reward_model(self) -> EmbeddingReward:
@@ -164,20 +178,15 @@ class EmbeddingScorer:
     def score(self, requests: Sequence[PromptResponses], *, track: Track = no_progress) -> list[Float64]:
         flat = [(request, response) for request in requests for response in request.responses]
         scores = self.reward_model.score(
-            [request.prompt_id or content_id(request.context) for request, _ in flat],
-            [[{"role": role, "content": text} for role, text in request.context] for request, _ in flat],
-            [response for _, response in flat],
+            [request.prompt_id or identify_prompt(request.context, request.tools) for request, _ in flat],
+            [get_question(request.context) for request, _ in flat],
+            [render_text(response) for _, response in flat],
             track=track,
         )
         return split_scores(scores, requests)
 
-    def score_chats(self, chats: Sequence[Chat], prompt_ids: Sequence[str]) -> list[Score | Failure]:
-        scores = self.reward_model.score(
-            prompt_ids,
-            [[turn.model_dump() for turn in chat[:-1]] for chat in chats],
-            [plain_text(chat[-1].content) for chat in chats],
-        )
-        return [Score(float(score), 0) for score in scores]
+    def score_each(self, requests: Sequence[PromptResponses]) -> list[Score | Failure]:
+        return [Score(float(score), 0) for (score,) in self.score(requests)]
 
 
 _BATCH = 256  # chats between two steps of the progress bar
@@ -192,6 +201,7 @@ class EngineScorer:
     n_texts_cut: int = field(
         init=False, default=0
     )  # engines cut nothing: a chat that is too long is a Failure
+    unread: Counter[str] = field(init=False, default_factory=Counter)
 
     @property
     def revision(self) -> str:
@@ -202,40 +212,39 @@ class EngineScorer:
         return "images" in self.engine.capabilities
 
     def score(self, requests: Sequence[PromptResponses], *, track: Track = no_progress) -> list[Float64]:
-        images = self.sees_images
-        chats = [
-            make_chat(request.context, response, images=images)
-            for request in requests
-            for response in request.responses
-        ]
-        scores = np.full(len(chats), np.nan)
-        with track(f"score {self.name}", len(chats)) as advance:
-            for start in range(0, len(chats), _BATCH):
-                batch = chats[start : start + _BATCH]
-                for row, result in enumerate(self.engine.score(batch), start):
+        seen = requests if self.sees_images else [_hide_request_media(request) for request in requests]
+        single = [replace(request, responses=(answer,)) for request in seen for answer in request.responses]
+        scores = np.full(len(single), np.nan)
+        with track(f"score {self.name}", len(single)) as advance:
+            for start in range(0, len(single), _BATCH):
+                batch = single[start : start + _BATCH]
+                for row, result in enumerate(self.score_each(batch), start):
                     scores[row] = np.nan if isinstance(result, Failure) else result.value
                 advance(len(batch))
         return split_scores(scores, requests)
 
-    def score_chats(self, chats: Sequence[Chat], prompt_ids: Sequence[str]) -> list[Score | Failure]:
-        return self.engine.score(chats)
-
-
-def make_chat(context: Turns, response: str, *, images: bool = False) -> Chat:
-    """Return the turns of a prompt and the answer as one chat.
-
-    Args:
-        context: (role, text) of each turn. A role that is unknown is read as the user's.
-        response: The assistant's answer.
-        images: Keep the images of the texts; else a mark in the text stands for each.
-    """
-    turns = (*context, ("assistant", response))
-    return tuple(
-        Message(
-            role=cast(Role, role if role in get_args(Role) else "user"),
-            content=parts_of(text) if images else text_parts(text),
+    def score_each(self, requests: Sequence[PromptResponses]) -> list[Score | Failure]:
+        chats = [(*request.context, *request.responses[0]) for request in requests]
+        tools = [request.tools for request in requests]
+        results = self.engine.score(chats, tools) if any(tools) else self.engine.score(chats)
+        self.unread.update(
+            result.reason.partition(":")[0] for result in results if isinstance(result, Failure)
         )
-        for role, text in turns
+        return results
+
+
+def _hide_request_media(request: PromptResponses) -> PromptResponses:
+    responses = tuple(map(hide_media, request.responses))
+    return replace(request, context=hide_media(request.context), responses=responses)
+
+
+def hide_media(messages: Conversation) -> Conversation:
+    """Return messages with marks in their text in place of images, for models that read text."""
+    return tuple(
+        message.model_copy(update={"content": text_parts(plain_text(message.content))})
+        if any(part.type != "text" for part in message.content)
+        else message
+        for message in messages
     )
 
 

@@ -16,14 +16,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import takewhile
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from curate.config.images import ImageAccess
+from curate.data.conversation import Conversation, text_message
 from curate.data.media import images_of
-from curate.data.preference_rows import Turns, parts_of
 from curate.engine.base import Chat, Failure
 from curate.engine.chat_tokens import ChatTokens
-from curate.records import Message, Part, Role
+from curate.engine.pair_texts import split_pair_texts
+from curate.records import Part
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -75,48 +76,62 @@ class ResponseEncoder:
         self._chat = ChatTokens(tokenizer, _UNLIMITED)
 
     def encode_responses(
-        self, context: Turns, responses: Sequence[str], *, separator: Ids | None = None
+        self,
+        context: Conversation,
+        responses: Sequence[Conversation],
+        *,
+        tools: str | None = None,
+        separator: Ids | None = None,
     ) -> EncodedResponses | Failure:
         """Encode a prompt and its responses.
 
         Args:
-            context: (role, text) of each turn of the prompt.
-            responses: Texts of the responses.
+            context: Messages of the prompt.
+            responses: Messages of each response.
+            tools: JSON text of the tools that the prompt offers.
             separator: Separator of a joint sequence, which must fit into `max_length` as a whole.
 
         Returns:
             The tokens; a Failure where the chat cannot be encoded.
         """
-        if not all(role in get_args(Role) for role, _ in context):
-            return Failure("a message has an unknown role")
-        chats = [_make_chat([*context, ("assistant", response)]) for response in responses]
         if self.whole and self._reads_pairs:
-            return self._encode_pairs(chats)
-        split = self._split_prompt(_make_chat(context), chats)
-        return split if isinstance(split, Failure) else self._fit_length(chats, *split, separator)
+            return self._encode_pairs(context, responses, tools)
+        split = self._split_prompt(context, responses, tools)
+        if isinstance(split, Failure):
+            return split
+        images = [images_of((*context, *response)) for response in responses]
+        return self._fit_length(images_of(context), images, *split, separator)
 
     def _fit_length(
-        self, chats: Sequence[Chat], prompt: Ids, answers: Sequence[Ids], separator: Ids | None
+        self,
+        pictures: Sequence[Part],
+        images: Sequence[tuple[Part, ...]],
+        prompt: Ids,
+        answers: Sequence[Ids],
+        separator: Ids | None,
     ) -> EncodedResponses | Failure:
         """Cut to `max_length`.
 
         Args:
-            chats: Each answer behind the prompt.
+            pictures: Images of the prompt.
+            images: Images of each answer behind the prompt.
             prompt: Tokens of the prompt.
             answers: Tokens of each answer.
             separator: As in `encode`.
         """
         return self._cut_to_length(prompt, answers, separator)
 
-    def _split_prompt(self, context: Chat, chats: Sequence[Chat]) -> tuple[Ids, list[Ids]] | Failure:
+    def _split_prompt(
+        self, context: Chat, responses: Sequence[Chat], tools: str | None
+    ) -> tuple[Ids, list[Ids]] | Failure:
         """Return the tokens of the prompt, and those that follow it in each chat."""
         sequences: list[Ids] = []
-        for chat in chats:
-            ids = self._chat.encode_chat(chat, answer=False)
+        for response in responses:
+            ids = self._chat.encode_chat((*context, *response), answer=False, tools=tools)
             if isinstance(ids, Failure):
                 return self._explain_unreadable(ids)
             sequences.append(self._strip_padding(tuple(ids)))
-        opened = self._chat.encode_chat(context, answer=True)
+        opened = self._chat.encode_chat(context, answer=True, tools=tools)
         prompt = [] if isinstance(opened, Failure) else opened
         shared = min(_count_common(prompt, sequence) for sequence in sequences)
         shared = max(1, min(shared, min(map(len, sequences)) - 1))
@@ -134,7 +149,7 @@ class ResponseEncoder:
     def _n_closing_tokens(self) -> int:
         """The number of tokens that close any answer."""
         ends = [
-            self._chat.encode_chat(_make_chat([("user", "?"), ("assistant", text)]), answer=False)
+            self._chat.encode_chat((text_message("user", "?"), text_message("assistant", text)), answer=False)
             for text in ("yes", "11")
         ]
         one, other = (self._strip_padding(tuple(ids)) for ids in ends if not isinstance(ids, Failure))
@@ -176,17 +191,16 @@ class ResponseEncoder:
             end -= 1
         return ids[:end]
 
-    def _encode_pairs(self, chats: Sequence[Chat]) -> EncodedResponses:
+    def _encode_pairs(
+        self, context: Conversation, responses: Sequence[Conversation], tools: str | None
+    ) -> EncodedResponses:
         """Encode (the turns before the answer, the answer) as text pairs of a BERT-like model."""
         tokenizer, side = self.tokenizer, self.tokenizer.truncation_side
         most = self.max_length - self.max_length // 4
         tokenizer.truncation_side = "left"
         rows, cut = [], 0
-        for chat in chats:
-            before, answer = (
-                "\n\n".join(part.text or "" for turn in turns for part in turn.content)
-                for turns in (chat[:-1], chat[-1:])
-            )
+        for response in responses:
+            before, answer = split_pair_texts((*context, *response), tools, len(response))
             ids = tokenizer(answer, add_special_tokens=False, split_special_tokens=True, verbose=False)[
                 "input_ids"
             ]
@@ -221,15 +235,19 @@ class VisionResponseEncoder(ResponseEncoder):
         self.images = tokens.build_inputs
 
     def _fit_length(
-        self, chats: Sequence[Chat], prompt: Ids, answers: Sequence[Ids], separator: Ids | None
+        self,
+        pictures: Sequence[Part],
+        images: Sequence[tuple[Part, ...]],
+        prompt: Ids,
+        answers: Sequence[Ids],
+        separator: Ids | None,
     ) -> EncodedResponses | Failure:
-        pictures, room = len(images_of(chats[0][:-1])), self.max_length - len(prompt)
-        images = tuple(map(images_of, chats))
+        room = self.max_length - len(prompt)
         needed = max(self.max_length // 4, self._n_closing_tokens + 1)
         if pictures and room < min(needed, max(map(len, answers))):
             return Failure("the prompt with its images is too long")
         if any(
-            len(parts) > pictures and len(answer) > room
+            len(parts) > len(pictures) and len(answer) > room
             for parts, answer in zip(images, answers, strict=True)
         ):
             return Failure("a response with its images is too long")
@@ -239,7 +257,7 @@ class VisionResponseEncoder(ResponseEncoder):
             else self._cut_to_length(prompt, answers, None)
         )
         rows = tuple(fitted.prompt + answer for answer in fitted.responses)
-        return EncodedResponses((), rows, cut=fitted.cut, images=images if any(images) else ())
+        return EncodedResponses((), rows, cut=fitted.cut, images=tuple(images) if any(images) else ())
 
     def _cut_answers(self, prompt: Ids, answers: Sequence[Ids], room: int) -> EncodedResponses:
         """Return the whole prompt, and the answers cut to the room that it leaves."""
@@ -250,10 +268,6 @@ class VisionResponseEncoder(ResponseEncoder):
 
     def _explain_unreadable(self, failure: Failure) -> Failure:
         return Failure(failure.reason.partition(": ")[0])
-
-
-def _make_chat(turns: Turns) -> Chat:
-    return tuple(Message.model_validate({"role": role, "content": parts_of(text)}) for role, text in turns)
 
 
 def _count_common(one: Sequence[int], other: Sequence[int]) -> int:

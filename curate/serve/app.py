@@ -87,7 +87,7 @@ def make_app(scorer: RewardScorer, limits: ServerLimits, *, key: str | None = No
             "curate_texts_cut_total": (
                 "counter",
                 "Texts that were too long for the model.",
-                getattr(scorer, "cut", 0),
+                getattr(scorer, "n_texts_cut", 0),
             ),
         }
         return PlainTextResponse(metrics.format_text(values), media_type="text/plain; version=0.0.4")

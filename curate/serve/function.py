@@ -28,8 +28,8 @@ def reward_function(
 ) -> RewardFunction:
     """Return a function `f(prompts, completions, **kwargs)` that scores each completion.
 
-    Prompts and completions are texts or lists of messages, as TRL gives them to reward functions. A reward is None
-    where the model cannot read the completion.
+    Prompts and completions are texts or lists of messages, as TRL gives them to reward functions; `tools`, a column of
+    the data set, holds the tools of each prompt. A reward is None where the model cannot read the completion.
 
     Args:
         model: Reward model of any kind (folder, pypi:PACKAGE or hub id), which is opened at once in this process; or
@@ -51,10 +51,13 @@ def reward_function(
         else _open_model(str(model))
     )
 
-    def reward(prompts: Sequence[Any], completions: Sequence[Any], **_: Any) -> list[float | None]:
+    def reward(
+        prompts: Sequence[Any], completions: Sequence[Any], tools: Sequence[Any] | None = None, **_: Any
+    ) -> list[float | None]:
         if not prompts:
             return []
-        return ask_rewards({"prompts": list(prompts), "completions": list(completions)})
+        offered = {} if tools is None else {"tools": list(tools)}
+        return ask_rewards({"prompts": list(prompts), "completions": list(completions), **offered})
 
     reward.__name__ = name
     return reward

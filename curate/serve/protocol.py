@@ -3,7 +3,7 @@
 | path          | request | answer |
 | ---           | --- | --- |
 | `/score`      | {prompt: text, or messages: [{role, content}], responses: [texts]} | {scores, model} |
-| `/rewards`    | TRL's reward functions as JSON: {prompts, completions}, each texts or lists of messages | {rewards} |
+| `/rewards`    | TRL's reward functions as JSON: {prompts, completions}, each texts or lists of messages, and {tools} | {rewards} |
 | `/get_reward` | OpenRLHF's remote reward model: {query, prompts, labels}, query = prompt + response | {rewards, scores, extra_logs} |
 | `/classify`   | vLLM's, as verl's reward loop asks it: {model, input: a rendered chat, or several}, or {model, messages} | {data: [{index, probs: [score]}]} |
 """  # noqa: E501 (a table)
@@ -12,13 +12,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, Field, PrivateAttr, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, PrivateAttr, model_validator
 
-from curate.data.preference_rows import Turns
-from curate.records import Role
-from curate.reward.scorer import PromptResponses
+from curate.data.conversation import (
+    Conversation,
+    UnreadableMessageError,
+    normalize_tools,
+    read_messages,
+    text_answer,
+    text_message,
+)
+from curate.reward.scorer import PromptResponses, hide_media
 from curate.serve.transcript import parse_turns, split_rendered_chat, strip_end_tokens
 
 
@@ -40,23 +46,39 @@ class RequestBody(BaseModel, ABC):
         """Build the answer from one score a response, in the order of `list_prompts`."""
 
 
-class ChatMessage(BaseModel):
-    """A message of a chat; `content` is a text, or a list of parts, of which those with a `text` are read."""
-
-    role: Role
-    content: str | list[dict[str, Any]]
-
-    @property
-    def turn(self) -> tuple[str, str]:
-        """Role and text of the message."""
-        if isinstance(self.content, str):
-            return self.role, self.content
-        return self.role, "\n".join(
-            part["text"] for part in self.content if isinstance(part.get("text"), str)
-        )
+def _read_chat(value: object) -> Conversation:
+    """Read a list of messages; media are marks in the text, since nothing is fetched for a request."""
+    try:
+        return hide_media(read_messages(value, "messages"))
+    except UnreadableMessageError as error:
+        raise ValueError(error.reason) from None
 
 
-Chat = list[ChatMessage]
+def _read_completion(value: object) -> Conversation:
+    """Read a completion: a text, or messages. What a model has written ends with control tokens, which are no text."""
+    if isinstance(value, str):
+        return text_answer(strip_end_tokens(value))
+    return _read_chat(value)
+
+
+Chat = Annotated[Conversation, BeforeValidator(_read_chat)]
+Prompt = Annotated[
+    Conversation,
+    BeforeValidator(lambda value: parse_turns(value) if isinstance(value, str) else _read_chat(value)),
+]
+Answer = Annotated[
+    Conversation,
+    BeforeValidator(lambda value: text_answer(value) if isinstance(value, str) else _read_chat(value)),
+]
+Completion = Annotated[Conversation, BeforeValidator(_read_completion)]
+Tools = Annotated[str | None, BeforeValidator(lambda value: _read_tools(value))]
+
+
+def _read_tools(value: object) -> str | None:
+    try:
+        return normalize_tools(value)
+    except UnreadableMessageError as error:
+        raise ValueError(error.reason) from None
 
 
 class ScoreRequest(RequestBody):
@@ -64,7 +86,8 @@ class ScoreRequest(RequestBody):
 
     prompt: str | None = None
     messages: Chat | None = None
-    responses: list[str] = Field(min_length=1)
+    responses: list[Answer] = Field(min_length=1)
+    tools: Tools = None
 
     @model_validator(mode="after")
     def _check_prompt(self) -> Self:
@@ -73,8 +96,8 @@ class ScoreRequest(RequestBody):
         return self
 
     def list_prompts(self) -> list[PromptResponses]:
-        context = [message.turn for message in self.messages or ()] or [("user", self.prompt or "")]
-        return [PromptResponses(context, tuple(self.responses))]
+        context = self.messages or (text_message("user", self.prompt or ""),)
+        return [PromptResponses(context, tuple(self.responses), tools=self.tools)]
 
     def build_answer(self, scores: Sequence[float], model: str) -> dict[str, Any]:
         return {"scores": list(scores), "model": model}
@@ -83,19 +106,22 @@ class ScoreRequest(RequestBody):
 class TrlRequest(RequestBody):
     """Prompts with one completion each, as TRL calls its reward functions."""
 
-    prompts: list[str | Chat] = Field(min_length=1)
-    completions: list[str | Chat]
+    prompts: list[Prompt] = Field(min_length=1)
+    completions: list[Completion]
+    tools: list[Tools] | None = None  # a column of the data set, a value for each prompt
 
     @model_validator(mode="after")
     def _check_lengths(self) -> Self:
-        if len(self.prompts) != len(self.completions):
-            raise ValueError(f"{len(self.prompts)} prompts, but {len(self.completions)} completions")
+        for name, values in (("completions", self.completions), ("tools", self.tools)):
+            if values is not None and len(self.prompts) != len(values):
+                raise ValueError(f"{len(self.prompts)} prompts, but {len(values)} {name}")
         return self
 
     def list_prompts(self) -> list[PromptResponses]:
+        tools = self.tools or [None] * len(self.prompts)
         return [
-            PromptResponses(_read_context(prompt), (_read_completion(completion),))
-            for prompt, completion in zip(self.prompts, self.completions, strict=True)
+            PromptResponses(prompt, (completion,), tools=offered)
+            for prompt, completion, offered in zip(self.prompts, self.completions, tools, strict=True)
         ]
 
     def build_answer(self, scores: Sequence[float], model: str) -> dict[str, Any]:
@@ -121,7 +147,7 @@ class OpenRlhfRequest(RequestBody):
         if not self.prompts:
             return [_read_rendered_chat(query, self._multi_turn) for query in self.query]
         return [
-            PromptResponses(parse_turns(prompt), (strip_end_tokens(query[len(prompt) :]),))
+            PromptResponses(parse_turns(prompt), (text_answer(strip_end_tokens(query[len(prompt) :])),))
             for query, prompt in zip(self.query, self.prompts, strict=True)
         ]
 
@@ -134,6 +160,7 @@ class ClassifyRequest(RequestBody):
 
     input: str | list[str] | None = None
     messages: Chat | None = None
+    tools: Tools = None
 
     @model_validator(mode="after")
     def _check_chat(self) -> Self:
@@ -147,8 +174,7 @@ class ClassifyRequest(RequestBody):
 
     def list_prompts(self) -> list[PromptResponses]:
         if self.messages:
-            *context, last = [message.turn for message in self.messages]
-            return [PromptResponses(context, (last[1],))]
+            return [PromptResponses(self.messages[:-1], (self.messages[-1:],), tools=self.tools)]
         texts = [self.input] if isinstance(self.input, str) else self.input or []
         return [_read_rendered_chat(text, self._multi_turn) for text in texts]
 
@@ -165,19 +191,7 @@ PATHS: dict[str, type[RequestBody]] = {
 }
 
 
-def _read_context(prompt: str | Chat) -> Turns:
-    """Return the turns of a prompt."""
-    return parse_turns(prompt) if isinstance(prompt, str) else [message.turn for message in prompt]
-
-
-def _read_completion(completion: str | Chat) -> str:
-    """Return the text of a completion."""
-    if isinstance(completion, str):
-        return strip_end_tokens(completion)
-    return "\n\n".join(message.turn[1] for message in completion)
-
-
 def _read_rendered_chat(chat: str, multi_turn: bool) -> PromptResponses:
     """Split a rendered chat into its context and its answer, which is scored."""
     context, response = split_rendered_chat(chat, multi_turn=multi_turn)
-    return PromptResponses(context, (response,))
+    return PromptResponses(context, (text_answer(response),))

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import re
 
-from curate.data.preference_rows import Turns
+from curate.data.conversation import Conversation, text_message
+from curate.records import Role, plain_text
 
 _CLOSES = {
     r"<\|im_start\|>(\w+)\n": r"<\|im_end\|>",
@@ -23,7 +24,7 @@ _TURNS = {
     re.compile(opens): re.compile(rf"{opens}(.*?)({closes}|\Z)", re.DOTALL)
     for opens, closes in _CLOSES.items()
 }
-_ROLES = {"system": "system", "assistant": "assistant", "model": "assistant"}
+_ROLES: dict[str, Role] = {"system": "system", "assistant": "assistant", "model": "assistant"}
 _ENDS = (
     "<|im_end|>",
     "<|eot_id|>",
@@ -39,18 +40,18 @@ _ENDS = (
 _END_BACKWARDS = re.compile(rf"\s*+(?:{'|'.join(re.escape(token[::-1]) for token in _ENDS)})")
 
 
-def parse_turns(rendered: str) -> Turns:
+def parse_turns(rendered: str) -> Conversation:
     """Return the turns of a rendered chat, without the empty turn that a generation prompt opens at its end."""
     opening = _find_template(rendered)
     if opening is None:
-        return [("user", strip_end_tokens(rendered))]
+        return (text_message("user", strip_end_tokens(rendered)),)
     matches = _TURNS[opening].findall(rendered)
     if len(matches) > 1 and matches[-1][1:] == ("", ""):
         matches.pop()
-    return [(_read_role(role), strip_end_tokens(text)) for role, text, _ in matches]
+    return tuple(text_message(_read_role(role), strip_end_tokens(text)) for role, text, _ in matches)
 
 
-def split_rendered_chat(rendered: str, *, multi_turn: bool = False) -> tuple[Turns, str]:
+def split_rendered_chat(rendered: str, *, multi_turn: bool = False) -> tuple[Conversation, str]:
     """Split a rendered chat into its context and the response.
 
     Args:
@@ -63,8 +64,8 @@ def split_rendered_chat(rendered: str, *, multi_turn: bool = False) -> tuple[Tur
     """
     if multi_turn:
         turns = parse_turns(rendered)
-        if len(turns) > 1 and turns[-1][0] == "assistant":
-            return turns[:-1], turns[-1][1]
+        if len(turns) > 1 and turns[-1].role == "assistant":
+            return turns[:-1], plain_text(turns[-1].content)
     elif opening := _find_template(rendered):
         openings = list(opening.finditer(rendered))
         answers = [number for number, match in enumerate(openings) if _read_role(match[1]) == "assistant"]
@@ -88,7 +89,7 @@ def _find_template(rendered: str) -> re.Pattern[str] | None:
     return min(matches, key=lambda match: match.start()).re if matches else None
 
 
-def _read_role(role: str) -> str:
+def _read_role(role: str) -> Role:
     return _ROLES.get(role, "user")
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from curate.data.preference_rows import PreferencePairs
+from curate.data.preference_pairs import PreferencePairs
 
 Float64 = NDArray[np.float64]
 

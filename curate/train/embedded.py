@@ -11,7 +11,7 @@ from curate.config.project import Config
 from curate.config.train import TrainSection
 from curate.core.errors import CurateError
 from curate.core.progress import Track
-from curate.data.preference_rows import PreferencePairs
+from curate.data.preference_pairs import PreferencePairs
 from curate.engine.local.embeddings import CachedEmbedder
 from curate.reward.embedding_reward import Heads, assign_fold, build_features
 
@@ -53,7 +53,7 @@ def embed_pairs(
         )
     return EmbeddedPairs(
         prompts=embedder.embed(pairs.questions, track=track),
-        responses=embedder.embed(pairs.responses, track=track),
+        responses=embedder.embed(pairs.texts, track=track),
         prompt_of=pairs.prompt_of,
         chosen=pairs.chosen,
         rejected=pairs.rejected,

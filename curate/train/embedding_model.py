@@ -14,7 +14,8 @@ from curate.core.atomic import refuse_foreign
 from curate.core.identity import content_id
 from curate.core.progress import Advance, Track
 from curate.core.resources import read_query
-from curate.data.preference_rows import digest_data, read_pairs
+from curate.data.preference_files import digest_data
+from curate.data.preference_pairs import read_pairs
 from curate.lake.lake import Lake
 from curate.lake.runs import Counts, StageRun, Summary, find_newest_run
 from curate.reward.embedding_reward import (

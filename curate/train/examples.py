@@ -10,15 +10,16 @@ from itertools import repeat
 import numpy as np
 from numpy.typing import NDArray
 
-from curate.data.preference_rows import PreferencePairs, Turns
+from curate.data.conversation import Conversation
+from curate.data.preference_pairs import PreferencePairs
 from curate.engine.base import Failure
-from curate.records import Part
+from curate.records import Part, plain_text
 from curate.reward.embedding_reward import hash_prompt_id
 from curate.reward.tokens import EncodedResponses, Ids
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
-EncodeResponses = Callable[[Turns, Sequence[str]], EncodedResponses | Failure]
+EncodeResponses = Callable[[Conversation, Sequence[Conversation], str | None], EncodedResponses | Failure]
 
 _MOST_CERTAIN = 0.99  # where a label has no strength, its log-odds are those of at most this probability
 
@@ -37,7 +38,7 @@ class PromptGroup:
     | `weight`, `strength` | float64[m]  | weight of the pair; log-odds of its label |
     | `rank`             | int64[N]      | 1 is the best: the data's ranking, else by net wins (Copeland 1951) |
     | `tied`             | int64[t, 2]   | slots of equal rank in the data's ranking |
-    | `lengths`          | float64[N]    | characters of the responses |
+    | `lengths`          | float64[N]    | characters of the responses, as `count_target_characters` counts them |
     | `aspects`          | float64[m, K] | probability that the first is better in each aspect; NaN: not labelled |
     """
 
@@ -82,21 +83,38 @@ def build_groups(
     """
     labels = np.array([pairs.aspects[name] for name in aspects]).reshape(len(aspects), len(pairs)).T
     dropped: Counter[str] = Counter()
+    lengths = np.array([count_target_characters(response) for response in pairs.responses], np.float64)
     groups, cut = [], 0
     order = np.argsort(pairs.prompt, kind="stable")
     starts = np.flatnonzero(np.diff(pairs.prompt[order], prepend=-1))
     for rows in np.split(order, starts[1:]) if len(order) else []:
         prompt = int(pairs.prompt[rows[0]])
         members = np.unique(np.concatenate([pairs.chosen[rows], pairs.rejected[rows]]))
-        encoded = encode(pairs.contexts[prompt], [pairs.responses[member] for member in members])
+        encoded = encode(
+            pairs.contexts[prompt], [pairs.responses[member] for member in members], pairs.tools[prompt]
+        )
         if isinstance(encoded, Failure):
             dropped[encoded.reason] += len(rows)
             continue
         cut += encoded.cut
-        group = _build_group(pairs, prompt, members, rows, encoded, labels, dropped)
+        group = _build_group(pairs, prompt, members, rows, encoded, labels, lengths, dropped)
         if group is not None:
             groups.append(group)
     return PromptGroups(tuple(groups), dict(dropped), cut)
+
+
+def count_target_characters(response: Conversation) -> int:
+    """Count the characters of what a response is judged by: what the assistant says, thinks and calls.
+
+    Results of tools and turns of others are not its words. `is_target` of a message says otherwise.
+    """
+    return sum(
+        len(plain_text(message.content))
+        + len(message.reasoning or "")
+        + sum(len(call.name) + len(call.arguments) for call in message.tool_calls)
+        for message in response
+        if (message.role == "assistant" if message.is_target is None else message.is_target)
+    )
 
 
 def is_held_out(prompt_id: str, share: float) -> bool:
@@ -111,6 +129,7 @@ def _build_group(
     rows: Int64,
     encoded: EncodedResponses,
     aspects: Float64,
+    lengths: Float64,
     dropped: Counter[str],
 ) -> PromptGroup | None:
     """Build the group of one prompt, and count the pairs that are dropped; None where none is left."""
@@ -144,7 +163,7 @@ def _build_group(
         strength=np.where(np.isnan(pairs.strength[rows]), log_odds, pairs.strength[rows]),
         rank=ranks if has_ranking else _rank_by_net_wins(first, second, p, len(members)),
         tied=_list_ties(ranks) if has_ranking else np.empty((0, 2), np.int64),
-        lengths=pairs.lengths[members].astype(np.float64),
+        lengths=lengths[members],
         aspects=aspects[rows],
         images=encoded.images,
     )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from curate.config.evaluate import HELD_OUT
 from curate.core.errors import CurateError
-from curate.data.preference_rows import PreferencePairs
+from curate.data.preference_pairs import PreferencePairs
 from curate.records import Evaluation, arrow_schema
 from curate.stats.accuracy import LENGTH, RANDOM, MeanEstimate, accuracy_by_length
 

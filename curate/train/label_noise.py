@@ -14,7 +14,7 @@ import numpy as np
 
 from curate.config.train import BackboneSection, TrainSection
 from curate.core.progress import Track
-from curate.data.preference_rows import PreferencePairs
+from curate.data.preference_pairs import PreferencePairs
 from curate.engine.local.embeddings import CachedEmbedder
 from curate.train.embedded import embed_pairs, score_out_of_fold
 from curate.train.examples import is_held_out

@@ -20,7 +20,8 @@ from curate.core.errors import CurateError
 from curate.core.identity import content_id
 from curate.core.progress import Track
 from curate.core.resources import read_query
-from curate.data.preference_rows import PreferencePairs, digest_data, read_pairs
+from curate.data.preference_files import digest_data
+from curate.data.preference_pairs import PreferencePairs, read_pairs
 from curate.engine.weights import locate_model
 from curate.lake.lake import Lake
 from curate.lake.runs import Counts, StageRun, Summary, find_newest_run
@@ -115,8 +116,8 @@ def fine_tune_backbone(
         accelerator.ddp_handler = DistributedDataParallelKwargs(find_unused_parameters=True)
     groups = build_groups(
         pairs,
-        lambda context, responses: loaded.encoder.encode_responses(
-            context, responses, separator=loaded.separator
+        lambda context, responses, tools: loaded.encoder.encode_responses(
+            context, responses, tools=tools, separator=loaded.separator
         ),
         aspects=tuple(backbone.aspects),
     )
@@ -161,7 +162,10 @@ def fine_tune_backbone(
         writer.append("evaluations", build_evaluations(accuracy, run.run_id))
         _fill_counts(counts, pairs, groups, section, progress)
     checkpoints.remove_files()
-    return run.summary(note=describe_accuracy(description["metrics"]))
+    note = describe_accuracy(description["metrics"])
+    if groups.cut:
+        note += f"; {groups.cut:,} texts were cut to fit into train.backbone.max_length"
+    return run.summary(note=note)
 
 
 def _split_groups(

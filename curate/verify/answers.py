@@ -12,10 +12,11 @@ from hashlib import blake2b
 
 from curate.core.identity import content_id
 from curate.core.resources import read_query
+from curate.data.conversation import load_messages, render_message, render_text
 from curate.data.judgments import JudgmentStatement, build_judgment_table
 from curate.lake.lake import Lake
 from curate.lake.runs import StageRun
-from curate.records import Message, Outcome, Part, Shown, plain_text
+from curate.records import Outcome, Shown
 from curate.verify.human_judgments import make_human_statement
 
 REVISION = content_id("offline", 1)  # raise the number when people are shown something else
@@ -156,14 +157,14 @@ def _build_question(row: dict[str, object], person: str) -> OfflineQuestion:
     )
 
 
-def _render_text(content: object) -> str:
-    assert isinstance(content, list)
-    return plain_text(Part.model_validate(part) for part in content)
+def _render_text(messages: object) -> str:
+    assert isinstance(messages, list)
+    return render_text(load_messages(messages))
 
 
 def _render_conversation(messages: object) -> str:
     assert isinstance(messages, list)
-    turns = [Message.model_validate(message) for message in messages]
+    turns = load_messages(messages)
     if len(turns) == 1:
-        return plain_text(turns[0].content)
-    return "\n\n".join(f"{message.role}: {plain_text(message.content)}" for message in turns)
+        return render_message(turns[0])
+    return "\n\n".join(f"{message.role}: {render_message(message)}" for message in turns)

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from urllib.parse import urlsplit
 
+from curate.data.conversation import is_text, render_message, render_text
 from curate.records import Message, Part
 
 EMPTY = "(empty)"
@@ -34,18 +35,32 @@ def render_parts(parts: Iterable[Part]) -> str:
     return reveal_characters(text) if text.strip() else EMPTY
 
 
+def render_answer(messages: Sequence[Message]) -> str:
+    """Render a response as text: reasoning, calls and results of a trajectory between tags."""
+    text = render_text(messages)
+    return reveal_characters(text) if text.strip() else EMPTY
+
+
 def render_turns(messages: Sequence[Message]) -> list[dict[str, str]]:
     """Render the turns of a prompt for a dialogue layout."""
-    return [{"author": message.role, "text": render_parts(message.content)} for message in messages]
+    return [
+        {
+            "author": message.role,
+            "text": render_parts(message.content)
+            if is_text([message])
+            else reveal_characters(render_message(message)),
+        }
+        for message in messages
+    ]
 
 
-def find_media_address(parts: Iterable[Part], kind: str) -> str:
+def find_media_address(messages: Iterable[Message], kind: str) -> str:
     """Return the web address of the image or video of a response.
 
     Raises:
         ValueError: There is not exactly one, or it has no web address.
     """
-    addresses = [part.uri for part in parts if part.type == kind]
+    addresses = [part.uri for message in messages for part in message.content if part.type == kind]
     if len(addresses) != 1:
         raise ValueError(f"a response without exactly one {kind}")
     if urlsplit(addresses[0] or "").scheme not in ("http", "https"):

@@ -22,8 +22,9 @@ from typing import Any
 from curate.config.verify import VerifySection
 from curate.core.identity import content_id
 from curate.core.resources import find_resource
-from curate.records import Message, Outcome, Part, VerifyTask
-from curate.verify.display import find_media_address, render_parts, render_turns, reveal_characters
+from curate.data.conversation import Conversation
+from curate.records import Message, Outcome, VerifyTask
+from curate.verify.display import find_media_address, render_answer, render_turns, reveal_characters
 
 MEDIA = ("image", "video")
 NOTHING_MET = "None of these"
@@ -33,12 +34,12 @@ NOTHING_MET = "None of these"
 class TaskItem:
     """A task of the queue with everything that people must see.
 
-    `contents`: response id → its parts; `criteria`: the prompt's own criteria for its responses, where it has any.
+    `answers`: response id → its messages; `criteria`: the prompt's own criteria for its responses, where it has any.
     """
 
     task: VerifyTask
     messages: tuple[Message, ...]
-    contents: dict[str, tuple[Part, ...]]
+    answers: dict[str, Conversation]
     category: str | None = None
     criteria: tuple[str, ...] = ()
 
@@ -63,7 +64,7 @@ def choose_form(item: TaskItem, section: VerifySection) -> str:
     """Choose the form that fits a task and the media of its responses."""
     if item.task.form == "listwise":
         return "ranking"
-    kinds = {part.type for content in item.contents.values() for part in content}
+    kinds = {part.type for answer in item.answers.values() for message in answer for part in message.content}
     media = next((kind for kind in MEDIA if kind in kinds), None)
     if item.task.form == "pairwise":
         return f"pairwise-{media}" if media else "pairwise"
@@ -103,7 +104,7 @@ def build_task_data(item: TaskItem, form: str, *, guideline: str, section: Verif
     Raises:
         ValueError: The task cannot be shown; the message says why, the same for all tasks with this problem.
     """
-    if set(item.contents) != set(item.task.responses):
+    if set(item.answers) != set(item.task.responses):
         raise ValueError("about responses that are not in the lake")
     criteria = item.criteria or tuple(section.criteria)
     if item.criteria:
@@ -119,19 +120,19 @@ def build_task_data(item: TaskItem, form: str, *, guideline: str, section: Verif
         "conversation": render_turns(item.messages),
         "guideline": guideline,
     }
-    contents = [item.contents[response] for response in item.order]
+    answers = [item.answers[response] for response in item.order]
     if form == "ranking":
         data["candidates"] = [
-            {"id": str(number), "title": f"Response {number}", "body": render_parts(content)}
-            for number, content in enumerate(contents, start=1)
+            {"id": str(number), "title": f"Response {number}", "body": render_answer(answer)}
+            for number, answer in enumerate(answers, start=1)
         ]
         return data
     media = form.rpartition("-")[2]
     names = ("left", "right") if form.startswith("pairwise") else ("response",)
-    for name, content in zip(names, contents, strict=True):
-        data[name] = render_parts(content)
+    for name, answer in zip(names, answers, strict=True):
+        data[name] = render_answer(answer)
         if media in MEDIA:
-            data[f"{name}_{media}"] = find_media_address(content, media)
+            data[f"{name}_{media}"] = find_media_address(answer, media)
     if form == "rubric":
         data["criteria"] = [{"value": reveal_characters(criterion)} for criterion in criteria]
         data["criteria"].append({"value": NOTHING_MET})

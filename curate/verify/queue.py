@@ -9,8 +9,9 @@ import pyarrow as pa
 
 from curate.core.json_text import JsonError, parse_json
 from curate.core.resources import read_query
+from curate.data.conversation import load_messages
 from curate.lake.lake import Lake
-from curate.records import Message, Part, VerifyTask, arrow_schema
+from curate.records import VerifyTask, arrow_schema
 from curate.verify.forms import TaskItem
 
 
@@ -35,14 +36,11 @@ def read_task_items(lake: Lake, tasks: Sequence[VerifyTask], *, chunk: int = 100
         with lake.bind("wanted", wanted):
             texts = {row[0]: row[1:] for row in lake.rows(read_query("verify_contents"))}
         for task in batch:
-            messages, meta, ids, contents = texts.get(task.task_id, ([], None, [], []))
+            messages, meta, ids, answers = texts.get(task.task_id, ([], None, [], []))
             yield TaskItem(
                 task,
-                tuple(Message.model_validate(message) for message in messages),
-                {
-                    identity: tuple(Part.model_validate(part) for part in content)
-                    for identity, content in zip(ids, contents, strict=True)
-                },
+                load_messages(messages),
+                {identity: load_messages(answer) for identity, answer in zip(ids, answers, strict=True)},
                 *_read_prompt_meta(meta),
             )
 

@@ -1,6 +1,6 @@
 -- Prompts and their responses that the gold can mean: by the caller's key or by our id. `gold_keys` (name).
 SELECT prompts.prompt_id, prompts."key" AS prompt_key, responses.response_id, responses."key" AS response_key,
-    list_sum(list_transform(responses.content, lambda part: length(coalesce(part.text, '')))) AS length
+    length(memory.response_text(responses.messages)) AS length
 FROM prompts
 JOIN responses USING (prompt_id)
 WHERE prompts.prompt_id IN (SELECT name FROM gold_keys) OR prompts."key" IN (SELECT name FROM gold_keys)

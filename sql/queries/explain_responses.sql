@@ -1,7 +1,7 @@
 -- The responses of one prompt, the best first. $1 prompt.
 SELECT
     response_id, "key", model,
-    array_to_string(list_transform(content, lambda part: coalesce(part.text, '[' || part.type || ']')), chr(10)) AS text,
+    memory.response_text(messages) AS text,
     rank, score, score_sd
 FROM responses
 LEFT JOIN final_rankings USING (response_id)

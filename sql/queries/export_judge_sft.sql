@@ -1,7 +1,7 @@
 -- The selected judgments with what their prompts are made of. $1 iteration.
 SELECT
-    prompts.messages, prompts.reference, prompts.meta, j.prompt_id, j.judgment_id, j.annotator_id,
-    j.response_a, j.response_b, a.content AS content_a, b.content AS content_b, j.shown, j.sample, j.outcome, j.rationale,
+    prompts.messages, prompts.reference, prompts.meta, prompts.tools, j.prompt_id, j.judgment_id, j.annotator_id,
+    j.response_a, j.response_b, a.messages AS messages_a, b.messages AS messages_b, j.shown, j.sample, j.outcome, j.rationale,
     final.confidence, final.iteration
 FROM current_judgments AS j
 SEMI JOIN (FROM selection WHERE reason IS NULL) USING (judgment_id)

@@ -12,16 +12,14 @@ prompt_texts AS (  -- on a prompt's first row only
         firsts.response_id,
         list_transform(messages, lambda message: {
             'role': message.role,
-            'content': array_to_string(list_transform(message.content, lambda part:
-                coalesce(part.text, format('[{} {}]', part.type, coalesce(part.uri, '')))), chr(10))
+            'content': memory.content_text(message.content)
         }) AS prompt
     FROM prompts
     JOIN firsts USING (prompt_id)
 )
 SELECT
     prompt, response_id, model,
-    array_to_string(list_transform(content, lambda part:
-        coalesce(part.text, format('[{} {}]', part.type, coalesce(part.uri, '')))), chr(10)) AS text,
+    memory.response_text(responses.messages) AS text,
     rank, score, ranked.prompt_id, iteration
 FROM ranked
 JOIN responses USING (response_id)

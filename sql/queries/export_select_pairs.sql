@@ -2,7 +2,7 @@
 -- $1 iteration, $2 split (null: all), $3 routed, $4 min_confidence.
 CREATE OR REPLACE TEMP TABLE selection AS
 WITH texts AS (
-    SELECT response_id, hash(content) AS content FROM responses SEMI JOIN prompts USING (prompt_id)
+    SELECT response_id, hash(responses.messages) AS content FROM responses SEMI JOIN prompts USING (prompt_id)
 )
 SELECT
     preferences.prompt_id, response_a, response_b, confidence,

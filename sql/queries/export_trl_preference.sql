@@ -4,8 +4,7 @@ WITH prompt_texts AS (
         prompt_id,
         list_transform(messages, lambda message: {
             'role': message.role,
-            'content': array_to_string(list_transform(message.content, lambda part:
-                coalesce(part.text, format('[{} {}]', part.type, coalesce(part.uri, '')))), chr(10))
+            'content': memory.content_text(message.content)
         }) AS prompt
     FROM prompts
 ),
@@ -14,8 +13,7 @@ texts AS (
         response_id, model,
         [{
             'role': 'assistant',
-            'content': array_to_string(list_transform(content, lambda part:
-                coalesce(part.text, format('[{} {}]', part.type, coalesce(part.uri, '')))), chr(10))
+            'content': memory.response_text(messages)
         }] AS answer
     FROM responses
 ),

@@ -2,8 +2,8 @@
 SELECT
     labelled.* REPLACE (
         prompts.messages AS prompt,
-        [{'role': 'assistant', 'content': chosen_one.content}] AS chosen,
-        [{'role': 'assistant', 'content': rejected_one.content}] AS rejected
+        chosen_one.messages AS chosen,
+        rejected_one.messages AS rejected
     ),
     list_transform(list_filter(flatten(list_transform(prompts.messages, lambda message: message.content)),
         lambda part: part.type = 'image'), lambda part: part.uri) AS images

@@ -10,7 +10,7 @@ WITH said AS (
     GROUP BY ALL
 )
 SELECT
-    prompt_id, array_to_string([part."text" FOR part IN messages[-1].content IF part."text" IS NOT NULL], ' ') AS prompt,
+    prompt_id, memory.content_text(messages[-1].content) AS prompt,
     people, a, ties, b,
     EXISTS (
         FROM lake.verify_tasks AS tasks

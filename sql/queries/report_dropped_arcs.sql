@@ -8,14 +8,14 @@ WITH heaviest AS (
 texts AS (
     SELECT
         response_id, model,
-        array_to_string(list_transform(content, lambda part: coalesce(part.text, '[' || part.type || ']')), chr(10)) AS text
+        memory.response_text(messages) AS text
     FROM responses
     SEMI JOIN heaviest USING (prompt_id)
 ),
 questions AS (
     SELECT
         prompt_id,
-        array_to_string(list_transform(messages[-1].content, lambda part: coalesce(part.text, '[' || part.type || ']')), chr(10)) AS text
+        memory.content_text(messages[-1].content) AS text
     FROM prompts
     SEMI JOIN heaviest USING (prompt_id)
 )

@@ -11,8 +11,8 @@ WITH said AS (
     FROM said WHERE task_id IS NOT NULL GROUP BY task_id
 )
 SELECT
-    tasks.task_id, tasks.prompt_id, tasks.responses, tasks.purpose, prompts.messages, first.content AS a,
-    second.content AS b
+    tasks.task_id, tasks.prompt_id, tasks.responses, tasks.purpose, prompts.messages, first.messages AS a,
+    second.messages AS b
 FROM lake.verify_tasks AS tasks
 JOIN lake.prompts AS prompts USING (prompt_id)
 JOIN lake.responses AS first ON first.response_id = tasks.responses[1]

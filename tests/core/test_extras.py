@@ -16,7 +16,7 @@ import pytest
 from curate.config.project import load_config
 from curate.core.extras import MissingExtraError, require_extra
 from curate.engine import Engines
-from curate.engine.base import build_chat
+from curate.engine.base import Generate, build_chat
 from curate.engine.local.embeddings import CachedEmbedder
 from curate.lake.lake import Lake
 
@@ -161,7 +161,7 @@ def test_engines_say_which_extra_is_missing(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(
         MissingExtraError, match=r"'local' needs torch and sentence_transformers: .*curate\[models\]"
     ):
-        engines.get("local").generate([build_chat(("user", "?"))])
+        engines.get("local").generate([Generate(messages=build_chat(("user", "?")))])
     with pytest.raises(MissingExtraError, match=r"'remote' of kind openai needs httpx: .*curate\[openai\]"):
         engines.get("remote").score([build_chat(("user", "?"))])
     with pytest.raises(MissingExtraError, match=r"curate\[models\]"):

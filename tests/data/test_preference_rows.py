@@ -13,7 +13,10 @@ import pytest
 import zstandard
 
 from curate.core.errors import CurateError
-from curate.data.preference_rows import Pictured, PreferencePairs, Turns, digest_data, parts_of, read_pairs
+from curate.data.conversation import Conversation
+from curate.data.preference_files import digest_data
+from curate.data.preference_pairs import PreferencePairs, read_pairs
+from curate.records import plain_text
 
 USER = {"role": "user", "content": "Why?"}
 
@@ -30,9 +33,13 @@ def read(path: Path, *rows: Any) -> PreferencePairs:
 
 def told(pairs: PreferencePairs) -> list[tuple[str, str, str]]:
     return [
-        (pairs.questions[prompt], pairs.responses[chosen], pairs.responses[rejected])
+        (pairs.questions[prompt], pairs.texts[chosen], pairs.texts[rejected])
         for prompt, chosen, rejected in zip(pairs.prompt, pairs.chosen, pairs.rejected, strict=True)
     ]
+
+
+def list_turns(conversation: Conversation) -> list[tuple[str, str]]:
+    return [(message.role, plain_text(message.content)) for message in conversation]
 
 
 HH = "\n\nHuman: Why?\n\nAssistant:"
@@ -58,9 +65,11 @@ def test_every_shape_of_a_pair(row: dict[str, Any], tmp_path: Path) -> None:
     assert told(read(tmp_path, row)) == [("Why?", "Because.", "No.")]
 
 
-def test_transcripts_with_turn_marks_are_cut_after_the_last_common_one(tmp_path: Path) -> None:
-    pairs = read(tmp_path, {"chosen": f"{HH} Because.", "rejected": f"{HH} Be still."})
-    assert told(pairs) == [(HH, "Because.", "Be still.")]
+def test_transcripts_are_conversations_with_the_turns_in_common_as_prompt(tmp_path: Path) -> None:
+    earlier = "\n\nHuman: Hi\n\nAssistant: Hello."
+    pairs = read(tmp_path, {"chosen": f"{earlier}{HH} Because.", "rejected": f"{earlier}{HH} Be still."})
+    assert told(pairs) == [("Why?", "Because.", "Be still.")]
+    assert list_turns(pairs.contexts[0]) == [("user", "Hi"), ("assistant", "Hello."), ("user", "Why?")]
 
 
 @pytest.mark.parametrize("texts", [("Sure! Yes.", "Sure! No."), ("Well\nYes.", "Well\nNo."), ("a", "b")])
@@ -75,11 +84,11 @@ def test_a_prompt_beside_whole_conversations_adds_and_loses_nothing(prompt: Any,
     opening.append({"role": "user", "content": "q2"})
     row = {"prompt": prompt, "chosen": [*opening, said("yes")], "rejected": [*opening, said("no")]}
     pairs = read(tmp_path, row, {**row, "prompt": "another"})
-    assert [list(context) for context in pairs.contexts] == [
+    assert [list_turns(context) for context in pairs.contexts] == [
         [(turn["role"], turn["content"]) for turn in opening]
     ]
     assert told(pairs) == [("q2", "yes", "no")]
-    assert pairs.dropped == {"prompt is no part of the conversations in chosen and rejected": 1}
+    assert pairs.dropped == {"different contexts": 1}
 
 
 def test_a_system_column_is_the_system_message(tmp_path: Path) -> None:
@@ -88,15 +97,15 @@ def test_a_system_column_is_the_system_message(tmp_path: Path) -> None:
     pairs = read(
         tmp_path, {**row, "system": "s"}, {**row, "system": " "}, {**row, "system": "t", "prompt": spoken}
     )
-    assert list(pairs.contexts) == [[("system", "s"), ("user", "Why?")], [("user", "Why?")]]
-    assert pairs.dropped == {"system is another one than that of the conversation": 1}
+    assert list(map(list_turns, pairs.contexts)) == [[("system", "s"), ("user", "Why?")], [("user", "Why?")]]
+    assert pairs.dropped == {"two system messages": 1}
 
 
 def test_confidence_weight_and_ids_are_taken(tmp_path: Path) -> None:
     one = {"prompt": "p", "chosen": "a", "rejected": "b", "prompt_id": "x", "confidence": 0.8, "weight": 2}
     pairs = read(tmp_path, one, {**one, "chosen": "c", "confidence": None, "weight": None})
     assert pairs.prompt_ids == ("x",)
-    assert pairs.responses == ("a", "b", "c")
+    assert pairs.texts == ("a", "b", "c")
     assert pairs.p_chosen.tolist() == [0.8, 1.0]
     assert pairs.weight.tolist() == [2.0, 1.0]
 
@@ -122,14 +131,11 @@ def test_rows_that_are_no_pair_are_counted_by_reason(tmp_path: Path) -> None:
     pairs = read(tmp_path, good, *bad)
     assert len(pairs) == 1
     assert pairs.dropped == {
-        "chosen and rejected are equal": 1,
-        "confidence is above 1": 1,
-        "confidence is no number of at least 0": 1,
-        "weight is no number of at least 0": 1,
-        "rejected is missing or no text": 1,
-        "chosen holds something that is no message": 1,
+        "same response twice": 1,
+        "wrong value": 3,
+        "missing key": 2,
         "no prompt": 1,
-        "no JSON object": 1,
+        "not an object": 1,
     }
 
 
@@ -196,7 +202,7 @@ def test_a_ranking_is_all_its_pairs_of_different_rank(tmp_path: Path) -> None:
     ]
     assert pairs.rank.tolist() == [2, 1, 3, 3]
     assert pairs.weight.tolist() == [0.5] * 5
-    assert pairs.contexts == ([("user", "Why?")],)
+    assert list(map(list_turns, pairs.contexts)) == [[("user", "Why?")]]
 
 
 def test_rankings_that_say_nothing_are_counted_by_reason(tmp_path: Path) -> None:
@@ -208,11 +214,11 @@ def test_rankings_that_say_nothing_are_counted_by_reason(tmp_path: Path) -> None
         {**RANKING, "responses": [{"text": None}, "a", "b", "c"]},
     ]
     assert read(tmp_path, *bad).dropped == {
-        "rankings and responses are no lists of one length": 1,
-        "all responses of a ranking are tied": 1,
-        "rankings holds something that is no rank of at least 1": 1,
-        "two responses of a ranking are equal": 1,
-        "responses holds something without a text": 1,
+        "wrong type": 1,
+        "all tied": 1,
+        "wrong value": 1,
+        "same response twice": 1,
+        "missing key": 1,
     }
 
 
@@ -222,40 +228,70 @@ def test_strength_may_be_negative_and_may_be_missing(tmp_path: Path) -> None:
     assert pairs.strength[0] == -0.5
     assert pairs.strength[1] != pairs.strength[1]
     assert pairs.rank.tolist() == [0, 0]
-    assert pairs.dropped == {"strength is no number": 1}
+    assert pairs.dropped == {"wrong value": 1}
 
 
-def shown(turns: Turns) -> list[str | None]:
+def shown(conversation: Conversation) -> list[str | None]:
     """Addresses of images and texts, in the order in which a vision-language model sees them."""
-    return [part.uri or part.text for _, said in turns for part in parts_of(said)]
+    return [part.uri or part.text for message in conversation for part in message.content]
 
 
 ASK = {"type": "text", "text": "Which?"}
 PAIR = {"chosen": [said("A")], "rejected": [said("B")]}
 
 
-def test_images_keep_their_places_and_the_text_its_marks(tmp_path: Path) -> None:
-    prompts: list[tuple[dict[str, Any], list[str | None], str]] = [
-        # What a prompt's content and the row's images are, what a model sees, and what it reads without eyes.
+@pytest.mark.parametrize(
+    ("row", "seen", "text"),  # content and images of a row, what a model sees, and what it reads without eyes
+    [
         ({"content": [{"type": "image", "uri": "a.png"}, ASK]}, ["a.png", "Which?"], "[image a.png]\nWhich?"),
-        ({"content": [ASK, {"type": "image"}], "images": ["a.png"]}, ["Which?", "a.png"], "Which?\n[image ]"),
-        ({"content": [{"type": "image", "image": "a.png"}, ASK]}, ["a.png", "Which?"], "[image ]\nWhich?"),
-        ({"content": "Which?", "images": ["a.png", "b.png"]}, ["a.png", "b.png", "Which?"], "Which?"),
-        ({"content": "Which?", "images": [{"path": "a.png"}]}, ["a.png", "Which?"], "Which?"),
-        ({"content": [{"type": "image"}, ASK], "images": ["a", "b"]}, [None, "Which?"], "[image ]\nWhich?"),
-        ({"content": "Which?", "images": 3}, ["Which?"], "Which?"),
+        (
+            {"content": [ASK, {"type": "image"}], "images": ["a.png"]},
+            ["Which?", "a.png"],
+            "Which?\n[image a.png]",
+        ),
+        (
+            {"content": [{"type": "image", "image": "a.png"}, ASK]},
+            ["a.png", "Which?"],
+            "[image a.png]\nWhich?",
+        ),
+        (
+            {"content": "Which?", "images": ["a.png", "b.png"]},
+            ["a.png", "b.png", "Which?"],
+            "[image a.png]\n[image b.png]\nWhich?",
+        ),
+        ({"content": "Which?", "images": [{"path": "a.png"}]}, ["a.png", "Which?"], "[image a.png]\nWhich?"),
+        ({"content": "Which?", "image": {"path": "a.png"}}, ["a.png", "Which?"], "[image a.png]\nWhich?"),
         ({"content": [{"type": "image", "uri": "a.png"}], "images": ["a.png"]}, ["a.png"], "[image a.png]"),
         ({"content": "Which?", "images": []}, ["Which?"], "Which?"),
-    ]
-    for row, seen, text in prompts:
-        content, images = row["content"], {name: row[name] for name in row if name != "content"}
-        turns = [{"role": "user", "content": content}]
-        repeated = {name: [*turns, *PAIR[name]] for name in PAIR}
-        for pair in ({"prompt": turns, **PAIR}, {"prompt": turns, **repeated}, repeated):
-            (context,) = read(tmp_path, {**pair, **images}).contexts
-            assert (shown(context), context) == (seen, [("user", text)])
-        ranked = {"prompt": turns, "responses": ["A", "B"], "rankings": [1, 2], **images}
-        assert shown(read(tmp_path, ranked).contexts[0]) == seen
+    ],
+)
+def test_images_keep_their_places_and_the_text_its_marks(
+    row: dict[str, Any], seen: list[str], text: str, tmp_path: Path
+) -> None:
+    content, images = row["content"], {name: row[name] for name in row if name != "content"}
+    turns = [{"role": "user", "content": content}]
+    repeated = {name: [*turns, *PAIR[name]] for name in PAIR}
+    for pair in ({"prompt": turns, **PAIR}, {"prompt": turns, **repeated}, repeated):
+        (context,) = read(tmp_path, {**pair, **images}).contexts
+        assert (shown(context), list_turns(context)) == (seen, [("user", text)])
+    ranked = {"prompt": turns, "responses": ["A", "B"], "rankings": [1, 2], **images}
+    assert shown(read(tmp_path, ranked).contexts[0]) == seen
+
+
+@pytest.mark.parametrize(
+    ("content", "images", "reason"),
+    [
+        ([{"type": "image"}, ASK], ["a", "b"], "images do not fit"),
+        ([{"type": "image", "uri": "c.png"}, ASK], ["a"], "images do not fit"),
+        ([{"type": "image"}, ASK], [], "image without address"),
+        ("Which?", [3], "image without address"),
+    ],
+)
+def test_images_that_have_no_place_or_no_address_are_refused(
+    content: Any, images: list[Any], reason: str, tmp_path: Path
+) -> None:
+    row = {"prompt": [{"role": "user", "content": content}], **PAIR, "images": images}
+    assert read(tmp_path, row).dropped == {reason: 1}
 
 
 def test_images_that_a_parquet_file_holds_are_read(tmp_path: Path) -> None:
@@ -265,7 +301,7 @@ def test_images_that_a_parquet_file_holds_are_read(tmp_path: Path) -> None:
     pq.write_table(pa.Table.from_pylist([row]), tmp_path / "train.parquet")
     pairs = read_pairs(tmp_path)
     assert shown(pairs.contexts[0]) == ["data:;base64,cG5n", "Which?"]
-    assert pairs.questions == ("[image ]\nWhich?",)
+    assert pairs.questions == ("[image]\nWhich?",)
 
 
 def test_prompts_that_differ_in_their_images_alone_are_two(tmp_path: Path) -> None:
@@ -280,5 +316,5 @@ def test_images_of_answers_are_kept(tmp_path: Path) -> None:
         side: [{"role": "assistant", "content": [{"type": "image", "uri": f"{side}.png"}]}] for side in PAIR
     }
     pairs = read(tmp_path, {"prompt": "Draw.", **answers})
-    assert pairs.responses == ("[image chosen.png]", "[image rejected.png]")
-    assert all(isinstance(each, Pictured) for each in pairs.responses)
+    assert pairs.texts == ("[image chosen.png]", "[image rejected.png]")
+    assert [shown(response) for response in pairs.responses] == [["chosen.png"], ["rejected.png"]]

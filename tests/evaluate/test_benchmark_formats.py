@@ -11,6 +11,8 @@ import pytest
 
 from curate.config.evaluate import BENCHMARK_FORMAT_NAMES, Benchmark
 from curate.core.errors import CurateError
+from curate.data.conversation import text_message
+from curate.engine.base import build_chat
 from curate.evaluate.benchmark import BenchmarkSet
 from curate.evaluate.benchmark_formats import BENCHMARK_FORMATS, DETECTED, open_format
 from curate.evaluate.benchmark_reader import read_benchmark
@@ -81,8 +83,8 @@ def test_reward_bench(tmp_path: Path, name: str) -> None:
     )
     (item,) = items_read.items
     assert item.key == "7"
-    assert item.context == [("user", "How do I boil an egg?")]
-    assert (item.responses, item.tiers, item.subset) == (
+    assert item.context == (text_message("user", "How do I boil an egg?"),)
+    assert (item.texts, item.tiers, item.subset) == (
         ("For ten minutes.", "No."),
         (1, 2),
         "alpacaeval-easy",
@@ -91,7 +93,7 @@ def test_reward_bench(tmp_path: Path, name: str) -> None:
 
 def test_reward_bench_2(tmp_path: Path) -> None:
     (item,) = read(tmp_path, REWARD_BENCH_2, name="set.parquet").items
-    assert item.responses == ("red", "blue", "seven", "no", "up")
+    assert item.texts == ("red", "blue", "seven", "no", "up")
     assert (item.tiers, item.key, item.subset) == ((1, 1, 2, 2, 2), "tied:3", "Ties")
     assert len(list(item.iterate_pairs())) == 6
 
@@ -111,8 +113,8 @@ def test_judge_bench(tmp_path: Path) -> None:
 
 def test_hh_rlhf(tmp_path: Path) -> None:
     (item,) = read(tmp_path, HH).items
-    assert item.context == [("user", "Hi"), ("assistant", "Hello"), ("user", "Bye")]
-    assert item.responses == ("Farewell", "Go")
+    assert item.context == build_chat(("user", "Hi"), ("assistant", "Hello"), ("user", "Bye"))
+    assert item.texts == ("Farewell", "Go")
 
 
 def test_native_pairs_rankings_and_scores(tmp_path: Path) -> None:
@@ -129,7 +131,7 @@ def test_native_pairs_rankings_and_scores(tmp_path: Path) -> None:
     assert sum(items_read.dropped.values()) == 2
     assert [item.tiers for item in items_read.items] == [(1, 2), (2, 1, 2), (3, 1, 2)]
     assert items_read.items[2].gold == (0.0, 3.0, 1.5)
-    assert items_read.items[2].context == [("user", "?")]
+    assert items_read.items[2].context == build_chat(("user", "?"))
     assert (items_read.items[0].cluster, items_read.items[0].subset) == ("p", "short")
 
 
@@ -191,9 +193,9 @@ def test_columns_under_other_names(tmp_path: Path) -> None:
     names = {"prompt": "q", "chosen": "good", "rejected": "bad", "subset": "topic", "prompt_id": "group"}
     (tmp_path / "names.yaml").write_text(json.dumps(names))
     several, single = read(tmp_path, row, plain, form="./names.yaml").items
-    assert (several.responses, several.tiers) == (("yes", "no", "never"), (1, 2, 2))
+    assert (several.texts, several.tiers) == (("yes", "no", "never"), (1, 2, 2))
     assert (several.subset, several.prompt_id, single.subset, single.prompt_id) == ("short", "p", "all", "")
-    assert (single.context, single.responses, single.tiers) == ([("user", "?")], ("yes", "no"), (1, 2))
+    assert (single.context, single.texts, single.tiers) == (build_chat(("user", "?")), ("yes", "no"), (1, 2))
     (tmp_path / "set.jsonl").write_text(json.dumps(rated))
     form = {"kind": "columns", "prompt": "q", "responses": "all", "scores": "stars"}
     (item,) = read_benchmark("set.jsonl", folder=tmp_path, form=form).items

@@ -17,6 +17,8 @@ from curate.config.judge import JudgeSection
 from curate.config.project import Config, load_config
 from curate.core.errors import CurateError
 from curate.core.progress import Track, no_progress
+from curate.data.conversation import text_answer
+from curate.engine.base import build_chat
 from curate.engine.local.embeddings import CachedEmbedder
 from curate.evaluate import evaluate_benchmarks
 from curate.evaluate.benchmark import BenchmarkItem
@@ -92,11 +94,12 @@ def test_any_sequence_classification_model(make_model: MakeModel) -> None:
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     folder = make_model(head="reward")
-    asked = [PromptResponses([("user", "which is better?")], ("A", "the lazy dog " * 400, "B or A"))]
-    (results,) = open_reward_model(str(folder), folder=Path()).score(asked)
+    texts = ("A", "the lazy dog " * 400, "B or A")
+    asked = PromptResponses(build_chat(("user", "which is better?")), tuple(map(text_answer, texts)))
+    (results,) = open_reward_model(str(folder), folder=Path()).score([asked])
     tokenizer = AutoTokenizer.from_pretrained(folder)
     reward = AutoModelForSequenceClassification.from_pretrained(folder)
-    for score, response in zip(results, asked[0].responses, strict=True):
+    for score, response in zip(results, texts, strict=True):
         if "dog" in response:
             assert np.isnan(score)
             continue
@@ -119,7 +122,7 @@ class Fixed:
     def judge_items(self, items: Sequence[BenchmarkItem], *, track: Track) -> list[ItemVerdict]:
         self.asked += 1
         return [
-            ItemVerdict(self.sign * np.array([float("good" in text) for text in item.responses]))
+            ItemVerdict(self.sign * np.array([float("good" in text) for text in item.texts]))
             for item in items
         ]
 

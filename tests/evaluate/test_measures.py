@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.core.progress import no_progress
+from curate.data.conversation import text_answer
+from curate.engine.base import build_chat
 from curate.evaluate.benchmark import BenchmarkItem, BenchmarkSet
 from curate.evaluate.leaderboards import REWARD_BENCH
 from curate.evaluate.measures import compute_expected_gold, estimate_calibration_error, measure_subject
@@ -21,10 +23,10 @@ scores_of = st.lists(st.integers(0, 6), min_size=2, max_size=7)
 
 
 def item(key: str, good: int, bad: int, subset: str = "all", **about: object) -> BenchmarkItem:
-    responses = tuple(f"{key} {n}" for n in range(good + bad))
+    responses = tuple(text_answer(f"{key} {n}") for n in range(good + bad))
     return BenchmarkItem(
         key=key,
-        context=[("user", key)],
+        context=build_chat(("user", key)),
         responses=responses,
         tiers=(1,) * good + (2,) * bad,
         subset=subset,

@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.core.progress import no_progress
+from curate.data.conversation import text_answer
+from curate.engine.base import build_chat
 from curate.evaluate.benchmark import BenchmarkItem
 from curate.evaluate.perturb import (
     dress_in_markdown,
@@ -22,8 +24,8 @@ from curate.evaluate.verdicts import BASELINES, ItemVerdict
 
 ITEM = BenchmarkItem(
     key="1",
-    context=[("user", "?")],
-    responses=("**Good** and long enough.", "Bad. Very bad.", "Bad too."),
+    context=build_chat(("user", "?")),
+    responses=tuple(map(text_answer, ("**Good** and long enough.", "Bad. Very bad.", "Bad too."))),
     tiers=(1, 2, 2),
 )
 
@@ -56,10 +58,10 @@ def test_only_the_side_that_is_named_changes() -> None:
         perturb_items([ITEM], name)
         for name in ("rejected padded", "rejected in markdown", "chosen plain", "order reversed")
     )
-    assert longer.responses[0] == dressed.responses[0] == ITEM.responses[0]
-    assert all(len(entry) > 1.2 * len(ITEM.responses[0]) for entry in longer.responses[1:])
-    assert dressed.responses[1] == "## Answer\n\n- **Bad.**\n- Very bad."
-    assert bare.responses == ("Good and long enough.", *ITEM.responses[1:])
+    assert longer.texts[0] == dressed.texts[0] == ITEM.texts[0]
+    assert all(len(entry) > 1.2 * len(ITEM.texts[0]) for entry in longer.texts[1:])
+    assert dressed.texts[1] == "## Answer\n\n- **Bad.**\n- Very bad."
+    assert bare.texts == ("Good and long enough.", *ITEM.texts[1:])
     assert (turned.responses, turned.tiers) == (ITEM.responses[::-1], (2, 2, 1))
 
 

@@ -28,7 +28,7 @@ def judge_with(folder: Path, engine: dict[str, Any]) -> Result:
 
 
 def test_an_engine_in_a_file_scores_the_responses(sample_lake: Lake, tmp_path: Path) -> None:
-    texts = sample_lake.rows("SELECT response_id, content[1].text FROM responses")
+    texts = sample_lake.rows("SELECT response_id, messages[-1].content[1].text FROM responses")
     sample_lake.close()
     words = sorted({word for _, text in texts for word in text.lower().split()})
     worth = {word: float(number) for number, word in enumerate(words)}

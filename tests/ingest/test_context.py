@@ -36,14 +36,14 @@ CASES: dict[str, tuple[str, Fields | None, list[dict[str, Any]], str]] = {
     "tools, which nothing reads": (
         "trl-preference",
         None,
-        [{**PAIR, "tools": [{"name": "clock"}]}, PAIR],
-        r"`tools` would be dropped.*become one: write `fields: \{ignore: \[tools\]\}`",
+        [{**PAIR, "functions": [{"name": "clock"}]}, PAIR],
+        r"`functions` would be dropped.*become one: write `fields: \{ignore: \[functions\]\}`",
     ),
     "several columns": (
         "trl-preference",
-        Fields(system=None),
+        Fields(system=None, images=None),
         [{**PAIR, "system": "s", "images": ["1.png"]}, {**PAIR, "system": "t", "images": ["2.png"]}],
-        r"`images`, `system` would be dropped.*`fields: \{system: system\}` to read what can be, or `fields: \{ignore",
+        r"`images`, `system` would be dropped.*`fields: \{images: images, system: system\}` to read what can",
     ),
     "a name in another spelling": (
         "trl-preference",

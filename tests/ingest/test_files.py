@@ -58,7 +58,7 @@ FILES: dict[str, bytes] = {
 def keys(lake: Lake) -> set[tuple[Any, ...]]:
     return set(
         lake.rows(
-            """SELECT p.key, p.messages[1].content[1].text, p.reference, r.key, r.model, r.content[1].text
+            """SELECT p.key, p.messages[1].content[1].text, p.reference, r.key, r.model, r.messages[1].content[1].text
             FROM prompts p JOIN responses r USING (prompt_id)"""
         )
     )

@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curate.core.identity import content_id
+from curate.data.conversation import normalize_arguments, text_answer, text_message
 from curate.data.native import JudgmentsRow, ResponsesRow
 from curate.ingest.columns import build_columns, compute_prompt_ids, compute_response_ids
 from curate.ingest.native import NativeDecoder, make_native_judgments_decoder, make_native_responses_decoder
 from curate.ingest.rejection import RowError
-from curate.ingest.rows import JudgmentRow, NativeRow
-from curate.records import Message, Part, Prompt, Response, prompt_id, response_id, text_parts
+from curate.ingest.rows import IncomingMessage, JudgmentRow, NativeRow
+from curate.records import Message, Part, Prompt, Response, ToolCall, prompt_id, response_id, text_parts
 
 RESPONSES, JUDGMENTS = make_native_responses_decoder(), make_native_judgments_decoder()
 
@@ -30,22 +31,39 @@ parts = st.fixed_dictionaries(
     {"type": st.sampled_from(["text", "image", "video"])},
     optional={"text": words | st.none(), "uri": words | st.none(), "sha256": words},
 )
-messages = st.fixed_dictionaries(
+calls = st.fixed_dictionaries(
     {
-        "role": st.sampled_from(["system", "user", "assistant", "tool"]),
+        "name": words,
+        "arguments": words
+        | st.dictionaries(words, st.integers() | words, max_size=2)
+        | st.just('{"b": 1, "a": 2}'),
+    },
+    optional={"id": words | st.none()},
+)
+messages = st.fixed_dictionaries(
+    {"role": st.sampled_from(["system", "developer", "user", "assistant", "tool"])},
+    optional={
         "content": words | st.lists(parts, max_size=2),
-    }
+        "reasoning": words | st.none(),
+        "tool_calls": st.lists(calls, max_size=2),
+        "tool_call_id": words | st.none(),
+        "name": words | st.none(),
+        "is_target": st.booleans() | st.none(),
+    },
 )
 prompts = words | st.lists(messages, max_size=3)
 candidates = st.fixed_dictionaries(
     {"id": st.sampled_from(["a", "b", "c", ""]) | words, "text": words},
     optional={"model": words | st.none()},
+) | st.fixed_dictionaries(
+    {"id": words, "messages": st.lists(messages, max_size=2)}, optional={"text": words, "model": words}
 )
 sound_rows = st.fixed_dictionaries(
     {"id": words, "prompt": prompts, "responses": st.lists(candidates, max_size=4)},
     optional={
         "reference": words | st.none(),
         "meta": st.dictionaries(words, anything, max_size=3) | st.none(),
+        "tools": st.lists(st.dictionaries(words, words, max_size=2), max_size=2) | st.none(),
     },
 )
 judgment_rows = st.fixed_dictionaries(
@@ -128,22 +146,40 @@ def test_the_fast_way_is_taken_by_sound_rows(monkeypatch: pytest.MonkeyPatch) ->
     assert isinstance(JUDGMENTS(json.dumps(judgment).encode()), JudgmentRow)
 
 
+def message_of(turn: IncomingMessage) -> Message:
+    if isinstance(turn.content, str):
+        content = text_parts(turn.content)
+    else:
+        content = tuple(
+            Part(type=p.type, text=p.text, uri=p.uri, sha256=p.sha256, mime_type=p.mime_type)
+            for p in turn.content or ()
+        )
+    calls = tuple(
+        ToolCall(id=call.id, name=call.name, arguments=normalize_arguments(call.arguments))
+        for call in turn.tool_calls
+    )
+    if content == text_parts("") and (turn.reasoning or calls):
+        content = ()
+    return Message(
+        role=turn.role,
+        content=content or (() if turn.reasoning or calls else text_parts("")),
+        reasoning=turn.reasoning,
+        tool_calls=calls,
+        tool_call_id=turn.tool_call_id,
+        name=turn.name,
+        is_target=turn.is_target,
+    )
+
+
 def records_of(row: NativeRow) -> tuple[Prompt, list[Response]]:
     """The slow, plain way from a row to records."""
     turns = (
-        (Message(role="user", content=text_parts(row.prompt)),)
+        (text_message("user", row.prompt),)
         if isinstance(row.prompt, str)
-        else tuple(
-            Message(
-                role=turn.role,
-                content=text_parts(turn.content)
-                if isinstance(turn.content, str)
-                else tuple(Part(type=p.type, text=p.text, uri=p.uri, sha256=p.sha256) for p in turn.content),
-            )
-            for turn in row.prompt
-        )
+        else tuple(map(message_of, row.prompt))
     )
-    identity = prompt_id(turns, key=row.id, reference=row.reference)
+    tools = json.dumps(row.tools, ensure_ascii=False, separators=(",", ":")) if row.tools else None
+    identity = prompt_id(turns, key=row.id, reference=row.reference, tools=tools)
     prompt = Prompt(
         prompt_id=identity,
         messages=turns,
@@ -152,17 +188,22 @@ def records_of(row: NativeRow) -> tuple[Prompt, list[Response]]:
         reference=row.reference,
         key=row.id,
         meta=None if row.meta is None else json.dumps(row.meta, ensure_ascii=False, separators=(",", ":")),
+        tools=tools,
     )
-    responses = [
-        Response(
-            response_id=response_id(identity, text_parts(each.text), key=each.id, model=each.model),
-            prompt_id=identity,
-            model=each.model,
-            content=text_parts(each.text),
-            key=each.id,
+    responses = []
+    for each in row.responses:
+        answer = (
+            text_answer(each.text or "") if each.messages is None else tuple(map(message_of, each.messages))
         )
-        for each in row.responses
-    ]
+        responses.append(
+            Response(
+                response_id=response_id(identity, answer, key=each.id, model=each.model),
+                prompt_id=identity,
+                model=each.model,
+                messages=answer,
+                key=each.id,
+            )
+        )
     return prompt, responses
 
 

@@ -38,7 +38,7 @@ def prompts(lake: Lake) -> list[list[tuple[str, str]]]:
 def verdicts(lake: Lake) -> list[tuple[Any, ...]]:
     """(preferred text, other text, outcome, annotator, kind) with ties in text order."""
     rows = lake.rows(
-        """SELECT a.content[1].text, b.content[1].text, outcome, annotator_id, kind, p_a
+        """SELECT a.messages[-1].content[1].text, b.messages[-1].content[1].text, outcome, annotator_id, kind, p_a
         FROM judgments JOIN responses a ON a.response_id = response_a JOIN responses b ON b.response_id = response_b"""
     )
     found = []
@@ -52,7 +52,7 @@ def verdicts(lake: Lake) -> list[tuple[Any, ...]]:
 
 
 def models(lake: Lake) -> dict[str, str | None]:
-    return dict(lake.rows("SELECT content[1].text, model FROM responses"))
+    return dict(lake.rows("SELECT messages[-1].content[1].text, model FROM responses"))
 
 
 TRL: dict[str, dict[str, Any]] = {
@@ -231,7 +231,7 @@ def test_hh_rlhf(lake: Lake, take: Take) -> None:
     assert prompts(lake) == [[("user", "Hi"), ("assistant", "Hello."), ("user", "Who are\n\nyou?")]]
     assert verdicts(lake) == [("A helper.", "", "wins", "hh.jsonl", "human", None)]
     assert [(line, reason.split(",")[0]) for line, reason in rejected(lake)] == [
-        (2, "`chosen` and `rejected` differ before their last turn"),
+        (2, "`chosen` and `rejected` begin differently"),
         (3, "`chosen` does not begin with a blank line and `Human:` or `Assistant:`."),
         (4, "The two responses that were compared are the same."),
     ]
@@ -336,15 +336,19 @@ def test_lmsys_arena_conversations(lake: Lake, take: Take) -> None:
     ]
     take("arena.jsonl", lines(*rows), format="lmsys-arena")
     assert prompts(lake) == [[("user", "Hi")]]
-    assert models(lake) == {"from alpha": "alpha", "from beta": "beta"}
     assert verdicts(lake) == [
         ("from alpha", "from beta", "tie", "arena_user_2", "human", None),
         ("from alpha", "from beta", "wins", "arena.jsonl", "human", None),
         ("from beta", "from alpha", "wins", "arena_user_1", "human", None),
+        ("y", "y", "wins", "arena_user_1", "human", None),  # of the whole: the last turns are equal
     ]
-    assert [line for line, _ in rejected(lake)] == [4, 5]
+    answers = [answer for (answer,) in lake.rows("SELECT messages FROM responses WHERE len(messages) > 1")]
+    assert sorted([turn["content"][0]["text"] for turn in answer] for answer in answers) == [
+        ["x", "And?", "y"],
+        ["z", "And?", "y"],
+    ]
+    assert [line for line, _ in rejected(lake)] == [4]
     assert "`winner` is 'neither', but must be one of model_a" in rejected(lake)[0][1]
-    assert "differ before their last turn" in rejected(lake)[1][1]
 
 
 def test_a_vote_on_the_first_turn_is_about_the_first_answers(lake: Lake, take: Take) -> None:
@@ -423,7 +427,7 @@ def test_lmsys_arena_table_of_the_competition(lake: Lake, take: Take) -> None:
     assert verdicts(lake) == [("from, beta", "from alpha", "wins", "arena.csv", "human", None)]
     assert models(lake) == {"from alpha": "alpha", "from, beta": "beta"}
     assert rejected(lake) == [
-        (3, "`content` is missing."),
+        (3, "`conversation_a[1].content` is missing."),
         (4, "Exactly one of winner_model_a, winner_model_b, winner_tie must be 1, not 2."),
     ]
 
@@ -531,7 +535,7 @@ def test_fields_map_a_list_of_responses(lake: Lake, take: Take) -> None:
 BROKEN: list[tuple[str, dict[str, Any], str]] = [
     ("trl-preference", {"prompt": "p", "chosen": "c"}, "`rejected` is missing"),
     ("trl-preference", {"prompt": "p", "chosen": 1, "rejected": "r"}, "`chosen` is a number, but should be a string"),
-    ("trl-preference", {"chosen": [user("p")], "rejected": [user("q")]}, "does not end with a turn of the assistant"),
+    ("trl-preference", {"chosen": [user("p")], "rejected": [user("q")]}, "begin differently, so they do not answer"),
     ("trl-preference", {"chosen": [], "rejected": []}, "`chosen` is empty"),
     ("trl-preference", {"prompt": "p", "chosen": "c\0", "rejected": "r"}, "`chosen` holds a NUL character"),
     ("trl-preference", {"prompt": "p", "chosen": "\ud800", "rejected": "r"}, "`chosen` holds a lone surrogate"),
@@ -544,7 +548,7 @@ BROKEN: list[tuple[str, dict[str, Any], str]] = [
     (
         "trl-preference",
         {"prompt": "p", "chosen": [{**assistant(""), "tool_calls": [{"id": "1"}]}], "rejected": [assistant("r")]},
-        "`chosen[0].tool_calls` cannot be kept",
+        "`chosen[0].tool_calls[0].name` is missing",
     ),
     (
         "trl-preference",
@@ -558,8 +562,8 @@ BROKEN: list[tuple[str, dict[str, Any], str]] = [
     ),
     (
         "trl-preference",
-        {"prompt": "p", "chosen": [assistant("?"), {"role": "tool", "content": "1"}, assistant("c")], "rejected": "r"},
-        "`chosen` answers the prompt in 3 messages, but a response is one.",
+        {"prompt": "p", "chosen": [assistant("?"), {"role": "tool", "content": "1"}], "rejected": "r"},
+        "`chosen` does not end with a turn of the assistant",
     ),
     ("trl-preference", {"system": 5, "prompt": "p", "chosen": "c", "rejected": "r"}, "`system` is a number"),
 ]  # fmt: skip

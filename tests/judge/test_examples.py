@@ -173,11 +173,13 @@ def test_a_transcript_holds_what_the_judge_was_told(tmp_path: Path, make_config:
         "judge: {judges: [{name: j, kind: pairwise, engine: m, reasoning: true, examples: {source: people.jsonl}}]}"
     )
     content = [{"type": "text", "text": "Paris", "uri": None, "sha256": None}]
+    answer = {"role": "assistant", "content": content}
     with Transcripts(config) as transcripts:
         prompt, _ = transcripts.chat(
             {"annotator_id": "j", "prompt_id": "p1", "messages": [{"role": "user", "content": content}],
-             "response_a": "r1", "response_b": "r2", "content_a": content, "content_b": content,
-             "reference": None, "meta": None, "shown": "ab", "sample": 0, "outcome": "a", "rationale": "So."}
+             "response_a": "r1", "response_b": "r2", "messages_a": [answer], "messages_b": [answer],
+             "tools": None, "reference": None, "meta": None, "shown": "ab", "sample": 0, "outcome": "a",
+             "rationale": "So."}
         )  # fmt: skip
     assert ("Madrid.", "Not Madrid.") in shown(prompt[-1]["content"])
 

@@ -14,6 +14,7 @@ from curate.core.errors import CurateError
 from curate.judge import Panel, answer_chunk, commit_chunks, judge_responses, plan_chunks
 from curate.lake.lake import Lake
 from curate.lake.runs import StageRun
+from curate.records import Message, Part
 
 MakeConfig = Callable[[str], Config]
 PAIRS = 12 * 6  # of sample_lake
@@ -183,10 +184,9 @@ def test_new_responses_are_asked_about(sample_lake: Lake, make_config: MakeConfi
 def test_pictures_make_a_reading_judge_abstain(
     sample_lake: Lake, make_config: MakeConfig, tmp_path: Path
 ) -> None:
-    sample_lake.rows(
-        "UPDATE lake.responses SET content = [{'type': 'image', 'text': NULL, 'uri': 'x.png', 'sha256': NULL}] "
-        "WHERE \"key\" = 'q1-r0'"
-    )
+    picture = Message(role="assistant", content=(Part(type="image", uri="x.png"),))
+    update = "UPDATE lake.responses SET messages = ? WHERE \"key\" = 'q1-r0'"
+    sample_lake.rows(update, ([picture.model_dump(mode="json")],))
     judge_responses(sample_lake, make_config(yaml()))
     assert asked(tmp_path) == 2 * PAIRS - 12
     assert ("abstain", 12) in judgments(sample_lake)

@@ -12,7 +12,7 @@ from curate.core.errors import CurateError
 from curate.lake.lake import Lake
 from curate.lake.query import run_query
 
-QUERY = 'SELECT "key", model, content FROM responses ORDER BY "key" LIMIT 2'
+QUERY = 'SELECT "key", model, messages FROM responses ORDER BY "key" LIMIT 2'
 
 
 def test_json_keeps_nested_values(sample_lake: Lake, tmp_path: Path) -> None:

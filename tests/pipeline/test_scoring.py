@@ -89,8 +89,8 @@ def test_a_sequence_classification_model_scores(make_model: MakeModel) -> None:
         ([], "rows has no rows"),
         ([{"prompt": "Why?"}], "no column `response`"),
         ([{"prompt": "Why?", "response": "So.", "text": "So."}], "unknown column `text`"),
-        ([{"prompt": "Why?", "response": None}], r"rows\[0\]: a response is null, but must be text"),
-        ([{"prompt": None, "response": "So."}], r"rows\[0\]: prompt is missing or no text"),
+        ([{"prompt": "Why?", "response": None}], r"rows\[0\]: `responses\[0\]` is null, but should be"),
+        ([{"prompt": None, "response": "So."}], r"rows\[0\]: `prompt` is null, but should be"),
         ([{"prompt": "Why?", "responses": []}], r"rows\[0\]: `responses` must be a list"),
     ],
 )

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 
 from curate.config.project import Config
+from curate.data.conversation import text_answer
 from curate.lake.lake import Lake, Location
 from curate.records import (
     TABLES,
@@ -85,10 +86,10 @@ def fill(
 def _answers(prompt: Prompt, rng: random.Random) -> list[Response]:
     answers = []
     for model in ("atlas-70b", "brook-8b", "cedar-3b", "dune-1b"):
-        content = text_parts(f"{model} says: " + "word and word, " * rng.randint(3, 60))
-        identity = response_id(prompt.prompt_id, content, key=None, model=model)
+        messages = text_answer(f"{model} says: " + "word and word, " * rng.randint(3, 60))
+        identity = response_id(prompt.prompt_id, messages, key=None, model=model)
         answers.append(
-            Response(response_id=identity, prompt_id=prompt.prompt_id, model=model, content=content)
+            Response(response_id=identity, prompt_id=prompt.prompt_id, model=model, messages=messages)
         )
     return sorted(answers, key=lambda each: each.response_id)
 

@@ -8,10 +8,16 @@ import numpy as np
 import pytest
 import torch
 
+from curate.data.conversation import text_answer
+from curate.engine.base import build_chat
 from curate.reward.packed_scorer import PackedScorer
 from curate.reward.scorer import PromptResponses, open_reward_model
 
-ASKED = [PromptResponses([("user", "which a b ?")], ("a", "b sep", "a b a b"))]
+ASKED = [
+    PromptResponses(
+        build_chat(("user", "which a b ?")), (text_answer("a"), text_answer("b sep"), text_answer("a b a b"))
+    )
+]
 
 
 @pytest.fixture

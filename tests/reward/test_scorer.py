@@ -10,15 +10,17 @@ import numpy as np
 import pytest
 
 from curate.core.errors import CurateError
+from curate.data.conversation import text_answer
 from curate.engine import Engines, Failure, build_chat
 from curate.engine.base import Score
 from curate.reward import PromptResponses, open_reward_model
 from curate.reward.model_folder import is_trained_model, list_model_files, read_trained_kind
 from curate.reward.packed_scorer import PackedScorer
-from curate.reward.scorer import EmbeddingScorer, EngineScorer
+from curate.reward.scorer import EmbeddingScorer, EngineScorer, describe_losses
 
 MakeModel = Callable[..., Path]
-REQUESTS = [PromptResponses([("user", "which?")], ("A", "the quick brown fox"))]
+ASKED = build_chat(("user", "which?"))
+REQUESTS = [PromptResponses(ASKED, (text_answer("A"), text_answer("the quick brown fox")))]
 
 
 @pytest.mark.parametrize(
@@ -59,9 +61,9 @@ def test_a_classifier_is_an_engine_that_the_workspace_shares(make_model: MakeMod
 
 def test_both_methods_give_the_same_scores_and_say_why_there_is_none(make_model: MakeModel) -> None:
     model = str(make_model(head="reward"))
-    requests = [*REQUESTS, PromptResponses([("user", "which?")], ("word " * 600,))]
-    chats = [
-        build_chat(("user", "which?"), ("assistant", response))
+    requests = [*REQUESTS, PromptResponses(ASKED, (text_answer("word " * 600),))]
+    single = [
+        PromptResponses(request.context, (response,))
         for request in requests
         for response in request.responses
     ]
@@ -69,7 +71,7 @@ def test_both_methods_give_the_same_scores_and_say_why_there_is_none(make_model:
         scorer = open_reward_model(model, folder=Path(), share_prompts=share_prompts)
         assert isinstance(scorer, PackedScorer) == share_prompts
         scores = np.concatenate(scorer.score(requests))
-        one, other, failure = scorer.score_chats(chats, ["p"] * 3)
+        one, other, failure = scorer.score_each(single)
         assert isinstance(one, Score)
         assert isinstance(other, Score)
         np.testing.assert_allclose(scores[:2], [one.value, other.value], atol=1e-4)
@@ -77,3 +79,5 @@ def test_both_methods_give_the_same_scores_and_say_why_there_is_none(make_model:
         # An engine cuts nothing; packed rows are cut as in training, and the cut is counted.
         assert np.isnan(scores[2]) == (not share_prompts)
         assert scorer.n_texts_cut == int(share_prompts)
+        lost = "1 texts were too long and lost tokens, 1" if share_prompts else "2"
+        assert describe_losses(scorer) == f"{model}: {lost} responses have no score (too long)"

@@ -12,18 +12,19 @@ from torch import Tensor
 
 from curate.config.images import ImageAccess
 from curate.core.errors import CurateError
-from curate.data.preference_rows import Pictured, Turns
-from curate.engine.base import Failure
+from curate.data.conversation import Conversation, text_answer, text_message
+from curate.engine.base import Failure, build_chat
 from curate.engine.local.loading import load_processor
 from curate.engine.local.reward_head import HeadShape
-from curate.records import Part
+from curate.records import Message, Part
 from curate.reward.model import VisionModel
 from curate.reward.packing import PaddedBatch, pad_rows
 from curate.reward.tokens import EncodedResponses, VisionResponseEncoder
 from tests.vision_models import painted, vision_model
 
 FAMILIES = ["idefics3", "idefics3 tiles", "llava", "qwen2_vl"]
-ANSWERS = ["the quick brown fox", "dog", "which is the lazy dog?"]
+TEXTS = ["the quick brown fox", "dog", "which is the lazy dog?"]
+ANSWERS = list(map(text_answer, TEXTS))
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
@@ -57,9 +58,13 @@ def model(folder: Path, shape: HeadShape | None = None) -> VisionModel:
     return VisionModel.add_head(AutoModel.from_pretrained(folder), shape or HeadShape()).eval()
 
 
-def shown(*parts: Part | str) -> Turns:
-    found = [Part(text=each) if isinstance(each, str) else each for each in parts]
-    return [("system", "answer the question"), ("user", Pictured.of("[image]", found))]
+def shown(*parts: Part | str) -> Conversation:
+    found = tuple(Part(text=each) if isinstance(each, str) else each for each in parts)
+    return (text_message("system", "answer the question"), Message(role="user", content=found))
+
+
+def answers(*texts: str) -> list[Conversation]:
+    return list(map(text_answer, texts))
 
 
 def encoded(found: EncodedResponses | Failure) -> EncodedResponses:
@@ -77,10 +82,13 @@ def batch(reader: VisionResponseEncoder, groups: list[EncodedResponses]) -> Padd
 
 
 def scores(
-    model: VisionModel, reader: VisionResponseEncoder, context: Turns, answers: list[str] = ANSWERS
+    model: VisionModel,
+    reader: VisionResponseEncoder,
+    context: Conversation,
+    responses: list[Conversation] = ANSWERS,
 ) -> Tensor:
     with torch.no_grad():
-        return model.score(batch(reader, [encoded(reader.encode_responses(context, answers))]))
+        return model.score(batch(reader, [encoded(reader.encode_responses(context, responses))]))
 
 
 def test_tokens_and_scores_are_those_of_the_processor_s_own_call(folder: Path, paint: Any) -> None:
@@ -89,7 +97,7 @@ def test_tokens_and_scores_are_those_of_the_processor_s_own_call(folder: Path, p
     parts = [paint("red", (60, 33)), "which is better?", paint("blue"), " A or B"]
     found = encoded(reader.encode_responses(shown(*parts), ANSWERS))
     expected = []
-    for row, answer in zip(found.responses, ANSWERS, strict=True):
+    for row, answer in zip(found.responses, TEXTS, strict=True):
         content: list[dict[str, Any]] = [
             {"type": "text", "text": part}
             if isinstance(part, str)
@@ -163,7 +171,7 @@ def test_saved_and_loaded_scores_are_equal(
 def test_what_people_wrote_is_no_image_and_opens_no_turn(idefics: Path, paint: Any) -> None:
     reader = texts(idefics)
     written = "<image> and <fake_token_around_image><|im_end|>"
-    found = encoded(reader.encode_responses(shown(paint("red"), written), [written, "no"]))
+    found = encoded(reader.encode_responses(shown(paint("red"), written), answers(written, "no")))
     image, end = (reader.tokenizer.convert_tokens_to_ids(name) for name in ("<image>", "<|im_end|>"))
     assert [row.count(image) for row in found.responses] == [4, 4]
     assert [row.count(end) for row in found.responses] == [3, 3]
@@ -173,41 +181,49 @@ def test_what_people_wrote_is_no_image_and_opens_no_turn(idefics: Path, paint: A
 def test_images_are_never_cut(idefics: Path, paint: Any) -> None:
     image = texts(idefics).tokenizer.convert_tokens_to_ids("<image>")
     context = shown(paint("red"), "which?")
-    whole = encoded(texts(idefics).encode_responses(context, ["dog", "fox " * 60]))
+    whole = encoded(texts(idefics).encode_responses(context, answers("dog", "fox " * 60)))
     prompt = len(whole.responses[0]) - len("dog") - 2
     tight = texts(idefics, prompt + 30)
-    found = encoded(tight.encode_responses(context, ["dog", "fox " * 60]))
+    found = encoded(tight.encode_responses(context, answers("dog", "fox " * 60)))
     assert found.responses[0] == whole.responses[0]
     assert len(found.responses[1]) == prompt + 30
     assert found.responses[1][-2:] == whole.responses[1][-2:]
     assert [row.count(image) for row in found.responses] == [4, 4]
     assert found.cut == 1
-    reason = texts(idefics, prompt + 4).encode_responses(context, ["dog", "fox " * 60])
+    reason = texts(idefics, prompt + 4).encode_responses(context, answers("dog", "fox " * 60))
     assert reason == Failure("the prompt with its images is too long")
-    pictured = Pictured.of("[image]", [paint("red"), Part(text="fox " * 60)])
-    reason = tight.encode_responses(context, ["dog", pictured])
+    pictured = Message(role="assistant", content=(paint("red"), Part(text="fox " * 60)))
+    reason = tight.encode_responses(context, [*answers("dog"), (pictured,)])
     assert reason == Failure("a response with its images is too long")
-    plain = encoded(texts(idefics, 40).encode_responses([("user", "fox " * 60)], ["dog", "fox"]))
+    plain = encoded(
+        texts(idefics, 40).encode_responses(build_chat(("user", "fox " * 60)), answers("dog", "fox"))
+    )
     assert len(plain.responses[0]) <= 40  # a prompt without images is cut as ever
 
 
 def test_images_in_responses_are_read(idefics: Path, paint: Any) -> None:
     reader, opened = texts(idefics), model(idefics)
-    answers = [Pictured.of("[image]", [paint(colour)]) for colour in ("red", "blue")]
-    found = scores(opened, reader, [("user", "which is better?")], list(answers))
+    painted_answers = [(Message(role="assistant", content=(paint(colour),)),) for colour in ("red", "blue")]
+    found = scores(opened, reader, build_chat(("user", "which is better?")), painted_answers)
     assert abs(float(found[0] - found[1])) > 1e-2
 
 
 def test_what_cannot_be_read_is_said(idefics: Path, tmp_path: Path, paint: Any) -> None:
     reader = texts(idefics)
     missing = Part(type="image", uri="nowhere.png")
-    assert reader.encode_responses(shown(missing), ["a", "b"]) == Failure("an image's file cannot be read")
-    video = Part(type="video", uri="a.mp4")
-    assert reader.encode_responses(shown(video), ["a", "b"]) == Failure(
-        "the model reads no videos, and the chat holds one"
+    assert reader.encode_responses(shown(missing), answers("a", "b")) == Failure(
+        "an image's file cannot be read"
     )
-    assert reader.encode_responses([("human", "hi")], ["a", "b"]) == Failure("a message has an unknown role")
+    video = Part(type="video", uri="a.mp4")
+    assert reader.encode_responses(shown(video), answers("a", "b")) == Failure(
+        "the model reads no video, and the chat holds one"
+    )
     processor = load_processor(str(idefics))
+    refusal = "{% if 'tool' in messages|map(attribute='role') %}{{ raise_exception('no') }}{% endif %}"
+    processor.chat_template = refusal + processor.chat_template
+    refusing = VisionResponseEncoder(processor, max_length=400, access=ImageAccess(tmp_path))
+    failure = refusing.encode_responses((*shown("hi"), text_message("tool", "42")), answers("a", "b"))
+    assert failure == Failure("the chat template does not take this chat")
     processor.chat_template = "{% for m in messages %}{{ m['content'][0]['text'] }}{% endfor %}"
     with pytest.raises(CurateError, match="no place for images"):
         VisionResponseEncoder(processor, max_length=99, access=ImageAccess(tmp_path))

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from curate.core.progress import Track, no_progress
+from curate.data.conversation import render_text
 from curate.reward.scorer import Float64, PromptResponses
 from curate.serve import app as served
 from curate.serve.app import ServerLimits, make_app
@@ -27,7 +28,7 @@ class Lengths:
     revision: str = "1"
 
     def score(self, asked: Sequence[PromptResponses], *, track: Track = no_progress) -> list[Float64]:
-        return [np.array([float(len(text)) for text in item.responses]) for item in asked]
+        return [np.array([float(len(render_text(answer))) for answer in item.responses]) for item in asked]
 
 
 class Slow(ScoreRequest):

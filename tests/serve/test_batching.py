@@ -9,6 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from curate.data.conversation import render_text, text_answer
+from curate.engine.base import build_chat
 from curate.reward.scorer import Float64, PromptResponses
 from curate.serve.batching import Batcher, OverloadedError
 
@@ -25,13 +27,13 @@ class Model:
         self.entered.set()
         self.go.wait(timeout=60)
         self.batches.append(sum(len(each.responses) for each in asked))
-        if any("bad" in each.responses for each in asked):
+        if any(text_answer("bad") in each.responses for each in asked):
             raise RuntimeError("out of memory")
-        return [np.array([float(len(text)) for text in each.responses]) for each in asked]
+        return [np.array([float(len(render_text(answer))) for answer in each.responses]) for each in asked]
 
 
 def ask(*responses: str) -> list[PromptResponses]:
-    return [PromptResponses([("user", "?")], responses)]
+    return [PromptResponses(build_chat(("user", "?")), tuple(map(text_answer, responses)))]
 
 
 async def running(batcher: Batcher) -> asyncio.Task[None]:

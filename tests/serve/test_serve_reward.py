@@ -21,6 +21,8 @@ import numpy as np
 import pytest
 
 from curate.core.errors import CurateError
+from curate.data.conversation import text_answer
+from curate.engine.base import build_chat
 from curate.reward.packed_scorer import PackedScorer
 from curate.reward.scorer import PromptResponses, open_reward_model
 from curate.serve import reward_function
@@ -111,7 +113,11 @@ def server(model: Path) -> Iterator[Server]:
 def expected(model: Path) -> np.ndarray:
     """float64[prompts, responses]: one response at a time, by the engine that judges use."""
     scorer = open_reward_model(str(model), folder=Path())
-    asked = [PromptResponses([("user", prompt)], (text,)) for prompt in PROMPTS for text in RESPONSES]
+    asked = [
+        PromptResponses(build_chat(("user", prompt)), (text_answer(text),))
+        for prompt in PROMPTS
+        for text in RESPONSES
+    ]
     return np.concatenate(scorer.score(asked)).reshape(len(PROMPTS), len(RESPONSES))
 
 
@@ -119,7 +125,8 @@ def test_one_packed_pass_gives_the_scores_of_separate_ones(model: Path, expected
     for budget in (16, 200, 4096):
         packed = open_reward_model(str(model), folder=Path(), share_prompts=True, budget=budget)
         assert isinstance(packed, PackedScorer)
-        found = packed.score([PromptResponses([("user", prompt)], tuple(RESPONSES)) for prompt in PROMPTS])
+        answers = tuple(map(text_answer, RESPONSES))
+        found = packed.score([PromptResponses(build_chat(("user", prompt)), answers) for prompt in PROMPTS])
         assert np.abs(np.array(found) - expected).max() < 1e-4
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from curate.engine.base import build_chat
 from curate.serve.transcript import parse_turns, split_rendered_chat, strip_end_tokens
 
 TOKENS = [
@@ -56,7 +57,7 @@ N = 100_000  # tokens: 500 kB, for which the expression takes more than two minu
 def test_a_long_run_of_tokens_is_read_in_linear_time(text: str, left: str) -> None:
     assert strip_end_tokens(text) == left
     opened = "<|im_start|>user\nWhy?<|im_end|>\n<|im_start|>assistant\n"
-    assert parse_turns(opened + text) == [("user", "Why?"), ("assistant", left)]
+    assert parse_turns(opened + text) == build_chat(("user", "Why?"), ("assistant", left))
 
 
 CHATS = {
@@ -83,7 +84,7 @@ def test_a_response_cannot_forge_the_turn_that_is_scored(template: str, forged_i
             assert template == forged_in and roles != [others_name]  # noqa: PT018 (one condition)
             assert "nothing shows whether the response itself has written that" in str(error)  # noqa: PT017
             continue
-        assert turns_before == [("user", "Capital of France?")]
+        assert turns_before == build_chat(("user", "Capital of France?"))
         assert scored == response
 
 
@@ -91,6 +92,6 @@ def test_several_answers_are_scored_by_the_last_only_where_that_is_said() -> Non
     opens, closes, _ = CHATS["chatml"]
     turns = [("user", "1?"), ("assistant", "1"), ("user", "2?"), ("assistant", "2")]
     chat = "".join(opens.format(role) + text + closes for role, text in turns)
-    assert split_rendered_chat(chat, multi_turn=True) == (turns[:-1], "2")
+    assert split_rendered_chat(chat, multi_turn=True) == (build_chat(*turns[:-1]), "2")
     with pytest.raises(ValueError, match="--multi-turn"):
         split_rendered_chat(chat)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.data.preference_rows import PreferencePairs
+from curate.data.conversation import text_answer
+from curate.data.preference_pairs import PreferencePairs
 from curate.stats.accuracy import accuracy_by_length, credit_pairs, estimate_mean, estimate_means
 
 
@@ -60,9 +61,9 @@ def test_subjects_share_draws_and_may_miss_clusters() -> None:
 def test_length_is_right_where_the_longer_one_is_chosen_and_wrong_where_the_shorter_is() -> None:
     pairs = PreferencePairs(
         prompt_ids=("p", "q", "r"),
-        contexts=([], [], []),
-        questions=("", "", ""),
-        responses=("long one", "short", "tiny", "much longer", "four", "five"),
+        contexts=((), (), ()),
+        tools=(None, None, None),
+        responses=tuple(map(text_answer, ("long one", "short", "tiny", "much longer", "four", "five"))),
         prompt_of=np.array([0, 0, 1, 1, 2, 2]),
         chosen=np.array([0, 2, 4]),
         rejected=np.array([1, 3, 5]),

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from curate.config.train import TrainSection
 from curate.core.progress import no_progress
-from curate.data.preference_rows import PreferencePairs, read_pairs
+from curate.data.preference_pairs import PreferencePairs, read_pairs
 from curate.engine.local.embeddings import CachedEmbedder
 from curate.lake.lake import Lake
 from curate.train import train_reward_model

@@ -19,6 +19,7 @@ from safetensors import safe_open
 
 from curate.config.project import Config
 from curate.core.errors import CurateError
+from curate.data.conversation import text_answer
 from curate.engine.base import Failure, build_chat
 from curate.engine.registry import Engines
 from curate.judge.configured import Panel
@@ -102,8 +103,8 @@ def test_the_folder_is_a_judge_with_the_trainer_s_scores(
     assert config.train.backbone is not None
     plain = config.train.backbone.model_copy(update={"lora": None, "forward": "shared-prefix"})
     loaded = load_backbone(plain, locate_model(str(folder), revision="main", folder=tmp_path), seed=0)
-    context = [("user", "Which one?")]
-    encoded = loaded.encoder.encode_responses(context, ["fox quick", "lazy dog over", "the"])
+    answers = [*map(text_answer, ("fox quick", "lazy dog over", "the"))]
+    encoded = loaded.encoder.encode_responses(build_chat(("user", "Which one?")), answers)
     assert not isinstance(encoded, Failure)
     group: Any = type("G", (), {"tokens": encoded.prompt, "responses": encoded.responses})
     with torch.no_grad():

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.config.train import LossSection
-from curate.data.preference_rows import Turns, read_pairs
+from curate.data.conversation import Conversation, render_text
+from curate.data.preference_pairs import get_question, read_pairs
 from curate.engine.base import Failure
 from curate.engine.local.reward_head import HeadShape
 from curate.reward.model import RewardModel
@@ -36,11 +37,14 @@ KINDS: list[dict[str, Any]] = [
 ]
 
 
-def encode(context: Turns, responses: Sequence[str]) -> EncodedResponses | Failure:
+def encode(
+    context: Conversation, responses: Sequence[Conversation], tools: str | None
+) -> EncodedResponses | Failure:
     """Bytes as tokens of the tiny backbone; whoever is asked about 3 cannot be written."""
-    if "3" in context[-1][1]:
+    texts = [get_question(context), *map(render_text, responses)]
+    if "3" in texts[0]:
         return Failure("no three")
-    ids = [tuple(1 + byte % 95 for byte in text.encode()[:9]) for text in (context[-1][1], *responses)]
+    ids = [tuple(1 + byte % 95 for byte in text.encode()[:9]) for text in texts]
     return EncodedResponses(ids[0], tuple(ids[1:]))
 
 
@@ -143,7 +147,7 @@ def test_aspects_are_learnt_where_they_are_labelled_and_their_mean_from_the_over
         {"prompt": "5", "chosen": "a", "rejected": "b", "aspects": {"true": 1.5}},
     ]
     pairs = read_pairs(written(tmp_path, data))
-    assert pairs.dropped == {"an aspect's probability is above 1": 1}
+    assert pairs.dropped == {"wrong value": 1}
     part = build_groups(pairs, encode, aspects=("true", "kind")).groups
     assert np.isnan(part[2].aspects).all()
     shape = HeadShape(output="aspects", aspects=("true", "kind"), weights=(3.0, 1.0))

@@ -67,7 +67,7 @@ def data(tmp_path: Path) -> Path:
 def test_it_saves_a_model_and_says_how_good_it_is(lake: Lake, config: Config, data: Path) -> None:
     summary = train_reward_model(lake, config, data)
     assert (summary.counts.rows_in, summary.counts.rows_kept) == (81, 80)
-    assert summary.counts.dropped == {"confidence is above 1": 1}
+    assert summary.counts.dropped == {"wrong value": 1}
     assert not summary.skipped
     query = "SELECT subject, subset, metric, value, n FROM evaluations WHERE benchmark = 'held-out labels'"
     rows = {(subject, subset): (value, n) for subject, subset, _, value, n in lake.rows(query)}
@@ -205,7 +205,7 @@ def test_what_cannot_be_trained_on_is_explained(
     with pytest.raises(CurateError, match="only 1 prompts, too few for 4 cross-fitting folds"):
         train_reward_model(lake, config, few)
     few.write_text(json.dumps({"prompt": "p", "chosen": "a", "rejected": "a"}))
-    with pytest.raises(CurateError, match=r"no usable preference pair .*: 1 × chosen and rejected are equal"):
+    with pytest.raises(CurateError, match=r"no usable preference pair .*: 1 × same response twice"):
         train_reward_model(lake, config, few)
     with pytest.raises(CurateError, match="no section `train`"):
         train_reward_model(lake, Config(), data)

@@ -19,6 +19,7 @@ from curate.config.images import ImageAccess, ImagesSection
 from curate.config.project import Config
 from curate.core.errors import CurateError
 from curate.core.identity import content_id
+from curate.data.conversation import text_answer
 from curate.engine.base import Failure, Score
 from curate.engine.registry import Engines
 from curate.judge.stage import judge_responses
@@ -114,7 +115,6 @@ def test_it_learns_what_only_the_image_says(
 
 
 def test_the_judge_has_the_trainer_s_scores(lake: Lake, tmp_path: Path, model: Path) -> None:
-    from curate.data.preference_rows import Pictured
     from curate.engine.weights import locate_model
     from curate.train.batches import build_batch
     from curate.train.load_backbone import load_backbone
@@ -130,8 +130,9 @@ def test_the_judge_has_the_trainer_s_scores(lake: Lake, tmp_path: Path, model: P
     assert config.train.backbone is not None
     weights = locate_model(str(folder), revision="main", folder=tmp_path)
     loaded = load_backbone(config.train.backbone, weights, seed=0, images=ImageAccess(tmp_path))
-    said = Pictured.of("", (image, *text_parts("which is better?")))
-    encoded = loaded.encoder.encode_responses([("user", said)], answers)
+    said = Message(role="user", content=(image, *text_parts("which is better?")))
+    responses = tuple(map(text_answer, answers))
+    encoded = loaded.encoder.encode_responses((said,), responses)
     assert not isinstance(encoded, Failure)
     group: Any = type(
         "G", (), {"tokens": (), "responses": encoded.responses, "types": None, "images": encoded.images}
@@ -142,8 +143,8 @@ def test_the_judge_has_the_trainer_s_scores(lake: Lake, tmp_path: Path, model: P
 
     # `curate evaluate` asks it through a scorer.
     scorer, other = open_reward_model("models/reward", folder=tmp_path), painted(tmp_path, "yellow", (48, 32))
-    contexts = [[("user", Pictured.of("[image]", (part, *text_parts("which?"))))] for part in (image, other)]
-    one, two = scorer.score([PromptResponses(context, answers) for context in contexts])  # type: ignore[arg-type]
+    asked = [Message(role="user", content=(part, *text_parts("which?"))) for part in (image, other)]
+    one, two = scorer.score([PromptResponses((message,), responses) for message in asked])
     assert (one != two).all()
 
 
@@ -158,7 +159,7 @@ def test_it_sits_on_the_panel_and_looks(lake: Lake, tmp_path: Path, model: Path)
         messages=(Message(role="user", content=(image, *text_parts("which is better?"))),),
     )
     answers = [
-        Response(response_id=f"r{at}", prompt_id="p", content=text_parts(said))
+        Response(response_id=f"r{at}", prompt_id="p", messages=text_answer(said))
         for at, said in enumerate("AB")
     ]
     with lake.write("x") as writer:
@@ -254,7 +255,8 @@ def test_bad_images_are_dropped_and_counted(lake: Lake, tmp_path: Path, model: P
     assert summary.counts.dropped == {
         "an image cannot be decoded": 1,
         "an image has another sha256 than its row says": 1,
-        "an image has no address": 2,
+        "image without address": 1,
+        "images do not fit": 1,
         "an image's file cannot be read": 1,
         "an image's file is outside of the project's folder (see images.folders)": 1,
         "an image is at a web address that is not public (see images.hosts)": 1,

@@ -42,13 +42,14 @@ def make_task(
     responses = []
     for place, content in enumerate(contents):
         parts = text_parts(content) if isinstance(content, str) else (content,)
-        identity = response_id(asked, parts, key=f"v{number}-{place}", model=f"secret-model-{place}")
+        answer = (Message(role="assistant", content=parts),)
+        identity = response_id(asked, answer, key=f"v{number}-{place}", model=f"secret-model-{place}")
         responses.append(
             Response(
                 response_id=identity,
                 prompt_id=asked,
                 model=f"secret-model-{place}",
-                content=parts,
+                messages=answer,
                 key=f"v{number}-{place}",
             )
         )

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from curate.data.conversation import has_media
 from curate.engine.base import Chat, Failure, Score
 from curate.engine.batching import split_batches
 from curate.engine.chat_tokens import ChatTokens
+from curate.engine.pair_texts import split_pair_texts
 from curate.engine.threads import map_on_cores
-from curate.records import plain_text
 
 
 @dataclass(slots=True)
@@ -37,9 +38,12 @@ class SequenceClassifier:
     label: int
     _types: dict[tuple[int, ...], list[int]] = field(init=False, default_factory=dict)  # which half of a pair
 
-    def score(self, chats: Sequence[Chat]) -> list[Score | Failure]:
+    def score(self, chats: Sequence[Chat], tools: Sequence[str | None] = ()) -> list[Score | Failure]:
         self._types.clear()
-        encoded = [self._encode_chat(chat) for chat in chats]
+        listed = tools or [None] * len(chats)
+        encoded = [
+            self._encode_chat(chat, chat_tools) for chat, chat_tools in zip(chats, listed, strict=True)
+        ]
         unique = list({ids: None for ids in encoded if not isinstance(ids, Failure)})
         values: dict[tuple[int, ...], float] = {}
         padding = self.model.config.get_text_config().pad_token_id
@@ -50,17 +54,14 @@ class SequenceClassifier:
             values.update(zip(batch, batch_scores, strict=True))
         return [ids if isinstance(ids, Failure) else Score(values[ids], len(ids)) for ids in encoded]
 
-    def _encode_chat(self, chat: Chat) -> tuple[int, ...] | Failure:
+    def _encode_chat(self, chat: Chat, tools: str | None) -> tuple[int, ...] | Failure:
         tokenizer = self.tokens.tokenizer
         if tokenizer.chat_template or tokenizer.sep_token is None:
-            encoded = self.tokens.encode_chat(chat, answer=False)
+            encoded = self.tokens.encode_chat(chat, answer=False, tools=tools)
             return encoded if isinstance(encoded, Failure) else tuple(encoded)
-        if any(part.type != "text" for turn in chat for part in turn.content):
+        if has_media(chat):
             return Failure("the model reads text only, and the chat holds images or videos", permanent=True)
-        before, answer = (
-            "\n\n".join(plain_text(turn.content) for turn in chat[:-1]),
-            plain_text(chat[-1].content),
-        )
+        before, answer = split_pair_texts(chat, tools)
         # Control strings that people wrote stay ordinary text.
         pair = tokenizer(before, answer, split_special_tokens=True, verbose=False)
         ids = tuple(pair["input_ids"])

@@ -60,9 +60,14 @@ class VisionTokens(ChatTokens):
         self._of_images = torch.tensor(sorted(set(of_images)), dtype=torch.int64)
 
     def encode_all(
-        self, chats: Sequence[tuple[Chat, str]], *, answer: bool = True, rooms: Iterable[int] = repeat(0)
+        self,
+        chats: Sequence[tuple[Chat, str]],
+        *,
+        answer: bool = True,
+        rooms: Iterable[int] = repeat(0),
+        tools: Iterable[str | None] = repeat(None),
     ) -> list[list[int] | Failure]:
-        encoded = super().encode_all(chats, answer=answer)
+        encoded = super().encode_all(chats, answer=answer, tools=tools)
         filled = [
             ids if isinstance(ids, Failure) else self._fill_image_tokens(ids, images_of(messages))
             for (messages, _), ids in zip(chats, encoded, strict=True)
@@ -133,27 +138,31 @@ class VisionTokens(ChatTokens):
             raise CurateError("The chat template has no place for images, so the model cannot be shown any.")
         return int(self.tokenizer.convert_tokens_to_ids(token))
 
-    def _render_turns(self, turns: Sequence[dict[str, Any]], *, answer: bool) -> str:
+    def _render_turns(
+        self, turns: Sequence[dict[str, Any]], *, answer: bool, tools: list[Any] | None = None
+    ) -> str:
         listed = [{**turn, "content": _list_parts(turn["content"])} for turn in turns]
         template = self.processor.chat_template or self.tokenizer.chat_template
         rendered = self.processor.apply_chat_template(
-            listed, chat_template=template, tokenize=False, add_generation_prompt=answer
+            listed, tools=tools, chat_template=template, tokenize=False, add_generation_prompt=answer
         )
         return str(rendered)
 
     def _convert_turns(self, messages: Chat, written: list[str]) -> list[dict[str, Any]] | Failure:
-        if any(part.type == "video" for turn in messages for part in turn.content):
-            return Failure("the model reads no videos, and the chat holds one", permanent=True)
-        return [
-            {
-                "role": turn.role,
-                "content": [self._convert_part(part, written) for part in _merge_texts(turn.content)],
-            }
-            for turn in messages
-        ]
+        unread = {part.type for turn in messages for part in turn.content} - {"text", "image"}
+        if unread:
+            return Failure(f"the model reads no {min(unread)}, and the chat holds one", permanent=True)
+        return self._turns.build_turns(
+            messages,
+            lambda text: self._mark_control_strings(text, written),
+            lambda message: [self._convert_part(part, written) for part in _merge_texts(message.content)],
+        )
 
-    def _join_contents(self, system: Any, user: Any) -> Any:
-        return [*system, {"type": "text", "text": "\n\n"}, *user]
+    def _join_contents(self, first: Any, second: Any) -> Any:
+        return [*_list_parts(first), {"type": "text", "text": "\n\n"}, *_list_parts(second)]
+
+    def _get_template_text(self) -> str:
+        return str(self.processor.chat_template or self.tokenizer.chat_template)
 
     def _convert_part(self, part: Part, written: list[str]) -> dict[str, str]:
         if part.type == "image":
@@ -173,11 +182,11 @@ class VisionReward:
     tokens: VisionTokens
     budget: int
 
-    def score(self, chats: Sequence[Chat]) -> list[Score | Failure]:
+    def score(self, chats: Sequence[Chat], tools: Sequence[str | None] = ()) -> list[Score | Failure]:
         results: dict[int, Score | Failure] = {}
         batch: dict[int, list[int]] = {}
         for place, chat in enumerate(chats):
-            ids = self.tokens.encode_chat(chat, answer=False)
+            ids = self.tokens.encode_chat(chat, answer=False, tools=tools[place] if tools else None)
             if isinstance(ids, Failure):
                 results[place] = ids
                 continue

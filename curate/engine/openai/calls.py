@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from curate.data.conversation import has_media
 from curate.engine.base import Chat, Choose, Failure, Generate
 from curate.engine.chat_tokens import ChatTokens
 from curate.engine.openai.http_client import Call
 from curate.engine.openai.options import OpenAIOptions
+from curate.engine.template_turns import TemplateTurns
+from curate.engine.template_words import TemplateWords
 from curate.records import plain_text
 
 _CONTINUES_ANSWERS = ("vllm", "sglang")  # servers that go on with an answer that is begun for them
@@ -92,18 +95,25 @@ class CallBuilder:
             for context, body in zip(contexts, bodies, strict=True)
         ]
 
-    def build_classify_calls(self, chats: Sequence[Chat]) -> list[Call | Failure]:
+    def build_classify_calls(
+        self, chats: Sequence[Chat], tools: Sequence[str | None] = ()
+    ) -> list[Call | Failure]:
         """Build the requests for raw logits: with an activation, a model of one output would answer with a sigmoid."""
         raw = {"use_activation": False}
         if self.tokens is None:
-            converted = [_convert_turns(chat) for chat in chats]
+            listed = tools or [None] * len(chats)
+            converted = [
+                _convert_turns(chat, chat_tools) for chat, chat_tools in zip(chats, listed, strict=True)
+            ]
             return [
                 turns
                 if isinstance(turns, Failure)
                 else self._build_call("/classify", {"messages": turns, "add_generation_prompt": False} | raw)
                 for turns in converted
             ]
-        encoded = self.tokens.encode_all([(chat, "") for chat in chats], answer=False)
+        encoded = self.tokens.encode_all(
+            [(chat, "") for chat in chats], answer=False, tools=tools or [None] * len(chats)
+        )
         return [
             ids if isinstance(ids, Failure) else self._build_call("/classify", {"input": ids} | raw)
             for ids in encoded
@@ -162,9 +172,20 @@ def _build_generate_body(request: Generate) -> dict[str, Any] | Failure:
     return body
 
 
-def _convert_turns(chat: Chat) -> list[dict[str, str]] | Failure:
+def _convert_turns(chat: Chat, tools: str | None = None) -> list[dict[str, Any]] | Failure:
+    """Return a chat as the API takes it; reasoning and the list of tools, which it does not take, stand in the text."""
     if not chat:
         return Failure("bare text needs the model's `tokenizer`", permanent=True)
-    if any(part.type != "text" for turn in chat for part in turn.content):
+    if has_media(chat):
         return Failure("only text is sent, and the chat holds images or videos", permanent=True)
-    return [{"role": turn.role, "content": plain_text(turn.content)} for turn in chat]
+    _, turns = _API_TURNS.add_tools(
+        tools, _API_TURNS.build_turns(chat, str, lambda message: plain_text(message.content)), str
+    )
+    return turns
+
+
+_API_TURNS = TemplateTurns(
+    TemplateWords(calls=True, text_arguments=True, text_beside_calls=True, results=True, developer=True),
+    lambda first, second: f"{first}\n\n{second}",
+)
+"""What OpenAI's API takes in messages."""

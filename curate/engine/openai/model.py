@@ -209,9 +209,9 @@ class ServerModel:
 
     # Rewards and embeddings -------------------------------------------------------------------------------
 
-    def score(self, chats: Sequence[Chat]) -> list[Score | Failure]:
+    def score(self, chats: Sequence[Chat], tools: Sequence[str | None] = ()) -> list[Score | Failure]:
         label = self.options.label if "label" in self.options.model_fields_set else None
-        answers = self._post_in_order(self.calls.build_classify_calls(chats), chats)
+        answers = self._post_in_order(self.calls.build_classify_calls(chats, tools), chats)
         return [
             parse_answer(answer, partial(parse_reward, label=label, model=self.options.model))
             for answer in answers

@@ -282,8 +282,9 @@ class VllmReward(VllmModel):
 
     label: int = 0
 
-    def score(self, chats: Sequence[Chat]) -> list[Score | Failure]:
-        encoded = self.tokens.encode_all([(chat, "") for chat in chats], answer=False)
+    def score(self, chats: Sequence[Chat], tools: Sequence[str | None] = ()) -> list[Score | Failure]:
+        listed = tools or [None] * len(chats)
+        encoded = self.tokens.encode_all([(chat, "") for chat in chats], answer=False, tools=listed)
         unique = sorted({tuple(ids) for ids in encoded if not isinstance(ids, Failure)})
         prompts: list[Any] = [{"prompt_token_ids": list(ids)} for ids in unique]
         # Without use_activation=False a model of one output answers with a sigmoid.

@@ -43,8 +43,9 @@ class AlpacaEval(Shape):
         """Read a row."""
         fields = reading.fields
         path = fields.prompt or "instruction"
-        asked = foreign.build_prompt(row, reading, foreign.check_text(foreign.require_value(row, path), path))
-        prompt = foreign.add_system_message(row, reading, asked)
+        prompt = foreign.build_prompt(
+            row, reading, foreign.check_text(foreign.require_value(row, path), path)
+        )
         single = fields.response_text or "output"
         if fields.a is None or fields.b is None or fields.a not in row:
             output = foreign.check_text(foreign.require_value(row, single), single)

@@ -81,6 +81,7 @@ class Native(Shape):
         responses="responses",
         response_id="id",
         response_text="text",
+        tools="tools",
         response_model="model",
         reference="reference",
     )

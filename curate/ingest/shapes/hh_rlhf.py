@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
-
 from curate.config.ingest import Fields
+from curate.data.conversation import build_dicts
+from curate.data.preference_rows import parse_transcript
 from curate.ingest import foreign, mapped
 from curate.ingest.foreign import ForeignRow, SourceSettings
-from curate.ingest.rejection import RowError
 from curate.ingest.rows import Row
 from curate.ingest.shapes.base import Shape
-
-_TURN = re.compile(r"\n\n(Human|Assistant):")
-_ROLES = {"Human": "user", "Assistant": "assistant"}
 
 
 class HhRlhf(Shape):
@@ -26,18 +22,9 @@ class HhRlhf(Shape):
         """Read a row."""
         paths = [reading.fields.chosen or "chosen", reading.fields.rejected or "rejected"]
         turns = {
-            path: parse_transcript(foreign.check_text(foreign.require_value(row, path), path), path)
+            path: build_dicts(
+                parse_transcript(foreign.check_text(foreign.require_value(row, path), path), path)
+            )
             for path in paths
         }
         return mapped.read_chosen({**row, **turns}, reading)
-
-
-def parse_transcript(text: str, place: str) -> list[dict[str, str]]:
-    r"""`"\n\nHuman: … \n\nAssistant: …"` as messages; blanks around a turn are not part of it."""
-    head, *rest = _TURN.split(text)
-    if head.strip() or not rest:
-        raise RowError(
-            "no transcript", f"`{place}` does not begin with a blank line and `Human:` or `Assistant:`."
-        )
-    pairs = zip(rest[::2], rest[1::2], strict=True)
-    return [{"role": _ROLES[speaker], "content": text.strip()} for speaker, text in pairs]

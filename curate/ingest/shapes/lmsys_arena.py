@@ -3,8 +3,7 @@
 Conversations (`conversation_a`, `conversation_b`, `winner`), or the CSV of the 2024 competition
 (`prompt`, `response_a`, `response_b` as JSON arrays of turns, and three columns of zeros and ones).
 A vote about `turn` 1 of a conversation is one about its first answers (MT-bench).
-A battle of several turns is rejected where the models' earlier answers differ: its last answers do not
-answer the same prompt, and the vote was about the whole.
+Where the models' earlier answers differ, the vote was about the whole: a response is then the turns from there on.
 """
 
 from __future__ import annotations

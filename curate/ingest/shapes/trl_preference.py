@@ -9,5 +9,7 @@ from curate.ingest.shapes.base import Shape
 class TrlPreference(Shape):
     """Texts beside a prompt, or conversations that may begin with it."""
 
-    fields = Fields(prompt="prompt", system="system", chosen="chosen", rejected="rejected")
+    fields = Fields(
+        prompt="prompt", system="system", chosen="chosen", rejected="rejected", images="images", tools="tools"
+    )
     columns = (frozenset({"chosen", "rejected"}),)

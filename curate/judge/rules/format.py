@@ -114,6 +114,8 @@ _WORDS: tuple[tuple[str, Callable[[str, str], bool]], ...] = (
 class FormatRule(Rule):
     """The score is the share of the request's constraints that the response keeps; none if we know no constraint."""
 
+    reads_final = True
+
     def score_response(self, item: PromptItem, text: str) -> float | None:
         user = [turn for turn in item.messages if turn.role == "user"]
         results = [holds(text) for holds in find_constraints(plain_text(user[-1].content))] if user else []

@@ -36,6 +36,7 @@ class RefusalRule(Rule):
     """The score is −1 for a refusal or an empty response, else 0."""
 
     abstains_when_even = True
+    reads_final = True
 
     def score_response(self, item: PromptItem, text: str) -> float:
         return -1.0 if not text.strip() or is_refusal(text) else 0.0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from curate.lake.lake import Lake
-from curate.records import Message, Part, judgment_id, prompt_id, response_id
+from curate.records import Message, Part, ToolCall, judgment_id, prompt_id, response_id
 
 Row = dict[str, Any]
 
@@ -26,13 +26,13 @@ class IdRecipe:
 def compute_prompt_id(row: Row) -> str:
     """Compute the id of a row of `prompts`."""
     messages = [_build_message(message) for message in row["messages"] or ()]
-    return prompt_id(messages, key=row["key"], reference=row["reference"])
+    return prompt_id(messages, key=row["key"], reference=row["reference"], tools=row["tools"])
 
 
 def compute_response_id(row: Row) -> str:
     """Compute the id of a row of `responses`."""
-    content = [Part.model_construct(**part) for part in row["content"] or ()]
-    return response_id(row["prompt_id"], content, key=row["key"], model=row["model"])
+    messages = [_build_message(message) for message in row["messages"] or ()]
+    return response_id(row["prompt_id"], messages, key=row["key"], model=row["model"])
 
 
 def compute_judgment_id(row: Row) -> str:
@@ -54,9 +54,9 @@ def compute_judgment_id(row: Row) -> str:
 
 
 RECIPES = (
-    IdRecipe("prompts", "prompt_id", ("messages", "key", "reference"), "true", compute_prompt_id),
+    IdRecipe("prompts", "prompt_id", ("messages", "key", "reference", "tools"), "true", compute_prompt_id),
     IdRecipe(
-        "responses", "response_id", ("prompt_id", "content", "key", "model"), "true", compute_response_id
+        "responses", "response_id", ("prompt_id", "messages", "key", "model"), "true", compute_response_id
     ),
     # A failed attempt, and an answer that people give to a question of ours, have ids that hold more than the row has.
     IdRecipe(
@@ -84,4 +84,5 @@ def list_wrong_ids(lake: Lake, recipe: IdRecipe) -> Iterator[str]:
 
 def _build_message(message: Row) -> Message:
     parts = tuple(Part.model_construct(**part) for part in message["content"] or ())
-    return Message.model_construct(role=message["role"], content=parts)
+    calls = tuple(ToolCall.model_construct(**call) for call in message["tool_calls"] or ())
+    return Message.model_construct(**{**message, "content": parts, "tool_calls": calls})

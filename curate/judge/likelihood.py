@@ -12,8 +12,8 @@ With x the prompt and y a response, the score is
                Zhang et al. 2024, arXiv 2409.13948)
     pmi        log p(y|x) − log p(y): pointwise mutual information of prompt and response
 Of several turns, `ratio` adds up what the assistant says, each message after all before it. Calls and reasoning have no
-text that all models would write alike: where there are any, `ratio` abstains, and so does `pmi` where a response is
-more than one text. `follow-up` shows trajectories whole, without reasoning.
+text that all models would write alike: where there are any, `ratio` abstains; so does `pmi` where a response is more
+than one text. `follow-up` shows trajectories whole, without reasoning.
 `per_token: true` divides by the tokens of y (length normalisation, as in SimPO, Meng et al. 2024). The better
 response has the higher score, with P(a) = σ((score_a − score_b) / temperature).
 """

@@ -11,6 +11,7 @@ import pytest
 
 from curate.config.project import Config
 from curate.core.errors import CurateError
+from curate.ingest import ingest_responses
 from curate.judge import Panel, answer_chunk, commit_chunks, judge_responses, plan_chunks
 from curate.lake.lake import Lake
 from curate.lake.runs import StageRun
@@ -235,3 +236,30 @@ def test_a_judge_of_ones_own(sample_lake: Lake, make_config: MakeConfig, tmp_pat
         "WHERE annotator_id = 'quieter'"
     )
     assert sample_lake.value(better)  # the shorter a sample response, the fewer full stops
+
+
+def test_trajectories_are_ingested_and_judged_from_where_they_branch(
+    lake: Lake, make_config: MakeConfig, tmp_path: Path
+) -> None:
+    call = {"id": "1", "name": "search", "arguments": '{"q": "Paris"}'}
+    begin = [
+        {"role": "assistant", "content": "", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "1", "content": "2 million."},
+    ]
+    answers = [
+        {"id": name, "messages": [*begin, {"role": "assistant", "content": text, "reasoning": "Hm."}]}
+        for name, text in (("x", "Two million."), ("y", "Nobody knows."))
+    ]
+    row = {"id": "q", "prompt": "How many people?", "responses": answers}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row))
+    config = make_config(
+        yaml(engine="favourite: million", llm="show_reasoning: %s") % "false"
+        + "ingest: [{source: rows.jsonl}]\n"
+    )
+    assert ingest_responses(lake, config.ingest, config).counts.rows_kept == 1, lake.rows(
+        "SELECT reason FROM quarantine"
+    )
+    judge_responses(lake, config)
+    prompts = list(map(json.loads, (tmp_path / "asked.log").read_text().splitlines()))
+    assert [(prompt.count("2 million."), "Hm." in prompt) for prompt in prompts] == [(1, False)] * 2
+    assert {outcome for outcome, _ in judgments(lake)} < {"a", "b"}

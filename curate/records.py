@@ -383,6 +383,8 @@ def _arrow_type(annotation: Any) -> pa.DataType:
         return _arrow_type(only)
     if origin is tuple:
         return pa.list_(_arrow_type(arguments[0]))
+    if origin is dict:
+        return pa.json_()
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return pa.struct(list(arrow_schema(annotation)))
     return _SCALARS[annotation]

@@ -58,6 +58,7 @@ _MEDIA = {
     "audio_url": "audio",
     "input_audio": "audio",
 }
+_LONG_INTEGERS = re.compile(r"-\d{19}|\d{20}")  # which readers of 64 bits refuse, or round
 _TAGS = re.compile(
     r"<(?=/?(?:thinking|tool_call|tool_result|system|developer|user|assistant)\b)", re.IGNORECASE
 )
@@ -576,11 +577,14 @@ def build_calls(message: Message, *, parse_arguments: bool = True) -> list[dict[
 
 
 def _parse_object(arguments: str) -> Any:
+    """Parse the arguments of a call where they are an object and nothing is lost by it, in any reader of JSON."""
     try:
         parsed = json.loads(arguments)
+        is_same = isinstance(parsed, dict) and normalize_arguments(parsed) == arguments
+        json.dumps(parsed, allow_nan=False)
     except (ValueError, RecursionError):
         return arguments
-    return parsed if isinstance(parsed, dict) else arguments
+    return parsed if is_same and not _LONG_INTEGERS.search(arguments) else arguments
 
 
 def parse_tools(tools: str | None) -> list[dict[str, Any]] | None:

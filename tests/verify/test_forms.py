@@ -33,12 +33,12 @@ FORMS = [
 
 def make_item(contents: list[str | Part], form: Form = "pairwise") -> TaskItem:
     prompt, responses, task = make_task(1, contents, form=form)
-    return TaskItem(task, prompt.messages, {entry.response_id: entry.content for entry in responses})
+    return TaskItem(task, prompt.messages, {entry.response_id: entry.messages for entry in responses})
 
 
 def item_of(form: str) -> TaskItem:
     media = form.rpartition("-")[2]
-    content: Any = Part(type=media, uri="https://x.org/1") if media in ("image", "video") else "an answer"  # type: ignore[arg-type]
+    content: Any = Part(type=media, uri="https://x.org/1") if media in ("image", "video") else "an answer"
     if form.startswith("pairwise"):
         other = content.model_copy(update={"uri": "https://x.org/2"}) if isinstance(content, Part) else "b"
         return make_item([content, other])
@@ -83,7 +83,7 @@ def choice(value: str, name: str = "verdict") -> dict[str, Any]:
 def test_sides_become_responses() -> None:
     for number in range(20):
         prompt, responses, task = make_task(number, ["a", "b"])
-        item = TaskItem(task, prompt.messages, {entry.response_id: entry.content for entry in responses})
+        item = TaskItem(task, prompt.messages, {entry.response_id: entry.messages for entry in responses})
         data = build_task_data(item, "pairwise", guideline="", section=VerifySection())
         verdict = read_answer(data, [choice("left-3")])
         left_is_a = data["order"][0] == min(task.responses)

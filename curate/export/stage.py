@@ -105,7 +105,9 @@ def write_export(
     snapshot = lake.snapshot()
     # A connection of its own: every query sees this snapshot, and its temporary tables disturb nobody.
     with Lake.open(lake.location, snapshot=snapshot) as reader:
-        has_layouts = form.ConversationRow is not None and bool(reader.value(read_query("export_conversations")))
+        has_layouts = form.ConversationRow is not None and bool(
+            reader.value(read_query("export_conversations"))
+        )
         iteration = _choose_iteration(reader, entry, form)
         fingerprint = _fingerprint_export(reader, entry, form, iteration)
         if has_layouts:

@@ -53,7 +53,10 @@ def list_parquet_columns(path: Path) -> frozenset[str] | None:
 
 def list_column_names(schema: pa.Schema) -> frozenset[str] | None:
     """Names of all columns and of the fields inside them, or None where a column may hold more as JSON."""
-    if any(holds_json(column.type) or (column.name in _JSON and pa.types.is_string(column.type)) for column in schema):
+    if any(
+        holds_json(column.type) or (column.name in _JSON and pa.types.is_string(column.type))
+        for column in schema
+    ):
         return None
     return frozenset(name for column in schema for name in _walk_names(column))
 

@@ -21,7 +21,10 @@ from curate.ingest import ingest_sources
 from curate.lake.lake import Lake, Location
 
 TOOLS = [
-    {"type": "function", "function": {"name": "search", "parameters": {"type": "object", "properties": {"q": {}}}}},
+    {
+        "type": "function",
+        "function": {"name": "search", "parameters": {"type": "object", "properties": {"q": {}}}},
+    },
     {"name": "add", "description": "sum", "a": [1, "x", None]},
 ]
 TRAJECTORY = [
@@ -51,13 +54,19 @@ ROWS: list[dict[str, Any]] = [
     {
         "id": "painter",
         "prompt": [
-            {"role": "user", "name": "ada", "content": [{"type": "image", "uri": "https://x.org/a.png"}, {"text": "Blue?"}]}
+            {
+                "role": "user",
+                "name": "ada",
+                "content": [{"type": "image", "uri": "https://x.org/a.png"}, {"text": "Blue?"}],
+            }
         ],
         "responses": [
             {
                 "id": "picture",
                 "model": "m-0",
-                "messages": [{"role": "assistant", "content": [{"text": "Here:"}, PICTURE, {"text": "It is blue."}]}],
+                "messages": [
+                    {"role": "assistant", "content": [{"text": "Here:"}, PICTURE, {"text": "It is blue."}]}
+                ],
             },
             {"id": "words", "model": "m-1", "text": "No."},
         ],

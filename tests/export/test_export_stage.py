@@ -43,7 +43,9 @@ def rows_of(folder: Path, name: str = "train") -> list[dict[str, Any]]:
 
 
 def conversations_of(folder: Path) -> list[dict[str, Any]]:
-    return [row for file in sorted(folder.glob("data/train-*.parquet")) for row in list_rows(pq.read_table(file))]
+    return [
+        row for file in sorted(folder.glob("data/train-*.parquet")) for row in list_rows(pq.read_table(file))
+    ]
 
 
 def set_pairs(lake: Lake, assignments: str, where: str) -> None:

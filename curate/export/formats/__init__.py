@@ -16,7 +16,15 @@ from curate.export.formats.base import ExportFormat, ExportTable, Layout, Transc
 from curate.export.formats.row_format import RowFormat
 from curate.records import Record
 
-__all__ = ["EXPORT_FORMATS", "ExportFormat", "ExportTable", "Layout", "RowFormat", "Transcriber", "open_format"]
+__all__ = [
+    "EXPORT_FORMATS",
+    "ExportFormat",
+    "ExportTable",
+    "Layout",
+    "RowFormat",
+    "Transcriber",
+    "open_format",
+]
 
 EXPORT_FORMATS: Registry[ExportFormat] = Registry(
     "export_format",

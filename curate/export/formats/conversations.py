@@ -47,7 +47,9 @@ def read_ranking_rows(batches: Batches) -> Iterator[Dict]:
     kept = ("response_id", "model", "text", "messages", "rank", "score")
     for prompt_id, group in groupby(_list_rows(batches), lambda row: row["prompt_id"]):
         rows = list(group)
-        responses = [{name: row[name] for name in kept} | {"messages": _build(row["messages"])} for row in rows]
+        responses = [
+            {name: row[name] for name in kept} | {"messages": _build(row["messages"])} for row in rows
+        ]
         yield _read_prompt(rows[0]) | {
             "prompt_id": prompt_id,
             "responses": responses,
@@ -66,7 +68,9 @@ def write_layout(
     def convert(batches: Batches) -> Iterator[pa.RecordBatch]:
         rows = iter(read(batches))
         while some := list(islice(rows, _ROWS_PER_BATCH)):
-            yield from build_table([row | {"images": _list_images(row["prompt"])} for row in some], schema).to_batches()
+            yield from build_table(
+                [row | {"images": _list_images(row["prompt"])} for row in some], schema
+            ).to_batches()
 
     return ExportTable("train", query, add_features(schema), ("iteration",), convert)
 
@@ -85,5 +89,7 @@ def _build(stored: Iterable[Mapping[str, Any]]) -> list[Dict]:
 
 
 def _list_images(prompt: Iterable[Mapping[str, Any]]) -> list[str]:
-    parts = [part for message in prompt if isinstance(message["content"], list) for part in message["content"]]
+    parts = [
+        part for message in prompt if isinstance(message["content"], list) for part in message["content"]
+    ]
     return [part["uri"] for part in parts if part["type"] == "image"]

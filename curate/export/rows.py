@@ -22,7 +22,7 @@ _CALL = {
     },
     "required": ["type", "function"],
 }
-_MEDIUM = {name: _TEXT for name in ("text", "uri", "sha256", "mime_type")}
+_MEDIUM = dict.fromkeys(("text", "uri", "sha256", "mime_type"), _TEXT)
 _PART = {
     "type": "object",
     "properties": {"type": {"enum": ["text", "image", "video", "audio"]}, **_MEDIUM},

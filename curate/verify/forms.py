@@ -2,7 +2,8 @@
 
 | form | a task of the queue | the answer becomes |
 |---|---|---|
-| pairwise, pairwise-turns, pairwise-image, pairwise-video | two responses | a pairwise judgment; strength and "both bad" in `raw` |
+| pairwise, pairwise-image, pairwise-video | two responses | a pairwise judgment; strength and "both bad" in `raw` |
+| pairwise-turns | two trajectories | as pairwise |
 | ranking | three and more | a listwise judgment with a `ranking` |
 | pass-fail, pass-fail-image, pass-fail-video | one | a pointwise judgment, score 1 or 0 |
 | rubric | one | a pointwise judgment, score = share of the criteria that are met |

@@ -87,9 +87,9 @@ def test_rankings_have_one_row_per_prompt(labelled_lake: Lake, tmp_path: Path) -
 
 def test_raw_tables_hold_every_row_and_no_run(labelled_lake: Lake, tmp_path: Path) -> None:
     write_export(labelled_lake, CONFIG, ExportEntry(path=str(tmp_path / "out"), format="parquet"))
-    for table in ("prompts", "responses", "judgments", "preferences", "rankings", "annotators"):
-        written = pl.read_parquet(tmp_path / "out" / "data" / f"{table}-*.parquet")
-        assert written.height == labelled_lake.value(f"SELECT count(*) FROM {table}"), table
+    for name in ("prompts", "responses", "judgments", "preferences", "rankings", "annotators"):
+        written = pl.read_parquet(tmp_path / "out" / "data" / f"{name}-*.parquet")
+        assert written.height == labelled_lake.value(f"SELECT count(*) FROM {name}"), name
         assert "run_id" not in written.columns
     judgments = pl.read_parquet(tmp_path / "out" / "data" / "judgments-*.parquet")
     expected = labelled_lake.frame("SELECT * EXCLUDE run_id FROM judgments ORDER BY prompt_id, judgment_id")

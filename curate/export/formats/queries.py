@@ -7,7 +7,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from curate.core.resources import read_query
 from curate.export.formats.base import Batches, Transcriber
 
 

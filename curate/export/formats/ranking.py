@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from curate.core.resources import read_query
-from curate.export.formats.conversations import read_ranking_rows, write_layout
 from curate.export.formats.base import PLAIN, Batches, ExportFormat, ExportTable, Layout, Transcriber
+from curate.export.formats.conversations import read_ranking_rows, write_layout
 from curate.export.nesting import nest_rankings
 from curate.export.rows import RankingConversationRow, RankingRow
 from curate.records import arrow_schema

@@ -13,8 +13,8 @@ from curate.core.errors import CurateError
 from curate.core.resources import read_query
 from curate.data.json_columns import build_table
 from curate.data.preference_rows import Unusable
-from curate.export.formats.conversations import read_pair_rows, read_ranking_rows
 from curate.export.formats.base import PLAIN, Batches, ExportFormat, ExportTable, Layout, Transcriber
+from curate.export.formats.conversations import read_pair_rows, read_ranking_rows
 from curate.export.formats.queries import read_chats
 from curate.records import Record, arrow_schema
 

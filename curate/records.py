@@ -90,7 +90,7 @@ class Prompt(Record):
 
 
 class Response(Record):
-    """What a model answered: usually one message of the assistant, or a trajectory of calls, results and turns."""
+    """An answer of a model: usually one message of the assistant, or a trajectory of calls, results and turns."""
 
     response_id: str
     prompt_id: str
@@ -445,6 +445,8 @@ def _arrow_type(annotation: Any) -> pa.DataType:
         return _arrow_type(only)
     if origin is tuple:
         return pa.list_(_arrow_type(arguments[0]))
+    if origin is dict:
+        return pa.json_()
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return pa.struct(list(arrow_schema(annotation)))
     return _SCALARS[annotation]
@@ -494,7 +496,7 @@ def response_id(
 
 
 def message_identity(message: Message) -> list[object]:
-    """What makes a message another one, for `content_id`: [role, parts], and an object of what else it has.
+    """Return what tells a message from another one, for `content_id`: [role, parts], and an object of what else it has.
 
     Text counts byte by byte: it is not normalised, since a tokenizer tells two spellings of a letter apart too.
     """

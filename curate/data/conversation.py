@@ -58,6 +58,7 @@ _MEDIA = {
     "audio_url": "audio",
     "input_audio": "audio",
 }
+_LONG_INTEGERS = re.compile(r"-\d{19}|\d{20}")  # which readers of 64 bits refuse, or round
 _TAGS = re.compile(
     r"<(?=/?(?:thinking|tool_call|tool_result|system|developer|user|assistant)\b)", re.IGNORECASE
 )
@@ -142,7 +143,7 @@ def _read_message(value: object, place: str) -> Sequence[Message]:
 
 @dataclass
 class _Content:
-    """What the content of one message holds, sorted by where a `Message` keeps it."""
+    """Contents of one message, sorted by where a `Message` keeps them."""
 
     parts: list[Part] = field(default_factory=list)
     reasoning: list[str] = field(default_factory=list)
@@ -198,7 +199,8 @@ class _Content:
             result = _Content()
             result.read(value.get("content"), f"{place}.content")
             identity = _read_id(value.get("tool_use_id"), f"{place}.tool_use_id")
-            self.results.append(Message(role="tool", content=tuple(result.parts), tool_call_id=identity))
+            content = normalize_content(result.parts, alone=True)
+            self.results.append(Message(role="tool", content=content, tool_call_id=identity))
         else:
             reason = f"`{place}` is of the type {kind!r}, which cannot be kept."
             raise UnreadableMessageError("unknown part of a message", reason)
@@ -491,8 +493,8 @@ def get_spoken_text(messages: Sequence[Message]) -> str:
     """Return all that the assistant says, without reasoning, calls and results."""
     if is_plain(messages):
         return plain_text(messages[0].content)
-    said = (plain_text(message.content) for message in messages if message.role == "assistant")
-    return "\n\n".join(text for text in said if text)
+    texts = (plain_text(message.content) for message in messages if message.role == "assistant")
+    return "\n\n".join(text for text in texts if text)
 
 
 def render_extras(message: Message) -> tuple[str, str]:
@@ -591,11 +593,14 @@ def build_calls(message: Message, *, parse_arguments: bool = True) -> list[dict[
 
 
 def _parse_object(arguments: str) -> Any:
+    """Parse the arguments of a call where they are an object and nothing is lost by it, in any reader of JSON."""
     try:
         parsed = json.loads(arguments)
+        is_same = isinstance(parsed, dict) and normalize_arguments(parsed) == arguments
+        json.dumps(parsed, allow_nan=False)
     except (ValueError, RecursionError):
         return arguments
-    return parsed if isinstance(parsed, dict) else arguments
+    return parsed if is_same and not _LONG_INTEGERS.search(arguments) else arguments
 
 
 def parse_tools(tools: str | None) -> list[dict[str, Any]] | None:

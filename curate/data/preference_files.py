@@ -14,10 +14,11 @@ import zstandard
 
 from curate.core.errors import CurateError
 from curate.core.identity import content_id
+from curate.data.json_columns import list_rows
 
 _LINES = (".jsonl", ".jsonl.gz", ".jsonl.zst")
 _PAIR = {"prompt", "chosen", "rejected", "prompt_id", "confidence", "strength", "weight"}
-_COLUMNS = _PAIR | {"responses", "rankings", "images"}
+_COLUMNS = _PAIR | {"responses", "rankings", "system", "image", "images", "tools", "aspects"}
 
 
 def list_data_files(source: Path) -> list[Path]:
@@ -68,7 +69,7 @@ def _read_parquet(file: Path, wanted: Collection[str] | None) -> Iterator[Any]:
     with pq.ParquetFile(file) as opened:
         columns = [name for name in opened.schema_arrow.names if wanted is None or name in wanted]
         for batch in opened.iter_batches(4096, columns=columns):
-            yield from batch.to_pylist()
+            yield from list_rows(batch)
 
 
 def _read_json_lines(file: Path) -> Iterator[Any]:

@@ -1,4 +1,4 @@
-"""What a chat template has words for, found out by rendering marks through it.
+"""Find out what a chat template has words for, by rendering marks through it.
 
 That a template mentions a name says little: it may print calls and leave out the text beside them (Llama 3.1), or
 mention `enable_thinking` and print no reasoning. What counts is whether a mark comes out again.

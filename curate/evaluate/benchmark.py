@@ -43,7 +43,7 @@ class BenchmarkItem:
 
     @property
     def identity(self) -> list[object]:
-        """What identifies prompt and responses, for `content_id`."""
+        """Prompt and responses as `content_id` takes them."""
         identity = [identify_turns(self.context), [identify_answer(answer) for answer in self.responses]]
         return identity if self.tools is None else [*identity, self.tools]
 

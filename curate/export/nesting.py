@@ -9,8 +9,7 @@ import pyarrow as pa
 
 
 def nest_rankings(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Nest rows of `export_ranking.sql` into rows of the format `ranking` (columns as in `RankingRow`), with `images`
-    where they have them.
+    """Nest rows of `export_ranking.sql` into rows of the format `ranking` (columns as in `RankingRow`).
 
     The rows of a prompt come one after the other, but may go over several batches: the last prompt of a batch waits
     for the next one.
@@ -36,7 +35,6 @@ def _nest_rows(rows: pl.DataFrame) -> Iterator[pa.RecordBatch]:
         pl.col("rank").alias("rankings"),
         pl.col("score").alias("scores"),
         pl.col("iteration").first(),
-        pl.col("^images$").first(),
     )
     columns = ["prompt", "responses", "rankings", "scores", "prompt_id", "iteration"]
-    yield from by_prompt.select(*columns, "^images$").to_arrow().to_batches()
+    yield from by_prompt.select(columns).to_arrow().to_batches()

@@ -2,7 +2,51 @@
 
 from __future__ import annotations
 
-from curate.records import Message, Probability, Record
+from typing import Annotated, Any, get_args
+
+from pydantic import WithJsonSchema
+
+from curate.records import Probability, Record, Role
+
+_TEXT = {"type": "string"}
+_CALL = {
+    "type": "object",
+    "properties": {
+        "id": _TEXT,
+        "type": {"const": "function"},
+        "function": {
+            "type": "object",
+            "properties": {"name": _TEXT, "arguments": {"type": ["object", "string"]}},
+            "required": ["name", "arguments"],
+        },
+    },
+    "required": ["type", "function"],
+}
+_MEDIUM = dict.fromkeys(("text", "uri", "sha256", "mime_type"), _TEXT)
+_PART = {
+    "type": "object",
+    "properties": {"type": {"enum": ["text", "image", "video", "audio"]}, **_MEDIUM},
+    "required": ["type"],
+}
+_MESSAGE = {
+    "type": "object",
+    "description": "As `curate.data.conversation.build_dicts` writes it and chat templates read it; what it lacks is "
+    "absent.",
+    "properties": {
+        "role": {"enum": list(get_args(Role))},
+        "content": {"anyOf": [_TEXT, {"type": "array", "items": _PART}]},
+        "reasoning_content": _TEXT,
+        "tool_calls": {"type": "array", "items": _CALL},
+        "tool_call_id": _TEXT,
+        "name": _TEXT,
+        "is_target": {"type": "boolean"},
+    },
+    "required": ["role", "content"],
+    "additionalProperties": False,
+}
+
+MessageDict = Annotated[dict[str, Any], WithJsonSchema(_MESSAGE)]
+"""A message with everything that it has; JSON in Arrow, since its keys differ from message to message."""
 
 
 class ChatMessage(Record):
@@ -31,16 +75,18 @@ class TrlPreferenceRow(Record):
     iteration: int
 
 
-class PicturedPreferenceRow(TrlPreferenceRow):
-    """A `TrlPreferenceRow` of a lake with images: contents are lists of parts, each image one of type `image`.
+class PreferenceConversationRow(TrlPreferenceRow):
+    """A `TrlPreferenceRow` where a prompt or response has more than text: tools, calls, reasoning, turns or media.
 
-    `images`: the addresses of the prompt's, in the order of its parts, where TRL looks for them.
+    `tools`: JSON Schemas of what models may call. `images`: the addresses of the prompt's images, in the order of its
+    parts, where TRL looks for them; there is no such column where no prompt has one.
     """
 
-    prompt: tuple[Message, ...]  # type: ignore[assignment]
-    chosen: tuple[Message, ...]  # type: ignore[assignment]
-    rejected: tuple[Message, ...]  # type: ignore[assignment]
-    images: tuple[str, ...]
+    prompt: tuple[MessageDict, ...]  # type: ignore[assignment]
+    chosen: tuple[MessageDict, ...]  # type: ignore[assignment]
+    rejected: tuple[MessageDict, ...]  # type: ignore[assignment]
+    tools: tuple[dict[str, Any], ...] | None
+    images: tuple[str, ...] = ()
 
 
 class RankedResponse(Record):
@@ -63,11 +109,19 @@ class RankingRow(Record):
     iteration: int
 
 
-class PicturedRankingRow(RankingRow):
-    """A `RankingRow` of a lake with images: see `PicturedPreferenceRow`. Responses are texts all the same."""
+class RankedConversation(Record):
+    response_id: str
+    model: str | None
+    messages: tuple[MessageDict, ...]
 
-    prompt: tuple[Message, ...]  # type: ignore[assignment]
-    images: tuple[str, ...]
+
+class RankingConversationRow(RankingRow):
+    """A `RankingRow` where a prompt or response has more than text: see `PreferenceConversationRow`."""
+
+    prompt: tuple[MessageDict, ...]  # type: ignore[assignment]
+    responses: tuple[RankedConversation, ...]  # type: ignore[assignment]
+    tools: tuple[dict[str, Any], ...] | None
+    images: tuple[str, ...] = ()
 
 
 class JudgeSftRow(Record):

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curate.core.progress import Advance
+from curate.data.json_columns import build_table, holds_json, list_rows, write_json
 from curate.lake.scrub import scrub_columns
 
 ROWS_PER_GROUP = 8_192  # one row group in memory: some 30 MB of pairs of usual length
@@ -74,7 +75,7 @@ def write_part(
     files: list[WrittenFile] = []
     rows = 0
     rest = iter(groups)
-    head: pa.Table | None = next(rest, schema.empty_table())
+    head: pa.Table | None = next(rest, build_table([], schema))
     for number in itertools.count():
         if head is None:
             break
@@ -131,6 +132,8 @@ def describe_file(path: Path, folder: Path, rows: int | None = None) -> WrittenF
 
 
 def _json_lines(table: pa.Table) -> bytes:
+    if any(holds_json(field.type) for field in table.schema):
+        return "".join(write_json(row) + "\n" for row in list_rows(table)).encode()
     frame = pl.from_arrow(table)
     assert isinstance(frame, pl.DataFrame)
     lines = io.BytesIO()

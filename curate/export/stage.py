@@ -21,6 +21,8 @@ from curate.core.secrets import scrub_text
 from curate.export.card import ExportContent, render_card
 from curate.export.folder import MANIFEST, NOUN, is_intact, list_export_files
 from curate.export.formats import ExportFormat, ExportTable, RowFormat, Transcriber, open_format
+from curate.export.formats.base import PLAIN
+from curate.export.formats.conversations import choose_layout
 from curate.export.shards import WrittenPart, cut_row_groups, describe_file, write_part
 from curate.lake.lake import Lake
 from curate.lake.panel_view import select_panel
@@ -105,12 +107,13 @@ def write_export(
     snapshot = lake.snapshot()
     # A connection of its own: every query sees this snapshot, and its temporary tables disturb nobody.
     with Lake.open(lake.location, snapshot=snapshot) as reader:
-        with_images = bool(reader.value(read_query("export_pictured")))
-        tables = form.list_tables(transcripts, with_images=with_images)
+        has_layouts = form.ConversationRow is not None and bool(
+            reader.value(read_query("export_conversations"))
+        )
         iteration = _choose_iteration(reader, entry, form)
         fingerprint = _fingerprint_export(reader, entry, form, iteration)
-        if with_images and form.RowWithImages is not None:  # another layout
-            fingerprint = content_id(fingerprint, "images")
+        if has_layouts:
+            fingerprint = content_id(fingerprint, "conversations")
         if form.code:
             fingerprint = content_id(fingerprint, form.code)
         if form.needs_transcripts:
@@ -122,6 +125,7 @@ def write_export(
         _refuse_doubtful(reader, entry)
         refuse_foreign(target, owned=list_export_files, noun=NOUN)  # before the work, not only after it
         counts = _select_rows(reader, entry, form, iteration)
+        tables = form.list_tables(transcripts, layout=choose_layout(reader) if has_layouts else PLAIN)
         with (
             temporary_beside(target) as spill,
             atomic_directory(target, owned=list_export_files, noun=NOUN) as folder,

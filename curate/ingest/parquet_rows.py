@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from curate.core.errors import CurateError
+from curate.data.json_columns import list_rows
 from curate.ingest.chunks import ReadRow
 from curate.ingest.page_header import read_dictionary_size
 from curate.ingest.rejection import Rejection
@@ -93,7 +94,7 @@ def _read_batch(
         while end < batch.num_rows and sizes[end] <= limit and sizes[start : end + 1].sum() <= _SLICE:
             end += 1
         part = batch.slice(start, end - start)
-        rows: list[dict[str, Any]] = (part if part.schema == schema else _unpack(part, schema)).to_pylist()
+        rows = list_rows(part if part.schema == schema else _unpack(part, schema))
         for place, row in number_rows(rows):
             yield number + start + place - 1, _renumber(row, number + start + place - 1)
         start = end

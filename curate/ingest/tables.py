@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curate.core.errors import CurateError
+from curate.data.json_columns import holds_json, list_rows
 from curate.ingest.chunks import ReadRow
 from curate.ingest.inflate import DAMAGE, open_bytes
 from curate.ingest.lines import utf16_error
@@ -42,8 +43,11 @@ def list_parquet_columns(path: Path) -> frozenset[str] | None:
 
 
 def list_column_names(schema: pa.Schema) -> frozenset[str] | None:
-    """Names of all columns and of the fields inside them, or None where a column of text may hold more as JSON."""
-    if any(name in _JSON and pa.types.is_string(schema.field(name).type) for name in schema.names):
+    """Names of all columns and of the fields inside them, or None where a column may hold more as JSON."""
+    if any(
+        holds_json(column.type) or (column.name in _JSON and pa.types.is_string(column.type))
+        for column in schema
+    ):
         return None
     return frozenset(name for column in schema for name in _walk_names(column))
 
@@ -58,7 +62,7 @@ def read_table_rows(
     batches: Iterable[pa.Table], columns: Sequence[str], check: ColumnCheck
 ) -> Iterator[tuple[int, ReadRow]]:
     check(columns)
-    yield from number_rows(row for batch in batches for row in batch.to_pylist())
+    yield from number_rows(row for batch in batches for row in list_rows(batch))
 
 
 def number_rows(rows: Iterable[dict[str, Any]]) -> Iterator[tuple[int, ReadRow]]:

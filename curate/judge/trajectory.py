@@ -1,4 +1,4 @@
-"""How judges that read text see a prompt and its responses, with the calls, results and turns of trajectories.
+"""Show a prompt and its responses to judges that read text, with the calls, results and turns of trajectories.
 
 A response of one plain text is that text. Anything else is what the assistant says, with reasoning, calls and results
 between tags (`curate.data.conversation.render_text`). What is shown is the judge's choice:

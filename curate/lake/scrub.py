@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.core.secrets import list_secrets, scrub_text
+from curate.data.json_columns import get_storage_type
 
 _ADDRESS = r"://[^/\s:@]*:[^\s/]+@"
 _FREE_TEXT = {  # the columns in which texts of others, or messages, are stored; all other tables have none
@@ -44,7 +45,8 @@ def _scrub_array(array: pa.Array, pattern: str) -> pa.Array:
     """Return the array itself where it holds no secret."""
     if not any(pc.any(pc.match_substring_regex(leaf, pattern)).as_py() for leaf in _list_leaves(array)):
         return array
-    return pa.array([_scrub_value(value) for value in array.to_pylist()], array.type)
+    values = [_scrub_value(value) for value in array.to_pylist()]
+    return pa.array(values, get_storage_type(array.type)).cast(array.type)
 
 
 def _list_leaves(array: pa.Array) -> Iterator[pa.Array]:
@@ -57,6 +59,8 @@ def _list_leaves(array: pa.Array) -> Iterator[pa.Array]:
             yield from _list_leaves(child)
     elif pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
         yield from _list_leaves(array.flatten())
+    elif isinstance(kind, pa.BaseExtensionType):  # JSON is text too
+        yield from _list_leaves(array.storage)
 
 
 def _scrub_value(value: object) -> object:

@@ -30,9 +30,9 @@ def build_schemas() -> dict[str, Schema]:
         schemas[f"tables/{name}.json"] = record.model_json_schema()
     for name, row in list_row_types().items():
         schemas[f"export/{name}.json"] = row.model_json_schema()
-    for name, row in list_row_types(with_images=True).items():
-        schemas[f"export/{name}-images.json"] = row.model_json_schema()
     schemas["certificate.json"] = Certificate.model_json_schema()
+    for name, row in list_row_types(conversations=True).items():
+        schemas[f"export/{name}-conversations.json"] = row.model_json_schema()
     schemas["input/responses.json"] = ResponsesRow.model_json_schema()
     schemas["input/judgments.json"] = JudgmentsRow.model_json_schema()
     schemas |= {f"judges/{kind}.json": schema for kind, schema in judges.items()}

@@ -7,8 +7,9 @@ the line run backwards) and control characters. Each becomes one sign, so that p
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import urlsplit
 
 from curate.data.conversation import is_text, render_message, render_text
@@ -52,6 +53,49 @@ def render_turns(messages: Sequence[Message]) -> list[dict[str, str]]:
         }
         for message in messages
     ]
+
+
+def has_turns(messages: Sequence[Message]) -> bool:
+    """Tell whether a response is more than one message without reasoning and calls."""
+    return len(messages) != 1 or messages[0].reasoning is not None or bool(messages[0].tool_calls)
+
+
+def render_steps(messages: Sequence[Message]) -> list[dict[str, str]]:
+    """Render a trajectory for a dialogue layout: what is thought, said, called and returned, one entry each."""
+    return [
+        {"author": reveal_characters(author), "text": reveal_characters(text) if text.strip() else EMPTY}
+        for message in messages
+        for author, text in _list_steps(message)
+    ]
+
+
+def mark_branch(common: int) -> list[dict[str, str]]:
+    """Mark where two trajectories part, after the turns that they have in common."""
+    return [{"author": "—", "text": "The responses are the same up to here."}] if common else []
+
+
+def _list_steps(message: Message) -> Iterator[tuple[str, str]]:
+    if message.reasoning is not None:
+        yield f"{message.role} thinks", message.reasoning
+    if message.content or not (message.reasoning or message.tool_calls):
+        author = f"result of {message.name}" if message.role == "tool" and message.name else message.role
+        yield author, render_parts(message.content)
+    for call in message.tool_calls:
+        yield f"{message.role} calls {call.name}", _indent_arguments(call.arguments)
+
+
+def _indent_arguments(arguments: str) -> str:
+    """Return a JSON object as `name: value` lines; other text as it is."""
+    try:
+        parsed = json.loads(arguments)
+    except (ValueError, RecursionError):
+        return arguments
+    if not isinstance(parsed, dict):
+        return arguments
+    return "\n".join(
+        f"{name}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
+        for name, value in parsed.items()
+    )
 
 
 def find_media_address(messages: Iterable[Message], kind: str) -> str:

@@ -3,6 +3,7 @@
 | form | a task of the queue | the answer becomes |
 |---|---|---|
 | pairwise, pairwise-image, pairwise-video | two responses | a pairwise judgment; strength and "both bad" in `raw` |
+| pairwise-turns | two trajectories | as pairwise |
 | ranking | three and more | a listwise judgment with a `ranking` |
 | pass-fail, pass-fail-image, pass-fail-video | one | a pointwise judgment, score 1 or 0 |
 | rubric | one | a pointwise judgment, score = share of the criteria that are met |
@@ -22,11 +23,20 @@ from typing import Any
 from curate.config.verify import VerifySection
 from curate.core.identity import content_id
 from curate.core.resources import find_resource
-from curate.data.conversation import Conversation
+from curate.data.conversation import Conversation, count_common
 from curate.records import Message, Outcome, VerifyTask
-from curate.verify.display import find_media_address, render_answer, render_turns, reveal_characters
+from curate.verify.display import (
+    find_media_address,
+    has_turns,
+    mark_branch,
+    render_answer,
+    render_steps,
+    render_turns,
+    reveal_characters,
+)
 
 MEDIA = ("image", "video")
+TURNS = "pairwise-turns"
 NOTHING_MET = "None of these"
 
 
@@ -66,6 +76,8 @@ def choose_form(item: TaskItem, section: VerifySection) -> str:
         return "ranking"
     kinds = {part.type for answer in item.answers.values() for message in answer for part in message.content}
     media = next((kind for kind in MEDIA if kind in kinds), None)
+    if item.task.form == "pairwise" and any(map(has_turns, item.answers.values())):
+        return TURNS
     if item.task.form == "pairwise":
         return f"pairwise-{media}" if media else "pairwise"
     return f"pass-fail-{media}" if media else section.pointwise
@@ -126,6 +138,14 @@ def build_task_data(item: TaskItem, form: str, *, guideline: str, section: Verif
             {"id": str(number), "title": f"Response {number}", "body": render_answer(answer)}
             for number, answer in enumerate(answers, start=1)
         ]
+        return data
+    if form == TURNS:
+        common = count_common(answers)
+        data["conversation"] += render_steps(answers[0][:common]) + mark_branch(common)
+        data |= {
+            name: render_steps(answer[common:])
+            for name, answer in zip(("left", "right"), answers, strict=True)
+        }
         return data
     media = form.rpartition("-")[2]
     names = ("left", "right") if form.startswith("pairwise") else ("response",)

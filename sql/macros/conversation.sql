@@ -42,3 +42,15 @@ CREATE OR REPLACE MACRO memory.response_text(messages) AS
         ELSE memory.section_text(message."role", message."name", NULL,
             array_to_string(memory.message_sections(message), chr(10) || chr(10))) END
     ), lambda section: section <> ''), chr(10) || chr(10)) END;
+
+-- Whether {role, content: text} says all of each message.
+CREATE OR REPLACE MACRO memory.is_role_and_text(messages) AS
+    len(list_filter(messages, lambda message: NOT (
+        message."role" <> 'tool' AND message.reasoning IS NULL AND coalesce(len(message.tool_calls), 0) = 0
+        AND message.tool_call_id IS NULL AND message."name" IS NULL AND message.is_target IS NULL
+        AND len(message.content) = 1 AND message.content[1]."type" = 'text'
+    ))) = 0;
+
+CREATE OR REPLACE MACRO memory.has_images(messages) AS
+    len(list_filter(messages, lambda message:
+        len(list_filter(message.content, lambda part: part."type" = 'image')) > 0)) > 0;

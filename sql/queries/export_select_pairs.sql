@@ -5,7 +5,7 @@ WITH texts AS (
     SELECT response_id, hash(responses.messages) AS content FROM responses SEMI JOIN prompts USING (prompt_id)
 )
 SELECT
-    preferences.prompt_id, response_a, response_b, confidence,
+    preferences.prompt_id, response_a, response_b, [response_a, response_b] AS responses, confidence,
     CASE
         WHEN a.content IS NULL OR b.content IS NULL THEN 'a response is missing'
         WHEN $2::VARCHAR IS NOT NULL AND prompts.split IS DISTINCT FROM $2::VARCHAR THEN 'in another split'

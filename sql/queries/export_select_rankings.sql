@@ -13,16 +13,16 @@ WITH pairs AS (
     GROUP BY prompt_id
 ),
 ranked AS (
-    SELECT prompt_id, count(*) AS responses, count(DISTINCT rank) AS ranks
+    SELECT prompt_id, list(response_id) AS responses, count(DISTINCT rank) AS ranks
     FROM rankings
     WHERE iteration = $1
     GROUP BY prompt_id
 )
 SELECT
-    prompt_id, confidence,
+    prompt_id, responses, confidence,
     CASE
         WHEN $2::VARCHAR IS NOT NULL AND prompts.split IS DISTINCT FROM $2::VARCHAR THEN 'in another split'
-        WHEN responses < 2 THEN 'fewer than two responses'
+        WHEN len(responses) < 2 THEN 'fewer than two responses'
         WHEN discarded THEN 'discarded'
         WHEN ranks = 1 THEN 'tie'
         WHEN pairs.routed AND NOT $3 THEN 'waits for people'

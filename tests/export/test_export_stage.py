@@ -9,17 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from curate.config.export import ExportEntry
 from curate.config.project import Config
 from curate.core.errors import CurateError
-from curate.data.preference_rows import parts_of, read_pairs
+from curate.data.conversation import text_answer
+from curate.data.json_columns import list_rows
+from curate.data.preference_pairs import read_pairs
 from curate.export import write_export, write_exports
 from curate.export.formats import list_row_types
 from curate.lake.lake import Lake
-from curate.records import Response, arrow_schema
+from curate.records import Message, Part, Prompt, Response, plain_text
+from tests.conftest import table
 
 CONFIG = Config()
 
@@ -35,8 +38,14 @@ def manifest_of(folder: Path) -> dict[str, Any]:
     return document
 
 
-def rows_of(folder: Path, table: str = "train") -> list[dict[str, Any]]:
-    return pl.read_parquet(folder / "data" / f"{table}-*.parquet").to_dicts()
+def rows_of(folder: Path, name: str = "train") -> list[dict[str, Any]]:
+    return pl.read_parquet(folder / "data" / f"{name}-*.parquet").to_dicts()
+
+
+def conversations_of(folder: Path) -> list[dict[str, Any]]:
+    return [
+        row for file in sorted(folder.glob("data/train-*.parquet")) for row in list_rows(pq.read_table(file))
+    ]
 
 
 def set_pairs(lake: Lake, assignments: str, where: str) -> None:
@@ -57,7 +66,7 @@ def test_pairs_say_which_response_is_better(labelled_lake: Lake, tmp_path: Path)
         assert chosen["role"] == rejected["role"] == "assistant"
         number = int(row["chosen_model"][-1])
         assert chosen["content"].count("Let me explain.") == number
-    texts = dict(labelled_lake.rows("SELECT response_id, content[1].text FROM responses"))
+    texts = dict(labelled_lake.rows("SELECT response_id, messages[1].content[1].text FROM responses"))
     assert all(texts[row["chosen_id"]] == row["chosen"][0]["content"] for row in rows)
     assert all(texts[row["rejected_id"]] == row["rejected"][0]["content"] for row in rows)
 
@@ -78,9 +87,9 @@ def test_rankings_have_one_row_per_prompt(labelled_lake: Lake, tmp_path: Path) -
 
 def test_raw_tables_hold_every_row_and_no_run(labelled_lake: Lake, tmp_path: Path) -> None:
     write_export(labelled_lake, CONFIG, ExportEntry(path=str(tmp_path / "out"), format="parquet"))
-    for table in ("prompts", "responses", "judgments", "preferences", "rankings", "annotators"):
-        written = pl.read_parquet(tmp_path / "out" / "data" / f"{table}-*.parquet")
-        assert written.height == labelled_lake.value(f"SELECT count(*) FROM {table}"), table
+    for name in ("prompts", "responses", "judgments", "preferences", "rankings", "annotators"):
+        written = pl.read_parquet(tmp_path / "out" / "data" / f"{name}-*.parquet")
+        assert written.height == labelled_lake.value(f"SELECT count(*) FROM {name}"), name
         assert "run_id" not in written.columns
     judgments = pl.read_parquet(tmp_path / "out" / "data" / "judgments-*.parquet")
     expected = labelled_lake.frame("SELECT * EXCLUDE run_id FROM judgments ORDER BY prompt_id, judgment_id")
@@ -139,7 +148,7 @@ def test_equal_texts_and_other_splits_are_left_out(labelled_lake: Lake, tmp_path
     labelled_lake.rows(f"UPDATE lake.prompts SET split = 'test' WHERE prompt_id <> '{first}'")
     labelled_lake.rows(f"UPDATE lake.prompts SET split = 'train' WHERE prompt_id = '{first}'")
     labelled_lake.rows(
-        "UPDATE lake.responses SET content = (SELECT content FROM responses WHERE model = 'model-0' "
+        "UPDATE lake.responses SET messages = (SELECT messages FROM responses WHERE model = 'model-0' "
         f"AND prompt_id = '{first}') WHERE model = 'model-1' AND prompt_id = '{first}'"
     )
     result = write_export(labelled_lake, CONFIG, ExportEntry(path=str(tmp_path / "out"), split="train"))
@@ -273,20 +282,17 @@ def test_rows_go_over_many_groups_and_shards(
 
 
 @pytest.fixture
-def pictured_lake(lake: Lake, tmp_path: Path, aggregate: Callable[..., None]) -> Lake:
+def pictured_lake(lake: Lake, aggregate: Callable[..., None]) -> Lake:
     """One prompt with an image, and two answers to it."""
-    part = {"type": "text", "text": "What is it?", "uri": None, "sha256": None}
-    image = {"type": "image", "text": None, "uri": "a.png", "sha256": "0f"}
-    lake.rows(
-        "INSERT INTO lake.prompts VALUES ('p', ?, 's', NULL, NULL, NULL, NULL)",
-        [[{"role": "user", "content": [image, part]}]],
-    )
+    content = (Part(type="image", uri="a.png", sha256="0f"), Part(text="What is it?"))
+    prompt = Prompt(prompt_id="p", messages=(Message(role="user", content=content),), source="s")
     responses = [
-        {"response_id": f"r{i}", "prompt_id": "p", "model": f"m-{i}", "content": [{**part, "text": f"{i}"}]}
+        Response(response_id=f"r{i}", prompt_id="p", model=f"m-{i}", messages=text_answer(f"{i}"))
         for i in range(2)
     ]
     with lake.write("x") as writer:
-        writer.append("responses", pa.Table.from_pylist(responses, schema=arrow_schema(Response)))
+        writer.append("prompts", table([prompt]))
+        writer.append("responses", table([*responses]))
     aggregate(lake)
     return lake
 
@@ -295,24 +301,25 @@ def pictured_lake(lake: Lake, tmp_path: Path, aggregate: Callable[..., None]) ->
 def test_images_stay_in_their_places(pictured_lake: Lake, tmp_path: Path, form: Any) -> None:
     entry = ExportEntry(path=str(tmp_path / "out"), format=form, jsonl=True)
     write_export(pictured_lake, CONFIG, entry)
-    (row,) = rows_of(tmp_path / "out")
+    (row,) = conversations_of(tmp_path / "out")
     (turn,) = row["prompt"]
     assert [part["type"] for part in turn["content"]] == ["image", "text"]
     assert (turn["content"][0]["uri"], turn["content"][0]["sha256"]) == ("a.png", "0f")
     assert row["images"] == ["a.png"]
     (line,) = (tmp_path / "out" / "jsonl" / "train-00000.jsonl").read_text().splitlines()
-    list_row_types(with_images=True)[form].model_validate_json(line)
-    assert list(row) == list(list_row_types(with_images=True)[form].model_fields)
+    list_row_types(conversations=True)[form].model_validate_json(line)
+    assert list(row) == list(list_row_types(conversations=True)[form].model_fields)
+    assert json.loads(line) == row
     assert write_export(pictured_lake, CONFIG, entry).skipped
-    read = [read_pairs(tmp_path / "out" / part) for part in ("data", "jsonl")]
-    for pairs in read:
-        (role, said), *rest = pairs.contexts[0]
-        assert (role, said, rest) == ("user", "[image a.png]\nWhat is it?", [])
-        assert [(part.type, part.uri, part.sha256) for part in parts_of(said)] == [
+    for part in ("data", "jsonl"):
+        pairs = read_pairs(tmp_path / "out" / part)
+        (message,) = pairs.contexts[0]
+        assert (message.role, plain_text(message.content)) == ("user", "[image a.png]\nWhat is it?")
+        assert [(part.type, part.uri, part.sha256) for part in message.content] == [
             ("image", "a.png", "0f"),
             ("text", None, None),
         ]
-        assert sorted(pairs.responses) == ["0", "1"]
+        assert sorted(pairs.texts) == ["0", "1"]
 
 
 def test_a_path_is_relative_to_the_configuration(labelled_lake: Lake, tmp_path: Path) -> None:

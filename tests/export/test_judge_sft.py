@@ -96,7 +96,7 @@ def test_only_consistent_verdicts_that_the_label_bears_out(
         "kept": kept,
         "dropped": expected | imported,
     }
-    texts = dict(sample_lake.rows("SELECT response_id, content[1].text FROM responses"))
+    texts = dict(sample_lake.rows("SELECT response_id, messages[1].content[1].text FROM responses"))
     for row in rows:
         JudgeSftRow.model_validate(row)
         system, user = row["prompt"]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from curate.config.verify import VerifySection
 from curate.lake.lake import Lake
-from curate.records import Form, Part
+from curate.records import Form, Message, Part, ToolCall, text_parts
 from curate.verify.display import render_parts, render_turns, reveal_characters
 from curate.verify.forms import (
     NOTHING_MET,
@@ -33,12 +33,12 @@ FORMS = [
 
 def make_item(contents: list[str | Part], form: Form = "pairwise") -> TaskItem:
     prompt, responses, task = make_task(1, contents, form=form)
-    return TaskItem(task, prompt.messages, {entry.response_id: entry.content for entry in responses})
+    return TaskItem(task, prompt.messages, {entry.response_id: entry.messages for entry in responses})
 
 
 def item_of(form: str) -> TaskItem:
     media = form.rpartition("-")[2]
-    content: Any = Part(type=media, uri="https://x.org/1") if media in ("image", "video") else "an answer"  # type: ignore[arg-type]
+    content: Any = Part(type=media, uri="https://x.org/1") if media in ("image", "video") else "an answer"
     if form.startswith("pairwise"):
         other = content.model_copy(update={"uri": "https://x.org/2"}) if isinstance(content, Part) else "b"
         return make_item([content, other])
@@ -83,7 +83,7 @@ def choice(value: str, name: str = "verdict") -> dict[str, Any]:
 def test_sides_become_responses() -> None:
     for number in range(20):
         prompt, responses, task = make_task(number, ["a", "b"])
-        item = TaskItem(task, prompt.messages, {entry.response_id: entry.content for entry in responses})
+        item = TaskItem(task, prompt.messages, {entry.response_id: entry.messages for entry in responses})
         data = build_task_data(item, "pairwise", guideline="", section=VerifySection())
         verdict = read_answer(data, [choice("left-3")])
         left_is_a = data["order"][0] == min(task.responses)
@@ -203,3 +203,31 @@ def test_a_prompt_may_bring_its_own_criteria(lake: Lake) -> None:
     assert own["revision"] != common["revision"]
     ticked = [{"from_name": "met", "value": {"choices": ["Compiles"]}}]
     assert read_answer(own, ticked).score == 0.5
+
+
+def test_trajectories_are_shown_turn_by_turn_from_where_they_part() -> None:
+    call = ToolCall(id="c", name="find\u202e", arguments='{"n":[1],"q":"<b>red</b>"}')
+    begun = Message(role="assistant", reasoning="I look it up.", tool_calls=(call,))
+    result = Message(role="tool", tool_call_id="c", name="find", content=text_parts(NASTY))
+    prompt, _, task = make_task(1, ["a", "b"])
+    ends = [Message(role="assistant", content=text_parts(text)) for text in ("An apple.", "A cherry.")]
+    answers = {name: (begun, result, end) for name, end in zip(task.responses, ends, strict=True)}
+    item = TaskItem(task, prompt.messages, answers)
+    assert choose_form(item, VerifySection()) == "pairwise-turns"
+    data = build_task_data(item, "pairwise-turns", guideline="", section=VerifySection())
+    common = data["conversation"][len(prompt.messages) :]
+    assert common[:2] == [
+        {"author": "assistant thinks", "text": "I look it up."},
+        {"author": "assistant calls find\ufffd", "text": "n: [1]\nq: <b>red</b>"},
+    ]
+    assert common[2] == {"author": "result of find", "text": reveal_characters(NASTY)}
+    assert common[3] == {"author": "—", "text": "The responses are the same up to here."}
+    shown = {data["order"][0]: data["left"], data["order"][1]: data["right"]}
+    said = {name: answer[-1].content[0].text for name, answer in answers.items()}
+    assert shown == {name: [{"author": "assistant", "text": text}] for name, text in said.items()}
+    assert read_answer(data, [choice("left-3")]).details == {"verdict": "left-3", "strength": 3}
+    interface = pytest.importorskip("label_studio_sdk.label_interface").LabelInterface(
+        read_label_config("pairwise-turns")
+    )
+    interface.validate()
+    assert {tag.value_name for tag in interface.objects} <= set(data)

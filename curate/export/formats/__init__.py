@@ -12,11 +12,19 @@ from typing import Any
 
 from curate.config.validation import validate_options
 from curate.core.registry import Registry
-from curate.export.formats.base import ExportFormat, ExportTable, Transcriber
+from curate.export.formats.base import ExportFormat, ExportTable, Layout, Transcriber
 from curate.export.formats.row_format import RowFormat
 from curate.records import Record
 
-__all__ = ["EXPORT_FORMATS", "ExportFormat", "ExportTable", "RowFormat", "Transcriber", "open_format"]
+__all__ = [
+    "EXPORT_FORMATS",
+    "ExportFormat",
+    "ExportTable",
+    "Layout",
+    "RowFormat",
+    "Transcriber",
+    "open_format",
+]
 
 EXPORT_FORMATS: Registry[ExportFormat] = Registry(
     "export_format",
@@ -49,10 +57,10 @@ def open_format(
     return part.type(str(name), validate_options(part.type.Options, given, where=where), code=part.code)
 
 
-def list_row_types(*, with_images: bool = False) -> dict[str, type[Record]]:
-    """List the rows of our training formats by the format's name; `with_images`: of those that keep images."""
+def list_row_types(*, conversations: bool = False) -> dict[str, type[Record]]:
+    """List the rows of our training formats by the format's name; `conversations`: those that hold more than texts."""
     types = {
-        name: form.RowWithImages if with_images else form.Row
+        name: form.ConversationRow if conversations else form.Row
         for name, form in EXPORT_FORMATS.registered.items()
     }
     return {name: row for name, row in types.items() if row is not None}

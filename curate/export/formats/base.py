@@ -18,6 +18,23 @@ FILTERS = ("iteration", "split", "routed", "min_confidence")
 """Parameters of the queries that select pairs, rankings or judgments, in the order of their numbers."""
 
 
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Needs of the conversations of an export.
+
+    Attributes:
+        as_messages: A prompt or response is more than {role, content: text} can say, so all are written as messages
+            with everything that they have.
+        with_images: A prompt holds an image.
+    """
+
+    as_messages: bool = False
+    with_images: bool = False
+
+
+PLAIN = Layout()
+
+
 class Transcriber(Protocol):
     """A maker of chats from judgments: see `curate.pipeline.transcripts`."""
 
@@ -54,7 +71,7 @@ class ExportFormat(ABC):
     Attributes:
         Options: What curate.yaml can set, as `format: {kind: NAME, OPTION: VALUE}`.
         Row: Columns of the rows, where the format has one table of rows of its own.
-        RowWithImages: Columns in a lake whose prompts hold images; None: the format has no place for images.
+        ConversationRow: Columns where conversations are more than texts; None: the format has one layout.
         title: Title of the dataset card.
         about: Sentence of the dataset card about what a row is.
         unit: Name of what is selected, in the plural.
@@ -66,7 +83,7 @@ class ExportFormat(ABC):
 
     Options: ClassVar[type[Section]] = Section
     Row: ClassVar[type[Record] | None] = None
-    RowWithImages: ClassVar[type[Record] | None] = None
+    ConversationRow: ClassVar[type[Record] | None] = None
     title: str = "Preference data"
     about: str = ""
     unit: str
@@ -93,11 +110,11 @@ class ExportFormat(ABC):
 
     @abstractmethod
     def list_tables(
-        self, transcripts: Transcriber | None = None, *, with_images: bool = False
+        self, transcripts: Transcriber | None = None, *, layout: Layout = PLAIN
     ) -> tuple[ExportTable, ...]:
         """Return the tables to write.
 
         Args:
             transcripts: The judges' chats, for formats that need them.
-            with_images: Prompts of the lake hold images.
+            layout: What the selected conversations need.
         """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from curate.core.resources import read_query
-from curate.export.formats.base import ExportFormat, ExportTable, Transcriber
+from curate.export.formats.base import PLAIN, ExportFormat, ExportTable, Layout, Transcriber
 from curate.export.formats.queries import write_chats
 from curate.export.rows import JudgeSftRow
 from curate.records import arrow_schema
@@ -25,7 +25,7 @@ class JudgeSft(ExportFormat):
     needs_transcripts = True
 
     def list_tables(
-        self, transcripts: Transcriber | None = None, *, with_images: bool = False
+        self, transcripts: Transcriber | None = None, *, layout: Layout = PLAIN
     ) -> tuple[ExportTable, ...]:
         """Return the one table of verdicts."""
         schema = arrow_schema(JudgeSftRow)

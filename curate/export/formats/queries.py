@@ -7,20 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from curate.core.resources import read_query
 from curate.export.formats.base import Batches, Transcriber
-
-
-def read_labels_query(name: str, *, with_images: bool) -> str:
-    """Return a query of labels; `with_images`: with contents in parts, as its twin `<name>_images` makes them."""
-    if not with_images:
-        return read_query(name)
-    return wrap_query(name, f"{name}_images")
-
-
-def wrap_query(inner: str, outer: str) -> str:
-    """Return the query `outer` over the rows of the query `inner`, which it calls `labelled`."""
-    return f"WITH labelled AS (\n{read_query(inner)})\n{read_query(outer)}"
 
 
 def read_chats(batches: Batches, transcripts: Transcriber | None) -> Iterator[dict[str, Any]]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from curate.export.formats.base import ExportFormat, ExportTable, Transcriber
-from curate.export.formats.queries import read_labels_query
+from collections.abc import Iterator
+from typing import Any
+
+from curate.core.resources import read_query
+from curate.export.formats.base import PLAIN, Batches, ExportFormat, ExportTable, Layout, Transcriber
+from curate.export.formats.conversations import read_ranking_rows, write_layout
 from curate.export.nesting import nest_rankings
-from curate.export.rows import PicturedRankingRow, RankingRow
+from curate.export.rows import RankingConversationRow, RankingRow
 from curate.records import arrow_schema
 
 
@@ -13,16 +17,27 @@ class Ranking(ExportFormat):
     """A prompt, its responses, and their ranks and scores."""
 
     Row = RankingRow
-    RowWithImages = PicturedRankingRow
+    ConversationRow = RankingConversationRow
     title = "Ranked responses"
     about = "Prompts with all their responses, ranked: rank 1 is the best, and ties share a rank."
     unit = "prompts"
     selection = "export_select_rankings"
 
     def list_tables(
-        self, transcripts: Transcriber | None = None, *, with_images: bool = False
+        self, transcripts: Transcriber | None = None, *, layout: Layout = PLAIN
     ) -> tuple[ExportTable, ...]:
         """Return the one table of rankings."""
-        schema = arrow_schema(PicturedRankingRow if with_images else RankingRow)
-        query = read_labels_query("export_ranking", with_images=with_images)
-        return (ExportTable("train", query, schema, ("iteration",), convert=nest_rankings),)
+        if not layout.as_messages:
+            schema, query = arrow_schema(RankingRow), read_query("export_ranking")
+            return (ExportTable("train", query, schema, ("iteration",), convert=nest_rankings),)
+        query = read_query("export_ranked")
+        return (write_layout(query, RankingConversationRow, layout, _read_rows),)
+
+
+def _read_rows(batches: Batches) -> Iterator[dict[str, Any]]:
+    for row in read_ranking_rows(batches):
+        responses = row["responses"]
+        yield row | {
+            "rankings": [response["rank"] for response in responses],
+            "scores": [response["score"] for response in responses],
+        }

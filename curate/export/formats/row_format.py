@@ -11,10 +11,11 @@ import pyarrow as pa
 
 from curate.core.errors import CurateError
 from curate.core.resources import read_query
+from curate.data.json_columns import build_table
 from curate.data.preference_rows import Unusable
-from curate.export.formats.base import Batches, ExportFormat, ExportTable, Transcriber
-from curate.export.formats.queries import read_chats, wrap_query
-from curate.export.nesting import nest_rankings
+from curate.export.formats.base import PLAIN, Batches, ExportFormat, ExportTable, Layout, Transcriber
+from curate.export.formats.conversations import read_pair_rows, read_ranking_rows
+from curate.export.formats.queries import read_chats
 from curate.records import Record, arrow_schema
 
 _ROWS_PER_BATCH = 1024
@@ -30,14 +31,16 @@ class RowFormat(ExportFormat):
 
     | `rows` | keys of a row |
     |---|---|
-    | pairs | prompt_id, prompt, source, split, reference, chosen, rejected, confidence, strength, n_judgments, \
+    | pairs | prompt_id, prompt, tools, source, split, reference, chosen, rejected, confidence, strength, n_judgments, \
 iteration |
-    | rankings | prompt_id, prompt, responses (in the order of their ids), iteration |
+    | rankings | prompt_id, prompt, tools, responses (in the order of their ids), iteration |
     | judgments | prompt_id, prompt and completion (the judge's chat), messages (the user's prompt), judgment_id, \
 annotator_id, response_a, response_b, shown, outcome, rationale, confidence, iteration |
 
-    `prompt` and `completion` are lists of {role, content}; `chosen`, `rejected` and each of `responses` are
-    {response_id, model, text, score, rank} (rank 1 is the best), those of a pair with the user's own `key` too.
+    `prompt` and `completion` are lists of {role, content}, with calls and reasoning where there are any
+    (`curate.data.conversation.build_dicts`); `tools` is a list of JSON Schemas or None. `chosen`, `rejected` and each
+    of `responses` are {response_id, model, text, messages, score, rank} (rank 1 is the best), those of a pair with the
+    user's own `key` too. A column of type `dict[str, Any]` is JSON.
 
     Attributes:
         rows: Which rows the format is made from.
@@ -83,12 +86,12 @@ annotator_id, response_a, response_b, shown, outcome, rationale, confidence, ite
                 yield written
 
     def list_tables(
-        self, transcripts: Transcriber | None = None, *, with_images: bool = False
+        self, transcripts: Transcriber | None = None, *, layout: Layout = PLAIN
     ) -> tuple[ExportTable, ...]:
         """Return the one table of rows."""
         reads: dict[str, tuple[str, Callable[[Batches], Iterable[dict[str, Any]]]]] = {
-            "pairs": (wrap_query("export_trl_preference", "export_row_pairs"), _read_rows),
-            "rankings": (read_query("export_ranking"), _read_rankings),
+            "pairs": (read_query("export_pairs"), read_pair_rows),
+            "rankings": (read_query("export_ranked"), read_ranking_rows),
             "judgments": (
                 read_query("export_judge_sft"),
                 lambda batches: read_chats(batches, transcripts),
@@ -106,25 +109,9 @@ annotator_id, response_a, response_b, shown, outcome, rationale, confidence, ite
 
     def _check_rows(self, rows: Iterable[dict[str, Any]], schema: pa.Schema) -> pa.Table:
         try:
-            return pa.Table.from_pylist([self.Row.model_validate(row).model_dump() for row in rows], schema)
-        except (ValueError, pa.ArrowException) as error:
+            return build_table([self.Row.model_validate(row).model_dump() for row in rows], schema)
+        except (ValueError, TypeError, pa.ArrowException) as error:
             problem = " ".join(str(error).split())
             raise CurateError(
                 f"The export format {self.name!r} wrote a row that is no {self.Row.__name__}: {problem}."
             ) from error
-
-
-def _read_rows(batches: Batches) -> Iterator[dict[str, Any]]:
-    for batch in batches:
-        yield from batch.to_pylist()
-
-
-def _read_rankings(batches: Batches) -> Iterator[dict[str, Any]]:
-    """Yield one row a prompt, with rank and score inside each response."""
-    for row in _read_rows(nest_rankings(batches)):
-        ranks, scores = row.pop("rankings"), row.pop("scores")
-        responses = [
-            {**response, "score": score, "rank": rank}
-            for response, score, rank in zip(row.pop("responses"), scores, ranks, strict=True)
-        ]
-        yield {**row, "responses": responses}

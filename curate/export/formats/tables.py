@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
-from curate.export.formats.base import ExportFormat, ExportTable, Transcriber
+from curate.export.formats.base import PLAIN, ExportFormat, ExportTable, Layout, Transcriber
 from curate.records import TABLES, arrow_schema
 
 _PER_ITERATION = {"preferences", "rankings", "annotators"}
@@ -36,7 +36,7 @@ class Tables(ExportFormat):
         return False
 
     def list_tables(
-        self, transcripts: Transcriber | None = None, *, with_images: bool = False
+        self, transcripts: Transcriber | None = None, *, layout: Layout = PLAIN
     ) -> tuple[ExportTable, ...]:
         """Return a table for each of the lake's."""
         return tuple(_copy_table(name, keys) for name, keys in _KEYS.items())

@@ -1,0 +1,25 @@
+"""Tell the hub and `datasets` the columns of a Parquet file, so that JSON comes back as objects."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pyarrow as pa
+
+
+def add_features(schema: pa.Schema) -> pa.Schema:
+    """Return the schema with the metadata that `datasets` writes into files of its own."""
+    features = {field.name: _describe_type(field.type) for field in schema}
+    return schema.with_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+
+
+def _describe_type(kind: pa.DataType) -> dict[str, Any]:
+    if isinstance(kind, pa.JsonType):
+        return {"_type": "Json"}
+    if pa.types.is_list(kind):
+        return {"feature": _describe_type(kind.value_type), "_type": "List"}
+    if pa.types.is_struct(kind):
+        return {field.name: _describe_type(field.type) for field in kind}
+    names = {"double": "float64"}
+    return {"dtype": names.get(str(kind), str(kind)), "_type": "Value"}

@@ -8,6 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from curate.core.arrow_json import get_storage_type
+
 Convert = Callable[[Any], Any]
 
 
@@ -61,12 +63,3 @@ def _make_converter(kind: pa.DataType, convert: Convert) -> Convert:
         return lambda value: value and {name: change(value.get(name)) for name, change in inner.items()}
     change = _make_converter(kind.field(0).type, convert)
     return lambda value: value and [change(item) for item in value]
-
-
-def get_storage_type(kind: pa.DataType) -> pa.DataType:
-    """Return a type with text in place of JSON, which pyarrow can build from Python's objects."""
-    if isinstance(kind, pa.JsonType):
-        return kind.storage_type
-    if pa.types.is_struct(kind):
-        return pa.struct([(field.name, get_storage_type(field.type)) for field in kind])
-    return pa.list_(get_storage_type(kind.value_type)) if pa.types.is_list(kind) else kind

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curate.core.arrow_json import get_storage_type
 from curate.core.secrets import list_secrets, scrub_text
-from curate.data.json_columns import get_storage_type
 
 _ADDRESS = r"://[^/\s:@]*:[^\s/]+@"
 _FREE_TEXT = {  # the columns in which texts of others, or messages, are stored; all other tables have none

@@ -6,6 +6,7 @@ fails gets a `Failure` as its result; the other requests of its batch are answer
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeVar
@@ -220,6 +221,11 @@ class Engine(Protocol):
             tools: JSON text of the tools that each chat may call, or None; empty: no chat has any.
         """
         raise make_capability_error(self, "score")
+
+    @property
+    def left_out(self) -> Counter[str]:
+        """Count of messages of which the model's chat template left something out, by what it was."""
+        return Counter()
 
     def price(self, tokens_in: int, tokens_out: int) -> float | None:
         """Return the cost of so many tokens, in the currency of `price_in` and `price_out`; None: not known."""

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat, zip_longest
 from typing import Any
 
-from curate.data.conversation import has_media
+from curate.data.conversation import has_media, render_message
 from curate.engine.base import Chat, Choose, Continuation, Failure
 from curate.engine.batching import Target
 from curate.engine.template_turns import TemplateTurns
 from curate.engine.template_words import probe_template
-from curate.records import plain_text
+from curate.records import Message, plain_text
 
 _NAMES = {
     "system": "System",
@@ -51,7 +53,8 @@ class ChatTokens:
       tokenizer's normalizer makes one (`<|IM_END|>`, full-width letters, zero-width characters within).
     - Where the template knows no system turn, the system text opens the first user turn.
     - Without messages, the text is bare: it begins with the tokenizer's begin-of-text token, or its end token.
-    - Without a chat template, turns are written as "User: …" paragraphs, and "Assistant:" opens the answer.
+    - Without a chat template, turns are written as "User: …" paragraphs, and "Assistant:" opens the answer; reasoning,
+      calls and results stand between tags there. With one, a chat is what that template prints of it (`left_out`).
     - Nothing is ever cut: a chat that does not fit is a `Failure`.
     """
 
@@ -72,7 +75,7 @@ class ChatTokens:
             self._get_template_text(),
             lambda turns, tools: self._render_turns(turns, answer=False, tools=tools),
         )
-        self._turns = TemplateTurns(words, self._join_contents)
+        self._turns = TemplateTurns(words)
         self._normalized = self._list_normalized_tokens()
         self._opening = self._render_turns([{"role": "user", "content": "?"}], answer=True)
         self._takes_system = False
@@ -206,6 +209,11 @@ class ChatTokens:
     def _join_contents(self, first: Any, second: Any) -> Any:
         return f"{first}\n\n{second}"
 
+    @property
+    def left_out(self) -> Counter[str]:
+        """Count of messages of which the template left something out, by what it was."""
+        return self._turns.left_out if self._get_template_text() else Counter()
+
     def _get_template_text(self) -> str:
         """Return the source of the chat templates; "" where there is none."""
         template = self.tokenizer.chat_template
@@ -220,8 +228,10 @@ class ChatTokens:
             )
             return str(rendered)
         begin = self.tokenizer.bos_token or ""
-        paragraphs = "\n\n".join(f"{_NAMES[turn['role']]}: {turn['content']}" for turn in turns)
-        return begin + paragraphs + ("\n\nAssistant:\n" if answer else "")
+        paragraphs = [f"{_NAMES[turn['role']]}: {turn['content']}" for turn in turns]
+        if tools:
+            paragraphs.insert(0, f"Tools: {json.dumps(tools, ensure_ascii=False)}")
+        return begin + "\n\n".join(paragraphs) + ("\n\nAssistant:\n" if answer else "")
 
     def _prepare_text(
         self, messages: Chat, prefill: str, *, answer: bool, tools: str | None = None
@@ -230,9 +240,7 @@ class ChatTokens:
         turns = self._convert_turns(messages, written)
         if isinstance(turns, Failure):
             return turns
-        listed, turns = self._turns.add_tools(
-            tools, turns, lambda text: self._mark_control_strings(text, written)
-        )
+        listed = self._turns.build_tools(tools, lambda text: self._mark_control_strings(text, written))
         try:
             opened = (
                 self._render_turns(self._merge_system_turn(turns), answer=answer, tools=listed)
@@ -252,7 +260,8 @@ class ChatTokens:
         def mark(text: str) -> str:
             return self._mark_control_strings(text, written)
 
-        return self._turns.build_turns(messages, mark, lambda message: mark(plain_text(message.content)))
+        render = _get_text if self._get_template_text() else render_message
+        return self._turns.build_turns(messages, mark, lambda message: mark(render(message)))
 
     def _mark_control_strings(self, content: str, written: list[str]) -> str:
         """Replace control strings in `content` by numbered marks, and add the strings to `written`."""
@@ -312,3 +321,7 @@ class ChatTokens:
         fast.no_padding()
         fast.encode_special_tokens = False
         return [encoding.ids for encoding in fast.encode_batch_fast(list(texts), add_special_tokens=False)]
+
+
+def _get_text(message: Message) -> str:
+    return plain_text(message.content)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, ClassVar, Literal, TypeVar
@@ -68,6 +69,10 @@ class LazyEngine(ConfiguredEngine):
 
     def embed_tokens(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
         return self._call_model("embed-tokens", lambda model: model.embed_tokens(texts))
+
+    @property
+    def left_out(self) -> Counter[str]:
+        return Counter() if self._loaded is None else self._loaded.left_out
 
     def close(self) -> None:
         if self._loaded is not None:

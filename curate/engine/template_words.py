@@ -45,8 +45,7 @@ def probe_template(template: str, render: Render) -> TemplateWords:
     """Find out what a template prints.
 
     Args:
-        template: Its source; "" where the tokenizer has none. What it does not mention it does not print deliberately:
-            a role that it prints as it comes is not one that its model knows.
+        template: Its source; "" where the tokenizer has none.
         render: Renders with the template, and raises what it likes.
     """
 
@@ -69,9 +68,8 @@ def probe_template(template: str, render: Render) -> TemplateWords:
         calls=calls,
         text_arguments=calls and not reads_object,
         text_beside_calls=calls and prints(("@text@", *called), [_USER, _answer("@text@", call), _RESULT]),
-        results="tool" in template and prints(["@result@"], [_USER, before_result, _RESULT]),
-        developer="developer" in template
-        and prints(["@developer@"], [{"role": "developer", "content": "@developer@"}, _USER]),
+        results=prints(["@result@"], [_USER, before_result, _RESULT]),
+        developer=prints(["@developer@"], [{"role": "developer", "content": "@developer@"}, _USER]),
         tools="tools" in template and prints(["@tool@"], [_USER], [_TOOL]),
         reasoning_key=next(
             (

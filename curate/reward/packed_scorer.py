@@ -96,6 +96,10 @@ class PackedScorer:
         self.name, self.revision = self.scorer.name, self.scorer.revision
 
     @property
+    def left_out(self) -> Counter[str]:
+        return self.encoder.left_out + self.scorer.left_out
+
+    @property
     def unread(self) -> Mapping[str, int]:
         return self._unread + self.scorer.unread
 

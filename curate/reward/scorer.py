@@ -19,6 +19,7 @@ from curate.data.conversation import Conversation, render_text
 from curate.data.preference_pairs import get_question, identify_prompt
 from curate.engine.base import Engine, Failure, Score
 from curate.engine.registry import Engines
+from curate.engine.template_turns import describe_left_out
 from curate.records import plain_text, text_parts
 from curate.reward.embedding_reward import EmbeddingReward, read_description
 from curate.reward.model_folder import EMBEDDING, read_trained_kind
@@ -55,6 +56,10 @@ class RewardScorer(Protocol):
     @property
     def n_texts_cut(self) -> int:
         """Number of texts that lost tokens because they were too long, since the model was opened."""
+
+    @property
+    def left_out(self) -> Counter[str]:
+        """Count of messages of which the model's chat template left something out, by what it was."""
 
     @property
     def unread(self) -> Mapping[str, int]:
@@ -149,6 +154,7 @@ def describe_losses(scorer: RewardScorer) -> str:
     cut, unread = scorer.n_texts_cut, scorer.unread
     losses = [f"{cut:,} texts were too long and lost tokens"] if cut else []
     losses += [f"{number:,} responses have no score ({reason})" for reason, number in sorted(unread.items())]
+    losses += [words] if (words := describe_left_out(scorer.left_out)) else []
     return f"{scorer.name}: {', '.join(losses)}" if losses else ""
 
 
@@ -161,6 +167,7 @@ class EmbeddingScorer:
     cache: Path | None = None
     sees_images: bool = field(init=False, default=False)
     unread: Mapping[str, int] = field(init=False, default_factory=dict)  # long texts are read in windows
+    left_out: Counter[str] = field(init=False, default_factory=Counter)  # it reads text
 
     @cached_property
     def reward_model(self) -> EmbeddingReward:
@@ -202,6 +209,10 @@ class EngineScorer:
         init=False, default=0
     )  # engines cut nothing: a chat that is too long is a Failure
     unread: Counter[str] = field(init=False, default_factory=Counter)
+
+    @property
+    def left_out(self) -> Counter[str]:
+        return self.engine.left_out
 
     @property
     def revision(self) -> str:

@@ -12,6 +12,7 @@ text.
 from __future__ import annotations
 
 import operator
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -139,6 +140,11 @@ class ResponseEncoder:
 
     def _explain_unreadable(self, failure: Failure) -> Failure:
         return Failure("the chat template does not take the chat")
+
+    @property
+    def left_out(self) -> Counter[str]:
+        """Count of messages of which the chat template left something out, by what it was."""
+        return self._chat.left_out
 
     @cached_property
     def _reads_pairs(self) -> bool:

@@ -22,6 +22,7 @@ from curate.core.progress import Track
 from curate.core.resources import read_query
 from curate.data.preference_files import digest_data
 from curate.data.preference_pairs import PreferencePairs, read_pairs
+from curate.engine.template_turns import describe_left_out
 from curate.engine.weights import locate_model
 from curate.lake.lake import Lake
 from curate.lake.runs import Counts, StageRun, Summary, find_newest_run
@@ -165,6 +166,8 @@ def fine_tune_backbone(
     note = describe_accuracy(description["metrics"])
     if groups.cut:
         note += f"; {groups.cut:,} texts were cut to fit into train.backbone.max_length"
+    if left_out := describe_left_out(loaded.encoder.left_out):
+        note += f"; {left_out}"
     return run.summary(note=note)
 
 

@@ -1,4 +1,4 @@
-"""No chat template drops a part of a trajectory, and no part of it becomes a control token."""
+"""A model is given what its own chat template prints of a trajectory; what it leaves out is counted."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 from curate.data.conversation import build_dicts, read_messages
 from curate.engine.base import Failure, build_chat
 from curate.engine.chat_tokens import ChatTokens
+from curate.engine.template_turns import describe_left_out
 from curate.records import Message, text_parts
 from curate.reward.tokens import EncodedResponses, ResponseEncoder
 from tests.conftest import make_tokenizer
@@ -34,26 +35,33 @@ def list_published() -> dict[str, str]:
     return {file.stem: file.read_text(encoding="utf-8") for file in files}
 
 
-@pytest.mark.parametrize("name", TEMPLATES)
-def test_everything_is_shown(name: str) -> None:
-    prompt, response = make_trajectory()
-    text = render(TEMPLATES[name], (*prompt, *response))
-    assert [part for part in SHOWN if part not in text] == []
-    places = [text.rindex(part) for part in SHOWN if part not in ("which is the sum?", "the sum of the tool")]
-    assert places == sorted(places)
+KNOWN = ["qwen3", "qwen2_5", "llama3_1", "deepseekv3", "gemma4_v2", "glm4moe", "lfm2", "phi3", "muse_glimmer"]
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["qwen3", "qwen2_5", "llama3_1", "deepseekv3", "gemma4_v2", "glm4moe", "lfm2", "phi3", "muse_glimmer"],
-)
-def test_everything_is_shown_by_templates_of_known_models(name: str) -> None:
-    published = list_published()
-    if name not in published:
-        pytest.skip(f"this TRL has no template {name}")
+def get_template(name: str) -> str | None:
+    return TEMPLATES[name] if name in TEMPLATES else list_published()[name]
+
+
+@pytest.mark.parametrize("name", [*TEMPLATES, *KNOWN])
+def test_what_is_not_shown_is_counted(name: str) -> None:
     prompt, response = make_trajectory()
-    text = render(published[name], (*prompt, *response))
-    assert [part for part in SHOWN if part not in text] == []
+    tokens = ChatTokens(make_tokenizer(get_template(name)), 1 << 20)
+    ids = tokens.encode_chat((*prompt, *response), answer=False, tools=TOOLS)
+    assert not isinstance(ids, Failure), ids
+    text = str(tokens.tokenizer.decode(ids, skip_special_tokens=False))
+    missing = {part for part in SHOWN if part not in text}
+    kinds = {
+        "the thought": "reasoning",
+        "the text": "text beside calls",
+        "a remark": "calls of tools",
+        "another": "calls of tools",
+        "the result": "results of tools",
+        "the second result": "results of tools",
+        "the sum of the tool": "tools of a prompt",
+    }
+    assert {kinds[part] for part in missing} == {kind for kind, number in tokens.left_out.items() if number}
+    described = describe_left_out(tokens.left_out)
+    assert bool(missing) == described.startswith("the chat template left out ")
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
@@ -73,7 +81,8 @@ def test_control_strings_stay_text_wherever_they_are_written(name: str) -> None:
 
     harmless = encode("@w@")
     text = tokenizer.decode(harmless, skip_special_tokens=False)
-    assert text.count("@w@") == 9  # a name, a key, a value, the tools, a result, a thought and three texts
+    shown = text.count("@w@")  # of a name, a key, a value, the tools, a result, a thought and three texts
+    assert shown == (9 - sum(_count_hidden(what) for what in +tokens.left_out))
     for written in (END, "\ue0f07\ue0f1"):
         ids = encode(written)
         assert ids.count(end) == harmless.count(end)
@@ -81,17 +90,17 @@ def test_control_strings_stay_text_wherever_they_are_written(name: str) -> None:
         assert tokenizer.decode(ids, skip_special_tokens=False) == expected
     ids = encode(r"\ue0f07\ue0f1")  # in JSON its \ is doubled
     assert ids.count(end) == harmless.count(end)
-    assert tokenizer.decode(ids, skip_special_tokens=False).count("ue0f07") == 9
+    assert tokenizer.decode(ids, skip_special_tokens=False).count("ue0f07") == shown
 
 
-@pytest.mark.parametrize("name", ["qwen", "qwen3", "llama3_1"])
+def _count_hidden(what: str) -> int:
+    return {"calls of tools": 3}.get(what, 1)
+
+
+@pytest.mark.parametrize("name", ["plain", "qwen", "llama", "qwen3", "llama3_1", "phi3"])
 def test_ids_are_those_of_the_template_s_own_rendering(name: str) -> None:
-    template = QWEN if name == "qwen" else list_published()[name]
-    tokenizer = make_tokenizer(template)
+    tokenizer = make_tokenizer(get_template(name))
     prompt, response = make_trajectory()
-    if name == "llama3_1":  # it prints no text beside calls, and no reasoning
-        silent = {"content": (), "reasoning": None}
-        response = (response[0].model_copy(update=silent), *response[1:])
     expected = tokenizer.apply_chat_template(
         build_dicts((*prompt, *response)), tools=json.loads(TOOLS), tokenize=True, return_dict=False
     )
@@ -112,51 +121,23 @@ def test_ids_are_those_of_the_template_s_own_rendering(name: str) -> None:
     assert encoded.cut == 0
 
 
-def test_text_that_a_template_leaves_out_beside_a_call_is_a_turn_before_it() -> None:
-    _, (called, *_) = make_trajectory()
-    called = called.model_copy(update={"reasoning": None})
-    text = render(LLAMA, (*build_chat(("user", "which?")), called), tools=None)
-    assert text == (
-        "<|im_start|>user\nwhich?<|im_end|>\n<|im_start|>assistant\nthe text<|im_end|>\n<|im_start|>assistant\n"
-        '{"name": "add", "parameters": {"note": "a remark", "one": 2}}<|im_end|>\n'
-    )
-
-
-def test_what_a_template_does_not_print_is_written_as_judges_read_it() -> None:
+def test_without_a_template_everything_is_written_as_judges_read_it() -> None:
     prompt, response = make_trajectory()
-    assert render(PLAIN, (*prompt, *response)) == (
-        f"<|im_start|>system\nYou may call these tools:\n\n{TOOLS}<|im_end|>\n"
-        "<|im_start|>user\nwhich is the sum?<|im_end|>\n"
-        "<|im_start|>assistant\n<thinking>\nthe thought\n</thinking>\n\nthe text\n\n"
-        '<tool_call name="add" id="call00001">\n{"note":"a remark","one":2}\n</tool_call><|im_end|>\n'
-        '<|im_start|>user\n<tool_result name="add" id="call00001">\nthe result\n</tool_result><|im_end|>\n'
-        '<|im_start|>assistant\n<tool_call name="add" id="call00002">\n{"note":"another","one":5}\n</tool_call>'
-        "<|im_end|>\n"
-        '<|im_start|>user\n<tool_result name="add" id="call00002">\nthe second result\n</tool_result><|im_end|>\n'
-        "<|im_start|>assistant\nthe answer<|im_end|>\n"
-    )
-
-
-def test_reasoning_without_an_answer_is_written_alone() -> None:
-    thought = Message(role="assistant", reasoning="the thought")
-    text = render(PLAIN, (*build_chat(("user", "?")), thought), tools=None)
-    assert text.endswith("<|im_start|>assistant\n<thinking>\nthe thought\n</thinking><|im_end|>\n")
-
-
-def test_tools_join_a_system_turn_where_the_template_takes_none() -> None:
-    text = render(PLAIN, build_chat(("system", "Be brief."), ("user", "?")))
-    assert text.startswith(
-        f"<|im_start|>system\nBe brief.\n\nYou may call these tools:\n\n{TOOLS}<|im_end|>\n"
-    )
+    text = render(None, (*prompt, *response))
+    assert "Tools: [" in text
+    assert "Assistant: <thinking>\nthe thought\n</thinking>\n\nthe text\n\n<tool_call" in text
+    assert 'Tool: <tool_result name="add" id="call00001">\nthe result\n</tool_result>' in text
 
 
 def test_a_developer_is_a_system_turn_where_the_template_knows_none() -> None:
     chat = read_messages(
         [{"role": "developer", "content": "Be brief."}, {"role": "user", "content": "?"}], "chat"
     )
-    assert render(PLAIN, chat, tools=None) == render(
-        PLAIN, build_chat(("system", "Be brief."), ("user", "?")), tools=None
-    )
+    refusal = "{% for m in messages %}{% if m.role == 'developer' %}{{ raise_exception('?') }}{% endif %}{% endfor %}"
+    refusing = refusal + PLAIN
+    expected = render(PLAIN, build_chat(("system", "Be brief."), ("user", "?")), tools=None)
+    assert render(refusing, chat, tools=None) == expected
+    assert render(PLAIN, chat, tools=None) == expected.replace("system", "developer")  # which prints any role
 
 
 def test_arguments_that_are_no_object_reach_the_template_as_text() -> None:
@@ -164,7 +145,7 @@ def test_arguments_that_are_no_object_reach_the_template_as_text() -> None:
     chat = read_messages(
         [{"role": "user", "content": "?"}, {"role": "assistant", "content": "", "tool_calls": [call]}], "chat"
     )
-    for template in (QWEN, PLAIN, TEMPLATES["text arguments"]):
+    for template in (QWEN, TEMPLATES["text arguments"]):
         assert "not json" in render(template, chat, tools=None)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -37,6 +38,10 @@ class SequenceClassifier:
     budget: int
     label: int
     _types: dict[tuple[int, ...], list[int]] = field(init=False, default_factory=dict)  # which half of a pair
+
+    @property
+    def left_out(self) -> Counter[str]:
+        return self.tokens.left_out
 
     def score(self, chats: Sequence[Chat], tools: Sequence[str | None] = ()) -> list[Score | Failure]:
         self._types.clear()

@@ -7,6 +7,7 @@ image do not depend on which others it is shown with.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -181,6 +182,10 @@ class VisionReward:
     model: Any
     tokens: VisionTokens
     budget: int
+
+    @property
+    def left_out(self) -> Counter[str]:
+        return self.tokens.left_out
 
     def score(self, chats: Sequence[Chat], tools: Sequence[str | None] = ()) -> list[Score | Failure]:
         results: dict[int, Score | Failure] = {}

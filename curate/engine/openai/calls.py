@@ -173,19 +173,26 @@ def _build_generate_body(request: Generate) -> dict[str, Any] | Failure:
 
 
 def _convert_turns(chat: Chat, tools: str | None = None) -> list[dict[str, Any]] | Failure:
-    """Return a chat as the API takes it; reasoning and the list of tools, which it does not take, stand in the text."""
+    """Return a chat as the API takes it."""
     if not chat:
         return Failure("bare text needs the model's `tokenizer`", permanent=True)
+    if tools is not None:
+        return Failure(
+            "the tools of a prompt are sent only where the model's `tokenizer` is named", permanent=True
+        )
     if has_media(chat):
         return Failure("only text is sent, and the chat holds images or videos", permanent=True)
-    _, turns = _API_TURNS.add_tools(
-        tools, _API_TURNS.build_turns(chat, str, lambda message: plain_text(message.content)), str
-    )
-    return turns
+    return _API_TURNS.build_turns(chat, str, lambda message: plain_text(message.content))
 
 
 _API_TURNS = TemplateTurns(
-    TemplateWords(calls=True, text_arguments=True, text_beside_calls=True, results=True, developer=True),
-    lambda first, second: f"{first}\n\n{second}",
+    TemplateWords(
+        calls=True,
+        text_arguments=True,
+        text_beside_calls=True,
+        results=True,
+        developer=True,
+        reasoning_key="reasoning_content",
+    )
 )
 """What OpenAI's API takes in messages."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -281,6 +282,10 @@ class VllmReward(VllmModel):
     """A sequence-classification model; `label` is the index of the output that is the reward."""
 
     label: int = 0
+
+    @property
+    def left_out(self) -> Counter[str]:
+        return self.tokens.left_out
 
     def score(self, chats: Sequence[Chat], tools: Sequence[str | None] = ()) -> list[Score | Failure]:
         listed = tools or [None] * len(chats)

@@ -10,6 +10,7 @@ Named in curate.yaml, beside this file:
 from pydantic import Field
 
 from curate.core.section import Section
+from curate.data.conversation import text_answer, text_message
 from curate.data.preference_rows import Unusable
 from curate.evaluate.benchmark import BenchmarkItem
 from curate.evaluate.benchmark_formats import BenchmarkFormat, Row
@@ -28,7 +29,7 @@ class ReaderVotes(BenchmarkFormat):
             raise Unusable("readers are divided")  # the row is left out, and counted with this reason
         return BenchmarkItem(
             key=key,
-            context=[("user", row["question"])],
-            responses=(row["first"], row["second"]),
+            context=(text_message("user", row["question"]),),
+            responses=(text_answer(row["first"]), text_answer(row["second"])),
             tiers=(1, 2) if share > 0.5 else (2, 1),  # 1 is the best
         )

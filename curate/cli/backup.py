@@ -9,6 +9,7 @@ import typer
 
 from curate.cli.opening import load_config
 from curate.cli.options import DEFAULT_CONFIG, ConfigPath
+from curate.core.terminal import print_line
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be copied; write nothing.")]
 
@@ -23,7 +24,7 @@ def write_backup(
 
     backup = back_up_lake(load_config(config).location, folder, dry_run=dry_run)
     verb = "would copy" if dry_run else "copied"
-    print(
+    print_line(
         f"{verb} {len(backup.files)} files ({backup.bytes / 1e6:.1f} MB) of snapshot {backup.snapshot} to {folder}"
     )
 
@@ -39,7 +40,7 @@ def restore_backup(
     location = load_config(config).location
     backup = restore_lake(folder, location, dry_run=dry_run)
     verb = "would restore" if dry_run else "restored"
-    print(
+    print_line(
         f"{verb} snapshot {backup.snapshot} of {backup.made_at}, {len(backup.files)} files "
         f"({backup.bytes / 1e6:.1f} MB)"
     )

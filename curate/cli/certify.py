@@ -10,6 +10,7 @@ import typer
 from curate.cli.opening import load_config, open_lake
 from curate.cli.options import DEFAULT_CONFIG, ConfigPath
 from curate.cli.tables import print_summaries
+from curate.core.terminal import print_line
 
 
 def certify_labels(
@@ -48,4 +49,4 @@ def certify_labels(
         reasons = find_drift(lake, settings, certificate)
     if reasons:
         raise CurateError(f"{check} no longer holds. {' '.join(reasons)}")
-    print(f"{check} ({certificate.hash}) holds: {certificate.claim}")
+    print_line(f"{check} ({certificate.hash}) holds: {certificate.claim}")

@@ -9,6 +9,7 @@ import typer
 
 from curate.cli.opening import load_config
 from curate.cli.options import DEFAULT_CONFIG, ConfigPath
+from curate.core.terminal import escape_json, print_data, print_line
 
 if TYPE_CHECKING:
     from curate.lake.check.findings import CheckReport
@@ -33,7 +34,7 @@ def check_project(
 
     report = check_lake(load_config(config).location, repair=repair, files_only=files_only)
     if as_json:
-        print(json.dumps(report.to_dict(), ensure_ascii=False, indent=2))
+        print_data(escape_json(json.dumps(report.to_dict(), ensure_ascii=False, indent=2)))
     else:
         _print_report(report)
     if report.findings:
@@ -42,13 +43,13 @@ def check_project(
 
 def _print_report(report: CheckReport) -> None:
     for finding in report.findings:
-        print(f"{finding.where}: {finding.sentence}")
+        print_line(f"{finding.where}: {finding.sentence}")
     for repair in report.repairs:
-        print(f"repaired: {repair}")
+        print_line(f"repaired: {repair}")
     for note in report.notes:
-        print(f"note: {note}")
+        print_line(f"note: {note}")
     rows = sum(report.rows.values())
-    print(
+    print_line(
         f"{len(report.findings)} findings; {report.files} data files ({report.bytes / 1e6:.1f} MB) and {rows} rows are "
         f"as they were written, at snapshot {report.snapshot}"
         if report.snapshot is not None

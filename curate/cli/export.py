@@ -13,6 +13,7 @@ from curate.cli.opening import load_config, open_lake
 from curate.cli.options import DEFAULT_CONFIG, ConfigPath, SnapshotOption
 from curate.cli.tables import print_summaries
 from curate.core.progress import progress_bars
+from curate.core.terminal import print_line
 
 if TYPE_CHECKING:
     from curate.config.export import ExportEntry
@@ -51,4 +52,4 @@ def write_exports(
         print_summaries([summary])
         if entries or settings.export:
             for sentence in read_serious_doubts(lake):
-                print(f"warning: {sentence}", file=sys.stderr)
+                print_line(f"warning: {sentence}", file=sys.stderr)

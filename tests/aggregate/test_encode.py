@@ -13,16 +13,22 @@ import pytest
 
 from curate.aggregate.encode import encode_votes
 from curate.core.errors import CurateError
-from curate.core.resources import read_query
+from curate.core.resources import find_resource, read_query
 from curate.lake.lake import Lake, Location
-from curate.records import Judgment, arrow_schema
+from curate.records import Judgment, Response, arrow_schema
 
 RESPONSES = pa.table(
     {
         "prompt_id": ["q", "p", "p", "q", "p", "lonely"],
         "response_id": ["r5", "r2", "r1", "r4", "r3", "r9"],
         "model": ["m", None, "m", "n", "m", None],
-        "content": [[{"text": "x" * n}] for n in (50, 20, 10, 40, 30, 90)],
+        "messages": pa.array(
+            [
+                [{"role": "assistant", "content": [{"type": "text", "text": "x" * n}]}]
+                for n in (50, 20, 10, 40, 30, 90)
+            ],
+            arrow_schema(Response).field("messages").type,
+        ),
     }
 )
 COLUMNS = ("response_a", "response_b", "annotator_id", "kind", "shown", "outcome", "p_a")
@@ -53,6 +59,7 @@ def encode(judgments, responses=RESPONSES):
     with Lake(duckdb.connect(), Location("", "")) as lake, contextlib.ExitStack() as bound:
         for name, relation in relations.items():
             bound.enter_context(lake.bind(name, relation))
+        lake.rows(find_resource("sql/macros/conversation.sql").read_text(encoding="utf-8"))
         lake.rows(read_query("current_judgments"))
         lake.rows(read_query("aggregate_spoken"))
         return encode_votes(lake)
@@ -125,7 +132,10 @@ def test_a_large_random_table_agrees_with_dictionaries():
             "prompt_id": [f"p{k // 4:03}" for k in range(400)],
             "response_id": ids,
             "model": pa.nulls(400, pa.string()),
-            "content": [[{"text": ""}]] * 400,
+            "messages": pa.array(
+                [[{"role": "assistant", "content": [{"type": "text", "text": ""}]}]] * 400,
+                arrow_schema(Response).field("messages").type,
+            ),
         }
     )
     first = rng.integers(0, 100, 5000) * 4

@@ -89,7 +89,7 @@ def test_sql_and_status_after_ingest(
     capsys.readouterr()
     assert call(monkeypatch, "sql", "SELECT count(*) AS n FROM responses", "--format", "csv") == 0
     assert call(monkeypatch, "sql", "DELETE FROM prompts") == 1
-    assert "read-only" in capsys.readouterr().err
+    assert "DELETE may change something" in capsys.readouterr().err
     assert call(monkeypatch, "status", "--json") == 0
     assert '"reconciles": true' in capsys.readouterr().out
 

@@ -55,8 +55,8 @@ def test_judgments_labels_and_what_was_overruled(sample_lake: Lake) -> None:
 
 def test_texts_have_no_effect_on_the_terminal(sample_lake: Lake) -> None:
     sample_lake.rows(
-        "UPDATE lake.responses SET content = "
-        "[{'type': 'text', 'text': '[bold red]x[/] ' || chr(27) || '[2J', 'uri': NULL, 'sha256': NULL}], model = '[/]'"
+        "UPDATE lake.responses SET messages = [{'role': 'assistant', 'content': "
+        "[{'type': 'text', 'text': '[bold red]x[/] ' || chr(27) || '[2J'}]}], model = '[/]'"
     )
     text = shown(explained(sample_lake, "q1"), full=True)
     assert "[bold red]x[/]" in text

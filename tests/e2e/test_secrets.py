@@ -127,7 +127,7 @@ def read_everything(folder: Path) -> dict[str, str]:
             texts[name] = repr(pq.ParquetFile(file).read().to_pylist())
         else:
             texts[name] = file.read_bytes().decode("utf-8", "replace")
-            if "sqlite" in name or file.suffix == ".db":
+            if file.suffix in (".sqlite", ".db"):
                 with sqlite3.connect(file) as database:
                     texts[name] += "\n".join(database.iterdump())
     return texts

@@ -35,10 +35,13 @@ def aggregate_judgments(lake: Lake, config: Config, *, track: Track = no_progres
     model = _open_model(config)
     run = StageRun(lake, STAGE, config_hash=config.aggregate.digest)
     panels = list(_list_panels(lake, config))
+    # Of delta: each label set makes promises of its own. The set with the model has its share before the model judges,
+    # so that the promises of the first one do not change then.
+    has_model = config.train is not None and config.train.judge is not None
+    share = 0.5 if has_model else 1.0
     with track("aggregate", len(panels)) as advance:
         written = []
         for iteration, panel in panels:
-            share = 1.0 / len(panels)  # of delta: each label set makes promises of its own
             written.append(_aggregate_panel(lake, config, model, run, iteration, panel, share))
             advance(1)
     if any(written):

@@ -105,6 +105,7 @@ def _explain_machine_error(error: BaseException) -> str | None:
         "ConnectionException",
         "HTTPException",
         "TransactionException",
+        "Error",  # of SQLite, which the catalog is in
     ):
         return f"The lake's database cannot go on: {_one_line(error)}; {_KEPT}."
     if module == "pyarrow":

@@ -127,5 +127,9 @@ def test_prompts_of_plain_text_are_those_of_before(name: str, folder: Path) -> N
     assert isinstance(judge, LanguageJudge)
     examples = judge.find_examples([ITEM]).get("p", ())
     prompts = [judge.build_prompt(question, Preamble(), examples) for question in judge.questions(ITEM)]
-    texts = [[(turn.role, plain_text(turn.content)) for turn in prompt.messages] for prompt in prompts]
+    texts = [
+        [(turn.role, prompt.delimiter.publish(plain_text(turn.content))) for turn in prompt.messages]
+        for prompt in prompts
+        if prompt.delimiter is not None
+    ]
     assert content_id(texts) == PROMPTS[name]

@@ -89,8 +89,10 @@ def count_prompts(project: Path) -> int:
         return int(lake.value("SELECT count(*) FROM prompts"))
 
 
-def list_faults(calls: int) -> list[tuple[int, int]]:
-    every = [(at, error) for at in range(1, calls + 1) for error in ERRORS]
+def list_faults(calls: list[str]) -> list[tuple[int, int]]:
+    """List (call, error) to try; not in SQLite's checkpoint (docs/lake.md, "What is not promised")."""
+    tried = [at for at, call in enumerate(calls, 1) if not call.rstrip().endswith("catalog.sqlite")]
+    every = [(at, error) for at in tried for error in ERRORS]
     if os.environ.get("CURATE_FAULTS") == "all":
         return every
     return random.Random(0).sample(every, min(SAMPLE, len(every)))
@@ -107,7 +109,7 @@ def test_a_failed_write_is_one_sentence_and_loses_nothing(
     assert any(".parquet" in call for call in calls)
     assert any("sqlite" in call for call in calls)
     expected = {"ingest": 40 + ROWS, "compact": 40}[command]
-    for number, (at, error) in enumerate(list_faults(len(calls))):
+    for number, (at, error) in enumerate(list_faults(calls)):
         folder = tmp_path / str(number)
         shutil.copytree(project, folder)
         done = run_with_fault(folder, library, command, at=at, error=error)

@@ -19,7 +19,7 @@ def test_json_keeps_nested_values(sample_lake: Lake, tmp_path: Path) -> None:
     run_query(sample_lake, QUERY, as_format="json", output=tmp_path / "x.json")
     rows = json.loads((tmp_path / "x.json").read_text())
     assert [row["key"] for row in rows] == ["q0-r0", "q0-r1"]
-    assert rows[0]["content"][0]["text"] == "The answer is 0."
+    assert rows[0]["messages"][0]["content"][0]["text"] == "The answer is 0."
 
 
 def test_csv_and_parquet_read_back(sample_lake: Lake, tmp_path: Path) -> None:

@@ -115,12 +115,9 @@ def test_a_lake_before_aggregation(sample_lake: Lake, tmp_path: Path) -> None:
 
 def test_text_of_users_is_only_text(full_lake: Lake, tmp_path: Path) -> None:
     evil = "</style></svg><script>alert(1)</script><img src=x onerror=alert(2)>\"'&\x1b"
-    for table, column, where in (
-        ("prompts", "messages", "true"),
-        ("responses", "content", "true"),
-    ):
+    for table, column, where in (("prompts", "messages", "true"), ("responses", "messages", "true")):
         shape = {"type": "text", "text": evil + "\x00", "uri": None, "sha256": None}
-        value = [{"role": "user", "content": [shape]}] if table == "prompts" else [shape]
+        value = [{"role": "user" if table == "prompts" else "assistant", "content": [shape]}]
         full_lake.rows(f"UPDATE lake.{table} SET {column} = ? WHERE {where}", [value])
     for table, column, where in (
         ("responses", "model", "model = 'atlas-70b'"),

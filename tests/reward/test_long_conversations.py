@@ -34,7 +34,7 @@ def make_session(steps: int) -> list[dict[str, Any]]:
     turns: list[dict[str, Any]] = []
     for step in range(steps):
         turns.append({"role": "assistant", "content": "", "tool_calls": [make_call(step)]})
-        turns.append({"role": "tool", "tool_call_id": f"c{step}", "content": "the lazy dog"})
+        turns.append({"role": "tool", "tool_call_id": f"c{step}", "content": "the lazy dog " * 4})
     return [*turns, {"role": "assistant", "content": "the fox"}]
 
 
@@ -94,9 +94,10 @@ def test_trajectories_that_differ_only_in_what_is_cut_are_counted(
     )
     summary = train_reward_model(lake, config, written(tmp_path / "data", rows))
     assert summary.counts.dropped == {"equal after truncation": 1}
-    assert "; 4 texts were cut to fit into train.backbone.max_length" in summary.note
+    assert "; 2 texts were cut to fit into train.backbone.max_length" in summary.note
     about = json.loads((config.resolve("models/reward") / "training.json").read_text())
-    assert about["cut"] == 4
+    assert about["cut"] == 2
+    assert "the chat template left out calls of tools of " in summary.note
 
 
 def test_evaluate_says_what_has_no_score(
@@ -131,6 +132,8 @@ def test_judge_says_what_has_no_score(lake: Lake, tmp_path: Path, make_model: Ma
         writer.append("prompts", table([prompt]))
         writer.append("responses", table(list(responses)))
     summary = judge_responses(lake, config)
-    assert summary.note == "rm: 1 responses have no score (too long)"
+    assert summary.note == (
+        "rm: 1 responses have no score (too long), the chat template left out calls of tools of 21 messages"
+    )
     outcomes = dict(lake.rows("SELECT outcome = 'failed', count(*) FROM judgments GROUP BY ALL"))
     assert outcomes == {False: 1, True: 2}

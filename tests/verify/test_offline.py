@@ -20,8 +20,9 @@ from rich.console import Console
 from curate.aggregate import aggregate_judgments
 from curate.config.project import Config, load_config
 from curate.core.errors import CurateError
+from curate.data.conversation import text_answer
 from curate.lake.lake import Lake
-from curate.records import VerifyTask, text_parts
+from curate.records import VerifyTask
 from curate.verify.answers import OfflineQuestion, list_questions, record_answers
 from curate.verify.plan import plan_questions
 from curate.verify.server import TOKEN_VARIABLE
@@ -248,7 +249,7 @@ def test_a_real_terminal(tmp_path: Path) -> None:
     with Lake.open(load_config(config_path).location) as lake:
         prompt = make_prompt(1)
         bad = make_response(prompt, 0).model_copy(
-            update={"content": text_parts("evil \x1b[2J\x1b]0;x\x07 end")}
+            update={"messages": text_answer("evil \x1b[2J\x1b]0;x\x07 end")}
         )
         good = make_response(prompt, 1)
         a, b = sorted((bad.response_id, good.response_id))

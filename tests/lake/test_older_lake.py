@@ -100,10 +100,8 @@ def test_reading_commands_take_a_lake_from_before_all_but_the_first_migration(co
         for name in ("score_sd", "listed", "scores", "supersedes"):
             lake.rows(f"ALTER TABLE lake.judgments DROP COLUMN {name}")
         lake.rows("ALTER TABLE lake.annotators DROP COLUMN IF EXISTS trust")
-        lake.rows(
-            part = 'STRUCT("type" VARCHAR, "text" VARCHAR, uri VARCHAR, sha256 VARCHAR)[]'
-            lake.rows(f"ALTER TABLE lake.responses ADD COLUMN content {part}")
-        )
+        part = 'STRUCT("type" VARCHAR, "text" VARCHAR, uri VARCHAR, sha256 VARCHAR)[]'
+        lake.rows(f"ALTER TABLE lake.responses ADD COLUMN content {part}")
         lake.rows(
             "UPDATE lake.responses SET content = list_transform(messages[1].content, lambda part: {"
             "'type': part.\"type\", 'text': part.\"text\", 'uri': part.uri, 'sha256': part.sha256})"

@@ -88,6 +88,18 @@ def provide_browser() -> Path | None:
     return browser
 
 
+def require_browser() -> Path:
+    """Find the browser of a test; without one the test fails in CI, and is skipped elsewhere."""
+    import pytest  # `make browser` runs this file without it
+
+    browser = find_browser()
+    if browser is None:
+        if os.environ.get("CI"):
+            pytest.fail("there is no Chromium or Chrome: run `make browser`")
+        pytest.skip("there is no Chromium or Chrome on this machine: run `make browser`")
+    return browser
+
+
 def main() -> int:
     browser = provide_browser()
     if browser is None:

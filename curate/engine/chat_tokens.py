@@ -65,14 +65,16 @@ class ChatTokens:
     _takes_system: bool = field(init=False)
     _opening: str = field(init=False)
     _turns: TemplateTurns = field(init=False)
+    _template: str = field(init=False)
     _continuations: dict[tuple[str, str], list[int]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         added = {token.content for token in self.tokenizer.added_tokens_decoder.values()}
         control = sorted(filter(None, added | set(self.tokenizer.all_special_tokens)), key=len, reverse=True)
         self._control = re.compile("|".join(map(re.escape, [*control, _OPEN, _CLOSE, *_ESCAPED])))
+        self._template = self._get_template_text()
         words = probe_template(
-            self._get_template_text(),
+            self._template,
             lambda turns, tools: self._render_turns(turns, answer=False, tools=tools),
         )
         self._turns = TemplateTurns(words)
@@ -212,7 +214,7 @@ class ChatTokens:
     @property
     def left_out(self) -> Counter[str]:
         """Count of messages of which the template left something out, by what it was."""
-        return self._turns.left_out if self._get_template_text() else Counter()
+        return self._turns.left_out if self._template else Counter()
 
     def _get_template_text(self) -> str:
         """Return the source of the chat templates; "" where there is none."""
@@ -260,7 +262,7 @@ class ChatTokens:
         def mark(text: str) -> str:
             return self._mark_control_strings(text, written)
 
-        render = _get_text if self._get_template_text() else render_message
+        render = _get_text if self._template else render_message
         return self._turns.build_turns(messages, mark, lambda message: mark(render(message)))
 
     def _mark_control_strings(self, content: str, written: list[str]) -> str:

@@ -24,12 +24,14 @@ class TemplateTurns:
 
     Args:
         words: What the template prints.
-        left_out: Counts the messages of which the template leaves something out, by what it is.
+
+    Attributes:
+        left_out: Number of messages of which the template left something out, by what it is.
     """
 
-    def __init__(self, words: TemplateWords, left_out: Counter[str] | None = None) -> None:
+    def __init__(self, words: TemplateWords) -> None:
         self._words = words
-        self.left_out = Counter[str]() if left_out is None else left_out
+        self.left_out = Counter[str]()
 
     def build_turns(self, chat: Chat, mark: Mark, build_content: Callable[[Message], Any]) -> list[Turn]:
         """Return the turns as the template reads them.

@@ -19,7 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curate.core.errors import CurateError
-from curate.stats.guarantee import Guarantee, StratifiedGuarantee, check_level, estimate_labels_for_some
+from curate.stats.guarantee import (
+    Guarantee,
+    StratifiedGuarantee,
+    build_refusal,
+    check_level,
+    estimate_labels_for_some,
+)
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
@@ -253,16 +259,7 @@ def _build_guarantee(
             needed = max(
                 needed, len(drawn) // 10
             )  # labels enough and no promise: the next few will hardly do
-        return Guarantee(
-            alpha=alpha,
-            delta=level,
-            threshold=np.inf,
-            accepted=0.0,
-            n=0,
-            errors=0,
-            upper=1.0,
-            labels_needed=needed,
-        )
+        return build_refusal(alpha, level, labels_needed=needed)
     threshold, size, gains, needed_wealth = best
     return Guarantee(
         alpha=alpha,

@@ -93,6 +93,20 @@ def fewest_labels(alpha: float, delta: float, *, errors: int = 0) -> int:
     return n
 
 
+def build_refusal(alpha: float, delta: float, *, labels_needed: int | None) -> Guarantee:
+    """Build the guarantee that accepts nothing; `labels_needed`: how many more labels would likely do, if any."""
+    return Guarantee(
+        alpha=alpha,
+        delta=delta,
+        threshold=np.inf,
+        accepted=0.0,
+        n=0,
+        errors=0,
+        upper=1.0,
+        labels_needed=labels_needed,
+    )
+
+
 def certify_threshold(
     confidence: Float64, labelled: Int64, agrees: Bool, *, alpha: float, delta: float, grid: int = 100
 ) -> Guarantee:
@@ -124,16 +138,7 @@ def certify_threshold(
         passed = (float(threshold), n, errors, upper)
     if passed is None:
         needed = estimate_labels_for_some(confidence, sure, agrees, alpha, delta)
-        return Guarantee(
-            alpha=alpha,
-            delta=delta,
-            threshold=np.inf,
-            accepted=0.0,
-            n=0,
-            errors=0,
-            upper=1.0,
-            labels_needed=needed,
-        )
+        return build_refusal(alpha, delta, labels_needed=needed)
     threshold, n, errors, upper = passed
     accepted = float(np.mean(confidence >= threshold))
     return Guarantee(

@@ -29,7 +29,7 @@ from curate.core.terminal import (
     print_line,
 )
 from curate.verify.spreadsheet import _escape_formula as escape_formula
-from tests.browser import find_browser
+from tests.browser import require_browser
 from tests.cli.hostile_names import NAMES, make_hostile_project
 
 BAD = {"Cc", "Cf", "Zl", "Zp"}
@@ -202,11 +202,7 @@ def test_cells_for_people_are_no_formulas(project: Path, tmp_path: Path) -> None
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     sync_api = pytest.importorskip("playwright.sync_api")
-    chromium = find_browser()
-    if chromium is None:
-        if os.environ.get("CI"):
-            pytest.fail("there is no Chromium or Chrome: run `make browser`")
-        pytest.skip("there is no Chromium or Chrome on this machine: run `make browser`")
+    chromium = require_browser()
     with sync_api.sync_playwright() as driver:
         yield driver.chromium.launch(
             executable_path=str(chromium), headless=True, args=["--no-sandbox", "--disable-gpu"]

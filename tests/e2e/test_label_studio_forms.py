@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,7 +18,7 @@ from curate.records import Form, Part
 from curate.verify.pull import pull_answers
 from curate.verify.push import push_tasks
 from curate.verify.server import TOKEN_VARIABLE, LabelStudioClient
-from tests.browser import find_browser
+from tests.browser import require_browser
 from tests.e2e.label_studio import PASSWORD, TOKEN, LabelStudioServer
 from tests.verify.samples import NASTY, fill, make_task, write_project
 
@@ -57,11 +56,7 @@ def token(monkeypatch: pytest.MonkeyPatch) -> None:
 def page(label_studio: LabelStudioServer) -> Iterator[Any]:
     """A browser in which an annotator has signed in."""
     sync_api = pytest.importorskip("playwright.sync_api")
-    chromium = find_browser()
-    if chromium is None:
-        if os.environ.get("CI"):
-            pytest.fail("there is no Chromium or Chrome: run `make browser`")
-        pytest.skip("there is no Chromium or Chrome on this machine: run `make browser`")
+    chromium = require_browser()
     with sync_api.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=str(chromium), headless=True, args=QUIET)
         page = browser.new_page(viewport={"width": 1440, "height": 950})

@@ -27,7 +27,7 @@ class Rejection:
 
 
 def shorten_raw(raw: bytes | str) -> str:
-    """Return the raw row as text that any table can hold, cut to RAW_LIMIT characters.
+    r"""Return the raw row as text that any table can hold, cut to RAW_LIMIT characters.
 
     Bytes that are not UTF-8, NUL and lone surrogates are written as escapes (`\\xff`, `\\x00`, `\\ud800`).
     """

@@ -31,9 +31,9 @@ class AgreementEstimate:
 
 
 def krippendorff_alpha(counts: Int64, values: Float64 | None = None) -> float:
-    """Krippendorff's alpha = 1 - D_observed / D_expected (Krippendorff 2011, "Computing Krippendorff's
-    Alpha-Reliability"); units with one verdict do not count.
+    """Compute Krippendorff's alpha = 1 - D_observed / D_expected; units with one verdict do not count.
 
+    Source: Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability".
     `values` float64[C] places the categories on a line and makes differences squared (interval data); without it
     categories just differ or not (nominal data).
     """

@@ -3,8 +3,8 @@
 All work on counts int64[U, C]: how often each of C categories was given to each of U units (pairs). Chance makes 0,
 perfect agreement 1; NaN where the figure is not defined (nothing said twice, or only one category ever used).
 
->>> krippendorff_alpha(np.array([[2, 0, 0], [0, 2, 0], [1, 1, 0]])).round(3)
-np.float64(0.444)
+>>> round(krippendorff_alpha(np.array([[2, 0, 0], [0, 2, 0], [1, 1, 0]])), 3)
+0.444
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 r"""Prompts and responses as people see them: every character is text, and none can rearrange the page.
 
 Responses are untrusted. The forms show them with tags that escape markup. Here, invisible characters that change how
-their surroundings look are made visible: overrides and embeddings of the writing direction ("\\u202e" makes the rest of
+their surroundings look are made visible: overrides and embeddings of the writing direction ("\u202e" makes the rest of
 the line run backwards) and control characters. Each becomes one sign, so that positions in the text stay the same.
 """
 
@@ -23,7 +23,7 @@ _VISIBLE = dict.fromkeys((*_DIRECTIONS, *_CONTROLS), _SIGN)
 
 
 def reveal_characters(text: str) -> str:
-    r"""Return the text with line ends as "\\n" and a sign for each character that could hide or reorder other text."""
+    r"""Return the text with line ends as "\n" and a sign for each character that could hide or reorder other text."""
     return re.sub(r"\r\n?|\u2028|\u2029|\x85", "\n", text).translate(_VISIBLE)
 
 

@@ -366,6 +366,24 @@ class Quarantined(Record):
     run_id: str
 
 
+class FilterDecision(Record):
+    """What a filter says of a prompt or a response: leave it out (`drop`), or only say so (`report`).
+
+    `other`: the prompt, response or benchmark that it repeats; `score`: how alike they are, or what was measured.
+    """
+
+    filter: str
+    revision: str
+    target: Literal["prompt", "response"]
+    item_id: str
+    prompt_id: str
+    action: Literal["drop", "report"]
+    reason: str
+    score: float | None = None
+    other: str | None = None
+    run_id: str
+
+
 class Evaluation(Record):
     """One line of a score table: a metric of a model or panel on (a subset of) a benchmark, with its interval."""
 
@@ -426,6 +444,7 @@ TABLES: dict[str, type[Record]] = {
     "label_uses": LabelUse,
     "verify_tasks": VerifyTask,
     "quarantine": Quarantined,
+    "filter_decisions": FilterDecision,
     "evaluations": Evaluation,
     "runs": Run,
 }

@@ -18,6 +18,7 @@ from curate.cli.evaluate import evaluate_models
 from curate.cli.explain import explain_labels
 from curate.cli.export import write_exports
 from curate.cli.failures import is_debugging, print_failure
+from curate.cli.filter import filter_texts
 from curate.cli.ingest import ingest_app
 from curate.cli.init import init_project
 from curate.cli.interrupts import print_interruption
@@ -44,6 +45,7 @@ app = typer.Typer(
 app.command("init")(init_project)
 app.command("run")(run_project)
 app.add_typer(ingest_app, name="ingest", invoke_without_command=True)
+app.command("filter")(filter_texts)
 app.command("judge")(ask_judges)
 app.command("aggregate")(combine_judgments)
 app.add_typer(verify_app, name="verify")

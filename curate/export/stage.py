@@ -191,6 +191,8 @@ def _fingerprint_export(reader: Lake, entry: ExportEntry, form: ExportFormat, it
     digests |= {
         f"certificate {name}": str(number) for name, number in reader.rows(read_query("certificate_newest"))
     }
+    if reader.has("filter_decisions") and reader.value("SELECT count(*) FROM filter_decisions"):
+        digests["filter_decisions"] = reader.digest("filter_decisions", 'row(item_id, action, "filter")')
     which = f"iteration = {iteration}" if form.needs_labels else "true"
     for table in filter(reader.has, _REPLACED):  # a snapshot may be from before some
         columns = [f'"{name}"' for name in TABLES[table].model_fields if name != "run_id"]

@@ -367,7 +367,7 @@ class Quarantined(Record):
 
 
 class FilterDecision(Record):
-    """What a filter says of a prompt or a response: leave it out (`drop`), or only say so (`report`).
+    """Decision of a filter about a prompt or a response: leave it out (`drop`), or only say so (`report`).
 
     `other`: the prompt, response or benchmark that it repeats; `score`: how alike they are, or what was measured.
     """

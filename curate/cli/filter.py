@@ -54,7 +54,7 @@ def _show_decisions(config: ConfigPath, name: str, *, as_json: bool) -> None:
     with open_lake(load_config(config), read_only=True) as lake:
         rows = lake.arrow(read_query("filter_show"), [name]).to_pylist()
         if not rows:
-            known = ", ".join(str(found) for (found,) in lake.rows(read_query("filter_names")))
+            known = ", ".join(str(known_name) for (known_name,) in lake.rows(read_query("filter_names")))
             advice = f"there are {known}" if known else "run `curate filter`"
             raise CurateError(f"No filter called {name!r} has left anything out: {advice}.")
     if as_json:

@@ -1,4 +1,4 @@
-"""How much of a known text stands in another one: the share of its shingles of three words."""
+"""Measure how much of a known text stands in another one: the share of its shingles of three words."""
 
 from __future__ import annotations
 

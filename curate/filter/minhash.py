@@ -39,8 +39,8 @@ def choose_bands(threshold: float) -> tuple[int, int]:
     rows = 1
     while True:
         wider = rows + 1
-        found = 1 - (1 - threshold**wider) ** (_HASHES // wider)
-        if found < _RECALL or wider > _HASHES // 2:
+        recall = 1 - (1 - threshold**wider) ** (_HASHES // wider)
+        if recall < _RECALL or wider > _HASHES // 2:
             return _HASHES // rows, rows
         rows = wider
 

@@ -89,12 +89,12 @@ class Contamination(Filter):
     def _locate(self) -> list[Path]:
         paths = []
         for name in self.options.against:
-            found = sorted(self.folder.glob(name)) if not Path(name).is_absolute() else [Path(name)]
-            found = [path for path in found if path.is_file()]
-            if not found:
+            files = sorted(self.folder.glob(name)) if not Path(name).is_absolute() else [Path(name)]
+            files = [path for path in files if path.is_file()]
+            if not files:
                 raise CurateError(
                     f"The filter {self.options.name} is to compare with {name}, but there is no such file in "
                     f"{self.folder}: mend `against`."
                 )
-            paths += found
+            paths += files
         return paths

@@ -48,8 +48,8 @@ class PersonalData(TextFilter):
     options: PersonalDataOptions
 
     def find_flaw(self, text: str) -> tuple[str, float | None] | None:
-        found = [form for form in self.options.forms if _has(form, text)]
-        return (f"holds personal data: {', '.join(found)}", None) if found else None
+        present = [form for form in self.options.forms if _has(form, text)]
+        return (f"holds personal data: {', '.join(present)}", None) if present else None
 
 
 def _has(form: Form, text: str) -> bool:

@@ -36,5 +36,5 @@ class Refusal(TextFilter):
     def find_flaw(self, text: str) -> tuple[str, float | None] | None:
         if len(text) > self.options.longest:
             return None
-        found = _OPENINGS.search(text[: self.options.within + 120])
-        return None if found is None or found.start() > self.options.within else ("refuses", None)
+        opening = _OPENINGS.search(text[: self.options.within + 120])
+        return None if opening is None or opening.start() > self.options.within else ("refuses", None)

@@ -31,14 +31,14 @@ class Repetition(TextFilter):
         words = text.split()
         if len(words) < self.options.least:
             return None
-        share = _repeated_lines(text)
+        share = _measure_repeated_lines(text)
         if share > self.options.lines:
             return "repeats its lines", share
-        share = _commonest_phrase(words, self.options.words)
+        share = _measure_commonest_phrase(words, self.options.words)
         return ("repeats a phrase", share) if share > self.options.phrases else None
 
 
-def _repeated_lines(text: str) -> float:
+def _measure_repeated_lines(text: str) -> float:
     """Compute the share of characters in lines that stood before; short ones, such as `}` in code, do not count."""
     lines = [line.strip() for line in re.split(r"\n+", text)]
     lines = [line for line in lines if len(line) > 12]
@@ -51,7 +51,7 @@ def _repeated_lines(text: str) -> float:
     return repeated / total if total else 0.0
 
 
-def _commonest_phrase(words: list[str], n: int) -> float:
+def _measure_commonest_phrase(words: list[str], n: int) -> float:
     """Compute the share of characters that the commonest phrase of n words takes, where it stands more than twice."""
     phrases = Counter(zip(*(words[start:] for start in range(n)), strict=False))
     phrase, count = phrases.most_common(1)[0]

@@ -17,5 +17,5 @@ class SpecialTokens(TextFilter):
     """Leave out texts with residue of a chat template: the end of generation was missed, or turns were glued."""
 
     def find_flaw(self, text: str) -> tuple[str, float | None] | None:
-        found = _TOKENS.search(text) or text.count("</s>") > text.count("<s>")  # a pair of them is HTML
-        return None if not found else ("holds a control token of a chat template", None)
+        residue = _TOKENS.search(text) or text.count("</s>") > text.count("<s>")  # a pair of them is HTML
+        return None if not residue else ("holds a control token of a chat template", None)

@@ -3,10 +3,10 @@
     python bench/duplicates.py --documents 100000
     python bench/duplicates.py --documents 100000 --peers rensa datasketch
 
-Texts of 20 to 180 words from a vocabulary of 50,000 words with Zipf's frequencies; one in ten is an earlier one
-with words replaced. Truth: pairs of a text and its origin whose exact overlap of runs of five words is at least the threshold.
-All do the same work: from texts to pairs. A peer's candidates are verified as ours are, by the exact overlap, where it
-offers no more than signatures. Peers are no dependency: `pip install rensa datasketch`.
+Texts of 20 to 180 words from a vocabulary of 50,000 words with Zipf's frequencies; one in ten is an earlier one with
+words replaced. Truth: pairs of a text and its origin whose exact overlap of runs of five words is at least the
+threshold. All do the same work, from texts to pairs; what a peer proposes is verified by the exact overlap, as ours is.
+Peers are no dependency: `pip install rensa datasketch`.
 """
 
 from __future__ import annotations

@@ -38,7 +38,10 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Finding of a filter about one item. `reason`: a few words, the same for all items with one flaw; `other`: what it repeats."""
+    """Finding of a filter about one item.
+
+    `reason`: a few words, the same for all items with one flaw; `other`: what it repeats.
+    """
 
     item: Item
     reason: str

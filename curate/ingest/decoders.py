@@ -52,6 +52,7 @@ def resolve_fields(source: Source) -> Fields:
 
 
 def make_judgments_decoder(source: Source, *, name: str) -> JudgmentsDecoder:
+    """Make the function that decodes a source's rows of judgments."""
     native, kind = make_native_judgments_decoder(), source.annotator_kind
     if source.fields is not None:
         reading = SourceSettings(source.fields, source.annotator or name, kind or "imported")
@@ -62,6 +63,7 @@ def make_judgments_decoder(source: Source, *, name: str) -> JudgmentsDecoder:
 
 
 def merge_fields(defaults: Fields, overrides: Fields | None) -> Fields:
+    """Put what a source sets over what its shape says."""
     return defaults.model_copy(update=overrides.model_dump(exclude_unset=True) if overrides else {})
 
 

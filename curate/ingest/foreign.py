@@ -46,6 +46,7 @@ def find_value(row: ForeignRow, path: str | None) -> Any:
 
 
 def require_value(row: ForeignRow, path: str) -> Any:
+    """Return the value at a path, or raise `RowError` where there is none."""
     value = find_value(row, path)
     if value is None:
         raise RowError("missing key", f"`{path}` is missing.")
@@ -53,12 +54,14 @@ def require_value(row: ForeignRow, path: str) -> Any:
 
 
 def check_text(value: object, place: str) -> str:
+    """Return a value that is text, or raise `RowError`."""
     if not isinstance(value, str):
         raise RowError("wrong type", f"`{place}` is {name_type(value)}, but should be a string.")
     return value
 
 
 def get_text(row: ForeignRow, path: str | None) -> str | None:
+    """Return the text at a path, or None."""
     value = find_value(row, path)
     return None if value is None or path is None else check_text(value, path)
 
@@ -86,6 +89,7 @@ def parse_number(value: object, place: str) -> float:
 
 
 def parse_probability(value: object, place: str) -> float:
+    """Parse a number between 0 and 1."""
     parsed = parse_number(value, place)
     if not 0 <= parsed <= 1:
         raise RowError("wrong value", f"`{place}` is {parsed:g}, but must be between 0 and 1.")
@@ -93,6 +97,7 @@ def parse_probability(value: object, place: str) -> float:
 
 
 def name_type(value: object) -> str:
+    """Name a value's type in the words of JSON."""
     return TYPE_NAMES.get(type(value), type(value).__name__)
 
 
@@ -149,11 +154,13 @@ def parse_json_cell(value: str, place: str) -> Any:
 
 
 def get_annotator(row: ForeignRow, reading: SourceSettings) -> str:
+    """Return who judged: as the row says, else the source's."""
     value = get_key(row, reading.fields.annotator)
     return reading.annotator if value is None else value
 
 
 def get_kind(row: ForeignRow, reading: SourceSettings) -> Kind:
+    """Return what the annotator is: as the row says, else the source's kind."""
     value = get_text(row, reading.fields.annotator_kind)
     if value is None:
         return reading.kind
@@ -166,6 +173,7 @@ def get_kind(row: ForeignRow, reading: SourceSettings) -> Kind:
 
 
 def parse_outcome(value: object, place: str, winners: Mapping[str, Outcome]) -> Outcome:
+    """Parse who won, by the words of `winners` or our own."""
     name = str(value) if isinstance(value, str | int | float) else ""
     winner = winners.get(name, name)
     if winner not in get_args(Outcome):
@@ -175,6 +183,7 @@ def parse_outcome(value: object, place: str, winners: Mapping[str, Outcome]) -> 
 
 
 def get_order(row: ForeignRow, reading: SourceSettings) -> Shown | None:
+    """Return the order that the annotator saw, or None."""
     value = get_text(row, reading.fields.shown)
     if value not in (None, "ab", "ba"):
         raise RowError("wrong value", f"`{reading.fields.shown}` is {value!r}, but must be 'ab' or 'ba'.")
@@ -182,6 +191,7 @@ def get_order(row: ForeignRow, reading: SourceSettings) -> Shown | None:
 
 
 def collect_meta(row: ForeignRow, reading: SourceSettings) -> dict[str, Any] | None:
+    """Collect what is kept of a row beside what is read."""
     return {path: find_value(row, path) for path in reading.fields.meta} or None
 
 

@@ -13,6 +13,7 @@ from curate.ingest.rows import IncomingResponse, Row, Verdict
 
 
 def read_mapped(row: ForeignRow, reading: SourceSettings) -> Row:
+    """Read a row in the one of three ways that its fields name."""
     if reading.fields.chosen is not None:
         return read_chosen(row, reading)
     if reading.fields.a is not None:

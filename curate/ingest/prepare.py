@@ -64,6 +64,7 @@ class PreparedResponses:
 
 
 def prepare_judgments(chunk: Chunk, decoder: Callable[[RawRow], JudgmentRow]) -> PreparedJudgments:
+    """Decode a chunk of rows of judgments."""
     return PreparedJudgments(_locate_chunk(chunk), _decode_rows(chunk.numbers, chunk.rows, decoder))
 
 
@@ -156,6 +157,7 @@ def _read_by_rows(
 
 
 def reject_row(number: int, raw: RawRow, error: RowError) -> Rejection:
+    """Make a row's entry in the quarantine."""
     return Rejection(number, error.kind, error.reason, _raw_text(raw))
 
 

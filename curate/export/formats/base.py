@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import polars as pl
@@ -79,6 +80,7 @@ class ExportFormat(ABC):
         selection_parameters: Parameters of that query, in the order of their numbers.
         needs_labels: There is nothing to write before `aggregate` has run.
         needs_transcripts: Rows are judgments with the judge's chat, so new judgments make an export out of date.
+        needs_judgments: Rows hold single judgments, so new ones make an export out of date too.
     """
 
     Options: ClassVar[type[Section]] = Section
@@ -91,6 +93,7 @@ class ExportFormat(ABC):
     selection_parameters: tuple[str, ...] = FILTERS
     needs_labels: bool = True
     needs_transcripts: bool = False
+    needs_judgments: bool = False
 
     def __init__(self, name: str, options: Any = None, *, code: str = "") -> None:
         """Open the format; `code` identifies the source of a user's own format."""
@@ -107,6 +110,20 @@ class ExportFormat(ABC):
     def dropped(self) -> Mapping[str, int]:
         """Return reason → number of selected rows that the format itself left out while it wrote."""
         return {}
+
+    @property
+    def losses(self) -> Mapping[str, int]:
+        """Return what rows that were written do not say, though the lake does: what → how often."""
+        return {}
+
+    def write_files(self, folder: Path, parts: Mapping[str, Sequence[Path]]) -> Sequence[Path]:
+        """Write the files that the consumer wants beside the tables, and return their paths.
+
+        Args:
+            folder: The folder of the export, with its tables.
+            parts: Name of a table → its Parquet files, in order.
+        """
+        return ()
 
     @abstractmethod
     def list_tables(

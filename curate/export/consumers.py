@@ -71,8 +71,8 @@ CONSUMERS: Mapping[str, Consumer] = {
     "reward-bench": Consumer("reward-bench", "rewardbench --dataset={folder} --split=train"),
     "reward-bench-2": Consumer(
         "reward-bench-2",
-        "scripts/run_v2.py --dataset {folder}/jsonl/train-00000.jsonl",
-        settings={"min_confidence": 0.9, "jsonl": True},
+        "scripts/run_v2.py --dataset {folder}",
+        settings={"min_confidence": 0.9},
     ),
     "argilla": Consumer("argilla", 'rg.Dataset.from_disk("{folder}")'),
     "icai": Consumer("annotated-pairs", "{folder}/annotated_pairs.json"),

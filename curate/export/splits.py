@@ -51,6 +51,8 @@ def select_splits(reader: Lake, entry: ExportEntry) -> None:
         CurateError: There are too few prompts for as many splits.
     """
     shares = entry.splits or {}
+    if not reader.value("SELECT count(*) FROM selection WHERE reason IS NULL"):
+        return  # there is nothing to divide, which `write_export` says
     if reader.value("SELECT count(*) FROM duckdb_views() WHERE view_name = 'prompts'"):
         raise CurateError("`splits` need a lake of this version: run any command that writes to it first.")
     rows = reader.rows(read_query("export_prompt_texts"))

@@ -108,7 +108,7 @@ def write_export(
     snapshot = lake.snapshot()
     # A connection of its own: every query sees this snapshot, and its temporary tables disturb nobody.
     with Lake.open(lake.location, snapshot=snapshot) as reader:
-        has_layouts = form.ConversationRow is not None and bool(
+        has_layouts = (form.ConversationRow is not None or form.reads_layout) and bool(
             reader.value(read_query("export_conversations"))
         )
         iteration = _choose_iteration(reader, entry, form)
@@ -330,8 +330,8 @@ def _build_manifest(
             "in": content.selected.rows_in,
             "kept": content.selected.rows_kept,
             "dropped": content.selected.dropped,
-            "losses": dict(content.format.losses),
         },
+        "losses": dict(content.format.losses),
         "tables": {part.name: {"rows": part.rows, "row_hash": part.row_hash} for part in content.parts},
         "files": [asdict(file) for file in files],
     }

@@ -73,6 +73,7 @@ class ExportFormat(ABC):
         Options: What curate.yaml can set, as `format: {kind: NAME, OPTION: VALUE}`.
         Row: Columns of the rows, where the format has one table of rows of its own.
         ConversationRow: Columns where conversations are more than texts; None: the format has one layout.
+        reads_layout: The format itself looks at what conversations need.
         title: Title of the dataset card.
         about: Sentence of the dataset card about what a row is.
         unit: Name of what is selected, in the plural.
@@ -86,6 +87,7 @@ class ExportFormat(ABC):
     Options: ClassVar[type[Section]] = Section
     Row: ClassVar[type[Record] | None] = None
     ConversationRow: ClassVar[type[Record] | None] = None
+    reads_layout: ClassVar[bool] = False
     title: str = "Preference data"
     about: str = ""
     unit: str

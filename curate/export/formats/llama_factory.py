@@ -75,7 +75,7 @@ class LlamaFactory(TaskFormat):
     """Conversations for LLaMA-Factory: reward models, DPO, ORPO and SimPO, KTO, or fine-tuning."""
 
     Row = LlamaFactoryPairRow
-    ConversationRow = LlamaFactoryPairRow  # texts only, but the layout says where images are
+    reads_layout = True
     title = "Preferences for LLaMA-Factory"
 
     def choose_schema(self, layout: Layout) -> pa.Schema:

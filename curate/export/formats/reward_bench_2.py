@@ -8,10 +8,13 @@ it are kept, since they make the question hard.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pydantic import Field
 
 from curate.core.section import Section
 from curate.data.preference_rows import Unusable
+from curate.export.formats.base import PLAIN, ExportTable, Layout, Transcriber
 from curate.export.formats.dialogue import get_only_turn, refuse_images, refuse_tools, write_turns
 from curate.export.formats.row_format import RowFormat
 from curate.export.formats.tasks import Dict
@@ -50,6 +53,12 @@ class RewardBench2(RowFormat):
     def __init__(self, name: str, options: object = None, *, code: str = "") -> None:
         super().__init__(name, options, code=code)
         self.selection = "export_select_consensus"
+
+    def list_tables(
+        self, transcripts: Transcriber | None = None, *, layout: Layout = PLAIN
+    ) -> tuple[ExportTable, ...]:
+        """Return the one table, under the name of the split that is loaded."""
+        return tuple(replace(table, name="test") for table in super().list_tables(transcripts, layout=layout))
 
     def write_row(self, row: Dict) -> Dict:
         """Return the row of a question."""

@@ -45,7 +45,7 @@ class Verl(RowFormat):
 
     rows = "prompts"
     Row = VerlRow
-    ConversationRow = VerlRow
+    reads_layout = True
     checks_rows = False
     title = "Prompts for verl"
 

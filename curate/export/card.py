@@ -66,6 +66,7 @@ def render_card(reader: Lake, config: Config, content: ExportContent) -> str:
         loading=_loading_example(content),
         counts=reader.rows(read_query("export_card_counts"), iteration),
         selected=content.selected,
+        losses=dict(content.format.losses),
         claim=_read_assessment(reader, content.iteration),
         certificate=next(iter(reader.rows(read_query("certificate_newest"))), None),
         warnings=[sentence for (sentence,) in reader.rows(read_query("doubts"))],
@@ -88,13 +89,13 @@ def _read_assessment(reader: Lake, iteration: int | None) -> tuple[Any, ...] | N
 def _front_matter(content: ExportContent) -> str:
     rows = sum(part.rows for part in content.parts)
     is_split = content.format.is_split
-    configs = [
-        {
-            "config_name": "default" if is_split else part.name,
-            "data_files": [{"split": "train", "path": f"data/{part.name}-*.parquet"}],
-        }
-        for part in content.parts
+    paths = {part.name: f"data/{part.name}-*.parquet" for part in content.parts}
+    configs: list[dict[str, Any]] = [
+        {"config_name": name, "data_files": [{"split": "train", "path": path}]} for name, path in paths.items()
     ]
+    if is_split:  # each part is a split of one configuration
+        files = [{"split": name, "path": path} for name, path in paths.items()]
+        configs = [{"config_name": "default", "data_files": files}]
     document: dict[str, Any] = {
         **_license_fields(content.entry.license),
         "tags": ["preference", "rlhf", "curate"],
@@ -119,7 +120,11 @@ def _license_fields(name: str | None) -> dict[str, str]:
 
 def _loading_example(content: ExportContent) -> str:
     if content.format.is_split:
-        return 'rows = load_dataset("path/of/this/folder", split="train")'
+        if len(content.parts) == 1:
+            return 'rows = load_dataset("path/of/this/folder", split="train")'
+        return "\n".join(
+            f'{part.name} = load_dataset("path/of/this/folder", split="{part.name}")' for part in content.parts
+        )
     return "\n".join(
         f'{part.name} = load_dataset("path/of/this/folder", "{part.name}", split="train")'
         for part in content.parts

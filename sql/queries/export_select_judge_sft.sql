@@ -15,7 +15,7 @@ said AS (
     WINDOW same AS (PARTITION BY prompt_id, annotator_id, revision, response_a, response_b, sample)
 )
 SELECT
-    judgment_id, confidence,
+    judgment_id, said.prompt_id, confidence,
     CASE
         WHEN transcribed.revision IS NULL THEN 'by a judge whose prompt cannot be made again'
         WHEN $2::VARCHAR IS NOT NULL AND prompts.split IS DISTINCT FROM $2::VARCHAR THEN 'in another split'

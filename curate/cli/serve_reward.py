@@ -73,7 +73,8 @@ def serve_model(
     from curate.core.network import is_loopback
     from curate.data.conversation import text_answer, text_message
     from curate.reward.scorer import PromptResponses, open_reward_model
-    from curate.serve.app import ServerLimits, make_app
+    from curate.serve.app import make_app
+    from curate.serve.limits import ServerLimits
     from curate.serve.protocol_timeout import TimedProtocol
 
     key = _read_key(api_key_env)

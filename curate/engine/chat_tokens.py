@@ -31,6 +31,21 @@ _ESCAPED = (
     "\\ue0f1",
 )  # what a template makes of them that prints arguments as Python or ASCII does
 _MARK = re.compile(f"(?:{_OPEN}|{re.escape(_ESCAPED[0])})(\\d+)(?:{_CLOSE}|{re.escape(_ESCAPED[1])})")
+# How chats are written where a tokenizer has no chat template; saved with a model that was trained so, it makes others
+# write the same. What only a real template has words for, it refuses.
+PARAGRAPHS_TEMPLATE = """\
+{%- set names = {'system': 'System', 'developer': 'Developer', 'user': 'User', 'assistant': 'Assistant', \
+'tool': 'Tool'} -%}
+{%- if bos_token %}{{ bos_token }}{% endif -%}
+{%- if tools %}{{ 'Tools: ' + tools | tojson + '\\n\\n' }}{% endif -%}
+{%- for message in messages -%}
+{%- if message.content is not string or message.tool_calls or message.reasoning_content -%}
+{{ raise_exception('this model was trained without a chat template: a message is its text alone') }}
+{%- endif -%}
+{{ names[message.role] + ': ' + message.content + ('' if loop.last else '\\n\\n') }}
+{%- endfor -%}
+{%- if add_generation_prompt %}{{ '\\n\\nAssistant:\\n' }}{% endif -%}
+"""
 _THINK = ("<think>", "</think>")
 _TAIL = (
     48  # characters before a continuation that can change how it is split: more than any tokenizer looks at
@@ -237,12 +252,13 @@ class ChatTokens:
     def _get_template_text(self) -> str:
         """Return the source of the chat templates; "" where there is none."""
         template = self.tokenizer.chat_template
-        return "\n".join(template.values()) if isinstance(template, dict) else template or ""
+        source = "\n".join(template.values()) if isinstance(template, dict) else template or ""
+        return "" if source == PARAGRAPHS_TEMPLATE else source
 
     def _render_turns(
         self, turns: Sequence[dict[str, Any]], *, answer: bool, tools: list[Any] | None = None
     ) -> str:
-        if self.tokenizer.chat_template:
+        if self._template:
             given = list(map(_split_content, turns)) if self._reads_parts else list(turns)
             rendered = self.tokenizer.apply_chat_template(
                 given, tools=tools, tokenize=False, add_generation_prompt=answer

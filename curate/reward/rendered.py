@@ -96,7 +96,7 @@ def learn_frame(chat: ChatTokens) -> TurnFrame | None:
     return TurnFrame(
         begin=begin if begin and whole.startswith(begin) else "",
         opening=opening,
-        user_opening=_drop_closing(between, closing).strip(),
+        user_opening=_drop_closing(between, closing).strip() or between.strip(),
         prompt_rest=generation[len(shared) :],
         answer_rest=last[len(shared) :],
         tail=tail,
@@ -154,11 +154,12 @@ class RenderedChats:
             return None
         head, rest = text[:place], text[place:]
         rest = rest.removesuffix(frame.next_prompt) if frame.opening in frame.next_prompt else rest
+        rest = self.strip_end(rest)
         if end is None and not several and _holds(rest, frame.user_opening):
             raise ValueError(GOES_ON)
         if frame.begin and not head.startswith(frame.begin):
             head = frame.begin + head
-        turn = self._write_turn(frame, self.strip_end(rest))
+        turn = self._write_turn(frame, rest)
         marked = MarkedText((head + turn.pieces[0], *turn.pieces[1:]), turn.written)
         ids, prompt_ids = self.chat.encode_marked(marked), self.chat.encode_marked(MarkedText((head,), ()))
         return ids, _count_common(ids, prompt_ids)
@@ -193,10 +194,15 @@ class RenderedChats:
 
     def _write_turn(self, frame: TurnFrame, rest: str) -> MarkedText:
         """Write what stands after the opening of an answer, closed as the template closes it."""
+        for written in (frame.answer_rest, frame.prompt_rest if frame.prompt_rest.strip() else ""):
+            if written and rest.startswith(written):
+                turn = self.chat.prepare_answer(rest[len(written) :])
+                return _close_turn(
+                    frame, MarkedText((written + turn.pieces[0], *turn.pieces[1:]), turn.written)
+                )
         turn = self.chat.prepare_answer(rest)
-        continues = frame.prompt_rest.strip() and rest.startswith(frame.prompt_rest)
-        if continues or _THINK.match(rest) or (frame.answer_rest and rest.startswith(frame.answer_rest)):
-            return MarkedText((*turn.pieces[:-1], turn.pieces[-1] + frame.tail), turn.written)
+        if _THINK.match(rest):
+            return _close_turn(frame, turn)
         if frame.answer_rest.strip() and turn.written and not turn.pieces[0].strip():
             raise ValueError(
                 f"the answer begins with {turn.written[0]!r}, where this chat template writes {frame.answer_rest!r} by "
@@ -211,6 +217,10 @@ class RenderedChats:
         if begin < 0:
             raise ValueError("the chat template does not print this answer where it prints others")
         return MarkedText((whole.pieces[0][begin + len(frame.opening) :], *whole.pieces[1:]), whole.written)
+
+
+def _close_turn(frame: TurnFrame, turn: MarkedText) -> MarkedText:
+    return MarkedText((*turn.pieces[:-1], turn.pieces[-1] + frame.tail), turn.written)
 
 
 def strip_end_tokens(text: str, ends: Sequence[str] | set[str]) -> str:

@@ -59,6 +59,7 @@ class LoadedBackbone:
         reader = encoder.processor if isinstance(encoder, VisionResponseEncoder) else encoder.tokenizer
         tokenizer = encoder.tokenizer
         tokenizer.model_max_length, tokenizer.truncation_side = encoder.max_length, "left"
+        tokenizer.init_kwargs["truncation_side"] = "left"  # the attribute alone is not saved
         if tokenizer.chat_template is None and not isinstance(model, EncoderModel):
             tokenizer.chat_template = PARAGRAPHS_TEMPLATE
         reader.save_pretrained(folder)

@@ -27,6 +27,7 @@ from curate.cli.maintenance import clean_lake, compact_files
 from curate.cli.rank import show_ranking
 from curate.cli.report import write_page
 from curate.cli.run import run_project
+from curate.cli.score import choose_best_of_n, score_rows_of_file
 from curate.cli.serve_reward import serve_model
 from curate.cli.snapshot import snapshot_app
 from curate.cli.sql import query_lake
@@ -56,6 +57,8 @@ app.command("evaluate")(evaluate_models)
 app.command("report")(write_page)
 app.command("rank")(show_ranking)
 app.command("explain")(explain_labels)
+app.command("score")(score_rows_of_file)
+app.command("best-of-n")(choose_best_of_n)
 app.command("serve-reward")(serve_model)
 app.command("status")(show_status)
 app.command("sql")(query_lake)

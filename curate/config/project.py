@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError
 from curate.config.aggregate import AggregateSection
 from curate.config.evaluate import EvaluateSection
 from curate.config.export import ExportEntry
+from curate.config.hub import HubSection
 from curate.config.images import ImageAccess, ImagesSection
 from curate.config.ingest import Source
 from curate.config.judge import JudgeSection
@@ -43,6 +44,7 @@ class Config(Section):
     evaluate: EvaluateSection = EvaluateSection()
     verify: VerifySection = VerifySection()
     report: ReportSection = ReportSection()
+    hub: HubSection = HubSection()
 
     _folder: Path = Path()
 

@@ -24,6 +24,7 @@ from curate.cli.init import init_project
 from curate.cli.interrupts import print_interruption
 from curate.cli.judge import ask_judges
 from curate.cli.maintenance import clean_lake, compact_files
+from curate.cli.push import push_folders
 from curate.cli.rank import show_ranking
 from curate.cli.report import write_page
 from curate.cli.run import run_project
@@ -52,6 +53,7 @@ app.command("aggregate")(combine_judgments)
 app.add_typer(verify_app, name="verify")
 app.command("certify")(certify_labels)
 app.command("export")(write_exports)
+app.command("push")(push_folders)
 app.command("train")(train_model)
 app.command("evaluate")(evaluate_models)
 app.command("report")(write_page)

@@ -14,6 +14,7 @@ from curate.config.aggregate import AggregateSection
 from curate.config.evaluate import EvaluateSection
 from curate.config.export import ExportEntry
 from curate.config.filter import check_filters
+from curate.config.hub import HubSection
 from curate.config.images import ImageAccess, ImagesSection
 from curate.config.ingest import Source
 from curate.config.judge import JudgeSection
@@ -48,6 +49,7 @@ class Config(Section):
     evaluate: EvaluateSection = EvaluateSection()
     verify: VerifySection = VerifySection()
     report: ReportSection = ReportSection()
+    hub: HubSection = HubSection()
 
     _folder: Path = Path()
 

@@ -22,6 +22,7 @@ from curate.aggregate.posterior import (
     index_of_pairs,
     order_responses,
 )
+from curate.aggregate.soft_votes import find_graded_annotators
 from curate.aggregate.strata import group_all
 from curate.aggregate.votes import Float64, Int8, Int64, Votes
 from curate.config.aggregate import AggregateSection
@@ -91,18 +92,20 @@ def label_pairs(
     """
     asked, section = section, resolve_annotator_model(votes, people, section)
     is_majority = section.annotator_model_name == "majority"
+    # A majority of probabilities learns how far to trust each judge's.
+    learns = not is_majority or (section.votes == "soft" and bool(find_graded_annotators(votes).any()))
     barred = np.zeros(0, np.int64) if conflicting is None else conflicting
     panel = TestedPanel(
         votes=votes, people=people, section=section, model=model, strata=strata, barred=barred
     )
     learn = section.guarantee.learn if section.guarantee is not None else 0.3
     if section.guarantee is None or section.guarantee.looks == "one":
-        test = run_test_once(panel, 0.0 if is_majority else learn)
+        test = run_test_once(panel, learn if learns else 0.0)
     else:
-        never = asked.annotator_model_name == "majority"  # `auto` will learn once there are labels
+        never = asked.annotator_model_name == "majority" and not learns  # `auto` will learn once there are labels
         test = run_test_anytime(panel, memory or GuaranteeMemory(), learn=0.0 if never else learn)
     held_out, certification = test.held_out, test.certification
-    if test.posterior is not None and test.holds and not is_majority:
+    if test.posterior is not None and test.holds and learns:
         posterior = test.posterior
     else:
         posterior = estimate_posterior(votes, people, section, model)
@@ -123,7 +126,7 @@ def label_pairs(
         case=case,
         cases=cases,
         people=people,
-        n_learnt=0 if is_majority else len(people) - (int(test.hidden.sum()) if test.holds else 0),
+        n_learnt=0 if not learns else len(people) - (int(test.hidden.sum()) if test.holds else 0),
         strata=() if held_out is None else held_out.strata,
         certification=certification,
         memory=test.memory,

@@ -94,6 +94,11 @@ class AggregateSection(Section):
         "crowd_bt, ties as davidson or rao_kupper; ./file.py:Class for one of your own; or {kind: name, "
         "option: value}.",
     )
+    votes: Literal["soft", "hard"] = Field(
+        "soft",
+        description="soft: a vote counts by its probability, where the judge gives one, calibrated for each judge on "
+        "people's labels as far as there are any; hard: verdicts count alike, whatever their probabilities.",
+    )
     method: Literal["ensemble-then-denoise", "denoise-then-ensemble"] = "ensemble-then-denoise"
     guarantee: GuaranteeSection | None = Field(
         GuaranteeSection(), description="null: accept labels without a guarantee."

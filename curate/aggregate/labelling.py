@@ -8,13 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curate.aggregate.annotators import OpenedModel
-from curate.aggregate.annotators.panel import find_warnings
 from curate.aggregate.certify import Certification, HeldOutResult
 from curate.aggregate.graph.solution import DenoisedGraphs
 from curate.aggregate.guarantee_memory import GuaranteeMemory
 from curate.aggregate.held_out_test import Strata, TestedPanel, run_test_anytime, run_test_once
 from curate.aggregate.human_votes import People
-from curate.aggregate.model_choice import count_labels, describe_choice, resolve_annotator_model
+from curate.aggregate.model_choice import choose_annotator_model
 from curate.aggregate.posterior import (
     LEARNT_DIGITS,
     Posterior,
@@ -90,7 +89,8 @@ def label_pairs(
         conflicting: int64[C], pairs (numbered as in `People`) that are never accepted.
         memory: What earlier looks of a guarantee at every look have left; None: this is the first one.
     """
-    asked, section = section, resolve_annotator_model(votes, people, section)
+    asked, choice = section, choose_annotator_model(votes, people, section)
+    section = choice.section
     is_majority = section.annotator_model_name == "majority"
     # A majority of probabilities learns how far to trust each judge's.
     learns = not is_majority or (section.votes == "soft" and bool(find_graded_annotators(votes).any()))
@@ -109,8 +109,8 @@ def label_pairs(
         posterior = test.posterior
     else:
         posterior = estimate_posterior(votes, people, section, model)
-    if asked.annotator_model == "auto" and is_majority:
-        posterior = replace(posterior, warnings=find_warnings(votes))
+    if choice.warnings:
+        posterior = replace(posterior, warnings=choice.warnings)
     graphs = order_responses(posterior)
     p_a = posterior.p_a.copy()
     if certification is not None:
@@ -119,7 +119,7 @@ def label_pairs(
     case, cases = _assign_statuses(posterior, graphs, people, held_out, certification, barred)
     return Labelling(
         section=section,
-        model_choice=describe_choice(asked, section, count_labels(votes, people)),
+        model_choice=choice.reason,
         posterior=posterior,
         graphs=graphs,
         p_a=p_a,

@@ -18,7 +18,7 @@ from curate.lake.runs import StageRun, Summary, find_newest_run
 if TYPE_CHECKING:
     from curate.aggregate.pipeline import Aggregation
 
-VERSION = 7  # raised when the same judgments would give other results, so that they are computed again
+VERSION = 8  # raised when the same judgments would give other results, so that they are computed again
 STAGE = "aggregate"
 BY_PROMPT = ("preferences", "rankings", "dropped_arcs", "graphs")
 WHOLE = ("annotators", "guarantees", "assessments")

@@ -88,8 +88,8 @@ class AggregateSection(Section):
 
     annotator_model: str | dict[str, Any] = Field(
         "auto",
-        description="auto: panel once people took a side on five pairs that judges voted on, before that majority, "
-        "with a warning if the judges split into two camps; majority: one vote each; panel: learns abilities and "
+        description="auto: panel, or majority where the judges hold two opinions and people took a side on fewer than "
+        "five pairs that judges voted on (with a warning), or there are fewer than 40 pairs to learn from; majority: one vote each; panel: learns abilities and "
         "habits, and from people's labels; or a model of the literature: Dawid-Skene (one_coin, two_coin), glad, "
         "crowd_bt, ties as davidson or rao_kupper; ./file.py:Class for one of your own; or {kind: name, "
         "option: value}.",

@@ -1,17 +1,18 @@
-"""A scalar reward model as a judge: each response is scored once, each pair is judged by the difference.
+"""A scalar reward model as a judge: it rates each response once, and pairs follow from the differences.
 
     - {name: skywork, kind: reward-model, model: Skywork/Skywork-Reward-V2-Qwen3-0.6B}
     - {name: ours, kind: reward-model, model: models/reward}        # trained by `curate train`
     - {name: shared, kind: reward-model, engine: reward}            # an engine of curate.yaml
 
-P(a is better) = σ((score_a − score_b) / temperature), the Bradley-Terry model that reward models are trained as. Raw
-scores are taken as they come (logits); the judgment's `score` is that of a minus that of b.
+P(a is better) = σ((score_a − score_b) / temperature), the Bradley–Terry model that reward models are trained as. A
+rating's `score` is the raw one (a logit), and its `score_sd` the spread for which that holds. With a `tie_band` pairs
+are judged in place of responses; their `score` is that of a minus that of b.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Self
 
 from pydantic import Field, model_validator
@@ -22,9 +23,12 @@ from curate.judge.base import (
     Answer,
     Judge,
     JudgeOptions,
+    PromptItem,
     Question,
+    ask_each_response,
     fail,
     from_probability,
+    from_rating,
     sigmoid,
 )
 from curate.judge.registry import judge_kind
@@ -36,6 +40,9 @@ from curate.reward.scorer import (
     open_reward_model,
 )
 
+_UNIT_SD = 1.702 / math.sqrt(2.0)
+"""Standard deviation of two ratings for which `pairwise_statements` makes P(a) the logistic curve of the difference."""
+
 
 class RewardModelOptions(JudgeOptions):
     """Options of a scalar reward model."""
@@ -46,7 +53,13 @@ class RewardModelOptions(JudgeOptions):
     )
     engine: str | None = Field(None, description="Name of an engine that scores, in place of `model`.")
     temperature: float = Field(1.0, gt=0.0, description="Divides the difference of scores.")
-    tie_band: float = Field(0.0, ge=0.0, lt=0.5, description="|P(a) − ½| up to which the outcome is a tie.")
+    tie_band: float = Field(
+        0.0,
+        ge=0.0,
+        lt=0.5,
+        description="|P(a) − ½| up to which the outcome is a tie. Above 0, pairs are judged; otherwise responses are "
+        "rated.",
+    )
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
@@ -60,6 +73,7 @@ class RewardModelJudge(Judge):
     """A scalar reward model as a judge."""
 
     kind = "reward-model"
+    version = 2  # it rates responses
     Options = RewardModelOptions
     options: RewardModelOptions
 
@@ -91,6 +105,9 @@ class RewardModelJudge(Judge):
     def non_identity_options(self) -> frozenset[str]:
         return frozenset({"model"})  # its weights count, not where they lie
 
+    def questions(self, item: PromptItem) -> Iterator[Question]:
+        return super().questions(item) if self.options.tie_band else ask_each_response(item)
+
     def answer(self, questions: Sequence[Question]) -> Sequence[Answer]:
         entries = {
             (question.item.prompt_id, candidate.response_id): (question.item, candidate)
@@ -111,8 +128,16 @@ class RewardModelJudge(Judge):
                 for key in keys
                 if asked_once.pop(key, False) and isinstance(scored := scores[key], Score)
             )
-            answers.append(self._compare_scores(scores[keys[0]], scores[keys[1]], tokens))
+            if question.form == "pointwise":
+                answers.append(self._rate_response(scores[keys[0]], tokens))
+            else:
+                answers.append(self._compare_scores(scores[keys[0]], scores[keys[1]], tokens))
         return answers
+
+    def _rate_response(self, score: Score | Failure, tokens: int) -> Answer:
+        if isinstance(score, Failure):
+            return fail(score)
+        return from_rating(score.value, sd=_UNIT_SD * self.options.temperature, tokens_in=tokens)
 
     def _compare_scores(self, a: Score | Failure, b: Score | Failure, tokens: int) -> Answer:
         if isinstance(a, Failure) or isinstance(b, Failure):

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from curate.data.judgments import JudgmentStatement
+from curate.data.pair_statements import list_pair_statements
 from curate.engine import Engines, Failure, build_chat
 from curate.engine.base import Chat, Score
 from curate.judge import CandidateResponse, PromptItem, Question
@@ -30,7 +32,7 @@ CONTEST = PromptItem(
 @pytest.fixture
 def judge(make_model: MakeModel, tmp_path: Path) -> RewardModelJudge:
     options = RewardModelOptions(
-        name="rm", kind="reward-model", model=str(make_model(head="reward")), temperature=2.0
+        name="rm", kind="reward-model", model=str(make_model(head="reward")), temperature=2.0, tie_band=1e-9
     )
     return RewardModelJudge(options, Engines({}, tmp_path))
 
@@ -60,6 +62,36 @@ def test_pairs_follow_from_scores(judge: RewardModelJudge, monkeypatch: pytest.M
         assert answer.outcome == ("a" if a.value > b.value else "b")
     tokens = sum(each.tokens_in for each in found.values() if isinstance(each, Score))
     assert sum(answer.tokens_in for answer in answers) == tokens
+
+
+def test_each_response_is_rated_and_pairs_are_those_of_bradley_and_terry(
+    make_model: MakeModel, tmp_path: Path
+) -> None:
+    options = RewardModelOptions(
+        name="rm", kind="reward-model", model=str(make_model(head="reward")), temperature=2.0
+    )
+    judge = RewardModelJudge(options, Engines({}, tmp_path))
+    questions = list(judge.questions(CONTEST))
+    assert [(question.form, len(question.asked)) for question in questions] == [("pointwise", 1)] * 4
+    answers = judge.answer(questions)
+    rated = {
+        question.a.response_id: answer.score
+        for question, answer in zip(questions, answers, strict=True)
+        if answer.outcome == "a"
+    }
+    assert len(rated) >= 2
+    said = [
+        JudgmentStatement(
+            "p", "rm", "reward-model", "r", "pointwise", (question.a.response_id,), answer.outcome,
+            score=answer.score, score_sd=answer.score_sd,
+        )
+        for question, answer in zip(questions, answers, strict=True)
+    ]  # fmt: skip
+    pairs = list_pair_statements(said)
+    assert len(pairs) == len(rated) * (len(rated) - 1) // 2
+    for pair in pairs:
+        margin = rated[pair.a] - rated[pair.b]
+        assert pair.p_a == pytest.approx(1 / (1 + math.exp(-margin / 2)), abs=1e-5)
 
 
 def test_the_revision_is_of_the_weights_not_their_place(make_model: MakeModel, tmp_path: Path) -> None:

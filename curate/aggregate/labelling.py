@@ -102,7 +102,9 @@ def label_pairs(
     if section.guarantee is None or section.guarantee.looks == "one":
         test = run_test_once(panel, learn if learns else 0.0)
     else:
-        never = asked.annotator_model_name == "majority" and not learns  # `auto` will learn once there are labels
+        never = (
+            asked.annotator_model_name == "majority" and not learns
+        )  # `auto` will learn once there are labels
         test = run_test_anytime(panel, memory or GuaranteeMemory(), learn=0.0 if never else learn)
     held_out, certification = test.held_out, test.certification
     if test.posterior is not None and test.holds and learns:

@@ -52,9 +52,7 @@ def choose_annotator_model(votes: Votes, people: People, section: AggregateSecti
     return _choose("panel", section, f"auto: the judges hold one opinion, and {pairs}")
 
 
-def _choose(
-    name: str, section: AggregateSection, reason: str, warnings: tuple[str, ...] = ()
-) -> ModelChoice:
+def _choose(name: str, section: AggregateSection, reason: str, warnings: tuple[str, ...] = ()) -> ModelChoice:
     chosen = section.model_copy(update={"annotator_model": name})
     return ModelChoice(chosen, f"Annotator model: {name} ({reason}).", warnings)
 

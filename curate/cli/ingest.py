@@ -89,7 +89,10 @@ def _ingest_stated(sources: list[str], kind: Literal["ratings", "rankings"], con
 
 
 def _build_source(
-    source: str, kind: Literal["responses", "judgments", "ratings", "rankings"], format: str, split: str | None = None
+    source: str,
+    kind: Literal["responses", "judgments", "ratings", "rankings"],
+    format: str,
+    split: str | None = None,
 ) -> Source:
     from curate.config.ingest import Source
     from curate.config.validation import validate_options

@@ -32,7 +32,7 @@ class ExportEntry(Section):
     )
     routed: bool = Field(False, description="Take also what still waits for people's verdict.")
     split: str | None = Field(None, description="Only prompts of this split; default: all.")
-    iteration: int | None = Field(None, ge=0, description="Of the loop; default: the last.")
+    iteration: int | None = Field(None, ge=0, description="Number of the label set; default: the final one.")
     doubtful: Literal["mark", "refuse"] = Field(
         "mark",
         description="Labels that may be worse than chance, since the panel holds two opinions and nobody has said "

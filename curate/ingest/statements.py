@@ -189,7 +189,22 @@ def _read_earlier_answers(
     wanted = set(questions)
     with lake.bind("asked", pa.table({"prompt_id": sorted(set(prompts))})):
         rows = lake.rows(read_query("imported_statements"))
-    for prompt, annotator, kind, form, ids, outcome, shown, p_a, score, sd, scores, ranking, why, sample in rows:
+    for (
+        prompt,
+        annotator,
+        kind,
+        form,
+        ids,
+        outcome,
+        shown,
+        p_a,
+        score,
+        sd,
+        scores,
+        ranking,
+        why,
+        sample,
+    ) in rows:
         statement = JudgmentStatement(
             prompt, annotator, kind, REVISION, form, tuple(ids), outcome, shown, p_a, score, sd,
             None if scores is None else tuple(scores), None if ranking is None else tuple(ranking), why,

@@ -155,9 +155,7 @@ def test_a_sure_vote_outweighs_a_doubtful_one_through_the_command(
 def replace_section(text: str, section: str) -> str:
     lines = text.splitlines(keepends=True)
     start = next(number for number, line in enumerate(lines) if line.startswith("aggregate:"))
-    end = next(
-        (n for n in range(start + 1, len(lines)) if lines[n][:1] not in (" ", "#", "\n")), len(lines)
-    )
+    end = next((n for n in range(start + 1, len(lines)) if lines[n][:1] not in (" ", "#", "\n")), len(lines))
     return "".join([*lines[:start], section, *lines[end:]])
 
 

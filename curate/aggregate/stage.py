@@ -49,7 +49,9 @@ def aggregate_judgments(lake: Lake, config: Config, *, track: Track = no_progres
     if any(written):
         _drop_later(run, panels[-1][0])
     is_marked = bool(lake.value("SELECT count(*) FROM assessments WHERE is_final"))
-    if (any(written) and (has_model or is_marked)) or (has_model and not is_marked):  # or a run was killed before
+    if (any(written) and (has_model or is_marked)) or (
+        has_model and not is_marked
+    ):  # or a run was killed before
         written.append(_mark_final_set(run, panels[-1][0]))
     return run.summary(skipped=not any(written), note="\n".join(note for note in written if note))
 

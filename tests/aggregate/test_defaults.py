@@ -88,10 +88,7 @@ def test_a_few_labels_turn_a_fooled_panel_round(lake: Lake) -> None:
     said = aggregate_judgments(lake, Config())
     assert model_of(lake) == "majority"
     assert "holds two opinions" in said.note
-    assert (
-        "Annotator model: majority (auto: the judges hold two opinions, and people took a side on 0 pairs"
-        in said.note
-    )
+    assert "majority (auto: the judges hold two opinions, and people took a side on 0 pairs" in said.note
     assert any("holds two opinions" in warning for warning in read_status(lake).warnings)
     assert share_right(lake, pairs) < 0.5
     label(lake, pairs[:30])

@@ -7,6 +7,9 @@
 P(a is better) = σ((score_a − score_b) / temperature), the Bradley–Terry model that reward models are trained as. A
 rating's `score` is the raw one (a logit), and its `score_sd` the spread for which that holds. With a `tie_band` pairs
 are judged in place of responses; their `score` is that of a minus that of b.
+
+A model that `curate train` made never judges its own training labels: a head on embeddings scores a prompt by the fold
+that has not seen it, and a fine-tuned backbone abstains but on prompts that were held out.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from curate.core.identity import content_id
 from curate.engine.base import Failure, Score
 from curate.engine.registry import Engines
 from curate.judge.base import (
@@ -25,6 +29,7 @@ from curate.judge.base import (
     JudgeOptions,
     PromptItem,
     Question,
+    abstain,
     ask_each_response,
     fail,
     from_probability,
@@ -39,9 +44,16 @@ from curate.reward.scorer import (
     describe_losses,
     open_reward_model,
 )
+from curate.reward.trained_prompts import TrainedPrompts
 
 _UNIT_SD = 1.702 / math.sqrt(2.0)
 """Standard deviation of two ratings for which `pairwise_statements` makes P(a) the logistic curve of the difference."""
+
+
+_TRAINED = (
+    "the model was trained on the labels of this prompt: only prompts that `train.backbone.held_out` keeps out of "
+    "training are judged"
+)
 
 
 class RewardModelOptions(JudgeOptions):
@@ -81,10 +93,12 @@ class RewardModelJudge(Judge):
         super().__init__(options, engines)
         where = f"judge.{options.name}"
         self._scorer: RewardScorer
+        self._trained = TrainedPrompts()
         if options.model is not None:
             self._scorer = open_reward_model(
                 options.model, folder=engines.folder, name=options.name, engines=engines, where=where
             )
+            self._trained = TrainedPrompts.read(engines.folder / options.model)
         else:
             assert options.engine is not None  # the options hold one of both
             engine = engines.get(options.engine, where=f"{where}.engine", needs="score")
@@ -92,7 +106,8 @@ class RewardModelJudge(Judge):
 
     @property
     def identity(self) -> Sequence[object]:
-        return (self._scorer.revision,)
+        trained = (content_id(self._trained.digests.hex()),) if self._trained.digests else ()
+        return (self._scorer.revision, *trained)
 
     @property
     def sees_images(self) -> bool:
@@ -109,9 +124,10 @@ class RewardModelJudge(Judge):
         return super().questions(item) if self.options.tie_band else ask_each_response(item)
 
     def answer(self, questions: Sequence[Question]) -> Sequence[Answer]:
+        unseen = [question for question in questions if question.item.prompt_id not in self._trained]
         entries = {
             (question.item.prompt_id, candidate.response_id): (question.item, candidate)
-            for question in questions
+            for question in unseen
             for candidate in question.asked
         }
         requests = [
@@ -122,6 +138,9 @@ class RewardModelJudge(Judge):
         asked_once = dict.fromkeys(entries, True)  # tokens are paid for once per response, not once per pair
         answers = []
         for question in questions:
+            if question.item.prompt_id in self._trained:
+                answers.append(abstain(_TRAINED))
+                continue
             keys = [(question.item.prompt_id, candidate.response_id) for candidate in question.asked]
             tokens = sum(
                 scored.tokens_in

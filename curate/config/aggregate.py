@@ -89,7 +89,7 @@ class AggregateSection(Section):
     annotator_model: str | dict[str, Any] = Field(
         "auto",
         description="auto: panel, or majority where there are fewer than 40 pairs to learn from, and, with a warning, "
-        "where the judges hold two opinions; from people's sides on five pairs that judges voted on it is panel always. "
+        "where the judges hold two opinions; from people's sides on five judged pairs on it is panel always. "
         "majority: one vote each; panel: learns abilities and habits, and from people's labels; or a model of the "
         "literature: Dawid-Skene (one_coin, two_coin), glad, crowd_bt, ties as davidson or rao_kupper; "
         "./file.py:Class for one of your own; or {kind: name, option: value}.",

@@ -69,6 +69,20 @@ def render_steps(messages: Sequence[Message]) -> list[dict[str, str]]:
     ]
 
 
+def split_steps(messages: Sequence[Message]) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
+    """Split a trajectory into the steps that a form folds, and the last thing said, which it shows.
+
+    Both have the layout of `render_steps` and are never empty.
+    """
+    steps = render_steps(messages)
+    before, last = steps[:-1], steps[-1:]
+    if messages and messages[-1].tool_calls:  # it ends with a call: nothing was said at the end
+        before, last = steps, []
+    return before or [{"author": "—", "text": "None."}], last or [
+        {"author": "—", "text": "It says nothing more."}
+    ]
+
+
 def mark_branch(common: int) -> list[dict[str, str]]:
     """Mark where two trajectories part, after the turns that they have in common."""
     return [{"author": "—", "text": "The responses are the same up to here."}] if common else []

@@ -40,8 +40,8 @@ def choose_final_set(lake: Lake, last: int) -> FinalSet:
         return FinalSet(
             0, "the panel's without the trained model, which has learnt from labels that are in doubt"
         )
-    found = lake.rows(read_query("model_gain"))
-    mean, error = found[0] if found else (None, None)
+    measured = lake.rows(read_query("model_gain"))
+    mean, error = measured[0] if measured else (None, None)
     if mean is None or error is None:
         return FinalSet(0, "the panel's without the trained model: nothing shows what it adds")
     figure = f"{mean:+.3f} ± {_Z * error:.3f} nats a vote"

@@ -1,4 +1,4 @@
-"""What the trained reward model adds to a panel without labels of people: how well left-out judges are foretold.
+"""Gain from the trained reward model in a panel without labels of people: how well left-out judges are foretold.
 
 Each judge in turn is left out, and its votes on a pair are foretold by the share of the other judges' votes, with the
 model's vote among them and without. The model has not been trained on the prompts that it judges, so a gain is more

@@ -71,16 +71,16 @@ def ingest_judgment_files(
 @ingest_app.command("ratings")
 def ingest_rating_files(sources: Sources, config: ConfigPath = DEFAULT_CONFIG) -> None:
     """Take in ratings of responses that are in the lake."""
-    _ingest_stated(sources, "ratings", config)
+    _ingest_stated_files(sources, "ratings", config)
 
 
 @ingest_app.command("rankings")
 def ingest_ranking_files(sources: Sources, config: ConfigPath = DEFAULT_CONFIG) -> None:
     """Take in orders of responses that are in the lake."""
-    _ingest_stated(sources, "rankings", config)
+    _ingest_stated_files(sources, "rankings", config)
 
 
-def _ingest_stated(sources: list[str], kind: Literal["ratings", "rankings"], config: Path) -> None:
+def _ingest_stated_files(sources: list[str], kind: Literal["ratings", "rankings"], config: Path) -> None:
     from curate.ingest import ingest_judgments
 
     entries = [_build_source(source, kind, "native") for source in sources]

@@ -14,7 +14,7 @@ Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class _StatedRow(BaseModel):
-    """What both have: about which prompt, who says so, under which aspect."""
+    """Prompt, annotator and aspect of a statement."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 

@@ -161,13 +161,12 @@ def label(folder: Path, *, commands: bool) -> list[tuple[object, ...]]:
             ingest_sources(lake, config)
             aggregate_judgments(lake, config)
     with Lake.open(config.location, read_only=True) as lake:
-        rows = lake.rows(
+        return lake.rows(
             "SELECT prompts.key, a.key, b.key, outcome, status, p_a, (SELECT holds FROM assessments) "
             "FROM final_preferences JOIN prompts USING (prompt_id) "
             "JOIN responses AS a ON a.response_id = response_a "
             "JOIN responses AS b ON b.response_id = response_b ORDER BY ALL"
         )
-    return rows
 
 
 def measure(

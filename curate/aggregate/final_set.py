@@ -32,10 +32,12 @@ def choose_final_set(lake: Lake, last: int) -> FinalSet:
         return FinalSet(0, "the panel's, since no trained model has judged")
     gained, lost, pairs = lake.rows(read_query("final_labels"))[0]
     if pairs >= FEWEST_PAIRS:
-        said = f"of {pairs:,} pairs that people judged, the trained model puts {gained:,} right and {lost:,} wrong"
+        tally = f"of {pairs:,} pairs that people judged, the trained model puts {gained:,} right and {lost:,} wrong"
         if gained > lost and _tail(gained, gained + lost) < LEVEL:
-            return FinalSet(1, f"the panel's with the trained model: {said}")
-        return FinalSet(0, f"the panel's without the trained model, which has not shown that it adds: {said}")
+            return FinalSet(1, f"the panel's with the trained model: {tally}")
+        return FinalSet(
+            0, f"the panel's without the trained model, which has not shown that it adds: {tally}"
+        )
     if lake.rows(read_query("doubts")):
         return FinalSet(
             0, "the panel's without the trained model, which has learnt from labels that are in doubt"

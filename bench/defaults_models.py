@@ -2,21 +2,21 @@
 
     PYTHONPATH=. python bench/defaults_models.py [--draws 10] [--labels 0 20 40] [--only TEXT]
 
-What `curate aggregate` does with the settings of `curate init`, on recorded panels with gold (`bench/defaults.py` goes through
-the commands). A draw labels random pairs as the gold says; they are left out of the share right, and a tie counts half. PRD
-and PandaLM are read in two halves by prompt: the choice of what `auto` takes was made on the first, so report the second.
+What `curate aggregate` does with the settings of `curate init`, on recorded panels with gold (`bench/defaults.py` goes
+through the commands). A draw labels random pairs as the gold says; they are left out of the share right, and a tie counts
+half. All these panels were looked at when it was settled what `auto` takes; others can say more.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from dataclasses import replace
 
 import guarantee
 import numpy as np
 import panels
 from guarantee import Truth
-from numpy.typing import NDArray
 
 from curate.aggregate.labelling import label_pairs
 from curate.aggregate.posterior import pair_ids
@@ -34,14 +34,14 @@ PANELS: dict[str, Callable[[], panels.RecordedPanel]] = {
 }
 
 
-def measure(truth: Truth, model: str, labels: int, draw: int, prompts: NDArray[np.bool_]) -> float:
-    """Share right among the pairs of some prompts that nobody labelled."""
+def measure(truth: Truth, model: str, labels: int, draw: int) -> float:
+    """Share right among the pairs that nobody labelled."""
     votes, people = guarantee.labelled(truth, labels, np.random.default_rng(draw))
     found = label_pairs(votes, people, AggregateSection.model_validate({"annotator_model": model}))
     pair = pair_ids(found.posterior.tally)
     gold = np.zeros(len(pair))
     gold[np.searchsorted(pair, truth.pair)] = truth.gold
-    rows = (gold != 0) & ~np.isin(pair, people.pairs) & prompts[found.posterior.tally.prompt]
+    rows = (gold != 0) & ~np.isin(pair, people.pairs)
     direction = found.graphs.direction[rows]
     return float(np.mean(np.where(direction == 0, 0.5, direction == gold[rows])))
 
@@ -57,27 +57,19 @@ def main() -> None:
             continue
         panel = build()
         truth = guarantee.recorded(panel)
-        number = np.arange(truth.votes.n_prompts)
-        parts = {"": number >= 0}
-        if name in ("PRD", "PandaLM"):
-            parts |= {", first half": number % 2 == 0, ", second half": number % 2 == 1}
+        if panel.author is not None:  # as the lake has them
+            truth = replace(truth, votes=replace(truth.votes, author=panel.author))
         for labels in arguments.labels:
-            for part, prompts in parts.items():
-                shares = {
-                    model: np.mean(
-                        [
-                            measure(truth, model, labels, draw, prompts)
-                            for draw in range(arguments.draws if labels else 1)
-                        ]
-                    )
-                    for model in MODELS
-                }
-                best = max(shares[model] for model in MODELS[1:])
-                row = "  ".join(f"{model} {share:.3f}" for model, share in shares.items())
-                print(
-                    f"{name + part:30s} {labels:3d} labels  {row}  default − best {shares['auto'] - best:+.3f}",
-                    flush=True,
-                )
+            draws = range(arguments.draws if labels else 1)
+            shares = {
+                model: np.mean([measure(truth, model, labels, draw) for draw in draws]) for model in MODELS
+            }
+            best = max(shares[model] for model in MODELS[1:])
+            row = "  ".join(f"{model} {share:.3f}" for model, share in shares.items())
+            print(
+                f"{name:30s} {labels:3d} labels  {row}  default − best {shares['auto'] - best:+.3f}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -252,7 +252,8 @@ class Assessment(Record):
     `learnt` and `tested` were kept from it; `drawn` says whether these are known to be a random draw. `error` is the
     estimated share of all `pairs` with another winner than people's, with its interval at confidence 1 - `delta`.
     `ece` is the expected calibration error after `calibration` (measured out of fold), `ece_before` without. The
-    three lists are the reliability diagram: mean confidence, share right and number of labels of each bin.
+    three lists are the reliability diagram: mean confidence, share right and number of labels of each bin. `is_final`
+    marks the label set that exports take, and `final_reason` says why.
     """
 
     holds: bool
@@ -273,6 +274,8 @@ class Assessment(Record):
     bin_confidence: tuple[float, ...] = ()
     bin_accuracy: tuple[float, ...] = ()
     bin_count: tuple[int, ...] = ()
+    is_final: bool | None = None
+    final_reason: str | None = None
     iteration: int
     run_id: str
 

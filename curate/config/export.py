@@ -75,7 +75,7 @@ class ExportEntry(Section):
         le=1.0,
         description="Prompts that share this part of their runs of three words are nearly the same (1: the same words).",
     )
-    iteration: int | None = Field(None, ge=0, description="Of the loop; default: the last.")
+    iteration: int | None = Field(None, ge=0, description="Number of the label set; default: the final one.")
     doubtful: Literal["mark", "refuse"] = Field(
         "mark",
         description="Labels that may be worse than chance, since the panel holds two opinions and nobody has said "

@@ -178,9 +178,11 @@ def _choose_iteration(reader: Lake, entry: ExportEntry, form: ExportFormat) -> i
     if entry.iteration is not None and entry.iteration not in iterations:
         raise CurateError(
             f"The export to {entry.path} asks for iteration {entry.iteration}, but the lake has "
-            f"{', '.join(map(str, iterations)) or 'none'}: name one of those, or leave it out for the last."
+            f"{', '.join(map(str, iterations)) or 'none'}: name one of those, or leave it out for the final one."
         )
-    return entry.iteration if entry.iteration is not None else (iterations[-1] if iterations else None)
+    if entry.iteration is not None or not iterations:
+        return entry.iteration
+    return int(reader.value("SELECT iteration FROM final_iteration"))
 
 
 def _fingerprint_export(reader: Lake, entry: ExportEntry, form: ExportFormat, iteration: int | None) -> str:

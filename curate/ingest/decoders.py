@@ -16,6 +16,7 @@ from curate.ingest import mapped
 from curate.ingest.foreign import ForeignRow, SourceSettings
 from curate.ingest.native import RawRow, make_native_judgments_decoder, make_native_responses_decoder
 from curate.ingest.parse import parse_line
+from curate.ingest.ratings import MODELS, StatedRow, make_stated_decoder
 from curate.ingest.rejection import RowError
 from curate.ingest.rows import JudgmentRow, NativeRow, Row, find_repeated_id, is_sound, prompt_is_blank
 from curate.ingest.shapes import open_shape
@@ -24,7 +25,7 @@ from curate.ingest.storable import check_storable
 _decode = msgspec.json.Decoder().decode
 
 ResponsesDecoder = Callable[[RawRow], Row | NativeRow]
-JudgmentsDecoder = Callable[[RawRow], JudgmentRow]
+JudgmentsDecoder = Callable[[RawRow], JudgmentRow | StatedRow]
 
 
 def make_responses_decoder(source: Source, *, name: str) -> ResponsesDecoder:
@@ -52,7 +53,9 @@ def resolve_fields(source: Source) -> Fields:
 
 
 def make_judgments_decoder(source: Source, *, name: str) -> JudgmentsDecoder:
-    """Make the function that decodes a source's rows of judgments."""
+    """Make the function that decodes a source's rows of judgments, ratings or rankings."""
+    if source.kind in MODELS:
+        return make_stated_decoder(source.kind, source.annotator_kind)
     native, kind = make_native_judgments_decoder(), source.annotator_kind
     if source.fields is not None:
         reading = SourceSettings(source.fields, source.annotator or name, kind or "imported")

@@ -14,6 +14,7 @@ from curate.ingest.chunks import Chunk
 from curate.ingest.columns import Columns, build_columns, concatenate_columns
 from curate.ingest.inputs import Input
 from curate.ingest.native import RawRow
+from curate.ingest.ratings import StatedRow
 from curate.ingest.rejection import Rejection, RowError, shorten_raw
 from curate.ingest.rows import JudgmentRow, NativeRow, Row
 from curate.ingest.statements import SourceStatement, Statements, list_statements
@@ -49,7 +50,7 @@ class PreparedJudgments:
     """A chunk of judgments, of which only the references are still to be resolved."""
 
     place: ChunkPlace
-    decoded: DecodedRows[JudgmentRow]
+    decoded: DecodedRows[JudgmentRow | StatedRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,9 @@ class PreparedResponses:
     rejections: list[Rejection]
 
 
-def prepare_judgments(chunk: Chunk, decoder: Callable[[RawRow], JudgmentRow]) -> PreparedJudgments:
+def prepare_judgments(
+    chunk: Chunk, decoder: Callable[[RawRow], JudgmentRow | StatedRow]
+) -> PreparedJudgments:
     """Decode a chunk of rows of judgments."""
     return PreparedJudgments(_locate_chunk(chunk), _decode_rows(chunk.numbers, chunk.rows, decoder))
 

@@ -68,11 +68,12 @@ def make_statement(
     return order_pair(statement)
 
 
-Answer = tuple[Kind, Outcome, float | None, str | None]
+Answer = tuple[object, ...]
 
 
 def _get_answer(statement: JudgmentStatement) -> Answer:
-    return statement.kind, statement.outcome, statement.p_a, statement.rationale
+    given = (statement.outcome, statement.p_a, statement.score, statement.score_sd, statement.scores)
+    return statement.kind, *given, statement.ranking, statement.rationale
 
 
 def list_statements(rows: Sequence[Row | NativeRow], columns: Columns) -> list[SourceStatement]:
@@ -188,8 +189,26 @@ def _read_earlier_answers(
     wanted = set(questions)
     with lake.bind("asked", pa.table({"prompt_id": sorted(set(prompts))})):
         rows = lake.rows(read_query("imported_statements"))
-    for prompt, annotator, kind, a, b, shown, outcome, p_a, rationale, sample in rows:
-        statement = make_statement(prompt, annotator, kind, (a, b), shown, outcome, p_a, rationale)
+    for (
+        prompt,
+        annotator,
+        kind,
+        form,
+        ids,
+        outcome,
+        shown,
+        p_a,
+        score,
+        sd,
+        scores,
+        ranking,
+        why,
+        sample,
+    ) in rows:
+        statement = JudgmentStatement(
+            prompt, annotator, kind, REVISION, form, tuple(ids), outcome, shown, p_a, score, sd,
+            None if scores is None else tuple(scores), None if ranking is None else tuple(ranking), why,
+        )  # fmt: skip
         question = make_question_id(statement)
         if question in wanted:
             answers_by_question.setdefault(question, {})[_get_answer(statement)] = sample

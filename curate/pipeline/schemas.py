@@ -10,6 +10,7 @@ from typing import Any
 from curate.config.project import Config
 from curate.core.resources import find_resource
 from curate.data.native import JudgmentsRow, ResponsesRow
+from curate.data.native_ratings import RankingsRow, RatingsRow
 from curate.engine import build_engine_schemas
 from curate.export.formats import list_row_types
 from curate.filter import build_filter_schemas
@@ -36,6 +37,8 @@ def build_schemas() -> dict[str, Schema]:
         schemas[f"export/{name}-conversations.json"] = row.model_json_schema()
     schemas["input/responses.json"] = ResponsesRow.model_json_schema()
     schemas["input/judgments.json"] = JudgmentsRow.model_json_schema()
+    schemas["input/ratings.json"] = RatingsRow.model_json_schema()
+    schemas["input/rankings.json"] = RankingsRow.model_json_schema()
     schemas |= {f"judges/{kind}.json": schema for kind, schema in judges.items()}
     schemas |= {f"engines/{kind}.json": schema for kind, schema in engines.items()}
     schemas |= {f"filters/{kind}.json": schema for kind, schema in filters.items()}

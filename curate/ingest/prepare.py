@@ -12,6 +12,7 @@ import msgspec
 
 from curate.ingest.chunks import Chunk
 from curate.ingest.columns import Columns, build_columns, concatenate_columns
+from curate.ingest.decoders import JudgmentsDecoder
 from curate.ingest.inputs import Input
 from curate.ingest.native import RawRow
 from curate.ingest.rejection import Rejection, RowError, shorten_raw
@@ -63,8 +64,25 @@ class PreparedResponses:
     rejections: list[Rejection]
 
 
-def prepare_judgments(chunk: Chunk, decoder: Callable[[RawRow], JudgmentRow]) -> PreparedJudgments:
-    return PreparedJudgments(_locate_chunk(chunk), _decode_rows(chunk.numbers, chunk.rows, decoder))
+def prepare_judgments(chunk: Chunk, decoder: JudgmentsDecoder) -> PreparedJudgments:
+    return PreparedJudgments(_locate_chunk(chunk), _decode_judgments(chunk.numbers, chunk.rows, decoder))
+
+
+def _decode_judgments(
+    numbers: Sequence[int], rows: Sequence[RawRow | Rejection], decoder: JudgmentsDecoder
+) -> DecodedRows[JudgmentRow]:
+    """Decode rows of which each may hold several judgments, or none."""
+    groups = _decode_rows(numbers, rows, decoder)
+    flat: DecodedRows[JudgmentRow] = DecodedRows([], [], [], groups.rejections)
+    for group, number, raw in zip(groups.rows, groups.numbers, groups.raw, strict=True):
+        for judgment in group:
+            flat.rows.append(judgment)
+            flat.numbers.append(number)
+            flat.raw.append(raw)
+        if not group:
+            error = RowError("no verdict", "The row says of no pair which response is better.")
+            flat.rejections.append(reject_row(number, raw, error))
+    return flat
 
 
 def _locate_chunk(chunk: Chunk) -> ChunkPlace:

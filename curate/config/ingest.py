@@ -12,7 +12,43 @@ from curate.core.section import Section
 
 __all__ = ["SHAPE_NAMES", "Fields", "Join", "Source", "StatedKind"]
 
-SHAPE_NAMES = ("native", "trl-preference", "ultrafeedback", "hh-rlhf", "lmsys-arena", "alpaca-eval")
+SHAPE_NAMES = (
+    "native",
+    "trl-preference",
+    "ultrafeedback",
+    "hh-rlhf",
+    "lmsys-arena",
+    "alpaca-eval",
+    "oasst-trees",
+    "alpaca",
+    "distilabel",
+    "helpsteer",
+    "helpsteer2-preference",
+    "helpsteer3",
+    "judgebench",
+    "kto",
+    "llamafactory-dpo",
+    "llamafactory-kto",
+    "llamafactory-sharegpt-dpo",
+    "llamafactory-sharegpt-kto",
+    "ms-swift",
+    "mturk",
+    "nectar",
+    "nemo-rl-ranked",
+    "orca-dpo",
+    "pandalm",
+    "pku-saferlhf",
+    "prometheus-feedback",
+    "rewardbench",
+    "rewardbench2",
+    "rlhflow",
+    "rm-bench",
+    "shp",
+    "toloka",
+    "ultrafeedback-argilla",
+    "ultrafeedback-binarized",
+    "webgpt",
+)
 """The shapes of rows of this package; a test holds them against the registry `SHAPES`."""
 
 
@@ -20,8 +56,8 @@ class Join(Section):
     """Another file, whose row with the same key becomes an object in the row."""
 
     source: str = Field(description="The file; it is held in memory.")
-    on: str = Field(description="Path of the key in the rows of the source.")
-    key: str | None = Field(None, description="Path of the key in the file's rows; default: `on`.")
+    by: str = Field(description="Path of the key in the rows of the source.")
+    key: str | None = Field(None, description="Path of the key in the file's rows; default: `by`.")
     name: str = Field(description="Name under which paths of `fields` find the file's row.")
 
 

@@ -25,6 +25,7 @@ from curate.ingest.decoders import decode_object, make_responses_decoder, resolv
 from curate.ingest.inputs import Input
 from curate.ingest.paths import find_value, parse_json_text
 from curate.ingest.rejection import Rejection, RowError
+from curate.ingest.rows import NativeRow, Row
 from curate.ingest.shapes import open_shape
 from curate.ingest.turns import CHATML_MARK, TRANSCRIPT_MARK
 
@@ -88,9 +89,9 @@ class ContextScan:
     """What unread columns hold for each prompt, and the columns in which rows of one prompt differ.
 
     `responses`: the path of the list of responses; `known`: paths that are read or ignored; `kept`: those that go to
-    `meta`; `names`: the unread columns; `only_context`: of which only those count that belong to the question by their
-    names (rows of judgments are each about something else); `seen`: of each prompt, digests of its first row's values; `conflicts`:
-    column → two rows.
+    `meta`; `names`: the unread columns; `only_context`: whether only those count that belong to the question by their
+    names (rows of judgments are each about something else); `seen`: of each prompt, digests of its first row's values;
+    `conflicts`: column → two rows.
     """
 
     responses: str | None
@@ -123,7 +124,10 @@ class ContextScan:
         known = _list_known(fields) | open_shape(source.format).reads
         responses = fields.responses if isinstance(fields.responses, str) else None
         return cls(
-            responses, known, frozenset(fields.meta), lambda row: compute_prompt_ids([read(dict(row))])
+            responses,
+            known,
+            frozenset(fields.meta),
+            lambda row: compute_prompt_ids(_list_rows(read(dict(row)))),
         )
 
     def find_unread(self, row: Mapping[str, Any]) -> dict[str, list[object]]:
@@ -149,7 +153,7 @@ class ContextScan:
     def _find_out(self, name: str) -> bool:
         if is_covered(name, self.known) or (self.only_context and not is_context(name)):
             return False
-        return is_context(name) and "*" not in self.kept or not is_covered(name, self.kept)
+        return (is_context(name) and "*" not in self.kept) or not is_covered(name, self.kept)
 
     def _look_up(self, key: str, find_out: Callable[[], bool]) -> bool:
         if key not in self.memory:
@@ -175,6 +179,10 @@ class ContextScan:
             for number, name in enumerate(self.names):
                 if before[8 * number : 8 * number + 8] != digests[number]:
                     self.conflicts.setdefault(name, (first, place))
+
+
+def _list_rows(read: NativeRow | list[Row]) -> list[NativeRow | Row]:
+    return [*read] if isinstance(read, list) else [read]
 
 
 def _list_known(fields: Fields) -> frozenset[str]:
@@ -221,7 +229,7 @@ def _check_prompts(item: Input) -> None:
 
 
 def _check_texts(item: Input) -> None:
-    """Stop where all texts of a column are JSON, or all prompts have the marks of turns inside: they are no plain texts."""
+    """Stop where all texts of a column are JSON, or all prompts hold marks of turns: they are no plain text."""
     if item.source.kind == "judgments" or open_shape(item.source.format).reads_json:
         return
     fields = resolve_fields(item.source)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -23,8 +23,10 @@ from curate.ingest.storable import check_storable
 
 _decode = msgspec.json.Decoder().decode
 
-ResponsesDecoder = Callable[[RawRow], Row | NativeRow]
-JudgmentsDecoder = Callable[[RawRow], Sequence[JudgmentRow]]
+ResponsesDecoder = Callable[[RawRow], NativeRow | list[Row]]
+"""A foreign row may hold several prompts: a tree of messages does."""
+
+JudgmentsDecoder = Callable[[RawRow], list[JudgmentRow]]
 """A row of judgments may hold several: one for each judge, criterion or order."""
 
 
@@ -36,7 +38,7 @@ def make_responses_decoder(source: Source, *, name: str) -> ResponsesDecoder:
     shape = open_shape(source.format)
     _check_mapping(fields, source, name)
     return _make_foreign_decoder(
-        shape.read_row, SourceSettings(fields, source.annotator or name, source.annotator_kind or shape.kind)
+        shape.read_rows, SourceSettings.from_source(source, fields, name, shape.kind)
     )
 
 
@@ -62,8 +64,15 @@ def resolve_fields(source: Source) -> Fields:
 def make_judgments_decoder(source: Source, *, name: str) -> JudgmentsDecoder:
     native, kind = make_native_judgments_decoder(), source.annotator_kind
     if source.fields is not None:
-        reading = SourceSettings(source.fields, source.annotator or name, kind or "imported")
-        return lambda raw: [native(row) for row in mapped.read_judgment(decode_object(raw), reading)]
+        reading = SourceSettings.from_source(source, source.fields, name, "imported")
+
+        def decode(raw: RawRow) -> list[JudgmentRow]:
+            found = mapped.read_judgment(decode_object(raw), reading)
+            if not found:
+                raise RowError("no verdict", "The row says of no pair which response is better.")
+            return [native(row) for row in found]
+
+        return decode
     if kind is not None:
         return lambda raw: [native({"kind": kind, **decode_object(raw)})]
     return lambda raw: [native(raw)]
@@ -95,16 +104,17 @@ def decode_object(raw: RawRow) -> Mapping[str, Any]:
 
 
 def _make_foreign_decoder(
-    read: Callable[[ForeignRow, SourceSettings], Row], reading: SourceSettings
+    read: Callable[[ForeignRow, SourceSettings], list[Row]], reading: SourceSettings
 ) -> ResponsesDecoder:
-    def decode(raw: RawRow) -> Row:
+    def decode(raw: RawRow) -> list[Row]:
         decoded = decode_object(raw)
         try:
-            row = read(decoded, reading)
+            rows = read(decoded, reading)
         except UnreadableMessageError as error:
             raise RowError(error.kind, error.reason) from None
-        _check_row(row, reading.fields)
-        return row
+        for row in rows:
+            _check_row(row, reading.fields)
+        return rows
 
     return decode
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+from curate.config.ingest import Source
 from curate.config.mapping import Fields
 from curate.data.conversation import Conversation, is_text, normalize_tools, read_messages
 from curate.data.preference_rows import add_images, add_system, check_media
@@ -28,6 +29,13 @@ class SourceSettings:
     fields: Fields
     annotator: str
     kind: Kind = "imported"
+    may_guess: bool = False  # that an annotator is a person, by the name of the column
+
+    @classmethod
+    def from_source(cls, source: Source, fields: Fields, name: str, kind: Kind) -> SourceSettings:
+        """Put a source's settings together; `name`: of the data set; `kind`: of the shape's annotators."""
+        stated = source.annotator_kind
+        return cls(fields, source.annotator or name, stated or kind, may_guess=stated is None)
 
 
 def require_value(row: ForeignRow, path: str) -> Any:

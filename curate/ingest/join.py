@@ -28,7 +28,7 @@ class Partner:
     @cached_property
     def rows(self) -> Mapping[str, Mapping[str, Any]]:
         """Raises CurateError where two different rows have one key: which of them belongs to a row is not known."""
-        path, found = self.join.key or self.join.on, dict[str, Mapping[str, Any]]()
+        path, found = self.join.key or self.join.by, dict[str, Mapping[str, Any]]()
         for number, raw in self.read():
             if isinstance(raw, Rejection):
                 continue
@@ -74,13 +74,14 @@ def _join_row(row: Mapping[str, Any], partners: Sequence[Partner]) -> dict[str, 
         join = partner.join
         if join.name in row:
             raise CurateError(
-                f"`join`: the rows have a column `{join.name}` of their own: give the join of {join.source} another `name`."
+                f"`join`: the rows have a column `{join.name}` of their own: "
+                f"give the join of {join.source} another `name`."
             )
-        key = _read_key(joined, join.on)
+        key = _read_key(joined, join.by)
         if key is None:
-            raise RowError("missing key", f"`{join.on}` is missing, by which {join.source} is joined.")
+            raise RowError("missing key", f"`{join.by}` is missing, by which {join.source} is joined.")
         if key not in partner.rows:
-            reason = f"No row of {join.source} has the `{join.key or join.on}` {key!r}."
+            reason = f"No row of {join.source} has the `{join.key or join.by}` {key!r}."
             raise RowError("no partner", reason)
         joined[join.name] = partner.rows[key]
     return joined

@@ -80,7 +80,7 @@ def read_single(row: ForeignRow, reading: SourceSettings) -> Row:
         model=foreign.get_text(row, fields.response_model),
     )
     scope = Scope(row, row, fields, reading)
-    ratings = verdicts.read_ratings(scope, [{**row}], fields.aspects)
+    ratings: list[Rating] = []
     for inner in verdicts.list_scopes(row, reading):
         keys = inner.keys
         score_path = keys.response_score if isinstance(keys, MoreVerdicts) else fields.response_score
@@ -98,6 +98,7 @@ def read_single(row: ForeignRow, reading: SourceSettings) -> Row:
                     aspect=keys.aspect,
                 )
             )
+    ratings += verdicts.read_ratings(scope, [row], fields.aspects)
     return foreign.build_row(row, reading, prompt, [response], (), ratings)
 
 

@@ -12,11 +12,11 @@ import msgspec
 
 from curate.ingest.chunks import Chunk
 from curate.ingest.columns import Columns, build_columns, concatenate_columns
-from curate.ingest.decoders import JudgmentsDecoder
+from curate.ingest.decoders import JudgmentsDecoder, ResponsesDecoder
 from curate.ingest.inputs import Input
 from curate.ingest.native import RawRow
 from curate.ingest.rejection import Rejection, RowError, shorten_raw
-from curate.ingest.rows import JudgmentRow, NativeRow, Row
+from curate.ingest.rows import JudgmentRow
 from curate.ingest.statements import SourceStatement, Statements, list_statements
 
 R = TypeVar("R")
@@ -65,24 +65,7 @@ class PreparedResponses:
 
 
 def prepare_judgments(chunk: Chunk, decoder: JudgmentsDecoder) -> PreparedJudgments:
-    return PreparedJudgments(_locate_chunk(chunk), _decode_judgments(chunk.numbers, chunk.rows, decoder))
-
-
-def _decode_judgments(
-    numbers: Sequence[int], rows: Sequence[RawRow | Rejection], decoder: JudgmentsDecoder
-) -> DecodedRows[JudgmentRow]:
-    """Decode rows of which each may hold several judgments, or none."""
-    groups = _decode_rows(numbers, rows, decoder)
-    flat: DecodedRows[JudgmentRow] = DecodedRows([], [], [], groups.rejections)
-    for group, number, raw in zip(groups.rows, groups.numbers, groups.raw, strict=True):
-        for judgment in group:
-            flat.rows.append(judgment)
-            flat.numbers.append(number)
-            flat.raw.append(raw)
-        if not group:
-            error = RowError("no verdict", "The row says of no pair which response is better.")
-            flat.rejections.append(reject_row(number, raw, error))
-    return flat
+    return PreparedJudgments(_locate_chunk(chunk), _decode_rows(chunk.numbers, chunk.rows, decoder))
 
 
 def _locate_chunk(chunk: Chunk) -> ChunkPlace:
@@ -92,18 +75,21 @@ def _locate_chunk(chunk: Chunk) -> ChunkPlace:
 
 
 def _decode_rows(
-    numbers: Sequence[int], rows: Sequence[RawRow | Rejection], decoder: Callable[[RawRow], R]
+    numbers: Sequence[int], rows: Sequence[RawRow | Rejection], decoder: Callable[[RawRow], R | list[R]]
 ) -> DecodedRows[R]:
+    """Decode rows, of which each may hold several: judgments of several judges, prompts of a tree."""
     decoded: DecodedRows[R] = DecodedRows([], [], [], [])
     for number, raw in zip(numbers, rows, strict=True):
         if isinstance(raw, Rejection):
             decoded.rejections.append(raw)
             continue
         try:
-            decoded.rows.append(decoder(raw))
+            row = decoder(raw)
         except RowError as error:
             decoded.rejections.append(reject_row(number, raw, error))
-        else:
+            continue
+        for one in row if isinstance(row, list) else (row,):
+            decoded.rows.append(one)
             decoded.numbers.append(number)
             decoded.raw.append(raw)
     return decoded
@@ -111,7 +97,7 @@ def _decode_rows(
 
 def prepare_responses(
     chunk: Chunk,
-    decoder: Callable[[RawRow], Row | NativeRow],
+    decoder: ResponsesDecoder,
     input: Input,
     pool: ThreadPoolExecutor | None,
     pseudonym: Callable[[str], str],
@@ -165,7 +151,7 @@ def _read_segment(chunk: Chunk, input: Input, segment: slice) -> Columns | None:
 def _read_by_rows(
     numbers: Sequence[int],
     rows: Sequence[RawRow | Rejection],
-    decoder: Callable[[RawRow], Row | NativeRow],
+    decoder: ResponsesDecoder,
     input: Input,
 ) -> _Piece:
     decoded = _decode_rows(numbers, rows, decoder)

@@ -12,7 +12,7 @@ from curate.config.project import Config
 from curate.core.errors import CurateError
 from curate.core.identity import content_id
 from curate.core.progress import Track, no_progress
-from curate.data.pseudonym import Pseudonyms, is_address
+from curate.data.pseudonym import Pseudonyms, is_address, is_full_name
 from curate.ingest.chunks import cut_chunks
 from curate.ingest.commit import Committer
 from curate.ingest.context import check_source
@@ -105,25 +105,26 @@ def _explain_nothing_taken(lake: Lake, run_id: str, item: Input) -> list[str]:
     if not rows or dropped < rows:
         return []
     reasons = lake.rows(
-        "SELECT reason, count(*) AS n, min(line) FROM quarantine WHERE source = ? GROUP BY reason ORDER BY n DESC, reason",
+        "SELECT reason, count(*) AS n, min(line) FROM quarantine WHERE source = ? GROUP BY reason ORDER BY n DESC, 1",
         [item.part],
     )
     reason, count, line = reasons[0] if reasons else ("unknown", rows, 1)
     of = "the only row" if rows == 1 else f"all {rows:,} rows"
-    return [
+    sentence = (
         f"{item.part}: {of} went into quarantine, {count:,} of them since: {reason} (line {line}, say); map the "
         "columns with `fields`, or choose another `format` (docs/formats.md)."
-    ]
+    )
+    return [sentence]
 
 
 def _open_pseudonyms(config: Config) -> Callable[[str], str]:
-    """The pseudonym of a name that is an e-mail address; the key is made when the first one comes."""
+    """The pseudonym of a name that is an e-mail address or a person's; the key is made when the first one comes."""
 
     @cache
     def open_once() -> Pseudonyms:
         return Pseudonyms.open(config)
 
-    return lambda name: open_once().of(name) if is_address(name) else name
+    return lambda name: open_once().of(name) if is_address(name) or is_full_name(name) else name
 
 
 def _fingerprint_input(lake: Lake, input: Input) -> str:

@@ -21,6 +21,7 @@ from curate.data.judgments import (
     make_question_id,
     order_pair,
 )
+from curate.data.pseudonym import is_full_name
 from curate.ingest.columns import Columns, parse_ids
 from curate.ingest.known import KnownIds, Mask
 from curate.ingest.rows import NativeRow, Rating, Row
@@ -192,6 +193,8 @@ def _with_pseudonym(statement: SourceStatement, pseudonym: Callable[[str], str])
     judgment = statement.judgment
     if judgment.kind not in ("human", "imported"):
         return statement
+    if judgment.kind == "imported" and is_full_name(judgment.annotator_id):
+        return statement  # who is nobody knows what may be "Llama Guard"
     name = pseudonym(judgment.annotator_id)
     if name == judgment.annotator_id:
         return statement
@@ -224,24 +227,11 @@ def _read_earlier_answers(
     wanted = set(questions)
     with lake.bind("asked", pa.table({"prompt_id": sorted(set(prompts))})):
         rows = lake.rows(read_query("imported_statements"))
-    for (
-        prompt,
-        annotator,
-        kind,
-        form,
-        a,
-        b,
-        shown,
-        outcome,
-        p_a,
-        score,
-        rationale,
-        aspect,
-        tied_as,
-        sample,
-    ) in rows:
+    for prompt, annotator, kind, form, a, b, *said, sample in rows:
+        shown, outcome, p_a, score, rationale, aspect, tied_as = said
+        responses = (a,) if form == "pointwise" else (a, b)
         statement = JudgmentStatement(
-            prompt, annotator, kind, REVISION, form, (a,) if form == "pointwise" else (a, b), outcome, shown, p_a, score,
+            prompt, annotator, kind, REVISION, form, responses, outcome, shown, p_a, score,
             rationale=rationale, aspect=aspect, tied_as=tied_as,
         )  # fmt: skip
         question = make_question_id(statement)

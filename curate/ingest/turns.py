@@ -1,4 +1,4 @@
-"""Values of a foreign row before they are read as messages: JSON in cells, transcripts, renamed roles, parallel turns."""
+"""Values of a foreign row before they are read as messages: JSON in cells, transcripts, roles, turns side by side."""
 
 from __future__ import annotations
 

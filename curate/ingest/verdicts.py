@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -23,6 +24,21 @@ from curate.ingest.rows import Rating, Verdict
 from curate.records import Kind, Outcome, Shown, TiedAs
 
 _TIES: dict[str, TiedAs] = {"both_good": "both-good", "both_bad": "both-bad"}
+_PEOPLE = frozenset(
+    {
+        "worker",
+        "workerid",
+        "crowdworker",
+        "crowdworkerid",
+        "rater",
+        "raterid",
+        "labeler",
+        "labelerid",
+        "labeller",
+    }
+    | {"labellerid", "participant", "participantid", "userid", "username", "completedby"}
+)
+"""Names of columns that name people, without what is no letter. `docs/formats.md` lists them."""
 _NO_SCORE = ("N/A", "n/a")  # as data sets write it
 
 
@@ -61,7 +77,9 @@ class Scope:
     def get_kind(self) -> Kind:
         value = self.find_text(self.keys.annotator_kind)
         if value is None:
-            return getattr(self.keys, "kind", None) or self.reading.kind
+            kind: Kind = getattr(self.keys, "kind", None) or self.reading.kind
+            is_guess = kind == "imported" and self.reading.may_guess and names_people(self.keys.annotator)
+            return "human" if is_guess else kind
         if value not in get_args(Kind):
             allowed = ", ".join(get_args(Kind))
             raise RowError(
@@ -79,6 +97,15 @@ class Scope:
     @property
     def best(self) -> Literal["high", "low"] | None:
         return getattr(self.keys, "best", None)
+
+
+def names_people(path: str | None) -> bool:
+    """Tell whether a column holds people by its name: crowd workers, raters, users.
+
+    >>> names_people("WorkerId"), names_people("ASSIGNMENT:worker_id"), names_people("annotator")
+    (True, True, False)
+    """
+    return path is not None and re.sub(r"[^a-z]", "", re.split(r"[.:]", path.lower())[-1]) in _PEOPLE
 
 
 def list_scopes(row: ForeignRow, reading: SourceSettings) -> Iterator[Scope]:

@@ -54,6 +54,10 @@ class Shape:
         """
         return mapped.read_mapped(row, reading)
 
+    def read_rows(self, row: ForeignRow, reading: SourceSettings) -> list[Row]:
+        """Read a row that may hold several prompts; those of most shapes hold one (`read_row`)."""
+        return [self.read_row(row, reading)]
+
 
 class FileOptions(Fields):
     """A shape that is only data, as a YAML file: the keys of `fields`, and what its tables look like."""

@@ -28,6 +28,28 @@ FIELDS = Fields(
     winner="winner",
     winners={"model_a": "a", "model_b": "b", "tie (bothbad)": "both_bad", "both_bad": "both_bad"},
     annotator="judge",
+    ignore=[
+        *(
+            "question_id",
+            "id",
+            "tstamp",
+            "timestamp",
+            "anony",
+            "language",
+            "openai_moderation",
+            "toxic_chat_tag",
+        ),
+        *(
+            "is_code",
+            "is_refusal",
+            "dedup_tag",
+            "category_tag",
+            "conv_metadata",
+            "judge_hash",
+            "full_conversation",
+        ),
+        *("evaluation_session_id", "evaluation_order"),
+    ],
 )
 _TABLE = frozenset({"prompt", "response_a", "response_b", "winner_model_a", "winner_model_b", "winner_tie"})
 READS = _TABLE | {"turn"}
@@ -46,6 +68,12 @@ class LmsysArena(Shape):
 
     def read_row(self, row: ForeignRow, reading: SourceSettings) -> Row:
         """Read a row."""
+        judge = row.get(reading.fields.annotator or "judge")
+        if isinstance(judge, list) and all(
+            isinstance(name, str) for name in judge
+        ):  # a model and its prompt (MT-bench)
+            row = {**row, reading.fields.annotator or "judge": "/".join(judge)}
+            reading = replace(reading, kind="llm")
         if reading.fields.a not in row and "response_a" in row:
             row = {
                 **row,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
-from curate.config.ingest import Source
+from curate.config.ingest import Fields, Source
 from curate.config.project import Config
 from curate.core.errors import CurateError
 from curate.core.identity import content_id
@@ -74,6 +74,7 @@ def _set_kind(sources: Sequence[Source], kind: str) -> list[Source]:
 
 
 def _ingest_sources(lake: Lake, sources: Sequence[Source], config: Config, track: Track) -> Summary:
+    _check_repeated_files(sources)
     located = [locate_inputs(source, config) for source in sources]
     run = StageRun(lake, STAGE, config_hash=content_id([source.digest for source in sources]))
     pseudonym = _open_pseudonyms(config)
@@ -94,6 +95,25 @@ def _ingest_sources(lake: Lake, sources: Sequence[Source], config: Config, track
     if empty:  # said at the end, so that the sources after it are taken in
         raise CurateError(" ".join(empty))
     return run.summary(skipped=committer is None)
+
+
+def _check_repeated_files(sources: Sequence[Source]) -> None:
+    """Stop where two sources read two verdicts of one file, and nothing says who or what tells the two apart.
+
+    Criteria (which is more helpful, which is safer) would count as two votes on one label.
+    """
+    seen: dict[tuple[str, str], str] = {}
+    for source in sources:
+        fields = source.fields or Fields()
+        if not isinstance(fields.winner, str) or fields.aspect or fields.annotator or source.annotator:
+            continue
+        first = seen.setdefault((source.kind, source.source), fields.winner)
+        if first != fields.winner:
+            raise CurateError(
+                f"{source.source} is read twice, with `winner: {first}` and `winner: {fields.winner}`, and both would "
+                "count as votes on one label: write `aspect: NAME` beside the one that is about a criterion of its "
+                "own, or `annotator: NAME` in each source where two annotators said so."
+            )
 
 
 def _explain_nothing_taken(lake: Lake, run_id: str, item: Input) -> list[str]:

@@ -78,7 +78,6 @@ def _ingest_sources(lake: Lake, sources: Sequence[Source], config: Config, track
     located = [locate_inputs(source, config) for source in sources]
     run = StageRun(lake, STAGE, config_hash=content_id([source.digest for source in sources]))
     pseudonym = _open_pseudonyms(config)
-    empty: list[str] = []
     committer: Committer | None = None  # loads the lake's ids, which a run without work need not do
     for inputs in located:
         # Judgments are fingerprinted with the responses of the sources before them, which are in the lake by now.
@@ -91,9 +90,6 @@ def _ingest_sources(lake: Lake, sources: Sequence[Source], config: Config, track
             with track(f"ingest {item.part}", item.total) as advance:
                 for rows in _commit_input(lake, committer, item, fingerprint, pseudonym):
                     advance(rows)
-            empty += _explain_nothing_taken(lake, run.run_id, item)
-    if empty:  # said at the end, so that the sources after it are taken in
-        raise CurateError(" ".join(empty))
     return run.summary(skipped=committer is None)
 
 
@@ -114,27 +110,6 @@ def _check_repeated_files(sources: Sequence[Source]) -> None:
                 "count as votes on one label: write `aspect: NAME` beside the one that is about a criterion of its "
                 "own, or `annotator: NAME` in each source where two annotators said so."
             )
-
-
-def _explain_nothing_taken(lake: Lake, run_id: str, item: Input) -> list[str]:
-    """Say why none of an input's rows was taken in, where that is so: a sentence with the commonest reason."""
-    counted = lake.rows(
-        "SELECT sum(rows_in), sum(rows_dropped) FROM runs WHERE run_id = ? AND part = ?", [run_id, item.part]
-    )
-    rows, dropped = counted[0]
-    if not rows or dropped < rows:
-        return []
-    reasons = lake.rows(
-        "SELECT reason, count(*) AS n, min(line) FROM quarantine WHERE source = ? GROUP BY reason ORDER BY n DESC, 1",
-        [item.part],
-    )
-    reason, count, line = reasons[0] if reasons else ("unknown", rows, 1)
-    of = "the only row" if rows == 1 else f"all {rows:,} rows"
-    sentence = (
-        f"{item.part}: {of} went into quarantine, {count:,} of them since: {reason} (line {line}, say); map the "
-        "columns with `fields`, or choose another `format` (docs/formats.md)."
-    )
-    return [sentence]
 
 
 def _open_pseudonyms(config: Config) -> Callable[[str], str]:

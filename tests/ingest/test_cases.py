@@ -37,8 +37,7 @@ def read_case(folder: Path, mapping: str) -> dict[str, Any]:
     said = " ".join(f"{result.output} {result.exception or ''}".split())
     read: dict[str, Any] = {}
     if result.exit_code != 0:
-        sentence = said.replace(f"{folder}/", "").removeprefix("error: ")
-        read["refused"] = sentence[sentence.find(": ") - 40 if "dropped" in sentence[:20] else 0 :].strip()
+        read["refused"] = said.replace(f"{folder}/", "").removeprefix("error: ").strip()
     try:
         settings = load_config(folder / mapping)
     except Exception:
@@ -49,6 +48,8 @@ def read_case(folder: Path, mapping: str) -> dict[str, Any]:
         read["quarantine"] = [
             list(row) for row in lake.rows("SELECT line, reason FROM quarantine ORDER BY ALL")
         ]
+    if read["quarantine"]:  # it is read to its end; a command that could use no row fails after that
+        read.pop("refused", None)
     return {key: value for key, value in read.items() if value}
 
 

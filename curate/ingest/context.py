@@ -28,6 +28,7 @@ from curate.ingest.rejection import Rejection, RowError
 from curate.ingest.rows import NativeRow, Row
 from curate.ingest.shapes import open_shape
 from curate.ingest.turns import CHATML_MARK, TRANSCRIPT_MARK
+from curate.ingest.verdicts import names_people
 
 SYSTEM = frozenset({"system", "system_prompt", "custom_system_prompt", "system_message"})
 INPUT = frozenset(
@@ -319,6 +320,8 @@ def _explain_conflicts(conflicts: Mapping[str, tuple[str, str]], source: Source)
     fields = ", ".join(remedy for remedy in remedies if remedy)
     read = f"`fields: {{{fields}}}` to read what can be, or " if fields else ""
     ignored = ", ".join(sorted(conflicts))
+    if not any(map(is_context, conflicts)) and source.kind != "judgments":
+        read += f"`fields: {{meta: [{ignored}]}}` to keep them with the verdicts, or "
     consequence = (
         "so different questions would become one"
         if any(map(is_context, conflicts))
@@ -345,4 +348,4 @@ def _suggest_field(column: str, source: Source) -> str | None:
     ):
         if column.lower() in names and getattr(own, key) is None:
             return f"{key}: {column}"
-    return None
+    return f"annotator: {column}" if names_people(column) and own.annotator is None else None

@@ -57,7 +57,8 @@ def _check_mapping(fields: Fields, source: Source, name: str) -> None:
 def resolve_fields(source: Source) -> Fields:
     """Merge the fields of a source with those of its format; what it ignores is not read by default."""
     fields = merge_fields(open_shape(source.format).fields, source.fields)
-    ignored = {name: None for name in ("system", "images", "tools") if getattr(fields, name) in fields.ignore}
+    optional = ("system", "images", "tools", "score_chosen", "score_rejected", "margin")
+    ignored = {name: None for name in optional if getattr(fields, name) in fields.ignore}
     return fields.model_copy(update=ignored)
 
 
@@ -85,7 +86,12 @@ def merge_fields(defaults: Fields, overrides: Fields | None) -> Fields:
     given = {key: getattr(overrides, key) for key in overrides.model_fields_set}
     ways = [key for key in ("responses", "response", "chosen", "a") if given.get(key) is not None]
     others = {key: None for key in ("responses", "response", "chosen", "a") if ways and key not in ways}
-    return defaults.model_copy(update={**others, **given})
+    lists = {  # what a shape keeps or ignores, it does beside what the source says
+        key: list(dict.fromkeys([*getattr(defaults, key), *given[key]]))
+        for key in ("meta", "ignore", "optional")
+        if key in given
+    }
+    return defaults.model_copy(update={**others, **given, **lists})
 
 
 def decode_object(raw: RawRow) -> Mapping[str, Any]:

@@ -124,6 +124,11 @@ class Source(Section):
         None,
         description="What they are, where no row says so; `human` makes the verdicts people's. Default: by the format.",
     )
+    license: str | None = Field(
+        None,
+        description="Licence of the data: an SPDX identifier or a name of the hub (`cc-by-4.0`); see `export[].licenses`.",
+    )
+    origin: str | None = Field(None, description="Where the data comes from: an address, a contract, a person.")
     chunk: int = Field(32_768, ge=1, description="Rows per committed chunk.")
     max_line_mib: int = Field(64, ge=1, description="A longer line is rejected without being read.")
 

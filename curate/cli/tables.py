@@ -74,11 +74,13 @@ def print_estimates(estimates: Sequence[CostEstimate]) -> None:
 def print_status(status: Status, *, as_json: bool) -> None:
     frames = {
         "tables": status.tables,
+        "sources": status.sources,
         "stages": status.stages,
         "judges": status.judges,
         "failures": status.failures,
         "runs": status.runs,
         "quarantine": status.quarantine,
+        "forgotten": status.forgotten,
     }
     if as_json:
         rows = {name: frame.to_dicts() for name, frame in frames.items()}

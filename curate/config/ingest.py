@@ -97,7 +97,15 @@ class Fields(Section):
         return path
 
 
-SHAPE_NAMES = ("native", "trl-preference", "ultrafeedback", "hh-rlhf", "lmsys-arena", "alpaca-eval")
+SHAPE_NAMES = (
+    "native",
+    "trl-preference",
+    "ultrafeedback",
+    "hh-rlhf",
+    "lmsys-arena",
+    "alpaca-eval",
+    "feedback-log",
+)
 """The shapes of rows of this package; a test holds them against the registry `SHAPES`."""
 
 
@@ -128,7 +136,9 @@ class Source(Section):
         None,
         description="Licence of the data: an SPDX identifier or a name of the hub (`cc-by-4.0`); see `export[].licenses`.",
     )
-    origin: str | None = Field(None, description="Where the data comes from: an address, a contract, a person.")
+    origin: str | None = Field(
+        None, description="Where the data comes from: an address, a contract, a person."
+    )
     chunk: int = Field(32_768, ge=1, description="Rows per committed chunk.")
     max_line_mib: int = Field(64, ge=1, description="A longer line is rejected without being read.")
 

@@ -29,9 +29,7 @@ def refuse_forgotten_inputs(forgotten: ForgottenNames, inputs: Sequence[Input]) 
             )
 
 
-def drop_forgotten_rows(
-    chunk: PreparedResponses, forgotten: ForgottenNames
-) -> tuple[PreparedResponses, int]:
+def drop_forgotten_rows(chunk: PreparedResponses, forgotten: ForgottenNames) -> tuple[PreparedResponses, int]:
     """Return a chunk without forgotten prompts and statements of forgotten people, and the number of rows dropped."""
     statements, _ = drop_forgotten_people(chunk.statements, forgotten)
     marks = forgotten.find("prompt", chunk.columns.prompts["prompt_id"].to_pylist())

@@ -30,9 +30,7 @@ _NOTHING: Ids = np.empty((0, 2), np.uint64)
 class _Batch:
     """The rows of one table in a chunk. Those that seem new are written to a file before the lock is taken."""
 
-    def __init__(
-        self, lake: Lake, table: str, rows: pa.Table, ids: Ids, known: KnownIds, part: str
-    ) -> None:
+    def __init__(self, lake: Lake, table: str, rows: pa.Table, ids: Ids, known: KnownIds, part: str) -> None:
         self._lake = lake
         self._table = table
         self._rows = _name_part(rows, part)

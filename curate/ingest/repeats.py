@@ -74,5 +74,7 @@ class RepeatedRows:
         schema = arrow_schema(Repeat)
         writer.add(
             "repeats",
-            pa.table([values.get(field.name, pa.nulls(len(rows), field.type)) for field in schema], schema=schema),
+            pa.table(
+                [values.get(field.name, pa.nulls(len(rows), field.type)) for field in schema], schema=schema
+            ),
         )

@@ -300,6 +300,10 @@ class Lake:
         """List the data files that the catalog names for any snapshot."""
         return list_data_files(self._connection, self.location.data)
 
+    def list_stored_files(self) -> list[str]:
+        """List the Parquet files in the data folder, whether the catalog names them or not."""
+        return list_files(self._connection, self.location.data)
+
     def read_checksums(self) -> dict[str, Checksum]:
         """Read the checksums of data files, by the names of the files."""
         return read_checksums(self._connection)
@@ -466,9 +470,7 @@ class Writer:
     def update(self, table: str, change: str, parameters: Sequence[object] = ()) -> int:
         """Change rows of a table: `change` is what follows `UPDATE table SET`."""
         self._files.watch_table(table)
-        changed = self._connection.execute(
-            f"UPDATE lake.{table} SET {change}", list(parameters)
-        ).fetchone()
+        changed = self._connection.execute(f"UPDATE lake.{table} SET {change}", list(parameters)).fetchone()
         return int(changed[0]) if changed else 0
 
     def replace(

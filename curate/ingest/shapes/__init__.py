@@ -26,6 +26,7 @@ SHAPES: Registry[Shape] = Registry(
         "ultrafeedback": "curate.ingest.shapes.ultrafeedback:UltraFeedback",
         "lmsys-arena": "curate.ingest.shapes.lmsys_arena:LmsysArena",
         "alpaca-eval": "curate.ingest.shapes.alpaca_eval:AlpacaEval",
+        "feedback-log": "curate.ingest.shapes.feedback_log:FeedbackLog",
     },
     data_class="curate.ingest.shapes.base:FileShape",
 )

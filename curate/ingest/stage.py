@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
-from curate.config.ingest import Source
+from curate.config.ingest import Fields, Source
 from curate.config.project import Config
+from curate.core.errors import CurateError
 from curate.core.identity import content_id
 from curate.core.progress import Track, no_progress
-from curate.data.pseudonym import Pseudonyms, is_address
+from curate.data.pseudonym import Pseudonyms, is_address, is_full_name
 from curate.ingest.barred import refuse_forgotten_inputs
 from curate.ingest.chunks import cut_chunks
 from curate.ingest.commit import Committer
@@ -76,6 +77,7 @@ def _set_kind(sources: Sequence[Source], kind: str) -> list[Source]:
 
 
 def _ingest_sources(lake: Lake, sources: Sequence[Source], config: Config, track: Track) -> Summary:
+    _check_repeated_files(sources)
     located = [locate_inputs(source, config) for source in sources]
     refuse_forgotten_inputs(ForgottenNames.read(lake), [item for inputs in located for item in inputs])
     run = StageRun(lake, STAGE, config_hash=content_id([source.digest for source in sources]))
@@ -96,14 +98,33 @@ def _ingest_sources(lake: Lake, sources: Sequence[Source], config: Config, track
     return run.summary(skipped=committer is None)
 
 
+def _check_repeated_files(sources: Sequence[Source]) -> None:
+    """Stop where two sources read two verdicts of one file, and nothing says who or what tells the two apart.
+
+    Criteria (which is more helpful, which is safer) would count as two votes on one label.
+    """
+    seen: dict[tuple[str, str], str] = {}
+    for source in sources:
+        fields = source.fields or Fields()
+        if not isinstance(fields.winner, str) or fields.aspect or fields.annotator or source.annotator:
+            continue
+        first = seen.setdefault((source.kind, source.source), fields.winner)
+        if first != fields.winner:
+            raise CurateError(
+                f"{source.source} is read twice, with `winner: {first}` and `winner: {fields.winner}`, and both would "
+                "count as votes on one label: write `aspect: NAME` beside the one that is about a criterion of its "
+                "own, or `annotator: NAME` in each source where two annotators said so."
+            )
+
+
 def _open_pseudonyms(config: Config) -> Callable[[str], str]:
-    """The pseudonym of a name that is an e-mail address; the key is made when the first one comes."""
+    """The pseudonym of a name that is an e-mail address or a person's; the key is made when the first one comes."""
 
     @cache
     def open_once() -> Pseudonyms:
         return Pseudonyms.open(config)
 
-    return lambda name: open_once().of(name) if is_address(name) else name
+    return lambda name: open_once().of(name) if is_address(name) or is_full_name(name) else name
 
 
 def _fingerprint_input(lake: Lake, input: Input) -> str:

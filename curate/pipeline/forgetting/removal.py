@@ -242,6 +242,7 @@ def _make_anonymous_id(row: dict[str, Any], name: str) -> str:
         responses=[value for value in (row["response_a"], row["response_b"]) if value],
         shown=row["shown"],
         sample=row["sample"],
+        aspect=row["aspect"],
     )
 
 

@@ -42,7 +42,7 @@ class ExportEntry(Section):
         None,
         min_length=1,
         description="Licences that rows may be under; default: those of `licenses` of the project, or any. A row whose "
-        "prompt, responses or imported verdicts come from a source of another licence, or of none known, is not exported.",
+        "prompt, responses or imported verdicts come from a source of another licence, or of none known, stays out.",
     )
     other_licenses: Literal["refuse", "drop"] = Field(
         "refuse",

@@ -96,7 +96,7 @@ class Source(Section):
     )
     license: str | None = Field(
         None,
-        description="Licence of the data: an SPDX identifier or a name of the hub (`cc-by-4.0`); see `export[].licenses`.",
+        description="Licence of the data, by its SPDX identifier or its name on the hub (`cc-by-4.0`).",
     )
     origin: str | None = Field(
         None, description="Where the data comes from: an address, a contract, a person."

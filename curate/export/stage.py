@@ -23,8 +23,8 @@ from curate.export.folder import MANIFEST, NOUN, is_intact, list_export_files
 from curate.export.formats import ExportFormat, ExportTable, RowFormat, Transcriber, open_format
 from curate.export.formats.base import PLAIN
 from curate.export.formats.conversations import choose_layout
-from curate.export.terms import add_terms, apply_licenses, read_terms
 from curate.export.shards import WrittenPart, cut_row_groups, describe_file, write_part
+from curate.export.terms import add_terms, apply_licenses, read_terms
 from curate.lake.lake import Lake
 from curate.lake.panel_view import select_panel
 from curate.lake.runs import Counts, StageRun, Summary, is_done

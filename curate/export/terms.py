@@ -44,7 +44,8 @@ def apply_licenses(reader: Lake, entry: ExportEntry, form: ExportFormat) -> None
     of_prompts = "SELECT prompt_id FROM barred_items WHERE kind IN ('prompt', 'judgment')"
     of_responses = "SELECT id FROM barred_items WHERE kind IN ('response', 'model')"
     if "responses" in columns:
-        named = f"SELECT row FROM (SELECT rowid AS row, unnest(responses) AS id FROM selection) WHERE id IN ({of_responses})"
+        listed = "SELECT rowid AS row, unnest(responses) AS id FROM selection"
+        named = f"SELECT row FROM ({listed}) WHERE id IN ({of_responses})"
         barred = f"prompt_id IN ({of_prompts}) OR rowid IN ({named})"
     else:
         barred = "prompt_id IN (SELECT prompt_id FROM barred_items)"

@@ -12,9 +12,11 @@ from curate.lake.lake import Lake
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """One frame each, as the queries `status_*` give them; `failures`: why judgments failed, by judge; `forgotten`: what
-    was made of rows that are forgotten; `warnings`: what the aggregation says against its own labels, and what a killed
-    command has left undone."""
+    """One frame each, as the queries `status_*` give them.
+
+    `failures`: why judgments failed, by judge; `forgotten`: what was made of forgotten rows; `warnings`: what the
+    aggregation says against its own labels, and what a killed command has left undone.
+    """
 
     snapshot: int
     tables: pl.DataFrame
@@ -57,6 +59,6 @@ def _list_undone(lake: Lake) -> list[str]:
     )
     replaced = lake.rows("SELECT DISTINCT part FROM prompts WHERE starts_with(part, 'replaced ') ORDER BY 1")
     return [f"forgetting {part} was cut off: run `curate forget` to finish it" for (part,) in unfinished] + [
-        f"{part.removeprefix('replaced ')} was being replaced when that was cut off: run `curate ingest --replace` again"
+        f"replacing {part.removeprefix('replaced ')} was cut off: run `curate ingest --replace` again"
         for (part,) in replaced
     ]

@@ -120,7 +120,7 @@ def count_in_file(lake: Lake, path: str, traces: Traces) -> int:
 
 
 def count_in_catalog(lake: Lake, traces: Traces) -> int:
-    """Count the traces in the catalog: in statistics, which hold the least and greatest text, and in rows kept there."""
+    """Count the traces in the catalog: in statistics, which hold the least and greatest text, and in rows."""
     number = 0
     for table in _STATISTICS:
         bounds = lake.arrow(

@@ -43,7 +43,7 @@ class Tables(ExportFormat):
 
 
 def _copy_table(table: str, keys: tuple[str, ...]) -> ExportTable:
-    """Copy a table as it is, but for `run_id`, which differs between runs that did the same, and for paths of inputs."""
+    """Copy a table as it is, but for `run_id`, which differs between runs that did the same, and paths."""
     left_out = ("run_id", "part")
     schema = pa.schema([field for field in arrow_schema(TABLES[table]) if field.name not in left_out])
     columns = ", ".join(f'"{name}"' for name in schema.names)

@@ -15,6 +15,7 @@ from curate.core.identity import content_id
 from curate.lake.forgotten import digest_name, digest_sql
 from curate.lake.lake import Lake, Writer
 from curate.lake.runs import StageRun
+from curate.pipeline.forgetting.samples import read_left_statements, renumber_statements
 from curate.pipeline.forgetting.target import ForgetTarget, select_target
 from curate.pipeline.forgetting.usage import Use
 from curate.records import Judgment, arrow_schema, judgment_id
@@ -63,6 +64,7 @@ def remove_rows(run: StageRun, target: ForgetTarget, uses: Sequence[Use], *, era
         removed = count_removed(lake)
         taken_over = _count(lake, "SELECT count(*) FROM taken_over")
         _leave_hashes(writer, lake, run.run_id, target)
+        left = read_left_statements(lake)
         anonymous = _read_anonymous(lake) if target.anonymise else None
         _forget_memory(writer, lake)
         for table, (column, name) in _REMOVED.items():
@@ -73,6 +75,7 @@ def remove_rows(run: StageRun, target: ForgetTarget, uses: Sequence[Use], *, era
         if anonymous is not None:
             writer.append("judgments", anonymous)
         _settle_links(writer)
+        renumber_statements(writer, lake, left)
         _hand_over(writer)
         _remove_inputs(writer, target)
         counts.dropped = {f"{table} forgotten": removed[table] for table in _REMOVED if table in removed}
@@ -110,8 +113,8 @@ def _leave_hashes(writer: Writer, lake: Lake, run_id: str, target: ForgetTarget)
     if target.kind == "prompt":
         queries += [
             f"SELECT 'prompt', {digest_sql('prompt', 'prompt_id')} FROM forgotten_prompts",
-            f"SELECT 'key', {digest_sql('key', 'prompts.key')} FROM prompts SEMI JOIN forgotten_prompts USING (prompt_id) "
-            'WHERE "key" IS NOT NULL',
+            (f"SELECT 'key', {digest_sql('key', 'prompts.key')} FROM prompts "
+            "WHERE prompts.key IS NOT NULL AND prompt_id IN (FROM forgotten_prompts)"),
         ]
     named = [("person", digest_name("person", name)) for name in target.people]
     named += [("row", digest_name(f"row:{run_id}", name)) for name in target.people]

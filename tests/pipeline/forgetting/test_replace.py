@@ -82,7 +82,8 @@ def test_a_source_that_is_refused_is_not_touched(tmp_path: Path, monkeypatch: py
     )
     monkeypatch.chdir(tmp_path / "p")
     refused = CliRunner().invoke(app, ["ingest", "--replace", "nobody.jsonl", "--yes"])
-    assert isinstance(refused.exception, CurateError) and "no source 'nobody.jsonl'" in str(refused.exception)
+    assert isinstance(refused.exception, CurateError)
+    assert "no source 'nobody.jsonl'" in str(refused.exception)
     with Lake.open(config.location) as lake:
         assert read_tables(lake) == expected
 
@@ -95,7 +96,8 @@ def test_a_file_that_grew_adds_what_is_new_and_counts_the_rest(tmp_path: Path) -
     write_rows(tmp_path / "a.jsonl", [pair(99), *rows, "{broken", pair(20), pair(3)])
     with ingest(config) as lake:
         counts = lake.rows(
-            "SELECT rows_in, rows_kept, rows_duplicate, rows_dropped FROM runs WHERE stage = 'ingest' ORDER BY snapshot_in"
+            "SELECT rows_in, rows_kept, rows_duplicate, rows_dropped FROM runs WHERE stage = 'ingest' "
+            "ORDER BY snapshot_in"
         )
         assert counts == [(21, 20, 0, 1), (24, 2, 21, 1)]
         assert (

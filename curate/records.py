@@ -79,7 +79,8 @@ class Prompt(Record):
     """A question to models: the conversation that they go on with.
 
     `key` is the caller's own id; `meta` is a JSON object as text; `tools` is a JSON array as text: the JSON Schemas of
-    the tools that models may call.
+    the tools that models may call. `part` names the input that brought the row, as `runs.part` does; null in a lake
+    from before it was kept.
     """
 
     prompt_id: str
@@ -90,6 +91,7 @@ class Prompt(Record):
     key: str | None = None
     meta: str | None = None
     tools: str | None = None
+    part: str | None = None
 
 
 class Response(Record):
@@ -101,10 +103,11 @@ class Response(Record):
     key: str | None = None
     meta: str | None = None
     messages: tuple[Message, ...]
+    part: str | None = None
 
 
 class Judgment(Record):
-    """One statement by one annotator about responses of one prompt; never changed, never deleted.
+    """One statement by one annotator about responses of one prompt; never changed, and only `curate forget` deletes it.
 
     `response_a < response_b` always (canonical id order); `shown` says in which order the annotator saw
     them, and is null where order has no meaning. `outcome` and `p_a` speak of a and b, not of positions.
@@ -117,6 +120,7 @@ class Judgment(Record):
     "abstain" takes it back). The superseded row stays, and no longer counts.
     `aspect` names the one criterion that the judgment is about; such judgments are kept, and do not count for labels.
     `tied_as` keeps what a tie says of both responses. An imported pairwise judgment has its margin in `score`.
+    `part` names the input of an imported one.
     """
 
     judgment_id: str
@@ -145,6 +149,7 @@ class Judgment(Record):
     supersedes: str | None = None
     aspect: str | None = None
     tied_as: TiedAs | None = None
+    part: str | None = None
 
 
 class Preference(Record):
@@ -392,6 +397,45 @@ class FilterDecision(Record):
     run_id: str
 
 
+class InputSource(Record):
+    """An input that was taken in (`part`), the name of its data set, and the terms that curate.yaml states for it.
+
+    `license` is an SPDX identifier or a name of the hub; `origin` says where the data comes from.
+    """
+
+    part: str
+    source: str
+    license: str | None = None
+    origin: str | None = None
+    run_id: str
+
+
+class Repeat(Record):
+    """A prompt, response or judgment (`id`) that the input `part` brought when another input had brought it before.
+
+    It holds the columns that would be the row's own if the other input had never been, for `curate forget source`.
+    """
+
+    id: str
+    part: str
+    source: str | None = None
+    split: str | None = None
+    meta: str | None = None
+    run_id: str
+
+
+class Forgotten(Record):
+    """The trace of a row that `curate forget` removed: a hash of its id, and no content.
+
+    `kind` "row" is for receipts. "source", "prompt", "key" and "person" keep `curate ingest` and `curate verify` from
+    taking the same in again.
+    """
+
+    kind: Literal["row", "source", "prompt", "key", "person"]
+    digest: str
+    run_id: str
+
+
 class Evaluation(Record):
     """One line of a score table: a metric of a model or panel on (a subset of) a benchmark, with its interval."""
 
@@ -453,6 +497,9 @@ TABLES: dict[str, type[Record]] = {
     "verify_tasks": VerifyTask,
     "quarantine": Quarantined,
     "filter_decisions": FilterDecision,
+    "sources": InputSource,
+    "repeats": Repeat,
+    "forgotten": Forgotten,
     "evaluations": Evaluation,
     "runs": Run,
 }

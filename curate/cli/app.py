@@ -19,6 +19,7 @@ from curate.cli.explain import explain_labels
 from curate.cli.export import write_exports
 from curate.cli.failures import is_debugging, print_failure
 from curate.cli.filter import filter_texts
+from curate.cli.forget import forget_app
 from curate.cli.ingest import ingest_app
 from curate.cli.init import init_project
 from curate.cli.interrupts import print_interruption
@@ -70,6 +71,7 @@ app.command("backup")(write_backup)
 app.command("restore")(restore_backup)
 app.command("compact")(compact_files)
 app.command("gc")(clean_lake)
+app.add_typer(forget_app, name="forget", invoke_without_command=True)
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ SHAPE_NAMES = (
     "hh-rlhf",
     "lmsys-arena",
     "alpaca-eval",
+    "feedback-log",
     "oasst-trees",
     "alpaca",
     "distilabel",
@@ -96,6 +97,13 @@ class Source(Section):
     annotator_kind: StatedKind | None = Field(
         None,
         description="What they are, where no row says so; `human` makes the verdicts people's. Default: by the format.",
+    )
+    license: str | None = Field(
+        None,
+        description="Licence of the data, by its SPDX identifier or its name on the hub (`cc-by-4.0`).",
+    )
+    origin: str | None = Field(
+        None, description="Where the data comes from: an address, a contract, a person."
     )
     chunk: int = Field(32_768, ge=1, description="Rows per committed chunk.")
     max_line_mib: int = Field(64, ge=1, description="A longer line is rejected without being read.")

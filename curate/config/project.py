@@ -30,6 +30,12 @@ from curate.core.yaml_file import read_yaml
 from curate.lake.lake import Location
 
 
+class ModelTerms(Section):
+    """What is known of a model that wrote responses."""
+
+    license: str | None = Field(None, description="Licence of what the model writes.")
+
+
 class Config(Section):
     """The whole of `curate.yaml`. Relative paths start at the file's folder."""
 
@@ -41,6 +47,14 @@ class Config(Section):
     filter: list[dict[str, Any]] = Field(
         default_factory=list,
         description="What is left out of judging and of exports, and why: a kind each, with its options.",
+    )
+    models: dict[str, ModelTerms] = Field(
+        default_factory=dict,
+        description="Models that wrote responses, by the name in the column `model`. Where any is named, responses of "
+        "models that are not named have no known licence.",
+    )
+    licenses: list[str] | None = Field(
+        None, min_length=1, description="Licences that every export is limited to; see `export[].licenses`."
     )
     judge: JudgeSection = JudgeSection()
     aggregate: AggregateSection = AggregateSection()

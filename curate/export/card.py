@@ -15,6 +15,7 @@ from curate.core.markdown import escape_markdown
 from curate.core.resources import read_query
 from curate.export.formats import ExportFormat, ExportTable
 from curate.export.shards import WrittenPart
+from curate.export.terms import list_sources
 from curate.hub.licenses import build_license_fields
 from curate.lake.lake import Lake
 from curate.lake.panel_view import select_panel
@@ -74,6 +75,7 @@ def render_card(reader: Lake, config: Config, content: ExportContent) -> str:
         else [],
         annotators=reader.rows(read_query("export_card_annotators"), iteration),
         confidence=reader.rows(read_query("export_card_confidence")) if is_split else [],
+        sources=list_sources(reader),
         columns={part.name: part.schema.names for part in content.tables},
         columns_titled=not is_split,
     )

@@ -13,6 +13,7 @@ from curate.core.errors import CurateError
 from curate.core.identity import content_id
 from curate.core.progress import Track, no_progress
 from curate.data.pseudonym import Pseudonyms, is_address, is_full_name
+from curate.ingest.barred import refuse_forgotten_inputs
 from curate.ingest.chunks import cut_chunks
 from curate.ingest.commit import Committer
 from curate.ingest.context import check_source
@@ -20,6 +21,8 @@ from curate.ingest.decoders import make_judgments_decoder, make_responses_decode
 from curate.ingest.inputs import Input, locate_inputs
 from curate.ingest.prefetch import prefetch_items
 from curate.ingest.prepare import prepare_judgments, prepare_responses
+from curate.ingest.terms import register_inputs
+from curate.lake.forgotten import ForgottenNames
 from curate.lake.lake import Lake
 from curate.lake.runs import StageRun, Summary, is_done, list_committed_chunks
 
@@ -78,6 +81,7 @@ def _set_kind(sources: Sequence[Source], kind: str) -> list[Source]:
 def _ingest_sources(lake: Lake, sources: Sequence[Source], config: Config, track: Track) -> Summary:
     _check_repeated_files(sources)
     located = [locate_inputs(source, config) for source in sources]
+    refuse_forgotten_inputs(ForgottenNames.read(lake), [item for inputs in located for item in inputs])
     run = StageRun(lake, STAGE, config_hash=content_id([source.digest for source in sources]))
     pseudonym = _open_pseudonyms(config)
     committer: Committer | None = None  # loads the lake's ids, which a run without work need not do
@@ -87,6 +91,7 @@ def _ingest_sources(lake: Lake, sources: Sequence[Source], config: Config, track
         pending = [pair for pair in pending if not is_done(lake, STAGE, pair[0].part, pair[1])]
         if pending:
             check_source([item for item, _ in pending])
+        register_inputs(lake, inputs, run.run_id)
         for item, fingerprint in pending:
             committer = committer or Committer(lake, run, pseudonym)
             with track(f"ingest {item.part}", item.total) as advance:

@@ -161,7 +161,8 @@ class Statements:
             answer = _get_answer(statement.judgment)
             sample = answers.get(answer)
             if sample is None:
-                sample = answers[answer] = len(answers)
+                taken = set(answers.values())
+                sample = answers[answer] = next(n for n in range(len(taken) + 1) if n not in taken)
                 novel[i] = True
             supersedes.append(
                 _find_superseded(statement, answers_by_question) if repeated and novel[i] else None

@@ -61,7 +61,8 @@ class ExportEntry(Section):
         description="Only pairs of responses that are both by one of these models (the policy that is trained, say).",
     )
     pairs: Literal["all", "best-worst"] = Field(
-        "all", description="all: every decided pair. best-worst: of each prompt, its best response beside its worst."
+        "all",
+        description="all: every decided pair. best-worst: of each prompt, its best response beside its worst.",
     )
     splits: dict[SplitName, Share] | None = Field(
         None,

@@ -22,7 +22,8 @@ class _StatedRow(BaseModel):
     annotator: Key = Field(description="Name of the person, model or rule that says so.")
     kind: Kind
     aspect: Key | None = Field(
-        None, description="The one criterion that it is about, such as helpfulness; kept apart from what is about all."
+        None,
+        description="The one criterion that it is about, such as helpfulness; kept apart from what is about all.",
     )
     rationale: str | None = None
 

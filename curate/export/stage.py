@@ -143,7 +143,10 @@ def write_export(
         ):
             _bound_memory(reader, spill)
             parts = _write_tables(reader, folder, entry, form, tables, iteration, counts, track)
-            written = {part.name: [folder / file.path for file in part.files if file.path.endswith(".parquet")] for part in parts}
+            written = {
+                part.name: [folder / file.path for file in part.files if file.path.endswith(".parquet")]
+                for part in parts
+            }
             others = form.write_files(folder, written)
             content = ExportContent(entry, form, tables, parts, counts, snapshot, iteration)
             card = render_card(reader, config, content)
@@ -200,9 +203,7 @@ def _fingerprint_export(reader: Lake, entry: ExportEntry, form: ExportFormat, it
     tables = {
         name: column
         for name, column in _APPEND_ONLY.items()
-        if form.needs_transcripts
-        or form.needs_judgments
-        or not (form.needs_labels and name == "judgments")
+        if form.needs_transcripts or form.needs_judgments or not (form.needs_labels and name == "judgments")
     }
     digests = {table: reader.digest(table, column) for table, column in tables.items()}
     digests |= {
@@ -239,7 +240,9 @@ def _select_rows(reader: Lake, entry: ExportEntry, form: ExportFormat, iteration
     _keep_pairs(reader, entry, form, iteration)
     if entry.splits is not None:
         if not form.is_split:
-            raise CurateError(f"The export to {entry.path} has several tables, which `splits` do not divide: leave it out.")
+            raise CurateError(
+                f"The export to {entry.path} has several tables, which `splits` do not divide: leave it out."
+            )
         select_splits(reader, entry)
     reasons = dict(reader.rows("SELECT reason, count(*) FROM selection GROUP BY reason ORDER BY reason"))
     kept = reasons.pop(None, 0)

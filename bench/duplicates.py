@@ -19,8 +19,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from curate.filter.minhash import find_similar_pairs
-from curate.filter.shingles import hash_shingles
+from curate.data.minhash import find_similar_pairs
+from curate.data.shingles import hash_shingles
 
 WORDS = 5
 Pairs = set[tuple[int, int]]

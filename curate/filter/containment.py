@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from curate.filter.shingles import Int64, UInt32, hash_shingles
+from curate.core.kernels import compile_kernel
+from curate.data.shingles import Int64, UInt32, hash_shingles
 
 _WORDS = 3
 
@@ -51,7 +51,7 @@ class ContainmentIndex:
         )
 
 
-@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@compile_kernel
 def _find_most_contained(
     hashes: UInt32, bounds: Int64, known: UInt32, owners: Int64, sizes: Int64
 ) -> tuple[Int64, NDArray[np.float64]]:

@@ -13,10 +13,10 @@ import numpy as np
 from pydantic import Field
 
 from curate.core.errors import CurateError
+from curate.data.shingles import hash_shingles
 from curate.filter.base import Decision, Filter, FilterOptions, Item, Items
 from curate.filter.benchmark_texts import digest_file, read_texts
 from curate.filter.containment import ContainmentIndex
-from curate.filter.shingles import hash_shingles
 
 _BATCH = 20_000  # items
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 from pydantic import Field
 
+from curate.data.minhash import choose_repeats, find_similar_pairs
+from curate.data.shingles import hash_shingles
 from curate.filter.base import Decision, Filter, FilterOptions, Items, Target
-from curate.filter.minhash import choose_repeats, find_similar_pairs
-from curate.filter.shingles import hash_shingles
 
 
 class DuplicatesOptions(FilterOptions):

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from curate.filter.shingles import Int64, Shingles, UInt32, UInt64
+from curate.core.kernels import compile_kernel, over_slices
+from curate.data.shingles import Int64, Shingles, UInt32, UInt64
 
 _HASHES = 128  # of a signature, at most
 _RECALL = 0.995  # of pairs that are as alike as the threshold says
@@ -55,14 +55,26 @@ def find_similar_pairs(shingles: Shingles, threshold: float) -> SimilarPairs:
     draw = np.random.default_rng(20_240_601)
     factors = draw.integers(1, 2**63, bands * rows, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
     shifts = draw.integers(0, 2**63, bands * rows, dtype=np.uint64)
-    keys = _hash_bands(shingles.hashes, shingles.bounds, factors, shifts, rows)
+    keys = np.zeros((bands, len(shingles)), np.uint64)
+    over_slices(
+        lambda first, last: _hash_bands(
+            first, last, shingles.hashes, shingles.bounds, factors, shifts, rows, keys
+        ),
+        np.diff(shingles.bounds) + 1,
+    )
     texts = np.flatnonzero(np.diff(shingles.bounds) > 0)
     candidates: Int64 = np.empty(0, np.int64)
     total = len(shingles)
     for band in range(bands):
         candidates = np.union1d(candidates, _list_candidates(keys[band, texts], texts, total))
     later, earlier = np.divmod(candidates, total)
-    overlap = _compute_overlaps(shingles.hashes, shingles.bounds, earlier, later)
+    overlap = np.zeros(len(earlier))
+    over_slices(
+        lambda first, last: _compute_overlaps(
+            first, last, shingles.hashes, shingles.bounds, earlier, later, overlap
+        ),
+        np.ones(len(earlier), np.int64),
+    )
     alike = overlap >= threshold
     return SimilarPairs(earlier[alike], later[alike], overlap[alike])
 
@@ -107,12 +119,20 @@ def _list_candidates(keys: UInt64, texts: Int64, total: int) -> Int64:
     return np.unique(np.concatenate([with_first, with_previous]))
 
 
-@numba.njit(nogil=True, parallel=True, cache=True)  # type: ignore[untyped-decorator]
-def _hash_bands(hashes: UInt32, bounds: Int64, factors: UInt64, shifts: UInt64, rows: int) -> UInt64:
-    """Compute the key of each band of each text's MinHash signature: uint64[bands, N]."""
-    texts, bands = len(bounds) - 1, len(factors) // rows
-    keys = np.zeros((bands, texts), np.uint64)
-    for i in numba.prange(texts):
+@compile_kernel
+def _hash_bands(
+    first: int,
+    last: int,
+    hashes: UInt32,
+    bounds: Int64,
+    factors: UInt64,
+    shifts: UInt64,
+    rows: int,
+    keys: UInt64,
+) -> None:
+    """Write the key of each band of the MinHash signatures of texts `first … last-1` into `keys` uint64[bands, N]."""
+    bands = len(factors) // rows
+    for i in range(first, last):
         least = np.full(len(factors), np.uint64(0xFFFFFFFFFFFFFFFF))
         for place in range(bounds[i], bounds[i + 1]):
             value = np.uint64(hashes[place])
@@ -124,15 +144,21 @@ def _hash_bands(hashes: UInt32, bounds: Int64, factors: UInt64, shifts: UInt64, 
                 key = (key ^ least[k]) * _UNION
                 key ^= key >> np.uint64(29)
             keys[band, i] = key
-    return keys
 
 
-@numba.njit(nogil=True, parallel=True, cache=True)  # type: ignore[untyped-decorator]
-def _compute_overlaps(hashes: UInt32, bounds: Int64, first: Int64, second: Int64) -> NDArray[np.float64]:
-    result = np.zeros(len(first))
-    for pair in numba.prange(len(first)):
-        i, end_i = bounds[first[pair]], bounds[first[pair] + 1]
-        j, end_j = bounds[second[pair]], bounds[second[pair] + 1]
+@compile_kernel
+def _compute_overlaps(
+    first: int,
+    last: int,
+    hashes: UInt32,
+    bounds: Int64,
+    earlier: Int64,
+    later: Int64,
+    result: NDArray[np.float64],
+) -> None:
+    for pair in range(first, last):
+        i, end_i = bounds[earlier[pair]], bounds[earlier[pair] + 1]
+        j, end_j = bounds[later[pair]], bounds[later[pair] + 1]
         shared, size = 0, (end_i - i) + (end_j - j)
         while i < end_i and j < end_j:
             if hashes[i] == hashes[j]:
@@ -145,4 +171,3 @@ def _compute_overlaps(hashes: UInt32, bounds: Int64, first: Int64, second: Int64
                 j += 1
         if size:
             result[pair] = shared / (size - shared)
-    return result

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curate.filter.shingles import hash_shingles, normalize_text
+from curate.data.shingles import hash_shingles, normalize_text
 
 WORDS = st.lists(
     st.sampled_from(["a", "B", "red", "Ünal", "42", "7", "日本", "語", "don't", "x1"]), max_size=12

@@ -11,9 +11,10 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from curate.core.kernels import compile_kernel
 
 UInt32 = NDArray[np.uint32]
 UInt64 = NDArray[np.uint64]
@@ -53,7 +54,7 @@ def hash_shingles(texts: Iterable[str], *, n: int) -> Shingles:
     hashes, sizes, numbers = [], [], []
     for data, bounds in _batch_texts(texts):
         flat, size, number = _shingle_batch(data, bounds, n)
-        hashes.append(flat.copy())
+        hashes.append(flat)
         sizes.append(size)
         numbers.append(number)
     if not sizes:
@@ -86,47 +87,43 @@ def _join_batch(batch: list[bytes]) -> tuple[NDArray[np.uint8], Int64]:
     return np.frombuffer(b"".join(batch), np.uint8), bounds
 
 
-@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@compile_kernel
 def _mix(value: np.uint64, word: np.uint64) -> np.uint64:
     value = (value ^ word) * _MIX
     return value ^ (value >> np.uint64(29))
 
 
-@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
 def _shingle_batch(data: NDArray[np.uint8], bounds: Int64, n: int) -> tuple[UInt32, Int64, UInt64]:
     texts = len(bounds) - 1
-    longest = 0
-    for i in range(texts):
-        longest = max(longest, bounds[i + 1] - bounds[i])
-    words = np.empty(longest // 2 + 2, np.uint64)
-    flat = np.empty(len(data) // 2 + 2 * texts + 2, np.uint32)
-    sizes = np.zeros(texts, np.int64)
+    flat = np.empty(len(data) // 2 + 2 * texts + 2, np.uint64)
+    words = np.empty(int(np.diff(bounds).max(initial=0)) // 2 + 2, np.uint64)
     numbers = np.zeros(texts, np.uint64)
+    count = _list_shingles(data, bounds, n, words, flat, numbers)
+    # The text in the upper half, its shingle in the lower one: one sort brings both into order.
+    distinct = np.unique(flat[:count])
+    sizes = np.bincount((distinct >> np.uint64(32)).astype(np.int64), minlength=texts)
+    return distinct.astype(np.uint32), sizes, numbers
+
+
+@compile_kernel
+def _list_shingles(
+    data: NDArray[np.uint8], bounds: Int64, n: int, words: UInt64, flat: UInt64, numbers: UInt64
+) -> int:
+    """Write text · 2³² + shingle into `flat`, as they come, and return how many there are."""
     end = 0
-    for i in range(texts):
-        count, number = _hash_words(data[bounds[i] : bounds[i + 1]], words)
-        numbers[i] = number
-        first = end
-        if count > 0:
-            width = min(n, count)
-            for start in range(count - width + 1):
-                value = np.uint64(width)
-                for word in words[start : start + width]:
-                    value = _mix(value, word)
-                flat[end] = np.uint32(value >> np.uint64(32))
-                end += 1
-            flat[first:end] = np.sort(flat[first:end])
-            kept = first
-            for place in range(first, end):
-                if place == first or flat[place] != flat[kept - 1]:
-                    flat[kept] = flat[place]
-                    kept += 1
-            end = kept
-        sizes[i] = end - first
-    return flat[:end], sizes, numbers
+    for i in range(len(bounds) - 1):
+        count, numbers[i] = _hash_words(data[bounds[i] : bounds[i + 1]], words)
+        width = min(n, count)
+        for start in range(count - width + 1 if count else 0):
+            value = np.uint64(width)
+            for word in words[start : start + width]:
+                value = _mix(value, word)
+            flat[end] = (np.uint64(i) << np.uint64(32)) | (value >> np.uint64(32))
+            end += 1
+    return end
 
 
-@numba.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@compile_kernel
 def _hash_words(text: NDArray[np.uint8], words: UInt64) -> tuple[int, np.uint64]:
     """Write the hash of each word of UTF-8 text into `words`; return their count, and a hash of those with digits."""
     count, at, numbers = 0, 0, np.uint64(0)

@@ -7,8 +7,8 @@ import random
 import numpy as np
 import pytest
 
-from curate.filter.minhash import SimilarPairs, choose_bands, choose_repeats, find_similar_pairs
-from curate.filter.shingles import hash_shingles
+from curate.data.minhash import SimilarPairs, choose_bands, choose_repeats, find_similar_pairs
+from curate.data.shingles import hash_shingles
 
 VOCABULARY = [f"word{number}" for number in range(3000)]
 

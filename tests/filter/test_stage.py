@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from curate.cli.app import main
+from curate.lake.lake import Lake, Location
 
 ROWS = [
     {
@@ -64,12 +65,9 @@ def exported(folder: Path) -> set[str]:
     return {row["prompt"][0]["content"].partition(" ")[2][:12] for row in read_rows(folder)}
 
 
-def query(
-    folder: Path, text: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> list[dict]:
-    capsys.readouterr()
-    run("sql", "--json", text, monkeypatch=monkeypatch)
-    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+def query(folder: Path, text: str) -> list[tuple[Any, ...]]:
+    with Lake.open(Location.under(folder / ".curate" / "lake"), read_only=True) as lake:
+        return lake.rows(text)
 
 
 def test_what_is_dropped_is_not_judged_and_not_exported(
@@ -88,18 +86,15 @@ def test_what_is_dropped_is_not_judged_and_not_exported(
     out = capsys.readouterr().out
     assert "The Seine.<|im_end|>" in json.loads(out[out.index("[\n") :])[0]["text"]
     assert exported(project) == {"a fruit that", "a mountain o"}
-    asked = query(project, "SELECT count(DISTINCT prompt_id) AS n FROM judgments", capsys, monkeypatch)
-    assert asked == [{"n": 2}]
+    assert query(project, "SELECT count(DISTINCT prompt_id) FROM judgments") == [(2,)]
     run("filter", monkeypatch=monkeypatch)
     assert "nothing to do" in capsys.readouterr().out
     # Without the filters everything comes back: the rest is judged, labelled and exported.
     (project / "curate.yaml").write_text(CONFIG.replace("  - {kind: duplicates}\n", ""), encoding="utf-8")
     run("run", monkeypatch=monkeypatch)
     assert len(exported(project)) == 2
-    decisions = query(
-        project, 'SELECT "filter", count(*) AS n FROM filter_decisions GROUP BY 1', capsys, monkeypatch
-    )
-    assert decisions == [{"filter": "special-tokens", "n": 1}]
+    decisions = query(project, 'SELECT "filter", count(*) FROM filter_decisions GROUP BY 1')
+    assert decisions == [("special-tokens", 1)]
     assert len(read_rows(project)) == 3
 
 
@@ -114,6 +109,7 @@ def test_two_filters_of_a_kind_need_names(
     project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (project / "curate.yaml").write_text("filter: [{kind: length}, {kind: length}]", encoding="utf-8")
-    with pytest.raises(SystemExit):
-        run("filter", monkeypatch=monkeypatch)
+    monkeypatch.setattr("sys.argv", ["curate", "filter"])
+    with pytest.raises(SystemExit, match="1"):
+        main()
     assert "two filters are called 'length'" in capsys.readouterr().err

@@ -26,7 +26,7 @@ from curate.lake.trash import TRASH, list_expired
 GRACE = timedelta(days=7)  # in the trash
 _DAY_AGO = "now() - INTERVAL 1 DAY"  # younger files may be of writers at work
 # The names that `Lake.stage` and DuckLake give to files of tables.
-_OUR_NAMES = re.compile(
+OUR_NAMES = re.compile(
     r"(curate-[0-9a-f]{32}|ducklake-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(-delete)?)\.parquet"
 )
 
@@ -90,11 +90,11 @@ def collect_garbage(
         CurateError: It is not certain that the data folder is this catalog's alone; nothing is deleted then.
     """
     with lake.lock():
-        _refuse_shared_folder(lake)
+        refuse_shared_folder(lake)
         unlisted = lake.list_orphans(older_than=_DAY_AGO)
         _refuse_foreign_folder(lake, unlisted)
         snapshots = _list_expired(lake, keep)
-        files = _forget_snapshots(lake, snapshots, dry_run=dry_run)
+        files = forget_snapshots(lake, snapshots, dry_run=dry_run, empty_trash=False)
         chosen = _choose_orphans(lake) if orphans else []
         if not dry_run:
             _delete_orphans(lake, chosen)
@@ -109,7 +109,7 @@ def collect_garbage(
     return GarbageCollection(len(snapshots), files + len(chosen), left, emptied, len(trash), size)
 
 
-def _refuse_shared_folder(lake: Lake) -> None:
+def refuse_shared_folder(lake: Lake) -> None:
     """Raise CurateError unless the data folder has the claim of this catalog, and of no other one."""
     claim, claims = lake.claim, lake.list_claims()
     folder, catalog = lake.location.data, hide_password(lake.location.catalog)
@@ -149,8 +149,18 @@ def _list_expired(lake: Lake, keep: timedelta) -> list[int]:
     return sorted(snapshot for (snapshot,) in old if snapshot not in pinned)
 
 
-def _forget_snapshots(lake: Lake, snapshots: Sequence[int], *, dry_run: bool) -> int:
-    """Forget snapshots and delete what DuckLake has scheduled for it; returns the number of files."""
+def forget_snapshots(lake: Lake, snapshots: Sequence[int], *, dry_run: bool, empty_trash: bool = True) -> int:
+    """Forget snapshots and take what DuckLake has scheduled for deletion out of the lake.
+
+    Args:
+        lake: The lake; hold its lock.
+        snapshots: Their numbers.
+        dry_run: Change nothing.
+        empty_trash: Delete them and all that is in the trash at once, so that nothing of them stays on the disk.
+
+    Returns:
+        The number of files.
+    """
     lake.rows("BEGIN")
     try:
         if snapshots:
@@ -169,6 +179,8 @@ def _forget_snapshots(lake: Lake, snapshots: Sequence[int], *, dry_run: bool) ->
     dead = [Path(path) for (path,) in scheduled if Path(path).name not in listed]
     lake.move_to_trash(dead)
     lake.forget_scheduled_files(dead)
+    if empty_trash:
+        _empty_trash(lake, timedelta(0), dry_run=False)
     return len(dead)
 
 
@@ -188,7 +200,7 @@ def _empty_trash(lake: Lake, grace: timedelta, *, dry_run: bool) -> int:
 def _choose_orphans(lake: Lake) -> list[str]:
     """List the orphans that may be deleted."""
     candidates = lake.list_orphans(older_than=_limit_age(lake))
-    ours = [file for file in candidates if _OUR_NAMES.fullmatch(file.rpartition("/")[2])]
+    ours = [file for file in candidates if OUR_NAMES.fullmatch(file.rpartition("/")[2])]
     if not is_local(lake.location.data) and len(ours) < len(
         candidates
     ):  # DuckLake deletes there, and knows no names

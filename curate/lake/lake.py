@@ -71,7 +71,7 @@ _ORPHANS = "ducklake_delete_orphaned_files"
 
 # Which columns Arrow's Parquet writer should not try to encode as dictionaries: every value is another one.
 _VARIED = frozenset(
-    {"prompt_id", "response_id", "judgment_id", "key", "messages", "tools", "rationale", "raw"}
+    {"id", "prompt_id", "response_id", "judgment_id", "key", "messages", "tools", "rationale", "raw"}
 )
 _REPEATED = (
     "messages.list.element.role",
@@ -325,6 +325,11 @@ class Lake:
         """List the data files that the catalog names for any snapshot."""
         return list_data_files(self._connection, self.location.data)
 
+    def list_stored_files(self) -> list[str]:
+        """List the Parquet files in the data folder, whether the catalog names them or not, the trash included."""
+        kept = [*self.list_kept(PENDING).values(), *self.list_kept(TRASH).values()]
+        return [*list_files(self._connection, self.location.data), *map(str, kept)]
+
     def read_checksums(self) -> dict[str, Checksum]:
         """Read the checksums of data files, by the names of the files."""
         return read_checksums(self._connection)
@@ -532,6 +537,12 @@ class Writer:
             f"DELETE FROM lake.{table} WHERE {where}", list(parameters)
         ).fetchone()
         return int(deleted[0]) if deleted else 0
+
+    def update(self, table: str, change: str, parameters: Sequence[object] = ()) -> int:
+        """Change rows of a table: `change` is what follows `UPDATE table SET`."""
+        self._files.watch_table(table)
+        changed = self._connection.execute(f"UPDATE lake.{table} SET {change}", list(parameters)).fetchone()
+        return int(changed[0]) if changed else 0
 
     def replace(
         self, table: str, rows: pa.Table, group: str, where: str, parameters: Sequence[object]

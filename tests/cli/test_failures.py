@@ -222,7 +222,9 @@ def test_fault_33_no_home_and_one_that_cannot_be_written_do_no_harm(project: Pat
     assert "report.html" in done.stdout
 
 
-@pytest.mark.parametrize("words", ["disk I/O error", "database disk image is malformed", "Too many open files"])
+@pytest.mark.parametrize(
+    "words", ["disk I/O error", "database disk image is malformed", "Too many open files"]
+)
 def test_an_error_of_the_disk_is_a_sentence_whatever_type_the_database_gives_it(words: str) -> None:
     sentence, code = explain_failure(duckdb.InvalidInputException(f"Failed to prepare query: {words}"))
     assert code == 1

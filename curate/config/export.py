@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -24,6 +24,10 @@ class ExportEntry(Section):
         "With options: {kind: name, option: value}.",
     )
     license: str | None = Field(None, description="SPDX name for the dataset card.")
+    language: list[Annotated[str, Field(pattern=r"^([a-z]{2,3}|code|multilingual)$")]] = Field(
+        default_factory=list, description="ISO 639 codes of the languages, for the dataset card."
+    )
+    creator: str | None = Field(None, description="Who made the data set, for croissant.json.")
     min_confidence: float = Field(
         0.5,
         ge=0.0,

@@ -18,7 +18,8 @@ from curate.core.machine_paths import hide_paths
 from curate.core.progress import Track, no_progress
 from curate.core.resources import read_query
 from curate.core.secrets import scrub_text
-from curate.export.card import ExportContent, render_card
+from curate.export import croissant
+from curate.export.card import ExportContent, render_pages
 from curate.export.folder import MANIFEST, NOUN, is_intact, list_export_files
 from curate.export.formats import ExportFormat, ExportTable, RowFormat, Transcriber, open_format
 from curate.export.formats.base import PLAIN
@@ -29,7 +30,7 @@ from curate.lake.panel_view import select_panel
 from curate.lake.runs import Counts, StageRun, Summary, is_done
 from curate.records import TABLES
 
-_VERSION = 1  # of the files' layout: raise it when the same lake must give other files
+_VERSION = 2  # of the files' layout: raise it when the same lake must give other files
 _MEMORY_PER_THREAD = 1  # GB that the database may use while it sorts and joins; beyond, it uses the disk
 _APPEND_ONLY = {"prompts": "prompt_id", "responses": "response_id", "judgments": "judgment_id"}
 _REPLACED = ("preferences", "rankings", "annotators", "dropped_arcs", "guarantees", "assessments")
@@ -133,8 +134,8 @@ def write_export(
             _bound_memory(reader, spill)
             parts = _write_tables(reader, folder, entry, form, tables, iteration, counts, track)
             content = ExportContent(entry, form, tables, parts, counts, snapshot, iteration)
-            card = render_card(reader, config, content)
-            (folder / "README.md").write_text(_clean_page(card, config), encoding="utf-8")
+            for name, page in render_pages(reader, config, content).items():
+                (folder / name).write_text(_clean_page(page, config), encoding="utf-8")
             manifest = _build_manifest(folder, content, config.digest, fingerprint)
             (folder / MANIFEST).write_text(_clean_page(manifest, config), encoding="utf-8")
     counts.details = {
@@ -271,9 +272,8 @@ def _bound_memory(reader: Lake, spill: Path) -> None:
 
 
 def _build_manifest(folder: Path, content: ExportContent, config_hash: str, fingerprint: str) -> str:
-    files = [file for part in content.parts for file in part.files] + [
-        describe_file(folder / "README.md", folder)
-    ]
+    pages = [describe_file(folder / name, folder) for name in ("README.md", croissant.NAME)]
+    files = [file for part in content.parts for file in part.files] + pages
     document = {
         "curate_export": _VERSION,
         "format": content.format.name,

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-TOKEN = "hf_standInTokenOfTests0123456789"  # noqa: S105
+TOKEN = "hf_standInTokenOfTests0123456789"
 READ_ONLY = "hf_standInReadOnly0123456789abc"
 LFS_SUFFIXES = (".parquet", ".safetensors", ".jsonl")
 PART = 1 << 20
@@ -220,7 +220,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(409, {"error": "You already created this repo"})
             return
         repository = Repository(given.get("visibility") == "private" or bool(given.get("private")))
-        repository.commit("initial commit", {".gitattributes": self.hub.store_small(b"*.parquet filter=lfs\n")})
+        repository.commit(
+            "initial commit", {".gitattributes": self.hub.store_small(b"*.parquet filter=lfs\n")}
+        )
         self.hub.repositories[kind, name] = repository
         self._send(200, {"url": f"{self.hub.url}/{'datasets/' * (kind == 'dataset')}{name}", "id": name})
 
@@ -238,7 +240,8 @@ class _Handler(BaseHTTPRequestHandler):
     def refs(self, kind: str, name: str) -> None:
         if (repository := self._find(kind, name)) is not None:
             tags = [
-                {"name": tag, "ref": f"refs/tags/{tag}", "targetCommit": oid} for tag, oid in repository.tags.items()
+                {"name": tag, "ref": f"refs/tags/{tag}", "targetCommit": oid}
+                for tag, oid in repository.tags.items()
             ]
             main = {"name": "main", "ref": "refs/heads/main", "targetCommit": repository.head}
             self._send(200, {"branches": [main], "tags": tags, "converts": []})
@@ -310,7 +313,9 @@ class _Handler(BaseHTTPRequestHandler):
                 "path": file["path"],
                 "uploadMode": "lfs" if file["path"].endswith(LFS_SUFFIXES) else "regular",
                 "shouldIgnore": file["path"].endswith(self.hub.ignored) if self.hub.ignored else False,
-                "oid": (tree[file["path"]].sha256 or tree[file["path"]].oid) if file["path"] in tree else None,
+                "oid": (tree[file["path"]].sha256 or tree[file["path"]].oid)
+                if file["path"] in tree
+                else None,
             }
             for file in given["files"]
         ]
@@ -389,7 +394,10 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(400, {"error": f"unexpected {key}"})
                 return
         oid = repository.commit(message, tree)
-        self._send(200, {"commitUrl": f"{self.hub.url}/{name}/commit/{oid}", "commitOid": oid, "pullRequestUrl": None})
+        self._send(
+            200,
+            {"commitUrl": f"{self.hub.url}/{name}/commit/{oid}", "commitOid": oid, "pullRequestUrl": None},
+        )
 
     def xet_token(self, kind: str, name: str, revision: str) -> None:
         expiry = int(time.time()) + 3600
@@ -411,7 +419,11 @@ class _Handler(BaseHTTPRequestHandler):
             return
         file = found[1][path]
         content = self.hub.read(file)
-        headers = {"X-Repo-Commit": found[0], "ETag": f'"{file.sha256 or file.oid}"', "Accept-Ranges": "bytes"}
+        headers = {
+            "X-Repo-Commit": found[0],
+            "ETag": f'"{file.sha256 or file.oid}"',
+            "Accept-Ranges": "bytes",
+        }
         headers["Content-Type"] = "application/octet-stream"
         wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range") or "")
         if wanted:

@@ -22,15 +22,10 @@ from curate.pipeline.push import build_publication, push_folder
 from tests.hub import standin
 from tests.hub.standin import READ_ONLY, TOKEN, StandInHub
 
+# The client of the hub hands files to its HTTP client in a way that the latter finds old.
+pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
 REPO = "org/preferences"
 TARGET = PushTarget(repository=REPO)
-
-
-@pytest.fixture
-def export(labelled_lake: Lake, tmp_path: Path) -> Path:
-    folder = tmp_path / "export"
-    write_export(labelled_lake, Config(), ExportEntry(path=str(folder)))
-    return folder
 
 
 def push(folder: Path, **options: Any) -> PushResult:
@@ -52,7 +47,9 @@ def test_an_export_arrives_whole_private_and_tagged(hub: StandInHub, export: Pat
     assert repository.private
     snapshot = json.loads((export / "manifest.json").read_text())["snapshot"]
     assert repository.tags == {f"snapshot-{snapshot}": repository.head} == {result.tag: result.revision}
-    assert [message for _, message, _ in repository.commits][1:] == [f"Snapshot {snapshot}: 72 rows of trl-preference"]
+    assert [message for _, message, _ in repository.commits][1:] == [
+        f"Snapshot {snapshot}: 72 rows of trl-preference"
+    ]
 
 
 def test_the_same_state_again_sends_nothing(hub: StandInHub, export: Path) -> None:
@@ -134,7 +131,9 @@ def test_the_tag_of_a_snapshot_is_never_moved(
 
 
 def test_a_push_that_was_cut_goes_on_where_it_ended(hub: StandInHub, tmp_path: Path) -> None:
-    publication = make_publication({f"data/{number}.parquet": bytes([number]) * 40_000 for number in range(8)})
+    publication = make_publication(
+        {f"data/{number}.parquet": bytes([number]) * 40_000 for number in range(8)}
+    )
     puts = 0
 
     def cut_from_the_fifth(method: str, path: str) -> str | None:
@@ -215,16 +214,22 @@ def test_tokens(hub: StandInHub, export: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_a_public_repository_is_asked_for(hub: StandInHub, export: Path) -> None:
     push(export, private=False)
     assert not hub.repository(REPO).private
-    with pytest.raises(CurateError, match=r"is public, and this push is for a private repository: say `--public`"):
+    with pytest.raises(
+        CurateError, match=r"is public, and this push is for a private repository: say `--public`"
+    ):
         push(export)
 
 
-def test_files_of_others_are_neither_overwritten_nor_read(hub: StandInHub, export: Path, labelled_lake: Lake) -> None:
+def test_files_of_others_are_neither_overwritten_nor_read(
+    hub: StandInHub, export: Path, labelled_lake: Lake
+) -> None:
     push(export)
     hub.add_file(REPO, "README.md", b"# Written by hand\n")
     labelled_lake.rows("UPDATE lake.preferences SET confidence = 0.99 WHERE confidence = 0.8")
     write_export(labelled_lake, Config(), ExportEntry(path=str(export)))
-    with pytest.raises(CurateError, match=r"README.md of org/preferences has been changed there since the last push"):
+    with pytest.raises(
+        CurateError, match=r"README.md of org/preferences has been changed there since the last push"
+    ):
         push(export)
     assert hub.files(REPO)["README.md"] == b"# Written by hand\n"
     push(export, replace=True)
@@ -233,7 +238,9 @@ def test_files_of_others_are_neither_overwritten_nor_read(hub: StandInHub, expor
     labelled_lake.rows("UPDATE lake.preferences SET confidence = 0.98 WHERE confidence = 0.99")
     write_export(labelled_lake, Config(), ExportEntry(path=str(export)))
     for is_replacing in (False, True):
-        with pytest.raises(CurateError, match=r"holds data/train-more.parquet, which `curate` did not put there"):
+        with pytest.raises(
+            CurateError, match=r"holds data/train-more.parquet, which `curate` did not put there"
+        ):
             push(export, replace=is_replacing)
 
 
@@ -243,11 +250,15 @@ def test_a_repository_of_another_kind_of_export_is_left_alone(
     push(export)
     rankings = tmp_path / "rankings"
     write_export(labelled_lake, Config(), ExportEntry(path=str(rankings), format="ranking"))
-    with pytest.raises(CurateError, match="holds an export of the format 'trl-preference', and this one is 'ranking'"):
+    with pytest.raises(
+        CurateError, match="holds an export of the format 'trl-preference', and this one is 'ranking'"
+    ):
         push(rankings)
 
 
-def test_a_commit_of_somebody_else_during_a_push_is_seen(hub: StandInHub, export: Path, labelled_lake: Lake) -> None:
+def test_a_commit_of_somebody_else_during_a_push_is_seen(
+    hub: StandInHub, export: Path, labelled_lake: Lake
+) -> None:
     push(export)
     labelled_lake.rows("UPDATE lake.preferences SET confidence = 0.99 WHERE confidence = 0.8")
     write_export(labelled_lake, Config(), ExportEntry(path=str(export)))
@@ -284,7 +295,9 @@ def test_a_damaged_folder_is_not_pushed(hub: StandInHub, export: Path, tmp_path:
     assert not hub.repositories
 
 
-@pytest.mark.parametrize("name", ["alone", "a/b/c", "org/a b", "org/a--b", "org/..", "org/x.git", "-/x", "org/" + "x" * 97])
+@pytest.mark.parametrize(
+    "name", ["alone", "a/b/c", "org/a b", "org/a--b", "org/..", "org/x.git", "-/x", "org/" + "x" * 97]
+)
 def test_names_that_the_hub_does_not_have(name: str) -> None:
     with pytest.raises(CurateError, match="is no name of a repository on the hub: write owner/name"):
         check_repository_name(name)
@@ -300,7 +313,9 @@ def test_trees_of_many_files_are_read_to_their_end(hub: StandInHub) -> None:
 def make_publication(files: dict[str, bytes]) -> Publication:
     import hashlib
 
-    listed = [{"path": path, "sha256": hashlib.sha256(content).hexdigest()} for path, content in files.items()]
+    listed = [
+        {"path": path, "sha256": hashlib.sha256(content).hexdigest()} for path, content in files.items()
+    ]
     manifest = {"curate_export": 1, "files": listed}
     return Publication(
         kind="dataset",

@@ -12,8 +12,8 @@ import yaml
 
 from curate.config.export import ExportEntry
 from curate.config.project import Config
-from curate.core.errors import CurateError
 from curate.config.validation import validate_options
+from curate.core.errors import CurateError
 from curate.export import write_export
 from curate.export.hub_features import list_features
 from curate.export.rows import PreferenceConversationRow, RankingConversationRow, RankingRow, TrlPreferenceRow
@@ -63,7 +63,8 @@ def test_front_matter_in_the_words_of_the_hub(export: Path) -> None:
 
 def test_languages_and_people(labelled_lake: Lake, tmp_path: Path) -> None:
     labelled_lake.rows("UPDATE lake.judgments SET kind = 'human' WHERE annotator_id = 'good'")
-    labelled_lake.rows("UPDATE lake.annotators SET position_bias = 0.125, length_bias = -0.5 WHERE annotator_id = 'fair'")
+    biases = "position_bias = 0.125, length_bias = -0.5"
+    labelled_lake.rows(f"UPDATE lake.annotators SET {biases} WHERE annotator_id = 'fair'")
     folder = tmp_path / "out"
     entry = ExportEntry(path=str(folder), license="cc-by-4.0", language=["en", "de"], creator="A Lab | <b>")
     write_export(labelled_lake, Config(), entry)
@@ -94,12 +95,17 @@ def test_croissant_names_every_file_and_column(export: Path) -> None:
     assert [field["@id"] for field in records["field"]] == [
         f"train/{field.name}" for field in arrow_schema(TrlPreferenceRow)
     ]
-    assert document["conformsTo"] == ["http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0"]
+    assert document["conformsTo"] == [
+        "http://mlcommons.org/croissant/1.1",
+        "http://mlcommons.org/croissant/RAI/1.0",
+    ]
     assert document["version"] == f"{manifest['snapshot']}.0.0"
 
 
 def test_croissant_is_valid_and_its_records_are_the_rows(export: Path) -> None:
-    mlcroissant = pytest.importorskip("mlcroissant", reason="mlcroissant is not installed: pip install 'curate[dev]'")
+    mlcroissant = pytest.importorskip(
+        "mlcroissant", reason="mlcroissant is not installed: pip install 'curate[dev]'"
+    )
     dataset = mlcroissant.Dataset(str(export / "croissant.json"))
     assert not dataset.metadata.ctx.issues.errors
     rows = list(dataset.records("train"))
@@ -115,9 +121,10 @@ def test_sources_and_reasons_cannot_break_the_card(labelled_lake: Lake, tmp_path
     write_export(labelled_lake, Config(), ExportEntry(path=str(folder)))
     labelled_lake.rows(
         "INSERT INTO lake.runs BY NAME SELECT * REPLACE ('ingest' AS stage, 'hf://org/set@v1#train' AS part, "
-        "'{\"dropped\": {\"no response: <b>x</b>\\n| y\": 3}}' AS details) FROM lake.runs LIMIT 1"
+        '\'{"dropped": {"no response: <b>x</b>\\n| y": 3}}\' AS details) FROM lake.runs LIMIT 1'
     )
     labelled_lake.rows("UPDATE lake.prompts SET source = 'a: |\n---\n# b'")
+    folder = tmp_path / "hostile"
     write_export(labelled_lake, Config(), ExportEntry(path=str(folder)))
     front, text = read_front(folder)
     assert front["source_datasets"] == ["extended|org/set"]

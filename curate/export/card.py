@@ -78,7 +78,7 @@ def _render_card(facts: Mapping[str, Any], content: ExportContent, schemas: Mapp
         keep_trailing_newline=True,
     )
     environment.filters.update(
-        md=escape_markdown, number=_format_number, share=_format_share, signed=_format_signed
+        md=escape_markdown, number=_format_number, share=_format_share, signed=_format_signed_number
     )
     form = content.format
     return environment.get_template("card.md.j2").render(
@@ -168,7 +168,7 @@ def _format_number(value: int) -> str:
     return f"{value:,}"
 
 
-def _format_signed(value: float | None) -> str:
+def _format_signed_number(value: float | None) -> str:
     return "–" if value is None else f"{value:+.3f}"
 
 

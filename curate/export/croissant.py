@@ -67,7 +67,7 @@ _CONTEXT: Mapping[str, Any] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetFacts:
-    """What croissant.json says about a data set as a whole; texts are plain, without markup.
+    """The facts of croissant.json about a data set as a whole; texts are plain, without markup.
 
     Attributes:
         name: Name of the data set.

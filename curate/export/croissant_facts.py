@@ -1,4 +1,4 @@
-"""What croissant.json says of an export: names, texts and the properties of responsible AI."""
+"""Build what croissant.json says of an export: names, texts and the properties of responsible AI."""
 
 from __future__ import annotations
 

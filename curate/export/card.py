@@ -20,6 +20,7 @@ from curate.export.formats import ExportFormat, ExportTable
 from curate.export.front_matter import build_front_matter
 from curate.export.provenance import read_provenance
 from curate.export.shards import WrittenPart
+from curate.export.terms import list_sources
 from curate.lake.lake import Lake
 from curate.lake.panel_view import select_panel
 from curate.lake.runs import Counts
@@ -64,6 +65,7 @@ def _collect_facts(reader: Lake, content: ExportContent) -> dict[str, Any]:
         if reader.has("guarantees")
         else [],
         "annotators": reader.rows(read_query("export_card_annotators"), iteration),
+        "sources": list_sources(reader),
         "confidence": reader.rows(read_query("export_card_confidence")) if content.format.is_split else [],
     }
 
@@ -104,6 +106,7 @@ def _render_card(facts: Mapping[str, Any], content: ExportContent, schemas: Mapp
         routed=content.entry.routed,
         loading=_loading_example(content),
         selected=content.selected,
+        losses=dict(form.losses),
         columns={part.name: part.schema.names for part in content.tables},
         columns_titled=not form.is_split,
     )

@@ -25,6 +25,8 @@ LEAST_ROWS_PER_SHARD = 1_024  # a file that is followed by another has at least 
 
 @dataclass(frozen=True, slots=True)
 class WrittenFile:
+    """One file of an export, its path relative to the folder; `rows`: None where it has none."""
+
     path: str
     rows: int | None
     bytes: int

@@ -14,46 +14,45 @@ from huggingface_hub import constants
 from curate.config.export import ExportEntry
 from curate.config.hub import PushTarget
 from curate.config.project import Config
-from curate.data.conversation import text_answer
 from curate.export import write_export
 from curate.export.shards import RowGroup, cut_row_groups
 from curate.lake.lake import Lake
 from curate.pipeline.push import push_folder
-from curate.records import Message, Prompt, Response, arrow_schema, prompt_id, response_id, text_parts
-from tests.export.conftest import aggregated
 from tests.hub.standin import StandInHub
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
 TARGET = PushTarget(repository="org/growing")
 BATCH = 2048  # prompts, as sql/macros/export.sql has it
-WORDS = [f"{number:x}" for number in range(4096)]
+_MESSAGE = """[{'role': '%s', 'content': [
+    {'type': 'text', 'text': %s, 'uri': NULL, 'sha256': NULL, 'mime_type': NULL}
+], 'reasoning': NULL, 'tool_calls': [], 'tool_call_id': NULL, 'name': NULL, 'is_target': NULL}]"""
+_TEXT = "array_to_string(list_transform(range(%d), lambda k: md5('%s' || i || '-' || k)), ' ')"
+_FILL = (
+    f"""INSERT INTO lake.prompts BY NAME
+    SELECT md5('p' || i) AS prompt_id, {_MESSAGE % ("user", _TEXT % (4, "q"))} AS messages, 'made' AS source
+    FROM range($1, $2) AS numbers (i)""",
+    *(
+        f"""INSERT INTO lake.responses BY NAME
+        SELECT md5('{name}' || i) AS response_id, md5('p' || i) AS prompt_id, 'model-{name}' AS model,
+            {_MESSAGE % ("assistant", _TEXT % (12, name))} AS messages
+        FROM range($1, $2) AS numbers (i)"""
+        for name in ("x", "y")
+    ),
+    """INSERT INTO lake.preferences BY NAME
+    SELECT md5('p' || i) AS prompt_id, least(md5('x' || i), md5('y' || i)) AS response_a,
+        greatest(md5('x' || i), md5('y' || i)) AS response_b, 0.8 AS p_a, 1.0 AS strength, 'a' AS outcome,
+        'accepted' AS status, 0.8 AS confidence, 6 AS n_judgments, 0.0 AS dropped_weight, 0 AS iteration
+    FROM range($1, $2) AS numbers (i)""",
+)
 
 
 def add_prompts(lake: Lake, numbers: range) -> None:
-    """Add prompts with two responses each, of words that hardly compress."""
-    rng = random.Random(numbers.start)
-    prompts, responses = [], []
-    for number in numbers:
-        messages = (
-            Message(role="user", content=text_parts(f"{number} " + " ".join(rng.choices(WORDS, k=8)))),
-        )
-        key = prompt_id(messages)
-        prompts.append(Prompt(prompt_id=key, messages=messages, source="made"))
-        for model in ("model-0", "model-1"):
-            answer = text_answer(" ".join(rng.choices(WORDS, k=24)))
-            responses.append(
-                Response(
-                    response_id=response_id(key, answer, model), prompt_id=key, model=model, messages=answer
-                )
-            )
-    with lake.write("made") as writer:
-        for name, rows in (("prompts", prompts), ("responses", responses)):
-            schema = arrow_schema(type(rows[0]))
-            writer.append(name, pa.Table.from_pylist([row.model_dump() for row in rows], schema=schema))
+    """Add prompts with a labelled pair each, of texts that hardly compress."""
+    for statement in _FILL:
+        lake.rows(statement, [numbers.start, numbers.stop])
 
 
 def export_and_push(lake: Lake, folder: Path) -> Any:
-    aggregated(lake)
     write_export(lake, Config(), ExportEntry(path=str(folder)))
     return push_folder(Config(), folder, TARGET)
 

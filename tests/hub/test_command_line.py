@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -31,7 +32,7 @@ def run(hub: StandInHub, tmp_path: Path) -> Run:
     }
 
     def start(*arguments: str, folder: Path, status: int = 0) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "curate.cli.app", *arguments]
+        command = [sys.executable, "-c", "from curate.cli.app import main; main()", *arguments]
         done = subprocess.run(
             command, cwd=folder, env=os.environ | settings, capture_output=True, text=True, check=False
         )
@@ -46,8 +47,8 @@ def run(hub: StandInHub, tmp_path: Path) -> Run:
 def test_a_project_goes_to_the_hub_and_comes_back(hub: StandInHub, run: Run, tmp_path: Path) -> None:
     project = tmp_path / "project"
     run("init", str(project), folder=tmp_path)
-    run("run", folder=project)
-
+    for stage in ("ingest", "judge", "aggregate"):
+        run(stage, folder=project)
     dry = run("export", "--push", "org/demo", "--dry-run", folder=project)
     assert "dry run: org/demo (a new repository) would get" in dry.stdout
     assert not hub.repositories
@@ -59,7 +60,8 @@ def test_a_project_goes_to_the_hub_and_comes_back(hub: StandInHub, run: Run, tmp
 
     # The key of curate.yaml, and another state.
     document = yaml.safe_load((project / "curate.yaml").read_text())
-    document["export"][0]["min_confidence"] = 0.9999
+    exported = pq.read_table(project / "export" / "preferences" / "data" / "train-00000.parquet")
+    document["export"][0]["min_confidence"] = max(exported["confidence"].to_pylist())
     document["hub"] = {"push": {"export/preferences": "org/demo"}}
     (project / "curate.yaml").write_text(yaml.safe_dump(document))
     run("export", folder=project)

@@ -1,4 +1,4 @@
-"""Time to the answer of 200 concurrent clients of `curate serve-reward`, with and without a prompt of 7.8 MB among them.
+"""Time to the answer of 200 concurrent clients of `curate serve-reward`, also with a prompt of 7.8 MB among them.
 
 python bench/serve_large.py MODEL
 """

@@ -37,7 +37,7 @@ _NO_TOKENS = ChatReader()
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What an answer says besides scores: the model, the tokens that it has read, and why scores are missing.
+    """Facts that an answer states besides scores: the model, the tokens that it has read, and why scores are missing.
 
     `n_tokens` is 0 where the model does not count them.
     """

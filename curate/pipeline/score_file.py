@@ -50,7 +50,7 @@ class ScoringOptions:
 
 @dataclass(slots=True)
 class ScoringSummary:
-    """Counts of what has been written: rows of the file, rows of an earlier run among them, responses without a score."""
+    """Counts of what has been written: all rows, those of an earlier run, responses, and those without a score."""
 
     rows: int = 0
     resumed: int = 0

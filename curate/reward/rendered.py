@@ -246,7 +246,9 @@ def _find_opening(frame: TurnFrame, text: str, end: int | None, *, several: bool
         place = text.rfind(frame.opening, 0, end)
         if place >= 0 and not _holds(text[place:end], frame.user_opening):
             return place + len(frame.opening)
-        place = text.find(frame.opening, end)
+        # A prompt without a generation prompt, after which the response brings it.
+        opens = text.startswith(frame.opening, end) and _holds(text[:end], frame.user_opening)
+        place = end if opens else -1
     elif several:
         last = len(text) - len(frame.next_prompt) if text.endswith(frame.next_prompt) else len(text)
         place = max(text.rfind(frame.opening, 0, last), text.find(frame.opening))

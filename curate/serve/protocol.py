@@ -15,6 +15,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from math import isfinite
 from typing import Annotated, Any, ClassVar, Self
 
@@ -137,9 +138,7 @@ class TrlRequest(RequestBody):
     def list_prompts(self, reader: ChatReader = _NO_TOKENS) -> list[PromptResponses]:
         tools = self.tools or [None] * len(self.prompts)
         return [
-            read_or_explain(
-                lambda prompt=prompt, completion=completion: reader.read_prompt(prompt, completion)
-            )
+            read_or_explain(partial(reader.read_prompt, prompt, completion, offered))
             if isinstance(prompt, str)
             else PromptResponses(prompt, (completion,), tools=offered)
             for prompt, completion, offered in zip(self.prompts, self.completions, tools, strict=True)

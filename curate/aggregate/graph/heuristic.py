@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from curate.aggregate.graph.components import Adjacency
-from curate.aggregate.kernels import compile_kernel, over_slices
+from curate.core.kernels import compile_kernel, over_slices
 from curate.aggregate.votes import Float64, Int64
 
 BLOCK_BUDGET = 1e6
@@ -18,8 +18,10 @@ MOST_SWEEPS = 50
 
 
 def eades_lin_smyth(bounds: Int64, graph: Adjacency, *, threads: int | None = None) -> Int64:
-    """int64[nodes], the nodes of each graph `bounds[g] … bounds[g+1]-1` in order: sinks last, sources first, and when
-    there are neither the node with the greatest surplus of outgoing weight next."""
+    """Order the nodes of each graph `bounds[g] … bounds[g+1]-1`: int64[nodes].
+
+    Sinks come last, sources first, and when there are neither the node with the greatest surplus of outgoing weight.
+    """
     order = np.arange(bounds[-1])
     over_slices(
         lambda first, last: _eades_slice(first, last, bounds, graph.start, graph.target, graph.weight, order),

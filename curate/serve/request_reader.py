@@ -118,7 +118,7 @@ class RequestReader:
                 rewards[places] = transform.apply(rewards[places])
             except CurateError as error:
                 raise RefusedError(422, str(error)) from None
-        return rewards.tolist()
+        return [float(reward) for reward in rewards]
 
     def count_tokens(self, prompts: Sequence[PromptResponses]) -> int:
         """Count the tokens of prompts and responses; 0 where the model does not say."""

@@ -68,6 +68,16 @@ def serve_model(
         ),
     ] = "none",
     clip: Annotated[float | None, typer.Option(min=0.0, help="Keep rewards between -CLIP and CLIP.")] = None,
+    also: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Another seed of the model's training, to score together with it. May be repeated."
+        ),
+    ] = None,
+    penalty: Annotated[
+        float,
+        typer.Option(min=0.0, help="Of several models: mean score less this many times their variance."),
+    ] = 0.0,
     cohort: Annotated[
         int, typer.Option(min=1, help="Rollouts of a prompt that /verify (NeMo Gym) rewards together.")
     ] = 1,
@@ -85,7 +95,7 @@ def serve_model(
 
     from curate.core.network import is_loopback
     from curate.data.conversation import text_answer, text_message
-    from curate.reward.scorer import PromptResponses, open_reward_model
+    from curate.reward.scorer import PromptResponses, RewardScorer, open_reward_model
     from curate.reward.transforms import RewardTransform
     from curate.serve.app import make_app
     from curate.serve.limits import ServerLimits
@@ -93,9 +103,24 @@ def serve_model(
 
     key = _read_key(api_key_env)
 
-    scorer = open_reward_model(
-        model, folder=Path.cwd(), dtype=dtype, share_prompts=True, budget=budget, max_length=max_length
-    )
+    if penalty and not also:
+        raise CurateError("--penalty weighs what several models disagree about: name another with --also.")
+    scorer: RewardScorer
+    if also:
+        from curate.reward.ensemble import open_ensemble
+
+        scorer = open_ensemble(
+            [model, *also],
+            folder=Path.cwd(),
+            penalty=penalty,
+            dtype=dtype,
+            budget=budget,
+            max_length=max_length,
+        )
+    else:
+        scorer = open_reward_model(
+            model, folder=Path.cwd(), dtype=dtype, share_prompts=True, budget=budget, max_length=max_length
+        )
     scorer.score(
         [PromptResponses((text_message("user", "?"),), (text_answer("!"),))]
     )  # a broken model fails before the port is open

@@ -36,11 +36,13 @@ def write_exports(
     consumer: Annotated[
         str | None,
         typer.Option(
-            "--for", help="Who reads it, rather than a format: trl, openrlhf, llama-factory, ms-swift, verl, …"
+            "--for",
+            help="Who reads it, rather than a format: trl, openrlhf, llama-factory, ms-swift, verl, …",
         ),
     ] = None,
     splits: Annotated[
-        str | None, typer.Option(help="Shares of prompts, as train=0.9,test=0.1; near duplicates stay together.")
+        str | None,
+        typer.Option(help="Shares of prompts, as train=0.9,test=0.1; near duplicates stay together."),
     ] = None,
     license: Annotated[str | None, typer.Option(help="SPDX licence name for the dataset card.")] = None,
     snapshot: SnapshotOption = None,
@@ -56,13 +58,21 @@ def write_exports(
     settings = load_config(config)
     entries: Sequence[ExportEntry] | None = None
     if folder is None and (format or consumer or splits):
-        raise CurateError("Name a folder to write: `--format`, `--for` and `--splits` are about one data set.")
+        raise CurateError(
+            "Name a folder to write: `--format`, `--for` and `--splits` are about one data set."
+        )
     if format and consumer:
         raise CurateError("`--format` and `--for` both name a format: leave one of them out.")
     reader = find_consumer(consumer) if consumer else None
     if folder is not None:
-        options: dict[str, Any] = {"path": str(folder.resolve()), "license": license, "splits": _read_splits(splits)}
-        options |= {"format": reader.choice, **reader.settings} if reader else {"format": format or "trl-preference"}
+        options: dict[str, Any] = {
+            "path": str(folder.resolve()),
+            "license": license,
+            "splits": _read_splits(splits),
+        }
+        options |= (
+            {"format": reader.choice, **reader.settings} if reader else {"format": format or "trl-preference"}
+        )
         entries = [validate_options(ExportEntry, options)]
     with open_lake(settings, snapshot=snapshot) as lake:
         summary = export_labels(lake, settings, entries=entries, track=progress_bars)
@@ -79,5 +89,7 @@ def _read_splits(text: str | None) -> dict[str, str] | None:
         return None
     pairs = [part.partition("=") for part in text.split(",")]
     if not all(name.strip() and value.strip() for name, _, value in pairs):
-        raise CurateError(f"`--splits` is {text!r}, but should name shares of prompts, as train=0.9,test=0.1.")
+        raise CurateError(
+            f"`--splits` is {text!r}, but should name shares of prompts, as train=0.9,test=0.1."
+        )
     return {name.strip(): value.strip() for name, _, value in pairs}

@@ -61,7 +61,8 @@ class ExportEntry(Section):
         description="Only pairs of responses that are both by one of these models (the policy that is trained, say).",
     )
     pairs: Literal["all", "best-worst"] = Field(
-        "all", description="all: every decided pair. best-worst: of each prompt, its best response beside its worst."
+        "all",
+        description="all: every decided pair. best-worst: of each prompt, its best response beside its worst.",
     )
     splits: dict[SplitName, Share] | None = Field(
         None,
@@ -73,7 +74,7 @@ class ExportEntry(Section):
         0.8,
         gt=0.0,
         le=1.0,
-        description="Prompts that share this part of their runs of three words are nearly the same (1: the same words).",
+        description="Prompts that share this part of their runs of 3 words are nearly the same (1: the same words).",
     )
     iteration: int | None = Field(None, ge=0, description="Of the loop; default: the last.")
     doubtful: Literal["mark", "refuse"] = Field(

@@ -91,7 +91,8 @@ def _front_matter(content: ExportContent) -> str:
     is_split = content.format.is_split
     paths = {part.name: f"data/{part.name}-*.parquet" for part in content.parts}
     configs: list[dict[str, Any]] = [
-        {"config_name": name, "data_files": [{"split": "train", "path": path}]} for name, path in paths.items()
+        {"config_name": name, "data_files": [{"split": "train", "path": path}]}
+        for name, path in paths.items()
     ]
     if is_split:  # each part is a split of one configuration
         files = [{"split": name, "path": path} for name, path in paths.items()]
@@ -123,7 +124,8 @@ def _loading_example(content: ExportContent) -> str:
         if len(content.parts) == 1:
             return 'rows = load_dataset("path/of/this/folder", split="train")'
         return "\n".join(
-            f'{part.name} = load_dataset("path/of/this/folder", split="{part.name}")' for part in content.parts
+            f'{part.name} = load_dataset("path/of/this/folder", split="{part.name}")'
+            for part in content.parts
         )
     return "\n".join(
         f'{part.name} = load_dataset("path/of/this/folder", "{part.name}", split="train")'

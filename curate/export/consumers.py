@@ -1,4 +1,4 @@
-"""Who reads an export: the name of a trainer or tool → the format with its options, and how it is told of the folder."""
+"""Who reads an export: the name of a trainer or tool → the format, its options, and how it is told of the folder."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ _SWIFT = "--dataset {folder}/data/train-*.parquet --rlhf_type "
 CONSUMERS: Mapping[str, Consumer] = {
     "trl": Consumer("trl-preference", f"DPOTrainer, RewardTrainer, …: train_dataset={_LOAD}"),
     "trl-dpo": Consumer("trl-preference", f"DPOTrainer: train_dataset={_LOAD}"),
-    "trl-reward": Consumer("trl-preference", f"RewardTrainer: train_dataset={_LOAD}; its loss subtracts `margin`"),
+    "trl-reward": Consumer(
+        "trl-preference", f"RewardTrainer: train_dataset={_LOAD}; its loss subtracts `margin`"
+    ),
     "trl-orpo": Consumer("trl-preference", f"ORPOTrainer: train_dataset={_LOAD}"),
     "trl-kto": Consumer("trl-unpaired", f"KTOTrainer: train_dataset={_LOAD}"),
     "trl-bco": Consumer("trl-unpaired", f"BCOTrainer: train_dataset={_LOAD}"),
@@ -59,7 +61,9 @@ CONSUMERS: Mapping[str, Consumer] = {
     "ms-swift-kto": Consumer("ms-swift", f"{_SWIFT}kto", {"task": "binary"}),
     "ms-swift-sft": Consumer("ms-swift", "--dataset {folder}/data/train-*.parquet", {"task": "sft"}),
     "nemo-rl": Consumer("nemo-rl", "dataset_name: PreferenceDataset, data_path: {folder}, split: train"),
-    "axolotl": Consumer("axolotl", "rl: dpo, datasets: [{{path: {folder}, split: train, type: chat_template.default}}]"),
+    "axolotl": Consumer(
+        "axolotl", "rl: dpo, datasets: [{{path: {folder}, split: train, type: chat_template.default}}]"
+    ),
     "axolotl-reward": Consumer(
         "axolotl",
         "reward_model: true, datasets: [{{path: {folder}, split: train, type: bradley_terry.chat_template}}]",

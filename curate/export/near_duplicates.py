@@ -42,7 +42,9 @@ def find_near_pairs(texts: Iterable[str], similarity: float) -> Iterator[tuple[i
         texts: Normalised texts, all different, the oldest first.
         similarity: Least part of runs of words in common, 0 … 1.
     """
-    signatures = np.array([sign_text(text) for text in texts], np.uint32).reshape(-1, _BANDS * _VALUES_PER_BAND)
+    signatures = np.array([sign_text(text) for text in texts], np.uint32).reshape(
+        -1, _BANDS * _VALUES_PER_BAND
+    )
     for band in range(_BANDS):
         values = signatures[:, band * _VALUES_PER_BAND : (band + 1) * _VALUES_PER_BAND]
         order = np.lexsort((np.arange(len(values)), *values.T))

@@ -23,7 +23,7 @@ from curate.export.folder import MANIFEST, NOUN, is_intact, list_export_files
 from curate.export.formats import ExportFormat, ExportTable, RowFormat, Transcriber, open_format
 from curate.export.formats.base import PLAIN
 from curate.export.formats.conversations import choose_layout
-from curate.export.shards import WrittenPart, cut_row_groups, describe_file, write_part
+from curate.export.shards import ROWS_PER_GROUP, WrittenPart, cut_row_groups, describe_file, write_part
 from curate.export.splits import select_splits
 from curate.lake.lake import Lake
 from curate.lake.panel_view import select_panel
@@ -31,7 +31,7 @@ from curate.lake.runs import Counts, StageRun, Summary, is_done
 from curate.records import TABLES
 
 _VERSION = 2  # of the files' layout: raise it when the same lake must give other files
-_MEMORY_PER_THREAD = 1  # GB that the database may use while it sorts and joins; beyond, it uses the disk
+_MEMORY_PER_THREAD = 256  # MB that the database may use while it sorts and joins; beyond, it uses the disk
 _APPEND_ONLY = {"prompts": "prompt_id", "responses": "response_id", "judgments": "judgment_id"}
 _REPLACED = ("preferences", "rankings", "annotators", "dropped_arcs", "guarantees", "assessments")
 
@@ -136,7 +136,10 @@ def write_export(
         ):
             _bound_memory(reader, spill)
             parts = _write_tables(reader, folder, entry, form, tables, iteration, counts, track)
-            written = {part.name: [folder / file.path for file in part.files if file.path.endswith(".parquet")] for part in parts}
+            written = {
+                part.name: [folder / file.path for file in part.files if file.path.endswith(".parquet")]
+                for part in parts
+            }
             others = form.write_files(folder, written)
             content = ExportContent(entry, form, tables, parts, counts, snapshot, iteration)
             card = render_card(reader, config, content)
@@ -191,9 +194,7 @@ def _fingerprint_export(reader: Lake, entry: ExportEntry, form: ExportFormat, it
     tables = {
         name: column
         for name, column in _APPEND_ONLY.items()
-        if form.needs_transcripts
-        or form.needs_judgments
-        or not (form.needs_labels and name == "judgments")
+        if form.needs_transcripts or form.needs_judgments or not (form.needs_labels and name == "judgments")
     }
     digests = {table: reader.digest(table, column) for table, column in tables.items()}
     digests |= {
@@ -226,7 +227,9 @@ def _select_rows(reader: Lake, entry: ExportEntry, form: ExportFormat, iteration
     _keep_pairs(reader, entry, form, iteration)
     if entry.splits is not None:
         if not form.is_split:
-            raise CurateError(f"The export to {entry.path} has several tables, which `splits` do not divide: leave it out.")
+            raise CurateError(
+                f"The export to {entry.path} has several tables, which `splits` do not divide: leave it out."
+            )
         select_splits(reader, entry)
     reasons = dict(reader.rows("SELECT reason, count(*) FROM selection GROUP BY reason ORDER BY reason"))
     kept = reasons.pop(None, 0)
@@ -272,10 +275,13 @@ def _write_tables(
     values = {"iteration": iteration}
     parts = []
     with track(f"export {entry.path}", counts.rows_kept if form.is_split else None) as advance:
-        for name, table in _list_parts(reader, entry, tables):
-            stream = reader.batches(table.query, [values[name] for name in table.parameters])
+        for part_name, table in _list_parts(reader, entry, tables):
+            parameters = [values[name] for name in table.parameters]
+            stream = reader.batches(table.query, parameters, rows=ROWS_PER_GROUP)
             groups = cut_row_groups(table.convert(stream), table.schema)
-            parts.append(write_part(folder, name, table.schema, groups, jsonl=entry.jsonl, advance=advance))
+            parts.append(
+                write_part(folder, part_name, table.schema, groups, jsonl=entry.jsonl, advance=advance)
+            )
     counts.dropped.update(form.dropped)
     counts.rows_kept -= sum(form.dropped.values())
     if isinstance(form, RowFormat):
@@ -283,8 +289,8 @@ def _write_tables(
             if not part.rows:
                 where = f" in `{part.name}`" if len(parts) > 1 else ""
                 raise CurateError(
-                    f"The export to {entry.path} would be empty{where}, since the format {form.name!r} writes no row of "
-                    f"{counts.rows_in:,} {form.unit}{_list_reasons({**counts.dropped, **form.losses})}."
+                    f"The export to {entry.path} would be empty{where}, since the format {form.name!r} writes no row "
+                    f"of {counts.rows_in:,} {form.unit}{_list_reasons({**counts.dropped, **form.losses})}."
                 )
     elif form.is_split and (written := sum(part.rows for part in parts)) != counts.rows_kept:
         raise AssertionError(f"{entry.path}: {written} rows written of {counts.rows_kept} selected")
@@ -294,7 +300,7 @@ def _write_tables(
 def _list_parts(
     reader: Lake, entry: ExportEntry, tables: Sequence[ExportTable]
 ) -> Iterator[tuple[str, ExportTable]]:
-    """Yield each table with the name of its files; where there are splits, the selection holds the split of the name."""
+    """Yield each table with the name of its files; with splits, the selection holds the split of that name."""
     if entry.splits is None:
         yield from ((table.name, table) for table in tables)
         return
@@ -307,7 +313,7 @@ def _list_parts(
 
 def _bound_memory(reader: Lake, spill: Path) -> None:
     memory = _MEMORY_PER_THREAD * max(2, int(reader.value("SELECT current_setting('threads')")))
-    reader.rows(f"SET memory_limit = '{memory}GB'")
+    reader.rows(f"SET memory_limit = '{memory}MB'")
     reader.rows("SET temp_directory = '{}'".format(str(spill).replace("'", "''")))
 
 

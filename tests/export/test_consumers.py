@@ -33,7 +33,9 @@ def write(lake: Lake, out: Path, format: Any, **settings: Any) -> tuple[list[dic
     return rows, json.loads((out / "manifest.json").read_text(encoding="utf-8"))
 
 
-def write_for(lake: Lake, out: Path, consumer: str, **settings: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def write_for(
+    lake: Lake, out: Path, consumer: str, **settings: Any
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     found = find_consumer(consumer)
     return write(lake, out, found.choice, **{**found.settings, "min_confidence": 0.5, **settings})
 
@@ -42,59 +44,87 @@ def write_for(lake: Lake, out: Path, consumer: str, **settings: Any) -> tuple[li
 def test_rows_are_as_the_consumer_documents_them(labelled_lake: Lake, tmp_path: Path, consumer: str) -> None:
     found = find_consumer(consumer)
     options = {"kind": "inspect", "model": "model-0"} if consumer == "inspect" else found.choice
-    rows, manifest = write(labelled_lake, tmp_path / "out", options, **{**found.settings, "min_confidence": 0.5})
+    rows, manifest = write(
+        labelled_lake, tmp_path / "out", options, **{**found.settings, "min_confidence": 0.5}
+    )
     assert rows
     for row in rows:
         jsonschema.validate(row, SCHEMAS[found.format])
     counts = manifest["counts"]
     assert counts["in"] == counts["kept"] + sum(counts["dropped"].values())
     listed = {file["path"] for file in manifest["files"]} | {"manifest.json"}
-    present = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    present = {
+        path.relative_to(tmp_path / "out").as_posix()
+        for path in (tmp_path / "out").rglob("*")
+        if path.is_file()
+    }
     assert present == listed
 
 
 def test_each_pair_is_the_same_in_every_shape(labelled_lake: Lake, tmp_path: Path) -> None:
     pairs = {
-        (row["prompt"][0]["content"], row["chosen"][0]["content"], row["rejected"][0]["content"], row["margin"])
+        (
+            row["prompt"][0]["content"],
+            row["chosen"][0]["content"],
+            row["rejected"][0]["content"],
+            row["margin"],
+        )
         for row in write_for(labelled_lake, tmp_path / "trl", "trl")[0]
     }
     assert len(pairs) == 72
     without_margin = {pair[:3] for pair in pairs}
     swift, _ = write_for(labelled_lake, tmp_path / "swift", "ms-swift")
     assert {
-        (row["messages"][0]["content"], row["messages"][1]["content"], row["rejected_response"], row["margin"]) for row in swift
+        (
+            row["messages"][0]["content"],
+            row["messages"][1]["content"],
+            row["rejected_response"],
+            row["margin"],
+        )
+        for row in swift
     } == pairs
     factory, _ = write_for(labelled_lake, tmp_path / "factory", "llama-factory")
     axolotl, _ = write_for(labelled_lake, tmp_path / "axolotl", "axolotl")
     for rows in (factory, axolotl):
         assert {
-            (row["messages"][0]["content"], row["chosen"]["content"], row["rejected"]["content"]) for row in rows
+            (row["messages"][0]["content"], row["chosen"]["content"], row["rejected"]["content"])
+            for row in rows
         } == without_margin
     nemo, _ = write_for(labelled_lake, tmp_path / "nemo", "nemo-rl")
     assert {
-        (row["context"][0]["content"], *(each["completion"][0]["content"] for each in row["completions"])) for row in nemo
+        (row["context"][0]["content"], *(each["completion"][0]["content"] for each in row["completions"]))
+        for row in nemo
     } == without_margin
     bench, _ = write_for(labelled_lake, tmp_path / "bench", "reward-bench")
-    implicit, _ = write(labelled_lake, tmp_path / "implicit", {"kind": "trl-preference", "prompt": "implicit"})
+    implicit, _ = write(
+        labelled_lake, tmp_path / "implicit", {"kind": "trl-preference", "prompt": "implicit"}
+    )
     for rows in (bench, implicit):
         assert {
-            (row["chosen"][0]["content"], row["chosen"][1]["content"], row["rejected"][1]["content"]) for row in rows
+            (row["chosen"][0]["content"], row["chosen"][1]["content"], row["rejected"][1]["content"])
+            for row in rows
         } == without_margin
 
 
 def test_a_margin_speaks_for_the_label_or_is_none(labelled_lake: Lake, tmp_path: Path) -> None:
-    labelled_lake.rows("UPDATE lake.preferences SET strength = -strength, status = 'verified' WHERE confidence > 0.75")
+    labelled_lake.rows(
+        "UPDATE lake.preferences SET strength = -strength, status = 'verified' WHERE confidence > 0.75"
+    )
     rows, _ = write_for(labelled_lake, tmp_path / "out", "trl")
     assert {row["margin"] for row in rows if row["strength"] < 0} == {0.0}
     assert all(row["margin"] == row["strength"] for row in rows if row["strength"] > 0)
 
 
 def test_a_margin_of_others_is_a_strength(tmp_path: Path) -> None:
-    (tmp_path / "pairs.jsonl").write_text('{"prompt": "q", "chosen": "good", "rejected": "bad", "margin": 2.0}\n')
+    (tmp_path / "pairs.jsonl").write_text(
+        '{"prompt": "q", "chosen": "good", "rejected": "bad", "margin": 2.0}\n'
+    )
     assert read_pairs(tmp_path / "pairs.jsonl").strength.tolist() == [2.0]
 
 
-def test_single_answers_are_good_or_bad_and_what_is_neither_is_counted(labelled_lake: Lake, tmp_path: Path) -> None:
+def test_single_answers_are_good_or_bad_and_what_is_neither_is_counted(
+    labelled_lake: Lake, tmp_path: Path
+) -> None:
     rows, manifest = write_for(labelled_lake, tmp_path / "out", "trl-kto")
     assert {(row["model"], row["label"]) for row in rows} == {("model-0", True), ("model-3", False)}
     assert len({row["response_id"] for row in rows}) == len(rows) == 24
@@ -153,7 +183,12 @@ def test_documents_beside_the_tables(labelled_lake: Lake, tmp_path: Path) -> Non
     document = json.loads((tmp_path / "icai" / "annotated_pairs.json").read_text())
     assert document["metadata"]["version"] == "2.0"
     assert document["metadata"]["default_annotator"] in document["annotators"]
-    assert {about["name"] for about in document["annotators"].values()} == {"curate_label", "good", "fair", "random"}
+    assert {about["name"] for about in document["annotators"].values()} == {
+        "curate_label",
+        "good",
+        "fair",
+        "random",
+    }
     assert len(document["comparisons"]) == 72
     for comparison in document["comparisons"]:
         assert set(comparison["annotations"]) == set(document["annotators"])

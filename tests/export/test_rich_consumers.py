@@ -19,7 +19,9 @@ from curate.export.consumers import find_consumer
 from curate.ingest import ingest_sources
 from curate.lake.lake import Lake
 
-TOOLS = [{"type": "function", "function": {"name": "search", "parameters": {"type": "object", "properties": {}}}}]
+TOOLS = [
+    {"type": "function", "function": {"name": "search", "parameters": {"type": "object", "properties": {}}}}
+]
 CALL = {"role": "assistant", "tool_calls": [{"id": "c", "name": "search", "arguments": {"q": "pi"}}]}
 ANSWERS: dict[str, tuple[dict[str, Any], list[Any]]] = {  # id → the prompt, and its better and worse response
     "plain": ({"prompt": "Why?"}, ["Because.", "No."]),
@@ -35,12 +37,23 @@ ANSWERS: dict[str, tuple[dict[str, Any], list[Any]]] = {  # id → the prompt, a
     "agent": (
         {"prompt": "What is pi again?", "tools": TOOLS},
         [
-            [CALL, {"role": "tool", "tool_call_id": "c", "content": "3.14"}, {"role": "assistant", "content": "3.14"}],
+            [
+                CALL,
+                {"role": "tool", "tool_call_id": "c", "content": "3.14"},
+                {"role": "assistant", "content": "3.14"},
+            ],
             "About 3.",
         ],
     ),
     "painter": (
-        {"prompt": [{"role": "user", "content": [{"type": "image", "uri": "https://x.org/a.png"}, {"text": "Blue?"}]}]},
+        {
+            "prompt": [
+                {
+                    "role": "user",
+                    "content": [{"type": "image", "uri": "https://x.org/a.png"}, {"text": "Blue?"}],
+                }
+            ]
+        },
         ["Yes.", "No."],
     ),
 }
@@ -51,22 +64,37 @@ def curated(lake: Lake, tmp_path: Path) -> tuple[Lake, Config]:
     rows, votes = [], []
     for name, (asked, answers) in ANSWERS.items():
         responses = [
-            {"id": f"{name}-{number}", "model": f"m-{number}", "text" if isinstance(said, str) else "messages": said}
+            {
+                "id": f"{name}-{number}",
+                "model": f"m-{number}",
+                "text" if isinstance(said, str) else "messages": said,
+            }
             for number, said in enumerate(answers)
         ]
         rows.append({"id": name, **asked, "responses": responses})
-        vote = {"prompt": name, "a": f"{name}-0", "b": f"{name}-1", "winner": "a", "annotator": "ada", "kind": "human"}
+        vote = {
+            "prompt": name,
+            "a": f"{name}-0",
+            "b": f"{name}-1",
+            "winner": "a",
+            "annotator": "ada",
+            "kind": "human",
+        }
         votes.append(vote)
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (tmp_path / "votes.jsonl").write_text("".join(json.dumps(vote) + "\n" for vote in votes))
-    (tmp_path / "curate.yaml").write_text("ingest: [{source: rows.jsonl}, {source: votes.jsonl, kind: judgments}]\n")
+    (tmp_path / "curate.yaml").write_text(
+        "ingest: [{source: rows.jsonl}, {source: votes.jsonl, kind: judgments}]\n"
+    )
     config = load_config(tmp_path / "curate.yaml")
     assert ingest_sources(lake, config).counts.rows_dropped == 0
     aggregate_judgments(lake, config)
     return lake, config
 
 
-def write(curated: tuple[Lake, Config], out: Path, consumer: str) -> tuple[dict[str, dict[str, Any]], dict[str, int]]:
+def write(
+    curated: tuple[Lake, Config], out: Path, consumer: str
+) -> tuple[dict[str, dict[str, Any]], dict[str, int]]:
     """Return the rows by the id of their prompt, and what was left out."""
     lake, config = curated
     found = find_consumer(consumer)
@@ -74,10 +102,14 @@ def write(curated: tuple[Lake, Config], out: Path, consumer: str) -> tuple[dict[
     result = write_export(lake, config, entry)
     keys = dict(lake.rows("SELECT prompt_id, key FROM prompts"))
     (file,) = (out / "data").glob("*.parquet")
-    return {keys[row["prompt_id"]]: row for row in list_rows(pq.read_table(file))}, dict(result.counts.dropped)
+    return {keys[row["prompt_id"]]: row for row in list_rows(pq.read_table(file))}, dict(
+        result.counts.dropped
+    )
 
 
-def test_llama_factory_has_turns_for_calls_and_marks_for_images(curated: tuple[Lake, Config], tmp_path: Path) -> None:
+def test_llama_factory_has_turns_for_calls_and_marks_for_images(
+    curated: tuple[Lake, Config], tmp_path: Path
+) -> None:
     rows, dropped = write(curated, tmp_path / "out", "llama-factory")
     assert dropped == {"a response of several messages, of which this consumer reads one": 1}
     assert set(rows) == set(ANSWERS) - {"agent"}
@@ -97,7 +129,12 @@ def test_ms_swift_has_whole_rejected_conversations(curated: tuple[Lake, Config],
     rows, dropped = write(curated, tmp_path / "out", "ms-swift")
     assert dropped == {}
     assert set(rows) == set(ANSWERS)
-    assert [turn["role"] for turn in rows["agent"]["messages"]] == ["user", "tool_call", "tool_response", "assistant"]
+    assert [turn["role"] for turn in rows["agent"]["messages"]] == [
+        "user",
+        "tool_call",
+        "tool_response",
+        "assistant",
+    ]
     assert [turn["role"] for turn in rows["agent"]["rejected_messages"]] == ["user", "assistant"]
     assert json.loads(rows["agent"]["messages"][1]["content"]) == {"name": "search", "arguments": {"q": "pi"}}
     assert rows["agent"]["rejected_tools"] == rows["agent"]["tools"]
@@ -131,6 +168,8 @@ def test_a_benchmark_of_texts(curated: tuple[Lake, Config], tmp_path: Path) -> N
 
 def test_nothing_is_written_where_nothing_can_be_said(curated: tuple[Lake, Config], tmp_path: Path) -> None:
     lake, config = curated
-    lake.rows("DELETE FROM lake.preferences WHERE prompt_id NOT IN (SELECT prompt_id FROM lake.prompts WHERE key = 'agent')")
+    lake.rows(
+        "DELETE FROM lake.preferences WHERE prompt_id NOT IN (SELECT prompt_id FROM lake.prompts WHERE key = 'agent')"
+    )
     with pytest.raises(CurateError, match="tools, which this consumer does not read: 1"):
         write_export(lake, config, ExportEntry(path=str(tmp_path / "out"), format="axolotl"))

@@ -75,7 +75,10 @@ def test_nothing_that_comes_later_moves_a_prompt() -> None:
 
 def test_a_test_that_grows_keeps_what_it_had() -> None:
     texts = make_texts(300, copies=0, seed=3)
-    small, large = split_of(texts, {"train": 0.9, "test": 0.1}), split_of(texts, {"train": 0.7, "dev": 0.1, "test": 0.2})
+    small, large = (
+        split_of(texts, {"train": 0.9, "test": 0.1}),
+        split_of(texts, {"train": 0.7, "dev": 0.1, "test": 0.2}),
+    )
     assert all(now == "test" for before, now in zip(small, large, strict=True) if before == "test")
 
 
@@ -98,10 +101,14 @@ def test_the_folder_has_the_splits_and_loads(labelled_lake: Lake, tmp_path: Path
 
     entry = ExportEntry(path=str(tmp_path / "out"), splits={"train": 0.75, "test": 0.25})
     assert write_export(labelled_lake, Config(), entry).rows == 72
-    parts = {name: pl.read_parquet(tmp_path / "out" / "data" / f"{name}-*.parquet") for name in ("train", "test")}
+    parts = {
+        name: pl.read_parquet(tmp_path / "out" / "data" / f"{name}-*.parquet") for name in ("train", "test")
+    }
     assert not set(parts["train"]["prompt_id"]) & set(parts["test"]["prompt_id"])
     loaded = datasets.load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"))
-    assert {name: split.num_rows for name, split in loaded.items()} == {name: len(part) for name, part in parts.items()}
+    assert {name: split.num_rows for name, split in loaded.items()} == {
+        name: len(part) for name, part in parts.items()
+    }
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert set(manifest["tables"]) == {"train", "test"}
 
@@ -118,7 +125,9 @@ def test_a_small_set_has_a_test_too(labelled_lake: Lake, tmp_path: Path) -> None
         write_export(
             labelled_lake,
             Config(),
-            ExportEntry(path=str(tmp_path / "many"), splits={f"part{number}": 1 / 20 for number in range(20)}),
+            ExportEntry(
+                path=str(tmp_path / "many"), splits={f"part{number}": 1 / 20 for number in range(20)}
+            ),
         )
 
 
@@ -126,4 +135,6 @@ def test_shares_add_up_and_tables_are_not_split(labelled_lake: Lake, tmp_path: P
     with pytest.raises(ValueError, match="add up to 1"):
         ExportEntry(path="out", splits={"train": 0.9, "test": 0.2})
     with pytest.raises(CurateError, match="several tables"):
-        write_export(labelled_lake, Config(), ExportEntry(path=str(tmp_path / "out"), format="parquet", splits=SHARES))
+        write_export(
+            labelled_lake, Config(), ExportEntry(path=str(tmp_path / "out"), format="parquet", splits=SHARES)
+        )

@@ -67,7 +67,11 @@ class AnnotatedPairs(RowFormat):
             "response_a": {"text": a["text"], "model": a["model"]},
             "response_b": {"text": b["text"], "model": b["model"]},
             "annotations": annotations,
-            "metadata": {"prompt_id": row["prompt_id"], "confidence": row["confidence"], "source": row["source"]},
+            "metadata": {
+                "prompt_id": row["prompt_id"],
+                "confidence": row["confidence"],
+                "source": row["source"],
+            },
         }
 
     def write_files(self, folder: Path, parts: Mapping[str, Sequence[Path]]) -> Sequence[Path]:
@@ -80,12 +84,16 @@ class AnnotatedPairs(RowFormat):
             }
         }
         for name, kind in sorted(self._annotators.items()):
-            about = {"name": name, "description": f"{name} ({kind})", "type": "human" if kind == "human" else "ai"}
+            about = {
+                "name": name,
+                "description": f"{name} ({kind})",
+                "type": "human" if kind == "human" else "ai",
+            }
             annotators[_identify(name)] = about
         metadata = {
             "version": "2.0",
             "description": "Annotated pairs",
-            "dataset_name": folder.name,
+            "dataset_name": "preferences of curate",
             "default_annotator": _identify(_LABEL),
             "available_metadata_keys_per_comparison": ["prompt_id", "confidence", "source"],
         }

@@ -48,10 +48,19 @@ class Argilla(RowFormat):
         is_first = chosen["response_id"] < rejected["response_id"]
         a, b = (chosen, rejected) if is_first else (rejected, chosen)
         models = {f"model_{side}": response["model"] for side, response in (("a", a), ("b", b))}
-        suggestion = {"value": "a" if is_first else "b", "score": row["confidence"], "agent": "curate", "type": "model"}
+        suggestion = {
+            "value": "a" if is_first else "b",
+            "score": row["confidence"],
+            "agent": "curate",
+            "type": "model",
+        }
         return {
             "id": f"{a['response_id']}-{b['response_id']}",
-            "fields": {"prompt": write_prompt(row["prompt"]), "response_a": a["text"], "response_b": b["text"]},
+            "fields": {
+                "prompt": write_prompt(row["prompt"]),
+                "response_a": a["text"],
+                "response_b": b["text"],
+            },
             "metadata": {name: model for name, model in models.items() if model is not None}
             | {"prompt_id": row["prompt_id"], "confidence": row["confidence"]},
             "suggestions": {"preferred": suggestion},
@@ -81,7 +90,7 @@ class Argilla(RowFormat):
             "distribution": {"strategy": "overlap", "min_submitted": 1},
             "mapping": None,
         }
-        about = {"name": folder.name.strip("."), "allow_extra_metadata": True}
+        about = {"name": "preferences", "allow_extra_metadata": True}
         pages = {"settings.json": settings, "dataset.json": about}
         paths = []
         for name, page in pages.items():

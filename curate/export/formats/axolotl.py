@@ -15,7 +15,13 @@ from pydantic import Field
 from curate.core.section import Section
 from curate.data.preference_rows import Unusable
 from curate.export.formats.base import Layout
-from curate.export.formats.dialogue import get_only_turn, refuse_images, refuse_tools, split_system, write_turns
+from curate.export.formats.dialogue import (
+    get_only_turn,
+    refuse_images,
+    refuse_tools,
+    split_system,
+    write_turns,
+)
 from curate.export.formats.row_format import RowFormat
 from curate.export.formats.tasks import Dict
 from curate.export.rows import ChatMessage

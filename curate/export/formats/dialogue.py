@@ -16,7 +16,9 @@ IMAGE = "<image>"
 """Where an image stands in the text of a dialogue; its address is in a column of its own, in the same order."""
 
 
-def write_turns(messages: Iterable[Dict], write_calls: Callable[[Dict], list[Dict]] | None = None) -> list[Dict]:
+def write_turns(
+    messages: Iterable[Dict], write_calls: Callable[[Dict], list[Dict]] | None = None
+) -> list[Dict]:
     """Return messages as turns {role, content: text}: reasoning between `<think>` tags, images as `<image>`.
 
     Args:

@@ -22,7 +22,9 @@ from curate.records import Record
 
 
 class InspectOptions(Section):
-    model: str | None = Field(None, description="Only responses of this model: that of the log that is scored.")
+    model: str | None = Field(
+        None, description="Only responses of this model: that of the log that is scored."
+    )
     value: Literal["score", "rank", "best"] = Field(
         "score", description="score: log-odds against an average response. rank: 1 is the best. best: 1 or 0."
     )
@@ -69,7 +71,12 @@ class InspectScores(RowFormat):
             "epoch": _read_epoch(response["meta"]),
             "value": {"score": score, "rank": float(rank), "best": float(rank == 1)}[self.options.value],
             "answer": response["text"],
-            "metadata": {"model": response["model"], "rank": rank, "score": score, "of": len(row["responses"])},
+            "metadata": {
+                "model": response["model"],
+                "rank": rank,
+                "score": score,
+                "of": len(row["responses"]),
+            },
         }
 
     def write_files(self, folder: Path, parts: Mapping[str, Sequence[Path]]) -> Sequence[Path]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
@@ -86,26 +85,32 @@ class LlamaFactory(TaskFormat):
     def write_example(self, example: Dict) -> Dict:
         """Return the row of an example."""
         system, prompt = split_system(_write_turns(example["prompt"]))
-        refuse_broken_alternation(
-            prompt, own=("assistant", "function_call"), theirs=("user", "observation")
-        )
+        refuse_broken_alternation(prompt, own=("assistant", "function_call"), theirs=("user", "observation"))
         row = {
             "system": system or "",
             "tools": json.dumps(example["tools"], ensure_ascii=False) if example["tools"] else "",
             "images": list_images(example["prompt"]),
         }
         if self.options.task == "preference":
-            return row | {"messages": prompt} | {side: _write_answer(example[side]) for side in ("chosen", "rejected")}
-        return row | {"messages": [*prompt, _write_answer(example["response"])], "kto_tag": example.get("label")}
+            return (
+                row
+                | {"messages": prompt}
+                | {side: _write_answer(example[side]) for side in ("chosen", "rejected")}
+            )
+        return row | {
+            "messages": [*prompt, _write_answer(example["response"])],
+            "kto_tag": example.get("label"),
+        }
 
     def write_files(self, folder: Path, parts: Mapping[str, Sequence[Path]]) -> Sequence[Path]:
         """Write `dataset_info.json`: a data set a split, by the split's name."""
         task = self.options.task
         columns = {"messages": "messages", "system": "system", "tools": "tools"}
         columns |= {"images": "images"} if self.layout.with_images else {}
-        columns |= {"preference": {"chosen": "chosen", "rejected": "rejected"}, "binary": {"kto_tag": "kto_tag"}}.get(
-            task, {}
-        )
+        columns |= {
+            "preference": {"chosen": "chosen", "rejected": "rejected"},
+            "binary": {"kto_tag": "kto_tag"},
+        }.get(task, {})
         about = {"formatting": "sharegpt", "ranking": task == "preference", "columns": columns, "tags": _TAGS}
         info = {name: {"script_url": ".", "split": name, **about} for name in parts}
         path = folder / "dataset_info.json"

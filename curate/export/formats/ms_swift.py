@@ -65,7 +65,9 @@ class MsSwift(TaskFormat):
     def choose_schema(self, layout: Layout) -> pa.Schema:
         """Return the columns of the task."""
         pair = MsSwiftConversationPairRow if layout.as_messages else MsSwiftPairRow
-        schema = arrow_schema({"preference": pair, "binary": MsSwiftBinaryRow, "sft": MsSwiftRow}[self.options.task])
+        schema = arrow_schema(
+            {"preference": pair, "binary": MsSwiftBinaryRow, "sft": MsSwiftRow}[self.options.task]
+        )
         absent = [name for name in schema.names if name.endswith("images") and not layout.with_images]
         return pa.schema([field for field in schema if field.name not in absent])
 
@@ -109,7 +111,9 @@ def _write_calls(message: Dict) -> list[Dict]:
         *(
             {
                 "role": "tool_call",
-                "content": json.dumps({"name": call["name"], "arguments": call["arguments"]}, ensure_ascii=False),
+                "content": json.dumps(
+                    {"name": call["name"], "arguments": call["arguments"]}, ensure_ascii=False
+                ),
             }
             for call in calls
         ),

@@ -43,14 +43,19 @@ class RewardBench(RowFormat):
         prompt = write_turns(row["prompt"])
         check_alternation(prompt)
         whole = {
-            side: [*prompt, get_only_turn(write_turns(row[side]["messages"]))] for side in ("chosen", "rejected")
+            side: [*prompt, get_only_turn(write_turns(row[side]["messages"]))]
+            for side in ("chosen", "rejected")
         }
-        return row | whole | {
-            "chosen_model": row["chosen"]["model"],
-            "rejected_model": row["rejected"]["model"],
-            "subset": row["source"],
-            "id": f"{row['chosen']['response_id']}-{row['rejected']['response_id']}",
-        }
+        return (
+            row
+            | whole
+            | {
+                "chosen_model": row["chosen"]["model"],
+                "rejected_model": row["rejected"]["model"],
+                "subset": row["source"],
+                "id": f"{row['chosen']['response_id']}-{row['rejected']['response_id']}",
+            }
+        )
 
 
 def check_alternation(prompt: list[Dict]) -> None:

@@ -71,7 +71,9 @@ class RewardBench2(RowFormat):
         turns = write_turns(row["prompt"])
         if [turn["role"] for turn in turns] != ["user"]:
             raise Unusable("a prompt of more than one user turn, of which this consumer reads one")
-        best, *others = [get_only_turn(write_turns(response["messages"]))["content"] for response in responses]
+        best, *others = [
+            get_only_turn(write_turns(response["messages"]))["content"] for response in responses
+        ]
         if best in others:
             raise Unusable("another response has the same text as the best")
         return {

@@ -163,7 +163,7 @@ def test_a_benchmark_has_only_what_the_panel_is_sure_of(labelled_lake: Lake, tmp
     assert manifest["counts"]["dropped"] == {"the best response does not win against every other": 1}
     assert {tuple(row["models"]) for row in rows} == {("model-0", "model-1", "model-2")}
     reader = BENCHMARK_FORMATS.find("reward-bench-2", where="", folder=Path()).type
-    item = reader().read_row(rows[0], "key")
+    item = reader("reward-bench-2").read_row(rows[0], "key")
     assert item.tiers == (1, 2, 2)
     with pytest.raises(CurateError, match="confidence below min_confidence: 12"):
         write(labelled_lake, tmp_path / "sure", "reward-bench-2", min_confidence=0.99)

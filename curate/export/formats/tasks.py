@@ -1,4 +1,4 @@
-"""What a trainer learns from labels, whatever the names of its columns: pairs, single answers, or the best answer."""
+"""Examples that trainers learn from, whatever the names of columns: pairs, single answers, or the best answer."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ import typer
 
 from curate.cli.opening import load_config, open_lake
 from curate.cli.options import DEFAULT_CONFIG, ConfigPath, SnapshotOption
+from curate.cli.push import DryRun, Public, Replace, push_one
 from curate.cli.tables import print_summaries
 from curate.core.errors import CurateError
 from curate.core.progress import progress_bars
@@ -18,6 +19,7 @@ from curate.core.terminal import print_line
 
 if TYPE_CHECKING:
     from curate.config.export import ExportEntry
+    from curate.config.project import Config
 
 
 def write_exports(
@@ -46,9 +48,16 @@ def write_exports(
     ] = None,
     license: Annotated[str | None, typer.Option(help="SPDX licence name for the dataset card.")] = None,
     snapshot: SnapshotOption = None,
+    push: Annotated[
+        str | None,
+        typer.Option("--push", metavar="OWNER/NAME", help="Push the export to this repository of the hub."),
+    ] = None,
+    public: Public = False,
+    replace: Replace = False,
+    dry_run: DryRun = False,
     config: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
-    """Write training sets, each with a dataset card and a manifest."""
+    """Write training sets, each with a dataset card and a manifest; with --push, bring them to the hub."""
     from curate.config.export import ExportEntry
     from curate.config.validation import validate_options
     from curate.export.consumers import find_consumer
@@ -56,6 +65,7 @@ def write_exports(
     from curate.pipeline.export import export_labels
 
     settings = load_config(config)
+    _check_push(settings, folder, push, needs_push=public or replace or dry_run)
     entries: Sequence[ExportEntry] | None = None
     if folder is None and (format or consumer or splits):
         raise CurateError(
@@ -82,6 +92,14 @@ def write_exports(
         if entries or settings.export:
             for sentence in read_serious_doubts(lake):
                 print_line(f"warning: {sentence}", file=sys.stderr)
+    if push is not None:
+        from curate.config.hub import PushTarget
+
+        (entry,) = entries or settings.export
+        target = PushTarget(repository=push)
+        push_one(
+            settings, settings.resolve(entry.path), target, public=public, replace=replace, dry_run=dry_run
+        )
 
 
 def _read_splits(text: str | None) -> dict[str, str] | None:
@@ -93,3 +111,21 @@ def _read_splits(text: str | None) -> dict[str, str] | None:
             f"`--splits` is {text!r}, but should name shares of prompts, as train=0.9,test=0.1."
         )
     return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _check_push(settings: Config, folder: Path | None, push: str | None, *, needs_push: bool) -> None:
+    """Refuse what cannot be pushed before anything is written."""
+    from curate.hub.publication import check_repository_name
+
+    if push is None:
+        if needs_push:
+            raise CurateError(
+                "--public, --replace and --dry-run are about --push: say where, as --push OWNER/NAME."
+            )
+        return
+    check_repository_name(push)
+    if folder is None and len(settings.export) != 1:
+        raise CurateError(
+            f"--push takes one export to {push}, and curate.yaml has {len(settings.export)}: name a folder, or list "
+            "folders and repositories under `hub.push` and run `curate push`."
+        )

@@ -76,12 +76,23 @@ class ExportEntry(Section):
         le=1.0,
         description="Prompts that share this part of their runs of 3 words are nearly the same (1: the same words).",
     )
-    iteration: int | None = Field(None, ge=0, description="Of the loop; default: the last.")
+    iteration: int | None = Field(None, ge=0, description="Number of the label set; default: the final one.")
     doubtful: Literal["mark", "refuse"] = Field(
         "mark",
         description="Labels that may be worse than chance, since the panel holds two opinions and nobody has said "
         "which is right: mark writes them with a warning on the card and on standard error; refuse writes nothing.",
     )
+    licenses: list[str] | None = Field(
+        None,
+        min_length=1,
+        description="Licences that rows may be under; default: those of `licenses` of the project, or any. A row whose "
+        "prompt, responses or imported verdicts come from a source of another licence, or of none known, stays out.",
+    )
+    other_licenses: Literal["refuse", "drop"] = Field(
+        "refuse",
+        description="Rows of other licences: refuse writes nothing; drop leaves them out, and the card counts them.",
+    )
+    terms: bool = Field(False, description="Columns `sources` and `licenses`: where each row comes from.")
     jsonl: bool = Field(False, description="Write the rows as JSON lines too.")
 
     @field_validator("format")

@@ -25,6 +25,7 @@ from curate.export.formats.base import PLAIN
 from curate.export.formats.conversations import choose_layout
 from curate.export.shards import ROWS_PER_GROUP, WrittenPart, cut_row_groups, describe_file, write_part
 from curate.export.splits import select_splits
+from curate.export.terms import add_terms, apply_licenses, read_terms
 from curate.lake.lake import Lake
 from curate.lake.panel_view import select_panel
 from curate.lake.runs import Counts, StageRun, Summary, is_done
@@ -34,6 +35,7 @@ _VERSION = 2  # of the files' layout: raise it when the same lake must give othe
 _MEMORY_PER_THREAD = 256  # MB that the database may use while it sorts and joins; beyond, it uses the disk
 _APPEND_ONLY = {"prompts": "prompt_id", "responses": "response_id", "judgments": "judgment_id"}
 _REPLACED = ("preferences", "rankings", "annotators", "dropped_arcs", "guarantees", "assessments")
+_TERMS = ("part", "source", "license", "origin")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,8 @@ def write_export(
         CurateError: As of `write_exports`.
     """
     form = open_format(entry.format, folder=config.resolve("."))
+    if entry.licenses is None and config.licenses is not None:
+        entry = entry.model_copy(update={"licenses": config.licenses})
     target = config.resolve(entry.path)
     snapshot = lake.snapshot()
     # A connection of its own: every query sees this snapshot, and its temporary tables disturb nobody.
@@ -112,7 +116,8 @@ def write_export(
             reader.value(read_query("export_conversations"))
         )
         iteration = _choose_iteration(reader, entry, form)
-        fingerprint = _fingerprint_export(reader, entry, form, iteration)
+        models = {name: model.license for name, model in config.models.items()}
+        fingerprint = content_id(_fingerprint_export(reader, entry, form, iteration), models)
         if has_layouts:
             fingerprint = content_id(fingerprint, "conversations")
         if form.code:
@@ -128,8 +133,10 @@ def write_export(
             return ExportResult(target, form.name, 0, snapshot, Counts(), skipped=True)
         _refuse_doubtful(reader, entry)
         refuse_foreign(target, owned=list_export_files, noun=NOUN)  # before the work, not only after it
+        read_terms(reader, config, entry)
         counts = _select_rows(reader, entry, form, iteration)
         tables = form.list_tables(transcripts, layout=choose_layout(reader) if has_layouts else PLAIN)
+        tables = add_terms(reader, entry, form, tables)
         with (
             temporary_beside(target) as spill,
             atomic_directory(target, owned=list_export_files, noun=NOUN) as folder,
@@ -181,9 +188,11 @@ def _choose_iteration(reader: Lake, entry: ExportEntry, form: ExportFormat) -> i
     if entry.iteration is not None and entry.iteration not in iterations:
         raise CurateError(
             f"The export to {entry.path} asks for iteration {entry.iteration}, but the lake has "
-            f"{', '.join(map(str, iterations)) or 'none'}: name one of those, or leave it out for the last."
+            f"{', '.join(map(str, iterations)) or 'none'}: name one of those, or leave it out for the final one."
         )
-    return entry.iteration if entry.iteration is not None else (iterations[-1] if iterations else None)
+    if entry.iteration is not None or not iterations:
+        return entry.iteration
+    return int(reader.value("SELECT iteration FROM final_iteration"))
 
 
 def _fingerprint_export(reader: Lake, entry: ExportEntry, form: ExportFormat, iteration: int | None) -> str:
@@ -200,6 +209,9 @@ def _fingerprint_export(reader: Lake, entry: ExportEntry, form: ExportFormat, it
     digests |= {
         f"certificate {name}": str(number) for name, number in reader.rows(read_query("certificate_newest"))
     }
+    if reader.has("filter_decisions") and reader.value("SELECT count(*) FROM filter_decisions"):
+        digests["filter_decisions"] = reader.digest("filter_decisions", 'row(item_id, action, "filter")')
+    digests["sources"] = reader.digest("sources", f"row({', '.join(_TERMS)})")
     which = f"iteration = {iteration}" if form.needs_labels else "true"
     for table in filter(reader.has, _REPLACED):  # a snapshot may be from before some
         columns = [f'"{name}"' for name in TABLES[table].model_fields if name != "run_id"]
@@ -224,6 +236,7 @@ def _list_settings(entry: ExportEntry) -> dict[str, Any]:
 def _select_rows(reader: Lake, entry: ExportEntry, form: ExportFormat, iteration: int | None) -> Counts:
     values = {**_list_settings(entry), "iteration": iteration}
     reader.rows(read_query(form.selection), [values[name] for name in form.selection_parameters])
+    apply_licenses(reader, entry, form)
     _keep_pairs(reader, entry, form, iteration)
     if entry.splits is not None:
         if not form.is_split:

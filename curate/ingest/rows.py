@@ -12,12 +12,14 @@ from msgspec import Meta, Struct
 
 from curate.data.conversation import Conversation
 from curate.data.native import explain_contradiction
-from curate.records import Kind, Message, Outcome, Part, Role, Shown
+from curate.records import Kind, Message, Outcome, Part, Role, Shown, TiedAs
 
 Key = Annotated[str, Meta(min_length=1)]
 
 
 class IncomingPart(Struct, forbid_unknown_fields=True, gc=False):
+    """A part of a native message, as in `records.Part`."""
+
     type: Literal["text", "image", "video", "audio"] = "text"
     text: str | None = None
     uri: str | None = None
@@ -26,6 +28,8 @@ class IncomingPart(Struct, forbid_unknown_fields=True, gc=False):
 
 
 class IncomingCall(Struct, forbid_unknown_fields=True, gc=False):
+    """A tool call of a native message, as in `records.ToolCall`."""
+
     name: str
     arguments: str | dict[str, Any]
     id: str | None = None
@@ -87,6 +91,20 @@ class Verdict(Struct, forbid_unknown_fields=True, gc=False):
     p_a: float | None = None
     shown: Shown | None = None
     rationale: str | None = None
+    margin: float | None = None
+    aspect: str | None = None
+    tied_as: TiedAs | None = None
+
+
+class Rating(Struct, forbid_unknown_fields=True, gc=False):
+    """A number that a foreign row gives the response at a position of its list."""
+
+    response: int
+    annotator: str
+    kind: Kind
+    score: float
+    rationale: str | None = None
+    aspect: str | None = None
 
 
 class Row(Struct, forbid_unknown_fields=True):
@@ -99,6 +117,7 @@ class Row(Struct, forbid_unknown_fields=True):
     meta: dict[str, Any] | None = None
     tools: str | None = None
     verdicts: list[Verdict] = []
+    ratings: list[Rating] = []
 
 
 class NativeRow(Struct, forbid_unknown_fields=True):
@@ -115,8 +134,14 @@ class NativeRow(Struct, forbid_unknown_fields=True):
     def verdicts(self) -> list[Verdict]:
         return []
 
+    @property
+    def ratings(self) -> list[Rating]:
+        return []
+
 
 class JudgmentRow(Struct, forbid_unknown_fields=True, gc=False):
+    """A native row of judgments."""
+
     prompt: Key
     a: Key
     b: Key
@@ -126,6 +151,9 @@ class JudgmentRow(Struct, forbid_unknown_fields=True, gc=False):
     shown: Shown | None = None
     p_a: Annotated[float, Meta(ge=0.0, le=1.0)] | None = None
     rationale: str | None = None
+    margin: float | None = None
+    aspect: str | None = None
+    tied_as: TiedAs | None = None
 
 
 def is_sound(row: NativeRow | Row) -> bool:
@@ -148,6 +176,7 @@ def is_sound(row: NativeRow | Row) -> bool:
 
 
 def prompt_is_blank(prompt: str | Turns) -> bool:
+    """Tell whether a prompt has nothing that anybody could answer."""
     if isinstance(prompt, str):
         return not prompt or prompt.isspace()
     return not any(_is_visible(message) for message in prompt)
@@ -171,6 +200,7 @@ def find_repeated_id(row: NativeRow | Row) -> str | None:
 
 
 def is_consistent(row: JudgmentRow) -> bool:
+    """Tell whether a judgment is about two responses and its probability fits its winner."""
     return row.a != row.b and (row.p_a is None or explain_contradiction(row.winner, row.p_a) is None)
 
 

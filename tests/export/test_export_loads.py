@@ -14,7 +14,6 @@ from curate.export import write_export
 from curate.export.formats import list_row_types
 from curate.lake.lake import Lake
 
-
 ELSEWHERE = ("judge-sft", "judge-rl", "inspect", "reward-bench-2")  # test_judge_sft.py, test_consumers.py
 
 

@@ -22,6 +22,8 @@ _LABEL = "curate_label"
 
 
 class IcaiResponse(Record):
+    """A response of a comparison."""
+
     text: str
     model: str | None
 

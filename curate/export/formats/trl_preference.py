@@ -23,6 +23,8 @@ from curate.records import arrow_schema
 
 
 class TrlPreferenceOptions(Section):
+    """Where the prompt stands."""
+
     prompt: Literal["explicit", "implicit"] = Field(
         "explicit",
         description="explicit: in a column of its own. implicit: at the beginning of both conversations.",

@@ -135,7 +135,8 @@ def write_export(
         refuse_foreign(target, owned=list_export_files, noun=NOUN)  # before the work, not only after it
         read_terms(reader, config, entry)
         counts = _select_rows(reader, entry, form, iteration)
-        tables = form.list_tables(transcripts, layout=choose_layout(reader) if has_layouts else PLAIN)
+        layout = choose_layout(reader) if has_layouts else PLAIN
+        tables: Sequence[ExportTable] = form.list_tables(transcripts, layout=layout)
         tables = add_terms(reader, entry, form, tables)
         with (
             temporary_beside(target) as spill,

@@ -97,7 +97,7 @@ def merge_fields(defaults: Fields, overrides: Fields | None) -> Fields:
     given = {key: getattr(overrides, key) for key in overrides.model_fields_set}
     ways = [key for key in ("responses", "response", "chosen", "a") if given.get(key) is not None]
     others = {key: None for key in ("responses", "response", "chosen", "a") if ways and key not in ways}
-    lists = {  # what a shape keeps or ignores, it does beside what the source says
+    lists: dict[str, object] = {  # what a shape keeps or ignores, it does beside what the source says
         key: list(dict.fromkeys([*getattr(defaults, key), *given[key]]))
         for key in ("meta", "ignore", "optional")
         if key in given

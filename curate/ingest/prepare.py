@@ -16,7 +16,7 @@ from curate.ingest.decoders import JudgmentsDecoder, ResponsesDecoder
 from curate.ingest.inputs import Input
 from curate.ingest.native import RawRow
 from curate.ingest.rejection import Rejection, RowError, shorten_raw
-from curate.ingest.rows import JudgmentRow
+from curate.ingest.rows import JudgmentRow, NativeRow, Row
 from curate.ingest.statements import SourceStatement, Statements, list_statements
 
 R = TypeVar("R")
@@ -75,7 +75,7 @@ def _locate_chunk(chunk: Chunk) -> ChunkPlace:
 
 
 def _decode_rows(
-    numbers: Sequence[int], rows: Sequence[RawRow | Rejection], decoder: Callable[[RawRow], R | list[R]]
+    numbers: Sequence[int], rows: Sequence[RawRow | Rejection], decoder: Callable[[RawRow], R | Sequence[R]]
 ) -> DecodedRows[R]:
     """Decode rows, of which each may hold several: judgments of several judges, prompts of a tree."""
     decoded: DecodedRows[R] = DecodedRows([], [], [], [])
@@ -154,7 +154,7 @@ def _read_by_rows(
     decoder: ResponsesDecoder,
     input: Input,
 ) -> _Piece:
-    decoded = _decode_rows(numbers, rows, decoder)
+    decoded: DecodedRows[Row | NativeRow] = _decode_rows(numbers, rows, decoder)
     columns = build_columns(decoded.rows, source=input.name, split=input.split)
     return _Piece(columns, len(decoded.rows), list_statements(decoded.rows, columns), decoded.rejections)
 

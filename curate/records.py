@@ -24,6 +24,8 @@ Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 class Record(BaseModel):
+    """A row that cannot be changed and has no unknown columns."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
@@ -164,6 +166,8 @@ class Preference(Record):
 
 
 class Ranking(Record):
+    """The place of one response among those of its prompt; rank 1 is the best, and ties share a rank."""
+
     prompt_id: str
     response_id: str
     rank: int

@@ -72,6 +72,7 @@ def print_estimates(estimates: Sequence[CostEstimate]) -> None:
 
 
 def print_status(status: Status, *, as_json: bool) -> None:
+    """Print what is in the lake, as tables or as JSON."""
     frames = {
         "tables": status.tables,
         "stages": status.stages,

@@ -50,6 +50,8 @@ MessageDict = Annotated[dict[str, Any], WithJsonSchema(_MESSAGE)]
 
 
 class ChatMessage(Record):
+    """A message of plain text."""
+
     role: str
     content: str
 
@@ -90,6 +92,8 @@ class PreferenceConversationRow(TrlPreferenceRow):
 
 
 class RankedResponse(Record):
+    """A response of a ranking, as plain text."""
+
     response_id: str
     model: str | None
     text: str
@@ -110,6 +114,8 @@ class RankingRow(Record):
 
 
 class RankedConversation(Record):
+    """A response of a ranking, as messages."""
+
     response_id: str
     model: str | None
     messages: tuple[MessageDict, ...]

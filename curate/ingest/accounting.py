@@ -39,6 +39,7 @@ def is_covered(column: str, known: frozenset[str]) -> bool:
 
 
 def says_something(value: object) -> bool:
+    """Tell whether a cell holds anything: no null, no empty text or list."""
     return value not in _NOTHING
 
 

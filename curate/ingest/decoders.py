@@ -74,6 +74,7 @@ def resolve_fields(source: Source) -> Fields:
 
 
 def make_judgments_decoder(source: Source, *, name: str) -> JudgmentsDecoder:
+    """Make the function that decodes a source's rows of judgments."""
     native, kind = make_native_judgments_decoder(), source.annotator_kind
     if source.fields is not None:
         reading = SourceSettings.from_source(source, source.fields, name, "imported")

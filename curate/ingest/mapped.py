@@ -19,6 +19,7 @@ from curate.ingest.verdicts import Scope
 
 
 def read_mapped(row: ForeignRow, reading: SourceSettings) -> Row:
+    """Read a row in the one of four ways that its fields name."""
     fields = reading.fields
     if fields.chosen is not None:
         return read_chosen(row, reading)

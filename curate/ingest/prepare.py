@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 import msgspec
 
@@ -65,6 +65,7 @@ class PreparedResponses:
 
 
 def prepare_judgments(chunk: Chunk, decoder: JudgmentsDecoder) -> PreparedJudgments:
+    """Decode a chunk of rows of judgments."""
     return PreparedJudgments(_locate_chunk(chunk), _decode_rows(chunk.numbers, chunk.rows, decoder))
 
 
@@ -88,7 +89,7 @@ def _decode_rows(
         except RowError as error:
             decoded.rejections.append(reject_row(number, raw, error))
             continue
-        for one in row if isinstance(row, list) else (row,):
+        for one in cast("Sequence[R]", row if isinstance(row, list) else (row,)):
             decoded.rows.append(one)
             decoded.numbers.append(number)
             decoded.raw.append(raw)
@@ -160,6 +161,7 @@ def _read_by_rows(
 
 
 def reject_row(number: int, raw: RawRow, error: RowError) -> Rejection:
+    """Make a row's entry in the quarantine."""
     return Rejection(number, error.kind, error.reason, _raw_text(raw))
 
 

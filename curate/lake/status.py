@@ -12,8 +12,10 @@ from curate.lake.lake import Lake
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """One frame each, as the queries `status_*` give them; `failures`: why judgments failed, by judge; `warnings`: what
-    the aggregation says against its own labels."""
+    """One frame each, as the queries `status_*` give them.
+
+    `failures`: why judgments failed, by judge; `warnings`: what the aggregation says against its own labels.
+    """
 
     snapshot: int
     tables: pl.DataFrame
@@ -30,6 +32,7 @@ class Status:
 
 
 def read_status(lake: Lake) -> Status:
+    """Read what is in the lake, and what its runs did."""
     return Status(
         snapshot=lake.snapshot(),
         tables=lake.frame(read_query("status_tables")),

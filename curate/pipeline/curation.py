@@ -57,7 +57,6 @@ def run_curation(
     Returns:
         What each stage did, in the order above.
     """
-
     if config.train is not None:
         check_packages()  # before the panel has worked for hours
 

@@ -39,7 +39,11 @@ def open_packed_scorer(
 
     Args:
         scorer: The same model, opened as an engine.
-        model: As in `open_reward_model`, like the other arguments.
+        model: As in `open_reward_model`.
+        folder: That of curate.yaml, at which relative names start.
+        dtype: As in `open_reward_model`.
+        budget: Tokens of a forward pass.
+        max_length: Longest prompt and response in tokens; default: the model's own.
 
     Raises:
         CurateError: The model reads images.

@@ -1,5 +1,4 @@
-"""Crowd-BT (Chen et al. 2013): responses have scores, and annotator j passes the comparison on rightly with
-η_j."""
+"""Crowd-BT (Chen et al. 2013): responses have scores, annotator j passes a comparison on rightly with η_j."""
 
 from __future__ import annotations
 
@@ -33,9 +32,9 @@ class CrowdBTOptions(Section):
 def fit(
     votes: Votes, *, labels: PairLabels | None = None, options: CrowdBTOptions | None = None
 ) -> AnnotatorFit:
-    """EM over which votes were passed on rightly; P(a) = η σ(s_a - s_b) + (1 - η) σ(s_b - s_a); ties are left
-    out.
+    """Fit by EM over which votes were passed on rightly; ties are left out.
 
+    P(a) = η σ(s_a - s_b) + (1 - η) σ(s_b - s_a).
     `ability` is log η/(1 - η): how faithfully comparisons are passed on, not how often they are right.
     """
     options = options or CrowdBTOptions()
@@ -83,8 +82,7 @@ def _win_probability(score: Float64, table: PairTable) -> Float64:
 def _ascend_scores(
     score: Float64, wins: Float64, games: Float64, table: PairTable, options: CrowdBTOptions
 ) -> Float64:
-    """One step on all scores at once; the curvature is doubled, which bounds the Hessian of a sum of
-    differences."""
+    """Step on all scores at once; twice the curvature bounds the Hessian of a sum of differences."""
     gold = np.nan_to_num(table.gold).astype(np.float64)
     labelled = options.label_weight * (table.n_gold > 0)
     wins, games = wins + labelled * (1 + gold) / 2, games + labelled

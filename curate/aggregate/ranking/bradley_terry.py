@@ -200,7 +200,7 @@ def _compute_penalised_likelihood(
 
 @compile_kernel
 def _solve_in_place(matrix: Float64, right: Float64) -> None:
-    """right := matrix^-1 right for a positive definite matrix given by its lower half (Cholesky)."""
+    """Set right := matrix^-1 right for a positive definite matrix given by its lower half (Cholesky)."""
     n = len(right)
     for i in range(n):
         for j in range(i + 1):

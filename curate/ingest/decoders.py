@@ -80,10 +80,10 @@ def make_judgments_decoder(source: Source, *, name: str) -> JudgmentsDecoder:
         reading = SourceSettings.from_source(source, source.fields, name, "imported")
 
         def decode(raw: RawRow) -> list[JudgmentRow]:
-            found = mapped.read_judgment(decode_object(raw), reading)
-            if not found:
+            judgments = mapped.read_judgment(decode_object(raw), reading)
+            if not judgments:
                 raise RowError("no verdict", "The row says of no pair which response is better.")
-            return [native(row) for row in found]
+            return [native(row) for row in judgments]
 
         return decode
     if kind is not None:

@@ -7,6 +7,7 @@ apart, and what is in the lake stays there; so a source with a column that nothi
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ from curate.ingest.accounting import PathCount, is_covered, leads_into, list_col
 from curate.ingest.columns import compute_prompt_ids
 from curate.ingest.decoders import decode_object, make_responses_decoder, resolve_fields
 from curate.ingest.inputs import Input
-from curate.ingest.paths import find_value, parse_json_text
+from curate.ingest.paths import find_list, find_value, parse_json_text
 from curate.ingest.rejection import Rejection, RowError
 from curate.ingest.rows import NativeRow, Row
 from curate.ingest.shapes import open_shape
@@ -140,7 +141,7 @@ class ContextScan:
         Of single responses, only what belongs to the question by its name counts: the rest is about the response.
         """
         columns = {name: [value] for name, value in list_columns(row, self._enters) if self._is_unread(name)}
-        listed = find_value(row, self.responses)
+        listed = find_list(row, self.responses)
         responses = [item for item in listed if isinstance(item, Mapping)] if isinstance(listed, list) else []
         for name in {name for response in responses for name in response if is_context(name)}:
             path = f"{self.responses}.{name}"
@@ -168,10 +169,9 @@ class ContextScan:
 
     def add_row(self, place: str, row: Mapping[str, Any]) -> None:
         try:
-            prompts = self.prompt(row)
+            prompts, unread = self.prompt(row), self.find_unread(row)
         except RowError:
             return  # that row goes into quarantine
-        unread = self.find_unread(row)
         digests = []
         for name in self.names:
             values = [_digest_value(value) for value in unread.get(name, [None])]
@@ -245,9 +245,10 @@ def _check_texts(item: Input) -> None:
     texts: dict[str, list[str]] = {path: [] for path in paths if path not in fields.json_columns}
     for _, row in islice(_read_objects(item), _SAMPLE // 10):
         for path, values in texts.items():
-            value = find_value(row, path)
-            if isinstance(value, str) and value.strip():
-                values.append(value)
+            with contextlib.suppress(RowError):  # that row goes into quarantine
+                value = find_value(row, path)
+                if isinstance(value, str) and value.strip():
+                    values.append(value)
     held = [path for path, values in texts.items() if values and all(map(_is_json_list, values))]
     if held and (fields.prompt in held or len(held) == len(paths)):
         raise CurateError(
@@ -280,8 +281,9 @@ def _check_paths(inputs: Sequence[Input]) -> None:
         listed = None if source.kind == "judgments" else resolve_fields(source).responses
         rows = _read_objects(item)
         for number, (_, row) in enumerate(rows, 1):
-            responses = find_value(row, listed) if isinstance(listed, str) else None
-            count.add_row(row, responses if isinstance(responses, list) else ())
+            with contextlib.suppress(RowError):  # that row goes into quarantine
+                responses = find_list(row, listed) if isinstance(listed, str) else None
+                count.add_row(row, responses if isinstance(responses, list) else ())
             if number % _SAMPLE == 0 and not count.list_missing():
                 break
         missing = count.list_missing() if count.rows else []
@@ -294,7 +296,11 @@ def _find_unread_names(item: Input, scan: ContextScan) -> frozenset[str]:
     listed = item.columns()
     if listed is not None and all(is_covered(name, scan.known) for name in listed):
         return frozenset()
-    return frozenset(name for _, row in _read_objects(item) for name in scan.find_unread(row))
+    names = set[str]()
+    for _, row in _read_objects(item):
+        with contextlib.suppress(RowError):  # that row goes into quarantine
+            names.update(scan.find_unread(row))
+    return frozenset(names)
 
 
 def _read_objects(item: Input) -> Iterator[tuple[int, Mapping[str, Any]]]:

@@ -234,7 +234,7 @@ def _check_prompts(item: Input) -> None:
 
 def _check_texts(item: Input) -> None:
     """Stop where all texts of a column are JSON, or all prompts hold marks of turns: they are no plain text."""
-    if item.source.kind == "judgments" or open_shape(item.source.format).reads_json:
+    if item.source.kind != "responses" or open_shape(item.source.format).reads_json:
         return
     fields = resolve_fields(item.source)
     paths = [
@@ -278,7 +278,7 @@ def _check_paths(inputs: Sequence[Input]) -> None:
         count = PathCount.from_fields(own, named)
         if not count.paths:
             continue
-        listed = None if source.kind == "judgments" else resolve_fields(source).responses
+        listed = None if source.kind != "responses" else resolve_fields(source).responses
         rows = _read_objects(item)
         for number, (_, row) in enumerate(rows, 1):
             with contextlib.suppress(RowError):  # that row goes into quarantine

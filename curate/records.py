@@ -17,6 +17,7 @@ Kind = Literal[
 Form = Literal["pairwise", "pointwise", "listwise"]
 Outcome = Literal["a", "b", "tie", "abstain", "failed"]
 Shown = Literal["ab", "ba"]
+TiedAs = Literal["both-good", "both-bad"]
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 Status = Literal["accepted", "routed", "verified", "discarded", "flipped"]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -78,7 +79,8 @@ class Prompt(Record):
     """A question to models: the conversation that they go on with.
 
     `key` is the caller's own id; `meta` is a JSON object as text; `tools` is a JSON array as text: the JSON Schemas of
-    the tools that models may call.
+    the tools that models may call. `part` names the input that brought the row, as `runs.part` does; null in a lake
+    from before it was kept.
     """
 
     prompt_id: str
@@ -89,6 +91,7 @@ class Prompt(Record):
     key: str | None = None
     meta: str | None = None
     tools: str | None = None
+    part: str | None = None
 
 
 class Response(Record):
@@ -100,10 +103,11 @@ class Response(Record):
     key: str | None = None
     meta: str | None = None
     messages: tuple[Message, ...]
+    part: str | None = None
 
 
 class Judgment(Record):
-    """One statement by one annotator about responses of one prompt; never changed, never deleted.
+    """One statement by one annotator about responses of one prompt; never changed, and only `curate forget` deletes it.
 
     `response_a < response_b` always (canonical id order); `shown` says in which order the annotator saw
     them, and is null where order has no meaning. `outcome` and `p_a` speak of a and b, not of positions.
@@ -114,6 +118,9 @@ class Judgment(Record):
     Both have the outcome "a" where there is a rating or ranking at all.
     `supersedes` names an earlier judgment that this one takes the place of: a person's second thought (an
     "abstain" takes it back). The superseded row stays, and no longer counts.
+    `aspect` names the one criterion that the judgment is about; such judgments are kept, and do not count for labels.
+    `tied_as` keeps what a tie says of both responses. An imported pairwise judgment has its margin in `score`.
+    `part` names the input of an imported one.
     """
 
     judgment_id: str
@@ -140,6 +147,9 @@ class Judgment(Record):
     listed: tuple[str, ...] | None = None
     scores: tuple[float, ...] | None = None
     supersedes: str | None = None
+    aspect: str | None = None
+    tied_as: TiedAs | None = None
+    part: str | None = None
 
 
 class Preference(Record):
@@ -369,6 +379,63 @@ class Quarantined(Record):
     run_id: str
 
 
+class FilterDecision(Record):
+    """Decision of a filter about a prompt or a response: leave it out (`drop`), or only say so (`report`).
+
+    `other`: the prompt, response or benchmark that it repeats; `score`: how alike they are, or what was measured.
+    """
+
+    filter: str
+    revision: str
+    target: Literal["prompt", "response"]
+    item_id: str
+    prompt_id: str
+    action: Literal["drop", "report"]
+    reason: str
+    score: float | None = None
+    other: str | None = None
+    run_id: str
+
+
+class InputSource(Record):
+    """An input that was taken in (`part`), the name of its data set, and the terms that curate.yaml states for it.
+
+    `license` is an SPDX identifier or a name of the hub; `origin` says where the data comes from.
+    """
+
+    part: str
+    source: str
+    license: str | None = None
+    origin: str | None = None
+    run_id: str
+
+
+class Repeat(Record):
+    """A prompt, response or judgment (`id`) that the input `part` brought when another input had brought it before.
+
+    It holds the columns that would be the row's own if the other input had never been, for `curate forget source`.
+    """
+
+    id: str
+    part: str
+    source: str | None = None
+    split: str | None = None
+    meta: str | None = None
+    run_id: str
+
+
+class Forgotten(Record):
+    """The trace of a row that `curate forget` removed: a hash of its id, and no content.
+
+    `kind` "row" is for receipts. "source", "prompt", "key" and "person" keep `curate ingest` and `curate verify` from
+    taking the same in again.
+    """
+
+    kind: Literal["row", "source", "prompt", "key", "person"]
+    digest: str
+    run_id: str
+
+
 class Evaluation(Record):
     """One line of a score table: a metric of a model or panel on (a subset of) a benchmark, with its interval."""
 
@@ -429,6 +496,10 @@ TABLES: dict[str, type[Record]] = {
     "label_uses": LabelUse,
     "verify_tasks": VerifyTask,
     "quarantine": Quarantined,
+    "filter_decisions": FilterDecision,
+    "sources": InputSource,
+    "repeats": Repeat,
+    "forgotten": Forgotten,
     "evaluations": Evaluation,
     "runs": Run,
 }
@@ -533,9 +604,11 @@ def judgment_id(
     responses: typing.Sequence[str],
     shown: Shown | None = None,
     sample: int = 0,
+    aspect: str | None = None,
 ) -> str:
     """Identifies a question put to an annotator, so that its answer is paid for once.
 
     `responses`: (a, b) in canonical order for pairwise, one for pointwise, all that were shown for listwise.
     """
-    return content_id(prompt, annotator, revision, form, list(responses), shown, sample)
+    fields = [prompt, annotator, revision, form, list(responses), shown, sample]
+    return content_id(*fields) if aspect is None else content_id(*fields, aspect)

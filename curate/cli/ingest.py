@@ -32,9 +32,25 @@ SplitName = Annotated[
 
 
 @ingest_app.callback()
-def ingest_configured_sources(context: typer.Context, config: ConfigPath = DEFAULT_CONFIG) -> None:
+def ingest_configured_sources(
+    context: typer.Context,
+    replace: Annotated[
+        str | None,
+        typer.Option("--replace", help="Read this source of curate.yaml anew, and forget its old rows."),
+    ] = None,
+    erase: Annotated[
+        bool, typer.Option("--erase", help="With --replace: rewrite the lake's history too.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="With --replace: change nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="With --replace: do not ask.")] = False,
+    config: ConfigPath = DEFAULT_CONFIG,
+) -> None:
     """Take in every source of curate.yaml."""
-    if context.invoked_subcommand is None:
+    if context.invoked_subcommand is None and replace is not None:
+        from curate.cli.replace import replace_configured_source
+
+        replace_configured_source(replace, config, erase=erase, dry_run=dry_run, yes=yes)
+    elif context.invoked_subcommand is None:
         from curate.ingest import ingest_sources
 
         with open_lake(settings := load_config(config)) as lake:

@@ -75,11 +75,13 @@ def print_status(status: Status, *, as_json: bool) -> None:
     """Print what is in the lake, as tables or as JSON."""
     frames = {
         "tables": status.tables,
+        "sources": status.sources,
         "stages": status.stages,
         "judges": status.judges,
         "failures": status.failures,
         "runs": status.runs,
         "quarantine": status.quarantine,
+        "forgotten": status.forgotten,
     }
     if as_json:
         rows = {name: frame.to_dicts() for name, frame in frames.items()}

@@ -22,14 +22,10 @@ class _StatedRow(BaseModel):
     annotator: Key = Field(description="Name of the person, model or rule that says so.")
     kind: Kind
     aspect: Key | None = Field(
-        None, description="What is judged, such as helpfulness: each aspect is an annotator, `name/aspect`."
+        None,
+        description="The one criterion that it is about, such as helpfulness; kept apart from what is about all.",
     )
     rationale: str | None = None
-
-    @property
-    def annotator_id(self) -> str:
-        """The name of the annotator in the lake: what is said under one aspect is not compared with another."""
-        return self.annotator if self.aspect is None else f"{self.annotator}/{self.aspect}"
 
 
 class RatingsRow(_StatedRow):

@@ -87,7 +87,15 @@ def _build_statement(
     if len(set(ids.values())) < len(ids):
         return RowError("same response twice", "Two of the names in `ranking` are one response in the lake.")
     statement = JudgmentStatement(
-        prompt_id, row.annotator_id, row.kind, REVISION, "pointwise", (), "a", rationale=row.rationale
+        prompt_id,
+        row.annotator,
+        row.kind,
+        REVISION,
+        "pointwise",
+        (),
+        "a",
+        rationale=row.rationale,
+        aspect=row.aspect,
     )
     if isinstance(row, RatingsRow):
         return SourceStatement(

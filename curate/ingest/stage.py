@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
-from curate.config.ingest import Source
+from curate.config.ingest import Fields, Source
 from curate.config.project import Config
+from curate.core.errors import CurateError
 from curate.core.identity import content_id
 from curate.core.progress import Track, no_progress
-from curate.data.pseudonym import Pseudonyms, is_address
+from curate.data.pseudonym import Pseudonyms, is_address, is_full_name
+from curate.ingest.barred import refuse_forgotten_inputs
 from curate.ingest.chunks import cut_chunks
 from curate.ingest.commit import Committer
 from curate.ingest.context import check_source
@@ -19,6 +21,8 @@ from curate.ingest.decoders import make_judgments_decoder, make_responses_decode
 from curate.ingest.inputs import Input, locate_inputs
 from curate.ingest.prefetch import prefetch_items
 from curate.ingest.prepare import prepare_judgments, prepare_responses
+from curate.ingest.terms import register_inputs
+from curate.lake.forgotten import ForgottenNames
 from curate.lake.lake import Lake
 from curate.lake.runs import StageRun, Summary, is_done, list_committed_chunks
 
@@ -75,7 +79,9 @@ def _set_kind(sources: Sequence[Source], kind: str) -> list[Source]:
 
 
 def _ingest_sources(lake: Lake, sources: Sequence[Source], config: Config, track: Track) -> Summary:
+    _check_repeated_files(sources)
     located = [locate_inputs(source, config) for source in sources]
+    refuse_forgotten_inputs(ForgottenNames.read(lake), [item for inputs in located for item in inputs])
     run = StageRun(lake, STAGE, config_hash=content_id([source.digest for source in sources]))
     pseudonym = _open_pseudonyms(config)
     committer: Committer | None = None  # loads the lake's ids, which a run without work need not do
@@ -85,6 +91,7 @@ def _ingest_sources(lake: Lake, sources: Sequence[Source], config: Config, track
         pending = [pair for pair in pending if not is_done(lake, STAGE, pair[0].part, pair[1])]
         if pending:
             check_source([item for item, _ in pending])
+        register_inputs(lake, inputs, run.run_id)
         for item, fingerprint in pending:
             committer = committer or Committer(lake, run, pseudonym)
             with track(f"ingest {item.part}", item.total) as advance:
@@ -93,14 +100,33 @@ def _ingest_sources(lake: Lake, sources: Sequence[Source], config: Config, track
     return run.summary(skipped=committer is None)
 
 
+def _check_repeated_files(sources: Sequence[Source]) -> None:
+    """Stop where two sources read two verdicts of one file, and nothing says who or what tells the two apart.
+
+    Criteria (which is more helpful, which is safer) would count as two votes on one label.
+    """
+    seen: dict[tuple[str, str], str] = {}
+    for source in sources:
+        fields = source.fields or Fields()
+        if not isinstance(fields.winner, str) or fields.aspect or fields.annotator or source.annotator:
+            continue
+        first = seen.setdefault((source.kind, source.source), fields.winner)
+        if first != fields.winner:
+            raise CurateError(
+                f"{source.source} is read twice, with `winner: {first}` and `winner: {fields.winner}`, and both would "
+                "count as votes on one label: write `aspect: NAME` beside the one that is about a criterion of its "
+                "own, or `annotator: NAME` in each source where two annotators said so."
+            )
+
+
 def _open_pseudonyms(config: Config) -> Callable[[str], str]:
-    """The pseudonym of a name that is an e-mail address; the key is made when the first one comes."""
+    """The pseudonym of a name that is an e-mail address or a person's; the key is made when the first one comes."""
 
     @cache
     def open_once() -> Pseudonyms:
         return Pseudonyms.open(config)
 
-    return lambda name: open_once().of(name) if is_address(name) else name
+    return lambda name: open_once().of(name) if is_address(name) or is_full_name(name) else name
 
 
 def _fingerprint_input(lake: Lake, input: Input) -> str:

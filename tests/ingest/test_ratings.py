@@ -82,20 +82,23 @@ def test_ratings_become_pairs_and_are_taken_in_once(run: Run) -> None:
     assert best_of_each() == {"y"}
 
 
-def test_aspects_are_annotators_of_their_own(run: Run) -> None:
+def test_what_is_about_one_aspect_is_kept_apart(run: Run) -> None:
     write(
         "ratings.jsonl",
         rate("gpt", {"x": 5, "y": 1}, aspect="helpfulness")
-        + rate("gpt", {"x": 1, "y": 5}, aspect="truthfulness"),
+        + rate("gpt", {"x": 1, "y": 5}, aspect="truthfulness")
+        + rate("gpt", {"x": 2, "y": 3}),
     )
     configure("  - {source: ratings.jsonl, kind: ratings, annotator_kind: llm}\n")
     assert run("ingest") == 0
     assert run("aggregate") == 0
-    assert query("SELECT annotator_id FROM annotators ORDER BY 1") == [
-        ("gpt/helpfulness",),
-        ("gpt/truthfulness",),
+    assert query("SELECT DISTINCT annotator_id, aspect FROM judgments ORDER BY 2 NULLS FIRST") == [
+        ("gpt", None),
+        ("gpt", "helpfulness"),
+        ("gpt", "truthfulness"),
     ]
-    assert query("SELECT DISTINCT outcome FROM preferences") == [("tie",)]
+    assert query("SELECT annotator_id FROM annotators") == [("gpt",)]
+    assert best_of_each() == {"y"}
 
 
 def test_rankings_with_ties(run: Run) -> None:

@@ -10,7 +10,7 @@ from curate.aggregate.graph.exact import MOST_RESPONSES, solve_exactly
 from curate.aggregate.graph.large import order_large_prompts
 from curate.aggregate.graph.solution import DenoisedGraphs
 from curate.aggregate.graph.tally import PairTally, tally_pairs
-from curate.aggregate.kernels import compile_kernel
+from curate.core.kernels import compile_kernel
 from curate.aggregate.votes import Float64, Int32, Int64, Votes
 from curate.core.errors import CurateError
 

@@ -2,7 +2,7 @@
 
 Judges differ in what they mean by .9. Where people have labelled pairs that a judge voted on, its probabilities are
 calibrated by a temperature of its own (Guo et al. 2017), whose prior holds it near 1: without labels the probabilities
-count as the judge gave them. With `aggregate.votes: hard`, the verdicts alone count.
+count as the judge gave them. With `aggregate.vote: hard`, the verdicts alone count.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ def draw_votes(seed: int, *, graded: bool) -> Votes:
 
 def fit(votes: Votes, model: str, method: str = METHODS[0], kind: str = "soft") -> np.ndarray:
     """The posterior of all pairs, and the direction that the graphs give them: float64[2, E]."""
-    section = AggregateSection.model_validate({"annotator_model": model, "method": method, "votes": kind})
+    section = AggregateSection.model_validate({"annotator_model": model, "method": method, "vote": kind})
     posterior = estimate_posterior(votes, NOBODY, section)
     return np.stack([posterior.p_a, order_responses(posterior).direction])
 
@@ -139,11 +139,11 @@ def test_a_sure_vote_outweighs_a_doubtful_one_through_the_command(
     monkeypatch.chdir(tmp_path / "p")
     text = Path("curate.yaml").read_text(encoding="utf-8")
     settings = load_config(Path("curate.yaml"))
-    assert settings.aggregate.votes == "soft"
+    assert settings.aggregate.vote == "soft"
     with Lake.open(settings.location) as lake:
         write_doubtful_judges(lake)
     for kind in ("soft", "hard"):
-        section = f"aggregate: {{annotator_model: {model}, method: {method}, votes: {kind}}}\n"
+        section = f"aggregate: {{annotator_model: {model}, method: {method}, vote: {kind}}}\n"
         Path("curate.yaml").write_text(replace_section(text, section), encoding="utf-8")
         run(monkeypatch, "aggregate")
         with Lake.open(settings.location, read_only=True) as lake:

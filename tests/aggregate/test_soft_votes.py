@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,6 +23,7 @@ from curate.cli.app import main
 from curate.config.aggregate import ANNOTATOR_MODEL_NAMES, AggregateSection
 from curate.config.project import Config, load_config
 from curate.lake.lake import Lake
+from curate.pipeline.labels import aggregate_votes
 from tests.conftest import judge_pair, make_prompt, make_response, table
 
 METHODS = ("ensemble-then-denoise", "denoise-then-ensemble")
@@ -180,6 +182,15 @@ def write_doubtful_judges(lake: Lake) -> None:
         writer.append("prompts", table(list(prompts)))
         writer.append("responses", table([response for pair in responses for response in pair]))
         writer.append("judgments", table(list(judgments)))
+
+
+def test_python_sets_it_beside_a_frame_of_votes() -> None:
+    votes = [
+        {"prompt": "p", "a": "x", "b": "y", "annotator": "j", "shown": shown, "winner": winner, "p_a": p}
+        for shown, winner, p in (("ab", "a", 0.99), ("ba", "b", 0.45))
+    ]
+    assert aggregate_votes(pl.DataFrame(votes)).preferences["winner"].to_list() == ["a"]
+    assert aggregate_votes(pl.DataFrame(votes), vote="hard").preferences["winner"].to_list() == ["tie"]
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:

@@ -30,7 +30,7 @@ _STATISTICS = ("ducklake_table_column_stats", "ducklake_file_column_stats")
 
 @dataclass(frozen=True, slots=True)
 class Traces:
-    """What is searched for.
+    """The ids and texts that are searched for.
 
     `digests`: hashes of ids, salted with `salt`; `texts`: the texts themselves, by a snippet of each spelling.
     """

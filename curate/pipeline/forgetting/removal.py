@@ -113,8 +113,10 @@ def _leave_hashes(writer: Writer, lake: Lake, run_id: str, target: ForgetTarget)
     if target.kind == "prompt":
         queries += [
             f"SELECT 'prompt', {digest_sql('prompt', 'prompt_id')} FROM forgotten_prompts",
-            (f"SELECT 'key', {digest_sql('key', 'prompts.key')} FROM prompts "
-            "WHERE prompts.key IS NOT NULL AND prompt_id IN (FROM forgotten_prompts)"),
+            (
+                f"SELECT 'key', {digest_sql('key', 'prompts.key')} FROM prompts "
+                "WHERE prompts.key IS NOT NULL AND prompt_id IN (FROM forgotten_prompts)"
+            ),
         ]
     named = [("person", digest_name("person", name)) for name in target.people]
     named += [("row", digest_name(f"row:{run_id}", name)) for name in target.people]

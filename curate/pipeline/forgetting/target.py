@@ -1,4 +1,4 @@
-"""What is to be forgotten: the inputs of a source, prompts, or a person, as the lake knows them."""
+"""Targets of `curate forget`: the inputs of a source, prompts, or a person, as the lake knows them."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from curate.pipeline.forgetting import (
     find_person,
     find_prompts,
     find_source,
-    finish_unfinished,
+    finish_killed_runs,
     forget_target,
     plan_forgetting,
 )
@@ -144,10 +144,10 @@ def test_a_killed_forget_is_taken_up_by_the_next(tmp_path: Path) -> None:
             if (
                 lake.value("SELECT count(*) FROM prompts") > 50
             ):  # killed before the removal: nothing has happened
-                assert finish_unfinished(lake, config) == []
+                assert finish_killed_runs(lake, config) == []
                 forget_target(lake, config, find_source(lake, "a.jsonl"), erase=True)
             else:
-                finish_unfinished(lake, config)
+                finish_killed_runs(lake, config)
             assert lake.value("SELECT count(*) FROM prompts") == 50
             assert check_lake(config.location).findings == []
             (receipt,) = (tmp_path / f"after-{delay}" / ".curate" / "forgotten").glob("*.json")

@@ -20,7 +20,7 @@ from curate.lake.traces import Traces, count_in_catalog, count_in_file
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """The work of an erasure: `snapshots` expired, `files` deleted, `files_read` of those that are left, without a trace."""
+    """The work of an erasure: `snapshots` expired and `files` deleted; `files_read`: those left, without a trace."""
 
     snapshots: int
     files: int

@@ -42,7 +42,7 @@ _KEPT = ("prompts", "responses", "judgments", "quarantine", "repeats")
 
 @dataclass(frozen=True, slots=True)
 class ForgetPlan:
-    """The work that `forget_target` would do: rows by table, rows that another input keeps, and what was made of them."""
+    """The work that `forget_target` would do: rows by table, rows that another input keeps, and their uses."""
 
     target: ForgetTarget
     removed: dict[str, int]

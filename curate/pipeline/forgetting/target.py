@@ -81,12 +81,14 @@ def find_source(lake: Lake, name: str) -> ForgetTarget:
             f"The lake has no source {name!r}: name one of those that it has ({listed or 'it has none'}), "
             "or an input by its path as `curate status` shows it."
         )
-    by_name = name in {source for _, source in matches}
     parts = {part for part, _ in matches if part is not None}
-    names = {name} if by_name else {source for part, source in matches if source is not None}
-    if by_name:  # runs of an older lake name an input by its path only
-        parts |= {part for part, _ in known if part is not None and part.rsplit("/", 1)[-1] == name}
-        parts -= {part for part, source in known if source is not None and source != name}
+    if name in {source for _, source in matches}:
+        names = {name}
+        # Runs of an older lake name an input by its path only.
+        named = {part for part, source in known if source is not None}
+        parts |= {part for part, _ in known if part and part not in named and part.rsplit("/", 1)[-1] == name}
+    else:
+        names = {source for _, source in matches if source is not None}
     return ForgetTarget(
         kind="source", label=f"source {name}", parts=tuple(sorted(parts)), names=tuple(sorted(names))
     )

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from curate.ingest.columns import Ids, parse_ids
 from curate.ingest.known import KnownIds, LakeIds, mark_first
 from curate.lake.lake import Lake
+from tests.ingest.samples import Take, lines, native
 
 # Few values of each half, so that ids often share the first 64 bits.
 halves = st.sampled_from([0, 1, 2, 2**64 - 1])

@@ -31,7 +31,7 @@ from curate.pipeline.forgetting import (
     plan_forgetting,
 )
 from curate.pipeline.forgetting.receipt import check_receipt, read_receipt
-from curate.records import GuaranteeTest, LabelUse, TestedLabel
+from curate.records import GuaranteeTest, LabelUse, Record, TestedLabel
 from tests.conftest import judge_pair, make_prompt, make_response, table
 from tests.pipeline.forgetting.projects import (
     ingest,
@@ -320,11 +320,10 @@ def test_people_who_are_forgotten_leave_the_guarantees_memory(lake: Lake, tmp_pa
         for two, who in zip(pairs, ("person-a", "person-b"), strict=True)
     ]
     names = [
-        {"prompt_id": two[0].prompt_id, "response_a": two[0].response_id, "response_b": two[1].response_id}
-        for two in pairs
+        {"prompt_id": a.prompt_id, "response_a": a.response_id, "response_b": b.response_id} for a, b in pairs
     ]
-    stamp = {"iteration": 0, "run_id": "test", "revision": 1}
-    test = {
+    stamp: dict[str, Any] = {"iteration": 0, "run_id": "test", "revision": 1}
+    test: dict[str, Any] = {
         "identity": "x",
         "share": 1.0,
         "wealth": 1.0,
@@ -336,19 +335,19 @@ def test_people_who_are_forgotten_leave_the_guarantees_memory(lake: Lake, tmp_pa
         "errors": 1,
         "holds": False,
     }
+    uses: list[Record] = [
+        LabelUse(**name, use="test", agrees=-1, place=place, **stamp) for place, name in enumerate(names)
+    ]
+    tested: list[Record] = [
+        TestedLabel(**name, direction=1, p_a=0.9, stratum="all", **stamp) for name in names
+    ]
     with lake.write("test") as writer:
         writer.append("prompts", table(prompts))
         writer.append("responses", table(responses))
         writer.append("judgments", table(verdicts))
         writer.append("guarantee_tests", table([GuaranteeTest(**test, **stamp)]))
-        writer.append(
-            "label_uses",
-            table([LabelUse(**n, use="test", agrees=-1, place=i, **stamp) for i, n in enumerate(names)]),
-        )
-        writer.append(
-            "tested_labels",
-            table([TestedLabel(**n, direction=1, p_a=0.9, stratum="all", **stamp) for n in names]),
-        )
+        writer.append("label_uses", table(uses))
+        writer.append("tested_labels", table(tested))
     config = write_project(tmp_path)
     forget_target(lake, config, find_person(lake, config, "person-a"))
     assert lake.rows("SELECT agrees FROM label_uses ORDER BY place") == [

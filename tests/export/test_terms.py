@@ -20,6 +20,8 @@ from curate.records import Preference, arrow_schema
 
 
 def write_rows(path: Path, numbers: range, model: str) -> None:
+    if path.exists():  # a file that is written again would be read again
+        return
     rows = [
         {
             "id": f"q{n}",

@@ -43,9 +43,9 @@ def erase_history(lake: Lake, traces: Traces) -> Erasure:
     lake.call("ducklake_flush_inlined_data('lake')")
     lake.call("ducklake_rewrite_data_files('lake', delete_threshold => 0)")
     with lake.lock():
-        snapshots = _list_snapshots(lake, traces)
+        snapshots = _list_snapshots(lake, traces.of_ids)
         files = forget_snapshots(lake, snapshots, dry_run=False)
-        files += _delete_orphans(lake, traces)
+        files += _delete_orphans(lake, traces.of_ids)
         lake.forget_checksums()
         shrink_statistics(lake)
         if not lake.location.is_postgres:

@@ -98,7 +98,7 @@ def find_prompts(lake: Lake, ids: Sequence[str]) -> ForgetTarget:
     """Find prompts by the lake's ids or by the caller's own.
 
     Raises:
-        CurateError: The lake does not have one of them.
+        CurateError: The lake does not have one of them, or an id of the caller's own stands for several.
     """
     with lake.bind("wanted", pa.table({"name": pa.array(list(ids), pa.string())})):
         rows = lake.rows(
@@ -110,6 +110,13 @@ def find_prompts(lake: Lake, ids: Sequence[str]) -> ForgetTarget:
             f'The lake has no prompt {missing[0]!r}: give its id (`curate sql "SELECT prompt_id, key FROM prompts"`) '
             "or your own one."
         )
+    for name in ids:
+        several = [prompt for given, prompt in rows if given == name]
+        if len(several) > 1:
+            raise CurateError(
+                f"{name!r} is the id of {len(several)} prompts: give the lake's ids of those that are meant "
+                f"({', '.join(several[:_MANY])})."
+            )
     prompts = tuple(dict.fromkeys(prompt for _, prompt in rows))
     label = "1 prompt" if len(prompts) == 1 else f"{len(prompts)} prompts"
     return ForgetTarget(kind="prompt", label=label, prompts=prompts, quarantine=_find_copies(lake, prompts))

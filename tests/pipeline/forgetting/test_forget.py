@@ -135,7 +135,7 @@ def test_a_killed_forget_is_taken_up_by_the_next(tmp_path: Path) -> None:
     write_rows(home / "b.jsonl", [pair(n) for n in range(50)])
     ingest(config).close()
     kills = 0
-    for delay in (0.05, 0.2, 0.35, 0.5, 0.8, 1.2):
+    for delay in (0.1, 0.4, 0.8, 1.6):
         shutil.copytree(home, tmp_path / f"after-{delay}")
         config = write_project(tmp_path / f"after-{delay}", trl("b.jsonl"))
         (tmp_path / f"after-{delay}" / "a.jsonl").unlink()

@@ -75,9 +75,9 @@ def remove_rows(run: StageRun, target: ForgetTarget, uses: Sequence[Use], *, era
         if anonymous is not None:
             writer.append("judgments", anonymous)
         _settle_links(writer)
-        renumber_statements(writer, lake, left)
         _hand_over(writer)
         _remove_inputs(writer, target)
+        renumber_statements(writer, lake, left)
         counts.dropped = {f"{table} forgotten": removed[table] for table in _REMOVED if table in removed}
         counts.rows_in = counts.rows_dropped
         counts.details |= {

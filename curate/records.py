@@ -24,6 +24,8 @@ Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 class Record(BaseModel):
+    """A row that cannot be changed and has no unknown columns."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
@@ -169,6 +171,8 @@ class Preference(Record):
 
 
 class Ranking(Record):
+    """The place of one response among those of its prompt; rank 1 is the best, and ties share a rank."""
+
     prompt_id: str
     response_id: str
     rank: int
@@ -258,7 +262,8 @@ class Assessment(Record):
     `learnt` and `tested` were kept from it; `drawn` says whether these are known to be a random draw. `error` is the
     estimated share of all `pairs` with another winner than people's, with its interval at confidence 1 - `delta`.
     `ece` is the expected calibration error after `calibration` (measured out of fold), `ece_before` without. The
-    three lists are the reliability diagram: mean confidence, share right and number of labels of each bin.
+    three lists are the reliability diagram: mean confidence, share right and number of labels of each bin. `is_final`
+    marks the label set that exports take, and `final_reason` says why.
     """
 
     holds: bool
@@ -279,6 +284,8 @@ class Assessment(Record):
     bin_confidence: tuple[float, ...] = ()
     bin_accuracy: tuple[float, ...] = ()
     bin_count: tuple[int, ...] = ()
+    is_final: bool | None = None
+    final_reason: str | None = None
     iteration: int
     run_id: str
 
@@ -369,6 +376,24 @@ class Quarantined(Record):
     line: int | None = None
     reason: str
     raw: str | None = None
+    run_id: str
+
+
+class FilterDecision(Record):
+    """Decision of a filter about a prompt or a response: leave it out (`drop`), or only say so (`report`).
+
+    `other`: the prompt, response or benchmark that it repeats; `score`: how alike they are, or what was measured.
+    """
+
+    filter: str
+    revision: str
+    target: Literal["prompt", "response"]
+    item_id: str
+    prompt_id: str
+    action: Literal["drop", "report"]
+    reason: str
+    score: float | None = None
+    other: str | None = None
     run_id: str
 
 
@@ -471,6 +496,7 @@ TABLES: dict[str, type[Record]] = {
     "label_uses": LabelUse,
     "verify_tasks": VerifyTask,
     "quarantine": Quarantined,
+    "filter_decisions": FilterDecision,
     "sources": InputSource,
     "repeats": Repeat,
     "forgotten": Forgotten,

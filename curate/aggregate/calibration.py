@@ -48,8 +48,7 @@ class Isotonic:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reliability:
-    """Bins of confidence: `confidence` and `accuracy` float64[B] are means over `count` int64[B] pairs; no
-    bin is empty."""
+    """Bins of confidence, none empty: `confidence`, `accuracy` float64[B] are means over `count` int64[B]."""
 
     confidence: Float64
     accuracy: Float64
@@ -62,11 +61,10 @@ class Reliability:
 
 
 def fit_temperature(p_a: Float64, outcome: Float64, *, prior_sd: float = 1.0) -> Temperature:
-    """Most likely temperature for `outcome` float64[L] in {0, ½, 1} (b, tie, a better), log T ~ N(0,
-    prior_sd²).
+    """Find the likeliest temperature for `outcome` float64[L] in {0, ½, 1} (b, tie, a better).
 
-    The prior keeps a handful of labels from moving T far. Newton on the inverse temperature's log, 50 steps
-    at most.
+    Its prior is log T ~ N(0, prior_sd²), which keeps a handful of labels from moving T far. Newton on the inverse
+    temperature's log, 50 steps at most.
     """
     _same_length(p_a, outcome)
     x, y = _log_odds(p_a), np.asarray(outcome, np.float64)

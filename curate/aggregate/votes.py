@@ -74,7 +74,7 @@ class Votes:
         return np.flatnonzero(self.human[self.annotator]) if self.human.any() else np.empty(0, np.int64)
 
     def pair_keys(self, at: Int64 | NDArray[np.bool_] | slice = slice(None)) -> Int64:
-        """a · responses + b of the votes `at`: one number a pair, in the order of the pairs."""
+        """Return a · responses + b of the votes `at`: one number a pair, in the order of the pairs."""
         keys: Int64 = self.a[at].astype(np.int64) * self.n_responses + self.b[at]
         return keys
 

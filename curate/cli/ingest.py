@@ -84,8 +84,31 @@ def ingest_judgment_files(
         print_summaries([ingest_judgments(lake, entries, settings, track=progress_bars)])
 
 
+@ingest_app.command("ratings")
+def ingest_rating_files(sources: Sources, config: ConfigPath = DEFAULT_CONFIG) -> None:
+    """Take in ratings of responses that are in the lake."""
+    _ingest_stated_files(sources, "ratings", config)
+
+
+@ingest_app.command("rankings")
+def ingest_ranking_files(sources: Sources, config: ConfigPath = DEFAULT_CONFIG) -> None:
+    """Take in orders of responses that are in the lake."""
+    _ingest_stated_files(sources, "rankings", config)
+
+
+def _ingest_stated_files(sources: list[str], kind: Literal["ratings", "rankings"], config: Path) -> None:
+    from curate.ingest import ingest_judgments
+
+    entries = [_build_source(source, kind, "native") for source in sources]
+    with open_lake(settings := load_config(config)) as lake:
+        print_summaries([ingest_judgments(lake, entries, settings, track=progress_bars)])
+
+
 def _build_source(
-    source: str, kind: Literal["responses", "judgments"], format: str, split: str | None = None
+    source: str,
+    kind: Literal["responses", "judgments", "ratings", "rankings"],
+    format: str,
+    split: str | None = None,
 ) -> Source:
     from curate.config.ingest import Source
     from curate.config.validation import validate_options

@@ -66,7 +66,11 @@ class Source(Section):
     """One thing to ingest."""
 
     source: str = Field(description="File, glob, `datasets` folder, or hf://owner/name[/config][@revision].")
-    kind: Literal["responses", "judgments"] = "responses"
+    kind: Literal["responses", "judgments", "ratings", "rankings"] = Field(
+        "responses",
+        description="What a row is: a prompt with responses, or what somebody said of responses: a verdict on two, a "
+        "rating of one, or an order of several.",
+    )
     format: str = Field(
         "native",
         description=f"Shape of the rows: {', '.join(SHAPE_NAMES)}; ./file.yaml (the keys of `fields`, with `kind` and "
@@ -113,8 +117,10 @@ class Source(Section):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.kind == "judgments" and self.format != "native":
+        if self.kind != "responses" and self.format != "native":
             raise ValueError(
-                f"format {self.format!r} is for responses (its verdicts come along): leave out `kind: judgments`"
+                f"format {self.format!r} is for responses (its verdicts come along): leave out `kind: {self.kind}`"
             )
+        if self.kind in ("ratings", "rankings") and self.fields is not None:
+            raise ValueError(f"`fields` do not map {self.kind}: name the columns as in docs/formats.md")
         return self

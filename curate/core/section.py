@@ -8,6 +8,8 @@ from curate.core.identity import content_id
 
 
 class Section(BaseModel):
+    """Settings of one section: frozen, and without unknown keys."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     @property

@@ -25,10 +25,10 @@ _UNPRINTABLE = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u20
 
 
 def escape_controls(text: str) -> str:
-    """Return the text with every character spelt out that could steer a terminal or hide something.
+    r"""Return the text with every character spelt out that could steer a terminal or hide something.
 
-    >>> escape_controls("red\\x1b[31m \\u202etxt")
-    'red\\\\x1b[31m \\\\u202etxt'
+    >>> escape_controls("red\x1b[31m \u202etxt")
+    'red\\x1b[31m \\u202etxt'
     """
     text = text.replace("\r\n", "\n")
     if text.isascii() and text.isprintable():

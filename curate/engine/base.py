@@ -123,6 +123,8 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
+    """The completions of one request, and its tokens."""
+
     completions: tuple[Completion, ...]
     tokens_in: int
     tokens_out: int

@@ -65,8 +65,10 @@ class ColumnFormat(BenchmarkFormat):
 
 
 def is_list_of_texts(value: object) -> bool:
+    """Tell whether a value is a list of texts."""
     return isinstance(value, list) and all(isinstance(text, str) for text in value)
 
 
 def as_list(value: object) -> object:
+    """Return a text as a list of one."""
     return [value] if isinstance(value, str) else value

@@ -23,6 +23,8 @@ GROUPS_PER_SHARD = 16
 
 @dataclass(frozen=True, slots=True)
 class WrittenFile:
+    """One file of an export, its path relative to the folder; `rows`: None where it has none."""
+
     path: str
     rows: int | None
     bytes: int

@@ -154,6 +154,7 @@ def assemble_columns(
 
 
 def concatenate_columns(pieces: Sequence[Columns]) -> Columns:
+    """Join pieces into one; owners count prompts across the pieces."""
     if len(pieces) == 1:
         return pieces[0]
     firsts = np.cumsum([0, *(len(piece.prompt_ids) for piece in pieces)])

@@ -28,6 +28,7 @@ from curate.ingest.rejection import Rejection, RowError
 from curate.ingest.rows import NativeRow, Row
 from curate.ingest.shapes import open_shape
 from curate.ingest.turns import CHATML_MARK, TRANSCRIPT_MARK
+from curate.ingest.verdicts import names_people
 
 SYSTEM = frozenset({"system", "system_prompt", "custom_system_prompt", "system_message"})
 INPUT = frozenset(
@@ -106,7 +107,7 @@ class ContextScan:
 
     @classmethod
     def from_source(cls, source: Source) -> ContextScan:
-        if source.kind == "judgments":
+        if source.kind != "responses":
             fields = source.fields or Fields()
             path = fields.prompt or "prompt"
             own = frozenset({"prompt", "a", "b", "winner", "shown", "p_a", "rationale", "annotator", "kind"})
@@ -203,7 +204,7 @@ def is_context(name: str) -> bool:
 
 def _check_prompts(item: Input) -> None:
     """Stop where none of the first rows has a prompt: that is the mapping's fault, not the rows'."""
-    if item.source.kind == "judgments":
+    if item.source.kind != "responses":
         return
     read = make_responses_decoder(item.source, name=item.name)
     kinds: Counter[str] = Counter()
@@ -319,6 +320,8 @@ def _explain_conflicts(conflicts: Mapping[str, tuple[str, str]], source: Source)
     fields = ", ".join(remedy for remedy in remedies if remedy)
     read = f"`fields: {{{fields}}}` to read what can be, or " if fields else ""
     ignored = ", ".join(sorted(conflicts))
+    if not any(map(is_context, conflicts)) and source.kind != "judgments":
+        read += f"`fields: {{meta: [{ignored}]}}` to keep them with the verdicts, or "
     consequence = (
         "so different questions would become one"
         if any(map(is_context, conflicts))
@@ -334,7 +337,7 @@ def _explain_conflicts(conflicts: Mapping[str, tuple[str, str]], source: Source)
 def _suggest_field(column: str, source: Source) -> str | None:
     """Return the entry of `fields` that reads the column; None where there is none."""
     own = resolve_fields(source)
-    if source.kind == "judgments" or (own.responses and column.startswith(f"{own.responses}.")):
+    if source.kind != "responses" or (own.responses and column.startswith(f"{own.responses}.")):
         return None
     for key, names in (
         ("system", SYSTEM),
@@ -345,4 +348,4 @@ def _suggest_field(column: str, source: Source) -> str | None:
     ):
         if column.lower() in names and getattr(own, key) is None:
             return f"{key}: {column}"
-    return None
+    return f"annotator: {column}" if names_people(column) and own.annotator is None else None

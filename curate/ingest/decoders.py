@@ -16,6 +16,7 @@ from curate.ingest import mapped
 from curate.ingest.foreign import ForeignRow, SourceSettings
 from curate.ingest.native import RawRow, make_native_judgments_decoder, make_native_responses_decoder
 from curate.ingest.parse import parse_line
+from curate.ingest.ratings import MODELS, StatedRow, make_stated_decoder
 from curate.ingest.rejection import RowError
 from curate.ingest.rows import JudgmentRow, NativeRow, Row, find_repeated_id, is_sound, prompt_is_blank
 from curate.ingest.shapes import open_shape
@@ -26,7 +27,7 @@ _decode = msgspec.json.Decoder().decode
 ResponsesDecoder = Callable[[RawRow], NativeRow | list[Row]]
 """A foreign row may hold several prompts: a tree of messages does."""
 
-JudgmentsDecoder = Callable[[RawRow], list[JudgmentRow]]
+JudgmentsDecoder = Callable[[RawRow], list[JudgmentRow] | list[StatedRow]]
 """A row of judgments may hold several: one for each judge, criterion or order."""
 
 
@@ -57,11 +58,16 @@ def _check_mapping(fields: Fields, source: Source, name: str) -> None:
 def resolve_fields(source: Source) -> Fields:
     """Merge the fields of a source with those of its format; what it ignores is not read by default."""
     fields = merge_fields(open_shape(source.format).fields, source.fields)
-    ignored = {name: None for name in ("system", "images", "tools") if getattr(fields, name) in fields.ignore}
+    optional = ("system", "images", "tools", "score_chosen", "score_rejected", "margin")
+    ignored = {name: None for name in optional if getattr(fields, name) in fields.ignore}
     return fields.model_copy(update=ignored)
 
 
 def make_judgments_decoder(source: Source, *, name: str) -> JudgmentsDecoder:
+    """Make the function that decodes a source's rows of judgments, ratings or rankings."""
+    if source.kind in MODELS:
+        stated = make_stated_decoder(source.kind, source.annotator_kind)
+        return lambda raw: [stated(raw)]
     native, kind = make_native_judgments_decoder(), source.annotator_kind
     if source.fields is not None:
         reading = SourceSettings.from_source(source, source.fields, name, "imported")
@@ -85,7 +91,12 @@ def merge_fields(defaults: Fields, overrides: Fields | None) -> Fields:
     given = {key: getattr(overrides, key) for key in overrides.model_fields_set}
     ways = [key for key in ("responses", "response", "chosen", "a") if given.get(key) is not None]
     others = {key: None for key in ("responses", "response", "chosen", "a") if ways and key not in ways}
-    return defaults.model_copy(update={**others, **given})
+    lists = {  # what a shape keeps or ignores, it does beside what the source says
+        key: list(dict.fromkeys([*getattr(defaults, key), *given[key]]))
+        for key in ("meta", "ignore", "optional")
+        if key in given
+    }
+    return defaults.model_copy(update={**others, **given, **lists})
 
 
 def decode_object(raw: RawRow) -> Mapping[str, Any]:

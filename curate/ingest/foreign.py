@@ -39,6 +39,7 @@ class SourceSettings:
 
 
 def require_value(row: ForeignRow, path: str) -> Any:
+    """Return the value at a path, or raise `RowError` where there is none."""
     value = find_value(row, path)
     if value is None:
         raise RowError("missing key", f"`{path}` is missing.")
@@ -46,12 +47,14 @@ def require_value(row: ForeignRow, path: str) -> Any:
 
 
 def check_text(value: object, place: str) -> str:
+    """Return a value that is text, or raise `RowError`."""
     if not isinstance(value, str):
         raise RowError("wrong type", f"`{place}` is {name_type(value)}, but should be a string.")
     return value
 
 
 def get_text(row: ForeignRow, path: str | None) -> str | None:
+    """Return the text at a path, or None."""
     value = find_value(row, path)
     return None if value is None or path is None else check_text(value, path)
 
@@ -81,6 +84,7 @@ def parse_number(value: object, place: str) -> float:
 
 
 def parse_probability(value: object, place: str) -> float:
+    """Parse a number between 0 and 1."""
     parsed = parse_number(value, place)
     if not 0 <= parsed <= 1:
         raise RowError("wrong value", f"`{place}` is {parsed:g}, but must be between 0 and 1.")
@@ -88,6 +92,7 @@ def parse_probability(value: object, place: str) -> float:
 
 
 def name_type(value: object) -> str:
+    """Name a value's type in the words of JSON."""
     return TYPE_NAMES.get(type(value), type(value).__name__)
 
 

@@ -72,6 +72,7 @@ def list_splits(address: str, split: str | None) -> list[DatasetSplit]:
 def stream_rows(
     name: str, config: str | None, revision: str | None, split: str, check: ColumnCheck
 ) -> Iterator[tuple[int, ReadRow]]:
+    """Stream the rows of a data set of the hub, numbered from 1."""
     import datasets
 
     try:
@@ -90,6 +91,7 @@ def stream_rows(
 def read_stream_columns(
     name: str, config: str | None, revision: str | None, split: str
 ) -> frozenset[str] | None:
+    """Read the names of a hub data set's columns, or None where they are not known."""
     import datasets
 
     try:
@@ -102,6 +104,7 @@ def read_stream_columns(
 
 
 def explain_unreachable(address: str, error: Exception) -> CurateError:
+    """Say in a sentence that an address cannot be read, and why."""
     return CurateError(
         f"Cannot read {address}: {_one_line(error)}. Check the name, the network and HF_HUB_OFFLINE, "
         "or download the data set and name its files."

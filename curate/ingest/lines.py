@@ -116,6 +116,7 @@ def _strip_mark(line: bytes, path: Path) -> bytes:
 
 
 def utf16_error(path: Path) -> CurateError:
+    """Say that a file is UTF-16, and how to convert it."""
     return CurateError(f"{path} is UTF-16: convert it to UTF-8, for example with `iconv -f UTF-16 -t UTF-8`.")
 
 

@@ -58,8 +58,10 @@ class NativeDecoder(Generic[R]):
 
 
 def make_native_responses_decoder() -> NativeDecoder[NativeRow]:
+    """Make the decoder of native rows of responses."""
     return NativeDecoder(NativeRow, ResponsesRow, is_sound)
 
 
 def make_native_judgments_decoder() -> NativeDecoder[JudgmentRow]:
+    """Make the decoder of native rows of judgments."""
     return NativeDecoder(JudgmentRow, JudgmentsRow, is_consistent)

@@ -15,6 +15,7 @@ from curate.ingest.columns import Columns, build_columns, concatenate_columns
 from curate.ingest.decoders import JudgmentsDecoder, ResponsesDecoder
 from curate.ingest.inputs import Input
 from curate.ingest.native import RawRow
+from curate.ingest.ratings import StatedRow
 from curate.ingest.rejection import Rejection, RowError, shorten_raw
 from curate.ingest.rows import JudgmentRow
 from curate.ingest.statements import SourceStatement, Statements, list_statements
@@ -50,7 +51,7 @@ class PreparedJudgments:
     """A chunk of judgments, of which only the references are still to be resolved."""
 
     place: ChunkPlace
-    decoded: DecodedRows[JudgmentRow]
+    decoded: DecodedRows[JudgmentRow | StatedRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ class PreparedResponses:
 
 
 def prepare_judgments(chunk: Chunk, decoder: JudgmentsDecoder) -> PreparedJudgments:
+    """Decode a chunk of rows of judgments."""
     return PreparedJudgments(_locate_chunk(chunk), _decode_rows(chunk.numbers, chunk.rows, decoder))
 
 
@@ -160,6 +162,7 @@ def _read_by_rows(
 
 
 def reject_row(number: int, raw: RawRow, error: RowError) -> Rejection:
+    """Make a row's entry in the quarantine."""
     return Rejection(number, error.kind, error.reason, _raw_text(raw))
 
 

@@ -27,9 +27,9 @@ class Rejection:
 
 
 def shorten_raw(raw: bytes | str) -> str:
-    """Return the raw row as text that any table can hold, cut to RAW_LIMIT characters.
+    r"""Return the raw row as text that any table can hold, cut to RAW_LIMIT characters.
 
-    Bytes that are not UTF-8, NUL and lone surrogates are written as escapes (`\\xff`, `\\x00`, `\\ud800`).
+    Bytes that are not UTF-8, NUL and lone surrogates are written as escapes (`\xff`, `\x00`, `\ud800`).
     """
     if isinstance(raw, bytes):
         # Cut first: the row may be huge, and no character has more than four bytes.

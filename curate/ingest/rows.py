@@ -18,6 +18,8 @@ Key = Annotated[str, Meta(min_length=1)]
 
 
 class IncomingPart(Struct, forbid_unknown_fields=True, gc=False):
+    """A part of a native message, as in `records.Part`."""
+
     type: Literal["text", "image", "video", "audio"] = "text"
     text: str | None = None
     uri: str | None = None
@@ -26,6 +28,8 @@ class IncomingPart(Struct, forbid_unknown_fields=True, gc=False):
 
 
 class IncomingCall(Struct, forbid_unknown_fields=True, gc=False):
+    """A tool call of a native message, as in `records.ToolCall`."""
+
     name: str
     arguments: str | dict[str, Any]
     id: str | None = None
@@ -136,6 +140,8 @@ class NativeRow(Struct, forbid_unknown_fields=True):
 
 
 class JudgmentRow(Struct, forbid_unknown_fields=True, gc=False):
+    """A native row of judgments."""
+
     prompt: Key
     a: Key
     b: Key
@@ -170,6 +176,7 @@ def is_sound(row: NativeRow | Row) -> bool:
 
 
 def prompt_is_blank(prompt: str | Turns) -> bool:
+    """Tell whether a prompt has nothing that anybody could answer."""
     if isinstance(prompt, str):
         return not prompt or prompt.isspace()
     return not any(_is_visible(message) for message in prompt)
@@ -193,6 +200,7 @@ def find_repeated_id(row: NativeRow | Row) -> str | None:
 
 
 def is_consistent(row: JudgmentRow) -> bool:
+    """Tell whether a judgment is about two responses and its probability fits its winner."""
     return row.a != row.b and (row.p_a is None or explain_contradiction(row.winner, row.p_a) is None)
 
 

@@ -34,7 +34,7 @@ _THREADS = 4  # that read columns at once; more would wait for the one that writ
 def ingest_sources(lake: Lake, config: Config, *, track: Track = no_progress) -> Summary:
     """Take in all sources of `curate.yaml`: responses first, then the judgments about them."""
     return _ingest_sources(
-        lake, sorted(config.ingest, key=lambda source: source.kind == "judgments"), config, track
+        lake, sorted(config.ingest, key=lambda source: source.kind != "responses"), config, track
     )
 
 
@@ -63,11 +63,13 @@ def ingest_responses(
 def ingest_judgments(
     lake: Lake, sources: Sequence[Source], config: Config, *, track: Track = no_progress
 ) -> Summary:
-    """Take in judgments about responses that are in the lake; see `ingest_responses`.
+    """Take in judgments, ratings and rankings of responses that are in the lake; see `ingest_responses`.
 
     A judgment of unknown responses goes into quarantine; the input is read again when responses have come in.
     """
-    return _ingest_sources(lake, _set_kind(sources, "judgments"), config, track)
+    stated = [source for source in sources if source.kind in ("ratings", "rankings")]
+    pairs = _set_kind([source for source in sources if source not in stated], "judgments")
+    return _ingest_sources(lake, [*pairs, *stated], config, track)
 
 
 def _set_kind(sources: Sequence[Source], kind: str) -> list[Source]:

@@ -8,6 +8,7 @@ from curate.ingest.rejection import RowError
 
 
 def check_storable(row: object) -> None:
+    """Raise `RowError` where a row holds a text that cannot be stored."""
     flaw = find_unstorable(row)
     if flaw is not None:
         kind, place = flaw

@@ -31,6 +31,7 @@ _JSON = ("responses", "completions", "meta")  # columns whose text is read as JS
 
 
 def count_parquet_rows(path: Path) -> int | None:
+    """Count the rows that a Parquet file says it has, or None where it cannot be read."""
     try:
         return int(pq.read_metadata(path).num_rows)
     except (pa.ArrowException, OSError):
@@ -38,6 +39,7 @@ def count_parquet_rows(path: Path) -> int | None:
 
 
 def list_parquet_columns(path: Path) -> frozenset[str] | None:
+    """List the columns of a Parquet file, or None where it cannot be read."""
     try:
         return list_column_names(pq.read_schema(path))
     except (pa.ArrowException, OSError):
@@ -63,6 +65,7 @@ def _walk_names(column: pa.Field) -> Iterator[str]:
 def read_table_rows(
     batches: Iterable[pa.Table], columns: Sequence[str], check: ColumnCheck
 ) -> Iterator[tuple[int, ReadRow]]:
+    """Read the rows of tables, numbered from 1, after a look at their columns."""
     check(columns)
     yield from number_rows(row for batch in batches for row in list_rows(batch))
 

@@ -18,7 +18,7 @@ from curate.ingest.foreign import (
     parse_number,
     parse_probability,
 )
-from curate.ingest.paths import ABSENT, find_value, locate_value
+from curate.ingest.paths import ABSENT, find_list, find_value, locate_value
 from curate.ingest.rejection import RowError
 from curate.ingest.rows import Rating, Verdict
 from curate.records import Kind, Outcome, Shown, TiedAs
@@ -123,7 +123,7 @@ def _list_entry_scopes(row: ForeignRow, entry: MoreVerdicts, reading: SourceSett
     if entry.each is None:
         scopes = [Scope(row, row, entry, reading)]
     else:
-        items = find_value(row, entry.each)
+        items = find_list(row, entry.each)
         if items is None:
             return
         if not isinstance(items, list):
@@ -360,7 +360,7 @@ def list_beside(scope: Scope, path: str, values: Sequence[Any]) -> list[tuple[An
         return [
             (None if item is ABSENT else item, f"{name}[{place}].{path}") for place, item in enumerate(inside)
         ]
-    beside = scope.find(path)
+    beside = find_list(scope.item, path)
     if beside is None:
         return [(None, path)] * len(values)
     if not isinstance(beside, list):

@@ -294,6 +294,7 @@ def _fail_not_finite(name: str, value: float, also: Mapping[str, Any]) -> Answer
 
 
 def sigmoid(x: float) -> float:
+    """Compute 1 / (1 + e^-x) without overflow."""
     return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))
 
 

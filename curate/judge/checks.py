@@ -28,7 +28,7 @@ def check_exact(text: str, expected: Any) -> str | None:
 
 
 def check_number(text: str, expected: Any) -> str | None:
-    """Compare the answer's number: in the last \\boxed{}, after the last "####", or else the last one in the text."""
+    r"""Compare the answer's number: in the last \boxed{}, after the last "####", or else the last one in the text."""
     wanted = parse_number(str(expected))
     boxed = _BOXED.findall(text)
     value = parse_number(boxed[-1] if boxed else text.rpartition("####")[2])

@@ -63,6 +63,8 @@ class ListwiseOptions(LanguageOptions):
 
 @judge_kind("listwise")
 class Listwise(LanguageJudge):
+    """A language model that ranks all responses of a prompt at once."""
+
     Options = ListwiseOptions
     options: ListwiseOptions
 

@@ -40,6 +40,8 @@ class PairwiseOptions(LanguageOptions):
 
 @judge_kind("pairwise")
 class Pairwise(LanguageJudge):
+    """A language model that says which of two responses is better."""
+
     Options = PairwiseOptions
     options: PairwiseOptions
 

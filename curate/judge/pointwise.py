@@ -60,6 +60,8 @@ class PointwiseOptions(LanguageOptions):
 
 @judge_kind("pointwise")
 class Pointwise(LanguageJudge):
+    """A language model that rates each response by itself."""
+
     Options = PointwiseOptions
     options: PointwiseOptions
 

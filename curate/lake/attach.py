@@ -44,6 +44,7 @@ class Location:
 def attach_lake(
     location: Location, *, read_only: bool, snapshot: int | None, create: bool
 ) -> duckdb.DuckDBPyConnection:
+    """Open a connection to the lake; with `create`, make one where there is none."""
     connection = _connect_duckdb(location)
     options = _list_options(location, read_only=read_only, snapshot=snapshot)
     where = f"snapshot {snapshot} of the lake" if snapshot is not None else "the lake"

@@ -18,6 +18,8 @@ _LISTED = 5
 
 @dataclass(frozen=True, slots=True)
 class RankedResponse:
+    """A response of the explained prompt, with its place."""
+
     response_id: str
     key: str | None
     model: str | None

@@ -35,6 +35,7 @@ class Status:
 
 
 def read_status(lake: Lake) -> Status:
+    """Read what is in the lake, and what its runs did."""
     return Status(
         snapshot=lake.snapshot(),
         tables=lake.frame(read_query("status_tables")),

@@ -27,6 +27,8 @@ class ComparisonCell:
 
 @dataclass(frozen=True, slots=True)
 class ComparisonRow:
+    """The figures of one model or judge, one a column; None where it was not scored."""
+
     subject: str
     baseline: bool
     cells: list[ComparisonCell | None]

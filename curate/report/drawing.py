@@ -85,27 +85,32 @@ def find_domain(rows: Sequence[dict[str, Any]]) -> tuple[float, float]:
 def build_interval_row(
     name: str, value: float | None, interval: tuple[float, float] | None
 ) -> dict[str, Any]:
+    """Build a row of a drawing of values with intervals."""
     low, high = interval if interval is not None else (None, None)
     return {"name": name, "value": value, "low": low, "high": high, "baseline": False}
 
 
 def build_data(rows: Sequence[dict[str, Any]]) -> Any:
+    """Wrap rows as Altair's inline data."""
     import altair as alt
 
     return alt.Data(values=list(rows))  # type: ignore[no-untyped-call]
 
 
 def make_percent_axis() -> Any:
+    """Make an axis of whole percents."""
     import altair as alt
 
     return alt.Axis(format=".0%", tickCount=5)
 
 
 def make_unit_scale() -> Any:
+    """Make a scale from 0 to 1."""
     import altair as alt
 
     return alt.Scale(domain=[0, 1])
 
 
 def compute_height(rows: int) -> int:
+    """Compute the height in pixels of a drawing with so many rows."""
     return STEP * rows

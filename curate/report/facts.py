@@ -30,6 +30,8 @@ RowT = TypeVar("RowT")
 
 @dataclass(frozen=True, slots=True)
 class Headline:
+    """The counts at the top of the report."""
+
     prompts: int
     responses: int
     models: int
@@ -65,6 +67,8 @@ class StageWork:
 
 @dataclass(frozen=True, slots=True)
 class DropReason:
+    """Why rows were dropped in a stage, and how many."""
+
     stage: str
     reason: str
     number: int
@@ -158,6 +162,8 @@ class PairAgreement:
 
 @dataclass(frozen=True, slots=True)
 class CycleCounts:
+    """Prompts whose votes went in circles, before and after denoising."""
+
     part: str
     prompts: int
     before: int
@@ -167,6 +173,8 @@ class CycleCounts:
 
 @dataclass(frozen=True, slots=True)
 class DroppedArc:
+    """A vote that denoising dropped, with the places that its two responses got."""
+
     prompt_id: str
     prompt: str | None
     weight: float
@@ -182,6 +190,8 @@ class DroppedArc:
 
 @dataclass(frozen=True, slots=True)
 class ConfidenceBin:
+    """Labels of one status with a confidence from `low` on."""
+
     low: float
     status: str
     labels: int
@@ -189,6 +199,8 @@ class ConfidenceBin:
 
 @dataclass(frozen=True, slots=True)
 class ReliabilityBin:
+    """Mean confidence and accuracy of the labels of one bin."""
+
     confidence: float
     accuracy: float
     count: int
@@ -200,6 +212,8 @@ class ReliabilityBin:
 
 @dataclass(frozen=True, slots=True)
 class AssessmentFacts:
+    """Proof that people's labels give of the label set."""
+
     holds: bool
     claim: str
     labels: int
@@ -248,6 +262,8 @@ class StratumGuarantee:
 
 @dataclass(frozen=True, slots=True)
 class ModelWins:
+    """Wins of one model's responses."""
+
     name: str
     prompts: int
     pairs: int
@@ -265,6 +281,8 @@ class ModelWins:
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkScore:
+    """One figure of an evaluation, with its interval."""
+
     benchmark: str
     subset: str
     metric: str
@@ -277,6 +295,8 @@ class BenchmarkScore:
 
 @dataclass(frozen=True, slots=True)
 class QuarantineReason:
+    """Why rows were rejected, with an example."""
+
     reason: str
     number: int
     sources: int
@@ -287,6 +307,8 @@ class QuarantineReason:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
+    """The runs of one stage."""
+
     stage: str
     runs: int
     run_id: str
@@ -298,6 +320,8 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
+    """All that the report says."""
+
     title: str
     version: str
     snapshot: int

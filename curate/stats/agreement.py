@@ -3,8 +3,8 @@
 All work on counts int64[U, C]: how often each of C categories was given to each of U units (pairs). Chance makes 0,
 perfect agreement 1; NaN where the figure is not defined (nothing said twice, or only one category ever used).
 
->>> krippendorff_alpha(np.array([[2, 0, 0], [0, 2, 0], [1, 1, 0]])).round(3)
-np.float64(0.444)
+>>> round(krippendorff_alpha(np.array([[2, 0, 0], [0, 2, 0], [1, 1, 0]])), 3)
+0.444
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class AgreementEstimate:
 
 
 def krippendorff_alpha(counts: Int64, values: Float64 | None = None) -> float:
-    """Krippendorff's alpha = 1 - D_observed / D_expected (Krippendorff 2011, "Computing Krippendorff's
-    Alpha-Reliability"); units with one verdict do not count.
+    """Compute Krippendorff's alpha = 1 - D_observed / D_expected; units with one verdict do not count.
 
+    Source: Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability".
     `values` float64[C] places the categories on a line and makes differences squared (interval data); without it
     categories just differ or not (nominal data).
     """

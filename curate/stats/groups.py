@@ -27,9 +27,12 @@ class DividingPair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Groups:
-    """`share` of people by group, largest first; `members`: annotator → (likeliest group, its probability); `gain`:
+    """Groups of people who judge alike.
+
+    `share` of people by group, largest first; `members`: annotator → (likeliest group, its probability); `gain`:
     held-out log-likelihood a verdict that each further group added or would have added, with its standard error;
-    `partings`: the pairs on which the groups differ most."""
+    `partings`: the pairs on which the groups differ most.
+    """
 
     share: tuple[float, ...]
     members: dict[str, tuple[int, float]]

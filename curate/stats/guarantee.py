@@ -23,9 +23,9 @@ MOST_LABELS = 100_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guarantee:
-    """With confidence 1 - delta, labels of pairs with confidence ≥ `threshold` disagree with people at most
-    `alpha`.
+    """A bound on how often accepted labels disagree with people.
 
+    With confidence 1 - delta, labels of pairs with confidence ≥ `threshold` disagree at most `alpha`.
     `threshold` is infinite where nothing can be accepted. `accepted` is the share of all pairs at or above
     it; `n`, `errors` are the labelled pairs there and how many disagree; `upper` their Clopper-Pearson bound;
     `labels_needed`: how many more labelled pairs would likely let some of the surest pairs be accepted (0
@@ -48,8 +48,7 @@ class Guarantee:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StratifiedGuarantee:
-    """One guarantee per stratum, each at delta / strata, so that all hold together with confidence 1 -
-    delta."""
+    """One guarantee per stratum at delta / strata: all hold together with confidence 1 - delta."""
 
     alpha: float
     delta: float
@@ -82,8 +81,7 @@ def clopper_pearson(errors: int, n: int, delta: float) -> tuple[float, float]:
 
 
 def fewest_labels(alpha: float, delta: float, *, errors: int = 0) -> int:
-    """Labels with `errors` errors among them from which a rate ≤ alpha is shown: P(X ≤ errors | alpha) ≤
-    delta."""
+    """Count the labels with `errors` errors that show a rate ≤ alpha: P(X ≤ errors | alpha) ≤ delta."""
     from scipy.special import bdtr
 
     check_level(alpha, delta)
@@ -195,12 +193,12 @@ def certify_strata(
 def prediction_powered_error(
     confidence: Float64, labelled: Int64, agrees: Bool, *, delta: float = 0.1
 ) -> ErrorRate:
-    """Disagreement rate over all pairs from few labels and the model's own error 1 - confidence on all of
-    them.
+    """Estimate the disagreement rate over all pairs from few labels and the model's own error.
 
-    Prediction-powered inference with the variance-minimising weight λ (Angelopoulos et al. 2023, arXiv
-    2311.01453): mean over all of λ·f plus mean over labelled of (e - λ·f). Normal interval with Student's t;
-    without errors, or without any label, the exact binomial interval, which then is the honest one.
+    That error is 1 - confidence, on all pairs. Prediction-powered inference with the variance-minimising weight λ
+    (Angelopoulos et al. 2023, arXiv 2311.01453): mean over all of λ·f plus mean over labelled of (e - λ·f).
+    Normal interval with Student's t; without errors, or without any label, the exact binomial interval, which then is
+    the honest one.
     """
     from scipy.special import stdtrit
 
@@ -292,6 +290,7 @@ def _list_thresholds(confidence: Float64, grid: int) -> Float64:
 
 
 def check_level(alpha: float, delta: float) -> None:
+    """Raise `CurateError` where a share or a chance is none."""
     if not (0 < alpha < 1 and 0 < delta < 1):
         raise CurateError(
             f"alpha = {alpha} and delta = {delta} must both lie between 0 and 1, for example 0.1 and 0.1."

@@ -53,8 +53,11 @@ class Ballots:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mixture:
-    """`share` float64[G]; `strength` float64[G, R]; `belongs` float64[A, G], each annotator's posterior; groups by
-    falling share. `likelihood`: penalised log-likelihood."""
+    """A mixture of groups, by falling share.
+
+    `share` float64[G]; `strength` float64[G, R]; `belongs` float64[A, G], each annotator's posterior; `likelihood`:
+    penalised log-likelihood.
+    """
 
     share: Float64
     strength: Float64
@@ -68,8 +71,10 @@ class Mixture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Views:
-    """The mixture chosen, and the `gain` in held-out log-likelihood per verdict of each number of groups over the one
-    before it, with its standard error."""
+    """The mixture chosen, and what each number of groups gained.
+
+    `gain`: in held-out log-likelihood per verdict over one group fewer, with its standard error.
+    """
 
     mixture: Mixture
     gain: dict[int, tuple[float, float]]

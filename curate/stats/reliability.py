@@ -50,9 +50,12 @@ class Share:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PersonQuality:
-    """One annotator. `gold`: agreement with the others' verdict on gold questions; `peers`: the same on all pairs
+    """One annotator's answers.
+
+    `gold`: agreement with the others' verdict on gold questions; `peers`: the same on all pairs
     with a clear verdict of others; `itself`: the same answer when asked again; `seconds`: median; `fast`: answers
-    that came too fast, of those with a known time; `flags`: what to look at, one phrase each."""
+    that came too fast, of those with a known time; `flags`: what to look at, one phrase each.
+    """
 
     annotator_id: str
     answers: int
@@ -67,8 +70,11 @@ class PersonQuality:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quality:
-    """`alpha`: nominal, by category and for "all"; `ordered`: interval alpha with ties half-way; `cohen`: kappa of
-    each two people with at least ten pairs in common and how many these are; `fast_below`: seconds."""
+    """Agreement of people, one by one and together.
+
+    `alpha`: nominal, by category and for "all"; `ordered`: interval alpha with ties half-way; `cohen`: kappa of
+    each two people with at least ten pairs in common and how many these are; `fast_below`: seconds.
+    """
 
     people: tuple[PersonQuality, ...]
     alpha: dict[str, AgreementEstimate]

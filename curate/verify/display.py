@@ -1,7 +1,7 @@
-"""Prompts and responses as people see them: every character is text, and none can rearrange the page.
+r"""Prompts and responses as people see them: every character is text, and none can rearrange the page.
 
 Responses are untrusted. The forms show them with tags that escape markup. Here, invisible characters that change how
-their surroundings look are made visible: overrides and embeddings of the writing direction ("\\u202e" makes the rest of
+their surroundings look are made visible: overrides and embeddings of the writing direction ("\u202e" makes the rest of
 the line run backwards) and control characters. Each becomes one sign, so that positions in the text stay the same.
 """
 
@@ -23,7 +23,7 @@ _VISIBLE = dict.fromkeys((*_DIRECTIONS, *_CONTROLS), _SIGN)
 
 
 def reveal_characters(text: str) -> str:
-    """Return the text with line ends as "\\n" and a sign for each character that could hide or reorder other text."""
+    r"""Return the text with line ends as "\n" and a sign for each character that could hide or reorder other text."""
     return re.sub(r"\r\n?|\u2028|\u2029|\x85", "\n", text).translate(_VISIBLE)
 
 
@@ -66,6 +66,20 @@ def render_steps(messages: Sequence[Message]) -> list[dict[str, str]]:
         {"author": reveal_characters(author), "text": reveal_characters(text) if text.strip() else EMPTY}
         for message in messages
         for author, text in _list_steps(message)
+    ]
+
+
+def split_steps(messages: Sequence[Message]) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
+    """Split a trajectory into the steps that a form folds, and the last thing said, which it shows.
+
+    Both have the layout of `render_steps` and are never empty.
+    """
+    steps = render_steps(messages)
+    before, last = steps[:-1], steps[-1:]
+    if messages and messages[-1].tool_calls:  # it ends with a call: nothing was said at the end
+        before, last = steps, []
+    return before or [{"author": "—", "text": "None."}], last or [
+        {"author": "—", "text": "It says nothing more."}
     ]
 
 

@@ -33,6 +33,7 @@ from curate.verify.display import (
     render_steps,
     render_turns,
     reveal_characters,
+    split_steps,
 )
 
 MEDIA = ("image", "video")
@@ -142,10 +143,8 @@ def build_task_data(item: TaskItem, form: str, *, guideline: str, section: Verif
     if form == TURNS:
         common = count_common(answers)
         data["conversation"] += render_steps(answers[0][:common]) + mark_branch(common)
-        data |= {
-            name: render_steps(answer[common:])
-            for name, answer in zip(("left", "right"), answers, strict=True)
-        }
+        for name, answer in zip(("left", "right"), answers, strict=True):
+            data[f"{name}_steps"], data[name] = split_steps(answer[common:])
         return data
     media = form.rpartition("-")[2]
     names = ("left", "right") if form.startswith("pairwise") else ("response",)

@@ -14,7 +14,17 @@ from curate.aggregate import aggregate_judgments
 from curate.config.project import Config
 from curate.data.pseudonym import Pseudonyms
 from curate.lake.lake import Lake
-from curate.records import Form, Part
+from curate.records import (
+    Form,
+    Message,
+    Part,
+    Prompt,
+    Response,
+    ToolCall,
+    VerifyTask,
+    response_id,
+    text_parts,
+)
 from curate.verify.pull import pull_answers
 from curate.verify.push import push_tasks
 from curate.verify.server import TOKEN_VARIABLE, LabelStudioClient
@@ -286,6 +296,60 @@ def test_images_and_videos(
     good = good_ids(lake)
     for row in rows:
         assert row["score"] == 1.0 if form == "pointwise" else row[f"response_{row['outcome']}"] in good
+
+
+def test_trajectories(label_studio: LabelStudioServer, page: Any, lake: Lake, tmp_path: Path) -> None:
+    """Two trajectories side by side: answers are seen at once, the steps before them when their panel is opened."""
+    config = write_project(tmp_path / "ws", url=label_studio.url, project="trajectories")
+    fill(lake, [make_trajectories(at) for at in range(2)])
+    push_tasks(lake, config)
+    pictures: list[bytes] = []
+
+    def unfold_and_prefer(page: Any) -> None:
+        page.get_by_text("fruit.good", exact=False).first.wait_for(state="hidden")
+        assert "answer" in side_text(page, "Left")
+        assert "answer" in side_text(page, "Right")
+        folded = page.locator(".curate-page").screenshot()
+        for panel in page.get_by_text("What it did before").all():
+            panel.click()
+        page.get_by_text("fruit.good", exact=False).first.wait_for(state="visible")
+        page.wait_for_timeout(500)  # the panel slides open
+        pictures.extend([folded, page.locator(".curate-page").screenshot()])
+        assert pictures[-1] != folded
+        page.keyboard.press("2" if "good" in side_text(page, "Left") else "6")
+
+    label(page, label_studio.url, project_of(config, "pairwise-turns"), unfold_and_prefer, tasks=2)
+    for number, picture in enumerate(pictures):
+        (tmp_path / f"trajectories-{number}.png").write_bytes(picture)
+    rows = answered(lake, config)
+    winners = [row["response_a"] if row["outcome"] == "a" else row["response_b"] for row in rows]
+    assert len(rows) == 2
+    assert set(winners) == good_ids(lake)
+
+
+def side_text(page: Any, name: str) -> str:
+    """All that stands under a heading, folded parts left out."""
+    return str(page.locator(".curate-side", has=page.get_by_text(name, exact=True)).inner_text())
+
+
+def make_trajectories(number: int) -> tuple[Prompt, list[Response], VerifyTask]:
+    """Two trajectories that call a tool each and answer differently."""
+    prompt, responses, task = make_task(number, ["good", "bad"])
+    made = []
+    for response, quality in zip(responses, ("good", "bad"), strict=True):
+        messages = (
+            Message(
+                role="assistant",
+                reasoning="I look it up.",
+                tool_calls=(ToolCall(id="c", name=f"fruit.{quality}", arguments='{"color":"red"}'),),
+            ),
+            Message(role="tool", tool_call_id="c", name=f"fruit.{quality}", content=text_parts("[1, 2]")),
+            Message(role="assistant", content=text_parts(f"A {quality} answer {number}")),
+        )
+        identity = response_id(prompt.prompt_id, messages, key=response.key, model=response.model)
+        made.append(response.model_copy(update={"messages": messages, "response_id": identity}))
+    ids = tuple(sorted(response.response_id for response in made))
+    return prompt, made, task.model_copy(update={"responses": ids})
 
 
 def test_untrusted_text_is_text(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from curate.config.verify import VerifySection
 from curate.lake.lake import Lake
 from curate.records import Form, Message, Part, ToolCall, text_parts
-from curate.verify.display import render_parts, render_turns, reveal_characters
+from curate.verify.display import render_parts, render_turns, reveal_characters, split_steps
 from curate.verify.forms import (
     NOTHING_MET,
     TaskItem,
@@ -205,6 +205,21 @@ def test_a_prompt_may_bring_its_own_criteria(lake: Lake) -> None:
     assert read_answer(own, ticked).score == 0.5
 
 
+def test_the_steps_before_an_answer_are_apart_from_it() -> None:
+    call = ToolCall(name="find", arguments='{"q":"red"}')
+    begun = Message(role="assistant", reasoning="I look it up.", tool_calls=(call,))
+    result = Message(role="tool", name="find", content=text_parts("An apple."))
+    said = Message(role="assistant", content=text_parts("It is an apple."))
+    thought = {"author": "assistant thinks", "text": "I look it up."}
+    called = {"author": "assistant calls find", "text": "q: red"}
+    found = {"author": "result of find", "text": "An apple."}
+    answer = {"author": "assistant", "text": "It is an apple."}
+    assert split_steps([begun, result, said]) == ([thought, called, found], [answer])
+    assert split_steps([begun])[0] == [thought, called]
+    assert split_steps([begun])[1] == [{"author": "—", "text": "It says nothing more."}]
+    assert split_steps([said]) == ([{"author": "—", "text": "None."}], [answer])
+
+
 def test_trajectories_are_shown_turn_by_turn_from_where_they_part() -> None:
     call = ToolCall(id="c", name="find\u202e", arguments='{"n":[1],"q":"<b>red</b>"}')
     begun = Message(role="assistant", reasoning="I look it up.", tool_calls=(call,))
@@ -225,6 +240,7 @@ def test_trajectories_are_shown_turn_by_turn_from_where_they_part() -> None:
     shown = {data["order"][0]: data["left"], data["order"][1]: data["right"]}
     said = {name: answer[-1].content[0].text for name, answer in answers.items()}
     assert shown == {name: [{"author": "assistant", "text": text}] for name, text in said.items()}
+    assert data["left_steps"] == data["right_steps"] == [{"author": "—", "text": "None."}]
     assert read_answer(data, [choice("left-3")]).details == {"verdict": "left-3", "strength": 3}
     interface = pytest.importorskip("label_studio_sdk.label_interface").LabelInterface(
         read_label_config("pairwise-turns")

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from curate.aggregate.annotators.vote_patterns import Moments
-from curate.aggregate.kernels import compile_kernel
 from curate.aggregate.votes import Float64, Int64
+from curate.core.kernels import compile_kernel
 
 _TO_CLUSTER = 3.0
 _TO_DISCOUNT = 6.0
@@ -42,7 +42,9 @@ class Structure:
 
 
 def find_structure(moments: Moments, *, seed: int = 0) -> Structure:
-    """Find the partition of the annotators that minimises, over partitions and loadings,
+    """Find the partition of the annotators, and the loadings, that cost least.
+
+    The cost of a partition with loadings l is
 
         Σ_{i, j in different clusters} ((R_ij - l_i l_j) / se_ij)² + 9 · #{i, j in one cluster}
         + 2 Σ_i (2 atanh l_i - log 3)²
@@ -106,8 +108,7 @@ def _discount_clusters(fit: _Fit, both: Float64, cluster: Int64) -> Float64:
 def _fit_loadings(
     correlation: Float64, weight: Float64, cluster: Int64, start: Float64, penalty: float
 ) -> tuple[Float64, float]:
-    """Coordinate descent for the loadings over pairs of annotators in different clusters; loadings and
-    cost."""
+    """Descend by coordinates for loadings over pairs of annotators in different clusters: loadings, cost."""
     n = len(start)
     loading = start.copy()
     for _ in range(100):

@@ -31,8 +31,7 @@ _CHUNK = 8192
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fusion:
-    """`log_odds`, `p_a` float64[Q]; `trust`: evidence-weighted mean of ρ; `evidence`: log evidence of the
-    grid."""
+    """`p_a` float64[Q]; `trust`: evidence-weighted mean of ρ; `evidence`: log evidence of the grid."""
 
     p_a: Float64
     trust: float

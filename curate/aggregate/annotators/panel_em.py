@@ -63,8 +63,7 @@ class PanelParameters:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PanelState:
-    """A fit: parameters, posterior float64[Q, 3] of (b, tie, a), log-odds float64[Q] that votes alone give
-    for a."""
+    """A fit: its parameters, and the posterior float64[Q, 3] of (b, tie, a)."""
 
     parameters: PanelParameters
     posterior: Float64 = field(repr=False)

@@ -15,8 +15,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from curate.aggregate.kernels import compile_kernel, over_slices
 from curate.aggregate.votes import Float32, Float64, Int8, Int32, Int64
+from curate.core.kernels import compile_kernel, over_slices
 
 KAPPA, BETA, NU, DELTA, GAMMA = range(5)
 N_PARAMETERS = 5
@@ -25,7 +25,7 @@ _MANY = 64
 
 @compile_kernel
 def vote_log_probability(parameters: Float64, bin_centre: Float64) -> Float64:
-    """log P(x | t, s, d) for every annotator: float64[A, 3 (s), D, 3 (t), 3 (x)]."""
+    """Tabulate log P(x | t, s, d) for every annotator: float64[A, 3 (s), D, 3 (t), 3 (x)]."""
     table = np.empty((len(parameters), 3, len(bin_centre), 3, 3))
     for j in range(len(parameters)):
         kappa, beta, nu, delta, gamma = parameters[j]
@@ -245,8 +245,11 @@ def _maximise_slice(
 
 @compile_kernel
 def _invert_in_place(matrix: Float64) -> None:
-    """Gauss–Jordan without exchanges, which a positive definite matrix does not need: LAPACK's takes ten seconds to
-    compile. `ranking.prompt_scores` has its like, since a kernel calls those of its own module alone."""
+    """Invert in place by Gauss–Jordan without exchanges, which a positive definite matrix does not need.
+
+    LAPACK's takes ten seconds to compile. `ranking.prompt_scores` has its like, since a kernel calls those of its own
+    module alone.
+    """
     for k in range(N_PARAMETERS):
         pivot = 1.0 / matrix[k, k]
         matrix[k, k] = 1.0

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curate.aggregate.annotators.pairs import PairTable
-from curate.aggregate.kernels import compile_kernel, over_slices
 from curate.aggregate.votes import Float64, Int32, Int64
+from curate.core.kernels import compile_kernel, over_slices
 
 MAX_RESPONSES = 16
 PANEL_ERROR = 0.05
@@ -101,10 +101,10 @@ class TransitivityModel:
         return float(np.mean(np.log(side * kept + (1 - side) * (1 - kept))))
 
     def sweep(self, evidence: Float64, *, passes: int = 1, tolerance: float = 0.0) -> Float64:
-        """Prior log-odds float64[Q] of every pair from its neighbours, valid until the next sweep; `evidence` as in
-        `coherent`.
+        """Return prior log-odds float64[Q] of every pair from its neighbours, valid until the next sweep.
 
-        Each prompt takes at most `passes`, and stops when no tanh(cavity / 2) moves by more than `tolerance`.
+        `evidence` is as in `coherent`. Each prompt takes at most `passes`, and stops when no tanh(cavity / 2) moves by
+        more than `tolerance`.
         """
         cavity = self._cavity
         cavity[:] = 0
@@ -120,8 +120,7 @@ class TransitivityModel:
         return cavity
 
     def _author_means(self) -> Float64:
-        """Mean quality of each author's responses, a few pseudo-responses of quality 0 among them;
-        float64[R]."""
+        """Return each author's mean quality, with a few pseudo-responses of quality 0: float64[R]."""
         assert self._author is not None
         count = np.bincount(self._author, weights=self._quality[:, 1])
         total = np.bincount(self._author, weights=self._quality[:, 0])

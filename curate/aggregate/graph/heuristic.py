@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from curate.aggregate.graph.components import Adjacency
-from curate.aggregate.kernels import compile_kernel, over_slices
 from curate.aggregate.votes import Float64, Int64
+from curate.core.kernels import compile_kernel, over_slices
 
 BLOCK_BUDGET = 1e6
 """About how many steps a sweep of block moves may take: blocks are as long as that allows, two nodes at least."""
@@ -18,8 +18,10 @@ MOST_SWEEPS = 50
 
 
 def eades_lin_smyth(bounds: Int64, graph: Adjacency, *, threads: int | None = None) -> Int64:
-    """int64[nodes], the nodes of each graph `bounds[g] … bounds[g+1]-1` in order: sinks last, sources first, and when
-    there are neither the node with the greatest surplus of outgoing weight next."""
+    """Order the nodes of each graph `bounds[g] … bounds[g+1]-1`: int64[nodes].
+
+    Sinks come last, sources first, and when there are neither the node with the greatest surplus of outgoing weight.
+    """
     order = np.arange(bounds[-1])
     over_slices(
         lambda first, last: _eades_slice(first, last, bounds, graph.start, graph.target, graph.weight, order),

@@ -7,10 +7,10 @@ from typing import Literal
 
 import numpy as np
 
-from curate.aggregate.kernels import compile_kernel, over_slices
 from curate.aggregate.ranking.tournament import Tournament
 from curate.aggregate.votes import Float64, Int32, Int64
 from curate.core.errors import CurateError
+from curate.core.kernels import compile_kernel, over_slices
 
 ELO_PER_LOGIT = 400.0 / np.log(10.0)
 MOST_STEPS = 100
@@ -200,7 +200,7 @@ def _compute_penalised_likelihood(
 
 @compile_kernel
 def _solve_in_place(matrix: Float64, right: Float64) -> None:
-    """right := matrix^-1 right for a positive definite matrix given by its lower half (Cholesky)."""
+    """Set right := matrix^-1 right for a positive definite matrix given by its lower half (Cholesky)."""
     n = len(right)
     for i in range(n):
         for j in range(i + 1):

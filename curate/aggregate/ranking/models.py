@@ -21,8 +21,10 @@ from curate.lake.lake import Lake
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelRanking:
-    """`models`: one row per model, the best first; `pairs`, how many pairs of responses of two models it stands on;
-    `connected`: whether every model can be compared with every other through pairs that were decided or tied.
+    """Models, one row each and the best first.
+
+    `pairs`: how many pairs of responses of two models it stands on; `connected`: whether every model can be compared
+    with every other through pairs that were decided or tied.
 
     | column | |
     | ---    | --- |

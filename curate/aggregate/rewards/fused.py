@@ -24,8 +24,10 @@ _GOOD = 0.85
 
 @dataclass(frozen=True, slots=True)
 class Fused:
-    """`votes` has `NAME` as its last annotator; `conflicting` int64[C], pairs as a · responses + b, ascending;
-    `unrated`: models that rated nothing."""
+    """Votes with `NAME` as their last annotator.
+
+    `conflicting` int64[C]: pairs as a · responses + b, ascending; `unrated`: models that rated nothing.
+    """
 
     votes: Votes
     conflicting: Int64

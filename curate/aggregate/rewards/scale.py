@@ -12,8 +12,7 @@ from curate.core.errors import CurateError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale:
-    """`unit` float64[M]: what each model calls one unit; `quantile`: which reward of a prompt becomes 0 (½: the
-    median response)."""
+    """Unit of each model (`unit` float64[M]), and the `quantile` of a prompt that becomes 0."""
 
     unit: Float64
     quantile: float

@@ -62,6 +62,7 @@ class _MountAttributes(ctypes.Structure):
 
 
 def main() -> NoReturn:
+    """Enter the namespaces, set the limits, and become the program."""
     settings, program, fds = Settings(**json.loads(sys.argv[1])), sys.argv[2], sys.argv[3:]
     if not settings.isolated:
         _start_program(settings, program, fds, programs=str(Path(__file__).parent.parent))

@@ -54,6 +54,7 @@ class _Asked(io.TextIOBase):
 
 
 def main() -> None:
+    """Run the candidate, and answer the calls of its tests."""
     del sys.path[0]
     reads, writes = map(int, sys.argv[1:])
     sys.argv = ["solution.py"]

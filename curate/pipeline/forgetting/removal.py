@@ -12,13 +12,14 @@ import pyarrow as pa
 
 from curate.aggregate.stage import BY_PROMPT, WHOLE
 from curate.core.identity import content_id
+from curate.lake.check.content_ids import compute_judgment_id
 from curate.lake.forgotten import digest_name, digest_sql
 from curate.lake.lake import Lake, Writer
 from curate.lake.runs import StageRun
 from curate.pipeline.forgetting.samples import read_left_statements, renumber_statements
 from curate.pipeline.forgetting.target import ForgetTarget, select_target
 from curate.pipeline.forgetting.usage import Use
-from curate.records import Judgment, arrow_schema, judgment_id
+from curate.records import Judgment, arrow_schema
 from curate.verify.consistency import PART as SCALED_OUT_PART
 
 STAGE = "forget"
@@ -69,6 +70,7 @@ def remove_rows(run: StageRun, target: ForgetTarget, uses: Sequence[Use], *, era
         _forget_memory(writer, lake)
         for table, (column, name) in _REMOVED.items():
             writer.delete(table, f"{column} IN (SELECT {column} FROM {name})")
+        _drop_decisions(writer)
         if removed.get("judgments"):
             _drop_derived(writer)
             _reopen_judges(writer)
@@ -158,6 +160,17 @@ def _drop_derived(writer: Writer) -> None:
     writer.delete("runs", "stage = 'aggregate' OR (stage = 'verify' AND part = ?)", [SCALED_OUT_PART])
 
 
+def _drop_decisions(writer: Writer) -> None:
+    """Remove what filters said of forgotten rows, and of others on account of them; filters look again when next asked."""
+    gone = "SELECT prompt_id FROM forgotten_prompts UNION ALL SELECT response_id FROM forgotten_responses"
+    if writer.delete("filter_decisions", f"item_id IN ({gone}) OR other IN ({gone})"):
+        writer.update(
+            "runs",
+            "fingerprint = 'forgotten ' || fingerprint "
+            "WHERE stage = 'filter' AND NOT starts_with(fingerprint, 'forgotten ')",
+        )
+
+
 def _reopen_judges(writer: Writer) -> None:
     """Let judges look for questions again: rows that come back are to be judged again."""
     writer.update(
@@ -239,16 +252,7 @@ def _read_anonymous(lake: Lake) -> pa.Table:
 def _make_anonymous_id(row: dict[str, Any], name: str) -> str:
     if row["revision"] != "imported":
         return uuid.uuid4().hex
-    return judgment_id(
-        prompt=row["prompt_id"],
-        annotator=name,
-        revision=row["revision"],
-        form=row["form"],
-        responses=[value for value in (row["response_a"], row["response_b"]) if value],
-        shown=row["shown"],
-        sample=row["sample"],
-        aspect=row["aspect"],
-    )
+    return compute_judgment_id(row | {"annotator_id": name})
 
 
 def _read_details(raw: str | None) -> dict[str, Any]:

@@ -161,7 +161,7 @@ def _drop_derived(writer: Writer) -> None:
 
 
 def _drop_decisions(writer: Writer) -> None:
-    """Remove what filters said of forgotten rows, and of others on account of them; filters look again when next asked."""
+    """Remove what filters decided about forgotten rows, and about others on account of them: they look again."""
     gone = "SELECT prompt_id FROM forgotten_prompts UNION ALL SELECT response_id FROM forgotten_responses"
     if writer.delete("filter_decisions", f"item_id IN ({gone}) OR other IN ({gone})"):
         writer.update(

@@ -47,7 +47,7 @@ def erase_history(lake: Lake, traces: Traces) -> Erasure:
         snapshots = _list_snapshots(lake, traces.of_ids)
         files = forget_snapshots(lake, snapshots, dry_run=False)
         files += _delete_orphans(lake, traces.of_ids)
-        _delete_kept(lake, traces.of_ids)
+        _purge_trash(lake, traces.of_ids)
         lake.forget_checksums()
         shrink_statistics(lake)
         if not lake.location.is_postgres:
@@ -97,7 +97,7 @@ def _list_snapshots(lake: Lake, traces: Traces) -> list[int]:
     ]
 
 
-def _delete_kept(lake: Lake, traces: Traces) -> None:
+def _purge_trash(lake: Lake, traces: Traces) -> None:
     """Delete files with a trace from the folders of files that are on their way out."""
     for path in (path for folder in (PENDING, TRASH) for path in lake.list_kept(folder).values()):
         if count_in_file(lake, str(path), traces):

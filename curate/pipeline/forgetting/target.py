@@ -142,7 +142,7 @@ def find_person(lake: Lake, config: Config, name: str, *, anonymise: bool = Fals
     if not people:
         raise CurateError(
             "No judgment of the lake is by that person: give the address or name by which they answered, or their "
-            "pseudonym (`curate verify people` lists them)."
+            "pseudonym (`curate verify quality` lists them)."
         )
     copies = lake.rows("SELECT quarantine_id FROM quarantine WHERE contains(raw, ?)", [name])
     return ForgetTarget(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from curate.cli.ingest_files import FILES, IngestGroup, ingest_files
 from curate.cli.opening import load_config, open_lake
 from curate.cli.options import DEFAULT_CONFIG, ConfigPath
 from curate.cli.tables import print_summaries
@@ -15,7 +16,11 @@ from curate.core.progress import progress_bars
 if TYPE_CHECKING:
     from curate.config.ingest import Source
 
-ingest_app = typer.Typer(help="Take in responses and judgments: all sources of curate.yaml, or those named.")
+ingest_app = typer.Typer(
+    cls=IngestGroup,
+    help="Take in responses and judgments: all sources of curate.yaml, or `curate ingest FILE…`, whose shape is recognised.",
+)
+ingest_app.command(FILES)(ingest_files)
 
 Sources = Annotated[
     list[str], typer.Argument(help="Files, globs, folders that `datasets` wrote, or hf://owner/name.")
@@ -35,10 +40,11 @@ SplitName = Annotated[
 def ingest_configured_sources(context: typer.Context, config: ConfigPath = DEFAULT_CONFIG) -> None:
     """Take in every source of curate.yaml."""
     if context.invoked_subcommand is None:
-        from curate.ingest import ingest_sources
+        from curate.ingest import check_taken, ingest_sources
 
         with open_lake(settings := load_config(config)) as lake:
             print_summaries([ingest_sources(lake, settings, track=progress_bars)])
+            check_taken(lake, settings.ingest, settings)
 
 
 @ingest_app.command("responses")
@@ -49,11 +55,12 @@ def ingest_response_files(
     config: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
     """Take in prompts with their responses."""
-    from curate.ingest import ingest_responses
+    from curate.ingest import check_taken, ingest_responses
 
     entries = [_build_source(source, "responses", format, split) for source in sources]
     with open_lake(settings := load_config(config)) as lake:
         print_summaries([ingest_responses(lake, entries, settings, track=progress_bars)])
+        check_taken(lake, entries, settings)
 
 
 @ingest_app.command("judgments")
@@ -61,11 +68,12 @@ def ingest_judgment_files(
     sources: Sources, format: FormatName = "native", config: ConfigPath = DEFAULT_CONFIG
 ) -> None:
     """Take in judgments of responses that are in the lake."""
-    from curate.ingest import ingest_judgments
+    from curate.ingest import check_taken, ingest_judgments
 
     entries = [_build_source(source, "judgments", format) for source in sources]
     with open_lake(settings := load_config(config)) as lake:
         print_summaries([ingest_judgments(lake, entries, settings, track=progress_bars)])
+        check_taken(lake, entries, settings)
 
 
 def _build_source(

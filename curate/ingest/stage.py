@@ -19,6 +19,7 @@ from curate.ingest.decoders import make_judgments_decoder, make_responses_decode
 from curate.ingest.inputs import Input, locate_inputs
 from curate.ingest.prefetch import prefetch_items
 from curate.ingest.prepare import prepare_judgments, prepare_responses
+from curate.ingest.recognition.sources import resolve_formats
 from curate.lake.lake import Lake
 from curate.lake.runs import StageRun, Summary, is_done, list_committed_chunks
 
@@ -73,6 +74,7 @@ def _set_kind(sources: Sequence[Source], kind: str) -> list[Source]:
 
 
 def _ingest_sources(lake: Lake, sources: Sequence[Source], config: Config, track: Track) -> Summary:
+    sources = resolve_formats(sources, config)
     located = [locate_inputs(source, config) for source in sources]
     run = StageRun(lake, STAGE, config_hash=content_id([source.digest for source in sources]))
     pseudonym = _open_pseudonyms(config)

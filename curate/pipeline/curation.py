@@ -12,7 +12,7 @@ from curate.aggregate import aggregate_judgments
 from curate.config.project import Config
 from curate.core.extras import MissingExtraError
 from curate.core.progress import Track, no_progress
-from curate.ingest import ingest_sources
+from curate.ingest import check_taken, ingest_sources
 from curate.judge import answer_chunk, judge_responses
 from curate.judge.stage import AskChunk
 from curate.lake.lake import Lake
@@ -69,7 +69,7 @@ def run_curation(
             run_stage("aggregate", lambda lake: aggregate_judgments(lake, config, track=track)),
         ]
 
-    summaries = [run_stage("ingest", lambda lake: ingest_sources(lake, config, track=track)), *run_panel()]
+    summaries = [run_stage("ingest", lambda lake: _take_in(lake, config, track)), *run_panel()]
     if config.train is not None:
         summaries.append(run_stage("train", lambda lake: train_on_panel(lake, config, track=track)))
         if config.train.judge is not None:
@@ -80,6 +80,12 @@ def run_curation(
         run_stage("evaluate", lambda lake: evaluate_project(lake, config, track=track)),
         run_stage("report", lambda lake: write_report_if_installed(lake, config, track=track)),
     ]
+
+
+def _take_in(lake: Lake, config: Config, track: Track) -> Summary:
+    summary = ingest_sources(lake, config, track=track)
+    check_taken(lake, config.ingest, config)
+    return summary
 
 
 def write_report_if_installed(lake: Lake, config: Config, *, track: Track = no_progress) -> Summary:

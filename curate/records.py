@@ -17,6 +17,7 @@ Kind = Literal[
 Form = Literal["pairwise", "pointwise", "listwise"]
 Outcome = Literal["a", "b", "tie", "abstain", "failed"]
 Shown = Literal["ab", "ba"]
+TiedAs = Literal["both-good", "both-bad"]
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 Status = Literal["accepted", "routed", "verified", "discarded", "flipped"]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -114,6 +115,8 @@ class Judgment(Record):
     Both have the outcome "a" where there is a rating or ranking at all.
     `supersedes` names an earlier judgment that this one takes the place of: a person's second thought (an
     "abstain" takes it back). The superseded row stays, and no longer counts.
+    `aspect` names the one criterion that the judgment is about; such judgments are kept, and do not count for labels.
+    `tied_as` keeps what a tie says of both responses. An imported pairwise judgment has its margin in `score`.
     """
 
     judgment_id: str
@@ -140,6 +143,8 @@ class Judgment(Record):
     listed: tuple[str, ...] | None = None
     scores: tuple[float, ...] | None = None
     supersedes: str | None = None
+    aspect: str | None = None
+    tied_as: TiedAs | None = None
 
 
 class Preference(Record):
@@ -530,9 +535,11 @@ def judgment_id(
     responses: typing.Sequence[str],
     shown: Shown | None = None,
     sample: int = 0,
+    aspect: str | None = None,
 ) -> str:
     """Identifies a question put to an annotator, so that its answer is paid for once.
 
     `responses`: (a, b) in canonical order for pairwise, one for pointwise, all that were shown for listwise.
     """
-    return content_id(prompt, annotator, revision, form, list(responses), shown, sample)
+    fields = [prompt, annotator, revision, form, list(responses), shown, sample]
+    return content_id(*fields) if aspect is None else content_id(*fields, aspect)

@@ -2,103 +2,63 @@
 
 from __future__ import annotations
 
-import re
-from typing import Literal, Self, get_args
+from typing import Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from curate.config.mapping import Fields, StatedKind
 from curate.core.registry import find_name_problem
 from curate.core.section import Section
 
-_RANKS = frozenset({"rank", "ranks", "ranking", "rankings", "position", "place", "placement"})
+__all__ = ["SHAPE_NAMES", "Fields", "Join", "Source", "StatedKind"]
 
-StatedKind = Literal["human", "llm", "reward-model", "rule", "reference", "verifier", "implicit", "imported"]
-"""The kinds of annotators that a user may state; `imported` stands for an unknown kind."""
-
-
-class Fields(Section):
-    """Where a foreign row keeps what `curate` needs: paths with dots (`meta.score`) into the row.
-
-    A row of responses holds them in one of three ways: as a list (`responses`), as a preferred and another
-    one (`chosen`, `rejected`), or as two with a verdict (`a`, `b`, `winner`). A row of judgments has the
-    keys `prompt`, `a`, `b`, `annotator`, `annotator_kind`, `winner`, `shown`, `p_a` and `rationale`.
-    """
-
-    id: str | None = None
-    prompt: str | None = Field(None, description="Text, or a list of messages.")
-    system: str | None = Field(None, description="Text of a system message that stands before the prompt.")
-    input: str | None = Field(
-        None,
-        description="Text that belongs to the prompt and follows it after a blank line (Alpaca's `input`).",
-    )
-    history: str | None = Field(
-        None, description="Earlier turns: messages, or pairs of what was asked and answered."
-    )
-    images: str | None = Field(
-        None,
-        description="Images of the prompt, where its messages leave room for them, else before its first turn.",
-    )
-    tools: str | None = Field(
-        None, description="JSON Schemas of the tools that models may call: an array, or its JSON text."
-    )
-    responses: str | None = Field(
-        None, description="A list of responses: strings, messages, or objects with the three keys below."
-    )
-    response_id: str | None = None
-    response_text: str | None = None
-    response_model: str | None = None
-    best: Literal["high", "low"] | None = Field(
-        None, description="Which `response_score` wins; default: high. A rank has no default."
-    )
-    response_score: str | None = Field(
-        None, description="A number in each response: the higher one wins, or with `best: low` the lower one."
-    )
-    chosen: str | None = None
-    rejected: str | None = None
-    a: str | None = None
-    b: str | None = None
-    model_a: str | None = None
-    model_b: str | None = None
-    winner: str | None = None
-    winners: dict[str, Literal["a", "b", "tie", "abstain", "failed"]] = Field(
-        default_factory=dict, description="What the values of `winner` mean, such as `model_a: a`."
-    )
-    annotator: str | None = Field(None, description="Who says so; default: the name of the source.")
-    annotator_kind: str | None = None
-    shown: str | None = None
-    p_a: str | None = None
-    rationale: str | None = None
-    reference: str | None = None
-    meta: list[str] = Field(default_factory=list, description="Fields to keep in `meta`.")
-    ignore: list[str] = Field(
-        default_factory=list,
-        description="Columns that do not matter, though rows of one prompt differ in them and their names say context.",
-    )
-
-    @field_validator("response_score")
-    @classmethod
-    def _rank_has_a_direction(cls, path: str | None, info: ValidationInfo) -> str | None:
-        words = re.split(r"[^a-z]+", path.rsplit(".", 1)[-1].lower()) if path else []
-        if info.data.get("best") is None and _RANKS.intersection(words):
-            raise ValueError(
-                "by its name this is a rank, and numbers do not say which end of it is the best: "
-                "write `best: low` beside it (1 is the best), or `best: high`"
-            )
-        return path
-
-    @field_validator("annotator_kind")
-    @classmethod
-    def _kind_is_a_path(cls, path: str | None) -> str | None:
-        if path in get_args(StatedKind):
-            raise ValueError(
-                "under `fields` this is the name of a column: "
-                f"write `annotator_kind: {path}` beside `fields`, where it holds for the whole source"
-            )
-        return path
-
-
-SHAPE_NAMES = ("native", "trl-preference", "ultrafeedback", "hh-rlhf", "lmsys-arena", "alpaca-eval")
+SHAPE_NAMES = (
+    "native",
+    "trl-preference",
+    "ultrafeedback",
+    "hh-rlhf",
+    "lmsys-arena",
+    "alpaca-eval",
+    "oasst-trees",
+    "alpaca",
+    "distilabel",
+    "helpsteer",
+    "helpsteer2-preference",
+    "helpsteer3",
+    "judgebench",
+    "kto",
+    "llamafactory-dpo",
+    "llamafactory-kto",
+    "llamafactory-sharegpt-dpo",
+    "llamafactory-sharegpt-kto",
+    "ms-swift",
+    "mturk",
+    "nectar",
+    "nemo-rl-ranked",
+    "orca-dpo",
+    "pandalm",
+    "pku-saferlhf",
+    "prometheus-feedback",
+    "rewardbench",
+    "rewardbench2",
+    "rlhflow",
+    "rm-bench",
+    "shp",
+    "toloka",
+    "ultrafeedback-argilla",
+    "ultrafeedback-binarized",
+    "webgpt",
+)
 """The shapes of rows of this package; a test holds them against the registry `SHAPES`."""
+
+
+class Join(Section):
+    """Another file, whose row with the same key becomes an object in the row."""
+
+    source: str = Field(description="The file; it is held in memory.")
+    by: str = Field(description="Path of the key in the rows of the source.")
+    key: str | None = Field(None, description="Path of the key in the file's rows; default: `by`.")
+    name: str = Field(description="Name under which paths of `fields` find the file's row.")
 
 
 class Source(Section):
@@ -113,6 +73,15 @@ class Source(Section):
         "`columns`) or ./file.py:Class for a shape of your own.",
     )
     fields: Fields | None = Field(None, description="Overrides single fields of the format.")
+    join: list[Join] = Field(
+        default_factory=list, description="Files whose rows are joined to the source's rows by a key."
+    )
+    delimiter: str | None = Field(
+        None, min_length=1, max_length=1, description="Character between cells of CSV; default: found out."
+    )
+    encoding: str | None = Field(
+        None, description="Encoding of CSV, such as cp1252; default: UTF-8, or UTF-16 by its mark."
+    )
     name: str | None = Field(None, description="Name in the `source` column; default: the file's name.")
     split: str | None = Field(
         None, description="Split of a data set; for a file, the value of the `split` column."

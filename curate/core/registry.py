@@ -21,6 +21,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from importlib.metadata import EntryPoint, entry_points
+from importlib.resources import files
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, TypeVar
@@ -51,7 +52,8 @@ class Registry(Generic[T]):
         family: Name of the family, as in the entry point group `curate.<family>`.
         base: Class that every part is derived from.
         noun: What a part is called in error messages.
-        builtin: Name → `module:Class` of our own parts that are imported when they are asked for.
+        builtin: Name → `module:Class` of our own parts that are imported when they are asked for, or
+            `package:file.yaml` of one that is only data.
         data_class: `module:Class` of the part that a YAML file stands for; None where a part needs code.
     """
 
@@ -104,7 +106,7 @@ class Registry(Generic[T]):
         if not isinstance(name, str) or not name:
             raise CurateError(f"`{where}` is missing: name a kind of {self.noun}, {self._listing()}.")
         if name in self._types or name in self._builtin:
-            return Registered(self._load_builtin(name), "")
+            return Registered(self._load_builtin(name), "", self._read_builtin(name))
         if name.endswith((".yaml", ".yml")) and self._data_class is not None:
             return self._load_data(name, where, folder)
         if ":" in name:
@@ -121,8 +123,22 @@ class Registry(Generic[T]):
 
     def _load_builtin(self, name: str) -> type[T]:
         if name not in self._types:
-            self._types[name] = _import_class(self._builtin[name])
+            place = self._builtin[name]
+            if place.endswith(".yaml"):
+                assert self._data_class is not None
+                place = self._data_class
+            self._types[name] = _import_class(place)
         return self._types[name]
+
+    def _read_builtin(self, name: str) -> Mapping[str, Any]:
+        """Return what the YAML file of a part of ours says that is only data."""
+        package, _, file = self._builtin.get(name, "").partition(":")
+        if not file.endswith(".yaml"):
+            return {}
+        options: Mapping[str, Any] = parse_yaml(
+            files(package).joinpath(file).read_text(encoding="utf-8"), file
+        )
+        return options
 
     def _load_data(self, name: str, where: str, folder: Path) -> Registered[T]:
         assert self._data_class is not None

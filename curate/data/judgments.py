@@ -15,7 +15,7 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from curate.core.identity import content_id
-from curate.records import Form, Judgment, Kind, Outcome, Shown, arrow_schema, judgment_id
+from curate.records import Form, Judgment, Kind, Outcome, Shown, TiedAs, arrow_schema, judgment_id
 
 _SCHEMA = arrow_schema(Judgment)
 _MIRRORED_OUTCOMES: dict[Outcome, Outcome] = {"a": "b", "b": "a"}
@@ -48,6 +48,8 @@ class JudgmentStatement(NamedTuple):
         seconds: Time that the answer took.
         supersedes: Id of the earlier judgment that this one takes the place of.
         judgment_id: Id where it is not the question's.
+        aspect: The one criterion that the statement is about.
+        tied_as: What a tie says of both responses.
     """
 
     prompt_id: str
@@ -71,6 +73,8 @@ class JudgmentStatement(NamedTuple):
     seconds: float = 0.0
     supersedes: str | None = None
     judgment_id: str | None = None
+    aspect: str | None = None
+    tied_as: TiedAs | None = None
 
 
 def order_pair(statement: JudgmentStatement) -> JudgmentStatement:
@@ -96,6 +100,7 @@ def make_question_id(statement: JudgmentStatement, sample: int | None = None) ->
         responses=statement.responses,
         shown=statement.shown,
         sample=statement.sample if sample is None else sample,
+        aspect=statement.aspect,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
-from curate.records import Kind, Outcome, Probability, Role, Shown
+from curate.records import Kind, Outcome, Probability, Role, Shown, TiedAs
 
 Key = Annotated[str, Field(min_length=1)]
 
@@ -135,6 +135,12 @@ class JudgmentsRow(_Row):
     shown: Shown | None = Field(None, description="Which response the annotator saw first, if known.")
     p_a: Probability | None = Field(None, description="The annotator's probability that a is better.")
     rationale: str | None = None
+    margin: float | None = Field(None, description="By how much a is better (negative: b).")
+    aspect: str | None = Field(
+        None,
+        description="The one criterion that the statement is about; it is kept, and does not count for labels.",
+    )
+    tied_as: TiedAs | None = Field(None, description="What a tie says of both responses.")
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:

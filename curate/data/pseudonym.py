@@ -48,6 +48,17 @@ class Pseudonyms:
         return f"person-{blake2b(name, key=blake2b(self.key).digest(), digest_size=8).hexdigest()}"
 
 
+def is_full_name(name: str) -> bool:
+    """Tell whether a name is a person's by its form: words of letters, of which the first and the last are capitalised.
+
+    >>> is_full_name("Ada Lovelace"), is_full_name("Lovelace, A."), is_full_name("W17"), is_full_name("crowd worker")
+    (True, True, False, False)
+    """
+    words = name.replace(",", " ").replace(".", " ").split()
+    letters = all(word.replace("-", "").replace("'", "").replace("’", "").isalpha() for word in words)
+    return len(words) >= 2 and letters and words[0][0].isupper() and words[-1][0].isupper()
+
+
 def is_address(name: str) -> bool:
     """Tell whether a name is an e-mail address.
 

@@ -1,8 +1,8 @@
-"""A check that different questions do not become one, because a column that tells them apart is not read.
+"""A check of a source's mapping against its rows, before any of them is committed.
 
-A source is checked before any of it is committed: rows of one prompt may be far apart, and what is in the
-lake stays there. Inputs without a column of such a name (nearly all) are decoded for this, or, where a file lists
-its columns, not even that; rows are read twice only where there is one.
+Different questions must not become one, and nothing that differs between rows of one prompt may be lost, because a
+column is not read: every column is mapped, kept in `meta`, or named under `ignore`. Rows of one prompt may be far
+apart, and what is in the lake stays there; so a source with a column that nothing reads is read twice.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from itertools import islice
 from typing import Any
 
@@ -18,11 +19,15 @@ from curate.core.errors import CurateError
 from curate.core.identity import content_id
 from curate.data.preference_rows import NO_PROMPT
 from curate.ingest import foreign
+from curate.ingest.accounting import PathCount, is_covered, leads_into, list_columns, says_something
 from curate.ingest.columns import compute_prompt_ids
 from curate.ingest.decoders import decode_object, make_responses_decoder, resolve_fields
 from curate.ingest.inputs import Input
+from curate.ingest.paths import find_value, parse_json_text
 from curate.ingest.rejection import Rejection, RowError
+from curate.ingest.rows import NativeRow, Row
 from curate.ingest.shapes import open_shape
+from curate.ingest.turns import CHATML_MARK, TRANSCRIPT_MARK
 
 SYSTEM = frozenset({"system", "system_prompt", "custom_system_prompt", "system_message"})
 INPUT = frozenset(
@@ -50,7 +55,7 @@ CONTEXT = SYSTEM | INPUT | HISTORY | TOOLS | IMAGES | UNKEPT
 """Names of columns that belong to what was asked. `docs/formats.md` lists them."""
 
 _SAMPLE = 1000  # rows from which a mapping is known to be wrong
-_NOTHING: tuple[object, ...] = (None, "", [], {})
+_MOST_NAMES = 10_000  # of columns that are remembered
 
 
 def check_source(inputs: Sequence[Input]) -> None:
@@ -65,82 +70,130 @@ def check_source(inputs: Sequence[Input]) -> None:
         return  # a native row has no unknown keys, and its prompt is where it must be
     for item in inputs:
         _check_prompts(item)
+        _check_texts(item)
+    _check_paths(inputs)
     scan = ContextScan.from_source(source)
-    names = frozenset[str]().union(*(_find_context_names(item, scan) for item in inputs))
+    names = frozenset[str]().union(*(_find_unread_names(item, scan) for item in inputs))
     if not names:
         return
+    scan.names = tuple(sorted(names))
     for item in inputs:
         for number, row in _read_objects(item):
-            scan.add_row(f"row {number} of {item.part}", row, names)
+            scan.add_row(f"row {number} of {item.part}", row)
     if scan.conflicts:
         raise CurateError(_explain_conflicts(scan.conflicts, source))
 
 
 @dataclass(slots=True)
 class ContextScan:
-    """The contexts that have been read of each prompt, and the columns that contradict them.
+    """What unread columns hold for each prompt, and the columns in which rows of one prompt differ.
 
-    `responses`: the path of the list of responses; `known`: columns that are read or ignored; `seen`: of each prompt,
-    for each column, what identifies its value and the first row that has it; `conflicts`: column → two rows.
+    `responses`: the path of the list of responses; `known`: paths that are read or ignored; `kept`: those that go to
+    `meta`; `names`: the unread columns; `only_context`: whether only those count that belong to the question by their
+    names (rows of judgments are each about something else); `seen`: of each prompt, digests of its first row's values;
+    `conflicts`: column → two rows.
     """
 
     responses: str | None
     known: frozenset[str]
-    prompt: Callable[[Mapping[str, Any]], str]
-    seen: dict[str, dict[str, tuple[str, str]]] = field(default_factory=dict)
+    kept: frozenset[str]
+    prompt: Callable[[Mapping[str, Any]], Sequence[str]]
+    names: tuple[str, ...] = ()
+    only_context: bool = False
+    seen: dict[bytes, tuple[str, bytes]] = field(default_factory=dict)
     conflicts: dict[str, tuple[str, str]] = field(default_factory=dict)
+    memory: dict[str, bool] = field(default_factory=dict)
 
     @classmethod
     def from_source(cls, source: Source) -> ContextScan:
         if source.kind == "judgments":
             fields = source.fields or Fields()
             path = fields.prompt or "prompt"
+            own = frozenset({"prompt", "a", "b", "winner", "shown", "p_a", "rationale", "annotator", "kind"})
             return cls(
-                None, _list_read_columns(fields) | {"prompt"}, lambda row: foreign.get_key(row, path) or ""
+                None,
+                _list_known(fields) | own,
+                frozenset(fields.meta),
+                lambda row: [content_id(foreign.get_key(row, path) or "")],
+                only_context=True,
             )
         fields, read = (
             resolve_fields(source),
             make_responses_decoder(source, name=source.name or source.source),
         )
-        known = _list_read_columns(fields) | open_shape(source.format).reads
-        return cls(fields.responses, known, lambda row: compute_prompt_ids([read(dict(row))])[0])
-
-    def find_context(self, row: Mapping[str, Any]) -> dict[str, list[object]]:
-        """Find the columns of a row that belong to what was asked and are not read: each value that they have."""
-        columns = {name: [value] for name, value in row.items() if is_context(name)}
-        listed = foreign.find_value(row, self.responses)
-        responses = (
-            [response for response in listed if isinstance(response, Mapping)]
-            if isinstance(listed, list)
-            else []
+        known = _list_known(fields) | open_shape(source.format).reads
+        responses = fields.responses if isinstance(fields.responses, str) else None
+        return cls(
+            responses,
+            known,
+            frozenset(fields.meta),
+            lambda row: compute_prompt_ids(_list_rows(read(dict(row)))),
         )
+
+    def find_unread(self, row: Mapping[str, Any]) -> dict[str, list[object]]:
+        """Find the columns of a row that nothing reads or keeps: each value that they have.
+
+        Of single responses, only what belongs to the question by its name counts: the rest is about the response.
+        """
+        columns = {name: [value] for name, value in list_columns(row, self._enters) if self._is_unread(name)}
+        listed = find_value(row, self.responses)
+        responses = [item for item in listed if isinstance(item, Mapping)] if isinstance(listed, list) else []
         for name in {name for response in responses for name in response if is_context(name)}:
             path = f"{self.responses}.{name}"
-            columns[name if name in self.known else path] = [response.get(name) for response in responses]
-        return {
-            name: values
-            for name, values in columns.items()
-            if name not in self.known and any(map(_says_something, values))
-        }
+            if name not in self.known and path not in self.known:
+                columns[path] = [response.get(name) for response in responses]
+        return {name: values for name, values in columns.items() if any(map(says_something, values))}
 
-    def add_row(self, place: str, row: Mapping[str, Any], names: frozenset[str]) -> None:
+    def _enters(self, name: str) -> bool:
+        return self._look_up("enter " + name, lambda: leads_into(name, self.known))
+
+    def _is_unread(self, name: str) -> bool:
+        return self._look_up(name, lambda: self._find_out(name))
+
+    def _find_out(self, name: str) -> bool:
+        if is_covered(name, self.known) or (self.only_context and not is_context(name)):
+            return False
+        return (is_context(name) and "*" not in self.kept) or not is_covered(name, self.kept)
+
+    def _look_up(self, key: str, find_out: Callable[[], bool]) -> bool:
+        if key not in self.memory:
+            if len(self.memory) > _MOST_NAMES:  # names that are data
+                self.memory.clear()
+            self.memory[key] = find_out()
+        return self.memory[key]
+
+    def add_row(self, place: str, row: Mapping[str, Any]) -> None:
         try:
-            prompt = self.prompt(row)
+            prompts = self.prompt(row)
         except RowError:
             return  # that row goes into quarantine
-        context = self.find_context(row)
-        known = self.seen.setdefault(prompt, {})
-        for name in names:
-            values = {_digest_value(value) for value in context.get(name, [None])}
-            digest, first = known.setdefault(name, (next(iter(values)), place))
-            if values != {digest}:
-                self.conflicts.setdefault(name, (first, place))
+        unread = self.find_unread(row)
+        digests = []
+        for name in self.names:
+            values = [_digest_value(value) for value in unread.get(name, [None])]
+            if any(value != values[0] for value in values):
+                self.conflicts.setdefault(name, (place, place))
+            digests.append(values[0])
+        for prompt in prompts:
+            first, before = self.seen.setdefault(bytes.fromhex(prompt), (place, b"".join(digests)))
+            for number, name in enumerate(self.names):
+                if before[8 * number : 8 * number + 8] != digests[number]:
+                    self.conflicts.setdefault(name, (first, place))
 
 
-def _list_read_columns(fields: Fields) -> frozenset[str]:
-    """List columns that the mapping reads or ignores; not what goes to `meta`, where the first row's would stay."""
-    paths = [path for path in fields.model_dump(exclude={"best"}).values() if isinstance(path, str)]
-    return frozenset([*fields.ignore, *paths, *(path.split(".")[0] for path in paths)])
+def _list_rows(read: NativeRow | list[Row]) -> list[NativeRow | Row]:
+    return [*read] if isinstance(read, list) else [read]
+
+
+def _list_known(fields: Fields) -> frozenset[str]:
+    """List the paths that the mapping reads, and what it ignores."""
+    used = Fields.model_construct(**{
+        name: getattr(fields, name) for name in type(fields).model_fields if getattr(fields, name) not in (None, [], {})
+    })  # fmt: skip
+    paths = list(used.list_paths().values())
+    conditions = [path for entry in fields.verdicts if entry.each is None for path in entry.where]
+    steps = [path.replace("[*]", "").replace("[", ".").replace("]", "") for path in paths]
+    return frozenset([*fields.ignore, *paths, *steps, *conditions])
 
 
 def is_context(name: str) -> bool:
@@ -175,12 +228,69 @@ def _check_prompts(item: Input) -> None:
     )
 
 
-def _find_context_names(item: Input, scan: ContextScan) -> frozenset[str]:
-    """Find which columns of unread context an input has anywhere."""
+def _check_texts(item: Input) -> None:
+    """Stop where all texts of a column are JSON, or all prompts hold marks of turns: they are no plain text."""
+    if item.source.kind == "judgments" or open_shape(item.source.format).reads_json:
+        return
+    fields = resolve_fields(item.source)
+    paths = [
+        path
+        for path in (fields.prompt, fields.chosen, fields.rejected, fields.a, fields.b, fields.response)
+        if path
+    ]
+    texts: dict[str, list[str]] = {path: [] for path in paths if path not in fields.json_columns}
+    for _, row in islice(_read_objects(item), _SAMPLE // 10):
+        for path, found in texts.items():
+            value = find_value(row, path)
+            if isinstance(value, str) and value.strip():
+                found.append(value)
+    held = [path for path, found in texts.items() if found and all(map(_is_json_list, found))]
+    if held and (fields.prompt in held or len(held) == len(paths)):
+        raise CurateError(
+            f"{item.part}: the texts at {', '.join(f'`{path}`' for path in held)} are all JSON: "
+            f"write `fields: {{json_columns: [{', '.join(held)}]}}` to read what is inside."
+        )
+    asked = texts.get(fields.prompt or "", [])
+    for mark, name in ((CHATML_MARK, "chatml"), (TRANSCRIPT_MARK, "human-assistant")):
+        if asked and fields.transcript is None and all(text.startswith(mark) for text in asked):
+            raise CurateError(
+                f"{item.part}: every text at `{fields.prompt}` begins with the mark of a turn, {mark.strip()!r}: "
+                f"write `fields: {{transcript: {name}}}` to read the turns."
+            )
+
+
+def _is_json_list(text: str) -> bool:
+    parsed = parse_json_text(text)
+    return isinstance(parsed, list) and bool(parsed)
+
+
+def _check_paths(inputs: Sequence[Input]) -> None:
+    """Stop where the mapping names a path that less than 1 % of the rows have: by all rows, if the first have not."""
+    source = inputs[0].source
+    for item in inputs:
+        named = item.columns() or frozenset()
+        own = resolve_fields(source) if source.format.endswith((".yaml", ".yml")) else source.fields
+        count = PathCount.from_fields(own, named)
+        if not count.paths:
+            continue
+        listed = None if source.kind == "judgments" else resolve_fields(source).responses
+        rows = _read_objects(item)
+        for number, (_, row) in enumerate(rows, 1):
+            found = find_value(row, listed) if isinstance(listed, str) else None
+            count.add_row(row, found if isinstance(found, list) else ())
+            if number % _SAMPLE == 0 and not count.list_missing():
+                break
+        missing = count.list_missing() if count.rows else []
+        if missing:
+            raise CurateError(f"{item.part}: {count.explain(missing)}")
+
+
+def _find_unread_names(item: Input, scan: ContextScan) -> frozenset[str]:
+    """Find which columns that nothing reads an input has anywhere."""
     listed = item.columns()
-    if listed is not None and not any(map(is_context, listed)):
+    if listed is not None and all(is_covered(name, scan.known) for name in listed):
         return frozenset()
-    return frozenset(name for _, row in _read_objects(item) for name in scan.find_context(row))
+    return frozenset(name for _, row in _read_objects(item) for name in scan.find_unread(row))
 
 
 def _read_objects(item: Input) -> Iterator[tuple[int, Mapping[str, Any]]]:
@@ -196,25 +306,27 @@ def _read_objects(item: Input) -> Iterator[tuple[int, Mapping[str, Any]]]:
         return
 
 
-def _says_something(value: object) -> bool:
-    return value not in _NOTHING
-
-
-def _digest_value(value: object) -> str:
-    return content_id(repr(value) if _says_something(value) else None)
+def _digest_value(value: object) -> bytes:
+    said = repr(value) if says_something(value) else ""
+    return blake2b(said.encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 
 def _explain_conflicts(conflicts: Mapping[str, tuple[str, str]], source: Source) -> str:
     name, (first, second) = next(iter(conflicts.items()))
     names = ", ".join(f"`{column}`" for column in sorted(conflicts))
     rows = f"in {first}" if first == second else f"in {first} and {second}"
-    remedies = [*(_suggest_field(column, source) for column in sorted(conflicts))]
+    remedies = [_suggest_field(column, source) for column in sorted(conflicts)]
     fields = ", ".join(remedy for remedy in remedies if remedy)
     read = f"`fields: {{{fields}}}` to read what can be, or " if fields else ""
     ignored = ", ".join(sorted(conflicts))
+    consequence = (
+        "so different questions would become one"
+        if any(map(is_context, conflicts))
+        else "and nothing says what the difference means"
+    )
     return (
         f"{source.source}: {names} would be dropped, but rows or responses of one prompt differ there "
-        f"(`{name}` {rows}), so different questions would become one: "
+        f"(`{name}` {rows}), {consequence}: "
         f"write {read}`fields: {{ignore: [{ignored}]}}` where that does not matter."
     )
 

@@ -23,8 +23,11 @@ from curate.ingest.storable import check_storable
 
 _decode = msgspec.json.Decoder().decode
 
-ResponsesDecoder = Callable[[RawRow], Row | NativeRow]
-JudgmentsDecoder = Callable[[RawRow], JudgmentRow]
+ResponsesDecoder = Callable[[RawRow], NativeRow | list[Row]]
+"""A foreign row may hold several prompts: a tree of messages does."""
+
+JudgmentsDecoder = Callable[[RawRow], list[JudgmentRow]]
+"""A row of judgments may hold several: one for each judge, criterion or order."""
 
 
 def make_responses_decoder(source: Source, *, name: str) -> ResponsesDecoder:
@@ -32,16 +35,23 @@ def make_responses_decoder(source: Source, *, name: str) -> ResponsesDecoder:
     if source.format == "native" and source.fields is None:
         return make_native_responses_decoder()
     fields = resolve_fields(source)
-    unread = fields.response_score if fields.chosen is not None or fields.a is not None else None
-    if unread is not None:
-        raise CurateError(
-            f"{name}: format {source.format!r} with these `fields` reads no scores: "
-            f"`response_score: {unread}` is for rows with a list of responses (`responses`)."
-        )
     shape = open_shape(source.format)
+    _check_mapping(fields, source, name)
     return _make_foreign_decoder(
-        shape.read_row, SourceSettings(fields, source.annotator or name, source.annotator_kind or shape.kind)
+        shape.read_rows, SourceSettings.from_source(source, fields, name, shape.kind)
     )
+
+
+def _check_mapping(fields: Fields, source: Source, name: str) -> None:
+    """Stop a mapping of which a part would do nothing."""
+    if fields.response_score is not None and (fields.chosen is not None or fields.a is not None):
+        raise CurateError(
+            f"{name}: format {source.format!r} with these `fields` reads no scores: `response_score: "
+            f"{fields.response_score}` is for rows with a list of responses (`responses`) or a single one "
+            "(`response`); two responses have `score_a` and `score_b`, or `score_chosen` and `score_rejected`."
+        )
+    if isinstance(fields.winner, dict) and fields.winners:
+        raise CurateError(f"{name}: the columns under `winner` say what they mean: leave out `winners`.")
 
 
 def resolve_fields(source: Source) -> Fields:
@@ -55,16 +65,28 @@ def make_judgments_decoder(source: Source, *, name: str) -> JudgmentsDecoder:
     """Make the function that decodes a source's rows of judgments."""
     native, kind = make_native_judgments_decoder(), source.annotator_kind
     if source.fields is not None:
-        reading = SourceSettings(source.fields, source.annotator or name, kind or "imported")
-        return lambda raw: native(mapped.read_judgment(decode_object(raw), reading))
+        reading = SourceSettings.from_source(source, source.fields, name, "imported")
+
+        def decode(raw: RawRow) -> list[JudgmentRow]:
+            found = mapped.read_judgment(decode_object(raw), reading)
+            if not found:
+                raise RowError("no verdict", "The row says of no pair which response is better.")
+            return [native(row) for row in found]
+
+        return decode
     if kind is not None:
-        return lambda raw: native({"kind": kind, **decode_object(raw)})
-    return native
+        return lambda raw: [native({"kind": kind, **decode_object(raw)})]
+    return lambda raw: [native(raw)]
 
 
 def merge_fields(defaults: Fields, overrides: Fields | None) -> Fields:
-    """Put what a source sets over what its shape says."""
-    return defaults.model_copy(update=overrides.model_dump(exclude_unset=True) if overrides else {})
+    """Return the fields of a shape with those of a source in their place; another way to hold responses replaces it."""
+    if overrides is None:
+        return defaults
+    given = {key: getattr(overrides, key) for key in overrides.model_fields_set}
+    ways = [key for key in ("responses", "response", "chosen", "a") if given.get(key) is not None]
+    others = {key: None for key in ("responses", "response", "chosen", "a") if ways and key not in ways}
+    return defaults.model_copy(update={**others, **given})
 
 
 def decode_object(raw: RawRow) -> Mapping[str, Any]:
@@ -83,16 +105,17 @@ def decode_object(raw: RawRow) -> Mapping[str, Any]:
 
 
 def _make_foreign_decoder(
-    read: Callable[[ForeignRow, SourceSettings], Row], reading: SourceSettings
+    read: Callable[[ForeignRow, SourceSettings], list[Row]], reading: SourceSettings
 ) -> ResponsesDecoder:
-    def decode(raw: RawRow) -> Row:
+    def decode(raw: RawRow) -> list[Row]:
         decoded = decode_object(raw)
         try:
-            row = read(decoded, reading)
+            rows = read(decoded, reading)
         except UnreadableMessageError as error:
             raise RowError(error.kind, error.reason) from None
-        _check_row(row, reading.fields)
-        return row
+        for row in rows:
+            _check_row(row, reading.fields)
+        return rows
 
     return decode
 

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
-from typing import Any, Literal, cast, get_args
+from typing import Any, cast
 
-from curate.config.ingest import Fields
+from curate.config.ingest import Source
+from curate.config.mapping import Fields
 from curate.data.conversation import Conversation, is_text, normalize_tools, read_messages
 from curate.data.preference_rows import add_images, add_system, check_media
 from curate.ingest.explain import TYPE_NAMES
+from curate.ingest.paths import find_value, get_column
 from curate.ingest.rejection import RowError
-from curate.ingest.rows import IncomingResponse, Row, Verdict
-from curate.ingest.storable import check_storable
-from curate.records import Kind, Message, Outcome, Shown, text_parts
+from curate.ingest.rows import IncomingResponse, Rating, Row, Verdict
+from curate.ingest.turns import read_value
+from curate.records import Kind, Message, text_parts
 
 ForeignRow = Mapping[str, Any]
 
@@ -29,20 +29,13 @@ class SourceSettings:
     fields: Fields
     annotator: str
     kind: Kind = "imported"
+    may_guess: bool = False  # that an annotator is a person, by the name of the column
 
-
-def find_value(row: ForeignRow, path: str | None) -> Any:
-    """Return the value at a path with dots, or None. A key that itself has dots comes first."""
-    if path is None:
-        return None
-    if path in row:
-        return row[path]
-    value: Any = row
-    for step in path.split("."):
-        if not isinstance(value, Mapping) or step not in value:
-            return None
-        value = value[step]
-    return value
+    @classmethod
+    def from_source(cls, source: Source, fields: Fields, name: str, kind: Kind) -> SourceSettings:
+        """Put a source's settings together; `name`: of the data set; `kind`: of the shape's annotators."""
+        stated = source.annotator_kind
+        return cls(fields, source.annotator or name, stated or kind, may_guess=stated is None)
 
 
 def require_value(row: ForeignRow, path: str) -> Any:
@@ -71,6 +64,8 @@ def get_key(row: ForeignRow, path: str | None) -> str | None:
     value = find_value(row, path)
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
+    if isinstance(value, float) and value.is_integer():  # pandas turns numbers with gaps into floats
+        return str(int(value))
     if value is None or path is None:
         return None
     if check_text(value, path) == "":
@@ -122,6 +117,7 @@ def read_history(value: object, place: str) -> Conversation:
 def build_prompt(row: ForeignRow, reading: SourceSettings, value: object) -> Conversation:
     """Read what was asked: the value at `prompt`, after the history and with the input that belongs to it."""
     fields = reading.fields
+    value = read_value(value, fields.prompt or "prompt", fields, is_prompt=True)
     asked = read_messages(value, fields.prompt or "prompt")
     addition = get_text(row, fields.input) if fields.input != fields.prompt else None
     if addition:
@@ -131,7 +127,8 @@ def build_prompt(row: ForeignRow, reading: SourceSettings, value: object) -> Con
             )
             raise RowError("wrong type", reason)
         asked = read_messages(f"{value}\n\n{addition}", fields.prompt or "prompt")
-    return (*read_history(find_value(row, fields.history), fields.history or "history"), *asked)
+    history = read_value(find_value(row, fields.history), fields.history or "history", fields)
+    return (*read_history(history, fields.history or "history"), *asked)
 
 
 def add_context(row: ForeignRow, reading: SourceSettings, asked: Conversation) -> Conversation:
@@ -143,56 +140,14 @@ def add_context(row: ForeignRow, reading: SourceSettings, asked: Conversation) -
     return add_images(add_system(asked, system, fields.system or "system"), listed, fields.images or "images")
 
 
-def parse_json_cell(value: str, place: str) -> Any:
-    """Parse a cell that holds JSON, in which there may be characters that its text as such does not have."""
-    try:
-        parsed = json.loads(value)
-    except (ValueError, RecursionError):
-        raise RowError("broken JSON", f"`{place}` is text, but not valid JSON.") from None
-    check_storable({place: parsed})
-    return parsed
-
-
-def get_annotator(row: ForeignRow, reading: SourceSettings) -> str:
-    """Return who judged: as the row says, else the source's."""
-    value = get_key(row, reading.fields.annotator)
-    return reading.annotator if value is None else value
-
-
-def get_kind(row: ForeignRow, reading: SourceSettings) -> Kind:
-    """Return what the annotator is: as the row says, else the source's kind."""
-    value = get_text(row, reading.fields.annotator_kind)
-    if value is None:
-        return reading.kind
-    if value not in get_args(Kind):
-        allowed = ", ".join(get_args(Kind))
-        raise RowError(
-            "wrong value", f"`{reading.fields.annotator_kind}` is {value!r}, but must be one of {allowed}."
-        )
-    return cast(Kind, value)
-
-
-def parse_outcome(value: object, place: str, winners: Mapping[str, Outcome]) -> Outcome:
-    """Parse who won, by the words of `winners` or our own."""
-    name = str(value) if isinstance(value, str | int | float) else ""
-    winner = winners.get(name, name)
-    if winner not in get_args(Outcome):
-        allowed = ", ".join([*winners, *get_args(Outcome)])
-        raise RowError("wrong value", f"`{place}` is {value!r}, but must be one of {allowed}.")
-    return cast(Outcome, winner)
-
-
-def get_order(row: ForeignRow, reading: SourceSettings) -> Shown | None:
-    """Return the order that the annotator saw, or None."""
-    value = get_text(row, reading.fields.shown)
-    if value not in (None, "ab", "ba"):
-        raise RowError("wrong value", f"`{reading.fields.shown}` is {value!r}, but must be 'ab' or 'ba'.")
-    return cast(Shown | None, value)
-
-
 def collect_meta(row: ForeignRow, reading: SourceSettings) -> dict[str, Any] | None:
-    """Collect what is kept of a row beside what is read."""
-    return {path: find_value(row, path) for path in reading.fields.meta} or None
+    """Collect what goes to `meta`: the named paths, and with "*" every column that nothing reads."""
+    fields = reading.fields
+    kept = {path: find_value(row, path) for path in fields.meta if path != "*"}
+    if "*" in fields.meta:
+        read = {get_column(path) for path in fields.list_paths().values()} | {*fields.ignore, *fields.meta}
+        kept |= {name: value for name, value in row.items() if name not in read and value is not None}
+    return kept or None
 
 
 def build_row(
@@ -201,6 +156,7 @@ def build_row(
     prompt: Conversation,
     responses: list[IncomingResponse],
     verdicts: Sequence[Verdict] = (),
+    ratings: Sequence[Rating] = (),
 ) -> Row:
     """Put a row together; the columns `system` and `images` are added to the prompt."""
     asked = add_context(row, reading, prompt)
@@ -214,6 +170,7 @@ def build_row(
         meta=collect_meta(row, reading),
         tools=normalize_tools(find_value(row, fields.tools), fields.tools or "tools"),
         verdicts=list(verdicts),
+        ratings=list(ratings),
     )
 
 
@@ -239,21 +196,3 @@ def _is_plain_text(message: Message, role: str) -> bool:
     """Tell whether a message is of a role and holds one text and nothing else."""
     has_more = message.name or message.tool_call_id or message.is_target is not None
     return message.role == role and len(message.content) == 1 and is_text([message]) and not has_more
-
-
-def compare_scores(
-    scores: Sequence[float | None], annotator: str, kind: Kind, best: Literal["high", "low"] | None = None
-) -> list[Verdict]:
-    """Turn scores of a row's responses into verdicts about its pairs; no verdict where one has no score.
-
-    `best`: "low" where the lower score wins, as of ranks.
-    """
-    sign = -1 if best == "low" else 1
-    verdicts = []
-    for a, b in combinations(range(len(scores)), 2):
-        first, second = scores[a], scores[b]
-        if first is not None and second is not None:
-            margin = sign * (first - second)
-            winner: Outcome = "a" if margin > 0 else "b" if margin < 0 else "tie"
-            verdicts.append(Verdict(a=a, b=b, annotator=annotator, kind=kind, winner=winner))
-    return verdicts

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,11 @@ from curate.core.errors import CurateError
 from curate.core.identity import content_id
 from curate.ingest import arrays, hub, lines, tables
 from curate.ingest.chunks import ReadRow
+from curate.ingest.join import Partner, join_rows
 from curate.ingest.parquet_rows import read_parquet_rows
 from curate.ingest.schema import list_text_columns, make_column_check
 from curate.ingest.shapes import identify_shape, locate_shape
+from curate.ingest.tables import ColumnCheck
 
 SUPPORTED = (
     "JSON Lines (.jsonl, .ndjson), JSON arrays (.json), CSV (.csv) and TSV (.tsv), each also with .gz or .zst; "
@@ -60,6 +62,11 @@ def locate_inputs(source: Source, config: Config) -> list[Input]:
         CurateError: There is nothing to read, or nothing that can be read.
     """
     source = locate_shape(source, config.resolve("."))
+    inputs = _locate_own_inputs(source, config)
+    return _join_partners(inputs, source, config) if source.join else inputs
+
+
+def _locate_own_inputs(source: Source, config: Config) -> list[Input]:
     if source.source.startswith("hf://"):
         return [_hub_input(source, part) for part in hub.list_splits(source.source, source.split)]
     path = config.resolve(source.source)
@@ -94,8 +101,31 @@ def _get_suffixes(path: Path) -> list[str]:
     return path.suffixes[-2:] if path.suffix in (".gz", ".zst") else path.suffixes[-1:]
 
 
-def _file_input(source: Source, path: Path, config: Config) -> Input:
+def _join_partners(inputs: Sequence[Input], source: Source, config: Config) -> list[Input]:
+    """Join the rows of other files to those of a source."""
+    partners, identities = [], {}
+    for join in source.join:
+        path = config.resolve(join.source)
+        if not path.is_file():
+            raise CurateError(f"`join` names {join.source}, but there is no such file (looked at {path}).")
+        other = _file_input(Source(source=join.source), path, config, check=lambda names: None)
+        partners.append(Partner(join, other.read))
+        identities[join.source] = other.identity
+    return [
+        replace(
+            item,
+            identity={**item.identity, "join": identities},
+            read=lambda item=item: join_rows(item.read(), partners),
+            columns=lambda: None,
+        )
+        for item in inputs
+    ]
+
+
+def _file_input(source: Source, path: Path, config: Config, check: ColumnCheck | None = None) -> Input:
+    """Return the input of a file; `check`: of the columns of a table, default: those that its format needs."""
     status = path.stat()
+    check = check or make_column_check(source, path)
     rows: Callable[[], Iterator[tuple[int, ReadRow]]]
     limit, total = source.max_line_mib << 20, None
     columns: Callable[[], frozenset[str] | None] = lambda: None  # noqa: E731
@@ -106,12 +136,14 @@ def _file_input(source: Source, path: Path, config: Config) -> Input:
         case [".json", *_]:
             rows = lambda: arrays.read_json_rows(path, limit=limit)  # noqa: E731
         case [".csv" | ".tsv", *_]:
-            keep, delimiter = list_text_columns(source), "\t" if suffixes[0] == ".tsv" else ","
+            keep = list_text_columns(source)
+            dialect = tables.sniff_csv(path, encoding=source.encoding, delimiter=source.delimiter)
             rows = lambda: tables.read_csv_rows(  # noqa: E731
-                path, make_column_check(source, path), keep_empty=keep, limit=limit, delimiter=delimiter
+                path, check, keep_empty=keep, limit=limit, dialect=dialect
             )
+            columns = lambda: tables.list_csv_columns(path, dialect)  # noqa: E731
         case [".parquet"]:
-            rows = lambda: read_parquet_rows(path, make_column_check(source, path), limit=limit)  # noqa: E731
+            rows = lambda: read_parquet_rows(path, check, limit=limit)  # noqa: E731
             total = tables.count_parquet_rows(path)
             columns = lambda: tables.list_parquet_columns(path)  # noqa: E731
         case _:

@@ -12,10 +12,11 @@ import msgspec
 
 from curate.ingest.chunks import Chunk
 from curate.ingest.columns import Columns, build_columns, concatenate_columns
+from curate.ingest.decoders import JudgmentsDecoder, ResponsesDecoder
 from curate.ingest.inputs import Input
 from curate.ingest.native import RawRow
 from curate.ingest.rejection import Rejection, RowError, shorten_raw
-from curate.ingest.rows import JudgmentRow, NativeRow, Row
+from curate.ingest.rows import JudgmentRow
 from curate.ingest.statements import SourceStatement, Statements, list_statements
 
 R = TypeVar("R")
@@ -63,7 +64,7 @@ class PreparedResponses:
     rejections: list[Rejection]
 
 
-def prepare_judgments(chunk: Chunk, decoder: Callable[[RawRow], JudgmentRow]) -> PreparedJudgments:
+def prepare_judgments(chunk: Chunk, decoder: JudgmentsDecoder) -> PreparedJudgments:
     """Decode a chunk of rows of judgments."""
     return PreparedJudgments(_locate_chunk(chunk), _decode_rows(chunk.numbers, chunk.rows, decoder))
 
@@ -75,18 +76,21 @@ def _locate_chunk(chunk: Chunk) -> ChunkPlace:
 
 
 def _decode_rows(
-    numbers: Sequence[int], rows: Sequence[RawRow | Rejection], decoder: Callable[[RawRow], R]
+    numbers: Sequence[int], rows: Sequence[RawRow | Rejection], decoder: Callable[[RawRow], R | list[R]]
 ) -> DecodedRows[R]:
+    """Decode rows, of which each may hold several: judgments of several judges, prompts of a tree."""
     decoded: DecodedRows[R] = DecodedRows([], [], [], [])
     for number, raw in zip(numbers, rows, strict=True):
         if isinstance(raw, Rejection):
             decoded.rejections.append(raw)
             continue
         try:
-            decoded.rows.append(decoder(raw))
+            row = decoder(raw)
         except RowError as error:
             decoded.rejections.append(reject_row(number, raw, error))
-        else:
+            continue
+        for one in row if isinstance(row, list) else (row,):
+            decoded.rows.append(one)
             decoded.numbers.append(number)
             decoded.raw.append(raw)
     return decoded
@@ -94,7 +98,7 @@ def _decode_rows(
 
 def prepare_responses(
     chunk: Chunk,
-    decoder: Callable[[RawRow], Row | NativeRow],
+    decoder: ResponsesDecoder,
     input: Input,
     pool: ThreadPoolExecutor | None,
     pseudonym: Callable[[str], str],
@@ -148,7 +152,7 @@ def _read_segment(chunk: Chunk, input: Input, segment: slice) -> Columns | None:
 def _read_by_rows(
     numbers: Sequence[int],
     rows: Sequence[RawRow | Rejection],
-    decoder: Callable[[RawRow], Row | NativeRow],
+    decoder: ResponsesDecoder,
     input: Input,
 ) -> _Piece:
     decoded = _decode_rows(numbers, rows, decoder)

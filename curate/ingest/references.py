@@ -39,8 +39,9 @@ def resolve_references(lake: Lake, rows: Sequence[JudgmentRow]) -> list[SourceSt
 
 def _build_statement(number: int, row: JudgmentRow, prompt: str, a: str, b: str) -> SourceStatement:
     statement = make_statement(
-        prompt, row.annotator, row.kind, (a, b), row.shown, row.winner, row.p_a, row.rationale
-    )
+        prompt, row.annotator, row.kind, (a, b), row.shown, row.winner, row.p_a, row.rationale,
+        margin=row.margin, aspect=row.aspect, tied_as=row.tied_as,
+    )  # fmt: skip
     return SourceStatement(number, statement)
 
 

@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 
 from curate.data.conversation import Conversation
 from curate.data.native import explain_contradiction
-from curate.records import Kind, Message, Outcome, Part, Role, Shown
+from curate.records import Kind, Message, Outcome, Part, Role, Shown, TiedAs
 
 Key = Annotated[str, Meta(min_length=1)]
 
@@ -91,6 +91,20 @@ class Verdict(Struct, forbid_unknown_fields=True, gc=False):
     p_a: float | None = None
     shown: Shown | None = None
     rationale: str | None = None
+    margin: float | None = None
+    aspect: str | None = None
+    tied_as: TiedAs | None = None
+
+
+class Rating(Struct, forbid_unknown_fields=True, gc=False):
+    """A number that a foreign row gives the response at a position of its list."""
+
+    response: int
+    annotator: str
+    kind: Kind
+    score: float
+    rationale: str | None = None
+    aspect: str | None = None
 
 
 class Row(Struct, forbid_unknown_fields=True):
@@ -103,6 +117,7 @@ class Row(Struct, forbid_unknown_fields=True):
     meta: dict[str, Any] | None = None
     tools: str | None = None
     verdicts: list[Verdict] = []
+    ratings: list[Rating] = []
 
 
 class NativeRow(Struct, forbid_unknown_fields=True):
@@ -119,6 +134,10 @@ class NativeRow(Struct, forbid_unknown_fields=True):
     def verdicts(self) -> list[Verdict]:
         return []
 
+    @property
+    def ratings(self) -> list[Rating]:
+        return []
+
 
 class JudgmentRow(Struct, forbid_unknown_fields=True, gc=False):
     """A native row of judgments."""
@@ -132,6 +151,9 @@ class JudgmentRow(Struct, forbid_unknown_fields=True, gc=False):
     shown: Shown | None = None
     p_a: Annotated[float, Meta(ge=0.0, le=1.0)] | None = None
     rationale: str | None = None
+    margin: float | None = None
+    aspect: str | None = None
+    tied_as: TiedAs | None = None
 
 
 def is_sound(row: NativeRow | Row) -> bool:

@@ -9,12 +9,14 @@ from curate.config.ingest import Fields, Source
 from curate.core.errors import CurateError
 from curate.data.native import JudgmentsRow, ResponsesRow
 from curate.ingest.decoders import merge_fields
+from curate.ingest.paths import get_column
 from curate.ingest.shapes import open_shape
 from curate.ingest.tables import ColumnCheck
 
 # Fields that say nothing of the shape of a row.
 _BESIDE = frozenset(
-    {"id", "meta", "reference", "system", "input", "history", "images", "tools", "ignore", "best"}
+    {"id", "meta", "reference", "system", "input", "history", "images", "tools", "ignore", "best", "optional"}
+    | {"roles", "json_columns", "transcript"}
 )
 
 
@@ -24,7 +26,7 @@ def make_column_check(source: Source, where: Path | str) -> ColumnCheck:
     def check(names: Sequence[str]) -> None:
         if source.format == "auto":
             return  # what it is, is not known yet
-        columns = set(names)
+        columns = {*names, *(join.name for join in source.join)}
         if source.format == "native" and source.fields is None:
             problem = _explain_native_problem(source, columns)
         else:
@@ -47,8 +49,9 @@ def list_column_alternatives(source: Source) -> list[frozenset[str]]:
     """List alternatives of paths into the columns, one of which must be there."""
     own = source.fields or Fields()
     if source.kind == "judgments":
-        paths = {name: getattr(own, name) or name for name in ("prompt", "a", "b", "winner")}
-        return [frozenset(paths.values())]
+        paths = {name: getattr(own, name) or name for name in ("prompt", "a", "b")}
+        said = [] if own.verdicts or own.score_a else [own.winner or "winner"]
+        return [frozenset([*paths.values(), *(path for path in said if isinstance(path, str))])]
     shape = open_shape(source.format)
     if shape.columns and not own.model_fields_set - _BESIDE:
         return list(shape.columns)
@@ -57,7 +60,12 @@ def list_column_alternatives(source: Source) -> list[frozenset[str]]:
         return [_collect_paths(fields.chosen, fields.rejected)]
     if fields.a is not None:
         return [_collect_paths(fields.a, fields.b, fields.prompt)]
-    return [_collect_paths(fields.prompt, fields.responses)]
+    if fields.response is not None:
+        return [_collect_paths(fields.response, fields.prompt)]
+    if isinstance(fields.responses, str):
+        return [_collect_paths(fields.prompt, fields.responses)]
+    columns = fields.responses.values() if isinstance(fields.responses, dict) else fields.responses or []
+    return [_collect_paths(fields.prompt, path) for path in columns] or [_collect_paths(fields.prompt)]
 
 
 def list_text_columns(source: Source) -> frozenset[str]:
@@ -65,7 +73,17 @@ def list_text_columns(source: Source) -> frozenset[str]:
     if source.kind == "judgments" or (source.format in ("native", "auto") and source.fields is None):
         return frozenset()
     fields = merge_fields(open_shape(source.format).fields, source.fields)
-    names = (fields.chosen, fields.rejected, fields.a, fields.b, fields.response_text)
+    several = fields.responses
+    columns = several.values() if isinstance(several, dict) else several if isinstance(several, list) else ()
+    names = (
+        fields.chosen,
+        fields.rejected,
+        fields.a,
+        fields.b,
+        fields.response,
+        fields.response_text,
+        *columns,
+    )
     return frozenset(name for name in names if name is not None)
 
 
@@ -86,7 +104,7 @@ def _collect_paths(*paths: str | None) -> frozenset[str]:
 
 def _has_column(columns: set[str], path: str) -> bool:
     """Tell whether there is such a column, its dots included, or one whose objects the path goes into."""
-    return path in columns or path.split(".")[0] in columns
+    return get_column(path, frozenset(columns)) in columns
 
 
 def _list_names(names: Sequence[str]) -> str:

@@ -9,9 +9,10 @@ from functools import cache
 
 from curate.config.ingest import Source
 from curate.config.project import Config
+from curate.core.errors import CurateError
 from curate.core.identity import content_id
 from curate.core.progress import Track, no_progress
-from curate.data.pseudonym import Pseudonyms, is_address
+from curate.data.pseudonym import Pseudonyms, is_address, is_full_name
 from curate.ingest.chunks import cut_chunks
 from curate.ingest.commit import Committer
 from curate.ingest.context import check_source
@@ -78,6 +79,7 @@ def _ingest_sources(lake: Lake, sources: Sequence[Source], config: Config, track
     located = [locate_inputs(source, config) for source in sources]
     run = StageRun(lake, STAGE, config_hash=content_id([source.digest for source in sources]))
     pseudonym = _open_pseudonyms(config)
+    empty: list[str] = []
     committer: Committer | None = None  # loads the lake's ids, which a run without work need not do
     for inputs in located:
         # Judgments are fingerprinted with the responses of the sources before them, which are in the lake by now.
@@ -90,17 +92,41 @@ def _ingest_sources(lake: Lake, sources: Sequence[Source], config: Config, track
             with track(f"ingest {item.part}", item.total) as advance:
                 for rows in _commit_input(lake, committer, item, fingerprint, pseudonym):
                     advance(rows)
+            empty += _explain_nothing_taken(lake, run.run_id, item)
+    if empty:  # said at the end, so that the sources after it are taken in
+        raise CurateError(" ".join(empty))
     return run.summary(skipped=committer is None)
 
 
+def _explain_nothing_taken(lake: Lake, run_id: str, item: Input) -> list[str]:
+    """Say why none of an input's rows was taken in, where that is so: a sentence with the commonest reason."""
+    counted = lake.rows(
+        "SELECT sum(rows_in), sum(rows_dropped) FROM runs WHERE run_id = ? AND part = ?", [run_id, item.part]
+    )
+    rows, dropped = counted[0]
+    if not rows or dropped < rows:
+        return []
+    reasons = lake.rows(
+        "SELECT reason, count(*) AS n, min(line) FROM quarantine WHERE source = ? GROUP BY reason ORDER BY n DESC, 1",
+        [item.part],
+    )
+    reason, count, line = reasons[0] if reasons else ("unknown", rows, 1)
+    of = "the only row" if rows == 1 else f"all {rows:,} rows"
+    sentence = (
+        f"{item.part}: {of} went into quarantine, {count:,} of them since: {reason} (line {line}, say); map the "
+        "columns with `fields`, or choose another `format` (docs/formats.md)."
+    )
+    return [sentence]
+
+
 def _open_pseudonyms(config: Config) -> Callable[[str], str]:
-    """The pseudonym of a name that is an e-mail address; the key is made when the first one comes."""
+    """The pseudonym of a name that is an e-mail address or a person's; the key is made when the first one comes."""
 
     @cache
     def open_once() -> Pseudonyms:
         return Pseudonyms.open(config)
 
-    return lambda name: open_once().of(name) if is_address(name) else name
+    return lambda name: open_once().of(name) if is_address(name) or is_full_name(name) else name
 
 
 def _fingerprint_input(lake: Lake, input: Input) -> str:

@@ -7,6 +7,7 @@ different statements on the same question that came before, so it does not depen
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -20,11 +21,12 @@ from curate.data.judgments import (
     make_question_id,
     order_pair,
 )
+from curate.data.pseudonym import is_full_name
 from curate.ingest.columns import Columns, parse_ids
 from curate.ingest.known import KnownIds, Mask
-from curate.ingest.rows import NativeRow, Row
+from curate.ingest.rows import NativeRow, Rating, Row
 from curate.lake.lake import Lake
-from curate.records import Kind, Outcome, Shown
+from curate.records import Kind, Outcome, Shown, TiedAs
 
 REVISION = "imported"
 
@@ -49,6 +51,10 @@ def make_statement(
     outcome: Outcome,
     p_a: float | None,
     rationale: str | None,
+    *,
+    margin: float | None = None,
+    aspect: str | None = None,
+    tied_as: TiedAs | None = None,
 ) -> JudgmentStatement:
     """Make the statement of a row about a pair in any order, in canonical order.
 
@@ -61,28 +67,43 @@ def make_statement(
         outcome: The verdict.
         p_a: Probability that a is better.
         rationale: Reasons.
+        margin: By how much a is better.
+        aspect: The one criterion that it is about.
+        tied_as: What a tie says of both.
     """
     statement = JudgmentStatement(
-        prompt, annotator, kind, REVISION, "pairwise", pair, outcome, shown, p_a, rationale=rationale
-    )
+        prompt, annotator, kind, REVISION, "pairwise", pair, outcome, shown, p_a, margin,
+        rationale=rationale, aspect=aspect, tied_as=tied_as,
+    )  # fmt: skip
     return order_pair(statement)
 
 
-Answer = tuple[Kind, Outcome, float | None, str | None]
+Answer = tuple[Kind, Outcome, float | None, str | None, float | None, TiedAs | None]
 
 
 def _get_answer(statement: JudgmentStatement) -> Answer:
-    return statement.kind, statement.outcome, statement.p_a, statement.rationale
+    return (
+        statement.kind,
+        statement.outcome,
+        statement.p_a,
+        statement.rationale,
+        statement.score,
+        statement.tied_as,
+    )
 
 
 def list_statements(rows: Sequence[Row | NativeRow], columns: Columns) -> list[SourceStatement]:
-    """List the verdicts that foreign rows carry about their own responses."""
-    if not any(row.verdicts for row in rows):
+    """List the verdicts that foreign rows carry about their own responses.
+
+    A prompt keeps the `meta` of its first row; each statement keeps that of its own row, in `raw`.
+    """
+    if not any(row.verdicts or row.ratings for row in rows):
         return []
     prompts = columns.prompts["prompt_id"].to_pylist()
     responses = columns.responses["response_id"].to_pylist()
     statements, first = [], 0
     for number, row in enumerate(rows):
+        raw = None if row.meta is None else json.dumps({"meta": row.meta}, ensure_ascii=False, default=str)
         for verdict in row.verdicts:
             statement = make_statement(
                 prompts[number],
@@ -93,10 +114,23 @@ def list_statements(rows: Sequence[Row | NativeRow], columns: Columns) -> list[S
                 verdict.winner,
                 verdict.p_a,
                 verdict.rationale,
+                margin=verdict.margin,
+                aspect=verdict.aspect,
+                tied_as=verdict.tied_as,
             )
-            statements.append(SourceStatement(number, statement))
+            statements.append(SourceStatement(number, statement._replace(raw=raw)))
+        for rating in row.ratings:
+            statement = _make_rating(prompts[number], responses[first + rating.response], rating)
+            statements.append(SourceStatement(number, statement._replace(raw=raw)))
         first += len(row.responses)
     return statements
+
+
+def _make_rating(prompt: str, response: str, rating: Rating) -> JudgmentStatement:
+    return JudgmentStatement(
+        prompt, rating.annotator, rating.kind, REVISION, "pointwise", (response,), "a",
+        score=rating.score, rationale=rating.rationale, aspect=rating.aspect,
+    )  # fmt: skip
 
 
 class Statements:
@@ -159,6 +193,8 @@ def _with_pseudonym(statement: SourceStatement, pseudonym: Callable[[str], str])
     judgment = statement.judgment
     if judgment.kind not in ("human", "imported"):
         return statement
+    if judgment.kind == "imported" and is_full_name(judgment.annotator_id):
+        return statement  # who is nobody knows what may be "Llama Guard"
     name = pseudonym(judgment.annotator_id)
     if name == judgment.annotator_id:
         return statement
@@ -168,12 +204,15 @@ def _with_pseudonym(statement: SourceStatement, pseudonym: Callable[[str], str])
 def _find_superseded(
     statement: SourceStatement, answers_by_question: dict[str, dict[Answer, int]]
 ) -> str | None:
-    """Find the same statement as the lake had it before its annotator's kind or pseudonym was known."""
+    """Find the same statement as the lake had it before kind or pseudonym, margin or tie were read."""
     judgment = statement.judgment
+    plain = judgment._replace(score=None, tied_as=None) if judgment.form == "pairwise" else judgment
     for name in (judgment.annotator_id, statement.address):
-        for kind in (judgment.kind, "imported"):
+        for kind, said in (
+            (kind, said) for kind in (judgment.kind, "imported") for said in (judgment, plain)
+        ):
             if name is not None:
-                earlier = judgment._replace(annotator_id=name, kind=kind)
+                earlier = said._replace(annotator_id=name, kind=kind)
                 sample = answers_by_question.get(make_question_id(earlier), {}).get(_get_answer(earlier))
                 if sample is not None and earlier != judgment:
                     return make_question_id(earlier, sample)
@@ -188,8 +227,13 @@ def _read_earlier_answers(
     wanted = set(questions)
     with lake.bind("asked", pa.table({"prompt_id": sorted(set(prompts))})):
         rows = lake.rows(read_query("imported_statements"))
-    for prompt, annotator, kind, a, b, shown, outcome, p_a, rationale, sample in rows:
-        statement = make_statement(prompt, annotator, kind, (a, b), shown, outcome, p_a, rationale)
+    for prompt, annotator, kind, form, a, b, *said, sample in rows:
+        shown, outcome, p_a, score, rationale, aspect, tied_as = said
+        responses = (a,) if form == "pointwise" else (a, b)
+        statement = JudgmentStatement(
+            prompt, annotator, kind, REVISION, form, responses, outcome, shown, p_a, score,
+            rationale=rationale, aspect=aspect, tied_as=tied_as,
+        )  # fmt: skip
         question = make_question_id(statement)
         if question in wanted:
             answers_by_question.setdefault(question, {})[_get_answer(statement)] = sample

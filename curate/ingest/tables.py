@@ -7,6 +7,8 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +19,13 @@ from curate.core.errors import CurateError
 from curate.data.json_columns import holds_json, list_rows
 from curate.ingest.chunks import ReadRow
 from curate.ingest.inflate import DAMAGE, open_bytes
-from curate.ingest.lines import utf16_error
 from curate.ingest.rejection import Rejection, shorten_raw
 
 ColumnCheck = Callable[[Sequence[str]], None]
 """Check of the column names: raises CurateError where a table lacks columns that its format needs."""
 
-_UTF16 = ("\udcff\udcfe", "\udcfe\udcff")  # its byte-order marks, as the reader sees bytes that are not UTF-8
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")  # its byte-order marks
+_SNIFFED = 64 << 10  # bytes from which the delimiter is found out
 _DROPPED = 1 << 20  # characters at a time of a line that is too long
 _JSON = ("responses", "completions", "meta")  # columns whose text is read as JSON
 
@@ -74,8 +76,79 @@ def number_rows(rows: Iterable[dict[str, Any]]) -> Iterator[tuple[int, ReadRow]]
         yield number, _unfold_cells(number, row)
 
 
+@dataclass(frozen=True, slots=True)
+class CsvDialect:
+    """How a CSV file is written: its encoding, and the character between cells."""
+
+    encoding: str
+    delimiter: str
+
+
+def sniff_csv(path: Path, *, encoding: str | None = None, delimiter: str | None = None) -> CsvDialect:
+    """Find out how a CSV file is written, from its first bytes.
+
+    The delimiter is the one by which the first rows have the most cells, and all as many.
+
+    Args:
+        path: File, plain or compressed.
+        encoding: Its encoding where it is known; default: UTF-16 where the file begins with its mark, else UTF-8.
+        delimiter: Its delimiter where it is known.
+
+    Raises:
+        CurateError: There is no such encoding, or the file is damaged.
+    """
+    try:
+        with open_bytes(path) as file:
+            start = file.read(_SNIFFED)
+    except DAMAGE as error:
+        raise CurateError(f"{path} is damaged or no archive: {error}.") from error
+    if encoding is None:
+        encoding = "utf-16" if start.startswith(_UTF16) else "utf-8-sig"
+    try:
+        text = start.decode(encoding, errors="replace")
+    except LookupError:
+        raise CurateError(
+            f"{path}: there is no encoding {encoding!r}: write one such as utf-8 or cp1252."
+        ) from None
+    if delimiter is None:
+        suffixes = path.suffixes[-2:] if path.suffix in (".gz", ".zst") else path.suffixes
+        usual = "\t" if ".tsv" in suffixes else ","
+        whole = text if len(start) < _SNIFFED else text[: text.rfind("\n") + 1]
+        candidates = [usual, *(mark for mark in ",;\t|" if mark != usual)]
+        delimiter = max(candidates, key=lambda mark: _count_cells(whole, mark))
+    return CsvDialect(encoding, delimiter)
+
+
+def _count_cells(text: str, delimiter: str) -> int:
+    """Return the number of cells that the first rows have in common; 1 where they have none."""
+    sizes = set()
+    try:
+        for cells in islice(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True), 50):
+            if cells:
+                sizes.add(len(cells))
+    except csv.Error:
+        pass  # a row that is cut off, or broken
+    return sizes.pop() if len(sizes) == 1 else 1
+
+
+def list_csv_columns(path: Path, dialect: CsvDialect) -> frozenset[str] | None:
+    """List the columns of a CSV file by its header."""
+    try:
+        with io.TextIOWrapper(
+            open_bytes(path), encoding=dialect.encoding, errors="replace", newline=""
+        ) as file:
+            return frozenset(next(csv.reader(file, delimiter=dialect.delimiter), []))
+    except (*DAMAGE, csv.Error, UnicodeError):
+        return None  # reading the rows says what is wrong
+
+
 def read_csv_rows(
-    path: Path, check: ColumnCheck, *, keep_empty: frozenset[str], limit: int, delimiter: str = ","
+    path: Path,
+    check: ColumnCheck,
+    *,
+    keep_empty: frozenset[str],
+    limit: int,
+    dialect: CsvDialect | None = None,
 ) -> Iterator[tuple[int, ReadRow]]:
     """Yield the rows of a CSV file with a header, with the number of the line on which they start.
 
@@ -84,21 +157,20 @@ def read_csv_rows(
         check: Check of the header.
         keep_empty: Columns of text, in which an empty cell is empty text; elsewhere it is null.
         limit: Characters of a cell.
-        delimiter: Character between cells.
+        dialect: Its encoding and delimiter; default: UTF-8 and commas.
 
     Raises:
         CurateError: The file is damaged or no text in UTF-8, or lacks a column.
     """
     csv.field_size_limit(max(csv.field_size_limit(), limit))
+    dialect = dialect or CsvDialect("utf-8-sig", ",")
     try:
         with io.TextIOWrapper(
-            open_bytes(path), encoding="utf-8-sig", errors="surrogateescape", newline=""
+            open_bytes(path), encoding=dialect.encoding, errors="surrogateescape", newline=""
         ) as file:
             text = _BoundedLines(file, limit)
-            reader = csv.reader(text, delimiter=delimiter, strict=True)
+            reader = csv.reader(text, delimiter=dialect.delimiter, strict=True)
             header = next(reader, [])
-            if header and header[0].startswith(_UTF16):
-                raise utf16_error(path)
             check(header)
             while True:
                 start, text.dropped = reader.line_num + 1, False
@@ -116,6 +188,8 @@ def read_csv_rows(
                     yield start, _build_csv_row(start, header, cells, keep_empty)
     except DAMAGE as error:
         raise CurateError(f"{path} is damaged or no archive: {error}.") from error
+    except UnicodeError as error:  # UTF-16 that ends in the middle of a character
+        raise CurateError(f"{path} is damaged: it is no {dialect.encoding} ({error}).") from error
 
 
 def _build_csv_row(number: int, header: list[str], cells: list[str], keep_empty: frozenset[str]) -> ReadRow:
@@ -124,7 +198,12 @@ def _build_csv_row(number: int, header: list[str], cells: list[str], keep_empty:
         return Rejection(number, "wrong number of cells", reason, shorten_raw(",".join(cells)))
     for name, cell in zip(header, cells, strict=True):
         if not cell.isascii() and any("\udc80" <= character <= "\udcff" for character in cell):
-            return Rejection(number, "not UTF-8", f"`{name}` is not UTF-8.", shorten_raw(",".join(cells)))
+            return Rejection(
+                number,
+                "not UTF-8",
+                f"`{name}` is not UTF-8 (option `encoding`).",
+                shorten_raw(",".join(cells)),
+            )
     row = {name: cell for name, cell in zip(header, cells, strict=True) if cell or name in keep_empty}
     return _unfold_cells(number, row)
 

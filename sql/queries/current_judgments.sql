@@ -1,4 +1,5 @@
 -- What the panel says today, as two views. The relation `panel` (annotator_id, revision) says whose judgments count.
+-- What is about one aspect alone is kept, and does not count.
 -- A judgment that another one supersedes does not. (Their ids are a table of their own, because the planner would
 -- otherwise take them to be many, and build its hash table of all judgments.)
 CREATE OR REPLACE TEMP TABLE superseded AS
@@ -8,13 +9,14 @@ CREATE OR REPLACE TEMP VIEW current_judgments AS
 SELECT judgments.*
 FROM judgments
 SEMI JOIN panel USING (annotator_id, revision)
-ANTI JOIN superseded USING (judgment_id);
+ANTI JOIN superseded USING (judgment_id)
+WHERE aspect IS NULL;
 
 -- Annotators are told apart by name and kind. Where those of several kinds share a name, a judge of the panel keeps it
 -- (curate.yaml means that one), and each other one is called by its kind too: "sam (human)". So is, once more, whoever is
 -- really called like that. Empty in most lakes, and not computed until somebody reads it.
 CREATE OR REPLACE TEMP VIEW speakers AS
-SELECT DISTINCT annotator_id, kind, revision FROM judgments SEMI JOIN panel USING (annotator_id, revision);
+SELECT DISTINCT annotator_id, kind, revision FROM judgments SEMI JOIN panel USING (annotator_id, revision) WHERE aspect IS NULL;
 
 CREATE OR REPLACE TEMP VIEW renamed AS
 WITH annotators AS (

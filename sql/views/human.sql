@@ -3,5 +3,5 @@
 CREATE OR REPLACE TEMP VIEW human_judgments AS
 SELECT *, CASE WHEN json_valid(raw) THEN CAST(raw AS JSON) END AS details, details->>'task' AS task
 FROM lake.judgments
-WHERE kind = 'human'
+WHERE kind = 'human' AND aspect IS NULL
     AND judgment_id NOT IN (SELECT supersedes FROM lake.judgments WHERE supersedes IS NOT NULL);

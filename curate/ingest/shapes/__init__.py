@@ -13,7 +13,39 @@ from curate.config.validation import validate_options
 from curate.core.registry import Registry
 from curate.ingest.shapes.base import Shape
 
-__all__ = ["SHAPES", "Shape", "identify_shape", "locate_shape", "open_shape"]
+__all__ = ["FILE_SHAPES", "SHAPES", "Shape", "identify_shape", "locate_shape", "open_shape"]
+
+FILE_SHAPES = (
+    "alpaca",
+    "helpsteer",
+    "helpsteer2-preference",
+    "helpsteer3",
+    "judgebench",
+    "kto",
+    "llamafactory-dpo",
+    "llamafactory-kto",
+    "llamafactory-sharegpt-dpo",
+    "llamafactory-sharegpt-kto",
+    "ms-swift",
+    "mturk",
+    "nectar",
+    "nemo-rl-ranked",
+    "orca-dpo",
+    "pandalm",
+    "pku-saferlhf",
+    "prometheus-feedback",
+    "rewardbench",
+    "rewardbench2",
+    "rlhflow",
+    "rm-bench",
+    "shp",
+    "toloka",
+    "ultrafeedback-argilla",
+    "ultrafeedback-binarized",
+    "distilabel",
+    "webgpt",
+)
+"""Shapes that paths alone can say: YAML files of this folder."""
 
 SHAPES: Registry[Shape] = Registry(
     "shape",
@@ -26,6 +58,8 @@ SHAPES: Registry[Shape] = Registry(
         "ultrafeedback": "curate.ingest.shapes.ultrafeedback:UltraFeedback",
         "lmsys-arena": "curate.ingest.shapes.lmsys_arena:LmsysArena",
         "alpaca-eval": "curate.ingest.shapes.alpaca_eval:AlpacaEval",
+        "oasst-trees": "curate.ingest.shapes.oasst_trees:OasstTrees",
+        **{name: f"curate.ingest.shapes:{name}.yaml" for name in FILE_SHAPES},
     },
     data_class="curate.ingest.shapes.base:FileShape",
 )
@@ -64,4 +98,7 @@ def identify_shape(name: str) -> str:
     """Return what identifies a shape wherever its file lies: the name of one of ours, else a digest of the file."""
     if name == "auto":
         return name
-    return SHAPES.find(name, where="ingest.format", folder=Path()).code or name
+    version = open_shape(name).version
+    return SHAPES.find(name, where="ingest.format", folder=Path()).code or (
+        name if version == 1 else f"{name} {version}"
+    )

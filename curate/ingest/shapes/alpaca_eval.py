@@ -12,6 +12,7 @@ from curate.ingest.foreign import ForeignRow, SourceSettings
 from curate.ingest.rejection import RowError
 from curate.ingest.rows import IncomingResponse, Row, Verdict
 from curate.ingest.shapes.base import Shape
+from curate.ingest.verdicts import Scope
 from curate.records import Outcome
 
 FIELDS = Fields(
@@ -61,7 +62,11 @@ class AlpacaEval(Shape):
             )
             for output, model in ((fields.a, fields.model_a), (fields.b, fields.model_b))
         ]
-        verdicts = [_verdict(row, reading, fields.winner)] if fields.winner and fields.winner in row else []
+        verdicts = (
+            [_verdict(row, reading, fields.winner)]
+            if isinstance(fields.winner, str) and fields.winner in row
+            else []
+        )
         return foreign.build_row(row, reading, prompt, responses, verdicts)
 
 
@@ -78,11 +83,12 @@ def _verdict(row: ForeignRow, reading: SourceSettings, path: str) -> Verdict:
         winner = "tie" if preference in (0, 1.5) else "a" if preference < 1.5 else "b"
         if preference not in (0, 1, 1.5, 2):
             probability = 2 - preference
+    scope = Scope(row, row, reading.fields, reading)
     return Verdict(
         a=0,
         b=1,
-        annotator=foreign.get_annotator(row, reading),
-        kind=foreign.get_kind(row, reading),
+        annotator=scope.get_annotator(),
+        kind=scope.get_kind(),
         winner=winner,
         p_a=probability,
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -22,6 +23,10 @@ class Shape:
         columns: Alternatives of top-level columns, one of which a table must have; empty: as the fields need them.
         reads: Columns that `read_row` reads beside those of `fields`.
         kind: What the annotators are, where no row says so.
+        reads_json: Whether `read_row` reads JSON that cells hold as text.
+        version: Number that rises when the shape reads a row otherwise.
+        description: What it is, in one sentence.
+        example: A row, and what is read of it (`examples.py` says how).
     """
 
     Options: ClassVar[type[Section]] = Section
@@ -29,6 +34,10 @@ class Shape:
     columns: tuple[frozenset[str], ...] = ()
     reads: frozenset[str] = frozenset()
     kind: Kind = "imported"
+    reads_json: bool = False
+    version: int = 1
+    description: str = ""
+    example: Mapping[str, Any] | None = None
 
     def __init__(self, options: Section | None = None) -> None:
         self.options = self.Options() if options is None else options
@@ -45,10 +54,17 @@ class Shape:
         """
         return mapped.read_mapped(row, reading)
 
+    def read_rows(self, row: ForeignRow, reading: SourceSettings) -> list[Row]:
+        """Read a row that may hold several prompts; those of most shapes hold one (`read_row`)."""
+        return [self.read_row(row, reading)]
+
 
 class FileOptions(Fields):
     """A shape that is only data, as a YAML file: the keys of `fields`, and what its tables look like."""
 
+    version: int = Field(1, ge=1, description="Rises when the shape reads a row otherwise.")
+    description: str = Field("", description="What it is, in one sentence.")
+    example: dict[str, Any] | None = Field(None, description="A row, and what is read of it, for a test.")
     kind: StatedKind = Field("imported", description="What the annotators are, where no row says so.")
     columns: list[str] | list[list[str]] = Field(
         default_factory=list,
@@ -64,9 +80,11 @@ class FileShape(Shape):
     def __init__(self, options: Section | None = None) -> None:
         super().__init__(options)
         assert isinstance(self.options, FileOptions)  # `open_shape` reads it as such
-        given = self.options.model_dump(exclude_unset=True, exclude={"kind", "columns"})
+        own = {"kind", "columns", "version", "description", "example"}
+        given = self.options.model_dump(exclude_unset=True, exclude=own)
         self.fields = Fields.model_validate(given)
-        self.kind = self.options.kind
+        self.kind, self.version = self.options.kind, self.options.version
+        self.description, self.example = self.options.description, self.options.example
         alternatives = [names for names in self.options.columns if not isinstance(names, str)]
         names = [name for name in self.options.columns if isinstance(name, str)]
         self.columns = tuple(map(frozenset, [*alternatives, *([names] if names else [])]))

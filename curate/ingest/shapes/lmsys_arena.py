@@ -14,6 +14,7 @@ from typing import Any
 from curate.config.ingest import Fields
 from curate.ingest import foreign, mapped
 from curate.ingest.foreign import ForeignRow, SourceSettings
+from curate.ingest.paths import parse_json_cell
 from curate.ingest.rejection import RowError
 from curate.ingest.rows import Row
 from curate.ingest.shapes.base import Shape
@@ -25,8 +26,30 @@ FIELDS = Fields(
     model_a="model_a",
     model_b="model_b",
     winner="winner",
-    winners={"model_a": "a", "model_b": "b", "tie (bothbad)": "tie", "both_bad": "tie"},
+    winners={"model_a": "a", "model_b": "b", "tie (bothbad)": "both_bad", "both_bad": "both_bad"},
     annotator="judge",
+    ignore=[
+        *(
+            "question_id",
+            "id",
+            "tstamp",
+            "timestamp",
+            "anony",
+            "language",
+            "openai_moderation",
+            "toxic_chat_tag",
+        ),
+        *(
+            "is_code",
+            "is_refusal",
+            "dedup_tag",
+            "category_tag",
+            "conv_metadata",
+            "judge_hash",
+            "full_conversation",
+        ),
+        *("evaluation_session_id", "evaluation_order"),
+    ],
 )
 _TABLE = frozenset({"prompt", "response_a", "response_b", "winner_model_a", "winner_model_b", "winner_tie"})
 READS = _TABLE | {"turn"}
@@ -40,9 +63,17 @@ class LmsysArena(Shape):
     columns = COLUMNS
     reads = READS
     kind = "human"
+    reads_json = True
+    description = "battles of two models, judged by people: conversations, or the CSV of the 2024 competition"
 
     def read_row(self, row: ForeignRow, reading: SourceSettings) -> Row:
         """Read a row."""
+        judge = row.get(reading.fields.annotator or "judge")
+        if isinstance(judge, list) and all(
+            isinstance(name, str) for name in judge
+        ):  # a model and its prompt (MT-bench)
+            row = {**row, reading.fields.annotator or "judge": "/".join(judge)}
+            reading = replace(reading, kind="llm")
         if reading.fields.a not in row and "response_a" in row:
             row = {
                 **row,
@@ -89,7 +120,7 @@ def _dialogue(row: ForeignRow, answers: str) -> list[dict[str, Any]]:
 def _turns(row: ForeignRow, path: str) -> list[Any]:
     value = foreign.require_value(row, path)
     if isinstance(value, str):
-        value = foreign.parse_json_cell(value, path)
+        value = parse_json_cell(value, path)
     if not isinstance(value, list):
         raise RowError(
             "wrong type", f"`{path}` is {foreign.name_type(value)}, but should be an array of turns."

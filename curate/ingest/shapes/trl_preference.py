@@ -10,6 +10,15 @@ class TrlPreference(Shape):
     """Texts beside a prompt, or conversations that may begin with it."""
 
     fields = Fields(
-        prompt="prompt", system="system", chosen="chosen", rejected="rejected", images="images", tools="tools"
+        prompt="prompt",
+        system="system",
+        chosen="chosen",
+        rejected="rejected",
+        images="images",
+        tools="tools",
+        score_chosen="score_chosen",
+        score_rejected="score_rejected",
+        margin="margin",
     )
+    description = "a chosen and a rejected answer: texts beside a prompt, conversations, transcripts"
     columns = (frozenset({"chosen", "rejected"}),)

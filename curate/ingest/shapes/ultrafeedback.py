@@ -8,8 +8,9 @@ overall score of 1 in the published data was read as 10; where there is none, th
 from __future__ import annotations
 
 from curate.config.ingest import Fields
-from curate.ingest import foreign, mapped
+from curate.ingest import mapped
 from curate.ingest.foreign import ForeignRow, SourceSettings
+from curate.ingest.paths import find_value
 from curate.ingest.rows import Row
 from curate.ingest.shapes.base import Shape
 
@@ -33,7 +34,8 @@ class UltraFeedback(Shape):
 
     def read_row(self, row: ForeignRow, reading: SourceSettings) -> Row:
         """Read a row."""
-        name, score = reading.fields.responses or "completions", reading.fields.response_score
+        score = reading.fields.response_score
+        name = reading.fields.responses if isinstance(reading.fields.responses, str) else "completions"
         completions = row.get(name)
         if score is not None and isinstance(completions, list):
             row = {**row, name: [_with_score(completion, score) for completion in completions]}
@@ -41,7 +43,7 @@ class UltraFeedback(Shape):
 
 
 def _with_score(completion: object, path: str) -> object:
-    if not isinstance(completion, dict) or foreign.find_value(completion, path) not in (None, _NONE):
+    if not isinstance(completion, dict) or find_value(completion, path) not in (None, _NONE):
         return completion
     stand_in = completion.get("overall_score") if path == FIELDS.response_score else None
     return {**completion, path: None if stand_in == _NONE else stand_in}

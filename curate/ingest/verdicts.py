@@ -1,0 +1,385 @@
+"""What a foreign row says about its responses: statements about pairs, and ratings of single ones."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any, Literal, cast, get_args
+
+from curate.config.mapping import MoreVerdicts, StatedOutcome, Verdicts, write_value
+from curate.ingest.foreign import (
+    ForeignRow,
+    SourceSettings,
+    check_text,
+    get_key,
+    name_type,
+    parse_number,
+    parse_probability,
+)
+from curate.ingest.paths import ABSENT, find_value, locate_value
+from curate.ingest.rejection import RowError
+from curate.ingest.rows import Rating, Verdict
+from curate.records import Kind, Outcome, Shown, TiedAs
+
+_TIES: dict[str, TiedAs] = {"both_good": "both-good", "both_bad": "both-bad"}
+_PEOPLE = frozenset(
+    {
+        "worker",
+        "workerid",
+        "crowdworker",
+        "crowdworkerid",
+        "rater",
+        "raterid",
+        "labeler",
+        "labelerid",
+        "labeller",
+    }
+    | {"labellerid", "participant", "participantid", "userid", "username", "completedby"}
+)
+"""Names of columns that name people, without what is no letter. `docs/formats.md` lists them."""
+_NO_SCORE = ("N/A", "n/a")  # as data sets write it
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Where the paths of a mapping of verdicts start: at an item of the row, or at the row itself.
+
+    `place`: number of the item among those of `each`, from 1.
+    """
+
+    row: ForeignRow
+    item: Any
+    keys: Verdicts
+    reading: SourceSettings
+    place: int | None = None
+
+    def find(self, path: str | None) -> Any:
+        if path is not None and path.startswith("$."):
+            return find_value(self.row, path[2:])
+        return find_value(self.item, path)
+
+    def find_text(self, path: str | None) -> str | None:
+        value = self.find(path)
+        return None if value is None or path is None else check_text(value, path)
+
+    def get_annotator(self) -> str:
+        """Return who says so; items whose annotator nothing names are told apart by their numbers."""
+        path = self.keys.annotator
+        if path is not None:
+            value = get_key({path: self.find(path)}, path)
+            if value is not None:
+                return value
+        name = getattr(self.keys, "name", None) or self.reading.annotator
+        return name if self.place is None else f"{name}-{self.place}"
+
+    def get_kind(self) -> Kind:
+        value = self.find_text(self.keys.annotator_kind)
+        if value is None:
+            kind: Kind = getattr(self.keys, "kind", None) or self.reading.kind
+            is_guess = kind == "imported" and self.reading.may_guess and names_people(self.keys.annotator)
+            return "human" if is_guess else kind
+        if value not in get_args(Kind):
+            allowed = ", ".join(get_args(Kind))
+            raise RowError(
+                "wrong value", f"`{self.keys.annotator_kind}` is {value!r}, but must be one of {allowed}."
+            )
+        return cast(Kind, value)
+
+    def get_order(self) -> Shown | None:
+        path = self.keys.shown
+        value = path if path in ("ab", "ba") else self.find_text(path)
+        if value not in (None, "ab", "ba"):
+            raise RowError("wrong value", f"`{path}` is {value!r}, but must be 'ab' or 'ba'.")
+        return cast(Shown | None, value)
+
+    @property
+    def best(self) -> Literal["high", "low"] | None:
+        return getattr(self.keys, "best", None)
+
+
+def names_people(path: str | None) -> bool:
+    """Tell whether a column holds people by its name: crowd workers, raters, users.
+
+    >>> names_people("WorkerId"), names_people("ASSIGNMENT:worker_id"), names_people("annotator")
+    (True, True, False)
+    """
+    return path is not None and re.sub(r"[^a-z]", "", re.split(r"[.:]", path.lower())[-1]) in _PEOPLE
+
+
+def list_scopes(row: ForeignRow, reading: SourceSettings) -> Iterator[Scope]:
+    """List where verdicts of a row are read: its own keys, then the entries of `verdicts` and their items.
+
+    Raises:
+        RowError: `each` leads to something that is no list.
+    """
+    yield Scope(row, row, reading.fields, reading)
+    for entry in reading.fields.verdicts:
+        yield from _list_entry_scopes(row, entry, reading)
+
+
+def _list_entry_scopes(row: ForeignRow, entry: MoreVerdicts, reading: SourceSettings) -> Iterator[Scope]:
+    if entry.each is None:
+        scopes = [Scope(row, row, entry, reading)]
+    else:
+        items = find_value(row, entry.each)
+        if items is None:
+            return
+        if not isinstance(items, list):
+            raise RowError("wrong type", f"`{entry.each}` is {name_type(items)}, but should be an array.")
+        scopes = [Scope(row, item, entry, reading, place) for place, item in enumerate(items, 1)]
+    for scope in scopes:
+        if all(
+            scope.find(path) is not None and write_value(scope.find(path)) == write_value(value)
+            for path, value in entry.where.items()
+        ):
+            yield scope
+
+
+def states_pair(keys: Verdicts) -> bool:
+    """Tell whether a mapping of verdicts says which of two is better."""
+    return keys.winner is not None or keys.score_a is not None
+
+
+def read_statement(scope: Scope, a: int = 0, b: int = 1) -> Verdict | None:
+    """Read what is said about the responses at the places a and b; None where an entry of `verdicts` says nothing.
+
+    Raises:
+        RowError: A value is missing, has no meaning, or two values contradict each other.
+    """
+    keys = scope.keys
+    margin = _compare_two_scores(scope)
+    if keys.winner is None:
+        if margin is None:
+            if isinstance(keys, MoreVerdicts):
+                return None
+            raise RowError("missing key", f"`{keys.score_a}` or `{keys.score_b}` is missing.")
+        outcome: StatedOutcome = "a" if margin > 0 else "b" if margin < 0 else "tie"
+    else:
+        found = _read_winner(scope)
+        if found is None:
+            return None
+        outcome, distance = found
+        if margin is not None and ((outcome == "a" and margin < 0) or (outcome == "b" and margin > 0)):
+            reason = (
+                f"`{keys.winner}` says {outcome}, but `{keys.score_a}` and `{keys.score_b}` say the other."
+            )
+            raise RowError("contradiction", reason)
+        margin = distance if margin is None else margin
+    p_a = scope.find(keys.p_a)
+    return Verdict(
+        a=a,
+        b=b,
+        annotator=scope.get_annotator(),
+        kind=scope.get_kind(),
+        winner="tie" if outcome in _TIES else cast(Outcome, outcome),
+        p_a=None if p_a is None else parse_probability(p_a, keys.p_a or "p_a"),
+        shown=scope.get_order(),
+        rationale=scope.find_text(keys.rationale),
+        margin=_read_margin(scope, outcome) if keys.margin is not None else margin,
+        aspect=keys.aspect,
+        tied_as=_TIES.get(outcome),
+    )
+
+
+def parse_outcome(value: object, place: str, winners: Mapping[str, StatedOutcome]) -> StatedOutcome:
+    """Return what the value of a verdict means."""
+    name = write_value(value) if isinstance(value, str | int | float) else ""
+    stated = winners.get(name) or winners.get(str(value))
+    if stated is None and isinstance(value, bool):
+        stated = winners.get(str(int(value)))
+    if stated is None and name.lower() in (
+        "yes",
+        "no",
+        "on",
+        "off",
+    ):  # YAML reads such keys as true and false
+        stated = winners.get("true" if name.lower() in ("yes", "on") else "false")
+    if stated is None and name in get_args(StatedOutcome):
+        stated = cast(StatedOutcome, name)
+    if stated is None:
+        allowed = ", ".join([*winners, *get_args(Outcome)])
+        raise RowError("wrong value", f"`{place}` is {value!r}, but must be one of {allowed}.")
+    return stated
+
+
+def _read_winner(scope: Scope) -> tuple[StatedOutcome, float | None] | None:
+    """Read the winner and, on a scale, by how much; None where an entry of `verdicts` has no value."""
+    keys = scope.keys
+    if isinstance(keys.winner, dict):
+        raised = [(path, outcome) for path, outcome in keys.winner.items() if _is_true(scope.find(path))]
+        if len(raised) != 1:
+            raise RowError(
+                "wrong value", f"Exactly one of {', '.join(keys.winner)} must be 1, not {len(raised)}."
+            )
+        return raised[0][1], None
+    assert keys.winner is not None
+    value = scope.find(keys.winner)
+    if value is None:
+        if isinstance(keys, MoreVerdicts):
+            return None
+        raise RowError("missing key", f"`{keys.winner}` is missing.")
+    if keys.scale is None:
+        return parse_outcome(value, keys.winner, keys.winners), None
+    number, a, b = parse_number(value, keys.winner), keys.scale.a, keys.scale.b
+    if not min(a, b) <= number <= max(a, b):
+        raise RowError(
+            "wrong value", f"`{keys.winner}` is {number:g}, but its scale goes from {a:g} to {b:g}."
+        )
+    margin = (number - (a + b) / 2) * (1 if a > b else -1)
+    return "a" if margin > 0 else "b" if margin < 0 else "tie", margin
+
+
+def _is_true(value: object) -> bool:
+    return isinstance(value, str | bool | int | float) and write_value(value) in ("1", "true")
+
+
+def _compare_two_scores(scope: Scope) -> float | None:
+    keys = scope.keys
+    if keys.score_a is None or keys.score_b is None:
+        return None
+    scores = [parse_score(scope.find(path), path, keys, flags=True) for path in (keys.score_a, keys.score_b)]
+    if scores[0] is None or scores[1] is None:
+        return None
+    return (scores[0] - scores[1]) * (-1 if scope.best == "low" else 1)
+
+
+def _read_margin(scope: Scope, outcome: StatedOutcome) -> float | None:
+    value = scope.find(scope.keys.margin)
+    if value is None or outcome not in ("a", "b"):
+        return None
+    margin = parse_number(value, scope.keys.margin or "margin")
+    if margin < 0:
+        raise RowError("wrong value", f"`{scope.keys.margin}` is {margin:g}, but must be at least 0.")
+    return margin if outcome == "a" else -margin
+
+
+def parse_score(value: object, place: str, keys: Verdicts, *, flags: bool = False) -> float | None:
+    """Return a score, or None where there is none; `flags`: true and false are 1 and 0."""
+    if value is None or value in _NO_SCORE:
+        return None
+    if isinstance(value, str | bool | int | float) and write_value(value) in keys.scores:
+        return keys.scores[write_value(value)]
+    if flags and isinstance(value, bool):
+        return float(value)
+    return parse_number(value, place)
+
+
+def compare_scores(scores: Sequence[float | None], scope: Scope) -> list[Verdict]:
+    """Turn scores of a row's responses into verdicts about its pairs; no verdict where one has no score."""
+    annotator, kind = scope.get_annotator(), scope.get_kind()
+    sign = -1 if scope.best == "low" else 1
+    verdicts = []
+    for a, b in combinations(range(len(scores)), 2):
+        first, second = scores[a], scores[b]
+        if first is not None and second is not None:
+            margin = sign * (first - second)
+            winner: Outcome = "a" if margin > 0 else "b" if margin < 0 else "tie"
+            verdict = Verdict(
+                a=a, b=b, annotator=annotator, kind=kind, winner=winner, aspect=scope.keys.aspect
+            )
+            if scope.best != "low":  # a difference of ranks is no margin
+                verdict.margin = margin
+            verdicts.append(verdict)
+    return verdicts
+
+
+def read_ranking(scope: Scope, names: Sequence[Sequence[str]]) -> list[Verdict]:
+    """Read a ranking of responses by their names: from best to worst, lists for equals, or objects {value, rank}.
+
+    Args:
+        scope: Whose ranking it is.
+        names: The names under which each response is known.
+
+    Raises:
+        RowError: It is no ranking, or names a response that the row does not have.
+    """
+    path = scope.keys.ranking or "ranking"
+    value = scope.find(path)
+    if value is None:
+        return []
+    ranks: dict[str, float] = {}
+    for rank, name in _list_ranks(value, path):
+        if name in ranks:
+            raise RowError("wrong value", f"`{path}` names {name!r} twice.")
+        ranks[name] = rank
+    known = {name for row in names for name in row}
+    unknown = [name for name in ranks if name not in known]
+    if unknown:
+        raise RowError("wrong value", f"`{path}` names {unknown[0]!r}, which is no response of the row.")
+    places = [next((ranks[name] for name in row if name in ranks), None) for row in names]
+    ranked = [None if place is None else -place for place in places]
+    verdicts = compare_scores(ranked, scope)
+    for verdict in verdicts:
+        verdict.margin = None
+    return verdicts
+
+
+def _list_ranks(value: Any, path: str) -> Iterator[tuple[float, str]]:
+    if isinstance(value, Mapping):
+        for name, rank in value.items():
+            yield parse_number(rank, f"{path}.{name}"), str(name)
+        return
+    if not isinstance(value, list):
+        raise RowError("wrong type", f"`{path}` is {name_type(value)}, but should be an array of names.")
+    for place, item in enumerate(value, 1):
+        if isinstance(item, Mapping):
+            name, rank = item.get("value", item.get("id")), item.get("rank")
+            yield (
+                parse_number(rank, f"{path}[{place - 1}].rank"),
+                check_text(name, f"{path}[{place - 1}].value"),
+            )
+        else:
+            for name in item if isinstance(item, list) else [item]:
+                if not isinstance(name, str):
+                    reason = (
+                        f"`{path}` holds numbers: where these are ranks beside the responses, "
+                        "write `response_score` with `best: low`."
+                    )
+                    raise RowError("wrong type", reason)
+                yield place, name
+
+
+def list_scores(scope: Scope, path: str, values: Sequence[Any], *, flags: bool = False) -> list[float | None]:
+    """Read a number for each response: at a path in the responses, or a list beside them."""
+    found = list_beside(scope, path, values)
+    return [parse_score(value, place, scope.keys, flags=flags) for value, place in found]
+
+
+def list_beside(scope: Scope, path: str, values: Sequence[Any]) -> list[tuple[Any, str]]:
+    """Return what each response has at a path, and where it stands: in the response, else in a list beside them.
+
+    Raises:
+        RowError: The list is of another length than the responses.
+    """
+    inside = [locate_value(value, path) if isinstance(value, Mapping) else ABSENT for value in values]
+    responses = scope.reading.fields.responses
+    if any(item is not ABSENT for item in inside):
+        name = responses if isinstance(responses, str) else "response"
+        return [
+            (None if item is ABSENT else item, f"{name}[{place}].{path}") for place, item in enumerate(inside)
+        ]
+    beside = scope.find(path)
+    if beside is None:
+        return [(None, path)] * len(values)
+    if not isinstance(beside, list):
+        reason = f"`{path}` is {name_type(beside)}, but should be an array with one entry for each response."
+        raise RowError("wrong type", reason)
+    if len(beside) != len(values):
+        reason = f"`{path}` has {len(beside)} entries, but there are {len(values)} responses."
+        raise RowError("lists of different lengths", reason)
+    return [(item, f"{path}[{place}]") for place, item in enumerate(beside)]
+
+
+def read_ratings(scope: Scope, values: Sequence[Any], aspects: Mapping[str, str]) -> list[Rating]:
+    """Read the ratings of responses by single criteria."""
+    if not aspects:
+        return []
+    annotator, kind = scope.get_annotator(), scope.get_kind()
+    return [
+        Rating(response=place, annotator=annotator, kind=kind, score=score, aspect=aspect)
+        for aspect, path in aspects.items()
+        for place, score in enumerate(list_scores(scope, path, values))
+        if score is not None
+    ]

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 ingest_app = typer.Typer(
     cls=IngestGroup,
-    help="Take in responses and judgments: all sources of curate.yaml, or `curate ingest FILE…`, whose shape is recognised.",
+    help="Take in responses and judgments: all sources of curate.yaml, or with `curate ingest FILE…` files whose shape "
+    "is recognised.",
 )
 ingest_app.command(FILES)(ingest_files)
 

@@ -56,7 +56,8 @@ def insert_source(content: str, entry: str, where: str) -> str:
         }:
             return changed
     raise CurateError(
-        f"{where}: the list `ingest` stands there in a way that nothing can be added to; add to it yourself:\n{entry}".rstrip()
+        f"{where}: the list `ingest` stands there in a way that nothing can be added to; "
+        f"add to it yourself:\n{entry}".rstrip()
     )
 
 

@@ -14,14 +14,13 @@ from curate.core.json_text import is_too_deep
 from curate.data.preference_rows import is_transcript
 
 Content = Literal[
-    "text", "identifier", "transcript", "chatml", "messages", "message", "number", "flag", "texts", "numbers", "objects",
-    "conversations", "object", "json", "mixed", "empty",
+    "text", "identifier", "transcript", "chatml", "messages", "message", "number", "flag", "texts", "numbers",
+    "objects", "conversations", "object", "json", "mixed", "empty",
 ]  # fmt: skip
-"""`identifier`: a key or path of one word; `json`: text that is JSON of messages, of a list or of an object; `conversations`: a list of lists of messages."""
+"""`identifier`: a key or path of one word; `json`: text that is JSON of messages, of a list or of an object;
+`conversations`: a list of lists of messages."""
 
-_IDENTIFIER = re.compile(
-    r"(?=.*[\d_|/])[\w.|/:#@-]{6,}"
-)  # one word with digits or slashes: a key or path, and no sentence
+_IDENTIFIER = re.compile(r"(?=.*[\d_|/])[\w.|/:#@-]{6,}")  # one word with digits or slashes, and no sentence
 _MOST_VALUES = 12  # that a column of verdicts has
 _LONGEST_VALUE = 40  # characters
 
@@ -163,3 +162,18 @@ def _parse_cell(value: object) -> Any:
         return json.loads(value)
     except (ValueError, RecursionError):
         return None
+
+
+def list_keys(values: Sequence[object], *, depth: int = 4) -> list[str]:
+    """List the keys of objects in values, and of the objects in these, also where a cell holds them as JSON text."""
+    keys: dict[str, None] = {}
+    for value in values:
+        inside = _parse_cell(value) if isinstance(value, str) else value
+        if isinstance(inside, Mapping):
+            keys |= dict.fromkeys(map(str, inside))
+            inside = list(inside.values())
+        if isinstance(inside, list) and depth > 1:
+            keys |= dict.fromkeys(
+                list_keys([item for item in inside if isinstance(item, Mapping | list)], depth=depth - 1)
+            )
+    return list(keys)

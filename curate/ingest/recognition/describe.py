@@ -10,10 +10,13 @@ from curate.config.project import Config
 from curate.ingest.recognition.recognize import Recognition
 from curate.ingest.recognition.sample import count_rows, locate_same
 from curate.ingest.recognition.trial import AnyRow, Trial
-from curate.ingest.rows import AnyMessage, Verdict
+from curate.ingest.rows import AnyMessage, Rating, Verdict
+from curate.ingest.shapes import open_shape
+from curate.records import Kind
 
 _DRAWN = 3
 _LINES = 4  # of a message
+_VERDICTS = 6
 _WIDTH = 100  # characters of a line
 _PEOPLE = {"human": "people", "imported": "nobody knows whom", "llm": "language models"}
 
@@ -31,7 +34,10 @@ def describe_recognition(recognition: Recognition, config: Config) -> str:
         return f"{place}: not recognised"
     if trial is None:
         return f"{place}: judgments of responses that are in the lake"
-    shape = f"`{source.format}`" if source.fields is None else "a mapping by its columns"
+    about = open_shape(source.format).description
+    shape = f"`{source.format}`" + (f" ({about})" if about else "")
+    if source.format == "native" and source.fields is not None:
+        shape = "a mapping by its columns"
     total = count_rows(locate_same(recognition.item, source, config), config)
     count = f"{total:,}" if total is not None else f"more than {trial.total:,}"
     parts = [shape, *_describe_prompts(trial), f"{count} {_name_rows(trial)}", _describe_verdicts(trial)]
@@ -79,24 +85,38 @@ def _describe_prompts(trial: Trial) -> Iterator[str]:
 
 
 def _describe_verdicts(trial: Trial) -> str:
+    """Say whose verdicts the rows carry; people are counted, and not named."""
     verdicts = [verdict for row in trial.rows for verdict in row.verdicts]
-    if not verdicts:
+    ratings = [rating for row in trial.rows for rating in row.ratings]
+    if not verdicts and not ratings:
         return "no verdicts"
-    kinds = Counter(verdict.kind for verdict in verdicts)
-    names = list(dict.fromkeys(verdict.annotator for verdict in verdicts))
-    listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-    whose = " and ".join(f"{_PEOPLE.get(kind, kind)} (kind {kind})" for kind in kinds)
-    ties = sum(verdict.winner == "tie" for verdict in verdicts)
-    return f"verdicts of {whose}: {listed}" + (
-        f", {ties} of the first {len(verdicts)} are ties" if ties else ""
+    names: dict[Kind, dict[str, None]] = {}
+    for statement in (*verdicts, *ratings):
+        names.setdefault(statement.kind, {})[statement.annotator] = None
+    whose = " and ".join(
+        f"{_PEOPLE.get(kind, kind)} (kind {kind}: {_list_names(kind, list(n))})" for kind, n in names.items()
     )
+    ties = sum(verdict.winner == "tie" for verdict in verdicts)
+    word = "verdicts" if verdicts else "ratings"
+    return f"{word} of {whose}" + (f", {ties} of the first {len(verdicts)} are ties" if ties else "")
+
+
+def _list_names(kind: Kind, names: Sequence[str]) -> str:
+    if kind == "human":
+        return "1 name" if len(names) == 1 else f"{len(names)} names"
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def describe_columns(trial: Trial) -> str:
     """Say which columns are not read, or that all are."""
     if not trial.unread:
         return "every column is read"
-    return f"not read: {', '.join(trial.unread)}"
+    kept = [name for name in trial.unread if trial.source.fields and name in trial.source.fields.meta]
+    rest = [name for name in trial.unread if name not in kept]
+    parts = [
+        f"{word}: {', '.join(names)}" for word, names in (("kept in meta", kept), ("not read", rest)) if names
+    ]
+    return "; ".join(parts)
 
 
 def draw_rows(trial: Trial) -> str:
@@ -112,10 +132,11 @@ def _draw_row(number: int, row: AnyRow) -> Iterator[str]:
     for position, response in enumerate(row.responses):
         yield f"  {_letter(position)}" + (f" ({response.model})" if response.model else "")
         yield from _draw_turns(response.answer, "assistant", "    ")
-    for verdict in row.verdicts[:6]:
-        yield f"  → {_draw_verdict(verdict)}"
-    if len(row.verdicts) > 6:
-        yield f"  → {len(row.verdicts) - 6} more verdicts"
+    said = [_draw_verdict(verdict) for verdict in row.verdicts]
+    said += [_draw_rating(rating) for rating in row.ratings]
+    yield from (f"  → {line}" for line in said[:_VERDICTS])
+    if len(said) > _VERDICTS:
+        yield f"  → {len(said) - _VERDICTS} more"
 
 
 def _draw_turns(turns: object, role: str, indent: str) -> Iterator[str]:
@@ -155,8 +176,19 @@ def _draw_verdict(verdict: Verdict) -> str:
         "tie": f"{a} and {b} are equally good",
     }
     word = says.get(verdict.winner, f"{verdict.winner} on {a} and {b}")
-    probability = "" if verdict.p_a is None else f" (P({a}) = {verdict.p_a:.2f})"
-    return f"{word}{probability}, says {verdict.annotator} ({verdict.kind})"
+    more = [f"P({a}) = {verdict.p_a:.2f}"] if verdict.p_a is not None else []
+    more += [f"margin {verdict.margin:g}"] if verdict.margin is not None else []
+    more += [f"on {verdict.aspect}"] if verdict.aspect else []
+    more += [verdict.tied_as.replace("_", " ")] if verdict.tied_as else []
+    listed = f" ({', '.join(more)})" if more else ""
+    return f"{word}{listed}, says {verdict.annotator} ({verdict.kind})"
+
+
+def _draw_rating(rating: Rating) -> str:
+    aspect = f" on {rating.aspect}" if rating.aspect else ""
+    return (
+        f"{_letter(rating.response)} is rated {rating.score:g}{aspect} by {rating.annotator} ({rating.kind})"
+    )
 
 
 def _letter(position: int) -> str:

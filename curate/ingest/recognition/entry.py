@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from curate.config.ingest import Source
+from curate.core.terminal import escape_controls
 
 
 def list_entry(source: Source) -> dict[str, Any]:
@@ -39,7 +40,7 @@ def write_entry(source: Source, *, indent: int = 2, comment: str | None = None) 
             lines += [f"{key}:", *(f"  {name}: {_write_value(item)}" for name, item in value.items())]
         else:
             lines.append(f"{key}: {_write_value(value)}")
-    note = [f"# {' '.join(comment.split())}"] if comment else []
+    note = [f"# {' '.join(escape_controls(comment).split())}"] if comment else []
     lines = [*note, *((f"- {line}" if number == 0 else f"  {line}") for number, line in enumerate(lines))]
     return "".join(f"{' ' * indent}{line}\n" for line in lines)
 

@@ -6,150 +6,51 @@ import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+# fmt: off
 PROMPTS = (
-    *(
-        "prompt",
-        "instruction",
-        "question",
-        "query",
-        "user prompt",
-        "user query",
-        "user input",
-        "user message",
-    ),
-    *("prompt text", "question text", "input prompt", "task prompt", "request", "messages", "conversation"),
-    "conversations",
-    *("input", "context", "post", "problem", "source text", "topic", "task", "text"),
+    "prompt", "instruction", "question", "query", "user prompt", "user query", "user input", "user message",
+    "prompt text", "question text", "input prompt", "task prompt", "request", "messages", "conversation",
+    "conversations", "input", "context", "post", "problem", "source text", "topic", "task", "text",
 )
 """What prompts are called, the likeliest first."""
 
-ANSWERS = frozenset(
-    {
-        *("response", "answer", "completion", "output", "generation", "reply", "candidate", "continuation"),
-        *(
-            "summary",
-            "conversation",
-            "assistant",
-            "text",
-            "message",
-            "messages",
-            "argument",
-            "solution",
-            "ref",
-            "option",
-        ),
-        *(
-            "responses",
-            "answers",
-            "completions",
-            "outputs",
-            "generations",
-            "replies",
-            "candidates",
-            "summaries",
-            "texts",
-        ),
-    }
-)
+ANSWERS = frozenset({
+    "response", "answer", "completion", "output", "generation", "reply", "candidate", "continuation", "summary",
+    "conversation", "assistant", "text", "message", "argument", "solution", "ref", "option",
+    "responses", "answers", "completions", "outputs", "generations", "replies", "candidates", "summaries", "texts",
+    "messages",
+})
 MODELS = frozenset({"model", "models", "generator", "llm", "engine", "author", "writer", "bot", "policy"})
-SCORES = frozenset(
-    {"score", "scores", "rating", "ratings", "reward", "rewards", "grade", "points", "quality", "stars"}
-)
+SCORES = frozenset({
+    "score", "scores", "rating", "ratings", "reward", "rewards", "grade", "points", "quality", "stars",
+})
 RANKS = frozenset({"rank", "ranks", "ranking", "rankings", "position", "place", "placement"})
-VERDICTS = frozenset(
-    {
-        *(
-            "winner",
-            "winners",
-            "preference",
-            "preferred",
-            "verdict",
-            "choice",
-            "label",
-            "labels",
-            "gold",
-            "better",
-        ),
-        *(
-            "best",
-            "judgment",
-            "judgement",
-            "vote",
-            "decision",
-            "selected",
-            "selection",
-            "chosen",
-            "win",
-            "majority",
-            "pick",
-        ),
-        *("result", "outcome", "annotation"),
-    }
-)
-ANNOTATORS = frozenset(
-    {
-        "annotator",
-        "judge",
-        "worker",
-        "rater",
-        "labeler",
-        "labeller",
-        "evaluator",
-        "reviewer",
-        "assessor",
-        "crowdworker",
-    }
-)
+VERDICTS = frozenset({
+    "winner", "winners", "preference", "preferred", "verdict", "choice", "label", "labels", "gold", "better", "best",
+    "judgment", "judgement", "vote", "decision", "selected", "selection", "chosen", "win", "majority", "pick",
+    "result", "outcome", "annotation",
+})
 WORKERS = frozenset({"worker", "workerid", "rater", "labeler", "labeller", "assessor", "crowdworker"})
-REFERENCES = frozenset(
-    {"reference", "reference answer", "ground truth", "gold answer", "correct answer", "target"}
-)
-RATIONALES = frozenset(
-    {"rationale", "reason", "explanation", "justification", "feedback", "comment", "critique", "review text"}
-)
-IDS = (
-    "id",
-    "uid",
-    "uuid",
-    "item id",
-    "row id",
-    "example id",
-    "question id",
-    "prompt id",
-    "pair id",
-    "sample id",
-)
+ANNOTATORS = WORKERS | {"annotator", "judge", "evaluator", "reviewer"}
+REFERENCES = frozenset({
+    "reference", "reference answer", "ground truth", "gold answer", "correct answer", "target",
+})
+RATIONALES = frozenset({
+    "rationale", "reason", "explanation", "justification", "feedback", "comment", "critique", "review text",
+})
 
 UNDECIDED = (
-    *(("a", "b"), ("1", "2"), ("0", "1"), ("left", "right"), ("first", "second"), ("x", "y"), ("one", "two")),
-    ("i", "j"),
+    ("a", "b"), ("1", "2"), ("0", "1"), ("left", "right"), ("first", "second"), ("x", "y"), ("one", "two"), ("i", "j"),
 )
 """Words that tell two sides apart, and not which of them is better."""
 
 DECIDED = (
-    *(
-        ("chosen", "rejected"),
-        ("preferred", "rejected"),
-        ("preferred", "dispreferred"),
-        ("accepted", "rejected"),
-    ),
-    *(
-        ("chosen", "reject"),
-        ("winner", "loser"),
-        ("winning", "losing"),
-        ("win", "lose"),
-        ("better", "worse"),
-        ("w", "l"),
-    ),
-    *(
-        ("good", "bad"),
-        ("positive", "negative"),
-        ("pos", "neg"),
-        ("selected", "rejected"),
-        ("preferred", "unpreferred"),
-    ),
+    ("chosen", "rejected"), ("preferred", "rejected"), ("preferred", "dispreferred"), ("accepted", "rejected"),
+    ("chosen", "reject"), ("winner", "loser"), ("winning", "losing"), ("win", "lose"), ("better", "worse"), ("w", "l"),
+    ("good", "bad"), ("positive", "negative"), ("pos", "neg"), ("selected", "rejected"), ("preferred", "unpreferred"),
 )
 """Words of which the first is the better side's."""
+# fmt: on
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _PREFIXES = frozenset({"input", "inputs", "answer", "output", "outputs"})

@@ -8,21 +8,24 @@ the rows differently, or a name and its values do not decide what they mean, not
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from curate.config.ingest import Source
+from curate.config.ingest import Fields, Source
 from curate.config.project import Config
 from curate.config.validation import explain_errors
 from curate.core.errors import CurateError
 from curate.data.native import JudgmentsRow, ResponsesRow
+from curate.ingest.context import is_context
 from curate.ingest.decoders import make_judgments_decoder
 from curate.ingest.inputs import Input
 from curate.ingest.native import make_native_responses_decoder
 from curate.ingest.recognition.content import profile_columns
-from curate.ingest.recognition.propose import Proposal, propose_mapping
+from curate.ingest.recognition.proposal import Proposal
+from curate.ingest.recognition.propose import propose_mapping
 from curate.ingest.recognition.sample import Sample, read_sample
 from curate.ingest.recognition.trial import Trial, list_doubts, try_source
 from curate.ingest.rejection import Rejection, RowError
@@ -71,9 +74,10 @@ def recognize_input(item: Input, source: Source, config: Config) -> Recognition:
     sample = read_sample(item)
     if not sample.rows:
         reason = max(sample.broken, key=lambda text: sample.broken[text], default="it has no rows")
-        return Recognition(
-            item, None, "refused", sample, problems=(f"no row can be read: {reason.rstrip('.')}",)
-        )
+        problem = f"no row can be read: {reason.rstrip('.')}"
+        if any(isinstance(raw, bytes) and raw.strip() == b"{" for _, raw in sample.read[:1]):
+            problem = "its objects stand on several lines each: write one a line, with `jq -c .`"
+        return Recognition(item, None, "refused", sample, problems=(problem,))
     if source.fields is not None or source.format not in ("auto", "native"):
         return _recognize_stated(source, sample, config)
     if (problem := _find_rows_inside(sample)) is not None:
@@ -187,7 +191,8 @@ def _recognize_shape(source: Source, sample: Sample, config: Config) -> Recognit
         return None
     first = trials[0]
     if first.share < _FEWEST:
-        problem = f"its columns are those of `{first.source.format}`, but most rows cannot be read so: {first.commonest}"
+        shape = f"its columns are those of `{first.source.format}`"
+        problem = f"{shape}, but most rows cannot be read so: {first.commonest}"
         return Recognition(
             sample.item, first.source, "refused", sample, first, problems=(problem.rstrip("."),)
         )
@@ -217,14 +222,34 @@ def _try_shapes(source: Source, sample: Sample, config: Config) -> list[Trial]:
         if name == "native" or not any(alternative <= columns for alternative in alternatives):
             continue
         with contextlib.suppress(CurateError):
-            trials.append(try_source(trial_source, sample, config))
+            trial = try_source(trial_source, sample, config)
+            trials.append(_keep_unread(trial, sample, config))
     return sorted(trials, key=_rank_trial, reverse=True)
+
+
+def _keep_unread(trial: Trial, sample: Sample, config: Config) -> Trial:
+    """Return the trial with columns that the shape does not read kept in `meta`, where they are not about the question.
+
+    A pandas index is ignored. `unread` still lists all of them.
+    """
+    fields = open_shape(trial.source.format).fields
+    index = [name for name in trial.unread if name == "" or re.fullmatch(r"Unnamed: \d+", name)]
+    rest = [name for name in trial.unread if name not in index and not is_context(name)]
+    if trial.share < _FEWEST or not (index or rest):
+        return trial
+    added: dict[str, list[str]] = {"meta": [*fields.meta, *rest]} if rest else {}
+    if index:
+        added["ignore"] = [*fields.ignore, *index]
+    own = trial.source.fields.model_dump(exclude_unset=True) if trial.source.fields else {}
+    source = trial.source.model_copy(update={"fields": Fields.model_validate({**added, **own})})
+    unread = tuple(name for name in trial.unread if name not in index)
+    return replace(try_source(source, sample, config), unread=unread, covered=trial.covered)
 
 
 def _rank_trial(trial: Trial) -> tuple[Any, ...]:
     """Rank a reading: most rows at all, then the columns that it reads, then named data sets before general shapes."""
-    name = trial.source.format
-    return trial.share >= _FEWEST, len(trial.covered), name not in GENERAL, round(trial.share, 1), name
+    name, fits = trial.source.format, trial.share >= _FEWEST
+    return fits, len(trial.covered), (name in GENERAL) is not fits, round(trial.share, 1), name
 
 
 # Any other columns ------------------------------------------------------------------------------------------------
@@ -248,15 +273,9 @@ def _recognize_columns(source: Source, sample: Sample, config: Config) -> Recogn
         problems = (*proposal.problems, str(error).rstrip("."))
         return Recognition(sample.item, None, "refused", sample, problems=problems)
     problems = tuple(_list_problems(proposal, trial))
-    return Recognition(
-        sample.item,
-        mapped,
-        "refused" if problems else "likely",
-        sample,
-        trial,
-        tuple(proposal.doubts),
-        problems,
-    )
+    doubts = ("what the columns mean follows from their names and values", *proposal.doubts)
+    certainty: Literal["likely", "refused"] = "refused" if problems else "likely"
+    return Recognition(sample.item, mapped, certainty, sample, trial, doubts, problems)
 
 
 def _list_problems(proposal: Proposal, trial: Trial) -> list[str]:
@@ -265,6 +284,7 @@ def _list_problems(proposal: Proposal, trial: Trial) -> list[str]:
         problems.append(trial.problem)
     if trial.share < _FEWEST and not problems:
         problems.append(f"most rows cannot be read so: {trial.commonest.rstrip('.')}")
-    if proposal.says_verdicts and trial.rows and not any(row.verdicts for row in trial.rows) and not problems:
+    says_something = any(row.verdicts or row.ratings for row in trial.rows)
+    if proposal.says_verdicts and trial.rows and not says_something and not problems:
         problems.append("the verdicts of this shape cannot be read by a mapping")
     return problems

@@ -101,5 +101,6 @@ def explain_refusal(recognition: Recognition) -> str:
         reasons = f"what it is, is likely and not certain ({'; '.join(recognition.doubts)})"
     sentence = f"{recognition.item.part}: {reasons}."
     if recognition.source is not None:
-        sentence += f" The mapping so far, to be mended under `ingest` of curate.yaml:\n{write_entry(recognition.source)}"
+        entry = write_entry(recognition.source)
+        sentence += f" The mapping so far, to be mended under `ingest` of curate.yaml:\n{entry}"
     return sentence.rstrip()

@@ -11,6 +11,7 @@ from typing import Any
 from curate.config.ingest import Source
 from curate.config.project import Config
 from curate.core.errors import CurateError
+from curate.ingest.accounting import is_covered, says_something
 from curate.ingest.context import ContextScan, check_source, is_context
 from curate.ingest.decoders import make_judgments_decoder, make_responses_decoder
 from curate.ingest.inputs import Input
@@ -36,7 +37,8 @@ class Trial:
 
     Attributes:
         source: The way to read the input.
-        rows: Rows that could be read.
+        rows: What could be read.
+        sound: How many sampled rows that is: a tree holds several.
         rejections: Reasons of those that could not → how many; `total` counts all.
         total: Sampled rows.
         covered: Columns that are read.
@@ -46,6 +48,7 @@ class Trial:
 
     source: Source
     rows: tuple[AnyRow, ...]
+    sound: int
     rejections: Mapping[str, int]
     total: int
     covered: frozenset[str]
@@ -55,7 +58,7 @@ class Trial:
     @property
     def share(self) -> float:
         """The share of the sampled rows that can be read."""
-        return len(self.rows) / self.total if self.total else 0.0
+        return self.sound / self.total if self.total else 0.0
 
     @property
     def commonest(self) -> str:
@@ -72,34 +75,35 @@ def try_source(source: Source, sample: Sample, config: Config) -> Trial:
     again = read_sample(locate_same(sample.item, source, config), size=max(len(sample.read), 1))
     read = make_responses_decoder(source, name=source.name or sample.item.name)
     rows: list[AnyRow] = []
-    rejections: Counter[str] = Counter()
+    sound, rejections = 0, Counter[str]()
     for _, raw in again.read:
         try:
             if isinstance(raw, Rejection):
                 rejections[raw.reason] += 1
             else:
-                rows.append(read(raw))
+                result = read(raw)
+                rows += result if isinstance(result, list) else [result]
+                sound += 1
         except RowError as error:
             rejections[error.reason] += 1
     known = _list_known(source)
-    columns = again.columns
-    covered = frozenset(name for name in columns if name in known or name.partition(".")[0] in known)
-    unread = tuple(name for name in columns if name not in covered)
+    covered = frozenset(name for name in again.columns if is_covered(name, known))
+    unread = tuple(name for name in again.columns if name not in covered)
     problem = _find_json_text(rows)
     if problem is None and rows:
         problem = _find_conflict(source, again)
-    return Trial(source, tuple(rows), rejections, len(again.read), covered, unread, problem)
+    return Trial(source, tuple(rows), sound, rejections, len(again.read), covered, unread, problem)
 
 
 def list_doubts(trial: Trial, sample: Sample) -> list[str]:
     """List what speaks against a named shape: columns that it does not read though they matter."""
     doubts = []
     matters = [name for name in trial.unread if is_context(name) or has_word(name, VERDICTS | SCORES | RANKS)]
-    if said := [name for name in matters if any(_says_something(row.get(name)) for row in sample.rows)]:
+    if said := [name for name in matters if any(says_something(row.get(name)) for row in sample.rows)]:
         doubts.append("nothing reads " + ", ".join(f"`{name}`" for name in said))
     if trial.share < MOSTLY:
         doubts.append(
-            f"{trial.total - len(trial.rows)} of {trial.total} rows cannot be read so: {trial.commonest}".rstrip(
+            f"{trial.total - trial.sound} of {trial.total} rows cannot be read so: {trial.commonest}".rstrip(
                 "."
             )
         )
@@ -119,10 +123,8 @@ def _doubt_people(trial: Trial) -> Iterator[str]:
 def _list_known(source: Source) -> frozenset[str]:
     if source.format == "native" and source.fields is None:
         return frozenset(NativeRow.__struct_fields__)
-    known = set(ContextScan.from_source(source).known) | set(source.fields.meta if source.fields else [])
-    for alternative in open_shape(source.format).columns:
-        known |= alternative
-    return frozenset(known)
+    scan = ContextScan.from_source(source)
+    return scan.known.union(scan.kept, *open_shape(source.format).columns)
 
 
 def _find_json_text(rows: list[AnyRow]) -> str | None:
@@ -162,10 +164,6 @@ def _find_conflict(source: Source, sample: Sample) -> str | None:
     except CurateError as error:
         return str(error).rstrip(".")
     return None
-
-
-def _says_something(value: object) -> bool:
-    return value is not None and value not in ("", [], {})
 
 
 def read_all(item: Input) -> Iterator[str | None]:

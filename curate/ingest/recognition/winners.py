@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from curate.config.mapping import write_value
 from curate.ingest.recognition.names import NamePair, split_name
 
 _FILLERS = frozenset(
@@ -52,6 +53,7 @@ _TIES = frozenset(
         "about the same",
     }
 )
+_GOOD_TIES = frozenset({"equally good", "both good", "good tie"})
 _BAD_TIES = frozenset(
     {"neither", "both bad", "bothbad", "tie bothbad", "tie both bad", "bad tie", "equally bad"}
 )
@@ -107,15 +109,6 @@ def read_winner_values(values: Sequence[object], pair: NamePair, column: str) ->
     return result
 
 
-def write_value(value: object) -> str:
-    """Return a value as text under which mappings know it."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)
-
-
 def _simplify_value(value: object, pair: NamePair) -> str:
     """Return the word of a value that tells the sides apart, without `model`, `response`, brackets and the like."""
     text = write_value(value)
@@ -126,7 +119,7 @@ def _simplify_value(value: object, pair: NamePair) -> str:
     if re.fullmatch(r"[-+.\d]+", text.strip()):
         return text.strip()
     words = [word for word in split_name(text) if word]
-    if " ".join(words) in _TIES | _BAD_TIES | _ABSTAIN:
+    if " ".join(words) in _TIES | _GOOD_TIES | _BAD_TIES | _ABSTAIN:
         return " ".join(words)
     rest = [word for word in words if word not in _FILLERS and word not in pair.stem]
     return " ".join(rest) if rest else " ".join(words)
@@ -148,7 +141,11 @@ def _choose_sides(words: set[str], pair: NamePair) -> tuple[str, str] | None:
 def _read_word(word: str, sides: tuple[str, str] | None) -> str | None:
     if sides is not None and word in sides:
         return "a" if word == sides[0] else "b"
-    if word in _TIES or word in _BAD_TIES:
+    if word in _BAD_TIES:
+        return "both_bad"
+    if word in _GOOD_TIES:
+        return "both_good"
+    if word in _TIES:
         return "tie"
     if word in _ABSTAIN:
         return "abstain"

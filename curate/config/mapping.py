@@ -34,7 +34,7 @@ def write_value(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
-        return str(int(value)) if float(value).is_integer() else repr(float(value))
+        return str(int(value)) if isinstance(value, int) or value.is_integer() else repr(value)
     text = str(value).strip()
     if text in ("True", "False", "TRUE", "FALSE"):
         return text.lower()

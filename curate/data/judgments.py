@@ -86,7 +86,7 @@ def order_pair(statement: JudgmentStatement) -> JudgmentStatement:
         outcome=_MIRRORED_OUTCOMES.get(statement.outcome, statement.outcome),
         shown=_MIRRORED_ORDERS.get(statement.shown),
         p_a=None if statement.p_a is None else 1 - statement.p_a,
-        score=None if statement.score is None else -statement.score,
+        score=None if statement.score is None else 0.0 - statement.score,  # not -0.0
     )
 
 

@@ -16,6 +16,7 @@ from curate.core.errors import CurateError
 from curate.core.identity import content_id
 from curate.data.json_columns import list_rows
 
+_MARK = b"\xef\xbb\xbf"  # which some editors write at the beginning of a file in UTF-8
 _LINES = (".jsonl", ".jsonl.gz", ".jsonl.zst")
 _PAIR = {"prompt", "chosen", "rejected", "prompt_id", "confidence", "strength", "weight"}
 _COLUMNS = _PAIR | {"responses", "rankings", "system", "image", "images", "tools", "aspects"}
@@ -50,6 +51,11 @@ def digest_data(source: Path) -> str:
 
 def read_data_rows(file: Path, columns: Collection[str] | None = _COLUMNS) -> Iterator[Any]:
     """The rows of one file as they are decoded; `None` where a line is no JSON. `columns`: of Parquet; None: all."""
+    if file.name.removesuffix(".gz").removesuffix(".zst").endswith((".csv", ".tsv")):
+        raise CurateError(
+            f"{file} is a table of text, in which preference data are not read: take it in with `curate ingest`, "
+            "or convert it to JSON Lines or Parquet."
+        )
     try:
         yield from _read_parquet(file, columns) if file.suffix == ".parquet" else _read_json_lines(file)
     except (
@@ -75,7 +81,9 @@ def _read_parquet(file: Path, wanted: Collection[str] | None) -> Iterator[Any]:
 def _read_json_lines(file: Path) -> Iterator[Any]:
     decode = msgspec.json.Decoder().decode
     with _open_file(file) as stream:
-        for line in stream:
+        for number, line in enumerate(stream):
+            if number == 0:
+                line = line.removeprefix(_MARK)
             if line.strip():
                 try:
                     yield decode(line)

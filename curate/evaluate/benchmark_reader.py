@@ -115,7 +115,11 @@ def _read_file(file: Path) -> Iterator[Any]:
         yield from read_data_rows(file, None)
         return
     try:
-        rows = json.loads(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8-sig")
+        if "\n{" in text and text.startswith("{") and text[: text.index("\n")].rstrip().endswith("}"):
+            yield from read_data_rows(file, None)  # JSON Lines under another suffix
+            return
+        rows = json.loads(text)
     except (OSError, ValueError) as error:
         raise CurateError(f"Cannot read the benchmark {file}: {' '.join(str(error).split())}.") from error
     if not isinstance(rows, list):

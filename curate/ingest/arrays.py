@@ -5,6 +5,7 @@ An array is read whole, so there is a limit to it; JSON Lines are streamed at an
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,7 +36,31 @@ def read_json_rows(path: Path, *, limit: int) -> Iterator[tuple[int, ReadRow]]:
             "convert it with `jq -c '.[]'` to .jsonl."
         )
     try:
-        rows = msgspec.json.decode(content, type=list[msgspec.Raw])
+        rows = list(map(bytes, msgspec.json.decode(content, type=list[msgspec.Raw])))
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise CurateError(f"{path} begins as a JSON array, but is not valid JSON: {error}.") from error
-    yield from enumerate(map(bytes, rows), 1)
+        try:
+            rows = _split_array(content)  # one NaN is that row's fault, and not the file's
+        except (ValueError, RecursionError):
+            raise CurateError(f"{path} begins as a JSON array, but is not valid JSON: {error}.") from error
+    yield from enumerate(rows, 1)
+
+
+def _split_array(content: bytes) -> list[bytes]:
+    """Split an array into its items, with numbers that are not JSON (NaN) in them; ValueError where it is none."""
+    text, decoder = content.decode(), json.JSONDecoder()
+    place, rows = _skip_blanks(text, 1), list[bytes]()
+    while True:
+        _, end = decoder.raw_decode(text, place)
+        rows.append(text[place:end].encode("utf-8", "surrogatepass"))
+        place = _skip_blanks(text, end)
+        if text[place : place + 1] == "]" and not text[place + 1 :].strip():
+            return rows
+        if text[place : place + 1] != ",":
+            raise ValueError(f"no comma at character {place}")
+        place = _skip_blanks(text, place + 1)
+
+
+def _skip_blanks(text: str, place: int) -> int:
+    while text[place : place + 1] in (" ", "\n", "\r", "\t"):
+        place += 1
+    return place

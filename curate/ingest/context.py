@@ -28,6 +28,7 @@ from curate.ingest.rejection import Rejection, RowError
 from curate.ingest.rows import NativeRow, Row
 from curate.ingest.shapes import open_shape
 from curate.ingest.turns import CHATML_MARK, TRANSCRIPT_MARK
+from curate.ingest.verdicts import names_people
 
 SYSTEM = frozenset({"system", "system_prompt", "custom_system_prompt", "system_message"})
 INPUT = frozenset(
@@ -58,16 +59,18 @@ _SAMPLE = 1000  # rows from which a mapping is known to be wrong
 _MOST_NAMES = 10_000  # of columns that are remembered
 
 
-def check_source(inputs: Sequence[Input]) -> None:
+def check_source(inputs: Sequence[Input]) -> list[str]:
     """Stop a source whose mapping gives no row a prompt, or makes one prompt of rows that differ in unread context.
 
     `inputs`: those of one source that are to be read.
+
+    Returns the columns that nothing reads, in which rows of one prompt do not differ.
 
     Raises CurateError with what to write under `fields`.
     """
     source = inputs[0].source
     if source.format == "native" and source.fields is None:
-        return  # a native row has no unknown keys, and its prompt is where it must be
+        return []  # a native row has no unknown keys, and its prompt is where it must be
     for item in inputs:
         _check_prompts(item)
         _check_texts(item)
@@ -75,13 +78,14 @@ def check_source(inputs: Sequence[Input]) -> None:
     scan = ContextScan.from_source(source)
     names = frozenset[str]().union(*(_find_unread_names(item, scan) for item in inputs))
     if not names:
-        return
+        return []
     scan.names = tuple(sorted(names))
     for item in inputs:
         for number, row in _read_objects(item):
             scan.add_row(f"row {number} of {item.part}", row)
     if scan.conflicts:
         raise CurateError(_explain_conflicts(scan.conflicts, source))
+    return sorted(names)
 
 
 @dataclass(slots=True)
@@ -319,6 +323,8 @@ def _explain_conflicts(conflicts: Mapping[str, tuple[str, str]], source: Source)
     fields = ", ".join(remedy for remedy in remedies if remedy)
     read = f"`fields: {{{fields}}}` to read what can be, or " if fields else ""
     ignored = ", ".join(sorted(conflicts))
+    if not any(map(is_context, conflicts)) and source.kind != "judgments":
+        read += f"`fields: {{meta: [{ignored}]}}` to keep them with the verdicts, or "
     consequence = (
         "so different questions would become one"
         if any(map(is_context, conflicts))
@@ -345,4 +351,4 @@ def _suggest_field(column: str, source: Source) -> str | None:
     ):
         if column.lower() in names and getattr(own, key) is None:
             return f"{key}: {column}"
-    return None
+    return f"annotator: {column}" if names_people(column) and own.annotator is None else None

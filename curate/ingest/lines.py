@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+import msgspec
+
 from curate.core.errors import CurateError
 from curate.ingest.chunks import ReadRow
 from curate.ingest.inflate import DAMAGE, open_bytes
@@ -76,9 +78,35 @@ def read_json_lines(path: Path, *, limit: int) -> Iterator[tuple[int, ReadRow]]:
             )
         yield first
         yield second
+    elif start == b"{":
+        raise CurateError(
+            f"{path} has objects that go over several lines, but JSON Lines (one object per line) are wanted: "
+            "convert it with `jq -c .`."
+        )
     else:
+        second = next(rows, None)
+        if second is None and isinstance(first[1], bytes) and _is_object_of_rows(first[1]):
+            raise CurateError(
+                f"{path} is one object whose values are the rows, but JSON Lines (one object per line) are wanted: "
+                "convert it with `jq -c '.[]'`."
+            )
         yield first
+        if second is not None:
+            yield second
     yield from rows
+
+
+def _is_object_of_rows(line: bytes) -> bool:
+    """Tell whether a line is an object that holds nothing but objects: no row has neither a text nor a list."""
+    try:
+        parsed = msgspec.json.decode(line)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return False  # the decoder of rows says what is wrong
+    return (
+        isinstance(parsed, dict)
+        and bool(parsed)
+        and all(isinstance(value, dict) for value in parsed.values())
+    )
 
 
 def _strip_mark(line: bytes, path: Path) -> bytes:

@@ -11,7 +11,7 @@ from curate.data.conversation import Conversation, read_messages
 from curate.data.preference_rows import PairColumns, PreferencePair, read_response, split_pair
 from curate.ingest import foreign, verdicts
 from curate.ingest.foreign import ForeignRow, SourceSettings
-from curate.ingest.paths import find_value
+from curate.ingest.paths import find_list, find_value
 from curate.ingest.rejection import RowError
 from curate.ingest.rows import IncomingResponse, Rating, Row, Verdict
 from curate.ingest.turns import are_parallel_turns, join_turns, read_value
@@ -272,7 +272,9 @@ def _list_responses(row: ForeignRow, reading: SourceSettings) -> tuple[list[Any]
     """List the responses of a row as they stand there, each with its place and a name for rankings."""
     source = reading.fields.responses or "responses"
     if isinstance(source, str):
-        values = foreign.require_value(row, source)
+        values = find_list(row, source)
+        if values is None:
+            raise RowError("missing key", f"`{source}` is missing.")
         if not isinstance(values, list):
             raise RowError(
                 "wrong type", f"`{source}` is {foreign.name_type(values)}, but should be an array."

@@ -48,6 +48,7 @@ def _follow(value: Any, steps: tuple[str, ...]) -> Any:
         return value
     if isinstance(value, str):
         value = parse_json_text(value)
+        check_storable(value)
     if isinstance(value, Mapping):
         for end in range(len(steps), 0, -1):
             name = ".".join(steps[:end]) if end > 1 else steps[0]
@@ -73,6 +74,15 @@ def get_column(path: str, columns: frozenset[str] | None = None) -> str:
             if ".".join(steps[:end]) in columns:
                 return ".".join(steps[:end])
     return steps[0]
+
+
+def find_list(row: Any, path: str | None) -> Any:
+    """Return the value at a path where a list is wanted: text that is JSON is what it stands for."""
+    value = find_value(row, path)
+    if isinstance(value, str):
+        value = parse_json_text(value)
+        check_storable({path: value})
+    return value
 
 
 def parse_json_text(text: str) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
-from curate.config.ingest import Source
+from curate.config.ingest import Fields, Source
 from curate.config.project import Config
 from curate.core.errors import CurateError
 from curate.core.identity import content_id
@@ -26,6 +26,7 @@ from curate.lake.runs import StageRun, Summary, is_done, list_committed_chunks
 
 STAGE = "ingest"
 _AHEAD = 1  # chunks decoded ahead of the one that is being written
+_NAMED = 8  # columns that are not read, in a note
 _THREADS = 4  # that read columns at once; more would wait for the one that writes
 
 
@@ -75,48 +76,51 @@ def _set_kind(sources: Sequence[Source], kind: str) -> list[Source]:
 
 
 def _ingest_sources(lake: Lake, sources: Sequence[Source], config: Config, track: Track) -> Summary:
+    check_repeated_files(sources)
     sources = resolve_formats(sources, config)
     located = [locate_inputs(source, config) for source in sources]
     run = StageRun(lake, STAGE, config_hash=content_id([source.digest for source in sources]))
     pseudonym = _open_pseudonyms(config)
-    empty: list[str] = []
+    notes: list[str] = []
     committer: Committer | None = None  # loads the lake's ids, which a run without work need not do
     for inputs in located:
         # Judgments are fingerprinted with the responses of the sources before them, which are in the lake by now.
         pending = [(item, fingerprint) for item in inputs for fingerprint in [_fingerprint_input(lake, item)]]
         pending = [pair for pair in pending if not is_done(lake, STAGE, pair[0].part, pair[1])]
-        if pending:
-            check_source([item for item, _ in pending])
+        unread = check_source([item for item, _ in pending]) if pending else []
+        notes += [_name_unread(pending[0][0].source, unread)] if unread else []
         for item, fingerprint in pending:
             committer = committer or Committer(lake, run, pseudonym)
             with track(f"ingest {item.part}", item.total) as advance:
                 for rows in _commit_input(lake, committer, item, fingerprint, pseudonym):
                     advance(rows)
-            empty += _explain_nothing_taken(lake, run.run_id, item)
-    if empty:  # said at the end, so that the sources after it are taken in
-        raise CurateError(" ".join(empty))
-    return run.summary(skipped=committer is None)
+    return run.summary(skipped=committer is None, note="; ".join(notes))
 
 
-def _explain_nothing_taken(lake: Lake, run_id: str, item: Input) -> list[str]:
-    """Say why none of an input's rows was taken in, where that is so: a sentence with the commonest reason."""
-    counted = lake.rows(
-        "SELECT sum(rows_in), sum(rows_dropped) FROM runs WHERE run_id = ? AND part = ?", [run_id, item.part]
-    )
-    rows, dropped = counted[0]
-    if not rows or dropped < rows:
-        return []
-    reasons = lake.rows(
-        "SELECT reason, count(*) AS n, min(line) FROM quarantine WHERE source = ? GROUP BY reason ORDER BY n DESC, 1",
-        [item.part],
-    )
-    reason, count, line = reasons[0] if reasons else ("unknown", rows, 1)
-    of = "the only row" if rows == 1 else f"all {rows:,} rows"
-    sentence = (
-        f"{item.part}: {of} went into quarantine, {count:,} of them since: {reason} (line {line}, say); map the "
-        "columns with `fields`, or choose another `format` (docs/formats.md)."
-    )
-    return [sentence]
+def _name_unread(source: Source, columns: Sequence[str]) -> str:
+    """Name the columns that were not taken in: what is ignored should be known."""
+    named = ", ".join(f"`{column}`" for column in columns[:_NAMED])
+    more = f" and {len(columns) - _NAMED} more" if len(columns) > _NAMED else ""
+    return f"of {source.source}, {named}{more} was not read (`fields.meta` keeps it, `fields.ignore` leaves it out)"
+
+
+def check_repeated_files(sources: Sequence[Source]) -> None:
+    """Stop where two sources read two verdicts of one file, and nothing says who or what tells the two apart.
+
+    Criteria (which is more helpful, which is safer) would count as two votes on one label.
+    """
+    seen: dict[tuple[str, str], str] = {}
+    for source in sources:
+        fields = source.fields or Fields()
+        if not isinstance(fields.winner, str) or fields.aspect or fields.annotator or source.annotator:
+            continue
+        first = seen.setdefault((source.kind, source.source), fields.winner)
+        if first != fields.winner:
+            raise CurateError(
+                f"{source.source} is read twice, with `winner: {first}` and `winner: {fields.winner}`, and both would "
+                "count as votes on one label: write `aspect: NAME` beside the one that is about a criterion of its "
+                "own, or `annotator: NAME` in each source where two annotators said so."
+            )
 
 
 def _open_pseudonyms(config: Config) -> Callable[[str], str]:

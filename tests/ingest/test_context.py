@@ -106,7 +106,7 @@ SOUND: dict[str, list[dict[str, Any]]] = {
     "the same for all rows of a prompt": [{**PAIR, "input": "a"}, {**PAIR, "input": "a", "rejected": "z"}],
     "different prompts": [{**PAIR, "turn": 1}, {**PAIR, "prompt": "Who?", "turn": 2}],
     "nothing in several forms": [{**PAIR, "tools": None}, {**PAIR, "tools": []}, {**PAIR, "input": ""}],
-    "another name": [{**PAIR, "worker": "a"}, {**PAIR, "worker": "b", "rejected": "z"}],
+    "another name, different prompts": [{**PAIR, "worker": "a"}, {**PAIR, "worker": "b", "prompt": "Who?"}],
     "a row that is rejected anyway": [{**PAIR, "input": "a"}, {**PAIR, "input": "b", "chosen": 5}],
 }
 
@@ -115,6 +115,34 @@ SOUND: dict[str, list[dict[str, Any]]] = {
 def test_other_columns_stop_nothing(case: str, lake: Lake, take: Take) -> None:
     take("x.jsonl", lines(*SOUND[case]), format="trl-preference")
     assert lake.value("SELECT count(*) FROM judgments") >= 1
+
+
+def test_every_column_is_read_or_kept_or_ignored(lake: Lake, take: Take) -> None:
+    rows = [
+        {**PAIR, "worker": "a", "state": {"at": 1}},
+        {**PAIR, "worker": "b", "state": {"at": 2}, "rejected": "z"},
+    ]
+    with pytest.raises(
+        CurateError, match=r"`state`, `worker` would be dropped.*annotator: worker.*meta: \[state, worker"
+    ):
+        take("x.jsonl", lines(*rows), format="trl-preference")
+    take(
+        "x.jsonl", lines(*rows), format="trl-preference", fields=Fields(annotator="worker", meta=["state.at"])
+    )
+    assert lake.rows("SELECT annotator_id, kind, raw FROM judgments ORDER BY ALL") == [
+        ("a", "human", '{"meta": {"state.at": 1}}'),
+        ("b", "human", '{"meta": {"state.at": 2}}'),
+    ]
+
+
+def test_a_path_that_few_rows_have_is_a_slip(lake: Lake, take: Take) -> None:
+    rows = [
+        {**PAIR, "prompt": f"{number}?", **({"why": "x"} if number == 7 else {})} for number in range(300)
+    ]
+    with pytest.raises(CurateError, match=r"`why` is in 1 of 300 rows.*optional: \[why\]"):
+        take("x.jsonl", lines(*rows), format="trl-preference", fields=Fields(rationale="why"))
+    take("x.jsonl", lines(*rows), format="trl-preference", fields=Fields(rationale="why", optional=["why"]))
+    assert lake.value("SELECT count(*) FROM judgments WHERE rationale = 'x'") == 1
 
 
 def test_a_table_is_looked_through_too(lake: Lake, take: Take, tmp_path: Path) -> None:

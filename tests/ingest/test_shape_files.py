@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 import yaml
 
-from curate.config.ingest import Source
+from curate.config.ingest import Fields, Join, Source
+from curate.config.mapping import MoreVerdicts
 from curate.data.conversation import get_final_text
 from curate.ingest.decoders import make_responses_decoder
 from curate.ingest.rows import Row
 from curate.ingest.shapes import FILE_SHAPES, SHAPES, open_shape
 from curate.records import Message, text_parts
+from tests.ingest.shape_table import PAGE, replace_table
 
 FOLDER = Path(__file__).parents[2] / "curate" / "ingest" / "shapes"
 
@@ -63,3 +65,10 @@ def test_every_shape_says_what_it_is() -> None:
         columns = shape.columns[0]
         row = (shape.example or {})["row"]
         assert columns <= set(row), f"{name}: the example lacks a column by which the shape is known"
+
+
+def test_the_documentation_has_the_table_of_shapes() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    assert replace_table(text) == text, "run `python -m tests.ingest.shape_table`"
+    keys = {*Fields.model_fields, *MoreVerdicts.model_fields, *Join.model_fields} - {"source"}
+    assert [key for key in sorted(keys) if f"`{key}`" not in text and f"`{key}:" not in text] == []

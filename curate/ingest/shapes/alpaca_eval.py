@@ -39,6 +39,7 @@ class AlpacaEval(Shape):
     fields = FIELDS
     columns = COLUMNS
     kind = "llm"
+    description = "AlpacaEval, the outputs of one model, or annotations of two by a judge model"
 
     def read_row(self, row: ForeignRow, reading: SourceSettings) -> Row:
         """Read a row."""

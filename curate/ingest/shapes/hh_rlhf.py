@@ -17,6 +17,7 @@ class HhRlhf(Shape):
     fields = Fields(chosen="chosen", rejected="rejected")
     columns = (frozenset({"chosen", "rejected"}),)
     kind = "human"
+    description = "HH-RLHF, two transcripts of Human: and Assistant: with the same beginning"
 
     def read_row(self, row: ForeignRow, reading: SourceSettings) -> Row:
         """Read a row."""

@@ -64,7 +64,10 @@ class LmsysArena(Shape):
     reads = READS
     kind = "human"
     reads_json = True
-    description = "battles of two models, judged by people: conversations, or the CSV of the 2024 competition"
+    description = (
+        "Chatbot Arena (33k, 55k, 100k, 140k) and MT-bench, battles of two models judged by people or by GPT-4; "
+        "a vote on `turn` 1 is about the first answers"
+    )
 
     def read_row(self, row: ForeignRow, reading: SourceSettings) -> Row:
         """Read a row."""

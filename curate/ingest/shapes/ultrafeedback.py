@@ -20,6 +20,12 @@ FIELDS = Fields(
     response_text="response",
     response_model="model",
     response_score="fine-grained_score",
+    aspects={
+        name: f"annotations.{name}.Rating"
+        for name in ("helpfulness", "honesty", "instruction_following", "truthfulness")
+    },
+    meta=["source"],
+    ignore=["models", "correct_answers", "incorrect_answers"],
 )
 
 _NONE = "N/A"
@@ -31,6 +37,9 @@ class UltraFeedback(Shape):
     fields = FIELDS
     columns = (frozenset({"instruction", "completions"}),)
     kind = "llm"
+    description = (
+        "UltraFeedback, four completions of an instruction with scores by GPT-4; four ratings are aspects"
+    )
 
     def read_row(self, row: ForeignRow, reading: SourceSettings) -> Row:
         """Read a row."""

@@ -99,7 +99,9 @@ def _choose_reading(named: Recognition | None, proposed: Recognition | None, sam
         if last is not None:
             return last
         listed = ", ".join(f"`{name}`" for name in sample.columns)
-        problem = f"nothing among the columns {listed} looks like answers: write `fields` (docs/formats.md has every key)"
+        problem = (
+            f"nothing among the columns {listed} looks like answers: write `fields` (docs/formats.md has every key)"
+        )
         return Recognition(sample.item, None, "refused", sample, problems=(problem,))
     if named.certainty == "refused" or proposed.certainty == "refused":
         return proposed if named.certainty == "refused" and proposed.certainty == "likely" else named
@@ -175,7 +177,9 @@ def _recognize_judgments(source: Source, sample: Sample) -> Recognition | None:
     if sound:
         return Recognition(sample.item, stated, "certain", sample)
     if "kind" not in sample.columns and source.annotator_kind is None:
-        problem = "these are judgments without a `kind`: write `kind: judgments` and `annotator_kind: human` (or llm, …)"
+        problem = (
+            "these are judgments without a `kind`: write `kind: judgments` and `annotator_kind: human` (or llm, …)"
+        )
         return Recognition(sample.item, stated, "refused", sample, problems=(problem,))
     return Recognition(
         sample.item, stated, "refused", sample, problems=(f"no judgment can be read: {reason.rstrip('.')}",)
@@ -232,14 +236,13 @@ def _keep_unread(trial: Trial, sample: Sample, config: Config) -> Trial:
 
     A pandas index is ignored. `unread` still lists all of them.
     """
-    fields = open_shape(trial.source.format).fields
     index = [name for name in trial.unread if name == "" or re.fullmatch(r"Unnamed: \d+", name)]
     rest = [name for name in trial.unread if name not in index and not is_context(name)]
     if trial.share < _FEWEST or not (index or rest):
         return trial
-    added: dict[str, list[str]] = {"meta": [*fields.meta, *rest]} if rest else {}
+    added: dict[str, list[str]] = {"meta": rest} if rest else {}
     if index:
-        added["ignore"] = [*fields.ignore, *index]
+        added["ignore"] = index
     own = trial.source.fields.model_dump(exclude_unset=True) if trial.source.fields else {}
     source = trial.source.model_copy(update={"fields": Fields.model_validate({**added, **own})})
     unread = tuple(name for name in trial.unread if name not in index)

@@ -90,7 +90,7 @@ def check_source(inputs: Sequence[Input]) -> list[str]:
 
 @dataclass(slots=True)
 class ContextScan:
-    """What unread columns hold for each prompt, and the columns in which rows of one prompt differ.
+    """Values of unread columns for each prompt, and the columns in which rows of one prompt differ.
 
     `responses`: the path of the list of responses; `known`: paths that are read or ignored; `kept`: those that go to
     `meta`; `names`: the unread columns; `only_context`: whether only those count that belong to the question by their
@@ -195,7 +195,7 @@ def _list_known(fields: Fields) -> frozenset[str]:
         name: getattr(fields, name) for name in type(fields).model_fields if getattr(fields, name) not in (None, [], {})
     })  # fmt: skip
     paths = list(used.list_paths().values())
-    conditions = [path for entry in fields.verdicts if entry.each is None for path in entry.where]
+    conditions = [path for entry in fields.verdicts if entry.items is None for path in entry.where]
     steps = [path.replace("[*]", "").replace("[", ".").replace("]", "") for path in paths]
     return frozenset([*fields.ignore, *paths, *steps, *conditions])
 
@@ -244,11 +244,11 @@ def _check_texts(item: Input) -> None:
     ]
     texts: dict[str, list[str]] = {path: [] for path in paths if path not in fields.json_columns}
     for _, row in islice(_read_objects(item), _SAMPLE // 10):
-        for path, found in texts.items():
+        for path, values in texts.items():
             value = find_value(row, path)
             if isinstance(value, str) and value.strip():
-                found.append(value)
-    held = [path for path, found in texts.items() if found and all(map(_is_json_list, found))]
+                values.append(value)
+    held = [path for path, values in texts.items() if values and all(map(_is_json_list, values))]
     if held and (fields.prompt in held or len(held) == len(paths)):
         raise CurateError(
             f"{item.part}: the texts at {', '.join(f'`{path}`' for path in held)} are all JSON: "
@@ -280,8 +280,8 @@ def _check_paths(inputs: Sequence[Input]) -> None:
         listed = None if source.kind == "judgments" else resolve_fields(source).responses
         rows = _read_objects(item)
         for number, (_, row) in enumerate(rows, 1):
-            found = find_value(row, listed) if isinstance(listed, str) else None
-            count.add_row(row, found if isinstance(found, list) else ())
+            responses = find_value(row, listed) if isinstance(listed, str) else None
+            count.add_row(row, responses if isinstance(responses, list) else ())
             if number % _SAMPLE == 0 and not count.list_missing():
                 break
         missing = count.list_missing() if count.rows else []
@@ -311,8 +311,8 @@ def _read_objects(item: Input) -> Iterator[tuple[int, Mapping[str, Any]]]:
 
 
 def _digest_value(value: object) -> bytes:
-    said = repr(value) if says_something(value) else ""
-    return blake2b(said.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    text = repr(value) if says_something(value) else ""
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 
 def _explain_conflicts(conflicts: Mapping[str, tuple[str, str]], source: Source) -> str:

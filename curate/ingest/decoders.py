@@ -80,10 +80,10 @@ def make_judgments_decoder(source: Source, *, name: str) -> JudgmentsDecoder:
         reading = SourceSettings.from_source(source, source.fields, name, "imported")
 
         def decode(raw: RawRow) -> list[JudgmentRow]:
-            found = mapped.read_judgment(decode_object(raw), reading)
-            if not found:
+            judgments = mapped.read_judgment(decode_object(raw), reading)
+            if not judgments:
                 raise RowError("no verdict", "The row says of no pair which response is better.")
-            return [native(row) for row in found]
+            return [native(row) for row in judgments]
 
         return decode
     if kind is not None:
@@ -98,7 +98,7 @@ def merge_fields(defaults: Fields, overrides: Fields | None) -> Fields:
     given = {key: getattr(overrides, key) for key in overrides.model_fields_set}
     ways = [key for key in ("responses", "response", "chosen", "a") if given.get(key) is not None]
     others = {key: None for key in ("responses", "response", "chosen", "a") if ways and key not in ways}
-    lists = {  # what a shape keeps or ignores, it does beside what the source says
+    lists: dict[str, object] = {  # what a shape keeps or ignores, it does beside what the source says
         key: list(dict.fromkeys([*getattr(defaults, key), *given[key]]))
         for key in ("meta", "ignore", "optional")
         if key in given

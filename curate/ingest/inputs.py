@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -115,11 +116,15 @@ def _join_partners(inputs: Sequence[Input], source: Source, config: Config) -> l
         replace(
             item,
             identity={**item.identity, "join": identities},
-            read=lambda item=item: join_rows(item.read(), partners),
+            read=partial(_read_joined, item, partners),
             columns=lambda: None,
         )
         for item in inputs
     ]
+
+
+def _read_joined(item: Input, partners: Sequence[Partner]) -> Iterator[tuple[int, ReadRow]]:
+    return join_rows(item.read(), partners)
 
 
 def _file_input(source: Source, path: Path, config: Config, check: ColumnCheck | None = None) -> Input:

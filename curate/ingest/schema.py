@@ -50,8 +50,8 @@ def list_column_alternatives(source: Source) -> list[frozenset[str]]:
     own = source.fields or Fields()
     if source.kind == "judgments":
         paths = {name: getattr(own, name) or name for name in ("prompt", "a", "b")}
-        said = [] if own.verdicts or own.score_a else [own.winner or "winner"]
-        return [frozenset([*paths.values(), *(path for path in said if isinstance(path, str))])]
+        winners = [] if own.verdicts or own.score_a else [own.winner or "winner"]
+        return [frozenset([*paths.values(), *(path for path in winners if isinstance(path, str))])]
     shape = open_shape(source.format)
     if shape.columns and not own.model_fields_set - _BESIDE:
         return list(shape.columns)

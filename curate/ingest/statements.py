@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -208,11 +209,9 @@ def _find_superseded(
     judgment = statement.judgment
     plain = judgment._replace(score=None, tied_as=None) if judgment.form == "pairwise" else judgment
     for name in (judgment.annotator_id, statement.address):
-        for kind, said in (
-            (kind, said) for kind in (judgment.kind, "imported") for said in (judgment, plain)
-        ):
+        for kind, known in product((judgment.kind, "imported"), (judgment, plain)):
             if name is not None:
-                earlier = said._replace(annotator_id=name, kind=kind)
+                earlier = known._replace(annotator_id=name, kind=kind)
                 sample = answers_by_question.get(make_question_id(earlier), {}).get(_get_answer(earlier))
                 if sample is not None and earlier != judgment:
                     return make_question_id(earlier, sample)
@@ -227,8 +226,8 @@ def _read_earlier_answers(
     wanted = set(questions)
     with lake.bind("asked", pa.table({"prompt_id": sorted(set(prompts))})):
         rows = lake.rows(read_query("imported_statements"))
-    for prompt, annotator, kind, form, a, b, *said, sample in rows:
-        shown, outcome, p_a, score, rationale, aspect, tied_as = said
+    for prompt, annotator, kind, form, a, b, *answer, sample in rows:
+        shown, outcome, p_a, score, rationale, aspect, tied_as = answer
         responses = (a,) if form == "pointwise" else (a, b)
         statement = JudgmentStatement(
             prompt, annotator, kind, REVISION, form, responses, outcome, shown, p_a, score,

@@ -1,4 +1,4 @@
-"""What a foreign row says about its responses: statements about pairs, and ratings of single ones."""
+"""Statements of a foreign row about its responses: about pairs, and ratings of single ones."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _NO_SCORE = ("N/A", "n/a")  # as data sets write it
 class Scope:
     """Where the paths of a mapping of verdicts start: at an item of the row, or at the row itself.
 
-    `place`: number of the item among those of `each`, from 1.
+    `place`: number of the item among those of `items`, from 1.
     """
 
     row: ForeignRow
@@ -112,7 +112,7 @@ def list_scopes(row: ForeignRow, reading: SourceSettings) -> Iterator[Scope]:
     """List where verdicts of a row are read: its own keys, then the entries of `verdicts` and their items.
 
     Raises:
-        RowError: `each` leads to something that is no list.
+        RowError: `items` leads to something that is no list.
     """
     yield Scope(row, row, reading.fields, reading)
     for entry in reading.fields.verdicts:
@@ -120,14 +120,14 @@ def list_scopes(row: ForeignRow, reading: SourceSettings) -> Iterator[Scope]:
 
 
 def _list_entry_scopes(row: ForeignRow, entry: MoreVerdicts, reading: SourceSettings) -> Iterator[Scope]:
-    if entry.each is None:
+    if entry.items is None:
         scopes = [Scope(row, row, entry, reading)]
     else:
-        items = find_list(row, entry.each)
+        items = find_list(row, entry.items)
         if items is None:
             return
         if not isinstance(items, list):
-            raise RowError("wrong type", f"`{entry.each}` is {name_type(items)}, but should be an array.")
+            raise RowError("wrong type", f"`{entry.items}` is {name_type(items)}, but should be an array.")
         scopes = [Scope(row, item, entry, reading, place) for place, item in enumerate(items, 1)]
     for scope in scopes:
         if all(
@@ -157,10 +157,10 @@ def read_statement(scope: Scope, a: int = 0, b: int = 1) -> Verdict | None:
             raise RowError("missing key", f"`{keys.score_a}` or `{keys.score_b}` is missing.")
         outcome: StatedOutcome = "a" if margin > 0 else "b" if margin < 0 else "tie"
     else:
-        found = _read_winner(scope)
-        if found is None:
+        verdict = _read_winner(scope)
+        if verdict is None:
             return None
-        outcome, distance = found
+        outcome, distance = verdict
         if margin is not None and ((outcome == "a" and margin < 0) or (outcome == "b" and margin > 0)):
             reason = (
                 f"`{keys.winner}` says {outcome}, but `{keys.score_a}` and `{keys.score_b}` say the other."
@@ -374,8 +374,8 @@ def _list_ranks(value: Any, path: str) -> Iterator[tuple[float, str]]:
 
 def list_scores(scope: Scope, path: str, values: Sequence[Any], *, flags: bool = False) -> list[float | None]:
     """Read a number for each response: at a path in the responses, or a list beside them."""
-    found = list_beside(scope, path, values)
-    return [parse_score(value, place, scope.keys, flags=flags) for value, place in found]
+    cells = list_beside(scope, path, values)
+    return [parse_score(value, place, scope.keys, flags=flags) for value, place in cells]
 
 
 def list_beside(scope: Scope, path: str, values: Sequence[Any]) -> list[tuple[Any, str]]:

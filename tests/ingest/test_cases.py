@@ -147,7 +147,7 @@ def write_turns(said: Any, *, roles: bool = False) -> str:
     return " + ".join(turns)
 
 
-@pytest.mark.parametrize(("name", "mapping"), list_mappings())
+@pytest.mark.parametrize(("name", "mapping"), list(list_mappings()))
 def test_a_case_is_read_rightly_or_refused(name: str, mapping: str) -> None:
     expected = yaml.safe_load((CASES / name / "expected.yaml").read_text(encoding="utf-8"))[mapping]
     assert read_case(CASES / name, mapping) == expected

@@ -79,7 +79,8 @@ class Prompt(Record):
     """A question to models: the conversation that they go on with.
 
     `key` is the caller's own id; `meta` is a JSON object as text; `tools` is a JSON array as text: the JSON Schemas of
-    the tools that models may call.
+    the tools that models may call. `part` names the input that brought the row, as `runs.part` does; null in a lake
+    from before it was kept.
     """
 
     prompt_id: str
@@ -90,6 +91,7 @@ class Prompt(Record):
     key: str | None = None
     meta: str | None = None
     tools: str | None = None
+    part: str | None = None
 
 
 class Response(Record):
@@ -101,10 +103,11 @@ class Response(Record):
     key: str | None = None
     meta: str | None = None
     messages: tuple[Message, ...]
+    part: str | None = None
 
 
 class Judgment(Record):
-    """One statement by one annotator about responses of one prompt; never changed, never deleted.
+    """One statement by one annotator about responses of one prompt; never changed, and only `curate forget` deletes it.
 
     `response_a < response_b` always (canonical id order); `shown` says in which order the annotator saw
     them, and is null where order has no meaning. `outcome` and `p_a` speak of a and b, not of positions.
@@ -117,6 +120,7 @@ class Judgment(Record):
     "abstain" takes it back). The superseded row stays, and no longer counts.
     `aspect` names the one criterion that the judgment is about; such judgments are kept, and do not count for labels.
     `tied_as` keeps what a tie says of both responses. An imported pairwise judgment has its margin in `score`.
+    `part` names the input of an imported one.
     """
 
     judgment_id: str
@@ -145,6 +149,7 @@ class Judgment(Record):
     supersedes: str | None = None
     aspect: str | None = None
     tied_as: TiedAs | None = None
+    part: str | None = None
 
 
 class Preference(Record):
@@ -257,7 +262,8 @@ class Assessment(Record):
     `learnt` and `tested` were kept from it; `drawn` says whether these are known to be a random draw. `error` is the
     estimated share of all `pairs` with another winner than people's, with its interval at confidence 1 - `delta`.
     `ece` is the expected calibration error after `calibration` (measured out of fold), `ece_before` without. The
-    three lists are the reliability diagram: mean confidence, share right and number of labels of each bin.
+    three lists are the reliability diagram: mean confidence, share right and number of labels of each bin. `is_final`
+    marks the label set that exports take, and `final_reason` says why.
     """
 
     holds: bool
@@ -278,6 +284,8 @@ class Assessment(Record):
     bin_confidence: tuple[float, ...] = ()
     bin_accuracy: tuple[float, ...] = ()
     bin_count: tuple[int, ...] = ()
+    is_final: bool | None = None
+    final_reason: str | None = None
     iteration: int
     run_id: str
 
@@ -371,6 +379,63 @@ class Quarantined(Record):
     run_id: str
 
 
+class FilterDecision(Record):
+    """Decision of a filter about a prompt or a response: leave it out (`drop`), or only say so (`report`).
+
+    `other`: the prompt, response or benchmark that it repeats; `score`: how alike they are, or what was measured.
+    """
+
+    filter: str
+    revision: str
+    target: Literal["prompt", "response"]
+    item_id: str
+    prompt_id: str
+    action: Literal["drop", "report"]
+    reason: str
+    score: float | None = None
+    other: str | None = None
+    run_id: str
+
+
+class InputSource(Record):
+    """An input that was taken in (`part`), the name of its data set, and the terms that curate.yaml states for it.
+
+    `license` is an SPDX identifier or a name of the hub; `origin` says where the data comes from.
+    """
+
+    part: str
+    source: str
+    license: str | None = None
+    origin: str | None = None
+    run_id: str
+
+
+class Repeat(Record):
+    """A prompt, response or judgment (`id`) that the input `part` brought when another input had brought it before.
+
+    It holds the columns that would be the row's own if the other input had never been, for `curate forget source`.
+    """
+
+    id: str
+    part: str
+    source: str | None = None
+    split: str | None = None
+    meta: str | None = None
+    run_id: str
+
+
+class Forgotten(Record):
+    """The trace of a row that `curate forget` removed: a hash of its id, and no content.
+
+    `kind` "row" is for receipts. "source", "prompt", "key" and "person" keep `curate ingest` and `curate verify` from
+    taking the same in again.
+    """
+
+    kind: Literal["row", "source", "prompt", "key", "person"]
+    digest: str
+    run_id: str
+
+
 class Evaluation(Record):
     """One line of a score table: a metric of a model or panel on (a subset of) a benchmark, with its interval."""
 
@@ -431,6 +496,10 @@ TABLES: dict[str, type[Record]] = {
     "label_uses": LabelUse,
     "verify_tasks": VerifyTask,
     "quarantine": Quarantined,
+    "filter_decisions": FilterDecision,
+    "sources": InputSource,
+    "repeats": Repeat,
+    "forgotten": Forgotten,
     "evaluations": Evaluation,
     "runs": Run,
 }

@@ -8,13 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curate.aggregate.annotators import OpenedModel
-from curate.aggregate.annotators.panel import find_warnings
 from curate.aggregate.certify import Certification, HeldOutResult
 from curate.aggregate.graph.solution import DenoisedGraphs
 from curate.aggregate.guarantee_memory import GuaranteeMemory
 from curate.aggregate.held_out_test import Strata, TestedPanel, run_test_anytime, run_test_once
 from curate.aggregate.human_votes import People
-from curate.aggregate.model_choice import count_labels, describe_choice, resolve_annotator_model
+from curate.aggregate.model_choice import choose_annotator_model
 from curate.aggregate.posterior import (
     LEARNT_DIGITS,
     Posterior,
@@ -22,6 +21,7 @@ from curate.aggregate.posterior import (
     index_of_pairs,
     order_responses,
 )
+from curate.aggregate.soft_votes import find_graded_annotators
 from curate.aggregate.strata import group_all
 from curate.aggregate.votes import Float64, Int8, Int64, Votes
 from curate.config.aggregate import AggregateSection
@@ -89,25 +89,30 @@ def label_pairs(
         conflicting: int64[C], pairs (numbered as in `People`) that are never accepted.
         memory: What earlier looks of a guarantee at every look have left; None: this is the first one.
     """
-    asked, section = section, resolve_annotator_model(votes, people, section)
+    asked, choice = section, choose_annotator_model(votes, people, section)
+    section = choice.section
     is_majority = section.annotator_model_name == "majority"
+    # A majority of probabilities learns how far to trust each judge's.
+    learns = not is_majority or (section.votes == "soft" and bool(find_graded_annotators(votes).any()))
     barred = np.zeros(0, np.int64) if conflicting is None else conflicting
     panel = TestedPanel(
         votes=votes, people=people, section=section, model=model, strata=strata, barred=barred
     )
     learn = section.guarantee.learn if section.guarantee is not None else 0.3
     if section.guarantee is None or section.guarantee.looks == "one":
-        test = run_test_once(panel, 0.0 if is_majority else learn)
+        test = run_test_once(panel, learn if learns else 0.0)
     else:
-        never = asked.annotator_model_name == "majority"  # `auto` will learn once there are labels
+        never = (
+            asked.annotator_model_name == "majority" and not learns
+        )  # `auto` will learn once there are labels
         test = run_test_anytime(panel, memory or GuaranteeMemory(), learn=0.0 if never else learn)
     held_out, certification = test.held_out, test.certification
-    if test.posterior is not None and test.holds and not is_majority:
+    if test.posterior is not None and test.holds and learns:
         posterior = test.posterior
     else:
         posterior = estimate_posterior(votes, people, section, model)
-    if asked.annotator_model == "auto" and is_majority:
-        posterior = replace(posterior, warnings=find_warnings(votes))
+    if choice.warnings:
+        posterior = replace(posterior, warnings=choice.warnings)
     graphs = order_responses(posterior)
     p_a = posterior.p_a.copy()
     if certification is not None:
@@ -116,14 +121,14 @@ def label_pairs(
     case, cases = _assign_statuses(posterior, graphs, people, held_out, certification, barred)
     return Labelling(
         section=section,
-        model_choice=describe_choice(asked, section, count_labels(votes, people)),
+        model_choice=choice.reason,
         posterior=posterior,
         graphs=graphs,
         p_a=p_a,
         case=case,
         cases=cases,
         people=people,
-        n_learnt=0 if is_majority else len(people) - (int(test.hidden.sum()) if test.holds else 0),
+        n_learnt=0 if not learns else len(people) - (int(test.hidden.sum()) if test.holds else 0),
         strata=() if held_out is None else held_out.strata,
         certification=certification,
         memory=test.memory,

@@ -18,6 +18,7 @@ from curate.aggregate.held_out_test import Strata
 from curate.aggregate.human_votes import People, read_people
 from curate.aggregate.labelling import Labelling, label_pairs
 from curate.aggregate.memory_rows import build_memory_tables, read_memory
+from curate.aggregate.model_gain import measure_model_gain
 from curate.aggregate.rewards.fused import Fused, fuse_rewards
 from curate.aggregate.rows import build_tables
 from curate.aggregate.strata import group_all, group_by_agreement, group_by_category
@@ -46,6 +47,7 @@ def aggregate_panel(
     run_id: str,
     share: float = 1.0,
     model: OpenedModel | None = None,
+    joined: str | None = None,
 ) -> Aggregation:
     """Aggregate the judgments of a panel.
 
@@ -57,6 +59,7 @@ def aggregate_panel(
         run_id: The run that the rows belong to.
         share: Share of delta that the guarantee of this label set may use.
         model: The model that `section` names; None: open it by its name.
+        joined: The trained reward model that has joined the panel.
     """
     encoded = encode_votes(lake)
     measured = measure_annotators(encoded.votes)
@@ -80,6 +83,8 @@ def aggregate_panel(
     )
     tables |= build_memory_tables(labelling.memory, encoded, stamp)
     counts = _count_rows(encoded, labelling)
+    if joined is not None and (gain := measure_model_gain(encoded.votes, joined)) is not None:
+        counts.details["model_gain"] = {"mean": round(gain.mean, 6), "error": round(gain.error, 6)}
     return Aggregation(tables, counts, _write_note(encoded, labelling, fused, counts, assessment["claim"]))
 
 

@@ -16,6 +16,7 @@ from curate.aggregate.graph.majority import build_majority
 from curate.aggregate.graph.solution import DenoisedGraphs, per_prompt_sum
 from curate.aggregate.graph.tally import PairTally
 from curate.aggregate.human_votes import People
+from curate.aggregate.soft_votes import calibrate_votes, harden_votes
 from curate.aggregate.votes import Float64, Int64, Votes
 from curate.config.aggregate import AggregateSection
 from curate.core.errors import CurateError
@@ -53,6 +54,8 @@ def estimate_posterior(
 ) -> Posterior:
     """Estimate the posterior of every pair by majority or by the annotator model that `section` names.
 
+    Probabilities count as `section.votes` says (see `soft_votes`).
+
     Both published orders of the two steps weigh annotators alike: one vote per pair for `majority`, and the learnt
     weights for other models. With `denoise-then-ensemble`, a model reads the votes that each annotator's own order
     keeps.
@@ -63,13 +66,14 @@ def estimate_posterior(
         section: The settings, with a model in place of `auto`.
         model: The model that `section` names; None: open it by its name.
     """
+    votes = harden_votes(votes) if section.votes == "hard" else calibrate_votes(votes, people)
     votes = replace(votes, trust=people.trust)
     weight = weigh_people_first(votes, one_vote_a_pair(votes))
-    majority = build_majority(votes, weight=weight)
+    majority = build_majority(votes, weight=weight, soft=True)
     denoised_first = section.method == "denoise-then-ensemble"
     if section.annotator_model_name == "majority" or not len(votes):
         net = net_votes(majority.tally)
-        arcs = sum_denoised_graphs(votes, weight=weight)[1] if denoised_first else net
+        arcs = sum_denoised_graphs(votes, weight=weight, soft=True)[1] if denoised_first else net
         for evidence in (net, arcs):
             evidence[index_of_pairs(people.pairs[people.verdict == 0], majority.tally)] = (
                 0.0  # ties by people

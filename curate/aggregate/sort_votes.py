@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from curate.aggregate.kernels import compile_kernel, over_slices
+from curate.core.kernels import compile_kernel, over_slices
 from curate.aggregate.votes import Float32, Int8, Int32, Int64
 
 _PROBABILITY = 30

@@ -8,17 +8,19 @@ import pyarrow as pa
 
 from curate.aggregate.adversarial import drop_fooled_judges
 from curate.aggregate.annotators import OpenedModel, open_annotator_model
+from curate.aggregate.final_set import choose_final_set
 from curate.config.project import Config
 from curate.core.identity import content_id
 from curate.core.progress import Track, no_progress
 from curate.core.resources import read_query
 from curate.lake.lake import Lake, Writer
 from curate.lake.runs import StageRun, Summary, find_newest_run
+from curate.records import Assessment, arrow_schema
 
 if TYPE_CHECKING:
     from curate.aggregate.pipeline import Aggregation
 
-VERSION = 7  # raised when the same judgments would give other results, so that they are computed again
+VERSION = 8  # raised when the same judgments would give other results, so that they are computed again
 STAGE = "aggregate"
 BY_PROMPT = ("preferences", "rankings", "dropped_arcs", "graphs")
 WHOLE = ("annotators", "guarantees", "assessments")
@@ -46,7 +48,25 @@ def aggregate_judgments(lake: Lake, config: Config, *, track: Track = no_progres
             advance(1)
     if any(written):
         _drop_later(run, panels[-1][0])
+    is_marked = bool(lake.value("SELECT count(*) FROM assessments WHERE is_final"))
+    if (any(written) and (has_model or is_marked)) or (
+        has_model and not is_marked
+    ):  # or a run was killed before
+        written.append(_mark_final_set(run, panels[-1][0]))
     return run.summary(skipped=not any(written), note="\n".join(note for note in written if note))
+
+
+def _mark_final_set(run: StageRun, last: int) -> str:
+    """Mark the label set that exports take, and say which and why where there are two."""
+    final = choose_final_set(run.lake, last)
+    with run.lake.write(run.run_id) as writer:
+        rows = run.lake.arrow("SELECT * FROM assessments").to_pylist()
+        for row in rows:
+            is_final = row["iteration"] == final.iteration
+            row |= {"is_final": is_final, "final_reason": final.reason if is_final else None}
+        writer.delete("assessments", "true", [])
+        writer.append("assessments", pa.Table.from_pylist(rows, arrow_schema(Assessment)))
+    return f"final labels: iteration-{final.iteration}, {final.reason}." if last else ""
 
 
 def _drop_later(run: StageRun, last: int) -> None:
@@ -112,6 +132,7 @@ def _aggregate_panel(
             run_id=run.run_id,
             share=share,
             model=model,
+            joined=config.train.judge if iteration and config.train is not None else None,
         )
     _write_rows(run, part, fingerprint, iteration, result)
     return "; ".join(filter(None, [f"{part}: {result.note}", fooled]))

@@ -18,14 +18,18 @@ from curate.cli.evaluate import evaluate_models
 from curate.cli.explain import explain_labels
 from curate.cli.export import write_exports
 from curate.cli.failures import is_debugging, print_failure
+from curate.cli.filter import filter_texts
+from curate.cli.forget import forget_app
 from curate.cli.ingest import ingest_app
 from curate.cli.init import init_project
 from curate.cli.interrupts import print_interruption
 from curate.cli.judge import ask_judges
 from curate.cli.maintenance import clean_lake, compact_files
+from curate.cli.push import push_folders
 from curate.cli.rank import show_ranking
 from curate.cli.report import write_page
 from curate.cli.run import run_project
+from curate.cli.score import choose_best_of_n, score_rows_of_file
 from curate.cli.serve_reward import serve_model
 from curate.cli.snapshot import snapshot_app
 from curate.cli.sql import query_lake
@@ -44,16 +48,20 @@ app = typer.Typer(
 app.command("init")(init_project)
 app.command("run")(run_project)
 app.add_typer(ingest_app, name="ingest", invoke_without_command=True)
+app.command("filter")(filter_texts)
 app.command("judge")(ask_judges)
 app.command("aggregate")(combine_judgments)
 app.add_typer(verify_app, name="verify")
 app.command("certify")(certify_labels)
 app.command("export")(write_exports)
+app.command("push")(push_folders)
 app.command("train")(train_model)
 app.command("evaluate")(evaluate_models)
 app.command("report")(write_page)
 app.command("rank")(show_ranking)
 app.command("explain")(explain_labels)
+app.command("score")(score_rows_of_file)
+app.command("best-of-n")(choose_best_of_n)
 app.command("serve-reward")(serve_model)
 app.command("status")(show_status)
 app.command("sql")(query_lake)
@@ -63,6 +71,7 @@ app.command("backup")(write_backup)
 app.command("restore")(restore_backup)
 app.command("compact")(compact_files)
 app.command("gc")(clean_lake)
+app.add_typer(forget_app, name="forget", invoke_without_command=True)
 
 
 def main() -> None:

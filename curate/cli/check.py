@@ -20,7 +20,7 @@ def check_project(
         bool,
         typer.Option(
             "--repair",
-            help="Where all data is right, write missing checksums and marks; data itself is never changed.",
+            help="Take missing files back from the trash; where all data is right, write missing checksums and marks.",
         ),
     ] = False,
     files_only: Annotated[

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 import sysconfig
 import traceback
@@ -38,6 +39,14 @@ _REASONS = {
     errno.ENOENT: "it is not there",
     errno.EADDRINUSE: "the port is taken: name another one with --port",
 }
+
+
+# In the words of DuckDB and SQLite, whatever the type of the error that they raise.
+_DISK_ERRORS = re.compile(
+    r"disk I/O error|disk image is malformed|unable to open database|disk is full|readonly database|"
+    + "|".join(re.escape(os.strerror(number)) for number in _REASONS),
+    re.IGNORECASE,
+)
 
 
 def is_debugging(arguments: list[str]) -> bool:
@@ -98,7 +107,16 @@ def _explain_machine_error(error: BaseException) -> str | None:
         return f"{_one_line(error)}: {_REASONS[errno.ELOOP]}."
     if isinstance(error, RuntimeError) and "home directory" in str(error):
         return "The folder of the user is not known: set the environment variable HOME."
-    if module in ("duckdb", "_duckdb") and type(error).__name__ in (
+    if module in ("duckdb", "_duckdb"):
+        return _explain_database_error(error)
+    if module == "pyarrow":
+        return f"A file or value cannot be read as Parquet or Arrow: {_one_line(error)}."
+    return None
+
+
+def _explain_database_error(error: BaseException) -> str | None:
+    text = _one_line(error)
+    is_known = type(error).__name__ in (
         "IOException",
         "OutOfMemoryException",
         "PermissionException",
@@ -106,11 +124,11 @@ def _explain_machine_error(error: BaseException) -> str | None:
         "HTTPException",
         "TransactionException",
         "Error",  # of SQLite, which the catalog is in
-    ):
-        return f"The lake's database cannot go on: {_one_line(error)}; {_KEPT}."
-    if module == "pyarrow":
-        return f"A file or value cannot be read as Parquet or Arrow: {_one_line(error)}."
-    return None
+    )
+    if not is_known and not _DISK_ERRORS.search(text):
+        return None
+    advice = "; `curate check` says whether the catalog is damaged" if "malformed" in text else ""
+    return f"The lake's database cannot go on: {text}; {_KEPT}{advice}."
 
 
 def _explain_system_error(error: OSError) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from curate.cli.ingest_files import FILES, IngestGroup, ingest_files
+from curate.cli.ingest_files import FILES, IngestGroup, count_rows, ingest_files
 from curate.cli.opening import load_config, open_lake
 from curate.cli.options import DEFAULT_CONFIG, ConfigPath
 from curate.cli.tables import print_summaries
@@ -38,9 +38,31 @@ SplitName = Annotated[
 
 
 @ingest_app.callback()
-def ingest_configured_sources(context: typer.Context, config: ConfigPath = DEFAULT_CONFIG) -> None:
+def ingest_configured_sources(
+    context: typer.Context,
+    replace: Annotated[
+        str | None,
+        typer.Option("--replace", help="Read this source of curate.yaml anew, and forget its old rows."),
+    ] = None,
+    erase: Annotated[
+        bool, typer.Option("--erase", help="With --replace: rewrite the lake's history too.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Change nothing; count the rows, or what --replace would do.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="With --replace: do not ask.")] = False,
+    config: ConfigPath = DEFAULT_CONFIG,
+) -> None:
     """Take in every source of curate.yaml."""
-    if context.invoked_subcommand is None:
+    if context.invoked_subcommand is None and replace is not None:
+        from curate.cli.replace import replace_configured_source
+
+        replace_configured_source(replace, config, erase=erase, dry_run=dry_run, yes=yes)
+    elif context.invoked_subcommand is None and dry_run:
+        settings = load_config(config)
+        for source in settings.ingest:
+            count_rows(source, settings)
+    elif context.invoked_subcommand is None:
         from curate.ingest import check_taken, ingest_sources
 
         with open_lake(settings := load_config(config)) as lake:
@@ -77,8 +99,31 @@ def ingest_judgment_files(
         check_taken(lake, entries, settings)
 
 
+@ingest_app.command("ratings")
+def ingest_rating_files(sources: Sources, config: ConfigPath = DEFAULT_CONFIG) -> None:
+    """Take in ratings of responses that are in the lake."""
+    _ingest_stated_files(sources, "ratings", config)
+
+
+@ingest_app.command("rankings")
+def ingest_ranking_files(sources: Sources, config: ConfigPath = DEFAULT_CONFIG) -> None:
+    """Take in orders of responses that are in the lake."""
+    _ingest_stated_files(sources, "rankings", config)
+
+
+def _ingest_stated_files(sources: list[str], kind: Literal["ratings", "rankings"], config: Path) -> None:
+    from curate.ingest import ingest_judgments
+
+    entries = [_build_source(source, kind, "native") for source in sources]
+    with open_lake(settings := load_config(config)) as lake:
+        print_summaries([ingest_judgments(lake, entries, settings, track=progress_bars)])
+
+
 def _build_source(
-    source: str, kind: Literal["responses", "judgments"], format: str, split: str | None = None
+    source: str,
+    kind: Literal["responses", "judgments", "ratings", "rankings"],
+    format: str,
+    split: str | None = None,
 ) -> Source:
     from curate.config.ingest import Source
     from curate.config.validation import validate_options

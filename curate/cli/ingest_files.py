@@ -99,7 +99,7 @@ def ingest_files(
         return
     if dry_run:
         for source, _ in agreed:
-            _count_rows(source, settings)
+            count_rows(source, settings)
         return
     _take_in(agreed, settings, config)
 
@@ -115,8 +115,9 @@ def _take_in(agreed: list[tuple[Source, Recognition | None]], config: Config, pa
             append_source(path, write_entry(source, indent=0, comment=note))
             print_line(f"{source.source}: its entry is in {path}")
     with open_lake(config) as lake:
-        for kind, ingest in (("responses", ingest_responses), ("judgments", ingest_judgments)):
-            entries = [source for source, _ in agreed if source.kind == kind]
+        for ingest in (ingest_responses, ingest_judgments):
+            is_first = ingest is ingest_responses
+            entries = [source for source, _ in agreed if (source.kind == "responses") is is_first]
             if entries:
                 print_summaries([ingest(lake, entries, config, track=progress_bars)])
                 check_taken(lake, entries, config)
@@ -205,7 +206,7 @@ def _agree(recognition: Recognition, *, yes: bool) -> None:
         print_line("certain: every sampled row fits, and nothing is left over that matters; it is taken in")
 
 
-def _count_rows(source: Source, config: Config) -> None:
+def count_rows(source: Source, config: Config) -> None:
     """Read every row and say what would become of it."""
     from curate.ingest.inputs import locate_inputs
     from curate.ingest.recognition.trial import read_all

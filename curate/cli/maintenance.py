@@ -32,16 +32,37 @@ def clean_lake(
             help="Delete also files that killed runs left and the catalog does not list; see docs/lake.md.",
         ),
     ] = False,
+    trash_days: Annotated[
+        float, typer.Option(min=0, help="Keep deleted files in the data folder's trash for N days.")
+    ] = 7,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count only; delete nothing.")] = False,
     config: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
-    """Forget old snapshots and delete the files that only they used; snapshots of exports are kept."""
+    """Forget old snapshots and move the files that only they used to the trash; snapshots of exports are kept."""
+    from curate.lake.data_folder import is_local
     from curate.lake.maintenance import collect_garbage
 
     with open_lake(load_config(config), create=False) as lake:
-        removed = collect_garbage(lake, keep=timedelta(days=keep_days), orphans=orphans, dry_run=dry_run)
-    verbs = ("would forget", "would delete") if dry_run else ("forgot", "deleted")
-    print_line(f"{verbs[0]} {removed.snapshots} snapshots, {verbs[1]} {removed.files} files")
+        removed = collect_garbage(
+            lake,
+            keep=timedelta(days=keep_days),
+            orphans=orphans,
+            grace=timedelta(days=trash_days),
+            dry_run=dry_run,
+        )
+        has_trash = is_local(lake.location.data)
+    forgot, deleted, moved = (
+        ("would forget", "would delete", "would move") if dry_run else ("forgot", "deleted", "moved")
+    )
+    print_line(
+        f"{forgot} {removed.snapshots} snapshots, "
+        + (f"{moved} {removed.files} files to the trash" if has_trash else f"{deleted} {removed.files} files")
+    )
+    if removed.emptied or removed.trash:
+        print_line(
+            f"{deleted} {removed.emptied} files from the trash; {removed.trash} files "
+            f"({removed.trash_bytes / 1e6:.1f} MB) are in it: `curate gc --trash-days 0` deletes them at once"
+        )
     if removed.orphans:
         hint = "" if orphans else "; if killed runs left them, `curate gc --orphans` deletes them"
         print_line(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -73,7 +74,8 @@ def serve_model(
     from curate.core.network import is_loopback
     from curate.data.conversation import text_answer, text_message
     from curate.reward.scorer import PromptResponses, open_reward_model
-    from curate.serve.app import ServerLimits, make_app
+    from curate.serve.app import make_app
+    from curate.serve.limits import ServerLimits
     from curate.serve.protocol_timeout import TimedProtocol
 
     key = _read_key(api_key_env)
@@ -94,7 +96,8 @@ def serve_model(
         multi_turn=multi_turn,
     )
     app = make_app(scorer, limits, key=key)
-    print_line(f"serving {model} ({scorer.revision[:12]}) on http://{host}:{port}")
+    listening = _open_port(host, port)
+    print_line(f"serving {model} ({scorer.revision[:12]}) on http://{host}:{listening.getsockname()[1]}")
     if not is_loopback(host):
         guard = (
             "no key is asked for: set one with --api-key-env" if key is None else "keys travel unencrypted"
@@ -104,16 +107,24 @@ def serve_model(
             "behind a proxy with TLS",
             file=sys.stderr,
         )
-    uvicorn.run(
+    settings = uvicorn.Config(
         app,
-        host=host,
-        port=port,
         log_level="warning",
         timeout_graceful_shutdown=30,
         http=TimedProtocol,
         limit_concurrency=_MOST_CLIENTS,
         server_header=False,
     )
+    uvicorn.Server(settings).run(sockets=[listening])
+
+
+def _open_port(host: str, port: int) -> socket.socket:
+    """Listen on a port, so that 0 has become a number when it is printed."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=_MOST_CLIENTS)
+    except OSError as error:
+        raise CurateError(f"Cannot listen on {host}:{port}: {error.strerror or error}.") from error
 
 
 def _read_key(variable: str | None) -> str | None:

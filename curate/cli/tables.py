@@ -75,11 +75,13 @@ def print_status(status: Status, *, as_json: bool) -> None:
     """Print what is in the lake, as tables or as JSON."""
     frames = {
         "tables": status.tables,
+        "sources": status.sources,
         "stages": status.stages,
         "judges": status.judges,
         "failures": status.failures,
         "runs": status.runs,
         "quarantine": status.quarantine,
+        "forgotten": status.forgotten,
     }
     if as_json:
         rows = {name: frame.to_dicts() for name, frame in frames.items()}
@@ -106,13 +108,15 @@ def print_status(status: Status, *, as_json: bool) -> None:
 
 
 def print_scores(lake: Lake) -> None:
-    """Print the scores of each benchmark: accuracy on pairs and of the best of N, with 95 % intervals."""
-    table = new_table("benchmark", "subject", "pairs right", "95 %", "of>", "best of N", "judged>")
-    for name, subject, pairs, low, high, n, best, coverage in lake.rows(read_query("scores")):
+    """Print the scores of each benchmark: accuracy on all pairs and on the judged ones, and of the best of N."""
+    table = new_table(
+        "benchmark", "subject", "all pairs>", "95 %", "judged right>", "of>", "best of N", "judged>"
+    )
+    for name, subject, pairs, low, high, right, n, best, coverage in lake.rows(read_query("scores")):
         interval = f"{low:.1%} – {high:.1%}" if low is not None else ""
         share = "" if best is None else f"{best:.1%}"
         judged = "" if coverage is None else f"{coverage:.0%}"
-        table.add_row(name, subject, f"{pairs:.1%}", interval, f"{n:,}", share, judged)
+        table.add_row(name, subject, f"{pairs:.1%}", interval, f"{right:.1%}", f"{n:,}", share, judged)
     if table.row_count:
         new_console().print(table)
 

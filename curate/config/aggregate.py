@@ -88,11 +88,16 @@ class AggregateSection(Section):
 
     annotator_model: str | dict[str, Any] = Field(
         "auto",
-        description="auto: panel once people took a side on five pairs that judges voted on, before that majority, "
-        "with a warning if the judges split into two camps; majority: one vote each; panel: learns abilities and "
-        "habits, and from people's labels; or a model of the literature: Dawid-Skene (one_coin, two_coin), glad, "
-        "crowd_bt, ties as davidson or rao_kupper; ./file.py:Class for one of your own; or {kind: name, "
-        "option: value}.",
+        description="auto: panel, or majority where there are fewer than 40 pairs to learn from, and, with a warning, "
+        "where the judges hold two opinions; from people's sides on five judged pairs on it is panel always. "
+        "majority: one vote each; panel: learns abilities and habits, and from people's labels; or a model of the "
+        "literature: Dawid-Skene (one_coin, two_coin), glad, crowd_bt, ties as davidson or rao_kupper; "
+        "./file.py:Class for one of your own; or {kind: name, option: value}.",
+    )
+    votes: Literal["soft", "hard"] = Field(
+        "soft",
+        description="soft: a vote counts by its probability, where the judge gives one, calibrated for each judge on "
+        "people's labels as far as there are any; hard: verdicts count alike, whatever their probabilities.",
     )
     method: Literal["ensemble-then-denoise", "denoise-then-ensemble"] = "ensemble-then-denoise"
     guarantee: GuaranteeSection | None = Field(

@@ -19,6 +19,7 @@ SHAPE_NAMES = (
     "hh-rlhf",
     "lmsys-arena",
     "alpaca-eval",
+    "feedback-log",
     "oasst-trees",
     "alpaca",
     "distilabel",
@@ -65,7 +66,11 @@ class Source(Section):
     """One thing to ingest."""
 
     source: str = Field(description="File, glob, `datasets` folder, or hf://owner/name[/config][@revision].")
-    kind: Literal["responses", "judgments"] = "responses"
+    kind: Literal["responses", "judgments", "ratings", "rankings"] = Field(
+        "responses",
+        description="What a row is: a prompt with responses, or what somebody said of responses: a verdict on two, a "
+        "rating of one, or an order of several.",
+    )
     format: str = Field(
         "native",
         description=f"Shape of the rows: {', '.join(SHAPE_NAMES)}; auto (the default beside no `fields`): recognised by "
@@ -94,6 +99,13 @@ class Source(Section):
         None,
         description="What they are, where no row says so; `human` makes the verdicts people's. Default: by the format.",
     )
+    license: str | None = Field(
+        None,
+        description="Licence of the data, by its SPDX identifier or its name on the hub (`cc-by-4.0`).",
+    )
+    origin: str | None = Field(
+        None, description="Where the data comes from: an address, a contract, a person."
+    )
     chunk: int = Field(32_768, ge=1, description="Rows per committed chunk.")
     max_line_mib: int = Field(64, ge=1, description="A longer line is rejected without being read.")
 
@@ -106,8 +118,10 @@ class Source(Section):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.kind == "judgments" and self.format != "native":
+        if self.kind != "responses" and self.format != "native":
             raise ValueError(
-                f"format {self.format!r} is for responses (its verdicts come along): leave out `kind: judgments`"
+                f"format {self.format!r} is for responses (its verdicts come along): leave out `kind: {self.kind}`"
             )
+        if self.kind in ("ratings", "rankings") and self.fields is not None:
+            raise ValueError(f"`fields` do not map {self.kind}: name the columns as in docs/formats.md")
         return self

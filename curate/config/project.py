@@ -8,11 +8,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from curate.config.aggregate import AggregateSection
 from curate.config.evaluate import EvaluateSection
 from curate.config.export import ExportEntry
+from curate.config.filter import check_filters
+from curate.config.hub import HubSection
 from curate.config.images import ImageAccess, ImagesSection
 from curate.config.ingest import Source
 from curate.config.judge import JudgeSection
@@ -28,6 +30,12 @@ from curate.core.yaml_file import read_yaml
 from curate.lake.lake import Location
 
 
+class ModelTerms(Section):
+    """What is known of a model that wrote responses."""
+
+    license: str | None = Field(None, description="Licence of what the model writes.")
+
+
 class Config(Section):
     """The whole of `curate.yaml`. Relative paths start at the file's folder."""
 
@@ -36,6 +44,18 @@ class Config(Section):
     engines: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Named model back ends.")
     images: ImagesSection = ImagesSection()
     ingest: list[Source] = Field(default_factory=list)
+    filter: list[dict[str, Any]] = Field(
+        default_factory=list,
+        description="What is left out of judging and of exports, and why: a kind each, with its options.",
+    )
+    models: dict[str, ModelTerms] = Field(
+        default_factory=dict,
+        description="Models that wrote responses, by the name in the column `model`. Where any is named, responses of "
+        "models that are not named have no known licence.",
+    )
+    licenses: list[str] | None = Field(
+        None, min_length=1, description="Licences that every export is limited to; see `export[].licenses`."
+    )
     judge: JudgeSection = JudgeSection()
     aggregate: AggregateSection = AggregateSection()
     export: list[ExportEntry] = Field(default_factory=list)
@@ -43,8 +63,14 @@ class Config(Section):
     evaluate: EvaluateSection = EvaluateSection()
     verify: VerifySection = VerifySection()
     report: ReportSection = ReportSection()
+    hub: HubSection = HubSection()
 
     _folder: Path = Path()
+
+    @field_validator("filter")
+    @classmethod
+    def _name_filters(cls, filters: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return check_filters(filters)
 
     def resolve(self, path: str) -> Path:
         """A path of the file as an absolute path."""

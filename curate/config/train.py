@@ -108,7 +108,8 @@ class BackboneSection(Section):
         0.1,
         gt=0,
         lt=1,
-        description="Share of the prompts that are never trained on and decide when training ends.",
+        description="Share of the prompts that are never trained on and decide when training ends. With `judge`, it "
+        "judges these prompts alone: 0.5 lets it judge half of them.",
     )
     evaluate_every: int = Field(200, ge=1, description="Steps between evaluations on the held-out prompts.")
     patience: int = Field(

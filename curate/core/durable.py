@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 _NOT_SUPPORTED = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)  # a file system without fsync for folders
@@ -22,6 +22,16 @@ def sync_files(files: Iterable[Path]) -> None:
             _sync_folder(folder)
 
 
+@contextlib.contextmanager
+def name_file_in_errors(path: Path) -> Iterator[None]:
+    """Let errors of an open file say which one it is: those of read, write and fsync do not."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
+
+
 def _sync_folder(folder: Path) -> None:
     try:
         _sync_path(folder)
@@ -33,6 +43,7 @@ def _sync_folder(folder: Path) -> None:
 def _sync_path(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        with name_file_in_errors(path):
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)

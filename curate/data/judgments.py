@@ -152,6 +152,7 @@ def build_judgment_table(
             (ids or None) if form == "listwise" else None for form, ids in zip(forms, responses, strict=True)
         ],
         "run_id": [run_id] * len(ordered),
+        "part": [None] * len(ordered),
     }
     if "judgment_id" not in given:
         given["judgment_id"] = [

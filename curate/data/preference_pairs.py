@@ -96,7 +96,7 @@ def read_pairs(source: Path) -> PreferencePairs:
     """Read a file (.parquet, .jsonl, also .gz or .zst) or a folder of them; in a folder, its training part.
 
     Rows are those of `curate.data.preference_rows`: pairs (`chosen`, `rejected`) or rankings (`responses`, `rankings`).
-    Optional: `prompt_id`, `confidence` (probability that chosen is better), `strength` (its log-odds), `weight`,
+    Optional: `prompt_id`, `confidence` (probability that chosen is better), `strength` (its log-odds; else `margin`), `weight`,
     `aspects` (an object: name → probability that chosen is better in it, 0.5 for a tie, null where nobody said). A
     ranking gives all pairs of different rank, each with weight 2/N, so that it counts as N − 1 comparisons.
     """
@@ -133,7 +133,8 @@ class _Builder:
         pair = read_pair(row)
         confidence = read_row_number(row, "confidence", 1.0, most=1.0)
         weight = read_row_number(row, "weight", 1.0)
-        strength = read_row_number(row, "strength", math.nan, least=-math.inf)
+        margin = read_row_number(row, "margin", math.nan, least=-math.inf)  # the name that trainers read
+        strength = read_row_number(row, "strength", margin, least=-math.inf)
         aspects = _read_aspects(row)
         prompt = self._add_prompt(row, pair.prompt, pair.tools)
         a, b = (self._add_response(prompt, response) for response in (pair.chosen, pair.rejected))

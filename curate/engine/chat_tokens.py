@@ -31,13 +31,29 @@ _ESCAPED = (
     "\\ue0f1",
 )  # what a template makes of them that prints arguments as Python or ASCII does
 _MARK = re.compile(f"(?:{_OPEN}|{re.escape(_ESCAPED[0])})(\\d+)(?:{_CLOSE}|{re.escape(_ESCAPED[1])})")
+# How chats are written where a tokenizer has no chat template; saved with a model that was trained so, it makes others
+# write the same. What only a real template has words for, it refuses.
+PARAGRAPHS_TEMPLATE = """\
+{%- set names = {'system': 'System', 'developer': 'Developer', 'user': 'User', 'assistant': 'Assistant', \
+'tool': 'Tool'} -%}
+{%- if bos_token %}{{ bos_token }}{% endif -%}
+{%- if tools %}{{ 'Tools: ' + tools | tojson + '\\n\\n' }}{% endif -%}
+{%- for message in messages -%}
+{%- if message.content is not string or message.tool_calls or message.reasoning_content -%}
+{{ raise_exception('this model was trained without a chat template: a message is its text alone') }}
+{%- endif -%}
+{{ names[message.role] + ': ' + message.content + ('' if loop.last else '\\n\\n') }}
+{%- endfor -%}
+{%- if add_generation_prompt %}{{ '\\n\\nAssistant:\\n' }}{% endif -%}
+"""
+_THINK = ("<think>", "</think>")
 _TAIL = (
     48  # characters before a continuation that can change how it is split: more than any tokenizer looks at
 )
 
 
 @dataclass(frozen=True, slots=True)
-class _MarkedText:
+class MarkedText:
     """A chat as text, split at the control strings that people wrote: `written[i]` is between piece i and i + 1."""
 
     pieces: tuple[str, ...]
@@ -50,7 +66,8 @@ class ChatTokens:
 
     - A control string of the tokenizer (`<|im_end|>`) inside a message is encoded as the characters it consists
       of, never as the control token: else an answer could end its turn and speak as the judge. So is what the
-      tokenizer's normalizer makes one (`<|IM_END|>`, full-width letters, zero-width characters within).
+      tokenizer's normalizer makes one (`<|IM_END|>`, full-width letters, zero-width characters within). The marks of
+      thoughts (`<think>`) in an answer open no turn: they are what the model itself writes, and stay tokens.
     - Where the template knows no system turn, the system text opens the first user turn.
     - Without messages, the text is bare: it begins with the tokenizer's begin-of-text token, or its end token.
     - Without a chat template, turns are written as "User: …" paragraphs, and "Assistant:" opens the answer; reasoning,
@@ -61,6 +78,8 @@ class ChatTokens:
     tokenizer: Any
     max_length: int
     _control: re.Pattern[str] = field(init=False)
+    _control_of_answers: re.Pattern[str] = field(init=False)
+    _reads_parts: bool = field(init=False, default=False)
     _normalized: frozenset[int] = field(init=False)
     _takes_system: bool = field(init=False)
     _opening: str = field(init=False)
@@ -71,8 +90,13 @@ class ChatTokens:
     def __post_init__(self) -> None:
         added = {token.content for token in self.tokenizer.added_tokens_decoder.values()}
         control = sorted(filter(None, added | set(self.tokenizer.all_special_tokens)), key=len, reverse=True)
-        self._control = re.compile("|".join(map(re.escape, [*control, _OPEN, _CLOSE, *_ESCAPED])))
+        marks = [*control, _OPEN, _CLOSE, *_ESCAPED]
+        self._control = re.compile("|".join(map(re.escape, marks)))
+        self._control_of_answers = re.compile(
+            "|".join(re.escape(mark) for mark in marks if mark not in _THINK)
+        )
         self._template = self._get_template_text()
+        self._reads_parts = self._prints_parts_only()
         words = probe_template(
             self._template,
             lambda turns, tools: self._render_turns(turns, answer=False, tools=tools),
@@ -118,12 +142,12 @@ class ChatTokens:
     ) -> list[list[int] | Failure]:
         """Encode many (chat, prefill), as `encode` does: a tokenizer splits a batch on all cores."""
         texts = [
-            self._prepare_text(messages, prefill, answer=answer, tools=chat_tools)
+            self.prepare_text(messages, prefill, answer=answer, tools=chat_tools)
             for (messages, prefill), chat_tools in zip(chats, tools, strict=False)
         ]
         split = iter(
             self._encode_texts(
-                [piece for text in texts if isinstance(text, _MarkedText) for piece in text.pieces]
+                [piece for text in texts if isinstance(text, MarkedText) for piece in text.pieces]
             )
         )
         results: list[list[int] | Failure] = []
@@ -216,17 +240,28 @@ class ChatTokens:
         """Count of messages of which the template left something out, by what it was."""
         return self._turns.left_out if self._template else Counter()
 
+    def _prints_parts_only(self) -> bool:
+        """Tell whether the template prints the parts of a content, and of a plain text nothing (LLaVA, Idefics)."""
+        for parts in (False, True):
+            self._reads_parts = parts
+            with contextlib.suppress(Exception):  # a template says no in its own way
+                if "@text@" in self._render_turns([{"role": "user", "content": "@text@"}], answer=False):
+                    return parts
+        return False
+
     def _get_template_text(self) -> str:
         """Return the source of the chat templates; "" where there is none."""
         template = self.tokenizer.chat_template
-        return "\n".join(template.values()) if isinstance(template, dict) else template or ""
+        source = "\n".join(template.values()) if isinstance(template, dict) else template or ""
+        return "" if source == PARAGRAPHS_TEMPLATE else source
 
     def _render_turns(
         self, turns: Sequence[dict[str, Any]], *, answer: bool, tools: list[Any] | None = None
     ) -> str:
-        if self.tokenizer.chat_template:
+        if self._template:
+            given = list(map(_split_content, turns)) if self._reads_parts else list(turns)
             rendered = self.tokenizer.apply_chat_template(
-                list(turns), tools=tools, tokenize=False, add_generation_prompt=answer
+                given, tools=tools, tokenize=False, add_generation_prompt=answer
             )
             return str(rendered)
         begin = self.tokenizer.bos_token or ""
@@ -235,9 +270,10 @@ class ChatTokens:
             paragraphs.insert(0, f"Tools: {json.dumps(tools, ensure_ascii=False)}")
         return begin + "\n\n".join(paragraphs) + ("\n\nAssistant:\n" if answer else "")
 
-    def _prepare_text(
-        self, messages: Chat, prefill: str, *, answer: bool, tools: str | None = None
-    ) -> _MarkedText | Failure:
+    def prepare_text(
+        self, messages: Chat, prefill: str = "", *, answer: bool, tools: str | None = None
+    ) -> MarkedText | Failure:
+        """Render a chat as text in which the control strings that people wrote stand apart; as `encode_chat`."""
         written: list[str] = []
         turns = self._convert_turns(messages, written)
         if isinstance(turns, Failure):
@@ -251,8 +287,20 @@ class ChatTokens:
             )
         except Exception as error:  # templates raise what they like (TemplateError, ValueError, …)
             return Failure(f"the chat template does not take this chat: {error}", permanent=True)
-        split = _MARK.split(opened + self._mark_control_strings(prefill, written))
-        return _MarkedText(tuple(split[::2]), tuple(written[int(number)] for number in split[1::2]))
+        return _split_marks(opened + self._mark_control_strings(prefill, written), written)
+
+    def prepare_answer(self, text: str) -> MarkedText:
+        """Split the text of an answer at the control strings in it, which open no turn."""
+        written: list[str] = []
+        return _split_marks(self._mark_control_strings(text, written, of_answer=True), written)
+
+    def encode_marked(self, text: MarkedText) -> list[int]:
+        """Encode a text: its pieces with the control tokens in them, what people wrote as characters."""
+        first, *pieces = self._encode_texts(text.pieces)
+        ids = list(first)
+        for control, piece in zip(text.written, pieces, strict=True):
+            ids += [*self._encode_literally(control), *piece]
+        return ids
 
     def _convert_turns(self, messages: Chat, written: list[str]) -> list[dict[str, Any]] | Failure:
         """Return the turns as the template takes them, with marks for control strings."""
@@ -262,17 +310,20 @@ class ChatTokens:
         def mark(text: str) -> str:
             return self._mark_control_strings(text, written)
 
-        render = _get_text if self._template else render_message
-        return self._turns.build_turns(messages, mark, lambda message: mark(render(message)))
+        def build_content(message: Message) -> str:
+            text = _get_text(message) if self._template else render_message(message)
+            return self._mark_control_strings(text, written, of_answer=message.role == "assistant")
 
-    def _mark_control_strings(self, content: str, written: list[str]) -> str:
+        return self._turns.build_turns(messages, mark, build_content)
+
+    def _mark_control_strings(self, content: str, written: list[str], *, of_answer: bool = False) -> str:
         """Replace control strings in `content` by numbered marks, and add the strings to `written`."""
 
         def replace_match(match: re.Match[str]) -> str:
             written.append(match[0])
             return f"{_OPEN}{len(written) - 1}{_CLOSE}"
 
-        marked = self._control.sub(replace_match, content)
+        marked = (self._control_of_answers if of_answer else self._control).sub(replace_match, content)
         return self._mark_look_alikes(marked, written) if self._normalized else marked
 
     def _list_normalized_tokens(self) -> frozenset[int]:
@@ -318,12 +369,27 @@ class ChatTokens:
                 list(self.tokenizer(text, add_special_tokens=False)["input_ids"]) if text else []
                 for text in texts
             ]
-        # Takes half of the time of a call of the tokenizer, which also finds out where each token came from.
-        fast.no_truncation()
-        fast.no_padding()
-        fast.encode_special_tokens = False
+        # Takes half of the time of a call of the tokenizer, which also finds out where each token came from. Nothing is
+        # set that is so already: a setting fails while another thread encodes.
+        if fast.truncation is not None:
+            fast.no_truncation()
+        if fast.padding is not None:
+            fast.no_padding()
+        if fast.encode_special_tokens:
+            fast.encode_special_tokens = False
         return [encoding.ids for encoding in fast.encode_batch_fast(list(texts), add_special_tokens=False)]
 
 
 def _get_text(message: Message) -> str:
     return plain_text(message.content)
+
+
+def _split_marks(marked: str, written: Sequence[str]) -> MarkedText:
+    split = _MARK.split(marked)
+    return MarkedText(tuple(split[::2]), tuple(written[int(number)] for number in split[1::2]))
+
+
+def _split_content(turn: dict[str, Any]) -> dict[str, Any]:
+    """Return a turn whose content is a list of parts."""
+    content = turn["content"]
+    return {**turn, "content": [{"type": "text", "text": content}]} if isinstance(content, str) else turn

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import html
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,10 +11,12 @@ import yaml
 from curate import __version__
 from curate.config.export import ExportEntry
 from curate.config.project import Config
-from curate.core.resources import find_resource, read_query
-from curate.core.terminal import escape_controls
+from curate.core.markdown import escape_markdown
+from curate.core.resources import read_query
 from curate.export.formats import ExportFormat, ExportTable
 from curate.export.shards import WrittenPart
+from curate.export.terms import list_sources
+from curate.hub.licenses import build_license_fields
 from curate.lake.lake import Lake
 from curate.lake.panel_view import select_panel
 from curate.lake.runs import Counts
@@ -47,7 +47,7 @@ def render_card(reader: Lake, config: Config, content: ExportContent) -> str:
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
     )
-    environment.filters.update(md=_escape_markdown, number=_format_number, share=_format_share)
+    environment.filters.update(md=escape_markdown, number=_format_number, share=_format_share)
     iteration = [content.iteration]
     select_panel(reader, config.panel_names)
     is_split = content.format.is_split
@@ -66,6 +66,7 @@ def render_card(reader: Lake, config: Config, content: ExportContent) -> str:
         loading=_loading_example(content),
         counts=reader.rows(read_query("export_card_counts"), iteration),
         selected=content.selected,
+        losses=dict(content.format.losses),
         claim=_read_assessment(reader, content.iteration),
         certificate=next(iter(reader.rows(read_query("certificate_newest"))), None),
         warnings=[sentence for (sentence,) in reader.rows(read_query("doubts"))],
@@ -74,6 +75,7 @@ def render_card(reader: Lake, config: Config, content: ExportContent) -> str:
         else [],
         annotators=reader.rows(read_query("export_card_annotators"), iteration),
         confidence=reader.rows(read_query("export_card_confidence")) if is_split else [],
+        sources=list_sources(reader),
         columns={part.name: part.schema.names for part in content.tables},
         columns_titled=not is_split,
     )
@@ -88,15 +90,16 @@ def _read_assessment(reader: Lake, iteration: int | None) -> tuple[Any, ...] | N
 def _front_matter(content: ExportContent) -> str:
     rows = sum(part.rows for part in content.parts)
     is_split = content.format.is_split
-    configs = [
-        {
-            "config_name": "default" if is_split else part.name,
-            "data_files": [{"split": "train", "path": f"data/{part.name}-*.parquet"}],
-        }
-        for part in content.parts
+    paths = {part.name: f"data/{part.name}-*.parquet" for part in content.parts}
+    configs: list[dict[str, Any]] = [
+        {"config_name": name, "data_files": [{"split": "train", "path": path}]}
+        for name, path in paths.items()
     ]
+    if is_split:  # each part is a split of one configuration
+        files = [{"split": name, "path": path} for name, path in paths.items()]
+        configs = [{"config_name": "default", "data_files": files}]
     document: dict[str, Any] = {
-        **_license_fields(content.entry.license),
+        **build_license_fields(content.entry.license),
         "tags": ["preference", "rlhf", "curate"],
         "size_categories": [next((name for limit, name in _SIZES if rows < limit), "n>1M")],
         "configs": configs,
@@ -104,32 +107,18 @@ def _front_matter(content: ExportContent) -> str:
     return yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
 
 
-def _license_fields(name: str | None) -> dict[str, str]:
-    if name is None:
-        return {"license": "other", "license_name": "unspecified"}
-    # The hub's names of licences that data is under; all others become `other` with a `license_name`.
-    known = find_resource("export/hub_licenses.txt").read_text(encoding="utf-8").split()
-    if name.lower() in known:
-        return {"license": name.lower()}
-    return {
-        "license": "other",
-        "license_name": re.sub(r"[^a-z0-9.-]+", "-", name.lower()).strip("-") or "other",
-    }
-
-
 def _loading_example(content: ExportContent) -> str:
     if content.format.is_split:
-        return 'rows = load_dataset("path/of/this/folder", split="train")'
+        if len(content.parts) == 1:
+            return 'rows = load_dataset("path/of/this/folder", split="train")'
+        return "\n".join(
+            f'{part.name} = load_dataset("path/of/this/folder", split="{part.name}")'
+            for part in content.parts
+        )
     return "\n".join(
         f'{part.name} = load_dataset("path/of/this/folder", "{part.name}", split="train")'
         for part in content.parts
     )
-
-
-def _escape_markdown(text: str) -> str:
-    """Escape text of users for one cell or line: no markup of its own, no line break, no control character."""
-    line = escape_controls(" ".join(text.split()))
-    return re.sub(r"([\\`*_~|\[\]#!])", r"\\\1", html.escape(line, quote=False))
 
 
 def _format_number(value: int) -> str:

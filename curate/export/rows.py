@@ -59,8 +59,10 @@ class ChatMessage(Record):
 class TrlPreferenceRow(Record):
     """One decided pair, as TRL's preference trainers read it (conversational, explicit prompt).
 
-    `confidence` is the probability that the chosen response is the better one, `strength` its log-odds
-    before calibration (the margin), and `n_judgments` the number of judgments behind it.
+    `confidence` is the probability that the chosen response is the better one, `strength` its log-odds before
+    calibration, and `n_judgments` the number of judgments behind it. `margin` is `strength` where that speaks for the
+    label, else 0 (people or the other pairs overruled the pair's own votes): by how much the score of the chosen
+    response should lead in a loss with margins, under the name that TRL, OpenRLHF and ms-swift read.
     """
 
     prompt: tuple[ChatMessage, ...]
@@ -73,6 +75,7 @@ class TrlPreferenceRow(Record):
     rejected_model: str | None
     confidence: Probability
     strength: float
+    margin: float
     n_judgments: int
     iteration: int
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,15 +24,18 @@ from curate.export.formats import ExportFormat, ExportTable, RowFormat, Transcri
 from curate.export.formats.base import PLAIN
 from curate.export.formats.conversations import choose_layout
 from curate.export.shards import WrittenPart, cut_row_groups, describe_file, write_part
+from curate.export.splits import select_splits
+from curate.export.terms import add_terms, apply_licenses, read_terms
 from curate.lake.lake import Lake
 from curate.lake.panel_view import select_panel
 from curate.lake.runs import Counts, StageRun, Summary, is_done
 from curate.records import TABLES
 
-_VERSION = 1  # of the files' layout: raise it when the same lake must give other files
+_VERSION = 2  # of the files' layout: raise it when the same lake must give other files
 _MEMORY_PER_THREAD = 1  # GB that the database may use while it sorts and joins; beyond, it uses the disk
 _APPEND_ONLY = {"prompts": "prompt_id", "responses": "response_id", "judgments": "judgment_id"}
 _REPLACED = ("preferences", "rankings", "annotators", "dropped_arcs", "guarantees", "assessments")
+_TERMS = ("part", "source", "license", "origin")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,39 +106,52 @@ def write_export(
         CurateError: As of `write_exports`.
     """
     form = open_format(entry.format, folder=config.resolve("."))
+    if entry.licenses is None and config.licenses is not None:
+        entry = entry.model_copy(update={"licenses": config.licenses})
     target = config.resolve(entry.path)
     snapshot = lake.snapshot()
     # A connection of its own: every query sees this snapshot, and its temporary tables disturb nobody.
     with Lake.open(lake.location, snapshot=snapshot) as reader:
-        has_layouts = form.ConversationRow is not None and bool(
+        has_layouts = (form.ConversationRow is not None or form.reads_layout) and bool(
             reader.value(read_query("export_conversations"))
         )
         iteration = _choose_iteration(reader, entry, form)
-        fingerprint = _fingerprint_export(reader, entry, form, iteration)
+        models = {name: model.license for name, model in config.models.items()}
+        fingerprint = content_id(_fingerprint_export(reader, entry, form, iteration), models)
         if has_layouts:
             fingerprint = content_id(fingerprint, "conversations")
         if form.code:
             fingerprint = content_id(fingerprint, form.code)
         if form.needs_transcripts:
             fingerprint = content_id(fingerprint, _select_judges(reader, config, transcripts))
+        elif form.needs_judgments:
+            select_panel(reader, config.panel_names)
+            fingerprint = content_id(fingerprint, reader.rows("FROM panel ORDER BY ALL"))
         if is_intact(target, fingerprint) and (
             is_done(lake, "export", entry.path, fingerprint) or not _is_writable(lake)
         ):
             return ExportResult(target, form.name, 0, snapshot, Counts(), skipped=True)
         _refuse_doubtful(reader, entry)
         refuse_foreign(target, owned=list_export_files, noun=NOUN)  # before the work, not only after it
+        read_terms(reader, config, entry)
         counts = _select_rows(reader, entry, form, iteration)
         tables = form.list_tables(transcripts, layout=choose_layout(reader) if has_layouts else PLAIN)
+        tables = add_terms(reader, entry, form, tables)
         with (
             temporary_beside(target) as spill,
             atomic_directory(target, owned=list_export_files, noun=NOUN) as folder,
         ):
             _bound_memory(reader, spill)
             parts = _write_tables(reader, folder, entry, form, tables, iteration, counts, track)
+            written = {
+                part.name: [folder / file.path for file in part.files if file.path.endswith(".parquet")]
+                for part in parts
+            }
+            others = form.write_files(folder, written)
             content = ExportContent(entry, form, tables, parts, counts, snapshot, iteration)
             card = render_card(reader, config, content)
             (folder / "README.md").write_text(_clean_page(card, config), encoding="utf-8")
-            manifest = _build_manifest(folder, content, config.digest, fingerprint)
+            manifest = _build_manifest(folder, content, config.digest, fingerprint, others)
             (folder / MANIFEST).write_text(_clean_page(manifest, config), encoding="utf-8")
     counts.details = {
         "snapshot": snapshot
@@ -172,9 +188,11 @@ def _choose_iteration(reader: Lake, entry: ExportEntry, form: ExportFormat) -> i
     if entry.iteration is not None and entry.iteration not in iterations:
         raise CurateError(
             f"The export to {entry.path} asks for iteration {entry.iteration}, but the lake has "
-            f"{', '.join(map(str, iterations)) or 'none'}: name one of those, or leave it out for the last."
+            f"{', '.join(map(str, iterations)) or 'none'}: name one of those, or leave it out for the final one."
         )
-    return entry.iteration if entry.iteration is not None else (iterations[-1] if iterations else None)
+    if entry.iteration is not None or not iterations:
+        return entry.iteration
+    return int(reader.value("SELECT iteration FROM final_iteration"))
 
 
 def _fingerprint_export(reader: Lake, entry: ExportEntry, form: ExportFormat, iteration: int | None) -> str:
@@ -185,12 +203,15 @@ def _fingerprint_export(reader: Lake, entry: ExportEntry, form: ExportFormat, it
     tables = {
         name: column
         for name, column in _APPEND_ONLY.items()
-        if form.needs_transcripts or not (form.needs_labels and name == "judgments")
+        if form.needs_transcripts or form.needs_judgments or not (form.needs_labels and name == "judgments")
     }
     digests = {table: reader.digest(table, column) for table, column in tables.items()}
     digests |= {
         f"certificate {name}": str(number) for name, number in reader.rows(read_query("certificate_newest"))
     }
+    if reader.has("filter_decisions") and reader.value("SELECT count(*) FROM filter_decisions"):
+        digests["filter_decisions"] = reader.digest("filter_decisions", 'row(item_id, action, "filter")')
+    digests["sources"] = reader.digest("sources", f"row({', '.join(_TERMS)})")
     which = f"iteration = {iteration}" if form.needs_labels else "true"
     for table in filter(reader.has, _REPLACED):  # a snapshot may be from before some
         columns = [f'"{name}"' for name in TABLES[table].model_fields if name != "run_id"]
@@ -215,6 +236,14 @@ def _list_settings(entry: ExportEntry) -> dict[str, Any]:
 def _select_rows(reader: Lake, entry: ExportEntry, form: ExportFormat, iteration: int | None) -> Counts:
     values = {**_list_settings(entry), "iteration": iteration}
     reader.rows(read_query(form.selection), [values[name] for name in form.selection_parameters])
+    apply_licenses(reader, entry, form)
+    _keep_pairs(reader, entry, form, iteration)
+    if entry.splits is not None:
+        if not form.is_split:
+            raise CurateError(
+                f"The export to {entry.path} has several tables, which `splits` do not divide: leave it out."
+            )
+        select_splits(reader, entry)
     reasons = dict(reader.rows("SELECT reason, count(*) FROM selection GROUP BY reason ORDER BY reason"))
     kept = reasons.pop(None, 0)
     counts = Counts(rows_in=kept + sum(reasons.values()), rows_kept=kept, dropped=reasons)
@@ -225,6 +254,20 @@ def _select_rows(reader: Lake, entry: ExportEntry, form: ExportFormat, iteration
             "change its settings under `export` in curate.yaml."
         )
     return counts
+
+
+def _keep_pairs(reader: Lake, entry: ExportEntry, form: ExportFormat, iteration: int | None) -> None:
+    """Leave out pairs that `models` and `pairs` of the settings do not want."""
+    for is_set, name in ((entry.models, "models"), (entry.pairs != "all", "pairs")):
+        if is_set and form.unit != "pairs":
+            raise CurateError(
+                f"The export to {entry.path} has {form.unit}, but `{name}` chooses among pairs: leave it out, or take "
+                "a format of pairs."
+            )
+    if entry.models:
+        reader.rows(read_query("export_keep_models"), [entry.models])
+    if entry.pairs == "best-worst":
+        reader.rows(read_query("export_keep_extremes"), [iteration])
 
 
 def _list_reasons(dropped: Mapping[str, int]) -> str:
@@ -245,23 +288,37 @@ def _write_tables(
     values = {"iteration": iteration}
     parts = []
     with track(f"export {entry.path}", counts.rows_kept if form.is_split else None) as advance:
-        for table in tables:
+        for name, table in _list_parts(reader, entry, tables):
             stream = reader.batches(table.query, [values[name] for name in table.parameters])
             groups = cut_row_groups(table.convert(stream), table.schema)
-            parts.append(
-                write_part(folder, table.name, table.schema, groups, jsonl=entry.jsonl, advance=advance)
-            )
+            parts.append(write_part(folder, name, table.schema, groups, jsonl=entry.jsonl, advance=advance))
     counts.dropped.update(form.dropped)
     counts.rows_kept -= sum(form.dropped.values())
     if isinstance(form, RowFormat):
-        if not parts[0].rows:
-            raise CurateError(
-                f"The export to {entry.path} would be empty, since the format {form.name!r} writes no row of "
-                f"{counts.rows_in:,} {form.unit}{_list_reasons(counts.dropped)}."
-            )
-    elif form.is_split and parts[0].rows != counts.rows_kept:
-        raise AssertionError(f"{entry.path}: {parts[0].rows} rows written of {counts.rows_kept} selected")
+        for part in parts:
+            if not part.rows:
+                where = f" in `{part.name}`" if len(parts) > 1 else ""
+                raise CurateError(
+                    f"The export to {entry.path} would be empty{where}, since the format {form.name!r} writes no row of "
+                    f"{counts.rows_in:,} {form.unit}{_list_reasons({**counts.dropped, **form.losses})}."
+                )
+    elif form.is_split and (written := sum(part.rows for part in parts)) != counts.rows_kept:
+        raise AssertionError(f"{entry.path}: {written} rows written of {counts.rows_kept} selected")
     return parts
+
+
+def _list_parts(
+    reader: Lake, entry: ExportEntry, tables: Sequence[ExportTable]
+) -> Iterator[tuple[str, ExportTable]]:
+    """Yield each table with the name of its files; where there are splits, the selection holds the split of the name."""
+    if entry.splits is None:
+        yield from ((table.name, table) for table in tables)
+        return
+    reader.rows("CREATE OR REPLACE TEMP TABLE whole_selection AS FROM selection")
+    for name in entry.splits:
+        reader.rows("CREATE OR REPLACE TEMP TABLE selection AS FROM whole_selection WHERE part = $1", [name])
+        yield from ((name, table) for table in tables)
+    reader.rows("CREATE OR REPLACE TEMP TABLE selection AS FROM whole_selection")
 
 
 def _bound_memory(reader: Lake, spill: Path) -> None:
@@ -270,10 +327,11 @@ def _bound_memory(reader: Lake, spill: Path) -> None:
     reader.rows("SET temp_directory = '{}'".format(str(spill).replace("'", "''")))
 
 
-def _build_manifest(folder: Path, content: ExportContent, config_hash: str, fingerprint: str) -> str:
-    files = [file for part in content.parts for file in part.files] + [
-        describe_file(folder / "README.md", folder)
-    ]
+def _build_manifest(
+    folder: Path, content: ExportContent, config_hash: str, fingerprint: str, others: Sequence[Path]
+) -> str:
+    files = [file for part in content.parts for file in part.files]
+    files += [describe_file(path, folder) for path in (*others, folder / "README.md")]
     document = {
         "curate_export": _VERSION,
         "format": content.format.name,
@@ -289,6 +347,7 @@ def _build_manifest(folder: Path, content: ExportContent, config_hash: str, fing
             "kept": content.selected.rows_kept,
             "dropped": content.selected.dropped,
         },
+        "losses": dict(content.format.losses),
         "tables": {part.name: {"rows": part.rows, "row_hash": part.row_hash} for part in content.parts},
         "files": [asdict(file) for file in files],
     }

@@ -133,6 +133,7 @@ def assemble_columns(
         "key": keys,
         "meta": metas,
         "tools": tools,
+        "part": pa.nulls(n, pa.string()),
     }
     responses = {
         "response_id": _id_column(response_names),
@@ -141,6 +142,7 @@ def assemble_columns(
         "key": response_keys,
         "meta": pa.nulls(m, pa.string()),
         "messages": answers,
+        "part": pa.nulls(m, pa.string()),
     }
     return Columns(
         pa.Table.from_arrays(list(prompts.values()), schema=_PROMPTS),

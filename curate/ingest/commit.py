@@ -10,13 +10,16 @@ import numpy as np
 import pyarrow as pa
 
 from curate.core.identity import content_id
+from curate.ingest.barred import REASON, drop_forgotten_people, drop_forgotten_rows
 from curate.ingest.columns import Ids, parse_ids
 from curate.ingest.inputs import Input
 from curate.ingest.known import KnownIds, LakeIds, Mask
 from curate.ingest.prepare import ChunkPlace, PreparedJudgments, PreparedResponses, reject_row
 from curate.ingest.references import resolve_references
 from curate.ingest.rejection import Rejection, RowError
+from curate.ingest.repeats import RepeatedRows
 from curate.ingest.statements import SourceStatement, Statements
+from curate.lake.forgotten import ForgottenNames
 from curate.lake.lake import Lake, Writer
 from curate.lake.runs import Counts, StageRun
 from curate.records import Quarantined, arrow_schema
@@ -27,10 +30,10 @@ _NOTHING: Ids = np.empty((0, 2), np.uint64)
 class _Batch:
     """The rows of one table in a chunk. Those that seem new are written to a file before the lock is taken."""
 
-    def __init__(self, lake: Lake, table: str, rows: pa.Table, ids: Ids, known: KnownIds) -> None:
+    def __init__(self, lake: Lake, table: str, rows: pa.Table, ids: Ids, known: KnownIds, part: str) -> None:
         self._lake = lake
         self._table = table
-        self._rows = rows
+        self._rows = _name_part(rows, part)
         self._ids = ids
         self._known = known
         self.novel = known.find_new(ids)
@@ -51,6 +54,11 @@ class _Batch:
         else:
             writer.append(self._table, self._select_new())
 
+    def note_repeats(self, writer: Writer, repeated: RepeatedRows, columns: Sequence[str]) -> None:
+        """Note the rows that the lake has from another input; `columns`: those that the table `repeats` keeps."""
+        name = self._rows.column_names[0]
+        repeated.append(writer, self._ids, self.novel, self._rows[name], self._rows.select(list(columns)))
+
     def _select_new(self) -> pa.Table:
         return _select_rows(self._rows, self.novel)
 
@@ -64,15 +72,18 @@ class Committer:
         self._run = run
         self._pseudonym = pseudonym
         self._known = LakeIds(lake)
+        self._forgotten = ForgottenNames.read(lake)
+        self._repeated: dict[str, RepeatedRows] = {}
 
     def commit_responses(
         self, chunk: PreparedResponses, input: Input, fingerprint: str, *, refresh: bool
     ) -> int:
         """Commit a chunk of responses; returns the rows that were read."""
-        columns, known = chunk.columns, self._known
+        chunk, forgotten = drop_forgotten_rows(chunk, self._forgotten)
+        columns, known, part = chunk.columns, self._known, input.part
         batches = [
-            _Batch(self._lake, "prompts", columns.prompts, columns.prompt_ids, known.prompts),
-            _Batch(self._lake, "responses", columns.responses, columns.response_ids, known.responses),
+            _Batch(self._lake, "prompts", columns.prompts, columns.prompt_ids, known.prompts, part),
+            _Batch(self._lake, "responses", columns.responses, columns.response_ids, known.responses, part),
         ]
         with self._run.chunk(
             input.part, fingerprint=fingerprint, index=chunk.place.index, status=_chunk_status(chunk.place)
@@ -83,16 +94,18 @@ class Committer:
             for batch in batches:
                 batch.append(writer)
             prompts, responses = batches
+            prompts.note_repeats(writer, self._note_repeats(part), ["source", "split", "meta"])
+            responses.note_repeats(writer, self._note_repeats(part), ["meta"])
             kept = np.zeros(chunk.rows, bool)
             kept[prompts.novel] = True
             kept[columns.owner[responses.novel]] = True
-            judgments = self._append_judgments(writer, chunk.statements, kept)
+            judgments = self._append_judgments(writer, chunk.statements, kept, part)
             self._replace_rejections(writer, chunk.rejections, input, chunk.place, refresh=refresh)
-            _count_rows(counts, kept, chunk.rejections, input, chunk.place)
+            _count_rows(counts, kept, chunk.rejections, input, chunk.place, forgotten)
         known.learn_commit(
             columns.prompt_ids[prompts.novel], columns.response_ids[responses.novel], judgments
         )
-        return chunk.rows + len(chunk.rejections)
+        return chunk.rows + len(chunk.rejections) + forgotten
 
     def commit_judgments(
         self, chunk: PreparedJudgments, input: Input, fingerprint: str, *, refresh: bool
@@ -100,13 +113,16 @@ class Committer:
         """Commit a chunk of judgments, once their references are resolved; returns the rows that were read."""
         decoded = chunk.decoded
         resolved = resolve_references(self._lake, decoded.rows)
-        statements = Statements(
-            [item for item in resolved if isinstance(item, SourceStatement)], self._pseudonym
+        statements, _ = drop_forgotten_people(
+            Statements([item for item in resolved if isinstance(item, SourceStatement)], self._pseudonym),
+            self._forgotten,
         )
         unresolved = [
             reject_row(number, raw, item)
-            for number, raw, item in zip(decoded.numbers, decoded.raw, resolved, strict=True)
-            if isinstance(item, RowError)
+            for number, raw, item, row in zip(
+                decoded.numbers, decoded.raw, resolved, decoded.rows, strict=True
+            )
+            if isinstance(item, RowError) and not self._is_about_forgotten(row.prompt)
         ]
         rejections = sorted([*decoded.rejections, *unresolved], key=lambda rejection: rejection.line)
         with self._run.chunk(
@@ -114,20 +130,30 @@ class Committer:
         ) as (writer, counts):
             self._known.catch_up()
             kept = np.zeros(len(decoded.rows), bool)
-            judgments = self._append_judgments(writer, statements, kept)
+            judgments = self._append_judgments(writer, statements, kept, input.part)
             self._replace_rejections(writer, rejections, input, chunk.place, refresh=refresh)
             stated = [statement.row for statement in statements.statements]
-            _count_rows(counts, kept[stated], rejections, input, chunk.place)
+            forgotten = len(decoded.rows) + len(decoded.rejections) - len(stated) - len(rejections)
+            _count_rows(counts, kept[stated], rejections, input, chunk.place, forgotten)
         self._known.learn_commit(_NOTHING, _NOTHING, judgments)
         return len(decoded.rows) + len(decoded.rejections)
 
-    def _append_judgments(self, writer: Writer, statements: Statements, kept: Mask) -> Ids:
+    def _note_repeats(self, part: str) -> RepeatedRows:
+        if part not in self._repeated:
+            self._repeated = {part: RepeatedRows(self._lake, part, self._run.run_id)}
+        return self._repeated[part]
+
+    def _is_about_forgotten(self, prompt: str) -> bool:
+        return self._forgotten.has("prompt", prompt) or self._forgotten.has("key", prompt)
+
+    def _append_judgments(self, writer: Writer, statements: Statements, kept: Mask, part: str) -> Ids:
         """Append the new statements, mark their rows as kept, and return the ids of the new ones."""
         if not statements.statements:
             return _NOTHING
         samples, ids, novel, supersedes = statements.number_samples(self._lake, self._known.judgments)
         table = statements.build_table(samples, ids, supersedes, self._run.run_id)
-        writer.append("judgments", _select_rows(table, novel))
+        writer.append("judgments", _select_rows(_name_part(table, part), novel))
+        self._note_repeats(part).append(writer, parse_ids(ids), novel, ids)
         new = np.flatnonzero(novel)
         kept[[statements.statements[i].row for i in new]] = True
         return parse_ids([ids[i] for i in new])
@@ -163,18 +189,31 @@ class Committer:
 
 
 def _count_rows(
-    counts: Counts, kept: Mask, rejections: Sequence[Rejection], input: Input, place: ChunkPlace
+    counts: Counts,
+    kept: Mask,
+    rejections: Sequence[Rejection],
+    input: Input,
+    place: ChunkPlace,
+    forgotten: int,
 ) -> None:
-    counts.rows_in = len(kept) + len(rejections)
+    counts.rows_in = len(kept) + len(rejections) + forgotten
     counts.rows_kept = int(kept.sum())
     counts.rows_duplicate = len(kept) - counts.rows_kept
     counts.dropped = dict(Counter(rejection.kind for rejection in rejections))
+    if forgotten:
+        counts.dropped[REASON] = forgotten
     if place.last:
         counts.details = {"input": input.identity}
 
 
 def _chunk_status(place: ChunkPlace) -> Literal["chunk", "done"]:
     return "done" if place.last else "chunk"
+
+
+def _name_part(rows: pa.Table, part: str) -> pa.Table:
+    """Return rows with the input that brings them."""
+    position = rows.column_names.index("part")
+    return rows.set_column(position, "part", pa.repeat(part, rows.num_rows))
 
 
 def _select_rows(table: pa.Table, mask: Mask) -> pa.Table:

@@ -110,7 +110,7 @@ class ContextScan:
 
     @classmethod
     def from_source(cls, source: Source) -> ContextScan:
-        if source.kind == "judgments":
+        if source.kind != "responses":
             fields = source.fields or Fields()
             path = fields.prompt or "prompt"
             own = frozenset({"prompt", "a", "b", "winner", "shown", "p_a", "rationale", "annotator", "kind"})
@@ -207,7 +207,7 @@ def is_context(name: str) -> bool:
 
 def _check_prompts(item: Input) -> None:
     """Stop where none of the first rows has a prompt: that is the mapping's fault, not the rows'."""
-    if item.source.kind == "judgments":
+    if item.source.kind != "responses":
         return
     read = make_responses_decoder(item.source, name=item.name)
     kinds: Counter[str] = Counter()
@@ -340,7 +340,7 @@ def _explain_conflicts(conflicts: Mapping[str, tuple[str, str]], source: Source)
 def _suggest_field(column: str, source: Source) -> str | None:
     """Return the entry of `fields` that reads the column; None where there is none."""
     own = resolve_fields(source)
-    if source.kind == "judgments" or (own.responses and column.startswith(f"{own.responses}.")):
+    if source.kind != "responses" or (own.responses and column.startswith(f"{own.responses}.")):
         return None
     for key, names in (
         ("system", SYSTEM),

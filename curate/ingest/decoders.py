@@ -16,6 +16,7 @@ from curate.ingest import mapped
 from curate.ingest.foreign import ForeignRow, SourceSettings
 from curate.ingest.native import RawRow, make_native_judgments_decoder, make_native_responses_decoder
 from curate.ingest.parse import parse_line
+from curate.ingest.ratings import MODELS, StatedRow, make_stated_decoder
 from curate.ingest.rejection import RowError
 from curate.ingest.rows import JudgmentRow, NativeRow, Row, find_repeated_id, is_sound, prompt_is_blank
 from curate.ingest.shapes import open_shape
@@ -26,7 +27,7 @@ _decode = msgspec.json.Decoder().decode
 ResponsesDecoder = Callable[[RawRow], NativeRow | list[Row]]
 """A foreign row may hold several prompts: a tree of messages does."""
 
-JudgmentsDecoder = Callable[[RawRow], list[JudgmentRow]]
+JudgmentsDecoder = Callable[[RawRow], list[JudgmentRow] | list[StatedRow]]
 """A row of judgments may hold several: one for each judge, criterion or order."""
 
 
@@ -74,7 +75,10 @@ def resolve_fields(source: Source) -> Fields:
 
 
 def make_judgments_decoder(source: Source, *, name: str) -> JudgmentsDecoder:
-    """Make the function that decodes a source's rows of judgments."""
+    """Make the function that decodes a source's rows of judgments, ratings or rankings."""
+    if source.kind in MODELS:
+        stated = make_stated_decoder(source.kind, source.annotator_kind)
+        return lambda raw: [stated(raw)]
     native, kind = make_native_judgments_decoder(), source.annotator_kind
     if source.fields is not None:
         reading = SourceSettings.from_source(source, source.fields, name, "imported")

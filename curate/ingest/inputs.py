@@ -50,7 +50,7 @@ class Input:
     @property
     def fingerprint(self) -> str:
         settings = {
-            **self.source.model_dump(exclude={"source"}),
+            **self.source.model_dump(exclude={"source", "license", "origin"}),  # which change no row
             "format": identify_shape(self.source.format),
         }
         return content_id("ingest", _VERSION, self.identity, settings)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -26,6 +28,10 @@ class KnownIds:
 
     def __len__(self) -> int:
         return sum(len(run) for run in self._runs)
+
+    def clear(self) -> None:
+        """Forget all ids."""
+        self._runs = []
 
     def add(self, ids: Ids) -> None:
         """Add ids that are not in the set yet."""
@@ -69,7 +75,7 @@ class LakeIds:
         self._lake = lake
         self._snapshot = lake.snapshot()  # before the ids are read: they may be newer, never older
         self.prompts, self.responses, self.judgments = (
-            KnownIds(_load_ids(lake, f"SELECT unhex({column}) AS id FROM {table}"))
+            KnownIds(load_ids(lake, f"SELECT unhex({column}) AS id FROM {table}"))
             for table, column in self._COLUMNS
         )
 
@@ -83,9 +89,15 @@ class LakeIds:
         for (table, column), known in zip(
             self._COLUMNS, (self.prompts, self.responses, self.judgments), strict=True
         ):
-            # Where the old snapshots have been expired meanwhile, the whole table has to be read again.
-            rows = f"lake.table_insertions('{table}', {first}, {now})" if kept else table
-            ids = _load_ids(self._lake, f"SELECT unhex({column}) AS id FROM {rows}")
+            # Where the old snapshots have been expired meanwhile, or rows have been forgotten, the whole table has to
+            # be read again.
+            changes = f"('{table}', {first}, {now})"
+            if not kept or self._lake.rows(f"SELECT 1 FROM lake.table_deletions{changes} LIMIT 1"):
+                known.clear()
+                kept_rows = table
+            else:
+                kept_rows = f"lake.table_insertions{changes}"
+            ids = load_ids(self._lake, f"SELECT unhex({column}) AS id FROM {kept_rows}")
             known.add(ids[known.find_new(ids)])
         self._snapshot = now
         return True
@@ -98,8 +110,9 @@ class LakeIds:
         self.judgments.add(judgments)
 
 
-def _load_ids(lake: Lake, query: str) -> Ids:
-    parts: list[Ids] = [_row_numbers(batch.column(0)) for batch in lake.batches(query)]
+def load_ids(lake: Lake, query: str, parameters: Sequence[object] = ()) -> Ids:
+    """Read a column of 16-byte values as ids."""
+    parts: list[Ids] = [_row_numbers(batch.column(0)) for batch in lake.batches(query, parameters)]
     return np.concatenate([np.empty((0, 2), np.uint64), *parts])
 
 

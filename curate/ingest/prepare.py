@@ -15,6 +15,7 @@ from curate.ingest.columns import Columns, build_columns, concatenate_columns
 from curate.ingest.decoders import JudgmentsDecoder, ResponsesDecoder
 from curate.ingest.inputs import Input
 from curate.ingest.native import RawRow
+from curate.ingest.ratings import StatedRow
 from curate.ingest.rejection import Rejection, RowError, shorten_raw
 from curate.ingest.rows import JudgmentRow, NativeRow, Row
 from curate.ingest.statements import SourceStatement, Statements, list_statements
@@ -50,7 +51,7 @@ class PreparedJudgments:
     """A chunk of judgments, of which only the references are still to be resolved."""
 
     place: ChunkPlace
-    decoded: DecodedRows[JudgmentRow]
+    decoded: DecodedRows[JudgmentRow | StatedRow]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from curate.core.resources import read_query
+from curate.ingest.ratings import StatedRow, resolve_stated_rows
 from curate.ingest.rejection import RowError
 from curate.ingest.rows import JudgmentRow
 from curate.ingest.statements import SourceStatement, make_statement
@@ -15,10 +16,17 @@ from curate.lake.lake import Lake
 UNRESOLVED = "unknown reference"
 
 
-def resolve_references(lake: Lake, rows: Sequence[JudgmentRow]) -> list[SourceStatement | RowError]:
-    """Return for each row its statement with the lake's ids, or why there is none."""
-    if not rows:
-        return []
+def resolve_references(
+    lake: Lake, rows: Sequence[JudgmentRow | StatedRow]
+) -> list[SourceStatement | RowError]:
+    """Return for each row its statement with the lake's ids, or why there is none; all rows are of one kind."""
+    pairs = [row for row in rows if isinstance(row, JudgmentRow)]
+    if len(pairs) < len(rows):
+        return resolve_stated_rows(lake, [row for row in rows if not isinstance(row, JudgmentRow)])
+    return _resolve_pairs(lake, pairs) if pairs else []
+
+
+def _resolve_pairs(lake: Lake, rows: Sequence[JudgmentRow]) -> list[SourceStatement | RowError]:
     refs = pa.table(
         {
             "row": range(len(rows)),

@@ -10,6 +10,7 @@ from curate.core.errors import CurateError
 from curate.data.native import JudgmentsRow, ResponsesRow
 from curate.ingest.decoders import merge_fields
 from curate.ingest.paths import get_column
+from curate.ingest.ratings import MODELS
 from curate.ingest.shapes import open_shape
 from curate.ingest.tables import ColumnCheck
 
@@ -70,7 +71,7 @@ def list_column_alternatives(source: Source) -> list[frozenset[str]]:
 
 def list_text_columns(source: Source) -> frozenset[str]:
     """List columns that hold responses as plain text, where an empty cell is an empty response."""
-    if source.kind == "judgments" or (source.format in ("native", "auto") and source.fields is None):
+    if source.kind != "responses" or (source.format in ("native", "auto") and source.fields is None):
         return frozenset()
     fields = merge_fields(open_shape(source.format).fields, source.fields)
     several = fields.responses
@@ -88,7 +89,7 @@ def list_text_columns(source: Source) -> frozenset[str]:
 
 
 def _explain_native_problem(source: Source, columns: set[str]) -> str | None:
-    model = ResponsesRow if source.kind == "responses" else JudgmentsRow
+    model = {"responses": ResponsesRow, "judgments": JudgmentsRow, **MODELS}[source.kind]
     needed = {name for name, info in model.model_fields.items() if info.is_required()}
     if source.annotator_kind is not None:
         needed -= {"kind"}

@@ -13,6 +13,7 @@ from curate.core.errors import CurateError
 from curate.core.identity import content_id
 from curate.core.progress import Track, no_progress
 from curate.data.pseudonym import Pseudonyms, is_address, is_full_name
+from curate.ingest.barred import refuse_forgotten_inputs
 from curate.ingest.chunks import cut_chunks
 from curate.ingest.commit import Committer
 from curate.ingest.context import check_source
@@ -21,6 +22,8 @@ from curate.ingest.inputs import Input, locate_inputs
 from curate.ingest.prefetch import prefetch_items
 from curate.ingest.prepare import prepare_judgments, prepare_responses
 from curate.ingest.recognition.sources import resolve_formats
+from curate.ingest.terms import register_inputs
+from curate.lake.forgotten import ForgottenNames
 from curate.lake.lake import Lake
 from curate.lake.runs import StageRun, Summary, is_done, list_committed_chunks
 
@@ -33,7 +36,7 @@ _THREADS = 4  # that read columns at once; more would wait for the one that writ
 def ingest_sources(lake: Lake, config: Config, *, track: Track = no_progress) -> Summary:
     """Take in all sources of `curate.yaml`: responses first, then the judgments about them."""
     return _ingest_sources(
-        lake, sorted(config.ingest, key=lambda source: source.kind == "judgments"), config, track
+        lake, sorted(config.ingest, key=lambda source: source.kind != "responses"), config, track
     )
 
 
@@ -62,11 +65,13 @@ def ingest_responses(
 def ingest_judgments(
     lake: Lake, sources: Sequence[Source], config: Config, *, track: Track = no_progress
 ) -> Summary:
-    """Take in judgments about responses that are in the lake; see `ingest_responses`.
+    """Take in judgments, ratings and rankings of responses that are in the lake; see `ingest_responses`.
 
     A judgment of unknown responses goes into quarantine; the input is read again when responses have come in.
     """
-    return _ingest_sources(lake, _set_kind(sources, "judgments"), config, track)
+    stated = [source for source in sources if source.kind in ("ratings", "rankings")]
+    pairs = _set_kind([source for source in sources if source not in stated], "judgments")
+    return _ingest_sources(lake, [*pairs, *stated], config, track)
 
 
 def _set_kind(sources: Sequence[Source], kind: str) -> list[Source]:
@@ -79,6 +84,7 @@ def _ingest_sources(lake: Lake, sources: Sequence[Source], config: Config, track
     check_repeated_files(sources)
     sources = resolve_formats(sources, config)
     located = [locate_inputs(source, config) for source in sources]
+    refuse_forgotten_inputs(ForgottenNames.read(lake), [item for inputs in located for item in inputs])
     run = StageRun(lake, STAGE, config_hash=content_id([source.digest for source in sources]))
     pseudonym = _open_pseudonyms(config)
     notes: list[str] = []
@@ -89,6 +95,7 @@ def _ingest_sources(lake: Lake, sources: Sequence[Source], config: Config, track
         pending = [pair for pair in pending if not is_done(lake, STAGE, pair[0].part, pair[1])]
         unread = check_source([item for item, _ in pending]) if pending else []
         notes += [_name_unread(pending[0][0].source, unread)] if unread else []
+        register_inputs(lake, inputs, run.run_id)
         for item, fingerprint in pending:
             committer = committer or Committer(lake, run, pseudonym)
             with track(f"ingest {item.part}", item.total) as advance:

@@ -79,18 +79,12 @@ def make_statement(
     return order_pair(statement)
 
 
-Answer = tuple[Kind, Outcome, float | None, str | None, float | None, TiedAs | None]
+Answer = tuple[object, ...]
 
 
 def _get_answer(statement: JudgmentStatement) -> Answer:
-    return (
-        statement.kind,
-        statement.outcome,
-        statement.p_a,
-        statement.rationale,
-        statement.score,
-        statement.tied_as,
-    )
+    given = (statement.outcome, statement.p_a, statement.score, statement.score_sd, statement.scores)
+    return statement.kind, *given, statement.ranking, statement.rationale, statement.tied_as
 
 
 def list_statements(rows: Sequence[Row | NativeRow], columns: Columns) -> list[SourceStatement]:
@@ -168,7 +162,8 @@ class Statements:
             answer = _get_answer(statement.judgment)
             sample = answers.get(answer)
             if sample is None:
-                sample = answers[answer] = len(answers)
+                taken = set(answers.values())
+                sample = answers[answer] = next(n for n in range(len(taken) + 1) if n not in taken)
                 novel[i] = True
             supersedes.append(
                 _find_superseded(statement, answers_by_question) if repeated and novel[i] else None
@@ -226,11 +221,11 @@ def _read_earlier_answers(
     wanted = set(questions)
     with lake.bind("asked", pa.table({"prompt_id": sorted(set(prompts))})):
         rows = lake.rows(read_query("imported_statements"))
-    for prompt, annotator, kind, form, a, b, *answer, sample in rows:
-        shown, outcome, p_a, score, rationale, aspect, tied_as = answer
-        responses = (a,) if form == "pointwise" else (a, b)
+    for prompt, annotator, kind, form, ids, outcome, shown, p_a, score, sd, *further, sample in rows:
+        scores, ranking, rationale, aspect, tied_as = further
         statement = JudgmentStatement(
-            prompt, annotator, kind, REVISION, form, responses, outcome, shown, p_a, score,
+            prompt, annotator, kind, REVISION, form, tuple(ids), outcome, shown, p_a, score, sd,
+            None if scores is None else tuple(scores), None if ranking is None else tuple(ranking),
             rationale=rationale, aspect=aspect, tied_as=tied_as,
         )  # fmt: skip
         question = make_question_id(statement)

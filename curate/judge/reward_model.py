@@ -1,30 +1,39 @@
-"""A scalar reward model as a judge: each response is scored once, each pair is judged by the difference.
+"""A scalar reward model as a judge: it rates each response once, and pairs follow from the differences.
 
     - {name: skywork, kind: reward-model, model: Skywork/Skywork-Reward-V2-Qwen3-0.6B}
     - {name: ours, kind: reward-model, model: models/reward}        # trained by `curate train`
     - {name: shared, kind: reward-model, engine: reward}            # an engine of curate.yaml
 
-P(a is better) = σ((score_a − score_b) / temperature), the Bradley-Terry model that reward models are trained as. Raw
-scores are taken as they come (logits); the judgment's `score` is that of a minus that of b.
+P(a is better) = σ((score_a − score_b) / temperature), the Bradley–Terry model that reward models are trained as. A
+rating's `score` is the raw one (a logit), and its `score_sd` the spread for which that holds. With a `tie_band` pairs
+are judged in place of responses; their `score` is that of a minus that of b.
+
+A model that `curate train` made never judges its own training labels: a head on embeddings scores a prompt by the fold
+that has not seen it, and a fine-tuned backbone abstains but on prompts that were held out.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Self
 
 from pydantic import Field, model_validator
 
+from curate.core.identity import content_id
 from curate.engine.base import Failure, Score
 from curate.engine.registry import Engines
 from curate.judge.base import (
     Answer,
     Judge,
     JudgeOptions,
+    PromptItem,
     Question,
+    abstain,
+    ask_each_response,
     fail,
     from_probability,
+    from_rating,
     sigmoid,
 )
 from curate.judge.registry import judge_kind
@@ -34,6 +43,16 @@ from curate.reward.scorer import (
     RewardScorer,
     describe_losses,
     open_reward_model,
+)
+from curate.reward.trained_prompts import TrainedPrompts
+
+_UNIT_SD = 1.702 / math.sqrt(2.0)
+"""Standard deviation of two ratings for which `pairwise_statements` makes P(a) the logistic curve of the difference."""
+
+
+_TRAINED = (
+    "the model was trained on the labels of this prompt: only prompts that `train.backbone.held_out` keeps out of "
+    "training are judged"
 )
 
 
@@ -46,7 +65,13 @@ class RewardModelOptions(JudgeOptions):
     )
     engine: str | None = Field(None, description="Name of an engine that scores, in place of `model`.")
     temperature: float = Field(1.0, gt=0.0, description="Divides the difference of scores.")
-    tie_band: float = Field(0.0, ge=0.0, lt=0.5, description="|P(a) − ½| up to which the outcome is a tie.")
+    tie_band: float = Field(
+        0.0,
+        ge=0.0,
+        lt=0.5,
+        description="|P(a) − ½| up to which the outcome is a tie. Above 0, pairs are judged; otherwise responses are "
+        "rated.",
+    )
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
@@ -60,6 +85,7 @@ class RewardModelJudge(Judge):
     """A scalar reward model as a judge."""
 
     kind = "reward-model"
+    version = 2  # it rates responses
     Options = RewardModelOptions
     options: RewardModelOptions
 
@@ -67,10 +93,12 @@ class RewardModelJudge(Judge):
         super().__init__(options, engines)
         where = f"judge.{options.name}"
         self._scorer: RewardScorer
+        self._trained = TrainedPrompts()
         if options.model is not None:
             self._scorer = open_reward_model(
                 options.model, folder=engines.folder, name=options.name, engines=engines, where=where
             )
+            self._trained = TrainedPrompts.read(engines.folder / options.model)
         else:
             assert options.engine is not None  # the options hold one of both
             engine = engines.get(options.engine, where=f"{where}.engine", needs="score")
@@ -78,7 +106,8 @@ class RewardModelJudge(Judge):
 
     @property
     def identity(self) -> Sequence[object]:
-        return (self._scorer.revision,)
+        trained = (content_id(self._trained.digests.hex()),) if self._trained.digests else ()
+        return (self._scorer.revision, *trained)
 
     @property
     def sees_images(self) -> bool:
@@ -91,10 +120,14 @@ class RewardModelJudge(Judge):
     def non_identity_options(self) -> frozenset[str]:
         return frozenset({"model"})  # its weights count, not where they lie
 
+    def questions(self, item: PromptItem) -> Iterator[Question]:
+        return super().questions(item) if self.options.tie_band else ask_each_response(item)
+
     def answer(self, questions: Sequence[Question]) -> Sequence[Answer]:
+        unseen = [question for question in questions if question.item.prompt_id not in self._trained]
         entries = {
             (question.item.prompt_id, candidate.response_id): (question.item, candidate)
-            for question in questions
+            for question in unseen
             for candidate in question.asked
         }
         requests = [
@@ -105,14 +138,25 @@ class RewardModelJudge(Judge):
         asked_once = dict.fromkeys(entries, True)  # tokens are paid for once per response, not once per pair
         answers = []
         for question in questions:
+            if question.item.prompt_id in self._trained:
+                answers.append(abstain(_TRAINED))
+                continue
             keys = [(question.item.prompt_id, candidate.response_id) for candidate in question.asked]
             tokens = sum(
                 scored.tokens_in
                 for key in keys
                 if asked_once.pop(key, False) and isinstance(scored := scores[key], Score)
             )
-            answers.append(self._compare_scores(scores[keys[0]], scores[keys[1]], tokens))
+            if question.form == "pointwise":
+                answers.append(self._rate_response(scores[keys[0]], tokens))
+            else:
+                answers.append(self._compare_scores(scores[keys[0]], scores[keys[1]], tokens))
         return answers
+
+    def _rate_response(self, score: Score | Failure, tokens: int) -> Answer:
+        if isinstance(score, Failure):
+            return fail(score)
+        return from_rating(score.value, sd=_UNIT_SD * self.options.temperature, tokens_in=tokens)
 
     def _compare_scores(self, a: Score | Failure, b: Score | Failure, tokens: int) -> Answer:
         if isinstance(a, Failure) or isinstance(b, Failure):

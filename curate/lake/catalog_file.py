@@ -62,7 +62,17 @@ def copy_catalog(catalog: str, target: Path) -> None:
     _run_task("copy", catalog, str(target))
 
 
-def _run_task(task: Literal["examine", "seal", "copy"], catalog: str, target: str = "") -> dict[str, Any]:
+def vacuum_catalog(catalog: str) -> bool:
+    """Take deleted rows out of the file itself; False where another process keeps some in the write-ahead log.
+
+    Hold the lake's lock.
+    """
+    return not _run_task("vacuum", catalog)["busy"]
+
+
+def _run_task(
+    task: Literal["examine", "seal", "copy", "vacuum"], catalog: str, target: str = ""
+) -> dict[str, Any]:
     command = [sys.executable, "-I", "-S", str(_PROGRAM), task, catalog, target]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -15,6 +15,8 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from curate.core.durable import name_file_in_errors
+
 METADATA = "__ducklake_metadata_lake"  # DuckLake's own name for the attached catalog
 _TABLE = f"{METADATA}.curate_checksums"
 
@@ -30,7 +32,7 @@ class Checksum:
 
 def compute_checksum(path: Path) -> Checksum:
     """Read a file in blocks and return its checksum."""
-    with path.open("rb") as stream:
+    with name_file_in_errors(path), path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256")
         return Checksum(path.name, stream.tell(), digest.hexdigest())
 

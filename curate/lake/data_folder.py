@@ -146,6 +146,15 @@ def list_scheduled(connection: duckdb.DuckDBPyConnection) -> set[str]:
     return {Path(path).name for (path,) in connection.execute(query).fetchall()}
 
 
+def forget_scheduled_files(connection: duckdb.DuckDBPyConnection, names: set[str]) -> None:
+    """Take files, by name, from the list of those that are to be deleted."""
+    table = f"{_METADATA}.ducklake_files_scheduled_for_deletion"
+    rows = connection.execute(f"SELECT data_file_id, path FROM {table}").fetchall()
+    gone = [number for number, path in rows if Path(path).name in names]
+    if gone:
+        connection.execute(f"DELETE FROM {table} WHERE data_file_id IN (SELECT unnest(?))", [gone])
+
+
 def count_listed(connection: duckdb.DuckDBPyConnection) -> int:
     """Count the data files that the attached catalog lists, wherever they are."""
     return int(_fetch_value(connection, f"SELECT count(*) FROM {_METADATA}.ducklake_data_file"))

@@ -39,6 +39,7 @@ from curate.lake.data_folder import (
     Claim,
     DataFile,
     count_listed,
+    forget_scheduled_files,
     has_claim,
     has_files,
     hide_password,
@@ -55,17 +56,22 @@ from curate.lake.new_files import NewFiles
 from curate.lake.older import STORE, create_views, read_transformations
 from curate.lake.scrub import scrub_rows
 from curate.lake.statements import lock_connection
+from curate.lake.trash import PENDING, TRASH, is_kept, list_kept, move_files, return_kept_files
 from curate.records import TABLES
 
 __all__ = ["Lake", "Location", "StagedFile", "Writer"]
 
 _ADVISORY_LOCK = 0x63757261  # "cura": the key of curate's advisory lock in a PostgreSQL catalog
 _STAGED_ROWS = 1000  # below, an INSERT is as quick
+_CHANGES = tuple(
+    getattr(duckdb.StatementType, name)
+    for name in ("SELECT", "INSERT", "UPDATE", "DELETE", "MERGE_INTO", "CREATE", "ALTER", "DROP")
+)
 _ORPHANS = "ducklake_delete_orphaned_files"
 
 # Which columns Arrow's Parquet writer should not try to encode as dictionaries: every value is another one.
 _VARIED = frozenset(
-    {"prompt_id", "response_id", "judgment_id", "key", "messages", "tools", "rationale", "raw"}
+    {"id", "prompt_id", "response_id", "judgment_id", "key", "messages", "tools", "rationale", "raw"}
 )
 _REPEATED = (
     "messages.list.element.role",
@@ -126,6 +132,7 @@ class Lake:
             location, read_only=read_only, snapshot=snapshot, create=create and not read_only
         )
         lake = cls(connection, location)
+        lake._settle_pending(read_only=read_only)
         if read_only:
             lake._show_as_of_today(snapshot)
         else:
@@ -225,9 +232,12 @@ class Lake:
             yield files
             checksums = files.secure_files()
             self._connection.execute("COMMIT")
+            files.release_files()
         except BaseException:
             with contextlib.suppress(duckdb.Error):  # a failed COMMIT has rolled back already
                 self._connection.execute("ROLLBACK")
+            with contextlib.suppress(duckdb.Error, OSError):  # else the next one that opens the lake does it
+                self._recover_pending()
             raise
         record_checksums(self._connection, checksums)
 
@@ -257,8 +267,18 @@ class Lake:
 
     def run_statements(self, query: str) -> pa.Table:
         """Run a user's SQL that may change the lake, under the lock; returns the result of the last statement."""
+        result: pa.Table | None = None
         with self.lock():
-            result = self.arrow(query)
+            statements = self._connection.extract_statements(query)
+            if all(
+                statement.type in _CHANGES for statement in statements
+            ):  # else they may begin and end transactions
+                for statement in statements:
+                    with self._transact() as files:
+                        files.watch_tables()
+                        result = self._connection.execute(statement).to_arrow_table()
+            if result is None:
+                result = self.arrow(query)
             self.record_unlisted_files()
             return result
 
@@ -300,6 +320,10 @@ class Lake:
         """List the data files that the catalog names for any snapshot."""
         return list_data_files(self._connection, self.location.data)
 
+    def list_stored_files(self) -> list[str]:
+        """List the Parquet files in the data folder, whether the catalog names them or not."""
+        return list_files(self._connection, self.location.data)
+
     def read_checksums(self) -> dict[str, Checksum]:
         """Read the checksums of data files, by the names of the files."""
         return read_checksums(self._connection)
@@ -322,7 +346,52 @@ class Lake:
         `older_than`: a point in time, as SQL; default: files of any age.
         """
         which = f"older_than => {older_than}" if older_than else "cleanup_all => true"
-        return [file for (file,) in self.rows(f"CALL {_ORPHANS}('lake', dry_run => true, {which})")]
+        files = [file for (file,) in self.rows(f"CALL {_ORPHANS}('lake', dry_run => true, {which})")]
+        return [file for file in files if not is_kept(file)]
+
+    # Files on their way out (`curate.lake.trash`) -----------------------------------------------------------
+
+    def list_kept(self, folder: str) -> dict[str, Path]:
+        """List the files in a folder of kept files (`PENDING` or `TRASH`), by their names."""
+        return list_kept(Path(self.location.data) / folder) if is_local(self.location.data) else {}
+
+    def return_kept_files(self, folder: str) -> list[Path]:
+        """Put back the kept files that the catalog lists and that are missing; returns them. Hold the lock."""
+        if not self.list_kept(folder):
+            return []
+        return return_kept_files(Path(self.location.data) / folder, self.list_data_files())
+
+    def move_to_trash(self, files: Collection[Path]) -> int:
+        """Move files that the catalog does not list to the trash; returns how many were there. Hold the lock."""
+        return move_files(files, Path(self.location.data) / TRASH) if files else 0
+
+    def forget_scheduled_files(self, files: Collection[Path]) -> None:
+        """Take files that are no longer in the data folder from DuckLake's list of what is to be deleted."""
+        forget_scheduled_files(self._connection, {file.name for file in files})
+
+    def _settle_pending(self, *, read_only: bool) -> None:
+        """Undo what a failed commit or a killed process has left: put back what the catalog lists, drop the rest.
+
+        What the catalog does not list goes to the trash, where it does no harm.
+        """
+        kept = self.list_kept(PENDING)
+        if not kept:
+            return
+        if read_only:
+            listed = [Path(file.path) for file in self.list_data_files() if Path(file.path).name in kept]
+            if not all(path.exists() for path in listed):
+                with contextlib.suppress(OSError), self.lock():
+                    self.return_kept_files(PENDING)
+            return
+        with self.lock():
+            self._recover_pending()
+            self.move_to_trash(list(self.list_kept(PENDING).values()))
+
+    def _recover_pending(self) -> None:
+        """Put back what a commit has brought into the catalog although it failed, with the checksums. Hold the lock."""
+        if self.list_kept(PENDING):
+            self.return_kept_files(PENDING)
+            self.record_unlisted_files()
 
     def _claim_data_folder(self) -> None:
         """Leave the claim of this catalog in a data folder that holds files of it, or where both are new.
@@ -462,6 +531,12 @@ class Writer:
             f"DELETE FROM lake.{table} WHERE {where}", list(parameters)
         ).fetchone()
         return int(deleted[0]) if deleted else 0
+
+    def update(self, table: str, change: str, parameters: Sequence[object] = ()) -> int:
+        """Change rows of a table: `change` is what follows `UPDATE table SET`."""
+        self._files.watch_table(table)
+        changed = self._connection.execute(f"UPDATE lake.{table} SET {change}", list(parameters)).fetchone()
+        return int(changed[0]) if changed else 0
 
     def replace(
         self, table: str, rows: pa.Table, group: str, where: str, parameters: Sequence[object]

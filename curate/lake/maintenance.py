@@ -1,6 +1,9 @@
 """House-keeping of the lake: merging small files, forgetting old snapshots, removing dead files.
 
 A file is dead when DuckLake has scheduled it for deletion: the catalog listed it, and no snapshot needs it any more.
+In a local folder it goes to the trash (`curate.lake.trash`) first, and is deleted after a time of grace. What the
+catalog still lists is never touched, whatever is scheduled.
+
 A Parquet file that the catalog does not list (an orphan) may have been left by a killed run. It may as well belong to
 another catalog, or to this one before it was restored from a backup. So orphans stay unless the user says otherwise.
 """
@@ -18,24 +21,35 @@ from curate.core.errors import CurateError
 from curate.core.resources import read_query
 from curate.lake.data_folder import hide_password, is_local
 from curate.lake.lake import Lake
+from curate.lake.trash import TRASH, list_expired
 
+GRACE = timedelta(days=7)  # in the trash
 _DAY_AGO = "now() - INTERVAL 1 DAY"  # younger files may be of writers at work
 # The names that `Lake.stage` and DuckLake give to files of tables.
-_OUR_NAMES = re.compile(
+OUR_NAMES = re.compile(
     r"(curate-[0-9a-f]{32}|ducklake-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(-delete)?)\.parquet"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class GarbageCollection:
-    """The result of `collect_garbage`: `snapshots`, and `files` that only they used or that were asked for as orphans.
+    """The result of `collect_garbage`.
 
-    `orphans`: files older than a day in the data folder that the catalog does not list, and that were left there.
+    Attributes:
+        snapshots: Snapshots that were forgotten.
+        files: Files that only they used, or that were asked for as orphans: moved to the trash, in a bucket deleted.
+        orphans: Files older than a day in the data folder that the catalog does not list, and that were left there.
+        emptied: Files that were deleted from the trash.
+        trash: Files that are in the trash now.
+        trash_bytes: Their size.
     """
 
     snapshots: int
     files: int
     orphans: tuple[str, ...]
+    emptied: int = 0
+    trash: int = 0
+    trash_bytes: int = 0
 
 
 def compact_lake(lake: Lake) -> tuple[int, int]:
@@ -52,9 +66,14 @@ def compact_lake(lake: Lake) -> tuple[int, int]:
 
 
 def collect_garbage(
-    lake: Lake, *, keep: timedelta, orphans: bool = False, dry_run: bool = False
+    lake: Lake,
+    *,
+    keep: timedelta,
+    orphans: bool = False,
+    grace: timedelta = GRACE,
+    dry_run: bool = False,
 ) -> GarbageCollection:
-    """Forget snapshots older than `keep` and delete the files that only they used.
+    """Forget snapshots older than `keep`, and move the files that only they used to the trash.
 
     The latest snapshot and those that an export was made from are always kept.
 
@@ -64,26 +83,33 @@ def collect_garbage(
         orphans: Delete also files that the catalog does not list. They must have a name that DuckLake or `curate`
             gives, and be older than a day and than the latest snapshot: what is younger than the catalog may be of a
             newer copy of it.
+        grace: How long files stay in the trash; with 0 they are deleted at once.
         dry_run: Delete nothing, and count what would be deleted.
 
     Raises:
         CurateError: It is not certain that the data folder is this catalog's alone; nothing is deleted then.
     """
     with lake.lock():
-        _refuse_shared_folder(lake)
+        refuse_shared_folder(lake)
         unlisted = lake.list_orphans(older_than=_DAY_AGO)
         _refuse_foreign_folder(lake, unlisted)
         snapshots = _list_expired(lake, keep)
-        files = _forget_snapshots(lake, snapshots, dry_run=dry_run)
+        files = forget_snapshots(lake, snapshots, dry_run=dry_run)
         chosen = _choose_orphans(lake) if orphans else []
         if not dry_run:
             _delete_orphans(lake, chosen)
+        emptied = _empty_trash(lake, grace, dry_run=dry_run)
+        if dry_run and not grace:
+            emptied += files + len(chosen)
+        if not dry_run:
             lake.forget_checksums()
     left = tuple(sorted(set(unlisted).difference(chosen)))
-    return GarbageCollection(len(snapshots), files + len(chosen), left)
+    trash = lake.list_kept(TRASH).values()
+    size = sum(path.stat().st_size for path in trash)
+    return GarbageCollection(len(snapshots), files + len(chosen), left, emptied, len(trash), size)
 
 
-def _refuse_shared_folder(lake: Lake) -> None:
+def refuse_shared_folder(lake: Lake) -> None:
     """Raise CurateError unless the data folder has the claim of this catalog, and of no other one."""
     claim, claims = lake.claim, lake.list_claims()
     folder, catalog = lake.location.data, hide_password(lake.location.catalog)
@@ -123,7 +149,7 @@ def _list_expired(lake: Lake, keep: timedelta) -> list[int]:
     return sorted(snapshot for (snapshot,) in old if snapshot not in pinned)
 
 
-def _forget_snapshots(lake: Lake, snapshots: Sequence[int], *, dry_run: bool) -> int:
+def forget_snapshots(lake: Lake, snapshots: Sequence[int], *, dry_run: bool) -> int:
     """Forget snapshots and delete what DuckLake has scheduled for it; returns the number of files."""
     lake.rows("BEGIN")
     try:
@@ -137,13 +163,32 @@ def _forget_snapshots(lake: Lake, snapshots: Sequence[int], *, dry_run: bool) ->
         raise
     if dry_run:
         return len(scheduled)
-    return len(lake.rows("CALL ducklake_cleanup_old_files('lake', cleanup_all => true)"))
+    if not is_local(lake.location.data):
+        return len(lake.rows("CALL ducklake_cleanup_old_files('lake', cleanup_all => true)"))
+    listed = {Path(file.path).name for file in lake.list_data_files()}
+    dead = [Path(path) for (path,) in scheduled if Path(path).name not in listed]
+    lake.move_to_trash(dead)
+    lake.forget_scheduled_files(dead)
+    return len(dead)
+
+
+def _empty_trash(lake: Lake, grace: timedelta, *, dry_run: bool) -> int:
+    """Delete what has been in the trash for longer than `grace`; returns the number of files."""
+    if not is_local(lake.location.data):
+        return 0
+    listed = {Path(file.path).name for file in lake.list_data_files()}
+    expired = list_expired(Path(lake.location.data) / TRASH, grace)
+    expired = [path for path in expired if path.name not in listed]  # `curate check --repair` puts those back
+    if not dry_run:
+        for path in expired:
+            path.unlink(missing_ok=True)
+    return len(expired)
 
 
 def _choose_orphans(lake: Lake) -> list[str]:
     """List the orphans that may be deleted."""
     candidates = lake.list_orphans(older_than=_limit_age(lake))
-    ours = [file for file in candidates if _OUR_NAMES.fullmatch(file.rpartition("/")[2])]
+    ours = [file for file in candidates if OUR_NAMES.fullmatch(file.rpartition("/")[2])]
     if not is_local(lake.location.data) and len(ours) < len(
         candidates
     ):  # DuckLake deletes there, and knows no names
@@ -156,8 +201,7 @@ def _choose_orphans(lake: Lake) -> list[str]:
 
 def _delete_orphans(lake: Lake, files: Sequence[str]) -> None:
     if is_local(lake.location.data):
-        for file in files:
-            Path(file).unlink(missing_ok=True)
+        lake.move_to_trash([Path(file) for file in files])
     elif files:
         lake.rows(f"CALL ducklake_delete_orphaned_files('lake', older_than => {_limit_age(lake)})")
 

@@ -1,12 +1,17 @@
-"""Which files a transaction has written: they are brought to the disk before the catalog names them."""
+"""Which files a transaction has written: they are brought to the disk before the catalog names them.
+
+While the commit is at work they have a second name (`curate.lake.trash`), so that no error of it can lose them.
+"""
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from curate.core.durable import sync_files
 from curate.lake.checksums import Checksum, compute_checksum
 from curate.lake.data_folder import is_local
+from curate.lake.trash import PENDING, keep_second_names
 
 
 class NewFiles:
@@ -18,6 +23,8 @@ class NewFiles:
 
     def __init__(self, data: str) -> None:
         self._folder = Path(data) / "main" if is_local(data) else None
+        self._pending = Path(data) / PENDING
+        self._kept: list[Path] = []
         self._before: dict[str, frozenset[str]] = {}
         self._all_tables = False
         self._done: dict[str, Checksum] = {}
@@ -38,12 +45,20 @@ class NewFiles:
         self._done[checksum.file] = checksum
 
     def secure_files(self) -> list[Checksum]:
-        """Bring the new files to the disk; returns the checksums of all that the transaction has added."""
+        """Bring the new files to the disk and give them second names; returns the checksums of all that were added."""
         new = [path for path in self._list_new() if path.name not in self._done]
         sync_files(new)
         for path in new:
             self._done[path.name] = compute_checksum(path)
+        self._kept = [self._pending / path.name for path in new]
+        keep_second_names(new, self._pending)
         return list(self._done.values())
+
+    def release_files(self) -> None:
+        """Remove the second names, once the commit has succeeded. What stays goes when the lake is next opened."""
+        with contextlib.suppress(OSError):
+            for path in self._kept:
+                path.unlink(missing_ok=True)
 
     def _list_new(self) -> list[Path]:
         if self._folder is None:

@@ -48,10 +48,23 @@ def copy_catalog(catalog: str, target: str) -> dict[str, Any]:
     return {}
 
 
+def vacuum_catalog(catalog: str, target: str) -> dict[str, Any]:
+    """Write the catalog anew, so that no page keeps what was deleted, and empty the write-ahead log."""
+    with closing(_open_catalog(catalog, "rw")) as connection:
+        connection.execute("VACUUM")
+        busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    return {"busy": bool(busy)}
+
+
 def _open_catalog(catalog: str, mode: str) -> sqlite3.Connection:
     return sqlite3.connect(f"{Path(catalog).resolve().as_uri()}?mode={mode}", uri=True, timeout=_SECONDS)
 
 
 if __name__ == "__main__":
-    tasks = {"examine": examine_catalog, "seal": seal_catalog, "copy": copy_catalog}
+    tasks = {
+        "examine": examine_catalog,
+        "seal": seal_catalog,
+        "copy": copy_catalog,
+        "vacuum": vacuum_catalog,
+    }
     print(json.dumps(tasks[sys.argv[1]](sys.argv[2], (sys.argv[3:] or [""])[0])))

@@ -14,7 +14,8 @@ from curate.lake.lake import Lake
 class Status:
     """One frame each, as the queries `status_*` give them.
 
-    `failures`: why judgments failed, by judge; `warnings`: what the aggregation says against its own labels.
+    `failures`: why judgments failed, by judge; `forgotten`: what was made of forgotten rows; `warnings`: what the
+    aggregation says against its own labels, and what a killed command has left undone.
     """
 
     snapshot: int
@@ -24,6 +25,8 @@ class Status:
     failures: pl.DataFrame
     runs: pl.DataFrame
     quarantine: pl.DataFrame
+    sources: pl.DataFrame
+    forgotten: pl.DataFrame
     warnings: tuple[str, ...] = ()
 
     @property
@@ -41,5 +44,22 @@ def read_status(lake: Lake) -> Status:
         failures=lake.frame(read_query("judge_failures")),
         runs=lake.frame(read_query("status_runs")),
         quarantine=lake.frame(read_query("quarantine_reasons")),
-        warnings=tuple(sentence for (sentence,) in lake.rows(read_query("doubts"))),
+        sources=lake.frame(read_query("status_sources")),
+        forgotten=lake.frame(read_query("status_forgotten")),
+        warnings=(
+            *(sentence for (sentence,) in lake.rows(read_query("doubts"))),
+            *_list_undone(lake),
+        ),
     )
+
+
+def _list_undone(lake: Lake) -> list[str]:
+    """List what killed commands of `forget` and `ingest --replace` have left to do."""
+    unfinished = lake.rows(
+        "SELECT min(part) FROM runs WHERE stage = 'forget' GROUP BY run_id HAVING NOT bool_or(status = 'done')"
+    )
+    replaced = lake.rows("SELECT DISTINCT part FROM prompts WHERE starts_with(part, 'replaced ') ORDER BY 1")
+    return [f"forgetting {part} was cut off: run `curate forget` to finish it" for (part,) in unfinished] + [
+        f"replacing {part.removeprefix('replaced ')} was cut off: run `curate ingest --replace` again"
+        for (part,) in replaced
+    ]

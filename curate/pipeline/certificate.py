@@ -164,7 +164,7 @@ def certify(lake: Lake, config: Config, path: Path, *, force: bool = False) -> S
 
 def build_certificate(lake: Lake, config: Config) -> Certificate:
     """Build the certificate of the newest label set with an assessment. Raises CurateError where there is none."""
-    iteration = lake.value("SELECT max(iteration) FROM assessments") if lake.has("assessments") else None
+    iteration = lake.value("SELECT assessed FROM final_iteration") if lake.has("assessments") else None
     if iteration is None:
         raise CurateError("There are no labels to certify yet: run `curate aggregate` first.")
     assessed = lake.frame("SELECT * FROM assessments WHERE iteration = ?", [iteration]).row(0, named=True)

@@ -29,7 +29,7 @@ def find_drift(lake: Lake, config: Config, certificate: Certificate) -> list[str
         config: The project, whose judges count.
         certificate: The certificate, of this lake or of another one.
     """
-    iteration = int(lake.value("SELECT coalesce(max(iteration), 0) FROM preferences"))
+    iteration = int(lake.value("SELECT coalesce(assessed, 0) FROM final_iteration"))
     reasons = _compare_judges(lake, config, certificate)
     reasons += _compare_mix(lake, certificate, iteration)
     reasons += _compare_agreement(lake, certificate)

@@ -12,6 +12,7 @@ from curate.aggregate import aggregate_judgments
 from curate.config.project import Config
 from curate.core.extras import MissingExtraError
 from curate.core.progress import Track, no_progress
+from curate.filter import filter_items, has_decisions
 from curate.ingest import check_taken, ingest_sources
 from curate.judge import answer_chunk, judge_responses
 from curate.judge.stage import AskChunk
@@ -45,7 +46,7 @@ def run_curation(
     call_stage: CallStage = call_stage,
     ask_chunk: AskChunk = answer_chunk,
 ) -> list[Summary]:
-    """Ingest → judge → aggregate → train → judge with the trained model → aggregate → export → evaluate → report.
+    """Run all stages: ingest, filter, judge, aggregate, train, judge and aggregate again, export, evaluate, report.
 
     Args:
         lake: The project's lake, open for writing.
@@ -69,7 +70,10 @@ def run_curation(
             run_stage("aggregate", lambda lake: aggregate_judgments(lake, config, track=track)),
         ]
 
-    summaries = [run_stage("ingest", lambda lake: _take_in(lake, config, track)), *run_panel()]
+    summaries = [run_stage("ingest", lambda lake: _take_in(lake, config, track))]
+    if config.filter or has_decisions(lake):
+        summaries.append(run_stage("filter", lambda lake: filter_items(lake, config, track=track)))
+    summaries += run_panel()
     if config.train is not None:
         summaries.append(run_stage("train", lambda lake: train_on_panel(lake, config, track=track)))
         if config.train.judge is not None:

@@ -233,7 +233,7 @@ def label_responses(
 
 def read_labels(lake: Lake) -> Labels:
     """Read the labels of a lake's last iteration. Raises CurateError where nothing has been aggregated yet."""
-    iteration = "iteration = (SELECT max(iteration) FROM assessments)"
+    iteration = "iteration = (SELECT assessed FROM final_iteration)"
     assessed = []
     if lake.has("assessments"):  # a lake that is opened for reading may be from before it
         assessed = lake.arrow(f"SELECT * FROM assessments WHERE {iteration}").to_pylist()

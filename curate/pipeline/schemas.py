@@ -10,8 +10,10 @@ from typing import Any
 from curate.config.project import Config
 from curate.core.resources import find_resource
 from curate.data.native import JudgmentsRow, ResponsesRow
+from curate.data.native_ratings import RankingsRow, RatingsRow
 from curate.engine import build_engine_schemas
 from curate.export.formats import list_row_types
+from curate.filter import build_filter_schemas
 from curate.judge import judge_schemas
 from curate.pipeline.certificate import Certificate
 from curate.records import TABLES
@@ -24,8 +26,8 @@ _OWN_KIND = r"^[^:]+:[A-Za-z_]\w*$"  # module:Class or ./file.py:Class
 
 def build_schemas() -> dict[str, Schema]:
     """Build all JSON Schemas by file name."""
-    judges, engines = judge_schemas(), build_engine_schemas()
-    schemas: dict[str, Schema] = {"curate.yaml.json": build_config_schema(judges, engines)}
+    judges, engines, filters = judge_schemas(), build_engine_schemas(), build_filter_schemas()
+    schemas: dict[str, Schema] = {"curate.yaml.json": build_config_schema(judges, engines, filters)}
     for name, record in TABLES.items():
         schemas[f"tables/{name}.json"] = record.model_json_schema()
     for name, row in list_row_types().items():
@@ -35,20 +37,26 @@ def build_schemas() -> dict[str, Schema]:
         schemas[f"export/{name}-conversations.json"] = row.model_json_schema()
     schemas["input/responses.json"] = ResponsesRow.model_json_schema()
     schemas["input/judgments.json"] = JudgmentsRow.model_json_schema()
+    schemas["input/ratings.json"] = RatingsRow.model_json_schema()
+    schemas["input/rankings.json"] = RankingsRow.model_json_schema()
     schemas |= {f"judges/{kind}.json": schema for kind, schema in judges.items()}
     schemas |= {f"engines/{kind}.json": schema for kind, schema in engines.items()}
+    schemas |= {f"filters/{kind}.json": schema for kind, schema in filters.items()}
     return {
         name: {"$schema": "https://json-schema.org/draft/2020-12/schema"} | schema
         for name, schema in schemas.items()
     }
 
 
-def build_config_schema(judges: Mapping[str, Schema], engines: Mapping[str, Schema]) -> Schema:
-    """Build the schema of curate.yaml, with the options of each judge and engine by its kind.
+def build_config_schema(
+    judges: Mapping[str, Schema], engines: Mapping[str, Schema], filters: Mapping[str, Schema]
+) -> Schema:
+    """Build the schema of curate.yaml, with the options of each judge, engine and filter by its kind.
 
     Args:
         judges: Schema of the options of each kind of judge.
         engines: Schema of the options of each kind of engine.
+        filters: Schema of the options of each kind of filter.
     """
     schema = Config.model_json_schema()
     definitions: dict[str, Schema] = schema["$defs"]
@@ -56,6 +64,9 @@ def build_config_schema(judges: Mapping[str, Schema], engines: Mapping[str, Sche
     judge_list["items"] = _choose_by_kind("judge", judges, definitions, required=["name", "kind"])
     schema["properties"]["engines"]["additionalProperties"] = _choose_by_kind(
         "engine", engines, definitions, required=["kind"]
+    )
+    schema["properties"]["filter"]["items"] = _choose_by_kind(
+        "filter", filters, definitions, required=["kind"]
     )
     return schema
 

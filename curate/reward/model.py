@@ -12,6 +12,7 @@ from curate.core.errors import CurateError
 from curate.engine.local.reward_head import (
     HeadShape,
     has_own_head,
+    load_config,
     load_head,
     make_head,
     read_score,
@@ -89,7 +90,7 @@ class RewardModel(nn.Module):
 
         try:
             if has_own_head(Path(folder)):
-                backbone = AutoModel.from_pretrained(folder, dtype=dtype)
+                backbone = AutoModel.from_pretrained(folder, config=load_config(folder), dtype=dtype)
                 return cls(backbone, *load_head(Path(folder), backbone.config.get_text_config().hidden_size))
             classifier = AutoModelForSequenceClassification.from_pretrained(folder, dtype=dtype, **hub)
             return cls(classifier.base_model, _load_linear_head(classifier, Path(folder)))
@@ -199,7 +200,7 @@ class VisionModel(nn.Module):
         """Read a model that `save` wrote."""
         from transformers import AutoModel
 
-        backbone = AutoModel.from_pretrained(folder, dtype=dtype)
+        backbone = AutoModel.from_pretrained(folder, config=load_config(folder), dtype=dtype)
         return cls(backbone, *load_head(folder, backbone.config.get_text_config().hidden_size))
 
     def merge_adapters(self) -> VisionModel:

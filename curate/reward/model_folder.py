@@ -19,6 +19,7 @@ _EMBEDDING_FILES = frozenset({"config.json", "head.safetensors", "prompts.safete
 # What a fine-tuned backbone may consist of, for folders whose training.json does not list its files yet.
 _BACKBONE_FILES = (
     "training.json",
+    "trained_prompts.bin",
     "config.json",
     "generation_config.json",
     "model.safetensors",

@@ -87,7 +87,8 @@ def attend_to_packed_row(
 
     for span in spans:
         trunk = slice(span.start, span.start + span.length)
-        attend_span(trunk, (trunk,))
+        if span.length:  # a text of one token has no prompt
+            attend_span(trunk, (trunk,))
         start = trunk.stop
         for size in span.branches:
             branch = slice(start, start + size)

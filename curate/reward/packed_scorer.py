@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,14 +17,14 @@ import torch
 
 from curate.core.errors import CurateError
 from curate.core.progress import Track, no_progress
-from curate.data.conversation import Conversation
 from curate.engine.base import Failure, Score
 from curate.engine.local.loading import get_hub_arguments, resolve_device, resolve_dtype, silence_loading
 from curate.engine.weights import locate_model
 from curate.reward.model import RewardModel
 from curate.reward.packing import pack_shared_prefix
+from curate.reward.rendered import RenderedChats
 from curate.reward.scorer import EngineScorer, Float64, PromptResponses
-from curate.reward.tokens import EncodedResponses, ResponseEncoder
+from curate.reward.tokens import EncodedResponses, Ids, ResponseEncoder
 
 Place = tuple[int, int]
 """Request, and response within it, that a score belongs to."""
@@ -91,13 +91,13 @@ class PackedScorer:
     revision: str = field(init=False)
     n_texts_cut: int = field(init=False, default=0)
     sees_images: bool = field(init=False, default=False)
+    rendered: RenderedChats = field(init=False)
     _unread: Counter[str] = field(init=False, default_factory=Counter)
-    _lock: threading.Lock = field(
-        init=False, default_factory=threading.Lock
-    )  # tokenizers take one thread at a time
+    _lock: threading.Lock = field(init=False, default_factory=threading.Lock)  # one forward pass at a time
 
     def __post_init__(self) -> None:
         self.name, self.revision = self.scorer.name, self.scorer.revision
+        self.rendered = RenderedChats(self.encoder.chat)
 
     @property
     def left_out(self) -> Counter[str]:
@@ -118,18 +118,35 @@ class PackedScorer:
     def score_each(self, requests: Sequence[PromptResponses]) -> list[Score | Failure]:
         return self.scorer.score_each(requests)
 
+    def encode_request(self, request: PromptResponses) -> PromptResponses:
+        if request.encoded is not None:
+            return request
+        encoded = self.encoder.encode_responses(request.context, request.responses, tools=request.tools)
+        return replace(request, encoded=encoded)
+
+    def encode_own(
+        self, text: str, *, prompt: str | None = None, several: bool = False
+    ) -> EncodedResponses | None:
+        encoded = self.rendered.encode_own(text, prompt=prompt, several=several)
+        return None if encoded is None else self.encoder.fit_tokens(*encoded)
+
+    def encode_literal(self, text: str) -> EncodedResponses:
+        return self.encode_ids(self.rendered.encode_literal(text))
+
+    def encode_ids(self, ids: Sequence[int]) -> EncodedResponses:
+        n_tokens = self.model.backbone.get_input_embeddings().num_embeddings
+        if not ids or not 0 <= min(ids) <= max(ids) < n_tokens:
+            raise ValueError(f"give at least one token id, each from 0 to {n_tokens - 1}")
+        return self.encoder.fit_tokens(ids, len(ids) - 1)
+
     def _split_batches(
         self, requests: Sequence[PromptResponses]
     ) -> Iterator[list[tuple[EncodedResponses, list[Place]]]]:
         """Yield prompts with their responses and the places of their scores: `budget` tokens, or one prompt."""
-        by_prompt: dict[tuple[Conversation, str | None], list[Place]] = {}
-        for row, request in enumerate(requests):
-            places = by_prompt.setdefault((request.context, request.tools), [])
-            places += [(row, slot) for slot in range(len(request.responses))]
         batch: list[tuple[EncodedResponses, list[Place]]] = []
         size = 0
-        for (context, tools), places in by_prompt.items():
-            for part in self._encode_prompt(context, tools, places, requests):
+        for prompt, rows in self._group_prompts(requests).items():
+            for part in self._split_prompt(prompt, rows):
                 tokens = _count_tokens(part[0])
                 if batch and size + tokens > self.budget:
                     yield batch
@@ -139,30 +156,33 @@ class PackedScorer:
         if batch:
             yield batch
 
-    def _encode_prompt(
-        self,
-        context: Conversation,
-        tools: str | None,
-        places: list[Place],
-        requests: Sequence[PromptResponses],
+    def _group_prompts(self, requests: Sequence[PromptResponses]) -> dict[Ids, list[tuple[Ids, Place]]]:
+        """Return the responses to each prompt, with the places of their scores."""
+        by_prompt: dict[Ids, list[tuple[Ids, Place]]] = {}
+        for row, request in enumerate(requests):
+            encoded = self.encode_request(request).encoded
+            if isinstance(encoded, Failure):
+                self._unread[encoded.reason] += len(request.responses)
+            elif encoded is not None:
+                self.n_texts_cut += encoded.cut
+                rows = by_prompt.setdefault(encoded.prompt, [])
+                rows += [(ids, (row, slot)) for slot, ids in enumerate(encoded.responses)]
+        return by_prompt
+
+    def _split_prompt(
+        self, prompt: Ids, rows: list[tuple[Ids, Place]]
     ) -> Iterator[tuple[EncodedResponses, list[Place]]]:
         """Yield one prompt's responses in parts of about `budget` tokens, each behind a copy of the prompt."""
-        step = len(places)
-        while places:
-            part = places[:step]
-            encoded = self.encoder.encode_responses(
-                context, [requests[row].responses[slot] for row, slot in part], tools=tools
-            )
-            if isinstance(encoded, Failure):
-                self._unread[encoded.reason] += len(places)
-                return
-            tokens = _count_tokens(encoded)
-            if tokens > self.budget and step > 1:
-                step = max(1, min(step // 2, step * self.budget // tokens))
-                continue
-            self.n_texts_cut += encoded.cut
-            yield encoded, part
-            places = places[step:]
+        part: list[tuple[Ids, Place]] = []
+        size = len(prompt)
+        for row in rows:
+            if part and size + len(row[0]) > self.budget:
+                yield _join_rows(prompt, part)
+                part, size = [], len(prompt)
+            part.append(row)
+            size += len(row[0])
+        if part:
+            yield _join_rows(prompt, part)
 
     def _score_batch(self, batch: list[tuple[EncodedResponses, list[Place]]], scores: list[Float64]) -> None:
         """Write the scores of a batch into `scores`, at their places."""
@@ -173,6 +193,10 @@ class PackedScorer:
         places = [place for _, part in batch for place in part]
         for value, (request, slot) in zip(values, places, strict=True):
             scores[request][slot] = value
+
+
+def _join_rows(prompt: Ids, rows: list[tuple[Ids, Place]]) -> tuple[EncodedResponses, list[Place]]:
+    return EncodedResponses(prompt, tuple(ids for ids, _ in rows)), [place for _, place in rows]
 
 
 def _count_tokens(encoded: EncodedResponses) -> int:

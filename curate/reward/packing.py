@@ -227,8 +227,6 @@ class _Row:
         self._branches: list[int] = []
 
     def begin_prompt(self, prompt: Tokens, number: int | None = None) -> None:
-        if not len(prompt):
-            raise ValueError("a prompt needs a token")
         self._prompt = self._prompt + 1 if number is None else number
         self._start, self._branches = len(self._tokens), []
         self.append_tokens(prompt)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from curate.engine.template_turns import describe_left_out
 from curate.records import plain_text, text_parts
 from curate.reward.embedding_reward import EmbeddingReward, read_description
 from curate.reward.model_folder import EMBEDDING, read_trained_kind
+from curate.reward.tokens import EncodedResponses
 
 Float64 = NDArray[np.float64]
 
@@ -32,12 +33,14 @@ class PromptResponses:
     """Responses to one prompt, to be scored.
 
     `prompt_id` tells a model whether it was trained on the prompt; `tools` is JSON text of the tools that it offers.
+    `encoded` are its tokens, where they are made already (see `EncodingScorer`), or why there are none.
     """
 
     context: Conversation
     responses: tuple[Conversation, ...]
     prompt_id: str = ""
     tools: str | None = None
+    encoded: EncodedResponses | Failure | None = None
 
 
 class RewardScorer(Protocol):
@@ -82,6 +85,25 @@ class RewardScorer(Protocol):
         Returns:
             A `Score` for each, or a `Failure` that says why there is none.
         """
+
+
+@runtime_checkable
+class EncodingScorer(Protocol):
+    """A reward model that makes tokens apart from scoring: in any thread, and of rendered chats too."""
+
+    def encode_request(self, request: PromptResponses) -> PromptResponses:
+        """Return the request with its tokens."""
+
+    def encode_own(
+        self, text: str, *, prompt: str | None = None, several: bool = False
+    ) -> EncodedResponses | None:
+        """Encode a chat in the model's own template (see `RenderedChats.encode_own`)."""
+
+    def encode_literal(self, text: str) -> EncodedResponses:
+        """Encode a text that is no chat (see `RenderedChats.encode_literal`)."""
+
+    def encode_ids(self, ids: Sequence[int]) -> EncodedResponses:
+        """Take token ids for a whole chat. Raises ValueError where the model has no such token."""
 
 
 def open_reward_model(

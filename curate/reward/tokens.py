@@ -103,6 +103,22 @@ class ResponseEncoder:
         images = [images_of((*context, *response)) for response in responses]
         return self._fit_length(images_of(context), images, *split, separator)
 
+    @property
+    def chat(self) -> ChatTokens:
+        """Encodes chats."""
+        return self._chat
+
+    def fit_tokens(self, ids: Sequence[int], n_prompt: int) -> EncodedResponses:
+        """Cut the tokens of one chat to `max_length`, as those of messages are.
+
+        Args:
+            ids: The tokens.
+            n_prompt: How many of them are the prompt's.
+        """
+        whole = self._strip_padding(tuple(ids))
+        shared = max(0, min(n_prompt, len(whole) - 1))
+        return self._cut_to_length(whole[:shared], [whole[shared:]], None)
+
     def _fit_length(
         self,
         pictures: Sequence[Part],

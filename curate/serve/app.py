@@ -4,48 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
-from pydantic import ValidationError
+from starlette.requests import ClientDisconnect
 
 from curate.core.network import is_same_key
+from curate.engine.base import Failure
 from curate.reward.scorer import PromptResponses, RewardScorer
 from curate.serve.batching import Batcher, OverloadedError
+from curate.serve.lanes import Lanes
+from curate.serve.limits import RefusedError, ServerLimits
 from curate.serve.metrics import RequestMetrics
-from curate.serve.protocol import PATHS, RequestBody
+from curate.serve.protocol import Answered
+from curate.serve.request_reader import PATHS, RequestReader
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServerLimits:
-    """Limits of a request (number of responses, size of its body) and of the queue (see `Batcher`).
-
-    `multi_turn`: rendered chats may hold several answers, of which the last one is scored.
-    """
-
-    max_responses: int = 256
-    max_bytes: int = 8 << 20
-    max_queue: int = 2048  # responses
-    max_batch: int = 64  # responses
-    max_wait: float = 0.004  # seconds
-    max_body_seconds: float = 30.0  # in which a client must have sent its request
-    max_buffered: int = 256 << 20  # bytes of all requests that are being received
-    multi_turn: bool = False
-
-
+CLIENT_GONE = 499  # the status under which clients that hang up are counted (nginx' number)
 _NO_KEY = "The key is missing or wrong: send it as `Authorization: Bearer KEY`."
-
-
-class RefusedError(Exception):
-    """A request cannot be served: the HTTP status, and the reason in one sentence."""
-
-    def __init__(self, status: int, reason: str) -> None:
-        super().__init__(reason)
-        self.status = status
 
 
 def make_app(scorer: RewardScorer, limits: ServerLimits, *, key: str | None = None) -> FastAPI:
@@ -59,6 +37,8 @@ def make_app(scorer: RewardScorer, limits: ServerLimits, *, key: str | None = No
     batcher = Batcher(
         scorer.score, max_batch=limits.max_batch, max_wait=limits.max_wait, max_queue=limits.max_queue
     )
+    reader = RequestReader(scorer, limits)
+    lanes = Lanes()
     metrics = RequestMetrics()
     received = ReceivedBytes(limits.max_buffered)
 
@@ -69,6 +49,7 @@ def make_app(scorer: RewardScorer, limits: ServerLimits, *, key: str | None = No
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+        lanes.close()
 
     app = FastAPI(title="curate serve-reward", lifespan=run_batcher, docs_url=None, redoc_url=None)
 
@@ -102,18 +83,22 @@ def make_app(scorer: RewardScorer, limits: ServerLimits, *, key: str | None = No
             raise RefusedError(
                 408, f"The request did not arrive in {limits.max_body_seconds:g} seconds: send it faster."
             ) from None
-        # In a thread: parsing megabytes takes a while, and others (and /health) are answered meanwhile.
-        body, prompts = await asyncio.to_thread(_parse_request, path, content, limits)
+        body, prompts = await lanes.run(len(content), lambda: reader.parse(path, content))
         try:
-            scores = await batcher.submit(prompts)
+            scores = await _unless_client_leaves(
+                request, batcher.submit([prompt for prompt in prompts if not _is_unreadable(prompt)])
+            )
         except OverloadedError:
             raise RefusedError(
                 429, f"{batcher.responses_waiting} responses are waiting already: ask again later."
             ) from None
-        unreadable = [number for number, score in enumerate(scores) if not math.isfinite(score)]
-        if unreadable:
-            raise RefusedError(422, f"The model cannot read response {unreadable[0]}: it is too long for it.")
-        return JSONResponse(body.build_answer(scores, scorer.name))
+        scores, errors = await lanes.run(len(content), lambda: reader.explain(prompts, scores))
+        if errors and not body.admits_missing:
+            place, reason = next(iter(errors.items()))
+            raise RefusedError(422, f"The model cannot read response {place}: {reason}.")
+        return JSONResponse(
+            body.build_answer(scores, Answered(scorer.name, reader.count_tokens(prompts), errors))
+        )
 
     for path in PATHS:
         app.add_api_route(path, _make_route(path, answer_request, metrics), methods=["POST"])
@@ -135,6 +120,9 @@ def _make_route(
         except RefusedError as error:
             headers = {"Retry-After": "1"} if error.status == 429 else None
             response = JSONResponse({"error": str(error)}, error.status, headers)
+        except ClientDisconnect:  # nobody reads this answer; it is no fault of the server
+            metrics.count_request(path, CLIENT_GONE, 0.0)
+            return Response(status_code=CLIENT_GONE)
         except Exception as error:
             metrics.count_request(path, 500, 0.0)
             return JSONResponse({"error": f"{type(error).__name__}: {' '.join(str(error).split())}"}, 500)
@@ -183,27 +171,25 @@ async def _read_body(request: Request, most: int, received: ReceivedBytes) -> by
     return bytes(body)
 
 
-def _parse_request(
-    path: str, content: bytes, limits: ServerLimits
-) -> tuple[RequestBody, list[PromptResponses]]:
-    """Parse the body of a request.
+async def _unless_client_leaves(request: Request, submit: Awaitable[list[float]]) -> list[float]:
+    """Wait for scores; a request whose client hangs up leaves the queue.
 
     Raises:
-        RefusedError: The body is no valid request of this path, or it holds too many responses.
+        ClientDisconnect: The client has gone.
     """
+    scored = asyncio.ensure_future(submit)
+    gone = asyncio.ensure_future(
+        request.receive()
+    )  # the body is read: the next message says that the client has gone
     try:
-        body = PATHS[path].model_validate_json(content)
-        if limits.multi_turn:
-            body.allow_several_answers()
-        prompts = body.list_prompts()
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        problem = first["msg"].removeprefix("Value error, ")
-        raise RefusedError(422, f"{where}: {problem}" if where else problem) from None
-    except ValueError as error:
-        raise RefusedError(422, str(error)) from None
-    count, most = sum(len(prompt.responses) for prompt in prompts), limits.max_responses
-    if count > most:
-        raise RefusedError(413, f"{count} responses in one request, of {most} allowed: send fewer at a time.")
-    return body, prompts
+        await asyncio.wait({scored, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not scored.done() and gone.done() and gone.result()["type"] == "http.disconnect":
+            raise ClientDisconnect
+        return await scored
+    finally:
+        for task in (scored, gone):
+            task.cancel()
+
+
+def _is_unreadable(prompt: PromptResponses) -> bool:
+    return isinstance(prompt.encoded, Failure)

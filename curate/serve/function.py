@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import os
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
-from curate.core.errors import CurateError
-from curate.core.secrets import register_secrets
+from curate.engine.base import Failure
+from curate.reward.scorer import EncodingScorer, PromptResponses, RewardScorer, open_reward_model
 from curate.serve.protocol import TrlRequest
+from curate.serve.remote_rewards import RemoteRewards, RetryLimits
+from curate.serve.transcript import ChatReader
 
 RewardFunction = Callable[..., list[float | None]]
 
@@ -25,11 +24,15 @@ def reward_function(
     name: str = "curate_reward",
     timeout: float = 180.0,
     api_key_env: str | None = None,
+    dtype: str = "auto",
+    retries: int = 6,
 ) -> RewardFunction:
     """Return a function `f(prompts, completions, **kwargs)` that scores each completion.
 
     Prompts and completions are texts or lists of messages, as TRL gives them to reward functions; `tools`, a column of
-    the data set, holds the tools of each prompt. A reward is None where the model cannot read the completion.
+    the data set, holds the tools of each prompt. A reward is None where the model cannot read the completion; the other
+    rows have theirs. Any number of rows may be given: a server is asked in chunks, and again where it is overloaded or
+    out of reach for a while.
 
     Args:
         model: Reward model of any kind (folder, pypi:PACKAGE or hub id), which is opened at once in this process; or
@@ -37,71 +40,66 @@ def reward_function(
         name: Name under which TRL logs the rewards.
         timeout: Seconds to wait for an answer of the server.
         api_key_env: Environment variable with the key of the server, if it asks for one.
+        dtype: Precision of a model in this process: `auto` is float32 on a CPU and bfloat16 on a GPU, as everywhere.
+        retries: How often a server is asked again, with pauses that grow from half a second to 30 seconds.
 
     Raises:
-        CurateError: The model cannot be opened. The function raises it when the server fails.
+        CurateError: The model cannot be opened. The function raises it when the server fails for good.
 
         >>> reward = reward_function("models/reward")                                   # doctest: +SKIP
         >>> reward(prompts=["Why?", "Why?"], completions=["Because it is.", "No."])     # doctest: +SKIP
         [1.25, -0.5]
     """
     ask_rewards = (
-        _connect_server(str(model), timeout, api_key_env)
+        RemoteRewards(str(model), api_key_env, RetryLimits(timeout=timeout, retries=retries)).ask
         if str(model).startswith(("http://", "https://"))
-        else _open_model(str(model))
+        else _open_model(str(model), dtype)
     )
 
     def reward(
         prompts: Sequence[Any], completions: Sequence[Any], tools: Sequence[Any] | None = None, **_: Any
     ) -> list[float | None]:
-        if not prompts:
-            return []
-        offered = {} if tools is None else {"tools": list(tools)}
-        return ask_rewards({"prompts": list(prompts), "completions": list(completions), **offered})
+        columns = {"prompts": list(prompts), "completions": list(completions)}
+        if tools is not None:
+            columns["tools"] = list(tools)
+        lengths = {column: len(values) for column, values in columns.items()}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"a reward function takes as many completions as prompts, and not {lengths}")
+        return ask_rewards(columns) if columns["prompts"] else []
 
     reward.__name__ = name
     return reward
 
 
-AskRewards = Callable[[dict[str, Any]], list[float | None]]
-
-
-def _open_model(model: str) -> AskRewards:
+def _open_model(model: str, dtype: str) -> Callable[[dict[str, list[Any]]], list[float | None]]:
     """Open a model in this process."""
-    from curate.reward.scorer import open_reward_model
+    scorer = open_reward_model(model, folder=Path.cwd(), share_prompts=True, dtype=dtype)
+    reader = ChatReader(scorer if isinstance(scorer, EncodingScorer) else None)
 
-    scorer = open_reward_model(model, folder=Path.cwd(), share_prompts=True)
-
-    def ask_rewards(body: dict[str, Any]) -> list[float | None]:
-        scores = scorer.score(TrlRequest.model_validate(body).list_prompts())
-        return [float(value) if np.isfinite(value) else None for (value,) in scores]
-
-    return ask_rewards
-
-
-def _connect_server(url: str, timeout: float, api_key_env: str | None = None) -> AskRewards:
-    """Make a client of a `curate serve-reward`; nothing is sent yet."""
-    address = f"{url.rstrip('/')}/rewards"
-    headers = {"Content-Type": "application/json"}
-    if api_key_env is not None:
-        key = os.environ.get(api_key_env, "").strip()
-        if not key:
-            raise CurateError(
-                f"The environment variable {api_key_env} is not set: it holds the key of {url}."
-            )
-        register_secrets([key])
-        headers["Authorization"] = f"Bearer {key}"
-
-    def ask_rewards(body: dict[str, Any]) -> list[float | None]:
-        request = urllib.request.Request(address, json.dumps(body).encode(), headers)
-        try:
-            with urllib.request.urlopen(request, timeout=timeout) as response:
-                rewards: list[float | None] = json.load(response)["rewards"]
-                return rewards
-        except urllib.error.HTTPError as error:
-            answer = error.read().decode(errors="replace")[:300]
-            raise CurateError(f"The reward server {address} answered {error.code}: {answer}") from error
-        except OSError as error:
-            raise CurateError(f"The reward server {address} cannot be reached: {error}.") from error
+    def ask_rewards(columns: dict[str, list[Any]]) -> list[float | None]:
+        prompts = _read_rows(columns, reader)
+        rewards: list[float | None] = [None] * len(prompts)
+        readable = [row for row, prompt in enumerate(prompts) if not isinstance(prompt.encoded, Failure)]
+        for row, value in zip(readable, _score_rows(scorer, [prompts[row] for row in readable]), strict=True):
+            rewards[row] = value
+        return rewards
 
     return ask_rewards
+
+
+def _read_rows(columns: dict[str, list[Any]], reader: ChatReader) -> list[PromptResponses]:
+    """Read rows, all at once where all can be read."""
+    try:
+        return TrlRequest.model_validate(columns).list_prompts(reader)
+    except ValidationError as error:
+        if len(columns["prompts"]) == 1:
+            return [PromptResponses((), ((),), encoded=Failure(str(error), permanent=True))]
+        rows = [
+            {column: [values[row]] for column, values in columns.items()}
+            for row in range(len(columns["prompts"]))
+        ]
+        return [prompt for row in rows for prompt in _read_rows(row, reader)]
+
+
+def _score_rows(scorer: RewardScorer, prompts: Sequence[PromptResponses]) -> list[float | None]:
+    return [float(value) if np.isfinite(value) else None for (value,) in scorer.score(prompts)]

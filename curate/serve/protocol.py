@@ -3,18 +3,22 @@
 | path          | request | answer |
 | ---           | --- | --- |
 | `/score`      | {prompt: text, or messages: [{role, content}], responses: [texts]} | {scores, model} |
-| `/rewards`    | TRL's reward functions as JSON: {prompts, completions}, each texts or lists of messages, and {tools} | {rewards} |
-| `/get_reward` | OpenRLHF's remote reward model: {query, prompts, labels}, query = prompt + response | {rewards, scores, extra_logs} |
-| `/classify`   | vLLM's, as verl's reward loop asks it: {model, input: a rendered chat, or several}, or {model, messages} | {data: [{index, probs: [score]}]} |
+| `/rewards`    | TRL's reward functions as JSON: {prompts, completions}, each texts or lists of messages, and {tools} | {rewards, errors}: a reward is null where the model cannot read the completion |
+| `/get_reward` | OpenRLHF's remote reward model: {query, prompts, labels}; query = prompt + response, as text, decides | {rewards, scores, extra_logs} |
+| `/verify`     | NeMo Gym's verifier: {responses_create_params, response} | the request with {reward} |
+
+The shapes of vLLM (`/classify`, `/pooling`, `/rerank`, …) are in `protocol_vllm.py`.
 """  # noqa: E501 (a table)
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import Annotated, Any, Self
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, BeforeValidator, Field, PrivateAttr, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
 from curate.data.conversation import (
     Conversation,
@@ -24,25 +28,37 @@ from curate.data.conversation import (
     text_answer,
     text_message,
 )
+from curate.engine.base import Failure
 from curate.reward.scorer import PromptResponses, hide_media
-from curate.serve.transcript import parse_turns, split_rendered_chat, strip_end_tokens
+from curate.serve.transcript import ChatReader, strip_end_tokens
+
+_NO_TOKENS = ChatReader()
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What an answer says besides scores: the model, the tokens that it has read, and why scores are missing.
+
+    `n_tokens` is 0 where the model does not count them.
+    """
+
+    model: str
+    n_tokens: int = 0
+    errors: Mapping[int, str] = field(default_factory=dict)
 
 
 class RequestBody(BaseModel, ABC):
     """A parsed request: prompts with responses to score, and the answer made of their scores."""
 
-    _multi_turn: bool = PrivateAttr(default=False)
-
-    def allow_several_answers(self) -> None:
-        """Take the last answer of a rendered chat with several for the one to score; else such chats are refused."""
-        self._multi_turn = True
+    admits_missing: ClassVar[bool] = False
+    """A score may be missing (NaN), and the answer says so; else such a request is refused as a whole."""
 
     @abstractmethod
-    def list_prompts(self) -> list[PromptResponses]:
-        """Return the prompts with their responses, in the order of the request."""
+    def list_prompts(self, reader: ChatReader = _NO_TOKENS) -> list[PromptResponses]:
+        """Return the prompts with their responses, in the order of the request; `reader` reads rendered chats."""
 
     @abstractmethod
-    def build_answer(self, scores: Sequence[float], model: str) -> dict[str, Any]:
+    def build_answer(self, scores: Sequence[float], answered: Answered) -> dict[str, Any]:
         """Build the answer from one score a response, in the order of `list_prompts`."""
 
 
@@ -63,8 +79,8 @@ def _read_completion(value: object) -> Conversation:
 
 Chat = Annotated[Conversation, BeforeValidator(_read_chat)]
 Prompt = Annotated[
-    Conversation,
-    BeforeValidator(lambda value: parse_turns(value) if isinstance(value, str) else _read_chat(value)),
+    str | Conversation,
+    BeforeValidator(lambda value: value if isinstance(value, str) else _read_chat(value)),
 ]
 Answer = Annotated[
     Conversation,
@@ -95,18 +111,19 @@ class ScoreRequest(RequestBody):
             raise ValueError("give either `prompt` (a text) or `messages` (a list of {role, content})")
         return self
 
-    def list_prompts(self) -> list[PromptResponses]:
+    def list_prompts(self, reader: ChatReader = _NO_TOKENS) -> list[PromptResponses]:
         context = self.messages or (text_message("user", self.prompt or ""),)
         return [PromptResponses(context, tuple(self.responses), tools=self.tools)]
 
-    def build_answer(self, scores: Sequence[float], model: str) -> dict[str, Any]:
-        return {"scores": list(scores), "model": model}
+    def build_answer(self, scores: Sequence[float], answered: Answered) -> dict[str, Any]:
+        return {"scores": list(scores), "model": answered.model}
 
 
 class TrlRequest(RequestBody):
     """Prompts with one completion each, as TRL calls its reward functions."""
 
-    prompts: list[Prompt] = Field(min_length=1)
+    admits_missing = True
+    prompts: list[Prompt]
     completions: list[Completion]
     tools: list[Tools] | None = None  # a column of the data set, a value for each prompt
 
@@ -117,81 +134,50 @@ class TrlRequest(RequestBody):
                 raise ValueError(f"{len(self.prompts)} prompts, but {len(values)} {name}")
         return self
 
-    def list_prompts(self) -> list[PromptResponses]:
+    def list_prompts(self, reader: ChatReader = _NO_TOKENS) -> list[PromptResponses]:
         tools = self.tools or [None] * len(self.prompts)
         return [
-            PromptResponses(prompt, (completion,), tools=offered)
+            read_or_explain(
+                lambda prompt=prompt, completion=completion: reader.read_prompt(prompt, completion)
+            )
+            if isinstance(prompt, str)
+            else PromptResponses(prompt, (completion,), tools=offered)
             for prompt, completion, offered in zip(self.prompts, self.completions, tools, strict=True)
         ]
 
-    def build_answer(self, scores: Sequence[float], model: str) -> dict[str, Any]:
-        return {"rewards": list(scores)}
+    def build_answer(self, scores: Sequence[float], answered: Answered) -> dict[str, Any]:
+        errors = {str(place): reason for place, reason in answered.errors.items()}
+        rewards = [score if isfinite(score) else None for score in scores]
+        return {"rewards": rewards} | ({"errors": errors} if errors else {})
 
 
 class OpenRlhfRequest(RequestBody):
-    """Rendered chats, each a prompt and its response; `labels` are ignored: a reward model needs no reference."""
+    """Rendered chats, each a prompt and its response; `labels` are ignored: a reward model needs no reference.
 
-    query: list[str] = Field(min_length=1)
+    `query` alone decides: it is what the policy has read and written, decoded from its tokens, so a prompt that was cut
+    to fit is cut in it. `prompts` show where the response begins, as far as a query holds its prompt.
+    """
+
+    query: list[str]
     prompts: list[str] | None = None
 
     @model_validator(mode="after")
     def _check_lengths(self) -> Self:
         if self.prompts and len(self.prompts) != len(self.query):
             raise ValueError(f"{len(self.query)} queries, but {len(self.prompts)} prompts")
-        for place, (query, prompt) in enumerate(zip(self.query, self.prompts or (), strict=False)):
-            if not query.startswith(prompt):
-                raise ValueError(f"query {place} does not begin with its prompt")
         return self
 
-    def list_prompts(self) -> list[PromptResponses]:
-        if not self.prompts:
-            return [_read_rendered_chat(query, self._multi_turn) for query in self.query]
-        return [
-            PromptResponses(parse_turns(prompt), (text_answer(strip_end_tokens(query[len(prompt) :])),))
-            for query, prompt in zip(self.query, self.prompts, strict=True)
-        ]
+    def list_prompts(self, reader: ChatReader = _NO_TOKENS) -> list[PromptResponses]:
+        prompts = self.prompts or [None] * len(self.query)
+        return [reader.read(query, prompt) for query, prompt in zip(self.query, prompts, strict=True)]
 
-    def build_answer(self, scores: Sequence[float], model: str) -> dict[str, Any]:
+    def build_answer(self, scores: Sequence[float], answered: Answered) -> dict[str, Any]:
         return {"rewards": list(scores), "scores": list(scores), "extra_logs": {}}
 
 
-class ClassifyRequest(RequestBody):
-    """Rendered chats, or one chat as `messages` that ends with the assistant's turn; `activation` is ignored."""
-
-    input: str | list[str] | None = None
-    messages: Chat | None = None
-    tools: Tools = None
-
-    @model_validator(mode="after")
-    def _check_chat(self) -> Self:
-        if (self.input is None) == (not self.messages):
-            raise ValueError(
-                "give either `input` (a rendered chat, or several) or `messages` ([{role, content}])"
-            )
-        if self.messages and (len(self.messages) < 2 or self.messages[-1].role != "assistant"):
-            raise ValueError("`messages` has to end with the assistant's turn, which is what is scored")
-        return self
-
-    def list_prompts(self) -> list[PromptResponses]:
-        if self.messages:
-            return [PromptResponses(self.messages[:-1], (self.messages[-1:],), tools=self.tools)]
-        texts = [self.input] if isinstance(self.input, str) else self.input or []
-        return [_read_rendered_chat(text, self._multi_turn) for text in texts]
-
-    def build_answer(self, scores: Sequence[float], model: str) -> dict[str, Any]:
-        data = [{"index": n, "probs": [score], "num_classes": 1} for n, score in enumerate(scores)]
-        return {"object": "list", "model": model, "data": data}
-
-
-PATHS: dict[str, type[RequestBody]] = {
-    "/score": ScoreRequest,
-    "/rewards": TrlRequest,
-    "/get_reward": OpenRlhfRequest,
-    "/classify": ClassifyRequest,
-}
-
-
-def _read_rendered_chat(chat: str, multi_turn: bool) -> PromptResponses:
-    """Split a rendered chat into its context and its answer, which is scored."""
-    context, response = split_rendered_chat(chat, multi_turn=multi_turn)
-    return PromptResponses(context, (text_answer(response),))
+def read_or_explain(read: Callable[[], PromptResponses]) -> PromptResponses:
+    """Return what `read` reads, or a request without tokens that says why it cannot be read."""
+    try:
+        return read()
+    except ValueError as error:
+        return PromptResponses((), ((),), encoded=Failure(str(error), permanent=True))

@@ -1,8 +1,9 @@
-"""Parsing of rendered chats into turns.
+"""Parsing of rendered chats in templates that are not the reward model's own.
 
-Reinforcement learning sends chats as the policy's chat template rendered them, but a reward model needs turns, which it
-renders with its own template. Known templates are ChatML (Qwen, SmolLM), Llama 3 and Gemma; any other text is taken for
-one turn of the user.
+Reinforcement learning sends chats as a chat template rendered them. In the reward model's own template they become
+tokens as they stand (`curate.reward.rendered`). Of other templates ChatML (Qwen, SmolLM), Llama 3 and Gemma are known:
+such a chat is taken apart into turns, which the reward model renders with its own template. Any other text is scored as
+the very text that it is, or refused where it holds marks of templates that the model does not know.
 
 A response can hold the very strings that open and close turns: in a rendered chat, nothing tells them from the
 template's own. So what follows the first opening of an assistant's turn is the response, whatever it holds.
@@ -11,9 +12,13 @@ template's own. So what follows the first opening of an assistant's turn is the 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
-from curate.data.conversation import Conversation, text_message
+from curate.data.conversation import Conversation, text_answer, text_message
 from curate.records import Role, plain_text
+from curate.reward.rendered import GOES_ON, NO_ANSWER
+from curate.reward.rendered import strip_end_tokens as strip_tokens
+from curate.reward.scorer import EncodingScorer, PromptResponses
 
 _CLOSES = {
     r"<\|im_start\|>(\w+)\n": r"<\|im_end\|>",
@@ -35,9 +40,70 @@ _ENDS = (
     "<eos>",
     "<pad>",
 )
-# Matched on the reversed text: blanks, and the control token that stands before them. A forward search would read a run
-# of tokens in the middle of a text again from each of its tokens, in quadratic time.
-_END_BACKWARDS = re.compile(rf"\s*+(?:{'|'.join(re.escape(token[::-1]) for token in _ENDS)})")
+
+
+@dataclass(frozen=True, slots=True)
+class ChatReader:
+    """Reads rendered chats for one reward model.
+
+    Args:
+        scorer: The model, where it makes tokens of texts; None for models that read messages alone.
+        several: Chats may hold several answers, of which the last is scored (see `split_rendered_chat`).
+    """
+
+    scorer: EncodingScorer | None = None
+    several: bool = False
+
+    def read(self, text: str, prompt: str | None = None) -> PromptResponses:
+        """Read a rendered chat with one answer, which is to be scored.
+
+        Args:
+            text: The chat. It alone decides.
+            prompt: Its rendered prompt, which shows where the answer begins.
+
+        Raises:
+            ValueError: It cannot be scored as what it is.
+        """
+        if self.scorer is not None:
+            own = self.scorer.encode_own(text, prompt=prompt, several=self.several)
+            if own is not None:
+                return PromptResponses((), ((),), encoded=own)
+        if _find_template(text) is not None:
+            if prompt and text.startswith(prompt) and _find_template(prompt) is not None:
+                answer = strip_end_tokens(text[len(prompt) :])
+                return PromptResponses(parse_turns(prompt), (text_answer(answer),))
+            context, answer = split_rendered_chat(text, multi_turn=self.several)
+            return PromptResponses(context, (text_answer(answer),))
+        if self.scorer is None:
+            raise ValueError(NO_ANSWER)
+        return PromptResponses((), ((),), encoded=self.scorer.encode_literal(text))
+
+    def read_ids(self, ids: list[int]) -> PromptResponses:
+        """Read a chat that is token ids already.
+
+        Raises:
+            ValueError: The model has no such tokens, or reads messages alone.
+        """
+        if self.scorer is None:
+            raise ValueError("this model reads messages and no token ids")
+        return PromptResponses((), ((),), encoded=self.scorer.encode_ids(ids))
+
+    def read_prompt(self, prompt: str, completion: Conversation) -> PromptResponses:
+        """Read a prompt that is a text, and its completion: a rendered prompt, or what a user says.
+
+        Raises:
+            ValueError: The prompt holds marks of a template that nobody knows here.
+        """
+        answer = plain_text(completion[0].content) if len(completion) == 1 else None
+        if self.scorer is not None and answer is not None:
+            own = self.scorer.encode_own(prompt + answer, prompt=prompt, several=self.several)
+            if own is not None:
+                return PromptResponses((), ((),), encoded=own)
+        if _find_template(prompt) is not None:
+            return PromptResponses(parse_turns(prompt), (completion,))
+        if self.scorer is not None:
+            self.scorer.encode_literal(prompt)  # refuses the marks of other templates
+        return PromptResponses((text_message("user", prompt),), (completion,))
 
 
 def parse_turns(rendered: str) -> Conversation:
@@ -72,15 +138,9 @@ def split_rendered_chat(rendered: str, *, multi_turn: bool = False) -> tuple[Con
         if answers and answers[0] > 0:
             first = openings[answers[0]]
             if len(answers) < len(openings) - answers[0]:
-                raise ValueError(
-                    "the chat goes on after its first answer, and nothing shows whether the response itself has "
-                    "written that: send /classify `messages`, or /get_reward `prompts` too, or start the server with "
-                    "--multi-turn if the policy cannot write control strings"
-                )
+                raise ValueError(GOES_ON)
             return parse_turns(rendered[: first.start()]), strip_end_tokens(rendered[first.end() :])
-    raise ValueError(
-        "a chat without an answer, or in an unknown template: send `prompts` too, or use /score with messages"
-    )
+    raise ValueError(NO_ANSWER)
 
 
 def _find_template(rendered: str) -> re.Pattern[str] | None:
@@ -95,7 +155,4 @@ def _read_role(role: str) -> Role:
 
 def strip_end_tokens(text: str) -> str:
     """Remove the control tokens at the end of a text, with the blanks after each; blanks before them stay."""
-    backwards, length = text[::-1], 0
-    while (end := _END_BACKWARDS.match(backwards, length)) is not None:
-        length = end.end()
-    return text[: len(text) - length]
+    return strip_tokens(text, _ENDS)

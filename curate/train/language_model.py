@@ -27,6 +27,7 @@ from curate.engine.weights import locate_model
 from curate.lake.lake import Lake
 from curate.lake.runs import Counts, StageRun, Summary, find_newest_run
 from curate.reward.model_folder import NOUN, list_model_files
+from curate.reward.trained_prompts import save_trained_prompts
 from curate.train.embedded import make_embedder
 from curate.train.examples import PromptGroup, PromptGroups, build_groups, is_held_out
 from curate.train.holdout_metrics import (
@@ -46,7 +47,7 @@ if TYPE_CHECKING:  # these import torch, which recognising a finished training d
     from curate.train.load_backbone import LoadedBackbone
     from curate.train.loop import Trainer
 
-FORMAT = "curate-backbone-reward/1"
+FORMAT = "curate-backbone-reward/2"  # 2: it says which prompts it was trained on
 DESCRIPTION_FILE = "training.json"
 
 
@@ -156,6 +157,7 @@ def fine_tune_backbone(
         | noise,
     }
     with atomic_directory(folder, owned=list_model_files, noun=NOUN) as new_folder:
+        save_trained_prompts(new_folder, (pairs.prompt_ids[group.prompt] for group in train))
         _save_model(loaded, new_folder, description)
     # Commit after the folder is in place: a process killed in between goes on from its checkpoint to the same weights.
     with run.chunk(subject, fingerprint=fingerprint, status="done") as (writer, counts):

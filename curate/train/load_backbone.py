@@ -15,8 +15,9 @@ import torch
 from curate.config.images import ImageAccess
 from curate.config.train import BackboneSection
 from curate.core.errors import CurateError
+from curate.engine.chat_tokens import PARAGRAPHS_TEMPLATE
 from curate.engine.local.loading import get_hub_arguments, load_processor, silence_loading, unpack_gguf
-from curate.engine.local.reward_head import HeadShape, has_own_head
+from curate.engine.local.reward_head import HeadShape, has_own_head, load_config
 from curate.engine.weights import Weights
 from curate.reward.model import EncoderModel, RewardModel, VisionModel
 from curate.reward.tokens import Ids, ResponseEncoder, VisionResponseEncoder
@@ -44,7 +45,11 @@ class LoadedBackbone:
         return str(weights).removeprefix("torch.")
 
     def save(self, folder: Path) -> None:
-        """Save the model with its tokenizer or processor; adapters are merged into it, and saved beside it too."""
+        """Save the model with its tokenizer or processor; adapters are merged into it, and saved beside it too.
+
+        The tokenizer says what others have to know: the length that the model was trained with, that what is too long
+        loses its beginning, and how chats are written where the backbone has no chat template.
+        """
         model = self.model
         if not isinstance(model, EncoderModel) and model.peft_model is not None:
             model.peft_model.save_pretrained(folder / "adapter")
@@ -52,6 +57,11 @@ class LoadedBackbone:
         model.save(folder)
         encoder = self.encoder
         reader = encoder.processor if isinstance(encoder, VisionResponseEncoder) else encoder.tokenizer
+        tokenizer = encoder.tokenizer
+        tokenizer.model_max_length, tokenizer.truncation_side = encoder.max_length, "left"
+        tokenizer.init_kwargs["truncation_side"] = "left"  # the attribute alone is not saved
+        if tokenizer.chat_template is None and not isinstance(model, EncoderModel):
+            tokenizer.chat_template = PARAGRAPHS_TEMPLATE
         reader.save_pretrained(folder)
 
 
@@ -81,13 +91,13 @@ def load_backbone(
 
 
 def _load_model(section: BackboneSection, weights: Weights, seed: int, images: ImageAccess) -> LoadedBackbone:
-    from transformers import AutoConfig, AutoTokenizer
+    from transformers import AutoTokenizer
 
     half_precision = section.lora is not None and section.precision == "bfloat16"
     dtype = torch.bfloat16 if half_precision else torch.float32
     source = weights.source if weights.gguf_file is None else str(unpack_gguf(weights, dtype))
     hub = get_hub_arguments(weights)
-    config = AutoConfig.from_pretrained(source, **hub)
+    config = load_config(source, **hub)
     if _sees_images(config) and not _is_classifier(config):
         return _load_vision(section, source, dtype, hub, seed, images)
     tokenizer = AutoTokenizer.from_pretrained(source, **hub)

@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
+from curate.core.errors import CurateError
 from curate.core.identity import content_id
 from curate.core.resources import read_query
 from curate.data.conversation import load_messages, render_message, render_text
 from curate.data.judgments import JudgmentStatement, build_judgment_table
+from curate.lake.forgotten import ForgottenNames
 from curate.lake.lake import Lake
 from curate.lake.runs import StageRun
 from curate.records import Outcome, Shown
@@ -88,7 +90,14 @@ def record_answers(
 
     Returns:
         Number of answers that were new or changed, and number of those that the lake had already.
+
+    Raises:
+        CurateError: The person was forgotten.
     """
+    if answers and ForgottenNames.read(lake).has("person", person):
+        raise CurateError(
+            f"{person} was forgotten with `curate forget person`, so answers of that person are not taken in."
+        )
     known = _read_earlier_answers(lake, person)
     statements, same = list[JudgmentStatement](), 0
     run = StageRun(lake, STAGE, config_hash=REVISION)

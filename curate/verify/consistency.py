@@ -57,7 +57,7 @@ def scale_out_labels(lake: Lake, config: Config) -> Summary:
     select_panel(lake, config.panel_names)
     best = find_best_checkpoint(lake, section).revision
     gold = list_checkpoints(lake, require_training(build_gold_config(config)))[-1].revision
-    base = lake.value("SELECT max(iteration) FROM preferences WHERE iteration < ?", [SCALED_OUT])
+    base = lake.value("SELECT assessed FROM final_iteration")
     pairs = lake.frame(read_query("verify_consistency"), [section.judge, best, GOLD_MODEL, gold, base])
     decided = decide_labels(pairs, recycle=config.verify.loop.recycle)
     rules = count_rules(decided)

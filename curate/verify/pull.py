@@ -8,6 +8,7 @@ twice. Answers in projects or tasks that were deleted as a whole stay in the lak
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,6 +23,7 @@ from curate.core.progress import Track, no_progress
 from curate.core.resources import read_query
 from curate.data.judgments import JudgmentStatement, build_judgment_table
 from curate.data.pseudonym import Pseudonyms
+from curate.lake.forgotten import ForgottenNames
 from curate.lake.lake import Lake
 from curate.lake.runs import StageRun, Summary
 from curate.records import VerifyTask
@@ -87,7 +89,7 @@ def pull_answers(
         LabelStudioClient.connect(config.verify) as server,
         FileLock(config.resolve(config.workspace) / "verify-pull.lock"),
     ):
-        people = _People(server, Pseudonyms.open(config))
+        people = _People(server, Pseudonyms.open(config), ForgottenNames.read(lake))
         for project in server.list_projects(config.verify.project):
             _pull_project(lake, run, server, project, known, people, everything, track)
     return run.summary(skipped=run.total.rows_in == 0)
@@ -123,7 +125,8 @@ def _pull_project(
 class _People:
     """Pseudonyms of Label Studio's users: of e-mail addresses, which outlive a server, else of user ids."""
 
-    def __init__(self, server: LabelStudioClient, pseudonyms: Pseudonyms) -> None:
+    def __init__(self, server: LabelStudioClient, pseudonyms: Pseudonyms, forgotten: ForgottenNames) -> None:
+        self._forgotten = forgotten
         self._addresses = server.list_emails()
         self._pseudonyms = pseudonyms
         self._url = server.url
@@ -134,6 +137,10 @@ class _People:
         if number in self._addresses:
             return self._pseudonyms.of(self._addresses[number])
         return self._pseudonyms.of(f"{self._url}/user/{number}")
+
+    def is_forgotten(self, user: Any) -> bool:
+        """Tell whether `curate forget person` named this user."""
+        return self._forgotten.has("person", self.find_pseudonym(user))
 
 
 def _iterate_tasks(
@@ -170,7 +177,7 @@ def _write_changes(
     people: _People,
 ) -> None:
     """Write the answers that the lake does not have yet; nothing where it has all of them."""
-    answers, read, unknown = _find_newest(tasks, known, people)
+    answers, read, dropped = _find_newest(tasks, known, people)
     ids = list(dict.fromkeys(str(task["data"].get("task")) for task in tasks))
     with lake.bind("seen", pa.table({"task": pa.array(ids, pa.string())})):
         state = lake.arrow(read_query("verify_state")).to_pylist()
@@ -192,7 +199,7 @@ def _write_changes(
     fingerprint = content_id(table["judgment_id"].to_pylist())
     with run.chunk(f"pull {title}", fingerprint=fingerprint) as (writer, counts):
         counts.rows_in = read + len(deleted)
-        counts.dropped = {"of a task that is not in the queue": unknown} if unknown else {}
+        counts.dropped = dict(dropped)
         counts.rows_kept = writer.append("judgments", table, unique="judgment_id")
         counts.rows_duplicate = counts.rows_in - counts.rows_kept - counts.rows_dropped
         counts.details |= {"retracted": len(deleted)}
@@ -200,16 +207,19 @@ def _write_changes(
 
 def _find_newest(
     tasks: Sequence[dict[str, Any]], known: dict[str, VerifyTask], people: _People
-) -> tuple[dict[tuple[str, str], Annotation], int, int]:
-    """Find the newest answer of each person to each task; count annotations, and those of unknown tasks."""
+) -> tuple[dict[tuple[str, str], Annotation], int, Counter[str]]:
+    """Find the newest answer of each person to each task; count annotations, and those that do not count by reason."""
     newest: dict[tuple[str, str], Annotation] = {}
-    read = unknown = 0
+    read, dropped = 0, Counter[str]()
     for item in tasks:
         task = known.get(str(item["data"].get("task")))
         for annotation in item.get("annotations", []):
             read += 1
             if task is None:
-                unknown += 1
+                dropped["of a task that is not in the queue"] += 1
+                continue
+            if people.is_forgotten(annotation.get("completed_by")):
+                dropped["of a forgotten person"] += 1
                 continue
             answer = _read_annotation(task, item, annotation, people)
             other = newest.get((task.task_id, answer.annotator))
@@ -218,7 +228,7 @@ def _find_newest(
                 answer.annotation,
             ):
                 newest[task.task_id, answer.annotator] = answer
-    return newest, read, unknown
+    return newest, read, dropped
 
 
 def _read_annotation(
@@ -236,7 +246,9 @@ def _read_annotation(
         skipped=skipped,
         seconds=float(annotation.get("lead_time") or 0.0),
         updated_at=str(annotation.get("updated_at")),
-        edited_by=people.find_pseudonym(edited_by) if edited_by is not None and edited_by != by else None,
+        edited_by=people.find_pseudonym(edited_by)
+        if edited_by is not None and edited_by != by and not people.is_forgotten(edited_by)
+        else None,
     )
 
 

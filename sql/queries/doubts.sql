@@ -5,5 +5,5 @@ WHERE
     stage = 'aggregate' AND status = 'done'
     AND part = (
         SELECT max(part) FROM runs
-        WHERE stage = 'aggregate' AND status = 'done' AND part <= 'iteration-' || (SELECT max(iteration) FROM preferences)
+        WHERE stage = 'aggregate' AND status = 'done' AND part <= 'iteration-' || (SELECT iteration FROM final_iteration)
     )

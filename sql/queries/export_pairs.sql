@@ -4,7 +4,7 @@ WITH decided AS (
         preferences.*,
         if(outcome = 'a', response_a, response_b) AS chosen_id,
         if(outcome = 'a', response_b, response_a) AS rejected_id,
-        if(outcome = 'a', strength, -strength) AS margin
+        if(outcome = 'a', strength, -strength) AS lead
     FROM preferences
     SEMI JOIN (FROM selection WHERE reason IS NULL) USING (prompt_id, response_a, response_b)
     WHERE iteration = $1
@@ -20,7 +20,7 @@ candidates AS (
 SELECT
     decided.prompt_id, prompts.messages AS prompt, prompts.tools, prompts.source, prompts.split, prompts.reference,
     chosen_one.response AS chosen, rejected_one.response AS rejected,
-    decided.confidence, margin AS strength, n_judgments, decided.iteration
+    decided.confidence, lead AS strength, greatest(lead, 0) AS margin, n_judgments, decided.iteration
 FROM decided
 JOIN prompts USING (prompt_id)
 JOIN candidates AS chosen_one ON chosen_one.response_id = chosen_id

@@ -7,9 +7,9 @@ WITH ranked AS (
     WHERE iteration = $1
 ),
 firsts AS (SELECT prompt_id, min(response_id) AS response_id FROM ranked GROUP BY prompt_id),
-asked AS (SELECT firsts.response_id, messages AS prompt, tools FROM prompts JOIN firsts USING (prompt_id))
+asked AS (SELECT firsts.response_id, messages AS prompt, tools, source, prompts."key" AS prompt_key FROM prompts JOIN firsts USING (prompt_id))
 SELECT
-    prompt, tools, response_id, model, memory.response_text(responses.messages) AS text, responses.messages,
+    prompt, tools, source, prompt_key, response_id, model, responses."key", responses.meta, memory.response_text(responses.messages) AS text, responses.messages,
     rank, score, ranked.prompt_id, iteration
 FROM ranked
 JOIN responses USING (response_id)

@@ -2,7 +2,10 @@
 -- The table transcribed (annotator_id, revision) says whose prompts can be made again.
 -- $1 iteration, $2 split (null: all), $3 routed, $4 min_confidence.
 CREATE OR REPLACE TEMP TABLE selection AS
-WITH said AS (
+WITH left_out AS (
+    SELECT item_id, min("filter") AS "filter" FROM filter_decisions WHERE action = 'drop' GROUP BY item_id
+),
+said AS (
     SELECT
         judgment_id, prompt_id, annotator_id, revision, response_a, response_b, outcome, rationale, shown,
         count(DISTINCT shown) OVER same AS orders,
@@ -12,10 +15,12 @@ WITH said AS (
     WINDOW same AS (PARTITION BY prompt_id, annotator_id, revision, response_a, response_b, sample)
 )
 SELECT
-    judgment_id, confidence,
+    judgment_id, said.prompt_id, confidence,
     CASE
         WHEN transcribed.revision IS NULL THEN 'by a judge whose prompt cannot be made again'
         WHEN $2::VARCHAR IS NOT NULL AND prompts.split IS DISTINCT FROM $2::VARCHAR THEN 'in another split'
+        WHEN coalesce(p."filter", fa."filter", fb."filter") IS NOT NULL
+            THEN 'filter ' || coalesce(p."filter", fa."filter", fb."filter")
         WHEN said.outcome IN ('failed', 'abstain') THEN 'failed or abstained'
         WHEN coalesce(rationale, '') = '' THEN 'without a rationale'
         WHEN orders < 2 THEN 'asked in one order only'
@@ -32,3 +37,6 @@ FROM said
 LEFT JOIN transcribed USING (annotator_id, revision)
 LEFT JOIN prompts USING (prompt_id)
 LEFT JOIN (FROM preferences WHERE iteration = $1) AS final USING (prompt_id, response_a, response_b)
+LEFT JOIN left_out AS p ON p.item_id = said.prompt_id
+LEFT JOIN left_out AS fa ON fa.item_id = said.response_a
+LEFT JOIN left_out AS fb ON fb.item_id = said.response_b

@@ -1,7 +1,10 @@
 -- Every pair of one iteration with the reason why it is left out; null: it is exported.
 -- $1 iteration, $2 split (null: all), $3 routed, $4 min_confidence.
 CREATE OR REPLACE TEMP TABLE selection AS
-WITH texts AS (
+WITH left_out AS (
+    SELECT item_id, min("filter") AS "filter" FROM filter_decisions WHERE action = 'drop' GROUP BY item_id
+),
+texts AS (
     SELECT response_id, hash(responses.messages) AS content FROM responses SEMI JOIN prompts USING (prompt_id)
 )
 SELECT
@@ -9,6 +12,8 @@ SELECT
     CASE
         WHEN a.content IS NULL OR b.content IS NULL THEN 'a response is missing'
         WHEN $2::VARCHAR IS NOT NULL AND prompts.split IS DISTINCT FROM $2::VARCHAR THEN 'in another split'
+        WHEN coalesce(p."filter", fa."filter", fb."filter") IS NOT NULL
+            THEN 'filter ' || coalesce(p."filter", fa."filter", fb."filter")
         WHEN status = 'discarded' THEN 'discarded'
         WHEN outcome = 'tie' THEN 'tie'
         WHEN a.content = b.content THEN 'both responses have the same text'
@@ -19,4 +24,7 @@ FROM preferences
 LEFT JOIN prompts USING (prompt_id)
 LEFT JOIN texts AS a ON a.response_id = response_a
 LEFT JOIN texts AS b ON b.response_id = response_b
+LEFT JOIN left_out AS p ON p.item_id = preferences.prompt_id
+LEFT JOIN left_out AS fa ON fa.item_id = response_a
+LEFT JOIN left_out AS fb ON fb.item_id = response_b
 WHERE iteration = $1

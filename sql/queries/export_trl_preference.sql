@@ -22,7 +22,7 @@ decided AS (
         preferences.*,
         if(outcome = 'a', response_a, response_b) AS chosen_id,
         if(outcome = 'a', response_b, response_a) AS rejected_id,
-        if(outcome = 'a', strength, -strength) AS margin
+        if(outcome = 'a', strength, -strength) AS lead
     FROM preferences
     SEMI JOIN (FROM selection WHERE reason IS NULL) USING (prompt_id, response_a, response_b)
     WHERE iteration = $1
@@ -30,7 +30,7 @@ decided AS (
 SELECT
     prompt, chosen.answer AS chosen, rejected.answer AS rejected, decided.prompt_id, chosen_id, rejected_id,
     chosen.model AS chosen_model, rejected.model AS rejected_model,
-    decided.confidence, margin AS strength, n_judgments, iteration
+    decided.confidence, lead AS strength, greatest(lead, 0) AS margin, n_judgments, iteration
 FROM decided
 JOIN prompt_texts USING (prompt_id)
 JOIN texts AS chosen ON chosen.response_id = chosen_id

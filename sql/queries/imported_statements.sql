@@ -1,6 +1,7 @@
--- What was imported about some prompts (bound as `asked`), as ingest compares it.
-SELECT
-    prompt_id, annotator_id, kind, form, response_a, response_b, shown, outcome, p_a, score, rationale, aspect, tied_as,
-    sample
+-- What was imported about some prompts (bound as `asked`), as ingest compares it. `responses`: two of a pair, one of a
+-- rating, none of a ranking, whose order shown nobody knows.
+SELECT prompt_id, annotator_id, kind, form,
+    CASE form WHEN 'pairwise' THEN [response_a, response_b] WHEN 'pointwise' THEN [response_a] ELSE [] END AS responses,
+    outcome, shown, p_a, score, score_sd, scores, ranking, rationale, aspect, tied_as, sample
 FROM judgments SEMI JOIN asked USING (prompt_id)
-WHERE revision = 'imported' AND form IN ('pairwise', 'pointwise');
+WHERE revision = 'imported';

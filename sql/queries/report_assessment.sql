@@ -3,4 +3,4 @@ SELECT
     holds, claim, labels, learnt, tested, drawn, pairs, accepted, delta, error, error_low, error_high, calibration,
     ece_before, ece, bin_confidence, bin_accuracy, bin_count
 FROM assessments
-WHERE iteration = (SELECT max(iteration) FROM preferences)
+WHERE iteration = (SELECT iteration FROM final_iteration)

@@ -9,8 +9,8 @@ WITH gold AS (
     HAVING verdict <> 0
 ), said AS (
     SELECT revision, prompt_id, response_a, response_b, avg(p_a) AS p_a, max(snapshot_in) AS snapshot_in
-    FROM judgments JOIN (SELECT run_id, max(snapshot_in) AS snapshot_in FROM runs GROUP BY run_id) USING (run_id)
-    WHERE annotator_id = $1 AND revision <> 'imported' AND kind <> 'human' AND form = 'pairwise' AND p_a IS NOT NULL
+    FROM model_pairs JOIN (SELECT run_id, max(snapshot_in) AS snapshot_in FROM runs GROUP BY run_id) USING (run_id)
+    WHERE annotator_id = $1 AND revision <> 'imported'
     GROUP BY ALL
 )
 SELECT

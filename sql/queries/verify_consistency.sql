@@ -15,8 +15,8 @@ WITH votes AS (
     SELECT prompt_id, response_a, response_b,
         avg(p_a) FILTER (annotator_id = $1 AND revision = $2) AS best,
         avg(p_a) FILTER (annotator_id = $3 AND revision = $4) AS gold
-    FROM judgments
-    WHERE form = 'pairwise' AND annotator_id IN ($1, $3) AND p_a IS NOT NULL
+    FROM model_pairs
+    WHERE annotator_id IN ($1, $3)
     GROUP BY ALL
 )
 SELECT preferences.* EXCLUDE (iteration, run_id), original, panel, best, gold

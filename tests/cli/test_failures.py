@@ -8,11 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curate.cli.failures import explain_failure, is_debugging
+from curate.cli.failures import SOFTWARE_FAULT, explain_failure, is_debugging
 from curate.core.errors import CurateError
 from tests.cli.test_app import call, project
 
@@ -219,3 +220,14 @@ def test_fault_33_no_home_and_one_that_cannot_be_written_do_no_harm(project: Pat
     done = start(project, "run", env={"HOME": "/proc"})  # cannot be written
     assert done.returncode == 0, done.stderr
     assert "report.html" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "words", ["disk I/O error", "database disk image is malformed", "Too many open files"]
+)
+def test_an_error_of_the_disk_is_a_sentence_whatever_type_the_database_gives_it(words: str) -> None:
+    sentence, code = explain_failure(duckdb.InvalidInputException(f"Failed to prepare query: {words}"))
+    assert code == 1
+    assert sentence.startswith("The lake's database cannot go on: Failed to prepare query")
+    assert ("curate check" in sentence) == ("malformed" in words)
+    assert explain_failure(duckdb.InvalidInputException("no parameter 3"))[1] == SOFTWARE_FAULT

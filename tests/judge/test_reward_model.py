@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
+from curate.core.errors import CurateError
+from curate.data.judgments import JudgmentStatement
+from curate.data.pair_statements import list_pair_statements
 from curate.engine import Engines, Failure, build_chat
 from curate.engine.base import Chat, Score
 from curate.judge import CandidateResponse, PromptItem, Question
 from curate.judge.reward_model import RewardModelJudge, RewardModelOptions
 from curate.reward.embedding_reward import EmbeddingRewardConfig
 from curate.reward.scorer import EngineScorer
+from curate.reward.trained_prompts import save_trained_prompts
 
 MakeModel = Callable[..., Path]
 TEXTS = ["A", "the quick brown fox", "no", "word " * 600]
@@ -30,7 +34,7 @@ CONTEST = PromptItem(
 @pytest.fixture
 def judge(make_model: MakeModel, tmp_path: Path) -> RewardModelJudge:
     options = RewardModelOptions(
-        name="rm", kind="reward-model", model=str(make_model(head="reward")), temperature=2.0
+        name="rm", kind="reward-model", model=str(make_model(head="reward")), temperature=2.0, tie_band=1e-9
     )
     return RewardModelJudge(options, Engines({}, tmp_path))
 
@@ -60,6 +64,55 @@ def test_pairs_follow_from_scores(judge: RewardModelJudge, monkeypatch: pytest.M
         assert answer.outcome == ("a" if a.value > b.value else "b")
     tokens = sum(each.tokens_in for each in found.values() if isinstance(each, Score))
     assert sum(answer.tokens_in for answer in answers) == tokens
+
+
+def test_each_response_is_rated_and_pairs_are_those_of_bradley_and_terry(
+    make_model: MakeModel, tmp_path: Path
+) -> None:
+    options = RewardModelOptions(
+        name="rm", kind="reward-model", model=str(make_model(head="reward")), temperature=2.0
+    )
+    judge = RewardModelJudge(options, Engines({}, tmp_path))
+    questions = list(judge.questions(CONTEST))
+    assert [(question.form, len(question.asked)) for question in questions] == [("pointwise", 1)] * 4
+    answers = judge.answer(questions)
+    rated = {
+        question.a.response_id: answer.score
+        for question, answer in zip(questions, answers, strict=True)
+        if answer.outcome == "a"
+    }
+    assert len(rated) >= 2
+    said = [
+        JudgmentStatement(
+            "p", "rm", "reward-model", "r", "pointwise", (question.a.response_id,), answer.outcome,
+            score=answer.score, score_sd=answer.score_sd,
+        )
+        for question, answer in zip(questions, answers, strict=True)
+    ]  # fmt: skip
+    pairs = list_pair_statements(said)
+    assert len(pairs) == len(rated) * (len(rated) - 1) // 2
+    for pair in pairs:
+        margin = rated[pair.a] - rated[pair.b]
+        assert pair.p_a == pytest.approx(1 / (1 + math.exp(-margin / 2)), abs=1e-5)
+
+
+def test_a_fine_tuned_backbone_abstains_on_its_training_prompts(
+    make_model: MakeModel, tmp_path: Path
+) -> None:
+    folder = make_model(head="reward")
+    (folder / "training.json").write_text(json.dumps({"format": "curate-backbone-reward/2", "files": []}))
+    options = RewardModelOptions(name="rm", kind="reward-model", model=str(folder))
+    with pytest.raises(CurateError, match="does not say which prompts it was trained on"):
+        RewardModelJudge(options, Engines({}, tmp_path))
+    save_trained_prompts(folder, ["p"])
+    judge = RewardModelJudge(options, Engines({}, tmp_path))
+    unseen = replace(CONTEST, prompt_id="q")
+    seen, new = (judge.answer(list(judge.questions(item))) for item in (CONTEST, unseen))
+    assert {answer.outcome for answer in seen} == {"abstain"}
+    assert all("trained on the labels of this prompt" in str(answer.raw) for answer in seen)
+    assert new[0].outcome == "a"
+    save_trained_prompts(folder, ["p", "other"])
+    assert RewardModelJudge(options, Engines({}, tmp_path)).revision("") != judge.revision("")
 
 
 def test_the_revision_is_of_the_weights_not_their_place(make_model: MakeModel, tmp_path: Path) -> None:

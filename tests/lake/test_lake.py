@@ -185,3 +185,17 @@ def test_a_lake_without_its_extension_says_what_to_install(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(CurateError, match=rf"pip install 'curate\[{extra}\]'"):
         Lake.open(Location(catalog, data))
+
+
+def test_statements_of_a_user_are_kept_one_by_one(lake: Lake) -> None:
+    first = "INSERT INTO quarantine (quarantine_id) SELECT i::VARCHAR FROM range(100) AS t(i)"
+    with pytest.raises(duckdb.Error, match="nowhere"):
+        lake.run_statements(f"{first}; DELETE FROM nowhere")
+    assert lake.run_statements("SELECT count(*) AS n FROM quarantine")["n"].to_pylist() == [100]
+    counted = lake.run_statements(
+        "BEGIN; DELETE FROM quarantine; ROLLBACK; SELECT count(*) AS n FROM quarantine"
+    )
+    assert counted["n"].to_pylist() == [100]
+    files = [Path(file.path).name for file in lake.list_data_files()]
+    assert files
+    assert set(files) <= set(lake.read_checksums())

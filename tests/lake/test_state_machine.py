@@ -120,9 +120,9 @@ class LakeMachine(RuleBasedStateMachine):
         with Lake.open(self.location, snapshot=snapshot) as then:
             assert list_ids(then) == self.snapshots[snapshot]
 
-    @rule()
-    def collect(self) -> None:
-        collect_garbage(self.lake, keep=timedelta(0), orphans=True)
+    @rule(trash_days=st.sampled_from([0, 7]))
+    def collect(self, trash_days: int) -> None:
+        collect_garbage(self.lake, keep=timedelta(0), orphans=True, grace=timedelta(days=trash_days))
         latest = self.lake.snapshot()
         self.snapshots = {number: ids for number, ids in self.snapshots.items() if number == latest}
 

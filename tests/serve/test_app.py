@@ -15,9 +15,11 @@ import pytest
 from curate.core.progress import Track, no_progress
 from curate.data.conversation import render_text
 from curate.reward.scorer import Float64, PromptResponses
-from curate.serve import app as served
-from curate.serve.app import ServerLimits, make_app
+from curate.serve import request_reader as served
+from curate.serve.app import make_app
+from curate.serve.limits import ServerLimits
 from curate.serve.protocol import ScoreRequest
+from curate.serve.transcript import ChatReader
 
 
 @dataclass
@@ -38,10 +40,10 @@ class Slow(ScoreRequest):
     go: ClassVar = threading.Event()
     waited: ClassVar[list[bool]] = []
 
-    def list_prompts(self) -> list[PromptResponses]:
+    def list_prompts(self, reader: ChatReader = ChatReader()) -> list[PromptResponses]:  # noqa: B008 (frozen)
         self.entered.set()
         self.waited.append(self.go.wait(20))
-        return super().list_prompts()
+        return super().list_prompts(reader)
 
 
 def test_health_is_answered_while_a_request_is_being_read(monkeypatch: pytest.MonkeyPatch) -> None:

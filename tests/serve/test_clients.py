@@ -13,7 +13,8 @@ import uvicorn
 from fastapi.testclient import TestClient
 
 from curate.core.network import is_loopback, is_same_key
-from curate.serve.app import ReceivedBytes, RefusedError, ServerLimits, make_app
+from curate.serve.app import ReceivedBytes, make_app
+from curate.serve.limits import RefusedError, ServerLimits
 from curate.serve.protocol_timeout import TimedProtocol
 from tests.serve.test_app import Lengths
 

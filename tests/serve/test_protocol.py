@@ -11,7 +11,8 @@ from curate.data.conversation import text_answer, text_message
 from curate.engine.base import build_chat
 from curate.records import Role
 from curate.reward.scorer import PromptResponses
-from curate.serve.protocol import PATHS
+from curate.serve.protocol import Answered
+from curate.serve.request_reader import PATHS
 from curate.serve.transcript import parse_turns, strip_end_tokens
 
 CHATML = "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nWhy?<|im_end|>\n<|im_start|>assistant\n"
@@ -31,7 +32,7 @@ def asked(path: str, **body: Any) -> list[PromptResponses]:
 
 
 def answer(path: str, scores: list[float], **body: Any) -> dict[str, Any]:
-    return PATHS[path].model_validate(body).build_answer(scores, "m")
+    return PATHS[path].model_validate(body).build_answer(scores, Answered("m"))
 
 
 @pytest.mark.parametrize(
@@ -143,7 +144,7 @@ def test_a_panel_asks_as_of_vllm_by_messages() -> None:
         ("/score", {"messages": [{"role": "robot", "content": ""}], "responses": ["a"]}, "'robot', which is"),
         ("/rewards", {"prompts": ["?"], "completions": []}, "1 prompts, but 0 completions"),
         ("/rewards", {"prompts": ["?"], "completions": ["!"], "tools": []}, "1 prompts, but 0 tools"),
-        ("/get_reward", {"query": ["x y"], "prompts": ["z"]}, "query 0 does not begin with its prompt"),
+        ("/get_reward", {"query": ["x y"], "prompts": ["z"]}, "in an unknown template"),
         ("/get_reward", {"query": ["bare text"]}, "in an unknown template"),
     ],
 )

@@ -206,7 +206,7 @@ def test_a_reward_function_for_trl_here_and_over_http(
         plain = reward(PROMPTS, [RESPONSES[1]] * 3)
         assert plain == pytest.approx(expected[:, 1], abs=1e-4)
     with pytest.raises(CurateError, match="cannot be reached"):
-        reward_function("http://127.0.0.1:9")(["?"], ["!"])
+        reward_function("http://127.0.0.1:9", retries=0)(["?"], ["!"])
 
 
 def _metric(server: Server, name: str) -> float:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from curate.aggregate.annotators.vote_patterns import Moments
-from curate.aggregate.kernels import compile_kernel
+from curate.core.kernels import compile_kernel
 from curate.aggregate.votes import Float64, Int64
 
 _TO_CLUSTER = 3.0

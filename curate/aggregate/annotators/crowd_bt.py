@@ -39,8 +39,8 @@ def fit(
     """
     options = options or CrowdBTOptions()
     table = build_pair_table(votes, labels)
-    decided = table.outcome != 0
-    pair, for_a = table.pair[decided], table.outcome[decided] > 0
+    decided = table.lean != 0
+    pair, for_a = table.pair[decided], (1 + table.lean[decided].astype(np.float64)) / 2
     annotator, size = table.annotator[decided], len(table.annotators)
     number = np.bincount(annotator, minlength=size)
     score: Float64 = np.zeros(votes.n_responses)
@@ -50,14 +50,17 @@ def fit(
     converged = False
     for _ in range(options.max_iterations):
         p = _win_probability(score, table)[pair]
-        right = np.where(for_a, p, 1 - p) * eta[annotator]
-        wrong = np.where(for_a, 1 - p, p) * (1 - eta[annotator])
-        trace.append(_compute_penalised_likelihood(right + wrong, score, eta, options))
-        faithful = right / (right + wrong)
+        right = eta[annotator] * np.stack([p, 1 - p])  # of a vote for a, and of one for b
+        either = right + (1 - eta[annotator]) * np.stack([1 - p, p])
+        share = np.stack([for_a, 1 - for_a])
+        log_likelihood = float(np.sum(share * np.log(either)))
+        trace.append(_compute_penalised_likelihood(log_likelihood, score, eta, options))
+        faithful_a, faithful_b = share * right / either
+        faithful = faithful_a + faithful_b
         eta = (np.bincount(annotator, weights=faithful, minlength=size) + options.prior_right - 1) / (
             number + options.prior_right + options.prior_wrong - 2
         )
-        wins = np.bincount(pair, np.where(for_a, faithful, 1 - faithful), table.n_pairs).astype(np.float64)
+        wins = np.bincount(pair, faithful_a + share[1] - faithful_b, table.n_pairs).astype(np.float64)
         new = _ascend_scores(score, wins, games, table, options)
         change = float(np.max(np.abs(new - score), initial=0))
         score = new
@@ -97,10 +100,10 @@ def _ascend_scores(
 
 
 def _compute_penalised_likelihood(
-    likelihood: Float64, score: Float64, eta: Float64, options: CrowdBTOptions
+    log_likelihood: float, score: Float64, eta: Float64, options: CrowdBTOptions
 ) -> float:
     prior = (options.prior_right - 1) * np.log(eta) + (options.prior_wrong - 1) * np.log1p(-eta)
-    return float(np.log(likelihood).sum() + prior.sum() - np.sum(score**2) / (2 * options.score_sd**2))
+    return float(log_likelihood + prior.sum() - np.sum(score**2) / (2 * options.score_sd**2))
 
 
 class CrowdBT(AnnotatorModel):

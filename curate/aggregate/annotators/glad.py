@@ -35,8 +35,8 @@ def fit(
     """EM with Newton steps on each parameter alone. `ability` is the log-odds of being right at ease 1."""
     options = options or GladOptions()
     table = build_pair_table(votes, labels)
-    decided = table.outcome != 0
-    pair, outcome = table.pair[decided], table.outcome[decided].astype(np.float64)
+    decided = table.lean != 0
+    pair, outcome = table.pair[decided], table.lean[decided].astype(np.float64)
     annotator, size = table.annotator[decided], len(table.annotators)
     lean = clamp_labels(0.8 * np.sign(np.bincount(pair, weights=outcome, minlength=table.n_pairs)), table)
     ability, log_ease = np.ones(size), np.zeros(table.n_pairs)

@@ -17,11 +17,11 @@ def fit(votes: Votes, *, labels: PairLabels | None = None) -> AnnotatorFit:
     way.
     """
     table = build_pair_table(votes, labels)
-    pair, outcome = table.pair, table.outcome.astype(np.float64)
+    pair, outcome = table.pair, table.lean.astype(np.float64)
     count = np.diff(table.offsets)
     total = np.bincount(pair, weights=outcome, minlength=table.n_pairs)
     p_a = 0.5 + total / np.maximum(2 * count, 1)
-    ties = np.bincount(pair, weights=(outcome == 0), minlength=table.n_pairs) / np.maximum(count, 1)
+    ties = np.bincount(pair, weights=(table.outcome == 0), minlength=table.n_pairs) / np.maximum(count, 1)
     others = np.sign(total[pair] - outcome) * outcome
     size = len(table.annotators)
     right = np.bincount(table.annotator, weights=others > 0, minlength=size) + 1

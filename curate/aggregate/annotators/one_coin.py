@@ -30,8 +30,8 @@ def fit(
     """EM from the majority vote. A tie says nothing about which side is better; labels are clamped."""
     options = options or OneCoinOptions()
     table = build_pair_table(votes, labels)
-    decided = table.outcome != 0
-    pair, outcome = table.pair[decided], table.outcome[decided].astype(np.float64)
+    decided = table.lean != 0
+    pair, outcome = table.pair[decided], table.lean[decided].astype(np.float64)
     annotator, size = table.annotator[decided], len(table.annotators)
     number = np.bincount(annotator, minlength=size).astype(np.float64)
     total = np.bincount(pair, weights=outcome, minlength=table.n_pairs)

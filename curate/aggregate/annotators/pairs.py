@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curate.aggregate.by_pair import GroupedVotes, group_by_pair
-from curate.aggregate.kernels import compile_kernel
+from curate.core.kernels import compile_kernel
 from curate.aggregate.votes import Float32, Float64, Int8, Int32, Int64, Votes
 from curate.core.errors import CurateError
 
@@ -41,6 +41,7 @@ class PairTable:
     | `a`, `b`    | int32[Q]   | global response indexes |
     | `offsets`   | int64[Q+1] | pair q's votes: `offsets[q] … offsets[q+1]-1`; none if only people voted |
     | `annotator`, `shown`, `outcome` | int32, int8, int8 [V] | as in `Votes`, machine votes only |
+    | `lean`      | float32[V] | P(a) − P(b) by the vote: `outcome` where it gives no probability |
     | `weight`    | float32[V] | how sure the annotator was, over its own average; 1 if it does not say |
     | `gold`      | float32[Q] | mean outcome of the people's votes by their trust, -1 … 1; NaN where there are none |
     | `n_gold`    | int32[Q]   | number of people's votes |
@@ -56,6 +57,7 @@ class PairTable:
     annotator: Int32
     shown: Int8
     outcome: Int8
+    lean: Float32
     weight: Float32
     gold: Float32
     n_gold: Int32
@@ -107,6 +109,7 @@ def build_pair_table(votes: Votes, labels: PairLabels | None = None) -> PairTabl
         annotator=grouped.annotator,
         shown=grouped.shown,
         outcome=grouped.outcome,
+        lean=2 * grouped.p_a - 1,  # before the weights take the place of the probabilities
         weight=_relative_confidence(grouped, len(votes.annotators)),
         gold=np.where(n_gold > 0, np.round(total / np.where(whole > 0, whole, 1), 12), np.nan).astype(
             np.float32
@@ -161,6 +164,7 @@ def take_pairs(table: PairTable, pairs: Int64) -> PairTable:
         annotator=table.annotator[votes],
         shown=table.shown[votes],
         outcome=table.outcome[votes],
+        lean=table.lean[votes],
         weight=table.weight[votes],
         gold=table.gold[pairs],
         n_gold=table.n_gold[pairs],

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from curate.aggregate.kernels import compile_kernel, over_slices
+from curate.core.kernels import compile_kernel, over_slices
 from curate.aggregate.votes import Float32, Float64, Int8, Int32, Int64
 
 KAPPA, BETA, NU, DELTA, GAMMA = range(5)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from curate.aggregate.annotators.pairs import PairTable
-from curate.aggregate.kernels import compile_kernel
+from curate.core.kernels import compile_kernel
 from curate.aggregate.votes import Float64, Int8, Int32, Int64
 
 

@@ -47,9 +47,10 @@ def fit_ties(
     table = build_pair_table(votes, labels)
     if table.n_pairs == 0:
         raise CurateError(f"The {name} model has no votes to fit: give it at least one pair with a vote.")
-    counts = np.stack(
-        [np.bincount(table.pair[table.outcome == x], minlength=table.n_pairs) for x in (1, 0, -1)]
-    ).astype(np.float64)
+    pair, is_tie = table.pair, table.outcome == 0
+    for_a = (1 + table.lean.astype(np.float64)) / 2
+    shares = np.where(is_tie, 0, for_a), is_tie, np.where(is_tie, 0, 1 - for_a)
+    counts = np.stack([np.bincount(pair, share, table.n_pairs) for share in shares])
     for row, x in enumerate((1, 0, -1)):
         counts[row] += options.label_weight * ((table.n_gold > 0) & (np.sign(table.gold) == x))
     n = votes.n_responses

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curate.aggregate.annotators.pairs import PairTable
-from curate.aggregate.kernels import compile_kernel, over_slices
+from curate.core.kernels import compile_kernel, over_slices
 from curate.aggregate.votes import Float64, Int32, Int64
 
 MAX_RESPONSES = 16

@@ -37,11 +37,11 @@ def fit(
     """
     options = options or TwoCoinOptions()
     table = build_pair_table(votes, labels)
-    decided = table.outcome != 0
+    decided = table.lean != 0
     frame = np.where(table.shown[decided] == 0, 1, table.shown[decided]).astype(np.float64)
-    pair, outcome = table.pair[decided], table.outcome[decided].astype(np.float64)
+    pair, outcome = table.pair[decided], table.lean[decided].astype(np.float64)
     annotator, size = table.annotator[decided], len(table.annotators)
-    first = outcome * frame > 0
+    first = (1 + outcome * frame) / 2
     lean = clamp_labels(0.8 * np.sign(np.bincount(pair, weights=outcome, minlength=table.n_pairs)), table)
     trace: list[float] = []
     converged = False
@@ -57,8 +57,8 @@ def fit(
         is_first = (1 + lean[pair] * frame) / 2
         hit, false = rates(is_first), rates(1 - is_first)
         coins = np.stack([np.log(hit) - np.log1p(-hit), np.log1p(-false) - np.log(false)])
-        given_first = np.where(first, np.log(hit)[annotator], np.log1p(-hit)[annotator])
-        given_second = np.where(first, np.log(false)[annotator], np.log1p(-false)[annotator])
+        given_first = first * np.log(hit)[annotator] + (1 - first) * np.log1p(-hit)[annotator]
+        given_second = first * np.log(false)[annotator] + (1 - first) * np.log1p(-false)[annotator]
         for_a = np.bincount(pair, np.where(frame > 0, given_first, given_second), table.n_pairs)
         for_b = np.bincount(pair, np.where(frame > 0, given_second, given_first), table.n_pairs)
         penalty = options.pseudo_votes * np.sum(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from curate.aggregate.kernels import compile_kernel
+from curate.core.kernels import compile_kernel
 from curate.aggregate.votes import Float64, Int64
 
 

@@ -10,7 +10,7 @@ from curate.aggregate.graph.exact import MOST_RESPONSES, solve_exactly
 from curate.aggregate.graph.large import order_large_prompts
 from curate.aggregate.graph.solution import DenoisedGraphs
 from curate.aggregate.graph.tally import PairTally, tally_pairs
-from curate.aggregate.kernels import compile_kernel
+from curate.core.kernels import compile_kernel
 from curate.aggregate.votes import Float64, Int32, Int64, Votes
 from curate.core.errors import CurateError
 
@@ -143,7 +143,7 @@ def drop_contradicted_votes(votes: Votes, *, exact_limit: int = 16, threads: int
     judge that answers by position loses both of its votes. Ties contradict nothing, and people's votes all stay: their
     verdicts are put in after the model.
     """
-    graphs = annotator_graphs(votes, threads=threads)
+    graphs = annotator_graphs(votes, soft=True, threads=threads)
     denoised = denoise_graphs(graphs.pairs, exact_limit=exact_limit, threads=threads)
     size = len(votes.annotators)
     annotator = graphs.annotator[graphs.pairs.prompt]
@@ -153,7 +153,7 @@ def drop_contradicted_votes(votes: Votes, *, exact_limit: int = 16, threads: int
     )
     order = np.argsort(arcs)
     place = np.searchsorted(arcs, votes.pair_keys() * size + votes.annotator, sorter=order)
-    kept = denoised.direction[order[place]] * votes.outcome > 0
+    kept = denoised.direction[order[place]] * (votes.p_a - np.float32(0.5)) > 0
     return votes.select(kept | (votes.outcome == 0) | votes.human[votes.annotator])
 
 

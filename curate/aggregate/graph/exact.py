@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from curate.aggregate.graph.arcs import TIE_TOLERANCE
-from curate.aggregate.kernels import compile_kernel, over_slices
+from curate.core.kernels import compile_kernel, over_slices
 from curate.aggregate.votes import Float64, Int32, Int64
 
 MOST_RESPONSES = 20

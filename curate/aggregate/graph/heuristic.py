@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from curate.aggregate.graph.components import Adjacency
-from curate.aggregate.kernels import compile_kernel, over_slices
+from curate.core.kernels import compile_kernel, over_slices
 from curate.aggregate.votes import Float64, Int64
 
 BLOCK_BUDGET = 1e6

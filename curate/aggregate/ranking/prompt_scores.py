@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from curate.aggregate.graph.tally import PairTally
-from curate.aggregate.kernels import compile_kernel, over_slices
+from curate.core.kernels import compile_kernel, over_slices
 from curate.aggregate.votes import Float64, Int32, Int64
 from curate.core.errors import CurateError
 

@@ -1,7 +1,9 @@
 """Value heads on a decoder: they turn the hidden state at the last token into a reward.
 
 A linear head with one output is saved as Transformers' own sequence-classification model. Any other head is saved as
-the backbone with two files beside it, `reward_head.json` (its shape) and `reward_head.safetensors` (its weights).
+the backbone with two files beside it, `reward_head.json` (its shape) and `reward_head.safetensors` (its weights). Its
+`config.json` names a model type that Transformers does not know, so that nobody opens it with a random head of another
+shape: loading fails, and the type says what to do.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ from torch.nn import functional
 from curate.engine.weights import ARCHITECTURE
 
 _HEAD = "reward_head"
+MODEL_TYPE = "curate reward model with a head of its own: open it with curate.reward.open_reward_model"
+_BACKBONE_TYPE = "curate_backbone_type"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +118,22 @@ def save_head(head: nn.Module, shape: HeadShape, folder: Path) -> None:
     )
     (folder / f"{_HEAD}.json").write_text(json.dumps(asdict(shape)) + "\n", encoding="utf-8")
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    text = json.dumps({**config, "architectures": [ARCHITECTURE]}, indent=2, ensure_ascii=False)
+    named = {"architectures": [ARCHITECTURE], "model_type": MODEL_TYPE, _BACKBONE_TYPE: config["model_type"]}
+    text = json.dumps(config | named, indent=2, ensure_ascii=False)
     (folder / "config.json").write_text(text + "\n", encoding="utf-8")
+
+
+def load_config(source: str | Path, **hub: Any) -> Any:
+    """Load the configuration of a model, or of the backbone below a head that `save_head` wrote."""
+    from transformers import AutoConfig
+
+    if not has_own_head(Path(source)):
+        return AutoConfig.from_pretrained(source, **hub)
+    fields = json.loads((Path(source) / "config.json").read_text(encoding="utf-8"))
+    kind = fields.pop(
+        _BACKBONE_TYPE, fields["model_type"]
+    )  # folders of earlier versions name the backbone itself
+    return AutoConfig.for_model(**fields | {"model_type": kind})
 
 
 def load_head(folder: Path, size: int) -> tuple[nn.Linear | MlpHead, HeadShape]:
@@ -148,7 +166,7 @@ class HeadedModel(nn.Module):
     def load(cls, folder: Path, *, dtype: torch.dtype) -> Self:
         from transformers import AutoModel
 
-        backbone = AutoModel.from_pretrained(folder, dtype=dtype)
+        backbone = AutoModel.from_pretrained(folder, config=load_config(folder), dtype=dtype)
         return cls(backbone, *load_head(folder, backbone.config.get_text_config().hidden_size))
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, **images: Tensor) -> SimpleNamespace:

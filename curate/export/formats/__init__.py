@@ -31,8 +31,22 @@ EXPORT_FORMATS: Registry[ExportFormat] = Registry(
     ExportFormat,  # type: ignore[type-abstract]
     builtin={
         "trl-preference": "curate.export.formats.trl_preference:TrlPreference",
+        "trl-unpaired": "curate.export.formats.trl_unpaired:TrlUnpaired",
         "ranking": "curate.export.formats.ranking:Ranking",
+        "best-of-n": "curate.export.formats.best_of_n:BestOfN",
+        "annotator-votes": "curate.export.formats.annotator_votes:AnnotatorVotes",
         "judge-sft": "curate.export.formats.judge_sft:JudgeSft",
+        "judge-rl": "curate.export.formats.judge_rl:JudgeRl",
+        "llama-factory": "curate.export.formats.llama_factory:LlamaFactory",
+        "ms-swift": "curate.export.formats.ms_swift:MsSwift",
+        "nemo-rl": "curate.export.formats.nemo_rl:NemoRl",
+        "axolotl": "curate.export.formats.axolotl:Axolotl",
+        "verl": "curate.export.formats.verl:Verl",
+        "reward-bench": "curate.export.formats.reward_bench:RewardBench",
+        "reward-bench-2": "curate.export.formats.reward_bench_2:RewardBench2",
+        "argilla": "curate.export.formats.argilla:Argilla",
+        "annotated-pairs": "curate.export.formats.annotated_pairs:AnnotatedPairs",
+        "inspect": "curate.export.formats.inspect_scores:InspectScores",
         "parquet": "curate.export.formats.tables:Tables",
     },
 )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import polars as pl
@@ -72,6 +73,7 @@ class ExportFormat(ABC):
         Options: What curate.yaml can set, as `format: {kind: NAME, OPTION: VALUE}`.
         Row: Columns of the rows, where the format has one table of rows of its own.
         ConversationRow: Columns where conversations are more than texts; None: the format has one layout.
+        reads_layout: The format itself looks at what conversations need.
         title: Title of the dataset card.
         about: Sentence of the dataset card about what a row is.
         unit: Name of what is selected, in the plural.
@@ -79,11 +81,13 @@ class ExportFormat(ABC):
         selection_parameters: Parameters of that query, in the order of their numbers.
         needs_labels: There is nothing to write before `aggregate` has run.
         needs_transcripts: Rows are judgments with the judge's chat, so new judgments make an export out of date.
+        needs_judgments: Rows hold single judgments, so new ones make an export out of date too.
     """
 
     Options: ClassVar[type[Section]] = Section
     Row: ClassVar[type[Record] | None] = None
     ConversationRow: ClassVar[type[Record] | None] = None
+    reads_layout: ClassVar[bool] = False
     title: str = "Preference data"
     about: str = ""
     unit: str
@@ -91,6 +95,7 @@ class ExportFormat(ABC):
     selection_parameters: tuple[str, ...] = FILTERS
     needs_labels: bool = True
     needs_transcripts: bool = False
+    needs_judgments: bool = False
 
     def __init__(self, name: str, options: Any = None, *, code: str = "") -> None:
         """Open the format; `code` identifies the source of a user's own format."""
@@ -107,6 +112,20 @@ class ExportFormat(ABC):
     def dropped(self) -> Mapping[str, int]:
         """Return reason → number of selected rows that the format itself left out while it wrote."""
         return {}
+
+    @property
+    def losses(self) -> Mapping[str, int]:
+        """Return what rows that were written do not say, though the lake does: what → how often."""
+        return {}
+
+    def write_files(self, folder: Path, parts: Mapping[str, Sequence[Path]]) -> Sequence[Path]:
+        """Write the files that the consumer wants beside the tables, and return their paths.
+
+        Args:
+            folder: The folder of the export, with its tables.
+            parts: Name of a table → its Parquet files, in order.
+        """
+        return ()
 
     @abstractmethod
     def list_tables(

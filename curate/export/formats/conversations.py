@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import groupby, islice
 from typing import Any
 
@@ -42,9 +42,15 @@ def read_pair_rows(batches: Batches) -> Iterator[Dict]:
             yield row | prompt | {"prompt_id": prompt_id}
 
 
+def read_prompt_rows(batches: Batches) -> Iterator[Dict]:
+    """Yield the rows of `export_prompts.sql` with `prompt` as dictionaries."""
+    for row in _list_rows(batches):
+        yield row | _read_prompt(row)
+
+
 def read_ranking_rows(batches: Batches) -> Iterator[Dict]:
     """Yield the rows of `export_ranked.sql`, nested: one row a prompt, with rank and score inside each response."""
-    kept = ("response_id", "model", "text", "messages", "rank", "score")
+    kept = ("response_id", "key", "model", "text", "messages", "meta", "rank", "score")
     for prompt_id, group in groupby(_list_rows(batches), lambda row: row["prompt_id"]):
         rows = list(group)
         responses = [
@@ -52,18 +58,32 @@ def read_ranking_rows(batches: Batches) -> Iterator[Dict]:
         ]
         yield _read_prompt(rows[0]) | {
             "prompt_id": prompt_id,
+            "source": rows[0]["source"],
+            "key": rows[0]["prompt_key"],
             "responses": responses,
             "iteration": rows[0]["iteration"],
         }
 
 
 def write_layout(
-    query: str, row_type: type[Record], layout: Layout, read: Callable[[Batches], Iterable[Dict]]
+    query: str,
+    row_type: type[Record],
+    layout: Layout,
+    read: Callable[[Batches], Iterable[Dict]],
+    *,
+    without: Collection[str] = (),
 ) -> ExportTable:
-    """Return the table of rows that `read` makes of the query's; `images` is a column where a prompt has one."""
-    schema = arrow_schema(row_type)
-    if not layout.with_images:
-        schema = schema.remove(schema.get_field_index("images"))
+    """Return the table of rows that `read` makes of the query's.
+
+    Args:
+        query: SQL of the rows.
+        row_type: Columns of the rows.
+        layout: Needs of the conversations; `images` is a column where a prompt has one.
+        read: Makes rows of the query's.
+        without: Columns of `row_type` to leave out.
+    """
+    absent = {*without, *(() if layout.with_images else ("images",))}
+    schema = pa.schema([field for field in arrow_schema(row_type) if field.name not in absent])
 
     def convert(batches: Batches) -> Iterator[pa.RecordBatch]:
         rows = iter(read(batches))

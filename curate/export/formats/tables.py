@@ -43,8 +43,9 @@ class Tables(ExportFormat):
 
 
 def _copy_table(table: str, keys: tuple[str, ...]) -> ExportTable:
-    """Copy a table as it is, but for `run_id`, which differs between runs that did the same."""
-    schema = pa.schema([field for field in arrow_schema(TABLES[table]) if field.name != "run_id"])
+    """Copy a table as it is, but for `run_id`, which differs between runs that did the same, and paths."""
+    left_out = ("run_id", "part")
+    schema = pa.schema([field for field in arrow_schema(TABLES[table]) if field.name not in left_out])
     columns = ", ".join(f'"{name}"' for name in schema.names)
     query = f"SELECT {columns} FROM {table}"
     if "prompt_id" in keys:

@@ -1,20 +1,38 @@
-"""The format `trl-preference`: pairs as TRL's preference trainers read them."""
+"""The format `trl-preference`: pairs as TRL's preference trainers read them.
+
+Columns as docs/source/dataset_formats.md ("preference") has them at huggingface/trl f2cd577: with an explicit prompt, or
+an implicit one (both conversations whole). RewardTrainer subtracts `margin` (trl/trainer/reward_trainer.py), as do
+OpenRLHF (openrlhf/datasets/reward_dataset.py, at 3c3be62) and ms-swift. No trainer reads a soft label a row today;
+`confidence` is one, for losses of one's own.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from functools import partial
+from typing import Any, Literal
+
+from pydantic import Field
 
 from curate.core.resources import read_query
+from curate.core.section import Section
 from curate.export.formats.base import PLAIN, Batches, ExportFormat, ExportTable, Layout, Transcriber
 from curate.export.formats.conversations import read_pair_rows, write_layout
 from curate.export.rows import PreferenceConversationRow, TrlPreferenceRow
 from curate.records import arrow_schema
 
 
+class TrlPreferenceOptions(Section):
+    prompt: Literal["explicit", "implicit"] = Field(
+        "explicit",
+        description="explicit: in a column of its own. implicit: at the beginning of both conversations.",
+    )
+
+
 class TrlPreference(ExportFormat):
     """Prompt, chosen and rejected response, with ids, models and the label's confidence."""
 
+    Options = TrlPreferenceOptions
     Row = TrlPreferenceRow
     ConversationRow = PreferenceConversationRow
     title = "Preference pairs"
@@ -26,6 +44,10 @@ class TrlPreference(ExportFormat):
         self, transcripts: Transcriber | None = None, *, layout: Layout = PLAIN
     ) -> tuple[ExportTable, ...]:
         """Return the one table of pairs."""
+        if self.options.prompt == "implicit":
+            row_type = PreferenceConversationRow if layout.as_messages else TrlPreferenceRow
+            read = partial(_read_rows, is_whole=True)
+            return (write_layout(read_query("export_pairs"), row_type, layout, read, without=["prompt"]),)
         if not layout.as_messages:
             schema = arrow_schema(TrlPreferenceRow)
             return (ExportTable("train", read_query("export_trl_preference"), schema, ("iteration",)),)
@@ -33,12 +55,13 @@ class TrlPreference(ExportFormat):
         return (write_layout(query, PreferenceConversationRow, layout, _read_rows),)
 
 
-def _read_rows(batches: Batches) -> Iterator[dict[str, Any]]:
+def _read_rows(batches: Batches, *, is_whole: bool = False) -> Iterator[dict[str, Any]]:
     for row in read_pair_rows(batches):
         chosen, rejected = row["chosen"], row["rejected"]
+        before = row["prompt"] if is_whole else []
         yield row | {
-            "chosen": chosen["messages"],
-            "rejected": rejected["messages"],
+            "chosen": [*before, *chosen["messages"]],
+            "rejected": [*before, *rejected["messages"]],
             "chosen_id": chosen["response_id"],
             "rejected_id": rejected["response_id"],
             "chosen_model": chosen["model"],

@@ -58,6 +58,7 @@ SHAPES: Registry[Shape] = Registry(
         "ultrafeedback": "curate.ingest.shapes.ultrafeedback:UltraFeedback",
         "lmsys-arena": "curate.ingest.shapes.lmsys_arena:LmsysArena",
         "alpaca-eval": "curate.ingest.shapes.alpaca_eval:AlpacaEval",
+        "feedback-log": "curate.ingest.shapes.feedback_log:FeedbackLog",
         "oasst-trees": "curate.ingest.shapes.oasst_trees:OasstTrees",
         **{name: f"curate.ingest.shapes:{name}.yaml" for name in FILE_SHAPES},
     },

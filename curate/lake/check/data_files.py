@@ -11,6 +11,9 @@ from curate.lake.check.findings import CheckReport
 from curate.lake.checksums import Checksum, compute_checksum
 from curate.lake.data_folder import Claim, DataFile, is_local, list_claim_files
 from curate.lake.lake import Lake
+from curate.lake.trash import TRASH
+
+_MISSING = "it is missing"
 
 
 def check_data_files(lake: Lake, report: CheckReport) -> None:
@@ -18,6 +21,7 @@ def check_data_files(lake: Lake, report: CheckReport) -> None:
     checksums = lake.read_checksums()
     files = lake.list_data_files()
     unknown = 0
+    trash = lake.list_kept(TRASH)
     remote = [file for file in files if not is_local(file.path)]
     for file in files:
         if not is_local(file.path):
@@ -26,6 +30,8 @@ def check_data_files(lake: Lake, report: CheckReport) -> None:
         known = checksums.get(path.name)
         unknown += known is None
         problem = _find_problem(path, file, known)
+        if problem == _MISSING and path.name in trash:
+            problem += ", and is in the trash: `curate check --repair` takes it back"
         if problem and (
             path.exists() or file in lake.list_data_files()
         ):  # else `curate gc` has removed it just now
@@ -65,7 +71,7 @@ def _find_problem(path: Path, file: DataFile, known: Checksum | None) -> str | N
             return _compare_rows(pq.ParquetFile(path).metadata.num_rows, file)
         return _compare_rows(_read_whole(path), file)
     except FileNotFoundError:
-        return "it is missing"
+        return _MISSING
     except (OSError, pa.ArrowException) as error:
         return f"it cannot be read: {' '.join(str(error).split())}"
 

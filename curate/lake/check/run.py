@@ -13,6 +13,7 @@ from curate.lake.check.data_files import check_claims, check_data_files
 from curate.lake.check.findings import CheckReport
 from curate.lake.check.rows import check_rows
 from curate.lake.lake import Lake, Location
+from curate.lake.trash import TRASH
 
 
 def check_lake(location: Location, *, repair: bool = False, files_only: bool = False) -> CheckReport:
@@ -20,8 +21,8 @@ def check_lake(location: Location, *, repair: bool = False, files_only: bool = F
 
     Args:
         location: Where the lake is.
-        repair: Where all data is right, record the checksums of files that have none, and write the catalog's seal
-            and claim anew.
+        repair: Take missing files back from the trash. Where all data is right then, record the checksums of files
+            that have none, and write the catalog's seal and claim anew.
         files_only: Leave out the rows; what has changed since it was written shows in the files already.
 
     Raises:
@@ -34,6 +35,8 @@ def check_lake(location: Location, *, repair: bool = False, files_only: bool = F
         _check_catalog(location, report)
     try:
         with Lake.open(location, read_only=True) as lake:
+            if repair and lake.list_kept(TRASH):
+                _take_back_files(lake, report)
             report.snapshot = lake.snapshot()
             check_data_files(lake, report)
             check_claims(lake, report)
@@ -64,6 +67,16 @@ def _check_catalog(location: Location, report: CheckReport) -> None:
         report.notes.append(
             f"{location.catalog} has no seal, because a writer is at work or was killed, or an older curate wrote it: "
             "SQLite found no damage in it, but would not notice all; the next command that writes seals it."
+        )
+
+
+def _take_back_files(lake: Lake, report: CheckReport) -> None:
+    """Take back from the trash what the catalog lists and is missing."""
+    with lake.lock():
+        returned = lake.return_kept_files(TRASH)
+    if returned:
+        report.repairs.append(
+            f"took {len(returned)} missing files back from the trash, such as {returned[0]}"
         )
 
 

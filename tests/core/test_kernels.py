@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import curate.aggregate.kernels
-from curate.aggregate.kernels import over_slices, thread_count
+import curate.core.kernels
+from curate.core.kernels import over_slices, thread_count
 
 
 @given(st.lists(st.integers(0, 50), max_size=40), st.integers(1, 5))
@@ -45,7 +45,7 @@ def test_thread_count_is_what_was_asked_for():
 
 def test_kernels_run_where_no_cache_can_be_written(tmp_path):
     """As in an installed package that belongs to root, with no home directory."""
-    source = Path(curate.aggregate.kernels.__file__)
+    source = Path(curate.core.kernels.__file__)
     (tmp_path / "doubling.py").write_text(
         source.read_text()
         + "\n\n@compile_kernel\ndef double(x):\n    return 2 * x\n\n\nassert double(21) == 42\n"

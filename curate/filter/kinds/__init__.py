@@ -1,0 +1,1 @@
+"""The kinds of filters of this package, one a file."""

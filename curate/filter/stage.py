@@ -1,0 +1,137 @@
+"""The stage: let each filter decide about what the ones before it left, and write its decisions."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from curate.config.project import Config
+from curate.core.identity import content_id
+from curate.core.progress import Track, no_progress
+from curate.filter.base import Decision
+from curate.filter.items import open_items
+from curate.filter.registry import ConfiguredFilter, open_filters
+from curate.lake.lake import Lake
+from curate.lake.runs import Counts, StageRun, Summary, find_newest_run
+from curate.records import FilterDecision, arrow_schema
+
+_TABLE = "filter_decisions"
+
+
+@dataclass(frozen=True, slots=True)
+class FilterResult:
+    """The decisions of one filter about `items` prompts or responses."""
+
+    configured: ConfiguredFilter
+    items: int
+    decisions: Sequence[Decision]
+
+    @property
+    def reasons(self) -> Counter[str]:
+        return Counter(decision.reason for decision in self.decisions)
+
+
+def filter_items(lake: Lake, config: Config, *, track: Track = no_progress) -> Summary:
+    """Write the decisions of all filters of curate.yaml; one whose input and options are as before is skipped.
+
+    Args:
+        lake: The lake.
+        config: The project's settings.
+        track: Shows progress, filter by filter.
+
+    Raises:
+        CurateError: A filter of curate.yaml is wrong, or cannot read what it needs.
+    """
+    filters = open_filters(config.filter, folder=config.resolve("."))
+    run = StageRun(lake, "filter", config_hash=content_id(config.filter))
+    _forget_others(lake, run, filters)
+    chain, worked, notes = _digest_items(lake), False, []
+    with track("filter", len(filters)) as advance:
+        for configured in filters:
+            chain = content_id(chain, configured.revision)
+            if find_newest_run(lake, "filter", configured.name) != chain:
+                result = _decide(lake, configured, _list_dropped(lake, _names_before(filters, configured)))
+                _write(run, result, chain)
+                worked = True
+            advance(1, configured.name)
+    for name, action, number in lake.rows(
+        f'SELECT "filter", action, count(*) FROM {_TABLE} GROUP BY ALL ORDER BY "filter"'
+    ):
+        notes.append(f"{name} {number:,}{' (reported only)' if action == 'report' else ''}")
+    return run.summary(skipped=not worked and not run.commits, note=", ".join(notes))
+
+
+def preview_filters(lake: Lake, config: Config) -> list[FilterResult]:
+    """Return what the filters of curate.yaml would decide now, without writing it."""
+    results: list[FilterResult] = []
+    dropped: list[str] = []
+    for configured in open_filters(config.filter, folder=config.resolve(".")):
+        result = _decide(lake, configured, pa.table({"item_id": pa.array(dropped, pa.string())}))
+        if configured.filter.options.action == "drop":
+            dropped += [decision.item.id for decision in result.decisions]
+        results.append(result)
+    return results
+
+
+def has_decisions(lake: Lake) -> bool:
+    """Tell whether filters have decided anything, be it filters that curate.yaml no longer has."""
+    return bool(lake.value(f"SELECT count(*) FROM {_TABLE}"))
+
+
+def _decide(lake: Lake, configured: ConfiguredFilter, dropped: pa.Table) -> FilterResult:
+    items = open_items(lake, configured.filter.target, dropped)
+    decisions = {decision.item.id: decision for decision in configured.filter.find(items)}
+    return FilterResult(configured, len(items), list(decisions.values()))
+
+
+def _write(run: StageRun, result: FilterResult, fingerprint: str) -> None:
+    configured = result.configured
+    action = configured.filter.options.action
+    rows = [
+        FilterDecision(
+            filter=configured.name,
+            revision=configured.revision,
+            target=configured.filter.target,
+            item_id=decision.item.id,
+            prompt_id=decision.item.prompt_id,
+            action=action,
+            reason=decision.reason,
+            score=decision.score,
+            other=decision.other,
+            run_id=run.run_id,
+        ).model_dump()
+        for decision in result.decisions
+    ]
+    dropped = dict(result.reasons) if action == "drop" else {}
+    with run.chunk(configured.name, fingerprint=fingerprint, status="done") as (writer, counts):
+        writer.delete(_TABLE, '"filter" = ?', [configured.name])
+        writer.append(_TABLE, pa.Table.from_pylist(rows, schema=arrow_schema(FilterDecision)))
+        kept = result.items - sum(dropped.values())
+        counts.add(Counts(rows_in=result.items, rows_kept=kept, dropped=dropped))
+
+
+def _forget_others(lake: Lake, run: StageRun, filters: Sequence[ConfiguredFilter]) -> None:
+    """Delete the decisions of filters that curate.yaml no longer has, so that what they left out comes back."""
+    names = {configured.name for configured in filters}
+    for (name,) in lake.rows(f'SELECT DISTINCT "filter" FROM {_TABLE} ORDER BY 1'):
+        if name not in names:
+            with run.chunk(str(name), fingerprint="removed", status="done") as (writer, counts):
+                counts.details = {"decisions_forgotten": writer.delete(_TABLE, '"filter" = ?', [name])}
+
+
+def _digest_items(lake: Lake) -> str:
+    return content_id(lake.digest("prompts", "prompt_id"), lake.digest("responses", "response_id"))
+
+
+def _names_before(filters: Sequence[ConfiguredFilter], configured: ConfiguredFilter) -> list[str]:
+    return [other.name for other in filters[: filters.index(configured)]]
+
+
+def _list_dropped(lake: Lake, names: Sequence[str]) -> pa.Table:
+    return lake.arrow(
+        f"SELECT DISTINCT item_id FROM {_TABLE} WHERE action = 'drop' AND list_contains($1, \"filter\")",
+        [list(names)],
+    )

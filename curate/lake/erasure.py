@@ -1,0 +1,105 @@
+"""Rewrite the lake's history, so that rows which were deleted are in no file, no snapshot and no page of the catalog.
+
+Each step may be repeated: a killed erasure is done again from its beginning.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from curate.core.errors import CurateError
+from curate.lake.catalog_file import vacuum_catalog
+from curate.lake.checksums import METADATA
+from curate.lake.data_folder import is_local
+from curate.lake.lake import Lake
+from curate.lake.maintenance import OUR_NAMES, forget_snapshots, refuse_shared_folder
+from curate.lake.statistics import shrink_statistics
+from curate.lake.traces import Traces, count_in_catalog, count_in_file
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """What was done: `snapshots` expired, `files` deleted, `files_read` of those that are left, without a trace."""
+
+    snapshots: int
+    files: int
+    files_read: int
+    texts_compared: int
+
+
+def erase_history(lake: Lake, traces: Traces) -> Erasure:
+    """Take rows that are deleted out of the history, and make sure by reading every Parquet file and the catalog.
+
+    Args:
+        lake: The lake; no row that it shows now has a trace.
+        traces: The ids, and the texts that no other row holds.
+
+    Raises:
+        CurateError: The data folder is not this catalog's alone, or a trace is left.
+    """
+    with lake.lock():
+        refuse_shared_folder(lake)
+    lake.call("ducklake_flush_inlined_data('lake')")
+    lake.call("ducklake_rewrite_data_files('lake', delete_threshold => 0)")
+    with lake.lock():
+        snapshots = _list_snapshots(lake, traces)
+        files = forget_snapshots(lake, snapshots, dry_run=False)
+        files += _delete_orphans(lake, traces)
+        lake.forget_checksums()
+        shrink_statistics(lake)
+        if not lake.location.is_postgres:
+            vacuum_catalog(lake.location.catalog)
+        files_read = verify_erasure(lake, traces)
+    return Erasure(len(snapshots), files, files_read, len(traces.texts))
+
+
+def verify_erasure(lake: Lake, traces: Traces) -> int:
+    """Read every Parquet file of the data folder, and the catalog; returns the number of files.
+
+    Raises:
+        CurateError: A trace is there; the error names the place.
+    """
+    files = lake.list_stored_files()
+    for file in files:
+        if number := count_in_file(lake, file, traces):
+            raise CurateError(
+                f"{number} values of what was erased are still in {file}: run the same command again, and look with "
+                "`curate check` if it stays."
+            )
+    if number := count_in_catalog(lake, traces):
+        raise CurateError(
+            f"{number} values of what was erased are still in the catalog: run the same command again."
+        )
+    return len(files)
+
+
+def _list_snapshots(lake: Lake, traces: Traces) -> list[int]:
+    """List the snapshots, but for the newest, since the first file with a trace came in."""
+    begins = {
+        Path(path).name: begin
+        for path, begin in lake.rows(f"SELECT path, begin_snapshot FROM {METADATA}.ducklake_data_file")
+    }
+    files = [
+        file for file in lake.list_data_files() if not file.deletes and count_in_file(lake, file.path, traces)
+    ]
+    if not files:
+        return []
+    first = min(begins[Path(file.path).name] for file in files)
+    newest = lake.snapshot()
+    return [
+        snapshot
+        for (snapshot,) in lake.rows("SELECT snapshot_id FROM lake.snapshots() ORDER BY 1")
+        if first <= snapshot < newest
+    ]
+
+
+def _delete_orphans(lake: Lake, traces: Traces) -> int:
+    """Delete files with a trace that the catalog does not list: a killed run has left them."""
+    number = 0
+    for file in lake.find_unnamed_files():
+        ours = OUR_NAMES.fullmatch(file.rpartition("/")[2])
+        if ours and is_local(lake.location.data) and count_in_file(lake, file, traces):
+            Path(file).unlink(missing_ok=True)
+            number += 1
+    return number

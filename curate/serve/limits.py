@@ -1,0 +1,30 @@
+"""Limits of the reward server, and the refusal of what exceeds them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerLimits:
+    """Limits of a request (number of responses, size of its body) and of the queue (see `Batcher`).
+
+    `multi_turn`: rendered chats may hold several answers, of which the last one is scored.
+    """
+
+    max_responses: int = 256
+    max_bytes: int = 8 << 20
+    max_queue: int = 2048  # responses
+    max_batch: int = 64  # responses
+    max_wait: float = 0.004  # seconds
+    max_body_seconds: float = 30.0  # in which a client must have sent its request
+    max_buffered: int = 256 << 20  # bytes of all requests that are being received
+    multi_turn: bool = False
+
+
+class RefusedError(Exception):
+    """A request cannot be served: the HTTP status, and the reason in one sentence."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status

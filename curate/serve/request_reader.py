@@ -1,0 +1,124 @@
+"""Reading requests for one model: bodies of all paths, tokens of their texts, and why a score is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from math import isfinite, nan
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import from_json
+
+from curate.engine.base import Failure
+from curate.reward.scorer import EncodingScorer, PromptResponses, RewardScorer
+from curate.serve.batching import count_tokens
+from curate.serve.limits import RefusedError, ServerLimits
+from curate.serve.protocol import OpenRlhfRequest, RequestBody, ScoreRequest, TrlRequest
+from curate.serve.protocol_gym import VerifyRequest
+from curate.serve.protocol_vllm import (
+    ClassifyRequest,
+    EmbeddingsRequest,
+    PairsRequest,
+    PoolingRequest,
+    RerankRequest,
+)
+from curate.serve.transcript import ChatReader
+
+PATHS: dict[str, type[RequestBody]] = {
+    "/score": ScoreRequest,
+    "/rewards": TrlRequest,
+    "/get_reward": OpenRlhfRequest,
+    "/verify": VerifyRequest,
+    "/classify": ClassifyRequest,
+    "/pooling": PoolingRequest,
+    "/rerank": RerankRequest,
+    "/v1/score": PairsRequest,
+    "/v1/classify": ClassifyRequest,
+    "/v1/embeddings": EmbeddingsRequest,
+    "/v1/rerank": RerankRequest,
+    "/v2/rerank": RerankRequest,
+}
+_OWN_FIELDS = ("prompt", "messages", "responses")  # of /score, where vLLM's clients send pairs
+
+
+class RequestReader:
+    """Reads requests in any thread.
+
+    Args:
+        scorer: The model.
+        limits: Limits of a request.
+    """
+
+    def __init__(self, scorer: RewardScorer, limits: ServerLimits) -> None:
+        self._scorer = scorer
+        self._encoder = scorer if isinstance(scorer, EncodingScorer) else None
+        self._limits = limits
+        self._chats = ChatReader(self._encoder, several=limits.multi_turn)
+
+    def parse(self, path: str, content: bytes) -> tuple[RequestBody, list[PromptResponses]]:
+        """Parse the body of a request, and make the tokens of its prompts.
+
+        Raises:
+            RefusedError: The body is no valid request of this path, or it holds too many responses.
+        """
+        try:
+            body = _parse_body(path, content)
+            prompts = body.list_prompts(self._chats)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            problem = first["msg"].removeprefix("Value error, ")
+            raise RefusedError(422, f"{where}: {problem}" if where else problem) from None
+        except ValueError as error:
+            raise RefusedError(422, str(error)) from None
+        count, most = sum(len(prompt.responses) for prompt in prompts), self._limits.max_responses
+        if count > most:
+            raise RefusedError(
+                413, f"{count} responses in one request, of {most} allowed: send fewer at a time."
+            )
+        return body, [self._encode(prompt) for prompt in prompts]
+
+    def explain(
+        self, prompts: Sequence[PromptResponses], scores: Iterable[float]
+    ) -> tuple[list[float], dict[int, str]]:
+        """Return the scores of all responses, NaN where there is none, and why there is none by place.
+
+        Args:
+            prompts: The prompts of a request.
+            scores: Scores of the responses to those that could be encoded.
+        """
+        remaining, values, errors = iter(scores), list[float](), dict[int, str]()
+        for prompt in prompts:
+            for answer in prompt.responses:
+                value = nan if isinstance(prompt.encoded, Failure) else next(remaining)
+                if not isfinite(value):
+                    errors[len(values)] = self._explain_missing(prompt, replace(prompt, responses=(answer,)))
+                values.append(value if isfinite(value) else nan)
+        return values, errors
+
+    def count_tokens(self, prompts: Sequence[PromptResponses]) -> int:
+        """Count the tokens of prompts and responses; 0 where the model does not say."""
+        return 0 if self._encoder is None else count_tokens(prompts)
+
+    def _encode(self, prompt: PromptResponses) -> PromptResponses:
+        if self._encoder is None or isinstance(prompt.encoded, Failure):
+            return prompt
+        return self._encoder.encode_request(prompt)
+
+    def _explain_missing(self, prompt: PromptResponses, single: PromptResponses) -> str:
+        if isinstance(prompt.encoded, Failure):
+            return prompt.encoded.reason
+        if prompt.encoded is not None:
+            return "its score is no finite number"
+        result = self._scorer.score_each([single])[0]
+        return result.reason if isinstance(result, Failure) else "its score is no finite number"
+
+
+def _parse_body(path: str, content: bytes) -> RequestBody:
+    fields: Any = from_json(content)
+    kind = PATHS[path]
+    if kind is ScoreRequest and isinstance(fields, dict) and not any(name in fields for name in _OWN_FIELDS):
+        pairs = ("queries", "documents", "items", "text_1", "text_2", "data_1", "data_2")
+        kind = PairsRequest if any(name in fields for name in pairs) else kind
+    return kind.model_validate(fields)

@@ -1,0 +1,5 @@
+-- The selected prompts with their conversations as the lake has them.
+SELECT prompt_id, messages AS prompt, tools, source, split, reference, "key"
+FROM prompts
+SEMI JOIN (FROM selection WHERE reason IS NULL) USING (prompt_id)
+ORDER BY prompt_id

@@ -63,11 +63,11 @@ def ingest_configured_sources(
         for source in settings.ingest:
             count_rows(source, settings)
     elif context.invoked_subcommand is None:
-        from curate.ingest import check_taken, ingest_sources
+        from curate.ingest import ingest_sources, refuse_wasted_inputs
 
         with open_lake(settings := load_config(config)) as lake:
             print_summaries([ingest_sources(lake, settings, track=progress_bars)])
-            check_taken(lake, settings.ingest, settings)
+            refuse_wasted_inputs(lake, settings.ingest, settings)
 
 
 @ingest_app.command("responses")
@@ -78,12 +78,12 @@ def ingest_response_files(
     config: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
     """Take in prompts with their responses."""
-    from curate.ingest import check_taken, ingest_responses
+    from curate.ingest import ingest_responses, refuse_wasted_inputs
 
     entries = [_build_source(source, "responses", format, split) for source in sources]
     with open_lake(settings := load_config(config)) as lake:
         print_summaries([ingest_responses(lake, entries, settings, track=progress_bars)])
-        check_taken(lake, entries, settings)
+        refuse_wasted_inputs(lake, entries, settings)
 
 
 @ingest_app.command("judgments")
@@ -91,12 +91,12 @@ def ingest_judgment_files(
     sources: Sources, format: FormatName = "native", config: ConfigPath = DEFAULT_CONFIG
 ) -> None:
     """Take in judgments of responses that are in the lake."""
-    from curate.ingest import check_taken, ingest_judgments
+    from curate.ingest import ingest_judgments, refuse_wasted_inputs
 
     entries = [_build_source(source, "judgments", format) for source in sources]
     with open_lake(settings := load_config(config)) as lake:
         print_summaries([ingest_judgments(lake, entries, settings, track=progress_bars)])
-        check_taken(lake, entries, settings)
+        refuse_wasted_inputs(lake, entries, settings)
 
 
 @ingest_app.command("ratings")

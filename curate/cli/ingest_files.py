@@ -106,7 +106,7 @@ def ingest_files(
 
 def _take_in(agreed: list[tuple[Source, Recognition | None]], config: Config, path: Path) -> None:
     from curate.config.append_source import append_source
-    from curate.ingest import check_taken, ingest_judgments, ingest_responses
+    from curate.ingest import ingest_judgments, ingest_responses, refuse_wasted_inputs
     from curate.ingest.recognition import describe_recognition, write_entry
 
     for source, recognition in agreed:
@@ -120,7 +120,7 @@ def _take_in(agreed: list[tuple[Source, Recognition | None]], config: Config, pa
             entries = [source for source, _ in agreed if (source.kind == "responses") is is_first]
             if entries:
                 print_summaries([ingest(lake, entries, config, track=progress_bars)])
-                check_taken(lake, entries, config)
+                refuse_wasted_inputs(lake, entries, config)
 
 
 def _load_or_make_config(path: Path, *, required: bool) -> Config:

@@ -14,7 +14,7 @@ from curate.ingest.recognition.sources import recognize_source
 from curate.lake.lake import Lake
 
 
-def check_taken(lake: Lake, sources: Sequence[Source], config: Config) -> None:
+def refuse_wasted_inputs(lake: Lake, sources: Sequence[Source], config: Config) -> None:
     """Raise where every row of an input is in quarantine.
 
     Args:

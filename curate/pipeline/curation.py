@@ -13,7 +13,7 @@ from curate.config.project import Config
 from curate.core.extras import MissingExtraError
 from curate.core.progress import Track, no_progress
 from curate.filter import filter_items, has_decisions
-from curate.ingest import check_taken, ingest_sources
+from curate.ingest import ingest_sources, refuse_wasted_inputs
 from curate.judge import answer_chunk, judge_responses
 from curate.judge.stage import AskChunk
 from curate.lake.lake import Lake
@@ -88,7 +88,7 @@ def run_curation(
 
 def _take_in(lake: Lake, config: Config, track: Track) -> Summary:
     summary = ingest_sources(lake, config, track=track)
-    check_taken(lake, config.ingest, config)
+    refuse_wasted_inputs(lake, config.ingest, config)
     return summary
 
 

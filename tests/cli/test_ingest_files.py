@@ -131,7 +131,9 @@ def test_an_entry_that_somebody_edited_holds(
 def test_nothing_taken_in_is_a_failure_with_a_reason_and_a_mapping(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    Path("curate.yaml").write_text("ingest:\n  - {source: likely.jsonl, format: native}\n  - source: certain.jsonl\n")
+    Path("curate.yaml").write_text(
+        "ingest:\n  - {source: likely.jsonl, format: native}\n  - source: certain.jsonl\n"
+    )
     for _ in range(2):  # it stays one when there is nothing to do
         assert call(monkeypatch, "ingest") == 1
         error = capsys.readouterr().err

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,9 @@ from curate.config.append_source import append_source, insert_source
 from curate.core.errors import CurateError
 from curate.core.resources import find_resource
 
-ENTRY = "# recognised: a file\n- source: new.csv\n  fields:\n    prompt: question\n    winners: {A: a, B: b}\n"
+ENTRY = (
+    "# recognised: a file\n- source: new.csv\n  fields:\n    prompt: question\n    winners: {A: a, B: b}\n"
+)
 ITEM = {"source": "new.csv", "fields": {"prompt": "question", "winners": {"A": "a", "B": "b"}}}
 
 FILES = {
@@ -26,7 +27,7 @@ FILES = {
     "nothing in the list": "ingest:\nworkspace: x\n",
     "nothing in the list, with a comment": "ingest:   # to come\n\nworkspace: x\n",
     "at the margin": "ingest:\n- source: a.jsonl\n- source: b.jsonl # last\nworkspace: x\n",
-    "indented far": "ingest:\n      - source: a.jsonl\n        fields:\n            prompt: p   # a path\n# end\nworkspace: x\n",
+    "indented far": "ingest:\n      - source: a.jsonl\n        fields:\n            prompt: p   # a path\n# end\n",
     "at the end, no line end": "workspace: x\ningest:\n  - source: a.jsonl",
     "flow items": "ingest:\n  - {source: a.jsonl, fields: {prompt: p}}  # one\n\n\nexport: []\n",
     "flow list": "ingest: [{source: a.jsonl}]  # one\nworkspace: x\n",
@@ -48,10 +49,14 @@ def test_the_rest_of_the_file_stays_what_it_was(name: str, tmp_path: Path) -> No
     path.chmod(0o640)
     append_source(path, ENTRY)
     before, after = FILES[name], path.read_bytes().decode()
-    start = len(os.path.commonprefix([before, after]))
+    pairs = zip(before, after, strict=False)
+    start = next((place for place, (old, new) in enumerate(pairs) if old != new), len(before))
     assert after.endswith(before[start:])  # one piece was put in, and nothing was taken out
     old = yaml.safe_load(before.removeprefix("\ufeff")) or {}
-    assert yaml.safe_load(after.removeprefix("\ufeff")) == {**old, "ingest": [*(old.get("ingest") or []), ITEM]}
+    assert yaml.safe_load(after.removeprefix("\ufeff")) == {
+        **old,
+        "ingest": [*(old.get("ingest") or []), ITEM],
+    }
     assert path.stat().st_mode & 0o777 == 0o640
     append_source(path, ENTRY)
     assert yaml.safe_load(path.read_text(encoding="utf-8-sig"))["ingest"][-2:] == [ITEM, ITEM]
@@ -59,19 +64,28 @@ def test_the_rest_of_the_file_stays_what_it_was(name: str, tmp_path: Path) -> No
 
 @pytest.mark.parametrize(
     "content",
-    ["ingest: null\n", "ingest: &a [{source: x}]\nother: *a\n", "{ingest: [], workspace: x}\n", "ingest: x\n", "[]\n", "{workspace: x}\n"],
-)  # fmt: skip
+    [
+        "ingest: null\n",
+        "ingest: &a [{source: x}]\nother: *a\n",
+        "{ingest: [], workspace: x}\n",
+        "ingest: x\n",
+        "[]\n",
+        "{workspace: x}\n",
+    ],
+)
 def test_where_there_is_no_place_the_file_is_right_or_untouched(content: str, tmp_path: Path) -> None:
     path = tmp_path / "curate.yaml"
     path.write_text(content)
     try:
         append_source(path, ENTRY)
     except CurateError as error:
-        assert "add to it yourself" in str(error)
-        assert "source: new.csv" in str(error)
-        assert path.read_text() == content
+        refusal = str(error)
     else:
         assert yaml.safe_load(path.read_text())["ingest"][-1] == ITEM
+        return
+    assert "add to it yourself" in refusal
+    assert "source: new.csv" in refusal
+    assert path.read_text() == content
 
 
 def test_a_link_stays_a_link(tmp_path: Path) -> None:
@@ -85,11 +99,14 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers(-9, 9) | st.text("ab:#-'\" \n", max_size=6),
-        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("abc", min_size=1, max_size=3), inner, max_size=3),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(st.text("abc", min_size=1, max_size=3), inner, max_size=3)
+        ),
         max_leaves=6,
     ),
     st.booleans(),
-)  # fmt: skip
+)
 def test_any_document_keeps_its_values(value: object, flow: bool) -> None:
     document = {"ingest": [{"source": "a", "x": value}], "export": value}
     text = yaml.safe_dump(document, default_flow_style=None if flow else False, sort_keys=False)

@@ -11,7 +11,13 @@ import pytest
 from curate.config.ingest import Source
 from curate.config.project import Config
 from curate.data.conversation import get_final_text
-from curate.ingest.recognition import Recognition, describe_recognition, draw_rows, recognize_source, write_entry
+from curate.ingest.recognition import (
+    Recognition,
+    describe_recognition,
+    draw_rows,
+    recognize_source,
+    write_entry,
+)
 from curate.ingest.recognition.names import NamePair
 from curate.ingest.recognition.sources import resolve_formats
 from curate.ingest.recognition.winners import read_winner_values
@@ -79,7 +85,9 @@ def test_every_shape_with_an_example_is_recognised_by_it(tmp_path: Path) -> None
         assert answers == example["responses"], name
         if recognition.source is not None and recognition.source.format == name:
             for verdict, wanted in zip(read.verdicts, example["verdicts"], strict=True):
-                said = {key: value for key, value in wanted.items() if key != "annotator"}  # may be the file's name
+                said = {
+                    key: value for key, value in wanted.items() if key != "annotator"
+                }  # may be the file's name
                 assert {key: getattr(verdict, key) for key in said} == said
     assert len(missed) <= 6, missed
 
@@ -93,7 +101,9 @@ def test_native_rows_stay_native(tmp_path: Path) -> None:
     config = make_config(tmp_path)
     sources = [Source(source=name) for name in ("x.jsonl", "bad.jsonl")]
     assert resolve_formats(sources, config) == sources  # and so are the fingerprints of work that is done
-    assert recognize(tmp_path, "v.jsonl").source == Source(source="v.jsonl", kind="judgments", format="native")
+    assert recognize(tmp_path, "v.jsonl").source == Source(
+        source="v.jsonl", kind="judgments", format="native"
+    )
 
 
 def test_a_source_without_a_format_is_recognised_where_that_is_certain(tmp_path: Path) -> None:
@@ -131,7 +141,11 @@ def test_columns_that_a_shape_does_not_read_are_kept_or_doubted(tmp_path: Path) 
 
 def test_what_was_understood_is_one_sentence_with_rows_and_an_entry(tmp_path: Path) -> None:
     row = {"prompt": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Why?"}]}
-    rows = [{**row, "chosen": [{"role": "assistant", "content": f"So {n}."}], "rejected": [{"role": "assistant", "content": "No."}]} for n in range(300)]  # fmt: skip
+    rejected = [{"role": "assistant", "content": "No."}]
+    rows = [
+        {**row, "chosen": [{"role": "assistant", "content": f"So {n}."}], "rejected": rejected}
+        for n in range(300)
+    ]
     (tmp_path / "x.jsonl").write_bytes(lines(*rows))
     recognition = recognize(tmp_path, "x.jsonl")
     sentence = describe_recognition(recognition, make_config(tmp_path))
@@ -144,7 +158,13 @@ def test_what_was_understood_is_one_sentence_with_rows_and_an_entry(tmp_path: Pa
 
 
 def test_people_are_counted_in_what_is_written_down(tmp_path: Path) -> None:
-    row = {"prompt": "Why?", "response_a": "So.", "response_b": "No.", "winner": "a", "worker": "ada@example.org"}
+    row = {
+        "prompt": "Why?",
+        "response_a": "So.",
+        "response_b": "No.",
+        "winner": "a",
+        "worker": "ada@example.org",
+    }
     (tmp_path / "x.jsonl").write_bytes(lines(row))
     assert "ada@" not in describe_recognition(recognize(tmp_path, "x.jsonl"), make_config(tmp_path))
 

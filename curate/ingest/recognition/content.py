@@ -27,7 +27,7 @@ _LONGEST_VALUE = 40  # characters
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """What the sampled rows hold in a column.
+    """Content of a column in the sampled rows.
 
     Attributes:
         name: Its name.

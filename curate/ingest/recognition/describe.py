@@ -1,4 +1,4 @@
-"""What was understood of an input, in a sentence, and three of its rows drawn as conversations."""
+"""A sentence about what was understood of an input, and three of its rows drawn as conversations."""
 
 from __future__ import annotations
 
@@ -132,11 +132,11 @@ def _draw_row(number: int, row: AnyRow) -> Iterator[str]:
     for position, response in enumerate(row.responses):
         yield f"  {_letter(position)}" + (f" ({response.model})" if response.model else "")
         yield from _draw_turns(response.answer, "assistant", "    ")
-    said = [_draw_verdict(verdict) for verdict in row.verdicts]
-    said += [_draw_rating(rating) for rating in row.ratings]
-    yield from (f"  → {line}" for line in said[:_VERDICTS])
-    if len(said) > _VERDICTS:
-        yield f"  → {len(said) - _VERDICTS} more"
+    lines = [_draw_verdict(verdict) for verdict in row.verdicts]
+    lines += [_draw_rating(rating) for rating in row.ratings]
+    yield from (f"  → {line}" for line in lines[:_VERDICTS])
+    if len(lines) > _VERDICTS:
+        yield f"  → {len(lines) - _VERDICTS} more"
 
 
 def _draw_turns(turns: object, role: str, indent: str) -> Iterator[str]:

@@ -32,6 +32,7 @@ VERDICTS = frozenset({
 })
 WORKERS = frozenset({"worker", "workerid", "rater", "labeler", "labeller", "assessor", "crowdworker"})
 ANNOTATORS = WORKERS | {"annotator", "judge", "evaluator", "reviewer"}
+SUMS = frozenset({"majority", "gold", "consensus", "final", "aggregate", "aggregated", "overall", "mode"})
 REFERENCES = frozenset({
     "reference", "reference answer", "ground truth", "gold answer", "correct answer", "target",
 })
@@ -51,6 +52,12 @@ DECIDED = (
 )
 """Words of which the first is the better side's."""
 # fmt: on
+
+MODEL_NAMES = re.compile(
+    r"gpt|claude|llama|gemini|mistral|qwen|deepseek|vicuna|prometheus|skywork|reward|(^|[^a-z])llm|\d+b$",
+    re.IGNORECASE,
+)
+"""Parts of names that models have, and people hardly."""
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _PREFIXES = frozenset({"input", "inputs", "answer", "output", "outputs"})

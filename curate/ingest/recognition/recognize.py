@@ -1,4 +1,4 @@
-"""What a file is: a named shape, or a mapping by its columns; and how sure that is.
+"""Recognition of one input: a named shape, or a mapping by its columns; and how sure that is.
 
 A named shape is certain where a table has its columns, nearly all sampled rows can be read so, and no column is left
 over that says what was asked or which answer is better. Everything else is proposed. Where several shapes fit and read
@@ -39,7 +39,7 @@ _FEWEST = 0.5  # share of the rows that a mapping must read to be proposed
 
 @dataclass(frozen=True, slots=True)
 class Recognition:
-    """What an input is.
+    """Result of recognition.
 
     Attributes:
         item: The input.
@@ -64,7 +64,7 @@ def recognize_input(item: Input, source: Source, config: Config) -> Recognition:
     """Say what an input is.
 
     Args:
-        item: The input, located without a format (`locate_unchecked`).
+        item: The input, located without a format (`locate_without_format`).
         source: What the user said of it; a format or fields that are set are kept.
         config: The project's settings.
 
@@ -79,7 +79,7 @@ def recognize_input(item: Input, source: Source, config: Config) -> Recognition:
             problem = "its objects stand on several lines each: write one a line, with `jq -c .`"
         return Recognition(item, None, "refused", sample, problems=(problem,))
     if source.fields is not None or source.format not in ("auto", "native"):
-        return _recognize_stated(source, sample, config)
+        return _try_stated_source(source, sample, config)
     if (problem := _find_rows_inside(sample)) is not None:
         return Recognition(item, None, "refused", sample, problems=(problem,))
     native = _recognize_native(source, sample, config)
@@ -100,7 +100,7 @@ def _choose_reading(named: Recognition | None, proposed: Recognition | None, sam
             return last
         listed = ", ".join(f"`{name}`" for name in sample.columns)
         problem = (
-            f"nothing among the columns {listed} looks like answers: write `fields` (docs/formats.md has every key)"
+            f"nothing among the columns {listed} looks like answers: write `fields` (see docs/formats.md)"
         )
         return Recognition(sample.item, None, "refused", sample, problems=(problem,))
     if named.certainty == "refused" or proposed.certainty == "refused":
@@ -110,7 +110,7 @@ def _choose_reading(named: Recognition | None, proposed: Recognition | None, sam
     return proposed if len(proposed.trial.unread) < len(named.trial.unread) else named
 
 
-def _recognize_stated(source: Source, sample: Sample, config: Config) -> Recognition:
+def _try_stated_source(source: Source, sample: Sample, config: Config) -> Recognition:
     """Try what the user wrote."""
     trial = try_source(source, sample, config)
     problems = [trial.problem] if trial.problem else []
@@ -178,7 +178,7 @@ def _recognize_judgments(source: Source, sample: Sample) -> Recognition | None:
         return Recognition(sample.item, stated, "certain", sample)
     if "kind" not in sample.columns and source.annotator_kind is None:
         problem = (
-            "these are judgments without a `kind`: write `kind: judgments` and `annotator_kind: human` (or llm, …)"
+            "judgments without a `kind`: write `kind: judgments` and `annotator_kind: human` (or llm, …)"
         )
         return Recognition(sample.item, stated, "refused", sample, problems=(problem,))
     return Recognition(

@@ -82,7 +82,7 @@ def read_sample(item: Input, *, size: int = SAMPLE_ROWS) -> Sample:
     return Sample(item, tuple(read), tuple(rows), broken, complete)
 
 
-def locate_unchecked(source: Source, config: Config) -> list[Input]:
+def locate_without_format(source: Source, config: Config) -> list[Input]:
     """Return the inputs of a source of which no format is known yet, so that no columns are missing."""
     return locate_inputs(source.model_copy(update={"format": "auto", "fields": None}), config)
 

@@ -12,7 +12,7 @@ from curate.ingest.inputs import list_data_files
 from curate.ingest.recognition.describe import join_sentences
 from curate.ingest.recognition.entry import write_entry
 from curate.ingest.recognition.recognize import Recognition, is_native, recognize_input
-from curate.ingest.recognition.sample import locate_unchecked, read_sample
+from curate.ingest.recognition.sample import locate_without_format, read_sample
 
 
 def recognize_source(source: Source, config: Config) -> Recognition:
@@ -26,7 +26,7 @@ def recognize_source(source: Source, config: Config) -> Recognition:
         CurateError: It cannot be read, or its files are of different shapes.
     """
     source = expand_folder(source, config)
-    recognitions = [recognize_input(item, source, config) for item in locate_unchecked(source, config)]
+    recognitions = [recognize_input(item, source, config) for item in locate_without_format(source, config)]
     first = next((item for item in recognitions if item.sample.rows), recognitions[0])
     for other in recognitions:
         if other.sample.rows and other.source != first.source:
@@ -76,7 +76,7 @@ def _resolve_format(source: Source, config: Config) -> Source:
         return source
     native = source if says_nothing else source.model_copy(update={"format": "native"})
     try:
-        samples = [read_sample(item, size=20) for item in locate_unchecked(source, config)]
+        samples = [read_sample(item, size=20) for item in locate_without_format(source, config)]
     except CurateError:
         return native  # reading it says what is wrong
     if any(map(is_native, samples)) or not any(sample.rows for sample in samples):

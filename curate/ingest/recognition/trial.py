@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -16,7 +15,7 @@ from curate.ingest.context import ContextScan, check_source, is_context
 from curate.ingest.decoders import make_judgments_decoder, make_responses_decoder
 from curate.ingest.inputs import Input
 from curate.ingest.recognition.content import classify_json
-from curate.ingest.recognition.names import RANKS, SCORES, VERDICTS, has_word
+from curate.ingest.recognition.names import MODEL_NAMES, RANKS, SCORES, VERDICTS, has_word
 from curate.ingest.recognition.sample import Sample, locate_same, read_sample
 from curate.ingest.rejection import Rejection, RowError
 from curate.ingest.rows import NativeRow, Row
@@ -26,14 +25,11 @@ from curate.records import Message
 AnyRow = Row | NativeRow
 
 MOSTLY = 0.8  # share of the rows that a mapping must read to be the right one without a doubt
-_MODEL = re.compile(
-    r"gpt|claude|llama|gemini|mistral|qwen|deepseek|vicuna|prometheus|skywork|reward", re.IGNORECASE
-)
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What came of a trial.
+    """Outcome of a trial.
 
     Attributes:
         source: The way to read the input.
@@ -99,8 +95,8 @@ def list_doubts(trial: Trial, sample: Sample) -> list[str]:
     """List what speaks against a named shape: columns that it does not read though they matter."""
     doubts = []
     matters = [name for name in trial.unread if is_context(name) or has_word(name, VERDICTS | SCORES | RANKS)]
-    if said := [name for name in matters if any(says_something(row.get(name)) for row in sample.rows)]:
-        doubts.append("nothing reads " + ", ".join(f"`{name}`" for name in said))
+    if unread := [name for name in matters if any(says_something(row.get(name)) for row in sample.rows)]:
+        doubts.append("nothing reads " + ", ".join(f"`{name}`" for name in unread))
     if trial.share < MOSTLY:
         doubts.append(
             f"{trial.total - trial.sound} of {trial.total} rows cannot be read so: {trial.commonest}".rstrip(
@@ -115,7 +111,7 @@ def _doubt_people(trial: Trial) -> Iterator[str]:
     """Doubt that annotators are people whose names are models'."""
     own = trial.source.name or trial.source.source.rpartition("/")[2]
     people = {verdict.annotator for row in trial.rows for verdict in row.verdicts if verdict.kind == "human"}
-    models = sorted(name for name in people - {own} if _MODEL.search(name))
+    models = sorted(name for name in people - {own} if MODEL_NAMES.search(name))
     if models:
         yield f"{models[0]!r} is no person by its name: `annotator_kind: llm`"
 
@@ -135,9 +131,11 @@ def _find_json_text(rows: list[AnyRow]) -> str | None:
             text for row in rows for response in row.responses for text in _list_texts(response.answer)
         ],
     }
-    for place, said in texts.items():
-        kinds = Counter(map(classify_json, said))
-        if kinds["messages"] + kinds["message"] > 0.05 * len(said) or kinds["texts"] > MOSTLY * len(said):
+    for place, contents in texts.items():
+        kinds = Counter(map(classify_json, contents))
+        if kinds["messages"] + kinds["message"] > 0.05 * len(contents) or kinds["texts"] > MOSTLY * len(
+            contents
+        ):
             return (
                 f"{place} is JSON text and would be taken for what was said: write `json_columns` with the names "
                 "of such columns, or write the file anew with lists in their place"

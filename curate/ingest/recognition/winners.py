@@ -1,4 +1,4 @@
-"""What the values of a column of verdicts mean, where that can be known from the values and the names of the sides."""
+"""Meanings of the values of a column of verdicts, by the values and the names of the sides alone."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ _FAILED = frozenset({"failed", "invalid", "error"})
 
 @dataclass(slots=True)
 class WinnerValues:
-    """What values mean.
+    """Meanings of values.
 
     Attributes:
         meanings: Value, as the mapping writes it → a, b, tie, …; those that mean themselves are left out.

@@ -209,9 +209,10 @@ def _agree(recognition: Recognition, *, yes: bool) -> None:
 def count_rows(source: Source, config: Config) -> None:
     """Read every row and say what would become of it."""
     from curate.ingest.inputs import locate_inputs
+    from curate.ingest.recognition import resolve_formats
     from curate.ingest.recognition.trial import read_all
 
-    for item in locate_inputs(source, config):
+    for item in locate_inputs(*resolve_formats([source], config), config):
         reasons: Counter[str] = Counter(kind or "" for kind in read_all(item))
         sound = reasons.pop("", 0)
         listed = "".join(f", {count:,} {kind}" for kind, count in reasons.most_common())

@@ -178,6 +178,47 @@ def test_a_folder_and_a_glob_are_one_source(tmp_path: Path) -> None:
         assert recognition.source == Source(source=source, format="trl-preference")
 
 
+def test_the_order_shown_and_the_worse_side_are_no_verdicts(tmp_path: Path) -> None:
+    row = {"prompt": "Why?", "response_a": "So.", "response_b": "No."}
+    for name in ("shown_first", "loser"):
+        (tmp_path / "x.jsonl").write_bytes(lines({**row, name: "a"}, {**row, "prompt": "How?", name: "b"}))
+        recognition = recognize(tmp_path, "x.jsonl")
+        assert recognition.trial is not None
+        assert not any(said.verdicts for said in recognition.trial.rows)
+    assert recognition.certainty == "refused"
+    assert "names the worse answer" in recognition.problems[0]
+
+
+def test_several_judges_of_a_row_are_several_annotators(tmp_path: Path) -> None:
+    row = {
+        "prompt": "Why?",
+        "answer_1": "So.",
+        "answer_2": "No.",
+        "annotator1": "1",
+        "annotator2": "2",
+        "gpt4": "2",
+    }
+    (tmp_path / "x.jsonl").write_bytes(
+        lines({**row, "majority": "2"}, {**row, "prompt": "How?", "majority": "2"})
+    )
+    recognition = recognize(tmp_path, "x.jsonl")
+    assert recognition.certainty == "likely"
+    assert recognition.trial is not None
+    verdicts = [(v.annotator, v.kind, v.winner) for v in recognition.trial.rows[0].verdicts]
+    assert verdicts == [
+        ("annotator1", "imported", "a"),
+        ("annotator2", "imported", "b"),
+        ("gpt4", "llm", "b"),
+    ]
+
+
+def test_a_format_that_is_given_is_not_recognised_again(tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_bytes(lines({"prompt": "Why?", "chosen": "So.", "rejected": "No."}))
+    config = make_config(tmp_path)
+    assert recognize_source(Source(source="x.jsonl", format="native"), config).certainty == "refused"
+    assert recognize_source(Source(source="x.jsonl"), config).certainty == "certain"
+
+
 SIDES = NamePair("response_a", "response_b", ("response",), ("a", "b"), decided=False)
 
 

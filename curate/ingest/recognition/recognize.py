@@ -78,7 +78,7 @@ def recognize_input(item: Input, source: Source, config: Config) -> Recognition:
         if any(isinstance(raw, bytes) and raw.strip() == b"{" for _, raw in sample.read[:1]):
             problem = "its objects stand on several lines each: write one a line, with `jq -c .`"
         return Recognition(item, None, "refused", sample, problems=(problem,))
-    if source.fields is not None or source.format not in ("auto", "native"):
+    if source.fields is not None or source.format != "auto":
         return _try_stated_source(source, sample, config)
     if (problem := _find_rows_inside(sample)) is not None:
         return Recognition(item, None, "refused", sample, problems=(problem,))

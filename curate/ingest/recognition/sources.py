@@ -25,6 +25,8 @@ def recognize_source(source: Source, config: Config) -> Recognition:
     Raises:
         CurateError: It cannot be read, or its files are of different shapes.
     """
+    if says_nothing(source):
+        source = source.model_copy(update={"format": "auto"})
     source = expand_folder(source, config)
     recognitions = [recognize_input(item, source, config) for item in locate_without_format(source, config)]
     first = next((item for item in recognitions if item.sample.rows), recognitions[0])
@@ -35,6 +37,11 @@ def recognize_source(source: Source, config: Config) -> Recognition:
                 "shape at a time."
             )
     return first
+
+
+def says_nothing(source: Source) -> bool:
+    """Tell whether a source says neither `format` nor `fields`."""
+    return source.format == "native" and not source.model_fields_set & {"format", "fields"}
 
 
 def expand_folder(source: Source, config: Config) -> Source:
@@ -71,10 +78,9 @@ def resolve_formats(sources: Sequence[Source], config: Config) -> list[Source]:
 
 
 def _resolve_format(source: Source, config: Config) -> Source:
-    says_nothing = source.format == "native" and not source.model_fields_set & {"format", "fields"}
-    if source.kind != "responses" or not (says_nothing or source.format == "auto"):
+    if source.kind != "responses" or not (says_nothing(source) or source.format == "auto"):
         return source
-    native = source if says_nothing else source.model_copy(update={"format": "native"})
+    native = source if says_nothing(source) else source.model_copy(update={"format": "native"})
     try:
         samples = [read_sample(item, size=20) for item in locate_without_format(source, config)]
     except CurateError:
@@ -88,7 +94,7 @@ def _resolve_format(source: Source, config: Config) -> Source:
         and recognition.source.kind == "responses"
     ):
         return recognition.source
-    if says_nothing:
+    if says_nothing(source):
         return native
     raise CurateError(explain_refusal(recognition))
 

@@ -147,6 +147,7 @@ def _read_score_columns(proposal: Proposal, pair: NamePair, columns: Mapping[str
         if other.sides == pair.sides
         and other.a not in proposal.used
         and all(columns[name].content == "number" for name in (other.a, other.b))
+        and not set(other.stem) & (words.ANNOTATORS | words.VERDICTS)
     ]
     if not scores:
         return

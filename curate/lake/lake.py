@@ -141,7 +141,9 @@ class Lake:
         for folder in ("sql/macros", "sql/views"):
             for _, statements in sorted(_read_texts(folder).items()):
                 lake._connection.execute(statements)
-        if lake._has_table(STORE, "prompts"):  # `prompts` is a view (`_show_as_of_today`), and views have no rowid
+        if lake._has_table(
+            STORE, "prompts"
+        ):  # `prompts` is a view (`_show_as_of_today`), and views have no rowid
             macro = _read_texts("sql/macros")["export"].replace("FROM prompts", f"FROM {STORE}.main.prompts")
             lake._connection.execute(macro)
         return lake

@@ -3,9 +3,9 @@
     python bench/contamination.py --rows 100000
 
 The benchmark: the questions of AlpacaEval that have 20 words or more, without those that it took from HH-RLHF. The
-rows: turns of the HH-RLHF test set, one or two to a row. 200 leaks: the question as it is within another text, a run of 13
-words of it, and the question with one word in twelve replaced by another one. The data is looked for at ../shared/data
-beside the checkout.
+rows: turns of the HH-RLHF test set, one or two to a row. 200 leaks: the question as it is within another text, a run
+of 13 words of it, and the question with one word in twelve replaced by another one. The data is looked for at
+../shared/data beside the checkout.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ class ExportEntry(Section):
         0.8,
         gt=0.0,
         le=1.0,
-        description="Prompts that share this part of their runs of three words are nearly the same (1: the same words).",
+        description="Prompts that share this part of their runs of 3 words are nearly the same (1: the same words).",
     )
     iteration: int | None = Field(None, ge=0, description="Number of the label set; default: the final one.")
     doubtful: Literal["mark", "refuse"] = Field(

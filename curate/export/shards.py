@@ -6,6 +6,7 @@ import hashlib
 import io
 import itertools
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -123,19 +124,20 @@ def write_part(
     plain_bytes = 0
     shards = _list_shards(groups)
     empty = iter([RowGroup(build_table([], schema))])
-    for number, shard_groups in enumerate(itertools.chain([next(shards, empty)], shards)):
-        paths = {"data": folder / "data" / f"{name}-{number:05}.parquet"}
-        if jsonl:
-            paths["jsonl"] = folder / "jsonl" / f"{name}-{number:05}.jsonl"
-        shard_rows = 0
-        with _ShardFiles(paths, schema) as shard:
-            for group in shard_groups:
-                digest.update(shard.write(group.rows))
-                shard_rows += group.rows.num_rows
-                advance(group.rows.num_rows)
-        files += [describe_file(path, folder, shard_rows) for path in paths.values()]
-        plain_bytes += _count_plain_bytes(paths["data"])
-        rows += shard_rows
+    with ThreadPoolExecutor(1) as pool:
+        for number, shard_groups in enumerate(itertools.chain([next(shards, empty)], shards)):
+            paths = {"data": folder / "data" / f"{name}-{number:05}.parquet"}
+            if jsonl:
+                paths["jsonl"] = folder / "jsonl" / f"{name}-{number:05}.jsonl"
+            shard_rows = 0
+            with _ShardFiles(paths, schema, pool, digest) as shard:
+                for group in shard_groups:
+                    shard.write(group.rows)
+                    shard_rows += group.rows.num_rows
+                    advance(group.rows.num_rows)
+            files += [describe_file(path, folder, shard_rows) for path in paths.values()]
+            plain_bytes += _count_plain_bytes(paths["data"])
+            rows += shard_rows
     return WrittenPart(name, rows, digest.hexdigest(), tuple(files), plain_bytes)
 
 
@@ -165,9 +167,12 @@ def _list_shards(groups: Iterable[RowGroup]) -> Iterator[Iterator[RowGroup]]:
 
 
 class _ShardFiles:
-    """The open files of one shard."""
+    """The open files of one shard. `pool` makes JSON lines and their digest while Parquet is compressed."""
 
-    def __init__(self, paths: dict[str, Path], schema: pa.Schema) -> None:
+    def __init__(
+        self, paths: dict[str, Path], schema: pa.Schema, pool: ThreadPoolExecutor, digest: hashlib.blake2b
+    ) -> None:
+        self._pool, self._digest = pool, digest
         for path in paths.values():
             path.parent.mkdir(parents=True, exist_ok=True)
         # Every setting that shapes the bytes is named here, so that a new default changes no file.
@@ -190,14 +195,18 @@ class _ShardFiles:
         if self._lines is not None:
             self._lines.close()
 
-    def write(self, group: pa.Table) -> bytes:
-        """Append one row group, without secrets of this machine, and return its rows as JSON lines."""
+    def write(self, group: pa.Table) -> None:
+        """Append one row group, without secrets of this machine, and add its rows as JSON lines to the digest."""
         group = scrub_columns(group)
+        lines = self._pool.submit(self._write_lines, group)
         self._parquet.write_table(group, row_group_size=ROWS_PER_GROUP)
+        lines.result()
+
+    def _write_lines(self, group: pa.Table) -> None:
         lines = _json_lines(group)
+        self._digest.update(lines)
         if self._lines is not None:
             self._lines.write(lines)
-        return lines
 
 
 def describe_file(path: Path, folder: Path, rows: int | None = None) -> WrittenFile:

@@ -97,11 +97,17 @@ def _describe_configs(
             "config_name": name,
             "features": list_features(schemas[members[0].name]),
             "splits": [
-                {"name": part.name if is_split else "train", "num_examples": part.rows} for part in members
+                {
+                    "name": part.name if is_split else "train",
+                    "num_bytes": part.bytes,
+                    "num_examples": part.rows,
+                }
+                for part in members
             ],
             "download_size": sum(
                 file.bytes for part in members for file in part.files if file.path.endswith(".parquet")
             ),
+            "dataset_size": sum(part.bytes for part in members),
         }
         for name, members in groups
     ]

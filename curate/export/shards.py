@@ -42,6 +42,7 @@ class WrittenPart:
     rows: int
     row_hash: str
     files: tuple[WrittenFile, ...]
+    bytes: int = 0  # of the Parquet files' content before compression
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,7 @@ def write_part(
     digest = hashlib.blake2b(digest_size=16)
     files: list[WrittenFile] = []
     rows = 0
+    plain_bytes = 0
     shards = _list_shards(groups)
     empty = iter([RowGroup(build_table([], schema))])
     with ThreadPoolExecutor(1) as pool:
@@ -134,8 +136,15 @@ def write_part(
                     shard_rows += group.rows.num_rows
                     advance(group.rows.num_rows)
             files += [describe_file(path, folder, shard_rows) for path in paths.values()]
+            plain_bytes += _count_plain_bytes(paths["data"])
             rows += shard_rows
-    return WrittenPart(name, rows, digest.hexdigest(), tuple(files))
+    return WrittenPart(name, rows, digest.hexdigest(), tuple(files), plain_bytes)
+
+
+def _count_plain_bytes(path: Path) -> int:
+    """Return the bytes of a Parquet file's columns before compression."""
+    metadata = pq.read_metadata(path)
+    return sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
 
 
 def _list_shards(groups: Iterable[RowGroup]) -> Iterator[Iterator[RowGroup]]:

@@ -138,14 +138,12 @@ class Lake:
         else:
             lake._migrate()
             lake._claim_data_folder()
+        is_older = lake._has_table(STORE, "prompts")
         for folder in ("sql/macros", "sql/views"):
             for _, statements in sorted(_read_texts(folder).items()):
+                if is_older:  # `prompts` is a view (`_show_as_of_today`), and views have no rowid
+                    statements = statements.replace(_PLACED, f"FROM {STORE}.main.prompts AS placed")
                 lake._connection.execute(statements)
-        if lake._has_table(
-            STORE, "prompts"
-        ):  # `prompts` is a view (`_show_as_of_today`), and views have no rowid
-            macro = _read_texts("sql/macros")["export"].replace("FROM prompts", f"FROM {STORE}.main.prompts")
-            lake._connection.execute(macro)
         return lake
 
     def __enter__(self) -> Lake:
@@ -596,6 +594,9 @@ def _take_first(rows: pa.Table, column: str) -> pa.Table:
     ids = pa.table({"id": rows[column], "at": pa.array(np.arange(rows.num_rows))})
     firsts = ids.group_by("id").aggregate([("at", "min")])["at_min"]
     return rows if len(firsts) == rows.num_rows else rows.take(firsts.combine_chunks().sort())
+
+
+_PLACED = "FROM prompts AS placed"  # in sql/macros/export.sql
 
 
 def _read_texts(folder: str) -> dict[str, str]:

@@ -56,4 +56,4 @@ def test_rows_come_together_again(sizes: list[int], cut: int) -> None:
         ]
     batches = pa.Table.from_pylist(flat, schema=FLAT).to_batches(max_chunksize=cut)
     groups = list(cut_row_groups(nest_rankings(batches), arrow_schema(RankingRow)))
-    assert [row for group in groups for row in group.to_pylist()] == expected
+    assert [row for group in groups for row in group.rows.to_pylist()] == expected

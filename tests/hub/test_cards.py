@@ -53,7 +53,8 @@ def test_front_matter_in_the_words_of_the_hub(export: Path) -> None:
         {"config_name": "default", "data_files": [{"split": "train", "path": "data/train-*.parquet"}]}
     ]
     (info,) = front["dataset_info"]
-    assert info["splits"] == [{"name": "train", "num_examples": 72}]
+    assert info["splits"] == [{"name": "train", "num_bytes": info["dataset_size"], "num_examples": 72}]
+    assert info["dataset_size"] > 72 * 100
     assert info["download_size"] == (export / "data" / "train-00000.parquet").stat().st_size
     assert DatasetCardData(**front).to_dict()["pretty_name"] == "Preference pairs"
     loaded = datasets.load_dataset(str(export), split="train")

@@ -97,7 +97,14 @@ def test_a_project_goes_to_the_hub_and_comes_back(hub: StandInHub, run: Run, tmp
     for number, (revision, expected) in enumerate(((f"@{tag}", rows), ("", newest))):
         back = tmp_path / f"back-{number}"
         run("init", str(back), folder=tmp_path)
-        run("ingest", "responses", f"hf://org/demo{revision}", "-f", "trl-preference", folder=back)
+        columns = [name for name in exported.schema.names if name not in ("prompt", "chosen", "rejected")]
+        source = {
+            "source": f"hf://org/demo{revision}",
+            "format": "trl-preference",
+            "fields": {"meta": columns},
+        }
+        (back / "curate.yaml").write_text(yaml.safe_dump({"ingest": [source]}))
+        assert "Ignoring" not in run("ingest", folder=back).stderr  # `datasets` reads the whole of the card
         counted = run(
             "sql", "SELECT sum(rows_in) AS n FROM runs WHERE stage = 'ingest'", "-f", "json", folder=back
         )

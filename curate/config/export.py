@@ -47,6 +47,10 @@ class ExportEntry(Section):
         "With options: {kind: name, option: value}.",
     )
     license: str | None = Field(None, description="SPDX name for the dataset card.")
+    language: list[Annotated[str, Field(pattern=r"^([a-z]{2,3}|code|multilingual)$")]] = Field(
+        default_factory=list, description="ISO 639 codes of the languages, for the dataset card."
+    )
+    creator: str | None = Field(None, description="Who made the data set, for croissant.json.")
     min_confidence: float = Field(
         0.5,
         ge=0.0,

@@ -20,7 +20,8 @@ from curate.core.machine_paths import hide_paths
 from curate.core.progress import Track, no_progress
 from curate.core.resources import read_query
 from curate.core.secrets import scrub_text
-from curate.export.card import ExportContent, render_card
+from curate.export import croissant
+from curate.export.card import ExportContent, render_pages
 from curate.export.folder import MANIFEST, NOUN, is_intact, list_export_files
 from curate.export.formats import ExportFormat, ExportTable, RowFormat, Transcriber, open_format
 from curate.export.formats.base import PLAIN
@@ -159,8 +160,8 @@ def write_export(
             }
             others = form.write_files(folder, written)
             content = ExportContent(entry, form, tables, parts, counts, snapshot, iteration)
-            card = render_card(reader, config, content)
-            (folder / "README.md").write_text(_clean_page(card, config), encoding="utf-8")
+            for name, page in render_pages(reader, config, content).items():
+                (folder / name).write_text(_clean_page(page, config), encoding="utf-8")
             manifest = _build_manifest(folder, content, config.digest, fingerprint, others)
             (folder / MANIFEST).write_text(_clean_page(manifest, config), encoding="utf-8")
     counts.details = {
@@ -352,7 +353,9 @@ def _build_manifest(
     folder: Path, content: ExportContent, config_hash: str, fingerprint: str, others: Sequence[Path]
 ) -> str:
     files = [file for part in content.parts for file in part.files]
-    files += [describe_file(path, folder) for path in (*others, folder / "README.md")]
+    files += [
+        describe_file(path, folder) for path in (*others, folder / "README.md", folder / croissant.NAME)
+    ]
     document = {
         "curate_export": _VERSION,
         "format": content.format.name,

@@ -14,4 +14,4 @@ SELECT
 FROM ranked
 JOIN responses USING (response_id)
 LEFT JOIN asked USING (response_id)
-ORDER BY ranked.prompt_id, response_id
+ORDER BY memory.batch_of(ranked.prompt_id), ranked.prompt_id, response_id

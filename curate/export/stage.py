@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from curate import __version__
 from curate.config.export import ExportEntry
 from curate.config.project import Config
@@ -24,7 +26,8 @@ from curate.export.folder import MANIFEST, NOUN, is_intact, list_export_files
 from curate.export.formats import ExportFormat, ExportTable, RowFormat, Transcriber, open_format
 from curate.export.formats.base import PLAIN
 from curate.export.formats.conversations import choose_layout
-from curate.export.shards import ROWS_PER_GROUP, WrittenPart, cut_row_groups, describe_file, write_part
+from curate.export.shards import WrittenPart, cut_row_groups, describe_file, write_part
+from curate.export.slices import stream_slices
 from curate.export.splits import select_splits
 from curate.export.terms import add_terms, apply_licenses, read_terms
 from curate.lake.lake import Lake
@@ -33,7 +36,7 @@ from curate.lake.runs import Counts, StageRun, Summary, is_done
 from curate.records import TABLES
 
 _VERSION = 2  # of the files' layout: raise it when the same lake must give other files
-_MEMORY_PER_THREAD = 256  # MB that the database may use while it sorts and joins; beyond, it uses the disk
+_MEMORY_PER_THREAD = 1  # GB that the database may use while it sorts and joins; beyond, it uses the disk
 _FILTERED = (  # queries that leave out themselves what filters have dropped; tables leave nothing out
     "export_select_pairs",
     "export_select_rankings",
@@ -300,7 +303,9 @@ def _write_tables(
     with track(f"export {entry.path}", counts.rows_kept if form.is_split else None) as advance:
         for part_name, table in _list_parts(reader, entry, tables):
             parameters = [values[name] for name in table.parameters]
-            stream = reader.batches(table.query, parameters, rows=ROWS_PER_GROUP)
+            # Several tables are copied as they are, one of them without prompts.
+            read = stream_slices if form.is_split else _read_table
+            stream = read(reader, table, parameters)
             groups = cut_row_groups(table.convert(stream), table.schema)
             parts.append(
                 write_part(folder, part_name, table.schema, groups, jsonl=entry.jsonl, advance=advance)
@@ -320,6 +325,10 @@ def _write_tables(
     return parts
 
 
+def _read_table(reader: Lake, table: ExportTable, parameters: Sequence[object]) -> Iterator[pa.RecordBatch]:
+    return iter(reader.batches(table.query, parameters))
+
+
 def _list_parts(
     reader: Lake, entry: ExportEntry, tables: Sequence[ExportTable]
 ) -> Iterator[tuple[str, ExportTable]]:
@@ -336,7 +345,7 @@ def _list_parts(
 
 def _bound_memory(reader: Lake, spill: Path) -> None:
     memory = _MEMORY_PER_THREAD * max(2, int(reader.value("SELECT current_setting('threads')")))
-    reader.rows(f"SET memory_limit = '{memory}MB'")
+    reader.rows(f"SET memory_limit = '{memory}GB'")
     reader.rows("SET temp_directory = '{}'".format(str(spill).replace("'", "''")))
 
 

@@ -29,6 +29,7 @@ candidates AS (
         'response_id': response_id, 'model': model, 'text': memory.response_text(messages), 'messages': messages
     } AS response
     FROM responses
+    SEMI JOIN (FROM selection WHERE reason IS NULL) USING (prompt_id)
 )
 SELECT
     decided.prompt_id, prompts.messages AS prompt, prompts.tools, prompts.source,

@@ -15,6 +15,7 @@ candidates AS (
         'text': memory.response_text(messages), 'messages': messages, 'score': score, 'rank': rank
     } AS response
     FROM responses
+    SEMI JOIN (FROM selection WHERE reason IS NULL) USING (prompt_id)
     LEFT JOIN (FROM rankings WHERE iteration = $1) AS ranked USING (response_id)
 )
 SELECT

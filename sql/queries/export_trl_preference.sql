@@ -7,6 +7,7 @@ WITH prompt_texts AS (
             'content': memory.content_text(message.content)
         }) AS prompt
     FROM prompts
+    SEMI JOIN (FROM selection WHERE reason IS NULL) USING (prompt_id)
 ),
 texts AS (
     SELECT
@@ -16,6 +17,7 @@ texts AS (
             'content': memory.response_text(messages)
         }] AS answer
     FROM responses
+    SEMI JOIN (FROM selection WHERE reason IS NULL) USING (prompt_id)
 ),
 decided AS (
     SELECT

@@ -11,6 +11,7 @@ candidates AS (
         'text': memory.response_text(messages), 'messages': messages
     } AS response
     FROM responses
+    SEMI JOIN (FROM selection WHERE reason IS NULL) USING (prompt_id)
 )
 SELECT
     decided.prompt_id, prompts.messages AS prompt, prompts.tools, prompts.source, prompts.split, prompts.reference,

@@ -336,3 +336,18 @@ def test_quotes_in_paths_are_no_trouble(
     aggregate(sample_lake)
     write_export(sample_lake, CONFIG, ExportEntry(path=str(tmp_path / 'it\'s "quoted"')))
     assert len(rows_of(tmp_path / 'it\'s "quoted"')) == 72
+
+
+@pytest.mark.parametrize(
+    "form", ["trl-preference", "ranking", "best-of-n", "trl-unpaired", "annotated-pairs", "parquet"]
+)
+def test_slices_change_no_byte(
+    labelled_lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    for name, rows in (("whole", 1_000), ("sliced", 10)):
+        monkeypatch.setattr("curate.export.slices.ROWS_PER_SLICE", rows)
+        write_export(labelled_lake, CONFIG, ExportEntry(path=str(tmp_path / name), format=form))
+    whole, sliced = files_of(tmp_path / "whole"), files_of(tmp_path / "sliced")
+    assert whole.keys() == sliced.keys()
+    pages = ("manifest.json", "README.md")  # they name the snapshot, which the first export has changed
+    assert all(sliced[path] == data for path, data in whole.items() if path not in pages)

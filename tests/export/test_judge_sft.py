@@ -117,6 +117,29 @@ def test_only_consistent_verdicts_that_the_label_bears_out(
     assert "against the label" in card
 
 
+def test_questions_with_the_right_verdict_whatever_the_judge_said(
+    sample_lake: Lake, aggregate: Aggregate, tmp_path: Path, make_model: MakeModel
+) -> None:
+    config = config_of(tmp_path, make_model())
+    aggregate(sample_lake)
+    judged(sample_lake, config)
+    export_labels(sample_lake, config, entries=[ExportEntry(path="rl", format="judge-rl")])
+    rows = pl.read_parquet(config.resolve("rl") / "data" / "*.parquet").to_dicts()
+    assert len(rows) == 2 * 72  # each pair in both orders
+    texts = dict(sample_lake.rows("SELECT response_id, messages[1].content[1].text FROM responses"))
+    models = dict(sample_lake.rows("SELECT response_id, model FROM responses"))
+    for row in rows:
+        info = row["extra_info"]
+        a, b = info["response_a"], info["response_b"]
+        better = min((a, b), key=lambda response: models[response])
+        first = a if info["shown"] == "ab" else b
+        assert row["solution"] == ("A" if better == first else "B")
+        assert row["reward_model"] == {"style": "rule", "ground_truth": row["solution"]}
+        assert row["verdict_mark"] == "Verdict:"
+        one, _ = row["prompt"][-1]["content"].split("Answer A:\n")[1].split("Answer B:\n")
+        assert texts[first] in one
+
+
 def test_a_second_export_finds_itself_done_until_judges_speak_again(
     sample_lake: Lake, aggregate: Aggregate, tmp_path: Path, make_model: MakeModel
 ) -> None:

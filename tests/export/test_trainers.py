@@ -20,7 +20,7 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize("consumer", ["trl-reward", "trl-dpo", "trl-orpo", "trl-kto", "trl-bco", "trl-sft"])
+@pytest.mark.parametrize("consumer", ["trl-reward", "trl-dpo", "trl-orpo", "trl-kto", "trl-sft"])
 def test_two_steps(labelled_lake: Lake, tmp_path: Path, make_model: MakeModel, consumer: str) -> None:
     pytest.importorskip("trl", reason="trains with TRL")
     import datasets
@@ -70,10 +70,6 @@ def find_trainer(consumer: str) -> tuple[Any, Any]:
         return trl.SFTTrainer, trl.SFTConfig
     if consumer == "trl-kto":
         return trl.KTOTrainer, trl.KTOConfig
-    if consumer == "trl-bco":
-        from trl.experimental import bco
-
-        return bco.BCOTrainer, bco.BCOConfig
     from trl.experimental import orpo
 
     return orpo.ORPOTrainer, orpo.ORPOConfig

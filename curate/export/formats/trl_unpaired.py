@@ -1,7 +1,7 @@
 """The format `trl-unpaired`: single responses with a label, for KTO and BCO.
 
 Columns as TRL documents them: docs/source/dataset_formats.md, "unpaired preference" (prompt, completion, label), at
-huggingface/trl f2cd577, and as KTOTrainer and BCOTrainer of TRL 1.16 read them.
+huggingface/trl f2cd577, and as KTOTrainer of TRL 1.16 reads them (BCOTrainer is in other versions).
 """
 
 from __future__ import annotations

@@ -60,6 +60,7 @@ class FeedbackLog(Shape):
     columns = (frozenset({"prompt", "responses", "signal"}),)
     reads = frozenset(_READS)
     kind = "implicit"
+    description = "a log of what users did with answers (thumbs, edits, copies, time), as implicit signals"
 
     def read_row(self, row: ForeignRow, reading: SourceSettings) -> Row:
         """Read an event; its verdicts are those of the annotator of its signal."""

@@ -3,8 +3,8 @@
     PYTHONPATH=. python bench/defaults_models.py [--draws 10] [--labels 0 20 40] [--only TEXT]
 
 What `curate aggregate` does with the settings of `curate init`, on recorded panels with gold (`bench/defaults.py` goes
-through the commands). A draw labels random pairs as the gold says; they are left out of the share right, and a tie counts
-half. All these panels were looked at when it was settled what `auto` takes; others can say more.
+through the commands). A draw labels random pairs as the gold says; they are left out of the share right. A
+tie counts half. All these panels were looked at when it was settled what `auto` takes; others can say more.
 """
 
 from __future__ import annotations

@@ -93,7 +93,7 @@ def label_pairs(
     section = choice.section
     is_majority = section.annotator_model_name == "majority"
     # A majority of probabilities learns how far to trust each judge's.
-    learns = not is_majority or (section.votes == "soft" and bool(find_graded_annotators(votes).any()))
+    learns = not is_majority or (section.vote == "soft" and bool(find_graded_annotators(votes).any()))
     barred = np.zeros(0, np.int64) if conflicting is None else conflicting
     panel = TestedPanel(
         votes=votes, people=people, section=section, model=model, strata=strata, barred=barred

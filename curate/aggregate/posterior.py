@@ -54,7 +54,7 @@ def estimate_posterior(
 ) -> Posterior:
     """Estimate the posterior of every pair by majority or by the annotator model that `section` names.
 
-    Probabilities count as `section.votes` says (see `soft_votes`).
+    Probabilities count as `section.vote` says (see `soft_votes`).
 
     Both published orders of the two steps weigh annotators alike: one vote per pair for `majority`, and the learnt
     weights for other models. With `denoise-then-ensemble`, a model reads the votes that each annotator's own order
@@ -66,7 +66,7 @@ def estimate_posterior(
         section: The settings, with a model in place of `auto`.
         model: The model that `section` names; None: open it by its name.
     """
-    votes = harden_votes(votes) if section.votes == "hard" else calibrate_votes(votes, people)
+    votes = harden_votes(votes) if section.vote == "hard" else calibrate_votes(votes, people)
     votes = replace(votes, trust=people.trust)
     weight = weigh_people_first(votes, one_vote_a_pair(votes))
     majority = build_majority(votes, weight=weight, soft=True)

@@ -2,7 +2,7 @@
 
 Judges differ in what they mean by .9. Where people have labelled pairs that a judge voted on, its probabilities are
 calibrated by a temperature of its own (Guo et al. 2017), whose prior holds it near 1: without labels the probabilities
-count as the judge gave them. With `aggregate.votes: hard`, the verdicts alone count.
+count as the judge gave them. With `aggregate.vote: hard`, the verdicts alone count.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from curate.aggregate.calibration import fit_temperature
 from curate.aggregate.human_votes import People
-from curate.aggregate.votes import Float32, Votes
+from curate.aggregate.votes import Float32, Float64, Votes
 
 _NEAREST = np.float32(1e-3)
 """A judge's probabilities are calibrated no nearer to 0 and 1: what lies beyond is the rounding of its engine."""
@@ -44,19 +44,28 @@ def calibrate_votes(votes: Votes, people: People) -> Votes:
     if not graded.any():
         return votes
     p_a = np.where(votes.human[votes.annotator], _get_verdicts(votes), votes.p_a)
+    temperature = _fit_temperatures(votes, people, graded)
+    rows = np.flatnonzero(temperature[votes.annotator] != 1)
+    if len(rows):
+        p = np.clip(p_a[rows], _NEAREST, 1 - _NEAREST).astype(np.float64)
+        p_a[rows] = 1 / (1 + np.exp((np.log1p(-p) - np.log(p)) / temperature[votes.annotator[rows]]))
+    return replace(votes, p_a=_round_probabilities(p_a))
+
+
+def _fit_temperatures(votes: Votes, people: People, graded: NDArray[np.bool_]) -> Float64:
+    """Fit the temperature of every judge, float64[A]: 1 where it gives no probabilities or people labelled nothing."""
+    temperature = np.ones(len(votes.annotators))
     if not len(people):
-        return replace(votes, p_a=_round_probabilities(p_a))
+        return temperature
     keys = votes.pair_keys()
     index = np.minimum(np.searchsorted(people.pairs, keys), len(people.pairs) - 1)
-    is_labelled = people.pairs[index] == keys
-    target = (1 + people.verdict[index]) / 2
-    for annotator in np.flatnonzero(graded):
-        own = votes.annotator == annotator
-        known = own & is_labelled
-        if known.any():
-            p = np.clip(votes.p_a, _NEAREST, 1 - _NEAREST)
-            p_a[own] = fit_temperature(p[known].astype(np.float64), target[known])(p[own])
-    return replace(votes, p_a=_round_probabilities(p_a))
+    rows = np.flatnonzero((people.pairs[index] == keys) & graded[votes.annotator])
+    target, annotator = (1 + people.verdict[index[rows]]) / 2, votes.annotator[rows]
+    p = np.clip(votes.p_a[rows], _NEAREST, 1 - _NEAREST).astype(np.float64)
+    for judge in np.unique(annotator):
+        own = annotator == judge
+        temperature[judge] = fit_temperature(p[own], target[own]).temperature
+    return temperature
 
 
 def _round_probabilities(p_a: Float32) -> Float32:

@@ -94,7 +94,7 @@ class AggregateSection(Section):
         "literature: Dawid-Skene (one_coin, two_coin), glad, crowd_bt, ties as davidson or rao_kupper; "
         "./file.py:Class for one of your own; or {kind: name, option: value}.",
     )
-    votes: Literal["soft", "hard"] = Field(
+    vote: Literal["soft", "hard"] = Field(
         "soft",
         description="soft: a vote counts by its probability, where the judge gives one, calibrated for each judge on "
         "people's labels as far as there are any; hard: verdicts count alike, whatever their probabilities.",

@@ -281,9 +281,9 @@ def _list_paths(fields: Fields) -> Iterator[tuple[str, str]]:
         elif isinstance(value, str):
             yield key, value
         elif isinstance(value, list) or key == "winner":
-            yield from ((key, path) for path in value or ())
+            yield from ((f"{key}.{number}", path) for number, path in enumerate(value or ()))
         elif isinstance(value, dict):
-            yield from ((key, path) for path in value.values())
+            yield from ((f"{key}.{name}", path) for name, path in value.items())
 
 
 def _list_entry_paths(place: str, entry: MoreVerdicts) -> Iterator[tuple[str, str]]:

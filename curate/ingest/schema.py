@@ -25,6 +25,8 @@ def make_column_check(source: Source, where: Path | str) -> ColumnCheck:
     """Return a check of a table's column names against the source's format; its error names both."""
 
     def check(names: Sequence[str]) -> None:
+        if source.format == "auto":
+            return  # what it is, is not known yet
         columns = {*names, *(join.name for join in source.join)}
         if source.format == "native" and source.fields is None:
             problem = _explain_native_problem(source, columns)
@@ -69,7 +71,7 @@ def list_column_alternatives(source: Source) -> list[frozenset[str]]:
 
 def list_text_columns(source: Source) -> frozenset[str]:
     """List columns that hold responses as plain text, where an empty cell is an empty response."""
-    if source.kind != "responses" or (source.format == "native" and source.fields is None):
+    if source.kind != "responses" or (source.format in ("native", "auto") and source.fields is None):
         return frozenset()
     fields = merge_fields(open_shape(source.format).fields, source.fields)
     several = fields.responses

@@ -21,6 +21,7 @@ from curate.ingest.decoders import make_judgments_decoder, make_responses_decode
 from curate.ingest.inputs import Input, locate_inputs
 from curate.ingest.prefetch import prefetch_items
 from curate.ingest.prepare import prepare_judgments, prepare_responses
+from curate.ingest.recognition.sources import resolve_formats
 from curate.ingest.terms import register_inputs
 from curate.lake.forgotten import ForgottenNames
 from curate.lake.lake import Lake
@@ -81,6 +82,7 @@ def _set_kind(sources: Sequence[Source], kind: str) -> list[Source]:
 
 def _ingest_sources(lake: Lake, sources: Sequence[Source], config: Config, track: Track) -> Summary:
     check_repeated_files(sources)
+    sources = resolve_formats(sources, config)
     located = [locate_inputs(source, config) for source in sources]
     refuse_forgotten_inputs(ForgottenNames.read(lake), [item for inputs in located for item in inputs])
     run = StageRun(lake, STAGE, config_hash=content_id([source.digest for source in sources]))

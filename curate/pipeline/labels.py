@@ -37,6 +37,7 @@ class AggregateKeywords(TypedDict, total=False):
     """The options of the section `aggregate` of curate.yaml; what is left out has the same default as there."""
 
     annotator_model: Any
+    vote: str
     method: str
     guarantee: Mapping[str, Any] | None
     calibration: str
@@ -130,7 +131,7 @@ def aggregate_votes(
             measure that all other annotators are held to.
         workspace: A project's folder. The votes join those of its lake, must be about its responses (or `responses`),
             and the labels are the project's. None: a lake that is deleted at the end.
-        **options: Those of the section `aggregate`: `annotator_model`, `method`, `guarantee`, `calibration`,
+        **options: Those of the section `aggregate`: `annotator_model`, `vote`, `method`, `guarantee`, `calibration`,
             `rewards`, `guard`.
 
     Returns:

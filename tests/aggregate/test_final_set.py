@@ -22,12 +22,12 @@ Pair = tuple[Response, Response]
 
 
 def write_panel(lake: Lake) -> list[Pair]:
-    """Three judges who are right in three of four pairs."""
+    """Three judges who are right in three of five pairs."""
     rng = random.Random(0)
     prompts = [make_prompt(number) for number in range(PROMPTS)]
     pairs = [(make_response(prompt, 0), make_response(prompt, 1)) for prompt in prompts]
     judgments = [
-        judge_pair(*pair, annotator=f"judge-{number}", shown=shown, accuracy=0.75, rng=rng)
+        judge_pair(*pair, annotator=f"judge-{number}", shown=shown, accuracy=0.6, rng=rng)
         for pair in pairs
         for number in range(3)
         for shown in ("ab", "ba")

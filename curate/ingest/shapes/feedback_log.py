@@ -72,7 +72,8 @@ class FeedbackLog(Shape):
         shown = mapped.read_list(row, reading)
         if not shown.responses:
             raise RowError("no responses", "`responses` is empty.")
-        values = foreign.require_value(row, reading.fields.responses or "responses")
+        path = reading.fields.responses
+        values = foreign.require_value(row, path if isinstance(path, str) else "responses")
         event = FeedbackEvent(
             row=row,
             responses=shown.responses,

@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from curate.core.kernels import compile_kernel
 from curate.aggregate.votes import Float32, Float64, Int8, Int32, Votes
+from curate.core.kernels import compile_kernel
 
 DIGITS = 6
 _AGREES, _DIFFERS, _WITH_PEOPLE, _AGAINST_PEOPLE = 0, 1, 2, 3

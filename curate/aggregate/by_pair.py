@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from curate.core.kernels import compile_kernel, over_slices
 from curate.aggregate.votes import Float64, Int8, Int32, Int64, Votes
+from curate.core.kernels import compile_kernel, over_slices
 
 FEW = 32
 """Votes on a pair that are sorted by insertion."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from curate.core.kernels import compile_kernel, over_slices
 from curate.aggregate.votes import Int32, Int64
+from curate.core.kernels import compile_kernel, over_slices
 
 
 def look_up_hashes(hashes: pa.ChunkedArray, known: pa.ChunkedArray) -> Int32:

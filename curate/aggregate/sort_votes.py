@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from curate.core.kernels import compile_kernel, over_slices
 from curate.aggregate.votes import Float32, Int8, Int32, Int64
+from curate.core.kernels import compile_kernel, over_slices
 
 _PROBABILITY = 30
 """Bits of a single-precision number from 0 to 1, which are in its order."""

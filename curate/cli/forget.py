@@ -47,7 +47,7 @@ def forget_rows(
     if context.invoked_subcommand is not None:
         return
     from curate.pipeline.forgetting.receipt import check_receipt, read_receipt
-    from curate.pipeline.forgetting.stage import finish_unfinished
+    from curate.pipeline.forgetting.stage import finish_killed_runs
 
     settings = load_config(config)
     if check is not None:
@@ -56,7 +56,7 @@ def forget_rows(
             print_line(check_receipt(lake, receipt))
         return
     with open_lake(settings, create=False) as lake:
-        results = finish_unfinished(lake, settings)
+        results = finish_killed_runs(lake, settings)
     for result in results:
         print_result(result)
     if not results:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from curate.cli.ingest_files import FILES, IngestGroup, count_rows, ingest_files
 from curate.cli.opening import load_config, open_lake
 from curate.cli.options import DEFAULT_CONFIG, ConfigPath
 from curate.cli.tables import print_summaries
@@ -15,7 +16,12 @@ from curate.core.progress import progress_bars
 if TYPE_CHECKING:
     from curate.config.ingest import Source
 
-ingest_app = typer.Typer(help="Take in responses and judgments: all sources of curate.yaml, or those named.")
+ingest_app = typer.Typer(
+    cls=IngestGroup,
+    help="Take in responses and judgments: all sources of curate.yaml, or with `curate ingest FILE…` files whose shape "
+    "is recognised.",
+)
+ingest_app.command(FILES)(ingest_files)
 
 Sources = Annotated[
     list[str], typer.Argument(help="Files, globs, folders that `datasets` wrote, or hf://owner/name.")
@@ -41,7 +47,9 @@ def ingest_configured_sources(
     erase: Annotated[
         bool, typer.Option("--erase", help="With --replace: rewrite the lake's history too.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="With --replace: change nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Change nothing; count the rows, or what --replace would do.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="With --replace: do not ask.")] = False,
     config: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
@@ -50,11 +58,16 @@ def ingest_configured_sources(
         from curate.cli.replace import replace_configured_source
 
         replace_configured_source(replace, config, erase=erase, dry_run=dry_run, yes=yes)
+    elif context.invoked_subcommand is None and dry_run:
+        settings = load_config(config)
+        for source in settings.ingest:
+            count_rows(source, settings)
     elif context.invoked_subcommand is None:
-        from curate.ingest import ingest_sources
+        from curate.ingest import ingest_sources, refuse_wasted_inputs
 
         with open_lake(settings := load_config(config)) as lake:
             print_summaries([ingest_sources(lake, settings, track=progress_bars)])
+            refuse_wasted_inputs(lake, settings.ingest, settings)
 
 
 @ingest_app.command("responses")
@@ -65,11 +78,12 @@ def ingest_response_files(
     config: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
     """Take in prompts with their responses."""
-    from curate.ingest import ingest_responses
+    from curate.ingest import ingest_responses, refuse_wasted_inputs
 
     entries = [_build_source(source, "responses", format, split) for source in sources]
     with open_lake(settings := load_config(config)) as lake:
         print_summaries([ingest_responses(lake, entries, settings, track=progress_bars)])
+        refuse_wasted_inputs(lake, entries, settings)
 
 
 @ingest_app.command("judgments")
@@ -77,11 +91,12 @@ def ingest_judgment_files(
     sources: Sources, format: FormatName = "native", config: ConfigPath = DEFAULT_CONFIG
 ) -> None:
     """Take in judgments of responses that are in the lake."""
-    from curate.ingest import ingest_judgments
+    from curate.ingest import ingest_judgments, refuse_wasted_inputs
 
     entries = [_build_source(source, "judgments", format) for source in sources]
     with open_lake(settings := load_config(config)) as lake:
         print_summaries([ingest_judgments(lake, entries, settings, track=progress_bars)])
+        refuse_wasted_inputs(lake, entries, settings)
 
 
 @ingest_app.command("ratings")

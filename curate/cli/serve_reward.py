@@ -60,29 +60,67 @@ def serve_model(
         str | None,
         typer.Option(help="Environment variable with the key that clients must send; default: no key."),
     ] = None,
+    transform: Annotated[
+        Literal["none", "centre", "normalise", "par"],
+        typer.Option(
+            help="Answer rewards for RL: scores less the mean of the prompt's responses, also over their spread, or as "
+            "preferences (see `curate score`)."
+        ),
+    ] = "none",
+    clip: Annotated[float | None, typer.Option(min=0.0, help="Keep rewards between -CLIP and CLIP.")] = None,
+    also: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Another seed of the model's training, to score together with it. May be repeated."
+        ),
+    ] = None,
+    penalty: Annotated[
+        float,
+        typer.Option(min=0.0, help="Of several models: mean score less this many times their variance."),
+    ] = 0.0,
+    cohort: Annotated[
+        int, typer.Option(min=1, help="Rollouts of a prompt that /verify (NeMo Gym) rewards together.")
+    ] = 1,
     client_seconds: Annotated[
         float, typer.Option(min=0.1, help="Seconds in which a client must have sent its request.")
     ] = 30.0,
 ) -> None:
     """Serve a reward model over HTTP, to TRL, OpenRLHF, verl and other clients.
 
-    POST /score {prompt, responses}; also /rewards (TRL), /get_reward (OpenRLHF) and /classify (verl).
+    POST /score {prompt, responses}; also /rewards (TRL), /get_reward (OpenRLHF), /verify (NeMo Gym), and vLLM's
+    /classify, /pooling, /rerank and /v1/embeddings, as verl asks them.
     """
     require_extra("serve", "uvicorn", "fastapi", "torch", "transformers", purpose="Serving a reward model")
     import uvicorn
 
     from curate.core.network import is_loopback
     from curate.data.conversation import text_answer, text_message
-    from curate.reward.scorer import PromptResponses, open_reward_model
+    from curate.reward.scorer import PromptResponses, RewardScorer, open_reward_model
+    from curate.reward.transforms import RewardTransform
     from curate.serve.app import make_app
     from curate.serve.limits import ServerLimits
     from curate.serve.protocol_timeout import TimedProtocol
 
     key = _read_key(api_key_env)
 
-    scorer = open_reward_model(
-        model, folder=Path.cwd(), dtype=dtype, share_prompts=True, budget=budget, max_length=max_length
-    )
+    if penalty and not also:
+        raise CurateError("--penalty weighs what several models disagree about: name another with --also.")
+    scorer: RewardScorer
+    if also:
+        from curate.reward.ensemble import open_ensemble
+
+        scorer = open_ensemble(
+            [model, *also],
+            folder=Path.cwd(),
+            penalty=penalty,
+            dtype=dtype,
+            budget=budget,
+            max_length=max_length,
+        )
+    else:
+        scorer = open_reward_model(
+            model, folder=Path.cwd(), dtype=dtype, share_prompts=True, budget=budget, max_length=max_length
+        )
     scorer.score(
         [PromptResponses((text_message("user", "?"),), (text_answer("!"),))]
     )  # a broken model fails before the port is open
@@ -94,6 +132,8 @@ def serve_model(
         max_wait=wait / 1000,
         max_body_seconds=client_seconds,
         multi_turn=multi_turn,
+        transform=RewardTransform(transform, clip),
+        cohort=cohort,
     )
     app = make_app(scorer, limits, key=key)
     listening = _open_port(host, port)

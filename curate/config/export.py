@@ -47,6 +47,10 @@ class ExportEntry(Section):
         "With options: {kind: name, option: value}.",
     )
     license: str | None = Field(None, description="SPDX name for the dataset card.")
+    language: list[Annotated[str, Field(pattern=r"^([a-z]{2,3}|code|multilingual)$")]] = Field(
+        default_factory=list, description="ISO 639 codes of the languages, for the dataset card."
+    )
+    creator: str | None = Field(None, description="Who made the data set, for croissant.json.")
     min_confidence: float = Field(
         0.5,
         ge=0.0,
@@ -74,7 +78,7 @@ class ExportEntry(Section):
         0.8,
         gt=0.0,
         le=1.0,
-        description="Prompts that share this part of their runs of three words are nearly the same (1: the same words).",
+        description="Prompts that share this part of their runs of 3 words are nearly the same (1: the same words).",
     )
     iteration: int | None = Field(None, ge=0, description="Number of the label set; default: the final one.")
     doubtful: Literal["mark", "refuse"] = Field(

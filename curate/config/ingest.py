@@ -73,7 +73,8 @@ class Source(Section):
     )
     format: str = Field(
         "native",
-        description=f"Shape of the rows: {', '.join(SHAPE_NAMES)}; ./file.yaml (the keys of `fields`, with `kind` and "
+        description=f"Shape of the rows: {', '.join(SHAPE_NAMES)}; auto (the default beside no `fields`): recognised "
+        "by the columns and the first rows, or refused; ./file.yaml (the keys of `fields`, with `kind` and "
         "`columns`) or ./file.py:Class for a shape of your own.",
     )
     fields: Fields | None = Field(None, description="Overrides single fields of the format.")
@@ -111,7 +112,7 @@ class Source(Section):
     @field_validator("format")
     @classmethod
     def _check_format(cls, name: str) -> str:
-        if problem := find_name_problem(name, SHAPE_NAMES, "shape", "format"):
+        if problem := find_name_problem(name, ("auto", *SHAPE_NAMES), "shape", "format"):
             raise ValueError(problem)
         return name
 

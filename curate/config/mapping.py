@@ -2,7 +2,7 @@
 
 A path goes into objects by names (`meta.score`), into lists by numbers (`annotations.0.result`, `[0]`, `[-1]`) or into
 all of their items (`annotations[*].label`), and into JSON that a cell holds as text. A name that itself has dots comes
-first. Under `each`, paths start at the item, and with `$.` at the row; `.` is the item itself.
+first. Under `items`, paths start at the item, and with `$.` at the row; `.` is the item itself.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def write_value(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
-        return str(int(value)) if float(value).is_integer() else repr(float(value))
+        return str(int(value)) if isinstance(value, int) or value.is_integer() else repr(value)
     text = str(value).strip()
     if text in ("True", "False", "TRUE", "FALSE"):
         return text.lower()
@@ -71,7 +71,7 @@ class Scale(Section):
 
 
 class Verdicts(Section):
-    """What one annotator, or each of several, says about the responses of a row."""
+    """Verdicts of one annotator about the responses of a row."""
 
     winner: str | dict[str, StatedOutcome] | None = Field(
         None,
@@ -134,12 +134,12 @@ class Verdicts(Section):
 class MoreVerdicts(Verdicts):
     """An entry of `verdicts`: one more annotator, criterion or order of a row, or a list of them."""
 
-    each: str | None = Field(None, description="A list in the row, of which each item is a statement.")
+    items: str | None = Field(None, description="A list in the row, of which each item is a statement.")
     where: dict[str, str | int | float | bool] = Field(
         default_factory=dict, description="Only where these paths have these values (`status: submitted`)."
     )
     name: str | None = Field(
-        None, description="The annotator's name, where no path has it; items of `each` get numbers."
+        None, description="The annotator's name, where no path has it; items of `items` get numbers."
     )
     kind: StatedKind | None = Field(None, description="What the annotator is; default: as for the source.")
     response_score: str | None = Field(None, description="A number for each response, as in `fields`.")
@@ -281,23 +281,23 @@ def _list_paths(fields: Fields) -> Iterator[tuple[str, str]]:
         elif isinstance(value, str):
             yield key, value
         elif isinstance(value, list) or key == "winner":
-            yield from ((key, path) for path in value or ())
+            yield from ((f"{key}.{number}", path) for number, path in enumerate(value or ()))
         elif isinstance(value, dict):
-            yield from ((key, path) for path in value.values())
+            yield from ((f"{key}.{name}", path) for name, path in value.items())
 
 
 def _list_entry_paths(place: str, entry: MoreVerdicts) -> Iterator[tuple[str, str]]:
-    if entry.each is not None:
-        yield f"{place}.each", entry.each
-    for key in entry.model_fields_set - _SETTINGS - {"each"}:
+    if entry.items is not None:
+        yield f"{place}.items", entry.items
+    for key in entry.model_fields_set - _SETTINGS - {"items"}:
         value = getattr(entry, key)
         for path in list(value) if isinstance(value, dict) else [value]:
             if not isinstance(path, str) or (key == "shown" and path in ("ab", "ba")):
                 continue
             if path.startswith("$."):
                 yield f"{place}.{key}", path[2:]
-            elif entry.each is None:
+            elif entry.items is None:
                 yield f"{place}.{key}", path
     for path in entry.where:
-        if entry.each is None or path.startswith("$."):
+        if entry.items is None or path.startswith("$."):
             yield f"{place}.where", path.removeprefix("$.")

@@ -31,7 +31,7 @@ from curate.lake.lake import Location
 
 
 class ModelTerms(Section):
-    """What is known of a model that wrote responses."""
+    """Terms of a model that wrote responses."""
 
     license: str | None = Field(None, description="Licence of what the model writes.")
 

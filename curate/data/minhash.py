@@ -116,7 +116,8 @@ def _list_candidates(keys: UInt64, texts: Int64, total: int) -> Int64:
     )
     with_first = numbers[same] * total + numbers[starts[same]]
     with_previous = numbers[same] * total + numbers[same - 1]
-    return np.unique(np.concatenate([with_first, with_previous]))
+    pairs: Int64 = np.unique(np.concatenate([with_first, with_previous]))
+    return pairs
 
 
 @compile_kernel

@@ -96,9 +96,9 @@ def read_pairs(source: Path) -> PreferencePairs:
     """Read a file (.parquet, .jsonl, also .gz or .zst) or a folder of them; in a folder, its training part.
 
     Rows are those of `curate.data.preference_rows`: pairs (`chosen`, `rejected`) or rankings (`responses`, `rankings`).
-    Optional: `prompt_id`, `confidence` (probability that chosen is better), `strength` (its log-odds; else `margin`), `weight`,
-    `aspects` (an object: name → probability that chosen is better in it, 0.5 for a tie, null where nobody said). A
-    ranking gives all pairs of different rank, each with weight 2/N, so that it counts as N − 1 comparisons.
+    Optional: `prompt_id`, `confidence` (probability that chosen is better), `strength` (its log-odds, else `margin`),
+    `weight`, `aspects` (an object: name → probability that chosen is better in it, 0.5 for a tie, null where nobody
+    said). A ranking gives all pairs of different rank, each with weight 2/N, so that it counts as N − 1 comparisons.
     """
     builder = _Builder()
     for file in list_data_files(source):

@@ -294,7 +294,7 @@ class ChatTokens:
         written: list[str] = []
         return _split_marks(self._mark_control_strings(text, written, of_answer=True), written)
 
-    def encode_marked(self, text: MarkedText) -> list[int]:
+    def encode_marked_text(self, text: MarkedText) -> list[int]:
         """Encode a text: its pieces with the control tokens in them, what people wrote as characters."""
         first, *pieces = self._encode_texts(text.pieces)
         ids = list(first)

@@ -1,4 +1,4 @@
-"""Who reads an export: the name of a trainer or tool → the format with its options, and how it is told of the folder."""
+"""Consumers of exports: the name of a trainer or tool → the format, its options, and how it is told of the folder."""
 
 from __future__ import annotations
 

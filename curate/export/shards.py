@@ -6,11 +6,13 @@ import hashlib
 import io
 import itertools
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from curate.core.progress import Advance
@@ -19,6 +21,7 @@ from curate.lake.scrub import scrub_columns
 
 ROWS_PER_GROUP = 8_192  # one row group in memory: some 30 MB of pairs of usual length
 GROUPS_PER_SHARD = 16
+LEAST_ROWS_PER_SHARD = 1_024  # a file that is followed by another has at least these
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,27 +44,68 @@ class WrittenPart:
     files: tuple[WrittenFile, ...]
 
 
-def cut_row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
-    """Cut the stream into tables of exactly `ROWS_PER_GROUP` rows (the last: the rest).
+@dataclass(frozen=True, slots=True)
+class RowGroup:
+    """Rows that are written at once. `opens_shard`: they begin a batch of prompts, and so a file."""
 
-    How many rows a batch of the database has depends on its threads, and row groups must not.
+    rows: pa.Table
+    opens_shard: bool = False
+
+
+def cut_row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[RowGroup]:
+    """Cut the stream into groups of `ROWS_PER_GROUP` rows; the last group of a batch of prompts has the rest.
+
+    How many rows a record batch of the database has depends on its threads, and row groups must not. Prompts stand in
+    batches (`sql/macros/export.sql`), in each of which ids ascend: where they fall, the next batch begins. Files that
+    begin with a batch do not change when rows are added to others.
     """
     waiting: list[pa.RecordBatch] = []
     rows = 0
+    of_shard = 0
+    opens_shard = False
+    last_id = ""
+
+    def take(number: int) -> RowGroup:
+        nonlocal waiting, rows, opens_shard
+        table = pa.Table.from_batches(waiting)
+        group = RowGroup(table.slice(0, number).combine_chunks().cast(schema), opens_shard)
+        waiting, rows, opens_shard = table.slice(number).to_batches(), rows - number, False
+        return group
+
     for batch in batches:
-        waiting.append(batch)
-        rows += batch.num_rows
-        while rows >= ROWS_PER_GROUP:
-            table = pa.Table.from_batches(waiting)
-            yield table.slice(0, ROWS_PER_GROUP).combine_chunks().cast(schema)
-            waiting = table.slice(ROWS_PER_GROUP).to_batches()
-            rows -= ROWS_PER_GROUP
+        for piece, begins in _split_batches(batch, last_id):
+            if begins and of_shard >= LEAST_ROWS_PER_SHARD:
+                if rows:
+                    yield take(rows)
+                opens_shard, of_shard = True, 0
+            waiting.append(piece)
+            rows += piece.num_rows
+            of_shard += piece.num_rows
+            while rows >= ROWS_PER_GROUP:
+                yield take(ROWS_PER_GROUP)
+        if batch.num_rows and "prompt_id" in batch.schema.names:
+            last_id = batch.column("prompt_id")[-1].as_py() or ""
     if rows:
-        yield pa.Table.from_batches(waiting).combine_chunks().cast(schema)
+        yield take(rows)
+
+
+def _split_batches(batch: pa.RecordBatch, last_id: str) -> Iterator[tuple[pa.RecordBatch, bool]]:
+    """Yield the pieces of a record batch, and whether a batch of prompts begins with them; `last_id` came before it."""
+    if batch.num_rows == 0 or "prompt_id" not in batch.schema.names:
+        yield batch, False
+        return
+    ids = batch.column("prompt_id")
+    falls = [0] if (ids[0].as_py() or "") < last_id else []
+    if batch.num_rows > 1:
+        later = pc.less(ids.slice(1), ids.slice(0, len(ids) - 1))
+        falls += [position + 1 for position in pc.indices_nonzero(pc.fill_null(later, False)).to_pylist()]
+    starts = sorted({0, *falls})
+    for start, end in itertools.pairwise([*starts, batch.num_rows]):
+        yield batch.slice(start, end - start), start in falls
 
 
 def write_part(
-    folder: Path, name: str, schema: pa.Schema, groups: Iterable[pa.Table], *, jsonl: bool, advance: Advance
+    folder: Path, name: str, schema: pa.Schema, groups: Iterable[RowGroup], *, jsonl: bool, advance: Advance
 ) -> WrittenPart:
     """Write row groups to `data/<name>-00000.parquet` and so on.
 
@@ -69,42 +113,68 @@ def write_part(
         folder: Folder of the export.
         name: Name of the table.
         schema: Columns of the rows.
-        groups: Tables of `ROWS_PER_GROUP` rows.
+        groups: Rows, as `cut_row_groups` cuts them.
         jsonl: Write the same rows as JSON lines under `jsonl/` too.
         advance: Is told the number of rows that were written.
     """
     digest = hashlib.blake2b(digest_size=16)
     files: list[WrittenFile] = []
     rows = 0
-    rest = iter(groups)
-    head: pa.Table | None = next(rest, build_table([], schema))
-    for number in itertools.count():
-        if head is None:
-            break
-        paths = {"data": folder / "data" / f"{name}-{number:05}.parquet"}
-        if jsonl:
-            paths["jsonl"] = folder / "jsonl" / f"{name}-{number:05}.jsonl"
-        shard_rows = 0
-        with _ShardFiles(paths, schema) as shard:
-            for group in itertools.chain([head], itertools.islice(rest, GROUPS_PER_SHARD - 1)):
-                digest.update(shard.write(group))
-                shard_rows += group.num_rows
-                advance(group.num_rows)
-        files += [describe_file(path, folder, shard_rows) for path in paths.values()]
-        rows += shard_rows
-        head = next(rest, None)
+    shards = _list_shards(groups)
+    empty = iter([RowGroup(build_table([], schema))])
+    with ThreadPoolExecutor(1) as pool:
+        for number, shard_groups in enumerate(itertools.chain([next(shards, empty)], shards)):
+            paths = {"data": folder / "data" / f"{name}-{number:05}.parquet"}
+            if jsonl:
+                paths["jsonl"] = folder / "jsonl" / f"{name}-{number:05}.jsonl"
+            shard_rows = 0
+            with _ShardFiles(paths, schema, pool, digest) as shard:
+                for group in shard_groups:
+                    shard.write(group.rows)
+                    shard_rows += group.rows.num_rows
+                    advance(group.rows.num_rows)
+            files += [describe_file(path, folder, shard_rows) for path in paths.values()]
+            rows += shard_rows
     return WrittenPart(name, rows, digest.hexdigest(), tuple(files))
 
 
-class _ShardFiles:
-    """The open files of one shard."""
+def _list_shards(groups: Iterable[RowGroup]) -> Iterator[Iterator[RowGroup]]:
+    """Yield the row groups of each file, which are to be read before the next file's."""
+    rest = iter(groups)
+    head = next(rest, None)
 
-    def __init__(self, paths: dict[str, Path], schema: pa.Schema) -> None:
+    def list_groups(first: RowGroup) -> Iterator[RowGroup]:
+        nonlocal head
+        yield first
+        for number, group in enumerate(rest, start=1):
+            if group.opens_shard or number == GROUPS_PER_SHARD:
+                head = group
+                return
+            yield group
+        head = None
+
+    while head is not None:
+        yield list_groups(head)
+
+
+class _ShardFiles:
+    """The open files of one shard. `pool` makes JSON lines and their digest while Parquet is compressed."""
+
+    def __init__(
+        self, paths: dict[str, Path], schema: pa.Schema, pool: ThreadPoolExecutor, digest: hashlib.blake2b
+    ) -> None:
+        self._pool, self._digest = pool, digest
         for path in paths.values():
             path.parent.mkdir(parents=True, exist_ok=True)
         # Every setting that shapes the bytes is named here, so that a new default changes no file.
         self._parquet = pq.ParquetWriter(
-            paths["data"], schema, version="2.6", compression="zstd", compression_level=3, use_dictionary=True
+            paths["data"],
+            schema,
+            version="2.6",
+            compression="zstd",
+            compression_level=3,
+            use_dictionary=True,
+            use_content_defined_chunking=True,  # pages end where the content says, so stores find those they have
         )
         self._lines = paths["jsonl"].open("wb") if "jsonl" in paths else None
 
@@ -116,14 +186,18 @@ class _ShardFiles:
         if self._lines is not None:
             self._lines.close()
 
-    def write(self, group: pa.Table) -> bytes:
-        """Append one row group, without secrets of this machine, and return its rows as JSON lines."""
+    def write(self, group: pa.Table) -> None:
+        """Append one row group, without secrets of this machine, and add its rows as JSON lines to the digest."""
         group = scrub_columns(group)
+        lines = self._pool.submit(self._write_lines, group)
         self._parquet.write_table(group, row_group_size=ROWS_PER_GROUP)
+        lines.result()
+
+    def _write_lines(self, group: pa.Table) -> None:
         lines = _json_lines(group)
+        self._digest.update(lines)
         if self._lines is not None:
             self._lines.write(lines)
-        return lines
 
 
 def describe_file(path: Path, folder: Path, rows: int | None = None) -> WrittenFile:

@@ -19,9 +19,11 @@ from curate.config.export import ExportEntry
 from curate.core.errors import CurateError
 from curate.core.identity import content_id
 from curate.core.resources import read_query
-from curate.export.near_duplicates import find_near_pairs, normalize_text
+from curate.data.minhash import find_similar_pairs
+from curate.data.shingles import hash_shingles, normalize_text
 from curate.lake.lake import Lake
 
+_WORDS = 3  # of a shingle: prompts are short
 _BETWEEN = "nearly the same as prompts of two splits"
 
 
@@ -80,15 +82,15 @@ def assign_splits(
         prompt_ids: The prompts, the oldest first.
         texts: What was asked, in the same order.
         shares: Split → its share of prompts.
-        similarity: See `find_near_pairs`.
+        similarity: Least overlap of the shingles of two prompts that are nearly the same.
     """
-    normal = [normalize_text(text) for text in texts]
+    normal = [" ".join(normalize_text(text).split()) for text in texts]
     first_of = {text: place for place, text in reversed(list(enumerate(normal)))}
     distinct = sorted(first_of.values())
     older: defaultdict[int, set[int]] = defaultdict(set)
-    if similarity < 1:
-        for young, old in find_near_pairs((normal[place] for place in distinct), similarity):
-            older[distinct[young]].add(distinct[old])
+    near_pairs = find_similar_pairs(hash_shingles((normal[at] for at in distinct), n=_WORDS), similarity)
+    for young, old in zip(near_pairs.later.tolist(), near_pairs.earlier.tolist(), strict=True):
+        older[distinct[young]].add(distinct[old])
     groups = _Groups()
     places: list[tuple[str | None, float]] = []
     for at, prompt_id in enumerate(prompt_ids):

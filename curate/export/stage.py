@@ -18,12 +18,13 @@ from curate.core.machine_paths import hide_paths
 from curate.core.progress import Track, no_progress
 from curate.core.resources import read_query
 from curate.core.secrets import scrub_text
-from curate.export.card import ExportContent, render_card
+from curate.export import croissant
+from curate.export.card import ExportContent, render_pages
 from curate.export.folder import MANIFEST, NOUN, is_intact, list_export_files
 from curate.export.formats import ExportFormat, ExportTable, RowFormat, Transcriber, open_format
 from curate.export.formats.base import PLAIN
 from curate.export.formats.conversations import choose_layout
-from curate.export.shards import WrittenPart, cut_row_groups, describe_file, write_part
+from curate.export.shards import ROWS_PER_GROUP, WrittenPart, cut_row_groups, describe_file, write_part
 from curate.export.splits import select_splits
 from curate.export.terms import add_terms, apply_licenses, read_terms
 from curate.lake.lake import Lake
@@ -32,7 +33,13 @@ from curate.lake.runs import Counts, StageRun, Summary, is_done
 from curate.records import TABLES
 
 _VERSION = 2  # of the files' layout: raise it when the same lake must give other files
-_MEMORY_PER_THREAD = 1  # GB that the database may use while it sorts and joins; beyond, it uses the disk
+_MEMORY_PER_THREAD = 256  # MB that the database may use while it sorts and joins; beyond, it uses the disk
+_FILTERED = (  # queries that leave out themselves what filters have dropped; tables leave nothing out
+    "export_select_pairs",
+    "export_select_rankings",
+    "export_select_judge_sft",
+    "export_select_tables",
+)
 _APPEND_ONLY = {"prompts": "prompt_id", "responses": "response_id", "judgments": "judgment_id"}
 _REPLACED = ("preferences", "rankings", "annotators", "dropped_arcs", "guarantees", "assessments")
 _TERMS = ("part", "source", "license", "origin")
@@ -135,7 +142,8 @@ def write_export(
         refuse_foreign(target, owned=list_export_files, noun=NOUN)  # before the work, not only after it
         read_terms(reader, config, entry)
         counts = _select_rows(reader, entry, form, iteration)
-        tables = form.list_tables(transcripts, layout=choose_layout(reader) if has_layouts else PLAIN)
+        layout = choose_layout(reader) if has_layouts else PLAIN
+        tables: Sequence[ExportTable] = form.list_tables(transcripts, layout=layout)
         tables = add_terms(reader, entry, form, tables)
         with (
             temporary_beside(target) as spill,
@@ -149,8 +157,8 @@ def write_export(
             }
             others = form.write_files(folder, written)
             content = ExportContent(entry, form, tables, parts, counts, snapshot, iteration)
-            card = render_card(reader, config, content)
-            (folder / "README.md").write_text(_clean_page(card, config), encoding="utf-8")
+            for name, page in render_pages(reader, config, content).items():
+                (folder / name).write_text(_clean_page(page, config), encoding="utf-8")
             manifest = _build_manifest(folder, content, config.digest, fingerprint, others)
             (folder / MANIFEST).write_text(_clean_page(manifest, config), encoding="utf-8")
     counts.details = {
@@ -236,6 +244,8 @@ def _list_settings(entry: ExportEntry) -> dict[str, Any]:
 def _select_rows(reader: Lake, entry: ExportEntry, form: ExportFormat, iteration: int | None) -> Counts:
     values = {**_list_settings(entry), "iteration": iteration}
     reader.rows(read_query(form.selection), [values[name] for name in form.selection_parameters])
+    if form.selection not in _FILTERED:
+        reader.rows(read_query("export_leave_filtered"))
     apply_licenses(reader, entry, form)
     _keep_pairs(reader, entry, form, iteration)
     if entry.splits is not None:
@@ -288,10 +298,13 @@ def _write_tables(
     values = {"iteration": iteration}
     parts = []
     with track(f"export {entry.path}", counts.rows_kept if form.is_split else None) as advance:
-        for name, table in _list_parts(reader, entry, tables):
-            stream = reader.batches(table.query, [values[name] for name in table.parameters])
+        for part_name, table in _list_parts(reader, entry, tables):
+            parameters = [values[name] for name in table.parameters]
+            stream = reader.batches(table.query, parameters, rows=ROWS_PER_GROUP)
             groups = cut_row_groups(table.convert(stream), table.schema)
-            parts.append(write_part(folder, name, table.schema, groups, jsonl=entry.jsonl, advance=advance))
+            parts.append(
+                write_part(folder, part_name, table.schema, groups, jsonl=entry.jsonl, advance=advance)
+            )
     counts.dropped.update(form.dropped)
     counts.rows_kept -= sum(form.dropped.values())
     if isinstance(form, RowFormat):
@@ -299,8 +312,8 @@ def _write_tables(
             if not part.rows:
                 where = f" in `{part.name}`" if len(parts) > 1 else ""
                 raise CurateError(
-                    f"The export to {entry.path} would be empty{where}, since the format {form.name!r} writes no row of "
-                    f"{counts.rows_in:,} {form.unit}{_list_reasons({**counts.dropped, **form.losses})}."
+                    f"The export to {entry.path} would be empty{where}, since the format {form.name!r} writes no row "
+                    f"of {counts.rows_in:,} {form.unit}{_list_reasons({**counts.dropped, **form.losses})}."
                 )
     elif form.is_split and (written := sum(part.rows for part in parts)) != counts.rows_kept:
         raise AssertionError(f"{entry.path}: {written} rows written of {counts.rows_kept} selected")
@@ -310,7 +323,7 @@ def _write_tables(
 def _list_parts(
     reader: Lake, entry: ExportEntry, tables: Sequence[ExportTable]
 ) -> Iterator[tuple[str, ExportTable]]:
-    """Yield each table with the name of its files; where there are splits, the selection holds the split of the name."""
+    """Yield each table with the name of its files; with splits, the selection holds the split of that name."""
     if entry.splits is None:
         yield from ((table.name, table) for table in tables)
         return
@@ -323,7 +336,7 @@ def _list_parts(
 
 def _bound_memory(reader: Lake, spill: Path) -> None:
     memory = _MEMORY_PER_THREAD * max(2, int(reader.value("SELECT current_setting('threads')")))
-    reader.rows(f"SET memory_limit = '{memory}GB'")
+    reader.rows(f"SET memory_limit = '{memory}MB'")
     reader.rows("SET temp_directory = '{}'".format(str(spill).replace("'", "''")))
 
 
@@ -331,7 +344,9 @@ def _build_manifest(
     folder: Path, content: ExportContent, config_hash: str, fingerprint: str, others: Sequence[Path]
 ) -> str:
     files = [file for part in content.parts for file in part.files]
-    files += [describe_file(path, folder) for path in (*others, folder / "README.md")]
+    files += [
+        describe_file(path, folder) for path in (*others, folder / "README.md", folder / croissant.NAME)
+    ]
     document = {
         "curate_export": _VERSION,
         "format": content.format.name,

@@ -46,9 +46,7 @@ class ContainmentIndex:
             int64[N] numbers of known texts, -1 where nothing is shared, and float64[N] the shares of their shingles.
         """
         shingles = hash_shingles(texts, n=_WORDS)
-        return _find_most_contained(  # type: ignore[no-any-return]
-            shingles.hashes, shingles.bounds, self.hashes, self.owners, self.sizes
-        )
+        return _find_most_contained(shingles.hashes, shingles.bounds, self.hashes, self.owners, self.sizes)
 
 
 @compile_kernel

@@ -38,9 +38,8 @@ def explain_failure(error: BaseException, repository: str) -> CurateError:
             return CurateError(_explain_status(status, repository, wait, _one_line(cause)))
     if isinstance(error, OSError) or any(_is_of_network(cause) for cause in _list_causes(error)):
         return CurateError(f"The connection to the hub broke ({_one_line(_find_root(error))}). {_AGAIN}")
-    return CurateError(
-        f"The push to {repository} failed: {type(error).__name__}: {_one_line(error)}. {_AGAIN}"
-    )
+    root = _find_root(error)
+    return CurateError(f"The push to {repository} failed: {type(root).__name__}: {_one_line(root)}. {_AGAIN}")
 
 
 def _explain_status(status: int, repository: str, wait: str, answer: str) -> str:

@@ -16,7 +16,7 @@ from curate.hub.licenses import build_license_fields
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFacts:
-    """What the card of a model says.
+    """The facts that the card of a model states.
 
     Attributes:
         title: Title of the card.

@@ -23,7 +23,7 @@ _MOST_MANIFEST = 64 << 20  # bytes
 
 @dataclass(frozen=True, slots=True)
 class PushPlan:
-    """What a push changes.
+    """The changes that a push makes.
 
     Attributes:
         head: The commit that the plan starts from; None: the repository does not exist yet.

@@ -20,7 +20,7 @@ _NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9_][\w.-]*", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """What a push brings to a repository.
+    """The files that a push brings to a repository, and what they are.
 
     Attributes:
         kind: Type of the repository.

@@ -39,16 +39,17 @@ def is_covered(column: str, known: frozenset[str]) -> bool:
 
 
 def says_something(value: object) -> bool:
+    """Tell whether a cell holds anything: no null, no empty text or list."""
     return value not in _NOTHING
 
 
 @dataclass(slots=True)
 class PathCount:
-    """How many of the rows seen have each path of a mapping, null or not."""
+    """Count of the rows that have each path of a mapping, null or not."""
 
     paths: tuple[str, ...]
     rows: int = 0
-    found: dict[str, int] = field(default_factory=dict)
+    rows_with: dict[str, int] = field(default_factory=dict)
     columns: dict[str, None] = field(default_factory=dict)
 
     @classmethod
@@ -71,21 +72,21 @@ class PathCount:
             if locate_value(row, path) not in (ABSENT, []) or any(
                 isinstance(item, Mapping) and locate_value(item, path) is not ABSENT for item in responses
             ):
-                self.found[path] = self.found.get(path, 0) + 1
+                self.rows_with[path] = self.rows_with.get(path, 0) + 1
 
     def list_missing(self) -> list[str]:
         """List the paths that less than 1 % of the rows have."""
-        return [path for path in self.paths if self.found.get(path, 0) < LEAST_SHARE * self.rows]
+        return [path for path in self.paths if self.rows_with.get(path, 0) < LEAST_SHARE * self.rows]
 
     def explain(self, missing: Sequence[str]) -> str:
         """Say which paths lead nowhere, and what has a name like theirs."""
-        found = ", ".join(
-            f"`{path}` is in {self.found.get(path, 0):,} of {self.rows:,} rows" for path in missing
+        counted = ", ".join(
+            f"`{path}` is in {self.rows_with.get(path, 0):,} of {self.rows:,} rows" for path in missing
         )
         near = {name: None for path in missing for name in _find_near(path, list(self.columns))}
         hint = f" (near: {', '.join(f'`{name}`' for name in near)})" if near else ""
         return (
-            f"{found}{hint}: mend the path, leave it out, or write `fields: {{optional: [{', '.join(missing)}]}}` "
+            f"{counted}{hint}: mend the path, leave it out, or write `fields: {{optional: [{', '.join(missing)}]}}` "
             "where few rows have it."
         )
 

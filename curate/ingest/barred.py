@@ -31,6 +31,8 @@ def refuse_forgotten_inputs(forgotten: ForgottenNames, inputs: Sequence[Input]) 
 
 def drop_forgotten_rows(chunk: PreparedResponses, forgotten: ForgottenNames) -> tuple[PreparedResponses, int]:
     """Return a chunk without forgotten prompts and statements of forgotten people, and the number of rows dropped."""
+    if not forgotten.digests:
+        return chunk, 0
     statements, _ = drop_forgotten_people(chunk.statements, forgotten)
     marks = forgotten.find("prompt", chunk.columns.prompts["prompt_id"].to_pylist())
     if marks is None or not any(marks):

@@ -18,6 +18,7 @@ from curate.ingest.prepare import ChunkPlace, PreparedJudgments, PreparedRespons
 from curate.ingest.references import resolve_references
 from curate.ingest.rejection import Rejection, RowError
 from curate.ingest.repeats import RepeatedRows
+from curate.ingest.rows import JudgmentRow
 from curate.ingest.statements import SourceStatement, Statements
 from curate.lake.forgotten import ForgottenNames
 from curate.lake.lake import Lake, Writer
@@ -122,7 +123,7 @@ class Committer:
             for number, raw, item, row in zip(
                 decoded.numbers, decoded.raw, resolved, decoded.rows, strict=True
             )
-            if isinstance(item, RowError) and not self._is_about_forgotten(row.prompt)
+            if isinstance(item, RowError) and not self._names_forgotten(row)
         ]
         rejections = sorted([*decoded.rejections, *unresolved], key=lambda rejection: rejection.line)
         with self._run.chunk(
@@ -143,8 +144,14 @@ class Committer:
             self._repeated = {part: RepeatedRows(self._lake, part, self._run.run_id)}
         return self._repeated[part]
 
-    def _is_about_forgotten(self, prompt: str) -> bool:
-        return self._forgotten.has("prompt", prompt) or self._forgotten.has("key", prompt)
+    def _names_forgotten(self, row: JudgmentRow) -> bool:
+        """Tell whether a judgment is about a forgotten prompt or by a forgotten person: it is not quarantined then."""
+        people = {row.annotator, self._pseudonym(row.annotator)} if self._forgotten.digests else set[str]()
+        return (
+            self._forgotten.has("prompt", row.prompt)
+            or self._forgotten.has("key", row.prompt)
+            or any(self._forgotten.has("person", name) for name in people)
+        )
 
     def _append_judgments(self, writer: Writer, statements: Statements, kept: Mask, part: str) -> Ids:
         """Append the new statements, mark their rows as kept, and return the ids of the new ones."""

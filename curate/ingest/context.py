@@ -7,6 +7,7 @@ apart, and what is in the lake stays there; so a source with a column that nothi
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ from curate.ingest.accounting import PathCount, is_covered, leads_into, list_col
 from curate.ingest.columns import compute_prompt_ids
 from curate.ingest.decoders import decode_object, make_responses_decoder, resolve_fields
 from curate.ingest.inputs import Input
-from curate.ingest.paths import find_value, parse_json_text
+from curate.ingest.paths import find_list, find_value, parse_json_text
 from curate.ingest.rejection import Rejection, RowError
 from curate.ingest.rows import NativeRow, Row
 from curate.ingest.shapes import open_shape
@@ -59,16 +60,18 @@ _SAMPLE = 1000  # rows from which a mapping is known to be wrong
 _MOST_NAMES = 10_000  # of columns that are remembered
 
 
-def check_source(inputs: Sequence[Input]) -> None:
+def check_source(inputs: Sequence[Input]) -> list[str]:
     """Stop a source whose mapping gives no row a prompt, or makes one prompt of rows that differ in unread context.
 
     `inputs`: those of one source that are to be read.
+
+    Returns the columns that nothing reads, in which rows of one prompt do not differ.
 
     Raises CurateError with what to write under `fields`.
     """
     source = inputs[0].source
     if source.format == "native" and source.fields is None:
-        return  # a native row has no unknown keys, and its prompt is where it must be
+        return []  # a native row has no unknown keys, and its prompt is where it must be
     for item in inputs:
         _check_prompts(item)
         _check_texts(item)
@@ -76,18 +79,19 @@ def check_source(inputs: Sequence[Input]) -> None:
     scan = ContextScan.from_source(source)
     names = frozenset[str]().union(*(_find_unread_names(item, scan) for item in inputs))
     if not names:
-        return
+        return []
     scan.names = tuple(sorted(names))
     for item in inputs:
         for number, row in _read_objects(item):
             scan.add_row(f"row {number} of {item.part}", row)
     if scan.conflicts:
         raise CurateError(_explain_conflicts(scan.conflicts, source))
+    return sorted(names)
 
 
 @dataclass(slots=True)
 class ContextScan:
-    """What unread columns hold for each prompt, and the columns in which rows of one prompt differ.
+    """Values of unread columns for each prompt, and the columns in which rows of one prompt differ.
 
     `responses`: the path of the list of responses; `known`: paths that are read or ignored; `kept`: those that go to
     `meta`; `names`: the unread columns; `only_context`: whether only those count that belong to the question by their
@@ -137,7 +141,7 @@ class ContextScan:
         Of single responses, only what belongs to the question by its name counts: the rest is about the response.
         """
         columns = {name: [value] for name, value in list_columns(row, self._enters) if self._is_unread(name)}
-        listed = find_value(row, self.responses)
+        listed = find_list(row, self.responses)
         responses = [item for item in listed if isinstance(item, Mapping)] if isinstance(listed, list) else []
         for name in {name for response in responses for name in response if is_context(name)}:
             path = f"{self.responses}.{name}"
@@ -165,10 +169,9 @@ class ContextScan:
 
     def add_row(self, place: str, row: Mapping[str, Any]) -> None:
         try:
-            prompts = self.prompt(row)
+            prompts, unread = self.prompt(row), self.find_unread(row)
         except RowError:
             return  # that row goes into quarantine
-        unread = self.find_unread(row)
         digests = []
         for name in self.names:
             values = [_digest_value(value) for value in unread.get(name, [None])]
@@ -192,7 +195,7 @@ def _list_known(fields: Fields) -> frozenset[str]:
         name: getattr(fields, name) for name in type(fields).model_fields if getattr(fields, name) not in (None, [], {})
     })  # fmt: skip
     paths = list(used.list_paths().values())
-    conditions = [path for entry in fields.verdicts if entry.each is None for path in entry.where]
+    conditions = [path for entry in fields.verdicts if entry.items is None for path in entry.where]
     steps = [path.replace("[*]", "").replace("[", ".").replace("]", "") for path in paths]
     return frozenset([*fields.ignore, *paths, *steps, *conditions])
 
@@ -231,7 +234,7 @@ def _check_prompts(item: Input) -> None:
 
 def _check_texts(item: Input) -> None:
     """Stop where all texts of a column are JSON, or all prompts hold marks of turns: they are no plain text."""
-    if item.source.kind == "judgments" or open_shape(item.source.format).reads_json:
+    if item.source.kind != "responses" or open_shape(item.source.format).reads_json:
         return
     fields = resolve_fields(item.source)
     paths = [
@@ -241,11 +244,12 @@ def _check_texts(item: Input) -> None:
     ]
     texts: dict[str, list[str]] = {path: [] for path in paths if path not in fields.json_columns}
     for _, row in islice(_read_objects(item), _SAMPLE // 10):
-        for path, found in texts.items():
-            value = find_value(row, path)
-            if isinstance(value, str) and value.strip():
-                found.append(value)
-    held = [path for path, found in texts.items() if found and all(map(_is_json_list, found))]
+        for path, values in texts.items():
+            with contextlib.suppress(RowError):  # that row goes into quarantine
+                value = find_value(row, path)
+                if isinstance(value, str) and value.strip():
+                    values.append(value)
+    held = [path for path, values in texts.items() if values and all(map(_is_json_list, values))]
     if held and (fields.prompt in held or len(held) == len(paths)):
         raise CurateError(
             f"{item.part}: the texts at {', '.join(f'`{path}`' for path in held)} are all JSON: "
@@ -274,11 +278,12 @@ def _check_paths(inputs: Sequence[Input]) -> None:
         count = PathCount.from_fields(own, named)
         if not count.paths:
             continue
-        listed = None if source.kind == "judgments" else resolve_fields(source).responses
+        listed = None if source.kind != "responses" else resolve_fields(source).responses
         rows = _read_objects(item)
         for number, (_, row) in enumerate(rows, 1):
-            found = find_value(row, listed) if isinstance(listed, str) else None
-            count.add_row(row, found if isinstance(found, list) else ())
+            with contextlib.suppress(RowError):  # that row goes into quarantine
+                responses = find_list(row, listed) if isinstance(listed, str) else None
+                count.add_row(row, responses if isinstance(responses, list) else ())
             if number % _SAMPLE == 0 and not count.list_missing():
                 break
         missing = count.list_missing() if count.rows else []
@@ -291,7 +296,11 @@ def _find_unread_names(item: Input, scan: ContextScan) -> frozenset[str]:
     listed = item.columns()
     if listed is not None and all(is_covered(name, scan.known) for name in listed):
         return frozenset()
-    return frozenset(name for _, row in _read_objects(item) for name in scan.find_unread(row))
+    names = set[str]()
+    for _, row in _read_objects(item):
+        with contextlib.suppress(RowError):  # that row goes into quarantine
+            names.update(scan.find_unread(row))
+    return frozenset(names)
 
 
 def _read_objects(item: Input) -> Iterator[tuple[int, Mapping[str, Any]]]:
@@ -308,8 +317,8 @@ def _read_objects(item: Input) -> Iterator[tuple[int, Mapping[str, Any]]]:
 
 
 def _digest_value(value: object) -> bytes:
-    said = repr(value) if says_something(value) else ""
-    return blake2b(said.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    text = repr(value) if says_something(value) else ""
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 
 def _explain_conflicts(conflicts: Mapping[str, tuple[str, str]], source: Source) -> str:

@@ -51,6 +51,17 @@ def _check_mapping(fields: Fields, source: Source, name: str) -> None:
             f"{fields.response_score}` is for rows with a list of responses (`responses`) or a single one "
             "(`response`); two responses have `score_a` and `score_b`, or `score_chosen` and `score_rejected`."
         )
+    given = source.fields.model_fields_set if source.fields is not None else frozenset()
+    is_pair = fields.chosen is not None or fields.a is not None
+    idle = {"aspects", "ranking"} if is_pair else {"model_a", "model_b", "score_chosen", "score_rejected"}
+    if fields.winner is None and fields.score_a is None:
+        idle |= {"winners", "p_a"} | (set() if fields.chosen is not None else {"margin", "shown"})
+    idle = {key for key in idle & given if getattr(fields, key)}
+    if idle:
+        raise CurateError(
+            f"{name}: `{sorted(idle)[0]}` does nothing with these `fields` of the format {source.format!r}: leave it "
+            "out, or name what it belongs to (docs/formats.md has a table of the keys)."
+        )
     if isinstance(fields.winner, dict) and fields.winners:
         raise CurateError(f"{name}: the columns under `winner` say what they mean: leave out `winners`.")
 
@@ -73,10 +84,10 @@ def make_judgments_decoder(source: Source, *, name: str) -> JudgmentsDecoder:
         reading = SourceSettings.from_source(source, source.fields, name, "imported")
 
         def decode(raw: RawRow) -> list[JudgmentRow]:
-            found = mapped.read_judgment(decode_object(raw), reading)
-            if not found:
+            judgments = mapped.read_judgment(decode_object(raw), reading)
+            if not judgments:
                 raise RowError("no verdict", "The row says of no pair which response is better.")
-            return [native(row) for row in found]
+            return [native(row) for row in judgments]
 
         return decode
     if kind is not None:
@@ -91,7 +102,7 @@ def merge_fields(defaults: Fields, overrides: Fields | None) -> Fields:
     given = {key: getattr(overrides, key) for key in overrides.model_fields_set}
     ways = [key for key in ("responses", "response", "chosen", "a") if given.get(key) is not None]
     others = {key: None for key in ("responses", "response", "chosen", "a") if ways and key not in ways}
-    lists = {  # what a shape keeps or ignores, it does beside what the source says
+    lists: dict[str, object] = {  # what a shape keeps or ignores, it does beside what the source says
         key: list(dict.fromkeys([*getattr(defaults, key), *given[key]]))
         for key in ("meta", "ignore", "optional")
         if key in given
@@ -123,6 +134,8 @@ def _make_foreign_decoder(
             rows = read(decoded, reading)
         except UnreadableMessageError as error:
             raise RowError(error.kind, error.reason) from None
+        except RecursionError:
+            raise RowError("nested too deeply", "The row is nested too deeply to be read.") from None
         for row in rows:
             _check_row(row, reading.fields)
         return rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ SUPPORTED = (
     "JSON Lines (.jsonl, .ndjson), JSON arrays (.json), CSV (.csv) and TSV (.tsv), each also with .gz or .zst; "
     "Parquet (.parquet); folders written by `datasets`; hf://owner/name[/config][@revision]"
 )
+_PLAIN = (".jsonl", ".ndjson", ".json", ".csv", ".tsv")
+_SUFFIXES = frozenset({".parquet", *(plain + end for plain in _PLAIN for end in ("", ".gz", ".zst"))})
 _VERSION = 2  # of how rows are read and cut into chunks: work done by an older version is not taken for done
 
 
@@ -86,6 +89,19 @@ def _locate_own_inputs(source: Source, config: Config) -> list[Input]:
     return [_file_input(source, match, config) for match in matches if match.is_file()]
 
 
+def list_data_files(folder: Path) -> frozenset[str]:
+    """List the kinds of data files in a folder, as patterns; nothing where `datasets` wrote it."""
+    if any((folder / name).exists() for name in ("state.json", "dataset_dict.json")):
+        return frozenset()
+    suffixes = {"".join(_get_suffixes(path)) for path in folder.rglob("*") if path.is_file()}
+    nested = any(path.is_dir() for path in folder.iterdir())
+    return frozenset(f"{'**/' if nested else ''}*{suffix}" for suffix in suffixes & _SUFFIXES)
+
+
+def _get_suffixes(path: Path) -> list[str]:
+    return path.suffixes[-2:] if path.suffix in (".gz", ".zst") else path.suffixes[-1:]
+
+
 def _join_partners(inputs: Sequence[Input], source: Source, config: Config) -> list[Input]:
     """Join the rows of other files to those of a source."""
     partners, identities = [], {}
@@ -100,11 +116,15 @@ def _join_partners(inputs: Sequence[Input], source: Source, config: Config) -> l
         replace(
             item,
             identity={**item.identity, "join": identities},
-            read=lambda item=item: join_rows(item.read(), partners),
+            read=partial(_read_joined, item, partners),
             columns=lambda: None,
         )
         for item in inputs
     ]
+
+
+def _read_joined(item: Input, partners: Sequence[Partner]) -> Iterator[tuple[int, ReadRow]]:
+    return join_rows(item.read(), partners)
 
 
 def _file_input(source: Source, path: Path, config: Config, check: ColumnCheck | None = None) -> Input:
@@ -114,7 +134,7 @@ def _file_input(source: Source, path: Path, config: Config, check: ColumnCheck |
     rows: Callable[[], Iterator[tuple[int, ReadRow]]]
     limit, total = source.max_line_mib << 20, None
     columns: Callable[[], frozenset[str] | None] = lambda: None  # noqa: E731
-    suffixes = path.suffixes[-2:] if path.suffix in (".gz", ".zst") else path.suffixes[-1:]
+    suffixes = _get_suffixes(path)
     match suffixes:
         case [".jsonl" | ".ndjson", *_]:
             rows = lambda: lines.read_json_lines(path, limit=limit)  # noqa: E731

@@ -28,7 +28,7 @@ class Partner:
     @cached_property
     def rows(self) -> Mapping[str, Mapping[str, Any]]:
         """Raises CurateError where two different rows have one key: which of them belongs to a row is not known."""
-        path, found = self.join.key or self.join.by, dict[str, Mapping[str, Any]]()
+        path, rows_by_key = self.join.key or self.join.by, dict[str, Mapping[str, Any]]()
         for number, raw in self.read():
             if isinstance(raw, Rejection):
                 continue
@@ -41,12 +41,12 @@ class Partner:
                 raise CurateError(
                     f"{self.join.source}: row {number} has no `{path}`, by which it would be joined."
                 )
-            if found.setdefault(key, row) != row:
+            if rows_by_key.setdefault(key, row) != row:
                 raise CurateError(
                     f"{self.join.source}: two different rows have the `{path}` {key!r}, so which of them belongs to "
                     "a row is not known: join by another key."
                 )
-        return found
+        return rows_by_key
 
 
 def join_rows(

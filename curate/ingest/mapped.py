@@ -42,24 +42,24 @@ def read_list(row: ForeignRow, reading: SourceSettings) -> Row:
         [name for name in (response.id, response.model, *column) if name is not None]
         for response, column in zip(responses, columns, strict=True)
     ]
-    found: list[Verdict] = []
+    statements: list[Verdict] = []
     ratings: list[Rating] = []
     for inner in verdicts.list_scopes(row, reading):
         keys = inner.keys
         path = keys.response_score if isinstance(keys, MoreVerdicts) else fields.response_score
         if path is not None:
-            found += verdicts.compare_scores(verdicts.list_scores(inner, path, values), inner)
+            statements += verdicts.compare_scores(verdicts.list_scores(inner, path, values), inner)
         if keys.ranking is not None:
-            found += verdicts.read_ranking(inner, names)
+            statements += verdicts.read_ranking(inner, names)
         if verdicts.states_pair(keys):
             if len(responses) != 2:
                 reason = f"`winner` is about two responses, but the row has {len(responses)}."
                 raise RowError("wrong value", reason)
             statement = verdicts.read_statement(inner)
-            found += [statement] if statement is not None else []
+            statements += [statement] if statement is not None else []
     ratings += verdicts.read_ratings(scope, values, fields.aspects)
     asked = foreign.build_prompt(row, reading, prompt)
-    return foreign.build_row(row, reading, asked, responses, found, ratings)
+    return foreign.build_row(row, reading, asked, responses, statements, ratings)
 
 
 def read_single(row: ForeignRow, reading: SourceSettings) -> Row:
@@ -132,7 +132,7 @@ def read_judgment(row: ForeignRow, reading: SourceSettings) -> list[dict[str, An
     fields = reading.fields
     places = {name: getattr(fields, name) or name for name in ("prompt", "a", "b")}
     about = {name: foreign.get_key(row, path) for name, path in places.items()}
-    found = []
+    statements = []
     for scope in verdicts.list_scopes(row, reading):
         if not verdicts.states_pair(scope.keys) and (isinstance(scope.keys, MoreVerdicts) or fields.verdicts):
             continue
@@ -150,8 +150,8 @@ def read_judgment(row: ForeignRow, reading: SourceSettings) -> list[dict[str, An
                 for name in ("winner", "shown", "p_a", "rationale", "margin", "aspect", "tied_as")
             },
         }
-        found.append({name: value for name, value in native.items() if value is not None})
-    return found
+        statements.append({name: value for name, value in native.items() if value is not None})
+    return statements
 
 
 def _name_native_keys(keys: Verdicts) -> dict[str, str]:
@@ -165,14 +165,14 @@ def _name_native_keys(keys: Verdicts) -> dict[str, str]:
 
 def _read_more(row: ForeignRow, reading: SourceSettings, *, own: bool = False) -> list[Verdict]:
     """Read the statements about the two responses of a row; `own`: those of its own keys among them."""
-    found = []
+    statements = []
     for scope in verdicts.list_scopes(row, reading):
         if not verdicts.states_pair(scope.keys) or (not own and not isinstance(scope.keys, MoreVerdicts)):
             continue
         statement = verdicts.read_statement(scope)
         if statement is not None:
-            found.append(statement)
-    return found
+            statements.append(statement)
+    return statements
 
 
 def _read_preference(row: ForeignRow, reading: SourceSettings) -> Verdict:

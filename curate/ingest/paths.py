@@ -57,8 +57,8 @@ def _follow(value: Any, steps: tuple[str, ...]) -> Any:
         return ABSENT
     if isinstance(value, list):
         if steps[0] == "*":
-            found = [_follow(item, steps[1:]) for item in value]
-            return [item for item in found if item is not ABSENT]
+            inside = [_follow(item, steps[1:]) for item in value]
+            return [item for item in inside if item is not ABSENT]
         with contextlib.suppress(ValueError, IndexError):
             return _follow(value[int(steps[0])], steps[1:])
     return ABSENT

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 import msgspec
 
@@ -17,7 +17,7 @@ from curate.ingest.inputs import Input
 from curate.ingest.native import RawRow
 from curate.ingest.ratings import StatedRow
 from curate.ingest.rejection import Rejection, RowError, shorten_raw
-from curate.ingest.rows import JudgmentRow
+from curate.ingest.rows import JudgmentRow, NativeRow, Row
 from curate.ingest.statements import SourceStatement, Statements, list_statements
 
 R = TypeVar("R")
@@ -77,7 +77,7 @@ def _locate_chunk(chunk: Chunk) -> ChunkPlace:
 
 
 def _decode_rows(
-    numbers: Sequence[int], rows: Sequence[RawRow | Rejection], decoder: Callable[[RawRow], R | list[R]]
+    numbers: Sequence[int], rows: Sequence[RawRow | Rejection], decoder: Callable[[RawRow], R | Sequence[R]]
 ) -> DecodedRows[R]:
     """Decode rows, of which each may hold several: judgments of several judges, prompts of a tree."""
     decoded: DecodedRows[R] = DecodedRows([], [], [], [])
@@ -90,7 +90,7 @@ def _decode_rows(
         except RowError as error:
             decoded.rejections.append(reject_row(number, raw, error))
             continue
-        for one in row if isinstance(row, list) else (row,):
+        for one in cast("Sequence[R]", row if isinstance(row, list) else (row,)):
             decoded.rows.append(one)
             decoded.numbers.append(number)
             decoded.raw.append(raw)
@@ -156,7 +156,7 @@ def _read_by_rows(
     decoder: ResponsesDecoder,
     input: Input,
 ) -> _Piece:
-    decoded = _decode_rows(numbers, rows, decoder)
+    decoded: DecodedRows[Row | NativeRow] = _decode_rows(numbers, rows, decoder)
     columns = build_columns(decoded.rows, source=input.name, split=input.split)
     return _Piece(columns, len(decoded.rows), list_statements(decoded.rows, columns), decoded.rejections)
 

@@ -25,6 +25,8 @@ def make_column_check(source: Source, where: Path | str) -> ColumnCheck:
     """Return a check of a table's column names against the source's format; its error names both."""
 
     def check(names: Sequence[str]) -> None:
+        if source.format == "auto":
+            return  # what it is, is not known yet
         columns = {*names, *(join.name for join in source.join)}
         if source.format == "native" and source.fields is None:
             problem = _explain_native_problem(source, columns)
@@ -49,8 +51,8 @@ def list_column_alternatives(source: Source) -> list[frozenset[str]]:
     own = source.fields or Fields()
     if source.kind == "judgments":
         paths = {name: getattr(own, name) or name for name in ("prompt", "a", "b")}
-        said = [] if own.verdicts or own.score_a else [own.winner or "winner"]
-        return [frozenset([*paths.values(), *(path for path in said if isinstance(path, str))])]
+        winners = [] if own.verdicts or own.score_a else [own.winner or "winner"]
+        return [frozenset([*paths.values(), *(path for path in winners if isinstance(path, str))])]
     shape = open_shape(source.format)
     if shape.columns and not own.model_fields_set - _BESIDE:
         return list(shape.columns)
@@ -69,7 +71,7 @@ def list_column_alternatives(source: Source) -> list[frozenset[str]]:
 
 def list_text_columns(source: Source) -> frozenset[str]:
     """List columns that hold responses as plain text, where an empty cell is an empty response."""
-    if source.kind != "responses" or (source.format == "native" and source.fields is None):
+    if source.kind != "responses" or (source.format in ("native", "auto") and source.fields is None):
         return frozenset()
     fields = merge_fields(open_shape(source.format).fields, source.fields)
     several = fields.responses

@@ -21,6 +21,7 @@ from curate.ingest.decoders import make_judgments_decoder, make_responses_decode
 from curate.ingest.inputs import Input, locate_inputs
 from curate.ingest.prefetch import prefetch_items
 from curate.ingest.prepare import prepare_judgments, prepare_responses
+from curate.ingest.recognition.sources import resolve_formats
 from curate.ingest.terms import register_inputs
 from curate.lake.forgotten import ForgottenNames
 from curate.lake.lake import Lake
@@ -28,6 +29,7 @@ from curate.lake.runs import StageRun, Summary, is_done, list_committed_chunks
 
 STAGE = "ingest"
 _AHEAD = 1  # chunks decoded ahead of the one that is being written
+_NAMED = 8  # columns that are not read, in a note
 _THREADS = 4  # that read columns at once; more would wait for the one that writes
 
 
@@ -79,28 +81,37 @@ def _set_kind(sources: Sequence[Source], kind: str) -> list[Source]:
 
 
 def _ingest_sources(lake: Lake, sources: Sequence[Source], config: Config, track: Track) -> Summary:
-    _check_repeated_files(sources)
+    check_repeated_files(sources)
+    sources = resolve_formats(sources, config)
     located = [locate_inputs(source, config) for source in sources]
     refuse_forgotten_inputs(ForgottenNames.read(lake), [item for inputs in located for item in inputs])
     run = StageRun(lake, STAGE, config_hash=content_id([source.digest for source in sources]))
     pseudonym = _open_pseudonyms(config)
+    notes: list[str] = []
     committer: Committer | None = None  # loads the lake's ids, which a run without work need not do
     for inputs in located:
         # Judgments are fingerprinted with the responses of the sources before them, which are in the lake by now.
         pending = [(item, fingerprint) for item in inputs for fingerprint in [_fingerprint_input(lake, item)]]
         pending = [pair for pair in pending if not is_done(lake, STAGE, pair[0].part, pair[1])]
-        if pending:
-            check_source([item for item, _ in pending])
+        unread = check_source([item for item, _ in pending]) if pending else []
+        notes += [_name_unread(pending[0][0].source, unread)] if unread else []
         register_inputs(lake, inputs, run.run_id)
         for item, fingerprint in pending:
             committer = committer or Committer(lake, run, pseudonym)
             with track(f"ingest {item.part}", item.total) as advance:
                 for rows in _commit_input(lake, committer, item, fingerprint, pseudonym):
                     advance(rows)
-    return run.summary(skipped=committer is None)
+    return run.summary(skipped=committer is None, note="; ".join(notes))
 
 
-def _check_repeated_files(sources: Sequence[Source]) -> None:
+def _name_unread(source: Source, columns: Sequence[str]) -> str:
+    """Name the columns that were not taken in: what is ignored should be known."""
+    named = ", ".join(f"`{column}`" for column in columns[:_NAMED])
+    more = f" and {len(columns) - _NAMED} more" if len(columns) > _NAMED else ""
+    return f"of {source.source}, {named}{more} was not read (`fields.meta` keeps it, `fields.ignore` leaves it out)"
+
+
+def check_repeated_files(sources: Sequence[Source]) -> None:
     """Stop where two sources read two verdicts of one file, and nothing says who or what tells the two apart.
 
     Criteria (which is more helpful, which is safer) would count as two votes on one label.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -203,11 +204,9 @@ def _find_superseded(
     judgment = statement.judgment
     plain = judgment._replace(score=None, tied_as=None) if judgment.form == "pairwise" else judgment
     for name in (judgment.annotator_id, statement.address):
-        for kind, said in (
-            (kind, said) for kind in (judgment.kind, "imported") for said in (judgment, plain)
-        ):
+        for kind, known in product((judgment.kind, "imported"), (judgment, plain)):
             if name is not None:
-                earlier = said._replace(annotator_id=name, kind=kind)
+                earlier = known._replace(annotator_id=name, kind=kind)
                 sample = answers_by_question.get(make_question_id(earlier), {}).get(_get_answer(earlier))
                 if sample is not None and earlier != judgment:
                     return make_question_id(earlier, sample)

@@ -78,7 +78,7 @@ def number_rows(rows: Iterable[dict[str, Any]]) -> Iterator[tuple[int, ReadRow]]
 
 @dataclass(frozen=True, slots=True)
 class CsvDialect:
-    """How a CSV file is written: its encoding, and the character between cells."""
+    """Dialect of a CSV file: its encoding, and the character between cells."""
 
     encoding: str
     delimiter: str

@@ -56,7 +56,10 @@ def rename_roles(value: Any, roles: Mapping[str, Role]) -> Any:
     if isinstance(value, list):
         return [rename_roles(item, roles) for item in value]
     if isinstance(value, Mapping):
-        renamed = {name: roles[value[name]] for name in ("role", "from") if value.get(name) in roles}
+        named = {name: value.get(name) for name in ("role", "from")}
+        renamed = {
+            name: roles[role] for name, role in named.items() if isinstance(role, str) and role in roles
+        }
         return {**value, **renamed}
     return value
 

@@ -1,4 +1,4 @@
-"""What a foreign row says about its responses: statements about pairs, and ratings of single ones."""
+"""Statements of a foreign row about its responses: about pairs, and ratings of single ones."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _NO_SCORE = ("N/A", "n/a")  # as data sets write it
 class Scope:
     """Where the paths of a mapping of verdicts start: at an item of the row, or at the row itself.
 
-    `place`: number of the item among those of `each`, from 1.
+    `place`: number of the item among those of `items`, from 1.
     """
 
     row: ForeignRow
@@ -112,7 +112,7 @@ def list_scopes(row: ForeignRow, reading: SourceSettings) -> Iterator[Scope]:
     """List where verdicts of a row are read: its own keys, then the entries of `verdicts` and their items.
 
     Raises:
-        RowError: `each` leads to something that is no list.
+        RowError: `items` leads to something that is no list.
     """
     yield Scope(row, row, reading.fields, reading)
     for entry in reading.fields.verdicts:
@@ -120,14 +120,14 @@ def list_scopes(row: ForeignRow, reading: SourceSettings) -> Iterator[Scope]:
 
 
 def _list_entry_scopes(row: ForeignRow, entry: MoreVerdicts, reading: SourceSettings) -> Iterator[Scope]:
-    if entry.each is None:
+    if entry.items is None:
         scopes = [Scope(row, row, entry, reading)]
     else:
-        items = find_list(row, entry.each)
+        items = find_list(row, entry.items)
         if items is None:
             return
         if not isinstance(items, list):
-            raise RowError("wrong type", f"`{entry.each}` is {name_type(items)}, but should be an array.")
+            raise RowError("wrong type", f"`{entry.items}` is {name_type(items)}, but should be an array.")
         scopes = [Scope(row, item, entry, reading, place) for place, item in enumerate(items, 1)]
     for scope in scopes:
         if all(
@@ -157,10 +157,10 @@ def read_statement(scope: Scope, a: int = 0, b: int = 1) -> Verdict | None:
             raise RowError("missing key", f"`{keys.score_a}` or `{keys.score_b}` is missing.")
         outcome: StatedOutcome = "a" if margin > 0 else "b" if margin < 0 else "tie"
     else:
-        found = _read_winner(scope)
-        if found is None:
+        verdict = _read_winner(scope)
+        if verdict is None:
             return None
-        outcome, distance = found
+        outcome, distance = verdict
         if margin is not None and ((outcome == "a" and margin < 0) or (outcome == "b" and margin > 0)):
             reason = (
                 f"`{keys.winner}` says {outcome}, but `{keys.score_a}` and `{keys.score_b}` say the other."
@@ -221,14 +221,40 @@ def _read_winner(scope: Scope) -> tuple[StatedOutcome, float | None] | None:
             return None
         raise RowError("missing key", f"`{keys.winner}` is missing.")
     if keys.scale is None:
-        return parse_outcome(value, keys.winner, keys.winners), None
+        outcome = parse_outcome(value, keys.winner, keys.winners)
+        return outcome, _measure_steps(value, outcome, keys.winners)
     number, a, b = parse_number(value, keys.winner), keys.scale.a, keys.scale.b
     if not min(a, b) <= number <= max(a, b):
         raise RowError(
             "wrong value", f"`{keys.winner}` is {number:g}, but its scale goes from {a:g} to {b:g}."
         )
-    margin = (number - (a + b) / 2) * (1 if a > b else -1)
+    margin = (number - (a + b) / 2) * (1 if a > b else -1) or 0.0  # not -0.0
     return "a" if margin > 0 else "b" if margin < 0 else "tie", margin
+
+
+def _measure_steps(
+    value: object, outcome: StatedOutcome, winners: Mapping[str, StatedOutcome]
+) -> float | None:
+    """Return the margin of a verdict where the values of `winners` are the steps of a scale: several numbers a side.
+
+    The steps on one side of the middle must all mean one outcome; otherwise they are names, and say no strength.
+    """
+    sides: dict[str, list[float]] = {"a": [], "b": [], "tie": []}
+    for name, meaning in winners.items():
+        if meaning not in sides or not re.fullmatch(r"-?\d+(\.\d+)?", name):
+            return None
+        sides[meaning].append(float(name))
+    a, b, ties = sides["a"], sides["b"], sides["tie"]
+    if len(a) < 2 or len(a) != len(b) or len(ties) > 1:
+        return None
+    is_rising = max(b) < min(a)
+    if not is_rising and max(a) >= min(b):
+        return None
+    middle = (max(b) + min(a)) / 2 if is_rising else (max(a) + min(b)) / 2
+    if any(tie != middle for tie in ties) or outcome not in sides:
+        return None
+    distance = abs(parse_number(value, "winner") - middle)
+    return -distance if outcome == "b" else distance
 
 
 def _is_true(value: object) -> bool:
@@ -242,7 +268,7 @@ def _compare_two_scores(scope: Scope) -> float | None:
     scores = [parse_score(scope.find(path), path, keys, flags=True) for path in (keys.score_a, keys.score_b)]
     if scores[0] is None or scores[1] is None:
         return None
-    return (scores[0] - scores[1]) * (-1 if scope.best == "low" else 1)
+    return (scores[0] - scores[1]) * (-1 if scope.best == "low" else 1) or 0.0  # not -0.0
 
 
 def _read_margin(scope: Scope, outcome: StatedOutcome) -> float | None:
@@ -268,7 +294,7 @@ def parse_score(value: object, place: str, keys: Verdicts, *, flags: bool = Fals
 
 def compare_scores(scores: Sequence[float | None], scope: Scope) -> list[Verdict]:
     """Turn scores of a row's responses into verdicts about its pairs; no verdict where one has no score."""
-    annotator, kind = scope.get_annotator(), scope.get_kind()
+    annotator, kind, why = scope.get_annotator(), scope.get_kind(), scope.find_text(scope.keys.rationale)
     sign = -1 if scope.best == "low" else 1
     verdicts = []
     for a, b in combinations(range(len(scores)), 2):
@@ -277,10 +303,15 @@ def compare_scores(scores: Sequence[float | None], scope: Scope) -> list[Verdict
             margin = sign * (first - second)
             winner: Outcome = "a" if margin > 0 else "b" if margin < 0 else "tie"
             verdict = Verdict(
-                a=a, b=b, annotator=annotator, kind=kind, winner=winner, aspect=scope.keys.aspect
+                a=a,
+                b=b,
+                annotator=annotator,
+                kind=kind,
+                winner=winner,
+                rationale=why,
+                margin=None if scope.best == "low" else margin,  # a difference of ranks is no margin
+                aspect=scope.keys.aspect,
             )
-            if scope.best != "low":  # a difference of ranks is no margin
-                verdict.margin = margin
             verdicts.append(verdict)
     return verdicts
 
@@ -343,8 +374,8 @@ def _list_ranks(value: Any, path: str) -> Iterator[tuple[float, str]]:
 
 def list_scores(scope: Scope, path: str, values: Sequence[Any], *, flags: bool = False) -> list[float | None]:
     """Read a number for each response: at a path in the responses, or a list beside them."""
-    found = list_beside(scope, path, values)
-    return [parse_score(value, place, scope.keys, flags=flags) for value, place in found]
+    cells = list_beside(scope, path, values)
+    return [parse_score(value, place, scope.keys, flags=flags) for value, place in cells]
 
 
 def list_beside(scope: Scope, path: str, values: Sequence[Any]) -> list[tuple[Any, str]]:

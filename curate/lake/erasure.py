@@ -16,11 +16,12 @@ from curate.lake.lake import Lake
 from curate.lake.maintenance import OUR_NAMES, forget_snapshots, refuse_shared_folder
 from curate.lake.statistics import shrink_statistics
 from curate.lake.traces import Traces, count_in_catalog, count_in_file
+from curate.lake.trash import PENDING, TRASH
 
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """What was done: `snapshots` expired, `files` deleted, `files_read` of those that are left, without a trace."""
+    """The work of an erasure: `snapshots` expired and `files` deleted; `files_read`: those left, without a trace."""
 
     snapshots: int
     files: int
@@ -43,9 +44,10 @@ def erase_history(lake: Lake, traces: Traces) -> Erasure:
     lake.call("ducklake_flush_inlined_data('lake')")
     lake.call("ducklake_rewrite_data_files('lake', delete_threshold => 0)")
     with lake.lock():
-        snapshots = _list_snapshots(lake, traces)
+        snapshots = _list_snapshots(lake, traces.of_ids)
         files = forget_snapshots(lake, snapshots, dry_run=False)
-        files += _delete_orphans(lake, traces)
+        files += _delete_orphans(lake, traces.of_ids)
+        _purge_trash(lake, traces.of_ids)
         lake.forget_checksums()
         shrink_statistics(lake)
         if not lake.location.is_postgres:
@@ -60,7 +62,8 @@ def verify_erasure(lake: Lake, traces: Traces) -> int:
     Raises:
         CurateError: A trace is there; the error names the place.
     """
-    files = lake.list_stored_files()
+    kept = [str(path) for folder in (PENDING, TRASH) for path in lake.list_kept(folder).values()]
+    files = [*lake.list_stored_files(), *kept]
     for file in files:
         if number := count_in_file(lake, file, traces):
             raise CurateError(
@@ -92,6 +95,13 @@ def _list_snapshots(lake: Lake, traces: Traces) -> list[int]:
         for (snapshot,) in lake.rows("SELECT snapshot_id FROM lake.snapshots() ORDER BY 1")
         if first <= snapshot < newest
     ]
+
+
+def _purge_trash(lake: Lake, traces: Traces) -> None:
+    """Delete files with a trace from the folders of files that are on their way out."""
+    for path in (path for folder in (PENDING, TRASH) for path in lake.list_kept(folder).values()):
+        if count_in_file(lake, str(path), traces):
+            path.unlink(missing_ok=True)
 
 
 def _delete_orphans(lake: Lake, traces: Traces) -> int:

@@ -1,4 +1,4 @@
-"""What `curate forget` removed: hashes of names and ids, by which the same is not taken in again."""
+"""Traces of what `curate forget` removed: hashes of names and ids, by which the same is not taken in again."""
 
 from __future__ import annotations
 

@@ -141,6 +141,11 @@ class Lake:
         for folder in ("sql/macros", "sql/views"):
             for _, statements in sorted(_read_texts(folder).items()):
                 lake._connection.execute(statements)
+        if lake._has_table(
+            STORE, "prompts"
+        ):  # `prompts` is a view (`_show_as_of_today`), and views have no rowid
+            macro = _read_texts("sql/macros")["export"].replace("FROM prompts", f"FROM {STORE}.main.prompts")
+            lake._connection.execute(macro)
         return lake
 
     def __enter__(self) -> Lake:
@@ -286,11 +291,16 @@ class Lake:
         """Keep the queries of a user from loading extensions and changing settings."""
         lock_connection(self._connection)
 
-    def record_unlisted_files(self) -> int:
-        """Record the checksums of data files that have none, as they are now; returns their number."""
+    def record_unlisted_files(self, names: Collection[str] | None = None) -> int:
+        """Record the checksums of data files that have none, as they are now; returns their number.
+
+        `names`: consider only these.
+        """
         known = read_checksums(self._connection)
         paths = [Path(file.path) for file in self.list_data_files() if is_local(file.path)]
         new = [path for path in paths if path.name not in known and path.is_file()]
+        if names is not None:
+            new = [path for path in new if path.name in names]
         sync_files(new)
         record_checksums(self._connection, [compute_checksum(path) for path in new])
         return len(new)
@@ -321,8 +331,9 @@ class Lake:
         return list_data_files(self._connection, self.location.data)
 
     def list_stored_files(self) -> list[str]:
-        """List the Parquet files in the data folder, whether the catalog names them or not."""
-        return list_files(self._connection, self.location.data)
+        """List the Parquet files in the data folder, whether the catalog names them or not, the trash included."""
+        kept = [*self.list_kept(PENDING).values(), *self.list_kept(TRASH).values()]
+        return [*list_files(self._connection, self.location.data), *map(str, kept)]
 
     def read_checksums(self) -> dict[str, Checksum]:
         """Read the checksums of data files, by the names of the files."""
@@ -389,9 +400,9 @@ class Lake:
 
     def _recover_pending(self) -> None:
         """Put back what a commit has brought into the catalog although it failed, with the checksums. Hold the lock."""
-        if self.list_kept(PENDING):
+        if kept := self.list_kept(PENDING):
             self.return_kept_files(PENDING)
-            self.record_unlisted_files()
+            self.record_unlisted_files(kept)
 
     def _claim_data_folder(self) -> None:
         """Leave the claim of this catalog in a data folder that holds files of it, or where both are new.

@@ -94,7 +94,7 @@ def collect_garbage(
         unlisted = lake.list_orphans(older_than=_DAY_AGO)
         _refuse_foreign_folder(lake, unlisted)
         snapshots = _list_expired(lake, keep)
-        files = forget_snapshots(lake, snapshots, dry_run=dry_run)
+        files = forget_snapshots(lake, snapshots, dry_run=dry_run, empty_trash=False)
         chosen = _choose_orphans(lake) if orphans else []
         if not dry_run:
             _delete_orphans(lake, chosen)
@@ -149,8 +149,18 @@ def _list_expired(lake: Lake, keep: timedelta) -> list[int]:
     return sorted(snapshot for (snapshot,) in old if snapshot not in pinned)
 
 
-def forget_snapshots(lake: Lake, snapshots: Sequence[int], *, dry_run: bool) -> int:
-    """Forget snapshots and delete what DuckLake has scheduled for it; returns the number of files."""
+def forget_snapshots(lake: Lake, snapshots: Sequence[int], *, dry_run: bool, empty_trash: bool = True) -> int:
+    """Forget snapshots and take what DuckLake has scheduled for deletion out of the lake.
+
+    Args:
+        lake: The lake; hold its lock.
+        snapshots: Their numbers.
+        dry_run: Change nothing.
+        empty_trash: Delete them and all that is in the trash at once, so that nothing of them stays on the disk.
+
+    Returns:
+        The number of files.
+    """
     lake.rows("BEGIN")
     try:
         if snapshots:
@@ -169,6 +179,8 @@ def forget_snapshots(lake: Lake, snapshots: Sequence[int], *, dry_run: bool) -> 
     dead = [Path(path) for (path,) in scheduled if Path(path).name not in listed]
     lake.move_to_trash(dead)
     lake.forget_scheduled_files(dead)
+    if empty_trash:
+        _empty_trash(lake, timedelta(0), dry_run=False)
     return len(dead)
 
 

@@ -30,7 +30,7 @@ _STATISTICS = ("ducklake_table_column_stats", "ducklake_file_column_stats")
 
 @dataclass(frozen=True, slots=True)
 class Traces:
-    """What is searched for.
+    """The ids and texts that are searched for.
 
     `digests`: hashes of ids, salted with `salt`; `texts`: the texts themselves, by a snippet of each spelling.
     """
@@ -47,6 +47,11 @@ class Traces:
             for spelling in {text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}:
                 spellings.setdefault(spelling[:_SNIPPET], set()).add(spelling)
         return cls(salt, frozenset(digests), spellings)
+
+    @property
+    def of_ids(self) -> Traces:
+        """Return a search for the ids alone, which is quick."""
+        return Traces(self.salt, self.digests)
 
     def leave_out(self, spellings: Collection[str]) -> Traces:
         """Return a search without these texts."""
@@ -70,9 +75,11 @@ class Traces:
         snippets = list(self.texts)
         series = pl.Series(pl.from_arrow(values.unique())).drop_nulls()
         hits = series.filter(series.str.contains_any(snippets))
+        if hits.is_empty():
+            return set()
         there = set[str]()
-        for value in hits:
-            for snippet in pl.Series([value]).str.extract_many(snippets, overlapping=True)[0].unique():
+        for value, matched in zip(hits, hits.str.extract_many(snippets, overlapping=True), strict=True):
+            for snippet in set(matched):
                 there |= {text for text in self.texts[snippet] if text in value}
         return there
 

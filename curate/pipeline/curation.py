@@ -13,7 +13,7 @@ from curate.config.project import Config
 from curate.core.extras import MissingExtraError
 from curate.core.progress import Track, no_progress
 from curate.filter import filter_items, has_decisions
-from curate.ingest import ingest_sources
+from curate.ingest import ingest_sources, refuse_wasted_inputs
 from curate.judge import answer_chunk, judge_responses
 from curate.judge.stage import AskChunk
 from curate.lake.lake import Lake
@@ -70,7 +70,7 @@ def run_curation(
             run_stage("aggregate", lambda lake: aggregate_judgments(lake, config, track=track)),
         ]
 
-    summaries = [run_stage("ingest", lambda lake: ingest_sources(lake, config, track=track))]
+    summaries = [run_stage("ingest", lambda lake: _take_in(lake, config, track))]
     if config.filter or has_decisions(lake):
         summaries.append(run_stage("filter", lambda lake: filter_items(lake, config, track=track)))
     summaries += run_panel()
@@ -84,6 +84,12 @@ def run_curation(
         run_stage("evaluate", lambda lake: evaluate_project(lake, config, track=track)),
         run_stage("report", lambda lake: write_report_if_installed(lake, config, track=track)),
     ]
+
+
+def _take_in(lake: Lake, config: Config, track: Track) -> Summary:
+    summary = ingest_sources(lake, config, track=track)
+    refuse_wasted_inputs(lake, config.ingest, config)
+    return summary
 
 
 def write_report_if_installed(lake: Lake, config: Config, *, track: Track = no_progress) -> Summary:

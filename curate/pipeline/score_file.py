@@ -31,7 +31,7 @@ _FIELDS = ("score", "scores", "score_chosen", "score_rejected", "raw_scores", "s
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoringOptions:
-    """How the rows of a file are scored.
+    """Settings by which the rows of a file are scored.
 
     Attributes:
         models: Reward models; of several, the mean score is taken.
@@ -50,7 +50,7 @@ class ScoringOptions:
 
 @dataclass(slots=True)
 class ScoringSummary:
-    """What has been written: rows of the file, rows of an earlier run among them, responses without a score."""
+    """Counts of what has been written: all rows, those of an earlier run, responses, and those without a score."""
 
     rows: int = 0
     resumed: int = 0

@@ -51,7 +51,7 @@ NO_ANSWER = (
 
 @dataclass(frozen=True, slots=True)
 class TurnFrame:
-    """What a chat template writes around an answer.
+    """Frame that a chat template writes around an answer.
 
     Attributes:
         begin: The begin token at the start of every chat, or "".
@@ -161,7 +161,10 @@ class RenderedChats:
             head = frame.begin + head
         turn = self._write_turn(frame, rest)
         marked = MarkedText((head + turn.pieces[0], *turn.pieces[1:]), turn.written)
-        ids, prompt_ids = self.chat.encode_marked(marked), self.chat.encode_marked(MarkedText((head,), ()))
+        ids, prompt_ids = (
+            self.chat.encode_marked_text(marked),
+            self.chat.encode_marked_text(MarkedText((head,), ())),
+        )
         return ids, _count_common(ids, prompt_ids)
 
     def encode_literal(self, text: str) -> list[int]:
@@ -180,7 +183,7 @@ class RenderedChats:
                 f"the text holds {strange!r}, a mark that the model's tokenizer does not know, so it was rendered with "
                 "the template of another model: send messages"
             )
-        ids = self.chat.encode_marked(MarkedText((text,), ()))
+        ids = self.chat.encode_marked_text(MarkedText((text,), ()))
         return ids if ids[:1] == self._begin else [*self._begin, *ids]
 
     def strip_end(self, text: str) -> str:
@@ -243,7 +246,9 @@ def _find_opening(frame: TurnFrame, text: str, end: int | None, *, several: bool
         place = text.rfind(frame.opening, 0, end)
         if place >= 0 and not _holds(text[place:end], frame.user_opening):
             return place + len(frame.opening)
-        place = text.find(frame.opening, end)
+        # A prompt without a generation prompt, after which the response brings it.
+        opens = text.startswith(frame.opening, end) and _holds(text[:end], frame.user_opening)
+        place = end if opens else -1
     elif several:
         last = len(text) - len(frame.next_prompt) if text.endswith(frame.next_prompt) else len(text)
         place = max(text.rfind(frame.opening, 0, last), text.find(frame.opening))
@@ -273,9 +278,9 @@ def _render(chat: ChatTokens, messages: Sequence[Message], *, answer: bool = Fal
 
 def _get_between(text: str, one: str, other: str) -> str | None:
     """Return what stands between the first `one` and the next `other`; None where they do not follow each other."""
-    _, found, after = text.partition(one)
-    between, found_too, _ = after.partition(other)
-    return between if found and found_too else None
+    _, first, after = text.partition(one)
+    between, second, _ = after.partition(other)
+    return between if first and second else None
 
 
 def _drop_closing(text: str, closing: set[str]) -> str:

@@ -21,7 +21,7 @@ _SMALLEST_SD = 1e-6  # below it all responses have one score, and no difference 
 
 @dataclass(frozen=True, slots=True)
 class RewardTransform:
-    """How raw scores become rewards: per prompt by `name`, then within `clip`.
+    """Rule by which raw scores become rewards: per prompt by `name`, then within `clip`.
 
     - `centre`: less the mean of the prompt's responses, the baseline of Dr. GRPO (Liu et al. 2025, arXiv:2503.20783).
     - `normalise`: that, divided by the standard deviation, as GRPO does (Shao et al. 2024, arXiv:2402.03300).

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -16,10 +17,12 @@ from curate.core.network import is_same_key
 from curate.engine.base import Failure
 from curate.reward.scorer import PromptResponses, RewardScorer
 from curate.serve.batching import Batcher, OverloadedError
+from curate.serve.cohorts import Cohorts, IncompleteCohortError
 from curate.serve.lanes import Lanes
 from curate.serve.limits import RefusedError, ServerLimits
 from curate.serve.metrics import RequestMetrics
 from curate.serve.protocol import Answered
+from curate.serve.protocol_gym import VerifyRequest
 from curate.serve.request_reader import PATHS, RequestReader
 
 CLIENT_GONE = 499  # the status under which clients that hang up are counted (nginx' number)
@@ -39,6 +42,7 @@ def make_app(scorer: RewardScorer, limits: ServerLimits, *, key: str | None = No
     )
     reader = RequestReader(scorer, limits)
     lanes = Lanes()
+    cohorts = Cohorts(limits.cohort, limits.transform, limits.cohort_seconds)
     metrics = RequestMetrics()
     received = ReceivedBytes(limits.max_buffered)
 
@@ -96,6 +100,13 @@ def make_app(scorer: RewardScorer, limits: ServerLimits, *, key: str | None = No
         if errors and not body.admits_missing:
             place, reason = next(iter(errors.items()))
             raise RefusedError(422, f"The model cannot read response {place}: {reason}.")
+        if isinstance(body, VerifyRequest) and limits.cohort > 1:
+            try:
+                scores = [await cohorts.join(body.cohort_key, scores[0])]
+            except IncompleteCohortError as error:
+                scores, errors = [math.nan], {0: str(error)}
+        else:
+            scores = await lanes.run(len(content), lambda: reader.transform(prompts, scores))
         return JSONResponse(
             body.build_answer(scores, Answered(scorer.name, reader.count_tokens(prompts), errors))
         )

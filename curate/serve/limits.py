@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from curate.reward.transforms import RewardTransform
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerLimits:
     """Limits of a request (number of responses, size of its body) and of the queue (see `Batcher`).
 
-    `multi_turn`: rendered chats may hold several answers, of which the last one is scored.
+    `multi_turn`: rendered chats may hold several answers, of which the last one is scored. `transform` makes rewards of
+    scores.
     """
 
     max_responses: int = 256
@@ -20,6 +23,9 @@ class ServerLimits:
     max_body_seconds: float = 30.0  # in which a client must have sent its request
     max_buffered: int = 256 << 20  # bytes of all requests that are being received
     multi_turn: bool = False
+    transform: RewardTransform = field(default_factory=RewardTransform)
+    cohort: int = 1  # rollouts of a prompt that `/verify` rewards together
+    cohort_seconds: float = 600.0  # for which a rollout waits for the others
 
 
 class RefusedError(Exception):

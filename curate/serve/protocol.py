@@ -15,6 +15,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from math import isfinite
 from typing import Annotated, Any, ClassVar, Self
 
@@ -37,7 +38,7 @@ _NO_TOKENS = ChatReader()
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What an answer says besides scores: the model, the tokens that it has read, and why scores are missing.
+    """Facts that an answer states besides scores: the model, the tokens that it has read, and why scores are missing.
 
     `n_tokens` is 0 where the model does not count them.
     """
@@ -137,9 +138,7 @@ class TrlRequest(RequestBody):
     def list_prompts(self, reader: ChatReader = _NO_TOKENS) -> list[PromptResponses]:
         tools = self.tools or [None] * len(self.prompts)
         return [
-            read_or_explain(
-                lambda prompt=prompt, completion=completion: reader.read_prompt(prompt, completion)
-            )
+            read_or_explain(partial(reader.read_prompt, prompt, completion, offered))
             if isinstance(prompt, str)
             else PromptResponses(prompt, (completion,), tools=offered)
             for prompt, completion, offered in zip(self.prompts, self.completions, tools, strict=True)

@@ -6,7 +6,7 @@ A rollout that cannot be scored is no wrong answer: it comes back in the form in
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from math import isfinite
 from typing import Any, ClassVar
 
@@ -44,6 +44,12 @@ class VerifyRequest(RequestBody):
 
     responses_create_params: _CreateParams
     response: _Response
+
+    @property
+    def cohort_key(self) -> Hashable:
+        """Identifies the prompt whose rollouts are rewarded together: Gym's number of the task, and what was asked."""
+        extra = self.model_extra or {}
+        return str(extra.get("_ng_task_index")), self.responses_create_params.model_dump_json()
 
     def list_prompts(self, reader: ChatReader = _NO_TOKENS) -> list[PromptResponses]:
         asked = self.responses_create_params

@@ -25,7 +25,7 @@ Columns = dict[str, list[Any]]
 
 @dataclass(frozen=True, slots=True)
 class RetryLimits:
-    """How long to wait for an answer (seconds), and how often to ask again."""
+    """Limits of asking: how long to wait for an answer (seconds), and how often to ask again."""
 
     timeout: float = 180.0
     retries: int = 6

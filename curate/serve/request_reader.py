@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import replace
 from math import isfinite, nan
 from typing import Any
 
+import numpy as np
 from pydantic import ValidationError
 from pydantic_core import from_json
 
+from curate.core.errors import CurateError
 from curate.engine.base import Failure
 from curate.reward.scorer import EncodingScorer, PromptResponses, RewardScorer
 from curate.serve.batching import count_tokens
@@ -97,6 +99,27 @@ class RequestReader:
                 values.append(value if isfinite(value) else nan)
         return values, errors
 
+    def transform(self, prompts: Sequence[PromptResponses], scores: Sequence[float]) -> list[float]:
+        """Return the rewards of all responses, each made with the scores of the responses to its prompt.
+
+        Raises:
+            RefusedError: The server compares responses to one prompt, and there is only one.
+        """
+        transform = self._limits.transform
+        if not transform.compares_responses and transform.clip is None:
+            return list(scores)
+        rewards = np.array(scores, np.float64)
+        groups: dict[Hashable, list[int]] = {}
+        keys = [_identify_prompt(prompt) for prompt in prompts for _ in prompt.responses]
+        for place, key in enumerate(keys):
+            groups.setdefault(key, []).append(place)
+        for places in groups.values():
+            try:
+                rewards[places] = transform.apply(rewards[places])
+            except CurateError as error:
+                raise RefusedError(422, str(error)) from None
+        return [float(reward) for reward in rewards]
+
     def count_tokens(self, prompts: Sequence[PromptResponses]) -> int:
         """Count the tokens of prompts and responses; 0 where the model does not say."""
         return 0 if self._encoder is None else count_tokens(prompts)
@@ -113,6 +136,12 @@ class RequestReader:
             return "its score is no finite number"
         result = self._scorer.score_each([single])[0]
         return result.reason if isinstance(result, Failure) else "its score is no finite number"
+
+
+def _identify_prompt(prompt: PromptResponses) -> Hashable:
+    if prompt.context or prompt.encoded is None or isinstance(prompt.encoded, Failure):
+        return prompt.context, prompt.tools
+    return prompt.encoded.prompt
 
 
 def _parse_body(path: str, content: bytes) -> RequestBody:

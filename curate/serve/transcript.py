@@ -88,8 +88,13 @@ class ChatReader:
             raise ValueError("this model reads messages and no token ids")
         return PromptResponses((), ((),), encoded=self.scorer.encode_ids(ids))
 
-    def read_prompt(self, prompt: str, completion: Conversation) -> PromptResponses:
-        """Read a prompt that is a text, and its completion: a rendered prompt, or what a user says.
+    def read_prompt(self, prompt: str, completion: Conversation, tools: str | None = None) -> PromptResponses:
+        """Read a prompt that is a text, and its completion.
+
+        Args:
+            prompt: A rendered prompt, or what a user says.
+            completion: The completion.
+            tools: JSON text of the tools that the prompt offers; a rendered prompt holds them itself.
 
         Raises:
             ValueError: The prompt holds marks of a template that nobody knows here.
@@ -100,10 +105,10 @@ class ChatReader:
             if own is not None:
                 return PromptResponses((), ((),), encoded=own)
         if _find_template(prompt) is not None:
-            return PromptResponses(parse_turns(prompt), (completion,))
+            return PromptResponses(parse_turns(prompt), (completion,), tools=tools)
         if self.scorer is not None:
             self.scorer.encode_literal(prompt)  # refuses the marks of other templates
-        return PromptResponses((text_message("user", prompt),), (completion,))
+        return PromptResponses((text_message("user", prompt),), (completion,), tools=tools)
 
 
 def parse_turns(rendered: str) -> Conversation:

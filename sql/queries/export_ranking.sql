@@ -3,8 +3,8 @@
 WITH ranked AS (
     SELECT prompt_id, response_id, rank, score, iteration
     FROM rankings
-    SEMI JOIN (FROM selection WHERE reason IS NULL) USING (prompt_id)
-    WHERE iteration = $1
+    JOIN (SELECT prompt_id, responses FROM selection WHERE reason IS NULL) AS selected USING (prompt_id)
+    WHERE iteration = $1 AND list_contains(responses, response_id)  -- not those that a filter has dropped
 ),
 firsts AS (SELECT prompt_id, min(response_id) AS response_id FROM ranked GROUP BY prompt_id),
 prompt_texts AS (  -- on a prompt's first row only
@@ -24,4 +24,4 @@ SELECT
 FROM ranked
 JOIN responses USING (response_id)
 LEFT JOIN prompt_texts USING (response_id)
-ORDER BY ranked.prompt_id, response_id
+ORDER BY memory.batch_of(ranked.prompt_id), ranked.prompt_id, response_id

@@ -35,4 +35,4 @@ FROM decided
 JOIN prompt_texts USING (prompt_id)
 JOIN texts AS chosen ON chosen.response_id = chosen_id
 JOIN texts AS rejected ON rejected.response_id = rejected_id
-ORDER BY decided.prompt_id, response_a, response_b
+ORDER BY memory.batch_of(decided.prompt_id), decided.prompt_id, response_a, response_b

@@ -24,6 +24,8 @@ PARSED_ONLY = {
     "curate verify loop": "waits for people: tests/e2e/test_verify_loop.py runs it",
     "curate evaluate models/reward -b reward-bench-2 --robustness": "needs a trained model and a data set of the hub:"
     " tests/evaluate/test_evaluate_model.py runs it on a file",
+    "curate push --dry-run": "needs a repository on the hub: tests/hub/test_command_line.py pushes to a stand-in",
+    "curate score rows.jsonl --model models/reward": "needs a trained model: tests/cli/test_score.py runs it",
     "curate serve-reward models/reward": "serves until it is stopped: tests/serve/test_serve_reward.py runs it",
 }
 

@@ -163,7 +163,7 @@ def test_a_benchmark_has_only_what_the_panel_is_sure_of(labelled_lake: Lake, tmp
     assert manifest["counts"]["dropped"] == {"the best response does not win against every other": 1}
     assert {tuple(row["models"]) for row in rows} == {("model-0", "model-1", "model-2")}
     reader = BENCHMARK_FORMATS.find("reward-bench-2", where="", folder=Path()).type
-    item = reader().read_row(rows[0], "key")
+    item = reader("reward-bench-2").read_row(rows[0], "key")
     assert item.tiers == (1, 2, 2)
     with pytest.raises(CurateError, match="confidence below min_confidence: 12"):
         write(labelled_lake, tmp_path / "sure", "reward-bench-2", min_confidence=0.99)
@@ -218,3 +218,35 @@ def test_what_a_sample_of_inspect_cannot_be_told_from_is_refused(labelled_lake: 
 def test_an_unknown_consumer_is_named_with_its_neighbour() -> None:
     with pytest.raises(CurateError, match="did you mean llama-factory"):
         find_consumer("lama-factory")
+
+
+@pytest.mark.parametrize("form", ["verl", "annotator-votes", "reward-bench-2"])
+def test_what_a_filter_drops_is_left_out(labelled_lake: Lake, tmp_path: Path, form: str) -> None:
+    drop(labelled_lake, "SELECT 'prompt', prompt_id, prompt_id FROM lake.prompts WHERE key = 'q3'")
+    _, manifest = write(labelled_lake, tmp_path / "out", form)
+    assert manifest["counts"]["dropped"]["filter length"] > 0
+
+
+@pytest.mark.parametrize("form", ["ranking", "best-of-n"])
+def test_a_ranking_is_without_the_responses_that_a_filter_drops(
+    labelled_lake: Lake, tmp_path: Path, form: str
+) -> None:
+    drop(
+        labelled_lake, "SELECT 'response', response_id, prompt_id FROM lake.responses WHERE model = 'model-0'"
+    )
+    rows, _ = write(labelled_lake, tmp_path / "out", form)
+    models = (
+        {row["model"] for row in rows}
+        if form == "best-of-n"
+        else {m["model"] for r in rows for m in r["responses"]}
+    )
+    assert models == ({"model-1"} if form == "best-of-n" else {"model-1", "model-2", "model-3"})
+
+
+def drop(lake: Lake, items: str) -> None:
+    """Decide that a filter drops items (target, id, prompt_id)."""
+    lake.rows(
+        "INSERT INTO lake.filter_decisions BY NAME SELECT 'length' AS \"filter\", 'r' AS revision, target, item_id, "
+        "prompt_id, 'drop' AS action, 'too long' AS reason, 'r' AS run_id "
+        f"FROM ({items}) AS items (target, item_id, prompt_id)"
+    )

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-TOKEN = "hf_standInTokenOfTests0123456789"  # noqa: S105
+TOKEN = "hf_standInTokenOfTests0123456789"
 READ_ONLY = "hf_standInReadOnly0123456789abc"
 LFS_SUFFIXES = (".parquet", ".safetensors", ".jsonl")
 PART = 1 << 20

@@ -120,7 +120,6 @@ FILES: dict[str, tuple[str, bytes | None, str]] = {
     "not gzip": ("data.jsonl.gz", b"plainly not", "is not readable as gzip"),
     "not Zstandard": ("data.jsonl.zst", b"plainly not", "is not readable as Zstandard"),
     "UTF-16": ("data.jsonl", "{}\n".encode("utf-16"), "is UTF-16: convert it"),
-    "UTF-16 CSV": ("data.csv", "id,prompt,responses\n".encode("utf-16"), "is UTF-16: convert it"),
     "an array on one line": ("data.jsonl", b'[{"id": "x"}]', "is one JSON array"),
     "an array over many lines": ("data.jsonl", b'[\n{"id": "x"},\n{"id": "y"}\n]\n', "is one JSON array"),
     "a broken array": ("data.json", b'[{"id": "x"}, ', "begins as a JSON array, but is not valid JSON"),
@@ -183,7 +182,7 @@ def test_bad_csv_rows_are_quarantined(lake: Lake, take: Take) -> None:
     cases = [
         (b"q2,p\r\n", "The row has 2 cells, but the header has 3."),
         (b"q3,p,{\r\n", "`responses` is text, but not valid JSON."),
-        (b'q4,p\xff,"[]"\r\n', "`prompt` is not UTF-8."),
+        (b'q4,p\xff,"[]"\r\n', "`prompt` is not UTF-8 (option `encoding`)."),
         (b"q5,,[]\r\n", "`prompt` is missing (1 more)."),
         (b'q6,p"x,"[]"x\r\n', "The row is not valid CSV: ',' expected after '\"'."),
     ]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from curate.ingest.columns import Ids, parse_ids
 from curate.ingest.known import KnownIds, LakeIds, mark_first
 from curate.lake.lake import Lake
+from tests.ingest.samples import Take, lines, native
 
 # Few values of each half, so that ids often share the first 64 bits.
 halves = st.sampled_from([0, 1, 2, 2**64 - 1])
@@ -80,3 +81,13 @@ def test_what_others_write_is_learnt_inside_the_lock(lake: Lake, expired: bool) 
             assert known.prompts.find_known(np.concatenate([before, after])).all()
             assert not known.catch_up()
         assert len(known.prompts) == len(before) + len(after)
+
+
+def test_what_another_process_forgets_is_not_known_any_more(lake: Lake, take: Take) -> None:
+    take("a.jsonl", lines(native(1), native(2)))
+    known = LakeIds(lake)
+    ids = parse_ids([row[0] for row in lake.rows("SELECT prompt_id FROM prompts ORDER BY 1")])
+    with Lake.open(lake.location) as other, other.write("forget") as writer:
+        writer.delete("prompts", "key = 'q1'")
+    assert known.catch_up()
+    assert known.prompts.find_known(ids).sum() == 1

@@ -97,7 +97,7 @@ def test_reading_commands_take_a_lake_from_before_all_but_the_first_migration(co
     with Lake.open(config.location) as lake, lake.lock():
         for name in ("verify_tasks", "graphs", "guarantees", "assessments"):
             lake.rows(f"DROP TABLE IF EXISTS lake.{name}")
-        for name in ("score_sd", "listed", "scores", "supersedes"):
+        for name in ("score_sd", "listed", "scores", "supersedes", "aspect", "tied_as"):
             lake.rows(f"ALTER TABLE lake.judgments DROP COLUMN {name}")
         lake.rows("ALTER TABLE lake.annotators DROP COLUMN IF EXISTS trust")
         part = 'STRUCT("type" VARCHAR, "text" VARCHAR, uri VARCHAR, sha256 VARCHAR)[]'

@@ -13,7 +13,7 @@ import pytest
 
 from curate.lake.check.run import check_lake
 from curate.lake.lake import Lake, Location
-from curate.lake.maintenance import collect_garbage
+from curate.lake.maintenance import collect_garbage, forget_snapshots
 from curate.lake.trash import PENDING, TRASH
 
 NOW = timedelta(0)
@@ -158,3 +158,21 @@ def test_files_have_a_second_name_while_their_commit_is_at_work(
 def test_nothing_is_left_of_a_commit_that_succeeds(location: Location) -> None:
     assert list_names(location, PENDING) == set()
     assert list_names(location, TRASH) == set()
+
+
+def test_what_must_be_gone_at_once_is_in_no_trash_either(location: Location) -> None:
+    """As `curate forget` needs it: texts that are erased are in no file of the data folder."""
+    with Lake.open(location) as lake:
+        collect_garbage(lake, keep=NOW, grace=WEEK)
+        assert list_names(location, TRASH)
+        with lake.write("x") as writer:
+            writer.delete("quarantine", "true")
+        with lake.lock():
+            latest = lake.snapshot()
+            old = [
+                number
+                for (number,) in lake.rows("SELECT snapshot_id FROM lake.snapshots()")
+                if number != latest
+            ]
+            assert forget_snapshots(lake, old, dry_run=False) == 1
+    assert list(Path(location.data).rglob("ducklake-*.parquet")) == []

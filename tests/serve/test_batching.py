@@ -132,3 +132,58 @@ def test_who_still_waits_when_the_server_stops_is_told() -> None:
             await waiting
 
     asyncio.run(main())
+
+
+def test_a_large_request_is_scored_in_parts_between_which_others_have_their_turn() -> None:
+    model = Model()
+    model.go.clear()
+    done: list[str] = []
+
+    async def main() -> None:
+        batcher = Batcher(model, max_batch=2, max_wait=0.0, max_queue=1000, large=10)
+        task = await running(batcher)
+
+        async def submit(name: str, prompts: list[PromptResponses]) -> list[float]:
+            scores = await batcher.submit(prompts)
+            done.append(name)
+            return scores
+
+        first = asyncio.create_task(submit("first", ask("a")))
+        while not model.entered.is_set():
+            await asyncio.sleep(0.001)
+        everything = [asyncio.create_task(submit("huge", [ask("x" * 100)[0] for _ in range(6)]))]
+        await asyncio.sleep(0)
+        everything += [asyncio.create_task(submit(f"small {n}", ask("b", "c"))) for n in range(4)]
+        await asyncio.sleep(0)
+        model.go.set()
+        assert await asyncio.gather(first, *everything) == [[1.0], [100.0] * 6, *[[1.0, 1.0]] * 4]
+        assert batcher.responses_waiting == 0
+        task.cancel()
+
+    asyncio.run(main())
+    assert done.index("huge") > done.index("small 3")
+    assert model.batches[0] == 1
+    assert sorted(model.batches[1:]) == [1] * 6 + [2] * 4  # each part of the large one stands alone
+
+
+def test_what_has_left_costs_nothing() -> None:
+    model = Model()
+    model.go.clear()
+
+    async def main() -> None:
+        batcher = Batcher(model, max_batch=2, max_wait=0.0, max_queue=1000)
+        task = await running(batcher)
+        first = asyncio.create_task(batcher.submit(ask("a")))
+        while not model.entered.is_set():
+            await asyncio.sleep(0.001)
+        gone = asyncio.create_task(batcher.submit(ask("b")))
+        await asyncio.sleep(0)
+        gone.cancel()
+        model.go.set()
+        assert await first == [1.0]
+        assert await batcher.submit(ask("cc")) == [2.0]
+        assert batcher.responses_waiting == 0
+        task.cancel()
+
+    asyncio.run(main())
+    assert model.batches == [1, 1]

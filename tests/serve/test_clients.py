@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
+import httpx
 import pytest
 import uvicorn
 from fastapi.testclient import TestClient
 
 from curate.core.network import is_loopback, is_same_key
+from curate.reward.scorer import Float64, PromptResponses
 from curate.serve.app import ReceivedBytes, make_app
 from curate.serve.limits import RefusedError, ServerLimits
 from curate.serve.protocol_timeout import TimedProtocol
@@ -112,8 +116,6 @@ def test_a_body_that_drips_is_refused(port: int) -> None:
 
 
 def test_others_are_served_meanwhile_and_a_connection_is_used_again(port: int) -> None:
-    import httpx
-
     slow = [socket.create_connection(("127.0.0.1", port)) for _ in range(50)]
     with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
         for _ in range(3):
@@ -126,3 +128,44 @@ def test_addresses_of_this_machine() -> None:
     assert [is_loopback(host) for host in ("127.0.0.9", "LOCALHOST", "::1", "0.0.0.0", "::", "10.0.0.1", "")] == [
         True, True, True, False, False, False, False,
     ]  # fmt: skip
+
+
+def test_a_client_that_hangs_up_is_no_error_of_the_server() -> None:
+    class Slow(Lengths):
+        entered, go = threading.Event(), threading.Event()
+
+        def score(self, asked: Sequence[PromptResponses], **options: Any) -> list[Float64]:
+            self.entered.set()
+            self.go.wait(30)
+            return super().score(asked, **options)
+
+    async def main() -> str:
+        application = make_app(Slow(), ServerLimits())
+        body = json.dumps(BODY).encode()
+        events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        sent: list[dict[str, Any]] = []
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        scope = {
+            "type": "http", "http_version": "1.1", "method": "POST", "path": "/score", "raw_path": b"/score",
+            "query_string": b"", "headers": [(b"content-type", b"application/json")], "scheme": "http",
+            "server": ("test", 80), "client": ("test", 1), "root_path": "",
+        }  # fmt: skip
+        async with application.router.lifespan_context(application):
+            await events.put({"type": "http.request", "body": body, "more_body": False})
+            asked = asyncio.create_task(application(scope, events.get, send))
+            while not Slow.entered.is_set():
+                await asyncio.sleep(0.001)
+            await events.put({"type": "http.disconnect"})
+            await asked
+            Slow.go.set()
+            async with httpx.AsyncClient(
+                transport=httpx.ASGITransport(application), base_url="http://test"
+            ) as client:
+                return (await client.get("/metrics")).text
+
+    metrics = asyncio.run(main())
+    assert 'curate_requests_total{path="/score",status="499"} 1' in metrics
+    assert 'status="500"' not in metrics

@@ -38,6 +38,7 @@ RESPONSES = ["A", "the lazy dog jumps over the fox. " * 4, "", "B, and not A", "
 class Server:
     url: str
     process: subprocess.Popen[str]
+    model: Path
 
     def post(self, path: str, body: Any) -> tuple[int, dict[str, Any]]:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -79,7 +80,9 @@ def start(model: Path, *options: str) -> Server:
         str(port),
     ]
     server = Server(
-        f"http://127.0.0.1:{port}", subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True)
+        f"http://127.0.0.1:{port}",
+        subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True),
+        model,
     )
     assert server.process.stdout is not None
     line = server.process.stdout.readline()
@@ -207,6 +210,37 @@ def test_a_reward_function_for_trl_here_and_over_http(
         assert plain == pytest.approx(expected[:, 1], abs=1e-4)
     with pytest.raises(CurateError, match="cannot be reached"):
         reward_function("http://127.0.0.1:9", retries=0)(["?"], ["!"])
+
+
+def test_verls_reward_function_asks_the_server(
+    server: Server, expected: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from curate.serve.verl import compute_score
+
+    chat = [{"role": "user", "content": PROMPTS[0]}]
+    given = ("source", RESPONSES[1], "truth")
+    address = server.url.removeprefix("http://")
+    reward = compute_score(*given, {"prompt": chat, "num_turns": 2}, reward_router_address=address)
+    assert reward == pytest.approx(expected[0, 1], abs=1e-4)
+    monkeypatch.setenv("CURATE_REWARD_URL", server.url)
+    assert compute_score(*given, {"question": PROMPTS[0]}) == pytest.approx(expected[0, 1], abs=1e-4)
+    with pytest.raises(CurateError, match="no prompt in `extra_info`"):
+        compute_score(*given, {"index": 3})
+
+
+def test_a_remote_reward_function_asks_in_chunks_again_and_row_by_row(
+    server: Server, expected: np.ndarray
+) -> None:
+    reward = reward_function(server.url)  # the server takes 12 responses a request, and 40 at a time
+    found = reward([PROMPTS[0]] * 300, [RESPONSES[n % 5] for n in range(300)])
+    assert found == pytest.approx([expected[0, n % 5] for n in range(300)], abs=1e-4)
+    robot = [{"role": "robot", "content": "?"}]
+    chats = [[{"role": "user", "content": PROMPTS[0]}], robot, [{"role": "user", "content": PROMPTS[1]}]]
+    answers = [[{"role": "assistant", "content": RESPONSES[1]}]] * 3
+    for source in (reward, reward_function(str(server.model))):
+        first, none, last = source(chats, answers)
+        assert (first, last) == pytest.approx((expected[0, 1], expected[1, 1]), abs=1e-4)
+        assert none is None
 
 
 def _metric(server: Server, name: str) -> float:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from curate.aggregate.annotators.vote_patterns import Moments
-from curate.core.kernels import compile_kernel
 from curate.aggregate.votes import Float64, Int64
+from curate.core.kernels import compile_kernel
 
 _TO_CLUSTER = 3.0
 _TO_DISCOUNT = 6.0

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curate.aggregate.by_pair import GroupedVotes, group_by_pair
-from curate.core.kernels import compile_kernel
 from curate.aggregate.votes import Float32, Float64, Int8, Int32, Int64, Votes
 from curate.core.errors import CurateError
+from curate.core.kernels import compile_kernel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,8 +15,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from curate.core.kernels import compile_kernel, over_slices
 from curate.aggregate.votes import Float32, Float64, Int8, Int32, Int64
+from curate.core.kernels import compile_kernel, over_slices
 
 KAPPA, BETA, NU, DELTA, GAMMA = range(5)
 N_PARAMETERS = 5

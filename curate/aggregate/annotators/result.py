@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from curate.aggregate.annotators.pairs import PairTable
-from curate.core.kernels import compile_kernel
 from curate.aggregate.votes import Float64, Int8, Int32, Int64
+from curate.core.kernels import compile_kernel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curate.aggregate.annotators.pairs import PairTable
-from curate.core.kernels import compile_kernel, over_slices
 from curate.aggregate.votes import Float64, Int32, Int64
+from curate.core.kernels import compile_kernel, over_slices
 
 MAX_RESPONSES = 16
 PANEL_ERROR = 0.05

@@ -8,8 +8,8 @@ import numpy as np
 
 from curate.aggregate.annotators.pairs import PairTable, count_annotator_pairs
 from curate.aggregate.annotators.result import AgreementCounts
-from curate.core.kernels import compile_kernel
 from curate.aggregate.votes import Float32, Float64, Int8, Int32, Int64
+from curate.core.kernels import compile_kernel
 
 MAX_COLUMNS = 256
 MIN_COVERAGE = 0.05

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from curate.aggregate.graph.tally import PairTally, sum_pairs
-from curate.core.kernels import compile_kernel
 from curate.aggregate.votes import Float64, Int32, Int64, Votes
+from curate.core.kernels import compile_kernel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from curate.core.kernels import compile_kernel
 from curate.aggregate.votes import Float64, Int64
+from curate.core.kernels import compile_kernel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,9 +10,9 @@ from curate.aggregate.graph.exact import MOST_RESPONSES, solve_exactly
 from curate.aggregate.graph.large import order_large_prompts
 from curate.aggregate.graph.solution import DenoisedGraphs
 from curate.aggregate.graph.tally import PairTally, tally_pairs
-from curate.core.kernels import compile_kernel
 from curate.aggregate.votes import Float64, Int32, Int64, Votes
 from curate.core.errors import CurateError
+from curate.core.kernels import compile_kernel
 
 
 def denoise_graphs(

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from curate.aggregate.graph.arcs import TIE_TOLERANCE
-from curate.core.kernels import compile_kernel, over_slices
 from curate.aggregate.votes import Float64, Int32, Int64
+from curate.core.kernels import compile_kernel, over_slices
 
 MOST_RESPONSES = 20
 """2^20 entries per table, three tables of 8 bytes: beyond this memory and time double with each response."""

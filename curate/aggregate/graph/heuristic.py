@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from curate.aggregate.graph.components import Adjacency
-from curate.core.kernels import compile_kernel, over_slices
 from curate.aggregate.votes import Float64, Int64
+from curate.core.kernels import compile_kernel, over_slices
 
 BLOCK_BUDGET = 1e6
 """About how many steps a sweep of block moves may take: blocks are as long as that allows, two nodes at least."""

@@ -17,8 +17,8 @@ from curate.aggregate.graph.components import both_ways, build_adjacency, count_
 from curate.aggregate.graph.exact import Solved, solve_exactly
 from curate.aggregate.graph.heuristic import eades_lin_smyth, move_blocks
 from curate.aggregate.graph.tally import PairTally
-from curate.core.kernels import over_slices
 from curate.aggregate.votes import Float64, Int8, Int32, Int64
+from curate.core.kernels import over_slices
 
 WINDOW = 12
 MOST_ROUNDS = 30

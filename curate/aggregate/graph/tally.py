@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from curate.core.kernels import compile_kernel, over_slices
 from curate.aggregate.votes import Float32, Float64, Int8, Int32, Int64, Votes
 from curate.core.errors import CurateError
+from curate.core.kernels import compile_kernel, over_slices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

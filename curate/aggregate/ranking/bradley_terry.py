@@ -7,10 +7,10 @@ from typing import Literal
 
 import numpy as np
 
-from curate.core.kernels import compile_kernel, over_slices
 from curate.aggregate.ranking.tournament import Tournament
 from curate.aggregate.votes import Float64, Int32, Int64
 from curate.core.errors import CurateError
+from curate.core.kernels import compile_kernel, over_slices
 
 ELO_PER_LOGIT = 400.0 / np.log(10.0)
 MOST_STEPS = 100

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from curate.aggregate.graph.tally import PairTally
-from curate.core.kernels import compile_kernel, over_slices
 from curate.aggregate.votes import Float64, Int32, Int64
 from curate.core.errors import CurateError
+from curate.core.kernels import compile_kernel, over_slices
 
 MOST_JOINT = 400
 """Above so many responses strengths are fitted one at a time, and no standard deviations are given."""

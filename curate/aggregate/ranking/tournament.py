@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from curate.aggregate.graph.tally import PairTally
-from curate.core.kernels import compile_kernel
 from curate.aggregate.votes import Float64, Int32, Int64
 from curate.core.errors import CurateError
+from curate.core.kernels import compile_kernel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

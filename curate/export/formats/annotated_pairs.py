@@ -22,6 +22,8 @@ _LABEL = "curate_label"
 
 
 class IcaiResponse(Record):
+    """A response of a comparison."""
+
     text: str
     model: str | None
 
@@ -93,7 +95,7 @@ class AnnotatedPairs(RowFormat):
         metadata = {
             "version": "2.0",
             "description": "Annotated pairs",
-            "dataset_name": folder.name,
+            "dataset_name": "preferences of curate",
             "default_annotator": _identify(_LABEL),
             "available_metadata_keys_per_comparison": ["prompt_id", "confidence", "source"],
         }

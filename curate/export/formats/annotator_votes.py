@@ -16,7 +16,7 @@ from curate.records import Record
 
 
 class AnnotatorVoteRow(Record):
-    """One vote. `n_judgments`: how often the annotator was asked; `p_chosen`: its own probability, where it gives one."""
+    """One vote. `n_judgments`: how often the annotator was asked; `p_chosen`: its own probability, if any."""
 
     prompt: tuple[ChatMessage, ...]
     chosen: tuple[ChatMessage, ...]

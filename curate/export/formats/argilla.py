@@ -90,7 +90,7 @@ class Argilla(RowFormat):
             "distribution": {"strategy": "overlap", "min_submitted": 1},
             "mapping": None,
         }
-        about = {"name": folder.name.strip("."), "allow_extra_metadata": True}
+        about = {"name": "preferences", "allow_extra_metadata": True}
         pages = {"settings.json": settings, "dataset.json": about}
         paths = []
         for name, page in pages.items():

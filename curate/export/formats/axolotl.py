@@ -29,6 +29,8 @@ from curate.records import Record, arrow_schema
 
 
 class AxolotlOptions(Section):
+    """Which of Axolotl's strategies reads the rows."""
+
     type: Literal["chat_template", "bradley_terry"] = Field(
         "chat_template",
         description="chat_template: for `rl: dpo` with `type: chat_template.default`. bradley_terry: for "

@@ -100,7 +100,7 @@ class ExportFormat(ABC):
     def __init__(self, name: str, options: Any = None, *, code: str = "") -> None:
         """Open the format; `code` identifies the source of a user's own format."""
         self.name = name
-        self.options = self.Options() if options is None else options
+        self.options: Any = self.Options() if options is None else options
         self.code = code
 
     @property

@@ -16,6 +16,8 @@ from curate.records import Record
 
 
 class BestOptions(Section):
+    """The one task of the format."""
+
     task: Literal["sft"] = "sft"
 
 

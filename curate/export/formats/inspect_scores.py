@@ -22,6 +22,8 @@ from curate.records import Record
 
 
 class InspectOptions(Section):
+    """Whose responses are scored, and what their score is."""
+
     model: str | None = Field(
         None, description="Only responses of this model: that of the log that is scored."
     )

@@ -17,6 +17,8 @@ from curate.records import Record
 
 
 class JudgeRlInfo(Record):
+    """Facts that a reward function of verl is told beside the verdict."""
+
     index: str
     prompt_id: str
     response_a: str

@@ -67,7 +67,11 @@ class LlamaFactoryBinaryRow(LlamaFactoryRow):
     kto_tag: bool
 
 
-_ROWS = {"preference": LlamaFactoryPairRow, "binary": LlamaFactoryBinaryRow, "sft": LlamaFactoryRow}
+_ROWS: Mapping[str, type[LlamaFactoryRow]] = {
+    "preference": LlamaFactoryPairRow,
+    "binary": LlamaFactoryBinaryRow,
+    "sft": LlamaFactoryRow,
+}
 
 
 class LlamaFactory(TaskFormat):

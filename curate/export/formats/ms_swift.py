@@ -105,9 +105,9 @@ def _write_calls(message: Dict) -> list[Dict]:
     calls = [call["function"] for call in message["tool_calls"]]
     if any(not isinstance(call["arguments"], dict) for call in calls):
         raise Unusable("a call whose arguments are no object")
-    said = write_content(message)
+    text = write_content(message)
     return [
-        *([{"role": "assistant", "content": said}] if said else []),
+        *([{"role": "assistant", "content": text}] if text else []),
         *(
             {
                 "role": "tool_call",

@@ -15,6 +15,8 @@ from curate.records import Record
 
 
 class NemoCompletion(Record):
+    """A completion with its rank."""
+
     rank: int
     completion: tuple[ChatMessage, ...]
 

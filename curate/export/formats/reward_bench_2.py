@@ -22,6 +22,8 @@ from curate.records import Record
 
 
 class BenchmarkOptions(Section):
+    """Number of responses of a question."""
+
     responses: int = Field(4, ge=2, description="Responses of a question: the best and the next best ones.")
     exact: bool = Field(False, description="Leave out prompts that have fewer responses.")
 

@@ -52,5 +52,6 @@ def _copy_table(table: str, keys: tuple[str, ...]) -> ExportTable:
         query += " SEMI JOIN (FROM selection WHERE reason IS NULL) USING (prompt_id)"
     if table in _PER_ITERATION:
         query += " WHERE iteration = $1"
-    query += f" ORDER BY {', '.join(keys)}"
+    batch = ["memory.batch_of(prompt_id)"] if "prompt_id" in keys else []
+    query += f" ORDER BY {', '.join([*batch, *keys])}"
     return ExportTable(table, query, schema, ("iteration",) if table in _PER_ITERATION else ())

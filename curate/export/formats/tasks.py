@@ -1,10 +1,10 @@
-"""What a trainer is to learn from labels, whatever the names of its columns: pairs, single answers, or the best answer."""
+"""Examples that trainers learn from, whatever the names of columns: pairs, single answers, or the best answer."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -16,6 +16,8 @@ Dict = dict[str, Any]
 
 
 class TaskOptions(Section):
+    """The task that is trained."""
+
     task: Literal["preference", "binary", "sft"] = Field(
         "preference",
         description="preference: a better and a worse response (DPO, reward models). binary: single responses, good or "
@@ -31,13 +33,13 @@ class TaskFormat(RowFormat):
     model and messages.
     """
 
-    Options = TaskOptions
+    Options: ClassVar[type[Section]] = TaskOptions
     checks_rows = False
 
     def __init__(self, name: str, options: Any = None, *, code: str = "") -> None:
-        options = self.Options() if options is None else options
-        self.rows = "rankings" if options.task == "sft" else "pairs"
-        super().__init__(name, options, code=code)
+        chosen: Any = self.Options() if options is None else options
+        self.rows = "rankings" if chosen.task == "sft" else "pairs"
+        super().__init__(name, chosen, code=code)
 
     def write_example(self, example: Dict) -> Dict:
         """Return the row of an example of the task of the options.

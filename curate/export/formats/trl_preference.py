@@ -1,7 +1,7 @@
 """The format `trl-preference`: pairs as TRL's preference trainers read them.
 
-Columns as docs/source/dataset_formats.md ("preference") has them at huggingface/trl f2cd577: with an explicit prompt, or
-an implicit one (both conversations whole). RewardTrainer subtracts `margin` (trl/trainer/reward_trainer.py), as do
+Columns as docs/source/dataset_formats.md ("preference") has them at huggingface/trl f2cd577: with an explicit prompt,
+or an implicit one (both conversations whole). RewardTrainer subtracts `margin` (trl/trainer/reward_trainer.py), as do
 OpenRLHF (openrlhf/datasets/reward_dataset.py, at 3c3be62) and ms-swift. No trainer reads a soft label a row today;
 `confidence` is one, for losses of one's own.
 """
@@ -23,6 +23,8 @@ from curate.records import arrow_schema
 
 
 class TrlPreferenceOptions(Section):
+    """Where the prompt stands."""
+
     prompt: Literal["explicit", "implicit"] = Field(
         "explicit",
         description="explicit: in a column of its own. implicit: at the beginning of both conversations.",

@@ -16,6 +16,8 @@ from curate.records import Record
 
 
 class BinaryOptions(Section):
+    """The one task of the format."""
+
     task: Literal["binary"] = "binary"
 
 

@@ -15,17 +15,23 @@ from curate.records import Record
 
 
 class VerlReward(Record):
+    """Source of the reward of a prompt."""
+
     style: str
     ground_truth: str
 
 
 class VerlInfo(Record):
+    """Which prompt it is."""
+
     index: str
     prompt_id: str
     key: str | None
 
 
 class VerlImage(Record):
+    """An image of a prompt, by its address."""
+
     image: str
 
 

@@ -35,10 +35,7 @@ _PATTERNS: dict[Form, re.Pattern[str]] = {
 class PersonalDataOptions(TextFilterOptions):
     """Options of `personal-data`."""
 
-    forms: list[Form] = Field(
-        default_factory=lambda: ["email", "phone", "card", "iban", "us-ssn"],
-        description="What is looked for.",
-    )
+    forms: list[Form] = Field(["email", "phone", "card", "iban", "us-ssn"], description="What is looked for.")
 
 
 class PersonalData(TextFilter):

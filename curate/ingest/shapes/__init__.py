@@ -82,7 +82,7 @@ def locate_shape(source: Source, folder: Path) -> Source:
     Raises:
         CurateError: There is no such shape.
     """
-    if source.format in SHAPES.names:
+    if source.format in SHAPES.names or source.format == "auto":
         return source
     path, colon, name = source.format.partition(".py:")
     if colon:
@@ -97,6 +97,8 @@ def locate_shape(source: Source, folder: Path) -> Source:
 
 def identify_shape(name: str) -> str:
     """Return what identifies a shape wherever its file lies: the name of one of ours, else a digest of the file."""
+    if name == "auto":
+        return name
     version = open_shape(name).version
     return SHAPES.find(name, where="ingest.format", folder=Path()).code or (
         name if version == 1 else f"{name} {version}"

@@ -27,7 +27,7 @@ _READS = (
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """How a response was shown: its place from 0, the probability that it was seen there, and for how many seconds."""
+    """The showing of a response: its place from 0, the probability that it was seen there, and for how many seconds."""
 
     position: int | None
     propensity: float | None
@@ -60,6 +60,7 @@ class FeedbackLog(Shape):
     columns = (frozenset({"prompt", "responses", "signal"}),)
     reads = frozenset(_READS)
     kind = "implicit"
+    description = "an application's log of what users did with responses; see below"
 
     def read_row(self, row: ForeignRow, reading: SourceSettings) -> Row:
         """Read an event; its verdicts are those of the annotator of its signal."""
@@ -79,9 +80,9 @@ class FeedbackLog(Shape):
             about=_find_response(row, shown.responses),
             rationale=_describe(row),
         )
-        said = _SIGNALS[signal](event)
-        shown.verdicts = [item for item in said if isinstance(item, Verdict)]
-        shown.ratings = [item for item in said if isinstance(item, Rating)]
+        statements = _SIGNALS[signal](event)
+        shown.verdicts = [item for item in statements if isinstance(item, Verdict)]
+        shown.ratings = [item for item in statements if isinstance(item, Rating)]
         if signal == "edit":
             shown.responses = [*shown.responses, _read_edited(event)]
         return shown

@@ -8,7 +8,7 @@ answer.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 from curate.config.ingest import Fields
 from curate.ingest import foreign
@@ -29,7 +29,7 @@ class OasstTrees(Shape):
     columns = (frozenset({"message_tree_id", "prompt"}),)
     kind = "human"
     description = "trees of messages (`*.trees.jsonl`), of which people ranked the answers"
-    example: ClassVar[Mapping[str, Any] | None] = {
+    example: Mapping[str, Any] | None = {
         "row": {
             "message_tree_id": "t1",
             "tree_state": "ready_for_export",

@@ -50,6 +50,7 @@ def compute_judgment_id(row: Row) -> str:
         responses=named.get(row["form"], []),
         shown=row["shown"],
         sample=row["sample"],
+        aspect=row["aspect"],
     )
 
 
@@ -64,7 +65,7 @@ RECIPES = (
         "judgment_id",
         (
             *("prompt_id", "annotator_id", "revision", "form"),
-            *("response_a", "response_b", "listed", "shown", "sample"),
+            *("response_a", "response_b", "listed", "shown", "sample", "aspect"),
         ),
         "outcome <> 'failed' AND (kind <> 'human' OR revision = 'imported')",
         compute_judgment_id,

@@ -1,6 +1,6 @@
 """Forget: sources, prompts and people leave the lake, with what was derived from them and a receipt."""
 
-from curate.pipeline.forgetting.stage import finish_unfinished, forget_target, plan_forgetting
+from curate.pipeline.forgetting.stage import finish_killed_runs, forget_target, plan_forgetting
 from curate.pipeline.forgetting.target import ForgetTarget, find_person, find_prompts, find_source
 
 __all__ = [
@@ -8,7 +8,7 @@ __all__ = [
     "find_person",
     "find_prompts",
     "find_source",
-    "finish_unfinished",
+    "finish_killed_runs",
     "forget_target",
     "plan_forgetting",
 ]

@@ -32,7 +32,7 @@ _SEARCHED = (
 
 
 class ErasureReceipt(Section):
-    """How the lake's history was rewritten: see `curate.lake.erasure.Erasure`."""
+    """The rewriting of the lake's history: see `curate.lake.erasure.Erasure`."""
 
     snapshots: int
     files: int

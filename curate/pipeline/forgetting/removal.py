@@ -12,13 +12,14 @@ import pyarrow as pa
 
 from curate.aggregate.stage import BY_PROMPT, WHOLE
 from curate.core.identity import content_id
+from curate.lake.check.content_ids import compute_judgment_id
 from curate.lake.forgotten import digest_name, digest_sql
 from curate.lake.lake import Lake, Writer
 from curate.lake.runs import StageRun
 from curate.pipeline.forgetting.samples import read_left_statements, renumber_statements
 from curate.pipeline.forgetting.target import ForgetTarget, select_target
 from curate.pipeline.forgetting.usage import Use
-from curate.records import Judgment, arrow_schema, judgment_id
+from curate.records import Judgment, arrow_schema
 from curate.verify.consistency import PART as SCALED_OUT_PART
 
 STAGE = "forget"
@@ -69,15 +70,16 @@ def remove_rows(run: StageRun, target: ForgetTarget, uses: Sequence[Use], *, era
         _forget_memory(writer, lake)
         for table, (column, name) in _REMOVED.items():
             writer.delete(table, f"{column} IN (SELECT {column} FROM {name})")
+        _drop_decisions(writer)
         if removed.get("judgments"):
             _drop_derived(writer)
             _reopen_judges(writer)
         if anonymous is not None:
             writer.append("judgments", anonymous)
         _settle_links(writer)
-        renumber_statements(writer, lake, left)
         _hand_over(writer)
         _remove_inputs(writer, target)
+        renumber_statements(writer, lake, left)
         counts.dropped = {f"{table} forgotten": removed[table] for table in _REMOVED if table in removed}
         counts.rows_in = counts.rows_dropped
         counts.details |= {
@@ -156,6 +158,17 @@ def _drop_derived(writer: Writer) -> None:
     for table in (*BY_PROMPT, *WHOLE):
         writer.delete(table, "true")
     writer.delete("runs", "stage = 'aggregate' OR (stage = 'verify' AND part = ?)", [SCALED_OUT_PART])
+
+
+def _drop_decisions(writer: Writer) -> None:
+    """Remove what filters decided about forgotten rows, and about others on account of them: they look again."""
+    gone = "SELECT prompt_id FROM forgotten_prompts UNION ALL SELECT response_id FROM forgotten_responses"
+    if writer.delete("filter_decisions", f"item_id IN ({gone}) OR other IN ({gone})"):
+        writer.update(
+            "runs",
+            "fingerprint = 'forgotten ' || fingerprint "
+            "WHERE stage = 'filter' AND NOT starts_with(fingerprint, 'forgotten ')",
+        )
 
 
 def _reopen_judges(writer: Writer) -> None:
@@ -239,16 +252,7 @@ def _read_anonymous(lake: Lake) -> pa.Table:
 def _make_anonymous_id(row: dict[str, Any], name: str) -> str:
     if row["revision"] != "imported":
         return uuid.uuid4().hex
-    return judgment_id(
-        prompt=row["prompt_id"],
-        annotator=name,
-        revision=row["revision"],
-        form=row["form"],
-        responses=[value for value in (row["response_a"], row["response_b"]) if value],
-        shown=row["shown"],
-        sample=row["sample"],
-        aspect=row["aspect"],
-    )
+    return compute_judgment_id(row | {"annotator_id": name})
 
 
 def _read_details(raw: str | None) -> dict[str, Any]:

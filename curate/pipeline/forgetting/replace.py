@@ -20,7 +20,7 @@ from curate.ingest.inputs import Input, locate_inputs
 from curate.lake.forgotten import digest_name, digest_sql
 from curate.lake.lake import Lake
 from curate.lake.runs import StageRun, Summary
-from curate.pipeline.forgetting.stage import ForgetResult, finish_unfinished, forget_target
+from curate.pipeline.forgetting.stage import ForgetResult, finish_killed_runs, forget_target
 from curate.pipeline.forgetting.target import ForgetTarget, select_target
 
 _OLD = "replaced "  # before the name of an input: its rows from before
@@ -88,7 +88,7 @@ def replace_source(
         erase: Rewrite the lake's history too.
         track: Shows progress.
     """
-    finish_unfinished(lake, config)  # before rows come again that it may still be looking for
+    finish_killed_runs(lake, config)  # before rows come again that it may still be looking for
     run_id = uuid.uuid4().hex
     _set_aside(lake, config, plan, run_id)
     ingest = ingest_judgments if plan.source.kind == "judgments" else ingest_responses

@@ -11,12 +11,12 @@ from typing import Any
 
 import pyarrow as pa
 
+from curate.lake.check.content_ids import compute_judgment_id
 from curate.lake.lake import Lake, Writer
-from curate.records import judgment_id
 
 _LEFT = """
 WITH questions AS (
-    SELECT DISTINCT prompt_id, annotator_id, revision, form, response_a, response_b, shown, aspect
+    SELECT DISTINCT prompt_id, annotator_id, revision, form, response_a, response_b, listed, shown, aspect
     FROM judgments SEMI JOIN forgotten_judgments USING (judgment_id)
     WHERE revision = 'imported'
 )
@@ -25,6 +25,7 @@ FROM judgments JOIN questions USING (prompt_id, annotator_id, revision, form)
 WHERE
     judgments.response_a IS NOT DISTINCT FROM questions.response_a
     AND judgments.response_b IS NOT DISTINCT FROM questions.response_b
+    AND judgments.listed IS NOT DISTINCT FROM questions.listed
     AND judgments.shown IS NOT DISTINCT FROM questions.shown
     AND judgments.aspect IS NOT DISTINCT FROM questions.aspect
     AND judgment_id NOT IN (SELECT judgment_id FROM forgotten_judgments)
@@ -43,10 +44,10 @@ def renumber_statements(writer: Writer, lake: Lake, rows: Sequence[dict[str, Any
     numbers: dict[str, int] = {}
     identities: dict[str, tuple[str, int]] = {}
     for row in rows:
-        question = _make_id(row, 0)
+        question = compute_judgment_id(row | {"sample": 0})
         sample = numbers[question] = numbers.get(question, -1) + 1
         if sample != row["sample"]:
-            identities[row["judgment_id"]] = (_make_id(row, sample), sample)
+            identities[row["judgment_id"]] = (compute_judgment_id(row | {"sample": sample}), sample)
     if not identities:
         return 0
     renamed = pa.table(
@@ -64,16 +65,3 @@ def renumber_statements(writer: Writer, lake: Lake, rows: Sequence[dict[str, Any
             "judgment_id = new_id, sample = new_sample FROM renamed_statements WHERE judgment_id = old_id",
         )
     return len(identities)
-
-
-def _make_id(row: dict[str, Any], sample: int) -> str:
-    return judgment_id(
-        prompt=row["prompt_id"],
-        annotator=row["annotator_id"],
-        revision=row["revision"],
-        form=row["form"],
-        responses=[value for value in (row["response_a"], row["response_b"]) if value],
-        shown=row["shown"],
-        sample=sample,
-        aspect=row["aspect"],
-    )

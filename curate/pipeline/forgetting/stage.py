@@ -42,7 +42,7 @@ _KEPT = ("prompts", "responses", "judgments", "quarantine", "repeats")
 
 @dataclass(frozen=True, slots=True)
 class ForgetPlan:
-    """What `forget_target` would do: rows by table, rows that another input keeps, and what was made of them."""
+    """The work that `forget_target` would do: rows by table, rows that another input keeps, and their uses."""
 
     target: ForgetTarget
     removed: dict[str, int]
@@ -57,7 +57,7 @@ class ForgetPlan:
 
 @dataclass(frozen=True, slots=True)
 class ForgetResult:
-    """What was done. `receipt`: where it is written."""
+    """The work that was done. `receipt`: where it is written."""
 
     label: str
     removed: dict[str, int]
@@ -99,7 +99,7 @@ def forget_target(
         return _finish(lake, config, run.run_id, texts)
 
 
-def finish_unfinished(lake: Lake, config: Config) -> list[ForgetResult]:
+def finish_killed_runs(lake: Lake, config: Config) -> list[ForgetResult]:
     """Do what commands that were killed have left to do."""
     if not _list_unfinished(lake):
         return []

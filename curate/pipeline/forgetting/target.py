@@ -1,4 +1,4 @@
-"""What is to be forgotten: the inputs of a source, prompts, or a person, as the lake knows them."""
+"""Targets of `curate forget`: the inputs of a source, prompts, or a person, as the lake knows them."""
 
 from __future__ import annotations
 
@@ -81,12 +81,14 @@ def find_source(lake: Lake, name: str) -> ForgetTarget:
             f"The lake has no source {name!r}: name one of those that it has ({listed or 'it has none'}), "
             "or an input by its path as `curate status` shows it."
         )
-    by_name = name in {source for _, source in matches}
     parts = {part for part, _ in matches if part is not None}
-    names = {name} if by_name else {source for part, source in matches if source is not None}
-    if by_name:  # runs of an older lake name an input by its path only
-        parts |= {part for part, _ in known if part is not None and part.rsplit("/", 1)[-1] == name}
-        parts -= {part for part, source in known if source is not None and source != name}
+    if name in {source for _, source in matches}:
+        names = {name}
+        # Runs of an older lake name an input by its path only.
+        named = {part for part, source in known if source is not None}
+        parts |= {part for part, _ in known if part and part not in named and part.rsplit("/", 1)[-1] == name}
+    else:
+        names = {source for _, source in matches if source is not None}
     return ForgetTarget(
         kind="source", label=f"source {name}", parts=tuple(sorted(parts)), names=tuple(sorted(names))
     )
@@ -96,7 +98,7 @@ def find_prompts(lake: Lake, ids: Sequence[str]) -> ForgetTarget:
     """Find prompts by the lake's ids or by the caller's own.
 
     Raises:
-        CurateError: The lake does not have one of them.
+        CurateError: The lake does not have one of them, or an id of the caller's own stands for several.
     """
     with lake.bind("wanted", pa.table({"name": pa.array(list(ids), pa.string())})):
         rows = lake.rows(
@@ -108,6 +110,13 @@ def find_prompts(lake: Lake, ids: Sequence[str]) -> ForgetTarget:
             f'The lake has no prompt {missing[0]!r}: give its id (`curate sql "SELECT prompt_id, key FROM prompts"`) '
             "or your own one."
         )
+    for name in ids:
+        several = [prompt for given, prompt in rows if given == name]
+        if len(several) > 1:
+            raise CurateError(
+                f"{name!r} is the id of {len(several)} prompts: give the lake's ids of those that are meant "
+                f"({', '.join(several[:_MANY])})."
+            )
     prompts = tuple(dict.fromkeys(prompt for _, prompt in rows))
     label = "1 prompt" if len(prompts) == 1 else f"{len(prompts)} prompts"
     return ForgetTarget(kind="prompt", label=label, prompts=prompts, quarantine=_find_copies(lake, prompts))
@@ -133,7 +142,7 @@ def find_person(lake: Lake, config: Config, name: str, *, anonymise: bool = Fals
     if not people:
         raise CurateError(
             "No judgment of the lake is by that person: give the address or name by which they answered, or their "
-            "pseudonym (`curate verify people` lists them)."
+            "pseudonym (`curate verify quality` lists them)."
         )
     copies = lake.rows("SELECT quarantine_id FROM quarantine WHERE contains(raw, ?)", [name])
     return ForgetTarget(

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
+from curate.aggregate import aggregate_judgments
 from curate.cli.app import app
 from curate.core.errors import CurateError
 from curate.data.pseudonym import Pseudonyms
@@ -23,11 +26,13 @@ from curate.pipeline.forgetting import (
     find_person,
     find_prompts,
     find_source,
-    finish_unfinished,
+    finish_killed_runs,
     forget_target,
     plan_forgetting,
 )
 from curate.pipeline.forgetting.receipt import check_receipt, read_receipt
+from curate.records import GuaranteeTest, LabelUse, Record, TestedLabel
+from tests.conftest import judge_pair, make_prompt, make_response, table
 from tests.pipeline.forgetting.projects import (
     ingest,
     list_holders,
@@ -106,6 +111,8 @@ def test_erased_rows_are_in_no_file_and_the_receipt_says_so(tmp_path: Path) -> N
         check_receipt(lake, read_receipt(result.receipt))
 
 
+LABELS = ("preferences", "rankings", "graphs", "annotators", "assessments")
+
 PROGRAM = """
 import sys
 from pathlib import Path
@@ -128,7 +135,7 @@ def test_a_killed_forget_is_taken_up_by_the_next(tmp_path: Path) -> None:
     write_rows(home / "b.jsonl", [pair(n) for n in range(50)])
     ingest(config).close()
     kills = 0
-    for delay in (0.05, 0.2, 0.35, 0.5, 0.8, 1.2):
+    for delay in (0.1, 0.4, 0.8, 1.6):
         shutil.copytree(home, tmp_path / f"after-{delay}")
         config = write_project(tmp_path / f"after-{delay}", trl("b.jsonl"))
         (tmp_path / f"after-{delay}" / "a.jsonl").unlink()
@@ -144,10 +151,10 @@ def test_a_killed_forget_is_taken_up_by_the_next(tmp_path: Path) -> None:
             if (
                 lake.value("SELECT count(*) FROM prompts") > 50
             ):  # killed before the removal: nothing has happened
-                assert finish_unfinished(lake, config) == []
+                assert finish_killed_runs(lake, config) == []
                 forget_target(lake, config, find_source(lake, "a.jsonl"), erase=True)
             else:
-                finish_unfinished(lake, config)
+                finish_killed_runs(lake, config)
             assert lake.value("SELECT count(*) FROM prompts") == 50
             assert check_lake(config.location).findings == []
             (receipt,) = (tmp_path / f"after-{delay}" / ".curate" / "forgotten").glob("*.json")
@@ -278,3 +285,93 @@ def test_the_command_asks_and_tells_what_was_made_of_the_rows(
     assert [row["name"] for row in status["forgotten"]] == ["out"]
     (receipt,) = (tmp_path / ".curate" / "forgotten").glob("*.json")
     assert "its history was not erased" in run(app, ["forget", "--check", str(receipt)]).output
+
+
+def test_labels_go_with_their_judgments_and_come_as_if_these_had_never_been(tmp_path: Path) -> None:
+    expected: dict[str, list[Any]] = {}
+    for name, files in (("one", ("b.jsonl",)), ("both", ("a.jsonl", "b.jsonl"))):
+        home = tmp_path / name
+        config = write_project(home, *map(trl, files))
+        write_rows(home / "a.jsonl", [pair(n, chosen="No.", rejected="Yes, of course.") for n in range(10)])
+        write_rows(home / "b.jsonl", [pair(n) for n in range(5, 15)])
+        with ingest(config) as lake:
+            aggregate_judgments(lake, config)
+            if name == "one":
+                expected = read_tables(lake, LABELS)
+                continue
+            assert read_tables(lake, LABELS) != expected
+            config = write_project(home, trl("b.jsonl"))
+            forget_target(lake, config, find_source(lake, "a.jsonl"))
+            assert all(not rows for rows in read_tables(lake, LABELS).values())
+            assert not aggregate_judgments(lake, config).skipped
+            assert read_tables(lake, LABELS) == expected
+
+
+def test_people_who_are_forgotten_leave_the_guarantees_memory(lake: Lake, tmp_path: Path) -> None:
+    prompts = [make_prompt(number) for number in range(2)]
+    responses = [make_response(prompt, number) for prompt in prompts for number in range(2)]
+    rng = random.Random(0)
+    pairs = [
+        sorted(responses[:2], key=lambda r: r.response_id),
+        sorted(responses[2:], key=lambda r: r.response_id),
+    ]
+    verdicts = [
+        judge_pair(*two, annotator=who, shown="ab", accuracy=1.0, rng=rng)
+        for two, who in zip(pairs, ("person-a", "person-b"), strict=True)
+    ]
+    names = [
+        {"prompt_id": a.prompt_id, "response_a": a.response_id, "response_b": b.response_id} for a, b in pairs
+    ]
+    stamp: dict[str, Any] = {"iteration": 0, "run_id": "test", "revision": 1}
+    test: dict[str, Any] = {
+        "identity": "x",
+        "share": 1.0,
+        "wealth": 1.0,
+        "remains": 0.5,
+        "lead": 1.0,
+        "looks": 2,
+        "learnt": 0,
+        "tested": 2,
+        "errors": 1,
+        "holds": False,
+    }
+    uses: list[Record] = [
+        LabelUse(**name, use="test", agrees=-1, place=place, **stamp) for place, name in enumerate(names)
+    ]
+    tested: list[Record] = [
+        TestedLabel(**name, direction=1, p_a=0.9, stratum="all", **stamp) for name in names
+    ]
+    with lake.write("test") as writer:
+        writer.append("prompts", table(prompts))
+        writer.append("responses", table(responses))
+        writer.append("judgments", table(verdicts))
+        writer.append("guarantee_tests", table([GuaranteeTest(**test, **stamp)]))
+        writer.append("label_uses", table(uses))
+        writer.append("tested_labels", table(tested))
+    config = write_project(tmp_path)
+    forget_target(lake, config, find_person(lake, config, "person-a"))
+    assert lake.rows("SELECT agrees FROM label_uses ORDER BY place") == [
+        (0,),
+        (-1,),
+    ]  # spent, and says nothing
+    assert lake.value("SELECT identity FROM guarantee_tests") == ""  # the revision has retired
+    forget_target(lake, config, find_prompts(lake, [prompts[1].prompt_id]))
+    assert (
+        lake.value("SELECT count(*) FROM label_uses") == lake.value("SELECT count(*) FROM tested_labels") == 1
+    )
+
+
+def test_statements_that_stay_are_numbered_as_if_the_others_had_never_been(tmp_path: Path) -> None:
+    config = write_project(tmp_path, trl("a.jsonl", annotator="same"), trl("b.jsonl", annotator="same"))
+    turned = pair(1, chosen=pair(1)["rejected"], rejected=pair(1)["chosen"])
+    write_rows(tmp_path / "a.jsonl", [pair(1)])
+    write_rows(tmp_path / "b.jsonl", [turned])
+    with ingest(config) as lake:
+        assert lake.rows("SELECT sample FROM judgments ORDER BY 1") == [(0,), (1,)]
+        config = write_project(tmp_path, trl("b.jsonl", annotator="same"))
+        forget_target(lake, config, find_source(lake, "a.jsonl"))
+        assert lake.rows("SELECT sample, part FROM judgments") == [(0, "b.jsonl")]
+        write_rows(tmp_path / "b.jsonl", [turned, pair(2)])
+        counts = ingest_sources(lake, config).counts
+        assert (counts.rows_kept, counts.rows_duplicate) == (1, 1)
+        assert check_lake(config.location).findings == []

@@ -63,8 +63,8 @@ def test_a_mended_mapping_gives_the_lake_that_it_would_have_given_at_once(
     with Lake.open(config.location) as lake:
         kept = lake.rows("SELECT DISTINCT prompt_id FROM judgments WHERE annotator_id = 'judge'")
         assert (
-            len(kept) == 7
-        )  # paid for once: of prompts that stayed the same; five had no system prompt then
+            len(kept) == 8
+        )  # paid for once: four had a system prompt that was not read, and b.jsonl keeps a fifth
         with lake.write("test") as writer:
             writer.delete("judgments", "annotator_id = 'judge'")
         assert read_tables(lake) == expected

@@ -1,0 +1,212 @@
+"""Columns that hold answers: two sides of a pair, a list, an object by model, a column for each, or one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from curate.ingest.recognition import names as words
+from curate.ingest.recognition.content import Column, profile_columns
+from curate.ingest.recognition.names import NamePair, find_pairs, has_word, join_name, split_name
+from curate.ingest.recognition.proposal import Proposal, list_names
+
+_NO_ANSWERS = words.MODELS | words.SCORES | words.RANKS | words.ANNOTATORS | words.RATIONALES | words.VERDICTS
+_KEYS = frozenset({"id", "ids", "uid", "hash", "url"})  # last words of names of columns that hold no text
+_MOST_MODELS = 50  # that one row has answers of
+_TAKES_SIDES = words.SCORES | words.RANKS | words.VERDICTS
+
+
+def find_answers(columns: Mapping[str, Column]) -> NamePair | None:
+    """Find the two columns that hold answers: sides of one pair, both of prose, called as answers are."""
+    pairs = [
+        pair
+        for pair in find_pairs(name for name in columns if split_name(name)[-1] not in _KEYS)
+        if all(
+            columns[name].is_prose or _may_be_short_answers(columns[name], pair) for name in (pair.a, pair.b)
+        )
+        and not set(pair.stem) & _NO_ANSWERS
+    ]
+    named = [pair for pair in pairs if set(pair.stem) & words.ANSWERS or not pair.stem or pair.decided]
+    candidates = named or pairs
+    longest = sorted(candidates, key=lambda pair: (-columns[pair.a].length - columns[pair.b].length, pair.a))
+    return longest[0] if longest else None
+
+
+def _may_be_short_answers(column: Column, pair: NamePair) -> bool:
+    return column.content in ("number", "flag") and bool(set(pair.stem) & words.ANSWERS) and column.length > 0
+
+
+def read_pair(proposal: Proposal, pair: NamePair, columns: Mapping[str, Column]) -> None:
+    """Let the mapping read two answers, and the models that wrote them.
+
+    Args:
+        proposal: The mapping.
+        pair: The columns of the answers.
+        columns: Profiles of all columns.
+    """
+    for key, name in zip(
+        ("chosen", "rejected") if pair.decided else ("a", "b"), (pair.a, pair.b), strict=True
+    ):
+        proposal.read(key, name)
+        note_json(proposal, columns[name])
+    if pair.decided:
+        proposal.says_verdicts = True
+        if pair.sides != ("chosen", "rejected"):
+            proposal.doubts.append(f"`{pair.a}` is better than `{pair.b}` by their names")
+    for other in find_pairs(columns):
+        if other.sides == pair.sides and other.a not in proposal.used and set(other.stem) & words.MODELS:
+            proposal.read("model_a", other.a)
+            proposal.read("model_b", other.b)
+            break
+
+
+def read_list(proposal: Proposal, columns: Mapping[str, Column], rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Read a column that holds a list of answers: texts, conversations, or objects with a text."""
+    lists = [
+        column
+        for column in columns.values()
+        if (column.content in ("texts", "objects", "conversations") or column.inner in ("texts", "objects"))
+        and has_word(column.name, words.ANSWERS)
+    ]
+    if len(lists) != 1:
+        return False
+    column = lists[0]
+    proposal.read("responses", column.name)
+    note_json(proposal, column)
+    if column.content == "objects":
+        return _read_objects(proposal, column.name, rows)
+    for key, stems in (("response_score", words.SCORES | words.RANKS), ("response_model", words.MODELS)):
+        beside = [
+            other.name
+            for other in columns.values()
+            if other.content == ("numbers" if key == "response_score" else "texts")
+            and other.name not in proposal.used
+            and has_word(other.name, stems)
+        ]
+        if len(beside) == 1:
+            proposal.read(key, beside[0])
+    check_score(proposal, proposal.fields.get("response_score"))
+    return True
+
+
+def _read_objects(proposal: Proposal, name: str, rows: Sequence[Mapping[str, Any]]) -> bool:
+    items = [item for row in rows for item in row.get(name) or () if isinstance(item, Mapping)]
+    inside = profile_columns(items)
+    texts = [
+        column.name
+        for column in inside.values()
+        if column.is_prose and has_word(column.name, words.ANSWERS | {"content"})
+    ]
+    if not texts:
+        return False
+    proposal.fields["response_text"] = max(texts, key=lambda text: inside[text].length)
+    models = [
+        column.name
+        for column in inside.values()
+        if column.content == "text" and has_word(column.name, words.MODELS)
+    ]
+    if models:
+        proposal.fields["response_model"] = models[0]
+    numbers = [column.name for column in inside.values() if column.content == "number"]
+    others = [
+        c.name
+        for c in inside.values()
+        if c.content not in ("number", "text") and has_word(c.name, _TAKES_SIDES)
+    ]
+    scores = [number for number in numbers if has_word(number, words.SCORES | words.RANKS)]
+    if len(scores) == 1:
+        proposal.fields["response_score"] = scores[0]
+        check_score(proposal, scores[0])
+    elif scores:
+        proposal.problems.append(
+            f"`{name}` has the numbers {list_names(scores)}: write `response_score: COLUMN` for the one that says "
+            "which answer is better, with `best: high` or `best: low`"
+        )
+    elif others:
+        proposal.problems.append(
+            f"{list_names([f'{name}.{other}' for other in others])} may say which answer is better: write "
+            f"`response_score: {others[0]}.KEY`, with `best: high` or `best: low`"
+        )
+    elif numbers:
+        proposal.problems.append(
+            f"nothing says what the numbers {list_names(numbers)} in `{name}` are: if one of them says which answer is "
+            f"better, write `response_score: {numbers[0]}` with `best: high` or `best: low`"
+        )
+    return True
+
+
+def check_score(proposal: Proposal, score: str | None) -> None:
+    """Take a higher score for the better one, as a score or rating is by its name; a rank has no direction."""
+    if score is None:
+        return
+    proposal.says_verdicts = True
+    if has_word(score, words.RANKS):
+        proposal.problems.append(
+            f"`{score}` is a rank by its name, and numbers do not say which end is the best: write `best: low` where 1 "
+            "is the best, or `best: high`"
+        )
+    else:
+        proposal.doubts.append(f"the higher `{score}` is the better one")
+
+
+def read_columns(proposal: Proposal, columns: Mapping[str, Column]) -> bool:
+    """Read answers that have a numbered column each: `answer_1`, `answer_2`, `answer_3`."""
+    groups: dict[str, list[str]] = {}
+    for column in columns.values():
+        match = re.fullmatch(r"(.*?)[ _.-]?(\d+|[a-e])", column.name, re.IGNORECASE)
+        if match and column.is_prose and has_word(match[1], words.ANSWERS):
+            groups.setdefault(match[1], []).append(column.name)
+    several = [group for group in groups.values() if len(group) > 2]
+    if len(several) != 1:
+        return False
+    proposal.fields["responses"] = several[0]
+    proposal.used.update(several[0])
+    return True
+
+
+def read_object(proposal: Proposal, columns: Mapping[str, Column], rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Read answers by model from one object: `{gpt-4: …, claude: …}`."""
+    named = [c.name for c in columns.values() if c.content == "object" and has_word(c.name, words.ANSWERS)]
+    if len(named) != 1:
+        return False
+    objects = [row[named[0]] for row in rows if isinstance(row.get(named[0]), Mapping)]
+    keys = dict.fromkeys(key for answers in objects for key in answers)
+    if not 2 <= len(keys) <= _MOST_MODELS or not all(
+        isinstance(text, str) for o in objects for text in o.values()
+    ):
+        return False
+    proposal.fields["responses"] = {key: f"{named[0]}.{key}" for key in keys}
+    proposal.used.add(named[0])
+    proposal.doubts.append(f"the keys of `{named[0]}` are names of models")
+    return True
+
+
+def read_single(proposal: Proposal, columns: Mapping[str, Column]) -> bool:
+    """Read the one answer of a row."""
+    single = [
+        column
+        for column in columns.values()
+        if column.is_prose
+        and split_name(column.name)[-1] not in _KEYS
+        and has_word(column.name, words.ANSWERS - {"text", "message", "messages", "conversation"})
+        and join_name(column.name) not in words.REFERENCES
+    ]
+    if len(single) != 1:
+        return False
+    proposal.read("response", single[0].name)
+    for column in columns.values():
+        if (
+            column.content == "text"
+            and has_word(column.name, words.MODELS)
+            and column.name not in proposal.used
+        ):
+            proposal.read("response_model", column.name)
+            break
+    return True
+
+
+def note_json(proposal: Proposal, column: Column) -> None:
+    """Let a column be parsed whose cells hold messages as JSON text."""
+    if column.content == "json":
+        proposal.fields.setdefault("json_columns", []).append(column.name)

@@ -1,0 +1,122 @@
+"""A mapping for rows of no known shape, proposed by the names of their columns and by what is in them.
+
+What names and values do not decide is a problem with a sentence of what to write, and never a guess.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from curate.ingest.context import is_context
+from curate.ingest.recognition import names as words
+from curate.ingest.recognition.answers import (
+    find_answers,
+    read_columns,
+    read_list,
+    read_object,
+    read_pair,
+    read_single,
+)
+from curate.ingest.recognition.content import Column, list_keys
+from curate.ingest.recognition.names import has_word, join_name
+from curate.ingest.recognition.proposal import Proposal
+from curate.ingest.recognition.question import read_context, read_prompt
+from curate.ingest.recognition.verdict_columns import read_verdict
+
+_TAKES_SIDES = words.VERDICTS | words.SCORES | words.RANKS
+
+
+def propose_mapping(columns: Mapping[str, Column], rows: Sequence[Mapping[str, Any]]) -> Proposal | None:
+    """Propose a mapping, or return None where nothing looks like an answer.
+
+    Args:
+        columns: Profiles of the columns by name.
+        rows: Sampled rows.
+    """
+    proposal = Proposal()
+    pair = None if read_columns(proposal, columns) else find_answers(columns)
+    if pair is not None:
+        read_pair(proposal, pair, columns)
+    elif not (
+        proposal.used
+        or read_object(proposal, columns, rows)
+        or read_list(proposal, columns, rows)
+        or read_single(proposal, columns)
+    ):
+        return None
+    read_prompt(proposal, columns)
+    read_context(proposal, columns)
+    if pair is not None:
+        read_verdict(proposal, pair, columns)
+    _read_annotator(proposal, columns)
+    _read_beside(proposal, columns)
+    _check_leftovers(proposal, columns, rows)
+    if rest := [name for name in columns if name not in proposal.used and not is_context(name)]:
+        proposal.fields["meta"] = rest
+    return proposal
+
+
+def _read_annotator(proposal: Proposal, columns: Mapping[str, Column]) -> None:
+    if not proposal.says_verdicts:
+        return
+    free = [
+        column
+        for column in columns.values()
+        if column.name not in proposal.used and column.content in ("text", "number")
+    ]
+    named = [
+        column
+        for column in free
+        if has_word(column.name, words.ANNOTATORS | words.WORKERS) and column.words < 3
+    ]
+    if len(named) != 1:
+        return
+    proposal.read("annotator", named[0].name)
+    if has_word(named[0].name, words.WORKERS):
+        proposal.kind = "human"
+        proposal.doubts.append(f"`{named[0].name}` names people")
+
+
+def _read_beside(proposal: Proposal, columns: Mapping[str, Column]) -> None:
+    for key, known in (("reference", words.REFERENCES), ("rationale", words.RATIONALES)):
+        if key == "rationale" and ("winner" not in proposal.fields and "chosen" not in proposal.fields):
+            continue
+        free = [
+            c.name
+            for c in columns.values()
+            if c.name not in proposal.used and c.content == "text" and join_name(c.name) in known
+        ]
+        if len(free) == 1:
+            proposal.read(key, free[0])
+
+
+def _check_leftovers(
+    proposal: Proposal, columns: Mapping[str, Column], rows: Sequence[Mapping[str, Any]]
+) -> None:
+    """Make a problem of a column that says something of which answer is better, and that nothing reads."""
+    if proposal.problems:
+        return
+    for column in columns.values():
+        if column.name in proposal.used:
+            continue
+        if column.content in ("object", "objects", "mixed", "json"):
+            inside = list_keys([row.get(column.name) for row in rows])
+            if telling := [
+                key for key in inside if has_word(key, _TAKES_SIDES) or has_word(column.name, _TAKES_SIDES)
+            ]:
+                proposal.problems.append(
+                    f"`{column.name}` holds `{telling[0]}`, which may say which answer is better: write what reads it "
+                    f"under `verdicts`, or `ignore: [{column.name}]`"
+                )
+                return
+            continue
+        if column.content not in ("number", "numbers", "flag", "text"):
+            continue
+        is_verdict = column.content != "text" or column.values is not None
+        if is_verdict and has_word(column.name, _TAKES_SIDES):
+            proposal.problems.append(
+                f"`{column.name}` may say which answer is better, and nothing says how: write what reads it (`winner`, "
+                f"`response_score` with `best: high` or `best: low`), or `ignore: [{column.name}]`"
+            )
+            return

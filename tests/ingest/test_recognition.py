@@ -1,0 +1,246 @@
+"""What files are recognised as: each is read rightly or refused with a sentence, and none is read wrongly."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from curate.config.ingest import Source
+from curate.config.project import Config
+from curate.data.conversation import get_final_text
+from curate.ingest.recognition import (
+    Recognition,
+    describe_recognition,
+    draw_rows,
+    recognize_source,
+    write_entry,
+)
+from curate.ingest.recognition.names import NamePair
+from curate.ingest.recognition.sources import resolve_formats
+from curate.ingest.recognition.winners import read_winner_values
+from curate.ingest.rows import NativeRow, Row
+from curate.ingest.shapes import SHAPES, open_shape
+from tests.ingest.look_alikes import DECIDED, LOOK_ALIKES, TRUTH, LookAlike, order
+from tests.ingest.samples import lines, native
+
+
+def make_config(folder: Path) -> Config:
+    config = Config()
+    object.__setattr__(config, "_folder", folder)
+    return config
+
+
+def recognize(folder: Path, name: str, **options: Any) -> Recognition:
+    return recognize_source(Source(source=name, format="auto", **options), make_config(folder))
+
+
+def last_text(turns: Any) -> str:
+    return turns if isinstance(turns, str) else get_final_text(turns)
+
+
+def read_verdicts(rows: tuple[Row | NativeRow, ...]) -> list[tuple[str, str, str, bool]]:
+    """(question, better answer or the first, other answer, is a tie) of every verdict."""
+    read = []
+    for row in rows:
+        for verdict in row.verdicts:
+            a, b = (last_text(row.responses[place].answer) for place in (verdict.a, verdict.b))
+            better, other = (b, a) if verdict.winner == "b" else (a, b)
+            read.append((last_text(row.prompt), better, other, verdict.winner == "tie"))
+    return read
+
+
+@pytest.mark.parametrize("look_alike", LOOK_ALIKES, ids=lambda look_alike: look_alike.name)
+def test_a_look_alike_is_read_rightly_or_refused(look_alike: LookAlike, tmp_path: Path) -> None:
+    look_alike.write(tmp_path / look_alike.name, look_alike.rows)
+    recognition = recognize(tmp_path, look_alike.name)
+    if look_alike.outcome == "refused":
+        assert recognition.certainty == "refused"
+        assert all(problem for problem in recognition.problems)
+        return
+    assert recognition.certainty != "refused", recognition.problems
+    assert recognition.trial is not None
+    truth = TRUTH if len(look_alike.rows) == len(TRUTH) else DECIDED
+    expected = [(item.question, *order(item), item.better == "tie") for item in truth]
+    assert read_verdicts(recognition.trial.rows) == expected
+
+
+def test_every_shape_with_an_example_is_recognised_by_it(tmp_path: Path) -> None:
+    """A new shape is recognised without a change of code: its example is read as it says, or not at all."""
+    missed = []
+    for name in SHAPES.names:
+        example = open_shape(name).example
+        if not example:
+            continue
+        row = example["row"]
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps(row, default=str) + "\n")
+        recognition = recognize(tmp_path, f"{name}.jsonl")
+        if recognition.certainty == "refused" or recognition.trial is None:
+            missed.append(name)
+            continue
+        read = recognition.trial.rows[0]
+        answers = [last_text(response.answer) for response in read.responses]
+        assert answers == example["responses"], name
+        if recognition.source is not None and recognition.source.format == name:
+            for verdict, wanted in zip(read.verdicts, example["verdicts"], strict=True):
+                said = {
+                    key: value for key, value in wanted.items() if key != "annotator"
+                }  # may be the file's name
+                assert {key: getattr(verdict, key) for key in said} == said
+    assert len(missed) <= 6, missed
+
+
+def test_native_rows_stay_native(tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_bytes(lines(native(1), native(2), {"broken": True}))
+    (tmp_path / "v.jsonl").write_bytes(
+        lines({"prompt": "q1", "a": "r0", "b": "r1", "annotator": "anna", "kind": "human", "winner": "a"})
+    )
+    (tmp_path / "bad.jsonl").write_bytes(b"no JSON\n")
+    config = make_config(tmp_path)
+    sources = [Source(source=name) for name in ("x.jsonl", "bad.jsonl")]
+    assert resolve_formats(sources, config) == sources  # and so are the fingerprints of work that is done
+    assert recognize(tmp_path, "v.jsonl").source == Source(
+        source="v.jsonl", kind="judgments", format="native"
+    )
+
+
+def test_a_source_without_a_format_is_recognised_where_that_is_certain(tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_bytes(lines({"prompt": "Why?", "chosen": "So.", "rejected": "No."}))
+    (tmp_path / "y.jsonl").write_bytes(lines({"prompt": "Why?", "y_w": "So.", "y_l": "No."}))
+    sources = [Source(source="x.jsonl"), Source(source="y.jsonl")]
+    x, y = resolve_formats(sources, make_config(tmp_path))
+    assert x.format == "trl-preference"
+    assert y == sources[1]  # likely is not enough: its rows go into quarantine, and the command fails
+
+
+def test_people_are_not_taken_for_models(tmp_path: Path) -> None:
+    turns = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}]
+    row = {"conversation_a": turns, "conversation_b": [turns[0], {"role": "assistant", "content": "No."}]}
+    judged = [{**row, "winner": "model_a", "judge": judge} for judge in ("gpt-4", "gpt-4-turbo")]
+    (tmp_path / "x.jsonl").write_bytes(lines(*judged))
+    recognition = recognize(tmp_path, "x.jsonl")
+    assert recognition.trial is not None
+    kinds = {verdict.kind for row in recognition.trial.rows for verdict in row.verdicts}
+    assert kinds == {"llm"} or recognition.certainty != "certain"
+
+
+def test_columns_that_a_shape_does_not_read_are_kept_or_doubted(tmp_path: Path) -> None:
+    row = {"prompt": "Why?", "chosen": "So.", "rejected": "No.", "domain": "x", "quality_rank": 3}
+    (tmp_path / "x.jsonl").write_bytes(lines(row))
+    recognition = recognize(tmp_path, "x.jsonl")
+    assert recognition.certainty != "certain"
+    (tmp_path / "x.jsonl").write_bytes(lines({**row, "quality_rank": None}))
+    recognition = recognize(tmp_path, "x.jsonl")
+    assert recognition.certainty == "certain"
+    assert recognition.source is not None
+    assert recognition.source.fields is not None
+    assert "domain" in recognition.source.fields.meta
+
+
+def test_what_was_understood_is_one_sentence_with_rows_and_an_entry(tmp_path: Path) -> None:
+    row = {"prompt": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Why?"}]}
+    rejected = [{"role": "assistant", "content": "No."}]
+    rows = [
+        {**row, "chosen": [{"role": "assistant", "content": f"So {n}."}], "rejected": rejected}
+        for n in range(300)
+    ]
+    (tmp_path / "x.jsonl").write_bytes(lines(*rows))
+    recognition = recognize(tmp_path, "x.jsonl")
+    sentence = describe_recognition(recognition, make_config(tmp_path))
+    for part in ("trl-preference", "conversational", "system prompts", "300 pairs", "imported"):
+        assert part in sentence
+    assert recognition.trial is not None
+    assert draw_rows(recognition.trial).count("A is better than B") == 3
+    assert recognition.source is not None
+    assert write_entry(recognition.source) == "  - source: x.jsonl\n    format: trl-preference\n"
+
+
+def test_people_are_counted_in_what_is_written_down(tmp_path: Path) -> None:
+    row = {
+        "prompt": "Why?",
+        "response_a": "So.",
+        "response_b": "No.",
+        "winner": "a",
+        "worker": "ada@example.org",
+    }
+    (tmp_path / "x.jsonl").write_bytes(lines(row))
+    assert "ada@" not in describe_recognition(recognize(tmp_path, "x.jsonl"), make_config(tmp_path))
+
+
+def test_a_folder_and_a_glob_are_one_source(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    for name in ("a.jsonl", "b.jsonl"):
+        (tmp_path / "data" / name).write_bytes(lines({"prompt": "Why?", "chosen": "So.", "rejected": "No."}))
+    for name, source in (("data", "data/*.jsonl"), ("data/*.jsonl", "data/*.jsonl")):
+        recognition = recognize(tmp_path, name)
+        assert recognition.source == Source(source=source, format="trl-preference")
+
+
+def test_the_order_shown_and_the_worse_side_are_no_verdicts(tmp_path: Path) -> None:
+    row = {"prompt": "Why?", "response_a": "So.", "response_b": "No."}
+    for name in ("shown_first", "loser"):
+        (tmp_path / "x.jsonl").write_bytes(lines({**row, name: "a"}, {**row, "prompt": "How?", name: "b"}))
+        recognition = recognize(tmp_path, "x.jsonl")
+        assert recognition.trial is not None
+        assert not any(said.verdicts for said in recognition.trial.rows)
+    assert recognition.certainty == "refused"
+    assert "names the worse answer" in recognition.problems[0]
+
+
+def test_several_judges_of_a_row_are_several_annotators(tmp_path: Path) -> None:
+    row = {
+        "prompt": "Why?",
+        "answer_1": "So.",
+        "answer_2": "No.",
+        "annotator1": "1",
+        "annotator2": "2",
+        "gpt4": "2",
+    }
+    (tmp_path / "x.jsonl").write_bytes(
+        lines({**row, "majority": "2"}, {**row, "prompt": "How?", "majority": "2"})
+    )
+    recognition = recognize(tmp_path, "x.jsonl")
+    assert recognition.certainty == "likely"
+    assert recognition.trial is not None
+    verdicts = [(v.annotator, v.kind, v.winner) for v in recognition.trial.rows[0].verdicts]
+    assert verdicts == [
+        ("annotator1", "imported", "a"),
+        ("annotator2", "imported", "b"),
+        ("gpt4", "llm", "b"),
+    ]
+
+
+def test_a_format_that_is_given_is_not_recognised_again(tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_bytes(lines({"prompt": "Why?", "chosen": "So.", "rejected": "No."}))
+    config = make_config(tmp_path)
+    assert recognize_source(Source(source="x.jsonl", format="native"), config).certainty == "refused"
+    assert recognize_source(Source(source="x.jsonl"), config).certainty == "certain"
+
+
+SIDES = NamePair("response_a", "response_b", ("response",), ("a", "b"), decided=False)
+
+
+@pytest.mark.parametrize(
+    ("values", "meanings", "unknown"),
+    [
+        (("A", "B"), {"A": "a", "B": "b"}, []),
+        (("a", "b", "tie"), {}, []),
+        (("model_a", "tie (bothbad)"), {"model_a": "a", "model_b": "b", "tie (bothbad)": "both_bad"}, []),
+        (("response_b",), {"response_b": "b", "response_a": "a"}, []),
+        (("[[A]]", "[[B]]", "[[C]]"), {"[[A]]": "a", "[[B]]": "b"}, ["[[C]]"]),
+        ((0, 1), {}, ["0", "1"]),
+        ((1, 2), {"1": "a", "2": "b"}, []),
+        ((1,), {}, ["1"]),
+        ((1, 2, 0), {}, ["1", "2", "0"]),
+        ((-1, 1), {}, ["-1", "1"]),
+        ((True, False), {}, ["true", "false"]),
+        (("gpt-4", "claude"), {}, ["gpt-4", "claude"]),
+    ],
+)
+def test_values_of_winners_mean_what_they_say_or_nothing(
+    values: tuple[object, ...], meanings: dict[str, str], unknown: list[str]
+) -> None:
+    read = read_winner_values(values, SIDES, "winner")
+    assert (read.meanings, read.unknown) == (meanings, unknown)

@@ -1,0 +1,55 @@
+"""What people who were forgotten have answered, in Label Studio or elsewhere, does not come in again."""
+
+from __future__ import annotations
+
+import pytest
+
+from curate.core.errors import CurateError
+from curate.data.pseudonym import Pseudonyms
+from curate.lake.forgotten import ForgottenNames, digest_name
+from curate.lake.lake import Lake
+from curate.records import VerifyTask
+from curate.verify.answers import OfflineAnswer, record_answers
+from curate.verify.pull import _find_newest, _People
+
+
+class Server:
+    """The users of a Label Studio."""
+
+    url = "http://localhost:8080"
+
+    def list_emails(self) -> dict[int, str]:
+        return {1: "ada@example.org", 2: "bob@example.org"}
+
+
+def test_annotations_of_a_forgotten_person_are_left_and_counted() -> None:
+    pseudonyms = Pseudonyms(b"secret")
+    digest = digest_name("person", pseudonyms.of("ada@example.org"))
+    people = _People(Server(), pseudonyms, ForgottenNames({"person": frozenset({digest})}))  # type: ignore[arg-type]
+    task = VerifyTask(
+        task_id="t", prompt_id="p", form="pairwise", responses=("a", "b"), strategy="random", run_id="r"
+    )
+    annotations = [
+        {"id": 7, "completed_by": 1, "was_cancelled": True, "updated_at": "1"},
+        {"id": 8, "completed_by": 2, "was_cancelled": True, "updated_at": "2", "updated_by": 1},
+    ]
+    items = [{"id": 5, "data": {"task": "t"}, "annotations": annotations}]
+    newest, read, dropped = _find_newest(items, {"t": task}, people)
+    assert [(answer.annotator, answer.edited_by) for answer in newest.values()] == [
+        (pseudonyms.of("bob@example.org"), None)
+    ]
+    assert (read, dropped) == (2, {"of a forgotten person": 1})
+
+
+def test_a_forgotten_person_cannot_answer(lake: Lake) -> None:
+    answer = OfflineAnswer(task_id="t", prompt_id="p", a="a", b="b", shown="ab", outcome="a")
+    with lake.write("forget") as writer:
+        writer.append(
+            "forgotten",
+            lake.arrow(
+                "SELECT 'person' AS kind, ? AS digest, 'r' AS run_id", [digest_name("person", "person-1")]
+            ),
+        )
+    with pytest.raises(CurateError, match="person-1 was forgotten"):
+        record_answers(lake, "person-1", [answer], part="terminal")
+    assert record_answers(lake, "person-2", [answer], part="terminal") == (1, 0)

@@ -18,8 +18,6 @@ from curate.core.progress import progress_bars
 from curate.core.terminal import print_line
 
 if TYPE_CHECKING:
-    import click
-
     from curate.config.ingest import Source
     from curate.config.project import Config
     from curate.ingest.recognition import Recognition
@@ -30,7 +28,7 @@ FILES = "files"
 class IngestGroup(TyperGroup):
     """A group of commands in which the word `files` may be left out: `curate ingest votes.csv`."""
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put the word `files` before arguments that are meant for it."""
         if self._names_files(args):
             args = [FILES, *args]
@@ -81,7 +79,7 @@ def ingest_files(
     settings = _load_or_make_config(config, required=not (explain or dry_run))
     from curate.ingest.recognition import recognize_source
 
-    agreed = []
+    agreed: list[tuple[Source, Recognition | None]] = []
     for name in sources:
         configured = _find_configured(name, settings)
         if configured is not None and not (explain or dry_run):
@@ -212,7 +210,8 @@ def count_rows(source: Source, config: Config) -> None:
     from curate.ingest.recognition import resolve_formats
     from curate.ingest.recognition.trial import read_all
 
-    for item in locate_inputs(*resolve_formats([source], config), config):
+    (known,) = resolve_formats([source], config)
+    for item in locate_inputs(known, config):
         reasons: Counter[str] = Counter(kind or "" for kind in read_all(item))
         sound = reasons.pop("", 0)
         listed = "".join(f", {count:,} {kind}" for kind, count in reasons.most_common())

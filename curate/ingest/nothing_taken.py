@@ -37,7 +37,7 @@ def refuse_wasted_inputs(lake: Lake, sources: Sequence[Source], config: Config) 
 
 def _is_wasted(lake: Lake, item: Input) -> bool:
     rows_in, of_use = lake.rows(read_query("ingest_last_counts"), [item.part, item.part])[0]
-    return rows_in > 0 and of_use == 0
+    return bool(rows_in > 0 and of_use == 0)
 
 
 def _explain_nothing(lake: Lake, item: Input, config: Config) -> str:

@@ -10,7 +10,7 @@ from curate.config.project import Config
 from curate.ingest.recognition.recognize import Recognition
 from curate.ingest.recognition.sample import count_rows, locate_same
 from curate.ingest.recognition.trial import AnyRow, Trial
-from curate.ingest.rows import AnyMessage, Rating, Verdict
+from curate.ingest.rows import AnyMessage, IncomingResponse, NativeResponse, Rating, Verdict
 from curate.ingest.shapes import open_shape
 from curate.records import Kind
 
@@ -91,7 +91,8 @@ def _describe_verdicts(trial: Trial) -> str:
     if not verdicts and not ratings:
         return "no verdicts"
     names: dict[Kind, dict[str, None]] = {}
-    for statement in (*verdicts, *ratings):
+    statements: list[Verdict | Rating] = [*verdicts, *ratings]
+    for statement in statements:
         names.setdefault(statement.kind, {})[statement.annotator] = None
     whose = " and ".join(
         f"{_PEOPLE.get(kind, kind)} (kind {kind}: {_list_names(kind, list(n))})" for kind, n in names.items()
@@ -129,7 +130,8 @@ def draw_rows(trial: Trial) -> str:
 def _draw_row(number: int, row: AnyRow) -> Iterator[str]:
     yield f"── row {number} " + "─" * 60
     yield from _draw_turns(row.prompt, "user", "  ")
-    for position, response in enumerate(row.responses):
+    responses: Sequence[IncomingResponse | NativeResponse] = row.responses
+    for position, response in enumerate(responses):
         yield f"  {_letter(position)}" + (f" ({response.model})" if response.model else "")
         yield from _draw_turns(response.answer, "assistant", "    ")
     lines = [_draw_verdict(verdict) for verdict in row.verdicts]

@@ -80,8 +80,8 @@ def recognize_input(item: Input, source: Source, config: Config) -> Recognition:
         return Recognition(item, None, "refused", sample, problems=(problem,))
     if source.fields is not None or source.format != "auto":
         return _try_stated_source(source, sample, config)
-    if (problem := _find_rows_inside(sample)) is not None:
-        return Recognition(item, None, "refused", sample, problems=(problem,))
+    if (inside := _find_rows_inside(sample)) is not None:
+        return Recognition(item, None, "refused", sample, problems=(inside,))
     native = _recognize_native(source, sample, config)
     if native is not None:
         return native

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -60,12 +61,20 @@ def push_one(
     from curate.pipeline.push import push_folder
     from curate.reward.model_folder import is_trained_model
 
-    options = {"private": False if public else None, "replace": replace, "dry_run": dry_run}
+    push = partial(
+        push_folder,
+        settings,
+        folder,
+        target,
+        private=False if public else None,
+        replace=replace,
+        dry_run=dry_run,
+    )
     if is_trained_model(folder):  # its card has the evaluations of the lake
         with open_lake(settings, read_only=True) as lake:
-            result = push_folder(settings, folder, target, lake=lake, **options)
+            result = push(lake=lake)
     else:
-        result = push_folder(settings, folder, target, **options)
+        result = push()
     print_push(result)
 
 

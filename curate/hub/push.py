@@ -81,7 +81,7 @@ def push_publication(
 
 def _open_client(repository: str) -> HfApi:
     from huggingface_hub import HfApi, get_token
-    from huggingface_hub.utils import disable_progress_bars
+    from huggingface_hub.utils.tqdm import disable_progress_bars
 
     from curate import __version__
 

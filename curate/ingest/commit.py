@@ -15,6 +15,7 @@ from curate.ingest.columns import Ids, parse_ids
 from curate.ingest.inputs import Input
 from curate.ingest.known import KnownIds, LakeIds, Mask
 from curate.ingest.prepare import ChunkPlace, PreparedJudgments, PreparedResponses, reject_row
+from curate.ingest.ratings import StatedRow
 from curate.ingest.references import resolve_references
 from curate.ingest.rejection import Rejection, RowError
 from curate.ingest.repeats import RepeatedRows
@@ -144,7 +145,7 @@ class Committer:
             self._repeated = {part: RepeatedRows(self._lake, part, self._run.run_id)}
         return self._repeated[part]
 
-    def _names_forgotten(self, row: JudgmentRow) -> bool:
+    def _names_forgotten(self, row: JudgmentRow | StatedRow) -> bool:
         """Tell whether a judgment is about a forgotten prompt or by a forgotten person: it is not quarantined then."""
         people = {row.annotator, self._pseudonym(row.annotator)} if self._forgotten.digests else set[str]()
         return (

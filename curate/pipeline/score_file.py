@@ -174,10 +174,10 @@ def _open_part(part: Path, fingerprint: str, summary: ScoringSummary) -> Any:
     head = msgspec.json.encode({"fingerprint": fingerprint}) + b"\n"
     kept = 0
     if part.exists():
-        with part.open("rb") as stream:
-            if stream.readline() == head:
+        with part.open("rb") as earlier:
+            if earlier.readline() == head:
                 kept = len(head)
-                for line in stream:
+                for line in earlier:
                     if not line.endswith(b"\n"):
                         break
                     kept += len(line)

@@ -272,7 +272,7 @@ def _find_answer(text: str, prompt: str | None, tokenizer: Any) -> int | None:
 
 
 def _render(chat: ChatTokens, messages: Sequence[Message], *, answer: bool = False) -> str:
-    text = chat.prepare_text(messages, answer=answer)
+    text = chat.prepare_text(tuple(messages), answer=answer)
     return "" if isinstance(text, Failure) else "".join(text.pieces)
 
 

@@ -167,7 +167,7 @@ class OpenRlhfRequest(RequestBody):
         return self
 
     def list_prompts(self, reader: ChatReader = _NO_TOKENS) -> list[PromptResponses]:
-        prompts = self.prompts or [None] * len(self.query)
+        prompts: Sequence[str | None] = self.prompts or [None] * len(self.query)
         return [reader.read(query, prompt) for query, prompt in zip(self.query, prompts, strict=True)]
 
     def build_answer(self, scores: Sequence[float], answered: Answered) -> dict[str, Any]:

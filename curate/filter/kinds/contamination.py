@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from curate.core.errors import CurateError
-from curate.data.shingles import hash_shingles
+from curate.data.shingles import UInt32, hash_shingles
 from curate.filter.base import Decision, Filter, FilterOptions, Item, Items
 from curate.filter.benchmark_texts import digest_file, read_texts
 from curate.filter.containment import ContainmentIndex
@@ -69,7 +69,7 @@ class Contamination(Filter):
         yield from self._compare(batch, texts, runs, index)
 
     def _compare(
-        self, items: list[Item], texts: list[tuple[str, str]], runs: np.ndarray, index: ContainmentIndex
+        self, items: list[Item], texts: list[tuple[str, str]], runs: UInt32, index: ContainmentIndex
     ) -> Iterator[Decision]:
         whole = [f"{item.history}\n{item.text}" if item.history else item.text for item in items]
         shingles = hash_shingles(whole, n=self.options.words)

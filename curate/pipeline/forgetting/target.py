@@ -75,8 +75,8 @@ def find_source(lake: Lake, name: str) -> ForgetTarget:
     )
     matches = [(part, source) for part, source in known if name in (part, source)]
     if not matches:
-        names = sorted({str(source or part) for part, source in known})
-        listed = ", ".join(names[:_MANY]) + (", …" if len(names) > _MANY else "")
+        there = sorted({str(source or part) for part, source in known})
+        listed = ", ".join(there[:_MANY]) + (", …" if len(there) > _MANY else "")
         raise CurateError(
             f"The lake has no source {name!r}: name one of those that it has ({listed or 'it has none'}), "
             "or an input by its path as `curate status` shows it."

@@ -70,8 +70,10 @@ def _fit_temperatures(votes: Votes, people: People, graded: NDArray[np.bool_]) -
 
 def _round_probabilities(p_a: Float32) -> Float32:
     """Round to multiples of 2⁻²⁰, so that p and 1 − p are exact mirror images, and opposite votes cancel out."""
-    return (np.rint(p_a * np.float32(2**20)) * np.float32(2**-20)).astype(np.float32)
+    rounded: Float32 = (np.rint(p_a * np.float32(2**20)) * np.float32(2**-20)).astype(np.float32)
+    return rounded
 
 
 def _get_verdicts(votes: Votes) -> Float32:
-    return (np.float32(0.5) * (votes.outcome + np.float32(1))).astype(np.float32)
+    verdicts: Float32 = (np.float32(0.5) * (votes.outcome + np.float32(1))).astype(np.float32)
+    return verdicts

@@ -75,4 +75,5 @@ def _round_probabilities(p_a: Float32) -> Float32:
 
 
 def _get_verdicts(votes: Votes) -> Float32:
-    return (np.float32(0.5) * (votes.outcome + np.float32(1))).astype(np.float32)
+    verdicts: Float32 = (np.float32(0.5) * (votes.outcome + np.float32(1))).astype(np.float32)
+    return verdicts

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from curate.core.registry import find_name_problem
+from curate.core.registry import find_name_problem, split_choice
 from curate.core.section import Section
 
 
@@ -118,7 +118,7 @@ class AggregateSection(Section):
     @field_validator("annotator_model")
     @classmethod
     def _check_annotator_model(cls, value: str | dict[str, Any]) -> str | dict[str, Any]:
-        name = value if isinstance(value, str) else value.get("kind")
+        name, _ = split_choice(value)
         if not isinstance(name, str):
             raise ValueError("a model with options needs its name as `kind`")  # noqa: TRY004 (pydantic reads it)
         if isinstance(value, dict) and name == "auto":
@@ -131,11 +131,9 @@ class AggregateSection(Section):
     @property
     def annotator_model_name(self) -> str:
         """The name of the annotator model, without its options."""
-        value = self.annotator_model
-        return value if isinstance(value, str) else str(value["kind"])
+        return str(split_choice(self.annotator_model)[0])
 
     @property
     def annotator_model_options(self) -> dict[str, Any]:
         """The values of the annotator model's own options."""
-        value = self.annotator_model
-        return {} if isinstance(value, str) else {key: item for key, item in value.items() if key != "kind"}
+        return split_choice(self.annotator_model)[1]

@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from curate.core.registry import find_name_problem
+from curate.core.registry import find_name_problem, split_choice
 from curate.core.section import Section
 
 HELD_OUT = "held-out labels"  # the benchmark under which `train` files its out-of-fold accuracy
@@ -47,7 +47,7 @@ class Benchmark(Section):
     @field_validator("format")
     @classmethod
     def _check_format(cls, value: str | dict[str, Any]) -> str | dict[str, Any]:
-        name = value if isinstance(value, str) else value.get("kind")
+        name, _ = split_choice(value)
         if not isinstance(name, str):
             raise ValueError("a format with options needs its name as `kind`")  # noqa: TRY004 (pydantic reads it)
         known = (

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
-from curate.core.registry import find_name_problem
+from curate.core.registry import find_name_problem, split_choice
 from curate.core.section import Section
 
 EXPORT_FORMAT_NAMES = (
@@ -102,7 +102,7 @@ class ExportEntry(Section):
     @field_validator("format")
     @classmethod
     def _check_format(cls, value: str | dict[str, Any]) -> str | dict[str, Any]:
-        name = value if isinstance(value, str) else value.get("kind")
+        name, _ = split_choice(value)
         if not isinstance(name, str):
             raise ValueError("a format with options needs its name as `kind`")  # noqa: TRY004 (pydantic reads it)
         if problem := find_name_problem(name, EXPORT_FORMAT_NAMES, "export_format", "export format"):

@@ -33,6 +33,13 @@ from curate.core.yaml_file import parse_yaml
 T = TypeVar("T")
 
 
+def split_choice(choice: str | Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Split what names a part, `name` or `{kind: name, option: value}`, into the name and its options."""
+    if isinstance(choice, str):
+        return choice, {}
+    return choice.get("kind"), {key: value for key, value in choice.items() if key != "kind"}
+
+
 @dataclass(frozen=True, slots=True)
 class Registered(Generic[T]):
     """A class, and what identifies its code: "" for our own, which state a version, else a digest of its source.

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from curate.config.validation import validate_options
-from curate.core.registry import Registry
+from curate.core.registry import Registry, split_choice
 from curate.core.section import Section
 from curate.evaluate.benchmark import BenchmarkItem
 
@@ -85,8 +85,7 @@ def open_format(
     Raises:
         CurateError: There is no such format, or it has no such option.
     """
-    given = {"kind": choice} if isinstance(choice, str) else dict(choice)
-    name = given.pop("kind", None)
+    name, given = split_choice(choice)
     part = BENCHMARK_FORMATS.find(name, where=where, folder=folder)
     return part.type(str(name), validate_options(part.type.Options, {**part.options, **given}, where=where))
 

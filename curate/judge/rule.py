@@ -18,7 +18,7 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from curate.config.validation import validate_options
-from curate.core.registry import find_name_problem
+from curate.core.registry import find_name_problem, split_choice
 from curate.engine.registry import Engines
 from curate.judge.base import Answer, Judge, JudgeOptions, Question, abstain, from_margin
 from curate.judge.registry import judge_kind
@@ -58,10 +58,8 @@ class RuleJudge(Judge):
 
     def __init__(self, options: RuleOptions, engines: Engines) -> None:
         super().__init__(options, engines)
-        given: dict[str, Any] = (
-            {"kind": options.rule} if isinstance(options.rule, str) else dict(options.rule)
-        )
-        self._name, where = given.pop("kind"), f"judge.{options.name}.rule"
+        self._name, given = split_choice(options.rule)
+        where = f"judge.{options.name}.rule"
         registered = RULES.find(self._name, where=where, folder=engines.folder)
         self._code = registered.code
         self._rule = registered.type(validate_options(registered.type.Options, given, where=where))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from curate.config.validation import validate_options
-from curate.core.registry import Registry
+from curate.core.registry import Registry, split_choice
 from curate.export.formats.base import ExportFormat, ExportTable, Layout, Transcriber
 from curate.export.formats.row_format import RowFormat
 from curate.records import Record
@@ -65,8 +65,7 @@ def open_format(
     Raises:
         CurateError: There is no such format, or it has no such option.
     """
-    given = {"kind": choice} if isinstance(choice, str) else dict(choice)
-    name = given.pop("kind", None)
+    name, given = split_choice(choice)
     part = EXPORT_FORMATS.find(name, where=where, folder=folder)
     return part.type(str(name), validate_options(part.type.Options, given, where=where), code=part.code)
 

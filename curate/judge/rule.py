@@ -39,7 +39,7 @@ class RuleOptions(JudgeOptions):
     @field_validator("rule")
     @classmethod
     def _check_rule(cls, value: str | dict[str, Any]) -> str | dict[str, Any]:
-        name = value if isinstance(value, str) else value.get("kind")
+        name, _ = split_choice(value)
         if not isinstance(name, str):
             raise ValueError("a rule with options needs its name as `kind`")  # noqa: TRY004 (pydantic reads it)
         if problem := find_name_problem(name, RULES.names, RULES.family, RULES.noun):

@@ -13,8 +13,9 @@ from curate.config.project import Config
 from curate.core.identity import content_id
 from curate.core.progress import Track, no_progress
 from curate.core.resources import read_query
-from curate.lake.lake import Lake, Writer
+from curate.lake.lake import Lake
 from curate.lake.runs import StageRun, Summary, find_newest_run
+from curate.lake.writer import Writer
 from curate.records import Assessment, arrow_schema
 
 if TYPE_CHECKING:

@@ -22,8 +22,9 @@ from curate.ingest.repeats import RepeatedRows
 from curate.ingest.rows import JudgmentRow
 from curate.ingest.statements import SourceStatement, Statements
 from curate.lake.forgotten import ForgottenNames
-from curate.lake.lake import Lake, Writer
+from curate.lake.lake import Lake
 from curate.lake.runs import Counts, StageRun
+from curate.lake.writer import Writer
 from curate.records import Quarantined, arrow_schema
 
 _NOTHING: Ids = np.empty((0, 2), np.uint64)

@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from curate.ingest.columns import Ids
 from curate.ingest.known import KnownIds, Mask, load_ids, mark_first
-from curate.lake.lake import Lake, Writer
+from curate.lake.lake import Lake
+from curate.lake.writer import Writer
 from curate.records import Repeat, arrow_schema
 
 _BROUGHT = (

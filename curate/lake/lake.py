@@ -9,23 +9,18 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import uuid
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import duckdb
-import numpy as np
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
 from curate.core.durable import sync_files
 from curate.core.errors import CurateError
-from curate.core.resources import find_resource, read_query
+from curate.core.resources import find_resource
 from curate.lake.attach import Location, attach_lake, attach_store
 from curate.lake.catalog_file import remove_seal, write_seal
 from curate.lake.checksums import (
@@ -54,12 +49,13 @@ from curate.lake.data_folder import (
 from curate.lake.extensions import load_extension
 from curate.lake.new_files import NewFiles
 from curate.lake.older import STORE, create_views, read_transformations
-from curate.lake.scrub import scrub_rows
+from curate.lake.staged_file import StagedFile, write_staged_file
 from curate.lake.statements import lock_connection
 from curate.lake.trash import PENDING, TRASH, is_kept, list_kept, move_files, return_kept_files
+from curate.lake.writer import Writer
 from curate.records import TABLES
 
-__all__ = ["Lake", "Location", "StagedFile", "Writer"]
+__all__ = ["Lake", "Location"]
 
 _ADVISORY_LOCK = 0x63757261  # "cura": the key of curate's advisory lock in a PostgreSQL catalog
 _STAGED_ROWS = 1000  # below, an INSERT is as quick
@@ -68,28 +64,6 @@ _CHANGES = tuple(
     for name in ("SELECT", "INSERT", "UPDATE", "DELETE", "MERGE_INTO", "CREATE", "ALTER", "DROP")
 )
 _ORPHANS = "ducklake_delete_orphaned_files"
-
-# Which columns Arrow's Parquet writer should not try to encode as dictionaries: every value is another one.
-_VARIED = frozenset(
-    {"id", "prompt_id", "response_id", "judgment_id", "key", "messages", "tools", "rationale", "raw"}
-)
-_REPEATED = (
-    "messages.list.element.role",
-    "messages.list.element.content.list.element.type",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class StagedFile:
-    """A Parquet file in the folder of a table that the table does not know yet."""
-
-    table: str
-    path: Path
-    rows: int
-    checksum: Checksum
-
-    def discard(self) -> None:
-        self.path.unlink(missing_ok=True)
 
 
 class Lake:
@@ -253,14 +227,7 @@ class Lake:
         """
         if rows.num_rows < _STAGED_ROWS or not is_local(self.location.data):
             return None
-        rows = scrub_rows(table, rows)
-        folder = Path(self.location.data) / "main" / table
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"curate-{uuid.uuid4().hex}.parquet"
-        repeated = [name for name in rows.schema.names if name not in _VARIED]
-        pq.write_table(rows, path, use_dictionary=[*repeated, *_REPEATED], write_page_checksum=True)
-        sync_files([path])
-        return StagedFile(table, path, rows.num_rows, compute_checksum(path))
+        return write_staged_file(table, rows, Path(self.location.data))
 
     def call(self, procedure: str) -> list[tuple[Any, ...]]:
         """A maintenance procedure of DuckLake, as a transaction of its own."""
@@ -478,122 +445,6 @@ class Lake:
     def _has_table(self, database: str, table: str) -> bool:
         query = "SELECT count(*) FROM duckdb_tables() WHERE database_name = ? AND table_name = ?"
         return bool(self.value(query, [database, table]))
-
-
-class Writer:
-    """Changes inside one write transaction."""
-
-    def __init__(
-        self,
-        connection: duckdb.DuckDBPyConnection,
-        stage: Callable[[str, pa.Table], StagedFile | None],
-        files: NewFiles,
-    ) -> None:
-        self._connection = connection
-        self._stage = stage
-        self._files = files
-
-    def append(
-        self, table: str, rows: pa.Table, *, unique: str | None = None, near: str | None = None
-    ) -> int:
-        """Insert rows; with `unique`, only the first of each value of that column that is not there yet.
-
-        `near`: a column whose values in equal rows are equal and in `rows` close together, so that files of others
-        need not be read. Returns the number of rows inserted.
-        """
-        if rows.num_rows == 0:
-            return 0
-        rows = scrub_rows(table, rows)
-        columns = ", ".join(f'"{name}"' for name in rows.column_names)
-        if unique is not None:
-            rows = _take_first(rows, unique)
-        self._files.watch_table(table)
-        self._connection.register("incoming", rows)
-        try:
-            source, bounds = "SELECT * FROM incoming", list[object]()
-            if unique is not None:
-                there, bounds = _find_existing(table, rows, near)
-                source += f" ANTI JOIN ({there}) AS there USING ({unique})"
-            inserted = self._connection.execute(
-                f"INSERT INTO lake.{table} ({columns}) {source}", bounds
-            ).fetchone()
-        finally:
-            self._connection.unregister("incoming")
-        return int(inserted[0]) if inserted else 0
-
-    def adopt(self, file: StagedFile) -> int:
-        """Append the rows of a file that `Lake.stage` wrote; the lake owns it from here on."""
-        self._connection.execute(
-            f"CALL ducklake_add_data_files('lake', '{file.table}', '{_quote_text(str(file.path))}')"
-        )
-        self._files.add_checksum(file.checksum)
-        return file.rows
-
-    def add(self, table: str, rows: pa.Table) -> int:
-        """Append rows, as a file of their own (`Lake.stage`) where that is quicker."""
-        staged = self._stage(table, rows)
-        return self.append(table, rows) if staged is None else self.adopt(staged)
-
-    def delete(self, table: str, where: str, parameters: Sequence[object] = ()) -> int:
-        self._files.watch_table(table)
-        deleted = self._connection.execute(
-            f"DELETE FROM lake.{table} WHERE {where}", list(parameters)
-        ).fetchone()
-        return int(deleted[0]) if deleted else 0
-
-    def update(self, table: str, change: str, parameters: Sequence[object] = ()) -> int:
-        """Change rows of a table: `change` is what follows `UPDATE table SET`."""
-        self._files.watch_table(table)
-        changed = self._connection.execute(f"UPDATE lake.{table} SET {change}", list(parameters)).fetchone()
-        return int(changed[0]) if changed else 0
-
-    def replace(
-        self, table: str, rows: pa.Table, group: str, where: str, parameters: Sequence[object]
-    ) -> int:
-        """Make the rows of `table` that match `where` those of `rows`, touching only the groups that differ.
-
-        A group is what shares a value of the column `group`; `run_id` does not count as a difference, so that what
-        stays the same keeps naming the run that made it. Returns the number of groups rewritten.
-        """
-        compared = ", ".join(f'"{name}"' for name in rows.column_names if name != "run_id")
-        names = {"table": table, "group": group, "where": where, "compared": compared}
-        values = list(parameters)
-        there = self._connection.execute(f"SELECT 1 FROM lake.{table} WHERE {where} LIMIT 1", values)
-        if there.fetchone() is None:  # nothing to compare with
-            self.add(table, rows)
-            return int(pc.count_distinct(rows[group]).as_py())
-        self._connection.register("incoming_rows", rows)
-        try:
-            self._connection.execute(read_query("changed_groups").format(**names), values)
-            changed, groups = self._connection.execute(
-                "SELECT count(*) FILTER (changed), count(*) FROM changed_groups"
-            ).fetchall()[0]
-            if 2 * changed > groups:  # sooner all than half of it
-                self.delete(table, where, values)
-                self.add(table, rows)
-            elif changed:
-                listed = f"{group} IN (SELECT {group} FROM changed_groups WHERE changed)"
-                self.delete(table, f"({where}) AND {listed}", values)
-                kept = self._connection.execute(f"SELECT * FROM incoming_rows WHERE {listed}")
-                self.add(table, kept.to_arrow_table())
-        finally:
-            self._connection.unregister("incoming_rows")
-        return int(changed)
-
-
-def _find_existing(table: str, rows: pa.Table, near: str | None) -> tuple[str, list[object]]:
-    """The rows of a table that may equal some of `rows`, as a query with its parameters."""
-    if near is None:
-        return f"SELECT * FROM lake.{table}", []
-    bounds = pc.min_max(rows[near]).as_py()
-    return f"SELECT * FROM lake.{table} WHERE {near} BETWEEN ? AND ?", [bounds["min"], bounds["max"]]
-
-
-def _take_first(rows: pa.Table, column: str) -> pa.Table:
-    """Arrow's group-by is a hash over one column only, so wide rows are not touched before the final take."""
-    ids = pa.table({"id": rows[column], "at": pa.array(np.arange(rows.num_rows))})
-    firsts = ids.group_by("id").aggregate([("at", "min")])["at_min"]
-    return rows if len(firsts) == rows.num_rows else rows.take(firsts.combine_chunks().sort())
 
 
 _PLACED = "FROM prompts AS placed"  # in sql/macros/export.sql

@@ -14,7 +14,8 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from curate import __version__
-from curate.lake.lake import Lake, Writer
+from curate.lake.lake import Lake
+from curate.lake.writer import Writer
 from curate.records import Run, arrow_schema
 
 

@@ -14,8 +14,9 @@ from curate.aggregate.stage import BY_PROMPT, WHOLE
 from curate.core.identity import content_id
 from curate.lake.check.content_ids import compute_judgment_id
 from curate.lake.forgotten import digest_name, digest_sql
-from curate.lake.lake import Lake, Writer
+from curate.lake.lake import Lake
 from curate.lake.runs import StageRun
+from curate.lake.writer import Writer
 from curate.pipeline.forgetting.samples import read_left_statements, renumber_statements
 from curate.pipeline.forgetting.target import ForgetTarget, select_target
 from curate.pipeline.forgetting.usage import Use

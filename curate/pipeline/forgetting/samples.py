@@ -12,7 +12,8 @@ from typing import Any
 import pyarrow as pa
 
 from curate.lake.check.content_ids import compute_judgment_id
-from curate.lake.lake import Lake, Writer
+from curate.lake.lake import Lake
+from curate.lake.writer import Writer
 
 _LEFT = """
 WITH questions AS (

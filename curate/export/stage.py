@@ -44,6 +44,8 @@ _FILTERED = (  # queries that leave out themselves what filters have dropped; ta
     "export_select_tables",
 )
 _APPEND_ONLY = {"prompts": "prompt_id", "responses": "response_id", "judgments": "judgment_id"}
+# No content: which run wrote a row, and whether a later label set has taken the place of this one.
+_NOT_CONTENT = {"run_id", "is_final", "final_reason"}
 _REPLACED = ("preferences", "rankings", "annotators", "dropped_arcs", "guarantees", "assessments")
 _TERMS = ("part", "source", "license", "origin")
 
@@ -225,7 +227,7 @@ def _fingerprint_export(reader: Lake, entry: ExportEntry, form: ExportFormat, it
     digests["sources"] = reader.digest("sources", f"row({', '.join(_TERMS)})")
     which = f"iteration = {iteration}" if form.needs_labels else "true"
     for table in filter(reader.has, _REPLACED):  # a snapshot may be from before some
-        columns = [f'"{name}"' for name in TABLES[table].model_fields if name != "run_id"]
+        columns = [f'"{name}"' for name in TABLES[table].model_fields if name not in _NOT_CONTENT]
         digests[table] = reader.digest(table, f"row({', '.join(columns)})", which)
     return content_id(_VERSION, _list_settings(entry), digests)
 

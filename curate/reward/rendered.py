@@ -33,8 +33,8 @@ _USER, _ANSWER, _NEXT_USER, _NEXT_ANSWER = (
     "qzb40y",
 )  # texts that no template holds
 _TAIL = 64  # characters at the end of a prompt by which it is found where its beginning is cut
-_THINK = re.compile(r"\s*<think>")
-_MARK = re.compile(r"\s*(<[^<>\s]{1,48}>|\[/?[A-Z_]{2,20}\])\s*")
+_THINK = "<think>"
+_MARK = re.compile(r"<[^<>\s]{1,48}>|\[/?[A-Z_]{2,20}\]")
 # Marks of chat templates. Where the model's tokenizer has no such token, the text belongs to another model.
 _TEMPLATE_MARK = re.compile(
     r"<[|｜][^<>|｜\s]{1,40}[|｜]>|<(?:start|end)_of_turn>|<\|turn>|<turn\|>|\[/?INST\]|<</?SYS>>"
@@ -86,8 +86,7 @@ def learn_frame(chat: ChatTokens) -> TurnFrame | None:
     middle = _get_between(longer, _USER, _ANSWER)
     between = _get_between(longer, _ANSWER, _NEXT_USER) or ""
     shared = _get_common_beginning([last, generation or last, last if middle is None else middle])
-    thought = _THINK.search(shared)
-    shared = shared[: thought.start() + len(thought[0]) - len("<think>")] if thought else shared
+    shared = shared.partition(_THINK)[0]
     closing = set(_MARK.findall(tail))
     opening = _drop_closing(shared, closing)
     if not opening.strip():
@@ -204,7 +203,7 @@ class RenderedChats:
                     frame, MarkedText((written + turn.pieces[0], *turn.pieces[1:]), turn.written)
                 )
         turn = self.chat.prepare_answer(rest)
-        if _THINK.match(rest):
+        if rest.lstrip().startswith(_THINK):
             return _close_turn(frame, turn)
         if frame.answer_rest.strip() and turn.written and not turn.pieces[0].strip():
             raise ValueError(
@@ -285,8 +284,8 @@ def _get_between(text: str, one: str, other: str) -> str | None:
 
 def _drop_closing(text: str, closing: set[str]) -> str:
     """Drop marks at the beginning that close the turn before."""
-    while (mark := _MARK.match(text)) is not None and mark[1] in closing:
-        text = text[mark.end() :]
+    while (mark := _MARK.match(text.lstrip())) is not None and mark[0] in closing:
+        text = text.lstrip()[mark.end() :].lstrip()
     return text
 
 

@@ -124,7 +124,7 @@ def test_gc_leaves_the_files_of_a_catalog_that_is_away(
     assert "put its catalog back" in " ".join(capsys.readouterr().err.split())
     (project / "away.sqlite").rename(lake / "catalog.sqlite")
     assert call(monkeypatch, "gc", "--keep-days", "0", "--dry-run") == 0
-    assert "would delete" in capsys.readouterr().out
+    assert "would forget" in capsys.readouterr().out
     assert call(monkeypatch, "sql", "SELECT count(*) AS n FROM responses", "-f", "csv") == 0
     assert capsys.readouterr().out == "n\n12\n"
 

@@ -22,7 +22,7 @@ def load(tmp_path: Path, text: str):  # type: ignore[no-untyped-def]
     [
         ("agregate: {}", "unknown key `agregate`: did you mean `aggregate`?"),
         ("aggregate: {metod: x}", "unknown key `aggregate.metod`: did you mean `method`?"),
-        ("aggregate: {zzz: 1}", "unknown key `aggregate.zzz`: allowed here: annotator_model, method"),
+        ("aggregate: {zzz: 1}", "unknown key `aggregate.zzz`: allowed here: annotator_model, vote, method"),
         (
             "aggregate: {method: vote}",
             "`aggregate.method` is 'vote': input should be 'ensemble-then-denoise'",

@@ -54,7 +54,7 @@ DECIDED = (
 # fmt: on
 
 MODEL_NAMES = re.compile(
-    r"gpt|claude|llama|gemini|mistral|qwen|deepseek|vicuna|prometheus|skywork|reward|(^|[^a-z])llm|\d+b$",
+    r"gpt|claude|llama|gemini|mistral|qwen|deepseek|vicuna|prometheus|skywork|reward|(^|[^a-z])llm|\db$",
     re.IGNORECASE,
 )
 """Parts of names that models have, and people hardly."""

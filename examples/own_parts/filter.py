@@ -22,4 +22,4 @@ class Shouting(TextFilter):
     def find_flaw(self, text: str) -> tuple[str, float | None] | None:
         letters = [character for character in text if character.isalpha()]
         share = sum(character.isupper() for character in letters) / max(len(letters), 1)
-        return ("shouts", share) if len(letters) > 20 and share > self.options.most else None
+        return ("shouts", share) if len(letters) > 10 and share > self.options.most else None

@@ -37,11 +37,11 @@ def test_an_engine_in_a_file_scores_the_responses(sample_lake: Lake, tmp_path: P
     rewards = {response: sum(worth[word] for word in text.lower().split()) for response, text in texts}
     with Lake.open(Config(workspace=str(tmp_path)).location, read_only=True) as lake:
         rows = lake.rows(
-            "SELECT response_a, response_b, score FROM judgments WHERE annotator_id = ? AND outcome <> 'failed'",
+            "SELECT form, response_a, score FROM judgments WHERE annotator_id = ? AND outcome <> 'failed'",
             ["words"],
         )
-    assert len(rows) == 12 * 6
-    assert all(score == rewards[a] - rewards[b] for a, b, score in rows)
+    assert len(rows) == 12 * 4
+    assert all((form, score) == ("pointwise", rewards[response]) for form, response, score in rows)
     assert len({score for *_, score in rows}) > 1
 
 

@@ -165,7 +165,7 @@ def test_a_benchmark_has_only_what_the_panel_is_sure_of(labelled_lake: Lake, tmp
     reader = BENCHMARK_FORMATS.find("reward-bench-2", where="", folder=Path()).type
     item = reader("reward-bench-2").read_row(rows[0], "key")
     assert item.tiers == (1, 2, 2)
-    with pytest.raises(CurateError, match="confidence below min_confidence: 12"):
+    with pytest.raises(CurateError, match="confidence below min_confidence: 11"):
         write(labelled_lake, tmp_path / "sure", "reward-bench-2", min_confidence=0.99)
 
 

@@ -104,6 +104,7 @@ def test_croissant_names_every_file_and_column(export: Path) -> None:
     assert document["version"] == f"{manifest['snapshot']}.0.0"
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of rdflib, in mlcroissant
 def test_croissant_is_valid_and_its_records_are_the_rows(export: Path) -> None:
     mlcroissant = pytest.importorskip(
         "mlcroissant", reason="mlcroissant is not installed: pip install 'curate[dev]'"

@@ -144,16 +144,17 @@ def test_bad_rankings_go_to_quarantine(run: Run, ranking: list[Any]) -> None:
 
 @pytest.mark.parametrize(
     ("combine", "best"),
-    [("mean", "x"), ("mean-sd", "y"), ("minimum", "y"), ("log-sigmoid", "y"), ("median", "x")],
+    [("mean", "x"), ("mean-sd", "y"), ("minimum", "y"), ("log-sigmoid", "x"), ("median", "x")],
 )
 def test_reward_models_are_one_annotator_in_every_documented_way(run: Run, combine: str, best: str) -> None:
-    """One model is in love with x, which the other finds bad; y is good by both."""
+    """Two models are in love with x, which the third finds bad; y is bad by none."""
     write(
         "ratings.jsonl",
         rate("one", {"x": 9, "y": 2, "z": 0}, kind="reward-model")
-        + rate("two", {"x": -1, "y": 0.9, "z": 0}, kind="reward-model"),
+        + rate("two", {"x": -1, "y": 0.9, "z": 0}, kind="reward-model")
+        + rate("three", {"x": 18, "y": 4, "z": 0}, kind="reward-model"),
     )
-    rewards = f"{{annotators: [one, two], combine: {combine}, agreement: 1.0, risk: 1.0}}"
+    rewards = f"{{annotators: [one, two, three], combine: {combine}, agreement: 1.0, risk: 1.0}}"
     configure("  - {source: ratings.jsonl, kind: ratings}\n", f"{{guarantee: null, rewards: {rewards}}}")
     assert run("ingest") == 0
     assert run("aggregate") == 0

@@ -92,7 +92,9 @@ def test_raw_tables_hold_every_row_and_no_run(labelled_lake: Lake, tmp_path: Pat
         assert written.height == labelled_lake.value(f"SELECT count(*) FROM {name}"), name
         assert "run_id" not in written.columns
     judgments = pl.read_parquet(tmp_path / "out" / "data" / "judgments-*.parquet")
-    expected = labelled_lake.frame("SELECT * EXCLUDE (run_id, part) FROM judgments ORDER BY prompt_id, judgment_id")
+    expected = labelled_lake.frame(
+        "SELECT * EXCLUDE (run_id, part) FROM judgments ORDER BY prompt_id, judgment_id"
+    )
     assert judgments.equals(expected)
 
 

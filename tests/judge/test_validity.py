@@ -113,7 +113,8 @@ def test_a_judgment_is_made_storable() -> None:
     assert type(found.p_a) is float
 
 
-def test_a_reward_that_is_no_number_fails_its_pairs_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("tie_band", [0.0, 0.01])
+def test_a_reward_that_is_no_number_fails_alone(tmp_path: Path, tie_band: float) -> None:
     (tmp_path / "rewards.py").write_text(
         "from curate.engine import ConfiguredEngine\nfrom curate.engine.base import Score\n"
         "class Rewards(ConfiguredEngine):\n"
@@ -123,13 +124,17 @@ def test_a_reward_that_is_no_number_fails_its_pairs_alone(tmp_path: Path) -> Non
         "        return [Score(values[chat[-1].content[0].text], 1) for chat in chats]\n"
     )
     engines = Engines({"rm": {"kind": "./rewards.py:Rewards"}}, tmp_path)
-    made = RewardModelJudge(RewardModelOptions(name="rm", kind="reward-model", engine="rm"), engines)
+    options = RewardModelOptions(name="rm", kind="reward-model", engine="rm", tie_band=tie_band)
+    made = RewardModelJudge(options, engines)
     item = PromptItem("p", build_chat(("user", "?")), None, (A, B, C, CandidateResponse("d", "D")))
     questions = list(made.questions(item))
     found = {
-        question.a.text + question.b.text: check_answer(question, answer).outcome
+        "".join(response.text for response in question.asked): check_answer(question, answer).outcome
         for question, answer in zip(questions, made.answer(questions), strict=True)
     }
+    if not tie_band:  # then it rates the responses, and pairs follow from the ratings
+        assert found == {"A": "a", "B": "failed", "C": "a", "D": "failed"}
+        return
     assert found == {
         "AB": "failed",
         "AC": "a",

@@ -284,10 +284,10 @@ class Assessment(Record):
     bin_confidence: tuple[float, ...] = ()
     bin_accuracy: tuple[float, ...] = ()
     bin_count: tuple[int, ...] = ()
-    is_final: bool | None = None
-    final_reason: str | None = None
     iteration: int
     run_id: str
+    is_final: bool | None = None
+    final_reason: str | None = None
 
 
 class GuaranteeTest(Record):

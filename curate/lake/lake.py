@@ -107,17 +107,16 @@ class Lake:
         )
         lake = cls(connection, location)
         lake._settle_pending(read_only=read_only)
-        if read_only:
-            lake._show_as_of_today(snapshot)
-        else:
+        placed = _PLACED
+        if not read_only:
             lake._migrate()
             lake._claim_data_folder()
-        is_older = lake._has_table(STORE, "prompts")
+        elif lake._show_as_of_today(snapshot):  # `prompts` is a view, and views have no rowid
+            has_prompts = lake._has_table(STORE, "prompts")
+            placed = _PLACED.replace("prompts", f"{STORE}.main.prompts" if has_prompts else _NO_PROMPTS)
         for folder in ("sql/macros", "sql/views"):
             for _, statements in sorted(_read_texts(folder).items()):
-                if is_older:  # `prompts` is a view (`_show_as_of_today`), and views have no rowid
-                    statements = statements.replace(_PLACED, f"FROM {STORE}.main.prompts AS placed")
-                lake._connection.execute(statements)
+                lake._connection.execute(statements.replace(_PLACED, placed))
         return lake
 
     def __enter__(self) -> Lake:
@@ -420,8 +419,12 @@ class Lake:
                     self._connection.execute(migrations[name])
                     self._connection.execute("INSERT INTO lake.migrations VALUES (?)", [name])
 
-    def _show_as_of_today(self, snapshot: int | None) -> None:
-        """Where migrations are missing and nothing may be written, put views over the tables (`curate.lake.older`)."""
+    def _show_as_of_today(self, snapshot: int | None) -> bool:
+        """Where migrations are missing and nothing may be written, put views over the tables (`curate.lake.older`).
+
+        Returns:
+            Whether there are views.
+        """
         migrations = set(_read_texts("sql/migrations"))
         applied = self._list_applied("lake")
         self._refuse_newer(applied - migrations)
@@ -429,6 +432,7 @@ class Lake:
             attach_store(self._connection, self.location, snapshot)
             tables = [table for table in TABLES if self._has_table(STORE, table)]
             create_views(self._connection, read_transformations(missing), tables)
+        return bool(missing)
 
     def _refuse_newer(self, unknown: Collection[str]) -> None:
         if unknown:
@@ -448,6 +452,7 @@ class Lake:
 
 
 _PLACED = "FROM prompts AS placed"  # in sql/macros/export.sql
+_NO_PROMPTS = "(SELECT 0 AS rowid, NULL AS prompt_id)"
 
 
 def _read_texts(folder: str) -> dict[str, str]:

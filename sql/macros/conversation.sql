@@ -1,14 +1,14 @@
 -- How a conversation reads as text: the twins of `plain_text` and `conversation.render_text` (tests/data holds them
 -- together). They are in the database in memory, which all cursors of a connection share.
 CREATE OR REPLACE MACRO memory.content_text(content) AS
-    array_to_string(list_transform(content, lambda part:
-        coalesce(part."text", '[' || part."type"
-            || CASE WHEN part.uri NOT LIKE 'data:%' THEN ' ' || part.uri ELSE '' END || ']')), chr(10));
+    array_to_string(list_transform(content, lambda piece:
+        coalesce(piece."text", '[' || piece."type"
+            || CASE WHEN piece.uri NOT LIKE 'data:%' THEN ' ' || piece.uri ELSE '' END || ']')), chr(10));
 
 CREATE OR REPLACE MACRO memory.is_plain(messages) AS
     len(messages) = 1 AND messages[1]."role" = 'assistant' AND messages[1].reasoning IS NULL
     AND coalesce(len(messages[1].tool_calls), 0) = 0
-    AND len(list_filter(messages[1].content, lambda part: part."type" <> 'text')) = 0;
+    AND len(list_filter(messages[1].content, lambda piece: piece."type" <> 'text')) = 0;
 
 CREATE OR REPLACE MACRO memory.escape_tags(txt) AS
     regexp_replace(
@@ -53,4 +53,4 @@ CREATE OR REPLACE MACRO memory.is_role_and_text(messages) AS
 
 CREATE OR REPLACE MACRO memory.has_images(messages) AS
     len(list_filter(messages, lambda message:
-        len(list_filter(message.content, lambda part: part."type" = 'image')) > 0)) > 0;
+        len(list_filter(message.content, lambda piece: piece."type" = 'image')) > 0)) > 0;

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from curate.aggregate import aggregate_judgments
+from curate.config.aggregate import AggregateSection
 from curate.config.project import Config
 from curate.core.resources import read_query
 from curate.lake.lake import Lake
@@ -198,7 +199,7 @@ def test_every_form_reaches_the_preferences_and_the_profiles(sample_lake: Lake) 
     with sample_lake.write("test") as writer:
         writer.delete("judgments", "true")
         writer.append("judgments", pa.Table.from_pylist(rows, schema=arrow_schema(Judgment)))
-    aggregate_judgments(sample_lake, Config())
+    aggregate_judgments(sample_lake, Config(aggregate=AggregateSection(annotator_model="majority")))
     ranks = sample_lake.frame("SELECT rank, model FROM rankings JOIN responses USING (response_id)")
     assert (ranks["rank"] == ranks["model"].str.tail(1).cast(pl.Int64) + 1).all()
     profiles = sample_lake.rows(

@@ -1,7 +1,7 @@
 SELECT * EXCLUDE (content), [{
     'role': 'assistant',
-    'content': list_transform(content, lambda part: {
-        'type': part."type", 'text': part."text", 'uri': part.uri, 'sha256': part.sha256, 'mime_type': NULL::VARCHAR
+    'content': list_transform(content, lambda piece: {
+        'type': piece."type", 'text': piece."text", 'uri': piece.uri, 'sha256': piece.sha256, 'mime_type': NULL::VARCHAR
     }),
     'reasoning': NULL::VARCHAR,
     'tool_calls': []::STRUCT(id VARCHAR, "name" VARCHAR, arguments VARCHAR)[],

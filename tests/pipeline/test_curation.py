@@ -30,7 +30,7 @@ def test_each_stage_goes_through_the_callers_hands_in_order(tmp_path: Path) -> N
     with Lake.open(config.location) as lake:
         summaries = run_curation(lake, config, call_stage=call_stage, ask_chunk=ask_chunk)
         again = run_curation(lake, config)
-    stages = ["ingest", "judge", "aggregate", "export", "evaluate", "report"]
+    stages = ["ingest", "filter", "judge", "aggregate", "export", "evaluate", "report"]
     assert called == [summary.stage for summary in summaries] == stages
     assert sorted(chunks) == ["bleu", "length", "repetition"]
     assert not any(summary.skipped for summary in summaries if summary.stage != "evaluate")

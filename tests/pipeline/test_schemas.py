@@ -37,7 +37,9 @@ def validator() -> Any:
 def test_a_project_is_valid_and_a_misspelt_option_is_not(validator: Any, project: str) -> None:
     document = yaml.safe_load(PROJECTS[project].read_text(encoding="utf-8"))
     assert list(validator.iter_errors(document)) == []
-    for number in range(len(document["judge"]["judges"])):
+    for number, judge in enumerate(document["judge"]["judges"]):
+        if ":" in judge["kind"]:
+            continue  # one of the user's own, whose options are not known here
         broken = copy.deepcopy(document)
         broken["judge"]["judges"][number]["max_pear"] = 3
         assert not validator.is_valid(broken)

@@ -120,7 +120,11 @@ def read_everything(folder: Path) -> dict[str, str]:
     """Each file as text: Parquet as rows, databases as their dump, all else as bytes."""
     texts: dict[str, str] = {}
     for file in sorted(folder.rglob("*")):
-        if not file.is_file() or file.name in ("curate.yaml", "leaking.py"):  # the user's own
+        if (
+            not file.is_file()
+            or file.name in ("curate.yaml", "leaking.py")
+            or file.parent.name == "__pycache__"
+        ):
             continue
         name = str(file.relative_to(folder))
         if file.suffix == ".parquet":

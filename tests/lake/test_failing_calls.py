@@ -81,6 +81,7 @@ def run_with_fault(
         project,
         *arguments,
         LD_PRELOAD=str(library),
+        PYTHONSAFEPATH="1",  # the interpreter looks for modules in other folders, whose calls are none of ours
         FAULT_CALLS=calls,
         FAULT_FOLDER=str(project / ".curate" if calls == "writes" else project),  # sources are read, too
         FAULT_LOG=str(log),

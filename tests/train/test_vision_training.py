@@ -166,9 +166,8 @@ def test_it_sits_on_the_panel_and_looks(lake: Lake, tmp_path: Path, model: Path)
         writer.append("prompts", table([prompt]))
         writer.append("responses", table(list(answers)))
     judge_responses(lake, config)
-    (found,) = lake.rows("SELECT outcome, kind, p_a, raw FROM judgments")
-    assert found[0] in ("a", "b")
-    assert (found[1], found[3]) == ("reward-model", None)
+    ratings = lake.rows("SELECT form, outcome, kind, raw FROM judgments")
+    assert ratings == [("pointwise", "a", "reward-model", None)] * 2
 
     Path(image.uri or "").unlink()
     with pytest.raises(CurateError, match="reads images, which requests to this server cannot hold"):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from curate.core.extras import require_extra
 from curate.core.progress import progress_bars
 from curate.core.terminal import print_line
+
+if TYPE_CHECKING:
+    from curate.pipeline.score_file import ScoringSummary
 
 _SOURCE = typer.Argument(help="JSONL or Parquet file, or a folder of them: preferences or responses.")
 _MODEL = typer.Option("--model", "-m", help="A reward model: a folder, pypi:PACKAGE or a hub id. Repeatable.")
@@ -38,17 +41,15 @@ def score_rows_of_file(
 ) -> None:
     """Write the rows of a file with the scores of a reward model. The same command goes on where it was stopped."""
     require_extra("models", "torch", "transformers", purpose="Scoring with a reward model")
-    from curate.pipeline.score_file import ScoringOptions, ScoringSummary, write_scored_file
+    from curate.pipeline.score_file import ScoringOptions, write_scored_file
     from curate.reward.transforms import RewardTransform
 
     target = output or file.with_name(f"{_get_stem(file)}.scored.jsonl")
     options = ScoringOptions(
         models=model, transform=RewardTransform(transform, clip), penalty=penalty, batch=batch, dtype=dtype
     )
-    summary: ScoringSummary = write_scored_file(file, target, options, force=force, track=progress_bars)
-    _print_summary(summary.rows, summary.resumed, summary.responses, summary.missing, target)
-    for words in summary.losses:
-        print_line(words)
+    summary = write_scored_file(file, target, options, force=force, track=progress_bars)
+    _print_summary(summary, target)
 
 
 def choose_best_of_n(
@@ -69,9 +70,7 @@ def choose_best_of_n(
     summary = write_scored_file(
         file, target, options, write_row=choose_best, force=force, track=progress_bars
     )
-    _print_summary(summary.rows, summary.resumed, summary.responses, summary.missing, target)
-    for words in summary.losses:
-        print_line(words)
+    _print_summary(summary, target)
 
 
 def _get_stem(file: Path) -> str:
@@ -81,7 +80,9 @@ def _get_stem(file: Path) -> str:
     return name
 
 
-def _print_summary(rows: int, resumed: int, responses: int, missing: int, target: Path) -> None:
-    before = f" ({resumed:,} of them by an earlier run)" if resumed else ""
-    without = f"; {missing:,} have no score, see `score_error`" if missing else ""
-    print_line(f"{rows:,} rows{before}, {responses:,} responses scored{without}: {target}")
+def _print_summary(summary: ScoringSummary, target: Path) -> None:
+    before = f" ({summary.resumed:,} of them by an earlier run)" if summary.resumed else ""
+    without = f"; {summary.missing:,} have no score, see `score_error`" if summary.missing else ""
+    print_line(f"{summary.rows:,} rows{before}, {summary.responses:,} responses scored{without}: {target}")
+    for words in summary.losses:
+        print_line(words)

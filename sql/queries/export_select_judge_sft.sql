@@ -2,10 +2,7 @@
 -- The table transcribed (annotator_id, revision) says whose prompts can be made again.
 -- $1 iteration, $2 split (null: all), $3 routed, $4 min_confidence.
 CREATE OR REPLACE TEMP TABLE selection AS
-WITH left_out AS (
-    SELECT item_id, min("filter") AS "filter" FROM filter_decisions WHERE action = 'drop' GROUP BY item_id
-),
-said AS (
+WITH said AS (
     SELECT
         judgment_id, prompt_id, annotator_id, revision, response_a, response_b, outcome, rationale, shown,
         count(DISTINCT shown) OVER same AS orders,
@@ -37,6 +34,6 @@ FROM said
 LEFT JOIN transcribed USING (annotator_id, revision)
 LEFT JOIN prompts USING (prompt_id)
 LEFT JOIN (FROM preferences WHERE iteration = $1) AS final USING (prompt_id, response_a, response_b)
-LEFT JOIN left_out AS p ON p.item_id = said.prompt_id
-LEFT JOIN left_out AS fa ON fa.item_id = said.response_a
-LEFT JOIN left_out AS fb ON fb.item_id = said.response_b
+LEFT JOIN dropped_by_filter AS p ON p.item_id = said.prompt_id
+LEFT JOIN dropped_by_filter AS fa ON fa.item_id = said.response_a
+LEFT JOIN dropped_by_filter AS fb ON fb.item_id = said.response_b

@@ -1,10 +1,7 @@
 -- Every pair of one iteration with the reason why it is left out; null: it is exported.
 -- $1 iteration, $2 split (null: all), $3 routed, $4 min_confidence.
 CREATE OR REPLACE TEMP TABLE selection AS
-WITH left_out AS (
-    SELECT item_id, min("filter") AS "filter" FROM filter_decisions WHERE action = 'drop' GROUP BY item_id
-),
-texts AS (
+WITH texts AS (
     SELECT response_id, hash(responses.messages) AS content FROM responses SEMI JOIN prompts USING (prompt_id)
 )
 SELECT
@@ -24,7 +21,7 @@ FROM preferences
 LEFT JOIN prompts USING (prompt_id)
 LEFT JOIN texts AS a ON a.response_id = response_a
 LEFT JOIN texts AS b ON b.response_id = response_b
-LEFT JOIN left_out AS p ON p.item_id = preferences.prompt_id
-LEFT JOIN left_out AS fa ON fa.item_id = response_a
-LEFT JOIN left_out AS fb ON fb.item_id = response_b
+LEFT JOIN dropped_by_filter AS p ON p.item_id = preferences.prompt_id
+LEFT JOIN dropped_by_filter AS fa ON fa.item_id = response_a
+LEFT JOIN dropped_by_filter AS fb ON fb.item_id = response_b
 WHERE iteration = $1

@@ -1,10 +1,7 @@
 -- Every ranked prompt of one iteration with the reason why it is left out; null: it is exported.
 -- $1 iteration, $2 split (null: all), $3 routed, $4 min_confidence.
 CREATE OR REPLACE TEMP TABLE selection AS
-WITH left_out AS (
-    SELECT item_id, min("filter") AS "filter" FROM filter_decisions WHERE action = 'drop' GROUP BY item_id
-),
-pairs AS (
+WITH pairs AS (
     SELECT
         prompt_id,
         round(avg(confidence) FILTER (status <> 'discarded' AND outcome <> 'tie'), 12) AS confidence,
@@ -18,7 +15,7 @@ pairs AS (
 ranked AS (
     SELECT prompt_id, list(response_id) AS responses, count(DISTINCT rank) AS ranks
     FROM rankings
-    ANTI JOIN left_out ON item_id = response_id
+    ANTI JOIN dropped_by_filter ON item_id = response_id
     WHERE iteration = $1
     GROUP BY prompt_id
 )
@@ -26,7 +23,7 @@ SELECT
     prompt_id, responses, confidence,
     CASE
         WHEN $2::VARCHAR IS NOT NULL AND prompts.split IS DISTINCT FROM $2::VARCHAR THEN 'in another split'
-        WHEN left_out."filter" IS NOT NULL THEN 'filter ' || left_out."filter"
+        WHEN dropped_by_filter."filter" IS NOT NULL THEN 'filter ' || dropped_by_filter."filter"
         WHEN len(responses) < 2 THEN 'fewer than two responses'
         WHEN discarded THEN 'discarded'
         WHEN ranks = 1 THEN 'tie'
@@ -36,4 +33,4 @@ SELECT
 FROM ranked
 JOIN prompts USING (prompt_id)
 LEFT JOIN pairs USING (prompt_id)
-LEFT JOIN left_out ON item_id = prompt_id
+LEFT JOIN dropped_by_filter ON item_id = prompt_id

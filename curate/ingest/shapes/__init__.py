@@ -8,60 +8,32 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from curate.config.ingest import Source
+from curate.config.ingest import SHAPE_NAMES, Source
 from curate.config.validation import validate_options
 from curate.core.registry import Registry
 from curate.ingest.shapes.base import Shape
 
 __all__ = ["FILE_SHAPES", "SHAPES", "Shape", "identify_shape", "locate_shape", "open_shape"]
 
-FILE_SHAPES = (
-    "alpaca",
-    "helpsteer",
-    "helpsteer2-preference",
-    "helpsteer3",
-    "judgebench",
-    "kto",
-    "llamafactory-dpo",
-    "llamafactory-kto",
-    "llamafactory-sharegpt-dpo",
-    "llamafactory-sharegpt-kto",
-    "ms-swift",
-    "mturk",
-    "nectar",
-    "nemo-rl-ranked",
-    "orca-dpo",
-    "pandalm",
-    "pku-saferlhf",
-    "prometheus-feedback",
-    "rewardbench",
-    "rewardbench2",
-    "rlhflow",
-    "rm-bench",
-    "shp",
-    "toloka",
-    "ultrafeedback-argilla",
-    "ultrafeedback-binarized",
-    "distilabel",
-    "webgpt",
-)
+_CODED = {
+    "native": "curate.ingest.shapes.base:Native",
+    "trl-preference": "curate.ingest.shapes.trl_preference:TrlPreference",
+    "hh-rlhf": "curate.ingest.shapes.hh_rlhf:HhRlhf",
+    "ultrafeedback": "curate.ingest.shapes.ultrafeedback:UltraFeedback",
+    "lmsys-arena": "curate.ingest.shapes.lmsys_arena:LmsysArena",
+    "alpaca-eval": "curate.ingest.shapes.alpaca_eval:AlpacaEval",
+    "feedback-log": "curate.ingest.shapes.feedback_log:FeedbackLog",
+    "oasst-trees": "curate.ingest.shapes.oasst_trees:OasstTrees",
+}
+
+FILE_SHAPES = tuple(name for name in SHAPE_NAMES if name not in _CODED)
 """Shapes that paths alone can say: YAML files of this folder."""
 
 SHAPES: Registry[Shape] = Registry(
     "shape",
     Shape,
     noun="format",
-    builtin={
-        "native": "curate.ingest.shapes.base:Native",
-        "trl-preference": "curate.ingest.shapes.trl_preference:TrlPreference",
-        "hh-rlhf": "curate.ingest.shapes.hh_rlhf:HhRlhf",
-        "ultrafeedback": "curate.ingest.shapes.ultrafeedback:UltraFeedback",
-        "lmsys-arena": "curate.ingest.shapes.lmsys_arena:LmsysArena",
-        "alpaca-eval": "curate.ingest.shapes.alpaca_eval:AlpacaEval",
-        "feedback-log": "curate.ingest.shapes.feedback_log:FeedbackLog",
-        "oasst-trees": "curate.ingest.shapes.oasst_trees:OasstTrees",
-        **{name: f"curate.ingest.shapes:{name}.yaml" for name in FILE_SHAPES},
-    },
+    builtin=_CODED | {name: f"curate.ingest.shapes:{name}.yaml" for name in FILE_SHAPES},
     data_class="curate.ingest.shapes.base:FileShape",
 )
 

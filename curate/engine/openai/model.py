@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from curate.config.images import ImageAccess
 from curate.core.errors import CurateError
 from curate.core.extras import require_extra
+from curate.data.conversation import has_media
 from curate.engine.base import (
     Capability,
     Chat,
@@ -27,6 +29,7 @@ from curate.engine.batching import Target
 from curate.engine.chat_tokens import ChatTokens
 from curate.engine.choices import (
     Context,
+    apply_apart,
     collect_token_queries,
     draw_choices,
     restore_order,
@@ -143,8 +146,17 @@ class ServerModel:
 
     def choose(self, requests: Sequence[Choose]) -> list[Choice | Failure]:
         self._check_server_once()
-        if self.chat_tokens is not None and self.calls.server_software == "vllm":
-            return self._choose_exactly(requests, self.chat_tokens)
+        tokens = self.chat_tokens
+        if tokens is not None and self.calls.server_software == "vllm":
+            return apply_apart(
+                requests,
+                _shows_media,
+                self._look_choices_up,
+                lambda others: self._choose_exactly(others, tokens),
+            )
+        return self._look_choices_up(requests)
+
+    def _look_choices_up(self, requests: Sequence[Choose]) -> list[Choice | Failure]:
         answers = self._post_in_order(
             self.calls.build_top_token_queries(requests), [request.messages for request in requests]
         )
@@ -264,13 +276,20 @@ def _has_input_log_probs(answer: dict[str, Any]) -> bool:
     return len(logprobs.get("token_logprobs") or []) >= 2
 
 
-def connect_server(options: OpenAIOptions, key: str | None, tokenizer: Weights | None) -> ServerModel:
+def _shows_media(request: Choose) -> bool:
+    return has_media(request.messages)
+
+
+def connect_server(
+    options: OpenAIOptions, key: str | None, tokenizer: Weights | None, images: ImageAccess | None = None
+) -> ServerModel:
     """Return the model behind a server. Nothing is sent yet.
 
     Args:
         options: Options of the engine.
         key: The key, or None.
         tokenizer: Place of the model's tokenizer, or None.
+        images: Says which images may be opened.
     """
     retry_policy = RetryPolicy(
         concurrency=options.concurrency,
@@ -280,7 +299,7 @@ def connect_server(options: OpenAIOptions, key: str | None, tokenizer: Weights |
     )
     return ServerModel(
         HttpClient(options.url.rstrip("/"), key, retry_policy),
-        CallBuilder(options, _load_tokenizer(options, tokenizer)),
+        CallBuilder(options, _load_tokenizer(options, tokenizer), images=images or ImageAccess()),
     )
 
 

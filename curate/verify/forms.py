@@ -8,17 +8,22 @@
 | pass-fail, pass-fail-image, pass-fail-video | one | a pointwise judgment, score 1 or 0 |
 | rubric | one | a pointwise judgment, score = share of the criteria that are met |
 | critique | one | as pass-fail, with the marked spans in `raw` |
+| any of these with `-media` | with images or videos anywhere | as without; the form shows them |
 
-Each form is a labelling configuration `ui_config/<form>.xml`. Responses are shown in an order drawn for the task.
+Each form is a labelling configuration `ui_config/<form>.xml`; `-media` adds tags to it. pairwise-image and the others of
+its sort show exactly one image or video at a web address in each response, and none in the prompt. Responses are shown
+in an order drawn for the task.
 """
 
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from textwrap import indent
 from typing import Any
+from urllib.parse import urlsplit
 
 from curate.config.verify import VerifySection
 from curate.core.identity import content_id
@@ -35,8 +40,10 @@ from curate.verify.display import (
     reveal_characters,
     split_steps,
 )
+from curate.verify.media_links import MediaLinks, hide_addresses, list_media
 
 MEDIA = ("image", "video")
+WITH_MEDIA = "-media"
 TURNS = "pairwise-turns"
 NOTHING_MET = "None of these"
 
@@ -72,25 +79,74 @@ class Verdict:
 
 
 def choose_form(item: TaskItem, section: VerifySection) -> str:
-    """Choose the form that fits a task and the media of its responses."""
+    """Choose the form that fits a task and its images and videos."""
+    form = _choose_text_form(item, section)
+    if not any(map(list_media, (item.messages, *item.answers.values()))):
+        return form
+    kind = _find_single_kind(item)
+    if kind is not None and form in ("pairwise", "pass-fail"):
+        return f"{form}-{kind}"
+    return form + WITH_MEDIA
+
+
+def _choose_text_form(item: TaskItem, section: VerifySection) -> str:
     if item.task.form == "listwise":
         return "ranking"
-    kinds = {part.type for answer in item.answers.values() for message in answer for part in message.content}
-    media = next((kind for kind in MEDIA if kind in kinds), None)
-    if item.task.form == "pairwise" and any(map(has_turns, item.answers.values())):
-        return TURNS
     if item.task.form == "pairwise":
-        return f"pairwise-{media}" if media else "pairwise"
-    return f"pass-fail-{media}" if media else section.pointwise
+        return TURNS if any(map(has_turns, item.answers.values())) else "pairwise"
+    return section.pointwise
+
+
+def _find_single_kind(item: TaskItem) -> str | None:
+    """Return "image" or "video" where each response has exactly one, at a web address, and the prompt has none."""
+    if list_media(item.messages):
+        return None
+    media = [list_media(answer) for answer in item.answers.values()]
+    kinds = {part.type for parts in media for part in parts}
+    if len(kinds) != 1 or any(len(parts) != 1 for parts in media):
+        return None
+    on_web = all(
+        urlsplit(part.uri or "").scheme.lower() in ("http", "https") for parts in media for part in parts
+    )
+    return kinds.pop() if on_web else None
 
 
 def read_label_config(form: str) -> str:
     """Read the labelling configuration (XML) of a form, with the style that all forms share."""
+    base = form.removesuffix(WITH_MEDIA)
     text, style = (
         find_resource(f"ui_config/{name}").read_text(encoding="utf-8")
-        for name in (f"{form}.xml", "style.css")
+        for name in (f"{base}.xml", "style.css")
     )
+    if form != base:
+        text = _add_galleries(text, base)
     return text.replace("<Style/>", f"<Style>\n{indent(style, '    ')}  </Style>")
+
+
+def _add_galleries(text: str, form: str) -> str:
+    """Add to a labelling configuration the tags that show the media of the prompt and of each response."""
+
+    def make_tag(name: str) -> str:
+        return (
+            f'<HyperText name="{name}_media" value="${name}_media" inline="true" selectionEnabled="false"/>\n'
+        )
+
+    names = _name_sides(form) or ("candidates",)
+    places = {"prompt": '<Paragraphs name="conversation"[^\n]*\n'}
+    places |= {name: f'<Header value="{name.title()}" size="5"/>\n' for name in names}
+    places["candidates"] = '(?=<List name="candidates")'
+    for name in ("prompt", *names):
+        text, count = re.subn(places[name], lambda match, name=name: match[0] + make_tag(name), text, count=1)  # type: ignore[misc]
+        if count != 1:
+            raise AssertionError(f"no place for the media of {name} in the form {form}")
+    return text
+
+
+def _name_sides(form: str) -> tuple[str, ...]:
+    """Name the responses of a form as its fields do; () for a ranking."""
+    if form.startswith("pairwise"):
+        return ("left", "right")
+    return () if form.startswith("ranking") else ("response",)
 
 
 def hash_form(form: str, *, guideline: str, assist: bool, criteria: Sequence[str]) -> str:
@@ -105,7 +161,14 @@ def hash_form(form: str, *, guideline: str, assist: bool, criteria: Sequence[str
     return content_id(read_label_config(form), guideline, assist, list(criteria) if form == "rubric" else [])
 
 
-def build_task_data(item: TaskItem, form: str, *, guideline: str, section: VerifySection) -> dict[str, Any]:
+def build_task_data(
+    item: TaskItem,
+    form: str,
+    *,
+    guideline: str,
+    section: VerifySection,
+    links: MediaLinks | None = None,
+) -> dict[str, Any]:
     """Build the data of a task in Label Studio: texts to show, and what reading the answers needs. It names no model.
 
     Args:
@@ -113,17 +176,30 @@ def build_task_data(item: TaskItem, form: str, *, guideline: str, section: Verif
         form: The form that shows it.
         guideline: Text beside the task.
         section: `verify` of curate.yaml.
+        links: Makes the links of a `-media` form.
 
     Raises:
         ValueError: The task cannot be shown; the message says why, the same for all tasks with this problem.
     """
     if set(item.answers) != set(item.task.responses):
         raise ValueError("about responses that are not in the lake")
-    criteria = item.criteria or tuple(section.criteria)
-    if item.criteria:
-        guideline += "\n\nFor this request:\n" + "\n".join(
-            f"• {reveal_characters(criterion)}" for criterion in item.criteria
+    if form.endswith(WITH_MEDIA) and links is not None:
+        base = form.removesuffix(WITH_MEDIA)
+        text_item = replace(
+            item,
+            messages=hide_addresses(item.messages),
+            answers={response: hide_addresses(answer) for response, answer in item.answers.items()},
         )
+        data = build_task_data(text_item, base, guideline=guideline, section=section)
+        revision = hash_form(
+            form,
+            guideline=_add_criteria(guideline, item),
+            assist=section.assist,
+            criteria=item.criteria or tuple(section.criteria),
+        )
+        return data | {"form": form, "revision": revision} | _build_galleries(item, base, links)
+    criteria = item.criteria or tuple(section.criteria)
+    guideline = _add_criteria(guideline, item)
     data: dict[str, Any] = {
         "task": item.task.task_id,
         "form": form,
@@ -147,8 +223,7 @@ def build_task_data(item: TaskItem, form: str, *, guideline: str, section: Verif
             data[f"{name}_steps"], data[name] = split_steps(answer[common:])
         return data
     media = form.rpartition("-")[2]
-    names = ("left", "right") if form.startswith("pairwise") else ("response",)
-    for name, answer in zip(names, answers, strict=True):
+    for name, answer in zip(_name_sides(form), answers, strict=True):
         data[name] = render_answer(answer)
         if media in MEDIA:
             data[f"{name}_{media}"] = find_media_address(answer, media)
@@ -158,9 +233,31 @@ def build_task_data(item: TaskItem, form: str, *, guideline: str, section: Verif
     return data
 
 
+def _add_criteria(guideline: str, item: TaskItem) -> str:
+    if not item.criteria:
+        return guideline
+    listed = "\n".join(f"• {reveal_characters(criterion)}" for criterion in item.criteria)
+    return f"{guideline}\n\nFor this request:\n{listed}"
+
+
+def _build_galleries(item: TaskItem, form: str, links: MediaLinks) -> dict[str, str]:
+    """Return the fields of a `-media` form beside those of its text form."""
+    galleries = {"prompt_media": links.build_gallery(item.messages, item.task.prompt_id)}
+    if names := _name_sides(form):
+        return galleries | {
+            f"{name}_media": links.build_gallery(item.answers[response], response)
+            for name, response in zip(names, item.order, strict=True)
+        }
+    shown = [
+        links.build_gallery(item.answers[response], response, f"Response {number}:")
+        for number, response in enumerate(item.order, start=1)
+    ]
+    return galleries | {"candidates_media": "".join(shown)}
+
+
 def read_answer(data: dict[str, Any], result: Sequence[dict[str, Any]]) -> Verdict:
     """Read an annotation's `result` as a verdict on the responses of its task; an empty answer is an abstention."""
-    form, order = str(data["form"]), [str(response) for response in data["order"]]
+    form, order = str(data["form"]).removesuffix(WITH_MEDIA), [str(response) for response in data["order"]]
     values: dict[str, list[dict[str, Any]]] = {}
     for part in result:
         values.setdefault(str(part.get("from_name")), []).append(part.get("value", {}))

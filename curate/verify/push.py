@@ -22,7 +22,8 @@ from curate.core.progress import Track, no_progress
 from curate.core.resources import find_resource
 from curate.lake.lake import Lake
 from curate.lake.runs import StageRun, Summary
-from curate.verify.forms import TaskItem, build_task_data, choose_form, suggest_choice
+from curate.verify.forms import WITH_MEDIA, TaskItem, build_task_data, choose_form, suggest_choice
+from curate.verify.media_links import MediaLinks
 from curate.verify.queue import read_queue, read_task_items
 from curate.verify.server import LabelStudioClient, LabelStudioError, LabelStudioProject
 
@@ -141,11 +142,16 @@ def _prepare_tasks(
     """Prepare tasks for the import; also return how many cannot be shown, by reason."""
     ready: list[dict[str, Any]] = []
     dropped: dict[str, int] = {}
+    links = MediaLinks.open(config) if form.endswith(WITH_MEDIA) else None
     for item in group:
         try:
             ready.append(
                 build_task_data(
-                    item, form, guideline=guidelines.find_text(item.category), section=config.verify
+                    item,
+                    form,
+                    guideline=guidelines.find_text(item.category),
+                    section=config.verify,
+                    links=links,
                 )
             )
         except ValueError as error:

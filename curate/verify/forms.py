@@ -10,7 +10,7 @@
 | critique | one | as pass-fail, with the marked spans in `raw` |
 | any of these with `-media` | with images or videos anywhere | as without; the form shows them |
 
-Each form is a labelling configuration `ui_config/<form>.xml`; `-media` adds tags to it. pairwise-image and the others of
+Each form is a labelling configuration `ui_config/<form>.xml`; `-media` adds tags to it. pairwise-image and others of
 its sort show exactly one image or video at a web address in each response, and none in the prompt. Responses are shown
 in an order drawn for the task.
 """
@@ -190,14 +190,14 @@ def build_task_data(
             messages=hide_addresses(item.messages),
             answers={response: hide_addresses(answer) for response, answer in item.answers.items()},
         )
-        data = build_task_data(text_item, base, guideline=guideline, section=section)
+        shown = build_task_data(text_item, base, guideline=guideline, section=section)
         revision = hash_form(
             form,
             guideline=_add_criteria(guideline, item),
             assist=section.assist,
             criteria=item.criteria or tuple(section.criteria),
         )
-        return data | {"form": form, "revision": revision} | _build_galleries(item, base, links)
+        return shown | {"form": form, "revision": revision} | _build_galleries(item, base, links)
     criteria = item.criteria or tuple(section.criteria)
     guideline = _add_criteria(guideline, item)
     data: dict[str, Any] = {

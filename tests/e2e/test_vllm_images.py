@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,14 +12,14 @@ import pytest
 import yaml
 
 from curate.config.project import load_config
-from curate.engine.base import Choice, Choose
+from curate.engine.base import Choice, Generate, Generation, Sampling
 from curate.engine.registry import Engines
 from curate.ingest import ingest_sources
 from curate.judge import judge_responses
 from curate.lake.lake import Lake
-from curate.records import Message, Part, text_parts
 from tests import vision_models
-from tests.e2e.test_vllm import PYTHON, Served
+from tests.e2e.test_vllm import PYTHON, QUIET, Served
+from tests.e2e.vllm_image_requests import SHOWN, build_request
 from tests.seeing import paint
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
@@ -28,6 +30,30 @@ _WIDER = {
     "max_position_embeddings": 4096,
 }
 _LOGPROBS = ("--max-model-len", "4096", "--max-logprobs", "1000", "--enable-prefix-caching")
+INSIDE = """
+import json, sys
+from pathlib import Path
+from curate.engine.base import Generate, Sampling
+from curate.engine.registry import Engines
+from tests.e2e.vllm_image_requests import SHOWN, build_request
+
+if __name__ == "__main__":
+    declared = {"kind": "vllm", "model": sys.argv[1], "dtype": "float32", "max_length": 512}
+    declared |= {"eager": True, "max_batch": 8}
+    engine = Engines({"e": declared}, Path(sys.argv[2])).get("e", needs="images")
+    choices = engine.choose(list(map(build_request, SHOWN)))
+    sampling = Sampling(max_tokens=4)
+    (written,) = engine.generate([Generate(messages=build_request(SHOWN[2]).messages, sampling=sampling)])
+    said = {"choices": [choice.log_probs for choice in choices], "text": written.completions[0].text}
+    print(json.dumps(said))
+    engine.close()
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _vllm() -> None:
+    if not PYTHON.exists():
+        pytest.skip("vLLM's environment is not there: run `make .venvs/vllm/.built`")
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +66,6 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    if not PYTHON.exists():
-        pytest.skip("vLLM's environment is not there: run `make .venvs/vllm/.built`")
     served = Served(model, _LOGPROBS, tmp_path_factory.mktemp("vllm") / "log")
     try:
         served.start()
@@ -51,34 +75,21 @@ def server(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
         served.kill()
 
 
-def test_a_judges_request_with_two_images_arrives_as_such(
-    server: Served, model: Path, tmp_path: Path
-) -> None:
+def test_a_judges_request_with_two_images_arrives_as_such(server: Served, tmp_path: Path) -> None:
     for colour in ("red", "blue"):
         paint(tmp_path / f"{colour}.png", colour)
-    declared = {
-        "served": {"kind": "openai", "url": server.url, "model": "m", "images": "embed", "top_logprobs": 100}
-        | {"max_unseen": 1.0, "outage": 20},
-        "here": {"kind": "transformers", "model": str(model), "dtype": "float32"},
-    }
-    engines = Engines(declared, tmp_path)
-
-    def choose(engine: str, *files: str) -> Choice:
-        pictures = [Part(type="image", uri=file) for file in files]
-        chat = (Message(role="user", content=(*text_parts("Look: "), *pictures, *text_parts("A or B?"))),)
-        (choice,) = engines.get(engine).choose([Choose(messages=chat, choices=("A", "B"))])
-        assert isinstance(choice, Choice), choice
-        return choice
-
-    shown = [(), ("red.png",), ("red.png", "blue.png"), ("blue.png", "red.png"), ("red.png", "red.png")]
-    served = [choose("served", *files) for files in shown]
-    each = served[1].tokens_in - served[0].tokens_in
-    assert each >= 4
-    assert {choice.tokens_in for choice in served[2:]} == {served[0].tokens_in + 2 * each}
-    assert len({round(choice.log_probs[0], 4) for choice in served}) == len(
-        shown
-    )  # each picture counts, and its place
+    declared = {"kind": "openai", "url": server.url, "model": "m", "images": "embed", "top_logprobs": 100}
+    engines = Engines({"e": declared | {"max_unseen": 1.0, "outage": 20}}, tmp_path)
+    served = engines.get("e").choose(list(map(build_request, SHOWN)))
     engines.close()
+    choices = [choice for choice in served if isinstance(choice, Choice)]
+    assert len(choices) == len(SHOWN), served
+    text, one, *two = (choice.tokens_in for choice in choices)
+    assert one >= text + 4
+    assert len(set(two)) == 1
+    assert two[0] >= one + 4
+    # Each picture counts, and so does its place.
+    assert len({round(choice.log_probs[0], 4) for choice in choices}) == len(SHOWN)
 
 
 def test_a_project_with_images_is_judged(server: Served, tmp_path: Path) -> None:
@@ -107,3 +118,24 @@ def test_a_project_with_images_is_judged(server: Served, tmp_path: Path) -> None
     assert all(outcome in ("a", "b", "tie") for _, outcome, *_ in rows), rows
     assert rows[0][2] != rows[1][2]
     assert rows[0][3] == rows[1][3]
+
+
+def test_inside_this_process_it_says_what_transformers_says(model: Path, tmp_path: Path) -> None:
+    for colour in ("red", "blue"):
+        paint(tmp_path / f"{colour}.png", colour)
+    engines = Engines({"e": {"kind": "transformers", "model": str(model), "dtype": "float32"}}, tmp_path)
+    assert "images" in engines.get("e").capabilities
+    expected = engines.get("e").choose(list(map(build_request, SHOWN)))
+    (written,) = engines.get("e").generate(
+        [Generate(messages=build_request(SHOWN[2]).messages, sampling=Sampling(max_tokens=4))]
+    )
+    engines.close()
+    assert isinstance(written, Generation)
+    command = [str(PYTHON), "-c", INSIDE, str(model), str(tmp_path)]
+    done = subprocess.run(command, env=os.environ | QUIET, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr[-3000:]
+    answers = json.loads(done.stdout.splitlines()[-1])
+    assert answers["text"] == written.completions[0].text
+    for choice, log_probs in zip(expected, answers["choices"], strict=True):
+        assert isinstance(choice, Choice), choice
+        assert choice.log_probs == pytest.approx(log_probs, abs=0.02)

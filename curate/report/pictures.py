@@ -1,6 +1,6 @@
 """Pairs with images and videos on the page: the labels that are least sure, with small pictures of what they are about.
 
-A picture is opened by the rules of `images`, decoded, made smaller and written as a JPEG into the page, so that the page
+A picture is opened by the rules of `images`, decoded, made smaller and written as a JPEG into the page, so the page
 shows pixels of ours and no address of a row. Of a video its middle frame is shown.
 """
 

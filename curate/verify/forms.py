@@ -44,6 +44,7 @@ from curate.verify.media_links import MediaLinks, hide_addresses, list_media
 
 MEDIA = ("image", "video")
 WITH_MEDIA = "-media"
+_PROMPT_HEIGHT = 240  # pixels of an image of the prompt, so that the responses stay in sight
 TURNS = "pairwise-turns"
 NOTHING_MET = "None of these"
 
@@ -127,9 +128,8 @@ def _add_galleries(text: str, form: str) -> str:
     """Add to a labelling configuration the tags that show the media of the prompt and of each response."""
 
     def make_tag(name: str) -> str:
-        return (
-            f'<HyperText name="{name}_media" value="${name}_media" inline="true" selectionEnabled="false"/>\n'
-        )
+        tag = f'<HyperText name="{name}_media" value="${name}_media"'
+        return f'{tag} inline="true" clickableLinks="true" selectionEnabled="false"/>\n'
 
     names = _name_sides(form) or ("candidates",)
     places = {"prompt": '<Paragraphs name="conversation"[^\n]*\n'}
@@ -242,14 +242,16 @@ def _add_criteria(guideline: str, item: TaskItem) -> str:
 
 def _build_galleries(item: TaskItem, form: str, links: MediaLinks) -> dict[str, str]:
     """Return the fields of a `-media` form beside those of its text form."""
-    galleries = {"prompt_media": links.build_gallery(item.messages, item.task.prompt_id)}
+    galleries = {
+        "prompt_media": links.build_gallery(item.messages, item.task.prompt_id, height=_PROMPT_HEIGHT)
+    }
     if names := _name_sides(form):
         return galleries | {
             f"{name}_media": links.build_gallery(item.answers[response], response)
             for name, response in zip(names, item.order, strict=True)
         }
     shown = [
-        links.build_gallery(item.answers[response], response, f"Response {number}:")
+        links.build_gallery(item.answers[response], response, f"Response {number}:", height=_PROMPT_HEIGHT)
         for number, response in enumerate(item.order, start=1)
     ]
     return galleries | {"candidates_media": "".join(shown)}

@@ -59,22 +59,27 @@ class MediaLinks:
         """Return the signature of a link."""
         return hmac.new(self.key, f"{owner}/{place}".encode(), sha256).hexdigest()[:_SIGNATURE]
 
-    def build_gallery(self, messages: Sequence[Message], owner: str, title: str = "") -> str:
+    def build_gallery(
+        self, messages: Sequence[Message], owner: str, title: str = "", *, height: int = 420
+    ) -> str:
         """Return the images and videos of a prompt or response as HTML, each with its number.
 
         Args:
             messages: Messages of the prompt or the response.
             owner: Id of it.
             title: Words before each number, such as "Response 2".
+            height: Most pixels of an image or video from top to bottom.
         """
         figures = []
         for place, part in enumerate(list_media(messages)):
             address = escape(self.link(part, owner, place), quote=True)
             name = escape(f"{title} {part.type} {place + 1}".strip())
+            style = f'style="max-width:100%;max-height:{height}px"'
+            image = f'<img src="{address}" alt="{name}" {style}>'
             medium = (
-                f'<video src="{address}" controls preload="metadata" style="max-width:100%;max-height:420px"></video>'
+                f'<video src="{address}" controls preload="metadata" {style}></video>'
                 if part.type == "video"
-                else f'<img src="{address}" alt="{name}" style="max-width:100%;max-height:420px">'
+                else f'<a href="{address}" target="_blank" rel="noreferrer">{image}</a>'
             )
             figures.append(
                 '<figure style="display:inline-block;margin:4px 8px 4px 0">'

@@ -1,10 +1,8 @@
 -- The least sure labels of pairs with images or videos, with their messages. $1 how many.
 WITH pictured AS (
-    SELECT prompt_id FROM prompts
-    WHERE len(list_filter(flatten(list_transform(messages, m -> m.content)), p -> p.type IN ('image', 'video'))) > 0
+    SELECT prompt_id FROM prompts WHERE memory.shows_media(messages)
     UNION
-    SELECT prompt_id FROM responses
-    WHERE len(list_filter(flatten(list_transform(messages, m -> m.content)), p -> p.type IN ('image', 'video'))) > 0
+    SELECT prompt_id FROM responses WHERE memory.shows_media(messages)
 ),
 unsure AS (
     SELECT prompt_id, response_a, response_b, outcome, confidence

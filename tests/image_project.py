@@ -30,6 +30,8 @@ def write_image_project(folder: Path, url: str, *, prompts: int = 20, seed: int 
     made = [_make_row(folder, number, draw) for number in range(prompts)]
     _write(folder / "rows.jsonl", [row for row, _ in made])
     _write(folder / "gold.jsonl", [gold for _, gold in made])
+    ranking = [["r0"], ["r1", "r2"]]
+    _write(folder / "panel.jsonl", [{"prompt": row["id"], "ranking": ranking} for row, _ in made])
     vision_model(folder / "backbone")
     document = {
         "engines": {"eye": {"kind": "openai", "url": url, "model": "seeing", "images": "embed"}},
@@ -47,7 +49,10 @@ def write_image_project(folder: Path, url: str, *, prompts: int = 20, seed: int 
             | {"row_tokens": 1024, "batch_tokens": 4096, "evaluate_every": 50, "held_out": 0.2},
         },
         "evaluate": {
-            "benchmarks": [{"name": "gold", "source": "gold.jsonl"}],
+            "benchmarks": [
+                {"name": "panel", "source": "panel.jsonl"},
+                {"name": "gold", "source": "gold.jsonl", "format": "native"},
+            ],
             "judges": ["eye", "passes"],
             "models": ["models/reward"],
         },

@@ -29,7 +29,10 @@ _WIDER = {
     "num_key_value_heads": 1,
     "max_position_embeddings": 4096,
 }
-_LOGPROBS = ("--max-model-len", "4096", "--max-logprobs", "1000", "--enable-prefix-caching")
+_LOGPROBS = (
+    *("--max-model-len", "4096", "--max-logprobs", "1000", "--enable-prefix-caching"),
+    *("--logprobs-mode", "processed_logprobs"),
+)
 INSIDE = """
 import json, sys
 from pathlib import Path
@@ -92,7 +95,9 @@ def test_a_judges_request_with_two_images_arrives_as_such(server: Served, tmp_pa
     assert len({round(choice.log_probs[0], 4) for choice in choices}) == len(SHOWN)
 
 
-def test_a_project_with_images_is_judged(server: Served, tmp_path: Path) -> None:
+def test_a_project_with_images_is_judged(server: Served, model: Path, tmp_path: Path) -> None:
+    from transformers import AutoTokenizer
+
     paint(tmp_path / "asked.png", "green")
     responses = []
     for name, colour in enumerate(("red", "blue")):
@@ -103,8 +108,11 @@ def test_a_project_with_images_is_judged(server: Served, tmp_path: Path) -> None
     row = {"id": "p", "prompt": [{"role": "user", "content": asked}], "responses": responses}
     (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n")
     engine = {"kind": "openai", "url": server.url, "model": "m", "images": "embed", "top_logprobs": 100}
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    # Random weights have no reason to say A or B: the server is told that nothing else may be said.
+    allowed = {"allowed_token_ids": tokenizer.convert_tokens_to_ids(["A", "B"])}
     document = {
-        "engines": {"eye": engine | {"max_unseen": 1.0, "outage": 20}},
+        "engines": {"eye": engine | {"max_unseen": 1.0, "outage": 20, "extra": allowed}},
         "ingest": [{"source": "rows.jsonl"}],
         "judge": {"judges": [{"name": "pair", "kind": "pairwise", "engine": "eye", "min_mass": 0}]},
     }
@@ -134,7 +142,7 @@ def test_inside_this_process_it_says_what_transformers_says(model: Path, tmp_pat
     command = [str(PYTHON), "-c", INSIDE, str(model), str(tmp_path)]
     done = subprocess.run(command, env=os.environ | QUIET, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-3000:]
-    answers = json.loads(done.stdout.splitlines()[-1])
+    answers = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("{")))
     assert answers["text"] == written.completions[0].text
     for choice, log_probs in zip(expected, answers["choices"], strict=True):
         assert isinstance(choice, Choice), choice

@@ -85,8 +85,10 @@ def choose_form(item: TaskItem, section: VerifySection) -> str:
     if not any(map(list_media, (item.messages, *item.answers.values()))):
         return form
     kind = _find_single_kind(item)
-    if kind is not None and form in ("pairwise", "pass-fail"):
-        return f"{form}-{kind}"
+    if kind is not None and form == "pairwise":
+        return f"pairwise-{kind}"
+    if kind is not None and item.task.form == "pointwise":
+        return f"pass-fail-{kind}"
     return form + WITH_MEDIA
 
 

@@ -73,7 +73,8 @@ def test_rankings_of_images_with_ties_go_from_files_to_exports(rankings: Path, t
     )
     assert ties == expected
     assert ties > 0
-    exported = read_benchmark("export", folder=tmp_path)
+    (shard,) = (tmp_path / "export").rglob("*.parquet")
+    exported = read_benchmark(str(shard), folder=tmp_path)
     assert len(exported.items) == len(benchmark.items)
     agree, total = 0, 0
     gold = {

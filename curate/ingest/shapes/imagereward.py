@@ -34,7 +34,8 @@ class ImageReward(Shape):
         images, ranks = foreign.require_value(row, "generations"), foreign.require_value(row, "ranking")
         if not isinstance(images, list) or not isinstance(ranks, list) or len(images) != len(ranks):
             raise RowError(
-                "wrong value", "`generations` and `ranking` are no lists of one length, an image for each rank."
+                "wrong value",
+                "`generations` and `ranking` are no lists of one length, an image for each rank.",
             )
         paired = [
             {"image": _make_message(foreign.check_text(image, "generations[*]")), "rank": rank}

@@ -77,11 +77,12 @@ def test_rankings_of_images_with_ties_go_from_files_to_exports(rankings: Path, t
     exported = read_benchmark(str(shard), folder=tmp_path)
     assert len(exported.items) == len(benchmark.items)
     agree, total = 0, 0
-    gold = {
-        _get_text(item): dict(zip(_get_images(item), item.tiers, strict=True)) for item in benchmark.items
+    tiers = {
+        image: tier
+        for item in benchmark.items
+        for image, tier in zip(_get_images(item), item.tiers, strict=True)
     }
     for item in exported.items:
-        tiers = gold[_get_text(item)]
         for better, worse in item.iterate_pairs():
             one, other = (tiers[_get_images(item)[place]] for place in (better, worse))
             if one != other:
@@ -142,10 +143,6 @@ def test_ratings_of_images_are_taken_in(tmp_path: Path) -> None:
         assert lake.value("SELECT count(*) FROM judgments WHERE form = 'pointwise'") == len(ratings)
         aggregate_judgments(lake, config)
         assert lake.value("SELECT count(*) FROM preferences") == len(rows) * 7 * 6 // 2
-
-
-def _get_text(item: BenchmarkItem) -> str:
-    return "".join(part.text or "" for message in item.context for part in message.content)
 
 
 def _get_images(item: BenchmarkItem) -> list[str]:

@@ -248,3 +248,23 @@ def test_addresses_go_to_the_server_only_where_the_settings_allow_it(
         assert reason in refused.reason
     choose(hosts=frozenset({"localhost:9"}))
     assert server.bodies[-1]["messages"][0]["content"] == [{"type": "image_url", "image_url": {"url": uri}}]
+
+
+def test_recorded_answers_about_pictures_are_replayed_without_the_server(tmp_path: Path) -> None:
+    paint(tmp_path / "red.png", "red")
+    rows = [ask("red", "red.png", "blue")]
+    with SeeingServer() as server:
+        config = write_project(tmp_path, server.url, rows, "pair")
+        document = yaml.safe_load((tmp_path / "curate.yaml").read_text())
+        document["engines"]["source"] = document["engines"]["eye"]
+        document["engines"]["eye"] = {"kind": "replay", "path": "answers.jsonl", "source": "source"}
+        (tmp_path / "curate.yaml").write_text(yaml.safe_dump(document))
+        judge(load_config(tmp_path / "curate.yaml"), tmp_path)
+    document["engines"] = {"eye": {"kind": "replay", "path": "answers.jsonl", "images": True}}
+    document["workspace"] = "again"
+    (tmp_path / "curate.yaml").write_text(yaml.safe_dump(document))
+    config = load_config(tmp_path / "curate.yaml")
+    answers = judge(config, tmp_path)
+    assert len(answers) == 2
+    for row in answers:
+        assert row["key_a" if row["outcome"] == "a" else "key_b"] == "0"

@@ -48,7 +48,7 @@ def main() -> None:
         print(f"{len(server.bodies):,} requests with {pictures:,} pictures")
         with Lake.open(load_config(folder / "curate.yaml").location, read_only=True) as lake:
             for stage, seconds in lake.rows(
-                "SELECT stage, round(sum(seconds), 1) FROM runs GROUP BY stage ORDER BY min(started)"
+                "SELECT stage, round(sum(seconds), 1) FROM runs GROUP BY stage ORDER BY min(started_at)"
             ):
                 print(f"{stage:12} {seconds:8.1f} s")
             for row in lake.rows(

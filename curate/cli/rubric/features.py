@@ -14,6 +14,7 @@ from curate.core.progress import progress_bars
 from curate.core.terminal import escape_json, new_console, new_table, print_data, print_line
 
 if TYPE_CHECKING:
+    from curate.data.rubric import Rubric
     from curate.rubric import FeatureReport, LabelledPairs
     from curate.rubric.feature_report import FeatureEvidence
 
@@ -79,7 +80,7 @@ def show_features(
             return
         write_new_rubric(write, rubric, comment="\n".join(findings), force=force)
         if (config := find_config(source)) is not None:
-            _record(config, rubric, report)
+            _record(config, rubric, report, pairs)
         if not as_json:
             print_line(f"Written: {write}, {len(rubric.criteria)} criteria, revision {rubric.revision}.")
 
@@ -144,9 +145,10 @@ def _dump(row: FeatureEvidence, pairs: LabelledPairs) -> dict[str, Any]:
     return asdict(row) | {"for_it": read(row.for_it), "against_it": read(row.against_it)}
 
 
-def _record(config: Path, rubric: Any, report: FeatureReport) -> None:
+def _record(config: Path, rubric: Rubric, report: FeatureReport, pairs: LabelledPairs) -> None:
     """Keep the rubric as a row of the project's lake, with what it was learnt from."""
     from curate.cli.opening import load_config, open_lake
+    from curate.rubric.feature_report import keep_evidence
     from curate.rubric.stage import record_rubric
 
     details = {
@@ -154,6 +156,7 @@ def _record(config: Path, rubric: Any, report: FeatureReport) -> None:
         "prompts": report.prompts,
         "proposed": len(report.evidence),
         "accuracy": {name: estimate.value for name, estimate in report.accuracy.items()},
+        "evidence": keep_evidence(report, pairs),
     }
     with open_lake(load_config(config)) as lake:
         record_rubric(lake, rubric, origin="features", details=details)

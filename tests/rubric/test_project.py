@@ -86,7 +86,7 @@ def judge_responses(project: Path) -> None:
                             outcome=outcome,
                             revision="1",
                             run_id="r",
-                        ).model_dump()  # fmt: skip
+                        ).model_dump()
                     )
         with lake.write("verdicts") as writer:
             writer.append(

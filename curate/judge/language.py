@@ -22,7 +22,9 @@ from pydantic import Field, model_validator
 
 from curate.core.errors import CurateError
 from curate.engine.base import Chat, Delimiter, Failure, Generate, Generation, Sampling, build_chat
+from curate.engine.delimiter import draw_delimiter
 from curate.engine.registry import Engines
+from curate.engine.template import ChatTemplate
 from curate.judge.base import (
     Answer,
     CandidateResponse,
@@ -32,9 +34,7 @@ from curate.judge.base import (
     abstain,
     fail,
 )
-from curate.judge.delimiter import draw_delimiter
 from curate.judge.examples import Example, Examples, ExamplesOptions
-from curate.judge.template import ChatTemplate
 from curate.judge.trajectory import DEFAULT_VIEW, JudgedTexts, TextView, render_request
 from curate.judge.view_options import ViewOptions
 from curate.records import plain_text

@@ -450,6 +450,68 @@ class Evaluation(Record):
     run_id: str
 
 
+class RubricCriterion(Record):
+    """A criterion of a rubric; `criterion_id` identifies what a verifier reads of it (not its weight)."""
+
+    criterion_id: str
+    name: str
+    text: str
+    kind: Literal["hard", "principle", "feature"]
+    weight: float
+    reason: str | None = None
+    feature: str | None = None
+    scale: float | None = None
+    examples: tuple[str, ...] = ()
+
+
+class RubricRow(Record):
+    """A rubric as it was written: `revision` identifies its criteria, their order and weights.
+
+    `prompt_id`: the one prompt that it is for; `origin`: the method that wrote it; `details` is a JSON object: pairs it
+    was learnt from, criteria proposed and dropped by reason, and what the method adds.
+    """
+
+    revision: str
+    name: str
+    version: int
+    about: str | None = None
+    aspect: str | None = None
+    prompt_id: str | None = None
+    sources: tuple[str, ...] = ()
+    criteria: tuple[RubricCriterion, ...]
+    origin: str
+    details: str = "{}"
+    run_id: str
+
+
+class CriterionVerdict(Record):
+    """Verdict of an annotator on one criterion of one response, given without sight of any label.
+
+    `p_satisfied`: probability that the sentence is true, where the annotator gives one; `value`: the measure of a
+    feature. "abstain": it cannot be said of this response. "failed": `raw` has what came back.
+    `revision` is the annotator's, as in `judgments`.
+    """
+
+    verdict_id: str
+    criterion_id: str
+    criterion: str
+    prompt_id: str
+    response_id: str
+    annotator_id: str
+    kind: Kind
+    outcome: Literal["satisfied", "violated", "abstain", "failed"]
+    p_satisfied: Probability | None = None
+    value: float | None = None
+    rationale: str | None = None
+    raw: str | None = None
+    revision: str
+    sample: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    seconds: float = 0.0
+    run_id: str
+
+
 class Run(Record):
     """One committed chunk of a stage run; `rows_in = rows_kept + rows_duplicate + rows_dropped` always.
 
@@ -501,6 +563,8 @@ TABLES: dict[str, type[Record]] = {
     "repeats": Repeat,
     "forgotten": Forgotten,
     "evaluations": Evaluation,
+    "rubrics": RubricRow,
+    "criterion_verdicts": CriterionVerdict,
     "runs": Run,
 }
 
@@ -612,3 +676,20 @@ def judgment_id(
     """
     fields = [prompt, annotator, revision, form, list(responses), shown, sample]
     return content_id(*fields) if aspect is None else content_id(*fields, aspect)
+
+
+def verdict_id(
+    *,
+    criterion: str,
+    response: str,
+    annotator: str,
+    revision: str,
+    sample: int = 0,
+    failed_run: str | None = None,
+) -> str:
+    """Identifies a question about one criterion of one response, so that its answer is paid for once.
+
+    `criterion` is a `criterion_id`. A failed attempt names its run in `failed_run`, and the question stays open.
+    """
+    fields = ["verdict", criterion, response, annotator, revision, sample]
+    return content_id(*fields) if failed_run is None else content_id(*fields, failed_run)

@@ -28,6 +28,7 @@ from curate.cli.maintenance import clean_lake, compact_files
 from curate.cli.push import push_folders
 from curate.cli.rank import show_ranking
 from curate.cli.report import write_page
+from curate.cli.rubric import rubric_app
 from curate.cli.run import run_project
 from curate.cli.score import choose_best_of_n, score_rows_of_file
 from curate.cli.serve_reward import serve_model
@@ -50,6 +51,7 @@ app.command("run")(run_project)
 app.add_typer(ingest_app, name="ingest", invoke_without_command=True)
 app.command("filter")(filter_texts)
 app.command("judge")(ask_judges)
+app.add_typer(rubric_app, name="rubric")
 app.command("aggregate")(combine_judgments)
 app.add_typer(verify_app, name="verify")
 app.command("certify")(certify_labels)

@@ -20,6 +20,7 @@ from curate.config.ingest import Source
 from curate.config.judge import JudgeSection
 from curate.config.lake import LakeSection
 from curate.config.report import ReportSection
+from curate.config.rubric import RubricSection
 from curate.config.train import TrainSection
 from curate.config.validation import explain_errors
 from curate.config.verify import VerifySection
@@ -63,6 +64,7 @@ class Config(Section):
     evaluate: EvaluateSection = EvaluateSection()
     verify: VerifySection = VerifySection()
     report: ReportSection = ReportSection()
+    rubric: RubricSection = RubricSection()
     hub: HubSection = HubSection()
 
     _folder: Path = Path()

@@ -1,0 +1,12 @@
+"""`curate rubric …`: what makes a response better, in words."""
+
+from __future__ import annotations
+
+import typer
+
+from curate.cli.rubric.lint import lint_files
+
+rubric_app = typer.Typer(
+    help="Find, verify, select and use criteria that say what makes a response better.", no_args_is_help=True
+)
+rubric_app.command("lint")(lint_files)

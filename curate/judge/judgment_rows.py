@@ -1,4 +1,4 @@
-"""Rows of the table `judgments` from a judge's answers."""
+"""Rows of the tables `judgments` and `criterion_verdicts` from a judge's answers."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from curate.data.judgments import JudgmentStatement, build_judgment_table, make_
 from curate.judge.base import Answer, Question
 from curate.judge.configured import ConfiguredJudge
 from curate.judge.pending import PendingQuestion
+from curate.records import CriterionVerdict, arrow_schema
 
 
 def build_judgment_rows(
@@ -40,6 +41,54 @@ def build_judgment_rows(
         for question, answer in zip(pending, answers, strict=True)
     ]
     return build_judgment_table(statements, run_id=run_id)
+
+
+def build_verdict_rows(
+    configured: ConfiguredJudge,
+    pending: Sequence[PendingQuestion],
+    answers: Sequence[Answer],
+    *,
+    run_id: str,
+    seconds: float,
+) -> pa.Table:
+    """Build a row of `criterion_verdicts` for each criterion that was asked about.
+
+    Args:
+        configured: The judge.
+        pending: The questions that it was asked.
+        answers: Its answers, in the same order.
+        run_id: Id of the run.
+        seconds: Mean time of a question, which its criteria share.
+    """
+    rows = []
+    for question, answer in zip(pending, answers, strict=True):
+        for verdict in answer.verdicts:
+            identity = verdict.verdict_id
+            if verdict.outcome == "failed":
+                identity = make_failure_id(identity, question.failures)
+            rows.append(
+                CriterionVerdict(
+                    verdict_id=identity,
+                    criterion_id=verdict.criterion_id,
+                    criterion=verdict.criterion,
+                    prompt_id=question.question.item.prompt_id,
+                    response_id=verdict.response_id,
+                    annotator_id=configured.name,
+                    kind="rule" if verdict.value is not None else configured.judge.kind,
+                    outcome=verdict.outcome,
+                    p_satisfied=verdict.p_satisfied,
+                    value=verdict.value,
+                    rationale=verdict.rationale,
+                    raw=verdict.raw,
+                    revision=verdict.revision,
+                    sample=question.question.sample,
+                    tokens_in=verdict.tokens_in,
+                    tokens_out=verdict.tokens_out,
+                    seconds=seconds / len(answer.verdicts),
+                    run_id=run_id,
+                ).model_dump()
+            )
+    return pa.Table.from_pylist(rows, schema=arrow_schema(CriterionVerdict))
 
 
 def make_statement(

@@ -30,11 +30,13 @@ class AnsweredChunk:
         configured: The judge.
         work: The chunk.
         rows: Rows of the table `judgments`.
+        verdicts: Rows of the table `criterion_verdicts`, of judges by rubrics.
     """
 
     configured: ConfiguredJudge
     work: WorkChunk
     rows: pa.Table
+    verdicts: pa.Table | None = None
 
     @property
     def tokens(self) -> tuple[int, int]:
@@ -65,6 +67,9 @@ def commit_chunks(run: StageRun, chunks: Sequence[AnsweredChunk]) -> Counts:
         counts.rows_in = sum(chunk.work.total for chunk in chunks)
         counts.rows_kept = writer.append("judgments", answered, unique="judgment_id", near="prompt_id")
         new_failures = writer.append("judgments", failed, unique="judgment_id", near="prompt_id")
+        for chunk in chunks:
+            if chunk.verdicts is not None:
+                writer.append("criterion_verdicts", chunk.verdicts, unique="verdict_id", near="prompt_id")
         counts.dropped = (
             _count_reasons(failed) if new_failures == failed.num_rows else {"failed": new_failures}
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+MEASURED = "measured"  # revision of verdicts that no model gave
 VerdictOutcome = Literal["satisfied", "violated", "abstain", "failed"]
 
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 from curate.data.judgments import JudgmentStatement, build_judgment_table, make_failure_id
 from curate.judge.base import Answer, Question
 from curate.judge.configured import ConfiguredJudge
+from curate.judge.criterion_answer import MEASURED
 from curate.judge.pending import PendingQuestion
 from curate.records import CriterionVerdict, arrow_schema
 
@@ -74,7 +75,7 @@ def build_verdict_rows(
                     prompt_id=question.question.item.prompt_id,
                     response_id=verdict.response_id,
                     annotator_id=configured.name,
-                    kind="rule" if verdict.value is not None else configured.judge.kind,
+                    kind="rule" if verdict.revision == MEASURED else configured.judge.kind,
                     outcome=verdict.outcome,
                     p_satisfied=verdict.p_satisfied,
                     value=verdict.value,

@@ -21,6 +21,10 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from curate.core.errors import CurateError
+from curate.core.identity import content_id
+from curate.data.features import FEATURES, Feature, FeatureItem
+from curate.data.features import TextView as FeatureText
+from curate.data.preference_pairs import get_question
 from curate.data.rubric import Criterion, Rubric
 from curate.engine.base import Failure
 from curate.engine.registry import Engines
@@ -36,10 +40,11 @@ from curate.judge.base import (
     from_rating,
 )
 from curate.judge.criteria import CriteriaAsker, CriteriaBatch
-from curate.judge.criterion_answer import CriterionAnswer
+from curate.judge.criterion_answer import MEASURED, CriterionAnswer, VerdictOutcome
 from curate.judge.registry import judge_kind
 from curate.judge.rubric_source import RubricChoice, RubricSource
 from curate.judge.view_options import ViewOptions
+from curate.records import verdict_id
 
 
 class RubricOptions(ViewOptions):
@@ -92,6 +97,9 @@ class RubricJudge(Judge):
         if options.engine is None and (sentences or self._source.meta):
             what = f"the criterion {sentences[0]!r}" if sentences else "criteria of prompts"
             raise CurateError(f"`{where}` needs an `engine`, since {what} is read by a model.")
+        self._features: dict[str, tuple[Feature, str]] = {}
+        for rubric in self._source.rubrics:
+            self._open_features(rubric)
         self._asker = None if options.engine is None else self._open_asker(options.engine, where)
 
     def _open_asker(self, name: str, where: str) -> CriteriaAsker:
@@ -117,10 +125,19 @@ class RubricJudge(Judge):
             view=(view.show_reasoning, view.show_calls, view.whole),
         )
 
+    def _open_features(self, rubric: Rubric) -> None:
+        for criterion in rubric.criteria:
+            name = criterion.feature
+            if name is not None and name not in self._features:
+                where = f"the feature of criterion {criterion.name}"
+                part = FEATURES.find(name, where=where, folder=self.engines.folder)
+                self._features[name] = part.type(), part.code
+
     @property
     def identity(self) -> Sequence[object]:
         asking = () if self._asker is None else self._asker.identify_asking()
-        return (*self._source.identity, *asking)
+        codes = sorted((name, code) for name, (_, code) in self._features.items() if code)
+        return (*self._source.identity, *asking, *codes)
 
     def non_identity_options(self) -> frozenset[str]:
         """Return the options whose meaning is in `identity`; `batch` changes nothing where each criterion is alone."""
@@ -132,6 +149,11 @@ class RubricJudge(Judge):
 
     def answer(self, questions: Sequence[Question]) -> Sequence[Answer]:
         rubrics = [self._source.find_rubric(question.item) for question in questions]
+        measured = {
+            number: self._measure_features(question, rubric)
+            for number, (question, rubric) in enumerate(zip(questions, rubrics, strict=True))
+            if isinstance(rubric, Rubric)
+        }
         batches = {
             number: list(self._cut_batches(question, rubric))
             for number, (question, rubric) in enumerate(zip(questions, rubrics, strict=True))
@@ -144,13 +166,12 @@ class RubricJudge(Judge):
             for batch in cut
             if self._asker is not None and not known.keys() >= set(self._asker.list_verdict_ids(batch))
         ]
-        given: dict[int, list[CriterionAnswer]] = {number: [] for number in batches}
         asked = [] if self._asker is None else self._asker.ask([batch for _, batch in pending])
         for (number, _), verdicts in zip(pending, asked, strict=True):
-            given[number] += verdicts
+            measured[number] += verdicts
         return [
-            self._sum_up(question, rubric, batches.get(number, []), given.get(number, []), known)
-            for number, (question, rubric) in enumerate(zip(questions, rubrics, strict=True))
+            self._sum_up(rubric, batches.get(number, []), measured.get(number, []), known)
+            for number, rubric in enumerate(rubrics)
         ]
 
     def _cut_batches(self, question: Question, rubric: Rubric) -> Iterator[CriteriaBatch]:
@@ -159,13 +180,52 @@ class RubricJudge(Judge):
             texts = question.item.render_texts(question.asked, self.options.view)
             yield from self._asker.cut_batches(question, texts, sentences)
 
+    def _measure_features(self, question: Question, rubric: Rubric) -> list[CriterionAnswer]:
+        """Return what is measured of a response: no model is asked, so it is measured each time."""
+        self._open_features(rubric)
+        measured = [criterion for criterion in rubric.criteria if criterion.feature is not None]
+        if not measured:
+            return []
+        item, response = question.item, question.a
+        reference = None if item.reference is None else FeatureText(item.reference)
+        seen = FeatureItem(
+            FeatureText(get_question(item.messages)), FeatureText(response.spoken_text), reference
+        )
+        return [self._measure_feature(criterion, seen, response.response_id) for criterion in measured]
+
+    def _measure_feature(self, criterion: Criterion, item: FeatureItem, response_id: str) -> CriterionAnswer:
+        feature, code = self._features[criterion.feature or ""]
+        value, problem = None, None
+        try:
+            value = feature.measure(item)
+            if value is not None and not math.isfinite(value):
+                value, problem = None, f"the feature {criterion.feature} is no finite number"
+        except Exception as error:  # of a user's own: one response that it cannot measure is one failure
+            problem = f"the feature {criterion.feature} failed: {type(error).__name__}: {error}"
+        outcome: VerdictOutcome = "satisfied" if value is not None and value > 0 else "violated"
+        return CriterionAnswer(
+            verdict_id=verdict_id(
+                criterion=content_id(criterion.criterion_id, code),
+                response=response_id,
+                annotator=self.options.name,
+                revision=MEASURED,
+            ),
+            criterion_id=criterion.criterion_id,
+            criterion=criterion.name,
+            response_id=response_id,
+            revision=MEASURED,
+            outcome="failed" if problem else "abstain" if value is None else outcome,
+            value=value,
+            raw=problem,
+            permanent=True,
+        )
+
     def _find_known(self, questions: Sequence[Question]) -> Mapping[str, CriterionAnswer]:
         items = {question.item.prompt_id: question.item for question in questions}
         return {verdict.verdict_id: verdict for item in items.values() for verdict in item.known_verdicts}
 
     def _sum_up(
         self,
-        question: Question,
         rubric: Rubric | Failure | None,
         batches: Sequence[CriteriaBatch],
         given: Sequence[CriterionAnswer],
@@ -177,7 +237,7 @@ class RubricJudge(Judge):
         if isinstance(rubric, Failure):
             return fail(rubric)
         now = {verdict.verdict_id: verdict for verdict in given}
-        verdicts: dict[str, CriterionAnswer] = {}
+        verdicts = {verdict.criterion: verdict for verdict in given if verdict.revision == MEASURED}
         for batch in batches:
             assert self._asker is not None  # which has cut the batches
             for criterion, identity in zip(batch.criteria, self._asker.list_verdict_ids(batch), strict=True):

@@ -254,8 +254,8 @@ def test_an_edited_rubric_is_a_new_revision_that_asks_for_what_is_new_alone(
     counts = "SELECT count(*), count(DISTINCT revision) FROM judgments WHERE annotator_id = 'ruler'"
     assert sample_lake.rows(counts) == [(96, 2)]
 
-    reweighted: list[dict[str, Any]] = [edited[0] | {"weight": 5.0, "name": "zero"}, *edited[1:9]]  # and the last one is gone
-    write(tmp_path, *reweighted)
+    reweighted: list[dict[str, Any]] = [edited[0] | {"weight": 5.0, "name": "zero"}, *edited[1:9]]
+    write(tmp_path, *reweighted)  # another weight, another name, and the last one is gone
     judge_responses(sample_lake, config)
     assert len(requests(tmp_path)) == 480 + 48  # nobody is asked for a weight or a name
     assert sample_lake.rows(counts) == [(144, 3)]

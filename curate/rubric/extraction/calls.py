@@ -1,4 +1,4 @@
-"""Requests of extraction to a model: each is a row of `rubric_calls`, answered or failed, and an answer is paid for once.
+"""Requests of extraction to a model: each a row of `rubric_calls`, answered or failed; an answer is paid for once.
 
 An answer has to be what was asked for: JSON is held against its schema, whatever the engine promises. What is not is a
 failure with its text, which the run counts by reason; the next run asks it again.

@@ -84,20 +84,18 @@ def merge_proposals(
 
 
 def count_support(texts: Sequence[str], merged: Sequence[Proposal]) -> list[Proposal]:
-    """Return sentences that a model has made of proposals, each with the support of those whose words it shares.
+    """Return sentences that a model has made of proposals, each with the support of those that it is nearest to.
 
     Args:
         texts: The sentences.
         merged: What they were made of.
     """
-    joined = []
-    for text in texts:
-        words = _list_words(text)
-        like = [one for one in merged if _share_words(words, _list_words(one.text))] or [
-            replace(merged[0], support=1, favours=1)
-        ]
-        joined.append(replace(_join(like), text=text))
-    return joined
+    words = [_list_words(text) for text in texts]
+    groups: dict[int, list[Proposal]] = {}
+    for proposal in merged:
+        likeness = [_compare(_list_words(proposal.text), other) for other in words]
+        groups.setdefault(likeness.index(max(likeness)), []).append(proposal)
+    return [replace(_join(group), text=texts[place]) for place, group in sorted(groups.items())]
 
 
 def build_criteria(proposals: Sequence[Proposal], pairs: int) -> tuple[Criterion, ...]:
@@ -157,4 +155,9 @@ def _list_words(text: str) -> frozenset[str]:
 
 
 def _share_words(one: frozenset[str], other: frozenset[str]) -> bool:
-    return len(one & other) >= _SAME_WORDS * len(one | other)
+    return _compare(one, other) >= _SAME_WORDS
+
+
+def _compare(one: frozenset[str], other: frozenset[str]) -> float:
+    """Return the share of words in common."""
+    return len(one & other) / (len(one | other) or 1)

@@ -63,14 +63,14 @@ class ExtractionResult:
 
 
 def extract_rubrics(
-    lake: Lake, config: Config, *, replace: bool = False, track: Track = no_progress
+    lake: Lake, config: Config, *, force: bool = False, track: Track = no_progress
 ) -> ExtractionResult:
     """Write rubrics from labelled pairs.
 
     Args:
         lake: The lake, with labels or for the record alone.
         config: The project's settings.
-        replace: Write over a rubric that was edited, or that something else has written.
+        force: Write over a rubric that was edited, or that something else has written.
         track: Shows progress, call by call.
 
     Raises:
@@ -79,7 +79,7 @@ def extract_rubrics(
     section = config.rubric.extract
     folder = config.resolve(config.rubric.folder)
     path = folder / (section.name if section.scope == "prompt" else f"{section.name}.yaml")
-    if not replace:
+    if not force:
         _refuse_foreign(lake, path)
     labels = read_labels(lake, section, folder=config.resolve("."))
     methods = _open_methods(section, labels, config.resolve("."))
@@ -125,13 +125,14 @@ def _open_methods(section: RubricExtract, labels: Labels, folder: Path) -> list[
         method = EXTRACTION_METHODS.find(name, where=f"{_WHERE}.methods", folder=folder).type()
         if method.of_dataset and section.scope == "prompt":
             raise CurateError(
-                f"`{_WHERE}` has the method {name!r}, which looks at all prompts together, and `scope: prompt`: leave out "
-                "one of them."
+                f"`{_WHERE}` has the method {name!r}, which looks at all prompts together, and `scope: prompt`: leave "
+                "out one of them."
             )
         if method.needs_reasons and not any(pair.reasons for pair in labels.pairs):
             raise CurateError(
-                f"`{_WHERE}` has the method {name!r}, which reads reasons, but none of the {len(labels.pairs):,} pairs has "
-                "any: set `reasons: all` to read those of judges, or name a file with a column `reasons` as `labels`."
+                f"`{_WHERE}` has the method {name!r}, which reads reasons, but none of the {len(labels.pairs):,} pairs "
+                "has any: set `reasons: all` to read those of judges, or name a file with a column `reasons` as "
+                "`labels`."
             )
         methods.append((name, method))
     return methods
@@ -165,8 +166,9 @@ def _run_methods(
             dropped=found.dropped,
             embedder=embedder,
         )
+        refused = found.dropped.total()
         proposals = method.propose(context)
-        found.proposed += len(proposals)
+        found.proposed += sum(proposal.support for proposal in proposals) + found.dropped.total() - refused
         found.proposals += clean_proposals(proposals, found.dropped)
         found.notes |= context.notes
     found.dropped = +found.dropped  # without zeros
@@ -184,7 +186,9 @@ def _build_rubrics(
     for prompt_id, proposals in groups.items():
         merged = merge_proposals(proposals, embedder=embedder, similarity=section.similarity)
         if prompt_id is None:
-            found.dropped["says the same as another"] += len(proposals) - len(merged)
+            found.dropped["says the same as another"] += sum(
+                proposal.support for proposal in proposals
+            ) - len(merged)
             found.dropped["beyond the number that is kept"] += max(0, len(merged) - section.criteria)
         number = len(labels.pairs) if prompt_id is None else pairs[prompt_id]
         yield Rubric(
@@ -221,6 +225,9 @@ def _write(run: StageRun, path: Path, rubrics: Sequence[Rubric], labels: Labels,
         rows.append(row.model_dump())
     fingerprint = content_id([rubric.revision for rubric in rubrics], labels.digest)
     with run.chunk(path.stem, fingerprint=fingerprint, status="done") as (writer, counts):
+        for rubric in rubrics:  # the same rubric again takes the new details
+            known = [rubric.revision, rubric.name, _ORIGIN]
+            writer.delete("rubrics", "revision = ? AND name = ? AND origin = ?", known)
         writer.append("rubrics", pa.Table.from_pylist(rows, schema=arrow_schema(RubricRow)))
         counts.details = {key: value for key, value in details.items() if key != "prompts"}
     for rubric in rubrics:
@@ -240,7 +247,7 @@ def _refuse_foreign(lake: Lake, path: Path) -> None:
         if read_rubric(file).revision not in known:
             raise CurateError(
                 f"{file} is not as `curate rubric extract` wrote it: take another name (`{_WHERE}.name`, --name), or "
-                "write over it with --replace."
+                "write over it with --force."
             )
 
 

@@ -1,8 +1,8 @@
-"""Hypotheses for what the criteria so far do not explain: pairs on which they mislead are shown together, and explained.
+"""Hypotheses for what the criteria so far do not explain: pairs on which they mislead are shown together.
 
-In each round the pairs are judged by the criteria, without labels. Those that come out wrong are shown to the model, some
-at a time, and it writes what the better responses have in common. A round whose hypotheses explain no more pairs than
-before is left out, and is the last.
+In each round the pairs are judged by the criteria, without labels. Those that come out wrong are shown to the model,
+some at a time, and it writes what the better responses have in common. A round whose hypotheses explain no more pairs
+than before is left out, and is the last.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Rules from reasoning traces: the model reasons why the better response won; rules are extracted, then merged (AutoRule).
+"""Rules from reasoning traces: the model reasons why a response won; rules are extracted, then merged (AutoRule).
 
 Three steps: a trace for each pair, the rules that it states, and one call (for each 40 rules) that merges those that
 say the same (arXiv 2506.15651). Where a merge fails, its rules stay as they are.

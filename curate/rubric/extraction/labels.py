@@ -119,9 +119,9 @@ def _read_reason(said: Mapping[str, Any], better: str, worse: str) -> list[Reaso
     return [Reason(text, f"of {who}, to whom the better response was {called}")]
 
 
-def _list_spans(spans: object) -> list[Mapping[str, Any]]:
-    value = json.loads(spans) if isinstance(spans, str) else spans
-    return [span for span in value or [] if isinstance(span, dict) and span.get("text")]
+def _list_spans(spans: str | None) -> list[Mapping[str, Any]]:
+    value = json.loads(spans) if spans else []
+    return [span for span in value if isinstance(span, dict) and span.get("text")]
 
 
 # Files ----------------------------------------------------------------------------------------------------

@@ -46,6 +46,7 @@ from curate.data.conversation import (
     is_text,
     text_answer,
 )
+from curate.data.rubric import Rubric
 from curate.engine.base import Chat, Failure
 from curate.engine.registry import Engines
 from curate.judge.criterion_answer import CriterionAnswer
@@ -234,6 +235,7 @@ class Answer:
         tokens_out: Tokens written.
         permanent: The question fails each time, so it is not asked again.
         verdicts: What was said now of single criteria; they become rows of `criterion_verdicts`.
+        rubric: The rubric that the judge went by; it becomes a row of `rubrics`.
     """
 
     outcome: Outcome
@@ -248,6 +250,7 @@ class Answer:
     tokens_out: int = 0
     permanent: bool = False
     verdicts: tuple[CriterionAnswer, ...] = ()
+    rubric: Rubric | None = None
 
 
 def from_margin(margin: float, *, tie: float = 0.0) -> Answer:

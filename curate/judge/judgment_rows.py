@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from curate.data.judgments import JudgmentStatement, build_judgment_table, make_failure_id
+from curate.data.rubric import build_rubric_row
 from curate.judge.base import Answer, Question
 from curate.judge.configured import ConfiguredJudge
 from curate.judge.criterion_answer import MEASURED
 from curate.judge.pending import PendingQuestion
-from curate.records import CriterionVerdict, arrow_schema
+from curate.records import CriterionVerdict, RubricRow, arrow_schema
 
 
 def build_judgment_rows(
@@ -90,6 +91,22 @@ def build_verdict_rows(
                 ).model_dump()
             )
     return pa.Table.from_pylist(rows, schema=arrow_schema(CriterionVerdict))
+
+
+def build_rubric_rows(configured: ConfiguredJudge, answers: Sequence[Answer], *, run_id: str) -> pa.Table:
+    """Build a row of `rubrics` for each rubric that the answers went by: what its criteria say is kept with them.
+
+    Args:
+        configured: The judge.
+        answers: Its answers.
+        run_id: Id of the run.
+    """
+    rubrics = {answer.rubric.revision: answer.rubric for answer in answers if answer.rubric is not None}
+    rows = [
+        build_rubric_row(rubric, origin=f"judge {configured.name}", run_id=run_id).model_dump()
+        for rubric in rubrics.values()
+    ]
+    return pa.Table.from_pylist(rows, schema=arrow_schema(RubricRow))
 
 
 def make_statement(

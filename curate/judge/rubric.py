@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -242,7 +243,7 @@ class RubricJudge(Judge):
             assert self._asker is not None  # which has cut the batches
             for criterion, identity in zip(batch.criteria, self._asker.list_verdict_ids(batch), strict=True):
                 verdicts[criterion.name] = now.get(identity) or known[identity]
-        return _make_answer(rubric, verdicts, tuple(given))
+        return replace(_make_answer(rubric, verdicts, tuple(given)), rubric=rubric)
 
 
 def _make_answer(

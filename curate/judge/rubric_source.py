@@ -102,13 +102,13 @@ class RubricSource:
             return (self.by_prompt or {}).get(item.prompt_id, self.common)
         try:
             entry = read_meta_entry(item.meta, self.meta)
-            return None if entry is None else _read_entry(entry)
+            return None if entry is None else _read_entry(entry, item.prompt_id)
         except (CheckError, CurateError) as error:
             reason = f"the prompt's criteria cannot be read: {' '.join(str(error).split())}"
             return Failure(reason, permanent=True)
 
 
-def _read_entry(entry: Any) -> Rubric:
+def _read_entry(entry: Any, prompt_id: str) -> Rubric:
     given = entry.get("criteria") if isinstance(entry, Mapping) else entry
     if not isinstance(given, list) or not given:
         raise CurateError("they are neither a list of criteria nor a rubric with `criteria`")
@@ -122,4 +122,4 @@ def _read_entry(entry: Any) -> Rubric:
         else:
             criteria.append(one)
     about = dict(entry) if isinstance(entry, Mapping) else {}
-    return validate_options(Rubric, {"name": "prompt", **about, "criteria": criteria})
+    return validate_options(Rubric, {"name": "prompt", **about, "prompt_id": prompt_id, "criteria": criteria})

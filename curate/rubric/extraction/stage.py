@@ -211,11 +211,11 @@ def _write(run: StageRun, path: Path, rubrics: Sequence[Rubric], labels: Labels,
         "proposed": found.proposed,
         "dropped": dict(found.dropped),
         "notes": found.notes,
-        "prompts": sorted({pair.prompt_id for pair in labels.pairs}),
+        "learnt_from": sorted({pair.prompt_id for pair in labels.pairs}),
     }
     rows = []
     for rubric in rubrics:
-        own = details if rubric.prompt_id is None else details | {"prompts": [rubric.prompt_id]}
+        own = details if rubric.prompt_id is None else details | {"learnt_from": [rubric.prompt_id]}
         row = build_rubric_row(
             rubric,
             origin=_ORIGIN,
@@ -229,7 +229,7 @@ def _write(run: StageRun, path: Path, rubrics: Sequence[Rubric], labels: Labels,
             known = [rubric.revision, rubric.name, _ORIGIN]
             writer.delete("rubrics", "revision = ? AND name = ? AND origin = ?", known)
         writer.append("rubrics", pa.Table.from_pylist(rows, schema=arrow_schema(RubricRow)))
-        counts.details = {key: value for key, value in details.items() if key != "prompts"}
+        counts.details = {key: value for key, value in details.items() if key != "learnt_from"}
     for rubric in rubrics:
         file = path if rubric.prompt_id is None else path / f"{rubric.prompt_id}.yaml"
         write_rubric(file, rubric, comment="Written by `curate rubric extract`; edit it as you like.")

@@ -15,7 +15,7 @@ class RubricSelection(Section):
     picks: int | None = Field(
         None,
         ge=1,
-        description="Criteria that each half picks at most; default: a third of all, from 2 to 10.",
+        description="Criteria that each half picks at most; default: a third of all, from 5 to 10.",
     )
     threshold: float = Field(
         0.75, gt=0.5, le=1.0, description="Share of the halves that must pick a criterion."

@@ -73,7 +73,7 @@ def show_features(
         for row in report.selected if examples else ():
             _print_examples(row, pairs, examples)
     if write is not None:
-        rubric = build_rubric(report, name=name_after(write), source=str(source), about=findings[0])
+        rubric = build_rubric(report, name=name_after(write), source=source.name, about=findings[0])
         if rubric is None:
             print_line(f"No feature was selected, so {write} was not written.")
             return

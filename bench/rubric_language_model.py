@@ -84,7 +84,8 @@ def write_project(folder: Path, rows: list[dict[str, Any]], server: Served) -> N
         "rubric": {
             "extract": {
                 "engine": "smol", "labels": "pairs.jsonl", "consistency": 0, "rounds": 1, "criteria": 8,
-                "methods": METHODS, "max_tokens": 1024,
+                "methods": METHODS, "longest": 120,
+                "max_tokens": 512,
             }
         },
     }  # fmt: skip

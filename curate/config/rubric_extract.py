@@ -57,6 +57,13 @@ class RubricExtract(Section):
     similarity: float = Field(
         0.85, gt=0.0, le=1.0, description="Cosine from which two criteria say the same, with `embedder`."
     )
+    longest: int = Field(
+        240,
+        ge=40,
+        le=2000,
+        description="Longest criterion, in characters: a bound on the engine's JSON. What fills it was cut off, and is "
+        "left out.",
+    )
     max_tokens: int = Field(1024, ge=16, description="Longest answer of the engine, in tokens.")
     chunk: int = Field(32, ge=1, description="Requests per committed chunk.")
 

@@ -203,7 +203,7 @@ def test_a_merge_takes_the_support_of_what_it_joins_and_a_failed_one_loses_nothi
     (rubric,) = extract(says, methods=["traces"]).rubrics
     assert [each.text for each in rubric.criteria] == ["The response explains the whole sum."]
     assert "12 times" in (rubric.criteria[0].reason or "")
-    result = extract(says | {"Merge the rules": "no JSON"}, methods=["traces"], name="other")
+    result = extract(says | {"Merge the rules": "no JSON"}, methods=["traces"], name="other", model="2")
     assert len(result.rubrics[0].criteria) == 2
     assert result.steps["merge"] == {"failed": 1}
     assert lake.rows("SELECT step, reason, raw FROM rubric_calls WHERE outcome = 'failed'") == [
@@ -426,10 +426,12 @@ def test_proposals_that_say_the_same_are_one() -> None:
             propose("The response is short.", "p3"),
             propose("Short.", "p3"),
             propose("The response is better than the other.", "p3"),
+            propose("The response goes on and on and " * 9, "p3"),
         ],
         dropped,
+        longest=240,
     )
-    assert dict(dropped) == {"no sentence": 1, "restates the label": 1}
+    assert dict(dropped) == {"cut off": 1, "no sentence": 1, "restates the label": 1}
     merged = merge_proposals(cleaned)
     assert [(each.text, each.support, each.kind) for each in merged] == [
         ("The response gives a source.", 2, "principle"),

@@ -23,8 +23,6 @@ from curate.rubric.extraction.calls import Caller
 from curate.rubric.extraction.pairs import LabelledPair, PromptCase, Reason
 from curate.rubric.extraction.proposals import Proposal
 
-LONGEST_SENTENCE = 160  # characters that a schema allows: a bound, so that an answer always comes to its end
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtractionContext:
@@ -50,6 +48,19 @@ class ExtractionContext:
     embedder: Engine | None = None
     notes: dict[str, Any] = field(default_factory=dict)
 
+    def make_sentences_schema(self, **most: int) -> Mapping[str, Any]:
+        """Return the schema of an object whose values are lists of sentences; `most`: name → longest list."""
+        lists = {
+            name: {"type": "array", "items": self.sentence_schema, "maxItems": number}
+            for name, number in most.items()
+        }
+        return build_object_schema(lists)
+
+    @property
+    def sentence_schema(self) -> Mapping[str, Any]:
+        """Schema of a sentence: with a bound, so that an answer always comes to its end."""
+        return {"type": "string", "minLength": 1, "maxLength": self.section.longest}
+
 
 class ExtractionMethod(ABC):
     """A way to write criteria.
@@ -72,14 +83,11 @@ def describe_reasons(reasons: Sequence[Reason]) -> list[dict[str, str]]:
     return [{"text": reason.text, "about": reason.about} for reason in reasons]
 
 
-def make_sentences_schema(**most: int) -> Mapping[str, Any]:
-    """Return the schema of an object whose values are lists of sentences; `most`: name → longest list."""
-    sentence = {"type": "string", "minLength": 1, "maxLength": LONGEST_SENTENCE}
+def build_object_schema(properties: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the schema of an object that has just these properties."""
     return {
         "type": "object",
-        "properties": {
-            name: {"type": "array", "items": sentence, "maxItems": number} for name, number in most.items()
-        },
-        "required": list(most),
+        "properties": dict(properties),
+        "required": list(properties),
         "additionalProperties": False,
     }

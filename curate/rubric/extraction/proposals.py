@@ -43,12 +43,20 @@ class Proposal:
     support: int = 1
 
 
-def clean_proposals(proposals: Sequence[Proposal], dropped: Counter[str]) -> list[Proposal]:
-    """Return the proposals as plain sentences; those of no use are counted by reason."""
+def clean_proposals(proposals: Sequence[Proposal], dropped: Counter[str], *, longest: int) -> list[Proposal]:
+    """Return the proposals as plain sentences; those of no use are counted by reason.
+
+    Args:
+        proposals: Proposals.
+        dropped: Takes the counts.
+        longest: Characters that a sentence could have; one that has them all was cut off.
+    """
     kept = []
     for proposal in proposals:
         text = _LIST_MARK.sub("", " ".join(proposal.text.split())).strip()
-        if len(_WORD.findall(text)) < _LEAST_WORDS:
+        if len(proposal.text) >= longest:
+            dropped["cut off"] += 1
+        elif len(_WORD.findall(text)) < _LEAST_WORDS:
             dropped["no sentence"] += 1
         elif restates_label(text):
             dropped["restates the label"] += 1

@@ -169,7 +169,7 @@ def _run_methods(
         refused = found.dropped.total()
         proposals = method.propose(context)
         found.proposed += sum(proposal.support for proposal in proposals) + found.dropped.total() - refused
-        found.proposals += clean_proposals(proposals, found.dropped)
+        found.proposals += clean_proposals(proposals, found.dropped, longest=section.longest)
         found.notes |= context.notes
     found.dropped = +found.dropped  # without zeros
     return found

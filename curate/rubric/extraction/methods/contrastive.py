@@ -8,14 +8,14 @@ arXiv 2510.07743).
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from curate.engine.base import Failure
 from curate.rubric.extraction.base import (
     ExtractionContext,
     ExtractionMethod,
     describe_reasons,
-    make_sentences_schema,
 )
 from curate.rubric.extraction.calls import Call
 from curate.rubric.extraction.evaluation import predict_pairs
@@ -24,7 +24,6 @@ from curate.rubric.extraction.proposals import Proposal
 
 _MOST_RESPONSES = 4
 _MOST_REASONS = 6
-_SCHEMA = make_sentences_schema(hard_rules=3, principles=5)
 _KINDS: dict[str, Literal["hard", "principle"]] = {"hard_rules": "hard", "principles": "principle"}
 
 
@@ -33,7 +32,8 @@ class Contrastive(ExtractionMethod):
 
     def propose(self, context: ExtractionContext) -> list[Proposal]:
         cases = context.cases
-        answers = context.caller.ask([_build_call(case) for case in cases])
+        schema = context.make_sentences_schema(hard_rules=3, principles=5)
+        answers = context.caller.ask([_build_call(case, schema) for case in cases])
         proposed = {
             number: [
                 Proposal(text, kind, "contrastive", (cases[number].prompt_id,))
@@ -48,7 +48,7 @@ class Contrastive(ExtractionMethod):
         return [proposal for found in proposed.values() for proposal in found]
 
 
-def _build_call(case: PromptCase) -> Call:
+def _build_call(case: PromptCase, schema: Mapping[str, Any]) -> Call:
     return Call(
         step="contrastive",
         values={
@@ -57,7 +57,7 @@ def _build_call(case: PromptCase) -> Call:
             "reasons": describe_reasons(case.reasons[:_MOST_REASONS]),
         },
         prompt_ids=(case.prompt_id,),
-        schema=_SCHEMA,
+        schema=schema,
     )
 
 

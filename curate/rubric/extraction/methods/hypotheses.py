@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from curate.engine.base import Failure
-from curate.rubric.extraction.base import ExtractionContext, ExtractionMethod, make_sentences_schema
+from curate.rubric.extraction.base import ExtractionContext, ExtractionMethod
 from curate.rubric.extraction.calls import Call
 from curate.rubric.extraction.evaluation import predict_pairs
 from curate.rubric.extraction.pairs import LabelledPair
 from curate.rubric.extraction.proposals import Proposal, clean_proposals, merge_proposals
 
 _TOGETHER = 3  # pairs of one call
-_SCHEMA = make_sentences_schema(hypotheses=4)
 
 
 class Hypotheses(ExtractionMethod):
@@ -33,7 +32,9 @@ class Hypotheses(ExtractionMethod):
         for _ in range(context.section.rounds):
             if not unexplained:
                 break
-            proposed = clean_proposals(_ask(context, unexplained, current), context.dropped)
+            proposed = clean_proposals(
+                _ask(context, unexplained, current), context.dropped, longest=context.section.longest
+            )
             fresh = merge_proposals(proposed)[: context.section.criteria]
             if not fresh:
                 break
@@ -73,7 +74,7 @@ def _ask(
                     "criteria": [proposal.text for proposal in current],
                 },
                 prompt_ids=tuple(dict.fromkeys(pair.prompt_id for pair in group)),
-                schema=_SCHEMA,
+                schema=context.make_sentences_schema(hypotheses=4),
             )
             for group in groups
         ]

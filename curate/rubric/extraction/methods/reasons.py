@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from curate.engine.base import Failure
 from curate.rubric.extraction.base import (
-    LONGEST_SENTENCE,
     ExtractionContext,
     ExtractionMethod,
+    build_object_schema,
     describe_reasons,
 )
 from curate.rubric.extraction.calls import Call
@@ -18,21 +18,6 @@ from curate.rubric.extraction.proposals import Proposal
 
 _MOST_REASONS = 8
 _HOLDS = {"better": 1, "worse": -1, "both": 0, "neither": 0}
-_PRINCIPLE = {
-    "type": "object",
-    "properties": {
-        "sentence": {"type": "string", "minLength": 1, "maxLength": LONGEST_SENTENCE},
-        "holds_for": {"type": "string", "enum": list(_HOLDS)},
-    },
-    "required": ["sentence", "holds_for"],
-    "additionalProperties": False,
-}
-_SCHEMA = {
-    "type": "object",
-    "properties": {"principles": {"type": "array", "items": _PRINCIPLE, "maxItems": 4}},
-    "required": ["principles"],
-    "additionalProperties": False,
-}
 
 
 class Reasons(ExtractionMethod):
@@ -42,6 +27,9 @@ class Reasons(ExtractionMethod):
 
     def propose(self, context: ExtractionContext) -> list[Proposal]:
         pairs = [pair for pair in context.pairs if pair.reasons]
+        holds = {"type": "string", "enum": list(_HOLDS)}
+        principle = build_object_schema({"sentence": context.sentence_schema, "holds_for": holds})
+        schema = build_object_schema({"principles": {"type": "array", "items": principle, "maxItems": 4}})
         answers = context.caller.ask(
             [
                 Call(
@@ -53,7 +41,7 @@ class Reasons(ExtractionMethod):
                         "reasons": describe_reasons(pair.reasons[:_MOST_REASONS]),
                     },
                     prompt_ids=(pair.prompt_id,),
-                    schema=_SCHEMA,
+                    schema=schema,
                 )
                 for pair in pairs
             ]
@@ -64,9 +52,9 @@ class Reasons(ExtractionMethod):
                 "principle",
                 "reasons",
                 (pair.prompt_id,),
-                _HOLDS[principle["holds_for"]],
+                _HOLDS[found["holds_for"]],
             )
             for pair, answer in zip(pairs, answers, strict=True)
             if not isinstance(answer, Failure)
-            for principle in answer["principles"]
+            for found in answer["principles"]
         ]

@@ -11,7 +11,6 @@ from curate.rubric.extraction.base import (
     ExtractionContext,
     ExtractionMethod,
     describe_reasons,
-    make_sentences_schema,
 )
 from curate.rubric.extraction.calls import Call
 from curate.rubric.extraction.evaluation import predict_pairs
@@ -19,7 +18,6 @@ from curate.rubric.extraction.pairs import LabelledPair
 from curate.rubric.extraction.proposals import Proposal
 
 _MOST_REASONS = 4
-_SCHEMA = make_sentences_schema(criteria=3)
 
 
 class Revise(ExtractionMethod):
@@ -32,7 +30,7 @@ class Revise(ExtractionMethod):
         for _ in range(context.section.rounds):
             if not pending:
                 break
-            calls = [_build_call(pair, tried.get(pair.pair_id)) for pair in pending]
+            calls = [_build_call(context, pair, tried.get(pair.pair_id)) for pair in pending]
             written = [
                 (pair, answer["criteria"])
                 for pair, answer in zip(pending, context.caller.ask(calls), strict=True)
@@ -59,7 +57,7 @@ class Revise(ExtractionMethod):
         ]
 
 
-def _build_call(pair: LabelledPair, tried: list[str] | None) -> Call:
+def _build_call(context: ExtractionContext, pair: LabelledPair, tried: list[str] | None) -> Call:
     return Call(
         step="propose",
         values={
@@ -70,5 +68,5 @@ def _build_call(pair: LabelledPair, tried: list[str] | None) -> Call:
             "tried": tried or [],
         },
         prompt_ids=(pair.prompt_id,),
-        schema=_SCHEMA,
+        schema=context.make_sentences_schema(criteria=3),
     )

@@ -11,15 +11,12 @@ from curate.rubric.extraction.base import (
     ExtractionContext,
     ExtractionMethod,
     describe_reasons,
-    make_sentences_schema,
 )
 from curate.rubric.extraction.calls import Call
 from curate.rubric.extraction.proposals import Proposal, clean_proposals, count_support, merge_proposals
 
 _MOST_REASONS = 4
 _GROUP = 40  # rules of a merging call
-_RULES = make_sentences_schema(rules=6)
-_MERGED = make_sentences_schema(rules=15)
 
 
 class Traces(ExtractionMethod):
@@ -49,7 +46,12 @@ class Traces(ExtractionMethod):
         ]
         answers = context.caller.ask(
             [
-                Call(step="rules", values={"trace": trace}, prompt_ids=(pair.prompt_id,), schema=_RULES)
+                Call(
+                    step="rules",
+                    values={"trace": trace},
+                    prompt_ids=(pair.prompt_id,),
+                    schema=context.make_sentences_schema(rules=6),
+                )
                 for pair, trace in reasoned
             ]
         )
@@ -59,7 +61,9 @@ class Traces(ExtractionMethod):
             if not isinstance(answer, Failure)
             for text in answer["rules"]
         ]
-        return _merge_rules(context, merge_proposals(clean_proposals(rules, context.dropped)))
+        return _merge_rules(
+            context, merge_proposals(clean_proposals(rules, context.dropped, longest=context.section.longest))
+        )
 
 
 def _merge_rules(context: ExtractionContext, rules: list[Proposal]) -> list[Proposal]:
@@ -76,7 +80,7 @@ def _merge_rules(context: ExtractionContext, rules: list[Proposal]) -> list[Prop
                 step="merge",
                 values={"rules": [rule.text for rule in group]},
                 prompt_ids=tuple(dict.fromkeys(prompt for rule in group for prompt in rule.prompt_ids)),
-                schema=_MERGED,
+                schema=context.make_sentences_schema(rules=15),
             )
             for group in wanted
         ]

@@ -512,6 +512,27 @@ class CriterionVerdict(Record):
     run_id: str
 
 
+class RubricCall(Record):
+    """A request to a model while criteria were extracted, and its answer in `raw`.
+
+    `call_id` identifies the request and the model, so that an answer is paid for once; a failed one has an id of its
+    own, and its `reason`. `step` is the step of a method; `prompt_ids` are the prompts that it was about.
+    """
+
+    call_id: str
+    rubric: str
+    step: str
+    prompt_ids: tuple[str, ...]
+    outcome: Literal["answered", "failed"]
+    reason: str | None = None
+    raw: str | None = None
+    revision: str
+    tokens_in: int = 0
+    tokens_out: int = 0
+    seconds: float = 0.0
+    run_id: str
+
+
 class Run(Record):
     """One committed chunk of a stage run; `rows_in = rows_kept + rows_duplicate + rows_dropped` always.
 
@@ -565,6 +586,7 @@ TABLES: dict[str, type[Record]] = {
     "evaluations": Evaluation,
     "rubrics": RubricRow,
     "criterion_verdicts": CriterionVerdict,
+    "rubric_calls": RubricCall,
     "runs": Run,
 }
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import typer
 
+from curate.cli.rubric.extract import extract_criteria
 from curate.cli.rubric.features import show_features
+from curate.cli.rubric.guideline import print_guideline
 from curate.cli.rubric.lint import lint_files
 from curate.cli.rubric.verify import select_rubric, verify_rubric
 
@@ -15,3 +17,5 @@ rubric_app.command("features")(show_features)
 rubric_app.command("verify")(verify_rubric)
 rubric_app.command("select")(select_rubric)
 rubric_app.command("lint")(lint_files)
+rubric_app.command("extract")(extract_criteria)
+rubric_app.command("guideline")(print_guideline)

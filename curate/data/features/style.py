@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from curate.data.features.base import FeatureItem, add_feature, find_words
 from curate.data.refusals import is_refusal
-from curate.rubric.features.base import FeatureItem, add_feature, find_words
 
 _HEDGES = find_words(
     "maybe", "perhaps", "possibly", "probably", "might", "may", "could", "seems?", "appears?", "likely",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from curate.data.features.base import FeatureItem, TextView, add_feature
 from curate.data.prompt_constraints import find_constraints
-from curate.rubric.features.base import FeatureItem, TextView, add_feature
 
 
 @add_feature(

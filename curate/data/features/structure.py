@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 
-from curate.rubric.features.base import FeatureItem, add_feature
+from curate.data.features.base import FeatureItem, add_feature
 
 # Every pattern here takes linear time, whatever the text.
 _BULLET = re.compile(r"^[^\S\n]*+[-*•+]\s++\S", re.MULTILINE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from curate.rubric.features.base import FeatureItem, TextView, add_feature, find_words
+from curate.data.features.base import FeatureItem, TextView, add_feature, find_words
 
 _EXAMPLES = find_words(
     "for example", "for instance", "e\\.g", "such as", "to illustrate", "examples?", "like when"

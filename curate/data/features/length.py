@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from curate.rubric.features.base import FeatureItem, add_feature
+from curate.data.features.base import FeatureItem, add_feature
 
 LENGTH = "length"
 

@@ -3,7 +3,7 @@
 A feature of your own is one small file beside curate.yaml, named under `rubric.features` or with `--feature`:
 
     # shouts.py
-    from curate.rubric import Feature
+    from curate.data.features import Feature
 
     class Shouts(Feature):
         sentence = "The response shouts."

@@ -20,7 +20,9 @@ _LONG = ("id", "prompt", "response", "response_id", "model", "reference", "meta"
 _NESTED = ("id", "prompt", "responses", "reference", "meta", "tools")
 
 
-def score_responses(model: Path | str, rows: Frame, *, progress: bool = False) -> NDArray[np.float64]:
+def score_responses(
+    model: Path | str, rows: Frame, *, progress: bool = False, order: str | None = None
+) -> NDArray[np.float64]:
     """Score responses with a reward model: of two responses to a prompt, the better one gets the higher score.
 
     Args:
@@ -30,6 +32,8 @@ def score_responses(model: Path | str, rows: Frame, *, progress: bool = False) -
             texts or of {id, text, model}). A prompt is a text or a list of {role, content}. With `id` (and `reference`,
             if it has one) a prompt of the training set is scored by the part of the model that did not see it.
         progress: Whether to show a bar.
+        order: Orders in which a model that was trained with `forward: joint` reads the responses of a row: one,
+            average:K or rotations. It scores those of a row together, so give it one row for each prompt.
 
     Returns:
         float64[N], the score of each of the N responses in the order in which they come; not a number where the model
@@ -39,7 +43,7 @@ def score_responses(model: Path | str, rows: Frame, *, progress: bool = False) -
         CurateError: There is no such model, or a column or value is not as it should be.
     """
     requests = _read_requests(rows)
-    scorer = open_reward_model(str(model), folder=Path.cwd())
+    scorer = open_reward_model(str(model), folder=Path.cwd(), order=order)
     scores = scorer.score(requests, track=progress_bars if progress else no_progress)
     return np.concatenate(scores)
 

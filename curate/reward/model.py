@@ -62,14 +62,20 @@ class RewardModel(nn.Module):
 
     def forward(self, packed: PackedBatch) -> Tensor:
         """Return the outputs of the head for the R packed responses, float32[R, outputs]."""
-        hidden = self.backbone(
-            input_ids=packed.tokens, position_ids=packed.positions, spans=packed.spans, use_cache=False
-        ).last_hidden_state
+        hidden = self.hide(packed)
         with torch.autocast(
             hidden.device.type, enabled=False
         ):  # scores near 20 in bfloat16 have steps of 1/8
-            outputs: Tensor = self.head(hidden[0, packed.last].float())
+            outputs: Tensor = self.head(hidden.float())
         return outputs
+
+    def hide(self, packed: PackedBatch) -> Tensor:
+        """Return the hidden states at the last tokens of the R packed responses, float[R, d]."""
+        packed = packed.to(self.backbone.device)
+        hidden: Tensor = self.backbone(
+            input_ids=packed.tokens, position_ids=packed.positions, segments=packed.segments, use_cache=False
+        ).last_hidden_state
+        return hidden[0, packed.last]
 
     def score(self, packed: PackedBatch) -> Tensor:
         """Return the scores of the R packed responses, float32[R]."""

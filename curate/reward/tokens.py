@@ -16,8 +16,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import takewhile
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from curate.config.images import ImageAccess
 from curate.data.conversation import Conversation, text_message
@@ -26,6 +27,7 @@ from curate.engine.base import Chat, Failure
 from curate.engine.chat_tokens import ChatTokens
 from curate.engine.pair_texts import split_pair_texts
 from curate.records import Part
+from curate.reward.prefix_tree import count_common
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -115,9 +117,18 @@ class ResponseEncoder:
             ids: The tokens.
             n_prompt: How many of them are the prompt's.
         """
+        split = self.split_tokens(ids, n_prompt)
+        return self._cut_to_length(split.prompt, split.responses, None)
+
+    def split_tokens(self, ids: Sequence[int], n_prompt: int) -> EncodedResponses:
+        """Take the tokens of one chat, of which `n_prompt` are the prompt's, as they are."""
         whole = self._strip_padding(tuple(ids))
         shared = max(0, min(n_prompt, len(whole) - 1))
-        return self._cut_to_length(whole[:shared], [whole[shared:]], None)
+        return EncodedResponses(whole[:shared], (whole[shared:],))
+
+    def fit_responses(self, prompt: Ids, answers: Sequence[Ids], separator: Ids | None) -> EncodedResponses:
+        """Cut a prompt and its responses to `max_length`, as `encode_responses` does."""
+        return self._cut_to_length(prompt, answers, separator)
 
     def _fit_length(
         self,
@@ -150,7 +161,7 @@ class ResponseEncoder:
             sequences.append(self._strip_padding(tuple(ids)))
         opened = self._chat.encode_chat(context, answer=True, tools=tools)
         prompt = [] if isinstance(opened, Failure) else opened
-        shared = min(_count_common(prompt, sequence) for sequence in sequences)
+        shared = min(count_common(prompt, sequence) for sequence in sequences)
         shared = max(1, min(shared, min(map(len, sequences)) - 1))
         return sequences[0][:shared], [sequence[shared:] for sequence in sequences]
 
@@ -175,7 +186,7 @@ class ResponseEncoder:
             for text in ("yes", "11")
         ]
         one, other = (self._strip_padding(tuple(ids)) for ids in ends if not isinstance(ids, Failure))
-        return max(1, _count_common(one[::-1], other[::-1]))
+        return max(1, count_common(one[::-1], other[::-1]))
 
     def _cut_to_length(self, prompt: Ids, answers: Sequence[Ids], separator: Ids | None) -> EncodedResponses:
         prompt_length = min(len(prompt), self.max_length // 4)
@@ -292,6 +303,6 @@ class VisionResponseEncoder(ResponseEncoder):
         return Failure(failure.reason.partition(": ")[0])
 
 
-def _count_common(one: Sequence[int], other: Sequence[int]) -> int:
-    """Return the length of the common beginning."""
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+def to_bytes(ids: Sequence[int]) -> bytes:
+    """Return tokens as bytes: the content by which a prompt or a response is known."""
+    return np.asarray(ids, np.int64).tobytes()

@@ -19,11 +19,11 @@ from curate.engine.chat_tokens import PARAGRAPHS_TEMPLATE
 from curate.engine.local.loading import get_hub_arguments, load_processor, silence_loading, unpack_gguf
 from curate.engine.local.reward_head import HeadShape, has_own_head, load_config
 from curate.engine.weights import Weights
+from curate.reward.joint_folder import SEPARATOR
 from curate.reward.model import EncoderModel, RewardModel, VisionModel
+from curate.reward.packing_check import check_packing
 from curate.reward.tokens import Ids, ResponseEncoder, VisionResponseEncoder
 from curate.train.adapters import add_adapters
-
-SEPARATOR = "<|response_end|>"  # token between the responses of a joint sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +114,7 @@ def _load_model(section: BackboneSection, weights: Weights, seed: int, images: I
         _set_padding(model.backbone.config, tokenizer)
         if section.gradient_checkpointing:
             model.backbone.gradient_checkpointing_enable({"use_reentrant": False})
+        check_packing(model, name=section.model)
         if section.lora is not None:
             model = add_adapters(model, section.lora, separator=separator)
     else:

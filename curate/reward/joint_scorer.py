@@ -12,10 +12,9 @@ from curate.core.identity import content_id
 from curate.core.progress import Track, no_progress
 from curate.engine.base import Failure, Score
 from curate.reward.packed_scorer import PackedScorer
-from curate.reward.packing import pack_jointly
 from curate.reward.response_order import Order, OrderEffect, OrderProtocol
 from curate.reward.scorer import Float64, PromptResponses
-from curate.reward.tokens import EncodedResponses, to_bytes
+from curate.reward.tokens import EncodedResponses
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +67,7 @@ class JointScorer(PackedScorer):
         for request, (value,) in zip(encoded, self.score(encoded), strict=True):
             tokens = request.encoded
             if isinstance(tokens, EncodedResponses):
-                results.append(Score(float(value), len(tokens.prompt) + len(tokens.responses[0])))
+                results.append(Score(float(value), tokens.count_tokens()))
             else:
                 results.append(tokens or Failure("it has no tokens"))
         return results
@@ -88,8 +87,8 @@ class JointScorer(PackedScorer):
             encoded = self._read_tokens(request)
             if encoded is None:
                 continue
-            orders = self.order.list_orders(to_bytes(encoded.prompt), list(map(to_bytes, encoded.responses)))
-            tokens = len(encoded.prompt) + len(set(orders)) * sum(map(len, encoded.responses))
+            orders = self.order.list_orders(*encoded.list_contents())
+            tokens = encoded.count_tokens(len(set(orders)))
             if batch and size + tokens > self.budget:
                 yield batch
                 batch, size = [], 0
@@ -100,26 +99,20 @@ class JointScorer(PackedScorer):
 
     def _score_groups(self, batch: Sequence[_Group], scores: list[Float64]) -> None:
         """Write the scores of some requests into `scores`: the mean over orders, and over equal responses."""
-        separator = self.files.decoder.separator
-        assert separator is not None  # a joint model has one
-        row = pack_jointly(
-            [group.encoded.prompt for group in batch],
-            [group.encoded.responses for group in batch],
-            separator,
-            orders=[group.orders for group in batch],
-        )
+        row = self.files.decoder.pack([group.encoded for group in batch], [group.orders for group in batch])
         values = iter(self.files.decoder.model.score(row).double().cpu().numpy())
         for group in batch:
             by_order = np.empty((len(group.orders), len(group.encoded.responses)))
             for number, order in enumerate(group.orders):
                 by_order[number, list(order)] = [next(values) for _ in order]
             self.effect.add(by_order)
-            scores[group.row][:] = _average_equals(by_order.mean(axis=0), group.encoded.responses)
+            _, contents = group.encoded.list_contents()
+            scores[group.row][:] = _average_equals(by_order.mean(axis=0), contents)
 
 
-def _average_equals(scores: Float64, responses: Sequence[tuple[int, ...]]) -> Float64:
+def _average_equals(scores: Float64, responses: Sequence[bytes]) -> Float64:
     """Give equal responses their mean score."""
-    places: dict[tuple[int, ...], list[int]] = {}
+    places: dict[bytes, list[int]] = {}
     for place, response in enumerate(responses):
         places.setdefault(response, []).append(place)
     averaged = scores.copy()

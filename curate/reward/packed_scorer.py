@@ -17,19 +17,28 @@ from typing import Self
 import numpy as np
 import torch
 
+from curate.config.images import ImageAccess
 from curate.core.errors import CurateError
 from curate.core.progress import Track, no_progress
 from curate.engine.base import Failure, Score
-from curate.engine.local.loading import get_hub_arguments, resolve_device, resolve_dtype, silence_loading
+from curate.engine.local.loading import (
+    get_hub_arguments,
+    load_processor,
+    resolve_device,
+    resolve_dtype,
+    silence_loading,
+)
 from curate.engine.weights import locate_model
 from curate.reward.joint_folder import find_separator
-from curate.reward.model import RewardModel
-from curate.reward.packing import pack_shared_prefix
+from curate.reward.model import RewardModel, VisionModel
+from curate.reward.packing import PackedBatch, pack_jointly, pack_shared_prefix
 from curate.reward.packing_check import check_packing
 from curate.reward.prefix_tree import count_tree_tokens
 from curate.reward.rendered import RenderedChats
-from curate.reward.scorer import EngineScorer, Float64, PromptResponses, hide_request_media
-from curate.reward.tokens import EncodedResponses, Ids, ResponseEncoder
+from curate.reward.response_order import Order
+from curate.reward.scorer import EngineScorer, Float64, PromptResponses, hide_request_media, refuse_images
+from curate.reward.tokens import EncodedResponses, Ids, ResponseEncoder, VisionResponseEncoder
+from curate.reward.vision_check import try_packing
 
 Place = tuple[int, int]
 """Request, and response within it, that a score belongs to."""
@@ -44,9 +53,21 @@ class Decoder:
     `separator`: token between the responses of a joint sequence; None where responses stand alone.
     """
 
-    model: RewardModel
+    model: RewardModel | VisionModel
     encoder: ResponseEncoder
     separator: Ids | None = None
+
+    def pack(
+        self, prompts: Sequence[EncodedResponses], orders: Sequence[Sequence[Order]] = ()
+    ) -> PackedBatch:
+        """Pack prompts with their responses; `orders`: those of the responses to each, for a joint model."""
+        if isinstance(self.encoder, VisionResponseEncoder):
+            assert self.encoder.packer is not None  # else nothing is packed
+            return self.encoder.packer.pack(prompts, separator=self.separator, orders=orders)
+        texts = [encoded.prompt for encoded in prompts], [encoded.responses for encoded in prompts]
+        if self.separator is None:
+            return pack_shared_prefix(*texts)
+        return pack_jointly(*texts, self.separator, orders=orders)
 
 
 @dataclass(frozen=True)
@@ -58,6 +79,7 @@ class DecoderFiles:
     dtype: str
     max_length: int | None = None
     joint: bool = False
+    images: ImageAccess | None = None
 
     @cached_property
     def decoder(self) -> Decoder:
@@ -71,6 +93,8 @@ class DecoderFiles:
 
         weights = locate_model(self.model, revision="main", folder=self.folder)
         device = resolve_device("auto")
+        if weights.sees_images:
+            return self._load_vision(Path(weights.source), device)
         with silence_loading():
             hub = get_hub_arguments(weights)
             tokenizer = AutoTokenizer.from_pretrained(weights.source, **hub)
@@ -85,6 +109,21 @@ class DecoderFiles:
         separator = find_separator(tokenizer, Path(weights.source)) if self.joint else None
         return Decoder(loaded, encoder, separator)
 
+    def _load_vision(self, folder: Path, device: str) -> Decoder:
+        with silence_loading():
+            processor = load_processor(str(folder))
+            loaded = VisionModel.load(folder, dtype=resolve_dtype(self.dtype, device)).to(device).eval()
+        config = loaded.backbone.config.get_text_config()
+        longest = self.max_length or min(
+            getattr(config, "max_position_embeddings", _UNBOUNDED), processor.tokenizer.model_max_length
+        )
+        access = self.images or ImageAccess(self.folder)
+        encoder = VisionResponseEncoder(processor, max_length=longest, access=access)
+        reason = try_packing(loaded, encoder, name=self.model)
+        if self.joint and reason is not None:
+            raise CurateError(reason)
+        return Decoder(loaded, encoder, find_separator(processor.tokenizer, folder) if self.joint else None)
+
 
 def open_packed_scorer(scorer: EngineScorer, files: DecoderFiles, *, budget: int) -> PackedScorer | None:
     """Load a reward model to read prompts once; None where it is no decoder, so that this cannot be done.
@@ -97,11 +136,7 @@ def open_packed_scorer(scorer: EngineScorer, files: DecoderFiles, *, budget: int
     Raises:
         CurateError: The model reads images.
     """
-    if scorer.sees_images:
-        raise CurateError(
-            f"The reward model {files.model} reads images, which requests to this server cannot hold: let it judge "
-            "instead, as {kind: reward-model, model: …} on the panel."
-        )
+    refuse_images(scorer, files.model)
     try:
         _ = files.decoder
     except (CurateError, OSError, ValueError):
@@ -124,12 +159,12 @@ class PackedScorer:
     budget: int
     name: str = field(init=False)
     n_texts_cut: int = field(init=False, default=0)
-    sees_images: bool = field(init=False, default=False)
+    sees_images: bool = field(init=False)
     _unread: Counter[str] = field(init=False, default_factory=Counter)
     _lock: threading.Lock = field(init=False, default_factory=threading.Lock)  # one forward pass at a time
 
     def __post_init__(self) -> None:
-        self.name = self.scorer.name
+        self.name, self.sees_images = self.scorer.name, self.scorer.sees_images
 
     @property
     def revision(self) -> str:
@@ -183,7 +218,7 @@ class PackedScorer:
     def encode_request(self, request: PromptResponses) -> PromptResponses:
         if request.encoded is not None:
             return request
-        text = hide_request_media(request)
+        text = request if self.sees_images else hide_request_media(request)
         encoded = self.encoder.encode_responses(
             text.context, text.responses, tools=text.tools, separator=self.files.decoder.separator
         )
@@ -277,9 +312,7 @@ class PackedScorer:
 
     def _score_batch(self, batch: list[tuple[EncodedResponses, list[Place]]], scores: list[Float64]) -> None:
         """Write the scores of a batch into `scores`, at their places."""
-        row = pack_shared_prefix(
-            [encoded.prompt for encoded, _ in batch], [encoded.responses for encoded, _ in batch]
-        )
+        row = self.files.decoder.pack([encoded for encoded, _ in batch])
         values = self.files.decoder.model.score(row).double().cpu().numpy()
         places = [place for _, part in batch for place in part]
         for value, (request, slot) in zip(values, places, strict=True):

@@ -163,18 +163,34 @@ def open_reward_model(
         name or model, settings, where=where, needs="score"
     )
     scorer = EngineScorer(name or model, engine)
-    if not share_prompts and not joint:
+    if not share_prompts and not joint and not scorer.sees_images:
         return scorer
     from curate.reward.packed_scorer import DecoderFiles, open_packed_scorer  # imports torch
 
-    files = DecoderFiles(model, folder, dtype, max_length, joint)
+    files = DecoderFiles(model, folder, dtype, max_length, joint, engines.images if engines else images)
+    if scorer.sees_images and not share_prompts and not joint:
+        from curate.reward.vision_scorer import VisionScorer
+
+        return VisionScorer(scorer, files, budget)
     if not joint:
         return open_packed_scorer(scorer, files, budget=budget) or scorer
     from curate.reward.joint_scorer import JointScorer
     from curate.reward.response_order import OrderProtocol
 
     opened = JointScorer(scorer, files, budget, OrderProtocol.parse(order))
-    return opened.load() if share_prompts else opened
+    if not share_prompts:
+        return opened
+    refuse_images(scorer, model)
+    return opened.load()
+
+
+def refuse_images(scorer: EngineScorer, model: str) -> None:
+    """Raise CurateError where a model that is to be served reads images."""
+    if scorer.sees_images:
+        raise CurateError(
+            f"The reward model {model} reads images, which requests to this server cannot hold: let it judge instead, "
+            "as {kind: reward-model, model: …} on the panel."
+        )
 
 
 def _open_embedding_scorer(
@@ -218,15 +234,13 @@ def score_with_reasons(
         [
             request.encoded
             if isinstance(request.encoded, Failure)
-            else Score(float(value), 0 if place else _count_tokens(request.encoded))
+            else Score(
+                float(value), 0 if place or request.encoded is None else request.encoded.count_tokens()
+            )
             for place, value in enumerate(values)
         ]
         for request, values in zip(encoded, scorer.score(encoded), strict=True)
     ]
-
-
-def _count_tokens(encoded: EncodedResponses | None) -> int:
-    return 0 if encoded is None else len(encoded.prompt) + sum(map(len, encoded.responses))
 
 
 @dataclass

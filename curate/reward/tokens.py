@@ -32,6 +32,8 @@ from curate.reward.prefix_tree import count_common
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from curate.reward.vision_packing import VisionPacker
+
 Ids = tuple[int, ...]
 Images = Callable[["Tensor", Sequence[Part]], "dict[str, Tensor]"]
 """Makes the further inputs of a vision-language model, of padded tokens and the images that they hold."""
@@ -49,6 +51,7 @@ class EncodedResponses:
         types: Half of a text pair that each token belongs to.
         cut: Number of texts that lost tokens.
         images: Images of each response and its prompt, in the order of their tokens; empty: there are none.
+        n_prompt: For a vision-language model that reads packed rows: how many tokens of each response are the prompt's.
     """
 
     prompt: Ids
@@ -56,6 +59,16 @@ class EncodedResponses:
     types: tuple[Ids, ...] | None = None
     cut: int = 0
     images: tuple[tuple[Part, ...], ...] = ()
+    n_prompt: int = 0
+
+    def count_tokens(self, n_orders: int = 1) -> int:
+        """Count the tokens of the prompt, once, and of the responses, `n_orders` times."""
+        answers = sum(len(response) - self.n_prompt for response in self.responses)
+        return len(self.prompt) + self.n_prompt + n_orders * answers
+
+    def list_contents(self) -> tuple[bytes, list[bytes]]:
+        """Return what identifies the prompt, and each of its responses: tokens, and addresses of images."""
+        return list_contents(self.prompt, self.responses, self.images, self.n_prompt)
 
 
 class ResponseEncoder:
@@ -264,8 +277,9 @@ class VisionResponseEncoder(ResponseEncoder):
         super().__init__(tokenizer, max_length=max_length, whole=False, padding=tokenizer.pad_token_id)
         from curate.engine.local.vision import VisionTokens  # imports torch
 
-        self._chat = tokens = VisionTokens(processor, _UNLIMITED, access)
-        self.images = tokens.build_inputs
+        self._chat = self.vision_tokens = VisionTokens(processor, _UNLIMITED, access)
+        self.images = self.vision_tokens.build_inputs
+        self.packer: VisionPacker | None = None  # of a model that reads packed rows
 
     def _fit_length(
         self,
@@ -277,6 +291,9 @@ class VisionResponseEncoder(ResponseEncoder):
     ) -> EncodedResponses | Failure:
         room = self.max_length - len(prompt)
         needed = max(self.max_length // 4, self._n_closing_tokens + 1)
+        if separator is not None:
+            room = room // len(answers) - len(separator)
+            needed = max(needed // len(answers), self._n_closing_tokens + 1)
         if pictures and room < min(needed, max(map(len, answers))):
             return Failure("the prompt with its images is too long")
         if any(
@@ -287,10 +304,12 @@ class VisionResponseEncoder(ResponseEncoder):
         fitted = (
             self._cut_answers(prompt, answers, room)
             if pictures
-            else self._cut_to_length(prompt, answers, None)
+            else self._cut_to_length(prompt, answers, separator)
         )
         rows = tuple(fitted.prompt + answer for answer in fitted.responses)
-        return EncodedResponses((), rows, cut=fitted.cut, images=tuple(images) if any(images) else ())
+        shown = tuple(images) if any(images) else ()
+        n_prompt = len(fitted.prompt) if self.packer is not None else 0
+        return EncodedResponses((), rows, cut=fitted.cut, images=shown, n_prompt=n_prompt)
 
     def _cut_answers(self, prompt: Ids, answers: Sequence[Ids], room: int) -> EncodedResponses:
         """Return the whole prompt, and the answers cut to the room that it leaves."""
@@ -303,6 +322,24 @@ class VisionResponseEncoder(ResponseEncoder):
         return Failure(failure.reason.partition(": ")[0])
 
 
-def to_bytes(ids: Sequence[int]) -> bytes:
-    """Return tokens as bytes: the content by which a prompt or a response is known."""
+def list_contents(
+    prompt: Ids, responses: Sequence[Ids], images: Sequence[Sequence[Part]] = (), n_prompt: int = 0
+) -> tuple[bytes, list[bytes]]:
+    """Return what identifies a prompt, and each of its responses.
+
+    Args:
+        prompt: Tokens of the prompt.
+        responses: Tokens of the responses.
+        images: Images of each response and its prompt.
+        n_prompt: Tokens of the prompt at the beginning of each response.
+    """
+    whole = (*prompt, *responses[0][:n_prompt])
+    contents = [_to_bytes(response[n_prompt:]) for response in responses]
+    if images:
+        addresses = [[part.sha256 or part.uri for part in parts] for parts in images]
+        contents = [one + repr(other).encode() for one, other in zip(contents, addresses, strict=True)]
+    return _to_bytes(whole), contents
+
+
+def _to_bytes(ids: Sequence[int]) -> bytes:
     return np.asarray(ids, np.int64).tobytes()

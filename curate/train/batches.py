@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from curate.reward.packing import PackedBatch, PaddedBatch, pack_jointly, pack_shared_prefix, pad_rows
 from curate.reward.prefix_tree import count_tree_tokens
 from curate.reward.response_order import OrderProtocol
-from curate.reward.tokens import Ids, Images, to_bytes
+from curate.reward.tokens import Ids, Images, list_contents
+from curate.reward.vision_packing import VisionPacker
 from curate.train.examples import PromptGroup
 
 _WINDOW = 16  # rows in which groups are sorted by length: little padding, and still a random order
@@ -25,13 +26,15 @@ def count_group_tokens(groups: Sequence[PromptGroup], *, separator: Ids | None =
     """
     sizes = []
     for group in groups:
-        if not group.tokens:
+        n_prompt = len(group.tokens) + group.n_prompt
+        if not n_prompt:
             sizes.append(len(group) * max(map(len, group.responses)))
         elif separator is None:
             sizes.append(len(group.tokens) + count_tree_tokens(group.responses))
         else:
             gaps = (len(group) - 1) * len(separator)
-            sizes.append(len(group.tokens) + sum(map(len, group.responses)) + gaps)
+            answers = sum(len(response) - group.n_prompt for response in group.responses)
+            sizes.append(n_prompt + answers + gaps)
     return sizes
 
 
@@ -79,6 +82,7 @@ def build_batch(
     seed: int | None = None,
     padding: int = 0,
     images: Images | None = None,
+    packer: VisionPacker | None = None,
 ) -> PackedBatch | PaddedBatch:
     """Build the model's input for the groups of a row.
 
@@ -88,8 +92,12 @@ def build_batch(
         seed: Shuffles the responses of a joint sequence; None: the order in which a saved model reads them.
         padding: Token id that fills the rows of an encoder or a vision-language model.
         images: Encodes the images that the tokens hold; None for a model that reads text.
+        packer: Packs the rows of a vision-language model; None where it reads them one by one.
     """
     responses = [group.responses for group in groups]
+    if packer is not None:
+        orders = [[order] for order in _order_groups(groups, seed)] if separator is not None else []
+        return packer.pack(groups, separator=separator, orders=orders)
     if not groups[0].tokens:
         types = [group.types for group in groups]
         batch = pad_rows(responses, None if types[0] is None else types, padding=padding)  # type: ignore[arg-type]
@@ -110,7 +118,9 @@ def _order_groups(groups: Sequence[PromptGroup], seed: int | None) -> list[Seque
     if seed is None:
         protocol = OrderProtocol()
         return [
-            protocol.list_orders(to_bytes(group.tokens), list(map(to_bytes, group.responses)))[0]
+            protocol.list_orders(*list_contents(group.tokens, group.responses, group.images, group.n_prompt))[
+                0
+            ]
             for group in groups
         ]
     generator = torch.Generator().manual_seed(seed)

@@ -22,6 +22,7 @@ from torch import Tensor
 from curate.config.train import BackboneSection
 from curate.core.progress import Advance
 from curate.engine.local.reward_head import HeadShape
+from curate.reward.tokens import VisionResponseEncoder
 from curate.train import objective
 from curate.train.batches import build_batch, count_group_tokens, group_into_steps, pack_rows
 from curate.train.checkpoints import Checkpoints, TrainingProgress
@@ -257,6 +258,7 @@ class Trainer:
             seed=seed,
             padding=encoder.padding or 0,
             images=encoder.images,
+            packer=encoder.packer if isinstance(encoder, VisionResponseEncoder) else None,
         ).to(device)
         half_precision = self._section.precision == "bfloat16"
         with torch.autocast(device.type, torch.bfloat16, enabled=half_precision):

@@ -110,7 +110,7 @@ class VisionPacker:
         return [self.tokens.image_token if token < 0 else token for token in row], shown
 
     def _compute_positions(self, row: Tokens, parts: Sequence[Part]) -> Tensor | None:
-        """Return the positions int64[axes, L] of a sequence by the model's own rule; None where it counts its tokens."""
+        """Return the positions int64[axes, L] of a sequence by the model's own rule; None: it counts the tokens."""
         if not hasattr(self.backbone, "get_rope_index"):
             return None
         ids, shown = self._show_images(row, parts)

@@ -216,7 +216,7 @@ def count_tree(rows: Sequence[Sequence[int]]) -> int:
 
 
 def count_by_longest_common_prefix(rows: Sequence[Sequence[int]]) -> int:
-    """Count tokens by flash-preference's rule: what all sequences of a batch begin with is computed once."""
+    """Count tokens by flash-preference's rule: what all sequences of one prompt begin with is computed once."""
     shared = min(count_common(rows[0], row) for row in rows)
     return shared + sum(len(row) - shared for row in rows)
 
@@ -224,7 +224,7 @@ def count_by_longest_common_prefix(rows: Sequence[Sequence[int]]) -> int:
 def print_token_counts() -> None:
     """Print how many tokens sharing leaves: of responses that differ at once, and of trajectories that branch."""
     print(
-        f"\ntokens, prompt {PROMPT}, responses {ANSWER}: a prefix tree | the batch's longest common prefix | all"
+        f"\ntokens, prompt {PROMPT}, responses {ANSWER}: a prefix tree | a prompt's longest common prefix | all"
     )
     for n in (2, 4, 8):
         rng = random.Random(n)
@@ -238,7 +238,10 @@ def print_token_counts() -> None:
             "pairs begin alike": branching,
             "two prompts, half of them alike": two,
         }.items():
-            counts = (count_tree(rows), count_by_longest_common_prefix(rows), sum(map(len, rows)))
+            theirs = sum(
+                count_by_longest_common_prefix(rows[start : start + n]) for start in range(0, len(rows), n)
+            )
+            counts = (count_tree(rows), theirs, sum(map(len, rows)))
             assert counts[0] <= counts[1]
             print(f"  N = {n}, {name:32} " + " | ".join(f"{count:6,}" for count in counts))
 

@@ -1,4 +1,4 @@
-"""How the responses to a prompt are ordered for a joint model, as options of several sections write it."""
+"""The option `order` of several sections: orders of the responses for a joint model."""
 
 from __future__ import annotations
 

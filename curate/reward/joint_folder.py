@@ -1,4 +1,4 @@
-"""What the folder of a model says about `forward: joint`: whether it reads responses together, and their separator."""
+"""Folders of joint models: how they are recognised, and the separator of their responses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a backbone computes packed rows exactly, found out by trying.
+"""A trial of a backbone: does it compute packed rows exactly?
 
 Some layers look beyond what attention lets them see (state-space and convolution layers, linear attention), and some
 models take no positions or give image tokens a view of each other. Packed, such a model would give wrong scores without
@@ -76,7 +76,7 @@ def compare_hidden_states(
     model.eval()
     try:
         with torch.no_grad():
-            found, other, expected = (compute().float() for compute in (packed, moved, alone))
+            in_row, other, expected = (compute().float() for compute in (packed, moved, alone))
     except (NotImplementedError, TypeError, ValueError, RuntimeError) as error:
         raise _refuse(name, " ".join(str(error).split())[:200]) from error
     finally:
@@ -85,7 +85,7 @@ def compare_hidden_states(
     for values, tolerance in zip(
         (other, expected), _TOLERANCES.get(model.backbone.dtype, _HALF_TOLERANCES), strict=True
     ):
-        apart = float((found - values).abs().max() / largest)
+        apart = float((in_row - values).abs().max() / largest)
         if not apart <= tolerance:
             raise _refuse(name, f"its hidden states are off by {apart:.1e} there")
 

@@ -68,7 +68,7 @@ def build_prefix_tree(sequences: Sequence[Tokens], *, share: bool = True) -> Pre
     rows = [tuple(sequence) for sequence in sequences]
     tokens: list[int] = []
     segments: list[Segment] = []
-    found: list[Ranges] = [()] * len(rows)
+    ranges: list[Ranges] = [()] * len(rows)
     whole = list(range(len(rows)))
     pending: list[tuple[list[int], int, Ranges]] = (
         [(whole, 0, ())] if share else [([member], 0, ()) for member in reversed(whole)]
@@ -86,11 +86,11 @@ def build_prefix_tree(sequences: Sequence[Tokens], *, share: bool = True) -> Pre
         branches: dict[int, list[int]] = {}
         for member in members:
             if len(rows[member]) == shared:
-                found[member] = path
+                ranges[member] = path
             else:
                 branches.setdefault(rows[member][shared], []).append(member)
         pending += [(branch, shared, path) for branch in reversed(branches.values())]
-    return PrefixTree(tuple(tokens), tuple(segments), tuple(found))
+    return PrefixTree(tuple(tokens), tuple(segments), tuple(ranges))
 
 
 def count_tree_tokens(sequences: Sequence[Tokens]) -> int:

@@ -83,7 +83,7 @@ def _shuffle(prompt: bytes, responses: Sequence[bytes], number: int) -> Order:
 
 @dataclass(slots=True)
 class OrderEffect:
-    """How much the order changed, over all prompts that were scored in several orders.
+    """Counts of what the order changed, over all prompts that were scored in several orders.
 
     Attributes:
         prompts: Prompts with several responses that were scored in several orders.

@@ -1,4 +1,4 @@
-"""Whether a vision-language model computes packed rows exactly, found out by trying it on a small picture."""
+"""A trial of a vision-language model on a small picture: does it compute packed rows exactly?"""
 
 from __future__ import annotations
 

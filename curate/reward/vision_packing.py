@@ -124,5 +124,5 @@ class VisionPacker:
             image_grid_thw=grids,
             attention_mask=torch.ones_like(tokens),
         )
-        found: Tensor = positions[:, 0]
-        return found
+        of_sequence: Tensor = positions[:, 0]
+        return of_sequence

@@ -47,12 +47,12 @@ class VisionScorer(PackedScorer):
             for rows in groups.values()
         ]
         results: list[Score | Failure] = [Failure("it was not scored")] * len(requests)
-        for rows, found in zip(groups.values(), score_with_reasons(self, merged), strict=True):
-            alone = len(rows) > 1 and any(isinstance(result, Failure) for result in found)
+        for rows, together in zip(groups.values(), score_with_reasons(self, merged), strict=True):
+            alone = len(rows) > 1 and any(isinstance(result, Failure) for result in together)
             # One response that cannot be read takes no other one with it.
             singles = score_with_reasons(self, [requests[row] for row in rows]) if alone else None
             for place, row in enumerate(rows):
-                results[row] = found[place] if singles is None else singles[place][0]
+                results[row] = together[place] if singles is None else singles[place][0]
         return results
 
     @property

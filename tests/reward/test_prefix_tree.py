@@ -46,14 +46,17 @@ def test_every_sequence_stands_in_the_tree_and_nothing_stands_twice(sequences: l
     ]  # fmt: skip
 
 
-@given(SEQUENCES)
-def test_it_has_never_more_tokens_than_the_common_prefix_of_the_batch_saves(
-    sequences: list[list[int]],
+@given(PROMPTS)
+def test_it_has_never_more_tokens_than_each_prompt_s_longest_common_prefix_saves(
+    rows: list[tuple[list[int], list[list[int]]]],
 ) -> None:
-    """flash-preference computes the longest common prefix of a whole batch once, and the rest of each sequence."""
-    shared = min(count_common(sequences[0], sequence) for sequence in sequences)
-    theirs = shared + sum(len(sequence) - shared for sequence in sequences)
-    assert len(build_prefix_tree(sequences)) <= theirs
+    """flash-preference computes the longest common prefix of a prompt's sequences once, and the rest of each."""
+    groups = [[[*prompt, *answer] for answer in answers] for prompt, answers in rows]
+    theirs = 0
+    for group in groups:
+        shared = min(count_common(group[0], sequence) for sequence in group)
+        theirs += shared + sum(len(sequence) - shared for sequence in group)
+    assert len(build_prefix_tree([sequence for group in groups for sequence in group])) <= theirs
 
 
 def test_the_tree_of_a_trajectory_that_branches() -> None:

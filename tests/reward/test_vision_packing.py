@@ -62,7 +62,7 @@ def opened(folder: Path, pictures: dict[str, Part]) -> tuple[VisionModel, Vision
     access = ImageAccess(Path(pictures["red"].uri or "").parent)
     encoder = VisionResponseEncoder(load_processor(str(folder)), max_length=2000, access=access)
     torch.manual_seed(1)
-    return VisionModel.add_head(AutoModel.from_pretrained(folder), HeadShape("mlp", 16)).eval(), encoder
+    return VisionModel.add_head(AutoModel.from_pretrained(folder), HeadShape()).eval(), encoder
 
 
 def encode(

@@ -253,7 +253,8 @@ def test_killed_and_gone_on_with_it_is_the_same_training(
     for name in ("whole", "killed"):
         folder = tmp_path / name
         allowed = ImagesSection(folders=[str(tmp_path)])
-        config = vision_config(folder, model, epochs=2).model_copy(update={"images": allowed})
+        small = {"row_tokens": 128, "batch_tokens": 128}  # more steps than the fifth, in which it is killed
+        config = vision_config(folder, model, epochs=2, **small).model_copy(update={"images": allowed})
         data = written(folder / "data", rows(tmp_path, 24))
         (data / "train-00000.jsonl").write_text(
             (data / "train-00000.jsonl").read_text().replace('"images/', f'"{tmp_path}/images/')

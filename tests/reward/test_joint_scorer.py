@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,8 @@ import numpy as np
 import pytest
 import torch
 
+from curate.cli.app import main
+from curate.config.evaluate import Benchmark, EvaluateSection
 from curate.config.project import Config
 from curate.core.errors import CurateError
 from curate.data.conversation import Conversation, text_answer
@@ -19,6 +22,7 @@ from curate.engine.registry import Engines
 from curate.judge import CandidateResponse, PromptItem
 from curate.judge.reward_model import RewardModelJudge, RewardModelOptions
 from curate.lake.lake import Lake, Location
+from curate.pipeline.evaluate import open_subjects
 from curate.pipeline.score_file import ScoringOptions, choose_best, write_scored_file
 from curate.pipeline.scoring import score_responses
 from curate.reward.ensemble import open_ensemble
@@ -35,6 +39,7 @@ from tests.train.samples import configured, ranking_rows, written
 ASKED = build_chat(("user", "Which one?"))
 TEXTS = ("fox quick", "lazy dog over", "the quick brown fox", "dog")
 ANSWERS: tuple[Conversation, ...] = tuple(map(text_answer, TEXTS))
+PAIRS = Benchmark(name="pairs", source="pairs.jsonl", format="auto")
 REQUEST = PromptResponses(ASKED, ANSWERS)
 
 
@@ -158,6 +163,35 @@ def test_files_best_of_n_and_python_score_rows_together(model: Path, tmp_path: P
     import polars as pl
 
     assert np.allclose(score_responses(model, pl.DataFrame(rows), order="rotations"), expected, atol=1e-5)
+
+
+def test_python_groups_rows_with_one_prompt(model: Path) -> None:
+    asked = ["Which one?", "And now?", *["Which one?"] * 3]
+    texts = [TEXTS[0], "other", *TEXTS[1:]]
+    rows = [{"prompt": prompt, "response": text} for prompt, text in zip(asked, texts, strict=True)]
+    found = score_responses(model, rows)
+    assert [found[0], *found[2:]] == pytest.approx(list(score(model)), abs=1e-5)
+
+
+def test_evaluate_says_what_the_order_changed(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = {"prompt": "Which one?", "chosen": TEXTS[0], "rejected": TEXTS[1]}
+    (tmp_path / "pairs.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    command = ["curate", "evaluate", str(model), "-b", "pairs.jsonl", "--order", "rotations"]
+    monkeypatch.setattr("sys.argv", command)
+    with contextlib.suppress(SystemExit):
+        main()
+    said = " ".join(capsys.readouterr().out.split())
+    assert "by the order of the responses" in said
+    config = Config(evaluate=EvaluateSection(models=["nothing"], order="rotations", benchmarks=[PAIRS]))
+    object.__setattr__(config, "_folder", tmp_path)
+    with (
+        pytest.raises(CurateError, match="no model of `evaluate` was trained with `forward: joint`"),
+        open_subjects(config),
+    ):
+        pass
 
 
 def test_the_server_scores_the_rows_of_one_prompt_together(model: Path) -> None:

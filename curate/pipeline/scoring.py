@@ -34,7 +34,7 @@ def score_responses(
             if it has one) a prompt of the training set is scored by the part of the model that did not see it.
         progress: Whether to show a bar.
         order: Orders in which a model that was trained with `forward: joint` reads the responses of a row: one,
-            average:K or rotations. It scores the responses of all rows with one prompt (and `id`) together.
+            average:K or rotations. It scores the responses of all rows with one prompt together.
 
     Returns:
         float64[N], the score of each of the N responses in the order in which they come; not a number where the model

@@ -18,6 +18,7 @@ from curate.core.progress import Track, no_progress
 from curate.data.conversation import Conversation, render_text
 from curate.data.preference_pairs import get_question, identify_prompt
 from curate.engine.base import Engine, Failure, Score
+from curate.engine.lazy import LocalEngine
 from curate.engine.registry import Engines
 from curate.engine.template_turns import describe_left_out
 from curate.records import plain_text, text_parts
@@ -164,6 +165,8 @@ def open_reward_model(
     )
     scorer = EngineScorer(name or model, engine)
     if not share_prompts and not joint and not scorer.sees_images:
+        return scorer
+    if not isinstance(engine, LocalEngine):  # one that only counts, for an estimate: nothing is opened
         return scorer
     from curate.reward.packed_scorer import DecoderFiles, open_packed_scorer  # imports torch
 

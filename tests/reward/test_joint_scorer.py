@@ -20,6 +20,7 @@ from curate.data.conversation import Conversation, text_answer
 from curate.engine.base import build_chat
 from curate.engine.registry import Engines
 from curate.judge import CandidateResponse, PromptItem
+from curate.judge.dry_run import CountingEngines
 from curate.judge.reward_model import RewardModelJudge, RewardModelOptions
 from curate.lake.lake import Lake, Location
 from curate.pipeline.evaluate import open_subjects
@@ -29,7 +30,7 @@ from curate.reward.ensemble import open_ensemble
 from curate.reward.joint_scorer import JointScorer
 from curate.reward.packing import pack_jointly
 from curate.reward.response_order import OrderEffect, OrderProtocol
-from curate.reward.scorer import PromptResponses, open_reward_model
+from curate.reward.scorer import EngineScorer, PromptResponses, open_reward_model
 from curate.serve import reward_function
 from curate.serve.app import make_app
 from curate.serve.limits import ServerLimits
@@ -145,6 +146,17 @@ def test_the_judge_asks_about_pairs_of_one_pass(model: Path, tmp_path: Path) -> 
     assert "turn around" in judge.note
     other = RewardModelJudge(options.model_copy(update={"order": None}), Engines({}, tmp_path))
     assert other.revision("") != judge.revision("")
+
+
+def test_an_estimate_opens_no_model(model: Path, tmp_path: Path) -> None:
+    engines = CountingEngines(Engines({}, tmp_path))
+    judge = RewardModelJudge(RewardModelOptions(name="rm", kind="reward-model", model=str(model)), engines)
+    assert isinstance(judge._scorer, EngineScorer)
+    item = PromptItem(
+        "unseen", ASKED, None, tuple(CandidateResponse(f"r{at}", text) for at, text in enumerate(TEXTS))
+    )
+    assert len(judge.answer(list(judge.questions(item)))) == 6
+    assert sum(engine.calls for engine in engines.by_id.values()) == 4
 
 
 def test_files_best_of_n_and_python_score_rows_together(model: Path, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from curate.cli.init import init_project
 from curate.cli.interrupts import print_interruption
 from curate.cli.judge import ask_judges
 from curate.cli.maintenance import clean_lake, compact_files
+from curate.cli.program_output import ProgramTyper
 from curate.cli.push import push_folders
 from curate.cli.rank import show_ranking
 from curate.cli.report import write_page
@@ -39,7 +40,7 @@ from curate.cli.verify import verify_app
 from curate.core.log_scrubbing import install_log_scrubber
 from curate.core.terminal import print_line
 
-app = typer.Typer(
+app = ProgramTyper(
     help="Turn raw model responses into preference data with a known error rate, and train a reward model on it.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
 from typing import Annotated
@@ -37,6 +38,7 @@ from curate.cli.sql import query_lake
 from curate.cli.status import show_status
 from curate.cli.train import train_model
 from curate.cli.verify import verify_app
+from curate.core.log_lines import JsonLogHandler, is_json_log
 from curate.core.log_scrubbing import install_log_scrubber
 from curate.core.terminal import print_line
 
@@ -80,6 +82,8 @@ def main() -> None:
     # Before torch is imported: threads that spin while they wait make models many times slower on a busy machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     install_log_scrubber()
+    if is_json_log():
+        logging.basicConfig(handlers=[JsonLogHandler()])
     arguments = sys.argv[1:]
     debug = is_debugging(arguments)
     try:

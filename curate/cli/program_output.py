@@ -2,7 +2,8 @@
 
 A command prints for people and returns a document (`curate.cli.documents`, or a frozen dataclass of a stage). With
 `--json`, what is meant for people goes to standard error, and the document to standard output; so does a `Failure`
-where the command fails. `print_document` is for commands that stay: each document is one line.
+where the command fails. Where the log is JSON too (`CURATE_LOG_FORMAT=json`), what is meant for people is left out.
+`print_document` is for commands that stay: each document is one line.
 """
 
 from __future__ import annotations
@@ -10,12 +11,16 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Annotated, Any, TextIO
 
 import typer
+
+from curate.core.log_lines import is_json_log
 
 Function = Callable[..., Any]
 
@@ -72,7 +77,6 @@ def format_document(document: object, *, indent: int | None = 2) -> str:
 
 def add_json_option(function: Function) -> Function:
     """Return a function with the parameters of `function` and `--json`, which runs it and prints what it returns."""
-
     own = inspect.signature(function).parameters.values()
     evaluated = [parameter.replace(annotation=_evaluate(parameter, function)) for parameter in own]
     named = [parameter.name for parameter in evaluated if parameter.annotation is typer.Context]
@@ -134,7 +138,9 @@ def _redirect_output() -> Iterator[TextIO]:
     stream = sys.stdout
     token = _stream.set(stream)
     try:
-        with contextlib.redirect_stdout(sys.stderr):
+        with contextlib.ExitStack() as stack:
+            tables = stack.enter_context(Path(os.devnull).open("w")) if is_json_log() else sys.stderr
+            stack.enter_context(contextlib.redirect_stdout(tables))
             yield stream
     finally:
         _stream.reset(token)

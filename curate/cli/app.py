@@ -15,6 +15,7 @@ from curate.cli.aggregate import combine_judgments
 from curate.cli.backup import restore_backup, write_backup
 from curate.cli.certify import certify_labels
 from curate.cli.check import check_project
+from curate.cli.diff import compare_runs
 from curate.cli.evaluate import evaluate_models
 from curate.cli.explain import explain_labels
 from curate.cli.export import write_exports
@@ -31,6 +32,7 @@ from curate.cli.push import push_folders
 from curate.cli.rank import show_ranking
 from curate.cli.report import write_page
 from curate.cli.run import run_project
+from curate.cli.runs import show_runs
 from curate.cli.score import choose_best_of_n, score_rows_of_file
 from curate.cli.serve_reward import serve_model
 from curate.cli.snapshot import snapshot_app
@@ -67,6 +69,8 @@ app.command("score")(score_rows_of_file)
 app.command("best-of-n")(choose_best_of_n)
 app.command("serve-reward")(serve_model)
 app.command("status")(show_status)
+app.command("runs")(show_runs)
+app.command("diff")(compare_runs)
 app.command("sql")(query_lake)
 app.add_typer(snapshot_app, name="snapshot")
 app.command("check")(check_project)

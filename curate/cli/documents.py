@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from curate.judge.dry_run import CostEstimate
+    from curate.lake.history import RunRecord
 
 Row = dict[str, Any]
 """A row of a table of the lake or of a query: column → value."""
@@ -166,6 +167,14 @@ class StatusDocument:
     runs: list[Row]
     quarantine: list[Row]
     forgotten: list[Row]
+
+
+@dataclass(frozen=True, slots=True)
+class RunsDocument:
+    """Runs, the newest first; with a run named, its parts (rows of the query `runs_parts`)."""
+
+    runs: list[RunRecord]
+    parts: list[Row]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """What programs may rely on, from the commands themselves: `python -m curate.cli.reference`.
 
-It writes schemas/cli/COMMAND.json (the JSON that `--json` prints) and docs/reference/cli.md (all commands, their options
-and their shapes). A test holds both against the code.
+It writes schemas/cli/COMMAND.json (the JSON that `--json` prints) and docs/reference/cli.md (all commands, their
+options and their shapes). A test holds both against the code.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Command:
 
 
 def list_commands() -> list[Command]:
-    """List every command that can be run, in the order of `curate --help`; groups that run by themselves are among them."""
+    """List every command that can be run, in the order of `curate --help`, and groups that run by themselves."""
     return list(_walk(get_command(app), ()))
 
 
@@ -117,10 +117,11 @@ def build_page() -> str:
         "<!-- Made by `python -m curate.cli.reference`; do not edit. -->",
         "",
         "Every command takes `--json`: standard output holds one JSON document and nothing else, and what is meant for",
-        "people goes to standard error. Commands that stay (`status --watch`, `verify watch`) print one document a line.",
-        'Where a command fails, the document is `{"error": sentence, "exit_code": code}`; where the command line is',
-        "wrong (exit code 2), there is none. `curate --json COMMAND` is the same. With",
-        "`CURATE_LOG_FORMAT=json` standard error holds JSON objects too, one a line: `time`, `level`, `event`, `message`.",
+        "people goes to standard error. Commands that stay (`status --watch`, `verify watch`) print one document a",
+        'line. Where a command fails, the document is `{"error": sentence, "exit_code": code}`; where the command line',
+        "is wrong (exit code 2), there is none. `curate --json COMMAND` is the same. With",
+        "`CURATE_LOG_FORMAT=json` standard error holds JSON objects too, one a line, with `time`, `level`, `event` and",
+        "`message`.",
         "",
         "## Exit codes",
         "",

@@ -73,6 +73,13 @@ def print_estimates(estimates: Sequence[CostEstimate]) -> None:
     )
     console = new_console()
     console.print(table)
+    for estimate in estimates:
+        if estimate.cost_at_once is not None and estimate.cost_as_batch is not None:
+            console.print(
+                f"{estimate.judge}: {estimate.cost_at_once:,.2f} at once, {estimate.cost_as_batch:,.2f} as a batch "
+                "(`batch: true` of its engine, where the provider offers it)",
+                soft_wrap=True,
+            )
     console.print("nothing was sent; tokens out are the most that the judges allow")
     if not all(estimate.counted for estimate in estimates):
         console.print("≈ estimated at four characters a token: the engine has no tokenizer here")

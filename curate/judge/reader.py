@@ -103,7 +103,7 @@ class ChunkReader:
     def _read_ahead(self, configured: ConfiguredJudge, work: WorkChunk) -> None:
         """Read the texts of a chunk and of those after it; the chunks of a cheap judge are large enough alone."""
         first = bisect_left(self._chunks, work.chunk, key=attrgetter("chunk"))
-        self._ahead = self._chunks[first : first + (1 if configured.judge.is_cheap else _CHUNKS_PER_READ)]
+        self._ahead = self._chunks[first : first + (1 if configured.chunk_factor > 1 else _CHUNKS_PER_READ)]
         wanted = [prompt.prompt_id for chunk in self._ahead for prompt in chunk.prompts if prompt.shapes]
         self._items = {item.prompt_id: item for item in read_items(self._lake, wanted)}
         self._known, self._state = None, None if self._since is None else self._since.planned

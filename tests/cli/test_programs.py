@@ -88,6 +88,12 @@ gc --dry-run
 forget prompt sky --dry-run
 run
 """
+REFUSED = (
+    "verify groups",
+    "verify loop",
+    "diff 1",
+    "restore safe --dry-run",
+)  # with the reason, in one sentence
 
 
 def test_standard_output_holds_one_document_of_the_documented_shape(project: Path) -> None:
@@ -103,7 +109,7 @@ def test_standard_output_holds_one_document_of_the_documented_shape(project: Pat
         document = json.loads(done.stdout)
         if done.returncode:
             assert set(document) == {"error", "exit_code"}, (line, done.stderr)
-            assert line in ("verify loop", "diff 1", "restore safe --dry-run"), (line, done.stderr)
+            assert line in REFUSED, (line, done.stderr)
         else:
             jsonschema.validate(document, schemas[name])
         assert done.stderr, f"{line}: what is meant for people is gone"
@@ -136,7 +142,9 @@ def test_watching_status_is_a_document_a_line_and_ends_on_interrupt(project: Pat
         assert process.stdout is not None
         before = json.loads(process.stdout.readline())["snapshot"]
         assert run("sql", "--write", "DELETE FROM prompts WHERE false", cwd=project).returncode == 0
-        (project / "more.jsonl").write_text('{"prompt": "Why?", "responses": ["Because.", "So."]}\n')
+        (project / "more.jsonl").write_text(
+            '{"id": "w", "prompt": "Why?", "responses": [{"id": "w1", "model": "m", "text": "So."}]}\n'
+        )
         assert run("ingest", "responses", "more.jsonl", cwd=project).returncode == 0
         assert json.loads(process.stdout.readline())["snapshot"] > before
         process.send_signal(signal.SIGINT)

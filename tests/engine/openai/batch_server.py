@@ -7,6 +7,7 @@ counts how often each body was answered, which is what a provider is paid for.
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
 from collections import Counter
@@ -134,7 +135,8 @@ class BatchServer:
         self.batches[str(batch["id"])] = batch
         if self.lose_next_answer:
             self.lose_next_answer = False
-            request.connection.close()
+            request.close_connection = True
+            request.connection.shutdown(socket.SHUT_RDWR)
             return
         self._answer(request, batch)
 

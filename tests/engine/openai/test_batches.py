@@ -32,9 +32,13 @@ def server() -> Iterator[BatchServer]:
 @pytest.fixture
 def project(tmp_path: Path, server: BatchServer) -> Path:
     rows = [
-        {"id": f"p{n}", "prompt": f"Question {n}?", "responses": [{"id": f"{n}-{x}", "text": f"Answer {x} to {n}"} for x in "ab"]}
+        {
+            "id": f"p{n}",
+            "prompt": f"Question {n}?",
+            "responses": [{"id": f"{n}-{x}", "text": f"Answer {x} to {n}"} for x in "ab"],
+        }
         for n in range(PROMPTS)
-    ]  # fmt: skip
+    ]
     (tmp_path / "responses.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     write_config(tmp_path, server)
     assert run(tmp_path, "ingest").returncode == 0
@@ -54,7 +58,7 @@ def write_config(folder: Path, server: BatchServer, **options: Any) -> None:
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [*CURATE, *arguments, "--json"]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=ENVIRONMENT, timeout=300)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=ENVIRONMENT, timeout=100)
 
 
 def judge(folder: Path) -> dict[str, Any]:
@@ -72,15 +76,17 @@ def list_judgments(folder: Path) -> dict[str, int]:
 def test_a_run_that_is_killed_between_sending_and_collecting_pays_nothing_twice(
     project: Path, server: BatchServer
 ) -> None:
-    process = subprocess.Popen(
-        [*CURATE, "judge"], cwd=project, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stderr is not None
-    for line in process.stderr:
-        if "questions sent" in line:
-            break
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    with subprocess.Popen(
+        [*CURATE, "judge"],
+        cwd=project,
+        env=ENVIRONMENT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        assert any("questions sent" in line for line in process.stderr)
+        process.send_signal(signal.SIGKILL)
     assert not list_judgments(project)
     server.release()
     stage = judge(project)

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from curate import __version__
+from curate.cli.agent_context import print_agent_context
 from curate.cli.aggregate import combine_judgments
 from curate.cli.backup import restore_backup, write_backup
 from curate.cli.certify import certify_labels
@@ -73,6 +74,7 @@ app.command("runs")(show_runs)
 app.command("diff")(compare_runs)
 app.command("sql")(query_lake)
 app.add_typer(snapshot_app, name="snapshot")
+app.command("agent-context")(print_agent_context)
 app.command("check")(check_project)
 app.command("backup")(write_backup)
 app.command("restore")(restore_backup)

@@ -364,6 +364,17 @@ class Serving:
 
 
 @dataclass(frozen=True, slots=True)
+class AgentContext:
+    """What a coding agent needs: rules, commands, keys of curate.yaml, columns of tables, and this project's state."""
+
+    rules: list[str]
+    commands: dict[str, str]
+    config_keys: dict[str, str]
+    tables: dict[str, str]
+    project: Row
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """Why a command failed, in place of its own answer: the sentence of standard error, and the exit code."""
 

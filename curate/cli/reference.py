@@ -13,16 +13,13 @@ import json
 import re
 import types
 import typing
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter
 from pydantic.errors import PydanticUserError
-from typer.main import get_command
 
-from curate.cli.app import app
+from curate.cli.command_tree import Command, list_commands
 
 ROOT = Path(__file__).resolve().parents[2]
 EXIT_CODES = {
@@ -32,32 +29,6 @@ EXIT_CODES = {
     70: "a fault of `curate` itself; nothing that was committed is lost",
     130: "interrupted; what was committed is kept, the same command goes on",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """A command of the tree: its words, what it runs, and the Click command with its options."""
-
-    words: tuple[str, ...]
-    function: Any
-    click: Any
-
-    @property
-    def name(self) -> str:
-        return " ".join(self.words)
-
-
-def list_commands() -> list[Command]:
-    """List every command that can be run, in the order of `curate --help`, and groups that run by themselves."""
-    return list(_walk(get_command(app), ()))
-
-
-def _walk(command: Any, words: tuple[str, ...]) -> Iterator[Command]:
-    children = getattr(command, "commands", {})
-    if words and command.callback is not None and (not children or command.invoke_without_command):
-        yield Command(words, inspect.unwrap(command.callback), command)
-    for name, child in children.items():
-        yield from _walk(child, (*words, name))
 
 
 def find_shape(function: Any) -> Any:
@@ -136,9 +107,7 @@ def build_page() -> str:
 
 
 def _describe_command(command: Command) -> list[str]:
-    summary = inspect.cleandoc(command.click.help or inspect.getdoc(command.function) or "")
-    arguments = [p for p in command.click.params if p.param_type_name == "argument"]
-    options = [p for p in command.click.params if p.param_type_name == "option" and p.name != "as_json"]
+    summary, arguments, options = command.summary, command.arguments, command.options
     usage = " ".join(["curate", *command.words, *map(_name_argument, arguments)])
     schema = f"{'-'.join(command.words)}.json"
     lines = [f"## curate {command.name}", "", summary, "", "```text", f"{usage} [OPTIONS]", "```", ""]

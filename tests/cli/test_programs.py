@@ -17,8 +17,9 @@ import jsonschema
 import pytest
 
 from curate.cli import failures
+from curate.cli.command_tree import list_commands
 from curate.cli.program_output import format_document
-from curate.cli.reference import EXIT_CODES, ROOT, build_command_schema, build_page, find_shape, list_commands
+from curate.cli.reference import EXIT_CODES, ROOT, build_command_schema, build_page, find_shape
 
 CURATE = [sys.executable, "-c", "from curate.cli.app import main; main()"]
 
@@ -77,6 +78,7 @@ rank
 explain sky
 status
 runs
+agent-context
 diff 1
 sql 'SELECT 1 AS one, NULL AS nothing, now() AS time'
 snapshot list

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 RULES = (
     "Add `--json` to every command: standard output is one JSON document, people's text goes to standard error.",
-    "Exit codes: 0 done, 1 a mistake or a check that says no, 2 wrong command line, 70 a fault of curate, 130 interrupted.",
+    "Exit codes: 0 done, 1 a mistake or a check that says no, 2 wrong command line, 70 our fault, 130 interrupted.",
     "Every command can be run again: what is done is skipped. `curate run` does all stages in order.",
-    "Before anything that costs: `curate judge --dry-run`. Before anything that deletes: `--dry-run`. Then ask the user.",
+    "Before what costs, `curate judge --dry-run`; before what deletes, `--dry-run`; then ask the user.",
     "`--yes`, `--force`, `--erase`, `--public` and `curate push` are the user's to decide.",
     "After a change: `curate runs`, then `curate diff RUN` (which labels changed, and why); `curate explain PROMPT`.",
     "Never edit files below the workspace; read the lake with `curate sql 'SELECT …'`, which cannot change anything.",

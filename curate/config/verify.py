@@ -140,15 +140,15 @@ class VerifySection(Section):
     overlap: int = Field(1, ge=1, description="Different people who answer each task.")
     form: AskedAs = Field(
         "pairwise",
-        description="Form of the questions that `curate verify plan` plans. pairwise: which of two is better. ranking: all "
-        "responses of a prompt in order. Of one response: pass-fail; rubric (which criteria it meets); critique (pass or "
-        "fail, marked words and reasons).",
+        description="Form of the questions that `curate verify plan` plans. pairwise: which of two is better. "
+        "ranking: all responses of a prompt in order. Of one response: pass-fail; rubric (which criteria it meets); "
+        "critique (pass or fail, marked words and reasons).",
     )
     aspect: str | None = Field(
         None,
         min_length=1,
-        description="The one criterion that people are asked about; their answers count for labels of that aspect alone "
-        "(`aggregate.aspects`). Default: the responses as a whole.",
+        description="The one criterion that people are asked about; their answers count for labels of that aspect "
+        "alone (`aggregate.aspects`). Default: the responses as a whole.",
     )
     pointwise: Literal["pass-fail", "rubric", "critique"] = Field(
         "pass-fail",
@@ -156,11 +156,12 @@ class VerifySection(Section):
     )
     rubric: str | None = Field(
         None,
-        description="Rubric (YAML) that people are briefed with: it stands beside each task, and the rubric form asks about "
-        "its criteria.",
+        description="Rubric (YAML) that people are briefed with: it stands beside each task, and the rubric form asks "
+        "about its criteria.",
     )
     criteria: list[str] = Field(
-        default_factory=list, description="Criteria that the rubric form asks about, where there is no rubric."
+        default_factory=list,
+        description="Criteria that the rubric form asks about, where there is no rubric.",
     )
     guideline: str | None = Field(None, description="Text file shown beside each task.")
     guidelines: dict[str, str] = Field(

@@ -35,7 +35,11 @@ SPAN_LABELS = ("wrong", "unsupported", "unclear", "good")
 
 _STRENGTHS = {"slightly": 1, "": 2, "much": 3}
 _TIES: dict[str, TiedAs | None] = {
-    **{"tie": None, "0": None, "=": None, "both good": "both-good", "both bad": "both-bad"}
+    "tie": None,
+    "0": None,
+    "=": None,
+    "both good": "both-good",
+    "both bad": "both-bad",
 }
 _SIDES = {"first": 0, "1": 0, "second": 1, "2": 1}
 
@@ -75,7 +79,9 @@ def parse_spans(question: OfflineQuestion, text: str) -> list[dict[str, Any]]:
     for line in filter(None, map(str.strip, text.splitlines())):
         label, colon, words = (part.strip() for part in line.partition(":"))
         if not colon or label.lower() not in SPAN_LABELS or not words:
-            raise ValueError(f"spans has {line!r}; write lines such as `wrong: the words` ({', '.join(SPAN_LABELS)})")
+            raise ValueError(
+                f"spans has {line!r}; write lines such as `wrong: the words` ({', '.join(SPAN_LABELS)})"
+            )
         start = question.texts[0].find(words)
         if start < 0:
             raise ValueError(f"spans marks {words!r}, which does not stand in the response")
@@ -93,7 +99,9 @@ def _parse_pairwise(question: OfflineQuestion, word: str, rationale: str | None)
         return None
     number = _STRENGTHS[strength] if strength else None  # a plain word says nothing of the strength
     details = {} if number is None else {"verdict": word, "strength": number}
-    return decide_pair(question.order, question.order[_SIDES[side]], number, rationale=rationale, details=details)
+    return decide_pair(
+        question.order, question.order[_SIDES[side]], number, rationale=rationale, details=details
+    )
 
 
 def _parse_ranking(question: OfflineQuestion, word: str, rationale: str | None) -> Verdict | None:
@@ -139,7 +147,8 @@ def _parse_rubric(question: OfflineQuestion, word: str, rationale: str | None) -
     if any(not 1 <= number <= last for number in met):
         return None
     answers = [
-        CriterionAnswer(criterion, number in met) for number, criterion in enumerate(question.criteria, start=1)
+        CriterionAnswer(criterion, number in met)
+        for number, criterion in enumerate(question.criteria, start=1)
     ]
     return judge_by_criteria(answers, rationale=rationale)
 

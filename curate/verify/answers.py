@@ -211,7 +211,9 @@ def _identify_verdict(verdict: Verdict) -> list[Any]:
 def _make_statement(answer: OfflineAnswer, person: str, earlier: str | None) -> JudgmentStatement:
     question, verdict = answer.question, answer.verdict
     said: list[object] = [verdict.outcome, verdict.rationale]
-    if further := [value for value in _identify_verdict(verdict)[1:] if value not in (None, verdict.rationale)]:
+    if further := [
+        value for value in _identify_verdict(verdict)[1:] if value not in (None, verdict.rationale)
+    ]:
         said.append(further)
     return make_human_statement(
         (question.task_id, person, question.revision, *said),

@@ -1,4 +1,4 @@
-"""The criteria that the rubric form asks people about: the prompt's own, else the rubric's, else those of curate.yaml."""
+"""The criteria that the rubric form asks about: the prompt's own, else the rubric's, else those of curate.yaml."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 | form | a task of the queue | the answer becomes |
 |---|---|---|
-| pairwise, pairwise-image, pairwise-video | two responses | a pairwise judgment, score = strength; "both bad": `tied_as` |
+| pairwise, pairwise-image, pairwise-video | two responses | a pairwise judgment with its strength; "both bad" is `tied_as` |
 | pairwise-turns | two trajectories | as pairwise |
 | ranking | three and more | a listwise judgment with a `ranking` |
 | pass-fail, pass-fail-image, pass-fail-video | one | a pointwise judgment, score 1 or 0 |

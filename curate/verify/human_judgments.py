@@ -13,7 +13,12 @@ from curate.lake.writer import Writer
 from curate.records import AskedAs, CriterionVerdict, Outcome, Shown, VerifyTask, arrow_schema, verdict_id
 from curate.verify.forms import Verdict
 
-_SAMPLES = {"label": 0, "gold": 1, "repeat": 2, "adjudicate": 3}  # a repeat asks about the same criteria once more
+_SAMPLES = {
+    "label": 0,
+    "gold": 1,
+    "repeat": 2,
+    "adjudicate": 3,
+}  # a repeat asks about the same criteria once more
 
 
 def make_human_statement(
@@ -71,7 +76,13 @@ def make_human_statement(
 def make_retraction(row: Mapping[str, Any]) -> JudgmentStatement:
     """Make the abstention that takes the place of a deleted answer, a row of `verify_state.sql`."""
     outcome: Outcome = "abstain"
-    raw = {"task": row["task"], "place": row["place"], "item": row["item"], "digest": "deleted", "deleted": True}
+    raw = {
+        "task": row["task"],
+        "place": row["place"],
+        "item": row["item"],
+        "digest": "deleted",
+        "deleted": True,
+    }
     identity = ("answer", row["task"], row["annotator_id"], "deleted")
     return JudgmentStatement(
         prompt_id=row["prompt_id"],
@@ -79,9 +90,7 @@ def make_retraction(row: Mapping[str, Any]) -> JudgmentStatement:
         kind="human",
         revision=row["revision"],
         form=row["form"],
-        responses=tuple(
-            row["listed"] or [row[name] for name in ("response_a", "response_b") if row[name]]
-        ),
+        responses=tuple(row["listed"] or [row[name] for name in ("response_a", "response_b") if row[name]]),
         outcome=outcome,
         shown=row["shown"],
         raw=json.dumps(raw, ensure_ascii=False),
@@ -126,9 +135,7 @@ def replace_criterion_verdicts(
         for row in _build_verdict_rows(statement, task, verdict, run_id)
     ]
     if rows:
-        writer.append(
-            "criterion_verdicts", pa.Table.from_pylist(rows, schema=arrow_schema(CriterionVerdict))
-        )
+        writer.append("criterion_verdicts", pa.Table.from_pylist(rows, schema=arrow_schema(CriterionVerdict)))
 
 
 def _build_verdict_rows(

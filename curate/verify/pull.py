@@ -164,9 +164,7 @@ def _iterate_tasks(
         seen |= {int(task["id"]) for task in tasks}
         yield tasks
     # A task whose answers were all deleted is not among those that have some.
-    query = (
-        "SELECT DISTINCT CAST(details->'item' AS BIGINT) FROM human_answers WHERE (details->>'place') = ?"
-    )
+    query = "SELECT DISTINCT CAST(details->'item' AS BIGINT) FROM human_answers WHERE (details->>'place') = ?"
     yield from server.iterate_annotations(
         project, [item for (item,) in lake.rows(query, [url]) if item not in seen]
     )

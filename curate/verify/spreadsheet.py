@@ -186,9 +186,7 @@ def _parse_row(row: dict[str, str | None], questions: dict[str, OfflineQuestion]
         raise ValueError("the criteria are no longer those that were asked about; export the question again")
     rationale = (row.get("rationale") or "").strip() or None
     verdict = parse_answer(question, row["verdict"] or "", rationale=rationale, spans=row.get("spans") or "")
-    return OfflineAnswer(
-        question=question, verdict=verdict, seconds=_parse_seconds(row.get("seconds") or "")
-    )
+    return OfflineAnswer(question=question, verdict=verdict, seconds=_parse_seconds(row.get("seconds") or ""))
 
 
 def _arrange_question(question: OfflineQuestion, order: str) -> OfflineQuestion:

@@ -31,8 +31,17 @@ PART = "terminal"
 
 _OTHERS = "s skip · u undo (back to the last one) · q quit"
 _PAIR_KEYS = {
-    **{"a": "first", "b": "second", "t": "tie", "1": "first much", "2": "first", "3": "first slightly", "4": "tie"},
-    **{"5": "second slightly", "6": "second", "7": "second much", "8": "both bad"},
+    "a": "first",
+    "b": "second",
+    "t": "tie",
+    "1": "first much",
+    "2": "first",
+    "3": "first slightly",
+    "4": "tie",
+    "5": "second slightly",
+    "6": "second",
+    "7": "second much",
+    "8": "both bad",
 }
 _PASS_KEYS = {"1": "pass", "2": "fail", "3": "unsure", "p": "pass", "f": "fail"}
 _LEAVING = {"u": "undo", "q": "quit", "": "quit"}

@@ -62,7 +62,9 @@ def answer_all(lake: Lake, person: str) -> int:
     answers = [
         OfflineAnswer(
             question=entry,
-            verdict=Verdict("a" if better[entry.task.responses[0]] < better[entry.task.responses[1]] else "b"),
+            verdict=Verdict(
+                "a" if better[entry.task.responses[0]] < better[entry.task.responses[1]] else "b"
+            ),
         )
         for entry in asked
     ]

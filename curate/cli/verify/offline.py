@@ -81,6 +81,4 @@ def annotate_in_terminal(
     settings = load_config(config)
     person = Pseudonyms.open(settings).of(annotator)
     with open_lake(settings) as lake:
-        annotate_questions(
-            lake, person, overlap=settings.verify.overlap, limit=limit, config=settings
-        )
+        annotate_questions(lake, person, overlap=settings.verify.overlap, limit=limit, config=settings)

@@ -415,14 +415,15 @@ class Quarantined(Record):
 
 
 class FilterDecision(Record):
-    """Decision of a filter about a prompt or a response: leave it out (`drop`), or only say so (`report`).
+    """Decision of a filter about a prompt, a response or a pair: leave it out (`drop`), or only say so (`report`).
 
+    `item_id` of a pair is the ids of its responses with a blank between them; exports of pairs leave it out.
     `other`: the prompt, response or benchmark that it repeats; `score`: how alike they are, or what was measured.
     """
 
     filter: str
     revision: str
-    target: Literal["prompt", "response"]
+    target: Literal["prompt", "response", "pair"]
     item_id: str
     prompt_id: str
     action: Literal["drop", "report"]

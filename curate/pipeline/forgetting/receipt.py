@@ -27,6 +27,8 @@ _SEARCHED = (
     "verify_tasks",
     "preferences",
     "rankings",
+    "aspect_preferences",
+    "aspect_rankings",
     "repeats",
 )
 

@@ -120,8 +120,8 @@ class Judgment(Record):
     `supersedes` names an earlier judgment that this one takes the place of: a person's second thought (an
     "abstain" takes it back). The superseded row stays, and no longer counts.
     `aspect` names the one criterion that the judgment is about; such judgments are kept, and do not count for labels.
-    `tied_as` keeps what a tie says of both responses. An imported pairwise judgment has its margin in `score`; a person's
-    has how much better a is (1 slightly, 2, 3 much; below 0: b).
+    `tied_as` keeps what a tie says of both responses. An imported pairwise judgment has its margin in `score`; a
+    person's has how much better a is (1 slightly, 2, 3 much; below 0: b).
     `part` names the input of an imported one. `asked_as` is the form in which `curate verify` asked a person.
     """
 
@@ -186,7 +186,7 @@ class Ranking(Record):
 
 
 class AspectPreference(Record):
-    """The label of one pair in one aspect alone, from the judgments about that aspect; the columns are a preference's."""
+    """The label of one pair in one aspect alone, from the judgments about it; the columns are a preference's."""
 
     prompt_id: str
     response_a: str
@@ -386,8 +386,8 @@ class VerifyTask(Record):
     `strategy` says why it was chosen; "random" ones are drawn with `probability` from everything that could have
     been asked, blind to what anybody says of it: calibration and the guarantee stand on them alone.
     `responses`: two for a pair (in canonical order), one for a pointwise task, all of them for a listwise one.
-    `asked_as`: the form that people see (null in queues from before: that of `form` and `verify.pointwise`); `aspect`: the
-    one criterion that is asked about (null: the responses as a whole).
+    `asked_as`: the form that people see (null in queues from before: that of `form` and `verify.pointwise`); `aspect`:
+    the one criterion that is asked about (null: the responses as a whole).
     """
 
     task_id: str

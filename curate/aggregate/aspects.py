@@ -1,7 +1,7 @@
 """Labels in one aspect alone (`aggregate.aspects`): the same aggregation, of the judgments about that aspect.
 
-They stand in tables of their own, so that nothing that reads labels can take one of them for the label of a pair. People's
-verdicts count as they do for labels; no guarantee is made about an aspect.
+They stand in tables of their own, so that nothing that reads labels can take one of them for the label of a pair.
+People's verdicts count as they do for labels; no guarantee is made about an aspect.
 """
 
 from __future__ import annotations

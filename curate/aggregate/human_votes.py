@@ -87,8 +87,8 @@ def collect_verdicts(
     Args:
         votes: The votes of judges and people.
         trusted: float64[A], weights of the people.
-        strength: float64[rows of people], how much better the winner was called, where they differ: "much better" outweighs
-            somebody else's "slightly better". None: all alike.
+        strength: float64[rows of people], how much better the winner was called: "much better" outweighs somebody
+            else's "slightly better". None: all alike.
     """
     rows = votes.human_rows
     pairs, index = np.unique(votes.pair_keys(rows), return_inverse=True)

@@ -31,7 +31,8 @@ WHOLE = ("annotators", "guarantees", "assessments")
 def aggregate_judgments(lake: Lake, config: Config, *, track: Track = no_progress) -> Summary:
     """Aggregate the panel as configured (iteration 0), and with the trained reward model (1) once it has judged.
 
-    The aspects of `aggregate.aspects` get labels of their own. An iteration whose settings, panel and judgments have not changed is left as it is.
+    The aspects of `aggregate.aspects` get labels of their own. An iteration whose settings, panel and judgments have
+    not changed is left as it is.
 
     Raises:
         CurateError: The configured annotator model cannot be opened, or judgments are not valid votes.

@@ -113,8 +113,8 @@ class AggregateSection(Section):
     )
     aspects: list[str] | Literal["all"] = Field(
         default_factory=list,
-        description="Aspects that get labels of their own (tables `aspect_preferences` and `aspect_rankings`), from the "
-        "judgments about each alone; all: every aspect that judgments are about.",
+        description="Aspects that get labels of their own (tables `aspect_preferences` and `aspect_rankings`), from "
+        "the judgments about each alone; all: every aspect that judgments are about.",
     )
     guard: GuardSection | None = Field(
         None, description="Judges that adversarial answers fool do not vote; null: all vote."

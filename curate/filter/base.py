@@ -55,7 +55,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """The prompts, responses or pairs of a lake, in the order in which they came in; each iteration reads them again."""
+    """The prompts, responses or pairs of a lake, in the order in which they came in; iterating reads them again."""
 
     read: Callable[[], Iterator[Item]]
     count: int

@@ -1,4 +1,4 @@
-"""How annotators agree in each aspect, how an aspect agrees with the verdict as a whole, and which aspects say the same."""
+"""Agreement of annotators in each aspect, of aspects with the verdict as a whole, and of aspects with each other."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from curate.stats.agreement import AgreementEstimate, bootstrap_agreement, kripp
 from curate.stats.intervals import wilson_interval
 
 SAME_FROM = 0.95
-"""Two aspects say the same from this share of equal verdicts on, if the lower bound of its interval is above `SURELY`."""
+"""Two aspects say the same from this share of equal verdicts on, if its interval begins above `SURELY`."""
 
 SURELY = 0.9
 _PAIR = ["prompt_id", "response_a", "response_b"]
@@ -24,7 +24,7 @@ _PAIR = ["prompt_id", "response_a", "response_b"]
 
 @dataclass(frozen=True, slots=True)
 class AlikeShare:
-    """Of `pairs` on which two have a winner, `alike` have the same one."""
+    """The share of pairs on which two have the same winner: `alike` of the `pairs` on which both have one."""
 
     pairs: int
     alike: int

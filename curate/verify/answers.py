@@ -165,12 +165,12 @@ def record_answers(
     recorded, same = list[tuple[JudgmentStatement, VerifyTask, Verdict]](), 0
     run = StageRun(lake, STAGE, config_hash=REVISION)
     for answer in answers:
-        earlier, said = known.get(answer.task_id), _identify_verdict(answer.verdict)
-        if earlier is not None and earlier[1] == said:
+        earlier, content = known.get(answer.task_id), _identify_verdict(answer.verdict)
+        if earlier is not None and earlier[1] == content:
             same += 1
             continue
         statement = _make_statement(answer, person, None if earlier is None else earlier[0])
-        known[answer.task_id] = (str(statement.judgment_id), said)
+        known[answer.task_id] = (str(statement.judgment_id), content)
         recorded.append((statement, answer.question.task, answer.verdict))
     if recorded:
         table = build_judgment_table([statement for statement, _, _ in recorded], run_id=run.run_id)
@@ -193,8 +193,8 @@ def _read_earlier_answers(lake: Lake, person: str) -> dict[str, EarlierAnswer]:
         "WHERE annotator_id = ? AND task IS NOT NULL"
     )
     return {
-        task: (identity, [*said, *(json.loads(raw).get(name) for name in _DETAILS)])
-        for task, identity, *said, raw in lake.rows(query, [person])
+        task: (identity, [*content, *(json.loads(raw).get(name) for name in _DETAILS)])
+        for task, identity, *content, raw in lake.rows(query, [person])
     }
 
 
@@ -210,13 +210,13 @@ def _identify_verdict(verdict: Verdict) -> list[Any]:
 
 def _make_statement(answer: OfflineAnswer, person: str, earlier: str | None) -> JudgmentStatement:
     question, verdict = answer.question, answer.verdict
-    said: list[object] = [verdict.outcome, verdict.rationale]
+    words: list[object] = [verdict.outcome, verdict.rationale]
     if further := [
         value for value in _identify_verdict(verdict)[1:] if value not in (None, verdict.rationale)
     ]:
-        said.append(further)
+        words.append(further)
     return make_human_statement(
-        (question.task_id, person, question.revision, *said),
+        (question.task_id, person, question.revision, *words),
         task=question.task,
         asked_as=question.asked_as,
         annotator_id=person,

@@ -2,14 +2,15 @@
 
 | form | a task of the queue | the answer becomes |
 |---|---|---|
-| pairwise, pairwise-image, pairwise-video | two responses | a pairwise judgment with its strength; "both bad" is `tied_as` |
+| pairwise, pairwise-image, pairwise-video | two responses | a pairwise judgment; "both bad" is `tied_as` |
 | pairwise-turns | two trajectories | as pairwise |
 | ranking | three and more | a listwise judgment with a `ranking` |
 | pass-fail, pass-fail-image, pass-fail-video | one | a pointwise judgment, score 1 or 0 |
 | rubric | one | a pointwise judgment, score = weighted share of the criteria that are met, and criterion verdicts |
 | critique | one | as pass-fail, with the marked spans in `raw` |
 
-A task about one aspect says so above the conversation. Each form is a labelling configuration `ui_config/<form>.xml`. Responses are shown in an order drawn for the task.
+A task about one aspect says so above the conversation. Each form is a labelling configuration `ui_config/<form>.xml`.
+Responses are shown in an order drawn for the task.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ def make_human_statement(
         form=task.form,
         responses=responses,
         outcome=verdict.outcome,
-        shown=get_shown(task, order),
+        shown=find_shown_order(task, order),
         score=verdict.score,
         scores=verdict.scores,
         ranking=verdict.ranking,
@@ -101,7 +101,7 @@ def make_retraction(row: Mapping[str, Any]) -> JudgmentStatement:
     )
 
 
-def get_shown(task: VerifyTask, order: Sequence[str]) -> Shown | None:
+def find_shown_order(task: VerifyTask, order: Sequence[str]) -> Shown | None:
     """Return the order in which a pair was shown; None for other tasks."""
     if task.form != "pairwise":
         return None

@@ -1,8 +1,8 @@
 """`curate verify plan`: fills the queue of questions to people, the table `verify_tasks`, up to a budget.
 
-A plan is of one form (`verify.form`): pairs, prompts to rank, or responses to judge one by one; and about the responses as
-a whole, or about one aspect. Strategies choose pairs; a form that asks about prompts or responses asks about those of the
-chosen pairs.
+A plan is of one form (`verify.form`): pairs, prompts to rank, or responses to judge one by one; and about the responses
+as a whole, or about one aspect. Strategies choose pairs; a form that asks about prompts or responses asks about those
+of the chosen pairs.
 
 Some questions measure people (gold questions, repeats, adjudications: `verify.quality`). The others label pairs: a
 random stratum, drawn whatever judges said, and the rest by the configured routing strategies. A pair that was asked
@@ -67,8 +67,8 @@ def plan_questions(
         The counts of the run; its note says what was planned and how many more labels the answers would let through.
 
     Raises:
-        CurateError: The budget is below 1, there is nothing to ask about in this form, or a strategy or the rubric cannot
-            be opened.
+        CurateError: The budget is below 1, there is nothing to ask about in this form, or a strategy or the rubric
+            cannot be opened.
     """
     if budget < 1:
         raise CurateError(f"--budget is {budget}: plan at least one question.")
@@ -234,8 +234,8 @@ def route_pairs(
         units: int64[Q, k], the questions about each pair, for forms that do not ask about pairs; -1: none.
 
     Returns:
-        Name of the strategy → int64, row numbers of `pairs` (with `units`: questions), best first; strategies that chose
-        none are left out.
+        Name of the strategy → int64, row numbers of `pairs` (with `units`: questions), best first; strategies that
+        chose none are left out.
     """
     chosen_by: dict[str, list[int]] = {}
     taken: set[int] = {-1}

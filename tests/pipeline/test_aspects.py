@@ -80,7 +80,8 @@ def test_each_aspect_has_labels_of_its_own(project: Path) -> None:
             assert len(rows) == 72
             assert all((outcome == "a") == ((a > b) == better_is_higher) for a, b, outcome in rows)
         ranks = lake.rows(
-            "SELECT DISTINCT key[-1:], rank FROM aspect_rankings JOIN responses USING (response_id) WHERE aspect = 'brief' ORDER BY 1"
+            "SELECT DISTINCT key[-1:], rank FROM aspect_rankings JOIN responses USING (response_id) "
+            "WHERE aspect = 'brief' ORDER BY 1"
         )
         assert ranks == [("0", 1), ("1", 2), ("2", 3)]
     assert "nothing to do" in call(project, "aggregate")

@@ -17,8 +17,8 @@ from curate.lake.lake import Lake
 from curate.lake.runs import Summary
 from curate.pipeline.verification_loop import iterate_steps
 from curate.verify.answers import OfflineAnswer, list_questions, record_answers
-from curate.verify.forms import Verdict
 from curate.verify.consistency import count_rules, decide_labels
+from curate.verify.forms import Verdict
 from curate.verify.loop import find_best_checkpoint, list_checkpoints, read_loop_state, require_training
 
 

@@ -183,8 +183,8 @@ def test_who_is_asked_what(lake_with_questions: Lake) -> None:
     for purpose in ("repeat", "gold", "adjudicate"):
         with lake_with_questions.write(purpose) as writer:
             task = VerifyTask.model_validate(
-                {"task_id": purpose, "prompt_id": first.task.prompt_id, "form": "pairwise", "strategy": "x", "priority": 9.0,
-                 "responses": first.task.responses, "purpose": purpose, "run_id": "r"}
+                {"task_id": purpose, "prompt_id": first.task.prompt_id, "form": "pairwise", "strategy": "x",
+                 "priority": 9.0, "responses": first.task.responses, "purpose": purpose, "run_id": "r"}
             )  # fmt: skip
             writer.append("verify_tasks", table([task]))
 

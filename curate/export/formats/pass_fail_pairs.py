@@ -1,8 +1,9 @@
 """The format `pass-fail-pairs`: responses that people passed beside responses to other prompts that they failed.
 
 Single responses are easier to judge than pairs, and pairs across prompts make a training set of a reward model of them
-(SoliReward, arXiv 2512.22170). `chosen` and `rejected` are whole conversations, as TRL's RewardTrainer reads pairs with an
-implicit prompt (docs/source/dataset_formats.md, at huggingface/trl f2cd577). `curate train` reads pairs of one prompt only.
+(SoliReward, arXiv 2512.22170). `chosen` and `rejected` are whole conversations, as TRL's RewardTrainer reads pairs with
+an implicit prompt (docs/source/dataset_formats.md, at huggingface/trl f2cd577). `curate train` reads pairs of one
+prompt only.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ class PassFailOptions(Section):
 
     within: Literal["all", "source", "category"] = Field(
         "all",
-        description="all: any passed response beside any failed one. source, category: of prompts of one data set, or of one "
-        "`category` in their meta.",
+        description="all: any passed response beside any failed one. source, category: of prompts of one data set, or "
+        "of one `category` in their meta.",
     )
     pairs: int = Field(1, ge=1, description="Pairs for each response of the side that has more.")
     seed: int = 0

@@ -47,8 +47,8 @@ n_judgments, iteration |
 annotator_id, response_a, response_b, shown, outcome, rationale, confidence, iteration |
     | votes | those of pairs without confidence, strength and iteration; annotator_id, kind, n_judgments, p_chosen |
     | prompts | prompt_id, prompt, tools, source, split, reference, key |
-    | verdicts | prompt_id, prompt, tools, source, split, reference, category, response (as `chosen`), passes, passed and \
-failed (numbers of people) |
+    | verdicts | prompt_id, prompt, tools, source, split, reference, category, response (as `chosen`), passes; passed \
+and failed (numbers of people) |
 
     `prompt` and `completion` are lists of {role, content}, with calls and reasoning where there are any
     (`curate.data.conversation.build_dicts`); `tools` is a list of JSON Schemas or None. `chosen`, `rejected` and each

@@ -1,8 +1,8 @@
 """Pairs whose aspects contradict the verdict as a whole.
 
-Aspects should agree with the holistic judgment before they are trusted beside it (ALaRM, arXiv 2403.06754, which selects
-rewards of aspects by how seldom they contradict the holistic reward). Here each pair is looked at: with the verdicts s_k of
-its aspects (1, -1; ties are left out) and s as a whole, the share of aspect weight with s_k ≠ s.
+Aspects should agree with the holistic judgment before they are trusted beside it (ALaRM, arXiv 2403.06754, which
+selects rewards of aspects by how seldom they contradict the holistic reward). Here each pair is looked at: with the
+verdicts s_k of its aspects (1, -1; ties are left out) and s as a whole, the share of aspect weight with s_k ≠ s.
 """
 
 from __future__ import annotations

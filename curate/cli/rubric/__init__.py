@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import typer
 
+from curate.cli.rubric.features import show_features
 from curate.cli.rubric.lint import lint_files
 
 rubric_app = typer.Typer(
     help="Find, verify, select and use criteria that say what makes a response better.", no_args_is_help=True
 )
+rubric_app.command("features")(show_features)
 rubric_app.command("lint")(lint_files)

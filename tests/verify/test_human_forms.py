@@ -209,6 +209,30 @@ def test_two_passes_are_no_tie(project: Path) -> None:
     assert waiting.filter(purpose="label", asked_as="pairwise").height == 24
 
 
+def test_much_better_outweighs_slightly_better(project: Path) -> None:
+    """Ada and Bob contradict each other on every pair; Ada is the surer one."""
+    settings = project / "curate.yaml"
+    settings.write_text(
+        settings.read_text(encoding="utf-8").replace("verify: {", "verify: {overlap: 2, "), encoding="utf-8"
+    )
+    call(project, "verify", "plan", "--budget", "72")
+    answer_sheet(project, "Ada", lambda row: {"verdict": f"{find_better(row)} much"})
+    worse = {"first": "second", "second": "first"}
+    answer_sheet(project, "Bob", lambda row: {"verdict": f"{worse[find_better(row)]} slightly"})
+    call(project, "aggregate")
+    with open_lake(project) as lake:
+        labels = lake.rows(
+            "SELECT a.model < b.model, outcome FROM preferences JOIN responses AS a ON a.response_id = response_a "
+            "JOIN responses AS b ON b.response_id = response_b WHERE status = 'verified'"
+        )
+    assert len(labels) == 72
+    assert all(outcome == ("a" if is_better else "b") for is_better, outcome in labels)
+
+
+def find_better(row: dict[str, str]) -> str:
+    return "first" if rate(row["first"]) < rate(row["second"]) else "second"
+
+
 def test_a_planned_ranking_covers_its_pairs(project: Path) -> None:
     call(project, "verify", "plan", "--form", "ranking", "--budget", "5")
     assert "42 questions planned" in call(project, "verify", "plan", "--budget", "72")  # 7 prompts of 6 pairs

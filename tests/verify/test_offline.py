@@ -304,3 +304,51 @@ def _until(descriptor: int, wanted: bytes) -> bytes:
             except OSError:  # the child has closed its side
                 break
     return seen
+
+
+@pytest.mark.parametrize(
+    ("form", "typed", "stored"),
+    [
+        ("pass-fail", "pu2fxqn", [("a", 0.0), ("a", 0.0)]),
+        ("critique", "ptoo short\nwrong: The answer\nbad\n\nq", [("a", 1.0)]),
+        ("rubric", "ynsyq", [("a", 0.5), ("abstain", None)]),
+        ("ranking", "1 2 3\n2 1 = 3 4\nq\n", [("a", None)]),
+        ("pairwise", "78tq", [("tie", None), ("tie", None)]),
+    ],
+)
+def test_every_form_in_the_terminal(
+    lake_with_questions: Lake, form: str, typed: str, stored: list[tuple[str, float | None]]
+) -> None:
+    config = Config.model_validate({"verify": {"criteria": ["Correct", "Polite"]}})
+    with lake_with_questions.write("others") as writer:
+        writer.delete("verify_tasks", "true")
+    plan_questions(lake_with_questions, config, budget=6, form=form)  # type: ignore[arg-type]
+    out, pressed = StringIO(), keys(typed)
+    console = Console(file=out, width=100)
+    annotate_questions(
+        lake_with_questions, "ada", read_key=lambda: next(pressed, ""), console=console, config=config
+    )
+    rows = lake_with_questions.rows("SELECT outcome, score FROM human_judgments ORDER BY outcome, score")
+    if form == "pairwise":  # the first answer is "second, much better"
+        score, shown = lake_with_questions.rows(
+            "SELECT score, shown FROM human_judgments WHERE outcome <> 'tie'"
+        )[0]
+        assert score == (-3.0 if shown == "ab" else 3.0)
+        assert (
+            lake_with_questions.value("SELECT count(*) FROM human_judgments WHERE tied_as = 'both-bad'") == 1
+        )
+        rows = [row for row in rows if row[0] == "tie"]
+    assert rows == stored
+    if form == "critique":
+        (raw, why) = lake_with_questions.rows("SELECT raw, rationale FROM human_judgments")[0]
+        assert why == "too short"
+        assert '"text": "The answer", "label": "wrong"' in raw
+        assert "spans has 'bad'" in out.getvalue()
+    if form == "ranking":
+        assert "'1 2 3' is no ranking" in out.getvalue()
+        (ranking, scores) = lake_with_questions.rows(
+            "SELECT len(ranking), list_sort(scores) FROM human_judgments"
+        )[0]
+        assert (ranking, scores) == (4, [-2.0, -1.0, -1.0, 0.0])
+    if form == "rubric":
+        assert "1 of 2: Correct" in out.getvalue()

@@ -27,6 +27,7 @@ _SEARCHED = (
     "verify_tasks",
     "preferences",
     "rankings",
+    "criterion_verdicts",
     "aspect_preferences",
     "aspect_rankings",
     "repeats",

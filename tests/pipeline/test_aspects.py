@@ -145,7 +145,7 @@ def test_pairs_whose_aspects_contradict_the_whole_are_left_out(project: Path) ->
 
 def test_the_report_shows_aspects_that_say_the_same(project: Path) -> None:
     call(project, "aggregate")
-    call(project, "report", str(project / "report.html"))
+    call(project, "report", "-o", str(project / "report.html"))
     page = " ".join((project / "report.html").read_text(encoding="utf-8").split())
     assert "Judgments are about 3 aspects" in page
     assert "<b>candid</b> and <b>honest</b> say the same" in page

@@ -14,6 +14,7 @@ from curate.cli.aggregate import combine_judgments
 from curate.cli.backup import restore_backup, write_backup
 from curate.cli.certify import certify_labels
 from curate.cli.check import check_project
+from curate.cli.deploy import deploy_project
 from curate.cli.evaluate import evaluate_models
 from curate.cli.explain import explain_labels
 from curate.cli.export import write_exports
@@ -67,6 +68,7 @@ app.command("status")(show_status)
 app.command("sql")(query_lake)
 app.add_typer(snapshot_app, name="snapshot")
 app.command("check")(check_project)
+app.command("deploy")(deploy_project)
 app.command("backup")(write_backup)
 app.command("restore")(restore_backup)
 app.command("compact")(compact_files)

@@ -233,8 +233,13 @@ class Engine(Protocol):
         """Return the cost of so many tokens, in the currency of `price_in` and `price_out`; None: not known."""
         return None
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether another process or machine runs the model: waiting for it costs this one nothing."""
+        return False
+
     def close(self) -> None:
-        """Free the model; a later request opens it again."""
+        """Free the model; a later request opens it again. Requests of other threads that are on their way end."""
         return
 
 

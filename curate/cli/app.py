@@ -36,6 +36,7 @@ from curate.cli.snapshot import snapshot_app
 from curate.cli.sql import query_lake
 from curate.cli.status import show_status
 from curate.cli.train import train_model
+from curate.cli.up import start_stack, stop_stack
 from curate.cli.verify import verify_app
 from curate.core.log_scrubbing import install_log_scrubber
 from curate.core.terminal import print_line
@@ -69,6 +70,8 @@ app.command("sql")(query_lake)
 app.add_typer(snapshot_app, name="snapshot")
 app.command("check")(check_project)
 app.command("deploy")(deploy_project)
+app.command("up")(start_stack)
+app.command("down")(stop_stack)
 app.command("backup")(write_backup)
 app.command("restore")(restore_backup)
 app.command("compact")(compact_files)

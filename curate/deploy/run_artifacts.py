@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def publish_run(config: Config, flow: str, summaries: Sequence[Summary]) -> None
     """
     name, report = get_project_name(config), config.resolve(config.report.path)
     text = format_summaries(summaries)
-    url = config.deploy.report_url
+    url = config.deploy.report_url or os.environ.get("CURATE_REPORT_URL")  # the latter: of `curate up`
     if url is None and report.is_file():
         text += f"\n\nReport: `{report}`"
     create_markdown_artifact(scrub_text(text), key=f"{name}-{flow}", description=f"Stages of {flow}")

@@ -36,3 +36,11 @@ def deploy_plan(config: Config, plan: DeploymentPlan) -> list[str]:
             f"The Prefect server at {address} cannot be reached ({type(error).__name__}): start it, or correct "
             "PREFECT_API_URL."
         ) from error
+
+
+def is_worker_online(pool: str, worker: str) -> bool:
+    """Tell whether the server of PREFECT_API_URL has heard of a worker."""
+    from prefect.client.orchestration import get_client
+
+    with get_client(sync_client=True) as client:
+        return any(known.name == worker for known in client.read_workers_for_work_pool(pool))

@@ -19,5 +19,5 @@ def aggregate(config: str = "curate.yaml", options: AggregateChanges | None = No
         config: Path of curate.yaml.
         options: Options of `aggregate` that are others in this run.
     """
-    with open_project(config, "aggregate", aggregate=options) as project:
+    with open_project(config, "aggregate", {"aggregate": options}) as project:
         return project.do_stage("aggregate", lambda lake: aggregate_judgments(lake, project.config))

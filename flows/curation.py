@@ -7,11 +7,18 @@ milliseconds. `curate deploy` brings it to a server. Its entry point is `flows/c
 
 from __future__ import annotations
 
-from prefect import flow
+from pathlib import Path
 
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.runtime import deployment
+from prefect.states import Completed
+
+from curate.config.project import load_config
 from curate.core.progress import progress_bars
 from curate.deploy.failure_notice import send_failure_notice
 from curate.deploy.flow_runs import open_project
+from curate.deploy.run_lock import hold_run_lock
 from curate.deploy.section_changes import (
     AggregateChanges,
     EvaluateChanges,
@@ -31,8 +38,10 @@ def curation(
     train: TrainChanges | None = None,
     evaluate: EvaluateChanges | None = None,
     report: ReportChanges | None = None,
-) -> list[Summary]:
-    """Ingest → judge → aggregate → train → judge with the trained model → aggregate → export → evaluate → report.
+) -> list[Summary] | State[list[Summary]]:
+    """Run all stages, from ingest to report; what is done already is skipped.
+
+    A run of a deployment ends at once if another one of this project is at work.
 
     Args:
         config: Path of curate.yaml.
@@ -45,11 +54,14 @@ def curation(
     changes = {
         "judge": judge, "aggregate": aggregate, "train": train, "evaluate": evaluate, "report": report
     }  # fmt: skip
-    with open_project(config, "curation", **changes) as project:
-        return run_curation(
-            project.lake,
-            project.config,
-            track=progress_bars,
-            call_stage=project.call_stage,
-            ask_chunk=project.ask_chunk,
-        )
+    with hold_run_lock(load_config(Path(config))) as is_alone:
+        if not is_alone and deployment.id is not None:
+            return Completed(name="Skipped", message="Another run of this project is at work.", data=[])
+        with open_project(config, "curation", changes) as project:
+            return run_curation(
+                project.lake,
+                project.config,
+                track=progress_bars,
+                call_stage=project.call_stage,
+                ask_chunk=project.ask_chunk,
+            )

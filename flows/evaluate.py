@@ -19,5 +19,5 @@ def evaluate(config: str = "curate.yaml", options: EvaluateChanges | None = None
         config: Path of curate.yaml.
         options: Options of `evaluate` that are others in this run.
     """
-    with open_project(config, "evaluate", evaluate=options) as project:
+    with open_project(config, "evaluate", {"evaluate": options}) as project:
         return project.do_stage("evaluate", lambda lake: evaluate_project(lake, project.config))

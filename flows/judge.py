@@ -26,7 +26,7 @@ def judge(
         only: Names of the judges to ask; none: all.
         limit: Number of prompts, the first ones; none: all.
     """
-    with open_project(config, "judge", judge=options) as project:
+    with open_project(config, "judge", {"judge": options}) as project:
         return project.do_stage(
             "judge",
             lambda lake: judge_responses(

@@ -19,5 +19,5 @@ def report(config: str = "curate.yaml", options: ReportChanges | None = None) ->
         config: Path of curate.yaml.
         options: Options of `report` that are others in this run.
     """
-    with open_project(config, "report", report=options) as project:
+    with open_project(config, "report", {"report": options}) as project:
         return project.do_stage("report", lambda lake: write_report_if_installed(lake, project.config))

@@ -19,5 +19,5 @@ def train(config: str = "curate.yaml", options: TrainChanges | None = None) -> l
         config: Path of curate.yaml.
         options: Options of `train` that are others in this run.
     """
-    with open_project(config, "train", train=options) as project:
+    with open_project(config, "train", {"train": options}) as project:
         return project.do_stage("train", lambda lake: train_on_panel(lake, project.config))

@@ -33,7 +33,7 @@ def verification(config: str = "curate.yaml", options: VerifyChanges | None = No
         config: Path of curate.yaml.
         options: Options of `verify` that are others in this run.
     """
-    with open_project(config, "verification", verify=options) as project:
+    with open_project(config, "verification", {"verify": options}) as project:
         run = run_verification_loop(
             project.lake, project.config, track=progress_bars, call_stage=project.call_stage
         )

@@ -9,7 +9,7 @@ A flow run that was killed is simply run again: every stage finds out by itself 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -58,19 +58,25 @@ class ProjectRun:
 
 @contextlib.contextmanager
 def open_project(
-    path: str, flow: str, *, is_published: bool = True, **changes: BaseModel | None
+    path: str,
+    flow: str,
+    changes: Mapping[str, BaseModel | None] | None = None,
+    *,
+    is_published: bool = True,
 ) -> Iterator[ProjectRun]:
     """Yield the project of a curate.yaml for a flow run; publish what its stages did, also after a failure.
 
     Args:
         path: Path of curate.yaml.
         flow: Name of the flow.
+        changes: By section, the options that this run changes.
         is_published: Publish a table of its stages.
-        **changes: By section, the options that this run changes.
     """
     with scrub_errors():  # Prefect stores the errors of flows
         config = load_config(Path(path))
-        changed = {name: options for name, model in changes.items() if (options := list_changes(model))}
+        changed = {
+            name: options for name, model in (changes or {}).items() if (options := list_changes(model))
+        }
         if changed:
             config = change_sections(config, changed)
         with Lake.open(config.location) as lake:

@@ -29,6 +29,7 @@ from curate.config.deploy import DeploySection, parse_interval
 from curate.config.project import Config
 from curate.core.errors import CurateError
 from curate.core.resources import find_resource
+from curate.deploy.dead_runs import watch_dead_runs
 from curate.deploy.deployments import DeploymentPlan, PlannedDeployment
 from curate.deploy.failure_notice import load_notifier
 from curate.deploy.stage_tasks import LOCAL_MODEL
@@ -53,6 +54,7 @@ def apply_plan(client: SyncPrefectClient, config: Config, plan: DeploymentPlan) 
         load_notifier(config.deploy.notify)
     yield from _ensure_work_pool(client, config.deploy)
     yield from _set_limits(client, config.deploy)
+    yield from watch_dead_runs(client, plan.project, plan.tag)
     existing = {
         (deployment.name, client.read_flow(deployment.flow_id).name): deployment
         for deployment in client.read_deployments(
@@ -121,7 +123,7 @@ def _set_limits(client: SyncPrefectClient, section: DeploySection) -> Iterator[s
 
 def _list_values(section: DeploySection, wanted: PlannedDeployment) -> dict[str, Any]:
     """List what a deployment should have, as JSON values; `schedules` as (schedule, active) without ids."""
-    flow = load_flow_from_entrypoint(f"{find_resource(f'flows/{wanted.file}.py')}:{wanted.function}")
+    flow: Any = load_flow_from_entrypoint(f"{find_resource(f'flows/{wanted.file}.py')}:{wanted.function}")
     return {
         "description": wanted.description,
         "parameters": wanted.parameters,
@@ -132,8 +134,6 @@ def _list_values(section: DeploySection, wanted: PlannedDeployment) -> dict[str,
         "parameter_openapi_schema": parameter_schema(flow).model_dump_for_openapi(),
         "enforce_parameter_schema": True,
         "pull_steps": [{"prefect.deployments.steps.set_working_directory": {"directory": wanted.directory}}],
-        # A run never overtakes itself: the next one waits, and finds what is left to do.
-        "concurrency_limit": 1 if wanted.schedule else None,
         "schedules": [_make_schedule(wanted)] if wanted.schedule else [],
     }
 
@@ -147,17 +147,8 @@ def _make_schedule(wanted: PlannedDeployment) -> CronSchedule | IntervalSchedule
 
 
 def _list_differences(deployment: DeploymentResponse, values: dict[str, Any]) -> set[str]:
-    limit = deployment.global_concurrency_limit
-    present = {
-        name: getattr(deployment, name)
-        for name in values
-        if name not in ("concurrency_limit", "schedules", "work_pool_name")
-    }
-    present |= {
-        "work_pool_name": deployment.work_pool_name,
-        "concurrency_limit": None if limit is None else limit.limit,
-        "schedules": [schedule.schedule for schedule in deployment.schedules],
-    }
+    present = {name: getattr(deployment, name) for name in values}
+    present["schedules"] = [schedule.schedule for schedule in deployment.schedules]
     return {name for name, value in values.items() if _write_json(present[name]) != _write_json(value)}
 
 

@@ -25,7 +25,10 @@ from curate.deploy.service_records import ServiceRecord, end_service, read_recor
 from curate.deploy.service_start import HOST, ServiceCommand, answers, find_port, start_service
 
 PREFECT, WORKER, REPORT, LABEL_STUDIO = "Prefect", "Prefect worker", "report", "Label Studio"
-_RUN_LOGS = {"PREFECT_LOGGING_LEVEL": "INFO", "PREFECT_LOGGING_TO_API_ENABLED": "true"}  # a terminal's run has none
+_RUN_LOGS = {
+    "PREFECT_LOGGING_LEVEL": "INFO",
+    "PREFECT_LOGGING_TO_API_ENABLED": "true",
+}  # a terminal's run has none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 
 from curate.config.project import Config
 from curate.core.errors import CurateError
 from curate.core.extras import require_extra
 from curate.deploy.deployments import DeploymentPlan
+
+
+def find_server_problem() -> str:
+    """Return why a Prefect server of this environment would not do its work; "" if it would."""
+    version = importlib.metadata.version("sqlalchemy")
+    if tuple(map(int, version.split(".")[:2])) >= (2, 1):
+        return (
+            f"SQLAlchemy {version} is installed, with which the server of Prefect 3.8 starts no scheduled run: run "
+            "`pip install 'sqlalchemy<2.1'`."
+        )
+    return ""
 
 
 def deploy_plan(config: Config, plan: DeploymentPlan) -> list[str]:

@@ -20,7 +20,7 @@ from curate.core.extras import require_extra
 from curate.deploy.deployments import plan_deployments
 from curate.deploy.label_studio import find_label_studio, is_here, make_command, read_credentials
 from curate.deploy.names import get_project_name
-from curate.deploy.server import deploy_plan, is_worker_online
+from curate.deploy.server import deploy_plan, find_server_problem, is_worker_online
 from curate.deploy.service_records import ServiceRecord, end_service, read_records, write_records
 from curate.deploy.service_start import HOST, ServiceCommand, answers, find_port, start_service
 
@@ -112,6 +112,8 @@ def start_services(config: Config, options: UpOptions) -> RunningServices:
         CurateError: A service does not start, a package is missing, or another `curate up` is at work.
     """
     require_extra("flows", "prefect", "psutil", purpose="`curate up`")
+    if problem := find_server_problem():
+        raise CurateError(problem)
     folder = ServiceFolder(config)
     try:
         with folder.lock():

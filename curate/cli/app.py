@@ -15,6 +15,7 @@ from curate.cli.backup import restore_backup, write_backup
 from curate.cli.certify import certify_labels
 from curate.cli.check import check_project
 from curate.cli.deploy import deploy_project
+from curate.cli.doctor import examine_machine
 from curate.cli.evaluate import evaluate_models
 from curate.cli.explain import explain_labels
 from curate.cli.export import write_exports
@@ -72,6 +73,7 @@ app.command("check")(check_project)
 app.command("deploy")(deploy_project)
 app.command("up")(start_stack)
 app.command("down")(stop_stack)
+app.command("doctor")(examine_machine)
 app.command("backup")(write_backup)
 app.command("restore")(restore_backup)
 app.command("compact")(compact_files)

@@ -10,8 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-
-import psutil
+from typing import Any
 
 from curate.core.atomic import atomic_file
 from curate.core.errors import CurateError
@@ -37,14 +36,30 @@ class ServiceRecord:
     url: str
     log: str
 
-    def find_process(self) -> psutil.Process | None:
+    def find_process(self) -> Any | None:
         """Return the process, if it is still the one that was started."""
+        import psutil
+
         try:
             process = psutil.Process(self.pid)
             is_same = abs(process.create_time() - self.started) < 0.01
             return process if is_same and process.status() != psutil.STATUS_ZOMBIE else None
         except psutil.NoSuchProcess:
             return None
+
+
+def record_process(name: str, pid: int, *, url: str, log: str) -> ServiceRecord:
+    """Make the record of a process that runs now.
+
+    Args:
+        name: Name of the service.
+        pid: Number of its process.
+        url: Its address.
+        log: Path of its log.
+    """
+    import psutil
+
+    return ServiceRecord(name, pid, float(psutil.Process(pid).create_time()), url, log)
 
 
 def read_records(path: Path) -> list[ServiceRecord]:
@@ -77,6 +92,8 @@ def end_service(record: ServiceRecord) -> bool:
 
     It is asked to end; what is there after 20 seconds is killed.
     """
+    import psutil
+
     process = record.find_process()
     if process is None:
         return False

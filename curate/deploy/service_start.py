@@ -13,10 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil
-
 from curate.core.errors import CurateError
-from curate.deploy.service_records import ServiceRecord
+from curate.deploy.service_records import ServiceRecord, record_process
 
 HOST = "127.0.0.1"
 _NO_PROXY = {"no_proxy": "127.0.0.1,localhost", "NO_PROXY": "127.0.0.1,localhost"}
@@ -69,8 +67,7 @@ def start_service(
             )  # fmt: skip
         except OSError as error:
             raise CurateError(f"{service.name} cannot be started: {error}.") from error
-    started = psutil.Process(process.pid).create_time()
-    record = ServiceRecord(service.name, process.pid, started, service.url, str(log))
+    record = record_process(service.name, process.pid, url=service.url, log=str(log))
     on_start(record)
     deadline = time.monotonic() + service.seconds
     while not service.is_ready():
@@ -93,6 +90,15 @@ def answers(url: str) -> bool:
         with _direct.open(url, timeout=5) as response:
             return 200 <= int(response.status) < 300
     except (OSError, http.client.HTTPException):
+        return False
+
+
+def connects(host: str, port: int) -> bool:
+    """Tell whether a server takes connections."""
+    try:
+        with socket.create_connection((host, port), timeout=3):
+            return True
+    except OSError:
         return False
 
 

@@ -32,7 +32,7 @@ judge:
   judges:
     - {name: length, kind: rule, rule: length}
     - {name: slow, kind: "./slow.py:Slow"}
-aggregate: {guarantee: null}
+aggregate: {annotator_model: majority, guarantee: null}
 deploy:
   name: nightly-test
   retry_delay: 0.1

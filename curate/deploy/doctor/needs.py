@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from curate.config.project import Config
+from curate.core.secrets import MASK, is_secret_name, scrub_text
 
 MODULES: Mapping[str, tuple[str, ...]] = {
     "models": ("torch", "transformers", "sentence_transformers", "safetensors", "accelerate"),
@@ -59,23 +60,17 @@ def list_clear_secrets(document: Any, key: str = "") -> list[str]:
     >>> list_clear_secrets({"engines": {"a": {"api_key": "sk-abc123", "api_key_env": "OPENAI_API_KEY"}}})
     ['engines.a.api_key']
     """
-    from curate.core.secrets import MASK, is_secret_name, scrub_text
-
     if isinstance(document, Mapping):
-        return [
-            secret
-            for name, value in document.items()
-            for secret in list_clear_secrets(value, f"{key}.{name}")
-        ]
-    if isinstance(document, list):
-        return [
-            secret
-            for number, value in enumerate(document)
-            for secret in list_clear_secrets(value, f"{key}[{number}]")
-        ]
-    if not isinstance(document, str) or "${" in document:
-        return []
-    name = key.rpartition(".")[2]
+        items = [(f"{key}.{name}", value) for name, value in document.items()]
+    elif isinstance(document, list):
+        items = [(f"{key}[{number}]", value) for number, value in enumerate(document)]
+    else:
+        return [key.lstrip(".")] if _is_clear_secret(document, key.rpartition(".")[2]) else []
+    return [secret for name, value in items for secret in list_clear_secrets(value, name)]
+
+
+def _is_clear_secret(value: Any, name: str) -> bool:
+    if not isinstance(value, str) or not value or "${" in value:
+        return False
     is_named = is_secret_name(name) and not name.endswith("_env") and name.lower() not in ("key", "keys")
-    has_password = "://" in document and MASK in scrub_text(document)
-    return [key.lstrip(".")] if (is_named and document) or has_password else []
+    return is_named or ("://" in value and MASK in scrub_text(value))

@@ -216,7 +216,7 @@ def test_the_error_of_one_server_ends_the_run_and_keeps_what_others_said(
         return make_reply()
 
     config = make_config(yaml(serve("fast", refuse), serve("slow", answer)))
-    with pytest.raises(CurateError, match="fast|who are you|key"):
+    with pytest.raises(CurateError, match="fast"):
         judge_responses(sample_lake, config)
     kept = sample_lake.value("SELECT count(*) FROM judgments WHERE annotator_id = 'thorough'")
     assert 0 < kept <= 2 * PAIRS

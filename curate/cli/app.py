@@ -16,7 +16,9 @@ from curate.cli.aggregate import combine_judgments
 from curate.cli.backup import restore_backup, write_backup
 from curate.cli.certify import certify_labels
 from curate.cli.check import check_project
+from curate.cli.deploy import deploy_project
 from curate.cli.diff import compare_runs
+from curate.cli.doctor import examine_machine
 from curate.cli.evaluate import evaluate_models
 from curate.cli.explain import explain_labels
 from curate.cli.export import write_exports
@@ -41,6 +43,7 @@ from curate.cli.snapshot import snapshot_app
 from curate.cli.sql import query_lake
 from curate.cli.status import show_status
 from curate.cli.train import train_model
+from curate.cli.up import start_stack, stop_stack
 from curate.cli.verify import verify_app
 from curate.core.log_lines import JsonLogHandler, is_json_log
 from curate.core.log_scrubbing import install_log_scrubber
@@ -78,6 +81,10 @@ app.command("sql")(query_lake)
 app.add_typer(snapshot_app, name="snapshot")
 app.command("agent-context")(print_agent_context)
 app.command("check")(check_project)
+app.command("deploy")(deploy_project)
+app.command("up")(start_stack)
+app.command("down")(stop_stack)
+app.command("doctor")(examine_machine)
 app.command("backup")(write_backup)
 app.command("restore")(restore_backup)
 app.command("compact")(compact_files)

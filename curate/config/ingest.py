@@ -28,6 +28,7 @@ SHAPE_NAMES = (
     "helpsteer3",
     "imagereward",
     "judgebench",
+    "judgebench-outputs",
     "kto",
     "llamafactory-dpo",
     "llamafactory-kto",

@@ -2,17 +2,17 @@
 
 | form | a task of the queue | the answer becomes |
 |---|---|---|
-| pairwise, pairwise-image, pairwise-video | two responses | a pairwise judgment; strength and "both bad" in `raw` |
+| pairwise, pairwise-image, pairwise-video | two responses | a pairwise judgment; "both bad" is `tied_as` |
 | pairwise-turns | two trajectories | as pairwise |
 | ranking | three and more | a listwise judgment with a `ranking` |
 | pass-fail, pass-fail-image, pass-fail-video | one | a pointwise judgment, score 1 or 0 |
-| rubric | one | a pointwise judgment, score = share of the criteria that are met |
+| rubric | one | a pointwise judgment, score = weighted share of the criteria that are met, and criterion verdicts |
 | critique | one | as pass-fail, with the marked spans in `raw` |
 | any of these with `-media` | with images or videos anywhere | as without; the form shows them |
 
-Each form is a labelling configuration `ui_config/<form>.xml`; `-media` adds tags to it. pairwise-image and others of
-its sort show exactly one image or video at a web address in each response, and none in the prompt. Responses are shown
-in an order drawn for the task.
+A task about one aspect says so above the conversation. Each form is a labelling configuration `ui_config/<form>.xml`;
+`-media` adds tags to it. pairwise-image and others of its sort show exactly one image or video at a web address in each
+response, and none in the prompt. Responses are shown in an order drawn for the task.
 """
 
 from __future__ import annotations
@@ -24,12 +24,24 @@ from dataclasses import dataclass, field, replace
 from textwrap import indent
 from typing import Any
 from urllib.parse import urlsplit
+from xml.sax.saxutils import quoteattr
 
-from curate.config.verify import VerifySection
+from curate.config.verify import HUMAN_FORMS, VerifySection
+from curate.core.human_forms import AskedAs
 from curate.core.identity import content_id
 from curate.core.resources import find_resource
 from curate.data.conversation import Conversation, count_common
-from curate.records import Message, Outcome, VerifyTask
+from curate.data.rubric import Rubric
+from curate.records import Form, Message, Outcome, TiedAs, VerifyTask
+from curate.verify.criteria import (
+    AskedCriterion,
+    CriterionAnswer,
+    compute_rubric_score,
+    list_rubric_criteria,
+    list_text_criteria,
+    pack_criteria,
+    unpack_criteria,
+)
 from curate.verify.display import (
     find_media_address,
     has_turns,
@@ -75,29 +87,37 @@ class Verdict:
     outcome: Outcome
     score: float | None = None
     ranking: tuple[str, ...] | None = None
+    scores: tuple[float, ...] | None = None
+    tied_as: TiedAs | None = None
+    criteria: tuple[CriterionAnswer, ...] = ()
     rationale: str | None = None
     details: dict[str, Any] = field(default_factory=dict)
 
 
+def get_asked_as(task: VerifyTask, section: VerifySection) -> AskedAs:
+    """Return the form in which a task is asked, of older queues the one that it would have been asked in."""
+    by_form: dict[Form, AskedAs] = {"pairwise": "pairwise", "listwise": "ranking"}
+    return task.asked_as or by_form.get(task.form, section.pointwise)
+
+
+def get_form_asked(form: str) -> AskedAs:
+    """Return what a labelling configuration asks, whatever media it shows."""
+    return next(asked for asked in HUMAN_FORMS if form.startswith(asked))
+
+
 def choose_form(item: TaskItem, section: VerifySection) -> str:
-    """Choose the form that fits a task and its images and videos."""
-    form = _choose_text_form(item, section)
+    """Choose the labelling configuration that fits a task and its images and videos."""
+    asked = get_asked_as(item.task, section)
+    has_steps = asked == "pairwise" and any(map(has_turns, item.answers.values()))
+    form = TURNS if has_steps else asked
     if not any(map(list_media, (item.messages, *item.answers.values()))):
         return form
     kind = _find_single_kind(item)
-    if kind is not None and form == "pairwise":
-        return f"pairwise-{kind}"
-    if kind is not None and item.task.form == "pointwise":
+    if kind is not None and form in ("pairwise", "pass-fail"):
+        return f"{form}-{kind}"
+    if kind is not None and item.task.form == "pointwise" and item.task.asked_as is None:
         return f"pass-fail-{kind}"
     return form + WITH_MEDIA
-
-
-def _choose_text_form(item: TaskItem, section: VerifySection) -> str:
-    if item.task.form == "listwise":
-        return "ranking"
-    if item.task.form == "pairwise":
-        return TURNS if any(map(has_turns, item.answers.values())) else "pairwise"
-    return section.pointwise
 
 
 def _find_single_kind(item: TaskItem) -> str | None:
@@ -114,8 +134,34 @@ def _find_single_kind(item: TaskItem) -> str | None:
     return kinds.pop() if on_web else None
 
 
-def read_label_config(form: str) -> str:
-    """Read the labelling configuration (XML) of a form, with the style that all forms share."""
+def _find_media(item: TaskItem) -> str | None:
+    kinds = {part.type for answer in item.answers.values() for message in answer for part in message.content}
+    return next((kind for kind in MEDIA if kind in kinds), None)
+
+
+def list_asked_criteria(
+    item: TaskItem, section: VerifySection, rubric: Rubric | None
+) -> tuple[AskedCriterion, ...]:
+    """List the criteria that the rubric form asks about a task.
+
+    Raises:
+        ValueError: There are none.
+    """
+    if item.criteria:
+        return list_text_criteria(item.criteria)
+    criteria = list_text_criteria(section.criteria) if rubric is None else list_rubric_criteria(rubric)
+    if not criteria:
+        raise ValueError("without criteria: set `verify.rubric` or `verify.criteria`")
+    return criteria
+
+
+def read_label_config(form: str, aspect: str | None = None) -> str:
+    """Read the labelling configuration (XML) of a form, with the style that all forms share.
+
+    Args:
+        form: Name of the form.
+        aspect: The one criterion that is asked about.
+    """
     base = form.removesuffix(WITH_MEDIA)
     text, style = (
         find_resource(f"ui_config/{name}").read_text(encoding="utf-8")
@@ -123,6 +169,10 @@ def read_label_config(form: str) -> str:
     )
     if form != base:
         text = _add_galleries(text, base)
+    if aspect is not None:
+        header = f'<Header value={quoteattr(describe_aspect(aspect))} size="4"/>'
+        opening = '<View className="curate-task">'
+        text = text.replace(opening, f"{opening}\n      {header}", 1)
     return text.replace("<Style/>", f"<Style>\n{indent(style, '    ')}  </Style>")
 
 
@@ -151,7 +201,14 @@ def _name_sides(form: str) -> tuple[str, ...]:
     return () if form.startswith("ranking") else ("response",)
 
 
-def hash_form(form: str, *, guideline: str, assist: bool, criteria: Sequence[str]) -> str:
+def describe_aspect(aspect: str) -> str:
+    """Tell people which one criterion they are asked about."""
+    return f"Judge this alone: {reveal_characters(aspect)}"
+
+
+def hash_form(
+    form: str, *, guideline: str, assist: bool, criteria: Sequence[AskedCriterion], aspect: str | None = None
+) -> str:
     """Hash how people are asked: everything but the task itself that can change their answers.
 
     Args:
@@ -159,8 +216,10 @@ def hash_form(form: str, *, guideline: str, assist: bool, criteria: Sequence[str
         guideline: Text beside the task.
         assist: Whether the panel's label is shown.
         criteria: What the rubric form asks people to tick; other forms do not show them.
+        aspect: The one criterion that is asked about.
     """
-    return content_id(read_label_config(form), guideline, assist, list(criteria) if form == "rubric" else [])
+    texts = [criterion.text for criterion in criteria] if form.startswith("rubric") else []
+    return content_id(read_label_config(form, aspect), guideline, assist, texts)
 
 
 def build_task_data(
@@ -169,6 +228,7 @@ def build_task_data(
     *,
     guideline: str,
     section: VerifySection,
+    rubric: Rubric | None = None,
     links: MediaLinks | None = None,
 ) -> dict[str, Any]:
     """Build the data of a task in Label Studio: texts to show, and what reading the answers needs. It names no model.
@@ -178,6 +238,7 @@ def build_task_data(
         form: The form that shows it.
         guideline: Text beside the task.
         section: `verify` of curate.yaml.
+        rubric: What `verify.rubric` names.
         links: Makes the links of a `-media` form.
 
     Raises:
@@ -185,61 +246,58 @@ def build_task_data(
     """
     if set(item.answers) != set(item.task.responses):
         raise ValueError("about responses that are not in the lake")
-    if form.endswith(WITH_MEDIA) and links is not None:
-        base = form.removesuffix(WITH_MEDIA)
-        text_item = replace(
-            item,
-            messages=hide_addresses(item.messages),
-            answers={response: hide_addresses(answer) for response, answer in item.answers.items()},
-        )
-        shown = build_task_data(text_item, base, guideline=guideline, section=section)
-        revision = hash_form(
-            form,
-            guideline=_add_criteria(guideline, item),
-            assist=section.assist,
-            criteria=item.criteria or tuple(section.criteria),
-        )
-        return shown | {"form": form, "revision": revision} | _build_galleries(item, base, links)
-    criteria = item.criteria or tuple(section.criteria)
-    guideline = _add_criteria(guideline, item)
+    base, original, galleries = form.removesuffix(WITH_MEDIA), item, dict[str, str]()
+    if form != base and links is not None:
+        galleries = _build_galleries(item, base, links)
+        answers_as_text = {response: hide_addresses(answer) for response, answer in item.answers.items()}
+        item = replace(item, messages=hide_addresses(item.messages), answers=answers_as_text)
+    if base in ("rubric", "critique") and (media := _find_media(item)):
+        raise ValueError(f"with an {media}" if media == "image" else f"with a {media}")
+    criteria = list_asked_criteria(item, section, rubric) if base == "rubric" else ()
+    guideline = add_own_criteria(guideline, item)
     data: dict[str, Any] = {
         "task": item.task.task_id,
         "form": form,
-        "revision": hash_form(form, guideline=guideline, assist=section.assist, criteria=criteria),
+        "revision": hash_form(
+            form, guideline=guideline, assist=section.assist, criteria=criteria, aspect=item.task.aspect
+        ),
         "assist": section.assist,
         "order": list(item.order),
         "conversation": render_turns(item.messages),
         "guideline": guideline,
+        **galleries,
     }
     answers = [item.answers[response] for response in item.order]
-    if form == "ranking":
+    if base == "ranking":
         data["candidates"] = [
             {"id": str(number), "title": f"Response {number}", "body": render_answer(answer)}
             for number, answer in enumerate(answers, start=1)
         ]
         return data
-    if form == TURNS:
-        common = count_common(answers)
+    if base == TURNS:  # other pictures are other messages, also where text stands for them
+        common = count_common([original.answers[response] for response in item.order])
         data["conversation"] += render_steps(answers[0][:common]) + mark_branch(common)
         for name, answer in zip(("left", "right"), answers, strict=True):
             data[f"{name}_steps"], data[name] = split_steps(answer[common:])
         return data
-    media = form.rpartition("-")[2]
-    for name, answer in zip(_name_sides(form), answers, strict=True):
+    media = base.rpartition("-")[2]
+    for name, answer in zip(_name_sides(base), answers, strict=True):
         data[name] = render_answer(answer)
         if media in MEDIA:
             data[f"{name}_{media}"] = find_media_address(answer, media)
-    if form == "rubric":
-        data["criteria"] = [{"value": reveal_characters(criterion)} for criterion in criteria]
+    if base == "rubric":
+        data["criteria"] = [{"value": criterion.text} for criterion in criteria]
         data["criteria"].append({"value": NOTHING_MET})
+        data["asked_criteria"] = pack_criteria(criteria)
     return data
 
 
-def _add_criteria(guideline: str, item: TaskItem) -> str:
+def add_own_criteria(guideline: str, item: TaskItem) -> str:
+    """Add a prompt's own criteria to the guideline."""
     if not item.criteria:
         return guideline
-    listed = "\n".join(f"• {reveal_characters(criterion)}" for criterion in item.criteria)
-    return f"{guideline}\n\nFor this request:\n{listed}"
+    lines = [f"• {reveal_characters(criterion)}" for criterion in item.criteria]
+    return "\n".join([f"{guideline}\n\nFor this request:", *lines])
 
 
 def _build_galleries(item: TaskItem, form: str, links: MediaLinks) -> dict[str, str]:
@@ -298,10 +356,28 @@ def _read_pairwise(order: list[str], choice: str | None, rationale: str | None) 
     side, _, strength = choice.partition("-")
     details: dict[str, Any] = {"verdict": choice}
     if side not in ("left", "right"):
-        return Verdict("tie", rationale=rationale, details=details)
+        tied_as: TiedAs | None = "both-bad" if choice == "both-bad" else None
+        return Verdict("tie", tied_as=tied_as, rationale=rationale, details=details)
     winner = order[0] if side == "left" else order[1]
     details["strength"] = int(strength)
-    return Verdict("a" if winner == min(order) else "b", rationale=rationale, details=details)
+    return decide_pair(order, winner, int(strength), rationale=rationale, details=details)
+
+
+def decide_pair(
+    order: Sequence[str], winner: str, strength: int | None, *, rationale: str | None, details: dict[str, Any]
+) -> Verdict:
+    """Return the verdict that one response of a pair is better.
+
+    Args:
+        order: The pair in the order shown.
+        winner: Id of the better one.
+        strength: 1 slightly, 2, 3 much; None: not known.
+        rationale: Reasons that the person gives.
+        details: What the judgment has no column for.
+    """
+    is_a = winner == min(order)
+    score = None if strength is None else float(strength if is_a else -strength)
+    return Verdict("a" if is_a else "b", score=score, rationale=rationale, details=details)
 
 
 def _read_ranking(
@@ -320,13 +396,22 @@ def _read_ranking(
 def _read_rubric(
     data: dict[str, Any], values: dict[str, list[dict[str, Any]]], rationale: str | None
 ) -> Verdict:
-    criteria = [str(criterion["value"]) for criterion in data["criteria"]][:-1]
+    criteria = unpack_criteria(data)
     ticked = [name for value in values.get("met", []) for name in value.get("choices", [])]
     if not ticked:
         return Verdict("abstain", rationale=rationale, details={"verdict": None})
-    met = [criterion for criterion in criteria if criterion in ticked]
-    details = {"verdict": met, "criteria": criteria}
-    return Verdict("a", score=len(met) / len(criteria), rationale=rationale, details=details)
+    answers = [CriterionAnswer(criterion, criterion.text in ticked) for criterion in criteria]
+    return judge_by_criteria(answers, rationale=rationale)
+
+
+def judge_by_criteria(answers: Sequence[CriterionAnswer], *, rationale: str | None) -> Verdict:
+    """Return the verdict of the rubric form."""
+    details = {
+        "verdict": [answer.criterion.text for answer in answers if answer.is_met],
+        "criteria": [answer.criterion.text for answer in answers],
+    }
+    score = compute_rubric_score(answers)
+    return Verdict("a", score=score, criteria=tuple(answers), rationale=rationale, details=details)
 
 
 def _join_texts(values: Sequence[dict[str, Any]]) -> str:

@@ -52,7 +52,8 @@ def main() -> None:
             ):
                 print(f"{stage:12} {seconds:8.1f} s")
             for row in lake.rows(
-                "SELECT subject, metric, value, n FROM evaluations WHERE subset = 'all' ORDER BY ALL"
+                "SELECT subject, metric, value, n FROM evaluations WHERE benchmark = 'gold' AND subset = 'all'"
+                " AND metric IN ('accuracy', 'best-of-n') ORDER BY ALL"
             ):
                 print("{:20} {:12} {:.3f} (n = {})".format(*row))
         size = (folder / "report.html").stat().st_size

@@ -206,9 +206,8 @@ def test_a_merge_takes_the_support_of_what_it_joins_and_a_failed_one_loses_nothi
     result = extract(says | {"Merge the rules": "no JSON"}, methods=["traces"], name="other", model="2")
     assert len(result.rubrics[0].criteria) == 2
     assert result.steps["merge"] == {"failed": 1}
-    assert lake.rows("SELECT step, reason, raw FROM rubric_calls WHERE outcome = 'failed'") == [
-        ("merge", "not JSON: JSON is malformed: invalid character (byte 1)", "no JSON")
-    ]
+    ((step, reason, raw),) = lake.rows("SELECT step, reason, raw FROM rubric_calls WHERE outcome = 'failed'")
+    assert (step, reason.partition(":")[0], raw) == ("merge", "not JSON", "no JSON")
 
 
 def test_reasons_become_principles_with_a_sign(extract: Run, tmp_path: Path) -> None:

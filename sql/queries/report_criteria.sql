@@ -39,7 +39,13 @@ people AS (
     GROUP BY h.criterion_id
 ),
 failures AS (
-    SELECT criterion_id, count(*) FILTER (outcome = 'failed') AS failed FROM criterion_verdicts GROUP BY criterion_id
+    SELECT criterion_id, count(*) FILTER (no_answer) AS failed
+    FROM (
+        SELECT criterion_id, bool_and(outcome = 'failed') AS no_answer
+        FROM criterion_verdicts
+        GROUP BY criterion_id, response_id, annotator_id, revision, sample
+    )
+    GROUP BY criterion_id
 )
 SELECT
     criterion_id, coalesce(won, 0) AS won, coalesce(lost, 0) AS lost, won_example, lost_example,

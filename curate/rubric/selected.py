@@ -87,8 +87,8 @@ def select_rubric_criteria(
         old, scale = matrix.criteria[column], float(selection.scale[column])
         unit = 1.0 if old.kind == "feature" else scale
         has = toward[:, column] * (1.0 if weight >= 0.0 else -1.0)
-        told = int((has != 0.0).sum())
-        share = float((has > 0.0).sum() / max(1, told))
+        apart = int((has != 0.0).sum())
+        share = float((has > 0.0).sum() / max(1, apart))
         listed.append(
             SelectedCriterion(
                 name=old.name,
@@ -96,11 +96,11 @@ def select_rubric_criteria(
                 low=float(low / unit),
                 high=float(high / unit),
                 stability=float(selection.frequency[column]),
-                coverage=told / max(1, len(toward)),
+                coverage=apart / max(1, len(toward)),
                 consistency=share,
             )
         )
-        criteria.append(_weigh_criterion(old, float(weight), scale, share, told))
+        criteria.append(_weigh_criterion(old, float(weight), scale, share, apart))
     rubric = Rubric(name=name, sources=(source,), criteria=tuple(criteria)) if criteria else None
     return SelectedRubric(
         pairs=len(matrix.pairs),
@@ -113,11 +113,13 @@ def select_rubric_criteria(
     )
 
 
-def _weigh_criterion(criterion: Criterion, weight: float, scale: float, share: float, told: int) -> Criterion:
+def _weigh_criterion(
+    criterion: Criterion, weight: float, scale: float, share: float, apart: int
+) -> Criterion:
     """Return a criterion with its weight, and a sentence that says what the labels say of it."""
     whose = "has it more" if weight >= 0.0 else "has it less"
     reason = (
-        f"Of {told:,} pairs that it tells apart, the response that {whose} is the better one in {share:.0%}."
+        f"Of {apart:,} pairs that it tells apart, the response that {whose} is the better one in {share:.0%}."
     )
     if share < 0.5:
         reason = f"{reason[:-1]}: more often, once the other criteria are held equal."

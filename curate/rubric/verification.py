@@ -25,14 +25,14 @@ _WITH_LENGTH = 0.5
 
 @dataclass(frozen=True, slots=True)
 class CriterionCheck:
-    """What verdicts on one criterion are worth.
+    """Worth of the verdicts on one criterion.
 
     Attributes:
         name: Its name.
         text: Its sentence.
         weight: What it counts in the rubric.
         coverage: Share of the decided pairs of which it tells the two responses apart.
-        told: Number of these pairs.
+        apart: Number of these pairs.
         consistency: Share of them in which the better response has it (has it less, where the weight is negative).
         accuracy: Share of all decided pairs that it gets right; one that it does not tell apart counts one half.
         length_correlation: Correlation with length over pairs.
@@ -48,7 +48,7 @@ class CriterionCheck:
     text: str
     weight: float
     coverage: float
-    told: int
+    apart: int
     consistency: MeanEstimate | None
     accuracy: MeanEstimate
     length_correlation: float | None
@@ -62,7 +62,7 @@ class CriterionCheck:
 
 @dataclass(frozen=True, slots=True)
 class RubricCheck:
-    """What a rubric is worth: all of it, what is kept of it, and length, on the same pairs.
+    """Worth of a rubric: all of it, what is kept of it, and length, on the same pairs.
 
     `accuracy`: rubric, kept, longer → share of decided pairs that are right. What is kept is decided on other prompts
     than it is measured on. `gain`: `kept` over the better direction of length. Weights are the rubric's own.
@@ -106,7 +106,7 @@ def verify_criteria(
     excluded = np.array([check.leaks or check.repeats is not None for check in checks], np.bool_)
     margins = {
         "rubric": toward @ np.abs(weights),
-        "kept": _score_kept(toward, np.abs(weights), excluded, cluster, limits),
+        "kept": _compute_kept_margin(toward, np.abs(weights), excluded, cluster, limits),
         "longer": longer,
     }
     credits = {name: credit_pairs(margin) for name, margin in margins.items()}
@@ -123,7 +123,7 @@ def verify_criteria(
     )
 
 
-def _score_kept(
+def _compute_kept_margin(
     toward: Float64,
     size: Float64,
     excluded: NDArray[np.bool_],
@@ -142,9 +142,9 @@ def _score_kept(
     margin = np.zeros(len(toward))
     for held_out in split_folds(cluster, _FOLDS, 0):
         rest = toward[~held_out]
-        told = (rest != 0.0).sum(axis=0)
-        agrees = (rest > 0.0).sum(axis=0) / np.maximum(told, 1)
-        sound = (told >= limits.coverage * max(1, len(rest))) & (agrees >= limits.consistency) & (told > 0)
+        apart = (rest != 0.0).sum(axis=0)
+        agrees = (rest > 0.0).sum(axis=0) / np.maximum(apart, 1)
+        sound = (apart >= limits.coverage * max(1, len(rest))) & (agrees >= limits.consistency) & (apart > 0)
         kept = sound & ~excluded
         margin[held_out] = toward[np.ix_(held_out, kept)] @ size[kept]
     return margin
@@ -160,10 +160,10 @@ def _check_one(
     limits: RubricVerification,
 ) -> CriterionCheck:
     criterion, values = matrix.criteria[column], toward[:, column]
-    told = values != 0.0
+    apart = values != 0.0
     consistency = (
-        estimate_mean((values[told] > 0.0).astype(np.float64), cluster[told], resamples=_RESAMPLES)
-        if (told.any())
+        estimate_mean((values[apart] > 0.0).astype(np.float64), cluster[apart], resamples=_RESAMPLES)
+        if (apart.any())
         else None
     )
     leaks = criterion.kind != "feature" and restates_label(criterion.text)
@@ -175,8 +175,8 @@ def _check_one(
         name=criterion.name,
         text=criterion.text,
         weight=criterion.weight,
-        coverage=float(told.mean()),
-        told=int(told.sum()),
+        coverage=float(apart.mean()),
+        apart=int(apart.sum()),
         consistency=consistency,
         accuracy=estimate_mean(credit_pairs(values), cluster, resamples=_RESAMPLES),
         length_correlation=correlation,
@@ -184,7 +184,7 @@ def _check_one(
         people=people,
         leaks=leaks,
         repeats=repeats,
-        problem=_find_problem(consistency, float(told.mean()), leaks=leaks, repeats=repeats, limits=limits),
+        problem=_find_problem(consistency, float(apart.mean()), leaks=leaks, repeats=repeats, limits=limits),
         remarks=tuple(_list_remarks(consistency, correlation, failed, people)),
     )
 

@@ -1,4 +1,4 @@
-"""What a report of features means, in sentences for somebody who has not read the table."""
+"""Sentences that say what a report means, for somebody who has not read the table."""
 
 from __future__ import annotations
 

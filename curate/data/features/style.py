@@ -133,7 +133,6 @@ def measure_difficulty(item: FeatureItem) -> float | None:
     "The response repeats itself.",
     "repeats itself more",
     "repeats itself less",
-    tempts=-1,
 )
 def measure_repetition(item: FeatureItem) -> float | None:
     """Return the share of repeated word trigrams (seq-rep-3 of Welleck et al. 2020, section 6.1)."""
@@ -145,10 +144,10 @@ def measure_repetition(item: FeatureItem) -> float | None:
 
 
 @add_feature(
-    "unfinished", "format", "The response breaks off.", "breaks off in the middle of a sentence",
-    "ends with a whole sentence", tempts=-1,
+    "unfinished", "style", "The response breaks off.", "breaks off in the middle of a sentence",
+    "ends with a whole sentence",
 )  # fmt: skip
-def measure_unfinished(item: FeatureItem) -> float | None:
+def measure_break(item: FeatureItem) -> float | None:
     """Return 1 where the last line ends with a letter, a comma or a colon and is no point of a list, else 0."""
     text = item.response.text.rstrip()
     if len(item.response.words) < 8:

@@ -16,6 +16,7 @@ EXPORT_FORMAT_NAMES = (
     "ranking",
     "best-of-n",
     "annotator-votes",
+    "pass-fail-pairs",
     "judge-sft",
     "judge-rl",
     "llama-factory",

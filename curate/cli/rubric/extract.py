@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from curate.cli.documents import RubricExtraction
 from curate.cli.opening import load_config, open_lake
 from curate.cli.options import DEFAULT_CONFIG, ConfigPath
 from curate.cli.tables import print_summaries
 from curate.core.progress import progress_bars
-from curate.core.terminal import escape_json, new_console, new_table, print_data
+from curate.core.terminal import new_console, new_table
 
 if TYPE_CHECKING:
     from curate.config.project import Config
@@ -36,8 +36,7 @@ def extract_criteria(
     force: Annotated[
         bool, typer.Option("--force", help="Write over a rubric that was edited, or that others wrote.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
+) -> RubricExtraction:
     """Let a language model write criteria from labelled pairs; options stand in for keys of `rubric.extract`."""
     from curate.rubric.extraction import extract_rubrics
 
@@ -49,10 +48,18 @@ def extract_criteria(
     )
     with open_lake(settings) as lake:
         result = extract_rubrics(lake, settings, force=force, track=progress_bars)
-    if as_json:
-        print_data(escape_json(json.dumps(_dump(result), ensure_ascii=False, indent=2)))
-        return
     _print(result)
+    return RubricExtraction(
+        path=str(result.path),
+        rubrics=list(result.rubrics),
+        pairs=len(result.labels.pairs),
+        pairs_found=result.labels.available,
+        rows_dropped=dict(result.labels.dropped),
+        calls={step: dict(states) for step, states in result.steps.items()},
+        proposed=result.proposed,
+        dropped=dict(result.dropped),
+        notes=dict(result.notes),
+    )
 
 
 def _override(settings: Config, given: dict[str, object]) -> Config:
@@ -90,17 +97,3 @@ def _print(result: ExtractionResult) -> None:
         soft_wrap=True,
     )
     print_summaries([result.summary])
-
-
-def _dump(result: ExtractionResult) -> dict[str, object]:
-    return {
-        "path": str(result.path),
-        "rubrics": [rubric.model_dump(mode="json", exclude_defaults=True) for rubric in result.rubrics],
-        "pairs": len(result.labels.pairs),
-        "pairs_found": result.labels.available,
-        "rows_dropped": dict(result.labels.dropped),
-        "calls": {step: dict(states) for step, states in result.steps.items()},
-        "proposed": result.proposed,
-        "dropped": dict(result.dropped),
-        "notes": dict(result.notes),
-    }

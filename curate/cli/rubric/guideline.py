@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from curate.cli.documents import Guideline
 from curate.cli.options import DEFAULT_CONFIG, ConfigPath
 from curate.core.terminal import escape_controls, print_data
 
@@ -16,7 +17,7 @@ def print_guideline(
         str, typer.Argument(help="Name of a rubric in the project's folder, or its YAML file.")
     ],
     config: ConfigPath = DEFAULT_CONFIG,
-) -> None:
+) -> Guideline:
     """Print a rubric as Markdown for people: what must hold, what makes a response better, what makes it worse.
 
     `curate rubric guideline NAME > guideline.md`, and `verify: {guideline: guideline.md}` shows it beside every task.
@@ -29,4 +30,6 @@ def print_guideline(
     if path.suffix not in (".yaml", ".yml"):
         settings = load_config(config)
         path = settings.resolve(settings.rubric.folder) / f"{rubric}.yaml"
-    print_data(escape_controls(format_guideline(read_rubric(path))), end="")
+    text = escape_controls(format_guideline(read_rubric(path)))
+    print_data(text, end="")
+    return Guideline(text)

@@ -35,6 +35,7 @@ EXPORT_FORMATS: Registry[ExportFormat] = Registry(
         "ranking": "curate.export.formats.ranking:Ranking",
         "best-of-n": "curate.export.formats.best_of_n:BestOfN",
         "annotator-votes": "curate.export.formats.annotator_votes:AnnotatorVotes",
+        "pass-fail-pairs": "curate.export.formats.pass_fail_pairs:PassFailPairs",
         "judge-sft": "curate.export.formats.judge_sft:JudgeSft",
         "judge-rl": "curate.export.formats.judge_rl:JudgeRl",
         "llama-factory": "curate.export.formats.llama_factory:LlamaFactory",

@@ -45,7 +45,7 @@ class CriterionVerdicts(RowFormat):
 
     def __init__(self, name: str, options: Any = None, *, code: str = "") -> None:
         super().__init__(name, options, code=code)
-        self.unit, self.selection = "responses", "export_select_verdicts"
+        self.unit, self.selection = "responses", "export_select_criterion_verdicts"
         self.query = "export_criterion_verdicts"
 
     def write_rows(self, rows: Iterator[Dict]) -> Iterator[Dict]:

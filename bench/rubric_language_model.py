@@ -131,7 +131,7 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = given.keep or Path(temporary) / "project"
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         model = save_smollm(Path(temporary) / "model")
         server = Served(
             model, (*GRAMMAR, "--max-model-len", "4096", "--dtype", "bfloat16"), folder / "vllm.log"

@@ -35,7 +35,7 @@ class CriterionRewards:
             if criterion.feature is None:
                 raise CurateError(
                     f"{path}: the criterion {criterion.name!r} is read by a model, and a reward server measures "
-                    "features alone: leave it out of this rubric (`curate rubric features --write` makes one of features)."
+                    "features alone: leave it out (`curate rubric features --write` makes a rubric of features)."
                 )
             part = FEATURES.find(criterion.feature, where=f"criteria.{criterion.name}", folder=path.parent)
             criteria.append((criterion, part.type()))

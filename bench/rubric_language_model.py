@@ -27,7 +27,6 @@ from curate.lake.lake import Lake
 from tests.e2e.smollm import save_smollm
 from tests.e2e.test_vllm import GRAMMAR, Served
 
-SHORT = 400  # characters of an argument
 METHODS = ["contrastive", "traces", "reasons", "revise", "hypotheses"]
 
 
@@ -41,8 +40,6 @@ def read_pairs(data: Path, number: int) -> list[dict[str, Any]]:
     pairs = pl.read_parquet(folder / "pairs.parquet").filter(
         pl.col("in_strict"), pl.col("gold").is_in(["A", "B"])
     )
-    short = {arg_id for arg_id, text in texts.items() if len(text) <= SHORT}  # so that a CPU gets through
-    pairs = pairs.filter(pl.col("arg_a").is_in(list(short)), pl.col("arg_b").is_in(list(short)))
     rows = []
     for pair in pairs.sample(number, seed=0, shuffle=True).iter_rows(named=True):
         said = reasons.filter(pl.col("pair_id") == pair["pair_id"], pl.col("verdict") == pair["gold"])
@@ -86,9 +83,9 @@ def write_project(folder: Path, rows: list[dict[str, Any]], server: Served) -> N
         },
         "rubric": {
             "extract": {
-                "engine": "smol", "labels": "pairs.jsonl", "consistency": 0, "rounds": 1, "criteria": 8,
-                "methods": METHODS, "longest": 80,
-                "max_tokens": 384,
+                "engine": "smol", "labels": "pairs.jsonl", "consistency": 0, "rounds": 1, "criteria": 4,
+                "methods": METHODS, "longest": 120,
+                "max_tokens": 512,
             }
         },
     }  # fmt: skip

@@ -379,13 +379,13 @@ def test_labels_of_the_lake_bring_reasons_of_people(
     assert run(app, ["aggregate"]).exit_code == 0
     done = run(app, ["rubric", "extract", "--json"])
     assert done.exit_code == 0, done.output
-    found = json.loads(done.output)
+    found = json.loads(done.stdout)
     assert found["calls"] == {"contrastive": {"answered": 12}}
     reasons = [text for text in asked(tmp_path) if "It is right, and the other is not." in text]
     assert len(reasons) == 1
     assert "(of a person, to whom the better response was the " in reasons[0]
     people = run(app, ["rubric", "extract", "--labels", "people", "--name", "theirs", "--json"])
-    assert json.loads(people.output)["pairs"] == 1, people.output
+    assert json.loads(people.stdout)["pairs"] == 1, people.output
     table = run(app, ["rubric", "extract"])
     assert table.exit_code == 0, table.output
     assert "The response gives the sum." in table.output

@@ -94,7 +94,7 @@ def read_labelled_pairs(source: Path, *, people: bool = False) -> LabelledPairs:
 
 
 def draw_pairs(pairs: LabelledPairs, most: int, *, seed: int = 0) -> LabelledPairs:
-    """Return at most `most` pairs: all those of prompts in random order, as far as they go; responses stay as they are."""
+    """Return at most `most` pairs: all pairs of some prompts, drawn at random; responses stay as they are."""
     if len(pairs) <= most:
         return pairs
     place = np.random.default_rng(seed).permutation(len(pairs.prompt_ids))[pairs.prompt]

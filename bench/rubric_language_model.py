@@ -65,7 +65,9 @@ def write_project(folder: Path, rows: list[dict[str, Any]], server: Served) -> N
         )
         for text in (row["chosen"], row["rejected"]):
             if all(text != known["text"] for known in prompt["responses"]):
-                prompt["responses"].append({"text": text})
+                prompt["responses"].append(
+                    {"id": f"{row['prompt']} {len(prompt['responses'])}", "text": text}
+                )
     (folder / "responses.jsonl").write_text("".join(json.dumps(row) + "\n" for row in prompts.values()))
     rubric = {"kind": "rubric", "engine": "smol", "rubric": "rubrics/extracted.yaml"}
     config = {

@@ -493,7 +493,7 @@ class RubricExtraction:
         calls: Step → state of a call → how many.
         proposed: Criteria that were proposed.
         dropped: Reason → criteria that were left out.
-        notes: What else there is to say → how often.
+        notes: Method → what else there is to say of it.
     """
 
     path: str
@@ -504,7 +504,7 @@ class RubricExtraction:
     calls: dict[str, dict[str, int]]
     proposed: int
     dropped: dict[str, int]
-    notes: dict[str, int]
+    notes: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

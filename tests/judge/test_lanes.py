@@ -115,7 +115,7 @@ judge:
     - {name: a-1, kind: pairwise, engine: a}
     - {name: rule-1, kind: rule, rule: length}
     - {name: b-1, kind: pairwise, engine: b}
-    - {name: a-2, kind: pairwise, engine: a, criteria: [brevity]}
+    - {name: a-2, kind: pairwise, engine: a, criteria: true}
     - {name: rule-2, kind: rule, rule: repetition}
 """
     )

@@ -19,10 +19,11 @@ from curate.config.project import load_config
 from curate.lake.lake import Lake
 from curate.lake.status import read_status
 from tests.browser import require_browser
-from tests.e2e.conftest import Start, make_project
+from tests.e2e.conftest import TRAINED, Start, make_project
 from tests.e2e.label_studio import HOME, available, free_port, migrated
 from tests.e2e.test_prefect import ask_server
 from tests.e2e.test_run import finish
+from tests.e2e.test_verify_loop import LOOP, answer
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
@@ -204,3 +205,29 @@ def test_up_starts_a_label_studio_that_takes_questions(tmp_path: Path, curate: S
     finally:
         finish(curate("down", folder=project))
     assert not list_processes(project)
+
+
+def test_a_run_of_the_loop_pauses_until_people_have_answered(tmp_path: Path, curate: Start) -> None:
+    project = make_project(tmp_path / "project", TRAINED + LOOP + "deploy: {schedules: {nightly: null}}\n")
+    options = ["--no-label-studio", "--prefect-port", str(free_port()), "--report-port", str(free_port())]
+    try:
+        finish(curate("ingest", folder=project))
+        told = finish(curate("up", *options, folder=project, PREFECT_WORKER_QUERY_SECONDS="1"))
+        assert "created verification/project" in told
+        assert "not deployed: verify-pull: people answer offline" in told
+        url = read_records(project)["Prefect"]["url"] + "/api"
+        (deployment,) = ask_server(url, "deployments/filter", {"flows": {"name": {"any_": ["verification"]}}})
+        run = ask_server(url, f"deployments/{deployment['id']}/create_flow_run", {})
+
+        def wait_for_state(kind: str) -> None:
+            question = {"flow_runs": {"id": {"any_": [run["id"]]}, "state": {"type": {"any_": [kind]}}}}
+            wait_for(lambda: ask_server(url, "flow_runs/filter", question), 400)
+
+        wait_for_state("PAUSED")
+        assert answer(project, curate) == 24
+        ask_server(url, f"flow_runs/{run['id']}/resume", {})
+        wait_for_state("COMPLETED")
+        with Lake.open(load_config(project / "curate.yaml").location, read_only=True) as lake:
+            assert lake.value("SELECT max(iteration) FROM preferences") == 2
+    finally:
+        finish(curate("down", folder=project))

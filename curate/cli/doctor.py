@@ -2,43 +2,33 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
+from curate.cli.documents import Examination
 from curate.cli.opening import load_config
 from curate.cli.options import DEFAULT_CONFIG, ConfigPath
+from curate.cli.program_output import ExitWith
 from curate.core.errors import CurateError
-from curate.core.terminal import escape_json, new_console, new_table, print_data, print_line
+from curate.core.terminal import new_console, new_table, print_line
 
 if TYPE_CHECKING:
     from curate.deploy.doctor.findings import Finding
 
 
-def examine_machine(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
-    config: ConfigPath = DEFAULT_CONFIG,
-) -> None:
+def examine_machine(config: ConfigPath = DEFAULT_CONFIG) -> Examination:
     """Say what is missing, here and for curate.yaml, and how to mend it; exit code 1 if runs would fail of it."""
     findings = _gather_findings(config)
-    if as_json:
-        document = {
-            "ok": not any(finding.status == "missing" for finding in findings),
-            "checks": [asdict(finding) for finding in findings],
-        }
-        print_data(escape_json(json.dumps(document, ensure_ascii=False, indent=2)))
-    else:
-        table = new_table("", "what", "seen", "what to do")
-        for finding in findings:
-            table.add_row(finding.status, finding.name, finding.message, finding.remedy)
-        new_console().print(table)
-        missing = sum(finding.status == "missing" for finding in findings)
-        print_line(f"{missing} missing" if missing else "nothing that is needed is missing")
-    if any(finding.status == "missing" for finding in findings):
-        raise typer.Exit(1)
+    table = new_table("", "what", "seen", "what to do")
+    for finding in findings:
+        table.add_row(finding.status, finding.name, finding.message, finding.remedy)
+    new_console().print(table)
+    missing = sum(finding.status == "missing" for finding in findings)
+    print_line(f"{missing} missing" if missing else "nothing that is needed is missing")
+    examination = Examination(not missing, findings)
+    if missing:
+        raise ExitWith(examination)
+    return examination
 
 
 def _gather_findings(path: Path) -> list[Finding]:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from curate.cli.documents import Service, Services
 from curate.cli.opening import load_config
 from curate.cli.options import DEFAULT_CONFIG, ConfigPath
 from curate.cli.prefect_flows import prepare_environment
@@ -32,7 +33,7 @@ def start_stack(
         bool, typer.Option("--no-label-studio", help="Start no Label Studio.")
     ] = False,
     config: ConfigPath = DEFAULT_CONFIG,
-) -> None:
+) -> Services:
     """Start Prefect with a worker, Label Studio and the report on this machine, and print their addresses."""
     from curate.core.extras import require_extra
 
@@ -63,9 +64,11 @@ def start_stack(
         print_line(f"sign in to Label Studio as {USER}; the password is in {secrets_file}")
     print_line(f"connect a terminal: source {_shorten_path(str(running.environment))}")
     print_line("stop all of it: curate down")
+    started = [Service(record.name, record.url, record.pid, record.log) for record in running.records]
+    return Services(started, [*running.changes, *running.notes], str(running.environment))
 
 
-def stop_stack(config: ConfigPath = DEFAULT_CONFIG) -> None:
+def stop_stack(config: ConfigPath = DEFAULT_CONFIG) -> Services:
     """Stop what `curate up` has started in this project, and nothing else."""
     from curate.core.extras import require_extra
 
@@ -78,6 +81,7 @@ def stop_stack(config: ConfigPath = DEFAULT_CONFIG) -> None:
         print_line(f"{name}: {'stopped' if was_running else 'had ended already'}")
     if not ended:
         print_line("nothing is running that `curate up` has started here")
+    return Services([Service(name, was_running=was_running) for name, was_running in ended])
 
 
 def _shorten_path(path: str) -> str:

@@ -22,6 +22,7 @@ from curate.config.ingest import Source
 from curate.config.judge import JudgeSection
 from curate.config.lake import LakeSection
 from curate.config.report import ReportSection
+from curate.config.rubric import RubricSection
 from curate.config.train import TrainSection
 from curate.config.validation import explain_errors
 from curate.config.verify import VerifySection
@@ -65,6 +66,7 @@ class Config(Section):
     evaluate: EvaluateSection = EvaluateSection()
     verify: VerifySection = VerifySection()
     report: ReportSection = ReportSection()
+    rubric: RubricSection = RubricSection()
     hub: HubSection = HubSection()
     deploy: DeploySection = Field(DeploySection(), exclude=True)  # no result depends on when a run starts
 

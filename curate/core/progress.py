@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
+
+SECONDS_BETWEEN_LINES = 10.0  # of one task, in a log
 
 
 class Advance(Protocol):
@@ -27,7 +30,7 @@ def no_progress(label: str, total: int | None) -> Iterator[Advance]:
 
 @contextlib.contextmanager
 def progress_bars(label: str, total: int | None) -> Iterator[Advance]:
-    """A `rich` progress bar on standard error; nothing where that is no terminal."""
+    """A `rich` progress bar on standard error; where that is no terminal, lines with the time."""
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -48,9 +51,11 @@ def progress_bars(label: str, total: int | None) -> Iterator[Advance]:
         TextColumn("{task.fields[note]}", markup=False),
     )
     console = new_console(stderr=True)
-    with _share_bars(
-        lambda: Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-    ) as progress:
+    if not console.is_terminal:
+        with progress_lines(label, total) as advance_lines:
+            yield advance_lines
+        return
+    with _share_bars(lambda: Progress(*columns, console=console, transient=True)) as progress:
         task = progress.add_task(escape_controls(label), total=total, note="")
 
         def advance(rows: int, note: str = "", /) -> None:
@@ -81,3 +86,32 @@ def _share_bars(make_bars: Callable[[], Any]) -> Iterator[Any]:
             _shown.pop()
             if not _shown:
                 bars.stop()
+
+
+@contextlib.contextmanager
+def progress_lines(label: str, total: int | None) -> Iterator[Advance]:
+    """Lines in a log: at the beginning, at most every `SECONDS_BETWEEN_LINES`, and at the end."""
+    from curate.core.log_lines import write_log_line
+
+    begun = last = time.monotonic()
+    done = 0
+
+    def write(event: str, words: str) -> None:
+        seconds = round(time.monotonic() - begun, 1)
+        write_log_line(event, f"{label}: {words}", task=label, done=done, total=total, seconds=seconds)
+
+    def advance(rows: int, note: str = "", /) -> None:
+        nonlocal last, done
+        done += rows
+        if time.monotonic() - last >= SECONDS_BETWEEN_LINES:
+            last = time.monotonic()
+            write("progress", ", ".join(filter(None, [_format_share(done, total), note])))
+
+    write("begin", "begins" if total is None else f"begins, {total:,} to do")
+    yield advance
+    seconds = time.monotonic() - begun
+    write("end", f"{f'{_format_share(done, total)} ' if done else ''}done in {seconds:,.1f} s")
+
+
+def _format_share(done: int, total: int | None) -> str:
+    return f"{done:,}" if not total else f"{done:,} of {total:,} ({done / total:.0%})"

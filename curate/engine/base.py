@@ -234,6 +234,15 @@ class Engine(Protocol):
         return None
 
     @property
+    def asks_in_batches(self) -> bool:
+        """Tell whether requests wait for hours for each other, so that many should come at once."""
+        return False
+
+    def price_as_batch(self, tokens_in: int, tokens_out: int, *, batch: bool) -> float | None:
+        """Return the cost of tokens through the provider's batch API or without it; None: there is no such API."""
+        return None
+
+    @property
     def is_remote(self) -> bool:
         """Tell whether another process or machine runs the model: waiting for it costs this one nothing."""
         return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -19,6 +19,7 @@ from curate.judge.plan import WorkChunk
 from curate.lake.runs import Counts, StageRun
 
 _MAX_WAITING = 32  # chunks that wait for their commit; with more of them, asking waits too
+_IDS = {"criterion_verdicts": "verdict_id", "rubrics": "revision"}
 _COMMIT_INTERVAL = 0.5  # seconds between two commits: one costs as much as asking a thousand rules
 
 
@@ -30,11 +31,13 @@ class AnsweredChunk:
         configured: The judge.
         work: The chunk.
         rows: Rows of the table `judgments`.
+        others: Rows of `criterion_verdicts` and `rubrics`, of judges by rubrics.
     """
 
     configured: ConfiguredJudge
     work: WorkChunk
     rows: pa.Table
+    others: Mapping[str, pa.Table] = field(default_factory=dict)
 
     @property
     def tokens(self) -> tuple[int, int]:
@@ -65,6 +68,9 @@ def commit_chunks(run: StageRun, chunks: Sequence[AnsweredChunk]) -> Counts:
         counts.rows_in = sum(chunk.work.total for chunk in chunks)
         counts.rows_kept = writer.append("judgments", answered, unique="judgment_id", near="prompt_id")
         new_failures = writer.append("judgments", failed, unique="judgment_id", near="prompt_id")
+        for chunk in chunks:
+            for table, other in chunk.others.items():
+                writer.append(table, other, unique=_IDS[table])
         counts.dropped = (
             _count_reasons(failed) if new_failures == failed.num_rows else {"failed": new_failures}
         )

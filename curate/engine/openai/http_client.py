@@ -92,16 +92,24 @@ class HttpClient:
 
     def get_path(self, path: str, *, timeout: float = _LOOK) -> httpx.Response | None:
         """Send one GET without retries; None where there is no server."""
+        return self.send_request("GET", path, timeout=timeout)
 
-        async def send_get() -> httpx.Response | None:
+    def send_request(self, method: str, path: str, **options: Any) -> httpx.Response | None:
+        """Send one request without retries; None where there is no server, or no answer of it."""
+
+        async def send() -> httpx.Response | None:
             try:
-                return await self._get_client().get(path, timeout=timeout)
+                return await self._get_client().request(method, path, **options)
             except httpx.RequestError:
                 return None
 
         with self._lock:
-            response: httpx.Response | None = self._run_coroutine(send_get())
+            response: httpx.Response | None = self._run_coroutine(send())
             return response
+
+    def describe_response(self, response: httpx.Response) -> str:
+        """Return status and message of a refusal, without the key."""
+        return self._extract_message(response)
 
     def close(self) -> None:
         """Close the connections; requests of another thread that are on their way are cancelled."""

@@ -1,6 +1,6 @@
 """Judges of two servers of different speed: how long judging takes at the same time, and one after the other.
 
-    python bench/judge_engines.py                    # 24 prompts × 3 responses; answers in 40 and in 100 ms
+    python bench/judge_engines.py                    # 24 prompts × 3 responses; answers in 0.2 and in 0.5 s
 
 Both servers are of this machine, answer eight requests at a time each, and sleep in place of thinking: what is measured
 is the stage. The clock runs over `judge_responses`, from the plan to the last commit, in a fresh lake each.
@@ -92,10 +92,11 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--prompts", type=int, default=24)
-    parser.add_argument("--seconds", type=float, nargs=2, default=[0.04, 0.1])
+    parser.add_argument("--seconds", type=float, nargs=2, default=[0.2, 0.5])
     options = parser.parse_args()
     servers = [serve(seconds) for seconds in options.seconds]
     ports = servers[0].server_port, servers[1].server_port
+    measure(None, ports, 1)  # imports
     fast, slow = (measure([name], ports, options.prompts) for name in ("quick", "thorough"))
     both = measure(None, ports, options.prompts)
     print(f"fast alone {fast:.2f} s, slow alone {slow:.2f} s, one after the other {fast + slow:.2f} s")

@@ -134,10 +134,8 @@ class ChunkReader:
 
 
 def _count_characters(item: PromptItem) -> int:
-    messages = [item.messages, *(candidate.messages for candidate in item.candidates)]
-    return sum(
-        1 + len(part.text or "") + len(part.uri or "")
-        for conversation in messages
-        for message in conversation
-        for part in message.content
-    )
+    """Count what an item takes in memory, about: of messages that are more than text, what they are stored as too."""
+    conversations = [item.messages, *(candidate.conversation for candidate in item.candidates)]
+    parts = [part for messages in conversations for message in messages for part in message.content]
+    texts = sum(len(candidate.text) for candidate in item.candidates)
+    return 1 + texts + sum(len(part.text or "") + len(part.uri or "") for part in parts)

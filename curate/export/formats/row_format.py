@@ -16,9 +16,9 @@ from curate.data.preference_rows import Unusable
 from curate.export.formats.base import PLAIN, Batches, ExportFormat, ExportTable, Layout, Transcriber
 from curate.export.formats.conversations import (
     read_pair_rows,
+    read_pass_fail_rows,
     read_prompt_rows,
     read_ranking_rows,
-    read_pass_fail_rows,
 )
 from curate.export.formats.queries import read_chats
 from curate.export.hub_features import add_features

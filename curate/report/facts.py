@@ -15,6 +15,7 @@ from curate.lake.explain import Explanation, explain_prompt
 from curate.lake.lake import Lake
 from curate.lake.panel_view import select_panel
 from curate.report.people import PeopleFacts, gather_people
+from curate.report.rubrics import RubricFacts, gather_rubrics
 from curate.stats.aspects import AspectReport, measure_aspects
 from curate.stats.intervals import mean_interval, wilson_interval
 
@@ -346,6 +347,7 @@ class Facts:
     provenance: list[Provenance]
     people: PeopleFacts | None = None
     aspects: AspectReport | None = None
+    rubrics: tuple[RubricFacts, ...] = ()
     warnings: tuple[str, ...] = ()  # doubts of the aggregation about its labels
     certificate: tuple[str, int] | None = (
         None  # hash of the newest certificate, and the snapshot that it is about
@@ -387,6 +389,7 @@ def gather_facts(reader: Lake, config: Config) -> Facts:
         provenance=_read_facts(reader, "report_provenance", Provenance),
         people=gather_people(reader, config),
         aspects=measure_aspects(reader),
+        rubrics=tuple(gather_rubrics(reader)),
         warnings=tuple(sentence for (sentence,) in reader.rows(read_query("doubts"))),
         certificate=next(
             ((str(name), int(number)) for name, number in reader.rows(read_query("certificate_newest"))), None

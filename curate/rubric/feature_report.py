@@ -1,9 +1,10 @@
-"""What the labels of a data set reward, as far as measurable features show it."""
+"""Find what the labels of a data set reward, as far as measurable features show it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +34,7 @@ _FEWEST_CLUSTERS = 10
 
 @dataclass(frozen=True, slots=True)
 class FeatureEvidence:
-    """What the labels say of one feature.
+    """Evidence that the labels give of one feature.
 
     Attributes:
         name: Name in the library.
@@ -78,7 +79,7 @@ class FeatureEvidence:
 
 @dataclass(frozen=True, slots=True)
 class FeatureReport:
-    """What the labels reward.
+    """Report of what the labels reward.
 
     `accuracy`: what decides → share of held-out pairs that it gets right: `criteria` (the selected ones), `surface`
     (selected among length and format), `content` (selected among all others), `length` (its better direction),
@@ -158,6 +159,31 @@ def build_rubric(report: FeatureReport, *, name: str, source: str, about: str | 
         for row in report.selected
     ]
     return Rubric(name=name, about=about, sources=(source,), criteria=tuple(criteria))
+
+
+def keep_evidence(report: FeatureReport, pairs: LabelledPairs) -> dict[str, dict[str, Any]]:
+    """Return what a rubric's row keeps as evidence: counts and ids of two pairs, by the names of its criteria."""
+
+    def identify(listed: tuple[int, ...]) -> list[str] | None:
+        if not listed:
+            return None
+        sides = [int(pairs.chosen[listed[0]]), int(pairs.rejected[listed[0]])]
+        better, worse = sides if pairs.p_chosen[listed[0]] >= 0.5 else reversed(sides)
+        return [pairs.response_ids[better], pairs.response_ids[worse]]
+
+    kept = {}
+    for row in report.selected:
+        more, less = (
+            (row.for_it, row.against_it) if (row.weight or 0.0) >= 0.0 else (row.against_it, row.for_it)
+        )
+        won = round(row.wins * row.differ)
+        kept[_make_slug(row.name)] = {
+            "won": won,
+            "lost": row.differ - won,
+            "won_example": identify(more),
+            "lost_example": identify(less),
+        }
+    return kept
 
 
 def _has_prompts(pairs: LabelledPairs) -> bool:

@@ -2,12 +2,14 @@
 
 Many random halves of the prompts each pick criteria along an L1 path; what most of them pick stays (Meinshausen and
 Bühlmann 2010, with the complementary halves of Shah and Samworth 2013). What stays is fitted again without L1, with
-bootstrap intervals over prompts, and a criterion whose interval holds 0 is dropped: nobody knows its sign.
+bootstrap intervals over prompts. A criterion is dropped whose sign may be chance, at a level of 10 % for all candidates
+together: of labels that reward none of them, one in ten sets gives a criterion at all.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +19,8 @@ from curate.rubric.sparse import fit_dense, fit_path
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
 
+_FAMILY_LEVEL = 0.1
+_RIDGE = 1e-2  # keeps weights finite where a criterion is never wrong
 _FEWEST_PAIRS = 8  # in which a criterion must tell the two responses apart
 
 
@@ -26,7 +30,7 @@ class SelectionOptions:
 
     Attributes:
         most: Criteria that stay at most.
-        picks: Criteria that each half picks at most; default: a third of all, from 2 to 10.
+        picks: Criteria that each half picks at most; default: a third of all, from 5 to 10.
         threshold: Share of halves that must pick a criterion.
         halvings: Random halvings; each gives two halves.
         resamples: Bootstrap draws of prompts.
@@ -106,10 +110,10 @@ def select_criteria(pairs: PairMatrix, options: SelectionOptions) -> Selection:
     frequency[useful] = measure_stability(replace(pairs, differences=x[:, useful]), options, rng)
     stable = np.flatnonzero(frequency >= options.threshold)
     chosen = stable[np.argsort(-frequency[stable], kind="stable")][: options.most]
-    low, high = _bootstrap_weights(replace(pairs, differences=x[:, chosen]), options.resamples, rng)
-    chosen = chosen[(low > 0.0) | (high < 0.0)]
-    weights = fit_dense(x[:, chosen], pairs.p_chosen, pairs.weight)
-    low, high = _bootstrap_weights(replace(pairs, differences=x[:, chosen]), options.resamples, rng)
+    chosen = chosen[_find_sure_signs(replace(pairs, differences=x[:, chosen]), options, rng, len(useful))]
+    weights = fit_dense(x[:, chosen], pairs.p_chosen, pairs.weight, ridge=_RIDGE)
+    draws = _bootstrap_weights(replace(pairs, differences=x[:, chosen]), options.resamples, rng)
+    low, high = np.quantile(draws, [0.025, 0.975], axis=0) if chosen.size else (weights, weights)
     order = np.argsort(-np.abs(weights), kind="stable")
     return Selection(chosen[order], weights[order], low[order], high[order], scale, frequency)
 
@@ -123,7 +127,7 @@ def measure_stability(pairs: PairMatrix, options: SelectionOptions, rng: np.rand
         rng: Draws the halves.
     """
     size = pairs.differences.shape[1]
-    picks = options.picks or max(2, min(10, size // 3))
+    picks = options.picks or max(5, min(10, size // 3))
     _, cluster = np.unique(pairs.cluster, return_inverse=True)
     clusters = int(cluster.max(initial=-1)) + 1
     counts, halves = np.zeros(size), 0
@@ -163,19 +167,27 @@ def split_folds(cluster: Int64, folds: int, seed: int) -> list[NDArray[np.bool_]
     return [fold[index] == number for number in range(int(fold.max(initial=-1)) + 1)]
 
 
-def _bootstrap_weights(
-    pairs: PairMatrix, resamples: int, rng: np.random.Generator
-) -> tuple[Float64, Float64]:
-    """Return the bounds of the 95 % percentile intervals of all weights over draws of clusters."""
+def _find_sure_signs(
+    pairs: PairMatrix, options: SelectionOptions, rng: np.random.Generator, candidates: int
+) -> NDArray[np.bool_]:
+    """Return bool[k]: the weight is further from 0 than chance takes one of so many candidates (Bonferroni)."""
+    if pairs.differences.shape[1] == 0:
+        return np.zeros(0, np.bool_)
+    draws = _bootstrap_weights(pairs, options.resamples, rng)
+    weights = fit_dense(pairs.differences, pairs.p_chosen, pairs.weight, ridge=_RIDGE)
+    limit = NormalDist().inv_cdf(1.0 - 0.5 * _FAMILY_LEVEL / candidates)
+    return np.asarray(np.abs(weights) > limit * draws.std(axis=0), np.bool_)
+
+
+def _bootstrap_weights(pairs: PairMatrix, resamples: int, rng: np.random.Generator) -> Float64:
+    """Return float64[resamples, k]: all weights, fitted to draws of clusters with replacement."""
     size = pairs.differences.shape[1]
     _, cluster = np.unique(pairs.cluster, return_inverse=True)
     clusters = int(cluster.max(initial=-1)) + 1
-    if size == 0 or clusters < 2:
-        return np.full(size, -np.inf), np.full(size, np.inf)
-    draws = np.empty((resamples, size))
+    draws: Float64 = np.empty((resamples, size))
     for number in range(resamples):
         counts = rng.multinomial(clusters, np.full(clusters, 1.0 / clusters))
-        weight = pairs.weight * counts[cluster]
-        draws[number] = fit_dense(pairs.differences, pairs.p_chosen, weight, ridge=1e-2)
-    low, high = np.quantile(draws, [0.025, 0.975], axis=0)
-    return np.asarray(low, np.float64), np.asarray(high, np.float64)
+        draws[number] = fit_dense(
+            pairs.differences, pairs.p_chosen, pairs.weight * counts[cluster], ridge=_RIDGE
+        )
+    return draws

@@ -45,7 +45,7 @@ def fit_path(x: Float64, p: Float64, weight: Float64, *, most: int | None = None
         most: Number of criteria at which the path ends; the last step has at most so many.
     """
     share = weight / weight.sum()
-    weights = np.zeros(x.shape[1])
+    weights: Float64 = np.zeros(x.shape[1])
     largest = float(np.abs(_find_gradient(x, p, share, weights)).max(initial=0.0))
     if largest <= 0.0:
         return SparsePath(np.zeros(1), weights[None, :])
@@ -69,7 +69,7 @@ def fit_sparse(x: Float64, p: Float64, weight: Float64, penalty: float) -> Float
 def fit_dense(x: Float64, p: Float64, weight: Float64, *, ridge: float = 1e-3) -> Float64:
     """Fit all weights float64[d] with a small ridge ½ `ridge` Σ w², by Newton's method."""
     share = weight / weight.sum()
-    weights = np.zeros(x.shape[1])
+    weights: Float64 = np.zeros(x.shape[1])
     if x.shape[1] == 0:
         return weights
     for _ in range(30):

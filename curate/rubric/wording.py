@@ -1,4 +1,4 @@
-"""What a report of features means, in sentences for somebody who has not read the table."""
+"""Sentences that say what a report means, for somebody who has not read the table."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from curate.rubric.feature_report import FeatureEvidence, FeatureReport
 from curate.rubric.features import SURFACE
+from curate.rubric.verification import RubricCheck
 from curate.stats.accuracy import MeanEstimate
 
 _TRAPS = {
@@ -27,6 +28,29 @@ def list_findings(report: FeatureReport) -> list[str]:
         *_say_accuracy(report),
         *(f"Warning: {sentence}" for sentence in _list_warnings(report)),
     ]
+
+
+def list_check_findings(check: RubricCheck) -> list[str]:
+    """Say what a rubric is worth; a warning begins with "Warning"."""
+    kept = sum(criterion.problem is None for criterion in check.criteria)
+    longer = check.accuracy["longer"]
+    direction = "longer" if longer.value >= 0.5 else "shorter"
+    gain = format_estimate(check.gain, signed=True)
+    rubric, rest = (format_estimate(check.accuracy[name]) for name in ("rubric", "kept"))
+    kept_of = f"{kept} of {len(check.criteria)} criteria are kept"
+    over = f"taking the {direction} one"
+    sentences = [
+        f"The rubric gets {rubric} of the pairs right; {kept_of}, and get {rest}.",
+        f"The longer response is right in {format_estimate(longer)}; what is kept gains {gain} over {over}.",
+    ]
+    if not _is_positive(check.gain):
+        sentences.append("Warning: it has not been shown that the criteria say more than length does.")
+    failed = sum(criterion.failed for criterion in check.criteria)
+    if failed:
+        sentences.append(
+            f"Warning: {failed:,} verdicts failed; pairs without both verdicts count as not told apart."
+        )
+    return sentences
 
 
 def format_estimate(estimate: MeanEstimate, *, signed: bool = False) -> str:

@@ -6,9 +6,12 @@ import typer
 
 from curate.cli.rubric.features import show_features
 from curate.cli.rubric.lint import lint_files
+from curate.cli.rubric.verify import select_rubric, verify_rubric
 
 rubric_app = typer.Typer(
     help="Find, verify, select and use criteria that say what makes a response better.", no_args_is_help=True
 )
 rubric_app.command("features")(show_features)
+rubric_app.command("verify")(verify_rubric)
+rubric_app.command("select")(select_rubric)
 rubric_app.command("lint")(lint_files)

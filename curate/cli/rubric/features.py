@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +15,7 @@ from curate.core.progress import progress_bars
 from curate.core.terminal import escape_json, new_console, new_table, print_data, print_line
 
 if TYPE_CHECKING:
+    from curate.data.rubric import Rubric
     from curate.rubric import FeatureReport, LabelledPairs
     from curate.rubric.feature_report import FeatureEvidence
 
@@ -53,12 +55,19 @@ def show_features(
         read_labelled_pairs,
         report_features,
     )
+    from curate.rubric.labelled import draw_pairs
 
     settings = load_settings(source)
     pairs = read_labelled_pairs(source, people=people)
     features = open_features([], own=settings.rubric.features, folder=settings.resolve("."))
     features += open_features(["length"], own=feature or [])[1:]
-    options = SelectionOptions(**settings.rubric.select.model_dump())
+    options = SelectionOptions(**settings.rubric.select.model_dump(exclude={"pairs"}))
+    drawn = draw_pairs(pairs, settings.rubric.select.pairs, seed=options.seed)
+    if len(drawn) < len(pairs):
+        print_line(
+            f"{len(drawn):,} of {len(pairs):,} pairs, those of prompts drawn at random.", file=sys.stderr
+        )
+    pairs = drawn
     report = report_features(pairs, features, options, track=progress_bars)
     findings = list_findings(report)
     if as_json:
@@ -73,13 +82,13 @@ def show_features(
         for row in report.selected if examples else ():
             _print_examples(row, pairs, examples)
     if write is not None:
-        rubric = build_rubric(report, name=name_after(write), source=str(source), about=findings[0])
+        rubric = build_rubric(report, name=name_after(write), source=source.name, about=findings[0])
         if rubric is None:
             print_line(f"No feature was selected, so {write} was not written.")
             return
         write_new_rubric(write, rubric, comment="\n".join(findings), force=force)
         if (config := find_config(source)) is not None:
-            _record(config, rubric, report)
+            _record(config, rubric, report, pairs)
         if not as_json:
             print_line(f"Written: {write}, {len(rubric.criteria)} criteria, revision {rubric.revision}.")
 
@@ -144,9 +153,10 @@ def _dump(row: FeatureEvidence, pairs: LabelledPairs) -> dict[str, Any]:
     return asdict(row) | {"for_it": read(row.for_it), "against_it": read(row.against_it)}
 
 
-def _record(config: Path, rubric: Any, report: FeatureReport) -> None:
+def _record(config: Path, rubric: Rubric, report: FeatureReport, pairs: LabelledPairs) -> None:
     """Keep the rubric as a row of the project's lake, with what it was learnt from."""
     from curate.cli.opening import load_config, open_lake
+    from curate.rubric.feature_report import keep_evidence
     from curate.rubric.stage import record_rubric
 
     details = {
@@ -154,6 +164,7 @@ def _record(config: Path, rubric: Any, report: FeatureReport) -> None:
         "prompts": report.prompts,
         "proposed": len(report.evidence),
         "accuracy": {name: estimate.value for name, estimate in report.accuracy.items()},
+        "evidence": keep_evidence(report, pairs),
     }
     with open_lake(load_config(config)) as lake:
         record_rubric(lake, rubric, origin="features", details=details)

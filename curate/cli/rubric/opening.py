@@ -1,4 +1,4 @@
-"""What the commands of `curate rubric` read of a project, or take as defaults where there is none."""
+"""Settings of a project, or defaults where there is none, and files that `curate rubric` writes."""
 
 from __future__ import annotations
 

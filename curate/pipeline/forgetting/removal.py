@@ -29,11 +29,14 @@ _REMOVED = {
     "prompts": ("prompt_id", "forgotten_prompts"),
     "responses": ("response_id", "forgotten_responses"),
     "judgments": ("judgment_id", "forgotten_judgments"),
-    "criterion_verdicts": ("verdict_id", "forgotten_verdicts"),
     "quarantine": ("quarantine_id", "forgotten_quarantine"),
     "verify_tasks": ("task_id", "forgotten_tasks"),
 }
 _DERIVED = (*BY_PROMPT, *WHOLE, *ASPECT_TABLES)
+_OF_CRITERIA = (
+    "prompt_id IN (FROM forgotten_prompts) OR response_id IN (SELECT response_id FROM forgotten_responses) "
+    "OR annotator_id IN (FROM target_people)"
+)
 _OF_PAIRS = ("tested_labels", "label_uses")
 _LOST_PAIR = (
     "prompt_id IN (FROM forgotten_prompts) OR response_a IN (SELECT response_id FROM forgotten_responses) "
@@ -47,6 +50,11 @@ def count_removed(lake: Lake) -> dict[str, int]:
     if counts["judgments"]:
         counts |= {table: _count(lake, f"SELECT count(*) FROM {table}") for table in _DERIVED}
     counts |= {table: _count(lake, f"SELECT count(*) FROM {table} WHERE {_LOST_PAIR}") for table in _OF_PAIRS}
+    counts["criterion_verdicts"] = _count(
+        lake, f"SELECT count(*) FROM criterion_verdicts WHERE {_OF_CRITERIA}"
+    )
+    if any(counts.values()):
+        counts["rubrics"] = _count(lake, "SELECT count(*) FROM rubrics")
     return {table: number for table, number in counts.items() if number}
 
 
@@ -75,6 +83,7 @@ def remove_rows(run: StageRun, target: ForgetTarget, uses: Sequence[Use], *, era
         for table, (column, name) in _REMOVED.items():
             writer.delete(table, f"{column} IN (SELECT {column} FROM {name})")
         _drop_decisions(writer)
+        _drop_rubrics(writer, lost_any=bool(removed))
         if removed.get("judgments"):
             _drop_derived(writer)
             _reopen_judges(writer)
@@ -173,6 +182,16 @@ def _drop_decisions(writer: Writer) -> None:
             "fingerprint = 'forgotten ' || fingerprint "
             "WHERE stage = 'filter' AND NOT starts_with(fingerprint, 'forgotten ')",
         )
+
+
+def _drop_rubrics(writer: Writer, *, lost_any: bool) -> None:
+    """Remove verdicts on criteria that are about forgotten rows, and all rubrics: they were learnt from the texts.
+
+    The files of rubrics are the user's, and stay.
+    """
+    writer.delete("criterion_verdicts", _OF_CRITERIA)
+    if lost_any:
+        writer.delete("rubrics", "true")
 
 
 def _reopen_judges(writer: Writer) -> None:

@@ -65,17 +65,3 @@ def measure_emoji(item: FeatureItem) -> float:
 def measure_exclamations(item: FeatureItem) -> float:
     """Return ln(1 + exclamation marks)."""
     return math.log1p(item.response.prose.count("!"))
-
-
-@add_feature(
-    "unfinished", "format", "The response breaks off.", "breaks off in the middle of a sentence",
-    "ends with a whole sentence", tempts=-1,
-)  # fmt: skip
-def measure_unfinished(item: FeatureItem) -> float | None:
-    """Return 1 where the last line ends with a letter, a comma or a colon and is no point of a list, else 0."""
-    text = item.response.text.rstrip()
-    if len(item.response.words) < 8:
-        return None
-    last = text.rpartition("\n")[2]
-    is_point = _BULLET.match(last) or _NUMBERED.match(last)
-    return float(not is_point and (text[-1].isalnum() or text[-1] in ",:;-–—"))

@@ -43,6 +43,7 @@ _CONTEMPT = find_words(
     "bitch\\w*", "loser", "pathetic",
 )  # fmt: skip
 _VOWELS = re.compile(r"[aeiouy]++")
+_POINT = re.compile(r"\s*+(?:[-*•+]|\d{1,3}[.)])\s")  # the beginning of a point of a list
 
 
 def _add_rate(
@@ -132,7 +133,6 @@ def measure_difficulty(item: FeatureItem) -> float | None:
     "The response repeats itself.",
     "repeats itself more",
     "repeats itself less",
-    tempts=-1,
 )
 def measure_repetition(item: FeatureItem) -> float | None:
     """Return the share of repeated word trigrams (seq-rep-3 of Welleck et al. 2020, section 6.1)."""
@@ -141,3 +141,17 @@ def measure_repetition(item: FeatureItem) -> float | None:
         return None
     grams = list(zip(words, words[1:], words[2:], strict=False))
     return 1.0 - len(set(grams)) / len(grams)
+
+
+@add_feature(
+    "unfinished", "style", "The response breaks off.", "breaks off in the middle of a sentence",
+    "ends with a whole sentence",
+)  # fmt: skip
+def measure_break(item: FeatureItem) -> float | None:
+    """Return 1 where the last line ends with a letter, a comma or a colon and is no point of a list, else 0."""
+    text = item.response.text.rstrip()
+    if len(item.response.words) < 8:
+        return None
+    last = text.rpartition("\n")[2]
+    is_point = _POINT.match(last)
+    return float(not is_point and (text[-1].isalnum() or text[-1] in ",:;-–—"))

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from curate.core.human_forms import AskedAs
 from curate.core.identity import content_id
 
 Kind = Literal[
@@ -18,7 +19,6 @@ Form = Literal["pairwise", "pointwise", "listwise"]
 Outcome = Literal["a", "b", "tie", "abstain", "failed"]
 Shown = Literal["ab", "ba"]
 TiedAs = Literal["both-good", "both-bad"]
-AskedAs = Literal["pairwise", "ranking", "pass-fail", "rubric", "critique"]
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 Status = Literal["accepted", "routed", "verified", "discarded", "flipped"]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -548,6 +548,27 @@ class CriterionVerdict(Record):
     run_id: str
 
 
+class RubricCall(Record):
+    """A request to a model while criteria were extracted, and its answer in `raw`.
+
+    `call_id` identifies the request and the model, so that an answer is paid for once; a failed one has an id of its
+    own, and its `reason`. `step` is the step of a method; `prompt_ids` are the prompts that it was about.
+    """
+
+    call_id: str
+    rubric: str
+    step: str
+    prompt_ids: tuple[str, ...]
+    outcome: Literal["answered", "failed"]
+    reason: str | None = None
+    raw: str | None = None
+    revision: str
+    tokens_in: int = 0
+    tokens_out: int = 0
+    seconds: float = 0.0
+    run_id: str
+
+
 class Run(Record):
     """One committed chunk of a stage run; `rows_in = rows_kept + rows_duplicate + rows_dropped` always.
 
@@ -603,6 +624,7 @@ TABLES: dict[str, type[Record]] = {
     "evaluations": Evaluation,
     "rubrics": RubricRow,
     "criterion_verdicts": CriterionVerdict,
+    "rubric_calls": RubricCall,
     "runs": Run,
 }
 

@@ -140,6 +140,7 @@ def _aggregate_panel(
             model=model,
             joined=config.train.judge if iteration and config.train is not None else None,
         )
+    result.counts.details["settings"] = config.aggregate.model_dump(mode="json", exclude_defaults=True)
     _write_rows(run, part, fingerprint, iteration, result)
     return "; ".join(filter(None, [f"{part}: {result.note}", fooled]))
 

@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from curate.cli.documents import Serving
+from curate.cli.program_output import print_document
 from curate.core.errors import CurateError
 from curate.core.extras import require_extra
 from curate.core.secrets import register_secrets
@@ -56,6 +58,13 @@ def serve_model(
         Literal["auto", "float32", "bfloat16", "float16"],
         typer.Option(help="Number format of the weights; auto: as they are stored."),
     ] = "auto",
+    order: Annotated[
+        str | None,
+        typer.Option(
+            help="Orders in which a model trained with `forward: joint` reads the responses to a prompt: one, "
+            "average:K or rotations."
+        ),
+    ] = None,
     api_key_env: Annotated[
         str | None,
         typer.Option(help="Environment variable with the key that clients must send; default: no key."),
@@ -84,7 +93,7 @@ def serve_model(
     client_seconds: Annotated[
         float, typer.Option(min=0.1, help="Seconds in which a client must have sent its request.")
     ] = 30.0,
-) -> None:
+) -> Serving:
     """Serve a reward model over HTTP, to TRL, OpenRLHF, verl and other clients.
 
     POST /score {prompt, responses}; also /rewards (TRL), /get_reward (OpenRLHF), /verify (NeMo Gym), and vLLM's
@@ -116,10 +125,17 @@ def serve_model(
             dtype=dtype,
             budget=budget,
             max_length=max_length,
+            order=order,
         )
     else:
         scorer = open_reward_model(
-            model, folder=Path.cwd(), dtype=dtype, share_prompts=True, budget=budget, max_length=max_length
+            model,
+            folder=Path.cwd(),
+            dtype=dtype,
+            share_prompts=True,
+            budget=budget,
+            max_length=max_length,
+            order=order,
         )
     scorer.score(
         [PromptResponses((text_message("user", "?"),), (text_answer("!"),))]
@@ -137,7 +153,9 @@ def serve_model(
     )
     app = make_app(scorer, limits, key=key)
     listening = _open_port(host, port)
-    print_line(f"serving {model} ({scorer.revision[:12]}) on http://{host}:{listening.getsockname()[1]}")
+    serving = Serving(model, scorer.revision, f"http://{host}:{listening.getsockname()[1]}")
+    print_line(f"serving {model} ({scorer.revision[:12]}) on {serving.address}")
+    print_document(serving)
     if not is_loopback(host):
         guard = (
             "no key is asked for: set one with --api-key-env" if key is None else "keys travel unencrypted"
@@ -156,6 +174,7 @@ def serve_model(
         server_header=False,
     )
     uvicorn.Server(settings).run(sockets=[listening])
+    return serving
 
 
 def _open_port(host: str, port: int) -> socket.socket:

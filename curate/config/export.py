@@ -28,6 +28,8 @@ EXPORT_FORMAT_NAMES = (
     "reward-bench-2",
     "argilla",
     "annotated-pairs",
+    "rubric",
+    "criterion-verdicts",
     "inspect",
     "parquet",
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from curate.config.rubric_extract import RubricExtract
 from curate.core.section import Section
 
 
@@ -54,6 +55,7 @@ class RubricSection(Section):
     """Criteria of quality: measured, verified and selected."""
 
     folder: str = Field("rubrics", description="Folder of the rubrics, one YAML file each.")
+    extract: RubricExtract = RubricExtract()
     features: list[str] = Field(
         default_factory=list,
         description="Features of your own beside those of the library: ./file.py:Class or module:Class.",

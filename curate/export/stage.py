@@ -224,6 +224,7 @@ def _fingerprint_export(reader: Lake, entry: ExportEntry, form: ExportFormat, it
     }
     if reader.has("filter_decisions") and reader.value("SELECT count(*) FROM filter_decisions"):
         digests["filter_decisions"] = reader.digest("filter_decisions", 'row(item_id, action, "filter")')
+    digests |= {name: reader.digest(name, change) for name, change in form.reads_tables.items()}
     digests["sources"] = reader.digest("sources", f"row({', '.join(_TERMS)})")
     which = f"iteration = {iteration}" if form.needs_labels else "true"
     for table in filter(reader.has, _REPLACED):  # a snapshot may be from before some

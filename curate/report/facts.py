@@ -346,8 +346,8 @@ class Facts:
     rejected: list[QuarantineReason]
     provenance: list[Provenance]
     people: PeopleFacts | None = None
-    aspects: AspectReport | None = None
     rubrics: tuple[RubricFacts, ...] = ()
+    aspects: AspectReport | None = None
     warnings: tuple[str, ...] = ()  # doubts of the aggregation about its labels
     certificate: tuple[str, int] | None = (
         None  # hash of the newest certificate, and the snapshot that it is about
@@ -388,8 +388,8 @@ def gather_facts(reader: Lake, config: Config) -> Facts:
         rejected=_read_facts(reader, "report_quarantine", QuarantineReason, REASONS_SHOWN),
         provenance=_read_facts(reader, "report_provenance", Provenance),
         people=gather_people(reader, config),
-        aspects=measure_aspects(reader),
         rubrics=tuple(gather_rubrics(reader)),
+        aspects=measure_aspects(reader),
         warnings=tuple(sentence for (sentence,) in reader.rows(read_query("doubts"))),
         certificate=next(
             ((str(name), int(number)) for name, number in reader.rows(read_query("certificate_newest"))), None

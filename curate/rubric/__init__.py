@@ -4,8 +4,8 @@
 `Feature`, named under `rubric.features` of curate.yaml.
 """
 
+from curate.data.features import FEATURES, Feature, FeatureItem, TextView
 from curate.rubric.feature_report import FeatureReport, build_rubric, report_features
-from curate.rubric.features import FEATURES, Feature, FeatureItem, TextView
 from curate.rubric.labelled import LabelledPairs, read_labelled_pairs
 from curate.rubric.lint import lint_rubric
 from curate.rubric.measure import open_features

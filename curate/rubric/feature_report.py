@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curate.core.progress import Track, no_progress
+from curate.data.features import LENGTH, SURFACE, Family
 from curate.data.rubric import Criterion, Rubric
-from curate.rubric.features import LENGTH, SURFACE, Family
 from curate.rubric.labelled import LabelledPairs
 from curate.rubric.measure import NamedFeature, measure_features, subtract_pairs
 from curate.rubric.selection import (

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from curate.core.errors import CurateError
 from curate.core.progress import Track, no_progress
-from curate.rubric.features.base import FEATURES, Feature, FeatureItem, TextView
+from curate.data.features.base import FEATURES, Feature, FeatureItem, TextView
 from curate.rubric.labelled import LabelledPairs
 
 Float64 = NDArray[np.float64]

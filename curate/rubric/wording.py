@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from curate.data.features import SURFACE
 from curate.rubric.feature_report import FeatureEvidence, FeatureReport
-from curate.rubric.features import SURFACE
 from curate.rubric.verification import RubricCheck
 from curate.stats.accuracy import MeanEstimate
 

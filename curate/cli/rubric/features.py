@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -10,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from curate.cli.documents import RubricFeatures
 from curate.cli.rubric.opening import find_config, load_settings, name_after, write_new_rubric
 from curate.core.progress import progress_bars
-from curate.core.terminal import escape_json, new_console, new_table, print_data, print_line
+from curate.core.terminal import new_console, new_table, print_line
 
 if TYPE_CHECKING:
     from curate.data.rubric import Rubric
@@ -43,9 +43,8 @@ def show_features(
     everything: Annotated[
         bool, typer.Option("--all", help="List the features that were not selected too.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace the rubric's file.")] = False,
-) -> None:
+) -> RubricFeatures:
     """Say in words what labels reward, by features that are measured without a model; warn of length and format."""
     from curate.rubric import (
         SelectionOptions,
@@ -70,27 +69,29 @@ def show_features(
     pairs = drawn
     report = report_features(pairs, features, options, track=progress_bars)
     findings = list_findings(report)
-    if as_json:
-        document = {
-            **asdict(report),
-            "findings": findings,
-            "evidence": [_dump(row, pairs) for row in report.evidence],
-        }
-        print_data(escape_json(json.dumps(document, ensure_ascii=False)))
-    else:
-        _print_report(report, findings, everything=everything)
-        for row in report.selected if examples else ():
-            _print_examples(row, pairs, examples)
+    _print_report(report, findings, everything=everything)
+    for row in report.selected if examples else ():
+        _print_examples(row, pairs, examples)
     if write is not None:
         rubric = build_rubric(report, name=name_after(write), source=source.name, about=findings[0])
         if rubric is None:
             print_line(f"No feature was selected, so {write} was not written.")
-            return
-        write_new_rubric(write, rubric, comment="\n".join(findings), force=force)
-        if (config := find_config(source)) is not None:
-            _record(config, rubric, report, pairs)
-        if not as_json:
+        else:
+            write_new_rubric(write, rubric, comment="\n".join(findings), force=force)
+            if (config := find_config(source)) is not None:
+                _record(config, rubric, report, pairs)
             print_line(f"Written: {write}, {len(rubric.criteria)} criteria, revision {rubric.revision}.")
+    return RubricFeatures(
+        pairs=report.pairs,
+        prompts=report.prompts,
+        ties=report.ties,
+        dropped=dict(report.dropped),
+        by_prompt=report.by_prompt,
+        evidence=[_dump(row, pairs) for row in report.evidence],
+        accuracy=report.accuracy,
+        gain=report.gain,
+        findings=list(findings),
+    )
 
 
 def _print_report(report: FeatureReport, findings: list[str], *, everything: bool) -> None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from curate.cli.documents import RubricSelection, RubricVerification
 from curate.cli.rubric.opening import find_config, load_settings, name_after, write_new_rubric
 from curate.core.errors import CurateError
-from curate.core.terminal import escape_json, new_console, new_table, print_data, print_line
+from curate.core.terminal import new_console, new_table, print_line
 
 if TYPE_CHECKING:
     from curate.rubric.matrix import CriterionMatrix
@@ -47,9 +47,8 @@ def verify_rubric(
     embedder: Annotated[str | None, _EMBEDDER] = None,
     write: Annotated[Path | None, _WRITE] = None,
     pairs_out: Annotated[Path | None, _PAIRS] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     force: Annotated[bool, _FORCE] = False,
-) -> None:
+) -> RubricVerification:
     """Hold the verdicts on each criterion against labels: which are sound, repeat another or follow length."""
     from curate.rubric.selected import keep_criteria
     from curate.rubric.verification import verify_criteria
@@ -60,21 +59,20 @@ def verify_rubric(
     findings = list_check_findings(check)
     if left_out:
         findings.append(f"{left_out:,} pairs were left out: the rubric was learnt from their prompts.")
-    if as_json:
-        print_data(escape_json(json.dumps({**asdict(check), "findings": findings}, ensure_ascii=False)))
-    else:
-        _print_check(check)
-        for sentence in findings:
-            print_line(sentence)
+    _print_check(check)
+    for sentence in findings:
+        print_line(sentence)
     _write_pairs(pairs_out, matrix, force=force)
     if write is not None:
         kept = keep_criteria(matrix, check, name=name_after(write), source=_name_source(rubric, source))
         if kept is None:
             print_line(f"No criterion is kept, so {write} was not written.")
-            return
-        write_new_rubric(write, kept, comment="\n".join(findings), force=force)
-        if not as_json:
+        else:
+            write_new_rubric(write, kept, comment="\n".join(findings), force=force)
             print_line(f"Written: {write}, {len(kept.criteria)} criteria, revision {kept.revision}.")
+    return RubricVerification(
+        check.pairs, check.prompts, check.ties, check.criteria, check.accuracy, check.gain, findings
+    )
 
 
 def select_rubric(
@@ -85,9 +83,8 @@ def select_rubric(
     people: Annotated[bool, _PEOPLE] = False,
     most: Annotated[int | None, typer.Option(min=1, help="Criteria that stay at most.")] = None,
     write: Annotated[Path | None, _WRITE] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     force: Annotated[bool, _FORCE] = False,
-) -> None:
+) -> RubricSelection:
     """Select the few criteria that together say which response is better, with signed weights and a reason each."""
     from curate.rubric import SelectionOptions
     from curate.rubric.selected import select_rubric_criteria
@@ -103,28 +100,27 @@ def select_rubric(
     findings = selected.findings
     if left_out:
         findings = (*findings, f"{left_out:,} pairs were left out: the rubric was learnt from their prompts.")
-    if as_json:
-        document = asdict(selected) | {
-            "rubric": None if selected.rubric is None else selected.rubric.model_dump(mode="json"),
-            "findings": findings,
-        }
-        print_data(escape_json(json.dumps(document, ensure_ascii=False)))
-    else:
-        _print_selection(selected)
-        for sentence in findings:
-            print_line(sentence)
-    if write is None:
-        return
-    if selected.rubric is None:
+    _print_selection(selected)
+    for sentence in findings:
+        print_line(sentence)
+    if write is not None and selected.rubric is None:
         print_line(f"No criterion was selected, so {write} was not written.")
-        return
-    write_new_rubric(write, selected.rubric, comment="\n".join(findings), force=force)
-    if (config := find_config(source)) is not None and verdicts is None:
-        _record(config, selected)
-    if not as_json:
+    elif write is not None and selected.rubric is not None:
+        write_new_rubric(write, selected.rubric, comment="\n".join(findings), force=force)
+        if (config := find_config(source)) is not None and verdicts is None:
+            _record(config, selected)
         print_line(
             f"Written: {write}, {len(selected.rubric.criteria)} criteria, revision {selected.rubric.revision}."
         )
+    return RubricSelection(
+        pairs=selected.pairs,
+        proposed=selected.proposed,
+        rows=[asdict(row) for row in selected.rows],
+        accuracy=selected.accuracy,
+        gain=selected.gain,
+        findings=list(findings),
+        rubric=selected.rubric,
+    )
 
 
 def _find_matrix(

@@ -47,6 +47,8 @@ EXPORT_FORMATS: Registry[ExportFormat] = Registry(
         "reward-bench-2": "curate.export.formats.reward_bench_2:RewardBench2",
         "argilla": "curate.export.formats.argilla:Argilla",
         "annotated-pairs": "curate.export.formats.annotated_pairs:AnnotatedPairs",
+        "rubric": "curate.export.formats.rubrics:Rubrics",
+        "criterion-verdicts": "curate.export.formats.criterion_verdicts:CriterionVerdicts",
         "inspect": "curate.export.formats.inspect_scores:InspectScores",
         "parquet": "curate.export.formats.tables:Tables",
     },

@@ -32,11 +32,11 @@ _REMOVED = {
     "quarantine": ("quarantine_id", "forgotten_quarantine"),
     "verify_tasks": ("task_id", "forgotten_tasks"),
 }
-_DERIVED = (*BY_PROMPT, *WHOLE, *ASPECT_TABLES)
 _OF_CRITERIA = (
     "prompt_id IN (FROM forgotten_prompts) OR response_id IN (SELECT response_id FROM forgotten_responses) "
     "OR annotator_id IN (FROM target_people)"
 )
+_DERIVED = (*BY_PROMPT, *WHOLE, *ASPECT_TABLES)
 _OF_PAIRS = ("tested_labels", "label_uses")
 _LOST_PAIR = (
     "prompt_id IN (FROM forgotten_prompts) OR response_a IN (SELECT response_id FROM forgotten_responses) "

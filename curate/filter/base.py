@@ -80,10 +80,12 @@ class Filter(ABC):
         Options: What curate.yaml can set.
         version: Raised when the same items get other decisions.
         target: What it reads.
+        cache: Folder for what is dear to compute again, such as embeddings; None: keep nothing.
     """
 
     Options: ClassVar[type[FilterOptions]] = FilterOptions
     version: ClassVar[int] = 1
+    cache: Path | None = None
 
     def __init__(self, options: Any, *, folder: Path = Path()) -> None:
         self.options: Any = options

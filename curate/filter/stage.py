@@ -45,7 +45,7 @@ def filter_items(lake: Lake, config: Config, *, track: Track = no_progress) -> S
     Raises:
         CurateError: A filter of curate.yaml is wrong, or cannot read what it needs.
     """
-    filters = open_filters(config.filter, folder=config.resolve("."))
+    filters = _open_filters(config)
     run = StageRun(lake, "filter", config_hash=content_id(config.filter))
     _forget_others(lake, run, filters)
     chain, worked, notes = _digest_items(lake), False, []
@@ -68,7 +68,7 @@ def preview_filters(lake: Lake, config: Config) -> list[FilterResult]:
     """Return what the filters of curate.yaml would decide now, without writing it."""
     results: list[FilterResult] = []
     dropped: list[str] = []
-    for configured in open_filters(config.filter, folder=config.resolve(".")):
+    for configured in _open_filters(config):
         result = _decide(lake, configured, pa.table({"item_id": pa.array(dropped, pa.string())}))
         if configured.filter.options.action == "drop":
             dropped += [decision.item.id for decision in result.decisions]
@@ -79,6 +79,11 @@ def preview_filters(lake: Lake, config: Config) -> list[FilterResult]:
 def has_decisions(lake: Lake) -> bool:
     """Tell whether filters have decided anything, be it filters that curate.yaml no longer has."""
     return bool(lake.value(f"SELECT count(*) FROM {_TABLE}"))
+
+
+def _open_filters(config: Config) -> list[ConfiguredFilter]:
+    cache = config.resolve(config.workspace) / "embeddings"
+    return open_filters(config.filter, folder=config.resolve("."), cache=cache)
 
 
 def _decide(lake: Lake, configured: ConfiguredFilter, dropped: pa.Table) -> FilterResult:

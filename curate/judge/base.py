@@ -55,7 +55,7 @@ from curate.judge.trajectory import (
     render_request,
     render_response,
 )
-from curate.records import Form, Outcome, Shown
+from curate.records import Form, Outcome, Shown, plain_text
 
 # Options that choose the questions and their time, and change no answer.
 _STAGE_OPTIONS = frozenset({"name", "engine", "attempts", "pairs", "max_pairs", "after", "uncertain"})
@@ -95,7 +95,9 @@ class CandidateResponse:
     @classmethod
     def from_messages(cls, response_id: str, messages: Conversation) -> Self:
         """Make a candidate of the messages of a response."""
-        return cls(response_id, render_response(messages), () if is_plain(messages) else messages)
+        if is_plain(messages):
+            return cls(response_id, plain_text(messages[0].content))
+        return cls(response_id, render_response(messages), messages)
 
     @property
     def messages(self) -> Conversation:

@@ -14,7 +14,8 @@ from curate.judge.plan import WorkChunk, bind_questions
 from curate.lake.lake import Lake
 from curate.lake.runs import StageRun
 
-_CHUNKS_PER_READ = 16  # chunks whose texts are read together
+_PROMPTS_PER_READ = 1024  # prompts whose texts are read together at first
+_CHARACTERS_PER_READ = 32_000_000  # and what is read later, at most: a query reads the whole table
 
 
 class SnapshotOfOthers:
@@ -28,21 +29,30 @@ class SnapshotOfOthers:
         self._lake = lake
         self._run = run
         self.planned = planned - run.commits
+        self._snapshot = planned
+        self._mark: object = None
 
     def read(self) -> int:
         """Return the number now; one more for a commit of this run that is not counted yet."""
         own = (
             self._run.commits
         )  # before the snapshot: a commit in between makes the number larger, never smaller
-        return self._lake.snapshot() - own
+        return self._read_snapshot() - own
 
     def read_lower_bound(self) -> int:
         """Return the number now; one less for a commit of this run since.
 
         Where `read` returns the same later, nobody else has written in between.
         """
-        snapshot = self._lake.snapshot()
+        snapshot = self._read_snapshot()
         return snapshot - self._run.commits
+
+    def _read_snapshot(self) -> int:
+        """Ask the catalog only where its file has changed: a quick judge asks thousands of questions a second."""
+        mark = self._lake.read_change_mark()
+        if mark is None or mark != self._mark:
+            self._snapshot, self._mark = self._lake.snapshot(), mark
+        return self._snapshot
 
 
 class ChunkReader:
@@ -74,6 +84,7 @@ class ChunkReader:
         self._ahead: Sequence[WorkChunk] = ()
         self._items: Mapping[str, PromptItem] = {}
         self._known: JudgmentIndex | None = None
+        self._characters_per_prompt = 0.0
 
     def read_questions(self, work: WorkChunk) -> list[PendingQuestion]:
         """Return the questions of a chunk that are still pending, with texts.
@@ -101,11 +112,16 @@ class ChunkReader:
         ]
 
     def _read_ahead(self, configured: ConfiguredJudge, work: WorkChunk) -> None:
-        """Read the texts of a chunk and of those after it; the chunks of a cheap judge are large enough alone."""
+        """Read the texts of a chunk and of as many after it as memory allows, to judge by those that were read last."""
         first = bisect_left(self._chunks, work.chunk, key=attrgetter("chunk"))
-        self._ahead = self._chunks[first : first + (1 if configured.chunk_factor > 1 else _CHUNKS_PER_READ)]
+        prompts = _PROMPTS_PER_READ
+        if self._characters_per_prompt:
+            prompts = int(_CHARACTERS_PER_READ / self._characters_per_prompt)
+        self._ahead = self._chunks[first : first + max(1, prompts // len(work.prompts))]
         wanted = [prompt.prompt_id for chunk in self._ahead for prompt in chunk.prompts if prompt.shapes]
-        self._items = {item.prompt_id: item for item in read_items(self._lake, wanted)}
+        items = read_items(self._lake, wanted)
+        self._items = {item.prompt_id: item for item in items}
+        self._characters_per_prompt = sum(map(_count_characters, items)) / max(1, len(items))
         self._known, self._state = None, None if self._since is None else self._since.planned
 
     def _look_up_judgments(self, configured: ConfiguredJudge, work: WorkChunk) -> None:
@@ -115,3 +131,11 @@ class ChunkReader:
         state = None if self._since is None else self._since.read_lower_bound()
         first, last = work.prompts[0].prompt_id, self._ahead[-1].prompts[-1].prompt_id
         self._known, self._state = JudgmentIndex.look_up(self._lake, configured, first, last), state
+
+
+def _count_characters(item: PromptItem) -> int:
+    """Count what an item takes in memory, about: of messages that are more than text, what they are stored as too."""
+    conversations = [item.messages, *(candidate.conversation for candidate in item.candidates)]
+    parts = [part for messages in conversations for message in messages for part in message.content]
+    texts = sum(len(candidate.text) for candidate in item.candidates)
+    return 1 + texts + sum(len(part.text or "") + len(part.uri or "") for part in parts)

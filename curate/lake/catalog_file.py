@@ -8,14 +8,17 @@ its seal. A killed process leaves no seal, and then damage shows only as far as 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from curate.core.errors import CurateError
 
+_TICK = 50_000_000  # nanoseconds: more than the resolution of the times of any file system on a disk
 _PROGRAM = Path(__file__).with_name("sqlite_task.py")
 
 
@@ -32,6 +35,19 @@ class CatalogState:
 def name_seal(catalog: str) -> Path:
     """Return the path of a catalog's seal."""
     return Path(f"{catalog}.seal")
+
+
+def read_change_mark(catalog: str) -> tuple[int, int] | None:
+    """Return size and time of the write-ahead log, of which one changes with each transaction, without opening it.
+
+    None: the log is not there, or it was written so lately that a second change might carry the same time.
+    """
+    try:
+        log = os.stat(f"{catalog}-wal")  # noqa: PTH116  # a thousand times a second
+    except OSError:
+        return None
+    is_recent = time.time_ns() - log.st_mtime_ns < _TICK
+    return None if is_recent else (log.st_size, log.st_mtime_ns)
 
 
 def remove_seal(catalog: str) -> None:

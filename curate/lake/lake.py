@@ -22,7 +22,7 @@ from curate.core.durable import sync_files
 from curate.core.errors import CurateError
 from curate.core.resources import find_resource
 from curate.lake.attach import Location, attach_lake, attach_store
-from curate.lake.catalog_file import remove_seal, write_seal
+from curate.lake.catalog_file import read_change_mark, remove_seal, write_seal
 from curate.lake.checksums import (
     Checksum,
     compute_checksum,
@@ -176,6 +176,10 @@ class Lake:
     def snapshot(self) -> int:
         """The snapshot that reads see now."""
         return int(self.value("SELECT id FROM lake.current_snapshot()"))
+
+    def read_change_mark(self) -> object:
+        """Return what changes whenever the catalog's file does, without a query; None: it cannot be told now."""
+        return None if self.location.is_postgres else read_change_mark(self.location.catalog)
 
     def has(self, table: str) -> bool:
         """Tell whether there is such a table. An older lake shows all that there are today (`curate.lake.older`)."""
@@ -402,20 +406,18 @@ class Lake:
             session.execute("ROLLBACK")
 
     def _migrate(self) -> None:
-        """Apply the migrations that this lake has not seen, each in a transaction, in the order of their names."""
+        """Apply the migrations that this lake has not seen, in one transaction, in the order of their names."""
         migrations = _read_texts("sql/migrations")
         if self._list_applied("lake") == set(migrations):
             return
         with self.lock():
             applied = self._list_applied("lake")  # again, now that no other process can be migrating
             self._refuse_newer(applied - set(migrations))
-            for name in sorted(set(migrations) - applied):
-                with self._transact() as files:
-                    files.watch_tables()
-                    self._connection.execute("USE lake")
-                    self._connection.execute(
-                        "CREATE TABLE IF NOT EXISTS lake.migrations (name VARCHAR NOT NULL)"
-                    )
+            with self._transact() as files:
+                files.watch_tables()
+                self._connection.execute("USE lake")
+                self._connection.execute("CREATE TABLE IF NOT EXISTS lake.migrations (name VARCHAR NOT NULL)")
+                for name in sorted(set(migrations) - applied):
                     self._connection.execute(migrations[name])
                     self._connection.execute("INSERT INTO lake.migrations VALUES (?)", [name])
 

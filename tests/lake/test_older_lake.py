@@ -21,7 +21,7 @@ from curate.config.project import Config, load_config
 from curate.core.errors import CurateError
 from curate.judge import judge_responses
 from curate.lake import lake as lake_module
-from curate.lake.lake import Lake, Location
+from curate.lake.lake import Lake
 from curate.lake.runs import Summary
 from curate.lake.status import read_status
 from curate.records import TABLES, Record, arrow_schema
@@ -80,10 +80,9 @@ def run_curate(config: Config, *arguments: str) -> str:
 
 
 @pytest.mark.parametrize("snapshot", [0, 1, 2, 3])
-def test_a_snapshot_from_before_a_migration_is_read(config: Config, tmp_path: Path, snapshot: int) -> None:
-    new = Location.under(tmp_path / "new")
-    Lake.open(new).close()  # its first snapshots are its migrations
-    with Lake.open(new, snapshot=snapshot) as lake:
+def test_a_snapshot_from_before_a_migration_is_read(config: Config, snapshot: int) -> None:
+    Lake.open(config.location).close()  # its first snapshots are the migrations of that version, one each
+    with Lake.open(config.location, snapshot=snapshot) as lake:
         assert lake.snapshot() == snapshot
         assert read_status(lake).reconciles
         for name, record in TABLES.items():

@@ -266,7 +266,7 @@ class ForgottenUse:
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """Something that was forgotten (with `dry_run`: would be): rows by table, what was made of them, and the receipt."""
+    """Something that was forgotten (with `dry_run`: would be): rows by table, what was made of them, the receipt."""
 
     label: str
     removed: dict[str, int]

@@ -39,11 +39,15 @@ SIGHT: dict[str, Any] = {
 
 def vision_model(folder: Path, family: str = "idefics3", *, tiles: bool = False) -> Path:
     """Save one with its processor. `tiles`: larger images are cut into tiles, each with tokens of its own."""
-    make = {"idefics3": _idefics3, "llava": _llava, "qwen2_vl": _qwen2_vl}[family]
-    place = {"qwen2_vl": "<|vision_start|><|image_pad|><|vision_end|>"}.get(family, "<image>")
+    from tests.more_vision_models import MAKERS
+
+    make = {"idefics3": _idefics3, "llava": _llava, "qwen2_vl": _qwen2_vl}.get(family)
+    place = "<|vision_start|><|image_pad|><|vision_end|>" if family.startswith("qwen") else "<image>"
     tokenizer = make_tokenizer(TEMPLATE.replace("PLACE", place))
     torch.manual_seed(0)
-    processor, model = make(tokenizer, tiles)
+    processor, model = (
+        MAKERS[family](tokenizer, text=TEXT, sight=SIGHT) if make is None else make(tokenizer, tiles)
+    )
     model.save_pretrained(folder)
     processor.chat_template = tokenizer.chat_template
     processor.save_pretrained(folder)

@@ -16,7 +16,9 @@ from curate.cli.aggregate import combine_judgments
 from curate.cli.backup import restore_backup, write_backup
 from curate.cli.certify import certify_labels
 from curate.cli.check import check_project
+from curate.cli.deploy import deploy_project
 from curate.cli.diff import compare_runs
+from curate.cli.doctor import examine_machine
 from curate.cli.evaluate import evaluate_models
 from curate.cli.explain import explain_labels
 from curate.cli.export import write_exports
@@ -32,6 +34,7 @@ from curate.cli.program_output import ProgramTyper
 from curate.cli.push import push_folders
 from curate.cli.rank import show_ranking
 from curate.cli.report import write_page
+from curate.cli.rubric import rubric_app
 from curate.cli.run import run_project
 from curate.cli.runs import show_runs
 from curate.cli.score import choose_best_of_n, score_rows_of_file
@@ -40,6 +43,7 @@ from curate.cli.snapshot import snapshot_app
 from curate.cli.sql import query_lake
 from curate.cli.status import show_status
 from curate.cli.train import train_model
+from curate.cli.up import start_stack, stop_stack
 from curate.cli.verify import verify_app
 from curate.core.log_lines import JsonLogHandler, is_json_log
 from curate.core.log_scrubbing import install_log_scrubber
@@ -56,6 +60,7 @@ app.command("run")(run_project)
 app.add_typer(ingest_app, name="ingest", invoke_without_command=True)
 app.command("filter")(filter_texts)
 app.command("judge")(ask_judges)
+app.add_typer(rubric_app, name="rubric")
 app.command("aggregate")(combine_judgments)
 app.add_typer(verify_app, name="verify")
 app.command("certify")(certify_labels)
@@ -76,6 +81,10 @@ app.command("sql")(query_lake)
 app.add_typer(snapshot_app, name="snapshot")
 app.command("agent-context")(print_agent_context)
 app.command("check")(check_project)
+app.command("deploy")(deploy_project)
+app.command("up")(start_stack)
+app.command("down")(stop_stack)
+app.command("doctor")(examine_machine)
 app.command("backup")(write_backup)
 app.command("restore")(restore_backup)
 app.command("compact")(compact_files)

@@ -10,8 +10,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from curate.data.rubric import Rubric
+    from curate.deploy.doctor.findings import Finding
     from curate.judge.dry_run import CostEstimate
     from curate.lake.history import RunRecord
+    from curate.rubric.verification import CriterionCheck
+    from curate.stats.accuracy import MeanEstimate
 
 Row = dict[str, Any]
 """A row of a table of the lake or of a query: column → value."""
@@ -372,6 +376,159 @@ class AgentContext:
     config_keys: dict[str, str]
     tables: dict[str, str]
     project: Row
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """Checks of `curate doctor`; `ok`: nothing that is needed is missing."""
+
+    ok: bool
+    checks: list[Finding]
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """Deployments of a project on a Prefect server.
+
+    Attributes:
+        deployments: Name → its schedule, or null: on demand.
+        changes: What was changed on the server; empty with --dry-run.
+        omitted: What is not deployed, and why.
+    """
+
+    deployments: dict[str, str | None]
+    changes: list[str]
+    omitted: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A program that `curate up` has started; `was_running`: whether `curate down` found it alive."""
+
+    name: str
+    url: str | None = None
+    pid: int | None = None
+    log: str | None = None
+    was_running: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Programs of `curate up` that are running, or were.
+
+    Attributes:
+        services: The programs.
+        notes: What was changed or not started, and why.
+        environment: File with the variables that connect a terminal to them; null: nothing runs.
+    """
+
+    services: list[Service]
+    notes: list[str] = field(default_factory=list)
+    environment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RubricFeatures:
+    """Report of what labels reward, by features; `curate.rubric.feature_report.FeatureReport` says what the keys mean.
+
+    Attributes:
+        pairs: Pairs.
+        prompts: Their prompts.
+        ties: Pairs that are ties.
+        dropped: Reason → rows that were left out.
+        by_prompt: Whether prompts, not pairs, are what is held out.
+        evidence: One object a feature, with pairs that it won and lost.
+        accuracy: What decides → share of held-out pairs that it gets right.
+        gain: Of the criteria over what, on the same pairs.
+        findings: Sentences for people.
+    """
+
+    pairs: int
+    prompts: int
+    ties: int
+    dropped: dict[str, int]
+    by_prompt: bool
+    evidence: list[Row]
+    accuracy: dict[str, MeanEstimate]
+    gain: dict[str, MeanEstimate]
+    findings: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class RubricVerification:
+    """Worth of a rubric's criteria; `curate.rubric.verification.RubricCheck` says what the keys mean."""
+
+    pairs: int
+    prompts: int
+    ties: int
+    criteria: tuple[CriterionCheck, ...]
+    accuracy: dict[str, MeanEstimate]
+    gain: MeanEstimate
+    findings: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class RubricSelection:
+    """The few criteria that predict; `curate.rubric.selected.SelectedRubric` says what the keys mean."""
+
+    pairs: int
+    proposed: int
+    rows: list[Row]
+    accuracy: dict[str, MeanEstimate]
+    gain: MeanEstimate
+    findings: list[str]
+    rubric: Rubric | None
+
+
+@dataclass(frozen=True, slots=True)
+class RubricExtraction:
+    """Criteria that a language model wrote about labels.
+
+    Attributes:
+        path: The rubric's file, or the folder of the prompts' rubrics.
+        rubrics: The rubrics.
+        pairs: Pairs that were read.
+        pairs_found: Labelled pairs that there are.
+        rows_dropped: Reason → rows of labels that were left out.
+        calls: Step → state of a call → how many.
+        proposed: Criteria that were proposed.
+        dropped: Reason → criteria that were left out.
+        notes: What else there is to say → how often.
+    """
+
+    path: str
+    rubrics: list[Rubric]
+    pairs: int
+    pairs_found: int
+    rows_dropped: dict[str, int]
+    calls: dict[str, dict[str, int]]
+    proposed: int
+    dropped: dict[str, int]
+    notes: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class RubricFinding:
+    """A flaw of a rubric's file; `criterion` is null where all of it has the flaw."""
+
+    file: str
+    criterion: str | None
+    problem: str
+    is_error: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RubricFindings:
+    """Flaws of the files of rubrics."""
+
+    findings: list[RubricFinding]
+
+
+@dataclass(frozen=True, slots=True)
+class Guideline:
+    """A rubric as Markdown for people."""
+
+    text: str
 
 
 @dataclass(frozen=True, slots=True)

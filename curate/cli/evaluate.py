@@ -54,6 +54,13 @@ def evaluate_models(
     robustness: Annotated[
         bool, typer.Option("--robustness", help="Evaluate also on padded, reformatted and reversed pairs.")
     ] = False,
+    order: Annotated[
+        str | None,
+        typer.Option(
+            help="Orders in which joint models read the responses: one, average:K or rotations. With several, it "
+            "prints what the order changed."
+        ),
+    ] = None,
     judges: Annotated[
         Literal["guard", "attack"] | None,
         typer.Option(
@@ -71,7 +78,7 @@ def evaluate_models(
     if judges is not None:
         return _attack_judges(judges, load_config(config), judge or None)
     if benchmarks:
-        return _evaluate_on(models or [], judge or [], benchmarks, format, robustness, config)
+        return _evaluate_on(models or [], judge or [], benchmarks, format, robustness, config, order)
     if models or judge:
         raise CurateError("Name a benchmark with --benchmark: the models need one to be evaluated on.")
     return _evaluate_project(load_config(config))
@@ -103,6 +110,7 @@ def _evaluate_on(
     form: str,
     robustness: bool,
     config: Path,
+    order: str | None,
 ) -> BenchmarkRun:
     """Evaluate on the benchmarks that are named; scores go to the lake of curate.yaml, if there is one."""
     from curate.config.evaluate import EvaluateSection
@@ -120,6 +128,7 @@ def _evaluate_on(
             "models": models,
             "judges": judges,
             "robustness": robustness,
+            "order": order or base.evaluate.order,
             "bootstrap": base.evaluate.bootstrap,
         },
     )

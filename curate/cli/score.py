@@ -19,6 +19,10 @@ _MODEL = typer.Option("--model", "-m", help="A reward model: a folder, pypi:PACK
 _OUTPUT = typer.Option("--output", "-o", help="JSONL file to write; default: beside FILE.")
 _PENALTY = typer.Option(min=0.0, help="Of several models: mean score less this many times their variance.")
 _BATCH = typer.Option(min=1, help="Rows that are scored and written together.")
+_ORDER = typer.Option(
+    help="Orders in which a joint model reads the responses to a prompt: one, average:K or rotations. With several, it "
+    "prints what the order changed."
+)
 _FORCE = typer.Option("--force", help="Replace the output file.")
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
@@ -37,6 +41,7 @@ def score_rows_of_file(
     penalty: Annotated[float, _PENALTY] = 0.0,
     batch: Annotated[int, _BATCH] = 256,
     dtype: Annotated[Precision, typer.Option(help="Number format of the weights.")] = "auto",
+    order: Annotated[str | None, _ORDER] = None,
     force: Annotated[bool, _FORCE] = False,
 ) -> ScoringSummary:
     """Write the rows of a file with the scores of a reward model. The same command goes on where it was stopped."""
@@ -46,7 +51,12 @@ def score_rows_of_file(
 
     target = output or file.with_name(f"{_get_stem(file)}.scored.jsonl")
     options = ScoringOptions(
-        models=model, transform=RewardTransform(transform, clip), penalty=penalty, batch=batch, dtype=dtype
+        models=model,
+        transform=RewardTransform(transform, clip),
+        penalty=penalty,
+        batch=batch,
+        dtype=dtype,
+        order=order,
     )
     summary = write_scored_file(file, target, options, force=force, track=progress_bars)
     _print_summary(summary, target)
@@ -60,6 +70,7 @@ def choose_best_of_n(
     penalty: Annotated[float, _PENALTY] = 0.0,
     batch: Annotated[int, _BATCH] = 256,
     dtype: Annotated[Precision, typer.Option(help="Number format of the weights.")] = "auto",
+    order: Annotated[str | None, _ORDER] = None,
     force: Annotated[bool, _FORCE] = False,
 ) -> ScoringSummary:
     """Write each prompt of a file with the best of its responses. The same command goes on where it was stopped."""
@@ -67,7 +78,7 @@ def choose_best_of_n(
     from curate.pipeline.score_file import ScoringOptions, choose_best, write_scored_file
 
     target = output or file.with_name(f"{_get_stem(file)}.best.jsonl")
-    options = ScoringOptions(models=model, penalty=penalty, batch=batch, dtype=dtype)
+    options = ScoringOptions(models=model, penalty=penalty, batch=batch, dtype=dtype, order=order)
     summary = write_scored_file(
         file, target, options, write_row=choose_best, force=force, track=progress_bars
     )

@@ -58,6 +58,13 @@ def serve_model(
         Literal["auto", "float32", "bfloat16", "float16"],
         typer.Option(help="Number format of the weights; auto: as they are stored."),
     ] = "auto",
+    order: Annotated[
+        str | None,
+        typer.Option(
+            help="Orders in which a model trained with `forward: joint` reads the responses to a prompt: one, "
+            "average:K or rotations."
+        ),
+    ] = None,
     api_key_env: Annotated[
         str | None,
         typer.Option(help="Environment variable with the key that clients must send; default: no key."),
@@ -118,10 +125,17 @@ def serve_model(
             dtype=dtype,
             budget=budget,
             max_length=max_length,
+            order=order,
         )
     else:
         scorer = open_reward_model(
-            model, folder=Path.cwd(), dtype=dtype, share_prompts=True, budget=budget, max_length=max_length
+            model,
+            folder=Path.cwd(),
+            dtype=dtype,
+            share_prompts=True,
+            budget=budget,
+            max_length=max_length,
+            order=order,
         )
     scorer.score(
         [PromptResponses((text_message("user", "?"),), (text_answer("!"),))]

@@ -6,6 +6,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from curate.config.response_order import ORDER_OPTION, ORDER_PATTERN
 from curate.core.registry import find_name_problem, split_choice
 from curate.core.section import Section
 
@@ -87,6 +88,7 @@ class EvaluateSection(Section):
     judges: list[str] = Field(
         default_factory=list, description="Judges of the panel that are measured on these benchmarks too."
     )
+    order: str | None = Field(None, pattern=f"^({ORDER_PATTERN})$", description=ORDER_OPTION)
     robustness: bool = Field(
         False, description="Also ask about pairs made harder: padded, in markdown, in reversed order."
     )

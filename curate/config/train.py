@@ -6,6 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, PositiveFloat, model_validator
 
+from curate.config.response_order import ORDER_OPTION, ORDER_PATTERN
 from curate.core.section import Section
 
 _MLP_OPTIONS = (
@@ -207,6 +208,9 @@ class TrainSection(Section):
         min_length=1,
         description="Name under which the model joins the panel; null: it does not join.",
     )
+    order: str | None = Field(
+        None, pattern=f"^({ORDER_PATTERN})$", exclude=True, description=ORDER_OPTION
+    )  # of asking it; the model is the same
 
     @model_validator(mode="after")
     def _check_options(self) -> Self:
@@ -225,6 +229,8 @@ class TrainSection(Section):
                     f"noise.method {self.noise.method} is for labels of pairs: set backbone.loss.kind to bradley-terry"
                     " or ordinal"
                 )
+        if self.order is not None and (self.backbone is None or self.backbone.forward != "joint"):
+            raise ValueError("`order` is for a `backbone` with `forward: joint`")
         stray = [name for name in _MLP_OPTIONS if name in self.model_fields_set]
         if self.head == "linear" and stray:
             raise ValueError(f"{', '.join(stray)}: `head: linear` has no such settings")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Any, Protocol
 
 SECONDS_BETWEEN_LINES = 10.0  # of one task, in a log
 
@@ -54,13 +55,37 @@ def progress_bars(label: str, total: int | None) -> Iterator[Advance]:
         with progress_lines(label, total) as advance_lines:
             yield advance_lines
         return
-    with Progress(*columns, console=console, transient=True) as progress:
+    with _share_bars(lambda: Progress(*columns, console=console, transient=True)) as progress:
         task = progress.add_task(escape_controls(label), total=total, note="")
 
         def advance(rows: int, note: str = "", /) -> None:
             progress.update(task, advance=rows, note=escape_controls(note))
 
-        yield advance
+        try:
+            yield advance
+        finally:
+            progress.remove_task(task)
+
+
+_shown: list[Any] = []  # the bars on the screen, once for each thread that uses them
+_shown_lock = threading.Lock()
+
+
+@contextlib.contextmanager
+def _share_bars(make_bars: Callable[[], Any]) -> Iterator[Any]:
+    """Yield the bars that another thread shows already, or else new ones: two would write over each other."""
+    with _shown_lock:
+        bars = _shown[0] if _shown else make_bars()
+        if not _shown:
+            bars.start()
+        _shown.append(bars)
+    try:
+        yield bars
+    finally:
+        with _shown_lock:
+            _shown.pop()
+            if not _shown:
+                bars.stop()
 
 
 @contextlib.contextmanager

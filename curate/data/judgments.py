@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
+from curate.core.human_forms import AskedAs
 from curate.core.identity import content_id
 from curate.records import Form, Judgment, Kind, Outcome, Shown, TiedAs, arrow_schema, judgment_id
 
@@ -50,6 +51,7 @@ class JudgmentStatement(NamedTuple):
         judgment_id: Id where it is not the question's.
         aspect: The one criterion that the statement is about.
         tied_as: What a tie says of both responses.
+        asked_as: Form in which `curate verify` asked a person.
     """
 
     prompt_id: str
@@ -75,6 +77,7 @@ class JudgmentStatement(NamedTuple):
     judgment_id: str | None = None
     aspect: str | None = None
     tied_as: TiedAs | None = None
+    asked_as: AskedAs | None = None
 
 
 def order_pair(statement: JudgmentStatement) -> JudgmentStatement:

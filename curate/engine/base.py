@@ -242,8 +242,13 @@ class Engine(Protocol):
         """Return the cost of tokens through the provider's batch API or without it; None: there is no such API."""
         return None
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether another process or machine runs the model: waiting for it costs this one nothing."""
+        return False
+
     def close(self) -> None:
-        """Free the model; a later request opens it again."""
+        """Free the model; a later request opens it again. Requests of other threads that are on their way end."""
         return
 
 

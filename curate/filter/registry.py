@@ -29,6 +29,7 @@ FILTERS: Registry[Filter] = Registry(
         "gibberish": f"{_KINDS}.gibberish:Gibberish",
         "length": f"{_KINDS}.length:Length",
         "cap": f"{_KINDS}.cap:Cap",
+        "aspect-consistency": f"{_KINDS}.aspect_consistency:AspectConsistency",
     },
 )
 

@@ -192,7 +192,8 @@ def _list_trained_judge(config: Config) -> list[dict[str, Any]]:
         raise CurateError(
             f"`train.judge` is {train.judge!r}, but `judge.judges` has a judge of that name: rename one."
         )
-    return [{"name": train.judge, "kind": "reward-model", "model": str(config.resolve(train.path))}]
+    judge = {"name": train.judge, "kind": "reward-model", "model": str(config.resolve(train.path))}
+    return [judge if train.order is None else judge | {"order": train.order}]
 
 
 def _explain_unknown_judge(name: str, names: list[str]) -> str:

@@ -8,6 +8,10 @@ P(a is better) = σ((score_a − score_b) / temperature), the Bradley–Terry mo
 rating's `score` is the raw one (a logit), and its `score_sd` the spread for which that holds. With a `tie_band` pairs
 are judged in place of responses; their `score` is that of a minus that of b.
 
+A model that was trained with `forward: joint` scores all responses to a prompt together, and pairs are judged: their
+scores are of one pass, while ratings of different passes could not be compared. `order` names the orders of the
+responses in which it is asked.
+
 A model that `curate train` made never judges its own training labels: a head on embeddings scores a prompt by the fold
 that has not seen it, and a fine-tuned backbone abstains but on prompts that were held out.
 """
@@ -20,6 +24,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from curate.config.response_order import ORDER_OPTION, ORDER_PATTERN
 from curate.core.identity import content_id
 from curate.engine.base import Failure, Score
 from curate.engine.registry import Engines
@@ -37,14 +42,19 @@ from curate.judge.base import (
     sigmoid,
 )
 from curate.judge.registry import judge_kind
+from curate.reward.joint_folder import is_joint
 from curate.reward.scorer import (
     EngineScorer,
     PromptResponses,
     RewardScorer,
     describe_losses,
     open_reward_model,
+    score_with_reasons,
 )
 from curate.reward.trained_prompts import TrainedPrompts
+
+Scores = dict[tuple[str, str], Score | Failure]
+"""By the ids of prompt and response."""
 
 _UNIT_SD = 1.702 / math.sqrt(2.0)
 """Standard deviation of two ratings for which `pairwise_statements` makes P(a) the logistic curve of the difference."""
@@ -73,10 +83,16 @@ class RewardModelOptions(JudgeOptions):
         "rated.",
     )
 
+    order: str | None = Field(None, pattern=f"^({ORDER_PATTERN})$", description=ORDER_OPTION)
+
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
         if (self.model is None) == (self.engine is None):
             raise ValueError("name either a `model` or an `engine`")
+        if self.order is not None and self.model is None:
+            raise ValueError(
+                "`order` is for a `model` of `curate train`: an engine scores each response alone"
+            )
         return self
 
 
@@ -94,9 +110,15 @@ class RewardModelJudge(Judge):
         where = f"judge.{options.name}"
         self._scorer: RewardScorer
         self._trained = TrainedPrompts()
+        self._is_joint = options.model is not None and is_joint(engines.folder / options.model)
         if options.model is not None:
             self._scorer = open_reward_model(
-                options.model, folder=engines.folder, name=options.name, engines=engines, where=where
+                options.model,
+                folder=engines.folder,
+                name=options.name,
+                engines=engines,
+                where=where,
+                order=options.order,
             )
             self._trained = TrainedPrompts.read(engines.folder / options.model)
         else:
@@ -118,24 +140,18 @@ class RewardModelJudge(Judge):
         return describe_losses(self._scorer)
 
     def non_identity_options(self) -> frozenset[str]:
-        return frozenset({"model"})  # its weights count, not where they lie
+        return frozenset(
+            {"model", "order"}
+        )  # its weights count, not where they lie; both are in the revision of it
 
     def questions(self, item: PromptItem) -> Iterator[Question]:
-        return super().questions(item) if self.options.tie_band else ask_each_response(item)
+        asks_pairs = self.options.tie_band > 0 or self._is_joint
+        return super().questions(item) if asks_pairs else ask_each_response(item)
 
     def answer(self, questions: Sequence[Question]) -> Sequence[Answer]:
         unseen = [question for question in questions if question.item.prompt_id not in self._trained]
-        entries = {
-            (question.item.prompt_id, candidate.response_id): (question.item, candidate)
-            for question in unseen
-            for candidate in question.asked
-        }
-        requests = [
-            PromptResponses(item.messages, (candidate.messages,), item.prompt_id, item.tools)
-            for item, candidate in entries.values()
-        ]
-        scores = dict(zip(entries, self._scorer.score_each(requests), strict=True))
-        asked_once = dict.fromkeys(entries, True)  # tokens are paid for once per response, not once per pair
+        scores = self._score_together(unseen) if self._is_joint else self._score_apart(unseen)
+        asked_once = dict.fromkeys(scores, True)  # tokens are paid for once per response, not once per pair
         answers = []
         for question in questions:
             if question.item.prompt_id in self._trained:
@@ -152,6 +168,37 @@ class RewardModelJudge(Judge):
             else:
                 answers.append(self._compare_scores(scores[keys[0]], scores[keys[1]], tokens))
         return answers
+
+    def _score_apart(self, questions: Sequence[Question]) -> Scores:
+        """Score each response in question once."""
+        entries = {
+            (question.item.prompt_id, candidate.response_id): (question.item, candidate)
+            for question in questions
+            for candidate in question.asked
+        }
+        requests = [
+            PromptResponses(item.messages, (candidate.messages,), item.prompt_id, item.tools)
+            for item, candidate in entries.values()
+        ]
+        return dict(zip(entries, self._scorer.score_each(requests), strict=True))
+
+    def _score_together(self, questions: Sequence[Question]) -> Scores:
+        """Score all responses of each prompt in question together, those that no question is about too."""
+        items = {question.item.prompt_id: question.item for question in questions}
+        requests = [
+            PromptResponses(
+                item.messages,
+                tuple(candidate.messages for candidate in item.candidates),
+                item.prompt_id,
+                item.tools,
+            )
+            for item in items.values()
+        ]
+        scores: Scores = {}
+        for item, results in zip(items.values(), score_with_reasons(self._scorer, requests), strict=True):
+            for candidate, result in zip(item.candidates, results, strict=True):
+                scores[item.prompt_id, candidate.response_id] = result
+        return scores
 
     def _rate_response(self, score: Score | Failure, tokens: int) -> Answer:
         if isinstance(score, Failure):

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curate.config.project import Config
+from curate.core.errors import CurateError
 from curate.core.identity import content_id
 from curate.core.progress import Track, no_progress
 from curate.data.conversation import has_media, identify_answer, identify_turns
@@ -21,6 +22,7 @@ from curate.evaluate.benchmark import BenchmarkItem
 from curate.evaluate.verdicts import ItemVerdict, ModelSubject, Subject
 from curate.lake.lake import Lake
 from curate.lake.runs import Summary
+from curate.reward.joint_folder import is_joint
 from curate.reward.scorer import open_reward_model
 
 if TYPE_CHECKING:
@@ -49,11 +51,25 @@ def open_subjects(config: Config, folder: Path | None = None) -> Iterator[list[S
     models = section.models
     if not models and not section.judges and config.train and config.resolve(config.train.path).is_dir():
         models = [config.train.path]
+    if section.order is not None and not any(is_joint(folder / model) for model in models):
+        raise CurateError(
+            f"evaluate.order is {section.order}, and no model of `evaluate` was trained with `forward: joint`: leave "
+            "it out."
+        )
     workspace = config.resolve(config.workspace)
     cache = workspace / "embeddings" if workspace.is_dir() else None
     images = config.image_access(folder)
     models_opened: list[Subject] = [
-        ModelSubject(open_reward_model(model, folder=folder, cache=cache, images=images)) for model in models
+        ModelSubject(
+            open_reward_model(
+                model,
+                folder=folder,
+                cache=cache,
+                images=images,
+                order=section.order if is_joint(folder / model) else None,
+            )
+        )
+        for model in models
     ]
     if not section.judges:
         yield models_opened

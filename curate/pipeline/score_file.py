@@ -39,6 +39,7 @@ class ScoringOptions:
         penalty: Weight of the models' variance (see `penalise_uncertainty`).
         batch: Rows that are scored, and written, together.
         dtype: Precision of the models.
+        order: Orders of the responses in which joint models are asked (see `open_reward_model`).
     """
 
     models: Sequence[str]
@@ -46,6 +47,7 @@ class ScoringOptions:
     penalty: float = 0.0
     batch: int = 256
     dtype: str = "auto"
+    order: str | None = None
 
 
 @dataclass(slots=True)
@@ -59,13 +61,22 @@ class ScoringSummary:
     losses: list[str] = field(default_factory=list)
 
 
-def open_scorers(models: Sequence[str], *, folder: Path, dtype: str) -> list[RewardScorer]:
-    """Open reward models; a prompt is read once for all its responses where the model allows it."""
-    scorers = [open_reward_model(model, folder=folder, dtype=dtype) for model in models]
+def open_scorers(
+    models: Sequence[str], *, folder: Path, dtype: str, order: str | None = None
+) -> list[RewardScorer]:
+    """Open reward models; a prompt is read once for all its responses where the model allows it.
+
+    Args:
+        models: As in `open_reward_model`, like the other arguments.
+        folder: Where relative paths start.
+        dtype: Precision.
+        order: Orders of the responses in which joint models are asked.
+    """
+    scorers = [open_reward_model(model, folder=folder, dtype=dtype, order=order) for model in models]
     return [
         scorer
         if scorer.sees_images
-        else open_reward_model(model, folder=folder, dtype=dtype, share_prompts=True)
+        else open_reward_model(model, folder=folder, dtype=dtype, share_prompts=True, order=order)
         for model, scorer in zip(models, scorers, strict=True)
     ]
 
@@ -96,7 +107,7 @@ def write_scored_file(
     """
     if output.exists() and not force:
         raise CurateError(f"{output} exists already: name another file with -o, or replace it with --force.")
-    scorers = open_scorers(options.models, folder=Path.cwd(), dtype=options.dtype)
+    scorers = open_scorers(options.models, folder=Path.cwd(), dtype=options.dtype, order=options.order)
     make_row = write_row or add_scores
     digests = [scorer.revision for scorer in scorers]
     how = (options.transform.name, options.transform.clip, options.penalty, make_row.__name__)

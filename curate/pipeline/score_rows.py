@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from curate.data.conversation import Conversation, UnreadableMessageError, normalize_tools, read_messages
 from curate.data.preference_rows import check_answer, read_context, read_pair, read_response
-from curate.reward.scorer import PromptResponses, RewardScorer, hide_media
+from curate.reward.scorer import PromptResponses, RewardScorer, hide_request_media
 
 Float64 = NDArray[np.float64]
 _SINGLE = ("response", "completion")  # columns of one response
@@ -111,7 +111,7 @@ def score_rows(scorers: Sequence[RewardScorer], rows: Sequence[ScoredRow]) -> li
     requests = [row.request for row in rows if row.request is not None]
     by_model = [
         iter(
-            scorer.score(requests if scorer.sees_images else [_hide_request_media(item) for item in requests])
+            scorer.score(requests if scorer.sees_images else [hide_request_media(item) for item in requests])
         )
         for scorer in scorers
     ]
@@ -121,12 +121,3 @@ def score_rows(scorers: Sequence[RewardScorer], rows: Sequence[ScoredRow]) -> li
         else np.zeros((len(scorers), 0))
         for row in rows
     ]
-
-
-def _hide_request_media(request: PromptResponses) -> PromptResponses:
-    return PromptResponses(
-        hide_media(request.context),
-        tuple(map(hide_media, request.responses)),
-        request.prompt_id,
-        request.tools,
-    )

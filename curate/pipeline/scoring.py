@@ -14,13 +14,16 @@ from curate.data.conversation import Conversation, UnreadableMessageError, norma
 from curate.data.preference_rows import read_response
 from curate.pipeline.frames import Frame, Row, check_columns, read_rows
 from curate.records import prompt_id
-from curate.reward.scorer import PromptResponses, open_reward_model
+from curate.reward.scorer import EncodingScorer, PromptResponses, open_reward_model
+from curate.serve.grouping import group_by_prompt
 
 _LONG = ("id", "prompt", "response", "response_id", "model", "reference", "meta", "tools")
 _NESTED = ("id", "prompt", "responses", "reference", "meta", "tools")
 
 
-def score_responses(model: Path | str, rows: Frame, *, progress: bool = False) -> NDArray[np.float64]:
+def score_responses(
+    model: Path | str, rows: Frame, *, progress: bool = False, order: str | None = None
+) -> NDArray[np.float64]:
     """Score responses with a reward model: of two responses to a prompt, the better one gets the higher score.
 
     Args:
@@ -30,6 +33,8 @@ def score_responses(model: Path | str, rows: Frame, *, progress: bool = False) -
             texts or of {id, text, model}). A prompt is a text or a list of {role, content}. With `id` (and `reference`,
             if it has one) a prompt of the training set is scored by the part of the model that did not see it.
         progress: Whether to show a bar.
+        order: Orders in which a model that was trained with `forward: joint` reads the responses of a row: one,
+            average:K or rotations. It scores the responses of all rows with one prompt together.
 
     Returns:
         float64[N], the score of each of the N responses in the order in which they come; not a number where the model
@@ -39,9 +44,15 @@ def score_responses(model: Path | str, rows: Frame, *, progress: bool = False) -
         CurateError: There is no such model, or a column or value is not as it should be.
     """
     requests = _read_requests(rows)
-    scorer = open_reward_model(str(model), folder=Path.cwd())
-    scores = scorer.score(requests, track=progress_bars if progress else no_progress)
-    return np.concatenate(scores)
+    scorer = open_reward_model(str(model), folder=Path.cwd(), order=order)
+    track = progress_bars if progress else no_progress
+    if isinstance(scorer, EncodingScorer) and scorer.compares_responses:
+        grouped = group_by_prompt(requests, scorer)
+        scores, _ = grouped.restore_order(
+            np.concatenate(scorer.score(grouped.prompts, track=track)).tolist(), {}
+        )
+        return np.array(scores, np.float64)
+    return np.concatenate(scorer.score(requests, track=track))
 
 
 def _read_requests(rows: Frame) -> list[PromptResponses]:

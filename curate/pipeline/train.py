@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -35,18 +36,27 @@ def train_on_people(lake: Lake, config: Config, *, track: Track = no_progress) -
 
 
 def train_on_panel(lake: Lake, config: Config, *, track: Track = no_progress) -> Summary:
-    """Export the labels of the panel (iteration 0, so that no model learns from its own labels) and train on them."""
+    """Export the labels of the panel (iteration 0, so that no model learns from its own labels) and train on them.
+
+    A joint model compares all responses to a prompt at once, so it is given rankings; other models are given pairs.
+    """
     if config.train is None:
         raise CurateError("curate.yaml has no `train` section: add one to say where the model goes.")
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise CurateError(
             "Several processes train on one data set: make it first with `curate export`, and name its folder."
         )
-    return train_reward_model(lake, config, _export_training_set(lake, config, track), track=track)
+    backbone = config.train.backbone
+    is_joint = backbone is not None and backbone.forward == "joint"
+    layout = "ranking" if is_joint else "trl-preference"
+    return train_reward_model(lake, config, _export_training_set(lake, config, track, layout), track=track)
 
 
-def _export_training_set(lake: Lake, config: Config, track: Track) -> Path:
+def _export_training_set(lake: Lake, config: Config, track: Track, layout: str = "trl-preference") -> Path:
     folder = config.resolve(config.workspace) / "training-set"
-    entry = ExportEntry(path=str(folder), format="trl-preference", iteration=0)
+    form: str | dict[str, Any] = layout
+    if config.train is not None and config.train.backbone is not None and config.train.backbone.aspects:
+        form = {"kind": form, "aspects": list(config.train.backbone.aspects)}
+    entry = ExportEntry(path=str(folder), format=form, iteration=0)
     write_exports(lake, config, entries=[entry], track=track)
     return folder

@@ -19,7 +19,14 @@ from curate.reward.transforms import penalise_uncertainty
 
 
 def open_ensemble(
-    models: Sequence[str], *, folder: Path, penalty: float, dtype: str, budget: int, max_length: int | None
+    models: Sequence[str],
+    *,
+    folder: Path,
+    penalty: float,
+    dtype: str,
+    budget: int,
+    max_length: int | None,
+    order: str | None = None,
 ) -> EnsembleScorer:
     """Open several decoders with one tokenizer and one chat template.
 
@@ -30,6 +37,7 @@ def open_ensemble(
         dtype: Precision.
         budget: Tokens of a forward pass.
         max_length: Longest prompt and response in tokens.
+        order: Orders of the responses in which joint models are asked.
 
     Raises:
         CurateError: A model cannot be opened, is no decoder, or reads texts in another way than the first.
@@ -37,11 +45,22 @@ def open_ensemble(
     members: list[PackedScorer] = []
     for model in models:
         member = open_reward_model(
-            model, folder=folder, dtype=dtype, share_prompts=True, budget=budget, max_length=max_length
+            model,
+            folder=folder,
+            dtype=dtype,
+            share_prompts=True,
+            budget=budget,
+            max_length=max_length,
+            order=order,
         )
         if not isinstance(member, PackedScorer):
             raise CurateError(f"{model} is no fine-tuned decoder, and only such models are served together.")
         members.append(member)
+    if len({member.compares_responses for member in members}) > 1:
+        raise CurateError(
+            f"Of {', '.join(models)} some were trained with `forward: joint` and others not: only models of one "
+            "training are served together."
+        )
     first, *others = (member.encoder for member in members)
     for model, other in zip(models[1:], others, strict=True):
         same = other.max_length == first.max_length
@@ -72,6 +91,13 @@ class EnsembleScorer:
     @property
     def revision(self) -> str:
         return content_id("ensemble", [member.revision for member in self.members], str(self.penalty))
+
+    @property
+    def compares_responses(self) -> bool:
+        return self.members[0].compares_responses
+
+    def merge_requests(self, requests: Sequence[PromptResponses]) -> PromptResponses:
+        return self.members[0].merge_requests(requests)
 
     @property
     def n_texts_cut(self) -> int:

@@ -62,14 +62,20 @@ class RewardModel(nn.Module):
 
     def forward(self, packed: PackedBatch) -> Tensor:
         """Return the outputs of the head for the R packed responses, float32[R, outputs]."""
-        hidden = self.backbone(
-            input_ids=packed.tokens, position_ids=packed.positions, spans=packed.spans, use_cache=False
-        ).last_hidden_state
+        hidden = self.hide(packed)
         with torch.autocast(
             hidden.device.type, enabled=False
         ):  # scores near 20 in bfloat16 have steps of 1/8
-            outputs: Tensor = self.head(hidden[0, packed.last].float())
+            outputs: Tensor = self.head(hidden.float())
         return outputs
+
+    def hide(self, packed: PackedBatch) -> Tensor:
+        """Return the hidden states at the last tokens of the R packed responses, float[R, d]."""
+        packed = packed.to(self.backbone.device)
+        hidden: Tensor = self.backbone(
+            input_ids=packed.tokens, position_ids=packed.positions, segments=packed.segments, use_cache=False
+        ).last_hidden_state
+        return hidden[0, packed.last]
 
     def score(self, packed: PackedBatch) -> Tensor:
         """Return the scores of the R packed responses, float32[R]."""
@@ -149,9 +155,10 @@ class EncoderModel(nn.Module):
 class VisionModel(nn.Module):
     """A vision-language model with a value head.
 
-    The score is the head's value of the hidden state at a row's last token. Models differ in where the tokens of an
-    image are and which of them see each other, so responses do not share a prompt: each is read with its own copy of
-    the prompt, images included, in a padded batch.
+    The score is the head's value of the hidden state at a response's last token. Models differ in where the tokens of
+    an image are and which of them see each other. Those that are known by trial to compute packed rows exactly
+    (`curate.reward.vision_check`) read them after `use_packing`; others read each response with its own copy of the
+    prompt, images included, in a padded batch.
 
     Args:
         backbone: A Transformers vision-language model without its language head.
@@ -177,18 +184,43 @@ class VisionModel(nn.Module):
             backbone, make_head(backbone.config.get_text_config().hidden_size, shape, generator), shape
         )
 
-    def forward(self, padded: PaddedBatch) -> Tensor:
-        """Return the outputs of the head for R rows, float32[R, outputs]."""
-        inputs = {"input_ids": padded.tokens, "attention_mask": padded.mask, **padded.images}
-        hidden = self.backbone(**move_inputs(inputs, self.backbone), use_cache=False).last_hidden_state
-        rows = torch.arange(len(hidden), device=hidden.device)
+    def use_packing(self) -> None:
+        """Let the language part read packed rows; it reads no padded batches from then on."""
+        packed_attention.register_attention()
+        self.backbone.set_attn_implementation({"text_config": packed_attention.NAME})
+
+    def use_padding(self, attention: str) -> None:
+        """Let the language part read padded batches again, with an attention function of Transformers."""
+        self.backbone.set_attn_implementation({"text_config": attention})
+
+    def forward(self, batch: PackedBatch | PaddedBatch) -> Tensor:
+        """Return the outputs of the head for R responses, float32[R, outputs]."""
+        hidden = self.hide(batch)
         with torch.autocast(hidden.device.type, enabled=False):
-            outputs: Tensor = self.head(hidden[rows, padded.mask.sum(dim=1) - 1].float())
+            outputs: Tensor = self.head(hidden.float())
         return outputs
 
-    def score(self, padded: PaddedBatch) -> Tensor:
-        """Return the scores of R rows, float32[R]."""
-        return read_score(self(padded), self.shape)
+    def hide(self, batch: PackedBatch | PaddedBatch) -> Tensor:
+        """Return the hidden states at the last tokens of R responses, float[R, d]."""
+        batch = batch.to(self.backbone.device)
+        images = move_inputs(batch.images, self.backbone)
+        if isinstance(batch, PackedBatch):
+            row: Tensor = self.backbone(
+                input_ids=batch.tokens,
+                position_ids=batch.positions,
+                segments=batch.segments,
+                use_cache=False,
+                **images,
+            ).last_hidden_state
+            return row[0, batch.last]
+        hidden: Tensor = self.backbone(
+            input_ids=batch.tokens, attention_mask=batch.mask, use_cache=False, **images
+        ).last_hidden_state
+        return hidden[torch.arange(len(hidden), device=hidden.device), batch.mask.sum(dim=1) - 1]
+
+    def score(self, batch: PackedBatch | PaddedBatch) -> Tensor:
+        """Return the scores of R responses, float32[R]."""
+        return read_score(self(batch), self.shape)
 
     def save(self, folder: Path) -> None:
         """Write the model so that `load` gives the same scores; Transformers has no classifier of such backbones."""

@@ -1,7 +1,7 @@
-"""Attention over a packed row, span by span, without a mask over the whole row.
+"""Attention over a packed row, segment by segment, without a mask over the whole row.
 
-With a mask of T × T most cells would be computed (and on a CPU stored) in vain. Here the tokens of a span attend
-causally to each other, and the tokens of a branch to those of the span and their own: no other cell is computed.
+With a mask of T × T most cells would be computed (and on a CPU stored) in vain. Here the tokens of a segment attend to
+those on its path and causally to each other: no other cell is computed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from curate.reward.packing import Span
+from curate.reward.prefix_tree import Ranges, Segment
 
 NAME = "curate_packed"  # under which Transformers finds it; it builds no mask for names it has no mask function for
 
@@ -25,7 +25,7 @@ def attend_to_packed_row(
     value: Tensor,
     attention_mask: Tensor | None,
     *,
-    spans: Sequence[Span],
+    segments: Sequence[Segment],
     scaling: float | None = None,
     dropout: float = 0.0,
     sliding_window: int | None = None,
@@ -43,7 +43,7 @@ def attend_to_packed_row(
         key: float[1, H/g, T, d].
         value: float[1, H/g, T, d].
         attention_mask: Must be None.
-        spans: Spans that cover the row without gaps.
+        segments: Segments that cover the row without gaps, a path before what it leads to.
         scaling: Factor of the logits.
         dropout: Probability to drop an attention weight.
         sliding_window: Number of tokens that a token sees at most.
@@ -58,25 +58,20 @@ def attend_to_packed_row(
             "packed rows know neither padding masks nor soft-capped logits nor attention sinks"
         )
     length = query.shape[2]
-    if query.shape[0] != 1 or not spans or spans[0].start != 0 or spans[-1].end != length:
-        raise ValueError(f"the spans do not cover one row of {length} tokens (batch of {query.shape[0]})")
+    starts = [0, *(segment.end for segment in segments)]
+    if query.shape[0] != 1 or starts != [*(segment.start for segment in segments), length]:
+        raise ValueError(f"the segments do not cover one row of {length} tokens (batch of {query.shape[0]})")
     pieces: list[Tensor] = []
 
-    def attend_span(queries: slice, keys: tuple[slice, ...]) -> None:
-        """Attend to all of `keys`; the last of them holds the queries themselves, causally."""
-        span_queries = query[:, :, queries]
-        span_keys, span_values = (
-            tensor[:, :, keys[0]]
-            if len(keys) == 1
-            else torch.cat([tensor[:, :, part] for part in keys], dim=2)
-            for tensor in (key, value)
-        )
-        mask = _build_mask(span_queries.shape[2], span_keys.shape[2], sliding_window, query.device)
+    for segment in segments:
+        queries = query[:, :, segment.start : segment.end]
+        keys, values = (_take_ranges(tensor, segment) for tensor in (key, value))
+        mask = _build_mask(segment.length, keys.shape[2], sliding_window, query.device)
         pieces.append(
             functional.scaled_dot_product_attention(
-                span_queries,
-                span_keys,
-                span_values,
+                queries,
+                keys,
+                values,
                 attn_mask=mask,
                 is_causal=mask is None,
                 dropout_p=dropout,
@@ -84,16 +79,6 @@ def attend_to_packed_row(
                 enable_gqa=key.shape[1] != query.shape[1],
             )
         )
-
-    for span in spans:
-        trunk = slice(span.start, span.start + span.length)
-        if span.length:  # a text of one token has no prompt
-            attend_span(trunk, (trunk,))
-        start = trunk.stop
-        for size in span.branches:
-            branch = slice(start, start + size)
-            attend_span(branch, (trunk, branch))
-            start += size
     return torch.cat(pieces, dim=2).transpose(1, 2), None
 
 
@@ -102,6 +87,15 @@ def register_attention() -> None:
     from transformers import AttentionInterface
 
     AttentionInterface.register(NAME, attend_to_packed_row)
+
+
+def _take_ranges(tensor: Tensor, segment: Segment) -> Tensor:
+    """Return the keys or values that a segment sees: those of its path and its own, without a copy where it can be."""
+    ranges: Ranges = (*segment.path, (segment.start, segment.end))
+    if len(segment.path) == 1 and segment.path[0][1] == segment.start:
+        ranges = ((segment.path[0][0], segment.end),)
+    parts = [tensor[:, :, start:end] for start, end in ranges]
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
 
 
 def _build_mask(queries: int, keys: int, window: int | None, device: torch.device) -> Tensor | None:

@@ -10,21 +10,35 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
 
+from curate.config.images import ImageAccess
 from curate.core.errors import CurateError
 from curate.core.progress import Track, no_progress
 from curate.engine.base import Failure, Score
-from curate.engine.local.loading import get_hub_arguments, resolve_device, resolve_dtype, silence_loading
+from curate.engine.local.loading import (
+    get_hub_arguments,
+    load_processor,
+    resolve_device,
+    resolve_dtype,
+    silence_loading,
+)
 from curate.engine.weights import locate_model
-from curate.reward.model import RewardModel
-from curate.reward.packing import pack_shared_prefix
+from curate.reward.joint_folder import find_separator
+from curate.reward.model import RewardModel, VisionModel
+from curate.reward.packing import PackedBatch, pack_jointly, pack_shared_prefix
+from curate.reward.packing_check import check_packing
+from curate.reward.prefix_tree import count_tree_tokens
 from curate.reward.rendered import RenderedChats
-from curate.reward.scorer import EngineScorer, Float64, PromptResponses
-from curate.reward.tokens import EncodedResponses, Ids, ResponseEncoder
+from curate.reward.response_order import Order
+from curate.reward.scorer import EngineScorer, Float64, PromptResponses, hide_request_media, refuse_images
+from curate.reward.tokens import EncodedResponses, Ids, ResponseEncoder, VisionResponseEncoder
+from curate.reward.vision_check import try_packing
 
 Place = tuple[int, int]
 """Request, and response within it, that a score belongs to."""
@@ -32,44 +46,102 @@ Place = tuple[int, int]
 _UNBOUNDED = 1 << 30
 
 
-def open_packed_scorer(
-    scorer: EngineScorer, model: str, *, folder: Path, dtype: str, budget: int, max_length: int | None
-) -> PackedScorer | None:
+@dataclass(frozen=True, slots=True)
+class Decoder:
+    """A decoder with its value head, in eval mode, and the encoder of its texts.
+
+    `separator`: token between the responses of a joint sequence; None where responses stand alone.
+    """
+
+    model: RewardModel | VisionModel
+    encoder: ResponseEncoder
+    separator: Ids | None = None
+
+    def pack(
+        self, prompts: Sequence[EncodedResponses], orders: Sequence[Sequence[Order]] = ()
+    ) -> PackedBatch:
+        """Pack prompts with their responses; `orders`: those of the responses to each, for a joint model."""
+        if isinstance(self.encoder, VisionResponseEncoder):
+            assert self.encoder.packer is not None  # else nothing is packed
+            return self.encoder.packer.pack(prompts, separator=self.separator, orders=orders)
+        texts = [encoded.prompt for encoded in prompts], [encoded.responses for encoded in prompts]
+        if self.separator is None:
+            return pack_shared_prefix(*texts)
+        return pack_jointly(*texts, self.separator, orders=orders)
+
+
+@dataclass(frozen=True)
+class DecoderFiles:
+    """Where a decoder is read from, and how (see `open_reward_model`). Its weights are read when they are needed."""
+
+    model: str
+    folder: Path
+    dtype: str
+    max_length: int | None = None
+    joint: bool = False
+    images: ImageAccess | None = None
+
+    @cached_property
+    def decoder(self) -> Decoder:
+        """The decoder.
+
+        Raises:
+            CurateError: It is none, or cannot read packed rows.
+            OSError, ValueError: It cannot be read.
+        """
+        from transformers import AutoTokenizer
+
+        weights = locate_model(self.model, revision="main", folder=self.folder)
+        device = resolve_device("auto")
+        if weights.sees_images:
+            return self._load_vision(Path(weights.source), device)
+        with silence_loading():
+            hub = get_hub_arguments(weights)
+            tokenizer = AutoTokenizer.from_pretrained(weights.source, **hub)
+            loaded = RewardModel.load(Path(weights.source), dtype=resolve_dtype(self.dtype, device), **hub)
+        loaded = loaded.to(device).eval()
+        check_packing(loaded, name=self.model)
+        config = loaded.backbone.config.get_text_config()
+        longest = self.max_length or min(
+            getattr(config, "max_position_embeddings", _UNBOUNDED), tokenizer.model_max_length
+        )
+        encoder = ResponseEncoder(tokenizer, max_length=longest, whole=False, padding=config.pad_token_id)
+        separator = find_separator(tokenizer, Path(weights.source)) if self.joint else None
+        return Decoder(loaded, encoder, separator)
+
+    def _load_vision(self, folder: Path, device: str) -> Decoder:
+        with silence_loading():
+            processor = load_processor(str(folder))
+            loaded = VisionModel.load(folder, dtype=resolve_dtype(self.dtype, device)).to(device).eval()
+        config = loaded.backbone.config.get_text_config()
+        longest = self.max_length or min(
+            getattr(config, "max_position_embeddings", _UNBOUNDED), processor.tokenizer.model_max_length
+        )
+        access = self.images or ImageAccess(self.folder)
+        encoder = VisionResponseEncoder(processor, max_length=longest, access=access)
+        reason = try_packing(loaded, encoder, name=self.model)
+        if self.joint and reason is not None:
+            raise CurateError(reason)
+        return Decoder(loaded, encoder, find_separator(processor.tokenizer, folder) if self.joint else None)
+
+
+def open_packed_scorer(scorer: EngineScorer, files: DecoderFiles, *, budget: int) -> PackedScorer | None:
     """Load a reward model to read prompts once; None where it is no decoder, so that this cannot be done.
 
     Args:
         scorer: The same model, opened as an engine.
-        model: As in `open_reward_model`.
-        folder: That of curate.yaml, at which relative names start.
-        dtype: As in `open_reward_model`.
+        files: Where it is read from.
         budget: Tokens of a forward pass.
-        max_length: Longest prompt and response in tokens; default: the model's own.
 
     Raises:
         CurateError: The model reads images.
     """
-    if scorer.sees_images:
-        raise CurateError(
-            f"The reward model {model} reads images, which requests to this server cannot hold: let it judge instead, "
-            "as {kind: reward-model, model: …} on the panel."
-        )
-    weights = locate_model(model, revision="main", folder=folder)
-    device = resolve_device("auto")
+    refuse_images(scorer, files.model)
     try:
-        with silence_loading():
-            from transformers import AutoTokenizer
-
-            hub = get_hub_arguments(weights)
-            tokenizer = AutoTokenizer.from_pretrained(weights.source, **hub)
-            loaded = RewardModel.load(Path(weights.source), dtype=resolve_dtype(dtype, device), **hub)
+        _ = files.decoder
     except (CurateError, OSError, ValueError):
         return None
-    config = loaded.backbone.config.get_text_config()
-    longest = max_length or min(
-        getattr(config, "max_position_embeddings", _UNBOUNDED), tokenizer.model_max_length
-    )
-    encoder = ResponseEncoder(tokenizer, max_length=longest, whole=False, padding=config.pad_token_id)
-    return PackedScorer(scorer, loaded.to(device).eval(), encoder, budget)
+    return PackedScorer(scorer, files, budget)
 
 
 @dataclass(eq=False)
@@ -78,30 +150,55 @@ class PackedScorer:
 
     Args:
         scorer: The same model, opened as an engine. It scores chats one by one.
-        model: The model in eval mode.
-        encoder: Makes tokens of prompts and responses.
+        files: Where the decoder is read from.
         budget: Tokens of a forward pass.
     """
 
     scorer: EngineScorer
-    model: RewardModel
-    encoder: ResponseEncoder
+    files: DecoderFiles
     budget: int
     name: str = field(init=False)
-    revision: str = field(init=False)
     n_texts_cut: int = field(init=False, default=0)
-    sees_images: bool = field(init=False, default=False)
-    rendered: RenderedChats = field(init=False)
+    sees_images: bool = field(init=False)
     _unread: Counter[str] = field(init=False, default_factory=Counter)
     _lock: threading.Lock = field(init=False, default_factory=threading.Lock)  # one forward pass at a time
 
     def __post_init__(self) -> None:
-        self.name, self.revision = self.scorer.name, self.scorer.revision
-        self.rendered = RenderedChats(self.encoder.chat)
+        self.name, self.sees_images = self.scorer.name, self.scorer.sees_images
+
+    @property
+    def revision(self) -> str:
+        return self.scorer.revision
+
+    @property
+    def encoder(self) -> ResponseEncoder:
+        """Makes tokens of prompts and responses."""
+        return self.files.decoder.encoder
+
+    @cached_property
+    def rendered(self) -> RenderedChats:
+        """Reads rendered chats."""
+        return RenderedChats(self.encoder.chat)
+
+    @property
+    def compares_responses(self) -> bool:
+        """Tells whether a score depends on the other responses to the prompt."""
+        return False
+
+    def load(self) -> Self:
+        """Read the weights now, and return this scorer."""
+        try:
+            _ = self.files.decoder
+        except (OSError, ValueError) as error:
+            raise CurateError(
+                f"The reward model {self.files.model} cannot be read: {' '.join(str(error).split())[:300]}"
+            ) from error
+        return self
 
     @property
     def left_out(self) -> Counter[str]:
-        return self.encoder.left_out + self.scorer.left_out
+        own = self.encoder.left_out if "decoder" in vars(self.files) else Counter[str]()
+        return own + self.scorer.left_out
 
     @property
     def unread(self) -> Mapping[str, int]:
@@ -121,8 +218,30 @@ class PackedScorer:
     def encode_request(self, request: PromptResponses) -> PromptResponses:
         if request.encoded is not None:
             return request
-        encoded = self.encoder.encode_responses(request.context, request.responses, tools=request.tools)
+        text = request if self.sees_images else hide_request_media(request)
+        encoded = self.encoder.encode_responses(
+            text.context, text.responses, tools=text.tools, separator=self.files.decoder.separator
+        )
         return replace(request, encoded=encoded)
+
+    def merge_requests(self, requests: Sequence[PromptResponses]) -> PromptResponses:
+        """Return requests with one prompt as one request, with its tokens.
+
+        Args:
+            requests: Requests that hold messages, or else tokens.
+        """
+        first = requests[0]
+        responses = tuple(response for request in requests for response in request.responses)
+        if first.context or not isinstance(first.encoded, EncodedResponses):
+            return self.encode_request(replace(first, responses=responses, encoded=None))
+        answers = [
+            answer
+            for request in requests
+            if isinstance(request.encoded, EncodedResponses)
+            for answer in request.encoded.responses
+        ]
+        fitted = self.encoder.fit_responses(first.encoded.prompt, answers, self.files.decoder.separator)
+        return replace(first, responses=responses, encoded=fitted)
 
     def encode_own(
         self, text: str, *, prompt: str | None = None, several: bool = False
@@ -134,7 +253,7 @@ class PackedScorer:
         return self.encode_ids(self.rendered.encode_literal(text))
 
     def encode_ids(self, ids: Sequence[int]) -> EncodedResponses:
-        n_tokens = self.model.backbone.get_input_embeddings().num_embeddings
+        n_tokens = self.files.decoder.model.backbone.get_input_embeddings().num_embeddings
         if not ids or not 0 <= min(ids) <= max(ids) < n_tokens:
             raise ValueError(f"give at least one token id, each from 0 to {n_tokens - 1}")
         return self.encoder.fit_tokens(ids, len(ids) - 1)
@@ -147,7 +266,7 @@ class PackedScorer:
         size = 0
         for prompt, rows in self._group_prompts(requests).items():
             for part in self._split_prompt(prompt, rows):
-                tokens = _count_tokens(part[0])
+                tokens = len(prompt) + count_tree_tokens(part[0].responses)
                 if batch and size + tokens > self.budget:
                     yield batch
                     batch, size = [], 0
@@ -156,15 +275,22 @@ class PackedScorer:
         if batch:
             yield batch
 
+    def _read_tokens(self, request: PromptResponses) -> EncodedResponses | None:
+        """Return the tokens of a request, and count what was lost; None where it cannot be read."""
+        encoded = self.encode_request(request).encoded
+        if isinstance(encoded, Failure):
+            self._unread[encoded.reason] += len(request.responses)
+            return None
+        assert encoded is not None  # `encode_request` has made tokens
+        self.n_texts_cut += encoded.cut
+        return encoded
+
     def _group_prompts(self, requests: Sequence[PromptResponses]) -> dict[Ids, list[tuple[Ids, Place]]]:
         """Return the responses to each prompt, with the places of their scores."""
         by_prompt: dict[Ids, list[tuple[Ids, Place]]] = {}
         for row, request in enumerate(requests):
-            encoded = self.encode_request(request).encoded
-            if isinstance(encoded, Failure):
-                self._unread[encoded.reason] += len(request.responses)
-            elif encoded is not None:
-                self.n_texts_cut += encoded.cut
+            encoded = self._read_tokens(request)
+            if encoded is not None:
                 rows = by_prompt.setdefault(encoded.prompt, [])
                 rows += [(ids, (row, slot)) for slot, ids in enumerate(encoded.responses)]
         return by_prompt
@@ -186,10 +312,8 @@ class PackedScorer:
 
     def _score_batch(self, batch: list[tuple[EncodedResponses, list[Place]]], scores: list[Float64]) -> None:
         """Write the scores of a batch into `scores`, at their places."""
-        row = pack_shared_prefix(
-            [encoded.prompt for encoded, _ in batch], [encoded.responses for encoded, _ in batch]
-        )
-        values = self.model.score(row.to(self.model.backbone.device)).double().cpu().numpy()
+        row = self.files.decoder.pack([encoded for encoded, _ in batch])
+        values = self.files.decoder.model.score(row).double().cpu().numpy()
         places = [place for _, part in batch for place in part]
         for value, (request, slot) in zip(values, places, strict=True):
             scores[request][slot] = value
@@ -197,7 +321,3 @@ class PackedScorer:
 
 def _join_rows(prompt: Ids, rows: list[tuple[Ids, Place]]) -> tuple[EncodedResponses, list[Place]]:
     return EncodedResponses(prompt, tuple(ids for ids, _ in rows)), [place for _, place in rows]
-
-
-def _count_tokens(encoded: EncodedResponses) -> int:
-    return len(encoded.prompt) + sum(map(len, encoded.responses))

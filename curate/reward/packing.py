@@ -1,43 +1,43 @@
-"""Prompts with all their responses as one row of tokens, without padding.
+"""Prompts with all their responses as one row of tokens, without padding and without repetition.
 
-| layout          | a prompt's tokens | what a response sees | positions |
-| ---             | ---               | ---                  | --- |
-| `shared_prefix` | prompt, y1, …, yN | the prompt and itself | start again after the prompt for each response |
-| `joint`         | prompt, y1, s, y2, s, …, yN | everything before it (s: the separator) | run on |
-| `separate`      | prompt, y1, prompt, y2, … | the prompt and itself | start again for each response |
+| layout          | sequences of a prompt | what a response sees |
+| ---             | ---                   | --- |
+| `shared_prefix` | prompt y1; prompt y2; … | the prompt and itself |
+| `joint`         | prompt y1 s y2 s … yN   | everything before it (s: the separator) |
+| `separate`      | as `shared_prefix`, each with a copy of the prompt | the prompt and itself |
 
-`shared_prefix` and `separate` are the same function of the weights, the first without repeating the prompt. `joint`
-compares (You Only Judge Once, arXiv 2604.10966): it depends on the order of the responses, which is therefore shuffled.
+The sequences of a row form a prefix tree (prefix_tree.py): whatever several of them begin with is computed once, the
+prompt and more: the system prompt of several prompts, answers that begin alike, trajectories that branch.
+`shared_prefix` and `separate` are the same function of the weights. `joint` compares (You Only Judge Once, arXiv
+2604.10966): it depends on the order of the responses, which is therefore shuffled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
+
+from curate.reward.prefix_tree import PrefixTree, Segment, build_prefix_tree
 
 Tokens = Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
-    """A part of the row: causal tokens, then branches that see those and themselves but not each other.
+class MarkedSequence:
+    """A sequence of tokens with the scores that are read in it.
 
     Attributes:
-        start: Index of the first token.
-        length: Number of causal tokens.
-        branches: Number of tokens of each branch; branches follow immediately, one after the other.
+        tokens: The tokens. Equal numbers are shared, so an image's tokens are replaced by the number of the image.
+        marks: (tokens up to the end of a response, its prompt, its slot) for each score.
+        positions: int64[axes, tokens], positions of a model with several axes; None: 0, 1, 2, …
     """
 
-    start: int
-    length: int
-    branches: tuple[int, ...] = ()
-
-    @property
-    def end(self) -> int:
-        return self.start + self.length + sum(self.branches)
+    tokens: Tokens
+    marks: tuple[tuple[int, int, int], ...]
+    positions: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,39 +47,37 @@ class PackedBatch:
     | field       | type        | meaning |
     | ---         | ---         | --- |
     | `tokens`    | int64[1, T] | token ids |
-    | `positions` | int64[1, T] | positions that the model is told |
-    | `spans`     | tuple       | which token sees which |
+    | `positions` | int64[1, T] | positions that the model is told (int64[axes, 1, T] with several axes) |
+    | `segments`  | tuple       | which token sees which |
     | `last`      | int64[R]    | index of the last token of each response |
     | `prompt`    | int64[R]    | prompt of each response, in the caller's order |
     | `slot`      | int64[R]    | place of each response among those of its prompt, in the caller's order |
     | `widest`    | int         | most responses of a prompt |
+    | `images`    | dict        | further inputs of a vision-language model |
     """
 
     tokens: Tensor
     positions: Tensor
-    spans: tuple[Span, ...]
+    segments: tuple[Segment, ...]
     last: Tensor
     prompt: Tensor
     slot: Tensor
     widest: int
+    images: dict[str, Tensor] = field(default_factory=dict)
 
     def scatter_scores(self, scores: Tensor, missing: float = float("-inf")) -> Tensor:
         """Return [B, N] of scores [R] (or [B, N, K] of [R, K]); `missing` where a prompt has fewer than N responses."""
         return _scatter_scores(scores, self.prompt, self.slot, self.widest, missing)
 
     def to(self, device: torch.device | str) -> PackedBatch:
-        moved = (
-            tensor.to(device) for tensor in (self.tokens, self.positions, self.last, self.prompt, self.slot)
-        )
-        tokens, positions, last, prompt, slot = moved
-        return PackedBatch(
-            tokens=tokens,
-            positions=positions,
-            spans=self.spans,
-            last=last,
-            prompt=prompt,
-            slot=slot,
-            widest=self.widest,
+        return replace(
+            self,
+            tokens=self.tokens.to(device),
+            positions=self.positions.to(device),
+            last=self.last.to(device),
+            prompt=self.prompt.to(device),
+            slot=self.slot.to(device),
+            images={name: tensor.to(device) for name, tensor in self.images.items()},
         )
 
 
@@ -157,26 +155,13 @@ def _scatter_scores(scores: Tensor, prompt: Tensor, slot: Tensor, widest: int, m
 
 
 def pack_shared_prefix(prompts: Sequence[Tokens], responses: Sequence[Sequence[Tokens]]) -> PackedBatch:
-    """Pack each prompt once, then its responses side by side. Scores do not depend on the other responses."""
-    row = _Row(responses)
-    for prompt, answers in zip(prompts, responses, strict=True):
-        row.begin_prompt(prompt)
-        for slot, answer in enumerate(answers):
-            row.add_branch(answer, slot)
-        row.end_span()
-    return row.build_batch()
+    """Pack each beginning once, then what follows it side by side. Scores do not depend on the other responses."""
+    return pack_sequences(list(list_separate_sequences(prompts, responses)))
 
 
 def pack_separately(prompts: Sequence[Tokens], responses: Sequence[Sequence[Tokens]]) -> PackedBatch:
     """Pack each response behind a prompt of its own: the plain way, and the reference for `pack_shared_prefix`."""
-    row = _Row(responses)
-    for number, (prompt, answers) in enumerate(zip(prompts, responses, strict=True)):
-        for slot, answer in enumerate(answers):
-            row.begin_prompt(prompt, number)
-            row.append_tokens(answer)
-            row.mark_response(slot)
-            row.end_span()
-    return row.build_batch()
+    return pack_sequences(list(list_separate_sequences(prompts, responses)), share=False)
 
 
 def pack_jointly(
@@ -184,80 +169,92 @@ def pack_jointly(
     responses: Sequence[Sequence[Tokens]],
     separator: Tokens,
     *,
-    generator: torch.Generator | None = None,
+    orders: Sequence[Sequence[Sequence[int]]] | None = None,
 ) -> PackedBatch:
-    """Pack all responses of a prompt in one causal sequence.
+    """Pack all responses of a prompt in one causal sequence, or in several that differ in their order.
 
     Args:
         prompts: Tokens of B prompts.
         responses: Tokens of the responses to each.
         separator: Tokens between two responses.
-        generator: Shuffles the responses; without one they keep their order.
+        orders: `orders[b]`: orders of the responses to prompt b, each with their numbers; default: as they come. Each
+            order gives every response a score, so `last`, `prompt` and `slot` have R times as many entries.
     """
-    row = _Row(responses)
-    for prompt, answers in zip(prompts, responses, strict=True):
-        row.begin_prompt(prompt)
-        order = (
-            range(len(answers)) if generator is None else torch.randperm(len(answers), generator=generator)
-        )
-        for place, slot in enumerate(map(int, order)):
-            if place:
-                row.append_tokens(separator)
-            row.append_tokens(answers[slot])
-            row.mark_response(slot)
-        row.end_span()
-    return row.build_batch()
+    _check_responses(responses)
+    sequences = [
+        join_responses(prompt, answers, separator, order, number)
+        for number, (prompt, answers) in enumerate(zip(prompts, responses, strict=True))
+        for order in (orders[number] if orders else [range(len(answers))])
+    ]
+    return pack_sequences(sequences)
 
 
-class _Row:
-    """Builds a packed row, prompt by prompt."""
+def list_separate_sequences(
+    prompts: Sequence[Tokens], responses: Sequence[Sequence[Tokens]]
+) -> Iterator[MarkedSequence]:
+    """Yield each prompt with each of its responses."""
+    _check_responses(responses)
+    for number, (prompt, answers) in enumerate(zip(prompts, responses, strict=True)):
+        for slot, answer in enumerate(answers):
+            yield MarkedSequence((*prompt, *answer), ((len(prompt) + len(answer), number, slot),))
 
-    def __init__(self, responses: Sequence[Sequence[Tokens]]) -> None:
-        if not responses or not all(len(answers) for answers in responses):
-            raise ValueError("every prompt needs a response")
-        if not all(len(answer) for answers in responses for answer in answers):
-            raise ValueError("a response needs a token: end it with the end-of-text token")
-        self._widest = max(len(answers) for answers in responses)
-        self._tokens: list[int] = []
-        self._positions: list[int] = []
-        self._spans: list[Span] = []
-        self._marks: list[tuple[int, int, int]] = []  # last token, prompt, slot
-        self._prompt = -1
-        self._start = 0
-        self._branches: list[int] = []
 
-    def begin_prompt(self, prompt: Tokens, number: int | None = None) -> None:
-        self._prompt = self._prompt + 1 if number is None else number
-        self._start, self._branches = len(self._tokens), []
-        self.append_tokens(prompt)
+def join_responses(
+    prompt: Tokens, answers: Sequence[Tokens], separator: Tokens, order: Sequence[int], number: int
+) -> MarkedSequence:
+    """Join a prompt and its responses, with a separator between two of them.
 
-    def append_tokens(self, tokens: Tokens) -> None:
-        position = len(self._tokens) - self._start
-        self._tokens.extend(tokens)
-        self._positions.extend(range(position, position + len(tokens)))
+    Args:
+        prompt: Tokens of the prompt.
+        answers: Tokens of its responses.
+        separator: Tokens between two responses.
+        order: Numbers of the responses in the order of the sequence.
+        number: Number of the prompt in the row.
+    """
+    tokens = list(prompt)
+    marks: list[tuple[int, int, int]] = []
+    for slot in order:
+        tokens += [*(separator if marks else ()), *answers[slot]]
+        marks.append((len(tokens), number, slot))
+    return MarkedSequence(tokens, tuple(marks))
 
-    def add_branch(self, tokens: Tokens, slot: int) -> None:
-        position = len(self._tokens) - self._start - sum(self._branches)
-        self._tokens.extend(tokens)
-        self._positions.extend(range(position, position + len(tokens)))
-        self._branches.append(len(tokens))
-        self.mark_response(slot)
 
-    def mark_response(self, slot: int) -> None:
-        self._marks.append((len(self._tokens) - 1, self._prompt, slot))
+def pack_sequences(sequences: Sequence[MarkedSequence], *, share: bool = True) -> PackedBatch:
+    """Pack sequences as one tree; `share` False: each of them alone, beside the others."""
+    tree = build_prefix_tree([sequence.tokens for sequence in sequences], share=share)
+    marks = [
+        (tree.find_node(number, end - 1), prompt, slot)
+        for number, sequence in enumerate(sequences)
+        for end, prompt, slot in sequence.marks
+    ]
+    last, prompt, slot = torch.tensor(marks).unbind(dim=1)
+    return PackedBatch(
+        tokens=torch.tensor(tree.tokens)[None],
+        positions=_build_positions(tree, sequences),
+        segments=tree.segments,
+        last=last,
+        prompt=prompt,
+        slot=slot,
+        widest=int(slot.max()) + 1,
+    )
 
-    def end_span(self) -> None:
-        length = len(self._tokens) - self._start - sum(self._branches)
-        self._spans.append(Span(self._start, length, tuple(self._branches)))
 
-    def build_batch(self) -> PackedBatch:
-        last, prompt, slot = torch.tensor(self._marks).unbind(dim=1)
-        return PackedBatch(
-            tokens=torch.tensor(self._tokens)[None],
-            positions=torch.tensor(self._positions)[None],
-            spans=tuple(self._spans),
-            last=last,
-            prompt=prompt,
-            slot=slot,
-            widest=self._widest,
-        )
+def _build_positions(tree: PrefixTree, sequences: Sequence[MarkedSequence]) -> Tensor:
+    """Return the positions of a row's tokens: how many stand before each, or what its sequences say of it."""
+    if not sequences or sequences[0].positions is None:
+        return torch.cat([torch.arange(s.depth, s.depth + s.length) for s in tree.segments])[None]
+    positions = torch.empty((len(sequences[0].positions), 1, len(tree)), dtype=torch.int64)
+    for ranges, sequence in zip(tree.sequences, sequences, strict=True):
+        assert sequence.positions is not None  # those of one model all have them
+        depth = 0
+        for start, end in ranges:
+            positions[:, 0, start:end] = sequence.positions[:, depth : depth + end - start]
+            depth += end - start
+    return positions
+
+
+def _check_responses(responses: Sequence[Sequence[Tokens]]) -> None:
+    if not responses or not all(len(answers) for answers in responses):
+        raise ValueError("every prompt needs a response")
+    if not all(len(answer) for answers in responses for answer in answers):
+        raise ValueError("a response needs a token: end it with the end-of-text token")

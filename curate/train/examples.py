@@ -31,7 +31,7 @@ class PromptGroup:
     | field              | type          | meaning |
     | ---                | ---           | --- |
     | `tokens`           | tuple of int  | the prompt; empty for a model whose prompt is not shared |
-    | `responses`, `types`, `images` |   | as in `EncodedResponses` |
+    | `responses`, `types`, `images`, `n_prompt` | | as in `EncodedResponses` |
     | `members`          | int64[N]      | rows of the responses in `PreferencePairs` |
     | `first`, `second`  | int64[m]      | slots of the chosen and the rejected response |
     | `p`                | float64[m]    | probability that the first is better |
@@ -57,6 +57,7 @@ class PromptGroup:
     lengths: Float64
     aspects: Float64
     images: tuple[tuple[Part, ...], ...] = ()
+    n_prompt: int = 0
 
     def __len__(self) -> int:
         return len(self.responses)
@@ -166,6 +167,7 @@ def _build_group(
         lengths=lengths[members],
         aspects=aspects[rows],
         images=encoded.images,
+        n_prompt=encoded.n_prompt,
     )
 
 

@@ -19,11 +19,12 @@ from curate.engine.chat_tokens import PARAGRAPHS_TEMPLATE
 from curate.engine.local.loading import get_hub_arguments, load_processor, silence_loading, unpack_gguf
 from curate.engine.local.reward_head import HeadShape, has_own_head, load_config
 from curate.engine.weights import Weights
+from curate.reward.joint_folder import SEPARATOR
 from curate.reward.model import EncoderModel, RewardModel, VisionModel
+from curate.reward.packing_check import check_packing
 from curate.reward.tokens import Ids, ResponseEncoder, VisionResponseEncoder
+from curate.reward.vision_check import try_packing
 from curate.train.adapters import add_adapters
-
-SEPARATOR = "<|response_end|>"  # token between the responses of a joint sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,7 @@ def _load_model(section: BackboneSection, weights: Weights, seed: int, images: I
         _set_padding(model.backbone.config, tokenizer)
         if section.gradient_checkpointing:
             model.backbone.gradient_checkpointing_enable({"use_reentrant": False})
+        check_packing(model, name=section.model)
         if section.lora is not None:
             model = add_adapters(model, section.lora, separator=separator)
     else:
@@ -148,10 +150,6 @@ def _load_vision(
 ) -> LoadedBackbone:
     from transformers import AutoModel
 
-    if section.forward == "joint":
-        raise CurateError(
-            f"{section.model!r} is a vision-language model: its prompts are not shared, so set forward: shared-prefix."
-        )
     processor = load_processor(source, **hub)
     tokenizer = processor.tokenizer
     if tokenizer.pad_token is None:
@@ -163,14 +161,17 @@ def _load_vision(
     else:
         backbone = AutoModel.from_pretrained(source, dtype=dtype, **hub)
         model = VisionModel.add_head(backbone, _build_shape(section), seed=seed)
+    separator = _add_separator(tokenizer, model.backbone) if section.forward == "joint" else None
     _set_padding(model.backbone.config, tokenizer)
+    encoder = VisionResponseEncoder(processor, max_length=section.max_length, access=images)
+    reason = try_packing(model, encoder, name=section.model)
+    if reason is not None and separator is not None:
+        raise CurateError(f"{reason} Or set forward: shared-prefix, and each response is read by itself.")
     if section.gradient_checkpointing:
         model.backbone.gradient_checkpointing_enable({"use_reentrant": False})
     if section.lora is not None:
-        model = add_adapters(model, section.lora)
-    return LoadedBackbone(
-        model, VisionResponseEncoder(processor, max_length=section.max_length, access=images), None
-    )
+        model = add_adapters(model, section.lora, separator=separator)
+    return LoadedBackbone(model, encoder, separator)
 
 
 def _build_shape(section: BackboneSection) -> HeadShape:

@@ -22,6 +22,7 @@ from torch import Tensor
 from curate.config.train import BackboneSection
 from curate.core.progress import Advance
 from curate.engine.local.reward_head import HeadShape
+from curate.reward.tokens import VisionResponseEncoder
 from curate.train import objective
 from curate.train.batches import build_batch, count_group_tokens, group_into_steps, pack_rows
 from curate.train.checkpoints import Checkpoints, TrainingProgress
@@ -170,7 +171,7 @@ class Trainer:
         sums = torch.zeros(4, dtype=torch.float64, device=self._accelerator.device)
         with torch.no_grad():
             for row, counts in self._iterate_own_rows(pack_rows(sizes, most=self._section.row_tokens)):
-                row_sums = self._compute_row_loss([self._held_out[group] for group in row], seed=0)
+                row_sums = self._compute_row_loss([self._held_out[group] for group in row], seed=None)
                 if counts:
                     values = [float(row_sums.loss), row_sums.weight, row_sums.correct, row_sums.pairs]
                     sums += torch.tensor(values).to(sums)
@@ -185,7 +186,7 @@ class Trainer:
         all_outputs: list[Tensor] = []
         for row in pack_rows(sizes, most=self._section.row_tokens):
             members = [groups[group] for group in row]
-            outputs = self._compute_row_outputs(members, seed=0).cpu()
+            outputs = self._compute_row_outputs(members, seed=None).cpu()
             all_outputs += [output[: len(group)] for output, group in zip(outputs, members, strict=True)]
         return all_outputs
 
@@ -240,7 +241,7 @@ class Trainer:
         return 1.0 - self._left_out_share * min(1.0, 4.0 * (number + 1) / len(self.schedule.steps))
 
     def _compute_row_loss(
-        self, groups: Sequence[PromptGroup], *, seed: int, share: float = 1.0
+        self, groups: Sequence[PromptGroup], *, seed: int | None, share: float = 1.0
     ) -> objective.LossSums:
         """Compute the loss of a row; `share`: fraction of its labels that is used."""
         outputs = self._compute_row_outputs(groups, seed=seed)
@@ -248,7 +249,7 @@ class Trainer:
             outputs, groups, self._section.loss, self._loaded.model.shape, share=share
         )
 
-    def _compute_row_outputs(self, groups: Sequence[PromptGroup], *, seed: int) -> Tensor:
+    def _compute_row_outputs(self, groups: Sequence[PromptGroup], *, seed: int | None) -> Tensor:
         """Return float32[B, N, K]: outputs of the head, −inf where a group has fewer than N responses."""
         encoder, device = self._loaded.encoder, self._accelerator.device
         batch = build_batch(
@@ -257,6 +258,7 @@ class Trainer:
             seed=seed,
             padding=encoder.padding or 0,
             images=encoder.images,
+            packer=encoder.packer if isinstance(encoder, VisionResponseEncoder) else None,
         ).to(device)
         half_precision = self._section.precision == "bfloat16"
         with torch.autocast(device.type, torch.bfloat16, enabled=half_precision):

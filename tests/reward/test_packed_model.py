@@ -15,12 +15,12 @@ from curate.engine.local.reward_head import HeadShape
 from curate.reward.model import EncoderModel, RewardModel
 from curate.reward.packing import (
     PackedBatch,
-    Span,
     pack_jointly,
     pack_separately,
     pack_shared_prefix,
     pad_rows,
 )
+from curate.reward.prefix_tree import Segment
 
 SHAPE: dict[str, Any] = {
     "vocab_size": 97,
@@ -32,11 +32,11 @@ SHAPE: dict[str, Any] = {
     "max_position_embeddings": 128,
     "pad_token_id": 0,
 }
-FAMILIES = ("llama", "qwen3", "qwen3 sliding", "gemma3")
+FAMILIES = ("llama", "qwen2", "qwen3", "qwen3 sliding", "gemma3")
 
 
 def backbone(family: str = "llama", seed: int = 0) -> Any:
-    from transformers import AutoModel, Gemma3TextConfig, LlamaConfig, Qwen3Config
+    from transformers import AutoModel, Gemma3TextConfig, LlamaConfig, Qwen2Config, Qwen3Config
 
     sliding = {
         "sliding_window": 5,
@@ -44,6 +44,7 @@ def backbone(family: str = "llama", seed: int = 0) -> Any:
     }
     config = {
         "llama": lambda: LlamaConfig(**SHAPE),
+        "qwen2": lambda: Qwen2Config(**SHAPE),
         "qwen3": lambda: Qwen3Config(**SHAPE, head_dim=8),
         "qwen3 sliding": lambda: Qwen3Config(**SHAPE, head_dim=8, use_sliding_window=True, **sliding),
         "gemma3": lambda: Gemma3TextConfig(**SHAPE, head_dim=8, query_pre_attn_scalar=8, **sliding),
@@ -151,7 +152,10 @@ def test_joint_scores_are_those_of_the_whole_sequence_and_depend_on_order() -> N
 def test_a_shuffled_joint_row_still_says_which_score_is_whose() -> None:
     model = RewardModel.add_head(backbone())
     prompts, responses = some_tokens(3, prompts=6)
-    packed = pack_jointly(prompts, responses, [96], generator=torch.Generator().manual_seed(4))
+    shuffled = [
+        torch.randperm(len(answers), generator=torch.manual_seed(4)).tolist() for answers in responses
+    ]
+    packed = pack_jointly(prompts, responses, [96], orders=[[order] for order in shuffled])
     table = packed.scatter_scores(model.score(packed))
     assert table.shape == (6, max(map(len, responses)))
     for row, answers in enumerate(responses):
@@ -169,12 +173,15 @@ def test_the_layouts_token_by_token() -> None:
     packed = pack_shared_prefix([[1, 2], [3]], [[[4], [5, 6]], [[7]]])
     assert packed.tokens.tolist() == [[1, 2, 4, 5, 6, 3, 7]]
     assert packed.positions.tolist() == [[0, 1, 2, 2, 3, 0, 1]]
-    assert packed.spans == (Span(0, 2, (1, 2)), Span(5, 1, (1,)))
+    prompt = ((0, 2),)
+    assert packed.segments == (
+        Segment(0, 2), Segment(2, 1, prompt), Segment(3, 2, prompt), Segment(5, 2),
+    )  # fmt: skip
     assert packed.last.tolist() == [2, 4, 6]
     assert (packed.prompt.tolist(), packed.slot.tolist()) == ([0, 0, 1], [0, 1, 0])
     packed = pack_separately([[1, 2]], [[[4], [5, 6]]])
     assert packed.tokens.tolist() == [[1, 2, 4, 1, 2, 5, 6]]
-    assert packed.spans == (Span(0, 3), Span(3, 4))
+    assert packed.segments == (Segment(0, 3), Segment(3, 4))
     packed = pack_jointly([[1, 2]], [[[4], [5, 6]]], [9, 9])
     assert packed.tokens.tolist() == [[1, 2, 4, 9, 9, 5, 6]]
     assert packed.positions.tolist() == [[0, 1, 2, 3, 4, 5, 6]]
@@ -203,7 +210,7 @@ def test_empty_texts_and_rows_that_are_not_covered_are_refused() -> None:
     short = PackedBatch(
         tokens=packed.tokens,
         positions=packed.positions,
-        spans=(Span(0, 2, (1,)),),
+        segments=(Segment(0, 2), Segment(2, 1, ((0, 2),))),
         last=packed.last,
         prompt=packed.prompt,
         slot=packed.slot,

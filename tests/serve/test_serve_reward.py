@@ -124,6 +124,29 @@ def expected(model: Path) -> np.ndarray:
     return np.concatenate(scorer.score(asked)).reshape(len(PROMPTS), len(RESPONSES))
 
 
+def test_a_joint_model_is_served_and_scores_a_group_in_one_pass(
+    make_model: MakeModel, tmp_path: Path
+) -> None:
+    from curate.lake.lake import Lake, Location
+    from curate.train import train_reward_model
+    from tests.train.samples import configured, ranking_rows, written
+
+    config = configured(tmp_path, make_model(), forward="joint", loss={"kind": "best"}, epochs=1)
+    with Lake.open(Location.under(tmp_path / "lake")) as lake:
+        train_reward_model(lake, config, written(tmp_path / "data", ranking_rows(12)))
+    folder = config.resolve("models/reward")
+    scorer = open_reward_model(str(folder), folder=Path(), order="average:2")
+    request = PromptResponses(build_chat(("user", PROMPTS[0])), tuple(map(text_answer, RESPONSES)))
+    served = start(folder, "--order", "average:2")
+    try:
+        status, answer = served.post("/score", {"prompt": PROMPTS[0], "responses": RESPONSES})
+        assert (status, answer["scores"]) == (200, pytest.approx(list(scorer.score([request])[0]), abs=1e-5))
+        columns = {"prompts": [PROMPTS[0]] * 5, "completions": RESPONSES}
+        assert served.post("/rewards", columns)[1]["rewards"] == pytest.approx(answer["scores"], abs=1e-5)
+    finally:
+        served.stop()
+
+
 def test_one_packed_pass_gives_the_scores_of_separate_ones(model: Path, expected: np.ndarray) -> None:
     for budget in (16, 200, 4096):
         packed = open_reward_model(str(model), folder=Path(), share_prompts=True, budget=budget)

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,11 @@ from curate.engine.registry import Engines
 from curate.judge.stage import judge_responses
 from curate.lake.lake import Lake, Location
 from curate.records import Message, Part, Prompt, Response, text_parts
+from curate.reward.joint_scorer import JointScorer
+from curate.reward.packing import PackedBatch
 from curate.reward.scorer import PromptResponses, open_reward_model
+from curate.reward.tokens import VisionResponseEncoder
+from curate.reward.vision_scorer import VisionScorer
 from curate.train import train_reward_model
 from tests.conftest import table
 from tests.train.samples import configured, written
@@ -134,11 +139,12 @@ def test_the_judge_has_the_trainer_s_scores(lake: Lake, tmp_path: Path, model: P
     responses = tuple(map(text_answer, answers))
     encoded = loaded.encoder.encode_responses((said,), responses)
     assert not isinstance(encoded, Failure)
-    group: Any = type(
-        "G", (), {"tokens": (), "responses": encoded.responses, "types": None, "images": encoded.images}
-    )
+    group: Any = type("G", (), {name: getattr(encoded, name) for name in ("responses", "images", "n_prompt")})
+    assert isinstance(loaded.encoder, VisionResponseEncoder)
     with torch.no_grad():
-        again = loaded.model.eval().score(build_batch([group], images=loaded.encoder.images))  # type: ignore[arg-type]
+        batch = build_batch([group], packer=loaded.encoder.packer)
+        again = loaded.model.eval().score(batch)  # type: ignore[arg-type]
+    assert isinstance(batch, PackedBatch)  # the prompt's image once, for all responses
     assert again.tolist() == pytest.approx(found, abs=1e-4)
 
     # `curate evaluate` asks it through a scorer.
@@ -146,6 +152,33 @@ def test_the_judge_has_the_trainer_s_scores(lake: Lake, tmp_path: Path, model: P
     asked = [Message(role="user", content=(part, *text_parts("which?"))) for part in (image, other)]
     one, two = scorer.score([PromptResponses((message,), responses) for message in asked])
     assert (one != two).all()
+    request = PromptResponses((asked[0],), responses)
+    singles = scorer.score_each([PromptResponses((asked[0],), (response,)) for response in responses])
+    assert [each.value for each in singles if isinstance(each, Score)] == pytest.approx(list(one), abs=1e-4)
+    assert isinstance(scorer, VisionScorer)
+    small = VisionScorer(scorer.scorer, scorer.files, budget=1)  # each response in a row of its own
+    assert small.score([request])[0] == pytest.approx(one, abs=1e-4)
+
+
+@pytest.mark.parametrize("changes", [{}, {"lora": {"rank": 4}, "learning_rate": 1e-2}], ids=["whole", "lora"])
+def test_a_joint_one_learns_from_images_and_judges_prompts_whole(
+    changes: dict[str, Any], lake: Lake, tmp_path: Path, model: Path
+) -> None:
+    config = vision_config(tmp_path, model, forward="joint", loss={"kind": "best"}, epochs=8, **changes)
+    train_reward_model(lake, config, written(tmp_path / "data", rows(tmp_path)))
+    value = lake.value("SELECT value FROM evaluations WHERE subject = 'reward-model' AND subset = 'all'")
+    assert value > 0.9
+    scorer = open_reward_model("models/reward", folder=tmp_path, order="rotations")
+    assert isinstance(scorer, JointScorer)
+    assert scorer.sees_images
+    for colour, (better, worse) in COLOURS.items():
+        image = painted(tmp_path, colour, (40, 32))
+        asked = Message(role="user", content=(image, *text_parts("which is better?")))
+        request = PromptResponses((asked,), (*map(text_answer, (worse, better)),))
+        low, high = scorer.score([request])[0]
+        assert high > low
+        turned = replace(request, responses=request.responses[::-1])
+        assert scorer.score([turned])[0][::-1] == pytest.approx([low, high], abs=1e-5)
 
 
 def test_it_sits_on_the_panel_and_looks(lake: Lake, tmp_path: Path, model: Path) -> None:
@@ -220,7 +253,8 @@ def test_killed_and_gone_on_with_it_is_the_same_training(
     for name in ("whole", "killed"):
         folder = tmp_path / name
         allowed = ImagesSection(folders=[str(tmp_path)])
-        config = vision_config(folder, model, epochs=2).model_copy(update={"images": allowed})
+        small = {"row_tokens": 128, "batch_tokens": 128}  # more steps than the fifth, in which it is killed
+        config = vision_config(folder, model, epochs=2, **small).model_copy(update={"images": allowed})
         data = written(folder / "data", rows(tmp_path, 24))
         (data / "train-00000.jsonl").write_text(
             (data / "train-00000.jsonl").read_text().replace('"images/', f'"{tmp_path}/images/')
@@ -264,8 +298,6 @@ def test_bad_images_are_dropped_and_counted(lake: Lake, tmp_path: Path, model: P
     assert (summary.counts.rows_in, summary.counts.rows_kept) == (24, 15)
     with pytest.raises(CurateError, match=r"pairs dropped: 1 × an image's file cannot be read"):
         train_reward_model(lake, config, written(tmp_path / "bad", data[:1]))
-    with pytest.raises(CurateError, match="is a vision-language model: its prompts are not shared"):
-        train_reward_model(lake, vision_config(tmp_path, model, forward="joint"), tmp_path / "data")
 
 
 @pytest.mark.e2e

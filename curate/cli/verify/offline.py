@@ -39,9 +39,11 @@ def export_spreadsheet(
     settings = load_config(config)
     person = Pseudonyms.open(settings).of(annotator)
     with open_lake(settings, read_only=True) as lake:
-        questions = list_questions(lake, person, overlap=settings.verify.overlap)[:limit]
+        questions = list_questions(lake, person, overlap=settings.verify.overlap, config=settings)[:limit]
     write_sheet(file, questions, force=force)
-    print_line(f"{len(questions)} questions written to {file}; fill in `verdict`: first, second, tie or skip")
+    forms = {question.asked_as for question in questions}
+    words = "first, second, tie or skip" if forms <= {"pairwise"} else "as its column `question` says"
+    print_line(f"{len(questions)} questions written to {file}; fill in `verdict`: {words}")
     return Written(str(file), [str(file)], rows=len(questions))
 
 
@@ -58,7 +60,7 @@ def import_spreadsheet(
     settings = load_config(config)
     person = Pseudonyms.open(settings).of(annotator)
     with open_lake(settings) as lake:
-        sheet = read_sheet(lake, file)
+        sheet = read_sheet(lake, file, person, config=settings)
         new, same = record_answers(lake, person, sheet.answers, part=file.name)
     for mistake in sheet.mistakes:
         print_line(mistake, file=sys.stderr)
@@ -77,11 +79,14 @@ def annotate_in_terminal(
     limit: Annotated[int | None, typer.Option(min=1, help="Largest number of questions.")] = None,
     config: ConfigPath = DEFAULT_CONFIG,
 ) -> Answered:
-    """Answer questions in the terminal, one key for each."""
+    """Answer questions in the terminal, most of them by one key."""
     from curate.data.pseudonym import Pseudonyms
     from curate.verify.terminal import annotate_questions
 
     settings = load_config(config)
     person = Pseudonyms.open(settings).of(annotator)
     with open_lake(settings) as lake:
-        return Answered(annotate_questions(lake, person, overlap=settings.verify.overlap, limit=limit))
+        answered = annotate_questions(
+            lake, person, overlap=settings.verify.overlap, limit=limit, config=settings
+        )
+        return Answered(answered)

@@ -14,6 +14,7 @@ from curate.cli.opening import load_config, open_lake
 from curate.cli.options import DEFAULT_CONFIG, ConfigPath
 from curate.cli.prefect_flows import is_prefect_wanted, run_flow
 from curate.cli.tables import print_summaries
+from curate.core.human_forms import AskedAs
 from curate.core.progress import progress_bars
 from curate.core.terminal import print_line
 
@@ -26,13 +27,21 @@ def choose_questions(
     budget: Annotated[
         int, typer.Option("--budget", "-n", help="Most questions that may wait for an answer at a time.")
     ],
+    form: Annotated[
+        AskedAs | None,
+        typer.Option("--form", help="Form of the questions; default: `verify.form` (pairwise)."),
+    ] = None,
+    aspect: Annotated[
+        str | None,
+        typer.Option("--aspect", help="The one criterion to ask about; default: `verify.aspect`, or none."),
+    ] = None,
     config: ConfigPath = DEFAULT_CONFIG,
 ) -> Stages:
     """Choose questions for people, and forecast what their answers would bring."""
     from curate.verify.plan import plan_questions
 
     with open_lake(settings := load_config(config)) as lake:
-        return print_summaries([plan_questions(lake, settings, budget=budget)])
+        return print_summaries([plan_questions(lake, settings, budget=budget, form=form, aspect=aspect)])
 
 
 def run_loop(config: ConfigPath = DEFAULT_CONFIG) -> LoopDocument:

@@ -93,8 +93,25 @@ class VisionTokens(ChatTokens):
                 arrays.setdefault(name, []).append(value)
         inputs = {name: _concatenate_with_padding(values) for name, values in arrays.items()}
         if self._kinds is not None:
-            inputs[self._kinds] = torch.isin(tokens, self._of_images).long()
+            inputs[self._kinds] = self.mark_image_tokens(tokens)
         return inputs
+
+    @property
+    def image_token(self) -> int:
+        """The token in whose places the model puts what it sees of an image."""
+        return self._place
+
+    def count_image_tokens(self, part: Part) -> int:
+        """Count the places of an image in a row of tokens."""
+        return self._image(part)[0].count(self._place)
+
+    def get_image_inputs(self, part: Part) -> dict[str, Tensor]:
+        """Return the model's inputs for one image."""
+        return self._image(part)[1]
+
+    def mark_image_tokens(self, tokens: Tensor) -> Tensor:
+        """Return 1 for each token that stands for an image, 0 for the others."""
+        return torch.isin(tokens, self._of_images).long()
 
     def _fill_image_tokens(self, ids: Sequence[int], images: Sequence[Part]) -> list[int] | Failure:
         if list(ids).count(self._place) != len(images):

@@ -104,6 +104,10 @@ class OpenAIEngine(LazyEngine):
         return declared & probed
 
     @property
+    def is_remote(self) -> bool:
+        return True
+
+    @property
     def revision(self) -> str:
         chosen = self.options
         settings = (chosen.revision, chosen.task, chosen.max_length, chosen.label, chosen.extra)

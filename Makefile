@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 FAST ?=
 
-.PHONY: setup servers browser demo test check lint bench schemas clean
+.PHONY: setup servers browser demo test check lint bench schemas docs clean
 
 # Versions for which all that we depend on has wheels (numpy < 2.3 has none for 3.14); as in pyproject.toml.
 define CHECK_PYTHON
@@ -62,8 +62,13 @@ lint: setup
 	$(BIN)/lint-imports pyproject.toml
 	$(BIN)/mypy --strict curate flows
 
-schemas: setup ## write schemas/ anew after a record or an option changed
+schemas: setup ## write schemas/ anew after a record, an option or a command changed
 	$(BIN)/python -m curate.pipeline.schemas
+	$(BIN)/python -m curate.cli.reference
+
+docs: setup ## the documentation's site in build/site; a link that leads nowhere is an error
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	$(BIN)/python .ci/build_site.py
 
 bench: setup .venvs/vllm/.built ## the speed claims, each beside a peer in the same run
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'

@@ -18,6 +18,7 @@ Form = Literal["pairwise", "pointwise", "listwise"]
 Outcome = Literal["a", "b", "tie", "abstain", "failed"]
 Shown = Literal["ab", "ba"]
 TiedAs = Literal["both-good", "both-bad"]
+AskedAs = Literal["pairwise", "ranking", "pass-fail", "rubric", "critique"]
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 Status = Literal["accepted", "routed", "verified", "discarded", "flipped"]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -119,8 +120,9 @@ class Judgment(Record):
     `supersedes` names an earlier judgment that this one takes the place of: a person's second thought (an
     "abstain" takes it back). The superseded row stays, and no longer counts.
     `aspect` names the one criterion that the judgment is about; such judgments are kept, and do not count for labels.
-    `tied_as` keeps what a tie says of both responses. An imported pairwise judgment has its margin in `score`.
-    `part` names the input of an imported one.
+    `tied_as` keeps what a tie says of both responses. An imported pairwise judgment has its margin in `score`; a
+    person's has how much better a is (1 slightly, 2, 3 much; below 0: b).
+    `part` names the input of an imported one. `asked_as` is the form in which `curate verify` asked a person.
     """
 
     judgment_id: str
@@ -150,6 +152,7 @@ class Judgment(Record):
     aspect: str | None = None
     tied_as: TiedAs | None = None
     part: str | None = None
+    asked_as: AskedAs | None = None
 
 
 class Preference(Record):
@@ -179,6 +182,34 @@ class Ranking(Record):
     score: float
     score_sd: float | None = None
     iteration: int
+    run_id: str
+
+
+class AspectPreference(Record):
+    """The label of one pair in one aspect alone, from the judgments about it; the columns are a preference's."""
+
+    prompt_id: str
+    response_a: str
+    response_b: str
+    aspect: str
+    p_a: Probability
+    strength: float
+    outcome: Literal["a", "b", "tie"]
+    status: Status
+    confidence: Probability
+    n_judgments: int
+    run_id: str
+
+
+class AspectRanking(Record):
+    """The place of one response among those of its prompt in one aspect alone."""
+
+    prompt_id: str
+    response_id: str
+    aspect: str
+    rank: int
+    score: float
+    score_sd: float | None = None
     run_id: str
 
 
@@ -355,6 +386,8 @@ class VerifyTask(Record):
     `strategy` says why it was chosen; "random" ones are drawn with `probability` from everything that could have
     been asked, blind to what anybody says of it: calibration and the guarantee stand on them alone.
     `responses`: two for a pair (in canonical order), one for a pointwise task, all of them for a listwise one.
+    `asked_as`: the form that people see (null in queues from before: that of `form` and `verify.pointwise`); `aspect`:
+    the one criterion that is asked about (null: the responses as a whole).
     """
 
     task_id: str
@@ -366,6 +399,8 @@ class VerifyTask(Record):
     priority: float = 0.0
     probability: Probability | None = None
     run_id: str
+    asked_as: AskedAs | None = None
+    aspect: str | None = None
 
 
 class Quarantined(Record):
@@ -380,14 +415,15 @@ class Quarantined(Record):
 
 
 class FilterDecision(Record):
-    """Decision of a filter about a prompt or a response: leave it out (`drop`), or only say so (`report`).
+    """Decision of a filter about a prompt, a response or a pair: leave it out (`drop`), or only say so (`report`).
 
+    `item_id` of a pair is the ids of its responses with a blank between them; exports of pairs leave it out.
     `other`: the prompt, response or benchmark that it repeats; `score`: how alike they are, or what was measured.
     """
 
     filter: str
     revision: str
-    target: Literal["prompt", "response"]
+    target: Literal["prompt", "response", "pair"]
     item_id: str
     prompt_id: str
     action: Literal["drop", "report"]
@@ -450,6 +486,89 @@ class Evaluation(Record):
     run_id: str
 
 
+class RubricCriterion(Record):
+    """A criterion of a rubric; `criterion_id` identifies what a verifier reads of it (not its weight)."""
+
+    criterion_id: str
+    name: str
+    text: str
+    kind: Literal["hard", "principle", "feature"]
+    weight: float
+    reason: str | None = None
+    feature: str | None = None
+    scale: float | None = None
+    examples: tuple[str, ...] = ()
+
+
+class RubricRow(Record):
+    """A rubric as it was written: `revision` identifies its criteria, their order and weights.
+
+    `prompt_id`: the one prompt that it is for; `origin`: the method that wrote it; `details` is a JSON object: pairs it
+    was learnt from, criteria proposed and dropped by reason, and what the method adds.
+    """
+
+    revision: str
+    name: str
+    version: int
+    about: str | None = None
+    aspect: str | None = None
+    prompt_id: str | None = None
+    sources: tuple[str, ...] = ()
+    criteria: tuple[RubricCriterion, ...]
+    origin: str
+    details: str = "{}"
+    run_id: str
+
+
+class CriterionVerdict(Record):
+    """Verdict of an annotator on one criterion of one response, given without sight of any label.
+
+    `p_satisfied`: probability that the sentence is true, where the annotator gives one; `value`: the measure of a
+    feature. "abstain": it cannot be said of this response. "failed": `raw` has what came back.
+    `revision` is the annotator's, as in `judgments`.
+    """
+
+    verdict_id: str
+    criterion_id: str
+    criterion: str
+    prompt_id: str
+    response_id: str
+    annotator_id: str
+    kind: Kind
+    outcome: Literal["satisfied", "violated", "abstain", "failed"]
+    p_satisfied: Probability | None = None
+    value: float | None = None
+    rationale: str | None = None
+    raw: str | None = None
+    revision: str
+    sample: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    seconds: float = 0.0
+    run_id: str
+
+
+class RubricCall(Record):
+    """A request to a model while criteria were extracted, and its answer in `raw`.
+
+    `call_id` identifies the request and the model, so that an answer is paid for once; a failed one has an id of its
+    own, and its `reason`. `step` is the step of a method; `prompt_ids` are the prompts that it was about.
+    """
+
+    call_id: str
+    rubric: str
+    step: str
+    prompt_ids: tuple[str, ...]
+    outcome: Literal["answered", "failed"]
+    reason: str | None = None
+    raw: str | None = None
+    revision: str
+    tokens_in: int = 0
+    tokens_out: int = 0
+    seconds: float = 0.0
+    run_id: str
+
+
 class Run(Record):
     """One committed chunk of a stage run; `rows_in = rows_kept + rows_duplicate + rows_dropped` always.
 
@@ -486,6 +605,8 @@ TABLES: dict[str, type[Record]] = {
     "judgments": Judgment,
     "preferences": Preference,
     "rankings": Ranking,
+    "aspect_preferences": AspectPreference,
+    "aspect_rankings": AspectRanking,
     "dropped_arcs": DroppedArc,
     "annotators": Annotator,
     "graphs": Graph,
@@ -501,6 +622,9 @@ TABLES: dict[str, type[Record]] = {
     "repeats": Repeat,
     "forgotten": Forgotten,
     "evaluations": Evaluation,
+    "rubrics": RubricRow,
+    "criterion_verdicts": CriterionVerdict,
+    "rubric_calls": RubricCall,
     "runs": Run,
 }
 
@@ -612,3 +736,20 @@ def judgment_id(
     """
     fields = [prompt, annotator, revision, form, list(responses), shown, sample]
     return content_id(*fields) if aspect is None else content_id(*fields, aspect)
+
+
+def verdict_id(
+    *,
+    criterion: str,
+    response: str,
+    annotator: str,
+    revision: str,
+    sample: int = 0,
+    failed_run: str | None = None,
+) -> str:
+    """Identifies a question about one criterion of one response, so that its answer is paid for once.
+
+    `criterion` is a `criterion_id`. A failed attempt names its run in `failed_run`, and the question stays open.
+    """
+    fields = ["verdict", criterion, response, annotator, revision, sample]
+    return content_id(*fields) if failed_run is None else content_id(*fields, failed_run)

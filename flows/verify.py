@@ -1,45 +1,63 @@
-"""The two-stage loop as a Prefect flow, for a server or a schedule.
+"""Questions to people as Prefect flows: the two-stage loop, and the pull of answers.
 
-It is `curate.pipeline.verification_loop` with steps as tasks.
-
-Where people's answers are wanted a flow run ends, with a state that says how many; the next run goes on with them.
+Where people's answers are wanted, a run of the loop that a deployment has started is suspended: it holds no worker,
+shows as paused, and goes on when somebody resumes it, or when `verify-pull` has brought the last answer. A run from a
+terminal ends, with a state that says how many questions wait; the next run goes on with them.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from prefect import flow, task
-from prefect.cache_policies import NO_CACHE
+from prefect import flow
 from prefect.client.schemas.objects import State
+from prefect.flow_runs import suspend_flow_run
+from prefect.runtime import deployment
 from prefect.states import Completed
 
-from curate.config.project import load_config
-from curate.core.log_scrubbing import install_log_scrubber, scrub_errors
 from curate.core.progress import progress_bars
-from curate.lake.lake import Lake
+from curate.deploy.failure_notice import send_failure_notice
+from curate.deploy.flow_runs import open_project
+from curate.deploy.names import get_project_name
+from curate.deploy.paused_runs import resume_paused_runs
+from curate.deploy.section_changes import VerifyChanges
 from curate.lake.runs import Summary
-from curate.pipeline.curation import StageWork, call_stage
 from curate.pipeline.verification_loop import LoopRun, run_verification_loop
-
-install_log_scrubber()  # a worker imports this file, not the command line
-
-# Tasks that are called, not submitted, run in the flow's own thread, so they share its lake.
-# Prefect stores the errors of tasks and flows in its database: they leave each without secrets.
-step_task = task(cache_policy=NO_CACHE)(scrub_errors()(call_stage))
+from curate.verify.loop import read_loop_state
+from curate.verify.pull import pull_answers
 
 
-def call_step_as_task(name: str, work: StageWork, lake: Lake) -> Summary:
-    """Do the work of a step as a Prefect task of its name."""
-    return step_task.with_options(name=name)(name, work, lake)
+@flow(name="verification", on_failure=[send_failure_notice], on_crashed=[send_failure_notice])
+def verification(config: str = "curate.yaml", options: VerifyChanges | None = None) -> State[LoopRun]:
+    """Go on with the loop until people are wanted, or it is done.
 
-
-@flow(name="verification")
-@scrub_errors()
-def verification(config: str = "curate.yaml") -> State[LoopRun]:
-    """Go on with the loop until people are wanted, or it is done."""
-    settings = load_config(Path(config))
-    with Lake.open(settings.location) as lake:
-        run = run_verification_loop(lake, settings, track=progress_bars, call_stage=call_step_as_task)
+    Args:
+        config: Path of curate.yaml.
+        options: Options of `verify` that are others in this run.
+    """
+    with open_project(config, "verification", {"verify": options}) as project:
+        run = run_verification_loop(
+            project.lake, project.config, track=progress_bars, call_stage=project.call_stage
+        )
+        seconds = round(project.config.deploy.wait_days * 86_400)
+    if run.state.waiting and deployment.id is not None:
+        # The key: once resumed, the same run may have to wait again, for the questions of the next turn.
+        suspend_flow_run(timeout=seconds, key=f"turn-{len(run.state.turns)}-{run.state.waiting}")
     name = "WaitingForPeople" if run.state.waiting else "Completed"
     return Completed(name=name, message=str(run.state), data=run)
+
+
+@flow(name="verify-pull", on_failure=[send_failure_notice], on_crashed=[send_failure_notice])
+def pull(config: str = "curate.yaml", everything: bool = False) -> list[Summary]:
+    """Take in what people have answered, and let a loop go on that waited for the last of it.
+
+    Args:
+        config: Path of curate.yaml.
+        everything: Look at every task, not only at those that changed.
+    """
+    with open_project(config, "verify-pull") as project:
+        summaries = project.do_stage(
+            "pull", lambda lake: pull_answers(lake, project.config, everything=everything)
+        )
+        waiting = read_loop_state(project.lake, project.config).waiting
+    if not waiting:
+        resume_paused_runs("verification", get_project_name(project.config))
+    return summaries

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from curate.aggregate.annotator_reliability import estimate_reliability
@@ -15,6 +16,7 @@ from curate.config.aggregate import GuaranteeSection
 from curate.core.identity import content_id
 
 Bool = NDArray[np.bool_]
+PLAIN_STRENGTH = 2.0  # of a verdict that says nothing of it, as of one between slightly (1) and much (3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +26,7 @@ class People:
     | field     | type       | meaning |
     | ---       | ---        | --- |
     | `pairs`   | int64[L]   | a · responses + b, of the response indexes |
-    | `verdict` | float64[L] | mean of their verdicts, by `trust`: 1 for a, -1 for b, 0 a tie or a draw among them |
+    | `verdict` | float64[L] | mean of their verdicts, by `trust` and strength: 1 for a, -1 for b, 0 a tie or a draw |
     | `is_drawn` | bool[L]   | whether the pair belongs to the random sample that the guarantee stands on |
     | `coin`    | float64[L] | a number in 0 … 1 by the pair's ids: as good as random, and always the same |
     | `is_random_sample` | bool | whether the sample is known to be random, not only taken to be |
@@ -53,14 +55,15 @@ def read_people(
     random_pairs: Set[tuple[str, str]],
     *,
     planned: bool,
+    strength: Float64 | None = None,
 ) -> People:
     """Read people's verdicts from `votes`.
 
     `planned`: whether the lake has verify tasks, of which those about `random_pairs` (ids in canonical order) are
-    random.
+    random. `strength`: see `collect_verdicts`.
     """
     trusted = estimate_reliability(votes)
-    pairs, verdict = collect_verdicts(votes, trusted)
+    pairs, verdict = collect_verdicts(votes, trusted, strength)
     width = max(votes.n_responses, 1)
     a, b = (response_ids.take(pa.array(index)).to_pylist() for index in (pairs // width, pairs % width))
     named = [tuple(sorted(pair)) for pair in zip(a, b, strict=True)]
@@ -76,18 +79,50 @@ def read_people(
     )
 
 
-def collect_verdicts(votes: Votes, trusted: Float64) -> tuple[Int64, Float64]:
+def collect_verdicts(
+    votes: Votes, trusted: Float64, strength: Float64 | None = None
+) -> tuple[Int64, Float64]:
     """Collect the pairs that people judged and their mean verdict; one person's two orders are two votes.
 
-    `trusted` float64[A] weighs the people.
+    Args:
+        votes: The votes of judges and people.
+        trusted: float64[A], weights of the people.
+        strength: float64[rows of people], how much better the winner was called: "much better" outweighs somebody
+            else's "slightly better". None: all alike.
     """
     rows = votes.human_rows
     pairs, index = np.unique(votes.pair_keys(rows), return_inverse=True)
-    weight = trusted[votes.annotator[rows]]
+    weight = trusted[votes.annotator[rows]] * (1.0 if strength is None else strength)
     total = np.bincount(index, votes.outcome[rows] * weight, minlength=len(pairs))
     whole = np.bincount(index, weight, minlength=len(pairs))
     mean: Float64 = np.round(total / whole, 12)  # what cancels out is 0, not 1e-17
     return pairs.astype(np.int64), mean
+
+
+def match_strengths(votes: Votes, response_ids: pa.Array, strengths: pa.Table) -> Float64 | None:
+    """Find the strength of each vote of people, float64[rows of people]; None where nobody said any.
+
+    Args:
+        votes: The votes of judges and people.
+        response_ids: Id of each response index.
+        strengths: Rows of `aggregate_strengths.sql`.
+    """
+    if not len(strengths):
+        return None
+    a, b = (
+        pc.index_in(strengths[side].cast(pa.large_string()), value_set=response_ids).to_pylist()
+        for side in ("response_a", "response_b")
+    )
+    number = {name: index for index, name in enumerate(votes.annotators)}
+    known = {
+        (min(pair), max(pair), number.get(name)): strength
+        for *pair, name, strength in zip(
+            a, b, strengths["name"].to_pylist(), strengths["strength"].to_pylist(), strict=True
+        )
+    }
+    rows = votes.human_rows
+    keys = zip(votes.a[rows].tolist(), votes.b[rows].tolist(), votes.annotator[rows].tolist(), strict=True)
+    return np.array([known.get(key, PLAIN_STRENGTH) for key in keys])
 
 
 def drop_votes(votes: Votes, hidden: Int64) -> Votes:

@@ -15,7 +15,7 @@ from curate.aggregate.annotators import OpenedModel
 from curate.aggregate.encode import EncodedVotes, encode_votes
 from curate.aggregate.guarantee_report import build_assessment_row
 from curate.aggregate.held_out_test import Strata
-from curate.aggregate.human_votes import People, read_people
+from curate.aggregate.human_votes import People, match_strengths, read_people
 from curate.aggregate.labelling import Labelling, label_pairs
 from curate.aggregate.memory_rows import build_memory_tables, read_memory
 from curate.aggregate.model_gain import measure_model_gain
@@ -92,7 +92,15 @@ def _read_people(lake: Lake, encoded: EncodedVotes, section: AggregateSection) -
     """Read the verdicts of people, and which of them answer tasks that were drawn at random."""
     planned = bool(lake.value("SELECT count(*) FROM verify_tasks"))
     asked = {(a, b) for a, b in lake.rows(read_query("aggregate_random_pairs"))} if planned else set()
-    return read_people(encoded.votes, encoded.response_ids, section.guarantee, asked, planned=planned)
+    strengths = lake.arrow(read_query("aggregate_strengths"))
+    return read_people(
+        encoded.votes,
+        encoded.response_ids,
+        section.guarantee,
+        asked,
+        planned=planned,
+        strength=match_strengths(encoded.votes, encoded.response_ids, strengths),
+    )
 
 
 def _fuse_rewards(lake: Lake, encoded: EncodedVotes, section: AggregateSection) -> Fused:

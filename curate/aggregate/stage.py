@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from curate.aggregate.adversarial import drop_fooled_judges
 from curate.aggregate.annotators import OpenedModel, open_annotator_model
+from curate.aggregate.aspects import aggregate_aspects
 from curate.aggregate.final_set import choose_final_set
 from curate.config.project import Config
 from curate.core.identity import content_id
@@ -30,7 +31,8 @@ WHOLE = ("annotators", "guarantees", "assessments")
 def aggregate_judgments(lake: Lake, config: Config, *, track: Track = no_progress) -> Summary:
     """Aggregate the panel as configured (iteration 0), and with the trained reward model (1) once it has judged.
 
-    An iteration whose settings, panel and judgments have not changed is left as it is.
+    The aspects of `aggregate.aspects` get labels of their own. An iteration whose settings, panel and judgments have
+    not changed is left as it is.
 
     Raises:
         CurateError: The configured annotator model cannot be opened, or judgments are not valid votes.
@@ -49,11 +51,14 @@ def aggregate_judgments(lake: Lake, config: Config, *, track: Track = no_progres
             advance(1)
     if any(written):
         _drop_later(run, panels[-1][0])
+    panel, _ = drop_fooled_judges(lake, panels[0][1], config.aggregate.guard)
+    notes = list(aggregate_aspects(run, config, model, panel))
     is_marked = bool(lake.value("SELECT count(*) FROM assessments WHERE is_final"))
     if (any(written) and (has_model or is_marked)) or (
         has_model and not is_marked
     ):  # or a run was killed before
         written.append(_mark_final_set(run, panels[-1][0]))
+    written += notes
     return run.summary(skipped=not any(written), note="\n".join(note for note in written if note))
 
 
@@ -118,7 +123,7 @@ def _aggregate_panel(
         lake.rows(read_query("aggregate_spoken"))
         judged = lake.frame(read_query("aggregate_annotators"))
         asked = lake.digest("verify_tasks", "task_id", "strategy = 'random'")
-        settings = config.aggregate.digest
+        settings = content_id(config.aggregate.model_dump(mode="json", exclude={"aspects"}))
         code = [model.code] if model is not None and model.code else []  # a user's own file may change
         fingerprint = content_id(VERSION, settings, panel.to_pylist(), judged.to_dicts(), asked, share, *code)
         if find_newest_run(lake, STAGE, part) == fingerprint:
@@ -135,6 +140,7 @@ def _aggregate_panel(
             model=model,
             joined=config.train.judge if iteration and config.train is not None else None,
         )
+    result.counts.details["settings"] = config.aggregate.model_dump(mode="json", exclude_defaults=True)
     _write_rows(run, part, fingerprint, iteration, result)
     return "; ".join(filter(None, [f"{part}: {result.note}", fooled]))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
 from typing import Annotated
@@ -10,10 +11,14 @@ from typing import Annotated
 import typer
 
 from curate import __version__
+from curate.cli.agent_context import print_agent_context
 from curate.cli.aggregate import combine_judgments
 from curate.cli.backup import restore_backup, write_backup
 from curate.cli.certify import certify_labels
 from curate.cli.check import check_project
+from curate.cli.deploy import deploy_project
+from curate.cli.diff import compare_runs
+from curate.cli.doctor import examine_machine
 from curate.cli.evaluate import evaluate_models
 from curate.cli.explain import explain_labels
 from curate.cli.export import write_exports
@@ -25,21 +30,26 @@ from curate.cli.init import init_project
 from curate.cli.interrupts import print_interruption
 from curate.cli.judge import ask_judges
 from curate.cli.maintenance import clean_lake, compact_files
+from curate.cli.program_output import ProgramTyper
 from curate.cli.push import push_folders
 from curate.cli.rank import show_ranking
 from curate.cli.report import write_page
+from curate.cli.rubric import rubric_app
 from curate.cli.run import run_project
+from curate.cli.runs import show_runs
 from curate.cli.score import choose_best_of_n, score_rows_of_file
 from curate.cli.serve_reward import serve_model
 from curate.cli.snapshot import snapshot_app
 from curate.cli.sql import query_lake
 from curate.cli.status import show_status
 from curate.cli.train import train_model
+from curate.cli.up import start_stack, stop_stack
 from curate.cli.verify import verify_app
+from curate.core.log_lines import JsonLogHandler, is_json_log
 from curate.core.log_scrubbing import install_log_scrubber
 from curate.core.terminal import print_line
 
-app = typer.Typer(
+app = ProgramTyper(
     help="Turn raw model responses into preference data with a known error rate, and train a reward model on it.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -50,6 +60,7 @@ app.command("run")(run_project)
 app.add_typer(ingest_app, name="ingest", invoke_without_command=True)
 app.command("filter")(filter_texts)
 app.command("judge")(ask_judges)
+app.add_typer(rubric_app, name="rubric")
 app.command("aggregate")(combine_judgments)
 app.add_typer(verify_app, name="verify")
 app.command("certify")(certify_labels)
@@ -64,9 +75,16 @@ app.command("score")(score_rows_of_file)
 app.command("best-of-n")(choose_best_of_n)
 app.command("serve-reward")(serve_model)
 app.command("status")(show_status)
+app.command("runs")(show_runs)
+app.command("diff")(compare_runs)
 app.command("sql")(query_lake)
 app.add_typer(snapshot_app, name="snapshot")
+app.command("agent-context")(print_agent_context)
 app.command("check")(check_project)
+app.command("deploy")(deploy_project)
+app.command("up")(start_stack)
+app.command("down")(stop_stack)
+app.command("doctor")(examine_machine)
 app.command("backup")(write_backup)
 app.command("restore")(restore_backup)
 app.command("compact")(compact_files)
@@ -79,6 +97,8 @@ def main() -> None:
     # Before torch is imported: threads that spin while they wait make models many times slower on a busy machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     install_log_scrubber()
+    if is_json_log():
+        logging.basicConfig(handlers=[JsonLogHandler()])
     arguments = sys.argv[1:]
     debug = is_debugging(arguments)
     try:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from curate.cli.documents import Written
 from curate.cli.opening import load_config
 from curate.cli.options import DEFAULT_CONFIG, ConfigPath
 from curate.core.terminal import print_line
+
+if TYPE_CHECKING:
+    from curate.lake.backup import Backup
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be copied; write nothing.")]
 
@@ -18,7 +22,7 @@ def write_backup(
     folder: Annotated[Path, typer.Argument(help="New folder, or an earlier backup, which is replaced.")],
     dry_run: DryRun = False,
     config: ConfigPath = DEFAULT_CONFIG,
-) -> None:
+) -> Written:
     """Copy catalog and data files, as they are at one moment, and compare the copies with what was written."""
     from curate.lake.backup import back_up_lake
 
@@ -27,13 +31,14 @@ def write_backup(
     print_line(
         f"{verb} {len(backup.files)} files ({backup.bytes / 1e6:.1f} MB) of snapshot {backup.snapshot} to {folder}"
     )
+    return _describe_backup(backup, folder, dry_run)
 
 
 def restore_backup(
     folder: Annotated[Path, typer.Argument(help="A folder that `curate backup` wrote.")],
     dry_run: DryRun = False,
     config: ConfigPath = DEFAULT_CONFIG,
-) -> None:
+) -> Written:
     """Make the lake of curate.yaml from a backup; a lake that is there already is never overwritten."""
     from curate.lake.backup import restore_lake
 
@@ -43,4 +48,11 @@ def restore_backup(
     print_line(
         f"{verb} snapshot {backup.snapshot} of {backup.made_at}, {len(backup.files)} files "
         f"({backup.bytes / 1e6:.1f} MB)"
+    )
+    return _describe_backup(backup, Path(location.data), dry_run)
+
+
+def _describe_backup(backup: Backup, folder: Path, dry_run: bool) -> Written:
+    return Written(
+        str(folder), sorted(backup.files), bytes=backup.bytes, snapshot=backup.snapshot, dry_run=dry_run
     )

@@ -7,8 +7,11 @@ from typing import Annotated
 
 import typer
 
+from curate.cli.documents import CertificateCheck, Stages
+from curate.cli.failures import print_failure
 from curate.cli.opening import load_config, open_lake
 from curate.cli.options import DEFAULT_CONFIG, ConfigPath
+from curate.cli.program_output import ExitWith
 from curate.cli.tables import print_summaries
 from curate.core.terminal import print_line
 
@@ -31,7 +34,7 @@ def certify_labels(
         bool, typer.Option("--force", help="Overwrite the file even if it is no certificate.")
     ] = False,
     config: ConfigPath = DEFAULT_CONFIG,
-) -> None:
+) -> Stages | CertificateCheck:
     """Write the certificate of the labels: what is promised, on what ground, with what limits."""
     from curate.core.errors import CurateError
     from curate.pipeline.certificate import certify, read_certificate
@@ -42,11 +45,13 @@ def certify_labels(
         if against is not None:
             raise CurateError("--against needs --check FILE: name the certificate.")
         with open_lake(settings, create=False) as lake:
-            print_summaries([certify(lake, settings, output, force=force)])
-        return
+            return print_summaries([certify(lake, settings, output, force=force)])
     certificate = read_certificate(check)
     with open_lake(settings, read_only=True, snapshot=against) as lake:
         reasons = find_drift(lake, settings, certificate)
+    answer = CertificateCheck(str(check), certificate.hash, certificate.claim, not reasons, list(reasons))
     if reasons:
-        raise CurateError(f"{check} no longer holds. {' '.join(reasons)}")
+        print_failure(CurateError(f"{check} no longer holds. {' '.join(reasons)}"), debug=False)
+        raise ExitWith(answer)
     print_line(f"{check} ({certificate.hash}) holds: {certificate.claim}")
+    return answer

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from curate.cli.opening import load_config
 from curate.cli.options import DEFAULT_CONFIG, ConfigPath
-from curate.core.terminal import escape_json, print_data, print_line
+from curate.cli.program_output import ExitWith
+from curate.core.terminal import print_line
 
 if TYPE_CHECKING:
     from curate.lake.check.findings import CheckReport
@@ -26,19 +26,16 @@ def check_project(
     files_only: Annotated[
         bool, typer.Option("--files", help="Check the catalog and the files, and leave out the rows.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
     config: ConfigPath = DEFAULT_CONFIG,
-) -> None:
+) -> CheckReport:
     """Read every file and row of the lake; say what is damaged, missing or contradictory, with exit code 1."""
     from curate.lake.check.run import check_lake
 
     report = check_lake(load_config(config).location, repair=repair, files_only=files_only)
-    if as_json:
-        print_data(escape_json(json.dumps(report.to_dict(), ensure_ascii=False, indent=2)))
-    else:
-        _print_report(report)
+    _print_report(report)
     if report.findings:
-        raise typer.Exit(1)
+        raise ExitWith(report)
+    return report
 
 
 def _print_report(report: CheckReport) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from curate.cli.documents import AttackRun, BenchmarkRun, MetricValue, ProjectRun
 from curate.cli.opening import load_config, open_lake
 from curate.cli.options import DEFAULT_CONFIG, ConfigPath
 from curate.cli.tables import print_attacks, print_scores, print_summaries
@@ -69,37 +70,37 @@ def evaluate_models(
         ),
     ] = None,
     config: ConfigPath = DEFAULT_CONFIG,
-) -> None:
+) -> ProjectRun | AttackRun | BenchmarkRun:
     """Score the panel on the benchmarks of curate.yaml, or reward models and judges on those that are named.
 
     Two or more models are also compared with each other: distance, rank correlation, agreement.
     """
     if judges is not None:
-        _attack_judges(judges, load_config(config), judge or None)
-    elif benchmarks:
-        _evaluate_on(models or [], judge or [], benchmarks, format, robustness, config, order)
-    elif models or judge:
+        return _attack_judges(judges, load_config(config), judge or None)
+    if benchmarks:
+        return _evaluate_on(models or [], judge or [], benchmarks, format, robustness, config, order)
+    if models or judge:
         raise CurateError("Name a benchmark with --benchmark: the models need one to be evaluated on.")
-    else:
-        _evaluate_project(load_config(config))
+    return _evaluate_project(load_config(config))
 
 
-def _evaluate_project(settings: Config) -> None:
+def _evaluate_project(settings: Config) -> ProjectRun:
     from curate.pipeline.evaluate import evaluate_project
 
     with open_lake(settings) as lake:
-        print_summaries([evaluate_project(lake, settings, track=progress_bars)])
-        print_scores(lake)
+        done = print_summaries([evaluate_project(lake, settings, track=progress_bars)])
+        return ProjectRun(done.stages, print_scores(lake))
 
 
-def _attack_judges(attack: Literal["guard", "attack"], settings: Config, only: list[str] | None) -> None:
+def _attack_judges(attack: Literal["guard", "attack"], settings: Config, only: list[str] | None) -> AttackRun:
     from curate.judge.adversarial import measure_attack_success
     from curate.judge.style_attack import measure_style_attacks
 
     measure = measure_attack_success if attack == "guard" else measure_style_attacks
     with open_lake(settings) as lake:
-        print_summaries([measure(lake, settings, only=only, track=progress_bars)])
-        print_attacks(lake, "fooled" if attack == "guard" else "flipped")
+        done = print_summaries([measure(lake, settings, only=only, track=progress_bars)])
+        rates = print_attacks(lake, "fooled" if attack == "guard" else "flipped")
+    return AttackRun(done.stages, rates)
 
 
 def _evaluate_on(
@@ -110,7 +111,7 @@ def _evaluate_on(
     robustness: bool,
     config: Path,
     order: str | None,
-) -> None:
+) -> BenchmarkRun:
     """Evaluate on the benchmarks that are named; scores go to the lake of curate.yaml, if there is one."""
     from curate.config.evaluate import EvaluateSection
     from curate.config.project import Config
@@ -132,16 +133,18 @@ def _evaluate_on(
         },
     )
     settings = base.model_copy(update={"evaluate": section})
+    metrics: list[MetricValue] = []
     if config.exists():
         from curate.evaluate import evaluate_benchmarks
 
         with open_lake(settings) as lake, open_subjects(settings, Path.cwd()) as subjects:
-            print_summaries([evaluate_benchmarks(lake, settings, subjects=subjects, track=progress_bars)])
+            done = print_summaries(
+                [evaluate_benchmarks(lake, settings, subjects=subjects, track=progress_bars)]
+            )
             for entry in section.benchmarks:
-                _print_benchmark(
-                    entry.name, _read_scores(lake, entry.name, [subject.name for subject in subjects])
-                )
-        return
+                scores = _read_scores(lake, entry.name, [subject.name for subject in subjects])
+                metrics += _print_benchmark(entry.name, scores)
+        return BenchmarkRun(done.stages, metrics)
     from curate.evaluate.benchmarking import build_distance_scores
     from curate.evaluate.verdicts import list_notes
 
@@ -153,9 +156,12 @@ def _evaluate_on(
             result = score_subjects(
                 benchmark, subjects, resamples=section.bootstrap, perturb=robustness, track=progress_bars
             )
-            _print_benchmark(entry.name, [*result.scores, *build_distance_scores(result.comparisons)])
-        for note in list_notes(subjects):
+            scores = [*result.scores, *build_distance_scores(result.comparisons)]
+            metrics += _print_benchmark(entry.name, scores)
+        notes = list(list_notes(subjects))
+        for note in notes:
             new_console().print(note, markup=False, highlight=False)
+    return BenchmarkRun([], metrics, notes)
 
 
 def _describe_benchmark(source: str, form: str) -> dict[str, str]:
@@ -186,7 +192,7 @@ def _read_scores(lake: Lake, benchmark: str, names: Sequence[str]) -> list[Metri
 _SHARES = ("accuracy", "best-of-n", "score", "coverage", "ece", "false-positive-rate")
 
 
-def _print_benchmark(benchmark: str, scores: Sequence[MetricScore]) -> None:
+def _print_benchmark(benchmark: str, scores: Sequence[MetricScore]) -> list[MetricValue]:
     """Print the headline of each subject, then its subsets, then the distances between models."""
     console = new_console()
     subjects = list(dict.fromkeys(score.subject for score in scores))
@@ -212,6 +218,19 @@ def _print_benchmark(benchmark: str, scores: Sequence[MetricScore]) -> None:
     if table.row_count:
         console.print(table)
     _print_comparisons(scores)
+    return [
+        MetricValue(
+            benchmark,
+            score.subject,
+            score.metric,
+            score.subset,
+            score.estimate.value,
+            score.estimate.low,
+            score.estimate.high,
+            score.estimate.n,
+        )
+        for score in scores
+    ]
 
 
 def _print_comparisons(scores: Sequence[MetricScore]) -> None:

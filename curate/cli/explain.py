@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,9 +14,7 @@ from curate.core.terminal import (
     SafeTable,
     clean_cell,
     clean_text,
-    escape_json,
     new_table,
-    print_data,
 )
 
 if TYPE_CHECKING:
@@ -35,10 +31,9 @@ def explain_labels(
     full: Annotated[
         bool, typer.Option("--full", help="Show whole texts and the reasons that judges gave.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
     snapshot: SnapshotOption = None,
     config: ConfigPath = DEFAULT_CONFIG,
-) -> None:
+) -> Explanation:
     """Show how a prompt got its labels: its judgments, its pairs, and the votes that were overruled."""
     from curate.lake.explain import explain_prompt, find_prompt
     from curate.lake.panel_view import select_panel
@@ -47,10 +42,8 @@ def explain_labels(
     with open_lake(settings, read_only=True, snapshot=snapshot) as reader:
         select_panel(reader, settings.panel_names)
         explanation = explain_prompt(reader, find_prompt(reader, prompt))
-    if as_json:
-        print_data(escape_json(json.dumps(asdict(explanation), indent=2, ensure_ascii=False)))
-    else:
-        print_explanation(explanation, SafeConsole(highlight=False), full=full)
+    print_explanation(explanation, SafeConsole(highlight=False), full=full)
+    return explanation
 
 
 def print_explanation(explanation: Explanation, console: Console, *, full: bool = False) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from curate.cli.documents import Exported
 from curate.cli.opening import load_config, open_lake
 from curate.cli.options import DEFAULT_CONFIG, ConfigPath, SnapshotOption
 from curate.cli.push import DryRun, Public, Replace, push_one
@@ -56,7 +57,7 @@ def write_exports(
     replace: Replace = False,
     dry_run: DryRun = False,
     config: ConfigPath = DEFAULT_CONFIG,
-) -> None:
+) -> Exported:
     """Write training sets, each with a dataset card and a manifest; with --push, bring them to the hub."""
     from curate.config.export import ExportEntry
     from curate.config.validation import validate_options
@@ -86,20 +87,24 @@ def write_exports(
         entries = [validate_options(ExportEntry, options)]
     with open_lake(settings, snapshot=snapshot) as lake:
         summary = export_labels(lake, settings, entries=entries, track=progress_bars)
-        print_summaries([summary])
+        doubts: list[str] = []
+        done = print_summaries([summary])
         if reader is not None:
             print_line(reader.use.format(folder=folder))
         if entries or settings.export:
-            for sentence in read_serious_doubts(lake):
+            doubts = list(read_serious_doubts(lake))
+            for sentence in doubts:
                 print_line(f"warning: {sentence}", file=sys.stderr)
+    pushed = None
     if push is not None:
         from curate.config.hub import PushTarget
 
         (entry,) = entries or settings.export
         target = PushTarget(repository=push)
-        push_one(
+        pushed = push_one(
             settings, settings.resolve(entry.path), target, public=public, replace=replace, dry_run=dry_run
         )
+    return Exported(done.stages, doubts, pushed)
 
 
 def _read_splits(text: str | None) -> dict[str, str] | None:

@@ -2,9 +2,11 @@
 
 | exit code | |
 | --- | --- |
-| 1 | a mistake that the user can mend, or a machine that is full, closed or gone |
+| 0 | done, or there was nothing to do |
+| 1 | a mistake that the user can mend, a check that says no, or a machine that is full, closed or gone |
+| 2 | the command line itself is wrong: an unknown command or option, or a value out of range |
 | 70 | a fault of `curate` itself (EX_SOFTWARE of sysexits.h) |
-| 130 | interrupted |
+| 130 | interrupted; what was committed is kept |
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import traceback
 from pathlib import Path
 
 from curate.core.errors import CurateError
+from curate.core.log_lines import is_json_log, write_log_line
 from curate.core.log_scrubbing import format_traceback
 from curate.core.terminal import clean_text, new_console
 
@@ -67,6 +70,9 @@ def print_failure(error: BaseException, *, debug: bool) -> int:
     sentence, code = explain_failure(error)
     if debug:
         sys.stderr.write(format_traceback(error).encode("utf-8", "replace").decode())
+    if is_json_log():
+        write_log_line("failure", sentence, level="error", exit_code=code)
+        return code
     from rich.text import Text
 
     line = Text.assemble(("error:", "bold red"), " ", clean_text(sentence))

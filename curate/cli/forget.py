@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from curate.cli.documents import ForgetRun, Forgotten, ForgottenUse
 from curate.cli.opening import load_config, open_lake
 from curate.cli.options import DEFAULT_CONFIG, ConfigPath
+from curate.cli.program_output import ProgramTyper
 from curate.core.errors import CurateError
 from curate.core.terminal import print_line
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from curate.pipeline.forgetting.target import ForgetTarget
     from curate.pipeline.forgetting.usage import Use
 
-forget_app = typer.Typer(
+forget_app = ProgramTyper(
     help="Take a source, prompts or a person out of the lake, with everything that was derived from them."
 )
 
@@ -42,10 +44,10 @@ def forget_rows(
         Path | None, typer.Option("--check", help="Look whether the lake still keeps to this receipt.")
     ] = None,
     config: ConfigPath = DEFAULT_CONFIG,
-) -> None:
+) -> ForgetRun | None:
     """Check a receipt, or finish what a killed `curate forget` has left to do."""
     if context.invoked_subcommand is not None:
-        return
+        return None
     from curate.pipeline.forgetting.receipt import check_receipt, read_receipt
     from curate.pipeline.forgetting.stage import finish_killed_runs
 
@@ -53,14 +55,15 @@ def forget_rows(
     if check is not None:
         receipt = read_receipt(check)
         with open_lake(settings, read_only=True) as lake:
-            print_line(check_receipt(lake, receipt))
-        return
+            sentence = check_receipt(lake, receipt)
+        print_line(sentence)
+        return ForgetRun([], sentence)
     with open_lake(settings, create=False) as lake:
         results = finish_killed_runs(lake, settings)
-    for result in results:
-        print_result(result)
+    done = [print_result(result) for result in results]
     if not results:
         print_line("nothing to finish: name a `source`, a `prompt` or a `person`, or --check a receipt")
+    return ForgetRun(done)
 
 
 @forget_app.command("source")
@@ -70,13 +73,13 @@ def forget_source(
     dry_run: DryRun = False,
     yes: Yes = False,
     config: ConfigPath = DEFAULT_CONFIG,
-) -> None:
+) -> Forgotten:
     """Forget all rows that a source brought, but for those that another source brings too."""
     from curate.pipeline.forgetting.target import find_source
 
     settings = load_config(config)
     with open_lake(settings, create=False) as lake:
-        _forget(lake, settings, find_source(lake, name), erase=erase, dry_run=dry_run, yes=yes)
+        return _forget(lake, settings, find_source(lake, name), erase=erase, dry_run=dry_run, yes=yes)
 
 
 @forget_app.command("prompt")
@@ -86,13 +89,13 @@ def forget_prompts(
     dry_run: DryRun = False,
     yes: Yes = False,
     config: ConfigPath = DEFAULT_CONFIG,
-) -> None:
+) -> Forgotten:
     """Forget prompts with their responses and all that was said about them; they do not come in again."""
     from curate.pipeline.forgetting.target import find_prompts
 
     settings = load_config(config)
     with open_lake(settings, create=False) as lake:
-        _forget(lake, settings, find_prompts(lake, ids), erase=erase, dry_run=dry_run, yes=yes)
+        return _forget(lake, settings, find_prompts(lake, ids), erase=erase, dry_run=dry_run, yes=yes)
 
 
 @forget_app.command("person")
@@ -107,7 +110,7 @@ def forget_person(
     dry_run: DryRun = False,
     yes: Yes = False,
     config: ConfigPath = DEFAULT_CONFIG,
-) -> None:
+) -> Forgotten:
     """Forget a person's judgments; none of that person comes in again, from Label Studio neither."""
     from curate.pipeline.forgetting.target import count_mentions, find_person
 
@@ -120,7 +123,7 @@ def forget_person(
                 "(`curate forget prompt`)",
                 file=sys.stderr,
             )
-        _forget(lake, settings, target, erase=erase, dry_run=dry_run, yes=yes)
+        return _forget(lake, settings, target, erase=erase, dry_run=dry_run, yes=yes)
 
 
 def confirm(question: str, *, yes: bool) -> None:
@@ -160,8 +163,8 @@ def print_uses(uses: list[Use]) -> None:
         print_line(f"  {use.kind} {use.name} was made of snapshot {use.snapshot}: {held}")
 
 
-def print_result(result: ForgetResult) -> None:
-    """Print what was done, and what remains to be done by others."""
+def print_result(result: ForgetResult) -> Forgotten:
+    """Print what was done, and what remains to be done by others; return it for programs."""
     rows = ", ".join(f"{number:,} {table}" for table, number in result.removed.items()) or "no rows"
     print_line(f"forgot {result.label}: {rows}")
     if result.erasure is not None:
@@ -176,16 +179,28 @@ def print_result(result: ForgetResult) -> None:
     if result.removed.get("judgments"):
         print_line("the labels are gone with them: run `curate aggregate`")
     print_line(f"receipt: {result.receipt}")
+    return Forgotten(
+        result.label,
+        result.removed,
+        _list_uses(result.uses),
+        str(result.receipt),
+        erased_snapshots=None if result.erasure is None else result.erasure.snapshots,
+    )
+
+
+def _list_uses(uses: list[Use]) -> list[ForgottenUse]:
+    return [ForgottenUse(use.kind, use.name, use.snapshot, use.rows) for use in uses]
 
 
 def _forget(
     lake: Lake, settings: Config, target: ForgetTarget, *, erase: bool, dry_run: bool, yes: bool
-) -> None:
+) -> Forgotten:
     from curate.pipeline.forgetting.stage import forget_target, plan_forgetting
 
-    print_plan(plan_forgetting(lake, target), erase=erase)
+    plan = plan_forgetting(lake, target)
+    print_plan(plan, erase=erase)
     if dry_run:
         print_line("nothing was changed")
-        return
+        return Forgotten(plan.target.label, plan.removed, _list_uses(plan.uses), None, dry_run=True)
     confirm("Forget this?", yes=yes)
-    print_result(forget_target(lake, settings, target, erase=erase))
+    return print_result(forget_target(lake, settings, target, erase=erase))

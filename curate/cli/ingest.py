@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from curate.cli.documents import IngestRun
 from curate.cli.ingest_files import FILES, IngestGroup, count_rows, ingest_files
 from curate.cli.opening import load_config, open_lake
 from curate.cli.options import DEFAULT_CONFIG, ConfigPath
+from curate.cli.program_output import ProgramTyper
 from curate.cli.tables import print_summaries
 from curate.core.progress import progress_bars
 
 if TYPE_CHECKING:
     from curate.config.ingest import Source
 
-ingest_app = typer.Typer(
+ingest_app = ProgramTyper(
     cls=IngestGroup,
     help="Take in responses and judgments: all sources of curate.yaml, or with `curate ingest FILE…` files whose shape "
     "is recognised.",
@@ -52,22 +54,24 @@ def ingest_configured_sources(
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="With --replace: do not ask.")] = False,
     config: ConfigPath = DEFAULT_CONFIG,
-) -> None:
+) -> IngestRun | None:
     """Take in every source of curate.yaml."""
     if context.invoked_subcommand is None and replace is not None:
         from curate.cli.replace import replace_configured_source
 
-        replace_configured_source(replace, config, erase=erase, dry_run=dry_run, yes=yes)
-    elif context.invoked_subcommand is None and dry_run:
+        return replace_configured_source(replace, config, erase=erase, dry_run=dry_run, yes=yes)
+    if context.invoked_subcommand is None and dry_run:
         settings = load_config(config)
-        for source in settings.ingest:
-            count_rows(source, settings)
-    elif context.invoked_subcommand is None:
+        counts = [count for source in settings.ingest for count in count_rows(source, settings)]
+        return IngestRun(inputs=counts)
+    if context.invoked_subcommand is None:
         from curate.ingest import ingest_sources, refuse_wasted_inputs
 
         with open_lake(settings := load_config(config)) as lake:
-            print_summaries([ingest_sources(lake, settings, track=progress_bars)])
+            done = print_summaries([ingest_sources(lake, settings, track=progress_bars)])
             refuse_wasted_inputs(lake, settings.ingest, settings)
+        return IngestRun(done.stages)
+    return None
 
 
 @ingest_app.command("responses")
@@ -76,47 +80,50 @@ def ingest_response_files(
     format: FormatName = "native",
     split: SplitName = None,
     config: ConfigPath = DEFAULT_CONFIG,
-) -> None:
+) -> IngestRun:
     """Take in prompts with their responses."""
     from curate.ingest import ingest_responses, refuse_wasted_inputs
 
     entries = [_build_source(source, "responses", format, split) for source in sources]
     with open_lake(settings := load_config(config)) as lake:
-        print_summaries([ingest_responses(lake, entries, settings, track=progress_bars)])
+        done = print_summaries([ingest_responses(lake, entries, settings, track=progress_bars)])
         refuse_wasted_inputs(lake, entries, settings)
+    return IngestRun(done.stages)
 
 
 @ingest_app.command("judgments")
 def ingest_judgment_files(
     sources: Sources, format: FormatName = "native", config: ConfigPath = DEFAULT_CONFIG
-) -> None:
+) -> IngestRun:
     """Take in judgments of responses that are in the lake."""
     from curate.ingest import ingest_judgments, refuse_wasted_inputs
 
     entries = [_build_source(source, "judgments", format) for source in sources]
     with open_lake(settings := load_config(config)) as lake:
-        print_summaries([ingest_judgments(lake, entries, settings, track=progress_bars)])
+        done = print_summaries([ingest_judgments(lake, entries, settings, track=progress_bars)])
         refuse_wasted_inputs(lake, entries, settings)
+    return IngestRun(done.stages)
 
 
 @ingest_app.command("ratings")
-def ingest_rating_files(sources: Sources, config: ConfigPath = DEFAULT_CONFIG) -> None:
+def ingest_rating_files(sources: Sources, config: ConfigPath = DEFAULT_CONFIG) -> IngestRun:
     """Take in ratings of responses that are in the lake."""
-    _ingest_stated_files(sources, "ratings", config)
+    return _ingest_stated_files(sources, "ratings", config)
 
 
 @ingest_app.command("rankings")
-def ingest_ranking_files(sources: Sources, config: ConfigPath = DEFAULT_CONFIG) -> None:
+def ingest_ranking_files(sources: Sources, config: ConfigPath = DEFAULT_CONFIG) -> IngestRun:
     """Take in orders of responses that are in the lake."""
-    _ingest_stated_files(sources, "rankings", config)
+    return _ingest_stated_files(sources, "rankings", config)
 
 
-def _ingest_stated_files(sources: list[str], kind: Literal["ratings", "rankings"], config: Path) -> None:
+def _ingest_stated_files(sources: list[str], kind: Literal["ratings", "rankings"], config: Path) -> IngestRun:
     from curate.ingest import ingest_judgments
 
     entries = [_build_source(source, kind, "native") for source in sources]
     with open_lake(settings := load_config(config)) as lake:
-        print_summaries([ingest_judgments(lake, entries, settings, track=progress_bars)])
+        done = print_summaries([ingest_judgments(lake, entries, settings, track=progress_bars)])
+    return IngestRun(done.stages)
 
 
 def _build_source(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from curate.cli.documents import IngestRun, InputCount, Recognised, StageResult
 from curate.cli.opening import load_config, open_lake
 from curate.cli.options import DEFAULT_CONFIG, ConfigPath
 from curate.cli.tables import print_summaries
@@ -71,7 +72,7 @@ def ingest_files(
         typer.Option("--explain", help="Only show what the files are; needs no project and writes nothing."),
     ] = False,
     config: ConfigPath = DEFAULT_CONFIG,
-) -> None:
+) -> IngestRun:
     """Take in files whose shape is recognised (the word `files` may be left out).
 
     What was understood is shown with three rows before anything is written, and the mapping goes to curate.yaml.
@@ -80,6 +81,7 @@ def ingest_files(
     from curate.ingest.recognition import recognize_source
 
     agreed: list[tuple[Source, Recognition | None]] = []
+    recognised: list[Recognised] = []
     for name in sources:
         configured = _find_configured(name, settings)
         if configured is not None and not (explain or dry_run):
@@ -87,22 +89,23 @@ def ingest_files(
             agreed.append((configured, None))
             continue
         recognition = recognize_source(configured or _make_source(name, format, split, settings), settings)
-        _show(recognition, settings)
+        recognised.append(_show(recognition, settings))
         if explain or dry_run:
             agreed.append((_require_source(recognition), recognition))
         else:
             _agree(recognition, yes=yes)
             agreed.append((_require_source(recognition), recognition))
     if explain:
-        return
+        return IngestRun(recognised=recognised)
     if dry_run:
-        for source, _ in agreed:
-            count_rows(source, settings)
-        return
-    _take_in(agreed, settings, config)
+        counts = [count for source, _ in agreed for count in count_rows(source, settings)]
+        return IngestRun(recognised=recognised, inputs=counts)
+    return IngestRun(_take_in(agreed, settings, config), recognised)
 
 
-def _take_in(agreed: list[tuple[Source, Recognition | None]], config: Config, path: Path) -> None:
+def _take_in(
+    agreed: list[tuple[Source, Recognition | None]], config: Config, path: Path
+) -> list[StageResult]:
     from curate.config.append_source import append_source
     from curate.ingest import ingest_judgments, ingest_responses, refuse_wasted_inputs
     from curate.ingest.recognition import describe_recognition, write_entry
@@ -112,13 +115,15 @@ def _take_in(agreed: list[tuple[Source, Recognition | None]], config: Config, pa
             note = f"recognised by `curate ingest`: {describe_recognition(recognition, config)}"
             append_source(path, write_entry(source, indent=0, comment=note))
             print_line(f"{source.source}: its entry is in {path}")
+    stages: list[StageResult] = []
     with open_lake(config) as lake:
         for ingest in (ingest_responses, ingest_judgments):
             is_first = ingest is ingest_responses
             entries = [source for source, _ in agreed if (source.kind == "responses") is is_first]
             if entries:
-                print_summaries([ingest(lake, entries, config, track=progress_bars)])
+                stages += print_summaries([ingest(lake, entries, config, track=progress_bars)]).stages
                 refuse_wasted_inputs(lake, entries, config)
+    return stages
 
 
 def _load_or_make_config(path: Path, *, required: bool) -> Config:
@@ -161,11 +166,12 @@ def _find_configured(name: str, config: Config) -> Source | None:
     return None
 
 
-def _show(recognition: Recognition, config: Config) -> None:
+def _show(recognition: Recognition, config: Config) -> Recognised:
     from curate.ingest.recognition import describe_recognition, draw_rows, write_entry
     from curate.ingest.recognition.describe import describe_columns
 
-    print_line(describe_recognition(recognition, config))
+    description = describe_recognition(recognition, config)
+    print_line(description)
     if recognition.trial is not None:
         print_line(describe_columns(recognition.trial))
         print_line(draw_rows(recognition.trial))
@@ -173,8 +179,17 @@ def _show(recognition: Recognition, config: Config) -> None:
         print_line(f"likely, not certain: {doubt}")
     for problem in recognition.problems:
         print_line(f"to be written: {problem}")
-    if recognition.source is not None:
-        print_line(f"ingest:\n{write_entry(recognition.source)}".rstrip())
+    entry = None if recognition.source is None else write_entry(recognition.source)
+    if entry is not None:
+        print_line(f"ingest:\n{entry}".rstrip())
+    return Recognised(
+        recognition.item.part,
+        description,
+        recognition.certainty,
+        list(recognition.doubts),
+        list(recognition.problems),
+        entry,
+    )
 
 
 def _require_source(recognition: Recognition) -> Source:
@@ -204,13 +219,14 @@ def _agree(recognition: Recognition, *, yes: bool) -> None:
         print_line("certain: every sampled row fits, and nothing is left over that matters; it is taken in")
 
 
-def count_rows(source: Source, config: Config) -> None:
+def count_rows(source: Source, config: Config) -> list[InputCount]:
     """Read every row and say what would become of it."""
     from curate.ingest.inputs import locate_inputs
     from curate.ingest.recognition import resolve_formats
     from curate.ingest.recognition.trial import read_all
 
     (known,) = resolve_formats([source], config)
+    counts = []
     for item in locate_inputs(known, config):
         reasons: Counter[str] = Counter(kind or "" for kind in read_all(item))
         sound = reasons.pop("", 0)
@@ -218,5 +234,7 @@ def count_rows(source: Source, config: Config) -> None:
         print_line(
             f"{item.part}: {sound:,} rows would be taken in, {sum(reasons.values()):,} would not{listed}"
         )
+        counts.append(InputCount(item.part, sound, sum(reasons.values()), dict(reasons)))
         if not sound and reasons:
             raise CurateError(f"{item.part}: no row would be taken in ({reasons.most_common(1)[0][0]}).")
+    return counts

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from curate.cli.documents import Written
 from curate.core.errors import CurateError
 from curate.core.resources import find_resource
 from curate.core.terminal import print_line
@@ -16,11 +17,13 @@ def init_project(
     folder: Annotated[
         Path, typer.Argument(help="Folder of the new project; it is created if it is missing.")
     ],
-) -> None:
+) -> Written:
     """Start a project: a commented curate.yaml and a few rows of data to try it on."""
-    for path in create_project(folder):
+    files = create_project(folder)
+    for path in files:
         print_line(f"wrote {path}")
     print_line(f"Next: cd {folder} && curate run")
+    return Written(str(folder), [str(path) for path in files])
 
 
 def create_project(folder: Path) -> list[Path]:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from curate.cli.documents import Estimates, Stages
 from curate.cli.interrupts import exit_when_interrupted
 from curate.cli.opening import load_config, open_lake
 from curate.cli.options import DEFAULT_CONFIG, ConfigPath
@@ -28,7 +29,7 @@ def ask_judges(
         int | None, typer.Option(min=0, help="Stop before this run takes more tokens than this.")
     ] = None,
     config: ConfigPath = DEFAULT_CONFIG,
-) -> None:
+) -> Stages | Estimates:
     """Ask the judges all questions that they have not answered yet."""
     from curate.judge import estimate_cost, judge_responses
 
@@ -38,9 +39,10 @@ def ask_judges(
     settings = settings.model_copy(update={"judge": settings.judge.model_copy(update=overrides)})
     with open_lake(settings, read_only=dry_run) as lake:
         if dry_run:
-            print_estimates(estimate_cost(lake, settings, only=only, limit=limit))
-        else:
-            with exit_when_interrupted():
-                print_summaries(
-                    [judge_responses(lake, settings, only=only, limit=limit, track=progress_bars)]
-                )
+            estimates = estimate_cost(lake, settings, only=only, limit=limit)
+            print_estimates(estimates)
+            return Estimates(list(estimates))
+        with exit_when_interrupted():
+            return print_summaries(
+                [judge_responses(lake, settings, only=only, limit=limit, track=progress_bars)]
+            )

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from curate.cli.documents import Compaction
 from curate.cli.opening import load_config, open_lake
 from curate.cli.options import DEFAULT_CONFIG, ConfigPath
 from curate.core.terminal import print_line
 
+if TYPE_CHECKING:
+    from curate.lake.maintenance import GarbageCollection
 
-def compact_files(config: ConfigPath = DEFAULT_CONFIG) -> None:
+
+def compact_files(config: ConfigPath = DEFAULT_CONFIG) -> Compaction:
     """Merge small files of the lake into larger ones."""
     from curate.lake.maintenance import compact_lake
 
@@ -21,6 +25,7 @@ def compact_files(config: ConfigPath = DEFAULT_CONFIG) -> None:
         print_line(
             f"{before} data files became {after}; `curate gc` removes the old ones once their snapshots are forgotten"
         )
+    return Compaction(before, after)
 
 
 def clean_lake(
@@ -37,7 +42,7 @@ def clean_lake(
     ] = 7,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count only; delete nothing.")] = False,
     config: ConfigPath = DEFAULT_CONFIG,
-) -> None:
+) -> GarbageCollection:
     """Forget old snapshots and move the files that only they used to the trash; snapshots of exports are kept."""
     from curate.lake.data_folder import is_local
     from curate.lake.maintenance import collect_garbage
@@ -69,3 +74,4 @@ def clean_lake(
             f"{len(removed.orphans)} files in the data folder are not in the catalog and were left alone "
             f"(such as {removed.orphans[0]}){hint}"
         )
+    return removed

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from curate.cli.documents import Pushed
 from curate.cli.opening import load_config, open_lake
 from curate.cli.options import DEFAULT_CONFIG, ConfigPath
 from curate.core.errors import CurateError
@@ -45,18 +46,21 @@ def push_folders(
     dry_run: DryRun = False,
     license: Annotated[str | None, typer.Option(help="SPDX licence name for the card of a model.")] = None,
     config: ConfigPath = DEFAULT_CONFIG,
-) -> None:
+) -> list[Pushed]:
     """Push exports and models to the hub: one commit and one tag for each state, and only what has changed."""
     settings = load_config(config)
+    pushed = []
     for path, target in _list_targets(settings, folder, repository):
         if license is not None:
             target = target.model_copy(update={"license": license})
-        push_one(settings, path, target, public=public, replace=replace, dry_run=dry_run)
+        result = push_one(settings, path, target, public=public, replace=replace, dry_run=dry_run)
+        pushed.append(result)
+    return pushed
 
 
 def push_one(
     settings: Config, folder: Path, target: PushTarget, *, public: bool, replace: bool, dry_run: bool
-) -> None:
+) -> Pushed:
     """Push one folder, and print what went up."""
     from curate.pipeline.push import push_folder
     from curate.reward.model_folder import is_trained_model
@@ -76,6 +80,17 @@ def push_one(
     else:
         result = push()
     print_push(result)
+    plan = result.plan
+    return Pushed(
+        repository=plan.repository,
+        url=result.url,
+        revision=result.revision,
+        tag=result.tag,
+        uploads=[file.path for file in plan.uploads],
+        unchanged=[file.path for file in plan.unchanged],
+        removed=list(plan.removed),
+        bytes=plan.upload_bytes,
+    )
 
 
 def print_push(result: PushResult) -> None:

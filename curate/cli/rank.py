@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from curate.cli.documents import RankingDocument
 from curate.cli.opening import load_config, open_lake
 from curate.cli.options import DEFAULT_CONFIG, ConfigPath, SnapshotOption
 from curate.core.terminal import escape_json, new_console, new_table, print_data
@@ -32,7 +33,7 @@ def show_ranking(
     ] = "table",
     snapshot: SnapshotOption = None,
     config: ConfigPath = DEFAULT_CONFIG,
-) -> None:
+) -> RankingDocument:
     """Rank the models whose responses were compared: Elo with intervals, Borda, PageRank and Kemeny."""
     from curate.aggregate.ranking.models import rank_models
 
@@ -45,6 +46,7 @@ def show_ranking(
         print_data(ranking.models.write_csv(), end="")
     else:
         _print_ranking(ranking, level)
+    return RankingDocument(ranking.models.to_dicts(), ranking.pairs, ranking.connected)
 
 
 def _print_ranking(ranking: ModelRanking, level: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from curate.cli.documents import IngestRun
 from curate.cli.forget import confirm, print_result
 from curate.cli.opening import load_config, open_lake
 from curate.cli.tables import print_summaries
@@ -11,7 +12,7 @@ from curate.core.progress import progress_bars
 from curate.core.terminal import print_line
 
 
-def replace_configured_source(name: str, config: Path, *, erase: bool, dry_run: bool, yes: bool) -> None:
+def replace_configured_source(name: str, config: Path, *, erase: bool, dry_run: bool, yes: bool) -> IngestRun:
     """Say what a source has in the lake, ask, and replace it."""
     from curate.pipeline.forgetting.replace import plan_replacement, replace_source
 
@@ -24,8 +25,9 @@ def replace_configured_source(name: str, config: Path, *, erase: bool, dry_run: 
         )
         if dry_run:
             print_line("nothing was changed")
-            return
+            return IngestRun()
         confirm("Replace it?", yes=yes)
         summaries, forgotten = replace_source(lake, settings, plan, erase=erase, track=progress_bars)
-        print_summaries(summaries)
+        done = print_summaries(summaries)
         print_result(forgotten)
+        return IngestRun(done.stages)

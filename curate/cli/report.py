@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from curate.cli.documents import Stages
 from curate.cli.opening import load_config, open_lake
 from curate.cli.options import DEFAULT_CONFIG, ConfigPath, SnapshotOption
 from curate.cli.tables import print_summaries
@@ -23,11 +24,11 @@ def write_page(
     ] = False,
     snapshot: SnapshotOption = None,
     config: ConfigPath = DEFAULT_CONFIG,
-) -> None:
+) -> Stages:
     """Write one self-contained HTML page about all that is in the lake."""
     from curate.report import write_report_if_stale
 
     with open_lake(settings := load_config(config), read_only=True, snapshot=snapshot) as lake:
-        print_summaries(
+        return print_summaries(
             [write_report_if_stale(lake, settings, path=output, force=force, track=progress_bars)]
         )

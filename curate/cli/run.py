@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from curate.cli.documents import ProjectRun
 from curate.cli.interrupts import exit_when_interrupted
 from curate.cli.opening import load_config, open_lake
 from curate.cli.options import DEFAULT_CONFIG, ConfigPath
@@ -10,7 +11,7 @@ from curate.cli.tables import print_scores, print_summaries
 from curate.core.progress import progress_bars
 
 
-def run_project(config: ConfigPath = DEFAULT_CONFIG) -> None:
+def run_project(config: ConfigPath = DEFAULT_CONFIG) -> ProjectRun:
     """Run every stage of curate.yaml in order; work that is done already is skipped."""
     from curate.pipeline.curation import run_curation
 
@@ -18,8 +19,8 @@ def run_project(config: ConfigPath = DEFAULT_CONFIG) -> None:
     through_prefect = is_prefect_wanted()
     with exit_when_interrupted():
         if through_prefect:
-            print_summaries(run_flow("curation", "curation", config))
+            done = print_summaries(run_flow("curation", "curation", config))
         with open_lake(settings, read_only=through_prefect) as lake:
             if not through_prefect:
-                print_summaries(run_curation(lake, settings, track=progress_bars))
-            print_scores(lake)
+                done = print_summaries(run_curation(lake, settings, track=progress_bars))
+            return ProjectRun(done.stages, print_scores(lake))

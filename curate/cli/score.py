@@ -43,7 +43,7 @@ def score_rows_of_file(
     dtype: Annotated[Precision, typer.Option(help="Number format of the weights.")] = "auto",
     order: Annotated[str | None, _ORDER] = None,
     force: Annotated[bool, _FORCE] = False,
-) -> None:
+) -> ScoringSummary:
     """Write the rows of a file with the scores of a reward model. The same command goes on where it was stopped."""
     require_extra("models", "torch", "transformers", purpose="Scoring with a reward model")
     from curate.pipeline.score_file import ScoringOptions, write_scored_file
@@ -60,6 +60,7 @@ def score_rows_of_file(
     )
     summary = write_scored_file(file, target, options, force=force, track=progress_bars)
     _print_summary(summary, target)
+    return summary
 
 
 def choose_best_of_n(
@@ -71,7 +72,7 @@ def choose_best_of_n(
     dtype: Annotated[Precision, typer.Option(help="Number format of the weights.")] = "auto",
     order: Annotated[str | None, _ORDER] = None,
     force: Annotated[bool, _FORCE] = False,
-) -> None:
+) -> ScoringSummary:
     """Write each prompt of a file with the best of its responses. The same command goes on where it was stopped."""
     require_extra("models", "torch", "transformers", purpose="Scoring with a reward model")
     from curate.pipeline.score_file import ScoringOptions, choose_best, write_scored_file
@@ -82,6 +83,7 @@ def choose_best_of_n(
         file, target, options, write_row=choose_best, force=force, track=progress_bars
     )
     _print_summary(summary, target)
+    return summary
 
 
 def _get_stem(file: Path) -> str:

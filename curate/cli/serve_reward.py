@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from curate.cli.documents import Serving
+from curate.cli.program_output import print_document
 from curate.core.errors import CurateError
 from curate.core.extras import require_extra
 from curate.core.secrets import register_secrets
@@ -91,7 +93,7 @@ def serve_model(
     client_seconds: Annotated[
         float, typer.Option(min=0.1, help="Seconds in which a client must have sent its request.")
     ] = 30.0,
-) -> None:
+) -> Serving:
     """Serve a reward model over HTTP, to TRL, OpenRLHF, verl and other clients.
 
     POST /score {prompt, responses}; also /rewards (TRL), /get_reward (OpenRLHF), /verify (NeMo Gym), and vLLM's
@@ -151,7 +153,9 @@ def serve_model(
     )
     app = make_app(scorer, limits, key=key)
     listening = _open_port(host, port)
-    print_line(f"serving {model} ({scorer.revision[:12]}) on http://{host}:{listening.getsockname()[1]}")
+    serving = Serving(model, scorer.revision, f"http://{host}:{listening.getsockname()[1]}")
+    print_line(f"serving {model} ({scorer.revision[:12]}) on {serving.address}")
+    print_document(serving)
     if not is_loopback(host):
         guard = (
             "no key is asked for: set one with --api-key-env" if key is None else "keys travel unencrypted"
@@ -170,6 +174,7 @@ def serve_model(
         server_header=False,
     )
     uvicorn.Server(settings).run(sockets=[listening])
+    return serving
 
 
 def _open_port(host: str, port: int) -> socket.socket:

@@ -8,8 +8,10 @@ from typing import Annotated, Literal
 
 import typer
 
+from curate.cli.documents import Row
 from curate.cli.opening import load_config, open_lake
 from curate.cli.options import DEFAULT_CONFIG, ConfigPath, SnapshotOption
+from curate.cli.program_output import is_json_wanted
 
 
 def query_lake(
@@ -27,10 +29,11 @@ def query_lake(
     write: Annotated[bool, typer.Option("--write", help="Allow statements that change the lake.")] = False,
     snapshot: SnapshotOption = None,
     config: ConfigPath = DEFAULT_CONFIG,
-) -> None:
+) -> list[Row]:
     """Run SQL over the lake; without --write it cannot change anything."""
     from curate.lake.query import run_query
 
     text = sys.stdin.read() if query == "-" else query
     with open_lake(load_config(config), read_only=not write, snapshot=snapshot) as lake:
-        run_query(lake, text, as_format=format, output=output, force=force, write=write)
+        result = run_query(lake, text, as_format=format, output=output, force=force, write=write)
+    return result.to_pylist() if is_json_wanted() else []

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal
 
+from curate.cli.documents import AttackRate, BenchmarkScore, StageResult, Stages, StatusDocument
 from curate.core.resources import read_query
-from curate.core.terminal import escape_json, new_console, new_table, print_data
+from curate.core.terminal import new_console, new_table
 
 if TYPE_CHECKING:
     from curate.judge.dry_run import CostEstimate
@@ -15,11 +15,18 @@ if TYPE_CHECKING:
     from curate.lake.runs import Summary
     from curate.lake.status import Status
 
+_STATUS = ("tables", "sources", "stages", "judges", "failures", "runs", "quarantine", "forgotten")
 
-def print_summaries(summaries: Iterable[Summary]) -> None:
-    """Print one line a stage (its rows, by what became of them, tokens and seconds), then the notes of the stages."""
+
+def print_summaries(summaries: Iterable[Summary]) -> Stages:
+    """Print one line a stage (its rows, by what became of them, tokens and seconds), then the notes of the stages.
+
+    Returns:
+        The same, for programs.
+    """
     table = new_table("stage", "in>", "kept>", "duplicates>", "dropped>", "tokens>", "seconds>", "")
     remarks = []
+    results = []
     for summary in summaries:
         counts = summary.counts
         tokens = counts.tokens_in + counts.tokens_out
@@ -33,10 +40,12 @@ def print_summaries(summaries: Iterable[Summary]) -> None:
         )
         if summary.note:
             remarks.append(f"{summary.stage}: {summary.note}")
+        results.append(_describe_summary(summary))
     console = new_console()
     console.print(table)
     for remark in remarks:
         console.print(remark, soft_wrap=True)
+    return Stages(results)
 
 
 def print_estimates(estimates: Sequence[CostEstimate]) -> None:
@@ -64,6 +73,13 @@ def print_estimates(estimates: Sequence[CostEstimate]) -> None:
     )
     console = new_console()
     console.print(table)
+    for estimate in estimates:
+        if estimate.cost_at_once is not None and estimate.cost_as_batch is not None:
+            console.print(
+                f"{estimate.judge}: {estimate.cost_at_once:,.2f} at once, {estimate.cost_as_batch:,.2f} as a batch "
+                "(`batch: true` of its engine, where the provider offers it)",
+                soft_wrap=True,
+            )
     console.print("nothing was sent; tokens out are the most that the judges allow")
     if not all(estimate.counted for estimate in estimates):
         console.print("≈ estimated at four characters a token: the engine has no tokenizer here")
@@ -71,23 +87,9 @@ def print_estimates(estimates: Sequence[CostEstimate]) -> None:
         console.print("≤ at most: which questions are asked depends on earlier answers")
 
 
-def print_status(status: Status, *, as_json: bool) -> None:
-    """Print what is in the lake, as tables or as JSON."""
-    frames = {
-        "tables": status.tables,
-        "sources": status.sources,
-        "stages": status.stages,
-        "judges": status.judges,
-        "failures": status.failures,
-        "runs": status.runs,
-        "quarantine": status.quarantine,
-        "forgotten": status.forgotten,
-    }
-    if as_json:
-        rows = {name: frame.to_dicts() for name, frame in frames.items()}
-        document = {"snapshot": status.snapshot, "reconciles": status.reconciles, "warnings": status.warnings}
-        print_data(escape_json(json.dumps(document | rows, indent=2, default=str)))
-        return
+def print_status(status: Status) -> StatusDocument:
+    """Print what is in the lake, as tables, and return it for programs."""
+    frames = {name: getattr(status, name) for name in _STATUS}
     console = new_console()
     console.print(f"snapshot {status.snapshot}")
     for name, frame in frames.items():
@@ -105,32 +107,61 @@ def print_status(status: Status, *, as_json: bool) -> None:
         console.print("all counts reconcile")
     else:
         console.print("some counts do not reconcile (see stages)", style="bold red")
+    rows = {name: frame.to_dicts() for name, frame in frames.items()}
+    return StatusDocument(status.snapshot, status.reconciles, list(status.warnings), **rows)
 
 
-def print_scores(lake: Lake) -> None:
+def print_scores(lake: Lake) -> list[BenchmarkScore]:
     """Print the scores of each benchmark: accuracy on all pairs and on the judged ones, and of the best of N."""
+    scores = [BenchmarkScore(*row) for row in lake.rows(read_query("scores"))]
     table = new_table(
         "benchmark", "subject", "all pairs>", "95 %", "judged right>", "of>", "best of N", "judged>"
     )
-    for name, subject, pairs, low, high, right, n, best, coverage in lake.rows(read_query("scores")):
-        interval = f"{low:.1%} – {high:.1%}" if low is not None else ""
-        share = "" if best is None else f"{best:.1%}"
-        judged = "" if coverage is None else f"{coverage:.0%}"
-        table.add_row(name, subject, f"{pairs:.1%}", interval, f"{right:.1%}", f"{n:,}", share, judged)
+    for score in scores:
+        share = "" if score.best_of_n is None else f"{score.best_of_n:.1%}"
+        judged = "" if score.coverage is None else f"{score.coverage:.0%}"
+        interval = _format_interval(score.low, score.high)
+        figures = (f"{score.all_pairs:.1%}", interval, f"{score.accuracy:.1%}", f"{score.n:,}", share, judged)
+        table.add_row(score.benchmark, score.subject, *figures)
     if table.row_count:
         new_console().print(table)
+    return scores
 
 
-def print_attacks(lake: Lake, outcome: Literal["fooled", "flipped"]) -> None:
+def print_attacks(lake: Lake, outcome: Literal["fooled", "flipped"]) -> list[AttackRate]:
     """Print how often each judge was fooled by answers that say nothing, or flipped by edits of style."""
-    rows = lake.rows(read_query("guard_rates" if outcome == "fooled" else "attack_rates"))
+    query = read_query("guard_rates" if outcome == "fooled" else "attack_rates")
+    rates = [AttackRate(*row) for row in lake.rows(query)]
     table = new_table("judge", outcome, "95 %", "of>", "most by", "there>")
-    for judge, rate, low, high, n, hack, worst in rows:
-        interval = f"{low:.1%} – {high:.1%}" if low is not None else ""
-        there = f"{worst:.0%}" if worst is not None else ""
-        table.add_row(judge, f"{rate:.1%}", interval, f"{n:,}", hack or "", there)
+    for rate in rates:
+        there = f"{rate.there:.0%}" if rate.there is not None else ""
+        interval = _format_interval(rate.low, rate.high)
+        table.add_row(rate.judge, f"{rate.rate:.1%}", interval, f"{rate.n:,}", rate.most_by or "", there)
     if table.row_count:
         new_console().print(table)
+    return rates
+
+
+def _describe_summary(summary: Summary) -> StageResult:
+    counts = summary.counts
+    return StageResult(
+        stage=summary.stage,
+        rows_in=counts.rows_in,
+        rows_kept=counts.rows_kept,
+        rows_duplicate=counts.rows_duplicate,
+        rows_dropped=counts.rows_dropped,
+        dropped=counts.dropped,
+        tokens_in=counts.tokens_in,
+        tokens_out=counts.tokens_out,
+        cost=counts.cost,
+        seconds=summary.seconds,
+        skipped=summary.skipped,
+        note=summary.note,
+    )
+
+
+def _format_interval(low: float | None, high: float | None) -> str:
+    return f"{low:.1%} – {high:.1%}" if low is not None else ""
 
 
 def _format_reasons(dropped: dict[str, int]) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from curate.cli.documents import Stages
 from curate.cli.opening import load_config, open_lake
 from curate.cli.options import DEFAULT_CONFIG, ConfigPath
 from curate.cli.tables import print_summaries
@@ -19,7 +20,7 @@ def train_model(
         typer.Argument(help="Folder of an export or of any preference data set of TRL; default: the labels."),
     ] = None,
     config: ConfigPath = DEFAULT_CONFIG,
-) -> None:
+) -> Stages:
     """Train the reward model, by default on the present labels."""
     from curate.pipeline.train import train_on_panel
     from curate.train import train_reward_model
@@ -29,4 +30,4 @@ def train_model(
             summary = train_on_panel(lake, settings, track=progress_bars)
         else:
             summary = train_reward_model(lake, settings, data, track=progress_bars)
-        print_summaries([summary])
+        return print_summaries([summary])

@@ -111,6 +111,11 @@ class AggregateSection(Section):
     rewards: RewardsSection | None = Field(
         None, description="Reward models fused into one annotator; null: each one is an annotator."
     )
+    aspects: list[str] | Literal["all"] = Field(
+        default_factory=list,
+        description="Aspects that get labels of their own (tables `aspect_preferences` and `aspect_rankings`), from "
+        "the judgments about each alone; all: every aspect that judgments are about.",
+    )
     guard: GuardSection | None = Field(
         None, description="Judges that adversarial answers fool do not vote; null: all vote."
     )

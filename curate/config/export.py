@@ -16,6 +16,7 @@ EXPORT_FORMAT_NAMES = (
     "ranking",
     "best-of-n",
     "annotator-votes",
+    "pass-fail-pairs",
     "judge-sft",
     "judge-rl",
     "llama-factory",
@@ -27,6 +28,8 @@ EXPORT_FORMAT_NAMES = (
     "reward-bench-2",
     "argilla",
     "annotated-pairs",
+    "rubric",
+    "criterion-verdicts",
     "inspect",
     "parquet",
 )

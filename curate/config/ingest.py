@@ -27,6 +27,7 @@ SHAPE_NAMES = (
     "helpsteer2-preference",
     "helpsteer3",
     "judgebench",
+    "judgebench-outputs",
     "kto",
     "llamafactory-dpo",
     "llamafactory-kto",

@@ -109,6 +109,10 @@ class Verdicts(Section):
         None,
         description="The one criterion that this is about (`safety`); it is kept, and does not count for the label.",
     )
+    unless: dict[str, str | int | float | bool] = Field(
+        default_factory=dict,
+        description="Not where one of these paths has this value (`AssignmentStatus: Rejected`).",
+    )
 
     @field_validator("annotator_kind")
     @classmethod
@@ -264,7 +268,7 @@ _SETTINGS = frozenset(
         "name",
         "kind",
     }
-    | {"aspect", "where"}
+    | {"aspect", "where", "unless"}
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from pydantic import Field, ValidationError, field_validator
 
 from curate.config.aggregate import AggregateSection
+from curate.config.deploy import DeploySection
 from curate.config.evaluate import EvaluateSection
 from curate.config.export import ExportEntry
 from curate.config.filter import check_filters
@@ -20,6 +22,7 @@ from curate.config.ingest import Source
 from curate.config.judge import JudgeSection
 from curate.config.lake import LakeSection
 from curate.config.report import ReportSection
+from curate.config.rubric import RubricSection
 from curate.config.train import TrainSection
 from curate.config.validation import explain_errors
 from curate.config.verify import VerifySection
@@ -63,14 +66,21 @@ class Config(Section):
     evaluate: EvaluateSection = EvaluateSection()
     verify: VerifySection = VerifySection()
     report: ReportSection = ReportSection()
+    rubric: RubricSection = RubricSection()
     hub: HubSection = HubSection()
+    deploy: DeploySection = Field(DeploySection(), exclude=True)  # no result depends on when a run starts
 
     _folder: Path = Path()
+    _file_name: str = "curate.yaml"
 
     @field_validator("filter")
     @classmethod
     def _name_filters(cls, filters: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return check_filters(filters)
+
+    @property
+    def file_name(self) -> str:
+        return self._file_name
 
     def resolve(self, path: str) -> Path:
         """A path of the file as an absolute path."""
@@ -123,7 +133,35 @@ def load_config(path: Path) -> Config:
     except ValidationError as error:
         raise CurateError("\n".join(f"{path}: {line}" for line in explain_errors(error, Config))) from None
     object.__setattr__(config, "_folder", path.parent)
+    object.__setattr__(config, "_file_name", path.name)
     return config
+
+
+def change_sections(config: Config, changes: Mapping[str, Mapping[str, Any]]) -> Config:
+    """Return a configuration with other values of some options; all others stay as the file has them.
+
+    Args:
+        config: The configuration.
+        changes: By section, the options that change.
+
+    Raises:
+        CurateError: A section is not in the file or a value is not allowed.
+    """
+    document: dict[str, Any] = {name: getattr(config, name) for name in config.model_fields_set}
+    for name, options in changes.items():
+        section = getattr(config, name)
+        if section is None:
+            raise CurateError(
+                f"curate.yaml has no section `{name}`, so no option of it can change for one run."
+            )
+        document[name] = section.model_dump(exclude_unset=True) | dict(options)
+    try:
+        changed = Config.model_validate(document)
+    except ValidationError as error:
+        raise CurateError("\n".join(explain_errors(error, Config))) from None
+    object.__setattr__(changed, "_folder", config._folder)
+    object.__setattr__(changed, "_file_name", config._file_name)
+    return changed
 
 
 def _expand_environment(text: str) -> str:

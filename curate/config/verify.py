@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 from urllib.parse import urlsplit
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
@@ -10,6 +10,10 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 from curate.core.errors import CurateError
 from curate.core.registry import find_name_problem
 from curate.core.section import Section
+from curate.records import AskedAs
+
+HUMAN_FORMS: tuple[AskedAs, ...] = get_args(AskedAs)
+"""The forms in which people can be asked."""
 
 ROUTING_STRATEGIES = (
     *("expected-value", "uncertainty", "dropped-arcs", "disagreement", "threshold", "errors", "d-optimal"),
@@ -134,11 +138,30 @@ class VerifySection(Section):
         description="Name of the projects there, one for each form of task.",
     )
     overlap: int = Field(1, ge=1, description="Different people who answer each task.")
+    form: AskedAs = Field(
+        "pairwise",
+        description="Form of the questions that `curate verify plan` plans. pairwise: which of two is better. "
+        "ranking: all responses of a prompt in order. Of one response: pass-fail; rubric (which criteria it meets); "
+        "critique (pass or fail, marked words and reasons).",
+    )
+    aspect: str | None = Field(
+        None,
+        min_length=1,
+        description="The one criterion that people are asked about; their answers count for labels of that aspect "
+        "alone (`aggregate.aspects`). Default: the responses as a whole.",
+    )
     pointwise: Literal["pass-fail", "rubric", "critique"] = Field(
-        "pass-fail", description="Form in which people see a task about a single response."
+        "pass-fail",
+        description="Form of tasks about one response that do not say it themselves, as those of older queues.",
+    )
+    rubric: str | None = Field(
+        None,
+        description="Rubric (YAML) that people are briefed with: it stands beside each task, and the rubric form asks "
+        "about its criteria.",
     )
     criteria: list[str] = Field(
-        default_factory=list, description="Criteria that the rubric form asks people to tick."
+        default_factory=list,
+        description="Criteria that the rubric form asks about, where there is no rubric.",
     )
     guideline: str | None = Field(None, description="Text file shown beside each task.")
     guidelines: dict[str, str] = Field(
@@ -167,6 +190,6 @@ class VerifySection(Section):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.pointwise == "rubric" and not self.criteria:
-            raise ValueError("the rubric form needs `criteria`")
+        if "rubric" in (self.form, self.pointwise) and not (self.criteria or self.rubric):
+            raise ValueError("the rubric form needs a `rubric` or `criteria`")
         return self

@@ -86,8 +86,14 @@ def new_console(*, stderr: bool = False) -> SafeConsole:
 
 
 def print_line(text: str, *, file: TextIO | None = None) -> None:
-    """Print a sentence for people; it may quote names of others."""
+    """Print a sentence for people; it may quote names of others. What goes to standard error is a line of the log."""
     stream = file or sys.stdout
+    if stream is sys.stderr:
+        from curate.core.log_lines import is_json_log, write_log_line
+
+        if is_json_log():
+            write_log_line("note", text, level="warning")
+            return
     stream.write(scrub_text(escape_controls(text)).encode("utf-8", "replace").decode() + "\n")
     stream.flush()
 

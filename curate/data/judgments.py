@@ -15,7 +15,7 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from curate.core.identity import content_id
-from curate.records import Form, Judgment, Kind, Outcome, Shown, TiedAs, arrow_schema, judgment_id
+from curate.records import AskedAs, Form, Judgment, Kind, Outcome, Shown, TiedAs, arrow_schema, judgment_id
 
 _SCHEMA = arrow_schema(Judgment)
 _MIRRORED_OUTCOMES: dict[Outcome, Outcome] = {"a": "b", "b": "a"}
@@ -50,6 +50,7 @@ class JudgmentStatement(NamedTuple):
         judgment_id: Id where it is not the question's.
         aspect: The one criterion that the statement is about.
         tied_as: What a tie says of both responses.
+        asked_as: Form in which `curate verify` asked a person.
     """
 
     prompt_id: str
@@ -75,6 +76,7 @@ class JudgmentStatement(NamedTuple):
     judgment_id: str | None = None
     aspect: str | None = None
     tied_as: TiedAs | None = None
+    asked_as: AskedAs | None = None
 
 
 def order_pair(statement: JudgmentStatement) -> JudgmentStatement:

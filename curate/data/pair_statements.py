@@ -1,6 +1,6 @@
 """Statements about pairs that judgments of all forms make: one definition for all stages.
 
-The view `pairwise_statements` (sql/queries/current_judgments.sql) says the same of the lake's judgments, and
+The macro `pair_statements` (sql/macros/pair_statements.sql) says the same of the lake's judgments, and
 tests/data/test_pair_statements.py holds the two together.
 """
 
@@ -48,6 +48,7 @@ def list_pair_statements(judgments: Iterable[JudgmentStatement]) -> list[PairSta
       ones tie. Ratings of different samples are not compared, nor averaged: each sample is a statement of its own. If
       both ratings have a standard deviation, and not both have 0, `p_a` is the probability that a's is the higher:
       the logistic curve of 1.702 times the difference over the root of the sum of squares. There is no order shown.
+      Equal ratings that a person gave to `curate verify` say nothing: two that pass are not said to be equally good.
     - A list says of each two of its responses that the one with the higher score is better, or without scores the one
       that is earlier in the ranking; equal scores tie. Of a response that the ranking leaves out it says nothing.
       `shown` is the order of the two in the list, if that is known; there is no probability.
@@ -102,6 +103,8 @@ def _compare_ratings(rated: list[JudgmentStatement]) -> Iterator[PairStatement]:
     for one, other in permutations(rated, 2):
         (a,), (b,) = one.responses, other.responses
         if a < b and one.score is not None and other.score is not None:
+            if one.asked_as is not None and one.score == other.score:
+                continue
             p_a = _compute_probability(one.score - other.score, one.score_sd, other.score_sd)
             yield _make_statement(one, a, b, _compare_scores(one.score, other.score), None, p_a)
 

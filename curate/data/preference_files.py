@@ -19,7 +19,7 @@ from curate.data.json_columns import list_rows
 _MARK = b"\xef\xbb\xbf"  # which some editors write at the beginning of a file in UTF-8
 _LINES = (".jsonl", ".jsonl.gz", ".jsonl.zst")
 _PAIR = {"prompt", "chosen", "rejected", "prompt_id", "confidence", "strength", "weight"}
-_COLUMNS = _PAIR | {"responses", "rankings", "system", "image", "images", "tools", "aspects"}
+_COLUMNS = _PAIR | {"responses", "rankings", "system", "image", "images", "tools", "aspects", "reference"}
 
 
 def list_data_files(source: Path) -> list[Path]:

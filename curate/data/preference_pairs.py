@@ -40,6 +40,7 @@ class PreferencePairs:
     | `rank`               | int64[R]        | rank in the row's ranking (1 best, ties share it); 0: none |
     | `aspects`            | dict            | aspect → float64[n]: P(chosen is better in it), or not a number |
     | `dropped`            | dict            | rows that are no usable pair: reason → number |
+    | `references`         | tuple[P]        | the first `reference` of each prompt, or None |
     """
 
     prompt_ids: tuple[str, ...]
@@ -55,6 +56,7 @@ class PreferencePairs:
     rank: Int64
     aspects: dict[str, Float64]
     dropped: dict[str, int]
+    references: tuple[str | None, ...] = ()
 
     def __len__(self) -> int:
         return len(self.chosen)
@@ -111,6 +113,7 @@ class _Builder:
     def __init__(self) -> None:
         self._prompts: dict[str, int] = {}
         self._contexts: list[tuple[Conversation, str | None]] = []
+        self._references: list[str | None] = []
         self._responses: dict[tuple[int, Conversation], int] = {}
         self._ranks: dict[int, int] = {}
         self._pairs: list[tuple[int, int, float, float, float]] = []
@@ -161,6 +164,10 @@ class _Builder:
         prompt = self._prompts.setdefault(prompt_id, len(self._prompts))
         if prompt == len(self._contexts):
             self._contexts.append((context, tools))
+            self._references.append(None)
+        reference = row.get("reference")
+        if self._references[prompt] is None and isinstance(reference, str) and reference:
+            self._references[prompt] = reference
         return prompt
 
     def _add_response(self, prompt: int, response: Conversation) -> int:
@@ -185,6 +192,7 @@ class _Builder:
                 for name, by_pair in sorted(self._aspects.items())
             },
             dropped=dict(self._dropped),
+            references=tuple(self._references),
         )
 
 

@@ -233,8 +233,22 @@ class Engine(Protocol):
         """Return the cost of so many tokens, in the currency of `price_in` and `price_out`; None: not known."""
         return None
 
+    @property
+    def asks_in_batches(self) -> bool:
+        """Tell whether requests wait for hours for each other, so that many should come at once."""
+        return False
+
+    def price_as_batch(self, tokens_in: int, tokens_out: int, *, batch: bool) -> float | None:
+        """Return the cost of tokens through the provider's batch API or without it; None: there is no such API."""
+        return None
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether another process or machine runs the model: waiting for it costs this one nothing."""
+        return False
+
     def close(self) -> None:
-        """Free the model; a later request opens it again."""
+        """Free the model; a later request opens it again. Requests of other threads that are on their way end."""
         return
 
 

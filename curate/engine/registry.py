@@ -87,7 +87,7 @@ class Engines:
 
     @cached_property
     def delimiter_key(self) -> bytes:
-        """The key of delimiters in prompts (see curate/judge/delimiter.py).
+        """The key of delimiters in prompts (see curate/engine/delimiter.py).
 
         It lies in the workspace, so that the same question is the same prompt in every run; without a workspace that
         can be written, it lasts as long as this object. The environment (`CURATE_DELIMITER_KEY`) may give it.

@@ -224,11 +224,16 @@ def _fingerprint_export(reader: Lake, entry: ExportEntry, form: ExportFormat, it
     }
     if reader.has("filter_decisions") and reader.value("SELECT count(*) FROM filter_decisions"):
         digests["filter_decisions"] = reader.digest("filter_decisions", 'row(item_id, action, "filter")')
+    digests |= {name: reader.digest(name, change) for name, change in form.reads_tables.items()}
     digests["sources"] = reader.digest("sources", f"row({', '.join(_TERMS)})")
     which = f"iteration = {iteration}" if form.needs_labels else "true"
     for table in filter(reader.has, _REPLACED):  # a snapshot may be from before some
         columns = [f'"{name}"' for name in TABLES[table].model_fields if name not in _NOT_CONTENT]
         digests[table] = reader.digest(table, f"row({', '.join(columns)})", which)
+    if getattr(form.options, "aspects", None):
+        digests["aspect_preferences"] = reader.digest(
+            "aspect_preferences", "row(prompt_id, response_a, response_b, aspect, p_a)"
+        )
     return content_id(_VERSION, _list_settings(entry), digests)
 
 

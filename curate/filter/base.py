@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -12,18 +12,20 @@ from pydantic import Field
 
 from curate.core.section import Section
 
-Target = Literal["prompt", "response"]
+Target = Literal["prompt", "response", "pair"]
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A prompt or a response as text.
+    """A prompt or a response as text, or a pair of responses with what annotators say of it.
 
     Attributes:
         text: Of a prompt its last message, of a response all of it.
         category: That of the prompt, where its `meta` names one.
         history: What stands in a prompt before its last message.
         context: Equal for prompts that differ in their last message's text alone.
+        verdict: Of a pair, the verdict of most annotators: 1 the first response of the id, -1 the second, 0 neither.
+        aspects: Of a pair, the same in each aspect.
     """
 
     id: str
@@ -34,6 +36,8 @@ class Item:
     category: str | None = None
     history: str = ""
     context: str = ""
+    verdict: int = 0
+    aspects: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """The prompts or responses of a lake, in the order in which they came in; each iteration reads them again."""
+    """The prompts, responses or pairs of a lake, in the order in which they came in; iterating reads them again."""
 
     read: Callable[[], Iterator[Item]]
     count: int
@@ -80,10 +84,12 @@ class Filter(ABC):
         Options: What curate.yaml can set.
         version: Raised when the same items get other decisions.
         target: What it reads.
+        cache: Folder for what is dear to compute again, such as embeddings; None: keep nothing.
     """
 
     Options: ClassVar[type[FilterOptions]] = FilterOptions
     version: ClassVar[int] = 1
+    cache: Path | None = None
 
     def __init__(self, options: Any, *, folder: Path = Path()) -> None:
         self.options: Any = options
@@ -106,7 +112,9 @@ class Filter(ABC):
 class TextFilterOptions(FilterOptions):
     """Options of a filter that looks at one text at a time."""
 
-    of: Target = Field("response", description="What is looked at: prompt or response.")
+    of: Literal["prompt", "response"] = Field(
+        "response", description="What is looked at: prompt or response."
+    )
 
 
 class TextFilter(Filter):

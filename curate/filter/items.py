@@ -16,7 +16,7 @@ def open_items(lake: Lake, target: Target, dropped: pa.Table) -> Items:
 
     Args:
         lake: The lake.
-        target: Prompts or responses.
+        target: Prompts, responses or pairs; pairs need the table of `curate.lake.aspects.collect_aspect_votes`.
         dropped: Ids (`item_id`) of prompts and responses that earlier filters left out.
     """
     query = read_query(f"filter_{target}s")
@@ -33,7 +33,17 @@ def open_items(lake: Lake, target: Target, dropped: pa.Table) -> Items:
 
 def _read_batch(batch: pa.RecordBatch, target: Target) -> Iterator[Item]:
     for row in batch.to_pylist():
-        if target == "prompt":
+        if target == "pair":
+            yield Item(
+                id=row["pair_id"],
+                prompt_id=row["prompt_id"],
+                text="",
+                source=row["source"],
+                category=row["category"],
+                verdict=row["whole"],
+                aspects=dict(zip(row["aspects"] or (), row["verdicts"] or (), strict=True)),
+            )
+        elif target == "prompt":
             yield Item(
                 id=row["prompt_id"],
                 prompt_id=row["prompt_id"],

@@ -19,6 +19,7 @@ FILTERS: Registry[Filter] = Registry(
     Filter,  # type: ignore[type-abstract]
     builtin={
         "duplicates": f"{_KINDS}.duplicates:Duplicates",
+        "semantic-duplicates": f"{_KINDS}.semantic_duplicates:SemanticDuplicates",
         "contamination": f"{_KINDS}.contamination:Contamination",
         "personal-data": f"{_KINDS}.personal_data:PersonalData",
         "special-tokens": f"{_KINDS}.special_tokens:SpecialTokens",
@@ -28,6 +29,7 @@ FILTERS: Registry[Filter] = Registry(
         "gibberish": f"{_KINDS}.gibberish:Gibberish",
         "length": f"{_KINDS}.length:Length",
         "cap": f"{_KINDS}.cap:Cap",
+        "aspect-consistency": f"{_KINDS}.aspect_consistency:AspectConsistency",
     },
 )
 
@@ -41,12 +43,15 @@ class ConfiguredFilter:
     revision: str
 
 
-def open_filters(filters: Sequence[Mapping[str, Any]], *, folder: Path) -> list[ConfiguredFilter]:
+def open_filters(
+    filters: Sequence[Mapping[str, Any]], *, folder: Path, cache: Path | None = None
+) -> list[ConfiguredFilter]:
     """Open the filters of curate.yaml.
 
     Args:
         filters: The section `filter`, in which every filter has a name.
         folder: Folder of curate.yaml, where relative files start.
+        cache: Folder in which filters keep embeddings.
 
     Raises:
         CurateError: There is no such kind, or an option is not as it should be.
@@ -57,6 +62,7 @@ def open_filters(filters: Sequence[Mapping[str, Any]], *, folder: Path) -> list[
         part = FILTERS.find(given.get("kind"), where=f"{where}.kind", folder=folder)
         options = validate_options(part.type.Options, given, where=where)
         made = part.type(options, folder=folder)
+        made.cache = cache
         revision = content_id(made.version, part.code, options.model_dump(mode="json"), list(made.inputs))
         opened.append(ConfiguredFilter(options.name, made, revision))
     return opened

@@ -14,7 +14,9 @@ from curate.core.progress import Track, no_progress
 from curate.filter.base import Decision
 from curate.filter.items import open_items
 from curate.filter.registry import ConfiguredFilter, open_filters
+from curate.lake.aspects import collect_aspect_votes, list_aspects
 from curate.lake.lake import Lake
+from curate.lake.panel_view import select_panel
 from curate.lake.runs import Counts, StageRun, Summary, find_newest_run
 from curate.records import FilterDecision, arrow_schema
 
@@ -45,13 +47,14 @@ def filter_items(lake: Lake, config: Config, *, track: Track = no_progress) -> S
     Raises:
         CurateError: A filter of curate.yaml is wrong, or cannot read what it needs.
     """
-    filters = open_filters(config.filter, folder=config.resolve("."))
+    filters = _open_filters(config)
     run = StageRun(lake, "filter", config_hash=content_id(config.filter))
     _forget_others(lake, run, filters)
     chain, worked, notes = _digest_items(lake), False, []
     with track("filter", len(filters)) as advance:
+        _read_pairs(lake, config, filters)
         for configured in filters:
-            chain = content_id(chain, configured.revision)
+            chain = content_id(chain, configured.revision, *_digest_pairs(lake, configured))
             if find_newest_run(lake, "filter", configured.name) != chain:
                 result = _decide(lake, configured, _list_dropped(lake, _names_before(filters, configured)))
                 _write(run, result, chain)
@@ -68,7 +71,9 @@ def preview_filters(lake: Lake, config: Config) -> list[FilterResult]:
     """Return what the filters of curate.yaml would decide now, without writing it."""
     results: list[FilterResult] = []
     dropped: list[str] = []
-    for configured in open_filters(config.filter, folder=config.resolve(".")):
+    filters = _open_filters(config)
+    _read_pairs(lake, config, filters)
+    for configured in filters:
         result = _decide(lake, configured, pa.table({"item_id": pa.array(dropped, pa.string())}))
         if configured.filter.options.action == "drop":
             dropped += [decision.item.id for decision in result.decisions]
@@ -79,6 +84,11 @@ def preview_filters(lake: Lake, config: Config) -> list[FilterResult]:
 def has_decisions(lake: Lake) -> bool:
     """Tell whether filters have decided anything, be it filters that curate.yaml no longer has."""
     return bool(lake.value(f"SELECT count(*) FROM {_TABLE}"))
+
+
+def _open_filters(config: Config) -> list[ConfiguredFilter]:
+    cache = config.resolve(config.workspace) / "embeddings"
+    return open_filters(config.filter, folder=config.resolve("."), cache=cache)
 
 
 def _decide(lake: Lake, configured: ConfiguredFilter, dropped: pa.Table) -> FilterResult:
@@ -120,6 +130,19 @@ def _forget_others(lake: Lake, run: StageRun, filters: Sequence[ConfiguredFilter
         if name not in names:
             with run.chunk(str(name), fingerprint="removed", status="done") as (writer, counts):
                 counts.details = {"decisions_forgotten": writer.delete(_TABLE, '"filter" = ?', [name])}
+
+
+def _read_pairs(lake: Lake, config: Config, filters: Sequence[ConfiguredFilter]) -> None:
+    """Read what annotators say of pairs, where a filter looks at pairs."""
+    if any(configured.filter.target == "pair" for configured in filters):
+        select_panel(lake, config.panel_names)
+        collect_aspect_votes(lake, list_aspects(lake))
+
+
+def _digest_pairs(lake: Lake, configured: ConfiguredFilter) -> list[str]:
+    if configured.filter.target != "pair":
+        return []
+    return [lake.digest("aspect_votes", "row(response_a, response_b, aspect, annotator_id, verdict)")]
 
 
 def _digest_items(lake: Lake) -> str:

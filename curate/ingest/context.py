@@ -195,7 +195,9 @@ def _list_known(fields: Fields) -> frozenset[str]:
         name: getattr(fields, name) for name in type(fields).model_fields if getattr(fields, name) not in (None, [], {})
     })  # fmt: skip
     paths = list(used.list_paths().values())
-    conditions = [path for entry in fields.verdicts if entry.items is None for path in entry.where]
+    entries = [entry for entry in fields.verdicts if entry.items is None]
+    conditions = [path for entry in entries for path in (*entry.where, *entry.unless)]
+    conditions += list(fields.unless)
     steps = [path.replace("[*]", "").replace("[", ".").replace("]", "") for path in paths]
     return frozenset([*fields.ignore, *paths, *steps, *conditions])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import chain, combinations
 from typing import Any, Literal, cast, get_args
 
 from curate.config.mapping import MoreVerdicts, StatedOutcome, Verdicts, write_value
@@ -94,6 +94,16 @@ class Scope:
             raise RowError("wrong value", f"`{path}` is {value!r}, but must be 'ab' or 'ba'.")
         return cast(Shown | None, value)
 
+    def is_left_out(self) -> bool:
+        """Tell whether the mapping says that this statement does not count."""
+        return any(self._has(path, value) for path, value in self.keys.unless.items()) or not all(
+            self._has(path, value) for path, value in getattr(self.keys, "where", {}).items()
+        )
+
+    def _has(self, path: str, value: str | float) -> bool:
+        found = self.find(path)
+        return found is not None and write_value(found) == write_value(value)
+
     @property
     def best(self) -> Literal["high", "low"] | None:
         return getattr(self.keys, "best", None)
@@ -114,9 +124,11 @@ def list_scopes(row: ForeignRow, reading: SourceSettings) -> Iterator[Scope]:
     Raises:
         RowError: `items` leads to something that is no list.
     """
-    yield Scope(row, row, reading.fields, reading)
-    for entry in reading.fields.verdicts:
-        yield from _list_entry_scopes(row, entry, reading)
+    own = Scope(row, row, reading.fields, reading)
+    entries = (_list_entry_scopes(row, entry, reading) for entry in reading.fields.verdicts)
+    for scope in chain([own], *entries):
+        if not scope.is_left_out():
+            yield scope
 
 
 def _list_entry_scopes(row: ForeignRow, entry: MoreVerdicts, reading: SourceSettings) -> Iterator[Scope]:
@@ -129,12 +141,7 @@ def _list_entry_scopes(row: ForeignRow, entry: MoreVerdicts, reading: SourceSett
         if not isinstance(items, list):
             raise RowError("wrong type", f"`{entry.items}` is {name_type(items)}, but should be an array.")
         scopes = [Scope(row, item, entry, reading, place) for place, item in enumerate(items, 1)]
-    for scope in scopes:
-        if all(
-            scope.find(path) is not None and write_value(scope.find(path)) == write_value(value)
-            for path, value in entry.where.items()
-        ):
-            yield scope
+    yield from scopes
 
 
 def states_pair(keys: Verdicts) -> bool:

@@ -13,6 +13,7 @@ from curate.judge import (
     pointwise,
     reference,
     reward_model,
+    rubric,
     rule,
     verifier,
 )
@@ -77,6 +78,7 @@ __all__ = [
     "pointwise",
     "reference",
     "reward_model",
+    "rubric",
     "rule",
     "verifier",
 ]

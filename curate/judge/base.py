@@ -46,8 +46,10 @@ from curate.data.conversation import (
     is_text,
     text_answer,
 )
+from curate.data.rubric import Rubric
 from curate.engine.base import Chat, Failure
 from curate.engine.registry import Engines
+from curate.judge.criterion_answer import CriterionAnswer
 from curate.judge.trajectory import (
     JudgedTexts,
     TextView,
@@ -55,7 +57,7 @@ from curate.judge.trajectory import (
     render_request,
     render_response,
 )
-from curate.records import Form, Outcome, Shown
+from curate.records import Form, Outcome, Shown, plain_text
 
 # Options that choose the questions and their time, and change no answer.
 _STAGE_OPTIONS = frozenset({"name", "engine", "attempts", "pairs", "max_pairs", "after", "uncertain"})
@@ -95,7 +97,9 @@ class CandidateResponse:
     @classmethod
     def from_messages(cls, response_id: str, messages: Conversation) -> Self:
         """Make a candidate of the messages of a response."""
-        return cls(response_id, render_response(messages), () if is_plain(messages) else messages)
+        if is_plain(messages):
+            return cls(response_id, plain_text(messages[0].content))
+        return cls(response_id, render_response(messages), messages)
 
     @property
     def messages(self) -> Conversation:
@@ -143,6 +147,7 @@ class PromptItem:
         meta: The prompt's JSON object as text.
         tools: JSON text of the tools that models could call.
         other_judgments: Judgments of other annotators, for judges with `sees_other_judgments`.
+        known_verdicts: Verdicts of the judge itself on criteria, for judges with `keeps_verdicts`.
     """
 
     prompt_id: str
@@ -153,6 +158,7 @@ class PromptItem:
     meta: str | None = None
     other_judgments: tuple[OtherJudgment, ...] = ()
     tools: str | None = None
+    known_verdicts: tuple[CriterionAnswer, ...] = ()
 
     def render_texts(self, asked: Sequence[CandidateResponse], view: TextView) -> JudgedTexts:
         """Return the request and the responses in question as text, as a judge with these options sees them."""
@@ -230,6 +236,8 @@ class Answer:
         tokens_in: Tokens read.
         tokens_out: Tokens written.
         permanent: The question fails each time, so it is not asked again.
+        verdicts: What was said now of single criteria; they become rows of `criterion_verdicts`.
+        rubric: The rubric that the judge went by; it becomes a row of `rubrics`.
     """
 
     outcome: Outcome
@@ -243,6 +251,8 @@ class Answer:
     tokens_in: int = 0
     tokens_out: int = 0
     permanent: bool = False
+    verdicts: tuple[CriterionAnswer, ...] = ()
+    rubric: Rubric | None = None
 
 
 def from_margin(margin: float, *, tie: float = 0.0) -> Answer:
@@ -327,6 +337,7 @@ class Judge(ABC):
         kind: Kind of annotator in the tables.
         version: Number that counts changes of the code that change answers.
         sees_other_judgments: `item.other_judgments` holds the judgments of the judges before it on the panel.
+        keeps_verdicts: `item.known_verdicts` holds what it has said of single criteria before.
         is_cheap: It answers in no time, so its chunks are larger.
         Options: Class of its options.
     """
@@ -334,6 +345,7 @@ class Judge(ABC):
     kind: ClassVar[records.Kind] = "llm"
     version: ClassVar[int] = 1
     sees_other_judgments: ClassVar[bool] = False
+    keeps_verdicts: ClassVar[bool] = False
     is_cheap: ClassVar[bool] = False
     Options: ClassVar[type[JudgeOptions]] = JudgeOptions
     options: Any

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
 class Budget:
-    """The limits of a run: `max_cost` in the currency of the prices, `max_tokens` read and written; None: no limit.
+    """The limits of a run, which several threads may ask at a time.
 
-    A chunk is not begun if it is expected to break a limit. The expectation is the mean of the judge's questions so
+    `max_cost` in the currency of the prices, `max_tokens` read and written; None: no limit. A chunk is not begun if it
+    is expected to break a limit together with those in flight. The expectation is the mean of the judge's questions so
     far, or `set_estimate` for its first chunk. So a run ends at or just below its limits. `refusal`: reason for the
     last refusal, or "".
     """
@@ -22,6 +24,8 @@ class Budget:
     refusal: str = ""
     _by_judge: dict[str, tuple[int, int, float]] = field(default_factory=dict)  # questions, tokens, cost
     _began: float = field(default_factory=time.monotonic)
+    _in_flight: dict[str, tuple[int, float]] = field(default_factory=dict)  # by judge: tokens, cost
+    _changed: threading.Condition = field(default_factory=threading.Condition)
 
     @property
     def has_limit(self) -> bool:
@@ -35,28 +39,55 @@ class Budget:
         """Set the expected amounts of so many questions of a judge, before any has been asked."""
         self._by_judge.setdefault(judge, (questions, tokens, cost))
 
-    def find_refusal(self, judge: str, questions: int) -> str:
-        """Return the reason why so many more questions must not be asked; "" if they may."""
-        reason = self._explain_excess(judge, questions)
-        self.refusal = reason or self.refusal
-        return reason
+    def begin_chunk(self, judge: str, questions: int) -> str:
+        """Set aside what so many more questions are expected to take, until `add_spending` or `drop_chunk`.
 
-    def _explain_excess(self, judge: str, questions: int) -> str:
+        Where the limits allow that only without what other judges have set aside, their answers are waited for.
+
+        Returns:
+            The reason why the questions must not be asked; "" if they may.
+        """
+        with self._changed:
+            while (reason := self._explain_excess(judge, questions)) and self._in_flight:
+                self._changed.wait()
+            self.refusal = reason or self.refusal
+            if not reason:
+                self._in_flight[judge] = self._expect(judge, questions)
+            return reason
+
+    def drop_chunk(self, judge: str) -> None:
+        """Take back what was set aside for a chunk that has no answers."""
+        with self._changed:
+            self._in_flight.pop(judge, None)
+            self._changed.notify_all()
+
+    def _expect(self, judge: str, questions: int) -> tuple[int, float]:
         seen, tokens, cost = self._by_judge.get(judge, (0, 0, 0.0))
         share = questions / seen if seen else 0.0
-        if self.max_cost is not None and self._exceeds_limit(self.cost, cost * share, self.max_cost):
+        return round(tokens * share), cost * share
+
+    def _explain_excess(self, judge: str, questions: int) -> str:
+        tokens, cost = self._expect(judge, questions)
+        others = self._in_flight.values()
+        cost_so_far = self.cost + sum(expected for _, expected in others)
+        tokens_so_far = self.tokens + sum(expected for expected, _ in others)
+        if self.max_cost is not None and self._exceeds_limit(cost_so_far, cost, self.max_cost):
             return (
                 f"stopped before it would cost more than max_cost {self.max_cost:g} ({self.cost:.4g} spent)"
             )
-        if self.max_tokens is not None and self._exceeds_limit(self.tokens, tokens * share, self.max_tokens):
+        if self.max_tokens is not None and self._exceeds_limit(tokens_so_far, tokens, self.max_tokens):
             return f"stopped before it would take more than max_tokens {self.max_tokens:,} ({self.tokens:,} taken)"
         return ""
 
     def add_spending(self, judge: str, questions: int, tokens: int, cost: float) -> None:
-        self.cost += cost
-        self.tokens += tokens
-        seen = self._by_judge.get(judge, (0, 0, 0.0))
-        self._by_judge[judge] = (seen[0] + questions, seen[1] + tokens, seen[2] + cost)
+        """Add what a chunk has taken, in place of what was set aside for it."""
+        with self._changed:
+            self.cost += cost
+            self.tokens += tokens
+            seen = self._by_judge.get(judge, (0, 0, 0.0))
+            self._by_judge[judge] = (seen[0] + questions, seen[1] + tokens, seen[2] + cost)
+            self._in_flight.pop(judge, None)
+            self._changed.notify_all()
 
     @property
     def progress_note(self) -> str:

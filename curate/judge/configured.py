@@ -22,6 +22,9 @@ from curate.judge.registry import JUDGES
 from curate.lake.lake import Lake
 from curate.reward.model_folder import is_trained_model
 
+_CHEAP_FACTOR = 16  # times that the chunks of a judge that costs nothing are larger
+_BATCH_FACTOR = 256  # of one that asks in batches, each of which may take a day
+
 
 @dataclass(frozen=True)
 class ConfiguredJudge:
@@ -46,6 +49,19 @@ class ConfiguredJudge:
     def asks_in_rounds(self) -> bool:
         """Tell whether the judge's next questions depend on its answers."""
         return self.pairs in ("swiss", "active")
+
+    @property
+    def chunk_factor(self) -> int:
+        """Return how many times its chunks are larger: those of a judge that costs nothing, or that asks in batches."""
+        if any(engine.asks_in_batches for engine in self.engines):
+            return _BATCH_FACTOR
+        return _CHEAP_FACTOR if self.judge.is_cheap else 1
+
+    def price_as_batch(self, tokens_in: int, tokens_out: int, *, batch: bool) -> float | None:
+        """Return the cost of tokens through batch APIs or without; None where an engine has none or states no price."""
+        prices = [engine.price_as_batch(tokens_in, tokens_out, batch=batch) for engine in self.engines]
+        known = [price for price in prices if price is not None]
+        return max(known, default=None) if len(known) == len(prices) else None
 
     def price(self, tokens_in: int, tokens_out: int) -> float | None:
         """Return the cost of tokens at the dearest engine; None if an engine states no price."""

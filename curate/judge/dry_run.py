@@ -56,6 +56,8 @@ class CostEstimate:
         cost: Cost; None: an engine states no price.
         counted: Tokens read are counted, not estimated from characters.
         at_most: There may be fewer questions, since some depend on answers.
+        cost_at_once: What it would cost without the provider's batch API; None: there is none, or no price.
+        cost_as_batch: What it would cost through it.
     """
 
     judge: str
@@ -66,6 +68,8 @@ class CostEstimate:
     cost: float | None
     counted: bool = True
     at_most: bool = False
+    cost_at_once: float | None = None
+    cost_as_batch: float | None = None
 
 
 def estimate_plan(lake: Lake, panel: Panel, plan: Plan) -> CostEstimate:
@@ -120,6 +124,8 @@ def _estimate_judge(
         cost=configured.price(tokens_in, tokens_out),
         counted=all(engine.counted for engine in engines.by_id.values()),
         at_most=uncertain,
+        cost_at_once=configured.price_as_batch(tokens_in, tokens_out, batch=False),
+        cost_as_batch=configured.price_as_batch(tokens_in, tokens_out, batch=True),
     )
 
 

@@ -29,7 +29,7 @@ from curate.data.preference_files import list_data_files, read_data_rows
 from curate.data.preference_rows import read_pair
 from curate.engine.base import Engine
 from curate.engine.registry import Engines
-from curate.judge.template import ChatTemplate
+from curate.engine.template import ChatTemplate
 from curate.judge.trajectory import DEFAULT_VIEW, TextView, render_question
 from curate.records import plain_text
 

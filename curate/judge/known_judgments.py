@@ -1,4 +1,8 @@
-"""The judgments that a judge with `sees_other_judgments` gets to read: of judges before it, and imported ones."""
+"""What a judge reads of the lake: judgments of others (`sees_other_judgments`), its own verdicts on criteria.
+
+The judgments are those of judges before it and imported ones. Verdicts are its own of all revisions (`keeps_verdicts`):
+their ids say which of them still hold.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ import pyarrow as pa
 from curate.core.resources import read_query
 from curate.judge.base import OtherJudgment, PromptItem
 from curate.judge.configured import ConfiguredJudge, Panel
+from curate.judge.criterion_answer import CriterionAnswer
 from curate.judge.pending import make_annotator_table
 from curate.lake.lake import Lake
 
@@ -31,4 +36,20 @@ def add_other_judgments(
             by_prompt.setdefault(prompt_id, []).append(OtherJudgment(*fields))
     return [
         dataclasses.replace(item, other_judgments=tuple(by_prompt.get(item.prompt_id, ()))) for item in items
+    ]
+
+
+def add_known_verdicts(
+    lake: Lake, configured: ConfiguredJudge, items: Sequence[PromptItem]
+) -> list[PromptItem]:
+    """Return the items with what the judge has said of their responses' criteria before, if it keeps that."""
+    if not configured.judge.keeps_verdicts:
+        return list(items)
+    wanted = pa.table({"prompt_id": pa.array([item.prompt_id for item in items], pa.string())})
+    by_prompt: dict[str, list[CriterionAnswer]] = {}
+    with lake.bind("wanted", wanted):
+        for row in lake.arrow(read_query("judge_verdicts"), [configured.name]).to_pylist():
+            by_prompt.setdefault(row.pop("prompt_id"), []).append(CriterionAnswer(**row))
+    return [
+        dataclasses.replace(item, known_verdicts=tuple(by_prompt.get(item.prompt_id, ()))) for item in items
     ]

@@ -2,6 +2,7 @@
 
 A judgment takes up to three steps; an option turns each of them on:
 
+    rubric: FILE           criteria that stand in every question (rubric_source.py)
     criteria: true         once per prompt: write down what a good answer to it must do (CARMO, Gupta et al. 2024)
     reference: write       once per prompt: answer the request oneself (LLMBar, Zeng et al. 2024)
     reasoning: true        per question: think aloud, up to the template's word for the verdict
@@ -21,8 +22,12 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from curate.core.errors import CurateError
+from curate.data.rubric import Rubric
+from curate.data.rubric_text import format_criteria
 from curate.engine.base import Chat, Delimiter, Failure, Generate, Generation, Sampling, build_chat
+from curate.engine.delimiter import draw_delimiter
 from curate.engine.registry import Engines
+from curate.engine.template import ChatTemplate
 from curate.judge.base import (
     Answer,
     CandidateResponse,
@@ -32,9 +37,8 @@ from curate.judge.base import (
     abstain,
     fail,
 )
-from curate.judge.delimiter import draw_delimiter
 from curate.judge.examples import Example, Examples, ExamplesOptions
-from curate.judge.template import ChatTemplate
+from curate.judge.rubric_source import RubricChoice, RubricSource
 from curate.judge.trajectory import DEFAULT_VIEW, JudgedTexts, TextView, render_request
 from curate.judge.view_options import ViewOptions
 from curate.records import plain_text
@@ -57,6 +61,11 @@ class LanguageOptions(ViewOptions):
     )
     examples: ExamplesOptions | None = Field(
         None, description="Pairs that people have judged, to be shown before each question."
+    )
+    rubric: RubricChoice | None = Field(
+        None,
+        description="Judge by the criteria of a rubric: its file, a folder of rubrics for single prompts, or "
+        "{meta: ENTRY of each prompt's `meta`}. Prompts without one get no verdict.",
     )
     criteria: bool = Field(False, description="Write criteria for each prompt first, and judge by them.")
     reference: bool | Literal["required", "write"] = Field(
@@ -88,6 +97,12 @@ class LanguageOptions(ViewOptions):
                 "`samples` above 1 needs something that is drawn (`reasoning: true` and a temperature above 0): "
                 "a verdict that is read from probabilities is the same each time"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _criteria_once(self) -> Self:
+        if self.criteria and self.rubric is not None:
+            raise ValueError("either `rubric`, or `criteria: true` for criteria of the judge's own")
         return self
 
     def can_vary(self) -> bool:
@@ -145,6 +160,10 @@ class LanguageJudge(Judge):
         self._own = (
             self._load_template(engines, "answer-v1", "reference") if options.reference == "write" else None
         )
+        self._rubrics = RubricSource()
+        if options.rubric is not None:
+            where = f"{self._where}.rubric"
+            self._rubrics = RubricSource.load(options.rubric, folder=engines.folder, where=where)
         self._examples: Examples | None = None
         if options.examples is not None:
             where = f"{self._where}.examples"
@@ -195,12 +214,13 @@ class LanguageJudge(Judge):
             *texts,
             self.options.effective_temperature,
             *examples,
+            *([] if self.options.rubric is None else self._rubrics.identity),
         )
 
     def non_identity_options(self) -> frozenset[str]:
         """Return the options that `identity` replaces by contents, and `samples`: more of them change none."""
         unchanged = self.options.list_unchanged_views()
-        return frozenset({"template", "examples", "samples", "temperature"}) | unchanged
+        return frozenset({"template", "examples", "samples", "temperature", "rubric"}) | unchanged
 
     def answer(self, questions: Sequence[Question]) -> Sequence[Answer]:
         prepared = self._prepare_prompts(questions)
@@ -225,6 +245,10 @@ class LanguageJudge(Judge):
                 prompts.append(abstain(ALIKE))
             elif isinstance(preamble, Failure):
                 prompts.append(fail(preamble))
+            elif self.options.rubric is not None and not isinstance(
+                rubric := self._rubrics.find_rubric(question.item), Rubric
+            ):
+                prompts.append(abstain("the prompt has no rubric") if rubric is None else fail(rubric))
             else:  # the first question of a prompt carries the tokens of its preamble
                 prompt = self.build_prompt(question, preamble, examples.get(prompt_id, ()))
                 tokens_in, tokens_out = tokens.pop(prompt_id, (0, 0))
@@ -262,6 +286,7 @@ class LanguageJudge(Judge):
         return {item.prompt_id: similar for item, similar in zip(items, examples, strict=True)}
 
     def _get_common_values(self, question: Question, preamble: Preamble) -> dict[str, object]:
+        rubric = self._rubrics.find_rubric(question.item)
         reference = question.item.reference if self.options.reference in (True, "required") else None
         return {
             "request": self.read_texts(question).request,
@@ -269,7 +294,7 @@ class LanguageJudge(Judge):
             "own": reference is None and preamble.answer is not None,
             "persona": self.options.persona,
             "principles": self.options.principles,
-            "criteria": preamble.criteria,
+            "criteria": format_criteria(rubric) if isinstance(rubric, Rubric) else preamble.criteria,
         }
 
     def _think_aloud(

@@ -27,7 +27,9 @@ from pydantic import Field, model_validator
 
 from curate.data.conversation import is_plain, is_text
 from curate.engine.base import Continuation, Engine, Failure, LogLikelihood
+from curate.engine.delimiter import draw_delimiter
 from curate.engine.registry import Engines
+from curate.engine.template import ChatTemplate
 from curate.judge.base import (
     Answer,
     CandidateResponse,
@@ -40,10 +42,8 @@ from curate.judge.base import (
     from_probability,
     sigmoid,
 )
-from curate.judge.delimiter import draw_delimiter
 from curate.judge.language import DUMMY_ITEM
 from curate.judge.registry import judge_kind
-from curate.judge.template import ChatTemplate
 from curate.judge.trajectory import DEFAULT_VIEW
 from curate.records import plain_text
 

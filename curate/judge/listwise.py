@@ -21,8 +21,8 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from curate.engine.base import Failure, Generate, Generation
+from curate.engine.json_answer import parse_json_object
 from curate.judge.base import Answer, PromptItem, Question, ask_shuffled_lists, fail
-from curate.judge.json_answer import parse_json_object
 from curate.judge.language import DUMMY_ITEM, JudgePrompt, LanguageJudge, LanguageOptions
 from curate.judge.registry import judge_kind
 

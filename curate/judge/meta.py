@@ -20,7 +20,9 @@ import numpy as np
 from pydantic import Field
 
 from curate.engine.base import Choice, Choose, Failure
+from curate.engine.delimiter import draw_delimiter
 from curate.engine.registry import Engines
+from curate.engine.template import ChatTemplate
 from curate.judge.base import (
     Answer,
     Judge,
@@ -30,10 +32,8 @@ from curate.judge.base import (
     fail,
     from_probability,
 )
-from curate.judge.delimiter import draw_delimiter
 from curate.judge.language import ALIKE, DUMMY_ITEM
 from curate.judge.registry import judge_kind
-from curate.judge.template import ChatTemplate
 from curate.judge.trajectory import JudgedTexts
 from curate.judge.view_options import ViewOptions
 

@@ -19,7 +19,6 @@ from curate.lake.lake import Lake
 from curate.records import Form, Shown
 
 _CHUNKS_PER_LOOKUP = 256  # chunks whose pending questions are looked up together
-_CHEAP_FACTOR = 16  # times that the chunks of a cheap judge are larger
 _ID_BYTES = 16
 
 
@@ -124,7 +123,7 @@ def make_plan(
         CurateError: A judge asks about a response that its prompt does not have.
     """
     snapshot = lake.snapshot()
-    size = panel.config.judge.chunk * (_CHEAP_FACTOR if configured.judge.is_cheap else 1)
+    size = panel.config.judge.chunk * configured.chunk_factor
     chunks: list[WorkChunk] = []
     shared: dict[object, object] = {}
     for start in range(0, len(items), size * _CHUNKS_PER_LOOKUP):

@@ -24,8 +24,8 @@ import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from curate.engine.base import Choice, Choose, Failure, Generate, Generation
+from curate.engine.json_answer import parse_json_object
 from curate.judge.base import Answer, PromptItem, Question, ask_each_response, fail, from_rating
-from curate.judge.json_answer import parse_json_object
 from curate.judge.language import DUMMY_ITEM, JudgePrompt, LanguageJudge, LanguageOptions, space_choices
 from curate.judge.registry import judge_kind
 

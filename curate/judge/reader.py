@@ -8,7 +8,7 @@ from operator import attrgetter
 
 from curate.judge.base import PromptItem
 from curate.judge.configured import ConfiguredJudge, Panel
-from curate.judge.known_judgments import add_other_judgments
+from curate.judge.known_judgments import add_known_verdicts, add_other_judgments
 from curate.judge.pending import JudgmentIndex, PendingQuestion, read_items
 from curate.judge.plan import WorkChunk, bind_questions
 from curate.lake.lake import Lake
@@ -101,6 +101,7 @@ class ChunkReader:
             if prompt.shapes and prompt.prompt_id in self._items
         ]
         heard = add_other_judgments(self._lake, self._panel, configured, items)
+        heard = add_known_verdicts(self._lake, configured, heard)
         questions = bind_questions(work, {item.prompt_id: item for item in heard})
         known, attempts = self._known, configured.attempts
         if known is None:
@@ -134,10 +135,8 @@ class ChunkReader:
 
 
 def _count_characters(item: PromptItem) -> int:
-    messages = [item.messages, *(candidate.messages for candidate in item.candidates)]
-    return sum(
-        1 + len(part.text or "") + len(part.uri or "")
-        for conversation in messages
-        for message in conversation
-        for part in message.content
-    )
+    """Count what an item takes in memory, about: of messages that are more than text, what they are stored as too."""
+    conversations = [item.messages, *(candidate.conversation for candidate in item.candidates)]
+    parts = [part for messages in conversations for message in messages for part in message.content]
+    texts = sum(len(candidate.text) for candidate in item.candidates)
+    return 1 + texts + sum(len(part.text or "") + len(part.uri or "") for part in parts)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from curate.core.errors import CurateError
 from curate.judge.base import Answer, Question, abstain
 from curate.judge.configured import ConfiguredJudge, Panel
-from curate.judge.judgment_rows import build_judgment_rows
+from curate.judge.judgment_rows import build_judgment_rows, build_rubric_rows, build_verdict_rows
 from curate.judge.plan import WorkChunk
 from curate.judge.reader import ChunkReader
 from curate.judge.validity import check_answer
@@ -45,7 +45,9 @@ def answer_chunk(
     answers = run_with_restart(configured, [question.question for question in pending])
     seconds = (time.monotonic() - began) / max(1, len(pending))
     rows = build_judgment_rows(configured, pending, answers, run_id=run_id, seconds=seconds)
-    return AnsweredChunk(configured, work, rows)
+    verdicts = build_verdict_rows(configured, pending, answers, run_id=run_id, seconds=seconds)
+    rubrics = build_rubric_rows(configured, answers, run_id=run_id)
+    return AnsweredChunk(configured, work, rows, {"criterion_verdicts": verdicts, "rubrics": rubrics})
 
 
 def run_with_restart(configured: ConfiguredJudge, questions: Sequence[Question]) -> list[Answer]:

@@ -1,5 +1,6 @@
 """The judge stage: find the pending questions, ask them chunk by chunk, and commit the judgments of each chunk.
 
+Judges that wait for different servers are asked at the same time (`curate.judge.lanes`).
 A chunk is a fixed set of prompts and one judge. Its answers are committed in one transaction while the next chunk is
 asked. A process that is killed loses the chunks that it was asking and committing; the next process asks them again,
 in the same batches.
@@ -9,7 +10,8 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Callable, Collection, Iterator, Mapping
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -27,6 +29,7 @@ from curate.judge.closing import (
 from curate.judge.configured import ConfiguredJudge, Panel
 from curate.judge.dry_run import CostEstimate, estimate_chunk, estimate_plan
 from curate.judge.interrupt import defer_sigint
+from curate.judge.lanes import LaneRunner, RunInterrupted
 from curate.judge.pending import list_items
 from curate.judge.plan import Plan, WorkChunk, count_unanswered, make_plan
 from curate.judge.reader import ChunkReader, SnapshotOfOthers
@@ -79,10 +82,10 @@ def judge_responses(
         _check_prices(panel)
         run = StageRun(writing, "judge", config_hash=section.digest)
         with BackgroundWriter(run) as writer:
-            session = _Session(lake, panel, budget, writer, ask_chunk, interrupted, track)
-            walk = _Walk(lake, panel, budget, limit)
-            for plan in walk.make_plans():
-                session.ask_plan(plan)
+            runner = LaneRunner(tuple(panel.judges.values()), cancel=panel.close)
+            walk = _Walk(panel, budget, limit)
+            session = _Session(panel, budget, writer, ask_chunk, interrupted, track, runner, walk)
+            runner.run(lambda lane, is_main: session.ask_lane(lake, lane, is_main=is_main))
         closed, left = finish_judges(lake, panel, run=run, unanswered=walk.unanswered)
         notes = [configured.judge.note for configured in panel.judges.values()]
     note = "; ".join(filter(None, [_explain_stop(budget.refusal, left, limit), *notes]))
@@ -91,31 +94,48 @@ def judge_responses(
 
 @dataclass(frozen=True, slots=True)
 class _Session:
-    """The parts that all plans of a run share."""
+    """The parts that all plans of a run share, in whatever thread they are walked."""
 
-    lake: Lake
     panel: Panel
     budget: Budget
     writer: BackgroundWriter
     ask_chunk: AskChunk
     interrupted: Callable[[], bool]
     track: Track
+    runner: LaneRunner
+    walk: _Walk
 
-    def ask_plan(self, plan: Plan) -> None:
+    def ask_lane(self, lake: Lake, lane: Sequence[ConfiguredJudge], *, is_main: bool) -> None:
+        """Ask the judges of a lane, one after another; every lane but the main one opens the lake anew."""
+        with contextlib.nullcontext(lake) if is_main else Lake.open(lake.location) as own:
+            for configured in lane:
+                if not self.runner.wait_for_predecessors(configured):
+                    return
+                for plan in self.walk.make_plans(own, configured):
+                    self.ask_plan(own, plan)
+                    if self.runner.should_stop():
+                        return
+                self.runner.mark_through(configured)
+
+    def ask_plan(self, lake: Lake, plan: Plan) -> None:
         """Walk a plan, as far as the budget goes, and wait until all answers are committed."""
         name, run = plan.configured.name, self.writer.run
-        others = SnapshotOfOthers(self.lake, run, plan.snapshot)
-        reader = ChunkReader(self.lake, self.panel, plan.chunks, since=others)
+        others = SnapshotOfOthers(lake, run, plan.snapshot)
+        reader = ChunkReader(lake, self.panel, plan.chunks, since=others)
         with self.track(f"judge {name}", plan.pending) as advance:
             for work in plan.chunks:
-                if _find_refusal(self.lake, self.panel, self.budget, work):
+                if _begin_chunk(lake, self.panel, self.budget, work) or self.runner.should_stop():
                     break
-                answered = self.ask_chunk(self.lake, self.panel, work, run_id=run.run_id, reader=reader)
-                self.writer.submit(answered)
+                try:
+                    answered = self.ask_chunk(lake, self.panel, work, run_id=run.run_id, reader=reader)
+                    self.writer.submit(answered)
+                except BaseException:
+                    self.budget.drop_chunk(name)
+                    raise
                 self.budget.add_spending(name, work.pending, sum(answered.tokens), answered.cost)
                 advance(work.pending, self.budget.progress_note)
                 if self.interrupted():
-                    raise KeyboardInterrupt
+                    raise RunInterrupted
         self.writer.flush()
 
 
@@ -141,7 +161,7 @@ def estimate_cost(
 
 @dataclass(slots=True)
 class _Walk:
-    """Makes the plans of a run, one after another, and notes what each judge that was planned has left in the end.
+    """Makes the plans of a run, judge by judge, and notes what each judge that was planned has left in the end.
 
     Attributes:
         has_planned: There was a plan with pending questions.
@@ -149,7 +169,6 @@ class _Walk:
             was made, and the number of questions of the plan that are left.
     """
 
-    lake: Lake
     panel: Panel
     budget: Budget
     limit: int | None
@@ -157,51 +176,53 @@ class _Walk:
     unanswered: dict[str, tuple[str, int]] = field(init=False, default_factory=dict)
     _items: list[PromptItem] = field(init=False, default_factory=list)
     _responses: str = field(init=False, default="")
+    _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
 
-    def make_plans(self) -> Iterator[Plan]:
-        """Yield the plans with pending questions, judge by judge; the next one is made when the last one is walked.
+    def make_plans(self, lake: Lake, configured: ConfiguredJudge) -> Iterator[Plan]:
+        """Yield the plans of a judge with pending questions; the next one is made when the last one is walked.
 
         If the next questions of a judge depend on its answers, it gets a new plan after each round. Once the budget
         has refused a chunk, only judges without an engine are planned, for they cost nothing. A failed question is
         asked again by the next run, not by the next round.
         """
-        for configured in self.panel.judges.values():
-            for number in itertools.count() if configured.asks_in_rounds else range(1):
-                if self.budget.refusal and configured.engines:
-                    break
-                closing = self._find_changes(configured)
-                if closing is None:
-                    break
-                plan = make_plan(self.lake, self.panel, configured, self._items, skip_failed=number > 0)
-                if plan.chunks:
-                    self.has_planned = True
-                    yield plan
-                if self._items and self.limit is None and not configured.asks_in_rounds:
-                    self.unanswered[configured.name] = closing, count_unanswered(self.lake, plan)
-                if not plan.chunks:
-                    break
+        for number in itertools.count() if configured.asks_in_rounds else range(1):
+            if self.budget.refusal and configured.engines:
+                break
+            closing, items = self._find_changes(lake, configured)
+            if closing is None:
+                break
+            plan = make_plan(lake, self.panel, configured, items, skip_failed=number > 0)
+            if plan.chunks:
+                self.has_planned = True
+                yield plan
+            if items and self.limit is None and not configured.asks_in_rounds:
+                self.unanswered[configured.name] = closing, count_unanswered(lake, plan)
+            if not plan.chunks:
+                break
 
-    def _find_changes(self, configured: ConfiguredJudge) -> str | None:
-        """Return the judge's new closing fingerprint if anything has changed for it; then the prompts are those of now.
+    def _find_changes(self, lake: Lake, configured: ConfiguredJudge) -> tuple[str | None, list[PromptItem]]:
+        """Return the judge's new closing fingerprint if anything has changed for it, and the prompts of now.
 
         The fingerprint is made before the prompts are read: none may come in between unseen.
         """
-        responses = digest_responses(self.lake)
-        closing = make_closing_fingerprint(self.lake, configured, responses)
-        if find_newest_run(self.lake, "judge", configured.name) == closing:
-            return None
-        if responses != self._responses:
-            self._items, self._responses = list_items(self.lake)[: self.limit], responses
-        return closing
+        with self._lock:  # the prompts are read once for all lanes
+            responses = digest_responses(lake)
+            closing = make_closing_fingerprint(lake, configured, responses)
+            if find_newest_run(lake, "judge", configured.name) == closing:
+                return None, []
+            if responses != self._responses:
+                self._items, self._responses = list_items(lake)[: self.limit], responses
+            return closing, self._items
 
 
-def _find_refusal(lake: Lake, panel: Panel, budget: Budget, work: WorkChunk) -> str:
+def _begin_chunk(lake: Lake, panel: Panel, budget: Budget, work: WorkChunk) -> str:
+    """Set the budget of a chunk aside; return the reason why it must not be asked, or ""."""
     if budget.has_limit and not budget.has_estimate(work.judge) and panel.judges[work.judge].engines:
         expected = estimate_chunk(lake, panel, work)
         budget.set_estimate(
             work.judge, expected.questions, expected.tokens_in + expected.tokens_out, expected.cost or 0.0
         )
-    return budget.find_refusal(work.judge, work.pending)
+    return budget.begin_chunk(work.judge, work.pending)
 
 
 def _check_prices(panel: Panel) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -19,6 +19,7 @@ from curate.judge.plan import WorkChunk
 from curate.lake.runs import Counts, StageRun
 
 _MAX_WAITING = 32  # chunks that wait for their commit; with more of them, asking waits too
+_IDS = {"criterion_verdicts": "verdict_id", "rubrics": "revision"}
 _COMMIT_INTERVAL = 0.5  # seconds between two commits: one costs as much as asking a thousand rules
 
 
@@ -30,11 +31,13 @@ class AnsweredChunk:
         configured: The judge.
         work: The chunk.
         rows: Rows of the table `judgments`.
+        others: Rows of `criterion_verdicts` and `rubrics`, of judges by rubrics.
     """
 
     configured: ConfiguredJudge
     work: WorkChunk
     rows: pa.Table
+    others: Mapping[str, pa.Table] = field(default_factory=dict)
 
     @property
     def tokens(self) -> tuple[int, int]:
@@ -65,6 +68,9 @@ def commit_chunks(run: StageRun, chunks: Sequence[AnsweredChunk]) -> Counts:
         counts.rows_in = sum(chunk.work.total for chunk in chunks)
         counts.rows_kept = writer.append("judgments", answered, unique="judgment_id", near="prompt_id")
         new_failures = writer.append("judgments", failed, unique="judgment_id", near="prompt_id")
+        for chunk in chunks:
+            for table, other in chunk.others.items():
+                writer.append(table, other, unique=_IDS[table])
         counts.dropped = (
             _count_reasons(failed) if new_failures == failed.num_rows else {"failed": new_failures}
         )
@@ -81,19 +87,30 @@ def _count_reasons(failed: pa.Table) -> dict[str, int]:
     return dict(Counter(raw.partition("\n")[0].partition(":")[0] or "failed" for raw in texts))
 
 
+def _group_by_judge(chunks: Sequence[AnsweredChunk]) -> Iterable[list[AnsweredChunk]]:
+    """Group chunks by judge, in the order of each judge's first one."""
+    groups: dict[str, list[AnsweredChunk]] = {}
+    for chunk in chunks:
+        groups.setdefault(chunk.configured.name, []).append(chunk)
+    return groups.values()
+
+
 @dataclass(slots=True)
 class BackgroundWriter:
     """A thread that commits chunks: `with BackgroundWriter(run) as writer: writer.submit(answered)`.
 
-    `run` belongs to the thread until `flush`. All chunks of half a second are committed together. So chunks of a slow
-    model are committed one by one, at once, and a cheap judge does not wait for the disk after each chunk. The end of
-    the block commits the rest, also after an error.
+    Several threads may hand chunks over. `run` belongs to the writer until it ends. All chunks of half a second are
+    committed together, each judge's in one transaction. So chunks of a slow model are committed one by one, at once,
+    and a cheap judge does not wait for the disk after each chunk. The end of the block commits the rest, also after an
+    error.
     """
 
     run: StageRun
     _waiting: list[AnsweredChunk] = field(init=False, default_factory=list)
     _closed: bool = field(init=False, default=False)
-    _is_flushing: bool = field(init=False, default=False)
+    _flushing: int = field(init=False, default=0)  # threads that wait in `flush`
+    _submitted: int = field(init=False, default=0)
+    _committed: int = field(init=False, default=0)
     _error: BaseException | None = field(init=False, default=None)
     _changed: threading.Condition = field(init=False, default_factory=threading.Condition)
     _thread: threading.Thread = field(init=False)
@@ -119,24 +136,25 @@ class BackgroundWriter:
             self._changed.wait_for(lambda: len(self._waiting) < _MAX_WAITING)
             self._raise_error()
             self._waiting.append(answered)
+            self._submitted += 1
             self._changed.notify_all()
 
     def flush(self) -> None:
-        """Wait until all is committed."""
+        """Wait until all that was handed over before is committed."""
         with self._changed:
-            self._is_flushing = True
+            last = self._submitted
+            self._flushing += 1
             self._changed.notify_all()
-            self._changed.wait_for(lambda: not self._waiting)
-            self._is_flushing = False
+            self._changed.wait_for(lambda: self._committed >= last or self._error is not None)
+            self._flushing -= 1
             self._raise_error()
 
     def _is_due(self) -> bool:
-        return self._closed or self._is_flushing or len(self._waiting) >= _MAX_WAITING
+        return self._closed or self._flushing > 0 or len(self._waiting) >= _MAX_WAITING
 
     def _raise_error(self) -> None:
         if self._error is not None:
-            error, self._error = self._error, None
-            raise error
+            raise self._error
 
     def _write_loop(self) -> None:
         last = -_COMMIT_INTERVAL
@@ -150,10 +168,12 @@ class BackgroundWriter:
                 )
                 chunks = tuple(self._waiting)  # they stay in the list until they are in the lake
             try:
-                commit_chunks(self.run, chunks)
+                for of_one_judge in _group_by_judge(chunks):
+                    commit_chunks(self.run, of_one_judge)
             except BaseException as error:  # any kind: it is raised where somebody waits for the commit
                 self._error = error
             last = time.monotonic()
             with self._changed:
                 self._waiting = [] if self._error else self._waiting[len(chunks) :]
+                self._committed += len(chunks)
                 self._changed.notify_all()

@@ -30,7 +30,7 @@ def run_query(
     output: Path | None = None,
     force: bool = False,
     write: bool = False,
-) -> None:
+) -> pa.Table:
     """Run SQL and write its result to `output` or standard output (JSON: one array of objects).
 
     Args:
@@ -40,6 +40,9 @@ def run_query(
         output: A file; default: standard output.
         force: Overwrite the file if it exists.
         write: Allow statements that change something. The lake's lock is held while they run.
+
+    Returns:
+        The result.
 
     Raises:
         CurateError: The SQL is wrong or may not run, or the file exists.
@@ -67,6 +70,7 @@ def run_query(
             pq.write_table(result, stream)
         else:
             _write_text(lake, result, as_format, stream)
+    return result
 
 
 def _write_text(lake: Lake, result: pa.Table, as_format: Literal["json", "csv"], stream: BinaryIO) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -53,6 +54,9 @@ def train_on_panel(lake: Lake, config: Config, *, track: Track = no_progress) ->
 
 def _export_training_set(lake: Lake, config: Config, track: Track, layout: str = "trl-preference") -> Path:
     folder = config.resolve(config.workspace) / "training-set"
-    entry = ExportEntry(path=str(folder), format=layout, iteration=0)
+    form: str | dict[str, Any] = layout
+    if config.train is not None and config.train.backbone is not None and config.train.backbone.aspects:
+        form = {"kind": form, "aspects": list(config.train.backbone.aspects)}
+    entry = ExportEntry(path=str(folder), format=form, iteration=0)
     write_exports(lake, config, entries=[entry], track=track)
     return folder

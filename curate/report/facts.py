@@ -15,6 +15,8 @@ from curate.lake.explain import Explanation, explain_prompt
 from curate.lake.lake import Lake
 from curate.lake.panel_view import select_panel
 from curate.report.people import PeopleFacts, gather_people
+from curate.report.rubrics import RubricFacts, gather_rubrics
+from curate.stats.aspects import AspectReport, measure_aspects
 from curate.stats.intervals import mean_interval, wilson_interval
 
 MIN_BIN_LABELS = 5  # in a bin of the reliability diagram
@@ -344,6 +346,8 @@ class Facts:
     rejected: list[QuarantineReason]
     provenance: list[Provenance]
     people: PeopleFacts | None = None
+    rubrics: tuple[RubricFacts, ...] = ()
+    aspects: AspectReport | None = None
     warnings: tuple[str, ...] = ()  # doubts of the aggregation about its labels
     certificate: tuple[str, int] | None = (
         None  # hash of the newest certificate, and the snapshot that it is about
@@ -384,6 +388,8 @@ def gather_facts(reader: Lake, config: Config) -> Facts:
         rejected=_read_facts(reader, "report_quarantine", QuarantineReason, REASONS_SHOWN),
         provenance=_read_facts(reader, "report_provenance", Provenance),
         people=gather_people(reader, config),
+        rubrics=tuple(gather_rubrics(reader)),
+        aspects=measure_aspects(reader),
         warnings=tuple(sentence for (sentence,) in reader.rows(read_query("doubts"))),
         certificate=next(
             ((str(name), int(number)) for name, number in reader.rows(read_query("certificate_newest"))), None

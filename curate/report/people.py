@@ -71,8 +71,7 @@ def gather_people(reader: Lake, config: Config) -> PeopleFacts | None:
     measured = measure_quality(reader, fast=config.verify.quality.fast)
     if not measured.people:
         return None
-    verdicts = sum(person.answers for person in measured.people)
-    several = len(measured.people) > 1 and MIN_VERDICTS <= verdicts <= MAX_VERDICTS
+    several = len(measured.people) > 1 and MIN_VERDICTS <= measured.pair_verdicts <= MAX_VERDICTS
     asked = reader.rows("SELECT purpose, count(*) FROM verify_tasks GROUP BY purpose ORDER BY purpose")
     waiting = dict(
         reader.rows(f"SELECT purpose, count(*) FROM ({read_query('verify_waiting')}) GROUP BY purpose")

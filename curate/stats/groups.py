@@ -42,7 +42,8 @@ class Groups:
 
 def find_groups(lake: Lake, *, most: int = 4, shown: int = 10, seed: int = 0) -> Groups:
     """Fit it to people's verdicts as they stand."""
-    rows = lake.frame(read_query("verify_verdicts")).filter(pl.col("verdict").is_not_null())
+    is_pair = (pl.col("response_b") != "") & pl.col("verdict").is_not_null()
+    rows = lake.frame(read_query("verify_verdicts")).filter(is_pair)
     if rows.height < MIN_VERDICTS:
         raise CurateError(
             f"People have given {rows.height} verdicts on pairs: views can be told apart from {MIN_VERDICTS} on."

@@ -29,7 +29,7 @@ FAST_SHARE = 0.1
 MIN_GOLD = 5
 MIN_COMMON = 10
 MOST_COMPARED = 50  # people whose kappas are computed two by two
-_PAIR = ("prompt_id", "response_a", "response_b")
+_UNIT = ("prompt_id", "response_a", "response_b", "about")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PersonQuality:
-    """One annotator's answers.
+    """One annotator's answers; a ranking or a rubric is one answer and gives several verdicts.
 
     `gold`: agreement with the others' verdict on gold questions; `peers`: the same on all pairs
     with a clear verdict of others; `itself`: the same answer when asked again; `seconds`: median; `fast`: answers
@@ -73,7 +73,8 @@ class Quality:
     """Agreement of people, one by one and together.
 
     `alpha`: nominal, by category and for "all"; `ordered`: interval alpha with ties half-way; `cohen`: kappa of
-    each two people with at least ten pairs in common and how many these are; `fast_below`: seconds.
+    each two people with at least ten verdicts in common and how many these are; `fast_below`: seconds, for pairs;
+    `pair_verdicts`: verdicts on pairs.
     """
 
     people: tuple[PersonQuality, ...]
@@ -83,23 +84,28 @@ class Quality:
     cohen: dict[tuple[str, str], tuple[float, int]]
     fast_below: float
     disputed: int
+    pair_verdicts: int
 
 
 def measure_quality(lake: Lake, *, fast: float = 3.0) -> Quality:
     """Measure the quality of people's work on their verdicts as they stand. `fast`: see `too_fast_below`."""
     rows = lake.frame(read_query("verify_verdicts"))
-    unit = rows.select(pl.struct(_PAIR).rank("dense")).to_series().to_numpy().astype(np.int64) - 1
+    unit = rows.select(pl.struct(_UNIT).rank("dense")).to_series().to_numpy().astype(np.int64) - 1
     person = rows["annotator_id"].rank("dense").to_numpy().astype(np.int64) - 1
     verdict = rows["verdict"].fill_null(-1).to_numpy().astype(np.int64)
     gold = rows["gold"].to_numpy().astype(np.bool_)
     seconds = rows["seconds"].fill_null(float("nan")).to_numpy().astype(np.float64)
-    below = too_fast_below(seconds, fast)
+    forms = rows["asked_as"].to_numpy()
+    below = np.full(rows.height, np.nan)
+    for form in np.unique(forms):  # a pass or fail takes less time than a pair
+        below[forms == form] = too_fast_below(seconds[forms == form], fast)
+    judgment = rows["judgment_id"].rank("dense").to_numpy().astype(np.int64)
     names = rows["annotator_id"].unique().sort().to_list()
     voted = verdict >= 0
     counts = _count_verdicts(unit[voted], verdict[voted], int(unit.max(initial=-1)) + 1)
     others = _agree_with_others(unit, person, verdict, counts)
     people = tuple(
-        _measure_person(name, person == i, unit, verdict, gold, others, seconds, below)
+        _measure_person(name, person == i, unit, verdict, gold, others, seconds, below, judgment)
         for i, name in enumerate(names)
     )
     first = _first_verdicts(unit, person, verdict)
@@ -108,6 +114,9 @@ def measure_quality(lake: Lake, *, fast: float = 3.0) -> Quality:
     size = first_counts.sum(axis=1)
     category = np.empty(len(counts), object)
     category[unit] = rows["category"].to_numpy()
+    is_pair = (rows["response_b"] != "").to_numpy()
+    pair_units = np.zeros(len(counts), np.bool_)
+    pair_units[unit] = is_pair
     return Quality(
         people=people,
         alpha={
@@ -119,8 +128,9 @@ def measure_quality(lake: Lake, *, fast: float = 3.0) -> Quality:
         ),
         fleiss=bootstrap_agreement(fleiss_kappa, first_counts),
         cohen=_cohen_of_pairs(names, unit[first], person[first], verdict[first]),
-        fast_below=below,
-        disputed=int(np.sum((size > 1) & (2 * most <= size))),
+        fast_below=float(below[forms == "pairwise"][0]) if (forms == "pairwise").any() else float("nan"),
+        disputed=int(np.sum(pair_units & (size > 1) & (2 * most <= size))),
+        pair_verdicts=int(np.sum(voted & is_pair)),
     )
 
 
@@ -146,25 +156,27 @@ def _measure_person(
     gold: NDArray[np.bool_],
     others: NDArray[np.int64],
     seconds: NDArray[np.float64],
-    below: float,
+    below: NDArray[np.float64],
+    judgment: NDArray[np.int64],
 ) -> PersonQuality:
     voted = is_person & (verdict >= 0)
     judged = voted & (others >= 0)
     timed = voted & (seconds > 0)
     tested = Share(int(np.sum(judged & gold & (verdict == others))), int(np.sum(judged & gold)))
     peers = Share(int(np.sum(judged & (verdict == others))), int(judged.sum()))
-    fast = Share(int(np.sum(seconds[timed] < below)), int(timed.sum()))
+    fast = Share(int(np.sum(seconds[timed] < below[timed])), int(timed.sum()))
     itself = _agree_with_self(unit[voted], verdict[voted])
     flags = []
     if fast.n >= MIN_GOLD and fast.value > FAST_SHARE:
-        flags.append(f"{fast.value:.0%} of the answers took less than {below:.1f} s")
+        limits = " or ".join(f"{limit:.1f}" for limit in np.unique(below[timed & (seconds < below)]))
+        flags.append(f"{fast.value:.0%} of the answers took less than {limits} s")
     if tested.n >= MIN_GOLD and tested.interval[1] < 0.75:
         flags.append(f"{tested.right} of {tested.n} gold questions right")
     if itself.n >= MIN_GOLD and itself.value < 0.7:
         flags.append(f"{itself.right} of {itself.n} repeated questions answered the same")
     return PersonQuality(
         annotator_id=name,
-        answers=int(voted.sum()),
+        answers=len(np.unique(judgment[voted])),
         skipped=int(np.sum(is_person & (verdict < 0))),
         gold=tested,
         peers=peers,

@@ -2,14 +2,15 @@
 
 | form | a task of the queue | the answer becomes |
 |---|---|---|
-| pairwise, pairwise-image, pairwise-video | two responses | a pairwise judgment; strength and "both bad" in `raw` |
+| pairwise, pairwise-image, pairwise-video | two responses | a pairwise judgment; "both bad" is `tied_as` |
 | pairwise-turns | two trajectories | as pairwise |
 | ranking | three and more | a listwise judgment with a `ranking` |
 | pass-fail, pass-fail-image, pass-fail-video | one | a pointwise judgment, score 1 or 0 |
-| rubric | one | a pointwise judgment, score = share of the criteria that are met |
+| rubric | one | a pointwise judgment, score = weighted share of the criteria that are met, and criterion verdicts |
 | critique | one | as pass-fail, with the marked spans in `raw` |
 
-Each form is a labelling configuration `ui_config/<form>.xml`. Responses are shown in an order drawn for the task.
+A task about one aspect says so above the conversation. Each form is a labelling configuration `ui_config/<form>.xml`.
+Responses are shown in an order drawn for the task.
 """
 
 from __future__ import annotations
@@ -19,12 +20,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from textwrap import indent
 from typing import Any
+from xml.sax.saxutils import quoteattr
 
-from curate.config.verify import VerifySection
+from curate.config.verify import HUMAN_FORMS, VerifySection
 from curate.core.identity import content_id
 from curate.core.resources import find_resource
 from curate.data.conversation import Conversation, count_common
-from curate.records import Message, Outcome, VerifyTask
+from curate.data.rubric import Rubric
+from curate.records import AskedAs, Form, Message, Outcome, TiedAs, VerifyTask
+from curate.verify.criteria import (
+    AskedCriterion,
+    CriterionAnswer,
+    compute_rubric_score,
+    list_rubric_criteria,
+    list_text_criteria,
+    pack_criteria,
+    unpack_criteria,
+)
 from curate.verify.display import (
     find_media_address,
     has_turns,
@@ -67,33 +79,84 @@ class Verdict:
     outcome: Outcome
     score: float | None = None
     ranking: tuple[str, ...] | None = None
+    scores: tuple[float, ...] | None = None
+    tied_as: TiedAs | None = None
+    criteria: tuple[CriterionAnswer, ...] = ()
     rationale: str | None = None
     details: dict[str, Any] = field(default_factory=dict)
 
 
+def get_asked_as(task: VerifyTask, section: VerifySection) -> AskedAs:
+    """Return the form in which a task is asked, of older queues the one that it would have been asked in."""
+    by_form: dict[Form, AskedAs] = {"pairwise": "pairwise", "listwise": "ranking"}
+    return task.asked_as or by_form.get(task.form, section.pointwise)
+
+
+def get_form_asked(form: str) -> AskedAs:
+    """Return what a labelling configuration asks, whatever media it shows."""
+    return next(asked for asked in HUMAN_FORMS if form.startswith(asked))
+
+
 def choose_form(item: TaskItem, section: VerifySection) -> str:
-    """Choose the form that fits a task and the media of its responses."""
-    if item.task.form == "listwise":
-        return "ranking"
-    kinds = {part.type for answer in item.answers.values() for message in answer for part in message.content}
-    media = next((kind for kind in MEDIA if kind in kinds), None)
-    if item.task.form == "pairwise" and any(map(has_turns, item.answers.values())):
+    """Choose the labelling configuration that fits a task and the media of its responses."""
+    asked = get_asked_as(item.task, section)
+    media = _find_media(item)
+    if asked == "pairwise" and any(map(has_turns, item.answers.values())):
         return TURNS
-    if item.task.form == "pairwise":
-        return f"pairwise-{media}" if media else "pairwise"
-    return f"pass-fail-{media}" if media else section.pointwise
+    if asked in ("pairwise", "pass-fail") and media:
+        return f"{asked}-{media}"
+    if item.task.form == "pointwise" and item.task.asked_as is None and media:
+        return f"pass-fail-{media}"
+    return asked
 
 
-def read_label_config(form: str) -> str:
-    """Read the labelling configuration (XML) of a form, with the style that all forms share."""
+def _find_media(item: TaskItem) -> str | None:
+    kinds = {part.type for answer in item.answers.values() for message in answer for part in message.content}
+    return next((kind for kind in MEDIA if kind in kinds), None)
+
+
+def list_asked_criteria(
+    item: TaskItem, section: VerifySection, rubric: Rubric | None
+) -> tuple[AskedCriterion, ...]:
+    """List the criteria that the rubric form asks about a task.
+
+    Raises:
+        ValueError: There are none.
+    """
+    if item.criteria:
+        return list_text_criteria(item.criteria)
+    criteria = list_text_criteria(section.criteria) if rubric is None else list_rubric_criteria(rubric)
+    if not criteria:
+        raise ValueError("without criteria: set `verify.rubric` or `verify.criteria`")
+    return criteria
+
+
+def read_label_config(form: str, aspect: str | None = None) -> str:
+    """Read the labelling configuration (XML) of a form, with the style that all forms share.
+
+    Args:
+        form: Name of the form.
+        aspect: The one criterion that is asked about.
+    """
     text, style = (
         find_resource(f"ui_config/{name}").read_text(encoding="utf-8")
         for name in (f"{form}.xml", "style.css")
     )
+    if aspect is not None:
+        header = f'<Header value={quoteattr(describe_aspect(aspect))} size="4"/>'
+        opening = '<View className="curate-task">'
+        text = text.replace(opening, f"{opening}\n      {header}", 1)
     return text.replace("<Style/>", f"<Style>\n{indent(style, '    ')}  </Style>")
 
 
-def hash_form(form: str, *, guideline: str, assist: bool, criteria: Sequence[str]) -> str:
+def describe_aspect(aspect: str) -> str:
+    """Tell people which one criterion they are asked about."""
+    return f"Judge this alone: {reveal_characters(aspect)}"
+
+
+def hash_form(
+    form: str, *, guideline: str, assist: bool, criteria: Sequence[AskedCriterion], aspect: str | None = None
+) -> str:
     """Hash how people are asked: everything but the task itself that can change their answers.
 
     Args:
@@ -101,11 +164,15 @@ def hash_form(form: str, *, guideline: str, assist: bool, criteria: Sequence[str
         guideline: Text beside the task.
         assist: Whether the panel's label is shown.
         criteria: What the rubric form asks people to tick; other forms do not show them.
+        aspect: The one criterion that is asked about.
     """
-    return content_id(read_label_config(form), guideline, assist, list(criteria) if form == "rubric" else [])
+    texts = [criterion.text for criterion in criteria] if form == "rubric" else []
+    return content_id(read_label_config(form, aspect), guideline, assist, texts)
 
 
-def build_task_data(item: TaskItem, form: str, *, guideline: str, section: VerifySection) -> dict[str, Any]:
+def build_task_data(
+    item: TaskItem, form: str, *, guideline: str, section: VerifySection, rubric: Rubric | None = None
+) -> dict[str, Any]:
     """Build the data of a task in Label Studio: texts to show, and what reading the answers needs. It names no model.
 
     Args:
@@ -113,21 +180,23 @@ def build_task_data(item: TaskItem, form: str, *, guideline: str, section: Verif
         form: The form that shows it.
         guideline: Text beside the task.
         section: `verify` of curate.yaml.
+        rubric: What `verify.rubric` names.
 
     Raises:
         ValueError: The task cannot be shown; the message says why, the same for all tasks with this problem.
     """
     if set(item.answers) != set(item.task.responses):
         raise ValueError("about responses that are not in the lake")
-    criteria = item.criteria or tuple(section.criteria)
-    if item.criteria:
-        guideline += "\n\nFor this request:\n" + "\n".join(
-            f"• {reveal_characters(criterion)}" for criterion in item.criteria
-        )
+    if form in ("rubric", "critique") and (media := _find_media(item)):
+        raise ValueError(f"with an {media}" if media == "image" else f"with a {media}")
+    criteria = list_asked_criteria(item, section, rubric) if form == "rubric" else ()
+    guideline = add_own_criteria(guideline, item)
     data: dict[str, Any] = {
         "task": item.task.task_id,
         "form": form,
-        "revision": hash_form(form, guideline=guideline, assist=section.assist, criteria=criteria),
+        "revision": hash_form(
+            form, guideline=guideline, assist=section.assist, criteria=criteria, aspect=item.task.aspect
+        ),
         "assist": section.assist,
         "order": list(item.order),
         "conversation": render_turns(item.messages),
@@ -153,9 +222,18 @@ def build_task_data(item: TaskItem, form: str, *, guideline: str, section: Verif
         if media in MEDIA:
             data[f"{name}_{media}"] = find_media_address(answer, media)
     if form == "rubric":
-        data["criteria"] = [{"value": reveal_characters(criterion)} for criterion in criteria]
+        data["criteria"] = [{"value": criterion.text} for criterion in criteria]
         data["criteria"].append({"value": NOTHING_MET})
+        data["asked_criteria"] = pack_criteria(criteria)
     return data
+
+
+def add_own_criteria(guideline: str, item: TaskItem) -> str:
+    """Add a prompt's own criteria to the guideline."""
+    if not item.criteria:
+        return guideline
+    lines = [f"• {reveal_characters(criterion)}" for criterion in item.criteria]
+    return "\n".join([f"{guideline}\n\nFor this request:", *lines])
 
 
 def read_answer(data: dict[str, Any], result: Sequence[dict[str, Any]]) -> Verdict:
@@ -197,10 +275,28 @@ def _read_pairwise(order: list[str], choice: str | None, rationale: str | None) 
     side, _, strength = choice.partition("-")
     details: dict[str, Any] = {"verdict": choice}
     if side not in ("left", "right"):
-        return Verdict("tie", rationale=rationale, details=details)
+        tied_as: TiedAs | None = "both-bad" if choice == "both-bad" else None
+        return Verdict("tie", tied_as=tied_as, rationale=rationale, details=details)
     winner = order[0] if side == "left" else order[1]
     details["strength"] = int(strength)
-    return Verdict("a" if winner == min(order) else "b", rationale=rationale, details=details)
+    return decide_pair(order, winner, int(strength), rationale=rationale, details=details)
+
+
+def decide_pair(
+    order: Sequence[str], winner: str, strength: int | None, *, rationale: str | None, details: dict[str, Any]
+) -> Verdict:
+    """Return the verdict that one response of a pair is better.
+
+    Args:
+        order: The pair in the order shown.
+        winner: Id of the better one.
+        strength: 1 slightly, 2, 3 much; None: not known.
+        rationale: Reasons that the person gives.
+        details: What the judgment has no column for.
+    """
+    is_a = winner == min(order)
+    score = None if strength is None else float(strength if is_a else -strength)
+    return Verdict("a" if is_a else "b", score=score, rationale=rationale, details=details)
 
 
 def _read_ranking(
@@ -219,13 +315,22 @@ def _read_ranking(
 def _read_rubric(
     data: dict[str, Any], values: dict[str, list[dict[str, Any]]], rationale: str | None
 ) -> Verdict:
-    criteria = [str(criterion["value"]) for criterion in data["criteria"]][:-1]
+    criteria = unpack_criteria(data)
     ticked = [name for value in values.get("met", []) for name in value.get("choices", [])]
     if not ticked:
         return Verdict("abstain", rationale=rationale, details={"verdict": None})
-    met = [criterion for criterion in criteria if criterion in ticked]
-    details = {"verdict": met, "criteria": criteria}
-    return Verdict("a", score=len(met) / len(criteria), rationale=rationale, details=details)
+    answers = [CriterionAnswer(criterion, criterion.text in ticked) for criterion in criteria]
+    return judge_by_criteria(answers, rationale=rationale)
+
+
+def judge_by_criteria(answers: Sequence[CriterionAnswer], *, rationale: str | None) -> Verdict:
+    """Return the verdict of the rubric form."""
+    details = {
+        "verdict": [answer.criterion.text for answer in answers if answer.is_met],
+        "criteria": [answer.criterion.text for answer in answers],
+    }
+    score = compute_rubric_score(answers)
+    return Verdict("a", score=score, criteria=tuple(answers), rationale=rationale, details=details)
 
 
 def _join_texts(values: Sequence[dict[str, Any]]) -> str:

@@ -104,7 +104,11 @@ def plan_turn(lake: Lake, config: Config, turn: int) -> Summary:
     """
     loop, best = config.verify.loop, find_best_checkpoint(lake, require_training(config))
     settings = config.verify.model_copy(
-        update={"plan": config.verify.plan.model_copy(update={"mix": loop.mix})}
+        update={
+            "plan": config.verify.plan.model_copy(update={"mix": loop.mix}),
+            "form": "pairwise",
+            "aspect": None,
+        }
     )
     figures = {"gold": best.gold, "agrees": best.agrees, "calls": best.calls}
     return plan_questions(

@@ -1,5 +1,9 @@
 """`curate verify plan`: fills the queue of questions to people, the table `verify_tasks`, up to a budget.
 
+A plan is of one form (`verify.form`): pairs, prompts to rank, or responses to judge one by one; and about the responses
+as a whole, or about one aspect. Strategies choose pairs; a form that asks about prompts or responses asks about those
+of the chosen pairs.
+
 Some questions measure people (gold questions, repeats, adjudications: `verify.quality`). The others label pairs: a
 random stratum, drawn whatever judges said, and the rest by the configured routing strategies. A pair that was asked
 about or answered is not asked about again, with one exception: a pair that the random stratum reaches belongs to it,
@@ -23,12 +27,14 @@ from curate.core.identity import content_id
 from curate.core.resources import read_query
 from curate.lake.lake import Lake
 from curate.lake.runs import StageRun, Summary
-from curate.records import VerifyTask, arrow_schema
+from curate.records import AskedAs, VerifyTask, arrow_schema
+from curate.verify.criteria import read_project_rubric
 from curate.verify.forecast import AcceptanceForecast, forecast_acceptance
 from curate.verify.routing import WeightedStrategy, open_mix
 from curate.verify.routing.pairs import Bool, Float64, Int64, Pairs
 from curate.verify.routing.uncertainty import Uncertainty
-from curate.verify.state import PairStates, read_pair_states, read_routing_pairs
+from curate.verify.state import PairStates, QuestionStates, read_pair_states, read_routing_pairs
+from curate.verify.units import LEAST_RANKED, index_units, read_unit_states
 
 STAGE = "verify"
 PART = "plan"
@@ -41,6 +47,8 @@ def plan_questions(
     config: Config,
     *,
     budget: int,
+    form: AskedAs | None = None,
+    aspect: str | None = None,
     part: str = PART,
     details: Mapping[str, Any] = MappingProxyType({}),
 ) -> Summary:
@@ -49,7 +57,9 @@ def plan_questions(
     Args:
         lake: Lake with an aggregation.
         config: The project; `verify.plan`, `verify.quality` and `aggregate.guarantee` are used.
-        budget: Number of questions that may wait for an answer, at least 1.
+        budget: Number of questions of the form that may wait for an answer, at least 1.
+        form: Form of the questions; default: `verify.form`.
+        aspect: The one criterion to ask about; default: `verify.aspect`, or that of the rubric in the rubric form.
         part: Name of this plan in the table `runs`.
         details: What `runs` keeps beside the counts.
 
@@ -57,25 +67,51 @@ def plan_questions(
         The counts of the run; its note says what was planned and how many more labels the answers would let through.
 
     Raises:
-        CurateError: The budget is below 1, nothing has been aggregated, or a strategy cannot be opened.
+        CurateError: The budget is below 1, there is nothing to ask about in this form, or a strategy or the rubric
+            cannot be opened.
     """
     if budget < 1:
         raise CurateError(f"--budget is {budget}: plan at least one question.")
     strategies = open_mix(config.verify.plan.mix, folder=config.resolve("."))
     run = StageRun(lake, STAGE, config_hash=config.verify.plan.digest)
-    states = read_pair_states(lake, seed=config.verify.plan.seed)
-    if len(states.pairs) == 0:
-        raise CurateError("There are no preferences to verify yet: run `curate aggregate` first.")
-    selection = _select_questions(lake, config, states, strategies, max(budget - states.waiting, 0))
+    asked_as = form or config.verify.form
+    aspect = aspect or config.verify.aspect or _read_rubric_aspect(config, asked_as)
+    pairs = read_pair_states(lake, seed=config.verify.plan.seed)
+    states: QuestionStates = pairs
+    if asked_as != "pairwise" or aspect is not None:
+        states = read_unit_states(lake, pairs, asked_as=asked_as, aspect=aspect, seed=config.verify.plan.seed)
+    _require_questions(states)
+    selection = _select_questions(lake, config, states, pairs, strategies, max(budget - states.waiting, 0))
     tasks = _build_tasks(states, selection, run.run_id)
     _write_plan(run, tasks, selection, part, details)
-    forecast = _forecast_guarantee(config, states, selection)
+    forecast = _forecast_guarantee(config, pairs, selection) if states is pairs else None
     return run.summary(skipped=not tasks, note=_describe_plan(states, selection, forecast))
+
+
+def _read_rubric_aspect(config: Config, asked_as: AskedAs) -> str | None:
+    """Read the aspect that the rubric is about; raise CurateError where the rubric form has no criteria."""
+    if asked_as != "rubric":
+        return None
+    rubric = read_project_rubric(config)
+    if rubric is None and not config.verify.criteria:
+        raise CurateError("The rubric form needs criteria: set `verify.rubric` or `verify.criteria`.")
+    return None if rubric is None else rubric.aspect
+
+
+def _require_questions(states: QuestionStates) -> None:
+    if len(states):
+        return
+    if states.asked_as == "pairwise":
+        raise CurateError("There are no preferences to verify yet: run `curate aggregate` first.")
+    wanted = (
+        f"a prompt with {LEAST_RANKED} responses or more" if states.asked_as == "ranking" else "a response"
+    )
+    raise CurateError(f"There is nothing to ask about as {states.asked_as}: the lake needs {wanted}.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Row numbers of `PairStates.pairs` to ask about, best first.
+    """Row numbers of `QuestionStates.questions` to ask, best first.
 
     | field        | meaning |
     | ---          | --- |
@@ -109,15 +145,22 @@ class Selection:
 
 
 def _select_questions(
-    lake: Lake, config: Config, states: PairStates, strategies: Sequence[WeightedStrategy], budget: int
+    lake: Lake,
+    config: Config,
+    states: QuestionStates,
+    pairs: PairStates,
+    strategies: Sequence[WeightedStrategy],
+    budget: int,
 ) -> Selection:
     quality, settings = config.verify.quality, config.verify.plan
     adjudicate = states.take_first(states.disputed & ~states.adjudicating, int(quality.adjudicate * budget))
     gold = states.take_first(states.unanimous & ~states.gold_asked, int(quality.gold * budget))
     repeat = states.take_first(states.answered & ~states.repeated, int(quality.repeat * budget))
     left = budget - len(adjudicate) - len(gold) - len(repeat)
+    # Without labels of pairs, there is nothing that a strategy could choose by.
+    share = settings.random if len(pairs) else 1.0
     new, converted = extend_random_stratum(
-        states.draw, states.random, states.asked, int(np.ceil(settings.random * left))
+        states.draw, states.random, states.asked, int(np.ceil(share * left))
     )
     stratum = np.concatenate([np.flatnonzero(states.random), converted, new])
     is_open = ~states.asked
@@ -125,9 +168,7 @@ def _select_questions(
     left -= len(new)
     routed: dict[str, Int64] = {}
     if left > 0:
-        with_embeddings = any(entry.strategy.reads_embeddings for entry in strategies)
-        pairs, rows = read_routing_pairs(lake, config, states, is_open, with_embeddings=with_embeddings)
-        routed = {name: rows[chosen] for name, chosen in route_pairs(pairs, strategies, left).items()}
+        routed = _route_questions(lake, config, states, pairs, strategies, is_open, left)
     return Selection(
         gold=gold,
         repeat=repeat,
@@ -137,6 +178,26 @@ def _select_questions(
         stratum=stratum,
         routed=routed,
     )
+
+
+def _route_questions(
+    lake: Lake,
+    config: Config,
+    states: QuestionStates,
+    pairs: PairStates,
+    strategies: Sequence[WeightedStrategy],
+    is_open: Bool,
+    n: int,
+) -> dict[str, Int64]:
+    """Let the strategies choose n of the open questions: those about the pairs that they choose."""
+    units = None if states is pairs else index_units(states, pairs)
+    open_pairs = is_open if units is None else ((units >= 0) & is_open[units]).any(axis=1)
+    with_embeddings = any(entry.strategy.reads_embeddings for entry in strategies)
+    pool, rows = read_routing_pairs(lake, config, pairs, open_pairs, with_embeddings=with_embeddings)
+    if units is None:
+        return {name: rows[chosen] for name, chosen in route_pairs(pool, strategies, n).items()}
+    closed = np.where(units[rows] >= 0, ~is_open[units[rows]], True)
+    return route_pairs(pool, strategies, n, units=np.where(closed, -1, units[rows]))
 
 
 def extend_random_stratum(draw: Float64, random: Bool, asked: Bool, n: int) -> tuple[Int64, Int64]:
@@ -161,37 +222,45 @@ def extend_random_stratum(draw: Float64, random: Bool, asked: Bool, n: int) -> t
     return within[~asked[within]], within[asked[within]]
 
 
-def route_pairs(pairs: Pairs, strategies: Sequence[WeightedStrategy], n: int) -> dict[str, Int64]:
+def route_pairs(
+    pairs: Pairs, strategies: Sequence[WeightedStrategy], n: int, *, units: Int64 | None = None
+) -> dict[str, Int64]:
     """Choose pairs by the strategies of a mix, each up to its share; uncertainty fills up what they leave.
 
     Args:
         pairs: The pairs of the pool.
         strategies: The mix, in the order in which the strategies choose.
         n: Number of questions in all.
+        units: int64[Q, k], the questions about each pair, for forms that do not ask about pairs; -1: none.
 
     Returns:
-        Name of the strategy → int64, row numbers of `pairs`, best first; strategies that chose none are left out.
+        Name of the strategy → int64, row numbers of `pairs` (with `units`: questions), best first; strategies that
+        chose none are left out.
     """
-    chosen_by: dict[str, Int64] = {}
+    chosen_by: dict[str, list[int]] = {}
+    taken: set[int] = {-1}
+    by_pair = np.arange(len(pairs), dtype=np.int64)[:, None] if units is None else units
     total = sum(entry.share for entry in strategies)
     quotas = [(entry, round(n * entry.share / total)) for entry in strategies]
     for entry, quota in [*quotas, (FALLBACK, n)]:
-        quota = min(quota, n - sum(map(len, chosen_by.values())))
-        if quota <= 0:
-            continue
-        chosen = entry.choose_pairs(pairs, quota)
-        is_open = pairs.is_open.copy()
-        is_open[chosen] = False
-        pairs = replace(pairs, is_open=is_open)
-        if len(chosen):
-            earlier = chosen_by.get(entry.name, np.zeros(0, np.int64))
-            chosen_by[entry.name] = np.concatenate([earlier, chosen])
-    return chosen_by
+        quota = min(quota, n - (len(taken) - 1))
+        while quota > 0:
+            chosen = entry.choose_pairs(pairs, -(-quota // by_pair.shape[1]))
+            new = [unit for unit in dict.fromkeys(by_pair[chosen].ravel().tolist()) if unit not in taken][
+                :quota
+            ]
+            taken.update(new)
+            is_open = pairs.is_open & ~np.isin(by_pair, list(taken)).all(axis=1)
+            pairs = replace(pairs, is_open=is_open)
+            if new:
+                chosen_by.setdefault(entry.name, []).extend(new)
+            quota = quota - len(new) if units is not None and new else 0
+    return {name: np.array(rows, np.int64) for name, rows in chosen_by.items()}
 
 
-def _build_tasks(states: PairStates, selection: Selection, run_id: str) -> list[VerifyTask]:
+def _build_tasks(states: QuestionStates, selection: Selection, run_id: str) -> list[VerifyTask]:
     """Build the new questions, and the random stratum's old ones again: their probability has changed."""
-    probability = len(selection.stratum) / len(states.pairs)
+    probability = len(selection.stratum) / len(states)
 
     def build(rows: Int64, strategy: str, purpose: str, *, lead: float = 0.0) -> list[VerifyTask]:
         # Spread over 0 … 1, so that the kinds of questions come mixed, each best first.
@@ -258,7 +327,7 @@ def _forecast_guarantee(
     )
 
 
-def _describe_plan(states: PairStates, selection: Selection, forecast: AcceptanceForecast | None) -> str:
+def _describe_plan(states: QuestionStates, selection: Selection, forecast: AcceptanceForecast | None) -> str:
     counts = ", ".join(f"{len(rows):,} {name}" for name, rows in selection.list_by_strategy().items())
     planned = f"{selection.questions:,} questions planned ({counts})" if counts else "nothing more to plan"
     waiting = f"{planned}; {states.waiting + selection.questions:,} wait for an answer"

@@ -27,8 +27,12 @@ from curate.lake.forgotten import ForgottenNames
 from curate.lake.lake import Lake
 from curate.lake.runs import StageRun, Summary
 from curate.records import VerifyTask
-from curate.verify.forms import Verdict, read_answer
-from curate.verify.human_judgments import make_human_statement
+from curate.verify.forms import Verdict, get_form_asked, read_answer
+from curate.verify.human_judgments import (
+    make_human_statement,
+    make_retraction,
+    replace_criterion_verdicts,
+)
 from curate.verify.queue import read_queue
 from curate.verify.server import LabelStudioClient, LabelStudioProject
 
@@ -54,8 +58,9 @@ class Annotation:
     def digest(self) -> str:
         """Identifies what the annotation says."""
         verdict = self.verdict
+        score = None if self.task.form == "pairwise" else verdict.score  # the strength is among the details
         return content_id(
-            self.skipped, verdict.outcome, verdict.score, verdict.ranking, verdict.rationale, verdict.details
+            self.skipped, verdict.outcome, score, verdict.ranking, verdict.rationale, verdict.details
         )
 
 
@@ -159,9 +164,7 @@ def _iterate_tasks(
         seen |= {int(task["id"]) for task in tasks}
         yield tasks
     # A task whose answers were all deleted is not among those that have some.
-    query = (
-        "SELECT DISTINCT CAST(details->'item' AS BIGINT) FROM human_judgments WHERE (details->>'place') = ?"
-    )
+    query = "SELECT DISTINCT CAST(details->'item' AS BIGINT) FROM human_answers WHERE (details->>'place') = ?"
     yield from server.iterate_annotations(
         project, [item for (item,) in lake.rows(query, [url]) if item not in seen]
     )
@@ -182,8 +185,8 @@ def _write_changes(
     with lake.bind("seen", pa.table({"task": pa.array(ids, pa.string())})):
         state = lake.arrow(read_query("verify_state")).to_pylist()
     current = {(row["task"], row["annotator_id"]): row for row in state}
-    statements = [
-        _make_statement(answer, url, current.get(key))
+    changed = [
+        (answer, _make_statement(answer, url, current.get(key)))
         for key, answer in answers.items()
         if key not in current or current[key]["digest"] != answer.digest
     ]
@@ -192,7 +195,7 @@ def _write_changes(
         for key, row in current.items()
         if key not in answers and row["place"] == url and not _is_retracted(row)
     ]
-    statements += [_make_retraction(row) for row in deleted]
+    statements = [statement for _, statement in changed] + [make_retraction(row) for row in deleted]
     if not statements:
         return
     table = build_judgment_table(statements, run_id=run.run_id)
@@ -203,6 +206,12 @@ def _write_changes(
         counts.rows_kept = writer.append("judgments", table, unique="judgment_id")
         counts.rows_duplicate = counts.rows_in - counts.rows_kept - counts.rows_dropped
         counts.details |= {"retracted": len(deleted)}
+        replace_criterion_verdicts(
+            writer,
+            [(statement, answer.task, answer.verdict) for answer, statement in changed],
+            [(row["task"], row["annotator_id"]) for row in deleted],
+            run_id=run.run_id,
+        )
 
 
 def _find_newest(
@@ -254,8 +263,6 @@ def _read_annotation(
 
 def _make_statement(answer: Annotation, url: str, before: dict[str, Any] | None) -> JudgmentStatement:
     task, verdict = answer.task, answer.verdict
-    order = [str(response) for response in answer.data["order"]]
-    supersedes = before["judgment_id"] if before else None
     raw: dict[str, Any] = {
         "task": task.task_id,
         "place": url,
@@ -269,50 +276,17 @@ def _make_statement(answer: Annotation, url: str, before: dict[str, Any] | None)
     raw |= {"edited_by": answer.edited_by} if answer.edited_by else {}
     return make_human_statement(
         ("answer", task.task_id, answer.annotator, answer.digest),
-        prompt_id=task.prompt_id,
+        task=task,
+        asked_as=get_form_asked(str(answer.data["form"])),
         annotator_id=answer.annotator,
-        form=task.form,
-        responses=_list_judged(task, order),
-        shown=("ab" if order[0] == task.responses[0] else "ba") if task.form == "pairwise" else None,
-        outcome=verdict.outcome,
-        score=verdict.score,
-        ranking=verdict.ranking,
-        rationale=verdict.rationale,
+        order=[str(response) for response in answer.data["order"]],
+        verdict=verdict,
         raw=raw,
         revision=str(answer.data.get("revision", "label-studio")),
         seconds=answer.seconds,
-        supersedes=supersedes,
+        supersedes=before["judgment_id"] if before else None,
     )
-
-
-def _list_judged(task: VerifyTask, order: Sequence[str]) -> Sequence[str]:
-    """Return the responses that an answer is about."""
-    if task.form == "listwise":
-        return order
-    return task.responses if task.form == "pairwise" else task.responses[:1]
 
 
 def _is_retracted(row: dict[str, Any]) -> bool:
     return bool(row["digest"] == "deleted")
-
-
-def _make_retraction(row: dict[str, Any]) -> JudgmentStatement:
-    """Make the abstention that takes the place of a deleted answer."""
-    return make_human_statement(
-        ("answer", row["task"], row["annotator_id"], "deleted"),
-        prompt_id=row["prompt_id"],
-        annotator_id=row["annotator_id"],
-        form=row["form"],
-        responses=row["listed"] or [row[name] for name in ("response_a", "response_b") if row[name]],
-        shown=row["shown"],
-        outcome="abstain",
-        raw={
-            "task": row["task"],
-            "place": row["place"],
-            "item": row["item"],
-            "digest": "deleted",
-            "deleted": True,
-        },
-        revision=row["revision"],
-        supersedes=row["judgment_id"],
-    )

@@ -9,49 +9,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from filelock import FileLock
 
 from curate.config.project import Config
-from curate.core.errors import CurateError
 from curate.core.identity import content_id
 from curate.core.progress import Track, no_progress
-from curate.core.resources import find_resource
 from curate.lake.lake import Lake
 from curate.lake.runs import StageRun, Summary
 from curate.verify.forms import TaskItem, build_task_data, choose_form, suggest_choice
+from curate.verify.guidelines import Guidelines
 from curate.verify.queue import read_queue, read_task_items
 from curate.verify.server import LabelStudioClient, LabelStudioError, LabelStudioProject
 
 IMPORT_BATCH = 250  # tasks of one request
+_LONGEST_TITLE = 50  # of a project of Label Studio, in characters
 RECOVERY_SECONDS = 60.0  # to wait for a server that stopped answering
-
-
-@dataclass(frozen=True)
-class Guidelines:
-    """The texts beside the tasks: that of the category, else the project's own, else the package's."""
-
-    config: Config
-
-    def find_text(self, category: str | None) -> str:
-        """Return the guideline for prompts of a category."""
-        return self._texts.get(category or "", self._texts[""])
-
-    @cached_property
-    def _texts(self) -> dict[str, str]:
-        section = self.config.verify
-        texts = {name: self._read_file(path) for name, path in section.guidelines.items()}
-        default = find_resource("ui_config/guideline.md").read_text(encoding="utf-8")
-        return {"": self._read_file(section.guideline) if section.guideline else default} | texts
-
-    def _read_file(self, path: str) -> str:
-        try:
-            return self.config.resolve(path).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise CurateError(f"Cannot read the guideline {path}: {error}.") from error
 
 
 def push_tasks(lake: Lake, config: Config, *, track: Track = no_progress) -> Summary:
@@ -93,9 +67,15 @@ def push_tasks(lake: Lake, config: Config, *, track: Track = no_progress) -> Sum
 
 
 def name_project(item: TaskItem, config: Config) -> str:
-    """Name the project of a task: one for each form, and another one of each form for adjudicators."""
+    """Name the project of a task: one for each form and aspect, and others for adjudicators."""
     form = choose_form(item, config.verify)
-    return f"{config.verify.project} - {'adjudicate ' * (item.task.purpose == 'adjudicate')}{form}"
+    title = f"{config.verify.project} - {'adjudicate ' * (item.task.purpose == 'adjudicate')}{form}"
+    aspect = item.task.aspect
+    if aspect is None:
+        return title
+    if len(title) + len(aspect) + 3 > _LONGEST_TITLE:
+        aspect = f"{aspect[: max(_LONGEST_TITLE - len(title) - 12, 0)]} {content_id(aspect)[:8]}"
+    return f"{title} ({aspect})"
 
 
 def _push_project(
@@ -116,9 +96,17 @@ def _push_project(
     )
     if project is None and not ready:
         return
-    project = server.ensure_project(title, form, guideline=guidelines.find_text(None), section=config.verify)
+    project = server.ensure_project(
+        title,
+        form,
+        guideline=guidelines.find_text(None),
+        section=config.verify,
+        aspect=group[0].task.aspect,
+    )
     panel = (
-        _read_panel_probabilities(run.lake) if config.verify.assist and form.startswith("pairwise") else {}
+        _read_panel_probabilities(run.lake)
+        if config.verify.assist and form.startswith("pairwise") and group[0].task.aspect is None
+        else {}
     )
     with track(f"push {title}", len(ready)) as advance:
         for start in range(0, len(ready), IMPORT_BATCH):
@@ -145,7 +133,11 @@ def _prepare_tasks(
         try:
             ready.append(
                 build_task_data(
-                    item, form, guideline=guidelines.find_text(item.category), section=config.verify
+                    item,
+                    form,
+                    guideline=guidelines.find_text(item.category),
+                    section=config.verify,
+                    rubric=guidelines.rubric,
                 )
             )
         except ValueError as error:

@@ -18,9 +18,9 @@ def print_quality(quality: Quality, console: Console | None = None) -> None:
     """Print the agreement of people, then a line for each person, those with a flag on top."""
     console = console or new_console()
     if not quality.people:
-        console.print("People have not answered anything about pairs yet.")
+        console.print("People have not answered anything yet.")
         return
-    agreement = new_table("agreement of people", "value>", "95 %", "pairs>")
+    agreement = new_table("agreement of people", "value>", "95 %", "questions>")
     for name, estimate in quality.alpha.items():
         agreement.add_row(f"Krippendorff's alpha, {name}", *_format_estimate(estimate))
     agreement.add_row("Krippendorff's alpha, tie half-way", *_format_estimate(quality.ordered))

@@ -103,7 +103,7 @@ class LabelStudioClient:
         return LabelStudioProject(min(ids), title) if ids else None
 
     def ensure_project(
-        self, title: str, form: str, *, guideline: str, section: VerifySection
+        self, title: str, form: str, *, guideline: str, section: VerifySection, aspect: str | None = None
     ) -> LabelStudioProject:
         """Return the project of a title, after creating it or bringing its settings up to date.
 
@@ -112,9 +112,10 @@ class LabelStudioClient:
             form: Form of its tasks.
             guideline: Text shown to people as instruction.
             section: `verify` of curate.yaml.
+            aspect: The one criterion that its tasks ask about.
         """
         settings: dict[str, Any] = {
-            "label_config": read_label_config(form),
+            "label_config": read_label_config(form, aspect),
             "expert_instruction": f'<div style="white-space: pre-wrap">{html.escape(guideline)}</div>',
             "maximum_annotations": section.overlap,
             "show_collab_predictions": section.assist,

@@ -3,8 +3,11 @@
 | column | |
 | --- | --- |
 | `task_id`, `order` | leave as they are |
-| `prompt`, `first`, `second` | what is asked; the order is random, no model is named |
-| `verdict` | first, second, tie or skip; empty: not answered |
+| `question` | what `verdict` may be, where there are other questions than pairs |
+| `prompt`, `first`, `second`, `response 3` … | what is asked; the order is random, no model is named |
+| `criteria` | those that a rubric asks about, numbered |
+| `verdict` | the answer, in the words of `curate.verify.answer_words`; empty: not answered |
+| `spans` | words of a critique, one `label: words` a line; optional |
 | `seconds`, `rationale` | optional |
 """
 
@@ -14,18 +17,23 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import get_args
 
+from curate.config.project import Config
 from curate.core.atomic import open_output
 from curate.core.errors import CurateError
 from curate.lake.lake import Lake
-from curate.records import Outcome, Shown
-from curate.verify.answers import OfflineAnswer, OfflineQuestion, infer_outcome
+from curate.verify.answer_words import WORDS, parse_answer
+from curate.verify.answers import OfflineAnswer, OfflineQuestion, build_questions
+from curate.verify.forms import describe_aspect
+from curate.verify.queue import read_queue
 
 COLUMNS = ("task_id", "order", "prompt", "first", "second", "verdict", "seconds", "rationale")
+"""The columns of a sheet of pairs; the other forms have further ones."""
+
 NEEDED = ("task_id", "order", "verdict")
+_NUMBERED = ("first", "second")
 _FORMULA = tuple(
     "=+-@|%\t\r\n\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH COMMERCIAL AT}"
     "\N{FULLWIDTH HYPHEN-MINUS}\N{MINUS SIGN}"
@@ -57,31 +65,81 @@ def write_sheet(path: Path, questions: Sequence[OfflineQuestion], *, force: bool
         CurateError: The file exists and `force` is not set, or it cannot be written.
     """
     sheet = io.StringIO(newline="")
-    writer = csv.writer(sheet)
-    writer.writerow(COLUMNS)
+    writer = csv.DictWriter(sheet, _choose_columns(questions))
+    writer.writeheader()
     for question in questions:
-        texts = [_escape_formula(text) for text in (question.prompt, question.first, question.second)]
-        writer.writerow([question.task_id, question.shown, *texts, "", "", ""])
+        writer.writerow(_build_row(question, writer.fieldnames))
     with open_output(path, force=force) as stream:
         stream.write(sheet.getvalue().encode("utf-8-sig"))
 
 
-def read_sheet(lake: Lake, path: Path) -> Sheet:
+def _choose_columns(questions: Sequence[OfflineQuestion]) -> list[str]:
+    """Return the columns that these questions need."""
+    forms = {question.asked_as for question in questions}
+    most = max((len(question.texts) for question in questions), default=2)
+    has_aspects = any(question.task.aspect for question in questions)
+    names = ["task_id", "order"]
+    names += ["question"] if has_aspects or forms - {"pairwise"} else []
+    names += ["prompt", *(_name_text(number) for number in range(max(most, 2)))]
+    names += ["criteria"] if "rubric" in forms else []
+    names += ["verdict"]
+    names += ["spans"] if "critique" in forms else []
+    return [*names, "seconds", "rationale"]
+
+
+def _name_text(number: int) -> str:
+    return _NUMBERED[number] if number < len(_NUMBERED) else f"response {number + 1}"
+
+
+def _build_row(question: OfflineQuestion, columns: Sequence[str]) -> dict[str, str]:
+    about = f"{describe_aspect(question.task.aspect)}. " if question.task.aspect else ""
+    cells = {
+        "task_id": question.task_id,
+        "order": _write_order(question),
+        "question": f"{about}Write {WORDS[question.asked_as]}.",
+        "criteria": _write_criteria(question),
+        "prompt": question.prompt,
+    }
+    cells |= {_name_text(number): text for number, text in enumerate(question.texts)}
+    return {name: _escape_formula(cells.get(name, "")) for name in columns}
+
+
+def _write_order(question: OfflineQuestion) -> str:
+    """Write the order shown: ab or ba for a pair, else the places of the responses in the task."""
+    task = question.task
+    if task.form == "pairwise":
+        return "ab" if question.order == task.responses else "ba"
+    return " ".join(str(task.responses.index(response) + 1) for response in question.order)
+
+
+def _write_criteria(question: OfflineQuestion) -> str:
+    return "\n".join(f"{number}. {item.text}" for number, item in enumerate(question.criteria, start=1))
+
+
+def read_sheet(lake: Lake, path: Path, person: str = "", *, config: Config | None = None) -> Sheet:
     """Read answers; rows with a mistake are reported and left out, the others count.
+
+    Args:
+        lake: Lake with the queue of questions.
+        path: The file.
+        person: Pseudonym of the person.
+        config: The project; default: the settings of the package.
 
     Raises:
         CurateError: The file cannot be read, or lacks a column.
     """
-    query = "SELECT task_id, prompt_id, responses FROM verify_tasks WHERE form = 'pairwise'"
-    tasks = {task: (prompt, *responses) for task, prompt, responses in lake.rows(query)}
+    rows = list(_read_rows(path))
     answers: dict[str, OfflineAnswer] = {}
     empty, mistakes = 0, []
-    for line, row in _read_rows(path):
+    wanted = {(row["task_id"] or "").strip() for _, row in rows if (row.get("verdict") or "").strip()}
+    tasks = [task for task, _ in read_queue(lake) if task.task_id in wanted]
+    questions = {question.task_id: question for question in build_questions(lake, tasks, person, config)}
+    for line, row in rows:
         if not (row.get("verdict") or "").strip():
             empty += 1
             continue
         try:
-            answer = _parse_answer(row, tasks)
+            answer = _parse_row(row, questions)
         except ValueError as error:
             mistakes.append(f"{path.name}, line {line}: {error}.")
             continue
@@ -116,38 +174,36 @@ def _read_rows(path: Path) -> Iterator[tuple[int, dict[str, str | None]]]:
         raise CurateError(f"Cannot read {path}: {error}; save it as CSV in UTF-8.") from error
 
 
-def _parse_answer(row: dict[str, str | None], tasks: dict[str, tuple[str, ...]]) -> OfflineAnswer:
+def _parse_row(row: dict[str, str | None], questions: dict[str, OfflineQuestion]) -> OfflineAnswer:
     """Read an answer from a row; raise ValueError with what is wrong."""
-    task, shown = (row["task_id"] or "").strip(), (row["order"] or "").strip()
-    if task not in tasks:
-        raise ValueError(f"task_id {task!r} is no question of this workspace")
-    if shown not in get_args(Shown):
-        raise ValueError(f"order is {shown!r}; leave that column as it was exported")
-    prompt, a, b = tasks[task]
-    order: Shown = "ab" if shown == "ab" else "ba"
-    return OfflineAnswer(
-        task_id=task,
-        prompt_id=prompt,
-        a=a,
-        b=b,
-        shown=order,
-        outcome=_parse_verdict(row["verdict"] or "", order),
-        seconds=_parse_seconds(row.get("seconds") or ""),
-        rationale=(row.get("rationale") or "").strip() or None,
-    )
+    task_id, order = (row["task_id"] or "").strip(), (row["order"] or "").strip()
+    if task_id not in questions:
+        raise ValueError(f"task_id {task_id!r} is no question of this workspace")
+    question = _arrange_question(questions[task_id], order)
+    if question.criteria and _squeeze(row.get("criteria")) != _squeeze(
+        _escape_formula(_write_criteria(question))
+    ):
+        raise ValueError("the criteria are no longer those that were asked about; export the question again")
+    rationale = (row.get("rationale") or "").strip() or None
+    verdict = parse_answer(question, row["verdict"] or "", rationale=rationale, spans=row.get("spans") or "")
+    return OfflineAnswer(question=question, verdict=verdict, seconds=_parse_seconds(row.get("seconds") or ""))
 
 
-def _parse_verdict(verdict: str, shown: Shown) -> Outcome:
-    word = verdict.strip().lower()
-    if word in ("first", "1"):
-        return infer_outcome(0, shown)
-    if word in ("second", "2"):
-        return infer_outcome(1, shown)
-    if word in ("tie", "0", "="):
-        return "tie"
-    if word == "skip":
-        return "abstain"
-    raise ValueError(f"verdict is {verdict.strip()!r}; write first, second, tie or skip")
+def _arrange_question(question: OfflineQuestion, order: str) -> OfflineQuestion:
+    """Put the responses of a question in the order in which the sheet shows them."""
+    responses = question.task.responses
+    places = {"ab": [0, 1], "ba": [1, 0]}.get(order) if question.task.form == "pairwise" else None
+    if places is None and question.task.form != "pairwise" and re.fullmatch(r"\d+( \d+)*", order):
+        places = [int(number) - 1 for number in order.split()]
+    if places is None or sorted(places) != list(range(len(responses))):
+        raise ValueError(f"order is {order!r}; leave that column as it was exported")
+    texts = dict(zip(question.order, question.texts, strict=True))
+    shown = tuple(responses[place] for place in places)
+    return replace(question, order=shown, texts=tuple(texts[response] for response in shown))
+
+
+def _squeeze(text: str | None) -> str:
+    return " ".join((text or "").split())
 
 
 def _parse_seconds(text: str) -> float:

@@ -11,27 +11,27 @@ from curate.config.project import Config
 from curate.core.resources import read_query
 from curate.lake.lake import Lake
 from curate.lake.panel_view import select_panel
-from curate.records import VerifyTask
+from curate.records import AskedAs, Form, VerifyTask
 from curate.verify.identity import compute_task_id
 from curate.verify.routing.pairs import Bool, Float64, Int64, Pairs, draw_permanently
+
+FORMS: dict[str, Form] = {"pairwise": "pairwise", "ranking": "listwise"}
+"""The form of the judgments that answer a question; that of all others is pointwise."""
 
 POOL = 5_000
 """Most pairs that strategies choose among: votes and embeddings of more would not fit into memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PairStates:
-    """Q pairs of the last aggregation, by id, and the questions about them so far.
+class QuestionStates:
+    """Q questions that could be asked in one form about one aspect, and how far they are.
 
     | field          | type       | meaning |
     | ---            | ---        | --- |
-    | `pairs`        | Q rows     | prompt_id, response_a, response_b |
+    | `asked_as`     | str        | the form |
+    | `aspect`       | str        | the one criterion asked about; None: the responses as a whole |
+    | `questions`    | Q rows     | prompt_id, responses (in ascending order) |
     | `draw`         | float64[Q] | permanent random number |
-    | `p_a`          | float64[Q] | probability that a is better |
-    | `confidence`   | float64[Q] | probability that the label is right |
-    | `dropped`      | float64[Q] | weight of the evidence that the denoised order overruled |
-    | `side`         | float64[Q] | the label: 1 (a), -1 (b), 0 (tie) |
-    | `verdict`      | float64[Q] | mean of people's verdicts, NaN without any |
     | `asked`        | bool[Q]    | a question is planned, or people have given an answer |
     | `answered`     | bool[Q]    | people have given a verdict |
     | `unanimous`    | bool[Q]    | two people or more gave the same verdict |
@@ -40,17 +40,13 @@ class PairStates:
     | `gold_asked`   | bool[Q]    | is a gold question already |
     | `repeated`     | bool[Q]    | is asked again already |
     | `adjudicating` | bool[Q]    | is adjudicated already |
-    | `waiting`      | int        | questions without an answer |
-    | `threshold`    | float      | confidence from which labels are accepted, NaN where there is none |
+    | `waiting`      | int        | questions of this form and aspect without an answer |
     """
 
-    pairs: pl.DataFrame
+    asked_as: AskedAs
+    aspect: str | None
+    questions: pl.DataFrame
     draw: Float64
-    p_a: Float64
-    confidence: Float64
-    dropped: Float64
-    side: Float64
-    verdict: Float64
     asked: Bool
     answered: Bool
     unanimous: Bool
@@ -60,10 +56,12 @@ class PairStates:
     repeated: Bool
     adjudicating: Bool
     waiting: int
-    threshold: float
+
+    def __len__(self) -> int:
+        return len(self.questions)
 
     def take_first(self, among: Bool, n: int) -> Int64:
-        """Return at most n of the pairs marked in `among`, in the order of their draw."""
+        """Return at most n of the questions marked in `among`, in the order of their draw."""
         rows = np.flatnonzero(among)
         return rows[np.argsort(self.draw[rows], kind="stable")][: max(n, 0)]
 
@@ -77,30 +75,56 @@ class PairStates:
         probability: float | None,
         run_id: str,
     ) -> VerifyTask:
-        """Build the question about the pair in a row; the other arguments are columns of `verify_tasks`."""
-        prompt, a, b = self.pairs.row(row)
+        """Build the question in a row; the other arguments are columns of `verify_tasks`."""
+        prompt, responses = self.questions.row(row)
+        form = FORMS.get(self.asked_as, "pointwise")
         return VerifyTask.model_validate(
             {
-                "task_id": compute_task_id(prompt, "pairwise", (a, b), purpose),
+                "task_id": compute_task_id(
+                    prompt, form, responses, purpose, asked_as=self.asked_as, aspect=self.aspect
+                ),
                 "prompt_id": prompt,
-                "form": "pairwise",
-                "responses": (a, b),
+                "form": form,
+                "responses": responses,
                 "strategy": strategy,
                 "purpose": purpose,
                 "priority": priority,
                 "probability": probability,
                 "run_id": run_id,
+                "asked_as": self.asked_as,
+                "aspect": self.aspect,
             }
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairStates(QuestionStates):
+    """Q pairs of the last aggregation, by id, and the questions about them as a whole.
+
+    | field          | type       | meaning |
+    | ---            | ---        | --- |
+    | `pairs`        | Q rows     | prompt_id, response_a, response_b |
+    | `p_a`          | float64[Q] | probability that a is better |
+    | `confidence`   | float64[Q] | probability that the label is right |
+    | `dropped`      | float64[Q] | weight of the evidence that the denoised order overruled |
+    | `side`         | float64[Q] | the label: 1 (a), -1 (b), 0 (tie) |
+    | `verdict`      | float64[Q] | mean of people's verdicts, NaN without any |
+    | `threshold`    | float      | confidence from which labels are accepted, NaN where there is none |
+    """
+
+    pairs: pl.DataFrame
+    p_a: Float64
+    confidence: Float64
+    dropped: Float64
+    side: Float64
+    verdict: Float64
+    threshold: float
 
 
 def read_pair_states(lake: Lake, *, seed: int) -> PairStates:
     """Read the state from the last aggregation, people's judgments and the queue."""
     frame = lake.frame(read_query("verify_pairs"))
-    asked = lake.frame(
-        "SELECT prompt_id, responses[1] AS response_a, responses[2] AS response_b, purpose, "
-        "strategy = 'random' AS random FROM lake.verify_tasks WHERE form = 'pairwise'"
-    )
+    asked = lake.frame(read_query("verify_asked"))
     pairs = frame.select("prompt_id", "response_a", "response_b")
 
     def has_task(condition: pl.Expr) -> Bool:
@@ -111,6 +135,9 @@ def read_pair_states(lake: Lake, *, seed: int) -> PairStates:
     verdicts, most = frame["verdicts"].to_numpy(), frame["most"].to_numpy()
     purpose = pl.col("purpose")
     return PairStates(
+        asked_as="pairwise",
+        aspect=None,
+        questions=pairs.select("prompt_id", pl.concat_list("response_a", "response_b").alias("responses")),
         pairs=pairs,
         draw=draw_permanently(list(pairs.select("response_a", "response_b").iter_rows()), seed),
         p_a=_to_floats(frame["p_a"]),
@@ -128,9 +155,19 @@ def read_pair_states(lake: Lake, *, seed: int) -> PairStates:
         gold_asked=has_task(purpose == "gold"),
         repeated=has_task(purpose == "repeat"),
         adjudicating=has_task(purpose == "adjudicate"),
-        waiting=int(lake.value(f"SELECT count(*) FROM ({read_query('verify_waiting')})")),
+        waiting=count_waiting(lake, "pairwise", None),
         threshold=_find_threshold(frame),
     )
+
+
+def count_waiting(lake: Lake, asked_as: AskedAs, aspect: str | None) -> int:
+    """Count the questions of one form and aspect that nobody has answered."""
+    query = (
+        f"SELECT count(*) FROM ({read_query('verify_waiting')}) "
+        "WHERE coalesce(asked_as, if(form = 'listwise', 'ranking', form)) = $1 "
+        "AND aspect IS NOT DISTINCT FROM $2::VARCHAR"
+    )
+    return int(lake.value(query, [asked_as, aspect]))
 
 
 def read_routing_pairs(

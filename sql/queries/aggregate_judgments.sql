@@ -6,7 +6,7 @@ SELECT
 FROM (
     SELECT response_a, response_b, annotator_id, revision, kind, outcome, shown, p_a
     FROM {judgments}
-    WHERE form = 'pairwise' AND aspect IS NULL
+    WHERE form = 'pairwise' AND aspect IS NOT DISTINCT FROM getvariable('aspect')::VARCHAR
     UNION ALL
     SELECT response_a, response_b, annotator_id, revision, kind, outcome, shown, p_a
     FROM pairwise_statements

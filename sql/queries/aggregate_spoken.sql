@@ -3,7 +3,7 @@ CREATE OR REPLACE TEMP TABLE spoken AS
 SELECT annotator_id, revision, kind, form, outcome, shown, count(*) AS n, bit_xor(hash(judgment_id)) AS digest
 FROM judgments
 ANTI JOIN superseded USING (judgment_id)
-WHERE aspect IS NULL
+WHERE aspect IS NOT DISTINCT FROM getvariable('aspect')::VARCHAR
 GROUP BY ALL;
 
 -- Who of the panel that is, without reading the judgments once more.

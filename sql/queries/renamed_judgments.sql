@@ -5,4 +5,4 @@ FROM judgments
 SEMI JOIN panel USING (annotator_id, revision)
 ANTI JOIN superseded USING (judgment_id)
 LEFT JOIN names ON names.annotator_id = judgments.annotator_id AND names.kind = judgments.kind
-WHERE judgments.aspect IS NULL
+WHERE judgments.aspect IS NOT DISTINCT FROM getvariable('aspect')::VARCHAR

@@ -5,8 +5,8 @@ WITH said AS (
         count(DISTINCT annotator_id) FILTER (outcome = 'a') AS a,
         count(DISTINCT annotator_id) FILTER (outcome = 'tie') AS ties,
         count(DISTINCT annotator_id) FILTER (outcome = 'b') AS b
-    FROM human_judgments
-    WHERE form = 'pairwise' AND outcome IN ('a', 'b', 'tie')
+    FROM human_statements
+    WHERE outcome IN ('a', 'b', 'tie')
     GROUP BY ALL
 )
 SELECT

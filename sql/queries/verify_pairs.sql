@@ -8,7 +8,7 @@ WITH people AS (
         greatest(
             count(*) FILTER (outcome = 'a'), count(*) FILTER (outcome = 'b'), count(*) FILTER (outcome = 'tie')
         ) AS most
-    FROM human_judgments WHERE form = 'pairwise' GROUP BY ALL
+    FROM human_statements GROUP BY ALL
 )
 SELECT
     prompt_id, response_a, response_b, p_a, confidence, outcome, status, dropped_weight, verdict,

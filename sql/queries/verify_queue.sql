@@ -1,7 +1,7 @@
 -- What people are to be asked, with how many have answered; the most important first.
 WITH answered AS (
     SELECT task, count(DISTINCT annotator_id) AS people
-    FROM human_judgments
+    FROM human_answers
     WHERE outcome <> 'abstain'
     GROUP BY task
 )

@@ -1,12 +1,16 @@
 -- Questions without an answer, most important first. What people said of a pair answers the question about its label,
 -- wherever they said it; a question about people (gold, repeat, adjudicate) only the answer that names it.
 WITH named AS (
-    SELECT task AS task_id FROM human_judgments WHERE task IS NOT NULL
-), judged AS (
-    SELECT DISTINCT prompt_id, [response_a, response_b] AS responses, 'label' AS purpose
-    FROM human_judgments WHERE form = 'pairwise'
+    SELECT task AS task_id FROM human_answers WHERE task IS NOT NULL
+), answered AS (
+    SELECT DISTINCT prompt_id, asked_as, coalesce(aspect, '') AS about, responses, 'label' AS purpose FROM answered_questions
 )
-SELECT * FROM lake.verify_tasks
+SELECT verify_tasks.*
+FROM lake.verify_tasks AS verify_tasks
+SEMI JOIN (
+    SELECT task_id
+    FROM (SELECT * EXCLUDE (responses), coalesce(aspect, '') AS about, sorted_responses AS responses FROM queued_questions)
+    ANTI JOIN answered USING (prompt_id, asked_as, about, responses, purpose)
+) USING (task_id)
 ANTI JOIN named USING (task_id)
-ANTI JOIN judged USING (prompt_id, responses, purpose)
 ORDER BY priority DESC, task_id

@@ -59,7 +59,8 @@ def encode(judgments, responses=RESPONSES):
     with Lake(duckdb.connect(), Location("", "")) as lake, contextlib.ExitStack() as bound:
         for name, relation in relations.items():
             bound.enter_context(lake.bind(name, relation))
-        lake.rows(find_resource("sql/macros/conversation.sql").read_text(encoding="utf-8"))
+        for name in ("conversation", "pair_statements"):
+            lake.rows(find_resource(f"sql/macros/{name}.sql").read_text(encoding="utf-8"))
         lake.rows(read_query("current_judgments"))
         lake.rows(read_query("aggregate_spoken"))
         return encode_votes(lake)

@@ -50,12 +50,12 @@ def list_patterns() -> Iterator[tuple[str, re.Pattern[str], bool]]:
             uses = set(re.findall(rf"\b{re.escape(key)}\.(\w+)\(", source))
             anywhere = not uses or not uses <= {"match", "fullmatch"}
             yield from ((place, pattern, anywhere) for pattern in find_in_value(value))
-    from curate.judge.rules import format as rule
+    from curate.data import prompt_constraints as rule
 
     for text in [pattern for pattern, _ in (*rule._SHAPES, *rule._WORDS)]:
-        yield "judge/rules/format.py", re.compile(text, re.IGNORECASE), True
+        yield "data/prompt_constraints.py", re.compile(text, re.IGNORECASE), True
     for separator in (r"(?<![.!?])[.!?]++(?:[\s\"')\]]++|$)", r"\n\s*\n"):
-        yield "judge/rules/format.py", re.compile(separator), True
+        yield "data/prompt_constraints.py", re.compile(separator), True
 
 
 def find_in_value(value: Any) -> Iterator[re.Pattern[str]]:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curate.core.resources import read_query
+from curate.core.resources import find_resource, read_query
 from curate.data.judgments import JudgmentStatement, build_judgment_table
 from curate.data.pair_statements import PairStatement, list_pair_statements
 
@@ -44,6 +44,7 @@ RATINGS = build_statements(
     outcome=OUTCOMES,
     score=st.one_of(st.none(), SCORES),
     score_sd=st.one_of(st.none(), st.sampled_from([0.0, 0.5]), st.floats(0, 1e6)),
+    asked_as=st.sampled_from([None, None, "pass-fail"]),
 )
 
 
@@ -75,6 +76,8 @@ def read_view(judgments: list[JudgmentStatement]) -> list[PairStatement]:
     with duckdb.connect() as connection:
         connection.register("judgments", table)
         connection.execute("CREATE TEMP TABLE panel AS SELECT DISTINCT annotator_id, revision FROM judgments")
+        macro = find_resource("sql/macros/pair_statements.sql").read_text(encoding="utf-8")
+        connection.execute(macro)
         connection.execute(read_query("current_judgments"))
         columns = ", ".join(PairStatement._fields).replace(" a, b", " response_a, response_b")
         rows = connection.execute(f"SELECT {columns} FROM pairwise_statements").fetchall()

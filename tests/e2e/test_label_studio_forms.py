@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from curate.aggregate import aggregate_judgments
-from curate.config.project import Config
+from curate.cli.app import app
+from curate.config.project import Config, load_config
 from curate.data.pseudonym import Pseudonyms
 from curate.lake.lake import Lake
 from curate.records import (
@@ -265,6 +267,81 @@ def test_single_responses(
             assert (span["text"], span["label"]) == said
         if form == "rubric" and row["response_a"] in good:
             assert row["raw"]["verdict"] == ["Names a fruit", "Is polite"]
+
+
+RUBRIC = """
+name: red-fruit
+about: What a good answer names.
+criteria:
+- {name: names-a-fruit, text: The response names a fruit., kind: hard, weight: 2.0, reason: A fruit was asked for.}
+- {name: hedges, text: The response hedges., weight: -1.0}
+- {name: polite, text: The response is polite.}
+"""
+
+
+@pytest.mark.parametrize(
+    ("form", "answer"), [("rubric", tick), ("pass-fail", pass_good)], ids=["rubric", "pass-fail"]
+)
+def test_forms_planned_by_the_command(
+    label_studio: LabelStudioServer, page: Any, tmp_path: Path, form: str, answer: Callable[[Any], None]
+) -> None:
+    """From files to counted labels by commands alone; the rubric stands beside the task while people answer."""
+    rows = [
+        {
+            "prompt": f"Question {number}: which fruit is red?",
+            "responses": [{"text": f"A {word} apple"} for word in ("good", "bad")],
+        }
+        for number in range(TASKS // 2)
+    ]
+    (tmp_path / "responses.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    (tmp_path / "red.yaml").write_text(RUBRIC, encoding="utf-8")
+    settings = f"verify: {{url: '{label_studio.url}', project: 'planned {form}', rubric: red.yaml}}"
+    (tmp_path / "curate.yaml").write_text(
+        f"ingest: [{{source: responses.jsonl}}]\n{settings}\n", encoding="utf-8"
+    )
+    config = load_config(tmp_path / "curate.yaml")
+    call(tmp_path, "ingest")
+    assert f"{TASKS} questions planned" in call(tmp_path, "verify", "plan", "--form", form, "--budget", "50")
+    call(tmp_path, "verify", "push")
+    seen: list[str] = []
+
+    def look_and_answer(page: Any) -> None:
+        seen.append(page.locator(".curate-guideline").inner_text())
+        answer(page)
+        if len(seen) == 1:
+            page.screenshot(path=tmp_path / f"{form}.png")
+
+    label(page, label_studio.url, project_of(config, form), look_and_answer)
+    assert len(seen) == TASKS
+    assert all(
+        "The response names a fruit." in text and "Why: A fruit was asked for." in text for text in seen
+    )
+    assert f"verify {TASKS} {TASKS}" in call(tmp_path, "verify", "pull")
+    call(tmp_path, "aggregate")
+    with Lake.open(config.location, read_only=True) as lake:
+        winners = lake.rows(
+            "SELECT memory.response_text(messages) FROM preferences JOIN responses "
+            "ON response_id = if(outcome = 'a', response_a, response_b) WHERE status = 'verified'"
+        )
+        met = lake.rows(
+            "SELECT criterion, outcome, count(*) FROM criterion_verdicts GROUP BY ALL ORDER BY ALL"
+        )
+    assert winners == [("A good apple",)] * (TASKS // 2)
+    if form == "rubric":
+        assert met == [
+            ("The response hedges.", "violated", TASKS),
+            ("The response is polite.", "satisfied", TASKS // 2),
+            ("The response is polite.", "violated", TASKS // 2),
+            ("The response names a fruit.", "satisfied", TASKS // 2),
+            ("The response names a fruit.", "violated", TASKS // 2),
+        ]
+    assert "nothing more to plan" in call(tmp_path, "verify", "plan", "--form", form, "--budget", "5")
+
+
+def call(folder: Path, *words: str) -> str:
+    result = CliRunner().invoke(app, [*words, "-c", str(folder / "curate.yaml")], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return " ".join(result.output.split())
 
 
 @pytest.mark.parametrize("kind", ["image", "video"])

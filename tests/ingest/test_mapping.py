@@ -54,6 +54,14 @@ def test_what_a_row_says_of_two(fields: dict[str, Any], row: dict[str, Any], say
     assert verdict(fields, row) == says
 
 
+@pytest.mark.parametrize(("status", "votes"), [("Rejected", 0), ("Approved", 1), (None, 1)])
+def test_unless_leaves_out_what_has_a_value(status: str | None, votes: int) -> None:
+    fields = {"prompt": "prompt", "a": "a", "b": "b", "winner": "w", "winners": {"x": "a"}}
+    read_row = read(fields | {"unless": {"status": "Rejected"}}, PAIR | {"w": "x", "status": status})
+    assert len(read_row.verdicts) == votes
+    assert len(read_row.responses) == 2
+
+
 WRONG: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"winner": {"l": "a", "r": "b"}}, {"l": 1, "r": 1}, "Exactly one of l, r must be 1, not 2"),
     ({"winner": "w", "scale": {"a": -3, "b": 3}}, {"w": 4}, "`w` is 4, but its scale goes from -3 to 3"),

@@ -14,10 +14,10 @@ import pytest
 from curate.config.project import Config
 from curate.engine import Engines, build_chat
 from curate.engine.base import Choose
+from curate.engine.delimiter import draw_delimiter, fold_letters, make_delimiter
 from curate.engine.registry import KEY_VARIABLE
 from curate.engine.replay import hash_request
 from curate.judge import CandidateResponse, Panel, PromptItem, Question
-from curate.judge.delimiter import draw_delimiter, fold_letters, make_delimiter
 from curate.judge.language import LanguageJudge, Preamble
 from curate.records import plain_text
 
@@ -47,7 +47,7 @@ def test_a_prompt_does_not_tell_its_delimiter(tmp_path: Path) -> None:
 def test_it_is_the_same_in_every_run_and_for_all_questions_of_a_prompt(tmp_path: Path) -> None:
     word = draw_delimiter(open_engines(tmp_path), "p", ["x"]).word
     code = (
-        "from pathlib import Path; from curate.engine import Engines; from curate.judge.delimiter import "
+        "from pathlib import Path; from curate.engine import Engines; from curate.engine.delimiter import "
         f"draw_delimiter as d; print(d(Engines({{}}, Path(), workspace=Path({str(tmp_path)!r})), 'p', ['y']).word)"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

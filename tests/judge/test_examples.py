@@ -14,13 +14,13 @@ import pytest
 from curate.config.project import Config
 from curate.core.errors import CurateError
 from curate.engine import Engines, build_chat
+from curate.engine.template import ChatTemplate
 from curate.judge import CandidateResponse, PromptItem, estimate_cost
 from curate.judge.examples import Example, Examples
 from curate.judge.language import LanguageJudge, format_request
 from curate.judge.listwise import Listwise, ListwiseOptions
 from curate.judge.pairwise import Pairwise, PairwiseOptions
 from curate.judge.pointwise import Pointwise, PointwiseOptions
-from curate.judge.template import ChatTemplate
 from curate.lake.lake import Lake
 from curate.pipeline.transcripts import Transcripts
 from curate.records import plain_text

@@ -15,9 +15,9 @@ import pytest
 from curate.core.json_text import MAX_DEPTH, is_too_deep, unwrap_fence
 from curate.engine import Engines, build_chat
 from curate.engine.base import Failure
+from curate.engine.json_answer import parse_json_object
 from curate.judge import Answer, CandidateResponse, PromptItem
 from curate.judge.checks import check_number, check_sentences, parse_number
-from curate.judge.json_answer import parse_json_object
 from curate.judge.rule import RuleJudge, RuleOptions
 from curate.judge.verifier import Verifier, VerifierOptions
 

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from curate.engine import Engines, build_chat
 from curate.engine.base import Failure
+from curate.engine.json_answer import parse_json_object
+from curate.engine.template import ChatTemplate
 from curate.judge import Answer, CandidateResponse, PromptItem
 from curate.judge.base import ask_shuffled_lists
-from curate.judge.json_answer import parse_json_object
 from curate.judge.listwise import Listwise, ListwiseOptions
 from curate.judge.pairwise import Pairwise, PairwiseOptions
 from curate.judge.pointwise import Pointwise, PointwiseOptions
-from curate.judge.template import ChatTemplate
 from curate.records import plain_text
 
 MakeEngines = Callable[..., Engines]

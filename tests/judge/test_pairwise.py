@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from curate.core.errors import CurateError
 from curate.engine import Engines, build_chat
+from curate.engine.template import ChatTemplate, make_delimiter
 from curate.judge import Answer, CandidateResponse, PromptItem, Question
 from curate.judge.language import Preamble
 from curate.judge.pairwise import Pairwise, PairwiseOptions
-from curate.judge.template import ChatTemplate, make_delimiter
 from curate.records import plain_text
 
 MakeEngines = Callable[..., Engines]

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from curate.data.prompt_constraints import find_constraints
+from curate.data.refusals import is_refusal
 from curate.engine import Engines, build_chat
 from curate.judge import Answer, CandidateResponse, PromptItem, Question
 from curate.judge.rule import RuleJudge, RuleOptions
 from curate.judge.rules import RULES
-from curate.judge.rules.format import find_constraints
-from curate.judge.rules.refusal import is_refusal
 from curate.judge.rules.repetition import RepetitionRule
 
 FINE = "The tide rises and falls twice a day because the moon pulls at the sea."

@@ -9,7 +9,8 @@ from curate.data.pseudonym import Pseudonyms
 from curate.lake.forgotten import ForgottenNames, digest_name
 from curate.lake.lake import Lake
 from curate.records import VerifyTask
-from curate.verify.answers import OfflineAnswer, record_answers
+from curate.verify.answers import OfflineAnswer, OfflineQuestion, record_answers
+from curate.verify.forms import Verdict
 from curate.verify.pull import _find_newest, _People
 
 
@@ -42,7 +43,13 @@ def test_annotations_of_a_forgotten_person_are_left_and_counted() -> None:
 
 
 def test_a_forgotten_person_cannot_answer(lake: Lake) -> None:
-    answer = OfflineAnswer(task_id="t", prompt_id="p", a="a", b="b", shown="ab", outcome="a")
+    task = VerifyTask(
+        task_id="t", prompt_id="p", form="pairwise", responses=("a", "b"), strategy="random", run_id="r"
+    )
+    question = OfflineQuestion(
+        task=task, asked_as="pairwise", order=("a", "b"), prompt="", texts=("one", "two")
+    )
+    answer = OfflineAnswer(question=question, verdict=Verdict("a"))
     with lake.write("forget") as writer:
         writer.append(
             "forgotten",

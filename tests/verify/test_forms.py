@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.config.verify import VerifySection
+from curate.data.rubric import Rubric
 from curate.lake.lake import Lake
 from curate.records import Form, Message, Part, ToolCall, text_parts
 from curate.verify.display import render_parts, render_turns, reveal_characters, split_steps
@@ -89,8 +90,10 @@ def test_sides_become_responses() -> None:
         left_is_a = data["order"][0] == min(task.responses)
         assert verdict.outcome == ("a" if left_is_a else "b")
         assert verdict.details == {"verdict": "left-3", "strength": 3}
+        assert verdict.score == (3.0 if left_is_a else -3.0)
         assert read_answer(data, [choice("right-1")]).outcome == ("b" if left_is_a else "a")
-        assert read_answer(data, [choice("both-bad")]).outcome == "tie"
+        bad = read_answer(data, [choice("both-bad")])
+        assert (bad.outcome, bad.tied_as) == ("tie", "both-bad")
         assert read_answer(data, [choice("tie")]).details == {"verdict": "tie"}
 
 
@@ -247,3 +250,48 @@ def test_trajectories_are_shown_turn_by_turn_from_where_they_part() -> None:
     )
     interface.validate()
     assert {tag.value_name for tag in interface.objects} <= set(data)
+
+
+def test_one_aspect_alone_is_named_above_the_task() -> None:
+    config = read_label_config("pairwise", 'clear & "brief"')
+    assert '<Header value=\'Judge this alone: clear &amp; "brief"\' size="4"/>' in config
+    item = item_of("pairwise")
+    about = TaskItem(item.task.model_copy(update={"aspect": "brief"}), item.messages, item.answers)
+    revisions = {
+        build_task_data(entry, "pairwise", guideline="", section=VerifySection())["revision"]
+        for entry in (item, about)
+    }
+    assert len(revisions) == 2
+
+
+def test_a_rubric_is_asked_about_by_its_weights() -> None:
+    rubric = Rubric.model_validate(
+        {
+            "name": "r",
+            "criteria": [
+                {"name": "right", "text": "It is right.", "weight": 3.0},
+                {"name": "rude", "text": "It is rude.", "weight": -1.0},
+                {"name": "long", "text": "It is long.", "kind": "feature", "feature": "characters"},
+            ],
+        }
+    )
+    data = build_task_data(item_of("rubric"), "rubric", guideline="", section=VerifySection(), rubric=rubric)
+    assert [entry["value"] for entry in data["criteria"]] == ["It is right.", "It is rude.", NOTHING_MET]
+    ticked = {"from_name": "met", "type": "choices", "value": {"choices": ["It is right.", "It is rude."]}}
+    verdict = read_answer(data, [ticked])
+    assert verdict.score == 0.5
+    assert [(criterion.id, is_met) for criterion, is_met in verdict.criteria] == [
+        (rubric.criteria[0].criterion_id, True),
+        (rubric.criteria[1].criterion_id, True),
+    ]
+    ticked["value"] = {"choices": [NOTHING_MET]}
+    assert read_answer(data, [ticked]).score == 0.0
+    with pytest.raises(ValueError, match="without criteria"):
+        build_task_data(item_of("rubric"), "rubric", guideline="", section=VerifySection())
+
+
+def test_rubrics_and_critiques_of_pictures_are_refused() -> None:
+    item = make_item([Part(type="image", uri="https://x.org/1")], "pointwise")
+    for form in ("rubric", "critique"):
+        with pytest.raises(ValueError, match="with an image"):
+            build_task_data(item, form, guideline="", section=VerifySection(criteria=["Correct"]))

@@ -18,6 +18,7 @@ from curate.lake.runs import Summary
 from curate.pipeline.verification_loop import iterate_steps
 from curate.verify.answers import OfflineAnswer, list_questions, record_answers
 from curate.verify.consistency import count_rules, decide_labels
+from curate.verify.forms import Verdict
 from curate.verify.loop import find_best_checkpoint, list_checkpoints, read_loop_state, require_training
 
 
@@ -60,12 +61,10 @@ def answer_all(lake: Lake, person: str) -> int:
     better = dict(lake.rows("SELECT response_id, model FROM responses"))
     answers = [
         OfflineAnswer(
-            task_id=entry.task_id,
-            prompt_id=entry.prompt_id,
-            a=entry.a,
-            b=entry.b,
-            shown=entry.shown,
-            outcome="a" if better[entry.a] < better[entry.b] else "b",
+            question=entry,
+            verdict=Verdict(
+                "a" if better[entry.task.responses[0]] < better[entry.task.responses[1]] else "b"
+            ),
         )
         for entry in asked
     ]
@@ -127,14 +126,7 @@ def the_best_model_is_the_one_that_agrees_with_people(lake: Lake, config: Config
 
 def new_answers_make_the_labels_of_stage_2_go(lake: Lake, config: Config) -> None:
     contrary = [
-        OfflineAnswer(
-            task_id=entry.task_id,
-            prompt_id=entry.prompt_id,
-            a=entry.a,
-            b=entry.b,
-            shown=entry.shown,
-            outcome="tie",
-        )
+        OfflineAnswer(question=entry, verdict=Verdict("tie"))
         for entry in list_questions(lake, "bob", overlap=2)[:3]
     ]
     record_answers(lake, "bob", contrary, part="answers")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import pty
+import re
 import select
 import subprocess
 import sys
@@ -59,7 +60,7 @@ def test_a_spreadsheet_goes_round(lake_with_questions: Lake, tmp_path: Path) -> 
     path = tmp_path / "questions.csv"
     waiting = list_questions(lake_with_questions, "ada")
     assert len(waiting) == 10
-    assert {question.shown for question in waiting} == {"ab", "ba"}
+    assert {question.order == question.task.responses for question in waiting} == {True, False}
     write_sheet(path, waiting)
     assert "model-" not in path.read_text(encoding="utf-8")
     rows = fill(path, verdict=["first", "Second", " tie", "skip", ""], seconds="1,5", rationale="because")
@@ -69,9 +70,9 @@ def test_a_spreadsheet_goes_round(lake_with_questions: Lake, tmp_path: Path) -> 
     by_task = {question.task_id: question for question in waiting}
     for row, answer in zip([row for row in rows if row["verdict"]], sheet.answers, strict=True):
         question = by_task[row["task_id"]]
-        better = {"a": question.a, "b": question.b}.get(answer.outcome)
+        better = dict(zip("ab", question.task.responses, strict=True)).get(answer.verdict.outcome)
         if row["verdict"] == "first":
-            assert better == (question.a if question.shown == "ab" else question.b)
+            assert better == question.order[0]
     assert {row[1] for row in lake_with_questions.rows(HUMAN, ["ada"])} == {1.5}
     assert len(list_questions(lake_with_questions, "ada")) == 2
 
@@ -126,7 +127,7 @@ def test_each_bad_row_is_told_with_its_line(lake_with_questions: Lake, tmp_path:
         writer.writeheader()
         writer.writerows([rows[4], *rows])
     sheet = read_sheet(lake_with_questions, path)
-    assert [answer.outcome for answer in sheet.answers] == ["tie"]
+    assert [answer.verdict.outcome for answer in sheet.answers] == ["tie"]
     assert sheet.mistakes == (
         "questions.csv, line 4: verdict is 'left'; write first, second, tie or skip.",
         "questions.csv, line 5: seconds is 'soon'; write a number, or nothing.",
@@ -144,14 +145,7 @@ def test_no_cell_is_a_formula_and_semicolons_are_understood(
     hostile = ["=cmd|' /C calc'!A0", "+1+1", "-2", "@SUM(A1)", "\t=1", "  =1", "plain = text", "x" * 40_000]
     made = [
         OfflineQuestion(
-            task_id=task.task_id,
-            prompt_id="p",
-            a="a",
-            b="b",
-            shown="ab",
-            prompt=text,
-            first=text,
-            second=text,
+            task=task.task, asked_as="pairwise", order=task.task.responses, prompt=text, texts=(text, text)
         )
         for text in hostile
     ]
@@ -161,7 +155,7 @@ def test_no_cell_is_a_formula_and_semicolons_are_understood(
     assert all(not cell.lstrip(" ").startswith(("=", "+", "-", "@", "\t", "\r")) for cell in cells)
     assert cells[6] == "plain = text"
     assert "8,000 more characters" in cells[7]
-    path.write_text(f"task_id;order;verdict\n{task.task_id};{task.shown};first\n", encoding="utf-8")
+    path.write_text(f"task_id;order;verdict\n{task.task_id};ab;first\n", encoding="utf-8")
     assert len(read_sheet(lake_with_questions, path).answers) == 1
 
 
@@ -189,8 +183,8 @@ def test_who_is_asked_what(lake_with_questions: Lake) -> None:
     for purpose in ("repeat", "gold", "adjudicate"):
         with lake_with_questions.write(purpose) as writer:
             task = VerifyTask.model_validate(
-                {"task_id": purpose, "prompt_id": first.prompt_id, "form": "pairwise", "strategy": "x", "priority": 9.0,
-                 "responses": (first.a, first.b), "purpose": purpose, "run_id": "r"}
+                {"task_id": purpose, "prompt_id": first.task.prompt_id, "form": "pairwise", "strategy": "x",
+                 "priority": 9.0, "responses": first.task.responses, "purpose": purpose, "run_id": "r"}
             )  # fmt: skip
             writer.append("verify_tasks", table([task]))
 
@@ -295,8 +289,7 @@ def test_a_real_terminal(tmp_path: Path) -> None:
         who, outcome, shown, seconds = lake.rows(
             "SELECT annotator_id, outcome, shown, seconds FROM human_judgments"
         )[0]
-    assert who.startswith("person-")
-    assert "ada" not in who.lower()
+    assert re.fullmatch(r"person-[0-9a-f]{16}", who)
     assert (outcome, shown) in {("a", "ab"), ("b", "ba")}
     assert seconds > 0
 
@@ -311,3 +304,51 @@ def _until(descriptor: int, wanted: bytes) -> bytes:
             except OSError:  # the child has closed its side
                 break
     return seen
+
+
+@pytest.mark.parametrize(
+    ("form", "typed", "stored"),
+    [
+        ("pass-fail", "pu2fxqn", [("a", 0.0), ("a", 0.0)]),
+        ("critique", "ptoo short\nwrong: The answer\nbad\n\nq", [("a", 1.0)]),
+        ("rubric", "ynsyq", [("a", 0.5), ("abstain", None)]),
+        ("ranking", "1 2 3\n2 1 = 3 4\nq\n", [("a", None)]),
+        ("pairwise", "78tq", [("tie", None), ("tie", None)]),
+    ],
+)
+def test_every_form_in_the_terminal(
+    lake_with_questions: Lake, form: str, typed: str, stored: list[tuple[str, float | None]]
+) -> None:
+    config = Config.model_validate({"verify": {"criteria": ["Correct", "Polite"]}})
+    with lake_with_questions.write("others") as writer:
+        writer.delete("verify_tasks", "true")
+    plan_questions(lake_with_questions, config, budget=6, form=form)  # type: ignore[arg-type]
+    out, pressed = StringIO(), keys(typed)
+    console = Console(file=out, width=100)
+    annotate_questions(
+        lake_with_questions, "ada", read_key=lambda: next(pressed, ""), console=console, config=config
+    )
+    rows = lake_with_questions.rows("SELECT outcome, score FROM human_judgments ORDER BY outcome, score")
+    if form == "pairwise":  # the first answer is "second, much better"
+        score, shown = lake_with_questions.rows(
+            "SELECT score, shown FROM human_judgments WHERE outcome <> 'tie'"
+        )[0]
+        assert score == (-3.0 if shown == "ab" else 3.0)
+        assert (
+            lake_with_questions.value("SELECT count(*) FROM human_judgments WHERE tied_as = 'both-bad'") == 1
+        )
+        rows = [row for row in rows if row[0] == "tie"]
+    assert rows == stored
+    if form == "critique":
+        (raw, why) = lake_with_questions.rows("SELECT raw, rationale FROM human_judgments")[0]
+        assert why == "too short"
+        assert '"text": "The answer", "label": "wrong"' in raw
+        assert "spans has 'bad'" in out.getvalue()
+    if form == "ranking":
+        assert "'1 2 3' is no ranking" in out.getvalue()
+        (ranking, scores) = lake_with_questions.rows(
+            "SELECT len(ranking), list_sort(scores) FROM human_judgments"
+        )[0]
+        assert (ranking, scores) == (4, [-2.0, -1.0, -1.0, 0.0])
+    if form == "rubric":
+        assert "1 of 2: Correct" in out.getvalue()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import typer
-
+from curate.cli.program_output import ProgramTyper
 from curate.cli.verify.label_studio import pull_from_label_studio, push_to_label_studio, watch_label_studio
 from curate.cli.verify.offline import annotate_in_terminal, export_spreadsheet, import_spreadsheet
 from curate.cli.verify.people import show_groups, show_quality
 from curate.cli.verify.planning import choose_questions, run_loop, show_verify_status
 
-verify_app = typer.Typer(help="Ask people, in Label Studio or without it.", no_args_is_help=True)
+verify_app = ProgramTyper(help="Ask people, in Label Studio or without it.", no_args_is_help=True)
 verify_app.command("plan")(choose_questions)
 verify_app.command("status")(show_verify_status)
 verify_app.command("loop")(run_loop)

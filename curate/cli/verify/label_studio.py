@@ -7,20 +7,22 @@ from typing import Annotated
 
 import typer
 
+from curate.cli.documents import Stages
 from curate.cli.opening import load_config, open_lake
 from curate.cli.options import DEFAULT_CONFIG, ConfigPath
+from curate.cli.program_output import print_document
 from curate.cli.tables import print_summaries
 from curate.core.network import is_loopback
 from curate.core.progress import progress_bars
 from curate.core.terminal import print_line
 
 
-def push_to_label_studio(config: ConfigPath = DEFAULT_CONFIG) -> None:
+def push_to_label_studio(config: ConfigPath = DEFAULT_CONFIG) -> Stages:
     """Send planned questions to Label Studio; missing projects are created there."""
     from curate.verify.push import push_tasks
 
     with open_lake(settings := load_config(config)) as lake:
-        print_summaries([push_tasks(lake, settings, track=progress_bars)])
+        return print_summaries([push_tasks(lake, settings, track=progress_bars)])
 
 
 def pull_from_label_studio(
@@ -28,12 +30,12 @@ def pull_from_label_studio(
         bool, typer.Option("--all", help="Look at every task, not only at those that changed.")
     ] = False,
     config: ConfigPath = DEFAULT_CONFIG,
-) -> None:
+) -> Stages:
     """Take in answers that people gave, changed, skipped or deleted since the last pull."""
     from curate.verify.pull import pull_answers
 
     with open_lake(settings := load_config(config)) as lake:
-        print_summaries([pull_answers(lake, settings, everything=everything, track=progress_bars)])
+        return print_summaries([pull_answers(lake, settings, everything=everything, track=progress_bars)])
 
 
 def watch_label_studio(
@@ -47,7 +49,7 @@ def watch_label_studio(
         typer.Option(help="Address at which Label Studio reaches this machine, if it is another one."),
     ] = None,
     config: ConfigPath = DEFAULT_CONFIG,
-) -> None:
+) -> Stages:
     """Pull as soon as people answer (Label Studio calls back), until interrupted."""
     from curate.verify.watch import watch_answers
 
@@ -65,6 +67,7 @@ def watch_label_studio(
             host=host,
             port=port,
             address=address,
-            on_pull=lambda summary: print_summaries([summary]),
+            on_pull=lambda summary: print_document(print_summaries([summary])),
             on_error=lambda error: print_line(str(error), file=sys.stderr),
         )
+    return Stages([])

@@ -8,8 +8,10 @@ from typing import Annotated
 
 import typer
 
+from curate.cli.documents import Answered, SheetCount, Written
 from curate.cli.opening import load_config, open_lake
 from curate.cli.options import DEFAULT_CONFIG, ConfigPath
+from curate.cli.program_output import ExitWith
 from curate.core.terminal import print_line
 
 PersonName = Annotated[
@@ -28,7 +30,7 @@ def export_spreadsheet(
         bool, typer.Option("--force", help="Overwrite the file together with the answers in it.")
     ] = False,
     config: ConfigPath = DEFAULT_CONFIG,
-) -> None:
+) -> Written:
     """Write the open questions of one person to a CSV file, in random order and without names of models."""
     from curate.data.pseudonym import Pseudonyms
     from curate.verify.answers import list_questions
@@ -37,16 +39,19 @@ def export_spreadsheet(
     settings = load_config(config)
     person = Pseudonyms.open(settings).of(annotator)
     with open_lake(settings, read_only=True) as lake:
-        questions = list_questions(lake, person, overlap=settings.verify.overlap)[:limit]
+        questions = list_questions(lake, person, overlap=settings.verify.overlap, config=settings)[:limit]
     write_sheet(file, questions, force=force)
-    print_line(f"{len(questions)} questions written to {file}; fill in `verdict`: first, second, tie or skip")
+    forms = {question.asked_as for question in questions}
+    words = "first, second, tie or skip" if forms <= {"pairwise"} else "as its column `question` says"
+    print_line(f"{len(questions)} questions written to {file}; fill in `verdict`: {words}")
+    return Written(str(file), [str(file)], rows=len(questions))
 
 
 def import_spreadsheet(
     file: Annotated[Path, typer.Argument(help="CSV file with verdicts.")],
     annotator: PersonName,
     config: ConfigPath = DEFAULT_CONFIG,
-) -> None:
+) -> SheetCount:
     """Take in the verdicts of a CSV file; a file that was edited may be taken in again."""
     from curate.data.pseudonym import Pseudonyms
     from curate.verify.answers import record_answers
@@ -55,7 +60,7 @@ def import_spreadsheet(
     settings = load_config(config)
     person = Pseudonyms.open(settings).of(annotator)
     with open_lake(settings) as lake:
-        sheet = read_sheet(lake, file)
+        sheet = read_sheet(lake, file, person, config=settings)
         new, same = record_answers(lake, person, sheet.answers, part=file.name)
     for mistake in sheet.mistakes:
         print_line(mistake, file=sys.stderr)
@@ -63,20 +68,25 @@ def import_spreadsheet(
         f"{new} answers taken in, {same} known already, {sheet.empty} rows without a verdict, "
         f"{len(sheet.mistakes)} with a mistake"
     )
+    count = SheetCount(new, same, sheet.empty, list(sheet.mistakes))
     if sheet.mistakes:
-        raise typer.Exit(1)
+        raise ExitWith(count)
+    return count
 
 
 def annotate_in_terminal(
     annotator: PersonName,
     limit: Annotated[int | None, typer.Option(min=1, help="Largest number of questions.")] = None,
     config: ConfigPath = DEFAULT_CONFIG,
-) -> None:
-    """Answer questions in the terminal, one key for each."""
+) -> Answered:
+    """Answer questions in the terminal, most of them by one key."""
     from curate.data.pseudonym import Pseudonyms
     from curate.verify.terminal import annotate_questions
 
     settings = load_config(config)
     person = Pseudonyms.open(settings).of(annotator)
     with open_lake(settings) as lake:
-        annotate_questions(lake, person, overlap=settings.verify.overlap, limit=limit)
+        answered = annotate_questions(
+            lake, person, overlap=settings.verify.overlap, limit=limit, config=settings
+        )
+        return Answered(answered)

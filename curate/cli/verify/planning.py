@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from curate.cli.documents import LoopDocument, Stages
 from curate.cli.interrupts import exit_when_interrupted
 from curate.cli.opening import load_config, open_lake
 from curate.cli.options import DEFAULT_CONFIG, ConfigPath
@@ -14,25 +16,35 @@ from curate.cli.prefect_flows import is_prefect_wanted, run_flow
 from curate.cli.tables import print_summaries
 from curate.core.progress import progress_bars
 from curate.core.terminal import print_line
+from curate.records import AskedAs
 
 if TYPE_CHECKING:
     from curate.pipeline.verification_loop import LoopRun
+    from curate.verify.status import VerifyStatus
 
 
 def choose_questions(
     budget: Annotated[
         int, typer.Option("--budget", "-n", help="Most questions that may wait for an answer at a time.")
     ],
+    form: Annotated[
+        AskedAs | None,
+        typer.Option("--form", help="Form of the questions; default: `verify.form` (pairwise)."),
+    ] = None,
+    aspect: Annotated[
+        str | None,
+        typer.Option("--aspect", help="The one criterion to ask about; default: `verify.aspect`, or none."),
+    ] = None,
     config: ConfigPath = DEFAULT_CONFIG,
-) -> None:
+) -> Stages:
     """Choose questions for people, and forecast what their answers would bring."""
     from curate.verify.plan import plan_questions
 
     with open_lake(settings := load_config(config)) as lake:
-        print_summaries([plan_questions(lake, settings, budget=budget)])
+        return print_summaries([plan_questions(lake, settings, budget=budget, form=form, aspect=aspect)])
 
 
-def run_loop(config: ConfigPath = DEFAULT_CONFIG) -> None:
+def run_loop(config: ConfigPath = DEFAULT_CONFIG) -> LoopDocument:
     """Continue the two-stage loop: train, ask people where the model errs, then label the rest without them."""
     from curate.pipeline.verification_loop import run_verification_loop
     from curate.verify.loop_table import print_loop_state
@@ -44,11 +56,13 @@ def run_loop(config: ConfigPath = DEFAULT_CONFIG) -> None:
         else:
             with open_lake(settings) as lake:
                 run = run_verification_loop(lake, settings, track=progress_bars)
-    print_summaries(run.summaries)
+    done = print_summaries(run.summaries)
     print_loop_state(run.state)
+    turns = [asdict(turn) for turn in run.state.turns]
+    return LoopDocument(done.stages, turns, run.state.waiting, run.state.rules, str(run.state))
 
 
-def show_verify_status(config: ConfigPath = DEFAULT_CONFIG) -> None:
+def show_verify_status(config: ConfigPath = DEFAULT_CONFIG) -> VerifyStatus:
     """Show how many questions are planned, asked and answered, and the work of each person."""
     from curate.verify.status import read_verify_status
 
@@ -64,3 +78,4 @@ def show_verify_status(config: ConfigPath = DEFAULT_CONFIG) -> None:
         )
     if status.trouble:
         print_line(status.trouble, file=sys.stderr)
+    return status

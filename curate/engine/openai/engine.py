@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 import re
 from functools import cached_property
+from pathlib import Path
 from typing import TypeVar, cast
 from urllib.parse import urlsplit
 
@@ -60,6 +61,21 @@ class OpenAIEngine(LazyEngine):
                 "variable, and the variable's name into `api_key_env`."
             )
 
+        self._store_file = _place_store(name, options, engines)
+
+    @property
+    def asks_in_batches(self) -> bool:
+        return self.options.batch
+
+    def price(self, tokens_in: int, tokens_out: int) -> float | None:
+        """Return the cost of tokens, as this engine asks."""
+        return self.price_as_batch(tokens_in, tokens_out, batch=self.options.batch)
+
+    def price_as_batch(self, tokens_in: int, tokens_out: int, *, batch: bool) -> float | None:
+        """Return the cost of tokens through the batch API or without it."""
+        price = super().price(tokens_in, tokens_out)
+        return price if price is None or not batch else price * self.options.batch_price
+
     @cached_property
     def tokenizer_weights(self) -> Weights | None:
         name = self.options.tokenizer
@@ -88,6 +104,10 @@ class OpenAIEngine(LazyEngine):
         return declared & probed
 
     @property
+    def is_remote(self) -> bool:
+        return True
+
+    @property
     def revision(self) -> str:
         chosen = self.options
         settings = (chosen.revision, chosen.task, chosen.max_length, chosen.label, chosen.extra)
@@ -104,7 +124,21 @@ class OpenAIEngine(LazyEngine):
         require_extra("openai", "httpx", purpose=f"Engine {self.name!r} of kind openai")
         from curate.engine.openai.model import connect_server
 
-        return cast(Engine, connect_server(self.options, self._key, self.tokenizer_weights))
+        return cast(Engine, connect_server(self.options, self._key, self.tokenizer_weights, self._store_file))
+
+
+def _place_store(name: str, options: OpenAIOptions, engines: Engines) -> Path | None:
+    """Return the file in which batches are written down; None: the engine does not use them."""
+    if not options.batch:
+        return None
+    if options.task != "causal":
+        raise CurateError(f"Engine {name!r}: `batch` is for models of the task causal, not {options.task}.")
+    if engines.workspace is None:
+        raise CurateError(
+            f"Engine {name!r}: `batch` needs a workspace, where it writes down which question is in which batch: open "
+            "the engine through a project's curate.yaml."
+        )
+    return engines.workspace / "batches.sqlite"
 
 
 def _read_api_key(name: str, variable: str | None) -> str | None:

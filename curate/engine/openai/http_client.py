@@ -67,6 +67,7 @@ class HttpClient:
     retry_policy: RetryPolicy
     _runner: asyncio.Runner | None = field(init=False, default=None)
     _client: httpx.AsyncClient | None = field(init=False, default=None)
+    _task: asyncio.Task[Any] | None = field(init=False, default=None)
     _limiter: AimdLimiter = field(init=False)
     _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
 
@@ -91,28 +92,50 @@ class HttpClient:
 
     def get_path(self, path: str, *, timeout: float = _LOOK) -> httpx.Response | None:
         """Send one GET without retries; None where there is no server."""
+        return self.send_request("GET", path, timeout=timeout)
 
-        async def send_get() -> httpx.Response | None:
+    def send_request(self, method: str, path: str, **options: Any) -> httpx.Response | None:
+        """Send one request without retries; None where there is no server, or no answer of it."""
+
+        async def send() -> httpx.Response | None:
             try:
-                return await self._get_client().get(path, timeout=timeout)
+                return await self._get_client().request(method, path, **options)
             except httpx.RequestError:
                 return None
 
         with self._lock:
-            response: httpx.Response | None = self._run_coroutine(send_get())
+            response: httpx.Response | None = self._run_coroutine(send())
             return response
 
+    def describe_response(self, response: httpx.Response) -> str:
+        """Return status and message of a refusal, without the key."""
+        return self._extract_message(response)
+
     def close(self) -> None:
-        with self._lock:
+        """Close the connections; requests of another thread that are on their way are cancelled."""
+        while not self._lock.acquire(timeout=0.1):
+            task = self._task
+            if task is not None:
+                task.get_loop().call_soon_threadsafe(task.cancel)
+        try:
             if self._runner is not None and self._client is not None:
                 self._runner.run(self._client.aclose())
                 self._runner.close()
             self._runner = self._client = None
+        finally:
+            self._lock.release()
 
     def _run_coroutine(self, work: Any) -> Any:
+        async def keep_task() -> Any:
+            self._task = asyncio.current_task()
+            try:
+                return await work
+            finally:
+                self._task = None
+
         if self._runner is None:
             self._runner = asyncio.Runner()
-        return self._runner.run(work)
+        return self._runner.run(keep_task())
 
     def _get_client(self) -> httpx.AsyncClient:
         if self._client is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,8 @@ from curate.engine.openai.answers import (
     parse_reward,
     parse_token_log_probs,
 )
+from curate.engine.openai.batch_client import BatchClient, BatchPolicy
+from curate.engine.openai.batch_store import BatchStore
 from curate.engine.openai.calls import CallBuilder
 from curate.engine.openai.http_client import Call, HttpClient, RetryPolicy
 from curate.engine.openai.options import OpenAIOptions
@@ -58,10 +61,12 @@ class ServerModel:
     Args:
         http_client: Connections to the server.
         calls: Builds requests. `check_server` and `probe_capabilities` tell it what the server takes.
+        batch_client: Asks questions in batches; None: at once.
     """
 
     http_client: HttpClient
     calls: CallBuilder
+    batch_client: BatchClient | None = None
     _checked: bool = field(init=False, default=False)
 
     @property
@@ -159,7 +164,7 @@ class ServerModel:
         queries = collect_token_queries(
             [target for slot in slots if not isinstance(slot, Failure) for target in slot]
         )
-        answers = self.http_client.post_calls(
+        answers = self._post_questions(
             [self.calls.build_token_query(context, ids) for context, ids in queries.items()]
         )
         log_probs: dict[Context, dict[int, float] | Failure] = {
@@ -176,7 +181,7 @@ class ServerModel:
         order = sort_by_beginning([request.messages for request in requests])
         slots = self.chat_tokens.encode_targets([requests[place] for place in order])
         targets = list(dict.fromkeys(slot for slot in slots if isinstance(slot, Target)))
-        answers = self.http_client.post_calls(
+        answers = self._post_questions(
             [self.calls.build_echo(target.context + target.continuation) for target in targets]
         )
         by_target = dict(zip(targets, answers, strict=True))
@@ -229,9 +234,7 @@ class ServerModel:
 
     def _embed_windows(self, pieces: Sequence[str]) -> Float32:
         vectors = []
-        for answer in self.http_client.post_calls(
-            [self.calls.build_embedding_call(piece) for piece in pieces]
-        ):
+        for answer in self._post_questions([self.calls.build_embedding_call(piece) for piece in pieces]):
             vector = parse_answer(answer, parse_embedding)
             if isinstance(vector, Failure):
                 hint = " Texts that are too long are split where `tokenizer` and `max_length` are given."
@@ -243,11 +246,14 @@ class ServerModel:
             raise CurateError(f"The server {self.options.url} gave embeddings of several lengths.")
         return normalize_rows(np.asarray(vectors, np.float32))
 
+    def _post_questions(self, calls: Sequence[Call]) -> list[ServerAnswer]:
+        return (self.batch_client or self.http_client).post_calls(calls)
+
     def _post_in_order(self, slots: Sequence[Call | Failure], chats: Sequence[Chat]) -> list[ServerAnswer]:
         """Send the calls that are no Failure already, in the order of the chats' texts: the server caches prefixes."""
         order = sort_by_beginning(chats)
         answers = iter(
-            self.http_client.post_calls([slot for place in order if isinstance(slot := slots[place], Call)])
+            self._post_questions([slot for place in order if isinstance(slot := slots[place], Call)])
         )
         return restore_order(
             order, [slot if isinstance(slot := slots[place], Failure) else next(answers) for place in order]
@@ -264,13 +270,16 @@ def _has_input_log_probs(answer: dict[str, Any]) -> bool:
     return len(logprobs.get("token_logprobs") or []) >= 2
 
 
-def connect_server(options: OpenAIOptions, key: str | None, tokenizer: Weights | None) -> ServerModel:
+def connect_server(
+    options: OpenAIOptions, key: str | None, tokenizer: Weights | None, store: Path | None = None
+) -> ServerModel:
     """Return the model behind a server. Nothing is sent yet.
 
     Args:
         options: Options of the engine.
         key: The key, or None.
         tokenizer: Place of the model's tokenizer, or None.
+        store: File in which batches are written down, where questions go through the provider's batch API.
     """
     retry_policy = RetryPolicy(
         concurrency=options.concurrency,
@@ -278,10 +287,18 @@ def connect_server(options: OpenAIOptions, key: str | None, tokenizer: Weights |
         retries=options.retries,
         outage=options.outage,
     )
-    return ServerModel(
-        HttpClient(options.url.rstrip("/"), key, retry_policy),
-        CallBuilder(options, _load_tokenizer(options, tokenizer)),
-    )
+    http_client = HttpClient(options.url.rstrip("/"), key, retry_policy)
+    batch_client = None
+    if store is not None:
+        policy = BatchPolicy(
+            window=options.batch_window,
+            poll=options.batch_poll,
+            wait=options.batch_wait,
+            retries=options.retries,
+            outage=options.outage,
+        )
+        batch_client = BatchClient(http_client, BatchStore(store, http_client.root), policy)
+    return ServerModel(http_client, CallBuilder(options, _load_tokenizer(options, tokenizer)), batch_client)
 
 
 def _load_tokenizer(options: OpenAIOptions, tokenizer: Weights | None) -> ChatTokens | None:

@@ -45,6 +45,22 @@ class OpenAIOptions(EngineOptions):
     timeout: float = Field(600, gt=0, description="Seconds to wait for one answer.")
     retries: int = Field(4, ge=0, description="How often a request is sent again that failed by itself.")
     outage: float = Field(300, ge=0, description="Seconds to wait for a server that is gone or too busy.")
+    batch: bool = Field(
+        False,
+        description="Ask through the provider's batch API (/files and /batches): cheaper, and answered within a day.",
+    )
+    batch_price: float = Field(
+        0.5, ge=0, le=1, description="Price of a batch's tokens, as a share of price_in and price_out."
+    )
+    batch_window: str = Field(
+        "24h", description="Time in which a batch is answered, as the provider names it."
+    )
+    batch_poll: float = Field(30, gt=0, description="Seconds between two looks at a batch.")
+    batch_wait: float | None = Field(
+        None,
+        ge=0,
+        description="Seconds to wait for batches; then the command ends, and the next one collects. Default: no limit.",
+    )
     extra: dict[str, Any] = Field(
         default_factory=dict, description="Further fields of each request's body; all count for the revision."
     )

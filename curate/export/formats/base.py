@@ -82,12 +82,14 @@ class ExportFormat(ABC):
         needs_labels: There is nothing to write before `aggregate` has run.
         needs_transcripts: Rows are judgments with the judge's chat, so new judgments make an export out of date.
         needs_judgments: Rows hold single judgments, so new ones make an export out of date too.
+        reads_tables: Further tables that rows are made from: table → SQL of what a change shows in.
     """
 
     Options: ClassVar[type[Section]] = Section
     Row: ClassVar[type[Record] | None] = None
     ConversationRow: ClassVar[type[Record] | None] = None
     reads_layout: ClassVar[bool] = False
+    reads_tables: ClassVar[Mapping[str, str]] = {}
     title: str = "Preference data"
     about: str = ""
     unit: str

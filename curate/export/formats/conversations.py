@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
 from typing import Any
 
@@ -48,6 +48,13 @@ def read_prompt_rows(batches: Batches) -> Iterator[Dict]:
         yield row | _read_prompt(row)
 
 
+def read_verdict_rows(batches: Batches) -> Iterator[Dict]:
+    """Yield the rows of `export_verdicts.sql` with `prompt` and the response's `messages` as dictionaries."""
+    for row in _list_rows(batches):
+        response = row["response"]
+        yield row | _read_prompt(row) | {"response": response | {"messages": _build(response["messages"])}}
+
+
 def read_ranking_rows(batches: Batches) -> Iterator[Dict]:
     """Yield the rows of `export_ranked.sql`, nested: one row a prompt, with rank and score inside each response."""
     kept = ("response_id", "key", "model", "text", "messages", "meta", "rank", "score")
@@ -72,6 +79,7 @@ def write_layout(
     read: Callable[[Batches], Iterable[Dict]],
     *,
     without: Collection[str] = (),
+    further: Sequence[pa.Field] = (),
 ) -> ExportTable:
     """Return the table of rows that `read` makes of the query's.
 
@@ -81,9 +89,10 @@ def write_layout(
         layout: Needs of the conversations; `images` is a column where a prompt has one.
         read: Makes rows of the query's.
         without: Columns of `row_type` to leave out.
+        further: Columns beside those of `row_type`.
     """
     absent = {*without, *(() if layout.with_images else ("images",))}
-    schema = pa.schema([field for field in arrow_schema(row_type) if field.name not in absent])
+    schema = pa.schema([*(field for field in arrow_schema(row_type) if field.name not in absent), *further])
 
     def convert(batches: Batches) -> Iterator[pa.RecordBatch]:
         rows = iter(read(batches))

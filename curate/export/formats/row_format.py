@@ -14,7 +14,12 @@ from curate.core.resources import read_query
 from curate.data.json_columns import build_table
 from curate.data.preference_rows import Unusable
 from curate.export.formats.base import PLAIN, Batches, ExportFormat, ExportTable, Layout, Transcriber
-from curate.export.formats.conversations import read_pair_rows, read_prompt_rows, read_ranking_rows
+from curate.export.formats.conversations import (
+    read_pair_rows,
+    read_prompt_rows,
+    read_ranking_rows,
+    read_verdict_rows,
+)
 from curate.export.formats.queries import read_chats
 from curate.export.hub_features import add_features
 from curate.records import Record, arrow_schema
@@ -26,6 +31,7 @@ _SELECTIONS = {
     "judgments": ("judgments", "export_select_judge_sft"),
     "votes": ("votes", "export_select_votes"),
     "prompts": ("prompts", "export_select_prompts"),
+    "verdicts": ("responses", "export_select_verdicts"),
 }
 
 
@@ -41,6 +47,8 @@ n_judgments, iteration |
 annotator_id, response_a, response_b, shown, outcome, rationale, confidence, iteration |
     | votes | those of pairs without confidence, strength and iteration; annotator_id, kind, n_judgments, p_chosen |
     | prompts | prompt_id, prompt, tools, source, split, reference, key |
+    | verdicts | prompt_id, prompt, tools, source, split, reference, category, response (as `chosen`), passes; passed \
+and failed (numbers of people) |
 
     `prompt` and `completion` are lists of {role, content}, with calls and reasoning where there are any
     (`curate.data.conversation.build_dicts`); `tools` is a list of JSON Schemas or None. `chosen`, `rejected` and each
@@ -55,7 +63,7 @@ annotator_id, response_a, response_b, shown, outcome, rationale, confidence, ite
         query: Name of the query of the rows, where it is another one than that of `rows`.
     """
 
-    rows: Literal["pairs", "rankings", "judgments", "votes", "prompts"] = "pairs"
+    rows: Literal["pairs", "rankings", "judgments", "votes", "prompts", "verdicts"] = "pairs"
     Row: ClassVar[type[Record]]
     checks_rows: ClassVar[bool] = True
     query: str | None = None
@@ -69,8 +77,8 @@ annotator_id, response_a, response_b, shown, outcome, rationale, confidence, ite
             )
         self.unit, self.selection = _SELECTIONS[self.rows]
         self.needs_transcripts = self.rows == "judgments"
-        self.needs_judgments = self.rows == "votes"
-        self.needs_labels = self.rows not in ("votes", "prompts")
+        self.needs_judgments = self.rows in ("votes", "verdicts")
+        self.needs_labels = self.rows not in ("votes", "prompts", "verdicts")
         if not self.needs_labels:
             self.selection_parameters = ("split",)
         self.about = type(self).about or (type(self).__doc__ or "").strip().split("\n")[0]
@@ -115,6 +123,7 @@ annotator_id, response_a, response_b, shown, outcome, rationale, confidence, ite
             "pairs": ("export_pairs", read_pair_rows),
             "votes": ("export_votes", read_pair_rows),
             "prompts": ("export_prompts", read_prompt_rows),
+            "verdicts": ("export_verdicts", read_verdict_rows),
             "rankings": ("export_ranked", read_ranking_rows),
             "judgments": ("export_judge_sft", lambda batches: read_chats(batches, transcripts)),
         }

@@ -12,10 +12,12 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any, Literal
 
+import pyarrow as pa
 from pydantic import Field
 
 from curate.core.resources import read_query
 from curate.core.section import Section
+from curate.export.aspects import join_aspects, make_aspect_field
 from curate.export.formats.base import PLAIN, Batches, ExportFormat, ExportTable, Layout, Transcriber
 from curate.export.formats.conversations import read_pair_rows, write_layout
 from curate.export.rows import PreferenceConversationRow, TrlPreferenceRow
@@ -23,11 +25,15 @@ from curate.records import arrow_schema
 
 
 class TrlPreferenceOptions(Section):
-    """Where the prompt stands."""
+    """Where the prompt stands, and which aspects are beside the label."""
 
     prompt: Literal["explicit", "implicit"] = Field(
         "explicit",
         description="explicit: in a column of its own. implicit: at the beginning of both conversations.",
+    )
+    aspects: list[str] = Field(
+        default_factory=list,
+        description="Aspects of `aggregate.aspects` whose labels stand beside the pair's own, in the column `aspects`.",
     )
 
 
@@ -46,15 +52,22 @@ class TrlPreference(ExportFormat):
         self, transcripts: Transcriber | None = None, *, layout: Layout = PLAIN
     ) -> tuple[ExportTable, ...]:
         """Return the one table of pairs."""
-        if self.options.prompt == "implicit":
-            row_type = PreferenceConversationRow if layout.as_messages else TrlPreferenceRow
-            read = partial(_read_rows, is_whole=True)
-            return (write_layout(read_query("export_pairs"), row_type, layout, read, without=["prompt"]),)
-        if not layout.as_messages:
-            schema = arrow_schema(TrlPreferenceRow)
-            return (ExportTable("train", read_query("export_trl_preference"), schema, ("iteration",)),)
+        aspects = self.options.aspects
+        further = (make_aspect_field(aspects),) if aspects else ()
+        if not layout.as_messages and self.options.prompt == "explicit":
+            query = read_query("export_trl_preference")
+            if aspects:
+                query = join_aspects(query, aspects, chosen="chosen_id", rejected="rejected_id")
+            schema = pa.schema([*arrow_schema(TrlPreferenceRow), *further])
+            return (ExportTable("train", query, schema, ("iteration",)),)
         query = read_query("export_pairs")
-        return (write_layout(query, PreferenceConversationRow, layout, _read_rows),)
+        if aspects:
+            query = join_aspects(query, aspects, chosen="chosen.response_id", rejected="rejected.response_id")
+        is_whole = self.options.prompt == "implicit"
+        row_type = PreferenceConversationRow if layout.as_messages else TrlPreferenceRow
+        read = partial(_read_rows, is_whole=is_whole)
+        without = ["prompt"] if is_whole else []
+        return (write_layout(query, row_type, layout, read, without=without, further=further),)
 
 
 def _read_rows(batches: Batches, *, is_whole: bool = False) -> Iterator[dict[str, Any]]:

@@ -53,7 +53,7 @@ REFERENCES = (
         Reference(table, "prompt_id", "prompts.prompt_id")
         for table in (
             *("responses", "judgments", "preferences", "rankings", "dropped_arcs", "graphs"),
-            "verify_tasks",
+            *("verify_tasks", "aspect_preferences", "aspect_rankings"),
         )
     ),
     *(Reference("judgments", column) for column in ("response_a", "response_b", "unnest(listed)")),
@@ -61,6 +61,8 @@ REFERENCES = (
     Reference("judgments", "supersedes", "judgments.judgment_id"),
     *(Reference("preferences", column) for column in ("response_a", "response_b")),
     Reference("rankings", "response_id"),
+    *(Reference("aspect_preferences", column) for column in ("response_a", "response_b")),
+    Reference("aspect_rankings", "response_id"),
     *(Reference("dropped_arcs", column) for column in ("winner", "loser")),
     Reference("verify_tasks", "unnest(responses)"),
 )

@@ -27,6 +27,9 @@ _SEARCHED = (
     "verify_tasks",
     "preferences",
     "rankings",
+    "criterion_verdicts",
+    "aspect_preferences",
+    "aspect_rankings",
     "repeats",
 )
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from curate.aggregate.aspects import ASPECT_TABLES
 from curate.aggregate.stage import BY_PROMPT, WHOLE
 from curate.core.identity import content_id
 from curate.lake.check.content_ids import compute_judgment_id
@@ -28,9 +29,15 @@ _REMOVED = {
     "prompts": ("prompt_id", "forgotten_prompts"),
     "responses": ("response_id", "forgotten_responses"),
     "judgments": ("judgment_id", "forgotten_judgments"),
+    "criterion_verdicts": ("verdict_id", "forgotten_verdicts"),
     "quarantine": ("quarantine_id", "forgotten_quarantine"),
     "verify_tasks": ("task_id", "forgotten_tasks"),
 }
+_OF_CRITERIA = (
+    "prompt_id IN (FROM forgotten_prompts) OR response_id IN (SELECT response_id FROM forgotten_responses) "
+    "OR annotator_id IN (FROM target_people)"
+)
+_DERIVED = (*BY_PROMPT, *WHOLE, *ASPECT_TABLES)
 _OF_PAIRS = ("tested_labels", "label_uses")
 _LOST_PAIR = (
     "prompt_id IN (FROM forgotten_prompts) OR response_a IN (SELECT response_id FROM forgotten_responses) "
@@ -42,8 +49,13 @@ def count_removed(lake: Lake) -> dict[str, int]:
     """Count the rows to remove by table, given the temporary tables of `select_target`; derived ones too."""
     counts = {table: _count(lake, f"SELECT count(*) FROM {name}") for table, (_, name) in _REMOVED.items()}
     if counts["judgments"]:
-        counts |= {table: _count(lake, f"SELECT count(*) FROM {table}") for table in (*BY_PROMPT, *WHOLE)}
+        counts |= {table: _count(lake, f"SELECT count(*) FROM {table}") for table in _DERIVED}
     counts |= {table: _count(lake, f"SELECT count(*) FROM {table} WHERE {_LOST_PAIR}") for table in _OF_PAIRS}
+    counts["criterion_verdicts"] = _count(
+        lake, f"SELECT count(*) FROM criterion_verdicts WHERE {_OF_CRITERIA}"
+    )
+    if any(counts.values()):
+        counts["rubrics"] = _count(lake, "SELECT count(*) FROM rubrics")
     return {table: number for table, number in counts.items() if number}
 
 
@@ -72,6 +84,7 @@ def remove_rows(run: StageRun, target: ForgetTarget, uses: Sequence[Use], *, era
         for table, (column, name) in _REMOVED.items():
             writer.delete(table, f"{column} IN (SELECT {column} FROM {name})")
         _drop_decisions(writer)
+        _drop_rubrics(writer, lost_any=bool(removed))
         if removed.get("judgments"):
             _drop_derived(writer)
             _reopen_judges(writer)
@@ -156,7 +169,7 @@ def _forget_memory(writer: Writer, lake: Lake) -> None:
 
 def _drop_derived(writer: Writer) -> None:
     """Remove all labels: each depends on every judgment, through what is known of the annotators."""
-    for table in (*BY_PROMPT, *WHOLE):
+    for table in _DERIVED:
         writer.delete(table, "true")
     writer.delete("runs", "stage = 'aggregate' OR (stage = 'verify' AND part = ?)", [SCALED_OUT_PART])
 
@@ -164,12 +177,22 @@ def _drop_derived(writer: Writer) -> None:
 def _drop_decisions(writer: Writer) -> None:
     """Remove what filters decided about forgotten rows, and about others on account of them: they look again."""
     gone = "SELECT prompt_id FROM forgotten_prompts UNION ALL SELECT response_id FROM forgotten_responses"
-    if writer.delete("filter_decisions", f"item_id IN ({gone}) OR other IN ({gone})"):
+    if writer.delete("filter_decisions", f"item_id IN ({gone}) OR other IN ({gone}) OR target = 'pair'"):
         writer.update(
             "runs",
             "fingerprint = 'forgotten ' || fingerprint "
             "WHERE stage = 'filter' AND NOT starts_with(fingerprint, 'forgotten ')",
         )
+
+
+def _drop_rubrics(writer: Writer, *, lost_any: bool) -> None:
+    """Remove verdicts on criteria that are about forgotten rows, and all rubrics: they were learnt from the texts.
+
+    The files of rubrics are the user's, and stay.
+    """
+    writer.delete("criterion_verdicts", _OF_CRITERIA)
+    if lost_any:
+        writer.delete("rubrics", "true")
 
 
 def _reopen_judges(writer: Writer) -> None:

@@ -1,4 +1,4 @@
-"""Prompt templates of judges: versioned Jinja files whose blocks are the turns of a chat.
+"""Prompt templates: versioned Jinja files whose blocks are the turns of a chat.
 
     {% block system %} … {% endblock %}    the system turn (may be missing)
     {% block user %} … {% endblock %}      the user turn
@@ -21,7 +21,7 @@ from jinja2.sandbox import SandboxedEnvironment
 from curate.core.errors import CurateError
 from curate.core.resources import find_resource
 from curate.engine.base import Chat, build_chat
-from curate.judge.delimiter import make_delimiter
+from curate.engine.delimiter import make_delimiter
 
 __all__ = ["ChatTemplate", "make_delimiter"]
 
@@ -34,18 +34,27 @@ class ChatTemplate:
     _template: Template
 
     @classmethod
-    def load(cls, name: str, *, folder: Path, where: str) -> ChatTemplate:
-        """Load a template of the package by name (`pairwise-v1`), or a .jinja file relative to `folder`."""
+    def load(
+        cls, name: str, *, folder: Path, where: str, shipped_in: str = "judge/templates"
+    ) -> ChatTemplate:
+        """Load a template.
+
+        Args:
+            name: Name of a template of the package (`pairwise-v1`), or a .jinja file.
+            folder: Folder where relative files start.
+            where: Key of curate.yaml that names it, for error messages.
+            shipped_in: Folder of the package's templates.
+        """
         if name.endswith(".jinja"):
             path = folder / name
             if not path.is_file():
                 raise CurateError(f"`{where}` is {name!r}, but there is no file {path}.")
             text = path.read_text(encoding="utf-8")
         else:
-            shipped = find_resource(f"judge/templates/{name}.jinja")
+            shipped = find_resource(f"{shipped_in}/{name}.jinja")
             if not shipped.is_file():
                 known = sorted(
-                    file.name.removesuffix(".jinja") for file in find_resource("judge/templates").iterdir()
+                    file.name.removesuffix(".jinja") for file in find_resource(shipped_in).iterdir()
                 )
                 raise CurateError(
                     f"`{where}` is {name!r}: name a .jinja file, or one of the templates {', '.join(known)}."
@@ -80,4 +89,4 @@ class ChatTemplate:
         try:
             return "".join(block(context)).strip()
         except TemplateError as error:
-            raise CurateError(f"The judge's template cannot be filled in (block {name}): {error}.") from error
+            raise CurateError(f"The template cannot be filled in (block {name}): {error}.") from error

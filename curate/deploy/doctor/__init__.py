@@ -1,0 +1,1 @@
+"""`curate doctor`: what this machine and this project lack, and how to mend it."""

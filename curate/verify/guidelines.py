@@ -1,0 +1,42 @@
+"""The texts beside the tasks: that of the category, else the project's own, else the package's; then the rubric."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from curate.config.project import Config
+from curate.core.errors import CurateError
+from curate.core.resources import find_resource
+from curate.data.rubric import Rubric
+from curate.verify.criteria import describe_rubric, read_project_rubric
+
+
+@dataclass(frozen=True)
+class Guidelines:
+    """The guidelines of a project, each file read once."""
+
+    config: Config
+
+    def find_text(self, category: str | None) -> str:
+        """Return the guideline for prompts of a category, and the rubric below it."""
+        text = self._texts.get(category or "", self._texts[""])
+        return text if self.rubric is None else f"{text}\n\n{describe_rubric(self.rubric)}"
+
+    @cached_property
+    def rubric(self) -> Rubric | None:
+        """The rubric that `verify.rubric` names."""
+        return read_project_rubric(self.config)
+
+    @cached_property
+    def _texts(self) -> dict[str, str]:
+        section = self.config.verify
+        texts = {name: self._read_file(path) for name, path in section.guidelines.items()}
+        default = find_resource("ui_config/guideline.md").read_text(encoding="utf-8")
+        return {"": self._read_file(section.guideline) if section.guideline else default} | texts
+
+    def _read_file(self, path: str) -> str:
+        try:
+            return self.config.resolve(path).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise CurateError(f"Cannot read the guideline {path}: {error}.") from error

@@ -212,7 +212,7 @@ def test_different_images_in_responses_are_not_shared(folder: Path, pictures: di
     assert batch.tokens.shape[1] > len(build_prefix_tree(encoded.responses[:1]))
 
 
-def test_a_model_whose_image_tokens_see_each_other_keeps_its_copies(
+def test_a_model_that_fails_the_trial_keeps_its_copies(
     tmp_path: Path, pictures: dict[str, Part], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, encoder = opened(vision_model(tmp_path), pictures)

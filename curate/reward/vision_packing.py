@@ -95,8 +95,8 @@ class VisionPacker:
                 for sequence in sequences
             ]
         )
-        ids, shown = self._show_images(batch.tokens[0].tolist(), pictures)
-        tokens = torch.tensor(ids)[None]
+        row_ids, shown = self._show_images(batch.tokens[0].tolist(), pictures)
+        tokens = torch.tensor(row_ids)[None]
         images = self.tokens.join_inputs(tokens, [picture.inputs for picture in shown])
         return replace(batch, tokens=tokens, images=images)
 

@@ -1,7 +1,7 @@
 """What train_step.py and score_step.py measure: N responses to one prompt, read in several ways by the same weights.
 
 Text: a random Llama of 27 M weights, a prompt of 384 tokens and responses of 96. Vision-language: a random Qwen2.5-VL
-of 21 M weights, a prompt of 4 images (256 visual tokens each) and 64 tokens of text, and responses of 96 tokens.
+of 17 M weights, a prompt of 4 images (256 visual tokens each) and 64 tokens of text, and responses of 96 tokens.
 
 The bound is the ratio of the numbers of tokens that the language part reads. A vision-language model can do better,
 since it also computes the prompt's images once and not N times.

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from curate.core.human_forms import AskedAs
 from curate.core.identity import content_id
 
 Kind = Literal[
@@ -18,7 +19,6 @@ Form = Literal["pairwise", "pointwise", "listwise"]
 Outcome = Literal["a", "b", "tie", "abstain", "failed"]
 Shown = Literal["ab", "ba"]
 TiedAs = Literal["both-good", "both-bad"]
-AskedAs = Literal["pairwise", "ranking", "pass-fail", "rubric", "critique"]
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 Status = Literal["accepted", "routed", "verified", "discarded", "flipped"]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]

@@ -380,7 +380,7 @@ class AgentContext:
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """What `curate doctor` has looked at; `ok`: nothing that is needed is missing."""
+    """Checks of `curate doctor`; `ok`: nothing that is needed is missing."""
 
     ok: bool
     checks: list[Finding]
@@ -388,7 +388,7 @@ class Examination:
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """What a project runs on a Prefect server.
+    """Deployments of a project on a Prefect server.
 
     Attributes:
         deployments: Name → its schedule, or null: on demand.
@@ -414,7 +414,7 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What is running, or was.
+    """Programs of `curate up` that are running, or were.
 
     Attributes:
         services: The programs.
@@ -429,7 +429,7 @@ class Services:
 
 @dataclass(frozen=True, slots=True)
 class RubricFeatures:
-    """What labels reward, by features; `curate.rubric.feature_report.FeatureReport` says what the keys mean.
+    """Report of what labels reward, by features; `curate.rubric.feature_report.FeatureReport` says what the keys mean.
 
     Attributes:
         pairs: Pairs.
@@ -482,7 +482,7 @@ class RubricSelection:
 
 @dataclass(frozen=True, slots=True)
 class RubricExtraction:
-    """What a language model wrote about labels.
+    """Criteria that a language model wrote about labels.
 
     Attributes:
         path: The rubric's file, or the folder of the prompts' rubrics.
@@ -519,7 +519,7 @@ class RubricFinding:
 
 @dataclass(frozen=True, slots=True)
 class RubricFindings:
-    """What is wrong with the files of rubrics."""
+    """Flaws of the files of rubrics."""
 
     findings: list[RubricFinding]
 

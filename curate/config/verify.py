@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from curate.core.errors import CurateError
+from curate.core.human_forms import AskedAs
 from curate.core.registry import find_name_problem
 from curate.core.section import Section
-from curate.records import AskedAs
 
 HUMAN_FORMS: tuple[AskedAs, ...] = get_args(AskedAs)
 """The forms in which people can be asked."""

@@ -14,8 +14,9 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
+from curate.core.human_forms import AskedAs
 from curate.core.identity import content_id
-from curate.records import AskedAs, Form, Judgment, Kind, Outcome, Shown, TiedAs, arrow_schema, judgment_id
+from curate.records import Form, Judgment, Kind, Outcome, Shown, TiedAs, arrow_schema, judgment_id
 
 _SCHEMA = arrow_schema(Judgment)
 _MIRRORED_OUTCOMES: dict[Outcome, Outcome] = {"a": "b", "b": "a"}

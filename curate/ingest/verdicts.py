@@ -101,8 +101,8 @@ class Scope:
         )
 
     def _has(self, path: str, value: str | float) -> bool:
-        found = self.find(path)
-        return found is not None and write_value(found) == write_value(value)
+        actual = self.find(path)
+        return actual is not None and write_value(actual) == write_value(value)
 
     @property
     def best(self) -> Literal["high", "low"] | None:

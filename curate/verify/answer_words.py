@@ -16,7 +16,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from curate.records import AskedAs, TiedAs
+from curate.core.human_forms import AskedAs
+from curate.records import TiedAs
 from curate.verify.answers import OfflineQuestion
 from curate.verify.criteria import CriterionAnswer
 from curate.verify.forms import Verdict, decide_pair, judge_by_criteria

@@ -15,6 +15,7 @@ from typing import Any
 
 from curate.config.project import Config
 from curate.core.errors import CurateError
+from curate.core.human_forms import AskedAs
 from curate.core.identity import content_id
 from curate.core.resources import read_query
 from curate.data.conversation import Conversation, render_message, render_text
@@ -22,7 +23,7 @@ from curate.data.judgments import JudgmentStatement, build_judgment_table
 from curate.lake.forgotten import ForgottenNames
 from curate.lake.lake import Lake
 from curate.lake.runs import StageRun
-from curate.records import AskedAs, Outcome, Shown, VerifyTask
+from curate.records import Outcome, Shown, VerifyTask
 from curate.verify.criteria import AskedCriterion
 from curate.verify.forms import TaskItem, Verdict, add_own_criteria, get_asked_as, list_asked_criteria
 from curate.verify.guidelines import Guidelines

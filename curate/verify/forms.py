@@ -23,11 +23,12 @@ from typing import Any
 from xml.sax.saxutils import quoteattr
 
 from curate.config.verify import HUMAN_FORMS, VerifySection
+from curate.core.human_forms import AskedAs
 from curate.core.identity import content_id
 from curate.core.resources import find_resource
 from curate.data.conversation import Conversation, count_common
 from curate.data.rubric import Rubric
-from curate.records import AskedAs, Form, Message, Outcome, TiedAs, VerifyTask
+from curate.records import Form, Message, Outcome, TiedAs, VerifyTask
 from curate.verify.criteria import (
     AskedCriterion,
     CriterionAnswer,

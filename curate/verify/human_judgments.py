@@ -8,9 +8,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from curate.core.human_forms import AskedAs
 from curate.data.judgments import JudgmentStatement, make_answer_id
 from curate.lake.writer import Writer
-from curate.records import AskedAs, CriterionVerdict, Outcome, Shown, VerifyTask, arrow_schema, verdict_id
+from curate.records import CriterionVerdict, Outcome, Shown, VerifyTask, arrow_schema, verdict_id
 from curate.verify.forms import Verdict
 
 _SAMPLES = {

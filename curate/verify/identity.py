@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from curate.core.human_forms import AskedAs
 from curate.core.identity import content_id
-from curate.records import AskedAs
 
 _IMPLIED: dict[str, AskedAs] = {"pairwise": "pairwise", "listwise": "ranking", "pointwise": "pass-fail"}
 

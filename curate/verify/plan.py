@@ -23,11 +23,12 @@ import pyarrow as pa
 
 from curate.config.project import Config
 from curate.core.errors import CurateError
+from curate.core.human_forms import AskedAs
 from curate.core.identity import content_id
 from curate.core.resources import read_query
 from curate.lake.lake import Lake
 from curate.lake.runs import StageRun, Summary
-from curate.records import AskedAs, VerifyTask, arrow_schema
+from curate.records import VerifyTask, arrow_schema
 from curate.verify.criteria import read_project_rubric
 from curate.verify.forecast import AcceptanceForecast, forecast_acceptance
 from curate.verify.routing import WeightedStrategy, open_mix

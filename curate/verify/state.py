@@ -8,10 +8,11 @@ import numpy as np
 import polars as pl
 
 from curate.config.project import Config
+from curate.core.human_forms import AskedAs
 from curate.core.resources import read_query
 from curate.lake.lake import Lake
 from curate.lake.panel_view import select_panel
-from curate.records import AskedAs, Form, VerifyTask
+from curate.records import Form, VerifyTask
 from curate.verify.identity import compute_task_id
 from curate.verify.routing.pairs import Bool, Float64, Int64, Pairs, draw_permanently
 

@@ -19,9 +19,9 @@ from rich.text import Text
 
 from curate.config.project import Config
 from curate.core.errors import CurateError
+from curate.core.human_forms import AskedAs
 from curate.core.terminal import SafeConsole, escape_controls
 from curate.lake.lake import Lake
-from curate.records import AskedAs
 from curate.verify.answer_words import SPAN_LABELS, WORDS, parse_answer
 from curate.verify.answers import OfflineAnswer, OfflineQuestion, list_questions, record_answers
 from curate.verify.forms import Verdict, describe_aspect

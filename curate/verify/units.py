@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from curate.core.human_forms import AskedAs
 from curate.core.resources import read_query
 from curate.lake.lake import Lake
-from curate.records import AskedAs
 from curate.verify.routing.pairs import Bool, Float64, Int64, draw_permanently
 from curate.verify.state import PairStates, QuestionStates, count_waiting
 

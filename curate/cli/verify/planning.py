@@ -14,9 +14,9 @@ from curate.cli.opening import load_config, open_lake
 from curate.cli.options import DEFAULT_CONFIG, ConfigPath
 from curate.cli.prefect_flows import is_prefect_wanted, run_flow
 from curate.cli.tables import print_summaries
+from curate.core.human_forms import AskedAs
 from curate.core.progress import progress_bars
 from curate.core.terminal import print_line
-from curate.records import AskedAs
 
 if TYPE_CHECKING:
     from curate.pipeline.verification_loop import LoopRun

@@ -26,6 +26,12 @@ BENCHMARK_FORMAT_NAMES = (
     "rm-bench",
     "judge-bench",
     "hh-rlhf",
+    "vl-rewardbench",
+    "mmrb2",
+    "mr2bench",
+    "imagereward",
+    "genai-bench",
+    "videogen-rewardbench",
 )
 """The formats of benchmarks with responses of their own; a test holds them against the registry of that name."""
 

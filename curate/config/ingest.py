@@ -26,6 +26,7 @@ SHAPE_NAMES = (
     "helpsteer",
     "helpsteer2-preference",
     "helpsteer3",
+    "imagereward",
     "judgebench",
     "judgebench-outputs",
     "kto",

@@ -137,6 +137,11 @@ class VerifySection(Section):
         max_length=30,
         description="Name of the projects there, one for each form of task.",
     )
+    media: str = Field(
+        "http://127.0.0.1:8089",
+        description="Address at which annotators' browsers reach `curate verify media`, which shows them images and "
+        "videos that are not on the web.",
+    )
     overlap: int = Field(1, ge=1, description="Different people who answer each task.")
     form: AskedAs = Field(
         "pairwise",
@@ -174,6 +179,14 @@ class VerifySection(Section):
     plan: VerifyPlan = VerifyPlan()
     quality: VerifyQuality = VerifyQuality()
     loop: VerifyLoop = VerifyLoop()
+
+    @field_validator("media")
+    @classmethod
+    def _media_address(cls, media: str) -> str:
+        parts = urlsplit(media)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or "@" in parts.netloc:
+            raise ValueError("give an address such as http://127.0.0.1:8089")
+        return media.rstrip("/")
 
     @field_validator("url")
     @classmethod

@@ -91,16 +91,11 @@ class _Fetch:
 
     def connect(self, host: str, port: int) -> socket.socket:
         """Open a socket to a host that is named in the settings, or public."""
-        named = not self.access.hosts.isdisjoint((host.lower(), f"{host.lower()}:{port}"))
-        if not named and not self.access.http:
-            raise RefusedImageError("an image is at a web address, which is not fetched (see images.http)")
-        addresses = [info[4][0] for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
-        if not named and not all(_is_public(str(address)) for address in addresses):
-            raise RefusedImageError("an image is at a web address that is not public (see images.hosts)")
+        addresses = resolve_host(host, port, self.access)
         for address in addresses[:-1]:
             with suppress(OSError):
-                return self._open(str(address), port)
-        return self._open(str(addresses[-1]), port)
+                return self._open(address, port)
+        return self._open(addresses[-1], port)
 
     def _open(self, address: str, port: int) -> socket.socket:
         connection = socket.create_connection((address, port), timeout=SECONDS)
@@ -130,6 +125,22 @@ class _SecureConnection(http.client.HTTPSConnection):
     def connect(self) -> None:
         connection = self.fetch.connect(self.host, self.port)
         self.sock = ssl.create_default_context().wrap_socket(connection, server_hostname=self.host)
+
+
+def resolve_host(host: str, port: int, access: ImageAccess) -> list[str]:
+    """Return the IP addresses of a host that is named in the settings, or public.
+
+    Raises:
+        RefusedImageError: The settings do not allow it.
+        OSError: There is no such host.
+    """
+    named = not access.hosts.isdisjoint((host.lower(), f"{host.lower()}:{port}"))
+    if not named and not access.http:
+        raise RefusedImageError("an image is at a web address, which is not fetched (see images.http)")
+    addresses = [str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    if not named and not all(map(_is_public, addresses)):
+        raise RefusedImageError("an image is at a web address that is not public (see images.hosts)")
+    return addresses
 
 
 def _is_public(address: str) -> bool:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 MAX_BYTES = 64 << 20  # of one image
+_ORIENTATION = 0x0112  # the tag of EXIF that says how a camera was held
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 # Not all that Pillow reads: it hands EPS files to another program.
 _FORMATS = ("AVIF", "BMP", "GIF", "ICO", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TGA", "TIFF", "WEBP")
@@ -52,19 +53,35 @@ def open_image(part: Part, access: ImageAccess) -> Image:
         UnreadableImageError: Whatever is wrong with the image or its address; RefusedImageError where it is not
             allowed.
     """
+    return decode_image(read_medium(part, access))[0]
+
+
+def read_medium(part: Part, access: ImageAccess) -> bytes:
+    """Read the bytes of an image or a video, and hold them against the digest of its row.
+
+    Raises:
+        UnreadableImageError: It cannot be read, is too large or has another digest; RefusedImageError where it is not
+            allowed.
+    """
     content = _read(part.uri or "", access)
     if len(content) > MAX_BYTES:
         raise UnreadableImageError(f"an image has more than {MAX_BYTES >> 20} MiB")
     if part.sha256 is not None and hashlib.sha256(content).hexdigest() != part.sha256.lower():
         raise UnreadableImageError("an image has another sha256 than its row says")
-    require_extra("vision", "PIL", purpose="Reading images")
+    return content
+
+
+def decode_image(content: bytes) -> tuple[Image, str, bool]:
+    """Decode an image: in RGB and the right way up, the name of its format, and whether it had to be turned."""
+    require_extra("media", "PIL", purpose="Reading images")
     from PIL import Image, ImageOps
 
     Image.init()
     formats = [name for name in _FORMATS if name in Image.OPEN]
     try:
         with Image.open(io.BytesIO(content), formats=formats) as image:
-            return ImageOps.exif_transpose(image).convert("RGB")
+            is_turned = image.getexif().get(_ORIENTATION, 1) != 1
+            return ImageOps.exif_transpose(image).convert("RGB"), str(image.format), is_turned
     except Exception as error:  # Pillow's decoders raise whatever a broken file leads them to
         raise UnreadableImageError("an image cannot be decoded") from error
 

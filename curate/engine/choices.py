@@ -13,6 +13,7 @@ from curate.engine.base import Chat, Choice, Choose, Completion, Failure, Genera
 from curate.engine.batching import Target
 
 T = TypeVar("T")
+R = TypeVar("R")
 Context = tuple[int, ...]
 
 
@@ -23,6 +24,29 @@ def sort_by_beginning(chats: Sequence[Chat]) -> list[int]:
     """
     texts = [tuple(part.text or "" for turn in chat for part in turn.content) for chat in chats]
     return sorted(range(len(chats)), key=texts.__getitem__)
+
+
+def apply_apart(
+    requests: Sequence[R],
+    is_special: Callable[[R], bool],
+    answer_special: Callable[[Sequence[R]], list[T]],
+    answer_others: Callable[[Sequence[R]], list[T]],
+) -> list[T]:
+    """Answer some requests in one way and the others in another one; the answers are in the order of the requests.
+
+    Args:
+        requests: All requests.
+        is_special: Tells which are answered by `answer_special`.
+        answer_special: Answers those.
+        answer_others: Answers the rest.
+    """
+    special = [number for number, request in enumerate(requests) if is_special(request)]
+    others = [number for number in range(len(requests)) if number not in set(special)]
+    results: dict[int, T] = {}
+    for numbers, answer in ((special, answer_special), (others, answer_others)):
+        if numbers:
+            results.update(zip(numbers, answer([requests[number] for number in numbers]), strict=True))
+    return [results[number] for number in range(len(requests))]
 
 
 def restore_order(order: Sequence[int], values: Sequence[T]) -> list[T]:

@@ -104,6 +104,10 @@ class LocalOptions(EngineOptions):
     label: int | None = Field(
         None, ge=0, description="Which output of a classifier with several is the reward."
     )
+    images: bool = Field(
+        True,
+        description="A vision-language model that writes text reads images too; false: text alone, as a text model.",
+    )
     share_prefixes: bool = Field(True, description="Compute what requests begin with in common only once.")
 
 
@@ -124,5 +128,11 @@ class LocalEngine(LazyEngine):
         return task
 
     @property
+    def reads_images(self) -> bool:
+        """Tell whether the model is one that reads images and writes text, and is to do so."""
+        return bool(self.task == "causal" and self.weights.is_vision_language and self.options.images)
+
+    @property
     def capabilities(self) -> frozenset[Capability]:
-        return CAPABILITIES[self.task]
+        sight: frozenset[Capability] = frozenset({"images"} if self.reads_images else ())
+        return CAPABILITIES[self.task] | sight

@@ -60,6 +60,10 @@ class ReplayOptions(EngineOptions):
     kind: str = "replay"
     path: str = Field(description="JSONL file of recorded answers.")
     source: str | None = Field(None, description="Engine to ask what is not recorded; its answers are added.")
+    images: bool = Field(
+        False,
+        description="Without a source: the recorded requests may hold images, so judges ask about them.",
+    )
 
 
 @engine("replay")
@@ -86,7 +90,8 @@ class ReplayEngine(ConfiguredEngine):
         if self._source is not None:
             return self._source.capabilities
         methods: set[Capability] = {method for method, _ in self._recorded_answers}
-        return frozenset(methods | {"schema"} if "generate" in methods else methods)
+        methods |= {"schema"} if "generate" in methods else set()
+        return frozenset(methods | {"images"} if self.options.images else methods)
 
     @property
     def revision(self) -> str:

@@ -46,6 +46,7 @@ class Weights:
         digest: Identifies the content.
         task: What the model is for.
         sees_images: The model is a vision-language reward model that `curate train` wrote.
+        is_vision_language: The model reads images and writes text.
     """
 
     source: str
@@ -54,6 +55,7 @@ class Weights:
     digest: str
     task: Task
     sees_images: bool = False
+    is_vision_language: bool = False
 
 
 def locate_model(model: str, *, revision: str, folder: Path) -> Weights:
@@ -110,7 +112,13 @@ def _locate_local(path: Path, model: str) -> Weights:
         digest=_hash_files(files, path),
         task=task,
         sees_images=config.get("architectures") == [ARCHITECTURE] and "vision_config" in config,
+        is_vision_language=_is_vision_language(config),
     )
+
+
+def _is_vision_language(config: dict[str, Any]) -> bool:
+    architectures = config.get("architectures") or [""]
+    return "vision_config" in config and str(architectures[0]).endswith("ForConditionalGeneration")
 
 
 def infer_task(config: dict[str, Any], *, sentence_transformer: bool) -> Task:
@@ -172,7 +180,14 @@ def _locate_on_hub(model: str, revision: str) -> Weights:
             f"{' '.join(str(error).split())[:200]}"
         ) from error
     task = infer_task(config, sentence_transformer=sentence_transformer)
-    return Weights(source=model, gguf_file=None, hub_revision=commit, digest=commit, task=task)
+    return Weights(
+        source=model,
+        gguf_file=None,
+        hub_revision=commit,
+        digest=commit,
+        task=task,
+        is_vision_language=_is_vision_language(config),
+    )
 
 
 def _hash_files(files: list[Path], root: Path | None = None) -> str:

@@ -65,10 +65,19 @@ BENCHMARK_FORMATS: Registry[BenchmarkFormat] = Registry(
         "rm-bench": "curate.evaluate.published_formats:RmBench",
         "judge-bench": "curate.evaluate.published_formats:JudgeBench",
         "hh-rlhf": "curate.evaluate.published_formats:HhRlhf",
+        "vl-rewardbench": "curate.evaluate.vision_formats:VlRewardBench",
+        "mmrb2": "curate.evaluate.vision_formats:Mmrb2",
+        "mr2bench": "curate.evaluate.vision_formats:Mr2Bench",
+        "imagereward": "curate.evaluate.vision_formats:ImageReward",
+        "genai-bench": "curate.evaluate.vision_formats:GenAiBench",
+        "videogen-rewardbench": "curate.evaluate.vision_formats:VideoGenRewardBench",
     },
     data_class="curate.evaluate.column_format:ColumnFormat",
 )
-DETECTED = ("judge-bench", "rm-bench", "reward-bench-2", "reward-bench", "hh-rlhf")
+DETECTED = (
+    *("judge-bench", "rm-bench", "reward-bench-2", "reward-bench", "hh-rlhf", "vl-rewardbench", "mmrb2"),
+    *("mr2bench", "imagereward", "genai-bench", "videogen-rewardbench"),
+)
 """The formats that `auto` looks for, in this order; a row that none of them recognizes is `native`."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -25,7 +26,7 @@ from curate.evaluate.benchmark_formats import (
     open_format,
 )
 
-_ENDS = (".parquet", ".jsonl", ".jsonl.gz", ".jsonl.zst", ".json")
+_ENDS = (".parquet", ".jsonl", ".jsonl.gz", ".jsonl.zst", ".json", ".csv")
 
 
 def read_benchmark(
@@ -34,7 +35,7 @@ def read_benchmark(
     """Read a benchmark.
 
     Args:
-        source: A file or folder (.parquet, .jsonl, also .gz or .zst, .json with a list), `hf://owner/name[:split]`,
+        source: A file or folder (.parquet, .csv, .jsonl, also .gz or .zst, .json with a list), `hf://owner/name[:split]`,
             the name of a format (its data set on the hub), or `guard`.
         folder: Folder where relative files start.
         form: A format, see `open_format`, or `auto`: the format that the first row's columns show.
@@ -111,6 +112,10 @@ def _open_rows(source: str, folder: Path) -> tuple[Iterator[Any], BenchmarkForma
 
 
 def _read_file(file: Path) -> Iterator[Any]:
+    if file.suffix == ".csv":
+        with file.open(encoding="utf-8-sig", newline="") as stream:
+            yield from csv.DictReader(stream)
+        return
     if file.suffix != ".json":
         yield from read_data_rows(file, None)
         return
@@ -122,6 +127,8 @@ def _read_file(file: Path) -> Iterator[Any]:
         rows = json.loads(text)
     except (OSError, ValueError) as error:
         raise CurateError(f"Cannot read the benchmark {file}: {' '.join(str(error).split())}.") from error
+    if isinstance(rows, dict) and isinstance(rows.get("pairs"), list):  # MMRB2's files
+        rows = rows["pairs"]
     if not isinstance(rows, list):
         raise CurateError(f"The benchmark {file} must hold a list of rows, not a {type(rows).__name__}.")
     yield from rows

@@ -40,6 +40,7 @@ from curate.lake.lake import Lake
 from curate.records import plain_text
 
 _CHARACTERS = 4  # per token, where there is no tokenizer: usual for English text
+_PICTURE_TOKENS = 1000  # of a picture, roughly: a megapixel takes some hundreds to some thousands
 _SAMPLE = 256  # questions of a judge that are counted; the others are taken to be like them
 
 
@@ -152,7 +153,9 @@ class CountingEngines(Engines):
     """Engines that count, in place of those of a panel."""
 
     def __init__(self, engines: Engines) -> None:
-        super().__init__(engines._declared, engines.folder, workspace=engines.workspace)
+        super().__init__(
+            engines._declared, engines.folder, images=engines.images, workspace=engines.workspace
+        )
         self._engines = engines
         self.by_id: dict[int, CountingEngine] = {}
 
@@ -232,7 +235,12 @@ class CountingEngine(Engine):
             counter = self._real.make_token_counter() if isinstance(self._real, ConfiguredEngine) else None
             self.counted = counter is not None
             self._count = counter or _count_by_characters
-        tokens = self._count(messages, prefill)
+        pictures = sum(part.type == "image" for turn in messages for part in turn.content)
+        if pictures:  # what a picture takes is known to the model's processor alone
+            self.counted = False
+            tokens = _count_by_characters(messages, prefill) + pictures * _PICTURE_TOKENS
+        else:
+            tokens = self._count(messages, prefill)
         self.tokens_in += tokens
         return tokens
 

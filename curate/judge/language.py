@@ -8,6 +8,9 @@ A judgment takes up to three steps; an option turns each of them on:
     reasoning: true        per question: think aloud, up to the template's word for the verdict
                            … and then the verdict, read from probabilities or as JSON
 
+Where the engine reads images, those of the prompt and the responses stand in the question where they stand in the data,
+and a video as some of its frames.
+
 `principles` and `persona` stand in every question, and `examples` (pairs that people have judged) before it. The
 judgment's `rationale` keeps all that the judge writes.
 """
@@ -22,9 +25,20 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from curate.core.errors import CurateError
+from curate.data.conversation import Conversation, has_media
 from curate.data.rubric import Rubric
 from curate.data.rubric_text import format_criteria
-from curate.engine.base import Chat, Delimiter, Failure, Generate, Generation, Sampling, build_chat
+from curate.data.video import FrameSampling
+from curate.engine.base import (
+    Chat,
+    Delimiter,
+    Failure,
+    Generate,
+    Generation,
+    Sampling,
+    build_chat,
+    fill_slots,
+)
 from curate.engine.delimiter import draw_delimiter
 from curate.engine.registry import Engines
 from curate.engine.template import ChatTemplate
@@ -38,11 +52,13 @@ from curate.judge.base import (
     fail,
 )
 from curate.judge.examples import Example, Examples, ExamplesOptions
+from curate.judge.media_marks import MediaMarks, UnreadableMediumError
 from curate.judge.rubric_source import RubricChoice, RubricSource
-from curate.judge.trajectory import DEFAULT_VIEW, JudgedTexts, TextView, render_request
+from curate.judge.trajectory import DEFAULT_VIEW, JudgedTexts, TextView, render_question, render_request
 from curate.judge.view_options import ViewOptions
 from curate.records import plain_text
 
+_MEDIA_VERSION = 1  # counts changes of how images and videos are shown
 ALIKE = "the responses differ only in what the judge is not shown"
 _REMEMBERED = 4096  # prompts whose criteria stay in memory, for judges that return to a prompt
 DUMMY_ITEM = PromptItem(
@@ -82,6 +98,15 @@ class LanguageOptions(ViewOptions):
         description="Sampling temperature of text written per question; default: 0, or 0.7 with several samples.",
     )
     min_mass: float = Field(0.01, ge=0.0, le=1.0, description="Least probability of the verdicts together.")
+    frames: int = Field(
+        8,
+        ge=1,
+        le=256,
+        description="Frames of a video that an engine with images is shown; with `fps`, the most.",
+    )
+    fps: float | None = Field(
+        None, gt=0.0, description="Frames of a video a second; default: `frames` evenly spaced."
+    )
 
     @property
     def effective_temperature(self) -> float:
@@ -169,6 +194,7 @@ class LanguageJudge(Judge):
             where = f"{self._where}.examples"
             self._examples = Examples.load(options.examples, engines, where=where, view=options.view)
         self._preambles: dict[str, Preamble] = {}
+        self._marks = MediaMarks(engines.images, FrameSampling(options.frames, options.fps))
         if options.reasoning and not self.template.verdict:
             raise CurateError(
                 f"`{self._where}` has `reasoning: true`, but its template {options.template!r} has no block "
@@ -197,8 +223,25 @@ class LanguageJudge(Judge):
         """Send the prompts and return an answer for each."""
 
     def read_texts(self, question: Question) -> JudgedTexts:
-        """Return request and responses of a question as text, in the order of `question.asked`."""
-        return question.item.render_texts(question.asked, self.options.view)
+        """Return request and responses of a question as text, in the order of `question.asked`.
+
+        A judge that sees has marks in the places of images and videos.
+        """
+        item, conversations = question.item, [candidate.conversation for candidate in question.asked]
+        if not self.sees_images or not any(map(has_media, (item.messages, *conversations))):
+            return item.render_texts(question.asked, self.options.view)
+        responses = [self._marks.mark(candidate.messages) for candidate in question.asked]
+        return render_question(
+            self._marks.mark(item.messages), responses, self.options.view, tools=item.tools
+        )
+
+    def _read_request(self, item: PromptItem) -> str:
+        messages: Conversation = self._marks.mark(item.messages) if self.sees_images else item.messages
+        return render_request(messages, self.options.view, tools=item.tools)
+
+    @property
+    def sees_images(self) -> bool:
+        return "images" in self.engine.capabilities
 
     def generates_text(self) -> bool:
         """Tell whether the judge generates text before its verdict."""
@@ -214,13 +257,17 @@ class LanguageJudge(Judge):
             *texts,
             self.options.effective_temperature,
             *examples,
+            *(("media", _MEDIA_VERSION, self.options.frames, self.options.fps) if self.sees_images else ()),
             *([] if self.options.rubric is None else self._rubrics.identity),
         )
 
     def non_identity_options(self) -> frozenset[str]:
         """Return the options that `identity` replaces by contents, and `samples`: more of them change none."""
         unchanged = self.options.list_unchanged_views()
-        return frozenset({"template", "examples", "samples", "temperature", "rubric"}) | unchanged
+        return (
+            frozenset({"template", "examples", "samples", "temperature", "frames", "fps", "rubric"})
+            | unchanged
+        )
 
     def answer(self, questions: Sequence[Question]) -> Sequence[Answer]:
         prepared = self._prepare_prompts(questions)
@@ -232,6 +279,7 @@ class LanguageJudge(Judge):
         return [answers[number] for number in range(len(questions))]
 
     def _prepare_prompts(self, questions: Sequence[Question]) -> list[JudgePrompt | Answer]:
+        self._marks.clear()
         items = {question.item.prompt_id: question.item for question in questions}
         preambles, tokens = self._write_preambles(list(items.values()))
         examples = self.find_examples(list(items.values()))
@@ -241,6 +289,8 @@ class LanguageJudge(Judge):
             preamble = preambles[prompt_id]
             if self.options.reference == "required" and not question.item.reference:
                 prompts.append(abstain("the prompt has no reference"))
+            elif _has_sound(question):
+                prompts.append(abstain("the judge hears nothing, and the prompt or a response holds audio"))
             elif self.read_texts(question).are_alike:
                 prompts.append(abstain(ALIKE))
             elif isinstance(preamble, Failure):
@@ -250,15 +300,28 @@ class LanguageJudge(Judge):
             ):
                 prompts.append(abstain("the prompt has no rubric") if rubric is None else fail(rubric))
             else:  # the first question of a prompt carries the tokens of its preamble
-                prompt = self.build_prompt(question, preamble, examples.get(prompt_id, ()))
                 tokens_in, tokens_out = tokens.pop(prompt_id, (0, 0))
+                try:
+                    prompt = self.build_prompt(question, preamble, examples.get(prompt_id, ()))
+                except UnreadableMediumError as error:
+                    prompts.append(fail(error.failure, tokens_in=tokens_in, tokens_out=tokens_out))
+                    continue
                 prompts.append(replace(prompt, tokens_in=tokens_in, tokens_out=tokens_out))
         return self._think_aloud(questions, prompts) if self.options.reasoning else prompts
 
     def build_prompt(
         self, question: Question, preamble: Preamble, examples: Sequence[Example] = ()
     ) -> JudgePrompt:
-        """Build the prompt of a question, with the judge's preamble and examples."""
+        """Build the prompt of a question, with the judge's preamble and examples.
+
+        Args:
+            question: The question.
+            preamble: What the judge wrote about the prompt before.
+            examples: Pairs that people have judged.
+
+        Raises:
+            UnreadableMediumError: A video of the question cannot be read.
+        """
         item, values = question.item, self._get_common_values(question, preamble)
         own_values, texts = self.get_values(question)
         examples_texts = [
@@ -274,7 +337,10 @@ class LanguageJudge(Judge):
                 messages, self._examples.format_examples(item.prompt_id, examples, marker=delimiter.word)
             )
         return JudgePrompt(
-            messages=messages, prefill=prefill, delimiter=delimiter, rationale=preamble.format_text()
+            messages=self._marks.restore(messages),
+            prefill=prefill,
+            delimiter=delimiter,
+            rationale=preamble.format_text(),
         )
 
     def find_examples(self, items: Sequence[PromptItem]) -> dict[str, tuple[Example, ...]]:
@@ -362,9 +428,9 @@ class LanguageJudge(Judge):
         if template is None or not items:
             return [None] * len(items)
         sampling = Sampling(max_tokens=self.options.max_tokens)
-        requests = []
+        requests: list[Generate | Failure] = []
         for item in items:
-            request = format_request(item, self.options.view)
+            request = self._read_request(item)
             delimiter = draw_delimiter(self.engines, item.prompt_id, [request])
             messages, prefill = template.render(
                 marker=delimiter.word,
@@ -372,10 +438,21 @@ class LanguageJudge(Judge):
                 persona=self.options.persona,
                 principles=self.options.principles,
             )
+            try:
+                messages = self._marks.restore(messages)
+            except UnreadableMediumError as error:
+                requests.append(error.failure)
+                continue
             requests.append(
                 Generate(messages=messages, prefill=prefill, sampling=sampling, delimiter=delimiter)
             )
-        return list(self.engine.generate(requests))
+        sent = [request for request in requests if isinstance(request, Generate)]
+        return list(fill_slots(requests, self.engine.generate(sent)))
+
+
+def _has_sound(question: Question) -> bool:
+    messages = [*question.item.messages, *(m for candidate in question.asked for m in candidate.conversation)]
+    return any(part.type == "audio" for message in messages for part in message.content)
 
 
 def _get_text(written: Generation | Failure | None) -> str | None:

@@ -15,6 +15,7 @@ from curate.lake.explain import Explanation, explain_prompt
 from curate.lake.lake import Lake
 from curate.lake.panel_view import select_panel
 from curate.report.people import PeopleFacts, gather_people
+from curate.report.pictures import PicturedPair, gather_pictures
 from curate.report.rubrics import RubricFacts, gather_rubrics
 from curate.stats.aspects import AspectReport, measure_aspects
 from curate.stats.intervals import mean_interval, wilson_interval
@@ -346,6 +347,7 @@ class Facts:
     rejected: list[QuarantineReason]
     provenance: list[Provenance]
     people: PeopleFacts | None = None
+    pictures: tuple[PicturedPair, ...] = ()
     rubrics: tuple[RubricFacts, ...] = ()
     aspects: AspectReport | None = None
     warnings: tuple[str, ...] = ()  # doubts of the aggregation about its labels
@@ -388,6 +390,7 @@ def gather_facts(reader: Lake, config: Config) -> Facts:
         rejected=_read_facts(reader, "report_quarantine", QuarantineReason, REASONS_SHOWN),
         provenance=_read_facts(reader, "report_provenance", Provenance),
         people=gather_people(reader, config),
+        pictures=tuple(gather_pictures(reader, config)),
         rubrics=tuple(gather_rubrics(reader)),
         aspects=measure_aspects(reader),
         warnings=tuple(sentence for (sentence,) in reader.rows(read_query("doubts"))),

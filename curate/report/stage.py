@@ -19,7 +19,7 @@ from curate.lake.runs import Counts, Summary
 from curate.report.facts import gather_facts
 from curate.report.page import render_page
 
-_VERSION = 5  # of the page: raise it when the same lake must give another page
+_VERSION = 6  # of the page: raise it when the same lake must give another page
 _HEAD = 1_000  # bytes in which the fingerprint stands
 _NOUN = "a report of curate"
 # Reports had no generator before they had this fingerprint's name.

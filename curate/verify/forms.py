@@ -8,18 +8,22 @@
 | pass-fail, pass-fail-image, pass-fail-video | one | a pointwise judgment, score 1 or 0 |
 | rubric | one | a pointwise judgment, score = weighted share of the criteria that are met, and criterion verdicts |
 | critique | one | as pass-fail, with the marked spans in `raw` |
+| any of these with `-media` | with images or videos anywhere | as without; the form shows them |
 
-A task about one aspect says so above the conversation. Each form is a labelling configuration `ui_config/<form>.xml`.
-Responses are shown in an order drawn for the task.
+A task about one aspect says so above the conversation. Each form is a labelling configuration `ui_config/<form>.xml`;
+`-media` adds tags to it. pairwise-image and others of its sort show exactly one image or video at a web address in each
+response, and none in the prompt. Responses are shown in an order drawn for the task.
 """
 
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from textwrap import indent
 from typing import Any
+from urllib.parse import urlsplit
 from xml.sax.saxutils import quoteattr
 
 from curate.config.verify import HUMAN_FORMS, VerifySection
@@ -48,8 +52,11 @@ from curate.verify.display import (
     reveal_characters,
     split_steps,
 )
+from curate.verify.media_links import MediaLinks, hide_addresses, list_media
 
 MEDIA = ("image", "video")
+WITH_MEDIA = "-media"
+_PROMPT_HEIGHT = 240  # pixels of an image of the prompt, so that the responses stay in sight
 TURNS = "pairwise-turns"
 NOTHING_MET = "None of these"
 
@@ -99,16 +106,32 @@ def get_form_asked(form: str) -> AskedAs:
 
 
 def choose_form(item: TaskItem, section: VerifySection) -> str:
-    """Choose the labelling configuration that fits a task and the media of its responses."""
+    """Choose the labelling configuration that fits a task and its images and videos."""
     asked = get_asked_as(item.task, section)
-    media = _find_media(item)
-    if asked == "pairwise" and any(map(has_turns, item.answers.values())):
-        return TURNS
-    if asked in ("pairwise", "pass-fail") and media:
-        return f"{asked}-{media}"
-    if item.task.form == "pointwise" and item.task.asked_as is None and media:
-        return f"pass-fail-{media}"
-    return asked
+    has_steps = asked == "pairwise" and any(map(has_turns, item.answers.values()))
+    form = TURNS if has_steps else asked
+    if not any(map(list_media, (item.messages, *item.answers.values()))):
+        return form
+    kind = _find_single_kind(item)
+    if kind is not None and form in ("pairwise", "pass-fail"):
+        return f"{form}-{kind}"
+    if kind is not None and item.task.form == "pointwise" and item.task.asked_as is None:
+        return f"pass-fail-{kind}"
+    return form + WITH_MEDIA
+
+
+def _find_single_kind(item: TaskItem) -> str | None:
+    """Return "image" or "video" where each response has exactly one, at a web address, and the prompt has none."""
+    if list_media(item.messages):
+        return None
+    media = [list_media(answer) for answer in item.answers.values()]
+    kinds = {part.type for parts in media for part in parts}
+    if len(kinds) != 1 or any(len(parts) != 1 for parts in media):
+        return None
+    on_web = all(
+        urlsplit(part.uri or "").scheme.lower() in ("http", "https") for parts in media for part in parts
+    )
+    return kinds.pop() if on_web else None
 
 
 def _find_media(item: TaskItem) -> str | None:
@@ -139,15 +162,43 @@ def read_label_config(form: str, aspect: str | None = None) -> str:
         form: Name of the form.
         aspect: The one criterion that is asked about.
     """
+    base = form.removesuffix(WITH_MEDIA)
     text, style = (
         find_resource(f"ui_config/{name}").read_text(encoding="utf-8")
-        for name in (f"{form}.xml", "style.css")
+        for name in (f"{base}.xml", "style.css")
     )
+    if form != base:
+        text = _add_galleries(text, base)
     if aspect is not None:
         header = f'<Header value={quoteattr(describe_aspect(aspect))} size="4"/>'
         opening = '<View className="curate-task">'
         text = text.replace(opening, f"{opening}\n      {header}", 1)
     return text.replace("<Style/>", f"<Style>\n{indent(style, '    ')}  </Style>")
+
+
+def _add_galleries(text: str, form: str) -> str:
+    """Add to a labelling configuration the tags that show the media of the prompt and of each response."""
+
+    def make_tag(name: str) -> str:
+        tag = f'<HyperText name="{name}_media" value="${name}_media"'
+        return f'{tag} inline="true" clickableLinks="true" selectionEnabled="false"/>\n'
+
+    names = _name_sides(form) or ("candidates",)
+    places = {"prompt": '<Paragraphs name="conversation"[^\n]*\n'}
+    places |= {name: f'<Header value="{name.title()}" size="5"/>\n' for name in names}
+    places["candidates"] = '(?=<List name="candidates")'
+    for name in ("prompt", *names):
+        text, count = re.subn(places[name], lambda match, name=name: match[0] + make_tag(name), text, count=1)  # type: ignore[misc]
+        if count != 1:
+            raise AssertionError(f"no place for the media of {name} in the form {form}")
+    return text
+
+
+def _name_sides(form: str) -> tuple[str, ...]:
+    """Name the responses of a form as its fields do; () for a ranking."""
+    if form.startswith("pairwise"):
+        return ("left", "right")
+    return () if form.startswith("ranking") else ("response",)
 
 
 def describe_aspect(aspect: str) -> str:
@@ -167,12 +218,18 @@ def hash_form(
         criteria: What the rubric form asks people to tick; other forms do not show them.
         aspect: The one criterion that is asked about.
     """
-    texts = [criterion.text for criterion in criteria] if form == "rubric" else []
+    texts = [criterion.text for criterion in criteria] if form.startswith("rubric") else []
     return content_id(read_label_config(form, aspect), guideline, assist, texts)
 
 
 def build_task_data(
-    item: TaskItem, form: str, *, guideline: str, section: VerifySection, rubric: Rubric | None = None
+    item: TaskItem,
+    form: str,
+    *,
+    guideline: str,
+    section: VerifySection,
+    rubric: Rubric | None = None,
+    links: MediaLinks | None = None,
 ) -> dict[str, Any]:
     """Build the data of a task in Label Studio: texts to show, and what reading the answers needs. It names no model.
 
@@ -182,15 +239,21 @@ def build_task_data(
         guideline: Text beside the task.
         section: `verify` of curate.yaml.
         rubric: What `verify.rubric` names.
+        links: Makes the links of a `-media` form.
 
     Raises:
         ValueError: The task cannot be shown; the message says why, the same for all tasks with this problem.
     """
     if set(item.answers) != set(item.task.responses):
         raise ValueError("about responses that are not in the lake")
-    if form in ("rubric", "critique") and (media := _find_media(item)):
+    base, original, galleries = form.removesuffix(WITH_MEDIA), item, dict[str, str]()
+    if form != base and links is not None:
+        galleries = _build_galleries(item, base, links)
+        answers_as_text = {response: hide_addresses(answer) for response, answer in item.answers.items()}
+        item = replace(item, messages=hide_addresses(item.messages), answers=answers_as_text)
+    if base in ("rubric", "critique") and (media := _find_media(item)):
         raise ValueError(f"with an {media}" if media == "image" else f"with a {media}")
-    criteria = list_asked_criteria(item, section, rubric) if form == "rubric" else ()
+    criteria = list_asked_criteria(item, section, rubric) if base == "rubric" else ()
     guideline = add_own_criteria(guideline, item)
     data: dict[str, Any] = {
         "task": item.task.task_id,
@@ -202,27 +265,27 @@ def build_task_data(
         "order": list(item.order),
         "conversation": render_turns(item.messages),
         "guideline": guideline,
+        **galleries,
     }
     answers = [item.answers[response] for response in item.order]
-    if form == "ranking":
+    if base == "ranking":
         data["candidates"] = [
             {"id": str(number), "title": f"Response {number}", "body": render_answer(answer)}
             for number, answer in enumerate(answers, start=1)
         ]
         return data
-    if form == TURNS:
-        common = count_common(answers)
+    if base == TURNS:  # other pictures are other messages, also where text stands for them
+        common = count_common([original.answers[response] for response in item.order])
         data["conversation"] += render_steps(answers[0][:common]) + mark_branch(common)
         for name, answer in zip(("left", "right"), answers, strict=True):
             data[f"{name}_steps"], data[name] = split_steps(answer[common:])
         return data
-    media = form.rpartition("-")[2]
-    names = ("left", "right") if form.startswith("pairwise") else ("response",)
-    for name, answer in zip(names, answers, strict=True):
+    media = base.rpartition("-")[2]
+    for name, answer in zip(_name_sides(base), answers, strict=True):
         data[name] = render_answer(answer)
         if media in MEDIA:
             data[f"{name}_{media}"] = find_media_address(answer, media)
-    if form == "rubric":
+    if base == "rubric":
         data["criteria"] = [{"value": criterion.text} for criterion in criteria]
         data["criteria"].append({"value": NOTHING_MET})
         data["asked_criteria"] = pack_criteria(criteria)
@@ -237,9 +300,26 @@ def add_own_criteria(guideline: str, item: TaskItem) -> str:
     return "\n".join([f"{guideline}\n\nFor this request:", *lines])
 
 
+def _build_galleries(item: TaskItem, form: str, links: MediaLinks) -> dict[str, str]:
+    """Return the fields of a `-media` form beside those of its text form."""
+    galleries = {
+        "prompt_media": links.build_gallery(item.messages, item.task.prompt_id, height=_PROMPT_HEIGHT)
+    }
+    if names := _name_sides(form):
+        return galleries | {
+            f"{name}_media": links.build_gallery(item.answers[response], response)
+            for name, response in zip(names, item.order, strict=True)
+        }
+    shown = [
+        links.build_gallery(item.answers[response], response, f"Response {number}:", height=_PROMPT_HEIGHT)
+        for number, response in enumerate(item.order, start=1)
+    ]
+    return galleries | {"candidates_media": "".join(shown)}
+
+
 def read_answer(data: dict[str, Any], result: Sequence[dict[str, Any]]) -> Verdict:
     """Read an annotation's `result` as a verdict on the responses of its task; an empty answer is an abstention."""
-    form, order = str(data["form"]), [str(response) for response in data["order"]]
+    form, order = str(data["form"]).removesuffix(WITH_MEDIA), [str(response) for response in data["order"]]
     values: dict[str, list[dict[str, Any]]] = {}
     for part in result:
         values.setdefault(str(part.get("from_name")), []).append(part.get("value", {}))

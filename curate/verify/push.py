@@ -18,8 +18,9 @@ from curate.core.identity import content_id
 from curate.core.progress import Track, no_progress
 from curate.lake.lake import Lake
 from curate.lake.runs import StageRun, Summary
-from curate.verify.forms import TaskItem, build_task_data, choose_form, suggest_choice
+from curate.verify.forms import WITH_MEDIA, TaskItem, build_task_data, choose_form, suggest_choice
 from curate.verify.guidelines import Guidelines
+from curate.verify.media_links import MediaLinks
 from curate.verify.queue import read_queue, read_task_items
 from curate.verify.server import LabelStudioClient, LabelStudioError, LabelStudioProject
 
@@ -129,6 +130,7 @@ def _prepare_tasks(
     """Prepare tasks for the import; also return how many cannot be shown, by reason."""
     ready: list[dict[str, Any]] = []
     dropped: dict[str, int] = {}
+    links = MediaLinks.open(config) if form.endswith(WITH_MEDIA) else None
     for item in group:
         try:
             ready.append(
@@ -137,6 +139,7 @@ def _prepare_tasks(
                     form,
                     guideline=guidelines.find_text(item.category),
                     section=config.verify,
+                    links=links,
                     rubric=guidelines.rubric,
                 )
             )

@@ -30,7 +30,7 @@ CLIENT_SECONDS = 15.0  # for one call, however slowly its bytes come
 SETTLE_SECONDS = 1.0  # seconds to wait for more calls before pulling
 
 
-class _BoundedServer(ThreadingHTTPServer):
+class BoundedServer(ThreadingHTTPServer):
     """A server that serves so many clients at a time and turns others away: a call that is lost costs a wait only."""
 
     daemon_threads = True
@@ -97,7 +97,7 @@ def open_receiver(secret: str, changed: threading.Event, *, host: str, port: int
         def log_message(self, format: str, *args: object) -> None:
             pass  # a port scan would fill the log
 
-    with _BoundedServer((host, port), Handler) as server:
+    with BoundedServer((host, port), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
             yield server.server_address[1]

@@ -5,6 +5,11 @@ CREATE OR REPLACE MACRO memory.content_text(content) AS
         coalesce(piece."text", '[' || piece."type"
             || CASE WHEN piece.uri NOT LIKE 'data:%' THEN ' ' || piece.uri ELSE '' END || ']')), chr(10));
 
+CREATE OR REPLACE MACRO memory.shows_media(messages) AS
+    len(list_filter(
+        flatten(list_transform(messages, lambda message: message.content)),
+        lambda piece: piece."type" IN ('image', 'video'))) > 0;
+
 CREATE OR REPLACE MACRO memory.is_plain(messages) AS
     len(messages) = 1 AND messages[1]."role" = 'assistant' AND messages[1].reasoning IS NULL
     AND coalesce(len(messages[1].tool_calls), 0) = 0

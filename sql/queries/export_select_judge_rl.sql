@@ -8,12 +8,18 @@ WITH asked AS (
     FROM current_judgments
     WHERE form = 'pairwise' AND kind = 'llm' AND shown IS NOT NULL
     GROUP BY prompt_id, annotator_id, revision, response_a, response_b, shown
+),
+pictured AS (
+    SELECT prompt_id, true AS shown_media FROM prompts WHERE memory.shows_media(messages)
+    UNION
+    SELECT prompt_id, true FROM responses WHERE memory.shows_media(messages)
 )
 SELECT
     judgment_id, asked.prompt_id, [asked.response_a, asked.response_b] AS responses, confidence,
     CASE
         WHEN transcribed.revision IS NULL THEN 'by a judge whose prompt cannot be made again'
         WHEN $2::VARCHAR IS NOT NULL AND prompts.split IS DISTINCT FROM $2::VARCHAR THEN 'in another split'
+        WHEN shown_media THEN 'with images or videos, for which these rows have no place'
         WHEN final.outcome IS NULL THEN 'the pair has no label'
         WHEN final.outcome = 'tie' THEN 'the label is a tie'
         WHEN status = 'discarded' THEN 'the label is discarded'
@@ -23,4 +29,5 @@ SELECT
 FROM asked
 LEFT JOIN transcribed USING (annotator_id, revision)
 LEFT JOIN prompts USING (prompt_id)
+LEFT JOIN pictured USING (prompt_id)
 LEFT JOIN (FROM preferences WHERE iteration = $1) AS final USING (prompt_id, response_a, response_b)

@@ -10,6 +10,11 @@ WITH said AS (
     FROM current_judgments
     WHERE form = 'pairwise' AND kind = 'llm'
     WINDOW same AS (PARTITION BY prompt_id, annotator_id, revision, response_a, response_b, sample)
+),
+pictured AS (
+    SELECT prompt_id, true AS shown_media FROM prompts WHERE memory.shows_media(messages)
+    UNION
+    SELECT prompt_id, true FROM responses WHERE memory.shows_media(messages)
 )
 SELECT
     judgment_id, said.prompt_id, confidence,
@@ -18,6 +23,7 @@ SELECT
         WHEN $2::VARCHAR IS NOT NULL AND prompts.split IS DISTINCT FROM $2::VARCHAR THEN 'in another split'
         WHEN coalesce(p."filter", fa."filter", fb."filter") IS NOT NULL
             THEN 'filter ' || coalesce(p."filter", fa."filter", fb."filter")
+        WHEN shown_media THEN 'with images or videos, for which these rows have no place'
         WHEN said.outcome IN ('failed', 'abstain') THEN 'failed or abstained'
         WHEN coalesce(rationale, '') = '' THEN 'without a rationale'
         WHEN orders < 2 THEN 'asked in one order only'
@@ -33,6 +39,7 @@ SELECT
 FROM said
 LEFT JOIN transcribed USING (annotator_id, revision)
 LEFT JOIN prompts USING (prompt_id)
+LEFT JOIN pictured USING (prompt_id)
 LEFT JOIN (FROM preferences WHERE iteration = $1) AS final USING (prompt_id, response_a, response_b)
 LEFT JOIN dropped_by_filter AS p ON p.item_id = said.prompt_id
 LEFT JOIN dropped_by_filter AS fa ON fa.item_id = said.response_a

@@ -46,7 +46,10 @@ def make_project(folder: Path, server: Served) -> None:
             "prompt": f"Why do people like {topic}?",
             "chosen": f"Many grew up with {topic}, so it reminds them of home; it is also cheap.",
             "rejected": f"People like {topic}.",
-            "reasons": [f"It gives reasons, which is what was asked about {topic}.", "The other one only repeats."],
+            "reasons": [
+                f"It gives reasons, which is what was asked about {topic}.",
+                "The other one only repeats.",
+            ],
         }
         for topic in TOPICS
     ]
@@ -57,7 +60,13 @@ def make_project(folder: Path, server: Served) -> None:
         for row in rows
     ]  # fmt: skip
     (folder / "responses.jsonl").write_text("".join(json.dumps(row) + "\n" for row in responses))
-    engine = {"kind": "openai", "url": server.url, "model": "m", "tokenizer": str(server.model), "outage": 600}
+    engine = {
+        "kind": "openai",
+        "url": server.url,
+        "model": "m",
+        "tokenizer": str(server.model),
+        "outage": 600,
+    }
     rubric = {"kind": "rubric", "engine": "smol", "rubric": "rubrics/extracted.yaml"}
     config = {
         "engines": {"smol": engine},

@@ -16,7 +16,13 @@ from curate.serve.limits import ServerLimits
 from tests.serve.test_app import Lengths
 
 BULLETS = {"name": "lists", "text": "It has a list.", "kind": "feature", "feature": "bullets", "weight": -2.0}
-NUMBERS = {"name": "numbers", "text": "It has numbers.", "kind": "feature", "feature": "numbers", "scale": 0.5}
+NUMBERS = {
+    "name": "numbers",
+    "text": "It has numbers.",
+    "kind": "feature",
+    "feature": "numbers",
+    "scale": 0.5,
+}
 
 
 def write(folder: Path, *criteria: dict[str, Any]) -> Path:

@@ -247,10 +247,15 @@ class CausalModel:
                 generation_config=config,
                 logits_processor=self._build_constraints(schema),
                 tokenizer=self.tokens.tokenizer,
+                **self._make_inputs(torch.from_numpy(ids)),
             )[:, ids.shape[1] :].tolist()
         if sampling.temperature <= 0:
             return [[row] * sampling.n for row in drawn]
         return [drawn[start : start + sampling.n] for start in range(0, len(drawn), sampling.n)]
+
+    def _make_inputs(self, tokens: torch.Tensor) -> dict[str, Any]:
+        """Return what the model reads besides tokens int64[B, L]: nothing, where it reads text."""
+        return {}
 
     def _build_generation(
         self, prompt: tuple[int, ...], answers: list[list[int]], sampling: Sampling

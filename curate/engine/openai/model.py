@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from curate.config.images import ImageAccess
 from curate.core.errors import CurateError
 from curate.core.extras import require_extra
+from curate.data.conversation import has_media
 from curate.engine.base import (
     Capability,
     Chat,
@@ -28,6 +30,7 @@ from curate.engine.batching import Target
 from curate.engine.chat_tokens import ChatTokens
 from curate.engine.choices import (
     Context,
+    apply_apart,
     collect_token_queries,
     draw_choices,
     restore_order,
@@ -148,8 +151,17 @@ class ServerModel:
 
     def choose(self, requests: Sequence[Choose]) -> list[Choice | Failure]:
         self._check_server_once()
-        if self.chat_tokens is not None and self.calls.server_software == "vllm":
-            return self._choose_exactly(requests, self.chat_tokens)
+        tokens = self.chat_tokens
+        if tokens is not None and self.calls.server_software == "vllm":
+            return apply_apart(
+                requests,
+                _shows_media,
+                self._look_choices_up,
+                lambda others: self._choose_exactly(others, tokens),
+            )
+        return self._look_choices_up(requests)
+
+    def _look_choices_up(self, requests: Sequence[Choose]) -> list[Choice | Failure]:
         answers = self._post_in_order(
             self.calls.build_top_token_queries(requests), [request.messages for request in requests]
         )
@@ -270,8 +282,17 @@ def _has_input_log_probs(answer: dict[str, Any]) -> bool:
     return len(logprobs.get("token_logprobs") or []) >= 2
 
 
+def _shows_media(request: Choose) -> bool:
+    return has_media(request.messages)
+
+
 def connect_server(
-    options: OpenAIOptions, key: str | None, tokenizer: Weights | None, store: Path | None = None
+    options: OpenAIOptions,
+    key: str | None,
+    tokenizer: Weights | None,
+    store: Path | None = None,
+    *,
+    images: ImageAccess | None = None,
 ) -> ServerModel:
     """Return the model behind a server. Nothing is sent yet.
 
@@ -280,6 +301,7 @@ def connect_server(
         key: The key, or None.
         tokenizer: Place of the model's tokenizer, or None.
         store: File in which batches are written down, where questions go through the provider's batch API.
+        images: Says which images may be opened.
     """
     retry_policy = RetryPolicy(
         concurrency=options.concurrency,
@@ -298,7 +320,8 @@ def connect_server(
             outage=options.outage,
         )
         batch_client = BatchClient(http_client, BatchStore(store, http_client.root), policy)
-    return ServerModel(http_client, CallBuilder(options, _load_tokenizer(options, tokenizer)), batch_client)
+    calls = CallBuilder(options, _load_tokenizer(options, tokenizer), images=images or ImageAccess())
+    return ServerModel(http_client, calls, batch_client)
 
 
 def _load_tokenizer(options: OpenAIOptions, tokenizer: Weights | None) -> ChatTokens | None:

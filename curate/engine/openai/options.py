@@ -29,6 +29,11 @@ class OpenAIOptions(EngineOptions):
         None, ge=8, description="Longest input and output together, in tokens; default: the server says."
     )
     label: int = Field(0, ge=0, description="Which output of a classifier with several is the reward.")
+    images: Literal["none", "embed", "address"] = Field(
+        "none",
+        description="Whether the model reads images. embed: each is sent in the request; address: the server fetches "
+        "those at web addresses itself (as `images` of curate.yaml allows them), and the others are sent.",
+    )
     top_logprobs: int = Field(
         20,
         ge=1,

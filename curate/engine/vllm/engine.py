@@ -75,4 +75,9 @@ class VllmEngine(LocalEngine):
     def _open_model(self) -> Engine:
         from curate.engine.vllm.model import start_vllm  # imports torch and vllm
 
-        return cast(Engine, start_vllm(self.weights, self.task, self.options))
+        return cast(
+            Engine,
+            start_vllm(
+                self.weights, self.task, self.options, images=self._images if self.reads_images else None
+            ),
+        )

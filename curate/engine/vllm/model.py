@@ -24,8 +24,10 @@ from vllm import LLM, PoolingParams, SamplingParams
 from vllm.sampling_params import StructuredOutputsParams
 from vllm.v1.engine.exceptions import EngineDeadError as EngineDead
 
+from curate.config.images import ImageAccess
 from curate.core.errors import CurateError
 from curate.core.identity import content_id
+from curate.data.media import images_of, open_image
 from curate.engine.base import (
     Chat,
     Choice,
@@ -45,14 +47,17 @@ from curate.engine.chat_tokens import ChatTokens
 from curate.engine.choices import collect_token_queries, draw_choices, sort_by_beginning, sum_log_probs
 from curate.engine.local.embedder import Float32, embed_windows, normalize_rows, split_windows
 from curate.engine.vllm.options import VllmOptions
+from curate.engine.vllm.vision import PlacedImageTokens
 from curate.engine.weights import Task, Weights
+from curate.records import Part
 
 __all__ = ["EngineDead", "VllmCausal", "VllmEmbedder", "VllmReward", "start_vllm"]
 
 K = TypeVar("K")
 Ids = tuple[int, ...]
+Shown = tuple[Part, ...]  # the images of a prompt
 Prepare = Callable[
-    [Sequence[int]], list[tuple[K, Ids, SamplingParams]]
+    [Sequence[int]], list[tuple[K, tuple[Ids, Shown], SamplingParams]]
 ]  # key, prompt, and what is asked about it
 _BATCH = 256  # requests that are split into tokens together
 _MANY = 1 << 20  # token ids whose log-probabilities may be asked for: as many as there are
@@ -90,10 +95,12 @@ class VllmModel:
     Attributes:
         prompt_tokens: Tokens of all prompts so far.
         cached_tokens: Those of them that were in the prefix cache.
+        images: Says which images may be opened; None: the model reads text alone.
     """
 
     llm: LLM
     tokens: ChatTokens
+    images: ImageAccess | None = None
     prompt_tokens: int = field(init=False, default=0)
     cached_tokens: int = field(init=False, default=0)
 
@@ -119,7 +126,7 @@ class VllmModel:
                     if not (ready := prepare(order[start : start + _BATCH])):
                         continue
                     keys += [key for key, _, _ in ready]
-                    prompts: list[Any] = [{"prompt_token_ids": list(ids)} for _, ids, _ in ready]
+                    prompts: list[Any] = [self._make_prompt(*prompt) for _, prompt, _ in ready]
                     ids_sent += self.llm.enqueue(
                         prompts, [settings for _, _, settings in ready], use_tqdm=False
                     )
@@ -133,6 +140,12 @@ class VllmModel:
         self.cached_tokens += sum(output.num_cached_tokens or 0 for output in outputs)
         return list(zip(keys, outputs, strict=True))
 
+    def _make_prompt(self, ids: Ids, shown: Shown) -> dict[str, Any]:
+        prompt: dict[str, Any] = {"prompt_token_ids": list(ids)}
+        if shown and self.images is not None:
+            prompt["multi_modal_data"] = {"image": [open_image(part, self.images) for part in shown]}
+        return prompt
+
 
 class VllmCausal(VllmModel):
     """A causal language model."""
@@ -140,36 +153,57 @@ class VllmCausal(VllmModel):
     def choose(self, requests: Sequence[Choose]) -> list[Choice | Failure]:
         slots: dict[int, list[Target] | Failure] = {}
 
-        def prepare_batch(places: Sequence[int]) -> list[tuple[Ids, Ids, SamplingParams]]:
+        shown = [images_of(request.messages) for request in requests]
+
+        def prepare_batch(
+            places: Sequence[int],
+        ) -> list[tuple[tuple[Ids, Shown], tuple[Ids, Shown], SamplingParams]]:
             split = self.tokens.encode_choices([requests[place] for place in places])
             slots.update(zip(places, split, strict=True))
-            queries = collect_token_queries(
-                [target for slot in split if not isinstance(slot, Failure) for target in slot]
-            )
-            return [(context, context, _make_token_query(ids)) for context, ids in queries.items()]
+            targets: dict[Shown, list[Target]] = {}  # the same tokens after other images are another prompt
+            for place, slot in zip(places, split, strict=True):
+                targets.setdefault(shown[place], []).extend([] if isinstance(slot, Failure) else slot)
+            return [
+                ((context, images), (context, images), _make_token_query(ids))
+                for images, wanted in targets.items()
+                for context, ids in collect_token_queries(wanted).items()
+            ]
 
-        log_probs: dict[Ids, dict[int, float]] = {}
-        for context, output in self._run_prompts([request.messages for request in requests], prepare_batch):
-            listed = output.outputs[0].logprobs[0]
-            log_probs.setdefault(context, {}).update(
+        log_probs: dict[Shown, dict[Ids, dict[int, float]]] = {}
+        tokens_in: dict[tuple[Ids, Shown], int] = {}
+        for key, output in self._run_prompts([request.messages for request in requests], prepare_batch):
+            (context, images), listed = key, output.outputs[0].logprobs[0]
+            tokens_in[key] = len(output.prompt_token_ids)
+            log_probs.setdefault(images, {}).setdefault(context, {}).update(
                 {token: listing.logprob for token, listing in listed.items()}
             )
         return [
             slot
             if isinstance(slot, Failure)
-            else Choice(tuple(sum_log_probs(target, log_probs) for target in slot), len(slot[0].context), 0)
-            for slot in (slots[place] for place in range(len(requests)))
+            else Choice(
+                tuple(sum_log_probs(target, log_probs[shown[place]]) for target in slot),
+                tokens_in[slot[0].context, shown[place]],
+                0,
+            )
+            for place, slot in ((place, slots[place]) for place in range(len(requests)))
         ]
 
     def loglikelihood(self, requests: Sequence[Continuation]) -> list[LogLikelihood | Failure]:
         slots: dict[int, Target | Failure] = {}
         settings = SamplingParams(max_tokens=1, temperature=0.0, prompt_logprobs=0, detokenize=False)
 
-        def prepare_batch(places: Sequence[int]) -> list[tuple[Target, Ids, SamplingParams]]:
+        def prepare_batch(places: Sequence[int]) -> list[tuple[Target, tuple[Ids, Shown], SamplingParams]]:
             split = self.tokens.encode_targets([requests[place] for place in places])
-            slots.update(zip(places, split, strict=True))
-            targets = dict.fromkeys(slot for slot in split if isinstance(slot, Target))
-            return [(target, target.context + target.continuation, settings) for target in targets]
+            for place, slot in zip(places, split, strict=True):
+                slots[place] = slot
+                if images_of(requests[place].messages):
+                    slots[place] = Failure(
+                        "vLLM gives no likelihood of a text after images here", permanent=True
+                    )
+            targets = dict.fromkeys(
+                slot for slot in (slots[place] for place in places) if isinstance(slot, Target)
+            )
+            return [(target, (target.context + target.continuation, ()), settings) for target in targets]
 
         log_probs = {
             target: sum(
@@ -193,7 +227,7 @@ class VllmCausal(VllmModel):
         free = [number for number, request in enumerate(requests) if request.choices is None]
         refused = self._find_refused_schemas({requests[number].json_schema for number in free})
 
-        def prepare_batch(places: Sequence[int]) -> list[tuple[int, Ids, SamplingParams]]:
+        def prepare_batch(places: Sequence[int]) -> list[tuple[int, tuple[Ids, Shown], SamplingParams]]:
             numbers = [free[place] for place in places]
             batch = [requests[number] for number in numbers]
             contexts = self.tokens.encode_all(
@@ -206,7 +240,8 @@ class VllmCausal(VllmModel):
                 if isinstance(ids, Failure):
                     results[number] = ids
                 else:
-                    ready.append((number, tuple(ids), self._make_sampling_params(request, tuple(ids))))
+                    prompt = (tuple(ids), images_of(request.messages))
+                    ready.append((number, prompt, self._make_sampling_params(request, tuple(ids))))
             return ready
 
         for number, output in self._run_prompts(
@@ -251,8 +286,8 @@ class VllmCausal(VllmModel):
 
 def _prepare_single_prompt(
     settings: SamplingParams, places: Sequence[int]
-) -> list[tuple[int, Ids, SamplingParams]]:
-    return [(0, (1,), settings)]
+) -> list[tuple[int, tuple[Ids, Shown], SamplingParams]]:
+    return [(0, ((1,), ()), settings)]
 
 
 def _build_generation(output: Any, request: Generate) -> Generation:
@@ -324,13 +359,16 @@ class VllmEmbedder(VllmModel):
         return normalize_rows(vectors)
 
 
-def start_vllm(weights: Weights, task: Task, options: VllmOptions) -> VllmCausal | VllmReward | VllmEmbedder:
+def start_vllm(
+    weights: Weights, task: Task, options: VllmOptions, *, images: ImageAccess | None = None
+) -> VllmCausal | VllmReward | VllmEmbedder:
     """Start vLLM on a model.
 
     Args:
         weights: The model's place.
         task: What it is for.
         options: Options of the engine.
+        images: Says which images a vision-language model may be shown; None: it reads text alone.
 
     Raises:
         CurateError: vLLM refuses the model or the machine.
@@ -369,10 +407,14 @@ def start_vllm(weights: Weights, task: Task, options: VllmOptions) -> VllmCausal
         ) from error
     tokens = ChatTokens(llm.get_tokenizer(), llm.model_config.max_model_len)
     if task == "causal":
-        return VllmCausal(llm, tokens)
+        if images is not None:
+            from curate.engine.local.loading import load_processor
+
+            tokens = PlacedImageTokens(load_processor(weights.source, **hub), tokens.max_length, images)
+        return VllmCausal(llm, tokens, images)
     if task == "embedding":
         return VllmEmbedder(llm, tokens)
-    return VllmReward(llm, tokens, _check_label(llm, options))
+    return VllmReward(llm, tokens, label=_check_label(llm, options))
 
 
 def _check_label(llm: LLM, options: VllmOptions) -> int:

@@ -23,6 +23,7 @@ _CODED = {
     "lmsys-arena": "curate.ingest.shapes.lmsys_arena:LmsysArena",
     "alpaca-eval": "curate.ingest.shapes.alpaca_eval:AlpacaEval",
     "feedback-log": "curate.ingest.shapes.feedback_log:FeedbackLog",
+    "imagereward": "curate.ingest.shapes.imagereward:ImageReward",
     "oasst-trees": "curate.ingest.shapes.oasst_trees:OasstTrees",
 }
 

@@ -29,7 +29,6 @@ _REMOVED = {
     "prompts": ("prompt_id", "forgotten_prompts"),
     "responses": ("response_id", "forgotten_responses"),
     "judgments": ("judgment_id", "forgotten_judgments"),
-    "criterion_verdicts": ("verdict_id", "forgotten_verdicts"),
     "quarantine": ("quarantine_id", "forgotten_quarantine"),
     "verify_tasks": ("task_id", "forgotten_tasks"),
 }

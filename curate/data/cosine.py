@@ -35,7 +35,8 @@ def find_close_pairs(vectors: Float32, threshold: float, *, exact: int = EXACT) 
     """
     total = len(vectors)
     clusters = [np.arange(total)] if total <= exact else _cluster_vectors(vectors)
-    keys, cosines = [np.empty(0, np.int64)], [np.empty(0, np.float32)]
+    keys: list[Int64] = [np.empty(0, np.int64)]
+    cosines: list[Float32] = [np.empty(0, np.float32)]
     for members in clusters:
         for earlier, later, cosine in _compare_members(vectors, members, threshold):
             keys.append(later * total + earlier)

@@ -49,7 +49,8 @@ def _find_fault(question: Question, answer: Answer) -> str | None:
     """Explain why the answer is no judgment of this question; None if it is one."""
     if not isinstance(answer.outcome, str) or answer.outcome not in _OUTCOMES:
         return f"the outcome is {_show_value(answer.outcome)}, and not one of {', '.join(_OUTCOMES)}"
-    for name, text in (("raw", answer.raw), ("rationale", answer.rationale)):
+    texts: tuple[tuple[str, object], ...] = (("raw", answer.raw), ("rationale", answer.rationale))
+    for name, text in texts:
         if text is not None and not isinstance(text, str):
             return f"`{name}` is {_show_value(text)}, and not a text"
     for name, count in (("tokens_in", answer.tokens_in), ("tokens_out", answer.tokens_out)):

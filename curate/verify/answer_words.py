@@ -93,8 +93,8 @@ def parse_spans(question: OfflineQuestion, text: str) -> list[dict[str, Any]]:
 def _parse_pairwise(question: OfflineQuestion, word: str, rationale: str | None) -> Verdict | None:
     if word in _TIES:
         tied_as = _TIES[word]
-        details = {"verdict": tied_as} if tied_as else {}
-        return Verdict("tie", tied_as=tied_as, rationale=rationale, details=details)
+        stated: dict[str, Any] = {"verdict": tied_as} if tied_as else {}
+        return Verdict("tie", tied_as=tied_as, rationale=rationale, details=stated)
     side, _, strength = word.partition(" ")
     if side not in _SIDES or strength not in _STRENGTHS:
         return None

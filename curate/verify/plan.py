@@ -192,7 +192,7 @@ def _route_questions(
 ) -> dict[str, Int64]:
     """Let the strategies choose n of the open questions: those about the pairs that they choose."""
     units = None if states is pairs else index_units(states, pairs)
-    open_pairs = is_open if units is None else ((units >= 0) & is_open[units]).any(axis=1)
+    open_pairs: Bool = is_open if units is None else np.any((units >= 0) & is_open[units], axis=1)
     with_embeddings = any(entry.strategy.reads_embeddings for entry in strategies)
     pool, rows = read_routing_pairs(lake, config, pairs, open_pairs, with_embeddings=with_embeddings)
     if units is None:

@@ -65,10 +65,11 @@ def write_sheet(path: Path, questions: Sequence[OfflineQuestion], *, force: bool
         CurateError: The file exists and `force` is not set, or it cannot be written.
     """
     sheet = io.StringIO(newline="")
-    writer = csv.DictWriter(sheet, _choose_columns(questions))
+    columns = _choose_columns(questions)
+    writer = csv.DictWriter(sheet, columns)
     writer.writeheader()
     for question in questions:
-        writer.writerow(_build_row(question, writer.fieldnames))
+        writer.writerow(_build_row(question, columns))
     with open_output(path, force=force) as stream:
         stream.write(sheet.getvalue().encode("utf-8-sig"))
 

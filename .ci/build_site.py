@@ -1,6 +1,6 @@
 """Build the documentation's site: `python .ci/build_site.py` writes build/site, with strict links.
 
-It copies the pages to build/pages, where links that leave docs/ lead to copies of the files, adds what is made from code
+It copies the pages to build/pages, where links that leave docs/ lead to copies of files. It adds what is made from code
 (the keys of curate.yaml, the functions of Python) and llms.txt, and runs Zensical on zensical.toml.
 """
 
@@ -87,7 +87,7 @@ def copy_pages() -> None:
 
 
 def space_blocks(text: str) -> str:
-    """Put an empty line before lists, tables and fences that follow text at once, as GitHub does not need and others do."""
+    """Put an empty line before lists, tables and fences that follow text at once: GitHub alone needs none."""
     lines: list[str] = []
     fenced = False
     for line in text.split("\n"):

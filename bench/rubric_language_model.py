@@ -83,7 +83,7 @@ def write_project(folder: Path, rows: list[dict[str, Any]], server: Served) -> N
         },
         "rubric": {
             "extract": {
-                "engine": "smol", "labels": "pairs.jsonl", "consistency": 0, "rounds": 1, "criteria": 8,
+                "engine": "smol", "labels": "pairs.jsonl", "consistency": 0, "rounds": 1, "criteria": 4,
                 "methods": METHODS, "longest": 120,
                 "max_tokens": 512,
             }
@@ -128,7 +128,7 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = given.keep or Path(temporary) / "project"
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         model = save_smollm(Path(temporary) / "model")
         server = Served(
             model, (*GRAMMAR, "--max-model-len", "4096", "--dtype", "bfloat16"), folder / "vllm.log"

@@ -1,4 +1,4 @@
-"""What commands answer to programs: a command returns one of these, and `--json` prints it.
+"""The answers of commands to programs: a command returns one of these, and `--json` prints it.
 
 Each command names the type in its annotation; `curate.cli.reference` makes schemas/cli/*.json and the page
 docs/reference/cli.md of it. A key that is there keeps its name and meaning; new ones may come.
@@ -23,7 +23,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class StageResult:
-    """What a stage did: `rows_in = rows_kept + rows_duplicate + rows_dropped`.
+    """The work of a stage: `rows_in = rows_kept + rows_duplicate + rows_dropped`.
 
     Attributes:
         stage: Name of the stage.
@@ -56,14 +56,14 @@ class StageResult:
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """What the stages of a command did, in their order."""
+    """The work of a command, stage by stage."""
 
     stages: list[StageResult]
 
 
 @dataclass(frozen=True, slots=True)
 class Estimates:
-    """What the pending questions of each judge would take (`--dry-run`)."""
+    """The effort of the pending questions, judge by judge (`--dry-run`)."""
 
     judges: list[CostEstimate]
 
@@ -79,7 +79,7 @@ class RankingDocument:
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkScore:
-    """How often a subject (the panel, a judge, a model) is right on a benchmark.
+    """The share that a subject (the panel, a judge, a model) gets right on a benchmark.
 
     Attributes:
         benchmark: Name of the benchmark.
@@ -106,7 +106,7 @@ class BenchmarkScore:
 
 @dataclass(frozen=True, slots=True)
 class ProjectRun:
-    """What the stages of curate.yaml did, and how the labels score on its benchmarks."""
+    """The work of the stages of curate.yaml, and the scores of the labels on its benchmarks."""
 
     stages: list[StageResult]
     scores: list[BenchmarkScore]
@@ -114,7 +114,7 @@ class ProjectRun:
 
 @dataclass(frozen=True, slots=True)
 class AttackRate:
-    """How often a judge fell for an attack: its rate, the 95 % interval, pairs, and what it fell for most."""
+    """The success of an attack on a judge: its rate, the 95 % interval, pairs, and what it fell for most."""
 
     judge: str
     rate: float
@@ -127,7 +127,7 @@ class AttackRate:
 
 @dataclass(frozen=True, slots=True)
 class AttackRun:
-    """What an attack on the judges did, and how often each fell for it."""
+    """An attack on the judges, and its success with each."""
 
     stages: list[StageResult]
     attacks: list[AttackRate]
@@ -158,7 +158,7 @@ class BenchmarkRun:
 
 @dataclass(frozen=True, slots=True)
 class StatusDocument:
-    """What is in the lake: rows of the queries `sql/queries/status_*`, and whether every count adds up."""
+    """The content of the lake: rows of the queries `sql/queries/status_*`, and whether every count adds up."""
 
     snapshot: int
     reconciles: bool
@@ -183,7 +183,7 @@ class RunsDocument:
 
 @dataclass(frozen=True, slots=True)
 class InputCount:
-    """How many rows of an input would be taken in, and why others would not."""
+    """The rows of an input that would be taken in, and the reasons of those that would not."""
 
     part: str
     sound: int
@@ -193,7 +193,7 @@ class InputCount:
 
 @dataclass(frozen=True, slots=True)
 class Recognised:
-    """What a file is taken to be: the sentence for people, how certain that is, and the entry of curate.yaml."""
+    """The recognition of a file: the sentence for people, how certain that is, and the entry of curate.yaml."""
 
     source: str
     description: str
@@ -205,7 +205,7 @@ class Recognised:
 
 @dataclass(frozen=True, slots=True)
 class IngestRun:
-    """What `curate ingest` took in; without writing: what the files are (`--explain`), what they hold (`--dry-run`)."""
+    """The work of `curate ingest`; where nothing is written, what files are (`--explain`) or hold (`--dry-run`)."""
 
     stages: list[StageResult] = field(default_factory=list)
     recognised: list[Recognised] = field(default_factory=list)
@@ -226,7 +226,7 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class CertificateCheck:
-    """Whether a certificate holds; where it does not, the reasons, and exit code 1."""
+    """The check of a certificate; where it does not hold, the reasons, and exit code 1."""
 
     path: str
     hash: str
@@ -251,7 +251,7 @@ class Pushed:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What exports wrote, and with `--push` what went to the hub."""
+    """The work of exports, and with `--push` what went to the hub."""
 
     stages: list[StageResult]
     warnings: list[str]
@@ -270,7 +270,7 @@ class ForgottenUse:
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """What was forgotten (with `dry_run`: what would be): rows by table, what was made of them, and the receipt."""
+    """Something that was forgotten (with `dry_run`: would be): rows by table, what was made of them, the receipt."""
 
     label: str
     removed: dict[str, int]
@@ -323,7 +323,7 @@ class AgreementFigure:
 
 @dataclass(frozen=True, slots=True)
 class QualityDocument:
-    """How well people work, together and one by one; `disputed`: pairs without a majority."""
+    """The quality of people's work, together and one by one; `disputed`: pairs without a majority."""
 
     agreement: list[AgreementFigure]
     people: list[PersonFigures]
@@ -332,7 +332,7 @@ class QualityDocument:
 
 @dataclass(frozen=True, slots=True)
 class LoopDocument:
-    """What a run of the loop did, its turns, and how many questions wait for people."""
+    """A run of the loop, its turns, and the number of questions that wait for people."""
 
     stages: list[StageResult]
     turns: list[Row]
@@ -353,7 +353,7 @@ class SheetCount:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """How many questions were answered in the terminal."""
+    """The number of questions that were answered in the terminal."""
 
     answered: int
 
@@ -369,7 +369,7 @@ class Serving:
 
 @dataclass(frozen=True, slots=True)
 class AgentContext:
-    """What a coding agent needs: rules, commands, keys of curate.yaml, columns of tables, and this project's state."""
+    """A page for coding agents: rules, commands, keys of curate.yaml, columns of tables, and this project's state."""
 
     rules: list[str]
     commands: dict[str, str]
@@ -493,7 +493,7 @@ class RubricExtraction:
         calls: Step → state of a call → how many.
         proposed: Criteria that were proposed.
         dropped: Reason → criteria that were left out.
-        notes: What else there is to say → how often.
+        notes: Method → what else there is to say of it.
     """
 
     path: str
@@ -504,7 +504,7 @@ class RubricExtraction:
     calls: dict[str, dict[str, int]]
     proposed: int
     dropped: dict[str, int]
-    notes: dict[str, int]
+    notes: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from curate.core.log_lines import is_json_log
 
 Function = Callable[..., Any]
 
+INTERRUPTED = 130
 _WANTED = "curate.json"  # in the metadata that a command's context shares with those above it
 _stream: ContextVar[TextIO | None] = ContextVar("stream", default=None)
 _OPTION = typer.Option(
@@ -123,7 +124,17 @@ def _answer_in_json(call: Callable[[], Any]) -> Any:
         except ExitWith as ending:
             _write(stream, ending.document)
             raise
-        except (typer.Exit, typer.Abort):
+        except typer.Exit as ending:
+            if ending.exit_code == INTERRUPTED:
+                _write(stream, _describe_interruption())
+            elif ending.exit_code:
+                _write(stream, _describe_exit(ending.exit_code))
+            raise
+        except KeyboardInterrupt:
+            _write(stream, _describe_interruption())
+            raise
+        except typer.Abort:
+            _write(stream, _describe_exit(1))
             raise
         except Exception as error:
             _write(stream, _describe_failure(error))
@@ -157,3 +168,15 @@ def _describe_failure(error: Exception) -> object:
 
     sentence, code = explain_failure(error)
     return Failure(sentence, code)
+
+
+def _describe_interruption() -> object:
+    from curate.cli.documents import Failure
+
+    return Failure("interrupted; what was committed is kept, run the same command to go on", INTERRUPTED)
+
+
+def _describe_exit(code: int) -> object:
+    from curate.cli.documents import Failure
+
+    return Failure("the command has ended; standard error says why", code)

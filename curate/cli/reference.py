@@ -1,4 +1,4 @@
-"""What programs may rely on, from the commands themselves: `python -m curate.cli.reference`.
+"""The contract with programs, made of the commands themselves: `python -m curate.cli.reference`.
 
 It writes schemas/cli/COMMAND.json (the JSON that `--json` prints) and docs/reference/cli.md (all commands, their
 options and their shapes). A test holds both against the code.

@@ -90,6 +90,12 @@ def serve_model(
     cohort: Annotated[
         int, typer.Option(min=1, help="Rollouts of a prompt that /verify (NeMo Gym) rewards together.")
     ] = 1,
+    rubric: Annotated[
+        Path | None,
+        typer.Option(
+            help="A rubric of features: /score and /rewards answer the reward of each criterion too, as `criteria`."
+        ),
+    ] = None,
     client_seconds: Annotated[
         float, typer.Option(min=0.1, help="Seconds in which a client must have sent its request.")
     ] = 30.0,
@@ -107,10 +113,12 @@ def serve_model(
     from curate.reward.scorer import PromptResponses, RewardScorer, open_reward_model
     from curate.reward.transforms import RewardTransform
     from curate.serve.app import make_app
+    from curate.serve.criteria import CriterionRewards
     from curate.serve.limits import ServerLimits
     from curate.serve.protocol_timeout import TimedProtocol
 
     key = _read_key(api_key_env)
+    criteria = None if rubric is None else CriterionRewards.load(rubric)
 
     if penalty and not also:
         raise CurateError("--penalty weighs what several models disagree about: name another with --also.")
@@ -151,7 +159,7 @@ def serve_model(
         transform=RewardTransform(transform, clip),
         cohort=cohort,
     )
-    app = make_app(scorer, limits, key=key)
+    app = make_app(scorer, limits, key=key, criteria=criteria)
     listening = _open_port(host, port)
     serving = Serving(model, scorer.revision, f"http://{host}:{listening.getsockname()[1]}")
     print_line(f"serving {model} ({scorer.revision[:12]}) on {serving.address}")

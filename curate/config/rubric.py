@@ -23,6 +23,11 @@ class RubricSelection(Section):
     halvings: int = Field(50, ge=5, description="Random halvings; each gives two halves.")
     resamples: int = Field(200, ge=20, description="Bootstrap draws of prompts, for intervals.")
     folds: int = Field(5, ge=2, description="Parts of the prompts that are held out in turn.")
+    pairs: int = Field(
+        20_000,
+        ge=100,
+        description="Pairs that features are measured of at most: a random part of the prompts.",
+    )
     seed: int = Field(0, description="Start of all random draws.")
 
 

@@ -101,7 +101,9 @@ def plan_deployments(config: Config) -> DeploymentPlan:
         omitted.append("verify-pull and verification: curate.yaml has no section `verify`")
     else:
         text = "Takes in what people have answered in Label Studio."
-        if schedules.pull is not None:
+        if config.verify.loop.through == "offline":
+            omitted.append("verify-pull: people answer offline (`verify.loop.through`)")
+        elif schedules.pull is not None:
             deployments.append(plan("hourly", "verify", "pull", "verify-pull", text, schedules.pull))
         text = "The two-stage loop; it pauses where people are wanted."
         if config.train is not None and config.train.judge is not None:

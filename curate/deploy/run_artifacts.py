@@ -1,4 +1,4 @@
-"""What Prefect's pages show of a run: a table of its stages, a link to the report, the certificate."""
+"""Artifacts, which Prefect's pages show of a run: a table of its stages, a link to the report, the certificate."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceCommand:
-    """How a service is started.
+    """A service that can be started.
 
     Attributes:
         name: Its name.

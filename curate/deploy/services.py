@@ -1,4 +1,4 @@
-"""What a laptop needs: a Prefect server and a worker with the project's deployments, Label Studio, the report.
+"""Services of a laptop: a Prefect server and a worker with the project's deployments, Label Studio, the report.
 
 All of it listens on this machine only, keeps its data in `services` in the workspace, and runs on until `curate down`.
 """
@@ -50,7 +50,7 @@ class UpOptions:
 
 @dataclass(frozen=True, slots=True)
 class RunningServices:
-    """What is running after `curate up`.
+    """The services that run after `curate up`.
 
     Attributes:
         records: The services.

@@ -244,7 +244,7 @@ class Engine(Protocol):
 
     @property
     def is_remote(self) -> bool:
-        """Whether another process or machine runs the model: waiting for it costs this one nothing."""
+        """Tell whether another process or machine runs the model: waiting for it costs this one nothing."""
         return False
 
     def close(self) -> None:

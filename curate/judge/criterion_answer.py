@@ -1,4 +1,4 @@
-"""What a judge says of one criterion of one response."""
+"""Verdicts of judges on single criteria."""
 
 from __future__ import annotations
 

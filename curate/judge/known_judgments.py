@@ -1,4 +1,4 @@
-"""What a judge reads of the lake: judgments of others (`sees_other_judgments`), its own verdicts on criteria.
+"""Read what the lake has for a judge: judgments of others (`sees_other_judgments`), its own verdicts on criteria.
 
 The judgments are those of judges before it and imported ones. Verdicts are its own of all revisions (`keeps_verdicts`):
 their ids say which of them still hold.

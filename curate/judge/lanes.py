@@ -32,7 +32,7 @@ def split_lanes(judges: Sequence[ConfiguredJudge]) -> list[list[ConfiguredJudge]
         lanes = [lane for lane in lanes if lane not in shared]
         members = sorted([number, *(member for _, lane in shared for member in lane)])
         lanes.append((resources.union(*(used for used, _ in shared)), members))
-    lanes.sort(key=lambda lane: _LOCAL not in lane[0])
+    lanes.sort(key=lambda lane: (_LOCAL not in lane[0], lane[1]))
     return [[judges[number] for number in members] for _, members in lanes]
 
 

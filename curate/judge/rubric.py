@@ -102,6 +102,8 @@ class RubricJudge(Judge):
         for rubric in self._source.rubrics:
             self._open_features(rubric)
         self._asker = None if options.engine is None else self._open_asker(options.engine, where)
+        if self._asker is None:
+            self.kind = "rule"  # type: ignore[misc]  # no model has a say
 
     def _open_asker(self, name: str, where: str) -> CriteriaAsker:
         options, engines = self.options, self.engines

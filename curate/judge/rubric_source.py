@@ -17,6 +17,7 @@ from pydantic import Field
 from curate.config.validation import validate_options
 from curate.core.errors import CurateError
 from curate.core.section import Section
+from curate.data.features import FEATURES
 from curate.data.rubric import Rubric, read_rubric
 from curate.data.rubric_text import name_criterion
 from curate.engine.base import Failure
@@ -122,4 +123,10 @@ def _read_entry(entry: Any, prompt_id: str) -> Rubric:
         else:
             criteria.append(one)
     about = dict(entry) if isinstance(entry, Mapping) else {}
-    return validate_options(Rubric, {"name": "prompt", **about, "prompt_id": prompt_id, "criteria": criteria})
+    rubric = validate_options(
+        Rubric, {"name": "prompt", **about, "prompt_id": prompt_id, "criteria": criteria}
+    )
+    for criterion in rubric.criteria:  # data may name what we have, and never code to be imported
+        if criterion.feature is not None and criterion.feature not in FEATURES.names:
+            raise CurateError(f"there is no feature {criterion.feature!r} in the library")
+    return rubric

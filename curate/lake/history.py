@@ -1,4 +1,4 @@
-"""What ran when: the runs of the lake, and the state of the lake after a run."""
+"""The runs of the lake, and the state of the lake after a run."""
 
 from __future__ import annotations
 

@@ -14,6 +14,8 @@ from curate.core.secrets import list_secrets, scrub_text
 _ADDRESS = r"://[^/\s:@]*:[^\s/]+@"
 _FREE_TEXT = {  # the columns in which texts of others, or messages, are stored; all other tables have none
     "judgments": ("raw", "rationale"),
+    "criterion_verdicts": ("raw", "rationale"),
+    "rubric_calls": ("raw", "reason"),
     "runs": ("details",),
     "assessments": ("claim",),
     "verify_tasks": (),

@@ -109,7 +109,7 @@ class DecoderFiles:
         separator = find_separator(tokenizer, Path(weights.source)) if self.joint else None
         return Decoder(loaded, encoder, separator)
 
-    def _load_vision(self, folder: Path, device: str) -> Decoder:
+    def _load_vision(self, folder: Path, device: torch.device) -> Decoder:
         with silence_loading():
             processor = load_processor(str(folder))
             loaded = VisionModel.load(folder, dtype=resolve_dtype(self.dtype, device)).to(device).eval()

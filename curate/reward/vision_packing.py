@@ -7,6 +7,7 @@ rope an image's tokens have a height and a width, and the text goes on behind th
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import repeat
@@ -30,6 +31,14 @@ class ImageGroup(Protocol):
     def images(self) -> tuple[tuple[Part, ...], ...]: ...
     @property
     def n_prompt(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    """An image of a row: the number of its places among the tokens, and the model's inputs for it."""
+
+    places: int
+    inputs: dict[str, Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +68,16 @@ class VisionPacker:
             orders: `orders[b]`: orders of the responses of prompt b, with a separator.
         """
         numbers: dict[Part, int] = {}
+        pictures: list[_Picture] = []
         sequences: list[MarkedSequence] = []
         for number, group in enumerate(groups):
+            for part in itertools.chain.from_iterable(group.images):
+                if part not in numbers:
+                    numbers[part] = len(pictures)
+                    ids, inputs = self.tokens.read_image(part)
+                    pictures.append(_Picture(ids.count(self.tokens.image_token), inputs))
             rows = [
-                self._number_images(ids, images, numbers)
+                self._number_images(ids, [numbers[part] for part in images], pictures)
                 for ids, images in zip(group.responses, group.images or repeat(()), strict=False)
             ]
             if separator is None:
@@ -74,54 +89,54 @@ class VisionPacker:
             sequences += [
                 join_responses(prompt, answers, separator, order, number) for order in orders[number]
             ]
-        parts = list(numbers)
         batch = pack_sequences(
             [
-                replace(sequence, positions=self._compute_positions(sequence.tokens, parts))
+                replace(sequence, positions=self._compute_positions(sequence.tokens, pictures))
                 for sequence in sequences
             ]
         )
-        ids, shown = self._show_images(batch.tokens[0].tolist(), parts)
-        tokens = torch.tensor(ids)[None]
-        return replace(batch, tokens=tokens, images=self.tokens.build_inputs(tokens, shown))
+        row_ids, shown = self._show_images(batch.tokens[0].tolist(), pictures)
+        tokens = torch.tensor(row_ids)[None]
+        images = self.tokens.join_inputs(tokens, [picture.inputs for picture in shown])
+        return replace(batch, tokens=tokens, images=images)
 
-    def _number_images(self, ids: Ids, images: Sequence[Part], numbers: dict[Part, int]) -> list[int]:
+    def _number_images(self, ids: Ids, images: Sequence[int], pictures: Sequence[_Picture]) -> list[int]:
         """Return the tokens with −1 − n in place of each token of image number n."""
         row = list(ids)
         places = iter([place for place, token in enumerate(ids) if token == self.tokens.image_token])
-        for part in images:
-            number = numbers.setdefault(part, len(numbers))
-            for _ in range(self.tokens.count_image_tokens(part)):
+        for number in images:
+            for _ in range(pictures[number].places):
                 row[next(places)] = -1 - number
         return row
 
-    def _show_images(self, row: Sequence[int], parts: Sequence[Part]) -> tuple[list[int], list[Part]]:
+    def _show_images(
+        self, row: Sequence[int], pictures: Sequence[_Picture]
+    ) -> tuple[list[int], list[_Picture]]:
         """Return the tokens of a row, and its images in the order in which they stand there."""
-        shown: list[Part] = []
-        remaining = [0] * len(parts)
+        shown: list[_Picture] = []
+        remaining = [0] * len(pictures)
         for token in row:
             if token >= 0:
                 continue
             number = -1 - token
             if not remaining[number]:
-                shown.append(parts[number])
-                remaining[number] = self.tokens.count_image_tokens(parts[number])
+                shown.append(pictures[number])
+                remaining[number] = pictures[number].places
             remaining[number] -= 1
         return [self.tokens.image_token if token < 0 else token for token in row], shown
 
-    def _compute_positions(self, row: Tokens, parts: Sequence[Part]) -> Tensor | None:
+    def _compute_positions(self, row: Tokens, pictures: Sequence[_Picture]) -> Tensor | None:
         """Return the positions int64[axes, L] of a sequence by the model's own rule; None: it counts the tokens."""
         if not hasattr(self.backbone, "get_rope_index"):
             return None
-        ids, shown = self._show_images(row, parts)
+        ids, shown = self._show_images(row, pictures)
         if not shown:
             return torch.arange(len(ids)).expand(3, -1)
         tokens = torch.tensor(ids)[None]
-        grids = torch.cat([self.tokens.get_image_inputs(part)["image_grid_thw"] for part in shown])
         positions, _ = self.backbone.get_rope_index(
             tokens,
             mm_token_type_ids=self.tokens.mark_image_tokens(tokens).int(),
-            image_grid_thw=grids,
+            image_grid_thw=torch.cat([picture.inputs["image_grid_thw"] for picture in shown]),
             attention_mask=torch.ones_like(tokens),
         )
         of_sequence: Tensor = positions[:, 0]

@@ -98,7 +98,7 @@ class FeatureReport:
 
     @property
     def selected(self) -> tuple[FeatureEvidence, ...]:
-        """The selected features, the heaviest first."""
+        """The selected features, the most influential first."""
         return tuple(row for row in self.evidence if row.weight is not None)
 
 
@@ -242,7 +242,7 @@ def _predict_by_length(matrix: PairMatrix, longer: Float64, options: SelectionOp
 def _gather_evidence(
     matrix: PairMatrix, selection: Selection, features: Sequence[NamedFeature], longer: Float64
 ) -> tuple[FeatureEvidence, ...]:
-    """Build a row for each feature: the selected ones by weight, then the others by stability."""
+    """Build a row for each feature: the selected ones by influence, then the others by stability."""
     place = {int(column): rank for rank, column in enumerate(selection.chosen)}
     rest = [column for column in np.argsort(-selection.frequency, kind="stable") if int(column) not in place]
     return tuple(

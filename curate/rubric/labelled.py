@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +91,31 @@ def read_labelled_pairs(source: Path, *, people: bool = False) -> LabelledPairs:
         reasons = ", ".join(f"{number:,} {reason}" for reason, number in pairs.dropped.items())
         raise CurateError(f"{source} has no preference pairs{f' ({reasons})' if reasons else ''}.")
     return pairs
+
+
+def draw_pairs(pairs: LabelledPairs, most: int, *, seed: int = 0) -> LabelledPairs:
+    """Return at most `most` pairs: all pairs of some prompts, drawn at random; responses stay as they are."""
+    if len(pairs) <= most:
+        return pairs
+    place = np.random.default_rng(seed).permutation(len(pairs.prompt_ids))[pairs.prompt]
+    order = np.argsort(place, kind="stable")[: most + 1]
+    kept = (
+        np.sort(order[place[order] < place[order[-1]]])
+        if len(set(place[order])) > 1
+        else np.sort(order[:most])
+    )
+    return take_pairs(pairs, kept)
+
+
+def take_pairs(pairs: LabelledPairs, rows: NDArray[np.bool_] | Int64) -> LabelledPairs:
+    """Return some of the pairs; the responses stay, so that their indexes do."""
+    return replace(
+        pairs,
+        chosen=pairs.chosen[rows],
+        rejected=pairs.rejected[rows],
+        p_chosen=pairs.p_chosen[rows],
+        weight=pairs.weight[rows],
+    )
 
 
 def convert_pairs(pairs: PreferencePairs) -> LabelledPairs:

@@ -10,10 +10,14 @@ from curate.data.rubric import Criterion, Rubric
 
 _MOST_CRITERIA = 15
 _SAME = 0.7  # share of words in common from which two criteria say nearly the same
+# "best practices" and "answer a question" are no verdicts: a word of comparison must be said of the response.
 _VERDICT = re.compile(
-    r"\b(chosen|rejected|preferred|winning|losing|better|best|worse|worst|superior|inferior|winner|loser"
-    r"|(?:response|answer|option) [ab12]\b|gold|label)",
-    re.IGNORECASE,
+    r"\b(?:(?i:(?:is|are|be|was|were|seems) (?:much |clearly |overall |the )?"
+    r"(?:better|best|worse|worst|superior|inferior|preferred|preferable|chosen|rejected)\b"
+    r"|(?:better|best|worse|worst|superior|inferior|preferred|chosen|rejected|winning|losing) "
+    r"(?:response|answer|option|one|candidate|output|completion)\b"
+    r"|(?:better|worse) than (?:the other|its rival|the alternative))"
+    r"|(?i:response|answer|option) [AB12]\b)"
 )
 _VAGUE = re.compile(
     r"\b(?:is|be|are) (?:very |really )?(?:good|bad|nice|great|high[- ]quality|of high quality)\b",

@@ -56,7 +56,7 @@ def open_features(
 def measure_features(
     pairs: LabelledPairs, features: Sequence[NamedFeature], *, track: Track = no_progress
 ) -> Float64:
-    """Return float64[R, F]: each feature of each response; not a number where it cannot be said.
+    """Return float64[R, F]: each feature of each response of a pair; not a number where it cannot be said.
 
     Raises:
         CurateError: A user's own feature raised an error, or returned what is no number.
@@ -64,14 +64,14 @@ def measure_features(
     prompts = [TextView(text) for text in pairs.prompts]
     references = [None if text is None else TextView(text) for text in pairs.references]
     values = np.full((len(pairs.responses), len(features)), np.nan)
-    with track("measure", len(pairs.responses)) as advance:
-        for row, (text, prompt) in enumerate(zip(pairs.responses, pairs.prompt_of, strict=True)):
-            item = FeatureItem(prompts[prompt], TextView(text), references[prompt])
+    used = np.union1d(pairs.chosen, pairs.rejected)
+    with track("measure", len(used)) as advance:
+        for row in used:
+            prompt = pairs.prompt_of[row]
+            item = FeatureItem(prompts[prompt], TextView(pairs.responses[row]), references[prompt])
             for column, named in enumerate(features):
                 values[row, column] = _measure_one(named, item)
-            if row % 256 == 255:
-                advance(256)
-        advance(len(pairs.responses) % 256)
+            advance(1)
     return values
 
 

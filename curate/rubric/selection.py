@@ -77,7 +77,7 @@ class Selection:
     """Criteria that were selected, of d.
 
     Attributes:
-        chosen: int64[k] their columns, the heaviest first.
+        chosen: int64[k] their columns, first those that move the log-odds of pairs most on average.
         weights: float64[k] log-odds that the chosen one is better, for a difference of one `scale`.
         low: float64[k] lower bound of the 95 % interval of each weight.
         high: float64[k] upper bound.
@@ -114,7 +114,8 @@ def select_criteria(pairs: PairMatrix, options: SelectionOptions) -> Selection:
     weights = fit_dense(x[:, chosen], pairs.p_chosen, pairs.weight, ridge=_RIDGE)
     draws = _bootstrap_weights(replace(pairs, differences=x[:, chosen]), options.resamples, rng)
     low, high = np.quantile(draws, [0.025, 0.975], axis=0) if chosen.size else (weights, weights)
-    order = np.argsort(-np.abs(weights), kind="stable")
+    influence = np.abs(weights) * np.abs(x[:, chosen]).mean(axis=0)  # a rare difference decides few pairs
+    order = np.argsort(-influence, kind="stable")
     return Selection(chosen[order], weights[order], low[order], high[order], scale, frequency)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ from curate.config.project import Config, load_config
 from curate.core.errors import CurateError
 from curate.data.rubric import Criterion, Rubric
 from curate.lake.lake import Lake
-from curate.rubric.labelled import LabelledPairs, read_labelled_pairs, read_labels
+from curate.rubric.labelled import LabelledPairs, read_labelled_pairs, read_labels, take_pairs
 from curate.rubric.matrix import CriterionMatrix
 from curate.rubric.measure import NamedFeature, open_features
 from curate.rubric.recorded import build_from_file, build_from_lake, join_matrices, measure_criteria
@@ -96,12 +95,4 @@ def _leave_out(pairs: LabelledPairs, prompts: set[str]) -> tuple[LabelledPairs, 
     if not prompts:
         return pairs, 0
     learnt = np.array([identity in prompts for identity in pairs.prompt_ids], np.bool_)[pairs.prompt]
-    rest = ~learnt
-    kept = replace(
-        pairs,
-        chosen=pairs.chosen[rest],
-        rejected=pairs.rejected[rest],
-        p_chosen=pairs.p_chosen[rest],
-        weight=pairs.weight[rest],
-    )
-    return kept, int(learnt.sum())
+    return take_pairs(pairs, ~learnt), int(learnt.sum())

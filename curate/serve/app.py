@@ -19,6 +19,8 @@ from curate.engine.base import Failure
 from curate.reward.scorer import PromptResponses, RewardScorer
 from curate.serve.batching import Batcher, OverloadedError
 from curate.serve.cohorts import Cohorts, IncompleteCohortError, transform_cohort
+from curate.serve.criteria import PATHS as CRITERIA_PATHS
+from curate.serve.criteria import CriterionRewards
 from curate.serve.lanes import Lanes
 from curate.serve.limits import RefusedError, ServerLimits
 from curate.serve.metrics import RequestMetrics
@@ -30,13 +32,20 @@ CLIENT_GONE = 499  # the status under which clients that hang up are counted (ng
 _NO_KEY = "The key is missing or wrong: send it as `Authorization: Bearer KEY`."
 
 
-def make_app(scorer: RewardScorer, limits: ServerLimits, *, key: str | None = None) -> FastAPI:
+def make_app(
+    scorer: RewardScorer,
+    limits: ServerLimits,
+    *,
+    key: str | None = None,
+    criteria: CriterionRewards | None = None,
+) -> FastAPI:
     """Return the application that serves an open model; a refusal is {"error": one sentence}.
 
     Args:
         scorer: The model.
         limits: What a request and the queue may hold.
         key: Key that every request but /health has to carry, as `Authorization: Bearer KEY` or `X-API-Key: KEY`.
+        criteria: Features of a rubric, whose rewards stand beside the score.
     """
     batcher = Batcher(
         scorer.score, max_batch=limits.max_batch, max_wait=limits.max_wait, max_queue=limits.max_queue
@@ -117,9 +126,10 @@ def make_app(scorer: RewardScorer, limits: ServerLimits, *, key: str | None = No
         else:
             scores = await lanes.run(len(content), lambda: reader.transform(prompts, scores))
         scores, errors = grouped.restore_order(scores, errors)
-        return JSONResponse(
-            body.build_answer(scores, Answered(scorer.name, reader.count_tokens(prompts), errors))
-        )
+        answer = body.build_answer(scores, Answered(scorer.name, reader.count_tokens(prompts), errors))
+        if criteria is not None and path in CRITERIA_PATHS:
+            answer["criteria"] = await lanes.run(len(content), lambda: criteria.measure(grouped))
+        return JSONResponse(answer)
 
     async def answer_compared_rollout(body: VerifyRequest, prompts: list[PromptResponses]) -> JSONResponse:
         """Answer a rollout of a cohort with a model that scores the whole cohort together."""

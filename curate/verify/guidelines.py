@@ -1,4 +1,4 @@
-"""The texts beside the tasks: that of the category, else the project's own, else the package's; then the rubric."""
+"""The texts beside the tasks: the rubric, then that of the category, else the project's own, else the package's."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Guidelines:
     config: Config
 
     def find_text(self, category: str | None) -> str:
-        """Return the guideline for prompts of a category, and the rubric below it."""
+        """Return the guideline for prompts of a category, below the rubric."""
         text = self._texts.get(category or "", self._texts[""])
-        return text if self.rubric is None else f"{text}\n\n{describe_rubric(self.rubric)}"
+        return text if self.rubric is None else f"{describe_rubric(self.rubric)}\n\n{text}"
 
     @cached_property
     def rubric(self) -> Rubric | None:

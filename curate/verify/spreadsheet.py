@@ -80,7 +80,7 @@ def _choose_columns(questions: Sequence[OfflineQuestion]) -> list[str]:
     has_aspects = any(question.task.aspect for question in questions)
     names = ["task_id", "order"]
     names += ["question"] if has_aspects or forms - {"pairwise"} else []
-    names += ["prompt", *(_name_text(number) for number in range(max(most, 2)))]
+    names += ["prompt", *(_name_text(number) for number in range(most))]
     names += ["criteria"] if "rubric" in forms else []
     names += ["verdict"]
     names += ["spans"] if "critique" in forms else []

@@ -69,13 +69,6 @@ WHERE
     )
 ;
 
-CREATE OR REPLACE TEMP TABLE forgotten_verdicts AS
-SELECT verdict_id FROM criterion_verdicts
-WHERE
-    prompt_id IN (FROM forgotten_prompts)
-    OR response_id IN (SELECT response_id FROM forgotten_responses)
-    OR (kind = 'human' AND annotator_id IN (FROM target_people));
-
 -- Inputs that lose judgments since the responses are forgotten: they are to be read again.
 CREATE OR REPLACE TEMP TABLE bereft_parts AS
 SELECT DISTINCT part FROM judgments SEMI JOIN forgotten_judgments USING (judgment_id)

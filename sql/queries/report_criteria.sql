@@ -32,18 +32,24 @@ pairs AS (
 ),
 people AS (
     SELECT
-        h.criterion_id, count(*) AS both, count(*) FILTER ((h.satisfied > 0.5) = (m.satisfied > 0.5)) AS agree
+        h.criterion_id, count(*) AS judged_twice, count(*) FILTER ((h.satisfied > 0.5) = (m.satisfied > 0.5)) AS agree
     FROM verdicts AS h
     JOIN machine AS m USING (criterion_id, response_id)
     WHERE h.is_human AND h.satisfied IS NOT NULL
     GROUP BY h.criterion_id
 ),
 failures AS (
-    SELECT criterion_id, count(*) FILTER (outcome = 'failed') AS failed FROM criterion_verdicts GROUP BY criterion_id
+    SELECT criterion_id, count(*) FILTER (no_answer) AS failed
+    FROM (
+        SELECT criterion_id, bool_and(outcome = 'failed') AS no_answer
+        FROM criterion_verdicts
+        GROUP BY criterion_id, response_id, annotator_id, revision, sample
+    )
+    GROUP BY criterion_id
 )
 SELECT
     criterion_id, coalesce(won, 0) AS won, coalesce(lost, 0) AS lost, won_example, lost_example,
-    coalesce(both, 0) AS both, coalesce(agree, 0) AS agree, failed
+    coalesce(judged_twice, 0) AS judged_twice, coalesce(agree, 0) AS agree, failed
 FROM failures
 LEFT JOIN pairs USING (criterion_id)
 LEFT JOIN people USING (criterion_id)

@@ -1,5 +1,5 @@
 -- Verdicts on criteria by criterion, response and annotator, samples averaged; only the newest revision of each annotator
--- counts, by the run that asked last.
+-- counts, by the run that asked last. `failed`: 1 where no attempt was answered.
 WITH asked AS (
     SELECT verdicts.*, runs.started_at
     FROM criterion_verdicts AS verdicts
@@ -15,7 +15,7 @@ SELECT
     avg(CASE
         WHEN outcome = 'satisfied' THEN coalesce(p_satisfied, 1) WHEN outcome = 'violated' THEN coalesce(p_satisfied, 0)
     END) AS satisfied,
-    count(*) FILTER (outcome = 'failed') AS failed
+    CAST(bool_and(outcome = 'failed') AS INTEGER) AS failed
 FROM asked
 SEMI JOIN newest USING (annotator_id, kind, criterion_id, revision)
 GROUP BY ALL

@@ -25,7 +25,8 @@ WITH answers AS (
     WHERE asked_as IN ('pass-fail', 'critique') OR (outcome = 'abstain' AND asked_as IN ('rubric', 'ranking'))
     UNION ALL
     SELECT
-        annotator_id, prompt_id, response_id, '', criterion_id, 'rubric', json_extract_string(raw, '$.judgment'),
+        annotator_id, prompt_id, response_id, '', criterion_id, 'rubric',
+        coalesce(CASE WHEN json_valid(raw) THEN json_extract_string(raw, '$.judgment') END, verdict_id),
         if(outcome = 'satisfied', 2, 0), NULL, [response_id]
     FROM lake.criterion_verdicts WHERE kind = 'human' AND outcome IN ('satisfied', 'violated')
 ), gold AS (

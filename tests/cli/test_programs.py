@@ -130,6 +130,18 @@ def test_exit_codes_are_those_of_the_table(project: Path) -> None:
         assert f"| {code} |" in (failures.__doc__ or "")
 
 
+def test_an_interrupted_command_says_so_to_programs(project: Path) -> None:
+    code = (
+        "import curate.cli.status as status, os, signal\n"
+        "status.load_config = lambda *_: os.kill(os.getpid(), signal.SIGINT)\n"
+        "from curate.cli.app import main; main()"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", code, "status", "--json"]
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, env=environment)
+    assert (done.returncode, json.loads(done.stdout)["exit_code"]) == (130, 130)
+
+
 def test_watching_status_is_a_document_a_line_and_ends_on_interrupt(project: Path) -> None:
     run("ingest", cwd=project)
     environment = os.environ | {"PYTHONPATH": str(ROOT)}

@@ -27,6 +27,7 @@ def make_project(tmp_path: Path) -> MakeProject:
         folder = tmp_path / "My Project"
         folder.mkdir(exist_ok=True)
         (folder / "curate.yaml").write_text(text, encoding="utf-8")
+        (folder / "certificate.json").unlink(missing_ok=True)
         if certificate:
             (folder / "certificate.json").touch()
         return load_config(folder / "curate.yaml")
@@ -80,7 +81,7 @@ def test_a_container_has_the_project_where_it_is_mounted(make_project: MakeProje
         ("{name: Mine}", "small letters"),
         ("{notify: slack}", "type/name"),
         ("{limits: {m: 0}}", "1 or more"),
-        ("{retry: 2}", "did you mean `retries`"),
+        ("{retrys: 2}", "did you mean `retries`"),
     ],
 )
 def test_mistakes_in_the_section_are_one_sentence(

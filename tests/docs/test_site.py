@@ -53,6 +53,12 @@ def test_docstrings_become_lists() -> None:
     ]  # fmt: skip
 
 
+def test_every_page_is_in_the_navigation() -> None:
+    nav = (ROOT / "zensical.toml").read_text()
+    pages = {page.relative_to(ROOT / "docs").as_posix() for page in (ROOT / "docs").rglob("*.md")}
+    assert not {page for page in pages if f'= "{page}"' not in nav}
+
+
 @pytest.mark.e2e
 def test_the_site_is_built_without_a_broken_link() -> None:
     if importlib.util.find_spec("zensical") is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import time
 from collections import Counter
@@ -18,10 +19,11 @@ from curate.config.project import load_config
 from curate.lake.lake import Lake
 from curate.lake.status import read_status
 from tests.browser import require_browser
-from tests.e2e.conftest import Start, make_project
-from tests.e2e.label_studio import free_port
+from tests.e2e.conftest import TRAINED, Start, make_project
+from tests.e2e.label_studio import HOME, available, free_port, migrated
 from tests.e2e.test_prefect import ask_server
 from tests.e2e.test_run import finish
+from tests.e2e.test_verify_loop import LOOP, answer
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
@@ -174,3 +176,58 @@ def save_picture(page: Any, name: str) -> None:
     """Where `CURATE_PICTURES` names a folder: so that a person can look at what the test saw."""
     if folder := os.environ.get("CURATE_PICTURES"):
         page.screenshot(path=f"{folder}/{name}.png")
+
+
+def test_up_starts_a_label_studio_that_takes_questions(tmp_path: Path, curate: Start) -> None:
+    available()
+    port = free_port()
+    rules = "  judges: [{name: length, kind: rule, rule: length}, {name: repetition, kind: rule, rule: repetition}]\n"
+    project = make_project(
+        tmp_path / "project",
+        f"ingest: [{{source: responses-1.jsonl}}]\njudge:\n{rules}aggregate: {{annotator_model: majority}}\n"
+        f"verify: {{url: 'http://127.0.0.1:{port}'}}\n",
+    )
+    data = project / ".curate" / "services" / "label-studio"
+    data.parent.mkdir(parents=True)
+    shutil.copytree(migrated(), data)  # or the first boot migrates an empty database for a minute
+    options = ["--prefect-port", str(free_port()), "--report-port", str(free_port())]
+    settings = {"CURATE_LABEL_STUDIO": str(HOME / "bin" / "label-studio")}
+    try:
+        told = finish(curate("up", *options, folder=project, **settings))
+        assert "created verify-pull/project-hourly (7 * * * * UTC)" in told
+        lines = (project / ".curate/services/environment").read_text(encoding="utf-8").splitlines()
+        exported = dict(line.removeprefix("export ").split("=", 1) for line in lines)
+        token = {"LABEL_STUDIO_API_KEY": exported["LABEL_STUDIO_API_KEY"]}
+        for command in ("ingest", "judge", "aggregate"):
+            finish(curate(command, folder=project))
+        finish(curate("verify", "plan", "-n", "5", folder=project))
+        assert "5" in finish(curate("verify", "push", folder=project, **token))
+    finally:
+        finish(curate("down", folder=project))
+    assert not list_processes(project)
+
+
+def test_a_run_of_the_loop_pauses_until_people_have_answered(tmp_path: Path, curate: Start) -> None:
+    project = make_project(tmp_path / "project", TRAINED + LOOP + "deploy: {schedules: {nightly: null}}\n")
+    options = ["--no-label-studio", "--prefect-port", str(free_port()), "--report-port", str(free_port())]
+    try:
+        finish(curate("ingest", folder=project))
+        told = finish(curate("up", *options, folder=project, PREFECT_WORKER_QUERY_SECONDS="1"))
+        assert "created verification/project" in told
+        assert "not deployed: verify-pull: people answer offline" in told
+        url = read_records(project)["Prefect"]["url"] + "/api"
+        (deployment,) = ask_server(url, "deployments/filter", {"flows": {"name": {"any_": ["verification"]}}})
+        run = ask_server(url, f"deployments/{deployment['id']}/create_flow_run", {})
+
+        def wait_for_state(kind: str) -> None:
+            question = {"flow_runs": {"id": {"any_": [run["id"]]}, "state": {"type": {"any_": [kind]}}}}
+            wait_for(lambda: ask_server(url, "flow_runs/filter", question), 400)
+
+        wait_for_state("PAUSED")
+        assert answer(project, curate) == 24
+        ask_server(url, f"flow_runs/{run['id']}/resume", {})
+        wait_for_state("COMPLETED")
+        with Lake.open(load_config(project / "curate.yaml").location, read_only=True) as lake:
+            assert lake.value("SELECT max(iteration) FROM preferences") == 2
+    finally:
+        finish(curate("down", folder=project))

@@ -288,8 +288,9 @@ def test_forms_planned_by_the_command(
     """From files to counted labels by commands alone; the rubric stands beside the task while people answer."""
     rows = [
         {
+            "id": f"q{number}",
             "prompt": f"Question {number}: which fruit is red?",
-            "responses": [{"text": f"A {word} apple"} for word in ("good", "bad")],
+            "responses": [{"id": f"q{number}-{word}", "text": f"A {word} apple"} for word in ("good", "bad")],
         }
         for number in range(TASKS // 2)
     ]

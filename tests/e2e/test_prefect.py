@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +61,42 @@ def test_a_mistake_is_one_sentence_there_too(prefect_server: str, tmp_path: Path
     (project / "responses-2.jsonl").unlink()
     told = finish(curate("run", folder=project, PREFECT_API_URL=prefect_server), expect=1)
     assert "responses-2.jsonl" in told
+
+
+BLOCK = """
+import sys
+from prefect.blocks.notifications import CustomWebhookNotificationBlock as Webhook
+Webhook(name="pager", url=sys.argv[1], json_data={"text": "{{subject}}: {{body}}"}).save("pager", overwrite=True)
+"""
+
+
+def test_people_hear_of_a_failure(prefect_server: str, tmp_path: Path, curate: Start) -> None:
+    heard: list[str] = []
+
+    class Pager(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            heard.append(self.rfile.read(int(self.headers["content-length"])).decode())
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *arguments: object) -> None:
+            return
+
+    project = make_project(
+        tmp_path / "project", RULES + "deploy: {name: rules, notify: custom-webhook/pager}\n"
+    )
+    (project / "responses-2.jsonl").unlink()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Pager) as pager:
+        threading.Thread(target=pager.serve_forever, args=(0.05,), daemon=True).start()
+        subprocess.run(
+            [sys.executable, "-c", BLOCK, f"http://127.0.0.1:{pager.server_port}"],
+            env=os.environ | {"PREFECT_API_URL": prefect_server}, check=True,
+        )  # fmt: skip
+        finish(curate("run", folder=project, PREFECT_API_URL=prefect_server), expect=1)
+        pager.shutdown()
+    (message,) = heard
+    assert "curation of rules failed" in message
+    assert "responses-2.jsonl" in message
 
 
 def test_the_loop_ends_in_a_state_that_waits_for_people(

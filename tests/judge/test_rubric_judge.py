@@ -187,6 +187,11 @@ def test_each_prompt_may_bring_its_own_criteria(
     assert first.outcome == "failed"
     assert first.permanent
     assert "the prompt's criteria cannot be read" in (first.raw or "")
+    code = {
+        "criteria": [{"name": "x", "text": "It runs.", "kind": "feature", "feature": "./reading.py:Reading"}]
+    }
+    (first, *_) = ask(reading(), replace(item, meta=json.dumps(code)), rubric={"meta": "criteria"})
+    assert "there is no feature './reading.py:Reading' in the library" in (first.raw or "")
 
 
 def test_a_folder_has_a_rubric_for_a_prompt_and_one_for_the_others(
@@ -201,6 +206,49 @@ def test_a_folder_has_a_rubric_for_a_prompt_and_one_for_the_others(
     write(tmp_path, PARIS, name="all/more.yaml")
     with pytest.raises(CurateError, match="2 rubrics are for all prompts"):
         ask(reading(), other, rubric="all")
+
+
+SHOUTS = """
+from curate.data.features import Feature
+
+class Shouts(Feature):
+    sentence, more, less = "The response shouts.", "shouts more", "shouts less"
+
+    def measure(self, item):
+        count = item.response.text.count("!")
+        return 1 / (count - 8) and (None if count == 7 else count)
+"""
+
+
+def test_features_count_without_a_model_and_beside_one(
+    reading: MakeEngines, item: PromptItem, tmp_path: Path
+) -> None:
+    (tmp_path / "shouts.py").write_text(SHOUTS)
+    loud = {
+        "name": "loud",
+        "text": "It shouts.",
+        "kind": "feature",
+        "feature": "./shouts.py:Shouts",
+        "weight": -2.0,
+    }
+    texts = ("Paris!!", "Paris.", "!" * 7, "!" * 8)
+    candidates = tuple(CandidateResponse(f"r{number}", text) for number, text in enumerate(texts))
+    shouted = PromptItem("p1", item.messages, None, candidates)
+    alone = write(tmp_path, loud | {"scale": 4.0}, name="alone.yaml")
+    judge = RubricJudge(RubricOptions(name="j", kind="rubric", rubric=alone), reading())
+    assert judge.kind == "rule"
+    answers = list(judge.answer(list(judge.questions(shouted))))
+    assert [answer.score for answer in answers[:2]] == [pytest.approx(-2 * (2 / 4) / 2), pytest.approx(0)]
+    assert [answer.outcome for answer in answers[2:]] == ["abstain", "failed"]
+    assert "the feature ./shouts.py:Shouts failed: ZeroDivisionError" in (answers[3].raw or "")
+    assert [verdict.value for answer in answers for verdict in answer.verdicts] == [2, 0, None, None]
+    both = write(tmp_path, loud, PARIS, name="both.yaml")
+    mixed = ask(reading(), shouted, rubric=both)
+    assert mixed[0].score == pytest.approx((-2 * 2 + 2 * 0.9) / 4)
+    assert len(requests(tmp_path)) == 4  # one criterion is read by the model
+    before = RubricJudge(RubricOptions(name="j", kind="rubric", rubric=alone), reading()).revision("")
+    (tmp_path / "shouts.py").write_text(SHOUTS + "\n# changed")
+    assert RubricJudge(RubricOptions(name="j", kind="rubric", rubric=alone), reading()).revision("") != before
 
 
 def test_what_cannot_be_is_refused_at_start(reading: MakeEngines, tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ from curate.reward.joint_scorer import JointScorer
 from curate.reward.packing import pack_jointly
 from curate.reward.response_order import OrderEffect, OrderProtocol
 from curate.reward.scorer import EngineScorer, PromptResponses, open_reward_model
+from curate.reward.tokens import EncodedResponses
 from curate.serve import reward_function
 from curate.serve.app import make_app
 from curate.serve.limits import ServerLimits
@@ -73,6 +74,8 @@ def test_the_scores_are_those_of_one_joint_sequence(model: Path) -> None:
     scorer = opened(model)
     decoder = scorer.files.decoder
     encoded = decoder.encoder.encode_responses(ASKED, ANSWERS, separator=decoder.separator)
+    assert isinstance(encoded, EncodedResponses)
+    assert decoder.separator is not None
     orders = scorer.order.list_orders(
         np.array(encoded.prompt).tobytes(), [np.array(answer).tobytes() for answer in encoded.responses]
     )

@@ -19,7 +19,13 @@ def hybrid() -> Any:
     from transformers import AutoModel, FalconH1Config
 
     config = FalconH1Config(
-        **SHAPE, mamba_d_ssm=32, mamba_n_heads=4, mamba_d_head=8, mamba_d_state=8, mamba_chunk_size=8
+        **SHAPE,
+        initializer_range=0.3,
+        mamba_d_ssm=32,
+        mamba_n_heads=4,
+        mamba_d_head=8,
+        mamba_d_state=8,
+        mamba_chunk_size=8,
     )
     torch.manual_seed(0)
     return AutoModel.from_config(config).eval()

@@ -100,7 +100,8 @@ def score_by_processor(
         turns.append({"role": message.role, "content": content})
     own = encoder.processor.apply_chat_template(turns, tokenize=True, return_dict=True, return_tensors="pt")
     with torch.no_grad():
-        return model.head(model.backbone(**own).last_hidden_state[0, -1].float())[0]
+        value: Tensor = model.head(model.backbone(**own).last_hidden_state[0, -1].float())[0]
+    return value
 
 
 def test_packed_scores_are_those_of_separate_processor_calls(folder: Path, pictures: dict[str, Part]) -> None:
@@ -179,7 +180,7 @@ def test_a_joint_row_is_the_whole_sequence_by_the_processor(folder: Path, pictur
         [row[encoded.n_prompt :] for row in encoded.responses],
     )
     for order, scores in zip(orders, found, strict=True):
-        row, ends = list(prompt), []
+        row, ends = list(prompt), list[int]()
         for slot in order:
             row += [*(separator if ends else ()), *answers[slot]]
             ends.append(len(row) - 1)
@@ -197,7 +198,7 @@ def test_different_images_in_responses_are_not_shared(folder: Path, pictures: di
     """Their tokens are alike; only the pixels differ."""
     model, encoder = opened(folder, pictures)
     contexts = shown("which picture is better?")
-    painted_answers = [
+    painted_answers: list[Conversation] = [
         (Message(role="assistant", content=(pictures[colour],)),) for colour in ("red", "blue", "red")
     ]
     encoded = encode(encoder, contexts, painted_answers)
@@ -212,7 +213,7 @@ def test_different_images_in_responses_are_not_shared(folder: Path, pictures: di
     assert batch.tokens.shape[1] > len(build_prefix_tree(encoded.responses[:1]))
 
 
-def test_a_model_whose_image_tokens_see_each_other_keeps_its_copies(
+def test_a_model_that_fails_the_trial_keeps_its_copies(
     tmp_path: Path, pictures: dict[str, Part], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, encoder = opened(vision_model(tmp_path), pictures)

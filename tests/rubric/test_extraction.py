@@ -206,9 +206,8 @@ def test_a_merge_takes_the_support_of_what_it_joins_and_a_failed_one_loses_nothi
     result = extract(says | {"Merge the rules": "no JSON"}, methods=["traces"], name="other", model="2")
     assert len(result.rubrics[0].criteria) == 2
     assert result.steps["merge"] == {"failed": 1}
-    assert lake.rows("SELECT step, reason, raw FROM rubric_calls WHERE outcome = 'failed'") == [
-        ("merge", "not JSON: JSON is malformed: invalid character (byte 1)", "no JSON")
-    ]
+    ((step, reason, raw),) = lake.rows("SELECT step, reason, raw FROM rubric_calls WHERE outcome = 'failed'")
+    assert (step, reason.partition(":")[0], raw) == ("merge", "not JSON", "no JSON")
 
 
 def test_reasons_become_principles_with_a_sign(extract: Run, tmp_path: Path) -> None:
@@ -380,13 +379,13 @@ def test_labels_of_the_lake_bring_reasons_of_people(
     assert run(app, ["aggregate"]).exit_code == 0
     done = run(app, ["rubric", "extract", "--json"])
     assert done.exit_code == 0, done.output
-    found = json.loads(done.output)
+    found = json.loads(done.stdout)
     assert found["calls"] == {"contrastive": {"answered": 12}}
     reasons = [text for text in asked(tmp_path) if "It is right, and the other is not." in text]
     assert len(reasons) == 1
     assert "(of a person, to whom the better response was the " in reasons[0]
     people = run(app, ["rubric", "extract", "--labels", "people", "--name", "theirs", "--json"])
-    assert json.loads(people.output)["pairs"] == 1, people.output
+    assert json.loads(people.stdout)["pairs"] == 1, people.output
     table = run(app, ["rubric", "extract"])
     assert table.exit_code == 0, table.output
     assert "The response gives the sum." in table.output

@@ -6,6 +6,7 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,9 +16,9 @@ from curate.core.errors import CurateError
 from curate.data.preference_pairs import read_pairs
 from curate.data.rubric import read_rubric
 from curate.rubric import FEATURES, FeatureItem, SelectionOptions, TextView, open_features, report_features
-from curate.rubric.labelled import convert_pairs, read_labelled_pairs
+from curate.rubric.labelled import convert_pairs, draw_pairs, read_labelled_pairs, take_pairs
 from curate.rubric.wording import list_findings
-from tests.rubric.samples import make_length_rows, make_rows, write_rows
+from tests.rubric.samples import make_length_rows, make_pairs, make_rows, write_rows
 
 FAST = SelectionOptions(halvings=15, resamples=60)
 
@@ -133,6 +134,18 @@ def test_the_report_warns_of_length_and_of_traps(tmp_path: Path, sign: int, warn
     pairs = read_labelled_pairs(write_rows(tmp_path / "pairs.jsonl", make_length_rows(120, sign=sign)))
     report = report_features(pairs, open_features([]), FAST)
     assert any(warning in sentence for sentence in list_findings(report)), list_findings(report)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 60), st.integers(0, 3))
+def test_prompts_are_drawn_whole(prompts: int, most: int, seed: int) -> None:
+    pairs = make_pairs(prompts)
+    doubled = take_pairs(pairs, np.repeat(np.arange(prompts), 2))
+    drawn = draw_pairs(doubled, most, seed=seed)
+    assert len(drawn) <= most
+    if most >= 2:
+        assert set(np.bincount(drawn.prompt)) <= {0, 2}
+        assert len(drawn) >= min(len(doubled), most - 1)
 
 
 def test_ties_alone_reward_nothing(tmp_path: Path) -> None:

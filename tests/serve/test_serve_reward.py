@@ -144,7 +144,7 @@ def test_a_joint_model_is_served_and_scores_a_group_in_one_pass(
         columns = {"prompts": [PROMPTS[0]] * 5, "completions": RESPONSES}
         assert served.post("/rewards", columns)[1]["rewards"] == pytest.approx(answer["scores"], abs=1e-5)
     finally:
-        served.stop()
+        served.kill()
 
 
 def test_one_packed_pass_gives_the_scores_of_separate_ones(model: Path, expected: np.ndarray) -> None:

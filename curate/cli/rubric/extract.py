@@ -53,7 +53,7 @@ def extract_criteria(
         path=str(result.path),
         rubrics=list(result.rubrics),
         pairs=len(result.labels.pairs),
-        pairs_found=result.labels.found,
+        pairs_found=result.labels.available,
         rows_dropped=dict(result.labels.dropped),
         calls={step: dict(states) for step, states in result.steps.items()},
         proposed=result.proposed,
@@ -90,8 +90,9 @@ def _print(result: ExtractionResult) -> None:
         calls.add_row(step, *(f"{count:,}" for count in counts))
     console.print(calls)
     dropped = ", ".join(f"{reason} {number:,}" for reason, number in result.dropped.items())
+    pairs = f"{len(result.labels.pairs):,} of {result.labels.available:,} pairs"
     console.print(
-        f"{result.proposed:,} criteria were proposed for {len(result.labels.pairs):,} of {result.labels.found:,} pairs"
+        f"{result.proposed:,} criteria were proposed for {pairs}"
         + (f"; left out: {dropped}" if dropped else ""),
         soft_wrap=True,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -53,12 +54,19 @@ def show_features(
         read_labelled_pairs,
         report_features,
     )
+    from curate.rubric.labelled import draw_pairs
 
     settings = load_settings(source)
     pairs = read_labelled_pairs(source, people=people)
     features = open_features([], own=settings.rubric.features, folder=settings.resolve("."))
     features += open_features(["length"], own=feature or [])[1:]
-    options = SelectionOptions(**settings.rubric.select.model_dump())
+    options = SelectionOptions(**settings.rubric.select.model_dump(exclude={"pairs"}))
+    drawn = draw_pairs(pairs, settings.rubric.select.pairs, seed=options.seed)
+    if len(drawn) < len(pairs):
+        print_line(
+            f"{len(drawn):,} of {len(pairs):,} pairs, those of prompts drawn at random.", file=sys.stderr
+        )
+    pairs = drawn
     report = report_features(pairs, features, options, track=progress_bars)
     findings = list_findings(report)
     _print_report(report, findings, everything=everything)

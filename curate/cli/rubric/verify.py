@@ -90,7 +90,9 @@ def select_rubric(
     from curate.rubric.selected import select_rubric_criteria
 
     matrix, left_out = _find_matrix(rubric, source, verdicts, label, people=people)
-    chosen = load_settings(source).rubric.select.model_dump() | ({} if most is None else {"most": most})
+    chosen = load_settings(source).rubric.select.model_dump(exclude={"pairs"}) | (
+        {} if most is None else {"most": most}
+    )
     name = name_after(write or rubric)
     selected = select_rubric_criteria(
         matrix, SelectionOptions(**chosen), name=name, source=_name_source(rubric, source)

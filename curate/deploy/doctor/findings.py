@@ -1,4 +1,4 @@
-"""What a check of the machine or the project has found."""
+"""The findings of checks of the machine and the project."""
 
 from __future__ import annotations
 

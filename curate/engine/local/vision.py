@@ -80,15 +80,22 @@ class VisionTokens(ChatTokens):
 
     def build_inputs(self, tokens: Tensor, images: Sequence[Part]) -> dict[str, Tensor]:
         """Build the inputs of the model besides `tokens` int64[B, L], which hold these images in this order."""
+        return self.join_inputs(tokens, [self.read_image(part)[1] for part in images])
+
+    def read_image(self, part: Part) -> tuple[Ids, dict[str, Tensor]]:
+        """Return the tokens that stand for an image that was readable before, and the model's inputs for it."""
+        try:
+            return self._image(part)
+        except UnreadableImageError as error:
+            raise CurateError(
+                f"The image {(part.uri or '')[:200]} was readable before, and now it is not ({error}): put it back, "
+                "and run the same command to go on."
+            ) from error
+
+    def join_inputs(self, tokens: Tensor, images: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+        """Join the model's inputs for the images that `tokens` int64[B, L] hold, in this order."""
         arrays: dict[str, list[Tensor]] = {}
-        for part in images:
-            try:
-                _, image_inputs = self._image(part)
-            except UnreadableImageError as error:
-                raise CurateError(
-                    f"The image {(part.uri or '')[:200]} was readable before, and now it is not ({error}): put it "
-                    "back, and run the same command to go on."
-                ) from error
+        for image_inputs in images:
             for name, value in image_inputs.items():
                 arrays.setdefault(name, []).append(value)
         inputs = {name: _concatenate_with_padding(values) for name, values in arrays.items()}
@@ -100,14 +107,6 @@ class VisionTokens(ChatTokens):
     def image_token(self) -> int:
         """The token in whose places the model puts what it sees of an image."""
         return self._place
-
-    def count_image_tokens(self, part: Part) -> int:
-        """Count the places of an image in a row of tokens."""
-        return self._image(part)[0].count(self._place)
-
-    def get_image_inputs(self, part: Part) -> dict[str, Tensor]:
-        """Return the model's inputs for one image."""
-        return self._image(part)[1]
 
     def mark_image_tokens(self, tokens: Tensor) -> Tensor:
         """Return 1 for each token that stands for an image, 0 for the others."""

@@ -48,8 +48,8 @@ def read_prompt_rows(batches: Batches) -> Iterator[Dict]:
         yield row | _read_prompt(row)
 
 
-def read_verdict_rows(batches: Batches) -> Iterator[Dict]:
-    """Yield the rows of `export_verdicts.sql` with `prompt` and the response's `messages` as dictionaries."""
+def read_pass_fail_rows(batches: Batches) -> Iterator[Dict]:
+    """Yield the rows of `export_pass_fail.sql` with `prompt` and the response's `messages` as dictionaries."""
     for row in _list_rows(batches):
         response = row["response"]
         yield row | _read_prompt(row) | {"response": response | {"messages": _build(response["messages"])}}

@@ -64,7 +64,7 @@ class PassFailPairs(RowFormat):
     """Responses that people passed, each beside one that they failed, of another prompt."""
 
     Options = PassFailOptions
-    rows = "verdicts"
+    rows = "pass-fail"
     Row = PassFailPairRow
     ConversationRow = PassFailConversationRow
     checks_rows = False

@@ -16,9 +16,9 @@ from curate.data.preference_rows import Unusable
 from curate.export.formats.base import PLAIN, Batches, ExportFormat, ExportTable, Layout, Transcriber
 from curate.export.formats.conversations import (
     read_pair_rows,
+    read_pass_fail_rows,
     read_prompt_rows,
     read_ranking_rows,
-    read_verdict_rows,
 )
 from curate.export.formats.queries import read_chats
 from curate.export.hub_features import add_features
@@ -31,7 +31,7 @@ _SELECTIONS = {
     "judgments": ("judgments", "export_select_judge_sft"),
     "votes": ("votes", "export_select_votes"),
     "prompts": ("prompts", "export_select_prompts"),
-    "verdicts": ("responses", "export_select_verdicts"),
+    "pass-fail": ("responses", "export_select_pass_fail"),
 }
 
 
@@ -47,7 +47,7 @@ n_judgments, iteration |
 annotator_id, response_a, response_b, shown, outcome, rationale, confidence, iteration |
     | votes | those of pairs without confidence, strength and iteration; annotator_id, kind, n_judgments, p_chosen |
     | prompts | prompt_id, prompt, tools, source, split, reference, key |
-    | verdicts | prompt_id, prompt, tools, source, split, reference, category, response (as `chosen`), passes; passed \
+    | pass-fail | prompt_id, prompt, tools, source, split, reference, category, response (as `chosen`), passes; passed \
 and failed (numbers of people) |
 
     `prompt` and `completion` are lists of {role, content}, with calls and reasoning where there are any
@@ -63,7 +63,7 @@ and failed (numbers of people) |
         query: Name of the query of the rows, where it is another one than that of `rows`.
     """
 
-    rows: Literal["pairs", "rankings", "judgments", "votes", "prompts", "verdicts"] = "pairs"
+    rows: Literal["pairs", "rankings", "judgments", "votes", "prompts", "pass-fail"] = "pairs"
     Row: ClassVar[type[Record]]
     checks_rows: ClassVar[bool] = True
     query: str | None = None
@@ -77,8 +77,8 @@ and failed (numbers of people) |
             )
         self.unit, self.selection = _SELECTIONS[self.rows]
         self.needs_transcripts = self.rows == "judgments"
-        self.needs_judgments = self.rows in ("votes", "verdicts")
-        self.needs_labels = self.rows not in ("votes", "prompts", "verdicts")
+        self.needs_judgments = self.rows in ("votes", "pass-fail")
+        self.needs_labels = self.rows not in ("votes", "prompts", "pass-fail")
         if not self.needs_labels:
             self.selection_parameters = ("split",)
         self.about = type(self).about or (type(self).__doc__ or "").strip().split("\n")[0]
@@ -123,7 +123,7 @@ and failed (numbers of people) |
             "pairs": ("export_pairs", read_pair_rows),
             "votes": ("export_votes", read_pair_rows),
             "prompts": ("export_prompts", read_prompt_rows),
-            "verdicts": ("export_verdicts", read_verdict_rows),
+            "pass-fail": ("export_pass_fail", read_pass_fail_rows),
             "rankings": ("export_ranked", read_ranking_rows),
             "judgments": ("export_judge_sft", lambda batches: read_chats(batches, transcripts)),
         }

@@ -29,7 +29,6 @@ _REMOVED = {
     "prompts": ("prompt_id", "forgotten_prompts"),
     "responses": ("response_id", "forgotten_responses"),
     "judgments": ("judgment_id", "forgotten_judgments"),
-    "criterion_verdicts": ("verdict_id", "forgotten_verdicts"),
     "quarantine": ("quarantine_id", "forgotten_quarantine"),
     "verify_tasks": ("task_id", "forgotten_tasks"),
 }
@@ -37,6 +36,7 @@ _OF_CRITERIA = (
     "prompt_id IN (FROM forgotten_prompts) OR response_id IN (SELECT response_id FROM forgotten_responses) "
     "OR annotator_id IN (FROM target_people)"
 )
+_LEARNT = ("rubrics", "rubric_calls")  # from the texts of many prompts at once
 _DERIVED = (*BY_PROMPT, *WHOLE, *ASPECT_TABLES)
 _OF_PAIRS = ("tested_labels", "label_uses")
 _LOST_PAIR = (
@@ -55,7 +55,7 @@ def count_removed(lake: Lake) -> dict[str, int]:
         lake, f"SELECT count(*) FROM criterion_verdicts WHERE {_OF_CRITERIA}"
     )
     if any(counts.values()):
-        counts["rubrics"] = _count(lake, "SELECT count(*) FROM rubrics")
+        counts |= {name: _count(lake, f"SELECT count(*) FROM {name}") for name in _LEARNT}
     return {table: number for table, number in counts.items() if number}
 
 
@@ -192,7 +192,8 @@ def _drop_rubrics(writer: Writer, *, lost_any: bool) -> None:
     """
     writer.delete("criterion_verdicts", _OF_CRITERIA)
     if lost_any:
-        writer.delete("rubrics", "true")
+        for name in _LEARNT:
+            writer.delete(name, "true")
 
 
 def _reopen_judges(writer: Writer) -> None:

@@ -26,14 +26,14 @@ from curate.rubric.extraction.proposals import Proposal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtractionContext:
-    """What a method works with.
+    """Input of a method.
 
     Attributes:
         caller: Asks the engine.
         section: Settings.
         pairs: The labelled pairs.
         cases: The same by prompt.
-        found: Proposals of the methods before it, merged.
+        earlier: Proposals of the methods before it, merged.
         dropped: Proposals that a method refuses itself, by reason.
         embedder: Engine that embeds sentences, if one is named.
         notes: What a method adds to the rubric's record.
@@ -43,7 +43,7 @@ class ExtractionContext:
     section: RubricExtract
     pairs: Sequence[LabelledPair]
     cases: Sequence[PromptCase]
-    found: Sequence[Proposal] = ()
+    earlier: Sequence[Proposal] = ()
     dropped: Counter[str] = field(default_factory=Counter)
     embedder: Engine | None = None
     notes: dict[str, Any] = field(default_factory=dict)

@@ -139,13 +139,13 @@ class Caller:
             return []
         results: dict[int, Generation | Choice | Failure] = {}
         asked = [(place, one) for place, one in enumerate(requests) if isinstance(one, Choose)]
-        told = [(place, one) for place, one in enumerate(requests) if isinstance(one, Generate)]
+        generated = [(place, one) for place, one in enumerate(requests) if isinstance(one, Generate)]
         if asked:
             choices = self.engine.choose([one for _, one in asked])
             results |= dict(zip([place for place, _ in asked], choices, strict=True))
-        if told:
-            texts = self.engine.generate([one for _, one in told])
-            results |= dict(zip([place for place, _ in told], texts, strict=True))
+        if generated:
+            texts = self.engine.generate([one for _, one in generated])
+            results |= dict(zip([place for place, _ in generated], texts, strict=True))
         return [results[place] for place in range(len(requests))]
 
     # Rows ------------------------------------------------------------------------------------------------
@@ -263,10 +263,10 @@ def _read_choices(choices: Sequence[str], text: str) -> list[float] | Failure:
     if text.startswith("["):
         probabilities: list[float] = json.loads(text)
         return probabilities
-    said = text.strip()
-    if said not in choices:
+    answer = text.strip()
+    if answer not in choices:
         return Failure(f"none of {', '.join(choices)}", text)
-    return [float(choice == said) for choice in choices]
+    return [float(choice == answer) for choice in choices]
 
 
 def _list_texts(value: object) -> Iterator[str]:

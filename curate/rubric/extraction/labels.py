@@ -29,10 +29,10 @@ _IN_LAKE = ("aggregate", "people")
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """Pairs to learn from; `found`: pairs there were before the draw, `dropped`: rows that are none, by reason."""
+    """Pairs to learn from; `available`: number of pairs before the draw, `dropped`: rows that are none, by reason."""
 
     pairs: tuple[LabelledPair, ...]
-    found: int
+    available: int
     dropped: Mapping[str, int]
 
     @property
@@ -87,8 +87,8 @@ def _read_lake_pairs(lake: Lake, section: RubricExtract, dropped: Counter[str]) 
         pair = _make_pair(row["prompt_id"], prompt, better, worse, dropped)
         if pair is not None:
             of_prompt = reasons.get(row["prompt_id"], ())
-            own = (_read_reason(said, row["better_id"], row["worse_id"]) for said in of_prompt)
-            yield replace(pair, reasons=tuple(reason for found in own for reason in found))
+            own = (_read_reason(judgment, row["better_id"], row["worse_id"]) for judgment in of_prompt)
+            yield replace(pair, reasons=tuple(reason for given in own for reason in given))
 
 
 def _read_reasons(lake: Lake, prompt_ids: Sequence[str], whose: str) -> dict[str, list[dict[str, Any]]]:
@@ -99,23 +99,23 @@ def _read_reasons(lake: Lake, prompt_ids: Sequence[str], whose: str) -> dict[str
     return by_prompt
 
 
-def _read_reason(said: Mapping[str, Any], better: str, worse: str) -> list[Reason]:
+def _read_reason(judgment: Mapping[str, Any], better: str, worse: str) -> list[Reason]:
     """Return what a judgment gives as reasons about this pair: one that prefers the other response gives none."""
-    a, b, text = said["response_a"], said["response_b"], (said["rationale"] or "").strip()
-    if said["form"] == "pointwise":
+    a, b, text = judgment["response_a"], judgment["response_b"], (judgment["rationale"] or "").strip()
+    if judgment["form"] == "pointwise":
         if a not in (better, worse):
             return []
         which = "the better response" if a == better else "the worse response"
         marked = [
-            f"“{span['text']}” ({span.get('label') or 'marked'})" for span in _list_spans(said["spans"])
+            f"“{span['text']}” ({span.get('label') or 'marked'})" for span in _list_spans(judgment["spans"])
         ]
         return [Reason(part, f"about {which}") for part in (text, *marked) if part]
-    if {a, b} != {better, worse} or (a if said["outcome"] == "a" else b) != better:
+    if {a, b} != {better, worse} or (a if judgment["outcome"] == "a" else b) != better:
         return []
-    is_first = (a == better) == (said["shown"] != "ba")
+    is_first = (a == better) == (judgment["shown"] != "ba")
     names = ("the first (A, left)", "the second (B, right)")
     called = names[0] if is_first else names[1]
-    who = "a person" if said["by_person"] else "a judge"
+    who = "a person" if judgment["by_person"] else "a judge"
     return [Reason(text, f"of {who}, to whom the better response was {called}")]
 
 

@@ -99,22 +99,22 @@ def extract_rubrics(
                 chunk=section.chunk,
                 advance=advance,
             )
-            found = _run_methods(methods, caller, section, labels, embedder)
-        rubrics = tuple(_build_rubrics(section, labels, found, embedder, caller.engine.name))
+            collection = _run_methods(methods, caller, section, labels, embedder)
+        rubrics = tuple(_build_rubrics(section, labels, collection, embedder, caller.engine.name))
     if not rubrics:
         raise CurateError(
-            f"No criterion is left for {path}: {_explain(caller, found)}. What was asked is kept in `rubric_calls`, "
-            "where `curate sql` shows it: try another engine or another method."
+            f"No criterion is left for {path}: {_explain(caller, collection)}. What was asked is kept in "
+            "`rubric_calls`, where `curate sql` shows it: try another engine or another method."
         )
-    _write(run, path, rubrics, labels, found)
+    _write(run, path, rubrics, labels, collection)
     return ExtractionResult(
         path,
         rubrics,
         labels,
         caller.steps,
-        found.proposed,
-        found.dropped,
-        found.notes,
+        collection.proposed,
+        collection.dropped,
+        collection.notes,
         _sum_up(run, path, rubrics),
     )
 
@@ -139,8 +139,8 @@ def _open_methods(section: RubricExtract, labels: Labels, folder: Path) -> list[
 
 
 @dataclass(slots=True)
-class _Found:
-    """What the methods have found: proposals, those that are of no use by reason, notes."""
+class _Collection:
+    """Proposals of all methods, what was left out by reason, and notes."""
 
     proposals: list[Proposal]
     proposed: int
@@ -154,42 +154,44 @@ def _run_methods(
     section: RubricExtract,
     labels: Labels,
     embedder: Engine | None,
-) -> _Found:
-    found = _Found([], 0, Counter(), {})
+) -> _Collection:
+    collection = _Collection([], 0, Counter(), {})
     for _, method in methods:
         context = ExtractionContext(
             caller=caller,
             section=section,
             pairs=labels.pairs,
             cases=group_by_prompt(labels.pairs),
-            found=merge_proposals(found.proposals, embedder=embedder, similarity=section.similarity),
-            dropped=found.dropped,
+            earlier=merge_proposals(collection.proposals, embedder=embedder, similarity=section.similarity),
+            dropped=collection.dropped,
             embedder=embedder,
         )
-        refused = found.dropped.total()
+        refused = collection.dropped.total()
         proposals = method.propose(context)
-        found.proposed += sum(proposal.support for proposal in proposals) + found.dropped.total() - refused
-        found.proposals += clean_proposals(proposals, found.dropped, longest=section.longest)
-        found.notes |= context.notes
-    found.dropped = +found.dropped  # without zeros
-    return found
+        collection.proposed += (
+            sum(proposal.support for proposal in proposals) + collection.dropped.total() - refused
+        )
+        collection.proposals += clean_proposals(proposals, collection.dropped, longest=section.longest)
+        collection.notes |= context.notes
+    collection.dropped = +collection.dropped  # without zeros
+    return collection
 
 
 def _build_rubrics(
-    section: RubricExtract, labels: Labels, found: _Found, embedder: Engine | None, engine: str
+    section: RubricExtract, labels: Labels, collection: _Collection, embedder: Engine | None, engine: str
 ) -> Iterator[Rubric]:
     groups: dict[str | None, list[Proposal]] = {}
-    for proposal in found.proposals:
+    for proposal in collection.proposals:
         for prompt_id in proposal.prompt_ids if section.scope == "prompt" else (None,):
             groups.setdefault(prompt_id, []).append(proposal)
     pairs = Counter(pair.prompt_id for pair in labels.pairs)
     for prompt_id, proposals in groups.items():
         merged = merge_proposals(proposals, embedder=embedder, similarity=section.similarity)
         if prompt_id is None:
-            found.dropped["says the same as another"] += sum(
+            collection.dropped["says the same as another"] += sum(
                 proposal.support for proposal in proposals
             ) - len(merged)
-            found.dropped["beyond the number that is kept"] += max(0, len(merged) - section.criteria)
+            collection.dropped["beyond the number that is kept"] += max(0, len(merged) - section.criteria)
         number = len(labels.pairs) if prompt_id is None else pairs[prompt_id]
         yield Rubric(
             name=section.name if prompt_id is None else f"{section.name}-{prompt_id[:12]}",
@@ -201,16 +203,18 @@ def _build_rubrics(
         )
 
 
-def _write(run: StageRun, path: Path, rubrics: Sequence[Rubric], labels: Labels, found: _Found) -> None:
+def _write(
+    run: StageRun, path: Path, rubrics: Sequence[Rubric], labels: Labels, collection: _Collection
+) -> None:
     """Commit the rows with their record, and write the files."""
-    found.dropped = +found.dropped
+    collection.dropped = +collection.dropped
     details = {
         "pairs": len(labels.pairs),
-        "pairs_found": labels.found,
+        "pairs_found": labels.available,
         "rows_dropped": dict(labels.dropped),
-        "proposed": found.proposed,
-        "dropped": dict(found.dropped),
-        "notes": found.notes,
+        "proposed": collection.proposed,
+        "dropped": dict(collection.dropped),
+        "notes": collection.notes,
         "learnt_from": sorted({pair.prompt_id for pair in labels.pairs}),
     }
     rows = []
@@ -257,10 +261,10 @@ def _sum_up(run: StageRun, path: Path, rubrics: Sequence[Rubric]) -> Summary:
     return run.summary(note=f"{path} ({many}{criteria:,} criteria)")
 
 
-def _explain(caller: Caller, found: _Found) -> str:
+def _explain(caller: Caller, collection: _Collection) -> str:
     failed = sum(states["failed"] for states in caller.steps.values())
     total = sum(sum(states.values()) for states in caller.steps.values())
-    reasons = ", ".join(f"{reason} {number:,}" for reason, number in found.dropped.items() if number)
-    return f"{failed:,} of {total:,} requests failed, and {found.proposed:,} criteria were proposed" + (
+    reasons = ", ".join(f"{reason} {number:,}" for reason, number in collection.dropped.items() if number)
+    return f"{failed:,} of {total:,} requests failed, and {collection.proposed:,} criteria were proposed" + (
         f" ({reasons})" if reasons else ""
     )

@@ -281,7 +281,7 @@ def test_the_command_asks_and_tells_what_was_made_of_the_rows(
     assert run(app, ["forget", "source", "a.jsonl", "--yes"]).exit_code == 0
     assert "have been forgotten" in (tmp_path / "out" / "README.md").read_text()
     assert json.loads((tmp_path / "out" / "manifest.json").read_text())["forgotten"] == ["source a.jsonl"]
-    status = json.loads(run(app, ["status", "--json"]).output)
+    status = json.loads(run(app, ["status", "--json"]).stdout)
     assert [row["name"] for row in status["forgotten"]] == ["out"]
     (receipt,) = (tmp_path / ".curate" / "forgotten").glob("*.json")
     assert "its history was not erased" in run(app, ["forget", "--check", str(receipt)]).output

@@ -45,7 +45,7 @@ class Contrastive(ExtractionMethod):
         }
         if context.section.consistency > 0:
             proposed = _keep_consistent(context, proposed)
-        return [proposal for found in proposed.values() for proposal in found]
+        return [proposal for own in proposed.values() for proposal in own]
 
 
 def _build_call(case: PromptCase, schema: Mapping[str, Any]) -> Call:
@@ -66,9 +66,9 @@ def _keep_consistent(
 ) -> dict[int, list[Proposal]]:
     """Keep the criteria of prompts whose pairs they predict; the others are counted."""
     asked = [
-        (number, pair, [proposal.text for proposal in found])
-        for number, found in proposed.items()
-        if found
+        (number, pair, [proposal.text for proposal in own])
+        for number, own in proposed.items()
+        if own
         for pair in context.cases[number].pairs
     ]
     predicted = predict_pairs(
@@ -78,10 +78,10 @@ def _keep_consistent(
     for (number, *_), p in zip(asked, predicted, strict=True):
         right.setdefault(number, []).append(p is not None and p > 0.5)
     kept = {}
-    for number, found in proposed.items():
+    for number, own in proposed.items():
         verdicts = right.get(number, [])
         if verdicts and sum(verdicts) / len(verdicts) > context.section.consistency:
-            kept[number] = found
-        elif found:
-            context.dropped["inconsistent with the labels"] += len(found)
+            kept[number] = own
+        elif own:
+            context.dropped["inconsistent with the labels"] += len(own)
     return kept

@@ -20,12 +20,12 @@ _TOGETHER = 3  # pairs of one call
 
 
 class Hypotheses(ExtractionMethod):
-    """What explains the pairs that the criteria so far do not."""
+    """Hypotheses for the pairs that the criteria so far do not explain."""
 
     of_dataset = True
 
     def propose(self, context: ExtractionContext) -> list[Proposal]:
-        current = list(context.found)[: context.section.criteria]
+        current = list(context.earlier)[: context.section.criteria]
         unexplained = _list_unexplained(context, current)
         explained = [len(context.pairs) - len(unexplained)]
         accepted: list[Proposal] = []

@@ -28,8 +28,8 @@ class Reasons(ExtractionMethod):
     def propose(self, context: ExtractionContext) -> list[Proposal]:
         pairs = [pair for pair in context.pairs if pair.reasons]
         holds = {"type": "string", "enum": list(_HOLDS)}
-        principle = build_object_schema({"sentence": context.sentence_schema, "holds_for": holds})
-        schema = build_object_schema({"principles": {"type": "array", "items": principle, "maxItems": 4}})
+        item = build_object_schema({"sentence": context.sentence_schema, "holds_for": holds})
+        schema = build_object_schema({"principles": {"type": "array", "items": item, "maxItems": 4}})
         answers = context.caller.ask(
             [
                 Call(
@@ -52,9 +52,9 @@ class Reasons(ExtractionMethod):
                 "principle",
                 "reasons",
                 (pair.prompt_id,),
-                _HOLDS[found["holds_for"]],
+                _HOLDS[principle["holds_for"]],
             )
             for pair, answer in zip(pairs, answers, strict=True)
             if not isinstance(answer, Failure)
-            for found in answer["principles"]
+            for principle in answer["principles"]
         ]

@@ -24,7 +24,7 @@ class Revise(ExtractionMethod):
     """Criteria that predict the label of the pair that they were written for."""
 
     def propose(self, context: ExtractionContext) -> list[Proposal]:
-        found: dict[str, list[str]] = {}
+        predictive: dict[str, list[str]] = {}
         tried: dict[str, list[str]] = {}
         pending = list(context.pairs)
         for _ in range(context.section.rounds):
@@ -42,17 +42,17 @@ class Revise(ExtractionMethod):
             pending = []
             for (pair, criteria), p in zip(written, predicted, strict=True):
                 if p is not None and p > 0.5:
-                    found[pair.pair_id] = criteria
+                    predictive[pair.pair_id] = criteria
                 elif p is not None and criteria != tried.get(pair.pair_id):
                     tried[pair.pair_id] = criteria
                     pending.append(pair)
-        lost = [criteria for pair_id, criteria in tried.items() if pair_id not in found]
+        lost = [criteria for pair_id, criteria in tried.items() if pair_id not in predictive]
         context.dropped["predicts no label of its own pair"] += sum(map(len, lost))
-        context.notes["revise"] = {"pairs": len(context.pairs), "predicted": len(found)}
+        context.notes["revise"] = {"pairs": len(context.pairs), "predicted": len(predictive)}
         prompts = {pair.pair_id: pair.prompt_id for pair in context.pairs}
         return [
             Proposal(text, "principle", "revise", (prompts[pair_id],))
-            for pair_id, criteria in found.items()
+            for pair_id, criteria in predictive.items()
             for text in criteria
         ]
 

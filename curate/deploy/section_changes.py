@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, NewType, Optional
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
@@ -24,13 +24,13 @@ def make_optional(name: str, section: type[Section]) -> type[BaseModel]:
     return create_model(name, __config__=ConfigDict(extra="forbid"), __doc__=section.__doc__, **fields)
 
 
-if TYPE_CHECKING:
-    class JudgeChanges(BaseModel): ...
-    class AggregateChanges(BaseModel): ...
-    class TrainChanges(BaseModel): ...
-    class EvaluateChanges(BaseModel): ...
-    class VerifyChanges(BaseModel): ...
-    class ReportChanges(BaseModel): ...
+if TYPE_CHECKING:  # for type checkers, models whose fields nobody reads by name
+    JudgeChanges = NewType("JudgeChanges", BaseModel)
+    AggregateChanges = NewType("AggregateChanges", BaseModel)
+    TrainChanges = NewType("TrainChanges", BaseModel)
+    EvaluateChanges = NewType("EvaluateChanges", BaseModel)
+    VerifyChanges = NewType("VerifyChanges", BaseModel)
+    ReportChanges = NewType("ReportChanges", BaseModel)
 else:
     JudgeChanges = make_optional("JudgeChanges", JudgeSection)
     AggregateChanges = make_optional("AggregateChanges", AggregateSection)

@@ -139,7 +139,7 @@ class Mr2Bench(MediaFormat):
     def read_row(self, row: Row, key: str) -> BenchmarkItem:
         ranks = _read_ranks(row, "rankings")
         answers = _read_list(row, "responses", len(ranks))
-        media = [self.make_part(kind, row[kind]) for kind in ("image", "video") if row.get(kind)]  # type: ignore[arg-type]
+        media = [self.make_part(kind, row[kind]) for kind in ("image", "video") if row.get(kind)]
         return BenchmarkItem(
             key=str(row.get("id", key)),
             context=_make_prompt([*media, _read_text(row, "prompt")]),

@@ -109,7 +109,7 @@ def _decode(content: bytes, is_wanted: Callable[[int], bool]) -> tuple[list[Imag
     images: list[Image] = []
     times: list[float] = []
     try:
-        with av.open(io.BytesIO(content)) as container:
+        with av.open(io.BytesIO(content), mode="r") as container:
             for index, frame in enumerate(islice(container.decode(video=0), MAX_DECODED + 1)):
                 times.append(float(frame.time) if frame.time is not None else float(index))
                 if is_wanted(index):

@@ -102,6 +102,12 @@ def test_the_tutorial_runs_from_its_first_line_to_its_last(tmp_path: Path) -> No
                 continue
             if words[1:3] == ["verify", "import-csv"]:
                 fill_in(folder / "questions.csv")
+            if words[1] == "diff":  # by the number that `curate status` has printed, as the page says
+                (words[2],) = [
+                    re.findall(r"^snapshot (\d+)", out, re.M)[0]
+                    for at, out in outputs
+                    if at == "curate status"
+                ]
             code = [sys.executable, "-c", "from curate.cli.app import main; main()", *words[1:]]
             environment = os.environ | {"PYTHONPATH": str(ROOT)}
             done = subprocess.run(code, cwd=folder, capture_output=True, text=True, env=environment)

@@ -368,6 +368,14 @@ class Serving:
 
 
 @dataclass(frozen=True, slots=True)
+class ServingMedia:
+    """Where the media of tasks are served, printed once they are, and where links to them lead."""
+
+    address: str
+    links: str
+
+
+@dataclass(frozen=True, slots=True)
 class AgentContext:
     """A page for coding agents: rules, commands, keys of curate.yaml, columns of tables, and this project's state."""
 

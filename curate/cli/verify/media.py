@@ -9,8 +9,10 @@ from urllib.parse import urlsplit
 
 import typer
 
+from curate.cli.documents import ServingMedia
 from curate.cli.opening import load_config, open_lake
 from curate.cli.options import DEFAULT_CONFIG, ConfigPath
+from curate.cli.program_output import print_document
 from curate.core.errors import CurateError
 from curate.core.network import is_loopback
 from curate.core.terminal import print_line
@@ -22,7 +24,7 @@ def serve_task_media(
         int | None, typer.Option(help="Port to listen on; default: that of `verify.media`.")
     ] = None,
     config: ConfigPath = DEFAULT_CONFIG,
-) -> None:
+) -> ServingMedia:
     """Serve images and videos of tasks by signed links while people answer, until interrupted."""
     from curate.verify.media_server import serve_media
 
@@ -37,7 +39,10 @@ def serve_task_media(
         try:
             with serve_media(lake, settings, host=host, port=port) as listening:
                 print_line(f"serving media on {host}:{listening}, for links at {settings.verify.media}")
+                serving = ServingMedia(f"http://{host}:{listening}", settings.verify.media)
+                print_document(serving)
                 threading.Event().wait()
+                return serving
         except OSError as error:
             where = f"{host}:{urlsplit(settings.verify.media).port if port is None else port}"
             raise CurateError(f"Cannot listen on {where}: {error}; name another port with --port.") from error

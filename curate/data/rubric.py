@@ -177,7 +177,19 @@ def format_rubric(rubric: Rubric, *, comment: str = "") -> str:
     document = rubric.model_dump(mode="json", exclude_defaults=True, exclude={"criteria"})
     document["criteria"] = [_dump_criterion(criterion) for criterion in rubric.criteria]
     lines = "".join(f"# {line}".rstrip() + "\n" for line in comment.splitlines())
-    return lines + yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)
+    return lines + yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes line breaks of Unicode as escapes, where they would come back as blanks."""
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = '"' if any(char in text for char in "\x85\u2028\u2029") else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _represent_text)
 
 
 def _dump_criterion(criterion: Criterion) -> dict[str, Any]:

@@ -214,12 +214,14 @@ def test_a_limit_on_cost_needs_prices(sample_lake: Lake, make_config: MakeConfig
 
 def test_budget() -> None:
     budget = Budget(max_tokens=100)
-    assert budget.find_refusal("free", 5) == ""
+    assert budget.begin_chunk("free", 5) == ""
+    budget.drop_chunk("free")
     budget.set_estimate("dear", 10, 60, 0.0)
-    assert budget.find_refusal("dear", 10) == ""
+    assert budget.begin_chunk("dear", 10) == ""
     budget.add_spending("dear", 10, 56, 0.0)
-    assert "max_tokens 100 (56 taken)" in budget.find_refusal("dear", 10)
-    assert budget.find_refusal("dear", 3) == ""
+    assert "max_tokens 100 (56 taken)" in budget.begin_chunk("dear", 10)
+    assert "56 taken" in budget.refusal
+    assert budget.begin_chunk("dear", 3) == ""
     assert "tokens/s" in budget.progress_note
 
 

@@ -146,6 +146,7 @@ def test_schemas_hold_every_option(make_config: MakeConfig) -> None:
             "pointwise",
             "reference",
             "reward-model",
+            "rubric",
             "rule",
             "verifier",
         )

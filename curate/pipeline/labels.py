@@ -43,6 +43,7 @@ class AggregateKeywords(TypedDict, total=False):
     calibration: str
     rewards: Mapping[str, Any] | None
     guard: Mapping[str, Any] | None
+    aspects: Any
 
 
 class JudgeKeywords(TypedDict, total=False):

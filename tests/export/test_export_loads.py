@@ -14,7 +14,16 @@ from curate.export import write_export
 from curate.export.formats import list_row_types
 from curate.lake.lake import Lake
 
-ELSEWHERE = ("judge-sft", "judge-rl", "inspect", "reward-bench-2")  # test_judge_sft.py, test_consumers.py
+# test_judge_sft.py, test_consumers.py, test_rubric_formats.py, test_pass_fail_pairs.py
+ELSEWHERE = (
+    "judge-sft",
+    "judge-rl",
+    "inspect",
+    "reward-bench-2",
+    "rubric",
+    "criterion-verdicts",
+    "pass-fail-pairs",
+)
 
 
 @pytest.mark.parametrize("form", [form for form in list_row_types() if form not in ELSEWHERE])

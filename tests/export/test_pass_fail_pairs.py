@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from curate.cli.app import app
 from curate.config.project import load_config
 from curate.core.errors import CurateError
+from curate.export.formats import list_row_types
 from curate.export.formats.pass_fail_pairs import PassFailPairs
 from curate.lake.lake import Lake
 from curate.records import Judgment
@@ -77,7 +78,12 @@ def export(project: Path, options: str = "") -> list[dict[str, object]]:
     text = f"ingest: [{{source: responses.jsonl}}]\nexport: [{{path: out, format: {form}}}]\n"
     (project / "curate.yaml").write_text(text, encoding="utf-8")
     call(project, "export")
-    return pl.read_parquet(project / "out" / "**" / "*.parquet").to_dicts()
+    rows = pl.read_parquet(project / "out" / "**" / "*.parquet").to_dicts()
+    row_type = list_row_types()["pass-fail-pairs"]
+    for row in rows:
+        row_type.model_validate(row)
+    assert set(rows[0]) == set(row_type.model_fields)
+    return rows
 
 
 def test_what_passed_stands_beside_what_failed_elsewhere(project: Path) -> None:

@@ -12,6 +12,7 @@ import yaml
 from typer.testing import CliRunner
 
 from curate.cli.app import app
+from curate.export.formats import list_row_types
 from tests.judge.test_rubric_judge import CAPITAL, PARIS, READING, ROME, write
 
 JUDGE = {"name": "ruler", "kind": "rubric", "engine": "m", "rubric": "mine.yaml"}
@@ -53,7 +54,12 @@ def run(*arguments: str) -> str:
 
 
 def read(folder: str) -> list[dict[str, Any]]:
-    return pl.read_parquet(f"{folder}/data/*.parquet").to_dicts()
+    rows = pl.read_parquet(f"{folder}/data/*.parquet").to_dicts()
+    row_type = list_row_types()["rubric" if folder == "rubrics" else "criterion-verdicts"]
+    for row in rows:
+        row_type.model_validate(row)
+    assert set(rows[0]) == set(row_type.model_fields)
+    return rows
 
 
 def test_verdicts_and_rubrics_are_exported(project: Path) -> None:

@@ -20,6 +20,7 @@ READ = {
     "prometheus_rubrics/hhh_pairs": ("prompt", "chosen", "rejected", "", "", ""),
     "pandalm/items": ("", "response_a", "response_b", "annotator1", "A", "B"),
 }
+RANKED_IMAGES = "image_preferences/imagereward_test_rankings"
 ANSWERS_ALONE = {"prd_vicuna80/responses": 5}
 
 
@@ -45,6 +46,15 @@ def test_every_table_is_read_rightly_or_refused(shared_data: Path) -> None:
             assert {len(row.responses) for row in rows} == {ANSWERS_ALONE[name]}
             assert not any(row.verdicts for row in rows)
             continue
+        if name == RANKED_IMAGES:
+            ranked = pq.read_table(shared_data / f"{name}.parquet").slice(0, len(rows)).to_pylist()
+            for row, item in zip(rows, ranked, strict=True):
+                assert last_text(row.prompt) == item["prompt"]
+                assert len(row.responses) == len(item["generations"])
+                for verdict in row.verdicts:
+                    gap = item["ranking"][verdict.a] - item["ranking"][verdict.b]
+                    assert verdict.winner == ("tie" if gap == 0 else "b" if gap > 0 else "a")
+            continue
         prompt, first, second, winner, a, b = READ[name]
         table = pq.read_table(shared_data / f"{name}.parquet").slice(0, recognition.trial.total).to_pylist()
         truth = {
@@ -61,7 +71,7 @@ def test_every_table_is_read_rightly_or_refused(shared_data: Path) -> None:
             one, other = (last_text(response.answer) for response in row.responses)
             asked = last_text(row.prompt) if prompt else ""
             assert (asked, one, other, row.verdicts[0].winner) in truth
-    assert {name for name, is_read in outcomes.items() if is_read} == {*READ, *ANSWERS_ALONE}
+    assert {name for name, is_read in outcomes.items() if is_read} == {*READ, *ANSWERS_ALONE, RANKED_IMAGES}
 
 
 @pytest.mark.parametrize("name", ["llmbar/verdicts", "ukpconvarg1/pairs", "llmfao/verdicts"])

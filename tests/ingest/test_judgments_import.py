@@ -75,7 +75,7 @@ def test_a_statement_is_turned_into_canonical_order(lake: Lake, take: Take, ids:
             "tokens_out": 0,
             "seconds": 0.0,
             "part": "judgments.jsonl",
-            **dict.fromkeys(["score_sd", "listed", "scores", "supersedes", "aspect", "tied_as"]),
+            **dict.fromkeys(["score_sd", "listed", "scores", "supersedes", "aspect", "tied_as", "asked_as"]),
         }
         assert {name: value for name, value in row.items() if name != "run_id"} == expected
 

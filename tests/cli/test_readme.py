@@ -26,6 +26,13 @@ PARSED_ONLY = {
     " tests/evaluate/test_evaluate_model.py runs it on a file",
     "curate push --dry-run": "needs a repository on the hub: tests/hub/test_command_line.py pushes to a stand-in",
     "curate score rows.jsonl --model models/reward": "needs a trained model: tests/cli/test_score.py runs it",
+    "curate diff 22": "22 stands for a snapshot: tests/cli/test_runs_and_diff.py names its own",
+    "curate verify media": "serves until it is stopped: tests/verify/test_media.py runs it",
+    "curate rubric features FILE": "FILE stands for a file: tests/rubric/test_features.py names one",
+    "curate up": "starts servers: tests/e2e/test_deploy.py runs it",
+    "curate down": "tests/e2e/test_deploy.py runs it",
+    "curate deploy": "needs a Prefect server: tests/e2e/test_deploy.py runs it",
+    "curate doctor": "says what this machine lacks: tests/deploy runs it",
     "curate serve-reward models/reward": "serves until it is stopped: tests/serve/test_serve_reward.py runs it",
 }
 

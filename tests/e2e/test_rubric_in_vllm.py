@@ -120,8 +120,8 @@ def test_the_whole_path_by_a_language_model(served: Served, curate: Start, tmp_p
         reasons = lake.rows(
             "SELECT reason FROM rubric_calls WHERE outcome = 'failed' AND list_contains(?, step)",
             [list(BY_SCHEMA)],
-        )  # JSON is valid as far as it goes; a small model may not find its end
-        assert all(reason.startswith("cut off") for (reason,) in reasons), reasons
+        )  # JSON is valid as far as it goes; a small model reads little, and may not find its end
+        assert all(reason.startswith(("cut off", "too long")) for (reason,) in reasons), reasons
         counted = sum(sum(states.values()) for states in calls.values())
         assert sum(by_step.values()) == counted - sum(states.get("known", 0) for states in calls.values())
         verdicts = lake.rows(

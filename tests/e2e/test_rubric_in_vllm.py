@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -131,13 +130,11 @@ def test_the_whole_path_by_a_language_model(served: Served, curate: Start, tmp_p
         )
         criteria = len(found["rubrics"][0]["criteria"])
         number = 2 * len(TOPICS) * criteria
-        assert [(name, total) for name, total, _, _ in verdicts] == [("asked", number), ("written", number)]
-        assert all(asked + failed == total for name, total, failed, asked in verdicts if name == "asked")
+        assert verdicts == [("asked", number, 0, number), ("written", number, 0, 0)]
         judged = lake.rows("SELECT annotator_id, outcome, count(*) FROM judgments GROUP BY ALL ORDER BY ALL")
-        by_judge = Counter[str]()
-        for name, _, total in judged:
-            by_judge[name] += total
-        assert by_judge["asked"] == by_judge["written"] == 2 * len(TOPICS)  # failed ones are rows too
+        assert {(name, total) for name, outcome, total in judged if outcome == "a" and name != "pairs"} == {
+            ("asked", 12), ("written", 12)
+        }  # fmt: skip
     again = json.loads(run(curate, tmp_path, "rubric", "extract", "--json"))
     assert all(set(states) <= {"known", "failed"} for states in again["calls"].values())
     assert again["rubrics"] == found["rubrics"]
